@@ -1,0 +1,56 @@
+/** What goes to a worker and comes back, by role. Plain data and typed arrays: it crosses a pipe. */
+
+export interface TextItem {
+  readonly type: 'text';
+  readonly text: string;
+  readonly normalize: boolean;
+  /** False: a text longer than the model reads is an error, TEXT_TOO_LONG. */
+  readonly truncate: boolean;
+}
+
+export interface ImageItem {
+  readonly type: 'image';
+  /** The picture's file. */
+  readonly content: Uint8Array;
+  readonly normalize: boolean;
+}
+
+export interface VectorResult {
+  readonly vector: Float32Array;
+  /** Tokens seen, special ones included, padding excluded; 0 for pictures. */
+  readonly tokenCount: number;
+  readonly truncated: boolean;
+}
+
+export interface FaceItem {
+  readonly content: Uint8Array;
+  readonly scoreThreshold: number;
+  readonly nmsThreshold: number;
+  /** 0: all. */
+  readonly maxFaces: number;
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Pixels of the picture as shown; right and left are the person's own. */
+export interface Face {
+  readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  readonly score: number;
+  readonly landmarks: {
+    readonly rightEye: Point;
+    readonly leftEye: Point;
+    readonly nose: Point;
+    readonly rightMouthCorner: Point;
+    readonly leftMouthCorner: Point;
+  };
+}
+
+export interface FaceResult {
+  readonly imageWidth: number;
+  readonly imageHeight: number;
+  /** Best first. */
+  readonly faces: readonly Face[];
+}

@@ -1,0 +1,81 @@
+/**
+ * The shape every model family has. The parent process imports a family's spec.ts alone; model.ts, with the runtime, is
+ * imported by the worker process that serves it.
+ */
+import type { InferenceError } from '../errors.js';
+
+/** What a model is configured for; GetServerInfo and the metrics name models by it. */
+export const ROLES = ['speech', 'vision', 'text', 'faces'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const FAMILIES = ['whisper', 'moonshine', 'siglip', 'sentence', 'yunet'] as const;
+export type FamilyName = (typeof FAMILIES)[number];
+
+/** A model's files as they lie in the volume, found and checked. Plain data: it crosses to the worker as JSON. */
+export interface ModelFiles {
+  /** Hub repository, `org/name`. */
+  readonly id: string;
+  /** 40-digit commit, or a plain file's sha256. */
+  readonly revision: string;
+  /** Such as `q8` or `fp32`. */
+  readonly variant: string;
+  /** Absolute path of the snapshot folder, or of the folder a plain file lies in. */
+  readonly folder: string;
+  /** Absolute paths of the weights, by the names the manifest gives them: `encoder`, `decoder`, `vision`, `text`, `model`. */
+  readonly weights: Readonly<Record<string, string>>;
+}
+
+export interface LoadOptions {
+  readonly device: 'cpu' | 'cuda';
+  /** Threads of one run. Default 1: facts are in the README, one thread a session and a session a core is fastest. */
+  readonly threads: number;
+  /** Largest picture to decode, width times height. */
+  readonly maxImagePixels: number;
+}
+
+/** What a run may ask of the process it runs in. */
+export interface RunContext {
+  /** One signal an item, in order: aborted when nobody waits for that item any more. */
+  readonly signals: readonly AbortSignal[];
+  /**
+   * Lets the worker read its messages (a run blocks the event loop, so a cancellation is only seen here) and tells the
+   * parent that the run makes progress. Call it between runs of a session, such as after each decoding step.
+   */
+  breathe(): Promise<void>;
+}
+
+/** What became of one item. An item's error is its own: the others of the batch go on. */
+export type Outcome<Result> =
+  | { readonly ok: true; readonly value: Result }
+  | { readonly ok: false; readonly error: InferenceError };
+
+/** What a loaded model says of itself, once. */
+export interface ModelFacts {
+  /** Length of its vectors, 0 where it gives none. */
+  readonly dimensions: number;
+  /** Whether several items may share a run; `reason` is shown in GetServerInfo. */
+  readonly batching: { readonly shared: boolean; readonly maxItems: number; readonly reason: string };
+}
+
+/** A model in memory. Runs are made one after the other; the worker sees to that. */
+export interface LoadedModel<Item, Result> {
+  readonly facts: ModelFacts;
+  /** A real run on a small built-in input. Throws when the model does not work. */
+  warmUp(): Promise<void>;
+  /** One outcome an item, in order. Throws only when the model as a whole is broken. */
+  run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<Result>[]>;
+  /** Frees the sessions. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What the parent knows of a family without loading the runtime. Each family's spec.ts exports one. */
+export interface FamilySpec<Item> {
+  readonly family: FamilyName;
+  /** The name `models_loaded` of /health shows. */
+  readonly healthName: string;
+  /** What an item costs in the queue, in `costUnit`; a guess from its size is good enough. */
+  cost(item: Item): number;
+  readonly costUnit: 'tokens' | 'pixels' | 'audio seconds';
+  /** Items of one kind share a batch. Absent: all are of one kind. */
+  kind?(item: Item): string;
+}
