@@ -1,0 +1,16 @@
+import type { ImageItem, TextItem } from '../items.js';
+import type { FamilySpec } from '../model.js';
+
+/** Every SigLIP text tower reads 64 tokens, padding included. */
+const TEXT_COST_TOKENS = 64;
+/** Patches of a 384 x 384 picture at 16 pixels a patch; small towers have fewer, large ones more. */
+const IMAGE_COST_TOKENS = 576;
+
+/** SigLIP: pictures and texts in one space of vectors. Pictures and texts go to different towers, so never in one batch. */
+export const siglipSpec: FamilySpec<ImageItem | TextItem> = {
+  family: 'siglip',
+  healthName: 'siglip',
+  cost: (item) => (item.type === 'text' ? TEXT_COST_TOKENS : IMAGE_COST_TOKENS),
+  costUnit: 'tokens',
+  kind: (item) => item.type,
+};
