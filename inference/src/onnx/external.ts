@@ -1,0 +1,26 @@
+import type { OnnxGraph, OnnxModel, OnnxTensor } from './model.js';
+
+/**
+ * Turns weights that were left in their file into external data of that same file, so that a changed graph needs no copy
+ * of them: `location` is the file's name inside the folder given to the runtime
+ * (`model_external_initializers_file_folder_path`), which must be the real folder, not a link out of it. Changes `model`.
+ */
+export function withExternalWeights(model: OnnxModel, location: string): OnnxModel {
+  eachTensor(model.graph, (tensor) => {
+    if (tensor.data?.kind === 'range') {
+      tensor.data = { kind: 'external', location, offset: tensor.data.offset, length: tensor.data.length };
+    }
+  });
+  return model;
+}
+
+/** Every constant of a graph, those of its branches and of Constant nodes included. */
+export function eachTensor(graph: OnnxGraph, visit: (tensor: OnnxTensor) => void): void {
+  for (const tensor of graph.initializers) visit(tensor);
+  for (const node of graph.nodes) {
+    for (const attribute of node.attributes) {
+      if (attribute.tensor !== undefined) visit(attribute.tensor);
+      if (attribute.graph !== undefined) eachTensor(attribute.graph, visit);
+    }
+  }
+}

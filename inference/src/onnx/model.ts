@@ -1,0 +1,110 @@
+/**
+ * An ONNX file as objects, for looking at a graph and for changing it. Field numbers: onnx.proto of onnx 1.17 (IR
+ * version 10). What is not modelled here is kept as bytes and written back unchanged.
+ */
+
+/** Element types by their number in TensorProto.DataType. */
+export const ELEMENT_TYPES = {
+  0: 'undefined',
+  1: 'float32',
+  2: 'uint8',
+  3: 'int8',
+  4: 'uint16',
+  5: 'int16',
+  6: 'int32',
+  7: 'int64',
+  8: 'string',
+  9: 'bool',
+  10: 'float16',
+  11: 'float64',
+  12: 'uint32',
+  13: 'uint64',
+  16: 'bfloat16',
+} as const;
+export type ElementType = (typeof ELEMENT_TYPES)[keyof typeof ELEMENT_TYPES];
+
+/** A size, the name of a size that is known at run time, or null: anything. */
+export type Dimension = number | string | null;
+
+/** Bytes of a field this module does not model, key included. */
+export type Unmodelled = Uint8Array;
+
+export interface OnnxValue {
+  name: string;
+  /** `undefined` for sequences and maps. */
+  elementType: ElementType;
+  /** Absent: not even the rank is known. */
+  dims: Dimension[] | undefined;
+}
+
+/** A tensor's data: in memory, or where it lies in the file the model was read from. */
+export type TensorData =
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+  | { readonly kind: 'range'; readonly offset: number; readonly length: number }
+  | { readonly kind: 'external'; readonly location: string; readonly offset: number; readonly length: number };
+
+export interface OnnxTensor {
+  name: string;
+  dims: number[];
+  elementType: ElementType;
+  /** Little endian, as raw_data. Absent when the file holds it in another form, then kept in `rest`. */
+  data: TensorData | undefined;
+  rest: Unmodelled[];
+}
+
+export interface OnnxAttribute {
+  name: string;
+  /** Subgraphs of If and Loop. */
+  graph: OnnxGraph | undefined;
+  /** Integer and integers, the kinds most often looked at. */
+  int: bigint | undefined;
+  ints: bigint[];
+  tensor: OnnxTensor | undefined;
+  rest: Unmodelled[];
+}
+
+export interface OnnxNode {
+  name: string;
+  opType: string;
+  domain: string;
+  inputs: string[];
+  outputs: string[];
+  attributes: OnnxAttribute[];
+  rest: Unmodelled[];
+}
+
+export interface OnnxGraph {
+  name: string;
+  nodes: OnnxNode[];
+  initializers: OnnxTensor[];
+  inputs: OnnxValue[];
+  outputs: OnnxValue[];
+  rest: Unmodelled[];
+}
+
+export interface OnnxModel {
+  irVersion: bigint;
+  /** Version by domain; the standard one is ''. */
+  opsets: Map<string, bigint>;
+  graph: OnnxGraph;
+  rest: Unmodelled[];
+}
+
+/** Field numbers by message. */
+export const FIELDS = {
+  model: { irVersion: 1, graph: 7, opset: 8 },
+  opset: { domain: 1, version: 2 },
+  graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12 },
+  node: { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 },
+  attribute: { name: 1, int: 3, tensor: 5, graph: 6, ints: 8, type: 20 },
+  tensor: { dims: 1, dataType: 2, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
+  entry: { key: 1, value: 2 },
+  value: { name: 1, type: 2 },
+  type: { tensor: 1 },
+  tensorType: { elementType: 1, shape: 2 },
+  shape: { dim: 1 },
+  dim: { value: 1, param: 2 },
+} as const;
+
+/** AttributeProto.type of the kinds that are modelled. */
+export const ATTRIBUTE_TYPES = { int: 2, tensor: 4, graph: 5, ints: 7 } as const;

@@ -1,0 +1,48 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { ByteSource } from './wire.js';
+
+/** Bytes already in memory. */
+export function memorySource(bytes: Uint8Array): ByteSource {
+  return {
+    sizeBytes: bytes.length,
+    bytes: (offset, length) => bytes.subarray(offset, offset + length),
+  };
+}
+
+const WINDOW_BYTES = 256 * 1024;
+
+/**
+ * Runs `use` on a file, read in windows of 256 KiB; what is skipped is never read, so the facts of a graph of 500 MB
+ * cost a few milliseconds. Blocks meanwhile: made for workers and for start-up. Throws the file system's errors.
+ */
+export function withFileSource<T>(path: string, use: (source: ByteSource) => T): T {
+  const file = openSync(path, 'r');
+  try {
+    const sizeBytes = fstatSync(file).size;
+    let window: Uint8Array = new Uint8Array(0);
+    let windowStart = 0;
+    const read = (offset: number, length: number): Uint8Array => {
+      const bytes = new Uint8Array(length);
+      let filled = 0;
+      while (filled < length) {
+        const count = readSync(file, bytes, filled, length - filled, offset + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      return bytes.subarray(0, filled);
+    };
+    return use({
+      sizeBytes,
+      bytes(offset, length) {
+        if (length > WINDOW_BYTES) return read(offset, length);
+        if (offset < windowStart || offset + length > windowStart + window.length) {
+          windowStart = offset;
+          window = read(offset, Math.min(WINDOW_BYTES, Math.max(0, sizeBytes - offset)));
+        }
+        return window.subarray(offset - windowStart, offset - windowStart + length);
+      },
+    });
+  } finally {
+    closeSync(file);
+  }
+}

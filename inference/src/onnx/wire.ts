@@ -1,0 +1,127 @@
+/** Protocol buffers' wire format, as little of it as an ONNX file needs. Source: protobuf.dev, "Encoding". */
+
+/** Where a model's bytes are read from: memory, or a file whose large parts are never read. */
+export interface ByteSource {
+  readonly sizeBytes: number;
+  /** The bytes from `offset`; a view or a copy, valid until the next call only when it comes from a file. */
+  bytes(offset: number, length: number): Uint8Array;
+}
+
+/** One field of a message. */
+export interface Field {
+  readonly number: number;
+  readonly wireType: 0 | 1 | 2 | 5;
+  /** The value of a varint; 0 for the other wire types. */
+  readonly value: bigint;
+  /** Where the payload begins in the source; for wire type 2 after its length. */
+  readonly offset: number;
+  /** Bytes of the payload. */
+  readonly length: number;
+  /** Where the field begins, its key included. */
+  readonly start: number;
+}
+
+const MAX_VARINT_BYTES = 10;
+
+/** Reads one varint; returns it with its size. Throws when it does not end within ten bytes. */
+function readVarint(source: ByteSource, offset: number, end: number): { value: bigint; sizeBytes: number } {
+  const bytes = source.bytes(offset, Math.min(MAX_VARINT_BYTES, end - offset));
+  let low = 0;
+  let value = 0n;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] ?? 0;
+    if (i < 4) {
+      low |= (byte & 0x7f) << (7 * i);
+    } else {
+      if (i === 4) value = BigInt(low);
+      value |= BigInt(byte & 0x7f) << BigInt(7 * i);
+    }
+    if (byte < 0x80) return { value: i < 4 ? BigInt(low) : BigInt.asUintN(64, value), sizeBytes: i + 1 };
+  }
+  throw new Error(
+    `Expected a number of at most ${MAX_VARINT_BYTES} bytes at byte ${offset}, but the message ends inside it.`,
+  );
+}
+
+/** The fields of the message that lies from `start` to `end`. Throws on anything that is not a message. */
+export function* fieldsOf(source: ByteSource, start: number, end: number): Generator<Field, void, void> {
+  let position = start;
+  while (position < end) {
+    const key = readVarint(source, position, end);
+    const number = Number(key.value >> 3n);
+    const wireType = Number(key.value & 7n);
+    let offset = position + key.sizeBytes;
+    let length: number;
+    let value = 0n;
+    if (wireType === 0) {
+      const varint = readVarint(source, offset, end);
+      value = varint.value;
+      length = varint.sizeBytes;
+    } else if (wireType === 2) {
+      const varint = readVarint(source, offset, end);
+      offset += varint.sizeBytes;
+      length = Number(varint.value);
+    } else if (wireType === 1) length = 8;
+    else if (wireType === 5) length = 4;
+    else throw new Error(`Expected a protocol buffers field at byte ${position}, got wire type ${wireType}.`);
+    if (number === 0 || offset + length > end) {
+      throw new Error(`Expected a field that ends within its message at byte ${position}, got ${length} bytes.`);
+    }
+    yield { number, wireType, value, offset, length, start: position };
+    position = offset + length;
+  }
+}
+
+/** The numbers of a packed or repeated varint field's payload. */
+export function packedVarints(source: ByteSource, field: Field): bigint[] {
+  if (field.wireType === 0) return [field.value];
+  const values: bigint[] = [];
+  let position = field.offset;
+  const end = field.offset + field.length;
+  while (position < end) {
+    const varint = readVarint(source, position, end);
+    values.push(varint.value);
+    position += varint.sizeBytes;
+  }
+  return values;
+}
+
+/** A varint as bytes; negative numbers as 64-bit two's complement. */
+export function varint(value: number | bigint): Uint8Array {
+  let rest = BigInt.asUintN(64, BigInt(value));
+  const bytes: number[] = [];
+  do {
+    const low = Number(rest & 0x7fn);
+    rest >>= 7n;
+    bytes.push(rest === 0n ? low : low | 0x80);
+  } while (rest !== 0n);
+  return Uint8Array.from(bytes);
+}
+
+/** A field that holds a number. */
+export function varintField(number: number, value: number | bigint): Uint8Array {
+  return concatBytes([varint(number << 3), varint(value)]);
+}
+
+/** A field that holds bytes, a string or a message. */
+export function bytesField(number: number, payload: Uint8Array | string): Uint8Array {
+  const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
+  return concatBytes([varint((number << 3) | 2), varint(bytes.length), bytes]);
+}
+
+/** A field that holds a 32-bit float. */
+export function floatField(number: number, value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setFloat32(0, value, true);
+  return concatBytes([varint((number << 3) | 5), bytes]);
+}
+
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}

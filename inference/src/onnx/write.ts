@@ -1,0 +1,183 @@
+import {
+  ATTRIBUTE_TYPES,
+  ELEMENT_TYPES,
+  type ElementType,
+  FIELDS,
+  type OnnxAttribute,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValue,
+} from './model.js';
+import { bytesField, concatBytes, varintField } from './wire.js';
+
+/**
+ * A model as an ONNX file's bytes. Throws for a tensor that still lies as a range of the file it was read from: point it
+ * at that file first (`withExternalWeights`).
+ */
+export function writeModel(model: OnnxModel): Uint8Array {
+  return concatBytes([
+    varintField(FIELDS.model.irVersion, model.irVersion),
+    ...[...model.opsets].map(([domain, version]) =>
+      bytesField(
+        FIELDS.model.opset,
+        concatBytes([bytesField(FIELDS.opset.domain, domain), varintField(FIELDS.opset.version, version)]),
+      ),
+    ),
+    bytesField(FIELDS.model.graph, writeGraph(model.graph)),
+    ...model.rest,
+  ]);
+}
+
+function writeGraph(graph: OnnxGraph): Uint8Array {
+  return concatBytes([
+    ...graph.nodes.map((node) => bytesField(FIELDS.graph.node, writeNode(node))),
+    bytesField(FIELDS.graph.name, graph.name),
+    ...graph.initializers.map((tensor) => bytesField(FIELDS.graph.initializer, writeTensor(tensor))),
+    ...graph.inputs.map((value) => bytesField(FIELDS.graph.input, writeValue(value))),
+    ...graph.outputs.map((value) => bytesField(FIELDS.graph.output, writeValue(value))),
+    ...graph.rest,
+  ]);
+}
+
+function writeNode(node: OnnxNode): Uint8Array {
+  return concatBytes([
+    ...node.inputs.map((name) => bytesField(FIELDS.node.input, name)),
+    ...node.outputs.map((name) => bytesField(FIELDS.node.output, name)),
+    bytesField(FIELDS.node.name, node.name),
+    bytesField(FIELDS.node.opType, node.opType),
+    ...(node.domain === '' ? [] : [bytesField(FIELDS.node.domain, node.domain)]),
+    ...node.attributes.map((attribute) => bytesField(FIELDS.node.attribute, writeAttribute(attribute))),
+    ...node.rest,
+  ]);
+}
+
+/** The kind of an attribute stands in `rest` when it was read from a file. */
+function writeAttribute(attribute: OnnxAttribute): Uint8Array {
+  return concatBytes([
+    bytesField(FIELDS.attribute.name, attribute.name),
+    ...(attribute.int === undefined ? [] : [varintField(FIELDS.attribute.int, attribute.int)]),
+    ...attribute.ints.map((value) => varintField(FIELDS.attribute.ints, value)),
+    ...(attribute.tensor === undefined ? [] : [bytesField(FIELDS.attribute.tensor, writeTensor(attribute.tensor))]),
+    ...(attribute.graph === undefined ? [] : [bytesField(FIELDS.attribute.graph, writeGraph(attribute.graph))]),
+    ...attribute.rest,
+  ]);
+}
+
+function writeTensor(tensor: OnnxTensor): Uint8Array {
+  const { data } = tensor;
+  if (data?.kind === 'range') {
+    throw new Error(`Expected the data of tensor ${tensor.name} in memory or as external data, got a range of a file.`);
+  }
+  const entry = (key: string, value: string) =>
+    bytesField(
+      FIELDS.tensor.externalData,
+      concatBytes([bytesField(FIELDS.entry.key, key), bytesField(FIELDS.entry.value, value)]),
+    );
+  return concatBytes([
+    ...tensor.dims.map((dim) => varintField(FIELDS.tensor.dims, dim)),
+    varintField(FIELDS.tensor.dataType, elementTypeNumber(tensor.elementType)),
+    bytesField(FIELDS.tensor.name, tensor.name),
+    ...(data?.kind === 'inline' ? [bytesField(FIELDS.tensor.rawData, data.bytes)] : []),
+    ...(data?.kind === 'external'
+      ? [
+          entry('location', data.location),
+          entry('offset', String(data.offset)),
+          entry('length', String(data.length)),
+          varintField(FIELDS.tensor.dataLocation, 1),
+        ]
+      : []),
+    ...tensor.rest,
+  ]);
+}
+
+function writeValue(value: OnnxValue): Uint8Array {
+  const name = bytesField(FIELDS.value.name, value.name);
+  if (value.elementType === 'undefined') return name;
+  const shape =
+    value.dims === undefined
+      ? []
+      : [
+          bytesField(
+            FIELDS.tensorType.shape,
+            concatBytes(
+              value.dims.map((dim) =>
+                bytesField(
+                  FIELDS.shape.dim,
+                  dim === null
+                    ? new Uint8Array(0)
+                    : typeof dim === 'string'
+                      ? bytesField(FIELDS.dim.param, dim)
+                      : varintField(FIELDS.dim.value, dim),
+                ),
+              ),
+            ),
+          ),
+        ];
+  const type = concatBytes([
+    varintField(FIELDS.tensorType.elementType, elementTypeNumber(value.elementType)),
+    ...shape,
+  ]);
+  return concatBytes([name, bytesField(FIELDS.value.type, bytesField(FIELDS.type.tensor, type))]);
+}
+
+function elementTypeNumber(type: ElementType): number {
+  for (const [number, name] of Object.entries(ELEMENT_TYPES)) if (name === type) return Number(number);
+  return 0;
+}
+
+/** An operator; its name is its first output's. */
+export function node(
+  opType: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Readonly<Record<string, number | readonly number[]>> = {},
+  domain = '',
+): OnnxNode {
+  return {
+    name: outputs[0] ?? opType,
+    opType,
+    domain,
+    inputs: [...inputs],
+    outputs: [...outputs],
+    attributes: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+    rest: [],
+  };
+}
+
+function attribute(name: string, value: number | readonly number[]): OnnxAttribute {
+  const one = typeof value === 'number';
+  return {
+    name,
+    graph: undefined,
+    int: one ? BigInt(value) : undefined,
+    ints: one ? [] : value.map(BigInt),
+    tensor: undefined,
+    rest: [varintField(FIELDS.attribute.type, one ? ATTRIBUTE_TYPES.int : ATTRIBUTE_TYPES.ints)],
+  };
+}
+
+const TENSOR_ARRAYS = [
+  [Float32Array, 'float32'],
+  [BigInt64Array, 'int64'],
+  [Int32Array, 'int32'],
+  [Uint8Array, 'uint8'],
+  [Int8Array, 'int8'],
+] as const;
+
+/** A constant. */
+export function tensor(
+  name: string,
+  dims: readonly number[],
+  values: Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array,
+): OnnxTensor {
+  const elementType = TENSOR_ARRAYS.find(([kind]) => values instanceof kind)?.[1] ?? 'undefined';
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, dims: [...dims], elementType, data: { kind: 'inline', bytes }, rest: [] };
+}
+
+/** A model of nodes, constants, inputs and outputs alone, for the standard operators of opset 17. */
+export function newModel(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers' | 'inputs' | 'outputs'>): OnnxModel {
+  return { irVersion: 8n, opsets: new Map([['', 17n]]), graph: { ...graph, rest: [] }, rest: [] };
+}
