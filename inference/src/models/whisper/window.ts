@@ -1,0 +1,50 @@
+import type { VoiceResult, VoiceWindow } from '../silero/window.js';
+import type { SpeechOptions, SpeechSegment } from '../speech.js';
+
+/** One window of a recording, all the worker needs to decode it. */
+export interface DecodeWindow {
+  readonly type: 'decode';
+  /** 16 kHz mono, at most 30 s; the worker fills up the rest. */
+  readonly samples: Float32Array;
+  /** ISO 639-1; absent: detected from this window. */
+  readonly language: string | undefined;
+  readonly options: DecodeOptions;
+  /** Tokens of the text before, at most 223; they stand in front of the window. */
+  readonly promptTokens: readonly number[];
+  /** Text that stands where `promptTokens` would, for a recording's first window. */
+  readonly promptText: string | undefined;
+  /** Makes sampling at a temperature above 0 the same every time. */
+  readonly seed: number;
+}
+
+/** The part of a recording's options that a window's decoding depends on. */
+export type DecodeOptions = Pick<
+  SpeechOptions,
+  | 'task'
+  | 'timestamps'
+  | 'hotwords'
+  | 'temperatures'
+  | 'beamSize'
+  | 'compressionRatioThreshold'
+  | 'logProbThreshold'
+  | 'noSpeechThreshold'
+>;
+
+export interface DecodeResult {
+  readonly type: 'decode';
+  readonly language: string;
+  /** 1 when the language was given. */
+  readonly languageProbability: number;
+  /** Times in seconds from the window's start; ids count from 0. Empty when the window holds no speech. */
+  readonly segments: readonly SpeechSegment[];
+  /** How far the recording is done, in samples from the window's start. Above 0. */
+  readonly advanceSamples: number;
+  /** `promptText` as tokens, for the windows after this one; empty when there was none. */
+  readonly promptTextTokens: readonly number[];
+  /** Every token of the window's text, times included: what the next window has before it. */
+  readonly tokens: readonly number[];
+  readonly temperature: number;
+}
+
+export type WhisperWindow = DecodeWindow | VoiceWindow;
+export type WhisperResult = DecodeResult | VoiceResult;
