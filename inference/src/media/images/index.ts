@@ -1,3 +1,12 @@
-/** What GetServerInfo says of `image_formats`. Recognised by content, never by name. */
-export const IMAGE_FORMATS = ['JPEG', 'PNG', 'WebP', 'GIF', 'AVIF', 'TIFF'] as const;
-export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+export {
+  configureImageDecoding,
+  type DecodedPicture,
+  type DecodeOptions,
+  decodeImage,
+  type ImageHeader,
+  readImageHeader,
+} from './decode.js';
+export { IMAGE_FORMATS, type ImageFormat } from './formats.js';
+export type { Picture } from './picture.js';
+export { RESAMPLE_FILTERS, type ResampleFilter, resizePicture } from './resize.js';
+export { type PlaneOptions, writePlanes } from './tensor.js';

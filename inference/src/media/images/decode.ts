@@ -1,0 +1,135 @@
+import sharp, { type Metadata, type Sharp } from 'sharp';
+import { InferenceError } from '../../errors.js';
+import { describeContent, IMAGE_FORMATS, type ImageFormat, sniffImageFormat } from './formats.js';
+import type { Picture } from './picture.js';
+
+/** A picture of one pixel's width shows nothing; it is a tracking pixel or a mistake. */
+const LEAST_SIDE = 2;
+/** A decoder that has not ended by then is being held up on purpose. Counted by libvips itself. */
+const DECODE_LIMIT_SECONDS = 30;
+
+export interface DecodeOptions {
+  /** Largest width times height. It is compared with the header, before a pixel is decoded. */
+  readonly maxPixels: number;
+  /**
+   * The size the picture will be resized to. A much larger JPEG or PNG is then brought to a multiple of it while it is decoded,
+   * which is several times faster. Absent: every pixel is kept.
+   */
+  readonly target?: { readonly width: number; readonly height: number };
+}
+
+/** What a picture's header says. */
+export interface ImageHeader {
+  readonly format: ImageFormat;
+  /** As shown, that is after the EXIF orientation. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface DecodedPicture {
+  readonly picture: Picture;
+  readonly header: ImageHeader;
+}
+
+/**
+ * Settings of the decoder for this process; call it once when the process starts. `threads` is for one picture: several are
+ * decoded at a time, so one is best for many small ones.
+ */
+export function configureImageDecoding(settings: { readonly threads: number }): void {
+  sharp.concurrency(settings.threads);
+  // A server sees each picture once: cached operations would only hold memory.
+  sharp.cache(false);
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({ operation: LOADERS });
+}
+
+const LOADERS = [
+  'VipsForeignLoadJpeg',
+  'VipsForeignLoadPng',
+  'VipsForeignLoadWebp',
+  'VipsForeignLoadNsgif',
+  'VipsForeignLoadHeif',
+  'VipsForeignLoadTiff',
+];
+
+/**
+ * Reads a picture's header and checks its size. Throws an InferenceError: IMAGE_UNREADABLE when the bytes are no picture of
+ * IMAGE_FORMATS, IMAGE_TOO_LARGE above `maxPixels`.
+ */
+export async function readImageHeader(content: Uint8Array, maxPixels: number): Promise<ImageHeader> {
+  const format = sniffImageFormat(content);
+  if (format === undefined) {
+    const came = content.length === 0 ? 'no bytes at all' : describeContent(content);
+    throw new InferenceError('IMAGE_UNREADABLE', `Expected a picture (${IMAGE_FORMATS.join(', ')}), got ${came}.`);
+  }
+  let metadata: Metadata;
+  try {
+    metadata = await open(content).metadata();
+  } catch (cause) {
+    throw unreadable(format, content, cause);
+  }
+  const { width, height } = metadata.autoOrient;
+  if (width * height > maxPixels) {
+    throw new InferenceError(
+      'IMAGE_TOO_LARGE',
+      `Expected a picture of at most ${maxPixels.toLocaleString('en')} pixels, got ${format} of ${width} x ${height} ` +
+        `(${(width * height).toLocaleString('en')} pixels). Send it smaller.`,
+    );
+  }
+  if (width < LEAST_SIDE || height < LEAST_SIDE) {
+    throw new InferenceError(
+      'IMAGE_UNREADABLE',
+      `Expected a picture of at least ${LEAST_SIDE} x ${LEAST_SIDE} pixels, got ${format} of ${width} x ${height}.`,
+    );
+  }
+  return { format, width, height };
+}
+
+/**
+ * Decodes a picture on a thread of libuv's pool: upright, 8 bits, sRGB, transparent parts on white, the first frame of an
+ * animation. Throws as readImageHeader does, and IMAGE_UNREADABLE when the picture is broken or cut off.
+ */
+export async function decodeImage(content: Uint8Array, options: DecodeOptions): Promise<DecodedPicture> {
+  const header = await readImageHeader(content, options.maxPixels);
+  try {
+    const { data, info } = await open(content)
+      .autoOrient()
+      .flatten({ background: '#ffffff' })
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .timeout({ seconds: DECODE_LIMIT_SECONDS })
+      .toBuffer({ resolveWithObject: true });
+    return { header, picture: { width: info.width, height: info.height, data: asRgb(data, info.channels) } };
+  } catch (cause) {
+    throw unreadable(header.format, content, cause);
+  }
+}
+
+function open(content: Uint8Array): Sharp {
+  // The limit in pixels is ours, with a message of our own; what is cut off or broken is an error, what is merely odd is not.
+  return sharp(content, { limitInputPixels: false, failOn: 'error', page: 0, pages: 1, sequentialRead: true });
+}
+
+/** libvips keeps one channel for some grey pictures. */
+function asRgb(data: Uint8Array, channels: number): Uint8Array {
+  if (channels === 3) return data;
+  const pixels = data.length / channels;
+  const rgb = new Uint8Array(pixels * 3);
+  for (let pixel = 0; pixel < pixels; pixel += 1) {
+    for (let channel = 0; channel < 3; channel += 1) {
+      rgb[pixel * 3 + channel] = data[pixel * channels + (channels < 3 ? 0 : channel)] ?? 0;
+    }
+  }
+  return rgb;
+}
+
+function unreadable(format: ImageFormat, content: Uint8Array, cause: unknown): InferenceError {
+  // libvips says it in several lines, the first of them the plainest.
+  const said = cause instanceof Error ? (cause.message.split('\n')[0] ?? '').trim() : String(cause);
+  return new InferenceError(
+    'IMAGE_UNREADABLE',
+    `Expected a whole ${format} picture, got ${content.length.toLocaleString('en')} bytes that do not decode: ${said}. ` +
+      'The file may be cut off or damaged.',
+    { cause },
+  );
+}
