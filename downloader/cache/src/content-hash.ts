@@ -1,0 +1,38 @@
+/** Hashes of files, read in pieces so that memory stays the same whatever their size. */
+import { createHash, type Hash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import type { ContentHash } from './layout.js';
+
+/** Bytes of one read. */
+export const READ_PIECE_BYTES = 1024 * 1024;
+
+/**
+ * A hash to feed a file's bytes to: sha256, or git's sha1 of a blob, which is that of `blob <length>\0` and the bytes.
+ * `sizeBytes` is what the file will have; sha256 does not need it.
+ */
+export function startContentHash(type: ContentHash['type'], sizeBytes: number): Hash {
+  return type === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${sizeBytes}\0`);
+}
+
+/** The hash of some bytes. */
+export function hashBytes(type: ContentHash['type'], bytes: Uint8Array): string {
+  return startContentHash(type, bytes.byteLength).update(bytes).digest('hex');
+}
+
+/** The hash of a file. Rejects with the system's error, or with the signal's reason when it is aborted. */
+export async function hashFile(type: ContentHash['type'], path: string, signal?: AbortSignal): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const hash = startContentHash(type, size);
+    const piece = Buffer.allocUnsafe(Math.min(READ_PIECE_BYTES, Math.max(size, 1)));
+    for (;;) {
+      signal?.throwIfAborted();
+      const { bytesRead } = await file.read(piece, 0, piece.length, null);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(piece.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}

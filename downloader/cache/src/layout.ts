@@ -1,0 +1,130 @@
+/**
+ * The Hugging Face hub cache as huggingface_hub writes and reads it (file_download.py, _tree_cache.py and
+ * utils/_cache_manager.py of releases 1.x and 2.x), as pure functions over paths.
+ */
+import { join } from 'node:path';
+import { CacheError } from './errors.js';
+import { assertSafePath } from './safe-path.js';
+
+/** A blob's name: the sha256 of a large file, or git's sha1 of a regular one. */
+export interface ContentHash {
+  readonly type: 'sha256' | 'git-sha1';
+  /** Lower-case hexadecimal, 64 or 40 digits. */
+  readonly value: string;
+}
+
+const REPOSITORY = /^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)?$/;
+const COMMIT = /^[0-9a-f]{40}$/;
+
+/** Whether a text is a whole commit: 40 hexadecimal digits. */
+export function isCommit(text: string): boolean {
+  return COMMIT.test(text);
+}
+
+/** Whether a text has the form of a hub repository, `org/name` (or the few old ones without an organisation). */
+export function isRepositoryName(text: string): boolean {
+  return text.length <= 96 && REPOSITORY.test(text) && !text.includes('--') && !text.includes('..');
+}
+
+/** `models--org--name`. Throws PATH_UNSAFE for anything that is not a repository's name. */
+export function repoFolderName(repository: string): string {
+  if (!isRepositoryName(repository)) {
+    throw new CacheError('PATH_UNSAFE', `Expected a hub repository such as org/name, got "${repository}"`);
+  }
+  return `models--${repository.replace('/', '--')}`;
+}
+
+/** The folder of a repository in the cache. */
+export function repoPath(cacheDir: string, repository: string): string {
+  return join(cacheDir, repoFolderName(repository));
+}
+
+/** `blobs/<hash>` of a repository. */
+export function blobPath(cacheDir: string, repository: string, blobId: string): string {
+  return join(repoPath(cacheDir, repository), 'blobs', assertBlobId(blobId));
+}
+
+/**
+ * Where the downloader keeps a blob's bytes until they are proved. Not `<hash>.incomplete`: old releases of
+ * huggingface_hub append to that name, or take a full-sized one as finished.
+ */
+export function partialBlobPath(cacheDir: string, repository: string, blobId: string): string {
+  return `${blobPath(cacheDir, repository, blobId)}.heimdex.partial`;
+}
+
+/** `snapshots/<commit>` of a repository. */
+export function snapshotPath(cacheDir: string, repository: string, commit: string): string {
+  return join(repoPath(cacheDir, repository), 'snapshots', assertCommit(commit));
+}
+
+/** A file's pointer: `snapshots/<commit>/<path>`. Throws PATH_UNSAFE when it would lie outside. */
+export function pointerPath(cacheDir: string, repository: string, commit: string, path: string): string {
+  return join(snapshotPath(cacheDir, repository, commit), ...assertSafePath(path).split('/'));
+}
+
+/** What the pointer's symbolic link says: the blob's path relative to the pointer's folder, with `/`. */
+export function pointerTarget(path: string, blobId: string): string {
+  const depth = assertSafePath(path).split('/').length;
+  return `${'../'.repeat(depth + 1)}blobs/${assertBlobId(blobId)}`;
+}
+
+/** `refs/<revision>`; nested for `refs/pr/1`. Throws PATH_UNSAFE when it would lie outside. */
+export function refPath(cacheDir: string, repository: string, revision: string): string {
+  return join(repoPath(cacheDir, repository), 'refs', ...assertSafePath(revision).split('/'));
+}
+
+/** `trees/<commit>.json`: the list of a commit's files. */
+export function treePath(cacheDir: string, repository: string, commit: string): string {
+  return join(repoPath(cacheDir, repository), 'trees', `${assertCommit(commit)}.json`);
+}
+
+/** `.no_exist/<commit>/<path>`: the mark of a file that the repository does not have. */
+export function noExistPath(cacheDir: string, repository: string, commit: string, path: string): string {
+  return join(repoPath(cacheDir, repository), '.no_exist', assertCommit(commit), ...assertSafePath(path).split('/'));
+}
+
+/** `.locks/models--org--name/<hash>.lock`, which huggingface_hub takes with flock while it writes that blob. */
+export function blobLockPath(cacheDir: string, repository: string, blobId: string): string {
+  return join(cacheDir, '.locks', repoFolderName(repository), `${assertBlobId(blobId)}.lock`);
+}
+
+/** A plain file in the cache's root. Throws PATH_UNSAFE for a name with a folder in it. */
+export function plainPath(cacheDir: string, name: string): string {
+  if (assertSafePath(name).includes('/') || name.startsWith('models--')) {
+    throw new CacheError('PATH_UNSAFE', `Expected the name of a plain file in the cache's root, got "${name}"`);
+  }
+  return join(cacheDir, name);
+}
+
+/** What a blob's name says of its content: 64 digits are a sha256, 40 a git sha1, anything else nothing. */
+export function hashOfBlobId(blobId: string): ContentHash | undefined {
+  if (/^[0-9a-f]{64}$/.test(blobId)) return { type: 'sha256', value: blobId };
+  if (/^[0-9a-f]{40}$/.test(blobId)) return { type: 'git-sha1', value: blobId };
+  return undefined;
+}
+
+/** `ETag` or `X-Linked-Etag` as a blob's name: without `W/` and quotes. */
+export function blobIdOfEtag(etag: string): string {
+  return assertBlobId(etag.trim().replace(/^W\//, '').replace(/^"|"$/g, ''));
+}
+
+/** Name and content of the file that tells backup programs to pass over the cache (bford.info/cachedir). */
+export const CACHEDIR_TAG_NAME = 'CACHEDIR.TAG';
+export const CACHEDIR_TAG_TEXT = [
+  'Signature: 8a477f597d28d172789f06886806bc55',
+  '# This file is a cache directory tag: what lies here can be downloaded again.',
+  '# For information about cache directory tags, see https://bford.info/cachedir/',
+  '',
+].join('\n');
+
+function assertCommit(commit: string): string {
+  if (!isCommit(commit)) throw new CacheError('PATH_UNSAFE', `Expected a commit of 40 digits, got "${commit}"`);
+  return commit;
+}
+
+function assertBlobId(blobId: string): string {
+  if (!/^[\w][\w.-]{0,127}$/.test(blobId)) {
+    throw new CacheError('PATH_UNSAFE', `Expected a blob's name, got "${blobId}"`);
+  }
+  return blobId;
+}

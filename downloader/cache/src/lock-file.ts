@@ -1,0 +1,176 @@
+/**
+ * `models.lock.json`: for every model the commit, and each file's size and sha256, so that the same bytes are served on
+ * every machine until somebody says `update`. The README documents the format.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CacheError } from './errors.js';
+import { JsonCursor, JsonShapeError } from './json.js';
+import { isCommit, isRepositoryName } from './layout.js';
+import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
+import { unsafePathReason } from './safe-path.js';
+
+export const LOCK_FORMAT_VERSION = 1;
+
+/** The lock file's content. */
+export interface ModelsLock {
+  /** Sorted by role, entry and variant; one a model. */
+  readonly models: readonly LockedModel[];
+}
+
+/** One model as it was when it was locked. */
+export interface LockedModel {
+  readonly role: Role;
+  /** The manifest entry it came from. */
+  readonly entry: string;
+  readonly variant: string;
+  readonly layout: Layout;
+  /** The repository whose folder in the cache holds it (for a plain file: that it came from). */
+  readonly repository: string;
+  /** Which kind of source gave it: `hf`, `url`, `npm`. */
+  readonly source: 'hf' | 'url' | 'npm';
+  /** What was asked for: a branch, a tag or a commit. */
+  readonly requestedRevision: string;
+  /** The 40-digit commit; for a plain file the sha256 of the file. */
+  readonly revision: string;
+  /** Sorted by path. */
+  readonly files: readonly LockedFile[];
+}
+
+export interface LockedFile {
+  /** Path in the repository, or a plain file's name. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** sha256 of the bytes, for large and regular files alike. */
+  readonly sha256: string;
+  /** The blob's name: the sha256 of a large file, git's sha1 of a regular one. Undefined for a plain file. */
+  readonly blobId: string | undefined;
+}
+
+/** The locked model of a configured one: same role, manifest entry and variant; undefined when it is not locked. */
+export function lockedModel(lock: ModelsLock | undefined, configured: ConfiguredModel): LockedModel | undefined {
+  return lock?.models.find(
+    (model) =>
+      model.role === configured.role && model.entry === configured.entry && model.variant === configured.variant,
+  );
+}
+
+/** A lock with some models put in or replaced; the others stay. */
+export function withLockedModels(lock: ModelsLock | undefined, models: readonly LockedModel[]): ModelsLock {
+  const byKey = new Map<string, LockedModel>();
+  for (const model of [...(lock?.models ?? []), ...models]) byKey.set(lockKey(model), model);
+  return { models: [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, model]) => model) };
+}
+
+function lockKey(model: LockedModel): string {
+  return `${ROLES.indexOf(model.role)} ${model.entry}:${model.variant}`;
+}
+
+/** Reads the lock file; undefined when there is none. Throws LOCK_INVALID, FILE_UNREADABLE. */
+export async function readLock(path: string): Promise<ModelsLock | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (isNotFound(cause)) return undefined;
+    throw new CacheError('FILE_UNREADABLE', `The lock file ${path} cannot be read: ${messageOf(cause)}`, {
+      path,
+      variable: 'MODELS_LOCK',
+      cause,
+    });
+  }
+  return parseLock(text, path);
+}
+
+/** Writes the lock file whole or not at all, readable by everybody. Makes its folder. */
+export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await writeFile(temporary, formatLock(lock), { mode: 0o644, flag: 'wx', flush: true });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** The lock file's text: the same lock always gives the same bytes. */
+export function formatLock(lock: ModelsLock): string {
+  const models = withLockedModels(undefined, lock.models).models.map((model) => ({
+    role: model.role,
+    entry: model.entry,
+    variant: model.variant,
+    layout: model.layout,
+    source: model.source,
+    repository: model.repository,
+    requestedRevision: model.requestedRevision,
+    revision: model.revision,
+    files: [...model.files]
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+      .map((file) => ({
+        path: file.path,
+        sizeBytes: file.sizeBytes,
+        sha256: file.sha256,
+        ...(file.blobId === undefined ? {} : { blobId: file.blobId }),
+      })),
+  }));
+  return `${JSON.stringify({ formatVersion: LOCK_FORMAT_VERSION, models }, null, 2)}\n`;
+}
+
+/** Parses a lock file's text. `path` is for messages. Throws LOCK_INVALID that names the place of the mistake. */
+export function parseLock(text: string, path: string): ModelsLock {
+  try {
+    const root = new JsonCursor(JSON.parse(text), 'lock');
+    if (root.get('formatVersion').count() !== LOCK_FORMAT_VERSION)
+      root.get('formatVersion').fail(`${LOCK_FORMAT_VERSION}`);
+    return withLockedModels(undefined, root.get('models').items().map(parseLockedModel));
+  } catch (cause) {
+    if (!(cause instanceof JsonShapeError || cause instanceof SyntaxError)) throw cause;
+    throw new CacheError(
+      'LOCK_INVALID',
+      `The lock file ${path} is wrong: ${cause.message}. Delete it and run heimdex-downloader download to make a new one`,
+      { path, variable: 'MODELS_LOCK', command: 'heimdex-downloader download', cause },
+    );
+  }
+}
+
+function parseLockedModel(cursor: JsonCursor): LockedModel {
+  const layout = cursor.get('layout').word(['snapshot', 'plain']);
+  const repository = cursor.get('repository').text();
+  if (!isRepositoryName(repository)) return cursor.get('repository').fail('a repository such as org/name');
+  const revision = layout === 'plain' ? cursor.get('revision').sha256() : cursor.get('revision').text();
+  if (layout === 'snapshot' && !isCommit(revision)) return cursor.get('revision').fail('a commit of 40 digits');
+  return {
+    role: cursor.get('role').word(ROLES),
+    entry: cursor.get('entry').text(),
+    variant: cursor.get('variant').text(),
+    layout,
+    source: cursor.get('source').word(['hf', 'url', 'npm']),
+    repository,
+    requestedRevision: cursor.get('requestedRevision').text(),
+    revision,
+    files: cursor.get('files').items().map(parseLockedFile),
+  };
+}
+
+function parseLockedFile(cursor: JsonCursor): LockedFile {
+  const path = cursor.get('path').text();
+  const reason = unsafePathReason(path);
+  if (reason !== undefined) return cursor.get('path').fail(`a path inside the repository (${reason})`);
+  return {
+    path,
+    sizeBytes: cursor.get('sizeBytes').count(),
+    sha256: cursor.get('sha256').sha256(),
+    blobId: cursor.get('blobId').optional((id) => id.text(/^([0-9a-f]{40}|[0-9a-f]{64})$/, '40 or 64 digits')),
+  };
+}
+
+function isNotFound(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,231 @@
+/**
+ * Reads the model manifest, which is data: manifest/models.json of this package, and a file of the user's own in the
+ * same form. The README describes the form, manifest/models.schema.json says it to machines.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { CacheError } from './errors.js';
+import { JsonCursor, JsonShapeError } from './json.js';
+import { isRepositoryName } from './layout.js';
+import {
+  FAMILIES,
+  type FileSet,
+  type HubSource,
+  type Layout,
+  type Manifest,
+  type ManifestEntry,
+  type ModelFile,
+  type NpmSource,
+  ROLES,
+  type Source,
+  type UrlSource,
+} from './manifest-types.js';
+import { unsafePathReason } from './safe-path.js';
+
+const MANIFEST_FORMAT_VERSION = 1;
+
+/** Path of the built-in manifest. */
+export function builtInManifestPath(): string {
+  return fileURLToPath(new URL('../../manifest/models.json', import.meta.url));
+}
+
+/**
+ * Reads a manifest; the built-in one when no path is given. With `ownPath`, the entries of that file come before the
+ * built-in ones, so that they win over built-in entries of the same name. Throws MANIFEST_INVALID.
+ */
+export function loadManifest(ownPath?: string): Manifest {
+  const builtIn = readManifest(builtInManifestPath());
+  if (ownPath === undefined) return builtIn;
+  const own = readManifest(ownPath);
+  return { path: ownPath, entries: [...own.entries, ...builtIn.entries], fileSets: builtIn.fileSets };
+}
+
+function readManifest(path: string): Manifest {
+  try {
+    return parseManifest(readFileSync(path, 'utf8'), path);
+  } catch (cause) {
+    if (cause instanceof CacheError) throw cause;
+    throw new CacheError('MANIFEST_INVALID', `The model manifest ${path} cannot be read: ${messageOf(cause)}`, {
+      path,
+      variable: 'MODELS_MANIFEST',
+      cause,
+    });
+  }
+}
+
+/** Parses a manifest's text. `path` is for messages. Throws MANIFEST_INVALID that names the place of the mistake. */
+export function parseManifest(text: string, path: string): Manifest {
+  try {
+    const root = new JsonCursor(JSON.parse(text), 'manifest').only(['$schema', 'formatVersion', 'fileSets', 'models']);
+    if (root.get('formatVersion').count() !== MANIFEST_FORMAT_VERSION) {
+      return root.get('formatVersion').fail(`${MANIFEST_FORMAT_VERSION}`);
+    }
+    const fileSets = new Map<string, FileSet>();
+    for (const [name, cursor] of root.get('fileSets').optional((sets) => sets.entries()) ?? []) {
+      fileSets.set(name, parseFileSet(cursor.only(['files', 'variants', 'defaultVariant'])));
+    }
+    const entries = root
+      .get('models')
+      .items()
+      .map((cursor) => parseEntry(cursor, fileSets));
+    return { path, entries, fileSets };
+  } catch (cause) {
+    if (!(cause instanceof JsonShapeError || cause instanceof SyntaxError)) throw cause;
+    throw new CacheError('MANIFEST_INVALID', `The model manifest ${path} is wrong: ${cause.message}`, {
+      path,
+      variable: 'MODELS_MANIFEST',
+      cause,
+    });
+  }
+}
+
+function parseFileSet(cursor: JsonCursor): FileSet {
+  const files = cursor.get('files').items().map(parseFile);
+  const variants: Record<string, readonly ModelFile[]> = {};
+  for (const [name, list] of cursor.get('variants').entries())
+    variants[name] = [...files, ...list.items().map(parseFile)];
+  const defaultVariant = cursor.get('defaultVariant').text();
+  if (variants[defaultVariant] === undefined) return cursor.get('defaultVariant').fail('the name of a variant');
+  return { variants, defaultVariant };
+}
+
+const ENTRY_KEYS = [
+  'name',
+  'role',
+  'family',
+  'aliases',
+  'layout',
+  'id',
+  'folder',
+  'sources',
+  'fileSet',
+  'files',
+  'variants',
+  'defaultVariant',
+  'known',
+  'licence',
+  'note',
+];
+
+function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>): ManifestEntry {
+  cursor.only(ENTRY_KEYS);
+  const name = cursor.get('name').text();
+  const folder = cursor.get('folder').optional(parsePath) ?? '';
+  const layout: Layout = cursor.get('layout').optional((word) => word.word(['snapshot', 'plain'])) ?? 'snapshot';
+  const set = parseEntryFiles(cursor, fileSets);
+  const known = parseKnown(cursor.get('known'));
+  const variants: Record<string, readonly ModelFile[]> = {};
+  for (const [variant, files] of Object.entries(set.variants)) {
+    variants[variant] = files.map((file) => ({ ...file, ...known.get(file.path), path: joinPath(folder, file.path) }));
+  }
+  const id = cursor.get('id').optional((text) => text.text()) ?? name;
+  if (!isRepositoryName(id)) return cursor.get('id').fail('a repository such as org/name');
+  const sources = cursor.get('sources').items().map(parseSource);
+  if (sources.length === 0) return cursor.get('sources').fail('a list of one source or more');
+  return {
+    name,
+    role: cursor.get('role').word(ROLES),
+    family: cursor.get('family').word(FAMILIES),
+    aliases: cursor.get('aliases').optional((list) => list.items().map((item) => item.text())) ?? [],
+    layout,
+    id,
+    folder,
+    sources,
+    defaultVariant: cursor.get('defaultVariant').optional((text) => text.text()) ?? set.defaultVariant,
+    variants,
+    licence: cursor.get('licence').optional((text) => text.text()),
+    note: cursor.get('note').optional((text) => text.text()),
+  };
+}
+
+function parseEntryFiles(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>): FileSet {
+  const name = cursor.get('fileSet').optional((text) => text.text());
+  if (name === undefined) return parseFileSet(cursor);
+  return fileSets.get(name) ?? cursor.get('fileSet').fail(`one of ${[...fileSets.keys()].join(', ')}`);
+}
+
+type Known = Partial<Pick<ModelFile, 'sizeBytes' | 'sha256'>>;
+
+function parseKnown(cursor: JsonCursor): Map<string, Known> {
+  const known = new Map<string, Known>();
+  for (const [path, facts] of cursor.optional((map) => map.entries()) ?? []) {
+    facts.only(['sizeBytes', 'sha256']);
+    known.set(path, {
+      sizeBytes: facts.get('sizeBytes').optional((size) => size.count()),
+      sha256: facts.get('sha256').optional((hash) => hash.sha256()),
+    });
+  }
+  return known;
+}
+
+function parseFile(cursor: JsonCursor): ModelFile {
+  cursor.only(['path', 'required', 'weights', 'sizeBytes', 'sha256']);
+  return {
+    path: parsePath(cursor.get('path')),
+    required: cursor.get('required').optional((flag) => flag.boolean()) ?? true,
+    weights: cursor.get('weights').optional((text) => text.text()),
+    sizeBytes: cursor.get('sizeBytes').optional((size) => size.count()),
+    sha256: cursor.get('sha256').optional((hash) => hash.sha256()),
+  };
+}
+
+function parseSource(cursor: JsonCursor): Source {
+  const type = cursor.get('type').word(['hf', 'url', 'npm']);
+  switch (type) {
+    case 'hf':
+      return parseHubSource(cursor);
+    case 'url':
+      return parseUrlSource(cursor);
+    case 'npm':
+      return parseNpmSource(cursor);
+  }
+}
+
+function parseHubSource(cursor: JsonCursor): HubSource {
+  cursor.only(['type', 'repository', 'revision']);
+  const repository = cursor.get('repository').text();
+  if (!isRepositoryName(repository)) return cursor.get('repository').fail('a repository such as org/name');
+  return { type: 'hf', repository, revision: cursor.get('revision').optional(parsePath) ?? 'main' };
+}
+
+function parseUrlSource(cursor: JsonCursor): UrlSource {
+  const files = cursor.only(['type', 'files']).get('files').items();
+  return {
+    type: 'url',
+    files: files.map((file) => ({
+      path: parsePath(file.only(['path', 'url', 'sha256', 'sizeBytes']).get('path')),
+      url: file.get('url').text(/^https?:\/\//, 'an http:// or https:// address'),
+      sha256: file.get('sha256').sha256(),
+      sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
+    })),
+  };
+}
+
+function parseNpmSource(cursor: JsonCursor): NpmSource {
+  const files = cursor.only(['type', 'package', 'version', 'files']).get('files').items();
+  return {
+    type: 'npm',
+    package: cursor.get('package').text(/^(@[a-z0-9-_.~]+\/)?[a-z0-9-_.~]+$/, "an npm package's name"),
+    version: cursor.get('version').text(/^\d+\.\d+\.\d+[\w.+-]*$/, 'an exact version'),
+    files: files.map((file) => ({
+      path: parsePath(file.only(['path', 'file', 'sha256', 'sizeBytes']).get('path')),
+      file: parsePath(file.get('file')),
+      sha256: file.get('sha256').sha256(),
+      sizeBytes: file.get('sizeBytes').optional((size) => size.count()),
+    })),
+  };
+}
+
+function parsePath(cursor: JsonCursor): string {
+  const path = cursor.text();
+  const reason = unsafePathReason(path);
+  return reason === undefined ? path : cursor.fail(`a path inside the repository (${reason})`);
+}
+
+function joinPath(folder: string, path: string): string {
+  return folder === '' ? path : `${folder}/${path}`;
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,141 @@
+/** From the environment's names to files and sources. */
+import { CacheError } from './errors.js';
+import { isRepositoryName } from './layout.js';
+import { loadManifest } from './manifest.js';
+import type { ConfiguredModel, Family, Manifest, ManifestEntry, Role } from './manifest-types.js';
+import type { ModelEnvironment } from './model-environment.js';
+
+/** The variable that names a role's model. */
+export const ROLE_VARIABLES = {
+  speech: 'ASR_MODEL',
+  vision: 'VISION_MODEL_NAME',
+  text: 'TEXT_MODEL_NAME',
+  faces: 'FACE_MODEL_NAME',
+  vad: 'VAD_MODEL',
+} as const satisfies Record<Role, string>;
+
+/**
+ * The models that the environment asks for, in the order speech, vision, text, faces. Reads the manifest unless one is
+ * given. Throws MANIFEST_INVALID; MODEL_UNKNOWN with every unknown name and the names known for its variable.
+ */
+export function resolveModels(
+  environment: ModelEnvironment,
+  manifest: Manifest = loadManifest(environment.manifestPath),
+): ConfiguredModel[] {
+  const wanted: [Role, string][] = [];
+  if (environment.asrModel !== undefined) wanted.push(['speech', environment.asrModel]);
+  if (environment.visionModelName !== undefined) wanted.push(['vision', environment.visionModelName]);
+  if (environment.loadBgeM3) wanted.push(['text', environment.textModelName]);
+  if (environment.featureFace) wanted.push(['faces', environment.faceModelName]);
+
+  const models: ConfiguredModel[] = [];
+  const unknown: CacheError[] = [];
+  for (const [role, name] of wanted) {
+    try {
+      models.push(resolveModel(manifest, role, name));
+    } catch (error) {
+      if (!(error instanceof CacheError) || error.code !== 'MODEL_UNKNOWN') throw error;
+      unknown.push(error);
+    }
+  }
+  const [first, ...others] = unknown;
+  if (first === undefined) return models;
+  if (others.length === 0) throw first;
+  const problems = unknown.map((error) => error.message);
+  throw new CacheError('MODEL_UNKNOWN', problems.join('\n'), {
+    problems,
+    ...(first.variable === undefined ? {} : { variable: first.variable }),
+  });
+}
+
+/**
+ * One model by its name: a manifest name, an alias, or `org/name` where the role has a layout to assume. A variant may
+ * follow a colon, which no repository's name can hold: `base:fp32`. Throws MODEL_UNKNOWN with the known names.
+ */
+export function resolveModel(manifest: Manifest, role: Role, name: string): ConfiguredModel {
+  const { base, variant } = splitVariant(name);
+  const entry = findEntry(manifest, role, base) ?? deriveEntry(manifest, role, base);
+  if (entry === undefined) throw unknownModel(manifest, role, name);
+  const chosen = variant ?? entry.defaultVariant;
+  const files = entry.variants[chosen];
+  if (files === undefined) throw unknownVariant(role, entry, name, chosen);
+  return {
+    role,
+    family: entry.family,
+    name,
+    variable: ROLE_VARIABLES[role],
+    entry: entry.name,
+    id: entry.id,
+    variant: chosen,
+    layout: entry.layout,
+    folder: entry.folder,
+    sources: entry.sources,
+    files,
+  };
+}
+
+/** The names by which a role's models are known, aliases first, for --help and for messages. */
+export function knownNames(manifest: Manifest, role: Role): string[] {
+  const entries = manifest.entries.filter((entry) => entry.role === role);
+  return [...new Set([...entries.flatMap((entry) => entry.aliases), ...entries.map((entry) => entry.name)])];
+}
+
+function splitVariant(name: string): { base: string; variant: string | undefined } {
+  const at = name.indexOf(':');
+  return at < 0 ? { base: name, variant: undefined } : { base: name.slice(0, at), variant: name.slice(at + 1) };
+}
+
+function findEntry(manifest: Manifest, role: Role, name: string): ManifestEntry | undefined {
+  const word = name.toLowerCase();
+  const mine = manifest.entries.filter((entry) => entry.role === role);
+  return (
+    mine.find((entry) => entry.name.toLowerCase() === word) ??
+    mine.find((entry) => entry.aliases.some((alias) => alias.toLowerCase() === word))
+  );
+}
+
+/** What a repository outside the manifest is taken for: the layout that the exports of its kind share. */
+const ASSUMED: Partial<Record<Role, { readonly family: Family; readonly fileSet: string }>> = {
+  speech: { family: 'whisper', fileSet: 'whisper' },
+};
+
+function deriveEntry(manifest: Manifest, role: Role, name: string): ManifestEntry | undefined {
+  const assumed = ASSUMED[role];
+  if (assumed === undefined || !name.includes('/') || !isRepositoryName(name)) return undefined;
+  const set = manifest.fileSets.get(assumed.fileSet);
+  if (set === undefined) return undefined;
+  return {
+    name,
+    role,
+    family: assumed.family,
+    aliases: [],
+    layout: 'snapshot',
+    id: name,
+    folder: '',
+    sources: [{ type: 'hf', repository: name, revision: 'main' }],
+    defaultVariant: set.defaultVariant,
+    variants: set.variants,
+    licence: undefined,
+    note: undefined,
+  };
+}
+
+function unknownModel(manifest: Manifest, role: Role, name: string): CacheError {
+  const variable = ROLE_VARIABLES[role];
+  const org = ASSUMED[role] === undefined ? '' : ', or org/name of a repository with the same file layout';
+  return new CacheError(
+    'MODEL_UNKNOWN',
+    `${variable} must be one of ${knownNames(manifest, role).join(', ')}${org}; got "${name}"`,
+    { role, variable },
+  );
+}
+
+function unknownVariant(role: Role, entry: ManifestEntry, name: string, variant: string): CacheError {
+  const variable = ROLE_VARIABLES[role];
+  const known = Object.keys(entry.variants).map((word) => `${entry.name}:${word}`);
+  return new CacheError(
+    'MODEL_UNKNOWN',
+    `${variable}: ${entry.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}`,
+    { role, variable, model: entry.id },
+  );
+}

@@ -1,0 +1,218 @@
+/**
+ * A small way to declare environment variables: each has a name, a default, a sentence and an example, and knows how to
+ * parse itself. --help and the README are made from the same tables that the programs read with, and all problems of an
+ * environment are reported at once.
+ */
+import { CacheError } from './errors.js';
+
+/** One environment variable that gives a `Value`. Make one with the functions below. */
+export interface Variable<Value> {
+  readonly name: string;
+  /** One sentence or two, with the unit. */
+  readonly doc: string;
+  /** The default as a person would write it; undefined where not being set has a meaning of its own. */
+  readonly defaultText: string | undefined;
+  readonly example: string;
+  /** What to expect, in words: `true or false`, `a whole number from 1 to 64`. */
+  readonly expected: string;
+  /** True for tokens and keys: their values are never shown. */
+  readonly secret: boolean;
+  /** The value of a text, or a problem as half a sentence: `must be ..., got "..."`. */
+  parse(text: string): Parsed<Value>;
+  /** The value when the variable is not set. */
+  readonly fallback: Value;
+}
+
+export type Parsed<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly problem: string };
+
+/** Variables by the names that the program uses for them. */
+export type VariableTable = Readonly<Record<string, Variable<unknown>>>;
+
+/** What a table's variables give. */
+export type VariableValues<Table extends VariableTable> = {
+  readonly [Key in keyof Table]: Table[Key] extends Variable<infer Value> ? Value : never;
+};
+
+interface Declaration {
+  readonly name: string;
+  readonly doc: string;
+  readonly example: string;
+}
+
+/** Any text. A default of undefined makes the variable optional. */
+export function stringVariable(declaration: Declaration & { readonly default: string }): Variable<string>;
+export function stringVariable(
+  declaration: Declaration & { readonly default?: undefined; readonly secret?: boolean },
+): Variable<string | undefined>;
+export function stringVariable(
+  declaration: Declaration & { readonly default?: string | undefined; readonly secret?: boolean },
+): Variable<string | undefined> {
+  return variable(declaration, declaration.default, declaration.default, 'a text', (text) => good(text));
+}
+
+const TRUE_WORDS = ['1', 'true', 'yes', 'on'];
+const FALSE_WORDS = ['0', 'false', 'no', 'off'];
+
+/** true, 1, yes, on; false, 0, no, off; in any case, as huggingface_hub takes them. */
+export function booleanVariable(declaration: Declaration & { readonly default: boolean }): Variable<boolean> {
+  const expected = 'true or false';
+  return variable(declaration, declaration.default, String(declaration.default), expected, (text) => {
+    const word = text.toLowerCase();
+    if (TRUE_WORDS.includes(word)) return good(true);
+    if (FALSE_WORDS.includes(word)) return good(false);
+    return bad(expected, text);
+  });
+}
+
+/** A whole number between `min` and `max`, both allowed. */
+export function integerVariable(
+  declaration: Declaration & { readonly default: number; readonly min: number; readonly max: number },
+): Variable<number>;
+export function integerVariable(
+  declaration: Declaration & { readonly default?: undefined; readonly min: number; readonly max: number },
+): Variable<number | undefined>;
+export function integerVariable(
+  declaration: Declaration & { readonly default?: number | undefined; readonly min: number; readonly max: number },
+): Variable<number | undefined> {
+  const { min, max } = declaration;
+  const expected = `a whole number from ${min} to ${max}`;
+  const shown = declaration.default === undefined ? undefined : String(declaration.default);
+  return variable(declaration, declaration.default, shown, expected, (text) => {
+    const value = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? good(value) : bad(expected, text);
+  });
+}
+
+/** A number, fractions allowed, between `min` and `max`, both allowed. */
+export function numberVariable(
+  declaration: Declaration & { readonly default: number; readonly min: number; readonly max: number },
+): Variable<number> {
+  const { min, max } = declaration;
+  const expected = `a number from ${min} to ${max}`;
+  return variable(declaration, declaration.default, String(declaration.default), expected, (text) => {
+    const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? good(value) : bad(expected, text);
+  });
+}
+
+/** One word of a closed set, in any case. */
+export function enumVariable<const Word extends string>(
+  declaration: Declaration & { readonly words: readonly Word[]; readonly default: NoInfer<Word> },
+): Variable<Word>;
+export function enumVariable<const Word extends string>(
+  declaration: Declaration & { readonly words: readonly Word[]; readonly default?: undefined },
+): Variable<Word | undefined>;
+export function enumVariable<const Word extends string>(
+  declaration: Declaration & { readonly words: readonly Word[]; readonly default?: Word | undefined },
+): Variable<Word | undefined> {
+  const expected = `one of ${declaration.words.join(', ')}`;
+  return variable(declaration, declaration.default, declaration.default, expected, (text) => {
+    const word = declaration.words.find((candidate) => candidate.toLowerCase() === text.toLowerCase());
+    return word === undefined ? bad(expected, text) : good(word);
+  });
+}
+
+/** An http or https address, given without a slash at its end. */
+export function urlVariable(declaration: Declaration & { readonly default: string }): Variable<string>;
+export function urlVariable(declaration: Declaration & { readonly default?: undefined }): Variable<string | undefined>;
+export function urlVariable(
+  declaration: Declaration & { readonly default?: string | undefined },
+): Variable<string | undefined> {
+  const expected = 'an http:// or https:// address';
+  return variable(declaration, declaration.default, declaration.default, expected, (text) => {
+    if (!URL.canParse(text)) return bad(expected, text);
+    const { protocol } = new URL(text);
+    return protocol === 'http:' || protocol === 'https:' ? good(text.replace(/\/+$/, '')) : bad(expected, text);
+  });
+}
+
+/** A list separated by commas; blanks around the items are dropped, and empty items too. */
+export function listVariable(
+  declaration: Declaration & { readonly default: readonly string[] },
+): Variable<readonly string[]> {
+  const shown = declaration.default.join(',');
+  return variable(declaration, declaration.default, shown, 'a list separated by commas', (text) =>
+    good(
+      text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    ),
+  );
+}
+
+/**
+ * Reads a table of variables. A variable that is set to nothing or blanks counts as not set, as in compose files with
+ * `${NAME:-}`. Throws ENVIRONMENT_INVALID with every problem.
+ */
+export function readVariables<const Table extends VariableTable>(
+  env: NodeJS.ProcessEnv,
+  table: Table,
+): VariableValues<Table> {
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(table)) {
+    const text = env[item.name]?.trim() ?? '';
+    if (text === '') {
+      values[key] = item.fallback;
+      continue;
+    }
+    const parsed = item.parse(text);
+    if (parsed.ok) values[key] = parsed.value;
+    else problems.push(`${item.name} ${parsed.problem}. Example: ${item.name}=${item.example}`);
+  }
+  if (problems.length > 0) throw environmentInvalid(problems);
+  return values as VariableValues<Table>;
+}
+
+/**
+ * Runs several readers of the environment and reports the problems of all of them in one ENVIRONMENT_INVALID. Other
+ * errors pass through at once.
+ *
+ * @example const [models, server] = readAll(() => readModelEnvironment(env), () => readVariables(env, SERVER_VARIABLES));
+ */
+export function readAll<const Readers extends readonly (() => unknown)[]>(
+  ...readers: Readers
+): { readonly [Index in keyof Readers]: ReturnType<Readers[Index]> } {
+  const problems: string[] = [];
+  const values = readers.map((reader) => {
+    try {
+      return reader();
+    } catch (error) {
+      if (!(error instanceof CacheError) || error.code !== 'ENVIRONMENT_INVALID') throw error;
+      problems.push(...error.problems);
+      return undefined;
+    }
+  });
+  if (problems.length > 0) throw environmentInvalid(problems);
+  return values as { readonly [Index in keyof Readers]: ReturnType<Readers[Index]> };
+}
+
+/** One ENVIRONMENT_INVALID for a list of problems, each a whole sentence that starts with the variable's name. */
+export function environmentInvalid(problems: readonly string[]): CacheError {
+  const count = problems.length === 1 ? 'A setting is wrong' : `${problems.length} settings are wrong`;
+  return new CacheError('ENVIRONMENT_INVALID', [`${count}:`, ...problems.map((line) => `  ${line}`)].join('\n'), {
+    problems,
+  });
+}
+
+function variable<Value>(
+  declaration: Declaration & { readonly secret?: boolean },
+  fallback: Value,
+  defaultText: string | undefined,
+  expected: string,
+  parse: (text: string) => Parsed<Value>,
+): Variable<Value> {
+  const { name, doc, example, secret = false } = declaration;
+  return { name, doc, example, secret, fallback, defaultText, expected, parse };
+}
+
+function good<Value>(value: Value): Parsed<Value> {
+  return { ok: true, value };
+}
+
+function bad(expected: string, text: string): { readonly ok: false; readonly problem: string } {
+  return { ok: false, problem: `must be ${expected}, got "${text}"` };
+}
