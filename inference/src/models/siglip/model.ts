@@ -1,10 +1,155 @@
+import { InferenceError } from '../../errors.js';
+import { loadTokenizer } from '../../tokenizer/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
-import type { LoadedModel, LoadOptions, ModelFiles } from '../model.js';
+import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
+import { UNCANCELLED } from '../outcomes.js';
+import { findBeside, type JsonObject, readJsonObject } from '../repository.js';
+import { PictureEmbedder } from './pictures.js';
+import { readPictureRecipe, readTextRecipe } from './preprocess.js';
+import { TextEmbedder } from './texts.js';
+import { Tower } from './tower.js';
 
-/** Loads the weights that `files` names. Throws when one of them is no model of this family. */
-export async function load(
-  files: ModelFiles,
-  _options: LoadOptions,
-): Promise<LoadedModel<ImageItem | TextItem, VectorResult>> {
-  throw new Error(`${files.id} cannot be loaded yet`);
+type Item = ImageItem | TextItem;
+
+/** Items of one call to run(): enough that decoding the next pictures hides behind the run of the first. */
+const MAX_ITEMS = 32;
+
+/**
+ * Loads the towers that `files` has weights for, `vision`, `text` or both. Throws when a file is missing or broken, and for
+ * a SigLIP of another kind (NaFlex).
+ */
+export async function load(files: ModelFiles, options: LoadOptions): Promise<LoadedModel<Item, VectorResult>> {
+  const { vision, text } = files.weights;
+  if (vision === undefined && text === undefined) {
+    throw new Error(
+      `Expected ${files.id} to have weights named vision or text, got ${Object.keys(files.weights).join(', ')}.`,
+    );
+  }
+  const pictures = vision === undefined ? undefined : await openPictures(files, vision, options);
+  try {
+    const texts = text === undefined ? undefined : await openTexts(files, text, options);
+    const model = new Siglip(pictures, texts);
+    await model.measure();
+    return model;
+  } catch (error) {
+    await pictures?.close();
+    throw error;
+  }
+}
+
+async function openPictures(files: ModelFiles, path: string, options: LoadOptions): Promise<PictureEmbedder> {
+  const config = await configOf(files, path, 'preprocessor_config.json');
+  // Before the weights are read: a wrong kind of model is found at once.
+  readPictureRecipe(config, 1);
+  const tower = await Tower.open(path, 'pixel_values', options);
+  return new PictureEmbedder(tower, readPictureRecipe(config, tower.fixedSize), options.maxImagePixels);
+}
+
+async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {
+  const tokenizerPath = await findBeside(files.folder, path, 'tokenizer.json');
+  if (tokenizerPath === undefined) {
+    throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.folder}.`);
+  }
+  const configPath = await findBeside(files.folder, path, 'tokenizer_config.json');
+  const tokenizer = await loadTokenizer(tokenizerPath, configPath);
+  const tokenizerConfig = configPath === undefined ? {} : await readJsonObject(configPath);
+  const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
+  return new TextEmbedder(await Tower.open(path, 'input_ids', options), recipe);
+}
+
+async function configOf(files: ModelFiles, weights: string, name: string): Promise<JsonObject> {
+  const path = await findBeside(files.folder, weights, name);
+  return path === undefined ? {} : readJsonObject(path);
+}
+
+class Siglip implements LoadedModel<Item, VectorResult> {
+  readonly #pictures: PictureEmbedder | undefined;
+  readonly #texts: TextEmbedder | undefined;
+  #facts: ModelFacts;
+
+  constructor(pictures: PictureEmbedder | undefined, texts: TextEmbedder | undefined) {
+    this.#pictures = pictures;
+    this.#texts = texts;
+    const shared = pictures?.shared !== false && texts?.shared !== false;
+    this.#facts = {
+      dimensions: 0,
+      batching: {
+        shared,
+        maxItems: MAX_ITEMS,
+        reason: shared
+          ? 'the graph treats each item by itself, so items share a run'
+          : 'the int8 graph scales its activations over a whole batch, so each item runs alone and its vector is always the same',
+      },
+    };
+  }
+
+  get facts(): ModelFacts {
+    return this.#facts;
+  }
+
+  /** Finds the length of the vectors by a first run, for not every graph says it. */
+  async measure(): Promise<void> {
+    const lengths = await this.#probe();
+    const dimensions = lengths[0] ?? 0;
+    if (lengths.some((length) => length !== dimensions)) {
+      throw new Error(`Expected both towers to give vectors of one length, got ${lengths.join(' and ')}.`);
+    }
+    this.#facts = { ...this.#facts, dimensions };
+  }
+
+  async warmUp(): Promise<void> {
+    await this.#probe();
+  }
+
+  async run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
+    const outcomes: Outcome<VectorResult>[] = new Array(items.length);
+    const images: { item: ImageItem; place: number }[] = [];
+    const texts: { item: TextItem; place: number }[] = [];
+    items.forEach((item, place) => {
+      if (item.type === 'image') images.push({ item, place });
+      else texts.push({ item, place });
+    });
+    await fill(this.#pictures, images, context, outcomes, 'pictures');
+    await fill(this.#texts, texts, context, outcomes, 'texts');
+    return outcomes;
+  }
+
+  async close(): Promise<void> {
+    await this.#pictures?.close();
+    await this.#texts?.close();
+  }
+
+  async #probe(): Promise<readonly number[]> {
+    const lengths: number[] = [];
+    if (this.#pictures !== undefined) lengths.push(await this.#pictures.probe());
+    if (this.#texts !== undefined) lengths.push(await this.#texts.probe(UNCANCELLED));
+    return lengths;
+  }
+}
+
+interface Embedder<T> {
+  run(items: readonly T[], context: RunContext): Promise<readonly Outcome<VectorResult>[]>;
+}
+
+async function fill<T>(
+  embedder: Embedder<T> | undefined,
+  placed: readonly { readonly item: T; readonly place: number }[],
+  context: RunContext,
+  outcomes: Outcome<VectorResult>[],
+  what: string,
+): Promise<void> {
+  if (placed.length === 0) return;
+  const signals = placed.flatMap(({ place }) => context.signals[place] ?? []);
+  const part = { signals, breathe: () => context.breathe() };
+  const results = await embedder?.run(
+    placed.map(({ item }) => item),
+    part,
+  );
+  placed.forEach(({ place }, index) => {
+    outcomes[place] = results?.[index] ?? { ok: false, error: towerMissing(what) };
+  });
+}
+
+function towerMissing(what: string): InferenceError {
+  return new InferenceError('FEATURE_DISABLED', `This model was loaded without its tower for ${what}.`);
 }

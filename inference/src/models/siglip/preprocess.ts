@@ -1,0 +1,117 @@
+import {
+  decodeImage,
+  RESAMPLE_FILTERS,
+  type ResampleFilter,
+  resizePicture,
+  writePlanes,
+} from '../../media/images/index.js';
+import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
+import { type JsonObject, numberAt, objectAt, stringAt } from '../repository.js';
+
+/** How a vision tower wants its pictures, by preprocessor_config.json. */
+export interface PictureRecipe {
+  readonly width: number;
+  readonly height: number;
+  readonly filter: ResampleFilter;
+  readonly rescale: number;
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+}
+
+/**
+ * Reads preprocessor_config.json; what it leaves out is as in transformers' SiglipImageProcessor. `graphSize` is the size
+ * the graph itself fixes, where it does: it counts where the file gives none. Throws for a model that takes pictures of any
+ * shape in patches (NaFlex), which this family does not serve.
+ */
+export function readPictureRecipe(config: JsonObject, graphSize: number | undefined): PictureRecipe {
+  const processor = stringAt(config, 'image_processor_type') ?? '';
+  if (processor.startsWith('Siglip2') || config.max_num_patches !== undefined) {
+    throw new Error(
+      `Expected a SigLIP for square pictures, got a NaFlex one (${processor || 'max_num_patches'}). ` +
+        'Choose a repository with a size in its name, such as siglip2-base-patch16-256-ONNX.',
+    );
+  }
+  const size = objectAt(config, 'size');
+  const width = numberAt(size, 'width') ?? numberAt(config, 'size') ?? graphSize;
+  const height = numberAt(size, 'height') ?? numberAt(config, 'size') ?? graphSize;
+  if (width === undefined || height === undefined) {
+    throw new Error('Expected preprocessor_config.json to give size.width and size.height.');
+  }
+  const resample = numberAt(config, 'resample') ?? 3;
+  const filter = RESAMPLE_FILTERS[resample as keyof typeof RESAMPLE_FILTERS];
+  if (filter === undefined) {
+    throw new Error(
+      `Expected resample to be one of ${Object.keys(RESAMPLE_FILTERS).join(', ')} in preprocessor_config.json, got ${resample}.`,
+    );
+  }
+  return {
+    width,
+    height,
+    filter,
+    rescale: config.do_rescale === false ? 1 : (numberAt(config, 'rescale_factor') ?? 1 / 255),
+    mean: config.do_normalize === false ? [0, 0, 0] : triple(config.image_mean),
+    std: config.do_normalize === false ? [1, 1, 1] : triple(config.image_std),
+  };
+}
+
+function triple(value: unknown): readonly [number, number, number] {
+  if (!Array.isArray(value)) return [0.5, 0.5, 0.5];
+  const [red, green, blue] = value;
+  if (typeof red !== 'number' || typeof green !== 'number' || typeof blue !== 'number') {
+    throw new Error('Expected image_mean and image_std of preprocessor_config.json to be three numbers each.');
+  }
+  return [red, green, blue];
+}
+
+/**
+ * A picture's file as `pixel_values`: 3 x height x width floats. Throws an InferenceError when it is no picture or too
+ * large.
+ */
+export async function preparePicture(
+  content: Uint8Array,
+  recipe: PictureRecipe,
+  maxPixels: number,
+): Promise<Float32Array> {
+  const { picture } = await decodeImage(content, { maxPixels, target: recipe });
+  const resized = resizePicture(picture, recipe.width, recipe.height, recipe.filter);
+  const values = new Float32Array(3 * recipe.width * recipe.height);
+  writePlanes(resized, recipe, values, 0);
+  return values;
+}
+
+/** How a text tower wants its texts. */
+export interface TextRecipe {
+  readonly tokenizer: TextTokenizer;
+  /** Every text is padded to this many tokens: the padding is part of what the tower has learnt. */
+  readonly length: number;
+  readonly padId: number;
+  readonly lowerCase: boolean;
+}
+
+/** SigLIP's text towers read 64 tokens unless config.json says otherwise. */
+const DEFAULT_LENGTH = 64;
+
+/** Reads config.json (`text_config`) and tokenizer_config.json. */
+export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject, tokenizerConfig: JsonObject): TextRecipe {
+  const length = numberAt(objectAt(config, 'text_config'), 'max_position_embeddings') ?? DEFAULT_LENGTH;
+  if (tokenizer.padId === undefined) {
+    throw new Error('Expected tokenizer_config.json to name the pad_token: SigLIP reads the padding.');
+  }
+  return { tokenizer, length, padId: tokenizer.padId, lowerCase: tokenizerConfig.do_lower_case === true };
+}
+
+/** A text's ids without its padding. */
+export function tokenizeText(text: string, recipe: TextRecipe): TokenizedText {
+  return recipe.tokenizer.encode(recipe.lowerCase ? text.toLowerCase() : text, recipe.length);
+}
+
+/** Ids of several texts, padded, as `input_ids`: texts x length. */
+export function packIds(texts: readonly TokenizedText[], recipe: TextRecipe): BigInt64Array {
+  const packed = new BigInt64Array(texts.length * recipe.length).fill(BigInt(recipe.padId));
+  texts.forEach((text, row) => {
+    text.ids.forEach((id, at) => {
+      packed[row * recipe.length + at] = BigInt(id);
+    });
+  });
+  return packed;
+}

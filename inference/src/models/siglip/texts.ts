@@ -1,0 +1,65 @@
+import { InferenceError } from '../../errors.js';
+import type { TokenizedText } from '../../tokenizer/index.js';
+import type { TextItem, VectorResult } from '../items.js';
+import type { Outcome, RunContext } from '../model.js';
+import { cancelled, isWanted } from '../outcomes.js';
+import { finishVector } from './postprocess.js';
+import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
+import type { Tower } from './tower.js';
+
+/** Texts of one run of a shared graph. All are padded to one length, so no order is better than another. */
+const TEXTS_A_RUN = 16;
+
+/** Texts to vectors, through the text tower. */
+export class TextEmbedder {
+  readonly #tower: Tower;
+  readonly #recipe: TextRecipe;
+
+  constructor(tower: Tower, recipe: TextRecipe) {
+    this.#tower = tower;
+    this.#recipe = recipe;
+  }
+
+  get shared(): boolean {
+    return this.#tower.shared;
+  }
+
+  async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
+    const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
+    const waiting: { readonly item: TextItem; readonly place: number; readonly text: TokenizedText }[] = [];
+    for (const [place, item] of items.entries()) {
+      const text = tokenizeText(item.text, this.#recipe);
+      if (text.truncated && !item.truncate) outcomes[place] = { ok: false, error: tooLong(this.#recipe.length) };
+      else waiting.push({ item, place, text });
+    }
+    while (waiting.length > 0) {
+      await context.breathe();
+      const batch = waiting.splice(0, this.shared ? TEXTS_A_RUN : 1).filter(({ place }) => isWanted(context, place));
+      if (batch.length === 0) continue;
+      const texts = batch.map(({ text }) => text);
+      const rows = await this.#tower.run(packIds(texts, this.#recipe), [batch.length, this.#recipe.length]);
+      batch.forEach(({ item, place, text }, row) => {
+        const vector = finishVector(rows[row] as Float32Array, item.normalize);
+        outcomes[place] = { ok: true, value: { vector, tokenCount: text.ids.length, truncated: text.truncated } };
+      });
+    }
+    return outcomes;
+  }
+
+  /** Runs a word; gives the length of its vector. */
+  async probe(context: RunContext): Promise<number> {
+    const [outcome] = await this.run([{ type: 'text', text: 'warm', normalize: true, truncate: true }], context);
+    return outcome?.ok === true ? outcome.value.vector.length : 0;
+  }
+
+  close(): Promise<void> {
+    return this.#tower.close();
+  }
+}
+
+function tooLong(limit: number): InferenceError {
+  return new InferenceError(
+    'TEXT_TOO_LONG',
+    `Expected a text of at most ${limit} tokens, got a longer one. Shorten it, or set truncate to have its end left out.`,
+  );
+}

@@ -1,0 +1,64 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { dependsOnCompany, readGraphFacts } from '../../onnx/index.js';
+import type { LoadOptions } from '../model.js';
+import { openSession } from '../session.js';
+import { embeddingOutput, splitRows } from './postprocess.js';
+
+/** One of SigLIP's two networks: values in, one vector an item out. */
+export class Tower {
+  readonly #session: InferenceSession;
+  readonly #input: string;
+  readonly #output: string;
+  /** Whether items may share a run without changing each other's vectors. */
+  readonly shared: boolean;
+  /** The side of the pictures, or the length of the texts, where the graph itself fixes it. */
+  readonly fixedSize: number | undefined;
+  #closed = false;
+
+  private constructor(session: InferenceSession, input: string, path: string) {
+    this.#session = session;
+    this.#input = input;
+    this.#output = embeddingOutput(session.outputNames);
+    const facts = readGraphFacts(path);
+    this.shared = !dependsOnCompany(facts);
+    const last = facts.inputs.find((value) => value.name === input)?.dims?.at(-1);
+    this.fixedSize = typeof last === 'number' && last > 0 ? last : undefined;
+  }
+
+  /** Opens the network at `path`. Throws when it has no input of that name, or one that is not known. */
+  static async open(path: string, input: 'pixel_values' | 'input_ids', options: LoadOptions): Promise<Tower> {
+    const session = await openSession(path, options);
+    const others = session.inputNames.filter((name) => name !== input && name !== 'attention_mask');
+    if (!session.inputNames.includes(input) || others.length > 0) {
+      await session.release();
+      const naflex = others.includes('pixel_attention_mask') || others.includes('spatial_shapes');
+      throw new Error(
+        `Expected ${path} to take ${input}, got ${session.inputNames.join(', ')}.` +
+          (naflex ? ' It is a NaFlex export, which is not served: choose one for square pictures.' : ''),
+      );
+    }
+    return new Tower(session, input, path);
+  }
+
+  /** Runs the network once; `dims` is the shape of `values`, items first. */
+  async run(values: Float32Array | BigInt64Array, dims: readonly number[]): Promise<readonly Float32Array[]> {
+    const feeds: Record<string, Tensor> = {
+      [this.#input]:
+        values instanceof Float32Array ? new Tensor('float32', values, dims) : new Tensor('int64', values, dims),
+    };
+    if (this.#session.inputNames.includes('attention_mask')) {
+      // The towers were trained without a mask: they read the padding.
+      feeds.attention_mask = new Tensor('int64', new BigInt64Array(values.length).fill(1n), dims);
+    }
+    const outputs = await this.#session.run(feeds, [this.#output]);
+    const data = outputs[this.#output]?.data;
+    if (!(data instanceof Float32Array)) throw new Error(`Expected ${this.#output} to hold float32.`);
+    return splitRows(data, dims[0] ?? 1);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#session.release();
+  }
+}
