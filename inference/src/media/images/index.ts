@@ -7,6 +7,7 @@ export {
   readImageHeader,
 } from './decode.js';
 export { IMAGE_FORMATS, type ImageFormat } from './formats.js';
+export { interpolatePicture } from './interpolate.js';
 export type { Picture } from './picture.js';
 export { RESAMPLE_FILTERS, type ResampleFilter, resizePicture } from './resize.js';
 export { type PlaneOptions, writePlanes } from './tensor.js';

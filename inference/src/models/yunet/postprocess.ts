@@ -1,0 +1,94 @@
+import type { Face, Point } from '../items.js';
+
+/** Distances between the cells of the three grids, in network pixels. */
+export const STRIDES = [8, 16, 32] as const;
+
+/** What one grid says of each of its cells, row by row. */
+export interface GridOutput {
+  readonly stride: number;
+  /** Cells a row. */
+  readonly columns: number;
+  /** How much it is a face, and how well its box is likely to fit; after the sigmoid. */
+  readonly cls: Float32Array;
+  readonly obj: Float32Array;
+  /** Four a cell: centre from the cell's corner in strides, logarithms of width and height in strides. */
+  readonly bbox: Float32Array;
+  /** Five points a cell, from the cell's corner in strides. */
+  readonly kps: Float32Array;
+}
+
+export interface DetectionOptions {
+  readonly scoreThreshold: number;
+  readonly nmsThreshold: number;
+  /** 0: all. */
+  readonly maxFaces: number;
+}
+
+/** As many candidates go to the suppression, the best first; OpenCV's top_k. */
+const MOST_CANDIDATES = 5000;
+
+/**
+ * The faces of a picture, best first, in pixels of the picture: `scale` is how many network pixels one of them was. Score is
+ * sqrt(cls * obj). Method: OpenCV's FaceDetectorYN.
+ */
+export function decodeFaces(grids: readonly GridOutput[], scale: number, options: DetectionOptions): readonly Face[] {
+  const candidates = grids.flatMap((grid) => candidatesOf(grid, scale, options.scoreThreshold));
+  candidates.sort((one, other) => other.score - one.score);
+  const kept = suppress(candidates.slice(0, MOST_CANDIDATES), options.nmsThreshold);
+  return options.maxFaces === 0 ? kept : kept.slice(0, options.maxFaces);
+}
+
+function candidatesOf(grid: GridOutput, scale: number, threshold: number): Face[] {
+  const faces: Face[] = [];
+  for (let cell = 0; cell < grid.cls.length; cell += 1) {
+    const score = Math.sqrt(probability(grid.cls[cell]) * probability(grid.obj[cell]));
+    if (score >= threshold) faces.push(faceAt(grid, cell, score, scale));
+  }
+  return faces;
+}
+
+function probability(value: number | undefined): number {
+  return Math.min(1, Math.max(0, value ?? 0));
+}
+
+function faceAt(grid: GridOutput, cell: number, score: number, scale: number): Face {
+  const unit = grid.stride / scale;
+  const column = cell % grid.columns;
+  const row = Math.floor(cell / grid.columns);
+  const box = (index: number): number => grid.bbox[cell * 4 + index] ?? 0;
+  const point = (index: number): Point => ({
+    x: (column + (grid.kps[cell * 10 + index * 2] ?? 0)) * unit,
+    y: (row + (grid.kps[cell * 10 + index * 2 + 1] ?? 0)) * unit,
+  });
+  const width = Math.exp(box(2)) * unit;
+  const height = Math.exp(box(3)) * unit;
+  return {
+    box: { x: (column + box(0)) * unit - width / 2, y: (row + box(1)) * unit - height / 2, width, height },
+    score,
+    landmarks: {
+      rightEye: point(0),
+      leftEye: point(1),
+      nose: point(2),
+      rightMouthCorner: point(3),
+      leftMouthCorner: point(4),
+    },
+  };
+}
+
+/** Greedy suppression: of faces that overlap by more than `threshold` the best stays. `faces` come best first. */
+export function suppress(faces: readonly Face[], threshold: number): readonly Face[] {
+  const kept: Face[] = [];
+  for (const face of faces) {
+    if (kept.every((other) => overlap(face.box, other.box) <= threshold)) kept.push(face);
+  }
+  return kept;
+}
+
+/** Intersection over union, 0 to 1. */
+export function overlap(one: Face['box'], other: Face['box']): number {
+  const width = Math.min(one.x + one.width, other.x + other.width) - Math.max(one.x, other.x);
+  const height = Math.min(one.y + one.height, other.y + other.height) - Math.max(one.y, other.y);
+  if (width <= 0 || height <= 0) return 0;
+  const shared = width * height;
+  return shared / (one.width * one.height + other.width * other.height - shared);
+}
