@@ -1,0 +1,101 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { dependsOnCompany, readGraphFacts } from '../../onnx/index.js';
+import type { LoadOptions } from '../model.js';
+import { openSession } from '../session.js';
+import { type PoolingMode, pool } from './postprocess.js';
+import type { PackedTexts, SentenceRecipe } from './preprocess.js';
+
+/** Outputs that are a text's vector already, in exports that hold the pooling. */
+const POOLED_OUTPUTS = ['sentence_embedding', 'dense_vecs'];
+/** Outputs that are a vector a token. */
+const TOKEN_OUTPUTS = ['last_hidden_state', 'token_embeddings', 'hidden_states'];
+const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
+
+/** A text encoder and its pooling: token ids in, a vector a text out. */
+export class SentenceNetwork {
+  readonly #session: InferenceSession;
+  readonly #output: string;
+  /** Undefined: the graph pools by itself. */
+  readonly #pooling: readonly PoolingMode[] | undefined;
+  /** Whether texts may share a run without changing each other's vectors. */
+  readonly shared: boolean;
+  #closed = false;
+
+  private constructor(
+    session: InferenceSession,
+    output: string,
+    pooling: readonly PoolingMode[] | undefined,
+    shared: boolean,
+  ) {
+    this.#session = session;
+    this.#output = output;
+    this.#pooling = pooling;
+    this.shared = shared;
+  }
+
+  /** Throws when the graph at `path` is no text encoder, or its repository needs a step that is not known. */
+  static async open(path: string, recipe: SentenceRecipe, options: LoadOptions): Promise<SentenceNetwork> {
+    const session = await openSession(path, options);
+    try {
+      const unknown = session.inputNames.filter((name) => !KNOWN_INPUTS.includes(name));
+      if (unknown.length > 0 || !session.inputNames.includes('input_ids')) {
+        throw new Error(`Expected ${path} to take ${KNOWN_INPUTS.join(', ')}, got ${session.inputNames.join(', ')}.`);
+      }
+      const shared = !dependsOnCompany(readGraphFacts(path));
+      const pooled = POOLED_OUTPUTS.find((name) => session.outputNames.includes(name));
+      if (pooled !== undefined) return new SentenceNetwork(session, pooled, undefined, shared);
+      const tokens = TOKEN_OUTPUTS.find((name) => session.outputNames.includes(name));
+      if (tokens === undefined) {
+        const names = [...POOLED_OUTPUTS, ...TOKEN_OUTPUTS].join(', ');
+        throw new Error(`Expected ${path} to give one of ${names}, got ${session.outputNames.join(', ')}.`);
+      }
+      if (recipe.unknownModules.length > 0) {
+        throw new Error(
+          `Expected modules.json to name Transformer, Pooling and Normalize, got ${recipe.unknownModules.join(', ')} too. ` +
+            `Choose an export with the output ${POOLED_OUTPUTS[0]}, which holds all of them.`,
+        );
+      }
+      return new SentenceNetwork(session, tokens, recipe.pooling, shared);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  }
+
+  /** One vector a text, not yet normalised. */
+  async run(texts: PackedTexts): Promise<readonly Float32Array[]> {
+    const dims = [texts.count, texts.length];
+    const feeds: Record<string, Tensor> = { input_ids: new Tensor('int64', texts.ids, dims) };
+    if (this.#session.inputNames.includes('attention_mask')) {
+      feeds.attention_mask = new Tensor('int64', texts.mask, dims);
+    }
+    if (this.#session.inputNames.includes('token_type_ids')) {
+      feeds.token_type_ids = new Tensor('int64', new BigInt64Array(texts.ids.length), dims);
+    }
+    const output = (await this.#session.run(feeds, [this.#output]))[this.#output];
+    if (!(output?.data instanceof Float32Array)) throw new Error(`Expected ${this.#output} to hold float32.`);
+    return this.#vectors(output.data, texts);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#session.release();
+  }
+
+  #vectors(data: Float32Array, texts: PackedTexts): readonly Float32Array[] {
+    const pooling = this.#pooling;
+    const stride = data.length / texts.count;
+    return Array.from({ length: texts.count }, (_, row) => {
+      const values = data.subarray(row * stride, (row + 1) * stride);
+      if (pooling === undefined) return values.slice();
+      return pool({ values, count: tokensOf(texts, row), size: stride / texts.length }, pooling);
+    });
+  }
+}
+
+function tokensOf(texts: PackedTexts, row: number): number {
+  let count = 0;
+  while (count < texts.length && texts.mask[row * texts.length + count] === 1n) count += 1;
+  return count;
+}

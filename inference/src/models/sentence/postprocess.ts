@@ -1,0 +1,62 @@
+/**
+ * Ways to make one vector of a text's tokens, and the switch of sentence-transformers' Pooling that turns each on, in the
+ * order in which that module joins them.
+ */
+export const POOLING_MODES = {
+  cls: 'pooling_mode_cls_token',
+  max: 'pooling_mode_max_tokens',
+  mean: 'pooling_mode_mean_tokens',
+  mean_sqrt_len_tokens: 'pooling_mode_mean_sqrt_len_tokens',
+  weightedmean: 'pooling_mode_weightedmean_tokens',
+  lasttoken: 'pooling_mode_lasttoken',
+} as const;
+export type PoolingMode = keyof typeof POOLING_MODES;
+
+/** The tokens of one text: `count` rows of `size` numbers, padding left out. */
+export interface TokenRows {
+  readonly values: Float32Array;
+  readonly count: number;
+  readonly size: number;
+}
+
+/** Joins what each mode makes of the tokens. Method: sentence-transformers, Pooling. */
+export function pool(rows: TokenRows, modes: readonly PoolingMode[]): Float32Array {
+  const vector = new Float32Array(rows.size * modes.length);
+  modes.forEach((mode, index) => {
+    vector.set(POOLERS[mode](rows), index * rows.size);
+  });
+  return vector;
+}
+
+const POOLERS = {
+  cls: (rows) => rows.values.subarray(0, rows.size),
+  lasttoken: (rows) => rows.values.subarray((rows.count - 1) * rows.size, rows.count * rows.size),
+  max: largest,
+  mean: (rows) => weightedSum(rows, () => 1 / rows.count),
+  mean_sqrt_len_tokens: (rows) => weightedSum(rows, () => 1 / Math.sqrt(rows.count)),
+  weightedmean: (rows) => {
+    const whole = (rows.count * (rows.count + 1)) / 2;
+    return weightedSum(rows, (row) => (row + 1) / whole);
+  },
+} satisfies Record<PoolingMode, (rows: TokenRows) => Float32Array>;
+
+function weightedSum(rows: TokenRows, weightOf: (row: number) => number): Float32Array {
+  const sums = new Float64Array(rows.size);
+  for (let row = 0; row < rows.count; row += 1) {
+    const weight = weightOf(row);
+    const start = row * rows.size;
+    for (let at = 0; at < rows.size; at += 1) {
+      sums[at] = (sums[at] as number) + (rows.values[start + at] as number) * weight;
+    }
+  }
+  return Float32Array.from(sums);
+}
+
+function largest(rows: TokenRows): Float32Array {
+  const vector = rows.values.slice(0, rows.size);
+  for (let at = rows.size; at < rows.count * rows.size; at += 1) {
+    const place = at % rows.size;
+    vector[place] = Math.max(vector[place] as number, rows.values[at] as number);
+  }
+  return vector;
+}
