@@ -1,0 +1,129 @@
+/** One request and its answer: the log, the faults and the small words of HTTP in one place. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FaultAction, FaultList, FaultSubject, RequestKind } from './faults.js';
+import type { RequestLog, RequestRecord } from './request-log.js';
+
+export interface ExchangeContext {
+  readonly server: 'hub' | 'cdn';
+  readonly faults: FaultList;
+  readonly log: RequestLog;
+  readonly signal: AbortSignal;
+}
+
+export interface RequestAbout {
+  readonly kind: RequestKind;
+  readonly repository?: string | undefined;
+  readonly file?: string | undefined;
+}
+
+export class Exchange {
+  readonly #record: RequestRecord;
+  readonly #kinds: readonly RequestKind[];
+
+  constructor(
+    readonly request: IncomingMessage,
+    readonly response: ServerResponse,
+    readonly context: ExchangeContext,
+    about: RequestAbout,
+  ) {
+    const { range, authorization } = request.headers;
+    this.#kinds = about.kind === 'bytes' && context.server === 'hub' ? ['resolve', 'bytes'] : [about.kind];
+    this.#record = context.log.add({
+      server: context.server,
+      method: request.method ?? '',
+      url: request.url ?? '',
+      kind: about.kind,
+      repository: about.repository,
+      file: about.file,
+      range,
+      authorization,
+      userAgent: request.headers['user-agent'],
+      status: 0,
+      bytesSent: 0,
+      ended: false,
+    });
+    response.once('close', () => {
+      this.#record.ended = true;
+    });
+  }
+
+  get headOnly(): boolean {
+    return this.request.method === 'HEAD';
+  }
+
+  /** The token of an `Authorization: Bearer` header. */
+  get token(): string | undefined {
+    return /^Bearer (.+)$/.exec(this.request.headers.authorization ?? '')?.[1];
+  }
+
+  /** The faults of these types that apply to this request. */
+  faults<const Type extends FaultAction['type']>(
+    types: readonly Type[],
+    accept?: (action: Extract<FaultAction, { type: Type }>) => boolean,
+  ): Extract<FaultAction, { type: Type }>[] {
+    return this.context.faults.take(this.#subject, types, accept);
+  }
+
+  /** Applies the faults that come before any answer. False: the request is answered, or never will be. */
+  async begin(): Promise<boolean> {
+    for (const { delayMs } of this.faults(['delay'])) await sleep(delayMs, undefined, { signal: this.context.signal });
+    if (this.faults(['refuse']).length > 0) {
+      this.request.socket.destroy();
+      return false;
+    }
+    if (this.faults(['silence']).length > 0) return false;
+    for (const { status, headers = {}, body = '' } of this.faults(['status'])) {
+      this.send(status, { 'content-type': 'text/plain', ...headers }, body);
+      return false;
+    }
+    for (const { location, status = 302 } of this.faults(['redirect'])) {
+      this.send(status, { location }, '');
+      return false;
+    }
+    return true;
+  }
+
+  /** Starts the answer. */
+  head(status: number, headers: Readonly<Record<string, string | number>>): void {
+    this.#record.status = status;
+    this.response.writeHead(status, headers);
+  }
+
+  /** Notes bytes of the body that went out. */
+  sent(bytes: number): void {
+    this.#record.bytesSent += bytes;
+  }
+
+  /** A whole answer. */
+  send(status: number, headers: Readonly<Record<string, string | number>>, body: string): void {
+    const bytes = Buffer.from(body);
+    this.head(status, { 'content-length': bytes.length, ...headers });
+    if (this.headOnly) {
+      this.response.end();
+      return;
+    }
+    this.sent(bytes.length);
+    this.response.end(bytes);
+  }
+
+  json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
+    this.send(status, { 'content-type': 'application/json; charset=utf-8', ...headers }, JSON.stringify(value));
+  }
+
+  /** An error as the real hub tells it: in two headers and in the body. */
+  error(
+    status: number,
+    code: string | undefined,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): void {
+    const named = code === undefined ? {} : { 'x-error-code': code };
+    this.json(status, { error: message }, { ...named, 'x-error-message': message, ...headers });
+  }
+
+  get #subject(): FaultSubject {
+    const { server, method, file, repository } = this.#record;
+    return { server, kinds: this.#kinds, method, file, repository };
+  }
+}
