@@ -1,0 +1,70 @@
+/**
+ * Writes what is made from proto/: the TypeScript under gen/src, and gen/contract.json, the contract in force as buf's
+ * own JSON image. `npm run generate` writes both and refuses a contract that breaks its callers; `-- --accept-breaking`
+ * is for a new major version. `--check` compares instead of writing (part of `npm run check`).
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const generatedFolder = join(root, 'gen/src');
+const contractFile = join(root, 'gen/contract.json');
+
+const buf = (...args) => execFileSync('buf', args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+
+/** Every file below a folder by its path in it. */
+function readTree(folder) {
+  const files = new Map();
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile()) files.set(relative(folder, path), readFileSync(path, 'utf8'));
+  }
+  return files;
+}
+
+function differences(expected, found) {
+  const names = [...new Set([...expected.keys(), ...found.keys()])].sort();
+  return names.filter((name) => expected.get(name) !== found.get(name));
+}
+
+/** The contract without comments or other people's files, one line a value, so that a review shows what changed. */
+function describeContract() {
+  const image = JSON.parse(
+    buf('build', '--path', 'proto/heimdex', '--exclude-source-info', '-o', '-#format=json').toString(),
+  );
+  return `${JSON.stringify(image, null, 1)}\n`;
+}
+
+function refuseBreakingChanges() {
+  try {
+    execFileSync('buf', ['breaking', 'proto', '--against', contractFile], { cwd: root, stdio: 'inherit' });
+  } catch {
+    console.error('The contract in proto/ breaks callers of gen/contract.json (above). Add, do not change or remove.');
+    process.exit(1);
+  }
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'heimdex-generate-'));
+try {
+  if (existsSync(contractFile) && !process.argv.includes('--accept-breaking')) refuseBreakingChanges();
+  buf('generate', '-o', scratch);
+  const fresh = join(scratch, 'gen/src');
+  const contract = describeContract();
+  if (process.argv.includes('--check')) {
+    const stale = differences(readTree(fresh), readTree(generatedFolder)).map((name) => `gen/src/${name}`);
+    if (!existsSync(contractFile) || readFileSync(contractFile, 'utf8') !== contract) stale.push('gen/contract.json');
+    if (stale.length > 0) {
+      console.error(`Not current with proto/: ${stale.join(', ')}. Run: npm run generate`);
+      process.exitCode = 1;
+    }
+  } else {
+    rmSync(generatedFolder, { recursive: true, force: true });
+    cpSync(fresh, generatedFolder, { recursive: true });
+    writeFileSync(contractFile, contract);
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
