@@ -51,12 +51,19 @@ interface Neighbours {
 
 function neighbours(from: number, to: number): Neighbours {
   const result = { first: new Int32Array(to), second: new Int32Array(to), weight: new Int32Array(to) };
+  const scale = 1 / (to / from);
   for (let place = 0; place < to; place += 1) {
-    const at = Math.min(from - 1, Math.max(0, ((place + 0.5) * from) / to - 0.5));
+    // In single precision, for a weight that falls half way must fall to the same side.
+    const at = Math.fround((place + 0.5) * scale - 0.5);
     const first = Math.floor(at);
-    result.first[place] = first;
+    result.first[place] = Math.max(0, first);
     result.second[place] = Math.min(first + 1, from - 1);
-    result.weight[place] = Math.round((at - first) * ONE);
+    result.weight[place] = roundHalfEven(Math.fround(at - first) * ONE);
   }
   return result;
+}
+
+function roundHalfEven(value: number): number {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }

@@ -1,0 +1,211 @@
+import { deflateSync } from 'node:zlib';
+import { expect } from 'chai';
+import sharp, { type Sharp } from 'sharp';
+import { InferenceError } from '../../src/errors.js';
+import { configureImageDecoding, decodeImage, IMAGE_FORMATS, type Picture } from '../../src/media/images/index.js';
+
+const LIMIT = { maxPixels: 1_000_000 };
+
+/** Left half red, right half blue. */
+function halves(width = 40, height = 20): Sharp {
+  const data = new Uint8Array(width * height * 3);
+  for (let pixel = 0; pixel < width * height; pixel += 1) {
+    data[pixel * 3 + (pixel % width < width / 2 ? 0 : 2)] = 255;
+  }
+  return sharp(data, { raw: { width, height, channels: 3 } });
+}
+
+function pixel(picture: Picture, x: number, y: number): number[] {
+  const at = (y * picture.width + x) * 3;
+  return [...picture.data.subarray(at, at + 3)];
+}
+
+async function errorOf(content: Uint8Array, maxPixels = LIMIT.maxPixels): Promise<InferenceError> {
+  try {
+    await decodeImage(content, { maxPixels });
+  } catch (error) {
+    if (error instanceof InferenceError) return error;
+    throw error;
+  }
+  throw new Error('expected an InferenceError');
+}
+
+function chunk(type: string, data: Uint8Array): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const out = Buffer.alloc(body.length + 8);
+  out.writeUInt32BE(data.length, 0);
+  body.copy(out, 4);
+  out.writeUInt32BE(crc32(body), body.length + 4);
+  return out;
+}
+
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** A PNG of a few hundred bytes that unpacks to `width` x `height` grey pixels; only its first rows are really there. */
+function bomb(width: number, height: number): Buffer {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header[8] = 8;
+  const rows = deflateSync(Buffer.alloc((width + 1) * 10));
+  return Buffer.concat([
+    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
+    chunk('IHDR', header),
+    chunk('IDAT', rows),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+describe('decoding pictures', () => {
+  before(() => configureImageDecoding({ threads: 1 }));
+
+  it('reads every format it names', async () => {
+    const files = {
+      JPEG: halves().jpeg({ quality: 100, chromaSubsampling: '4:4:4' }),
+      PNG: halves().png(),
+      WebP: halves().webp({ lossless: true }),
+      GIF: halves().gif(),
+      AVIF: halves().avif({ quality: 100, chromaSubsampling: '4:4:4' }),
+      TIFF: halves().tiff(),
+    };
+    expect(Object.keys(files)).to.deep.equal([...IMAGE_FORMATS]);
+    for (const [format, file] of Object.entries(files)) {
+      const { header, picture } = await decodeImage(await file.toBuffer(), LIMIT);
+      expect(header, format).to.deep.equal({ format, width: 40, height: 20 });
+      expect(picture.data.length, format).to.equal(40 * 20 * 3);
+      expect(pixel(picture, 3, 10)[0], format).to.be.above(245);
+      expect(pixel(picture, 36, 10)[2], format).to.be.above(245);
+    }
+  });
+
+  it('turns a picture as its EXIF orientation says', async () => {
+    // 6: the camera was held upright, so the picture is turned a quarter to the right to be shown.
+    const turned = await halves()
+      .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
+      .withMetadata({ orientation: 6 })
+      .toBuffer();
+    const { header, picture } = await decodeImage(turned, LIMIT);
+    expect([header.width, header.height, picture.width, picture.height]).to.deep.equal([20, 40, 20, 40]);
+    expect(pixel(picture, 10, 3)[0]).to.be.above(245);
+    expect(pixel(picture, 10, 36)[2]).to.be.above(245);
+  });
+
+  it('puts transparent parts on white', async () => {
+    const data = new Uint8Array([0, 0, 0, 0, 255, 0, 0, 255, 0, 0, 0, 128, 9, 9, 9, 0]);
+    const file = await sharp(data, { raw: { width: 2, height: 2, channels: 4 } })
+      .png()
+      .toBuffer();
+    const { picture } = await decodeImage(file, LIMIT);
+    expect(pixel(picture, 0, 0)).to.deep.equal([255, 255, 255]);
+    expect(pixel(picture, 1, 0)).to.deep.equal([255, 0, 0]);
+    expect(pixel(picture, 0, 1)[0]).to.be.within(126, 128);
+    expect(pixel(picture, 1, 1)).to.deep.equal([255, 255, 255]);
+  });
+
+  it('brings grey, 16 bit and CMYK pictures to 8 bits of red, green and blue', async () => {
+    const grey = await halves().greyscale().png().toBuffer();
+    const deep = await halves().toColourspace('rgb16').png().toBuffer();
+    const deepGrey = await halves().toColourspace('grey16').png().toBuffer();
+    const inks = await halves().toColourspace('cmyk').tiff().toBuffer();
+    for (const file of [grey, deep, deepGrey, inks]) {
+      const { picture } = await decodeImage(file, LIMIT);
+      expect(picture.data.length).to.equal(40 * 20 * 3);
+    }
+    expect(pixel((await decodeImage(deep, LIMIT)).picture, 3, 3)).to.deep.equal([255, 0, 0]);
+    const [red, green, blue] = pixel((await decodeImage(inks, LIMIT)).picture, 3, 3);
+    expect(red).to.be.above(180);
+    expect(green).to.be.below(80);
+    expect(blue).to.be.below(80);
+    const shades = pixel((await decodeImage(deepGrey, LIMIT)).picture, 3, 3);
+    expect(new Set(shades).size).to.equal(1);
+    expect(shades[0]).to.be.within(20, 140);
+  });
+
+  it('converts a wide colour space to sRGB by the ICC profile inside', async () => {
+    const green = sharp({ create: { width: 8, height: 8, channels: 3, background: '#00ff00' } });
+    const wide = await green.withIccProfile('p3').png().toBuffer();
+    const stored = await sharp(wide, { ignoreIcc: true }).raw().toBuffer();
+    expect(stored[0], 'the file itself holds other numbers').to.be.above(20);
+    const { picture } = await decodeImage(wide, LIMIT);
+    const [red, value, blue] = pixel(picture, 4, 4);
+    expect(red).to.be.below(20);
+    expect(value).to.be.above(250);
+    expect(blue).to.be.below(20);
+  });
+
+  it('takes the first frame of an animation', async () => {
+    const red = Buffer.alloc(10 * 10 * 3);
+    for (let at = 0; at < red.length; at += 3) red[at] = 255;
+    const frames = Buffer.concat([red, Buffer.alloc(10 * 10 * 3, 200)]);
+    const file = await sharp(frames, { raw: { width: 10, height: 20, channels: 3, pageHeight: 10 } })
+      .gif()
+      .toBuffer();
+    expect((await sharp(file).metadata()).pages).to.equal(2);
+    const { picture } = await decodeImage(file, LIMIT);
+    expect([picture.width, picture.height]).to.deep.equal([10, 10]);
+    expect(pixel(picture, 5, 5)).to.deep.equal([255, 0, 0]);
+  });
+
+  it('says what came when it is no picture', async () => {
+    const cases: readonly [Uint8Array, RegExp][] = [
+      [new Uint8Array(), /no bytes at all/],
+      [Buffer.from('Hello, world'), /12 bytes of text beginning "Hello, world"/],
+      [Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), /an SVG drawing/],
+      [Buffer.from('%PDF-1.7\n'), /a PDF/],
+      [Buffer.from([1, 2, 3, 200]), /4 bytes beginning 010203c8 in hex/],
+      [Buffer.from('RIFF\0\0\0\0WAVEfmt '), /a WAV recording/],
+      [Buffer.from([0xff]), /1 byte beginning ff/],
+    ];
+    for (const [content, message] of cases) {
+      const error = await errorOf(content);
+      expect(error.code).to.equal('IMAGE_UNREADABLE');
+      expect(error.message).to.match(message).and.to.contain('JPEG, PNG, WebP, GIF, AVIF, TIFF');
+    }
+  });
+
+  it('calls a file that ends too early, or is damaged, unreadable', async () => {
+    const noise = Buffer.alloc(64 * 64 * 3);
+    for (let at = 0; at < noise.length; at += 1) noise[at] = (at * 7919) % 251;
+    const picture = sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
+    const whole = [
+      await picture.clone().jpeg().toBuffer(),
+      await picture.clone().jpeg({ progressive: true }).toBuffer(),
+      await picture.clone().png().toBuffer(),
+      await picture.clone().webp().toBuffer(),
+      await picture.clone().gif().toBuffer(),
+      await picture.clone().avif().toBuffer(),
+      await picture.clone().tiff().toBuffer(),
+    ];
+    for (const file of whole) {
+      for (const share of [0.1, 0.5, 0.9]) {
+        const error = await errorOf(file.subarray(0, Math.floor(file.length * share)));
+        expect(error.code, `${file.subarray(0, 12).toString('latin1')} at ${share}`).to.equal('IMAGE_UNREADABLE');
+      }
+    }
+  });
+
+  it('refuses a picture above the limit by its header alone', async () => {
+    const error = await errorOf(bomb(30_000, 30_000), 50_000_000);
+    expect(error.code).to.equal('IMAGE_TOO_LARGE');
+    expect(error.message).to.contain('at most 50,000,000 pixels').and.to.contain('30000 x 30000 (900,000,000 pixels)');
+    expect((await errorOf(await halves().png().toBuffer(), 799)).code).to.equal('IMAGE_TOO_LARGE');
+    expect((await decodeImage(await halves().png().toBuffer(), { maxPixels: 800 })).picture.width).to.equal(40);
+  });
+
+  it('refuses a picture of one pixel', async () => {
+    const error = await errorOf(
+      await sharp({ create: { width: 1, height: 1, channels: 3, background: '#fff' } })
+        .png()
+        .toBuffer(),
+    );
+    expect(error.code).to.equal('IMAGE_UNREADABLE');
+    expect(error.message).to.contain('at least 2 x 2 pixels, got PNG of 1 x 1');
+  });
+});

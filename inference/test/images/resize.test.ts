@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import {
+  decodeImage,
+  interpolatePicture,
+  type Picture,
+  resizePicture,
+  writePlanes,
+} from '../../src/media/images/index.js';
+import { inRepository } from '../support/places.js';
+
+/** A picture in which no two neighbours are alike. */
+function pattern(width: number, height: number): Picture {
+  const data = new Uint8Array(width * height * 3);
+  for (let at = 0; at < data.length; at += 1) data[at] = (at * 2_654_435_761) >>> 24;
+  return { width, height, data };
+}
+
+function digest(picture: Picture): string {
+  return createHash('sha256').update(picture.data).digest('hex').slice(0, 16);
+}
+
+/** Made with Pillow 12.3: `Image.resize` of the pattern. */
+const PILLOW = [
+  ['lanczos', 40, 40, 'fd267ec666ed52ed'],
+  ['lanczos', 224, 31, 'ae7fa98f344c31e2'],
+  ['lanczos', 101, 20, '3caf7cd6e75772b9'],
+  ['lanczos', 300, 200, '8c6f68ba3a7481f4'],
+  ['bilinear', 40, 40, '5fc439116d5495db'],
+  ['bilinear', 224, 31, 'e2f2044647877bdb'],
+  ['bilinear', 101, 20, '4bfcca24b18bc0c2'],
+  ['bilinear', 300, 200, 'd85ae661fbe14f44'],
+  ['bicubic', 40, 40, 'cf6779e8be12f958'],
+  ['bicubic', 224, 31, 'b1e4cc3af1c9480f'],
+  ['bicubic', 101, 20, 'd21426fb2dd53ffe'],
+  ['bicubic', 300, 200, '7314d73b8aafb082'],
+  ['box', 40, 40, '38aca57a5310c181'],
+  ['box', 224, 31, '6e01f45a4d7241dd'],
+  ['box', 101, 20, '48d3114882f2dfbf'],
+  ['box', 300, 200, '2183106c7d3e40a3'],
+] as const;
+/** Made with OpenCV 5.0: `cv2.resize(..., INTER_LINEAR)` of the pattern. */
+const OPENCV = [
+  [80, 60, '9f6cd654b3e9eb9a'],
+  [160, 90, 'fa8e08a4bfc7dcda'],
+  [101, 50, 'de47792d8a1a12b6'],
+  [300, 200, '90b791d873195dfc'],
+] as const;
+const AIRPLANE = 'f5fa8efda87c1bdd';
+
+describe('resizing pictures', () => {
+  for (const [filter, width, height, expected] of PILLOW) {
+    it(`gives Pillow's own bytes: ${filter} to ${width} x ${height}`, () => {
+      expect(digest(resizePicture(pattern(101, 67), width, height, filter))).to.equal(expected);
+    });
+  }
+
+  it("gives Pillow's own bytes from a file", async () => {
+    const file = await readFile(inRepository('demo/samples/pictures/04-airplane.png'));
+    const { picture } = await decodeImage(file, { maxPixels: 1_000_000 });
+    expect(digest(resizePicture(picture, 96, 96, 'bicubic'))).to.equal(AIRPLANE);
+  });
+
+  it('leaves a picture of the right size alone', () => {
+    const picture = pattern(30, 20);
+    expect(digest(resizePicture(picture, 30, 20, 'bicubic'))).to.equal(digest(picture));
+    expect(interpolatePicture(picture, 30, 20)).to.equal(picture);
+  });
+
+  it('keeps a plain picture plain at the strangest sizes', () => {
+    const plain: Picture = { width: 2, height: 3000, data: new Uint8Array(18_000).fill(77) };
+    for (const filter of ['bilinear', 'bicubic', 'lanczos'] as const) {
+      expect([...new Set(resizePicture(plain, 97, 1, filter).data)]).to.deep.equal([77]);
+    }
+    expect([...new Set(interpolatePicture(plain, 97, 1).data)]).to.deep.equal([77]);
+  });
+
+  for (const [width, height, expected] of OPENCV) {
+    it(`gives OpenCV's own bytes: linear to ${width} x ${height}`, () => {
+      expect(digest(interpolatePicture(pattern(101, 67), width, height))).to.equal(expected);
+    });
+  }
+});
+
+describe('writing planes', () => {
+  const picture: Picture = { width: 2, height: 1, data: new Uint8Array([255, 0, 51, 102, 153, 204]) };
+
+  it('puts red, green and blue in planes of their own, scaled', () => {
+    const planes = new Float32Array(6);
+    writePlanes(picture, { rescale: 1 / 255, mean: [0.5, 0, 0], std: [0.5, 1, 2] }, planes, 0);
+    for (const [at, value] of [1, -0.2, 0, 0.6, 0.1, 0.4].entries()) expect(planes[at]).to.be.closeTo(value, 1e-6);
+  });
+
+  it('puts blue first when asked, into a larger plane, and leaves the rest black', () => {
+    const planes = new Float32Array(2 + 3 * 6);
+    const options = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
+    writePlanes(picture, options, planes, 2, { width: 3, height: 2 });
+    expect([...planes]).to.deep.equal([0, 0, 51, 204, 0, 0, 0, 0, 0, 153, 0, 0, 0, 0, 255, 102, 0, 0, 0, 0]);
+  });
+});
