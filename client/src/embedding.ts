@@ -1,0 +1,140 @@
+import { endianness } from 'node:os';
+import { create } from '@bufbuild/protobuf';
+import {
+  type EmbeddingResult,
+  EmbedImageRequestSchema,
+  type EmbedImageResponse,
+  EmbedTextRequestSchema,
+  type EmbedTextResponse,
+  InferenceService,
+  TextModel,
+  VectorEncoding,
+} from '@heimdex/gen';
+import {
+  checkCount,
+  type Model,
+  malformed,
+  modelName,
+  type Outcome,
+  provenance,
+  sameModel,
+  type Timing,
+} from './answers.js';
+import { errorOfItem, InferenceClientError } from './errors.js';
+import type { CallOptions, MethodName } from './options.js';
+import type { Caller } from './transport/caller.js';
+
+/** Settings of EmbedImage. */
+export interface EmbedImageOptions extends CallOptions {
+  /** Scale each vector to length 1. Default true. */
+  readonly normalize?: boolean;
+  /**
+   * The model the vectors will be compared with. When another one answers, the call fails with FAILED_PRECONDITION, reason
+   * MODEL_MISMATCH, and no vector comes out.
+   */
+  readonly expectModel?: Model;
+}
+
+/** Settings of EmbedText. */
+export interface EmbedTextOptions extends EmbedImageOptions {
+  /**
+   * `vision` (the default): the text tower that shares its space with embedImage, to find pictures by words. `text`: the
+   * sentence embedder, to find texts by texts.
+   */
+  readonly model?: 'vision' | 'text';
+  /** Cut a text that is longer than the model reads. Default true; false: a longer text is that item's error. */
+  readonly truncate?: boolean;
+}
+
+/** One vector. */
+export interface Embedding {
+  /** `dimensions` numbers. The vectors of one answer lie behind each other in one buffer. */
+  readonly vector: Float32Array;
+  /** Text only: how many tokens the model saw; 0 for pictures. */
+  readonly tokenCount: number;
+  /** Text only: true when the end of the text was left out. */
+  readonly truncated: boolean;
+}
+
+/** The vectors of a batch. */
+export interface Embeddings {
+  /** One an input, in order. */
+  readonly results: readonly Outcome<Embedding>[];
+  readonly dimensions: number;
+  readonly model: Model;
+  readonly timing: Timing;
+}
+
+/** Calls EmbedImage. */
+export async function embedImage(
+  caller: Caller,
+  images: readonly Uint8Array[],
+  options: EmbedImageOptions,
+): Promise<Embeddings> {
+  const request = create(EmbedImageRequestSchema, {
+    images: images.map((content) => ({ content })),
+    encoding: VectorEncoding.FLOAT32_LE,
+    ...(options.normalize !== undefined && { normalize: options.normalize }),
+  });
+  const answer = await caller.unary('EmbedImage', InferenceService.method.embedImage, request, options);
+  return embeddings('EmbedImage', images.length, answer, options);
+}
+
+/** Calls EmbedText. */
+export async function embedText(
+  caller: Caller,
+  texts: readonly string[],
+  options: EmbedTextOptions,
+): Promise<Embeddings> {
+  const request = create(EmbedTextRequestSchema, {
+    texts: [...texts],
+    model: options.model === 'text' ? TextModel.TEXT : TextModel.VISION,
+    encoding: VectorEncoding.FLOAT32_LE,
+    ...(options.normalize !== undefined && { normalize: options.normalize }),
+    ...(options.truncate !== undefined && { truncate: options.truncate }),
+  });
+  const answer = await caller.unary('EmbedText', InferenceService.method.embedText, request, options);
+  return embeddings('EmbedText', texts.length, answer, options);
+}
+
+function embeddings(
+  method: MethodName,
+  count: number,
+  answer: EmbedImageResponse | EmbedTextResponse,
+  { expectModel }: EmbedImageOptions,
+): Embeddings {
+  const { dimensions } = answer;
+  const { model, timing } = provenance(answer);
+  if (expectModel !== undefined && !sameModel(model, expectModel)) throw mismatch(method, expectModel, model);
+  checkCount(method, count, answer.results.length);
+  const shared = new Float32Array(count * dimensions);
+  const results = answer.results.map((result, index) =>
+    outcome(method, result, shared.subarray(index * dimensions, (index + 1) * dimensions)),
+  );
+  return { results, dimensions, model, timing };
+}
+
+function outcome(method: MethodName, { result }: EmbeddingResult, vector: Float32Array): Outcome<Embedding> {
+  if (result.case === 'error') return { ok: false, error: errorOfItem(result.value) };
+  if (result.case === undefined) throw malformed(method, 'a result without a vector or an error');
+  const { float32Le, values, tokenCount, truncated } = result.value;
+  if (float32Le.byteLength === vector.byteLength) copyLittleEndian(float32Le, vector);
+  else if (values.length === vector.length) vector.set(values);
+  else throw malformed(method, `a vector that has not ${vector.length} numbers`);
+  return { ok: true, value: { vector, tokenCount, truncated } };
+}
+
+const hostIsLittleEndian = endianness() === 'LE';
+
+function copyLittleEndian(from: Uint8Array, to: Float32Array): void {
+  new Uint8Array(to.buffer, to.byteOffset, to.byteLength).set(from);
+  if (!hostIsLittleEndian) Buffer.from(to.buffer, to.byteOffset, to.byteLength).swap32();
+}
+
+function mismatch(method: MethodName, expected: Model, got: Model): InferenceClientError {
+  return new InferenceClientError(
+    'FAILED_PRECONDITION',
+    `Expected vectors of ${modelName(expected)}, the server has ${modelName(got)}: vectors of two models cannot be compared`,
+    { reason: 'MODEL_MISMATCH', method },
+  );
+}

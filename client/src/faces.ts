@@ -1,0 +1,100 @@
+import { create } from '@bufbuild/protobuf';
+import * as contract from '@heimdex/gen';
+import { checkCount, type Model, malformed, type Outcome, provenance, type Timing } from './answers.js';
+import { errorOfItem } from './errors.js';
+import type { CallOptions } from './options.js';
+import { type Plain, plain } from './plain.js';
+import type { Caller } from './transport/caller.js';
+
+/** Settings of DetectFaces. */
+export interface DetectFacesOptions extends CallOptions {
+  /** Faces below this score are left out. 0 to 1, default 0.7. */
+  readonly scoreThreshold?: number;
+  /** Of two boxes that overlap by more than this (intersection over union) the better stays. 0 to 1, default 0.3. */
+  readonly nmsThreshold?: number;
+  /** The best N a picture. Default 0: all. */
+  readonly maxFaces?: number;
+}
+
+/** A place in the picture as it is shown (after its EXIF orientation), in pixels from the left upper corner. */
+export type Point = Plain<contract.Point>;
+
+/** A rectangle in the picture as it is shown, in pixels; it may reach beyond the edge. */
+export type Box = Plain<contract.Box>;
+
+/** Right and left are the person's own. */
+export interface Landmarks {
+  readonly rightEye: Point;
+  readonly leftEye: Point;
+  readonly nose: Point;
+  readonly rightMouthCorner: Point;
+  readonly leftMouthCorner: Point;
+}
+
+/** One face. */
+export interface Face {
+  readonly box: Box;
+  /** 0 to 1. */
+  readonly score: number;
+  readonly landmarks: Landmarks;
+}
+
+/** What was found in one picture. */
+export interface FaceDetections {
+  /** Pixels of the picture as shown. */
+  readonly imageWidth: number;
+  readonly imageHeight: number;
+  /** Best first; empty when there is none. */
+  readonly faces: readonly Face[];
+}
+
+/** What was found in a batch of pictures. */
+export interface DetectedFaces {
+  /** One a picture, in order. */
+  readonly results: readonly Outcome<FaceDetections>[];
+  readonly model: Model;
+  readonly timing: Timing;
+}
+
+/** Calls DetectFaces. */
+export async function detectFaces(
+  caller: Caller,
+  images: readonly Uint8Array[],
+  options: DetectFacesOptions,
+): Promise<DetectedFaces> {
+  const request = create(contract.DetectFacesRequestSchema, {
+    images: images.map((content) => ({ content })),
+    ...(options.scoreThreshold !== undefined && { scoreThreshold: options.scoreThreshold }),
+    ...(options.nmsThreshold !== undefined && { nmsThreshold: options.nmsThreshold }),
+    ...(options.maxFaces !== undefined && { maxFaces: options.maxFaces }),
+  });
+  const answer = await caller.unary('DetectFaces', contract.InferenceService.method.detectFaces, request, options);
+  checkCount('DetectFaces', images.length, answer.results.length);
+  return { results: answer.results.map(outcome), ...provenance(answer) };
+}
+
+function outcome({ result }: contract.FaceResult): Outcome<FaceDetections> {
+  if (result.case === 'error') return { ok: false, error: errorOfItem(result.value) };
+  if (result.case === undefined) throw malformed('DetectFaces', 'a result without detections or an error');
+  const { imageWidth, imageHeight, faces } = result.value;
+  return { ok: true, value: { imageWidth, imageHeight, faces: faces.map(face) } };
+}
+
+function face({ box, score, landmarks }: contract.Face): Face {
+  const { rightEye, leftEye, nose, rightMouthCorner, leftMouthCorner } = landmarks ?? {};
+  return {
+    box: plain(box ?? create(contract.BoxSchema)),
+    score,
+    landmarks: {
+      rightEye: point(rightEye),
+      leftEye: point(leftEye),
+      nose: point(nose),
+      rightMouthCorner: point(rightMouthCorner),
+      leftMouthCorner: point(leftMouthCorner),
+    },
+  };
+}
+
+function point(given: contract.Point | undefined): Point {
+  return plain(given ?? create(contract.PointSchema));
+}

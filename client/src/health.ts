@@ -1,0 +1,71 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  Health,
+  HealthCheckRequestSchema,
+  HealthListRequestSchema,
+  HealthCheckResponse_ServingStatus as Serving,
+} from '@heimdex/gen';
+import { errorOf } from './errors.js';
+import type { CallOptions } from './options.js';
+import type { Caller } from './transport/caller.js';
+import { codecOf } from './transport/codec.js';
+
+/** What a server says of itself or of one of its methods. `SERVICE_UNKNOWN`: it does not have it. */
+export type ServingStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
+
+const STATUSES = {
+  [Serving.UNKNOWN]: 'UNKNOWN',
+  [Serving.SERVING]: 'SERVING',
+  [Serving.NOT_SERVING]: 'NOT_SERVING',
+  [Serving.SERVICE_UNKNOWN]: 'SERVICE_UNKNOWN',
+} as const satisfies Record<Serving, ServingStatus>;
+
+/** Calls Check. */
+export async function checkHealth(caller: Caller, service: string, options: CallOptions): Promise<ServingStatus> {
+  const request = create(HealthCheckRequestSchema, { service });
+  const answer = await caller.unary('Health', Health.method.check, request, options);
+  return STATUSES[answer.status];
+}
+
+/** Calls List. */
+export async function listHealth(
+  caller: Caller,
+  options: CallOptions,
+): Promise<Readonly<Record<string, ServingStatus>>> {
+  const answer = await caller.unary('Health', Health.method.list, create(HealthListRequestSchema), options);
+  return Object.fromEntries(Object.entries(answer.statuses).map(([name, { status }]) => [name, STATUSES[status]]));
+}
+
+const watchCodec = codecOf(Health.method.watch);
+
+/** Calls Watch on one server: the status now, then each change, until the caller stops. */
+export async function* watchHealth(
+  caller: Caller,
+  service: string,
+  options: CallOptions,
+): AsyncGenerator<ServingStatus, void, void> {
+  yield* caller.streamInScope(options.signal, async function* (scope) {
+    const context = { method: 'Health', address: '', attempts: 1 };
+    const plan = {
+      name: 'Health',
+      call: options,
+      deadlineMs: Date.now() + caller.timeoutMs('Health', options),
+    } as const;
+    const stream = await caller.attempts(plan, scope, async ({ endpoint, metadata }) => {
+      context.address = endpoint.address;
+      return endpoint.serverStream(watchCodec, create(HealthCheckRequestSchema, { service }), metadata);
+    });
+    const cancel = () => stream.cancel();
+    stream.on('error', () => undefined); // The loop tells it; after the loop nobody asks.
+    scope.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const { status } of stream) yield STATUSES[status as Serving];
+    } catch (thrown) {
+      if (scope.signal.aborted) throw scope.error('Health');
+      throw errorOf(thrown, context);
+    } finally {
+      scope.signal.removeEventListener('abort', cancel);
+      stream.cancel();
+    }
+  });
+}

@@ -1,0 +1,83 @@
+import { create } from '@bufbuild/protobuf';
+import * as contract from '@heimdex/gen';
+import { type Model, malformed, provenance, type Timing } from './answers.js';
+import { errorOf } from './errors.js';
+import { type AudioPieces, OpenStream } from './open-stream.js';
+import { type Plain, plain } from './plain.js';
+import { optionsMessage, rawMessage, type Segment, type TranscribeOptions } from './speech.js';
+import type { Caller } from './transport/caller.js';
+import { codecOf } from './transport/codec.js';
+
+/** What a stream gives last. */
+export type TranscribeSummary = Omit<Plain<contract.TranscribeSummary>, 'model' | 'timing'> & {
+  readonly model: Model;
+  readonly timing: Timing;
+};
+
+/** What comes out of a stream, in the order of time. */
+export type TranscribeEvent =
+  | { readonly type: 'segment'; readonly segment: Segment }
+  | { readonly type: 'progress'; readonly processedSeconds: number }
+  | { readonly type: 'summary'; readonly summary: TranscribeSummary };
+
+const METHOD = 'TranscribeStream';
+const codec = codecOf(contract.InferenceService.method.transcribeStream);
+
+/**
+ * Calls TranscribeStream. Pieces are read no faster than the server takes them. Given as a function, the audio can be read
+ * from its start again, so a server that is lost before its first answer is replaced by another.
+ */
+export async function* transcribeStream(
+  caller: Caller,
+  audio: AudioPieces | (() => AudioPieces),
+  options: TranscribeOptions,
+): AsyncGenerator<TranscribeEvent, void, void> {
+  const silenceMs = caller.timeoutMs(METHOD, options);
+  const start = create(contract.TranscribeStartSchema, { ...rawMessage(options), options: optionsMessage(options) });
+  let begun = false;
+  const plan = {
+    name: METHOD,
+    call: options,
+    deadlineMs: Number.POSITIVE_INFINITY,
+    mayRepeat: () => typeof audio === 'function' || !begun,
+  } as const;
+  yield* caller.streamInScope(options.signal, async function* (scope) {
+    const { stream, first, address } = await caller.attempts(
+      plan,
+      scope,
+      async ({ endpoint, metadata, deadlineMs }) => {
+        begun = true;
+        const pieces = typeof audio === 'function' ? audio() : audio;
+        const opened = new OpenStream(
+          endpoint.duplex(codec, metadata, deadlineMs),
+          start,
+          pieces,
+          silenceMs,
+          scope.signal,
+        );
+        return { stream: opened, first: await opened.next(), address: endpoint.address };
+      },
+    );
+    try {
+      for (let answer = first; answer !== undefined; answer = await stream.next()) yield eventOf(answer);
+    } catch (thrown) {
+      if (scope.signal.aborted) throw scope.error(METHOD);
+      throw errorOf(thrown, { method: METHOD, address, attempts: 1 });
+    } finally {
+      stream.end();
+    }
+  });
+}
+
+function eventOf({ message }: contract.TranscribeStreamResponse): TranscribeEvent {
+  switch (message.case) {
+    case 'segment':
+      return { type: 'segment', segment: plain(message.value) };
+    case 'progress':
+      return { type: 'progress', processedSeconds: message.value.processedSeconds };
+    case 'summary':
+      return { type: 'summary', summary: { ...plain(message.value), ...provenance(message.value) } };
+    default:
+      throw malformed(METHOD, 'an empty message');
+  }
+}

@@ -1,0 +1,71 @@
+import { InferenceClientError } from '../errors.js';
+
+/**
+ * One call's right to go on: its signal fires when the caller's does and when the client is closed. Whoever opens it ends
+ * it.
+ */
+export class CallScope {
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  readonly #abort = () => this.#controller.abort(this.#outer?.reason);
+
+  constructor(outer: AbortSignal | undefined) {
+    this.#outer = outer;
+    if (outer?.aborted === true) this.#abort();
+    outer?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Gives the call up because of `reason`. */
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /** Lets go of the caller's signal. Idempotent. */
+  end(): void {
+    this.#outer?.removeEventListener('abort', this.#abort);
+  }
+
+  /** The error a call fails with once its signal has fired. */
+  error(method: string): InferenceClientError {
+    const { reason } = this.signal;
+    if (reason instanceof InferenceClientError) return reason;
+    return new InferenceClientError('CANCELLED', `${method} was given up by its caller`, {
+      reason: 'ABORTED',
+      method,
+      cause: reason,
+    });
+  }
+}
+
+/** The calls under way, so that closing the client can end them. */
+export class OpenCalls {
+  readonly #scopes = new Set<CallScope>();
+  #closed = false;
+
+  /** @throws InferenceClientError UNAVAILABLE, reason CLOSED, after close() */
+  open(signal: AbortSignal | undefined): CallScope {
+    if (this.#closed) throw closed();
+    const scope = new CallScope(signal);
+    this.#scopes.add(scope);
+    return scope;
+  }
+
+  end(scope: CallScope): void {
+    scope.end();
+    this.#scopes.delete(scope);
+  }
+
+  /** Ends every call. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    for (const scope of this.#scopes) scope.abort(closed());
+  }
+}
+
+function closed(): InferenceClientError {
+  return new InferenceClientError('UNAVAILABLE', 'the client was closed', { reason: 'CLOSED' });
+}

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { type CallContext, errorOf, type InferenceClientError } from '../errors.js';
+import {
+  type CallOptions,
+  DEFAULT_TIMEOUTS_MS,
+  type InferenceClientOptions,
+  type MethodName,
+  retryOptions,
+} from '../options.js';
+import { isRetryable, RetryBudget, type RetryOptions, retryDelayMs } from '../retry.js';
+import { abortable } from '../wait.js';
+import { type CallScope, OpenCalls } from './call-scope.js';
+import { codecOf, type TypedMethod } from './codec.js';
+import { metadataOf, openPool } from './connect.js';
+import type { Endpoint, WireOptions } from './endpoint.js';
+import type { EndpointPool } from './pool.js';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** What one attempt is told. */
+export interface Attempt extends WireOptions {
+  readonly endpoint: Endpoint;
+}
+
+/** What is to be carried out. */
+export interface CallPlan {
+  readonly name: MethodName;
+  readonly call: CallOptions;
+  /** Milliseconds since the epoch, for all attempts together. */
+  readonly deadlineMs: number;
+  /** Asked after a failure: false where the call cannot be sent again. Absent: it can. */
+  readonly mayRepeat?: () => boolean;
+}
+
+/** How a call is carried out: whose turn it is, its deadline, its attempts, its error. */
+export class Caller {
+  readonly #options: InferenceClientOptions;
+  readonly #retry: RetryOptions;
+  readonly #pool: EndpointPool;
+  readonly #budget = new RetryBudget();
+  readonly #open = new OpenCalls();
+
+  constructor(options: InferenceClientOptions) {
+    this.#options = options;
+    this.#retry = retryOptions(options.retry);
+    this.#pool = openPool(options);
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.#pool.endpoints;
+  }
+
+  /** The time limit of a call. */
+  timeoutMs(name: MethodName, call: CallOptions): number {
+    return call.timeoutMs ?? this.#options.timeoutsMs?.[name] ?? DEFAULT_TIMEOUTS_MS[name];
+  }
+
+  /** One message out, one in, sent again as the retry options say. Rejects with InferenceClientError alone. */
+  async unary<Input extends DescMessage, Output extends DescMessage>(
+    name: MethodName,
+    method: TypedMethod<Input, Output>,
+    message: MessageShape<Input>,
+    call: CallOptions,
+  ): Promise<MessageShape<Output>> {
+    const codec = codecOf(method);
+    const plan = { name, call, deadlineMs: Date.now() + this.timeoutMs(name, call) };
+    const scope = this.#open.open(call.signal);
+    try {
+      return await this.attempts(plan, scope, ({ endpoint, ...wire }) => endpoint.unary(codec, message, wire));
+    } finally {
+      this.#open.end(scope);
+    }
+  }
+
+  /** Runs a call of many answers; close() and the caller's signal can end it. */
+  async *streamInScope<T>(
+    signal: AbortSignal | undefined,
+    run: (scope: CallScope) => AsyncGenerator<T, void, void>,
+  ): AsyncGenerator<T, void, void> {
+    const scope = this.#open.open(signal);
+    try {
+      yield* run(scope);
+    } finally {
+      this.#open.end(scope);
+    }
+  }
+
+  /**
+   * Carries `run` out on one server after the other until it succeeds, the error is final, or there is no time or budget
+   * left. A server that has not been tried yet is asked at once; the same one only after its back-off.
+   *
+   * @throws InferenceClientError
+   */
+  async attempts<T>(plan: CallPlan, scope: CallScope, run: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const tried = new Set<Endpoint>();
+    const context = { method: plan.name, address: '', attempts: 0 };
+    for (;;) {
+      try {
+        const endpoint = await abortable(this.#pool.pick(tried), scope.signal);
+        context.address = endpoint.address;
+        context.attempts += 1;
+        const answer = await run(await this.#ready(endpoint, plan, scope));
+        this.#budget.succeeded();
+        return answer;
+      } catch (thrown) {
+        if (scope.signal.aborted) throw scope.error(plan.name);
+        const error = errorOf(thrown, context);
+        const delayMs = plan.mayRepeat?.() === false ? undefined : this.#delayMs(error, context, tried);
+        if (delayMs === undefined || Date.now() + delayMs >= plan.deadlineMs) throw error;
+        await sleep(delayMs, undefined, { signal: scope.signal }).catch(() => {
+          throw scope.error(plan.name);
+        });
+      }
+    }
+  }
+
+  /** Ends every call and connection. Idempotent. */
+  close(): void {
+    this.#open.close();
+    this.#pool.close();
+  }
+
+  async #ready(endpoint: Endpoint, { call, deadlineMs }: CallPlan, { signal }: CallScope): Promise<Attempt> {
+    const connectMs = Math.min(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, deadlineMs - Date.now());
+    await endpoint.connect(connectMs, signal);
+    const metadata = await abortable(metadataOf(this.#options, call), signal);
+    return { endpoint, metadata, deadlineMs, signal };
+  }
+
+  #delayMs(error: InferenceClientError, context: CallContext, tried: Set<Endpoint>): number | undefined {
+    if (!isRetryable(error)) return undefined;
+    const endpoint = this.#pool.endpoints.find(({ address }) => address === context.address);
+    if (endpoint !== undefined) {
+      tried.add(endpoint);
+      if (error.code === 'UNAVAILABLE') this.#pool.failed(endpoint);
+    }
+    if (!this.#budget.failed()) return undefined;
+    const delayMs = retryDelayMs(error, context.attempts, this.#retry, Math.random());
+    const elsewhere = this.#pool.endpoints.some((each) => !tried.has(each) && each.rank(Date.now()) < 2);
+    return delayMs !== undefined && elsewhere ? 0 : delayMs;
+  }
+}

@@ -1,0 +1,72 @@
+import { lookup as systemLookup } from 'node:dns/promises';
+import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { type CallOptions, channelOptions, type InferenceClientOptions, type TlsOptions } from '../options.js';
+import { parseAddress, type ServerAddress } from './address.js';
+import { Endpoint } from './endpoint.js';
+import { HealthWatch } from './health-watch.js';
+import { EndpointPool } from './pool.js';
+
+/** Where a client connects when nobody says. */
+export const DEFAULT_ADDRESS = 'localhost:8001';
+
+/**
+ * The servers of a client, ready to be called; nothing is connected yet.
+ *
+ * @throws TypeError for an address that cannot be read, or a mixture of encrypted and plain ones
+ */
+export function openPool(options: InferenceClientOptions): EndpointPool {
+  const addresses = addressesOf(options);
+  const tls = tlsOf(options, addresses);
+  const channelCredentials = tls === undefined ? credentials.createInsecure() : secure(tls);
+  return new EndpointPool({
+    addresses,
+    connect: (target, name) =>
+      new Endpoint(target, channelCredentials, { ...nameOptions(tls?.serverName ?? name), ...channelOptions(options) }),
+    lookup: options.lookup ?? lookUp,
+    watch: (endpoint) => new HealthWatch(endpoint, () => metadataOf(options, {})),
+    now: Date.now,
+  });
+}
+
+/** What goes with a call: the token, the priority, the headers; the call's own win. */
+export async function metadataOf(client: InferenceClientOptions, call: CallOptions): Promise<Metadata> {
+  const metadata = new Metadata();
+  const priority = call.priority ?? client.priority;
+  if (priority !== undefined) metadata.set('x-heimdex-priority', priority);
+  const token = typeof client.token === 'function' ? await client.token() : client.token;
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  for (const [name, value] of Object.entries({ ...client.headers, ...call.headers })) metadata.set(name, value);
+  return metadata;
+}
+
+function addressesOf(options: InferenceClientOptions): readonly ServerAddress[] {
+  if (options.address !== undefined && options.addresses !== undefined) {
+    throw new TypeError('Expected address or addresses, got both');
+  }
+  const written = options.addresses ?? [options.address ?? DEFAULT_ADDRESS];
+  if (written.length === 0) throw new TypeError('Expected at least one address, got none');
+  return written.map(parseAddress);
+}
+
+function tlsOf(options: InferenceClientOptions, addresses: readonly ServerAddress[]): TlsOptions | undefined {
+  if (options.tls !== undefined && options.tls !== false) return options.tls === true ? {} : options.tls;
+  const encrypted = addresses.filter(({ tls }) => tls).length;
+  if (encrypted === 0) return undefined;
+  if (options.tls === false) throw new TypeError('Expected no https:// address with tls: false');
+  if (encrypted < addresses.length) throw new TypeError('Expected all addresses to begin with https://, or none');
+  return {};
+}
+
+function secure(tls: TlsOptions): ChannelCredentials {
+  const pem = (part: string | Uint8Array | undefined) => (part === undefined ? null : Buffer.from(part));
+  return credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
+}
+
+function nameOptions(name: string | undefined) {
+  return name === undefined ? {} : { 'grpc.ssl_target_name_override': name, 'grpc.default_authority': name };
+}
+
+async function lookUp(host: string): Promise<readonly string[]> {
+  const found = await systemLookup(host, { all: true });
+  return found.map(({ address }) => address);
+}

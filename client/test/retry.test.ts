@@ -1,0 +1,42 @@
+import { expect } from 'chai';
+import { InferenceClientError } from '../src/errors.js';
+import { DEFAULT_RETRY, RetryBudget, retryDelayMs } from '../src/retry.js';
+
+const unavailable = new InferenceClientError('UNAVAILABLE', 'draining');
+const full = new InferenceClientError('RESOURCE_EXHAUSTED', 'full', { retryAfterMs: 400 });
+
+describe('retries', () => {
+  it('back off exponentially with full jitter up to the longest delay', () => {
+    expect(retryDelayMs(unavailable, 1, DEFAULT_RETRY, 0)).to.equal(0);
+    expect(retryDelayMs(unavailable, 1, DEFAULT_RETRY, 1)).to.equal(100);
+    expect(retryDelayMs(unavailable, 3, DEFAULT_RETRY, 1)).to.equal(400);
+    expect(retryDelayMs(unavailable, 9, { ...DEFAULT_RETRY, maxAttempts: 99 }, 1)).to.equal(5_000);
+  });
+
+  it('wait as long as the server asked, and a little longer at random', () => {
+    expect(retryDelayMs(full, 1, DEFAULT_RETRY, 0)).to.equal(400);
+    expect(retryDelayMs(full, 1, DEFAULT_RETRY, 1)).to.equal(480);
+  });
+
+  it('end after the last attempt', () => {
+    expect(retryDelayMs(unavailable, 4, DEFAULT_RETRY, 1)).to.equal(undefined);
+  });
+
+  it('are not made for errors that the same call would meet again', () => {
+    expect(retryDelayMs(new InferenceClientError('INVALID_ARGUMENT', 'empty'), 1, DEFAULT_RETRY, 1)).to.equal(
+      undefined,
+    );
+    expect(retryDelayMs(new InferenceClientError('RESOURCE_EXHAUSTED', 'too large'), 1, DEFAULT_RETRY, 1)).to.equal(
+      undefined,
+    );
+    const closed = new InferenceClientError('UNAVAILABLE', 'closed', { reason: 'CLOSED' });
+    expect(retryDelayMs(closed, 1, DEFAULT_RETRY, 1)).to.equal(undefined);
+  });
+
+  it('stop when half of the budget is used up, and come back with successes', () => {
+    const budget = new RetryBudget();
+    expect([1, 2, 3, 4, 5].map(() => budget.failed())).to.deep.equal([true, true, true, true, false]);
+    for (let success = 0; success < 20; success += 1) budget.succeeded();
+    expect(budget.failed()).to.equal(true);
+  });
+});

@@ -1,0 +1,182 @@
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { create } from '@bufbuild/protobuf';
+import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import {
+  InferenceService,
+  Timestamps,
+  type TranscribeStreamRequest,
+  type TranscribeStreamResponse,
+  TranscribeStreamResponseSchema,
+} from '@heimdex/gen';
+import { expect } from 'chai';
+import { createInferenceClient, type InferenceClient, type TranscribeEvent } from '../src/index.js';
+import { failureOf } from './support/failure-of.js';
+import { deferred, failure, startFakeService } from './support/fake-service.js';
+
+type Call = ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>;
+
+describe('a stream of speech', () => {
+  const open: { close(): void }[] = [];
+  afterEach(() => {
+    for (const each of open.splice(0).reverse()) each.close();
+  });
+
+  async function clientOf(transcribeStream: (call: Call) => void): Promise<InferenceClient> {
+    const service = await startFakeService([[InferenceService, { transcribeStream }]]);
+    const client = createInferenceClient({ address: service.address, retry: { initialDelayMs: 1 } });
+    open.push(service, client);
+    return client;
+  }
+
+  it('sends the options first, then the audio in bounded pieces, and gives what comes out in order', async () => {
+    const sent: TranscribeStreamRequest['message'][] = [];
+    const client = await clientOf((call) => {
+      call.on('data', ({ message }: TranscribeStreamRequest) => sent.push(message));
+      call.on('end', () => {
+        call.write(
+          create(TranscribeStreamResponseSchema, { message: { case: 'segment', value: { id: 0, text: ' Hello.' } } }),
+        );
+        call.write(
+          create(TranscribeStreamResponseSchema, { message: { case: 'progress', value: { processedSeconds: 1.5 } } }),
+        );
+        call.write(create(TranscribeStreamResponseSchema, { message: { case: 'summary', value: { language: 'en' } } }));
+        call.end();
+      });
+    });
+    const audio = new Uint8Array(150_000).map((_, index) => index);
+    const events = await collect(
+      client.transcribeStream([audio, audio.subarray(0, 3)], { language: 'en', timestamps: 'word' }),
+    );
+    expect(events.map(({ type }) => type)).to.deep.equal(['segment', 'progress', 'summary']);
+    expect(events[0]).to.deep.include({ type: 'segment' }).and.to.have.nested.property('segment.text', ' Hello.');
+    expect(events[2]).to.have.nested.property('summary.model.id', '');
+    const [start, ...pieces] = sent;
+    expect(start?.case === 'start' && start.value.options).to.deep.include({
+      language: 'en',
+      timestamps: Timestamps.WORD,
+    });
+    expect(pieces.map((piece) => piece.case === 'audio' && piece.value.byteLength)).to.deep.equal([
+      65_536, 65_536, 18_928, 3,
+    ]);
+    const received = Buffer.concat(pieces.map((piece) => (piece.case === 'audio' ? piece.value : new Uint8Array())));
+    expect(received.equals(Buffer.concat([audio, audio.subarray(0, 3)]))).to.equal(true);
+  });
+
+  it('is cancelled on the server when its reader leaves the loop', async () => {
+    const cancelled = deferred();
+    const client = await clientOf((call) => {
+      call.on('cancelled', () => cancelled.resolve());
+      call.write(progress(1));
+    });
+    for await (const event of client.transcribeStream(endless(() => undefined))) {
+      expect(event).to.deep.equal({ type: 'progress', processedSeconds: 1 });
+      break;
+    }
+    await cancelled.promise;
+  });
+
+  it('reads the audio no faster than the server takes it', async () => {
+    let pieces = 0;
+    const client = await clientOf((call) => {
+      call.pause();
+    });
+    const controller = new AbortController();
+    const audio = endless(() => {
+      pieces += 1;
+    });
+    const failed = failureOf(collect(client.transcribeStream(audio, { signal: controller.signal })));
+    for (let seen = -1, still = 0; still < 500 || pieces === 0; still = pieces === seen ? still + 1 : 0) {
+      seen = pieces;
+      await turn();
+    }
+    controller.abort();
+    expect(await failed).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
+    expect(pieces * 65_536).to.be.below(16 * 1024 * 1024);
+  });
+
+  it('fails with the cause when the audio cannot be read', async () => {
+    const client = await clientOf((call) => call.resume());
+    const error = await failureOf(collect(client.transcribeStream(broken())));
+    expect(error).to.include({
+      code: 'CANCELLED',
+      reason: 'SOURCE_FAILED',
+      message: 'the audio could not be read: disk gone',
+    });
+    expect(error.cause).to.have.property('message', 'disk gone');
+  });
+
+  it('ends when the server falls silent', async () => {
+    const client = await clientOf((call) => call.resume());
+    const error = await failureOf(collect(client.transcribeStream([new Uint8Array(8)], { timeoutMs: 40 })));
+    expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT' });
+  });
+
+  it('does not hold a pause of its source against the server', async () => {
+    const client = await clientOf((call) => {
+      call.resume();
+      call.on('end', () => finish(call, progress(2)));
+    });
+    const pausing = (async function* () {
+      yield new Uint8Array(8);
+      await pause(200); // Five times the limit: time itself is what this is about.
+    })();
+    const events = await collect(client.transcribeStream(pausing, { timeoutMs: 40 }));
+    expect(events).to.deep.equal([{ type: 'progress', processedSeconds: 2 }]);
+  });
+
+  it('is sent again after a refusal when the audio can be read anew, and only then', async () => {
+    let calls = 0;
+    const client = await clientOf((call) => {
+      calls += 1;
+      if (calls % 2 === 1) call.emit('error', failure(status.UNAVAILABLE, 'draining', { reason: 'DRAINING' }));
+      else call.resume().on('end', () => finish(call, progress(3)));
+    });
+    const events = await collect(client.transcribeStream(() => [new Uint8Array(8)]));
+    expect(events).to.deep.equal([{ type: 'progress', processedSeconds: 3 }]);
+    const error = await failureOf(collect(client.transcribeStream([new Uint8Array(8)])));
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'DRAINING', attempts: 1 });
+    expect(calls).to.equal(3);
+  });
+
+  it('gives the server’s error after the segments that came before it', async () => {
+    const client = await clientOf((call) => {
+      call.write(progress(1));
+      call.emit('error', failure(status.INVALID_ARGUMENT, 'not audio', { reason: 'AUDIO_UNREADABLE', field: 'audio' }));
+    });
+    const events: TranscribeEvent[] = [];
+    const error = await failureOf(
+      (async () => {
+        for await (const event of client.transcribeStream([new Uint8Array(8)])) events.push(event);
+      })(),
+    );
+    expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'AUDIO_UNREADABLE', field: 'audio' });
+    expect(events).to.have.length(1);
+  });
+});
+
+function finish(call: Call, last: TranscribeStreamResponse): void {
+  call.write(last);
+  call.end();
+}
+
+function progress(processedSeconds: number): TranscribeStreamResponse {
+  return create(TranscribeStreamResponseSchema, { message: { case: 'progress', value: { processedSeconds } } });
+}
+
+async function* endless(read: () => void): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    read();
+    yield new Uint8Array(65_536);
+  }
+}
+
+async function* broken(): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array(8);
+  throw new Error('disk gone');
+}
+
+async function collect(events: AsyncIterable<TranscribeEvent>): Promise<TranscribeEvent[]> {
+  const all: TranscribeEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}

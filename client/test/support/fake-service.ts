@@ -1,0 +1,111 @@
+import {
+  create,
+  type DescMethod,
+  type DescService,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { anyPack, durationFromMs } from '@bufbuild/protobuf/wkt';
+import {
+  Metadata,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, StatusSchema } from '@heimdex/gen';
+
+/** A gRPC server on a real socket, with the handlers a test gives it. */
+export interface FakeService {
+  readonly address: string;
+  readonly port: number;
+  /** Ends at once, calls and all. */
+  close(): void;
+}
+
+export interface FakeServiceOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly credentials?: ServerCredentials;
+}
+
+/** Starts a server that implements (parts of) the given services with grpc-js handlers. */
+export async function startFakeService(
+  services: readonly (readonly [DescService, UntypedServiceImplementation])[],
+  { host = '127.0.0.1', port = 0, credentials = ServerCredentials.createInsecure() }: FakeServiceOptions = {},
+): Promise<FakeService> {
+  const server = new Server();
+  for (const [service, handlers] of services) server.addService(definitionOf(service), handlers);
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, credentials, (error, found) =>
+      error === null ? resolve(found) : reject(error),
+    );
+  });
+  return { address: `${host}:${bound}`, port: bound, close: () => server.forceShutdown() };
+}
+
+export interface FailureOptions {
+  readonly reason?: string;
+  readonly field?: string;
+  readonly retryAfterMs?: number;
+}
+
+/** The details of an error, as the server packs them. */
+export function detailsOf({ reason, field, retryAfterMs }: FailureOptions) {
+  return [
+    ...(reason === undefined
+      ? []
+      : [anyPack(ErrorInfoSchema, message(ErrorInfoSchema, { reason, domain: 'heimdex.inference.v1' }))]),
+    ...(field === undefined
+      ? []
+      : [anyPack(BadRequestSchema, message(BadRequestSchema, { fieldViolations: [{ field, description: 'wrong' }] }))]),
+    ...(retryAfterMs === undefined
+      ? []
+      : [anyPack(RetryInfoSchema, message(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }))]),
+  ];
+}
+
+/** What a handler fails a call with. */
+export function failure(code: status, text: string, options: FailureOptions = {}) {
+  const metadata = new Metadata();
+  const details = detailsOf(options);
+  if (details.length > 0) {
+    const packed = toBinary(StatusSchema, create(StatusSchema, { code, message: text, details }));
+    metadata.set('grpc-status-details-bin', Buffer.from(packed));
+  }
+  return { code, details: text, metadata };
+}
+
+function message<Desc extends Parameters<typeof create>[0]>(desc: Desc, init: MessageInitShape<Desc>) {
+  return create(desc, init);
+}
+
+function definitionOf(service: DescService): ServiceDefinition {
+  return Object.fromEntries(service.methods.map((method) => [method.localName, methodDefinition(method)]));
+}
+
+function methodDefinition(method: DescMethod): MethodDefinition<Message, Message> {
+  const { methodKind } = method;
+  return {
+    path: `/${method.parent.typeName}/${method.name}`,
+    requestStream: methodKind === 'bidi_streaming' || methodKind === 'client_streaming',
+    responseStream: methodKind === 'bidi_streaming' || methodKind === 'server_streaming',
+    requestSerialize: (value) => Buffer.from(toBinary(method.input, value)),
+    requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+    responseSerialize: (value) => Buffer.from(toBinary(method.output, value)),
+    responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+  };
+}
+
+/** A promise and the function that fulfils it. */
+export function deferred<T = void>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((fulfil) => {
+    resolve = fulfil;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,78 @@
+import { create } from '@bufbuild/protobuf';
+import { ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import { GetServerInfoResponseSchema, InferenceService } from '@heimdex/gen';
+import { expect } from 'chai';
+import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../src/index.js';
+import { type KeyPair, makeCertificates } from './support/certificates.js';
+import { failureOf } from './support/failure-of.js';
+import { type FakeService, startFakeService } from './support/fake-service.js';
+
+const NAME = 'inference.test';
+
+describe('an encrypted connection', () => {
+  let ca: KeyPair;
+  let server: KeyPair;
+  let own: KeyPair;
+  let service: FakeService;
+  const open: InferenceClient[] = [];
+
+  before(async () => {
+    ({ ca, server, client: own } = await makeCertificates(NAME));
+    const credentials = ServerCredentials.createSsl(
+      Buffer.from(ca.cert),
+      [{ cert_chain: Buffer.from(server.cert), private_key: Buffer.from(server.key) }],
+      true,
+    );
+    const info = create(GetServerInfoResponseSchema, { version: '1' });
+    const getServerInfo = (_call: ServerUnaryCall<unknown, unknown>, reply: sendUnaryData<typeof info>) =>
+      reply(null, info);
+    service = await startFakeService([[InferenceService, { getServerInfo }]], { credentials });
+  });
+  after(() => service.close());
+  afterEach(() => {
+    for (const client of open.splice(0)) client.close();
+  });
+
+  function connect(options: InferenceClientOptions): InferenceClient {
+    const client = createInferenceClient({ retry: { maxAttempts: 1 }, ...options });
+    open.push(client);
+    return client;
+  }
+
+  it('trusts the given authority and shows its own certificate', async () => {
+    const client = connect({ address: `https://${service.address}`, tls: { ca: ca.cert, ...own } });
+    expect(await client.getServerInfo()).to.include({ version: '1' });
+  });
+
+  it('to a server found by DNS holds the certificate against the name', async () => {
+    const lookup = async () => ['127.0.0.1'];
+    const address = (name: string) => ({
+      address: `dns:///${name}:${service.port}`,
+      lookup,
+      tls: { ca: ca.cert, ...own },
+    });
+    expect(await connect(address(NAME)).getServerInfo()).to.include({ version: '1' });
+    const error = await failureOf(connect(address('another.test')).getServerInfo());
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
+    expect(error.message).to.contain('another.test');
+  });
+
+  it('holds the certificate against another name when told so', async () => {
+    const tls = { ca: ca.cert, ...own };
+    const address = `https://${service.address}`;
+    expect(await connect({ address, tls: { ...tls, serverName: NAME } }).getServerInfo()).to.include({ version: '1' });
+    const error = await failureOf(connect({ address, tls: { ...tls, serverName: 'another.test' } }).getServerInfo());
+    expect(error.message).to.contain('another.test');
+  });
+
+  it('is not made to a server of an unknown authority', async () => {
+    const error = await failureOf(connect({ address: service.address, tls: true }).getServerInfo());
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
+    expect(error.message).to.match(/certificate/);
+  });
+
+  it('is not made without the certificate that the server asks for', async () => {
+    const error = await failureOf(connect({ address: service.address, tls: { ca: ca.cert } }).getServerInfo());
+    expect(error).to.include({ code: 'UNAVAILABLE' });
+  });
+});
