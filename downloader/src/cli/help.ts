@@ -1,0 +1,62 @@
+import { MODEL_VARIABLES, type Variable } from '@heimdex/cache';
+import { DOWNLOADER_VARIABLES } from '../config.js';
+import { EXIT_STATUS } from '../errors.js';
+import { COMMANDS, OPTIONS } from './arguments.js';
+
+/** The text of --help. */
+export function helpText(): string {
+  const commands = Object.entries(COMMANDS).map(([name, doc]) => entry(name, doc, 10));
+  const options = Object.entries(OPTIONS).map(([name, option]) => {
+    const short = 'short' in option ? `-${option.short}, ` : '';
+    return entry(`${short}--${name}${option.type === 'string' ? ' FILE' : ''}`, option.doc, 22);
+  });
+  const variables = [...Object.values(MODEL_VARIABLES), ...Object.values(DOWNLOADER_VARIABLES)].map(variableEntry);
+  const exits = Object.entries(EXIT_STATUS).map(([name, status]) => entry(String(status), name, 5));
+  return [
+    'Usage: heimdex-downloader [COMMAND] [OPTIONS]',
+    '',
+    'Fills the models volume so that the server can start without a network, and exits.',
+    '',
+    'Commands:',
+    ...commands,
+    '',
+    'Options:',
+    ...options,
+    '',
+    'Environment:',
+    ...variables,
+    entry('HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'The proxy, and the hosts that need none.', 26),
+    entry('NODE_EXTRA_CA_CERTS', 'File with certificates of your own authority.', 26),
+    '',
+    'Exit status:',
+    ...exits,
+    '',
+  ].join('\n');
+}
+
+function variableEntry(variable: Variable<unknown>): string {
+  const standard = variable.defaultText === undefined ? '' : ` Default: ${variable.defaultText}.`;
+  return entry(variable.name, `${variable.doc}${standard}`, 26);
+}
+
+const TEXT_COLUMNS = 100;
+
+/** A name in a column and its text beside it, wrapped. */
+function entry(name: string, doc: string, nameColumns: number): string {
+  const indent = ' '.repeat(nameColumns + 2);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of doc.split(' ')) {
+    if (line.length + word.length + 1 > TEXT_COLUMNS - indent.length && line !== '') {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  lines.push(line);
+  const head = `  ${name}`.padEnd(indent.length);
+  const own =
+    head.length > indent.length ? [head, `${indent}${lines.shift() ?? ''}`] : [`${head}${lines.shift() ?? ''}`];
+  return [...own, ...lines.map((more) => `${indent}${more}`)].join('\n');
+}

@@ -1,0 +1,18 @@
+import type { Arguments } from '../cli/arguments.js';
+import type { DownloaderConfig } from '../config.js';
+import type { Logger } from '../log.js';
+import type { Screen } from '../progress/screen.js';
+import type { Remote } from '../remote.js';
+
+/** What every command works with. */
+export interface CommandContext {
+  readonly args: Arguments;
+  readonly config: DownloaderConfig;
+  readonly log: Logger;
+  /** stderr: log and progress. */
+  readonly screen: Screen;
+  /** stdout: results. */
+  readonly print: (text: string) => void;
+  readonly remote: Remote;
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,83 @@
+import { takeInventory } from '../inventory.js';
+import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
+import { preparePlan } from '../prepare.js';
+import { sayCount, saySize } from '../words.js';
+import type { CommandContext } from './context.js';
+
+/** Shows what a download would do. */
+export async function plan(context: CommandContext): Promise<void> {
+  const { config, remote, signal, args, print } = context;
+  const inventory = await takeInventory(config.models, { readBytes: args.check, signal });
+  const made = await preparePlan(inventory, remote, signal);
+  print(args.json ? `${JSON.stringify(planDocument(config.models.cacheDir, made), null, 2)}\n` : planText(made));
+}
+
+function planDocument(cacheDir: string, made: Plan) {
+  const { fetchFiles, fetchBytes, resumedBytes, presentFiles, presentBytes } = totalsOf(made);
+  return {
+    cacheDir,
+    fetch: { files: fetchFiles, bytes: fetchBytes, resumedBytes },
+    present: { files: presentFiles, bytes: presentBytes },
+    models: [
+      ...made.complete.map(({ configured, inspection }) => ({
+        role: configured.role,
+        id: configured.id,
+        variant: configured.variant,
+        revision: inspection.revision ?? null,
+        complete: true,
+        files: (inspection.found?.files ?? []).map((file) => ({
+          path: file.path,
+          action: 'keep',
+          bytes: file.sizeBytes,
+        })),
+      })),
+      ...made.models.map(({ catalogue, files }) => ({
+        role: catalogue.state.configured.role,
+        id: catalogue.state.configured.id,
+        variant: catalogue.state.configured.variant,
+        revision: catalogue.commit ?? null,
+        complete: false,
+        files: files.map(({ offered, blob }) => ({
+          path: offered.file.path,
+          action: blob.action,
+          bytes: blob.sizeBytes ?? null,
+          resumableBytes: blob.resumableBytes,
+          hash: { type: blob.hash.type, value: blob.hash.value },
+        })),
+      })),
+    ],
+  };
+}
+
+function planText(made: Plan): string {
+  const lines: string[] = [];
+  for (const { configured, inspection } of made.complete) {
+    const files = inspection.found?.files ?? [];
+    const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
+    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): all there, ${saySize(bytes)}`);
+  }
+  for (const { catalogue, files } of made.models) {
+    const { configured } = catalogue.state;
+    const at = catalogue.commit === undefined ? '' : ` at ${catalogue.commit.slice(0, 8)}`;
+    lines.push(`${configured.role}  ${configured.id} (${configured.variant})${at}`);
+    for (const { offered, blob } of files)
+      lines.push(`  ${ACTION_WORDS[blob.action]}  ${offered.file.path}  ${blobNote(blob)}`);
+  }
+  const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(made);
+  lines.push(
+    fetchFiles === 0
+      ? `Nothing to fetch: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)} are there.`
+      : `To fetch: ${sayCount(fetchFiles, 'file')}, ${saySize(fetchBytes)}. There: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)}. Next: heimdex-downloader download`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+const ACTION_WORDS = { fetch: 'fetch', prove: 'prove', keep: 'keep ' } as const satisfies Record<
+  PlannedBlob['action'],
+  string
+>;
+
+function blobNote(blob: PlannedBlob): string {
+  const size = blob.sizeBytes === undefined ? 'size not known yet' : saySize(blob.sizeBytes);
+  return blob.resumableBytes === 0 ? size : `${size}, ${saySize(blob.resumableBytes)} of it from an earlier run`;
+}

@@ -1,0 +1,70 @@
+import { type CacheError, type VerifyResult, verifyModel } from '@heimdex/cache';
+import { DownloaderError } from '../errors.js';
+import { takeInventory } from '../inventory.js';
+import { sayCount, saySize, sayTime } from '../words.js';
+import type { CommandContext } from './context.js';
+
+/**
+ * Reads every byte of the configured models and compares its hash with the lock file, the manifest or the blob's name.
+ * No request.
+ *
+ * @throws DownloaderError MODEL_INCOMPLETE or HASH_MISMATCH after everything has been looked at and printed.
+ */
+export async function verify(context: CommandContext): Promise<void> {
+  const { config, signal, args, print } = context;
+  const startedMs = performance.now();
+  const inventory = await takeInventory(config.models, { signal });
+  const results: VerifyResult[] = [];
+  const problems: CacheError[] = [];
+  for (const { inspection } of inventory.models) {
+    problems.push(...inspection.problems);
+    if (inspection.found === undefined) continue;
+    const result = await verifyModel(inspection.found, { level: args.quick ? 'quick' : 'full', signal });
+    results.push(result);
+    problems.push(...result.problems);
+  }
+  const durationMs = performance.now() - startedMs;
+  print(args.json ? document(results, problems, durationMs) : words(results, durationMs));
+  if (problems.length > 0) throw verifyError(problems);
+}
+
+function document(results: readonly VerifyResult[], problems: readonly CacheError[], durationMs: number): string {
+  const value = {
+    ok: problems.length === 0,
+    seconds: Number((durationMs / 1000).toFixed(3)),
+    models: results.map(({ model, fileCount, bytesRead, unhashed }) => ({
+      role: model.role,
+      id: model.id,
+      revision: model.revision,
+      variant: model.variant,
+      files: fileCount,
+      bytesRead,
+      unhashed,
+    })),
+    problems: problems.map(({ code, message, role, file, path }) => ({ code, message, role, file, path })),
+  };
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function words(results: readonly VerifyResult[], durationMs: number): string {
+  const lines = results.map(({ model, fileCount, bytesRead, problems }) => {
+    const verdict = problems.length === 0 ? 'good' : sayCount(problems.length, 'problem');
+    const read = bytesRead === 0 ? '' : `, ${saySize(bytesRead)} read`;
+    return `${model.role}  ${model.id} (${model.variant}): ${verdict}, ${sayCount(fileCount, 'file')}${read}`;
+  });
+  const bytes = results.reduce((total, result) => total + result.bytesRead, 0);
+  lines.push(`Verified ${sayCount(results.length, 'model')}, ${saySize(bytes)} in ${sayTime(durationMs)}.`);
+  return `${lines.join('\n')}\n`;
+}
+
+const MISSING_CODES = new Set(['CACHE_MISSING', 'MODEL_MISSING', 'FILE_MISSING']);
+
+function verifyError(problems: readonly CacheError[]): DownloaderError {
+  const wrong = problems.some((problem) => !MISSING_CODES.has(problem.code));
+  const lines = [...new Set(problems.map((problem) => `  ${problem.message}`))];
+  const next = wrong ? 'heimdex-downloader download --check' : 'heimdex-downloader download';
+  return new DownloaderError(
+    wrong ? 'HASH_MISMATCH' : 'MODEL_INCOMPLETE',
+    [`${sayCount(lines.length, 'problem')}:`, ...lines, `To mend it, run: ${next}`].join('\n'),
+  );
+}

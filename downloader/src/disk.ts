@@ -1,0 +1,62 @@
+import { mkdir, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DownloaderError, reasonOf, systemCode } from './errors.js';
+
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const REFUSED = new Set([
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'EIO',
+  'EMFILE',
+  'ENFILE',
+  'ENAMETOOLONG',
+  'ENOTDIR',
+  'EISDIR',
+  'ELOOP',
+]);
+
+/** A system error of the volume as a DownloaderError; anything else unchanged. */
+export function asDiskError(error: unknown, path: string): unknown {
+  const code = systemCode(error);
+  if (error instanceof DownloaderError || code === undefined) return error;
+  if (FULL.has(code)) {
+    return new DownloaderError(
+      'DISK_FULL',
+      `The volume of ${path} is full (${code}). What has come so far is kept: make room (heimdex-downloader prune lists what no configured model needs), then run: heimdex-downloader download`,
+      { cause: error },
+    );
+  }
+  if (REFUSED.has(code)) {
+    return new DownloaderError(
+      'DISK_FAILED',
+      `${path} cannot be written: ${reasonOf(error)}. The downloader needs a volume it may write to; check its owner and mount, then run: heimdex-downloader download`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+/** Bytes that this process may still write to the volume of a folder that exists. */
+export async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+/**
+ * Makes a folder, with those above it, that other users can read.
+ *
+ * @throws DownloaderError DISK_FULL or DISK_FAILED.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw asDiskError(error, path);
+  }
+}
+
+/** Makes the folder of a file. */
+export async function makeFolderOf(path: string): Promise<void> {
+  await makeFolder(dirname(path));
+}

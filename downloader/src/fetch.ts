@@ -1,0 +1,184 @@
+import { stat } from 'node:fs/promises';
+import { hashFile } from '@heimdex/cache';
+import pLimit from 'p-limit';
+import { takeLock } from './blob-lock.js';
+import type { DownloaderConfig } from './config.js';
+import { asDiskError, freeBytes, makeFolder, makeFolderOf } from './disk.js';
+import { DownloaderError, reasonOf } from './errors.js';
+import { type Plan, type PlannedBlob, totalsOf } from './plan.js';
+import type { RetryNotice, RetryPolicy } from './transfer/retry.js';
+import { transferFile } from './transfer/transfer.js';
+import type { TransferOptions } from './transfer/transfer-options.js';
+import { saySize } from './words.js';
+
+/** Told while files are fetched; progress bars and logs are made from it. */
+export interface FetchEvents {
+  onStart(blob: PlannedBlob, sizeBytes: number): void;
+  /** Bytes of the file that are on disk now. */
+  onBytes(blob: PlannedBlob, haveBytes: number): void;
+  /** Bytes that came over the network. */
+  onFetched(bytes: number): void;
+  onRetry(blob: PlannedBlob, notice: RetryNotice): void;
+  onDone(blob: PlannedBlob, outcome: BlobOutcome): void;
+  onWait(blob: PlannedBlob): void;
+  onLockUnsupported(path: string, reason: string): void;
+}
+
+/** What became of a file. */
+export interface BlobOutcome {
+  /** `fetched`; `found`: another process had just brought it; `proved`: it was there and its bytes are right. */
+  readonly how: 'fetched' | 'found' | 'proved';
+  readonly sizeBytes: number;
+  /** Bytes that were there already, of this file. */
+  readonly reusedBytes: number;
+}
+
+/** Kept free beside what the plan needs: journals, pointers, the file system's own. */
+const SPARE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Refuses a plan that does not fit on the volume, before the first byte.
+ *
+ * @throws DownloaderError DISK_FULL.
+ */
+export async function assertRoom(cacheDir: string, plan: Plan): Promise<void> {
+  const { fetchBytes } = totalsOf(plan);
+  if (fetchBytes === 0) return;
+  await makeFolder(cacheDir);
+  const free = await freeBytes(cacheDir);
+  if (free >= fetchBytes + SPARE_BYTES) return;
+  throw new DownloaderError(
+    'DISK_FULL',
+    `${saySize(fetchBytes)} are to be fetched and the volume of ${cacheDir} has ${saySize(free)} free: ${saySize(fetchBytes + SPARE_BYTES - free)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
+  );
+}
+
+/** Transfers' bounds, from the configuration. */
+export function transferOptions(config: DownloaderConfig, retry: RetryPolicy): TransferOptions {
+  const limit = pLimit(config.connections);
+  return {
+    pieceBytes: config.pieceBytes,
+    checkpointBytes: Math.min(4 * 1024 * 1024, Math.max(64 * 1024, Math.floor(config.pieceBytes / 4))),
+    connectionsPerFile: Math.max(1, Math.ceil(config.connections / 2)),
+    connection: (work) => limit(work),
+    retry,
+  };
+}
+
+/**
+ * Brings every file of a plan to its place, several at once. The first failure ends the others, whose bytes stay for
+ * the next run.
+ *
+ * @throws DownloaderError; the signal's reason when it fires.
+ */
+export async function fetchBlobs(
+  blobs: readonly PlannedBlob[],
+  filesAtOnce: number,
+  options: TransferOptions,
+  events: FetchEvents,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const limit = pLimit(filesAtOnce);
+  let failure: { readonly error: unknown } | undefined;
+  const work = blobs
+    .filter((blob) => blob.action !== 'keep')
+    .map((blob) =>
+      limit(async () => {
+        if (both.aborted) return;
+        try {
+          events.onDone(blob, await bringBlob(blob, options, events, both));
+        } catch (error) {
+          failure ??= { error };
+          stop.abort(error);
+        }
+      }),
+    );
+  await Promise.all(work);
+  signal.throwIfAborted();
+  if (failure !== undefined) throw failure.error;
+}
+
+async function bringBlob(
+  blob: PlannedBlob,
+  options: TransferOptions,
+  events: FetchEvents,
+  signal: AbortSignal,
+): Promise<BlobOutcome> {
+  await makeFolderOf(blob.finalPath);
+  const lock = await takeLock(
+    blob.lockPath,
+    { onWait: () => events.onWait(blob), onUnsupported: (path, reason) => events.onLockUnsupported(path, reason) },
+    signal,
+  );
+  try {
+    return await bringLocked(blob, options, events, signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function bringLocked(
+  blob: PlannedBlob,
+  options: TransferOptions,
+  events: FetchEvents,
+  signal: AbortSignal,
+): Promise<BlobOutcome> {
+  const there = await sizeOf(blob.finalPath);
+  const sizeBytes = blob.sizeBytes ?? (await askSize(blob, signal));
+  events.onStart(blob, sizeBytes);
+  // Whoever held the lock before may have brought it; it is believed once its bytes are read.
+  if (there === sizeBytes && (await isProved(blob, signal))) {
+    events.onBytes(blob, sizeBytes);
+    return { how: blob.action === 'prove' ? 'proved' : 'found', sizeBytes, reusedBytes: sizeBytes };
+  }
+  const { reusedBytes } = await transferFile(
+    { label: blob.label, finalPath: blob.finalPath, sizeBytes, hash: blob.hash, sources: blob.sources },
+    options,
+    {
+      onBytes: (have) => events.onBytes(blob, have),
+      onFetched: (bytes) => events.onFetched(bytes),
+      onRetry: (notice) => events.onRetry(blob, notice),
+    },
+    signal,
+  );
+  return { how: 'fetched', sizeBytes, reusedBytes };
+}
+
+async function isProved(blob: PlannedBlob, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await hashFile(blob.hash.type, blob.finalPath, signal)) === blob.hash.value;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asDiskError(error, blob.finalPath);
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Asks the sources for a size that neither the manifest nor a list of files says. */
+async function askSize(blob: PlannedBlob, signal: AbortSignal): Promise<number> {
+  let reason = 'it has no source';
+  for (const source of blob.sources) {
+    try {
+      const opened = await source.open(undefined, signal);
+      opened.close();
+      if (opened.totalBytes !== undefined) return opened.totalBytes;
+      reason = `${source.label} does not say it`;
+    } catch (error) {
+      signal.throwIfAborted();
+      reason = reasonOf(error);
+    }
+  }
+  throw new DownloaderError(
+    'NOT_FOUND',
+    `The size of ${blob.label} is not known: ${reason}. Give its sizeBytes in the manifest, then run: heimdex-downloader download`,
+  );
+}

@@ -1,0 +1,101 @@
+import { stat } from 'node:fs/promises';
+import {
+  hashFile,
+  type LockedFile,
+  type LockedModel,
+  type ModelsLock,
+  withLockedModels,
+  writeLock,
+} from '@heimdex/cache';
+import type { Catalogue } from './catalogue.js';
+import { asDiskError } from './disk.js';
+import type { ModelState } from './inventory.js';
+import type { PlannedModel } from './plan.js';
+
+/** The lock file's entry of a model that has just been published. */
+export async function lockPublished(model: PlannedModel, signal: AbortSignal): Promise<LockedModel> {
+  const { catalogue } = model;
+  const { configured } = catalogue.state;
+  const files: LockedFile[] = [];
+  for (const { offered, blob } of model.files) {
+    const { hash, file } = offered;
+    // Small files are known by git's sha1; the lock names every file's sha256, so that one tool can check them all.
+    const sha256 = hash.type === 'sha256' ? hash.value : await hashFile('sha256', blob.finalPath, signal);
+    const sizeBytes = blob.sizeBytes ?? (await sizeOfBlob(blob.finalPath));
+    files.push({ path: file.path, sizeBytes, sha256, blobId: catalogue.commit === undefined ? undefined : hash.value });
+  }
+  return {
+    role: configured.role,
+    entry: configured.entry,
+    variant: configured.variant,
+    layout: configured.layout,
+    repository: catalogue.repository,
+    source: catalogue.source,
+    requestedRevision: catalogue.requestedRevision,
+    revision: revisionOf(catalogue, files),
+    files: byPath(files),
+  };
+}
+
+/** The lock file's entry of a model that was on the volume before there was a lock file. */
+export async function lockFound(state: ModelState, signal: AbortSignal): Promise<LockedModel | undefined> {
+  const { configured, inspection } = state;
+  const { found, repository } = inspection;
+  if (found === undefined) return undefined;
+  const files: LockedFile[] = [];
+  for (const file of found.files) {
+    const sha256 = file.hash?.type === 'sha256' ? file.hash.value : await hashFile('sha256', file.blobPath, signal);
+    files.push({ path: file.path, sizeBytes: file.sizeBytes, sha256, blobId: blobIdOf(file.blobId) });
+  }
+  const source =
+    configured.sources.find((candidate) => candidate.type === 'hf' && candidate.repository === repository) ??
+    configured.sources[0];
+  return {
+    role: configured.role,
+    entry: configured.entry,
+    variant: configured.variant,
+    layout: configured.layout,
+    repository,
+    source: source?.type ?? 'hf',
+    requestedRevision: source?.type === 'hf' ? source.revision : 'main',
+    revision: found.revision,
+    files: byPath(files),
+  };
+}
+
+/**
+ * Writes the lock file when it would change. A volume that cannot be written is no reason to fail when all models are
+ * there: the answer is then the error, for a warning.
+ */
+export async function updateLock(
+  path: string,
+  before: ModelsLock | undefined,
+  models: readonly LockedModel[],
+): Promise<unknown> {
+  if (models.length === 0) return undefined;
+  try {
+    await writeLock(path, withLockedModels(before, models));
+    return undefined;
+  } catch (error) {
+    return asDiskError(error, path);
+  }
+}
+
+function revisionOf(catalogue: Catalogue, files: readonly LockedFile[]): string {
+  if (catalogue.commit !== undefined) return catalogue.commit;
+  const [first] = files;
+  if (first === undefined) throw new Error(`${catalogue.repository} has no files`);
+  return first.sha256;
+}
+
+function blobIdOf(blobId: string | undefined): string | undefined {
+  return blobId !== undefined && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(blobId) ? blobId : undefined;
+}
+
+async function sizeOfBlob(path: string): Promise<number> {
+  return (await stat(path)).size;
+}
+
+function byPath(files: readonly LockedFile[]): LockedFile[] {
+  return [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
+}

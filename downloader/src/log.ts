@@ -1,0 +1,51 @@
+import { Writable } from 'node:stream';
+import { type Logger, pino } from 'pino';
+import type { LogConfig } from './config.js';
+import { sayFields } from './words.js';
+
+export type { Logger } from 'pino';
+
+/** Where the log goes. */
+export interface LogTarget {
+  readonly isTerminal: boolean;
+  write(text: string): void;
+}
+
+const LEVEL_WORDS: Readonly<Record<string, string>> = { warn: 'warning: ', error: 'error: ', fatal: 'error: ' };
+
+/** Fields that every JSON line has, or that would repeat the message. */
+const HIDDEN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'event']);
+
+/** Opens the log: sentences for a person, one JSON object a line for a machine. Secrets are removed here, in one place. */
+export function openLog(config: LogConfig, target: LogTarget): Logger {
+  const human = config.format === 'human' || (config.format === 'auto' && target.isTerminal);
+  const destination = human ? humanStream(target) : { write: (line: string) => target.write(line) };
+  return pino(
+    {
+      level: config.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: ['token', 'authorization', '*.token', '*.authorization'], censor: '[secret]' },
+    },
+    destination,
+  );
+}
+
+/** Takes pino's JSON lines and writes sentences. */
+function humanStream(target: LogTarget): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write(line: string, _encoding, done) {
+      target.write(`${humanLine(line)}\n`);
+      done();
+    },
+  });
+}
+
+function humanLine(line: string): string {
+  const record = JSON.parse(line) as Readonly<Record<string, unknown>>;
+  const fields = Object.entries(record).filter(([name]) => !HIDDEN_FIELDS.has(name));
+  const details = sayFields(fields);
+  return `${LEVEL_WORDS[String(record.level)] ?? ''}${String(record.msg)}${details === '' ? '' : `  (${details})`}`;
+}

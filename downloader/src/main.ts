@@ -1,0 +1,11 @@
+import process from 'node:process';
+import { run } from './run.js';
+
+/** Ctrl-C and an orchestrator's stop end the run in order; a second signal ends it at once. */
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => stop.abort(new Error(`ended by ${name}`)));
+}
+
+const { argv, env, stdout, stderr } = process;
+process.exitCode = await run({ argv: argv.slice(2), env, stdout, stderr, signal: stop.signal });

@@ -1,0 +1,71 @@
+import { stat } from 'node:fs/promises';
+import { type Catalogue, readCatalogue } from './catalogue.js';
+import { DownloaderError } from './errors.js';
+import { type Inventory, isComplete, type ModelState } from './inventory.js';
+import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
+import type { Remote } from './remote.js';
+import { resumableBytes } from './transfer/partial-file.js';
+
+/**
+ * From what is there to what has to be done. Models that lack nothing cost no request.
+ *
+ * @throws DownloaderError OFFLINE with all that is missing when requests are forbidden; what the sources answer else.
+ */
+export async function preparePlan(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<Plan> {
+  const complete = inventory.models.filter(isComplete);
+  const lacking = inventory.models.filter((model) => !isComplete(model));
+  const { cacheDir, offline } = inventory.environment;
+  if (lacking.length > 0 && offline) throw offlineError(lacking);
+  const catalogues: Catalogue[] = [];
+  for (const model of lacking) catalogues.push(await readCatalogue(model, remote, signal));
+  const onDisk = await lookAtBlobs(cacheDir, catalogues);
+  return makePlan(cacheDir, complete, catalogues, (path) => onDisk.get(path) ?? NOTHING);
+}
+
+const NOTHING: BlobOnDisk = { sizeBytes: undefined, resumableBytes: 0 };
+
+async function lookAtBlobs(cacheDir: string, catalogues: readonly Catalogue[]): Promise<Map<string, BlobOnDisk>> {
+  const onDisk = new Map<string, BlobOnDisk>();
+  for (const catalogue of catalogues) {
+    for (const offered of catalogue.files) {
+      const finalPath = blobPathOf(cacheDir, catalogue, offered);
+      const { sizeBytes, hash } = offered;
+      const resumable = sizeBytes === undefined ? 0 : await resumableBytes({ finalPath, sizeBytes, hash });
+      onDisk.set(finalPath, { sizeBytes: await sizeOf(finalPath), resumableBytes: resumable });
+    }
+  }
+  return onDisk;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch {
+    return undefined;
+  }
+}
+
+function offlineError(lacking: readonly ModelState[]): DownloaderError {
+  const lines = lacking.flatMap((model) => missingLines(model));
+  return new DownloaderError(
+    'OFFLINE',
+    [
+      'HF_HUB_OFFLINE is set, so no request is made, and these files are missing or wrong:',
+      ...lines.map((line) => `  ${line}`),
+      'With a network, run: HF_HUB_OFFLINE=0 heimdex-downloader download',
+    ].join('\n'),
+  );
+}
+
+/** What a model lacks, a line each. */
+export function missingLines({ configured, inspection, damaged }: ModelState): string[] {
+  const name = `${configured.role} ${configured.id}`;
+  const problems = inspection.files.filter((file) => file.problem !== undefined);
+  if (inspection.found === undefined && problems.length === 0) {
+    return configured.files.filter((file) => file.required).map((file) => `${name}: ${file.path}`);
+  }
+  return [
+    ...problems.map(({ file, absolutePath }) => `${name}: ${file.path} (looked at ${absolutePath})`),
+    ...[...damaged].map((path) => `${name}: ${path} (its bytes are wrong)`),
+  ];
+}

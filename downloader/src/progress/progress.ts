@@ -1,0 +1,179 @@
+import { basename } from 'node:path';
+import type { BlobOutcome, FetchEvents } from '../fetch.js';
+import type { Logger } from '../log.js';
+import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
+import type { RetryNotice } from '../transfer/retry.js';
+import { saySize, sayTime } from '../words.js';
+import { barLine } from './bar.js';
+import { RateMeter } from './meter.js';
+import type { Screen } from './screen.js';
+
+/** What was done, for the summary and the metrics. */
+export interface FetchTotals {
+  readonly fetchedFiles: number;
+  /** Bytes that came over the network, those that were of no use included. */
+  readonly networkBytes: number;
+  /** Bytes of fetched files that an earlier run had left. */
+  readonly resumedBytes: number;
+  /** Files that another process brought meanwhile, or that only had to be proved. */
+  readonly reusedFiles: number;
+  readonly reusedBytes: number;
+  readonly retries: number;
+}
+
+/** Follows a fetch and shows it: bars on a terminal, a line every few seconds elsewhere. */
+export interface Progress extends FetchEvents {
+  readonly totals: FetchTotals;
+  /** Stops drawing. Idempotent. */
+  stop(): void;
+}
+
+const DRAW_MS = 120;
+const LINE_MS = 5_000;
+const MAX_BARS = 8;
+
+interface ActiveFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  haveBytes: number;
+}
+
+/** Starts following a plan's fetch. */
+export function startProgress(plan: Plan, screen: Screen, log: Logger): Progress {
+  const follower = new FetchFollower(plan, screen, log);
+  follower.start();
+  return follower;
+}
+
+class FetchFollower implements Progress {
+  readonly #screen: Screen;
+  readonly #log: Logger;
+  readonly #expectedBytes: number;
+  readonly #fileCount: number;
+  readonly #meter = new RateMeter();
+  readonly #active = new Map<PlannedBlob, ActiveFile>();
+  #finishedBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #counts = { fetchedFiles: 0, resumedBytes: 0, reusedFiles: 0, reusedBytes: 0, retries: 0 };
+
+  constructor(plan: Plan, screen: Screen, log: Logger) {
+    const { fetchBytes, resumedBytes, fetchFiles } = totalsOf(plan);
+    this.#screen = screen;
+    this.#log = log;
+    this.#expectedBytes = fetchBytes + resumedBytes;
+    this.#fileCount = fetchFiles;
+  }
+
+  get totals(): FetchTotals {
+    return { ...this.#counts, networkBytes: this.#meter.totalBytes };
+  }
+
+  start(): void {
+    const show = this.#screen.isTerminal ? () => this.#draw() : () => this.#line();
+    this.#timer = setInterval(show, this.#screen.isTerminal ? DRAW_MS : LINE_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#screen.draw([]);
+  }
+
+  onStart(blob: PlannedBlob, sizeBytes: number): void {
+    if (blob.action === 'fetch') this.#active.set(blob, { name: blob.label, sizeBytes, haveBytes: 0 });
+    this.#log.debug({ event: 'file', file: blob.label, bytes: sizeBytes }, `fetching ${blob.label}`);
+  }
+
+  onBytes(blob: PlannedBlob, haveBytes: number): void {
+    const file = this.#active.get(blob);
+    if (file !== undefined) file.haveBytes = haveBytes;
+  }
+
+  onFetched(bytes: number): void {
+    this.#meter.add(bytes, performance.now());
+  }
+
+  onRetry(blob: PlannedBlob, notice: RetryNotice): void {
+    this.#counts.retries += 1;
+    const { error, failures, pauseMs } = notice;
+    this.#log.warn(
+      { event: 'retry', file: blob.label, failures, pauseMs: Math.round(pauseMs) },
+      `${error.message.split('. ')[0]}; trying again`,
+    );
+  }
+
+  onDone(blob: PlannedBlob, outcome: BlobOutcome): void {
+    const wasActive = this.#active.delete(blob);
+    if (wasActive) this.#finishedBytes += outcome.sizeBytes;
+    if (outcome.how === 'fetched') {
+      this.#counts.fetchedFiles += 1;
+      this.#counts.resumedBytes += outcome.reusedBytes;
+    } else {
+      this.#counts.reusedFiles += 1;
+      this.#counts.reusedBytes += outcome.reusedBytes;
+    }
+    this.#log.debug({ event: 'file-done', file: blob.label, how: outcome.how }, `${blob.label}: ${outcome.how}`);
+  }
+
+  onWait(blob: PlannedBlob): void {
+    this.#log.info({ event: 'wait', file: blob.label }, `Another process is fetching ${blob.label}; waiting for it`);
+  }
+
+  onLockUnsupported(path: string, reason: string): void {
+    this.#log.warn(
+      { event: 'no-lock', path, reason },
+      `This volume has no file locks (${reason}); run one downloader at a time`,
+    );
+  }
+
+  #have(): number {
+    let have = this.#finishedBytes;
+    for (const file of this.#active.values()) have += file.haveBytes;
+    return have;
+  }
+
+  #line(): void {
+    const haveBytes = this.#have();
+    const rate = this.#meter.rate(performance.now());
+    const leftMs = this.#leftMs(haveBytes, rate);
+    const percent = Math.floor((100 * haveBytes) / Math.max(1, this.#expectedBytes));
+    this.#log.info(
+      {
+        event: 'progress',
+        bytes: haveBytes,
+        totalBytes: this.#expectedBytes,
+        bytesPerSecond: Math.round(rate ?? 0),
+        ...(leftMs === undefined ? {} : { secondsLeft: Math.round(leftMs / 1000) }),
+        files: this.#counts.fetchedFiles,
+        totalFiles: this.#fileCount,
+      },
+      `${percent}% of ${saySize(this.#expectedBytes)}`,
+    );
+  }
+
+  #draw(): void {
+    const { columns } = this.#screen;
+    const rate = this.#meter.rate(performance.now());
+    const haveBytes = this.#have();
+    const leftMs = this.#leftMs(haveBytes, rate);
+    const files = [...this.#active.values()];
+    const lines = files
+      .slice(0, MAX_BARS)
+      .map((file) => barLine({ ...file, name: basename(file.name), note: saySize(file.sizeBytes) }, columns));
+    if (files.length > MAX_BARS) lines.push(`  and ${files.length - MAX_BARS} more`);
+    const speed = rate === undefined ? '' : `${saySize(Math.round(rate))}/s`;
+    const left = leftMs === undefined ? '' : `, ${sayTime(leftMs)} left`;
+    const total = {
+      name: `${this.#counts.fetchedFiles} of ${this.#fileCount} files`,
+      sizeBytes: this.#expectedBytes,
+      haveBytes,
+    };
+    lines.push(barLine({ ...total, note: `${saySize(this.#expectedBytes)}  ${speed}${left}` }, columns));
+    this.#screen.draw(lines);
+  }
+
+  #leftMs(haveBytes: number, rate: number | undefined): number | undefined {
+    if (rate === undefined || rate < 1) return undefined;
+    return (Math.max(0, this.#expectedBytes - haveBytes) * 1000) / rate;
+  }
+}

@@ -1,0 +1,37 @@
+import type { WriteStream } from 'node:tty';
+import type { LogTarget } from '../log.js';
+
+/** A terminal with lines that scroll and, below them, a block that is drawn again and again. */
+export interface Screen extends LogTarget {
+  /** Columns of the terminal. */
+  readonly columns: number;
+  /** Replaces the block at the bottom; no lines remove it. */
+  draw(lines: readonly string[]): void;
+}
+
+const ESCAPE = '\u001b[';
+
+/** Makes a screen of a stream. On something that is no terminal `draw` does nothing. */
+export function openScreen(
+  stream: Pick<WriteStream, 'write'> & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>,
+): Screen {
+  const isTerminal = stream.isTTY === true;
+  let shown: readonly string[] = [];
+  const erase = () => (shown.length === 0 ? '' : `${ESCAPE}${shown.length}A${ESCAPE}0J`);
+  return {
+    isTerminal,
+    get columns() {
+      return stream.columns ?? 80;
+    },
+    write(text) {
+      const below = shown.length === 0 ? '' : `${shown.join('\n')}\n`;
+      stream.write(`${erase()}${text}${below}`);
+    },
+    draw(lines) {
+      if (!isTerminal) return;
+      const before = erase();
+      shown = lines;
+      stream.write(`${before}${lines.length === 0 ? '' : `${lines.join('\n')}\n`}`);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { type Arguments, parseArguments } from './cli/arguments.js';
+import { helpText } from './cli/help.js';
+import type { CommandContext } from './commands/context.js';
+import { download } from './commands/download.js';
+import { plan } from './commands/plan.js';
+import { verify } from './commands/verify.js';
+import { loadConfig } from './config.js';
+import { asDiskError } from './disk.js';
+import { DownloaderError, EXIT_STATUS, type ExitName, reasonOf } from './errors.js';
+import { type Logger, openLog } from './log.js';
+import { openScreen, type Screen } from './progress/screen.js';
+import { openRemote } from './remote.js';
+import { VERSION } from './version.js';
+
+/** What the program is started with. */
+export interface RunOptions {
+  /** Arguments after the program's name. */
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: Parameters<typeof openScreen>[0];
+  /** Ends the run; what has come stays for the next one. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs the program and gives its exit status. Never throws. */
+export async function run(options: RunOptions): Promise<number> {
+  const screen = openScreen(options.stderr);
+  try {
+    const args = parseArguments(options.argv);
+    if (args.command === 'help') return printed(options, helpText());
+    if (args.command === 'version') return printed(options, `${VERSION}\n`);
+    return await runCommand(args, options, screen);
+  } catch (error) {
+    return report(error, options.signal, openLog({ level: 'info', format: 'auto' }, screen));
+  }
+}
+
+async function runCommand(args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
+  const config = loadConfig(options.env);
+  const log = openLog(config.log, screen);
+  const remote = openRemote(config, VERSION, {
+    onRetry: ({ error, pauseMs }) => {
+      log.warn({ event: 'retry', pauseMs: Math.round(pauseMs) }, `${error.message.split('. ')[0]}; trying again`);
+    },
+    onSourceFailed: (model, source, error) => {
+      log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);
+    },
+  });
+  const print = (text: string) => void options.stdout.write(text);
+  const context: CommandContext = { args, config, log, screen, print, remote, signal: options.signal };
+  try {
+    await COMMAND_FUNCTIONS[args.command as keyof typeof COMMAND_FUNCTIONS](context);
+    return EXIT_STATUS.ok;
+  } catch (error) {
+    return report(error, options.signal, log);
+  } finally {
+    remote.close();
+  }
+}
+
+const COMMAND_FUNCTIONS = { download, plan, verify } as const;
+
+function printed(options: RunOptions, text: string): number {
+  options.stdout.write(text);
+  return EXIT_STATUS.ok;
+}
+
+/** Says what went wrong, once, and gives the status to end with. */
+function report(error: unknown, signal: AbortSignal, log: Logger): number {
+  if (signal.aborted) {
+    log.warn(
+      { event: 'interrupted' },
+      'Interrupted. What has come is kept; to continue, run: heimdex-downloader download',
+    );
+    return EXIT_STATUS.interrupted;
+  }
+  const known = asDiskError(error, 'The volume');
+  if (known instanceof DownloaderError) {
+    log.error({ event: 'failed', code: known.code }, known.message);
+    return known.exitStatus;
+  }
+  if (known instanceof CacheError) {
+    log.error({ event: 'failed', code: known.code }, known.message);
+    return EXIT_STATUS[CACHE_EXITS[known.code]];
+  }
+  const stack = error instanceof Error ? error.stack : undefined;
+  log.error(
+    { event: 'failed', code: 'INTERNAL', ...(stack === undefined ? {} : { stack }) },
+    `A fault of the program itself: ${reasonOf(error)}. To see more, run: LOG_LEVEL=debug heimdex-downloader`,
+  );
+  return EXIT_STATUS.unexpected;
+}
+
+/** How the program ends for each error of the cache package. */
+export const CACHE_EXITS = {
+  ENVIRONMENT_INVALID: 'usage',
+  MANIFEST_INVALID: 'usage',
+  MODEL_UNKNOWN: 'usage',
+  LOCK_INVALID: 'usage',
+  PATH_UNSAFE: 'verification',
+  CACHE_MISSING: 'missing',
+  CACHE_UNREADABLE: 'disk',
+  MODEL_MISSING: 'missing',
+  FILE_MISSING: 'missing',
+  FILE_EMPTY: 'verification',
+  FILE_UNREADABLE: 'disk',
+  FILE_SIZE_WRONG: 'verification',
+  FILE_HASH_WRONG: 'verification',
+} as const satisfies Record<CacheErrorCode, ExitName>;

@@ -1,0 +1,159 @@
+import type { Tree, TreeEntry } from '@heimdex/cache';
+import { DownloaderError } from '../errors.js';
+import type { Asked } from './answers.js';
+import type { HttpClient } from './http.js';
+import { expectOk, getFollowing, type Origin } from './origin.js';
+import { type RetryNotice, type RetryPolicy, TransientError, withRetries } from './retry.js';
+
+/** What the hub says of a repository. */
+export interface HubApi {
+  /** The commit a branch, tag or commit stands for: 40 hex digits. */
+  commit(repository: string, revision: string, signal: AbortSignal): Promise<string>;
+  /** All files of a commit. */
+  tree(repository: string, commit: string, signal: AbortSignal): Promise<Tree>;
+}
+
+/** What the API needs. */
+export interface HubOptions {
+  readonly http: HttpClient;
+  readonly origin: Origin;
+  readonly retry: RetryPolicy;
+  readonly onRetry: (notice: RetryNotice) => void;
+}
+
+/** The most a metadata answer may weigh: a tree of 100,000 files is about 20 MB. */
+const MAX_JSON_BYTES = 64 * 1024 * 1024;
+/** Pages of a tree; the hub sends 1,000 entries a page. */
+const MAX_PAGES = 1_000;
+
+/** The hub's API over HTTP. Every call is retried by the policy. */
+export function openHub(options: HubOptions): HubApi {
+  const { http, origin, retry, onRetry } = options;
+  const getJson = (url: URL, asked: Asked, signal: AbortSignal) =>
+    withRetries(
+      async () => {
+        const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, asked, signal);
+        expectOk(answer, asked, origin.token !== undefined);
+        const text = await readText(answer.body, asked);
+        return { value: parseJson(text, url, asked), link: answer.header('link'), url: answer.url };
+      },
+      retry,
+      signal,
+      onRetry,
+    );
+
+  return {
+    async commit(repository, revision, signal) {
+      const asked = { what: `the revision ${revision} of ${repository}`, page: repositoryPage(origin, repository) };
+      const url = apiUrl(origin, repository, `revision/${encodeURIComponent(revision)}`);
+      const { value } = await getJson(url, asked, signal);
+      const sha = field(value, 'sha');
+      if (typeof sha !== 'string' || !/^[0-9a-f]{40}$/.test(sha)) throw shapeError(url, asked, 'a 40-digit "sha"');
+      return sha;
+    },
+
+    async tree(repository, commit, signal) {
+      const asked = { what: `the file list of ${repository}`, page: repositoryPage(origin, repository) };
+      const files = new Map<string, TreeEntry>();
+      let next: URL | undefined = apiUrl(origin, repository, `tree/${commit}?recursive=true`);
+      for (let page = 0; next !== undefined; page += 1) {
+        if (page === MAX_PAGES) throw shapeError(next, asked, `at most ${MAX_PAGES} pages`);
+        const { value, link, url }: Awaited<ReturnType<typeof getJson>> = await getJson(next, asked, signal);
+        if (!Array.isArray(value)) throw shapeError(url, asked, 'a JSON array');
+        for (const entry of value) {
+          const file = readEntry(entry, url, asked);
+          if (file !== undefined) files.set(...file);
+        }
+        next = nextPage(link, url);
+      }
+      return files;
+    },
+  };
+}
+
+/** The page of a repository, for a person. */
+export function repositoryPage(origin: Origin, repository: string): string {
+  return new URL(repository, directory(origin.endpoint)).href;
+}
+
+/** The address of a file's bytes. */
+export function resolveUrl(origin: Origin, repository: string, commit: string, path: string): URL {
+  const encoded = path.split('/').map(encodeURIComponent).join('/');
+  return new URL(`${repository}/resolve/${commit}/${encoded}`, directory(origin.endpoint));
+}
+
+function apiUrl(origin: Origin, repository: string, rest: string): URL {
+  return new URL(`api/models/${repository}/${rest}`, directory(origin.endpoint));
+}
+
+/** The endpoint with a slash at its end, so that a mirror may live under a path. */
+function directory(endpoint: URL): URL {
+  return endpoint.pathname.endsWith('/') ? endpoint : new URL(`${endpoint.href}/`);
+}
+
+async function readText(body: AsyncIterable<Buffer>, asked: Asked): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_JSON_BYTES) {
+      throw new DownloaderError(
+        'ANSWER_INVALID',
+        `The answer for ${asked.what} is larger than ${MAX_JSON_BYTES} bytes.`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(text: string, url: URL, asked: Asked): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A proxy's page or a cut answer: worth another try.
+    throw new TransientError(shapeError(url, asked, 'JSON'));
+  }
+}
+
+function readEntry(entry: unknown, url: URL, asked: Asked): [string, TreeEntry] | undefined {
+  if (field(entry, 'type') !== 'file') return undefined;
+  const path = field(entry, 'path');
+  const sizeBytes = field(entry, 'size');
+  const blobId = field(entry, 'oid');
+  if (typeof path !== 'string' || typeof blobId !== 'string' || !/^[0-9a-f]{40}$/.test(blobId)) {
+    throw shapeError(url, asked, 'entries with "path" and a 40-digit "oid"');
+  }
+  if (!isSize(sizeBytes)) throw shapeError(url, asked, `a size for ${path}`);
+  const xet = field(entry, 'xetHash');
+  const xetHash = typeof xet === 'string' ? xet : undefined;
+  const lfs = field(entry, 'lfs') ?? undefined;
+  if (lfs === undefined) return [path, { sizeBytes, blobId, lfsSha256: undefined, lfsSizeBytes: undefined, xetHash }];
+  const lfsSha256 = field(lfs, 'oid');
+  const lfsSizeBytes = field(lfs, 'size') ?? sizeBytes;
+  if (typeof lfsSha256 !== 'string' || !/^[0-9a-f]{64}$/.test(lfsSha256) || !isSize(lfsSizeBytes)) {
+    throw shapeError(url, asked, `a 64-digit "lfs.oid" and a size for ${path}`);
+  }
+  return [path, { sizeBytes, blobId, lfsSha256, lfsSizeBytes, xetHash }];
+}
+
+function isSize(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function nextPage(link: string | undefined, base: URL): URL | undefined {
+  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
+  return target === undefined ? undefined : new URL(target, base);
+}
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
+
+function shapeError(url: URL, asked: Asked, expected: string): DownloaderError {
+  return new DownloaderError(
+    'ANSWER_INVALID',
+    `${url.host} answered something else than ${expected} for ${asked.what}. Check that HF_ENDPOINT is a hub and that no proxy answers in its place, then run: heimdex-downloader plan`,
+  );
+}

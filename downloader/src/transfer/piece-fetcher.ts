@@ -1,0 +1,171 @@
+import { DownloaderError } from '../errors.js';
+import type { PartialFile } from './partial-file.js';
+import { type ByteRange, cutIntoPieces } from './ranges.js';
+import { TransientError, withRetries } from './retry.js';
+import type { ByteSource, OpenedBytes } from './source.js';
+import type { TransferEvents, TransferOptions } from './transfer-options.js';
+
+/** Bytes gathered before a write. Large enough that writes cost little, small enough that memory does not matter. */
+const WRITE_BYTES = 1024 * 1024;
+/** Chunks gathered before a write, for senders that send them tiny. */
+const WRITE_CHUNKS = 512;
+/** A slow sender's bytes are written after this long at the latest, so that a kill does not cost minutes. */
+const WRITE_MS = 2_000;
+
+/**
+ * Fetches what a partial file lacks. The first piece goes alone: if its answer shows that the sender obeys ranges,
+ * further connections join. A sender that ignores ranges starts again at the first byte: what is there already is
+ * passed over, the rest is taken as it comes.
+ */
+export class PieceFetcher {
+  readonly #queue: ByteRange[];
+  readonly #workers: Promise<void>[] = [];
+  readonly #stop = new AbortController();
+  #joined = false;
+  #failure: unknown;
+
+  constructor(
+    readonly source: ByteSource,
+    readonly partial: PartialFile,
+    readonly options: TransferOptions,
+    readonly events: TransferEvents,
+  ) {
+    this.#queue = cutIntoPieces(partial.missing(), options.pieceBytes);
+  }
+
+  /** Ends when all bytes are there, or with the first failure, after all connections have ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const both = AbortSignal.any([signal, this.#stop.signal]);
+    this.#startWorker(both);
+    for (let worker = this.#workers.pop(); worker !== undefined; worker = this.#workers.pop()) await worker;
+    signal.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #startWorker(signal: AbortSignal): void {
+    const work = async () => {
+      for (let piece = this.#queue.shift(); piece !== undefined; piece = this.#queue.shift()) {
+        await this.#fetchPiece(piece, signal);
+      }
+    };
+    this.#workers.push(
+      work().catch((error: unknown) => {
+        this.#failure ??= error;
+        this.#stop.abort();
+      }),
+    );
+  }
+
+  /** More connections, once it is known that each can have a part of its own. */
+  #join(signal: AbortSignal): void {
+    if (this.#joined) return;
+    this.#joined = true;
+    const more = Math.min(this.options.connectionsPerFile - 1, this.#queue.length);
+    for (let index = 0; index < more; index += 1) this.#startWorker(signal);
+  }
+
+  async #fetchPiece(piece: ByteRange, signal: AbortSignal): Promise<void> {
+    let position = piece.start;
+    let end = piece.end;
+    const work = async (progressed: () => void) => {
+      const whole = position === 0 && end === this.partial.sizeBytes;
+      const opened = await this.source.open(whole ? undefined : { start: position, end }, signal);
+      try {
+        this.#check(opened, position);
+        if (opened.ranged) {
+          this.#join(signal);
+        } else if (!this.#joined && end < this.partial.sizeBytes) {
+          end = this.partial.sizeBytes;
+          this.#queue.length = 0;
+        }
+        for await (const written of this.#store(opened, position, end)) {
+          position += written;
+          progressed();
+        }
+      } finally {
+        opened.close();
+      }
+      if (position < end) throw new TransientError(endedEarly(this.source, position, end));
+    };
+    const { connection, retry } = this.options;
+    await withRetries(
+      ({ progressed }) => connection(() => work(progressed)),
+      retry,
+      signal,
+      (notice) => this.events.onRetry(notice),
+    );
+  }
+
+  /** Whether the answer is about the bytes that were asked for. */
+  #check(opened: OpenedBytes, position: number): void {
+    const { totalBytes } = opened;
+    if (totalBytes !== undefined && totalBytes !== this.partial.sizeBytes) {
+      throw sizeMismatch(this.source, this.partial.sizeBytes, `${totalBytes}`);
+    }
+    if (opened.ranged && opened.start !== position) {
+      throw new TransientError(wrongPart(this.source, position, opened.start));
+    }
+  }
+
+  /** Writes the body's bytes from `start` up to `end`; yields the number of bytes after each write. */
+  async *#store(opened: OpenedBytes, start: number, end: number): AsyncGenerator<number> {
+    let chunks: Buffer[] = [];
+    let gathered = 0;
+    let position = start;
+    let passOver = start - opened.start;
+    let lastMs = performance.now();
+    const flush = async () => {
+      const sizeBytes = gathered;
+      await this.partial.write(position, chunks);
+      this.events.onBytes(this.partial.haveBytes);
+      position += sizeBytes;
+      chunks = [];
+      gathered = 0;
+      lastMs = performance.now();
+      return sizeBytes;
+    };
+    try {
+      for await (const received of opened.body) {
+        this.events.onFetched(received.length);
+        const chunk = received.subarray(Math.min(passOver, received.length));
+        passOver -= received.length - chunk.length;
+        const room = end - position - gathered;
+        if (chunk.length > room && (opened.ranged || end === this.partial.sizeBytes)) {
+          throw sizeMismatch(this.source, this.partial.sizeBytes, `more than ${this.partial.sizeBytes}`);
+        }
+        const wanted = chunk.length > room ? chunk.subarray(0, room) : chunk;
+        chunks.push(wanted);
+        gathered += wanted.length;
+        const due = gathered >= WRITE_BYTES || chunks.length >= WRITE_CHUNKS || performance.now() - lastMs > WRITE_MS;
+        if (due) yield await flush();
+        if (chunk.length > room) break;
+      }
+    } catch (error) {
+      // What came before the connection broke is as good as the rest.
+      if (gathered > 0 && !(error instanceof DownloaderError)) yield await flush();
+      throw error;
+    }
+    if (gathered > 0) yield await flush();
+  }
+}
+
+function sizeMismatch(source: ByteSource, expected: number, got: string): DownloaderError {
+  return new DownloaderError(
+    'SIZE_MISMATCH',
+    `${source.label} should have ${expected} bytes and has ${got}. Nothing was published. Check HF_ENDPOINT and any proxy between, then run: heimdex-downloader download`,
+  );
+}
+
+function endedEarly(source: ByteSource, position: number, end: number): DownloaderError {
+  return new DownloaderError(
+    'UNREACHABLE',
+    `${source.label} ended at byte ${position} of ${end}. Run the command again: it continues there.`,
+  );
+}
+
+function wrongPart(source: ByteSource, expected: number, got: number): DownloaderError {
+  return new DownloaderError(
+    'ANSWER_INVALID',
+    `${source.label} sent bytes from ${got} where those from ${expected} were asked for. Check the proxy variables, then run: heimdex-downloader download`,
+  );
+}

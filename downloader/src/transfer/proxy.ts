@@ -1,0 +1,50 @@
+import type { AgentOptions, Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
+
+/** The proxy to use for a URL, as a URL, or undefined for a direct connection. */
+export type ProxyFor = (url: URL) => URL | undefined;
+
+/** got's shape of a pair of agents. */
+export interface AgentPair {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
+/** Gives each URL its agents: direct ones, or ones that go through its proxy. The proxy libraries are loaded at first use. */
+export function proxyAgents(
+  proxyFor: ProxyFor,
+  direct: AgentPair,
+  settings: AgentOptions,
+): { for(url: URL): Promise<AgentPair>; close(): void } {
+  const opened = new Map<string, Promise<AgentPair>>();
+  const closers: (() => void)[] = [() => direct.http.destroy(), () => direct.https.destroy()];
+
+  async function open(proxy: URL): Promise<AgentPair> {
+    const [{ HttpProxyAgent }, { HttpsProxyAgent }] = await Promise.all([
+      import('http-proxy-agent'),
+      import('https-proxy-agent'),
+    ]);
+    const http = new HttpProxyAgent(proxy, settings);
+    const https = new HttpsProxyAgent(proxy, settings);
+    closers.push(
+      () => http.destroy(),
+      () => https.destroy(),
+    );
+    return { http, https: https as unknown as HttpsAgent };
+  }
+
+  return {
+    async for(url) {
+      const proxy = proxyFor(url);
+      if (proxy === undefined) return direct;
+      const known = opened.get(proxy.href);
+      if (known !== undefined) return known;
+      const pair = open(proxy);
+      opened.set(proxy.href, pair);
+      return pair;
+    },
+    close() {
+      for (const close of closers.splice(0)) close();
+    },
+  };
+}

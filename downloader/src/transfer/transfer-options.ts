@@ -1,0 +1,23 @@
+import type { RetryNotice, RetryPolicy } from './retry.js';
+
+/** How transfers are made. */
+export interface TransferOptions {
+  /** The most one request asks for. A larger file is fetched in several parts at once. */
+  readonly pieceBytes: number;
+  /** A kill costs at most so many bytes of a file. */
+  readonly checkpointBytes: number;
+  /** Connections for one file. */
+  readonly connectionsPerFile: number;
+  /** Runs a piece of work when a connection is free: the bound over all files. */
+  readonly connection: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly retry: RetryPolicy;
+}
+
+/** Told while a transfer runs. */
+export interface TransferEvents {
+  /** Bytes of the file that are on disk. Falls when a file is fetched anew. */
+  onBytes(haveBytes: number): void;
+  /** Bytes that came over the network, whether or not they will be of use. */
+  onFetched(bytes: number): void;
+  onRetry(notice: RetryNotice): void;
+}

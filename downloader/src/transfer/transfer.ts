@@ -1,0 +1,129 @@
+import type { ContentHash } from '@heimdex/cache';
+import { asDiskError } from '../disk.js';
+import { DownloaderError } from '../errors.js';
+import { PartialFile } from './partial-file.js';
+import { PieceFetcher } from './piece-fetcher.js';
+import type { ByteSource } from './source.js';
+import type { TransferEvents, TransferOptions } from './transfer-options.js';
+
+/** One file to bring to its place. */
+export interface TransferJob {
+  /** For messages: the file's path in its repository. */
+  readonly label: string;
+  readonly finalPath: string;
+  readonly sizeBytes: number;
+  readonly hash: ContentHash;
+  /** Tried in order; the next one when one does not answer. */
+  readonly sources: readonly ByteSource[];
+}
+
+/** What a transfer did. */
+export interface TransferResult {
+  /** Bytes that an earlier run had left and that were right. */
+  readonly reusedBytes: number;
+}
+
+/** Whole fetches that may end in wrong bytes. */
+const MAX_MISMATCHES = 2;
+/** Errors of a source after which another source may do better. */
+const TRY_NEXT = new Set([
+  'UNREACHABLE',
+  'STALLED',
+  'RATE_LIMITED',
+  'SERVER_FAILED',
+  'ANSWER_INVALID',
+  'NOT_FOUND',
+  'AUTH_REQUIRED',
+  'ACCESS_DENIED',
+  'REDIRECT_REFUSED',
+  'SIZE_MISMATCH',
+  'HASH_MISMATCH',
+]);
+
+/**
+ * Fetches a file, proves its bytes and gives it its final name, and nothing else ever appears there. On any failure the
+ * bytes that have come stay for the next run.
+ *
+ * @throws DownloaderError; AbortError (the signal's reason) when the signal fires.
+ */
+export async function transferFile(
+  job: TransferJob,
+  options: TransferOptions,
+  events: TransferEvents,
+  signal: AbortSignal,
+): Promise<TransferResult> {
+  const failures: DownloaderError[] = [];
+  for (const source of job.sources) {
+    try {
+      return await transferFrom(source, job, options, events, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof DownloaderError) || !TRY_NEXT.has(error.code)) throw error;
+      failures.push(error);
+    }
+  }
+  const [first] = failures;
+  if (first === undefined) throw new Error(`${job.label} has no source`);
+  if (failures.length === 1) throw first;
+  const lines = failures.map((failure) => `  ${failure.message}`).join('\n');
+  throw new DownloaderError(first.code, `None of the ${failures.length} sources of ${job.label} gave it:\n${lines}`, {
+    cause: first,
+  });
+}
+
+async function transferFrom(
+  source: ByteSource,
+  job: TransferJob,
+  options: TransferOptions,
+  events: TransferEvents,
+  signal: AbortSignal,
+): Promise<TransferResult> {
+  for (let mismatches = 0; ; ) {
+    const partial = await openPartial(job, options, signal);
+    events.onBytes(partial.haveBytes);
+    try {
+      await new PieceFetcher(source, partial, options, events).run(signal);
+      const hex = await partial.finish();
+      if (hex === job.hash.value) {
+        await partial.publish();
+        return { reusedBytes: partial.reusedBytes };
+      }
+      throw hashMismatch(job, source, hex);
+    } catch (error) {
+      if (!isMismatch(error)) {
+        await keep(partial);
+        throw asDiskError(error, job.finalPath);
+      }
+      await partial.discard();
+      // Bytes of an earlier run may be the wrong ones: only a whole fetch of our own counts.
+      if (partial.reusedBytes === 0) mismatches += 1;
+      if (mismatches === MAX_MISMATCHES) throw error;
+      events.onRetry({ error, failures: Math.max(1, mismatches), pauseMs: 0 });
+    }
+  }
+}
+
+async function openPartial(job: TransferJob, options: TransferOptions, signal: AbortSignal): Promise<PartialFile> {
+  try {
+    return await PartialFile.open({ ...job, checkpointBytes: options.checkpointBytes }, signal);
+  } catch (error) {
+    throw asDiskError(error, job.finalPath);
+  }
+}
+
+/** Leaves what has come for the next run. A full disk may keep the journal from being written: then it tells of less. */
+async function keep(partial: PartialFile): Promise<void> {
+  await partial.checkpoint().catch(() => {});
+  await partial.close();
+}
+
+function isMismatch(error: unknown): error is DownloaderError {
+  return error instanceof DownloaderError && (error.code === 'HASH_MISMATCH' || error.code === 'SIZE_MISMATCH');
+}
+
+function hashMismatch(job: TransferJob, source: ByteSource, hex: string): DownloaderError {
+  return new DownloaderError(
+    'HASH_MISMATCH',
+    `${job.label} came with wrong bytes: expected ${job.hash.type} ${job.hash.value}, got ${hex} from ${source.label}. Nothing was published. A proxy or mirror between may change files: check HF_ENDPOINT, then run: heimdex-downloader download`,
+  );
+}

@@ -1,0 +1,38 @@
+/** Sizes, times and counts as a person likes to read them. */
+
+const UNITS = ['kB', 'MB', 'GB', 'TB'] as const;
+
+/** `0 B`, `512 B`, `34.1 MB`, `1.53 GB`: powers of 1000, three digits. */
+export function saySize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  let value = bytes;
+  let unit = 'B';
+  for (const next of UNITS) {
+    if (value < 999.5) break;
+    value /= 1000;
+    unit = next;
+  }
+  return `${Number(value.toPrecision(3))} ${unit}`;
+}
+
+/** `0.34 s`, `12.3 s`, `4 min 05 s`, `1 h 02 min`. */
+export function sayTime(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 10) return `${seconds.toFixed(2)} s`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+  return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} min`;
+}
+
+/** `1 file`, `5 files`. */
+export function sayCount(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** `name=value` pairs in a row. */
+export function sayFields(fields: readonly (readonly [string, unknown])[]): string {
+  return fields
+    .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .join(' ');
+}
