@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import { pool } from '../../src/models/sentence/postprocess.js';
+import { packTexts, planBatches, poolingModes } from '../../src/models/sentence/preprocess.js';
+
+/** Three tokens of two numbers. */
+const ROWS = { values: Float32Array.of(1, 10, 2, -20, 6, 40), count: 3, size: 2 };
+
+describe("a sentence's pooling", () => {
+  it('makes one vector of the tokens in every known way', () => {
+    expect([...pool(ROWS, ['cls'])]).to.deep.equal([1, 10]);
+    expect([...pool(ROWS, ['lasttoken'])]).to.deep.equal([6, 40]);
+    expect([...pool(ROWS, ['max'])]).to.deep.equal([6, 40]);
+    expect([...pool(ROWS, ['mean'])]).to.deep.equal([3, 10]);
+    expect([...pool(ROWS, ['mean_sqrt_len_tokens'])].map((value) => value.toFixed(3))).to.deep.equal([
+      '5.196',
+      '17.321',
+    ]);
+    expect([...pool(ROWS, ['weightedmean'])].map((value) => value.toFixed(3))).to.deep.equal(['3.833', '15.000']);
+    expect([...pool(ROWS, ['cls', 'mean'])]).to.deep.equal([1, 10, 3, 10]);
+  });
+
+  it('is read from its config.json, old and new', () => {
+    expect(poolingModes({ pooling_mode_cls_token: true, pooling_mode_mean_tokens: false })).to.deep.equal(['cls']);
+    expect(poolingModes({ pooling_mode_mean_tokens: true, pooling_mode_max_tokens: true })).to.deep.equal([
+      'max',
+      'mean',
+    ]);
+    expect(poolingModes({ pooling_mode: 'lasttoken' })).to.deep.equal(['lasttoken']);
+    expect(() => poolingModes({ pooling_mode: 'magic' })).to.throw(/a pooling of cls, max/);
+    expect(() => poolingModes({})).to.throw(/got none/);
+  });
+});
+
+describe('batches of texts', () => {
+  it('hold texts of nearly one length, with a tenth of padding at most', () => {
+    const lengths = Array.from({ length: 200 }, (_, index) => 3 + ((index * 37) % 90));
+    const batches = planBatches(lengths);
+    expect(batches.flat().sort((one, other) => one - other)).to.deep.equal(lengths.map((_, place) => place));
+    for (const batch of batches) {
+      const sizes = batch.map((place) => lengths[place] ?? 0);
+      const padded = Math.max(...sizes) * sizes.length;
+      expect(padded - sizes.reduce((sum, size) => sum + size, 0)).to.be.at.most(padded / 10);
+      expect(batch.length).to.be.at.most(8);
+    }
+    expect(batches.length).to.be.below(40);
+    expect(planBatches([])).to.deep.equal([]);
+  });
+
+  it('are padded on the right, with a mask over what is text', () => {
+    const packed = packTexts(
+      [
+        { ids: [5, 6, 7], truncated: false },
+        { ids: [8], truncated: false },
+      ],
+      1,
+    );
+    expect([...packed.ids]).to.deep.equal([5n, 6n, 7n, 8n, 1n, 1n]);
+    expect([...packed.mask]).to.deep.equal([1n, 1n, 1n, 1n, 0n, 0n]);
+    expect([packed.count, packed.length]).to.deep.equal([2, 3]);
+  });
+});

@@ -1,0 +1,141 @@
+import { expect } from 'chai';
+import type { TextItem, VectorResult } from '../../src/models/items.js';
+import type { LoadedModel, Outcome } from '../../src/models/model.js';
+import { load } from '../../src/models/sentence/model.js';
+import {
+  CONTEXT,
+  cosine,
+  inRepository,
+  inShared,
+  modelFiles,
+  needsShared,
+  OPTIONS,
+  readJsonFile,
+} from '../support/places.js';
+
+type Embedder = LoadedModel<TextItem, VectorResult>;
+
+interface Golden {
+  readonly texts: readonly { text: string; token_count?: number; input_ids?: number[]; embedding: number[] }[];
+}
+
+const REPOSITORIES = [
+  { id: 'Xenova/all-MiniLM-L6-v2', weights: 'onnx/model_quantized.onnx', golden: 'all-MiniLM-L6-v2', least: 0.97 },
+  { id: 'fixtures/bge-m3-tiny', weights: 'onnx/sentence_transformers.onnx', golden: 'bge-m3-tiny', least: 0.9999 },
+] as const;
+
+const HOSTILE = [
+  '',
+  ' ',
+  '\u200b\u200e\ufeff',
+  '👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪',
+  'مرحبا بالعالم',
+  'a\u0300\u0301\u0302'.repeat(300),
+  'x'.repeat(100_000),
+  '漢'.repeat(50_000),
+  '\u0000\u0001',
+  '\ud800 alone',
+  ' '.repeat(100_000),
+  'word '.repeat(20_000),
+];
+
+function item(text: string, options: Partial<TextItem> = {}): TextItem {
+  return { type: 'text', text, normalize: true, truncate: true, ...options };
+}
+
+function value(outcome: Outcome<VectorResult> | undefined): VectorResult {
+  if (outcome?.ok !== true) throw outcome?.error ?? new Error('no outcome');
+  return outcome.value;
+}
+
+for (const { id, weights, golden, least } of REPOSITORIES) {
+  describe(`the sentence embedder with ${id}`, () => {
+    let model: Embedder;
+
+    before(async function () {
+      needsShared(this, `models/${id}/${weights}`);
+      model = await load(modelFiles(id, inShared(`models/${id}`), { model: weights }), OPTIONS);
+      await model.warmUp();
+    });
+
+    after(async () => {
+      await model?.close();
+      await model?.close();
+    });
+
+    it('gives the reference vectors and token counts', async () => {
+      const { texts } = readJsonFile<Golden>(inShared(`golden/${golden}.json`));
+      const outcomes = await model.run(
+        texts.map(({ text }) => item(text)),
+        CONTEXT,
+      );
+      outcomes.forEach((outcome, index) => {
+        const entry = texts[index];
+        expect(cosine(value(outcome).vector, entry?.embedding ?? [])).to.be.above(least);
+        expect(value(outcome).tokenCount).to.equal(entry?.token_count ?? entry?.input_ids?.length);
+        expect(value(outcome).truncated).to.equal(value(outcome).tokenCount === 256);
+      });
+    });
+
+    it('gives one text the same vector in any company, in order', async () => {
+      const words = 'a boat on the sea at night with two lamps and an old man'.split(' ');
+      const items = Array.from({ length: 40 }, (_, index) => item(words.slice(0, 1 + ((index * 7) % 13)).join(' ')));
+      const together = await model.run(items, CONTEXT);
+      for (const [index, one] of items.entries()) {
+        const alone = value((await model.run([one], CONTEXT))[0]).vector;
+        const far = alone.map((number, at) => Math.abs(number - (value(together[index]).vector[at] ?? 9)));
+        expect(Math.max(...far)).to.be.below(1e-5);
+      }
+    });
+
+    it('reads what it can of texts of every kind', async () => {
+      const short = HOSTILE.filter((text) => text.length < 5000);
+      for (const outcome of await model.run(
+        short.map((text) => item(text)),
+        CONTEXT,
+      )) {
+        expect(value(outcome).vector.every(Number.isFinite)).to.equal(true);
+      }
+      const [refused] = await model.run([item('word '.repeat(20_000), { truncate: false })], CONTEXT);
+      expect(refused?.ok === false && refused.error.code).to.equal('TEXT_TOO_LONG');
+    });
+
+    it('leaves out texts that nobody waits for any more', async () => {
+      const signals = [AbortSignal.abort(), new AbortController().signal];
+      const outcomes = await model.run([item('one'), item('two')], { ...CONTEXT, signals });
+      expect(outcomes.map((outcome) => (outcome.ok ? 'ok' : outcome.error.code))).to.deep.equal(['CANCELLED', 'ok']);
+    });
+  });
+}
+
+describe('the sentence embedder', () => {
+  it('cuts a long text where the repository says, and keeps the token that ends it', async function () {
+    needsShared(this, 'models/Xenova/all-MiniLM-L6-v2');
+    const model = await load(
+      modelFiles('Xenova/all-MiniLM-L6-v2', inShared('models/Xenova/all-MiniLM-L6-v2'), {
+        model: 'onnx/model_quantized.onnx',
+      }),
+      OPTIONS,
+    );
+    const [long, cut] = await model.run([item('word '.repeat(5000)), item('word '.repeat(254))], CONTEXT);
+    expect(value(long).tokenCount).to.equal(256);
+    expect(value(long).truncated).to.equal(true);
+    expect(value(cut).tokenCount).to.equal(256);
+    expect(value(cut).truncated).to.equal(false);
+    expect([...value(long).vector]).to.deep.equal([...value(cut).vector]);
+    const [raw] = await model.run([item('word', { normalize: false })], CONTEXT);
+    expect(Math.hypot(...value(raw).vector)).to.be.above(1.5);
+    await model.close();
+  });
+
+  it('refuses weights that are no text encoder', async () => {
+    const folder = inRepository('demo/models/heimdex/siglip-pocket');
+    for (const weights of [{ model: 'onnx/vision_model.onnx' }, {}]) {
+      let said = '';
+      await load(modelFiles('x/y', folder, weights), OPTIONS).catch((error: unknown) => {
+        said = String(error);
+      });
+      expect(said).to.match(/to take input_ids|weights named model/);
+    }
+  });
+});

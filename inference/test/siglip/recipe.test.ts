@@ -1,0 +1,78 @@
+import { expect } from 'chai';
+import { packIds, readPictureRecipe, readTextRecipe, tokenizeText } from '../../src/models/siglip/preprocess.js';
+import type { TextTokenizer } from '../../src/tokenizer/index.js';
+
+const CONFIG = {
+  image_processor_type: 'SiglipImageProcessor',
+  size: { height: 384, width: 384 },
+  resample: 2,
+  rescale_factor: 0.5,
+  image_mean: [0.1, 0.2, 0.3],
+  image_std: [0.4, 0.5, 0.6],
+};
+
+/** A tokenizer that gives one id a character, for looking at what is done around it. */
+function letters(padId: number | undefined): TextTokenizer {
+  return {
+    padId,
+    maxTokens: Number.POSITIVE_INFINITY,
+    encode: (text, limit) => ({
+      ids: [...text].slice(0, limit).map((letter) => letter.charCodeAt(0)),
+      truncated: text.length > limit,
+    }),
+  };
+}
+
+describe("SigLIP's settings", () => {
+  it('come from preprocessor_config.json', () => {
+    expect(readPictureRecipe(CONFIG, undefined)).to.deep.equal({
+      width: 384,
+      height: 384,
+      filter: 'bilinear',
+      rescale: 0.5,
+      mean: [0.1, 0.2, 0.3],
+      std: [0.4, 0.5, 0.6],
+    });
+  });
+
+  it('are as in transformers where the file leaves them out', () => {
+    const recipe = readPictureRecipe({}, 224);
+    expect(recipe).to.deep.include({
+      width: 224,
+      height: 224,
+      filter: 'bicubic',
+      mean: [0.5, 0.5, 0.5],
+      std: [0.5, 0.5, 0.5],
+    });
+    expect(recipe.rescale).to.be.closeTo(1 / 255, 1e-12);
+    expect(readPictureRecipe({ ...CONFIG, do_rescale: false, do_normalize: false }, undefined)).to.deep.include({
+      rescale: 1,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+    });
+  });
+
+  it('are refused for pictures of any shape, and where the size is nowhere', () => {
+    expect(() => readPictureRecipe({ ...CONFIG, image_processor_type: 'Siglip2ImageProcessor' }, 1)).to.throw(/NaFlex/);
+    expect(() => readPictureRecipe({ max_num_patches: 256, patch_size: 16 }, 1)).to.throw(/NaFlex/);
+    expect(() => readPictureRecipe({}, undefined)).to.throw(/size\.width/);
+    expect(() => readPictureRecipe({ ...CONFIG, resample: 0 }, 1)).to.throw(/resample to be one of 1, 2, 3, 4, 5/);
+    expect(() => readPictureRecipe({ ...CONFIG, image_mean: ['a'] }, 1)).to.throw(/three numbers/);
+  });
+
+  it('pad a text to 64 tokens, or what config.json says, with the right token', () => {
+    const first = readTextRecipe(letters(1), {}, {});
+    expect([...packIds([tokenizeText('AB', first)], first)]).to.deep.equal([65n, 66n, ...new Array(62).fill(1n)]);
+    const second = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } }, {});
+    const texts = [tokenizeText('ABCDEF', second), tokenizeText('', second)];
+    expect([...packIds(texts, second)]).to.deep.equal([65n, 66n, 67n, 68n, 0n, 0n, 0n, 0n]);
+    expect(() => readTextRecipe(letters(undefined), {}, {})).to.throw(/pad_token/);
+  });
+
+  it('lower the case where tokenizer_config.json asks for it', () => {
+    const kept = readTextRecipe(letters(1), {}, {});
+    const lowered = readTextRecipe(letters(1), {}, { do_lower_case: true });
+    expect(tokenizeText('A', kept).ids).to.deep.equal([65]);
+    expect(tokenizeText('A', lowered).ids).to.deep.equal([97]);
+  });
+});

@@ -1,0 +1,227 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import type { ImageItem, TextItem, VectorResult } from '../../src/models/items.js';
+import type { LoadedModel, Outcome } from '../../src/models/model.js';
+import { load } from '../../src/models/siglip/model.js';
+import { CONTEXT, cosine, inRepository, modelFiles, OPTIONS, readJsonFile } from '../support/places.js';
+
+const FOLDER = inRepository('demo/models/heimdex/siglip-pocket');
+const PICTURES = inRepository('demo/samples/pictures');
+const FLOAT = { vision: 'onnx/vision_model.onnx', text: 'onnx/text_model.onnx' };
+const INT8 = { vision: 'onnx/vision_model_quantized.onnx', text: 'onnx/text_model_quantized.onnx' };
+
+interface Golden {
+  readonly texts: readonly { text: string; input_ids: number[]; embedding: number[] }[];
+  readonly images: readonly { file: string; embedding: number[] }[];
+}
+
+type Siglip = LoadedModel<ImageItem | TextItem, VectorResult>;
+
+function open(weights: Readonly<Record<string, string>>): Promise<Siglip> {
+  return load(modelFiles('heimdex/siglip-pocket', FOLDER, weights), OPTIONS);
+}
+
+function text(words: string, truncate = true): TextItem {
+  return { type: 'text', text: words, normalize: true, truncate };
+}
+
+async function image(path: string): Promise<ImageItem> {
+  return { type: 'image', content: await readFile(path), normalize: true };
+}
+
+function value(outcome: Outcome<VectorResult> | undefined): VectorResult {
+  if (outcome?.ok !== true) throw outcome?.error ?? new Error('no outcome');
+  return outcome.value;
+}
+
+function code(outcome: Outcome<VectorResult> | undefined): string {
+  return outcome?.ok === false ? outcome.error.code : 'ok';
+}
+
+describe('SigLIP', () => {
+  const golden = readJsonFile<Golden>(`${FOLDER}/golden.json`);
+  let float: Siglip;
+  let int8: Siglip;
+
+  before(async () => {
+    float = await open(FLOAT);
+    int8 = await open(INT8);
+  });
+
+  after(async () => {
+    await float.close();
+    await int8.close();
+    await float.close();
+  });
+
+  it('says how long its vectors are and whether items share a run', () => {
+    expect(float.facts.dimensions).to.equal(192);
+    expect(float.facts.batching.shared).to.equal(true);
+    expect(int8.facts.batching.shared).to.equal(false);
+    expect(int8.facts.batching.reason).to.contain('each item runs alone');
+  });
+
+  it('gives the reference vectors of texts', async () => {
+    for (const [model, least] of [
+      [float, 0.9999],
+      [int8, 0.97],
+    ] as const) {
+      const outcomes = await model.run(
+        golden.texts.map((entry) => text(entry.text)),
+        CONTEXT,
+      );
+      outcomes.forEach((outcome, index) => {
+        const { vector, tokenCount } = value(outcome);
+        const entry = golden.texts[index];
+        expect(cosine(vector, entry?.embedding ?? [])).to.be.above(least);
+        expect(tokenCount).to.equal((entry?.input_ids.indexOf(1) ?? 0) + 1);
+      });
+    }
+  });
+
+  it('gives the reference vectors of pictures', async () => {
+    const items = await Promise.all(golden.images.map((entry) => image(`${FOLDER}/${entry.file}`)));
+    for (const [model, least] of [
+      [float, 0.9999],
+      [int8, 0.97],
+    ] as const) {
+      const outcomes = await model.run(items, CONTEXT);
+      outcomes.forEach((outcome, index) => {
+        expect(cosine(value(outcome).vector, golden.images[index]?.embedding ?? [])).to.be.above(least);
+      });
+    }
+  });
+
+  it('gives vectors of length 1, or as the tower made them', async () => {
+    const [scaled, raw] = await float.run([text('pizza'), { ...text('pizza'), normalize: false }], CONTEXT);
+    expect(Math.hypot(...value(scaled).vector)).to.be.closeTo(1, 1e-6);
+    expect(Math.hypot(...value(raw).vector)).to.be.above(1.5);
+    expect(cosine(value(scaled).vector, value(raw).vector)).to.be.closeTo(1, 1e-6);
+  });
+
+  it('gives one item the same vector in any company', async () => {
+    const items: (ImageItem | TextItem)[] = [
+      ...golden.texts.map((entry) => text(entry.text)),
+      ...(await Promise.all(golden.images.map((entry) => image(`${FOLDER}/${entry.file}`)))),
+    ];
+    for (const model of [float, int8]) {
+      const together = await model.run(items, CONTEXT);
+      for (const [index, item] of items.entries()) {
+        const [alone] = await model.run([item], CONTEXT);
+        const pairs = value(alone).vector.map((number, at) =>
+          Math.abs(number - (value(together[index]).vector[at] ?? 9)),
+        );
+        expect(Math.max(...pairs)).to.be.below(1e-5);
+      }
+    }
+  });
+
+  it('finds pictures by words as the model card says', async () => {
+    const names = readJsonFile<Record<string, { label: string; rank: number }>>(`${PICTURES}/names.json`);
+    const files = Object.keys(names);
+    for (const model of [float, int8]) {
+      const pictures = await model.run(await Promise.all(files.map((file) => image(`${PICTURES}/${file}`))), CONTEXT);
+      const labels = await model.run(
+        files.map((file) => text(names[file]?.label ?? '')),
+        CONTEXT,
+      );
+      const ranks = labels.map((label, index) => {
+        const scores = pictures.map((picture) => cosine(value(label).vector, value(picture).vector));
+        return scores.filter((score) => score > (scores[index] ?? 9)).length + 1;
+      });
+      const off = files.filter((file, index) => (names[file]?.rank === 1) !== (ranks[index] === 1));
+      expect(off.length, off.join(', ')).to.be.at.most(1);
+    }
+  });
+
+  it('lets a broken picture fail alone, and says why', async () => {
+    const good = await image(`${PICTURES}/01-red-heart.png`);
+    const bad = (content: Uint8Array): ImageItem => ({ type: 'image', content, normalize: true });
+    const outcomes = await float.run(
+      [
+        bad(Buffer.from('no picture')),
+        good,
+        bad(good.content.subarray(0, 500)),
+        bad(new Uint8Array()),
+        text('red heart'),
+      ],
+      CONTEXT,
+    );
+    expect(outcomes.map(code)).to.deep.equal(['IMAGE_UNREADABLE', 'ok', 'IMAGE_UNREADABLE', 'IMAGE_UNREADABLE', 'ok']);
+    const small = await load(modelFiles('x/y', FOLDER, FLOAT), { ...OPTIONS, maxImagePixels: 1000 });
+    expect(code((await small.run([good], CONTEXT))[0])).to.equal('IMAGE_TOO_LARGE');
+    await small.close();
+  });
+
+  it('reads what it can of texts of every kind', async () => {
+    const texts = [
+      '',
+      ' ',
+      '👩‍👩‍👧‍👦',
+      '\u200b\u200e',
+      'שלום',
+      'word '.repeat(1000),
+      'x'.repeat(100_000),
+      'é'.repeat(500),
+      '\ud800',
+    ];
+    const outcomes = await float.run(
+      texts.map((words) => text(words)),
+      CONTEXT,
+    );
+    for (const outcome of outcomes) {
+      expect(value(outcome).vector.every(Number.isFinite)).to.equal(true);
+      expect(value(outcome).tokenCount).to.be.within(1, 64);
+    }
+    expect(outcomes.map((outcome) => value(outcome).truncated).indexOf(true)).to.equal(5);
+    expect(value(outcomes[5]).tokenCount).to.equal(64);
+  });
+
+  it('refuses a longer text when it may not cut it', async () => {
+    const long = 'pizza '.repeat(80);
+    const outcomes = await float.run([text(long, false), text('pizza', false)], CONTEXT);
+    expect(outcomes.map(code)).to.deep.equal(['TEXT_TOO_LONG', 'ok']);
+    expect(outcomes[0]?.ok === false && outcomes[0].error.message).to.contain('at most 64 tokens');
+  });
+
+  it('leaves out items that nobody waits for any more', async () => {
+    const gone = AbortSignal.abort();
+    const there = new AbortController().signal;
+    const items = [
+      text('pizza'),
+      await image(`${PICTURES}/03-pizza.jpg`),
+      text('dog'),
+      await image(`${PICTURES}/03-pizza.jpg`),
+    ];
+    const outcomes = await float.run(items, { ...CONTEXT, signals: [gone, gone, there, there] });
+    expect(outcomes.map(code)).to.deep.equal(['CANCELLED', 'CANCELLED', 'ok', 'ok']);
+  });
+
+  it('loads one tower alone', async () => {
+    const vision = await open({ vision: FLOAT.vision });
+    const words = await open({ text: FLOAT.text });
+    const items = [await image(`${PICTURES}/03-pizza.jpg`), text('pizza')];
+    expect((await vision.run(items, CONTEXT)).map(code)).to.deep.equal(['ok', 'FEATURE_DISABLED']);
+    expect((await words.run(items, CONTEXT)).map(code)).to.deep.equal(['FEATURE_DISABLED', 'ok']);
+    await vision.warmUp();
+    await words.warmUp();
+    await vision.close();
+    await words.close();
+  });
+
+  it('refuses weights that are no such tower', async () => {
+    const attempts = [
+      [{}, /weights named vision or text/],
+      [{ vision: FLOAT.text }, /to take pixel_values, got input_ids/],
+      [{ text: FLOAT.vision }, /to take input_ids, got pixel_values/],
+      [{ vision: 'config.json' }, /./],
+    ] as const;
+    for (const [weights, message] of attempts) {
+      let said = '';
+      await open(weights).catch((error: unknown) => {
+        said = String(error);
+      });
+      expect(said).to.match(message);
+    }
+  });
+});

@@ -1,0 +1,162 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import type { Face, FaceItem, FaceResult, Point } from '../../src/models/items.js';
+import type { LoadedModel, Outcome } from '../../src/models/model.js';
+import { load } from '../../src/models/yunet/model.js';
+import { overlap } from '../../src/models/yunet/postprocess.js';
+import { CONTEXT, inRepository, inShared, modelFiles, needsShared, OPTIONS, readJsonFile } from '../support/places.js';
+
+type YuNet = LoadedModel<FaceItem, FaceResult>;
+
+const FOLDER = inRepository('demo/models/heimdex/face-pocket');
+const FACES = inRepository('demo/samples/faces');
+
+function face(content: Uint8Array, options: Partial<FaceItem> = {}): FaceItem {
+  return { content, scoreThreshold: 0.7, nmsThreshold: 0.3, maxFaces: 0, ...options };
+}
+
+function value(outcome: Outcome<FaceResult> | undefined): FaceResult {
+  if (outcome?.ok !== true) throw outcome?.error ?? new Error('no outcome');
+  return outcome.value;
+}
+
+function points({ landmarks }: Face): Point[] {
+  const { rightEye, leftEye, nose, rightMouthCorner, leftMouthCorner } = landmarks;
+  return [rightEye, leftEye, nose, rightMouthCorner, leftMouthCorner];
+}
+
+interface Expected {
+  readonly box: readonly number[];
+  readonly score: number;
+  readonly landmarks: readonly (readonly number[])[];
+}
+
+/** Every expected face is found, best first, and no other. */
+function expectFaces(result: FaceResult, expected: readonly Expected[], pixels: number): void {
+  expect(result.faces.length).to.equal(expected.length);
+  expected.forEach(({ box, score, landmarks }, index) => {
+    const found = result.faces[index] as Face;
+    const [x = 0, y = 0, width = 0, height = 0] = box;
+    expect(overlap(found.box, { x, y, width, height })).to.be.above(0.95);
+    expect(found.score).to.be.closeTo(score, 0.01);
+    points(found).forEach((point, at) => {
+      expect(point.x).to.be.closeTo(landmarks[at]?.[0] ?? Number.NaN, pixels);
+      expect(point.y).to.be.closeTo(landmarks[at]?.[1] ?? Number.NaN, pixels);
+    });
+  });
+}
+
+describe('YuNet', () => {
+  let model: YuNet;
+
+  before(async () => {
+    model = await load(modelFiles('heimdex/face-pocket', FOLDER, { model: 'face_detection_pocket.onnx' }), OPTIONS);
+    await model.warmUp();
+  });
+
+  after(async () => {
+    await model.close();
+    await model.close();
+  });
+
+  it("finds face-pocket's golden faces", async () => {
+    const golden = readJsonFile<{
+      pictures: { file: string; width: number; height: number; detections: Expected[] }[];
+    }>(`${FOLDER}/golden.json`);
+    for (const picture of golden.pictures) {
+      const [outcome] = await model.run([face(await readFile(`${FOLDER}/${picture.file}`))], CONTEXT);
+      const result = value(outcome);
+      expect([result.imageWidth, result.imageHeight]).to.deep.equal([picture.width, picture.height]);
+      expectFaces(result, picture.detections, 1.5);
+    }
+  });
+
+  it('finds as many faces in the sample pictures as the model card says', async () => {
+    const names = readJsonFile<Record<string, { detected: number }>>(`${FACES}/names.json`);
+    const items = await Promise.all(Object.keys(names).map(async (file) => face(await readFile(`${FACES}/${file}`))));
+    const found = (await model.run(items, CONTEXT)).map((outcome) => value(outcome).faces.length);
+    expect(found).to.deep.equal(Object.values(names).map((entry) => entry.detected));
+  });
+
+  it('gives the best first, as many as asked for, above the score asked for', async () => {
+    const content = await readFile(`${FACES}/faces_4.png`);
+    const [all, two, none, strict] = await model.run(
+      [
+        face(content),
+        face(content, { maxFaces: 2 }),
+        face(content, { scoreThreshold: 0.999 }),
+        face(content, { scoreThreshold: 0.9 }),
+      ],
+      CONTEXT,
+    );
+    const scores = value(all).faces.map(({ score }) => score);
+    expect(scores).to.deep.equal([...scores].sort((one, other) => other - one));
+    expect(value(two).faces).to.deep.equal(value(all).faces.slice(0, 2));
+    expect(value(none).faces).to.deep.equal([]);
+    expect(value(strict).faces).to.deep.equal(value(all).faces.filter(({ score }) => score >= 0.9));
+  });
+
+  it('gives places in the picture as it is shown, after its EXIF orientation', async () => {
+    const upright = await sharp(`${FACES}/faces_1.png`).jpeg({ quality: 95 }).toBuffer();
+    // Stored lying on its side, with the note that says how to hold it.
+    const lying = await sharp(upright).rotate(-90).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toBuffer();
+    const [one, other] = (await model.run([face(upright), face(lying)], CONTEXT)).map(value);
+    expect([other?.imageWidth, other?.imageHeight]).to.deep.equal([800, 600]);
+    expect(overlap((one as FaceResult).faces[0]?.box as Face['box'], other?.faces[0]?.box as Face['box'])).to.be.above(
+      0.95,
+    );
+  });
+
+  it('lets a broken picture fail alone', async () => {
+    const good = await readFile(`${FACES}/faces_1.png`);
+    const outcomes = await model.run([face(Buffer.from('text')), face(good), face(good.subarray(0, 3000))], CONTEXT);
+    expect(outcomes.map(({ ok }) => ok)).to.deep.equal([false, true, false]);
+    const small = await load(modelFiles('x/y', FOLDER, { model: 'face_detection_pocket.onnx' }), {
+      ...OPTIONS,
+      maxImagePixels: 1000,
+    });
+    const [large] = await small.run([face(good)], CONTEXT);
+    expect(large?.ok === false && large.error.code).to.equal('IMAGE_TOO_LARGE');
+    await small.close();
+  });
+
+  it('leaves out pictures that nobody waits for any more', async () => {
+    const good = await readFile(`${FACES}/faces_1.png`);
+    const signals = [AbortSignal.abort(), new AbortController().signal];
+    const outcomes = await model.run([face(good), face(good)], { ...CONTEXT, signals });
+    expect(outcomes[0]?.ok === false && outcomes[0].error.code).to.equal('CANCELLED');
+    expect(value(outcomes[1]).faces.length).to.equal(1);
+  });
+
+  it('refuses a graph with another interface', async () => {
+    const siglip = inRepository('demo/models/heimdex/siglip-pocket');
+    for (const weights of [{ model: 'onnx/text_model.onnx' }, {}]) {
+      let said = '';
+      await load(modelFiles('x/y', siglip, weights), OPTIONS).catch((error: unknown) => {
+        said = String(error);
+      });
+      expect(said).to.match(/Expected .*(to be a YuNet|weights named model)/);
+    }
+  });
+
+  it("finds OpenCV's faces on photographs", async function () {
+    needsShared(this, 'golden/faces.json');
+    needsShared(this, 'models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx');
+    const folder = inShared('models/opencv/face_detection_yunet');
+    const real = await load(
+      modelFiles('opencv/face_detection_yunet', folder, { model: 'face_detection_yunet_2023mar.onnx' }),
+      OPTIONS,
+    );
+    const golden = readJsonFile<{
+      photos: Record<string, { letterbox640: { box: number[]; score: number; landmarks: Record<string, number[]> }[] }>;
+    }>(inShared('golden/faces.json'));
+    for (const [file, photo] of Object.entries(golden.photos)) {
+      const content = await readFile(inShared(`samples/photos/${file}`));
+      const [outcome] = await real.run([face(content, { scoreThreshold: 0.6 })], CONTEXT);
+      const expected = photo.letterbox640.map((one) => ({ ...one, landmarks: Object.values(one.landmarks) }));
+      expectFaces(value(outcome), expected, 1.5);
+    }
+    await real.close();
+  });
+});
