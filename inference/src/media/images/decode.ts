@@ -39,18 +39,7 @@ export function configureImageDecoding(settings: { readonly threads: number }): 
   sharp.concurrency(settings.threads);
   // A server sees each picture once: cached operations would only hold memory.
   sharp.cache(false);
-  sharp.block({ operation: ['VipsForeignLoad'] });
-  sharp.unblock({ operation: LOADERS });
 }
-
-const LOADERS = [
-  'VipsForeignLoadJpeg',
-  'VipsForeignLoadPng',
-  'VipsForeignLoadWebp',
-  'VipsForeignLoadNsgif',
-  'VipsForeignLoadHeif',
-  'VipsForeignLoadTiff',
-];
 
 /**
  * Reads a picture's header and checks its size. Throws an InferenceError: IMAGE_UNREADABLE when the bytes are no picture of

@@ -1,4 +1,5 @@
 import { InferenceError } from '../../errors.js';
+import { configureImageDecoding } from '../../media/images/index.js';
 import { loadTokenizer } from '../../tokenizer/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
@@ -38,6 +39,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
 }
 
 async function openPictures(files: ModelFiles, path: string, options: LoadOptions): Promise<PictureEmbedder> {
+  configureImageDecoding({ threads: options.threads });
   const config = await configOf(files, path, 'preprocessor_config.json');
   // Before the weights are read: a wrong kind of model is found at once.
   readPictureRecipe(config, 1);

@@ -1,3 +1,4 @@
+import { configureImageDecoding } from '../../media/images/index.js';
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted } from '../outcomes.js';
@@ -18,6 +19,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   if (path === undefined) {
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
+  configureImageDecoding({ threads: options.threads });
   return new YuNet(await FaceNetwork.open(path, options), options.maxImagePixels);
 }
 
