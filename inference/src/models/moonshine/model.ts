@@ -1,11 +1,89 @@
 import { InferenceError } from '../../errors.js';
-import type { LoadedModel, LoadOptions, ModelFiles } from '../model.js';
-import type { MoonshineResult, MoonshineWindow } from './window.js';
+import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
+import { cancelled, failed, isWanted, UNCANCELLED } from '../outcomes.js';
+import { findBeside, readJsonObject } from '../repository.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { type DecoderTokens, MoonshineNetwork } from './network.js';
+import { loadTokensToText, type TokensToText, toResult } from './postprocess.js';
+import { fillUp, tokenLimit } from './preprocess.js';
+import type { MoonshineResult, MoonshineWindow, UtteranceWindow } from './window.js';
 
-/** Loads Moonshine: weights `encoder` and `decoder`, and where it is there `vad`. */
+/** Loads Moonshine: weights `encoder` and `decoder`. Throws when a file is missing or of another kind. */
 export async function load(
-  _files: ModelFiles,
-  _options: LoadOptions,
+  files: ModelFiles,
+  options: LoadOptions,
 ): Promise<LoadedModel<MoonshineWindow, MoonshineResult>> {
-  throw new InferenceError('INTERNAL', 'Moonshine is not written yet.');
+  const { encoder, decoder } = files.weights;
+  if (encoder === undefined || decoder === undefined) {
+    throw new Error(
+      `Expected ${files.id} to have weights encoder and decoder, got ${Object.keys(files.weights).join(', ')}.`,
+    );
+  }
+  const tokenizerPath = await findBeside(files.folder, decoder, 'tokenizer.json');
+  if (tokenizerPath === undefined) throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.folder}.`);
+  const textOf = await loadTokensToText(
+    tokenizerPath,
+    await findBeside(files.folder, decoder, 'tokenizer_config.json'),
+  );
+  const configPath = await findBeside(files.folder, decoder, 'config.json');
+  const config = configPath === undefined ? {} : await readJsonObject(configPath);
+  const number = (name: string, otherwise: number) => {
+    const value = config[name];
+    return typeof value === 'number' ? value : otherwise;
+  };
+  const tokens = { start: number('decoder_start_token_id', 1), end: number('eos_token_id', 2) };
+  const network = await MoonshineNetwork.open(encoder, decoder, options);
+  return new Moonshine(network, textOf, tokens, number('max_position_embeddings', 194));
+}
+
+class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
+  readonly facts: ModelFacts = {
+    dimensions: 0,
+    batching: { shared: false, maxItems: 1, reason: 'utterances run at their true length, each alone' },
+  };
+  readonly #network: MoonshineNetwork;
+  readonly #textOf: TokensToText;
+  readonly #tokens: DecoderTokens;
+  readonly #positions: number;
+
+  constructor(network: MoonshineNetwork, textOf: TokensToText, tokens: DecoderTokens, positions: number) {
+    this.#network = network;
+    this.#textOf = textOf;
+    this.#tokens = tokens;
+    this.#positions = positions;
+  }
+
+  async warmUp(): Promise<void> {
+    const samples = new Float32Array(SPEECH_SAMPLE_RATE_HZ / 2);
+    const [outcome] = await this.run([{ type: 'utterance', samples }], UNCANCELLED);
+    if (outcome?.ok !== true) throw outcome?.error ?? new Error('The warm-up run gave no answer.');
+  }
+
+  async run(items: readonly MoonshineWindow[], context: RunContext): Promise<readonly Outcome<MoonshineResult>[]> {
+    const outcomes: Outcome<MoonshineResult>[] = [];
+    for (const [place, item] of items.entries()) outcomes.push(await this.#runOne(item, place, context));
+    return outcomes;
+  }
+
+  async #runOne(item: MoonshineWindow, place: number, context: RunContext): Promise<Outcome<MoonshineResult>> {
+    if (item.type !== 'utterance') throw new Error(`Expected an utterance, got ${item.type}.`);
+    try {
+      return { ok: true, value: await this.#transcribe(item, place, context) };
+    } catch (error) {
+      return isWanted(context, place) ? failed(error) : cancelled();
+    }
+  }
+
+  async #transcribe({ samples }: UtteranceWindow, place: number, context: RunContext): Promise<MoonshineResult> {
+    const limit = tokenLimit(samples.length, SPEECH_SAMPLE_RATE_HZ, this.#positions);
+    const decoded = await this.#network.decode(fillUp(samples), this.#tokens, limit, async () => {
+      await context.breathe();
+      if (!isWanted(context, place)) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
+    });
+    return toResult(decoded, this.#textOf);
+  }
+
+  close(): Promise<void> {
+    return this.#network.close();
+  }
 }

@@ -1,0 +1,38 @@
+import { deflateSync } from 'node:zlib';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { readJsonObject } from '../repository.js';
+import type { Decoded } from './network.js';
+import type { UtteranceResult } from './window.js';
+
+/** Turns tokens into text as the repository's tokenizer.json says. */
+export type TokensToText = (tokens: readonly number[]) => string;
+
+/** What is used of the library's class; its own declarations do not resolve under NodeNext. */
+interface HubTokenizer {
+  decode(ids: number[], options: { readonly skip_special_tokens: boolean }): string;
+}
+
+export async function loadTokensToText(tokenizerPath: string, configPath: string | undefined): Promise<TokensToText> {
+  const json = await readJsonObject(tokenizerPath);
+  const tokenizer: HubTokenizer = new Tokenizer(json, configPath === undefined ? {} : await readJsonObject(configPath));
+  // The library refuses an empty list.
+  return (tokens) => (tokens.length === 0 ? '' : tokenizer.decode([...tokens], { skip_special_tokens: true }).trim());
+}
+
+/** What the parent gets of one utterance. The end token counts in the mean, as in Whisper's reference code. */
+export function toResult({ tokens, sumLogProb }: Decoded, textOf: TokensToText): UtteranceResult {
+  const text = textOf(tokens);
+  return {
+    type: 'utterance',
+    text,
+    tokens,
+    avgLogProb: sumLogProb / (tokens.length + 1),
+    compressionRatio: compressionRatio(text),
+  };
+}
+
+/** Bytes of the text over its bytes when compressed (zlib); 0 for no text. Above 2.4 a text likely repeats itself. */
+function compressionRatio(text: string): number {
+  const bytes = Buffer.from(text);
+  return bytes.length === 0 ? 0 : bytes.length / deflateSync(bytes).length;
+}

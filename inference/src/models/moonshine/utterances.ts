@@ -1,0 +1,62 @@
+/**
+ * Where a recording is cut for a model that reads one utterance at a time: at pauses, found by their loudness. Pure: samples
+ * in, places out.
+ */
+
+/** One frame of loudness: 20 ms at 16 kHz. */
+const FRAME = 320;
+/** A frame quieter than this (root mean square, full scale 1) is silence: -50 dBFS. */
+const SILENCE_RMS = 0.003;
+/** A pause is looked for over this many frames: 200 ms. */
+const PAUSE_FRAMES = 10;
+/** Silence left standing before and after speech: 200 ms. */
+const MARGIN_FRAMES = 10;
+
+/** A stretch of samples, the end not included. */
+export interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Where to cut samples that are too many for one utterance: the middle of the quietest 200 ms of their second half, so that a
+ * word is rarely split.
+ */
+export function quietestCut(samples: Float32Array): number {
+  const energies = frameEnergies(samples);
+  let best = energies.length;
+  let least = Number.POSITIVE_INFINITY;
+  for (let first = Math.floor(energies.length / 2); first + PAUSE_FRAMES <= energies.length; first += 1) {
+    let sum = 0;
+    for (let at = first; at < first + PAUSE_FRAMES; at += 1) sum += energies[at] as number;
+    // At equal loudness the later place: longer utterances have more to go by.
+    if (sum <= least) {
+      least = sum;
+      best = first + PAUSE_FRAMES / 2;
+    }
+  }
+  return Math.min(samples.length, best * FRAME);
+}
+
+/** The part that is not silence, with a margin; undefined when all of it is. */
+export function audible(samples: Float32Array): Stretch | undefined {
+  const loud = frameEnergies(samples).map((energy) => energy > SILENCE_RMS ** 2);
+  const first = loud.indexOf(true);
+  if (first < 0) return undefined;
+  return {
+    start: Math.max(0, first - MARGIN_FRAMES) * FRAME,
+    end: Math.min(samples.length, (loud.lastIndexOf(true) + 1 + MARGIN_FRAMES) * FRAME),
+  };
+}
+
+/** Mean square of each whole or begun frame. */
+function frameEnergies(samples: Float32Array): number[] {
+  const energies: number[] = [];
+  for (let start = 0; start < samples.length; start += FRAME) {
+    const end = Math.min(samples.length, start + FRAME);
+    let sum = 0;
+    for (let at = start; at < end; at += 1) sum += (samples[at] as number) ** 2;
+    energies.push(sum / (end - start));
+  }
+  return energies;
+}

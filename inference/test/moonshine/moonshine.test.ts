@@ -1,0 +1,127 @@
+import { rm } from 'node:fs/promises';
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import type { LoadedModel } from '../../src/models/model.js';
+import { load } from '../../src/models/moonshine/model.js';
+import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
+import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
+import { layOutEmbedded } from '../support/embedded.js';
+import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/places.js';
+import { eventsOf, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
+
+const SENTENCES = {
+  'search.flac': 'you can search a video by the words that were spoken and by the things that were seen',
+  'party.flac': 'please remember to bring the cake the candles and a bottle of water to the party on saturday',
+  'models.flac': 'every model is downloaded once checked and then served without the network',
+};
+
+describe('Moonshine', () => {
+  const signal = new AbortController().signal;
+  let folder: string;
+  let model: LoadedModel<MoonshineWindow, MoonshineResult>;
+
+  before(async () => {
+    folder = await layOutEmbedded('onnx-community/moonshine-tiny-ONNX');
+    const weights = {
+      encoder: 'onnx/encoder_model_quantized.onnx',
+      decoder: 'onnx/decoder_model_merged_quantized.onnx',
+    };
+    model = await load(modelFiles('onnx-community/moonshine-tiny-ONNX', folder, weights), OPTIONS);
+  });
+
+  after(async () => {
+    await model.close();
+    await model.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const submit = async (window: MoonshineWindow): Promise<MoonshineResult> => {
+    const [outcome] = await model.run([window], CONTEXT);
+    if (outcome?.ok !== true) throw outcome?.error;
+    return outcome.value;
+  };
+
+  const hear = (samples: Float32Array, options = SPEECH_OPTIONS) =>
+    eventsOf(transcribeWithMoonshine(sourceOf(samples), options, submit, signal));
+
+  for (const [name, words] of Object.entries(SENTENCES)) {
+    it(`hears ${name} word for word`, async () => {
+      const events = await hear(await samplesOf(inRepository(`demo/samples/speech/${name}`)));
+      expect(plainWords(textOf(events))).to.equal(words);
+    });
+  }
+
+  it('cuts a long recording at its pauses and hears every sentence of it', async () => {
+    const parts = await Promise.all(
+      Object.keys(SENTENCES).map((name) => samplesOf(inRepository(`demo/samples/speech/${name}`))),
+    );
+    const pause = new Float32Array(16_000);
+    const joined = parts.flatMap((part) => [part, pause]);
+    const samples = new Float32Array(joined.reduce((sum, part) => sum + part.length, 0));
+    let offset = 0;
+    for (const part of joined) {
+      samples.set(part, offset);
+      offset += part.length;
+    }
+    const events = await hear(samples);
+    expect(plainWords(textOf(events))).to.equal(Object.values(SENTENCES).join(' '));
+    expect(events.filter((event) => event.type === 'segment').length).to.be.greaterThan(1);
+    const last = events.at(-1);
+    expect(last?.type === 'summary' && last.summary.durationSeconds).to.be.closeTo(samples.length / 16_000, 1e-6);
+  });
+
+  it('hears only the part of the recording that is asked for', async () => {
+    const search = await samplesOf(inRepository('demo/samples/speech/search.flac'));
+    const models = await samplesOf(inRepository('demo/samples/speech/models.flac'));
+    const samples = new Float32Array(search.length + models.length);
+    samples.set(search);
+    samples.set(models, search.length);
+    const events = await hear(samples, { ...SPEECH_OPTIONS, clipStartSeconds: search.length / 16_000 });
+    expect(plainWords(textOf(events))).to.equal(SENTENCES['models.flac']);
+    const first = events.find((event) => event.type === 'segment');
+    expect(first?.type === 'segment' && first.segment.startSeconds).to.be.at.least(search.length / 16_000 - 0.1);
+  });
+
+  it('finds no segment in silence, in faint noise, in one sample or in none', async () => {
+    let seed = 1;
+    const noise = Float32Array.from({ length: 80_000 }, () => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return (seed / 2_147_483_647 - 0.5) * 0.03;
+    });
+    for (const samples of [new Float32Array(80_000), noise, Float32Array.of(0.5), new Float32Array(0)]) {
+      const events = await hear(samples);
+      expect(events.filter((event) => event.type === 'segment')).to.deep.equal([]);
+      expect(events.at(-1)?.type).to.equal('summary');
+    }
+  });
+
+  it('gives up a cancelled utterance between two decoding steps', async () => {
+    const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
+    const abort = new AbortController();
+    let steps = 0;
+    const breathe = async () => {
+      steps += 1;
+      if (steps === 4) abort.abort();
+    };
+    const [outcome] = await model.run([{ type: 'utterance', samples }], { signals: [abort.signal], breathe });
+    expect(outcome?.ok === false && outcome.error.code).to.equal('CANCELLED');
+    expect(steps).to.equal(4);
+  });
+
+  const refused = [
+    [{ language: 'de' }, 'LANGUAGE_UNSUPPORTED', 'ASR_MODEL=base'],
+    [{ task: 'translate' }, 'INVALID_ARGUMENT', 'ASR_MODEL=base'],
+    [{ timestamps: 'word' }, 'TIMESTAMPS_UNSUPPORTED', 'whisper-base_timestamped'],
+  ] as const;
+  for (const [change, code, remedy] of refused) {
+    it(`refuses ${JSON.stringify(change)} and names what would do it`, async () => {
+      const error = await hear(new Float32Array(16_000), { ...SPEECH_OPTIONS, ...change }).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      expect(error).to.be.instanceOf(InferenceError);
+      expect((error as InferenceError).code).to.equal(code);
+      expect((error as InferenceError).message).to.contain(remedy);
+    });
+  }
+});

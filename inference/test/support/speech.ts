@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { openAudio } from '../../src/media/audio/index.js';
+import type { PcmSource, SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+
+/** The contract's defaults. */
+export const SPEECH_OPTIONS: SpeechOptions = {
+  language: undefined,
+  task: 'transcribe',
+  timestamps: 'segment',
+  initialPrompt: undefined,
+  hotwords: undefined,
+  temperatures: [0, 0.2, 0.4, 0.6, 0.8, 1],
+  beamSize: 1,
+  compressionRatioThreshold: 2.4,
+  logProbThreshold: -1,
+  noSpeechThreshold: 0.6,
+  conditionOnPreviousText: true,
+  vadFilter: false,
+  clipStartSeconds: 0,
+  clipEndSeconds: undefined,
+};
+
+/** Samples that are already there, given out in pieces of at most `pieceSize`. */
+export function sourceOf(samples: Float32Array, pieceSize = 4096): PcmSource {
+  let at = 0;
+  return {
+    warnings: [],
+    async read(maxSamples) {
+      if (at >= samples.length) return null;
+      const piece = samples.slice(at, at + Math.min(maxSamples, pieceSize));
+      at += piece.length;
+      return piece;
+    },
+    async close() {},
+  };
+}
+
+/** A recording's samples, 16 kHz mono. */
+export async function samplesOf(path: string): Promise<Float32Array> {
+  const source = await openAudio(await readFile(path), { maxSeconds: 600, signal: new AbortController().signal });
+  try {
+    const parts: Float32Array[] = [];
+    for (let part = await source.read(160_000); part !== null; part = await source.read(160_000)) parts.push(part);
+    const samples = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let offset = 0;
+    for (const part of parts) {
+      samples.set(part, offset);
+      offset += part.length;
+    }
+    return samples;
+  } finally {
+    await source.close();
+  }
+}
+
+export async function eventsOf(events: AsyncIterable<SpeechEvent>): Promise<SpeechEvent[]> {
+  const all: SpeechEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** The text of a recording's segments. */
+export function textOf(events: readonly SpeechEvent[]): string {
+  return events
+    .map((event) => (event.type === 'segment' ? event.segment.text : ''))
+    .join('')
+    .trim();
+}
+
+/** Lower case, words only: how texts are compared where punctuation and case are a matter of taste. */
+export function plainWords(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^a-z0-9' ]+/g, ' ')
+    .replace(/ +/g, ' ')
+    .trim();
+}
