@@ -65,22 +65,28 @@ export function transferOptions(config: DownloaderConfig, retry: RetryPolicy): T
   };
 }
 
+/** How much is done at once. */
+export interface FetchBounds {
+  readonly filesAtOnce: number;
+  readonly transfer: TransferOptions;
+}
+
 /**
- * Brings every file of a plan to its place, several at once. The first failure ends the others, whose bytes stay for
- * the next run.
+ * Brings every file of a plan to its place, several at once, and tells `onPlaced` of each. The first failure ends the
+ * others, whose bytes stay for the next run.
  *
  * @throws DownloaderError; the signal's reason when it fires.
  */
 export async function fetchBlobs(
   blobs: readonly PlannedBlob[],
-  filesAtOnce: number,
-  options: TransferOptions,
+  bounds: FetchBounds,
   events: FetchEvents,
+  onPlaced: (blob: PlannedBlob) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
-  const limit = pLimit(filesAtOnce);
+  const limit = pLimit(bounds.filesAtOnce);
   let failure: { readonly error: unknown } | undefined;
   const work = blobs
     .filter((blob) => blob.action !== 'keep')
@@ -88,7 +94,8 @@ export async function fetchBlobs(
       limit(async () => {
         if (both.aborted) return;
         try {
-          events.onDone(blob, await bringBlob(blob, options, events, both));
+          events.onDone(blob, await bringBlob(blob, bounds.transfer, events, both));
+          await onPlaced(blob);
         } catch (error) {
           failure ??= { error };
           stop.abort(error);

@@ -13,7 +13,39 @@ import {
 } from '@heimdex/cache';
 import type { Catalogue } from './catalogue.js';
 import { asDiskError, makeFolderOf } from './disk.js';
-import type { PlannedModel } from './plan.js';
+import type { PlannedBlob, PlannedModel } from './plan.js';
+
+/** Publishes each model of a plan as soon as the last of its blobs is there, also when another model fails. */
+export class Publisher {
+  readonly #cacheDir: string;
+  readonly #waiting: { readonly model: PlannedModel; readonly blobs: Set<PlannedBlob> }[];
+
+  constructor(cacheDir: string, models: readonly PlannedModel[]) {
+    this.#cacheDir = cacheDir;
+    this.#waiting = models.map((model) => ({
+      model,
+      blobs: new Set(model.files.map(({ blob }) => blob).filter((blob) => blob.action !== 'keep')),
+    }));
+  }
+
+  /** A blob is there now. Publishes what waited for it alone. */
+  async blobDone(blob: PlannedBlob): Promise<void> {
+    for (const { blobs } of this.#waiting) blobs.delete(blob);
+    await this.publishReady();
+  }
+
+  /** Publishes the models that wait for nothing. */
+  async publishReady(): Promise<void> {
+    for (let ready = this.#takeReady(); ready !== undefined; ready = this.#takeReady()) {
+      await publishModel(this.#cacheDir, ready);
+    }
+  }
+
+  #takeReady(): PlannedModel | undefined {
+    const index = this.#waiting.findIndex(({ blobs }) => blobs.size === 0);
+    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]?.model;
+  }
+}
 
 /**
  * Makes a model visible whose blobs are all there: pointers, then the list of files, then the ref, which is written last
@@ -21,7 +53,7 @@ import type { PlannedModel } from './plan.js';
  *
  * @throws DownloaderError DISK_FULL or DISK_FAILED.
  */
-export async function publishModel(cacheDir: string, model: PlannedModel): Promise<void> {
+async function publishModel(cacheDir: string, model: PlannedModel): Promise<void> {
   const { catalogue } = model;
   const { repository, commit, tree } = catalogue;
   if (commit === undefined) return;

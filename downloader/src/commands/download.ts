@@ -6,7 +6,7 @@ import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
-import { publishCacheTag, publishModel } from '../publish.js';
+import { Publisher, publishCacheTag } from '../publish.js';
 import { sayCount, saySize, sayTime } from '../words.js';
 import type { CommandContext } from './context.js';
 
@@ -56,12 +56,14 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
     `Fetching ${sayCount(fetchFiles, 'file')}, ${saySize(fetchBytes)}${resumed}, into ${cacheDir}`,
   );
   const progress = startProgress(plan, screen, log);
+  const publisher = new Publisher(cacheDir, plan.models);
+  const bounds = { filesAtOnce: config.filesAtOnce, transfer: transferOptions(config, remote.retry) };
   try {
-    await fetchBlobs(plan.blobs, config.filesAtOnce, transferOptions(config, remote.retry), progress, signal);
+    await publisher.publishReady();
+    await fetchBlobs(plan.blobs, bounds, progress, (blob) => publisher.blobDone(blob), signal);
   } finally {
     progress.stop();
   }
-  for (const model of plan.models) await publishModel(cacheDir, model);
   return progress.totals;
 }
 

@@ -1,0 +1,102 @@
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { temporaryFolder } from './support/volume.js';
+
+describe('heimdex-downloader plan and verify', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+
+  before(async () => {
+    hub = await startHub({ repositories: [speechRepository()] });
+  });
+  beforeEach(() => hub.requests.clear());
+  after(() => hub.close());
+
+  const encoderPath = () =>
+    join(folder.path, 'cache', 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
+
+  /** Turns one bit of a file, which keeps its size. */
+  async function damage(path: string): Promise<void> {
+    const file = await open(path, 'r+');
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 4321);
+    await file.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, 4321);
+    await file.close();
+  }
+
+  it('plan tells the files and bytes to come without fetching a file', async () => {
+    const result = await runHere(['plan', '--json'], env());
+    expect(result.status, result.stderr).to.equal(0);
+    const made = JSON.parse(result.stdout);
+    expect(made.fetch.files).to.equal(7);
+    expect(made.models[0].files.find((file: { path: string }) => file.path === ENCODER)).to.include({
+      action: 'fetch',
+      bytes: 700_000,
+    });
+    expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
+  });
+
+  it('plan in words names each file and ends with the next thing to type', async () => {
+    const result = await runHere(['plan'], env());
+    expect(result.stdout)
+      .to.include(ENCODER)
+      .and.match(/Next: heimdex-downloader download\n$/);
+  });
+
+  it('plan has nothing to fetch after a download', async () => {
+    await runHere([], env());
+    const made = JSON.parse((await runHere(['plan', '--json'], env())).stdout);
+    expect(made.fetch).to.deep.equal({ files: 0, bytes: 0, resumedBytes: 0 });
+    expect(made.present.files).to.equal(7);
+  });
+
+  it('verify reads every byte and makes no request', async () => {
+    await runHere([], env());
+    hub.requests.clear();
+    const result = await runHere(['verify', '--json'], env());
+    expect(result.status).to.equal(0);
+    const report = JSON.parse(result.stdout);
+    expect(report.ok).to.equal(true);
+    expect(report.models[0].files).to.equal(7);
+    expect(report.models[0].bytesRead).to.be.greaterThan(1_100_000);
+    expect(hub.requests.count).to.equal(0);
+  });
+
+  it('verify finds one wrong bit, names the file and the command that mends it', async () => {
+    await runHere([], env());
+    await damage(encoderPath());
+    const result = await runHere(['verify'], env());
+    expect(result.status).to.equal(7);
+    expect(lastLine(result).msg)
+      .to.include(ENCODER)
+      .and.match(/run: heimdex-downloader download --check$/);
+  });
+
+  it('download --check fetches what verify found wrong', async () => {
+    await runHere([], env());
+    await damage(encoderPath());
+    expect((await runHere([], env())).status).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(7);
+    const mended = await runHere(['download', '--check'], env());
+    expect(mended.status, mended.stderr).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  it('verify of an empty volume says what is missing', async () => {
+    const result = await runHere(['verify'], env());
+    expect(result.status).to.equal(3);
+    expect(lastLine(result)).to.include({ code: 'MODEL_INCOMPLETE' });
+  });
+
+  it('verify of a volume with a missing file names it', async () => {
+    await runHere([], env());
+    await rm(encoderPath());
+    const result = await runHere(['verify'], env());
+    expect(result.status).to.equal(3);
+    expect(lastLine(result).msg).to.include(ENCODER);
+  });
+});

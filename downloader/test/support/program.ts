@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { run } from '../../src/run.js';
+
+/** One line of the log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string };
+
+/** What a run of the program gave. */
+export interface ProgramResult {
+  readonly status: number;
+  readonly stdout: string;
+  /** stderr as text. */
+  readonly stderr: string;
+  /** stderr's lines, parsed. */
+  readonly log: readonly LogLine[];
+}
+
+/** Settings under which failures come quickly. The cache is `<folder>/cache`. */
+export function testEnvironment(folder: string, endpoint: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  return {
+    HF_ENDPOINT: endpoint,
+    HF_HUB_CACHE: join(folder, 'cache'),
+    HF_TOKEN_PATH: join(folder, 'no-token'),
+    ASR_MODEL: 'acme/speech',
+    VISION_MODEL_NAME: 'none',
+    DOWNLOAD_PAUSE_SECONDS: '0.01',
+    DOWNLOAD_ATTEMPTS: '4',
+    DOWNLOAD_STALL_SECONDS: '0.4',
+    DOWNLOAD_PIECE_MIB: '0.0625',
+    ...more,
+  };
+}
+
+/** Runs the program in this process. */
+export async function runHere(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ProgramResult> {
+  let stdout = '';
+  let stderr = '';
+  const status = await run({
+    argv,
+    env,
+    stdout: {
+      write(text) {
+        stdout += text;
+      },
+    },
+    stderr: {
+      write(text: string) {
+        stderr += text;
+        return true;
+      },
+    },
+    signal,
+  });
+  return { status, stdout, stderr, log: parseLog(stderr) };
+}
+
+/** The log's last line: the summary or the error. */
+export function lastLine(result: ProgramResult): LogLine {
+  const line = result.log.at(-1);
+  if (line === undefined) throw new Error('the program logged nothing');
+  return line;
+}
+
+function parseLog(stderr: string): LogLine[] {
+  return stderr
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as LogLine);
+}

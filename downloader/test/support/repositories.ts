@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import type { HubRepository } from '@heimdex/hub';
+
+/** Bytes that look like weights: the same for the same seed, not compressible, no two pieces alike. */
+export function seededBytes(sizeBytes: number, seed: string): Buffer {
+  const blocks: Buffer[] = [];
+  for (let have = 0, index = 0; have < sizeBytes; have += 64, index += 1) {
+    blocks.push(createHash('sha512').update(`${seed}:${index}`).digest());
+  }
+  return Buffer.concat(blocks).subarray(0, sizeBytes);
+}
+
+export const SPEECH_REPOSITORY = 'acme/speech';
+export const ENCODER = 'onnx/encoder_model_quantized.onnx';
+export const DECODER = 'onnx/decoder_model_merged_quantized.onnx';
+
+/** A repository with the file layout of the Whisper exports, which ASR_MODEL takes by its name alone. */
+export function speechRepository(
+  options: { readonly seed?: string; readonly encoderBytes?: number } = {},
+): HubRepository {
+  const { seed = 'one', encoderBytes = 700_000 } = options;
+  return {
+    name: SPEECH_REPOSITORY,
+    files: [
+      { path: 'config.json', bytes: `{"seed":"${seed}"}` },
+      { path: 'generation_config.json', bytes: '{}' },
+      { path: 'preprocessor_config.json', bytes: '{"feature_size":80}' },
+      { path: 'tokenizer.json', bytes: seededBytes(50_000, `tokenizer ${seed}`).toString('base64') },
+      { path: 'tokenizer_config.json', bytes: '{"model_max_length":448}' },
+      { path: ENCODER, bytes: seededBytes(encoderBytes, `encoder ${seed}`) },
+      { path: DECODER, bytes: seededBytes(400_000, `decoder ${seed}`) },
+      { path: 'README.md', bytes: '# not needed' },
+    ],
+  };
+}
