@@ -2,27 +2,17 @@
  * Looks a configured model up in the volume: which snapshot, which files, their sizes and identities. Reads names and
  * sizes, never a model's bytes (but for a plain file whose hash nobody knows), and writes nothing.
  */
-import { lstat, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { hashFile } from './content-hash.js';
-import { CacheError, type CacheErrorCode } from './errors.js';
-import type { FileInspection, FoundFile, FoundModel, ModelInspection } from './found-model.js';
-import {
-  type ContentHash,
-  hashOfBlobId,
-  isCommit,
-  plainPath,
-  pointerPath,
-  refPath,
-  repoPath,
-  snapshotPath,
-} from './layout.js';
-import { type LockedFile, type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
-import type { ConfiguredModel, ModelFile } from './manifest-types.js';
-import { readTree, type Tree } from './tree-file.js';
-
-/** The command that mends a volume, as the messages give it. */
-export const DOWNLOAD_COMMAND = 'heimdex-downloader download';
+import { CacheError } from './errors.js';
+import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
+import { inspectFile } from './inspect-file.js';
+import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
+import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
+import type { ConfiguredModel } from './manifest-types.js';
+import { DOWNLOAD_COMMAND, modelProblem } from './model-problems.js';
+import { isNotFound, messageOf } from './reasons.js';
+import { readTree } from './tree-file.js';
 
 export interface InspectOptions {
   /** Holds the model to what was locked: its commit, and each file's size and sha256. */
@@ -102,10 +92,13 @@ async function cacheProblem(search: Search): Promise<CacheError | undefined> {
   const { cacheDir, cacheDirVariable } = search;
   const about = { path: cacheDir, variable: cacheDirVariable, command: DOWNLOAD_COMMAND, role: search.configured.role };
   try {
-    if ((await stat(cacheDir)).isDirectory()) return undefined;
+    if ((await stat(cacheDir)).isDirectory()) {
+      await access(cacheDir, constants.R_OK | constants.X_OK);
+      return undefined;
+    }
     return new CacheError('CACHE_MISSING', `The model cache ${cacheDir} (${cacheDirVariable}) is not a folder`, about);
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') {
+    if (isNotFound(cause)) {
       return new CacheError(
         'CACHE_MISSING',
         `There is no model cache at ${cacheDir} (from ${cacheDirVariable}). Run ${DOWNLOAD_COMMAND}, or point ${cacheDirVariable} at the volume`,
@@ -152,12 +145,12 @@ export async function readRef(cacheDir: string, repository: string, revision: st
 async function inspectSnapshot(search: Search, repository: string, commit: string): Promise<ModelInspection> {
   const { cacheDir, configured } = search;
   const tree = await readTree(cacheDir, repository, commit);
-  const files: FileInspection[] = [];
-  for (const file of configured.files) {
-    search.signal?.throwIfAborted();
-    const path = pointerPath(cacheDir, repository, commit, file.path);
-    files.push(await inspectFile(search, file, path, tree));
-  }
+  search.signal?.throwIfAborted();
+  const files = await Promise.all(
+    configured.files.map((file) =>
+      inspectFile(search, file, pointerPath(cacheDir, repository, commit, file.path), tree),
+    ),
+  );
   const folder = join(snapshotPath(cacheDir, repository, commit), ...configured.folder.split('/').filter(Boolean));
   return inspectionOf(search, repository, commit, folder, files);
 }
@@ -185,15 +178,8 @@ async function inspectPlain(search: Search, places: readonly Place[]): Promise<M
     }
     files.push(inspection);
   }
-  return inspectionOf(search, repository, await plainRevision(search, files), folder, files);
-}
-
-/** A plain file has no commit: its sha256 says what it is, read from the bytes where nothing else says it. */
-async function plainRevision(search: Search, files: readonly FileInspection[]): Promise<string | undefined> {
-  const found = files[0]?.found;
-  if (found === undefined) return undefined;
-  if (found.hash?.type === 'sha256') return found.hash.value;
-  return hashFile('sha256', found.blobPath, search.signal);
+  // A plain file has no commit: its sha256 says what it is.
+  return inspectionOf(search, repository, files[0]?.found?.hash?.value, folder, files);
 }
 
 function inspectionOf(
@@ -227,118 +213,8 @@ function inspectionOf(
   return { configured, repository, revision, files, problems, found: model };
 }
 
-async function inspectFile(
-  search: Search,
-  file: ModelFile,
-  path: string,
-  tree: Tree | undefined,
-): Promise<FileInspection> {
-  const locked = search.locked?.files.find((candidate) => candidate.path === file.path);
-  const nothing = { file, absolutePath: path, found: undefined };
-  try {
-    const found = await lookAt(file, path, locked, tree);
-    if (found !== undefined) {
-      const problem = quickProblem(search.configured, found);
-      return problem === undefined ? { ...nothing, found, problem } : { ...nothing, problem };
-    }
-  } catch (cause) {
-    return {
-      ...nothing,
-      problem: fileProblem(search.configured, file.path, path, 'FILE_UNREADABLE', messageOf(cause), cause),
-    };
-  }
-  const needed = file.required || locked !== undefined || (isExternalData(file.path) && tree?.has(file.path) === true);
-  if (!needed) return { ...nothing, problem: undefined };
-  return { ...nothing, problem: fileProblem(search.configured, file.path, path, 'FILE_MISSING', 'it is not there') };
-}
-
-/** The weights beside a graph too large for one file: needed whenever the repository has them. */
-function isExternalData(path: string): boolean {
-  return path.endsWith('_data');
-}
-
-async function lookAt(
-  file: ModelFile,
-  path: string,
-  locked: LockedFile | undefined,
-  tree: Tree | undefined,
-): Promise<FoundFile | undefined> {
-  let real: string;
-  try {
-    real = await realpath(path);
-  } catch (cause) {
-    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return undefined;
-    throw cause;
-  }
-  const info = await stat(real);
-  if (!info.isFile()) throw new Error('it is not a file');
-  // The first link names the blob; a second one, into Xet's shared store, names something else.
-  const blobId = (await lstat(path)).isSymbolicLink() ? basename(await readlink(path)) : undefined;
-  const listed = tree?.get(file.path);
-  const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
-  return {
-    path: file.path,
-    weights: file.weights,
-    absolutePath: path,
-    blobPath: real,
-    sizeBytes: info.size,
-    expectedSizeBytes: locked?.sizeBytes ?? file.sizeBytes ?? listed?.lfsSizeBytes ?? listed?.sizeBytes,
-    hash: expectedHash(locked?.sha256 ?? file.sha256, named, listed?.lfsSha256),
-    blobId,
-  };
-}
-
-function expectedHash(
-  pinned: string | undefined,
-  named: ContentHash | undefined,
-  listed: string | undefined,
-): ContentHash | undefined {
-  if (pinned !== undefined) return { type: 'sha256', value: pinned };
-  return named ?? (listed === undefined ? undefined : { type: 'sha256', value: listed });
-}
-
-/** What a look at name and size says against a file: empty, another size than expected, another blob than pinned. */
-export function quickProblem(model: ConfiguredModel | FoundModel, found: FoundFile): CacheError | undefined {
-  const { path, absolutePath, sizeBytes, expectedSizeBytes, hash, blobId } = found;
-  if (sizeBytes === 0 && expectedSizeBytes !== 0) {
-    return fileProblem(model, path, absolutePath, 'FILE_EMPTY', 'it is empty');
-  }
-  if (expectedSizeBytes !== undefined && sizeBytes !== expectedSizeBytes) {
-    const sizes = `it has ${sizeBytes} bytes, expected ${expectedSizeBytes}`;
-    return fileProblem(model, path, absolutePath, 'FILE_SIZE_WRONG', sizes);
-  }
-  const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
-  if (named !== undefined && hash !== undefined && named.type === hash.type && named.value !== hash.value) {
-    const hashes = `its ${named.type} is ${named.value}, expected ${hash.value}`;
-    return fileProblem(model, path, absolutePath, 'FILE_HASH_WRONG', hashes);
-  }
-  return undefined;
-}
-
-/** An error about one file of a model: role, file, path looked at, variable to change, command that mends it. */
-export function fileProblem(
-  model: Pick<ConfiguredModel, 'role' | 'id' | 'variable' | 'name'>,
-  file: string,
-  path: string,
-  code: CacheErrorCode,
-  what: string,
-  cause?: unknown,
-): CacheError {
-  return new CacheError(
-    code,
-    `The ${model.role} model ${model.id} (${model.variable}=${model.name}) cannot be used: its file ${file} at ${path}: ${what}. Run ${DOWNLOAD_COMMAND}, or change ${model.variable}`,
-    { role: model.role, model: model.id, file, path, variable: model.variable, command: DOWNLOAD_COMMAND, cause },
-  );
-}
-
 function modelMissing(search: Search, path: string): CacheError {
-  const { configured, cacheDir, cacheDirVariable } = search;
-  const { role, id, variable, name } = configured;
-  return new CacheError(
-    'MODEL_MISSING',
-    `The ${role} model ${id} (${variable}=${name}) is not in the cache ${cacheDir}: there is nothing at ${path}. Run ${DOWNLOAD_COMMAND}, change ${variable}, or point ${cacheDirVariable} at the volume that has it`,
-    { role, model: id, path, variable, command: DOWNLOAD_COMMAND },
-  );
+  return modelProblem(search.configured, search, search.locked?.revision, path);
 }
 
 async function isDirectory(path: string): Promise<boolean> {
@@ -347,12 +223,4 @@ async function isDirectory(path: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function codeOf(cause: unknown): string | undefined {
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -77,6 +77,11 @@ export class JsonCursor {
       : this.fail('a whole number of 0 or more');
   }
 
+  number(): number {
+    const value = this.#value;
+    return typeof value === 'number' && Number.isFinite(value) ? value : this.fail('a number');
+  }
+
   sha256(): string {
     return this.text(/^[0-9a-f]{64}$/, '64 hexadecimal digits');
   }

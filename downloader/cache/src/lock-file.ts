@@ -9,6 +9,7 @@ import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
+import { isNotFound, messageOf } from './reasons.js';
 import { unsafePathReason } from './safe-path.js';
 
 export const LOCK_FORMAT_VERSION = 1;
@@ -165,12 +166,4 @@ function parseLockedFile(cursor: JsonCursor): LockedFile {
     sha256: cursor.get('sha256').sha256(),
     blobId: cursor.get('blobId').optional((id) => id.text(/^([0-9a-f]{40}|[0-9a-f]{64})$/, '40 or 64 digits')),
   };
-}
-
-function isNotFound(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -20,6 +20,7 @@ import {
   type Source,
   type UrlSource,
 } from './manifest-types.js';
+import { messageOf } from './reasons.js';
 import { unsafePathReason } from './safe-path.js';
 
 const MANIFEST_FORMAT_VERSION = 1;
@@ -224,8 +225,4 @@ function parsePath(cursor: JsonCursor): string {
 
 function joinPath(folder: string, path: string): string {
   return folder === '' ? path : `${folder}/${path}`;
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -74,10 +74,10 @@ export function resolveModel(manifest: Manifest, role: Role, name: string): Conf
   };
 }
 
-/** The names by which a role's models are known, aliases first, for --help and for messages. */
+/** One name a model, the first alias where there is one, else the manifest's own; for --help and for messages. */
 export function knownNames(manifest: Manifest, role: Role): string[] {
   const entries = manifest.entries.filter((entry) => entry.role === role);
-  return [...new Set([...entries.flatMap((entry) => entry.aliases), ...entries.map((entry) => entry.name)])];
+  return [...new Set(entries.map((entry) => entry.aliases[0] ?? entry.name))];
 }
 
 function splitVariant(name: string): { base: string; variant: string | undefined } {

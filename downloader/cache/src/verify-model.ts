@@ -1,14 +1,26 @@
-/** Proves what lies in the volume: by names and sizes, or by every byte. Without network. */
-import { stat } from 'node:fs/promises';
+/**
+ * Proves what lies in the volume, without network: by names, sizes and times, or by every byte.
+ */
+import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { hashFile } from './content-hash.js';
 import type { CacheError } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
-import { fileProblem, quickProblem } from './inspect-model.js';
+import { HashPool } from './hash-pool.js';
+import { fileProblem, quickProblem } from './model-problems.js';
+import { type Proof, type Proofs, proofKey } from './proof-file.js';
+import { messageOf } from './reasons.js';
 
 export interface VerifyOptions {
-  /** `quick`: presence, size and identity. `full`: every byte is read and its hash compared. */
+  /**
+   * `quick`: presence, size and identity; a file whose time of change is another than when it was proved is read.
+   * `full`: every byte is read and its hash compared.
+   */
   readonly level: 'quick' | 'full';
+  /** Where the models lie; needed to use and to make proofs. */
+  readonly cacheDir?: string;
+  /** What was proved before; see readProofs. Only `quick` uses it. Default: nothing. */
+  readonly proofs?: Proofs;
   /** Files read at the same time. Default: one a core. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
@@ -20,65 +32,185 @@ export interface VerifyResult {
   readonly model: FoundModel;
   /** Files looked at. */
   readonly fileCount: number;
-  /** Bytes read and hashed; 0 for `quick`. */
+  /** Bytes read and hashed. */
   readonly bytesRead: number;
   /** Files nothing says a hash of: only their size could be checked. */
   readonly unhashed: readonly string[];
+  /** What was proved by reading, to be given to writeProofs. Empty without `cacheDir`. */
+  readonly proofs: Proofs;
   /** Empty when all is well. */
   readonly problems: readonly CacheError[];
 }
 
-/** Checks a model's files. What is wrong stands in `problems`; throws only when the signal is aborted. */
+/** Checks one model's files. What is wrong stands in `problems`; throws only when the signal is aborted. */
 export async function verifyModel(model: FoundModel, options: VerifyOptions): Promise<VerifyResult> {
-  const problems: CacheError[] = [];
-  const unhashed: string[] = [];
-  let bytesRead = 0;
-  const queue = [...model.files];
-  const lanes = Math.max(1, Math.min(options.concurrency ?? availableParallelism(), queue.length));
-  const lane = async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      options.signal?.throwIfAborted();
-      let problem = await quickCheck(model, file);
-      if (problem === undefined && file.hash === undefined) unhashed.push(file.path);
-      if (problem === undefined && options.level === 'full' && file.hash !== undefined) {
-        problem = await fullCheck(model, file, options.signal);
-        bytesRead += file.sizeBytes;
-      }
-      if (problem !== undefined) problems.push(problem);
-      options.onFile?.(file, problem);
+  const [result] = await verifyModels([model], options);
+  if (result === undefined) throw new Error('One model gives one result');
+  return result;
+}
+
+/** Checks several models at once, a file that several share only once. One result a model, in order. */
+export async function verifyModels(models: readonly FoundModel[], options: VerifyOptions): Promise<VerifyResult[]> {
+  const tallies = models.map((model) => new Tally(model));
+  const checks: Check[] = [];
+  for (const [index, model] of models.entries()) {
+    for (const file of model.files) {
+      const same = checks.find((check) => check.file.absolutePath === file.absolutePath && sameHash(check.file, file));
+      if (same === undefined) checks.push({ model, file, tallies: [tallies[index]].flatMap((tally) => tally ?? []) });
+      else same.tallies.push(...[tallies[index]].flatMap((tally) => tally ?? []));
     }
+  }
+  // The largest first, so that no core is left with it at the end.
+  checks.sort((a, b) => b.file.sizeBytes - a.file.sizeBytes);
+  const root = options.cacheDir === undefined ? undefined : await realFolder(options.cacheDir);
+  const reader = new Reader(options, checks);
+  try {
+    await inLanes(checks, reader.lanes, async (check) => {
+      options.signal?.throwIfAborted();
+      await checkFile(check, root, options, reader);
+    });
+  } finally {
+    await reader.close();
+  }
+  return tallies.map((tally) => tally.result());
+}
+
+interface Check {
+  readonly model: FoundModel;
+  readonly file: FoundFile;
+  readonly tallies: Tally[];
+}
+
+/** What is counted for one model. */
+class Tally {
+  readonly problems: CacheError[] = [];
+  readonly unhashed: string[] = [];
+  readonly proofs = new Map<string, Proof>();
+  bytesRead = 0;
+
+  constructor(readonly model: FoundModel) {}
+
+  result(): VerifyResult {
+    const { model, problems, unhashed, proofs, bytesRead } = this;
+    return { model, fileCount: model.files.length, bytesRead, unhashed, proofs, problems };
+  }
+}
+
+async function checkFile(
+  check: Check,
+  root: string | undefined,
+  options: VerifyOptions,
+  reader: Reader,
+): Promise<void> {
+  const { model, file, tallies } = check;
+  const looked = await lookAgain(model, file);
+  let problem = looked.problem;
+  if (problem === undefined && file.hash === undefined) for (const tally of tallies) tally.unhashed.push(file.path);
+  const { hash } = file;
+  const key = root === undefined ? undefined : proofKey(root, file.blobPath);
+  const noted = key === undefined ? undefined : options.proofs?.get(key);
+  const wanted = options.level === 'full' || (noted !== undefined && !holds(noted, file, looked.mtimeMs));
+  if (problem === undefined && hash !== undefined && wanted) {
+    problem = await reader.compare(model, file, hash);
+    for (const tally of tallies) tally.bytesRead += looked.sizeBytes;
+    if (problem === undefined && key !== undefined) {
+      const proof = { sizeBytes: looked.sizeBytes, mtimeMs: looked.mtimeMs, hash };
+      for (const tally of tallies) tally.proofs.set(key, proof);
+    }
+  }
+  if (problem !== undefined) for (const tally of tallies) tally.problems.push(problem);
+  options.onFile?.(file, problem);
+}
+
+function holds(proof: Proof, file: FoundFile, mtimeMs: number): boolean {
+  const { hash } = file;
+  // A proof of another kind of hash (git's sha1 by the blob's name, sha256 by the lock file) is as good.
+  const other = hash !== undefined && proof.hash.type === hash.type && proof.hash.value !== hash.value;
+  return !other && proof.sizeBytes === file.sizeBytes && proof.mtimeMs === mtimeMs;
+}
+
+async function realFolder(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Looked {
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  readonly problem: CacheError | undefined;
+}
+
+async function lookAgain(model: FoundModel, file: FoundFile): Promise<Looked> {
+  try {
+    const { size, mtimeMs } = await stat(file.absolutePath);
+    return { sizeBytes: size, mtimeMs, problem: quickProblem(model, { ...file, sizeBytes: size }) };
+  } catch (cause) {
+    const problem = fileProblem(model, file.path, file.absolutePath, 'FILE_MISSING', messageOf(cause), cause);
+    return { sizeBytes: 0, mtimeMs: 0, problem };
+  }
+}
+
+/** Below this many bytes in all, threads cost more than they save. */
+const POOL_FROM_BYTES = 32 * 1024 * 1024;
+
+/** Reads and hashes files: here for little work, on threads for much. */
+class Reader {
+  readonly lanes: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #pool: HashPool | undefined;
+
+  constructor(options: VerifyOptions, checks: readonly Check[]) {
+    this.lanes = Math.max(1, Math.min(options.concurrency ?? availableParallelism(), checks.length));
+    this.#signal = options.signal;
+    const bytes = checks.reduce((sum, { file }) => sum + file.sizeBytes, 0);
+    this.#pool = options.level === 'full' && bytes >= POOL_FROM_BYTES ? new HashPool(this.lanes) : undefined;
+    this.#signal?.addEventListener('abort', this.#abort);
+  }
+
+  readonly #abort = (): void => {
+    // Rejects what is under way; verifyModels then throws the signal's reason.
+    void this.#pool?.close();
+  };
+
+  /** The problem of a file whose bytes do not give the hash, or cannot be read. */
+  async compare(
+    model: FoundModel,
+    file: FoundFile,
+    { type, value }: NonNullable<FoundFile['hash']>,
+  ): Promise<CacheError | undefined> {
+    let actual: string;
+    try {
+      actual = await (this.#pool?.hash({ type, path: file.blobPath }) ?? hashFile(type, file.blobPath, this.#signal));
+    } catch (cause) {
+      this.#signal?.throwIfAborted();
+      return fileProblem(model, file.path, file.absolutePath, 'FILE_UNREADABLE', messageOf(cause), cause);
+    }
+    if (actual === value) return undefined;
+    const what = `its ${type} is ${actual}, expected ${value}`;
+    return fileProblem(model, file.path, file.absolutePath, 'FILE_HASH_WRONG', what);
+  }
+
+  async close(): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#abort);
+    await this.#pool?.close();
+  }
+}
+
+async function inLanes<Item>(
+  items: readonly Item[],
+  lanes: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  const lane = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
   };
   await Promise.all(Array.from({ length: lanes }, lane));
-  return { model, fileCount: model.files.length, bytesRead, unhashed, problems };
 }
 
-async function quickCheck(model: FoundModel, file: FoundFile): Promise<CacheError | undefined> {
-  try {
-    const { size } = await stat(file.absolutePath);
-    return quickProblem(model, { ...file, sizeBytes: size });
-  } catch (cause) {
-    return fileProblem(model, file.path, file.absolutePath, 'FILE_MISSING', messageOf(cause), cause);
-  }
-}
-
-async function fullCheck(
-  model: FoundModel,
-  file: FoundFile,
-  signal: AbortSignal | undefined,
-): Promise<CacheError | undefined> {
-  if (file.hash === undefined) return undefined;
-  let actual: string;
-  try {
-    actual = await hashFile(file.hash.type, file.blobPath, signal);
-  } catch (cause) {
-    signal?.throwIfAborted();
-    return fileProblem(model, file.path, file.absolutePath, 'FILE_UNREADABLE', messageOf(cause), cause);
-  }
-  if (actual === file.hash.value) return undefined;
-  const what = `its ${file.hash.type} is ${actual}, expected ${file.hash.value}`;
-  return fileProblem(model, file.path, file.absolutePath, 'FILE_HASH_WRONG', what);
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+function sameHash(a: FoundFile, b: FoundFile): boolean {
+  return a.hash?.type === b.hash?.type && a.hash?.value === b.hash?.value;
 }

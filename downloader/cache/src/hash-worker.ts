@@ -1,0 +1,31 @@
+/** A thread that hashes files: the file's path comes in, its hash goes out. Started by hash-pool.ts alone. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { READ_PIECE_BYTES, startContentHash } from './content-hash.js';
+import type { HashReply, HashTask } from './hash-pool.js';
+
+const piece = Buffer.allocUnsafe(READ_PIECE_BYTES);
+
+function hashOf({ type, path }: HashTask): string {
+  const file = openSync(path, 'r');
+  try {
+    const hash = startContentHash(type, fstatSync(file).size);
+    for (;;) {
+      const bytesRead = readSync(file, piece, 0, piece.length, null);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(piece.subarray(0, bytesRead));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function replyTo(task: HashTask): HashReply {
+  try {
+    return { hash: hashOf(task) };
+  } catch (cause) {
+    return { failure: cause instanceof Error ? cause.message : String(cause) };
+  }
+}
+
+parentPort?.on('message', (task: HashTask) => parentPort?.postMessage(replyTo(task)));

@@ -1,0 +1,97 @@
+/** Looks at one file of a model: is it there, can it be read, has it the size and the name it must have. */
+import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { hashFile } from './content-hash.js';
+import type { FileInspection, FoundFile } from './found-model.js';
+import { type ContentHash, hashOfBlobId } from './layout.js';
+import type { LockedFile, LockedModel } from './lock-file.js';
+import type { ConfiguredModel, ModelFile } from './manifest-types.js';
+import { fileProblem, quickProblem } from './model-problems.js';
+import { isNotFound, messageOf } from './reasons.js';
+import type { Tree } from './tree-file.js';
+
+/** What a file is looked up for. */
+export interface FileSearch {
+  readonly configured: ConfiguredModel;
+  readonly locked: LockedModel | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Looks at the file at `path`. What is wrong stands in `problem`; throws only when the signal is aborted. */
+export async function inspectFile(
+  search: FileSearch,
+  file: ModelFile,
+  path: string,
+  tree: Tree | undefined,
+): Promise<FileInspection> {
+  const { configured } = search;
+  const locked = search.locked?.files.find((candidate) => candidate.path === file.path);
+  const nothing = { file, absolutePath: path, found: undefined };
+  try {
+    const found = await lookAt(search, file, path, locked, tree);
+    if (found !== undefined) {
+      const problem = quickProblem(configured, found);
+      return problem === undefined ? { ...nothing, found, problem } : { ...nothing, problem };
+    }
+  } catch (cause) {
+    search.signal?.throwIfAborted();
+    const problem = fileProblem(configured, file.path, path, 'FILE_UNREADABLE', messageOf(cause), cause);
+    return { ...nothing, problem };
+  }
+  const needed = file.required || locked !== undefined || (isExternalData(file.path) && tree?.has(file.path) === true);
+  if (!needed) return { ...nothing, problem: undefined };
+  return { ...nothing, problem: fileProblem(configured, file.path, path, 'FILE_MISSING', 'it is not there') };
+}
+
+/** The weights beside a graph too large for one file: needed whenever the repository has them. */
+function isExternalData(path: string): boolean {
+  return path.endsWith('_data');
+}
+
+async function lookAt(
+  search: FileSearch,
+  file: ModelFile,
+  path: string,
+  locked: LockedFile | undefined,
+  tree: Tree | undefined,
+): Promise<FoundFile | undefined> {
+  let real: string;
+  try {
+    real = await realpath(path);
+  } catch (cause) {
+    if (isNotFound(cause)) return undefined;
+    throw cause;
+  }
+  const info = await stat(real);
+  if (!info.isFile()) throw new Error('it is not a file');
+  await access(real, constants.R_OK);
+  // The first link names the blob; a second one, into Xet's shared store, names something else.
+  const blobId = (await lstat(path)).isSymbolicLink() ? basename(await readlink(path)) : undefined;
+  const listed = tree?.get(file.path);
+  const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
+  const hash = expectedHash(locked?.sha256 ?? file.sha256, named, listed?.lfsSha256);
+  return {
+    path: file.path,
+    weights: file.weights,
+    absolutePath: path,
+    blobPath: real,
+    sizeBytes: info.size,
+    expectedSizeBytes: locked?.sizeBytes ?? file.sizeBytes ?? listed?.lfsSizeBytes ?? listed?.sizeBytes,
+    hash: hash ?? (search.configured.layout === 'plain' ? await ownHash(real, search.signal) : undefined),
+    blobId,
+  };
+}
+
+/** A plain file is named by its sha256; where nothing says it, its bytes do. */
+async function ownHash(path: string, signal: AbortSignal | undefined): Promise<ContentHash> {
+  return { type: 'sha256', value: await hashFile('sha256', path, signal) };
+}
+
+function expectedHash(
+  pinned: string | undefined,
+  named: ContentHash | undefined,
+  listed: string | undefined,
+): ContentHash | undefined {
+  if (pinned !== undefined) return { type: 'sha256', value: pinned };
+  return named ?? (listed === undefined ? undefined : { type: 'sha256', value: listed });
+}

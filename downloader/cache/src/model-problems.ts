@@ -1,0 +1,58 @@
+/** What can be wrong with a model in the volume, said so that the reader knows what to do next. */
+import { CacheError, type CacheErrorCode } from './errors.js';
+import type { FoundFile, FoundModel } from './found-model.js';
+import { hashOfBlobId } from './layout.js';
+import type { ConfiguredModel } from './manifest-types.js';
+
+/** The command that mends a volume, as the messages give it. */
+export const DOWNLOAD_COMMAND = 'heimdex-downloader download';
+
+/** What a look at name and size says against a file: empty, another size than expected, another blob than pinned. */
+export function quickProblem(model: ConfiguredModel | FoundModel, found: FoundFile): CacheError | undefined {
+  const { path, absolutePath, sizeBytes, expectedSizeBytes, hash, blobId } = found;
+  if (sizeBytes === 0 && expectedSizeBytes !== 0) {
+    return fileProblem(model, path, absolutePath, 'FILE_EMPTY', 'it is empty');
+  }
+  if (expectedSizeBytes !== undefined && sizeBytes !== expectedSizeBytes) {
+    const sizes = `it has ${sizeBytes} bytes, expected ${expectedSizeBytes}`;
+    return fileProblem(model, path, absolutePath, 'FILE_SIZE_WRONG', sizes);
+  }
+  const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
+  if (named !== undefined && hash !== undefined && named.type === hash.type && named.value !== hash.value) {
+    const hashes = `its ${named.type} is ${named.value}, expected ${hash.value}`;
+    return fileProblem(model, path, absolutePath, 'FILE_HASH_WRONG', hashes);
+  }
+  return undefined;
+}
+
+/** An error about one file of a model: role, file, path looked at, variable to change, command that mends it. */
+export function fileProblem(
+  model: Pick<ConfiguredModel, 'role' | 'id' | 'variable' | 'name'>,
+  file: string,
+  path: string,
+  code: CacheErrorCode,
+  what: string,
+  cause?: unknown,
+): CacheError {
+  return new CacheError(
+    code,
+    `The ${model.role} model ${model.id} (${model.variable}=${model.name}) cannot be used: its file ${file} at ${path}: ${what}. Run ${DOWNLOAD_COMMAND}, or change ${model.variable}`,
+    { role: model.role, model: model.id, file, path, variable: model.variable, command: DOWNLOAD_COMMAND, cause },
+  );
+}
+
+/** A model of which nothing is there, or not the commit that the lock file wants. */
+export function modelProblem(
+  model: ConfiguredModel,
+  where: { readonly cacheDir: string; readonly cacheDirVariable: string },
+  lockedRevision: string | undefined,
+  path: string,
+): CacheError {
+  const { role, id, variable, name } = model;
+  const locked = lockedRevision === undefined ? '' : ` at ${lockedRevision}, as the lock file wants it,`;
+  return new CacheError(
+    'MODEL_MISSING',
+    `The ${role} model ${id} (${variable}=${name})${locked} is not in the cache ${where.cacheDir}: there is nothing at ${path}. Run ${DOWNLOAD_COMMAND}, change ${variable}, or point ${where.cacheDirVariable} at the volume that has it`,
+    { role, model: id, path, variable, command: DOWNLOAD_COMMAND },
+  );
+}

@@ -1,0 +1,79 @@
+/**
+ * What was proved byte by byte, and what the file looked like then: size and time of change. As long as those two are
+ * the same, its bytes need not be read again. The note belongs to one machine's volume, so it is not in the lock file;
+ * it lies among the locks, which huggingface_hub passes over when it scans the cache. It is a help and never a need.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import { JsonCursor } from './json.js';
+import { type ContentHash, hashOfBlobId } from './layout.js';
+
+/** One proved file. */
+export interface Proof {
+  readonly sizeBytes: number;
+  /** Time of the last change of the bytes, in ms since 1970, as `stat` gives it. */
+  readonly mtimeMs: number;
+  readonly hash: ContentHash;
+}
+
+/** Proofs by the file's path relative to the cache, with `/`. */
+export type Proofs = ReadonlyMap<string, Proof>;
+
+const PROOF_FORMAT_VERSION = 1;
+
+/** Where the proofs of a cache are noted. */
+export function proofPath(cacheDir: string): string {
+  return join(cacheDir, '.locks', 'heimdex-proofs.json');
+}
+
+/** The key of a file: its real path relative to the cache's real path. */
+export function proofKey(cacheDir: string, blobPath: string): string {
+  return relative(cacheDir, blobPath).split(sep).join('/');
+}
+
+/** Reads the proofs; none when there is no note, or none that can be read. */
+export async function readProofs(cacheDir: string): Promise<Proofs> {
+  try {
+    const root = new JsonCursor(JSON.parse(await readFile(proofPath(cacheDir), 'utf8')), 'proofs');
+    if (root.get('formatVersion').count() !== PROOF_FORMAT_VERSION) return new Map();
+    return new Map(
+      root
+        .get('files')
+        .entries()
+        .map(([key, cursor]) => [key, parseProof(cursor)]),
+    );
+  } catch {
+    return new Map();
+  }
+}
+
+/** Notes proofs beside those noted before, whole or not at all. Proofs of files in `gone` are dropped. */
+export async function writeProofs(cacheDir: string, proofs: Proofs, gone: readonly string[] = []): Promise<void> {
+  const all = new Map([...(await readProofs(cacheDir)), ...proofs]);
+  for (const key of gone) all.delete(key);
+  const files = Object.fromEntries(
+    [...all]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, { sizeBytes, mtimeMs, hash }]) => [key, { sizeBytes, mtimeMs, hash: hash.value }]),
+  );
+  const path = proofPath(cacheDir);
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  await mkdir(dirname(path), { recursive: true });
+  try {
+    await writeFile(temporary, `${JSON.stringify({ formatVersion: PROOF_FORMAT_VERSION, files }, null, 1)}\n`, {
+      mode: 0o644,
+      flag: 'wx',
+    });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+function parseProof(cursor: JsonCursor): Proof {
+  const hash = hashOfBlobId(cursor.get('hash').text());
+  if (hash === undefined) return cursor.get('hash').fail('40 or 64 hexadecimal digits');
+  return { sizeBytes: cursor.get('sizeBytes').count(), mtimeMs: cursor.get('mtimeMs').number(), hash };
+}

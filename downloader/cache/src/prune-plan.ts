@@ -1,0 +1,169 @@
+/** What no configured model needs, as a list of things to remove. Pure: it only looks at what scanCache has read. */
+import { join } from 'node:path';
+import type { ModelInspection } from './found-model.js';
+import type { Manifest } from './manifest-types.js';
+import type { CacheContents, CachedBlob, CachedPointer, CachedRepository } from './scan-cache.js';
+
+/** Why something may go. */
+export type PruneReason =
+  | 'repository not configured'
+  | 'commit not configured'
+  | 'file not configured'
+  | 'blob without a file'
+  | 'left by a download'
+  | 'plain file not configured';
+
+/** One thing to remove: a file, a link or a folder with all in it. */
+export interface PruneStep {
+  readonly path: string;
+  readonly kind: 'file' | 'folder';
+  readonly reason: PruneReason;
+  /** Bytes that are free afterwards; 0 for links and for bytes that something else still has. */
+  readonly freedBytes: number;
+}
+
+export interface PrunePlan {
+  /** In the order to remove them: what points before what is pointed at, so that an end halfway leaves no dead link. */
+  readonly steps: readonly PruneStep[];
+  readonly freedBytes: number;
+}
+
+/**
+ * Plans what to remove. Kept: for every configured model the commit it is used at with the files its variant has; all
+ * of a repository whose model was not found, for it may be half downloaded; partial files of a blob that is still
+ * wanted; repositories of data sets and spaces; plain files that no manifest entry names.
+ *
+ * @param partialsBeforeMs Partial files changed after this time may belong to a download under way and stay.
+ */
+export function planPrune(
+  contents: CacheContents,
+  configured: readonly ModelInspection[],
+  manifest: Manifest,
+  partialsBeforeMs: number,
+): PrunePlan {
+  const wanted = wantedFiles(configured);
+  const steps: PruneStep[] = [];
+  const keptReal = new Set<string>();
+  for (const repository of contents.repositories.filter(({ kind }) => kind === 'models')) {
+    const commits = wanted.get(repository.repository);
+    if (commits === undefined) {
+      const freedBytes = ownBytes([...repository.blobs, ...repository.partials]);
+      steps.push({ path: repository.path, kind: 'folder', reason: 'repository not configured', freedBytes });
+    } else if (commits !== 'all') {
+      steps.push(...pruneRepository(repository, commits, partialsBeforeMs));
+    }
+  }
+  steps.push(...prunePlainFiles(contents, configured, manifest));
+
+  const removed = new Set(steps.map((step) => step.path));
+  const gone = (blob: CachedBlob, repository?: CachedRepository) =>
+    removed.has(blob.path) || (repository !== undefined && removed.has(repository.path));
+  for (const repository of contents.repositories) {
+    for (const blob of [...repository.blobs, ...repository.partials]) {
+      if (!gone(blob, repository) && blob.realPath !== undefined) keptReal.add(blob.realPath);
+    }
+  }
+  for (const blob of contents.sharedBlobs) {
+    if (keptReal.has(blob.realPath ?? '')) continue;
+    steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
+  }
+  return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0) };
+}
+
+/** By repository: all of it, or by commit the paths that are used. */
+type Wanted = Map<string, 'all' | Map<string, Set<string>>>;
+
+function wantedFiles(configured: readonly ModelInspection[]): Wanted {
+  const wanted: Wanted = new Map();
+  for (const inspection of configured) {
+    const { configured: model, repository, revision, found } = inspection;
+    const paths = model.files.map((file) => file.path);
+    if (model.layout === 'plain') {
+      // A plain file may also lie in its repository's folder, where Python put it.
+      const inRoot = found?.files.every((file) => file.blobId === undefined) ?? false;
+      if (!inRoot) for (const source of model.sources) if (source.type === 'hf') wanted.set(source.repository, 'all');
+      continue;
+    }
+    if (found === undefined || revision === undefined) {
+      for (const source of model.sources) wanted.set(source.type === 'hf' ? source.repository : model.id, 'all');
+      wanted.set(repository, 'all');
+      continue;
+    }
+    const commits = wanted.get(repository) ?? new Map<string, Set<string>>();
+    wanted.set(repository, commits);
+    if (commits !== 'all') commits.set(revision, new Set([...(commits.get(revision) ?? []), ...paths]));
+  }
+  return wanted;
+}
+
+function pruneRepository(
+  repository: CachedRepository,
+  commits: ReadonlyMap<string, ReadonlySet<string>>,
+  partialsBeforeMs: number,
+): PruneStep[] {
+  const links: PruneStep[] = [];
+  const keptBlobs = new Set<string>();
+  for (const ref of repository.refs) {
+    // A ref to a commit that is not there makes huggingface_hub call the whole folder corrupt.
+    if (!commits.has(ref.commit)) links.push(remove(ref.path, 'commit not configured', 0));
+  }
+  for (const snapshot of repository.snapshots) {
+    const paths = commits.get(snapshot.commit);
+    if (paths === undefined) {
+      const freedBytes = snapshot.files.reduce((sum, file) => sum + unlinkedBytes(file), 0);
+      links.push({ path: snapshot.path, kind: 'folder', reason: 'commit not configured', freedBytes });
+      for (const folder of ['trees', '.no_exist']) {
+        const name = folder === 'trees' ? `${snapshot.commit}.json` : snapshot.commit;
+        const kind = folder === 'trees' ? 'file' : 'folder';
+        links.push({ path: join(repository.path, folder, name), kind, reason: 'commit not configured', freedBytes: 0 });
+      }
+      continue;
+    }
+    for (const file of snapshot.files) {
+      if (paths.has(file.path)) keptBlobs.add(file.blobPath);
+      else links.push(remove(file.pointerPath, 'file not configured', unlinkedBytes(file)));
+    }
+  }
+  const blobs = repository.blobs.filter((blob) => !keptBlobs.has(blob.path));
+  // The model is whole, so no partial file of its repository is needed.
+  const partials = repository.partials.filter((partial) => partial.modifiedMs < partialsBeforeMs);
+  return [
+    ...links,
+    ...blobs.map((blob) => remove(blob.path, 'blob without a file', ownBytes([blob]))),
+    ...partials.map((partial) => remove(partial.path, 'left by a download', ownBytes([partial]))),
+  ];
+}
+
+function prunePlainFiles(
+  contents: CacheContents,
+  configured: readonly ModelInspection[],
+  manifest: Manifest,
+): PruneStep[] {
+  const used = new Set(configured.flatMap(({ configured: model }) => plainNames([model.layout, model.files])));
+  const known = new Set(
+    manifest.entries.flatMap((entry) =>
+      Object.values(entry.variants).flatMap((files) => plainNames([entry.layout, files])),
+    ),
+  );
+  return contents.plainFiles
+    .filter(({ name }) => known.has(name) && !used.has(name))
+    .map((file) => remove(file.path, 'plain file not configured', ownBytes([file])));
+}
+
+function plainNames([layout, files]: [string, readonly { readonly path: string }[]]): string[] {
+  return layout === 'plain' ? files.map((file) => file.path) : [];
+}
+
+function remove(path: string, reason: PruneReason, freedBytes: number): PruneStep {
+  return { path, kind: 'file', reason, freedBytes };
+}
+
+/** Bytes that go with these blobs; one that is a link into the shared store has none itself. */
+function ownBytes(blobs: readonly CachedBlob[]): number {
+  return blobs.filter((blob) => !blob.isLink).reduce((sum, blob) => sum + blob.sizeBytes, 0);
+}
+
+/** Bytes of a snapshot's file that is no link, as huggingface_hub writes where links are not supported. */
+function unlinkedBytes(file: CachedPointer): number {
+  return file.blobPath === file.pointerPath ? (file.sizeBytes ?? 0) : 0;
+}

@@ -1,0 +1,190 @@
+/** Everything that lies in a cache, for `list` and `prune`. Names, links and sizes; no bytes are read. */
+import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
+import { isNotFound } from './reasons.js';
+
+/** The whole cache. All paths are absolute. */
+export interface CacheContents {
+  readonly cacheDir: string;
+  /** Bytes of all files, each file once however many names it has. */
+  readonly sizeBytes: number;
+  /** Sorted by name. */
+  readonly repositories: readonly CachedRepository[];
+  /** Files in the cache's root that are neither its tag nor its lock file. */
+  readonly plainFiles: readonly CachedBlob[];
+  /** Xet's shared store, `blobs/<2 digits>/<hash>`, which several repositories link into. */
+  readonly sharedBlobs: readonly CachedBlob[];
+}
+
+/** One folder `models--org--name` (or `datasets--`, `spaces--`, which are listed and never touched). */
+export interface CachedRepository {
+  /** `org/name`. */
+  readonly repository: string;
+  /** `models` for what this project knows. */
+  readonly kind: string;
+  readonly path: string;
+  /** Bytes of its blobs and partial files; a shared blob counts here as well. */
+  readonly sizeBytes: number;
+  /** When a blob was last read, as far as the file system notes it; undefined without blobs. */
+  readonly lastUsedMs: number | undefined;
+  readonly refs: readonly CachedRef[];
+  readonly snapshots: readonly CachedSnapshot[];
+  readonly blobs: readonly CachedBlob[];
+  /** What downloads left: `.incomplete` of huggingface_hub, `.heimdex.partial` of ours, temporary files. */
+  readonly partials: readonly CachedBlob[];
+}
+
+export interface CachedRef {
+  /** `main`, `refs/pr/1`. */
+  readonly name: string;
+  readonly path: string;
+  /** The commit, or whatever else the file says. */
+  readonly commit: string;
+}
+
+export interface CachedSnapshot {
+  readonly commit: string;
+  readonly path: string;
+  readonly files: readonly CachedPointer[];
+}
+
+export interface CachedPointer {
+  /** Path in the repository. */
+  readonly path: string;
+  readonly pointerPath: string;
+  /** What the pointer's own link names; the pointer itself where it is a file. */
+  readonly blobPath: string;
+  /** Undefined: the link leads nowhere. */
+  readonly sizeBytes: number | undefined;
+}
+
+export interface CachedBlob {
+  readonly name: string;
+  readonly path: string;
+  /** Whether it is a link, as blobs in Xet's shared store are. */
+  readonly isLink: boolean;
+  /** Where the bytes are, all links followed; undefined for a link that leads nowhere. */
+  readonly realPath: string | undefined;
+  readonly sizeBytes: number;
+  readonly lastUsedMs: number;
+  readonly modifiedMs: number;
+}
+
+const REPOSITORY_FOLDER = /^(models|datasets|spaces|kernels)--(.+)$/;
+const PARTIAL = /\.(incomplete|partial|tmp|journal)$|\.heimdex\./;
+
+/** Reads a cache's contents. A cache that is not there is empty. Rejects when a folder cannot be read. */
+export async function scanCache(cacheDir: string, lockFileName = 'models.lock.json'): Promise<CacheContents> {
+  const repositories: CachedRepository[] = [];
+  const plainFiles: CachedBlob[] = [];
+  for (const name of await namesIn(cacheDir)) {
+    const path = join(cacheDir, name);
+    const match = REPOSITORY_FOLDER.exec(name);
+    if (match !== null && (await lstat(path)).isDirectory()) {
+      const [, kind = '', rest = ''] = match;
+      repositories.push(await scanRepository(path, kind, rest.replaceAll('--', '/')));
+    } else if (!name.startsWith('.') && name !== CACHEDIR_TAG_NAME && name !== lockFileName) {
+      const blob = await blobAt(path);
+      if (blob !== undefined) plainFiles.push(blob);
+    }
+  }
+  const sharedBlobs = await scanShared(join(cacheDir, 'blobs'));
+  return {
+    cacheDir,
+    sizeBytes: totalBytes(repositories, plainFiles, sharedBlobs),
+    repositories,
+    plainFiles,
+    sharedBlobs,
+  };
+}
+
+async function scanRepository(path: string, kind: string, repository: string): Promise<CachedRepository> {
+  const blobs: CachedBlob[] = [];
+  const partials: CachedBlob[] = [];
+  for (const name of await namesIn(join(path, 'blobs'))) {
+    const blob = await blobAt(join(path, 'blobs', name));
+    if (blob !== undefined) (PARTIAL.test(name) ? partials : blobs).push(blob);
+  }
+  const refs: CachedRef[] = [];
+  for (const file of await filesBelow(join(path, 'refs'))) {
+    const refPath = join(path, 'refs', file);
+    refs.push({ name: file, path: refPath, commit: (await readFile(refPath, 'utf8')).trim() });
+  }
+  const snapshots: CachedSnapshot[] = [];
+  for (const commit of (await namesIn(join(path, 'snapshots'))).filter(isCommit)) {
+    snapshots.push(await scanSnapshot(join(path, 'snapshots', commit), commit));
+  }
+  const sizeBytes = [...blobs, ...partials].reduce((sum, blob) => sum + blob.sizeBytes, 0);
+  const lastUsedMs = blobs.length === 0 ? undefined : Math.max(...blobs.map((blob) => blob.lastUsedMs));
+  return { repository, kind, path, sizeBytes, lastUsedMs, refs, snapshots, blobs, partials };
+}
+
+async function scanSnapshot(path: string, commit: string): Promise<CachedSnapshot> {
+  const files: CachedPointer[] = [];
+  for (const file of await filesBelow(path)) {
+    const pointerPath = join(path, file);
+    const link = (await lstat(pointerPath)).isSymbolicLink() ? await readlink(pointerPath) : undefined;
+    const blobPath = link === undefined ? pointerPath : resolve(dirname(pointerPath), link);
+    files.push({ path: file, pointerPath, blobPath, sizeBytes: (await blobAt(blobPath))?.sizeBytes });
+  }
+  return { commit, path, files };
+}
+
+async function scanShared(path: string): Promise<CachedBlob[]> {
+  const blobs: CachedBlob[] = [];
+  for (const file of await filesBelow(path)) {
+    const blob = await blobAt(join(path, file));
+    if (blob !== undefined) blobs.push(blob);
+  }
+  return blobs;
+}
+
+/** A file, or a link to one; undefined for anything else and for nothing. */
+async function blobAt(path: string): Promise<CachedBlob | undefined> {
+  const name = basename(path);
+  let isLink = false;
+  try {
+    isLink = (await lstat(path)).isSymbolicLink();
+    const realPath = await realpath(path);
+    const info = await stat(realPath);
+    if (!info.isFile()) return undefined;
+    const { size: sizeBytes, atimeMs: lastUsedMs, mtimeMs: modifiedMs } = info;
+    return { name, path, isLink, realPath, sizeBytes, lastUsedMs, modifiedMs };
+  } catch {
+    // A link that leads nowhere is there all the same, and prune wants to know of it.
+    return isLink ? { name, path, isLink, realPath: undefined, sizeBytes: 0, lastUsedMs: 0, modifiedMs: 0 } : undefined;
+  }
+}
+
+/** Names in a folder, sorted; none when it is not there. */
+async function namesIn(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
+}
+
+/** Files and links below a folder as paths relative to it, with `/`, sorted; no link is followed. */
+async function filesBelow(path: string, below = ''): Promise<string[]> {
+  const files: string[] = [];
+  for (const name of await namesIn(join(path, below))) {
+    const here = below === '' ? name : `${below}/${name}`;
+    if ((await lstat(join(path, here))).isDirectory()) files.push(...(await filesBelow(path, here)));
+    else files.push(here);
+  }
+  return files;
+}
+
+function totalBytes(
+  repositories: readonly CachedRepository[],
+  plainFiles: readonly CachedBlob[],
+  sharedBlobs: readonly CachedBlob[],
+): number {
+  const sizes = new Map<string, number>();
+  const all = [...repositories.flatMap((item) => [...item.blobs, ...item.partials]), ...plainFiles, ...sharedBlobs];
+  for (const blob of all) if (blob.realPath !== undefined) sizes.set(blob.realPath, blob.sizeBytes);
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
