@@ -18,6 +18,8 @@ export const ERROR_CODES = [
   'WORKER_LOST',
   'DEADLINE_EXCEEDED',
   'CANCELLED',
+  'NOT_FOUND',
+  'UNAUTHENTICATED',
   'INTERNAL',
 ] as const;
 

@@ -1,1 +1,3 @@
-export {};
+/** What tests and tools use of the server; the program is bin/heimdex-inference.js. */
+export { ERROR_CODES, type ErrorCode, InferenceError } from './errors.js';
+export { EXIT_CODES, type ExitReason } from './exit-codes.js';

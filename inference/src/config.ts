@@ -1,0 +1,246 @@
+/** The server's settings. Nothing else reads the environment. */
+import {
+  enumVariable,
+  integerVariable,
+  type ModelEnvironment,
+  numberVariable,
+  readAll,
+  readModelEnvironment,
+  readVariables,
+  stringVariable,
+} from '@heimdex/cache';
+import type { Role } from './models/model.js';
+
+const MIB = 1024 * 1024;
+
+/** The server's own variables, beside those it shares with the downloader. --help and the README are made from this table. */
+export const SERVER_VARIABLES = {
+  port: integerVariable({
+    name: 'PORT',
+    default: 8001,
+    min: 0,
+    max: 65535,
+    doc: 'Port of everything: gRPC, gRPC-Web, Connect, health, metrics. 0: any free one, said in the log.',
+    example: '8001',
+  }),
+  host: stringVariable({
+    name: 'HOST',
+    default: '0.0.0.0',
+    doc: 'Address to listen on.',
+    example: '127.0.0.1',
+  }),
+  logLevel: enumVariable({
+    name: 'LOG_LEVEL',
+    words: ['debug', 'info', 'warn', 'error', 'silent'],
+    default: 'info',
+    doc: 'The least important log lines that are written.',
+    example: 'warn',
+  }),
+  logFormat: enumVariable({
+    name: 'LOG_FORMAT',
+    words: ['auto', 'human', 'json'],
+    default: 'auto',
+    doc: 'Sentences for a person, or a JSON object a line. auto: sentences on a terminal.',
+    example: 'json',
+  }),
+  device: enumVariable({
+    name: 'DEVICE',
+    words: ['cpu', 'cuda'],
+    default: 'cpu',
+    doc: 'Where models run. cuda needs an NVIDIA GPU and the CUDA libraries of onnxruntime.',
+    example: 'cpu',
+  }),
+  verify: enumVariable({
+    name: 'VERIFY_MODELS',
+    words: ['full', 'quick'],
+    default: 'full',
+    doc: 'How model files are checked at start. full: every byte is hashed while the models load, and health waits for it. quick: presence, sizes and names only.',
+    example: 'quick',
+  }),
+  workersSpeech: workers('WORKERS_SPEECH', 'speech'),
+  workersVision: workers('WORKERS_VISION', 'vision'),
+  workersText: workers('WORKERS_TEXT', 'text'),
+  workersFaces: workers('WORKERS_FACES', 'faces'),
+  threads: integerVariable({
+    name: 'WORKER_THREADS',
+    min: 1,
+    max: 256,
+    doc: 'Threads of one run. Default: the cores there are (by the cgroup, 4 at most) over the workers of the role.',
+    example: '1',
+  }),
+  maxMessageMib: integerVariable({
+    name: 'MAX_MESSAGE_MIB',
+    default: 64,
+    min: 1,
+    max: 1024,
+    doc: 'Largest request and response in MiB, decompressed.',
+    example: '256',
+  }),
+  maxBatchItems: integerVariable({
+    name: 'MAX_BATCH_ITEMS',
+    default: 256,
+    min: 1,
+    max: 100_000,
+    doc: 'Most texts or pictures a call.',
+    example: '64',
+  }),
+  maxAudioSeconds: numberVariable({
+    name: 'MAX_AUDIO_SECONDS',
+    default: 14_400,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Longest recording of a call, in seconds.',
+    example: '3600',
+  }),
+  maxImagePixels: integerVariable({
+    name: 'MAX_IMAGE_PIXELS',
+    default: 100_000_000,
+    min: 1,
+    max: 268_402_689,
+    doc: 'Largest picture, width times height, checked before it is decoded.',
+    example: '25000000',
+  }),
+  maxQueue: integerVariable({
+    name: 'MAX_QUEUE',
+    default: 1024,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Most items that wait for one model; more are refused at once with RESOURCE_EXHAUSTED.',
+    example: '256',
+  }),
+  maxQueueSeconds: numberVariable({
+    name: 'MAX_QUEUE_SECONDS',
+    default: 30,
+    min: 0.1,
+    max: 3600,
+    doc: 'Most work that waits for one model, in seconds by its measured speed; more is refused at once with RESOURCE_EXHAUSTED.',
+    example: '10',
+  }),
+  runTimeoutSeconds: numberVariable({
+    name: 'RUN_TIMEOUT_SECONDS',
+    default: 120,
+    min: 0.1,
+    max: 86_400,
+    doc: 'A model that makes no progress in a run for so long is ended and started again.',
+    example: '300',
+  }),
+  loadTimeoutSeconds: numberVariable({
+    name: 'LOAD_TIMEOUT_SECONDS',
+    default: 600,
+    min: 1,
+    max: 86_400,
+    doc: 'Longest time for a model to load and warm up.',
+    example: '1200',
+  }),
+  maxRestarts: integerVariable({
+    name: 'MAX_RESTARTS',
+    default: 5,
+    min: 1,
+    max: 1000,
+    doc: "So many losses of a model's process in a row, without a run that succeeded, end the server.",
+    example: '10',
+  }),
+  graceSeconds: numberVariable({
+    name: 'SHUTDOWN_GRACE_SECONDS',
+    default: 0,
+    min: 0,
+    max: 3600,
+    doc: 'After SIGTERM: health says NOT_SERVING for so long while calls are still taken, so that load balancers look away.',
+    example: '5',
+  }),
+  drainSeconds: numberVariable({
+    name: 'SHUTDOWN_DRAIN_SECONDS',
+    default: 30,
+    min: 0,
+    max: 3600,
+    doc: 'After that: no new calls; those in progress have so long to end.',
+    example: '60',
+  }),
+} as const;
+
+function workers(name: string, role: Role) {
+  return integerVariable({
+    name,
+    default: 1,
+    min: 1,
+    max: 64,
+    doc: `Processes that serve the ${role} model. Each holds the model in memory.`,
+    example: '2',
+  });
+}
+
+export interface Config {
+  readonly models: ModelEnvironment;
+  readonly host: string;
+  readonly port: number;
+  readonly log: LogConfig;
+  readonly device: 'cpu' | 'cuda';
+  readonly verify: 'full' | 'quick';
+  readonly workers: Readonly<Record<Role, number>>;
+  /** Undefined: chosen from the machine. */
+  readonly threads: number | undefined;
+  readonly limits: {
+    readonly maxMessageBytes: number;
+    readonly maxBatchItems: number;
+    readonly maxAudioSeconds: number;
+    readonly maxImagePixels: number;
+    readonly maxQueue: number;
+    readonly maxQueueMs: number;
+  };
+  readonly worker: { readonly runTimeoutMs: number; readonly loadTimeoutMs: number; readonly maxRestarts: number };
+  readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
+  /** What worker processes get of the environment. */
+  readonly workerEnv: Readonly<Record<string, string>>;
+}
+
+export interface LogConfig {
+  readonly level: string;
+  readonly format: 'auto' | 'human' | 'json';
+}
+
+/** Reads and checks everything. Throws CacheError ENVIRONMENT_INVALID with every problem at once. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const [models, values] = readAll(
+    () => readModelEnvironment(env),
+    () => readVariables(env, SERVER_VARIABLES),
+  );
+  return {
+    models,
+    host: values.host,
+    port: values.port,
+    log: { level: values.logLevel, format: values.logFormat },
+    device: values.device,
+    verify: values.verify,
+    workers: {
+      speech: values.workersSpeech,
+      vision: values.workersVision,
+      text: values.workersText,
+      faces: values.workersFaces,
+    },
+    threads: values.threads,
+    limits: {
+      maxMessageBytes: values.maxMessageMib * MIB,
+      maxBatchItems: values.maxBatchItems,
+      maxAudioSeconds: values.maxAudioSeconds,
+      maxImagePixels: values.maxImagePixels,
+      maxQueue: values.maxQueue,
+      maxQueueMs: values.maxQueueSeconds * 1000,
+    },
+    worker: {
+      runTimeoutMs: values.runTimeoutSeconds * 1000,
+      loadTimeoutMs: values.loadTimeoutSeconds * 1000,
+      maxRestarts: values.maxRestarts,
+    },
+    shutdown: { graceMs: values.graceSeconds * 1000, drainMs: values.drainSeconds * 1000 },
+    workerEnv: workerEnvironment(env),
+  };
+}
+
+/** What a worker needs to find its libraries and a place for them; no tokens, no addresses. */
+const WORKER_VARIABLES = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES'];
+
+function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
+  const kept = WORKER_VARIABLES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
+  // Libraries in a worker must not even try: models are served offline.
+  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1' };
+}

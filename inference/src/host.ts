@@ -1,0 +1,119 @@
+/** One configured model: its lane, and the pool of workers that serves it once it is started. */
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import { FatalError } from './exit-codes.js';
+import type { Machine } from './machine.js';
+import type { ConfiguredModel } from './models/find.js';
+import { SPECS } from './models/registry.js';
+import { Pool } from './runner/pool.js';
+import { Lane, type LaneObserver } from './scheduling/lane.js';
+import type { ServedModel } from './services/engine.js';
+
+/** The program of the workers. */
+export const WORKER_PROGRAM = fileURLToPath(new URL('./worker/main.js', import.meta.url));
+
+/** Most a batch may cost, by the family's unit. */
+const BATCH_COSTS = { tokens: 4096, pixels: 8 * 1024 * 1024, 'audio seconds': 240 } as const;
+/** Text runs are padded to their longest; more padding than this costs more than a batch saves. */
+const MAX_PADDING = { tokens: 0.1, pixels: 1, 'audio seconds': 1 } as const;
+/** More threads than this gain little in one run and steal from the other models. */
+const MOST_THREADS = 4;
+const HEARTBEAT_MS = 10_000;
+
+export interface HostOptions {
+  readonly config: Config;
+  readonly machine: Machine;
+  readonly log: Logger;
+  /** Default WORKER_PROGRAM. */
+  readonly workerProgram?: string | undefined;
+  readonly observer?: LaneObserver | undefined;
+  /** Workers came or went. */
+  changed(): void;
+  /** The model cannot be served. */
+  failed(error: FatalError): void;
+}
+
+export interface Host {
+  readonly served: ServedModel;
+  /** Starts the workers. Once. */
+  start(): void;
+  /** Ends the workers. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createHost(model: ConfiguredModel, options: HostOptions): Host {
+  const { config, log } = options;
+  const { role, family, files } = model;
+  // The services give each role the items of its families; the lane passes them on without looking.
+  const spec: AnySpec = SPECS[family];
+  const { healthName, costUnit } = spec;
+  const workers = config.workers[role];
+  const threads = config.threads ?? Math.max(1, Math.floor(Math.min(options.machine.cores, MOST_THREADS) / workers));
+  const lane = new Lane<unknown, unknown>({
+    name: healthName,
+    cost: (item) => spec.cost(item as never),
+    kind: (item) => spec.kind?.(item as never) ?? '',
+    limits: { maxItems: config.limits.maxQueue, maxWaitMs: config.limits.maxQueueMs },
+    batch: { maxItems: 1, maxCost: BATCH_COSTS[costUnit], maxPadding: MAX_PADDING[costUnit] },
+    now: () => performance.now(),
+    observer: options.observer,
+  });
+  let pool: Pool | undefined;
+  const start = () => {
+    log.info({ model: healthName, role, id: files.id, revision: files.revision, workers, threads }, 'loading');
+    pool = new Pool({
+      name: healthName,
+      workers,
+      worker: {
+        program: options.workerProgram ?? WORKER_PROGRAM,
+        env: config.workerEnv,
+        family,
+        files,
+        load: { device: config.device, threads, maxImagePixels: config.limits.maxImagePixels },
+        limits: {
+          loadMs: config.worker.loadTimeoutMs,
+          hangMs: config.worker.runTimeoutMs,
+          heartbeatMs: HEARTBEAT_MS,
+        },
+      },
+      maxLosses: config.worker.maxRestarts,
+      log,
+      ready: (executor, facts) => {
+        lane.limitBatch(facts.batching.shared ? facts.batching.maxItems : 1);
+        lane.addExecutor(executor);
+        options.changed();
+      },
+      lost: (executor) => {
+        lane.removeExecutor(executor);
+        options.changed();
+      },
+      failed: (message) => options.failed(new FatalError('worker', message)),
+    });
+  };
+  const served: ServedModel = {
+    role,
+    family,
+    healthName,
+    files,
+    lane,
+    device: config.device,
+    workers,
+    threads,
+    get facts() {
+      return pool?.facts;
+    },
+    get loadSeconds() {
+      return pool?.loadSeconds ?? 0;
+    },
+    memoryBytes: async () => (await pool?.memoryBytes()) ?? 0,
+  };
+  return { served, start, close: async () => pool?.close() };
+}
+
+type AnySpec = {
+  readonly healthName: string;
+  readonly costUnit: keyof typeof BATCH_COSTS;
+  cost(item: never): number;
+  kind?(item: never): string;
+};

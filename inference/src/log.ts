@@ -1,0 +1,51 @@
+import { Writable } from 'node:stream';
+import { type Logger, pino } from 'pino';
+import type { LogConfig } from './config.js';
+
+/** Where the log goes. */
+export interface LogTarget {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+const LEVEL_WORDS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' };
+
+/** Fields that every JSON line has. */
+const HIDDEN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname']);
+
+/** Opens the log: sentences for a person, one JSON object a line for a machine. Secrets are removed here, in one place. */
+export function openLog(config: LogConfig, target: LogTarget): Logger {
+  const human = config.format === 'human' || (config.format === 'auto' && target.isTTY === true);
+  return pino(
+    {
+      level: config.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: ['authorization', 'token', '*.authorization', '*.token'], censor: '[secret]' },
+    },
+    human ? humanStream(target) : { write: (line: string) => target.write(line) },
+  );
+}
+
+/** Takes pino's JSON lines and writes sentences. */
+function humanStream(target: LogTarget): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write(line: string, _encoding, done) {
+      target.write(`${humanLine(line)}\n`);
+      done();
+    },
+  });
+}
+
+function humanLine(line: string): string {
+  const record = JSON.parse(line) as Readonly<Record<string, unknown>>;
+  const { err, ...others } = record;
+  const time = String(record.time).slice(11, 19);
+  const details = Object.entries(others)
+    .filter(([name]) => !HIDDEN_FIELDS.has(name))
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const level = (LEVEL_WORDS[Number(record.level)] ?? '').padEnd(5);
+  const stack = (err as { readonly stack?: string } | undefined)?.stack;
+  return `${time} ${level} ${record.msg}${details.length === 0 ? '' : `  ${details.join(' ')}`}${stack === undefined ? '' : `\n${stack}`}`;
+}

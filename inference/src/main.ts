@@ -1,0 +1,17 @@
+import process from 'node:process';
+import { EXIT_CODES } from './exit-codes.js';
+import { run } from './run.js';
+
+/** The first signal drains, the second ends at once. */
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    if (stop.signal.aborted) process.exit(EXIT_CODES.interrupted);
+    stop.abort();
+  });
+}
+
+const { argv, env, stdout, stderr } = process;
+const code = await run({ argv: argv.slice(2), env, stdout, stderr, stop: stop.signal });
+// Everything is closed; whatever a library has left open must not keep the program alive.
+process.exit(code);

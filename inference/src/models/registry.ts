@@ -1,0 +1,29 @@
+/** The one table of model families. A new family is its folder, a line here and a line in loaders.ts. */
+import type { FamilyName, FamilySpec } from './model.js';
+import { moonshineSpec } from './moonshine/spec.js';
+import { transcribeWithMoonshine } from './moonshine/transcribe.js';
+import { sentenceSpec } from './sentence/spec.js';
+import { siglipSpec } from './siglip/spec.js';
+import type { Transcriber } from './speech.js';
+import { whisperSpec } from './whisper/spec.js';
+import { transcribeWithWhisper } from './whisper/transcribe.js';
+import { yunetSpec } from './yunet/spec.js';
+
+/** Without their type of item: the parent passes items on and never looks into them. */
+type AnySpec = FamilySpec<never>;
+type AnyTranscriber = Transcriber<unknown, never>;
+
+export const SPECS = {
+  whisper: whisperSpec,
+  moonshine: moonshineSpec,
+  siglip: siglipSpec,
+  sentence: sentenceSpec,
+  yunet: yunetSpec,
+} as const satisfies Record<FamilyName, AnySpec>;
+
+/** How a recording goes through a family; only speech families have one. */
+export const TRANSCRIBERS = {
+  whisper: transcribeWithWhisper,
+  moonshine: transcribeWithMoonshine,
+} as const satisfies Partial<Record<FamilyName, AnyTranscriber>>;
+export type SpeechFamilyName = keyof typeof TRANSCRIBERS;

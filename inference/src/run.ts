@@ -1,0 +1,128 @@
+/** The program from its arguments to its exit code. */
+import { parseArgs } from 'node:util';
+import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { type Config, readConfig } from './config.js';
+import { EXIT_CODES, type ExitReason, FatalError } from './exit-codes.js';
+import { helpText } from './help.js';
+import { type LogTarget, openLog } from './log.js';
+import { readMachine } from './machine.js';
+import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
+import { type Server, startServer } from './server.js';
+import { VERSION } from './version.js';
+
+export interface Program {
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdout: LogTarget;
+  readonly stderr: LogTarget;
+  /** Aborted by the first signal: drain and end. */
+  readonly stop: AbortSignal;
+}
+
+/** Runs until `stop`, or until something is wrong. Resolves with the exit code; never rejects. */
+export async function run(program: Program): Promise<number> {
+  try {
+    const words = readArguments(program.argv);
+    if (words !== undefined) {
+      program.stdout.write(`${words}\n`);
+      return EXIT_CODES.ok;
+    }
+    await serve(program, readConfig(program.env));
+    return EXIT_CODES.ok;
+  } catch (error) {
+    const { reason, message } = toFatal(error);
+    program.stderr.write(`heimdex-inference: ${message}\n`);
+    return EXIT_CODES[reason];
+  }
+}
+
+async function serve(program: Program, config: Config): Promise<void> {
+  const log = openLog(config.log, program.stdout);
+  const models = await findModels(config.models);
+  if (models.length === 0) {
+    throw new FatalError(
+      'configuration',
+      'Nothing to serve: every feature is switched off. Set ASR_MODEL, VISION_MODEL_NAME, LOAD_BGE_M3 or FEATURE_FACE.',
+    );
+  }
+  const stopped = aborted(program.stop);
+  const failure = new Failure();
+  const server = await startServer({ config, models, machine: readMachine(), log, failed: failure.raise });
+  const { address, port } = server.address;
+  log.info({ version: VERSION, volume: config.models.cacheDir }, `Listening on ${address}:${port}`);
+  try {
+    await Promise.race([prove(server, models, config, program.stop), stopped]);
+    await Promise.race([server.warm, failure.raised, stopped]);
+    if (!program.stop.aborted) log.info({ models: server.state.report().modelsLoaded }, 'Ready');
+    await Promise.race([failure.raised, stopped]);
+  } catch (error) {
+    log.fatal({ err: error }, 'the server cannot go on');
+    await server.abort();
+    throw error;
+  }
+  log.info('shutting down');
+  await server.close();
+  log.info('ended');
+}
+
+/**
+ * Reads every byte while the models load. It comes before anything else that may be wrong at start: of a model that does
+ * not load because its file is damaged, the damage is what its owner must know.
+ */
+async function prove(
+  server: Server,
+  models: readonly ConfiguredModel[],
+  config: Config,
+  stop: AbortSignal,
+): Promise<void> {
+  if (config.verify === 'full') await verifyModels(models, stop);
+  server.state.proved();
+}
+
+/** What ends the server from inside. */
+class Failure {
+  raise: (error: FatalError) => void = () => {};
+  readonly raised = new Promise<never>((_resolve, reject) => {
+    this.raise = reject;
+  });
+
+  constructor() {
+    // It may be raised while nobody waits for it yet.
+    this.raised.catch(() => {});
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** What to print instead of serving, or undefined. Throws a FatalError for arguments that are not known. */
+function readArguments(argv: readonly string[]): string | undefined {
+  const options = {
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'V' },
+  } as const;
+  try {
+    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
+    if (values.help === true) return helpText();
+    return values.version === true ? VERSION : undefined;
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new FatalError('configuration', `${what}. See: heimdex-inference --help`, { cause });
+  }
+}
+
+/** Errors of the volume that are really errors of the settings. */
+const SETTING_ERRORS: readonly CacheErrorCode[] = ['ENVIRONMENT_INVALID', 'MANIFEST_INVALID', 'MODEL_UNKNOWN'];
+
+function toFatal(error: unknown): { readonly reason: ExitReason; readonly message: string } {
+  if (error instanceof FatalError) return error;
+  if (error instanceof CacheError) {
+    return { reason: SETTING_ERRORS.includes(error.code) ? 'configuration' : 'models', message: error.message };
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { reason: 'unexpected', message };
+}

@@ -1,0 +1,92 @@
+/** What the server and a worker say to each other. Both sides are of one build; what comes from a worker is checked once. */
+import { ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
+import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
+
+/** Server to worker. */
+export type ToWorker =
+  | {
+      readonly type: 'load';
+      readonly family: FamilyName;
+      readonly files: ModelFiles;
+      readonly options: LoadOptions;
+    }
+  | { readonly type: 'run'; readonly id: number; readonly items: readonly unknown[] }
+  | { readonly type: 'cancel'; readonly id: number; readonly index: number }
+  | { readonly type: 'ping' }
+  | { readonly type: 'close' };
+
+/** Worker to server. */
+export type FromWorker =
+  | { readonly type: 'ready'; readonly facts: ModelFacts; readonly loadMs: number; readonly warmUpMs: number }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'progress'; readonly id: number }
+  | {
+      readonly type: 'result';
+      readonly id: number;
+      readonly outcomes: readonly WireOutcome[];
+      readonly runMs: number;
+    }
+  | { readonly type: 'broken'; readonly id: number; readonly message: string }
+  | { readonly type: 'pong' };
+
+/** An outcome as it crosses the pipe: an error is its fields. */
+export type WireOutcome =
+  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly field?: string;
+      readonly retryAfterMs?: number;
+    };
+
+export function toWireOutcome(outcome: Outcome<unknown>): WireOutcome {
+  if (outcome.ok) return outcome;
+  const { code, message, field, retryAfterMs } = outcome.error;
+  return {
+    ok: false,
+    code,
+    message,
+    ...(field === undefined ? {} : { field }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+export function fromWireOutcome(outcome: WireOutcome): Outcome<unknown> {
+  if (outcome.ok) return outcome;
+  const { code, message, field, retryAfterMs } = outcome;
+  const extras = { ...(field === undefined ? {} : { field }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return { ok: false, error: new InferenceError(code, message, extras) };
+}
+
+/** A message from a worker. Throws for anything else: a worker that says it is broken or no worker of ours. */
+export function parseFromWorker(value: unknown): FromWorker {
+  const message = value as FromWorker;
+  switch (message?.type) {
+    case 'ready':
+      if (typeof message.facts?.dimensions === 'number' && typeof message.facts.batching === 'object') return message;
+      break;
+    case 'result':
+      if (Number.isSafeInteger(message.id) && Array.isArray(message.outcomes) && message.outcomes.every(isOutcome)) {
+        return message;
+      }
+      break;
+    case 'progress':
+      if (Number.isSafeInteger(message.id)) return message;
+      break;
+    case 'broken':
+      if (Number.isSafeInteger(message.id) && typeof message.message === 'string') return message;
+      break;
+    case 'failed':
+      if (typeof message.message === 'string') return message;
+      break;
+    case 'pong':
+      return message;
+  }
+  throw new Error(`a worker sent a message that is none: ${JSON.stringify(message)?.slice(0, 200)}`);
+}
+
+function isOutcome(value: unknown): value is WireOutcome {
+  const outcome = value as WireOutcome;
+  return outcome?.ok === true || (outcome?.ok === false && ERROR_CODES.includes(outcome.code));
+}

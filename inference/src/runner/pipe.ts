@@ -1,0 +1,51 @@
+/** A two-way pipe of frames: the same on both of its ends. */
+import type { Duplex } from 'node:stream';
+import { encodeFrame, FrameReader } from './frames.js';
+
+/** The file descriptor of the pipe in a worker. */
+export const WORKER_PIPE_FD = 3;
+
+export interface FramePipe {
+  /** Queues a message for writing. Does nothing once the pipe is closed: the close is told apart. */
+  send(message: unknown): void;
+  close(): void;
+}
+
+export interface FramePipeHandlers {
+  message(message: unknown): void;
+  /** Once, when the other end is gone or sent what is no frame. */
+  closed(error: Error | undefined): void;
+}
+
+export function openFramePipe(stream: Duplex, handlers: FramePipeHandlers): FramePipe {
+  const reader = new FrameReader();
+  let closed = false;
+  const close = (error: Error | undefined) => {
+    if (closed) return;
+    closed = true;
+    stream.destroy();
+    handlers.closed(error);
+  };
+  stream.on('data', (piece: Uint8Array) => {
+    let messages: unknown[];
+    try {
+      messages = reader.push(piece);
+    } catch (error) {
+      close(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    for (const message of messages) if (!closed) handlers.message(message);
+  });
+  stream.on('error', close);
+  stream.on('end', () => close(undefined));
+  stream.on('close', () => close(undefined));
+  return {
+    send(message) {
+      if (closed) return;
+      stream.cork();
+      for (const chunk of encodeFrame(message)) stream.write(chunk);
+      stream.uncork();
+    },
+    close: () => close(undefined),
+  };
+}

@@ -1,0 +1,200 @@
+/** One worker process, seen from the server: started, spoken to, watched and ended. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
+import { InferenceError } from '../errors.js';
+import type { FamilyName, LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
+import type { Executor, ExecutorAnswer } from '../scheduling/lane.js';
+import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
+import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
+
+export interface WorkerLimits {
+  /** Longest time to load and warm a model. */
+  readonly loadMs: number;
+  /** Longest time without progress in a run. */
+  readonly hangMs: number;
+  /** An idle worker is asked this often whether it lives, and has as long to answer. */
+  readonly heartbeatMs: number;
+}
+
+export interface WorkerProcessOptions {
+  /** The worker's program, a path. */
+  readonly program: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly family: FamilyName;
+  readonly files: ModelFiles;
+  readonly load: LoadOptions;
+  readonly limits: WorkerLimits;
+  /** A line that the worker, or a native library in it, wrote to its output. */
+  output(line: string): void;
+}
+
+export interface WorkerReady {
+  readonly facts: ModelFacts;
+  readonly loadMs: number;
+  readonly warmUpMs: number;
+}
+
+/** Why a worker is gone: `reason` is one short sentence for the log. */
+export interface WorkerEnd {
+  readonly reason: string;
+  /** The model said that it cannot be loaded; starting it again will not help. */
+  readonly loadFailure: boolean;
+}
+
+interface Run {
+  readonly id: number;
+  resolve(answer: ExecutorAnswer<unknown>): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Starts at once. `ready` resolves when the model is loaded and warm and rejects when it never will be; `ended` resolves
+ * when the process is gone, for whatever reason.
+ */
+export class WorkerProcess implements Executor<unknown, unknown> {
+  readonly ready: Promise<WorkerReady>;
+  readonly ended: Promise<WorkerEnd>;
+  readonly #options: WorkerProcessOptions;
+  readonly #child: ChildProcess;
+  readonly #pipe: FramePipe;
+  #settleReady: { resolve(ready: WorkerReady): void; reject(error: Error): void } = { resolve() {}, reject() {} };
+  #run: Run | undefined;
+  #runs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Why it is being ended, known before the process is gone. */
+  #endReason: string | undefined;
+  #loadFailure = false;
+
+  constructor(options: WorkerProcessOptions) {
+    this.#options = options;
+    this.#child = spawn(process.execPath, ['--enable-source-maps', options.program], {
+      env: options.env,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    });
+    for (const output of [this.#child.stdout, this.#child.stderr]) {
+      if (output !== null) createInterface({ input: output }).on('line', (line) => options.output(line));
+    }
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject };
+    });
+    // Nobody may be waiting for it when it fails; `ended` tells the same.
+    this.ready.catch(() => {});
+    this.ended = new Promise((resolve) => {
+      this.#child.once('error', (error) => resolve(this.#finish(`it could not be started: ${error.message}`)));
+      this.#child.once('exit', (code, signal) => resolve(this.#finish(`it ended with ${signal ?? `code ${code}`}`)));
+    });
+    this.#pipe = openFramePipe(this.#child.stdio[WORKER_PIPE_FD] as Duplex, {
+      message: (message) => this.#receive(message),
+      closed: (error) => this.kill(error === undefined ? 'its pipe closed' : `its pipe broke: ${error.message}`),
+    });
+    this.#watch(options.limits.loadMs, `it did not load within ${options.limits.loadMs} ms`);
+    this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  run(items: readonly unknown[], signals: readonly AbortSignal[]): Promise<ExecutorAnswer<unknown>> {
+    const id = ++this.#runs;
+    const cancels = signals.map((signal, index) => {
+      const cancel = () => this.#send({ type: 'cancel', id, index });
+      signal.addEventListener('abort', cancel, { once: true });
+      return () => signal.removeEventListener('abort', cancel);
+    });
+    return new Promise<ExecutorAnswer<unknown>>((resolve, reject) => {
+      if (this.#endReason !== undefined) return reject(this.#lost(this.#endReason));
+      this.#run = { id, resolve, reject };
+      this.#watchRun();
+      this.#send({ type: 'run', id, items });
+    }).finally(() => {
+      for (const off of cancels) off();
+    });
+  }
+
+  /** Ends the process now. */
+  kill(reason: string): void {
+    this.#endReason ??= reason;
+    this.#child.kill('SIGKILL');
+  }
+
+  #send(message: ToWorker): void {
+    this.#pipe.send(message);
+  }
+
+  #receive(value: unknown): void {
+    let message: FromWorker;
+    try {
+      message = parseFromWorker(value);
+    } catch (error) {
+      return this.kill(error instanceof Error ? error.message : String(error));
+    }
+    switch (message.type) {
+      case 'ready':
+        this.#settleReady.resolve(message);
+        return this.#watchIdle();
+      case 'failed':
+        this.#loadFailure = true;
+        return this.kill(message.message);
+      case 'progress':
+        return this.#run === undefined ? undefined : this.#watchRun();
+      case 'result': {
+        const { outcomes, runMs } = message;
+        return this.#endRun(message.id, (run) => run.resolve({ outcomes: outcomes.map(fromWireOutcome), runMs }));
+      }
+      case 'broken': {
+        const { message: text } = message;
+        return this.#endRun(message.id, (run) => run.reject(new Error(`the model failed in a run: ${text}`)));
+      }
+      case 'pong':
+        return this.#run === undefined ? this.#watchIdle() : undefined;
+    }
+  }
+
+  #endRun(id: number, settle: (run: Run) => void): void {
+    const run = this.#run;
+    if (run?.id !== id) return this.kill(`it answered run ${id}, which nobody waits for`);
+    this.#run = undefined;
+    this.#watchIdle();
+    settle(run);
+  }
+
+  #watchRun(): void {
+    const { hangMs } = this.#options.limits;
+    this.#watch(hangMs, `it made no progress in a run for ${hangMs} ms`);
+  }
+
+  /** Idle: asks after a while; no answer in as long again is the end. */
+  #watchIdle(): void {
+    const { heartbeatMs } = this.#options.limits;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#watch(heartbeatMs, `it did not answer for ${heartbeatMs} ms while idle`);
+      this.#send({ type: 'ping' });
+    }, heartbeatMs);
+  }
+
+  #watch(ms: number, reason: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.kill(reason), ms);
+  }
+
+  #finish(how: string): WorkerEnd {
+    clearTimeout(this.#timer);
+    const reason = this.#endReason ?? how;
+    this.#endReason = reason;
+    this.#pipe.close();
+    this.#settleReady.reject(new Error(reason));
+    this.#run?.reject(this.#lost(reason));
+    this.#run = undefined;
+    return { reason, loadFailure: this.#loadFailure };
+  }
+
+  #lost(reason: string): InferenceError {
+    return new InferenceError('WORKER_LOST', 'The process that worked on this was lost; try again.', {
+      retryAfterMs: 1000,
+      cause: new Error(reason),
+    });
+  }
+}

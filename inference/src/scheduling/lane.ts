@@ -1,0 +1,335 @@
+/**
+ * One model's lane: a bounded queue on one side, its workers on the other. No wait while a worker is idle; under load, what
+ * has gathered goes out in batches. It knows neither processes nor protocols.
+ */
+import { InferenceError } from '../errors.js';
+import type { Outcome } from '../models/model.js';
+import { Backlog, type BatchLimits, type Entry, Flow, type Priority } from './backlog.js';
+import { Rate } from './rate.js';
+
+/** A worker as the lane sees it. One run at a time. */
+export interface Executor<Item, Result> {
+  /**
+   * One outcome an item, in order; `signals` are the items' own. Rejects with WORKER_LOST when the worker was lost in the
+   * run, with anything else when the run failed as a whole.
+   */
+  run(items: readonly Item[], signals: readonly AbortSignal[]): Promise<ExecutorAnswer<Result>>;
+}
+
+export interface ExecutorAnswer<Result> {
+  readonly outcomes: readonly Outcome<Result>[];
+  /** Measured where the model runs, waiting excluded. */
+  readonly runMs: number;
+}
+
+/** One item's result and what its run was. */
+export interface Done<Result> {
+  readonly value: Result;
+  readonly run: RunFacts;
+}
+
+export interface RunFacts {
+  /** The same for all items that ran together. */
+  readonly id: number;
+  readonly queueMs: number;
+  readonly runMs: number;
+  readonly batchSize: number;
+}
+
+export interface LaneLimits {
+  /** Most items admitted and not done. */
+  readonly maxItems: number;
+  /** Longest time that what is admitted may take, by the measured rate. */
+  readonly maxWaitMs: number;
+}
+
+/** Told of what happens, for the metrics. */
+export interface LaneObserver {
+  batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
+  queued?(queueMs: number): void;
+  refused?(): void;
+}
+
+export interface LaneOptions<Item> {
+  /** Names the model in messages. */
+  readonly name: string;
+  readonly cost: (item: Item) => number;
+  readonly kind: (item: Item) => string;
+  readonly limits: LaneLimits;
+  readonly batch: BatchLimits;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly observer?: LaneObserver | undefined;
+}
+
+export interface AdmissionRequest {
+  readonly items: number;
+  /** Sum of the items' costs, or of those that can be in the queue at once. */
+  readonly cost: number;
+  readonly priority: Priority;
+  /** Monotonic milliseconds; Infinity: none. */
+  readonly deadlineAtMs?: number;
+}
+
+/** A call's place in the lane. What it was admitted with is never refused later. */
+export interface Admission<Item, Result> {
+  /** Resolves when the item has run. Rejects with the item's error, or with the signal's reason when it is aborted. */
+  submit(item: Item, signal: AbortSignal): Promise<Done<Result>>;
+  /** Gives the place back. Idempotent. */
+  close(): void;
+}
+
+interface Job<Item, Result> {
+  readonly item: Item;
+  readonly signal: AbortSignal;
+  readonly submittedAtMs: number;
+  attempts: number;
+  /** Where it waits, to be taken out when it is abandoned. */
+  entry: Entry<Job<Item, Result>> | undefined;
+  resolve(done: Done<Result>): void;
+  reject(error: unknown): void;
+}
+
+/** An item whose worker was lost in its run is run once more, without company; a second loss is its error. */
+const MAX_ATTEMPTS = 2;
+const LEAST_RETRY_MS = 100;
+const MOST_RETRY_MS = 30_000;
+/** What RetryInfo says while no worker is ready. */
+const NOT_READY_RETRY_MS = 1000;
+
+export class Lane<Item, Result> {
+  readonly #options: LaneOptions<Item>;
+  readonly #backlog = new Backlog<Job<Item, Result>>();
+  readonly #rate = new Rate();
+  readonly #executors = new Set<Executor<Item, Result>>();
+  readonly #idle = new Set<Executor<Item, Result>>();
+  #batch: BatchLimits;
+  #admittedItems = 0;
+  #admittedCost = 0;
+  #runs = 0;
+  #pumpQueued = false;
+  #everReady = false;
+  #closed = false;
+
+  constructor(options: LaneOptions<Item>) {
+    this.#options = options;
+    this.#batch = options.batch;
+  }
+
+  /** Workers ready now. */
+  get workers(): number {
+    return this.#executors.size;
+  }
+
+  /** Items waiting for a run. */
+  get waiting(): number {
+    return this.#backlog.size;
+  }
+
+  /** Cost waiting for a run, in the family's unit. */
+  get waitingCost(): number {
+    return this.#backlog.cost;
+  }
+
+  /** Items in a run now or waiting for one. */
+  get admitted(): number {
+    return this.#admittedItems;
+  }
+
+  cost(item: Item): number {
+    return Math.max(1e-6, this.#options.cost(item));
+  }
+
+  /** How many items may share a run; a model says so when it is loaded. */
+  limitBatch(maxItems: number): void {
+    this.#batch = { ...this.#batch, maxItems: Math.max(1, maxItems) };
+  }
+
+  addExecutor(executor: Executor<Item, Result>): void {
+    this.#everReady = true;
+    this.#executors.add(executor);
+    this.#idle.add(executor);
+    this.#schedulePump();
+  }
+
+  removeExecutor(executor: Executor<Item, Result>): void {
+    this.#executors.delete(executor);
+    this.#idle.delete(executor);
+  }
+
+  /** A place for a call, or QUEUE_FULL, STARTING or WORKER_LOST at once. The caller closes it. */
+  admit(request: AdmissionRequest): Admission<Item, Result> {
+    this.#checkReady();
+    this.#checkRoom(request);
+    this.#admittedItems += request.items;
+    this.#admittedCost += request.cost;
+    const flow = new Flow(request.priority);
+    const deadlineAtMs = request.deadlineAtMs ?? Number.POSITIVE_INFINITY;
+    let open = true;
+    return {
+      submit: (item, signal) => this.#submit(item, signal, flow, deadlineAtMs),
+      close: () => {
+        if (!open) return;
+        open = false;
+        this.#admittedItems -= request.items;
+        this.#admittedCost = this.#admittedItems === 0 ? 0 : this.#admittedCost - request.cost;
+      },
+    };
+  }
+
+  /** Rejects all that waits, and everything from now on. */
+  close(error: InferenceError): void {
+    this.#closed = true;
+    for (const { item: job } of this.#backlog.drain()) job.reject(error);
+  }
+
+  #checkReady(): void {
+    const { name } = this.#options;
+    if (this.#closed) throw new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
+    if (this.#executors.size > 0) return;
+    const retryAfterMs = NOT_READY_RETRY_MS;
+    if (this.#everReady) {
+      throw new InferenceError('WORKER_LOST', `The ${name} model is being started again; try again.`, { retryAfterMs });
+    }
+    throw new InferenceError('STARTING', `The ${name} model is still loading; try again soon.`, { retryAfterMs });
+  }
+
+  /** An empty lane takes any call: one that is larger than the bound could never run otherwise. */
+  #checkRoom(request: AdmissionRequest): void {
+    if (this.#admittedItems === 0) return;
+    const { limits, name, observer } = this.#options;
+    const estimate = (cost: number) => this.#rate.estimateMs(cost, this.#executors.size);
+    const waitMs = estimate(this.#admittedCost + request.cost) ?? 0;
+    const tooMany = this.#admittedItems + request.items > limits.maxItems;
+    if (!tooMany && waitMs <= limits.maxWaitMs) return;
+    observer?.refused?.();
+    const freeMs = tooMany ? (estimate(request.cost) ?? NOT_READY_RETRY_MS) : waitMs - limits.maxWaitMs;
+    throw new InferenceError(
+      'QUEUE_FULL',
+      `Too much work waits for the ${name} model: ${this.#admittedItems} items, about ${Math.ceil(waitMs)} ms. Come back later.`,
+      { retryAfterMs: Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, Math.ceil(freeMs))) },
+    );
+  }
+
+  #submit(item: Item, signal: AbortSignal, flow: Flow, deadlineAtMs: number): Promise<Done<Result>> {
+    return new Promise<Done<Result>>((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      if (this.#closed) return reject(new InferenceError('DRAINING', 'The server is shutting down; ask another one.'));
+      const abandon = () => {
+        if (job.entry !== undefined) this.#backlog.remove(job.entry);
+        reject(signal.reason);
+      };
+      const settle = <Value>(then: (value: Value) => void) => {
+        return (value: Value) => {
+          signal.removeEventListener('abort', abandon);
+          then(value);
+        };
+      };
+      const job: Job<Item, Result> = {
+        item,
+        signal,
+        submittedAtMs: this.#options.now(),
+        attempts: 0,
+        entry: undefined,
+        resolve: settle(resolve),
+        reject: settle(reject),
+      };
+      signal.addEventListener('abort', abandon, { once: true });
+      const entry = {
+        item: job,
+        flow,
+        cost: this.cost(item),
+        kind: this.#options.kind(item),
+        deadlineAtMs,
+        alone: false,
+      };
+      job.entry = entry;
+      this.#backlog.push(entry);
+      this.#schedulePump();
+    });
+  }
+
+  /** After the current tick's submits, so that the items of one call can share a batch. */
+  #schedulePump(): void {
+    if (this.#pumpQueued) return;
+    this.#pumpQueued = true;
+    queueMicrotask(() => {
+      this.#pumpQueued = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#backlog.size > 0) {
+      const executor = this.#idle.values().next().value;
+      if (executor === undefined) return;
+      // Idle workers share what waits instead of one taking it all.
+      const share = Math.ceil(this.#backlog.size / this.#idle.size);
+      const limits = { ...this.#batch, maxItems: Math.min(this.#batch.maxItems, share) };
+      const { batch, expired } = this.#backlog.take(limits, this.#options.now());
+      for (const { item: job } of expired) job.reject(deadlineExceeded());
+      if (batch.length === 0) continue;
+      this.#idle.delete(executor);
+      void this.#run(executor, batch);
+    }
+  }
+
+  /** Never rejects. */
+  async #run(executor: Executor<Item, Result>, batch: readonly Entry<Job<Item, Result>>[]): Promise<void> {
+    const startedAtMs = this.#options.now();
+    const jobs = batch.map((entry) => entry.item);
+    for (const job of jobs) {
+      job.attempts += 1;
+      this.#options.observer?.queued?.(startedAtMs - job.submittedAtMs);
+    }
+    try {
+      const answer = await executor.run(
+        jobs.map(({ item }) => item),
+        jobs.map(({ signal }) => signal),
+      );
+      this.#noteRun(batch, answer.runMs);
+      this.#runs += 1;
+      jobs.forEach((job, index) => {
+        deliver(job, answer.outcomes[index], {
+          id: this.#runs,
+          queueMs: startedAtMs - job.submittedAtMs,
+          runMs: answer.runMs,
+          batchSize: batch.length,
+        });
+      });
+    } catch (error) {
+      for (const entry of batch) this.#failed(entry, error);
+    } finally {
+      if (this.#executors.has(executor)) this.#idle.add(executor);
+      this.#schedulePump();
+    }
+  }
+
+  #noteRun(batch: readonly Entry<Job<Item, Result>>[], runMs: number): void {
+    const cost = batch.reduce((sum, entry) => sum + entry.cost, 0);
+    this.#rate.note(cost, runMs);
+    this.#options.observer?.batch?.({ size: batch.length, cost, runMs });
+  }
+
+  #failed(entry: Entry<Job<Item, Result>>, error: unknown): void {
+    const job = entry.item;
+    const lost = error instanceof InferenceError && error.code === 'WORKER_LOST';
+    if (!lost || job.attempts >= MAX_ATTEMPTS || job.signal.aborted || this.#closed) return job.reject(error);
+    const again = { ...entry, alone: true };
+    job.entry = again;
+    this.#backlog.pushFront(again);
+  }
+}
+
+function deliver<Item, Result>(job: Job<Item, Result>, outcome: Outcome<Result> | undefined, run: RunFacts): void {
+  if (outcome === undefined) job.reject(new Error('a worker answered with fewer outcomes than it was given items'));
+  else if (outcome.ok) job.resolve({ value: outcome.value, run });
+  else job.reject(outcome.error);
+}
+
+function deadlineExceeded(): InferenceError {
+  return new InferenceError(
+    'DEADLINE_EXCEEDED',
+    'The deadline passed while the work waited in the queue; it was not run.',
+  );
+}

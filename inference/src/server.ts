@@ -1,0 +1,135 @@
+/** The server put together: models behind lanes, services over them, one port in front. */
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import { InferenceError } from './errors.js';
+import type { FatalError } from './exit-codes.js';
+import { createHost } from './host.js';
+import type { Machine } from './machine.js';
+import type { ConfiguredModel } from './models/find.js';
+import type { Role } from './models/model.js';
+import { processMemoryBytes } from './runner/memory.js';
+import type { ServedModel } from './services/engine.js';
+import { healthService } from './services/health.js';
+import { inferenceService } from './services/inference.js';
+import { ServerState } from './services/state.js';
+import { CallDesk } from './transport/desk.js';
+import { openEdge } from './transport/edge.js';
+import { VERSION } from './version.js';
+
+export interface ServerOptions {
+  readonly config: Config;
+  readonly models: readonly ConfiguredModel[];
+  readonly machine: Machine;
+  readonly log: Logger;
+  /** Program of the workers; the built one when not given. */
+  readonly workerProgram?: string;
+  /** The server cannot go on. */
+  failed(error: FatalError): void;
+}
+
+export interface Server {
+  readonly address: AddressInfo;
+  readonly state: ServerState;
+  /** Resolves when the server is healthy for the first time. */
+  readonly warm: Promise<void>;
+  /** Health says NOT_SERVING, calls in progress end within the bound, everything is closed. Idempotent. */
+  close(): Promise<void>;
+  /** The same without grace or drain: calls in progress get UNAVAILABLE. */
+  abort(): Promise<void>;
+}
+
+/** For answers and GOAWAYs that are on their way when the server ends. */
+const LAST_WORDS_MS = 500;
+/** Memory is read again after so long: of a large process it takes the kernel milliseconds. */
+const MEMORY_CACHE_MS = 1000;
+
+/** Starts listening, then the models. Rejects with a FatalError when the address cannot be listened on. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { config, log, machine, workerProgram, failed } = options;
+  const startedAtMs = performance.now();
+  const uptimeSeconds = () => (performance.now() - startedAtMs) / 1000;
+  const models = new Map<Role, ServedModel>();
+  const state = new ServerState(models);
+  const changed = () => state.update();
+  const hosts = options.models.map((model) =>
+    createHost(model, { config, log, machine, workerProgram, changed, failed }),
+  );
+  for (const { served } of hosts) models.set(served.role, served);
+  const memoryBytes = cached(async () => {
+    const sizes = await Promise.all(hosts.map(({ served }) => served.memoryBytes()));
+    return sizes.reduce((sum, bytes) => sum + bytes, await processMemoryBytes(process.pid));
+  });
+  const desk = new CallDesk(log);
+  const edge = await openEdge({
+    host: config.host,
+    port: config.port,
+    maxMessageBytes: config.limits.maxMessageBytes,
+    services: [inferenceService(models, config.limits, { version: VERSION, uptimeSeconds }), healthService(state)],
+    desk,
+    plain: {
+      state,
+      device: config.device,
+      uptimeSeconds,
+      memoryBytes,
+      metrics: async () => ({ contentType: 'text/plain; charset=utf-8', text: '' }),
+    },
+  });
+  const warm = firstHealthy(state);
+  for (const host of hosts) host.start();
+
+  const close = async ({ graceMs, drainMs }: Config['shutdown']): Promise<void> => {
+    state.drain();
+    await sleep(graceMs);
+    desk.drain();
+    edge.drain();
+    await desk.idle(AbortSignal.timeout(drainMs));
+    const draining = new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
+    if (desk.busy > 0) {
+      log.warn({ calls: desk.busy }, 'calls did not end in time');
+      desk.abort(draining);
+      await desk.idle(AbortSignal.timeout(LAST_WORDS_MS));
+    }
+    for (const { served } of hosts) served.lane.close(draining);
+    await edge.close(LAST_WORDS_MS);
+    await Promise.all(hosts.map((host) => host.close()));
+  };
+  let closing: Promise<void> | undefined;
+  const closeOnce = (shutdown: Config['shutdown']) => {
+    closing ??= close(shutdown);
+    return closing;
+  };
+  return {
+    address: edge.address,
+    state,
+    warm,
+    close: () => closeOnce(config.shutdown),
+    abort: () => closeOnce({ graceMs: 0, drainMs: 0 }),
+  };
+}
+
+function firstHealthy(state: ServerState): Promise<void> {
+  return new Promise((resolve) => {
+    const off = state.onChange(() => {
+      if (state.report().status !== 'healthy') return;
+      off();
+      resolve();
+    });
+  });
+}
+
+function cached(read: () => Promise<number>): () => Promise<number> {
+  let value: Promise<number> | undefined;
+  let readAtMs = 0;
+  return () => {
+    if (value === undefined || performance.now() - readAtMs > MEMORY_CACHE_MS) {
+      readAtMs = performance.now();
+      value = read();
+    }
+    return value;
+  };
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,58 @@
+/** A batch of items through a model's lane: every item gets its own result or its own error. */
+import { type ErrorCode, InferenceError } from '../errors.js';
+import type { Call } from './call.js';
+import type { ServedModel } from './engine.js';
+import type { WireError } from './errors.js';
+import { CallTiming } from './timing.js';
+
+export type ItemResult<Result> =
+  | { readonly ok: true; readonly value: Result }
+  | { readonly ok: false; readonly error: WireError };
+
+export interface BatchResult<Result> {
+  readonly results: readonly ItemResult<Result>[];
+  readonly timing: { readonly queueMs: number; readonly runMs: number; readonly batchSize: number };
+}
+
+/** Errors that are the call's, not an item's: nobody waits for its items any more. */
+const CALL_ERRORS: readonly ErrorCode[] = ['CANCELLED', 'DEADLINE_EXCEEDED'];
+/** Errors that say nothing of the item. When every item has one, the call as a whole fails and can be tried again. */
+const SERVER_ERRORS: readonly ErrorCode[] = ['WORKER_LOST', 'DRAINING', 'STARTING', 'QUEUE_FULL', 'INTERNAL'];
+
+/** Runs all items; throws what concerns the call as a whole. */
+export async function runBatch<Item, Result>(
+  model: ServedModel,
+  items: readonly Item[],
+  call: Call,
+): Promise<BatchResult<Result>> {
+  const { lane } = model;
+  call.notes.items = items.length;
+  const cost = items.reduce((sum, item) => sum + lane.cost(item), 0);
+  const { priority, deadlineAtMs, signal } = call;
+  const admission = lane.admit({ items: items.length, cost, priority, deadlineAtMs });
+  try {
+    const settled = await Promise.allSettled(items.map((item) => admission.submit(item, signal)));
+    const failures = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason] : []));
+    throwCallError(failures, items.length);
+    call.notes.itemErrors = failures.length;
+    const timing = new CallTiming();
+    const results = settled.map((entry): ItemResult<Result> => {
+      if (entry.status === 'rejected') return { ok: false, error: call.wireError(entry.reason) };
+      timing.note(entry.value.run);
+      return { ok: true, value: entry.value.value as Result };
+    });
+    return { results, timing: timing.finish(call) };
+  } finally {
+    admission.close();
+  }
+}
+
+function throwCallError(failures: readonly unknown[], items: number): void {
+  const callError = failures.find((error) => CALL_ERRORS.includes(codeOf(error)));
+  if (callError !== undefined) throw callError;
+  if (failures.length === items && failures.every((error) => SERVER_ERRORS.includes(codeOf(error)))) throw failures[0];
+}
+
+function codeOf(error: unknown): ErrorCode {
+  return error instanceof InferenceError ? error.code : 'INTERNAL';
+}

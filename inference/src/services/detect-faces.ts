@@ -1,0 +1,44 @@
+import { create } from '@bufbuild/protobuf';
+import { type FaceResult, FaceResultSchema, type InferenceService } from '@heimdex/gen';
+import type { FaceItem, FaceResult as FoundFaces } from '../models/items.js';
+import { type ItemResult, runBatch } from './batch.js';
+import { checkBatch, checkNumber } from './check.js';
+import type { Models, ServiceLimits } from './engine.js';
+import { toStatus } from './errors.js';
+import { requireModel } from './features.js';
+import { toModel } from './identity.js';
+import type { MethodHandler } from './service.js';
+
+const DEFAULT_SCORE_THRESHOLD = 0.7;
+const DEFAULT_NMS_THRESHOLD = 0.3;
+
+/** Faces in pictures. */
+export function detectFaces(
+  models: Models,
+  limits: ServiceLimits,
+): MethodHandler<typeof InferenceService.method.detectFaces> {
+  return async (request, call) => {
+    const model = requireModel(models, 'faces', 'DetectFaces');
+    checkBatch('images', request.images.length, limits.maxBatchItems);
+    const unit = { min: 0, max: 1 };
+    const options = {
+      scoreThreshold: checkNumber('score_threshold', request.scoreThreshold, {
+        ...unit,
+        fallback: DEFAULT_SCORE_THRESHOLD,
+      }),
+      nmsThreshold: checkNumber('nms_threshold', request.nmsThreshold, { ...unit, fallback: DEFAULT_NMS_THRESHOLD }),
+      maxFaces: request.maxFaces ?? 0,
+    };
+    const items = request.images.map(({ content }): FaceItem => ({ content, ...options }));
+    const { results, timing } = await runBatch<FaceItem, FoundFaces>(model, items, call);
+    return { results: results.map(toFaceResult), model: toModel(model), timing };
+  };
+}
+
+function toFaceResult(item: ItemResult<FoundFaces>): FaceResult {
+  if (!item.ok) return create(FaceResultSchema, { result: { case: 'error', value: toStatus(item.error) } });
+  const { imageWidth, imageHeight, faces } = item.value;
+  return create(FaceResultSchema, {
+    result: { case: 'detections', value: { imageWidth, imageHeight, faces: faces.map((face) => ({ ...face })) } },
+  });
+}

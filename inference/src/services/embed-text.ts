@@ -1,0 +1,39 @@
+import { type InferenceService, TextModel } from '@heimdex/gen';
+import type { TextItem, VectorResult } from '../models/items.js';
+import type { Role } from '../models/model.js';
+import { runBatch } from './batch.js';
+import { checkBatch, checkEnum } from './check.js';
+import type { Models, ServiceLimits } from './engine.js';
+import { requireModel } from './features.js';
+import { toModel } from './identity.js';
+import type { MethodHandler } from './service.js';
+import { ENCODINGS, toEmbeddingResult } from './vectors.js';
+
+const TEXT_ROLES = {
+  [TextModel.UNSPECIFIED]: 'vision',
+  [TextModel.VISION]: 'vision',
+  [TextModel.TEXT]: 'text',
+} as const satisfies Record<TextModel, Role>;
+
+/** Texts to vectors. */
+export function embedText(
+  models: Models,
+  limits: ServiceLimits,
+): MethodHandler<typeof InferenceService.method.embedText> {
+  return async (request, call) => {
+    const role = checkEnum('model', request.model, TEXT_ROLES);
+    const model = requireModel(models, role, `EmbedText with model ${role === 'text' ? 'TEXT' : 'VISION'}`);
+    checkBatch('texts', request.texts.length, limits.maxBatchItems);
+    const encoding = checkEnum('encoding', request.encoding, ENCODINGS);
+    const normalize = request.normalize ?? true;
+    const truncate = request.truncate ?? true;
+    const items = request.texts.map((text): TextItem => ({ type: 'text', text, normalize, truncate }));
+    const { results, timing } = await runBatch<TextItem, VectorResult>(model, items, call);
+    return {
+      results: results.map((result) => toEmbeddingResult(result, encoding)),
+      dimensions: model.facts?.dimensions ?? 0,
+      model: toModel(model),
+      timing,
+    };
+  };
+}

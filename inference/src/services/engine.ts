@@ -1,0 +1,38 @@
+/** What the methods know of the models behind them. */
+import type { BatchPolicy } from '@heimdex/gen';
+import type { FamilyName, ModelFiles, Role } from '../models/model.js';
+import type { Lane } from '../scheduling/lane.js';
+
+/** A configured model, loaded or loading. */
+export interface ServedModel {
+  readonly role: Role;
+  readonly family: FamilyName;
+  /** As `models_loaded` of /health names it. */
+  readonly healthName: string;
+  readonly files: ModelFiles;
+  /** The items' types are the role's; models/items.ts and the speech families' window.ts say which. */
+  readonly lane: Lane<unknown, unknown>;
+  readonly device: 'cpu' | 'cuda';
+  readonly workers: number;
+  readonly threads: number;
+  /** What the loaded model says of itself. */
+  readonly facts: ModelSummary | undefined;
+  readonly loadSeconds: number;
+  memoryBytes(): Promise<number>;
+}
+
+export interface ModelSummary {
+  readonly dimensions: number;
+  readonly batching: Pick<BatchPolicy, 'shared' | 'maxItems' | 'reason'>;
+}
+
+/** What a call may ask for at most. */
+export interface ServiceLimits {
+  readonly maxMessageBytes: number;
+  readonly maxBatchItems: number;
+  readonly maxAudioSeconds: number;
+  readonly maxImagePixels: number;
+  readonly maxQueue: number;
+}
+
+export type Models = ReadonlyMap<Role, ServedModel>;

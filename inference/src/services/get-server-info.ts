@@ -1,0 +1,50 @@
+import type { InferenceService } from '@heimdex/gen';
+import { AUDIO_FORMATS } from '../media/audio/index.js';
+import { IMAGE_FORMATS } from '../media/images/formats.js';
+import type { Models, ServedModel, ServiceLimits } from './engine.js';
+import { toModel } from './identity.js';
+import type { MethodHandler } from './service.js';
+
+/** What the program knows of itself. */
+export interface ServerIdentity {
+  readonly version: string;
+  uptimeSeconds(): number;
+}
+
+/** What is loaded, what it accepts, its limits. */
+export function getServerInfo(
+  models: Models,
+  limits: ServiceLimits,
+  identity: ServerIdentity,
+): MethodHandler<typeof InferenceService.method.getServerInfo> {
+  return async () => ({
+    version: identity.version,
+    uptimeSeconds: identity.uptimeSeconds(),
+    models: await Promise.all([...models.values()].filter(({ facts }) => facts !== undefined).map(describe)),
+    limits: {
+      maxMessageBytes: BigInt(limits.maxMessageBytes),
+      maxBatchItems: limits.maxBatchItems,
+      maxAudioSeconds: limits.maxAudioSeconds,
+      maxImagePixels: BigInt(limits.maxImagePixels),
+      maxQueue: limits.maxQueue,
+    },
+    audioFormats: [...AUDIO_FORMATS],
+    imageFormats: IMAGE_FORMATS.map((format) => format.toLowerCase()),
+  });
+}
+
+async function describe(model: ServedModel) {
+  const { role, facts, device, loadSeconds, workers, threads } = model;
+  return {
+    role,
+    model: toModel(model),
+    dimensions: facts?.dimensions ?? 0,
+    device,
+    loadSeconds,
+    memoryBytes: BigInt(await model.memoryBytes()),
+    family: model.healthName,
+    workers,
+    threads,
+    ...(facts === undefined ? {} : { batchPolicy: facts.batching }),
+  };
+}

@@ -1,0 +1,93 @@
+/** What the server says of itself: one derivation for gRPC health, GET /health and the probes, so that they never differ. */
+import { InferenceService } from '@heimdex/gen';
+import type { Role } from '../models/model.js';
+import type { Models } from './engine.js';
+import { enabledMethods, METHOD_ROLES } from './features.js';
+
+export type ServerStatus = 'starting' | 'healthy' | 'unhealthy' | 'draining';
+
+export interface ServerReport {
+  readonly status: ServerStatus;
+  /** Why it is not healthy; empty when it is. */
+  readonly reason: string;
+  /** Health names of the models that can answer now. */
+  readonly modelsLoaded: readonly string[];
+}
+
+export class ServerState {
+  readonly #models: Models;
+  readonly #listeners = new Set<() => void>();
+  readonly #everReady = new Set<Role>();
+  #draining = false;
+  #proved = false;
+  #last = '';
+
+  constructor(models: Models) {
+    this.#models = models;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** The models' files are proved; until then nothing is healthy. */
+  proved(): void {
+    this.#proved = true;
+    this.update();
+  }
+
+  drain(): void {
+    this.#draining = true;
+    this.update();
+  }
+
+  /** To be called when workers came or went. Listeners hear of it when anything they can see has changed. */
+  update(): void {
+    for (const { role, lane } of this.#models.values()) if (lane.workers > 0) this.#everReady.add(role);
+    const now = JSON.stringify([this.report(), [...this.statuses()]]);
+    if (now === this.#last) return;
+    this.#last = now;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Calls `listener` after each change until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  report(): ServerReport {
+    const models = [...this.#models.values()];
+    const modelsLoaded = models.filter(({ lane }) => lane.workers > 0).map(({ healthName }) => healthName);
+    if (this.#draining) return { status: 'draining', reason: 'the server is shutting down', modelsLoaded };
+    const missing = models.filter(({ lane }) => lane.workers === 0);
+    const lost = missing.filter(({ role }) => this.#everReady.has(role));
+    if (lost.length > 0) {
+      const names = lost.map(({ healthName }) => healthName).join(', ');
+      return { status: 'unhealthy', reason: `being started again: ${names}`, modelsLoaded };
+    }
+    if (missing.length > 0) {
+      const names = missing.map(({ healthName }) => healthName).join(', ');
+      return { status: 'starting', reason: `still loading: ${names}`, modelsLoaded };
+    }
+    if (!this.#proved) return { status: 'starting', reason: 'still checking the model files', modelsLoaded };
+    return { status: 'healthy', reason: '', modelsLoaded };
+  }
+
+  /** Names of health, each with whether it can be served now. */
+  statuses(): ReadonlyMap<string, boolean> {
+    const healthy = this.report().status === 'healthy';
+    const service = InferenceService.typeName;
+    const statuses = new Map<string, boolean>([
+      ['', healthy],
+      [service, healthy],
+    ]);
+    for (const method of enabledMethods(this.#models)) statuses.set(`${service}/${method}`, this.#canServe(method));
+    return statuses;
+  }
+
+  #canServe(method: keyof typeof METHOD_ROLES): boolean {
+    const roles: readonly Role[] = METHOD_ROLES[method];
+    return this.#proved && !this.#draining && roles.every((role) => this.#models.get(role)?.lane.workers !== 0);
+  }
+}

@@ -1,0 +1,99 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type {
+  InferenceService,
+  TranscribeStart,
+  TranscribeStreamRequest,
+  TranscribeStreamResponseSchema,
+} from '@heimdex/gen';
+import { InferenceError } from '../errors.js';
+import type { SpeechEvent } from '../models/speech.js';
+import type { Call } from './call.js';
+import { invalid } from './check.js';
+import type { Models, ServedModel, ServiceLimits } from './engine.js';
+import { requireModel } from './features.js';
+import { toModel } from './identity.js';
+import type { MethodHandler } from './service.js';
+import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
+import { CallTiming } from './timing.js';
+import { toSegment, transcribeRecording } from './transcription.js';
+
+type Response = MessageInitShape<typeof TranscribeStreamResponseSchema>;
+
+/** A recording as it arrives: segments as each is final, a summary last. */
+export function transcribeStream(
+  models: Models,
+  limits: ServiceLimits,
+): MethodHandler<typeof InferenceService.method.transcribeStream> {
+  return async function* (requests, call) {
+    const model = requireModel(models, 'speech', 'TranscribeStream');
+    const messages = requests[Symbol.asyncIterator]();
+    const start = await readStart(messages);
+    const audio = new AudioMessages(messages);
+    const recording = {
+      content: audio,
+      raw: parseRawAudio('start.raw', start.raw),
+      options: parseSpeechOptions(start.options),
+    };
+    const timing = new CallTiming();
+    try {
+      for await (const event of transcribeRecording(model, limits, recording, call, timing)) {
+        yield toResponse(event, model, timing, call);
+      }
+    } catch (error) {
+      // The decoder reports a failed input in its own words; what the input said itself is the better reason.
+      throw audio.failure ?? error;
+    }
+  };
+}
+
+async function readStart(messages: AsyncIterator<TranscribeStreamRequest>): Promise<TranscribeStart> {
+  const first = await messages.next();
+  if (first.done !== true && first.value.message.case === 'start') return first.value.message.value;
+  const came = first.done === true ? 'nothing' : (first.value.message.case ?? 'an empty message');
+  throw invalid('message', `must be start in the first message of a stream, got ${came}`);
+}
+
+/** The audio of the messages after the first. */
+class AudioMessages implements AsyncIterable<Uint8Array> {
+  /** Why it ended early, when it did. */
+  failure: unknown;
+  readonly #messages: AsyncIterator<TranscribeStreamRequest>;
+
+  constructor(messages: AsyncIterator<TranscribeStreamRequest>) {
+    this.#messages = messages;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
+    let bytes = 0;
+    try {
+      for (;;) {
+        const next = await this.#messages.next();
+        if (next.done === true) break;
+        const { message } = next.value;
+        if (message.case !== 'audio') throw invalid('message', 'must be audio after the first message of a stream');
+        bytes += message.value.byteLength;
+        if (message.value.byteLength > 0) yield message.value;
+      }
+      if (bytes === 0) {
+        throw new InferenceError('AUDIO_UNREADABLE', 'The stream ended before any audio came.', { field: 'audio' });
+      }
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+}
+
+function toResponse(event: SpeechEvent, model: ServedModel, timing: CallTiming, call: Call): Response {
+  switch (event.type) {
+    case 'segment':
+      return { message: { case: 'segment', value: toSegment(event.segment) } };
+    case 'progress':
+      return { message: { case: 'progress', value: { processedSeconds: event.processedSeconds } } };
+    case 'summary': {
+      call.notes.items = event.summary.durationSeconds;
+      const summary = { ...event.summary, model: toModel(model), timing: timing.finish(call) };
+      return { message: { case: 'summary', value: summary } };
+    }
+  }
+}

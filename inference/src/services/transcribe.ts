@@ -1,0 +1,46 @@
+import type { InferenceService } from '@heimdex/gen';
+import { InferenceError } from '../errors.js';
+import type { SpeechSegment, SpeechSummary } from '../models/speech.js';
+import type { Models, ServiceLimits } from './engine.js';
+import { requireModel } from './features.js';
+import { toModel } from './identity.js';
+import type { MethodHandler } from './service.js';
+import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
+import { CallTiming } from './timing.js';
+import { toSegment, transcribeRecording } from './transcription.js';
+
+/** One recording in, the whole text out. */
+export function transcribe(
+  models: Models,
+  limits: ServiceLimits,
+): MethodHandler<typeof InferenceService.method.transcribe> {
+  return async (request, call) => {
+    const model = requireModel(models, 'speech', 'Transcribe');
+    const content = request.audio?.content ?? new Uint8Array();
+    if (content.byteLength === 0) {
+      const message = 'audio.content is empty: send the bytes of a recording.';
+      throw new InferenceError('AUDIO_UNREADABLE', message, { field: 'audio.content' });
+    }
+    const raw = parseRawAudio('audio.raw', request.audio?.raw);
+    const options = parseSpeechOptions(request.options);
+    const timing = new CallTiming();
+    const segments: SpeechSegment[] = [];
+    let summary: SpeechSummary | undefined;
+    for await (const event of transcribeRecording(model, limits, { content, raw, options }, call, timing)) {
+      if (event.type === 'segment') segments.push(event.segment);
+      else if (event.type === 'summary') summary = event.summary;
+    }
+    if (summary === undefined) throw new Error('the transcriber ended without a summary');
+    call.notes.items = summary.durationSeconds;
+    return {
+      text: segments
+        .map(({ text }) => text)
+        .join('')
+        .trim(),
+      ...summary,
+      segments: segments.map(toSegment),
+      model: toModel(model),
+      timing: timing.finish(call),
+    };
+  };
+}

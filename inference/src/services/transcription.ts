@@ -1,0 +1,63 @@
+/** One recording through the speech model: what Transcribe and TranscribeStream have in common. */
+import { create } from '@bufbuild/protobuf';
+import { type Segment, SegmentSchema } from '@heimdex/gen';
+import { openAudio, type RawAudioFormat } from '../media/audio/index.js';
+import { TRANSCRIBERS } from '../models/registry.js';
+import type { SpeechEvent, SpeechOptions, SpeechSegment, Transcriber } from '../models/speech.js';
+import type { Call } from './call.js';
+import type { ServedModel, ServiceLimits } from './engine.js';
+import type { CallTiming } from './timing.js';
+
+/** What a recording keeps of the queue: never more than one window at a time, of this many seconds. */
+const WINDOW_SECONDS = 30;
+
+export interface Recording {
+  readonly content: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly raw: RawAudioFormat | undefined;
+  readonly options: SpeechOptions;
+}
+
+/** Segments, progress and the summary as they become final. Throws what concerns the recording as a whole. */
+export async function* transcribeRecording(
+  model: ServedModel,
+  limits: ServiceLimits,
+  recording: Recording,
+  call: Call,
+  timing: CallTiming,
+): AsyncGenerator<SpeechEvent, void, void> {
+  const { priority, deadlineAtMs, signal } = call;
+  const admission = model.lane.admit({ items: 1, cost: WINDOW_SECONDS, priority, deadlineAtMs });
+  try {
+    const { content, raw, options } = recording;
+    const source = await openAudio(content, { raw, maxSeconds: limits.maxAudioSeconds, signal });
+    try {
+      const submit = async (window: unknown, windowSignal: AbortSignal) => {
+        const done = await admission.submit(window, windowSignal);
+        timing.note(done.run);
+        return done.value as never;
+      };
+      yield* transcriberOf(model)(source, options, submit, signal);
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    // A decoder that was stopped because nobody waits says so in its own words; the call's reason is the true one.
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    admission.close();
+  }
+}
+
+function transcriberOf(model: ServedModel): Transcriber<unknown, never> {
+  const { family } = model;
+  if (family !== 'whisper' && family !== 'moonshine') throw new Error(`${family} is no family of speech models`);
+  return TRANSCRIBERS[family];
+}
+
+export function toSegment(segment: SpeechSegment): Segment {
+  return create(SegmentSchema, {
+    ...segment,
+    tokens: [...segment.tokens],
+    words: segment.words.map((word) => ({ ...word })),
+  });
+}

@@ -1,0 +1,175 @@
+/** Every call passes here, whatever its protocol: admitted, timed, cancelled, counted, and written to the log at its end. */
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import { InferenceError } from '../errors.js';
+import { PRIORITIES, type Priority } from '../scheduling/backlog.js';
+import type { Call, CallNotes } from '../services/call.js';
+import { toWireError, type WireError } from '../services/errors.js';
+
+export type Protocol = 'grpc' | 'grpc-web' | 'connect';
+
+/** A call as a transport knows it. */
+export interface Arrival {
+  /** `heimdex.inference.v1.InferenceService/EmbedText`. */
+  readonly path: string;
+  readonly protocol: Protocol;
+  readonly peer: string;
+  /** Milliseconds until the deadline; Infinity: none. */
+  readonly timeoutMs: number;
+  /** Answered while draining, no line in the log: health. */
+  readonly quiet: boolean;
+  header(name: string): string | undefined;
+}
+
+/** Told of every call's end, for the metrics. */
+export interface DeskObserver {
+  ended?(facts: {
+    readonly path: string;
+    readonly protocol: Protocol;
+    readonly code: string;
+    readonly seconds: number;
+  }): void;
+}
+
+export interface OpenCall {
+  readonly call: Call;
+  /** The caller is gone. Nothing happens once the call is finished. */
+  cancel(): void;
+  /** The deadline has passed, by the transport's clock. */
+  expire(): void;
+  /** To be called once, at the end; gives the error that goes to the caller. */
+  finish(error?: unknown): WireError | undefined;
+}
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+export class CallDesk {
+  readonly #log: Logger;
+  readonly #observer: DeskObserver;
+  readonly #open = new Set<AbortController>();
+  readonly #idle = new Set<() => void>();
+  #draining = false;
+  #busy = 0;
+
+  constructor(log: Logger, observer: DeskObserver = {}) {
+    this.#log = log;
+    this.#observer = observer;
+  }
+
+  /** Calls in progress, health aside. */
+  get busy(): number {
+    return this.#busy;
+  }
+
+  /** From now on new calls get DRAINING. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Resolves when no call is in progress, or when `signal` is aborted. */
+  idle(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#busy === 0 || signal.aborted) return resolve();
+      const done = () => {
+        this.#idle.delete(done);
+        resolve();
+      };
+      this.#idle.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  /** Ends all calls in progress with an error. */
+  abort(error: InferenceError): void {
+    for (const controller of this.#open) controller.abort(error);
+  }
+
+  open(arrival: Arrival): OpenCall {
+    const startedAtMs = performance.now();
+    const controller = new AbortController();
+    const notes: CallNotes = {};
+    const id = requestId(arrival);
+    const deadlineAtMs = startedAtMs + arrival.timeoutMs;
+    const timer = Number.isFinite(arrival.timeoutMs)
+      ? setTimeout(() => controller.abort(deadlineExceeded()), Math.min(arrival.timeoutMs, MAX_TIMER_MS))
+      : undefined;
+    this.#open.add(controller);
+    if (!arrival.quiet) this.#busy += 1;
+    if (this.#draining && !arrival.quiet) {
+      controller.abort(new InferenceError('DRAINING', 'The server is shutting down; ask another one.'));
+    }
+    let finished = false;
+    const wireError = (error: unknown): WireError => {
+      const wire = toWireError(error);
+      if (wire.errorId !== undefined) {
+        notes.errorId = wire.errorId;
+        this.#log.error({ errorId: wire.errorId, call: id, path: arrival.path, err: error }, 'defect');
+      }
+      return wire;
+    };
+    return {
+      call: { id, signal: controller.signal, deadlineAtMs, priority: priorityOf(arrival), notes, wireError },
+      cancel: () => {
+        if (finished) return;
+        const late = performance.now() >= deadlineAtMs;
+        controller.abort(late ? deadlineExceeded() : new InferenceError('CANCELLED', 'The caller gave up.'));
+      },
+      expire: () => {
+        if (!finished) controller.abort(deadlineExceeded());
+      },
+      finish: (error) => {
+        if (finished) return undefined;
+        finished = true;
+        clearTimeout(timer);
+        this.#open.delete(controller);
+        const wire = error === undefined ? undefined : wireError(error);
+        const ms = performance.now() - startedAtMs;
+        this.#observer.ended?.({
+          path: arrival.path,
+          protocol: arrival.protocol,
+          code: wire?.status ?? 'OK',
+          seconds: ms / 1000,
+        });
+        if (!arrival.quiet) this.#leave(arrival, id, notes, wire, ms);
+        return wire;
+      },
+    };
+  }
+
+  #leave(arrival: Arrival, id: string, notes: CallNotes, wire: WireError | undefined, ms: number): void {
+    const { path, protocol, peer } = arrival;
+    const fields = { call: id, path, protocol, peer, code: wire?.status ?? 'OK', ms: rounded(ms) };
+    const failure = wire === undefined ? {} : { reason: wire.reason, error: wire.message };
+    this.#log.info({ ...fields, ...failure, ...roundedNotes(notes) }, 'call');
+    this.#busy -= 1;
+    if (this.#busy === 0) for (const done of [...this.#idle]) done();
+  }
+}
+
+/** setTimeout's largest delay; a deadline beyond it is not enforced by a timer, and the queue still honours it. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+function deadlineExceeded(): InferenceError {
+  return new InferenceError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready.');
+}
+
+function requestId(arrival: Arrival): string {
+  const given = arrival.header('x-request-id');
+  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+/** By `x-heimdex-priority`; anything but `bulk` is interactive. */
+function priorityOf(arrival: Arrival): Priority {
+  const given = arrival.header('x-heimdex-priority')?.toLowerCase();
+  return PRIORITIES.find((priority) => priority === given) ?? 'interactive';
+}
+
+function roundedNotes(notes: CallNotes): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(notes).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]),
+  );
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,95 @@
+/** The worker's side of the conversation: load one model, warm it, run batches one after the other. */
+import { InferenceError } from '../errors.js';
+import type { Loader } from '../models/loaders.js';
+import type { FamilyName, LoadedModel, ModelFacts, RunContext } from '../models/model.js';
+import { type FromWorker, type ToWorker, toWireOutcome } from '../runner/messages.js';
+
+type AnyModel = LoadedModel<unknown, unknown>;
+type LoadMessage = Extract<ToWorker, { type: 'load' }>;
+type RunMessage = Extract<ToWorker, { type: 'run' }>;
+
+export interface WorkerIo {
+  send(message: FromWorker): void;
+}
+
+export interface Worker {
+  receive(message: unknown): void;
+}
+
+export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>>): Worker {
+  let model: AnyModel | undefined;
+  /** Of the runs that were received and are not done. */
+  const controllers = new Map<number, readonly AbortController[]>();
+  /** Everything that touches the model, one after the other. */
+  let work: Promise<void> = Promise.resolve();
+  const then = (task: () => Promise<void>) => {
+    work = work.then(task);
+  };
+
+  const load = async (message: LoadMessage): Promise<void> => {
+    try {
+      const startedAt = performance.now();
+      const loaded = await loaders[message.family](message.files, message.options);
+      const loadedAt = performance.now();
+      await loaded.warmUp();
+      model = loaded;
+      const facts: ModelFacts = loaded.facts;
+      io.send({ type: 'ready', facts, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
+    } catch (error) {
+      io.send({ type: 'failed', message: describe(error) });
+    }
+  };
+
+  const run = async ({ id, items }: RunMessage): Promise<void> => {
+    const signals = (controllers.get(id) ?? []).map(({ signal }) => signal);
+    const startedAt = performance.now();
+    const context: RunContext = {
+      signals,
+      async breathe() {
+        io.send({ type: 'progress', id });
+        await new Promise((resolve) => setImmediate(resolve));
+      },
+    };
+    try {
+      if (model === undefined) throw new Error('no model is loaded');
+      const outcomes = await model.run(items, context);
+      io.send({ type: 'result', id, outcomes: outcomes.map(toWireOutcome), runMs: performance.now() - startedAt });
+    } catch (error) {
+      io.send({ type: 'broken', id, message: describe(error) });
+    } finally {
+      controllers.delete(id);
+    }
+  };
+
+  return {
+    receive(value) {
+      const message = value as ToWorker;
+      switch (message.type) {
+        case 'load':
+          return then(() => load(message));
+        case 'run':
+          controllers.set(
+            message.id,
+            message.items.map(() => new AbortController()),
+          );
+          return then(() => run(message));
+        case 'cancel':
+          controllers
+            .get(message.id)
+            ?.[message.index]?.abort(new InferenceError('CANCELLED', 'Nobody waits for this item any more.'));
+          return;
+        case 'ping':
+          return io.send({ type: 'pong' });
+        case 'close':
+          return then(async () => {
+            await model?.close();
+            process.kill(process.pid, 'SIGKILL');
+          });
+      }
+    },
+  };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
