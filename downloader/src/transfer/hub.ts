@@ -1,4 +1,4 @@
-import type { Tree, TreeEntry } from '@heimdex/cache';
+import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
 import type { Asked } from './answers.js';
 import type { HttpClient } from './http.js';
@@ -123,6 +123,13 @@ function readEntry(entry: unknown, url: URL, asked: Asked): [string, TreeEntry] 
   const blobId = field(entry, 'oid');
   if (typeof path !== 'string' || typeof blobId !== 'string' || !/^[0-9a-f]{40}$/.test(blobId)) {
     throw shapeError(url, asked, 'entries with "path" and a 40-digit "oid"');
+  }
+  const unsafe = unsafePathReason(path);
+  if (unsafe !== undefined) {
+    throw new DownloaderError(
+      'PATH_REFUSED',
+      `${url.host} lists a file ${JSON.stringify(path)} in ${asked.what}, which is refused: ${unsafe}. Nothing was written. Check HF_ENDPOINT, then run: heimdex-downloader plan`,
+    );
   }
   if (!isSize(sizeBytes)) throw shapeError(url, asked, `a size for ${path}`);
   const xet = field(entry, 'xetHash');

@@ -1,0 +1,294 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Fault, type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
+import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { temporaryFolder } from './support/volume.js';
+
+const onEncoder = { kind: 'bytes', file: ENCODER } as const;
+
+describe('a download through a bad network', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+
+  beforeEach(async () => {
+    hub = await startHub({ repositories: [speechRepository()], token: 'hf_right', strangerTokens: ['hf_stranger'] });
+  });
+  afterEach(() => hub.close());
+
+  async function run(faults: readonly Fault[], more: NodeJS.ProcessEnv = {}): Promise<ProgramResult> {
+    hub.faults.add(...faults);
+    return runHere([], env(more));
+  }
+
+  /** The run ended well, and every byte on the volume is right. */
+  async function expectGood(result: ProgramResult): Promise<void> {
+    expect(result.status, result.stderr).to.equal(0);
+    hub.faults.clear();
+    const verified = await runHere(['verify'], env());
+    expect(verified.status, verified.stderr).to.equal(0);
+  }
+
+  /** Names of the encoder's blob that exist under its final name. */
+  async function publishedBlobs(): Promise<string[]> {
+    const oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid;
+    const names = await readdir(join(folder.path, 'cache', 'models--acme--speech', 'blobs'));
+    return names.filter((name) => name === oid);
+  }
+
+  const passing: readonly { name: string; faults: readonly Fault[]; env?: NodeJS.ProcessEnv }[] = [
+    { name: 'a connection refused at first', faults: [{ on: { kind: 'info' }, do: { type: 'refuse' }, times: 2 }] },
+    {
+      name: 'a file list answered 503',
+      faults: [{ on: { kind: 'tree' }, do: { type: 'status', status: 503 }, times: 2 }],
+    },
+    { name: 'a file answered 500', faults: [{ on: onEncoder, do: { type: 'status', status: 500 }, times: 3 }] },
+    { name: 'a file answered 408', faults: [{ on: onEncoder, do: { type: 'status', status: 408 }, times: 1 }] },
+    {
+      name: 'a connection cut in the middle of a file',
+      faults: [{ on: onEncoder, do: { type: 'drop', atByte: 300_000 }, times: 3 }],
+    },
+    {
+      name: 'a connection cut before the first byte of a file',
+      faults: [{ on: onEncoder, do: { type: 'drop', atByte: 0 }, times: 2 }],
+    },
+    {
+      name: 'a connection that stalls in the middle of a file',
+      faults: [{ on: onEncoder, do: { type: 'stall', atByte: 200_000 }, times: 1 }],
+    },
+    {
+      name: 'a request that is never answered',
+      faults: [{ on: { kind: 'resolve', file: ENCODER }, do: { type: 'silence' }, times: 1 }],
+    },
+    { name: 'a flipped bit', faults: [{ on: onEncoder, do: { type: 'flip', atByte: 123_456 }, times: 1 }] },
+    {
+      name: 'a flipped bit in a plain file',
+      faults: [{ on: { kind: 'bytes', file: 'tokenizer.json' }, do: { type: 'flip', atByte: 1_234 }, times: 1 }],
+    },
+    {
+      name: 'a body that ends early and says so',
+      faults: [{ on: onEncoder, do: { type: 'truncate', missingBytes: 5_000 }, times: 1 }],
+    },
+    { name: 'a server that ignores ranges', faults: [{ on: onEncoder, do: { type: 'ignore-range' } }] },
+    {
+      name: 'a server that ignores ranges and cuts the connection',
+      faults: [
+        { on: onEncoder, do: { type: 'ignore-range' } },
+        { on: onEncoder, do: { type: 'drop', atByte: 300_000 }, times: 2 },
+      ],
+    },
+    {
+      name: 'an address that has expired',
+      faults: [{ on: { server: 'cdn', file: ENCODER }, do: { type: 'expire' }, times: 2 }],
+    },
+    {
+      name: 'an address that expires between two parts',
+      faults: [{ on: { server: 'cdn', file: ENCODER }, do: { type: 'expire' }, after: 3, times: 1 }],
+    },
+    {
+      name: 'a slow but steady sender',
+      faults: [{ on: onEncoder, do: { type: 'slow', pieceBytes: 50_000, pauseMs: 60 } }],
+      env: { DOWNLOAD_STALL_SECONDS: '0.3', DOWNLOAD_PIECE_MIB: '16' },
+    },
+    {
+      name: 'a rate limit that asks for a pause',
+      faults: [
+        {
+          on: { kind: 'resolve', file: ENCODER },
+          do: { type: 'status', status: 429, headers: { 'retry-after': '0' } },
+          times: 2,
+        },
+      ],
+    },
+  ];
+  for (const { name, faults, env: more } of passing) {
+    it(`passes ${name}`, async () => {
+      await expectGood(await run(faults, more));
+    });
+  }
+
+  const refused: readonly {
+    name: string;
+    faults: readonly Fault[];
+    env?: NodeJS.ProcessEnv;
+    status: number;
+    code: string;
+    says: RegExp;
+  }[] = [
+    {
+      name: 'bytes that are wrong twice, naming both hashes',
+      faults: [{ on: onEncoder, do: { type: 'flip', atByte: 5 } }],
+      status: 7,
+      code: 'HASH_MISMATCH',
+      says: /expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}/,
+    },
+    {
+      name: 'a size that is not the listed one',
+      faults: [{ on: onEncoder, do: { type: 'lie-size', deltaBytes: 100 } }],
+      status: 7,
+      code: 'SIZE_MISMATCH',
+      says: /should have 700000 bytes and has 700100/,
+    },
+    {
+      name: 'a hub that is down',
+      faults: [{ on: { kind: 'info' }, do: { type: 'refuse' } }],
+      status: 5,
+      code: 'UNREACHABLE',
+      says: /run the command again/,
+    },
+    {
+      name: 'a hub that stays silent',
+      faults: [{ on: { kind: 'info' }, do: { type: 'silence' } }],
+      env: { DOWNLOAD_STALL_SECONDS: '0.1' },
+      status: 5,
+      code: 'STALLED',
+      says: /no byte for 0\.1 s.*DOWNLOAD_STALL_SECONDS/,
+    },
+    {
+      name: 'a hub that keeps failing',
+      faults: [{ on: { kind: 'tree' }, do: { type: 'status', status: 502 } }],
+      status: 5,
+      code: 'SERVER_FAILED',
+      says: /answered 502/,
+    },
+    {
+      name: 'a rate limit that does not end',
+      faults: [{ on: onEncoder, do: { type: 'status', status: 429 } }],
+      status: 5,
+      code: 'RATE_LIMITED',
+      says: /too many requests/,
+    },
+    {
+      name: 'a connection that is always cut at the same byte',
+      faults: [{ on: onEncoder, do: { type: 'drop', atByte: 100_000 } }],
+      status: 5,
+      code: 'UNREACHABLE',
+      says: /continues where it stopped/,
+    },
+    {
+      name: 'a store that refuses every signed address',
+      faults: [{ on: { server: 'cdn', file: ENCODER }, do: { type: 'expire' } }],
+      status: 4,
+      code: 'ACCESS_DENIED',
+      says: /clock/,
+    },
+    {
+      name: 'redirects in a circle',
+      faults: [
+        {
+          on: { server: 'hub', kind: 'resolve', file: ENCODER },
+          do: { type: 'redirect', location: `/acme/speech/resolve/main/${ENCODER}` },
+        },
+      ],
+      status: 5,
+      code: 'REDIRECT_REFUSED',
+      says: /circle/,
+    },
+    {
+      name: 'a redirect to another kind of address',
+      faults: [
+        {
+          on: { server: 'hub', kind: 'resolve', file: ENCODER },
+          do: { type: 'redirect', location: 'ftp://example.com/x' },
+        },
+      ],
+      status: 5,
+      code: 'REDIRECT_REFUSED',
+      says: /ftp:/,
+    },
+    {
+      name: 'an answer that is no JSON',
+      faults: [{ on: { kind: 'tree' }, do: { type: 'status', status: 200, body: '<html>login</html>' } }],
+      status: 5,
+      code: 'ANSWER_INVALID',
+      says: /JSON/,
+    },
+  ];
+  for (const { name, faults, env: more, status, code, says } of refused) {
+    it(`gives up on ${name}: exit ${status}`, async () => {
+      const result = await run(faults, more);
+      expect(result.status, result.stderr).to.equal(status);
+      expect(lastLine(result)).to.include({ level: 'error', code });
+      expect(lastLine(result).msg).to.match(says);
+    });
+  }
+
+  it('publishes nothing of a file whose bytes are wrong', async () => {
+    await run([{ on: onEncoder, do: { type: 'flip', atByte: 5 } }]);
+    expect(await publishedBlobs()).to.deep.equal([]);
+  });
+
+  it('ends at once on 401, 403 and 404, without a second try', async () => {
+    for (const status of [401, 403, 404]) {
+      hub.faults.clear();
+      hub.requests.clear();
+      const result = await run([{ on: { kind: 'info' }, do: { type: 'status', status } }]);
+      expect(result.status).to.equal(status === 404 ? 3 : 4);
+      expect(hub.requests.count).to.equal(1);
+    }
+  });
+
+  it('says of a licensed repository where to accept the licence', async () => {
+    await hub.publish({ ...speechRepository(), name: 'acme/gated', gated: true });
+    const result = await runHere([], env({ ASR_MODEL: 'acme/gated', HF_TOKEN: 'hf_stranger' }));
+    expect(result.status).to.equal(4);
+    expect(lastLine(result)).to.include({ code: 'ACCESS_DENIED' });
+    expect(lastLine(result).msg).to.include(`${hub.url}/acme/gated`);
+  });
+
+  it('sends the token to the hub and never to the host it redirects to, and never logs it', async () => {
+    await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
+    const result = await runHere([], env({ ASR_MODEL: 'acme/private', HF_TOKEN: 'hf_right', LOG_LEVEL: 'debug' }));
+    expect(result.status, result.stderr).to.equal(0);
+    const cdn = hub.requests.filter({ server: 'cdn' });
+    expect(cdn.length).to.be.greaterThan(0);
+    expect(cdn.filter((request) => request.authorization !== undefined)).to.deep.equal([]);
+    const sent = new Set(hub.requests.filter({ server: 'hub' }).map((request) => request.authorization));
+    expect([...sent]).to.deep.equal(['Bearer hf_right']);
+    expect(result.stderr).not.to.include('hf_right');
+  });
+
+  it('follows a renamed repository with the token', async () => {
+    await hub.publish({ ...speechRepository(), name: 'acme/new-name', private: true, formerNames: ['acme/old-name'] });
+    const result = await runHere([], env({ ASR_MODEL: 'acme/old-name', HF_TOKEN: 'hf_right' }));
+    expect(result.status, result.stderr).to.equal(0);
+  });
+
+  it('refuses a file list with a path that leads out of the cache', async () => {
+    hub.faults.add({
+      on: { kind: 'tree' },
+      do: {
+        type: 'status',
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify([{ type: 'file', path: '../../../outside', size: 3, oid: '0'.repeat(40) }]),
+      },
+    });
+    const result = await runHere([], env());
+    expect(result.status).to.equal(7);
+    expect(lastLine(result).msg).to.include('../../../outside');
+  });
+
+  it('fetches the parts of a large file over several connections at once', async () => {
+    const result = await run([]);
+    await expectGood(result);
+    const ranges = hub.requests.filter({ kind: 'bytes', file: ENCODER }).map((request) => request.range);
+    expect(new Set(ranges).size).to.equal(Math.ceil(700_000 / 65_536));
+  });
+
+  it('retries the one connection that stalls and leaves the others alone', async () => {
+    const result = await run([{ on: onEncoder, do: { type: 'stall', atByte: 200_000 }, times: 1 }]);
+    await expectGood(result);
+    const requests = hub.requests.filter({ kind: 'bytes', file: ENCODER });
+    expect(requests.length).to.equal(Math.ceil(700_000 / 65_536) + 1);
+  });
+
+  it('goes on after a connection that broke at the byte where it broke', async () => {
+    await run([{ on: onEncoder, do: { type: 'drop', atByte: 300_000 }, times: 1 }], { DOWNLOAD_PIECE_MIB: '16' });
+    const ranges = hub.requests.filter({ kind: 'bytes', file: ENCODER, server: 'cdn' }).map((request) => request.range);
+    expect(ranges).to.have.length(2);
+    expect(ranges[1]).to.match(/^bytes=[1-9]\d*-699999$/);
+  });
+});

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { startChild } from './support/child.js';
+import { runHere, testEnvironment } from './support/program.js';
+import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
+import { temporaryFolder, whenTrue } from './support/volume.js';
+
+const ENCODER_BYTES = 4_000_000;
+const onEncoder = { kind: 'bytes', file: ENCODER } as const;
+
+describe('a download that goes on', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let blobs: string;
+  let oid: string;
+  const env = (more: NodeJS.ProcessEnv = {}) =>
+    testEnvironment(folder.path, hub.url, { DOWNLOAD_PIECE_MIB: '0.5', DOWNLOAD_ATTEMPTS: '1', ...more });
+
+  beforeEach(async () => {
+    hub = await startHub({ repositories: [speechRepository({ encoderBytes: ENCODER_BYTES })] });
+    blobs = join(folder.path, 'cache', 'models--acme--speech', 'blobs');
+    oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
+  });
+  afterEach(() => hub.close());
+
+  const encoderBytesSent = () =>
+    hub.requests.filter({ kind: 'bytes', file: ENCODER }).reduce((sum, request) => sum + request.bytesSent, 0);
+
+  const leftovers = async () => (await readdir(blobs)).filter((name) => name.includes('.incomplete'));
+
+  async function finish(more: NodeJS.ProcessEnv = {}): Promise<number> {
+    hub.faults.clear();
+    hub.requests.clear();
+    const result = await runHere([], env(more));
+    expect(result.status, result.stderr).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+    expect(await leftovers()).to.deep.equal([]);
+    return encoderBytesSent();
+  }
+
+  it('fetches after a broken run only what that run had not brought', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    expect((await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }))).status).to.equal(5);
+    expect(await finish()).to.equal(1_000_000);
+  });
+
+  it('says in the plan what an earlier run has left', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    const made = JSON.parse((await runHere(['plan', '--json'], env())).stdout);
+    expect(made.fetch.resumedBytes).to.equal(3_000_000);
+  });
+
+  it('fetches after kill -9 less than a checkpoint more than was missing', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'stall', atByte: 3_000_000 } });
+    const child = startChild([], env({ DOWNLOAD_STALL_SECONDS: '60', DOWNLOAD_CONNECTIONS: '1', DOWNLOAD_FILES: '1' }));
+    await whenTrue(async () => (await journalText()).includes(',2621440]'));
+    child.process.kill('SIGKILL');
+    expect((await child.ended).status).to.equal(null);
+    expect(await finish()).to.be.lessThan(1_000_000 + 512 * 1024);
+  });
+
+  async function journalText(): Promise<string> {
+    const names = (await readdir(blobs).catch(() => [])).filter(
+      (name) => name.startsWith(oid) && name.endsWith('.journal'),
+    );
+    const texts = await Promise.all(names.map((name) => readFile(join(blobs, name), 'utf8').catch(() => '')));
+    return texts.join('');
+  }
+
+  it('goes on across a new signed address', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    hub.faults.clear();
+    hub.faults.add({ on: { server: 'cdn', file: ENCODER }, do: { type: 'expire' }, times: 1 });
+    hub.requests.clear();
+    expect((await runHere([], env({ DOWNLOAD_ATTEMPTS: '3' }))).status).to.equal(0);
+    expect(encoderBytesSent()).to.be.within(1_000_000, 1_001_000);
+  });
+
+  it('re-reads what was left, and fetches again only the part that has gone bad', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    const [partial] = (await leftovers()).filter((name) => name.startsWith(oid) && name.endsWith('.incomplete'));
+    const file = await open(join(blobs, partial ?? ''), 'r+');
+    await file.write(Buffer.from('damaged'), 0, 7, 1_500_000);
+    await file.close();
+    expect(await finish()).to.be.within(1_100_000, 1_000_000 + 1024 * 1024);
+  });
+
+  it('goes on with what huggingface_hub left, which has no journal', async () => {
+    await mkdir(blobs, { recursive: true });
+    const bytes = seededBytes(ENCODER_BYTES, 'encoder one');
+    expect(createHash('sha256').update(bytes).digest('hex')).to.equal(oid);
+    await writeFile(join(blobs, `${oid}.0a1b2c3d.incomplete`), bytes.subarray(0, 2_500_000));
+    expect(await finish()).to.equal(1_500_000);
+  });
+
+  it('fetches everything when what was left is not the beginning of the file', async () => {
+    await mkdir(blobs, { recursive: true });
+    await writeFile(join(blobs, `${oid}.incomplete`), seededBytes(2_500_000, 'other bytes'));
+    expect(await finish()).to.equal(1_500_000 + ENCODER_BYTES);
+  });
+
+  it('passes over a journal that was cut in the middle of a line', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    const [journal] = (await leftovers()).filter((name) => name.startsWith(oid) && name.endsWith('.journal'));
+    const path = join(blobs, journal ?? '');
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.slice(0, -20));
+    expect(await finish()).to.be.within(1_000_000, 1_000_000 + 512 * 1024);
+  });
+
+  it('starts again with a server that no longer obeys ranges, and ends with the right bytes', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
+    await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
+    hub.faults.clear();
+    hub.faults.add({ on: onEncoder, do: { type: 'ignore-range' } });
+    hub.requests.clear();
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(0);
+    expect(encoderBytesSent()).to.equal(ENCODER_BYTES);
+  });
+});
