@@ -35,15 +35,15 @@ export function builtInManifestPath(): string {
  * built-in ones, so that they win over built-in entries of the same name. Throws MANIFEST_INVALID.
  */
 export function loadManifest(ownPath?: string): Manifest {
-  const builtIn = readManifest(builtInManifestPath());
+  const builtIn = readManifest(builtInManifestPath(), new Map());
   if (ownPath === undefined) return builtIn;
-  const own = readManifest(ownPath);
-  return { path: ownPath, entries: [...own.entries, ...builtIn.entries], fileSets: builtIn.fileSets };
+  const own = readManifest(ownPath, builtIn.fileSets);
+  return { ...own, entries: [...own.entries, ...builtIn.entries] };
 }
 
-function readManifest(path: string): Manifest {
+function readManifest(path: string, fileSets: Manifest['fileSets']): Manifest {
   try {
-    return parseManifest(readFileSync(path, 'utf8'), path);
+    return parseManifest(readFileSync(path, 'utf8'), path, fileSets);
   } catch (cause) {
     if (cause instanceof CacheError) throw cause;
     throw new CacheError('MANIFEST_INVALID', `The model manifest ${path} cannot be read: ${messageOf(cause)}`, {
@@ -54,14 +54,17 @@ function readManifest(path: string): Manifest {
   }
 }
 
-/** Parses a manifest's text. `path` is for messages. Throws MANIFEST_INVALID that names the place of the mistake. */
-export function parseManifest(text: string, path: string): Manifest {
+/**
+ * Parses a manifest's text. `path` is for messages; `known` are file sets that its entries may use beside its own.
+ * Throws MANIFEST_INVALID that names the place of the mistake.
+ */
+export function parseManifest(text: string, path: string, known: Manifest['fileSets'] = new Map()): Manifest {
   try {
     const root = new JsonCursor(JSON.parse(text), 'manifest').only(['$schema', 'formatVersion', 'fileSets', 'models']);
     if (root.get('formatVersion').count() !== MANIFEST_FORMAT_VERSION) {
       return root.get('formatVersion').fail(`${MANIFEST_FORMAT_VERSION}`);
     }
-    const fileSets = new Map<string, FileSet>();
+    const fileSets = new Map(known);
     for (const [name, cursor] of root.get('fileSets').optional((sets) => sets.entries()) ?? []) {
       fileSets.set(name, parseFileSet(cursor.only(['files', 'variants', 'defaultVariant'])));
     }
@@ -142,6 +145,9 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
 function parseEntryFiles(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>): FileSet {
   const name = cursor.get('fileSet').optional((text) => text.text());
   if (name === undefined) return parseFileSet(cursor);
+  if (cursor.get('files').present || cursor.get('variants').present) {
+    return cursor.get('fileSet').fail('left out where files and variants are given');
+  }
   return fileSets.get(name) ?? cursor.get('fileSet').fail(`one of ${[...fileSets.keys()].join(', ')}`);
 }
 

@@ -95,12 +95,21 @@ function findEntry(manifest: Manifest, role: Role, name: string): ManifestEntry 
 }
 
 /** What a repository outside the manifest is taken for: the layout that the exports of its kind share. */
-const ASSUMED: Partial<Record<Role, { readonly family: Family; readonly fileSet: string }>> = {
-  speech: { family: 'whisper', fileSet: 'whisper' },
+interface Assumption {
+  readonly repository: RegExp;
+  readonly family: Family;
+  readonly fileSet: string;
+}
+
+const ASSUMED: Partial<Record<Role, readonly Assumption[]>> = {
+  speech: [
+    { repository: /moonshine/i, family: 'moonshine', fileSet: 'moonshine' },
+    { repository: /./, family: 'whisper', fileSet: 'whisper' },
+  ],
 };
 
 function deriveEntry(manifest: Manifest, role: Role, name: string): ManifestEntry | undefined {
-  const assumed = ASSUMED[role];
+  const assumed = ASSUMED[role]?.find(({ repository }) => repository.test(name));
   if (assumed === undefined || !name.includes('/') || !isRepositoryName(name)) return undefined;
   const set = manifest.fileSets.get(assumed.fileSet);
   if (set === undefined) return undefined;

@@ -1,0 +1,305 @@
+import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { findModel, inspectModel, type LockedModel, type ModelsLock } from '../src/index.js';
+import {
+  blobIdOf,
+  COMMIT,
+  OTHER_COMMIT,
+  SENTENCE_FILES,
+  sha256,
+  writeRef,
+  writeRepository,
+} from './support/make-cache.js';
+import { modelWith, plainModel, sentenceModel } from './support/models.js';
+import { cacheErrorOf } from './support/rejection.js';
+import { useTempFolder } from './support/temp-folder.js';
+
+const REPOSITORY = 'fixtures/bge-m3-tiny';
+const WEIGHTS = 'onnx/sentence_transformers.onnx';
+
+describe('finding a model', () => {
+  const cache = useTempFolder();
+  const blob = (path: keyof typeof SENTENCE_FILES) =>
+    join(cache(), 'models--fixtures--bge-m3-tiny', 'blobs', blobIdOf(path, SENTENCE_FILES[path]));
+  const pointer = (path: string) => join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT, path);
+
+  it('follows ref and pointers to every file, with sizes and hashes', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const found = await findModel(cache(), sentenceModel());
+    expect(found).to.include({ role: 'text', family: 'sentence', id: REPOSITORY, revision: COMMIT, variant: 'fp32' });
+    expect(found.folder).to.equal(join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT));
+    expect(found.weights).to.deep.equal({ model: pointer(WEIGHTS) });
+    const weights = found.files.find((file) => file.path === WEIGHTS);
+    expect(weights).to.deep.equal({
+      path: WEIGHTS,
+      weights: 'model',
+      absolutePath: pointer(WEIGHTS),
+      blobPath: blob(WEIGHTS),
+      sizeBytes: SENTENCE_FILES[WEIGHTS].length,
+      expectedSizeBytes: undefined,
+      hash: { type: 'sha256', value: sha256(SENTENCE_FILES[WEIGHTS]) },
+      blobId: sha256(SENTENCE_FILES[WEIGHTS]),
+    });
+    expect(found.files.find((file) => file.path === 'config.json')?.hash?.type).to.equal('git-sha1');
+  });
+
+  it('says which folder is missing and which variable names it when there is no cache', async () => {
+    const missing = join(cache(), 'nowhere');
+    const error = await cacheErrorOf(findModel(missing, sentenceModel(), { cacheDirVariable: 'HF_HOME' }));
+    expect(error).to.include({ code: 'CACHE_MISSING', path: missing, variable: 'HF_HOME' });
+    expect(error.message).to.include('heimdex-downloader download');
+  });
+
+  it('names role, repository, variable and command when a model is not there at all', async () => {
+    const error = await cacheErrorOf(findModel(cache(), sentenceModel()));
+    expect(error).to.include({
+      code: 'MODEL_MISSING',
+      role: 'text',
+      model: REPOSITORY,
+      variable: 'TEXT_MODEL_NAME',
+      command: 'heimdex-downloader download',
+      path: join(cache(), 'models--fixtures--bge-m3-tiny', 'refs', 'main'),
+    });
+  });
+
+  it('does not take a ref for a snapshot: Python writes the ref first', async () => {
+    const folder = join(cache(), 'models--fixtures--bge-m3-tiny');
+    await writeRef(folder, 'main', COMMIT);
+    await mkdir(join(folder, 'blobs'));
+    expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('MODEL_MISSING');
+    await mkdir(join(folder, 'snapshots', COMMIT), { recursive: true });
+    const error = await cacheErrorOf(findModel(cache(), sentenceModel()));
+    expect(error).to.include({ code: 'FILE_MISSING', file: 'config.json' });
+    expect(error.problems).to.have.length(4);
+  });
+
+  const damages: [string, string, (path: string) => Promise<unknown>][] = [
+    ['FILE_MISSING', 'is gone', (path) => rm(path)],
+    ['FILE_EMPTY', 'is empty', (path) => writeFile(path, '')],
+    ['FILE_UNREADABLE', 'is a folder', (path) => rm(path).then(() => mkdir(path))],
+  ];
+  for (const [code, what, damage] of damages) {
+    it(`reports ${code} when a blob ${what}`, async () => {
+      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+      await damage(blob(WEIGHTS));
+      const error = await cacheErrorOf(findModel(cache(), sentenceModel()));
+      expect(error).to.include({
+        code,
+        role: 'text',
+        file: WEIGHTS,
+        path: pointer(WEIGHTS),
+        variable: 'TEXT_MODEL_NAME',
+      });
+      expect(error.message).to.include('heimdex-downloader download');
+    });
+  }
+
+  it('reports FILE_UNREADABLE when another user may not read it, as files that Python writes with mode 0600', async function () {
+    if (process.getuid?.() === 0) return this.skip();
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await chmod(blob(WEIGHTS), 0);
+    expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('FILE_UNREADABLE');
+  });
+
+  it('reports FILE_SIZE_WRONG by the size that the manifest knows', async () => {
+    await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'short' });
+    const error = await cacheErrorOf(findModel(cache(), modelWith([{ path: 'm.onnx', sizeBytes: 7 }])));
+    expect(error).to.include({ code: 'FILE_SIZE_WRONG', file: 'm.onnx' });
+    expect(error.message).to.include('it has 5 bytes, expected 7');
+  });
+
+  it("reports FILE_SIZE_WRONG by the size in Python's list of files", async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'short' });
+    await mkdir(join(folder, 'trees'));
+    const entry = { size: 6, blob_id: COMMIT, lfs_sha256: sha256('short'), lfs_size: 6 };
+    await writeFile(
+      join(folder, 'trees', `${COMMIT}.json`),
+      JSON.stringify({ format_version: 1, files: { 'm.onnx': entry } }),
+    );
+    expect((await cacheErrorOf(findModel(cache(), modelWith([{ path: 'm.onnx' }])))).code).to.equal('FILE_SIZE_WRONG');
+  });
+
+  it('reports FILE_HASH_WRONG when a blob by another name lies where the manifest knows the hash', async () => {
+    await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'mine' });
+    const error = await cacheErrorOf(findModel(cache(), modelWith([{ path: 'm.onnx', sha256: sha256('yours') }])));
+    expect(error.code).to.equal('FILE_HASH_WRONG');
+    expect(error.message).to.include(sha256('mine')).and.to.include(sha256('yours'));
+  });
+
+  it('does without an optional file, but not without external data that the repository has', async () => {
+    const files = [{ path: 'm.onnx' }, { path: 'm.onnx_data', required: false }, { path: 'x.json', required: false }];
+    const folder = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
+    expect((await findModel(cache(), modelWith(files))).files.map((file) => file.path)).to.deep.equal(['m.onnx']);
+    await mkdir(join(folder, 'trees'));
+    const list = { 'm.onnx_data': { size: 9, blob_id: COMMIT }, 'x.json': { size: 1, blob_id: COMMIT } };
+    await writeFile(join(folder, 'trees', `${COMMIT}.json`), JSON.stringify({ format_version: 1, files: list }));
+    const inspection = await inspectModel(cache(), modelWith(files));
+    expect(inspection.problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_MISSING', 'm.onnx_data']]);
+  });
+
+  it("follows the second link into Xet's shared store, and keeps the first link's name as the identity", async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const shared = join(cache(), 'blobs', 'ab', 'some-xet-hash');
+    await mkdir(join(cache(), 'blobs', 'ab'), { recursive: true });
+    await rename(blob(WEIGHTS), shared);
+    await symlink('../../blobs/ab/some-xet-hash', blob(WEIGHTS));
+    const found = await findModel(cache(), sentenceModel());
+    const weights = found.files.find((file) => file.path === WEIGHTS);
+    expect(weights?.blobPath).to.equal(shared);
+    expect(weights?.blobId).to.equal(sha256(SENTENCE_FILES[WEIGHTS]));
+  });
+
+  it('takes a snapshot of plain copies, as Python writes where links are not supported', async () => {
+    await writeRef(join(cache(), 'models--fixtures--bge-m3-tiny'), 'main', COMMIT);
+    for (const [path, content] of Object.entries(SENTENCE_FILES)) {
+      await mkdir(join(pointer(path), '..'), { recursive: true });
+      await writeFile(pointer(path), content);
+    }
+    const found = await findModel(cache(), sentenceModel());
+    expect(found.files.map((file) => file.hash)).to.deep.equal([undefined, undefined, undefined, undefined]);
+  });
+
+  it('looks in the folder of the model below the repository', async () => {
+    const below = Object.fromEntries(
+      Object.entries(SENTENCE_FILES).map(([path, content]) => [`sub/dir/${path}`, content]),
+    );
+    await writeRepository(cache(), REPOSITORY, below);
+    const model = sentenceModel();
+    const files = model.files.map((file) => ({ ...file, path: `sub/dir/${file.path}` }));
+    const found = await findModel(cache(), { ...model, folder: 'sub/dir', files });
+    expect(found.folder).to.equal(join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT, 'sub', 'dir'));
+  });
+
+  it('takes the second source when the first one has nothing or not all', async () => {
+    const sources = ['a/first', 'b/second'].map(
+      (repository) => ({ type: 'hf', repository, revision: 'main' }) as const,
+    );
+    const model = { ...sentenceModel(), sources };
+    await writeRepository(cache(), 'a/first', { 'config.json': '{}' });
+    const partly = await inspectModel(cache(), model);
+    expect([partly.repository, partly.problems.length]).to.deep.equal(['a/first', 3]);
+    await writeRepository(cache(), 'b/second', SENTENCE_FILES, { commit: OTHER_COMMIT });
+    expect((await findModel(cache(), model)).revision).to.equal(OTHER_COMMIT);
+  });
+
+  it('finds files of an npm or url source under the name of the model', async () => {
+    const model = { ...sentenceModel(), sources: [{ type: 'url', files: [] } as const] };
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    expect((await findModel(cache(), model)).revision).to.equal(COMMIT);
+  });
+
+  it('goes to the pinned commit without a ref', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES, { ref: null, commit: OTHER_COMMIT });
+    const model = {
+      ...sentenceModel(),
+      sources: [{ type: 'hf', repository: REPOSITORY, revision: OTHER_COMMIT } as const],
+    };
+    expect((await findModel(cache(), model)).revision).to.equal(OTHER_COMMIT);
+  });
+
+  describe('with a lock file', () => {
+    const lockOf = (change: Partial<LockedModel> = {}): ModelsLock => ({
+      models: [
+        {
+          role: 'text',
+          entry: REPOSITORY,
+          variant: 'fp32',
+          layout: 'snapshot',
+          repository: REPOSITORY,
+          source: 'hf',
+          requestedRevision: 'main',
+          revision: COMMIT,
+          files: Object.entries(SENTENCE_FILES).map(([path, content]) => ({
+            path,
+            sizeBytes: content.length,
+            sha256: sha256(content),
+            blobId: blobIdOf(path, content),
+          })),
+          ...change,
+        },
+      ],
+    });
+
+    it('holds to the locked commit though the branch has moved', async () => {
+      const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+      await writeRef(folder, 'main', OTHER_COMMIT);
+      expect((await findModel(cache(), sentenceModel(), { lock: lockOf() })).revision).to.equal(COMMIT);
+    });
+
+    it('says which commit the lock file wants when another one is there', async () => {
+      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES, { commit: OTHER_COMMIT });
+      const error = await cacheErrorOf(findModel(cache(), sentenceModel(), { lock: lockOf() }));
+      expect(error.code).to.equal('MODEL_MISSING');
+      expect(error.message).to.include(`at ${COMMIT}, as the lock file wants it`);
+    });
+
+    it('expects the locked sizes and sha256, for regular files too', async () => {
+      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+      const found = await findModel(cache(), sentenceModel(), { lock: lockOf() });
+      const config = found.files.find((file) => file.path === 'config.json');
+      expect(config?.hash).to.deep.equal({ type: 'sha256', value: sha256(SENTENCE_FILES['config.json']) });
+      expect(config?.expectedSizeBytes).to.equal(SENTENCE_FILES['config.json'].length);
+    });
+
+    it('finds a truncated regular file, which nothing else knows the size of', async () => {
+      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+      await writeFile(blob('config.json'), '{');
+      expect((await cacheErrorOf(findModel(cache(), sentenceModel(), { lock: lockOf() }))).code).to.equal(
+        'FILE_SIZE_WRONG',
+      );
+    });
+
+    it('misses an optional file that was locked', async () => {
+      const files = [{ path: 'x.json', sizeBytes: 1, sha256: sha256('x'), blobId: undefined }];
+      await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
+      const model = modelWith([{ path: 'm.onnx' }, { path: 'x.json', required: false }]);
+      const error = await cacheErrorOf(findModel(cache(), model, { lock: lockOf({ files }) }));
+      expect(error).to.include({ code: 'FILE_MISSING', file: 'x.json' });
+    });
+
+    it('passes over the lock of another variant', async () => {
+      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES, { commit: OTHER_COMMIT });
+      const lock = lockOf({ variant: 'q8' });
+      expect((await findModel(cache(), sentenceModel(), { lock })).revision).to.equal(OTHER_COMMIT);
+    });
+  });
+
+  describe('that is a plain file', () => {
+    const NAME = 'face_detection_pocket.onnx';
+
+    it("finds it in the cache's root, named by its sha256", async () => {
+      await writeFile(join(cache(), NAME), 'a face detector');
+      const found = await findModel(cache(), plainModel());
+      expect(found).to.include({ id: 'heimdex/face-pocket', revision: sha256('a face detector'), folder: cache() });
+      expect(found.weights).to.deep.equal({ model: join(cache(), NAME) });
+    });
+
+    it("finds it in its repository's folder, where Python puts it", async () => {
+      await writeRepository(cache(), 'heimdex/face-pocket', { [NAME]: 'a face detector' });
+      const found = await findModel(cache(), plainModel());
+      expect(found.revision).to.equal(sha256('a face detector'));
+      expect(found.weights.model).to.equal(join(cache(), 'models--heimdex--face-pocket', 'snapshots', COMMIT, NAME));
+    });
+
+    it('names the root as the path looked at when it is in neither place', async () => {
+      const error = await cacheErrorOf(findModel(cache(), plainModel()));
+      expect(error).to.include({
+        code: 'FILE_MISSING',
+        role: 'faces',
+        path: join(cache(), NAME),
+        variable: 'FACE_MODEL_NAME',
+      });
+    });
+  });
+
+  it('ends with the reason of its signal', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const stop = new AbortController();
+    stop.abort(new Error('enough'));
+    const outcome = await inspectModel(cache(), sentenceModel(), { signal: stop.signal }).catch(
+      (error: Error) => error.message,
+    );
+    expect(outcome).to.equal('enough');
+  });
+});

@@ -1,0 +1,123 @@
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  formatLock,
+  type LockedModel,
+  lockedModel,
+  parseLock,
+  readLock,
+  withLockedModels,
+  writeLock,
+} from '../src/index.js';
+import { COMMIT, OTHER_COMMIT, sha256 } from './support/make-cache.js';
+import { sentenceModel } from './support/models.js';
+import { cacheErrorOf } from './support/rejection.js';
+import { useTempFolder } from './support/temp-folder.js';
+
+const MODEL: LockedModel = {
+  role: 'text',
+  entry: 'fixtures/bge-m3-tiny',
+  variant: 'fp32',
+  layout: 'snapshot',
+  source: 'hf',
+  repository: 'fixtures/bge-m3-tiny',
+  requestedRevision: 'main',
+  revision: COMMIT,
+  files: [
+    { path: 'onnx/m.onnx', sizeBytes: 5, sha256: sha256('graph'), blobId: sha256('graph') },
+    { path: 'config.json', sizeBytes: 2, sha256: sha256('{}'), blobId: OTHER_COMMIT },
+  ],
+};
+const PLAIN: LockedModel = {
+  ...MODEL,
+  role: 'faces',
+  entry: 'heimdex/face-pocket',
+  layout: 'plain',
+  revision: sha256('face'),
+  files: [{ path: 'face.onnx', sizeBytes: 4, sha256: sha256('face'), blobId: undefined }],
+};
+
+describe('lock file', () => {
+  const folder = useTempFolder();
+
+  it('gives back what was written, in an order of its own', async () => {
+    const path = join(folder(), 'new', 'models.lock.json');
+    await writeLock(path, { models: [PLAIN, MODEL] });
+    const lock = await readLock(path);
+    expect(lock?.models.map(({ entry }) => entry)).to.deep.equal([MODEL.entry, PLAIN.entry]);
+    expect(lock?.models[0]?.files.map((file) => file.path)).to.deep.equal(['config.json', 'onnx/m.onnx']);
+    expect(lock?.models[1]).to.deep.equal(PLAIN);
+  });
+
+  it('has the same bytes for the same content, whatever the order', () => {
+    const [first, second] = MODEL.files;
+    const files = [second, first].flatMap((file) => file ?? []);
+    expect(formatLock({ models: [PLAIN, { ...MODEL, files }] })).to.equal(formatLock({ models: [MODEL, PLAIN] }));
+  });
+
+  it('is readable by everybody and leaves no other file', async () => {
+    const path = join(folder(), 'models.lock.json');
+    await writeLock(path, { models: [MODEL] });
+    await writeLock(path, { models: [PLAIN] });
+    expect(await readdir(folder())).to.deep.equal(['models.lock.json']);
+    expect((await stat(path)).mode & 0o444).to.equal(0o444);
+  });
+
+  it('stays as it was when it cannot be replaced', async () => {
+    const path = join(folder(), 'taken');
+    await mkdir(join(path, 'by-a-folder'), { recursive: true });
+    const outcome = await writeLock(path, { models: [MODEL] }).catch(() => 'refused');
+    expect(outcome).to.equal('refused');
+    expect(await readdir(folder())).to.deep.equal(['taken']);
+  });
+
+  it('is undefined where there is none', async () => {
+    expect(await readLock(join(folder(), 'none.json'))).to.equal(undefined);
+  });
+
+  it('finds a model by role, entry and variant', () => {
+    const lock = { models: [PLAIN, MODEL] };
+    expect(lockedModel(lock, sentenceModel())).to.equal(MODEL);
+    expect(lockedModel(lock, { ...sentenceModel(), variant: 'q8' })).to.equal(undefined);
+    expect(lockedModel(undefined, sentenceModel())).to.equal(undefined);
+  });
+
+  it('replaces a model and keeps the others', () => {
+    const moved = { ...MODEL, revision: OTHER_COMMIT };
+    const lock = withLockedModels({ models: [MODEL, PLAIN] }, [moved]);
+    expect(lock.models).to.deep.equal([moved, PLAIN]);
+  });
+
+  const mistakes: [string, (text: string) => string, RegExp][] = [
+    ['no JSON', () => 'models:', /JSON/],
+    ['a later format', (text) => text.replace('"formatVersion": 1', '"formatVersion": 2'), /formatVersion must be 1/],
+    ['a short commit', (text) => text.replace(COMMIT, 'abc'), /revision must be a commit of 40 digits/],
+    ['a path that leads out', (text) => text.replace('config.json', '../../x'), /path must be a path inside/],
+    ['a hash that is none', (text) => text.replace(sha256('{}'), 'abc'), /sha256 must be 64/],
+    [
+      'a size that is none',
+      (text) => text.replace('"sizeBytes": 2', '"sizeBytes": -2'),
+      /sizeBytes must be a whole number/,
+    ],
+  ];
+  for (const [what, change, message] of mistakes) {
+    it(`refuses ${what}, and says where and what to do`, async () => {
+      const text = change(formatLock({ models: [MODEL] }));
+      const error = await cacheErrorOf(() => parseLock(text, '/v/models.lock.json'));
+      expect(error).to.include({ code: 'LOCK_INVALID', path: '/v/models.lock.json' });
+      expect(error.message).to.match(message).and.to.include('heimdex-downloader download');
+    });
+  }
+
+  it('tells a lock file that cannot be read from one that is not there', async () => {
+    await mkdir(join(folder(), 'folder.json'));
+    expect((await cacheErrorOf(readLock(join(folder(), 'folder.json')))).code).to.equal('FILE_UNREADABLE');
+  });
+
+  it('shows in the README as it is written', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const example = /## The lock file[\s\S]*?```json\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    expect(formatLock(parseLock(example, 'README.md'))).to.equal(example);
+  });
+});

@@ -1,0 +1,171 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { expect } from 'chai';
+import { builtInManifestPath, loadManifest, parseManifest, resolveModel } from '../src/index.js';
+import { cacheErrorOf } from './support/rejection.js';
+import { useTempFolder } from './support/temp-folder.js';
+
+async function schema() {
+  const text = await readFile(join(builtInManifestPath(), '..', 'models.schema.json'), 'utf8');
+  return new Ajv2020({ strict: true, strictRequired: false, allErrors: true }).compile(JSON.parse(text));
+}
+
+const ENTRY = {
+  name: 'me/mine',
+  role: 'speech',
+  family: 'whisper',
+  sources: [{ type: 'hf', repository: 'me/mine' }],
+  files: [{ path: 'config.json' }],
+  variants: { q8: [{ path: 'onnx/encoder.onnx', weights: 'encoder' }] },
+  defaultVariant: 'q8',
+};
+
+function manifestOf(change: object): string {
+  return JSON.stringify({ formatVersion: 1, models: [{ ...ENTRY, ...change }] });
+}
+
+describe('manifest', () => {
+  const folder = useTempFolder();
+
+  let validate: Awaited<ReturnType<typeof schema>> | undefined;
+  before(async () => {
+    validate = await schema();
+  });
+
+  it('is valid by its own schema', async () => {
+    const valid = validate?.(JSON.parse(await readFile(builtInManifestPath(), 'utf8')));
+    expect(validate?.errors ?? []).to.deep.equal([]);
+    expect(valid).to.equal(true);
+  });
+
+  it('answers to every name and alias with exactly one model a role', () => {
+    const { entries } = loadManifest();
+    const names = entries.flatMap((entry) =>
+      [entry.name, ...entry.aliases].map((name) => `${entry.role} ${name.toLowerCase()}`),
+    );
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).to.deep.equal([]);
+  });
+
+  it('gives every variant the weights that its family loads', () => {
+    const weights = {
+      whisper: ['decoder', 'encoder'],
+      moonshine: ['decoder', 'encoder'],
+      siglip: ['text', 'vision'],
+      sentence: ['model'],
+      yunet: ['model'],
+      silero: ['model'],
+    };
+    for (const entry of loadManifest().entries) {
+      for (const [variant, files] of Object.entries(entry.variants)) {
+        const named = files.flatMap((file) => file.weights ?? []).sort();
+        expect(named, `${entry.name}:${variant}`).to.deep.equal(weights[entry.family]);
+      }
+    }
+  });
+
+  it('knows the commits, sizes and hashes that were seen on the hub, and no others', () => {
+    const { entries } = loadManifest();
+    const pinned = entries.flatMap(({ name, sources }) =>
+      sources.flatMap((source) =>
+        source.type === 'hf' && source.revision !== 'main' ? [`${name} ${source.revision}`] : [],
+      ),
+    );
+    expect(pinned.sort()).to.deep.equal([
+      'Xenova/bge-m3 0304fba9855cf475521c7fb1199d623f1cc82b73',
+      'Xenova/siglip-base-patch16-224 294847d6b5fe86c91330269da98ce112d6c75e7e',
+      'Xenova/whisper-medium 33bf94e94e92123d3c9863b78cb886d7d5430d0e',
+    ]);
+    const hashed = entries.flatMap(({ variants }) =>
+      Object.values(variants).flatMap((files) => files.flatMap((file) => (file.sha256 === undefined ? [] : [file]))),
+    );
+    expect(hashed.map(({ path, sizeBytes, sha256 }) => `${path} ${sizeBytes} ${sha256?.slice(0, 8)}`)).to.deep.equal([
+      'onnx/encoder_model_quantized.onnx 7937661 c6fc4b7b',
+      'onnx/decoder_model_merged_quantized.onnx 20243286 eed87831',
+      'face_detection_yunet_2023mar.onnx 232589 8f2383e4',
+      'silero_vad_v6.onnx 2327524 1a153a22',
+    ]);
+  });
+
+  it('puts entries of the user before its own', async () => {
+    const path = join(folder(), 'mine.json');
+    const medium = { ...ENTRY, aliases: ['medium'] };
+    await writeFile(path, JSON.stringify({ formatVersion: 1, models: [medium] }));
+    const manifest = loadManifest(path);
+    expect(resolveModel(manifest, 'speech', 'medium').entry).to.equal('me/mine');
+    expect(resolveModel(manifest, 'speech', 'tiny').entry).to.equal('onnx-community/whisper-tiny_timestamped');
+  });
+
+  it("lets a user's entry take the built-in file sets", async () => {
+    const path = join(folder(), 'mine.json');
+    const { files: _files, variants: _variants, defaultVariant: _default, ...rest } = ENTRY;
+    await writeFile(path, JSON.stringify({ formatVersion: 1, models: [{ ...rest, fileSet: 'whisper' }] }));
+    const { files } = resolveModel(loadManifest(path), 'speech', 'me/mine');
+    expect(files.map((file) => file.path)).to.include('onnx/encoder_model_quantized.onnx');
+  });
+
+  it('takes sources of every kind, in their order, with defaults filled in', () => {
+    const hash = 'a'.repeat(64);
+    const sources = [
+      { type: 'hf', repository: 'me/mine' },
+      { type: 'url', files: [{ path: 'config.json', url: 'https://x.example/c', sha256: hash }] },
+      {
+        type: 'npm',
+        package: '@me/mine',
+        version: '1.2.3',
+        files: [{ path: 'config.json', file: 'a/c', sha256: hash, sizeBytes: 3 }],
+      },
+    ];
+    expect(parseManifest(manifestOf({ sources }), 'x').entries[0]?.sources).to.deep.equal([
+      { type: 'hf', repository: 'me/mine', revision: 'main' },
+      { type: 'url', files: [{ path: 'config.json', url: 'https://x.example/c', sha256: hash, sizeBytes: undefined }] },
+      {
+        type: 'npm',
+        package: '@me/mine',
+        version: '1.2.3',
+        files: [{ path: 'config.json', file: 'a/c', sha256: hash, sizeBytes: 3 }],
+      },
+    ]);
+  });
+
+  /** Mistakes that only a reader of the whole file sees: the schema cannot compare two of its parts. */
+  const beyondSchema = ['a default that is no variant', 'a file set that does not exist'];
+  const noFiles = { files: undefined, variants: undefined, defaultVariant: undefined };
+  const mistakes: [string, object, RegExp][] = [
+    ['an unknown member', { nmae: 'x' }, /manifest\.models\[0\]\.nmae is not known/],
+    ['an unknown role', { role: 'smell' }, /models\[0\]\.role must be one of speech.* got "smell"/],
+    [
+      'a path that leads out',
+      { files: [{ path: '../../etc/passwd' }] },
+      /files\[0\]\.path must be a path inside the repository/,
+    ],
+    ['an absolute path', { folder: '/etc' }, /folder must be a path inside/],
+    ['no source', { sources: [] }, /sources must be a list of one source or more/],
+    ['a repository with a folder too many', { sources: [{ type: 'hf', repository: 'a/b/c' }] }, /repository must be/],
+    ['a hash that is none', { known: { 'config.json': { sha256: 'abc' } } }, /sha256 must be 64 hexadecimal digits/],
+    [
+      'a range for a version',
+      { sources: [{ type: 'npm', package: 'x', version: '^1.0.0', files: [] }] },
+      /exact version/,
+    ],
+    ['a default that is no variant', { defaultVariant: 'q4' }, /defaultVariant must be the name of a variant/],
+    ['a file set that does not exist', { ...noFiles, fileSet: 'wisper' }, /fileSet must be one of/],
+    ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be left out/],
+  ];
+  for (const [what, change, message] of mistakes) {
+    it(`refuses ${what}, and says where`, async () => {
+      const error = await cacheErrorOf(() => parseManifest(manifestOf(change), 'mine.json'));
+      expect(error.code).to.equal('MANIFEST_INVALID');
+      expect(error.message).to.match(message).and.to.include('mine.json');
+      const valid = validate?.(JSON.parse(manifestOf(change)));
+      expect(valid, 'what the schema says').to.equal(beyondSchema.includes(what));
+    });
+  }
+
+  it('says so when the file is missing or no JSON', async () => {
+    const missing = await cacheErrorOf(() => loadManifest(join(folder(), 'none.json')));
+    expect([missing.code, missing.variable]).to.deep.equal(['MANIFEST_INVALID', 'MODELS_MANIFEST']);
+    await writeFile(join(folder(), 'text.json'), 'models:');
+    expect((await cacheErrorOf(() => loadManifest(join(folder(), 'text.json')))).code).to.equal('MANIFEST_INVALID');
+  });
+});

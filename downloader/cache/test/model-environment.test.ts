@@ -1,0 +1,90 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { MODEL_VARIABLES, readModelEnvironment } from '../src/index.js';
+import { cacheErrorOf } from './support/rejection.js';
+
+const cacheOf = (env: NodeJS.ProcessEnv) => {
+  const { cacheDir, cacheDirVariable } = readModelEnvironment(env);
+  return [cacheDir, cacheDirVariable];
+};
+
+describe('model environment', () => {
+  it('has the documented defaults', () => {
+    expect(readModelEnvironment({})).to.deep.equal({
+      modelsDir: '/app/models',
+      cacheDir: '/app/models/.cache',
+      cacheDirVariable: 'MODELS_DIR',
+      lockPath: '/app/models/.cache/models.lock.json',
+      manifestPath: undefined,
+      asrModel: 'medium',
+      visionModelName: 'google/siglip-so400m-patch14-384',
+      loadBgeM3: false,
+      textModelName: 'BAAI/bge-m3',
+      featureFace: false,
+      faceModelName: 'opencv/face_detection_yunet',
+      offline: false,
+    });
+  });
+
+  it('finds the cache where huggingface_hub would, the most special variable first', () => {
+    const env: NodeJS.ProcessEnv = {
+      MODELS_DIR: '/m',
+      XDG_CACHE_HOME: '/xdg',
+      TRANSFORMERS_CACHE: '/transformers',
+      HF_HOME: '/hf',
+      HUGGINGFACE_HUB_CACHE: '/old',
+      HF_HUB_CACHE: '/hub',
+    };
+    expect(cacheOf(env)).to.deep.equal(['/hub', 'HF_HUB_CACHE']);
+    delete env.HF_HUB_CACHE;
+    expect(cacheOf(env)).to.deep.equal(['/old', 'HUGGINGFACE_HUB_CACHE']);
+    delete env.HUGGINGFACE_HUB_CACHE;
+    expect(cacheOf(env)).to.deep.equal(['/hf/hub', 'HF_HOME']);
+    delete env.HF_HOME;
+    expect(cacheOf(env)).to.deep.equal(['/transformers', 'TRANSFORMERS_CACHE']);
+    delete env.TRANSFORMERS_CACHE;
+    expect(cacheOf(env)).to.deep.equal(['/xdg/huggingface/hub', 'XDG_CACHE_HOME']);
+    delete env.XDG_CACHE_HOME;
+    expect(cacheOf(env)).to.deep.equal(['/m/.cache', 'MODELS_DIR']);
+  });
+
+  it('takes HF_HUB_CACHE where a deployment points all four variables at one folder', () => {
+    const folder = '/app/models/.cache';
+    const env = { HF_HOME: folder, HF_HUB_CACHE: folder, XDG_CACHE_HOME: folder, TRANSFORMERS_CACHE: folder };
+    expect(cacheOf(env)).to.deep.equal([folder, 'HF_HUB_CACHE']);
+  });
+
+  it('makes every path absolute, with ~ as the home folder', () => {
+    const env = readModelEnvironment({ HF_HUB_CACHE: '~/cache', MODELS_DIR: 'models', MODELS_LOCK: 'lock.json' });
+    expect(env.cacheDir).to.equal(join(homedir(), 'cache'));
+    expect(env.modelsDir).to.equal(resolve('models'));
+    expect(env.lockPath).to.equal(resolve('lock.json'));
+  });
+
+  it('switches speech and vision off with none', () => {
+    const env = readModelEnvironment({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'None' });
+    expect([env.asrModel, env.visionModelName]).to.deep.equal([undefined, undefined]);
+  });
+
+  it('is offline by either of the two variables', () => {
+    expect(readModelEnvironment({ HF_HUB_OFFLINE: '1' }).offline).to.equal(true);
+    expect(readModelEnvironment({ TRANSFORMERS_OFFLINE: 'on' }).offline).to.equal(true);
+  });
+
+  it('reports all wrong values at once', async () => {
+    const env = { LOAD_BGE_M3: 'perhaps', FEATURE_FACE: '2', HF_HUB_OFFLINE: 'x' };
+    const error = await cacheErrorOf(() => readModelEnvironment(env));
+    expect(error.code).to.equal('ENVIRONMENT_INVALID');
+    expect(error.problems).to.have.length(3);
+  });
+
+  it('describes every variable, each by its own name', () => {
+    const variables = Object.values(MODEL_VARIABLES);
+    expect(new Set(variables.map(({ name }) => name)).size).to.equal(variables.length);
+    for (const { name, doc, example } of variables) {
+      expect(doc, name).to.match(/\.$/);
+      expect(example, name).to.not.equal('');
+    }
+  });
+});

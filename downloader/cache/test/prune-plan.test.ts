@@ -1,0 +1,179 @@
+import { lstat, mkdir, readdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { expect } from 'chai';
+import { type ConfiguredModel, findModel, inspectModel, loadManifest, planPrune, scanCache } from '../src/index.js';
+import { COMMIT, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRef, writeRepository } from './support/make-cache.js';
+import { plainModel, sentenceModel } from './support/models.js';
+import { useTempFolder } from './support/temp-folder.js';
+
+const REPOSITORY = 'fixtures/bge-m3-tiny';
+const LATER_MS = Date.parse('2100-01-01');
+
+describe('the contents of a cache', () => {
+  const cache = useTempFolder();
+
+  it('lists repositories, refs, snapshots, blobs, partial and plain files, with sizes', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeRef(folder, 'refs/pr/1', COMMIT);
+    await writeFile(join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), '12345');
+    await writeFile(join(cache(), 'face.onnx'), '1234567');
+    await writeFile(join(cache(), 'CACHEDIR.TAG'), 'tag');
+    await writeFile(join(cache(), 'models.lock.json'), '{}');
+    const contents = await scanCache(cache());
+    const [repository] = contents.repositories;
+    expect(repository?.repository).to.equal(REPOSITORY);
+    expect(repository?.refs.map(({ name, commit }) => [name, commit])).to.deep.equal([
+      ['main', COMMIT],
+      ['refs/pr/1', COMMIT],
+    ]);
+    expect(repository?.snapshots.map(({ commit, files }) => [commit, files.length])).to.deep.equal([[COMMIT, 4]]);
+    expect(repository?.blobs).to.have.length(4);
+    expect(repository?.partials.map(({ sizeBytes }) => sizeBytes)).to.deep.equal([5]);
+    expect(contents.plainFiles.map(({ name }) => name)).to.deep.equal(['face.onnx']);
+    const bytes = Object.values(SENTENCE_FILES).reduce((sum, content) => sum + content.length, 0);
+    expect(contents.sizeBytes).to.equal(bytes + 5 + 7);
+  });
+
+  it('counts bytes in the shared store once', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
+    await share(cache(), join(folder, 'blobs', sha256('graph')));
+    const contents = await scanCache(cache());
+    expect(contents.sizeBytes).to.equal(5);
+    expect(contents.repositories[0]?.sizeBytes).to.equal(5);
+    expect(contents.sharedBlobs).to.have.length(1);
+  });
+
+  it('is empty where there is no cache', async () => {
+    expect((await scanCache(join(cache(), 'none'))).repositories).to.deep.equal([]);
+  });
+});
+
+describe('planning a prune', () => {
+  const cache = useTempFolder();
+  const plan = async (models: readonly ConfiguredModel[], partialsBeforeMs = LATER_MS) => {
+    const inspections = await Promise.all(models.map((model) => inspectModel(cache(), model)));
+    return planPrune(await scanCache(cache()), inspections, loadManifest(), partialsBeforeMs);
+  };
+  const shown = async (models: readonly ConfiguredModel[]) =>
+    (await plan(models)).steps.map(({ path, reason }) => `${relative(cache(), path)}: ${reason}`);
+
+  it('removes nothing of a cache that holds just what is configured', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeFile(join(cache(), 'face_detection_pocket.onnx'), 'face');
+    expect(await plan([sentenceModel(), plainModel()])).to.deep.equal({ steps: [], freedBytes: 0 });
+  });
+
+  it('removes repositories and known plain files that no model uses, and leaves what it does not know', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const other = await writeRepository(cache(), 'some/other', { 'm.onnx': '123', 'config.json': '12' });
+    await rename(other, join(cache(), 'models--some--other'));
+    await mkdir(join(cache(), 'datasets--a--b', 'snapshots'), { recursive: true });
+    await writeFile(join(cache(), 'face_detection_pocket.onnx'), 'face');
+    await writeFile(join(cache(), 'mine.txt'), 'mine');
+    expect(await shown([sentenceModel()])).to.deep.equal([
+      'models--some--other: repository not configured',
+      'face_detection_pocket.onnx: plain file not configured',
+    ]);
+    expect((await plan([sentenceModel()])).freedBytes).to.equal(9);
+  });
+
+  it('removes earlier commits with their refs and lists, files of other variants, and blobs nobody points at', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    await writeRepository(
+      cache(),
+      REPOSITORY,
+      { ...SENTENCE_FILES, 'config.json': 'old' },
+      { commit: OTHER_COMMIT, ref: 'v1' },
+    );
+    await writeFile(join(folder, 'blobs', sha256('orphan')), 'orphan');
+    const steps = await shown([sentenceModel()]);
+    const below = 'models--fixtures--bge-m3-tiny';
+    expect(steps.slice(0, 5)).to.deep.equal([
+      `${below}/refs/v1: commit not configured`,
+      `${below}/snapshots/${COMMIT}/onnx/other.onnx: file not configured`,
+      `${below}/snapshots/${OTHER_COMMIT}: commit not configured`,
+      `${below}/trees/${OTHER_COMMIT}.json: commit not configured`,
+      `${below}/.no_exist/${OTHER_COMMIT}: commit not configured`,
+    ]);
+    expect(steps.slice(5).every((step) => step.endsWith('blob without a file'))).to.equal(true);
+    expect((await plan([sentenceModel()])).freedBytes).to.equal('other'.length + 'old'.length + 'orphan'.length);
+  });
+
+  it('leaves a whole model whole, and no dead link', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    await share(cache(), join(folder, 'blobs', sha256('other')));
+    await writeRepository(cache(), REPOSITORY, { 'config.json': 'old' }, { commit: OTHER_COMMIT, ref: 'v1' });
+    for (const { path, kind } of (await plan([sentenceModel()])).steps) {
+      if (kind === 'folder') await rm(path, { recursive: true, force: true });
+      else await rm(path, { force: true });
+    }
+    expect((await findModel(cache(), sentenceModel())).files).to.have.length(4);
+    const after = await scanCache(cache());
+    expect(after.repositories[0]?.blobs).to.have.length(4);
+    expect(after.sharedBlobs).to.deep.equal([]);
+    expect((await plan([sentenceModel()])).steps).to.deep.equal([]);
+  });
+
+  it('keeps everything of a model that was not found: it may be half downloaded', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, { 'config.json': '{}' });
+    await writeFile(join(folder, 'blobs', `${sha256('x')}.heimdex.partial`), 'half');
+    await writeFile(join(folder, 'blobs', sha256('orphan')), 'orphan');
+    expect(await shown([sentenceModel()])).to.deep.equal([]);
+  });
+
+  it('keeps two models of one repository, each with its files', async () => {
+    await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    const model = sentenceModel();
+    const other = {
+      ...model,
+      variant: 'q8',
+      files: model.files.map((file) => ({ ...file, path: file.path.replace('sentence_transformers', 'other') })),
+    };
+    expect(await shown([model, other])).to.deep.equal([]);
+  });
+
+  it('removes what old downloads left, but not what was written a moment ago', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const partial = join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`);
+    await writeFile(partial, 'half');
+    await utimes(partial, new Date(), new Date('2020-01-01'));
+    const limit = Date.parse('2020-01-02');
+    expect((await plan([sentenceModel()], limit)).steps).to.deep.equal([
+      { path: partial, kind: 'file', reason: 'left by a download', freedBytes: 4 },
+    ]);
+    await utimes(partial, new Date(), new Date('2020-01-03'));
+    expect((await plan([sentenceModel()], limit)).steps).to.deep.equal([]);
+  });
+
+  it('frees shared bytes only when the last repository lets go of them', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const other = await writeRepository(cache(), 'some/other', {
+      'm.onnx': SENTENCE_FILES['onnx/sentence_transformers.onnx'],
+    });
+    const name = sha256(SENTENCE_FILES['onnx/sentence_transformers.onnx']);
+    const shared = await share(cache(), join(folder, 'blobs', name));
+    await unlink(join(other, 'blobs', name));
+    await symlink(relative(join(other, 'blobs'), shared), join(other, 'blobs', name));
+    expect((await plan([sentenceModel()])).freedBytes).to.equal(0);
+    const all = await plan([]);
+    expect(all.steps.map(({ path }) => path)).to.include(shared);
+    expect(all.freedBytes).to.equal((await scanCache(cache())).sizeBytes);
+  });
+
+  it('keeps the repository that a plain file is used from', async () => {
+    await writeRepository(cache(), 'heimdex/face-pocket', { 'face_detection_pocket.onnx': 'face' });
+    expect(await shown([plainModel()])).to.deep.equal([]);
+    expect((await lstat(join(cache(), 'models--heimdex--face-pocket'))).isDirectory()).to.equal(true);
+    expect(await readdir(cache())).to.deep.equal(['models--heimdex--face-pocket']);
+  });
+});
+
+/** Moves a blob into Xet's shared store and leaves a link in its place. */
+async function share(cacheDir: string, blob: string): Promise<string> {
+  const store = join(cacheDir, 'blobs', 'ab');
+  const shared = join(store, 'xet-hash');
+  await mkdir(store, { recursive: true });
+  await rename(blob, shared);
+  await symlink('../../blobs/ab/xet-hash', blob);
+  return shared;
+}

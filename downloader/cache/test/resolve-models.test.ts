@@ -1,0 +1,97 @@
+import { expect } from 'chai';
+import { knownNames, loadManifest, readModelEnvironment, resolveModel, resolveModels } from '../src/index.js';
+import { cacheErrorOf } from './support/rejection.js';
+
+const resolve = (env: NodeJS.ProcessEnv) => resolveModels(readModelEnvironment(env));
+
+describe('resolving models', () => {
+  it('gives speech and vision by default, text and faces when they are switched on', () => {
+    expect(resolve({}).map(({ role, entry }) => [role, entry])).to.deep.equal([
+      ['speech', 'Xenova/whisper-medium'],
+      ['vision', 'google/siglip-so400m-patch14-384'],
+    ]);
+    const env = { ASR_MODEL: 'none', VISION_MODEL_NAME: 'none', LOAD_BGE_M3: 'true', FEATURE_FACE: '1' };
+    expect(resolve(env).map(({ role, entry, id }) => [role, entry, id])).to.deep.equal([
+      ['text', 'Xenova/bge-m3', 'Xenova/bge-m3'],
+      ['faces', 'opencv/face_detection_yunet', 'opencv/face_detection_yunet'],
+    ]);
+  });
+
+  const speech: [string, string, string][] = [
+    ['tiny', 'whisper', 'onnx-community/whisper-tiny_timestamped'],
+    ['base', 'whisper', 'onnx-community/whisper-base_timestamped'],
+    ['small', 'whisper', 'onnx-community/whisper-small_timestamped'],
+    ['medium', 'whisper', 'Xenova/whisper-medium'],
+    ['LARGE-v3-turbo', 'whisper', 'onnx-community/whisper-large-v3-turbo'],
+    ['moonshine-tiny', 'moonshine', 'onnx-community/moonshine-tiny-ONNX'],
+    ['onnx-community/whisper-base_timestamped', 'whisper', 'onnx-community/whisper-base_timestamped'],
+    ['somebody/whisper-finetuned', 'whisper', 'somebody/whisper-finetuned'],
+    ['somebody/moonshine-base-ONNX', 'moonshine', 'somebody/moonshine-base-ONNX'],
+  ];
+  for (const [name, family, id] of speech) {
+    it(`takes ASR_MODEL=${name} for ${id}`, () => {
+      const [model] = resolve({ ASR_MODEL: name, VISION_MODEL_NAME: 'none' });
+      expect(model).to.include({ role: 'speech', family, id, name, variable: 'ASR_MODEL', variant: 'q8' });
+      const weights = model?.files.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.path]]));
+      expect(weights).to.deep.equal([
+        ['encoder', 'onnx/encoder_model_quantized.onnx'],
+        ['decoder', 'onnx/decoder_model_merged_quantized.onnx'],
+      ]);
+    });
+  }
+
+  it('takes the picture model that users name for the export that stands for it, in its folder', () => {
+    const model = resolveModel(loadManifest(), 'vision', 'google/siglip-so400m-patch14-384');
+    expect(model).to.include({ id: 'deepghs/siglip_onnx', folder: 'google/siglip-so400m-patch14-384' });
+    expect(model.files.filter((file) => file.required).map((file) => file.path)).to.deep.equal([
+      'google/siglip-so400m-patch14-384/tokenizer.json',
+      'google/siglip-so400m-patch14-384/preprocessor.json',
+      'google/siglip-so400m-patch14-384/image_encode.onnx',
+      'google/siglip-so400m-patch14-384/text_encode.onnx',
+    ]);
+  });
+
+  it('takes a variant after a colon', () => {
+    const manifest = loadManifest();
+    expect(resolveModel(manifest, 'vision', 'heimdex/siglip-pocket').variant).to.equal('fp32');
+    const quantised = resolveModel(manifest, 'vision', 'siglip-pocket:q8');
+    expect(quantised.variant).to.equal('q8');
+    expect(quantised.files.map((file) => file.path)).to.include('onnx/vision_model_quantized.onnx');
+    const large = resolveModel(manifest, 'speech', 'base:fp32').files.filter((file) => !file.required);
+    expect(large.map((file) => file.path)).to.include('onnx/encoder_model.onnx_data');
+  });
+
+  it('refuses an unknown name with the known ones and the variable', async () => {
+    const error = await cacheErrorOf(() => resolve({ ASR_MODEL: 'huge' }));
+    expect([error.code, error.role, error.variable]).to.deep.equal(['MODEL_UNKNOWN', 'speech', 'ASR_MODEL']);
+    expect(error.message).to.match(/^ASR_MODEL must be one of tiny, base, small, medium, large-v3-turbo, .*org\/name/);
+    expect(error.message).to.include('got "huge"');
+  });
+
+  it('refuses an unknown variant with those there are', async () => {
+    const error = await cacheErrorOf(() => resolveModel(loadManifest(), 'text', 'bge-m3-tiny:q4'));
+    expect(error.code).to.equal('MODEL_UNKNOWN');
+    expect(error.message).to.include('fixtures/bge-m3-tiny:fp32');
+  });
+
+  it('reports all unknown names in one error', async () => {
+    const error = await cacheErrorOf(() =>
+      resolve({ ASR_MODEL: 'x', VISION_MODEL_NAME: 'y', FEATURE_FACE: '1', FACE_MODEL_NAME: 'a/b' }),
+    );
+    expect(error.problems.map((problem) => problem.split(' ')[0])).to.deep.equal([
+      'ASR_MODEL',
+      'VISION_MODEL_NAME',
+      'FACE_MODEL_NAME',
+    ]);
+  });
+
+  it('never takes a name that is no repository for one', async () => {
+    for (const name of ['../../etc', 'a/../b', 'a/b/c', '/a/b', 'a//b', 'a\\b/c', 'a/b--c', 'a/b c', '-a/b']) {
+      expect((await cacheErrorOf(() => resolve({ ASR_MODEL: name }))).code, name).to.equal('MODEL_UNKNOWN');
+    }
+  });
+
+  it('lists one known name a model', () => {
+    expect(knownNames(loadManifest(), 'faces')).to.deep.equal(['yunet', 'face-pocket']);
+  });
+});

@@ -1,0 +1,212 @@
+import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  type FoundModel,
+  findModel,
+  HashPool,
+  hashBytes,
+  hashFile,
+  proofPath,
+  readProofs,
+  verifyModel,
+  verifyModels,
+  writeProofs,
+} from '../src/index.js';
+import { gitSha1, SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
+import { sentenceModel } from './support/models.js';
+import { useTempFolder } from './support/temp-folder.js';
+
+const WEIGHTS = 'onnx/sentence_transformers.onnx';
+
+describe('verifying a model', () => {
+  const cache = useTempFolder();
+  const found = async (): Promise<FoundModel> => {
+    await writeRepository(cache(), 'fixtures/bge-m3-tiny', SENTENCE_FILES);
+    return findModel(cache(), sentenceModel());
+  };
+  const flip = async (model: FoundModel, path: string) => {
+    const file = model.files.find((candidate) => candidate.path === path);
+    const bytes = await readFile(file?.blobPath ?? '');
+    bytes[0] = (bytes[0] ?? 0) ^ 1;
+    await writeFile(file?.blobPath ?? '', bytes);
+    return file?.blobPath ?? '';
+  };
+  const totalBytes = Object.values(SENTENCE_FILES).reduce((sum, content) => sum + content.length, 0);
+
+  it('reads every byte of a whole model and finds nothing', async () => {
+    const seen: string[] = [];
+    const result = await verifyModel(await found(), { level: 'full', onFile: (file) => seen.push(file.path) });
+    expect(result.problems).to.deep.equal([]);
+    expect([result.fileCount, result.bytesRead]).to.deep.equal([4, totalBytes]);
+    expect(seen.sort()).to.deep.equal(Object.keys(SENTENCE_FILES).sort());
+  });
+
+  for (const path of [WEIGHTS, 'config.json']) {
+    it(`finds one turned bit in ${path}, with both hashes`, async () => {
+      const model = await found();
+      await flip(model, path);
+      const { problems } = await verifyModel(model, { level: 'full' });
+      expect(problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_HASH_WRONG', path]]);
+      const expected = model.files.find((file) => file.path === path)?.hash?.value;
+      expect(problems[0]?.message).to.include(`expected ${expected}`);
+    });
+  }
+
+  it('reads no byte in a quick look, and so does not see the bit', async () => {
+    const model = await found();
+    await flip(model, WEIGHTS);
+    const { problems, bytesRead } = await verifyModel(model, { level: 'quick' });
+    expect([problems, bytesRead]).to.deep.equal([[], 0]);
+  });
+
+  it('reads a file again in a quick look when it changed after it was proved', async () => {
+    const model = await found();
+    const cacheDir = cache();
+    const first = await verifyModel(model, { level: 'full', cacheDir });
+    await writeProofs(cacheDir, first.proofs);
+    const unchanged = await verifyModel(model, { level: 'quick', cacheDir, proofs: await readProofs(cacheDir) });
+    expect([unchanged.problems, unchanged.bytesRead]).to.deep.equal([[], 0]);
+
+    const damaged = await flip(model, WEIGHTS);
+    await utimes(damaged, new Date(), new Date('2030-01-01'));
+    const changed = await verifyModel(model, { level: 'quick', cacheDir, proofs: await readProofs(cacheDir) });
+    expect(changed.problems.map(({ code }) => code)).to.deep.equal(['FILE_HASH_WRONG']);
+    expect(changed.bytesRead).to.equal((await stat(damaged)).size);
+  });
+
+  it('proves a file anew when only its time changed, as after a copy of the volume', async () => {
+    const model = await found();
+    const cacheDir = cache();
+    await writeProofs(cacheDir, (await verifyModel(model, { level: 'full', cacheDir })).proofs);
+    const blobPath = model.files.find((file) => file.path === WEIGHTS)?.blobPath ?? '';
+    await utimes(blobPath, new Date(), new Date('2030-01-01'));
+    const again = await verifyModel(model, { level: 'quick', cacheDir, proofs: await readProofs(cacheDir) });
+    expect(again.problems).to.deep.equal([]);
+    expect([...again.proofs.values()].map(({ mtimeMs }) => mtimeMs)).to.deep.equal([Date.parse('2030-01-01')]);
+  });
+
+  it('reports a file that went away since it was found', async () => {
+    const model = await found();
+    await rm(model.files[0]?.blobPath ?? '');
+    const { problems } = await verifyModel(model, { level: 'quick' });
+    expect(problems.map(({ code }) => code)).to.deep.equal(['FILE_MISSING']);
+  });
+
+  it('names files that nothing says a hash of', async () => {
+    const model = await found();
+    const files = model.files.map((file) => ({ ...file, hash: undefined, blobId: undefined }));
+    const result = await verifyModel({ ...model, files }, { level: 'full' });
+    expect(result.unhashed).to.have.length(4);
+    expect(result.bytesRead).to.equal(0);
+  });
+
+  it('reads a file that two models share once, and tells both', async () => {
+    const model = await found();
+    await flip(model, WEIGHTS);
+    let checked = 0;
+    const results = await verifyModels([model, model], { level: 'full', onFile: () => (checked += 1) });
+    expect(checked).to.equal(4);
+    expect(results.map(({ problems }) => problems.length)).to.deep.equal([1, 1]);
+  });
+
+  it('gives the same answers on threads as without', async () => {
+    const large = { ...SENTENCE_FILES, [WEIGHTS]: Buffer.alloc(33 * 1024 * 1024, 7) };
+    await writeRepository(cache(), 'fixtures/bge-m3-tiny', large);
+    const model = await findModel(cache(), sentenceModel());
+    expect((await verifyModel(model, { level: 'full' })).problems).to.deep.equal([]);
+    await flip(model, WEIGHTS);
+    const { problems } = await verifyModel(model, { level: 'full' });
+    expect(problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_HASH_WRONG', WEIGHTS]]);
+  });
+
+  it('ends with the reason of its signal, also in the middle of a large file', async () => {
+    await writeRepository(cache(), 'fixtures/bge-m3-tiny', {
+      ...SENTENCE_FILES,
+      [WEIGHTS]: Buffer.alloc(64 * 1024 * 1024),
+    });
+    const model = await findModel(cache(), sentenceModel());
+    const stop = new AbortController();
+    const running = verifyModel(model, {
+      level: 'full',
+      signal: stop.signal,
+      onFile: () => stop.abort(new Error('enough')),
+    });
+    expect(await running.catch((error: Error) => error.message)).to.equal('enough');
+  });
+});
+
+describe('hashing', () => {
+  const folder = useTempFolder();
+
+  it("gives sha256 and git's sha1 of a blob", async () => {
+    const path = join(folder(), 'file');
+    await writeFile(path, 'hello\n');
+    expect(await hashFile('git-sha1', path)).to.equal('ce013625030ba8dba906f756967f9e9ca394464a');
+    expect(await hashFile('sha256', path)).to.equal(sha256('hello\n'));
+    expect(hashBytes('git-sha1', Buffer.from('hello\n'))).to.equal(gitSha1('hello\n'));
+  });
+
+  it('hashes an empty file', async () => {
+    await writeFile(join(folder(), 'empty'), '');
+    expect(await hashFile('git-sha1', join(folder(), 'empty'))).to.equal('e69de29bb2d1d6434b8b29ae775ad8c2e48c5391');
+  });
+
+  it('hashes more files than it has threads', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    for (const name of names) await writeFile(join(folder(), name), name);
+    const pool = new HashPool(2);
+    try {
+      const hashes = await Promise.all(names.map((name) => pool.hash({ type: 'sha256', path: join(folder(), name) })));
+      expect(hashes).to.deep.equal(names.map(sha256));
+    } finally {
+      await pool.close();
+    }
+  });
+
+  it('rejects what cannot be read and goes on with the rest', async () => {
+    await writeFile(join(folder(), 'a'), 'a');
+    const pool = new HashPool(1);
+    try {
+      const missing = pool
+        .hash({ type: 'sha256', path: join(folder(), 'none') })
+        .catch((error: Error) => error.message);
+      const there = pool.hash({ type: 'sha256', path: join(folder(), 'a') });
+      expect(await missing).to.match(/ENOENT/);
+      expect(await there).to.equal(sha256('a'));
+    } finally {
+      await pool.close();
+    }
+  });
+
+  it('rejects what waits when it is closed, and what comes after', async () => {
+    const pool = new HashPool(1);
+    const waiting = pool.hash({ type: 'sha256', path: '/dev/zero' }).catch((error: Error) => error.message);
+    await Promise.all([pool.close(), pool.close()]);
+    expect(await waiting).to.equal('The hash pool was closed');
+    const late = await pool.hash({ type: 'sha256', path: '/dev/zero' }).catch((error: Error) => error.message);
+    expect(late).to.equal('The hash pool is closed');
+  });
+});
+
+describe('proofs', () => {
+  const cache = useTempFolder();
+  const proof = { sizeBytes: 1, mtimeMs: 1.5, hash: { type: 'sha256', value: 'a'.repeat(64) } } as const;
+
+  it('adds to what was noted, and drops what is gone', async () => {
+    await writeProofs(cache(), new Map([['a', proof]]));
+    await writeProofs(cache(), new Map([['b', proof]]));
+    expect([...(await readProofs(cache()))]).to.deep.equal([
+      ['a', proof],
+      ['b', proof],
+    ]);
+    await writeProofs(cache(), new Map(), ['a']);
+    expect([...(await readProofs(cache())).keys()]).to.deep.equal(['b']);
+  });
+
+  it('takes a broken note for none', async () => {
+    await writeProofs(cache(), new Map([['a', proof]]));
+    await writeFile(proofPath(cache()), '{"formatVersion":1,"files":{"a":{}}}');
+    expect((await readProofs(cache())).size).to.equal(0);
+  });
+});
