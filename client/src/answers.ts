@@ -22,6 +22,11 @@ export function valuesOf<Value>(outcomes: readonly Outcome<Value>[]): Value[] {
   });
 }
 
+/** The outcomes with another value each; the errors stay. */
+export function mapValues<From, To>(outcomes: readonly Outcome<From>[], map: (value: From) => To): Outcome<To>[] {
+  return outcomes.map((outcome) => (outcome.ok ? { ok: true, value: map(outcome.value) } : outcome));
+}
+
 /** True when both are the same model, revision and weights. */
 export function sameModel(one: Model, other: Model): boolean {
   return one.id === other.id && one.revision === other.revision && one.variant === other.variant;

@@ -1,0 +1,109 @@
+import type { Model } from '../../answers.js';
+import { assembleIndex, planIndex } from '../../search/build-index.js';
+import {
+  type PictureIndex,
+  PictureIndexError,
+  readPictureIndex,
+  writePictureIndex,
+} from '../../search/picture-index.js';
+import { askForFiles, batchLimits } from '../batches.js';
+import { CliError, usageError } from '../cli-error.js';
+import type { CommonOptions } from '../config.js';
+import { type CliHost, type CommandContext, withClient } from '../context.js';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import { counted } from '../format.js';
+import { findPictures } from '../pictures.js';
+import { bar } from '../table.js';
+
+/** The options of `heimdex index`. */
+export interface IndexCommandOptions extends CommonOptions {
+  readonly index: string;
+}
+
+type Entry = Parameters<typeof assembleIndex>[2][number];
+
+const BAR_CELLS = 24;
+
+/**
+ * `heimdex index FOLDER...`: the vectors of many pictures into a file, for `heimdex search`. Pictures that are in it and
+ * have not changed are not sent again.
+ */
+export function buildIndex(host: CliHost, paths: readonly string[], options: IndexCommandOptions): Promise<ExitCode> {
+  return withClient(host, { bulk: true, ...options }, async (context) => {
+    const { client, call, terminal } = context;
+    const model = await visionModel(context);
+    const existing = await existingIndex(options.index);
+    const plan = await planIndex(await findPictures(paths), options.index, existing, model);
+    if (plan.otherModel) terminal.note(`${options.index} is another model's: every picture is embedded anew`);
+    const entries: Entry[] = [...plan.kept];
+    const missing = new Map(plan.missing.map(({ path, picture }) => [path, picture]));
+    const progress = progressOf(context, missing.size);
+    const outcomes = askForFiles([...missing.keys()], await batchLimits(client, call), async (contents) => {
+      const { results } = await client.embedImage(contents, { ...call, expectModel: model });
+      return results;
+    });
+    for await (const { path, outcome } of outcomes) {
+      const picture = missing.get(path);
+      if (outcome.ok && picture !== undefined) entries.push({ picture, vector: outcome.value.vector });
+      if (!outcome.ok) context.fail(path, outcome.error);
+      progress();
+    }
+    const dimensions = entries[0]?.vector.length ?? 0;
+    await writePictureIndex(options.index, assembleIndex(model, dimensions, entries));
+    report(context, options.index, {
+      pictures: entries.length,
+      embedded: entries.length - plan.kept.length,
+      unchanged: plan.kept.length,
+      gone: plan.gone,
+    });
+    return undefined;
+  });
+}
+
+async function visionModel({ client, call }: CommandContext): Promise<Model> {
+  const { models } = await client.getServerInfo(call);
+  const model = models.find(({ role }) => role === 'vision')?.model;
+  if (model === undefined)
+    throw new CliError('The server has no model for pictures (VISION_MODEL_NAME)', EXIT_CODES.failed);
+  return model;
+}
+
+async function existingIndex(path: string): Promise<PictureIndex | undefined> {
+  try {
+    return await readPictureIndex(path);
+  } catch (error) {
+    if (!(error instanceof PictureIndexError)) throw error;
+    if (error.code === 'NOT_FOUND') return undefined;
+    throw usageError(`${error.message}. It is left as it is: name another file, or remove it.`);
+  }
+}
+
+function progressOf({ terminal }: CommandContext, total: number): () => void {
+  const startMs = performance.now();
+  let done = 0;
+  return () => {
+    done += 1;
+    const rate = done / ((performance.now() - startMs) / 1000);
+    const left = Math.ceil((total - done) / rate);
+    const share = bar(done / total, BAR_CELLS).padEnd(BAR_CELLS);
+    terminal.status(`${share} ${done} of ${counted(total, 'picture')}, ${rate.toFixed(0)} a second, ${left} s left`);
+  };
+}
+
+interface Figures {
+  readonly pictures: number;
+  readonly embedded: number;
+  readonly unchanged: number;
+  readonly gone: number;
+}
+
+function report({ terminal, json }: CommandContext, index: string, figures: Figures): void {
+  if (json) {
+    terminal.json({ index, ...figures });
+    return;
+  }
+  const { pictures, embedded, unchanged, gone } = figures;
+  terminal.line(
+    `${index}: ${counted(pictures, 'picture')} (${embedded} embedded, ${unchanged} unchanged, ${gone} gone)`,
+  );
+}

@@ -1,0 +1,101 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import type { FaceDetections } from '../../faces.js';
+import { askForFiles, batchLimits } from '../batches.js';
+import { usageError } from '../cli-error.js';
+import type { CommonOptions } from '../config.js';
+import { type CliHost, type CommandContext, withClient } from '../context.js';
+import { drawFaces } from '../draw-faces.js';
+import type { ExitCode } from '../exit-codes.js';
+import { counted } from '../format.js';
+import { findPictures } from '../pictures.js';
+import { table } from '../table.js';
+
+/** The options of `heimdex detect-faces`. */
+export interface DetectFacesCommandOptions extends CommonOptions {
+  readonly draw?: string;
+  readonly drawDir?: string;
+  readonly score?: number;
+  readonly nms?: number;
+  readonly max?: number;
+}
+
+/** `heimdex detect-faces FILE...`: faces with their landmarks, drawn on a copy of the picture where wanted. */
+export function detectFaces(
+  host: CliHost,
+  paths: readonly string[],
+  options: DetectFacesCommandOptions,
+): Promise<ExitCode> {
+  return withClient(host, options, async (context) => {
+    const { client, call } = context;
+    const pictures = await findPictures(paths);
+    const target = targetOf(pictures, options);
+    const settings = {
+      ...call,
+      ...(options.score !== undefined && { scoreThreshold: options.score }),
+      ...(options.nms !== undefined && { nmsThreshold: options.nms }),
+      ...(options.max !== undefined && { maxFaces: options.max }),
+    };
+    if (options.drawDir !== undefined) await mkdir(options.drawDir, { recursive: true });
+    const outcomes = askForFiles(pictures, await batchLimits(client, call), async (contents) => {
+      const { results } = await client.detectFaces(contents, settings);
+      return results;
+    });
+    for await (const { path, outcome } of outcomes) {
+      if (!outcome.ok) {
+        context.fail(path, outcome.error);
+        continue;
+      }
+      const drawn = target(path);
+      if (drawn !== undefined) await drawFaces(await readFile(path), outcome.value, drawn);
+      show(context, path, outcome.value, drawn);
+    }
+    return undefined;
+  });
+}
+
+/** Where the drawing of each picture goes. */
+function targetOf(
+  pictures: readonly string[],
+  { draw, drawDir }: DetectFacesCommandOptions,
+): (path: string) => string | undefined {
+  if (draw !== undefined && drawDir !== undefined) throw usageError('Expected --draw or --draw-dir, got both');
+  if (draw !== undefined && pictures.length !== 1) {
+    throw usageError(`--draw FILE is for one picture, got ${pictures.length}: use --draw-dir FOLDER`);
+  }
+  if (drawDir === undefined) return () => draw;
+  const names = new Map(pictures.map((path) => [drawnName(path), path]));
+  if (names.size < pictures.length) throw usageError('Two pictures have the same name: draw them in two runs');
+  return (path) => join(drawDir, drawnName(path));
+}
+
+function drawnName(path: string): string {
+  return `${basename(path, extname(path))}.png`;
+}
+
+function show(
+  { terminal, json }: CommandContext,
+  path: string,
+  detections: FaceDetections,
+  drawn: string | undefined,
+): void {
+  if (json) {
+    terminal.json({ file: path, ...detections, ...(drawn !== undefined && { drawn }) });
+    return;
+  }
+  const { faces, imageWidth, imageHeight } = detections;
+  const where = drawn === undefined ? '' : ` -> ${drawn}`;
+  terminal.line(
+    `${path}: ${counted(faces.length, 'face')} ${terminal.out.dim(`in ${imageWidth} x ${imageHeight}`)}${where}`,
+  );
+  const rows = faces.map(({ score, box }, place) => [
+    `  ${place + 1}.`,
+    score.toFixed(3),
+    `${pixels(box.width)} x ${pixels(box.height)} at ${pixels(box.x)}, ${pixels(box.y)}`,
+  ]);
+  for (const line of table(rows, [0])) terminal.line(line);
+}
+
+function pixels(length: number): string {
+  return String(Math.round(length));
+}

@@ -1,0 +1,100 @@
+import { createInterface } from 'node:readline';
+import { mapValues, modelName } from '../../answers.js';
+import type { Embedding, Embeddings } from '../../embedding.js';
+import { askForFiles, batchLimits } from '../batches.js';
+import type { CommonOptions } from '../config.js';
+import { type CliHost, type CommandContext, withClient } from '../context.js';
+import type { ExitCode } from '../exit-codes.js';
+import { findPictures } from '../pictures.js';
+
+/** The options of `heimdex embed-image`. */
+export interface EmbedImageCommandOptions extends CommonOptions {
+  /** False with --no-normalize. */
+  readonly normalize: boolean;
+}
+
+/** The options of `heimdex embed-text`. */
+export interface EmbedTextCommandOptions extends EmbedImageCommandOptions {
+  readonly model: 'vision' | 'text';
+  /** False with --no-truncate. */
+  readonly truncate: boolean;
+}
+
+/** `heimdex embed-image FILE...`: pictures to vectors. */
+export function embedImage(
+  host: CliHost,
+  paths: readonly string[],
+  options: EmbedImageCommandOptions,
+): Promise<ExitCode> {
+  return withClient(host, options, async (context) => {
+    const { client, call } = context;
+    const pictures = await findPictures(paths);
+    const outcomes = askForFiles(pictures, await batchLimits(client, call), async (contents) => {
+      const answer = await client.embedImage(contents, { ...call, normalize: options.normalize });
+      return mapValues(answer.results, (embedding) => ({ embedding, answer }));
+    });
+    for await (const { path, outcome } of outcomes) {
+      if (outcome.ok) show(context, { file: path }, outcome.value.embedding, outcome.value.answer);
+      else context.fail(path, outcome.error);
+    }
+    return undefined;
+  });
+}
+
+/** `heimdex embed-text TEXT...`: texts to vectors; without a text the lines of standard input. */
+export function embedText(
+  host: CliHost,
+  texts: readonly string[],
+  options: EmbedTextCommandOptions,
+): Promise<ExitCode> {
+  return withClient(host, options, async (context) => {
+    const { client, call, terminal } = context;
+    const { maxItems } = await batchLimits(client, call);
+    const { model, normalize, truncate } = options;
+    for await (const batch of inBatches(
+      texts.length > 0 ? texts : createInterface({ input: terminal.stdin }),
+      maxItems,
+    )) {
+      const answer = await client.embedText(batch, { ...call, model, normalize, truncate });
+      for (const [index, outcome] of answer.results.entries()) {
+        const text = batch[index] ?? '';
+        if (outcome.ok) show(context, { text }, outcome.value, answer);
+        else context.fail(JSON.stringify(text), outcome.error);
+      }
+    }
+    return undefined;
+  });
+}
+
+async function* inBatches(lines: Iterable<string> | AsyncIterable<string>, size: number): AsyncGenerator<string[]> {
+  let batch: string[] = [];
+  for await (const line of lines) {
+    batch.push(line);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function show(
+  { terminal, json }: CommandContext,
+  input: { readonly file: string } | { readonly text: string },
+  { vector, tokenCount, truncated }: Embedding,
+  { model, dimensions }: Embeddings,
+): void {
+  const ofText = 'text' in input ? { tokenCount, truncated } : {};
+  if (json) {
+    terminal.json({ ...input, ...ofText, model, dimensions, vector: [...vector] });
+    return;
+  }
+  const name = 'text' in input ? JSON.stringify(input.text) : input.file;
+  const tokens = 'text' in input ? `, ${tokenCount} tokens${truncated ? ' (cut)' : ''}` : '';
+  const about = `${vector.length} numbers${tokens}, ${modelName(model)}`;
+  terminal.line(`${name}  ${preview(vector)}  ${terminal.out.dim(about)}`);
+}
+
+function preview(vector: Float32Array): string {
+  const first = [...vector.subarray(0, 4)].map((number) => number.toFixed(4)).join(', ');
+  return `[${first}${vector.length > 4 ? ', ...' : ''}]`;
+}

@@ -1,0 +1,56 @@
+import { modelName } from '../../answers.js';
+import type { ServerInfo } from '../../server-info.js';
+import type { CommonOptions } from '../config.js';
+import { type CliHost, withClient } from '../context.js';
+import type { ExitCode } from '../exit-codes.js';
+import { bytes, duration } from '../format.js';
+import { table } from '../table.js';
+
+/** `heimdex info`: what the server has loaded, what it accepts, its limits. */
+export function info(host: CliHost, options: CommonOptions): Promise<ExitCode> {
+  return withClient(host, options, async ({ client, json, call, terminal }) => {
+    const answer = await client.getServerInfo(call);
+    if (json) terminal.json(answer);
+    else for (const line of infoLines(answer, terminal.out.dim)) terminal.line(line);
+    return undefined;
+  });
+}
+
+/** The server's answer as a person reads it. */
+export function infoLines(answer: ServerInfo, dim: (text: string) => string): string[] {
+  const { version, uptimeSeconds, models, limits, audioFormats, imageFormats } = answer;
+  const head = ['ROLE', 'MODEL', 'FAMILY', 'NUMBERS', 'DEVICE', 'WORKERS', 'LOADED IN', 'MEMORY', 'BATCHES'].map(dim);
+  const rows = models.map((loaded) => [
+    loaded.role,
+    loaded.model === undefined ? '' : modelName(loaded.model),
+    loaded.family,
+    loaded.dimensions === 0 ? '-' : String(loaded.dimensions),
+    loaded.device,
+    `${loaded.workers} x ${loaded.threads} thread${loaded.threads === 1 ? '' : 's'}`,
+    `${loaded.loadSeconds.toFixed(2)} s`,
+    bytes(loaded.memoryBytes),
+    loaded.batchPolicy?.shared === true ? `up to ${loaded.batchPolicy.maxItems}` : 'one by one',
+  ]);
+  const accepts = [
+    ['audio', audioFormats.join(', ')],
+    ['pictures', imageFormats.join(', ')],
+    ['limits', limits === undefined ? '' : limitsText(limits)],
+  ].map(([name = '', value = '']) => [dim(name), value]);
+  return [
+    `Heimdex inference ${version}, up ${duration(uptimeSeconds)}`,
+    '',
+    ...table([head, ...rows], [3, 6, 7]),
+    '',
+    ...table(accepts),
+  ];
+}
+
+function limitsText(limits: NonNullable<ServerInfo['limits']>): string {
+  return [
+    `${bytes(limits.maxMessageBytes)} a message`,
+    `${limits.maxBatchItems} items a call`,
+    `${duration(limits.maxAudioSeconds)} of audio`,
+    `${Math.round(limits.maxImagePixels / 1e6)} megapixels`,
+    `${limits.maxQueue} items waiting a model`,
+  ].join(', ');
+}

@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Model, modelName, valuesOf } from '../../answers.js';
+import { InferenceClientError } from '../../errors.js';
+import { PictureIndexError, readPictureIndex } from '../../search/picture-index.js';
+import { rank } from '../../search/rank.js';
+import { askForFiles, batchLimits } from '../batches.js';
+import { CliError, usageError } from '../cli-error.js';
+import type { CommonOptions } from '../config.js';
+import { type CliHost, type CommandContext, withClient } from '../context.js';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import { findPictures } from '../pictures.js';
+import { bar, table } from '../table.js';
+
+/** The options of `heimdex search`. */
+export interface SearchCommandOptions extends CommonOptions {
+  readonly index?: string;
+  readonly like?: string;
+  readonly top: number;
+}
+
+/** Where `heimdex index` writes and `heimdex search` looks, unless told otherwise. */
+export const DEFAULT_INDEX = 'pictures.index';
+
+/** Pictures with their vectors, wherever they came from. */
+interface Gallery {
+  readonly paths: readonly string[];
+  readonly vectors: Float32Array;
+  /** Undefined when there is no picture. */
+  readonly model: Model | undefined;
+}
+
+const BAR_CELLS = 20;
+
+/** `heimdex search WORDS FILE...`: ranks pictures by a text or by another picture. */
+export function search(host: CliHost, args: readonly string[], options: SearchCommandOptions): Promise<ExitCode> {
+  const words = options.like === undefined ? args[0] : undefined;
+  const paths = options.like === undefined ? args.slice(1) : args;
+  if (words === undefined && options.like === undefined)
+    throw usageError('Expected words to search for, or --like PICTURE');
+  if (paths.length > 0 && options.index !== undefined) throw usageError('Expected pictures or --index FILE, got both');
+  return withClient(host, options, async (context) => {
+    const gallery = paths.length > 0 ? await embedGallery(context, paths) : await indexedGallery(options.index);
+    const query = await embedQuery(context, words, options.like, gallery.model);
+    const found = rank(query, gallery.vectors, options.top).map(({ index, score }, place) => ({
+      rank: place + 1,
+      score,
+      file: gallery.paths[index] ?? '',
+    }));
+    if (context.json) for (const each of found) context.terminal.json(each);
+    else for (const line of lines(found, context.terminal.out.cyan)) context.terminal.line(line);
+    return undefined;
+  });
+}
+
+/** The pictures found, with a bar each: the best one's is full. */
+export function lines(
+  found: readonly { readonly rank: number; readonly score: number; readonly file: string }[],
+  color: (text: string) => string,
+): string[] {
+  const best = found[0]?.score ?? 0;
+  const rows = found.map(({ rank: place, score, file }) => [
+    `${place}.`,
+    score.toFixed(3),
+    color(bar(best > 0 ? score / best : 0, BAR_CELLS)),
+    file,
+  ]);
+  return table(rows, [0, 1]);
+}
+
+async function embedGallery(context: CommandContext, given: readonly string[]): Promise<Gallery> {
+  const { client, call, terminal } = context;
+  const pictures = await findPictures(given);
+  const paths: string[] = [];
+  const vectors: Float32Array[] = [];
+  let model: Model | undefined;
+  const outcomes = askForFiles(pictures, await batchLimits(client, call), async (contents) => {
+    const answer = await client.embedImage(contents, { ...call, ...(model !== undefined && { expectModel: model }) });
+    model = answer.model;
+    return answer.results;
+  });
+  for await (const { path, outcome } of outcomes) {
+    if (outcome.ok) {
+      paths.push(path);
+      vectors.push(outcome.value.vector);
+      terminal.status(`${paths.length} of ${pictures.length} pictures`);
+    } else context.fail(path, outcome.error);
+  }
+  return { paths, vectors: joined(vectors), model };
+}
+
+async function indexedGallery(given: string | undefined): Promise<Gallery> {
+  const path = given ?? DEFAULT_INDEX;
+  try {
+    const { pictures, vectors, model } = await readPictureIndex(path);
+    return { paths: pictures.map((picture) => join(dirname(path), picture.path)), vectors, model };
+  } catch (error) {
+    if (!(error instanceof PictureIndexError)) throw error;
+    if (given !== undefined || error.code === 'DAMAGED') throw usageError(error.message);
+    throw usageError('Expected pictures or a folder to search in, or an index: heimdex index FOLDER');
+  }
+}
+
+async function embedQuery(
+  { client, call }: CommandContext,
+  words: string | undefined,
+  like: string | undefined,
+  model: Model | undefined,
+): Promise<Float32Array> {
+  const options = { ...call, ...(model !== undefined && { expectModel: model }) };
+  try {
+    const { results } =
+      like === undefined
+        ? await client.embedText([words ?? ''], options)
+        : await client.embedImage([await readQuery(like)], options);
+    const [embedding] = valuesOf(results);
+    return embedding?.vector ?? new Float32Array();
+  } catch (error) {
+    if (!(error instanceof InferenceClientError && error.reason === 'MODEL_MISMATCH') || model === undefined)
+      throw error;
+    throw new CliError(
+      `The pictures were indexed by ${modelName(model)}, the server has another model: index them again (heimdex index)`,
+      EXIT_CODES.failed,
+    );
+  }
+}
+
+async function readQuery(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw usageError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function joined(vectors: readonly Float32Array[]): Float32Array {
+  const dimensions = vectors[0]?.length ?? 0;
+  const all = new Float32Array(vectors.length * dimensions);
+  for (const [place, vector] of vectors.entries()) all.set(vector, place * dimensions);
+  return all;
+}

@@ -1,0 +1,144 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { InferenceClientError } from '../../errors.js';
+import type { RawAudio, TranscribeOptions } from '../../speech.js';
+import { unreadable } from '../batches.js';
+import { endsTheRun, usageError } from '../cli-error.js';
+import type { CommonOptions } from '../config.js';
+import { type CliHost, type CommandContext, withClient } from '../context.js';
+import type { ExitCode } from '../exit-codes.js';
+import { duration } from '../format.js';
+import { FileSink, type TextSink } from '../text-sink.js';
+import { type TranscriptFormat, transcriptWriter } from '../transcript-writer.js';
+
+/** The options of `heimdex transcribe`. */
+export interface TranscribeCommandOptions extends CommonOptions {
+  readonly format?: TranscriptFormat;
+  readonly outputDir?: string;
+  readonly language?: string;
+  readonly translate?: boolean;
+  readonly timestamps?: 'none' | 'segment' | 'word';
+  readonly prompt?: string;
+  readonly hotwords?: string;
+  readonly beamSize?: number;
+  /** False with --no-condition. */
+  readonly condition: boolean;
+  readonly vad?: boolean;
+  readonly start?: number;
+  readonly end?: number;
+  readonly raw?: 's16le' | 'f32le';
+  readonly rate: number;
+  readonly channels: number;
+}
+
+const EXTENSIONS = { text: 'txt', json: 'json', srt: 'srt', vtt: 'vtt' } as const satisfies Record<
+  TranscriptFormat,
+  string
+>;
+const STDIN = '-';
+
+/** `heimdex transcribe FILE...`: what is said, as it is found; `-` is standard input. */
+export function transcribe(
+  host: CliHost,
+  files: readonly string[],
+  options: TranscribeCommandOptions,
+): Promise<ExitCode> {
+  const format = options.format ?? (options.json === true ? 'json' : 'text');
+  const { outputDir } = options;
+  if (files.length > 1 && outputDir === undefined && (format === 'srt' || format === 'vtt')) {
+    throw usageError(`--format ${format} makes one file a recording: with several, say where: --output-dir FOLDER`);
+  }
+  if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input can be read once');
+  return withClient(host, options, async (context) => {
+    if (outputDir !== undefined) await mkdir(outputDir, { recursive: true });
+    for (const file of files) {
+      try {
+        if (outputDir === undefined) await one(context, file, format, options, context.terminal, files.length > 1);
+        else await intoFile(context, file, format, options, outputDir);
+      } catch (error) {
+        if (!(error instanceof InferenceClientError) || endsTheRun(error)) throw error;
+        context.fail(nameOf(file), error);
+      }
+    }
+    return undefined;
+  });
+}
+
+async function intoFile(
+  context: CommandContext,
+  file: string,
+  format: TranscriptFormat,
+  options: TranscribeCommandOptions,
+  outputDir: string,
+): Promise<void> {
+  const name = file === STDIN ? 'stdin' : basename(file, extname(file));
+  const path = join(outputDir, `${name}.${EXTENSIONS[format]}`);
+  const sink = await FileSink.open(path);
+  try {
+    await one(context, file, format, options, sink, false);
+    await sink.publish();
+  } finally {
+    await sink.close();
+  }
+  context.terminal.note(`${nameOf(file)} -> ${path}`);
+}
+
+async function one(
+  { client, call, terminal }: CommandContext,
+  file: string,
+  format: TranscriptFormat,
+  options: TranscribeCommandOptions,
+  sink: TextSink,
+  named: boolean,
+): Promise<void> {
+  if (file !== STDIN) await checkReadable(file);
+  const audio = file === STDIN ? (terminal.stdin as AsyncIterable<Uint8Array>) : () => createReadStream(file);
+  const writer = transcriptWriter(format, sink, { file: nameOf(file), named });
+  const showsProgress = sink !== terminal || !terminal.live;
+  try {
+    for await (const event of client.transcribeStream(audio, { ...call, ...settings(options) })) {
+      if (event.type === 'segment') await writer.segment(event.segment);
+      else if (event.type === 'summary') await writer.summary(event.summary);
+      else if (showsProgress) terminal.status(`${nameOf(file)}: ${duration(event.processedSeconds)} done`);
+    }
+  } catch (error) {
+    await writer.broken();
+    if (error instanceof InferenceClientError && error.reason === 'SOURCE_FAILED')
+      throw unreadable(nameOf(file), error.cause);
+    throw error;
+  }
+}
+
+async function checkReadable(file: string): Promise<void> {
+  try {
+    if ((await stat(file)).isDirectory()) throw new Error('it is a folder');
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
+
+function nameOf(file: string): string {
+  return file === STDIN ? 'standard input' : file;
+}
+
+function settings(options: TranscribeCommandOptions): TranscribeOptions {
+  const { language, timestamps, prompt, hotwords, beamSize, start, end } = options;
+  return {
+    ...(language !== undefined && { language }),
+    ...(options.translate === true && { task: 'translate' }),
+    ...(timestamps !== undefined && { timestamps }),
+    ...(prompt !== undefined && { initialPrompt: prompt }),
+    ...(hotwords !== undefined && { hotwords }),
+    ...(beamSize !== undefined && { beamSize }),
+    ...(!options.condition && { conditionOnPreviousText: false }),
+    ...(options.vad === true && { vadFilter: true }),
+    ...(start !== undefined && { clipStartSeconds: start }),
+    ...(end !== undefined && { clipEndSeconds: end }),
+    ...(options.raw !== undefined && { raw: rawAudio(options.raw, options) }),
+  };
+}
+
+function rawAudio(raw: 's16le' | 'f32le', { rate, channels }: TranscribeCommandOptions): RawAudio {
+  return { encoding: `pcm_${raw}`, sampleRateHz: rate, channelCount: channels };
+}

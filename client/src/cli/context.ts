@@ -1,0 +1,64 @@
+import { createInferenceClient, type InferenceClient } from '../client.js';
+import type { InferenceClientError } from '../errors.js';
+import type { CallOptions } from '../options.js';
+import { usageError } from './cli-error.js';
+import { type CliEnvironment, type CommonOptions, clientOptions } from './config.js';
+import { EXIT_CODES, type ExitCode } from './exit-codes.js';
+import type { Terminal } from './terminal.js';
+
+/** What the program gives every command. */
+export interface CliHost {
+  readonly terminal: Terminal;
+  readonly environment: CliEnvironment;
+  /** Fires on Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** What a command works with. */
+export interface CommandContext extends CliHost {
+  readonly client: InferenceClient;
+  readonly json: boolean;
+  /** For every call: the time limit and the signal. */
+  readonly call: CallOptions;
+  /** Tells of an input that failed; the command goes on and ends with exit code 1. */
+  fail(input: string, error: InferenceClientError): void;
+}
+
+/** Runs a command with a client that is closed afterwards. Returns the exit code. */
+export async function withClient(
+  host: CliHost,
+  options: CommonOptions,
+  run: (context: CommandContext) => Promise<ExitCode | undefined>,
+): Promise<ExitCode> {
+  const settings = await clientOptions(options, host.environment);
+  const client = openClient(settings);
+  let failures = 0;
+  const context: CommandContext = {
+    ...host,
+    client,
+    json: options.json === true,
+    call: { signal: host.signal, ...(options.timeout !== undefined && { timeoutMs: options.timeout * 1000 }) },
+    fail: (input, error) => {
+      failures += 1;
+      const { code, reason, message, field } = error;
+      if (options.json === true) host.terminal.json({ file: input, error: { code, reason, message, field } });
+      const text = message.startsWith(input) ? message : `${input}: ${message}`;
+      host.terminal.note(`${host.terminal.err.red('failed')}  ${text}`);
+    },
+  };
+  try {
+    const exitCode = await run(context);
+    return exitCode ?? (failures > 0 ? EXIT_CODES.failed : EXIT_CODES.ok);
+  } finally {
+    host.terminal.clearStatus();
+    client.close();
+  }
+}
+
+function openClient(settings: Parameters<typeof createInferenceClient>[0]): InferenceClient {
+  try {
+    return createInferenceClient(settings);
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : String(error));
+  }
+}

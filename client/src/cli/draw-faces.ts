@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import { rename, rm } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import type { Face, FaceDetections, Landmarks, Point } from '../faces.js';
+import { numeralsPath } from './numerals.js';
+
+const BOX_COLOR = '#00e05a';
+const INK = '#06210f';
+
+const POINT_COLORS = {
+  rightEye: '#ff3b30',
+  leftEye: '#0a84ff',
+  nose: '#ffd60a',
+  rightMouthCorner: '#ff2d92',
+  leftMouthCorner: '#5ee7ff',
+} as const satisfies Record<keyof Landmarks, string>;
+
+/**
+ * Writes a copy of a picture with the faces drawn on it: a box with its score, and the five points (the person's right eye
+ * red, left eye blue, nose yellow, right mouth corner pink, left mouth corner light blue). The file's extension says its
+ * format; it appears whole or not at all.
+ *
+ * @param content the picture's file; it is turned upright by its EXIF orientation, as the boxes are meant
+ */
+export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
+  const { default: sharp } = await import('sharp');
+  const overlay = Buffer.from(facesSvg(detections));
+  const temporary = join(dirname(path), `.${basename(path, extname(path))}.${randomUUID()}${extname(path)}`);
+  try {
+    await sharp(content)
+      .rotate()
+      .composite([{ input: overlay }])
+      .toFile(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** The boxes and points as an SVG of the picture's size. */
+export function facesSvg({ imageWidth, imageHeight, faces }: FaceDetections): string {
+  const unit = Math.max(1, Math.hypot(imageWidth, imageHeight) / 700);
+  const drawn = faces.map((face) => faceSvg(face, unit, imageWidth));
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${imageWidth}" height="${imageHeight}">${drawn.join('')}</svg>`;
+}
+
+function faceSvg({ box, score, landmarks }: Face, unit: number, imageWidth: number): string {
+  const { x, y, width, height } = box;
+  const radius = Math.max(1.5 * unit, Math.min(4.5 * unit, width / 28));
+  const frame = `x="${fixed(x)}" y="${fixed(y)}" width="${fixed(width)}" height="${fixed(height)}" rx="${fixed(3 * unit)}" fill="none"`;
+  const points = Object.entries(POINT_COLORS).map(([name, color]) =>
+    dot(landmarks[name as keyof Landmarks], radius, color),
+  );
+  return [
+    `<rect ${frame} stroke="${INK}" stroke-opacity="0.55" stroke-width="${fixed(3.5 * unit)}"/>`,
+    `<rect ${frame} stroke="${BOX_COLOR}" stroke-width="${fixed(2 * unit)}"/>`,
+    ...points,
+    label(score.toFixed(2), x, y, unit, imageWidth),
+  ].join('');
+}
+
+function dot({ x, y }: Point, radius: number, color: string): string {
+  return `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="${fixed(radius)}" fill="${color}" stroke="${INK}" stroke-width="${fixed(radius / 3)}"/>`;
+}
+
+/** The score on a plate above the box, below its upper edge where the picture ends. */
+function label(text: string, boxX: number, boxY: number, unit: number, imageWidth: number): string {
+  const numerals = numeralsPath(text, 10 * unit);
+  const padding = 4 * unit;
+  const plateWidth = numerals.width + 2 * padding;
+  const plateHeight = numerals.height + 2 * padding;
+  const x = Math.min(Math.max(0, boxX - unit), Math.max(0, imageWidth - plateWidth));
+  const y = boxY - plateHeight >= 0 ? boxY - plateHeight : Math.max(0, boxY);
+  return [
+    `<rect x="${fixed(x)}" y="${fixed(y)}" width="${fixed(plateWidth)}" height="${fixed(plateHeight)}" rx="${fixed(2 * unit)}" fill="${BOX_COLOR}"/>`,
+    `<g transform="translate(${fixed(x + padding)} ${fixed(y + padding)})">`,
+    `<path d="${numerals.path}" fill="none" stroke="${INK}" stroke-width="${fixed(1.5 * unit)}" stroke-linecap="round" stroke-linejoin="round"/>`,
+    '</g>',
+  ].join('');
+}
+
+function fixed(number: number): string {
+  return String(Number(number.toFixed(2)));
+}

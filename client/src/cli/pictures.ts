@@ -1,0 +1,41 @@
+import { opendir, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { usageError } from './cli-error.js';
+
+/** What a folder's pictures are recognised by. */
+const PICTURE_EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.avif', '.tif', '.tiff']);
+
+/**
+ * The pictures that paths stand for: a file for itself, a folder for the pictures in it and below it, by name, hidden ones
+ * left out.
+ *
+ * @throws CliError when a path does not exist
+ */
+export async function findPictures(paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    if (await isFolder(path)) found.push(...(await picturesIn(path)));
+    else found.push(path);
+  }
+  return found;
+}
+
+/** The paths of a folder's pictures, sorted. */
+export async function picturesIn(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of await opendir(folder)) {
+    if (entry.name.startsWith('.')) continue;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) found.push(...(await picturesIn(path)));
+    else if (PICTURE_EXTENSIONS.has(extname(entry.name).toLowerCase())) found.push(path);
+  }
+  return found.sort();
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    throw usageError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,79 @@
+import type { Readable, Writable } from 'node:stream';
+import pc from 'picocolors';
+
+/** An output stream that may be a terminal. */
+export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** Where the command reads and writes. */
+export interface CliStreams {
+  readonly stdin: Readable;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+}
+
+/** Ways to set text off. */
+export type Colors = ReturnType<typeof pc.createColors>;
+
+const ERASE_LINE = '\r\u001b[K';
+
+/** Results to standard output, everything else to standard error; colour and progress on a terminal alone. */
+export class Terminal {
+  readonly stdin: Readable;
+  readonly out: Colors;
+  readonly err: Colors;
+  /** True when results go to a person's screen. */
+  readonly live: boolean;
+  readonly #stdout: OutputStream;
+  readonly #stderr: OutputStream;
+  #status = false;
+
+  /** @param plain no colour, whatever the streams are */
+  constructor({ stdin, stdout, stderr }: CliStreams, plain: boolean) {
+    this.stdin = stdin;
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+    this.live = stdout.isTTY === true;
+    this.out = pc.createColors(!plain && stdout.isTTY === true);
+    this.err = pc.createColors(!plain && stderr.isTTY === true);
+  }
+
+  /** Characters in a line of results. Default 80. */
+  get columns(): number {
+    return this.#stdout.columns ?? 80;
+  }
+
+  /** A piece of the result, as it stands. */
+  write(text: string): void {
+    this.clearStatus();
+    this.#stdout.write(text);
+  }
+
+  /** A line of the result. */
+  line(text = ''): void {
+    this.write(`${text}\n`);
+  }
+
+  /** One line of JSON. */
+  json(value: unknown): void {
+    this.line(JSON.stringify(value));
+  }
+
+  /** A line for the person who watches. */
+  note(text: string): void {
+    this.clearStatus();
+    this.#stderr.write(`${text}\n`);
+  }
+
+  /** Shows what is going on, in a line that the next one replaces. Only on a terminal. */
+  status(text: string): void {
+    if (this.#stderr.isTTY !== true) return;
+    this.#stderr.write(ERASE_LINE + text.slice(0, (this.#stderr.columns ?? 80) - 1));
+    this.#status = true;
+  }
+
+  /** Takes the line of status() away. */
+  clearStatus(): void {
+    if (this.#status) this.#stderr.write(ERASE_LINE);
+    this.#status = false;
+  }
+}

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { endianness } from 'node:os';
+import type { Model } from '../answers.js';
+
+/** A picture whose vector is in an index. Size and time tell whether it has changed since. */
+export interface IndexedPicture {
+  /** Relative to the folder the index lies in, with `/` between folders. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** When the file was last changed, milliseconds since the epoch. */
+  readonly modifiedMs: number;
+}
+
+/** The vectors of many pictures, all by one model. */
+export interface PictureIndex {
+  readonly model: Model;
+  readonly dimensions: number;
+  readonly pictures: readonly IndexedPicture[];
+  /** `dimensions` numbers a picture, in the pictures' order, each vector of length 1. */
+  readonly vectors: Float32Array;
+}
+
+/** An index file that is not there, damaged or of another kind. */
+export class PictureIndexError extends Error {
+  override readonly name = 'PictureIndexError';
+
+  constructor(
+    readonly code: 'NOT_FOUND' | 'DAMAGED',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/**
+ * The file: 8 bytes `HDXINDEX`, the header's length (unsigned 32-bit, little endian), the header (JSON in UTF-8, padded
+ * with spaces so that the numbers begin at a multiple of 4), then the vectors (float32, little endian).
+ */
+const MAGIC = 'HDXINDEX';
+const PREFIX_BYTES = MAGIC.length + 4;
+const FORMAT_VERSION = 1;
+
+/** Writes an index under a temporary name beside its place, then renames it: readers see the old or the new one, whole. */
+export async function writePictureIndex(path: string, index: PictureIndex): Promise<void> {
+  const { vectors, ...rest } = index;
+  const json = JSON.stringify({ version: FORMAT_VERSION, ...rest });
+  const spaces = (4 - ((PREFIX_BYTES + Buffer.byteLength(json)) % 4)) % 4;
+  const header = Buffer.from(json + ' '.repeat(spaces));
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.write(MAGIC, 'latin1');
+  prefix.writeUInt32LE(header.byteLength, MAGIC.length);
+  const numbers = Buffer.from(vectors.slice().buffer);
+  if (endianness() === 'BE') numbers.swap32();
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      for (const part of [prefix, header, numbers]) await file.writeFile(part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Reads an index. @throws PictureIndexError when it is not there or not whole */
+export async function readPictureIndex(path: string): Promise<PictureIndex> {
+  const bytes = await readBytes(path);
+  const damaged = (what: string, cause?: unknown) =>
+    new PictureIndexError('DAMAGED', `${path} is not a whole picture index: ${what}`, { cause });
+  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC || bytes.byteLength < PREFIX_BYTES) {
+    throw damaged(`it does not begin with ${MAGIC}`);
+  }
+  const start = PREFIX_BYTES + bytes.readUInt32LE(MAGIC.length);
+  const header = parseHeader(bytes.toString('utf8', PREFIX_BYTES, start), damaged);
+  const expected = start + header.pictures.length * header.dimensions * 4;
+  if (bytes.byteLength !== expected) throw damaged(`expected ${expected} bytes, got ${bytes.byteLength}`);
+  const vectors = new Float32Array(header.pictures.length * header.dimensions);
+  const numbers = Buffer.from(vectors.buffer);
+  bytes.copy(numbers, 0, start);
+  if (endianness() === 'BE') numbers.swap32();
+  return { ...header, vectors };
+}
+
+async function readBytes(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new PictureIndexError('NOT_FOUND', `${path} cannot be read: ${why}`, { cause });
+  }
+}
+
+type Header = Omit<PictureIndex, 'vectors'>;
+
+function parseHeader(json: string, damaged: (what: string, cause?: unknown) => PictureIndexError): Header {
+  let header: unknown;
+  try {
+    header = JSON.parse(json);
+  } catch (cause) {
+    throw damaged('its header is not JSON', cause);
+  }
+  if (!isHeader(header)) throw damaged(`its header is not that of version ${FORMAT_VERSION}`);
+  const { model, dimensions, pictures } = header;
+  return { model, dimensions, pictures };
+}
+
+function isHeader(value: unknown): value is Header {
+  return (
+    hasTypes(value, { version: 'number', dimensions: 'number', model: 'object', pictures: 'object' }) &&
+    value.version === FORMAT_VERSION &&
+    Number.isSafeInteger(value.dimensions) &&
+    Number(value.dimensions) >= 0 &&
+    hasTypes(value.model, { id: 'string', revision: 'string', variant: 'string' }) &&
+    Array.isArray(value.pictures) &&
+    value.pictures.every((each) => hasTypes(each, { path: 'string', sizeBytes: 'number', modifiedMs: 'number' }))
+  );
+}
+
+function hasTypes<Key extends string>(value: unknown, types: Record<Key, string>): value is Record<Key, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = new Map<string, unknown>(Object.entries(value));
+  return Object.entries(types).every(([key, type]) => typeof fields.get(key) === type && fields.get(key) !== null);
+}

@@ -1,0 +1,91 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  type PictureIndex,
+  PictureIndexError,
+  readPictureIndex,
+  writePictureIndex,
+} from '../src/search/picture-index.js';
+import { rank } from '../src/search/rank.js';
+
+describe('the nearest vectors', () => {
+  it('come best first, of equals the earlier first, and no more than asked for', () => {
+    const vectors = new Float32Array([0, 1, 1, 0, 0.5, 0.5, 1, 0]);
+    const found = rank(new Float32Array([1, 0]), vectors, 3);
+    expect(found).to.deep.equal([
+      { index: 1, score: 1 },
+      { index: 3, score: 1 },
+      { index: 2, score: 0.5 },
+    ]);
+  });
+
+  it('of nothing are none', () => {
+    expect(rank(new Float32Array(2), new Float32Array(), 3)).to.deep.equal([]);
+    expect(rank(new Float32Array(), new Float32Array(), 3)).to.deep.equal([]);
+  });
+});
+
+describe('an index of pictures', () => {
+  let folder: string;
+  let path: string;
+  const index: PictureIndex = {
+    model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
+    dimensions: 3,
+    pictures: [
+      { path: 'ä/one picture.png', sizeBytes: 10, modifiedMs: 1_700_000_000_000 },
+      { path: 'two.png', sizeBytes: 0, modifiedMs: 0 },
+    ],
+    vectors: new Float32Array([0.25, -1, 3e-9, 4, 5, 6]),
+  };
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'heimdex-index-'));
+    path = join(folder, 'a.index');
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('is read as it was written, and leaves nothing else behind', async () => {
+    await writePictureIndex(path, index);
+    await writePictureIndex(path, index);
+    expect(await readPictureIndex(path)).to.deep.equal(index);
+    expect(await readdir(folder)).to.deep.equal(['a.index']);
+  });
+
+  it('may be empty', async () => {
+    const empty = { ...index, dimensions: 0, pictures: [], vectors: new Float32Array() };
+    await writePictureIndex(path, empty);
+    expect(await readPictureIndex(path)).to.deep.equal(empty);
+  });
+
+  it('that is cut anywhere is refused', async () => {
+    await writePictureIndex(path, index);
+    const whole = await readFile(path);
+    for (let length = 0; length < whole.byteLength; length += 1) {
+      await writeFile(path, whole.subarray(0, length));
+      const error = await readPictureIndex(path).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error, `${length} bytes`).to.be.instanceOf(PictureIndexError);
+      expect(error).to.include({ code: 'DAMAGED' });
+    }
+  });
+
+  it('with a header of another shape is refused', async () => {
+    for (const header of ['[]', 'null', '{"version":2}', '{"version":1,"dimensions":-1,"model":{},"pictures":[]}']) {
+      const prefix = Buffer.alloc(12);
+      prefix.write('HDXINDEX');
+      prefix.writeUInt32LE(header.length, 8);
+      await writeFile(path, Buffer.concat([prefix, Buffer.from(header)]));
+      const error = await readPictureIndex(path).catch((thrown: unknown) => thrown);
+      expect(error, header).to.be.instanceOf(PictureIndexError);
+    }
+  });
+
+  it('that is not there is told apart from a damaged one', async () => {
+    const error = await readPictureIndex(path).catch((thrown: unknown) => thrown);
+    expect(error).to.include({ code: 'NOT_FOUND' });
+  });
+});

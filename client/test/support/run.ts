@@ -1,0 +1,42 @@
+import { PassThrough, Readable } from 'node:stream';
+import { runCli } from '../../src/cli/program.js';
+
+/** What a command wrote and how it ended. */
+export interface CommandResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandInput {
+  readonly address?: string;
+  readonly stdin?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+  /** Both outputs are terminals, 100 characters wide. */
+  readonly terminal?: boolean;
+}
+
+/** Runs `heimdex` in this process. */
+export async function heimdex(args: readonly string[], input: CommandInput = {}): Promise<CommandResult> {
+  const stdout = capture(input.terminal === true);
+  const stderr = capture(input.terminal === true);
+  const exitCode = await runCli(args, {
+    stdin: Readable.from(input.stdin === undefined ? [] : [Buffer.from(input.stdin)]),
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+    env: { ...(input.address !== undefined && { HEIMDEX_ADDRESS: input.address }), ...input.env },
+    signal: input.signal ?? new AbortController().signal,
+  });
+  return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+function capture(terminal: boolean) {
+  const chunks: Buffer[] = [];
+  const stream = new PassThrough();
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return {
+    stream: Object.assign(stream, { isTTY: terminal, columns: 100 }),
+    text: () => Buffer.concat(chunks).toString(),
+  };
+}
