@@ -1,0 +1,117 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import {
+  CACHEDIR_TAG_NAME,
+  CACHEDIR_TAG_TEXT,
+  formatTree,
+  inspectModel,
+  loadManifest,
+  planPrune,
+  readTree,
+  scanCache,
+  type TreeEntry,
+  treePath,
+} from '../src/index.js';
+import { COMMIT, gitSha1, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
+import { sentenceModel } from './support/models.js';
+import { pythonWithHub, runPython } from './support/python.js';
+import { useTempFolder } from './support/temp-folder.js';
+
+const REPOSITORY = 'fixtures/bge-m3-tiny';
+
+const SCAN = `
+import json, huggingface_hub as hub
+info = hub.scan_cache_dir()
+print(json.dumps({
+  "warnings": [str(w) for w in info.warnings],
+  "repos": [[r.repo_id, r.size_on_disk, sorted(ref for v in r.revisions for ref in v.refs)] for r in info.repos],
+}))`;
+
+const SNAPSHOT = `
+import json, huggingface_hub as hub
+print(json.dumps(hub.snapshot_download("${REPOSITORY}", local_files_only=True)))`;
+
+const TREE = `
+import json
+from huggingface_hub._tree_cache import read_tree_cache, write_tree_cache
+import os
+folder = os.path.join(os.environ["HF_HUB_CACHE"], "models--fixtures--bge-m3-tiny")
+entries = read_tree_cache(folder, "${COMMIT}")
+write_tree_cache(folder, "${OTHER_COMMIT}", entries)
+print(json.dumps({path: entry.size for path, entry in entries.items()}))`;
+
+describe("Python's huggingface_hub", () => {
+  const cache = useTempFolder();
+  let python = '';
+  const ask = (script: string) => runPython(python, script, { HF_HUB_CACHE: cache(), HF_HUB_OFFLINE: '1' });
+
+  before(async function () {
+    python = (await pythonWithHub()) ?? '';
+    if (python !== '') return;
+    console.log(
+      '      No Python with huggingface_hub: what it makes of our cache is not tested (HEIMDEX_TEST_PYTHON names one).',
+    );
+    this.skip();
+  });
+
+  const writeTree = async (files: Readonly<Record<string, string>>) => {
+    const entries = Object.entries(files).map(([path, content]): [string, TreeEntry] => {
+      const large = path.endsWith('.onnx');
+      const sizeBytes = content.length;
+      const lfs = large
+        ? { lfsSha256: sha256(content), lfsSizeBytes: sizeBytes }
+        : { lfsSha256: undefined, lfsSizeBytes: undefined };
+      return [path, { sizeBytes, blobId: gitSha1(content), xetHash: undefined, ...lfs }];
+    });
+    const path = treePath(cache(), REPOSITORY, COMMIT);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, formatTree(new Map(entries)));
+  };
+
+  it('scans a cache of our layout without a warning', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeTree(SENTENCE_FILES);
+    await writeFile(join(cache(), CACHEDIR_TAG_NAME), CACHEDIR_TAG_TEXT);
+    await mkdir(join(cache(), '.locks'));
+    await writeFile(join(cache(), '.locks', 'heimdex-proofs.json'), '{}');
+    const bytes = Object.values(SENTENCE_FILES).reduce((sum, content) => sum + content.length, 0);
+    expect(await ask(SCAN)).to.deep.equal({ warnings: [], repos: [[REPOSITORY, bytes, ['main']]] });
+  });
+
+  it('scans past plain files and the lock file with a warning each', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeFile(join(cache(), 'face_detection_yunet_2023mar.onnx'), 'face');
+    await writeFile(join(cache(), 'models.lock.json'), '{}');
+    const scan = (await ask(SCAN)) as { warnings: string[]; repos: unknown[] };
+    expect([scan.warnings.length, scan.repos.length]).to.deep.equal([2, 1]);
+  });
+
+  it('finds our snapshot without network', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeTree(SENTENCE_FILES);
+    const folder = join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT);
+    expect(await ask(SNAPSHOT)).to.equal(folder);
+  });
+
+  it('reads our list of files, and writes one that we read the same', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeTree(SENTENCE_FILES);
+    const sizes = Object.fromEntries(Object.entries(SENTENCE_FILES).map(([path, content]) => [path, content.length]));
+    expect(await ask(TREE)).to.deep.equal(sizes);
+    expect(await readTree(cache(), REPOSITORY, OTHER_COMMIT)).to.deep.equal(
+      await readTree(cache(), REPOSITORY, COMMIT),
+    );
+  });
+
+  it('finds nothing corrupt after a prune', async () => {
+    await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    await writeRepository(cache(), REPOSITORY, { 'config.json': 'old' }, { commit: OTHER_COMMIT, ref: 'v1' });
+    await writeRepository(cache(), 'some/other', { 'config.json': '{}' });
+    const plan = planPrune(await scanCache(cache()), [await inspectModel(cache(), sentenceModel())], loadManifest(), 0);
+    for (const { path } of plan.steps) await rm(path, { recursive: true, force: true });
+    const scan = (await ask(SCAN)) as { warnings: string[]; repos: [string, number, string[]][] };
+    expect(scan.warnings).to.deep.equal([]);
+    expect(scan.repos.map(([name, , refs]) => [name, refs])).to.deep.equal([[REPOSITORY, ['main']]]);
+  });
+});
