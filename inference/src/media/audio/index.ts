@@ -1,18 +1,21 @@
 import { InferenceError } from '../../errors.js';
 import type { PcmSource } from '../../models/speech.js';
+import { ByteSource } from './byte-source.js';
+import { decodeBeside, isLight } from './decode-beside.js';
+import { cancelled, DecodedSource } from './decoded-source.js';
+import { DecoderThread, type DecodingPlace } from './decoder-thread.js';
+import type { DecoderChoice } from './decoders/create.js';
+import { joinBytes } from './decoders/samples.js';
+import {
+  type AudioFormat,
+  CHANNELS_MAX,
+  type RawAudioFormat,
+  SAMPLE_RATE_MAX_HZ,
+  SAMPLE_RATE_MIN_HZ,
+} from './formats.js';
+import { HEAD_BYTES, recognise } from './recognise.js';
 
-/** What recordings may be, as GetServerInfo lists it. Recognised by content, never by name. */
-export const AUDIO_FORMATS = ['wav', 'flac', 'mp3', 'ogg-vorbis', 'ogg-opus', 'mp4-aac'] as const;
-export type AudioFormat = (typeof AUDIO_FORMATS)[number];
-
-/** How samples without a container are written: little endian, channels interleaved. */
-export interface RawAudioFormat {
-  readonly encoding: 'pcm-s16le' | 'pcm-f32le';
-  /** 1,000 to 384,000. */
-  readonly sampleRateHz: number;
-  /** 1 to 32. */
-  readonly channelCount: number;
-}
+export { AUDIO_FORMATS, type AudioFormat, type RawAudioFormat } from './formats.js';
 
 export interface OpenAudioOptions {
   /** Present only when the content has no container. */
@@ -24,12 +27,83 @@ export interface OpenAudioOptions {
 }
 
 /**
- * Opens a recording, whole or as it arrives, for reading as 16 kHz mono. Decoding happens in a thread of its own, a few
- * seconds ahead of the reader at most. Rejects with AUDIO_UNREADABLE (saying what came) or INVALID_ARGUMENT (`raw`).
+ * Opens a recording, whole or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decoding
+ * happens in a thread of its own, a few seconds ahead of the reader at most; uncompressed samples that are at 16 kHz
+ * already are read where they are. Rejects with AUDIO_UNREADABLE (saying what came), INVALID_ARGUMENT (`raw`) or
+ * CANCELLED. `content` must not be changed until the source is closed.
  */
 export async function openAudio(
-  _content: Uint8Array | AsyncIterable<Uint8Array>,
-  _options: OpenAudioOptions,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+  options: OpenAudioOptions,
 ): Promise<PcmSource> {
-  throw new InferenceError('AUDIO_UNREADABLE', 'Audio is not written yet.');
+  if (options.raw !== undefined) checkRaw(options.raw);
+  if (options.signal.aborted) throw cancelled();
+  const bytes = new ByteSource(content);
+  const contentBytes = content instanceof Uint8Array ? content.length : undefined;
+  let source: DecodedSource | undefined;
+  try {
+    const { format, head } = await untilAborted(readHead(bytes, options.raw), options.signal);
+    const place = await startDecoding({ format, contentBytes }, head);
+    source = new DecodedSource(place, bytes, options.maxSeconds, options.signal);
+    await source.begin();
+    return source;
+  } catch (error) {
+    bytes.close();
+    await source?.close();
+    throw error;
+  }
+}
+
+async function startDecoding(choice: DecoderChoice, head: Uint8Array): Promise<DecodingPlace> {
+  return isLight(choice.format, head) ? decodeBeside(choice) : DecoderThread.start(choice);
+}
+
+/** Reads until it is plain what this is; the bytes stay in the source. */
+async function readHead(
+  bytes: ByteSource,
+  raw: RawAudioFormat | undefined,
+): Promise<{ format: AudioFormat | RawAudioFormat; head: Uint8Array }> {
+  let head: Uint8Array = new Uint8Array(0);
+  for (;;) {
+    const part = await bytes.next();
+    if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
+    const complete = part === undefined || head.length >= HEAD_BYTES;
+    const format = raw !== undefined && head.length > 0 ? raw : recognise(head.subarray(0, HEAD_BYTES), complete);
+    if (format === undefined) continue;
+    bytes.unread(head);
+    return { format, head };
+  }
+}
+
+function checkRaw(raw: RawAudioFormat): void {
+  const { sampleRateHz, channelCount } = raw;
+  if (raw.encoding !== 'pcm-s16le' && raw.encoding !== 'pcm-f32le') {
+    throw invalid('raw.encoding', `must be pcm-s16le or pcm-f32le; '${String(raw.encoding)}' came`);
+  }
+  if (!(sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ) || !Number.isInteger(sampleRateHz)) {
+    throw invalid(
+      'raw.sample_rate_hz',
+      `must be a whole number from ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}; ${sampleRateHz} came`,
+    );
+  }
+  if (!(channelCount >= 1 && channelCount <= CHANNELS_MAX) || !Number.isInteger(channelCount)) {
+    throw invalid('raw.channel_count', `must be a whole number from 1 to ${CHANNELS_MAX}; ${channelCount} came`);
+  }
+}
+
+function invalid(field: string, rule: string): InferenceError {
+  return new InferenceError('INVALID_ARGUMENT', `${field} ${rule}.`, { field });
+}
+
+async function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(cancelled());
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }

@@ -1,0 +1,44 @@
+import { joinBytes } from './decoders/samples.js';
+
+/** The largest part handed on at once. */
+const PART_BYTES = 65_536;
+
+/** A recording's bytes in parts of bounded size, taken from where they come only as they are asked for. */
+export class ByteSource {
+  readonly #iterator: AsyncIterator<Uint8Array> | undefined;
+  #rest: Uint8Array;
+  #ended: boolean;
+
+  constructor(content: Uint8Array | AsyncIterable<Uint8Array>) {
+    const whole = content instanceof Uint8Array;
+    this.#rest = whole ? content : new Uint8Array(0);
+    this.#ended = whole;
+    this.#iterator = whole ? undefined : content[Symbol.asyncIterator]();
+  }
+
+  /** The next part; undefined at the end. Rejects with what the content's own iterator rejects with. */
+  async next(): Promise<Uint8Array | undefined> {
+    while (this.#rest.length === 0 && !this.#ended) {
+      const step = await this.#iterator?.next();
+      if (step === undefined || step.done === true) this.#ended = true;
+      else this.#rest = step.value;
+    }
+    if (this.#rest.length === 0) return undefined;
+    const part = this.#rest.subarray(0, PART_BYTES);
+    this.#rest = this.#rest.subarray(part.length);
+    return part;
+  }
+
+  /** Puts back what `next` gave; it comes again. */
+  unread(bytes: Uint8Array): void {
+    this.#rest = this.#rest.length === 0 ? bytes : joinBytes(bytes, this.#rest);
+  }
+
+  /** Tells an iterator that no more is wanted. Does not wait for it: it may be in the middle of a read. */
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#rest = new Uint8Array(0);
+    this.#iterator?.return?.().catch(() => undefined);
+  }
+}

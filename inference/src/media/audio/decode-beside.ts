@@ -1,0 +1,33 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../../models/speech.js';
+import type { DecodingPlace } from './decoder-thread.js';
+import { createDecoder, type DecoderChoice } from './decoders/create.js';
+import { type DecodeAnswer, type DecodeRequest, DecodeSession } from './session.js';
+
+const LIGHT_CHANNELS_MAX = 2;
+
+/**
+ * Whether decoding is no more than reading numbers: samples at 16 kHz already, uncompressed, of one or two channels. Two
+ * seconds of it take less than a millisecond, less than handing it to a thread and back.
+ */
+export function isLight(format: DecoderChoice['format'], head: Uint8Array): boolean {
+  if (typeof format !== 'string') {
+    return format.sampleRateHz === SPEECH_SAMPLE_RATE_HZ && format.channelCount <= LIGHT_CHANNELS_MAX;
+  }
+  if (format !== 'wav' || head.length < 28) return false;
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  // `fmt ` as the first chunk, as nearly every writer has it.
+  return (
+    view.getUint32(12) === 0x666d7420 &&
+    view.getUint16(22, true) <= LIGHT_CHANNELS_MAX &&
+    view.getUint32(24, true) === SPEECH_SAMPLE_RATE_HZ
+  );
+}
+
+/** Decodes in the reader's own thread. */
+export async function decodeBeside(choice: DecoderChoice): Promise<DecodingPlace> {
+  const session = new DecodeSession(await createDecoder(choice));
+  return {
+    pull: (request: DecodeRequest): Promise<DecodeAnswer> => session.pull(request),
+    close: async () => session.close(),
+  };
+}

@@ -1,0 +1,98 @@
+import { Worker } from 'node:worker_threads';
+import { InferenceError } from '../../errors.js';
+import type { DecoderChoice } from './decoders/create.js';
+import type { ThreadAnswer, ThreadRequest } from './messages.js';
+import type { DecodeAnswer, DecodeRequest } from './session.js';
+
+/** A few seconds of audio take some 50 ms; a decoder that takes this long runs in circles on damaged content. */
+const ANSWER_DEADLINE_MS = 60_000;
+/** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a piece. */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
+
+/** Where a recording is decoded: in a thread, or beside the reader where that is no work. */
+export interface DecodingPlace {
+  /** One exchange; never called again before it settles. */
+  pull(request: DecodeRequest): Promise<DecodeAnswer>;
+  /** Idempotent; an exchange under way rejects. */
+  close(): Promise<void>;
+}
+
+/** A thread that decodes one recording. It holds no model, so it may be ended at any time. */
+export class DecoderThread implements DecodingPlace {
+  readonly #worker: Worker;
+  #settle: ((answer: ThreadAnswer) => void) | undefined;
+  #failure: ThreadAnswer | undefined;
+
+  private constructor() {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+      resourceLimits: RESOURCE_LIMITS,
+      execArgv: [],
+      env: {},
+      stdout: true,
+      stderr: true,
+    });
+    // The libraries write their complaints to the console; the answers carry them.
+    this.#worker.stdout.resume();
+    this.#worker.stderr.resume();
+    this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));
+    this.#worker.on('error', (error) => this.#lost(error.message));
+    this.#worker.on('messageerror', (error) => this.#lost(error.message));
+    this.#worker.on('exit', () => this.#lost('its thread ended'));
+  }
+
+  /** Starts the thread and its decoder. */
+  static async start(choice: DecoderChoice): Promise<DecoderThread> {
+    const thread = new DecoderThread();
+    try {
+      await thread.#ask({ kind: 'open', choice });
+      return thread;
+    } catch (error) {
+      await thread.close();
+      throw error;
+    }
+  }
+
+  async pull(request: DecodeRequest): Promise<DecodeAnswer> {
+    // The thread gets a copy of its own: what the caller handed in stays usable.
+    const input = request.input?.slice();
+    const answer = await this.#ask({ ...request, kind: 'pull', input }, input === undefined ? [] : [input.buffer]);
+    if (answer.kind !== 'pulled') throw new InferenceError('INTERNAL', 'The decoder answered out of turn.');
+    return answer;
+  }
+
+  async close(): Promise<void> {
+    this.#lost('it was closed');
+    await this.#worker.terminate();
+  }
+
+  async #ask(request: ThreadRequest, transfer: ArrayBuffer[] = []): Promise<ThreadAnswer> {
+    const answer = await new Promise<ThreadAnswer>((resolve) => {
+      if (this.#failure !== undefined) return resolve(this.#failure);
+      const timer = setTimeout(() => this.#overdue(), ANSWER_DEADLINE_MS);
+      this.#settle = (result) => {
+        clearTimeout(timer);
+        resolve(result);
+      };
+      this.#worker.postMessage(request, transfer);
+    });
+    if (answer.kind === 'failed') throw new InferenceError(answer.code, answer.message);
+    return answer;
+  }
+
+  #answered(answer: ThreadAnswer): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    settle?.(answer);
+  }
+
+  #overdue(): void {
+    this.#lost(`it gave no answer for ${ANSWER_DEADLINE_MS / 1_000} s`);
+    this.#worker.terminate().catch(() => undefined);
+  }
+
+  #lost(reason: string): void {
+    const message = `The recording could not be decoded: the decoder stopped (${reason}).`;
+    this.#failure ??= { kind: 'failed', code: 'AUDIO_UNREADABLE', message };
+    this.#answered(this.#failure);
+  }
+}

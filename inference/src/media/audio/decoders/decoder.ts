@@ -1,0 +1,26 @@
+/** Samples as a decoder gives them: one array per channel, all of one length, nominally -1 to 1. */
+export interface DecodedBlock {
+  readonly channels: readonly Float32Array[];
+  readonly sampleRateHz: number;
+}
+
+/** One container and codec, fed in order in pieces of any size. Not for concurrent calls. */
+export interface Decoder {
+  /**
+   * The largest piece worth feeding at once: small where few bytes can stand for many samples, so that what is decoded
+   * and not yet asked for stays within some tens of megabytes whatever the content claims.
+   */
+  readonly pieceBytes: number;
+  /** How long the header says the recording is; undefined while unknown, or where the header does not say. */
+  readonly declaredSeconds: number | undefined;
+  /** What was lost so far, for the caller. */
+  readonly warnings: readonly string[];
+  /** True once nothing that follows can matter. */
+  readonly finished: boolean;
+  /** Decodes one piece. Throws InferenceError AUDIO_UNREADABLE, or whatever the library throws. */
+  push(piece: Uint8Array): Promise<readonly DecodedBlock[]>;
+  /** Says that nothing follows and gives what was held back. Called once. */
+  finish(): Promise<readonly DecodedBlock[]>;
+  /** Frees what is outside the JavaScript heap. */
+  close(): void;
+}

@@ -1,0 +1,40 @@
+import type { RawAudioFormat } from '../formats.js';
+import type { DecodedBlock, Decoder } from './decoder.js';
+import { SampleReader, sampleBytes } from './samples.js';
+
+const PIECE_BYTES = 65_536;
+
+const ENCODINGS = { 'pcm-s16le': 's16', 'pcm-f32le': 'f32' } as const satisfies Record<
+  RawAudioFormat['encoding'],
+  string
+>;
+
+/** Samples without a container. */
+export class RawDecoder implements Decoder {
+  readonly pieceBytes = PIECE_BYTES;
+  readonly declaredSeconds: number | undefined;
+  readonly finished = false;
+  readonly warnings: string[] = [];
+  readonly #reader: SampleReader;
+
+  constructor(format: RawAudioFormat, contentBytes: number | undefined) {
+    const encoding = ENCODINGS[format.encoding];
+    this.#reader = new SampleReader(encoding, format.channelCount, format.sampleRateHz);
+    const bytesPerSecond = sampleBytes(encoding) * format.channelCount * format.sampleRateHz;
+    this.declaredSeconds = contentBytes === undefined ? undefined : contentBytes / bytesPerSecond;
+  }
+
+  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
+    const block = this.#reader.push(piece);
+    return block === undefined ? [] : [block];
+  }
+
+  async finish(): Promise<readonly DecodedBlock[]> {
+    if (this.#reader.restBytes > 0) {
+      this.warnings.push(`The last ${this.#reader.restBytes} bytes are less than one sample of each channel.`);
+    }
+    return [];
+  }
+
+  close(): void {}
+}

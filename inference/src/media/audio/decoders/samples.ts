@@ -1,0 +1,90 @@
+import type { DecodedBlock } from './decoder.js';
+
+/** How one sample is written. Little endian; `u8` is offset by 128 as WAV has it. */
+export type SampleEncoding = 'u8' | 's16' | 's24' | 's32' | 'f32' | 'f64' | 'alaw' | 'ulaw';
+
+type ReadSample = (view: DataView, offset: number) => number;
+
+/** ITU-T G.711, A-law: sign, three bits of exponent, four of mantissa, even bits inverted. */
+function expandALaw(code: number): number {
+  const bits = code ^ 0x55;
+  const exponent = (bits & 0x70) >> 4;
+  const mantissa = ((bits & 0x0f) << 4) + 8;
+  const magnitude = exponent === 0 ? mantissa : (mantissa + 0x100) << (exponent - 1);
+  return bits & 0x80 ? magnitude : -magnitude;
+}
+
+/** ITU-T G.711, mu-law: all bits inverted, a bias of 132 taken off again. */
+function expandMuLaw(code: number): number {
+  const bits = ~code & 0xff;
+  const magnitude = ((((bits & 0x0f) << 3) + 0x84) << ((bits & 0x70) >> 4)) - 0x84;
+  return bits & 0x80 ? -magnitude : magnitude;
+}
+
+const READERS = {
+  u8: { bytes: 1, read: (view, offset) => (view.getUint8(offset) - 128) / 128 },
+  s16: { bytes: 2, read: (view, offset) => view.getInt16(offset, true) / 32_768 },
+  s24: {
+    bytes: 3,
+    read: (view, offset) => ((view.getInt8(offset + 2) << 16) | view.getUint16(offset, true)) / 8_388_608,
+  },
+  s32: { bytes: 4, read: (view, offset) => view.getInt32(offset, true) / 2_147_483_648 },
+  f32: { bytes: 4, read: (view, offset) => view.getFloat32(offset, true) },
+  f64: { bytes: 8, read: (view, offset) => view.getFloat64(offset, true) },
+  alaw: { bytes: 1, read: (view, offset) => expandALaw(view.getUint8(offset)) / 32_768 },
+  ulaw: { bytes: 1, read: (view, offset) => expandMuLaw(view.getUint8(offset)) / 32_768 },
+} satisfies Record<SampleEncoding, { bytes: number; read: ReadSample }>;
+
+/** Width of one sample. */
+export function sampleBytes(encoding: SampleEncoding): number {
+  return READERS[encoding].bytes;
+}
+
+/** Reads interleaved samples out of pieces of any size; a frame cut by a piece's end waits for the next piece. */
+export class SampleReader {
+  readonly #read: ReadSample;
+  readonly #sampleBytes: number;
+  readonly #frameBytes: number;
+  #rest = new Uint8Array(0);
+
+  constructor(
+    encoding: SampleEncoding,
+    private readonly channelCount: number,
+    private readonly sampleRateHz: number,
+  ) {
+    this.#read = READERS[encoding].read;
+    this.#sampleBytes = READERS[encoding].bytes;
+    this.#frameBytes = this.#sampleBytes * channelCount;
+  }
+
+  /** Bytes of a frame that has not come whole. */
+  get restBytes(): number {
+    return this.#rest.length;
+  }
+
+  /** The whole frames so far; undefined where there is none. */
+  push(piece: Uint8Array): DecodedBlock | undefined {
+    const bytes = this.#rest.length === 0 ? piece : joinBytes(this.#rest, piece);
+    const frameCount = Math.floor(bytes.length / this.#frameBytes);
+    this.#rest = bytes.slice(frameCount * this.#frameBytes);
+    if (frameCount === 0) return undefined;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const channels = Array.from({ length: this.channelCount }, (_, channel) => {
+      const samples = new Float32Array(frameCount);
+      let offset = channel * this.#sampleBytes;
+      for (let frame = 0; frame < frameCount; frame++, offset += this.#frameBytes) {
+        samples[frame] = this.#read(view, offset);
+      }
+      return samples;
+    });
+    return { channels, sampleRateHz: this.sampleRateHz };
+  }
+}
+
+/** One array of two. */
+export function joinBytes(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(first.length + second.length);
+  joined.set(first);
+  joined.set(second, first.length);
+  return joined;
+}

@@ -1,0 +1,31 @@
+import type { DecodedBlock } from './decoder.js';
+
+/** What every decoder of the wasm-audio-decoders family gives. */
+interface WasmDecoded {
+  readonly channelData: readonly Float32Array[];
+  readonly samplesDecoded: number;
+  readonly sampleRate: number;
+}
+
+/** Its samples as a block; none where nothing was decoded. */
+export function blockOf(decoded: WasmDecoded): readonly DecodedBlock[] {
+  if (decoded.samplesDecoded <= 0 || decoded.channelData.length === 0) return [];
+  const channels = decoded.channelData.map((samples) => samples.subarray(0, decoded.samplesDecoded));
+  return [{ channels, sampleRateHz: decoded.sampleRate }];
+}
+
+/** Counts a decoder's complaints: one sentence for the caller however many there were. */
+export class ErrorCount {
+  #count = 0;
+  #first = '';
+
+  add(errors: readonly { readonly message: string }[]): void {
+    if (this.#count === 0) this.#first = errors[0]?.message ?? '';
+    this.#count += errors.length;
+  }
+
+  warnings(format: string): readonly string[] {
+    if (this.#count === 0) return [];
+    return [`${this.#count} damaged ${format} frames were passed over (${this.#first.slice(0, 200)}).`];
+  }
+}

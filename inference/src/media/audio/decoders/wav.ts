@@ -1,0 +1,174 @@
+import { InferenceError } from '../../../errors.js';
+import type { DecodedBlock, Decoder } from './decoder.js';
+import { joinBytes, SampleReader } from './samples.js';
+import { parseWavFormat, type WavFormat } from './wav-format.js';
+
+const PIECE_BYTES = 65_536;
+/** A `fmt ` or `ds64` chunk beyond this is no such chunk. */
+const HEADER_CHUNK_MAX_BYTES = 65_536;
+/** What writers to a pipe leave where the size would be; some leave this, or a little more, some all ones. */
+const SIZE_DOUBTFUL = 0x7fff_f000;
+const SIZE_UNKNOWN = 0xffff_ffff;
+
+type State = 'riff' | 'chunk' | 'body' | 'skip' | 'data' | 'after';
+
+/**
+ * WAV, RF64 and BW64 (Microsoft RIFF, EBU Tech 3306). Sizes are believed as far as bytes come: of a cut file the part
+ * that is there is read, and said; a size of 0 or 0xFFFFFFFF in a stream means "until the end".
+ */
+export class WavDecoder implements Decoder {
+  readonly pieceBytes = PIECE_BYTES;
+  readonly warnings: string[] = [];
+  #state: State = 'riff';
+  #held: Uint8Array = new Uint8Array(0);
+  #chunkId = '';
+  #chunkBytes = 0;
+  #leftBytes = 0;
+  #seenBytes = 0;
+  #riffBytes = 0;
+  #dataBytes64: number | undefined;
+  #dataBytes: number | undefined;
+  #format: WavFormat | undefined;
+  #reader: SampleReader | undefined;
+
+  /** `contentBytes`: the size of the content where it is known, to hold the header's claim against. */
+  constructor(private readonly contentBytes: number | undefined) {}
+
+  get finished(): boolean {
+    return this.#state === 'after';
+  }
+
+  get declaredSeconds(): number | undefined {
+    const format = this.#format;
+    if (format === undefined || this.contentBytes === undefined) return undefined;
+    return Math.min(this.#dataBytes ?? this.contentBytes, this.contentBytes) / format.bytesPerSecond;
+  }
+
+  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
+    const blocks: DecodedBlock[] = [];
+    let rest = piece;
+    while (rest.length > 0 && this.#state !== 'after') rest = this.#step(rest, blocks);
+    return blocks;
+  }
+
+  async finish(): Promise<readonly DecodedBlock[]> {
+    const format = this.#format;
+    if (this.#state === 'data' && format !== undefined) {
+      const restBytes = this.#reader?.restBytes ?? 0;
+      if (this.#dataBytes !== undefined && this.#dataBytes < SIZE_DOUBTFUL && this.#leftBytes > 0) {
+        const seconds = (this.#leftBytes / format.bytesPerSecond).toFixed(2);
+        this.warnings.push(`The WAV header promises ${seconds} s more than came; what came was read.`);
+      } else if (restBytes > 0) {
+        this.warnings.push(`The last ${restBytes} bytes are less than one sample of each channel.`);
+      }
+    } else if (this.#state !== 'after') {
+      throw new InferenceError(
+        'AUDIO_UNREADABLE',
+        'The WAV content ends before its samples begin. Send the whole file.',
+      );
+    }
+    return [];
+  }
+
+  close(): void {}
+
+  /** Takes what the present state needs from the front of `bytes`; gives back the rest. */
+  #step(bytes: Uint8Array, blocks: DecodedBlock[]): Uint8Array {
+    switch (this.#state) {
+      case 'riff':
+        return this.#gather(bytes, 12, (head) => {
+          this.#riffBytes = uint32(head, 4);
+          this.#state = 'chunk';
+        });
+      case 'chunk':
+        return this.#gather(bytes, 8, (head) => this.#enterChunk(head));
+      case 'body':
+        return this.#gather(bytes, this.#chunkBytes + (this.#chunkBytes % 2), (body) => {
+          this.#readBody(body);
+          this.#state = 'chunk';
+        });
+      case 'skip': {
+        const taken = Math.min(bytes.length, this.#leftBytes);
+        this.#leftBytes -= taken;
+        this.#seenBytes += taken;
+        if (this.#leftBytes === 0) this.#state = 'chunk';
+        return bytes.subarray(taken);
+      }
+      default: {
+        const taken = Math.min(bytes.length, this.#leftBytes);
+        const block = this.#reader?.push(bytes.subarray(0, taken));
+        if (block !== undefined) blocks.push(block);
+        this.#leftBytes -= taken;
+        if (this.#leftBytes === 0) this.#state = 'after';
+        return bytes.subarray(taken);
+      }
+    }
+  }
+
+  #gather(bytes: Uint8Array, wanted: number, use: (head: Uint8Array) => void): Uint8Array {
+    const missing = wanted - this.#held.length;
+    this.#held = joinBytes(this.#held, bytes.subarray(0, missing));
+    if (this.#held.length < wanted) return bytes.subarray(bytes.length);
+    const head = this.#held;
+    this.#held = new Uint8Array(0);
+    this.#seenBytes += wanted;
+    use(head);
+    return bytes.subarray(missing);
+  }
+
+  #enterChunk(head: Uint8Array): void {
+    this.#chunkId = String.fromCharCode(...head.subarray(0, 4));
+    this.#chunkBytes = uint32(head, 4);
+    if (this.#chunkId === 'data') return this.#enterData();
+    if (this.#chunkId === 'fmt ' || this.#chunkId === 'ds64') {
+      if (this.#chunkBytes > HEADER_CHUNK_MAX_BYTES) {
+        throw new InferenceError(
+          'AUDIO_UNREADABLE',
+          `The WAV header says that its '${this.#chunkId.trim()}' chunk has ${this.#chunkBytes} bytes; it is damaged.`,
+        );
+      }
+      this.#state = this.#chunkBytes === 0 ? 'chunk' : 'body';
+      return;
+    }
+    this.#leftBytes = this.#chunkBytes + (this.#chunkBytes % 2);
+    this.#state = this.#leftBytes === 0 ? 'chunk' : 'skip';
+  }
+
+  #readBody(body: Uint8Array): void {
+    if (this.#chunkId === 'ds64') {
+      if (body.length >= 16) this.#dataBytes64 = uint32(body, 8) + uint32(body, 12) * 2 ** 32;
+      return;
+    }
+    const format = parseWavFormat(body.subarray(0, this.#chunkBytes));
+    this.#format = format;
+    this.#reader = new SampleReader(format.encoding, format.channelCount, format.sampleRateHz);
+    if (format.warning !== undefined) this.warnings.push(format.warning);
+  }
+
+  #enterData(): void {
+    if (this.#reader === undefined) {
+      throw new InferenceError(
+        'AUDIO_UNREADABLE',
+        "The WAV content has no 'fmt' chunk before its samples; it is damaged.",
+      );
+    }
+    this.#dataBytes = this.#declaredBytes();
+    this.#leftBytes = this.#dataBytes ?? Number.POSITIVE_INFINITY;
+    this.#state = this.#leftBytes === 0 ? 'after' : 'data';
+  }
+
+  #declaredBytes(): number | undefined {
+    if (this.#chunkBytes === SIZE_UNKNOWN) {
+      const size = this.#dataBytes64;
+      return size === undefined || size === 0 || !Number.isSafeInteger(size) ? undefined : size;
+    }
+    if (this.#chunkBytes > 0) return this.#chunkBytes;
+    // An honest file without samples names further chunks; a writer that never went back to fill in sizes does not.
+    const more = this.#riffBytes !== SIZE_UNKNOWN && this.#riffBytes + 8 > this.#seenBytes;
+    return more ? 0 : undefined;
+  }
+}
+
+function uint32(bytes: Uint8Array, offset: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
+}

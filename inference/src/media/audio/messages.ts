@@ -1,0 +1,13 @@
+import type { ErrorCode } from '../../errors.js';
+import type { DecoderChoice } from './decoders/create.js';
+import type { DecodeAnswer, DecodeRequest } from './session.js';
+
+/** To the decoding thread: one at a time, each answered once. */
+export type ThreadRequest =
+  | { readonly kind: 'open'; readonly choice: DecoderChoice }
+  | ({ readonly kind: 'pull' } & DecodeRequest);
+
+export type ThreadAnswer =
+  | { readonly kind: 'opened' }
+  | ({ readonly kind: 'pulled' } & DecodeAnswer)
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };

@@ -1,0 +1,57 @@
+/** How far into the content the first frame may be: some writers put zeros before it. */
+const SEARCH_BYTES = 2_048;
+/** Frames in a row that make it certain: sync bits alone turn up in any data. */
+const FRAMES_IN_A_ROW = 3;
+
+/** Bit rates in kbit/s by their four bits, for the five kinds of layer and version (ISO 11172-3, 13818-3). */
+const V1_LAYER1 = [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448];
+const V1_LAYER2 = [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384];
+const V1_LAYER3 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+const V2_LAYER1 = [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256];
+const V2_LAYER2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+const V1_RATES_HZ = [44_100, 48_000, 32_000];
+
+/** Whether frames of MPEG audio follow each other near the beginning. */
+export function hasMpegFrames(bytes: Uint8Array): boolean {
+  const last = Math.min(SEARCH_BYTES, bytes.length - 4);
+  for (let offset = 0; offset <= last; offset++) {
+    if (bytes[offset] === 0xff && framesFollow(bytes, offset)) return true;
+  }
+  return false;
+}
+
+/** Whether this is AAC in ADTS frames: the same sync word with layer 0. */
+export function isAdts(bytes: Uint8Array): boolean {
+  const [first = 0, second = 0, third = 0] = bytes;
+  return first === 0xff && (second & 0xf6) === 0xf0 && ((third >> 2) & 0x0f) < 13;
+}
+
+function framesFollow(bytes: Uint8Array, start: number): boolean {
+  let offset = start;
+  for (let count = 0; count < FRAMES_IN_A_ROW; count++) {
+    // Content that ends after a whole frame is as good as one more frame.
+    if (count > 0 && offset + 4 > bytes.length) return true;
+    const length = frameLength(bytes, offset);
+    if (length === undefined) return false;
+    offset += length;
+  }
+  return true;
+}
+
+function frameLength(bytes: Uint8Array, offset: number): number | undefined {
+  const [first = 0, second = 0, third = 0] = bytes.subarray(offset, offset + 3);
+  if (first !== 0xff || (second & 0xe0) !== 0xe0) return undefined;
+  const version = (second >> 3) & 3;
+  const layer = 4 - ((second >> 1) & 3);
+  const rateIndex = (third >> 2) & 3;
+  const bitRateIndex = third >> 4;
+  if (version === 1 || layer === 4 || rateIndex === 3 || bitRateIndex === 0 || bitRateIndex === 15) return undefined;
+  const first1 = version === 3;
+  const table = first1 ? [V1_LAYER1, V1_LAYER2, V1_LAYER3][layer - 1] : [V2_LAYER1, V2_LAYER2, V2_LAYER2][layer - 1];
+  const bitsPerSecond = (table?.[bitRateIndex] ?? 0) * 1_000;
+  const rateHz = (V1_RATES_HZ[rateIndex] ?? 1) / (first1 ? 1 : version === 2 ? 2 : 4);
+  const padding = (third >> 1) & 1;
+  if (layer === 1) return (Math.floor((12 * bitsPerSecond) / rateHz) + padding) * 4;
+  const perByte = layer === 3 && !first1 ? 72 : 144;
+  return Math.floor((perByte * bitsPerSecond) / rateHz) + padding;
+}

@@ -1,0 +1,104 @@
+import { InferenceError } from '../../errors.js';
+import { ACCEPTED_FORMATS_TEXT, type AudioFormat } from './formats.js';
+import { hasMpegFrames, isAdts } from './mpeg-frames.js';
+
+/** What a recording is looked at for; by then every format has shown itself. */
+export const HEAD_BYTES = 8_192;
+/** Enough for a magic and a WAV's first chunk. */
+const HEAD_MIN_BYTES = 64;
+
+/** Magics of what is sent by mistake or hoped for, to name it. Latin-1. */
+const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[] = [
+  [0, '\x89PNG', 'a PNG picture'],
+  [0, '\xff\xd8\xff', 'a JPEG picture'],
+  [0, 'GIF8', 'a GIF picture'],
+  [0, '%PDF', 'a PDF document'],
+  [0, 'PK\x03\x04', 'a ZIP archive'],
+  [0, '\x1f\x8b', 'gzip-compressed data'],
+  [0, '\x1aE\xdf\xa3', 'a WebM or Matroska file'],
+  [0, 'FORM', 'an AIFF file'],
+  [0, 'RIFX', 'a big-endian WAV file'],
+  [0, 'caff', 'a Core Audio file'],
+  [0, '#!AMR', 'an AMR file'],
+  [0, 'MThd', 'a MIDI file'],
+  [0, '\x30\x26\xb2\x75', 'a Windows Media file'],
+  [0, 'wvpk', 'a WavPack file'],
+  [0, 'MAC ', "a Monkey's Audio file"],
+  [8, 'AVI ', 'an AVI film'],
+  [8, 'WEBP', 'a WebP picture'],
+];
+
+/** Ogg streams by the first packet of the stream. FLAC in Ogg goes to the decoder of FLAC. */
+const OGG_STREAMS: readonly (readonly [magic: string, format: AudioFormat])[] = [
+  ['OpusHead', 'ogg-opus'],
+  ['\x01vorbis', 'ogg-vorbis'],
+  ['\x7fFLAC', 'flac'],
+];
+
+/**
+ * Which format this is, from its first bytes; undefined while more are needed. `complete`: no more come, or enough are
+ * there. Throws AUDIO_UNREADABLE, which says what came and what is accepted.
+ */
+export function recognise(head: Uint8Array, complete: boolean): AudioFormat | undefined {
+  if (head.length === 0 && complete) {
+    throw new InferenceError('AUDIO_UNREADABLE', `The recording is empty. Accepted are ${ACCEPTED_FORMATS_TEXT}.`);
+  }
+  if (head.length < HEAD_MIN_BYTES && !complete) return undefined;
+  const text = latin1(head);
+  if (/^(RIFF|RF64|BW64)....WAVE/s.test(text)) return 'wav';
+  if (text.startsWith('fLaC')) return 'flac';
+  if (text.startsWith('OggS')) {
+    const stream = OGG_STREAMS.find(([magic]) => text.includes(magic));
+    if (stream !== undefined) return stream[1];
+    if (complete) throw notAccepted('an Ogg file without Vorbis, Opus or FLAC in its first pages');
+    return undefined;
+  }
+  if (!complete) return undefined;
+  const id3Bytes = text.startsWith('ID3') ? id3Length(head) : 0;
+  const body = head.subarray(id3Bytes);
+  if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
+  if (isAdts(body)) throw notAccepted('AAC without a container (ADTS)');
+  if (id3Bytes > 0 || hasMpegFrames(body)) return 'mp3';
+  throw notAccepted(nameOf(head, text));
+}
+
+function notAccepted(what: string): InferenceError {
+  return new InferenceError(
+    'AUDIO_UNREADABLE',
+    `This is no recording that can be read: it looks like ${what}. Accepted are ${ACCEPTED_FORMATS_TEXT}; ` +
+      'samples without a container need their raw format.',
+  );
+}
+
+function nameOf(head: Uint8Array, text: string): string {
+  if (text.slice(4, 8) === 'ftyp') return 'an MP4 or M4A file';
+  const other = OTHERS.find(([offset, magic]) => text.startsWith(magic, offset));
+  if (other !== undefined) return other[2];
+  if (/^\s*<(!doctype|html|\?xml|[a-z]+[\s>])/i.test(text)) return 'a web page or XML';
+  if (/^\s*[[{]\s*["{[\d]/.test(text)) return 'JSON';
+  if (looksLikeText(head)) return `text (${JSON.stringify(new TextDecoder().decode(head.subarray(0, 24)))})`;
+  const bytes = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
+  return `data of an unknown kind, beginning ${bytes.join(' ')}`;
+}
+
+/** No control characters besides white space, and well-formed UTF-8 up to where the head may cut a character. */
+function looksLikeText(head: Uint8Array): boolean {
+  const part = head.subarray(0, 512);
+  if (part.some((byte) => byte < 32 && byte !== 9 && byte !== 10 && byte !== 13)) return false;
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(part, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Length of an ID3v2 tag with its header: the size has seven bits a byte. */
+function id3Length(head: Uint8Array): number {
+  const [a = 0, b = 0, c = 0, d = 0] = head.subarray(6, 10);
+  return 10 + ((a & 0x7f) << 21) + ((b & 0x7f) << 14) + ((c & 0x7f) << 7) + (d & 0x7f);
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
