@@ -80,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const close = async ({ graceMs, drainMs }: Config['shutdown']): Promise<void> => {
     state.drain();
-    await sleep(graceMs);
+    if (graceMs > 0) await sleep(graceMs);
     desk.drain();
     edge.drain();
     await desk.idle(AbortSignal.timeout(drainMs));

@@ -90,7 +90,7 @@ interface Job<Item, Result> {
   reject(error: unknown): void;
 }
 
-/** An item whose worker was lost in its run is run once more, without company; a second loss is its error. */
+/** An item whose run failed as a whole is run once more, without company; a second failure is its error. */
 const MAX_ATTEMPTS = 2;
 const LEAST_RETRY_MS = 100;
 const MOST_RETRY_MS = 30_000;
@@ -298,7 +298,7 @@ export class Lane<Item, Result> {
         });
       });
     } catch (error) {
-      for (const entry of batch) this.#failed(entry, error);
+      for (const entry of batch) this.#failed(entry, error, batch.length);
     } finally {
       if (this.#executors.has(executor)) this.#idle.add(executor);
       this.#schedulePump();
@@ -311,13 +311,14 @@ export class Lane<Item, Result> {
     this.#options.observer?.batch?.({ size: batch.length, cost, runMs });
   }
 
-  #failed(entry: Entry<Job<Item, Result>>, error: unknown): void {
+  /** What failed with others may not be to blame, and what lost its worker may have been unlucky: once more, alone. */
+  #failed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void {
     const job = entry.item;
     const lost = error instanceof InferenceError && error.code === 'WORKER_LOST';
-    if (!lost || job.attempts >= MAX_ATTEMPTS || job.signal.aborted || this.#closed) return job.reject(error);
-    const again = { ...entry, alone: true };
-    job.entry = again;
-    this.#backlog.pushFront(again);
+    const again = lost || batchSize > 1;
+    if (!again || job.attempts >= MAX_ATTEMPTS || job.signal.aborted || this.#closed) return job.reject(error);
+    job.entry = { ...entry, alone: true };
+    this.#backlog.pushFront(job.entry);
   }
 }
 

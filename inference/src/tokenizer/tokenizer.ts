@@ -28,6 +28,11 @@ interface HubTokenizer {
 /** Above this `model_max_length` is a stand-in for "no limit" (transformers writes 1e30). */
 const LARGEST_LIMIT = 1e9;
 
+/** More characters a token than any vocabulary has on average: what is behind so many cannot be among the first tokens. */
+const MOST_CHARACTERS_PER_TOKEN = 64;
+/** The library's recursion overflows the stack above some 300,000 characters, and takes seconds before. */
+const MOST_CHARACTERS = 200_000;
+
 /** Loads tokenizer.json and, where there is one, tokenizer_config.json. Throws when a file is broken or of an unknown kind. */
 export async function loadTokenizer(tokenizerPath: string, configPath: string | undefined): Promise<TextTokenizer> {
   const json = await readJsonObject(tokenizerPath);
@@ -39,11 +44,12 @@ export async function loadTokenizer(tokenizerPath: string, configPath: string | 
     padId: padId(tokenizer, json, config),
     maxTokens: typeof limit === 'number' && limit > 0 && limit < LARGEST_LIMIT ? limit : Number.POSITIVE_INFINITY,
     encode(text, limit) {
-      const ids = tokenizer.encode(text, { add_special_tokens: false }).ids;
+      const kept = text.slice(0, Math.min(limit * MOST_CHARACTERS_PER_TOKEN, MOST_CHARACTERS));
+      const ids = tokenizer.encode(kept, { add_special_tokens: false }).ids;
       const room = Math.max(0, limit - specials.before.length - specials.after.length);
       return {
         ids: [...specials.before, ...ids.slice(0, room), ...specials.after],
-        truncated: ids.length > room,
+        truncated: ids.length > room || kept.length < text.length,
       };
     },
   };

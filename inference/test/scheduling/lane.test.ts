@@ -1,0 +1,310 @@
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import type { Outcome } from '../../src/models/model.js';
+import { type Executor, type ExecutorAnswer, Lane, type LaneOptions } from '../../src/scheduling/lane.js';
+
+interface Run {
+  readonly items: readonly string[];
+  readonly signals: readonly AbortSignal[];
+  answer(outcomes?: readonly Outcome<string>[], runMs?: number): void;
+  fail(error: Error): void;
+}
+
+/** A worker that answers when the test says so. */
+class ManualExecutor implements Executor<string, string> {
+  readonly runs: Run[] = [];
+
+  run(items: readonly string[], signals: readonly AbortSignal[]): Promise<ExecutorAnswer<string>> {
+    return new Promise((resolve, reject) => {
+      this.runs.push({
+        items,
+        signals,
+        answer: (outcomes = items.map((value) => ({ ok: true, value: value.toUpperCase() })), runMs = 10) =>
+          resolve({ outcomes, runMs }),
+        fail: reject,
+      });
+    });
+  }
+
+  /** The run at an index; fails the test when there is none. */
+  at(index: number): Run {
+    const run = this.runs[index];
+    if (run === undefined) throw new Error(`there is no run ${index}, only ${this.runs.length}`);
+    return run;
+  }
+}
+
+/** Lets promises and microtasks settle. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+const NEVER = new AbortController().signal;
+
+function makeLane(more: Partial<LaneOptions<string>> = {}) {
+  const clock = { nowMs: 0 };
+  const lane = new Lane<string, string>({
+    name: 'test',
+    cost: (item) => item.length,
+    kind: () => '',
+    limits: { maxItems: 10, maxWaitMs: 1000 },
+    batch: { maxItems: 4, maxCost: Number.POSITIVE_INFINITY, maxPadding: 1 },
+    now: () => clock.nowMs,
+    ...more,
+  });
+  const executor = new ManualExecutor();
+  return { lane, executor, clock };
+}
+
+const place = { items: 1, cost: 1, priority: 'interactive' } as const;
+
+/** The error a promise rejects with. */
+async function errorOf(promise: Promise<unknown>): Promise<InferenceError> {
+  try {
+    await promise;
+  } catch (error) {
+    expect(error).to.be.instanceOf(InferenceError);
+    return error as InferenceError;
+  }
+  throw new Error('expected a rejection');
+}
+
+function refusal(run: () => unknown): InferenceError {
+  try {
+    run();
+  } catch (error) {
+    expect(error).to.be.instanceOf(InferenceError);
+    return error as InferenceError;
+  }
+  throw new Error('expected a refusal');
+}
+
+describe('Lane', () => {
+  it('runs an item at once when a worker is idle', async () => {
+    const { lane, executor, clock } = makeLane();
+    lane.addExecutor(executor);
+    const done = lane.admit(place).submit('one', NEVER);
+    await settled();
+    clock.nowMs = 5;
+    executor.at(0).answer();
+    expect(await done).to.deep.equal({ value: 'ONE', run: { id: 1, queueMs: 0, runMs: 10, batchSize: 1 } });
+  });
+
+  it('puts what gathered during a run into the next one', async () => {
+    const { lane, executor, clock } = makeLane();
+    lane.addExecutor(executor);
+    const first = lane.admit(place).submit('a', NEVER);
+    await settled();
+    const others = ['b', 'c', 'd'].map((item) => lane.admit(place).submit(item, NEVER));
+    await settled();
+    expect(executor.runs).to.have.length(1);
+    clock.nowMs = 7;
+    executor.at(0).answer();
+    await first;
+    await settled();
+    expect(executor.at(1).items).to.deep.equal(['b', 'c', 'd']);
+    executor.at(1).answer();
+    const results = await Promise.all(others);
+    expect(results.map(({ value, run }) => [value, run.queueMs, run.batchSize])).to.deep.equal([
+      ['B', 7, 3],
+      ['C', 7, 3],
+      ['D', 7, 3],
+    ]);
+  });
+
+  it('shares waiting items among idle workers', async () => {
+    const { lane, executor } = makeLane();
+    const second = new ManualExecutor();
+    lane.addExecutor(executor);
+    lane.addExecutor(second);
+    const admission = lane.admit({ ...place, items: 4 });
+    for (const item of ['a', 'b', 'c', 'd']) void admission.submit(item, NEVER);
+    await settled();
+    expect([executor.at(0).items, second.at(0).items]).to.deep.equal([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+  });
+
+  it('gives each item its own error', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 2 });
+    const good = admission.submit('good', NEVER);
+    const bad = admission.submit('bad', NEVER);
+    await settled();
+    executor.at(0).answer([
+      { ok: true, value: 'fine' },
+      { ok: false, error: new InferenceError('IMAGE_UNREADABLE', 'no picture') },
+    ]);
+    expect((await good).value).to.equal('fine');
+    expect((await errorOf(bad)).code).to.equal('IMAGE_UNREADABLE');
+  });
+
+  it('never runs an item that was abandoned in the queue', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    void lane.admit(place).submit('running', NEVER);
+    await settled();
+    const caller = new AbortController();
+    const abandoned = lane.admit(place).submit('abandoned', caller.signal);
+    caller.abort(new InferenceError('CANCELLED', 'gone'));
+    expect((await errorOf(abandoned)).code).to.equal('CANCELLED');
+    expect(lane.waiting).to.equal(0);
+    executor.at(0).answer();
+    await settled();
+    expect(executor.runs).to.have.length(1);
+  });
+
+  it('never runs an item whose deadline passed in the queue', async () => {
+    const { lane, executor, clock } = makeLane();
+    lane.addExecutor(executor);
+    void lane.admit(place).submit('running', NEVER);
+    await settled();
+    const late = lane.admit({ ...place, deadlineAtMs: 100 }).submit('late', NEVER);
+    clock.nowMs = 200;
+    executor.at(0).answer();
+    expect((await errorOf(late)).code).to.equal('DEADLINE_EXCEEDED');
+    expect(executor.runs).to.have.length(1);
+  });
+
+  it('answers an abandoned caller at once while its item runs, and tells the worker', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const caller = new AbortController();
+    const running = lane.admit(place).submit('running', caller.signal);
+    await settled();
+    caller.abort(new InferenceError('CANCELLED', 'gone'));
+    expect((await errorOf(running)).code).to.equal('CANCELLED');
+    expect(executor.at(0).signals[0]?.aborted).to.equal(true);
+  });
+
+  it('refuses at once over the bound of items, with a time to come back', () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    lane.admit({ ...place, items: 10 });
+    const error = refusal(() => lane.admit(place));
+    expect(error.code).to.equal('QUEUE_FULL');
+    expect(error.retryAfterMs).to.be.greaterThan(0);
+  });
+
+  it('refuses work that would wait longer than the bound, by the measured rate', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const first = lane.admit(place);
+    const done = first.submit('12345', NEVER);
+    await settled();
+    executor.at(0).answer(undefined, 100);
+    await done;
+    first.close();
+    // 5 characters took 100 ms: 50 fit into the bound of a second.
+    lane.admit({ ...place, cost: 50 });
+    const error = refusal(() => lane.admit({ ...place, cost: 25 }));
+    expect(error.code).to.equal('QUEUE_FULL');
+    expect(error.retryAfterMs).to.equal(500);
+  });
+
+  it('takes a call larger than the bound when nothing else is there', () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    expect(() => lane.admit({ ...place, items: 1000 })).not.to.throw();
+  });
+
+  it('has room again when a call is closed, however often it is closed', () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 10 });
+    admission.close();
+    admission.close();
+    expect(lane.admitted).to.equal(0);
+    expect(() => lane.admit(place)).not.to.throw();
+  });
+
+  it('says STARTING before the first worker, and WORKER_LOST after the last one', () => {
+    const { lane, executor } = makeLane();
+    expect(refusal(() => lane.admit(place)).code).to.equal('STARTING');
+    lane.addExecutor(executor);
+    lane.removeExecutor(executor);
+    expect(refusal(() => lane.admit(place)).code).to.equal('WORKER_LOST');
+  });
+
+  it('runs what a lost worker had once more, each item alone, before what waits', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 3 });
+    const results = ['a', 'b'].map((item) => admission.submit(item, NEVER));
+    await settled();
+    const waiting = admission.submit('c', NEVER);
+    lane.removeExecutor(executor);
+    executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
+    await settled();
+    const next = new ManualExecutor();
+    lane.addExecutor(next);
+    const order: string[] = [];
+    for (let index = 0; index < 3; index += 1) {
+      await settled();
+      order.push(next.at(index).items.join());
+      next.at(index).answer();
+    }
+    expect(order).to.have.members(['a', 'b', 'c']);
+    expect(order[2]).to.equal('c');
+    expect((await Promise.all([...results, waiting])).map(({ value }) => value)).to.deep.equal(['A', 'B', 'C']);
+  });
+
+  it('finds out which item of a failed batch is to blame', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 2 });
+    const good = admission.submit('good', NEVER);
+    const bad = admission.submit('bad', NEVER).catch((error: unknown) => error);
+    await settled();
+    executor.at(0).fail(new Error('the batch failed'));
+    for (let index = 1; index < 3; index += 1) {
+      await settled();
+      const run = executor.at(index);
+      expect(run.items).to.have.length(1);
+      if (run.items[0] === 'bad') run.fail(new Error('this one'));
+      else run.answer();
+    }
+    expect((await good).value).to.equal('GOOD');
+    expect(await bad).to.include({ message: 'this one' });
+  });
+
+  it('gives up an item that lost two workers', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const poison = lane.admit(place).submit('poison', NEVER);
+    await settled();
+    executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
+    await settled();
+    executor.at(1).fail(new InferenceError('WORKER_LOST', 'gone'));
+    expect((await errorOf(poison)).code).to.equal('WORKER_LOST');
+    expect(executor.runs).to.have.length(2);
+  });
+
+  it('does not run an item again that its caller abandoned while its worker was lost', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const caller = new AbortController();
+    const gone = lane.admit(place).submit('gone', caller.signal);
+    await settled();
+    lane.removeExecutor(executor);
+    executor.at(0).fail(new InferenceError('WORKER_LOST', 'lost'));
+    await settled();
+    caller.abort(new InferenceError('CANCELLED', 'gone'));
+    expect((await errorOf(gone)).code).to.equal('CANCELLED');
+    expect(lane.waiting).to.equal(0);
+  });
+
+  it('rejects everything when it is closed', async () => {
+    const { lane } = makeLane();
+    const executor = new ManualExecutor();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 2 });
+    void admission.submit('running', NEVER);
+    await settled();
+    const waiting = admission.submit('waiting', NEVER);
+    lane.close(new InferenceError('DRAINING', 'closing'));
+    expect((await errorOf(waiting)).code).to.equal('DRAINING');
+    expect((await errorOf(admission.submit('new', NEVER))).code).to.equal('DRAINING');
+    expect(refusal(() => lane.admit(place)).code).to.equal('DRAINING');
+  });
+});

@@ -1,0 +1,209 @@
+import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { FAILS_TO_LOAD } from '../fixtures/fake-model.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { gather } from '../fixtures/grpc-client.js';
+
+const { embedText, getServerInfo } = InferenceService.method;
+const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
+
+/** What became of each text: the vector's first number, or the reason of its error. */
+async function outcomes(fake: FakeServer, ...texts: string[]) {
+  const { results } = await fake.client.value(embedText, ask(...texts));
+  return results.map(({ result }) => (result.case === 'embedding' ? result.value.values[0] : result.value?.code));
+}
+
+/** Waits until the server's state passes the test. */
+function stateWhere(fake: FakeServer, test: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const off = fake.server.state.onChange(check);
+    function check() {
+      if (!test()) return;
+      off();
+      resolve();
+    }
+    check();
+  });
+}
+
+describe('a worker', () => {
+  let fake: FakeServer;
+  const start = async (env: Readonly<Record<string, string>> = {}) => {
+    fake = await startFakeServer(env);
+    await fake.server.warm;
+  };
+  afterEach(() => fake.close());
+
+  it('that fails in one item fails that item alone', async () => {
+    await start();
+    expect(await outcomes(fake, 'good', 'item error', 'also good')).to.deep.equal([4, 3, 9]);
+  });
+
+  it('that fails as a whole tells the caller an id and the log the reason', async () => {
+    await start();
+    const error = await fake.client.failure(embedText, ask('defect'));
+    expect(error).to.include({ code: 'INTERNAL', reason: 'INTERNAL' });
+    expect(error.message).not.to.include('secret');
+    const line = fake.log.find(({ msg }) => msg === 'defect');
+    expect(error.message).to.include(String(line?.errorId));
+    expect(JSON.stringify(line)).to.include('a secret of the model');
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+  });
+
+  for (const way of ['abort', 'kill']) {
+    it(`that dies by ${way} is replaced, and health tells`, async () => {
+      await start();
+      const watch = fake.client.serverStream(Health.method.watch, { service: '' });
+      const seen: Serving[] = [];
+      watch.on('data', ({ status }: { status: Serving }) => seen.push(status));
+      watch.on('error', () => {});
+      const error = await fake.client.failure(embedText, ask(way));
+      expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST' });
+      expect(error.retryMs).to.be.greaterThan(0);
+      await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
+      expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+      // The text ran twice, so two workers were lost.
+      expect(new Set(fake.pids()).size).to.equal(3);
+      watch.cancel();
+      expect(seen.slice(0, 3)).to.deep.equal([Serving.SERVING, Serving.NOT_SERVING, Serving.SERVING]);
+    });
+  }
+
+  it('that dies takes no other caller’s item along: the innocent run again', async () => {
+    await start();
+    // All in one call, so in one batch with the text that kills.
+    expect(await outcomes(fake, 'one', 'kill', 'three')).to.deep.equal([3, 14, 5]);
+  });
+
+  it('that hangs is ended and replaced', async () => {
+    await start({ RUN_TIMEOUT_SECONDS: '0.3' });
+    const error = await fake.client.failure(embedText, ask('hang'));
+    expect(error.reason).to.equal('WORKER_LOST');
+    await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+  });
+
+  it('that makes progress is left alone, however long it takes', async () => {
+    await start({ RUN_TIMEOUT_SECONDS: '0.15' });
+    expect(await outcomes(fake, 'slow')).to.deep.equal([4]);
+    expect(fake.pids()).to.have.length(1);
+  });
+
+  it('sees that nobody waits any more', async () => {
+    await start();
+    const error = await fake.client.failure(embedText, ask('until cancelled'), { timeoutMs: 100 });
+    expect(error.code).to.equal('DEADLINE_EXCEEDED');
+    // The worker would never be free again, had it not seen the cancellation.
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+    expect(fake.pids()).to.have.length(1);
+  });
+
+  it('that keeps dying ends the server', async () => {
+    await start({ MAX_RESTARTS: '2' });
+    void fake.client.unary(embedText, ask('kill'));
+    const error = await fake.failed;
+    expect(error.reason).to.equal('worker');
+    expect(error.message).to.include('bge-m3').and.include('2 times');
+  });
+
+  it('goes when the server closes', async () => {
+    await start({ WORKERS_TEXT: '2' });
+    const pids = await fake.loaded(2);
+    await fake.server.close();
+    for (const pid of pids) expect(() => process.kill(pid, 0)).to.throw(/ESRCH/);
+  });
+});
+
+describe('a model', () => {
+  it('that does not load ends the server, saying why', async () => {
+    const fake = await startFakeServer({}, FAILS_TO_LOAD);
+    try {
+      const error = await fake.failed;
+      expect(error.reason).to.equal('worker');
+      expect(error.message).to.include('bge-m3').and.include('the graph has no output');
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('that is not loaded yet answers UNAVAILABLE, and health says why', async () => {
+    const fake = await startFakeServer();
+    try {
+      const error = await fake.client.failure(embedText, ask('early'));
+      expect(error).to.include({ code: 'UNAVAILABLE', reason: 'STARTING' });
+      expect(error.retryMs).to.be.greaterThan(0);
+      const { status } = await fake.client.value(Health.method.check, { service: '' });
+      expect(status).to.equal(Serving.NOT_SERVING);
+      const response = await fetch(`${fake.url}/health`);
+      expect(response.status).to.equal(503);
+      expect(await response.json()).to.include({ status: 'starting', reason: 'still loading: bge-m3' });
+    } finally {
+      await fake.close();
+    }
+  });
+});
+
+describe('a server that ends', () => {
+  it('finishes what it has begun and refuses what is new', async () => {
+    const fake = await startFakeServer();
+    try {
+      await fake.server.warm;
+      const running = fake.client.value(embedText, ask('slow one'));
+      await reached(fake);
+      const closing = fake.server.close();
+      const refused = await fake.client.failure(embedText, ask('new'));
+      expect(refused.code).to.equal('UNAVAILABLE');
+      expect((await running).results).to.have.length(1);
+      await closing;
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('ends calls that do not end in time, with UNAVAILABLE', async () => {
+    const fake = await startFakeServer({ SHUTDOWN_DRAIN_SECONDS: '0.1' });
+    try {
+      await fake.server.warm;
+      const running = fake.client.failure(embedText, ask('hang'));
+      await reached(fake);
+      await fake.server.close();
+      expect(await running).to.include({ code: 'UNAVAILABLE', reason: 'DRAINING' });
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('tells those who watch its health, and ends their streams', async () => {
+    const fake = await startFakeServer();
+    try {
+      await fake.server.warm;
+      const watch = fake.client.serverStream(Health.method.watch, { service: '' });
+      await new Promise((resolve) => watch.once('metadata', resolve));
+      const all = gather(watch);
+      await fake.server.close();
+      const result = await all;
+      const statuses = result.ok ? result.value.map(({ status }) => status) : result.error;
+      expect(statuses).to.deep.equal([Serving.SERVING, Serving.NOT_SERVING]);
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('goes on serving through its grace period while health says NOT_SERVING', async () => {
+    const fake = await startFakeServer({ SHUTDOWN_GRACE_SECONDS: '0.5' });
+    try {
+      await fake.server.warm;
+      const closing = fake.server.close();
+      expect((await fake.client.value(Health.method.check, { service: '' })).status).to.equal(Serving.NOT_SERVING);
+      expect(await outcomes(fake, 'in time')).to.deep.equal([7]);
+      await closing;
+    } finally {
+      await fake.close();
+    }
+  });
+});
+
+/** Waits until the calls made before have reached the server: one connection keeps their order. */
+async function reached(fake: FakeServer): Promise<void> {
+  await fake.client.value(getServerInfo, {});
+}

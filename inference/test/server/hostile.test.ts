@@ -1,0 +1,148 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { deflateSync, gzipSync } from 'node:zlib';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import { ErrorInfoSchema, InferenceService, type Status } from '@heimdex/gen';
+import { expect } from 'chai';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { DEMO_MODELS } from '../fixtures/volume.js';
+
+const SERVICE = 'heimdex.inference.v1.InferenceService';
+const { detectFaces, embedImage, embedText } = InferenceService.method;
+
+/** A PNG of so many pixels, all black, in a few kilobytes. */
+function pngBomb(width: number, height: number): Uint8Array {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 0], 8);
+  const rows = deflateSync(Buffer.alloc(1024 * 1024));
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
+}
+
+function chunk(type: string, data: Buffer): Buffer {
+  const body = Buffer.concat([Buffer.from(type), data]);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(data.length);
+  const checksum = Buffer.alloc(4);
+  checksum.writeUInt32BE(crc32(body));
+  return Buffer.concat([length, body, checksum]);
+}
+
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** The reason of a result's own error, or what the result is. */
+function reasonOf(result: { readonly case: string | undefined; readonly value?: unknown }): string | undefined {
+  if (result.case !== 'error') return result.case;
+  const [detail] = (result.value as Status).details;
+  return detail === undefined ? undefined : anyUnpack(detail, ErrorInfoSchema)?.reason;
+}
+
+const ONE_PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
+describe('hostile input', () => {
+  let pocket: PocketServer;
+  let client: GrpcClient;
+  let good: Uint8Array;
+  before(async () => {
+    pocket = await pocketServer({ MAX_MESSAGE_MIB: '4' });
+    client = new GrpcClient(pocket.server.address);
+    good = await readFile(join(DEMO_MODELS, 'heimdex/siglip-pocket/golden/pizza-200x120.png'));
+  });
+  after(async () => {
+    client.close();
+    await pocket.stop();
+  });
+  afterEach('no worker was lost', () => {
+    expect(pocket.server.log.filter(({ msg }) => /lost|defect/.test(msg))).to.deep.equal([]);
+  });
+
+  it('spoils its own place in a batch, nothing else', async () => {
+    const pictures: [string, Uint8Array, string][] = [
+      ['good', good, 'embedding'],
+      ['empty', new Uint8Array(), 'IMAGE_UNREADABLE'],
+      ['a text', Buffer.from('this is a text, not a picture'), 'IMAGE_UNREADABLE'],
+      ['half a picture', good.subarray(0, good.length / 2), 'IMAGE_UNREADABLE'],
+      ['a signature alone', good.subarray(0, 8), 'IMAGE_UNREADABLE'],
+      ['a bomb of 30,000 by 30,000', pngBomb(30_000, 30_000), 'IMAGE_TOO_LARGE'],
+      ['a picture of nothing', pngBomb(0, 0), 'IMAGE_UNREADABLE'],
+      ['one pixel', Buffer.from(ONE_PIXEL, 'base64'), 'IMAGE_UNREADABLE'],
+      ['SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), 'IMAGE_UNREADABLE'],
+      ['good again', good, 'embedding'],
+    ];
+    const images = pictures.map(([, content]) => ({ content }));
+    const vectors = await client.value(embedImage, { images });
+    const faces = await client.value(detectFaces, { images });
+    for (const [index, [name, , expected]] of pictures.entries()) {
+      expect(reasonOf(vectors.results[index]?.result ?? { case: undefined }), name).to.equal(expected);
+      const detected = expected === 'embedding' ? 'detections' : expected;
+      expect(reasonOf(faces.results[index]?.result ?? { case: undefined }), name).to.equal(detected);
+    }
+  });
+
+  it('as text is text: empty, endless, not well-formed, full of control characters', async () => {
+    const texts = [
+      '',
+      'x'.repeat(1_000_000),
+      '\u0000\u0001\u001b[31m',
+      '👩‍👩‍👧‍👦'.repeat(50),
+      '<|endoftext|></s><pad>',
+      '\u202egnp.exe',
+    ];
+    const { results } = await client.value(embedText, { texts });
+    expect(results.map(({ result }) => result.case)).to.deep.equal(texts.map(() => 'embedding'));
+    const [, endless] = results;
+    expect(endless?.result.case === 'embedding' && endless.result.value.truncated).to.equal(true);
+  });
+
+  it('longer than the model reads is that text’s error where it must not be cut', async () => {
+    const { results } = await client.value(embedText, { texts: ['short', 'long '.repeat(500)], truncate: false });
+    expect(results.map(({ result }) => reasonOf(result))).to.deep.equal(['embedding', 'TEXT_TOO_LONG']);
+  });
+
+  it('of too many items is refused as a whole', async () => {
+    const error = await client.failure(embedText, { texts: Array.from({ length: 257 }, () => 'x') });
+    expect([error.code, ...error.fields]).to.deep.equal(['INVALID_ARGUMENT', 'texts']);
+  });
+
+  it('larger than a message may be is refused on every protocol', async () => {
+    const content = new Uint8Array(5 * 1024 * 1024);
+    expect((await client.failure(embedImage, { images: [{ content }] })).code).to.equal('RESOURCE_EXHAUSTED');
+    const body = JSON.stringify({ images: [{ content: Buffer.from(content).toString('base64') }] });
+    const response = await fetch(`${pocket.server.url}/${SERVICE}/EmbedImage`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    expect(response.status).to.equal(429);
+  });
+
+  it('that unpacks to more than a message may be is refused on every protocol', async () => {
+    const packed = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '));
+    const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+    const url = `${pocket.server.url}/${SERVICE}/EmbedText`;
+    expect((await fetch(url, { method: 'POST', headers, body: packed })).status).to.equal(429);
+    const zipping = new GrpcClient(pocket.server.address, undefined, { 'grpc.default_compression_algorithm': 2 });
+    try {
+      const error = await zipping.failure(embedText, { texts: [' '.repeat(16 * 1024 * 1024)] });
+      expect(error.code).to.equal('RESOURCE_EXHAUSTED');
+    } finally {
+      zipping.close();
+    }
+  });
+
+  it('leaves a server that serves', async () => {
+    const { results } = await client.value(embedImage, { images: [{ content: good }] });
+    expect(results[0]?.result.case).to.equal('embedding');
+    expect((await fetch(`${pocket.server.url}/health`)).status).to.equal(200);
+  });
+});

@@ -1,0 +1,138 @@
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import net from 'node:net';
+import { join } from 'node:path';
+import { InferenceService } from '@heimdex/gen';
+import { expect } from 'chai';
+import { EXIT_CODES } from '../../src/exit-codes.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+import { pocketEnv, pocketServer, pocketVolume } from '../fixtures/pocket.js';
+import { startProgram } from '../fixtures/server-process.js';
+
+const { embedText } = InferenceService.method;
+
+/** True when this machine lets the tests make namespaces. */
+function canUnshare(...flags: string[]): boolean {
+  try {
+    execFileSync('unshare', [...flags, 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('offline', () => {
+  it('serves without a route to anywhere', async function () {
+    if (!canUnshare('-rn')) {
+      console.log('      skipped: network namespaces are not permitted here');
+      return this.skip();
+    }
+    const volume = await pocketVolume();
+    try {
+      // Inside there is a loopback interface and nothing else; it is called from inside as well.
+      const script = 'ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || true; exec "$@"';
+      const server = await startProgram(pocketEnv(volume), { command: ['unshare', '-rn', 'sh', '-c', script, 'sh'] });
+      try {
+        const body = JSON.stringify({ texts: ['a red heart'] });
+        const answer = execFileSync('nsenter', [
+          ...['-t', String(server.child.pid), '-U', '-n', '--preserve-credentials', process.execPath, '-e'],
+          `fetch('${server.url}/heimdex.inference.v1.InferenceService/EmbedText', { method: 'POST', headers: { 'content-type': 'application/json' }, body: ${JSON.stringify(body)} }).then((r) => r.text()).then(console.log)`,
+        ]);
+        const { results } = JSON.parse(answer.toString()) as { results: { embedding: { values: number[] } }[] };
+        expect(results[0]?.embedding.values).to.have.length(192);
+        expect(await server.stop()).to.equal(EXIT_CODES.ok);
+      } finally {
+        await server.stop('SIGKILL');
+      }
+    } finally {
+      await volume.remove();
+    }
+  });
+
+  it('asks no proxy and no hub, even where the environment names them', async () => {
+    let requests = 0;
+    const trap = net.createServer((socket) => {
+      requests += 1;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => trap.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(trap.address() as net.AddressInfo).port}`;
+    const { server, stop } = await pocketServer({
+      HF_ENDPOINT: url,
+      HTTP_PROXY: url,
+      HTTPS_PROXY: url,
+      HF_HUB_OFFLINE: '0',
+      TRANSFORMERS_OFFLINE: '0',
+    });
+    const client = new GrpcClient(server.address);
+    try {
+      await client.value(embedText, { texts: ['pizza'] });
+      expect(await server.stop()).to.equal(EXIT_CODES.ok);
+      expect(requests).to.equal(0);
+    } finally {
+      client.close();
+      trap.close();
+      await stop();
+    }
+  });
+
+  it('serves from a volume that is mounted read-only', async function () {
+    if (!canUnshare('-rm')) {
+      console.log('      skipped: mount namespaces are not permitted here');
+      return this.skip();
+    }
+    const volume = await pocketVolume();
+    try {
+      const { cacheDir } = volume;
+      const script = `mount --bind "${cacheDir}" "${cacheDir}" && mount -o remount,bind,ro "${cacheDir}" && ! touch "${cacheDir}/x" 2>/dev/null && exec "$@"`;
+      const server = await startProgram(pocketEnv(volume), { command: ['unshare', '-rm', 'sh', '-c', script, 'sh'] });
+      const client = new GrpcClient(server.address);
+      try {
+        const { results } = await client.value(embedText, { texts: ['pizza'] });
+        expect(results[0]?.result.case).to.equal('embedding');
+      } finally {
+        client.close();
+        await server.stop();
+      }
+    } finally {
+      await volume.remove();
+    }
+  });
+
+  it('leaves the volume as it was', async () => {
+    const { server, volume, stop } = await pocketServer();
+    const client = new GrpcClient(server.address);
+    try {
+      const before = await snapshot(volume.cacheDir);
+      await client.value(embedText, { texts: ['pizza'] });
+      await server.stop();
+      expect(await snapshot(volume.cacheDir)).to.deep.equal(before);
+    } finally {
+      client.close();
+      await stop();
+    }
+  });
+
+  it('gives workers nothing of the environment that is not theirs', async () => {
+    const { server, stop } = await pocketServer({ HF_TOKEN: 'hf_secret' });
+    try {
+      const pid = server.log.find((line) => typeof line.pid === 'number')?.pid;
+      const names = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((entry) => entry.split('=')[0]);
+      expect(names).not.to.include('HF_TOKEN');
+      expect(names).to.include('HF_HUB_OFFLINE');
+    } finally {
+      await stop();
+    }
+  });
+});
+
+/** Names, sizes and times of everything below a folder. */
+async function snapshot(folder: string): Promise<unknown[]> {
+  const names = (await readdir(folder, { recursive: true })).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const { size, mtimeMs } = await stat(join(folder, name));
+      return [name, size, mtimeMs];
+    }),
+  );
+}

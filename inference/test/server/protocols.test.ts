@@ -1,0 +1,326 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import net from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { create } from '@bufbuild/protobuf';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import {
+  EmbedTextRequestSchema,
+  ErrorInfoSchema,
+  Health,
+  InferenceService,
+  HealthCheckResponse_ServingStatus as Serving,
+  TextModel,
+  VectorEncoding,
+} from '@heimdex/gen';
+import { expect } from 'chai';
+import { GrpcClient, gather } from '../fixtures/grpc-client.js';
+import { pocketServer } from '../fixtures/pocket.js';
+import type { ServerProcess } from '../fixtures/server-process.js';
+import { COMMIT, DEMO_MODELS } from '../fixtures/volume.js';
+
+const SERVICE = 'heimdex.inference.v1.InferenceService';
+const { method } = InferenceService;
+
+async function bodyOf<Body>(response: Response): Promise<Body> {
+  return (await response.json()) as Body;
+}
+
+describe('one port', () => {
+  let server: ServerProcess;
+  let client: GrpcClient;
+  let stop: () => Promise<void>;
+
+  before(async () => {
+    ({ server, stop } = await pocketServer());
+    client = new GrpcClient(server.address);
+  });
+  after(async () => {
+    client.close();
+    await stop();
+  });
+
+  const post = (path: string, body: unknown) =>
+    fetch(`${server.url}/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+
+  it('gives the same vector over gRPC, gRPC-Web, Connect and JSON', async () => {
+    const request = create(EmbedTextRequestSchema, { texts: ['a red heart'] });
+    const web = createClient(InferenceService, createGrpcWebTransport({ baseUrl: server.url, httpVersion: '1.1' }));
+    const connect = createClient(InferenceService, createConnectTransport({ baseUrl: server.url, httpVersion: '1.1' }));
+    const json = await bodyOf<{ results: { embedding: { values: number[] } }[] }>(
+      await post(`${SERVICE}/EmbedText`, { texts: ['a red heart'] }),
+    );
+    const fromJson = json.results[0]?.embedding.values.map(Math.fround);
+    const answers = [
+      await client.value(method.embedText, request),
+      await web.embedText(request),
+      await connect.embedText(request),
+    ].map(({ results }) => (results[0]?.result.case === 'embedding' ? results[0].result.value.values : []));
+    const [native] = answers;
+    expect(native).to.have.length(192);
+    for (const vector of [...answers, fromJson]) expect(vector).to.deep.equal(native);
+  });
+
+  it('says in each answer which model gave it and where the time went', async () => {
+    const { model, dimensions, timing } = await client.value(method.embedText, { texts: ['one', 'two'] });
+    expect([model?.id, model?.revision, model?.variant]).to.deep.equal(['heimdex/siglip-pocket', COMMIT, 'fp32']);
+    expect(dimensions).to.equal(192);
+    expect(timing?.runMs).to.be.greaterThan(0);
+    expect(timing?.queueMs).to.be.at.least(0);
+    expect(timing?.batchSize).to.equal(2);
+  });
+
+  it('writes the same numbers as floats and as bytes', async () => {
+    const texts = ['pizza'];
+    const floats = await client.value(method.embedText, { texts });
+    const bytes = await client.value(method.embedText, { texts, encoding: VectorEncoding.FLOAT32_LE });
+    const [one] = floats.results;
+    const [other] = bytes.results;
+    if (one?.result.case !== 'embedding' || other?.result.case !== 'embedding') throw new Error('no embedding');
+    const { float32Le } = other.result.value;
+    const view = new DataView(float32Le.buffer, float32Le.byteOffset, float32Le.byteLength);
+    const numbers = Array.from({ length: float32Le.byteLength / 4 }, (_, index) => view.getFloat32(index * 4, true));
+    expect(numbers).to.deep.equal(one.result.value.values);
+    expect(other.result.value.values).to.deep.equal([]);
+  });
+
+  it('embeds pictures and finds faces', async () => {
+    const content = await readFile(join(DEMO_MODELS, 'heimdex/face-pocket/golden/g3_640x640.png'));
+    const embedded = await client.value(method.embedImage, { images: [{ content }, { content }] });
+    expect(embedded.results.map(({ result }) => result.case)).to.deep.equal(['embedding', 'embedding']);
+    const found = await client.value(method.detectFaces, { images: [{ content }] });
+    const [first] = found.results;
+    if (first?.result.case !== 'detections') throw new Error('no detections');
+    const { imageWidth, imageHeight, faces } = first.result.value;
+    expect([imageWidth, imageHeight]).to.deep.equal([640, 640]);
+    expect(faces.length).to.be.greaterThan(0);
+    expect(faces[0]?.landmarks?.nose?.x).to.be.within(0, 640);
+  });
+
+  it('says what it is', async () => {
+    const info = await client.value(method.getServerInfo, {});
+    expect(info.models.map(({ role, family, dimensions }) => [role, family, dimensions])).to.deep.equal([
+      ['vision', 'siglip', 192],
+      ['faces', 'yunet', 0],
+    ]);
+    expect(info.models.every(({ memoryBytes, loadSeconds }) => memoryBytes > 0n && loadSeconds > 0)).to.equal(true);
+    expect(info.models[0]?.batchPolicy?.shared).to.equal(true);
+    expect(info.limits?.maxBatchItems).to.equal(256);
+    expect(info.audioFormats).to.include('wav');
+    expect(info.imageFormats).to.include('jpeg');
+    expect(info.uptimeSeconds).to.be.greaterThan(0);
+  });
+
+  describe('errors', () => {
+    it('name the field at fault over gRPC', async () => {
+      const error = await client.failure(method.embedText, { texts: [] });
+      expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT' });
+      expect(error.fields).to.deep.equal(['texts']);
+      expect(error.message).to.include('1 to 256');
+    });
+
+    it('carry the same details over Connect, with the HTTP status', async () => {
+      const response = await post(`${SERVICE}/EmbedText`, { texts: [] });
+      expect(response.status).to.equal(400);
+      const { code, details } = await bodyOf<{ code: string; details: { type: string }[] }>(response);
+      expect(code).to.equal('invalid_argument');
+      expect(details.map(({ type }) => type)).to.deep.equal(['google.rpc.ErrorInfo', 'google.rpc.BadRequest']);
+    });
+
+    it('carry the same details over gRPC-Web', async () => {
+      const web = createClient(InferenceService, createGrpcWebTransport({ baseUrl: server.url, httpVersion: '1.1' }));
+      const error = await web.transcribe({}).then(
+        () => undefined,
+        (reason) => ConnectError.from(reason),
+      );
+      expect(error?.code).to.equal(Code.Unimplemented);
+      expect(error?.findDetails(ErrorInfoSchema).map(({ reason }) => reason)).to.deep.equal(['FEATURE_DISABLED']);
+    });
+
+    it('name the variable that switches a feature on', async () => {
+      const speech = await client.failure(method.transcribe, { audio: { content: new Uint8Array(10) } });
+      expect(speech).to.include({ code: 'UNIMPLEMENTED', reason: 'FEATURE_DISABLED' });
+      expect(speech.message).to.include('ASR_MODEL');
+      const text = await client.failure(method.embedText, { texts: ['a'], model: TextModel.TEXT });
+      expect(text.code).to.equal('UNIMPLEMENTED');
+      expect(text.message).to.include('LOAD_BGE_M3');
+    });
+
+    it('refuse numbers outside their range and enum values nobody knows', async () => {
+      const images = [{ content: new Uint8Array() }];
+      for (const [request, field] of [
+        [{ images, scoreThreshold: 1.5 }, 'score_threshold'],
+        [{ images, nmsThreshold: Number.NaN }, 'nms_threshold'],
+      ] as const) {
+        const error = await client.failure(method.detectFaces, request);
+        expect([error.code, ...error.fields]).to.deep.equal(['INVALID_ARGUMENT', field]);
+      }
+      const unknown = await client.failure(method.embedText, { texts: ['a'], model: 99 as TextModel });
+      expect(unknown.fields).to.deep.equal(['model']);
+    });
+
+    it('say DEADLINE_EXCEEDED or CANCELLED of calls that nobody waits for', async () => {
+      const texts = Array.from({ length: 256 }, (_, index) => `text number ${index}`);
+      const late = await client.failure(method.embedText, { texts }, { timeoutMs: 1 });
+      expect(late.code).to.equal('DEADLINE_EXCEEDED');
+      const cancelled = await client.failure(
+        method.embedText,
+        { texts },
+        { onStart: (cancel) => setImmediate(cancel) },
+      );
+      expect(cancelled.code).to.equal('CANCELLED');
+      await server.logged((line) => line.msg === 'call' && line.code === 'CANCELLED');
+    });
+
+    it('say UNIMPLEMENTED of a method nobody has', async () => {
+      const missing = { ...method.embedText, name: 'EmbedSound' } as typeof method.embedText;
+      expect((await client.failure(missing, {})).code).to.equal('UNIMPLEMENTED');
+    });
+
+    it('say INVALID_ARGUMENT of bytes that are no message', async () => {
+      const response = await fetch(`${server.url}/${SERVICE}/EmbedText`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"texts": 7',
+      });
+      expect(response.status).to.equal(400);
+      const broken = {
+        ...method.embedText,
+        input: { ...method.embedImage.input },
+      } as unknown as typeof method.embedImage;
+      const images = [{ content: new Uint8Array([1, 2, 3]) }];
+      // Pictures sent as texts: bytes that are no UTF-8 are no string.
+      const error = await client.failure(broken, { images: [...images, { content: new Uint8Array([0xff, 0xfe]) }] });
+      expect(error.code).to.equal('INVALID_ARGUMENT');
+    });
+  });
+
+  describe('health', () => {
+    const check = (service: string) => client.unary(Health.method.check, { service });
+
+    it('says SERVING of the whole, the service and each method that is on', async () => {
+      for (const name of ['', SERVICE, `${SERVICE}/EmbedImage`, `${SERVICE}/EmbedText`, `${SERVICE}/DetectFaces`]) {
+        const result = await check(name);
+        expect(result.ok && result.value.status, name).to.equal(Serving.SERVING);
+      }
+    });
+
+    it('says NOT_FOUND of a method that is off, and of any other name', async () => {
+      for (const name of [`${SERVICE}/Transcribe`, 'no.such.Service']) {
+        const result = await check(name);
+        expect(result.ok ? undefined : result.error.code, name).to.equal('NOT_FOUND');
+      }
+    });
+
+    it('lists what it knows', async () => {
+      const { statuses } = await client.value(Health.method.list, {});
+      expect(Object.keys(statuses)).to.have.members([
+        '',
+        SERVICE,
+        ...['EmbedImage', 'EmbedText', 'DetectFaces', 'GetServerInfo'].map((name) => `${SERVICE}/${name}`),
+      ]);
+    });
+
+    it('watches: SERVING at once, SERVICE_UNKNOWN for a name it does not know', async () => {
+      for (const [service, status] of [
+        ['', Serving.SERVING],
+        ['no.such.Service', Serving.SERVICE_UNKNOWN],
+      ] as const) {
+        const stream = client.serverStream(Health.method.watch, { service });
+        const first = await new Promise((resolve) => stream.once('data', resolve));
+        expect(first).to.include({ status });
+        const ended = gather(stream);
+        stream.cancel();
+        await ended;
+      }
+    });
+
+    it('answers plain HTTP as documented', async () => {
+      const response = await fetch(`${server.url}/health`);
+      expect(response.status).to.equal(200);
+      const body = await bodyOf<Record<string, unknown>>(response);
+      expect(body).to.include({ status: 'healthy', device: 'cpu' });
+      expect(body.models_loaded).to.deep.equal(['siglip', 'yunet']);
+      expect(body.memory_used_gb).to.be.within(0.01, 10);
+      expect(body.uptime_seconds).to.be.a('number');
+      expect((await fetch(`${server.url}/livez`)).status).to.equal(200);
+      expect((await fetch(`${server.url}/readyz`)).status).to.equal(200);
+      expect((await fetch(`${server.url}/debug`)).status).to.equal(404);
+      expect((await fetch(`${server.url}/health`, { method: 'POST', body: 'x' })).status).to.equal(405);
+    });
+  });
+
+  it('takes a connection whose first bytes come one by one', async () => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    const answer = new Promise<string>((resolve) => {
+      let text = '';
+      socket.on('data', (piece) => {
+        text += piece;
+      });
+      socket.on('close', () => resolve(text));
+    });
+    for (const character of 'GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n') socket.write(character);
+    expect(await answer).to.match(/^HTTP\/1\.1 200 /);
+  });
+
+  it('lives on after bytes that are no protocol, and after HTTP without a host', async () => {
+    for (const text of [
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage',
+      'garbage\r\n\r\n',
+      `POST /${SERVICE}/EmbedText HTTP/1.0\r\n\r\n`,
+    ]) {
+      await new Promise<void>((resolve) => {
+        const socket = net.connect(server.port, '127.0.0.1', () => socket.end(text));
+        socket.on('close', () => resolve());
+        socket.on('error', () => {});
+        socket.resume();
+      });
+    }
+    expect((await fetch(`${server.url}/livez`)).status).to.equal(200);
+  });
+
+  it('writes one line a call to the log, without the payload', async () => {
+    const headers = { 'x-request-id': 'test-request-7' };
+    await client.value(method.embedText, { texts: ['a secret text'] }, { headers });
+    const line = await server.logged((entry) => entry.call === 'test-request-7');
+    expect(line).to.include({ path: `${SERVICE}/EmbedText`, protocol: 'grpc', code: 'OK', items: 1, batchSize: 1 });
+    expect(JSON.stringify(server.log)).not.to.include('secret text');
+  });
+
+  describe('tools of other people', () => {
+    const exec = promisify(execFile);
+    const toolOr = async (test: Mocha.Context, name: string, ...args: string[]): Promise<string> => {
+      try {
+        return (await exec(name, args)).stdout;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        console.log(`      skipped: ${name} is not installed`);
+        return test.skip();
+      }
+    };
+
+    it('grpcurl lists the services by reflection and calls them', async function () {
+      const list = await toolOr(this, 'grpcurl', '-plaintext', server.address, 'list');
+      expect(list.split('\n')).to.include.members([SERVICE, 'grpc.health.v1.Health']);
+      const described = await toolOr(this, 'grpcurl', '-plaintext', server.address, 'describe', `${SERVICE}.EmbedText`);
+      expect(described).to.include('EmbedTextRequest');
+      const health = await toolOr(this, 'grpcurl', '-plaintext', server.address, 'grpc.health.v1.Health/Check');
+      expect(JSON.parse(health)).to.deep.equal({ status: 'SERVING' });
+      const request = ['-d', '{"texts":["pizza"]}'];
+      const answer = JSON.parse(
+        await toolOr(this, 'grpcurl', '-plaintext', ...request, server.address, `${SERVICE}/EmbedText`),
+      );
+      expect(answer.results[0].embedding.values).to.have.length(192);
+    });
+
+    it('grpc-health-probe finds it healthy', async function () {
+      await toolOr(this, 'grpc-health-probe', `-addr=${server.address}`, `-service=${SERVICE}`);
+    });
+  });
+});

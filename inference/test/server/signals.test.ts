@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { InferenceService } from '@heimdex/gen';
+import { expect } from 'chai';
+import { EXIT_CODES } from '../../src/exit-codes.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+
+const { embedText, getServerInfo } = InferenceService.method;
+const MANY = Array.from({ length: 200 }, (_, index) => `a picture of the number ${index}`);
+
+/** Process ids of the program's workers, as its log has them. */
+function workersOf({ server }: PocketServer): number[] {
+  return server.log.flatMap(({ pid }) => (typeof pid === 'number' ? [pid] : []));
+}
+
+/** Resolves when the process is gone; its parent may not be there to reap it. */
+async function gone(pid: number): Promise<void> {
+  for (;;) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    if (stat === undefined || stat.split(') ')[1]?.startsWith('Z') === true) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe('signals', () => {
+  let pocket: PocketServer;
+  let client: GrpcClient;
+  beforeEach(async () => {
+    pocket = await pocketServer();
+    client = new GrpcClient(pocket.server.address);
+  });
+  afterEach(async () => {
+    client.close();
+    await pocket.stop();
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`${signal} finishes the calls in progress and ends with 0, workers included`, async () => {
+      const running = client.value(embedText, { texts: MANY });
+      await client.value(getServerInfo, {});
+      const workers = workersOf(pocket);
+      expect(await pocket.server.stop(signal)).to.equal(EXIT_CODES.ok);
+      expect((await running).results.every(({ result }) => result.case === 'embedding')).to.equal(true);
+      expect(workers).to.have.length(2);
+      await Promise.all(workers.map(gone));
+    });
+  }
+
+  it('a second one ends at once', async () => {
+    const calls = Array.from({ length: 8 }, () => client.unary(embedText, { texts: MANY }));
+    await client.value(getServerInfo, {});
+    const closed = once(pocket.server.child, 'close');
+    pocket.server.child.kill('SIGTERM');
+    await pocket.server.logged('shutting down');
+    pocket.server.child.kill('SIGTERM');
+    expect((await closed)[0]).to.equal(EXIT_CODES.interrupted);
+    const results = await Promise.all(calls);
+    expect(results.some(({ ok }) => !ok)).to.equal(true);
+    await Promise.all(workersOf(pocket).map(gone));
+  });
+
+  it('SIGKILL leaves no worker behind', async () => {
+    const workers = workersOf(pocket);
+    await pocket.server.stop('SIGKILL');
+    await Promise.all(workers.map(gone));
+  });
+
+  it('stop a server that is still loading', async () => {
+    const cold = await pocketServer({}, { cold: true });
+    try {
+      expect(await cold.server.stop('SIGTERM')).to.equal(EXIT_CODES.ok);
+    } finally {
+      await cold.stop();
+    }
+  });
+});

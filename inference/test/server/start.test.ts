@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, copyFile, mkdtemp, readdir, readFile, rename, rm, truncate, unlink, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { EXIT_CODES } from '../../src/exit-codes.js';
+import { pocketEnv, pocketVolume } from '../fixtures/pocket.js';
+import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { ROOT, type Volume } from '../fixtures/volume.js';
+
+const SIGLIP = 'heimdex/siglip-pocket';
+
+describe('the program', () => {
+  it('says what it takes', async () => {
+    const { code, stdout } = await runProgram({}, ['--help']);
+    expect(code).to.equal(EXIT_CODES.ok);
+    for (const word of ['ASR_MODEL', 'PORT', 'MAX_QUEUE', 'SIGTERM', 'Exit status']) expect(stdout).to.include(word);
+  });
+
+  it('says its version, which is the package’s', async () => {
+    const manifest = JSON.parse(await readFile(join(ROOT, 'inference/package.json'), 'utf8')) as { version: string };
+    const { code, stdout } = await runProgram({}, ['--version']);
+    expect([code, stdout]).to.deep.equal([EXIT_CODES.ok, `${manifest.version}\n`]);
+  });
+
+  it('refuses an option it does not know', async () => {
+    const { code, stderr } = await runProgram({}, ['--fast']);
+    expect(code).to.equal(EXIT_CODES.configuration);
+    expect(stderr).to.include('--fast').and.include('--help');
+  });
+
+  it('names every wrong variable at once', async () => {
+    const { code, stderr, stdout } = await runProgram({ PORT: 'eight', FEATURE_FACE: 'perhaps', MAX_QUEUE: '-1' });
+    expect(code).to.equal(EXIT_CODES.configuration);
+    for (const name of ['PORT', 'FEATURE_FACE', 'MAX_QUEUE']) expect(stderr).to.include(name);
+    expect(stdout).to.equal('');
+  });
+
+  it('names the models it knows when it is asked for another', async () => {
+    const { code, stderr } = await runProgram({ ASR_MODEL: 'enormous' });
+    expect(code).to.equal(EXIT_CODES.configuration);
+    expect(stderr).to.include('ASR_MODEL').and.include('enormous').and.include('medium');
+  });
+
+  it('does not start with nothing to serve', async () => {
+    const { code, stderr } = await runProgram({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
+    expect(code).to.equal(EXIT_CODES.configuration);
+    expect(stderr).to.include('ASR_MODEL');
+  });
+});
+
+describe('a volume that is not right', () => {
+  let volume: Volume;
+  beforeEach(async () => {
+    volume = await pocketVolume();
+  });
+  afterEach(() => volume.remove());
+
+  /** Ends with the code for models, naming role, file, path, variable and command. */
+  async function expectRefusal(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    const { code, stderr, stdout } = await runProgram({ ...pocketEnv(volume), ...env });
+    expect(code, stderr).to.equal(EXIT_CODES.models);
+    for (const word of [...words, 'heimdex-downloader download']) expect(stderr).to.include(word);
+    return stdout;
+  }
+
+  it('is refused when it is not there', async () => {
+    const nowhere = join(volume.cacheDir, 'nowhere');
+    await expectRefusal([nowhere, 'HF_HUB_CACHE'], { HF_HUB_CACHE: nowhere });
+  });
+
+  it('is refused when it is empty', async () => {
+    const empty = await mkdtemp(join(tmpdir(), 'heimdex-empty-'));
+    try {
+      await expectRefusal([empty, 'VISION_MODEL_NAME', SIGLIP], { HF_HUB_CACHE: empty });
+    } finally {
+      await rm(empty, { recursive: true });
+    }
+  });
+
+  it('is refused when a file is missing', async () => {
+    const blob = volume.blobOf(SIGLIP, 'onnx/text_model.onnx');
+    await unlink(blob);
+    await expectRefusal(['vision', 'onnx/text_model.onnx', 'VISION_MODEL_NAME']);
+  });
+
+  it('is refused with all that is wrong in it, not only the first', async () => {
+    await unlink(volume.blobOf(SIGLIP, 'tokenizer.json'));
+    await unlink(join(volume.cacheDir, 'face_detection_pocket.onnx'));
+    await expectRefusal(['tokenizer.json', 'face_detection_pocket.onnx', 'VISION_MODEL_NAME', 'FACE_MODEL_NAME']);
+  });
+
+  it('is refused when a file is empty', async () => {
+    await truncate(volume.blobOf(SIGLIP, 'config.json'), 0);
+    await expectRefusal(['config.json', 'empty']);
+  });
+
+  it('is refused when a file is truncated', async () => {
+    const blob = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
+    await truncate(blob, 100_000);
+    await expectRefusal(['onnx/vision_model.onnx']);
+  });
+
+  it('is refused when one bit of a weight is wrong', async () => {
+    const blob = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
+    const bytes = await readFile(blob);
+    const middle = Math.floor(bytes.length / 2);
+    bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+    await writeFile(blob, bytes);
+    const stdout = await expectRefusal(['onnx/vision_model.onnx', 'sha256']);
+    expect(stdout, 'was never ready').not.to.include('"Ready"');
+  });
+
+  it('is refused when a file has another’s name', async () => {
+    const vision = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
+    const text = volume.blobOf(SIGLIP, 'onnx/text_model.onnx');
+    await copyFile(text, vision);
+    await expectRefusal(['onnx/vision_model.onnx']);
+  });
+
+  it('ends the program when a model’s file is whole but no model', async () => {
+    const blob = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
+    const junk = Buffer.from('this is no graph');
+    // Renamed to its own hash, as a faulty upload would be.
+    const name = createHash('sha256').update(junk).digest('hex');
+    await writeFile(blob, junk);
+    await rename(blob, join(blob, '..', name));
+    const pointer = join(volume.cacheDir, 'models--heimdex--siglip-pocket/snapshots');
+    const [commit = ''] = await readdir(pointer);
+    const link = join(pointer, commit, 'onnx/vision_model.onnx');
+    await unlink(link);
+    await writeFile(link, junk);
+    const { code, stderr } = await runProgram(pocketEnv(volume));
+    expect(code, stderr).to.equal(EXIT_CODES.worker);
+    expect(stderr).to.include('siglip');
+  });
+
+  it('is refused when a file cannot be read', async function () {
+    if (process.getuid?.() === 0) {
+      console.log('      skipped: root can read everything');
+      return this.skip();
+    }
+    await chmod(volume.blobOf(SIGLIP, 'onnx/vision_model.onnx'), 0o000);
+    await expectRefusal(['onnx/vision_model.onnx']);
+  });
+
+  it('starts with quick verification when names and sizes are right', async () => {
+    const server = await startProgram({ ...pocketEnv(volume), VERIFY_MODELS: 'quick' });
+    expect(await server.stop()).to.equal(EXIT_CODES.ok);
+  });
+});
+
+describe('an address', () => {
+  it('that is in use is named, with the variable to change', async () => {
+    const volume = await pocketVolume();
+    const other = net.createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    try {
+      const { port } = other.address() as net.AddressInfo;
+      const { code, stderr } = await runProgram({ ...pocketEnv(volume), PORT: String(port) });
+      expect(code).to.equal(EXIT_CODES.address);
+      expect(stderr).to.include(String(port)).and.include('PORT').and.include('in use');
+    } finally {
+      other.close();
+      await volume.remove();
+    }
+  });
+
+  it('that the machine does not have is named, with the variable to change', async () => {
+    const volume = await pocketVolume();
+    try {
+      const { code, stderr } = await runProgram({ ...pocketEnv(volume), HOST: '192.0.2.1' });
+      expect(code).to.equal(EXIT_CODES.address);
+      expect(stderr).to.include('192.0.2.1').and.include('HOST');
+    } finally {
+      await volume.remove();
+    }
+  });
+});

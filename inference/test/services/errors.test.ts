@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '@heimdex/gen';
+import { expect } from 'chai';
+import { ERROR_CODES, InferenceError } from '../../src/errors.js';
+import { EXIT_CODES } from '../../src/exit-codes.js';
+import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS, toStatus, toWireError } from '../../src/services/errors.js';
+import { ROOT } from '../fixtures/volume.js';
+
+describe('errors on the wire', () => {
+  it('have a status, an HTTP status and a detail with the code', () => {
+    for (const code of ERROR_CODES.filter((name) => name !== 'INTERNAL')) {
+      const wire = toWireError(new InferenceError(code, 'what is wrong'));
+      expect(wire.grpcCode).to.equal(GRPC_STATUS[ERROR_TABLE[code].status]);
+      expect(wire.httpStatus).to.equal(HTTP_STATUS[ERROR_TABLE[code].status]);
+      const [detail] = toStatus(wire).details;
+      const info = detail === undefined ? undefined : anyUnpack(detail, ErrorInfoSchema);
+      expect([info?.reason, info?.domain]).to.deep.equal([code, 'heimdex.inference.v1']);
+    }
+  });
+
+  it('name the field at fault', () => {
+    const status = toStatus(toWireError(new InferenceError('INVALID_ARGUMENT', 'too many', { field: 'texts' })));
+    const detail = status.details.map((any) => anyUnpack(any, BadRequestSchema)).find((any) => any !== undefined);
+    expect(detail?.fieldViolations.map(({ field, description }) => [field, description])).to.deep.equal([
+      ['texts', 'too many'],
+    ]);
+  });
+
+  it('say when to come back', () => {
+    const status = toStatus(toWireError(new InferenceError('QUEUE_FULL', 'full', { retryAfterMs: 2500 })));
+    const detail = status.details.map((any) => anyUnpack(any, RetryInfoSchema)).find((any) => any !== undefined);
+    expect([detail?.retryDelay?.seconds, detail?.retryDelay?.nanos]).to.deep.equal([2n, 500_000_000]);
+  });
+
+  it('tell nothing of a defect but an id', () => {
+    const wire = toWireError(new TypeError('cannot read /etc/passwd'));
+    expect(wire.status).to.equal('INTERNAL');
+    expect(wire.message).to.include(wire.errorId).and.not.include('passwd');
+  });
+
+  it('can be put into headers whatever a caller sent', () => {
+    const wire = toWireError(
+      new InferenceError('INVALID_ARGUMENT', `\ud800${'x'.repeat(100_000)}`, { field: '\udfff' }),
+    );
+    expect(() => encodeURI(wire.message)).not.to.throw();
+    expect(wire.message.length).to.be.below(1100);
+  });
+});
+
+describe('the README of the server', () => {
+  it('lists every error code with its statuses, and nothing else', async () => {
+    const rows = await tableRows(/^\| `([A-Z_]+)` \| ([A-Z_]+) \| (\d+) \|/gm);
+    const expected = ERROR_CODES.map((code) => {
+      const { status } = ERROR_TABLE[code];
+      return [code, status, String(HTTP_STATUS[status])];
+    });
+    expect(rows).to.have.deep.members(expected);
+  });
+
+  it('lists every exit code', async () => {
+    const rows = await tableRows(/^\| (\d+) \| `(\w+)` \|/gm);
+    expect(rows).to.have.deep.members(Object.entries(EXIT_CODES).map(([name, code]) => [String(code), name]));
+  });
+});
+
+async function tableRows(row: RegExp): Promise<string[][]> {
+  const text = await readFile(join(ROOT, 'inference/README.md'), 'utf8');
+  return [...text.matchAll(row)].map(([, ...cells]) => cells);
+}
