@@ -1,8 +1,8 @@
 /** One request and its answer: the log, the faults and the small words of HTTP in one place. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FaultAction, FaultList, FaultSubject, RequestKind } from './faults.js';
-import type { RequestLog, RequestRecord } from './request-log.js';
+import type { FaultAction, FaultList, FaultSubject } from './faults.js';
+import type { RequestKind, RequestLog, RequestRecord } from './request-log.js';
 
 export interface ExchangeContext {
   readonly server: 'hub' | 'cdn';

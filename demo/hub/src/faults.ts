@@ -2,6 +2,7 @@
  * What can go wrong between a hub and a client, as small pieces that can be put together: each fault says which answers
  * it touches, how often, and what it does to them. Several that match one request all apply.
  */
+import { isFile, type RequestKind } from './request-log.js';
 
 /** What a fault does to an answer. Byte positions are positions in the file, whatever range was asked for. */
 export type FaultAction =
@@ -44,13 +45,11 @@ export interface FaultMatch {
   /** `info`, `tree` and `paths-info` are API calls; `resolve` is a file's address; `bytes` is any answer with a file's bytes. */
   readonly kind?: RequestKind | readonly RequestKind[];
   readonly method?: 'GET' | 'HEAD' | 'POST';
-  /** The file's path in its repository, or its ending. */
+  /** The file's path in its repository, its name, or its ending from a dot on. */
   readonly file?: string;
   /** `org/name`. */
   readonly repository?: string;
 }
-
-export type RequestKind = 'info' | 'tree' | 'paths-info' | 'resolve' | 'bytes' | 'other';
 
 export interface Fault {
   readonly on: FaultMatch;
@@ -125,7 +124,7 @@ function matches(on: FaultMatch, subject: FaultSubject): boolean {
     (on.server === undefined || on.server === subject.server) &&
     (kinds === undefined || kinds.some((kind) => subject.kinds.includes(kind))) &&
     (on.method === undefined || on.method === subject.method) &&
-    (on.file === undefined || subject.file?.endsWith(on.file) === true) &&
+    (on.file === undefined || isFile(on.file, subject.file)) &&
     (on.repository === undefined || on.repository === subject.repository)
   );
 }

@@ -1,7 +1,8 @@
 /** A local model hub with the Hugging Face hub's API, for the demo and for tests. */
 export { embeddedRepositories } from './embedded.js';
-export type { Fault, FaultAction, FaultList, FaultMatch, RequestKind } from './faults.js';
+export type { Fault, FaultAction, FaultList, FaultMatch } from './faults.js';
 export { filesIn, repositoriesIn } from './folders.js';
+export { pythonWithHub, runPython } from './python.js';
 export { type Commit, type CommittedFile, type HubFile, type HubRepository, isLfs } from './repository.js';
-export type { RequestFilter, RequestLog, RequestRecord } from './request-log.js';
+export type { RequestFilter, RequestKind, RequestLog, RequestRecord } from './request-log.js';
 export { type Hub, type HubOptions, startHub } from './start-hub.js';

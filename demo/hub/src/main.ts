@@ -1,11 +1,12 @@
-/** Serves a folder tree as a hub, by hand: `node dist/src/main.js [--port 8090] [--host 127.0.0.1] FOLDER...`. */
+/** Serves folders, or the embedded models, as a hub, by hand. */
 import { parseArgs } from 'node:util';
+import { embeddedRepositories } from './embedded.js';
 import { startHub } from './start-hub.js';
 
-const USAGE = `Usage: heimdex-hub [--port PORT] [--host HOST] FOLDER...
+const USAGE = `Usage: node demo/hub/dist/src/main.js [--port PORT] [--host HOST] [FOLDER...]
 
-Serves every FOLDER/<org>/<name>/ as a model repository, with the API of the Hugging Face hub.
-Point HF_ENDPOINT at the address it prints.
+Serves every FOLDER/<org>/<name>/ as a model repository, with the API of the Hugging Face hub; the embedded models
+when no folder is given. Point HF_ENDPOINT at the address it prints. Ctrl-C ends it.
 `;
 
 async function main(): Promise<void> {
@@ -13,14 +14,14 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: { port: { type: 'string', default: '0' }, host: { type: 'string' }, help: { type: 'boolean' } },
   });
-  if (values.help === true || positionals.length === 0) {
+  if (values.help === true) {
     process.stdout.write(USAGE);
-    process.exitCode = values.help === true ? 0 : 2;
     return;
   }
   const { host } = values;
   const hub = await startHub({
     folders: positionals,
+    repositories: positionals.length === 0 ? await embeddedRepositories() : [],
     port: Number(values.port),
     ...(host === undefined ? {} : { host }),
   });

@@ -1,13 +1,14 @@
 /** What was asked of the hub, for tests: how often, with which headers, how many bytes went out. */
 import { EventEmitter, once } from 'node:events';
-import type { RequestKind } from './faults.js';
+
+/** What a request asks for. `bytes`: an answer with a file's bytes, from the hub or the second server. */
+export type RequestKind = 'info' | 'tree' | 'paths-info' | 'resolve' | 'bytes' | 'other';
 
 export interface RequestRecord {
   readonly server: 'hub' | 'cdn';
   readonly method: string;
   /** Path with its query. */
   readonly url: string;
-  /** `bytes` stands for an answer with a file's bytes, from the hub or the second server. */
   readonly kind: RequestKind;
   readonly repository: string | undefined;
   readonly file: string | undefined;
@@ -28,7 +29,7 @@ export interface RequestFilter {
   readonly server?: 'hub' | 'cdn';
   readonly kind?: RequestKind;
   readonly method?: string;
-  /** The path's ending. */
+  /** The file's path in its repository, its name, or its ending from a dot on. */
   readonly file?: string;
 }
 
@@ -79,6 +80,12 @@ function matches(record: RequestRecord, filter: RequestFilter): boolean {
     (filter.server === undefined || filter.server === record.server) &&
     (filter.kind === undefined || filter.kind === record.kind) &&
     (filter.method === undefined || filter.method === record.method) &&
-    (filter.file === undefined || record.file?.endsWith(filter.file) === true)
+    (filter.file === undefined || isFile(filter.file, record.file))
   );
+}
+
+/** Whether a file is meant by its path, by its name, or by its ending (which starts with a dot). */
+export function isFile(meant: string, path: string | undefined): boolean {
+  if (path === undefined) return false;
+  return path === meant || path.endsWith(`/${meant}`) || (meant.startsWith('.') && path.endsWith(meant));
 }

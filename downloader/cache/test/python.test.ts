@@ -1,9 +1,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type Hub, pythonWithHub, runPython, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import {
   CACHEDIR_TAG_NAME,
   CACHEDIR_TAG_TEXT,
+  findModel,
   formatTree,
   inspectModel,
   loadManifest,
@@ -12,10 +14,10 @@ import {
   scanCache,
   type TreeEntry,
   treePath,
+  verifyModel,
 } from '../src/index.js';
 import { COMMIT, gitSha1, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
-import { sentenceModel } from './support/models.js';
-import { pythonWithHub, runPython } from './support/python.js';
+import { plainModel, sentenceModel } from './support/models.js';
 import { useTempFolder } from './support/temp-folder.js';
 
 const REPOSITORY = 'fixtures/bge-m3-tiny';
@@ -32,6 +34,19 @@ const SNAPSHOT = `
 import json, huggingface_hub as hub
 print(json.dumps(hub.snapshot_download("${REPOSITORY}", local_files_only=True)))`;
 
+const DOWNLOAD = `
+import json, huggingface_hub as hub
+print(json.dumps(hub.snapshot_download("${REPOSITORY}")))`;
+
+const DOWNLOAD_PLAIN = `
+import json, huggingface_hub as hub
+print(json.dumps(hub.hf_hub_download("heimdex/face-pocket", "face_detection_pocket.onnx")))`;
+
+const VERIFY = `
+import json, huggingface_hub as hub
+result = hub.HfApi().verify_repo_checksums("${REPOSITORY}")
+print(json.dumps([result.checked_count, len(result.mismatches) + len(result.missing_paths)]))`;
+
 const TREE = `
 import json
 from huggingface_hub._tree_cache import read_tree_cache, write_tree_cache
@@ -44,10 +59,11 @@ print(json.dumps({path: entry.size for path, entry in entries.items()}))`;
 describe("Python's huggingface_hub", () => {
   const cache = useTempFolder();
   let python = '';
-  const ask = (script: string) => runPython(python, script, { HF_HUB_CACHE: cache(), HF_HUB_OFFLINE: '1' });
+  const ask = (script: string) =>
+    runPython(python, script, { ...process.env, HF_HUB_CACHE: cache(), HF_HUB_OFFLINE: '1' });
 
   before(async function () {
-    python = (await pythonWithHub()) ?? '';
+    python = (await pythonWithHub(process.env)) ?? '';
     if (python !== '') return;
     console.log(
       '      No Python with huggingface_hub: what it makes of our cache is not tested (HEIMDEX_TEST_PYTHON names one).',
@@ -102,6 +118,65 @@ describe("Python's huggingface_hub", () => {
     expect(await readTree(cache(), REPOSITORY, OTHER_COMMIT)).to.deep.equal(
       await readTree(cache(), REPOSITORY, COMMIT),
     );
+  });
+
+  describe('and the local hub', () => {
+    let hub: Hub | undefined;
+    const ask = (script: string, env: NodeJS.ProcessEnv = {}) =>
+      runPython(python, script, { ...process.env, HF_HUB_CACHE: cache(), HF_ENDPOINT: hub?.url, ...env });
+    before(async () => {
+      const files = Object.entries(SENTENCE_FILES).map(([path, bytes]) => ({ path, bytes }));
+      const plain = { path: 'face_detection_pocket.onnx', bytes: 'a face detector' };
+      hub = await startHub({
+        pageSize: 2,
+        repositories: [
+          { name: REPOSITORY, files: [...files, { path: 'README.md', bytes: 'read me' }] },
+          { name: 'heimdex/face-pocket', files: [plain] },
+        ],
+      });
+    });
+    after(() => hub?.close());
+
+    it('download a snapshot that we find and prove, and that Python verifies', async () => {
+      await ask(DOWNLOAD);
+      const model = await findModel(cache(), sentenceModel());
+      expect(model.revision).to.equal(hub?.commit(REPOSITORY).sha);
+      expect(model.files.every((file) => file.expectedSizeBytes === file.sizeBytes)).to.equal(true);
+      const result = await verifyModel(model, { level: 'full' });
+      expect([result.problems, result.unhashed]).to.deep.equal([[], []]);
+      expect(await ask(VERIFY)).to.deep.equal([5, 0]);
+    });
+
+    it('download a plain file that we find in its repository', async () => {
+      await ask(DOWNLOAD_PLAIN);
+      expect((await findModel(cache(), plainModel())).revision).to.equal(sha256('a face detector'));
+    });
+
+    it('leave a half snapshot with a ref when a file cannot be got, which we do not take for whole', async () => {
+      hub?.faults.add({ on: { kind: 'bytes', file: '.onnx' }, do: { type: 'status', status: 404 } });
+      try {
+        const outcome = await ask(DOWNLOAD).catch(() => 'failed');
+        expect(outcome).to.equal('failed');
+        const { problems, revision } = await inspectModel(cache(), sentenceModel());
+        expect(revision).to.equal(hub?.commit(REPOSITORY).sha);
+        expect(problems.map(({ code, file }) => [code, file])).to.deep.include([
+          'FILE_MISSING',
+          'onnx/sentence_transformers.onnx',
+        ]);
+      } finally {
+        hub?.faults.clear();
+      }
+    });
+
+    it('finish a snapshot that we began', async () => {
+      const { 'config.json': config } = SENTENCE_FILES;
+      const commit = hub?.commit(REPOSITORY).sha ?? '';
+      await writeRepository(cache(), REPOSITORY, { 'config.json': config }, { commit, ref: null });
+      hub?.requests.clear();
+      await ask(DOWNLOAD);
+      expect(hub?.requests.filter({ kind: 'bytes', method: 'GET', file: 'config.json' })).to.have.length(0);
+      expect((await findModel(cache(), sentenceModel())).files).to.have.length(4);
+    });
   });
 
   it('finds nothing corrupt after a prune', async () => {

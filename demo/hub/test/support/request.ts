@@ -1,0 +1,75 @@
+/** Small HTTP requests that follow nothing and hide nothing. */
+
+import { createHash } from 'node:crypto';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  /** Whether the body ended as its length says; false when the connection broke. */
+  readonly complete: boolean;
+}
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** One request on a connection of its own. Rejects when no answer's head arrives. */
+export async function ask(url: string, options: RequestOptions = {}): Promise<Answer> {
+  const response = await head(url, options);
+  const pieces: Buffer[] = [];
+  let complete = true;
+  try {
+    for await (const piece of response) pieces.push(piece as Buffer);
+  } catch {
+    complete = false;
+  }
+  return { ...headOf(response), body: Buffer.concat(pieces), complete };
+}
+
+/** The bytes that arrive before the body stands still: reads until `count` have come, then leaves. */
+export async function askUntil(url: string, count: number, options: RequestOptions = {}): Promise<Answer> {
+  const response = await head(url, options);
+  const pieces: Buffer[] = [];
+  let received = 0;
+  for await (const piece of response) {
+    pieces.push(piece as Buffer);
+    received += (piece as Buffer).length;
+    if (received >= count) break;
+  }
+  response.destroy();
+  return { ...headOf(response), body: Buffer.concat(pieces), complete: false };
+}
+
+function head(url: string, { method = 'GET', headers = {}, body, signal }: RequestOptions): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(url, { method, headers, agent: false, ...(signal && { signal }) });
+    request.once('response', resolve);
+    request.once('error', reject);
+    request.end(body);
+  });
+}
+
+function headOf(response: IncomingMessage): Pick<Answer, 'status' | 'headers'> {
+  return { status: response.statusCode ?? 0, headers: response.headers as Record<string, string> };
+}
+
+/** The body as JSON. */
+export function jsonOf(answer: Answer): unknown {
+  return JSON.parse(answer.body.toString());
+}
+
+export function sha256(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+export function gitSha1(bytes: Uint8Array | string): string {
+  return createHash('sha1')
+    .update(`blob ${Buffer.byteLength(bytes)}\0`)
+    .update(bytes)
+    .digest('hex');
+}
