@@ -1,6 +1,7 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DownloaderError, reasonOf, systemCode } from './errors.js';
+import { saySize } from './words.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const REFUSED = new Set([
@@ -41,6 +42,26 @@ export function asDiskError(error: unknown, path: string): unknown {
 export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
+}
+
+/** Kept free beside what is written: journals, pointers, the file system's own. */
+const SPARE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Refuses what does not fit on a volume, before the first byte.
+ *
+ * @param what - What is to be done with the bytes: `fetched`, `imported`.
+ * @throws DownloaderError DISK_FULL.
+ */
+export async function assertFits(folder: string, bytes: number, what: string): Promise<void> {
+  if (bytes === 0) return;
+  const free = await freeBytes(folder);
+  const lacking = bytes + SPARE_BYTES - free;
+  if (lacking <= 0) return;
+  throw new DownloaderError(
+    'DISK_FULL',
+    `${saySize(bytes)} are to be ${what} and the volume of ${folder} has ${saySize(free)} free: ${saySize(lacking)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
+  );
 }
 
 /**

@@ -29,11 +29,10 @@ export type ExitName = keyof typeof EXIT_STATUS;
 /** The exit status of every error code. */
 export const ERROR_CODES = {
   USAGE: 'usage',
-  CONFIG_INVALID: 'usage',
-  LOCK_FILE_INVALID: 'usage',
   OFFLINE: 'missing',
   MODEL_INCOMPLETE: 'missing',
   NOT_FOUND: 'missing',
+  ARCHIVE_MISSING: 'missing',
   AUTH_REQUIRED: 'auth',
   ACCESS_DENIED: 'auth',
   UNREACHABLE: 'network',

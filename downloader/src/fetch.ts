@@ -3,13 +3,12 @@ import { hashFile } from '@heimdex/cache';
 import pLimit from 'p-limit';
 import { takeLock } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
-import { asDiskError, freeBytes, makeFolder, makeFolderOf } from './disk.js';
+import { asDiskError, makeFolderOf } from './disk.js';
 import { DownloaderError, reasonOf } from './errors.js';
-import { type Plan, type PlannedBlob, totalsOf } from './plan.js';
+import type { PlannedBlob } from './plan.js';
 import type { RetryNotice, RetryPolicy } from './transfer/retry.js';
 import { transferFile } from './transfer/transfer.js';
 import type { TransferOptions } from './transfer/transfer-options.js';
-import { saySize } from './words.js';
 
 /** Told while files are fetched; progress bars and logs are made from it. */
 export interface FetchEvents {
@@ -31,26 +30,6 @@ export interface BlobOutcome {
   readonly sizeBytes: number;
   /** Bytes that were there already, of this file. */
   readonly reusedBytes: number;
-}
-
-/** Kept free beside what the plan needs: journals, pointers, the file system's own. */
-const SPARE_BYTES = 16 * 1024 * 1024;
-
-/**
- * Refuses a plan that does not fit on the volume, before the first byte.
- *
- * @throws DownloaderError DISK_FULL.
- */
-export async function assertRoom(cacheDir: string, plan: Plan): Promise<void> {
-  const { fetchBytes } = totalsOf(plan);
-  if (fetchBytes === 0) return;
-  await makeFolder(cacheDir);
-  const free = await freeBytes(cacheDir);
-  if (free >= fetchBytes + SPARE_BYTES) return;
-  throw new DownloaderError(
-    'DISK_FULL',
-    `${saySize(fetchBytes)} are to be fetched and the volume of ${cacheDir} has ${saySize(free)} free: ${saySize(fetchBytes + SPARE_BYTES - free)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
-  );
 }
 
 /** Transfers' bounds, from the configuration. */

@@ -7,5 +7,5 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => stop.abort(new Error(`ended by ${name}`)));
 }
 
-const { argv, env, stdout, stderr } = process;
-process.exitCode = await run({ argv: argv.slice(2), env, stdout, stderr, signal: stop.signal });
+const { argv, env, stdin, stdout, stderr } = process;
+process.exitCode = await run({ argv: argv.slice(2), env, stdin, stdout, stderr, signal: stop.signal });

@@ -14,10 +14,25 @@ import { resumableBytes } from './transfer/partial-file.js';
 export async function preparePlan(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = inventory.models.filter(isComplete);
   const lacking = inventory.models.filter((model) => !isComplete(model));
-  const { cacheDir, offline } = inventory.environment;
-  if (lacking.length > 0 && offline) throw offlineError(lacking);
+  if (lacking.length > 0 && inventory.environment.offline) throw offlineError(lacking);
+  return planFor(inventory, complete, lacking, remote, signal);
+}
+
+/** The same for every configured model, whether or not it lacks something: what its sources offer now. */
+export function planAnew(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<Plan> {
+  return planFor(inventory, [], inventory.models, remote, signal);
+}
+
+async function planFor(
+  inventory: Inventory,
+  complete: readonly ModelState[],
+  asked: readonly ModelState[],
+  remote: Remote,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const { cacheDir } = inventory.environment;
   const catalogues: Catalogue[] = [];
-  for (const model of lacking) catalogues.push(await readCatalogue(model, remote, signal));
+  for (const model of asked) catalogues.push(await readCatalogue(model, remote, signal));
   const onDisk = await lookAtBlobs(cacheDir, catalogues);
   return makePlan(cacheDir, complete, catalogues, (path) => onDisk.get(path) ?? NOTHING);
 }

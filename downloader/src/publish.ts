@@ -9,9 +9,9 @@ import {
   pointerPath,
   pointerTarget,
   refPath,
+  type Tree,
   treePath,
 } from '@heimdex/cache';
-import type { Catalogue } from './catalogue.js';
 import { asDiskError, makeFolderOf } from './disk.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
@@ -47,21 +47,37 @@ export class Publisher {
   }
 }
 
+/** A model's snapshot, ready to be seen. */
+export interface Snapshot {
+  readonly repository: string;
+  /** 40 hex digits. */
+  readonly commit: string;
+  /** What was asked for. A branch or tag gets a ref; a commit has none. */
+  readonly requestedRevision: string;
+  /** The repository's list of files, where it is known. */
+  readonly tree: Tree | undefined;
+  readonly files: readonly { readonly path: string; readonly blobId: string }[];
+}
+
 /**
- * Makes a model visible whose blobs are all there: pointers, then the list of files, then the ref, which is written last
- * so that a ref of ours means a whole model. Each appears in one step. A plain file is visible by its name already.
+ * Makes a snapshot visible whose blobs are all there: pointers, then the list of files, then the ref, which is written
+ * last so that a ref of ours means a whole model. Each appears in one step.
  *
  * @throws DownloaderError DISK_FULL or DISK_FAILED.
  */
-async function publishModel(cacheDir: string, model: PlannedModel): Promise<void> {
-  const { catalogue } = model;
-  const { repository, commit, tree } = catalogue;
-  if (commit === undefined) return;
-  for (const { offered } of model.files) {
-    await publishPointer(cacheDir, repository, commit, offered.file.path, offered.hash.value);
-  }
+export async function publishSnapshot(cacheDir: string, snapshot: Snapshot): Promise<void> {
+  const { repository, commit, requestedRevision, tree } = snapshot;
+  for (const { path, blobId } of snapshot.files) await publishPointer(cacheDir, repository, commit, path, blobId);
   if (tree !== undefined) await replaceFile(treePath(cacheDir, repository, commit), formatTree(tree));
-  await publishRef(cacheDir, catalogue, commit);
+  if (!isCommit(requestedRevision)) await replaceFile(refPath(cacheDir, repository, requestedRevision), commit);
+}
+
+/** A plain file is visible by its name already. */
+async function publishModel(cacheDir: string, model: PlannedModel): Promise<void> {
+  const { repository, commit, requestedRevision, tree } = model.catalogue;
+  if (commit === undefined) return;
+  const files = model.files.map(({ offered }) => ({ path: offered.file.path, blobId: offered.hash.value }));
+  await publishSnapshot(cacheDir, { repository, commit, requestedRevision, tree, files });
 }
 
 /** Marks the cache as something a backup may pass over, as huggingface_hub does. */
@@ -74,13 +90,6 @@ export async function publishCacheTag(cacheDir: string): Promise<void> {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
     throw asDiskError(error, path);
   }
-}
-
-/** A commit asked for by itself has no ref. */
-async function publishRef(cacheDir: string, catalogue: Catalogue, commit: string): Promise<void> {
-  const { repository, requestedRevision } = catalogue;
-  if (isCommit(requestedRevision)) return;
-  await replaceFile(refPath(cacheDir, repository, requestedRevision), commit);
 }
 
 async function publishPointer(

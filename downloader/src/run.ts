@@ -1,14 +1,20 @@
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
-import { type Arguments, parseArguments } from './cli/arguments.js';
+import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
 import { helpText } from './cli/help.js';
 import type { CommandContext } from './commands/context.js';
 import { download } from './commands/download.js';
+import { exportModels } from './commands/export.js';
+import { importModels } from './commands/import.js';
+import { list } from './commands/list.js';
 import { plan } from './commands/plan.js';
+import { prune } from './commands/prune.js';
+import { update } from './commands/update.js';
 import { verify } from './commands/verify.js';
 import { loadConfig } from './config.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError, EXIT_STATUS, type ExitName, reasonOf } from './errors.js';
 import { type Logger, openLog } from './log.js';
+import { type RunFigures, writeMetrics } from './metrics.js';
 import { openScreen, type Screen } from './progress/screen.js';
 import { openRemote } from './remote.js';
 import { VERSION } from './version.js';
@@ -18,7 +24,8 @@ export interface RunOptions {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  readonly stdout: { write(text: string): unknown };
+  readonly stdin: NodeJS.ReadableStream;
+  readonly stdout: NodeJS.WritableStream;
   readonly stderr: Parameters<typeof openScreen>[0];
   /** Ends the run; what has come stays for the next one. */
   readonly signal: AbortSignal;
@@ -31,13 +38,13 @@ export async function run(options: RunOptions): Promise<number> {
     const args = parseArguments(options.argv);
     if (args.command === 'help') return printed(options, helpText());
     if (args.command === 'version') return printed(options, `${VERSION}\n`);
-    return await runCommand(args, options, screen);
+    return await runCommand(args.command, args, options, screen);
   } catch (error) {
     return report(error, options.signal, openLog({ level: 'info', format: 'auto' }, screen));
   }
 }
 
-async function runCommand(args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
+async function runCommand(command: CommandName, args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
   const config = loadConfig(options.env);
   const log = openLog(config.log, screen);
   const remote = openRemote(config, VERSION, {
@@ -49,18 +56,40 @@ async function runCommand(args: Arguments, options: RunOptions, screen: Screen):
     },
   });
   const print = (text: string) => void options.stdout.write(text);
-  const context: CommandContext = { args, config, log, screen, print, remote, signal: options.signal };
+  const { stdin, stdout, signal } = options;
+  const context: CommandContext = { args, config, log, screen, stdin, stdout, print, remote, signal };
+  const startedMs = performance.now();
+  let figures: RunFigures = {};
+  let exitStatus: number = EXIT_STATUS.ok;
   try {
-    await COMMAND_FUNCTIONS[args.command as keyof typeof COMMAND_FUNCTIONS](context);
-    return EXIT_STATUS.ok;
+    figures = (await COMMAND_FUNCTIONS[command](context)) ?? {};
   } catch (error) {
-    return report(error, options.signal, log);
+    exitStatus = report(error, options.signal, log);
   } finally {
     remote.close();
   }
+  if (args.metricsFile === undefined) return exitStatus;
+  const durationMs = performance.now() - startedMs;
+  const record = { command, exitStatus, durationMs, endedAtMs: Date.now(), figures };
+  try {
+    await writeMetrics(args.metricsFile, record);
+    return exitStatus;
+  } catch (error) {
+    const failed = report(error, options.signal, log);
+    return exitStatus === EXIT_STATUS.ok ? failed : exitStatus;
+  }
 }
 
-const COMMAND_FUNCTIONS = { download, plan, verify } as const;
+const COMMAND_FUNCTIONS = {
+  download,
+  plan,
+  verify,
+  update,
+  list,
+  prune,
+  export: exportModels,
+  import: importModels,
+} as const satisfies Record<CommandName, (context: CommandContext) => Promise<RunFigures | undefined>>;
 
 function printed(options: RunOptions, text: string): number {
   options.stdout.write(text);

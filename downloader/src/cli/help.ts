@@ -5,15 +5,19 @@ import { COMMANDS, OPTIONS } from './arguments.js';
 
 /** The text of --help. */
 export function helpText(): string {
-  const commands = Object.entries(COMMANDS).map(([name, doc]) => entry(name, doc, 10));
+  const commands = Object.entries(COMMANDS).map(([name, shape]) =>
+    entry(`${name}${'argument' in shape ? ` ${shape.argument}` : ''}`, shape.doc, 13),
+  );
   const options = Object.entries(OPTIONS).map(([name, option]) => {
     const short = 'short' in option ? `-${option.short}, ` : '';
-    return entry(`${short}--${name}${option.type === 'string' ? ' FILE' : ''}`, option.doc, 22);
+    const takers = Object.entries(COMMANDS).filter(([, shape]) => shape.options.some((taken) => taken === name));
+    const of = takers.length === 0 ? '' : `${takers.map(([command]) => command).join(', ')}: `;
+    return entry(`${short}--${name}${option.type === 'string' ? ' FILE' : ''}`, `${of}${option.doc}`, 22);
   });
   const variables = [...Object.values(MODEL_VARIABLES), ...Object.values(DOWNLOADER_VARIABLES)].map(variableEntry);
   const exits = Object.entries(EXIT_STATUS).map(([name, status]) => entry(String(status), name, 5));
   return [
-    'Usage: heimdex-downloader [COMMAND] [OPTIONS]',
+    'Usage: heimdex-downloader [COMMAND] [FILE] [OPTIONS]',
     '',
     'Fills the models volume so that the server can start without a network, and exits.',
     '',

@@ -11,7 +11,9 @@ export interface CommandContext {
   readonly log: Logger;
   /** stderr: log and progress. */
   readonly screen: Screen;
-  /** stdout: results. */
+  readonly stdin: NodeJS.ReadableStream;
+  readonly stdout: NodeJS.WritableStream;
+  /** Writes a result to stdout. */
   readonly print: (text: string) => void;
   readonly remote: Remote;
   readonly signal: AbortSignal;

@@ -5,7 +5,7 @@ import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /** Shows what a download would do. */
-export async function plan(context: CommandContext): Promise<void> {
+export async function plan(context: CommandContext): Promise<undefined> {
   const { config, remote, signal, args, print } = context;
   const inventory = await takeInventory(config.models, { readBytes: args.check, signal });
   const made = await preparePlan(inventory, remote, signal);

@@ -1,31 +1,40 @@
-import { type CacheError, type VerifyResult, verifyModel } from '@heimdex/cache';
-import { DownloaderError } from '../errors.js';
+import { type CacheError, type Proof, readProofs, type VerifyResult, verifyModels, writeProofs } from '@heimdex/cache';
+import { DownloaderError, reasonOf } from '../errors.js';
 import { takeInventory } from '../inventory.js';
 import { sayCount, saySize, sayTime } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /**
  * Reads every byte of the configured models and compares its hash with the lock file, the manifest or the blob's name.
- * No request.
+ * With --quick only files whose time of change is another than when they were proved. No request.
  *
  * @throws DownloaderError MODEL_INCOMPLETE or HASH_MISMATCH after everything has been looked at and printed.
  */
-export async function verify(context: CommandContext): Promise<void> {
+export async function verify(context: CommandContext): Promise<undefined> {
   const { config, signal, args, print } = context;
   const startedMs = performance.now();
   const inventory = await takeInventory(config.models, { signal });
-  const results: VerifyResult[] = [];
-  const problems: CacheError[] = [];
-  for (const { inspection } of inventory.models) {
-    problems.push(...inspection.problems);
-    if (inspection.found === undefined) continue;
-    const result = await verifyModel(inspection.found, { level: args.quick ? 'quick' : 'full', signal });
-    results.push(result);
-    problems.push(...result.problems);
-  }
+  const problems = inventory.models.flatMap(({ inspection }) => inspection.problems);
+  const found = inventory.models.flatMap(({ inspection }) => inspection.found ?? []);
+  const { cacheDir } = config.models;
+  const level = args.quick ? 'quick' : 'full';
+  const results = await verifyModels(found, { level, cacheDir, proofs: await readProofs(cacheDir), signal });
+  problems.push(...results.flatMap((result) => result.problems));
+  await noteProofs(context, results);
   const durationMs = performance.now() - startedMs;
   print(args.json ? document(results, problems, durationMs) : words(results, durationMs));
   if (problems.length > 0) throw verifyError(problems);
+}
+
+/** What was proved needs no reading next time. A volume that cannot be written is proved all the same. */
+async function noteProofs({ config, log }: CommandContext, results: readonly VerifyResult[]): Promise<void> {
+  const proofs = new Map<string, Proof>(results.flatMap((result) => [...result.proofs]));
+  if (proofs.size === 0) return;
+  try {
+    await writeProofs(config.models.cacheDir, proofs);
+  } catch (error) {
+    log.debug({ event: 'proofs' }, `What was proved could not be noted: ${reasonOf(error)}`);
+  }
 }
 
 function document(results: readonly VerifyResult[], problems: readonly CacheError[], durationMs: number): string {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
 import { run } from '../../src/run.js';
 
 /** One line of the log. */
@@ -8,6 +9,7 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string
 export interface ProgramResult {
   readonly status: number;
   readonly stdout: string;
+  readonly stdoutBytes: Buffer;
   /** stderr as text. */
   readonly stderr: string;
   /** stderr's lines, parsed. */
@@ -30,31 +32,38 @@ export function testEnvironment(folder: string, endpoint: string, more: NodeJS.P
   };
 }
 
+/** What a run is given beside its arguments. */
+export interface RunHereOptions {
+  readonly signal?: AbortSignal;
+  readonly stdin?: Readable;
+}
+
 /** Runs the program in this process. */
 export async function runHere(
   argv: readonly string[],
   env: NodeJS.ProcessEnv,
-  signal: AbortSignal = new AbortController().signal,
+  options: RunHereOptions = {},
 ): Promise<ProgramResult> {
-  let stdout = '';
-  let stderr = '';
-  const status = await run({
-    argv,
-    env,
-    stdout: {
-      write(text) {
-        stdout += text;
-      },
-    },
-    stderr: {
-      write(text: string) {
-        stderr += text;
-        return true;
-      },
-    },
-    signal,
-  });
-  return { status, stdout, stderr, log: parseLog(stderr) };
+  const { signal = new AbortController().signal, stdin = Readable.from([]) } = options;
+  const stdout = new Collector();
+  const stderr = new Collector();
+  const status = await run({ argv, env, stdin, stdout, stderr, signal });
+  const text = stderr.bytes.toString();
+  return { status, stdout: stdout.bytes.toString(), stdoutBytes: stdout.bytes, stderr: text, log: parseLog(text) };
+}
+
+/** Keeps what is written to it. */
+class Collector extends Writable {
+  readonly #chunks: Buffer[] = [];
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#chunks.push(chunk);
+    done();
+  }
 }
 
 /** The log's last line: the summary or the error. */

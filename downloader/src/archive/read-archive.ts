@@ -1,0 +1,254 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  blobLockPath,
+  CacheError,
+  hashFile,
+  type LockedModel,
+  type ModelsLock,
+  parseLock,
+  parseTree,
+  type Tree,
+} from '@heimdex/cache';
+import { type Extract, extract } from 'tar-stream';
+import { type LockEvents, takeLock } from '../blob-lock.js';
+import { asDiskError, makeFolderOf } from '../disk.js';
+import { DownloaderError, reasonOf } from '../errors.js';
+import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
+
+/** What an archive gave. */
+export interface ReadArchive {
+  readonly lock: ModelsLock;
+  /** Lists of files, by repository and commit: `org/name@<commit>`. */
+  readonly trees: ReadonlyMap<string, Tree>;
+  readonly receivedFiles: number;
+  readonly receivedBytes: number;
+  /** Files that were there already, with the right bytes. */
+  readonly presentFiles: number;
+}
+
+/** What reading an archive needs to know. */
+export interface ReadArchiveOptions {
+  readonly cacheDir: string;
+  readonly locks: LockEvents;
+  /** Called once the lock is read, before the first blob: refuses what does not fit. */
+  readonly onLock: (missing: readonly ArchivedBlob[]) => Promise<void>;
+  readonly onBytes: (bytes: number) => void;
+}
+
+type Entry = Extract extends AsyncIterable<infer Item> ? Item : never;
+
+/** Lock and lists of files are texts: no more than this is kept in memory. */
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Reads an archive into the cache's blobs, proving every byte. No name of the archive is used as a path: only blobs
+ * that its lock file lists are taken, and to where the lock's hashes say. Pointers and refs are for the caller to make.
+ *
+ * @throws DownloaderError ARCHIVE_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED.
+ */
+export async function readArchive(
+  input: NodeJS.ReadableStream,
+  options: ReadArchiveOptions,
+  signal: AbortSignal,
+): Promise<ReadArchive> {
+  const reader = new ArchiveReader(options, signal);
+  const tar = extract();
+  const feeding = feed(input, tar, options.onBytes, signal);
+  feeding.catch(() => {});
+  try {
+    for await (const entry of tar) await reader.take(entry);
+    await feeding;
+  } catch (error) {
+    tar.destroy();
+    signal.throwIfAborted();
+    if (error instanceof DownloaderError) throw error;
+    throw asDiskError(error, options.cacheDir) instanceof DownloaderError
+      ? asDiskError(error, options.cacheDir)
+      : invalid(reasonOf(error), error);
+  }
+  return reader.result();
+}
+
+async function feed(
+  input: NodeJS.ReadableStream,
+  tar: ReturnType<typeof extract>,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const chunk of input) {
+      signal.throwIfAborted();
+      const bytes = chunk as Buffer;
+      onBytes(bytes.length);
+      if (!tar.write(bytes))
+        await new Promise<void>((resolve) => void tar.once('drain', resolve).once('close', resolve));
+      if (tar.destroyed) return;
+    }
+    tar.end(null);
+  } catch (error) {
+    tar.destroy(error instanceof Error ? error : new Error(String(error)));
+    throw error;
+  }
+}
+
+class ArchiveReader {
+  readonly #options: ReadArchiveOptions;
+  readonly #signal: AbortSignal;
+  readonly #trees = new Map<string, Tree>();
+  readonly #missing = new Map<string, ArchivedBlob>();
+  readonly #treeNames = new Map<string, string>();
+  #lock: ModelsLock | undefined;
+  #receivedFiles = 0;
+  #receivedBytes = 0;
+  #presentFiles = 0;
+
+  constructor(options: ReadArchiveOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  async take(entry: Entry): Promise<void> {
+    const { name, type } = entry.header;
+    if (this.#lock === undefined) {
+      if (name !== ARCHIVE_LOCK_NAME) throw invalid(`it begins with "${name}" instead of ${ARCHIVE_LOCK_NAME}`);
+      await this.#takeLock(await textOf(entry));
+      return;
+    }
+    const blob = this.#missing.get(name);
+    const tree = this.#treeNames.get(name);
+    if (blob !== undefined && type === 'file') {
+      await this.#takeBlob(blob, entry);
+    } else if (tree !== undefined && type === 'file') {
+      const files = parseTree(await textOf(entry));
+      if (files !== undefined) this.#trees.set(tree, files);
+    } else {
+      // Pointers and refs are made from the lock file.
+      entry.resume();
+    }
+  }
+
+  result(): ReadArchive {
+    if (this.#lock === undefined) throw invalid('it is empty');
+    const [left] = this.#missing.values();
+    if (left !== undefined) throw invalid(`${left.name} is not in it, which its lock file lists`);
+    return {
+      lock: this.#lock,
+      trees: this.#trees,
+      receivedFiles: this.#receivedFiles,
+      receivedBytes: this.#receivedBytes,
+      presentFiles: this.#presentFiles,
+    };
+  }
+
+  async #takeLock(text: string): Promise<void> {
+    const lock = lockOf(text);
+    for (const model of lock.models) this.#expectTree(model);
+    for (const blob of blobsOf(lock.models)) {
+      if (await this.#isThere(blob)) this.#presentFiles += 1;
+      else this.#missing.set(blob.name, blob);
+    }
+    await this.#options.onLock([...this.#missing.values()]);
+    this.#lock = lock;
+  }
+
+  #expectTree(model: LockedModel): void {
+    const name = treeNameOf(model);
+    if (name !== undefined) this.#treeNames.set(name, `${model.repository}@${model.revision}`);
+  }
+
+  async #isThere(blob: ArchivedBlob): Promise<boolean> {
+    const path = this.#pathOf(blob);
+    try {
+      const { size } = await stat(path);
+      return size === blob.sizeBytes && (await hashFile('sha256', path, this.#signal)) === blob.sha256;
+    } catch {
+      this.#signal.throwIfAborted();
+      return false;
+    }
+  }
+
+  #pathOf(blob: ArchivedBlob): string {
+    return join(this.#options.cacheDir, ...blob.name.split('/'));
+  }
+
+  async #takeBlob(blob: ArchivedBlob, entry: Entry): Promise<void> {
+    const { cacheDir, locks } = this.#options;
+    const path = this.#pathOf(blob);
+    await makeFolderOf(path);
+    const lock = await takeLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
+    try {
+      await receive(blob, entry, path, this.#signal);
+    } finally {
+      await lock.release();
+    }
+    this.#missing.delete(blob.name);
+    this.#receivedFiles += 1;
+    this.#receivedBytes += blob.sizeBytes;
+  }
+}
+
+/** Writes an entry's bytes beside the final path and renames them there when they are the right ones. */
+async function receive(blob: ArchivedBlob, entry: Entry, path: string, signal: AbortSignal): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.incomplete`;
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  try {
+    const file = await open(temporary, 'wx', 0o644);
+    try {
+      for await (const chunk of entry) {
+        signal.throwIfAborted();
+        const bytes = chunk as Buffer;
+        sizeBytes += bytes.length;
+        if (sizeBytes > blob.sizeBytes) break;
+        hash.update(bytes);
+        await file.writeFile(bytes);
+      }
+      await file.chmod(0o644);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    const actual = hash.digest('hex');
+    if (sizeBytes !== blob.sizeBytes || actual !== blob.sha256) {
+      throw new DownloaderError(
+        'HASH_MISMATCH',
+        `${blob.name} in the archive has other bytes than its lock file says: expected ${blob.sizeBytes} bytes with sha256 ${blob.sha256}, got ${sizeBytes} with ${actual}. Copy the archive anew, then run: heimdex-downloader import FILE`,
+      );
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw asDiskError(error, path);
+  }
+}
+
+async function textOf(entry: Entry): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of entry) {
+    const bytes = chunk as Buffer;
+    sizeBytes += bytes.length;
+    if (sizeBytes > MAX_TEXT_BYTES) throw invalid(`${entry.header.name} is larger than ${MAX_TEXT_BYTES} bytes`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function lockOf(text: string): ModelsLock {
+  try {
+    return parseLock(text, ARCHIVE_LOCK_NAME);
+  } catch (error) {
+    if (error instanceof CacheError) throw invalid(error.message, error);
+    throw error;
+  }
+}
+
+function invalid(what: string, cause?: unknown): DownloaderError {
+  return new DownloaderError(
+    'ARCHIVE_INVALID',
+    `This is no whole archive of models: ${what}. Make it anew where the models are: heimdex-downloader export FILE`,
+    { cause },
+  );
+}

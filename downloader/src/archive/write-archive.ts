@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { formatLock, formatTree, type LockedModel, readTree } from '@heimdex/cache';
+import { type Pack, pack } from 'tar-stream';
+import { DownloaderError } from '../errors.js';
+import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, pointersOf, refNameOf, treeNameOf } from './archive-layout.js';
+
+/** Where the bytes of an archived blob are. */
+export type BlobSource = (blob: ArchivedBlob) => string;
+
+/** The same bytes for the same models, whoever writes them when. */
+const FIXED = { mtime: new Date(0), uid: 0, gid: 0 } as const;
+
+/**
+ * Writes an archive of models to a stream, reading each file once and proving it on the way out.
+ *
+ * @throws DownloaderError HASH_MISMATCH when a file is not what the lock says; what reading and writing throw.
+ */
+export async function writeArchive(
+  cacheDir: string,
+  models: readonly LockedModel[],
+  sourceOf: BlobSource,
+  out: NodeJS.WritableStream,
+  signal: AbortSignal,
+): Promise<void> {
+  const archive = pack();
+  const sent = sendOut(archive, out);
+  try {
+    await fill(archive, cacheDir, models, sourceOf, signal);
+    archive.finalize();
+  } catch (error) {
+    archive.destroy(null);
+    await sent.catch(() => {});
+    throw error;
+  }
+  await sent;
+}
+
+async function fill(
+  archive: Pack,
+  cacheDir: string,
+  models: readonly LockedModel[],
+  sourceOf: BlobSource,
+  signal: AbortSignal,
+): Promise<void> {
+  addText(archive, ARCHIVE_LOCK_NAME, formatLock({ models }));
+  for (const blob of blobsOf(models)) {
+    signal.throwIfAborted();
+    await addBlob(archive, blob, sourceOf(blob), signal);
+  }
+  const named = new Set<string>();
+  /** Models may share a snapshot, and a tar file has each name once. */
+  const isNew = (name: string | undefined): name is string => {
+    if (name === undefined || named.has(name)) return false;
+    named.add(name);
+    return true;
+  };
+  for (const model of models) {
+    for (const { name, target } of pointersOf(model)) {
+      if (isNew(name)) archive.entry({ ...FIXED, name, type: 'symlink', linkname: target, mode: 0o777 });
+    }
+    const tree = treeNameOf(model);
+    const files = tree === undefined ? undefined : await readTree(cacheDir, model.repository, model.revision);
+    if (files !== undefined && isNew(tree)) addText(archive, tree, formatTree(files));
+    const ref = refNameOf(model);
+    if (isNew(ref)) addText(archive, ref, model.revision);
+  }
+}
+
+function addText(archive: Pack, name: string, text: string): void {
+  archive.entry({ ...FIXED, name, mode: 0o644 }, text);
+}
+
+async function addBlob(archive: Pack, blob: ArchivedBlob, path: string, signal: AbortSignal): Promise<void> {
+  const entry = archive.entry({ ...FIXED, name: blob.name, size: blob.sizeBytes, mode: 0o644 });
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024, signal })) {
+    const bytes = chunk as Buffer;
+    sizeBytes += bytes.length;
+    if (sizeBytes > blob.sizeBytes) break;
+    hash.update(bytes);
+    if (!entry.write(bytes)) await once(entry, 'drain', { signal });
+  }
+  const actual = hash.digest('hex');
+  if (sizeBytes !== blob.sizeBytes || actual !== blob.sha256) {
+    throw new DownloaderError(
+      'HASH_MISMATCH',
+      `${path} is not what the lock file says: expected ${blob.sizeBytes} bytes with sha256 ${blob.sha256}, got ${sizeBytes} with ${actual}. To mend it, run: heimdex-downloader download --check`,
+    );
+  }
+  entry.end(null);
+}
+
+/** Copies the archive's bytes to a stream that somebody else closes. */
+async function sendOut(archive: Pack, out: NodeJS.WritableStream): Promise<void> {
+  for await (const chunk of archive) {
+    if (!out.write(chunk as Buffer)) await once(out, 'drain');
+  }
+}

@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LockedModel } from '@heimdex/cache';
+import { type ArchivedBlob, blobsOf } from '../archive/archive-layout.js';
+import { writeArchive } from '../archive/write-archive.js';
+import { asDiskError, makeFolderOf } from '../disk.js';
+import { DownloaderError } from '../errors.js';
+import { type Inventory, isComplete, takeInventory } from '../inventory.js';
+import { lockFound } from '../locked.js';
+import type { RunFigures } from '../metrics.js';
+import { missingLines } from '../prepare.js';
+import { sayCount, saySize } from '../words.js';
+import type { CommandContext } from './context.js';
+
+/** Writes the configured models to one tar file. */
+export async function exportModels(context: CommandContext): Promise<RunFigures> {
+  const { config, args, signal, log } = context;
+  const { cacheDir } = config.models;
+  const inventory = await takeInventory(config.models, { signal });
+  assertComplete(inventory);
+  const models = await lockedModels(inventory, signal);
+  const paths = realPaths(inventory);
+  const sourceOf = (blob: ArchivedBlob) =>
+    paths.get(blob.sha256) ?? paths.get(blob.blobId) ?? join(cacheDir, blob.name);
+  const write = (out: NodeJS.WritableStream) => writeArchive(cacheDir, models, sourceOf, out, signal);
+  if (args.file === '-') await write(context.stdout);
+  else await toFile(args.file, write);
+  const blobs = blobsOf(models);
+  const bytes = blobs.reduce((total, blob) => total + blob.sizeBytes, 0);
+  log.info(
+    { event: 'exported', models: models.length, files: blobs.length, bytes },
+    `Exported ${sayCount(models.length, 'model')}, ${sayCount(blobs.length, 'file')}, ${saySize(bytes)}. On the other side, run: heimdex-downloader import ${args.file}`,
+  );
+  return { models: models.length };
+}
+
+function assertComplete(inventory: Inventory): void {
+  const lacking = inventory.models.filter((model) => !isComplete(model));
+  if (lacking.length === 0) return;
+  const lines = lacking.flatMap((model) => missingLines(model).map((line) => `  ${line}`));
+  throw new DownloaderError(
+    'MODEL_INCOMPLETE',
+    [
+      'Only whole models can be exported, and these files are missing:',
+      ...lines,
+      'First run: heimdex-downloader download',
+    ].join('\n'),
+  );
+}
+
+async function lockedModels(inventory: Inventory, signal: AbortSignal): Promise<LockedModel[]> {
+  const models: LockedModel[] = [];
+  for (const state of inventory.models) {
+    const model = state.locked ?? (await lockFound(state, signal));
+    if (model !== undefined) models.push(model);
+  }
+  return models;
+}
+
+/** Where the bytes really are, by every hash that names them. */
+function realPaths(inventory: Inventory): Map<string, string> {
+  const paths = new Map<string, string>();
+  for (const { inspection } of inventory.models) {
+    for (const file of inspection.found?.files ?? []) {
+      if (file.hash !== undefined) paths.set(file.hash.value, file.blobPath);
+      if (file.blobId !== undefined) paths.set(file.blobId, file.blobPath);
+    }
+  }
+  return paths;
+}
+
+/** A file that is only there once it is whole. */
+async function toFile(path: string, write: (out: NodeJS.WritableStream) => Promise<void>): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await makeFolderOf(path);
+    const out = createWriteStream(temporary, { flags: 'wx', mode: 0o644, flush: true });
+    try {
+      const failed = new Promise<never>((_, reject) => void out.once('error', reject));
+      await Promise.race([write(out), failed]);
+      out.end();
+      await Promise.race([once(out, 'close'), failed]);
+    } finally {
+      out.destroy();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw asDiskError(error, path);
+  }
+}

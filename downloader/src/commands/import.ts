@@ -1,0 +1,63 @@
+import { createReadStream } from 'node:fs';
+import { readLock } from '@heimdex/cache';
+import { type ArchivedBlob, blobIdOf } from '../archive/archive-layout.js';
+import { readArchive } from '../archive/read-archive.js';
+import { assertFits, makeFolder } from '../disk.js';
+import { DownloaderError, reasonOf } from '../errors.js';
+import { updateLock } from '../locked.js';
+import type { RunFigures } from '../metrics.js';
+import { publishCacheTag, publishSnapshot } from '../publish.js';
+import { sayCount, saySize, sayTime } from '../words.js';
+import type { CommandContext } from './context.js';
+
+/** Reads an archive of models into the cache. Models are visible only once all bytes of the archive are proved. */
+export async function importModels(context: CommandContext): Promise<RunFigures> {
+  const { config, args, signal, log } = context;
+  const { cacheDir, lockPath } = config.models;
+  const startedMs = performance.now();
+  const before = await readLock(lockPath);
+  await makeFolder(cacheDir);
+  const input = args.file === '-' ? context.stdin : await openFile(args.file);
+  const onLock = async (missing: readonly ArchivedBlob[]) => {
+    await assertFits(
+      cacheDir,
+      missing.reduce((total, blob) => total + blob.sizeBytes, 0),
+      'imported',
+    );
+  };
+  const locks = {
+    onWait: (path: string) => log.info({ event: 'wait', path }, 'Another process is writing this file; waiting for it'),
+    onUnsupported: (path: string, reason: string) =>
+      log.warn({ event: 'no-lock', path, reason }, 'This volume has no file locks'),
+  };
+  const archive = await readArchive(input, { cacheDir, locks, onLock, onBytes: () => {} }, signal);
+  await publishCacheTag(cacheDir);
+  for (const model of archive.lock.models) {
+    if (model.layout === 'plain') continue;
+    const { repository, revision, requestedRevision } = model;
+    const files = model.files.map((file) => ({ path: file.path, blobId: blobIdOf(file) }));
+    const tree = archive.trees.get(`${repository}@${revision}`);
+    await publishSnapshot(cacheDir, { repository, commit: revision, requestedRevision, tree, files });
+  }
+  const failure = await updateLock(lockPath, before, archive.lock.models);
+  if (failure !== undefined) throw failure;
+  const { receivedFiles, receivedBytes, presentFiles } = archive;
+  const models = archive.lock.models.length;
+  log.info(
+    { event: 'imported', models, files: receivedFiles, bytes: receivedBytes, presentFiles },
+    `Imported ${sayCount(models, 'model')}: ${sayCount(receivedFiles, 'file')}, ${saySize(receivedBytes)} in ${sayTime(performance.now() - startedMs)}; ${sayCount(presentFiles, 'file')} were there`,
+  );
+  return { models };
+}
+
+async function openFile(path: string): Promise<NodeJS.ReadableStream> {
+  const stream = createReadStream(path, { highWaterMark: 1024 * 1024 });
+  await new Promise<void>((resolve, reject) => {
+    stream.once('open', () => resolve());
+    stream.once('error', (error) => {
+      const what = `The archive ${path} cannot be read: ${reasonOf(error)}. Check the path, then run: heimdex-downloader import FILE`;
+      reject(new DownloaderError('ARCHIVE_MISSING', what, { cause: error }));
+    });
+  });
+  return stream;
+}

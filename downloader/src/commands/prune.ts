@@ -1,0 +1,58 @@
+import { rm } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { loadManifest, type PrunePlan, planPrune, scanCache } from '@heimdex/cache';
+import { asDiskError } from '../disk.js';
+import { takeInventory } from '../inventory.js';
+import { sayCount, saySize } from '../words.js';
+import type { CommandContext } from './context.js';
+
+/** Partial files that changed within this time may belong to a download under way. */
+const PARTIAL_AGE_MS = 60 * 60 * 1000;
+
+/** Shows what no configured model needs, and removes it when told to. */
+export async function prune(context: CommandContext): Promise<undefined> {
+  const { config, args, print, signal, log } = context;
+  const { cacheDir, manifestPath } = config.models;
+  const inventory = await takeInventory(config.models, { signal });
+  const inspections = inventory.models.map(({ inspection }) => inspection);
+  const plan = planPrune(
+    await scanCache(cacheDir),
+    inspections,
+    loadManifest(manifestPath),
+    Date.now() - PARTIAL_AGE_MS,
+  );
+  print(args.json ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n` : words(cacheDir, plan, args.yes));
+  if (!args.yes) return undefined;
+  for (const { path } of plan.steps) {
+    signal.throwIfAborted();
+    try {
+      await rm(path, { recursive: true, force: true });
+    } catch (error) {
+      throw asDiskError(error, path);
+    }
+  }
+  log.info({ event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes }, `Freed ${saySize(plan.freedBytes)}`);
+}
+
+function document(plan: PrunePlan, removed: boolean) {
+  return {
+    removed,
+    bytes: plan.freedBytes,
+    steps: plan.steps.map(({ path, kind, reason, freedBytes }) => ({ path, kind, reason, bytes: freedBytes })),
+  };
+}
+
+function words(cacheDir: string, plan: PrunePlan, removing: boolean): string {
+  if (plan.steps.length === 0) return `Nothing to remove from ${cacheDir}: configured models need all of it.\n`;
+  const lines = plan.steps.map(({ path, reason, freedBytes }) => {
+    const size = freedBytes === 0 ? '' : `, ${saySize(freedBytes)}`;
+    return `${removing ? 'removing' : 'would remove'}  ${relative(cacheDir, path)}  (${reason}${size})`;
+  });
+  const things = sayCount(plan.steps.length, 'thing');
+  lines.push(
+    removing
+      ? `${things}, ${saySize(plan.freedBytes)}.`
+      : `${things}, ${saySize(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune --yes`,
+  );
+  return `${lines.join('\n')}\n`;
+}

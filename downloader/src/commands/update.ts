@@ -1,0 +1,112 @@
+import type { LockedModel } from '@heimdex/cache';
+import { DownloaderError } from '../errors.js';
+import { takeInventory } from '../inventory.js';
+import type { RunFigures } from '../metrics.js';
+import { type PlannedModel, totalsOf } from '../plan.js';
+import { planAnew } from '../prepare.js';
+import { sayCount, saySize } from '../words.js';
+import { bringAndLock } from './bring.js';
+import type { CommandContext } from './context.js';
+
+/** One model's way from what is locked to what its sources offer now. */
+interface Move {
+  readonly model: PlannedModel;
+  readonly before: LockedModel | undefined;
+  /** Files that are new, other or gone. */
+  readonly files: readonly MovedFile[];
+}
+
+interface MovedFile {
+  readonly path: string;
+  readonly how: 'new' | 'changed' | 'gone';
+  readonly bytesBefore: number | undefined;
+  readonly bytesAfter: number | undefined;
+}
+
+/**
+ * Asks every model's source what it offers now, shows what differs from the lock file, and unless it is a dry run
+ * fetches that and locks it.
+ */
+export async function update(context: CommandContext): Promise<RunFigures> {
+  const { config, remote, signal, args, print, log } = context;
+  if (config.models.offline) {
+    throw new DownloaderError(
+      'OFFLINE',
+      'HF_HUB_OFFLINE is set, and what has moved only the hub knows. With a network, run: HF_HUB_OFFLINE=0 heimdex-downloader update',
+    );
+  }
+  const inventory = await takeInventory(config.models, { ignoreLock: true, signal });
+  const plan = await planAnew(inventory, remote, signal);
+  const moves = plan.models.map((model) => moveOf(model, inventory.lock?.models ?? [])).filter(hasMoved);
+  print(
+    args.json ? `${JSON.stringify(document(moves, args.dryRun), null, 2)}\n` : words(moves, totalsOf(plan).fetchBytes),
+  );
+  if (args.dryRun || moves.length === 0) return { models: inventory.models.length };
+  const figures = await bringAndLock(context, inventory, plan);
+  log.info({ event: 'updated', models: moves.length }, `${sayCount(moves.length, 'model')} updated and locked`);
+  return figures;
+}
+
+function moveOf(model: PlannedModel, locked: readonly LockedModel[]): Move {
+  const { configured } = model.catalogue.state;
+  const before = locked.find(
+    (candidate) =>
+      candidate.role === configured.role &&
+      candidate.entry === configured.entry &&
+      candidate.variant === configured.variant,
+  );
+  const files: MovedFile[] = [];
+  for (const { offered } of model.files) {
+    const { path } = offered.file;
+    const old = before?.files.find((file) => file.path === path);
+    const same = old !== undefined && [old.sha256, old.blobId].includes(offered.hash.value);
+    if (same) continue;
+    const how = old === undefined ? 'new' : 'changed';
+    files.push({ path, how, bytesBefore: old?.sizeBytes, bytesAfter: offered.sizeBytes });
+  }
+  for (const old of before?.files ?? []) {
+    if (model.files.some(({ offered }) => offered.file.path === old.path)) continue;
+    files.push({ path: old.path, how: 'gone', bytesBefore: old.sizeBytes, bytesAfter: undefined });
+  }
+  return { model, before, files };
+}
+
+function hasMoved({ model, before, files }: Move): boolean {
+  const { commit } = model.catalogue;
+  return before === undefined || files.length > 0 || (commit !== undefined && commit !== before.revision);
+}
+
+function document(moves: readonly Move[], dryRun: boolean) {
+  return {
+    dryRun,
+    moved: moves.map(({ model, before, files }) => ({
+      role: model.catalogue.state.configured.role,
+      id: model.catalogue.state.configured.id,
+      from: before?.revision ?? null,
+      to: model.catalogue.commit ?? model.files[0]?.offered.hash.value ?? null,
+      files,
+    })),
+  };
+}
+
+function words(moves: readonly Move[], fetchBytes: number): string {
+  if (moves.length === 0) return 'Nothing has moved: the lock file names what the sources offer now.\n';
+  const lines: string[] = [];
+  for (const { model, before, files } of moves) {
+    const { configured } = model.catalogue.state;
+    const from = before === undefined ? 'not locked' : before.revision.slice(0, 8);
+    const to = model.catalogue.commit?.slice(0, 8) ?? 'other bytes';
+    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): ${from} -> ${to}`);
+    for (const file of files) lines.push(`  ${file.how.padEnd(7)}  ${file.path}  ${sizes(file)}`);
+    if (files.length === 0) lines.push('  the same bytes in every file');
+  }
+  lines.push(`${sayCount(moves.length, 'model')} moved, ${saySize(fetchBytes)} to fetch.`);
+  return `${lines.join('\n')}\n`;
+}
+
+function sizes({ bytesBefore, bytesAfter }: MovedFile): string {
+  const say = (bytes: number | undefined) => (bytes === undefined ? '-' : saySize(bytes));
+  return bytesBefore === undefined || bytesAfter === undefined
+    ? say(bytesBefore ?? bytesAfter)
+    : `${say(bytesBefore)} -> ${say(bytesAfter)}`;
+}

@@ -1,0 +1,292 @@
+import { cp, mkdir, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { pack } from 'tar-stream';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { temporaryFolder } from './support/volume.js';
+
+const FACES = {
+  name: 'opencv/face_detection_yunet',
+  files: [{ path: 'face_detection_yunet_2023mar.onnx', bytes: 'not the real one' }],
+} as const;
+
+describe('keeping a volume', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let cache: string;
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+
+  beforeEach(async () => {
+    hub = await startHub({ repositories: [speechRepository(), FACES] });
+    cache = join(folder.path, 'cache');
+  });
+  afterEach(() => hub.close());
+
+  async function ok(argv: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
+    const result = await runHere(argv, env(more));
+    expect(result.status, result.stderr).to.equal(0);
+    return result.stdout;
+  }
+
+  const lockText = () => readFile(join(cache, 'models.lock.json'), 'utf8');
+
+  describe('the lock file', () => {
+    it('is written by the first download, with commit, sizes and sha256 of every file', async () => {
+      await ok([]);
+      const [model] = JSON.parse(await lockText()).models;
+      expect(model).to.include({ role: 'speech', repository: SPEECH_REPOSITORY, requestedRevision: 'main' });
+      expect(model.revision).to.equal(hub.commit(SPEECH_REPOSITORY).sha);
+      expect(model.files).to.have.length(7);
+      for (const file of model.files) expect(file.sha256).to.match(/^[0-9a-f]{64}$/);
+    });
+
+    it('is written also for a volume that something else has filled', async () => {
+      await ok([]);
+      const before = await lockText();
+      await rm(join(cache, 'models.lock.json'));
+      await ok([]);
+      expect(await lockText()).to.equal(before);
+    });
+
+    it('keeps an empty volume at the locked commit when the branch has moved', async () => {
+      await ok([]);
+      const locked = hub.commit(SPEECH_REPOSITORY).sha;
+      const lockPath = join(folder.path, 'models.lock.json');
+      await cp(join(cache, 'models.lock.json'), lockPath);
+      await hub.publish(speechRepository({ seed: 'two' }));
+      await rm(cache, { recursive: true });
+      await ok([], { MODELS_LOCK: lockPath });
+      expect(await readdir(join(cache, 'models--acme--speech', 'snapshots'))).to.deep.equal([locked]);
+    });
+
+    it('that names other bytes than the hub has is an error that says which', async () => {
+      await ok([]);
+      const text = (await lockText()).replaceAll(
+        hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '',
+        'a'.repeat(64),
+      );
+      const lockPath = join(folder.path, 'models.lock.json');
+      await writeFile(lockPath, text);
+      const result = await runHere([], env({ MODELS_LOCK: lockPath }));
+      expect(result.status).to.equal(7);
+      expect(lastLine(result).msg).to.include('a'.repeat(64)).and.include('heimdex-downloader update');
+    });
+
+    it('that is no JSON is an error: exit 2', async () => {
+      await mkdir(cache);
+      await writeFile(join(cache, 'models.lock.json'), 'not json');
+      const result = await runHere([], env());
+      expect(result.status).to.equal(2);
+      expect(lastLine(result)).to.include({ code: 'LOCK_INVALID' });
+    });
+  });
+
+  describe('update', () => {
+    it('shows what has moved and with --dry-run changes nothing', async () => {
+      await ok([]);
+      const before = await lockText();
+      await hub.publish(speechRepository({ seed: 'two' }));
+      const made = JSON.parse(await ok(['update', '--dry-run', '--json']));
+      expect(made.moved[0]).to.include({ to: hub.commit(SPEECH_REPOSITORY).sha });
+      expect(made.moved[0].files.map((file: { path: string }) => file.path)).to.include(ENCODER);
+      expect(await lockText()).to.equal(before);
+    });
+
+    it('fetches only the files that changed, and locks the new commit', async () => {
+      await ok([]);
+      const files = speechRepository().files.map((file) =>
+        file.path === 'config.json' ? { path: file.path, bytes: '{"new":1}' } : file,
+      );
+      await hub.publish({ name: SPEECH_REPOSITORY, files });
+      hub.requests.clear();
+      expect(await ok(['update'])).to.match(/1 model moved/);
+      expect(hub.requests.filter({ kind: 'bytes' }).map((request) => request.file)).to.deep.equal(['config.json']);
+      expect(JSON.parse(await lockText()).models[0].revision).to.equal(hub.commit(SPEECH_REPOSITORY).sha);
+      await ok(['verify']);
+    });
+
+    it('says so when nothing has moved', async () => {
+      await ok([]);
+      expect(await ok(['update'])).to.match(/^Nothing has moved/);
+    });
+
+    it('is refused offline', async () => {
+      expect((await runHere(['update'], env({ HF_HUB_OFFLINE: '1' }))).status).to.equal(3);
+    });
+  });
+
+  describe('verify --quick', () => {
+    it('reads nothing when nothing has changed since the download', async () => {
+      await ok([]);
+      expect(JSON.parse(await ok(['verify', '--quick', '--json'])).models[0].bytesRead).to.equal(0);
+    });
+
+    it('finds a changed byte by the time of change', async () => {
+      await ok([]);
+      const path = join(cache, 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
+      const file = await open(path, 'r+');
+      await file.write('x', 100);
+      await file.close();
+      await utimes(path, new Date(), new Date(Date.now() + 5_000));
+      expect((await runHere(['verify', '--quick'], env())).status).to.equal(7);
+    });
+  });
+
+  describe('list', () => {
+    it('names models, sizes, what they are configured for, and the sum', async () => {
+      await ok([]);
+      const made = JSON.parse(await ok(['list', '--json']));
+      expect(made.models[0]).to.deep.include({ repository: SPEECH_REPOSITORY, roles: ['speech'] });
+      expect(made.bytes).to.equal(made.models[0].bytes);
+      expect(await ok(['list'])).to.match(/acme\/speech +1\.17 MB +\d{4}-\d\d-\d\d +speech/);
+    });
+
+    it('of an empty volume says so', async () => {
+      expect(await ok(['list'])).to.match(/^Nothing in /);
+    });
+  });
+
+  describe('prune', () => {
+    it('shows what is not needed and removes it only with --yes', async () => {
+      await ok([]);
+      await hub.publish({ ...speechRepository({ seed: 'other' }), name: 'acme/other' });
+      await ok([], { ASR_MODEL: 'acme/other' });
+      expect(await ok(['prune']))
+        .to.include('models--acme--other')
+        .and.include('heimdex-downloader prune --yes');
+      expect(await readdir(cache)).to.include('models--acme--other');
+      await ok(['prune', '--yes']);
+      expect(await readdir(cache)).not.to.include('models--acme--other');
+      await ok(['verify']);
+    });
+
+    it('has nothing to remove after a download', async () => {
+      await ok([]);
+      expect(JSON.parse(await ok(['prune', '--json'])).steps).to.deep.equal([]);
+    });
+  });
+
+  describe('export and import', () => {
+    const other = () => ({ HF_HUB_CACHE: join(folder.path, 'other'), HF_HUB_OFFLINE: '1' });
+    const tar = () => join(folder.path, 'models.tar');
+
+    it('carry whole models to a volume without a network', async () => {
+      await ok([]);
+      await ok(['export', tar()]);
+      hub.requests.clear();
+      await ok(['import', tar()], other());
+      await ok([], other());
+      await ok(['verify'], other());
+      expect(hub.requests.count).to.equal(0);
+      expect(await readdir(folder.path)).to.include('models.tar');
+    });
+
+    it('give a cache that is the same name by name', async () => {
+      await ok([]);
+      await ok(['export', tar()]);
+      await ok(['import', tar()], other());
+      const names = async (path: string) =>
+        (await readdir(path, { recursive: true })).filter((name) => !name.startsWith('.locks')).sort();
+      expect(await names(join(folder.path, 'other'))).to.deep.equal(await names(cache));
+    });
+
+    it('work over stdout and stdin', async () => {
+      await ok([]);
+      const { stdoutBytes, status } = await runHere(['export', '-'], env());
+      expect(status).to.equal(0);
+      const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([stdoutBytes]) });
+      expect(result.status, result.stderr).to.equal(0);
+      await ok(['verify'], other());
+    });
+
+    it('write the same bytes twice', async () => {
+      await ok([]);
+      const first = await runHere(['export', '-'], env());
+      const second = await runHere(['export', '-'], env());
+      expect(first.stdoutBytes.equals(second.stdoutBytes)).to.equal(true);
+    });
+
+    it('take nothing when all is there', async () => {
+      await ok([]);
+      await ok(['export', tar()]);
+      await ok(['import', tar()], other());
+      const again = await runHere(['import', tar()], env(other()));
+      expect(lastLine(again)).to.include({ event: 'imported', files: 0, presentFiles: 7 });
+    });
+
+    it('refuse to export what is not whole', async () => {
+      const result = await runHere(['export', tar()], env());
+      expect(result.status).to.equal(3);
+      expect(await readdir(folder.path)).not.to.include('models.tar');
+    });
+
+    it('refuse to export damaged bytes', async () => {
+      await ok([]);
+      const path = join(cache, 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
+      const file = await open(path, 'r+');
+      await file.write('x', 100);
+      await file.close();
+      expect((await runHere(['export', tar()], env())).status).to.equal(7);
+      expect((await readdir(folder.path)).filter((name) => name.startsWith('models.tar'))).to.deep.equal([]);
+    });
+
+    it('refuse an archive with one wrong byte, and publish nothing of it', async () => {
+      await ok([]);
+      const { stdoutBytes } = await runHere(['export', '-'], env());
+      const encoder = stdoutBytes.indexOf(hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '', 10_000);
+      stdoutBytes.writeUInt8(stdoutBytes.readUInt8(encoder + 5_000) ^ 1, encoder + 5_000);
+      const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([stdoutBytes]) });
+      expect(result.status, result.stderr).to.equal(7);
+      expect((await runHere([], env(other()))).status).to.equal(3);
+    });
+
+    it('refuse an archive that ends early', async () => {
+      await ok([]);
+      const { stdoutBytes } = await runHere(['export', '-'], env());
+      const result = await runHere(['import', '-'], env(other()), {
+        stdin: Readable.from([stdoutBytes.subarray(0, 600_000)]),
+      });
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+    });
+
+    it('refuse what is no archive, and one that is not there', async () => {
+      const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([Buffer.alloc(5_000, 'x')]) });
+      expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+      expect((await runHere(['import', tar()], env(other()))).status).to.equal(3);
+    });
+
+    it('write nothing outside the cache, whatever names an archive has', async () => {
+      await ok([]);
+      const archive = pack();
+      archive.entry({ name: 'models.lock.json' }, await lockText());
+      archive.entry({ name: '../../escaped' }, 'x');
+      archive.entry({ name: 'models--acme--speech/blobs/x', type: 'symlink', linkname: '/etc' });
+      archive.finalize();
+      const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from(archive) });
+      expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
+      const names = await readdir(folder.path, { recursive: true });
+      expect(names.filter((name) => name.includes('escaped') || name.endsWith('blobs/x'))).to.deep.equal([]);
+    });
+  });
+
+  describe('--metrics-file', () => {
+    const path = () => join(folder.path, 'metrics', 'heimdex.prom');
+
+    it('tells a good run in numbers', async () => {
+      await ok(['--metrics-file', path()]);
+      const text = await readFile(path(), 'utf8');
+      expect(text).to.match(/^heimdex_downloader_success\{command="download"\} 1$/m);
+      expect(text).to.match(/^heimdex_downloader_fetched_files\{command="download"\} 7$/m);
+      expect(text).to.match(/^# TYPE heimdex_downloader_fetched_bytes gauge$/m);
+    });
+
+    it('tells a failed run and its exit status', async () => {
+      const result = await runHere(['--metrics-file', path()], env({ ASR_MODEL: 'acme/missing' }));
+      expect(await readFile(path(), 'utf8')).to.include(`exit_status{command="download"} ${result.status}`);
+    });
+  });
+});
