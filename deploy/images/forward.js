@@ -1,0 +1,35 @@
+/**
+ * Passes connections on: `node forward.js LISTEN_PORT HOST:PORT`. The model service stands in a network without a route
+ * out, where compose cannot publish a port; this stands in both networks and sees bytes, no models.
+ */
+import { connect, createServer } from 'node:net';
+
+const [listenPort, target = ''] = process.argv.slice(2);
+const [, host, port] = /^(.+):(\d+)$/.exec(target) ?? [];
+if (!/^\d+$/.test(listenPort ?? '') || host === undefined) {
+  console.error('Usage: node forward.js LISTEN_PORT HOST:PORT');
+  process.exit(2);
+}
+
+const open = new Set();
+const server = createServer({ allowHalfOpen: true }, (caller) => {
+  const service = connect({ host, port: Number(port), allowHalfOpen: true });
+  for (const [from, to] of [
+    [caller, service],
+    [service, caller],
+  ]) {
+    open.add(from);
+    from.setNoDelay(true);
+    from.on('error', () => to.destroy());
+    from.on('close', () => open.delete(from));
+    from.pipe(to);
+  }
+});
+
+server.listen(Number(listenPort), () => console.log(`Port ${listenPort} goes to ${target}`));
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.once(signal, () => {
+    server.close();
+    for (const socket of open) socket.destroy();
+  });
+}

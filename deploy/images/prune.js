@@ -1,0 +1,83 @@
+/**
+ * Takes out of an image's build stage what one workspace never runs: packages that only others need, the ONNX Runtime of
+ * other platforms, types, source maps and documents. `node prune.js @heimdex/NAME` in the repository's root, after
+ * `npm ci --omit=dev --workspace=@heimdex/NAME`, which also installs what the workspaces it is tested with need.
+ * Throws when the runtime of this platform is not there.
+ */
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+const [wanted] = process.argv.slice(2);
+const root = process.cwd();
+const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
+const remove = (path) => rmSync(path, { recursive: true, force: true });
+
+const workspaces = new Map(
+  readJson('package.json').workspaces.map((folder) => [
+    readJson(join(folder, 'package.json')).name,
+    join(root, folder),
+  ]),
+);
+if (!workspaces.has(wanted))
+  throw new Error(`${wanted} is no workspace: give one of ${[...workspaces.keys()].join(', ')}`);
+
+/** Where Node.js finds a package from a folder: the nearest node_modules upwards. Undefined for what is not installed. */
+function locate(name, from) {
+  const found = join(from, 'node_modules', name);
+  if (existsSync(found)) return found;
+  return from === root ? undefined : locate(name, dirname(from));
+}
+
+/** Marks the package at a path, and what it needs to run, by the paths in node_modules and the folders they lead to. */
+function mark(path, marked) {
+  if (marked.has(path)) return marked;
+  const folder = realpathSync(path);
+  marked.add(path).add(folder);
+  const { dependencies, optionalDependencies, peerDependencies } = readJson(join(folder, 'package.json'));
+  for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+    const found = locate(name, folder);
+    if (found !== undefined) mark(found, marked);
+  }
+  return marked;
+}
+
+/** The packages in a node_modules folder and in those below it. */
+function packagesIn(nodeModules) {
+  if (!existsSync(nodeModules)) return [];
+  const names = readdirSync(nodeModules).filter((name) => !name.startsWith('.'));
+  const scoped = names.flatMap((name) =>
+    name.startsWith('@') ? readdirSync(join(nodeModules, name)).map((own) => join(name, own)) : [name],
+  );
+  return scoped.flatMap((name) => {
+    const path = join(nodeModules, name);
+    return [path, ...packagesIn(join(path, 'node_modules'))];
+  });
+}
+
+/** Every file below a folder that the test takes; links are not followed. */
+function filesIn(folder, test) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && test(entry))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+const needed = mark(join(root, 'node_modules', wanted), new Set());
+for (const folder of [root, ...workspaces.values()]) {
+  for (const path of packagesIn(join(folder, 'node_modules'))) if (!needed.has(path)) remove(path);
+  remove(join(folder, 'node_modules/.bin'));
+}
+for (const folder of workspaces.values()) {
+  const holdsNeeded = [...needed].some((path) => !relative(folder, path).startsWith('..'));
+  if (!holdsNeeded) remove(folder);
+}
+
+const runtimes = 'node_modules/onnxruntime-node/bin/napi-v6';
+if (existsSync(runtimes)) {
+  const own = join(runtimes, process.platform, process.arch);
+  if (!existsSync(own)) throw new Error(`onnxruntime-node has no library for ${process.platform}/${process.arch}`);
+  for (const file of filesIn(runtimes, ({ parentPath }) => parentPath !== own)) remove(file);
+}
+
+const NEVER_RUN = /(\.d\.[cm]?ts|\.tsbuildinfo|\.map|\.md|\.markdown)$/i;
+const LICENCE = /licen[cs]e|notice|copying/i;
+for (const file of filesIn('node_modules', ({ name }) => NEVER_RUN.test(name) && !LICENCE.test(name))) remove(file);

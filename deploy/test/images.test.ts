@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+
+const root = new URL('../../../', import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+const readJson = (path: string): unknown => JSON.parse(read(path));
+
+interface RootPackage {
+  readonly workspaces: readonly string[];
+  readonly version: string;
+}
+
+const rootPackage = readJson('package.json') as RootPackage;
+
+/** A Dockerfile's instructions, continued lines joined, comments dropped. */
+function instructions(path: string): readonly string[] {
+  const joined = read(path)
+    .replace(/^\s*#.*\n/gm, '')
+    .replace(/\\\n\s*/g, '');
+  return joined.split('\n').filter((line) => line.trim() !== '');
+}
+
+for (const name of ['downloader', 'inference'] as const) {
+  const path = `deploy/${name}.Dockerfile`;
+  const lines = instructions(path);
+  const last = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
+
+  describe(path, () => {
+    it('gives npm ci the package.json of every workspace', () => {
+      const copied = lines.filter((line) => line.startsWith('COPY ')).join('\n');
+      const missing = rootPackage.workspaces.filter(
+        (workspace) => !copied.includes(`${workspace}/package.json`) && !workspace.startsWith('demo/stubs/'),
+      );
+      expect(missing).to.deep.equal([]);
+    });
+
+    it('builds on one base image whose Node.js version is said to the patch', () => {
+      expect(lines[0]).to.match(/^ARG NODE_IMAGE=docker\.io\/library\/node:20\.\d+\.\d+-bookworm-slim$/);
+      const bases = lines.filter((line) => line.startsWith('FROM ')).map((line) => line.split(' ')[1]);
+      expect(new Set(bases)).to.deep.equal(new Set([`\${NODE_IMAGE}`, 'manifests']));
+    });
+
+    it('runs as a numbered user without a shell', () => {
+      expect(last).to.include('USER 1000:1000');
+      expect(last.filter((line) => /^(ENTRYPOINT|CMD|HEALTHCHECK .*CMD) /.test(line))).to.satisfy(
+        (found: readonly string[]) => found.length > 0 && found.every((line) => line.trim().endsWith(']')),
+      );
+    });
+
+    it('is labelled with the version of the project', () => {
+      expect(last).to.include(`ARG VERSION=${rootPackage.version}`);
+      expect(last.join('\n')).to.include('org.opencontainers.image.revision=');
+    });
+
+    it('takes from the repository only what .dockerignore lets in', () => {
+      const opened = read('.dockerignore')
+        .split('\n')
+        .filter((line) => line.startsWith('!'))
+        .map((line) => line.slice(1));
+      const sources = lines
+        .filter((line) => line.startsWith('COPY ') && !line.includes('--from='))
+        .flatMap((line) => line.split(/\s+/).slice(1, -1));
+      const refused = sources.filter(
+        (source) => !opened.some((entry) => source === entry || source.startsWith(`${entry}/`)),
+      );
+      expect(refused).to.deep.equal([]);
+    });
+  });
+}
