@@ -5,7 +5,7 @@ import {
   decodeImage,
   interpolatePicture,
   type Picture,
-  resizePicture,
+  PictureResizer,
   writePlanes,
 } from '../../src/media/images/index.js';
 import { inRepository } from '../support/places.js';
@@ -50,28 +50,30 @@ const OPENCV = [
 const AIRPLANE = 'f5fa8efda87c1bdd';
 
 describe('resizing pictures', () => {
+  const resizer = new PictureResizer();
+
   for (const [filter, width, height, expected] of PILLOW) {
     it(`gives Pillow's own bytes: ${filter} to ${width} x ${height}`, () => {
-      expect(digest(resizePicture(pattern(101, 67), width, height, filter))).to.equal(expected);
+      expect(digest(resizer.resize(pattern(101, 67), width, height, filter))).to.equal(expected);
     });
   }
 
   it("gives Pillow's own bytes from a file", async () => {
     const file = await readFile(inRepository('demo/samples/pictures/04-airplane.png'));
     const { picture } = await decodeImage(file, { maxPixels: 1_000_000 });
-    expect(digest(resizePicture(picture, 96, 96, 'bicubic'))).to.equal(AIRPLANE);
+    expect(digest(resizer.resize(picture, 96, 96, 'bicubic'))).to.equal(AIRPLANE);
   });
 
   it('leaves a picture of the right size alone', () => {
     const picture = pattern(30, 20);
-    expect(digest(resizePicture(picture, 30, 20, 'bicubic'))).to.equal(digest(picture));
+    expect(digest(resizer.resize(picture, 30, 20, 'bicubic'))).to.equal(digest(picture));
     expect(interpolatePicture(picture, 30, 20)).to.equal(picture);
   });
 
   it('keeps a plain picture plain at the strangest sizes', () => {
     const plain: Picture = { width: 2, height: 3000, data: new Uint8Array(18_000).fill(77) };
     for (const filter of ['bilinear', 'bicubic', 'lanczos'] as const) {
-      expect([...new Set(resizePicture(plain, 97, 1, filter).data)]).to.deep.equal([77]);
+      expect([...new Set(resizer.resize(plain, 97, 1, filter).data)]).to.deep.equal([77]);
     }
     expect([...new Set(interpolatePicture(plain, 97, 1).data)]).to.deep.equal([77]);
   });

@@ -1,6 +1,7 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { InferenceError } from '../../errors.js';
 import { describeContent, IMAGE_FORMATS, type ImageFormat, sniffImageFormat } from './formats.js';
+import { isSrgbProfile } from './icc.js';
 import type { Picture } from './picture.js';
 
 /** A picture of one pixel's width shows nothing; it is a tracking pixel or a mistake. */
@@ -8,12 +9,18 @@ const LEAST_SIDE = 2;
 /** A decoder that has not ended by then is being held up on purpose. Counted by libvips itself. */
 const DECODE_LIMIT_SECONDS = 30;
 
+/**
+ * A side that is so many times its target, or more, is brought to half that by the decoder. The last step down is Pillow's
+ * (PictureResizer); what libvips did before it then shows only in the fourth digit of an embedding's cosine, or later.
+ */
+const LARGE = 4;
+
 export interface DecodeOptions {
   /** Largest width times height. It is compared with the header, before a pixel is decoded. */
   readonly maxPixels: number;
   /**
-   * The size the picture will be resized to. A much larger JPEG or PNG is then brought to a multiple of it while it is decoded,
-   * which is several times faster. Absent: every pixel is kept.
+   * The size the picture will be resized to. A much larger one is then brought near it while it is decoded, which is several
+   * times faster. Absent: every pixel is kept.
    */
   readonly target?: { readonly width: number; readonly height: number };
 }
@@ -24,6 +31,10 @@ export interface ImageHeader {
   /** As shown, that is after the EXIF orientation. */
   readonly width: number;
   readonly height: number;
+  /** Whether its pixels lie otherwise than they are shown. */
+  readonly turned: boolean;
+  /** Whether its colours have to be converted to sRGB. */
+  readonly otherColours: boolean;
 }
 
 export interface DecodedPicture {
@@ -71,7 +82,8 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
       `Expected a picture of at least ${LEAST_SIDE} x ${LEAST_SIDE} pixels, got ${format} of ${width} x ${height}.`,
     );
   }
-  return { format, width, height };
+  const otherColours = metadata.icc !== undefined && !isSrgbProfile(metadata.icc);
+  return { format, width, height, turned: (metadata.orientation ?? 1) > 1, otherColours };
 }
 
 /**
@@ -81,8 +93,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
 export async function decodeImage(content: Uint8Array, options: DecodeOptions): Promise<DecodedPicture> {
   const header = await readImageHeader(content, options.maxPixels);
   try {
-    const { data, info } = await open(content)
-      .autoOrient()
+    const { data, info } = await shrunk(open(content, header), header, options.target)
       .flatten({ background: '#ffffff' })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
@@ -94,9 +105,29 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
   }
 }
 
-function open(content: Uint8Array): Sharp {
+/**
+ * Brings long sides to twice their target. A JPEG is then decoded at a half, a quarter or an eighth of its size (by its cosine
+ * transform), never below twice what is asked for (`fastShrinkOnLoad: false`). Each side by itself: it also bounds what a
+ * picture of two by a million pixels costs afterwards.
+ */
+function shrunk(image: Sharp, header: ImageHeader, target: DecodeOptions['target']): Sharp {
+  if (target === undefined) return image;
+  const width = header.width >= target.width * LARGE ? (target.width * LARGE) / 2 : header.width;
+  const height = header.height >= target.height * LARGE ? (target.height * LARGE) / 2 : header.height;
+  if (width === header.width && height === header.height) return image;
+  return image.resize(width, height, { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad: false });
+}
+
+function open(content: Uint8Array, header?: ImageHeader): Sharp {
   // The limit in pixels is ours, with a message of our own; what is cut off or broken is an error, what is merely odd is not.
-  return sharp(content, { limitInputPixels: false, failOn: 'error', page: 0, pages: 1, sequentialRead: true });
+  const image = sharp(content, {
+    limitInputPixels: false,
+    failOn: 'error',
+    page: 0,
+    pages: 1,
+    ignoreIcc: header?.otherColours === false,
+  });
+  return header?.turned === true ? image.autoOrient() : image;
 }
 
 /** libvips keeps one channel for some grey pictures. */

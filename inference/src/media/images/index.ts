@@ -9,5 +9,6 @@ export {
 export { IMAGE_FORMATS, type ImageFormat } from './formats.js';
 export { interpolatePicture } from './interpolate.js';
 export type { Picture } from './picture.js';
-export { RESAMPLE_FILTERS, type ResampleFilter, resizePicture } from './resize.js';
+export { PictureResizer } from './resize.js';
+export { RESAMPLE_FILTERS, type ResampleFilter } from './taps.js';
 export { type PlaneOptions, writePlanes } from './tensor.js';

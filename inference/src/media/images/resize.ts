@@ -1,144 +1,101 @@
+import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
 import type { Picture } from './picture.js';
+import { type ResampleFilter, type Taps, tapsFor } from './taps.js';
+import { newWasmMemory } from './wasm.js';
 
-/** Pillow's filters by the numbers that a preprocessor_config.json gives as `resample`. */
-export const RESAMPLE_FILTERS = { 1: 'lanczos', 2: 'bilinear', 3: 'bicubic', 4: 'box', 5: 'hamming' } as const;
-export type ResampleFilter = (typeof RESAMPLE_FILTERS)[keyof typeof RESAMPLE_FILTERS];
+const PAGE_BYTES = 65_536;
+/** Sizes whose weights are kept: pictures of one folder are often of few sizes. */
+const MOST_TAPS = 32;
 
-interface Filter {
-  /** Half its width, in source pixels at scale 1. */
-  readonly support: number;
-  weight(x: number): number;
-}
-
-const FILTERS = {
-  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
-  bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
-  hamming: { support: 1, weight: (x) => (Math.abs(x) < 1 ? sinc(x) * (0.54 + 0.46 * Math.cos(Math.PI * x)) : 0) },
-  bicubic: { support: 2, weight: keys },
-  lanczos: { support: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) },
-} satisfies Record<ResampleFilter, Filter>;
-
-/** Keys, "Cubic convolution interpolation for digital image processing" (1981), with a = -0.5. */
-function keys(x: number): number {
-  const a = -0.5;
-  const distance = Math.abs(x);
-  if (distance < 1) return ((a + 2) * distance - (a + 3)) * distance * distance + 1;
-  if (distance < 2) return (((distance - 5) * distance + 8) * distance - 4) * a;
-  return 0;
-}
-
-function sinc(x: number): number {
-  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
-}
-
-/** Weights are whole numbers with this many bits behind the point: 8 bits of colour, 2 of headroom, 22 of weight. */
-const PRECISION_BITS = 22;
-const HALF = 1 << (PRECISION_BITS - 1);
-
-/** For each place of a resized line: where its source begins, how many pixels it takes, and their weights. */
-interface Taps {
-  readonly starts: Int32Array;
-  readonly counts: Int32Array;
-  /** `stride` weights a place. */
-  readonly weights: Int32Array;
-  readonly stride: number;
-}
-
-function tapsFor(from: number, to: number, filter: Filter): Taps {
-  const scale = from / to;
-  const stretch = Math.max(1, scale);
-  const support = filter.support * stretch;
-  const stride = Math.ceil(support) * 2 + 1;
-  const taps = {
-    starts: new Int32Array(to),
-    counts: new Int32Array(to),
-    weights: new Int32Array(to * stride),
-    stride,
-  };
-  const line = new Float64Array(stride);
-  for (let place = 0; place < to; place += 1) {
-    const centre = (place + 0.5) * scale;
-    const start = Math.max(0, Math.trunc(centre - support + 0.5));
-    const count = Math.min(from, Math.trunc(centre + support + 0.5)) - start;
-    let sum = 0;
-    for (let tap = 0; tap < count; tap += 1) {
-      const weight = filter.weight((start + tap - centre + 0.5) / stretch);
-      line[tap] = weight;
-      sum += weight;
-    }
-    for (let tap = 0; tap < count; tap += 1) {
-      const share = (sum === 0 ? (line[tap] ?? 0) : (line[tap] ?? 0) / sum) * (1 << PRECISION_BITS);
-      taps.weights[place * stride + tap] = Math.trunc(share < 0 ? share - 0.5 : share + 0.5);
-    }
-    taps.starts[place] = start;
-    taps.counts[place] = count;
-  }
-  return taps;
+/** Where things lie in the kernels' memory. */
+interface Layout {
+  readonly offsets: number;
+  readonly counts: number;
+  readonly weights: number;
+  readonly source: number;
+  readonly target: number;
 }
 
 /**
  * Resizes with a filter that widens as the picture shrinks, as Pillow's `Image.resize` does: columns first, then rows, each
- * in whole numbers and rounded to 8 bits, so the bytes equal Pillow's. The models were trained on pictures resized so, and
- * the small ones notice a difference (libvips places its filters elsewhere at the borders). Method: Pillow, Resample.c.
+ * in whole numbers and rounded to 8 bits, so the bytes equal Pillow's (up to 12; from 13 on it begins with the rows where
+ * those shrink more, which moves a few bytes by 1). The models were trained on pictures resized so, and small ones notice
+ * a difference: libvips places its filters elsewhere at the borders. Method: Pillow, Resample.c.
+ *
+ * Owns some memory, as much as the largest picture needed.
  */
-export function resizePicture(picture: Picture, width: number, height: number, filter: ResampleFilter): Picture {
-  const across =
-    picture.width === width ? picture : resizeColumns(picture, tapsFor(picture.width, width, FILTERS[filter]), width);
-  return across.height === height
-    ? across
-    : resizeRows(across, tapsFor(across.height, height, FILTERS[filter]), height);
-}
+export class PictureResizer {
+  readonly #memory = newWasmMemory();
+  readonly #kernels: Kernels = openKernels(this.#memory);
+  readonly #taps = new Map<string, Taps>();
 
-function resizeColumns(picture: Picture, taps: Taps, width: number): Picture {
-  const { starts, counts, weights, stride } = taps;
-  const source = picture.data;
-  // Clamped: a filter with negative weights overshoots.
-  const data = new Uint8ClampedArray(width * picture.height * 3);
-  let out = 0;
-  for (let row = 0; row < picture.height; row += 1) {
-    const line = row * picture.width * 3;
-    for (let column = 0; column < width; column += 1) {
-      let at = line + (starts[column] as number) * 3;
-      const first = column * stride;
-      const last = first + (counts[column] as number);
-      let red = HALF;
-      let green = HALF;
-      let blue = HALF;
-      for (let tap = first; tap < last; tap += 1) {
-        const weight = weights[tap] as number;
-        red += Math.imul(source[at] as number, weight);
-        green += Math.imul(source[at + 1] as number, weight);
-        blue += Math.imul(source[at + 2] as number, weight);
-        at += 3;
-      }
-      data[out] = red >> PRECISION_BITS;
-      data[out + 1] = green >> PRECISION_BITS;
-      data[out + 2] = blue >> PRECISION_BITS;
-      out += 3;
-    }
+  resize(picture: Picture, width: number, height: number, filter: ResampleFilter): Picture {
+    const across =
+      picture.width === width
+        ? picture
+        : this.#resizeColumns(picture, this.#tapsFor(picture.width, width, filter), width);
+    return across.height === height
+      ? across
+      : this.#resizeRows(across, this.#tapsFor(across.height, height, filter), height);
   }
-  return { width, height: picture.height, data: new Uint8Array(data.buffer) };
-}
 
-function resizeRows(picture: Picture, taps: Taps, height: number): Picture {
-  const { starts, counts, weights, stride } = taps;
-  const source = picture.data;
-  const bytes = picture.width * 3;
-  const data = new Uint8ClampedArray(bytes * height);
-  const sums = new Int32Array(bytes);
-  for (let row = 0; row < height; row += 1) {
-    sums.fill(HALF);
-    const first = starts[row] as number;
-    const count = counts[row] as number;
-    for (let tap = 0; tap < count; tap += 1) {
-      const weight = weights[row * stride + tap] as number;
-      const line = (first + tap) * bytes;
-      for (let at = 0; at < bytes; at += 1) {
-        sums[at] = (sums[at] as number) + Math.imul(source[line + at] as number, weight);
-      }
+  #tapsFor(from: number, to: number, filter: ResampleFilter): Taps {
+    const key = `${from}>${to}:${filter}`;
+    const known = this.#taps.get(key);
+    if (known !== undefined) return known;
+    const taps = tapsFor(from, to, filter);
+    for (const oldest of this.#taps.keys()) {
+      if (this.#taps.size < MOST_TAPS) break;
+      this.#taps.delete(oldest);
     }
-    const out = row * bytes;
-    for (let at = 0; at < bytes; at += 1) data[out + at] = (sums[at] as number) >> PRECISION_BITS;
+    this.#taps.set(key, taps);
+    return taps;
   }
-  return { width: picture.width, height, data: new Uint8Array(data.buffer) };
+
+  #resizeColumns(picture: Picture, taps: Taps, width: number): Picture {
+    const sourceLine = picture.width * 3;
+    const targetLine = width * 3;
+    const at = this.#layOut(taps, picture.data, targetLine * picture.height);
+    for (let row = 0; row < picture.height; row += 1) {
+      const source = at.source + row * sourceLine;
+      const target = at.target + row * targetLine;
+      this.#kernels.columns(source, target, width, at.offsets, at.counts, at.weights, taps.stride * 4);
+    }
+    return { width, height: picture.height, data: this.#read(at.target, targetLine * picture.height) };
+  }
+
+  #resizeRows(picture: Picture, taps: Taps, height: number): Picture {
+    const line = picture.width * 3;
+    const at = this.#layOut(taps, picture.data, line * height);
+    for (let row = 0; row < height; row += 1) {
+      const source = at.source + (taps.starts[row] as number) * line;
+      const weights = at.weights + row * taps.stride * 4;
+      this.#kernels.rows(source, at.target + row * line, line, weights, (taps.counts[row] as number) * 4);
+    }
+    return { width: picture.width, height, data: this.#read(at.target, line * height) };
+  }
+
+  /** Puts weights and picture into the kernels' memory, and makes room for the answer. */
+  #layOut(taps: Taps, picture: Uint8Array, targetBytes: number): Layout {
+    const places = taps.starts.length;
+    const counts = places * 4;
+    const weights = counts + places * 4;
+    const source = weights + taps.weights.length * 4;
+    // The rows of a picture are read and written sixteen bytes at a time.
+    const target = source + picture.length + SLACK_BYTES;
+    const missing = target + targetBytes + SLACK_BYTES - this.#memory.buffer.byteLength;
+    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+    const numbers = new Int32Array(this.#memory.buffer);
+    for (let place = 0; place < places; place += 1) {
+      numbers[place] = (taps.starts[place] as number) * 3;
+      numbers[places + place] = (taps.counts[place] as number) * 4;
+    }
+    numbers.set(taps.weights, weights / 4);
+    new Uint8Array(this.#memory.buffer).set(picture, source);
+    return { offsets: 0, counts, weights, source, target };
+  }
+
+  #read(start: number, length: number): Uint8Array {
+    return new Uint8Array(this.#memory.buffer).slice(start, start + length);
+  }
 }

@@ -1,3 +1,4 @@
+import { PictureResizer } from '../../media/images/index.js';
 import type { ImageItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted } from '../outcomes.js';
@@ -5,16 +6,27 @@ import { finishVector } from './postprocess.js';
 import { type PictureRecipe, preparePicture } from './preprocess.js';
 import type { Tower } from './tower.js';
 
-/** Pictures that are being decoded while an earlier one runs. */
-const AHEAD = 3;
+/** Pictures that are being decoded while earlier ones run. */
+const AHEAD = 4;
+/**
+ * Pixels of the pictures of one run. A small network spends a tenth of its time on getting started, so small pictures share a
+ * run; with large ones a batch costs the CPU what they cost alone, and more memory.
+ */
+const PIXELS_A_RUN = 80_000;
+const MOST_PICTURES_A_RUN = 8;
 
-type Prepared = { readonly values: Float32Array } | { readonly outcome: Outcome<VectorResult> };
+interface Prepared {
+  readonly item: ImageItem;
+  readonly place: number;
+  readonly values: Float32Array;
+}
 
 /** Pictures to vectors, through the vision tower. */
 export class PictureEmbedder {
   readonly #tower: Tower;
   readonly #recipe: PictureRecipe;
   readonly #maxPixels: number;
+  readonly #resizer = new PictureResizer();
 
   constructor(tower: Tower, recipe: PictureRecipe, maxPixels: number) {
     this.#tower = tower;
@@ -26,47 +38,80 @@ export class PictureEmbedder {
     return this.#tower.shared;
   }
 
-  /**
-   * One at a time: a batch of pictures costs the CPU what they cost alone, and while one runs the next are decoded on other
-   * threads.
-   */
+  /** While pictures run, the next are decoded on other threads. */
   async run(items: readonly ImageItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
-    const prepared: Promise<Prepared>[] = [];
-    const outcomes: Outcome<VectorResult>[] = [];
-    for (const [index, item] of items.entries()) {
-      while (prepared.length < Math.min(items.length, index + 1 + AHEAD)) {
-        prepared.push(this.#prepare(items[prepared.length] as ImageItem, isWanted(context, prepared.length)));
+    const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
+    const prepared: Promise<Outcome<Prepared>>[] = [];
+    const group = this.#groupSize();
+    for (let start = 0; start < items.length; start += group) {
+      const end = Math.min(items.length, start + group);
+      while (prepared.length < Math.min(items.length, end + AHEAD)) {
+        const place = prepared.length;
+        prepared.push(isWanted(context, place) ? this.#prepare(items[place] as ImageItem, place) : gone());
       }
-      const ready = await (prepared[index] as Promise<Prepared>);
+      const ready: Prepared[] = [];
+      for (const [offset, outcome] of (await Promise.all(prepared.slice(start, end))).entries()) {
+        if (outcome.ok) ready.push(outcome.value);
+        else outcomes[start + offset] = outcome;
+      }
       await context.breathe();
-      if ('outcome' in ready) outcomes.push(ready.outcome);
-      else if (!isWanted(context, index)) outcomes.push(cancelled());
-      else outcomes.push({ ok: true, value: await this.#embed(ready.values, item.normalize) });
+      await this.#embed(
+        ready.filter(({ place }) => isWanted(context, place)),
+        outcomes,
+      );
     }
     return outcomes;
   }
 
   /** Runs a grey picture; gives the length of its vector. */
   async probe(): Promise<number> {
-    const { width, height } = this.#recipe;
-    return (await this.#embed(new Float32Array(3 * width * height), true)).vector.length;
+    const [row] = await this.#runTower([new Float32Array(3 * this.#recipe.width * this.#recipe.height)]);
+    return row?.length ?? 0;
   }
 
   close(): Promise<void> {
     return this.#tower.close();
   }
 
-  async #prepare(item: ImageItem, wanted: boolean): Promise<Prepared> {
-    if (!wanted) return { outcome: cancelled() };
+  #groupSize(): number {
+    if (!this.#tower.shared) return 1;
+    const pixels = this.#recipe.width * this.#recipe.height;
+    return Math.max(1, Math.min(MOST_PICTURES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
+  }
+
+  async #prepare(item: ImageItem, place: number): Promise<Outcome<Prepared>> {
     try {
-      return { values: await preparePicture(item.content, this.#recipe, this.#maxPixels) };
+      const values = await preparePicture(item.content, this.#recipe, this.#resizer, this.#maxPixels);
+      return { ok: true, value: { item, place, values } };
     } catch (error) {
-      return { outcome: failed(error) };
+      return failed(error);
     }
   }
 
-  async #embed(values: Float32Array, normalize: boolean): Promise<VectorResult> {
-    const [row] = await this.#tower.run(values, [1, 3, this.#recipe.height, this.#recipe.width]);
-    return { vector: finishVector(row as Float32Array, normalize), tokenCount: 0, truncated: false };
+  async #embed(ready: readonly Prepared[], outcomes: Outcome<VectorResult>[]): Promise<void> {
+    if (ready.length === 0) return;
+    const rows = await this.#runTower(ready.map(({ values }) => values));
+    ready.forEach(({ item, place }, row) => {
+      const vector = finishVector(rows[row] as Float32Array, item.normalize);
+      outcomes[place] = { ok: true, value: { vector, tokenCount: 0, truncated: false } };
+    });
   }
+
+  #runTower(pictures: readonly Float32Array[]): Promise<readonly Float32Array[]> {
+    const { width, height } = this.#recipe;
+    const size = 3 * width * height;
+    const [first] = pictures;
+    let values = first as Float32Array;
+    if (pictures.length > 1) {
+      values = new Float32Array(pictures.length * size);
+      pictures.forEach((picture, row) => {
+        values.set(picture, row * size);
+      });
+    }
+    return this.#tower.run(values, [pictures.length, 3, height, width]);
+  }
+}
+
+function gone(): Promise<Outcome<Prepared>> {
+  return Promise.resolve(cancelled());
 }

@@ -1,8 +1,8 @@
 import {
   decodeImage,
+  type PictureResizer,
   RESAMPLE_FILTERS,
   type ResampleFilter,
-  resizePicture,
   writePlanes,
 } from '../../media/images/index.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
@@ -70,10 +70,11 @@ function triple(value: unknown): readonly [number, number, number] {
 export async function preparePicture(
   content: Uint8Array,
   recipe: PictureRecipe,
+  resizer: PictureResizer,
   maxPixels: number,
 ): Promise<Float32Array> {
   const { picture } = await decodeImage(content, { maxPixels, target: recipe });
-  const resized = resizePicture(picture, recipe.width, recipe.height, recipe.filter);
+  const resized = resizer.resize(picture, recipe.width, recipe.height, recipe.filter);
   const values = new Float32Array(3 * recipe.width * recipe.height);
   writePlanes(resized, recipe, values, 0);
   return values;

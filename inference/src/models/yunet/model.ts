@@ -1,4 +1,4 @@
-import { configureImageDecoding } from '../../media/images/index.js';
+import { configureImageDecoding, PictureResizer } from '../../media/images/index.js';
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted } from '../outcomes.js';
@@ -26,6 +26,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
 class YuNet implements LoadedModel<FaceItem, FaceResult> {
   readonly #network: FaceNetwork;
   readonly #maxPixels: number;
+  readonly #resizer = new PictureResizer();
   readonly facts: ModelFacts = {
     dimensions: 0,
     batching: { shared: false, maxItems: MAX_ITEMS, reason: 'the graph takes one picture a run' },
@@ -37,7 +38,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 
   async warmUp(): Promise<void> {
-    await this.#network.run(letterbox({ width: 2, height: 2, data: new Uint8Array(12) }, SIDE));
+    await this.#network.run(letterbox({ width: 2, height: 2, data: new Uint8Array(12) }, SIDE, this.#resizer));
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {
@@ -63,7 +64,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   async #prepare(item: FaceItem, wanted: boolean): Promise<PreparedPicture | Outcome<FaceResult>> {
     if (!wanted) return cancelled();
     try {
-      return await preparePicture(item.content, SIDE, this.#maxPixels);
+      return await preparePicture(item.content, SIDE, this.#resizer, this.#maxPixels);
     } catch (error) {
       return failed(error);
     }
