@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { audible, quietestCut } from '../../src/models/moonshine/utterances.js';
+import { audible, firstPause, quietestCut } from '../../src/models/moonshine/utterances.js';
 
 /** A tone of that many seconds at 16 kHz. */
 function tone(seconds: number, amplitude = 0.3): number[] {
@@ -20,6 +20,25 @@ describe('cutting a recording into utterances', () => {
   it('always moves on, without any pause as well', () => {
     const samples = Float32Array.from(tone(2));
     expect(quietestCut(samples)).to.be.within(16_000, 32_000);
+  });
+
+  it('ends an utterance in the first half second of silence after speech', () => {
+    const samples = Float32Array.from([
+      ...tone(1, 0),
+      ...tone(1),
+      ...tone(0.3, 0),
+      ...tone(1),
+      ...tone(1, 0),
+      ...tone(1),
+    ]);
+    expect((firstPause(samples) ?? 0) / 16_000).to.be.within(3.3, 3.8);
+    expect(firstPause(Float32Array.from([...tone(1), ...tone(0.3, 0), ...tone(1)]))).to.equal(undefined);
+    expect(firstPause(new Float32Array(32_000))).to.equal(undefined);
+  });
+
+  it('takes the hum of a room for silence beside louder speech', () => {
+    const samples = Float32Array.from([...tone(1), ...tone(1, 0.005), ...tone(1)]);
+    expect((firstPause(samples) ?? 0) / 16_000).to.be.within(1.2, 1.5);
   });
 
   it('leaves out the silence around speech but for a margin', () => {

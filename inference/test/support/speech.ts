@@ -75,3 +75,18 @@ export function plainWords(text: string): string {
     .replace(/ +/g, ' ')
     .trim();
 }
+
+/** Words that are wrong, missing or too many (Levenshtein distance over words). */
+export function wordErrors(heard: string, said: string): number {
+  const expected = plainWords(said).split(' ');
+  let row = expected.map((_, at) => at + 1);
+  for (const [count, word] of plainWords(heard).split(' ').entries()) {
+    const next: number[] = [];
+    for (const [at, other] of expected.entries()) {
+      const replaced = (at === 0 ? count : (row[at - 1] ?? 0)) + (word === other ? 0 : 1);
+      next.push(Math.min(replaced, (row[at] ?? 0) + 1, (at === 0 ? count + 1 : (next[at - 1] ?? 0)) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

@@ -6,7 +6,7 @@ import {
   type SpeechSegment,
   type Transcriber,
 } from '../speech.js';
-import { audible, quietestCut } from './utterances.js';
+import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
 
 /** Longest utterance; the model was trained on few longer ones. A longer recording is cut at its pauses. */
@@ -26,7 +26,8 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
   for (;;) {
     const { samples, start } = await clip.fill(MAX_UTTERANCE_SAMPLES, signal);
     if (samples.length === 0) break;
-    const length = samples.length < MAX_UTTERANCE_SAMPLES ? samples.length : quietestCut(samples);
+    const whole = samples.length < MAX_UTTERANCE_SAMPLES;
+    const length = firstPause(samples) ?? (whole ? samples.length : quietestCut(samples));
     const window = samples.slice(0, length);
     const sound = audible(window);
     if (sound !== undefined) {

@@ -9,6 +9,10 @@ const FRAME = 320;
 const SILENCE_RMS = 0.003;
 /** A pause is looked for over this many frames: 200 ms. */
 const PAUSE_FRAMES = 10;
+/** This much silence ends an utterance: 500 ms. */
+const UTTERANCE_END_FRAMES = 25;
+/** Beside louder speech, silence is what is 34 dB quieter than the loudest frame: rooms hum. */
+const SILENCE_BELOW_PEAK = 0.02;
 /** Silence left standing before and after speech: 200 ms. */
 const MARGIN_FRAMES = 10;
 
@@ -16,6 +20,23 @@ const MARGIN_FRAMES = 10;
 export interface Stretch {
   readonly start: number;
   readonly end: number;
+}
+
+/**
+ * Where the first utterance ends: the middle of the first 500 ms of silence after speech; undefined where there is none. A
+ * model of single utterances hears each best alone.
+ */
+export function firstPause(samples: Float32Array): number | undefined {
+  const energies = frameEnergies(samples);
+  const limit = Math.max(SILENCE_RMS, SILENCE_BELOW_PEAK * Math.sqrt(Math.max(0, ...energies))) ** 2;
+  const speech = energies.findIndex((energy) => energy > limit);
+  if (speech < 0) return undefined;
+  let quiet = 0;
+  for (let at = speech; at < energies.length; at += 1) {
+    quiet = (energies[at] as number) > limit ? 0 : quiet + 1;
+    if (quiet === UTTERANCE_END_FRAMES) return (at + 1 - Math.ceil(UTTERANCE_END_FRAMES / 2)) * FRAME;
+  }
+  return undefined;
 }
 
 /**
