@@ -12,6 +12,7 @@ import {
 import type { Role } from './models/model.js';
 
 const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
 
 /** The server's own variables, beside those it shares with the downloader. --help and the README are made from this table. */
 export const SERVER_VARIABLES = {
@@ -67,6 +68,30 @@ export const SERVER_VARIABLES = {
     max: 256,
     doc: 'Threads of one run. Default: the cores there are (by the cgroup, 4 at most) over the workers of the role.',
     example: '1',
+  }),
+  memoryLimitGb: numberVariable({
+    name: 'MEMORY_LIMIT_GB',
+    default: 0,
+    min: 0,
+    max: 100_000,
+    doc: 'Memory for the server and its workers, in GB of 1024 MiB. Models that do not fit are refused at start. 0: what the machine, or the cgroup, gives.',
+    example: '4',
+  }),
+  workerMemoryLimitGb: numberVariable({
+    name: 'WORKER_MEMORY_LIMIT_GB',
+    default: 0,
+    min: 0,
+    max: 100_000,
+    doc: 'A worker that has more memory of its own is ended and started again. 0: twice what its model needs and 2 GB.',
+    example: '2',
+  }),
+  heartbeatSeconds: numberVariable({
+    name: 'HEARTBEAT_SECONDS',
+    default: 2,
+    min: 0.01,
+    max: 3600,
+    doc: 'Workers are looked at this often: one that is stopped or stuck in three looks in a row is ended and started again.',
+    example: '5',
   }),
   maxMessageMib: integerVariable({
     name: 'MAX_MESSAGE_MIB',
@@ -187,7 +212,16 @@ export interface Config {
     readonly maxQueue: number;
     readonly maxQueueMs: number;
   };
-  readonly worker: { readonly runTimeoutMs: number; readonly loadTimeoutMs: number; readonly maxRestarts: number };
+  readonly worker: {
+    readonly runTimeoutMs: number;
+    readonly loadTimeoutMs: number;
+    readonly heartbeatMs: number;
+    readonly maxRestarts: number;
+    /** 0: by what its model needs. */
+    readonly memoryLimitBytes: number;
+  };
+  /** 0: what the machine gives. */
+  readonly memoryLimitBytes: number;
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
   /** What worker processes get of the environment. */
   readonly workerEnv: Readonly<Record<string, string>>;
@@ -229,8 +263,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     worker: {
       runTimeoutMs: values.runTimeoutSeconds * 1000,
       loadTimeoutMs: values.loadTimeoutSeconds * 1000,
+      heartbeatMs: values.heartbeatSeconds * 1000,
       maxRestarts: values.maxRestarts,
+      memoryLimitBytes: values.workerMemoryLimitGb * GIB,
     },
+    memoryLimitBytes: values.memoryLimitGb * GIB,
     shutdown: { graceMs: values.graceSeconds * 1000, drainMs: values.drainSeconds * 1000 },
     workerEnv: workerEnvironment(env),
   };

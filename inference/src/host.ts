@@ -19,7 +19,8 @@ const BATCH_COSTS = { tokens: 4096, pixels: 8 * 1024 * 1024, 'audio seconds': 24
 const MAX_PADDING = { tokens: 0.1, pixels: 1, 'audio seconds': 1 } as const;
 /** More threads than this gain little in one run and steal from the other models. */
 const MOST_THREADS = 4;
-const HEARTBEAT_MS = 10_000;
+/** An idle worker is asked whether it answers once in so many looks. */
+const LOOKS_PER_HEARTBEAT = 5;
 
 export interface HostOptions {
   readonly config: Config;
@@ -27,6 +28,8 @@ export interface HostOptions {
   readonly log: Logger;
   /** Default WORKER_PROGRAM. */
   readonly workerProgram?: string | undefined;
+  /** More memory of its own ends a worker. */
+  readonly maxWorkerBytes: number;
   readonly observer?: LaneObserver | undefined;
   /** Workers came or went. */
   changed(): void;
@@ -74,7 +77,9 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
         limits: {
           loadMs: config.worker.loadTimeoutMs,
           hangMs: config.worker.runTimeoutMs,
-          heartbeatMs: HEARTBEAT_MS,
+          heartbeatMs: config.worker.heartbeatMs * LOOKS_PER_HEARTBEAT,
+          watchMs: config.worker.heartbeatMs,
+          maxOwnBytes: options.maxWorkerBytes,
         },
       },
       maxLosses: config.worker.maxRestarts,

@@ -6,6 +6,7 @@ import { InferenceError } from './errors.js';
 import type { FatalError } from './exit-codes.js';
 import { createHost } from './host.js';
 import type { Machine } from './machine.js';
+import { checkMemory, type ModelNeed, workerLimitBytes, workerNeedBytes } from './memory-budget.js';
 import type { ConfiguredModel } from './models/find.js';
 import type { Role } from './models/model.js';
 import { processMemoryBytes } from './runner/memory.js';
@@ -44,7 +45,7 @@ const LAST_WORDS_MS = 500;
 /** Memory is read again after so long: of a large process it takes the kernel milliseconds. */
 const MEMORY_CACHE_MS = 1000;
 
-/** Starts listening, then the models. Rejects with a FatalError when the address cannot be listened on. */
+/** Starts listening, then the models. Rejects with a FatalError when the address cannot be listened on or the models do not fit. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log, machine, workerProgram, failed } = options;
   const startedAtMs = performance.now();
@@ -52,9 +53,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const models = new Map<Role, ServedModel>();
   const state = new ServerState(models);
   const changed = () => state.update();
-  const hosts = options.models.map((model) =>
-    createHost(model, { config, log, machine, workerProgram, changed, failed }),
+  const limitBytes = config.memoryLimitBytes > 0 ? config.memoryLimitBytes : machine.memoryBytes;
+  checkMemory(
+    options.models.map((model) => needOf(model, config)),
+    limitBytes,
   );
+  const hosts = options.models.map((model) => {
+    const maxWorkerBytes = workerLimitBytes(workerNeedBytes(model), config.worker.memoryLimitBytes, limitBytes);
+    return createHost(model, { config, log, machine, workerProgram, maxWorkerBytes, changed, failed });
+  });
   for (const { served } of hosts) models.set(served.role, served);
   const memoryBytes = cached(async () => {
     const sizes = await Promise.all(hosts.map(({ served }) => served.memoryBytes()));
@@ -106,6 +113,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     close: () => closeOnce(config.shutdown),
     abort: () => closeOnce({ graceMs: 0, drainMs: 0 }),
   };
+}
+
+function needOf(model: ConfiguredModel, config: Config): ModelNeed {
+  return { name: model.files.id, workers: config.workers[model.role], needBytes: workerNeedBytes(model) };
 }
 
 function firstHealthy(state: ServerState): Promise<void> {

@@ -1,4 +1,4 @@
-import type { OnnxGraph, OnnxValue } from './model.js';
+import type { OnnxGraph, OnnxModel, OnnxValue } from './model.js';
 import { parseModelFile } from './parse.js';
 
 /** What a graph says of itself, without its weights. */
@@ -14,7 +14,11 @@ export interface GraphFacts {
  * when the file cannot be read or is no ONNX model.
  */
 export function readGraphFacts(path: string): GraphFacts {
-  const { graph } = parseModelFile(path);
+  return graphFacts(parseModelFile(path));
+}
+
+/** As `readGraphFacts`, of a model already read and perhaps changed. */
+export function graphFacts({ graph }: Pick<OnnxModel, 'graph'>): GraphFacts {
   const opTypes = new Set<string>();
   collectOps(graph, opTypes);
   return { opTypes, inputs: graph.inputs, outputs: graph.outputs };

@@ -1,5 +1,5 @@
 export { eachTensor, withExternalWeights } from './external.js';
-export { dependsOnCompany, type GraphFacts, readGraphFacts } from './facts.js';
+export { dependsOnCompany, type GraphFacts, graphFacts, readGraphFacts } from './facts.js';
 export type {
   Dimension,
   ElementType,
@@ -12,4 +12,5 @@ export type {
   TensorData,
 } from './model.js';
 export { parseModel, parseModelFile } from './parse.js';
+export { scaleRows } from './row-scales.js';
 export { newModel, node, tensor, writeModel } from './write.js';

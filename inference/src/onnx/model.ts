@@ -47,7 +47,7 @@ export interface OnnxTensor {
   name: string;
   dims: number[];
   elementType: ElementType;
-  /** Little endian, as raw_data. Absent when the file holds it in another form, then kept in `rest`. */
+  /** Little endian, as raw_data, whatever form the file has it in. Absent: none, or of a form kept in `rest`. */
   data: TensorData | undefined;
   rest: Unmodelled[];
 }
@@ -79,6 +79,8 @@ export interface OnnxGraph {
   initializers: OnnxTensor[];
   inputs: OnnxValue[];
   outputs: OnnxValue[];
+  /** Shapes of what lies between, one field each. Only hints: a change of the graph that makes them wrong drops them. */
+  shapes: Unmodelled[];
   rest: Unmodelled[];
 }
 
@@ -94,10 +96,20 @@ export interface OnnxModel {
 export const FIELDS = {
   model: { irVersion: 1, graph: 7, opset: 8 },
   opset: { domain: 1, version: 2 },
-  graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12 },
+  graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, shape: 13 },
   node: { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 },
   attribute: { name: 1, int: 3, tensor: 5, graph: 6, ints: 8, type: 20 },
-  tensor: { dims: 1, dataType: 2, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
+  tensor: {
+    dims: 1,
+    dataType: 2,
+    floats: 4,
+    int32s: 5,
+    int64s: 7,
+    name: 8,
+    rawData: 9,
+    externalData: 13,
+    dataLocation: 14,
+  },
   entry: { key: 1, value: 2 },
   value: { name: 1, type: 2 },
   type: { tensor: 1 },

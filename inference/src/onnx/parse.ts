@@ -12,7 +12,7 @@ import {
   type Unmodelled,
 } from './model.js';
 import { memorySource, withFileSource } from './source.js';
-import { type ByteSource, type Field, fieldsOf, packedVarints } from './wire.js';
+import { type ByteSource, concatBytes, type Field, fieldsOf, packedVarints } from './wire.js';
 
 /** Tensors with at least this many bytes stay in their file when a model is read from one. */
 const RANGE_MIN_BYTES = 1024;
@@ -63,13 +63,14 @@ class Parser {
   }
 
   #graph(field: Field): OnnxGraph {
-    const graph: OnnxGraph = { name: '', nodes: [], initializers: [], inputs: [], outputs: [], rest: [] };
+    const graph: OnnxGraph = { name: '', nodes: [], initializers: [], inputs: [], outputs: [], shapes: [], rest: [] };
     for (const part of this.#inside(field)) {
       if (part.number === FIELDS.graph.node) graph.nodes.push(this.#node(part));
       else if (part.number === FIELDS.graph.name) graph.name = this.#text(part);
       else if (part.number === FIELDS.graph.initializer) graph.initializers.push(this.#tensor(part));
       else if (part.number === FIELDS.graph.input) graph.inputs.push(this.#value(part));
       else if (part.number === FIELDS.graph.output) graph.outputs.push(this.#value(part));
+      else if (part.number === FIELDS.graph.shape) graph.shapes.push(this.#whole(part));
       else graph.rest.push(this.#whole(part));
     }
     return graph;
@@ -113,11 +114,17 @@ class Parser {
   #tensor(field: Field): OnnxTensor {
     const tensor: OnnxTensor = { name: '', dims: [], elementType: 'undefined', data: undefined, rest: [] };
     const external = new Map<string, string>();
+    /** Data in the typed fields, which small tensors often have: floats as they lie, integers as varints. */
+    const typed: Uint8Array[] = [];
+    const numbers: bigint[] = [];
     for (const part of this.#inside(field)) {
       if (part.number === FIELDS.tensor.dims) tensor.dims.push(...packedVarints(this.#source, part).map(Number));
       else if (part.number === FIELDS.tensor.dataType) tensor.elementType = elementType(part.value);
       else if (part.number === FIELDS.tensor.name) tensor.name = this.#text(part);
       else if (part.number === FIELDS.tensor.rawData) tensor.data = this.#data(part);
+      else if (part.number === FIELDS.tensor.floats) typed.push(this.#copy(part.offset, part.length));
+      else if (part.number === FIELDS.tensor.int32s || part.number === FIELDS.tensor.int64s)
+        numbers.push(...packedVarints(this.#source, part));
       else if (part.number === FIELDS.tensor.externalData) {
         let key = '';
         let value = '';
@@ -128,6 +135,8 @@ class Parser {
         external.set(key, value);
       } else if (part.number !== FIELDS.tensor.dataLocation) tensor.rest.push(this.#whole(part));
     }
+    if (typed.length > 0) tensor.data = { kind: 'inline', bytes: concatBytes(typed) };
+    if (numbers.length > 0) tensor.data = { kind: 'inline', bytes: integerBytes(numbers, tensor.elementType) };
     const location = external.get('location');
     if (location !== undefined) {
       const offset = Number(external.get('offset') ?? 0);
@@ -192,4 +201,29 @@ class Parser {
 function elementType(value: bigint): ElementType {
   const types: Readonly<Record<number, ElementType>> = ELEMENT_TYPES;
   return types[Number(value)] ?? 'undefined';
+}
+
+/** Bytes of one element; what int32_data and int64_data may hold. */
+const INTEGER_BYTES: Readonly<Partial<Record<ElementType, number>>> = {
+  bool: 1,
+  uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int16: 2,
+  float16: 2,
+  bfloat16: 2,
+  int32: 4,
+  int64: 8,
+};
+
+/** Integers, or the bits of half floats, as raw data. */
+function integerBytes(values: readonly bigint[], type: ElementType): Uint8Array {
+  const size = INTEGER_BYTES[type];
+  if (size === undefined) throw new Error(`Expected integers in a tensor's integer field, got ${type}.`);
+  const bytes = new Uint8Array(values.length * size);
+  values.forEach((value, index) => {
+    const bits = BigInt.asUintN(size * 8, value);
+    for (let byte = 0; byte < size; byte++) bytes[index * size + byte] = Number((bits >> BigInt(8 * byte)) & 0xffn);
+  });
+  return bytes;
 }

@@ -2,7 +2,9 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ByteSource } from './wire.js';
 
 /** Bytes already in memory. */
-export function memorySource(bytes: Uint8Array): ByteSource {
+export function memorySource(content: Uint8Array): ByteSource {
+  // A Buffer's slice() is a view; an array's is a copy, which is what is relied on.
+  const bytes = new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
   return {
     sizeBytes: bytes.length,
     bytes: (offset, length) => bytes.subarray(offset, offset + length),

@@ -37,6 +37,7 @@ function writeGraph(graph: OnnxGraph): Uint8Array {
     ...graph.initializers.map((tensor) => bytesField(FIELDS.graph.initializer, writeTensor(tensor))),
     ...graph.inputs.map((value) => bytesField(FIELDS.graph.input, writeValue(value))),
     ...graph.outputs.map((value) => bytesField(FIELDS.graph.output, writeValue(value))),
+    ...graph.shapes,
     ...graph.rest,
   ]);
 }
@@ -179,5 +180,5 @@ export function tensor(
 
 /** A model of nodes, constants, inputs and outputs alone, for the standard operators of opset 17. */
 export function newModel(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers' | 'inputs' | 'outputs'>): OnnxModel {
-  return { irVersion: 8n, opsets: new Map([['', 17n]]), graph: { ...graph, rest: [] }, rest: [] };
+  return { irVersion: 8n, opsets: new Map([['', 17n]]), graph: { ...graph, shapes: [], rest: [] }, rest: [] };
 }

@@ -7,6 +7,7 @@ import type { FamilyName, LoadOptions, ModelFacts, ModelFiles } from '../models/
 import type { Executor, ExecutorAnswer } from '../scheduling/lane.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
+import { watchProcess } from './watchdog.js';
 
 export interface WorkerLimits {
   /** Longest time to load and warm a model. */
@@ -15,6 +16,10 @@ export interface WorkerLimits {
   readonly hangMs: number;
   /** An idle worker is asked this often whether it lives, and has as long to answer. */
   readonly heartbeatMs: number;
+  /** More memory of its own, mapped model files aside, ends the worker. */
+  readonly maxOwnBytes: number;
+  /** Time between two looks from outside. */
+  readonly watchMs: number;
 }
 
 export interface WorkerProcessOptions {
@@ -61,7 +66,9 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   #settleReady: { resolve(ready: WorkerReady): void; reject(error: Error): void } = { resolve() {}, reject() {} };
   #run: Run | undefined;
   #runs = 0;
+  #progress = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #stopWatching: () => void;
   /** Why it is being ended, known before the process is gone. */
   #endReason: string | undefined;
   #loadFailure = false;
@@ -88,6 +95,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       message: (message) => this.#receive(message),
       closed: (error) => this.kill(error === undefined ? 'its pipe closed' : `its pipe broke: ${error.message}`),
     });
+    this.#stopWatching = this.#watchFromOutside();
     this.#watch(options.limits.loadMs, `it did not load within ${options.limits.loadMs} ms`);
     this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
@@ -138,6 +146,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
         this.#loadFailure = true;
         return this.kill(message.message);
       case 'progress':
+        this.#progress += 1;
         return this.#run === undefined ? undefined : this.#watchRun();
       case 'result': {
         const { outcomes, runMs } = message;
@@ -158,6 +167,20 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.#run = undefined;
     this.#watchIdle();
     settle(run);
+  }
+
+  #watchFromOutside(): () => void {
+    const { pid } = this.#child;
+    if (pid === undefined) return () => {};
+    const { watchMs, maxOwnBytes } = this.#options.limits;
+    return watchProcess(
+      {
+        pid,
+        activity: () => ({ run: this.#run?.id, progress: this.#progress }),
+        failed: (reason) => this.kill(reason),
+      },
+      { everyMs: watchMs, maxOwnBytes, cpuBound: this.#options.load.device === 'cpu' },
+    );
   }
 
   #watchRun(): void {
@@ -182,6 +205,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
 
   #finish(how: string): WorkerEnd {
     clearTimeout(this.#timer);
+    this.#stopWatching();
     const reason = this.#endReason ?? how;
     this.#endReason = reason;
     this.#pipe.close();

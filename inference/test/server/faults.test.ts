@@ -75,7 +75,7 @@ describe('a worker', () => {
     expect(await outcomes(fake, 'one', 'kill', 'three')).to.deep.equal([3, 14, 5]);
   });
 
-  it('that hangs is ended and replaced', async () => {
+  it('that never ends a run is ended and replaced', async () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.3' });
     const error = await fake.client.failure(embedText, ask('hang'));
     expect(error.reason).to.equal('WORKER_LOST');
@@ -83,8 +83,31 @@ describe('a worker', () => {
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
   });
 
+  it('that is stuck, using no processor time, is ended long before the bound of a run', async () => {
+    await start({ HEARTBEAT_SECONDS: '0.1' });
+    const error = await fake.client.failure(embedText, ask('hang'));
+    expect(error.reason).to.equal('WORKER_LOST');
+    expect(fake.log.find(({ reason }) => String(reason).includes('no processor time'))).to.not.equal(undefined);
+  });
+
+  it('that is stopped from outside is ended and replaced, idle or not', async () => {
+    await start({ HEARTBEAT_SECONDS: '0.1' });
+    const [pid = 0] = fake.pids();
+    process.kill(pid, 'SIGSTOP');
+    await fake.loaded(2);
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+    expect(fake.log.find(({ reason }) => String(reason).includes('stopped'))).to.not.equal(undefined);
+  });
+
+  it('that takes more memory than it may is ended and replaced', async () => {
+    await start({ HEARTBEAT_SECONDS: '0.05', WORKER_MEMORY_LIMIT_GB: '0.2' });
+    const error = await fake.client.failure(embedText, ask('hog'));
+    expect(error.reason).to.equal('WORKER_LOST');
+    expect(fake.log.find(({ reason }) => String(reason).includes('GiB of memory'))).to.not.equal(undefined);
+  });
+
   it('that makes progress is left alone, however long it takes', async () => {
-    await start({ RUN_TIMEOUT_SECONDS: '0.15' });
+    await start({ RUN_TIMEOUT_SECONDS: '0.15', HEARTBEAT_SECONDS: '0.05' });
     expect(await outcomes(fake, 'slow')).to.deep.equal([4]);
     expect(fake.pids()).to.have.length(1);
   });

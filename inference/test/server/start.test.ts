@@ -146,6 +146,12 @@ describe('a volume that is not right', () => {
     await expectRefusal(['onnx/vision_model.onnx']);
   });
 
+  it('is refused when its models do not fit into the memory there is', async () => {
+    const { code, stderr } = await runProgram({ ...pocketEnv(volume), MEMORY_LIMIT_GB: '0.25' });
+    expect(code).to.equal(EXIT_CODES.memory);
+    expect(stderr).to.include(SIGLIP).and.include('MEMORY_LIMIT_GB').and.include('0.25 GB');
+  });
+
   it('starts with quick verification when names and sizes are right', async () => {
     const server = await startProgram({ ...pocketEnv(volume), VERIFY_MODELS: 'quick' });
     expect(await server.stop()).to.equal(EXIT_CODES.ok);

@@ -1,0 +1,69 @@
+import { node, type OnnxGraph, type OnnxNode } from '../../onnx/index.js';
+
+/** The input that names the positions of `input_ids` to give logits for. */
+export const LOGIT_POSITIONS = 'heimdex_logit_positions';
+
+/** Operators that may stand between the product with the vocabulary and `logits`. */
+const BEHIND_PRODUCT = new Set(['Mul', 'Cast', 'Add']);
+const PRODUCTS = new Set(['MatMul', 'MatMulInteger', 'MatMulNBits']);
+
+/**
+ * Has a decoder give logits for chosen positions alone: of a prompt of 200 tokens only one or two are looked at, and the
+ * product with the vocabulary is the dearest of the graph. Adds the input `heimdex_logit_positions` (int64, any length).
+ * Works on the graph and on each branch of its If. Returns false, the graph unchanged, when it is of another make.
+ */
+export function chooseLogitPositions(graph: OnnxGraph): boolean {
+  const at = graph.outputs.findIndex(({ name }) => name === 'logits');
+  if (at < 0) return false;
+  const branch = graph.nodes.find(({ opType, outputs }) => opType === 'If' && outputs[at] === 'logits');
+  const graphs = branch === undefined ? [graph] : branch.attributes.flatMap((attribute) => attribute.graph ?? []);
+  const places = graphs.map((part) => findHidden(part, part.outputs[at]?.name));
+  if (places.length === 0 || !places.every((place) => place !== undefined)) return false;
+  places.forEach((place, index) => {
+    const chosen = `heimdex_chosen_${index}`;
+    const part = graphs[index];
+    part?.nodes.splice(
+      part.nodes.indexOf(place.reader),
+      0,
+      node('Gather', [place.hidden, LOGIT_POSITIONS], [chosen], { axis: 1 }),
+    );
+    place.reader.inputs[0] = chosen;
+    if (part !== undefined) part.shapes = [];
+  });
+  graph.inputs.push({ name: LOGIT_POSITIONS, elementType: 'int64', dims: ['logit_positions'] });
+  const logits = graph.outputs[at];
+  if (logits?.dims !== undefined) logits.dims[1] = 'logit_positions';
+  graph.shapes = [];
+  return true;
+}
+
+/** The node that reads the last layer's output for the product with the vocabulary, and that output's name. */
+function findHidden(
+  graph: OnnxGraph,
+  logits: string | undefined,
+): { readonly reader: OnnxNode; readonly hidden: string } | undefined {
+  const makers = new Map(graph.nodes.flatMap((maker) => maker.outputs.map((name) => [name, maker] as const)));
+  const product = findProduct(makers, logits ?? '');
+  if (product === undefined) return undefined;
+  const before = makers.get(product.inputs[0] ?? '');
+  const reader = before?.opType === 'DynamicQuantizeLinear' ? before : product;
+  // Quantised once for several readers: they would all see the chosen positions alone.
+  const quantized = reader.outputs[0] ?? '';
+  if (reader !== product && graph.nodes.some((one) => one !== product && one.inputs.includes(quantized))) {
+    return undefined;
+  }
+  const [hidden] = reader.inputs;
+  return hidden === undefined ? undefined : { reader, hidden };
+}
+
+/** The product whose result becomes `name` by scaling, casting and adding alone. */
+function findProduct(makers: ReadonlyMap<string, OnnxNode>, name: string): OnnxNode | undefined {
+  const maker = makers.get(name);
+  if (maker === undefined || PRODUCTS.has(maker.opType)) return maker;
+  if (!BEHIND_PRODUCT.has(maker.opType)) return undefined;
+  for (const input of maker.inputs) {
+    const product = findProduct(makers, input);
+    if (product !== undefined) return product;
+  }
+  return undefined;
+}

@@ -1,0 +1,206 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { dependsOnCompany, scaleRows } from '../../onnx/index.js';
+import type { LoadOptions } from '../model.js';
+import { openRewrittenSession } from '../rewritten-session.js';
+import { chooseLogitPositions, LOGIT_POSITIONS } from './logit-positions.js';
+
+/** Sizes of a decoder, from its config.json. */
+export interface DecoderSizes {
+  readonly layerCount: number;
+  readonly headCount: number;
+  readonly headSize: number;
+}
+
+/** Keys and values of what was decoded so far, and of the encoder's output, in the runtime's own values. */
+export interface DecoderState {
+  /** By the name of the input they go to. */
+  readonly cache: Readonly<Record<string, Tensor>>;
+  /** Sequences decoded side by side. */
+  readonly rows: number;
+  /** Tokens each of them has. */
+  readonly length: number;
+  /** Positions of the encoder's output. */
+  readonly audioPositions: number;
+}
+
+/** What one run of the decoder gives. */
+export interface DecoderOutput {
+  readonly state: DecoderState;
+  /** Scores over the vocabulary, a view that may be written to: of sequence `row`, at the `index`-th of the positions asked for. */
+  logits(row: number, index?: number): Float32Array;
+  /** Cross attentions [rows, heads, tokens of this run, audio positions] by layer, where they were asked for. */
+  readonly attentions: ReadonlyMap<number, Tensor>;
+}
+
+const PARTS = ['decoder', 'encoder'] as const;
+const SIDES = ['key', 'value'] as const;
+
+/**
+ * A decoder in the layout of transformers.js ("merged"): one graph that either starts from the encoder's output or goes on
+ * from a cache. The cross attention's keys and values are computed once, at the start; the cache never leaves the runtime's
+ * memory.
+ */
+export class MergedDecoder {
+  readonly #session: InferenceSession;
+  readonly #sizes: DecoderSizes;
+  readonly #choosesPositions: boolean;
+  readonly #noCache: Readonly<Record<string, Tensor>>;
+  /** Whether a sequence's scores depend on which others are decoded beside it. */
+  readonly dependsOnCompany: boolean;
+
+  private constructor(session: InferenceSession, sizes: DecoderSizes, choosesPositions: boolean, company: boolean) {
+    this.#session = session;
+    this.#sizes = sizes;
+    this.#choosesPositions = choosesPositions;
+    this.dependsOnCompany = company;
+    this.#noCache = Object.fromEntries(
+      cacheNames(sizes, 'past_key_values').map((name) => [
+        name,
+        new Tensor('float32', new Float32Array(0), [1, sizes.headCount, 0, sizes.headSize]),
+      ]),
+    );
+  }
+
+  /** Throws when the graph at `path` has not the inputs and outputs of such a decoder. */
+  static async open(
+    path: string,
+    sizes: DecoderSizes,
+    options: Pick<LoadOptions, 'device' | 'threads'>,
+  ): Promise<MergedDecoder> {
+    let choosesPositions = false;
+    const { session, facts } = await openRewrittenSession(path, options, (model) => {
+      choosesPositions = chooseLogitPositions(model.graph);
+      return scaleRows(model) > 0 || choosesPositions;
+    });
+    const wanted = ['input_ids', 'encoder_hidden_states', 'use_cache_branch', ...cacheNames(sizes, 'past_key_values')];
+    const missing = [
+      ...wanted.filter((name) => !session.inputNames.includes(name)),
+      ...['logits', ...cacheNames(sizes, 'present')].filter((name) => !session.outputNames.includes(name)),
+    ];
+    if (missing.length > 0) {
+      await session.release();
+      throw new Error(
+        `Expected ${path} to be a merged decoder of ${sizes.layerCount} layers, got none with ${missing[0]}.`,
+      );
+    }
+    return new MergedDecoder(session, sizes, choosesPositions, dependsOnCompany(facts));
+  }
+
+  /** Layers whose cross attentions the graph gives. */
+  get attentionLayers(): readonly number[] {
+    return this.#session.outputNames.flatMap((name) => {
+      const match = /^cross_attentions\.(\d+)$/.exec(name);
+      return match === null ? [] : [Number(match[1])];
+    });
+  }
+
+  /**
+   * Begins `prompts.length` sequences, all prompts of one length, from the encoder's output [rows, positions, width].
+   * `positions` of the prompt get logits, default the last.
+   */
+  async start(
+    encoderStates: Tensor,
+    prompts: readonly (readonly number[])[],
+    positions: readonly number[] = [(prompts[0]?.length ?? 1) - 1],
+    attentionLayers: readonly number[] = [],
+  ): Promise<DecoderOutput> {
+    const outputs = await this.#run(
+      { encoder_hidden_states: encoderStates, use_cache_branch: new Tensor('bool', [false], [1]), ...this.#noCache },
+      prompts,
+      positions,
+      PARTS,
+      attentionLayers,
+    );
+    const length = prompts[0]?.length ?? 0;
+    return this.#output(outputs, {}, prompts.length, length, encoderStates.dims[1] ?? 0, positions, length);
+  }
+
+  /** Adds one token to every sequence. */
+  async step(
+    state: DecoderState,
+    tokens: readonly number[],
+    attentionLayers: readonly number[] = [],
+  ): Promise<DecoderOutput> {
+    // Not read with a cache, but quantised at every step by the hub's exports: the shorter the better.
+    const unread = new Tensor('float32', new Float32Array(state.rows * this.#width), [state.rows, 1, this.#width]);
+    const outputs = await this.#run(
+      { encoder_hidden_states: unread, use_cache_branch: new Tensor('bool', [true], [1]), ...state.cache },
+      tokens.map((token) => [token]),
+      [0],
+      ['decoder'],
+      attentionLayers,
+    );
+    return this.#output(outputs, state.cache, state.rows, state.length + 1, state.audioPositions, [0], 1);
+  }
+
+  close(): Promise<void> {
+    return this.#session.release();
+  }
+
+  get #width(): number {
+    return this.#sizes.headCount * this.#sizes.headSize;
+  }
+
+  #run(
+    feeds: Record<string, Tensor>,
+    tokens: readonly (readonly number[])[],
+    positions: readonly number[],
+    parts: readonly (typeof PARTS)[number][],
+    attentionLayers: readonly number[],
+  ): Promise<InferenceSession.OnnxValueMapType> {
+    const ids = BigInt64Array.from(tokens.flat().map(BigInt));
+    return this.#session.run(
+      {
+        ...feeds,
+        input_ids: new Tensor('int64', ids, [tokens.length, tokens[0]?.length ?? 0]),
+        ...(this.#choosesPositions
+          ? { [LOGIT_POSITIONS]: new Tensor('int64', BigInt64Array.from(positions.map(BigInt)), [positions.length]) }
+          : {}),
+      },
+      [
+        'logits',
+        ...cacheNames(this.#sizes, 'present', parts),
+        ...attentionLayers.map((layer) => `cross_attentions.${layer}`),
+      ],
+    );
+  }
+
+  #output(
+    outputs: InferenceSession.OnnxValueMapType,
+    before: Readonly<Record<string, Tensor>>,
+    rows: number,
+    length: number,
+    audioPositions: number,
+    positions: readonly number[],
+    tokensThisRun: number,
+  ): DecoderOutput {
+    const cache: Record<string, Tensor> = { ...before };
+    const attentions = new Map<number, Tensor>();
+    for (const [name, value] of Object.entries(outputs)) {
+      if (name.startsWith('present.')) cache[name.replace('present', 'past_key_values')] = value as Tensor;
+      const layer = /^cross_attentions\.(\d+)$/.exec(name)?.[1];
+      if (layer !== undefined) attentions.set(Number(layer), value as Tensor);
+    }
+    const scores = outputs.logits?.data as Float32Array;
+    const given = this.#choosesPositions ? positions.length : tokensThisRun;
+    const vocabulary = scores.length / (rows * given);
+    return {
+      state: { cache, rows, length, audioPositions },
+      attentions,
+      logits: (row, index = 0) => {
+        const at = row * given + (this.#choosesPositions ? index : (positions[index] ?? 0));
+        return scores.subarray(at * vocabulary, (at + 1) * vocabulary);
+      },
+    };
+  }
+}
+
+function cacheNames(
+  sizes: DecoderSizes,
+  prefix: 'past_key_values' | 'present',
+  parts: readonly (typeof PARTS)[number][] = PARTS,
+): readonly string[] {
+  return Array.from({ length: sizes.layerCount }, (_, layer) =>
+    parts.flatMap((part) => SIDES.map((side) => `${prefix}.${layer}.${part}.${side}`)),
+  ).flat();
+}

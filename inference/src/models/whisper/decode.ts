@@ -1,0 +1,227 @@
+import { InferenceError } from '../../errors.js';
+import type { DecoderOutput, MergedDecoder } from '../decoding/merged-decoder.js';
+import { seededRandom } from '../decoding/random.js';
+import { logSumExp } from '../decoding/scores.js';
+import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
+import type { WhisperConfig } from './config.js';
+import type { Encoder } from './encoder.js';
+import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
+import { type Attempt, compressionRatio, isSilence, leastBad, needsAnother } from './judge.js';
+import { likeliestLanguage } from './languages.js';
+import { type MelExtractor, WINDOW_FRAMES, WINDOW_SAMPLES } from './mel.js';
+import { HOP_SAMPLES } from './mel-graph.js';
+import { encodeText, jobTokens, maxPromptTokens, textBefore } from './prompt.js';
+import { TokenRules } from './rules.js';
+import { splitAtTimestamps } from './segments.js';
+import type { Vocabulary } from './vocabulary.js';
+import type { DecodeResult, DecodeWindow } from './window.js';
+
+/** Everything a window is decoded with. */
+export interface WhisperParts {
+  readonly config: WhisperConfig;
+  readonly vocabulary: Vocabulary;
+  readonly mel: MelExtractor;
+  readonly encoder: Encoder;
+  readonly decoder: MergedDecoder;
+}
+
+/** What the worker gives a window: a rest between runs, and whether anybody still waits. */
+export interface WindowContext {
+  readonly signal: AbortSignal | undefined;
+  breathe(): Promise<void>;
+}
+
+/** Sequences sampled at a temperature above 0; the reference's best_of. */
+const SAMPLED_SEQUENCES = 5;
+/**
+ * Silence behind the speech that the encoder is given, in its positions of 20 ms: with these 10.24 s the words are those of
+ * the whole 30 s (the README has the measurement).
+ */
+const TAIL_POSITIONS = 512;
+const FRAMES_A_POSITION = 2;
+
+/** Decodes one window. Throws CANCELLED when nobody waits any more. */
+export async function decodeWindow(
+  parts: WhisperParts,
+  window: DecodeWindow,
+  context: WindowContext,
+): Promise<DecodeResult> {
+  const short = shortFrames(parts, window.samples.length);
+  const promptTextTokens = promptOf(parts, window);
+  let opened = await Opened.open(parts, window, promptTextTokens, short ?? WINDOW_FRAMES, context);
+  const attempts: Attempt[] = [];
+  let passed: Attempt | undefined;
+  for (const [index, temperature] of window.options.temperatures.entries()) {
+    let attempt = await opened.attempt(temperature, index);
+    // What was decoded from the short input and does not convince is decoded again from the whole.
+    if (index === 0 && short !== undefined && (needsAnother(attempt, window.options) || isEmpty(attempt))) {
+      opened = await Opened.open(parts, window, promptTextTokens, WINDOW_FRAMES, context);
+      attempt = await opened.attempt(temperature, index);
+    }
+    attempts.push(attempt);
+    if (!needsAnother(attempt, window.options)) {
+      passed = attempt;
+      break;
+    }
+  }
+  const best = passed ?? leastBad(attempts, window.options);
+  const temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
+  const split = isSilence(best, window.options)
+    ? { segments: [], advanceSamples: window.samples.length }
+    : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
+  const segments = split.segments.flatMap((segment) => {
+    const text = parts.vocabulary.decode(segment.tokens);
+    if (segment.startSeconds >= segment.endSeconds || text.trim() === '') return [];
+    return [{ ...segment, text }];
+  });
+  return {
+    type: 'decode',
+    language: opened.language,
+    languageProbability: opened.languageProbability,
+    segments: segments.map(
+      ({ startSeconds, endSeconds, text, tokens }, id): SpeechSegment => ({
+        id,
+        startSeconds,
+        endSeconds: Math.min(endSeconds, window.samples.length / SPEECH_SAMPLE_RATE_HZ),
+        text,
+        tokens: tokens.filter((token) => parts.vocabulary.isText(token)),
+        avgLogProb: best.avgLogProb,
+        compressionRatio: best.compressionRatio,
+        noSpeechProb: best.noSpeechProb,
+        temperature: best.temperature,
+        words: [],
+      }),
+    ),
+    // A window that ends where it began would never end.
+    advanceSamples: split.advanceSamples > 0 ? split.advanceSamples : window.samples.length,
+    promptTextTokens: window.promptText === undefined ? [] : promptTextTokens,
+    tokens: segments.flatMap(({ tokens }) => tokens),
+    temperature,
+  };
+}
+
+function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] {
+  if (window.promptText === undefined) return window.promptTokens;
+  return encodeText(parts.vocabulary, window.promptText).slice(-maxPromptTokens(parts.config));
+}
+
+function isEmpty(attempt: Attempt): boolean {
+  return attempt.text.trim() === '';
+}
+
+/** Frames that are enough for so much audio; undefined when that is all of them. */
+function shortFrames(parts: WhisperParts, samples: number): number | undefined {
+  if (!parts.encoder.anyLength) return undefined;
+  const positions = Math.ceil(samples / (HOP_SAMPLES * FRAMES_A_POSITION)) + TAIL_POSITIONS;
+  const frames = positions * FRAMES_A_POSITION;
+  return frames < WINDOW_FRAMES ? frames : undefined;
+}
+
+/** A window after its prompt, ready to be decoded at one temperature after the other. */
+class Opened {
+  readonly #parts: WhisperParts;
+  readonly #window: DecodeWindow;
+  readonly #context: WindowContext;
+  readonly #beginning: Beginning;
+  readonly #noSpeechProb: number;
+  readonly #rules: TokenRules;
+  readonly language: string;
+  readonly languageProbability: number;
+
+  private constructor(
+    parts: WhisperParts,
+    window: DecodeWindow,
+    context: WindowContext,
+    begun: { beginning: Beginning; noSpeechProb: number; language: string; languageProbability: number },
+  ) {
+    this.#parts = parts;
+    this.#window = window;
+    this.#context = context;
+    this.#beginning = begun.beginning;
+    this.#noSpeechProb = begun.noSpeechProb;
+    this.language = begun.language;
+    this.languageProbability = begun.languageProbability;
+    this.#rules = new TokenRules({
+      special: parts.vocabulary.special,
+      suppressed: parts.config.suppressed,
+      suppressedFirst: parts.config.suppressedFirst,
+      timestamps: window.options.timestamps !== 'none',
+      maxInitialTimestampIndex: parts.config.maxInitialTimestampIndex,
+    });
+  }
+
+  /** Encodes the window, finds its language where none is given, and runs the prompt. */
+  static async open(
+    parts: WhisperParts,
+    window: DecodeWindow,
+    previousTokens: readonly number[],
+    frames: number,
+    context: WindowContext,
+  ): Promise<Opened> {
+    const { config, vocabulary, decoder } = parts;
+    const breathe = () => rest(context);
+    await breathe();
+    const audio = await parts.encoder.run(await parts.mel.extract(window.samples.subarray(0, WINDOW_SAMPLES), frames));
+    await breathe();
+
+    const start = vocabulary.special.startOfTranscript;
+    const before = textBefore(config, vocabulary, window.options.hotwords, previousTokens);
+    let language = config.multilingual ? window.language : 'en';
+    let languageProbability = 1;
+    let output: DecoderOutput | undefined;
+    if (language === undefined) {
+      output = await decoder.start(audio, [[start]]);
+      ({ language, probability: languageProbability } = likeliestLanguage(output.logits(0), config.languages));
+      await breathe();
+    }
+    const job = jobTokens(config, vocabulary, language, window.options);
+    if (output !== undefined && before.length === 0) {
+      const noSpeechProb = probability(output.logits(0), vocabulary.special.noSpeech);
+      for (const token of job) output = await decoder.step(output.state, [token]);
+      const beginning = { state: output.state, logits: output.logits(0) };
+      return new Opened(parts, window, context, { beginning, noSpeechProb, language, languageProbability });
+    }
+    const prompt = [...before, start, ...job];
+    output = await decoder.start(audio, [prompt], [before.length, prompt.length - 1]);
+    return new Opened(parts, window, context, {
+      beginning: { state: output.state, logits: output.logits(0, 1) },
+      noSpeechProb: probability(output.logits(0, 0), vocabulary.special.noSpeech),
+      language,
+      languageProbability,
+    });
+  }
+
+  /** The window's text at one temperature. */
+  async attempt(temperature: number, index: number): Promise<Attempt> {
+    const { config, vocabulary, decoder } = this.#parts;
+    const hypothesis = await decodeGreedily(decoder, this.#beginning, {
+      rules: this.#rules,
+      endOfText: vocabulary.special.endOfText,
+      maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
+      temperature,
+      count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
+      random: seededRandom(this.#window.seed, index),
+      breathe: () => rest(this.#context),
+    });
+    const text = vocabulary.decode(hypothesis.tokens).trim();
+    return {
+      tokens: hypothesis.tokens,
+      text,
+      avgLogProb: meanLogProb(hypothesis),
+      noSpeechProb: this.#noSpeechProb,
+      compressionRatio: compressionRatio(text),
+      temperature,
+    };
+  }
+}
+
+async function rest(context: WindowContext): Promise<void> {
+  await context.breathe();
+  if (context.signal?.aborted === true) {
+    throw new InferenceError('CANCELLED', 'The call was cancelled while a window was decoded.');
+  }
+}
+
+function probability(logits: Float32Array, token: number): number {
+  return Math.exp((logits[token] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits));
+}

@@ -1,0 +1,87 @@
+import type { DecoderOutput, DecoderState, MergedDecoder } from '../decoding/merged-decoder.js';
+import { indexOfHighest, logSumExp, sampleIndex } from '../decoding/scores.js';
+import { gatherRows } from '../decoding/state-rows.js';
+import type { TokenRules } from './rules.js';
+
+/** Where the decoding of a window begins: after its prompt. */
+export interface Beginning {
+  readonly state: DecoderState;
+  /** Scores of the first token, of one sequence. */
+  readonly logits: Float32Array;
+}
+
+/** One way a window's text may go. */
+export interface Hypothesis {
+  readonly tokens: readonly number[];
+  /** Sum of the natural logarithms of the tokens' probabilities, the end of text among them. */
+  readonly logProb: number;
+}
+
+export interface HypothesesOptions {
+  readonly rules: TokenRules;
+  readonly endOfText: number;
+  /** Most tokens of an answer. */
+  readonly maxTokens: number;
+  /** 0: the likeliest token each time. */
+  readonly temperature: number;
+  /** Sequences sampled side by side; 1 at temperature 0. */
+  readonly count: number;
+  /** Gives [0, 1). */
+  readonly random: () => number;
+  /** Called before each run of the decoder; throws to stop. */
+  readonly breathe: () => Promise<void>;
+}
+
+/** Mean logarithm of the probabilities, as the reference counts it: the end of text is a token whether it came or not. */
+export function meanLogProb(hypothesis: Hypothesis): number {
+  return hypothesis.logProb / (hypothesis.tokens.length + 1);
+}
+
+interface Row {
+  readonly tokens: number[];
+  logProb: number;
+  done: boolean;
+}
+
+/**
+ * Greedy decoding, or `count` sequences sampled side by side: the likeliest by its mean is returned. Source: GreedyDecoder
+ * and MaximumLikelihoodRanker of OpenAI's whisper/decoding.py.
+ */
+export async function decodeGreedily(
+  decoder: MergedDecoder,
+  beginning: Beginning,
+  options: HypothesesOptions,
+): Promise<Hypothesis> {
+  const rows: Row[] = Array.from({ length: options.count }, () => ({ tokens: [], logProb: 0, done: false }));
+  // Every sequence begins with the same scores, over which the rules are applied once and again.
+  for (const row of rows) choose(row, beginning.logits, options);
+  let live = rows.filter((row) => !row.done);
+  let state = live.length === 0 ? beginning.state : gatherRows(live.map(() => ({ state: beginning.state, row: 0 })));
+  while (live.length > 0) {
+    await options.breathe();
+    const output: DecoderOutput = await decoder.step(
+      state,
+      live.map(({ tokens }) => tokens.at(-1) ?? 0),
+    );
+    live.forEach((row, index) => {
+      choose(row, output.logits(index), options);
+    });
+    const staying = live.flatMap((row, index) => (row.done ? [] : [{ state: output.state, row: index }]));
+    live = live.filter((row) => !row.done);
+    state = live.length === 0 ? output.state : gatherRows(staying);
+  }
+  return rows.reduce((best, row) => (meanLogProb(row) > meanLogProb(best) ? row : best));
+}
+
+/** The row's next token: the likeliest or a drawn one. */
+function choose(row: Row, logits: Float32Array, options: HypothesesOptions): void {
+  options.rules.apply(logits, row.tokens);
+  const token =
+    options.temperature === 0 ? indexOfHighest(logits) : sampleIndex(logits, options.temperature, options.random);
+  row.logProb += (logits[token] ?? 0) - logSumExp(logits);
+  if (token === options.endOfText || token < 0) row.done = true;
+  else {
+    row.tokens.push(token);
+    row.done = row.tokens.length >= options.maxTokens;
+  }
+}

@@ -1,0 +1,47 @@
+import { deflateSync } from 'node:zlib';
+import type { DecodeOptions } from './window.js';
+
+/** What one attempt at a window came to. */
+export interface Attempt {
+  /** Times included, without the end of text. */
+  readonly tokens: readonly number[];
+  readonly text: string;
+  /** Mean natural logarithm of the tokens' probabilities, the end of text among them. */
+  readonly avgLogProb: number;
+  readonly noSpeechProb: number;
+  readonly compressionRatio: number;
+  readonly temperature: number;
+}
+
+/** Length of a text in UTF-8 over its length after zlib; a text that repeats itself compresses well. 0 for no text. */
+export function compressionRatio(text: string): number {
+  const bytes = Buffer.from(text);
+  return bytes.length === 0 ? 0 : bytes.length / deflateSync(bytes).length;
+}
+
+/** The thresholds an attempt is judged by. */
+type Thresholds = Pick<DecodeOptions, 'compressionRatioThreshold' | 'logProbThreshold' | 'noSpeechThreshold'>;
+
+/** Whether the window needs another attempt, hotter. Source: transcribe.py of OpenAI's Whisper. */
+export function needsAnother(attempt: Attempt, limits: Thresholds): boolean {
+  const unsure = attempt.avgLogProb < limits.logProbThreshold;
+  // Unsure words where nothing is said: no attempt will find better ones.
+  if (unsure && attempt.noSpeechProb > limits.noSpeechThreshold) return false;
+  return unsure || attempt.compressionRatio > limits.compressionRatioThreshold;
+}
+
+/** Whether the window holds no speech, whatever words were found. */
+export function isSilence(attempt: Attempt, limits: Thresholds): boolean {
+  return attempt.noSpeechProb > limits.noSpeechThreshold && attempt.avgLogProb <= limits.logProbThreshold;
+}
+
+/**
+ * The best of attempts that all failed: the surest of those that do not repeat themselves, or of all when each does.
+ * Source: generate_with_fallback of faster-whisper. Throws when there is none.
+ */
+export function leastBad(attempts: readonly Attempt[], limits: Thresholds): Attempt {
+  const fluent = attempts.filter((attempt) => attempt.compressionRatio <= limits.compressionRatioThreshold);
+  const [first, ...others] = fluent.length > 0 ? fluent : attempts;
+  if (first === undefined) throw new Error('Expected at least one attempt.');
+  return others.reduce((best, attempt) => (attempt.avgLogProb > best.avgLogProb ? attempt : best), first);
+}

@@ -1,0 +1,81 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { LoadOptions } from '../model.js';
+import { sessionOptions } from '../session.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { FOLD_NAMES, FOLD_SIZE, FRAME_SAMPLES, foldFrames, HOP_SAMPLES, hannWindow, melGraph } from './mel-graph.js';
+
+/** The longest window, 30 s. */
+export const WINDOW_SAMPLES = 30 * SPEECH_SAMPLE_RATE_HZ;
+/** Frames of a window of 30 s. */
+export const WINDOW_FRAMES = WINDOW_SAMPLES / HOP_SAMPLES;
+
+const PAD_SAMPLES = FRAME_SAMPLES / 2;
+/** log10 of the power floor: what silence has. */
+const FLOOR_DECADES = -10;
+/** What lies more than this below the loudest is cut off. */
+const RANGE_DECADES = 8;
+
+/**
+ * Log-mel spectrograms as OpenAI's Whisper computes them, within 1e-4. Only the frames that hold audio are computed; the
+ * rest of the 30 s is silence, known beforehand.
+ */
+export class MelExtractor {
+  readonly #session: InferenceSession;
+  readonly #melCount: number;
+  readonly #window = hannWindow();
+
+  private constructor(session: InferenceSession, melCount: number) {
+    this.#session = session;
+    this.#melCount = melCount;
+  }
+
+  static async open(melCount: number, options: Pick<LoadOptions, 'threads'>): Promise<MelExtractor> {
+    const settings = sessionOptions({ device: 'cpu', threads: options.threads });
+    return new MelExtractor(await InferenceSession.create(melGraph(melCount), settings), melCount);
+  }
+
+  /**
+   * The first `frameCount` frames of `samples` (16 kHz mono, at most 30 s) as if silence filled them up to 30 s:
+   * [melCount, frameCount], row by row.
+   */
+  async extract(samples: Float32Array, frameCount = WINDOW_FRAMES): Promise<Float32Array> {
+    const known = Math.min(frameCount, Math.ceil((samples.length + PAD_SAMPLES) / HOP_SAMPLES));
+    const decades = known === 0 ? new Float32Array(0) : await this.#decades(padded(samples, known), known);
+    let loudest = known < WINDOW_FRAMES ? FLOOR_DECADES : Number.NEGATIVE_INFINITY;
+    for (const value of decades) if (value > loudest) loudest = value;
+    const least = loudest - RANGE_DECADES;
+    const mel = new Float32Array(this.#melCount * frameCount).fill((Math.max(FLOOR_DECADES, least) + 4) / 4);
+    for (let band = 0; band < this.#melCount; band++) {
+      for (let frame = 0; frame < known; frame++) {
+        mel[band * frameCount + frame] = (Math.max(decades[band * known + frame] ?? 0, least) + 4) / 4;
+      }
+    }
+    return mel;
+  }
+
+  close(): Promise<void> {
+    return this.#session.release();
+  }
+
+  async #decades(samples: Float32Array, frameCount: number): Promise<Float32Array> {
+    const fold = foldFrames(samples, frameCount, this.#window);
+    const feeds = Object.fromEntries(
+      FOLD_NAMES.map((name) => [name, new Tensor('float32', fold[name], [frameCount, FOLD_SIZE])]),
+    );
+    const { mel } = await this.#session.run(feeds);
+    return mel?.data as Float32Array;
+  }
+}
+
+/** Samples for `frameCount` frames: 200 mirrored ones in front, silence or, at 30 s, mirrored ones behind. */
+function padded(samples: Float32Array, frameCount: number): Float32Array {
+  const window = samples.subarray(0, WINDOW_SAMPLES);
+  const all = new Float32Array((frameCount - 1) * HOP_SAMPLES + FRAME_SAMPLES);
+  all.set(window.subarray(0, all.length - PAD_SAMPLES), PAD_SAMPLES);
+  for (let i = 1; i <= PAD_SAMPLES; i++) {
+    all[PAD_SAMPLES - i] = window[i] ?? 0;
+    const behind = PAD_SAMPLES + WINDOW_SAMPLES - 1 + i;
+    if (behind < all.length) all[behind] = window[WINDOW_SAMPLES - 1 - i] ?? 0;
+  }
+  return all;
+}

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { readJsonObject } from '../repository.js';
+import type { WhisperConfig } from './config.js';
+
+/** Tokens with a meaning of their own. */
+export interface SpecialTokens {
+  readonly startOfTranscript: number;
+  readonly endOfText: number;
+  readonly transcribe: number | undefined;
+  readonly translate: number | undefined;
+  readonly startOfPrevious: number;
+  readonly noSpeech: number;
+  readonly noTimestamps: number;
+  /** The token of 0.00 s; each one after it is 20 ms later. */
+  readonly firstTimestamp: number;
+}
+
+/** What is used of the library's class; its own declarations do not resolve under NodeNext. */
+interface HubTokenizer {
+  encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
+  decode(
+    ids: readonly number[],
+    options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean },
+  ): string;
+  token_to_id(token: string): number | undefined;
+}
+
+/** Text to tokens and back, by the repository's tokenizer.json. */
+export class Vocabulary {
+  readonly #tokenizer: HubTokenizer;
+  readonly special: SpecialTokens;
+
+  private constructor(tokenizer: HubTokenizer, config: WhisperConfig) {
+    this.#tokenizer = tokenizer;
+    const id = (...names: readonly string[]) =>
+      names.map((name) => tokenizer.token_to_id(`<|${name}|>`)).find((found) => found !== undefined);
+    const noTimestamps = config.noTimestamps ?? id('notimestamps');
+    if (noTimestamps === undefined) throw new Error('Expected a Whisper tokenizer with <|notimestamps|>, got none.');
+    this.special = {
+      startOfTranscript: config.startOfTranscript,
+      endOfText: config.endOfText,
+      transcribe: config.tasks.transcribe ?? id('transcribe'),
+      translate: config.tasks.translate ?? id('translate'),
+      // Every Whisper has these two just before <|notimestamps|>; only their names changed.
+      startOfPrevious: config.startOfPrevious ?? id('startofprev') ?? noTimestamps - 2,
+      noSpeech: id('nospeech', 'nocaptions') ?? noTimestamps - 1,
+      noTimestamps,
+      firstTimestamp: noTimestamps + 1,
+    };
+  }
+
+  static async open(folder: string, config: WhisperConfig): Promise<Vocabulary> {
+    const [json, settings] = await Promise.all([
+      readJsonObject(join(folder, 'tokenizer.json')),
+      readJsonObject(join(folder, 'tokenizer_config.json')),
+    ]);
+    return new Vocabulary(new Tokenizer(json, settings), config);
+  }
+
+  /** A text as it stands, without special tokens. */
+  encode(text: string): readonly number[] {
+    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+  }
+
+  /** The text of the tokens; special tokens and times are left out. */
+  decode(tokens: readonly number[]): string {
+    const text = tokens.filter((token) => this.isText(token));
+    if (text.length === 0) return '';
+    return this.#tokenizer.decode(text, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+  }
+
+  isText(token: number): boolean {
+    return token < this.special.endOfText;
+  }
+
+  isTimestamp(token: number): boolean {
+    return token >= this.special.firstTimestamp;
+  }
+}

@@ -1,0 +1,169 @@
+import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './model.js';
+import { node, tensor } from './write.js';
+
+/** The largest magnitude of an 8-bit activation; its zero is 128. */
+const STEPS = 127;
+const ZERO = 128;
+/** Keeps a row of zeros from dividing by zero. */
+const LEAST_PEAK = 1e-30;
+
+const SCALE_NAME = 'heimdex_row_scale';
+const ZERO_NAME = 'heimdex_row_zero';
+const LEAST_NAME = 'heimdex_row_least';
+const AXES_NAME = 'heimdex_row_axes';
+
+/** A product of an int8 graph as quantize_dynamic writes it: its nodes and what they read. */
+interface Product {
+  readonly multiply: OnnxNode;
+  readonly cast: OnnxNode;
+  readonly scale: OnnxNode;
+  readonly scales: OnnxNode;
+  /** The node that quantises the activations, and the graph it stands in. */
+  readonly quantize: OnnxNode;
+  readonly quantizeIn: OnnxGraph;
+  readonly weights: string;
+  readonly weightScale: string;
+  readonly weightZero: string | undefined;
+}
+
+/**
+ * Has a dynamic int8 graph scale its activations row by row instead of all together. quantize_dynamic gives a whole
+ * activation, every token of every sequence, one scale, so that one loud row takes the precision of all others and a row's
+ * result depends on its company. A scale a row is what CTranslate2 does; the weights stay as they are. Works on the branches
+ * of an If as well. Returns how many products were changed; those of other makes are left alone.
+ */
+export function scaleRows(model: OnnxModel): number {
+  const { graph } = model;
+  const weights = new Map(graph.initializers.map((constant) => [constant.name, constant]));
+  const axesAsInput = (model.opsets.get('') ?? 0n) >= 18n;
+  const branches = graph.nodes.flatMap(({ attributes }) =>
+    attributes.flatMap((one) => (one.graph === undefined ? [] : [one.graph])),
+  );
+  let changed = 0;
+  for (const part of [graph, ...branches]) {
+    const products = findProducts(part, graph, weights);
+    for (const product of products) replace(part, product, axesAsInput);
+    changed += products.length;
+  }
+  if (changed === 0) return 0;
+  for (const part of [graph, ...branches]) {
+    dropUnread(part);
+    part.shapes = [];
+  }
+  graph.initializers.push(
+    tensor(SCALE_NAME, [], Float32Array.of(1 / STEPS)),
+    tensor(ZERO_NAME, [], Uint8Array.of(ZERO)),
+    tensor(LEAST_NAME, [], Float32Array.of(LEAST_PEAK)),
+  );
+  if (axesAsInput) graph.initializers.push(tensor(AXES_NAME, [1], BigInt64Array.of(-1n)));
+  if (!model.opsets.has('com.microsoft')) model.opsets.set('com.microsoft', 1n);
+  return changed;
+}
+
+function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<string, OnnxTensor>): readonly Product[] {
+  const makers = new Map<string, { readonly maker: OnnxNode; readonly graph: OnnxGraph }>();
+  for (const graph of [outer, part]) {
+    for (const maker of graph.nodes) for (const name of maker.outputs) makers.set(name, { maker, graph });
+  }
+  const readers = new Map<string, OnnxNode[]>();
+  for (const reader of part.nodes) {
+    for (const name of reader.inputs) readers.set(name, [...(readers.get(name) ?? []), reader]);
+  }
+  const onlyReader = (name: string | undefined, opType: string) => {
+    const [reader, ...others] = readers.get(name ?? '') ?? [];
+    return others.length === 0 && reader?.opType === opType ? reader : undefined;
+  };
+  return part.nodes.flatMap((multiply) => {
+    if (multiply.opType !== 'MatMulInteger') return [];
+    const [activations = '', weightsName = '', , weightZero] = multiply.inputs;
+    const source = makers.get(activations);
+    const cast = onlyReader(multiply.outputs[0], 'Cast');
+    const scale = onlyReader(cast?.outputs[0], 'Mul');
+    const scalesName = scale?.inputs.find((name) => name !== cast?.outputs[0]);
+    const scales = makers.get(scalesName ?? '')?.maker;
+    const weightScale = scales?.inputs.find((name) => name !== source?.maker.outputs[1]);
+    if (
+      source?.maker.opType !== 'DynamicQuantizeLinear' ||
+      cast === undefined ||
+      scale === undefined ||
+      scales?.opType !== 'Mul' ||
+      weightScale === undefined ||
+      !weights.has(weightsName) ||
+      !weights.has(weightScale)
+    ) {
+      return [];
+    }
+    return [
+      {
+        multiply,
+        cast,
+        scale,
+        scales,
+        quantize: source.maker,
+        quantizeIn: source.graph,
+        weights: weightsName,
+        weightScale,
+        weightZero: weightZero === '' ? undefined : weightZero,
+      },
+    ];
+  });
+}
+
+function replace(part: OnnxGraph, product: Product, axesAsInput: boolean): void {
+  const [values = ''] = product.quantize.inputs;
+  const name = (what: string) => `${values}/heimdex_${what}`;
+  if (!product.quantizeIn.nodes.some(({ outputs }) => outputs[0] === name('quantized'))) {
+    product.quantizeIn.nodes.splice(
+      product.quantizeIn.nodes.indexOf(product.quantize),
+      0,
+      node('Abs', [values], [name('magnitude')]),
+      axesAsInput
+        ? node('ReduceMax', [name('magnitude'), AXES_NAME], [name('highest')], { keepdims: 1 })
+        : node('ReduceMax', [name('magnitude')], [name('highest')], { axes: [-1], keepdims: 1 }),
+      node('Max', [name('highest'), LEAST_NAME], [name('peak')]),
+      node('Div', [values, name('peak')], [name('scaled')]),
+      node('QuantizeLinear', [name('scaled'), SCALE_NAME, ZERO_NAME], [name('quantized')]),
+    );
+  }
+  const [result = ''] = product.scale.outputs;
+  part.nodes.splice(
+    part.nodes.indexOf(product.multiply),
+    0,
+    node(
+      'MatMulIntegerToFloat',
+      [
+        name('quantized'),
+        product.weights,
+        SCALE_NAME,
+        product.weightScale,
+        ZERO_NAME,
+        ...(product.weightZero === undefined ? [] : [product.weightZero]),
+      ],
+      [`${result}/heimdex_unscaled`],
+      {},
+      'com.microsoft',
+    ),
+    node('Mul', [`${result}/heimdex_unscaled`, name('peak')], [result]),
+  );
+  const gone = new Set([product.multiply, product.cast, product.scale]);
+  part.nodes = part.nodes.filter((one) => !gone.has(one));
+}
+
+/** Drops what nothing reads any more: the quantisers and the products of their scales. */
+function dropUnread(graph: OnnxGraph): void {
+  const droppable = new Set(['DynamicQuantizeLinear', 'Mul']);
+  for (;;) {
+    const read = new Set(graph.outputs.map(({ name }) => name));
+    collectReads(graph, read);
+    const kept = graph.nodes.filter((one) => !droppable.has(one.opType) || one.outputs.some((name) => read.has(name)));
+    if (kept.length === graph.nodes.length) return;
+    graph.nodes = kept;
+  }
+}
+
+function collectReads(graph: OnnxGraph, read: Set<string>): void {
+  for (const { inputs, attributes } of graph.nodes) {
+    for (const name of inputs) read.add(name);
+    for (const { graph: inner } of attributes) if (inner !== undefined) collectReads(inner, read);
+  }
+}
