@@ -68,8 +68,25 @@ export interface Snapshot {
 export async function publishSnapshot(cacheDir: string, snapshot: Snapshot): Promise<void> {
   const { repository, commit, requestedRevision, tree } = snapshot;
   for (const { path, blobId } of snapshot.files) await publishPointer(cacheDir, repository, commit, path, blobId);
-  if (tree !== undefined) await replaceFile(treePath(cacheDir, repository, commit), formatTree(tree));
+  if (tree !== undefined && (await isWhole(cacheDir, snapshot, tree))) {
+    await replaceFile(treePath(cacheDir, repository, commit), formatTree(tree));
+  }
   if (!isCommit(requestedRevision)) await replaceFile(refPath(cacheDir, repository, requestedRevision), commit);
+}
+
+/**
+ * Whether a snapshot has every file of its repository. With a list of more than that, huggingface_hub's
+ * `snapshot_download(local_files_only=True)` calls the snapshot incomplete, though all that was asked for is there;
+ * without a list it takes what it finds.
+ */
+async function isWhole(cacheDir: string, snapshot: Snapshot, tree: Tree): Promise<boolean> {
+  const { repository, commit, files } = snapshot;
+  const published = new Set(files.map(({ path }) => path));
+  for (const path of tree.keys()) {
+    if (published.has(path)) continue;
+    if ((await linkTarget(pointerPath(cacheDir, repository, commit, path))) === undefined) return false;
+  }
+  return true;
 }
 
 /** A plain file is visible by its name already. */

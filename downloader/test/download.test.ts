@@ -18,7 +18,7 @@ describe('heimdex-downloader download', () => {
   });
   afterEach(() => hub.close());
 
-  it('writes blobs by their hash, relative pointers, the list of files and the ref without a newline', async () => {
+  it('writes blobs by their hash, relative pointers and the ref without a newline', async () => {
     const result = await runHere([], env());
     expect(result.status, result.stderr).to.equal(0);
     const commit = hub.commit(SPEECH_REPOSITORY);
@@ -27,10 +27,21 @@ describe('heimdex-downloader download', () => {
     expect(await readlink(join(repo, 'snapshots', commit.sha, ENCODER))).to.equal(`../../../blobs/${encoder}`);
     const config = commit.files.get('config.json')?.oid;
     expect(await readlink(join(repo, 'snapshots', commit.sha, 'config.json'))).to.equal(`../../blobs/${config}`);
+    expect(await readFile(join(folder.path, 'cache', 'CACHEDIR.TAG'), 'utf8')).to.match(/^Signature: 8a477f597d28d17/);
+  });
+
+  it('writes the list of files when all of them are there: with a longer list Python calls the snapshot broken', async () => {
+    await runHere([], env());
+    const trees = () => readdir(join(repo, 'trees')).catch(() => []);
+    expect(await trees()).to.deep.equal([]);
+    const { files, name } = speechRepository();
+    const commit = await hub.publish({ name, files: files.filter(({ path }) => path !== 'README.md') });
+    await runHere(['update'], env());
+    expect(await trees()).to.deep.equal([`${commit.sha}.json`]);
     const tree = join(repo, 'trees', `${commit.sha}.json`);
     expect((await stat(tree)).mode & 0o777).to.equal(0o644);
-    expect(JSON.parse(await readFile(tree, 'utf8')).files[ENCODER].lfs_sha256).to.equal(encoder);
-    expect(await readFile(join(folder.path, 'cache', 'CACHEDIR.TAG'), 'utf8')).to.match(/^Signature: 8a477f597d28d17/);
+    const listed = JSON.parse(await readFile(tree, 'utf8')).files[ENCODER];
+    expect(listed.lfs_sha256).to.equal(commit.files.get(ENCODER)?.lfsOid);
   });
 
   it('fetches what the model needs and nothing else', async () => {
