@@ -10,7 +10,7 @@ import type {
   UrlSource,
 } from '@heimdex/cache';
 import { isCommit } from '@heimdex/cache';
-import { DownloaderError, reasonOf } from './errors.js';
+import { combineFailures, DownloaderError } from './errors.js';
 import { lockedFile, type ModelState } from './inventory.js';
 import type { Remote } from './remote.js';
 import type { ByteSource } from './transfer/source.js';
@@ -47,7 +47,7 @@ export interface CatalogueFile {
  * @throws DownloaderError of the first source when none answers.
  */
 export async function readCatalogue(state: ModelState, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
-  const failures: unknown[] = [];
+  const failures: DownloaderError[] = [];
   const sources = sourcesOf(state);
   for (const source of sources) {
     try {
@@ -59,13 +59,7 @@ export async function readCatalogue(state: ModelState, remote: Remote, signal: A
       if (failures.length < sources.length) remote.onSourceFailed(state.configured.id, source.type, error);
     }
   }
-  const [first] = failures;
-  if (!(first instanceof DownloaderError)) throw new Error(`${state.configured.id} has no source`);
-  if (failures.length === 1) throw first;
-  const lines = failures.map((failure) => `  ${reasonOf(failure)}`).join('\n');
-  throw new DownloaderError(first.code, `None of the sources of ${state.configured.id} answered:\n${lines}`, {
-    cause: first,
-  });
+  throw combineFailures(state.configured.id, failures);
 }
 
 /** The sources in order; of a locked model, those of the kind that is locked first. */

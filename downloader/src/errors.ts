@@ -82,3 +82,19 @@ export function systemCode(error: unknown): string | undefined {
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * One error for several sources that failed one after the other: the only one as it is, or the first one's code with all
+ * messages.
+ *
+ * @param what - What none of them gave.
+ */
+export function combineFailures(what: string, failures: readonly DownloaderError[]): DownloaderError {
+  const [first] = failures;
+  if (first === undefined) return new DownloaderError('INTERNAL', `${what} has no source`);
+  if (failures.length === 1) return first;
+  const lines = failures.map((failure) => `  ${failure.message}`).join('\n');
+  return new DownloaderError(first.code, `None of the ${failures.length} sources gave ${what}:\n${lines}`, {
+    cause: first,
+  });
+}

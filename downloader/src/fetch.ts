@@ -4,9 +4,10 @@ import pLimit from 'p-limit';
 import { takeLock } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
 import { asDiskError, makeFolderOf } from './disk.js';
-import { DownloaderError, reasonOf } from './errors.js';
+import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
-import type { RetryNotice, RetryPolicy } from './transfer/retry.js';
+import { type RetryNotice, type RetryPolicy, withRetries } from './transfer/retry.js';
+import type { ByteSource } from './transfer/source.js';
 import { transferFile } from './transfer/transfer.js';
 import type { TransferOptions } from './transfer/transfer-options.js';
 
@@ -112,7 +113,7 @@ async function bringLocked(
   signal: AbortSignal,
 ): Promise<BlobOutcome> {
   const there = await sizeOf(blob.finalPath);
-  const sizeBytes = blob.sizeBytes ?? (await askSize(blob, signal));
+  const sizeBytes = blob.sizeBytes ?? (await askSize(blob, options, signal));
   events.onStart(blob, sizeBytes);
   // Whoever held the lock before may have brought it; it is believed once its bytes are read.
   if (there === sizeBytes && (await isProved(blob, signal))) {
@@ -150,21 +151,26 @@ async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 /** Asks the sources for a size that neither the manifest nor a list of files says. */
-async function askSize(blob: PlannedBlob, signal: AbortSignal): Promise<number> {
-  let reason = 'it has no source';
+async function askSize(blob: PlannedBlob, options: TransferOptions, signal: AbortSignal): Promise<number> {
+  const failures: DownloaderError[] = [];
   for (const source of blob.sources) {
     try {
-      const opened = await source.open(undefined, signal);
-      opened.close();
-      if (opened.totalBytes !== undefined) return opened.totalBytes;
-      reason = `${source.label} does not say it`;
+      return await withRetries(() => sizeAt(source, signal), options.retry, signal);
     } catch (error) {
       signal.throwIfAborted();
-      reason = reasonOf(error);
+      if (!(error instanceof DownloaderError)) throw error;
+      failures.push(error);
     }
   }
+  throw combineFailures(`the size of ${blob.label}`, failures);
+}
+
+async function sizeAt(source: ByteSource, signal: AbortSignal): Promise<number> {
+  const opened = await source.open(undefined, signal);
+  opened.close();
+  if (opened.totalBytes !== undefined) return opened.totalBytes;
   throw new DownloaderError(
-    'NOT_FOUND',
-    `The size of ${blob.label} is not known: ${reason}. Give its sizeBytes in the manifest, then run: heimdex-downloader download`,
+    'ANSWER_INVALID',
+    `${source.label} does not say its size. Give its sizeBytes in the manifest, then run: heimdex-downloader download`,
   );
 }

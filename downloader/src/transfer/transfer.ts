@@ -1,6 +1,6 @@
 import type { ContentHash } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
-import { DownloaderError } from '../errors.js';
+import { combineFailures, DownloaderError } from '../errors.js';
 import { PartialFile } from './partial-file.js';
 import { PieceFetcher } from './piece-fetcher.js';
 import type { ByteSource } from './source.js';
@@ -62,13 +62,7 @@ export async function transferFile(
       failures.push(error);
     }
   }
-  const [first] = failures;
-  if (first === undefined) throw new Error(`${job.label} has no source`);
-  if (failures.length === 1) throw first;
-  const lines = failures.map((failure) => `  ${failure.message}`).join('\n');
-  throw new DownloaderError(first.code, `None of the ${failures.length} sources of ${job.label} gave it:\n${lines}`, {
-    cause: first,
-  });
+  throw combineFailures(job.label, failures);
 }
 
 async function transferFrom(
