@@ -278,6 +278,8 @@ const WORKER_VARIABLES = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'LD_
 
 function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const kept = WORKER_VARIABLES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
-  // Libraries in a worker must not even try: models are served offline.
-  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1' };
+  // Libraries in a worker must not even try: models are served offline. onnxruntime 1.30 for Linux sends telemetry to its
+  // maker, and leaves files in TMPDIR for it, unless it is told not to.
+  const offline = { HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1', ORT_DISABLE_TELEMETRY: '1' };
+  return { ...Object.fromEntries(kept), ...offline };
 }
