@@ -30,7 +30,7 @@ export interface HostOptions {
   readonly workerProgram?: string | undefined;
   /** More memory of its own ends a worker. */
   readonly maxWorkerBytes: number;
-  readonly observer?: LaneObserver | undefined;
+  readonly observer: LaneObserver;
   /** Workers came or went. */
   changed(): void;
   /** The model cannot be served. */
@@ -39,6 +39,8 @@ export interface HostOptions {
 
 export interface Host {
   readonly served: ServedModel;
+  /** Workers that were started again so far. */
+  restarts(): number;
   /** Starts the workers. Once. */
   start(): void;
   /** Ends the workers. Idempotent. */
@@ -113,7 +115,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     },
     memoryBytes: async () => (await pool?.memoryBytes()) ?? 0,
   };
-  return { served, start, close: async () => pool?.close() };
+  return { served, restarts: () => pool?.restarts ?? 0, start, close: async () => pool?.close() };
 }
 
 type AnySpec = {

@@ -4,11 +4,13 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { InferenceError } from './errors.js';
 import type { FatalError } from './exit-codes.js';
-import { createHost } from './host.js';
+import { createHost, type Host } from './host.js';
 import type { Machine } from './machine.js';
 import { checkMemory, type ModelNeed, workerLimitBytes, workerNeedBytes } from './memory-budget.js';
+import { Metrics, type ModelReading } from './metrics.js';
 import type { ConfiguredModel } from './models/find.js';
 import type { Role } from './models/model.js';
+import { SPECS } from './models/registry.js';
 import { processMemoryBytes } from './runner/memory.js';
 import type { ServedModel } from './services/engine.js';
 import { healthService } from './services/health.js';
@@ -50,6 +52,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log, machine, workerProgram, failed } = options;
   const startedAtMs = performance.now();
   const uptimeSeconds = () => (performance.now() - startedAtMs) / 1000;
+  const metrics = new Metrics();
   const models = new Map<Role, ServedModel>();
   const state = new ServerState(models);
   const changed = () => state.update();
@@ -60,14 +63,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   );
   const hosts = options.models.map((model) => {
     const maxWorkerBytes = workerLimitBytes(workerNeedBytes(model), config.worker.memoryLimitBytes, limitBytes);
-    return createHost(model, { config, log, machine, workerProgram, maxWorkerBytes, changed, failed });
+    const observer = metrics.lane(SPECS[model.family].healthName);
+    return createHost(model, { config, log, machine, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
   for (const { served } of hosts) models.set(served.role, served);
   const memoryBytes = cached(async () => {
     const sizes = await Promise.all(hosts.map(({ served }) => served.memoryBytes()));
     return sizes.reduce((sum, bytes) => sum + bytes, await processMemoryBytes(process.pid));
   });
-  const desk = new CallDesk(log);
+  const desk = new CallDesk(log, metrics.desk);
   const edge = await openEdge({
     host: config.host,
     port: config.port,
@@ -79,8 +83,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       device: config.device,
       uptimeSeconds,
       memoryBytes,
-      metrics: async () => ({ contentType: 'text/plain; charset=utf-8', text: '' }),
+      metrics: () => metrics.read(),
     },
+  });
+  metrics.watch({
+    models: () => hosts.map(readingOf),
+    requestsInProgress: () => desk.busy,
+    traffic: () => edge.traffic(),
+    serverMemoryBytes: () => processMemoryBytes(process.pid),
   });
   const warm = firstHealthy(state);
   for (const host of hosts) host.start();
@@ -112,6 +122,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     warm,
     close: () => closeOnce(config.shutdown),
     abort: () => closeOnce({ graceMs: 0, drainMs: 0 }),
+  };
+}
+
+function readingOf({ served, restarts }: Host): ModelReading {
+  const { healthName, lane, loadSeconds, memoryBytes } = served;
+  return {
+    name: healthName,
+    queueItems: lane.waiting,
+    queueCost: lane.waitingCost,
+    workersReady: lane.workers,
+    restarts: restarts(),
+    loadSeconds,
+    memoryBytes,
   };
 }
 

@@ -7,7 +7,7 @@ import { createConnectListener } from './connect.js';
 import type { CallDesk } from './desk.js';
 import { createGrpcServer } from './grpc.js';
 import { createPlainListener, type PlainHttpOptions } from './http.js';
-import { listen } from './listener.js';
+import { listen, type Traffic } from './listener.js';
 import { addReflection } from './reflection.js';
 
 const MAX_CONCURRENT_STREAMS = 1000;
@@ -26,6 +26,7 @@ export interface Edge {
   readonly address: AddressInfo;
   /** No new connections from now on; the open ones are told to end after their calls. */
   drain(): void;
+  traffic(): Traffic;
   /** Ends all connections, after `graceMs` those with answers under way. */
   close(graceMs: number): Promise<void>;
 }
@@ -53,6 +54,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   return {
     address: listener.address,
     drain,
+    traffic: () => listener.traffic(),
     async close(graceMs) {
       drain();
       injector.drain(graceMs);

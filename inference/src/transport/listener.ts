@@ -24,15 +24,28 @@ export interface Listener {
   /** Ends idle HTTP/1.1 connections, and tells the others to end after their answer. */
   drain(): void;
   destroy(): void;
+  traffic(): Traffic;
+}
+
+/** Since the start, all connections together. */
+export interface Traffic {
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly connections: number;
 }
 
 /** Rejects when the address cannot be listened on, with Node's own error. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<net.Socket>();
+  const closed = { receivedBytes: 0, sentBytes: 0 };
   const web = createWebServer(options.http1);
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('close', () => {
+      sockets.delete(socket);
+      closed.receivedBytes += socket.bytesRead;
+      closed.sentBytes += socket.bytesWritten;
+    });
     // Errors of a connection are its owner's; before it has one, and after, there is nothing to be done.
     socket.on('error', () => {});
     route(socket, options.http2, (accepted) => web.emit('connection', accepted));
@@ -51,6 +64,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     drain: () => web.closeIdleConnections(),
     destroy: () => {
       for (const socket of sockets) socket.destroy();
+    },
+    traffic: () => {
+      const open = [...sockets];
+      return {
+        receivedBytes: open.reduce((sum, { bytesRead }) => sum + bytesRead, closed.receivedBytes),
+        sentBytes: open.reduce((sum, { bytesWritten }) => sum + bytesWritten, closed.sentBytes),
+        connections: open.length,
+      };
     },
   };
 }

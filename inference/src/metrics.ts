@@ -1,0 +1,164 @@
+/** What Prometheus sees at /metrics. One table of names; the README lists them, and a test compares. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { LaneObserver } from './scheduling/lane.js';
+import type { DeskObserver } from './transport/desk.js';
+
+/** Name and help of every metric of ours; the runtime's own (`nodejs_*`, `process_*`) stand beside them. */
+export const METRICS = {
+  heimdex_requests_total: 'Calls that ended, by method, protocol and status code.',
+  heimdex_request_seconds: 'Time from a call to its answer, by method.',
+  heimdex_requests_in_progress: 'Calls that have begun and not ended, health aside.',
+  heimdex_queue_items: 'Items that wait for a run, by model.',
+  heimdex_queue_cost: "Cost that waits for a run, by model, in the family's unit.",
+  heimdex_queue_seconds: 'Time an item waited for its run, by model.',
+  heimdex_run_seconds: 'Time of a run in the worker, by model.',
+  heimdex_batch_items: 'Items of a run, by model.',
+  heimdex_items_total: 'Items that were run, by model.',
+  heimdex_refused_total: 'Calls refused because too much work waited, by model.',
+  heimdex_workers_ready: 'Workers that can take a run, by model.',
+  heimdex_worker_restarts_total: 'Workers that were lost and started again, by model.',
+  heimdex_model_load_seconds: 'Time to load and warm the model at start, by model.',
+  heimdex_memory_bytes: 'Proportional set size, by process: server, or the model whose workers it is.',
+  heimdex_received_bytes_total: 'Bytes received on all connections.',
+  heimdex_sent_bytes_total: 'Bytes sent on all connections.',
+  heimdex_connections: 'Open connections.',
+} as const;
+type MetricName = keyof typeof METRICS;
+
+const REQUEST_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64];
+
+/** What the metrics read when they are scraped. */
+export interface MetricSources {
+  models(): readonly ModelReading[];
+  requestsInProgress(): number;
+  traffic(): { readonly receivedBytes: number; readonly sentBytes: number; readonly connections: number };
+  serverMemoryBytes(): Promise<number>;
+}
+
+export interface ModelReading {
+  readonly name: string;
+  readonly queueItems: number;
+  readonly queueCost: number;
+  readonly workersReady: number;
+  readonly restarts: number;
+  readonly loadSeconds: number;
+  memoryBytes(): Promise<number>;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests = this.#counter('heimdex_requests_total', ['method', 'protocol', 'code']);
+  readonly #requestSeconds = this.#histogram('heimdex_request_seconds', ['method'], REQUEST_BUCKETS);
+  readonly #queueSeconds = this.#histogram('heimdex_queue_seconds', ['model'], REQUEST_BUCKETS);
+  readonly #runSeconds = this.#histogram('heimdex_run_seconds', ['model'], REQUEST_BUCKETS);
+  readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
+  readonly #items = this.#counter('heimdex_items_total', ['model']);
+  readonly #refused = this.#counter('heimdex_refused_total', ['model']);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** For the desk that every call passes. */
+  readonly desk: DeskObserver = {
+    ended: ({ path, protocol, code, seconds }) => {
+      const method = path.slice(path.lastIndexOf('/') + 1);
+      this.#requests.inc({ method, protocol, code });
+      this.#requestSeconds.observe({ method }, seconds);
+    },
+  };
+
+  /** For one model's lane. */
+  lane(model: string): LaneObserver {
+    // Named before the first event, so that a rate has a zero to start from.
+    this.#items.inc({ model }, 0);
+    this.#refused.inc({ model }, 0);
+    return {
+      batch: ({ size, runMs }) => {
+        this.#batchItems.observe({ model }, size);
+        this.#items.inc({ model }, size);
+        this.#runSeconds.observe({ model }, runMs / 1000);
+      },
+      queued: (queueMs) => this.#queueSeconds.observe({ model }, queueMs / 1000),
+      refused: () => this.#refused.inc({ model }),
+    };
+  }
+
+  /** Adds what is read at each scrape. Once. */
+  watch(sources: MetricSources): void {
+    const perModel = (name: MetricName, read: (model: ModelReading) => number) => {
+      this.#gauge(name, ['model'], (gauge) => {
+        for (const model of sources.models()) gauge.set({ model: model.name }, read(model));
+      });
+    };
+    perModel('heimdex_queue_items', ({ queueItems }) => queueItems);
+    perModel('heimdex_queue_cost', ({ queueCost }) => queueCost);
+    perModel('heimdex_workers_ready', ({ workersReady }) => workersReady);
+    perModel('heimdex_model_load_seconds', ({ loadSeconds }) => loadSeconds);
+    this.#collectedCounter('heimdex_worker_restarts_total', ['model'], (counter) => {
+      for (const { name, restarts } of sources.models()) counter.inc({ model: name }, restarts);
+    });
+    this.#gauge('heimdex_requests_in_progress', [], (gauge) => gauge.set(sources.requestsInProgress()));
+    this.#gauge('heimdex_connections', [], (gauge) => gauge.set(sources.traffic().connections));
+    this.#collectedCounter('heimdex_received_bytes_total', [], (counter) => {
+      counter.inc(sources.traffic().receivedBytes);
+    });
+    this.#collectedCounter('heimdex_sent_bytes_total', [], (counter) => counter.inc(sources.traffic().sentBytes));
+    this.#gauge('heimdex_memory_bytes', ['process'], async (gauge) => {
+      gauge.set({ process: 'server' }, await sources.serverMemoryBytes());
+      for (const model of sources.models()) gauge.set({ process: model.name }, await model.memoryBytes());
+    });
+  }
+
+  /** The text that Prometheus reads. */
+  async read(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #counter<Label extends string>(name: MetricName, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name, help: METRICS[name], labelNames, registers: [this.#registry] });
+  }
+
+  /** A counter that is counted elsewhere: it is set anew at each scrape. */
+  #collectedCounter<Label extends string>(
+    name: MetricName,
+    labelNames: readonly Label[],
+    collect: (counter: Counter<Label>) => void,
+  ): void {
+    new Counter({
+      name,
+      help: METRICS[name],
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        collect(this);
+      },
+    });
+  }
+
+  #gauge<Label extends string>(
+    name: MetricName,
+    labelNames: readonly Label[],
+    collect: (gauge: Gauge<Label>) => void | Promise<void>,
+  ): void {
+    new Gauge({
+      name,
+      help: METRICS[name],
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        return collect(this);
+      },
+    });
+  }
+
+  #histogram<Label extends string>(
+    name: MetricName,
+    labelNames: readonly Label[],
+    buckets: readonly number[],
+  ): Histogram<Label> {
+    return new Histogram({ name, help: METRICS[name], labelNames, buckets: [...buckets], registers: [this.#registry] });
+  }
+}

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { METRICS } from '../../src/metrics.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { ROOT } from '../fixtures/volume.js';
+
+const { embedText } = InferenceService.method;
+const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
+
+describe('metrics', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  async function scrape(): Promise<{ text: string; value(line: string): number }> {
+    const response = await fetch(`${fake.url}/metrics`);
+    expect(response.headers.get('content-type')).to.include('text/plain');
+    const text = await response.text();
+    return {
+      text,
+      value: (line) =>
+        Number(
+          text
+            .split('\n')
+            .find((candidate) => candidate.startsWith(`${line} `))
+            ?.split(' ')[1],
+        ),
+    };
+  }
+
+  it('count calls, items, batches, refusals, losses, bytes and memory', async () => {
+    await fake.client.value(embedText, ask('one', 'two', 'six'));
+    await fake.client.failure(embedText, ask());
+    await fake.client.failure(embedText, ask('kill'));
+    await fake.loaded(3);
+    const { value } = await scrape();
+    const call = (code: string) => `heimdex_requests_total{method="EmbedText",protocol="grpc",code="${code}"}`;
+    expect(value(call('OK'))).to.equal(1);
+    expect(value(call('INVALID_ARGUMENT'))).to.equal(1);
+    expect(value(call('UNAVAILABLE'))).to.equal(1);
+    expect(value('heimdex_request_seconds_count{method="EmbedText"}')).to.equal(3);
+    expect(value('heimdex_items_total{model="bge-m3"}')).to.equal(3);
+    expect(value('heimdex_batch_items_bucket{le="2",model="bge-m3"}')).to.equal(0);
+    expect(value('heimdex_batch_items_bucket{le="4",model="bge-m3"}')).to.equal(1);
+    expect(value('heimdex_queue_seconds_count{model="bge-m3"}')).to.equal(5);
+    expect(value('heimdex_worker_restarts_total{model="bge-m3"}')).to.equal(2);
+    expect(value('heimdex_workers_ready{model="bge-m3"}')).to.equal(1);
+    expect(value('heimdex_queue_items{model="bge-m3"}')).to.equal(0);
+    expect(value('heimdex_requests_in_progress')).to.equal(0);
+    for (const line of ['heimdex_received_bytes_total', 'heimdex_sent_bytes_total', 'heimdex_connections']) {
+      expect(value(line), line).to.be.greaterThan(0);
+    }
+    for (const name of ['server', 'bge-m3'])
+      expect(value(`heimdex_memory_bytes{process="${name}"}`)).to.be.greaterThan(1e6);
+  });
+
+  it('do not count twice what they read at each scrape', async () => {
+    const first = await scrape();
+    const second = await scrape();
+    const line = 'heimdex_worker_restarts_total{model="bge-m3"}';
+    expect(second.value(line)).to.equal(first.value(line));
+  });
+
+  it('are those that the README lists, and no others', async () => {
+    const { text } = await scrape();
+    const served = [...text.matchAll(/^# HELP (heimdex_\w+)/gm)].map(([, name]) => name);
+    expect(served).to.have.members(Object.keys(METRICS));
+    const readme = await readFile(join(ROOT, 'inference/README.md'), 'utf8');
+    const listed = [...readme.matchAll(/^\| `(heimdex_\w+)` \| (.+) \|$/gm)].map(([, name, help]) => [name, help]);
+    expect(listed).to.have.deep.members(Object.entries(METRICS));
+  });
+});
