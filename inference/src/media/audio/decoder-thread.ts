@@ -7,7 +7,7 @@ import type { DecodeAnswer, DecodeRequest } from './session.js';
 /** A few seconds of audio take some 50 ms; a decoder that takes this long runs in circles on damaged content. */
 const ANSWER_DEADLINE_MS = 60_000;
 /** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a piece. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 
 /** Where a recording is decoded: in a thread, or beside the reader where that is no work. */
 export interface DecodingPlace {

@@ -1,9 +1,9 @@
 /** What recordings may be, as GetServerInfo lists it. Recognised by content, never by name. */
-export const AUDIO_FORMATS = ['wav', 'flac', 'mp3', 'ogg-vorbis', 'ogg-opus'] as const;
+export const AUDIO_FORMATS = ['wav', 'flac', 'mp3', 'ogg-vorbis', 'ogg-opus', 'mp4-aac'] as const;
 export type AudioFormat = (typeof AUDIO_FORMATS)[number];
 
 /** As a message to the caller names them. */
-export const ACCEPTED_FORMATS_TEXT = 'WAV, FLAC, MP3, Ogg Vorbis and Ogg Opus';
+export const ACCEPTED_FORMATS_TEXT = 'WAV, FLAC, MP3, Ogg Vorbis, Ogg Opus and AAC in MP4';
 
 /** How samples without a container are written: little endian, channels interleaved. */
 export interface RawAudioFormat {

@@ -47,6 +47,7 @@ export function recognise(head: Uint8Array, complete: boolean): AudioFormat | un
   const text = latin1(head);
   if (/^(RIFF|RF64|BW64)....WAVE/s.test(text)) return 'wav';
   if (text.startsWith('fLaC')) return 'flac';
+  if (text.slice(4, 8) === 'ftyp' || text.slice(4, 8) === 'moov') return 'mp4-aac';
   if (text.startsWith('OggS')) {
     const stream = OGG_STREAMS.find(([magic]) => text.includes(magic));
     if (stream !== undefined) return stream[1];
@@ -71,7 +72,6 @@ function notAccepted(what: string): InferenceError {
 }
 
 function nameOf(head: Uint8Array, text: string): string {
-  if (text.slice(4, 8) === 'ftyp') return 'an MP4 or M4A file';
   const other = OTHERS.find(([offset, magic]) => text.startsWith(magic, offset));
   if (other !== undefined) return other[2];
   if (/^\s*<(!doctype|html|\?xml|[a-z]+[\s>])/i.test(text)) return 'a web page or XML';

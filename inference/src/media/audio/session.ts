@@ -34,6 +34,7 @@ export class DecodeSession {
   #input: Uint8Array = new Uint8Array(0);
   #resampler: Resampler | undefined;
   #madeSamples = 0;
+  #finished = false;
   #done = false;
 
   constructor(decoder: Decoder) {
@@ -71,14 +72,18 @@ export class DecodeSession {
 
   async #decode(request: DecodeRequest): Promise<void> {
     while (!this.#done && this.#ready.length < request.maxSamples) {
-      if (this.#input.length > 0 && !this.#decoder.finished) {
+      if (this.#decoder.hasMore === true) {
+        await this.#take((await this.#decoder.more?.()) ?? []);
+      } else if (this.#finished) {
+        this.#endResampler();
+        this.#done = true;
+      } else if (this.#input.length > 0 && !this.#decoder.finished) {
         const piece = this.#input.subarray(0, this.#decoder.pieceBytes);
         this.#input = this.#input.subarray(piece.length);
         await this.#take(await this.#decoder.push(piece));
       } else if (request.ended || this.#decoder.finished) {
+        this.#finished = true;
         await this.#take(await this.#decoder.finish());
-        this.#endResampler();
-        this.#done = true;
       } else {
         return;
       }

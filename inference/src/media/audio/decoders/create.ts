@@ -2,6 +2,7 @@ import type { AudioFormat, RawAudioFormat } from '../formats.js';
 import type { Decoder } from './decoder.js';
 import { FlacDecoder } from './flac.js';
 import { Mp3Decoder } from './mp3.js';
+import { Mp4Decoder } from './mp4.js';
 import { OggDecoder } from './ogg.js';
 import { RawDecoder } from './raw.js';
 import { WavDecoder } from './wav.js';
@@ -19,6 +20,7 @@ const CREATORS = {
   mp3: () => Mp3Decoder.create(),
   'ogg-vorbis': () => OggDecoder.vorbis(),
   'ogg-opus': () => OggDecoder.opus(),
+  'mp4-aac': () => Mp4Decoder.create(),
 } satisfies Record<AudioFormat, (choice: DecoderChoice) => Promise<Decoder>>;
 
 /** The decoder for a format; loads its library. */

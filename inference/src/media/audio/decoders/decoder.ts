@@ -17,9 +17,12 @@ export interface Decoder {
   readonly warnings: readonly string[];
   /** True once nothing that follows can matter. */
   readonly finished: boolean;
+  /** True while `more` has something without a further piece. Absent where `push` always gives everything. */
+  readonly hasMore?: boolean;
+  more?(): Promise<readonly DecodedBlock[]>;
   /** Decodes one piece. Throws InferenceError AUDIO_UNREADABLE, or whatever the library throws. */
   push(piece: Uint8Array): Promise<readonly DecodedBlock[]>;
-  /** Says that nothing follows and gives what was held back. Called once. */
+  /** Says that nothing follows and gives what was held back; `more` may have the rest. Called once. */
   finish(): Promise<readonly DecodedBlock[]>;
   /** Frees what is outside the JavaScript heap. */
   close(): void;
