@@ -20,6 +20,11 @@ export interface HubOptions {
   readonly port?: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
+  /**
+   * The second server's name in signed addresses. Default `localhost` beside 127.0.0.1, else the host: the real hub's
+   * storage has another name, and huggingface_hub 1.x tells the two apart by their names alone.
+   */
+  readonly cdnHost?: string;
   /** The token that opens private and gated repositories. Default: none does. */
   readonly token?: string;
   /** Tokens that are valid but have accepted no licence: gated repositories answer them 403. */
@@ -77,10 +82,10 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
       pageSize: options.pageSize,
     }),
   );
-  urls.cdn = await listen(cdn, host, 0);
+  urls.cdn = await listen(cdn, host, 0, options.cdnHost ?? (host === '127.0.0.1' ? 'localhost' : host));
   let url: string;
   try {
-    url = await listen(hub, host, options.port ?? 0);
+    url = await listen(hub, host, options.port ?? 0, host);
   } catch (error) {
     await end(cdn);
     throw error;
@@ -119,11 +124,11 @@ function serve(handle: (request: IncomingMessage, response: ServerResponse) => P
   });
 }
 
-async function listen(server: Server, host: string, port: number): Promise<string> {
+async function listen(server: Server, host: string, port: number, name: string): Promise<string> {
   server.listen(port, host);
   await once(server, 'listening');
   const { port: chosen } = server.address() as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${chosen}`;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${chosen}`;
 }
 
 async function end(server: Server): Promise<void> {
