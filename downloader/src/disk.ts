@@ -6,6 +6,7 @@ import { saySize } from './words.js';
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const REFUSED = new Set([
   'EACCES',
+  'EEXIST',
   'EPERM',
   'EROFS',
   'EIO',

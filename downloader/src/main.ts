@@ -7,5 +7,8 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => stop.abort(new Error(`ended by ${name}`)));
 }
 
+// What is written here a server under another user must read: a strict umask would lock it out.
+process.umask(process.umask() & 0o022);
+
 const { argv, env, stdin, stdout, stderr } = process;
 process.exitCode = await run({ argv: argv.slice(2), env, stdin, stdout, stderr, signal: stop.signal });

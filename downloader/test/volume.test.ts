@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { auditRepository } from './support/audit.js';
+import { runChild, startChild } from './support/child.js';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { DECODER, ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
+import { temporaryFolder, whenTrue } from './support/volume.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
+
+describe('a volume', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let repo: string;
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+
+  beforeEach(async () => {
+    hub = await startHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
+    repo = join(folder.path, 'cache', 'models--acme--speech');
+  });
+  afterEach(() => hub.close());
+
+  const bytesSent = (file: string) =>
+    hub.requests.filter({ kind: 'bytes', file }).reduce((sum, request) => sum + request.bytesSent, 0);
+
+  it('without room for the plan is refused before the first byte: exit 6', async () => {
+    hub.faults.add({ on: { kind: 'tree' }, do: { type: 'lie-size', deltaBytes: 1_000_000_000_000_000 } });
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(6);
+    expect(lastLine(result)).to.include({ code: 'DISK_FULL' });
+    expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
+  });
+
+  it('that refuses bytes midway keeps what has come, and the next run goes on: exit 6', async () => {
+    // A limit on the size of a file is a disk that is full for large files alone, and needs no mount.
+    const limited = `trap '' XFSZ; ulimit -f 4000; exec "$0" "$@"`;
+    const child = spawn('/bin/sh', ['-c', limited, process.execPath, PROGRAM], {
+      env: { ...env({ DOWNLOAD_CONNECTIONS: '1' }), PATH: process.env.PATH },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    expect(status, stderr).to.equal(6);
+    expect(stderr).to.include('DISK_FULL').and.include('run: heimdex-downloader download');
+    expect(await auditRepository(repo, [ENCODER, DECODER])).to.deep.equal([]);
+    hub.requests.clear();
+    expect((await runHere([], env())).status).to.equal(0);
+    expect(bytesSent(ENCODER)).to.be.within(900_000, 1_400_000);
+  });
+
+  it('that cannot be written is an error that names the path: exit 6', async () => {
+    await writeFile(join(folder.path, 'cache'), 'a file where the folder should be');
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(6);
+    expect(lastLine(result).msg).to.include(join(folder.path, 'cache'));
+  });
+
+  it('is filled once by two downloaders at the same time: one fetches, the other finds it done', async () => {
+    const results = await Promise.all([runChild([], env()), runChild([], env())]);
+    for (const { status, stderr } of results) expect(status, stderr).to.equal(0);
+    expect(bytesSent(ENCODER)).to.equal(3_000_000);
+    expect(bytesSent(DECODER)).to.equal(400_000);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  it('whose lock a dead process held is taken at once', async () => {
+    hub.faults.add({ on: { kind: 'bytes', file: ENCODER }, do: { type: 'stall', atByte: 100_000 } });
+    const child = startChild([], env({ DOWNLOAD_STALL_SECONDS: '60' }));
+    await whenTrue(async () => hub.requests.filter({ kind: 'bytes', file: ENCODER }).length > 0);
+    child.process.kill('SIGKILL');
+    await child.ended;
+    hub.faults.clear();
+    expect((await runHere([], env())).status).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  it('is left in order by Ctrl-C, and the next run goes on: exit 130', async () => {
+    hub.faults.add({ on: { kind: 'bytes', file: ENCODER }, do: { type: 'stall', atByte: 2_000_000 } });
+    const child = startChild([], env({ DOWNLOAD_STALL_SECONDS: '60', DOWNLOAD_CONNECTIONS: '1' }));
+    await whenTrue(async () => bytesSent(ENCODER) >= 1_950_000);
+    child.process.kill('SIGINT');
+    const { status, stderr } = await child.ended;
+    expect(status, stderr).to.equal(130);
+    expect(stderr).to.include('to continue, run: heimdex-downloader download');
+    hub.faults.clear();
+    hub.requests.clear();
+    expect((await runHere([], env())).status).to.equal(0);
+    expect(bytesSent(ENCODER)).to.be.lessThan(1_300_000);
+  });
+
+  it('gets modes that another user can read, whatever the umask', async () => {
+    const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$@"', process.execPath, PROGRAM], {
+      env: { ...env(), PATH: process.env.PATH },
+      stdio: 'ignore',
+    });
+    const [status] = await once(child, 'close');
+    expect(status).to.equal(0);
+    const cache = join(folder.path, 'cache');
+    for (const name of await readdir(cache, { recursive: true })) {
+      if (name.startsWith('.locks')) continue;
+      const info = await stat(join(cache, name));
+      const wanted = info.isDirectory() ? 0o755 : 0o644;
+      expect((info.mode & 0o777).toString(8), name).to.equal(wanted.toString(8));
+    }
+  });
+
+  it('that is read-only and whole needs nothing', async function () {
+    if (process.getuid?.() === 0) {
+      console.log('      (skipped: the superuser may write anywhere)');
+      this.skip();
+    }
+    await runHere([], env());
+    await rm(join(folder.path, 'cache', 'models.lock.json'));
+    await chmod(join(folder.path, 'cache'), 0o555);
+    expect((await runHere([], env())).status).to.equal(0);
+    await chmod(join(folder.path, 'cache'), 0o755);
+  });
+
+  it('keeps what an older commit had, and its files stay readable', async () => {
+    await runHere([], env());
+    const old = hub.commit(SPEECH_REPOSITORY).sha;
+    await hub.publish(speechRepository({ seed: 'two' }));
+    expect((await runHere(['update'], env())).status).to.equal(0);
+    expect(await readFile(join(repo, 'snapshots', old, 'config.json'), 'utf8')).to.equal('{"seed":"one"}');
+    expect(await readFile(join(repo, 'refs', 'main'), 'utf8')).to.equal(hub.commit(SPEECH_REPOSITORY).sha);
+  });
+
+  it('whose blob is a link into a shared store is used as it is', async () => {
+    await runHere([], env());
+    const oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
+    const shared = join(folder.path, 'cache', 'blobs', oid.slice(0, 2));
+    await mkdir(shared, { recursive: true });
+    const { rename, symlink } = await import('node:fs/promises');
+    await rename(join(repo, 'blobs', oid), join(shared, oid));
+    await symlink(`../../blobs/${oid.slice(0, 2)}/${oid}`, join(repo, 'blobs', oid));
+    hub.requests.clear();
+    expect((await runHere([], env())).status).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+    expect(hub.requests.count).to.equal(0);
+  });
+});
