@@ -1,0 +1,53 @@
+import { relative } from 'node:path';
+import type { FaceDetections } from '@heimdex/client';
+import { counted, type Show } from '../show.js';
+import type { Workplace } from '../workplace.js';
+
+/**
+ * Finds faces with the command line, which draws them. Gives how many pictures do not have the number of faces that is
+ * expected of them.
+ */
+export async function faces(
+  show: Show,
+  workplace: Workplace,
+  address: string,
+  pictures: readonly string[],
+  expected: Readonly<Record<string, number>>,
+  out: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const folder = relative(process.cwd(), out) || '.';
+  show.command(`npx heimdex detect-faces ... --draw-dir ${folder}`);
+  const program = workplace.start(
+    'heimdex',
+    ['detect-faces', ...pictures, '--draw-dir', out, '--json', '-a', address],
+    {},
+  );
+  const stop = () => void program.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await program.finish();
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+  let wrong = 0;
+  const rows = program.lines
+    .filter((line) => line.startsWith('{'))
+    .map((line): [string, ...string[]] => {
+      const { file, faces: found, drawn }: FaceDetections & { file: string; drawn: string } = JSON.parse(line);
+      const name = file.split('/').at(-1) ?? '';
+      const right = found.length === expected[name];
+      if (!right) wrong += 1;
+      const scores = found.map(({ score }) => score.toFixed(2)).join(' ');
+      return [
+        show.color.dim(name.padEnd(14)),
+        right
+          ? show.good(counted(found.length, 'face'))
+          : show.bad(`${counted(found.length, 'face')}, not ${expected[name]}`),
+        show.color.dim(scores),
+        `-> ${relative(process.cwd(), drawn)}`,
+      ];
+    });
+  show.rows(rows);
+  return wrong;
+}

@@ -1,0 +1,73 @@
+import { createInferenceClient, type InferenceClient } from '@heimdex/client';
+import type { Program } from '../program.js';
+import { counted, megabytes, type Show, time } from '../show.js';
+import type { Workplace } from '../workplace.js';
+import type { ModelSettings } from './download.js';
+
+/** A server that serves, and a client of it. */
+export interface Served {
+  readonly address: string;
+  readonly client: InferenceClient;
+  /** Drains and ends the server. */
+  stop(): Promise<void>;
+}
+
+/** Starts the server on the volume and waits until it serves. */
+export async function serve(
+  show: Show,
+  workplace: Workplace,
+  settings: ModelSettings,
+  signal: AbortSignal,
+): Promise<Served> {
+  show.step('Serve offline: the hub is closed, the server reads the volume alone');
+  show.command('HF_HUB_OFFLINE=1 npx heimdex-inference');
+  const startMs = performance.now();
+  const offline = { HF_HUB_OFFLINE: '1', HOST: '127.0.0.1', PORT: '0' };
+  const program = workplace.start('heimdex-inference', [], { ...settings, ...offline });
+  const address = await program.find((line) => /Listening on ([^\s"]+)/.exec(line)?.[1], signal);
+  const client = createInferenceClient({ address });
+  try {
+    await ready(program, client, signal);
+    show.item(
+      'ready',
+      show.good(`on ${address} after ${time(performance.now() - startMs)}, each model warmed up by a real run`),
+    );
+    await showModels(show, client, signal);
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+  return {
+    address,
+    client,
+    stop: () => program.stop(),
+  };
+}
+
+/** Waits for SERVING; fails when the server ends before. */
+async function ready(program: Program, client: InferenceClient, signal: AbortSignal): Promise<void> {
+  const ended = new AbortController();
+  void program.ended.then(() => ended.abort(program.failure('ended before it was ready')));
+  try {
+    for await (const status of client.watchHealth('', { signal: AbortSignal.any([signal, ended.signal]) })) {
+      if (status === 'SERVING') return;
+    }
+  } catch (error) {
+    throw ended.signal.aborted ? ended.signal.reason : error;
+  }
+  throw program.failure('ended its health stream');
+}
+
+async function showModels(show: Show, client: InferenceClient, signal: AbortSignal): Promise<void> {
+  const { models } = await client.getServerInfo({ signal });
+  show.rows(
+    models.map(({ role, model, loadSeconds, memoryBytes }) => [
+      role,
+      model?.id ?? '',
+      `loaded in ${time(loadSeconds * 1000)}`,
+      memoryBytes > 0 ? megabytes(memoryBytes) : '',
+    ]),
+  );
+  const total = models.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+  show.item('together', `${counted(models.length, 'model')}, a process each, ${megabytes(total)} of memory`);
+}

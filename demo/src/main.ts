@@ -1,0 +1,37 @@
+/** The process behind `npm run demo`. */
+import { runDemo } from './demo.js';
+import { readOptions, USAGE } from './options.js';
+import { Show } from './show.js';
+
+const INTERRUPTED = 130;
+
+async function main(): Promise<number> {
+  const { stdout, stderr, env, argv } = process;
+  const stop = new AbortController();
+  const interrupt = () => {
+    if (stop.signal.aborted) process.exit(INTERRUPTED); // A second time: at once; the rest is done at exit.
+    stop.abort(new Error('interrupted'));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  const plain = env.NO_COLOR !== undefined && env.NO_COLOR !== '';
+  try {
+    const options = readOptions(argv.slice(2), env.INIT_CWD ?? process.cwd());
+    if (options.help) {
+      stdout.write(USAGE);
+      return 0;
+    }
+    const good = await runDemo(options, { show: new Show(stdout, plain), env, signal: stop.signal });
+    if (stop.signal.aborted && !options.stay) return INTERRUPTED;
+    return good ? 0 : 1;
+  } catch (error) {
+    if (stop.signal.aborted) {
+      stderr.write('\nInterrupted; everything is cleaned up.\n');
+      return INTERRUPTED;
+    }
+    const usage = error instanceof TypeError;
+    stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n${usage ? `\n${USAGE}` : ''}`);
+    return usage ? 2 : 1;
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+
+describe('the demo', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'heimdex-demo-test-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** Runs the demo in a process group of its own; `watch` sees its output as it comes. */
+  async function run(args: readonly string[], watch: (output: string, pid: number) => void = () => undefined) {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: folder, HF_HOME: '/nowhere', ASR_MODEL: 'nonsense', MODELS_DIR: '/nowhere' },
+    });
+    const pid = child.pid ?? 0;
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+        watch(output, pid);
+      });
+    }
+    const [exitCode] = await once(child, 'close');
+    return { exitCode, output };
+  }
+
+  /** The processes that live on of those that were given this test's folder. Known on Linux alone. */
+  async function survivors(): Promise<string[]> {
+    const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
+    const found = await Promise.all(
+      pids.map(async (pid) =>
+        (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).includes(folder) ? [pid] : [],
+      ),
+    );
+    return found.flat();
+  }
+
+  it('shows the whole pair, whatever the environment says, and leaves only the pictures behind', async () => {
+    const out = join(folder, 'drawn');
+    const { exitCode, output } = await run(['--out', out]);
+    expect(exitCode, output).to.equal(0);
+    for (const shown of [
+      'nothing: 15 files checked',
+      'the hub saw      0 requests',
+      'all 18 words',
+      'names find their picture first',
+      '"status":"healthy"',
+      'the volume and every process are gone again',
+    ]) {
+      expect(output).to.contain(shown);
+    }
+    expect(await readdir(out)).to.have.length(4);
+    expect(await readdir(folder)).to.deep.equal(['drawn']);
+    expect(await survivors()).to.deep.equal([]);
+  });
+
+  for (const [when, line] of [
+    ['while it downloads', '$ npx heimdex-downloader'],
+    ['while the server starts', 'HF_HUB_OFFLINE=1'],
+    ['while the server works', 'Speech to text'],
+  ] as const) {
+    it(`cleans up on Ctrl-C ${when}`, async () => {
+      let sent = false;
+      const { exitCode, output } = await run(['--out', join(folder, 'drawn')], (seen, demo) => {
+        if (sent || !seen.includes(line)) return;
+        sent = true;
+        process.kill(-demo, 'SIGINT'); // As a terminal does: to every process of the group.
+      });
+      expect(exitCode, output).to.equal(130);
+      expect(await readdir(folder)).to.deep.equal([]);
+      expect(await survivors()).to.deep.equal([]);
+    });
+  }
+
+  it('refuses what it does not know', async () => {
+    const { exitCode, output } = await run(['--louder']);
+    expect(exitCode).to.equal(2);
+    expect(output).to.contain('Usage: npm run demo');
+  });
+});
