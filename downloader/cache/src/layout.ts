@@ -44,14 +44,6 @@ export function blobPath(cacheDir: string, repository: string, blobId: string): 
   return join(repoPath(cacheDir, repository), 'blobs', assertBlobId(blobId));
 }
 
-/**
- * Where the downloader keeps a blob's bytes until they are proved. Not `<hash>.incomplete`: old releases of
- * huggingface_hub append to that name, or take a full-sized one as finished.
- */
-export function partialBlobPath(cacheDir: string, repository: string, blobId: string): string {
-  return `${blobPath(cacheDir, repository, blobId)}.heimdex.partial`;
-}
-
 /** `snapshots/<commit>` of a repository. */
 export function snapshotPath(cacheDir: string, repository: string, commit: string): string {
   return join(repoPath(cacheDir, repository), 'snapshots', assertCommit(commit));

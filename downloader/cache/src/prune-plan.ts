@@ -2,7 +2,13 @@
 import { join } from 'node:path';
 import type { ModelInspection } from './found-model.js';
 import type { Manifest } from './manifest-types.js';
-import type { CacheContents, CachedBlob, CachedPointer, CachedRepository } from './scan-cache.js';
+import {
+  type CacheContents,
+  type CachedBlob,
+  type CachedPointer,
+  type CachedRepository,
+  isPartialName,
+} from './scan-cache.js';
 
 /** Why something may go. */
 export type PruneReason =
@@ -30,16 +36,17 @@ export interface PrunePlan {
 
 /**
  * Plans what to remove. Kept: for every configured model the commit it is used at with the files its variant has; all
- * of a repository whose model was not found, for it may be half downloaded; partial files of a blob that is still
- * wanted; repositories of data sets and spaces; plain files that no manifest entry names.
+ * of a repository whose model was not found, for it may be half downloaded; what may belong to a
+ * download under way; repositories of data sets and spaces; plain files that no manifest entry names.
  *
- * @param partialsBeforeMs Partial files changed after this time may belong to a download under way and stay.
+ * @param leftoversBeforeMs Partial files, and blobs that no snapshot ever pointed at, stay when they changed after this
+ * time: a download under way may have written them.
  */
 export function planPrune(
   contents: CacheContents,
   configured: readonly ModelInspection[],
   manifest: Manifest,
-  partialsBeforeMs: number,
+  leftoversBeforeMs: number,
 ): PrunePlan {
   const wanted = wantedFiles(configured);
   const steps: PruneStep[] = [];
@@ -50,10 +57,14 @@ export function planPrune(
       const freedBytes = ownBytes([...repository.blobs, ...repository.partials]);
       steps.push({ path: repository.path, kind: 'folder', reason: 'repository not configured', freedBytes });
     } else if (commits !== 'all') {
-      steps.push(...pruneRepository(repository, commits, partialsBeforeMs));
+      steps.push(...pruneRepository(repository, commits, leftoversBeforeMs));
     }
   }
   steps.push(...prunePlainFiles(contents, configured, manifest));
+  const unfinished = configured.filter((inspection) => inspection.found === undefined);
+  const awaited = unfinished.flatMap(({ configured: model }) => plainNames([model.layout, model.files]));
+  const partials = contents.partials.filter(({ name }) => !awaited.some((wantedName) => name.startsWith(wantedName)));
+  steps.push(...pruneLeftovers(partials, leftoversBeforeMs));
 
   const removed = new Set(steps.map((step) => step.path));
   const gone = (blob: CachedBlob, repository?: CachedRepository) =>
@@ -99,7 +110,7 @@ function wantedFiles(configured: readonly ModelInspection[]): Wanted {
 function pruneRepository(
   repository: CachedRepository,
   commits: ReadonlyMap<string, ReadonlySet<string>>,
-  partialsBeforeMs: number,
+  leftoversBeforeMs: number,
 ): PruneStep[] {
   const links: PruneStep[] = [];
   const keptBlobs = new Set<string>();
@@ -120,18 +131,26 @@ function pruneRepository(
       continue;
     }
     for (const file of snapshot.files) {
-      if (paths.has(file.path)) keptBlobs.add(file.blobPath);
+      // A temporary name in a snapshot is a pointer on its way.
+      if (paths.has(file.path) || isPartialName(file.path)) keptBlobs.add(file.blobPath);
       else links.push(remove(file.pointerPath, 'file not configured', unlinkedBytes(file)));
     }
   }
-  const blobs = repository.blobs.filter((blob) => !keptBlobs.has(blob.path));
-  // The model is whole, so no partial file of its repository is needed.
-  const partials = repository.partials.filter((partial) => partial.modifiedMs < partialsBeforeMs);
+  const pointedAt = new Set(repository.snapshots.flatMap((snapshot) => snapshot.files.map((file) => file.blobPath)));
+  const blobs = repository.blobs.filter(
+    (blob) => !keptBlobs.has(blob.path) && (pointedAt.has(blob.path) || blob.modifiedMs < leftoversBeforeMs),
+  );
   return [
     ...links,
     ...blobs.map((blob) => remove(blob.path, 'blob without a file', ownBytes([blob]))),
-    ...partials.map((partial) => remove(partial.path, 'left by a download', ownBytes([partial]))),
+    ...pruneLeftovers(repository.partials, leftoversBeforeMs),
   ];
+}
+
+function pruneLeftovers(partials: readonly CachedBlob[], leftoversBeforeMs: number): PruneStep[] {
+  return partials
+    .filter((partial) => partial.modifiedMs < leftoversBeforeMs)
+    .map((partial) => remove(partial.path, 'left by a download', ownBytes([partial])));
 }
 
 function prunePlainFiles(

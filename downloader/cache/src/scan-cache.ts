@@ -13,6 +13,8 @@ export interface CacheContents {
   readonly repositories: readonly CachedRepository[];
   /** Files in the cache's root that are neither its tag nor its lock file. */
   readonly plainFiles: readonly CachedBlob[];
+  /** What downloads of plain files left in the root. */
+  readonly partials: readonly CachedBlob[];
   /** Xet's shared store, `blobs/<2 digits>/<hash>`, which several repositories link into. */
   readonly sharedBlobs: readonly CachedBlob[];
 }
@@ -31,7 +33,7 @@ export interface CachedRepository {
   readonly refs: readonly CachedRef[];
   readonly snapshots: readonly CachedSnapshot[];
   readonly blobs: readonly CachedBlob[];
-  /** What downloads left: `.incomplete` of huggingface_hub, `.heimdex.partial` of ours, temporary files. */
+  /** What downloads left: `<hash>.<8 digits>.incomplete` of huggingface_hub and ours, journals, temporary files. */
   readonly partials: readonly CachedBlob[];
 }
 
@@ -72,31 +74,40 @@ export interface CachedBlob {
 }
 
 const REPOSITORY_FOLDER = /^(models|datasets|spaces|kernels)--(.+)$/;
-const PARTIAL = /\.(incomplete|partial|tmp|journal)$|\.heimdex\./;
+const PARTIAL = /\.(incomplete|journal|tmp)$/;
+
+/** Whether a name is that of a file on its way. */
+export function isPartialName(name: string): boolean {
+  return PARTIAL.test(name);
+}
 
 /** Reads a cache's contents. A cache that is not there is empty. Rejects when a folder cannot be read. */
 export async function scanCache(cacheDir: string, lockFileName = 'models.lock.json'): Promise<CacheContents> {
   const repositories: CachedRepository[] = [];
   const plainFiles: CachedBlob[] = [];
+  const partials: CachedBlob[] = [];
   for (const name of await namesIn(cacheDir)) {
     const path = join(cacheDir, name);
     const match = REPOSITORY_FOLDER.exec(name);
     if (match !== null && (await lstat(path)).isDirectory()) {
       const [, kind = '', rest = ''] = match;
       repositories.push(await scanRepository(path, kind, rest.replaceAll('--', '/')));
-    } else if (!name.startsWith('.') && name !== CACHEDIR_TAG_NAME && name !== lockFileName) {
-      const blob = await blobAt(path);
-      if (blob !== undefined) plainFiles.push(blob);
+      continue;
     }
+    if (name === CACHEDIR_TAG_NAME || name === lockFileName) continue;
+    const blob = await blobAt(path);
+    if (blob === undefined) continue;
+    if (isPartialName(name)) partials.push(blob);
+    else if (!name.startsWith('.')) plainFiles.push(blob);
   }
   const sharedBlobs = await scanShared(join(cacheDir, 'blobs'));
-  return {
-    cacheDir,
-    sizeBytes: totalBytes(repositories, plainFiles, sharedBlobs),
-    repositories,
-    plainFiles,
-    sharedBlobs,
-  };
+  const sizeBytes = totalBytes([
+    ...repositories.flatMap((item) => [...item.blobs, ...item.partials]),
+    ...plainFiles,
+    ...partials,
+    ...sharedBlobs,
+  ]);
+  return { cacheDir, sizeBytes, repositories, plainFiles, partials, sharedBlobs };
 }
 
 async function scanRepository(path: string, kind: string, repository: string): Promise<CachedRepository> {
@@ -104,7 +115,7 @@ async function scanRepository(path: string, kind: string, repository: string): P
   const partials: CachedBlob[] = [];
   for (const name of await namesIn(join(path, 'blobs'))) {
     const blob = await blobAt(join(path, 'blobs', name));
-    if (blob !== undefined) (PARTIAL.test(name) ? partials : blobs).push(blob);
+    if (blob !== undefined) (isPartialName(name) ? partials : blobs).push(blob);
   }
   const refs: CachedRef[] = [];
   for (const file of await filesBelow(join(path, 'refs'))) {
@@ -178,13 +189,9 @@ async function filesBelow(path: string, below = ''): Promise<string[]> {
   return files;
 }
 
-function totalBytes(
-  repositories: readonly CachedRepository[],
-  plainFiles: readonly CachedBlob[],
-  sharedBlobs: readonly CachedBlob[],
-): number {
+/** Bytes of all files, each once however many names it has. */
+function totalBytes(blobs: readonly CachedBlob[]): number {
   const sizes = new Map<string, number>();
-  const all = [...repositories.flatMap((item) => [...item.blobs, ...item.partials]), ...plainFiles, ...sharedBlobs];
-  for (const blob of all) if (blob.realPath !== undefined) sizes.set(blob.realPath, blob.sizeBytes);
+  for (const blob of blobs) if (blob.realPath !== undefined) sizes.set(blob.realPath, blob.sizeBytes);
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }

@@ -7,7 +7,6 @@ import {
   blobPath,
   hashOfBlobId,
   noExistPath,
-  partialBlobPath,
   plainPath,
   pointerPath,
   pointerTarget,
@@ -37,12 +36,6 @@ describe('layout', () => {
     expect(pointerTarget('config.json', SHA256)).to.equal(`../../blobs/${SHA256}`);
     expect(pointerTarget('onnx/m.onnx', SHA256)).to.equal(`../../../blobs/${SHA256}`);
     expect(join('/c/r/snapshots/x/onnx', pointerTarget('onnx/m.onnx', SHA256))).to.equal(`/c/r/blobs/${SHA256}`);
-  });
-
-  it('keeps unfinished bytes under a name that old clients neither append to nor take as finished', () => {
-    const partial = partialBlobPath('/c', 'o/n', SHA256);
-    expect(partial).to.not.equal(`${blobPath('/c', 'o/n', SHA256)}.incomplete`);
-    expect(partial.startsWith(blobPath('/c', 'o/n', SHA256))).to.equal(true);
   });
 
   it('reads a hash from a blob name, and a blob name from an ETag', () => {

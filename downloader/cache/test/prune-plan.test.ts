@@ -50,9 +50,9 @@ describe('the contents of a cache', () => {
 
 describe('planning a prune', () => {
   const cache = useTempFolder();
-  const plan = async (models: readonly ConfiguredModel[], partialsBeforeMs = LATER_MS) => {
+  const plan = async (models: readonly ConfiguredModel[], leftoversBeforeMs = LATER_MS) => {
     const inspections = await Promise.all(models.map((model) => inspectModel(cache(), model)));
-    return planPrune(await scanCache(cache()), inspections, loadManifest(), partialsBeforeMs);
+    return planPrune(await scanCache(cache()), inspections, loadManifest(), leftoversBeforeMs);
   };
   const shown = async (models: readonly ConfiguredModel[]) =>
     (await plan(models)).steps.map(({ path, reason }) => `${relative(cache(), path)}: ${reason}`);
@@ -116,7 +116,7 @@ describe('planning a prune', () => {
 
   it('keeps everything of a model that was not found: it may be half downloaded', async () => {
     const folder = await writeRepository(cache(), REPOSITORY, { 'config.json': '{}' });
-    await writeFile(join(folder, 'blobs', `${sha256('x')}.heimdex.partial`), 'half');
+    await writeFile(join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), 'half');
     await writeFile(join(folder, 'blobs', sha256('orphan')), 'orphan');
     expect(await shown([sentenceModel()])).to.deep.equal([]);
   });
@@ -143,6 +143,25 @@ describe('planning a prune', () => {
     ]);
     await utimes(partial, new Date(), new Date('2020-01-03'));
     expect((await plan([sentenceModel()], limit)).steps).to.deep.equal([]);
+  });
+
+  it('leaves a blob that nothing points at yet when it has just come, as in an update under way', async () => {
+    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeFile(join(folder, 'blobs', sha256('next')), 'next');
+    expect((await plan([sentenceModel()], Date.parse('2020-01-01'))).steps).to.deep.equal([]);
+    expect((await plan([sentenceModel()], LATER_MS)).freedBytes).to.equal(4);
+  });
+
+  it('removes what a download of a plain file left in the root once the file is there, with its journal', async () => {
+    const name = 'face_detection_pocket.onnx.1a2b3c4d.incomplete';
+    await writeFile(join(cache(), name), 'half');
+    await writeFile(join(cache(), `${name}.journal`), 'note');
+    expect(await shown([plainModel()])).to.deep.equal([]);
+    await writeFile(join(cache(), 'face_detection_pocket.onnx'), 'face');
+    expect(await shown([plainModel()])).to.deep.equal([
+      `${name}: left by a download`,
+      `${name}.journal: left by a download`,
+    ]);
   });
 
   it('frees shared bytes only when the last repository lets go of them', async () => {
