@@ -1,105 +1,127 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Hub, pythonWithHub, runPython, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
-import { startChild } from './support/child.js';
+import { runChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
-import { DECODER, ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
-
-const SCAN = `
-import json, huggingface_hub as hub
-info = hub.scan_cache_dir()
-print(json.dumps([[str(w) for w in info.warnings], [[r.repo_id, r.nb_files] for r in info.repos]]))`;
-
-const SNAPSHOT = `
-import json, huggingface_hub as hub
-print(json.dumps(hub.snapshot_download("${SPEECH_REPOSITORY}", local_files_only=True)))`;
+import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
+import { temporaryFolder, whenTrue } from './support/volume.js';
 
 const DOWNLOAD = `
 import json, huggingface_hub as hub
 print(json.dumps(hub.snapshot_download("${SPEECH_REPOSITORY}")))`;
+
+const LOCAL = `
+import json, huggingface_hub as hub
+print(json.dumps(hub.snapshot_download("${SPEECH_REPOSITORY}", local_files_only=True, ignore_patterns=["README.md"])))`;
+
+const SCAN = `
+import json, huggingface_hub as hub
+info = hub.scan_cache_dir()
+print(json.dumps({"warnings": [str(w) for w in info.warnings], "repos": [r.repo_id for r in info.repos]}))`;
 
 const VERIFY = `
 import json, huggingface_hub as hub
 result = hub.HfApi().verify_repo_checksums("${SPEECH_REPOSITORY}")
 print(json.dumps([result.checked_count, len(result.mismatches)]))`;
 
-describe("the downloader and Python's huggingface_hub", () => {
+const onEncoder = { kind: 'bytes', file: ENCODER } as const;
+
+describe("the downloader beside Python's huggingface_hub", () => {
   const folder = temporaryFolder();
-  let python = '';
   let hub: Hub;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
-  const ask = (script: string, more: NodeJS.ProcessEnv = {}) =>
-    runPython(python, script, { ...process.env, ...env(), ...more });
+  let python = '';
+  let repo: string;
+  let bin: string;
 
   before(async function () {
     python = (await pythonWithHub(process.env)) ?? '';
     if (python !== '') return;
-    console.log(
-      '      No Python with huggingface_hub: sharing a cache with it is not tested (HEIMDEX_TEST_PYTHON names one).',
-    );
+    console.log('      No Python with huggingface_hub: nothing is tested beside it (HEIMDEX_TEST_PYTHON names one).');
     this.skip();
   });
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
+    hub = await startHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
+    repo = join(folder.path, 'cache', 'models--acme--speech');
+    bin = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
   });
   afterEach(() => hub.close());
 
-  it('Python finds, scans and verifies what the downloader wrote', async () => {
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const ask = (script: string, more: NodeJS.ProcessEnv = {}) =>
+    runPython(python, script, {
+      ...process.env,
+      HF_HUB_CACHE: join(folder.path, 'cache'),
+      HF_ENDPOINT: hub.url,
+      HF_HUB_DISABLE_XET: '1',
+      ...more,
+    });
+  const encoderBytesSent = () => hub.requests.filter(onEncoder).reduce((sum, request) => sum + request.bytesSent, 0);
+  const encoderRequested = () => whenTrue(async () => hub.requests.filter(onEncoder).length > 0);
+
+  it('writes what Python finds offline, scans and verifies', async () => {
     await runHere([], env());
-    const offline = { HF_HUB_OFFLINE: '1' };
-    const { sha } = hub.commit(SPEECH_REPOSITORY);
-    expect(await ask(SNAPSHOT, offline)).to.equal(join(folder.path, 'cache', 'models--acme--speech', 'snapshots', sha));
-    const [warnings, repositories] = (await ask(SCAN, offline)) as [string[], unknown[]];
-    expect(repositories).to.deep.equal([[SPEECH_REPOSITORY, 7]]);
-    expect(warnings.filter((warning) => !warning.includes('models.lock.json'))).to.deep.equal([]);
+    const snapshot = join(repo, 'snapshots', hub.commit(SPEECH_REPOSITORY).sha);
+    expect(await ask(LOCAL, { HF_HUB_OFFLINE: '1' })).to.equal(snapshot);
+    expect(await ask(SCAN)).to.deep.include({ repos: [SPEECH_REPOSITORY] });
     expect(await ask(VERIFY)).to.deep.equal([7, 0]);
   });
 
-  it('the downloader fetches nothing of what Python wrote', async () => {
+  it('takes what Python has downloaded as it is, without a request', async () => {
     await ask(DOWNLOAD);
     hub.requests.clear();
-    const result = await runHere([], env());
-    expect([result.status, lastLine(result).fetchedFiles], result.stderr).to.deep.equal([0, 0]);
-    expect(hub.requests.filter({ kind: 'bytes', method: 'GET' })).to.deep.equal([]);
-    expect((await runHere(['verify'], env())).status).to.equal(0);
-  });
-
-  it('the downloader finishes what Python began, past its ref and its orphans', async () => {
-    hub.faults.add({ on: { kind: 'bytes', file: DECODER, method: 'GET' }, do: { type: 'drop', atByte: 100_000 } });
-    expect(await ask(DOWNLOAD, { HF_HUB_DOWNLOAD_TIMEOUT: '1' }).catch(() => 'failed')).to.equal('failed');
-    hub.faults.clear();
     const result = await runHere([], env());
     expect(result.status, result.stderr).to.equal(0);
+    expect(hub.requests.count).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('Python finishes what the downloader began', async () => {
-    await runHere([], env());
-    const repo = join(folder.path, 'cache', 'models--acme--speech');
-    const { sha, files } = hub.commit(SPEECH_REPOSITORY);
-    await rm(join(repo, 'snapshots', sha, ENCODER));
-    await rm(join(repo, 'blobs', files.get(ENCODER)?.lfsOid ?? ''));
-    hub.requests.clear();
+  it('goes on with the temporary file of a Python that was killed', async () => {
+    await mkdir(join(repo, 'blobs'), { recursive: true });
+    const bytes = seededBytes(3_000_000, 'encoder one').subarray(0, 2_000_000);
+    await writeFile(join(repo, 'blobs', `${bin}.${'0'.repeat(8)}.incomplete`), bytes);
+    expect((await runHere([], env())).status).to.equal(0);
+    expect(encoderBytesSent()).to.equal(1_000_000);
+    expect((await readdir(join(repo, 'blobs'))).filter((name) => name.includes('incomplete'))).to.deep.equal([]);
+  });
+
+  it('completes a snapshot of which Python has written the ref and not the files', async () => {
     await ask(DOWNLOAD);
-    const fetched = hub.requests.filter({ kind: 'bytes', method: 'GET' }).map(({ file }) => file);
-    expect(fetched.sort()).to.deep.equal(['README.md', ENCODER]);
-    expect((await runHere(['verify'], env())).status).to.equal(0);
+    await rm(join(repo, 'snapshots'), { recursive: true });
+    await rm(join(repo, 'blobs'), { recursive: true });
+    expect((await runHere([], env())).status).to.equal(0);
+    expect(await ask(VERIFY)).to.deep.equal([7, 0]);
   });
 
-  it('both at once leave one whole volume', async () => {
-    hub.faults.add({ on: { kind: 'bytes', file: '.onnx' }, do: { type: 'slow', pieceBytes: 65_536, pauseMs: 20 } });
-    const started = hub.requests.next({ kind: 'bytes', file: '.onnx' });
-    const ours = startChild([], env());
-    await started;
-    const [child, theirs] = await Promise.all([ours.ended, ask(DOWNLOAD)]);
-    expect(child.status, child.stderr).to.equal(0);
-    expect(theirs).to.be.a('string');
-    const read = hub.requests.filter({ kind: 'bytes', method: 'GET', file: ENCODER });
-    const bytes = read.reduce((sum, { bytesSent }) => sum + bytesSent, 0);
-    expect(bytes, 'the encoder came over the wire once').to.be.below(1.5 * 700_000);
-    expect((await runHere(['verify'], env())).status).to.equal(0);
-    expect(await ask(VERIFY)).to.deep.equal([8, 0]);
+  it('waits for a Python that is fetching the same file, and finds it done', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'slow', pieceBytes: 200_000, pauseMs: 100 } });
+    const other = ask(DOWNLOAD);
+    await encoderRequested();
+    const ours = await runChild([], env());
+    expect(ours.status, ours.stderr).to.equal(0);
+    expect(ours.stderr).to.include('"event":"wait"');
+    await other;
+    expect(encoderBytesSent()).to.equal(3_000_000);
+  });
+
+  it('is waited for by a Python that wants the same file', async () => {
+    hub.faults.add({ on: onEncoder, do: { type: 'slow', pieceBytes: 40_000, pauseMs: 50 } });
+    const ours = runChild([], env({ DOWNLOAD_STALL_SECONDS: '30', DOWNLOAD_CONNECTIONS: '1' }));
+    await encoderRequested();
+    await ask(DOWNLOAD);
+    const { status, stderr } = await ours;
+    expect(status, stderr).to.equal(0);
+    expect(encoderBytesSent()).to.equal(3_000_000);
+  });
+
+  it('updates a snapshot of Python when its branch has moved, and Python follows', async () => {
+    await ask(DOWNLOAD);
+    await runHere([], env());
+    await hub.publish(speechRepository({ seed: 'two', encoderBytes: 3_000_000 }));
+    const result = await runHere(['update'], env());
+    expect(result.status, result.stderr).to.equal(0);
+    expect(lastLine(result)).to.include({ event: 'updated' });
+    const snapshot = join(repo, 'snapshots', hub.commit(SPEECH_REPOSITORY).sha);
+    expect(await ask(LOCAL, { HF_HUB_OFFLINE: '1' })).to.equal(snapshot);
   });
 });

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { COMMANDS, OPTIONS } from '../src/cli/arguments.js';
+import { helpText } from '../src/cli/help.js';
+import { DOWNLOADER_VARIABLES } from '../src/config.js';
+import { ERROR_CODES, EXIT_STATUS } from '../src/errors.js';
+import { CACHE_EXITS } from '../src/run.js';
+import { VERSION } from '../src/version.js';
+import { runChild } from './support/child.js';
+
+const FOLDER = new URL('../../', import.meta.url);
+
+describe('the documentation of the downloader', () => {
+  let readme: string;
+
+  before(async () => {
+    readme = await readFile(new URL('README.md', FOLDER), 'utf8');
+  });
+
+  /** The cells of a table's rows, below the heading. */
+  function table(heading: string): string[][] {
+    const section = readme.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+    return section
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .slice(1)
+      .map((line) =>
+        line
+          .split('|')
+          .map((cell) => cell.trim())
+          .slice(1, -1),
+      );
+  }
+
+  it('lists every exit status, and no other', () => {
+    const listed = table('Exit status').map(([status, name]) => [name, Number(status)]);
+    expect(Object.fromEntries(listed)).to.deep.equal({ ...EXIT_STATUS });
+  });
+
+  it('lists every error code with its exit status, and no other', () => {
+    const listed = table('Errors').map(([code, status]) => [code, Number(status)]);
+    const known = Object.entries(ERROR_CODES).map(([code, exit]) => [code, EXIT_STATUS[exit]]);
+    expect(Object.fromEntries(listed)).to.deep.equal(Object.fromEntries(known));
+  });
+
+  it('lists every variable with its default and its sentence, and no other', () => {
+    const listed = table('Environment');
+    const known = Object.values(DOWNLOADER_VARIABLES).map(({ name, defaultText, doc }) => [
+      name,
+      defaultText ?? '',
+      doc,
+    ]);
+    expect(listed).to.deep.equal(known);
+  });
+
+  it('lists every command, and no other', () => {
+    const listed = table('Commands').map(([command]) => command?.replaceAll('`', '').split(' ')[0]);
+    expect(listed).to.deep.equal(Object.keys(COMMANDS));
+  });
+
+  it('has every command, option, variable and exit status in --help', () => {
+    const help = helpText();
+    const names = [
+      ...Object.keys(COMMANDS),
+      ...Object.keys(OPTIONS).map((name) => `--${name}`),
+      ...Object.values(DOWNLOADER_VARIABLES).map(({ name }) => name),
+      ...Object.keys(EXIT_STATUS),
+      'MODELS_DIR',
+      'NODE_EXTRA_CA_CERTS',
+    ];
+    expect(names.filter((name) => !help.includes(name))).to.deep.equal([]);
+    expect(help.split('\n').filter((line) => line.length > 120)).to.deep.equal([]);
+  });
+
+  it('ends the program for every error of the cache package in a documented way', () => {
+    for (const exit of Object.values(CACHE_EXITS)) expect(EXIT_STATUS).to.have.property(exit);
+  });
+
+  it('gives the version of package.json', async () => {
+    const { version } = JSON.parse(await readFile(new URL('package.json', FOLDER), 'utf8'));
+    expect(VERSION).to.equal(version);
+    expect((await runChild(['--version'], {})).stdout).to.equal(`${version}\n`);
+  });
+
+  it('is shown by --help on stdout: exit 0', async () => {
+    const { status, stdout, stderr } = await runChild(['--help'], {});
+    expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
+    expect(stdout).to.equal(helpText());
+  });
+});
