@@ -1,7 +1,9 @@
 /** The server's settings. Nothing else reads the environment. */
 import {
   enumVariable,
+  environmentInvalid,
   integerVariable,
+  listVariable,
   type ModelEnvironment,
   numberVariable,
   readAll,
@@ -165,6 +167,40 @@ export const SERVER_VARIABLES = {
     doc: "So many losses of a model's process in a row, without a run that succeeded, end the server.",
     example: '10',
   }),
+  tlsCertFile: stringVariable({
+    name: 'TLS_CERT_FILE',
+    doc: "The server's certificate and its issuers' (PEM); with TLS_KEY_FILE it makes the port speak TLS. Read again when it changes.",
+    example: '/run/secrets/tls.crt',
+  }),
+  tlsKeyFile: stringVariable({
+    name: 'TLS_KEY_FILE',
+    doc: "The certificate's private key (PEM).",
+    example: '/run/secrets/tls.key',
+  }),
+  tlsClientCaFile: stringVariable({
+    name: 'TLS_CLIENT_CA_FILE',
+    doc: 'Issuers (PEM) of the certificates that callers must show; without it they need none.',
+    example: '/run/secrets/clients.crt',
+  }),
+  authTokensFile: stringVariable({
+    name: 'AUTH_TOKENS_FILE',
+    doc: 'File of bearer tokens, one a line; calls must carry one. Health, liveness and metrics stay open. Read again when it changes.',
+    example: '/run/secrets/tokens',
+  }),
+  corsOrigins: listVariable({
+    name: 'CORS_ORIGINS',
+    default: [],
+    doc: 'Origins of web pages that may call, separated by commas; * for all.',
+    example: 'https://search.example.com',
+  }),
+  maxConnectionAgeSeconds: numberVariable({
+    name: 'MAX_CONNECTION_AGE_SECONDS',
+    default: 3600,
+    min: 0,
+    max: 1_000_000,
+    doc: 'A gRPC connection of this age is ended gently, so that callers spread over new servers. 0: never.',
+    example: '600',
+  }),
   graceSeconds: numberVariable({
     name: 'SHUTDOWN_GRACE_SECONDS',
     default: 0,
@@ -182,6 +218,12 @@ export const SERVER_VARIABLES = {
     example: '60',
   }),
 } as const;
+
+const TLS_VARIABLES = {
+  tlsCertFile: SERVER_VARIABLES.tlsCertFile,
+  tlsKeyFile: SERVER_VARIABLES.tlsKeyFile,
+  tlsClientCaFile: SERVER_VARIABLES.tlsClientCaFile,
+};
 
 function workers(name: string, role: Role) {
   return integerVariable({
@@ -222,9 +264,21 @@ export interface Config {
   };
   /** 0: what the machine gives. */
   readonly memoryLimitBytes: number;
+  readonly security: {
+    readonly tls: TlsConfig | undefined;
+    readonly authTokensPath: string | undefined;
+    readonly corsOrigins: readonly string[];
+    readonly maxConnectionAgeMs: number;
+  };
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
   /** What worker processes get of the environment. */
   readonly workerEnv: Readonly<Record<string, string>>;
+}
+
+export interface TlsConfig {
+  readonly certPath: string;
+  readonly keyPath: string;
+  readonly clientCaPath: string | undefined;
 }
 
 export interface LogConfig {
@@ -234,9 +288,10 @@ export interface LogConfig {
 
 /** Reads and checks everything. Throws CacheError ENVIRONMENT_INVALID with every problem at once. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
-  const [models, values] = readAll(
+  const [models, values, tls] = readAll(
     () => readModelEnvironment(env),
     () => readVariables(env, SERVER_VARIABLES),
+    () => readTls(env),
   );
   return {
     models,
@@ -268,9 +323,33 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       memoryLimitBytes: values.workerMemoryLimitGb * GIB,
     },
     memoryLimitBytes: values.memoryLimitGb * GIB,
+    security: {
+      tls,
+      authTokensPath: values.authTokensFile,
+      corsOrigins: values.corsOrigins,
+      maxConnectionAgeMs: values.maxConnectionAgeSeconds * 1000,
+    },
     shutdown: { graceMs: values.graceSeconds * 1000, drainMs: values.drainSeconds * 1000 },
     workerEnv: workerEnvironment(env),
   };
+}
+
+/** The three files go together. */
+function readTls(env: NodeJS.ProcessEnv): TlsConfig | undefined {
+  const {
+    tlsCertFile: certPath,
+    tlsKeyFile: keyPath,
+    tlsClientCaFile: clientCaPath,
+  } = readVariables(env, TLS_VARIABLES);
+  if (certPath !== undefined && keyPath !== undefined) return { certPath, keyPath, clientCaPath };
+  const problems: string[] = [];
+  if (certPath === undefined && keyPath !== undefined) problems.push('TLS_CERT_FILE must be set where TLS_KEY_FILE is');
+  if (keyPath === undefined && certPath !== undefined) problems.push('TLS_KEY_FILE must be set where TLS_CERT_FILE is');
+  if (clientCaPath !== undefined && certPath === undefined && keyPath === undefined) {
+    problems.push('TLS_CERT_FILE and TLS_KEY_FILE must be set where TLS_CLIENT_CA_FILE is');
+  }
+  if (problems.length > 0) throw environmentInvalid(problems);
+  return undefined;
 }
 
 /** What a worker needs to find its libraries and a place for them; no tokens, no addresses. */

@@ -18,6 +18,8 @@ import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
 import { CallDesk } from './transport/desk.js';
 import { openEdge } from './transport/edge.js';
+import { Gate } from './transport/gate.js';
+import { openSecurity } from './transport/security.js';
 import { VERSION } from './version.js';
 
 export interface ServerOptions {
@@ -44,6 +46,9 @@ export interface Server {
 
 /** For answers and GOAWAYs that are on their way when the server ends. */
 const LAST_WORDS_MS = 500;
+/** The part of all memory, and the most, that requests in the serving process may fill before new ones are refused. */
+const MOST_OF_MEMORY = 0.5;
+const MOST_SERVER_BYTES = 2 * 1024 ** 3;
 /** Memory is read again after so long: of a large process it takes the kernel milliseconds. */
 const MEMORY_CACHE_MS = 1000;
 
@@ -72,12 +77,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     return sizes.reduce((sum, bytes) => sum + bytes, await processMemoryBytes(process.pid));
   });
   const desk = new CallDesk(log, metrics.desk);
+  const security = await openSecurity(config.security, log);
+  const gate = new Gate({
+    tokens: security.tokens,
+    maxMemoryBytes: Math.min(limitBytes * MOST_OF_MEMORY, MOST_SERVER_BYTES),
+    memoryBytes: () => process.memoryUsage.rss(),
+  });
   const edge = await openEdge({
     host: config.host,
     port: config.port,
     maxMessageBytes: config.limits.maxMessageBytes,
     services: [inferenceService(models, config.limits, { version: VERSION, uptimeSeconds }), healthService(state)],
     desk,
+    gate,
+    tls: security.tls,
+    corsOrigins: config.security.corsOrigins,
+    maxConnectionAgeMs: config.security.maxConnectionAgeMs,
     plain: {
       state,
       device: config.device,
@@ -109,6 +124,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     for (const { served } of hosts) served.lane.close(draining);
     await edge.close(LAST_WORDS_MS);
+    security.close();
     await Promise.all(hosts.map((host) => host.close()));
   };
   let closing: Promise<void> | undefined;

@@ -1,15 +1,21 @@
 /** The server's one port and everything that is spoken on it. */
+import type { RequestListener, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import grpc from '@grpc/grpc-js';
 import { FatalError } from '../exit-codes.js';
+import { toWireError, type WireError } from '../services/errors.js';
 import type { ServedService } from '../services/service.js';
 import { createConnectListener } from './connect.js';
+import { answerCors } from './cors.js';
 import type { CallDesk } from './desk.js';
+import type { Gate } from './gate.js';
 import { createGrpcServer } from './grpc.js';
 import { createPlainListener, type PlainHttpOptions } from './http.js';
 import { listen, type Traffic } from './listener.js';
 import { addReflection } from './reflection.js';
+import type { TlsPort } from './tls.js';
 
+/** Of one connection. */
 const MAX_CONCURRENT_STREAMS = 1000;
 const MAX_CONNECTIONS = 4096;
 
@@ -20,6 +26,13 @@ export interface EdgeOptions {
   readonly services: readonly ServedService[];
   readonly desk: CallDesk;
   readonly plain: PlainHttpOptions;
+  readonly gate: Gate;
+  /** Undefined: the port speaks plain text. */
+  readonly tls: TlsPort | undefined;
+  /** Origins of web pages that may call. */
+  readonly corsOrigins: readonly string[];
+  /** 0: connections may grow old. */
+  readonly maxConnectionAgeMs: number;
 }
 
 export interface Edge {
@@ -34,15 +47,20 @@ export interface Edge {
 /** Rejects with a FatalError when the address cannot be listened on. */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const { services, desk, maxMessageBytes } = options;
-  const native = createGrpcServer(services, desk, { maxMessageBytes, maxConcurrentStreams: MAX_CONCURRENT_STREAMS });
+  const native = createGrpcServer(services, desk, options.gate, {
+    maxMessageBytes,
+    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+    maxConnectionAgeMs: options.maxConnectionAgeMs,
+  });
   addReflection(native, services);
   const injector = native.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const listener = await listen({
     host: options.host,
     port: options.port,
     maxConnections: MAX_CONNECTIONS,
+    tls: options.tls?.server,
     http2: (socket) => injector.injectConnection(socket),
-    http1: createConnectListener(services, desk, { maxMessageBytes }, createPlainListener(options.plain)),
+    http1: createWebListener(options),
   }).catch((error: unknown) => {
     throw addressError(options, error);
   });
@@ -61,9 +79,31 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       await Promise.race([closed, sleep(graceMs)]);
       listener.destroy();
       native.forceShutdown();
+      options.tls?.files.close();
       await closed;
     },
   };
+}
+
+/** HTTP/1.1: cross-origin rules first, then the gate, then Connect and gRPC-Web, then plain GETs. */
+function createWebListener(options: EdgeOptions): RequestListener {
+  const { services, desk, gate, corsOrigins, maxMessageBytes } = options;
+  const connect = createConnectListener(services, desk, { maxMessageBytes }, createPlainListener(options.plain));
+  const paths = new Set(services.flatMap(({ methods }) => methods.map(({ path }) => `/${path}`)));
+  return (request, response) => {
+    if (answerCors(request, response, corsOrigins)) return;
+    const path = request.url?.split('?', 1)[0] ?? '';
+    const refusal = paths.has(path) ? gate.refuse(path.slice(1), request.headers.authorization) : undefined;
+    if (refusal === undefined) connect(request, response);
+    else sendRefusal(response, toWireError(refusal));
+  };
+}
+
+/** Before the body is read, so the connection ends with it. The shape is Connect's; gRPC-Web goes by the HTTP status. */
+function sendRefusal(response: ServerResponse, wire: WireError): void {
+  const body = JSON.stringify({ code: wire.status.toLowerCase(), message: wire.message });
+  response.writeHead(wire.httpStatus, { 'content-type': 'application/json', connection: 'close' });
+  response.end(body);
 }
 
 function addressError({ host, port }: EdgeOptions, error: unknown): FatalError {

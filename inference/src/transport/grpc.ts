@@ -2,19 +2,18 @@
 import type { EventEmitter } from 'node:events';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
-import { StatusSchema } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
-import { toStatus, type WireError } from '../services/errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
 import type { CallDesk, OpenCall } from './desk.js';
-
-/** Sends the error's google.rpc.Status beside the plain status, as every gRPC library reads it. */
-const STATUS_DETAILS = 'grpc-status-details-bin';
+import type { Gate } from './gate.js';
+import { guardCalls, toGrpcStatus } from './guard.js';
 
 export interface GrpcLimits {
   /** Largest message in and out. */
   readonly maxMessageBytes: number;
   readonly maxConcurrentStreams: number;
+  /** A connection is ended gently when it is this old, so that callers spread over new servers. 0: never. */
+  readonly maxConnectionAgeMs: number;
 }
 
 /** Requests arrive as bytes: decoding them is the handler's, so that a broken message gets a clear answer. */
@@ -23,7 +22,12 @@ type AnyServerStream = grpc.ServerWritableStream<Buffer, Uint8Array>;
 type AnyBidi = grpc.ServerDuplexStream<Buffer, Uint8Array>;
 type AnyCall = EventEmitter & Pick<AnyUnary, 'getDeadline' | 'getPeer' | 'metadata'>;
 
-export function createGrpcServer(services: readonly ServedService[], desk: CallDesk, limits: GrpcLimits): grpc.Server {
+export function createGrpcServer(
+  services: readonly ServedService[],
+  desk: CallDesk,
+  gate: Gate,
+  limits: GrpcLimits,
+): grpc.Server {
   const server = new grpc.Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,
@@ -33,6 +37,8 @@ export function createGrpcServer(services: readonly ServedService[], desk: CallD
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.max_connection_idle_ms': 30 * 60_000,
     'grpc.enable_channelz': 0,
+    ...(limits.maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs } : {}),
+    interceptors: [guardCalls(gate)],
   });
   for (const service of services) server.addService(definition(service), implementation(service, desk));
   return server;
@@ -106,7 +112,7 @@ async function answerUnary(
     callback(null, bytes);
   } catch (error) {
     const wire = open.finish(error);
-    if (wire !== undefined) callback(toGrpcError(wire));
+    if (wire !== undefined) callback(toGrpcStatus(wire));
   }
 }
 
@@ -129,7 +135,7 @@ async function answerStream(
     call.end();
   } catch (error) {
     const wire = open.finish(error);
-    if (wire !== undefined) call.emit('error', toGrpcError(wire));
+    if (wire !== undefined) call.emit('error', toGrpcStatus(wire));
   }
 }
 
@@ -177,10 +183,4 @@ function encode(method: ServedMethod, response: Parameters<typeof create>[1]): U
 
 function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function toGrpcError(wire: WireError): Partial<grpc.StatusObject> {
-  const metadata = new grpc.Metadata();
-  metadata.set(STATUS_DETAILS, toBuffer(toBinary(StatusSchema, toStatus(wire))));
-  return { code: wire.grpcCode, details: wire.message, metadata };
 }

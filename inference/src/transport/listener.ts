@@ -1,6 +1,8 @@
 /** One port for everything: a connection that begins with HTTP/2's preface is native gRPC, any other HTTP/1.1. */
 import http from 'node:http';
 import net from 'node:net';
+import type tls from 'node:tls';
+import { REQUEST_TIMEOUT_MS } from './guard.js';
 
 /** What an HTTP/2 client says first (RFC 9113, section 3.4). */
 const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -12,6 +14,8 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly maxConnections: number;
+  /** The server to listen with when the port speaks TLS; its sockets are the decrypted ones. */
+  readonly tls: tls.Server | undefined;
   /** Takes an HTTP/2 connection whose first bytes are still to be read. */
   http2(socket: net.Socket): void;
   readonly http1: http.RequestListener;
@@ -39,7 +43,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<net.Socket>();
   const closed = { receivedBytes: 0, sentBytes: 0 };
   const web = createWebServer(options.http1);
-  const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
+  const server = options.tls ?? net.createServer({ noDelay: true, keepAlive: true });
+  server.on('connection', (socket: net.Socket) => {
     sockets.add(socket);
     socket.on('close', () => {
       sockets.delete(socket);
@@ -47,6 +52,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       closed.sentBytes += socket.bytesWritten;
     });
     // Errors of a connection are its owner's; before it has one, and after, there is nothing to be done.
+    socket.on('error', () => {});
+  });
+  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: net.Socket) => {
     socket.on('error', () => {});
     route(socket, options.http2, (accepted) => web.emit('connection', accepted));
   });
@@ -81,8 +89,8 @@ function createWebServer(listener: http.RequestListener): http.Server {
     {
       maxHeaderSize: 32 * 1024,
       headersTimeout: 15_000,
-      // A whole request with its body: 64 MiB in two minutes is 4 Mbit/s.
-      requestTimeout: 120_000,
+      // 64 MiB in two minutes is 4 Mbit/s.
+      requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: 30_000,
       connectionsCheckingInterval: 5_000,
     },

@@ -1,0 +1,25 @@
+/** Which web pages may call: none unless their origins are named. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { cors } from '@connectrpc/connect';
+
+const MAX_AGE_SECONDS = 3600;
+/** Beside what gRPC-Web and Connect need. */
+const OWN_HEADERS = ['authorization', 'x-request-id', 'x-heimdex-priority'];
+
+/** Answers a preflight, and marks other answers. True when the request is answered. `origins` may hold `*`. */
+export function answerCors(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): boolean {
+  const { origin } = request.headers;
+  if (origins.length === 0 || origin === undefined) return false;
+  response.setHeader('vary', 'origin');
+  if (!origins.includes('*') && !origins.includes(origin)) return false;
+  response.setHeader('access-control-allow-origin', origin);
+  response.setHeader('access-control-expose-headers', cors.exposedHeaders.join(', '));
+  if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) return false;
+  response.writeHead(204, {
+    'access-control-allow-methods': cors.allowedMethods.join(', '),
+    'access-control-allow-headers': [...cors.allowedHeaders, ...OWN_HEADERS].join(', '),
+    'access-control-max-age': String(MAX_AGE_SECONDS),
+  });
+  response.end();
+  return true;
+}

@@ -1,0 +1,47 @@
+/** What stands before every native gRPC call, reflection included: the gate, and a bound on how long a request may take to arrive. */
+import { toBinary } from '@bufbuild/protobuf';
+import grpc from '@grpc/grpc-js';
+import { StatusSchema } from '@heimdex/gen';
+import { InferenceError } from '../errors.js';
+import { toStatus, toWireError, type WireError } from '../services/errors.js';
+import type { Gate } from './gate.js';
+
+/** A call of one request must have sent it whole within this; the same as on the HTTP/1.1 side. */
+export const REQUEST_TIMEOUT_MS = 120_000;
+
+/** Carries the error's google.rpc.Status, as every gRPC library reads it. */
+const STATUS_DETAILS = 'grpc-status-details-bin';
+
+export function guardCalls(gate: Gate, requestTimeoutMs = REQUEST_TIMEOUT_MS): grpc.ServerInterceptor {
+  return (method, call) => {
+    const refuse = (error: InferenceError) => call.sendStatus(toGrpcStatus(toWireError(error)));
+    let timer: NodeJS.Timeout | undefined;
+    return new grpc.ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, pass) => {
+            const refusal = gate.refuse(method.path.slice(1), metadata.get('authorization')[0]?.toString());
+            if (refusal !== undefined) return refuse(refusal);
+            if (!method.requestStream) timer = setTimeout(() => refuse(tooSlow(requestTimeoutMs)), requestTimeoutMs);
+            pass(metadata);
+          },
+          onReceiveHalfClose: (pass) => {
+            clearTimeout(timer);
+            pass();
+          },
+          onCancel: () => clearTimeout(timer),
+        }),
+    });
+  };
+}
+
+function tooSlow(ms: number): InferenceError {
+  return new InferenceError('DEADLINE_EXCEEDED', `The request did not arrive within ${ms / 1000} seconds.`);
+}
+
+/** An error as grpc-js sends it. */
+export function toGrpcStatus(wire: WireError): grpc.StatusObject {
+  const metadata = new grpc.Metadata();
+  metadata.set(STATUS_DETAILS, Buffer.from(toBinary(StatusSchema, toStatus(wire))));
+  return { code: wire.grpcCode, details: wire.message, metadata };
+}

@@ -1,0 +1,339 @@
+import { once } from 'node:events';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tls from 'node:tls';
+import grpc from '@grpc/grpc-js';
+import { Health, InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { readConfig } from '../../src/config.js';
+import { FatalError } from '../../src/exit-codes.js';
+import { Gate } from '../../src/transport/gate.js';
+import { Tokens } from '../../src/transport/tokens.js';
+import { type WatchedFiles, watchFiles } from '../../src/transport/watched-file.js';
+import { type Certificate, hasOpenssl, makeCertificate } from '../fixtures/certificates.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+
+const { embedText } = InferenceService.method;
+const REQUEST = { texts: ['a text'], model: TextModel.TEXT };
+const TOKEN = 'a-token-long-enough-to-count';
+const SECOND_TOKEN = 'another-token-just-as-long';
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'heimdex-security-'));
+});
+after(() => rm(folder, { recursive: true }));
+
+/** A GET over TLS, and the protocol that was agreed on. */
+function get(
+  url: string,
+  options: https.RequestOptions & { readonly ALPNProtocols?: string[] },
+): Promise<{ status: number | undefined; protocol: string | null }> {
+  return new Promise((resolve, reject) => {
+    https
+      .get(url, { agent: false, ...options }, (response) => {
+        const { alpnProtocol } = response.socket as tls.TLSSocket;
+        response.resume();
+        response.on('end', () => resolve({ status: response.statusCode, protocol: alpnProtocol || null }));
+      })
+      .on('error', reject);
+  });
+}
+
+describe('TLS', () => {
+  let server: Certificate;
+  let caller: Certificate;
+  let fake: FakeServer | undefined;
+  before(function () {
+    if (!hasOpenssl()) {
+      console.log('      skipped: openssl is not installed');
+      return this.skip();
+    }
+    server = makeCertificate(folder, 'server');
+    caller = makeCertificate(folder, 'caller');
+  });
+  afterEach(async () => {
+    await fake?.close();
+    fake = undefined;
+  });
+
+  const secure = (port: number, ...credentials: Parameters<typeof grpc.credentials.createSsl>) =>
+    new GrpcClient(`localhost:${port}`, grpc.credentials.createSsl(...credentials));
+
+  it('serves gRPC and HTTP on the one port, and nothing in plain text', async () => {
+    fake = await startFakeServer({ TLS_CERT_FILE: server.certPath, TLS_KEY_FILE: server.keyPath });
+    await fake.server.warm;
+    const { port } = fake.server.address;
+    const client = secure(port, server.cert);
+    const { results } = await client.value(embedText, REQUEST);
+    client.close();
+    expect(results).to.have.length(1);
+    const url = `https://localhost:${port}/livez`;
+    // Who offers both protocols, as browsers do, gets the one that gRPC-Web is spoken on.
+    const answer = await get(url, { ca: server.cert, ALPNProtocols: ['h2', 'http/1.1'] });
+    expect(answer).to.deep.equal({ status: 200, protocol: 'http/1.1' });
+    const plain = net.connect(port, '127.0.0.1', () => plain.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'));
+    let text = '';
+    plain.on('data', (piece) => {
+      text += piece.toString('latin1');
+    });
+    plain.on('error', () => {});
+    await once(plain, 'close');
+    expect(text).not.to.include('200');
+  });
+
+  it('lets in only callers with a certificate of the named issuer, where one is named', async () => {
+    fake = await startFakeServer({
+      TLS_CERT_FILE: server.certPath,
+      TLS_KEY_FILE: server.keyPath,
+      TLS_CLIENT_CA_FILE: caller.certPath,
+    });
+    await fake.server.warm;
+    const { port } = fake.server.address;
+    const known = secure(port, server.cert, caller.key, caller.cert);
+    expect((await known.value(embedText, REQUEST)).results).to.have.length(1);
+    known.close();
+    for (const stranger of [secure(port, server.cert), secure(port, server.cert, server.key, server.cert)]) {
+      const error = await stranger.failure(embedText, REQUEST, { timeoutMs: 5000 });
+      stranger.close();
+      expect(error.code).to.equal('UNAVAILABLE');
+    }
+  });
+
+  it('takes a new certificate over, and keeps the old when the new one is no good', async () => {
+    const certPath = join(folder, 'rotated.crt');
+    const keyPath = join(folder, 'rotated.key');
+    const rotate = async (certificate: Certificate) => {
+      await copyFile(certificate.certPath, certPath);
+      await copyFile(certificate.keyPath, keyPath);
+    };
+    await rotate(server);
+    const { createTlsServer } = await import('../../src/transport/tls.js');
+    const events: string[] = [];
+    const observer = { changed: () => void events.push('changed'), failed: () => void events.push('failed') };
+    const rotated = await createTlsServer({ certPath, keyPath, clientCaPath: undefined }, observer);
+    rotated.server.on('secureConnection', (socket) => socket.end());
+    rotated.server.listen(0, '127.0.0.1');
+    await once(rotated.server, 'listening');
+    const subject = () =>
+      new Promise<string>((resolve, reject) => {
+        const { port: number } = rotated.server.address() as net.AddressInfo;
+        const socket = tls.connect({ port: number, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+          resolve(String(socket.getPeerCertificate().subject.CN));
+          socket.destroy();
+        });
+        socket.on('error', reject);
+      });
+    try {
+      expect(await subject()).to.equal('server');
+      await rotate(caller);
+      await rotated.files.check();
+      expect(await subject()).to.equal('caller');
+      await writeFile(certPath, 'no certificate');
+      await rotated.files.check();
+      expect(await subject()).to.equal('caller');
+      expect(events).to.deep.equal(['changed', 'failed']);
+    } finally {
+      rotated.files.close();
+      rotated.server.close();
+    }
+  });
+
+  it('is refused at start with files that are no good, naming the variables', async () => {
+    const error = await startFakeServer({ TLS_CERT_FILE: server.keyPath, TLS_KEY_FILE: server.keyPath }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).to.be.instanceOf(FatalError);
+    expect(error).to.include({ reason: 'configuration' });
+    expect(String(error)).to.include('TLS_CERT_FILE');
+  });
+
+  it('needs both of its files', () => {
+    expect(() => readConfig({ TLS_CERT_FILE: '/a' })).to.throw(/TLS_KEY_FILE/);
+    expect(() => readConfig({ TLS_CLIENT_CA_FILE: '/a' })).to.throw(/TLS_CERT_FILE/);
+  });
+});
+
+describe('bearer tokens', () => {
+  let fake: FakeServer;
+  before(async () => {
+    const path = join(folder, 'tokens');
+    await writeFile(path, `# for the tests\n${TOKEN}\n\n${SECOND_TOKEN}\n`);
+    fake = await startFakeServer({ AUTH_TOKENS_FILE: path });
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const post = (headers: Readonly<Record<string, string>>) =>
+    fetch(`${fake.url}/heimdex.inference.v1.InferenceService/EmbedText`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ texts: ['a text'], model: 'TEXT_MODEL_TEXT' }),
+    });
+
+  it('are asked of every call, on every protocol', async () => {
+    for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }]) {
+      const error = await fake.client.failure(embedText, REQUEST, { headers });
+      expect(error).to.include({ code: 'UNAUTHENTICATED', reason: 'UNAUTHENTICATED' });
+      expect((await post(headers)).status).to.equal(401);
+    }
+    for (const token of [TOKEN, SECOND_TOKEN]) {
+      const headers = { authorization: `Bearer ${token}` };
+      expect((await fake.client.value(embedText, REQUEST, { headers })).results).to.have.length(1);
+      expect((await post(headers)).status).to.equal(200);
+    }
+  });
+
+  it('are asked of reflection too', async () => {
+    const method = {
+      ...Health.method.watch,
+      parent: { typeName: 'grpc.reflection.v1.ServerReflection' },
+      name: 'ServerReflectionInfo',
+    } as unknown as typeof Health.method.watch;
+    const stream = fake.client.serverStream(method, {});
+    const [error] = await once(stream, 'error');
+    expect(error.code).to.equal(grpc.status.UNAUTHENTICATED);
+  });
+
+  it('are not asked of health, liveness and metrics', async () => {
+    await fake.client.value(Health.method.check, {});
+    for (const path of ['health', 'livez', 'readyz', 'metrics']) {
+      expect((await fetch(`${fake.url}/${path}`)).status, path).to.equal(200);
+    }
+  });
+
+  it('never stand in the log', () => {
+    expect(JSON.stringify(fake.log)).not.to.include(TOKEN);
+  });
+
+  it('must be there, and long enough to be worth asking for', () => {
+    expect(() => new Tokens().replace('# nothing\n\n')).to.throw(/at least one/);
+    expect(() => new Tokens().replace('short')).to.throw(/too short/);
+  });
+
+  it('are refused at start when their file cannot be read, naming the variable', async () => {
+    const error = await startFakeServer({ AUTH_TOKENS_FILE: join(folder, 'nowhere') }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(String(error)).to.include('AUTH_TOKENS_FILE');
+  });
+
+  it('change with their file', async () => {
+    const path = join(folder, 'rotated-tokens');
+    await writeFile(path, TOKEN);
+    const tokens = new Tokens();
+    const files: WatchedFiles = await watchFiles({
+      paths: [path],
+      apply: ([content]) => tokens.replace(String(content)),
+      changed: () => {},
+      failed: () => {},
+    });
+    try {
+      await writeFile(path, SECOND_TOKEN);
+      await files.check();
+      expect([tokens.allow(`Bearer ${TOKEN}`), tokens.allow(`bearer ${SECOND_TOKEN}`)]).to.deep.equal([false, true]);
+      await writeFile(path, '');
+      await files.check();
+      expect(tokens.allow(`Bearer ${SECOND_TOKEN}`), 'an empty file changes nothing').to.equal(true);
+    } finally {
+      files.close();
+    }
+  });
+});
+
+describe('the gate', () => {
+  it('refuses work, and never health, while memory is full', () => {
+    let memory = 50;
+    const gate = new Gate({ tokens: undefined, maxMemoryBytes: 100, memoryBytes: () => memory });
+    expect(gate.refuse('a.Service/Method', undefined)).to.equal(undefined);
+    memory = 101;
+    const full = new Gate({ tokens: undefined, maxMemoryBytes: 100, memoryBytes: () => memory });
+    expect(full.refuse('a.Service/Method', undefined)?.code).to.equal('QUEUE_FULL');
+    expect(full.refuse('grpc.health.v1.Health/Check', undefined)).to.equal(undefined);
+  });
+});
+
+describe('web pages of other origins', () => {
+  const preflight = {
+    method: 'OPTIONS',
+    headers: { origin: 'https://page.example', 'access-control-request-method': 'POST' },
+  };
+  const path = 'heimdex.inference.v1.InferenceService/EmbedText';
+
+  it('may not call unless they are named', async () => {
+    const fake = await startFakeServer();
+    try {
+      const response = await fetch(`${fake.url}/${path}`, preflight);
+      expect(response.headers.get('access-control-allow-origin')).to.equal(null);
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('may call when they are named', async () => {
+    const fake = await startFakeServer({ CORS_ORIGINS: 'https://page.example' });
+    try {
+      const response = await fetch(`${fake.url}/${path}`, preflight);
+      expect(response.status).to.equal(204);
+      expect(response.headers.get('access-control-allow-origin')).to.equal('https://page.example');
+      expect(response.headers.get('access-control-allow-headers')?.toLowerCase()).to.include('x-grpc-web');
+      const other = await fetch(`${fake.url}/${path}`, {
+        ...preflight,
+        headers: { ...preflight.headers, origin: 'https://other.example' },
+      });
+      expect(other.headers.get('access-control-allow-origin')).to.equal(null);
+    } finally {
+      await fake.close();
+    }
+  });
+});
+
+describe('slow and half-said requests', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  it('of callers that stop in the middle cost the others nothing', async () => {
+    const { port } = fake.server.address;
+    const stalled = Array.from({ length: 50 }, (_, index) => {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      const texts = [
+        'PRI * HT',
+        'GET /hea',
+        'POST /heimdex.inference.v1.InferenceService/EmbedText HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{',
+      ];
+      socket.write(texts[index % texts.length] ?? '');
+      return socket;
+    });
+    await Promise.all(stalled.map((socket) => once(socket, 'connect')));
+    expect((await fake.client.value(embedText, REQUEST)).results).to.have.length(1);
+    for (const socket of stalled) socket.destroy();
+  });
+
+  it('with endless headers are refused', async () => {
+    const { port } = fake.server.address;
+    const request = http.get({
+      port,
+      host: '127.0.0.1',
+      path: '/livez',
+      headers: { long: 'x'.repeat(100_000) },
+      agent: false,
+    });
+    const status = await new Promise((resolve) => {
+      request.on('response', (response) => resolve(response.statusCode));
+      request.on('error', () => resolve('closed'));
+    });
+    expect(status).to.be.oneOf([431, 400, 'closed']);
+  });
+});
