@@ -1,0 +1,232 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import {
+  AudioEncoding,
+  InferenceService,
+  Timestamps,
+  type TranscribeStreamRequest,
+  TranscribeStreamRequestSchema,
+  type TranscribeStreamResponse,
+} from '@heimdex/gen';
+import { embeddedRepositories } from '@heimdex/hub';
+import { expect } from 'chai';
+import { failureOf, GrpcClient, gather } from '../fixtures/grpc-client.js';
+import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
+
+const { transcribe, transcribeStream } = InferenceService.method;
+const SAMPLES = join(ROOT, 'demo/samples/speech');
+const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
+
+type StreamRequest = TranscribeStreamRequest;
+
+function words(text: string): string[] {
+  return text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
+}
+
+const audio = (value: Uint8Array): StreamRequest =>
+  create(TranscribeStreamRequestSchema, { message: { case: 'audio', value } });
+const start = create(TranscribeStreamRequestSchema, { message: { case: 'start', value: {} } });
+
+describe('speech with Moonshine', () => {
+  let volume: Volume;
+  let server: ServerProcess;
+  let client: GrpcClient;
+  let said: Readonly<Record<string, string>>;
+
+  before(async () => {
+    const moonshine = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
+    volume = await makeVolume({ snapshots: { [MOONSHINE]: moonshine?.files ?? [] } });
+    server = await startProgram({
+      HF_HUB_CACHE: volume.cacheDir,
+      ASR_MODEL: 'moonshine-tiny',
+      VISION_MODEL_NAME: 'none',
+      MAX_AUDIO_SECONDS: '60',
+    });
+    client = new GrpcClient(server.address);
+    said = JSON.parse(await readFile(join(SAMPLES, 'said.json'), 'utf8'));
+  });
+  after(async () => {
+    client?.close();
+    await server?.stop('SIGKILL');
+    await volume?.remove();
+  });
+
+  const sample = (name: string) => readFile(join(SAMPLES, name));
+
+  /** Sends messages, then ends the caller's side. */
+  async function stream(messages: readonly StreamRequest[]) {
+    const call = client.bidi(transcribeStream);
+    const received = gather<TranscribeStreamResponse>(call);
+    for (const message of messages) call.write(message);
+    call.end();
+    return received;
+  }
+
+  it('writes down what is said', async () => {
+    const { text, language, durationSeconds, segments, model, timing } = await client.value(transcribe, {
+      audio: { content: await sample('models.flac') },
+    });
+    expect(words(text)).to.deep.equal(words(said['models.flac'] ?? ''));
+    expect(language).to.equal('en');
+    expect(durationSeconds).to.be.within(3, 10);
+    expect(segments.length).to.be.greaterThan(0);
+    expect(
+      segments
+        .map((segment) => segment.text)
+        .join('')
+        .trim(),
+    ).to.equal(text);
+    expect(model?.id).to.equal(MOONSHINE);
+    expect(timing?.runMs).to.be.greaterThan(0);
+  });
+
+  it('writes down a stream, cut anywhere, as it writes down the file', async () => {
+    const content = await sample('search.flac');
+    const whole = await client.value(transcribe, { audio: { content } });
+    const pieces = Array.from({ length: Math.ceil(content.length / 3001) }, (_, index) =>
+      audio(content.subarray(index * 3001, (index + 1) * 3001)),
+    );
+    const result = await stream([start, ...pieces]);
+    if (!result.ok) throw new Error(result.error.message);
+    const cases = result.value.map(({ message }) => message.case);
+    expect(cases.at(-1)).to.equal('summary');
+    expect(cases).to.include('progress');
+    const text = result.value
+      .flatMap(({ message }) => (message.case === 'segment' ? [message.value.text] : []))
+      .join('');
+    expect(text.trim()).to.equal(whole.text);
+    const last = result.value.at(-1)?.message;
+    expect(last?.case === 'summary' && last.value.durationSeconds).to.equal(whole.durationSeconds);
+  });
+
+  it('takes raw samples', async () => {
+    const content = new Uint8Array(16_000 * 2);
+    const raw = { encoding: AudioEncoding.PCM_S16LE, sampleRateHz: 16_000, channelCount: 1 };
+    const { durationSeconds, text } = await client.value(transcribe, { audio: { content, raw } });
+    expect([durationSeconds, text]).to.deep.equal([1, '']);
+  });
+
+  it('lets short calls of others through while long ones run', async () => {
+    const content = await sample('models.flac');
+    const calls = ['search.flac', 'party.flac', 'models.flac'].map(async (name) => {
+      const { text } = await client.value(transcribe, { audio: { content: await sample(name) } });
+      expect(words(text).length).to.be.greaterThan(5);
+    });
+    expect(words((await client.value(transcribe, { audio: { content } })).text)).to.have.length.greaterThan(5);
+    await Promise.all(calls);
+  });
+
+  it('says what is wrong with a recording or its options', async () => {
+    const flac = await sample('models.flac');
+    const lyingWav = Buffer.from(
+      'RIFF\xff\xff\xff\x7fWAVEfmt \x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00data\xff\xff\xff\x7f',
+      'latin1',
+    );
+    const cases: [
+      string,
+      Parameters<typeof client.failure<typeof transcribe.input, typeof transcribe.output>>[1],
+      string,
+    ][] = [
+      ['nothing', {}, 'AUDIO_UNREADABLE'],
+      ['empty', { audio: { content: new Uint8Array() } }, 'AUDIO_UNREADABLE'],
+      ['a text', { audio: { content: Buffer.from('this is a text, not a recording') } }, 'AUDIO_UNREADABLE'],
+      ['a WAV with a lying header', { audio: { content: lyingWav } }, 'AUDIO_UNREADABLE'],
+      ['a FLAC header alone', { audio: { content: flac.subarray(0, 42) } }, 'AUDIO_UNREADABLE'],
+      ['raw without an encoding', { audio: { content: flac, raw: {} } }, 'INVALID_ARGUMENT'],
+      ['a language that is none', { audio: { content: flac }, options: { language: 'klingon' } }, 'INVALID_ARGUMENT'],
+      [
+        'a language it does not speak',
+        { audio: { content: flac }, options: { language: 'de' } },
+        'LANGUAGE_UNSUPPORTED',
+      ],
+      [
+        'a clip that ends before it begins',
+        { audio: { content: flac }, options: { clipStartSeconds: 3, clipEndSeconds: 2 } },
+        'INVALID_ARGUMENT',
+      ],
+      ['a beam too wide', { audio: { content: flac }, options: { beamSize: 100 } }, 'INVALID_ARGUMENT'],
+      [
+        'word times it cannot give',
+        { audio: { content: flac }, options: { timestamps: Timestamps.WORD } },
+        'TIMESTAMPS_UNSUPPORTED',
+      ],
+      [
+        'longer than allowed',
+        {
+          audio: {
+            content: new Uint8Array(61 * 8000 * 2),
+            raw: { encoding: AudioEncoding.PCM_S16LE, sampleRateHz: 8000, channelCount: 1 },
+          },
+        },
+        'AUDIO_TOO_LONG',
+      ],
+    ];
+    for (const [name, request, reason] of cases) {
+      expect((await client.failure(transcribe, request)).reason, name).to.equal(reason);
+    }
+  });
+
+  it('says what is wrong with a stream', async () => {
+    const cases: [string, StreamRequest[], string][] = [
+      ['nothing at all', [], 'INVALID_ARGUMENT'],
+      ['audio first', [audio(new Uint8Array(10))], 'INVALID_ARGUMENT'],
+      ['a second start', [start, start], 'INVALID_ARGUMENT'],
+      ['no audio', [start], 'AUDIO_UNREADABLE'],
+      ['no recording', [start, audio(Buffer.from('this is a text, not a recording at all'))], 'AUDIO_UNREADABLE'],
+    ];
+    for (const [name, messages, reason] of cases) {
+      const result = await stream(messages);
+      expect(result.ok ? 'no error' : result.error.reason, name).to.equal(reason);
+    }
+  });
+
+  it('lets go of a stream whose caller is gone', async () => {
+    const call = client.bidi(transcribeStream, { headers: { 'x-request-id': 'gone-caller' } });
+    const ended = new Promise((resolve) => call.on('error', (error) => resolve(failureOf(error as never).code)));
+    call.write(start);
+    call.write(audio((await sample('search.flac')).subarray(0, 5000)));
+    setImmediate(() => call.cancel());
+    expect(await ended).to.equal('CANCELLED');
+    const line = await server.logged((entry) => entry.call === 'gone-caller');
+    expect(line.code).to.equal('CANCELLED');
+  });
+
+  it('is left unharmed by all that', async () => {
+    expect(server.log.filter(({ msg }) => /lost|defect/.test(msg))).to.deep.equal([]);
+    const { text } = await client.value(transcribe, { audio: { content: await sample('models.flac') } });
+    expect(words(text)).to.deep.equal(words(said['models.flac'] ?? ''));
+  });
+});
+
+describe('speech with Whisper', () => {
+  const NAME = 'onnx-community/whisper-base_timestamped';
+  const folder = join(SHARED_MODELS, NAME);
+  const recording = join(ROOT, '../shared/samples/speech/jfk.wav');
+
+  it('writes down what was said, and finds the language', async function () {
+    if (!existsSync(folder)) {
+      console.log(`      skipped: there is no ${folder}`);
+      return this.skip();
+    }
+    const volume = await makeVolume({ snapshots: { [NAME]: folder } });
+    const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
+    const client = new GrpcClient(server.address);
+    try {
+      const { text, language, languageProbability } = await client.value(transcribe, {
+        audio: { content: await readFile(recording) },
+      });
+      expect(words(text).join(' ')).to.equal(
+        'and so my fellow americans ask not what your country can do for you ask what you can do for your country',
+      );
+      expect(language).to.equal('en');
+      expect(languageProbability).to.be.greaterThan(0.5);
+    } finally {
+      client.close();
+      await server.stop('SIGKILL');
+      await volume.remove();
+    }
+  });
+});
