@@ -2,6 +2,8 @@ import { joinBytes } from './decoders/samples.js';
 
 /** The largest part handed on at once. */
 const PART_BYTES = 65_536;
+/** Smaller ones are joined up to this: a caller who sends single bytes costs no exchange with a thread for each. */
+const PART_MIN_BYTES = 512;
 
 /** A recording's bytes in parts of bounded size, taken from where they come only as they are asked for. */
 export class ByteSource {
@@ -18,10 +20,10 @@ export class ByteSource {
 
   /** The next part; undefined at the end. Rejects with what the content's own iterator rejects with. */
   async next(): Promise<Uint8Array | undefined> {
-    while (this.#rest.length === 0 && !this.#ended) {
+    while (this.#rest.length < PART_MIN_BYTES && !this.#ended) {
       const step = await this.#iterator?.next();
       if (step === undefined || step.done === true) this.#ended = true;
-      else this.#rest = step.value;
+      else this.#rest = this.#rest.length === 0 ? step.value : joinBytes(this.#rest, step.value);
     }
     if (this.#rest.length === 0) return undefined;
     const part = this.#rest.subarray(0, PART_BYTES);

@@ -2,6 +2,9 @@
 export const AUDIO_FORMATS = ['wav', 'flac', 'mp3', 'ogg-vorbis', 'ogg-opus', 'mp4-aac'] as const;
 export type AudioFormat = (typeof AUDIO_FORMATS)[number];
 
+/** What is told apart to be decoded: FLAC comes in Ogg as well. */
+export type AudioContainer = AudioFormat | 'ogg-flac';
+
 /** As a message to the caller names them. */
 export const ACCEPTED_FORMATS_TEXT = 'WAV, FLAC, MP3, Ogg Vorbis, Ogg Opus and AAC in MP4';
 

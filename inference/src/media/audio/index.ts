@@ -6,13 +6,7 @@ import { cancelled, DecodedSource } from './decoded-source.js';
 import { DecoderThread, type DecodingPlace } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
-import {
-  type AudioFormat,
-  CHANNELS_MAX,
-  type RawAudioFormat,
-  SAMPLE_RATE_MAX_HZ,
-  SAMPLE_RATE_MIN_HZ,
-} from './formats.js';
+import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
 import { HEAD_BYTES, recognise } from './recognise.js';
 
 export { AUDIO_FORMATS, type AudioFormat, type RawAudioFormat } from './formats.js';
@@ -62,7 +56,7 @@ async function startDecoding(choice: DecoderChoice, head: Uint8Array): Promise<D
 async function readHead(
   bytes: ByteSource,
   raw: RawAudioFormat | undefined,
-): Promise<{ format: AudioFormat | RawAudioFormat; head: Uint8Array }> {
+): Promise<{ format: DecoderChoice['format']; head: Uint8Array }> {
   let head: Uint8Array = new Uint8Array(0);
   for (;;) {
     const part = await bytes.next();

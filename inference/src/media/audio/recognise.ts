@@ -1,5 +1,6 @@
 import { InferenceError } from '../../errors.js';
-import { ACCEPTED_FORMATS_TEXT, type AudioFormat } from './formats.js';
+import { OGG_MAGICS, type OggCodec } from './decoders/ogg-pages.js';
+import { ACCEPTED_FORMATS_TEXT, type AudioContainer } from './formats.js';
 import { hasMpegFrames, isAdts } from './mpeg-frames.js';
 
 /** What a recording is looked at for; by then every format has shown itself. */
@@ -28,18 +29,16 @@ const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[
   [8, 'WEBP', 'a WebP picture'],
 ];
 
-/** Ogg streams by the first packet of the stream. FLAC in Ogg goes to the decoder of FLAC. */
-const OGG_STREAMS: readonly (readonly [magic: string, format: AudioFormat])[] = [
-  ['OpusHead', 'ogg-opus'],
-  ['\x01vorbis', 'ogg-vorbis'],
-  ['\x7fFLAC', 'flac'],
-];
+const OGG_CONTAINERS = { opus: 'ogg-opus', vorbis: 'ogg-vorbis', flac: 'ogg-flac' } as const satisfies Record<
+  OggCodec,
+  AudioContainer
+>;
 
 /**
  * Which format this is, from its first bytes; undefined while more are needed. `complete`: no more come, or enough are
  * there. Throws AUDIO_UNREADABLE, which says what came and what is accepted.
  */
-export function recognise(head: Uint8Array, complete: boolean): AudioFormat | undefined {
+export function recognise(head: Uint8Array, complete: boolean): AudioContainer | undefined {
   if (head.length === 0 && complete) {
     throw new InferenceError('AUDIO_UNREADABLE', `The recording is empty. Accepted are ${ACCEPTED_FORMATS_TEXT}.`);
   }
@@ -49,8 +48,9 @@ export function recognise(head: Uint8Array, complete: boolean): AudioFormat | un
   if (text.startsWith('fLaC')) return 'flac';
   if (text.slice(4, 8) === 'ftyp' || text.slice(4, 8) === 'moov') return 'mp4-aac';
   if (text.startsWith('OggS')) {
-    const stream = OGG_STREAMS.find(([magic]) => text.includes(magic));
-    if (stream !== undefined) return stream[1];
+    for (const codec of ['opus', 'vorbis', 'flac'] as const) {
+      if (text.includes(OGG_MAGICS[codec])) return OGG_CONTAINERS[codec];
+    }
     if (complete) throw notAccepted('an Ogg file without Vorbis, Opus or FLAC in its first pages');
     return undefined;
   }
@@ -59,7 +59,8 @@ export function recognise(head: Uint8Array, complete: boolean): AudioFormat | un
   const body = head.subarray(id3Bytes);
   if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
   if (isAdts(body)) throw notAccepted('AAC without a container (ADTS)');
-  if (id3Bytes > 0 || hasMpegFrames(body)) return 'mp3';
+  // Behind a tag longer than the head, the decoder has to find the frames.
+  if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
   throw notAccepted(nameOf(head, text));
 }
 

@@ -60,7 +60,8 @@ export class DecodeSession {
       samples,
       wantsInput: this.#input.length === 0,
       done: this.#done && this.#ready.length === 0,
-      declaredSeconds: this.#decoder.declaredSeconds,
+      // A header is believed only of what turned out to be a recording.
+      declaredSeconds: this.#madeSamples > 0 ? this.#decoder.declaredSeconds : undefined,
       warnings: [...this.#decoder.warnings, ...this.#warnings],
     };
   }

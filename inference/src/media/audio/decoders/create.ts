@@ -1,4 +1,4 @@
-import type { AudioFormat, RawAudioFormat } from '../formats.js';
+import type { AudioContainer, RawAudioFormat } from '../formats.js';
 import type { Decoder } from './decoder.js';
 import { FlacDecoder } from './flac.js';
 import { Mp3Decoder } from './mp3.js';
@@ -9,7 +9,7 @@ import { WavDecoder } from './wav.js';
 
 /** What is to be decoded, as the opener found it. */
 export interface DecoderChoice {
-  readonly format: AudioFormat | RawAudioFormat;
+  readonly format: AudioContainer | RawAudioFormat;
   /** Size of the whole content; undefined for one that is still arriving. */
   readonly contentBytes: number | undefined;
 }
@@ -18,10 +18,11 @@ const CREATORS = {
   wav: async (choice) => new WavDecoder(choice.contentBytes),
   flac: () => FlacDecoder.create(),
   mp3: () => Mp3Decoder.create(),
+  'ogg-flac': () => OggDecoder.flac(),
   'ogg-vorbis': () => OggDecoder.vorbis(),
   'ogg-opus': () => OggDecoder.opus(),
   'mp4-aac': () => Mp4Decoder.create(),
-} satisfies Record<AudioFormat, (choice: DecoderChoice) => Promise<Decoder>>;
+} satisfies Record<AudioContainer, (choice: DecoderChoice) => Promise<Decoder>>;
 
 /** The decoder for a format; loads its library. */
 export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {

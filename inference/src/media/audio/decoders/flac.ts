@@ -13,7 +13,7 @@ const STREAM_INFO_BYTES = 26;
 const HEADER_AFTER_THE_END = [0xff, 0xf8, 0xc5, 0x08, 0x00, 0x6f];
 const HEADER_ROOM_BYTES = 32;
 
-/** FLAC, bare or in Ogg: libFLAC as WebAssembly. */
+/** FLAC without Ogg: libFLAC as WebAssembly. */
 export class FlacDecoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
   readonly finished = false;
@@ -54,8 +54,6 @@ export class FlacDecoder implements Decoder {
   }
 
   async #finishLastFrame(): Promise<readonly DecodedBlock[]> {
-    // In Ogg, pages say where a frame ends.
-    if (this.#head[0] === 0x4f) return [];
     const end = new Uint8Array(HEADER_ROOM_BYTES);
     end.set(HEADER_AFTER_THE_END);
     return this.#take(await this.wasm.decode(end));

@@ -1,4 +1,5 @@
 import type { DecodedBlock, Decoder } from './decoder.js';
+import { type OggCodec, OggPages } from './ogg-pages.js';
 import { blockOf, ErrorCount } from './wasm.js';
 
 /** A page of 282 bytes can stand for 255 packets of up to 8,192 samples of each channel, so pieces are small. */
@@ -17,7 +18,7 @@ interface WasmOggDecoded {
   readonly errors: readonly { readonly message: string }[];
 }
 
-/** Vorbis or Opus in Ogg pages: libvorbis or libopus as WebAssembly. */
+/** Vorbis, Opus or FLAC in Ogg pages: libvorbis, libopus or libFLAC as WebAssembly. */
 export class OggDecoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
   readonly declaredSeconds = undefined;
@@ -25,33 +26,44 @@ export class OggDecoder implements Decoder {
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
 
+  readonly #pages: OggPages;
+
   private constructor(
     private readonly wasm: WasmOgg,
-    private readonly name: string,
-  ) {}
+    private readonly codec: OggCodec,
+  ) {
+    this.#pages = new OggPages(codec);
+  }
 
   static async vorbis(): Promise<OggDecoder> {
     const { OggVorbisDecoder } = await import('@wasm-audio-decoders/ogg-vorbis');
-    return OggDecoder.#ready(new OggVorbisDecoder(), 'Vorbis');
+    return OggDecoder.#ready(new OggVorbisDecoder(), 'vorbis');
   }
 
   static async opus(): Promise<OggDecoder> {
     const { OggOpusDecoder } = await import('ogg-opus-decoder');
-    return OggDecoder.#ready(new OggOpusDecoder({ forceStereo: false }), 'Opus');
+    return OggDecoder.#ready(new OggOpusDecoder({ forceStereo: false }), 'opus');
   }
 
-  static async #ready(wasm: WasmOgg, name: string): Promise<OggDecoder> {
+  static async flac(): Promise<OggDecoder> {
+    const { FLACDecoder } = await import('@wasm-audio-decoders/flac');
+    return OggDecoder.#ready(new FLACDecoder(), 'flac');
+  }
+
+  static async #ready(wasm: WasmOgg, codec: OggCodec): Promise<OggDecoder> {
     await wasm.ready;
-    return new OggDecoder(wasm, name);
+    return new OggDecoder(wasm, codec);
   }
 
   async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
-    return this.#take(await this.wasm.decode(piece));
+    const blocks: DecodedBlock[] = [];
+    for (const page of this.#pages.push(piece)) blocks.push(...this.#take(await this.wasm.decode(page)));
+    return blocks;
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
     const blocks = this.#take(await this.wasm.flush());
-    this.warnings.push(...this.#errors.warnings(this.name));
+    this.warnings.push(...this.#pages.warnings(), ...this.#errors.warnings(this.codec));
     return blocks;
   }
 

@@ -1,0 +1,112 @@
+import { joinBytes } from './samples.js';
+
+/** Ogg's page (RFC 3533): a header of 27 bytes, the sizes of its segments, the segments. */
+const HEADER_BYTES = 27;
+const FLAG_FIRST = 2;
+const FLAG_LAST = 4;
+const CRC_OFFSET = 22;
+const CRC_POLYNOMIAL = 0x04c11db7;
+const MAGIC = [0x4f, 0x67, 0x67, 0x53] as const;
+
+/** What begins the first packet of each stream. */
+export const OGG_MAGICS = { opus: 'OpusHead', vorbis: '\x01vorbis', flac: '\x7fFLAC' } as const;
+export type OggCodec = keyof typeof OGG_MAGICS;
+
+/**
+ * Lets through whole pages of one stream whose checksum is right, and nothing else: the libraries take the beginning of
+ * a page for the page, and noise for packets.
+ */
+export class OggPages {
+  readonly #magic: string;
+  readonly #crcTable = crcTable();
+  #held: Uint8Array = new Uint8Array(0);
+  #serial: number | undefined;
+  #open = false;
+  #skippedBytes = 0;
+
+  constructor(codec: OggCodec) {
+    this.#magic = OGG_MAGICS[codec];
+  }
+
+  /** The pages that are whole now. */
+  push(piece: Uint8Array): readonly Uint8Array[] {
+    this.#held = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+    const pages: Uint8Array[] = [];
+    let offset = 0;
+    for (;;) {
+      const start = this.#findPage(offset);
+      this.#skippedBytes += start - offset;
+      offset = start;
+      const length = this.#pageLength(offset);
+      if (length === undefined) break;
+      const page = this.#held.slice(offset, offset + length);
+      if (checksumIsRight(page, this.#crcTable)) {
+        offset += length;
+        if (this.#belongs(page)) pages.push(page);
+      } else {
+        offset += 1;
+        this.#skippedBytes += 1;
+      }
+    }
+    this.#held = this.#held.slice(offset);
+    return pages;
+  }
+
+  /** What was lost, once nothing follows. */
+  warnings(): readonly string[] {
+    const lostBytes = this.#skippedBytes + this.#held.length;
+    const lost = lostBytes === 0 ? [] : [`${lostBytes} bytes that are no whole Ogg page were passed over.`];
+    return this.#open ? [...lost, 'The Ogg stream ends before its last page; what came was read.'] : lost;
+  }
+
+  /** Where the next page may begin: its magic, or what is left of the content that may become one. */
+  #findPage(from: number): number {
+    for (let offset = from; offset < this.#held.length; offset++) {
+      if (MAGIC.every((byte, index) => (this.#held[offset + index] ?? byte) === byte)) return offset;
+    }
+    return this.#held.length;
+  }
+
+  #pageLength(offset: number): number | undefined {
+    const segments = this.#held[offset + HEADER_BYTES - 1];
+    if (segments === undefined || offset + HEADER_BYTES + segments > this.#held.length) return undefined;
+    const sizes = this.#held.subarray(offset + HEADER_BYTES, offset + HEADER_BYTES + segments);
+    const length = HEADER_BYTES + segments + sizes.reduce((sum, size) => sum + size, 0);
+    return offset + length > this.#held.length ? undefined : length;
+  }
+
+  /** Of several streams in one file, the first of this codec; after its end the next. */
+  #belongs(page: Uint8Array): boolean {
+    const view = new DataView(page.buffer, page.byteOffset);
+    const flags = view.getUint8(5);
+    const serial = view.getUint32(14, true);
+    if (!this.#open && (flags & FLAG_FIRST) !== 0) {
+      const start = HEADER_BYTES + view.getUint8(HEADER_BYTES - 1);
+      const magic = Buffer.from(page.subarray(start, start + this.#magic.length)).toString('latin1');
+      if (magic !== this.#magic) return false;
+      this.#serial = serial;
+      this.#open = true;
+    }
+    if (!this.#open || serial !== this.#serial) return false;
+    if ((flags & FLAG_LAST) !== 0) this.#open = false;
+    return true;
+  }
+}
+
+function checksumIsRight(page: Uint8Array, table: Uint32Array): boolean {
+  let crc = 0;
+  for (let index = 0; index < page.length; index++) {
+    const inChecksum = index >= CRC_OFFSET && index < CRC_OFFSET + 4;
+    const byte = inChecksum ? 0 : (page[index] ?? 0);
+    crc = ((crc << 8) ^ (table[(crc >>> 24) ^ byte] ?? 0)) >>> 0;
+  }
+  return crc === new DataView(page.buffer, page.byteOffset).getUint32(CRC_OFFSET, true);
+}
+
+function crcTable(): Uint32Array {
+  return Uint32Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte << 24;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000_0000 ? (crc << 1) ^ CRC_POLYNOMIAL : crc << 1;
+    return crc >>> 0;
+  });
+}

@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { InferenceError } from '../../src/errors.js';
+import { type OpenAudioOptions, openAudio } from '../../src/media/audio/index.js';
+
+type Content = Uint8Array | AsyncIterable<Uint8Array>;
+
+export interface Heard {
+  readonly samples: Float32Array;
+  readonly warnings: readonly string[];
+}
+
+/** Opens with limits that do not matter, unless given. */
+export function open(content: Content, options: Partial<OpenAudioOptions> = {}) {
+  return openAudio(content, { maxSeconds: 3_600, signal: new AbortController().signal, ...options });
+}
+
+/** Reads a recording to its end and closes it. */
+export async function hear(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<Heard> {
+  const source = await open(content, options);
+  try {
+    const blocks: Float32Array[] = [];
+    for (let block = await source.read(48_000); block !== null; block = await source.read(48_000)) blocks.push(block);
+    return { samples: joined(blocks), warnings: source.warnings };
+  } finally {
+    await source.close();
+  }
+}
+
+/** The error a recording ends with, at opening or while it is read. */
+export async function refusal(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<InferenceError> {
+  try {
+    await hear(content, options);
+  } catch (error) {
+    if (error instanceof InferenceError) return error;
+    throw error;
+  }
+  throw new Error('The recording was read to its end.');
+}
+
+/** The same bytes in parts of `size`. */
+export async function* inParts(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < bytes.length; offset += size) yield bytes.subarray(offset, offset + size);
+}
+
+export async function fixture(name: string): Promise<Uint8Array> {
+  return new Uint8Array(await readFile(new URL(`../../../test/audio/fixtures/${name}`, import.meta.url)));
+}
+
+/** A file of the repository, by its path from the root. */
+export async function fromRoot(path: string): Promise<Uint8Array> {
+  return new Uint8Array(await readFile(new URL(`../../../../${path}`, import.meta.url)));
+}
+
+/** Correlation of two recordings at the shift (in samples, up to `maxShift` either way) where it is highest. */
+export function alike(first: Float32Array, second: Float32Array, maxShift: number): { value: number; shift: number } {
+  let best = { value: -1, shift: 0 };
+  for (let shift = -maxShift; shift <= maxShift; shift++) {
+    const value = correlation(first, second, shift);
+    if (value > best.value) best = { value, shift };
+  }
+  return best;
+}
+
+function correlation(first: Float32Array, second: Float32Array, shift: number): number {
+  let both = 0;
+  let one = 0;
+  let other = 0;
+  for (let index = Math.max(0, -shift); index < Math.min(first.length, second.length - shift); index++) {
+    const a = first[index] ?? 0;
+    const b = second[index + shift] ?? 0;
+    both += a * b;
+    one += a * a;
+    other += b * b;
+  }
+  return one === 0 || other === 0 ? 0 : both / Math.sqrt(one * other);
+}
+
+function joined(blocks: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(blocks.reduce((sum, block) => sum + block.length, 0));
+  let offset = 0;
+  for (const block of blocks) {
+    all.set(block, offset);
+    offset += block.length;
+  }
+  return all;
+}
