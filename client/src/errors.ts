@@ -79,6 +79,8 @@ interface Details {
 
 /** How grpc-js begins to say that there is, or was, no connection. */
 const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
+/** What it says of the last attempt, without its time. */
+const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
 const DETAILS_KEY = 'grpc-status-details-bin';
 
 /** The error of one item of a batch. */
@@ -131,7 +133,7 @@ function ownWords(code: StatusCode, error: ServiceError, context: CallContext) {
     return { reason: 'TIMEOUT', message: `${context.method} got no answer from ${context.address} in time` };
   }
   if (code === 'UNAVAILABLE' && NO_CONNECTION.test(error.details)) {
-    const why = /Last error: (?:Error: )?(.*?)(?:\. Resolution note: .*)?$/s.exec(error.details)?.[1] ?? error.details;
+    const why = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
     return { reason: 'UNREACHABLE', message: `${context.address} cannot be reached: ${why}` };
   }
   return undefined;

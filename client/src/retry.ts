@@ -2,16 +2,16 @@ import type { InferenceClientError } from './errors.js';
 
 /** When and how often a failed call is sent again. */
 export interface RetryOptions {
-  /** How often a call is sent at most. 1: never again. Default 4. */
+  /** How often a call is sent at most. 1: never again. Default 5. */
   readonly maxAttempts: number;
-  /** The first wait is between 0 and this, in milliseconds; it doubles with each attempt. Default 100. */
+  /** The first wait is between 0 and this, in milliseconds; it doubles with each attempt. Default 200. */
   readonly initialDelayMs: number;
   /** No wait of this side's own choice is longer. Default 5,000. */
   readonly maxDelayMs: number;
 }
 
 /** The defaults of {@link RetryOptions}. */
-export const DEFAULT_RETRY: RetryOptions = { maxAttempts: 4, initialDelayMs: 100, maxDelayMs: 5_000 };
+export const DEFAULT_RETRY: RetryOptions = { maxAttempts: 5, initialDelayMs: 200, maxDelayMs: 5_000 };
 
 /** Spread over what the server asked for, so that callers it refused together do not come back together. */
 const RETRY_AFTER_SPREAD = 0.2;

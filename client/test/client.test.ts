@@ -179,7 +179,7 @@ describe('the client', () => {
     });
     const client = connect({ address, retry: { initialDelayMs: 1 } });
     for (let call = 0; call < 20; call += 1) await failureOf(client.embedText(['a']));
-    expect(calls).to.equal(23); // 3 retries use the budget up; the other calls are sent once.
+    expect(calls).to.equal(24); // 4 retries use the budget up; the other calls are sent once.
   });
 
   it('ends a call at its deadline when the server is silent', async () => {

@@ -8,8 +8,8 @@ const full = new InferenceClientError('RESOURCE_EXHAUSTED', 'full', { retryAfter
 describe('retries', () => {
   it('back off exponentially with full jitter up to the longest delay', () => {
     expect(retryDelayMs(unavailable, 1, DEFAULT_RETRY, 0)).to.equal(0);
-    expect(retryDelayMs(unavailable, 1, DEFAULT_RETRY, 1)).to.equal(100);
-    expect(retryDelayMs(unavailable, 3, DEFAULT_RETRY, 1)).to.equal(400);
+    expect(retryDelayMs(unavailable, 1, DEFAULT_RETRY, 1)).to.equal(200);
+    expect(retryDelayMs(unavailable, 3, DEFAULT_RETRY, 1)).to.equal(800);
     expect(retryDelayMs(unavailable, 9, { ...DEFAULT_RETRY, maxAttempts: 99 }, 1)).to.equal(5_000);
   });
 
@@ -19,7 +19,7 @@ describe('retries', () => {
   });
 
   it('end after the last attempt', () => {
-    expect(retryDelayMs(unavailable, 4, DEFAULT_RETRY, 1)).to.equal(undefined);
+    expect(retryDelayMs(unavailable, 5, DEFAULT_RETRY, 1)).to.equal(undefined);
   });
 
   it('are not made for errors that the same call would meet again', () => {

@@ -70,6 +70,7 @@ export async function clientOptions(options: CommonOptions, env: CliEnvironment)
   const tls = await tlsOptions(options);
   return {
     addresses,
+    retry: { maxAttempts: 4, initialDelayMs: 100 }, // A person waits: a server that is not there is said soon.
     ...(token !== undefined && { token }),
     ...(tls !== undefined && { tls }),
     ...(options.bulk === true && { priority: 'bulk' }),

@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { type FakeInference, startFakeInference } from './support/fake-inference.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const execute = promisify(execFile);
+
+const CALLER = `
+import { createInferenceClient, type Embeddings, InferenceClientError, valuesOf } from '@heimdex/client';
+
+const client = createInferenceClient({ address: process.argv[2] ?? '' });
+try {
+  const answer: Embeddings = await client.embedText(['0.6,0.8']);
+  const [first] = valuesOf(answer.results);
+  const vector: Float32Array | undefined = first?.vector;
+  console.log(answer.model.id, vector?.length);
+  await client.embedText(['bad']).then(({ results }) => valuesOf(results));
+} catch (error) {
+  if (error instanceof InferenceClientError) console.log(error.code, error.field);
+} finally {
+  client.close();
+}
+declare const process: { argv: string[] };
+declare const console: { log(...what: unknown[]): void };
+`;
+
+/**
+ * An empty project with the packages as npm would publish them. Their dependencies are linked, those alone that
+ * package.json names, so that a forgotten one is noticed, and no registry is asked.
+ */
+describe('the packed packages in an empty project', () => {
+  let project: string;
+  let server: FakeInference;
+
+  before(async () => {
+    server = await startFakeInference();
+    project = await mkdtemp(join(tmpdir(), 'heimdex-pack-'));
+    await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }));
+    for (const name of ['gen', 'client']) await install(name);
+  });
+  after(async () => {
+    server.close();
+    await rm(project, { recursive: true });
+  });
+
+  async function install(workspace: string): Promise<void> {
+    const { stdout } = await execute('npm', ['pack', '--json', '--pack-destination', project], {
+      cwd: join(ROOT, workspace),
+    });
+    const [{ filename }]: [{ filename: string }] = JSON.parse(stdout);
+    const target = join(project, 'node_modules/@heimdex', workspace);
+    await mkdir(target, { recursive: true });
+    await execute('tar', ['-xzf', join(project, filename), '--strip-components', '1', '-C', target]);
+    const manifest: { dependencies: Record<string, string> } = JSON.parse(
+      await readFile(join(target, 'package.json'), 'utf8'),
+    );
+    for (const dependency of Object.keys(manifest.dependencies).filter((name) => !name.startsWith('@heimdex/'))) {
+      const link = join(project, 'node_modules', dependency);
+      await mkdir(dirname(link), { recursive: true });
+      await symlink(join(ROOT, 'node_modules', dependency), link).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error; // Both packages use it.
+      });
+    }
+  }
+
+  it('type-check strictly and run', async () => {
+    await writeFile(join(project, 'caller.ts'), CALLER);
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+    const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess'];
+    const target = ['--module', 'nodenext', '--target', 'es2022', '--types', ''];
+    await execute(process.execPath, [tsc, ...strict, ...target, 'caller.ts'], { cwd: project });
+    const { stdout } = await execute(process.execPath, ['caller.js', server.address], { cwd: project });
+    expect(stdout).to.equal('org/name 2\nINVALID_ARGUMENT texts[0]\n');
+  });
+
+  it('bring the command', async () => {
+    const bin = join(project, 'node_modules/@heimdex/client/bin/heimdex.js');
+    const { stdout } = await execute(process.execPath, [bin, 'info', '--json', '-a', server.address]);
+    expect(JSON.parse(stdout)).to.include({ version: '9.9.9' });
+  });
+
+  it('hold no tests and no leftovers', async () => {
+    const { stdout } = await execute('npm', ['pack', '--dry-run', '--json'], { cwd: join(ROOT, 'client') });
+    const [{ files }]: [{ files: { path: string }[] }] = JSON.parse(stdout);
+    const odd = files.map(({ path }) => path).filter((path) => /test|\.map$|tsbuildinfo|\.ts$(?<!\.d\.ts)/.test(path));
+    expect(odd).to.deep.equal([]);
+  });
+});
