@@ -52,6 +52,7 @@ ENV NODE_ENV=production \
     XDG_CACHE_HOME=/app/models/.cache \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     PORT=8001
 WORKDIR /app
 COPY --from=modules /app ./

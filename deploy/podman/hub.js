@@ -1,0 +1,23 @@
+/**
+ * The local hub with the embedded models, for a container in the stack's outside network: prints `HF_ENDPOINT=...` with the
+ * container's own address. `--slow` sends every file slowly, for a download that is to be interrupted. Needs a build.
+ */
+import { networkInterfaces } from 'node:os';
+import { embeddedRepositories, startHub } from '../../demo/hub/dist/src/index.js';
+
+const PORT = 8090;
+const SLOW = { on: { kind: 'bytes' }, do: { type: 'slow', pieceBytes: 16_384, pauseMs: 100 } };
+
+const host = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address.family === 'IPv4' && !address.internal)?.address;
+if (host === undefined) throw new Error('This container has no address: give it a network');
+
+const hub = await startHub({
+  host,
+  port: PORT,
+  repositories: await embeddedRepositories(),
+  faults: process.argv.includes('--slow') ? [SLOW] : [],
+});
+console.log(`HF_ENDPOINT=${hub.url}`);
+process.once('SIGTERM', () => void hub.close());
