@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import { readdir, rm } from 'node:fs/promises';
+import http2 from 'node:http2';
+import { Health, InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { EXIT_CODES } from '../../src/exit-codes.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+import { pocketServer } from '../fixtures/pocket.js';
+
+const { embedText, getServerInfo } = InferenceService.method;
+const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
+
+/** Open file descriptors of this process: the server's, its callers' and their pipes. */
+async function descriptors(): Promise<number> {
+  return (await readdir('/proc/self/fd')).length;
+}
+
+describe('many calls', () => {
+  let fake: FakeServer;
+  beforeEach(async () => {
+    fake = await startFakeServer({ MAX_QUEUE: '64' });
+    await fake.server.warm;
+  });
+  afterEach(() => fake.close());
+
+  it('of all kinds leave nothing behind: no descriptor, no place in the queue, no call in progress', async () => {
+    const round = async (calls: number) => {
+      const client = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
+      const all = Array.from({ length: calls }, (_, index) => {
+        if (index % 5 === 0) return client.unary(embedText, ask('slow'), { timeoutMs: 1 });
+        if (index % 5 === 1) return client.unary(embedText, ask('slow'), { onStart: (cancel) => setImmediate(cancel) });
+        if (index % 5 === 2) return client.unary(embedText, ask());
+        return client.unary(embedText, ask('quick', 'item error'));
+      });
+      await Promise.all(all);
+      client.close();
+    };
+    await round(50);
+    await settled(fake);
+    const before = await descriptors();
+    for (let turn = 0; turn < 10; turn += 1) await round(100);
+    await settled(fake);
+    expect(await descriptors()).to.be.at.most(before);
+    const metrics = await (await fetch(`${fake.url}/metrics`)).text();
+    expect(metrics).to.match(/^heimdex_requests_in_progress 0$/m);
+    expect(metrics).to.match(/^heimdex_queue_items\{model="bge-m3"\} 0$/m);
+    expect((await fake.client.value(embedText, ask('next'))).results).to.have.length(1);
+  });
+
+  it('more than fit are refused with a time to come back, and the others get right answers', async () => {
+    const texts = Array.from({ length: 300 }, (_, index) => 'x'.repeat(1 + (index % 50)));
+    const results = await Promise.all(texts.map((text) => fake.client.unary(embedText, ask(text))));
+    for (const [index, result] of results.entries()) {
+      if (!result.ok) {
+        expect(result.error).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL' });
+        expect(result.error.retryMs).to.be.within(1, 30_000);
+        continue;
+      }
+      const [answer] = result.value.results;
+      expect(answer?.result.case === 'embedding' && answer.result.value.values[0]).to.equal(texts[index]?.length);
+    }
+    expect(results.filter(({ ok }) => ok).length).to.be.at.least(64);
+    expect(results.filter(({ ok }) => !ok).length).to.be.at.least(1);
+  });
+
+  it('under which a worker dies again and again are all answered, none wrongly', async () => {
+    const texts = Array.from({ length: 40 }, (_, index) => (index % 13 === 6 ? 'kill' : 'y'.repeat(1 + index)));
+    const results = await Promise.all(texts.map((text) => fake.client.unary(embedText, ask(text))));
+    for (const [index, result] of results.entries()) {
+      const text = texts[index] ?? '';
+      if (result.ok) {
+        const [answer] = result.value.results;
+        expect(answer?.result.case === 'embedding' && answer.result.value.values[0]).to.equal(text.length);
+      } else {
+        expect(result.error.code).to.equal('UNAVAILABLE');
+      }
+    }
+    expect(results.filter(({ ok }) => ok).length).to.be.at.least(30);
+  });
+});
+
+describe('callers of ill will', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  it('that flood Watch get so many streams and no more', async () => {
+    const clients = [0, 1].map(() => new GrpcClient(`127.0.0.1:${fake.server.address.port}`));
+    const streams = clients.flatMap((client) =>
+      Array.from({ length: 600 }, () => client.serverStream(Health.method.watch, { service: '' })),
+    );
+    const outcomes = await Promise.all(
+      streams.map(
+        (stream) =>
+          new Promise((resolve) => {
+            stream.once('data', () => resolve('watching'));
+            stream.on('error', ({ code }: { code: number }) => resolve(code));
+          }),
+      ),
+    );
+    expect(outcomes.filter((outcome) => outcome === 'watching')).to.have.length(1000);
+    for (const stream of streams) stream.cancel();
+    for (const client of clients) client.close();
+    expect((await fake.client.value(Health.method.check, {})).status).to.equal(1);
+  });
+
+  it('that send half a message and leave are forgotten', async () => {
+    for (let index = 0; index < 20; index += 1) {
+      const session = http2.connect(fake.url);
+      session.on('error', () => {});
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/heimdex.inference.v1.InferenceService/EmbedText',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      stream.on('error', () => {});
+      stream.write(Buffer.from([0, 0, 0, 1, 0, 10, 3]));
+      await once(session, 'remoteSettings');
+      if (index % 2 === 0) session.destroy();
+      else session.close();
+      stream.destroy();
+    }
+    await fake.client.value(getServerInfo, {});
+    await settled(fake);
+  });
+
+  it('that ask for nothing we speak get an answer or a closed door', async () => {
+    const session = http2.connect(fake.url);
+    session.on('error', () => {});
+    const stream = session.request({ ':method': 'GET', ':path': '/health' });
+    const [headers] = await once(stream, 'response');
+    expect(headers[':status']).to.equal(415);
+    session.destroy();
+  });
+});
+
+describe('a volume that vanishes', () => {
+  it('is not missed by a server that has loaded it, until a worker must start again', async () => {
+    const { server, volume, stop } = await pocketServer({ MAX_RESTARTS: '1' });
+    const client = new GrpcClient(server.address);
+    try {
+      await rm(volume.cacheDir, { recursive: true });
+      const { results } = await client.value(embedText, { texts: ['still here'] });
+      expect(results[0]?.result.case).to.equal('embedding');
+      const worker = server.log.find(({ pid, model }) => typeof pid === 'number' && model === 'siglip');
+      const closed = once(server.child, 'close');
+      process.kill(Number(worker?.pid), 'SIGKILL');
+      expect((await closed)[0]).to.equal(EXIT_CODES.worker);
+    } finally {
+      client.close();
+      await stop();
+    }
+  });
+});
+
+/** Waits until no call is in progress: abandoned ones end a little after their callers are gone. */
+async function settled(fake: FakeServer): Promise<void> {
+  for (;;) {
+    const text = await (await fetch(`${fake.url}/metrics`)).text();
+    if (/^heimdex_requests_in_progress 0$/m.test(text)) return;
+  }
+}
