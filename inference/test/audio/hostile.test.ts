@@ -260,6 +260,14 @@ describe('A source', () => {
     await source.close();
   });
 
+  it('leaves the content as it was, to be opened again', async () => {
+    const content = Buffer.from(await fixture('speech-48k-stereo.opus'));
+    const first = await hear(content);
+    const second = await hear(content);
+    expect(second.samples.length).to.equal(first.samples.length);
+    expect(content.equals(await fixture('speech-48k-stereo.opus'))).to.equal(true);
+  });
+
   it('leaves no thread behind', async () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();

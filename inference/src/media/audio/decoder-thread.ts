@@ -54,7 +54,7 @@ export class DecoderThread implements DecodingPlace {
 
   async pull(request: DecodeRequest): Promise<DecodeAnswer> {
     // The thread gets a copy of its own: what the caller handed in stays usable.
-    const input = request.input?.slice();
+    const input = request.input === undefined ? undefined : new Uint8Array(request.input);
     const answer = await this.#ask({ ...request, kind: 'pull', input }, input === undefined ? [] : [input.buffer]);
     if (answer.kind !== 'pulled') throw new InferenceError('INTERNAL', 'The decoder answered out of turn.');
     return answer;
