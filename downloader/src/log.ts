@@ -1,7 +1,6 @@
 import { Writable } from 'node:stream';
 import { type Logger, pino } from 'pino';
 import type { LogConfig } from './config.js';
-import { sayFields } from './words.js';
 
 export type { Logger } from 'pino';
 
@@ -12,9 +11,6 @@ export interface LogTarget {
 }
 
 const LEVEL_WORDS: Readonly<Record<string, string>> = { warn: 'warning: ', error: 'error: ', fatal: 'error: ' };
-
-/** Fields that every JSON line has, or that would repeat the message. */
-const HIDDEN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'event']);
 
 /** Opens the log: sentences for a person, one JSON object a line for a machine. Secrets are removed here, in one place. */
 export function openLog(config: LogConfig, target: LogTarget): Logger {
@@ -43,9 +39,8 @@ function humanStream(target: LogTarget): Writable {
   });
 }
 
+/** The sentence alone: what the fields say it says, too. */
 function humanLine(line: string): string {
-  const record = JSON.parse(line) as Readonly<Record<string, unknown>>;
-  const fields = Object.entries(record).filter(([name]) => !HIDDEN_FIELDS.has(name));
-  const details = sayFields(fields);
-  return `${LEVEL_WORDS[String(record.level)] ?? ''}${String(record.msg)}${details === '' ? '' : `  (${details})`}`;
+  const { level, msg, stack } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+  return `${LEVEL_WORDS[String(level)] ?? ''}${String(msg)}${typeof stack === 'string' ? `\n${stack}` : ''}`;
 }

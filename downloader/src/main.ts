@@ -11,4 +11,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 process.umask(process.umask() & 0o022);
 
 const { argv, env, stdin, stdout, stderr } = process;
+// `heimdex-downloader list | head` has what it wants once the pipe is closed.
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 process.exitCode = await run({ argv: argv.slice(2), env, stdin, stdout, stderr, signal: stop.signal });

@@ -29,6 +29,8 @@ export interface PlannedFile {
 export interface PlannedBlob {
   /** For messages: repository and path. */
   readonly label: string;
+  /** Path in the repository. */
+  readonly path: string;
   readonly finalPath: string;
   readonly lockPath: string;
   /** Undefined when nobody says it before the first byte. */
@@ -102,6 +104,7 @@ function planBlob(
   const action = damaged || !sized ? 'fetch' : looked ? 'keep' : 'prove';
   return {
     label: `${repository} ${file.path}`,
+    path: file.path,
     finalPath,
     lockPath: blobLockPath(cacheDir, repository, hash.value),
     sizeBytes,

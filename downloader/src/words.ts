@@ -30,9 +30,8 @@ export function sayCount(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** `name=value` pairs in a row. */
-export function sayFields(fields: readonly (readonly [string, unknown])[]): string {
-  return fields
-    .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
-    .join(' ');
+/** What is left, in whole seconds: `3 s`, `4 min 05 s`. */
+export function sayTimeLeft(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : sayTime(seconds * 1000);
 }

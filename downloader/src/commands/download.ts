@@ -49,7 +49,7 @@ function summarise({ log }: CommandContext, result: DownloadResult): void {
   } else if (fetchedFiles === 0) {
     log.info(
       facts,
-      `All ${sayCount(models, 'model')} are there: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)}, checked in ${time}`,
+      `Everything is there: ${sayCount(models, 'model')}, ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)}, checked in ${time}`,
     );
   } else {
     log.info(

@@ -1,9 +1,8 @@
-import { basename } from 'node:path';
 import type { BlobOutcome, FetchEvents } from '../fetch.js';
 import type { Logger } from '../log.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import type { RetryNotice } from '../transfer/retry.js';
-import { saySize, sayTime } from '../words.js';
+import { saySize, sayTimeLeft } from '../words.js';
 import { barLine } from './bar.js';
 import { RateMeter } from './meter.js';
 import type { Screen } from './screen.js';
@@ -80,7 +79,7 @@ class FetchFollower implements Progress {
   }
 
   onStart(blob: PlannedBlob, sizeBytes: number): void {
-    if (blob.action === 'fetch') this.#active.set(blob, { name: blob.label, sizeBytes, haveBytes: 0 });
+    if (blob.action === 'fetch') this.#active.set(blob, { name: blob.path, sizeBytes, haveBytes: 0 });
     this.#log.debug({ event: 'file', file: blob.label, bytes: sizeBytes }, `fetching ${blob.label}`);
   }
 
@@ -147,7 +146,7 @@ class FetchFollower implements Progress {
         files: this.#counts.fetchedFiles,
         totalFiles: this.#fileCount,
       },
-      `${percent}% of ${saySize(this.#expectedBytes)}`,
+      `${percent}% of ${saySize(this.#expectedBytes)}${speedWords(rate, leftMs)}`,
     );
   }
 
@@ -157,18 +156,14 @@ class FetchFollower implements Progress {
     const haveBytes = this.#have();
     const leftMs = this.#leftMs(haveBytes, rate);
     const files = [...this.#active.values()];
-    const lines = files
-      .slice(0, MAX_BARS)
-      .map((file) => barLine({ ...file, name: basename(file.name), note: saySize(file.sizeBytes) }, columns));
+    const lines = files.slice(0, MAX_BARS).map((file) => barLine({ ...file, note: saySize(file.sizeBytes) }, columns));
     if (files.length > MAX_BARS) lines.push(`  and ${files.length - MAX_BARS} more`);
-    const speed = rate === undefined ? '' : `${saySize(Math.round(rate))}/s`;
-    const left = leftMs === undefined ? '' : `, ${sayTime(leftMs)} left`;
     const total = {
       name: `${this.#counts.fetchedFiles} of ${this.#fileCount} files`,
       sizeBytes: this.#expectedBytes,
       haveBytes,
     };
-    lines.push(barLine({ ...total, note: `${saySize(this.#expectedBytes)}  ${speed}${left}` }, columns));
+    lines.push(barLine({ ...total, note: `${saySize(this.#expectedBytes)}${speedWords(rate, leftMs)}` }, columns));
     this.#screen.draw(lines);
   }
 
@@ -176,4 +171,11 @@ class FetchFollower implements Progress {
     if (rate === undefined || rate < 1) return undefined;
     return (Math.max(0, this.#expectedBytes - haveBytes) * 1000) / rate;
   }
+}
+
+/** `, 53.7 MB/s, 12 s left`, as far as it is known. */
+function speedWords(rate: number | undefined, leftMs: number | undefined): string {
+  const speed = rate === undefined ? '' : `, ${saySize(Math.round(rate))}/s`;
+  const left = leftMs === undefined ? '' : `, ${sayTimeLeft(leftMs)} left`;
+  return `${speed}${left}`;
 }

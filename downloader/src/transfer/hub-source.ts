@@ -34,7 +34,7 @@ export class HubFileSource implements ByteSource {
     address: HubFileAddress,
   ) {
     this.#url = resolveUrl(origin, address.repository, address.commit, address.path);
-    this.label = this.#url.href;
+    this.label = `${this.#url.origin}${this.#url.pathname}`;
     this.#asked = {
       what: `${address.path} of ${address.repository} at ${address.commit.slice(0, 8)}`,
       page: repositoryPage(origin, address.repository),

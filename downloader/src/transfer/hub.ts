@@ -73,7 +73,8 @@ export function openHub(options: HubOptions): HubApi {
 
 /** The page of a repository, for a person. */
 export function repositoryPage(origin: Origin, repository: string): string {
-  return new URL(repository, directory(origin.endpoint)).href;
+  const { origin: host, pathname } = new URL(repository, directory(origin.endpoint));
+  return `${host}${pathname}`;
 }
 
 /** The address of a file's bytes. */

@@ -199,13 +199,13 @@ function nothing(options: PartialOptions): Resumed {
   return { done: new RangeSet(), hash: startContentHash(options.hash.type, options.sizeBytes), front: 0 };
 }
 
-/** The temporary files of a blob, whoever wrote them. */
+/** The temporary files of a blob and their journals, whoever wrote them. */
 async function leftoversOf(finalPath: string): Promise<string[]> {
   const prefix = `${basename(finalPath)}.`;
   const folder = dirname(finalPath);
   const names = await readdir(folder);
   return names
-    .filter((name) => name.startsWith(prefix) && name.endsWith('incomplete'))
+    .filter((name) => name.startsWith(prefix) && name.includes('incomplete'))
     .map((name) => join(folder, name));
 }
 
@@ -221,7 +221,8 @@ export async function resumableBytes(options: Omit<PartialOptions, 'checkpointBy
 /** The temporary file with the most bytes to go on with. */
 async function findLeftover(options: Omit<PartialOptions, 'checkpointBytes'>): Promise<Leftover | undefined> {
   let best: Leftover | undefined;
-  for (const path of await leftoversOf(options.finalPath)) {
+  const paths = (await leftoversOf(options.finalPath)).filter((path) => path.endsWith('incomplete'));
+  for (const path of paths) {
     const state = (await readJournal(journalPath(path), options)) ?? (await withoutJournal(path, options));
     if (state === undefined) continue;
     const sizeBytes = new RangeSet(state.done).sizeBytes;
@@ -287,19 +288,7 @@ async function rehash(
 
 /** Removes what earlier runs and other programs left of a blob that is whole now. Call it under the blob's lock. */
 async function removeLeftovers(finalPath: string): Promise<void> {
-  for (const path of await leftoversOf(finalPath)) {
-    await rm(path, { force: true });
-    await rm(journalPath(path), { force: true });
-  }
-  for (const path of await journalsOf(finalPath)) await rm(path, { force: true });
-}
-
-async function journalsOf(finalPath: string): Promise<string[]> {
-  const folder = dirname(finalPath);
-  const names = await readdir(folder);
-  return names
-    .filter((name) => name.startsWith(`${basename(finalPath)}.`) && name.endsWith('.incomplete.journal'))
-    .map((name) => join(folder, name));
+  for (const path of await leftoversOf(finalPath)) await rm(path, { force: true });
 }
 
 /** Writes all bytes of several buffers at a position; a short write is continued. */

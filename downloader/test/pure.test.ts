@@ -1,0 +1,274 @@
+import { expect } from 'chai';
+import { parseArguments } from '../src/cli/arguments.js';
+import { metricsText } from '../src/metrics.js';
+import { barLine } from '../src/progress/bar.js';
+import { RateMeter } from '../src/progress/meter.js';
+import { openScreen } from '../src/progress/screen.js';
+import { cutIntoPieces, RangeSet } from '../src/transfer/ranges.js';
+import { DEFAULT_RETRY, parseRetryAfter, pauseMs, TransientError, withRetries } from '../src/transfer/retry.js';
+import { sayCount, saySize, sayTime, sayTimeLeft } from '../src/words.js';
+import { seededRandom } from './support/seeded.js';
+
+describe('ranges', () => {
+  it('join when they touch or overlap, and stay apart else', () => {
+    const set = new RangeSet([
+      { start: 10, end: 20 },
+      { start: 30, end: 40 },
+      { start: 20, end: 25 },
+      { start: 5, end: 12 },
+      { start: 50, end: 50 },
+    ]);
+    expect(set.ranges).to.deep.equal([
+      { start: 5, end: 25 },
+      { start: 30, end: 40 },
+    ]);
+    expect(set.sizeBytes).to.equal(30);
+  });
+
+  it('know what is missing before, between and behind them', () => {
+    const set = new RangeSet([
+      { start: 10, end: 20 },
+      { start: 90, end: 200 },
+    ]);
+    expect(set.missing(100)).to.deep.equal([
+      { start: 0, end: 10 },
+      { start: 20, end: 90 },
+    ]);
+    expect(new RangeSet().missing(0)).to.deep.equal([]);
+  });
+
+  it('agree with a set of single positions, for any order of additions', () => {
+    const random = seededRandom(7);
+    for (let round = 0; round < 50; round += 1) {
+      const set = new RangeSet();
+      const positions = new Set<number>();
+      for (let index = 0; index < 12; index += 1) {
+        const start = Math.floor(random() * 60);
+        const end = start + Math.floor(random() * 10);
+        set.add({ start, end });
+        for (let at = start; at < end; at += 1) positions.add(at);
+      }
+      const expanded = set.ranges.flatMap(({ start, end }) =>
+        Array.from({ length: end - start }, (_, at) => start + at),
+      );
+      expect(expanded).to.deep.equal([...positions].sort((a, b) => a - b));
+      const missing = set
+        .missing(70)
+        .flatMap(({ start, end }) => Array.from({ length: end - start }, (_, at) => start + at));
+      expect(missing.length + expanded.length).to.equal(70);
+    }
+  });
+
+  it('tell where the run at a position ends', () => {
+    const set = new RangeSet([{ start: 0, end: 4 }]);
+    expect([set.endOfRunAt(0), set.endOfRunAt(3), set.endOfRunAt(4)]).to.deep.equal([4, 4, 4]);
+  });
+
+  it('are cut into pieces that cover them and are not larger than asked for', () => {
+    expect(
+      cutIntoPieces(
+        [
+          { start: 5, end: 12 },
+          { start: 20, end: 21 },
+        ],
+        3,
+      ),
+    ).to.deep.equal([
+      { start: 5, end: 8 },
+      { start: 8, end: 11 },
+      { start: 11, end: 12 },
+      { start: 20, end: 21 },
+    ]);
+  });
+});
+
+describe('retries', () => {
+  const policy = { ...DEFAULT_RETRY, baseMs: 100, maxMs: 1_000, random: () => 0.5 };
+  const signal = new AbortController().signal;
+  const quick = { ...policy, attempts: 3, baseMs: 0 };
+  const failure = () => new TransientError(new Error('for now'));
+
+  it('pause longer and longer, up to a limit', () => {
+    expect([1, 2, 3, 4, 5, 6].map((failures) => pauseMs(policy, failures))).to.deep.equal([
+      75, 150, 300, 600, 750, 750,
+    ]);
+  });
+
+  it('spread out between half and all of the pause', () => {
+    expect(pauseMs({ ...policy, random: () => 0 }, 1)).to.equal(50);
+    expect(pauseMs({ ...policy, random: () => 0.999 }, 1)).to.be.closeTo(100, 0.1);
+  });
+
+  it("obey a server's Retry-After, within reason", () => {
+    expect(pauseMs(policy, 1, 5_000)).to.equal(5_050);
+    expect(pauseMs(policy, 1, 10_000_000)).to.equal(policy.maxRetryAfterMs + 50);
+  });
+
+  it('read Retry-After as seconds and as a date', () => {
+    const now = Date.parse('Wed, 21 Oct 2026 07:28:00 GMT');
+    expect(parseRetryAfter('120', now)).to.equal(120_000);
+    expect(parseRetryAfter('Wed, 21 Oct 2026 07:28:30 GMT', now)).to.equal(30_000);
+    expect(parseRetryAfter('Wed, 21 Oct 2026 07:00:00 GMT', now)).to.equal(0);
+    expect(parseRetryAfter('soon', now)).to.equal(undefined);
+    expect(parseRetryAfter(undefined, now)).to.equal(undefined);
+  });
+
+  it('end with the real error once the attempts are used up', async () => {
+    let attempts = 0;
+    const work = async () => {
+      attempts += 1;
+      throw failure();
+    };
+    const error = await withRetries(work, quick, signal).catch((reason: unknown) => reason);
+    expect([attempts, (error as Error).message]).to.deep.equal([3, 'for now']);
+  });
+
+  it('begin to count anew after progress', async () => {
+    let attempts = 0;
+    const result = await withRetries(
+      async ({ progressed }) => {
+        attempts += 1;
+        if (attempts === 3) progressed();
+        if (attempts < 5) throw failure();
+        return attempts;
+      },
+      quick,
+      signal,
+    );
+    expect(result).to.equal(5);
+  });
+
+  it('do not try again what will not pass', async () => {
+    let attempts = 0;
+    const work = async () => {
+      attempts += 1;
+      throw new Error('for good');
+    };
+    await withRetries(work, quick, signal).catch(() => {});
+    expect(attempts).to.equal(1);
+  });
+
+  it('end at once when they are stopped during a pause', async () => {
+    const stop = new AbortController();
+    const waiting = withRetries(
+      async () => {
+        throw failure();
+      },
+      { ...policy, baseMs: 3_600_000, maxMs: 3_600_000 },
+      stop.signal,
+      () => stop.abort(),
+    ).catch((reason: unknown) => reason);
+    expect(((await waiting) as Error).name).to.equal('AbortError');
+  });
+});
+
+describe('words for people', () => {
+  it('give sizes three digits', () => {
+    expect([0, 999, 1_000, 34_120_000, 999_600, 1_530_000_000].map(saySize)).to.deep.equal([
+      '0 B',
+      '999 B',
+      '1 kB',
+      '34.1 MB',
+      '1 MB',
+      '1.53 GB',
+    ]);
+  });
+
+  it('give times the unit that suits them', () => {
+    expect([340, 12_340, 245_000, 3_720_000].map(sayTime)).to.deep.equal([
+      '0.34 s',
+      '12.3 s',
+      '4 min 05 s',
+      '1 h 02 min',
+    ]);
+    expect([10, 3_400, 65_000].map(sayTimeLeft)).to.deep.equal(['1 s', '4 s', '1 min 05 s']);
+    expect([sayCount(1, 'file'), sayCount(0, 'file')]).to.deep.equal(['1 file', '0 files']);
+  });
+});
+
+describe('progress', () => {
+  it('measures the rate of the last seconds, not of all', () => {
+    const meter = new RateMeter(1_000);
+    meter.add(5_000_000, 0);
+    for (let atMs = 2_000; atMs <= 3_000; atMs += 100) meter.add(1_000, atMs);
+    expect(meter.rate(3_000)).to.be.closeTo(11_000, 1_100);
+    expect(meter.totalBytes).to.equal(5_011_000);
+    expect(new RateMeter().rate(0)).to.equal(undefined);
+  });
+
+  it('never draws a line wider than the terminal', () => {
+    const state = {
+      name: 'onnx/a-very-long-name-of-a-decoder-model.onnx',
+      haveBytes: 50,
+      sizeBytes: 100,
+      note: '100 B',
+    };
+    expect(barLine(state, 120)).to.match(/^…[^ ]+\.onnx ████████████░{12} {2}50% {2}100 B$/);
+    for (const columns of [20, 40, 80]) expect(barLine(state, columns).length).to.be.lessThan(columns);
+    expect(barLine({ ...state, sizeBytes: 0, haveBytes: 0 }, 120)).to.include('100%');
+  });
+
+  it('keeps its block below the lines of the log', () => {
+    const written: string[] = [];
+    const screen = openScreen({ isTTY: true, columns: 80, write: (text: string) => written.push(text) > 0 });
+    screen.draw(['one', 'two']);
+    screen.write('a log line\n');
+    screen.draw([]);
+    expect(written).to.deep.equal(['one\ntwo\n', '\u001b[2A\u001b[0Ja log line\none\ntwo\n', '\u001b[2A\u001b[0J']);
+  });
+
+  it('draws nothing where there is no terminal', () => {
+    const written: string[] = [];
+    const screen = openScreen({ write: (text: string) => written.push(text) > 0 });
+    screen.draw(['one']);
+    screen.write('a log line\n');
+    expect(written).to.deep.equal(['a log line\n']);
+  });
+});
+
+describe('the command line', () => {
+  const code = (argv: string[]) => {
+    try {
+      return parseArguments(argv).command;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+
+  it('means download when it says nothing', () => {
+    expect(parseArguments([])).to.include({ command: 'download', check: false, json: false });
+    expect(parseArguments(['--check'])).to.include({ command: 'download', check: true });
+  });
+
+  it('refuses options of other commands, saying which it takes', () => {
+    expect(code(['list', '--yes'])).to.match(/list takes no option --yes; it takes --json\. See: /);
+    expect(code(['download', 'x'])).to.match(/takes no argument "x"/);
+    expect(code(['export'])).to.match(/export needs a FILE/);
+    expect(code(['export', '-'])).to.equal('export');
+  });
+
+  it('shows help and version whatever else is there', () => {
+    expect([code(['prune', '--help']), code(['help']), code(['-V'])]).to.deep.equal(['help', 'help', 'version']);
+  });
+});
+
+describe('the metrics text', () => {
+  it('has a help line, a type line and a value for each figure that is known', () => {
+    const text = metricsText({
+      command: 'download',
+      exitStatus: 5,
+      durationMs: 1_500,
+      endedAtMs: 1_700_000_000_000,
+      figures: { retries: 3 },
+    });
+    expect(text.split('\n').filter((line) => !line.startsWith('#'))).to.deep.equal([
+      'heimdex_downloader_success{command="download"} 0',
+      'heimdex_downloader_exit_status{command="download"} 5',
+      'heimdex_downloader_duration_seconds{command="download"} 1.5',
+      'heimdex_downloader_last_run_timestamp_seconds{command="download"} 1700000000',
+      'heimdex_downloader_retries{command="download"} 3',
+      '',
+    ]);
+    expect(text.match(/^# TYPE /gm)).to.have.length(5);
+  });
+});
