@@ -4,7 +4,7 @@ import { DownloaderError } from './errors.js';
 import { type Inventory, isComplete, type ModelState } from './inventory.js';
 import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
 import type { Remote } from './remote.js';
-import { resumableBytes } from './transfer/partial-file.js';
+import { resumableBytes } from './transfer/leftovers.js';
 
 /**
  * From what is there to what has to be done. Models that lack nothing cost no request.

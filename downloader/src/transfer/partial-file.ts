@@ -1,25 +1,13 @@
-import type { Hash } from 'node:crypto';
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { type ContentHash, startContentHash } from '@heimdex/cache';
-import {
-  appendEntry,
-  type JournalState,
-  type JournalSubject,
-  journalPath,
-  type PrefixHash,
-  readJournal,
-  writeJournal,
-} from './journal.js';
+import { type Hash, randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { appendEntry, type JournalState, journalPath, type PrefixHash, writeJournal } from './journal.js';
+import { claim, findLeftover, removeLeftovers, type Unfinished } from './leftovers.js';
 import { type ByteRange, RangeSet } from './ranges.js';
+import { nothing, type Resumed, rehash } from './rehash.js';
+import { writeAll } from './write-all.js';
 
-/** What a partial file is of. */
-export interface PartialOptions {
-  /** Where the finished file will lie. Partial files lie beside it, on the same volume, under names of their own. */
-  readonly finalPath: string;
-  readonly sizeBytes: number;
-  readonly hash: ContentHash;
+/** What a partial file is of. Partial files lie beside the final one, on the same volume, under names of their own. */
+export interface PartialOptions extends Unfinished {
   /** A kill costs at most so many bytes: the journal is written when that many have come. */
   readonly checkpointBytes: number;
 }
@@ -67,12 +55,22 @@ export class PartialFile {
   static async open(options: PartialOptions, signal: AbortSignal): Promise<PartialFile> {
     const path = `${options.finalPath}.${randomBytes(4).toString('hex')}.incomplete`;
     const left = await findLeftover(options);
-    const state = left === undefined ? { done: [], prefixes: [] } : left.state;
-    await writeJournal(journalPath(path), options, state);
-    if (left !== undefined) await claim(left.path, path);
-    const handle = await open(path, left === undefined ? 'wx+' : 'r+', 0o644);
+    if (left !== undefined) {
+      await writeJournal(journalPath(path), options, left.state);
+      if (await claim(left.path, path)) return PartialFile.#goOn(options, path, left.state, signal);
+    }
+    await writeJournal(journalPath(path), options, { done: [], prefixes: [] });
+    return new PartialFile(options, path, await open(path, 'wx+', 0o644), nothing(options));
+  }
+
+  static async #goOn(
+    options: PartialOptions,
+    path: string,
+    state: JournalState,
+    signal: AbortSignal,
+  ): Promise<PartialFile> {
+    const handle = await open(path, 'r+');
     try {
-      if (left === undefined) return new PartialFile(options, path, handle, nothing(options));
       const found = await rehash(handle, options, state, signal);
       const file = new PartialFile(options, path, handle, found);
       await writeJournal(journalPath(path), options, { done: found.done.ranges, prefixes: [file.#prefix()] });
@@ -181,137 +179,4 @@ export class PartialFile {
       this.#front += bytesRead;
     }
   }
-}
-
-interface Resumed {
-  readonly done: RangeSet;
-  readonly hash: Hash;
-  readonly front: number;
-}
-
-interface Leftover {
-  readonly path: string;
-  readonly state: JournalState;
-  readonly sizeBytes: number;
-}
-
-function nothing(options: PartialOptions): Resumed {
-  return { done: new RangeSet(), hash: startContentHash(options.hash.type, options.sizeBytes), front: 0 };
-}
-
-/** The temporary files of a blob and their journals, whoever wrote them. */
-async function leftoversOf(finalPath: string): Promise<string[]> {
-  const prefix = `${basename(finalPath)}.`;
-  const folder = dirname(finalPath);
-  const names = await readdir(folder);
-  return names
-    .filter((name) => name.startsWith(prefix) && name.includes('incomplete'))
-    .map((name) => join(folder, name));
-}
-
-/** Bytes of a file that an earlier run left and a next one will go on with, before they are proved. */
-export async function resumableBytes(options: Omit<PartialOptions, 'checkpointBytes'>): Promise<number> {
-  try {
-    return (await findLeftover(options))?.sizeBytes ?? 0;
-  } catch {
-    return 0;
-  }
-}
-
-/** The temporary file with the most bytes to go on with. */
-async function findLeftover(options: Omit<PartialOptions, 'checkpointBytes'>): Promise<Leftover | undefined> {
-  let best: Leftover | undefined;
-  const paths = (await leftoversOf(options.finalPath)).filter((path) => path.endsWith('incomplete'));
-  for (const path of paths) {
-    const state = (await readJournal(journalPath(path), options)) ?? (await withoutJournal(path, options));
-    if (state === undefined) continue;
-    const sizeBytes = new RangeSet(state.done).sizeBytes;
-    if (sizeBytes > (best?.sizeBytes ?? 0)) best = { path, state, sizeBytes };
-  }
-  return best;
-}
-
-async function withoutJournal(path: string, subject: JournalSubject): Promise<JournalState | undefined> {
-  const { size } = await stat(path);
-  if (size === 0 || size > subject.sizeBytes) return undefined;
-  return { done: [{ start: 0, end: size }], prefixes: [] };
-}
-
-/**
- * Takes a leftover by renaming it: of two processes that a broken lock let in, one gets it. The journal of the new name
- * is there already, so a kill in between loses nothing.
- */
-async function claim(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    await rm(journalPath(to), { force: true });
-    throw error;
-  }
-  await rm(journalPath(from), { force: true });
-}
-
-/** Reads the bytes from the first on, and believes them as far as the journal's hashes do. */
-async function rehash(
-  handle: FileHandle,
-  options: PartialOptions,
-  state: JournalState,
-  signal: AbortSignal,
-): Promise<Resumed> {
-  const { size } = await handle.stat();
-  const onDisk = new RangeSet(
-    state.done.filter((range) => range.start < size).map((range) => ({ ...range, end: Math.min(range.end, size) })),
-  );
-  const end = onDisk.endOfRunAt(0);
-  const marks = state.prefixes.filter((prefix) => prefix.end > 0 && prefix.end <= end);
-  const hash = startContentHash(options.hash.type, options.sizeBytes);
-  let proved = { hash: hash.copy(), front: 0 };
-  const buffer = Buffer.allocUnsafe(READ_BYTES);
-  let position = 0;
-  for (const stop of [...marks, { end, hex: undefined }]) {
-    while (position < stop.end) {
-      signal.throwIfAborted();
-      const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_BYTES, stop.end - position), position);
-      if (bytesRead === 0) throw new Error(`${options.finalPath}: a partial file became shorter while it was read`);
-      hash.update(buffer.subarray(0, bytesRead));
-      position += bytesRead;
-    }
-    if (stop.hex !== undefined && hash.copy().digest('hex') !== stop.hex) {
-      const beyond = onDisk.ranges.filter((range) => range.start > end);
-      const done = new RangeSet([{ start: 0, end: proved.front }, { start: stop.end, end }, ...beyond]);
-      return { done, hash: proved.hash, front: proved.front };
-    }
-    proved = { hash: hash.copy(), front: position };
-  }
-  return { done: onDisk, hash: proved.hash, front: proved.front };
-}
-
-/** Removes what earlier runs and other programs left of a blob that is whole now. Call it under the blob's lock. */
-async function removeLeftovers(finalPath: string): Promise<void> {
-  for (const path of await leftoversOf(finalPath)) await rm(path, { force: true });
-}
-
-/** Writes all bytes of several buffers at a position; a short write is continued. */
-async function writeAll(handle: FileHandle, chunks: readonly Buffer[], position: number): Promise<void> {
-  let rest: Buffer[] = [...chunks];
-  let at = position;
-  while (rest.length > 0) {
-    const { bytesWritten } = await handle.writev(rest, at);
-    at += bytesWritten;
-    rest = dropBytes(rest, bytesWritten);
-  }
-}
-
-function dropBytes(chunks: readonly Buffer[], count: number): Buffer[] {
-  let left = count;
-  const rest: Buffer[] = [];
-  for (const chunk of chunks) {
-    if (left >= chunk.length) {
-      left -= chunk.length;
-    } else {
-      rest.push(left > 0 ? chunk.subarray(left) : chunk);
-      left = 0;
-    }
-  }
-  return rest;
 }

@@ -1,0 +1,77 @@
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { systemCode } from '../errors.js';
+import { type JournalState, type JournalSubject, journalPath, readJournal } from './journal.js';
+import { RangeSet } from './ranges.js';
+
+/** A file of which an earlier run may have left something. */
+export interface Unfinished extends JournalSubject {
+  /** Where the finished file will lie. */
+  readonly finalPath: string;
+}
+
+/** A temporary file to go on with. */
+export interface Leftover {
+  readonly path: string;
+  readonly state: JournalState;
+  readonly sizeBytes: number;
+}
+
+/** The temporary files of a blob and their journals, whoever wrote them. */
+async function leftoversOf(finalPath: string): Promise<string[]> {
+  const prefix = `${basename(finalPath)}.`;
+  const folder = dirname(finalPath);
+  const names = await readdir(folder);
+  return names
+    .filter((name) => name.startsWith(prefix) && name.includes('incomplete'))
+    .map((name) => join(folder, name));
+}
+
+/** Bytes of a file that an earlier run left and a next one will go on with, before they are proved. */
+export async function resumableBytes(options: Unfinished): Promise<number> {
+  try {
+    return (await findLeftover(options))?.sizeBytes ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** The temporary file with the most bytes to go on with. */
+export async function findLeftover(options: Unfinished): Promise<Leftover | undefined> {
+  let best: Leftover | undefined;
+  const paths = (await leftoversOf(options.finalPath)).filter((path) => path.endsWith('incomplete'));
+  for (const path of paths) {
+    const state = (await readJournal(journalPath(path), options)) ?? (await withoutJournal(path, options));
+    if (state === undefined) continue;
+    const sizeBytes = new RangeSet(state.done).sizeBytes;
+    if (sizeBytes > (best?.sizeBytes ?? 0)) best = { path, state, sizeBytes };
+  }
+  return best;
+}
+
+async function withoutJournal(path: string, subject: JournalSubject): Promise<JournalState | undefined> {
+  const { size } = await stat(path);
+  if (size === 0 || size > subject.sizeBytes) return undefined;
+  return { done: [{ start: 0, end: size }], prefixes: [] };
+}
+
+/**
+ * Takes a leftover by renaming it: of two processes that a broken lock let in, one gets it, and the other hears false.
+ * The journal of the new name is there already, so a kill in between loses nothing.
+ */
+export async function claim(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    await rm(journalPath(to), { force: true });
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+  await rm(journalPath(from), { force: true });
+  return true;
+}
+
+/** Removes what earlier runs and other programs left of a blob that is whole now. Call it under the blob's lock. */
+export async function removeLeftovers(finalPath: string): Promise<void> {
+  for (const path of await leftoversOf(finalPath)) await rm(path, { force: true });
+}
