@@ -21,7 +21,8 @@ export interface DemoRun {
   readonly signal: AbortSignal;
 }
 
-const EMBEDDED_MODELS: ModelSettings = {
+/** The models that come with the project. */
+export const EMBEDDED_MODELS: ModelSettings = {
   ASR_MODEL: 'moonshine-tiny',
   VISION_MODEL_NAME: 'heimdex/siglip-pocket',
   FEATURE_FACE: 'true',

@@ -1,0 +1,77 @@
+"""Calls a Heimdex inference server: python3 caller.py ADDRESS RECORDING PICTURE..."""
+
+import array
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "generated"))
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from heimdex.inference.v1 import common_pb2, embedding_pb2, faces_pb2, inference_service_pb2_grpc, speech_pb2
+
+PIECE_BYTES = 64 * 1024
+
+
+def vector(result: common_pb2.EmbeddingResult) -> array.array:
+    """The numbers of one item; an item's error is raised."""
+    if result.WhichOneof("result") == "error":
+        raise ValueError(result.error.message)
+    numbers = array.array("f", result.embedding.float32_le)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def pieces(path: Path):
+    """A recording as TranscribeStream takes it: the options first, then the bytes in pieces of any size."""
+    start = speech_pb2.TranscribeStart(options=speech_pb2.TranscribeOptions(language="en"))
+    yield speech_pb2.TranscribeStreamRequest(start=start)
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield speech_pb2.TranscribeStreamRequest(audio=piece)
+
+
+def explain(error: grpc.RpcError) -> str:
+    """What a failed call says of itself: status, reason, fields."""
+    status = rpc_status.from_call(error)
+    words = [error.code().name, error.details()]
+    for detail in status.details if status else []:
+        info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            words.append(info.reason)
+        if detail.Unpack(request):
+            words.extend(violation.field for violation in request.field_violations)
+    return " ".join(words)
+
+
+def main(address: str, recording: Path, pictures: list[Path]) -> None:
+    with grpc.insecure_channel(address) as channel:
+        stub = inference_service_pb2_grpc.InferenceServiceStub(channel)
+
+        for answer in stub.TranscribeStream(pieces(recording), timeout=300):
+            if answer.WhichOneof("message") == "segment":
+                print("heard:", answer.segment.text.strip())
+
+        images = [common_pb2.ImageInput(content=picture.read_bytes()) for picture in pictures]
+        encoding = common_pb2.VECTOR_ENCODING_FLOAT32_LE
+        embedded = stub.EmbedImage(embedding_pb2.EmbedImageRequest(images=images, encoding=encoding), timeout=60)
+        query = stub.EmbedText(embedding_pb2.EmbedTextRequest(texts=["elephant"], encoding=encoding), timeout=60)
+        # Vectors of two models must never meet.
+        assert query.model == embedded.model
+        words = vector(query.results[0])
+        scores = [sum(a * b for a, b in zip(words, vector(result))) for result in embedded.results]
+        print("elephant:", max(zip(scores, (picture.name for picture in pictures)))[1])
+
+        found = stub.DetectFaces(faces_pb2.DetectFacesRequest(images=images[:1]), timeout=60)
+        print("faces:", len(found.results[0].detections.faces))
+
+        try:
+            stub.EmbedText(embedding_pb2.EmbedTextRequest(), timeout=60)
+        except grpc.RpcError as error:
+            print("refused:", explain(error))
+
+
+main(sys.argv[1], Path(sys.argv[2]), [Path(picture) for picture in sys.argv[3:]])

@@ -1,0 +1,145 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { DEMO_FOLDER, PROJECT_FOLDER } from '../src/options.js';
+import { type LiveServer, startLiveServer } from './support/live-server.js';
+
+const execute = promisify(execFile);
+const SAMPLES = join(DEMO_FOLDER, 'samples');
+const EXAMPLES = join(PROJECT_FOLDER, 'client/examples');
+
+/** The code of a page's blocks of one language, in order. */
+function blocks(page: string, language: string): string[] {
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1] ?? '');
+}
+
+describe('what the client’s pages say, on a real server', () => {
+  let server: LiveServer;
+  let page: string;
+  let env: NodeJS.ProcessEnv;
+
+  before(async () => {
+    server = await startLiveServer();
+    page = (await readFile(join(PROJECT_FOLDER, 'client/README.md'), 'utf8')).replaceAll(
+      'localhost:8001',
+      server.address,
+    );
+    const { folder } = server;
+    await cp(join(SAMPLES, 'speech/search.flac'), join(folder, 'speech.flac'));
+    await cp(join(SAMPLES, 'faces/faces_2.png'), join(folder, 'people.png'));
+    await cp(join(SAMPLES, 'pictures'), join(folder, 'pictures'), {
+      recursive: true,
+      filter: (path) => !/\.(json|md)$/.test(path),
+    });
+    await symlink(join(PROJECT_FOLDER, 'node_modules'), join(folder, 'node_modules'));
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    await mkdir(join(folder, 'bin'));
+    const command = `#!/bin/sh\nexec "${process.execPath}" "${join(PROJECT_FOLDER, 'client/bin/heimdex.js')}" "$@"\n`;
+    await writeFile(join(folder, 'bin/heimdex'), command);
+    await chmod(join(folder, 'bin/heimdex'), 0o755);
+    env = {
+      ...process.env,
+      HEIMDEX_ADDRESS: server.address,
+      PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter),
+    };
+  });
+  after(() => server.close());
+
+  it('the programs type-check and say what they should', async () => {
+    const { folder } = server;
+    const programs = blocks(page, 'ts');
+    const names = programs.map((_program, place) => `program-${place}.ts`);
+    for (const [place, program] of programs.entries()) await writeFile(join(folder, names[place] ?? ''), program);
+    const tsc = join(PROJECT_FOLDER, 'node_modules/typescript/bin/tsc');
+    const options = [
+      '--strict',
+      '--noUncheckedIndexedAccess',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2022',
+      '--types',
+      'node',
+    ];
+    await execute(process.execPath, [tsc, ...options, ...names], { cwd: folder });
+    const outputs: string[] = [];
+    for (const name of names) {
+      outputs.push((await execute(process.execPath, [name.replace('.ts', '.js')], { cwd: folder })).stdout);
+    }
+    const [transcribe, batches, streams, errors] = outputs;
+    expect(outputs).to.have.length(4);
+    expect(transcribe).to.match(/^You can search a video by the words/);
+    expect(batches)
+      .to.contain('24 pictures, 192 numbers each, by heimdex/siglip-pocket')
+      .and.to.contain('best: 06-elephant.jpg');
+    expect(streams).to.match(/You can search[\s\S]*6\.13 s of en/);
+    expect(errors).to.match(/^INVALID_ARGUMENT INVALID_ARGUMENT texts\n/);
+  });
+
+  it('the commands do what they should', async () => {
+    const [, commands = ''] = blocks(page, 'sh');
+    const outputs = new Map<string, string>();
+    for (const line of commands.trim().split('\n')) {
+      outputs.set(line, (await execute('sh', ['-c', line], { cwd: server.folder, env })).stdout);
+    }
+    const first = (start: string) => [...outputs].find(([line]) => line.startsWith(start))?.[1] ?? '';
+    expect(first('heimdex transcribe speech.flac')).to.match(/^You can search a video/);
+    expect(first('heimdex transcribe speech.flac --format srt')).to.match(
+      /^1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\nYou can/,
+    );
+    expect(first('cat speech.flac')).to.match(/^You can search a video/);
+    expect(JSON.parse(first('heimdex embed-text')).vector).to.have.length(192);
+    expect(first('heimdex search "a red heart"')).to.match(/^1\. .*01-red-heart\.png/);
+    expect(first('heimdex index')).to.contain('24 pictures (24 embedded');
+    expect(first('heimdex search "an elephant"')).to.match(/^1\. .*06-elephant\.jpg/);
+    expect(first('heimdex search --like')).to.match(/^1\. +1\.000 .*16-bicycle\.png/);
+    expect(first('heimdex detect-faces')).to.match(/^people\.png: 3 faces in 800 x 600 -> drawn\.png/);
+    expect(first('heimdex info')).to.contain('heimdex/siglip-pocket');
+    expect(first('heimdex health')).to.match(/^the server +SERVING/);
+  });
+
+  it('the Python example runs', async function () {
+    const found = spawnSync('python3', ['-c', 'import grpc_tools, grpc_status']);
+    if (found.status !== 0) {
+      console.log('      skipped: pip install -r client/examples/python/requirements.txt');
+      this.skip();
+    }
+    const folder = join(EXAMPLES, 'python');
+    await generate('python');
+    const { stdout } = await execute('python3', [join(folder, 'caller.py'), ...(await callerArguments())]);
+    expectCaller(stdout, 'INVALID_ARGUMENT');
+  });
+
+  it('the Go example runs', async function () {
+    if (process.env.TEST_GO !== '1' || spawnSync('go', ['version']).status !== 0) {
+      console.log('      skipped: needs Go and its module proxy, and is slow the first time: TEST_GO=1 runs it');
+      this.skip();
+    }
+    this.timeout(600_000);
+    await generate('go');
+    const { stdout } = await execute('go', ['run', '.', ...(await callerArguments())], { cwd: join(EXAMPLES, 'go') });
+    expectCaller(stdout, 'InvalidArgument');
+  });
+
+  async function generate(language: 'python' | 'go'): Promise<void> {
+    const folder = join('client/examples', language);
+    await rm(join(PROJECT_FOLDER, folder, 'generated'), { recursive: true, force: true });
+    const buf = join(PROJECT_FOLDER, 'node_modules/.bin/buf');
+    await execute(buf, ['generate', '--template', join(folder, 'buf.gen.yaml'), '-o', folder], { cwd: PROJECT_FOLDER });
+  }
+
+  async function callerArguments(): Promise<string[]> {
+    const pictures = ['05-cat-face.png', '06-elephant.jpg', '07-penguin.png'].map((name) =>
+      join(server.folder, 'pictures', name),
+    );
+    return [server.address, join(server.folder, 'speech.flac'), ...pictures];
+  }
+
+  function expectCaller(output: string, code: string): void {
+    expect(output).to.contain('heard: You can search a video');
+    expect(output).to.contain('elephant: 06-elephant.jpg');
+    expect(output).to.match(new RegExp(`refused: ${code} .* texts`));
+  }
+});
