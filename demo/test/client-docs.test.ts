@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { DEMO_FOLDER, PROJECT_FOLDER } from '../src/options.js';
@@ -9,6 +9,8 @@ import { type LiveServer, startLiveServer } from './support/live-server.js';
 const execute = promisify(execFile);
 const SAMPLES = join(DEMO_FOLDER, 'samples');
 const EXAMPLES = join(PROJECT_FOLDER, 'client/examples');
+/** A Python with the example's requirements; .ci/peers makes one. */
+const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
 
 /** The code of a page's blocks of one language, in order. */
 function blocks(page: string, language: string): string[] {
@@ -101,14 +103,14 @@ describe('what the client’s pages say, on a real server', () => {
   });
 
   it('the Python example runs', async function () {
-    const found = spawnSync('python3', ['-c', 'import grpc_tools, grpc_status']);
+    const found = spawnSync(PYTHON, ['-c', 'import grpc_tools, grpc_status']);
     if (found.status !== 0) {
       console.log('      skipped: pip install -r client/examples/python/requirements.txt');
       this.skip();
     }
     const folder = join(EXAMPLES, 'python');
     await generate('python');
-    const { stdout } = await execute('python3', [join(folder, 'caller.py'), ...(await callerArguments())]);
+    const { stdout } = await execute(PYTHON, [join(folder, 'caller.py'), ...(await callerArguments())]);
     expectCaller(stdout, 'INVALID_ARGUMENT');
   });
 
@@ -127,7 +129,10 @@ describe('what the client’s pages say, on a real server', () => {
     const folder = join('client/examples', language);
     await rm(join(PROJECT_FOLDER, folder, 'generated'), { recursive: true, force: true });
     const buf = join(PROJECT_FOLDER, 'node_modules/.bin/buf');
-    await execute(buf, ['generate', '--template', join(folder, 'buf.gen.yaml'), '-o', folder], { cwd: PROJECT_FOLDER });
+    await execute(buf, ['generate', '--template', join(folder, 'buf.gen.yaml'), '-o', folder], {
+      cwd: PROJECT_FOLDER,
+      env: { ...process.env, PATH: [dirname(PYTHON), process.env.PATH].join(delimiter) }, // The template says python3.
+    });
   }
 
   async function callerArguments(): Promise<string[]> {
