@@ -12,6 +12,12 @@ const EXAMPLES = join(PROJECT_FOLDER, 'client/examples');
 /** A Python with the example's requirements; .ci/peers makes one. */
 const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
 
+/** The template says python3: it shall be that one. */
+function pathWithPython(): string {
+  const path = process.env.PATH ?? '';
+  return PYTHON.includes('/') ? [dirname(PYTHON), path].join(delimiter) : path;
+}
+
 /** The code of a page's blocks of one language, in order. */
 function blocks(page: string, language: string): string[] {
   return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1] ?? '');
@@ -131,7 +137,7 @@ describe('what the client’s pages say, on a real server', () => {
     const buf = join(PROJECT_FOLDER, 'node_modules/.bin/buf');
     await execute(buf, ['generate', '--template', join(folder, 'buf.gen.yaml'), '-o', folder], {
       cwd: PROJECT_FOLDER,
-      env: { ...process.env, PATH: [dirname(PYTHON), process.env.PATH].join(delimiter) }, // The template says python3.
+      env: { ...process.env, PATH: pathWithPython() },
     });
   }
 
