@@ -1,1 +1,1 @@
-export { loadTokenizer, type TextTokenizer, type TokenizedText } from './tokenizer.js';
+export { createTokenizer, loadTokenizer, type TextTokenizer, type TokenizedText } from './tokenizer.js';

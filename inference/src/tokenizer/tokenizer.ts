@@ -1,5 +1,6 @@
-import { Tokenizer } from '@huggingface/tokenizers';
 import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../models/repository.js';
+import { createExactSource } from './exact.js';
+import { createLibrarySource } from './library.js';
 
 /** A text as a model reads it. */
 export interface TokenizedText {
@@ -19,59 +20,58 @@ export interface TextTokenizer {
   encode(text: string, limit: number): TokenizedText;
 }
 
-/** What is used of the library's class; its own declarations do not resolve under NodeNext. */
-interface HubTokenizer {
-  encode(text: string, options?: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
-  token_to_id(token: string): number | undefined;
-}
-
 /** Above this `model_max_length` is a stand-in for "no limit" (transformers writes 1e30). */
 const LARGEST_LIMIT = 1e9;
-
-/** More characters a token than any vocabulary has on average: what is behind so many cannot be among the first tokens. */
-const MOST_CHARACTERS_PER_TOKEN = 64;
-/** The library's recursion overflows the stack above some 300,000 characters, and takes seconds before. */
-const MOST_CHARACTERS = 200_000;
+/** More of a text is not looked at; the longest limit of any known model, 8192 tokens, ends far before. */
+const LONGEST_TEXT = 262_144;
 
 /** Loads tokenizer.json and, where there is one, tokenizer_config.json. Throws when a file is broken or of an unknown kind. */
 export async function loadTokenizer(tokenizerPath: string, configPath: string | undefined): Promise<TextTokenizer> {
   const json = await readJsonObject(tokenizerPath);
   const config = configPath === undefined ? {} : await readJsonObject(configPath);
-  const tokenizer: HubTokenizer = new Tokenizer(json, config);
-  const specials = specialTokens(tokenizer);
+  return createTokenizer(json, config);
+}
+
+/** The same from what the files hold. */
+export function createTokenizer(json: JsonObject, config: JsonObject): TextTokenizer {
+  const source = createExactSource(json) ?? createLibrarySource(json, config);
   const limit = config.model_max_length;
   return {
-    padId: padId(tokenizer, json, config),
+    padId: padId(json, config),
     maxTokens: typeof limit === 'number' && limit > 0 && limit < LARGEST_LIMIT ? limit : Number.POSITIVE_INFINITY,
     encode(text, limit) {
-      const kept = text.slice(0, Math.min(limit * MOST_CHARACTERS_PER_TOKEN, MOST_CHARACTERS));
-      const ids = tokenizer.encode(kept, { add_special_tokens: false }).ids;
-      const room = Math.max(0, limit - specials.before.length - specials.after.length);
+      const room = Math.max(0, limit - source.before.length - source.after.length);
+      const ids = source.idsOf(wellFormed(text.slice(0, LONGEST_TEXT)), room);
       return {
-        ids: [...specials.before, ...ids.slice(0, room), ...specials.after],
-        truncated: ids.length > room || kept.length < text.length,
+        ids: [...source.before, ...ids.slice(0, room), ...source.after],
+        truncated: ids.length > room || text.length > LONGEST_TEXT,
       };
     },
   };
 }
 
-/** What the tokenizer puts around a text. */
-function specialTokens(tokenizer: HubTokenizer): {
-  readonly before: readonly number[];
-  readonly after: readonly number[];
-} {
-  const probe = 'a';
-  const bare = tokenizer.encode(probe, { add_special_tokens: false }).ids;
-  const whole = tokenizer.encode(probe).ids;
-  const start = whole.findIndex((_, at) => bare.every((id, offset) => whole[at + offset] === id));
-  if (start < 0) throw new Error('Expected a tokenizer that puts its special tokens around a text.');
-  return { before: whole.slice(0, start), after: whole.slice(start + bare.length) };
+/** Halves of surrogate pairs are no characters; they are read as the replacement character, as UTF-8 would have them. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-function padId(tokenizer: HubTokenizer, json: JsonObject, config: JsonObject): number | undefined {
+function padId(json: JsonObject, config: JsonObject): number | undefined {
   const token = config.pad_token;
   const name = isObject(token) ? stringAt(token, 'content') : token;
-  if (typeof name === 'string') return tokenizer.token_to_id(name);
+  if (typeof name === 'string') return idOfToken(json, name);
   const padding = objectAt(json, 'padding').pad_id;
   return typeof padding === 'number' ? padding : undefined;
+}
+
+function idOfToken(json: JsonObject, name: string): number | undefined {
+  const added = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
+  const id = added.find(({ content }) => content === name)?.id;
+  if (typeof id === 'number') return id;
+  const { vocab } = objectAt(json, 'model');
+  if (Array.isArray(vocab)) {
+    const place = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === name);
+    return place < 0 ? undefined : place;
+  }
+  const known = isObject(vocab) ? vocab[name] : undefined;
+  return typeof known === 'number' ? known : undefined;
 }

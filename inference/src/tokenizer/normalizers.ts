@@ -1,0 +1,87 @@
+import { isObject, type JsonObject, stringAt } from '../models/repository.js';
+import { createReplacement } from './library.js';
+import { CharacterMap } from './precompiled.js';
+import { INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
+
+export type Normalizer = (text: string) => string;
+
+/**
+ * The normalizer that tokenizer.json describes, to the letter as Python's tokenizers applies it. Undefined for one of a kind
+ * that is not known here.
+ */
+export function createNormalizer(config: unknown): Normalizer | undefined {
+  if (config === null || config === undefined) return (text) => text;
+  if (!isObject(config)) return undefined;
+  return MAKERS[stringAt(config, 'type') ?? '']?.(config);
+}
+
+const MAKERS: Readonly<Record<string, (config: JsonObject) => Normalizer | undefined>> = {
+  Sequence: sequence,
+  BertNormalizer: bert,
+  Precompiled: precompiled,
+  Lowercase: () => lowerCase,
+  Strip: strip,
+  Replace: createReplacement,
+  Prepend: (config) => (text) => (text === '' ? text : (stringAt(config, 'prepend') ?? '') + text),
+  StripAccents: () => (text) => text.replace(MARKS, ''),
+  NFC: () => (text) => normalForm(text, 'NFC'),
+  NFD: () => (text) => normalForm(text, 'NFD'),
+  NFKC: () => (text) => normalForm(text, 'NFKC'),
+  NFKD: () => (text) => normalForm(text, 'NFKD'),
+};
+
+function sequence(config: JsonObject): Normalizer | undefined {
+  if (!Array.isArray(config.normalizers)) return undefined;
+  const parts: Normalizer[] = [];
+  for (const part of config.normalizers) {
+    const normalizer = createNormalizer(part);
+    if (normalizer === undefined) return undefined;
+    parts.push(normalizer);
+  }
+  return (text) => parts.reduce((sofar, normalizer) => normalizer(sofar), text);
+}
+
+function precompiled(config: JsonObject): Normalizer | undefined {
+  const map = stringAt(config, 'precompiled_charsmap');
+  // Some files leave the map out; then nothing is changed.
+  if (map === undefined || map === '') return (text) => text;
+  const characters = new CharacterMap(map);
+  return (text) => characters.apply(text);
+}
+
+/** Method: BERT's BasicTokenizer, in the order of the tokenizers library. */
+function bert(config: JsonObject): Normalizer {
+  const lower = config.lowercase !== false;
+  const strip = config.strip_accents ?? lower;
+  return (text) => {
+    let out = text;
+    if (config.clean_text !== false)
+      out = out
+        .replace(/[\0\ufffd]/g, '')
+        .replace(INVISIBLE, '')
+        .replace(/\p{White_Space}/gu, ' ');
+    if (config.handle_chinese_chars !== false) out = out.replace(CHINESE, ' $& ');
+    if (strip === true) out = normalForm(out, 'NFD').replace(MARKS, '');
+    return lower ? lowerCase(out) : out;
+  };
+}
+
+const CHINESE =
+  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+
+function strip(config: JsonObject): Normalizer {
+  const left = config.strip_left === true;
+  const right = config.strip_right === true;
+  return (text) => {
+    let start = 0;
+    let end = text.length;
+    while (left && start < end && isSpace(text, start)) start += 1;
+    while (right && end > start && isSpace(text, end - 1)) end -= 1;
+    return text.slice(start, end);
+  };
+}
+
+/** All of Unicode's spaces are of one code unit. */
+export function isSpace(text: string, at: number): boolean {
+  return /\p{White_Space}/u.test(text.charAt(at));
+}

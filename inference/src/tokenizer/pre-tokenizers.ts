@@ -1,0 +1,72 @@
+import { isObject, type JsonObject, stringAt } from '../models/repository.js';
+import { PUNCTUATION } from './unicode.js';
+
+/** Cuts a part of a text into what the model takes as words; `first`: the part begins the text. */
+export type PreTokenizer = (text: string, first: boolean) => Iterable<string>;
+
+/** The pre-tokenizer that tokenizer.json describes. Undefined for one of a kind that is not known here. */
+export function createPreTokenizer(config: unknown): PreTokenizer | undefined {
+  if (!isObject(config)) return undefined;
+  return MAKERS[stringAt(config, 'type') ?? '']?.(config);
+}
+
+const MAKERS: Readonly<Record<string, (config: JsonObject) => PreTokenizer | undefined>> = {
+  BertPreTokenizer: () => bert,
+  WhitespaceSplit: () => words,
+  Metaspace: metaspace,
+  Sequence: sequence,
+};
+
+const BERT_WORDS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION})\\P{White_Space})+`, 'gu');
+
+function* bert(text: string): Iterable<string> {
+  for (const [word] of text.matchAll(BERT_WORDS)) yield word;
+}
+
+function* words(text: string): Iterable<string> {
+  for (const [word] of text.matchAll(/\P{White_Space}+/gu)) yield word;
+}
+
+/** Marks spaces with a character of their own, mostly `▁`, and cuts in front of each. */
+function metaspace(config: JsonObject): PreTokenizer {
+  const mark = stringAt(config, 'replacement') ?? '\u2581';
+  const scheme = stringAt(config, 'prepend_scheme') ?? (config.add_prefix_space === false ? 'never' : 'always');
+  const split = config.split !== false;
+  return function* (text, first) {
+    const prepend = scheme === 'always' || (scheme === 'first' && first);
+    const marked = text.replaceAll(' ', mark);
+    const whole = prepend && !marked.startsWith(mark) ? mark + marked : marked;
+    if (!split) {
+      if (whole !== '') yield whole;
+      return;
+    }
+    let start = 0;
+    while (start < whole.length) {
+      const next = whole.indexOf(mark, start + 1);
+      const end = next < 0 ? whole.length : next;
+      yield whole.slice(start, end);
+      start = end;
+    }
+  };
+}
+
+function sequence(config: JsonObject): PreTokenizer | undefined {
+  if (!Array.isArray(config.pretokenizers)) return undefined;
+  let whole: PreTokenizer | undefined;
+  for (const part of config.pretokenizers) {
+    const next = createPreTokenizer(part);
+    if (next === undefined) return undefined;
+    whole = whole === undefined ? next : chain(whole, next);
+  }
+  return whole;
+}
+
+function chain(one: PreTokenizer, other: PreTokenizer): PreTokenizer {
+  return function* (text, first) {
+    let begins = first;
+    for (const part of one(text, first)) {
+      yield* other(part, begins);
+      begins = false;
+    }
+  };
+}

@@ -1,0 +1,86 @@
+import type { JsonObject } from '../models/repository.js';
+import { PieceTrie } from './piece-trie.js';
+import type { WordModel } from './word-model.js';
+
+/** By so much an unknown character is worse than the worst piece. */
+const UNKNOWN_PENALTY = 10;
+
+/**
+ * Cuts a word into the pieces whose scores sum up highest. Method: Kudo, "Subword Regularization" (2018), with the ties and
+ * the joining of unknown characters as in the tokenizers library.
+ */
+export class UnigramModel implements WordModel {
+  readonly #trie = new PieceTrie();
+  readonly #scores: Float64Array;
+  readonly #unknown: number;
+  readonly #unknownScore: number;
+  /** By place in the word: the best sum up to there, where its last piece began, and that piece. Kept, and grown. */
+  #best = new Float64Array(64);
+  #starts = new Int32Array(64);
+  #pieces = new Int32Array(64);
+
+  private constructor(vocabulary: readonly (readonly [string, number])[], unknown: number) {
+    this.#scores = Float64Array.from(vocabulary, ([, score]) => score);
+    this.#unknown = unknown;
+    this.#unknownScore = this.#scores.reduce((least, score) => Math.min(least, score), 0) - UNKNOWN_PENALTY;
+    vocabulary.forEach(([piece], id) => {
+      if (piece !== '') this.#trie.add(piece, id);
+    });
+  }
+
+  /** Reads `model` of tokenizer.json. Undefined where it is one of another kind. */
+  static read(config: JsonObject): UnigramModel | undefined {
+    const { vocab, unk_id: unknown, byte_fallback: bytes } = config;
+    if (!Array.isArray(vocab) || typeof unknown !== 'number' || bytes === true) return undefined;
+    return new UnigramModel(vocab as (readonly [string, number])[], unknown);
+  }
+
+  idsOf(word: string): number[] {
+    this.#findPath(word);
+    const ids: number[] = [];
+    for (let end = word.length; end > 0; end = this.#starts[end] as number) {
+      const id = this.#pieces[end] as number;
+      // Neighbouring unknown characters are one.
+      if (id !== this.#unknown || ids.at(-1) !== this.#unknown) ids.push(id);
+    }
+    return ids.reverse();
+  }
+
+  #findPath(word: string): void {
+    this.#reserve(word.length + 1);
+    this.#starts.fill(-1, 0, word.length + 1);
+    let start = 0;
+    this.#best[0] = 0;
+    while (start < word.length) {
+      const sofar = this.#best[start] as number;
+      const single = (word.codePointAt(start) ?? 0) > 0xffff ? 2 : 1;
+      let known = false;
+      let node = 0;
+      for (let end = start + 1; end <= word.length; end += 1) {
+        node = this.#trie.step(node, word.charCodeAt(end - 1));
+        if (node === 0) break;
+        const id = this.#trie.pieceAt(node);
+        if (id < 0) continue;
+        this.#offer(start, end, id, sofar + (this.#scores[id] as number));
+        known ||= end - start === single;
+      }
+      if (!known) this.#offer(start, start + single, this.#unknown, sofar + this.#unknownScore);
+      start += single;
+    }
+  }
+
+  #offer(start: number, end: number, id: number, sum: number): void {
+    if (this.#starts[end] !== -1 && sum <= (this.#best[end] as number)) return;
+    this.#best[end] = sum;
+    this.#starts[end] = start;
+    this.#pieces[end] = id;
+  }
+
+  #reserve(places: number): void {
+    if (places <= this.#best.length) return;
+    const size = 2 ** Math.ceil(Math.log2(places));
+    this.#best = new Float64Array(size);
+    this.#starts = new Int32Array(size);
+    this.#pieces = new Int32Array(size);
+  }
+}
