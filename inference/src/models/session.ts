@@ -12,8 +12,8 @@ export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>)
     executionMode: 'sequential',
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
-    // Errors only: the runtime's warnings are about its own optimisations.
-    logSeverityLevel: 3,
+    // Nothing but the end of the world: errors are thrown, and warnings are about the runtime's own optimisations.
+    logSeverityLevel: 4,
     extra: {
       session: {
         // Threads that spin while they wait take the cores from the other models' threads.
