@@ -30,7 +30,9 @@ export class InferenceClientError extends Error {
   override readonly name = 'InferenceClientError';
   /**
    * The server's reason in UPPER_SNAKE, such as `QUEUE_FULL`. Of this side: `UNREACHABLE` (no connection), `ABORTED` (the
-   * caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed).
+   * caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed), `NO_TOKEN` (the token function failed),
+   * `SOURCE_FAILED` (the audio could not be read), `MODEL_MISMATCH` (another model than expected answered),
+   * `MALFORMED_ANSWER` (the answer breaks the contract).
    */
   readonly reason: string | undefined;
   /** Every field the server complained of. */

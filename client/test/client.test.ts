@@ -241,6 +241,17 @@ describe('the client', () => {
     expect(seen[1]).to.include({ authorization: 'Bearer token-2', 'x-heimdex-priority': 'interactive', 'x-b': '2' });
   });
 
+  it('fails when no token comes, or none in time', async () => {
+    const { address } = await serve((_call, reply) => reply(null, one));
+    const broken = await failureOf(
+      connect({ address, token: () => Promise.reject(new Error('vault sealed')) }).embedText(['a']),
+    );
+    expect(broken).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN', message: 'no token: vault sealed' });
+    const never = () => new Promise<string>(() => undefined);
+    const late = await failureOf(connect({ address, token: never, connectTimeoutMs: 20 }).embedText(['a']));
+    expect(late).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN' });
+  });
+
   it('gives answers as plain data, large integers as numbers', async () => {
     const info = create(GetServerInfoResponseSchema, {
       version: '1.2.3',

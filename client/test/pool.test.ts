@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import {
   credentials,
@@ -207,6 +209,30 @@ describe('several servers', () => {
     const error = await failureOf(client.getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', address: 'inference.test' });
     expect(error.message).to.equal('inference.test cannot be reached: getaddrinfo ENOTFOUND inference.test');
+  });
+
+  it('behind a name whose resolver never answers: the call ends all the same', async () => {
+    const lookup = () => new Promise<string[]>(() => undefined);
+    const client = connect({
+      address: 'dns:///inference.test',
+      lookup,
+      connectTimeoutMs: 20,
+      retry: { maxAttempts: 1 },
+    });
+    expect(await failureOf(client.getServerInfo())).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
+  });
+
+  it('that accept no connection are given up in time', async () => {
+    const deaf = createServer().listen(0, '127.0.0.1'); // Takes the connection and says nothing.
+    await once(deaf, 'listening');
+    try {
+      const { port } = deaf.address() as AddressInfo;
+      const client = connect({ address: `127.0.0.1:${port}`, connectTimeoutMs: 30, retry: { maxAttempts: 1 } });
+      const error = await failureOf(client.getServerInfo());
+      expect(error.code).to.be.oneOf(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+    } finally {
+      deaf.close();
+    }
   });
 
   it('are let go of by close()', async () => {

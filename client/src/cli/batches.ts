@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Outcome } from '../answers.js';
+import type { Model, Outcome } from '../answers.js';
 import type { InferenceClient } from '../client.js';
 import { InferenceClientError } from '../errors.js';
 import type { CallOptions } from '../options.js';
@@ -24,15 +24,21 @@ const ENVELOPE_BYTES = 64 * 1024;
 /** Calls on the way at a time: the server has the next while the last is read here. */
 const CALLS = 2;
 
-/** What a call to this server may hold. */
-export async function batchLimits(client: InferenceClient, call: CallOptions): Promise<BatchLimits> {
-  const { limits } = await client.getServerInfo(call);
+/** What is asked of a server before pictures are sent to it. */
+export interface ServerFacts {
+  readonly limits: BatchLimits;
+  /** The model for pictures, if there is one. */
+  readonly visionModel: Model | undefined;
+}
+
+/** What a call to this server may hold, and whose its vectors will be. */
+export async function serverFacts(client: InferenceClient, call: CallOptions): Promise<ServerFacts> {
+  const { limits, models } = await client.getServerInfo(call);
   const maxBytes =
     limits === undefined || limits.maxMessageBytes === 0 ? BATCH_BYTES : limits.maxMessageBytes - ENVELOPE_BYTES;
-  return {
-    maxItems: Math.min(BATCH_ITEMS, limits?.maxBatchItems || BATCH_ITEMS),
-    maxBytes: Math.min(BATCH_BYTES, maxBytes),
-  };
+  const maxItems = Math.min(BATCH_ITEMS, limits?.maxBatchItems || BATCH_ITEMS);
+  const visionModel = models.find(({ role }) => role === 'vision')?.model;
+  return { limits: { maxItems, maxBytes: Math.min(BATCH_BYTES, maxBytes) }, visionModel };
 }
 
 /**

@@ -9,7 +9,7 @@ const PICTURE_EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.
  * The pictures that paths stand for: a file for itself, a folder for the pictures in it and below it, by name, hidden ones
  * left out.
  *
- * @throws CliError when a path does not exist
+ * @throws CliError when a path does not exist, or there is no picture
  */
 export async function findPictures(paths: readonly string[]): Promise<string[]> {
   const found: string[] = [];
@@ -17,6 +17,7 @@ export async function findPictures(paths: readonly string[]): Promise<string[]> 
     if (await isFolder(path)) found.push(...(await picturesIn(path)));
     else found.push(path);
   }
+  if (found.length === 0) throw usageError(`Expected pictures, found none in ${paths.join(', ')}`);
   return found;
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
-import { type CallContext, errorOf, type InferenceClientError } from '../errors.js';
+import type { Metadata } from '@grpc/grpc-js';
+import { type CallContext, errorOf, InferenceClientError } from '../errors.js';
 import {
   type CallOptions,
   DEFAULT_TIMEOUTS_MS,
@@ -9,7 +10,7 @@ import {
   retryOptions,
 } from '../options.js';
 import { isRetryable, RetryBudget, type RetryOptions, retryDelayMs } from '../retry.js';
-import { abortable } from '../wait.js';
+import { before, TimeUpError } from '../wait.js';
 import { type CallScope, OpenCalls } from './call-scope.js';
 import { codecOf, type TypedMethod } from './codec.js';
 import { metadataOf, openPool } from './connect.js';
@@ -97,10 +98,13 @@ export class Caller {
     const context = { method: plan.name, address: '', attempts: 0 };
     for (;;) {
       try {
-        const endpoint = await abortable(this.#pool.pick(tried), scope.signal);
+        const readyMs = Math.min(plan.deadlineMs, Date.now() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
+        const endpoint = await this.#pick(tried, readyMs, scope.signal);
         context.address = endpoint.address;
         context.attempts += 1;
-        const answer = await run(await this.#ready(endpoint, plan, scope));
+        await endpoint.connect(readyMs, scope.signal);
+        const metadata = await this.#metadata(plan.call, readyMs, scope.signal);
+        const answer = await run({ endpoint, metadata, deadlineMs: plan.deadlineMs, signal: scope.signal });
         this.#budget.succeeded();
         return answer;
       } catch (thrown) {
@@ -121,11 +125,26 @@ export class Caller {
     this.#pool.close();
   }
 
-  async #ready(endpoint: Endpoint, { call, deadlineMs }: CallPlan, { signal }: CallScope): Promise<Attempt> {
-    const connectMs = Math.min(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, deadlineMs - Date.now());
-    await endpoint.connect(connectMs, signal);
-    const metadata = await abortable(metadataOf(this.#options, call), signal);
-    return { endpoint, metadata, deadlineMs, signal };
+  async #pick(tried: ReadonlySet<Endpoint>, readyMs: number, signal: AbortSignal): Promise<Endpoint> {
+    try {
+      return await before(this.#pool.pick(tried), readyMs, signal);
+    } catch (error) {
+      if (!(error instanceof TimeUpError)) throw error;
+      throw new InferenceClientError('UNAVAILABLE', 'the name of the server was not resolved in time', {
+        reason: 'UNREACHABLE',
+        cause: error,
+      });
+    }
+  }
+
+  async #metadata(call: CallOptions, readyMs: number, signal: AbortSignal): Promise<Metadata> {
+    try {
+      return await before(metadataOf(this.#options, call), readyMs, signal);
+    } catch (cause) {
+      if (signal.aborted) throw cause;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new InferenceClientError('UNAUTHENTICATED', `no token: ${why}`, { reason: 'NO_TOKEN', cause });
+    }
   }
 
   #delayMs(error: InferenceClientError, context: CallContext, tried: Set<Endpoint>): number | undefined {

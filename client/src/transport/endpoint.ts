@@ -55,13 +55,13 @@ export class Endpoint {
   }
 
   /**
-   * Waits until there is a connection, at most `timeoutMs`. Returns at once when there is one, and when the last attempt
+   * Waits until there is a connection, until `deadlineMs` at the latest (milliseconds since the epoch). Returns at once when there is one, and when the last attempt
    * has just failed: the call that follows then says why.
    *
    * @throws InferenceClientError UNAVAILABLE, reason UNREACHABLE, when the time is up
    */
-  async connect(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const deadlineMs = Date.now() + timeoutMs;
+  async connect(deadlineMs: number, signal: AbortSignal): Promise<void> {
+    const timeoutMs = Math.max(0, deadlineMs - Date.now());
     const channel = this.#client.getChannel();
     for (;;) {
       signal.throwIfAborted();
@@ -72,7 +72,7 @@ export class Endpoint {
         channel.watchConnectivityState(state, deadlineMs, (error) => resolve(error === undefined));
       });
       if (!(await abortable(changed, signal))) {
-        throw unreachable(this.address, `no connection within ${timeoutMs / 1000} s`);
+        throw unreachable(this.address, `no connection within ${(timeoutMs / 1000).toFixed(1)} s`);
       }
     }
   }

@@ -130,6 +130,12 @@ describe('heimdex', () => {
       expect(documents[2]).to.deep.include({ model: server.model, dimensions: 2 });
     });
 
+    it('refuse a folder without pictures', async () => {
+      const result = await run(['embed-image', folder]);
+      expect(result).to.include({ exitCode: 2 });
+      expect(result.stderr).to.contain('found none in');
+    });
+
     it('read texts from standard input, a line each', async () => {
       const { stdout } = await run(['embed-text', '--json'], { stdin: '1,0\n0,1\n' });
       expect(

@@ -1,4 +1,3 @@
-import type { Model } from '../../answers.js';
 import { assembleIndex, planIndex } from '../../search/build-index.js';
 import {
   type PictureIndex,
@@ -6,7 +5,7 @@ import {
   readPictureIndex,
   writePictureIndex,
 } from '../../search/picture-index.js';
-import { askForFiles, batchLimits } from '../batches.js';
+import { askForFiles, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -31,14 +30,16 @@ const BAR_CELLS = 24;
 export function buildIndex(host: CliHost, paths: readonly string[], options: IndexCommandOptions): Promise<ExitCode> {
   return withClient(host, { bulk: true, ...options }, async (context) => {
     const { client, call, terminal } = context;
-    const model = await visionModel(context);
+    const { limits, visionModel: model } = await serverFacts(client, call);
+    if (model === undefined)
+      throw new CliError('The server has no model for pictures (VISION_MODEL_NAME)', EXIT_CODES.failed);
     const existing = await existingIndex(options.index);
     const plan = await planIndex(await findPictures(paths), options.index, existing, model);
     if (plan.otherModel) terminal.note(`${options.index} is another model's: every picture is embedded anew`);
     const entries: Entry[] = [...plan.kept];
     const missing = new Map(plan.missing.map(({ path, picture }) => [path, picture]));
     const progress = progressOf(context, missing.size);
-    const outcomes = askForFiles([...missing.keys()], await batchLimits(client, call), async (contents) => {
+    const outcomes = askForFiles([...missing.keys()], limits, async (contents) => {
       const { results } = await client.embedImage(contents, { ...call, expectModel: model });
       return results;
     });
@@ -58,14 +59,6 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     });
     return undefined;
   });
-}
-
-async function visionModel({ client, call }: CommandContext): Promise<Model> {
-  const { models } = await client.getServerInfo(call);
-  const model = models.find(({ role }) => role === 'vision')?.model;
-  if (model === undefined)
-    throw new CliError('The server has no model for pictures (VISION_MODEL_NAME)', EXIT_CODES.failed);
-  return model;
 }
 
 async function existingIndex(path: string): Promise<PictureIndex | undefined> {

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { FaceDetections } from '../../faces.js';
-import { askForFiles, batchLimits } from '../batches.js';
+import { askForFiles, serverFacts } from '../batches.js';
 import { usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -37,7 +37,8 @@ export function detectFaces(
       ...(options.max !== undefined && { maxFaces: options.max }),
     };
     if (options.drawDir !== undefined) await mkdir(options.drawDir, { recursive: true });
-    const outcomes = askForFiles(pictures, await batchLimits(client, call), async (contents) => {
+    const { limits } = await serverFacts(client, call);
+    const outcomes = askForFiles(pictures, limits, async (contents) => {
       const { results } = await client.detectFaces(contents, settings);
       return results;
     });

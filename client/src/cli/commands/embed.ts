@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
-import { askForFiles, batchLimits } from '../batches.js';
+import { askForFiles, serverFacts } from '../batches.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
@@ -29,7 +29,8 @@ export function embedImage(
   return withClient(host, options, async (context) => {
     const { client, call } = context;
     const pictures = await findPictures(paths);
-    const outcomes = askForFiles(pictures, await batchLimits(client, call), async (contents) => {
+    const { limits } = await serverFacts(client, call);
+    const outcomes = askForFiles(pictures, limits, async (contents) => {
       const answer = await client.embedImage(contents, { ...call, normalize: options.normalize });
       return mapValues(answer.results, (embedding) => ({ embedding, answer }));
     });
@@ -49,7 +50,7 @@ export function embedText(
 ): Promise<ExitCode> {
   return withClient(host, options, async (context) => {
     const { client, call, terminal } = context;
-    const { maxItems } = await batchLimits(client, call);
+    const { maxItems } = (await serverFacts(client, call)).limits;
     const { model, normalize, truncate } = options;
     for await (const batch of inBatches(
       texts.length > 0 ? texts : createInterface({ input: terminal.stdin }),

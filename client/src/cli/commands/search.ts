@@ -4,7 +4,7 @@ import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { PictureIndexError, readPictureIndex } from '../../search/picture-index.js';
 import { rank } from '../../search/rank.js';
-import { askForFiles, batchLimits } from '../batches.js';
+import { askForFiles, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -26,7 +26,7 @@ export const DEFAULT_INDEX = 'pictures.index';
 interface Gallery {
   readonly paths: readonly string[];
   readonly vectors: Float32Array;
-  /** Undefined when there is no picture. */
+  /** Undefined where the server does not say. */
   readonly model: Model | undefined;
 }
 
@@ -73,12 +73,13 @@ async function embedGallery(context: CommandContext, given: readonly string[]): 
   const pictures = await findPictures(given);
   const paths: string[] = [];
   const vectors: Float32Array[] = [];
-  let model: Model | undefined;
-  const outcomes = askForFiles(pictures, await batchLimits(client, call), async (contents) => {
-    const answer = await client.embedImage(contents, { ...call, ...(model !== undefined && { expectModel: model }) });
-    model = answer.model;
-    return answer.results;
-  });
+  const { limits, visionModel: model } = await serverFacts(client, call);
+  const options = { ...call, ...(model !== undefined && { expectModel: model }) };
+  const outcomes = askForFiles(
+    pictures,
+    limits,
+    async (contents) => (await client.embedImage(contents, options)).results,
+  );
   for await (const { path, outcome } of outcomes) {
     if (outcome.ok) {
       paths.push(path);
