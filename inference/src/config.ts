@@ -10,6 +10,7 @@ import {
   readModelEnvironment,
   readVariables,
   stringVariable,
+  urlVariable,
 } from '@heimdex/cache';
 import type { Role } from './models/model.js';
 
@@ -59,6 +60,13 @@ export const SERVER_VARIABLES = {
     default: 'full',
     doc: 'How model files are checked at start. full: every byte is hashed while the models load, and health waits for it. quick: presence, sizes and names only.',
     example: 'quick',
+  }),
+  prepared: enumVariable({
+    name: 'PREPARED_MODELS',
+    words: ['auto', 'off'],
+    default: 'auto',
+    doc: 'Whether forms of the models that `heimdex-inference prepare` has left in the volume are used. They load faster and give the same answers.',
+    example: 'off',
   }),
   workersSpeech: workers('WORKERS_SPEECH', 'speech'),
   workersVision: workers('WORKERS_VISION', 'vision'),
@@ -201,6 +209,17 @@ export const SERVER_VARIABLES = {
     doc: 'A gRPC connection of this age is ended gently, so that callers spread over new servers. 0: never.',
     example: '600',
   }),
+  otlpEndpoint: urlVariable({
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    doc: 'OTLP/HTTP collector that gets a trace of each call. Without it nothing is traced, and nothing is sent anywhere.',
+    example: 'http://collector:4318',
+  }),
+  otelServiceName: stringVariable({
+    name: 'OTEL_SERVICE_NAME',
+    default: 'heimdex-inference',
+    doc: "The server's name in traces.",
+    example: 'search-inference',
+  }),
   graceSeconds: numberVariable({
     name: 'SHUTDOWN_GRACE_SECONDS',
     default: 0,
@@ -243,6 +262,8 @@ export interface Config {
   readonly log: LogConfig;
   readonly device: 'cpu' | 'cuda';
   readonly verify: 'full' | 'quick';
+  /** Whether prepared forms of the models are used where they fit. */
+  readonly usePrepared: boolean;
   readonly workers: Readonly<Record<Role, number>>;
   /** Undefined: chosen from the machine. */
   readonly threads: number | undefined;
@@ -270,6 +291,8 @@ export interface Config {
     readonly corsOrigins: readonly string[];
     readonly maxConnectionAgeMs: number;
   };
+  /** Undefined: nothing is traced. */
+  readonly tracing: { readonly endpoint: string; readonly serviceName: string } | undefined;
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
   /** What worker processes get of the environment. */
   readonly workerEnv: Readonly<Record<string, string>>;
@@ -300,6 +323,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     log: { level: values.logLevel, format: values.logFormat },
     device: values.device,
     verify: values.verify,
+    usePrepared: values.prepared === 'auto',
     workers: {
       speech: values.workersSpeech,
       vision: values.workersVision,
@@ -329,6 +353,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       corsOrigins: values.corsOrigins,
       maxConnectionAgeMs: values.maxConnectionAgeSeconds * 1000,
     },
+    tracing:
+      values.otlpEndpoint === undefined
+        ? undefined
+        : { endpoint: values.otlpEndpoint, serviceName: values.otelServiceName },
     shutdown: { graceMs: values.graceSeconds * 1000, drainMs: values.drainSeconds * 1000 },
     workerEnv: workerEnvironment(env),
   };

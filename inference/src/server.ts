@@ -16,6 +16,7 @@ import type { ServedModel } from './services/engine.js';
 import { healthService } from './services/health.js';
 import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
+import { openTracing } from './tracing.js';
 import { CallDesk } from './transport/desk.js';
 import { openEdge } from './transport/edge.js';
 import { Gate } from './transport/gate.js';
@@ -76,7 +77,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const sizes = await Promise.all(hosts.map(({ served }) => served.memoryBytes()));
     return sizes.reduce((sum, bytes) => sum + bytes, await processMemoryBytes(process.pid));
   });
-  const desk = new CallDesk(log, metrics.desk);
+  const tracing =
+    config.tracing === undefined ? undefined : await openTracing({ ...config.tracing, version: VERSION }, log);
+  const desk = new CallDesk(log, {
+    ended: (call) => {
+      metrics.desk.ended?.(call);
+      tracing?.ended(call);
+    },
+  });
   const security = await openSecurity(config.security, log);
   const gate = new Gate({
     tokens: security.tokens,
@@ -125,6 +133,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     for (const { served } of hosts) served.lane.close(draining);
     await edge.close(LAST_WORDS_MS);
     security.close();
+    await tracing?.close();
     await Promise.all(hosts.map((host) => host.close()));
   };
   let closing: Promise<void> | undefined;

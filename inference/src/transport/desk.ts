@@ -21,14 +21,24 @@ export interface Arrival {
   header(name: string): string | undefined;
 }
 
-/** Told of every call's end, for the metrics. */
+/** A call that has ended, for the metrics and the traces. */
+export interface EndedCall {
+  readonly path: string;
+  readonly protocol: Protocol;
+  /** Name of its gRPC status. */
+  readonly code: string;
+  readonly seconds: number;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly notes: CallNotes;
+  /** The caller's place in a trace, unchecked. */
+  readonly traceparent: string | undefined;
+}
+
 export interface DeskObserver {
-  ended?(facts: {
-    readonly path: string;
-    readonly protocol: Protocol;
-    readonly code: string;
-    readonly seconds: number;
-  }): void;
+  /** Of every call, health included. */
+  ended?(call: EndedCall): void;
 }
 
 export interface OpenCall {
@@ -124,11 +134,16 @@ export class CallDesk {
         this.#open.delete(controller);
         const wire = error === undefined ? undefined : wireError(error);
         const ms = performance.now() - startedAtMs;
+        const endedAt = Date.now();
         this.#observer.ended?.({
           path: arrival.path,
           protocol: arrival.protocol,
           code: wire?.status ?? 'OK',
           seconds: ms / 1000,
+          startedAt: endedAt - ms,
+          endedAt,
+          notes,
+          traceparent: arrival.header('traceparent'),
         });
         if (!arrival.quiet) this.#leave(arrival, id, notes, wire, ms);
         return wire;

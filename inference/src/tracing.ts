@@ -1,0 +1,96 @@
+/**
+ * OpenTelemetry traces, off unless an address is configured: one span a call, and below it its wait in the queue and its
+ * runs. The caller's trace goes on (W3C `traceparent`). Spans are made when a call has ended, from what is known of it
+ * by then, so a server without tracing pays nothing and loads nothing.
+ */
+import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
+import type { Logger } from 'pino';
+import type { EndedCall } from './transport/desk.js';
+
+export interface TracingOptions {
+  /** Base address of an OTLP/HTTP collector: `http://collector:4318`. */
+  readonly endpoint: string;
+  readonly serviceName: string;
+  readonly version: string;
+}
+
+export interface Tracing {
+  ended(call: EndedCall): void;
+  /** Sends what is left, within a few seconds. */
+  close(): Promise<void>;
+}
+
+const TRACES_PATH = '/v1/traces';
+const CLOSE_TIMEOUT_MS = 3000;
+const EXPORT_TIMEOUT_MS = 10_000;
+/** More spans than this wait for a collector that does not answer: the rest are dropped. */
+const MAX_QUEUED_SPANS = 4096;
+
+/** Loads the libraries and opens the exporter. A collector that is not there is logged, and never in a call's way. */
+export async function openTracing(options: TracingOptions, log: Logger): Promise<Tracing> {
+  const api = await import('@opentelemetry/api');
+  const { BasicTracerProvider, BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-base');
+  const { resourceFromAttributes } = await import('@opentelemetry/resources');
+  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
+  api.diag.setLogger({
+    error: (message) => log.warn({ tracing: message }, 'traces could not be sent'),
+    warn: (message) => log.debug({ tracing: message }, 'tracing'),
+    info() {},
+    debug() {},
+    verbose() {},
+  });
+  const url = options.endpoint.replace(/\/+$/, '') + TRACES_PATH;
+  const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS });
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': options.serviceName, 'service.version': options.version }),
+    spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: MAX_QUEUED_SPANS })],
+  });
+  const tracer = provider.getTracer('heimdex-inference', options.version);
+  return {
+    ended(call) {
+      const parent = parentOf(call.traceparent);
+      const root = parent === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, parent);
+      const span = tracer.startSpan(
+        call.path,
+        { kind: api.SpanKind.SERVER, startTime: call.startedAt, attributes: attributesOf(call) },
+        root,
+      );
+      if (call.code !== 'OK') span.setStatus({ code: ERROR_STATUS, message: call.code });
+      const inside = api.trace.setSpan(root, span);
+      const queueEnd = call.startedAt + (call.notes.queueMs ?? 0);
+      if (call.notes.runMs !== undefined) {
+        tracer.startSpan('queue', { startTime: call.startedAt }, inside).end(queueEnd);
+        tracer.startSpan('run', { startTime: queueEnd }, inside).end(queueEnd + call.notes.runMs);
+      }
+      span.end(call.endedAt);
+    },
+    async close() {
+      const closed = provider.shutdown().catch((error: unknown) => log.warn({ err: error }, 'traces were lost'));
+      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
+    },
+  };
+}
+
+const ERROR_STATUS: SpanStatusCode.ERROR = 2;
+
+/** Names of the semantic conventions for RPC. */
+function attributesOf({ path, protocol, code, notes }: EndedCall): Attributes {
+  const slash = path.lastIndexOf('/');
+  return {
+    'rpc.system': protocol === 'connect' ? 'connect_rpc' : 'grpc',
+    'rpc.service': path.slice(0, slash),
+    'rpc.method': path.slice(slash + 1),
+    'heimdex.status': code,
+    ...(notes.items === undefined ? {} : { 'heimdex.items': notes.items }),
+    ...(notes.batchSize === undefined ? {} : { 'heimdex.batch_size': notes.batchSize }),
+  };
+}
+
+/** W3C Trace Context, version 00. Undefined for anything else: the call then begins a trace of its own. */
+export function parentOf(traceparent: string | undefined) {
+  const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '');
+  const [, traceId, spanId, flags] = match ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true };
+}

@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type net from 'node:net';
+import { InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { parentOf } from '../../src/tracing.js';
+import { startFakeServer } from '../fixtures/fake-server.js';
+
+const { embedText } = InferenceService.method;
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+const SPAN_ID = 'b7ad6b7169203331';
+
+interface Span {
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+}
+
+/** A collector that keeps what it gets. */
+async function startCollector() {
+  const spans: Span[] = [];
+  const server = http.createServer(async (request, response) => {
+    let text = '';
+    for await (const piece of request) text += piece;
+    const body = JSON.parse(text) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] };
+    for (const { scopeSpans } of body.resourceSpans) for (const scope of scopeSpans) spans.push(...scope.spans);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { spans, url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`, close: () => server.close() };
+}
+
+describe('traces', () => {
+  it('go to the collector, below the caller’s own span', async () => {
+    const collector = await startCollector();
+    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    try {
+      await fake.server.warm;
+      const headers = { traceparent: `00-${TRACE_ID}-${SPAN_ID}-01` };
+      await fake.client.value(embedText, { texts: ['a'], model: TextModel.TEXT }, { headers });
+    } finally {
+      await fake.close();
+      collector.close();
+    }
+    const call = collector.spans.find(({ name }) => name.endsWith('/EmbedText'));
+    expect(call).to.include({ traceId: TRACE_ID, parentSpanId: SPAN_ID });
+    const below = collector.spans.filter(({ parentSpanId }) => parentSpanId === call?.spanId).map(({ name }) => name);
+    expect(below).to.have.members(['queue', 'run']);
+  });
+
+  it('are not in the way when the collector is not there', async () => {
+    const collector = await startCollector();
+    collector.close();
+    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    try {
+      await fake.server.warm;
+      const { results } = await fake.client.value(embedText, { texts: ['a'], model: TextModel.TEXT });
+      expect(results).to.have.length(1);
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('begin anew where the caller’s header is none', () => {
+    expect(parentOf(`00-${TRACE_ID}-${SPAN_ID}-01`)).to.include({ traceId: TRACE_ID, traceFlags: 1 });
+    for (const header of [
+      undefined,
+      '',
+      'nonsense',
+      `00-${'0'.repeat(32)}-${SPAN_ID}-01`,
+      `01-${TRACE_ID}-${SPAN_ID}-01`,
+    ]) {
+      expect(parentOf(header)).to.equal(undefined);
+    }
+  });
+});
