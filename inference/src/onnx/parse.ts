@@ -30,6 +30,9 @@ export function parseModelFile(path: string): OnnxModel {
   return withFileSource(path, (source) => new Parser(source, RANGE_MIN_BYTES).model());
 }
 
+/** What is modelled of a tensor's external data. */
+const PLACE_KEYS: ReadonlySet<string> = new Set(['location', 'offset', 'length']);
+
 class Parser {
   readonly #source: ByteSource;
   readonly #rangeMinBytes: number;
@@ -133,6 +136,8 @@ class Parser {
           else if (entry.number === FIELDS.entry.value) value = this.#text(entry);
         }
         external.set(key, value);
+        // Such as where the runtime put the prepacked form.
+        if (!PLACE_KEYS.has(key)) tensor.rest.push(this.#whole(part));
       } else if (part.number !== FIELDS.tensor.dataLocation) tensor.rest.push(this.#whole(part));
     }
     if (typed.length > 0) tensor.data = { kind: 'inline', bytes: concatBytes(typed) };

@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { dependsOnCompany, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRewrittenSession } from '../rewritten-session.js';
+import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './logit-positions.js';
 
 /** Sizes of a decoder, from its config.json. */
@@ -35,6 +35,15 @@ export interface DecoderOutput {
 const PARTS = ['decoder', 'encoder'] as const;
 const SIDES = ['key', 'value'] as const;
 
+/** What is changed of a decoder's graph. */
+export const DECODER_REWRITING: Rewriting = {
+  version: 'merged-decoder-1',
+  change(model) {
+    const chooses = chooseLogitPositions(model.graph);
+    return scaleRows(model) > 0 || chooses;
+  },
+};
+
 /**
  * A decoder in the layout of transformers.js ("merged"): one graph that either starts from the encoder's output or goes on
  * from a cache. The cross attention's keys and values are computed once, at the start; the cache never leaves the runtime's
@@ -62,16 +71,9 @@ export class MergedDecoder {
   }
 
   /** Throws when the graph at `path` has not the inputs and outputs of such a decoder. */
-  static async open(
-    path: string,
-    sizes: DecoderSizes,
-    options: Pick<LoadOptions, 'device' | 'threads'>,
-  ): Promise<MergedDecoder> {
-    let choosesPositions = false;
-    const { session, facts } = await openRewrittenSession(path, options, (model) => {
-      choosesPositions = chooseLogitPositions(model.graph);
-      return scaleRows(model) > 0 || choosesPositions;
-    });
+  static async open(path: string, sizes: DecoderSizes, options: LoadOptions): Promise<MergedDecoder> {
+    const { session, facts } = await openRewrittenSession(path, options, DECODER_REWRITING);
+    const choosesPositions = session.inputNames.includes(LOGIT_POSITIONS);
     const wanted = ['input_ids', 'encoder_hidden_states', 'use_cache_branch', ...cacheNames(sizes, 'past_key_values')];
     const missing = [
       ...wanted.filter((name) => !session.inputNames.includes(name)),

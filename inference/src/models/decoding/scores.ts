@@ -17,6 +17,20 @@ export function indexOfHighest(logits: Float32Array, from = 0, to = logits.lengt
   return best;
 }
 
+/** Index of the highest value but that at `best`; the first of equals. -1 when there is none above -Infinity. */
+export function indexOfRival(logits: Float32Array, best: number): number {
+  let rival = -1;
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) {
+    const value = logits[i] ?? highest;
+    if (value > highest && i !== best) {
+      highest = value;
+      rival = i;
+    }
+  }
+  return rival;
+}
+
 /** log(sum(exp(logits / temperature))) over [from, to); -Infinity when all are -Infinity. */
 export function logSumExp(logits: Float32Array, from = 0, to = logits.length, temperature = 1): number {
   const at = indexOfHighest(logits, from, to);

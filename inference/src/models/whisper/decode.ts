@@ -6,7 +6,7 @@ import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
-import { type Attempt, compressionRatio, isSilence, leastBad, needsAnother } from './judge.js';
+import { type Attempt, compressionRatio, isDigitalSilence, isSilence, leastBad, needsAnother } from './judge.js';
 import { likeliestLanguage } from './languages.js';
 import { type MelExtractor, WINDOW_FRAMES, WINDOW_SAMPLES } from './mel.js';
 import { HOP_SAMPLES } from './mel-graph.js';
@@ -34,8 +34,8 @@ export interface WindowContext {
 /** Sequences sampled at a temperature above 0; the reference's best_of. */
 const SAMPLED_SEQUENCES = 5;
 /**
- * Silence behind the speech that the encoder is given, in its positions of 20 ms: with these 10.24 s the words are those of
- * the whole 30 s (the README has the measurement).
+ * Silence behind the speech that the encoder is given at first, in its positions of 20 ms, instead of all that is missing to
+ * 30 s. Where every word is clear with these 10.24 s, the words are those of the whole (the README has the measurement).
  */
 const TAIL_POSITIONS = 512;
 const FRAMES_A_POSITION = 2;
@@ -46,17 +46,18 @@ export async function decodeWindow(
   window: DecodeWindow,
   context: WindowContext,
 ): Promise<DecodeResult> {
-  const short = shortFrames(parts, window.samples.length);
-  const promptTextTokens = promptOf(parts, window);
-  let opened = await Opened.open(parts, window, promptTextTokens, short ?? WINDOW_FRAMES, context);
+  if (isDigitalSilence(window.samples)) return nothingHeard(parts, window);
+  const short = shortFrames(parts, window);
+  const tokensBefore = promptOf(parts, window);
+  let opened = await Opened.open(parts, window, tokensBefore, short ?? WINDOW_FRAMES, context);
   const attempts: Attempt[] = [];
   let passed: Attempt | undefined;
   for (const [index, temperature] of window.options.temperatures.entries()) {
-    let attempt = await opened.attempt(temperature, index);
+    let attempt = await opened.attempt(temperature, index, short !== undefined && index === 0);
     // What was decoded from the short input and does not convince is decoded again from the whole.
-    if (index === 0 && short !== undefined && (needsAnother(attempt, window.options) || isEmpty(attempt))) {
-      opened = await Opened.open(parts, window, promptTextTokens, WINDOW_FRAMES, context);
-      attempt = await opened.attempt(temperature, index);
+    if (index === 0 && short !== undefined && (attempt.doubtful || needsAnother(attempt, window.options))) {
+      opened = await Opened.open(parts, window, tokensBefore, WINDOW_FRAMES, context);
+      attempt = await opened.attempt(temperature, index, false);
     }
     attempts.push(attempt);
     if (!needsAnother(attempt, window.options)) {
@@ -94,7 +95,7 @@ export async function decodeWindow(
     ),
     // A window that ends where it began would never end.
     advanceSamples: split.advanceSamples > 0 ? split.advanceSamples : window.samples.length,
-    promptTextTokens: window.promptText === undefined ? [] : promptTextTokens,
+    tokensBefore,
     tokens: segments.flatMap(({ tokens }) => tokens),
     temperature,
   };
@@ -105,14 +106,24 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
   return encodeText(parts.vocabulary, window.promptText).slice(-maxPromptTokens(parts.config));
 }
 
-function isEmpty(attempt: Attempt): boolean {
-  return attempt.text.trim() === '';
+/** What is answered without a run. */
+function nothingHeard(parts: WhisperParts, window: DecodeWindow): DecodeResult {
+  return {
+    type: 'decode',
+    language: window.language,
+    languageProbability: window.language === undefined ? 0 : 1,
+    segments: [],
+    advanceSamples: window.samples.length,
+    tokensBefore: promptOf(parts, window),
+    tokens: [],
+    temperature: window.options.temperatures[0] ?? 0,
+  };
 }
 
-/** Frames that are enough for so much audio; undefined when that is all of them. */
-function shortFrames(parts: WhisperParts, samples: number): number | undefined {
-  if (!parts.encoder.anyLength) return undefined;
-  const positions = Math.ceil(samples / (HOP_SAMPLES * FRAMES_A_POSITION)) + TAIL_POSITIONS;
+/** Frames to try first with so much audio; undefined when that is all of them. */
+function shortFrames(parts: WhisperParts, window: DecodeWindow): number | undefined {
+  if (!parts.encoder.anyLength || window.options.temperatures[0] !== 0) return undefined;
+  const positions = Math.ceil(window.samples.length / (HOP_SAMPLES * FRAMES_A_POSITION)) + TAIL_POSITIONS;
   const frames = positions * FRAMES_A_POSITION;
   return frames < WINDOW_FRAMES ? frames : undefined;
 }
@@ -192,7 +203,7 @@ class Opened {
   }
 
   /** The window's text at one temperature. */
-  async attempt(temperature: number, index: number): Promise<Attempt> {
+  async attempt(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<Attempt> {
     const { config, vocabulary, decoder } = this.#parts;
     const hypothesis = await decodeGreedily(decoder, this.#beginning, {
       rules: this.#rules,
@@ -201,6 +212,7 @@ class Opened {
       temperature,
       count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
       random: seededRandom(this.#window.seed, index),
+      differ: stopWhenDoubtful ? (token, rival) => this.#differ(token, rival) : undefined,
       breathe: () => rest(this.#context),
     });
     const text = vocabulary.decode(hypothesis.tokens).trim();
@@ -211,7 +223,17 @@ class Opened {
       noSpeechProb: this.#noSpeechProb,
       compressionRatio: compressionRatio(text),
       temperature,
+      doubtful: hypothesis.doubtful,
     };
+  }
+
+  /** A comma or a capital more or less is no other word; the end of the text is. */
+  #differ(token: number, rival: number): boolean {
+    const { vocabulary } = this.#parts;
+    const words = [token, rival].map((one) =>
+      one === vocabulary.special.endOfText ? 'end of text' : vocabulary.plainWord(one),
+    );
+    return words[0] !== '' && words[1] !== '' && words[0] !== words[1];
   }
 }
 

@@ -1,5 +1,8 @@
 import { node, type OnnxGraph, tensor } from '../../onnx/index.js';
 
+/** What the last dimension of a freed encoder's input is named. */
+export const FREE_LENGTH = 'heimdex_frames';
+
 /**
  * Lets the encoder take fewer than 3000 frames. The only size the hub's exports fix is the addition of the position
  * embedding, 1500 rows: it gets a slice as long as what it is added to. Returns false when the graph is of another make.
@@ -32,7 +35,7 @@ export function freeEncoderLength(graph: OnnxGraph): boolean {
     // The table is [1500, width] or [1, 1500, width].
     tensor(cut('axis'), [1], BigInt64Array.of(BigInt(table.dims.length - 2))),
   );
-  input.dims[2] = 'frames';
+  input.dims[2] = FREE_LENGTH;
   output.dims[1] = 'positions';
   graph.shapes = [];
   return true;

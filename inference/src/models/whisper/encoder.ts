@@ -1,9 +1,18 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { dependsOnCompany, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRewrittenSession } from '../rewritten-session.js';
-import { freeEncoderLength } from './encoder-graph.js';
+import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
+import { FREE_LENGTH, freeEncoderLength } from './encoder-graph.js';
 import { WINDOW_FRAMES } from './mel.js';
+
+/** What is changed of an encoder's graph. */
+export const ENCODER_REWRITING: Rewriting = {
+  version: 'whisper-encoder-1',
+  change(model) {
+    const freed = freeEncoderLength(model.graph);
+    return scaleRows(model) > 0 || freed;
+  },
+};
 
 /** The encoder: a log-mel spectrogram in, one vector for every 20 ms out. */
 export class Encoder {
@@ -22,21 +31,14 @@ export class Encoder {
     this.anyLength = anyLength;
   }
 
-  static async open(
-    path: string,
-    melCount: number,
-    options: Pick<LoadOptions, 'device' | 'threads'>,
-  ): Promise<Encoder> {
-    let anyLength = false;
-    const { session, facts } = await openRewrittenSession(path, options, (model) => {
-      anyLength = freeEncoderLength(model.graph);
-      return scaleRows(model) > 0 || anyLength;
-    });
+  static async open(path: string, melCount: number, options: LoadOptions): Promise<Encoder> {
+    const { session, facts } = await openRewrittenSession(path, options, ENCODER_REWRITING);
+    const frames = facts.inputs.find(({ name }) => name === 'input_features')?.dims?.at(-1);
     if (!session.inputNames.includes('input_features') || !session.outputNames.includes('last_hidden_state')) {
       await session.release();
       throw new Error(`Expected ${path} to be a Whisper encoder, got inputs ${session.inputNames.join(', ')}.`);
     }
-    return new Encoder(session, melCount, anyLength, dependsOnCompany(facts));
+    return new Encoder(session, melCount, frames === FREE_LENGTH, dependsOnCompany(facts));
   }
 
   /** `mel` is [melCount, frames] row by row; frames are 3000 unless `anyLength`. Gives [1, frames / 2, width]. */

@@ -1,5 +1,5 @@
 import type { DecoderOutput, DecoderState, MergedDecoder } from '../decoding/merged-decoder.js';
-import { indexOfHighest, logSumExp, sampleIndex } from '../decoding/scores.js';
+import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../decoding/scores.js';
 import { gatherRows } from '../decoding/state-rows.js';
 import type { TokenRules } from './rules.js';
 
@@ -15,7 +15,12 @@ export interface Hypothesis {
   readonly tokens: readonly number[];
   /** Sum of the natural logarithms of the tokens' probabilities, the end of text among them. */
   readonly logProb: number;
+  /** Decoding stopped at a word that another was nearly as likely for. */
+  readonly doubtful: boolean;
 }
+
+/** A word is doubtful when another has more than this part of its probability. */
+const DOUBTFUL_RATIO = 0.5;
 
 export interface HypothesesOptions {
   readonly rules: TokenRules;
@@ -28,6 +33,8 @@ export interface HypothesesOptions {
   readonly count: number;
   /** Gives [0, 1). */
   readonly random: () => number;
+  /** Whether two tokens would write different words. Given: decoding stops at the first doubtful word. */
+  readonly differ?: ((token: number, rival: number) => boolean) | undefined;
   /** Called before each run of the decoder; throws to stop. */
   readonly breathe: () => Promise<void>;
 }
@@ -41,6 +48,7 @@ interface Row {
   readonly tokens: number[];
   logProb: number;
   done: boolean;
+  doubtful: boolean;
 }
 
 /**
@@ -52,7 +60,12 @@ export async function decodeGreedily(
   beginning: Beginning,
   options: HypothesesOptions,
 ): Promise<Hypothesis> {
-  const rows: Row[] = Array.from({ length: options.count }, () => ({ tokens: [], logProb: 0, done: false }));
+  const rows: Row[] = Array.from({ length: options.count }, () => ({
+    tokens: [],
+    logProb: 0,
+    done: false,
+    doubtful: false,
+  }));
   // Every sequence begins with the same scores, over which the rules are applied once and again.
   for (const row of rows) choose(row, beginning.logits, options);
   let live = rows.filter((row) => !row.done);
@@ -79,7 +92,12 @@ function choose(row: Row, logits: Float32Array, options: HypothesesOptions): voi
   const token =
     options.temperature === 0 ? indexOfHighest(logits) : sampleIndex(logits, options.temperature, options.random);
   row.logProb += (logits[token] ?? 0) - logSumExp(logits);
-  if (token === options.endOfText || token < 0) row.done = true;
+  if (options.differ !== undefined) {
+    const rival = indexOfRival(logits, token);
+    const close = (logits[rival] ?? Number.NEGATIVE_INFINITY) - (logits[token] ?? 0) > Math.log(DOUBTFUL_RATIO);
+    row.doubtful = close && options.differ(token, rival);
+  }
+  if (token === options.endOfText || token < 0 || row.doubtful) row.done = true;
   else {
     row.tokens.push(token);
     row.done = row.tokens.length >= options.maxTokens;

@@ -11,6 +11,8 @@ export interface Attempt {
   readonly noSpeechProb: number;
   readonly compressionRatio: number;
   readonly temperature: number;
+  /** A word was nearly another one; only looked for where the input was cut short. */
+  readonly doubtful: boolean;
 }
 
 /** Length of a text in UTF-8 over its length after zlib; a text that repeats itself compresses well. 0 for no text. */
@@ -44,4 +46,13 @@ export function leastBad(attempts: readonly Attempt[], limits: Thresholds): Atte
   const [first, ...others] = fluent.length > 0 ? fluent : attempts;
   if (first === undefined) throw new Error('Expected at least one attempt.');
   return others.reduce((best, attempt) => (attempt.avgLogProb > best.avgLogProb ? attempt : best), first);
+}
+
+/** The loudest sample of digital silence, -80 dB of full scale: less than 16-bit recordings have in noise alone. */
+const SILENCE_PEAK = 1e-4;
+
+/** Whether a window holds nothing that could be heard. */
+export function isDigitalSilence(samples: Float32Array): boolean {
+  for (const sample of samples) if (Math.abs(sample) > SILENCE_PEAK) return false;
+  return true;
 }

@@ -31,7 +31,7 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
     noSpeechThreshold: options.noSpeechThreshold,
   };
   let language = options.language;
-  let languageProbability = 1;
+  let languageProbability = language === undefined ? 0 : 1;
   let before: number[] = [];
   let promptText = options.initialPrompt;
   let windowIndex = 0;
@@ -53,9 +53,8 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
     );
     const result = decoded(answer);
     if (language === undefined) ({ language, languageProbability } = result);
-    if (promptText !== undefined) before = [...result.promptTextTokens];
+    before = [...result.tokensBefore, ...result.tokens];
     promptText = undefined;
-    before.push(...result.tokens);
     before.splice(0, Math.max(0, before.length - KEPT_TOKENS));
     if (!options.conditionOnPreviousText || result.temperature > RESET_ABOVE_TEMPERATURE) before = [];
     for (const segment of result.segments) {
@@ -66,19 +65,11 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
     windowIndex++;
     yield { type: 'progress', processedSeconds: audio.startSeconds };
   }
-  if (language === undefined) {
-    throw new InferenceError(
-      'INVALID_ARGUMENT',
-      'Expected audio within the clip, got none: it ends before clip_start_seconds.',
-      {
-        field: 'options.clip_start_seconds',
-      },
-    );
-  }
   yield {
     type: 'summary',
     summary: {
-      language,
+      // Nothing was heard: English is the model's own first guess, of no probability.
+      language: language ?? 'en',
       languageProbability,
       durationSeconds: audio.durationSeconds,
       speechSeconds: audio.keptSeconds,

@@ -26,9 +26,14 @@ interface HubTokenizer {
   token_to_id(token: string): number | undefined;
 }
 
+/** What a token that holds a part of a letter's bytes is decoded to. */
+const PART_OF_LETTER = '\uFFFD';
+const NO_WORD = /[^\p{L}\p{N}\p{M}\uFFFD']/gu;
+
 /** Text to tokens and back, by the repository's tokenizer.json. */
 export class Vocabulary {
   readonly #tokenizer: HubTokenizer;
+  readonly #plainWords = new Map<number, string>();
   readonly special: SpecialTokens;
 
   private constructor(tokenizer: HubTokenizer, config: WhisperConfig) {
@@ -68,6 +73,20 @@ export class Vocabulary {
     const text = tokens.filter((token) => this.isText(token));
     if (text.length === 0) return '';
     return this.#tokenizer.decode(text, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+  }
+
+  /**
+   * What a token adds to the words, without case and punctuation: empty for a comma, a time, a space. Part of a letter, as
+   * long scripts have them, counts as itself.
+   */
+  plainWord(token: number): string {
+    let word = this.#plainWords.get(token);
+    if (word === undefined) {
+      word = this.decode([token]).toLowerCase().replace(NO_WORD, '');
+      if (word.includes(PART_OF_LETTER)) word = `${PART_OF_LETTER}${token}`;
+      this.#plainWords.set(token, word);
+    }
+    return word;
   }
 
   isText(token: number): boolean {

@@ -32,15 +32,16 @@ export type DecodeOptions = Pick<
 
 export interface DecodeResult {
   readonly type: 'decode';
-  readonly language: string;
+  /** Undefined: neither given nor to be told, for nothing was heard. */
+  readonly language: string | undefined;
   /** 1 when the language was given. */
   readonly languageProbability: number;
   /** Times in seconds from the window's start; ids count from 0. Empty when the window holds no speech. */
   readonly segments: readonly SpeechSegment[];
   /** How far the recording is done, in samples from the window's start. Above 0. */
   readonly advanceSamples: number;
-  /** `promptText` as tokens, for the windows after this one; empty when there was none. */
-  readonly promptTextTokens: readonly number[];
+  /** The text before this window as tokens: `promptTokens`, or `promptText` made into tokens. */
+  readonly tokensBefore: readonly number[];
   /** Every token of the window's text, times included: what the next window has before it. */
   readonly tokens: readonly number[];
   readonly temperature: number;
