@@ -151,6 +151,14 @@ export const SERVER_VARIABLES = {
     doc: 'Most work that waits for one model, in seconds by its measured speed; more is refused at once with RESOURCE_EXHAUSTED.',
     example: '10',
   }),
+  streamIdleSeconds: numberVariable({
+    name: 'STREAM_IDLE_SECONDS',
+    default: 60,
+    min: 0.05,
+    max: 86_400,
+    doc: 'A stream whose caller sends no audio while it is waited for, or reads no answer, for so long is ended.',
+    example: '20',
+  }),
   runTimeoutSeconds: numberVariable({
     name: 'RUN_TIMEOUT_SECONDS',
     default: 120,
@@ -274,6 +282,7 @@ export interface Config {
     readonly maxImagePixels: number;
     readonly maxQueue: number;
     readonly maxQueueMs: number;
+    readonly streamIdleMs: number;
   };
   readonly worker: {
     readonly runTimeoutMs: number;
@@ -338,6 +347,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       maxImagePixels: values.maxImagePixels,
       maxQueue: values.maxQueue,
       maxQueueMs: values.maxQueueSeconds * 1000,
+      streamIdleMs: values.streamIdleSeconds * 1000,
     },
     worker: {
       runTimeoutMs: values.runTimeoutSeconds * 1000,

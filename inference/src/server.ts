@@ -100,6 +100,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     gate,
     tls: security.tls,
     corsOrigins: config.security.corsOrigins,
+    streamIdleMs: config.limits.streamIdleMs,
     maxConnectionAgeMs: config.security.maxConnectionAgeMs,
     plain: {
       state,

@@ -33,6 +33,8 @@ export interface ServiceLimits {
   readonly maxAudioSeconds: number;
   readonly maxImagePixels: number;
   readonly maxQueue: number;
+  /** Longest time a stream's next message is waited for. */
+  readonly streamIdleMs: number;
 }
 
 export type Models = ReadonlyMap<Role, ServedModel>;

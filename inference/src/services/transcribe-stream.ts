@@ -26,7 +26,7 @@ export function transcribeStream(
 ): MethodHandler<typeof InferenceService.method.transcribeStream> {
   return async function* (requests, call) {
     const model = requireModel(models, 'speech', 'TranscribeStream');
-    const messages = requests[Symbol.asyncIterator]();
+    const messages = new PatientIterator(requests, limits.streamIdleMs);
     const start = await readStart(messages);
     const audio = new AudioMessages(messages);
     const recording = {
@@ -46,20 +46,45 @@ export function transcribeStream(
   };
 }
 
-async function readStart(messages: AsyncIterator<TranscribeStreamRequest>): Promise<TranscribeStart> {
+async function readStart(messages: PatientIterator): Promise<TranscribeStart> {
   const first = await messages.next();
   if (first.done !== true && first.value.message.case === 'start') return first.value.message.value;
   const came = first.done === true ? 'nothing' : (first.value.message.case ?? 'an empty message');
   throw invalid('message', `must be start in the first message of a stream, got ${came}`);
 }
 
+/** The caller's messages, each waited for so long and no longer. */
+class PatientIterator {
+  readonly #messages: AsyncIterator<TranscribeStreamRequest>;
+  readonly #idleMs: number;
+
+  constructor(messages: AsyncIterable<TranscribeStreamRequest>, idleMs: number) {
+    this.#messages = messages[Symbol.asyncIterator]();
+    this.#idleMs = idleMs;
+  }
+
+  /** The next message. Rejects with DEADLINE_EXCEEDED when it does not come in time. */
+  next(): Promise<IteratorResult<TranscribeStreamRequest>> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const seconds = this.#idleMs / 1000;
+        reject(new InferenceError('DEADLINE_EXCEEDED', `No message came for ${seconds} seconds; the stream is ended.`));
+      }, this.#idleMs);
+      this.#messages
+        .next()
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
+    });
+  }
+}
+
 /** The audio of the messages after the first. */
 class AudioMessages implements AsyncIterable<Uint8Array> {
   /** Why it ended early, when it did. */
   failure: unknown;
-  readonly #messages: AsyncIterator<TranscribeStreamRequest>;
+  readonly #messages: PatientIterator;
 
-  constructor(messages: AsyncIterator<TranscribeStreamRequest>) {
+  constructor(messages: PatientIterator) {
     this.#messages = messages;
   }
 

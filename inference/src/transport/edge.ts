@@ -31,6 +31,7 @@ export interface EdgeOptions {
   readonly tls: TlsPort | undefined;
   /** Origins of web pages that may call. */
   readonly corsOrigins: readonly string[];
+  readonly streamIdleMs: number;
   /** 0: connections may grow old. */
   readonly maxConnectionAgeMs: number;
 }
@@ -51,6 +52,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     maxMessageBytes,
     maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
     maxConnectionAgeMs: options.maxConnectionAgeMs,
+    streamIdleMs: options.streamIdleMs,
   });
   addReflection(native, services);
   const injector = native.createConnectionInjector(grpc.ServerCredentials.createInsecure());

@@ -14,6 +14,8 @@ export interface GrpcLimits {
   readonly maxConcurrentStreams: number;
   /** A connection is ended gently when it is this old, so that callers spread over new servers. 0: never. */
   readonly maxConnectionAgeMs: number;
+  /** A caller that reads nothing of a stream's answers for so long is given up. */
+  readonly streamIdleMs: number;
 }
 
 /** Requests arrive as bytes: decoding them is the handler's, so that a broken message gets a clear answer. */
@@ -40,7 +42,8 @@ export function createGrpcServer(
     ...(limits.maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs } : {}),
     interceptors: [guardCalls(gate)],
   });
-  for (const service of services) server.addService(definition(service), implementation(service, desk));
+  for (const service of services)
+    server.addService(definition(service), implementation(service, desk, limits.streamIdleMs));
   return server;
 }
 
@@ -60,12 +63,14 @@ function definition(service: ServedService): grpc.ServiceDefinition {
   return Object.fromEntries(methods);
 }
 
-function implementation(service: ServedService, desk: CallDesk): grpc.UntypedServiceImplementation {
-  const handlers = service.methods.map((method) => [method.method.name, handler(method, service.quiet, desk)] as const);
+function implementation(service: ServedService, desk: CallDesk, idleMs: number): grpc.UntypedServiceImplementation {
+  const handlers = service.methods.map(
+    (method) => [method.method.name, handler(method, service.quiet, desk, idleMs)] as const,
+  );
   return Object.fromEntries(handlers);
 }
 
-function handler(method: ServedMethod, quiet: boolean, desk: CallDesk): grpc.UntypedHandleCall {
+function handler(method: ServedMethod, quiet: boolean, desk: CallDesk, idleMs: number): grpc.UntypedHandleCall {
   const begin = (call: AnyCall): OpenCall => {
     const deadline = call.getDeadline();
     const open = desk.open({
@@ -87,12 +92,12 @@ function handler(method: ServedMethod, quiet: boolean, desk: CallDesk): grpc.Unt
     case 'server_streaming':
       return (call: AnyServerStream) => {
         const open = begin(call);
-        void answerStream(method, call, open, () => method.run(decode(method, call.request), open.call));
+        void answerStream(method, call, open, idleMs, () => method.run(decode(method, call.request), open.call));
       };
     case 'bidi_streaming':
       return (call: AnyBidi) => {
         const open = begin(call);
-        void answerStream(method, call, open, () => method.run(requestsOf(method, call, open), open.call));
+        void answerStream(method, call, open, idleMs, () => method.run(requestsOf(method, call, open), open.call));
       };
   }
 }
@@ -121,6 +126,7 @@ async function answerStream(
   method: Extract<ServedMethod, { kind: 'server_streaming' | 'bidi_streaming' }>,
   call: AnyServerStream | AnyBidi,
   open: OpenCall,
+  idleMs: number,
   run: () => AsyncIterable<Parameters<typeof create>[1]>,
 ): Promise<void> {
   // A stream whose peer is gone emits errors after everything was said; unheard, they would end the process.
@@ -128,7 +134,7 @@ async function answerStream(
   try {
     open.call.signal.throwIfAborted();
     for await (const response of run()) {
-      if (!call.write(encode(method, response))) await drained(call, open.call.signal);
+      if (!call.write(encode(method, response))) await drained(call, open.call.signal, idleMs);
       open.call.signal.throwIfAborted();
     }
     open.finish();
@@ -139,18 +145,29 @@ async function answerStream(
   }
 }
 
-/** Waits until the caller has read; rejects when nobody will. */
-function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal): Promise<void> {
+/** Waits until the caller has read; rejects when nobody will, or nobody does for `idleMs`. */
+function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const finish = () => {
-      call.off('drain', finish);
-      signal.removeEventListener('abort', finish);
-      if (signal.aborted) reject(signal.reason);
-      else resolve();
+    const forget = () => {
+      clearTimeout(timer);
+      call.off('drain', onDrain);
+      signal.removeEventListener('abort', onAbort);
     };
-    if (signal.aborted) return finish();
-    call.on('drain', finish);
-    signal.addEventListener('abort', finish);
+    const onDrain = () => {
+      forget();
+      resolve();
+    };
+    const onAbort = () => {
+      forget();
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      forget();
+      reject(new InferenceError('DEADLINE_EXCEEDED', `No answer was read for ${idleMs / 1000} seconds.`));
+    }, idleMs);
+    if (signal.aborted) return onAbort();
+    call.on('drain', onDrain);
+    signal.addEventListener('abort', onAbort);
   });
 }
 

@@ -44,6 +44,7 @@ describe('speech with Moonshine', () => {
       ASR_MODEL: 'moonshine-tiny',
       VISION_MODEL_NAME: 'none',
       MAX_AUDIO_SECONDS: '60',
+      STREAM_IDLE_SECONDS: '1',
     });
     client = new GrpcClient(server.address);
     said = JSON.parse(await readFile(join(SAMPLES, 'said.json'), 'utf8'));
@@ -181,6 +182,14 @@ describe('speech with Moonshine', () => {
       const result = await stream(messages);
       expect(result.ok ? 'no error' : result.error.reason, name).to.equal(reason);
     }
+  });
+
+  it('ends a stream whose caller falls silent', async () => {
+    const call = client.bidi(transcribeStream);
+    const received = gather<TranscribeStreamResponse>(call);
+    call.write(start);
+    const result = await received;
+    expect(result.ok ? 'no error' : result.error.code).to.equal('DEADLINE_EXCEEDED');
   });
 
   it('lets go of a stream whose caller is gone', async () => {
