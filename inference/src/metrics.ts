@@ -19,6 +19,7 @@ export const METRICS = {
   heimdex_worker_restarts_total: 'Workers that were lost and started again, by model.',
   heimdex_model_load_seconds: 'Time to load and warm the model at start, by model.',
   heimdex_memory_bytes: 'Proportional set size, by process: server, or the model whose workers it is.',
+  heimdex_memory_limit_bytes: 'Memory for the server and its workers: MEMORY_LIMIT_GB, or what the machine gives.',
   heimdex_received_bytes_total: 'Bytes received on all connections.',
   heimdex_sent_bytes_total: 'Bytes sent on all connections.',
   heimdex_connections: 'Open connections.',
@@ -34,6 +35,7 @@ export interface MetricSources {
   requestsInProgress(): number;
   traffic(): { readonly receivedBytes: number; readonly sentBytes: number; readonly connections: number };
   serverMemoryBytes(): Promise<number>;
+  readonly memoryLimitBytes: number;
 }
 
 export interface ModelReading {
@@ -105,6 +107,7 @@ export class Metrics {
       counter.inc(sources.traffic().receivedBytes);
     });
     this.#collectedCounter('heimdex_sent_bytes_total', [], (counter) => counter.inc(sources.traffic().sentBytes));
+    this.#gauge('heimdex_memory_limit_bytes', [], (gauge) => gauge.set(sources.memoryLimitBytes));
     this.#gauge('heimdex_memory_bytes', ['process'], async (gauge) => {
       gauge.set({ process: 'server' }, await sources.serverMemoryBytes());
       for (const model of sources.models()) gauge.set({ process: model.name }, await model.memoryBytes());

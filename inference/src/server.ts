@@ -115,6 +115,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     requestsInProgress: () => desk.busy,
     traffic: () => edge.traffic(),
     serverMemoryBytes: () => processMemoryBytes(process.pid),
+    memoryLimitBytes: limitBytes,
   });
   const warm = firstHealthy(state);
   for (const host of hosts) host.start();

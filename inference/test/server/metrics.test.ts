@@ -66,6 +66,17 @@ describe('metrics', () => {
     expect(second.value(line)).to.equal(first.value(line));
   });
 
+  it('are all that the alert rules and the dashboard ask for', async () => {
+    for (const file of ['alerts.yaml', 'grafana-dashboard.json']) {
+      const text = await readFile(join(ROOT, 'deploy/monitoring', file), 'utf8');
+      const asked = [...text.matchAll(/\b(heimdex_[a-z_]+?)(?:_bucket|_sum|_count)?(?=[^a-z_])/g)].map(
+        ([, name]) => name,
+      );
+      expect(asked.length, file).to.be.greaterThan(5);
+      expect(Object.keys(METRICS), file).to.include.members(asked);
+    }
+  });
+
   it('are those that the README lists, and no others', async () => {
     const { text } = await scrape();
     const served = [...text.matchAll(/^# HELP (heimdex_\w+)/gm)].map(([, name]) => name);
