@@ -60,6 +60,8 @@ export interface Embedding {
 export interface Embeddings {
   /** One an input, in order. */
   readonly results: readonly Outcome<Embedding>[];
+  /** All vectors behind each other, as `rank` takes them; zeros in the place of an input that failed. */
+  readonly vectors: Float32Array;
   readonly dimensions: number;
   readonly model: Model;
   readonly timing: Timing;
@@ -107,11 +109,11 @@ function embeddings(
   const { model, timing } = provenance(answer);
   if (expectModel !== undefined && !sameModel(model, expectModel)) throw mismatch(method, expectModel, model);
   checkCount(method, count, answer.results.length);
-  const shared = new Float32Array(count * dimensions);
+  const vectors = new Float32Array(count * dimensions);
   const results = answer.results.map((result, index) =>
-    outcome(method, result, shared.subarray(index * dimensions, (index + 1) * dimensions)),
+    outcome(method, result, vectors.subarray(index * dimensions, (index + 1) * dimensions)),
   );
-  return { results, dimensions, model, timing };
+  return { results, vectors, dimensions, model, timing };
 }
 
 function outcome(method: MethodName, { result }: EmbeddingResult, vector: Float32Array): Outcome<Embedding> {

@@ -16,6 +16,7 @@ export {
 } from './options.js';
 export type { Plain } from './plain.js';
 export { DEFAULT_RETRY, type RetryOptions } from './retry.js';
+export { type Ranked, rank } from './search/rank.js';
 export type { LoadedModel, ServerInfo } from './server-info.js';
 export type { RawAudio, Segment, TranscribeOptions, Transcript, Word } from './speech.js';
 export type { TranscribeEvent, TranscribeSummary } from './speech-stream.js';

@@ -64,6 +64,7 @@ describe('the client', () => {
     expect(first).to.deep.equal({ vector: new Float32Array([0.5, -1]), tokenCount: 3, truncated: false });
     expect(second?.vector).to.deep.equal(new Float32Array([2, 3]));
     expect(second?.vector.buffer).to.equal(first?.vector.buffer);
+    expect(answer.vectors).to.deep.equal(new Float32Array([0.5, -1, 2, 3]));
     expect(answer).to.deep.include({ dimensions: 2, model });
     expect(asked[0]).to.deep.include({ texts: ['a', 'b'], encoding: VectorEncoding.FLOAT32_LE, normalize: false });
   });

@@ -14,6 +14,7 @@ export interface CliStreams {
 /** Ways to set text off. */
 export type Colors = ReturnType<typeof pc.createColors>;
 
+const STATUS_EVERY_MS = 100;
 const ERASE_LINE = '\r\u001b[K';
 
 /** Results to standard output, everything else to standard error; colour and progress on a terminal alone. */
@@ -26,6 +27,7 @@ export class Terminal {
   readonly #stdout: OutputStream;
   readonly #stderr: OutputStream;
   #status = false;
+  #statusMs = 0;
 
   /** @param plain no colour, whatever the streams are */
   constructor({ stdin, stdout, stderr }: CliStreams, plain: boolean) {
@@ -64,9 +66,11 @@ export class Terminal {
     this.#stderr.write(`${text}\n`);
   }
 
-  /** Shows what is going on, in a line that the next one replaces. Only on a terminal. */
+  /** Shows what is going on, in a line that the next one replaces, a few times a second at most. Only on a terminal. */
   status(text: string): void {
-    if (this.#stderr.isTTY !== true) return;
+    const nowMs = performance.now();
+    if (this.#stderr.isTTY !== true || (this.#status && nowMs - this.#statusMs < STATUS_EVERY_MS)) return;
+    this.#statusMs = nowMs;
     this.#stderr.write(ERASE_LINE + text.slice(0, (this.#stderr.columns ?? 80) - 1));
     this.#status = true;
   }

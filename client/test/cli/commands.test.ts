@@ -343,7 +343,7 @@ describe('heimdex', () => {
       await file('b.png', '0,1');
       const index = join(folder, 'p.index');
       const { stderr, stdout } = await run(['index', folder, '--index', index], { terminal: true });
-      expect(stderr).to.contain('2 of 2 pictures');
+      expect(stderr).to.contain('1 of 2 pictures');
       expect(stderr.endsWith('\r\u001b[K')).to.equal(true);
       expect(stdout).to.match(/2 pictures/);
       const colored = await run(['search', '1,0', '--index', index], { terminal: true });

@@ -1,4 +1,4 @@
-import { type Embedding, type InferenceClient, valuesOf } from '@heimdex/client';
+import { type InferenceClient, type Ranked, rank, valuesOf } from '@heimdex/client';
 import type { Sample } from '../samples.js';
 import { type Show, time } from '../show.js';
 
@@ -25,7 +25,7 @@ export async function search(
     pictures.map(({ content }) => content),
     { signal },
   );
-  const gallery = valuesOf(embedded.results);
+  valuesOf(embedded.results); // Every picture must have succeeded.
   const perPicture = time((performance.now() - startMs) / pictures.length);
   show.item('pictures', `${pictures.length} embedded, ${perPicture} each, ${embedded.dimensions} numbers`);
 
@@ -39,7 +39,7 @@ export async function search(
   let found = 0;
   for (const [place, query] of queries.entries()) {
     const label = labels[place] ?? '';
-    const ranked = rank(query, gallery);
+    const ranked = rank(query.vector, embedded.vectors, pictures.length);
     const right = ranked.findIndex(({ index }) => index === place) + 1;
     if (right === 1) found += 1;
     if (SHOWN.includes(label)) showRanking(show, label, right, ranked, pictures);
@@ -49,20 +49,6 @@ export async function search(
   const text = `${found} of ${labels.length} names find their picture first, with the reference programs ${reference}`;
   show.item('all names', found >= reference - 1 ? show.good(text) : show.bad(text));
   return { found, reference };
-}
-
-interface Ranked {
-  readonly index: number;
-  readonly score: number;
-}
-
-function rank({ vector }: Embedding, gallery: readonly Embedding[]): Ranked[] {
-  return gallery
-    .map((picture, index) => ({
-      index,
-      score: picture.vector.reduce((sum, number, at) => sum + number * (vector[at] ?? 0), 0),
-    }))
-    .sort((one, other) => other.score - one.score);
 }
 
 function showRanking(

@@ -10,7 +10,7 @@ import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
-import { counted } from '../format.js';
+import { counted, duration } from '../format.js';
 import { findPictures } from '../pictures.js';
 import { bar } from '../table.js';
 
@@ -21,7 +21,7 @@ export interface IndexCommandOptions extends CommonOptions {
 
 type Entry = Parameters<typeof assembleIndex>[2][number];
 
-const BAR_CELLS = 24;
+const BAR_CELLS = 20;
 
 /**
  * `heimdex index FOLDER...`: the vectors of many pictures into a file, for `heimdex search`. Pictures that are in it and
@@ -77,9 +77,9 @@ function progressOf({ terminal }: CommandContext, total: number): () => void {
   return () => {
     done += 1;
     const rate = done / ((performance.now() - startMs) / 1000);
-    const left = Math.ceil((total - done) / rate);
     const share = bar(done / total, BAR_CELLS).padEnd(BAR_CELLS);
-    terminal.status(`${share} ${done} of ${counted(total, 'picture')}, ${rate.toFixed(0)} a second, ${left} s left`);
+    const left = duration(Math.ceil((total - done) / rate));
+    terminal.status(`${share} ${done} of ${counted(total, 'picture')}, ${rate.toFixed(0)} a second, ${left} left`);
   };
 }
 
