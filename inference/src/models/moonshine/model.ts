@@ -32,7 +32,14 @@ export async function load(
     return typeof value === 'number' ? value : otherwise;
   };
   const tokens = { start: number('decoder_start_token_id', 1), end: number('eos_token_id', 2) };
-  const network = await MoonshineNetwork.open(encoder, decoder, options);
+  // Where config.json says nothing: the sizes of Moonshine tiny.
+  const headCount = number('decoder_num_key_value_heads', 8);
+  const sizes = {
+    layerCount: number('decoder_num_hidden_layers', 6),
+    headCount,
+    headSize: number('hidden_size', 288) / headCount,
+  };
+  const network = await MoonshineNetwork.open(encoder, decoder, sizes, options);
   return new Moonshine(network, textOf, tokens, number('max_position_embeddings', 194));
 }
 

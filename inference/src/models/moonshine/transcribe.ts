@@ -1,11 +1,6 @@
 import { InferenceError } from '../../errors.js';
-import {
-  type PcmSource,
-  SPEECH_SAMPLE_RATE_HZ,
-  type SpeechOptions,
-  type SpeechSegment,
-  type Transcriber,
-} from '../speech.js';
+import { SampleBuffer } from '../decoding/sample-buffer.js';
+import { SPEECH_SAMPLE_RATE_HZ, type SpeechOptions, type SpeechSegment, type Transcriber } from '../speech.js';
 import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
 
@@ -20,34 +15,32 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
   signal,
 ) {
   checkOptions(options);
-  const clip = new Clip(source, options);
+  const audio = new SampleBuffer(source, options, signal);
   let speechSamples = 0;
   let id = 0;
-  for (;;) {
-    const { samples, start } = await clip.fill(MAX_UTTERANCE_SAMPLES, signal);
-    if (samples.length === 0) break;
+  while (await audio.fill(MAX_UTTERANCE_SAMPLES)) {
+    const start = Math.round(audio.startSeconds * SPEECH_SAMPLE_RATE_HZ);
+    const samples = audio.peek(MAX_UTTERANCE_SAMPLES);
     const whole = samples.length < MAX_UTTERANCE_SAMPLES;
     const length = firstPause(samples) ?? (whole ? samples.length : quietestCut(samples));
-    const window = samples.slice(0, length);
-    const sound = audible(window);
+    const sound = audible(samples.subarray(0, length));
     if (sound !== undefined) {
-      const heard = window.slice(sound.start, sound.end);
-      speechSamples += heard.length;
-      const result = await submit({ type: 'utterance', samples: heard }, signal);
+      speechSamples += sound.end - sound.start;
+      const result = await submit({ type: 'utterance', samples: samples.slice(sound.start, sound.end) }, signal);
       if (result.type === 'utterance' && isSpeech(result, options)) {
         yield { type: 'segment', segment: toSegment(id, result, start + sound.start, start + sound.end) };
         id += 1;
       }
     }
-    clip.drop(length);
-    yield { type: 'progress', processedSeconds: (start + length) / SPEECH_SAMPLE_RATE_HZ };
+    audio.drop(length);
+    yield { type: 'progress', processedSeconds: audio.startSeconds };
   }
   yield {
     type: 'summary',
     summary: {
       language: 'en',
       languageProbability: 1,
-      durationSeconds: (await clip.length(signal)) / SPEECH_SAMPLE_RATE_HZ,
+      durationSeconds: audio.durationSeconds,
       speechSeconds: speechSamples / SPEECH_SAMPLE_RATE_HZ,
     },
   };
@@ -99,71 +92,4 @@ function toSegment(id: number, result: UtteranceResult, start: number, end: numb
     temperature: 0,
     words: [],
   };
-}
-
-/** The part of a recording that is asked for, read as it is needed: never more than one utterance is in memory. */
-class Clip {
-  readonly #source: PcmSource;
-  readonly #endSample: number;
-  readonly #startSample: number;
-  #samples: Float32Array = new Float32Array(0);
-  /** Samples of the recording that were read so far. */
-  #read = 0;
-  /** Where `#samples` begins, from the recording's start. */
-  #start: number;
-  #ended = false;
-
-  constructor(source: PcmSource, options: SpeechOptions) {
-    this.#source = source;
-    this.#startSample = Math.round(options.clipStartSeconds * SPEECH_SAMPLE_RATE_HZ);
-    this.#endSample =
-      options.clipEndSeconds === undefined
-        ? Number.POSITIVE_INFINITY
-        : Math.round(options.clipEndSeconds * SPEECH_SAMPLE_RATE_HZ);
-    this.#start = this.#startSample;
-  }
-
-  /** Reads until `count` samples are at hand, or the clip's end. */
-  async fill(count: number, signal: AbortSignal): Promise<{ readonly samples: Float32Array; readonly start: number }> {
-    const parts: Float32Array[] = [this.#samples];
-    let length = this.#samples.length;
-    while (length < count && this.#read < this.#endSample && !this.#ended) {
-      const at = this.#read;
-      const piece = await this.#next(count, signal);
-      if (piece === null) break;
-      const wanted = piece.subarray(
-        Math.min(piece.length, Math.max(0, this.#startSample - at)),
-        Math.min(piece.length, this.#endSample - at),
-      );
-      parts.push(wanted);
-      length += wanted.length;
-    }
-    const samples = new Float32Array(length);
-    let offset = 0;
-    for (const part of parts) {
-      samples.set(part, offset);
-      offset += part.length;
-    }
-    this.#samples = samples;
-    return { samples: samples.subarray(0, Math.min(count, length)), start: this.#start };
-  }
-
-  /** Done with the first `count` samples. */
-  drop(count: number): void {
-    this.#samples = this.#samples.slice(count);
-    this.#start += count;
-  }
-
-  /** Samples of the whole recording: reads what follows the clip. */
-  async length(signal: AbortSignal): Promise<number> {
-    while (!this.#ended) await this.#next(MAX_UTTERANCE_SAMPLES, signal);
-    return this.#read;
-  }
-
-  async #next(count: number, signal: AbortSignal): Promise<Float32Array | null> {
-    const piece = await this.#source.read(count, signal);
-    if (piece === null) this.#ended = true;
-    else this.#read += piece.length;
-    return piece;
-  }
 }
