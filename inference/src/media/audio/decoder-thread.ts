@@ -9,47 +9,42 @@ const ANSWER_DEADLINE_MS = 60_000;
 /** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a piece. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 
-/** Where a recording is decoded: in a thread, or beside the reader where that is no work. */
-export interface DecodingPlace {
-  /** One exchange; never called again before it settles. */
-  pull(request: DecodeRequest): Promise<DecodeAnswer>;
-  /** Idempotent; an exchange under way rejects. */
-  close(): Promise<void>;
-}
-
-/** A thread that decodes one recording. It holds no model, so it may be ended at any time. */
-export class DecoderThread implements DecodingPlace {
+/** A thread that decodes one recording after another. It holds no model, so it may be ended at any time. */
+export class DecoderThread {
   readonly #worker: Worker;
   #settle: ((answer: ThreadAnswer) => void) | undefined;
   #failure: ThreadAnswer | undefined;
 
-  private constructor() {
+  constructor() {
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       resourceLimits: RESOURCE_LIMITS,
       execArgv: [],
       env: {},
-      stdout: true,
-      stderr: true,
     });
-    // The libraries write their complaints to the console; the answers carry them.
-    this.#worker.stdout.resume();
-    this.#worker.stderr.resume();
     this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));
     this.#worker.on('error', (error) => this.#lost(error.message));
     this.#worker.on('messageerror', (error) => this.#lost(error.message));
     this.#worker.on('exit', () => this.#lost('its thread ended'));
   }
 
-  /** Starts the thread and its decoder. */
-  static async start(choice: DecoderChoice): Promise<DecoderThread> {
-    const thread = new DecoderThread();
-    try {
-      await thread.#ask({ kind: 'open', choice });
-      return thread;
-    } catch (error) {
-      await thread.close();
-      throw error;
-    }
+  /** False once the thread has ended or failed. */
+  get alive(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** Begins a recording; the one before it is forgotten. */
+  async open(choice: DecoderChoice): Promise<void> {
+    await this.#ask({ kind: 'open', choice });
+  }
+
+  /** Frees what the recording held; the thread stays for the next one, and holds up no process that wants to end. */
+  async rest(): Promise<void> {
+    await this.#ask({ kind: 'close' });
+    this.#worker.unref();
+  }
+
+  wake(): void {
+    this.#worker.ref();
   }
 
   async pull(request: DecodeRequest): Promise<DecodeAnswer> {
@@ -60,7 +55,8 @@ export class DecoderThread implements DecodingPlace {
     return answer;
   }
 
-  async close(): Promise<void> {
+  /** Ends the thread; what is being asked rejects. Idempotent. */
+  async end(): Promise<void> {
     this.#lost('it was closed');
     await this.#worker.terminate();
   }

@@ -3,9 +3,10 @@ import type { PcmSource } from '../../models/speech.js';
 import { ByteSource } from './byte-source.js';
 import { decodeBeside, isLight } from './decode-beside.js';
 import { cancelled, DecodedSource } from './decoded-source.js';
-import { DecoderThread, type DecodingPlace } from './decoder-thread.js';
+import { DecoderThreads } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
+import type { DecodingPlace } from './decoding-place.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
 import { HEAD_BYTES, recognise } from './recognise.js';
 
@@ -19,6 +20,9 @@ export interface OpenAudioOptions {
   /** Aborted: the decoder ends and reads reject with CANCELLED. */
   readonly signal: AbortSignal;
 }
+
+/** The process's own, as its threads are: it holds one idle thread at most. */
+const threads = new DecoderThreads();
 
 /**
  * Opens a recording, whole or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decoding
@@ -49,7 +53,7 @@ export async function openAudio(
 }
 
 async function startDecoding(choice: DecoderChoice, head: Uint8Array): Promise<DecodingPlace> {
-  return isLight(choice.format, head) ? decodeBeside(choice) : DecoderThread.start(choice);
+  return isLight(choice.format, head) ? decodeBeside(choice) : threads.open(choice);
 }
 
 /** Reads until it is plain what this is; the bytes stay in the source. */

@@ -5,9 +5,10 @@ import type { DecodeAnswer, DecodeRequest } from './session.js';
 /** To the decoding thread: one at a time, each answered once. */
 export type ThreadRequest =
   | { readonly kind: 'open'; readonly choice: DecoderChoice }
-  | ({ readonly kind: 'pull' } & DecodeRequest);
+  | ({ readonly kind: 'pull' } & DecodeRequest)
+  | { readonly kind: 'close' };
 
 export type ThreadAnswer =
-  | { readonly kind: 'opened' }
+  | { readonly kind: 'opened' | 'closed' }
   | ({ readonly kind: 'pulled' } & DecodeAnswer)
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };

@@ -1,0 +1,9 @@
+import type { DecodeAnswer, DecodeRequest } from './session.js';
+
+/** Where one recording is decoded: in a thread, or beside the reader where that is no work. */
+export interface DecodingPlace {
+  /** One exchange; never called again before it settles. */
+  pull(request: DecodeRequest): Promise<DecodeAnswer>;
+  /** Idempotent; an exchange under way rejects. */
+  close(): Promise<void>;
+}
