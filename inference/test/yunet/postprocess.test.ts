@@ -1,6 +1,10 @@
 import { expect } from 'chai';
 import type { Face } from '../../src/models/items.js';
-import { decodeFaces, type GridOutput, overlap, suppress } from '../../src/models/yunet/postprocess.js';
+import { tilesOf } from '../../src/models/yunet/detect.js';
+import { candidateFaces, type GridOutput, overlap, selectFaces, suppress } from '../../src/models/yunet/postprocess.js';
+
+const decodeFaces = (grids: readonly GridOutput[], scale: number, options: typeof OPTIONS): readonly Face[] =>
+  selectFaces(candidateFaces(grids, { x: scale, y: scale }, options.scoreThreshold), options);
 
 const OPTIONS = { scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 };
 
@@ -53,5 +57,28 @@ describe("decoding YuNet's grids", () => {
     expect(overlap(box(0, 0, 10, 10).box, box(5, 0, 10, 10).box)).to.be.closeTo(1 / 3, 1e-9);
     expect(overlap(box(0, 0, 10, 10).box, box(10, 0, 10, 10).box)).to.equal(0);
     expect(overlap(box(0, 0, 10, 10).box, box(0, 0, 10, 10).box)).to.equal(1);
+  });
+});
+
+describe('tiles of a large picture', () => {
+  it('cover it, and share enough with their neighbours', () => {
+    for (const [width, height] of [
+      [1300, 1300],
+      [4000, 3000],
+      [1025, 20_000],
+      [640, 5000],
+    ] as const) {
+      const tiles = tilesOf({ width, height });
+      const lefts = [...new Set(tiles.map(({ x }) => x))];
+      lefts.forEach((x, index) => {
+        const before = lefts[index - 1];
+        if (before !== undefined) expect(before + (tiles[0]?.width ?? 0) - x).to.be.at.least(96);
+      });
+      expect(Math.min(...tiles.map(({ x }) => x))).to.equal(0);
+      expect(Math.max(...tiles.map((tile) => tile.x + tile.width))).to.equal(width);
+      expect(Math.min(...tiles.map(({ y }) => y))).to.equal(0);
+      expect(Math.max(...tiles.map((tile) => tile.y + tile.height))).to.equal(height);
+      expect(Math.max(...tiles.map((tile) => tile.width))).to.be.at.most(1024);
+    }
   });
 });

@@ -140,23 +140,84 @@ describe('YuNet', () => {
     }
   });
 
-  it("finds OpenCV's faces on photographs", async function () {
+  it("finds OpenCV's faces on photographs of any size", async function () {
     needsShared(this, 'golden/faces.json');
     needsShared(this, 'models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx');
     const folder = inShared('models/opencv/face_detection_yunet');
-    const real = await load(
-      modelFiles('opencv/face_detection_yunet', folder, { model: 'face_detection_yunet_2023mar.onnx' }),
-      OPTIONS,
+    const weights = { model: 'face_detection_yunet_2023mar.onnx' };
+    type Photo = { box: number[]; score: number; landmarks: Record<string, number[]> }[];
+    const golden = readJsonFile<{ photos: Record<string, Record<'native' | 'letterbox640', Photo>> }>(
+      inShared('golden/faces.json'),
     );
-    const golden = readJsonFile<{
-      photos: Record<string, { letterbox640: { box: number[]; score: number; landmarks: Record<string, number[]> }[] }>;
-    }>(inShared('golden/faces.json'));
-    for (const [file, photo] of Object.entries(golden.photos)) {
-      const content = await readFile(inShared(`samples/photos/${file}`));
-      const [outcome] = await real.run([face(content, { scoreThreshold: 0.6 })], CONTEXT);
-      const expected = photo.letterbox640.map((one) => ({ ...one, landmarks: Object.values(one.landmarks) }));
-      expectFaces(value(outcome), expected, 1.5);
+    // A file of another name is taken at the size it fixes, this one at each picture's own.
+    for (const [id, kind] of [
+      ['opencv/face_detection_yunet', 'native'],
+      ['somebody/faces', 'letterbox640'],
+    ] as const) {
+      const real = await load(modelFiles(id, folder, weights), OPTIONS);
+      for (const [file, photo] of Object.entries(golden.photos)) {
+        const content = await readFile(inShared(`samples/photos/${file}`));
+        const [outcome] = await real.run([face(content, { scoreThreshold: 0.6 })], CONTEXT);
+        const expected = photo[kind].map((one) => ({ ...one, landmarks: Object.values(one.landmarks) }));
+        expectFaces(value(outcome), expected, 1.5);
+      }
+      await real.close();
     }
-    await real.close();
+  });
+
+  it('finds small faces of a large picture in tiles when all faces are asked for', async () => {
+    const free = await load(modelFiles('x/yunet', FOLDER, { model: 'face_detection_pocket.onnx' }), OPTIONS);
+    const [found] = await free.run([face(await readFile(`${FACES}/faces_1.png`))], CONTEXT);
+    const { box } = value(found).faces[0] as Face;
+    const cut = {
+      left: Math.round(box.x - 40),
+      top: Math.round(box.y - 40),
+      width: Math.round(box.width + 80),
+      height: Math.round(box.height + 80),
+    };
+    const small = await sharp(`${FACES}/faces_1.png`).extract(cut).resize(42).png().toBuffer();
+    const places = [
+      [100, 100],
+      [1000, 990],
+      [3100, 700],
+      [4300, 2800],
+    ] as const;
+    const large = await sharp({ create: { width: 4400, height: 2900, channels: 3, background: '#dcd2c8' } })
+      .composite(places.map(([left, top]) => ({ input: small, left, top })))
+      .jpeg({ quality: 95 })
+      .toBuffer();
+    const [all, some] = (await free.run([face(large), face(large, { maxFaces: 10 })], CONTEXT)).map(value);
+    const seen = (result: FaceResult | undefined): number =>
+      places.filter(([left, top]) =>
+        result?.faces.some(({ box: { x, y, width, height } }) => {
+          const [across, down] = [x + width / 2 - left, y + height / 2 - top];
+          return across > 8 && across < 34 && down > 8 && down < 34 && width < 42;
+        }),
+      ).length;
+    expect(seen(all)).to.equal(places.length);
+    expect(all?.faces.length).to.equal(places.length);
+    expect(seen(some)).to.be.below(places.length);
+    expect([all?.imageWidth, all?.imageHeight]).to.deep.equal([4400, 2900]);
+    await free.close();
+  });
+
+  it('looks at pictures of every shape', async () => {
+    const free = await load(modelFiles('x/yunet', FOLDER, { model: 'face_detection_pocket.onnx' }), OPTIONS);
+    for (const [width, height] of [
+      [2, 2],
+      [3, 4000],
+      [33, 31],
+      [1281, 1280],
+      [5000, 2],
+    ] as const) {
+      const content = await sharp({ create: { width, height, channels: 3, background: '#808080' } })
+        .png()
+        .toBuffer();
+      for (const one of [free, model]) {
+        const [outcome] = await one.run([face(content)], CONTEXT);
+        expect(value(outcome)).to.deep.equal({ imageWidth: width, imageHeight: height, faces: [] });
+      }
+    }
+    await free.close();
   });
 });

@@ -18,11 +18,16 @@ const LARGE = 4;
 export interface DecodeOptions {
   /** Largest width times height. It is compared with the header, before a pixel is decoded. */
   readonly maxPixels: number;
-  /**
-   * The size the picture will be resized to. A much larger one is then brought near it while it is decoded, which is several
-   * times faster. Absent: every pixel is kept.
-   */
-  readonly target?: { readonly width: number; readonly height: number };
+  readonly target?: TargetSize;
+}
+
+/**
+ * The size a picture will be resized to. A much larger one is then brought near it, never below twice it, while it is
+ * decoded, which is several times faster.
+ */
+export interface TargetSize {
+  readonly width: number;
+  readonly height: number;
 }
 
 /** What a picture's header says. */
@@ -86,20 +91,25 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
   return { format, width, height, turned: (metadata.orientation ?? 1) > 1, otherColours };
 }
 
-/**
- * Decodes a picture on a thread of libuv's pool: upright, 8 bits, sRGB, transparent parts on white, the first frame of an
- * animation. Throws as readImageHeader does, and IMAGE_UNREADABLE when the picture is broken or cut off.
- */
+/** Reads a picture's header and decodes it. Throws as readImageHeader and decodePixels do. */
 export async function decodeImage(content: Uint8Array, options: DecodeOptions): Promise<DecodedPicture> {
   const header = await readImageHeader(content, options.maxPixels);
+  return { header, picture: await decodePixels(content, header, options.target) };
+}
+
+/**
+ * Decodes a picture on a thread of libuv's pool: upright, 8 bits, sRGB, transparent parts on white, the first frame of an
+ * animation. Without a target every pixel is kept. Throws IMAGE_UNREADABLE when the picture is broken or cut off.
+ */
+export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Picture> {
   try {
-    const { data, info } = await shrunk(open(content, header), header, options.target)
+    const { data, info } = await shrunk(open(content, header), header, target)
       .flatten({ background: '#ffffff' })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
       .timeout({ seconds: DECODE_LIMIT_SECONDS })
       .toBuffer({ resolveWithObject: true });
-    return { header, picture: { width: info.width, height: info.height, data: asRgb(data, info.channels) } };
+    return { width: info.width, height: info.height, data: asRgb(data, info.channels) };
   } catch (cause) {
     throw unreadable(header.format, content, cause);
   }
@@ -110,7 +120,7 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
  * transform), never below twice what is asked for (`fastShrinkOnLoad: false`). Each side by itself: it also bounds what a
  * picture of two by a million pixels costs afterwards.
  */
-function shrunk(image: Sharp, header: ImageHeader, target: DecodeOptions['target']): Sharp {
+function shrunk(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Sharp {
   if (target === undefined) return image;
   const width = header.width >= target.width * LARGE ? (target.width * LARGE) / 2 : header.width;
   const height = header.height >= target.height * LARGE ? (target.height * LARGE) / 2 : header.height;

@@ -3,8 +3,10 @@ export {
   type DecodedPicture,
   type DecodeOptions,
   decodeImage,
+  decodePixels,
   type ImageHeader,
   readImageHeader,
+  type TargetSize,
 } from './decode.js';
 export { IMAGE_FORMATS, type ImageFormat } from './formats.js';
 export { interpolatePicture } from './interpolate.js';

@@ -1,13 +1,18 @@
-import { configureImageDecoding, PictureResizer } from '../../media/images/index.js';
+import { configureImageDecoding, decodePixels, type Picture, readImageHeader } from '../../media/images/index.js';
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted } from '../outcomes.js';
+import { decodingTarget, FaceDetector } from './detect.js';
 import { FaceNetwork } from './network.js';
-import { decodeFaces } from './postprocess.js';
-import { letterbox, type PreparedPicture, preparePicture } from './preprocess.js';
+import { selectFaces } from './postprocess.js';
+import type { Size } from './preprocess.js';
 
-/** The side of the network's input, as its file fixes it. */
-const SIDE = 640;
+/**
+ * Models whose fixed input is known to be a mere declaration: YuNet's own files. Others, such as face-pocket, are given the
+ * size their file says and their figures were measured at.
+ */
+const ANY_SIZE = /yunet/i;
+
 /** Items of one call to run(): the next pictures are decoded while the first are looked at. */
 const MAX_ITEMS = 16;
 /** Pictures that are being decoded while an earlier one runs. */
@@ -20,39 +25,48 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
   configureImageDecoding({ threads: options.threads });
-  return new YuNet(await FaceNetwork.open(path, options), options.maxImagePixels);
+  const network = await FaceNetwork.open(path, options, ANY_SIZE.test(files.id));
+  return new YuNet(network, options.maxImagePixels);
+}
+
+interface Prepared {
+  readonly picture: Picture;
+  readonly shown: Size;
 }
 
 class YuNet implements LoadedModel<FaceItem, FaceResult> {
   readonly #network: FaceNetwork;
+  readonly #detector: FaceDetector;
   readonly #maxPixels: number;
-  readonly #resizer = new PictureResizer();
   readonly facts: ModelFacts = {
     dimensions: 0,
-    batching: { shared: false, maxItems: MAX_ITEMS, reason: 'the graph takes one picture a run' },
+    batching: { shared: false, maxItems: MAX_ITEMS, reason: 'each picture is looked at in its own size' },
   };
 
   constructor(network: FaceNetwork, maxPixels: number) {
     this.#network = network;
+    this.#detector = new FaceDetector(network);
     this.#maxPixels = maxPixels;
   }
 
   async warmUp(): Promise<void> {
-    await this.#network.run(letterbox({ width: 2, height: 2, data: new Uint8Array(12) }, SIDE, this.#resizer));
+    const picture: Picture = { width: 640, height: 640, data: new Uint8Array(640 * 640 * 3) };
+    await this.#detector.detect(picture, picture, { scoreThreshold: 0.5, tiles: false }, () => Promise.resolve(true));
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {
-    const prepared: Promise<PreparedPicture | Outcome<FaceResult>>[] = [];
+    const prepared: Promise<Outcome<Prepared>>[] = [];
     const outcomes: Outcome<FaceResult>[] = [];
     for (const [index, item] of items.entries()) {
       while (prepared.length < Math.min(items.length, index + 1 + AHEAD)) {
-        prepared.push(this.#prepare(items[prepared.length] as FaceItem, isWanted(context, prepared.length)));
+        const place = prepared.length;
+        prepared.push(isWanted(context, place) ? this.#prepare(items[place] as FaceItem) : gone());
       }
-      const ready = await (prepared[index] as Promise<PreparedPicture | Outcome<FaceResult>>);
+      const ready = await (prepared[index] as Promise<Outcome<Prepared>>);
+      // The picture is large and not needed again.
+      prepared[index] = gone();
       await context.breathe();
-      if ('ok' in ready) outcomes.push(ready);
-      else if (!isWanted(context, index)) outcomes.push(cancelled());
-      else outcomes.push({ ok: true, value: await this.#detect(ready, item) });
+      outcomes.push(ready.ok ? await this.#find(ready.value, item, index, context) : ready);
     }
     return outcomes;
   }
@@ -61,18 +75,40 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     return this.#network.close();
   }
 
-  async #prepare(item: FaceItem, wanted: boolean): Promise<PreparedPicture | Outcome<FaceResult>> {
-    if (!wanted) return cancelled();
+  async #prepare(item: FaceItem): Promise<Outcome<Prepared>> {
     try {
-      return await preparePicture(item.content, SIDE, this.#resizer, this.#maxPixels);
+      const header = await readImageHeader(item.content, this.#maxPixels);
+      const shown = { width: header.width, height: header.height };
+      const picture = await decodePixels(item.content, header, decodingTarget(shown, withTiles(item)));
+      return { ok: true, value: { picture, shown } };
     } catch (error) {
       return failed(error);
     }
   }
 
-  async #detect(prepared: PreparedPicture, item: FaceItem): Promise<FaceResult> {
-    const grids = await this.#network.run(prepared.input);
-    const faces = decodeFaces(grids, prepared.input.scale, item);
-    return { imageWidth: prepared.width, imageHeight: prepared.height, faces };
+  async #find(
+    { picture, shown }: Prepared,
+    item: FaceItem,
+    index: number,
+    context: RunContext,
+  ): Promise<Outcome<FaceResult>> {
+    if (!isWanted(context, index)) return cancelled();
+    const options = { scoreThreshold: item.scoreThreshold, tiles: withTiles(item) };
+    const candidates = await this.#detector.detect(picture, shown, options, async () => {
+      await context.breathe();
+      return isWanted(context, index);
+    });
+    if (!isWanted(context, index)) return cancelled();
+    const value = { imageWidth: shown.width, imageHeight: shown.height, faces: selectFaces(candidates, item) };
+    return { ok: true, value };
   }
+}
+
+/** Who wants the few best faces gets those a glance at the whole picture shows; who wants all gets the small ones too. */
+function withTiles(item: FaceItem): boolean {
+  return item.maxFaces === 0;
+}
+
+function gone(): Promise<Outcome<Prepared>> {
+  return Promise.resolve(cancelled());
 }

@@ -1,32 +1,40 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import type { OnnxModel } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
+import { openRewrittenSession } from '../rewritten-session.js';
 import { openSession } from '../session.js';
 import { type GridOutput, STRIDES } from './postprocess.js';
-import type { NetworkInput } from './preprocess.js';
+import { blackInput, COARSEST_STRIDE, type NetworkInput } from './preprocess.js';
 
 const KINDS = ['cls', 'obj', 'bbox', 'kps'] as const;
+/** The size that YuNet's file fixes. */
+const FIXED_SIDE = 640;
 
 /** The detector's graph: one picture in, three grids out. */
 export class FaceNetwork {
   readonly #session: InferenceSession;
+  /** Undefined: it takes any size that is a multiple of COARSEST_STRIDE. */
+  readonly fixedSide: number | undefined;
   #closed = false;
 
-  private constructor(session: InferenceSession) {
+  private constructor(session: InferenceSession, fixedSide: number | undefined) {
     this.#session = session;
+    this.fixedSide = fixedSide;
   }
 
-  /** Throws when the graph at `path` has not YuNet's inputs and outputs. */
-  static async open(path: string, options: LoadOptions): Promise<FaceNetwork> {
-    const session = await openSession(path, options);
-    const missing = outputNames().filter((name) => !session.outputNames.includes(name));
-    if (missing.length > 0 || session.inputNames.length !== 1 || session.inputNames[0] !== 'input') {
+  /**
+   * Opens the graph at `path`. With `freeSize` its fixed input is taken for a mere declaration, as OpenCV does with YuNet's;
+   * where the graph then fails at another size, the fixed one holds. Throws when it has not YuNet's inputs and outputs.
+   */
+  static async open(path: string, options: LoadOptions, freeSize: boolean): Promise<FaceNetwork> {
+    if (freeSize) {
+      const { session, changed } = await openRewrittenSession(path, options, freeSizes);
+      const network = new FaceNetwork(await checked(session, path), undefined);
+      if (changed && (await network.#takesAnySize())) return network;
       await session.release();
-      throw new Error(
-        `Expected ${path} to be a YuNet with the input \`input\` and twelve outputs, got ${session.inputNames.join(', ')}` +
-          (missing.length > 0 ? ` and no ${missing.join(', ')}.` : '.'),
-      );
     }
-    return new FaceNetwork(session);
+    const session = await openSession(path, options);
+    return new FaceNetwork(await checked(session, path), FIXED_SIDE);
   }
 
   async run(input: NetworkInput): Promise<readonly GridOutput[]> {
@@ -52,6 +60,40 @@ export class FaceNetwork {
     this.#closed = true;
     await this.#session.release();
   }
+
+  /** A graph with a size fixed inside fails at another, or gives a grid of the wrong size. */
+  async #takesAnySize(): Promise<boolean> {
+    const input = blackInput(COARSEST_STRIDE * 3, COARSEST_STRIDE * 2);
+    try {
+      const grids = await this.run(input);
+      return grids.every(({ stride, cls }) => cls.length === (input.width / stride) * (input.height / stride));
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Takes the fixed sizes out of the declarations of a graph; there are none inside YuNet's. */
+function freeSizes({ graph }: OnnxModel): boolean {
+  const [input] = graph.inputs;
+  if (input?.dims?.length !== 4) return false;
+  input.dims = [1, 3, 'height', 'width'];
+  for (const output of graph.outputs) {
+    const [batch = 1, , size = null] = output.dims ?? [];
+    output.dims = [batch, `${output.name}_cells`, size];
+  }
+  graph.shapes = [];
+  return true;
+}
+
+async function checked(session: InferenceSession, path: string): Promise<InferenceSession> {
+  const missing = outputNames().filter((name) => !session.outputNames.includes(name));
+  if (missing.length === 0 && session.inputNames.length === 1 && session.inputNames[0] === 'input') return session;
+  await session.release();
+  throw new Error(
+    `Expected ${path} to be a YuNet with the input \`input\` and twelve outputs, got ${session.inputNames.join(', ')}` +
+      (missing.length > 0 ? ` and no ${missing.join(', ')}.` : '.'),
+  );
 }
 
 function outputNames(): readonly string[] {

@@ -27,18 +27,28 @@ export interface DetectionOptions {
 /** As many candidates go to the suppression, the best first; OpenCV's top_k. */
 const MOST_CANDIDATES = 5000;
 
+/** How many network pixels a pixel of the picture was, across and down. */
+export interface Scale {
+  readonly x: number;
+  readonly y: number;
+}
+
 /**
- * The faces of a picture, best first, in pixels of the picture: `scale` is how many network pixels one of them was. Score is
- * sqrt(cls * obj). Method: OpenCV's FaceDetectorYN.
+ * The faces that a network saw, in pixels of the picture, in any order and several of each. Score is sqrt(cls * obj). Method:
+ * OpenCV's FaceDetectorYN.
  */
-export function decodeFaces(grids: readonly GridOutput[], scale: number, options: DetectionOptions): readonly Face[] {
-  const candidates = grids.flatMap((grid) => candidatesOf(grid, scale, options.scoreThreshold));
-  candidates.sort((one, other) => other.score - one.score);
-  const kept = suppress(candidates.slice(0, MOST_CANDIDATES), options.nmsThreshold);
+export function candidateFaces(grids: readonly GridOutput[], scale: Scale, scoreThreshold: number): readonly Face[] {
+  return grids.flatMap((grid) => candidatesOf(grid, scale, scoreThreshold));
+}
+
+/** The faces of a picture, best first, one of each. */
+export function selectFaces(candidates: readonly Face[], options: DetectionOptions): readonly Face[] {
+  const best = candidates.toSorted((one, other) => other.score - one.score).slice(0, MOST_CANDIDATES);
+  const kept = suppress(best, options.nmsThreshold);
   return options.maxFaces === 0 ? kept : kept.slice(0, options.maxFaces);
 }
 
-function candidatesOf(grid: GridOutput, scale: number, threshold: number): Face[] {
+function candidatesOf(grid: GridOutput, scale: Scale, threshold: number): Face[] {
   const faces: Face[] = [];
   for (let cell = 0; cell < grid.cls.length; cell += 1) {
     const score = Math.sqrt(probability(grid.cls[cell]) * probability(grid.obj[cell]));
@@ -51,19 +61,20 @@ function probability(value: number | undefined): number {
   return Math.min(1, Math.max(0, value ?? 0));
 }
 
-function faceAt(grid: GridOutput, cell: number, score: number, scale: number): Face {
-  const unit = grid.stride / scale;
+function faceAt(grid: GridOutput, cell: number, score: number, scale: Scale): Face {
+  const across = grid.stride / scale.x;
+  const down = grid.stride / scale.y;
   const column = cell % grid.columns;
   const row = Math.floor(cell / grid.columns);
   const box = (index: number): number => grid.bbox[cell * 4 + index] ?? 0;
   const point = (index: number): Point => ({
-    x: (column + (grid.kps[cell * 10 + index * 2] ?? 0)) * unit,
-    y: (row + (grid.kps[cell * 10 + index * 2 + 1] ?? 0)) * unit,
+    x: (column + (grid.kps[cell * 10 + index * 2] ?? 0)) * across,
+    y: (row + (grid.kps[cell * 10 + index * 2 + 1] ?? 0)) * down,
   });
-  const width = Math.exp(box(2)) * unit;
-  const height = Math.exp(box(3)) * unit;
+  const width = Math.exp(box(2)) * across;
+  const height = Math.exp(box(3)) * down;
   return {
-    box: { x: (column + box(0)) * unit - width / 2, y: (row + box(1)) * unit - height / 2, width, height },
+    box: { x: (column + box(0)) * across - width / 2, y: (row + box(1)) * down - height / 2, width, height },
     score,
     landmarks: {
       rightEye: point(0),

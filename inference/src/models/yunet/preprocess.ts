@@ -1,14 +1,7 @@
-import {
-  decodeImage,
-  interpolatePicture,
-  type Picture,
-  type PictureResizer,
-  writePlanes,
-} from '../../media/images/index.js';
+import { interpolatePicture, type Picture, type PictureResizer, writePlanes } from '../../media/images/index.js';
 
 /** The grid of the coarsest outputs: sides of the network's input are multiples of it. */
 export const COARSEST_STRIDE = 32;
-
 /** Below this scale looking up neighbours misses pixels, so they are averaged instead. */
 const LEAST_INTERPOLATED = 0.5;
 
@@ -18,42 +11,57 @@ export interface NetworkInput {
   readonly values: Float32Array;
   readonly width: number;
   readonly height: number;
-  /** Network pixels a pixel of the picture. */
-  readonly scale: number;
+  /** Network pixels a pixel of the picture, across and down; not quite the same, for both sizes are whole. */
+  readonly scale: { readonly x: number; readonly y: number };
 }
 
-export interface PreparedPicture {
-  readonly input: NetworkInput;
-  /** Size of the picture as shown. */
+/** A size in whole pixels. */
+export interface Size {
   readonly width: number;
   readonly height: number;
 }
 
-/** Decodes a picture and fits it into a square of `side`. Throws an InferenceError when it is no picture or too large. */
-export async function preparePicture(
-  content: Uint8Array,
-  side: number,
-  resizer: PictureResizer,
-  maxPixels: number,
-): Promise<PreparedPicture> {
-  const { picture } = await decodeImage(content, { maxPixels });
-  return { input: letterbox(picture, side, resizer), width: picture.width, height: picture.height };
+/** The size of a picture scaled, never less than one pixel. */
+export function scaledSize({ width, height }: Size, scale: number): Size {
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/**
- * Scales a picture so that its longer side is `side`, and puts it in the upper left corner of a black square. YuNet takes
- * the bytes as they are, in OpenCV's order.
- */
-export function letterbox(picture: Picture, side: number, resizer: PictureResizer): NetworkInput {
-  const scale = side / Math.max(picture.width, picture.height);
-  const width = Math.min(side, Math.max(1, Math.round(picture.width * scale)));
-  const height = Math.min(side, Math.max(1, Math.round(picture.height * scale)));
-  const values = new Float32Array(3 * side * side);
-  const plain = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
+/** The network's input for a picture at `size`. YuNet takes the bytes as they are, in OpenCV's order. */
+export function toInput(
+  picture: Picture,
+  size: Size,
+  resizer: PictureResizer,
+  frame: Size = frameOf(size),
+): NetworkInput {
+  const scale = { x: size.width / picture.width, y: size.height / picture.height };
   const fitted =
-    scale < LEAST_INTERPOLATED
-      ? resizer.resize(picture, width, height, 'bilinear')
-      : interpolatePicture(picture, width, height);
-  writePlanes(fitted, plain, values, 0, { width: side, height: side });
-  return { values, width: side, height: side, scale };
+    Math.min(scale.x, scale.y) < LEAST_INTERPOLATED
+      ? resizer.resize(picture, size.width, size.height, 'bilinear')
+      : interpolatePicture(picture, size.width, size.height);
+  const input = { ...blackInput(frame.width, frame.height), scale };
+  writePlanes(fitted, PLAIN, input.values, 0, frame);
+  return input;
+}
+
+/** The least multiples of COARSEST_STRIDE that hold `size`. */
+function frameOf({ width, height }: Size): Size {
+  const up = (side: number): number => Math.ceil(side / COARSEST_STRIDE) * COARSEST_STRIDE;
+  return { width: up(width), height: up(height) };
+}
+
+const PLAIN = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
+
+/** An input with nothing on it. */
+export function blackInput(width: number, height: number): NetworkInput {
+  return { values: new Float32Array(3 * width * height), width, height, scale: { x: 1, y: 1 } };
+}
+
+/** A rectangle cut out of a picture. */
+export function crop(picture: Picture, x: number, y: number, size: Size): Picture {
+  const data = new Uint8Array(size.width * size.height * 3);
+  for (let row = 0; row < size.height; row += 1) {
+    const start = ((y + row) * picture.width + x) * 3;
+    data.set(picture.data.subarray(start, start + size.width * 3), row * size.width * 3);
+  }
+  return { ...size, data };
 }
