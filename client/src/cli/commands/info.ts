@@ -4,20 +4,29 @@ import type { CommonOptions } from '../config.js';
 import { type CliHost, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { bytes, duration } from '../format.js';
-import { table } from '../table.js';
+import { fitted, table } from '../table.js';
 
 /** `heimdex info`: what the server has loaded, what it accepts, its limits. */
 export function info(host: CliHost, options: CommonOptions): Promise<ExitCode> {
   return withClient(host, options, async ({ client, json, call, terminal }) => {
     const answer = await client.getServerInfo(call);
     if (json) terminal.json(answer);
-    else for (const line of infoLines(answer, terminal.out.dim)) terminal.line(line);
+    else
+      for (const line of infoLines(answer, terminal.out.dim, terminal.live ? terminal.columns : undefined))
+        terminal.line(line);
     return undefined;
   });
 }
 
-/** The server's answer as a person reads it. */
-export function infoLines(answer: ServerInfo, dim: (text: string) => string): string[] {
+/** Columns that are left out first where the terminal is narrow: FAMILY, DEVICE, BATCHES, WORKERS. */
+const DISPENSABLE = [2, 4, 8, 5];
+
+/**
+ * The server's answer as a person reads it.
+ *
+ * @param width characters in a line; undefined: as wide as it is
+ */
+export function infoLines(answer: ServerInfo, dim: (text: string) => string, width?: number): string[] {
   const { version, uptimeSeconds, models, limits, audioFormats, imageFormats } = answer;
   const head = ['ROLE', 'MODEL', 'FAMILY', 'NUMBERS', 'DEVICE', 'WORKERS', 'LOADED IN', 'MEMORY', 'BATCHES'].map(dim);
   const rows = models.map((loaded) => [
@@ -39,7 +48,7 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string): st
   return [
     `Heimdex inference ${version}, up ${duration(uptimeSeconds)}`,
     '',
-    ...table([head, ...rows], [3, 6, 7]),
+    ...fitted([head, ...rows], [3, 6, 7], DISPENSABLE, width),
     '',
     ...table(accepts),
   ];

@@ -1,0 +1,56 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { type CliFixture, openCliFixture } from '../support/cli-fixture.js';
+
+describe('heimdex detect-faces', () => {
+  let folder: string;
+  let run: CliFixture['run'];
+  let file: CliFixture['file'];
+  let close: CliFixture['close'];
+
+  beforeEach(async () => {
+    ({ folder, run, file, close } = await openCliFixture());
+  });
+  afterEach(() => close());
+
+  it('lists the faces and draws them on the upright picture', async () => {
+    const lying = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
+      .withExif({ IFD0: { Orientation: '6' } })
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toBuffer();
+    const path = await file('a.jpg', lying);
+    const drawn = join(folder, 'drawn.png');
+    const { stdout, exitCode } = await run(['detect-faces', path, '--draw', drawn]);
+    expect(exitCode).to.equal(0);
+    expect(stdout).to.equal(`${path}: 1 face in 100 x 200 -> ${drawn}\n  1.  0.875  40 x 60 at 30, 20\n`);
+    const { data, info } = await sharp(drawn).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    expect(info).to.include({ width: 100, height: 200 });
+    const pixel = (x: number, y: number) => [...data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3)];
+    expect(pixel(30, 60)).to.deep.equal([0x00, 0xe0, 0x5a]); // the box's left edge
+    const [red = 0, green = 0, blue = 0] = pixel(40, 40); // the person's right eye
+    expect(red - Math.max(green, blue)).to.be.above(150);
+    expect(pixel(10, 180)).to.deep.equal([0x80, 0x80, 0x80]);
+  });
+
+  it('draws many pictures into a folder', async () => {
+    const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
+      .png()
+      .toBuffer();
+    await file('a.png', png);
+    await file('b.png', png);
+    await file('c.png', 'bad');
+    const out = join(folder, 'out');
+    const result = await run(['detect-faces', folder, '--draw-dir', out]);
+    expect(result.exitCode).to.equal(1);
+    expect((await readdir(out)).sort()).to.deep.equal(['a.png', 'b.png']);
+  });
+
+  it('refuses one drawing for several pictures', async () => {
+    await file('a.png', '');
+    await file('b.png', '');
+    expect(await run(['detect-faces', folder, '--draw', 'x.png'])).to.include({ exitCode: 2 });
+  });
+});

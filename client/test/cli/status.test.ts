@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { HealthCheckResponse_ServingStatus as Serving } from '@heimdex/gen';
+import { expect } from 'chai';
+import { type CliFixture, openCliFixture } from '../support/cli-fixture.js';
+import type { FakeInference } from '../support/fake-inference.js';
+
+describe('heimdex', () => {
+  let server: FakeInference;
+  let folder: string;
+  let run: CliFixture['run'];
+  let file: CliFixture['file'];
+  let close: CliFixture['close'];
+
+  beforeEach(async () => {
+    ({ server, folder, run, file, close } = await openCliFixture());
+  });
+  afterEach(() => close());
+
+  describe('info and health', () => {
+    it('show what is loaded', async () => {
+      const { stdout } = await run(['info']);
+      expect(stdout).to.contain('Heimdex inference 9.9.9, up 1 min 2 s');
+      expect(stdout).to.match(/vision {2}org\/name@aaaaaaa q8 {2}siglip {8}2 {2}cpu/);
+      expect(stdout).to.contain('64 MiB a message, 3 items a call, 2 h of audio');
+      expect(JSON.parse((await run(['info', '--json'])).stdout)).to.include({ version: '9.9.9' });
+    });
+
+    it('say by the exit code whether the server serves', async () => {
+      expect(await run(['health'])).to.include({ exitCode: 0 });
+      server.health = Serving.NOT_SERVING;
+      const result = await run(['health']);
+      expect(result).to.include({ exitCode: 5 });
+      expect(result.stdout).to.match(/^the server +NOT_SERVING$/m);
+      expect((await run(['health', '--service', 'nobody'])).exitCode).to.equal(1);
+    });
+
+    it('wait until the server serves', async () => {
+      server.health = Serving.NOT_SERVING;
+      expect((await run(['health', '--wait', '0.2'])).exitCode).to.equal(5);
+      const waiting = run(['health', '--wait', '60', '--json']);
+      server.health = Serving.SERVING;
+      const { exitCode, stdout } = await waiting;
+      expect(exitCode).to.equal(0);
+      expect(JSON.parse(stdout)).to.include({ status: 'SERVING' });
+    });
+
+    it('show each change', async () => {
+      const { stdout } = await run(['health', '--watch', '--json']);
+      expect(
+        stdout
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line).status),
+      ).to.deep.equal(['NOT_SERVING', 'SERVING']);
+    });
+  });
+
+  describe('on a terminal', () => {
+    it('shows progress on standard error, colours its results, and obeys NO_COLOR', async () => {
+      await file('a.png', '1,0');
+      await file('b.png', '0,1');
+      const index = join(folder, 'p.index');
+      const { stderr, stdout } = await run(['index', folder, '--index', index], { terminal: true });
+      expect(stderr).to.contain('1 of 2 pictures');
+      expect(stderr.endsWith('\r\u001b[K')).to.equal(true);
+      expect(stdout).to.match(/2 pictures/);
+      const colored = await run(['search', '1,0', '--index', index], { terminal: true });
+      expect(colored.stdout).to.contain('\u001b[36m');
+      const plain = await run(['search', '1,0', '--index', index], { terminal: true, env: { NO_COLOR: '1' } });
+      expect(plain.stdout).to.not.contain('\u001b[');
+    });
+  });
+});

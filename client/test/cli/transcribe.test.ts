@@ -1,0 +1,94 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type CliFixture, openCliFixture } from '../support/cli-fixture.js';
+import type { FakeInference } from '../support/fake-inference.js';
+
+describe('heimdex transcribe', () => {
+  let server: FakeInference;
+  let folder: string;
+  let run: CliFixture['run'];
+  let file: CliFixture['file'];
+  let close: CliFixture['close'];
+
+  beforeEach(async () => {
+    ({ server, folder, run, file, close } = await openCliFixture());
+  });
+  afterEach(() => close());
+
+  it('writes one line of text a recording', async () => {
+    const result = await run(['transcribe', await file('a.wav', 'Hello there.\nHow are you?')]);
+    expect(result).to.deep.equal({ exitCode: 0, stdout: 'Hello there. How are you?\n', stderr: '' });
+  });
+
+  it('begins each line with the name when there are several', async () => {
+    const [a, b] = [await file('a.wav', 'One.'), await file('b.wav', 'Two.')];
+    expect((await run(['transcribe', a, b])).stdout).to.equal(`${a}: One.\n${b}: Two.\n`);
+  });
+
+  it('writes SRT and WebVTT', async () => {
+    const path = await file('a.wav', 'Tom & <Jerry>\nEnd');
+    expect((await run(['transcribe', path, '--format', 'srt'])).stdout).to.equal(
+      '1\n00:00:00,000 --> 00:00:01,000\nTom & <Jerry>\n\n2\n00:00:01,000 --> 00:00:02,000\nEnd\n\n',
+    );
+    expect((await run(['transcribe', path, '--format', 'vtt'])).stdout).to.equal(
+      'WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nTom &amp; &lt;Jerry&gt;\n\n00:00:01.000 --> 00:00:02.000\nEnd\n\n',
+    );
+  });
+
+  it('writes a JSON document a recording', async () => {
+    const { stdout } = await run(['transcribe', await file('a.wav', 'Hi.'), '--json']);
+    const document = JSON.parse(stdout);
+    expect(document).to.include({ text: 'Hi.', language: 'en', durationSeconds: 1 });
+    expect(document.segments[0]).to.include({ text: ' Hi.', endSeconds: 1 });
+  });
+
+  it('reads standard input', async () => {
+    expect((await run(['transcribe', '-'], { stdin: 'From a pipe.' })).stdout).to.equal('From a pipe.\n');
+  });
+
+  it('sends its options, and nothing for what was not given', async () => {
+    const path = await file('a.wav', 'x');
+    await run(['transcribe', path]);
+    await run([
+      'transcribe',
+      path,
+      '--language',
+      'de',
+      '--translate',
+      '--beam-size',
+      '5',
+      '--no-condition',
+      '--raw',
+      's16le',
+    ]);
+    const [plain, full] = server.starts.map((start) => (start.case === 'start' ? start.value : undefined));
+    expect(plain?.options).to.not.have.any.keys('language', 'beamSize', 'conditionOnPreviousText');
+    expect(full?.options).to.include({ language: 'de', task: 2, beamSize: 5, conditionOnPreviousText: false });
+    expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
+  });
+
+  it('writes a file a recording into a folder, and none for one that failed', async () => {
+    const out = join(folder, 'out');
+    const [good, bad] = [await file('good.wav', 'Yes.'), await file('broken.wav', 'No.\nbad')];
+    const result = await run(['transcribe', good, bad, '--format', 'srt', '--output-dir', out]);
+    expect(result.exitCode).to.equal(1);
+    expect(result.stderr).to.contain(`failed  ${bad}: not audio`);
+    expect(await readdir(out)).to.deep.equal(['good.srt']);
+    expect(await readFile(join(out, 'good.srt'), 'utf8')).to.contain('Yes.');
+  });
+
+  it('goes on after a recording that fails or is not there', async () => {
+    const [bad, good] = [await file('bad.wav', 'bad'), await file('good.wav', 'Yes.')];
+    const result = await run(['transcribe', bad, join(folder, 'none.wav'), good]);
+    expect(result.exitCode).to.equal(1);
+    expect(result.stdout).to.equal(`${good}: Yes.\n`);
+    expect(result.stderr).to.match(/failed {2}.*bad\.wav: not audio\nfailed {2}.*none\.wav cannot be read: ENOENT/);
+  });
+
+  it('refuses subtitles of several recordings in one stream', async () => {
+    const result = await run(['transcribe', 'a', 'b', '--format', 'srt']);
+    expect(result.exitCode).to.equal(2);
+    expect(result.stderr).to.contain('--output-dir FOLDER');
+  });
+});

@@ -1,0 +1,34 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type FakeInference, startFakeInference } from './fake-inference.js';
+import { type CommandInput, type CommandResult, heimdex } from './run.js';
+
+/** A stand-in for the server and an empty folder, for one test of the command line. */
+export interface CliFixture {
+  readonly server: FakeInference;
+  readonly folder: string;
+  /** Runs `heimdex` against the server. */
+  run(args: readonly string[], input?: CommandInput): Promise<CommandResult>;
+  /** Writes a file into the folder and gives its path. */
+  file(name: string, content: string | Uint8Array): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function openCliFixture(): Promise<CliFixture> {
+  const server = await startFakeInference();
+  const folder = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
+  return {
+    server,
+    folder,
+    run: (args, input = {}) => heimdex(args, { address: server.address, ...input }),
+    file: async (name, content) => {
+      await writeFile(join(folder, name), content);
+      return join(folder, name);
+    },
+    close: async () => {
+      server.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
