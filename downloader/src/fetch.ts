@@ -6,6 +6,7 @@ import type { DownloaderConfig } from './config.js';
 import { asDiskError, makeFolderOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
+import type { OpenHasher } from './transfer/prefix-hasher.js';
 import { type RetryNotice, type RetryPolicy, withRetries } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
 import { transferFile } from './transfer/transfer.js';
@@ -34,7 +35,7 @@ export interface BlobOutcome {
 }
 
 /** Transfers' bounds, from the configuration. */
-export function transferOptions(config: DownloaderConfig, retry: RetryPolicy): TransferOptions {
+export function transferOptions(config: DownloaderConfig, retry: RetryPolicy, openHasher: OpenHasher): TransferOptions {
   const limit = pLimit(config.connections);
   return {
     pieceBytes: config.pieceBytes,
@@ -42,6 +43,7 @@ export function transferOptions(config: DownloaderConfig, retry: RetryPolicy): T
     connectionsPerFile: Math.max(1, Math.ceil(config.connections / 2)),
     connection: (work) => limit(work),
     retry,
+    openHasher,
   };
 }
 

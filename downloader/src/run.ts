@@ -1,15 +1,6 @@
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
-import { helpText } from './cli/help.js';
 import type { CommandContext } from './commands/context.js';
-import { download } from './commands/download.js';
-import { exportModels } from './commands/export.js';
-import { importModels } from './commands/import.js';
-import { list } from './commands/list.js';
-import { plan } from './commands/plan.js';
-import { prune } from './commands/prune.js';
-import { update } from './commands/update.js';
-import { verify } from './commands/verify.js';
 import { loadConfig } from './config.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError, EXIT_STATUS, type ExitName, reasonOf } from './errors.js';
@@ -36,7 +27,7 @@ export async function run(options: RunOptions): Promise<number> {
   const screen = openScreen(options.stderr);
   try {
     const args = parseArguments(options.argv);
-    if (args.command === 'help') return printed(options, helpText());
+    if (args.command === 'help') return printed(options, (await import('./cli/help.js')).helpText());
     if (args.command === 'version') return printed(options, `${VERSION}\n`);
     return await runCommand(args.command, args, options, screen);
   } catch (error) {
@@ -62,7 +53,8 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
   let figures: RunFigures = {};
   let exitStatus: number = EXIT_STATUS.ok;
   try {
-    figures = (await COMMAND_FUNCTIONS[command](context)) ?? {};
+    const run: Command = await COMMAND_LOADERS[command]();
+    figures = (await run(context)) ?? {};
   } catch (error) {
     exitStatus = report(error, options.signal, log);
   } finally {
@@ -80,16 +72,19 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
   }
 }
 
-const COMMAND_FUNCTIONS = {
-  download,
-  plan,
-  verify,
-  update,
-  list,
-  prune,
-  export: exportModels,
-  import: importModels,
-} as const satisfies Record<CommandName, (context: CommandContext) => Promise<RunFigures | undefined>>;
+type Command = (context: CommandContext) => Promise<RunFigures | undefined>;
+
+/** Each command is loaded when it is called, so that none pays for what another one needs. */
+const COMMAND_LOADERS = {
+  download: async () => (await import('./commands/download.js')).download,
+  plan: async () => (await import('./commands/plan.js')).plan,
+  verify: async () => (await import('./commands/verify.js')).verify,
+  update: async () => (await import('./commands/update.js')).update,
+  list: async () => (await import('./commands/list.js')).list,
+  prune: async () => (await import('./commands/prune.js')).prune,
+  export: async () => (await import('./commands/export.js')).exportModels,
+  import: async () => (await import('./commands/import.js')).importModels,
+} as const satisfies Record<CommandName, () => Promise<Command>>;
 
 function printed(options: RunOptions, text: string): number {
   options.stdout.write(text);

@@ -8,6 +8,7 @@ import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
 import { noteProved } from '../prove.js';
 import { Publisher, publishCacheTag } from '../publish.js';
+import { HashThread } from '../transfer/hash-thread.js';
 import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
@@ -41,13 +42,15 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
     `Fetching ${sayCount(fetchFiles, 'file')}, ${saySize(fetchBytes)}${resumed}, into ${cacheDir}`,
   );
   const progress = startProgress(plan, screen, log);
+  const hashing = new HashThread();
   const publisher = new Publisher(cacheDir, plan.models);
-  const bounds = { filesAtOnce: config.filesAtOnce, transfer: transferOptions(config, remote.retry) };
+  const bounds = { filesAtOnce: config.filesAtOnce, transfer: transferOptions(config, remote.retry, hashing.open) };
   try {
     await publisher.publishReady();
     await fetchBlobs(plan.blobs, bounds, progress, (blob) => publisher.blobDone(blob), signal);
   } finally {
     progress.stop();
+    await hashing.close();
   }
   await noteProofs(context, plan);
   return progress.totals;

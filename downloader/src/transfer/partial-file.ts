@@ -1,23 +1,26 @@
-import { type Hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { appendEntry, type JournalState, journalPath, type PrefixHash, writeJournal } from './journal.js';
 import { claim, findLeftover, removeLeftovers, type Unfinished } from './leftovers.js';
+import type { OpenHasher, PrefixHasher } from './prefix-hasher.js';
 import { type ByteRange, RangeSet } from './ranges.js';
-import { nothing, type Resumed, rehash } from './rehash.js';
+import { type Resumed, rehash } from './rehash.js';
 import { writeAll } from './write-all.js';
 
 /** What a partial file is of. Partial files lie beside the final one, on the same volume, under names of their own. */
 export interface PartialOptions extends Unfinished {
   /** A kill costs at most so many bytes: the journal is written when that many have come. */
   readonly checkpointBytes: number;
+  readonly openHasher: OpenHasher;
 }
 
-const READ_BYTES = 1024 * 1024;
+/** The most that is hashed in one go, so that the journal's hashes keep close to what has come. */
+const HASH_STEP_BYTES = 16 * 1024 * 1024;
 
 /**
- * The bytes of one file on their way: pieces come in any order, are written where they belong, and are hashed from the
- * first to the last byte as soon as the bytes before them are there. Beside it a journal says what is on disk, so that
- * the next run after a kill goes on. Owned by one transfer; the lock of the blob keeps other processes away.
+ * The bytes of one file on their way: pieces come in any order, are written where they belong, and are read back and
+ * hashed, from the first to the last, as soon as the bytes before them are there. Beside it a journal says what is on
+ * disk, so that the next run after a kill goes on. Owned by one transfer; the lock of the blob keeps others away.
  *
  * Names end in `.<8 hex>.incomplete`, as huggingface_hub names its own temporary files.
  */
@@ -28,21 +31,22 @@ export class PartialFile {
   readonly reusedBytes: number;
   readonly #options: PartialOptions;
   readonly #handle: FileHandle;
+  readonly #hasher: PrefixHasher;
   readonly #done: RangeSet;
   #fresh = new RangeSet();
-  #hash: Hash;
-  #front: number;
+  /** How far the bytes are hashed, and their hash. */
+  #front: PrefixHash;
   #following: Promise<void> | undefined;
-  #followFailure: unknown;
+  #failure: { readonly error: unknown } | undefined;
   #closed = false;
 
-  private constructor(options: PartialOptions, path: string, handle: FileHandle, found: Resumed) {
+  private constructor(options: PartialOptions, path: string, open: OpenFiles, found: Resumed) {
     this.#options = options;
     this.path = path;
     this.sizeBytes = options.sizeBytes;
-    this.#handle = handle;
+    this.#handle = open.handle;
+    this.#hasher = open.hasher;
     this.#done = found.done;
-    this.#hash = found.hash;
     this.#front = found.front;
     this.reusedBytes = found.done.sizeBytes;
   }
@@ -57,25 +61,30 @@ export class PartialFile {
     const left = await findLeftover(options);
     if (left !== undefined) {
       await writeJournal(journalPath(path), options, left.state);
-      if (await claim(left.path, path)) return PartialFile.#goOn(options, path, left.state, signal);
+      if (await claim(left.path, path)) return PartialFile.#openAt(options, path, 'r+', left.state, signal);
     }
-    await writeJournal(journalPath(path), options, { done: [], prefixes: [] });
-    return new PartialFile(options, path, await open(path, 'wx+', 0o644), nothing(options));
+    await writeJournal(journalPath(path), options, NOTHING);
+    return PartialFile.#openAt(options, path, 'wx+', NOTHING, signal);
   }
 
-  static async #goOn(
+  static async #openAt(
     options: PartialOptions,
     path: string,
+    flags: 'r+' | 'wx+',
     state: JournalState,
     signal: AbortSignal,
   ): Promise<PartialFile> {
-    const handle = await open(path, 'r+');
+    const handle = await open(path, flags, 0o644);
+    let hasher: PrefixHasher | undefined;
     try {
-      const found = await rehash(handle, options, state, signal);
-      const file = new PartialFile(options, path, handle, found);
-      await writeJournal(journalPath(path), options, { done: found.done.ranges, prefixes: [file.#prefix()] });
-      return file;
+      hasher = await options.openHasher({ path, type: options.hash.type, sizeBytes: options.sizeBytes });
+      const found = await rehash(path, hasher, state, signal);
+      if (state !== NOTHING) {
+        await writeJournal(journalPath(path), options, { done: found.done.ranges, prefixes: [found.front] });
+      }
+      return new PartialFile(options, path, { handle, hasher }, found);
     } catch (error) {
+      await hasher?.close();
       await handle.close();
       throw error;
     }
@@ -94,13 +103,7 @@ export class PartialFile {
   /** Writes bytes at a position. Different positions may be written at the same time. */
   async write(position: number, chunks: readonly Buffer[]): Promise<void> {
     const sizeBytes = chunks.reduce((total, chunk) => total + chunk.length, 0);
-    const writing = writeAll(this.#handle, chunks, position);
-    if (position === this.#front && this.#following === undefined) {
-      // Hashed while the kernel writes: both take about as long.
-      for (const chunk of chunks) this.#hash.update(chunk);
-      this.#front += sizeBytes;
-    }
-    await writing;
+    await writeAll(this.#handle, chunks, position);
     const range = { start: position, end: position + sizeBytes };
     this.#done.add(range);
     this.#fresh.add(range);
@@ -113,20 +116,15 @@ export class PartialFile {
     const fresh = this.#fresh;
     if (fresh.sizeBytes === 0) return;
     this.#fresh = new RangeSet();
-    await appendEntry(journalPath(this.path), { done: fresh.ranges, prefix: this.#prefix() });
+    await appendEntry(journalPath(this.path), { done: fresh.ranges, prefix: this.#front });
   }
 
   /** Waits until all bytes are hashed and on disk, and gives the hash of the whole file in hex. All bytes must have come. */
   async finish(): Promise<string> {
-    while (this.#front < this.sizeBytes) {
-      this.#follow();
-      if (this.#following === undefined) throw new Error(`bytes from ${this.#front} are missing in ${this.path}`);
-      await this.#following;
-      if (this.#followFailure !== undefined) throw this.#followFailure;
-    }
     // A rename must not reach the disk before the bytes, or a power cut would leave an empty file under the final name.
-    await this.#handle.datasync();
-    return this.#hash.copy().digest('hex');
+    await Promise.all([this.#handle.datasync(), this.#hashAll()]);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    return this.#front.hex;
   }
 
   /** Gives the file its final name. Call it only with the right hash. */
@@ -142,6 +140,7 @@ export class PartialFile {
     if (this.#closed) return;
     this.#closed = true;
     await this.#following;
+    await this.#hasher.close();
     await this.#handle.close();
   }
 
@@ -152,31 +151,39 @@ export class PartialFile {
     await rm(journalPath(this.path), { force: true });
   }
 
-  #prefix(): PrefixHash {
-    return { end: this.#front, hex: this.#hash.copy().digest('hex') };
+  async #hashAll(): Promise<void> {
+    while (this.#front.end < this.sizeBytes && this.#failure === undefined) {
+      this.#follow();
+      if (this.#following === undefined) throw new Error(`bytes from ${this.#front.end} are missing in ${this.path}`);
+      await this.#following;
+    }
   }
 
-  /** Hashes, in the background, bytes that were written before those in front of them came. */
+  /** Hashes in the background what is on disk without a gap before it. */
   #follow(): void {
-    if (this.#following !== undefined || this.#done.endOfRunAt(this.#front) === this.#front) return;
-    this.#following = this.#hashWritten()
+    if (this.#following !== undefined || this.#closed || this.#failure !== undefined) return;
+    if (this.#done.endOfRunAt(this.#front.end) === this.#front.end) return;
+    this.#following = this.#hashOn()
       .catch((error: unknown) => {
-        this.#followFailure = error;
+        this.#failure = { error };
       })
       .finally(() => {
         this.#following = undefined;
       });
   }
 
-  async #hashWritten(): Promise<void> {
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
-    for (;;) {
-      const end = Math.min(this.#done.endOfRunAt(this.#front), this.#front + READ_BYTES);
-      if (end === this.#front) return;
-      const { bytesRead } = await this.#handle.read(buffer, 0, end - this.#front, this.#front);
-      if (bytesRead === 0) throw new Error(`${this.path} became shorter while it was written`);
-      this.#hash.update(buffer.subarray(0, bytesRead));
-      this.#front += bytesRead;
+  async #hashOn(): Promise<void> {
+    while (!this.#closed) {
+      const end = Math.min(this.#done.endOfRunAt(this.#front.end), this.#front.end + HASH_STEP_BYTES);
+      if (end === this.#front.end) return;
+      this.#front = { end, hex: await this.#hasher.advance(end) };
     }
   }
 }
+
+interface OpenFiles {
+  readonly handle: FileHandle;
+  readonly hasher: PrefixHasher;
+}
+
+const NOTHING: JournalState = { done: [], prefixes: [] };

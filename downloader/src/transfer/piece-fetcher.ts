@@ -6,7 +6,7 @@ import type { ByteSource, OpenedBytes } from './source.js';
 import type { TransferEvents, TransferOptions } from './transfer-options.js';
 
 /** Bytes gathered before a write. Large enough that writes cost little, small enough that memory does not matter. */
-const WRITE_BYTES = 1024 * 1024;
+const WRITE_BYTES = 512 * 1024;
 /** Chunks gathered before a write, for senders that send them tiny. */
 const WRITE_CHUNKS = 512;
 /** A slow sender's bytes are written after this long at the latest, so that a kill does not cost minutes. */

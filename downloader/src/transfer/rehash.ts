@@ -1,54 +1,67 @@
-import type { Hash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
-import { startContentHash } from '@heimdex/cache';
-import type { JournalState, JournalSubject } from './journal.js';
+import { stat } from 'node:fs/promises';
+import type { JournalState, PrefixHash } from './journal.js';
+import type { PrefixHasher } from './prefix-hasher.js';
 import { RangeSet } from './ranges.js';
 
 /** What of a partial file can be gone on with. */
 export interface Resumed {
   readonly done: RangeSet;
-  readonly hash: Hash;
-  readonly front: number;
+  /** How far the hasher has read, and the hash up to there. */
+  readonly front: PrefixHash;
 }
 
-const READ_BYTES = 1024 * 1024;
+/** How much is read between two looks at the signal. */
+const STEP_BYTES = 64 * 1024 * 1024;
 
-/** Nothing to go on with. */
-export function nothing(options: JournalSubject): Resumed {
-  return { done: new RangeSet(), hash: startContentHash(options.hash.type, options.sizeBytes), front: 0 };
-}
-
-/** Reads the bytes from the first on, and believes them as far as the journal's hashes do. */
+/**
+ * Reads a partial file's bytes again, from the first on, and believes the journal as far as its hashes are met. At the
+ * first one that is not, the bytes since the one before are given up; the hasher stands where the proved bytes end.
+ */
 export async function rehash(
-  handle: FileHandle,
-  options: JournalSubject,
+  path: string,
+  hasher: PrefixHasher,
   state: JournalState,
   signal: AbortSignal,
 ): Promise<Resumed> {
-  const { size } = await handle.stat();
+  const { size } = await stat(path);
   const onDisk = new RangeSet(
-    state.done.filter((range) => range.start < size).map((range) => ({ ...range, end: Math.min(range.end, size) })),
+    state.done.filter(({ start }) => start < size).map(({ start, end }) => ({ start, end: Math.min(end, size) })),
   );
-  const end = onDisk.endOfRunAt(0);
-  const marks = state.prefixes.filter((prefix) => prefix.end > 0 && prefix.end <= end);
-  const hash = startContentHash(options.hash.type, options.sizeBytes);
-  let proved = { hash: hash.copy(), front: 0 };
-  const buffer = Buffer.allocUnsafe(READ_BYTES);
-  let position = 0;
-  for (const stop of [...marks, { end, hex: undefined }]) {
-    while (position < stop.end) {
-      signal.throwIfAborted();
-      const { bytesRead } = await handle.read(buffer, 0, Math.min(READ_BYTES, stop.end - position), position);
-      if (bytesRead === 0) throw new Error('a partial file became shorter while it was read');
-      hash.update(buffer.subarray(0, bytesRead));
-      position += bytesRead;
+  const runEnd = onDisk.endOfRunAt(0);
+  let front: PrefixHash = { end: 0, hex: await hasher.advance(0) };
+  for (const stop of stopsUpTo(runEnd, state.prefixes)) {
+    signal.throwIfAborted();
+    const hex = await hasher.advance(stop.end);
+    if (stop.hex !== undefined && stop.hex !== hex) {
+      await hasher.rollback();
+      const beyond = onDisk.ranges.filter(({ start }) => start > runEnd);
+      const kept = [{ start: 0, end: front.end }, { start: stop.end, end: runEnd }, ...beyond];
+      return { done: new RangeSet(kept), front };
     }
-    if (stop.hex !== undefined && hash.copy().digest('hex') !== stop.hex) {
-      const beyond = onDisk.ranges.filter((range) => range.start > end);
-      const done = new RangeSet([{ start: 0, end: proved.front }, { start: stop.end, end }, ...beyond]);
-      return { done, hash: proved.hash, front: proved.front };
-    }
-    proved = { hash: hash.copy(), front: position };
+    front = { end: stop.end, hex };
   }
-  return { done: onDisk, hash: proved.hash, front: proved.front };
+  return { done: onDisk, front };
+}
+
+/** Positions to stop at, with the hash that the journal gives for them; between two of them no more than a step. */
+function stopsUpTo(end: number, prefixes: readonly PrefixHash[]): { readonly end: number; readonly hex?: string }[] {
+  const stops: { readonly end: number; readonly hex?: string }[] = [];
+  let position = 0;
+  const reach = (target: number) => {
+    while (position + STEP_BYTES < target) {
+      position += STEP_BYTES;
+      stops.push({ end: position });
+    }
+    position = target;
+  };
+  for (const prefix of prefixes) {
+    if (prefix.end === 0 || prefix.end > end || prefix.end < position) continue;
+    reach(prefix.end);
+    stops.push(prefix);
+  }
+  if (position < end) {
+    reach(end);
+    stops.push({ end });
+  }
+  return stops;
 }

@@ -1,3 +1,4 @@
+import type { OpenHasher } from './prefix-hasher.js';
 import type { RetryNotice, RetryPolicy } from './retry.js';
 
 /** How transfers are made. */
@@ -11,6 +12,7 @@ export interface TransferOptions {
   /** Runs a piece of work when a connection is free: the bound over all files. */
   readonly connection: <T>(work: () => Promise<T>) => Promise<T>;
   readonly retry: RetryPolicy;
+  readonly openHasher: OpenHasher;
 }
 
 /** Told while a transfer runs. */

@@ -99,7 +99,10 @@ async function transferFrom(
 
 async function openPartial(job: TransferJob, options: TransferOptions, signal: AbortSignal): Promise<PartialFile> {
   try {
-    return await PartialFile.open({ ...job, checkpointBytes: options.checkpointBytes }, signal);
+    return await PartialFile.open(
+      { ...job, checkpointBytes: options.checkpointBytes, openHasher: options.openHasher },
+      signal,
+    );
   } catch (error) {
     throw asDiskError(error, job.finalPath);
   }

@@ -1,0 +1,84 @@
+import { Worker } from 'node:worker_threads';
+import type { HasherSubject, OpenHasher, PrefixHasher } from './prefix-hasher.js';
+import { openInlineHasher } from './prefix-hasher.js';
+
+/** What the thread is asked. */
+export type HashRequest =
+  | ({ readonly op: 'open'; readonly id: number } & HasherSubject)
+  | { readonly op: 'advance'; readonly id: number; readonly end: number }
+  | { readonly op: 'rollback'; readonly id: number }
+  | { readonly op: 'close'; readonly id: number };
+
+/** What it answers, one answer a request, in order. */
+export type HashReply = { readonly hex: string } | { readonly failure: string };
+
+/** A smaller file is hashed sooner than a thread starts. */
+const INLINE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Hashes large files in a thread of its own, so that the thread that receives bytes does nothing else. Started with the
+ * first large file; whoever makes one closes it.
+ */
+export class HashThread {
+  #worker: Worker | undefined;
+  #nextId = 1;
+  readonly #waiting: { readonly resolve: (hex: string) => void; readonly reject: (error: Error) => void }[] = [];
+
+  /** Opens a hasher: in the thread for a large file, in this one for a small one. */
+  readonly open: OpenHasher = async (subject) => {
+    if (subject.sizeBytes < INLINE_BYTES) return openInlineHasher(subject);
+    const id = this.#nextId++;
+    await this.#ask({ op: 'open', id, ...subject });
+    return this.#hasher(id);
+  };
+
+  /** Ends the thread; what it was asked fails. Idempotent. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+    this.#failAll(new Error('The hash thread was closed'));
+  }
+
+  #hasher(id: number): PrefixHasher {
+    let open = true;
+    return {
+      advance: (end) => this.#ask({ op: 'advance', id, end }),
+      rollback: async () => void (await this.#ask({ op: 'rollback', id })),
+      close: async () => {
+        if (!open || this.#worker === undefined) return;
+        open = false;
+        await this.#ask({ op: 'close', id });
+      },
+    };
+  }
+
+  #ask(request: HashRequest): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#worker ??= this.#start();
+      this.#worker.postMessage(request);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./hash-thread-worker.js', import.meta.url), {
+      // It keeps one buffer and some hash states: the default heap of a thread would be a waste.
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
+    });
+    worker.on('message', (reply: HashReply) => {
+      const asked = this.#waiting.shift();
+      if ('hex' in reply) asked?.resolve(reply.hex);
+      else asked?.reject(new Error(reply.failure));
+    });
+    worker.on('error', (error) => {
+      this.#worker = undefined;
+      this.#failAll(error instanceof Error ? error : new Error(String(error)));
+    });
+    return worker;
+  }
+
+  #failAll(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+}

@@ -1,0 +1,76 @@
+import type { Hash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { type ContentHash, startContentHash } from '@heimdex/cache';
+
+/** Hashes a file that grows, from its first byte on. One call at a time. */
+export interface PrefixHasher {
+  /**
+   * Reads on from where it stopped.
+   *
+   * @param end - Position to read up to; never before an earlier one. The bytes before it are on disk.
+   * @returns The hash of the first `end` bytes, in hex.
+   * @throws Error when the file is shorter.
+   */
+  advance(end: number): Promise<string>;
+  /** Forgets what the last `advance` read, once. */
+  rollback(): Promise<void>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Of which file, and what kind of hash. git's sha1 needs the size before the first byte. */
+export interface HasherSubject {
+  readonly path: string;
+  readonly type: ContentHash['type'];
+  readonly sizeBytes: number;
+}
+
+/** Opens a hasher for a file that exists. */
+export type OpenHasher = (subject: HasherSubject) => Promise<PrefixHasher>;
+
+const READ_BYTES = 1024 * 1024;
+
+/** Hashes in this thread: right for small files, which are done before a thread has started. */
+export async function openInlineHasher(subject: HasherSubject): Promise<PrefixHasher> {
+  return new InlineHasher(subject, await open(subject.path, 'r'));
+}
+
+class InlineHasher implements PrefixHasher {
+  readonly #subject: HasherSubject;
+  readonly #file: FileHandle;
+  #state: HashState;
+  #before: HashState;
+
+  constructor(subject: HasherSubject, file: FileHandle) {
+    this.#subject = subject;
+    this.#file = file;
+    this.#state = { hash: startContentHash(subject.type, subject.sizeBytes), position: 0 };
+    this.#before = this.#state;
+  }
+
+  async advance(end: number): Promise<string> {
+    this.#before = { ...this.#state, hash: this.#state.hash.copy() };
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, end - this.#state.position)));
+    while (this.#state.position < end) {
+      const wanted = Math.min(buffer.length, end - this.#state.position);
+      const { bytesRead } = await this.#file.read(buffer, 0, wanted, this.#state.position);
+      if (bytesRead === 0) throw new Error(`${this.#subject.path} ends at ${this.#state.position}, before ${end}`);
+      this.#state.hash.update(buffer.subarray(0, bytesRead));
+      this.#state.position += bytesRead;
+    }
+    return this.#state.hash.copy().digest('hex');
+  }
+
+  async rollback(): Promise<void> {
+    this.#state = this.#before;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+interface HashState {
+  hash: Hash;
+  position: number;
+}
