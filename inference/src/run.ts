@@ -7,7 +7,8 @@ import { helpText } from './help.js';
 import { type LogTarget, openLog } from './log.js';
 import { readMachine } from './machine.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
-import { type Server, startServer } from './server.js';
+import { prepare } from './prepare.js';
+import type { Server } from './server.js';
 import { VERSION } from './version.js';
 
 export interface Program {
@@ -22,12 +23,14 @@ export interface Program {
 /** Runs until `stop`, or until something is wrong. Resolves with the exit code; never rejects. */
 export async function run(program: Program): Promise<number> {
   try {
-    const words = readArguments(program.argv);
-    if (words !== undefined) {
-      program.stdout.write(`${words}\n`);
+    const args = readArguments(program.argv);
+    if (args.words !== undefined) {
+      program.stdout.write(`${args.words}\n`);
       return EXIT_CODES.ok;
     }
-    await serve(program, readConfig(program.env));
+    const config = readConfig(program.env);
+    if (args.prepare === undefined) await serve(program, config);
+    else await prepare({ config, log: openLog(config.log, program.stdout), stop: program.stop, ...args.prepare });
     return EXIT_CODES.ok;
   } catch (error) {
     const { reason, message } = toFatal(error);
@@ -45,6 +48,8 @@ async function serve(program: Program, config: Config): Promise<void> {
       'Nothing to serve: every feature is switched off. Set ASR_MODEL, VISION_MODEL_NAME, LOAD_BGE_M3 or FEATURE_FACE.',
     );
   }
+  // Loaded when everything before it is right: what is wrong with settings or volume is said without waiting for it.
+  const { startServer } = await import('./server.js');
   const stopped = aborted(program.stop);
   const failure = new Failure();
   const server = await startServer({ config, models, machine: readMachine(), log, failed: failure.raise });
@@ -99,16 +104,39 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What to print instead of serving, or undefined. Throws a FatalError for arguments that are not known. */
-function readArguments(argv: readonly string[]): string | undefined {
+const MIB = 1024 * 1024;
+/** Below this a prepared form saves less than a tenth of a second. */
+const PREPARE_MIN_MB = 16;
+
+interface Arguments {
+  /** What to print instead of anything else. */
+  readonly words?: string | undefined;
+  readonly prepare?: { readonly minBytes: number } | undefined;
+}
+
+/** Throws a FatalError for arguments that are not known. */
+function readArguments(argv: readonly string[]): Arguments {
   const options = {
+    'min-mb': { type: 'string' },
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'V' },
   } as const;
   try {
-    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
-    if (values.help === true) return helpText();
-    return values.version === true ? VERSION : undefined;
+    const { values, positionals } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
+    if (values.help === true) return { words: helpText() };
+    if (values.version === true) return { words: VERSION };
+    const [command, ...others] = positionals;
+    if (others.length > 0 || (command !== undefined && command !== 'prepare')) {
+      throw new Error(`There is no command "${positionals.join(' ')}"; expected prepare, or none to serve`);
+    }
+    const { 'min-mb': minMb } = values;
+    if (command === undefined) {
+      if (minMb !== undefined) throw new Error('--min-mb is for prepare alone');
+      return {};
+    }
+    const size = Number(minMb ?? PREPARE_MIN_MB);
+    if (!Number.isFinite(size) || size < 0) throw new Error(`--min-mb must be a number from 0, got "${minMb}"`);
+    return { prepare: { minBytes: size * MIB } };
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : String(cause);
     throw new FatalError('configuration', `${what}. See: heimdex-inference --help`, { cause });

@@ -15,7 +15,7 @@ export interface GateOptions {
 const OPEN_PREFIXES = ['grpc.health.v1.Health/'];
 
 /** Memory is looked at so often at most: the look is a system call. */
-const LOOK_EVERY_MS = 50;
+const LOOK_EVERY_MS = 250;
 const RETRY_MS = 1000;
 
 export class Gate {
