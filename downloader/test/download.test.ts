@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, readlink, stat, truncate } from 'node:fs/promises';
+import { lstat, readdir, readFile, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -68,6 +68,16 @@ describe('heimdex-downloader download', () => {
     expect(lastLine(result)).to.include({ event: 'summary', fetchedFiles: 0, models: 1 });
   });
 
+  it('reads no byte of a model when everything is there: other bytes of the same size go unseen until verify', async () => {
+    await runHere([], env());
+    const path = join(repo, 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, DECODER);
+    await writeFile(path, Buffer.alloc((await stat(path)).size, 'x'));
+    hub.requests.clear();
+    expect((await runHere([], env())).status).to.equal(0);
+    expect(hub.requests.count).to.equal(0);
+    expect((await runHere(['verify'], env())).status).to.equal(7);
+  });
+
   it('fetches a truncated file again and nothing else', async () => {
     await runHere([], env());
     await truncate(join(repo, 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, DECODER), 1000);
@@ -82,7 +92,6 @@ describe('heimdex-downloader download', () => {
 
   it('uses blobs that lie there without a pointer once their bytes are proved', async () => {
     await runHere([], env());
-    const { rm } = await import('node:fs/promises');
     await rm(join(repo, 'snapshots'), { recursive: true });
     hub.requests.clear();
     const result = await runHere([], env());
