@@ -6,8 +6,9 @@ import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
-import { type Attempt, compressionRatio, isDigitalSilence, isSilence, leastBad, needsAnother } from './judge.js';
+import { type Attempt, compressionRatio, isSilence, leastBad, needsAnother } from './judge.js';
 import { likeliestLanguage } from './languages.js';
+import { holdsNothing, isSteady } from './loudness.js';
 import { type MelExtractor, WINDOW_FRAMES, WINDOW_SAMPLES } from './mel.js';
 import { HOP_SAMPLES } from './mel-graph.js';
 import { encodeText, jobTokens, maxPromptTokens, textBefore } from './prompt.js';
@@ -46,7 +47,7 @@ export async function decodeWindow(
   window: DecodeWindow,
   context: WindowContext,
 ): Promise<DecodeResult> {
-  if (isDigitalSilence(window.samples)) return nothingHeard(parts, window);
+  if (holdsNothing(window.samples)) return nothingHeard(parts, window);
   const short = shortFrames(parts, window);
   const tokensBefore = promptOf(parts, window);
   let opened = await Opened.open(parts, window, tokensBefore, short ?? WINDOW_FRAMES, context);
@@ -136,6 +137,7 @@ class Opened {
   readonly #beginning: Beginning;
   readonly #noSpeechProb: number;
   readonly #rules: TokenRules;
+  readonly #steady: boolean;
   readonly language: string;
   readonly languageProbability: number;
 
@@ -152,6 +154,7 @@ class Opened {
     this.#noSpeechProb = begun.noSpeechProb;
     this.language = begun.language;
     this.languageProbability = begun.languageProbability;
+    this.#steady = isSteady(window.samples);
     this.#rules = new TokenRules({
       special: parts.vocabulary.special,
       suppressed: parts.config.suppressed,
@@ -223,6 +226,7 @@ class Opened {
       noSpeechProb: this.#noSpeechProb,
       compressionRatio: compressionRatio(text),
       temperature,
+      steady: this.#steady,
       doubtful: hypothesis.doubtful,
     };
   }

@@ -11,6 +11,8 @@ export interface Attempt {
   readonly noSpeechProb: number;
   readonly compressionRatio: number;
   readonly temperature: number;
+  /** The window is as steady as noise is. */
+  readonly steady: boolean;
   /** A word was nearly another one; only looked for where the input was cut short. */
   readonly doubtful: boolean;
 }
@@ -26,15 +28,18 @@ type Thresholds = Pick<DecodeOptions, 'compressionRatioThreshold' | 'logProbThre
 
 /** Whether the window needs another attempt, hotter. Source: transcribe.py of OpenAI's Whisper. */
 export function needsAnother(attempt: Attempt, limits: Thresholds): boolean {
-  const unsure = attempt.avgLogProb < limits.logProbThreshold;
-  // Unsure words where nothing is said: no attempt will find better ones.
-  if (unsure && attempt.noSpeechProb > limits.noSpeechThreshold) return false;
-  return unsure || attempt.compressionRatio > limits.compressionRatioThreshold;
+  // Where nothing is said no attempt will find better words.
+  if (isSilence(attempt, limits)) return false;
+  return attempt.avgLogProb < limits.logProbThreshold || attempt.compressionRatio > limits.compressionRatioThreshold;
 }
 
-/** Whether the window holds no speech, whatever words were found. */
+/**
+ * Whether the window holds no speech, whatever words were found. The reference wants the words to be unsure; of steady noise
+ * the model is sure to hear thanks for watching, so there its no-speech probability decides alone.
+ */
 export function isSilence(attempt: Attempt, limits: Thresholds): boolean {
-  return attempt.noSpeechProb > limits.noSpeechThreshold && attempt.avgLogProb <= limits.logProbThreshold;
+  const unsure = attempt.avgLogProb < limits.logProbThreshold;
+  return attempt.noSpeechProb > limits.noSpeechThreshold && (unsure || attempt.steady);
 }
 
 /**
@@ -46,13 +51,4 @@ export function leastBad(attempts: readonly Attempt[], limits: Thresholds): Atte
   const [first, ...others] = fluent.length > 0 ? fluent : attempts;
   if (first === undefined) throw new Error('Expected at least one attempt.');
   return others.reduce((best, attempt) => (attempt.avgLogProb > best.avgLogProb ? attempt : best), first);
-}
-
-/** The loudest sample of digital silence, -80 dB of full scale: less than 16-bit recordings have in noise alone. */
-const SILENCE_PEAK = 1e-4;
-
-/** Whether a window holds nothing that could be heard. */
-export function isDigitalSilence(samples: Float32Array): boolean {
-  for (const sample of samples) if (Math.abs(sample) > SILENCE_PEAK) return false;
-  return true;
 }

@@ -1,0 +1,36 @@
+import { expect } from 'chai';
+import { seededRandom } from '../../src/models/decoding/random.js';
+import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../../src/models/decoding/scores.js';
+
+const NEVER = Number.NEGATIVE_INFINITY;
+
+describe('scores', () => {
+  it('find the highest, the first of equals, none among nothing', () => {
+    expect(indexOfHighest(Float32Array.of(1, 3, 2, 3))).to.equal(1);
+    expect(indexOfHighest(Float32Array.of(1, 3, 2, 9), 0, 3)).to.equal(1);
+    expect(indexOfHighest(Float32Array.of(NEVER, NEVER))).to.equal(-1);
+    expect(indexOfRival(Float32Array.of(1, 3, 2, 3), 1)).to.equal(3);
+    expect(indexOfRival(Float32Array.of(1, NEVER), 0)).to.equal(-1);
+  });
+
+  it('are summed as a softmax would, without overflow, at any temperature', () => {
+    const logits = Float32Array.of(1000, 999, NEVER, 400);
+    expect(logSumExp(logits)).to.be.closeTo(1000 + Math.log(1 + Math.exp(-1)), 1e-9);
+    expect(logSumExp(logits, 0, 4, 0.5)).to.be.closeTo(2000 + Math.log(1 + Math.exp(-2)), 1e-9);
+    expect(logSumExp(Float32Array.of(NEVER))).to.equal(NEVER);
+  });
+
+  it('are sampled by probability, never what has none, the same for the same seed', () => {
+    const logits = Float32Array.from([NEVER, Math.log(0.75), NEVER, Math.log(0.25)]);
+    const draw = (seed: number) => {
+      const random = seededRandom(seed);
+      return Array.from({ length: 2000 }, () => sampleIndex(logits, 1, random));
+    };
+    const drawn = draw(7);
+    expect(drawn).to.deep.equal(draw(7));
+    expect(drawn).to.not.deep.equal(draw(8));
+    expect(new Set(drawn)).to.deep.equal(new Set([1, 3]));
+    expect(drawn.filter((index) => index === 1).length / 2000).to.be.closeTo(0.75, 0.03);
+    expect(sampleIndex(logits, 1, () => 0.999_999_999)).to.equal(3);
+  });
+});

@@ -1,0 +1,156 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  dependsOnCompany,
+  eachTensor,
+  graphFacts,
+  newModel,
+  node,
+  type OnnxModel,
+  parseModel,
+  parseModelFile,
+  readGraphFacts,
+  tensor,
+  withExternalWeights,
+  writeModel,
+} from '../../src/onnx/index.js';
+
+/** y = x W, with a weight large enough to be left in its file. */
+function product(): OnnxModel {
+  return newModel({
+    name: 'product',
+    nodes: [node('MatMul', ['x', 'weight'], ['y'])],
+    initializers: [
+      tensor(
+        'weight',
+        [32, 16],
+        Float32Array.from({ length: 512 }, (_, i) => i / 512),
+      ),
+    ],
+    inputs: [{ name: 'x', elementType: 'float32', dims: ['batch', 32] }],
+    outputs: [{ name: 'y', elementType: 'float32', dims: ['batch', 16] }],
+  });
+}
+
+describe('ONNX files', () => {
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'heimdex-onnx-'));
+  });
+
+  after(() => rm(folder, { recursive: true }));
+
+  it('are read as they were written', () => {
+    const model = product();
+    model.graph.nodes[0]?.attributes.push(...node('Cast', [], ['c'], { to: -1, axes: [0, -2] }).attributes);
+    const read = parseModel(writeModel(model));
+    expect(writeModel(read)).to.deep.equal(writeModel(model));
+    expect(read.graph.inputs).to.deep.equal(model.graph.inputs);
+    expect(read.graph.nodes[0]?.attributes.map(({ int, ints }) => ({ int, ints }))).to.deep.equal([
+      { int: -1n, ints: [] },
+      { int: undefined, ints: [0n, -2n] },
+    ]);
+  });
+
+  it('are read from a Buffer inside a larger one without sharing its memory', () => {
+    const bytes = Buffer.concat([Buffer.alloc(7), writeModel(product())]).subarray(7);
+    const read = parseModel(bytes);
+    const [weight] = read.graph.initializers;
+    const data = weight?.data?.kind === 'inline' ? weight.data.bytes : new Uint8Array();
+    expect(new Float32Array(data.slice().buffer)[511]).to.equal(511 / 512);
+  });
+
+  it('keep large weights out of memory, and name them as ranges of their file', async () => {
+    const path = join(folder, 'product.onnx');
+    const bytes = writeModel(product());
+    await writeFile(path, bytes);
+    const model = parseModelFile(path);
+    const data = model.graph.initializers[0]?.data;
+    expect(data?.kind).to.equal('range');
+    expect(() => writeModel(model)).to.throw('range of a file');
+    const inFile = data?.kind === 'range' ? bytes.slice(data.offset, data.offset + data.length) : new Uint8Array();
+    expect(new Float32Array(inFile.buffer)[100]).to.be.closeTo(100 / 512, 1e-7);
+
+    const rewritten = parseModel(writeModel(withExternalWeights(model, 'product.onnx')));
+    expect(rewritten.graph.initializers[0]?.data).to.deep.equal({
+      ...data,
+      kind: 'external',
+      location: 'product.onnx',
+    });
+  });
+
+  it('tell their operators, also those in branches, their inputs and outputs', async () => {
+    const model = product();
+    const branch = product().graph;
+    branch.nodes = [
+      node('DynamicQuantizeLinear', ['x'], ['q', 's', 'z']),
+      node('FusedMatMul', [], ['f'], {}, 'com.microsoft'),
+    ];
+    const choice = node('If', ['c'], ['r']);
+    choice.attributes.push({
+      name: 'then_branch',
+      graph: branch,
+      int: undefined,
+      ints: [],
+      tensor: undefined,
+      rest: [],
+    });
+    model.graph.nodes.push(choice);
+    const path = join(folder, 'branches.onnx');
+    await writeFile(path, writeModel(model));
+    const facts = readGraphFacts(path);
+    expect([...facts.opTypes].sort()).to.deep.equal([
+      'DynamicQuantizeLinear',
+      'If',
+      'MatMul',
+      'com.microsoft::FusedMatMul',
+    ]);
+    expect(facts.inputs).to.deep.equal([{ name: 'x', elementType: 'float32', dims: ['batch', 32] }]);
+    expect(dependsOnCompany(facts)).to.equal(true);
+    expect(dependsOnCompany(graphFacts(product()))).to.equal(false);
+  });
+
+  it('give small constants as raw bytes whatever form the file has them in', () => {
+    // TensorProto of dims [2], int64_data [-1, 2], name "n"; and of dims [2], float_data [1, -2].
+    const int64s = Uint8Array.of(
+      8,
+      2,
+      16,
+      7,
+      58,
+      11,
+      ...[255, 255, 255, 255, 255, 255, 255, 255, 255, 1],
+      2,
+      66,
+      1,
+      110,
+    );
+    const floats = Uint8Array.of(8, 2, 16, 1, 34, 8, 0, 0, 128, 63, 0, 0, 0, 192, 66, 1, 102);
+    const field = (bytes: Uint8Array) => [42, bytes.length, ...bytes];
+    const graph = [...field(int64s), ...field(floats)];
+    const model = parseModel(Uint8Array.of(58, graph.length, ...graph));
+    const found: Record<string, ArrayLike<number | bigint>> = {};
+    eachTensor(model.graph, ({ name, elementType, data }) => {
+      const buffer = data?.kind === 'inline' ? data.bytes.slice().buffer : new ArrayBuffer(0);
+      found[name] = elementType === 'int64' ? new BigInt64Array(buffer) : new Float32Array(buffer);
+    });
+    expect(Array.from(found.n ?? [])).to.deep.equal([-1n, 2n]);
+    expect(Array.from(found.f ?? [])).to.deep.equal([1, -2]);
+  });
+
+  const hostile: Readonly<Record<string, Uint8Array>> = {
+    'nothing at all': new Uint8Array(0),
+    'a text': new TextEncoder().encode('Once upon a time there was a model.'),
+    'a file that ends in the middle': writeModel(product()).subarray(0, 700),
+    'a length of more than there is': Uint8Array.of(58, 255, 255, 255, 255, 127),
+    'a number without an end': new Uint8Array(40).fill(0xff),
+  };
+  for (const [what, bytes] of Object.entries(hostile)) {
+    it(`are refused when they are ${what}`, () => {
+      expect(() => parseModel(bytes)).to.throw(/^Expected/);
+    });
+  }
+});

@@ -1,0 +1,119 @@
+import { expect } from 'chai';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { sessionOptions } from '../../src/models/session.js';
+import {
+  dependsOnCompany,
+  graphFacts,
+  newModel,
+  node,
+  type OnnxModel,
+  scaleRows,
+  tensor,
+  writeModel,
+} from '../../src/onnx/index.js';
+import { OPTIONS } from '../support/places.js';
+
+const INPUTS = 24;
+const OUTPUTS = 8;
+
+function noise(length: number, seed: number): Float32Array {
+  let state = seed;
+  return Float32Array.from({ length }, () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 1_073_741_823 - 1;
+  });
+}
+
+const WEIGHTS = noise(INPUTS * OUTPUTS, 1);
+const WEIGHT_SCALES = Float32Array.from({ length: OUTPUTS }, (_, column) => (column + 1) / 127);
+
+/** As quantize_dynamic writes a product: activations quantised all together, weights by column. */
+function dynamicProduct(): OnnxModel {
+  const int8 = Int8Array.from(WEIGHTS, (weight) => Math.round(weight * 127));
+  return newModel({
+    name: 'dynamic',
+    nodes: [
+      node('DynamicQuantizeLinear', ['x'], ['xq', 'xs', 'xz']),
+      node('MatMulInteger', ['xq', 'w', 'xz', 'wz'], ['yi']),
+      node('Cast', ['yi'], ['yf'], { to: 1 }),
+      node('Mul', ['xs', 'ws'], ['s']),
+      node('Mul', ['yf', 's'], ['y']),
+    ],
+    initializers: [
+      tensor('w', [INPUTS, OUTPUTS], int8),
+      tensor('ws', [OUTPUTS], WEIGHT_SCALES),
+      tensor('wz', [OUTPUTS], new Int8Array(OUTPUTS)),
+    ],
+    inputs: [{ name: 'x', elementType: 'float32', dims: ['rows', INPUTS] }],
+    outputs: [{ name: 'y', elementType: 'float32', dims: ['rows', OUTPUTS] }],
+  });
+}
+
+async function run(model: OnnxModel, rows: readonly Float32Array[]): Promise<Float32Array[]> {
+  const session = await InferenceSession.create(writeModel(model), sessionOptions(OPTIONS));
+  try {
+    const x = new Float32Array(rows.flatMap((row) => [...row]));
+    const { y } = await session.run({ x: new Tensor('float32', x, [rows.length, INPUTS]) });
+    const all = y?.data as Float32Array;
+    return rows.map((_, row) => all.slice(row * OUTPUTS, (row + 1) * OUTPUTS));
+  } finally {
+    await session.release();
+  }
+}
+
+/** The product in full precision. */
+function exact(row: Float32Array): number[] {
+  return Array.from(WEIGHT_SCALES, (scale, column) => {
+    let sum = 0;
+    for (let k = 0; k < INPUTS; k++) {
+      sum += (row[k] ?? 0) * Math.round((WEIGHTS[k * OUTPUTS + column] ?? 0) * 127) * scale;
+    }
+    return sum;
+  });
+}
+
+describe('scaleRows', () => {
+  const quiet = noise(INPUTS, 2).map((value) => value / 100);
+  const loud = noise(INPUTS, 3).map((value) => value * 1000);
+
+  it('keeps a quiet row precise beside a loud one, where one scale for all loses it', async () => {
+    const before = await run(dynamicProduct(), [quiet, loud]);
+    const model = dynamicProduct();
+    expect(scaleRows(model)).to.equal(1);
+    const after = await run(model, [quiet, loud]);
+    for (const [index, row] of [quiet, loud].entries()) {
+      const truth = exact(row);
+      const largest = Math.max(...truth.map(Math.abs));
+      truth.forEach((value, column) => {
+        expect(after[index]?.[column]).to.be.closeTo(value, largest * 0.01);
+      });
+    }
+    expect(Array.from(before[0] ?? [])).to.deep.equal(new Array(OUTPUTS).fill(0));
+  });
+
+  it('gives a row the same numbers alone and in company, and the graph is known to be so', async () => {
+    const model = dynamicProduct();
+    expect(dependsOnCompany(graphFacts(model))).to.equal(true);
+    scaleRows(model);
+    expect(dependsOnCompany(graphFacts(model))).to.equal(false);
+    const [alone] = await run(model, [quiet]);
+    const [, among] = await run(model, [loud, quiet, noise(INPUTS, 4)]);
+    expect(among).to.deep.equal(alone);
+  });
+
+  it('gives zeros for a row of zeros', async () => {
+    const model = dynamicProduct();
+    scaleRows(model);
+    const [zeros] = await run(model, [new Float32Array(INPUTS), loud]);
+    expect(Array.from(zeros ?? [])).to.deep.equal(new Array(OUTPUTS).fill(0));
+  });
+
+  it('leaves a product alone whose parts are read elsewhere or made otherwise', () => {
+    const model = dynamicProduct();
+    model.graph.outputs.push({ name: 'yf', elementType: 'float32', dims: ['rows', OUTPUTS] });
+    model.graph.nodes.push(node('Identity', ['yf'], ['also']));
+    const bytes = writeModel(model);
+    expect(scaleRows(model)).to.equal(0);
+    expect(writeModel(model)).to.deep.equal(bytes);
+  });
+});

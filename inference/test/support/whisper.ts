@@ -1,0 +1,50 @@
+import type { LoadedModel, ModelFiles } from '../../src/models/model.js';
+import type { SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import { load } from '../../src/models/whisper/model.js';
+import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
+import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
+import { CONTEXT, inShared, modelFiles, OPTIONS } from './places.js';
+import { eventsOf, SPEECH_OPTIONS, sourceOf } from './speech.js';
+
+export const WHISPER_BASE = 'models/onnx-community/whisper-base_timestamped';
+
+export function whisperFiles(): ModelFiles {
+  return modelFiles('onnx-community/whisper-base_timestamped', inShared(WHISPER_BASE), {
+    encoder: 'onnx/encoder_model_quantized.onnx',
+    decoder: 'onnx/decoder_model_merged_quantized.onnx',
+  });
+}
+
+export type WhisperModel = LoadedModel<WhisperWindow, WhisperResult>;
+
+export function loadWhisper(): Promise<WhisperModel> {
+  return load(whisperFiles(), OPTIONS);
+}
+
+/** A recording through the model, without a server between. */
+export function hearWith(
+  model: WhisperModel,
+  samples: Float32Array,
+  options: Partial<SpeechOptions> = {},
+): Promise<SpeechEvent[]> {
+  const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
+    const [outcome] = await model.run([window], CONTEXT);
+    if (outcome?.ok !== true) throw outcome?.error;
+    return outcome.value;
+  };
+  const signal = new AbortController().signal;
+  return eventsOf(transcribeWithWhisper(sourceOf(samples), { ...SPEECH_OPTIONS, ...options }, submit, signal));
+}
+
+/** Gaussian noise by Box and Muller's method, the same each time. */
+export function whiteNoise(seconds: number, amplitude: number): Float32Array {
+  let state = 1;
+  const next = () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+  return Float32Array.from(
+    { length: seconds * 16_000 },
+    () => amplitude * Math.sqrt(-2 * Math.log(next())) * Math.cos(2 * Math.PI * next()),
+  );
+}

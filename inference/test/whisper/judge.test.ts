@@ -1,0 +1,52 @@
+import { expect } from 'chai';
+import { type Attempt, compressionRatio, isSilence, leastBad, needsAnother } from '../../src/models/whisper/judge.js';
+
+const LIMITS = { compressionRatioThreshold: 2.4, logProbThreshold: -1, noSpeechThreshold: 0.6 };
+
+function attempt(avgLogProb: number, noSpeechProb: number, ratio = 1, temperature = 0): Attempt {
+  return {
+    tokens: [],
+    text: '',
+    avgLogProb,
+    noSpeechProb,
+    compressionRatio: ratio,
+    temperature,
+    steady: false,
+    doubtful: false,
+  };
+}
+
+describe('judging an attempt', () => {
+  it('accepts a sure one, sends back one that is unsure or repeats itself', () => {
+    expect(needsAnother(attempt(-0.3, 0.1), LIMITS)).to.equal(false);
+    expect(needsAnother(attempt(-1.2, 0.1), LIMITS)).to.equal(true);
+    expect(needsAnother(attempt(-0.3, 0.1, 5), LIMITS)).to.equal(true);
+  });
+
+  it('takes unsure words where nothing is said for silence, and sure ones for speech', () => {
+    expect(needsAnother(attempt(-1.2, 0.9), LIMITS)).to.equal(false);
+    expect(isSilence(attempt(-1.2, 0.9), LIMITS)).to.equal(true);
+    expect(isSilence(attempt(-0.3, 0.9), LIMITS)).to.equal(false);
+    expect(isSilence(attempt(-1.2, 0.5), LIMITS)).to.equal(false);
+  });
+
+  it('takes sure words for silence too where the sound is as steady as noise', () => {
+    const heard = { ...attempt(-0.3, 0.9), steady: true };
+    expect(isSilence(heard, LIMITS)).to.equal(true);
+    expect(needsAnother({ ...heard, compressionRatio: 9 }, LIMITS)).to.equal(false);
+    expect(isSilence({ ...heard, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
+  });
+
+  it('prefers the surest that does not repeat itself when all failed', () => {
+    const attempts = [attempt(-1.5, 0, 1, 0), attempt(-0.2, 0, 9, 0.2), attempt(-1.2, 0, 1.1, 0.4)];
+    expect(leastBad(attempts, LIMITS).temperature).to.equal(0.4);
+    expect(leastBad(attempts.slice(1, 2), LIMITS).temperature).to.equal(0.2);
+  });
+
+  it('measures repetition as Python does with zlib', () => {
+    // len(t) / len(zlib.compress(t)) for these texts, Python 3.11.
+    expect(compressionRatio('And so my fellow Americans')).to.be.closeTo(26 / 34, 1e-9);
+    expect(compressionRatio('ha '.repeat(100))).to.be.above(10);
+    expect(compressionRatio('')).to.equal(0);
+  });
+});

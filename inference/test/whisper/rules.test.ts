@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { TokenRules } from '../../src/models/whisper/rules.js';
+
+/** A vocabulary of ten words (0 to 9), then the special tokens, then times from 0.00 s to 0.20 s. */
+const SPECIAL = {
+  endOfText: 10,
+  startOfTranscript: 11,
+  translate: 12,
+  transcribe: 13,
+  startOfPrevious: 14,
+  noSpeech: 15,
+  noTimestamps: 16,
+  firstTimestamp: 17,
+};
+const SIZE = 28;
+const time = (step: number) => SPECIAL.firstTimestamp + step;
+
+function allowed(
+  sampled: readonly number[],
+  logits: Float32Array = new Float32Array(SIZE),
+  timestamps = true,
+): number[] {
+  const rules = new TokenRules({
+    special: SPECIAL,
+    suppressed: [3],
+    suppressedFirst: [0, SPECIAL.endOfText],
+    timestamps,
+    maxInitialTimestampIndex: 4,
+  });
+  rules.apply(logits, sampled);
+  return [...logits.keys()].filter((token) => logits[token] !== Number.NEGATIVE_INFINITY);
+}
+
+/** Scores with which the times together are no likelier than a word. */
+function wordsLikely(): Float32Array {
+  return new Float32Array(SIZE).fill(-20, SPECIAL.firstTimestamp);
+}
+
+const WORDS = [0, 1, 2, 4, 5, 6, 7, 8, 9];
+const TIMES = Array.from({ length: 11 }, (_, step) => time(step));
+
+describe('the rules for the next token', () => {
+  it('let a window begin with a time, none after the largest first one', () => {
+    expect(allowed([])).to.deep.equal(TIMES.slice(0, 5));
+  });
+
+  it('let a word follow the first time, no other time', () => {
+    expect(allowed([time(0)], wordsLikely())).to.deep.equal([...WORDS, SPECIAL.endOfText]);
+  });
+
+  it('let a time follow words, only a later one than the last', () => {
+    expect(allowed([time(2), 1], wordsLikely())).to.deep.equal([...WORDS, SPECIAL.endOfText, ...TIMES.slice(3)]);
+  });
+
+  it('let the same or a later time, or the end, follow the time that ends a segment', () => {
+    expect(allowed([time(2), 1, time(5)], wordsLikely())).to.deep.equal([SPECIAL.endOfText, ...TIMES.slice(5)]);
+  });
+
+  it('let a word follow a pair of times', () => {
+    expect(allowed([time(2), 1, time(5), time(5)], wordsLikely())).to.deep.equal([...WORDS, SPECIAL.endOfText]);
+  });
+
+  it('demand a time when all times together are likelier than any word', () => {
+    expect(allowed([time(0), 1])).to.deep.equal(TIMES.slice(1));
+  });
+
+  it('allow no time at all, and no end before the first word, where no times are wanted', () => {
+    expect(allowed([], new Float32Array(SIZE), false)).to.deep.equal(WORDS.slice(1));
+    expect(allowed([1], new Float32Array(SIZE), false)).to.deep.equal([...WORDS, SPECIAL.endOfText]);
+  });
+});

@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { splitAtTimestamps } from '../../src/models/whisper/segments.js';
+
+const FIRST = 100;
+const WINDOW = 30 * 16_000;
+const time = (seconds: number) => FIRST + Math.round(seconds / 0.02);
+
+describe('splitting a window at its times', () => {
+  it('cuts between the times of a pair and goes on at the last pair', () => {
+    const { segments, advanceSamples } = splitAtTimestamps(
+      [time(0), 1, 2, time(4.2), time(4.2), 3, time(9), time(9.5), 4, 5],
+      FIRST,
+      WINDOW,
+    );
+    expect(segments).to.deep.equal([
+      { startSeconds: 0, endSeconds: 4.2, tokens: [time(0), 1, 2, time(4.2)] },
+      { startSeconds: 4.2, endSeconds: 9, tokens: [time(4.2), 3, time(9)] },
+    ]);
+    expect(advanceSamples).to.equal(9 * 16_000);
+  });
+
+  it('is done with the window when its text ends with a single time', () => {
+    const { segments, advanceSamples } = splitAtTimestamps([time(0), 1, time(2), time(2), 2, time(6)], FIRST, WINDOW);
+    expect(segments.map(({ endSeconds }) => endSeconds)).to.deep.equal([2, 6]);
+    expect(advanceSamples).to.equal(WINDOW);
+  });
+
+  it('takes the window as one segment when it has no pair, up to its last time or its end', () => {
+    expect(splitAtTimestamps([time(0), 1, 2, time(3)], FIRST, WINDOW)).to.deep.equal({
+      segments: [{ startSeconds: 0, endSeconds: 3, tokens: [time(0), 1, 2, time(3)] }],
+      advanceSamples: WINDOW,
+    });
+    expect(splitAtTimestamps([1, 2], FIRST, 16_000).segments[0]?.endSeconds).to.equal(1);
+  });
+});

@@ -1,0 +1,196 @@
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech.js';
+import type { DecodeWindow } from '../../src/models/whisper/window.js';
+import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
+import { plainWords, SPEECH_OPTIONS, samplesOf, textOf, wordErrors } from '../support/speech.js';
+import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
+
+interface Golden {
+  readonly speech: Readonly<
+    Record<
+      string,
+      {
+        readonly text?: string;
+        readonly language?: string;
+        readonly language_probability?: number;
+        readonly duration?: number;
+        readonly segments: readonly { readonly start: number; readonly end: number; readonly text: string }[];
+      }
+    >
+  >;
+}
+
+const SAID = {
+  'search.flac': 'you can search a video by the words that were spoken and by the things that were seen',
+  'party.flac': 'please remember to bring the cake the candles and a bottle of water to the party on saturday',
+  'models.flac': 'every model is downloaded once checked and then served without the network',
+};
+
+function segmentsOf(events: readonly SpeechEvent[]): SpeechSegment[] {
+  return events.flatMap((event) => (event.type === 'segment' ? [event.segment] : []));
+}
+
+function summaryOf(events: readonly SpeechEvent[]): SpeechSummary | undefined {
+  const last = events.at(-1);
+  return last?.type === 'summary' ? last.summary : undefined;
+}
+
+/** Every recording there is, and what is said in them. */
+async function everySample(golden: Golden['speech']): Promise<{ pieces: Float32Array[]; said: string }> {
+  const said: string[] = [];
+  const pieces: Float32Array[] = [];
+  for (const [name, { text }] of Object.entries(golden)) {
+    if (text === undefined) continue;
+    pieces.push(await samplesOf(inShared(`samples/speech/${name}`)));
+    said.push(text);
+  }
+  for (const [name, words] of Object.entries(SAID)) {
+    pieces.push(await samplesOf(inRepository(`demo/samples/speech/${name}`)));
+    said.push(words);
+  }
+  return { pieces, said: said.join(' ') };
+}
+
+function joined(pieces: readonly Float32Array[]): Float32Array {
+  const samples = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    samples.set(piece, offset);
+    offset += piece.length;
+  }
+  return samples;
+}
+
+describe('Whisper base', function () {
+  this.timeout(120_000);
+  let model: WhisperModel;
+  let golden: Golden['speech'];
+
+  before(async function () {
+    needsShared(this, WHISPER_BASE);
+    golden = readJsonFile<Golden>(inShared('golden/speech.json')).speech;
+    model = await loadWhisper();
+    await model.warmUp();
+  });
+
+  after(async () => {
+    await model?.close();
+    await model?.close();
+  });
+
+  it('says what faster-whisper says, in the same language, at the same times, within a second', async () => {
+    for (const [name, expected] of Object.entries(golden)) {
+      if (expected.text === undefined) continue;
+      const events = await hearWith(model, await samplesOf(inShared(`samples/speech/${name}`)));
+      expect(plainWords(textOf(events)), name).to.equal(plainWords(expected.text));
+      const summary = summaryOf(events);
+      expect(summary?.language, name).to.equal(expected.language);
+      expect(summary?.languageProbability, name).to.be.closeTo(expected.language_probability ?? 0, 0.05);
+      expect(summary?.durationSeconds, name).to.be.closeTo(expected.duration ?? 0, 0.01);
+      const segments = segmentsOf(events);
+      expect(segments[0]?.startSeconds, name).to.be.closeTo(expected.segments[0]?.start ?? -1, 1);
+      expect(segments.at(-1)?.endSeconds, name).to.be.closeTo(expected.segments.at(-1)?.end ?? -1, 1);
+    }
+  });
+
+  it('hears each of the made sentences, commas aside', async () => {
+    for (const [name, words] of Object.entries(SAID)) {
+      const events = await hearWith(model, await samplesOf(inRepository(`demo/samples/speech/${name}`)));
+      expect(plainWords(textOf(events)), name).to.equal(words);
+    }
+  });
+
+  it('finds no segment in silence and in faint noise', async () => {
+    for (const samples of [
+      new Float32Array(160_000),
+      whiteNoise(10, 0.01),
+      new Float32Array(10),
+      new Float32Array(0),
+    ]) {
+      const events = await hearWith(model, samples);
+      expect(segmentsOf(events)).to.deep.equal([]);
+      expect(summaryOf(events)?.durationSeconds).to.equal(samples.length / 16_000);
+    }
+  });
+
+  it('goes through a recording longer than a window, each segment after the one before', async () => {
+    const { pieces, said } = await everySample(golden);
+    const samples = joined(pieces.flatMap((piece) => [piece, new Float32Array(24_000)]));
+    expect(samples.length).to.be.above(45 * 16_000);
+    const events = await hearWith(model, samples);
+    expect(wordErrors(textOf(events), said)).to.be.at.most(2);
+    const segments = segmentsOf(events);
+    segments.forEach((segment, index) => {
+      expect(segment.id).to.equal(index);
+      expect(segment.endSeconds).to.be.above(segment.startSeconds);
+      expect(segment.startSeconds).to.be.at.least(segments[index - 1]?.endSeconds ?? 0);
+    });
+    const progress = events.flatMap((event) => (event.type === 'progress' ? [event.processedSeconds] : []));
+    expect(progress).to.deep.equal([...progress].sort((one, other) => one - other));
+    expect(progress.at(-1)).to.be.closeTo(samples.length / 16_000, 1e-9);
+  });
+
+  it('gives one segment a window, and no times of its own, where none are wanted', async () => {
+    const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
+    const [segment, ...others] = segmentsOf(await hearWith(model, samples, { timestamps: 'none', language: 'en' }));
+    expect(others).to.deep.equal([]);
+    expect(plainWords(segment?.text ?? '')).to.equal(SAID['search.flac']);
+    expect([segment?.startSeconds, segment?.endSeconds]).to.deep.equal([0, samples.length / 16_000]);
+  });
+
+  it('takes names and spelling from the text before', async () => {
+    const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0870.wav'));
+    const plain = await hearWith(model, samples, { language: 'en' });
+    expect(textOf(plain)).to.contain('Dashwood');
+    for (const wish of [{ initialPrompt: 'Mister John Dashwoud and his sisters.' }, { hotwords: 'Dashwoud' }]) {
+      expect(textOf(await hearWith(model, samples, { language: 'en', ...wish }))).to.contain('Dashwoud');
+    }
+  });
+
+  it('says the same at a temperature, again and again', async () => {
+    const samples = await samplesOf(inRepository('demo/samples/speech/models.flac'));
+    const [one, other] = [
+      await hearWith(model, samples, { temperatures: [0.8], language: 'en' }),
+      await hearWith(model, samples, { temperatures: [0.8], language: 'en' }),
+    ];
+    expect(segmentsOf(one)[0]?.temperature).to.equal(0.8);
+    expect(one).to.deep.equal(other);
+  });
+
+  it('refuses a language it does not know and names those it does', async () => {
+    const error = await hearWith(model, new Float32Array(16_000), { language: 'xx' }).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).to.be.instanceOf(InferenceError);
+    expect((error as InferenceError).code).to.equal('LANGUAGE_UNSUPPORTED');
+    expect((error as InferenceError).message).to.contain('de, el, en, es');
+  });
+
+  it('gives up a cancelled window between two decoding steps', async () => {
+    const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
+    const abort = new AbortController();
+    let rests = 0;
+    const breathe = async () => {
+      rests += 1;
+      if (rests === 6) abort.abort();
+    };
+    const { temperatures, beamSize, task, timestamps, hotwords } = SPEECH_OPTIONS;
+    const { compressionRatioThreshold, logProbThreshold, noSpeechThreshold } = SPEECH_OPTIONS;
+    const window: DecodeWindow = {
+      type: 'decode',
+      samples,
+      language: undefined,
+      options: {
+        ...{ temperatures, beamSize, task, timestamps, hotwords },
+        ...{ compressionRatioThreshold, logProbThreshold, noSpeechThreshold },
+      },
+      promptTokens: [],
+      promptText: undefined,
+      seed: 0,
+    };
+    const [outcome] = await model.run([window], { signals: [abort.signal], breathe });
+    expect(outcome?.ok === false && outcome.error.code).to.equal('CANCELLED');
+    expect(rests).to.equal(6);
+  });
+});
