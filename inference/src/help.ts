@@ -20,14 +20,22 @@ const EXIT_DOCS = {
 export function helpText(): string {
   const names = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
   return [
-    'Usage: heimdex-inference [OPTIONS]',
+    'Usage: heimdex-inference [COMMAND] [OPTIONS]',
     '',
     'Serves the models of a volume that heimdex-downloader has filled: gRPC, gRPC-Web, Connect and HTTP on one port.',
-    'Makes no request to any network and writes nothing.',
+    'Makes no request to any network; serving writes nothing.',
+    '',
+    'Commands:',
+    ...entry('(none)', 'Serve.'),
+    ...entry(
+      'prepare',
+      'Leave the models in the volume in the form in which this machine loads them fastest, and end. Needs the volume read-write.',
+    ),
     '',
     'Options:',
     ...entry('--help, -h', 'Show this text.'),
     ...entry('--version, -V', 'Show the version.'),
+    ...entry('--min-mb N', 'prepare: leave graphs with fewer MiB as they are. Default: 16.'),
     '',
     'Environment, shared with heimdex-downloader:',
     ...Object.values(MODEL_VARIABLES).flatMap(variableEntry),

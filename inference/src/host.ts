@@ -5,6 +5,7 @@ import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
 import type { Machine } from './machine.js';
 import type { ConfiguredModel } from './models/find.js';
+import { preparedOptions } from './models/prepared/options.js';
 import { SPECS } from './models/registry.js';
 import { Pool } from './runner/pool.js';
 import { Lane, type LaneObserver } from './scheduling/lane.js';
@@ -75,7 +76,12 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
         env: config.workerEnv,
         family,
         files,
-        load: { device: config.device, threads, maxImagePixels: config.limits.maxImagePixels },
+        load: {
+          device: config.device,
+          threads,
+          maxImagePixels: config.limits.maxImagePixels,
+          ...(config.usePrepared ? { prepared: preparedOptions(config.models.cacheDir, model, config.verify) } : {}),
+        },
         limits: {
           loadMs: config.worker.loadTimeoutMs,
           hangMs: config.worker.runTimeoutMs,

@@ -11,6 +11,7 @@ export * from './manifest.js';
 export * from './manifest-types.js';
 export * from './model-environment.js';
 export * from './model-problems.js';
+export * from './prepared-place.js';
 export * from './proof-file.js';
 export * from './prune-plan.js';
 export * from './resolve-models.js';

@@ -3,6 +3,7 @@
  * imported by the worker process that serves it.
  */
 import type { InferenceError } from '../errors.js';
+import type { GraphUse, PreparedOptions } from './prepared/use.js';
 
 /** What a model is configured for; GetServerInfo and the metrics name models by it. */
 export const ROLES = ['speech', 'vision', 'text', 'faces'] as const;
@@ -31,6 +32,10 @@ export interface LoadOptions {
   readonly threads: number;
   /** Largest picture to decode, width times height. */
   readonly maxImagePixels: number;
+  /** Where prepared forms of the graphs are; absent: only the plain files are used. */
+  readonly prepared?: PreparedOptions;
+  /** Told how each graph was opened, when `prepared` is set. */
+  onGraph?(use: GraphUse): void;
 }
 
 /** What a run may ask of the process it runs in. */

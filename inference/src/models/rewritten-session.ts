@@ -11,37 +11,57 @@ import {
   withExternalWeights,
   writeModel,
 } from '../onnx/index.js';
-import type { LoadOptions } from './model.js';
-import { openSession, sessionOptions } from './session.js';
+import { type ReadGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
+import { createSession, openGraph, type SessionChoice } from './session.js';
+
+/** A change of a graph in memory. */
+export interface Rewriting {
+  /** Its name and version. The version goes up when the change gives another graph than before: prepared forms keep it. */
+  readonly version: string;
+  /** What is told of the graph afterwards must come from the session and the facts: a prepared form is not changed again. */
+  readonly change: GraphChange;
+}
+
+/** Changes a model in memory; false when it has changed nothing. */
+export type GraphChange = (model: OnnxModel) => boolean;
 
 /**
- * Opens a graph after `change` has rewritten it in memory. The file stays as it is and its weights are not read: the
- * rewritten graph names them as ranges of that file, which the runtime maps, so the kernel shares their pages. `change`
- * returns false when it has changed nothing; then, and when the weights lie in files of their own, the file is opened as it is.
+ * Opens a graph after `rewriting` has changed it in memory. The file stays as it is and its weights are not read: the
+ * rewritten graph names them as ranges of that file, which the runtime maps, so the kernel shares their pages. When nothing
+ * was changed, and when the weights lie in files of their own, the file is opened as it is. Where a prepared form has the
+ * change already, the file is not read at all; a change without a version is never prepared.
  */
 export async function openRewrittenSession(
   path: string,
-  options: Pick<LoadOptions, 'device' | 'threads'>,
-  change: (model: OnnxModel) => boolean,
+  options: SessionChoice,
+  rewriting: Rewriting | GraphChange,
 ): Promise<{ readonly session: InferenceSession; readonly facts: GraphFacts; readonly changed: boolean }> {
+  const { session, facts, changed } = await openGraph(path, options, recipeOf(path, rewriting));
+  return { session, facts: facts(), changed };
+}
+
+function recipeOf(path: string, rewriting: Rewriting | GraphChange): Recipe {
+  if (typeof rewriting === 'function') return { rewriting: undefined, read: () => rewrite(path, rewriting) };
+  return { rewriting: rewriting.version, read: () => rewrite(path, rewriting.change) };
+}
+
+function rewrite(path: string, change: GraphChange): ReadGraph {
   const model = parseModelFile(path);
   if (hasExternalData(model.graph) || !change(model)) {
-    return { session: await openSession(path, options), facts: graphFacts(model), changed: false };
+    return { facts: () => graphFacts(model), changed: false, create: (settings) => createSession(path, settings) };
   }
   // The runtime refuses data outside the folder it is given, links followed.
   const real = realpathSync(path);
-  const settings = sessionOptions(options);
-  const session = await InferenceSession.create(writeModel(withExternalWeights(model, basename(real))), {
-    ...settings,
-    extra: {
-      ...settings.extra,
-      session: {
-        ...(settings.extra?.session as object | undefined),
-        model_external_initializers_file_folder_path: dirname(real),
-      },
-    },
-  });
-  return { session, facts: graphFacts(model), changed: true };
+  const bytes = writeModel(withExternalWeights(model, basename(real)));
+  return {
+    facts: () => graphFacts(model),
+    changed: true,
+    create: (settings) =>
+      InferenceSession.create(
+        bytes,
+        withSessionEntries(settings, { model_external_initializers_file_folder_path: dirname(real) }),
+      ),
+  };
 }
 
 function hasExternalData(graph: OnnxGraph): boolean {

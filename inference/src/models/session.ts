@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
-import { eachTensor, parseModelFile } from '../onnx/index.js';
+import { eachTensor, parseModelFile, readGraphFacts } from '../onnx/index.js';
 import type { LoadOptions } from './model.js';
+import { openPrepared } from './prepared/open.js';
+import { type OpenedGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
 
 /** Settings that every session has, whatever it runs. */
 export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>): InferenceSession.SessionOptions {
@@ -25,16 +27,50 @@ export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>)
   };
 }
 
+/** What opening a graph takes of the load options. */
+export type SessionChoice = Pick<LoadOptions, 'device' | 'threads' | 'prepared' | 'onGraph'>;
+
+/** As `openGraph`, of a file as it is. */
+export async function openSession(path: string, options: SessionChoice): Promise<InferenceSession> {
+  return (await openGraph(path, options)).session;
+}
+
+/** The file as it is: its session, and the facts of its graph without reading it where they were noted. */
+const asItIs = (path: string): Recipe => ({
+  rewriting: 'none',
+  read: () => ({
+    facts: () => readGraphFacts(path),
+    changed: false,
+    create: (settings) => createSession(path, settings),
+  }),
+});
+
+/** Opens the prepared form of a graph where there is one for this machine, else makes its session by the recipe. */
+export async function openGraph(
+  path: string,
+  options: SessionChoice,
+  recipe: Recipe = asItIs(path),
+): Promise<OpenedGraph> {
+  const settings = sessionOptions(options);
+  // A GPU keeps its weights in an order of its own.
+  if (options.prepared !== undefined && options.device === 'cpu' && recipe.rewriting !== undefined) {
+    const { graph, use } = await openPrepared(options.prepared, path, recipe, settings);
+    options.onGraph?.(use);
+    if (graph !== undefined) return graph;
+  }
+  const { create, facts, changed } = recipe.read();
+  return { session: await create(settings), facts, changed };
+}
+
 /**
  * Opens a graph by its path, so that the kernel shares the weights' pages. Weights that lie in a file beside it
  * (`model.onnx_data`) are found by the runtime, unless that file is a link into another folder, which the runtime refuses
  * ("escapes model directory"): then they are read here and handed over.
  */
-export async function openSession(
+export async function createSession(
   path: string,
-  options: Pick<LoadOptions, 'device' | 'threads'>,
+  settings: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
-  const settings = sessionOptions(options);
   try {
     return await InferenceSession.create(path, settings);
   } catch (error) {
@@ -53,8 +89,7 @@ export async function openSession(
 const CANNOT_BE_EXACT = /replace the existing tensor/i;
 
 function lessExact(settings: InferenceSession.SessionOptions): InferenceSession.SessionOptions {
-  const session = settings.extra?.session as object | undefined;
-  return { ...settings, extra: { ...settings.extra, session: { ...session, x64quantprecision: '0' } } };
+  return withSessionEntries(settings, { x64quantprecision: '0' });
 }
 
 /** Names of the files beside a graph that its weights lie in. */

@@ -1,6 +1,7 @@
 /** What the server and a worker say to each other. Both sides are of one build; what comes from a worker is checked once. */
 import { ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
+import type { GraphUse } from '../models/prepared/use.js';
 
 /** Server to worker. */
 export type ToWorker =
@@ -17,7 +18,14 @@ export type ToWorker =
 
 /** Worker to server. */
 export type FromWorker =
-  | { readonly type: 'ready'; readonly facts: ModelFacts; readonly loadMs: number; readonly warmUpMs: number }
+  | {
+      readonly type: 'ready';
+      readonly facts: ModelFacts;
+      /** How each graph was opened; empty where no prepared form was looked for. */
+      readonly graphs: readonly GraphUse[];
+      readonly loadMs: number;
+      readonly warmUpMs: number;
+    }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'progress'; readonly id: number }
   | {
@@ -64,7 +72,13 @@ export function parseFromWorker(value: unknown): FromWorker {
   const message = value as FromWorker;
   switch (message?.type) {
     case 'ready':
-      if (typeof message.facts?.dimensions === 'number' && typeof message.facts.batching === 'object') return message;
+      if (
+        typeof message.facts?.dimensions === 'number' &&
+        typeof message.facts.batching === 'object' &&
+        Array.isArray(message.graphs)
+      ) {
+        return message;
+      }
       break;
     case 'result':
       if (Number.isSafeInteger(message.id) && Array.isArray(message.outcomes) && message.outcomes.every(isOutcome)) {

@@ -1,6 +1,7 @@
 /** The workers of one model: started, replaced when they are lost, given up when they keep dying. */
 import type { Logger } from 'pino';
 import type { ModelFacts } from '../models/model.js';
+import { isUnusable } from '../models/prepared/use.js';
 import type { Executor } from '../scheduling/lane.js';
 import { backoffMs } from './backoff.js';
 import { processMemoryBytes } from './memory.js';
@@ -123,7 +124,11 @@ export class Pool {
     if (this.#restarts === 0) this.#loadSeconds = Math.max(this.#loadSeconds, seconds);
     this.#facts = ready.facts;
     const warmUpMs = Math.round(ready.warmUpMs);
-    log.info({ model: name, worker: index, pid, warmUpMs }, `Loaded in ${seconds.toFixed(2)}s`);
+    const prepared = ready.graphs.some((graph) => graph.prepared);
+    log.info({ model: name, worker: index, pid, warmUpMs, prepared }, `Loaded in ${seconds.toFixed(2)}s`);
+    for (const use of ready.graphs.filter(isUnusable)) {
+      log.warn({ model: name, worker: index, graph: use.graph }, `Loaded from its plain file: ${use.reason}`);
+    }
     this.#options.ready(executor, ready.facts);
   }
 

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
+import type { GraphUse } from '../models/prepared/use.js';
 import type { Executor, ExecutorAnswer } from '../scheduling/lane.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
@@ -36,6 +37,7 @@ export interface WorkerProcessOptions {
 
 export interface WorkerReady {
   readonly facts: ModelFacts;
+  readonly graphs: readonly GraphUse[];
   readonly loadMs: number;
   readonly warmUpMs: number;
 }

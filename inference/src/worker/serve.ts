@@ -2,6 +2,7 @@
 import { InferenceError } from '../errors.js';
 import type { Loader } from '../models/loaders.js';
 import type { FamilyName, LoadedModel, ModelFacts, RunContext } from '../models/model.js';
+import type { GraphUse } from '../models/prepared/use.js';
 import { type FromWorker, type ToWorker, toWireOutcome } from '../runner/messages.js';
 
 type AnyModel = LoadedModel<unknown, unknown>;
@@ -29,12 +30,14 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
   const load = async (message: LoadMessage): Promise<void> => {
     try {
       const startedAt = performance.now();
-      const loaded = await loaders[message.family](message.files, message.options);
+      const graphs: GraphUse[] = [];
+      const options = { ...message.options, onGraph: (use: GraphUse) => void graphs.push(use) };
+      const loaded = await loaders[message.family](message.files, options);
       const loadedAt = performance.now();
       await loaded.warmUp();
       model = loaded;
       const facts: ModelFacts = loaded.facts;
-      io.send({ type: 'ready', facts, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
+      io.send({ type: 'ready', facts, graphs, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
     } catch (error) {
       io.send({ type: 'failed', message: describe(error) });
     }

@@ -1,0 +1,80 @@
+/**
+ * Where prepared forms of weights lie in a cache: `.prepared/<source>/<key>/`. A prepared form is a graph as the runtime has
+ * optimised it, with its weights in the order the machine's kernels read them. It is made from the volume alone and can be
+ * removed at any time. What is in it is the server's matter; this is what `list` and `prune` need to know.
+ */
+import { createHash } from 'node:crypto';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FoundFile, FoundModel } from './found-model.js';
+import { isNotFound } from './reasons.js';
+
+/** The folder of all prepared forms. */
+export function preparedFolder(cacheDir: string): string {
+  return join(cacheDir, '.prepared');
+}
+
+/**
+ * What identifies the bytes of each graph of a model, weights beside it (`.onnx_data`) included: 64 hexadecimal digits by
+ * the graph's absolute path. A graph whose hash nothing says is left out. Pure.
+ */
+export function preparedSources(model: Pick<FoundModel, 'files'>): ReadonlyMap<string, string> {
+  const sources = new Map<string, string>();
+  for (const graph of model.files.filter(({ weights }) => weights !== undefined)) {
+    const parts = [graph, ...model.files.filter(({ path }) => path.startsWith(`${graph.path}_data`))];
+    const lines = parts.map(({ hash }) => hash && `${hash.type}:${hash.value}`);
+    if (!lines.includes(undefined)) sources.set(graph.absolutePath, sourceOf(graph, lines.join('\n')));
+  }
+  return sources;
+}
+
+function sourceOf({ hash }: FoundFile, lines: string): string {
+  if (hash?.type === 'sha256' && lines === `sha256:${hash.value}`) return hash.value;
+  return createHash('sha256').update(lines).digest('hex');
+}
+
+/** All prepared forms of one source. */
+export interface PreparedSource {
+  /** Its name in the folder, as preparedSources gives it. */
+  readonly source: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** What lies in the folder of prepared forms; nothing when there is none. Rejects when a folder cannot be read. */
+export async function scanPrepared(cacheDir: string): Promise<readonly PreparedSource[]> {
+  const root = preparedFolder(cacheDir);
+  const found: PreparedSource[] = [];
+  for (const source of (await namesIn(root)).filter((name) => /^[0-9a-f]{64}$/.test(name))) {
+    const path = join(root, source);
+    found.push({ source, path, sizeBytes: await bytesBelow(path) });
+  }
+  return found;
+}
+
+/** Those of a source that no configured model has any more. Pure. */
+export function unusedPrepared(
+  prepared: readonly PreparedSource[],
+  configured: readonly Pick<FoundModel, 'files'>[],
+): readonly PreparedSource[] {
+  const used = new Set(configured.flatMap((model) => [...preparedSources(model).values()]));
+  return prepared.filter(({ source }) => !used.has(source));
+}
+
+async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await namesIn(folder)) {
+    const info = await lstat(join(folder, name));
+    bytes += info.isDirectory() ? await bytesBelow(join(folder, name)) : info.size;
+  }
+  return bytes;
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hashFile } from '@heimdex/cache';
+import { InferenceSession } from 'onnxruntime-node';
+import { type OnnxGraph, type OnnxModel, parseModel, writeModel } from '../../onnx/index.js';
+import { GRAPH_NAME, MANIFEST_NAME, type PreparedFile, WEIGHTS_NAME, writeManifest } from './manifest.js';
+import type { PreparedKey } from './place.js';
+import { type Recipe, withSessionEntries } from './recipe.js';
+
+/** Constants with fewer bytes stay in the graph's file. */
+const EXTERNAL_MIN_BYTES = 1024;
+/** A form is up to this many times its source: what is stored and what is prepacked are both kept. */
+const MOST_GROWTH = 3;
+/** Temporary folders begin with it; prepare removes old ones. */
+export const TEMPORARY_PREFIX = '.tmp-';
+
+export interface MakeRequest {
+  /** Where it is to lie. */
+  readonly folder: string;
+  readonly source: string;
+  readonly key: PreparedKey;
+  /** Bytes of the source, for a look at the room there is. */
+  readonly sourceBytes: number;
+  readonly recipe: Recipe;
+  readonly settings: InferenceSession.SessionOptions;
+}
+
+/**
+ * Makes a prepared form: in a folder of its own, proved by opening it, then renamed into place. What lay there before is
+ * replaced. Returns its size in bytes. Throws, and leaves nothing behind, when there is no room, when the volume cannot be
+ * written and when the runtime does not read back what it saved.
+ */
+export async function makeForm(request: MakeRequest): Promise<number> {
+  const { folder, source, key, recipe, settings } = request;
+  const place = dirname(folder);
+  await mkdir(place, { recursive: true, mode: 0o755 });
+  const { bavail, bsize } = await statfs(place);
+  if (bavail * bsize < request.sourceBytes * MOST_GROWTH) {
+    throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MOST_GROWTH}`);
+  }
+  const temporary = join(place, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
+  await mkdir(temporary, { mode: 0o755 });
+  try {
+    const graph = recipe.read();
+    const session = await graph.create(saving(settings, temporary));
+    await session.release();
+    mendRepeats(join(temporary, GRAPH_NAME));
+    const again = await openForm(temporary, settings);
+    await again.release();
+    const files = await filesOf(temporary);
+    const manifest = { key, source, files, facts: graph.facts(), changed: graph.changed };
+    await writeFile(join(temporary, MANIFEST_NAME), writeManifest(manifest), { flag: 'wx', mode: 0o644 });
+    await putInPlace(temporary, folder);
+    return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Opens a form. It is the optimised graph, so nothing is optimised again: what was proved is what runs. */
+export function openForm(folder: string, settings: InferenceSession.SessionOptions): Promise<InferenceSession> {
+  return InferenceSession.create(join(folder, GRAPH_NAME), { ...settings, graphOptimizationLevel: 'disabled' });
+}
+
+function saving(settings: InferenceSession.SessionOptions, folder: string): InferenceSession.SessionOptions {
+  return {
+    ...withSessionEntries(settings, {
+      save_external_prepacked_constant_initializers: '1',
+      optimized_model_external_initializers_file_name: WEIGHTS_NAME,
+      optimized_model_external_initializers_min_size_in_bytes: String(EXTERNAL_MIN_BYTES),
+    }),
+    optimizedModelFilePath: join(folder, GRAPH_NAME),
+  };
+}
+
+/** onnxruntime 1.30 writes constants of an If's branches twice and then refuses the file: one of each is kept. */
+function mendRepeats(path: string): void {
+  const model: OnnxModel = parseModel(readFileSync(path));
+  if (dropRepeats(model.graph) > 0) writeFileSync(path, writeModel(model));
+}
+
+function dropRepeats(graph: OnnxGraph): number {
+  const named = new Map<string, string>();
+  const before = graph.initializers.length;
+  graph.initializers = graph.initializers.filter((constant) => {
+    const text = JSON.stringify(constant);
+    const known = named.get(constant.name);
+    if (known !== undefined && known !== text) throw new Error(`two constants are named ${constant.name}`);
+    named.set(constant.name, text);
+    return known === undefined;
+  });
+  const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
+  return branches.reduce((sum, branch) => sum + dropRepeats(branch), before - graph.initializers.length);
+}
+
+async function filesOf(folder: string): Promise<PreparedFile[]> {
+  const files: PreparedFile[] = [];
+  for (const name of [GRAPH_NAME, WEIGHTS_NAME]) {
+    const path = join(folder, name);
+    if (!existsSync(path)) continue;
+    files.push({ name, sizeBytes: (await stat(path)).size, sha256: await hashFile('sha256', path) });
+  }
+  return files;
+}
+
+async function putInPlace(temporary: string, folder: string): Promise<void> {
+  const old = `${temporary}-old`;
+  try {
+    await rename(folder, old);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  try {
+    await rename(temporary, folder);
+  } catch (error) {
+    // Another run was faster; its form is as good.
+    if (!(error instanceof Error && 'code' in error && /^(ENOTEMPTY|EEXIST)$/.test(String(error.code)))) throw error;
+  } finally {
+    await rm(old, { recursive: true, force: true });
+  }
+}

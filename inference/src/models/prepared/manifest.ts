@@ -1,0 +1,92 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hashFile } from '@heimdex/cache';
+import type { GraphFacts, OnnxValue } from '../../onnx/index.js';
+import type { PreparedKey } from './place.js';
+
+export const MANIFEST_NAME = 'manifest.json';
+export const GRAPH_NAME = 'model.onnx';
+export const WEIGHTS_NAME = 'model.data';
+
+export interface PreparedFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** What a form's folder says of itself. */
+export interface PreparedManifest {
+  readonly key: PreparedKey;
+  readonly source: string;
+  readonly files: readonly PreparedFile[];
+  /** Of the graph before the runtime optimised it, after it was rewritten. */
+  readonly facts: GraphFacts;
+  /** Whether it was rewritten. */
+  readonly changed: boolean;
+}
+
+/** The manifest's bytes. The same form always gives the same bytes. */
+export function writeManifest(manifest: PreparedManifest): string {
+  const { opTypes, inputs, outputs } = manifest.facts;
+  const facts = { opTypes: [...opTypes].sort(), inputs, outputs };
+  return `${JSON.stringify({ ...manifest, facts }, null, 1)}\n`;
+}
+
+/** Reads a form's manifest; undefined where there is no form. Throws, with the reason, when it is none of ours. */
+export async function readManifest(folder: string): Promise<PreparedManifest | undefined> {
+  let text: string;
+  try {
+    text = await readFile(join(folder, MANIFEST_NAME), 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const value = JSON.parse(text) as Partial<Record<keyof PreparedManifest, unknown>> | null;
+  const facts = value?.facts as Partial<Record<keyof GraphFacts, unknown>> | undefined;
+  if (
+    typeof value?.source !== 'string' ||
+    typeof value.changed !== 'boolean' ||
+    typeof value.key !== 'object' ||
+    !Array.isArray(value.files) ||
+    !value.files.every(isFile) ||
+    !Array.isArray(facts?.opTypes) ||
+    !facts.opTypes.every((name) => typeof name === 'string') ||
+    !areValues(facts.inputs) ||
+    !areValues(facts.outputs)
+  ) {
+    throw new Error(`Expected ${MANIFEST_NAME} of a prepared form, got another one`);
+  }
+  return {
+    key: value.key as PreparedKey,
+    source: value.source,
+    files: value.files,
+    facts: { opTypes: new Set(facts.opTypes), inputs: facts.inputs, outputs: facts.outputs },
+    changed: value.changed,
+  };
+}
+
+/** Throws, with the reason, when a form's files are not what its manifest says: sizes, and with `full` every byte. */
+export async function checkFiles(folder: string, manifest: PreparedManifest, level: 'quick' | 'full'): Promise<void> {
+  for (const { name, sizeBytes, sha256 } of manifest.files) {
+    const path = join(folder, name);
+    const { size } = await stat(path);
+    if (size !== sizeBytes) throw new Error(`${name} has ${size} bytes, expected ${sizeBytes}`);
+    if (level === 'quick') continue;
+    const actual = await hashFile('sha256', path);
+    if (actual !== sha256) throw new Error(`the sha256 of ${name} is ${actual}, expected ${sha256}`);
+  }
+}
+
+function isFile(value: unknown): value is PreparedFile {
+  const file = value as PreparedFile | null;
+  // A name that leads elsewhere is no name of ours.
+  return (
+    (file?.name === GRAPH_NAME || file?.name === WEIGHTS_NAME) &&
+    Number.isSafeInteger(file.sizeBytes) &&
+    typeof file.sha256 === 'string'
+  );
+}
+
+function areValues(value: unknown): value is readonly OnnxValue[] {
+  return Array.isArray(value) && value.every((one: OnnxValue | null) => typeof one?.name === 'string');
+}

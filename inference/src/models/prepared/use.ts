@@ -1,0 +1,34 @@
+/** What the server and a worker say to each other of prepared forms. No runtime in here. */
+
+/** Where a worker finds prepared forms of its model's graphs. Plain data: it crosses to the worker as JSON. */
+export interface PreparedOptions {
+  /** The folder of all prepared forms, absolute. */
+  readonly folder: string;
+  /** What identifies each graph's bytes, by the absolute path of its file. */
+  readonly sources: Readonly<Record<string, string>>;
+  /** Whether a form's bytes are compared with its manifest before it is used, or only its files' sizes. */
+  readonly verify: 'full' | 'quick';
+  /** Set by `prepare` alone: forms that are missing or damaged are made, of graphs with at least so many bytes. */
+  readonly make?: { readonly minBytes: number };
+}
+
+/** How a graph was opened. */
+export interface GraphUse {
+  /** The file's name. */
+  readonly graph: string;
+  readonly prepared: boolean;
+  /** Bytes of the form that was made just now. */
+  readonly madeBytes?: number;
+  /** Why it was opened from its plain file. */
+  readonly reason?: string;
+}
+
+/** Reasons with which nothing is wrong. */
+export const NOT_PREPARED = 'it is not prepared for this runtime and CPU';
+export const TOO_SMALL = 'it is small, and loads as fast as it is';
+export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
+
+/** Whether a graph should have been opened from its prepared form and could not be. */
+export function isUnusable({ reason }: GraphUse): boolean {
+  return reason !== undefined && ![NOT_PREPARED, TOO_SMALL, UNKNOWN_BYTES].includes(reason);
+}
