@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { Loader } from '../models/loaders.js';
 import type { FamilyName } from '../models/model.js';
 import { openFramePipe, WORKER_PIPE_FD } from '../runner/pipe.js';
+import { watchForOrphaning } from './orphan-watch.js';
 import { serve } from './serve.js';
 
 /**
@@ -9,6 +10,7 @@ import { serve } from './serve.js';
  * the server.
  */
 export function startWorker(loaders: Readonly<Record<FamilyName, Loader>>): void {
+  watchForOrphaning();
   const stream = new Socket({ fd: WORKER_PIPE_FD, readable: true, writable: true });
   const worker = serve({ send: (message) => pipe.send(message) }, loaders);
   const pipe = openFramePipe(stream, {

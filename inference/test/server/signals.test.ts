@@ -1,12 +1,15 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { InferenceService } from '@heimdex/gen';
+import { fileURLToPath } from 'node:url';
+import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
+const FAKE_PROGRAM = fileURLToPath(new URL('../fixtures/fake-program.js', import.meta.url));
 const MANY = Array.from({ length: 200 }, (_, index) => `a picture of the number ${index}`);
 
 /** Process ids of the program's workers, as its log has them. */
@@ -64,6 +67,20 @@ describe('signals', () => {
     const workers = workersOf(pocket);
     await pocket.server.stop('SIGKILL');
     await Promise.all(workers.map(gone));
+  });
+
+  it('SIGKILL leaves no worker behind that is in a run which never ends', async () => {
+    const program = spawn(process.execPath, [FAKE_PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [text] = await once(program.stdout, 'data');
+    const { address, pids } = JSON.parse(String(text)) as { address: string; pids: number[] };
+    const caller = new GrpcClient(address);
+    const running = caller.unary(embedText, { texts: ['hang'], model: TextModel.TEXT });
+    await caller.value(getServerInfo, {});
+    program.kill('SIGKILL');
+    expect((await running).ok).to.equal(false);
+    caller.close();
+    expect(pids).to.have.length(1);
+    await Promise.all(pids.map(gone));
   });
 
   it('stop a server that is still loading', async () => {
