@@ -83,6 +83,19 @@ describe('What is no recording', () => {
   }
 });
 
+describe('An endless stream without a sample', () => {
+  it('is given up', async () => {
+    async function* junk(): AsyncGenerator<Uint8Array> {
+      const head = wavFile(new Uint8Array(0), { between: Buffer.from('junk\xf0\xff\xff\xff', 'latin1') });
+      yield head.subarray(0, head.length - 8);
+      for (;;) yield new Uint8Array(65_536);
+    }
+    const error = await refusal(junk());
+    expect(error.code).to.equal('AUDIO_UNREADABLE');
+    expect(error.message).to.contain('64 MiB in a row');
+  });
+});
+
 describe('A damaged recording', () => {
   for (const name of FIXTURES) {
     it(`ends well wherever it is cut: ${name}`, async () => {
@@ -268,7 +281,7 @@ describe('A source', () => {
     expect(content.equals(await fixture('speech-48k-stereo.opus'))).to.equal(true);
   });
 
-  it('leaves no thread behind', async () => {
+  it('leaves no thread behind but the one that waits for the next recording', async () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();
     for (const name of FIXTURES.slice(0, 3)) {
@@ -276,7 +289,7 @@ describe('A source', () => {
       const source = await open(await fixture(name));
       await Promise.all([source.close(), source.close()]);
     }
-    expect(threads()).to.equal(before);
+    expect(threads()).to.be.at.most(before + 1);
   });
 
   it('gives no more than was asked for', async () => {
