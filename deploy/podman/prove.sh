@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# Proves the images, the compose stack and the Kubernetes pod for real, with podman, on the embedded models from the local
+# hub: cold start, warm start, a killed downloader, an empty volume, no network, nothing written, draining, memory.
+#
+#   npm ci && npm run build && deploy/podman/prove.sh [images] [refusal] [kill] [compose] [kubernetes]
+#
+# Needs podman and podman-compose 1.1 or later (PODMAN_COMPOSE names it); kubectl for the Kubernetes part. The last line
+# is `N passed, N failed`. Takes everything it made away again, the images apart.
+set -uo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+compose_program=${PODMAN_COMPOSE:-podman-compose}
+work=$(mktemp -d)
+# shellcheck source=steps.sh
+source "$here/steps.sh"
+
+if [[ -z ${CONTAINERS_CONF:-} && ! -d /run/systemd/system ]]; then export CONTAINERS_CONF=$here/containers.conf; fi
+
+# What the stack is given; nothing else of the caller's settings gets in.
+unset HF_TOKEN HTTPS_PROXY NO_PROXY PUBLISH
+export DOWNLOADER_IMAGE=localhost/heimdex/downloader:proof INFERENCE_IMAGE=localhost/heimdex/inference:proof
+export ASR_MODEL=moonshine-tiny VISION_MODEL_NAME=heimdex/siglip-pocket
+export FEATURE_FACE=true FACE_MODEL_NAME=heimdex/face-pocket MEMORY_LIMIT=2g PUBLISH=127.0.0.1:18001
+export HEIMDEX_ADDRESS=127.0.0.1:18001
+service=heimdex_model-service_1
+base=$(sed -n 's/^ARG NODE_IMAGE=//p' "$here/../inference.Dockerfile")
+
+# Without systemd podman complains on every call that its timers cannot run.
+podman() { command podman "$@" 2> >(grep -vE 'systemd connection|connect to syslog' >&2); }
+compose() { "$compose_program" -f "$here/../compose.yaml" "$@"; }
+heimdex() { node "$root/client/bin/heimdex.js" "$@"; }
+ready() { curl -sf -m 2 "http://$HEIMDEX_ADDRESS/readyz"; }
+logs() { podman logs "$1" 2>&1; }
+inside() { podman exec "$service" node -e "$1"; }
+# The downloader by itself: volume, arguments.
+download() { podman run --rm --name heimdex-proof-download --network heimdex_outside --read-only -v "$1:/app/models/.cache" \
+  "${model_env[@]}" "$DOWNLOADER_IMAGE" "${@:2}"; }
+# The server by itself: volume.
+serve_alone() { podman run --rm --network none --read-only --tmpfs /tmp -v "$1:/app/models/.cache:ro" "${model_env[@]}" "$INFERENCE_IMAGE"; }
+model_env=(-e ASR_MODEL -e VISION_MODEL_NAME -e FEATURE_FACE -e FACE_MODEL_NAME -e HF_ENDPOINT)
+
+start_hub() {
+  podman rm -f heimdex-proof-hub >/dev/null 2>&1
+  podman run -d --name heimdex-proof-hub --network heimdex_outside -v "$root:/src:ro" "$base" node /src/deploy/podman/hub.js "$@" >/dev/null
+  within 20 says HF_ENDPOINT= logs heimdex-proof-hub || { logs heimdex-proof-hub; exit 1; }
+  HF_ENDPOINT=$(logs heimdex-proof-hub | sed -n 's/^HF_ENDPOINT=//p')
+  export HF_ENDPOINT
+}
+
+clean_up() {
+  podman pod rm -f inference-pod-0
+  compose down -v
+  podman rm -f --ignore heimdex-proof-hub heimdex-proof-download
+  podman volume rm -f heimdex-proof-empty heimdex-proof-killed
+  podman network rm heimdex_inside heimdex_outside
+  rm -rf "$work"
+} >/dev/null 2>&1
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+above_base_mb() {
+  echo $((($(podman image inspect "$1" --format '{{.Size}}') - $(podman image inspect "$base" --format '{{.Size}}')) / 1000000))
+}
+
+build() {
+  podman build --format docker --network host -f "$root/deploy/$1.Dockerfile" -t "$2" "$root" >"$work/build.log" 2>&1 ||
+    { tail -n 30 "$work/build.log"; exit 1; }
+}
+
+prove_images() {
+  echo 'Images'
+  "$here/base-image.sh" || exit 1
+  build downloader "$DOWNLOADER_IMAGE"
+  build inference "$INFERENCE_IMAGE"
+  local downloader_mb inference_mb
+  downloader_mb=$(above_base_mb "$DOWNLOADER_IMAGE")
+  inference_mb=$(above_base_mb "$INFERENCE_IMAGE")
+  check "downloader: $downloader_mb MB above its base, 120 at most" at_most "$downloader_mb" 120
+  check "inference: $inference_mb MB above its base, 300 at most" at_most "$inference_mb" 300
+  check 'both run as user 1000' says '1000:1000 1000:1000' echo \
+    "$(podman image inspect "$DOWNLOADER_IMAGE" "$INFERENCE_IMAGE" --format '{{.Config.User}}' | tr '\n' ' ')"
+  check 'the server answers --version without a network' podman run --rm --network none --read-only "$INFERENCE_IMAGE" --version
+}
+
+prove_refusal() {
+  echo 'An empty volume'
+  podman volume create heimdex-proof-empty >/dev/null
+  check 'the server ends with 3' ends_with 3 serve_alone heimdex-proof-empty
+  check 'and names the command that mends it' says 'heimdex-downloader download' serve_alone heimdex-proof-empty
+}
+
+prove_kill() {
+  echo 'A downloader killed midway'
+  start_hub --slow
+  podman volume create heimdex-proof-killed >/dev/null
+  podman run -d --name heimdex-proof-download --network heimdex_outside -v heimdex-proof-killed:/app/models/.cache \
+    "${model_env[@]}" "$DOWNLOADER_IMAGE" >/dev/null
+  local data
+  data=$(podman volume inspect heimdex-proof-killed --format '{{.Mountpoint}}')
+  check 'bytes arrive' within 30 has_bytes "$data"
+  local model_bytes
+  model_bytes=$(logs heimdex-proof-download | sed -n 's/.*"event":"start".*"bytes":\([0-9]*\).*/\1/p')
+  podman kill heimdex-proof-download >/dev/null
+  podman rm -f heimdex-proof-download >/dev/null
+  check 'the server refuses what is there' ends_with 3 serve_alone heimdex-proof-killed
+  start_hub
+  check 'started again, it ends well' says '"event":"summary"' download heimdex-proof-killed
+  check 'and goes on where it stopped' at_most "$(fetched_bytes "$work/said.log")" $((model_bytes - 65536))
+  check 'and every byte is right' download heimdex-proof-killed verify
+  check 'no unfinished file stays' not has_unfinished "$data"
+}
+
+fetched_bytes() { sed -n 's/.*"fetchedBytes":\([0-9]*\).*/\1/p' "$1" | tail -n 1; }
+has_bytes() { [[ -n $(find "$1" -name '*.incomplete' -size +64k -print -quit) ]]; }
+has_unfinished() { find "$1" -name '*.incomplete' | grep .; }
+
+prove_compose() {
+  echo 'Compose, cold: an empty volume, the hub there'
+  local start_ms
+  start_ms=$(now_ms)
+  check 'up' compose up -d --no-build
+  check 'the service is ready' within 60 ready
+  echo "          after $(($(now_ms) - start_ms)) ms, download included"
+  check 'the image says that it is healthy' podman healthcheck run "$service"
+  check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
+  check 'pictures by words' says 03-pizza.jpg heimdex search pizza "$root"/demo/samples/pictures/*.jpg --top 1
+  check 'faces' heimdex detect-faces "$root/demo/samples/faces/faces_1.png" --json
+
+  echo 'From inside the container of the service'
+  check 'no address outside can be reached' says ENETUNREACH inside 'fetch("http://192.0.2.1").catch((e) => console.log(e.cause.code))'
+  check 'no name outside is known' says ENOTFOUND inside 'require("dns").lookup("example.com", (e) => console.log(e && e.code))'
+  check 'the volume cannot be written' says EROFS inside 'try { require("fs").writeFileSync("/app/models/.cache/x", "") } catch (e) { console.log(e.code) }'
+  check 'nor the rest of the file system' says EROFS inside 'try { require("fs").writeFileSync("/app/x", "") } catch (e) { console.log(e.code) }'
+
+  echo 'Memory'
+  local limit peak
+  limit=$(podman inspect "$service" --format '{{.HostConfig.Memory}}')
+  peak=$(podman exec "$service" sh -c 'cat /sys/fs/cgroup/memory.peak 2>/dev/null || cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes')
+  check "the limit is in force: $((limit / 1048576)) MiB" at_most 1 "$limit"
+  check "at most $((peak / 1048576)) MiB were used" at_most "$peak" "$limit"
+  check 'nothing was killed for memory' says false podman inspect "$service" --format '{{.State.OOMKilled}}'
+
+  echo 'SIGTERM while a call is in progress'
+  node "$here/long-speech.js" "$work/long.wav" 180 || exit 1
+  heimdex transcribe "$work/long.wav" >"$work/long.txt" 2>"$work/long.log" &
+  local call=$!
+  check 'the call has begun' within 20 in_progress
+  podman stop -t 45 "$service" >/dev/null
+  check 'it is answered whole' wait "$call"
+  check 'to its last sentence' at_least "$(grep -o 'on Saturday' "$work/long.txt" | wc -l)" 20
+  check 'the server ends with 0' says 0 podman inspect "$service" --format '{{.State.ExitCode}}'
+  check 'and took its leave' says '"msg":"ended"' logs "$service"
+
+  echo 'Compose, warm: the volume full, the hub gone'
+  podman rm -f heimdex-proof-hub >/dev/null
+  compose down >/dev/null 2>&1
+  start_ms=$(now_ms)
+  check 'up' compose up -d --no-build
+  check 'the service is ready' within 30 ready
+  echo "          after $(($(now_ms) - start_ms)) ms"
+  check 'the downloader made no request' says '"fetchedFiles":0' logs heimdex_model-downloader_1
+  check 'and took less than a second' at_most "$(logs heimdex_model-downloader_1 | sed -n 's/.*"seconds":\([0-9]*\)\..*/\1/p' | sort -n | tail -n 1)" 0
+  check 'verify, in a container without a network' podman run --rm --network none -v models_cache:/app/models/.cache:ro \
+    "${model_env[@]}" "$DOWNLOADER_IMAGE" verify
+  compose down -v >/dev/null 2>&1
+}
+
+in_progress() { curl -sf "http://$HEIMDEX_ADDRESS/metrics" | grep -qE '^heimdex_requests_in_progress(\{.*\})? [1-9]'; }
+
+prove_kubernetes() {
+  echo 'Kubernetes: the pod that fetches its own models'
+  if ! command -v kubectl >/dev/null; then
+    echo '          left out: kubectl is not here'
+    return
+  fi
+  start_hub
+  kubectl kustomize "$root/deploy/kubernetes/overlays/podman" |
+    sed -e "s#http://hub.invalid#$HF_ENDPOINT#" -e 's#\(localhost/heimdex/[a-z]*\):dev#\1:proof#' >"$work/pod.yaml"
+  check 'podman kube play' podman kube play --network heimdex_outside "$work/pod.yaml"
+  check 'the service is ready' within 60 ready
+  check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
+  check 'the volume is mounted read-only' says '/app/models/.cache false' podman inspect inference-pod-0-inference \
+    --format '{{range .Mounts}}{{.Destination}} {{.RW}} {{end}}'
+  check 'podman kube down' podman kube down "$work/pod.yaml"
+}
+
+podman network create heimdex_outside >/dev/null 2>&1
+(($#)) || set -- images refusal kill compose kubernetes
+for part; do "prove_$part"; done
+echo "$passed passed, $failed failed"
+((failed == 0))
