@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
+import http from 'node:http';
 import http2 from 'node:http2';
 import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
@@ -127,6 +128,25 @@ describe('callers of ill will', () => {
     }
     await fake.client.value(getServerInfo, {});
     await settled(fake);
+  });
+
+  it('that send endless metadata are refused, and the others are served', async () => {
+    const client = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
+    const headers = { endless: 'x'.repeat(1_000_000) };
+    const result = await client.unary(embedText, ask('a'), { headers, timeoutMs: 5000 });
+    client.close();
+    expect(result.ok).to.equal(false);
+    expect((await fake.client.value(embedText, ask('b'))).results).to.have.length(1);
+  });
+
+  it('that offer another protocol over HTTP/1.1 get an answer in HTTP/1.1', async () => {
+    const request = http.get(`${fake.url}/livez`, {
+      agent: false,
+      headers: { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAAP__' },
+    });
+    const [response] = await once(request, 'response');
+    response.resume();
+    expect(response.statusCode).to.equal(200);
   });
 
   it('that ask for nothing we speak get an answer or a closed door', async () => {
