@@ -12,7 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 compose_program=${PODMAN_COMPOSE:-podman-compose}
 work=$(mktemp -d)
-# shellcheck source=steps.sh
+# shellcheck source-path=SCRIPTDIR source=steps.sh
 source "$here/steps.sh"
 
 if [[ -z ${CONTAINERS_CONF:-} && ! -d /run/systemd/system ]]; then export CONTAINERS_CONF=$here/containers.conf; fi

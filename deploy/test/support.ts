@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+
+/** The repository's folder. */
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** A file of the repository, as text. */
+export function read(path: string): string {
+  return readFileSync(`${ROOT}${path}`, 'utf8');
+}
+
+/** The documents of a YAML text, merge keys resolved. */
+export function parseYaml<Document>(text: string): readonly Document[] {
+  return parseAllDocuments(text, { merge: true }).map((document) => document.toJS() as Document);
+}
+
+/** Whether a program can be started here. */
+export function has(program: string, ...args: readonly string[]): boolean {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** Runs a program in the repository's folder and gives its output. Throws with both outputs when it fails. */
+export function output(program: string, args: readonly string[], input?: string): string {
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    ...(input !== undefined && { input }),
+  });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
+  return stdout;
+}
