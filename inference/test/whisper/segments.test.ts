@@ -29,6 +29,7 @@ describe('splitting a window at its times', () => {
     expect(splitAtTimestamps([time(0), 1, 2, time(3)], FIRST, WINDOW)).to.deep.equal({
       segments: [{ startSeconds: 0, endSeconds: 3, tokens: [time(0), 1, 2, time(3)] }],
       advanceSamples: WINDOW,
+      goesOn: false,
     });
     expect(splitAtTimestamps([1, 2], FIRST, 16_000).segments[0]?.endSeconds).to.equal(1);
   });

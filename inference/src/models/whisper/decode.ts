@@ -1,3 +1,4 @@
+import type { Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
 import type { DecoderOutput, MergedDecoder } from '../decoding/merged-decoder.js';
 import { seededRandom } from '../decoding/random.js';
@@ -16,6 +17,8 @@ import { TokenRules } from './rules.js';
 import { splitAtTimestamps } from './segments.js';
 import type { Vocabulary } from './vocabulary.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
+import { timeWords } from './word-times.js';
+import type { WordedSegment } from './words.js';
 
 /** Everything a window is decoded with. */
 export interface WhisperParts {
@@ -69,33 +72,42 @@ export async function decodeWindow(
   const best = passed ?? leastBad(attempts, window.options);
   const temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
   const split = isSilence(best, window.options)
-    ? { segments: [], advanceSamples: window.samples.length }
+    ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
   const segments = split.segments.flatMap((segment) => {
     const text = parts.vocabulary.decode(segment.tokens);
     if (segment.startSeconds >= segment.endSeconds || text.trim() === '') return [];
-    return [{ ...segment, text }];
+    const textTokens = segment.tokens.filter((token) => parts.vocabulary.isText(token));
+    return [{ ...segment, text, textTokens }];
   });
+  const worded = window.options.timestamps === 'word' ? await opened.timeWords(segments) : undefined;
+  const windowSeconds = window.samples.length / SPEECH_SAMPLE_RATE_HZ;
+  const lastWordSeconds = worded?.at(-1)?.words.at(-1)?.endSeconds ?? 0;
+  const advanceSamples =
+    split.goesOn && lastWordSeconds > 0
+      ? Math.min(window.samples.length, Math.round(lastWordSeconds * SPEECH_SAMPLE_RATE_HZ))
+      : split.advanceSamples;
   return {
     type: 'decode',
     language: opened.language,
     languageProbability: opened.languageProbability,
-    segments: segments.map(
-      ({ startSeconds, endSeconds, text, tokens }, id): SpeechSegment => ({
+    segments: segments.map((segment, id): SpeechSegment => {
+      const { startSeconds, endSeconds, words } = worded?.[id] ?? { ...segment, words: [] };
+      return {
         id,
         startSeconds,
-        endSeconds: Math.min(endSeconds, window.samples.length / SPEECH_SAMPLE_RATE_HZ),
-        text,
-        tokens: tokens.filter((token) => parts.vocabulary.isText(token)),
+        endSeconds: Math.min(endSeconds, windowSeconds),
+        text: segment.text,
+        tokens: segment.textTokens,
         avgLogProb: best.avgLogProb,
         compressionRatio: best.compressionRatio,
         noSpeechProb: best.noSpeechProb,
         temperature: best.temperature,
-        words: [],
-      }),
-    ),
+        words: words.map(({ tokens: _, ...word }) => word),
+      };
+    }),
     // A window that ends where it began would never end.
-    advanceSamples: split.advanceSamples > 0 ? split.advanceSamples : window.samples.length,
+    advanceSamples: advanceSamples > 0 ? advanceSamples : window.samples.length,
     tokensBefore,
     tokens: segments.flatMap(({ tokens }) => tokens),
     temperature,
@@ -134,6 +146,7 @@ class Opened {
   readonly #parts: WhisperParts;
   readonly #window: DecodeWindow;
   readonly #context: WindowContext;
+  readonly #audio: Tensor;
   readonly #beginning: Beginning;
   readonly #noSpeechProb: number;
   readonly #rules: TokenRules;
@@ -145,11 +158,13 @@ class Opened {
     parts: WhisperParts,
     window: DecodeWindow,
     context: WindowContext,
+    audio: Tensor,
     begun: { beginning: Beginning; noSpeechProb: number; language: string; languageProbability: number },
   ) {
     this.#parts = parts;
     this.#window = window;
     this.#context = context;
+    this.#audio = audio;
     this.#beginning = begun.beginning;
     this.#noSpeechProb = begun.noSpeechProb;
     this.language = begun.language;
@@ -193,11 +208,11 @@ class Opened {
       const noSpeechProb = probability(output.logits(0), vocabulary.special.noSpeech);
       for (const token of job) output = await decoder.step(output.state, [token]);
       const beginning = { state: output.state, logits: output.logits(0) };
-      return new Opened(parts, window, context, { beginning, noSpeechProb, language, languageProbability });
+      return new Opened(parts, window, context, audio, { beginning, noSpeechProb, language, languageProbability });
     }
     const prompt = [...before, start, ...job];
     output = await decoder.start(audio, [prompt], [before.length, prompt.length - 1]);
-    return new Opened(parts, window, context, {
+    return new Opened(parts, window, context, audio, {
       beginning: { state: output.state, logits: output.logits(0, 1) },
       noSpeechProb: probability(output.logits(0, 0), vocabulary.special.noSpeech),
       language,
@@ -229,6 +244,20 @@ class Opened {
       steady: this.#steady,
       doubtful: hypothesis.doubtful,
     };
+  }
+
+  /** The segments' words with their times. */
+  async timeWords(
+    segments: readonly { startSeconds: number; endSeconds: number; textTokens: readonly number[] }[],
+  ): Promise<readonly WordedSegment[]> {
+    await rest(this.#context);
+    return timeWords(this.#parts.decoder, this.#parts.config, this.#parts.vocabulary, {
+      audio: this.#audio,
+      sampleCount: this.#window.samples.length,
+      language: this.language,
+      options: this.#window.options,
+      segments: segments.map(({ textTokens, ...segment }) => ({ ...segment, tokens: textTokens })),
+    });
   }
 
   /** A comma or a capital more or less is no other word; the end of the text is. */

@@ -6,7 +6,7 @@ import { readWhisperConfig } from './config.js';
 import { decodeWindow, type WhisperParts } from './decode.js';
 import { Encoder } from './encoder.js';
 import { MelExtractor } from './mel.js';
-import { checkWishes } from './prompt.js';
+import { checkWishes, checkWordTimes } from './prompt.js';
 import { Vocabulary } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
@@ -78,7 +78,9 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   async #runOne(item: WhisperWindow, context: Parameters<typeof decodeWindow>[2]): Promise<Outcome<WhisperResult>> {
     try {
       if (item.type === 'voice') throw new Error('Voice activity is not served yet.');
-      checkWishes(this.#id, this.#parts.config, item.language, item.options);
+      const { config, decoder } = this.#parts;
+      checkWishes(this.#id, config, item.language, item.options);
+      checkWordTimes(this.#id, config, decoder.attentionLayers, item.options);
       return { ok: true, value: await decodeWindow(this.#parts, item, context) };
     } catch (error) {
       return failed(error);

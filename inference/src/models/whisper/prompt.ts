@@ -80,3 +80,20 @@ export function checkWishes(
     );
   }
 }
+
+/** Throws TIMESTAMPS_UNSUPPORTED for word times by a model that does not give its alignment heads' attentions. */
+export function checkWordTimes(
+  modelId: string,
+  config: WhisperConfig,
+  attentionLayers: readonly number[],
+  options: Pick<DecodeOptions, 'timestamps'>,
+): void {
+  if (options.timestamps !== 'word') return;
+  const { alignmentHeads } = config;
+  if (alignmentHeads.length > 0 && alignmentHeads.every(([layer]) => attentionLayers.includes(layer))) return;
+  throw new InferenceError(
+    'TIMESTAMPS_UNSUPPORTED',
+    `${modelId} gives no times of words: it was exported without its cross attentions. Serve an export that has them, such as ASR_MODEL=onnx-community/whisper-base_timestamped (also whisper-tiny_timestamped, whisper-small_timestamped).`,
+    { field: 'options.timestamps' },
+  );
+}

@@ -16,6 +16,8 @@ export interface SplitWindow {
   readonly segments: readonly TokenSegment[];
   /** How far the recording is done, from the window's start. */
   readonly advanceSamples: number;
+  /** The text goes on behind the last segment, so where that one really ends the next window begins. */
+  readonly goesOn: boolean;
 }
 
 /**
@@ -39,7 +41,7 @@ export function splitAtTimestamps(
     const lastTime = tokens.findLast(isTime);
     const timed = lastTime !== undefined && lastTime !== firstTimestamp;
     const endSeconds = timed ? seconds(lastTime) : windowSamples / SPEECH_SAMPLE_RATE_HZ;
-    return { segments: [{ startSeconds: 0, endSeconds, tokens }], advanceSamples: windowSamples };
+    return { segments: [{ startSeconds: 0, endSeconds, tokens }], advanceSamples: windowSamples, goesOn: false };
   }
 
   if (endsWithSingleTime) cuts.push(tokens.length);
@@ -50,7 +52,11 @@ export function splitAtTimestamps(
     segments.push({ startSeconds: seconds(part[0]), endSeconds: seconds(part.at(-1)), tokens: part });
     from = cut;
   }
-  if (endsWithSingleTime) return { segments, advanceSamples: windowSamples };
+  if (endsWithSingleTime) return { segments, advanceSamples: windowSamples, goesOn: false };
   const lastTime = (tokens[from - 1] ?? firstTimestamp) - firstTimestamp;
-  return { segments, advanceSamples: Math.min(windowSamples, Math.round(lastTime * TIMESTAMP_SAMPLES)) };
+  return {
+    segments,
+    advanceSamples: Math.min(windowSamples, Math.round(lastTime * TIMESTAMP_SAMPLES)),
+    goesOn: true,
+  };
 }

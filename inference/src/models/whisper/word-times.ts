@@ -1,0 +1,106 @@
+import type { Tensor } from 'onnxruntime-node';
+import type { MergedDecoder } from '../decoding/merged-decoder.js';
+import { logSumExp } from '../decoding/scores.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { alignRows } from './align.js';
+import type { WhisperConfig } from './config.js';
+import { jobTokens } from './prompt.js';
+import type { Vocabulary } from './vocabulary.js';
+import type { DecodeOptions } from './window.js';
+import {
+  medianWordSeconds,
+  mergePunctuation,
+  settleEnds,
+  splitWords,
+  type TimedWord,
+  trimAtSentences,
+  type WordedSegment,
+} from './words.js';
+
+const POSITION_SAMPLES = 320;
+const POSITION_SECONDS = POSITION_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
+
+/** A decoded window whose words are to be timed. */
+export interface WindowToAlign {
+  /** The encoder's output. */
+  readonly audio: Tensor;
+  readonly sampleCount: number;
+  readonly language: string;
+  readonly options: Pick<DecodeOptions, 'task'>;
+  /** Times from the window's start; tokens of text alone. */
+  readonly segments: readonly {
+    readonly startSeconds: number;
+    readonly endSeconds: number;
+    readonly tokens: readonly number[];
+  }[];
+}
+
+/**
+ * The words of a window's segments, with times: one run of the decoder over the whole text, which gives the alignment heads'
+ * attentions. The model must have them (`attentionLayers`). Source: add_word_timestamps of faster-whisper.
+ */
+export async function timeWords(
+  decoder: MergedDecoder,
+  config: WhisperConfig,
+  vocabulary: Vocabulary,
+  window: WindowToAlign,
+): Promise<readonly WordedSegment[]> {
+  const text = window.segments.flatMap(({ tokens }) => tokens);
+  if (text.length === 0) return window.segments.map((segment) => ({ ...segment, words: [] }));
+  const aligned = await alignText(decoder, config, vocabulary, window, text);
+  const median = medianWordSeconds(aligned);
+  const words = mergePunctuation(trimAtSentences(aligned, 2 * median));
+  let next = 0;
+  let lastSpeechSeconds = 0;
+  return window.segments.map((segment) => {
+    const own: TimedWord[] = [];
+    for (let taken = 0; taken < segment.tokens.length && next < words.length; next++) {
+      const word = words[next];
+      if (word === undefined) break;
+      own.push(word);
+      taken += word.tokens.length;
+    }
+    const settled = settleEnds(segment, own, median, lastSpeechSeconds);
+    lastSpeechSeconds = settled.endSeconds;
+    return settled;
+  });
+}
+
+async function alignText(
+  decoder: MergedDecoder,
+  config: WhisperConfig,
+  vocabulary: Vocabulary,
+  window: WindowToAlign,
+  text: readonly number[],
+): Promise<readonly TimedWord[]> {
+  const { special } = vocabulary;
+  const job = jobTokens(config, vocabulary, window.language, { task: window.options.task, timestamps: 'none' });
+  const prompt = [special.startOfTranscript, ...job, ...text, special.endOfText];
+  // The last token of the job, "no timestamps", is a row as well: where it is said the text begins.
+  const firstRow = job.length;
+  const positions = text.map((_, index) => firstRow + index);
+  const layers = [...new Set(config.alignmentHeads.map(([layer]) => layer))];
+  const output = await decoder.start(window.audio, [prompt], positions, layers);
+  const audioPositions = Math.max(
+    1,
+    Math.min(output.state.audioPositions, Math.ceil(window.sampleCount / POSITION_SAMPLES)),
+  );
+  const entered = alignRows(output.attentions, config.alignmentHeads, audioPositions, firstRow, prompt.length - 1);
+  const probabilities = text.map((token, index) => {
+    const logits = output.logits(0, index);
+    return Math.exp((logits[token] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits, 0, special.endOfText));
+  });
+  const seconds = (row: number) => (entered[row] ?? audioPositions) * POSITION_SECONDS;
+  let at = 0;
+  return splitWords(text, (tokens) => vocabulary.decode(tokens), window.language).map((word) => {
+    const from = at;
+    at += word.tokens.length;
+    const sum = probabilities.slice(from, at).reduce((total, probability) => total + probability, 0);
+    return {
+      ...word,
+      startSeconds: seconds(from),
+      endSeconds: seconds(at),
+      probability: sum / word.tokens.length,
+    };
+  });
+}

@@ -1,0 +1,161 @@
+/** Tokens to words, and words with times made presentable. Source: whisper/timing.py and faster-whisper's transcribe.py. */
+
+/** A word of a window; times in seconds from the window's start. */
+export interface TimedWord {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly startSeconds: number;
+  readonly endSeconds: number;
+  readonly probability: number;
+}
+
+/** Languages that write without spaces between words: each sign is a word of its own. */
+const WITHOUT_SPACES: ReadonlySet<string> = new Set(['zh', 'ja', 'th', 'lo', 'my', 'yue']);
+const PART_OF_LETTER = '\uFFFD';
+const PUNCTUATION = /^[!-/:-@[-`{-~]+$/;
+
+/** What joins the word behind it, and what joins the word before it. */
+const PREPENDED = '"\'“¿([{-';
+const APPENDED = '"\'.。,，!！?？:：”)]}、';
+const SENTENCE_ENDS = '.。!！?？';
+
+/** No word is taken to last longer than twice the median of its window's, and that for no more than this. */
+const MOST_MEDIAN_SECONDS = 0.7;
+
+/** Groups tokens into words: at spaces and punctuation, or sign by sign in languages without spaces. */
+export function splitWords(
+  tokens: readonly number[],
+  decode: (tokens: readonly number[]) => string,
+  language: string,
+): readonly { readonly text: string; readonly tokens: readonly number[] }[] {
+  const pieces = wholeLetters(tokens, decode);
+  if (WITHOUT_SPACES.has(language)) return pieces;
+  const words: { text: string; tokens: number[] }[] = [];
+  for (const piece of pieces) {
+    const last = words.at(-1);
+    if (last === undefined || piece.text.startsWith(' ') || PUNCTUATION.test(piece.text.trim())) {
+      words.push({ text: piece.text, tokens: [...piece.tokens] });
+    } else {
+      last.text += piece.text;
+      last.tokens.push(...piece.tokens);
+    }
+  }
+  return words;
+}
+
+/** Tokens joined until they are whole letters. */
+function wholeLetters(
+  tokens: readonly number[],
+  decode: (tokens: readonly number[]) => string,
+): { text: string; tokens: number[] }[] {
+  const whole = decode(tokens);
+  const pieces: { text: string; tokens: number[] }[] = [];
+  let pending: number[] = [];
+  let offset = 0;
+  for (const [index, token] of tokens.entries()) {
+    pending.push(token);
+    const text = decode(pending);
+    const broken = text.indexOf(PART_OF_LETTER);
+    // The sign may stand in the text itself; and nothing is left over at the end.
+    if (broken < 0 || whole[offset + broken] === PART_OF_LETTER || index === tokens.length - 1) {
+      pieces.push({ text, tokens: pending });
+      offset += text.length;
+      pending = [];
+    }
+  }
+  return pieces;
+}
+
+/** The median length of a window's words in seconds, at most 0.7; 0 where there is none. */
+export function medianWordSeconds(words: readonly TimedWord[]): number {
+  const lengths = words.map(({ startSeconds, endSeconds }) => endSeconds - startSeconds).filter((length) => length > 0);
+  lengths.sort((one, other) => one - other);
+  const middle = lengths.length / 2;
+  const median = ((lengths[Math.ceil(middle) - 1] ?? 0) + (lengths[Math.floor(middle)] ?? 0)) / 2;
+  return Math.min(MOST_MEDIAN_SECONDS, median);
+}
+
+/** Takes the pauses at sentence ends, which the alignment gives to the words there, out of them. */
+export function trimAtSentences(words: readonly TimedWord[], longestSeconds: number): readonly TimedWord[] {
+  return words.map((word, index) => {
+    if (index === 0 || longestSeconds === 0 || word.endSeconds - word.startSeconds <= longestSeconds) return word;
+    if (SENTENCE_ENDS.includes(word.text.trim())) return { ...word, endSeconds: word.startSeconds + longestSeconds };
+    const before = words[index - 1]?.text.trim() ?? '';
+    if (before !== '' && SENTENCE_ENDS.includes(before)) {
+      return { ...word, startSeconds: word.endSeconds - longestSeconds };
+    }
+    return word;
+  });
+}
+
+/** Joins punctuation to the word it belongs to; the word keeps its own times and probability. */
+export function mergePunctuation(words: readonly TimedWord[]): readonly TimedWord[] {
+  const merged: TimedWord[] = [];
+  // From the end: an opening sign joins the word behind it.
+  for (const word of [...words].reverse()) {
+    const behind = merged[0];
+    const sign = word.text.trim();
+    if (behind !== undefined && word.text.startsWith(' ') && sign.length === 1 && PREPENDED.includes(sign)) {
+      merged[0] = { ...behind, text: word.text + behind.text, tokens: [...word.tokens, ...behind.tokens] };
+    } else {
+      merged.unshift(word);
+    }
+  }
+  const done: TimedWord[] = [];
+  for (const word of merged) {
+    const before = done.at(-1);
+    if (before !== undefined && !before.text.endsWith(' ') && word.text.length === 1 && APPENDED.includes(word.text)) {
+      done[done.length - 1] = { ...before, text: before.text + word.text, tokens: [...before.tokens, ...word.tokens] };
+    } else {
+      done.push(word);
+    }
+  }
+  return done;
+}
+
+/** A segment with its words; its times are then those of its first and last word, unless these are unlikely. */
+export interface WordedSegment {
+  readonly startSeconds: number;
+  readonly endSeconds: number;
+  readonly words: readonly TimedWord[];
+}
+
+/**
+ * Settles the times of a segment's first and last word against the segment's own: the first words after a pause are not
+ * drawn out over it, and where word and segment differ by more than half a second the segment is believed.
+ */
+export function settleEnds(
+  segment: Pick<WordedSegment, 'startSeconds' | 'endSeconds'>,
+  given: readonly TimedWord[],
+  medianSeconds: number,
+  lastSpeechSeconds: number,
+): WordedSegment {
+  const words = given.map((word) => ({ ...word }));
+  const [first, second] = words;
+  const last = words.at(-1);
+  let { startSeconds, endSeconds } = segment;
+  if (first === undefined || last === undefined) return { startSeconds, endSeconds, words };
+  const longest = 2 * medianSeconds;
+  const length = (word: TimedWord) => word.endSeconds - word.startSeconds;
+  const drawnOut =
+    length(first) > longest || (second !== undefined && second.endSeconds - first.startSeconds > 2 * longest);
+  if (first.endSeconds - lastSpeechSeconds > 4 * medianSeconds && drawnOut) {
+    if (second !== undefined && length(second) > longest) {
+      const boundary = Math.max(second.endSeconds / 2, second.endSeconds - longest);
+      first.endSeconds = boundary;
+      second.startSeconds = boundary;
+    }
+    first.startSeconds = Math.max(0, first.endSeconds - longest);
+  }
+  if (startSeconds < first.endSeconds && startSeconds - 0.5 > first.startSeconds) {
+    first.startSeconds = Math.max(0, Math.min(first.endSeconds - medianSeconds, startSeconds));
+  } else {
+    startSeconds = first.startSeconds;
+  }
+  if (endSeconds > last.startSeconds && endSeconds + 0.5 < last.endSeconds) {
+    last.endSeconds = Math.max(last.startSeconds + medianSeconds, endSeconds);
+  } else {
+    endSeconds = last.endSeconds;
+  }
+  return { startSeconds, endSeconds, words };
+}

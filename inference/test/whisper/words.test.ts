@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import { medianFiltered, warp } from '../../src/models/whisper/align.js';
+import {
+  mergePunctuation,
+  settleEnds,
+  splitWords,
+  type TimedWord,
+  trimAtSentences,
+} from '../../src/models/whisper/words.js';
+
+/** A vocabulary by number; 7 and 8 are the two halves of one letter. */
+const PIECES = [' Hello', ',', ' wor', 'ld', '.', ' "', 'you', '\uFFFD', '\uFFFD'];
+const decode = (tokens: readonly number[]) =>
+  tokens
+    .map((token) => PIECES[token])
+    .join('')
+    .replace('\uFFFD\uFFFD', 'é');
+
+function word(text: string, startSeconds: number, endSeconds: number): TimedWord {
+  return { text, tokens: [1], startSeconds, endSeconds, probability: 1 };
+}
+
+describe('words', () => {
+  it('begin at spaces and at punctuation, and never within a letter', () => {
+    expect(splitWords([0, 1, 2, 3, 7, 8, 4], decode, 'en')).to.deep.equal([
+      { text: ' Hello', tokens: [0] },
+      { text: ',', tokens: [1] },
+      { text: ' worldé', tokens: [2, 3, 7, 8] },
+      { text: '.', tokens: [4] },
+    ]);
+    expect(splitWords([6, 7, 8, 6], decode, 'zh').map(({ text }) => text)).to.deep.equal(['you', 'é', 'you']);
+  });
+
+  it('take the punctuation that belongs to them, and keep their own times', () => {
+    const merged = mergePunctuation([word(' "', 0, 1), word('You', 1, 2), word('.', 2, 5), word(' Yes', 5, 6)]);
+    expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([
+      [' "You.', 1, 2],
+      [' Yes', 5, 6],
+    ]);
+  });
+
+  it('do not last through the pause at the end of a sentence', () => {
+    const trimmed = trimAtSentences([word(' Yes', 0, 0.4), word('.', 0.4, 3), word(' No', 3, 9)], 0.8);
+    expect(trimmed.map(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])).to.deep.equal([
+      [0, 0.4],
+      [0.4, 1.2000000000000002],
+      [8.2, 9],
+    ]);
+  });
+
+  it('do not last through the pause before the first of them', () => {
+    const settled = settleEnds({ startSeconds: 0, endSeconds: 6 }, [word(' Yes', 0, 5), word(' no', 5, 5.5)], 0.3, 0);
+    expect(settled.words[0]).to.include({ startSeconds: 4.4, endSeconds: 5 });
+    expect(settled).to.include({ startSeconds: 4.4, endSeconds: 5.5 });
+  });
+});
+
+describe('alignment', () => {
+  it('follows the weights from the first to the last', () => {
+    const weights = new Float64Array(3 * 8).fill(-1);
+    const said = [0, 0, 1, 1, 1, 2, 2, 2];
+    said.forEach((row, column) => {
+      weights[row * 8 + column] = 1;
+    });
+    expect(warp(weights, 3, 8)).to.deep.equal([0, 2, 5]);
+  });
+
+  it('gives every row a place when there are more rows than columns', () => {
+    expect(warp(new Float64Array(4).fill(1), 4, 1)).to.deep.equal([0, 0, 0, 0]);
+  });
+
+  it('is not led by single peaks', () => {
+    const line = Float64Array.of(0, 0, 0, 9, 0, 0, 1, 1, 1, 1, 1, 1);
+    expect(Array.from(medianFiltered(line))).to.deep.equal([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
+    expect(Array.from(medianFiltered(Float64Array.of(1, 2)))).to.deep.equal([1, 2]);
+  });
+});
