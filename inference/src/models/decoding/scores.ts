@@ -31,6 +31,22 @@ export function indexOfRival(logits: Float32Array, best: number): number {
   return rival;
 }
 
+/** Indices of the highest values, the highest first; fewer than `count` when fewer are above -Infinity. */
+export function indicesOfHighest(logits: Float32Array, count: number): readonly number[] {
+  const best: number[] = [];
+  let least = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) {
+    const value = logits[i] ?? least;
+    if (value <= least) continue;
+    let at = best.length;
+    while (at > 0 && (logits[best[at - 1] ?? 0] ?? 0) < value) at--;
+    best.splice(at, 0, i);
+    if (best.length > count) best.pop();
+    if (best.length === count) least = logits[best[count - 1] ?? 0] ?? least;
+  }
+  return best;
+}
+
 /** log(sum(exp(logits / temperature))) over [from, to); -Infinity when all are -Infinity. */
 export function logSumExp(logits: Float32Array, from = 0, to = logits.length, temperature = 1): number {
   const at = indexOfHighest(logits, from, to);

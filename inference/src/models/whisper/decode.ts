@@ -4,6 +4,7 @@ import type { DecoderOutput, MergedDecoder } from '../decoding/merged-decoder.js
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
 import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
+import { decodeByBeams } from './beams.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
@@ -135,7 +136,9 @@ function nothingHeard(parts: WhisperParts, window: DecodeWindow): DecodeResult {
 
 /** Frames to try first with so much audio; undefined when that is all of them. */
 function shortFrames(parts: WhisperParts, window: DecodeWindow): number | undefined {
-  if (!parts.encoder.anyLength || window.options.temperatures[0] !== 0) return undefined;
+  const { temperatures, beamSize } = window.options;
+  // Doubt is only looked for in greedy decoding.
+  if (!parts.encoder.anyLength || temperatures[0] !== 0 || beamSize > 1) return undefined;
   const positions = Math.ceil(window.samples.length / (HOP_SAMPLES * FRAMES_A_POSITION)) + TAIL_POSITIONS;
   const frames = positions * FRAMES_A_POSITION;
   return frames < WINDOW_FRAMES ? frames : undefined;
@@ -223,16 +226,23 @@ class Opened {
   /** The window's text at one temperature. */
   async attempt(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<Attempt> {
     const { config, vocabulary, decoder } = this.#parts;
-    const hypothesis = await decodeGreedily(decoder, this.#beginning, {
+    const shared = {
       rules: this.#rules,
       endOfText: vocabulary.special.endOfText,
       maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
-      temperature,
-      count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
-      random: seededRandom(this.#window.seed, index),
-      differ: stopWhenDoubtful ? (token, rival) => this.#differ(token, rival) : undefined,
       breathe: () => rest(this.#context),
-    });
+    };
+    const { beamSize } = this.#window.options;
+    const hypothesis =
+      temperature === 0 && beamSize > 1
+        ? await decodeByBeams(decoder, this.#beginning, { ...shared, beamSize })
+        : await decodeGreedily(decoder, this.#beginning, {
+            ...shared,
+            temperature,
+            count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
+            random: seededRandom(this.#window.seed, index),
+            differ: stopWhenDoubtful ? (token, rival) => this.#differ(token, rival) : undefined,
+          });
     const text = vocabulary.decode(hypothesis.tokens).trim();
     return {
       tokens: hypothesis.tokens,

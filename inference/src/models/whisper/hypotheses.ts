@@ -1,6 +1,6 @@
 import type { DecoderOutput, DecoderState, MergedDecoder } from '../decoding/merged-decoder.js';
 import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../decoding/scores.js';
-import { gatherRows } from '../decoding/state-rows.js';
+import { selectRows } from '../decoding/state-rows.js';
 import type { TokenRules } from './rules.js';
 
 /** Where the decoding of a window begins: after its prompt. */
@@ -56,7 +56,7 @@ interface Row {
  * and MaximumLikelihoodRanker of OpenAI's whisper/decoding.py.
  */
 export async function decodeGreedily(
-  decoder: MergedDecoder,
+  decoder: Pick<MergedDecoder, 'step'>,
   beginning: Beginning,
   options: HypothesesOptions,
 ): Promise<Hypothesis> {
@@ -69,7 +69,7 @@ export async function decodeGreedily(
   // Every sequence begins with the same scores, over which the rules are applied once and again.
   for (const row of rows) choose(row, beginning.logits, options);
   let live = rows.filter((row) => !row.done);
-  let state = live.length === 0 ? beginning.state : gatherRows(live.map(() => ({ state: beginning.state, row: 0 })));
+  let state = selectRows(beginning.state, new Array<number>(Math.max(1, live.length)).fill(0));
   while (live.length > 0) {
     await options.breathe();
     const output: DecoderOutput = await decoder.step(
@@ -79,9 +79,9 @@ export async function decodeGreedily(
     live.forEach((row, index) => {
       choose(row, output.logits(index), options);
     });
-    const staying = live.flatMap((row, index) => (row.done ? [] : [{ state: output.state, row: index }]));
+    const staying = live.flatMap((row, index) => (row.done ? [] : [index]));
     live = live.filter((row) => !row.done);
-    state = live.length === 0 ? output.state : gatherRows(staying);
+    if (live.length > 0) state = selectRows(output.state, staying);
   }
   return rows.reduce((best, row) => (meanLogProb(row) > meanLogProb(best) ? row : best));
 }

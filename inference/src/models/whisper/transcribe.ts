@@ -19,6 +19,13 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
   submit,
   signal,
 ) {
+  if (options.vadFilter) {
+    throw new InferenceError(
+      'INVALID_ARGUMENT',
+      'This server has no voice activity detector beside Whisper. Leave vad_filter out: windows without speech are left out as it is.',
+      { field: 'options.vad_filter' },
+    );
+  }
   const audio = new SampleBuffer(source, options, signal);
   const decodeOptions: DecodeOptions = {
     task: options.task,

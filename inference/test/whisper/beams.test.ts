@@ -1,0 +1,121 @@
+import { expect } from 'chai';
+import { Tensor } from 'onnxruntime-node';
+import type { DecoderOutput, DecoderState } from '../../src/models/decoding/merged-decoder.js';
+import { indicesOfHighest } from '../../src/models/decoding/scores.js';
+import { selectRows } from '../../src/models/decoding/state-rows.js';
+import { decodeByBeams } from '../../src/models/whisper/beams.js';
+import { decodeGreedily } from '../../src/models/whisper/hypotheses.js';
+import { TokenRules } from '../../src/models/whisper/rules.js';
+
+const SPECIAL = {
+  endOfText: 4,
+  startOfTranscript: 5,
+  translate: 6,
+  transcribe: 7,
+  startOfPrevious: 8,
+  noSpeech: 9,
+  noTimestamps: 10,
+  firstTimestamp: 11,
+};
+const rules = new TokenRules({
+  special: SPECIAL,
+  suppressed: [],
+  suppressedFirst: [],
+  timestamps: false,
+  maxInitialTimestampIndex: 50,
+});
+
+/** What follows a token, with which probability. The likeliest first word leads to a poor end. */
+const FOLLOWS: Readonly<Record<string, Readonly<Record<number, number>>>> = {
+  '': { 0: 0.6, 1: 0.4 },
+  '0': { 2: 0.34, 3: 0.33, 4: 0.33 },
+  '1': { 3: 0.98, 4: 0.02 },
+  '2': { 4: 1 },
+  '3': { 4: 1 },
+};
+
+function logitsAfter(token: number | undefined): Float32Array {
+  const logits = new Float32Array(12).fill(Number.NEGATIVE_INFINITY);
+  for (const [next, part] of Object.entries(FOLLOWS[String(token ?? '')] ?? {})) logits[Number(next)] = Math.log(part);
+  return logits;
+}
+
+/** A state whose one cached number a row says which tokens it has, so that a wrong row shows. */
+function stateOf(histories: readonly number[]): DecoderState {
+  const rows = histories.length;
+  const cache = {
+    'past_key_values.0.decoder.key': new Tensor('float32', Float32Array.from(histories), [rows, 1, 1, 1]),
+    'past_key_values.0.encoder.key': new Tensor('float32', new Float32Array(rows).fill(7), [rows, 1, 1, 1]),
+  };
+  return { cache, rows, length: 1, audioPositions: 1 };
+}
+
+function historiesOf(state: DecoderState): number[] {
+  return Array.from(state.cache['past_key_values.0.decoder.key']?.data as Float32Array);
+}
+
+const decoder = {
+  async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
+    const histories = historiesOf(state).map((history, row) => history * 10 + (tokens[row] ?? 0) + 1);
+    return {
+      state: stateOf(histories),
+      attentions: new Map(),
+      // Read from the state, not from the argument: a row that was mixed up gives other words.
+      logits: (row) => logitsAfter(((histories[row] ?? 0) % 10) - 1),
+    };
+  },
+};
+
+const shared = { rules, endOfText: SPECIAL.endOfText, maxTokens: 8, breathe: async () => {} };
+const beginning = () => ({ state: stateOf([0]), logits: logitsAfter(undefined) });
+
+describe('beam search', () => {
+  it('finds the likelier text where the likeliest first word leads astray', async () => {
+    const greedy = await decodeGreedily(decoder, beginning(), {
+      ...shared,
+      temperature: 0,
+      count: 1,
+      random: () => 0,
+    });
+    expect(greedy.tokens).to.deep.equal([0, 2]);
+    for (const beamSize of [2, 3, 5]) {
+      const found = await decodeByBeams(decoder, beginning(), { ...shared, beamSize });
+      expect(found.tokens, `${beamSize} beams`).to.deep.equal([1, 3]);
+      expect(found.logProb).to.be.closeTo(Math.log(0.4 * 0.98), 1e-6);
+    }
+  });
+
+  it('returns what it has when the text grows too long', async () => {
+    const found = await decodeByBeams(decoder, beginning(), { ...shared, beamSize: 2, maxTokens: 1 });
+    expect(found.tokens).to.deep.equal([0]);
+  });
+
+  it('stops as soon as it is told to', async () => {
+    const stop = async () => {
+      throw new Error('stopped');
+    };
+    const error = await decodeByBeams(decoder, beginning(), { ...shared, beamSize: 2, breathe: stop }).catch(
+      (reason: Error) => reason.message,
+    );
+    expect(error).to.equal('stopped');
+  });
+});
+
+describe('selectRows', () => {
+  it('gives rows in the order asked for, some of them several times', () => {
+    const state = stateOf([10, 20, 30]);
+    expect(historiesOf(selectRows(state, [2, 0, 2, 1]))).to.deep.equal([30, 10, 30, 20]);
+    const fewer = selectRows(state, [1]);
+    expect(historiesOf(fewer)).to.deep.equal([20]);
+    expect(fewer.cache['past_key_values.0.encoder.key']?.dims).to.deep.equal([1, 1, 1, 1]);
+    expect(selectRows(state, [0, 1, 2])).to.equal(state);
+  });
+});
+
+describe('indicesOfHighest', () => {
+  it('gives the highest first, and nothing that has no chance', () => {
+    const never = Number.NEGATIVE_INFINITY;
+    expect(indicesOfHighest(Float32Array.of(1, never, 5, 3, 4), 3)).to.deep.equal([2, 4, 3]);
+    expect(indicesOfHighest(Float32Array.of(never, 2, never), 3)).to.deep.equal([1]);
+  });
+});
