@@ -36,24 +36,34 @@ const LONG = [
 const RATE = 16_000;
 const signal = new AbortController().signal;
 
+function joined(parts) {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
 async function samplesOf(path) {
   const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
   const parts = [];
   for (let part = await source.read(RATE); part !== null; part = await source.read(RATE)) parts.push(part);
   await source.close();
-  return Float32Array.from(parts.flatMap((part) => [...part]));
+  return joined(parts);
 }
 
-/** All recordings four times in another order each time, with pauses: near three minutes. */
+/** All recordings three times in another order each time, with pauses: two and a half minutes. */
 async function threeMinutes() {
   const pieces = await Promise.all(LONG.map(samplesOf));
   const all = [];
-  for (let turn = 0; turn < 4; turn += 1) {
+  for (let turn = 0; turn < 3; turn += 1) {
     for (let index = 0; index < pieces.length; index += 1) {
-      all.push(...pieces[(index * 3 + turn) % pieces.length], ...new Float32Array((0.5 + 0.2 * turn) * RATE));
+      all.push(pieces[(index * 3 + turn) % pieces.length], new Float32Array((0.5 + 0.2 * turn) * RATE));
     }
   }
-  return Float32Array.from(all);
+  return joined(all);
 }
 
 function wavOf(samples) {
