@@ -1,6 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany, readGraphFacts } from '../../onnx/index.js';
+import { dependsOnCompany, readGraphFacts, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
+import { openRewrittenSession } from '../rewritten-session.js';
 import { openSession } from '../session.js';
 import { type PoolingMode, pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
@@ -35,13 +36,12 @@ export class SentenceNetwork {
 
   /** Throws when the graph at `path` is no text encoder, or its repository needs a step that is not known. */
   static async open(path: string, recipe: SentenceRecipe, options: LoadOptions): Promise<SentenceNetwork> {
-    const session = await openSession(path, options);
+    const { session, shared } = await openGraph(path, options);
     try {
       const unknown = session.inputNames.filter((name) => !KNOWN_INPUTS.includes(name));
       if (unknown.length > 0 || !session.inputNames.includes('input_ids')) {
         throw new Error(`Expected ${path} to take ${KNOWN_INPUTS.join(', ')}, got ${session.inputNames.join(', ')}.`);
       }
-      const shared = !dependsOnCompany(readGraphFacts(path));
       const pooled = POOLED_OUTPUTS.find((name) => session.outputNames.includes(name));
       if (pooled !== undefined) return new SentenceNetwork(session, pooled, undefined, shared);
       const tokens = TOKEN_OUTPUTS.find((name) => session.outputNames.includes(name));
@@ -91,6 +91,23 @@ export class SentenceNetwork {
       if (pooling === undefined) return values.slice();
       return pool({ values, count: tokensOf(texts, row), size: stride / texts.length }, pooling);
     });
+  }
+}
+
+/**
+ * Opens a graph, and has a dynamic int8 one scale its activations a token at a time: a text's vector then no longer depends on
+ * its company, and comes nearer to the float model's. A graph the runtime cannot take so is opened as it is.
+ */
+async function openGraph(
+  path: string,
+  options: LoadOptions,
+): Promise<{ readonly session: InferenceSession; readonly shared: boolean }> {
+  try {
+    const { session, facts } = await openRewrittenSession(path, options, (model) => scaleRows(model) > 0);
+    return { session, shared: !dependsOnCompany(facts) };
+  } catch {
+    // A broken file fails again here, with the runtime's own words.
+    return { session: await openSession(path, options), shared: !dependsOnCompany(readGraphFacts(path)) };
   }
 }
 

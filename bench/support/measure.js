@@ -1,0 +1,81 @@
+// What the benches of pictures and texts share: options, taking turns, and the table.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+export function inRepository(path) {
+  return `${ROOT}${path}`;
+}
+
+/** `--python PATH`, `--rounds N`, `--shared FOLDER`. */
+export function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      python: { type: 'string', default: 'python3' },
+      rounds: { type: 'string', default: '5' },
+      shared: { type: 'string', default: inRepository('../shared') },
+    },
+  });
+  return { ...values, rounds: Number(values.rounds) };
+}
+
+/** Items a second and CPU milliseconds an item, best of `rounds` after one run that is not counted. */
+export async function measure(count, rounds, run) {
+  await run();
+  let wallMs = Number.POSITIVE_INFINITY;
+  let cpuMs = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round += 1) {
+    const cpu = process.cpuUsage();
+    const startedAt = performance.now();
+    await run();
+    wallMs = Math.min(wallMs, performance.now() - startedAt);
+    const used = process.cpuUsage(cpu);
+    cpuMs = Math.min(cpuMs, (used.user + used.system) / 1000);
+  }
+  return { perSecond: (count / wallMs) * 1000, cpuMs: cpuMs / count };
+}
+
+/** Runs a Python peer with a job as JSON on its standard input; undefined where Python or its packages are missing. */
+export function runPython(python, script, job) {
+  const result = spawnSync(python, [fileURLToPath(script)], { input: JSON.stringify(job), encoding: 'utf8' });
+  if (result.status !== 0) {
+    console.error(`no Python peer: ${result.error?.message ?? result.stderr.trim().split('\n').at(-1)}`);
+    return undefined;
+  }
+  return JSON.parse(result.stdout);
+}
+
+export function printTable(title, rows) {
+  console.log(`\n${title}\n`);
+  console.log('| program | items/s | CPU ms an item | times Python |');
+  console.log('|---|---|---|---|');
+  const python = rows.find(([name]) => name.startsWith('Python'))?.[1];
+  for (const [name, figures] of rows) {
+    if (figures === undefined) continue;
+    const times = python === undefined ? '-' : (figures.perSecond / python.perSecond).toFixed(2);
+    console.log(`| ${name} | ${figures.perSecond.toFixed(1)} | ${figures.cpuMs.toFixed(2)} | ${times} |`);
+  }
+}
+
+/** Time a step takes by itself, in ms, the least of some rounds. */
+export async function stepMs(inputs, step) {
+  for (const input of inputs) await step(input);
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 5; round += 1) {
+    const startedAt = performance.now();
+    for (const input of inputs) await step(input);
+    best = Math.min(best, performance.now() - startedAt);
+  }
+  return best / inputs.length;
+}
+
+/** A model family's folder as the server would hand it over. */
+export function modelFiles(id, folder, weights) {
+  const paths = Object.fromEntries(Object.entries(weights).map(([name, path]) => [name, `${folder}/${path}`]));
+  return { id, revision: '0'.repeat(40), variant: 'bench', folder, weights: paths };
+}
+
+export const OPTIONS = { device: 'cpu', threads: 1, maxImagePixels: 100_000_000 };
+export const CONTEXT = { signals: [], breathe: () => new Promise((resolve) => setImmediate(resolve)) };

@@ -1,0 +1,134 @@
+// Texts a second, and where the time goes: `node bench/text/run.js --python PATH`. See README.md.
+import { existsSync } from 'node:fs';
+import { AutoModel, AutoTokenizer, env, SiglipTextModel } from '@huggingface/transformers';
+import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
+import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
+import { loadTokenizer } from '../../inference/dist/src/tokenizer/index.js';
+import {
+  CONTEXT,
+  inRepository,
+  measure,
+  modelFiles,
+  OPTIONS,
+  printTable,
+  readOptions,
+  runPython,
+  stepMs,
+} from '../support/measure.js';
+
+const COUNT = 256;
+const WORDS = (
+  'a boat on the open sea at night, two lamps and an old man who mends his net while the wind turns; ' +
+  'nobody said a word about the harbour until morning, when the first ships came back with fish and news'
+).split(' ');
+
+/** Texts of 4 to 80 words, none like another. */
+const TEXTS = Array.from({ length: COUNT }, (_, index) =>
+  Array.from({ length: 4 + ((index * 37) % 77) }, (_, word) => WORDS[(index * 7 + word * 5) % WORDS.length]).join(' '),
+);
+
+const options = readOptions();
+env.allowRemoteModels = false;
+env.useFSCache = false;
+const SESSION = { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } };
+
+const SIGLIP = inRepository('demo/models/heimdex/siglip-pocket');
+const MINILM = `${options.shared}/models/Xenova/all-MiniLM-L6-v2`;
+const BGE = `${options.shared}/models/fixtures/bge-m3-tiny`;
+
+const CASES = [
+  {
+    name: 'siglip-pocket, fp32',
+    folder: SIGLIP,
+    weights: 'onnx/text_model.onnx',
+    family: 'siglip',
+    dtype: 'fp32',
+    output: 'pooler_output',
+    limit: 64,
+    length: 64,
+    pad: 1,
+    alone: false,
+  },
+  {
+    name: 'MiniLM, q8',
+    folder: MINILM,
+    weights: 'onnx/model_quantized.onnx',
+    family: 'sentence',
+    dtype: 'q8',
+    output: 'last_hidden_state',
+    limit: 256,
+    length: 0,
+    pad: 0,
+    alone: true,
+  },
+  {
+    name: 'bge-m3-tiny, fp32',
+    folder: BGE,
+    weights: 'onnx/sentence_transformers.onnx',
+    family: 'sentence',
+    dtype: undefined,
+    output: 'sentence_embedding',
+    limit: 8192,
+    length: 0,
+    pad: 1,
+    alone: false,
+  },
+];
+
+/** As its own documentation does: padded batches where the graph allows, else one by one. */
+async function transformersJs(one) {
+  // It knows the file names of the hub's usual exports only.
+  if (one.dtype === undefined) return undefined;
+  const tokenizer = await AutoTokenizer.from_pretrained(one.folder);
+  const kind = one.family === 'siglip' ? SiglipTextModel : AutoModel;
+  const model = await kind.from_pretrained(one.folder, { dtype: one.dtype, session_options: SESSION });
+  const padding = one.length > 0 ? 'max_length' : true;
+  const sizes = one.alone ? [1] : [1, 8];
+  let best;
+  for (const size of sizes) {
+    const figures = await measure(COUNT, options.rounds, async () => {
+      for (let start = 0; start < COUNT; start += size) {
+        await model(tokenizer(TEXTS.slice(start, start + size), { padding, truncation: true }));
+      }
+    });
+    if (best === undefined || figures.perSecond > best.perSecond) best = figures;
+  }
+  await model.dispose();
+  return best;
+}
+
+async function ours(one) {
+  const siglip = one.family === 'siglip';
+  const files = modelFiles(one.name, one.folder, siglip ? { text: one.weights } : { model: one.weights });
+  const model = await (siglip ? loadSiglip : loadSentence)(files, OPTIONS);
+  const items = TEXTS.map((text) => ({ type: 'text', text, normalize: true, truncate: true }));
+  // As the server gives them to a model: no more at a time than it takes.
+  const size = model.facts.batching.maxItems;
+  const figures = await measure(COUNT, options.rounds, async () => {
+    for (let start = 0; start < COUNT; start += size) await model.run(items.slice(start, start + size), CONTEXT);
+  });
+  await model.close();
+  return figures;
+}
+
+for (const one of CASES) {
+  if (!existsSync(one.folder)) continue;
+  const tokenizer = await loadTokenizer(`${one.folder}/tokenizer.json`, `${one.folder}/tokenizer_config.json`);
+  const tokenizing = await stepMs(TEXTS, async (text) => tokenizer.encode(text, one.limit));
+  const job = {
+    model: `${one.folder}/${one.weights}`,
+    tokenizer: `${one.folder}/tokenizer.json`,
+    texts: TEXTS,
+    rounds: options.rounds,
+    output: one.output,
+    limit: one.limit,
+    length: one.length,
+    pad: one.pad,
+    alone: one.alone,
+  };
+  printTable(`256 texts of 4 to 80 words, ${one.name} (tokenizing here: ${tokenizing.toFixed(3)} ms a text)`, [
+    ['Python: tokenizers, onnxruntime', runPython(options.python, new URL('./peer.py', import.meta.url), job)],
+    ['@huggingface/transformers', await transformersJs(one)],
+    ['this server', await ours(one)],
+  ]);
+}

@@ -1,0 +1,33 @@
+"""Pictures to vectors as one would in Python: Pillow, numpy, onnxruntime."""
+import io
+import json
+import os
+import sys
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from peer import job, measure, session
+
+todo = job()
+network = session(todo["model"])
+side = network.get_inputs()[0].shape[-1]
+contents = [open(path, "rb").read() for path in todo["pictures"]]
+
+
+def prepare(content):
+    picture = Image.open(io.BytesIO(content)).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+    values = np.asarray(picture, dtype=np.float32) / np.float32(255)
+    return ((values - np.float32(0.5)) / np.float32(0.5)).transpose(2, 0, 1)
+
+
+def embed(size):
+    for start in range(0, len(contents), size):
+        values = np.stack([prepare(content) for content in contents[start : start + size]])
+        rows = network.run(["pooler_output"], {"pixel_values": values})[0]
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+results = [measure(len(contents), todo["rounds"], lambda size=size: embed(size)) for size in (1, 8)]
+print(json.dumps(max(results, key=lambda result: result["perSecond"])))

@@ -1,0 +1,129 @@
+// Pictures a second, and where the time goes: `node bench/vision/run.js --python PATH`. See README.md.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { env, RawImage, SiglipImageProcessor, SiglipVisionModel } from '@huggingface/transformers';
+import sharp from 'sharp';
+import {
+  decodePixels,
+  PictureResizer,
+  readImageHeader,
+  writePlanes,
+} from '../../inference/dist/src/media/images/index.js';
+import { load } from '../../inference/dist/src/models/siglip/model.js';
+import { Tower } from '../../inference/dist/src/models/siglip/tower.js';
+import {
+  CONTEXT,
+  inRepository,
+  measure,
+  modelFiles,
+  OPTIONS,
+  printTable,
+  readOptions,
+  runPython,
+  stepMs,
+} from '../support/measure.js';
+
+const COUNT = 32;
+const SIDE = 96;
+const FOLDER = inRepository('demo/models/heimdex/siglip-pocket');
+const options = readOptions();
+
+function pictures(folder) {
+  const names = readdirSync(folder).filter((name) => /\.(png|jpe?g)$/.test(name));
+  return Array.from({ length: COUNT }, (_, index) => `${folder}/${names.sort()[index % names.length]}`);
+}
+
+/** Photographs of 12 million pixels, as a telephone takes them: the samples enlarged. */
+async function large(paths, folder) {
+  const { mkdtempSync } = await import('node:fs');
+  const { tmpdir } = await import('node:os');
+  const out = mkdtempSync(`${tmpdir()}/heimdex-bench-`);
+  const made = [];
+  for (const [index, path] of paths.slice(0, 8).entries()) {
+    const file = `${out}/${index}.jpg`;
+    await sharp(path).removeAlpha().resize(4000, 3000, { fit: 'fill' }).jpeg({ quality: 90 }).toFile(file);
+    made.push(file);
+  }
+  return { folder, out, made };
+}
+
+env.allowRemoteModels = false;
+env.useFSCache = false;
+
+async function transformersJs(paths, dtype) {
+  const processor = await SiglipImageProcessor.from_pretrained(FOLDER);
+  const settings = { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } };
+  const model = await SiglipVisionModel.from_pretrained(FOLDER, { dtype, session_options: settings });
+  const contents = paths.map((path) => new Blob([readFileSync(path)]));
+  const figures = await measure(paths.length, options.rounds, async () => {
+    for (const content of contents) {
+      const { pooler_output: rows } = await model(await processor(await RawImage.fromBlob(content)));
+      rows.normalize();
+    }
+  });
+  await model.dispose();
+  return figures;
+}
+
+async function ours(paths, weights) {
+  const model = await load(modelFiles('heimdex/siglip-pocket', FOLDER, { vision: weights }), OPTIONS);
+  const items = paths.map((path) => ({ type: 'image', content: readFileSync(path), normalize: true }));
+  const figures = await measure(paths.length, options.rounds, () => model.run(items, CONTEXT));
+  await model.close();
+  return figures;
+}
+
+async function compare(title, paths) {
+  for (const [weights, dtype] of [
+    ['onnx/vision_model.onnx', 'fp32'],
+    ['onnx/vision_model_quantized.onnx', 'q8'],
+  ]) {
+    const job = { model: `${FOLDER}/${weights}`, pictures: paths, rounds: options.rounds };
+    printTable(`${title}, ${dtype}`, [
+      ['Python: Pillow, onnxruntime', runPython(options.python, new URL('./peer.py', import.meta.url), job)],
+      ['@huggingface/transformers', await transformersJs(paths, dtype)],
+      ['this server', await ours(paths, weights)],
+    ]);
+  }
+}
+
+async function profile(title, paths) {
+  const contents = paths.map((path) => readFileSync(path));
+  const target = { width: SIDE, height: SIDE };
+  const headers = await Promise.all(contents.map((content) => readImageHeader(content, 1e9)));
+  const decoded = await Promise.all(contents.map((content, index) => decodePixels(content, headers[index], target)));
+  const resizer = new PictureResizer();
+  const resized = decoded.map((picture) => resizer.resize(picture, SIDE, SIDE, 'bicubic'));
+  const scale = { rescale: 1 / 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
+  const values = new Float32Array(3 * SIDE * SIDE);
+  const tower = await Tower.open(`${FOLDER}/onnx/vision_model.onnx`, 'pixel_values', OPTIONS);
+  const places = contents.map((_, index) => index);
+  const steps = {
+    'header (libvips)': await stepMs(contents, (content) => readImageHeader(content, 1e9)),
+    'decoding, and shrinking where it is large (libvips, other thread)': await stepMs(places, (index) =>
+      decodePixels(contents[index], headers[index], target),
+    ),
+    'resizing (WebAssembly)': await stepMs(decoded, (picture) => resizer.resize(picture, SIDE, SIDE, 'bicubic')),
+    'floats in planes': await stepMs(resized, (picture) => writePlanes(picture, scale, values, 0)),
+    'the network': await stepMs(resized, () => tower.run(values, [1, 3, SIDE, SIDE])),
+  };
+  await tower.close();
+  console.log(`\n${title}, one picture, each step by itself\n\n| step | ms |\n|---|---|`);
+  for (const [step, ms] of Object.entries(steps)) console.log(`| ${step} | ${ms.toFixed(2)} |`);
+}
+
+const drawn = pictures(inRepository('demo/samples/pictures'));
+await profile('32 drawings of 256 to 512 pixels', drawn);
+await compare('32 drawings of 256 to 512 pixels', drawn);
+const photos = `${options.shared}/samples/photos`;
+if (existsSync(photos)) {
+  const paths = pictures(photos);
+  await compare('32 photographs of 450 to 740 pixels', paths);
+  const { rmSync } = await import('node:fs');
+  const { out, made } = await large(paths);
+  try {
+    await profile('8 photographs of 12 million pixels', made);
+    await compare('8 photographs of 12 million pixels', made);
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+}
