@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hashFile } from '@heimdex/cache';
 import { InferenceSession } from 'onnxruntime-node';
-import { type OnnxGraph, type OnnxModel, parseModel, writeModel } from '../../onnx/index.js';
+import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../onnx/index.js';
 import { GRAPH_NAME, MANIFEST_NAME, type PreparedFile, WEIGHTS_NAME, writeManifest } from './manifest.js';
 import type { PreparedKey } from './place.js';
 import { type Recipe, withSessionEntries } from './recipe.js';
@@ -46,7 +46,7 @@ export async function makeForm(request: MakeRequest): Promise<number> {
     const graph = recipe.read();
     const session = await graph.create(saving(settings, temporary));
     await session.release();
-    mendRepeats(join(temporary, GRAPH_NAME));
+    mendRepeats(temporary);
     const again = await openForm(temporary, settings);
     await again.release();
     const files = await filesOf(temporary);
@@ -75,24 +75,52 @@ function saving(settings: InferenceSession.SessionOptions, folder: string): Infe
   };
 }
 
-/** onnxruntime 1.30 writes constants of an If's branches twice and then refuses the file: one of each is kept. */
-function mendRepeats(path: string): void {
+/**
+ * onnxruntime 1.30 writes constants of an If's branches twice, the second time as external data if they are large, and then
+ * refuses the file. One of each is kept, the external one, when the bytes are the same.
+ */
+function mendRepeats(folder: string): void {
+  const path = join(folder, GRAPH_NAME);
   const model: OnnxModel = parseModel(readFileSync(path));
-  if (dropRepeats(model.graph) > 0) writeFileSync(path, writeModel(model));
+  const weightsPath = join(folder, WEIGHTS_NAME);
+  // A graph without large constants has no such file, and nothing in it then asks for one.
+  const weights = openSync(existsSync(weightsPath) ? weightsPath : path, 'r');
+  try {
+    if (dropRepeats(model.graph, weights) > 0) writeFileSync(path, writeModel(model));
+  } finally {
+    closeSync(weights);
+  }
 }
 
-function dropRepeats(graph: OnnxGraph): number {
-  const named = new Map<string, string>();
-  const before = graph.initializers.length;
-  graph.initializers = graph.initializers.filter((constant) => {
-    const text = JSON.stringify(constant);
-    const known = named.get(constant.name);
-    if (known !== undefined && known !== text) throw new Error(`two constants are named ${constant.name}`);
-    named.set(constant.name, text);
-    return known === undefined;
-  });
+function dropRepeats(graph: OnnxGraph, weights: number): number {
+  const kept = new Map<string, OnnxTensor>();
+  for (const constant of graph.initializers) {
+    const known = kept.get(constant.name);
+    if (known === undefined || constant.data?.kind === 'external') kept.set(constant.name, constant);
+    if (known !== undefined && !isSame(known, constant, weights)) {
+      throw new Error(`the runtime saved two constants named ${constant.name}`);
+    }
+  }
+  const dropped = graph.initializers.length - kept.size;
+  graph.initializers = [...kept.values()];
   const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
-  return branches.reduce((sum, branch) => sum + dropRepeats(branch), before - graph.initializers.length);
+  return branches.reduce((sum, branch) => sum + dropRepeats(branch, weights), dropped);
+}
+
+function isSame(one: OnnxTensor, other: OnnxTensor, weights: number): boolean {
+  return (
+    one.elementType === other.elementType &&
+    one.dims.join() === other.dims.join() &&
+    bytesOf(one, weights).equals(bytesOf(other, weights))
+  );
+}
+
+function bytesOf({ data }: OnnxTensor, weights: number): Buffer {
+  if (data?.kind === 'inline') return Buffer.from(data.bytes);
+  if (data?.kind !== 'external') return Buffer.alloc(0);
+  const bytes = Buffer.alloc(data.length);
+  readSync(weights, bytes, 0, data.length, data.offset);
+  return bytes;
 }
 
 async function filesOf(folder: string): Promise<PreparedFile[]> {

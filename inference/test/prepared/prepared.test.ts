@@ -1,0 +1,198 @@
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { preparedFolder, readModelEnvironment } from '@heimdex/cache';
+import { embeddedRepositories } from '@heimdex/hub';
+import { expect } from 'chai';
+import { findModels } from '../../src/models/find.js';
+import { LOADERS } from '../../src/models/loaders.js';
+import { preparedOptions } from '../../src/models/prepared/options.js';
+import { type GraphUse, NOT_PREPARED } from '../../src/models/prepared/use.js';
+import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
+import { CONTEXT, inRepository, inShared, needsShared, OPTIONS } from '../support/places.js';
+import { samplesOf } from '../support/speech.js';
+
+const SIGLIP = 'heimdex/siglip-pocket';
+const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
+const WHISPER = 'onnx-community/whisper-base_timestamped';
+const VISION_ONLY = { ASR_MODEL: 'none', VISION_MODEL_NAME: SIGLIP };
+
+/** Every file and folder below a folder. */
+async function listing(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.map((entry) => `${entry.parentPath}/${entry.name}`).sort();
+}
+
+async function formFolders(volume: Volume): Promise<string[]> {
+  const root = preparedFolder(volume.cacheDir);
+  const sources = await readdir(root);
+  const keys = await Promise.all(
+    sources.map(async (name) => (await readdir(join(root, name))).map((key) => join(root, name, key))),
+  );
+  return keys.flat();
+}
+
+/** Prepares with the real program; the messages of its log. */
+async function prepare(volume: Volume, env: Readonly<Record<string, string>>, minMb = '0'): Promise<string[]> {
+  const settings = { HF_HUB_CACHE: volume.cacheDir, ...env };
+  const { code, stdout, stderr } = await runProgram(settings, ['prepare', '--min-mb', minMb]);
+  expect(code, stderr).to.equal(0);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg);
+}
+
+/** Loads the one configured model here, runs items through it and says how its graphs were opened. */
+async function answers(
+  volume: Volume,
+  env: Readonly<Record<string, string>>,
+  items: readonly unknown[],
+  usePrepared: boolean,
+): Promise<{ readonly results: unknown; readonly uses: readonly GraphUse[] }> {
+  const environment = readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...env });
+  const [model] = await findModels(environment);
+  if (model === undefined) throw new Error('no model is configured');
+  const uses: GraphUse[] = [];
+  const prepared = preparedOptions(volume.cacheDir, model, 'full');
+  const loaded = await LOADERS[model.family](model.files, {
+    ...OPTIONS,
+    ...(usePrepared ? { prepared, onGraph: (use: GraphUse) => void uses.push(use) } : {}),
+  });
+  try {
+    return { results: await loaded.run(items, { ...CONTEXT, signals: items.map(() => NEVER) }), uses };
+  } finally {
+    await loaded.close();
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+const TEXTS = ['a red bicycle', 'two dogs on a beach'].map((text) => ({
+  type: 'text',
+  text,
+  normalize: true,
+  truncate: true,
+}));
+
+describe('prepared forms', () => {
+  let volume: Volume;
+  beforeEach(async () => {
+    volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+  });
+  afterEach(() => volume.remove());
+
+  it('are made once, used by the server, which says so and leaves the volume as it was', async () => {
+    expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Prepared', 'Prepared']);
+    expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Was prepared before', 'Was prepared before']);
+    const before = await listing(volume.cacheDir);
+    const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
+    try {
+      const loaded = server.log.find(({ msg }) => msg.startsWith('Loaded in '));
+      expect(loaded).to.include({ model: 'siglip', prepared: true });
+    } finally {
+      await server.stop();
+    }
+    expect(await listing(volume.cacheDir)).to.deep.equal(before);
+  });
+
+  it('are not made of graphs that are too small to gain by it', async () => {
+    const messages = await prepare(volume, VISION_ONLY, '1000');
+    expect(messages).to.have.length(2);
+    for (const message of messages) expect(message).to.match(/^Left as it is: it is small/);
+    expect(await formFolders(volume)).to.deep.equal([]);
+  });
+
+  it('give the same bits as the plain files', async () => {
+    const content = await readFile(inRepository('demo/samples/pictures/03-pizza.jpg'));
+    const items = [...TEXTS, { type: 'image', content, normalize: true }];
+    await prepare(volume, VISION_ONLY);
+    const plain = await answers(volume, VISION_ONLY, items, false);
+    const prepared = await answers(volume, VISION_ONLY, items, true);
+    expect(prepared.uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+    expect(JSON.stringify(plain.results)).not.to.include('"ok":false');
+    expect(prepared.results).to.deep.equal(plain.results);
+  });
+
+  it('are passed over when a bit is wrong, and made again by the next run', async () => {
+    await prepare(volume, VISION_ONLY);
+    const [folder = ''] = await formFolders(volume);
+    const path = join(folder, 'model.data');
+    const bytes = await readFile(path);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
+    expect(uses.map((use) => use.prepared).sort()).to.deep.equal([false, true]);
+    expect(uses.find((use) => !use.prepared)?.reason).to.include('sha256 of model.data');
+    expect((await prepare(volume, VISION_ONLY)).sort()).to.deep.equal(['Prepared', 'Was prepared before']);
+  });
+
+  it('of another CPU are not used, and stay; those of another runtime go', async () => {
+    await prepare(volume, VISION_ONLY);
+    const manifests = await Promise.all(
+      (await formFolders(volume)).map(async (folder, index) => {
+        const key = index === 0 ? { cpu: ['another'] } : { runtime: '0.0.1' };
+        const path = join(folder, 'manifest.json');
+        const manifest = JSON.parse(await readFile(path, 'utf8')) as { key: object };
+        await writeFile(path, JSON.stringify({ ...manifest, key: { ...manifest.key, ...key } }));
+        // Where a form lies follows from its key.
+        const moved = join(dirname(folder), String(index).repeat(32));
+        await rename(folder, moved);
+        return moved;
+      }),
+    );
+    const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
+    expect(uses.map((use) => use.reason)).to.deep.equal([NOT_PREPARED, NOT_PREPARED]);
+    await prepare(volume, VISION_ONLY);
+    const after = await formFolders(volume);
+    expect(after).to.include(manifests[0]);
+    expect(after).not.to.include(manifests[1]);
+  });
+
+  it('are refused with a clear word where the volume cannot be written', async () => {
+    await writeFile(preparedFolder(volume.cacheDir), 'in the way');
+    const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
+    const { code, stderr } = await runProgram(env, ['prepare']);
+    expect(code).to.equal(3);
+    expect(stderr).to.include('.prepared').and.include('writes to the volume');
+  });
+});
+
+describe('prepared speech', () => {
+  for (const [name, id] of [
+    ['Moonshine', MOONSHINE],
+    ['Whisper', WHISPER],
+  ] as const) {
+    it(`of ${name} says the same with the same probabilities`, async function () {
+      if (id === WHISPER) needsShared(this, `models/${id}`);
+      const embedded = (await embeddedRepositories()).find((repository) => repository.name === id);
+      const volume = await makeVolume({ snapshots: { [id]: embedded?.files ?? inShared(`models/${id}`) } });
+      const env = { ASR_MODEL: id, VISION_MODEL_NAME: 'none' };
+      const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
+      const options = {
+        task: 'transcribe',
+        timestamps: 'segment',
+        hotwords: undefined,
+        temperatures: [0],
+        beamSize: 1,
+        compressionRatioThreshold: 2.4,
+        logProbThreshold: -1,
+        noSpeechThreshold: 0.6,
+      };
+      const items =
+        id === WHISPER
+          ? [{ type: 'decode', samples, language: 'en', options, promptTokens: [], promptText: undefined, seed: 0 }]
+          : [{ type: 'utterance', samples }];
+      try {
+        expect(await prepare(volume, env)).to.deep.equal(['Prepared', 'Prepared']);
+        const plain = await answers(volume, env, items, false);
+        const prepared = await answers(volume, env, items, true);
+        expect(prepared.uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+        expect(JSON.stringify(plain.results)).to.include('"ok":true');
+        expect(prepared.results).to.deep.equal(plain.results);
+      } finally {
+        await volume.remove();
+      }
+    });
+  }
+});
