@@ -1,7 +1,8 @@
 /** What no configured model needs, as a list of things to remove. Pure: it only looks at what scanCache has read. */
 import { join } from 'node:path';
-import type { ModelInspection } from './found-model.js';
+import type { FoundModel, ModelInspection } from './found-model.js';
 import type { Manifest } from './manifest-types.js';
+import { type PreparedSource, unusedPrepared } from './prepared-place.js';
 import {
   type CacheContents,
   type CachedBlob,
@@ -17,7 +18,8 @@ export type PruneReason =
   | 'file not configured'
   | 'blob without a file'
   | 'left by a download'
-  | 'plain file not configured';
+  | 'plain file not configured'
+  | 'prepared for a model that is not configured';
 
 /** One thing to remove: a file, a link or a folder with all in it. */
 export interface PruneStep {
@@ -39,6 +41,7 @@ export interface PrunePlan {
  * of a repository whose model was not found, for it may be half downloaded; what may belong to a
  * download under way; repositories of data sets and spaces; plain files that no manifest entry names.
  *
+ * @param prepared What scanPrepared gives. It stays as long as a configured model was not found, for it may be that one's.
  * @param leftoversBeforeMs Partial files, and blobs that no snapshot ever pointed at, stay when they changed after this
  * time: a download under way may have written them.
  */
@@ -47,6 +50,7 @@ export function planPrune(
   configured: readonly ModelInspection[],
   manifest: Manifest,
   leftoversBeforeMs: number,
+  prepared: readonly PreparedSource[] = [],
 ): PrunePlan {
   const wanted = wantedFiles(configured);
   const steps: PruneStep[] = [];
@@ -78,7 +82,19 @@ export function planPrune(
     if (keptReal.has(blob.realPath ?? '')) continue;
     steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
   }
+  steps.push(...prunePrepared(prepared, configured));
   return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0) };
+}
+
+function prunePrepared(prepared: readonly PreparedSource[], configured: readonly ModelInspection[]): PruneStep[] {
+  const found = configured.flatMap(({ found: model }): FoundModel[] => (model === undefined ? [] : [model]));
+  if (found.length < configured.length) return [];
+  return unusedPrepared(prepared, found).map(({ path, sizeBytes }) => ({
+    path,
+    kind: 'folder',
+    reason: 'prepared for a model that is not configured',
+    freedBytes: sizeBytes,
+  }));
 }
 
 /** By repository: all of it, or by commit the paths that are used. */

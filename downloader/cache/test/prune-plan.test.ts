@@ -1,7 +1,17 @@
 import { lstat, mkdir, readdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { expect } from 'chai';
-import { type ConfiguredModel, findModel, inspectModel, loadManifest, planPrune, scanCache } from '../src/index.js';
+import {
+  type ConfiguredModel,
+  findModel,
+  inspectModel,
+  loadManifest,
+  planPrune,
+  preparedFolder,
+  preparedSources,
+  scanCache,
+  scanPrepared,
+} from '../src/index.js';
 import { COMMIT, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRef, writeRepository } from './support/make-cache.js';
 import { plainModel, sentenceModel } from './support/models.js';
 import { useTempFolder } from './support/temp-folder.js';
@@ -52,7 +62,8 @@ describe('planning a prune', () => {
   const cache = useTempFolder();
   const plan = async (models: readonly ConfiguredModel[], leftoversBeforeMs = LATER_MS) => {
     const inspections = await Promise.all(models.map((model) => inspectModel(cache(), model)));
-    return planPrune(await scanCache(cache()), inspections, loadManifest(), leftoversBeforeMs);
+    const prepared = await scanPrepared(cache());
+    return planPrune(await scanCache(cache()), inspections, loadManifest(), leftoversBeforeMs, prepared);
   };
   const shown = async (models: readonly ConfiguredModel[]) =>
     (await plan(models)).steps.map(({ path, reason }) => `${relative(cache(), path)}: ${reason}`);
@@ -61,6 +72,27 @@ describe('planning a prune', () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     await writeFile(join(cache(), 'face_detection_pocket.onnx'), 'face');
     expect(await plan([sentenceModel(), plainModel()])).to.deep.equal({ steps: [], freedBytes: 0 });
+  });
+
+  it('removes prepared forms of what no configured model has, once every one of those is there', async () => {
+    await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const model = await findModel(cache(), sentenceModel());
+    const [used = ''] = preparedSources(model).values();
+    const unused = 'f'.repeat(64);
+    for (const source of [used, unused]) {
+      const form = join(preparedFolder(cache()), source, 'key');
+      await mkdir(form, { recursive: true });
+      await writeFile(join(form, 'model.data'), '12345');
+    }
+    expect(await shown([sentenceModel(), plainModel()])).to.deep.equal([]);
+    expect((await plan([sentenceModel()])).steps).to.deep.equal([
+      {
+        path: join(preparedFolder(cache()), unused),
+        kind: 'folder',
+        reason: 'prepared for a model that is not configured',
+        freedBytes: 5,
+      },
+    ]);
   });
 
   it('removes repositories and known plain files that no model uses, and leaves what it does not know', async () => {

@@ -1,4 +1,4 @@
-import { type CacheContents, type CachedRepository, scanCache } from '@heimdex/cache';
+import { type CacheContents, type CachedRepository, scanCache, scanPrepared } from '@heimdex/cache';
 import { takeInventory } from '../inventory.js';
 import { saySize } from '../words.js';
 import type { CommandContext } from './context.js';
@@ -13,7 +13,9 @@ export async function list(context: CommandContext): Promise<undefined> {
     const key = configured.layout === 'plain' ? (configured.files[0]?.path ?? '') : inspection.repository;
     roles.set(key, [...(roles.get(key) ?? []), configured.role]);
   }
-  print(args.json ? `${JSON.stringify(document(contents, roles), null, 2)}\n` : words(contents, roles));
+  const preparedBytes = (await scanPrepared(config.models.cacheDir)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (args.json) print(`${JSON.stringify({ ...document(contents, roles), preparedBytes }, null, 2)}\n`);
+  else print(words(contents, roles) + (preparedBytes === 0 ? '' : `and ${saySize(preparedBytes)} of prepared forms\n`));
 }
 
 function document(contents: CacheContents, roles: ReadonlyMap<string, readonly string[]>) {

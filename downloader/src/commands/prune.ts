@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { loadManifest, type PrunePlan, planPrune, scanCache } from '@heimdex/cache';
+import { loadManifest, type PrunePlan, planPrune, scanCache, scanPrepared } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
 import { takeInventory } from '../inventory.js';
 import { sayCount, saySize } from '../words.js';
@@ -20,6 +20,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
     inspections,
     loadManifest(manifestPath),
     Date.now() - PARTIAL_AGE_MS,
+    await scanPrepared(cacheDir),
   );
   print(args.json ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n` : words(cacheDir, plan, args.yes));
   if (!args.yes) return undefined;

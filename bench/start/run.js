@@ -1,0 +1,89 @@
+/**
+ * How long models take to load from their plain files and from prepared forms: `node bench/start/run.js`.
+ *
+ * The models are those of the environment, as for the server (HF_HUB_CACHE, ASR_MODEL, ...); the volume is prepared first,
+ * every graph of it. Each run is a worker process of its own, as the server starts them, plain and prepared in turns; medians
+ * and their ratios are printed. Processor time says more than wall time on a machine that does other things as well. Build first.
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const RUNS = Number(process.env.RUNS ?? 7);
+const at = (path) => new URL(`../../${path}`, import.meta.url);
+
+/** In a child: loads one model and says what it took. */
+async function loadOnce(index, usePrepared) {
+  const { readModelEnvironment } = await import(at('downloader/cache/dist/src/index.js'));
+  const { findModels } = await import(at('inference/dist/src/models/find.js'));
+  const { preparedOptions } = await import(at('inference/dist/src/models/prepared/options.js'));
+  const { LOADERS } = await import(at('inference/dist/src/models/loaders.js'));
+  const environment = readModelEnvironment(process.env);
+  const model = (await findModels(environment))[index];
+  if (model === undefined) return console.log('null');
+  const { readFileSync } = await import('node:fs');
+  const uses = [];
+  const cpuBefore = process.cpuUsage();
+  const startedAt = performance.now();
+  const loaded = await LOADERS[model.family](model.files, {
+    device: 'cpu',
+    threads: 1,
+    maxImagePixels: 1e8,
+    prepared: usePrepared ? preparedOptions(environment.cacheDir, model, 'quick') : undefined,
+    onGraph: (use) => uses.push(use),
+  });
+  const loadMs = performance.now() - startedAt;
+  await loaded.warmUp();
+  const wallMs = performance.now() - startedAt;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  let ownMib = 0;
+  try {
+    const rollup = readFileSync('/proc/self/smaps_rollup', 'utf8');
+    ownMib = Number(/^Private_Dirty:\s+(\d+)/m.exec(rollup)?.[1]) / 1024;
+  } catch {
+    // Another system than Linux.
+  }
+  const prepared = uses.filter((use) => use.prepared).length;
+  console.log(
+    JSON.stringify({ family: model.family, loadMs, wallMs, cpuMs: (user + system) / 1000, ownMib, prepared }),
+  );
+  process.kill(process.pid, 'SIGKILL');
+}
+
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+
+function measure() {
+  const program = fileURLToPath(at('inference/bin/heimdex-inference.js'));
+  const made = spawnSync(process.execPath, [program, 'prepare', '--min-mb', '0'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  if (made.status !== 0) process.exit(1);
+  console.log('| model | | load | load and warm-up | processor | memory of its own |\n|---|---|---|---|---|---|');
+  for (let index = 0; ; index += 1) {
+    const results = { plain: [], prepared: [] };
+    for (let run = 0; run < RUNS; run += 1) {
+      for (const kind of ['plain', 'prepared']) {
+        const child = spawnSync(process.execPath, [process.argv[1], '--one', String(index), kind], {
+          encoding: 'utf8',
+        });
+        const result = JSON.parse(child.stdout);
+        if (result === null) return;
+        results[kind].push(result);
+      }
+    }
+    const of = (kind, name) => median(results[kind].map((result) => result[name]));
+    for (const kind of ['plain', 'prepared']) {
+      const cells = ['loadMs', 'wallMs', 'cpuMs'].map((name) => `${of(kind, name).toFixed(0)} ms`);
+      console.log(
+        `| ${results[kind][0].family} | ${kind} | ${cells.join(' | ')} | ${of(kind, 'ownMib').toFixed(0)} MiB |`,
+      );
+    }
+    const ratios = ['loadMs', 'wallMs', 'cpuMs', 'ownMib'].map((name) =>
+      (of('prepared', name) / of('plain', name)).toFixed(2),
+    );
+    console.log(`| | ratio | ${ratios.join(' | ')} |`);
+  }
+}
+
+const [first, index, kind] = process.argv.slice(2);
+if (first === '--one') await loadOnce(Number(index), kind === 'prepared');
+else measure();
