@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import {
   credentials,
@@ -223,7 +223,8 @@ describe('several servers', () => {
   });
 
   it('that accept no connection are given up in time', async () => {
-    const deaf = createServer().listen(0, '127.0.0.1'); // Takes the connection and says nothing.
+    const taken: Socket[] = [];
+    const deaf = createServer((socket) => taken.push(socket)).listen(0, '127.0.0.1'); // Takes connections, says nothing.
     await once(deaf, 'listening');
     try {
       const { port } = deaf.address() as AddressInfo;
@@ -232,6 +233,7 @@ describe('several servers', () => {
       expect(error.code).to.be.oneOf(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
     } finally {
       deaf.close();
+      for (const socket of taken) socket.destroy(); // Nobody reads them, so their end is not noticed.
     }
   });
 
