@@ -9,9 +9,14 @@ const LOOK_EVERY_MS = 500;
  */
 export function watchForOrphaning(): void {
   const thread = new Worker(
-    `const parent = process.ppid;
-     setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, ${LOOK_EVERY_MS});`,
-    { eval: true, resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 } },
+    `const { workerData } = require('node:worker_threads');
+     setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, 'SIGKILL'); }, ${LOOK_EVERY_MS});`,
+    // Read here: a thread that starts late, on a busy machine, would take the new parent for the first one.
+    {
+      eval: true,
+      workerData: process.ppid,
+      resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },
+    },
   );
   thread.unref();
   // A process that cannot have the thread still works; it only ends a run later when its parent dies.
