@@ -17,13 +17,16 @@ function workersOf({ server }: PocketServer): number[] {
   return server.log.flatMap(({ pid }) => (typeof pid === 'number' ? [pid] : []));
 }
 
-/** Resolves when the process is gone; its parent may not be there to reap it. */
+/** Resolves when the process is gone; its parent may not be there to reap it. Rejects, and ends it, when it stays. */
 async function gone(pid: number): Promise<void> {
-  for (;;) {
+  const giveUp = AbortSignal.timeout(30_000);
+  while (!giveUp.aborted) {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
     if (stat === undefined || stat.split(') ')[1]?.startsWith('Z') === true) return;
     await new Promise((resolve) => setImmediate(resolve));
   }
+  process.kill(pid, 'SIGKILL');
+  throw new Error(`process ${pid} outlived the server`);
 }
 
 describe('signals', () => {
