@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { type Attempt, compressionRatio, isSilence, leastBad, needsAnother } from '../../src/models/whisper/judge.js';
+import { compressionRatio } from '../../src/models/decoding/compression-ratio.js';
+import { type Attempt, isSilence, leastBad, needsAnother } from '../../src/models/whisper/judge.js';
 
 const LIMITS = { compressionRatioThreshold: 2.4, logProbThreshold: -1, noSpeechThreshold: 0.6 };
 

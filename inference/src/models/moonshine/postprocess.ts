@@ -1,5 +1,5 @@
-import { deflateSync } from 'node:zlib';
 import { Tokenizer } from '@huggingface/tokenizers';
+import { compressionRatio } from '../decoding/compression-ratio.js';
 import { readJsonObject } from '../repository.js';
 import type { Decoded } from './network.js';
 import type { UtteranceResult } from './window.js';
@@ -29,10 +29,4 @@ export function toResult({ tokens, sumLogProb }: Decoded, textOf: TokensToText):
     avgLogProb: sumLogProb / (tokens.length + 1),
     compressionRatio: compressionRatio(text),
   };
-}
-
-/** Bytes of the text over its bytes when compressed (zlib); 0 for no text. Above 2.4 a text likely repeats itself. */
-function compressionRatio(text: string): number {
-  const bytes = Buffer.from(text);
-  return bytes.length === 0 ? 0 : bytes.length / deflateSync(bytes).length;
 }

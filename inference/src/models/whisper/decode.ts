@@ -1,5 +1,6 @@
 import type { Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
+import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { DecoderOutput, MergedDecoder } from '../decoding/merged-decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
@@ -8,7 +9,7 @@ import { decodeByBeams } from './beams.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
-import { type Attempt, compressionRatio, isSilence, leastBad, needsAnother } from './judge.js';
+import { type Attempt, isSilence, leastBad, needsAnother } from './judge.js';
 import { likeliestLanguage } from './languages.js';
 import { holdsNothing, isSteady } from './loudness.js';
 import { type MelExtractor, WINDOW_FRAMES, WINDOW_SAMPLES } from './mel.js';

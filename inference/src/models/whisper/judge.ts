@@ -1,4 +1,3 @@
-import { deflateSync } from 'node:zlib';
 import type { DecodeOptions } from './window.js';
 
 /** What one attempt at a window came to. */
@@ -15,12 +14,6 @@ export interface Attempt {
   readonly steady: boolean;
   /** A word was nearly another one; only looked for where the input was cut short. */
   readonly doubtful: boolean;
-}
-
-/** Length of a text in UTF-8 over its length after zlib; a text that repeats itself compresses well. 0 for no text. */
-export function compressionRatio(text: string): number {
-  const bytes = Buffer.from(text);
-  return bytes.length === 0 ? 0 : bytes.length / deflateSync(bytes).length;
 }
 
 /** The thresholds an attempt is judged by. */
