@@ -48,6 +48,7 @@ export const ERROR_CODES = {
   PATH_REFUSED: 'verification',
   ARCHIVE_INVALID: 'verification',
   INTERRUPTED: 'interrupted',
+  PREPARE_FAILED: 'unexpected',
   INTERNAL: 'unexpected',
 } as const satisfies Record<string, ExitName>;
 

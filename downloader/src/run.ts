@@ -48,7 +48,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
   });
   const print = (text: string) => void options.stdout.write(text);
   const { stdin, stdout, signal } = options;
-  const context: CommandContext = { args, config, log, screen, stdin, stdout, print, remote, signal };
+  const context: CommandContext = { args, config, env: options.env, log, screen, stdin, stdout, print, remote, signal };
   const startedMs = performance.now();
   let figures: RunFigures = {};
   let exitStatus: number = EXIT_STATUS.ok;
@@ -82,6 +82,7 @@ const COMMAND_LOADERS = {
   update: async () => (await import('./commands/update.js')).update,
   list: async () => (await import('./commands/list.js')).list,
   prune: async () => (await import('./commands/prune.js')).prune,
+  prepare: async () => (await import('./commands/prepare.js')).prepareModels,
   export: async () => (await import('./commands/export.js')).exportModels,
   import: async () => (await import('./commands/import.js')).importModels,
 } as const satisfies Record<CommandName, () => Promise<Command>>;

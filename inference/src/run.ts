@@ -105,8 +105,8 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 const MIB = 1024 * 1024;
-/** Below this a prepared form saves less than a tenth of a second. */
-const PREPARE_MIN_MB = 16;
+/** Below this a prepared form saves some hundredths of a start that takes half a second. */
+const PREPARE_MIN_MB = 24;
 
 interface Arguments {
   /** What to print instead of anything else. */

@@ -35,6 +35,10 @@ export const COMMANDS = {
     doc: 'Show what no configured model needs; with --yes remove it. No network.',
     options: ['json', 'yes'],
   },
+  prepare: {
+    doc: 'Leave the models in the form in which the server loads them fastest: runs heimdex-inference prepare, where it is installed beside this program.',
+    options: [],
+  },
   export: {
     doc: 'Write the configured models to one tar file, for a site without a network; - is stdout.',
     argument: 'FILE',

@@ -8,6 +8,8 @@ import type { Remote } from '../remote.js';
 export interface CommandContext {
   readonly args: Arguments;
   readonly config: DownloaderConfig;
+  /** What the program was started with, for a program that it starts in turn. */
+  readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
   /** stderr: log and progress. */
   readonly screen: Screen;

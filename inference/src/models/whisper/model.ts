@@ -88,10 +88,10 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   }
 }
 
-/** Half a second of a tone: every graph runs, and few tokens come. */
+/** Half a second of a tone that swells, for a steady one is not even looked at: every graph runs, and few tokens come. */
 const WARM_UP: DecodeWindow = {
   type: 'decode',
-  samples: Float32Array.from({ length: SPEECH_SAMPLE_RATE_HZ / 2 }, (_, i) => 0.1 * Math.sin(i / 5)),
+  samples: Float32Array.from({ length: SPEECH_SAMPLE_RATE_HZ / 2 }, (_, i) => 2e-5 * i * Math.sin(i / 5)),
   language: undefined,
   options: {
     task: 'transcribe',

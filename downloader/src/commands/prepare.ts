@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import process from 'node:process';
+import { DownloaderError } from '../errors.js';
+import type { CommandContext } from './context.js';
+
+/**
+ * Runs the server's `prepare` on the volume. The work needs the runtime that serves the models, many times the size of this
+ * program, so it is the server's package that does it.
+ *
+ * @throws DownloaderError USAGE where the server is not installed beside this program; PREPARE_FAILED when it says no.
+ */
+export async function prepareModels({ env, signal }: CommandContext): Promise<undefined> {
+  const program = serverProgram();
+  if (program === undefined) {
+    throw new DownloaderError(
+      'USAGE',
+      "prepare is done by the server, which is not installed beside this program. Run it from the server, with the volume read-write: heimdex-inference prepare (in containers: the server's image with the argument prepare)",
+    );
+  }
+  const child = spawn(process.execPath, [program, 'prepare'], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const stop = () => void child.kill('SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', resolve);
+    });
+    signal.throwIfAborted();
+    if (code !== 0)
+      throw new DownloaderError('PREPARE_FAILED', `heimdex-inference prepare ended with ${code}; see above`);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** The server's program, by the folders in which packages are looked for. */
+function serverProgram(): string | undefined {
+  const places = createRequire(import.meta.url).resolve.paths('@heimdex/inference') ?? [];
+  return places
+    .map((place) => join(place, '@heimdex/inference/bin/heimdex-inference.js'))
+    .find((path) => existsSync(path));
+}
