@@ -1,5 +1,6 @@
 /** Every call passes here, whatever its protocol: admitted, timed, cancelled, counted, and written to the log at its end. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { InferenceError } from '../errors.js';
 import { PRIORITIES, type Priority } from '../scheduling/backlog.js';
@@ -97,6 +98,8 @@ export class CallDesk {
   open(arrival: Arrival): OpenCall {
     const startedAtMs = performance.now();
     const controller = new AbortController();
+    // Each item of a batch listens to its call's signal; the items are bounded by limits.max_batch_items.
+    setMaxListeners(0, controller.signal);
     const notes: CallNotes = {};
     const id = requestId(arrival);
     const deadlineAtMs = startedAtMs + arrival.timeoutMs;

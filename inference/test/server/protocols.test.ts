@@ -312,6 +312,14 @@ describe('one port', () => {
     expect(JSON.stringify(server.log)).not.to.include('secret text');
   });
 
+  it('takes the largest batch without a warning of the runtime', async () => {
+    const texts = Array.from({ length: 256 }, (_, index) => `text number ${index}`);
+    const { results } = await client.value(method.embedText, { texts }, { headers: { 'x-request-id': 'largest' } });
+    expect(results).to.have.length(256);
+    await server.logged((entry) => entry.call === 'largest');
+    expect(server.stderr()).to.equal('');
+  });
+
   describe('tools of other people', () => {
     const exec = promisify(execFile);
     const toolOr = async (test: Mocha.Context, name: string, ...args: string[]): Promise<string> => {
