@@ -168,6 +168,7 @@ const peer =
     ? undefined
     : runPython(flags.python, new URL('./peer.py', import.meta.url), { model: flags.model, files, rounds });
 
+// One thread each: CPU seconds are the time it takes, and other programs do not change them much.
 console.log('| recording | program | seconds of audio a second | CPU seconds | times faster-whisper |');
 console.log('|---|---|---|---|---|');
 files.forEach((_, index) => {
@@ -181,7 +182,7 @@ files.forEach((_, index) => {
   for (const [name, figures] of rows) {
     if (figures === undefined) continue;
     const rate = seconds[index] / figures.wallSeconds;
-    const times = faster === undefined ? '-' : (faster.sequential.wallSeconds / figures.wallSeconds).toFixed(2);
+    const times = faster === undefined ? '-' : (faster.sequential.cpuSeconds / figures.cpuSeconds).toFixed(2);
     const length = `${seconds[index].toFixed(1)} s`;
     console.log(`| ${length} | ${name} | ${rate.toFixed(1)} | ${figures.cpuSeconds.toFixed(2)} | ${times} |`);
   }
