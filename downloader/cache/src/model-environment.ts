@@ -78,6 +78,12 @@ export const MODEL_VARIABLES = {
     doc: 'The face detector that FEATURE_FACE switches on.',
     example: 'opencv/face_detection_yunet',
   }),
+  featureVad: booleanVariable({
+    name: 'FEATURE_VAD',
+    default: false,
+    doc: 'Whether the detector of voice activity is wanted beside the speech model: vad_filter needs it.',
+    example: 'true',
+  }),
   manifestPath: stringVariable({
     name: 'MODELS_MANIFEST',
     doc: 'A manifest of your own (JSON); its entries come before the built-in ones.',
@@ -121,6 +127,8 @@ export interface ModelEnvironment {
   readonly textModelName: string;
   readonly featureFace: boolean;
   readonly faceModelName: string;
+  /** Counts only where speech is on. */
+  readonly featureVad: boolean;
   /** True: the downloader makes no request. */
   readonly offline: boolean;
 }
@@ -151,6 +159,7 @@ export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
     textModelName: values.textModelName,
     featureFace: values.featureFace,
     faceModelName: values.faceModelName,
+    featureVad: values.featureVad,
     offline: values.hubOffline || values.transformersOffline,
   };
 }

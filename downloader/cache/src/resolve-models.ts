@@ -5,17 +5,20 @@ import { loadManifest } from './manifest.js';
 import type { ConfiguredModel, Family, Manifest, ManifestEntry, Role } from './manifest-types.js';
 import type { ModelEnvironment } from './model-environment.js';
 
-/** The variable that names a role's model. */
+/** The detector that FEATURE_VAD switches on; there is no choice of another. */
+const VAD_MODEL = 'snakers4/silero-vad';
+
+/** The variable that names a role's model, or switches it on where there is but one. */
 export const ROLE_VARIABLES = {
   speech: 'ASR_MODEL',
   vision: 'VISION_MODEL_NAME',
   text: 'TEXT_MODEL_NAME',
   faces: 'FACE_MODEL_NAME',
-  vad: 'VAD_MODEL',
+  vad: 'FEATURE_VAD',
 } as const satisfies Record<Role, string>;
 
 /**
- * The models that the environment asks for, in the order speech, vision, text, faces. Reads the manifest unless one is
+ * The models that the environment asks for, in the order speech, vision, text, faces, and what goes with speech. Reads the manifest unless one is
  * given. Throws MANIFEST_INVALID; MODEL_UNKNOWN with every unknown name and the names known for its variable.
  */
 export function resolveModels(
@@ -27,6 +30,7 @@ export function resolveModels(
   if (environment.visionModelName !== undefined) wanted.push(['vision', environment.visionModelName]);
   if (environment.loadBgeM3) wanted.push(['text', environment.textModelName]);
   if (environment.featureFace) wanted.push(['faces', environment.faceModelName]);
+  if (environment.featureVad && environment.asrModel !== undefined) wanted.push(['vad', VAD_MODEL]);
 
   const models: ConfiguredModel[] = [];
   const unknown: CacheError[] = [];

@@ -23,6 +23,7 @@ describe('model environment', () => {
       textModelName: 'BAAI/bge-m3',
       featureFace: false,
       faceModelName: 'opencv/face_detection_yunet',
+      featureVad: false,
       offline: false,
     });
   });

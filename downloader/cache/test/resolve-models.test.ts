@@ -17,6 +17,15 @@ describe('resolving models', () => {
     ]);
   });
 
+  it('gives the detector of voice activity beside a speech model when it is switched on, and never without one', () => {
+    const env = { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none', FEATURE_VAD: 'true' };
+    expect(resolve(env).map(({ role, entry }) => [role, entry])).to.deep.equal([
+      ['speech', 'onnx-community/whisper-base_timestamped'],
+      ['vad', 'snakers4/silero-vad'],
+    ]);
+    expect(resolve({ ...env, ASR_MODEL: 'none' })).to.deep.equal([]);
+  });
+
   const speech: [string, string, string][] = [
     ['tiny', 'whisper', 'onnx-community/whisper-tiny_timestamped'],
     ['base', 'whisper', 'onnx-community/whisper-base_timestamped'],

@@ -8,6 +8,8 @@ export interface ConfiguredModel {
   readonly files: ModelFiles;
   /** For the full verification. */
   readonly found: FoundModel;
+  /** Models that this one's worker runs too; their weights are among `files.weights`. */
+  readonly helpers: readonly FoundModel[];
 }
 
 /**
@@ -18,13 +20,20 @@ export async function findModels(environment: ModelEnvironment): Promise<readonl
   const inspections = await inspectModels(environment);
   const problems = inspections.flatMap((inspection) => inspection.problems);
   throwAll(problems);
-  return inspections.flatMap(({ found }) => (found === undefined ? [] : [toConfigured(found)]));
+  const found = inspections.flatMap((inspection) => inspection.found ?? []);
+  const detector = found.find(({ role }) => role === 'vad');
+  return found.flatMap((model) => {
+    if (model.role === 'vad') return [];
+    return [toConfigured(model, model.role === 'speech' ? detector : undefined)];
+  });
 }
 
 /** Reads every byte of every model and compares its hash. Throws like findModels. */
 export async function verifyModels(models: readonly ConfiguredModel[], signal: AbortSignal): Promise<void> {
   const results = await Promise.all(
-    models.map(({ found }) => verifyModel(found, { level: 'full', concurrency: 1, signal })),
+    models
+      .flatMap(({ found, helpers }) => [found, ...helpers])
+      .map((found) => verifyModel(found, { level: 'full', concurrency: 1, signal })),
   );
   throwAll(results.flatMap(({ problems }) => problems));
 }
@@ -37,10 +46,14 @@ function throwAll(problems: readonly CacheError[]): void {
   throw new CacheError(first.code, message, { problems: problems.map((problem) => problem.message) });
 }
 
-function toConfigured(found: FoundModel): ConfiguredModel {
-  const { id, revision, variant, folder, weights } = found;
+/** The detector of voice activity is no process of its own: the speech model's worker runs it, as its weights `vad`. */
+function toConfigured(found: FoundModel, detector: FoundModel | undefined): ConfiguredModel {
+  const { id, revision, variant, folder } = found;
   const role = ROLES.find((name) => name === found.role);
   const family = FAMILIES.find((name) => name === found.family);
   if (role === undefined || family === undefined) throw new Error(`${found.role} is no role that is served by itself`);
-  return { role, family, files: { id, revision, variant, folder, weights }, found };
+  const vad = detector?.weights.model;
+  const weights = vad === undefined ? found.weights : { ...found.weights, vad };
+  const helpers = detector === undefined ? [] : [detector];
+  return { role, family, files: { id, revision, variant, folder, weights }, found, helpers };
 }

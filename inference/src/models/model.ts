@@ -22,7 +22,7 @@ export interface ModelFiles {
   readonly variant: string;
   /** Absolute path of the snapshot folder, or of the folder a plain file lies in. */
   readonly folder: string;
-  /** Absolute paths of the weights, by the names the manifest gives them: `encoder`, `decoder`, `vision`, `text`, `model`. */
+  /** Absolute paths of the weights, by the names the manifest gives them: `encoder`, `decoder`, `vision`, `text`, `model`, and `vad` beside a speech model. */
   readonly weights: Readonly<Record<string, string>>;
 }
 

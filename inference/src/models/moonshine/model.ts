@@ -2,18 +2,19 @@ import { InferenceError } from '../../errors.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted, UNCANCELLED } from '../outcomes.js';
 import { findBeside, readJsonObject } from '../repository.js';
+import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import { type DecoderTokens, MoonshineNetwork } from './network.js';
 import { loadTokensToText, type TokensToText, toResult } from './postprocess.js';
 import { fillUp, tokenLimit } from './preprocess.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceWindow } from './window.js';
 
-/** Loads Moonshine: weights `encoder` and `decoder`. Throws when a file is missing or of another kind. */
+/** Loads Moonshine: weights `encoder` and `decoder`, and `vad` where it is there. Throws when a file is missing or of another kind. */
 export async function load(
   files: ModelFiles,
   options: LoadOptions,
 ): Promise<LoadedModel<MoonshineWindow, MoonshineResult>> {
-  const { encoder, decoder } = files.weights;
+  const { encoder, decoder, vad } = files.weights;
   if (encoder === undefined || decoder === undefined) {
     throw new Error(
       `Expected ${files.id} to have weights encoder and decoder, got ${Object.keys(files.weights).join(', ')}.`,
@@ -40,7 +41,13 @@ export async function load(
     headSize: number('hidden_size', 288) / headCount,
   };
   const network = await MoonshineNetwork.open(encoder, decoder, sizes, options);
-  return new Moonshine(network, textOf, tokens, number('max_position_embeddings', 194));
+  try {
+    const detector = await openDetector(vad);
+    return new Moonshine(network, detector, textOf, tokens, number('max_position_embeddings', 194));
+  } catch (error) {
+    await network.close();
+    throw error;
+  }
 }
 
 class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
@@ -49,12 +56,20 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
     batching: { shared: false, maxItems: 1, reason: 'utterances run at their true length, each alone' },
   };
   readonly #network: MoonshineNetwork;
+  readonly #detector: VoiceDetector | undefined;
   readonly #textOf: TokensToText;
   readonly #tokens: DecoderTokens;
   readonly #positions: number;
 
-  constructor(network: MoonshineNetwork, textOf: TokensToText, tokens: DecoderTokens, positions: number) {
+  constructor(
+    network: MoonshineNetwork,
+    detector: VoiceDetector | undefined,
+    textOf: TokensToText,
+    tokens: DecoderTokens,
+    positions: number,
+  ) {
     this.#network = network;
+    this.#detector = detector;
     this.#textOf = textOf;
     this.#tokens = tokens;
     this.#positions = positions;
@@ -73,8 +88,11 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
   }
 
   async #runOne(item: MoonshineWindow, place: number, context: RunContext): Promise<Outcome<MoonshineResult>> {
-    if (item.type !== 'utterance') throw new Error(`Expected an utterance, got ${item.type}.`);
     try {
+      if (item.type === 'voice') {
+        const run = { signal: context.signals[place], breathe: () => context.breathe() };
+        return { ok: true, value: await detectVoice(this.#detector, item, run) };
+      }
       return { ok: true, value: await this.#transcribe(item, place, context) };
     } catch (error) {
       return isWanted(context, place) ? failed(error) : cancelled();
@@ -90,7 +108,7 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
     return toResult(decoded, this.#textOf);
   }
 
-  close(): Promise<void> {
-    return this.#network.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#network.close(), this.#detector?.close()]);
   }
 }

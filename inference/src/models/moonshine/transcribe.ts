@@ -1,5 +1,5 @@
 import { InferenceError } from '../../errors.js';
-import { SampleBuffer } from '../decoding/sample-buffer.js';
+import { openSpeech } from '../silero/speech-source.js';
 import { SPEECH_SAMPLE_RATE_HZ, type SpeechOptions, type SpeechSegment, type Transcriber } from '../speech.js';
 import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
@@ -15,7 +15,7 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
   signal,
 ) {
   checkOptions(options);
-  const audio = new SampleBuffer(source, options, signal);
+  const { audio, times, lengths } = openSpeech(source, options, submit, signal);
   let speechSamples = 0;
   let id = 0;
   while (await audio.fill(MAX_UTTERANCE_SAMPLES)) {
@@ -28,20 +28,23 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
       speechSamples += sound.end - sound.start;
       const result = await submit({ type: 'utterance', samples: samples.slice(sound.start, sound.end) }, signal);
       if (result.type === 'utterance' && isSpeech(result, options)) {
-        yield { type: 'segment', segment: toSegment(id, result, start + sound.start, start + sound.end) };
+        yield {
+          type: 'segment',
+          segment: times.restore(toSegment(id, result, start + sound.start, start + sound.end)),
+        };
         id += 1;
       }
     }
     audio.drop(length);
-    yield { type: 'progress', processedSeconds: audio.startSeconds };
+    yield { type: 'progress', processedSeconds: times.endOf(audio.startSeconds) };
   }
   yield {
     type: 'summary',
     summary: {
       language: 'en',
       languageProbability: 1,
-      durationSeconds: audio.durationSeconds,
-      speechSeconds: speechSamples / SPEECH_SAMPLE_RATE_HZ,
+      durationSeconds: lengths().durationSeconds,
+      speechSeconds: options.vadFilter ? lengths().keptSeconds : speechSamples / SPEECH_SAMPLE_RATE_HZ,
     },
   };
 };

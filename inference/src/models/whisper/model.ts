@@ -1,6 +1,7 @@
 import { MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { failed, UNCANCELLED } from '../outcomes.js';
+import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import { readWhisperConfig } from './config.js';
 import { decodeWindow, type WhisperParts } from './decode.js';
@@ -10,12 +11,12 @@ import { checkWishes, checkWordTimes } from './prompt.js';
 import { Vocabulary } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
-/** Loads Whisper: weights `encoder` and `decoder`. Throws when a file is missing or of another kind. */
+/** Loads Whisper: weights `encoder` and `decoder`, and `vad` where it is there. Throws when a file is missing or of another kind. */
 export async function load(
   files: ModelFiles,
   options: LoadOptions,
 ): Promise<LoadedModel<WhisperWindow, WhisperResult>> {
-  const { encoder: encoderPath, decoder: decoderPath } = files.weights;
+  const { encoder: encoderPath, decoder: decoderPath, vad } = files.weights;
   if (encoderPath === undefined || decoderPath === undefined) {
     throw new Error(`Expected ${files.id} to have weights named encoder and decoder.`);
   }
@@ -30,7 +31,9 @@ export async function load(
     const mel = keep(await MelExtractor.open(config.melCount, options));
     const encoder = keep(await Encoder.open(encoderPath, config.melCount, options));
     const decoder = keep(await MergedDecoder.open(decoderPath, config, options));
-    return new Whisper(files.id, { config, vocabulary, mel, encoder, decoder }, opened);
+    const detector = await openDetector(vad);
+    if (detector !== undefined) keep(detector);
+    return new Whisper(files.id, { config, vocabulary, mel, encoder, decoder }, detector, opened);
   } catch (error) {
     for (const part of opened) await part.close();
     throw error;
@@ -40,6 +43,7 @@ export async function load(
 class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   readonly #id: string;
   readonly #parts: WhisperParts;
+  readonly #detector: VoiceDetector | undefined;
   #opened: readonly { close(): Promise<void> }[];
   readonly facts: ModelFacts = {
     dimensions: 0,
@@ -50,9 +54,15 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     },
   };
 
-  constructor(id: string, parts: WhisperParts, opened: readonly { close(): Promise<void> }[]) {
+  constructor(
+    id: string,
+    parts: WhisperParts,
+    detector: VoiceDetector | undefined,
+    opened: readonly { close(): Promise<void> }[],
+  ) {
     this.#id = id;
     this.#parts = parts;
+    this.#detector = detector;
     this.#opened = opened;
   }
 
@@ -77,7 +87,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
 
   async #runOne(item: WhisperWindow, context: Parameters<typeof decodeWindow>[2]): Promise<Outcome<WhisperResult>> {
     try {
-      if (item.type === 'voice') throw new Error('Voice activity is not served yet.');
+      if (item.type === 'voice') return { ok: true, value: await detectVoice(this.#detector, item, context) };
       const { config, decoder } = this.#parts;
       checkWishes(this.#id, config, item.language, item.options);
       checkWordTimes(this.#id, config, decoder.attentionLayers, item.options);

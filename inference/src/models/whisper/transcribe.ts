@@ -1,5 +1,5 @@
 import { InferenceError } from '../../errors.js';
-import { SampleBuffer } from '../decoding/sample-buffer.js';
+import { openSpeech } from '../silero/speech-source.js';
 import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment, type Transcriber } from '../speech.js';
 import type { DecodeOptions, DecodeResult, WhisperResult, WhisperWindow } from './window.js';
 
@@ -19,14 +19,7 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
   submit,
   signal,
 ) {
-  if (options.vadFilter) {
-    throw new InferenceError(
-      'INVALID_ARGUMENT',
-      'This server has no voice activity detector beside Whisper. Leave vad_filter out: windows without speech are left out as it is.',
-      { field: 'options.vad_filter' },
-    );
-  }
-  const audio = new SampleBuffer(source, options, signal);
+  const { audio, times, lengths } = openSpeech(source, options, submit, signal);
   const decodeOptions: DecodeOptions = {
     task: options.task,
     timestamps: options.timestamps,
@@ -65,12 +58,12 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
     before.splice(0, Math.max(0, before.length - KEPT_TOKENS));
     if (!options.conditionOnPreviousText || result.temperature > RESET_ABOVE_TEMPERATURE) before = [];
     for (const segment of result.segments) {
-      yield { type: 'segment', segment: shifted(segment, start, segmentId) };
+      yield { type: 'segment', segment: times.restore(shifted(segment, start, segmentId)) };
       segmentId++;
     }
     audio.drop(result.advanceSamples);
     windowIndex++;
-    yield { type: 'progress', processedSeconds: audio.startSeconds };
+    yield { type: 'progress', processedSeconds: times.endOf(audio.startSeconds) };
   }
   yield {
     type: 'summary',
@@ -78,8 +71,8 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
       // Nothing was heard: English is the model's own first guess, of no probability.
       language: language ?? 'en',
       languageProbability,
-      durationSeconds: audio.durationSeconds,
-      speechSeconds: audio.keptSeconds,
+      durationSeconds: lengths().durationSeconds,
+      speechSeconds: lengths().keptSeconds,
     },
   };
 };

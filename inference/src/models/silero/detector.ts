@@ -1,0 +1,96 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceError } from '../../errors.js';
+import { createSession, sessionOptions } from '../session.js';
+import { STEP_SAMPLES } from './speech-stretches.js';
+import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';
+
+/** Samples of the step before that stand in front of each step. */
+const CONTEXT_SAMPLES = 64;
+const HIDDEN_SHAPE = [2, 1, 128];
+const HIDDEN_SIZE = 256;
+const SAMPLE_RATE_HZ = 16_000n;
+/** Steps between two looks at the messages: about 10 ms of work. */
+const STEPS_A_BREATH = 64;
+
+/** What a run may ask of its process, and who waits for it. */
+export interface VoiceRun {
+  readonly signal: AbortSignal | undefined;
+  breathe(): Promise<void>;
+}
+
+/** The detector, where its weights are there. Throws when the file is none of Silero VAD. */
+export async function openDetector(path: string | undefined): Promise<VoiceDetector | undefined> {
+  if (path === undefined) return undefined;
+  // A step is a tenth of a millisecond: the way to a GPU and back would take longer. Nor do more threads help.
+  const session = await createSession(path, sessionOptions({ device: 'cpu', threads: 1 }));
+  const missing = ['input', 'state', 'sr'].filter((name) => !session.inputNames.includes(name));
+  if (missing.length === 0) return new VoiceDetector(session);
+  await session.release();
+  throw new Error(`Expected Silero VAD 5 or 6 at ${path}; its graph has no input named ${missing.join(', ')}.`);
+}
+
+/** One window through the detector. Throws FEATURE_DISABLED when there is none, CANCELLED when nobody waits any more. */
+export async function detectVoice(
+  detector: VoiceDetector | undefined,
+  window: VoiceWindow,
+  run: VoiceRun,
+): Promise<VoiceResult> {
+  if (detector === undefined) {
+    throw new InferenceError(
+      'FEATURE_DISABLED',
+      'Voice activity detection is switched off on this server. To use vad_filter, set FEATURE_VAD=true for the downloader and the server, download, and start the server again.',
+      { field: 'options.vad_filter' },
+    );
+  }
+  return { type: 'voice', ...(await detector.run(window.samples, window.state, run)) };
+}
+
+/** Silero VAD 6: the probability of speech, step by step. Keeps nothing between runs. */
+export class VoiceDetector {
+  readonly #session: InferenceSession;
+  #closed = false;
+
+  constructor(session: InferenceSession) {
+    this.#session = session;
+  }
+
+  /** `samples`: 16 kHz mono; the last step is filled up with silence. `state`: what the stretch before left. */
+  async run(
+    samples: Float32Array,
+    state: VoiceState | undefined,
+    { signal, breathe }: VoiceRun,
+  ): Promise<{ probabilities: Float32Array; state: VoiceState }> {
+    const probabilities = new Float32Array(Math.ceil(samples.length / STEP_SAMPLES));
+    const sr = new Tensor('int64', BigInt64Array.of(SAMPLE_RATE_HZ), []);
+    let hidden = new Tensor('float32', state?.hidden.slice() ?? new Float32Array(HIDDEN_SIZE), HIDDEN_SHAPE);
+    const input = new Float32Array(CONTEXT_SAMPLES + STEP_SAMPLES);
+    if (state !== undefined) input.set(state.context, STEP_SAMPLES);
+    for (let step = 0; step < probabilities.length; step += 1) {
+      if (step % STEPS_A_BREATH === 0) {
+        await breathe();
+        if (signal?.aborted === true) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
+      }
+      // The end of the step before becomes the beginning of this one.
+      input.copyWithin(0, STEP_SAMPLES);
+      input.fill(0, CONTEXT_SAMPLES);
+      input.set(samples.subarray(step * STEP_SAMPLES, (step + 1) * STEP_SAMPLES), CONTEXT_SAMPLES);
+      const { output, stateN } = await this.#session.run({
+        input: new Tensor('float32', input, [1, input.length]),
+        state: hidden,
+        sr,
+      });
+      if (output === undefined || stateN === undefined) throw new Error('Expected outputs named output and stateN.');
+      probabilities[step] = (output.data as Float32Array)[0] ?? 0;
+      hidden = stateN as typeof hidden;
+    }
+    const context = input.slice(STEP_SAMPLES);
+    return { probabilities, state: { hidden: (hidden.data as Float32Array).slice(), context } };
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#session.release();
+  }
+}

@@ -1,0 +1,123 @@
+import { InferenceError } from '../../errors.js';
+import { SampleBuffer } from '../decoding/sample-buffer.js';
+import { type PcmSource, SPEECH_SAMPLE_RATE_HZ, type SpeechOptions, type SubmitWindow } from '../speech.js';
+import { SpeechStretches, STEP_SAMPLES, type Stretch } from './speech-stretches.js';
+import { KeptParts, SAME_TIMES, type TimeMap } from './time-map.js';
+import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';
+
+/** Whole steps of 30 s: what a recording keeps of the queue. */
+const WINDOW_SAMPLES = STEP_SAMPLES * Math.floor((30 * SPEECH_SAMPLE_RATE_HZ) / STEP_SAMPLES);
+
+/** Takes a window of voice activity among others of its family. */
+export type SubmitVoice = SubmitWindow<VoiceWindow, VoiceResult | { readonly type: 'decode' | 'utterance' }>;
+
+/** A recording as a transcriber reads it. */
+export interface OpenedSpeech {
+  /** The samples to transcribe; its times are to be restored by `times`. */
+  readonly audio: SampleBuffer;
+  readonly times: TimeMap;
+  /** Length of the recording and of what was kept of it, once it is read. */
+  lengths(): Pick<SampleBuffer, 'durationSeconds' | 'keptSeconds'>;
+}
+
+/** The recording within its clip; with `vadFilter` only its speech. */
+export function openSpeech(
+  source: PcmSource,
+  options: Pick<SpeechOptions, 'vadFilter' | 'clipStartSeconds' | 'clipEndSeconds'>,
+  submit: SubmitVoice,
+  signal: AbortSignal,
+): OpenedSpeech {
+  const whole = new SampleBuffer(source, options, signal);
+  if (!options.vadFilter) return { audio: whole, times: SAME_TIMES, lengths: () => whole };
+  const speech = new SpeechSource(whole, source.warnings, submit, signal);
+  const audio = new SampleBuffer(speech, { clipStartSeconds: 0, clipEndSeconds: undefined }, signal);
+  const lengths = () => ({ durationSeconds: whole.durationSeconds, keptSeconds: audio.keptSeconds });
+  return { audio, times: speech.times, lengths };
+}
+
+/**
+ * Only the speech of a recording, found in windows of 30 s as it is read. In memory: one window, and what may yet be
+ * speech of the one before.
+ */
+export class SpeechSource implements PcmSource {
+  readonly times = new KeptParts();
+  readonly #whole: SampleBuffer;
+  readonly #submit: SubmitVoice;
+  readonly #signal: AbortSignal;
+  readonly #stretches = new SpeechStretches();
+  /** Where the recording's clip begins, in samples. */
+  readonly #origin: number;
+  #state: VoiceState | undefined;
+  /** What may yet be given out, and where it begins after the origin. */
+  #held = new Float32Array(0);
+  #heldFrom = 0;
+  #ready: Float32Array[] = [];
+  #ended = false;
+
+  constructor(
+    whole: SampleBuffer,
+    readonly warnings: readonly string[],
+    submit: SubmitVoice,
+    signal: AbortSignal,
+  ) {
+    this.#whole = whole;
+    this.#submit = submit;
+    this.#signal = signal;
+    this.#origin = Math.round(whole.startSeconds * SPEECH_SAMPLE_RATE_HZ);
+  }
+
+  async read(maxSamples: number): Promise<Float32Array | null> {
+    for (;;) {
+      const first = this.#ready.shift();
+      if (first !== undefined) {
+        if (first.length > maxSamples) this.#ready.unshift(first.subarray(maxSamples));
+        return first.subarray(0, maxSamples);
+      }
+      if (this.#ended) return null;
+      await this.#listen();
+    }
+  }
+
+  /** The recording is its opener's to close. */
+  async close(): Promise<void> {
+    this.#ready = [];
+    this.#ended = true;
+  }
+
+  async #listen(): Promise<void> {
+    if (!(await this.#whole.fill(WINDOW_SAMPLES))) {
+      this.#ended = true;
+      this.#keep(this.#stretches.finish(this.#heldFrom + this.#held.length));
+      this.#held = new Float32Array(0);
+      return;
+    }
+    const samples = this.#whole.peek(WINDOW_SAMPLES);
+    this.#whole.drop(samples.length);
+    this.#hold(samples);
+    const answer = await this.#submit({ type: 'voice', samples, state: this.#state }, this.#signal);
+    if (answer.type !== 'voice') {
+      throw new InferenceError('INTERNAL', `Expected voice activity, got an answer of type ${answer.type}.`);
+    }
+    this.#state = answer.state;
+    this.#keep(this.#stretches.push(answer.probabilities));
+    const from = Math.min(this.#stretches.neededFrom, this.#heldFrom + this.#held.length);
+    this.#held = this.#held.slice(Math.max(0, from - this.#heldFrom));
+    this.#heldFrom = Math.max(from, this.#heldFrom);
+  }
+
+  #hold(samples: Float32Array): void {
+    const held = new Float32Array(this.#held.length + samples.length);
+    held.set(this.#held);
+    held.set(samples, this.#held.length);
+    this.#held = held;
+  }
+
+  #keep(stretches: readonly Stretch[]): void {
+    for (const { start, end } of stretches) {
+      const samples = this.#held.slice(start - this.#heldFrom, end - this.#heldFrom);
+      if (samples.length === 0) continue;
+      this.times.add(this.#origin + start, this.#origin + start + samples.length);
+      this.#ready.push(samples);
+    }
+  }
+}
