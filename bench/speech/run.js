@@ -8,6 +8,7 @@ import { env, pipeline } from '@huggingface/transformers';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { load } from '../../inference/dist/src/models/whisper/model.js';
 import { transcribeWithWhisper } from '../../inference/dist/src/models/whisper/transcribe.js';
+import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS, runPython } from '../support/measure.js';
 
 const { values: flags } = parseArgs({
@@ -100,23 +101,6 @@ async function best(run) {
   return figures;
 }
 
-const DEFAULTS = {
-  language: undefined,
-  task: 'transcribe',
-  timestamps: 'segment',
-  initialPrompt: undefined,
-  hotwords: undefined,
-  temperatures: [0, 0.2, 0.4, 0.6, 0.8, 1],
-  beamSize: 1,
-  compressionRatioThreshold: 2.4,
-  logProbThreshold: -1,
-  noSpeechThreshold: 0.6,
-  conditionOnPreviousText: true,
-  vadFilter: false,
-  clipStartSeconds: 0,
-  clipEndSeconds: undefined,
-};
-
 /** From the file to the words, decoding of the audio included; the model runs in this process. */
 async function ours(model, path) {
   const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
@@ -126,7 +110,7 @@ async function ours(model, path) {
     return outcome.value;
   };
   let text = '';
-  for await (const event of transcribeWithWhisper(source, DEFAULTS, submit, signal)) {
+  for await (const event of transcribeWithWhisper(source, parseSpeechOptions(undefined), submit, signal)) {
     if (event.type === 'segment') text += event.segment.text;
   }
   await source.close();

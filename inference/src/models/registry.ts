@@ -22,8 +22,7 @@ export const SPECS = {
 } as const satisfies Record<FamilyName, AnySpec>;
 
 /** How a recording goes through a family; only speech families have one. */
-export const TRANSCRIBERS = {
+export const TRANSCRIBERS: Readonly<Partial<Record<FamilyName, AnyTranscriber>>> = {
   whisper: transcribeWithWhisper,
   moonshine: transcribeWithMoonshine,
-} as const satisfies Partial<Record<FamilyName, AnyTranscriber>>;
-export type SpeechFamilyName = keyof typeof TRANSCRIBERS;
+};

@@ -109,13 +109,6 @@ export function bytesField(number: number, payload: Uint8Array | string): Uint8A
   return concatBytes([varint((number << 3) | 2), varint(bytes.length), bytes]);
 }
 
-/** A field that holds a 32-bit float. */
-export function floatField(number: number, value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setFloat32(0, value, true);
-  return concatBytes([varint((number << 3) | 5), bytes]);
-}
-
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;

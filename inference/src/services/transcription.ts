@@ -48,10 +48,10 @@ export async function* transcribeRecording(
   }
 }
 
-function transcriberOf(model: ServedModel): Transcriber<unknown, never> {
-  const { family } = model;
-  if (family !== 'whisper' && family !== 'moonshine') throw new Error(`${family} is no family of speech models`);
-  return TRANSCRIBERS[family];
+function transcriberOf({ family }: ServedModel): Transcriber<unknown, never> {
+  const transcriber = TRANSCRIBERS[family];
+  if (transcriber === undefined) throw new Error(`${family} is no family of speech models`);
+  return transcriber;
 }
 
 export function toSegment(segment: SpeechSegment): Segment {

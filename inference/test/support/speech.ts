@@ -1,24 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { openAudio } from '../../src/media/audio/index.js';
 import type { PcmSource, SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import { parseSpeechOptions } from '../../src/services/speech-options.js';
 
 /** The contract's defaults. */
-export const SPEECH_OPTIONS: SpeechOptions = {
-  language: undefined,
-  task: 'transcribe',
-  timestamps: 'segment',
-  initialPrompt: undefined,
-  hotwords: undefined,
-  temperatures: [0, 0.2, 0.4, 0.6, 0.8, 1],
-  beamSize: 1,
-  compressionRatioThreshold: 2.4,
-  logProbThreshold: -1,
-  noSpeechThreshold: 0.6,
-  conditionOnPreviousText: true,
-  vadFilter: false,
-  clipStartSeconds: 0,
-  clipEndSeconds: undefined,
-};
+export const SPEECH_OPTIONS: SpeechOptions = parseSpeechOptions(undefined);
 
 /** Samples that are already there, given out in pieces of at most `pieceSize`. */
 export function sourceOf(samples: Float32Array, pieceSize = 4096): PcmSource {
