@@ -14,11 +14,6 @@ export function startContentHash(type: ContentHash['type'], sizeBytes: number): 
   return type === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${sizeBytes}\0`);
 }
 
-/** The hash of some bytes. */
-export function hashBytes(type: ContentHash['type'], bytes: Uint8Array): string {
-  return startContentHash(type, bytes.byteLength).update(bytes).digest('hex');
-}
-
 /** The hash of a file. Rejects with the system's error, or with the signal's reason when it is aborted. */
 export async function hashFile(type: ContentHash['type'], path: string, signal?: AbortSignal): Promise<string> {
   const file = await open(path, 'r');

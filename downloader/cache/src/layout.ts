@@ -70,11 +70,6 @@ export function treePath(cacheDir: string, repository: string, commit: string): 
   return join(repoPath(cacheDir, repository), 'trees', `${assertCommit(commit)}.json`);
 }
 
-/** `.no_exist/<commit>/<path>`: the mark of a file that the repository does not have. */
-export function noExistPath(cacheDir: string, repository: string, commit: string, path: string): string {
-  return join(repoPath(cacheDir, repository), '.no_exist', assertCommit(commit), ...assertSafePath(path).split('/'));
-}
-
 /** `.locks/models--org--name/<hash>.lock`, which huggingface_hub takes with flock while it writes that blob. */
 export function blobLockPath(cacheDir: string, repository: string, blobId: string): string {
   return join(cacheDir, '.locks', repoFolderName(repository), `${assertBlobId(blobId)}.lock`);
@@ -93,11 +88,6 @@ export function hashOfBlobId(blobId: string): ContentHash | undefined {
   if (/^[0-9a-f]{64}$/.test(blobId)) return { type: 'sha256', value: blobId };
   if (/^[0-9a-f]{40}$/.test(blobId)) return { type: 'git-sha1', value: blobId };
   return undefined;
-}
-
-/** `ETag` or `X-Linked-Etag` as a blob's name: without `W/` and quotes. */
-export function blobIdOfEtag(etag: string): string {
-  return assertBlobId(etag.trim().replace(/^W\//, '').replace(/^"|"$/g, ''));
 }
 
 /** Name and content of the file that tells backup programs to pass over the cache (bford.info/cachedir). */

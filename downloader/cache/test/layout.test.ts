@@ -2,11 +2,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import {
   assertSafePath,
-  blobIdOfEtag,
   blobLockPath,
   blobPath,
   hashOfBlobId,
-  noExistPath,
   plainPath,
   pointerPath,
   pointerTarget,
@@ -27,7 +25,6 @@ describe('layout', () => {
     expect(pointerPath('/c', 'o/n', COMMIT, 'onnx/m.onnx')).to.equal(`/c/models--o--n/snapshots/${COMMIT}/onnx/m.onnx`);
     expect(refPath('/c', 'o/n', 'refs/pr/1')).to.equal('/c/models--o--n/refs/refs/pr/1');
     expect(treePath('/c', 'o/n', COMMIT)).to.equal(`/c/models--o--n/trees/${COMMIT}.json`);
-    expect(noExistPath('/c', 'o/n', COMMIT, 'a/b')).to.equal(`/c/models--o--n/.no_exist/${COMMIT}/a/b`);
     expect(blobLockPath('/c', 'o/n', SHA256)).to.equal(`/c/.locks/models--o--n/${SHA256}.lock`);
     expect(plainPath('/c', 'face.onnx')).to.equal('/c/face.onnx');
   });
@@ -38,12 +35,10 @@ describe('layout', () => {
     expect(join('/c/r/snapshots/x/onnx', pointerTarget('onnx/m.onnx', SHA256))).to.equal(`/c/r/blobs/${SHA256}`);
   });
 
-  it('reads a hash from a blob name, and a blob name from an ETag', () => {
+  it('reads a hash from the name of a blob', () => {
     expect(hashOfBlobId(SHA256)).to.deep.equal({ type: 'sha256', value: SHA256 });
     expect(hashOfBlobId(COMMIT)).to.deep.equal({ type: 'git-sha1', value: COMMIT });
     expect(hashOfBlobId('abc')).to.equal(undefined);
-    expect(blobIdOfEtag(`W/"${COMMIT}"`)).to.equal(COMMIT);
-    expect(blobIdOfEtag(`"${SHA256}"`)).to.equal(SHA256);
   });
 
   const hostile = [
@@ -80,7 +75,6 @@ describe('layout', () => {
       () => treePath('/c', 'o/n', '../x'),
       () => blobPath('/c', 'o/n', '../../x'),
       () => blobPath('/c', 'o/n', ''),
-      () => blobIdOfEtag('"../x"'),
       () => repoFolderName('../x'),
       () => repoFolderName('a/b--c'),
       () => plainPath('/c', 'a/b'),

@@ -5,7 +5,6 @@ import {
   type FoundModel,
   findModel,
   HashPool,
-  hashBytes,
   hashFile,
   proofPath,
   readProofs,
@@ -13,7 +12,7 @@ import {
   verifyModels,
   writeProofs,
 } from '../src/index.js';
-import { gitSha1, SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
+import { SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
 import { sentenceModel } from './support/models.js';
 import { useTempFolder } from './support/temp-folder.js';
 
@@ -144,7 +143,6 @@ describe('hashing', () => {
     await writeFile(path, 'hello\n');
     expect(await hashFile('git-sha1', path)).to.equal('ce013625030ba8dba906f756967f9e9ca394464a');
     expect(await hashFile('sha256', path)).to.equal(sha256('hello\n'));
-    expect(hashBytes('git-sha1', Buffer.from('hello\n'))).to.equal(gitSha1('hello\n'));
   });
 
   it('hashes an empty file', async () => {
