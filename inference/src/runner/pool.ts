@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { ModelFacts } from '../models/model.js';
 import { isUnusable } from '../models/prepared/use.js';
-import type { Executor } from '../scheduling/lane.js';
+import type { Executor } from '../scheduling/executor.js';
 import { backoffMs } from './backoff.js';
 import { processMemoryBytes } from './memory.js';
 import { WorkerProcess, type WorkerProcessOptions, type WorkerReady } from './worker-process.js';

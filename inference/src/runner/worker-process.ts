@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
 import type { GraphUse } from '../models/prepared/use.js';
-import type { Executor, ExecutorAnswer } from '../scheduling/lane.js';
+import type { Executor, ExecutorAnswer } from '../scheduling/executor.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { watchProcess } from './watchdog.js';

@@ -5,22 +5,8 @@
 import { InferenceError } from '../errors.js';
 import type { Outcome } from '../models/model.js';
 import { Backlog, type BatchLimits, type Entry, Flow, type Priority } from './backlog.js';
-import { Rate } from './rate.js';
-
-/** A worker as the lane sees it. One run at a time. */
-export interface Executor<Item, Result> {
-  /**
-   * One outcome an item, in order; `signals` are the items' own. Rejects with WORKER_LOST when the worker was lost in the
-   * run, with anything else when the run failed as a whole.
-   */
-  run(items: readonly Item[], signals: readonly AbortSignal[]): Promise<ExecutorAnswer<Result>>;
-}
-
-export interface ExecutorAnswer<Result> {
-  readonly outcomes: readonly Outcome<Result>[];
-  /** Measured where the model runs, waiting excluded. */
-  readonly runMs: number;
-}
+import type { Executor } from './executor.js';
+import { type Place, Room, type RoomLimits } from './room.js';
 
 /** One item's result and what its run was. */
 export interface Done<Result> {
@@ -36,13 +22,6 @@ export interface RunFacts {
   readonly batchSize: number;
 }
 
-export interface LaneLimits {
-  /** Most items admitted and not done. */
-  readonly maxItems: number;
-  /** Longest time that what is admitted may take, by the measured rate. */
-  readonly maxWaitMs: number;
-}
-
 /** Told of what happens, for the metrics. */
 export interface LaneObserver {
   batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
@@ -55,7 +34,7 @@ export interface LaneOptions<Item> {
   readonly name: string;
   readonly cost: (item: Item) => number;
   readonly kind: (item: Item) => string;
-  readonly limits: LaneLimits;
+  readonly limits: RoomLimits;
   readonly batch: BatchLimits;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -64,8 +43,8 @@ export interface LaneOptions<Item> {
 
 export interface AdmissionRequest {
   readonly items: number;
-  /** Sum of the items' costs, or of those that can be in the queue at once. */
-  readonly cost: number;
+  /** Sum of the items' costs. Undefined: one item at a time, whose cost is not known before it is submitted. */
+  readonly cost: number | undefined;
   readonly priority: Priority;
   /** Monotonic milliseconds; Infinity: none. */
   readonly deadlineAtMs?: number;
@@ -77,6 +56,15 @@ export interface Admission<Item, Result> {
   submit(item: Item, signal: AbortSignal): Promise<Done<Result>>;
   /** Gives the place back. Idempotent. */
   close(): void;
+}
+
+/** An item on its way into the queue. */
+interface Submission<Item> {
+  readonly item: Item;
+  readonly cost: number;
+  readonly signal: AbortSignal;
+  readonly flow: Flow;
+  readonly deadlineAtMs: number;
 }
 
 interface Job<Item, Result> {
@@ -92,20 +80,16 @@ interface Job<Item, Result> {
 
 /** An item whose run failed as a whole is run once more, without company; a second failure is its error. */
 const MAX_ATTEMPTS = 2;
-const LEAST_RETRY_MS = 100;
-const MOST_RETRY_MS = 30_000;
 /** What RetryInfo says while no worker is ready. */
 const NOT_READY_RETRY_MS = 1000;
 
 export class Lane<Item, Result> {
   readonly #options: LaneOptions<Item>;
   readonly #backlog = new Backlog<Job<Item, Result>>();
-  readonly #rate = new Rate();
+  readonly #room: Room;
   readonly #executors = new Set<Executor<Item, Result>>();
   readonly #idle = new Set<Executor<Item, Result>>();
   #batch: BatchLimits;
-  #admittedItems = 0;
-  #admittedCost = 0;
   #runs = 0;
   #pumpQueued = false;
   #everReady = false;
@@ -114,6 +98,7 @@ export class Lane<Item, Result> {
   constructor(options: LaneOptions<Item>) {
     this.#options = options;
     this.#batch = options.batch;
+    this.#room = new Room(options.name, options.limits);
   }
 
   /** Workers ready now. */
@@ -133,7 +118,7 @@ export class Lane<Item, Result> {
 
   /** Items in a run now or waiting for one. */
   get admitted(): number {
-    return this.#admittedItems;
+    return this.#room.items;
   }
 
   cost(item: Item): number {
@@ -160,20 +145,16 @@ export class Lane<Item, Result> {
   /** A place for a call, or QUEUE_FULL, STARTING or WORKER_LOST at once. The caller closes it. */
   admit(request: AdmissionRequest): Admission<Item, Result> {
     this.#checkReady();
-    this.#checkRoom(request);
-    this.#admittedItems += request.items;
-    this.#admittedCost += request.cost;
+    const place = this.#takeRoom(request);
     const flow = new Flow(request.priority);
     const deadlineAtMs = request.deadlineAtMs ?? Number.POSITIVE_INFINITY;
-    let open = true;
     return {
-      submit: (item, signal) => this.#submit(item, signal, flow, deadlineAtMs),
-      close: () => {
-        if (!open) return;
-        open = false;
-        this.#admittedItems -= request.items;
-        this.#admittedCost = this.#admittedItems === 0 ? 0 : this.#admittedCost - request.cost;
+      submit: (item, signal) => {
+        const cost = this.cost(item);
+        place.charge(cost);
+        return this.#submit({ item, cost, signal, flow, deadlineAtMs });
       },
+      close: () => place.leave(),
     };
   }
 
@@ -194,24 +175,16 @@ export class Lane<Item, Result> {
     throw new InferenceError('STARTING', `The ${name} model is still loading; try again soon.`, { retryAfterMs });
   }
 
-  /** An empty lane takes any call: one that is larger than the bound could never run otherwise. */
-  #checkRoom(request: AdmissionRequest): void {
-    if (this.#admittedItems === 0) return;
-    const { limits, name, observer } = this.#options;
-    const estimate = (cost: number) => this.#rate.estimateMs(cost, this.#executors.size);
-    const waitMs = estimate(this.#admittedCost + request.cost) ?? 0;
-    const tooMany = this.#admittedItems + request.items > limits.maxItems;
-    if (!tooMany && waitMs <= limits.maxWaitMs) return;
-    observer?.refused?.();
-    const freeMs = tooMany ? (estimate(request.cost) ?? NOT_READY_RETRY_MS) : waitMs - limits.maxWaitMs;
-    throw new InferenceError(
-      'QUEUE_FULL',
-      `Too much work waits for the ${name} model: ${this.#admittedItems} items, about ${Math.ceil(waitMs)} ms. Come back later.`,
-      { retryAfterMs: Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, Math.ceil(freeMs))) },
-    );
+  #takeRoom(request: AdmissionRequest): Place {
+    try {
+      return this.#room.take(request, this.#executors.size);
+    } catch (error) {
+      this.#options.observer?.refused?.();
+      throw error;
+    }
   }
 
-  #submit(item: Item, signal: AbortSignal, flow: Flow, deadlineAtMs: number): Promise<Done<Result>> {
+  #submit({ item, cost, signal, flow, deadlineAtMs }: Submission<Item>): Promise<Done<Result>> {
     return new Promise<Done<Result>>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       if (this.#closed) return reject(new InferenceError('DRAINING', 'The server is shutting down; ask another one.'));
@@ -238,7 +211,7 @@ export class Lane<Item, Result> {
       const entry = {
         item: job,
         flow,
-        cost: this.cost(item),
+        cost,
         kind: this.#options.kind(item),
         deadlineAtMs,
         alone: false,
@@ -307,7 +280,7 @@ export class Lane<Item, Result> {
 
   #noteRun(batch: readonly Entry<Job<Item, Result>>[], runMs: number): void {
     const cost = batch.reduce((sum, entry) => sum + entry.cost, 0);
-    this.#rate.note(cost, runMs);
+    this.#room.noteRun(cost, runMs);
     this.#options.observer?.batch?.({ size: batch.length, cost, runMs });
   }
 

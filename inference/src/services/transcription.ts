@@ -8,9 +8,6 @@ import type { Call } from './call.js';
 import type { ServedModel, ServiceLimits } from './engine.js';
 import type { CallTiming } from './timing.js';
 
-/** What a recording keeps of the queue: never more than one window at a time, of this many seconds. */
-const WINDOW_SECONDS = 30;
-
 export interface Recording {
   readonly content: Uint8Array | AsyncIterable<Uint8Array>;
   readonly raw: RawAudioFormat | undefined;
@@ -26,7 +23,8 @@ export async function* transcribeRecording(
   timing: CallTiming,
 ): AsyncGenerator<SpeechEvent, void, void> {
   const { priority, deadlineAtMs, signal } = call;
-  const admission = model.lane.admit({ items: 1, cost: WINDOW_SECONDS, priority, deadlineAtMs });
+  // It has one window in the queue at a time, and how long that is nobody knows before the audio is read.
+  const admission = model.lane.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
   try {
     const { content, raw, options } = recording;
     const source = await openAudio(content, { raw, maxSeconds: limits.maxAudioSeconds, signal });

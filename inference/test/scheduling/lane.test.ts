@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { Outcome } from '../../src/models/model.js';
-import { type Executor, type ExecutorAnswer, Lane, type LaneOptions } from '../../src/scheduling/lane.js';
+import type { Executor, ExecutorAnswer } from '../../src/scheduling/executor.js';
+import { Lane, type LaneOptions } from '../../src/scheduling/lane.js';
 
 interface Run {
   readonly items: readonly string[];
@@ -206,6 +207,25 @@ describe('Lane', () => {
     const { lane, executor } = makeLane();
     lane.addExecutor(executor);
     expect(() => lane.admit({ ...place, items: 1000 })).not.to.throw();
+  });
+
+  it('holds work of unknown cost against the bound by what such work usually costs', async () => {
+    const { lane, executor } = makeLane({ cost: (item) => Number(item), limits: { maxItems: 100, maxWaitMs: 1000 } });
+    lane.addExecutor(executor);
+    const unknown = { ...place, cost: undefined };
+    const first = lane.admit(unknown);
+    const done = first.submit('3', NEVER);
+    await settled();
+    executor.at(0).answer(undefined, 300);
+    await done;
+    first.close();
+    // A cost of 1 takes 100 ms and the usual one is 3: a fourth would make it 1.2 s.
+    const places = [lane.admit(unknown), lane.admit(unknown), lane.admit(unknown)];
+    expect(refusal(() => lane.admit(unknown)).code).to.equal('QUEUE_FULL');
+    // One of them turns out to be short.
+    void places[0]?.submit('0.5', NEVER);
+    lane.admit(unknown).close();
+    for (const open of places) open.close();
   });
 
   it('has room again when a call is closed, however often it is closed', () => {

@@ -1,0 +1,100 @@
+/** How much work a lane takes on: what was admitted and is not done, held against the bounds. No queue in here, no clock. */
+import { InferenceError } from '../errors.js';
+import { Rate } from './rate.js';
+
+export interface RoomLimits {
+  /** Most items admitted and not done. */
+  readonly maxItems: number;
+  /** Longest time that what is admitted may take, by the measured rate. */
+  readonly maxWaitMs: number;
+}
+
+export interface RoomRequest {
+  readonly items: number;
+  /** Sum of the items' costs. Undefined, for one item: not known yet; it counts as the usual one until `charge` says it. */
+  readonly cost: number | undefined;
+}
+
+/** What a call holds of the room. */
+export interface Place {
+  /** Says what the item costs that the call has in the queue now, where its cost was not known when it was admitted. */
+  charge(cost: number): void;
+  /** Gives the place back. Idempotent. */
+  leave(): void;
+}
+
+const LEAST_RETRY_MS = 100;
+const MOST_RETRY_MS = 30_000;
+/** What RetryInfo says while nothing was measured. */
+const UNKNOWN_RETRY_MS = 1000;
+/** Weight of the newest item in what an item usually costs. */
+const NEWEST_WEIGHT = 0.2;
+
+export class Room {
+  readonly #name: string;
+  readonly #limits: RoomLimits;
+  readonly #rate = new Rate();
+  #items = 0;
+  #cost = 0;
+  #usualCost: number | undefined;
+
+  /** `name` names the model in messages. */
+  constructor(name: string, limits: RoomLimits) {
+    this.#name = name;
+    this.#limits = limits;
+  }
+
+  /** Items admitted and not done. */
+  get items(): number {
+    return this.#items;
+  }
+
+  /** Notes a run of items that cost `cost` together and took `ms` of one worker. */
+  noteRun(cost: number, ms: number): void {
+    this.#rate.note(cost, ms);
+  }
+
+  /**
+   * A place, or QUEUE_FULL with the time to come back. An empty room takes any call: one that is larger than the bound
+   * could never run otherwise.
+   */
+  take(request: RoomRequest, workers: number): Place {
+    let held = request.cost ?? this.#usualCost ?? 0;
+    this.#check(request.items, held, workers);
+    this.#items += request.items;
+    this.#cost += held;
+    let open = true;
+    return {
+      charge: (cost) => {
+        if (request.cost !== undefined || !open) return;
+        this.#usualCost = this.#usualCost === undefined ? cost : mix(cost, this.#usualCost);
+        this.#cost += cost - held;
+        held = cost;
+      },
+      leave: () => {
+        if (!open) return;
+        open = false;
+        this.#items -= request.items;
+        this.#cost = this.#items === 0 ? 0 : this.#cost - held;
+      },
+    };
+  }
+
+  #check(items: number, cost: number, workers: number): void {
+    if (this.#items === 0) return;
+    const { maxItems, maxWaitMs } = this.#limits;
+    const waitMs = this.#rate.estimateMs(this.#cost + cost, workers) ?? 0;
+    const tooMany = this.#items + items > maxItems;
+    if (!tooMany && waitMs <= maxWaitMs) return;
+    const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
+    throw new InferenceError(
+      'QUEUE_FULL',
+      `Too much work waits for the ${this.#name} model: ${this.#items} items, about ${Math.ceil(waitMs)} ms. Come back later.`,
+      { retryAfterMs: Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, Math.ceil(freeMs))) },
+    );
+  }
+}
+
+function mix(newest: number, before: number): number {
+  return newest * NEWEST_WEIGHT + before * (1 - NEWEST_WEIGHT);
+}
