@@ -10,9 +10,12 @@ import {
   type HandlerContext,
   type MethodImpl,
 } from '@connectrpc/connect';
+import type { UniversalServerRequest } from '@connectrpc/connect/protocol';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { InferenceError } from '../errors.js';
 import type { WireError } from '../services/errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
+import { refusingBroken } from './broken-requests.js';
 import type { CallDesk, OpenCall, Protocol } from './desk.js';
 
 const PEER = createContextKey('unknown', { description: 'address of the caller' });
@@ -30,10 +33,15 @@ export function createConnectListener(
 ): RequestListener {
   const routes = (router: ConnectRouter) => {
     for (const { methods, quiet } of services) for (const method of methods) addRoute(router, method, quiet, desk);
+    const refuse = (method: DescMethod, request: UniversalServerRequest, said: string) =>
+      refuseBroken(desk, method, request, said);
+    router.handlers.splice(0, Infinity, ...router.handlers.map((handler) => refusingBroken(handler, refuse)));
   };
   const adapter = connectNodeAdapter({
     grpc: false,
     routes,
+    // A misspelt field or word would otherwise be passed over, and its default used.
+    jsonOptions: { ignoreUnknownFields: false },
     readMaxBytes: limits.maxMessageBytes,
     writeMaxBytes: limits.maxMessageBytes,
     contextValues: ({ socket }) => createContextValues().set(PEER, `${socket.remoteAddress}:${socket.remotePort}`),
@@ -118,6 +126,26 @@ async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIte
     open.cancel();
     open.finish(open.call.signal.reason);
   }
+}
+
+/** A call that ended before it began: counted and logged as any other. */
+function refuseBroken(
+  desk: CallDesk,
+  { input, name, parent }: DescMethod,
+  { header, contextValues }: UniversalServerRequest,
+  said: string,
+): ConnectError {
+  const open = desk.open({
+    path: `${parent.typeName}/${name}`,
+    protocol: header.get('content-type')?.startsWith('application/grpc-web') === true ? 'grpc-web' : 'connect',
+    peer: contextValues?.get(PEER) ?? 'unknown',
+    timeoutMs: Number.POSITIVE_INFINITY,
+    quiet: false,
+    header: (wanted) => header.get(wanted) ?? undefined,
+  });
+  return toConnectError(
+    open.finish(new InferenceError('INVALID_ARGUMENT', `The request is no ${input.typeName}: ${said}.`)),
+  );
 }
 
 function toConnectError(wire: WireError | undefined): ConnectError {

@@ -1,0 +1,139 @@
+import { gzipSync } from 'node:zlib';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { endStreamFromJson, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { findTrailerError } from '@connectrpc/connect/protocol-grpc';
+import { trailerParse } from '@connectrpc/connect/protocol-grpc-web';
+import { ErrorInfoSchema } from '@heimdex/gen';
+import { expect } from 'chai';
+import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+
+const EMBED_TEXT = 'heimdex.inference.v1.InferenceService/EmbedText';
+const EMBED_IMAGE = 'heimdex.inference.v1.InferenceService/EmbedImage';
+const WATCH = 'grpc.health.v1.Health/Watch';
+
+/** No tag of protobuf. */
+const GARBAGE = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x13]);
+/** A string that is no UTF-8, and one that ends before its length. */
+const NO_TEXT = Buffer.from([0x0a, 2, 0xff, 0xfe]);
+const CUT_SHORT = Buffer.from([0x0a, 50, 0x61]);
+/** `texts: ["a"]`. */
+const GOOD = Buffer.from([0x0a, 1, 0x61]);
+const COMPRESSED = 1;
+
+function envelope(bytes: Uint8Array, flags = 0): Buffer {
+  const head = Buffer.alloc(5);
+  head[0] = flags;
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+type Form = 'connect' | 'connect-stream' | 'grpc-web';
+
+/** The error in an answer's bytes. */
+function errorIn(form: Form, body: Buffer): ConnectError | undefined {
+  if (form === 'connect') return errorFromJsonBytes(body, undefined, new ConnectError('no error'));
+  const ended = body.subarray(5);
+  return form === 'grpc-web' ? findTrailerError(trailerParse(ended)) : endStreamFromJson(ended).error;
+}
+
+const CASES: readonly (readonly [
+  what: string,
+  form: Form,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  body: string | Buffer,
+])[] = [
+  ['no protobuf', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, GARBAGE],
+  ['no UTF-8', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, NO_TEXT],
+  ['half a message', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, CUT_SHORT],
+  ['no gzip', 'connect', EMBED_TEXT, { 'content-type': 'application/proto', 'content-encoding': 'gzip' }, GARBAGE],
+  [
+    'half a gzip stream',
+    'connect',
+    EMBED_TEXT,
+    { 'content-type': 'application/proto', 'content-encoding': 'gzip' },
+    gzipSync(GOOD).subarray(0, 12),
+  ],
+  ['no JSON', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts": 7'],
+  ['a number for a list', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts": 7}'],
+  ['a field nobody knows', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts":["a"],"text":"b"}'],
+  ['a word nobody knows', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts":["a"],"model":"X"}'],
+  ['no base64', 'connect', EMBED_IMAGE, { 'content-type': 'application/json' }, '{"images":[{"content":"@@"}]}'],
+  ['endless nesting', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '['.repeat(200_000)],
+  ['no protobuf', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+proto' }, envelope(GARBAGE)],
+  ['no JSON', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+json' }, envelope(GARBAGE)],
+  [
+    'half a frame',
+    'grpc-web',
+    EMBED_TEXT,
+    { 'content-type': 'application/grpc-web+proto' },
+    envelope(GOOD).subarray(0, 7),
+  ],
+  ['half a header', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+proto' }, Buffer.alloc(2)],
+  [
+    'no gzip',
+    'grpc-web',
+    EMBED_TEXT,
+    { 'content-type': 'application/grpc-web+proto', 'grpc-encoding': 'gzip' },
+    envelope(GARBAGE, COMPRESSED),
+  ],
+  [
+    'packed nobody knows how',
+    'grpc-web',
+    EMBED_TEXT,
+    { 'content-type': 'application/grpc-web+proto' },
+    envelope(GOOD, COMPRESSED),
+  ],
+  ['no protobuf', 'grpc-web', WATCH, { 'content-type': 'application/grpc-web+proto' }, envelope(GARBAGE)],
+  ['no protobuf', 'connect-stream', WATCH, { 'content-type': 'application/connect+proto' }, envelope(GARBAGE)],
+  ['no JSON', 'connect-stream', WATCH, { 'content-type': 'application/connect+json' }, envelope(GARBAGE)],
+  ['half a frame', 'connect-stream', WATCH, { 'content-type': 'application/connect+proto' }, Buffer.from([0, 0, 0])],
+];
+
+describe('a request over HTTP/1.1 that is no message', () => {
+  let pocket: PocketServer;
+  before(async () => {
+    pocket = await pocketServer();
+  });
+  after(() => pocket.stop());
+
+  for (const [index, [what, form, path, headers, body]] of CASES.entries()) {
+    it(`gets INVALID_ARGUMENT: ${what}, ${form}, ${path.split('/')[1]}`, async () => {
+      const id = `broken-${index}`;
+      const response = await fetch(`${pocket.server.url}/${path}`, {
+        method: 'POST',
+        headers: { ...headers, 'x-request-id': id },
+        body,
+      });
+      const error = errorIn(form, Buffer.from(await response.arrayBuffer()));
+      expect(response.status).to.equal(form === 'connect' ? 400 : 200);
+      expect(error?.code).to.equal(Code.InvalidArgument);
+      expect(error?.findDetails(ErrorInfoSchema).map(({ reason }) => reason)).to.deep.equal(['INVALID_ARGUMENT']);
+      const line = await pocket.server.logged(({ call }) => call === id);
+      expect(line).to.include({ path, code: 'INVALID_ARGUMENT', protocol: form.replace('-stream', '') });
+    });
+  }
+
+  it('is told apart from a good one of the same kind', async () => {
+    const answers = await Promise.all([
+      fetch(`${pocket.server.url}/${EMBED_TEXT}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/proto', 'content-encoding': 'gzip' },
+        body: gzipSync(GOOD),
+      }),
+      fetch(`${pocket.server.url}/${EMBED_TEXT}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/grpc-web+proto' },
+        body: envelope(GOOD),
+      }),
+    ]);
+    expect(answers.map(({ status }) => status)).to.deep.equal([200, 200]);
+    const [unary, web] = await Promise.all(answers.map(async (answer) => Buffer.from(await answer.arrayBuffer())));
+    expect(unary?.length).to.be.greaterThan(192 * 4);
+    expect(web?.toString('latin1')).to.include('grpc-status: 0');
+  });
+
+  it('leaves nothing wrong in the log', () => {
+    expect(pocket.server.log.filter(({ msg }) => /defect|lost/.test(msg))).to.deep.equal([]);
+  });
+});
