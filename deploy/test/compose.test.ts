@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { parseYaml, read } from './support.js';
 
 interface ComposeService {
+  readonly image?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly string[];
   readonly networks?: readonly string[];
@@ -62,15 +63,29 @@ describe('deploy/compose.yaml', () => {
     expect(servers.map(([, { networks }]) => networks)).to.deep.equal(servers.map(() => ['inside']));
   });
 
+  it('keeps Prometheus in the network of the servers, without a way out either', () => {
+    expect(service('prometheus').networks).to.deep.equal(['inside']);
+  });
+
+  it('names every image of others with its version', () => {
+    const images = Object.values(services).flatMap(({ image }) => image ?? []);
+    const others = images.filter((image) => !image.startsWith('$'));
+    expect(others).to.have.lengthOf(2);
+    for (const image of others) expect(image).to.match(/^docker\.io\/.+:v?\d+\.\d+\.\d+$/);
+  });
+
   it('starts a server once its models are there', () => {
     expect(service('model-service').depends_on?.['model-downloader']?.condition).to.equal(
       'service_completed_successfully',
     );
   });
 
-  it('hardens every container of the project and limits the memory of its server', () => {
-    const own = Object.entries(services).filter(([name]) => /-(downloader|service)$|gateway$/.test(name));
-    expect(own.filter(([, { read_only }]) => read_only !== true).map(([name]) => name)).to.deep.equal([]);
+  it('hardens every container and limits the memory of its server', () => {
+    expect(
+      Object.entries(services)
+        .filter(([, { read_only }]) => read_only !== true)
+        .map(([name]) => name),
+    ).to.deep.equal([]);
     expect(service('model-service').mem_limit).to.equal(`\${MEMORY_LIMIT:-6g}`);
   });
 

@@ -1,13 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { embeddedRepositories, type Hub, startHub } from '@heimdex/hub';
 import { EXIT_CODES } from '@heimdex/inference';
 import { expect } from 'chai';
+import { type EmbeddedServer, startEmbeddedServer } from './embedded.js';
 import { has, ROOT, read } from './support.js';
 
 const readme = read('README.md');
@@ -18,17 +15,6 @@ const commands = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
   .flatMap((block) => block.split('\n'))
   .map((line) => line.replace(/\s+#.*$/, '').trim())
   .filter((line) => line !== '');
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('Expected a TCP port');
-  return address.port;
-}
 
 describe('README.md', function () {
   this.timeout(120_000);
@@ -52,44 +38,13 @@ describe('README.md', function () {
   });
 
   describe('against a server of the embedded models', () => {
-    let hub: Hub;
-    let folder: string;
-    let server: ChildProcess;
-    let address: string;
-    let env: NodeJS.ProcessEnv;
+    let served: EmbeddedServer;
 
     before(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'heimdex-readme-'));
-      hub = await startHub({ repositories: await embeddedRepositories() });
-      address = `127.0.0.1:${await freePort()}`;
-      env = {
-        PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`,
-        HOME: folder,
-        MODELS_DIR: folder,
-        ASR_MODEL: 'moonshine-tiny',
-        VISION_MODEL_NAME: 'heimdex/siglip-pocket',
-        FEATURE_FACE: 'true',
-        FACE_MODEL_NAME: 'heimdex/face-pocket',
-        HF_ENDPOINT: hub.url,
-        HEIMDEX_ADDRESS: address,
-        PORT: address.split(':')[1],
-        HOST: '127.0.0.1',
-      };
-      const downloader = spawn('heimdex-downloader', { env, stdio: 'ignore' });
-      expect(await once(downloader, 'close')).to.deep.equal([0, null]);
-      server = spawn('heimdex-inference', { env, stdio: 'ignore' });
-      const ready = spawnSync('heimdex', ['health', '--wait', '60'], { env, encoding: 'utf8' });
-      expect(ready.status, ready.stderr).to.equal(0);
+      served = await startEmbeddedServer();
     });
 
-    after(async () => {
-      if (server !== undefined && server.exitCode === null) {
-        server.kill('SIGTERM');
-        await once(server, 'close');
-      }
-      await hub?.close();
-      await rm(folder, { recursive: true, force: true });
-    });
+    after(() => served?.close());
 
     const harmless = commands.filter((line) =>
       /^(npx heimdex (?!--help)|curl |grpcurl |npx heimdex\S* --help$)/.test(line),
@@ -108,9 +63,13 @@ describe('README.md', function () {
         }
         const own = line
           .replace('npx ', '')
-          .replaceAll('localhost:8001', address)
+          .replaceAll('localhost:8001', served.address)
           .replaceAll('demo/samples', join(ROOT, 'demo/samples'));
-        const { status, stdout, stderr } = spawnSync('bash', ['-c', own], { env, cwd: folder, encoding: 'utf8' });
+        const { status, stdout, stderr } = spawnSync('bash', ['-c', own], {
+          env: served.env,
+          cwd: served.folder,
+          encoding: 'utf8',
+        });
         expect(status, stderr + stdout).to.equal(0);
         expect(stdout + stderr).to.not.equal('');
       });
@@ -119,8 +78,8 @@ describe('README.md', function () {
     it('shows TypeScript that runs', async () => {
       const code = /^```ts\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '';
       const file = join(dirname(new URL(import.meta.url).pathname), 'readme-example.mjs');
-      await writeFile(file, code.replace('localhost:8001', address));
-      const { status, stdout, stderr } = spawnSync(process.execPath, [file], { env, encoding: 'utf8' });
+      await writeFile(file, code.replace('localhost:8001', served.address));
+      const { status, stdout, stderr } = spawnSync(process.execPath, [file], { env: served.env, encoding: 'utf8' });
       await rm(file);
       expect(status, stderr).to.equal(0);
       expect(stdout).to.include('Float32Array');

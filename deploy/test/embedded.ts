@@ -1,0 +1,71 @@
+/** The downloader and a server of the embedded models, as their users start them. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { embeddedRepositories, startHub } from '@heimdex/hub';
+import { ROOT } from './support.js';
+
+export interface EmbeddedServer {
+  /** host:port of the server. */
+  readonly address: string;
+  /** The environment in which the programs, found by their names, know the server and its models. */
+  readonly env: NodeJS.ProcessEnv;
+  /** A folder for the caller's own files; it goes with the server. */
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+/** Fetches the embedded models from a local hub and serves them. Resolves when the server is ready; rejects with its reason. */
+export async function startEmbeddedServer(): Promise<EmbeddedServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'heimdex-deploy-'));
+  const hub = await startHub({ repositories: await embeddedRepositories() });
+  const address = `127.0.0.1:${await freePort()}`;
+  const env = {
+    PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`,
+    HOME: folder,
+    MODELS_DIR: folder,
+    ASR_MODEL: 'moonshine-tiny',
+    VISION_MODEL_NAME: 'heimdex/siglip-pocket',
+    FEATURE_FACE: 'true',
+    FACE_MODEL_NAME: 'heimdex/face-pocket',
+    HF_ENDPOINT: hub.url,
+    HEIMDEX_ADDRESS: address,
+    PORT: address.split(':')[1],
+    HOST: '127.0.0.1',
+  };
+  let server: ChildProcess | undefined;
+  const close = async () => {
+    if (server !== undefined && server.exitCode === null) {
+      server.kill('SIGTERM');
+      await once(server, 'close');
+    }
+    await hub.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const downloader = spawn('heimdex-downloader', { env, stdio: 'ignore' });
+    const [status] = await once(downloader, 'close');
+    if (status !== 0) throw new Error(`heimdex-downloader ended with ${status}`);
+    server = spawn('heimdex-inference', { env, stdio: 'ignore' });
+    const ready = spawnSync('heimdex', ['health', '--wait', '60'], { env, encoding: 'utf8' });
+    if (ready.status !== 0) throw new Error(`The server does not become ready: ${ready.stderr}`);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { address, env, folder, close };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('Expected a TCP port');
+  return address.port;
+}
