@@ -4,19 +4,12 @@
 // come (a) from one caller, one by one, (b) from 64 callers at once. Printed: texts a second of both, their ratio, p50 of the
 // lone caller, and the least cosine between a text's vector alone and in company. Then, with a queue of 16, callers
 // that never rest: how many calls are served and refused, and how long both take.
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { createInferenceClient } from '@heimdex/client';
-import { embeddedRepositories, repositoriesIn, startHub } from '@heimdex/hub';
+import { quantile, started, stop, timed, withVolume } from './setup.js';
 
 const CALLERS = 64;
 const TEXTS = 512;
 const SECONDS = 10;
-const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const WORDS = 'the a of video search picture speech word model once offline cache byte proof river stone light'.split(
   ' ',
 );
@@ -29,48 +22,9 @@ const texts = Array.from({ length: TEXTS }, (_, index) =>
 const CASES = [
   ['siglip-pocket, float', { VISION_MODEL_NAME: 'heimdex/siglip-pocket' }, 'vision'],
   ['siglip-pocket, int8', { VISION_MODEL_NAME: 'heimdex/siglip-pocket:q8' }, 'vision'],
-  [
-    'MiniLM, int8',
-    { VISION_MODEL_NAME: 'none', LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: 'Xenova/all-MiniLM-L6-v2' },
-    'text',
-  ],
-  [
-    'bge-m3-tiny, float',
-    { VISION_MODEL_NAME: 'none', LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: 'fixtures/bge-m3-tiny' },
-    'text',
-  ],
+  ['MiniLM, int8', { LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: 'Xenova/all-MiniLM-L6-v2' }, 'text'],
+  ['bge-m3-tiny, float', { LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: 'fixtures/bge-m3-tiny' }, 'text'],
 ];
-
-async function started(env) {
-  const child = spawn(process.execPath, [at('inference/bin/heimdex-inference.js')], {
-    env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const log = [];
-  return new Promise((resolve, reject) => {
-    child.once('close', () => reject(new Error('the server ended before it was ready')));
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const entry = JSON.parse(line);
-      log.push(entry);
-      if (entry.msg !== 'Ready') return;
-      const listening = log.find(({ msg }) => msg.startsWith('Listening on '));
-      resolve({ child, log, address: listening.msg.slice('Listening on '.length) });
-    });
-  });
-}
-
-function stop({ child }) {
-  return new Promise((resolve) => {
-    child.once('close', resolve);
-    child.kill('SIGTERM');
-  });
-}
-
-async function timed(work) {
-  const startedAt = performance.now();
-  await work();
-  return performance.now() - startedAt;
-}
 
 function cosine(one, other) {
   let [dot, left, right] = [0, 0, 0];
@@ -106,12 +60,12 @@ async function measure(name, env, model) {
     const times = [];
     for (let i = 0; i < 100; i += 1) times.push(await timed(() => client.embedText([texts[i]], { model })));
     const least = Math.min(...texts.map((_, index) => cosine(alone.vectors[index], together.vectors[index])));
-    const p50 = times.sort((a, b) => a - b)[50];
+    const p50 = quantile(times, 0.5);
     console.log(
       `| ${name} | ${alone.perSecond.toFixed(0)} | ${together.perSecond.toFixed(0)} | ${(together.perSecond / alone.perSecond).toFixed(2)} | ${p50.toFixed(1)} | ${least.toFixed(6)} |`,
     );
   } finally {
-    await client.close();
+    client.close();
     await stop(server);
   }
 }
@@ -135,53 +89,27 @@ async function overload(env, model) {
   const capacity = server.log.filter(({ code }) => code === 'OK').length / SECONDS;
   const before = server.log.length;
   await load(32);
-  await client.close();
+  client.close();
   await stop(server);
   const calls = server.log.slice(before).filter(({ msg }) => msg === 'call');
-  const times = (wanted) =>
-    calls
-      .filter(({ code }) => code === wanted)
-      .map(({ ms }) => ms)
-      .sort((x, y) => x - y);
-  const part = (values, share) => values[Math.floor((values.length - 1) * share)] ?? '-';
+  const times = (wanted) => calls.filter(({ code }) => code === wanted).map(({ ms }) => ms);
   const [served, refused] = [times('OK'), times('RESOURCE_EXHAUSTED')];
   console.log(
     `\nA queue of 16 texts, calls of 4: ${capacity} calls/s by 4 callers; by 32 that never rest ${served.length / SECONDS} calls/s served, ` +
-      `p99 ${part(served, 0.99)} ms, and ${refused.length / SECONDS} a second refused, in ${part(refused, 0.5)} ms (p50), ${part(refused, 0.99)} ms (p99), by the server's log.`,
+      `p99 ${quantile(served, 0.99)} ms, and ${refused.length / SECONDS} a second refused, in ${quantile(refused, 0.5)} ms (p50), ${quantile(refused, 0.99)} ms (p99), by the server's log.`,
   );
 }
 
-const volume = await mkdtemp(join(tmpdir(), 'heimdex-bench-'));
-const shared = await repositoriesIn(at('../shared/models')).catch(() => []);
-const own = await embeddedRepositories();
-const repositories = [...own, ...shared.filter(({ name }) => own.every((other) => other.name !== name))];
-const hub = await startHub({ repositories });
-try {
+await withVolume(async (fill) => {
   console.log(
     `| model | texts/s, one caller | texts/s, ${CALLERS} callers | ratio | p50 of a lone caller, ms | least cosine, alone to in company |\n|---|---|---|---|---|---|`,
   );
+  let first;
   for (const [name, chosen, model] of CASES) {
-    const env = {
-      ASR_MODEL: 'none',
-      MODELS_DIR: volume,
-      HF_ENDPOINT: hub.url,
-      MODELS_LOCK: join(volume, `${name.replaceAll(/\W/g, '')}.json`),
-      ...chosen,
-    };
-    const download = spawn(process.execPath, [at('downloader/bin/heimdex-downloader.js')], {
-      env: { ...process.env, ...env },
-      stdio: 'ignore',
-    });
-    const status = await new Promise((resolve) => download.once('close', resolve));
-    if (status !== 0) {
-      console.log(`| ${name} | not there (${status}) | | | | |`);
-      continue;
-    }
-    await measure(name, env, model);
-    if (name === CASES[0][0]) globalThis.first = env;
+    const settings = await fill(chosen);
+    first ??= settings;
+    if (settings === undefined) console.log(`| ${name} | not there | | | | |`);
+    else await measure(name, settings, model);
   }
-  if (globalThis.first !== undefined) await overload(globalThis.first, 'vision');
-} finally {
-  await hub.close();
-  await rm(volume, { recursive: true, force: true });
-}
+  if (first !== undefined) await overload(first, 'vision');
+});

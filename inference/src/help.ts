@@ -1,6 +1,6 @@
 import { MODEL_VARIABLES, type Variable } from '@heimdex/cache';
-import { SERVER_VARIABLES } from './config.js';
 import { EXIT_CODES } from './exit-codes.js';
+import { SERVER_VARIABLES } from './settings.js';
 
 const NAME_COLUMNS = 24;
 const TEXT_COLUMNS = 100;

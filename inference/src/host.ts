@@ -3,29 +3,27 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
-import type { Machine } from './machine.js';
 import type { ConfiguredModel } from './models/find.js';
 import { preparedOptions } from './models/prepared/options.js';
 import { SPECS } from './models/registry.js';
 import { Pool } from './runner/pool.js';
 import { Lane, type LaneObserver } from './scheduling/lane.js';
 import type { ServedModel } from './services/engine.js';
+import type { WorkerSize } from './sizing.js';
 
 /** The program of the workers. */
 export const WORKER_PROGRAM = fileURLToPath(new URL('./worker/main.js', import.meta.url));
 
 /** Most a batch may cost, by the family's unit. */
-const BATCH_COSTS = { tokens: 4096, pixels: 8 * 1024 * 1024, 'audio seconds': 240 } as const;
+const BATCH_COSTS = { tokens: 4096, pixels: 8 * 1024 * 1024, 'audio seconds': 120 } as const;
 /** Text runs are padded to their longest; more padding than this costs more than a batch saves. */
 const MAX_PADDING = { tokens: 0.1, pixels: 1, 'audio seconds': 1 } as const;
-/** More threads than this gain little in one run and steal from the other models. */
-const MOST_THREADS = 4;
 /** An idle worker is asked whether it answers once in so many looks. */
 const LOOKS_PER_HEARTBEAT = 5;
 
 export interface HostOptions {
   readonly config: Config;
-  readonly machine: Machine;
+  readonly size: WorkerSize;
   readonly log: Logger;
   /** Default WORKER_PROGRAM. */
   readonly workerProgram?: string | undefined;
@@ -42,8 +40,10 @@ export interface Host {
   readonly served: ServedModel;
   /** Workers that were started again so far. */
   restarts(): number;
-  /** Starts the workers. Once. */
+  /** Starts the first worker. Once. */
   start(): void;
+  /** Starts the others, if there are to be any. Once, after `start`. */
+  grow(): void;
   /** Ends the workers. Idempotent. */
   close(): Promise<void>;
 }
@@ -54,12 +54,12 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   // The services give each role the items of its families; the lane passes them on without looking.
   const spec: AnySpec = SPECS[family];
   const { healthName, costUnit } = spec;
-  const workers = config.workers[role];
-  const threads = config.threads ?? Math.max(1, Math.floor(Math.min(options.machine.cores, MOST_THREADS) / workers));
+  const { workers, threads } = options.size;
   const lane = new Lane<unknown, unknown>({
     name: healthName,
     cost: (item) => spec.cost(item as never),
     kind: (item) => spec.kind?.(item as never) ?? '',
+    alone: (item) => spec.alone?.(item as never) ?? false,
     limits: { maxItems: config.limits.maxQueue, maxWaitMs: config.limits.maxQueueMs },
     batch: { maxItems: 1, maxCost: BATCH_COSTS[costUnit], maxPadding: MAX_PADDING[costUnit] },
     now: () => performance.now(),
@@ -121,7 +121,13 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     },
     memoryBytes: async () => (await pool?.memoryBytes()) ?? 0,
   };
-  return { served, restarts: () => pool?.restarts ?? 0, start, close: async () => pool?.close() };
+  return {
+    served,
+    restarts: () => pool?.restarts ?? 0,
+    start,
+    grow: () => pool?.grow(),
+    close: async () => pool?.close(),
+  };
 }
 
 type AnySpec = {
@@ -129,4 +135,5 @@ type AnySpec = {
   readonly costUnit: keyof typeof BATCH_COSTS;
   cost(item: never): number;
   kind?(item: never): string;
+  alone?(item: never): boolean;
 };

@@ -8,7 +8,7 @@ const GIB = 1024 * MIB;
 /** A process of Node.js with the runtime in it, before its model. */
 const WORKER_BASE_BYTES = 120 * MIB;
 /** The server itself. */
-const SERVER_BASE_BYTES = 150 * MIB;
+export const SERVER_BASE_BYTES = 150 * MIB;
 /** Weights in memory, prepacked, and what a run needs beside them, over the size of the files. Measured: 1.4 to 1.6. */
 const MEMORY_PER_WEIGHT_BYTE = 1.5;
 

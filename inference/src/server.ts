@@ -16,6 +16,7 @@ import type { ServedModel } from './services/engine.js';
 import { healthService } from './services/health.js';
 import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
+import { chooseWorkers } from './sizing.js';
 import { openTracing } from './tracing.js';
 import { CallDesk } from './transport/desk.js';
 import { openEdge } from './transport/edge.js';
@@ -63,14 +64,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const state = new ServerState(models);
   const changed = () => state.update();
   const limitBytes = config.memoryLimitBytes > 0 ? config.memoryLimitBytes : machine.memoryBytes;
-  checkMemory(
-    options.models.map((model) => needOf(model, config)),
-    limitBytes,
-  );
-  const hosts = options.models.map((model) => {
+  const sizes = sizesOf(options, limitBytes);
+  const hosts = sizes.map(({ model, size }) => {
     const maxWorkerBytes = workerLimitBytes(workerNeedBytes(model), config.worker.memoryLimitBytes, limitBytes);
     const observer = metrics.lane(SPECS[model.family].healthName);
-    return createHost(model, { config, log, machine, workerProgram, maxWorkerBytes, observer, changed, failed });
+    return createHost(model, { config, log, size, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
   for (const { served } of hosts) models.set(served.role, served);
   const memoryBytes = cached(async () => {
@@ -119,6 +117,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   const warm = firstHealthy(state);
   for (const host of hosts) host.start();
+  // Not before the first ones are ready: two of each would take twice as long to come up on the same cores.
+  void warm.then(() => {
+    for (const host of hosts) host.grow();
+  });
 
   const close = async ({ graceMs, drainMs }: Config['shutdown']): Promise<void> => {
     state.drain();
@@ -165,8 +167,20 @@ function readingOf({ served, restarts }: Host): ModelReading {
   };
 }
 
-function needOf(model: ConfiguredModel, config: Config): ModelNeed {
-  return { name: model.files.id, workers: config.workers[model.role], needBytes: workerNeedBytes(model) };
+/** Chooses workers and threads. Throws a FatalError when the models do not fit. */
+function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
+  const needs = models.map((model) => ({ role: model.role, needBytes: workerNeedBytes(model) }));
+  const sizes = chooseWorkers(needs, config, { cores: machine.cores, memoryBytes });
+  const sized = models.map((model) => ({ model, size: sizes.get(model.role) ?? { workers: 1, threads: 1 } }));
+  const checked = sized.map(({ model, size }): ModelNeed => {
+    return { name: model.files.id, workers: size.workers, needBytes: workerNeedBytes(model) };
+  });
+  checkMemory(checked, memoryBytes);
+  log.info(
+    { cores: machine.cores, memoryGb: Math.round((memoryBytes / 1024 ** 3) * 10) / 10 },
+    'sizing workers by the machine',
+  );
+  return sized;
 }
 
 function firstHealthy(state: ServerState): Promise<void> {

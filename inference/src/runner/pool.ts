@@ -27,16 +27,23 @@ const STEADY_MS = 60_000;
 export class Pool {
   readonly #options: PoolOptions;
   readonly #alive = new Set<WorkerProcess>();
-  readonly #slots: Promise<void>[];
+  readonly #slots: Promise<void>[] = [];
   readonly #closing = new AbortController();
   #facts: ModelFacts | undefined;
   #loadSeconds = 0;
   #losses = 0;
   #restarts = 0;
 
+  /** Starts one worker; `grow` starts the others. */
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#slots = Array.from({ length: options.workers }, (_, index) => this.#keep(index));
+    this.#slots.push(this.#keep(0));
+  }
+
+  /** Starts the workers that are not started yet: they need not hold up the time when the server is ready. Idempotent. */
+  grow(): void {
+    if (this.#closing.signal.aborted) return;
+    while (this.#slots.length < this.#options.workers) this.#slots.push(this.#keep(this.#slots.length));
   }
 
   /** Of the loaded model; undefined until a worker was ready. */

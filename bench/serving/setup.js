@@ -1,0 +1,81 @@
+// What the benches of the whole server share: a volume filled by the downloader, and servers started from it.
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { embeddedRepositories, repositoriesIn, startHub } from '@heimdex/hub';
+
+export const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** Runs `work` with a function that fills a temporary volume for settings and gives the settings to serve them, or undefined. */
+export async function withVolume(work) {
+  const volume = await mkdtemp(join(tmpdir(), 'heimdex-bench-'));
+  const shared = await repositoriesIn(at('../shared/models')).catch(() => []);
+  const own = await embeddedRepositories();
+  const repositories = [...own, ...shared.filter(({ name }) => own.every((other) => other.name !== name))];
+  const hub = await startHub({ repositories });
+  let locks = 0;
+  try {
+    await work(async (chosen) => {
+      locks += 1;
+      const lock = join(volume, `lock-${locks}.json`);
+      const env = {
+        ASR_MODEL: 'none',
+        VISION_MODEL_NAME: 'none',
+        FEATURE_FACE: 'false',
+        MODELS_DIR: volume,
+        ...chosen,
+      };
+      const settings = { ...env, HF_ENDPOINT: hub.url, MODELS_LOCK: lock };
+      const download = spawn(process.execPath, [at('downloader/bin/heimdex-downloader.js')], {
+        env: { ...process.env, ...settings },
+        stdio: 'ignore',
+      });
+      const status = await new Promise((resolve) => download.once('close', resolve));
+      return status === 0 ? settings : undefined;
+    });
+  } finally {
+    await hub.close();
+    await rm(volume, { recursive: true, force: true });
+  }
+}
+
+/** Starts a server and waits until it is ready; `log` has its lines, as objects. */
+export async function started(env) {
+  const child = spawn(process.execPath, [at('inference/bin/heimdex-inference.js')], {
+    env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const log = [];
+  return new Promise((resolve, reject) => {
+    child.once('close', () => reject(new Error('the server ended before it was ready')));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const entry = JSON.parse(line);
+      log.push(entry);
+      if (entry.msg !== 'Ready') return;
+      const listening = log.find(({ msg }) => msg.startsWith('Listening on '));
+      resolve({ child, log, address: listening.msg.slice('Listening on '.length) });
+    });
+  });
+}
+
+/** Ends a server. */
+export function stop({ child }) {
+  return new Promise((resolve) => {
+    child.once('close', resolve);
+    child.kill('SIGTERM');
+  });
+}
+
+export async function timed(work) {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+}
+
+/** The value below which `share` of the values lie. */
+export function quantile(values, share) {
+  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
+}

@@ -1,0 +1,113 @@
+// How many workers of how many threads serve best: `node bench/serving/workers.js` (after npm run build).
+//
+// Each model is served with one worker of all cores, with a worker of one thread a core, and with a worker of all cores' threads a
+// core. Printed: the time of a lone caller, and calls a second of many callers. Settings take turns, round after round, and the
+// medians of the rounds are given, for the machine may be doing other things.
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { createInferenceClient } from '@heimdex/client';
+import { at, quantile, started, stop, timed, withVolume } from './setup.js';
+
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const SECONDS = Number(process.env.SECONDS ?? 4);
+const cores = availableParallelism();
+const SETTINGS = [
+  ['one worker, all threads', 1, cores],
+  ['a worker a core, one thread', cores, 1],
+  ['a worker a core, all threads', cores, cores],
+];
+
+const audio = await readFile(at('demo/samples/speech/search.flac'));
+const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const faces = await readFile(at('demo/samples/faces/faces_1.png'));
+const TEXT = 'a picture of a river and a stone bridge in the morning light, seen from the other side';
+
+const CASES = [
+  [
+    'speech',
+    'Whisper base, int8',
+    { ASR_MODEL: 'onnx-community/whisper-base_timestamped' },
+    (client) => client.transcribe(audio),
+  ],
+  [
+    'speech',
+    'Moonshine tiny, int8',
+    { ASR_MODEL: 'onnx-community/moonshine-tiny-ONNX' },
+    (client) => client.transcribe(audio),
+  ],
+  [
+    'vision',
+    'siglip-pocket, a picture',
+    { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },
+    (client) => client.embedImage([picture]),
+  ],
+  [
+    'vision',
+    'siglip-pocket, a text',
+    { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },
+    (client) => client.embedText([TEXT], { model: 'vision' }),
+  ],
+  [
+    'text',
+    'MiniLM, int8',
+    { LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: 'Xenova/all-MiniLM-L6-v2' },
+    (client) => client.embedText([TEXT], { model: 'text' }),
+  ],
+  ['faces', 'YuNet', { FEATURE_FACE: 'true' }, (client) => client.detectFaces([faces])],
+];
+
+async function measure(settings, role, workers, threads, call) {
+  const server = await started({
+    ...settings,
+    [`WORKERS_${role.toUpperCase()}`]: String(workers),
+    WORKER_THREADS: String(threads),
+  });
+  const client = createInferenceClient({ address: server.address });
+  try {
+    await Promise.all(Array.from({ length: 2 * cores }, () => call(client)));
+    const times = [];
+    for (const until = performance.now() + SECONDS * 500; performance.now() < until; )
+      times.push(await timed(() => call(client)));
+    let done = 0;
+    const until = performance.now() + SECONDS * 1000;
+    const caller = async () => {
+      while (performance.now() < until) {
+        await call(client);
+        done += 1;
+      }
+    };
+    const ms = await timed(() => Promise.all(Array.from({ length: 4 * cores }, caller)));
+    return { lone: quantile(times, 0.5), perSecond: (done / ms) * 1000 };
+  } finally {
+    client.close();
+    await stop(server);
+  }
+}
+
+console.log(
+  `| model, on ${cores} cores | setting | lone caller, ms | calls/s, ${4 * cores} callers |\n|---|---|---|---|`,
+);
+await withVolume(async (fill) => {
+  for (const [role, name, chosen, call] of CASES) {
+    if (process.argv.length > 2 && !process.argv.slice(2).some((word) => name.includes(word))) continue;
+    const settings = await fill(chosen);
+    if (settings === undefined) {
+      console.log(`| ${name} | not there | | |`);
+      continue;
+    }
+    const rounds = SETTINGS.map(() => []);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const [index, [, workers, threads]] of SETTINGS.entries()) {
+        rounds[index].push(await measure(settings, role, workers, threads, call));
+      }
+    }
+    for (const [index, [setting]] of SETTINGS.entries()) {
+      const middle = (field) =>
+        quantile(
+          rounds[index].map((figures) => figures[field]),
+          0.5,
+        );
+      console.log(`| ${name} | ${setting} | ${middle('lone').toFixed(1)} | ${middle('perSecond').toFixed(2)} |`);
+    }
+  }
+});

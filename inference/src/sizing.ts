@@ -1,0 +1,71 @@
+/** How many workers of how many threads each model gets, by the machine. Pure. */
+import type { Config } from './config.js';
+import type { Machine } from './machine.js';
+import { SERVER_BASE_BYTES } from './memory-budget.js';
+import { ROLES, type Role } from './models/model.js';
+
+const MIB = 1024 * 1024;
+/** More threads than this gain little in one run. */
+const MOST_THREADS = 4;
+/** More workers than this are for whoever runs the server to ask for. */
+const MOST_WORKERS = 8;
+/**
+ * Threads of all workers of a model over the cores there are. Threads that wait do not spin, so twice as many as cores cost
+ * little under load, and a lone caller still has all cores (up to MOST_THREADS) for each run.
+ */
+const THREADS_PER_CORE = 2;
+/** The part of all memory that workers beside the first ones may fill. */
+const MOST_OF_MEMORY = 0.75;
+/** What a worker may grow to beside its need: large requests, and what the runtime keeps of them. Measured: up to twice. */
+const ROOM_PER_NEED = 2;
+const ROOM_BYTES = 128 * MIB;
+
+export interface WorkerSize {
+  readonly workers: number;
+  /** Of each worker. */
+  readonly threads: number;
+}
+
+export interface SizedModel {
+  readonly role: Role;
+  /** What one worker needs at least. */
+  readonly needBytes: number;
+}
+
+/**
+ * Every model gets one worker, whatever there is (memory-budget.ts says whether that fits). Then, in turns, each gets another
+ * one as long as cores and memory allow; what a variable says is taken as it is. `memoryBytes` is what the server may use.
+ */
+export function chooseWorkers(
+  models: readonly SizedModel[],
+  config: Pick<Config, 'device' | 'threads' | 'workers'>,
+  { cores, memoryBytes }: Machine,
+): ReadonlyMap<Role, WorkerSize> {
+  const most = config.device === 'cpu' ? mostWorkers(cores) : 1;
+  const counts = new Map(models.map(({ role }) => [role, config.workers[role] ?? 1]));
+  const inTurn = ROLES.flatMap((role) => models.filter((model) => model.role === role));
+  let used = SERVER_BASE_BYTES + inTurn.reduce((sum, model) => sum + (counts.get(model.role) ?? 1) * roomOf(model), 0);
+  for (let count = 2; count <= most; count += 1) {
+    for (const model of inTurn) {
+      const more = used + roomOf(model);
+      if (config.workers[model.role] !== undefined || more > memoryBytes * MOST_OF_MEMORY) continue;
+      counts.set(model.role, count);
+      used = more;
+    }
+  }
+  return new Map([...counts].map(([role, workers]) => [role, { workers, threads: threadsOf(workers, config, cores) }]));
+}
+
+function mostWorkers(cores: number): number {
+  const share = Math.floor((cores * THREADS_PER_CORE) / Math.min(cores, MOST_THREADS));
+  return cores === 1 ? 1 : Math.min(MOST_WORKERS, share);
+}
+
+function threadsOf(workers: number, config: Pick<Config, 'threads'>, cores: number): number {
+  const share = Math.floor((cores * THREADS_PER_CORE) / workers);
+  return config.threads ?? Math.max(1, Math.min(cores, MOST_THREADS, share));
+}
+
+function roomOf({ needBytes }: SizedModel): number {
+  return ROOM_PER_NEED * needBytes + ROOM_BYTES;
+}
