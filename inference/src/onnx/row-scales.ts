@@ -1,4 +1,5 @@
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './model.js';
+import { narrowWeights, type ReadTensor, readInline } from './narrow-weights.js';
 import { node, tensor } from './write.js';
 
 /** The largest magnitude of an 8-bit activation; its zero is 128. */
@@ -11,6 +12,8 @@ const SCALE_NAME = 'heimdex_row_scale';
 const ZERO_NAME = 'heimdex_row_zero';
 const LEAST_NAME = 'heimdex_row_least';
 const AXES_NAME = 'heimdex_row_axes';
+/** Weights with it at the end of their name are exact with the fast product of every CPU. */
+const NARROW = '/heimdex_narrow';
 
 /** A product of an int8 graph as quantize_dynamic writes it: its nodes and what they read. */
 interface Product {
@@ -21,32 +24,32 @@ interface Product {
   /** The node that quantises the activations, and the graph it stands in. */
   readonly quantize: OnnxNode;
   readonly quantizeIn: OnnxGraph;
-  readonly weights: string;
-  readonly weightScale: string;
-  readonly weightZero: string | undefined;
+  weights: string;
+  weightScale: string;
+  weightZero: string | undefined;
 }
 
 /**
  * Has a dynamic int8 graph scale its activations row by row instead of all together. quantize_dynamic gives a whole
  * activation, every token of every sequence, one scale, so that one loud row takes the precision of all others and a row's
- * result depends on its company. A scale a row is what CTranslate2 does; the weights stay as they are. Works on the branches
- * of an If as well. Returns how many products were changed; those of other makes are left alone.
+ * result depends on its company. A scale a row is what CTranslate2 does. The weights, where `read` reaches them, are made such
+ * that the fast product of every CPU is exact with them (`narrowWeights`). Works on the branches of an If as well. Returns how
+ * many products were changed; those of other makes are left alone.
  */
-export function scaleRows(model: OnnxModel): number {
+export function scaleRows(model: OnnxModel, read: ReadTensor = readInline): number {
   const { graph } = model;
   const weights = new Map(graph.initializers.map((constant) => [constant.name, constant]));
   const axesAsInput = (model.opsets.get('') ?? 0n) >= 18n;
   const branches = graph.nodes.flatMap(({ attributes }) =>
     attributes.flatMap((one) => (one.graph === undefined ? [] : [one.graph])),
   );
-  let changed = 0;
-  for (const part of [graph, ...branches]) {
-    const products = findProducts(part, graph, weights);
-    for (const product of products) replace(part, product, axesAsInput);
-    changed += products.length;
-  }
-  if (changed === 0) return 0;
-  for (const part of [graph, ...branches]) {
+  const found = [graph, ...branches].map((part) => ({ part, products: findProducts(part, graph, weights) }));
+  const products = found.flatMap((one) => one.products);
+  if (products.length === 0) return 0;
+  narrow(graph, products, weights, read);
+  for (const one of found) for (const product of one.products) replace(one.part, product, axesAsInput);
+  // The branches first: what they no longer read of the outer graph goes with it.
+  for (const part of [...branches, graph]) {
     dropUnread(part);
     part.shapes = [];
   }
@@ -57,7 +60,51 @@ export function scaleRows(model: OnnxModel): number {
   );
   if (axesAsInput) graph.initializers.push(tensor(AXES_NAME, [1], BigInt64Array.of(-1n)));
   if (!model.opsets.has('com.microsoft')) model.opsets.set('com.microsoft', 1n);
-  return changed;
+  dropConstants(graph, new Set(products.map(({ source }) => source)));
+  return products.length;
+}
+
+/** Operators that multiply 8-bit numbers, or become such that do. */
+const BYTE_PRODUCTS: ReadonlySet<string> = new Set([
+  'MatMulInteger',
+  'MatMulIntegerToFloat',
+  'ConvInteger',
+  'DynamicQuantizeMatMul',
+  'QLinearMatMul',
+  'QLinearConv',
+  'QGemm',
+  'QAttention',
+  'DequantizeLinear',
+]);
+
+/**
+ * Whether the fast 8-bit product of x86 CPUs without VNNI may overflow in a graph: it may, unless all of its products are
+ * those of `scaleRows`, with weights made for it.
+ */
+export function mayOverflow(graph: OnnxGraph): boolean {
+  return graph.nodes.some(
+    ({ opType, inputs, attributes }) =>
+      (BYTE_PRODUCTS.has(opType) && !inputs.some((name) => name.endsWith(NARROW))) ||
+      attributes.some((one) => one.graph !== undefined && mayOverflow(one.graph)),
+  );
+}
+
+/** Points products at narrow weights. Weights that several of them read are made once. */
+function narrow(
+  graph: OnnxGraph,
+  products: readonly Product[],
+  weights: Map<string, OnnxTensor>,
+  read: ReadTensor,
+): void {
+  for (const product of products) {
+    const values = weights.get(product.weights);
+    const scale = weights.get(product.weightScale);
+    const zero = product.weightZero === undefined ? undefined : weights.get(product.weightZero);
+    if (values === undefined || scale === undefined || (zero === undefined && product.weightZero !== undefined)) continue;
+    const name = `${product.weights}${product.weightScale}${NARROW}`;
+    const made =
+      weights.get(name) === undefined ? narrowWeights(name, { values, scale, zero }, read) : { values: weights.get(name), scale: weights.get(`${name}_scale`) };
+  }
 }
 
 function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<string, OnnxTensor>): readonly Product[] {

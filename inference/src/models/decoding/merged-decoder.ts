@@ -37,7 +37,7 @@ const SIDES = ['key', 'value'] as const;
 
 /** What is changed of a decoder's graph. */
 export const DECODER_REWRITING: Rewriting = {
-  version: 'merged-decoder-1',
+  version: 'merged-decoder-2',
   change(model) {
     const chooses = chooseLogitPositions(model.graph);
     return scaleRows(model) > 0 || chooses;
