@@ -1,1 +1,2 @@
 export { createTokenizer, loadTokenizer, type TextTokenizer, type TokenizedText } from './tokenizer.js';
+export { lowerCase } from './unicode.js';

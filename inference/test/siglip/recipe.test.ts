@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { packIds, readPictureRecipe, readTextRecipe, tokenizeText } from '../../src/models/siglip/preprocess.js';
+import { configFromStages } from '../../src/models/siglip/stages.js';
 import type { TextTokenizer } from '../../src/tokenizer/index.js';
 
 const CONFIG = {
@@ -62,17 +63,56 @@ describe("SigLIP's settings", () => {
 
   it('pad a text to 64 tokens, or what config.json says, with the right token', () => {
     const first = readTextRecipe(letters(1), {}, {});
-    expect([...packIds([tokenizeText('AB', first)], first)]).to.deep.equal([65n, 66n, ...new Array(62).fill(1n)]);
+    expect([...packIds([tokenizeText('ab', first)], first)]).to.deep.equal([97n, 98n, ...new Array(62).fill(1n)]);
     const second = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } }, {});
-    const texts = [tokenizeText('ABCDEF', second), tokenizeText('', second)];
-    expect([...packIds(texts, second)]).to.deep.equal([65n, 66n, 67n, 68n, 0n, 0n, 0n, 0n]);
+    const texts = [tokenizeText('abcdef', second), tokenizeText('', second)];
+    expect([...packIds(texts, second)]).to.deep.equal([97n, 98n, 99n, 100n, 0n, 0n, 0n, 0n]);
     expect(() => readTextRecipe(letters(undefined), {}, {})).to.throw(/pad_token/);
   });
 
-  it('lower the case where tokenizer_config.json asks for it', () => {
-    const kept = readTextRecipe(letters(1), {}, {});
-    const lowered = readTextRecipe(letters(1), {}, { do_lower_case: true });
+  it('lower the case a character at a time, unless tokenizer_config.json says no', () => {
+    const kept = readTextRecipe(letters(1), {}, { do_lower_case: false });
     expect(tokenizeText('A', kept).ids).to.deep.equal([65]);
-    expect(tokenizeText('A', lowered).ids).to.deep.equal([97]);
+    for (const config of [{}, { do_lower_case: true }]) {
+      const lowered = readTextRecipe(letters(1), {}, config);
+      expect(tokenizeText('A', lowered).ids).to.deep.equal([97]);
+      // Python's tokenizers has no sigma for the ends of words.
+      expect(tokenizeText('ΣΑΣ', lowered).ids).to.deep.equal([0x3c3, 0x3b1, 0x3c3]);
+    }
+  });
+
+  it("come from the stages of deepghs' exports", () => {
+    const stages = [
+      { type: 'convert_rgb', force_background: 'white' },
+      { type: 'resize', size: [378, 384], interpolation: 'bicubic', max_size: null, antialias: true },
+      { type: 'to_tensor' },
+      { type: 'normalize', mean: [0.5, 0.4, 0.3], std: 0.5 },
+    ];
+    const recipe = readPictureRecipe(configFromStages({ stages }), undefined);
+    expect(recipe).to.deep.equal({
+      width: 384,
+      height: 378,
+      filter: 'bicubic',
+      rescale: 1 / 255,
+      mean: [0.5, 0.4, 0.3],
+      std: [0.5, 0.5, 0.5],
+    });
+    const doubled = [stages[1], { type: 'to_tensor' }, { type: 'rescale', rescale_factor: 2 }];
+    expect(readPictureRecipe(configFromStages({ stages: doubled }), undefined)).to.deep.include({
+      rescale: 2 / 255,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+    });
+  });
+
+  it('are refused where a stage is not known or keeps the shape of a picture', () => {
+    const refused =
+      (...stages: object[]): (() => unknown) =>
+      () =>
+        configFromStages({ stages });
+    expect(refused({ type: 'center_crop', size: 384 })).to.throw(/got center_crop/);
+    expect(refused({ type: 'resize', size: 384 })).to.throw(/height and width, got 384/);
+    expect(refused({ type: 'resize', size: [1, 2], interpolation: 'sinc' })).to.throw(/lanczos.*got "sinc"/);
+    expect(() => configFromStages({})).to.throw(/to list its stages/);
   });
 });

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { ImageItem, TextItem, VectorResult } from '../../src/models/items.js';
 import type { LoadedModel, Outcome } from '../../src/models/model.js';
@@ -207,6 +209,33 @@ describe('SigLIP', () => {
     await words.warmUp();
     await vision.close();
     await words.close();
+  });
+
+  it('reads the recipe for pictures in each form that repositories have it', async () => {
+    const recipe = readJsonFile<object>(`${FOLDER}/preprocessor_config.json`);
+    const resize = { type: 'resize', size: [96, 96], interpolation: 'bicubic' };
+    const stages = [resize, { type: 'to_tensor' }, { type: 'normalize', mean: [0.5], std: [0.5] }];
+    const picture = await image(`${PICTURES}/03-pizza.jpg`);
+    const expected = value((await float.run([picture], CONTEXT))[0]).vector;
+    for (const [name, content] of [
+      ['processor_config.json', { image_processor: recipe, processor_class: 'SiglipProcessor' }],
+      ['preprocessor.json', { stages }],
+    ] as const) {
+      const folder = await mkdtemp(join(tmpdir(), 'heimdex-siglip-'));
+      await mkdir(join(folder, 'model'));
+      await copyFile(`${FOLDER}/${FLOAT.vision}`, join(folder, 'model', 'image_encode.onnx'));
+      await writeFile(join(folder, 'model', name), JSON.stringify(content));
+      const model = await load(modelFiles('x/y', folder, { vision: 'model/image_encode.onnx' }), OPTIONS);
+      expect([...value((await model.run([picture], CONTEXT))[0]).vector], name).to.deep.equal([...expected]);
+      await model.close();
+      // A recipe that is not followed would not be noticed above where it says what is usual.
+      const other = JSON.stringify(content).replace('bicubic', 'box').replace('"resample":3', '"resample":4');
+      await writeFile(join(folder, 'model', name), other);
+      const otherwise = await load(modelFiles('x/y', folder, { vision: 'model/image_encode.onnx' }), OPTIONS);
+      expect([...value((await otherwise.run([picture], CONTEXT))[0]).vector]).to.not.deep.equal([...expected]);
+      await otherwise.close();
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('refuses weights that are no such tower', async () => {

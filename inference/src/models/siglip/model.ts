@@ -4,9 +4,10 @@ import { loadTokenizer } from '../../tokenizer/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { UNCANCELLED } from '../outcomes.js';
-import { findBeside, type JsonObject, readJsonObject } from '../repository.js';
+import { findBeside, isObject, type JsonObject, readJsonObject } from '../repository.js';
 import { PictureEmbedder } from './pictures.js';
 import { readPictureRecipe, readTextRecipe } from './preprocess.js';
+import { configFromStages } from './stages.js';
 import { TextEmbedder } from './texts.js';
 import { Tower } from './tower.js';
 
@@ -40,11 +41,22 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
 
 async function openPictures(files: ModelFiles, path: string, options: LoadOptions): Promise<PictureEmbedder> {
   configureImageDecoding({ threads: options.threads });
-  const config = await configOf(files, path, 'preprocessor_config.json');
+  const config = await pictureConfigOf(files, path);
   // Before the weights are read: a wrong kind of model is found at once.
   readPictureRecipe(config, 1);
   const tower = await Tower.open(path, 'pixel_values', options);
   return new PictureEmbedder(tower, readPictureRecipe(config, tower.fixedSize), options.maxImagePixels);
+}
+
+/** The recipe for pictures, in whichever of its forms the repository has it; empty where it has none. */
+async function pictureConfigOf(files: ModelFiles, weights: string): Promise<JsonObject> {
+  const usual = await findBeside(files.folder, weights, 'preprocessor_config.json');
+  if (usual !== undefined) return readJsonObject(usual);
+  // transformers 5 writes one file for pictures and texts.
+  const joint = await configOf(files, weights, 'processor_config.json');
+  if (isObject(joint.image_processor)) return joint.image_processor;
+  const stages = await findBeside(files.folder, weights, 'preprocessor.json');
+  return stages === undefined ? {} : configFromStages(await readJsonObject(stages));
 }
 
 async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {

@@ -5,7 +5,7 @@ import {
   type ResampleFilter,
   writePlanes,
 } from '../../media/images/index.js';
-import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
+import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 import { type JsonObject, numberAt, objectAt, stringAt } from '../repository.js';
 
 /** How a vision tower wants its pictures, by preprocessor_config.json. */
@@ -92,18 +92,21 @@ export interface TextRecipe {
 /** SigLIP's text towers read 64 tokens unless config.json says otherwise. */
 const DEFAULT_LENGTH = 64;
 
-/** Reads config.json (`text_config`) and tokenizer_config.json. */
+/**
+ * Reads config.json (`text_config`) and tokenizer_config.json. All SigLIPs were trained on lower case, so texts are lowered
+ * unless `do_lower_case` is false: files that Gemma's tokenizer wrote for SigLIP 2 may leave it out.
+ */
 export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject, tokenizerConfig: JsonObject): TextRecipe {
   const length = numberAt(objectAt(config, 'text_config'), 'max_position_embeddings') ?? DEFAULT_LENGTH;
   if (tokenizer.padId === undefined) {
     throw new Error('Expected tokenizer_config.json to name the pad_token: SigLIP reads the padding.');
   }
-  return { tokenizer, length, padId: tokenizer.padId, lowerCase: tokenizerConfig.do_lower_case === true };
+  return { tokenizer, length, padId: tokenizer.padId, lowerCase: tokenizerConfig.do_lower_case !== false };
 }
 
 /** A text's ids without its padding. */
 export function tokenizeText(text: string, recipe: TextRecipe): TokenizedText {
-  return recipe.tokenizer.encode(recipe.lowerCase ? text.toLowerCase() : text, recipe.length);
+  return recipe.tokenizer.encode(recipe.lowerCase ? lowerCase(text) : text, recipe.length);
 }
 
 /** Ids of several texts, padded, as `input_ids`: texts x length. */
