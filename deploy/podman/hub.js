@@ -1,23 +1,26 @@
 /**
  * The local hub with the embedded models, for a container in the stack's outside network: prints `HF_ENDPOINT=...` with the
- * container's own address. `--slow` sends every file slowly, for a download that is to be interrupted. Needs a build.
+ * container's own address. `--slow` sends every file slowly, for a download that is to be interrupted; each ORG/NAME=FOLDER
+ * is one more repository. Needs a build.
  */
 import { networkInterfaces } from 'node:os';
-import { embeddedRepositories, startHub } from '../../demo/hub/dist/src/index.js';
+import { parseArgs } from 'node:util';
+import { embeddedRepositories, filesIn, startHub } from '../../demo/hub/dist/src/index.js';
 
 const PORT = 8090;
 const SLOW = { on: { kind: 'bytes' }, do: { type: 'slow', pieceBytes: 16_384, pauseMs: 100 } };
 
+const { values, positionals } = parseArgs({ options: { slow: { type: 'boolean' } }, allowPositionals: true });
 const host = Object.values(networkInterfaces())
   .flat()
   .find((address) => address.family === 'IPv4' && !address.internal)?.address;
 if (host === undefined) throw new Error('This container has no address: give it a network');
 
-const hub = await startHub({
-  host,
-  port: PORT,
-  repositories: await embeddedRepositories(),
-  faults: process.argv.includes('--slow') ? [SLOW] : [],
-});
+const repositories = await embeddedRepositories();
+for (const pair of positionals) {
+  const [name, folder] = pair.split('=', 2);
+  repositories.push({ name, files: await filesIn(folder) });
+}
+const hub = await startHub({ host, port: PORT, repositories, faults: values.slow === true ? [SLOW] : [] });
 console.log(`HF_ENDPOINT=${hub.url}`);
 process.once('SIGTERM', () => void hub.close());

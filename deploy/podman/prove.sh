@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Proves the images, the compose stack and the Kubernetes pod for real, with podman, on the embedded models from the local
-# hub: cold start, warm start, a killed downloader, an empty volume, no network, nothing written, draining, memory.
+# hub: cold start, warm start, a killed downloader, an empty volume, no network, nothing written, draining, memory, the
+# profiles, what Prometheus sees.
 #
-#   npm ci && npm run build && deploy/podman/prove.sh [images] [refusal] [kill] [compose] [kubernetes]
+#   npm ci && npm run build && deploy/podman/prove.sh [images] [refusal] [kill] [compose] [profiles] [monitoring] [kubernetes]
 #
-# Needs podman and podman-compose 1.1 or later (PODMAN_COMPOSE names it); kubectl for the Kubernetes part. The last line
-# is `N passed, N failed`. Takes everything it made away again, the images apart.
+# Needs podman and podman-compose 1.1 or later (PODMAN_COMPOSE names it); kubectl for the Kubernetes part; for Prometheus its
+# image, or Go (PROMETHEUS names a program built before). The last line is `N passed, N failed`. Takes everything it made away
+# again, the images apart.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,7 +23,8 @@ if [[ -z ${CONTAINERS_CONF:-} && ! -d /run/systemd/system ]]; then export CONTAI
 unset HF_TOKEN HTTPS_PROXY NO_PROXY PUBLISH
 export DOWNLOADER_IMAGE=localhost/heimdex/downloader:proof INFERENCE_IMAGE=localhost/heimdex/inference:proof
 export ASR_MODEL=moonshine-tiny VISION_MODEL_NAME=heimdex/siglip-pocket
-export FEATURE_FACE=true FACE_MODEL_NAME=heimdex/face-pocket MEMORY_LIMIT=2g PUBLISH=127.0.0.1:18001
+export FEATURE_FACE=true FACE_MODEL_NAME=heimdex/face-pocket MEMORY_LIMIT=2g PREPARE_MIN_MB=0
+export PUBLISH=127.0.0.1:18001 PUBLISH_FACE=127.0.0.1:18002 PUBLISH_BGE=127.0.0.1:18003
 export HEIMDEX_ADDRESS=127.0.0.1:18001
 service=heimdex_model-service_1
 base=$(sed -n 's/^ARG NODE_IMAGE=//p' "$here/../inference.Dockerfile")
@@ -30,7 +33,8 @@ base=$(sed -n 's/^ARG NODE_IMAGE=//p' "$here/../inference.Dockerfile")
 podman() { command podman "$@" 2> >(grep -vE 'systemd connection|connect to syslog' >&2); }
 compose() { "$compose_program" -f "$here/../compose.yaml" "$@"; }
 heimdex() { node "$root/client/bin/heimdex.js" "$@"; }
-ready() { curl -sf -m 2 "http://$HEIMDEX_ADDRESS/readyz"; }
+# Is the server ready at this address, or at the first one?
+ready() { curl -sf -m 2 "http://${1:-$HEIMDEX_ADDRESS}/readyz"; }
 logs() { podman logs "$1" 2>&1; }
 inside() { podman exec "$service" node -e "$1"; }
 # The downloader by itself: volume, arguments.
@@ -40,9 +44,17 @@ download() { podman run --rm --name heimdex-proof-download --network heimdex_out
 serve_alone() { podman run --rm --network none --read-only --tmpfs /tmp -v "$1:/app/models/.cache:ro" "${model_env[@]}" "$INFERENCE_IMAGE"; }
 model_env=(-e ASR_MODEL -e VISION_MODEL_NAME -e FEATURE_FACE -e FACE_MODEL_NAME -e HF_ENDPOINT)
 
+# The models that the project does not come with; absent, what needs them is left out.
+fixture=$root/../shared/models/fixtures/bge-m3-tiny
+
 start_hub() {
   podman rm -f heimdex-proof-hub >/dev/null 2>&1
-  podman run -d --name heimdex-proof-hub --network heimdex_outside -v "$root:/src:ro" "$base" node /src/deploy/podman/hub.js "$@" >/dev/null
+  local more=()
+  if [[ -d $fixture ]]; then
+    more=(-v "$(realpath "$fixture"):/fixture:ro")
+    set -- "$@" fixtures/bge-m3-tiny=/fixture
+  fi
+  podman run -d --name heimdex-proof-hub --network heimdex_outside -v "$root:/src:ro" "${more[@]}" "$base" node /src/deploy/podman/hub.js "$@" >/dev/null
   within 20 says HF_ENDPOINT= logs heimdex-proof-hub || { logs heimdex-proof-hub; exit 1; }
   HF_ENDPOINT=$(logs heimdex-proof-hub | sed -n 's/^HF_ENDPOINT=//p')
   export HF_ENDPOINT
@@ -50,7 +62,7 @@ start_hub() {
 
 clean_up() {
   podman pod rm -f inference-pod-0
-  compose down -v
+  compose --profile face --profile bge --profile monitoring down -v
   podman rm -f --ignore heimdex-proof-hub heimdex-proof-download
   podman volume rm -f heimdex-proof-empty heimdex-proof-killed
   podman network rm heimdex_inside heimdex_outside
@@ -117,11 +129,14 @@ has_unfinished() { find "$1" -name '*.incomplete' | grep .; }
 
 prove_compose() {
   echo 'Compose, cold: an empty volume, the hub there'
+  start_hub
   local start_ms
   start_ms=$(now_ms)
   check 'up' compose up -d --no-build
   check 'the service is ready' within 60 ready
   echo "          after $(($(now_ms) - start_ms)) ms, download included"
+  check 'the models were prepared' says '"msg":"Prepared"' logs heimdex_model-preparer_1
+  check 'and the server loads what was prepared' says '"prepared":true' logs "$service"
   check 'the image says that it is healthy' podman healthcheck run "$service"
   check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
   check 'pictures by words' says 03-pizza.jpg heimdex search pizza "$root"/demo/samples/pictures/*.jpg --top 1
@@ -161,10 +176,55 @@ prove_compose() {
   echo "          after $(($(now_ms) - start_ms)) ms"
   check 'the downloader made no request' says '"fetchedFiles":0' logs heimdex_model-downloader_1
   check 'and took less than a second' at_most "$(logs heimdex_model-downloader_1 | sed -n 's/.*"seconds":\([0-9]*\)\..*/\1/p' | sort -n | tail -n 1)" 0
+  check 'nothing was prepared twice' says 'Was prepared before' logs heimdex_model-preparer_1
   check 'verify, in a container without a network' podman run --rm --network none -v models_cache:/app/models/.cache:ro \
     "${model_env[@]}" "$DOWNLOADER_IMAGE" verify
   compose down -v >/dev/null 2>&1
 }
+
+prove_profiles() {
+  echo 'Profiles: faces, and sentences, in servers of their own'
+  if [[ ! -d $fixture ]]; then echo '          without sentences: the small model for them is not here'; fi
+  start_hub
+  export TEXT_MODEL_NAME=fixtures/bge-m3-tiny FEATURE_FACE=false
+  local profiles=(--profile face)
+  if [[ -d $fixture ]]; then profiles+=(--profile bge); fi
+  check 'up' compose "${profiles[@]}" up -d --no-build
+  check 'the face server is ready' within 60 ready "$PUBLISH_FACE"
+  check 'and finds faces' says '"landmarks"' heimdex detect-faces -a "$PUBLISH_FACE" "$root/demo/samples/faces/faces_1.png" --json
+  check 'and nothing else' says UNIMPLEMENTED heimdex transcribe -a "$PUBLISH_FACE" "$root/demo/samples/speech/party.flac"
+  check 'the first server has no faces' says UNIMPLEMENTED heimdex detect-faces "$root/demo/samples/faces/faces_1.png"
+  if [[ -d $fixture ]]; then
+    check 'the sentence server is ready' within 60 ready "$PUBLISH_BGE"
+    check 'and embeds' says '"vector"' heimdex embed-text -a "$PUBLISH_BGE" --model text --json 'Hello world'
+    check 'from what was prepared' says '"prepared":true' logs heimdex_bge-service_1
+  fi
+  compose "${profiles[@]}" down -v >/dev/null 2>&1
+  export FEATURE_FACE=true
+  unset TEXT_MODEL_NAME
+}
+
+prove_monitoring() {
+  echo 'Profile monitoring: Prometheus beside the server'
+  if ! "$here/prometheus-image.sh" ${PROMETHEUS:+"$PROMETHEUS"}; then
+    echo '          left out: there is no Prometheus'
+    return
+  fi
+  start_hub
+  check 'up, Grafana apart' compose --profile monitoring up -d --no-build gateway prometheus
+  check 'the service is ready' within 60 ready
+  check 'Prometheus sees it' within 60 says '"health":"up"' prometheus targets
+  check 'and no server that is not there' says 1 echo "$(prometheus targets | grep -o '"scrapeUrl"' | wc -l)"
+  check 'it has loaded the alerts' says HeimdexModelWithoutWorker prometheus rules
+  check 'speech' says 'on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
+  check 'the call is counted' within 40 says '"1"]' prometheus 'query?query=sum(heimdex_items_total)'
+  check 'Prometheus has no way out either' says '"heimdex_inside"' podman inspect heimdex_prometheus_1 \
+    --format '{{json .NetworkSettings.Networks}}'
+  compose --profile monitoring down -v >/dev/null 2>&1
+}
+
+# Prometheus' API, asked from the server's container: no port of it is published.
+prometheus() { inside "fetch('http://prometheus:9090/api/v1/$1').then((r) => r.text()).then(console.log)"; }
 
 in_progress() { curl -sf "http://$HEIMDEX_ADDRESS/metrics" | grep -qE '^heimdex_requests_in_progress(\{.*\})? [1-9]'; }
 
@@ -180,13 +240,14 @@ prove_kubernetes() {
   check 'podman kube play' podman kube play --network heimdex_outside "$work/pod.yaml"
   check 'the service is ready' within 60 ready
   check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
+  check 'from what was prepared' says '"prepared":true' logs inference-pod-0-inference
   check 'the volume is mounted read-only' says '/app/models/.cache false' podman inspect inference-pod-0-inference \
     --format '{{range .Mounts}}{{.Destination}} {{.RW}} {{end}}'
   check 'podman kube down' podman kube down "$work/pod.yaml"
 }
 
 podman network create heimdex_outside >/dev/null 2>&1
-(($#)) || set -- images refusal kill compose kubernetes
+(($#)) || set -- images refusal kill compose profiles monitoring kubernetes
 for part; do "prove_$part"; done
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -48,10 +48,10 @@ describe('deploy/compose.yaml', () => {
     }
   });
 
-  it('lets nothing but downloaders write the volume', () => {
+  it('lets nothing write the volume but downloaders and preparers', () => {
     for (const [name, { volumes = [] }] of Object.entries(services)) {
       const models = volumes.filter((volume) => volume.startsWith('models_cache:'));
-      if (name.endsWith('-downloader')) expect(models, name).to.deep.equal(['models_cache:/app/models/.cache']);
+      if (/-(downloader|preparer)$/.test(name)) expect(models, name).to.deep.equal(['models_cache:/app/models/.cache']);
       else if (name.endsWith('-service')) expect(models, name).to.deep.equal(['models_cache:/app/models/.cache:ro']);
       else expect(models, name).to.deep.equal([]);
     }
@@ -74,10 +74,10 @@ describe('deploy/compose.yaml', () => {
     for (const image of others) expect(image).to.match(/^docker\.io\/.+:v?\d+\.\d+\.\d+$/);
   });
 
-  it('starts a server once its models are there', () => {
-    expect(service('model-service').depends_on?.['model-downloader']?.condition).to.equal(
-      'service_completed_successfully',
-    );
+  it('starts a server once its models are there and prepared', () => {
+    const afterAll = { condition: 'service_completed_successfully' };
+    expect(service('model-preparer').depends_on).to.deep.equal({ 'model-downloader': afterAll });
+    expect(service('model-service').depends_on).to.deep.equal({ 'model-preparer': afterAll });
   });
 
   it('hardens every container and limits the memory of its server', () => {

@@ -101,6 +101,15 @@ for (const overlay of overlays) {
       expect(limits.filter(({ resources: { limits } }) => limits?.memory === undefined)).to.deep.equal([]);
     });
 
+    it('fetches the models, then prepares them', () => {
+      const orders = pods.map(({ initContainers = [], containers }) =>
+        [...initContainers, ...containers]
+          .map(({ name }) => name)
+          .filter((name) => /^(downloader|prepare)$/.test(name)),
+      );
+      expect(orders.filter((names) => names.length > 0)).to.deep.equal([['downloader', 'prepare']]);
+    });
+
     it('mounts the models read-only into the server', () => {
       const mount = server.containers[0]?.volumeMounts.find(({ mountPath }) => mountPath === '/app/models/.cache');
       expect(mount?.readOnly).to.equal(true);
