@@ -34,6 +34,8 @@ export interface LaneOptions<Item> {
   readonly name: string;
   readonly cost: (item: Item) => number;
   readonly kind: (item: Item) => string;
+  /** Whether an item gains nothing from company. Absent: none does. */
+  readonly alone?: (item: Item) => boolean;
   readonly limits: RoomLimits;
   readonly batch: BatchLimits;
   /** Monotonic milliseconds. */
@@ -214,7 +216,7 @@ export class Lane<Item, Result> {
         cost,
         kind: this.#options.kind(item),
         deadlineAtMs,
-        alone: false,
+        alone: this.#options.alone?.(item) ?? false,
       };
       job.entry = entry;
       this.#backlog.push(entry);

@@ -36,6 +36,18 @@ export function hearWith(
   return eventsOf(transcribeWithWhisper(sourceOf(samples), { ...SPEECH_OPTIONS, ...options }, submit, signal));
 }
 
+/** Windows as the worker gets them: all in one run. Throws the first one's error. */
+export async function decodeTogether(
+  model: WhisperModel,
+  windows: readonly WhisperWindow[],
+): Promise<readonly WhisperResult[]> {
+  const outcomes = await model.run(windows, { ...CONTEXT, signals: windows.map(() => new AbortController().signal) });
+  return outcomes.map((outcome) => {
+    if (!outcome.ok) throw outcome.error;
+    return outcome.value;
+  });
+}
+
 /** Gaussian noise by Box and Muller's method, the same each time. */
 export function whiteNoise(seconds: number, amplitude: number): Float32Array {
   let state = 1;

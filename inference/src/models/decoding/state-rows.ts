@@ -25,3 +25,65 @@ export function selectRows(state: DecoderState, rows: readonly number[]): Decode
   );
   return { ...state, cache, rows: rows.length };
 }
+
+/** The sequences of several states as one: all of one length, over audio of one length. Nothing is copied of parts that lie behind each other. */
+export function joinStates(states: readonly DecoderState[]): DecoderState {
+  const [first, ...others] = states;
+  if (first === undefined) throw new Error('Expected at least one state to join.');
+  if (others.length === 0) return first;
+  const cache = Object.fromEntries(
+    Object.keys(first.cache).map((name) => [name, joinTensors(states.map((state) => tensorOf(state, name)))]),
+  );
+  return { ...first, cache, rows: states.reduce((sum, { rows }) => sum + rows, 0) };
+}
+
+/** The reverse: a state's sequences in parts of so many each, as views of what it holds. */
+export function splitState(state: DecoderState, parts: readonly number[]): readonly DecoderState[] {
+  if (parts.length === 1) return [state];
+  let from = 0;
+  return parts.map((rows) => {
+    const cache = Object.fromEntries(
+      Object.entries(state.cache).map(([name, tensor]) => {
+        const size = tensor.size / state.rows;
+        const data = (tensor.data as Float32Array).subarray(from * size, (from + rows) * size);
+        return [name, new Tensor('float32', data, [rows, ...tensor.dims.slice(1)])];
+      }),
+    );
+    from += rows;
+    return { ...state, cache, rows };
+  });
+}
+
+/** Tensors of float32 as one, along their first dimension; a view where they lie behind each other in one buffer. */
+export function joinTensors(tensors: readonly Tensor[]): Tensor {
+  const parts = tensors.map((tensor) => tensor.data as Float32Array);
+  const [first] = parts;
+  if (first === undefined) throw new Error('Expected at least one tensor to join.');
+  const dims = [tensors.reduce((sum, tensor) => sum + (tensor.dims[0] ?? 0), 0), ...(tensors[0]?.dims.slice(1) ?? [])];
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (lieBehindEachOther(parts))
+    return new Tensor('float32', new Float32Array(first.buffer, first.byteOffset, length), dims);
+  const joined = new Float32Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return new Tensor('float32', joined, dims);
+}
+
+function lieBehindEachOther(parts: readonly Float32Array[]): boolean {
+  return parts.every((part, index) => {
+    const before = parts[index - 1];
+    return (
+      before === undefined ||
+      (part.buffer === before.buffer && part.byteOffset === before.byteOffset + before.byteLength)
+    );
+  });
+}
+
+function tensorOf(state: DecoderState, name: string): Tensor {
+  const tensor = state.cache[name];
+  if (tensor === undefined) throw new Error(`Expected a state with ${name}.`);
+  return tensor;
+}

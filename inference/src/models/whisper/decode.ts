@@ -1,7 +1,8 @@
 import type { Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
+import type { Seat } from '../decoding/company.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
-import type { DecoderOutput, MergedDecoder } from '../decoding/merged-decoder.js';
+import type { DecoderOutput } from '../decoding/merged-decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
 import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
@@ -11,9 +12,9 @@ import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
 import { type Attempt, isSilence, leastBad, needsAnother } from './judge.js';
 import { likeliestLanguage } from './languages.js';
+import { FRAMES_A_POSITION, firstPositions, WINDOW_POSITIONS } from './length.js';
 import { holdsNothing, isSteady } from './loudness.js';
 import { type MelExtractor, WINDOW_FRAMES, WINDOW_SAMPLES } from './mel.js';
-import { HOP_SAMPLES } from './mel-graph.js';
 import { encodeText, jobTokens, maxPromptTokens, textBefore } from './prompt.js';
 import { TokenRules } from './rules.js';
 import { splitAtTimestamps } from './segments.js';
@@ -28,7 +29,8 @@ export interface WhisperParts {
   readonly vocabulary: Vocabulary;
   readonly mel: MelExtractor;
   readonly encoder: Encoder;
-  readonly decoder: MergedDecoder;
+  /** The decoder, perhaps shared with other windows. */
+  readonly decoder: Seat;
 }
 
 /** What the worker gives a window: a rest between runs, and whether anybody still waits. */
@@ -39,12 +41,6 @@ export interface WindowContext {
 
 /** Sequences sampled at a temperature above 0; the reference's best_of. */
 const SAMPLED_SEQUENCES = 5;
-/**
- * Silence behind the speech that the encoder is given at first, in its positions of 20 ms, instead of all that is missing to
- * 30 s. Where every word is clear with these 10.24 s, the words are those of the whole (the README has the measurement).
- */
-const TAIL_POSITIONS = 512;
-const FRAMES_A_POSITION = 2;
 
 /** Decodes one window. Throws CANCELLED when nobody waits any more. */
 export async function decodeWindow(
@@ -137,12 +133,8 @@ function nothingHeard(parts: WhisperParts, window: DecodeWindow): DecodeResult {
 
 /** Frames to try first with so much audio; undefined when that is all of them. */
 function shortFrames(parts: WhisperParts, window: DecodeWindow): number | undefined {
-  const { temperatures, beamSize } = window.options;
-  // Doubt is only looked for in greedy decoding.
-  if (!parts.encoder.anyLength || temperatures[0] !== 0 || beamSize > 1) return undefined;
-  const positions = Math.ceil(window.samples.length / (HOP_SAMPLES * FRAMES_A_POSITION)) + TAIL_POSITIONS;
-  const frames = positions * FRAMES_A_POSITION;
-  return frames < WINDOW_FRAMES ? frames : undefined;
+  const positions = parts.encoder.anyLength ? firstPositions(window) : WINDOW_POSITIONS;
+  return positions < WINDOW_POSITIONS ? positions * FRAMES_A_POSITION : undefined;
 }
 
 /** A window after its prompt, ready to be decoded at one temperature after the other. */
@@ -234,16 +226,18 @@ class Opened {
       breathe: () => rest(this.#context),
     };
     const { beamSize } = this.#window.options;
-    const hypothesis =
+    const search = () =>
       temperature === 0 && beamSize > 1
-        ? await decodeByBeams(decoder, this.#beginning, { ...shared, beamSize })
-        : await decodeGreedily(decoder, this.#beginning, {
+        ? decodeByBeams(decoder, this.#beginning, { ...shared, beamSize })
+        : decodeGreedily(decoder, this.#beginning, {
             ...shared,
             temperature,
             count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
             random: seededRandom(this.#window.seed, index),
             differ: stopWhenDoubtful ? (token, rival) => this.#differ(token, rival) : undefined,
           });
+    // Several sequences of one window are a batch already.
+    const hypothesis = await (temperature === 0 && beamSize === 1 ? search() : decoder.apart(search));
     const text = vocabulary.decode(hypothesis.tokens).trim();
     return {
       tokens: hypothesis.tokens,

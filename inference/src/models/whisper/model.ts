@@ -1,10 +1,11 @@
+import { Company, type Seat } from '../decoding/company.js';
 import { MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { failed, UNCANCELLED } from '../outcomes.js';
 import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
-import { readWhisperConfig } from './config.js';
-import { decodeWindow, type WhisperParts } from './decode.js';
+import { readWhisperConfig, type WhisperConfig } from './config.js';
+import { decodeWindow, type WhisperParts, type WindowContext } from './decode.js';
 import { Encoder } from './encoder.js';
 import { MelExtractor } from './mel.js';
 import { checkWishes, checkWordTimes } from './prompt.js';
@@ -33,37 +34,39 @@ export async function load(
     const decoder = keep(await MergedDecoder.open(decoderPath, config, options));
     const detector = await openDetector(vad);
     if (detector !== undefined) keep(detector);
-    return new Whisper(files.id, { config, vocabulary, mel, encoder, decoder }, detector, opened);
+    return new Whisper(files.id, { config, vocabulary, mel, encoder }, decoder, detector, opened);
   } catch (error) {
     for (const part of opened) await part.close();
     throw error;
   }
 }
 
+/** Keys and values of the audio, of all windows of a batch, may take so much. */
+const MOST_CACHE_BYTES = 640 * 1024 * 1024;
+/** Beyond so many windows a token costs no less. */
+const MOST_WINDOWS = 8;
+
 class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   readonly #id: string;
-  readonly #parts: WhisperParts;
+  readonly #parts: Omit<WhisperParts, 'decoder'>;
+  readonly #decoder: MergedDecoder;
   readonly #detector: VoiceDetector | undefined;
   #opened: readonly { close(): Promise<void> }[];
-  readonly facts: ModelFacts = {
-    dimensions: 0,
-    batching: {
-      shared: false,
-      maxItems: 1,
-      reason: 'each window is decoded alone, so that its words never depend on its company',
-    },
-  };
+  readonly facts: ModelFacts;
 
   constructor(
     id: string,
-    parts: WhisperParts,
+    parts: Omit<WhisperParts, 'decoder'>,
+    decoder: MergedDecoder,
     detector: VoiceDetector | undefined,
     opened: readonly { close(): Promise<void> }[],
   ) {
     this.#id = id;
     this.#parts = parts;
+    this.#decoder = decoder;
     this.#detector = detector;
     this.#opened = opened;
+    this.facts = { dimensions: 0, batching: batchingOf(decoder, parts.config) };
   }
 
   async warmUp(): Promise<void> {
@@ -72,11 +75,19 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   }
 
   async run(items: readonly WhisperWindow[], context: RunContext): Promise<readonly Outcome<WhisperResult>[]> {
-    const outcomes: Outcome<WhisperResult>[] = [];
-    for (const [index, item] of items.entries()) {
-      outcomes.push(await this.#runOne(item, { signal: context.signals[index], breathe: () => context.breathe() }));
-    }
-    return outcomes;
+    const company = new Company(this.#decoder);
+    const seated = items.map((item, index) => ({
+      item,
+      seat: company.join(),
+      context: { signal: context.signals[index], breathe: () => context.breathe() },
+    }));
+    const settled = await Promise.allSettled(
+      seated.map(({ item, seat, context }) => this.#runOne(item, seat, context)),
+    );
+    return settled.map((one) => {
+      if (one.status === 'rejected') throw one.reason;
+      return one.value;
+    });
   }
 
   async close(): Promise<void> {
@@ -85,17 +96,30 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     for (const part of opened) await part.close();
   }
 
-  async #runOne(item: WhisperWindow, context: Parameters<typeof decodeWindow>[2]): Promise<Outcome<WhisperResult>> {
+  async #runOne(item: WhisperWindow, seat: Seat, context: WindowContext): Promise<Outcome<WhisperResult>> {
     try {
       if (item.type === 'voice') return { ok: true, value: await detectVoice(this.#detector, item, context) };
-      const { config, decoder } = this.#parts;
+      const { config } = this.#parts;
       checkWishes(this.#id, config, item.language, item.options);
-      checkWordTimes(this.#id, config, decoder.attentionLayers, item.options);
-      return { ok: true, value: await decodeWindow(this.#parts, item, context) };
+      checkWordTimes(this.#id, config, this.#decoder.attentionLayers, item.options);
+      return { ok: true, value: await decodeWindow({ ...this.#parts, decoder: seat }, item, context) };
     } catch (error) {
       return failed(error);
+    } finally {
+      seat.leave();
     }
   }
+}
+
+function batchingOf(decoder: MergedDecoder, config: WhisperConfig): ModelFacts['batching'] {
+  if (decoder.dependsOnCompany) {
+    const reason = 'each window is decoded alone: in this export its words would depend on its company';
+    return { shared: false, maxItems: 1, reason };
+  }
+  const cacheBytes = config.layerCount * 2 * config.headCount * config.headSize * config.audioPositions * 4;
+  const maxItems = Math.max(1, Math.min(MOST_WINDOWS, Math.floor(MOST_CACHE_BYTES / cacheBytes)));
+  const reason = 'windows of one length share the runs of the decoder; the words do not depend on the company';
+  return { shared: maxItems > 1, maxItems, reason };
 }
 
 /** Half a second of a tone that swells, for a steady one is not even looked at: every graph runs, and few tokens come. */

@@ -40,7 +40,7 @@ export interface WindowToAlign {
  * attentions. The model must have them (`attentionLayers`). Source: add_word_timestamps of faster-whisper.
  */
 export async function timeWords(
-  decoder: MergedDecoder,
+  decoder: Pick<MergedDecoder, 'start'>,
   config: WhisperConfig,
   vocabulary: Vocabulary,
   window: WindowToAlign,
@@ -67,7 +67,7 @@ export async function timeWords(
 }
 
 async function alignText(
-  decoder: MergedDecoder,
+  decoder: Pick<MergedDecoder, 'start'>,
   config: WhisperConfig,
   vocabulary: Vocabulary,
   window: WindowToAlign,

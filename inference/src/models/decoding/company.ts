@@ -1,0 +1,192 @@
+import type { Tensor } from 'onnxruntime-node';
+import type { DecoderOutput, DecoderState, MergedDecoder } from './merged-decoder.js';
+import { joinStates, joinTensors, splitState } from './state-rows.js';
+
+/** Most sequences in one run of the decoder: beyond them a token costs no less, and memory grows with them. */
+const MAX_ROWS = 8;
+
+/** A decoder as one of several windows sees it. */
+export interface Seat extends Pick<MergedDecoder, 'start' | 'step'> {
+  /** Work with several sequences of its own, such as beams: it keeps no company, and one window at a time does it. */
+  apart<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** No more runs: the others do not wait for this one. Idempotent. */
+  leave(): void;
+}
+
+/** A run that a window asks for. */
+type Wish =
+  | {
+      readonly type: 'start';
+      readonly audio: Tensor;
+      readonly prompts: readonly (readonly number[])[];
+      readonly positions: readonly number[];
+    }
+  | { readonly type: 'step'; readonly state: DecoderState; readonly tokens: readonly number[] };
+
+interface Waiting {
+  readonly wish: Wish;
+  readonly resolve: (output: DecoderOutput) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Several windows decoded side by side. Each is decoded as if it had the decoder to itself; when all of them wait for a run,
+ * those that are behind the others and alike (so many tokens, audio of one length) have theirs together. The others wait
+ * until these have caught up. The graph has no mask, so nothing is ever padded: what a window gets does not depend on its
+ * company, provided the graph's rows do not touch each other (`dependsOnCompany`).
+ */
+export class Company {
+  readonly #decoder: Pick<MergedDecoder, 'start' | 'step'>;
+  #waiting: Waiting[] = [];
+  #members = 0;
+  #apart: Promise<void> = Promise.resolve();
+
+  constructor(decoder: Pick<MergedDecoder, 'start' | 'step'>) {
+    this.#decoder = decoder;
+  }
+
+  /** A place for one window. Take all places before the first window begins: it waits for those that are taken. */
+  join(): Seat {
+    let here = true;
+    let isApart = false;
+    this.#members += 1;
+    return {
+      start: (audio, prompts, positions = [(prompts[0]?.length ?? 1) - 1], attentionLayers = []) =>
+        isApart || attentionLayers.length > 0
+          ? this.#decoder.start(audio, prompts, positions, attentionLayers)
+          : this.#wait({ type: 'start', audio, prompts, positions }),
+      step: (state, tokens, attentionLayers = []) =>
+        isApart || attentionLayers.length > 0
+          ? this.#decoder.step(state, tokens, attentionLayers)
+          : this.#wait({ type: 'step', state, tokens }),
+      apart: async (work) => {
+        isApart = true;
+        try {
+          return await this.#workApart(work);
+        } finally {
+          isApart = false;
+        }
+      },
+      leave: () => {
+        if (!here) return;
+        here = false;
+        this.#lose();
+      },
+    };
+  }
+
+  #wait(wish: Wish): Promise<DecoderOutput> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ wish, resolve, reject });
+      this.#advance();
+    });
+  }
+
+  #lose(): void {
+    this.#members -= 1;
+    this.#advance();
+  }
+
+  async #workApart<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#lose();
+    const before = this.#apart;
+    let done = () => {};
+    this.#apart = new Promise((resolve) => {
+      done = resolve;
+    });
+    await before;
+    try {
+      return await work();
+    } finally {
+      this.#members += 1;
+      done();
+    }
+  }
+
+  /** Makes a run when nobody is left to wait for. Those in a run do not wait, so there is one at a time. */
+  #advance(): void {
+    if (this.#waiting.length === 0 || this.#waiting.length < this.#members) return;
+    const group = nextGroup(this.#waiting);
+    this.#waiting = this.#waiting.filter((waiting) => !group.includes(waiting));
+    runTogether(
+      this.#decoder,
+      group.map(({ wish }) => wish),
+    ).then(
+      (outputs) => {
+        for (const [index, output] of outputs.entries()) group[index]?.resolve(output);
+      },
+      (error: unknown) => {
+        for (const { reject } of group) reject(error);
+      },
+    );
+  }
+}
+
+/** Those furthest behind that can share a run: as many as fit. */
+function nextGroup(waiting: readonly Waiting[]): readonly Waiting[] {
+  const first = waiting.reduce((behind, one) => (lengthOf(one.wish) < lengthOf(behind.wish) ? one : behind));
+  const group = [first];
+  let rows = rowsOf(first.wish);
+  for (const one of waiting) {
+    if (one === first || !areAlike(one.wish, first.wish) || rows + rowsOf(one.wish) > MAX_ROWS) continue;
+    group.push(one);
+    rows += rowsOf(one.wish);
+  }
+  // In the order in which they came to wait: those that ran together lie behind each other in memory.
+  return waiting.filter((one) => group.includes(one));
+}
+
+function lengthOf(wish: Wish): number {
+  return wish.type === 'start' ? 0 : wish.state.length;
+}
+
+function rowsOf(wish: Wish): number {
+  return wish.type === 'start' ? wish.prompts.length : wish.tokens.length;
+}
+
+function areAlike(one: Wish, other: Wish): boolean {
+  if (one.type === 'step') {
+    return (
+      other.type === 'step' &&
+      one.state.length === other.state.length &&
+      one.state.audioPositions === other.state.audioPositions
+    );
+  }
+  return (
+    other.type === 'start' &&
+    one.audio.dims[1] === other.audio.dims[1] &&
+    one.prompts[0]?.length === other.prompts[0]?.length &&
+    one.positions.join() === other.positions.join()
+  );
+}
+
+async function runTogether(
+  decoder: Pick<MergedDecoder, 'start' | 'step'>,
+  wishes: readonly Wish[],
+): Promise<readonly DecoderOutput[]> {
+  const output = await run(decoder, wishes);
+  const rows = wishes.map(rowsOf);
+  let from = 0;
+  return splitState(output.state, rows).map((state, index) => {
+    const first = from;
+    from += rows[index] ?? 0;
+    return { state, attentions: output.attentions, logits: (row, at) => output.logits(first + row, at) };
+  });
+}
+
+function run(decoder: Pick<MergedDecoder, 'start' | 'step'>, wishes: readonly Wish[]): Promise<DecoderOutput> {
+  const starts = wishes.filter((wish) => wish.type === 'start');
+  const [first] = starts;
+  if (first !== undefined) {
+    return decoder.start(
+      joinTensors(starts.map(({ audio }) => audio)),
+      starts.flatMap(({ prompts }) => prompts),
+      first.positions,
+    );
+  }
+  const steps = wishes.filter((wish) => wish.type === 'step');
+  return decoder.step(
+    joinStates(steps.map(({ state }) => state)),
+    steps.flatMap(({ tokens }) => tokens),
+  );
+}

@@ -1,0 +1,183 @@
+import { expect } from 'chai';
+import { Tensor } from 'onnxruntime-node';
+import { Company, type Seat } from '../../src/models/decoding/company.js';
+import type { DecoderOutput, DecoderState } from '../../src/models/decoding/merged-decoder.js';
+import { joinTensors } from '../../src/models/decoding/state-rows.js';
+
+const AUDIO_POSITIONS = 2;
+
+/** A decoder whose cache is the tokens themselves, and whose one score is their sum: a row shows what it was decoded from. */
+class Adder {
+  /** Sequences of each run, in order. */
+  readonly runs: number[] = [];
+  /** Memory that what the audio gives lay in. */
+  readonly buffers = new Set<ArrayBufferLike>();
+
+  async start(audio: Tensor, prompts: readonly (readonly number[])[]): Promise<DecoderOutput> {
+    this.runs.push(prompts.length);
+    const heard = Float32Array.from(audio.data as Float32Array);
+    return this.#output(
+      new Tensor('float32', heard, audio.dims),
+      new Tensor('float32', Float32Array.from(prompts.flat()), [prompts.length, prompts[0]?.length ?? 0]),
+    );
+  }
+
+  async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
+    this.runs.push(tokens.length);
+    const before = state.cache['decoder.key'] as Tensor;
+    const data = before.data as Float32Array;
+    const rows = tokens.map((token, row) => [...data.subarray(row * state.length, (row + 1) * state.length), token]);
+    const heard = state.cache['x.encoder.key'] as Tensor;
+    this.buffers.add((heard.data as Float32Array).buffer);
+    return this.#output(
+      heard,
+      new Tensor('float32', Float32Array.from(rows.flat()), [tokens.length, state.length + 1]),
+    );
+  }
+
+  #output(heard: Tensor, said: Tensor): DecoderOutput {
+    const [rows = 0, length = 0] = said.dims;
+    const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0);
+    return {
+      state: {
+        cache: { 'x.encoder.key': heard, 'decoder.key': said },
+        rows,
+        length,
+        audioPositions: heard.dims[1] ?? 0,
+      },
+      attentions: new Map(),
+      logits: (row) =>
+        Float32Array.of(
+          sum((said.data as Float32Array).subarray(row * length, (row + 1) * length)) +
+            1000 * ((heard.data as Float32Array)[row * (heard.dims[1] ?? 0)] ?? 0),
+        ),
+    };
+  }
+}
+
+function audioOf(value: number, positions = AUDIO_POSITIONS): Tensor {
+  return new Tensor('float32', new Float32Array(positions).fill(value), [1, positions]);
+}
+
+/** A window: its prompt, then a token a step; the score of every run. */
+async function decode(
+  seat: Seat,
+  audio: Tensor,
+  prompt: readonly number[],
+  tokens: readonly number[],
+): Promise<number[]> {
+  try {
+    const scores: number[] = [];
+    let output = await seat.start(audio, [prompt]);
+    scores.push(output.logits(0)[0] ?? 0);
+    for (const token of tokens) {
+      output = await seat.step(output.state, [token]);
+      scores.push(output.logits(0)[0] ?? 0);
+    }
+    return scores;
+  } finally {
+    seat.leave();
+  }
+}
+
+describe('a company of windows', () => {
+  it('has what waits together run together, and each row its own', async () => {
+    const decoder = new Adder();
+    const company = new Company(decoder);
+    const seats = [1, 2, 3].map(() => company.join());
+    const scores = await Promise.all(
+      seats.map((seat, index) => decode(seat, audioOf(index + 1), [10 * (index + 1)], [1, 2, 3])),
+    );
+    expect(scores).to.deep.equal([
+      [1010, 1011, 1013, 1016],
+      [2020, 2021, 2023, 2026],
+      [3030, 3031, 3033, 3036],
+    ]);
+    expect(decoder.runs).to.deep.equal([3, 3, 3, 3]);
+    expect(decoder.buffers.size, 'the audio is not copied from step to step').to.equal(1);
+  });
+
+  it('lets those that are behind catch up, and goes on without those that are done', async () => {
+    const decoder = new Adder();
+    const company = new Company(decoder);
+    const seats = [1, 2, 3].map(() => company.join());
+    const scores = await Promise.all([
+      decode(seats[0] as Seat, audioOf(1), [5, 5, 5], [1, 1]),
+      decode(seats[1] as Seat, audioOf(2), [7], [1, 1, 1, 1, 1]),
+      decode(seats[2] as Seat, audioOf(3), [9], [1]),
+    ]);
+    expect(scores).to.deep.equal([
+      [1015, 1016, 1017],
+      [2007, 2008, 2009, 2010, 2011, 2012],
+      [3009, 3010],
+    ]);
+    // The long prompt, both short ones, a step of these two, one that is behind alone, two together twice, the last alone.
+    expect(decoder.runs).to.deep.equal([1, 2, 2, 1, 2, 2, 1]);
+  });
+
+  it('never puts audio of different lengths into one run', async () => {
+    const decoder = new Adder();
+    const company = new Company(decoder);
+    const seats = [company.join(), company.join()];
+    await Promise.all([
+      decode(seats[0] as Seat, audioOf(1, 2), [5], [1]),
+      decode(seats[1] as Seat, audioOf(2, 3), [5], [1]),
+    ]);
+    expect(decoder.runs).to.deep.equal([1, 1, 1, 1]);
+  });
+
+  it('has one window at a time work apart, while the others go on', async () => {
+    const decoder = new Adder();
+    const company = new Company(decoder);
+    const seats = [1, 2, 3].map(() => company.join());
+    let apart = 0;
+    let most = 0;
+    const search = (seat: Seat, value: number) =>
+      seat.apart(async () => {
+        apart += 1;
+        most = Math.max(most, apart);
+        const output = await seat.start(
+          audioOf(value),
+          [[1], [2]].map(() => [value]),
+        );
+        await seat.step(output.state, [1, 1]);
+        apart -= 1;
+        return value;
+      });
+    const all = await Promise.all([
+      search(seats[0] as Seat, 1).finally(() => seats[0]?.leave()),
+      search(seats[1] as Seat, 2).finally(() => seats[1]?.leave()),
+      decode(seats[2] as Seat, audioOf(3), [9], [1]),
+    ]);
+    expect(all).to.deep.equal([1, 2, [3009, 3010]]);
+    expect(most).to.equal(1);
+  });
+
+  it('tells each window of a run when that run fails, and no other', async () => {
+    const decoder = new Adder();
+    const company = new Company({
+      start: (audio, prompts) => decoder.start(audio, prompts),
+      step: () => Promise.reject(new Error('out of memory')),
+    });
+    const seats = [1, 2, 3].map(() => company.join());
+    const settled = await Promise.allSettled([
+      decode(seats[0] as Seat, audioOf(1), [5], [1]),
+      decode(seats[1] as Seat, audioOf(2), [5], [1]),
+      decode(seats[2] as Seat, audioOf(3), [5], []),
+    ]);
+    expect(settled.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'fulfilled']);
+  });
+});
+
+describe('joined tensors', () => {
+  it('are a view where the parts lie behind each other, and a copy elsewhere', () => {
+    const whole = Float32Array.of(1, 2, 3, 4, 5, 6);
+    const row = (index: number) => new Tensor('float32', whole.subarray(2 * index, 2 * index + 2), [1, 2]);
+    const view = joinTensors([row(0), row(1), row(2)]);
+    expect(view.dims).to.deep.equal([3, 2]);
+    expect((view.data as Float32Array).buffer).to.equal(whole.buffer);
+    const copy = joinTensors([row(2), row(0)]);
+    expect([...(copy.data as Float32Array)]).to.deep.equal([5, 6, 1, 2]);
+    expect((copy.data as Float32Array).buffer).not.to.equal(whole.buffer);
+  });
+});

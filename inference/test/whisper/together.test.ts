@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import type { DecodeWindow, WhisperResult } from '../../src/models/whisper/window.js';
+import { CONTEXT, inRepository, inShared, needsShared } from '../support/places.js';
+import { SPEECH_OPTIONS, samplesOf } from '../support/speech.js';
+import { decodeTogether, loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
+
+/** Every attempt is sent back: the short input, the whole one, and what is sampled. */
+const NEVER_GOOD_ENOUGH = { ...SPEECH_OPTIONS, temperatures: [0, 0.4], logProbThreshold: 0 };
+
+describe('windows decoded together', function () {
+  this.timeout(120_000);
+  let model: WhisperModel;
+  let speech: Float32Array;
+  let party: Float32Array;
+
+  before(async function () {
+    needsShared(this, WHISPER_BASE);
+    model = await loadWhisper();
+    speech = await samplesOf(inShared('samples/speech/jfk.wav'));
+    party = await samplesOf(inRepository('demo/samples/speech/party.flac'));
+  });
+
+  after(async () => {
+    await model?.close();
+  });
+
+  function windowOf(samples: Float32Array, wish: Partial<DecodeWindow> = {}): DecodeWindow {
+    return {
+      type: 'decode',
+      samples,
+      language: 'en',
+      options: SPEECH_OPTIONS,
+      promptTokens: [],
+      promptText: undefined,
+      seed: 0,
+      ...wish,
+    };
+  }
+
+  it('say to the bit what each says alone, whatever the company', async () => {
+    const four = (from: number) => speech.slice(from * 16_000, (from + 4) * 16_000);
+    const windows = [
+      windowOf(four(3)),
+      windowOf(four(6), { language: undefined, options: { ...SPEECH_OPTIONS, timestamps: 'word' } }),
+      windowOf(party.slice(0, 48_000), { promptText: 'Please bring a cake.' }),
+      windowOf(four(3), { options: NEVER_GOOD_ENOUGH, seed: 7 }),
+    ];
+    const alone: WhisperResult[] = [];
+    for (const window of windows) alone.push(...(await decodeTogether(model, [window])));
+    expect(alone.every((result) => result.type === 'decode' && result.segments.length > 0)).to.equal(true);
+    expect(await decodeTogether(model, [...windows].reverse())).to.deep.equal([...alone].reverse());
+  });
+
+  it('go on when one of them is given up', async () => {
+    const gone = new AbortController();
+    gone.abort();
+    const window = windowOf(speech.slice(0, 64_000));
+    const [one, other] = await model.run([window, window], {
+      ...CONTEXT,
+      signals: [gone.signal, new AbortController().signal],
+    });
+    expect(one?.ok === false ? one.error.code : 'no error').to.equal('CANCELLED');
+    expect(other?.ok).to.equal(true);
+  });
+
+  it('are what the model says it takes', () => {
+    expect(model.facts.batching.shared).to.equal(true);
+    expect(model.facts.batching.maxItems).to.equal(8);
+  });
+});
