@@ -86,6 +86,8 @@ export interface OnnxGraph {
 
 export interface OnnxModel {
   irVersion: bigint;
+  /** The program that made it, '' where it does not say. */
+  producer: string;
   /** Version by domain; the standard one is ''. */
   opsets: Map<string, bigint>;
   graph: OnnxGraph;
@@ -94,7 +96,7 @@ export interface OnnxModel {
 
 /** Field numbers by message. */
 export const FIELDS = {
-  model: { irVersion: 1, graph: 7, opset: 8 },
+  model: { irVersion: 1, producer: 2, graph: 7, opset: 8 },
   opset: { domain: 1, version: 2 },
   graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, shape: 13 },
   node: { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 },

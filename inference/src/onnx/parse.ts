@@ -47,9 +47,11 @@ class Parser {
     const rest: Unmodelled[] = [];
     const opsets = new Map<string, bigint>();
     let irVersion = 0n;
+    let producer = '';
     let graph: OnnxGraph | undefined;
     for (const field of fieldsOf(this.#source, 0, this.#source.sizeBytes)) {
       if (field.number === FIELDS.model.irVersion) irVersion = field.value;
+      else if (field.number === FIELDS.model.producer) producer = this.#text(field);
       else if (field.number === FIELDS.model.graph) graph = this.#graph(field);
       else if (field.number === FIELDS.model.opset) {
         let domain = '';
@@ -62,7 +64,7 @@ class Parser {
       } else rest.push(this.#whole(field));
     }
     if (graph === undefined) throw new Error('Expected an ONNX model with a graph, got none.');
-    return { irVersion, opsets, graph, rest };
+    return { irVersion, producer, opsets, graph, rest };
   }
 
   #graph(field: Field): OnnxGraph {

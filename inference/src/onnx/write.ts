@@ -19,6 +19,7 @@ import { bytesField, concatBytes, varintField } from './wire.js';
 export function writeModel(model: OnnxModel): Uint8Array {
   return concatBytes([
     varintField(FIELDS.model.irVersion, model.irVersion),
+    ...(model.producer === '' ? [] : [bytesField(FIELDS.model.producer, model.producer)]),
     ...[...model.opsets].map(([domain, version]) =>
       bytesField(
         FIELDS.model.opset,
@@ -180,5 +181,6 @@ export function tensor(
 
 /** A model of nodes, constants, inputs and outputs alone, for the standard operators of opset 17. */
 export function newModel(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers' | 'inputs' | 'outputs'>): OnnxModel {
-  return { irVersion: 8n, opsets: new Map([['', 17n]]), graph: { ...graph, shapes: [], rest: [] }, rest: [] };
+  const rest = { shapes: [], rest: [] };
+  return { irVersion: 8n, producer: '', opsets: new Map([['', 17n]]), graph: { ...graph, ...rest }, rest: [] };
 }

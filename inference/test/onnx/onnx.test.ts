@@ -44,10 +44,11 @@ describe('ONNX files', () => {
   after(() => rm(folder, { recursive: true }));
 
   it('are read as they were written', () => {
-    const model = product();
+    const model = { ...product(), producer: 'a test' };
     model.graph.nodes[0]?.attributes.push(...node('Cast', [], ['c'], { to: -1, axes: [0, -2] }).attributes);
     const read = parseModel(writeModel(model));
     expect(writeModel(read)).to.deep.equal(writeModel(model));
+    expect(read.producer).to.equal('a test');
     expect(read.graph.inputs).to.deep.equal(model.graph.inputs);
     expect(read.graph.nodes[0]?.attributes.map(({ int, ints }) => ({ int, ints }))).to.deep.equal([
       { int: -1n, ints: [] },

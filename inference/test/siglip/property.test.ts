@@ -1,9 +1,11 @@
+import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { FaceItem, FaceResult, ImageItem, TextItem, VectorResult } from '../../src/models/items.js';
 import type { LoadedModel, Outcome } from '../../src/models/model.js';
 import { load as loadSiglip } from '../../src/models/siglip/model.js';
 import { load as loadYuNet } from '../../src/models/yunet/model.js';
+import { namelessFaces } from '../support/faces.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/places.js';
 import { damage, Random, randomPicture, randomText } from '../support/random.js';
 
@@ -13,18 +15,20 @@ const ITEMS = 8;
 describe('whatever is sent', () => {
   let siglip: LoadedModel<ImageItem | TextItem, VectorResult>;
   let yunet: LoadedModel<FaceItem, FaceResult>;
+  let folder: string;
 
   before(async () => {
     const pocket = inRepository('demo/models/heimdex/siglip-pocket');
     const weights = { vision: 'onnx/vision_model.onnx', text: 'onnx/text_model.onnx' };
     siglip = await loadSiglip(modelFiles('heimdex/siglip-pocket', pocket, weights), OPTIONS);
-    const faces = inRepository('demo/models/heimdex/face-pocket');
-    yunet = await loadYuNet(modelFiles('x/yunet', faces, { model: 'face_detection_pocket.onnx' }), OPTIONS);
+    folder = await namelessFaces();
+    yunet = await loadYuNet(modelFiles('x/y', folder, { model: 'faces.onnx' }), OPTIONS);
   });
 
   after(async () => {
     await siglip.close();
     await yunet.close();
+    await rm(folder, { recursive: true });
   });
 
   /** Every answer is one of the right kind, or an error meant for the caller. */

@@ -7,12 +7,6 @@ import { FaceNetwork } from './network.js';
 import { selectFaces } from './postprocess.js';
 import type { Size } from './preprocess.js';
 
-/**
- * Models whose fixed input is known to be a mere declaration: YuNet's own files. Others, such as face-pocket, are given the
- * size their file says and their figures were measured at.
- */
-const ANY_SIZE = /yunet/i;
-
 /** Items of one call to run(): the next pictures are decoded while the first are looked at. */
 const MAX_ITEMS = 16;
 /** Pictures that are being decoded while an earlier one runs. */
@@ -25,7 +19,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
   configureImageDecoding({ threads: options.threads });
-  const network = await FaceNetwork.open(path, options, ANY_SIZE.test(files.id));
+  const network = await FaceNetwork.open(path, options);
   return new YuNet(network, options.maxImagePixels);
 }
 

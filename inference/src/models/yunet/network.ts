@@ -7,8 +7,13 @@ import { type GridOutput, STRIDES } from './postprocess.js';
 import { blackInput, COARSEST_STRIDE, type NetworkInput } from './preprocess.js';
 
 const KINDS = ['cls', 'obj', 'bbox', 'kps'] as const;
-/** The size that YuNet's file fixes. */
-const FIXED_SIDE = 640;
+/** The size that YuNet's own file fixes, and so what is given to a graph that names none. */
+const USUAL_SIDE = 640;
+/**
+ * Makers of detectors with YuNet's interface that were trained and measured at the size their file fixes. A picture looked at
+ * in its own size would show them faces of sizes they have not learnt.
+ */
+const FIXED_SIZE_MAKERS: readonly string[] = ['face-pocket'];
 
 /** The detector's graph: one picture in, three grids out. */
 export class FaceNetwork {
@@ -23,18 +28,20 @@ export class FaceNetwork {
   }
 
   /**
-   * Opens the graph at `path`. With `freeSize` its fixed input is taken for a mere declaration, as OpenCV does with YuNet's;
-   * where the graph then fails at another size, the fixed one holds. Throws when it has not YuNet's inputs and outputs.
+   * Opens the graph at `path`. A fixed input is taken for a mere declaration, as OpenCV does with YuNet's, whatever the file's
+   * name; where the graph then fails at another size, or its maker is one of FIXED_SIZE_MAKERS, the fixed size holds. Throws
+   * when it has not YuNet's inputs and outputs.
    */
-  static async open(path: string, options: LoadOptions, freeSize: boolean): Promise<FaceNetwork> {
-    if (freeSize) {
-      const { session, changed } = await openRewrittenSession(path, options, freeSizes);
-      const network = new FaceNetwork(await checked(session, path), undefined);
-      if (changed && (await network.#takesAnySize())) return network;
-      await session.release();
-    }
-    const session = await openSession(path, options);
-    return new FaceNetwork(await checked(session, path), FIXED_SIDE);
+  static async open(path: string, options: LoadOptions): Promise<FaceNetwork> {
+    let side = USUAL_SIDE;
+    const { session, changed } = await openRewrittenSession(path, options, (model) => {
+      side = sideOf(model) ?? USUAL_SIDE;
+      return !FIXED_SIZE_MAKERS.includes(model.producer) && freeSizes(model);
+    });
+    const network = new FaceNetwork(await checked(session, path), changed ? undefined : side);
+    if (!changed || (await network.#takesAnySize())) return network;
+    await session.release();
+    return new FaceNetwork(await openSession(path, options), side);
   }
 
   async run(input: NetworkInput): Promise<readonly GridOutput[]> {
@@ -73,10 +80,17 @@ export class FaceNetwork {
   }
 }
 
-/** Takes the fixed sizes out of the declarations of a graph; there are none inside YuNet's. */
+/** The side of the square that a graph fixes its input at. */
+function sideOf({ graph }: OnnxModel): number | undefined {
+  const [, , height, width] = graph.inputs[0]?.dims ?? [];
+  return typeof height === 'number' && height === width ? height : undefined;
+}
+
+/** Takes the fixed sizes out of the declarations of a YuNet; there are none inside its graph. False for another graph. */
 function freeSizes({ graph }: OnnxModel): boolean {
   const [input] = graph.inputs;
-  if (input?.dims?.length !== 4) return false;
+  const outputs = graph.outputs.map(({ name }) => name);
+  if (input?.dims?.length !== 4 || !outputNames().every((name) => outputs.includes(name))) return false;
   input.dims = [1, 3, 'height', 'width'];
   for (const output of graph.outputs) {
     const [batch = 1, , size = null] = output.dims ?? [];

@@ -1,0 +1,72 @@
+// The large models' shapes and layouts against Python: `node bench/reference/run.js FOLDER`. See README.md.
+import { readFileSync } from 'node:fs';
+import { LOADERS } from '../../inference/dist/src/models/loaders.js';
+import { findBeside } from '../../inference/dist/src/models/repository.js';
+import { loadTokenizer, lowerCase } from '../../inference/dist/src/tokenizer/index.js';
+import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
+
+const folder = process.argv[2];
+if (folder === undefined) {
+  console.error('Usage: node bench/reference/run.js FOLDER (filled by make.py)');
+  process.exit(2);
+}
+
+function cosine(one, other) {
+  const dot = one.reduce((sum, value, index) => sum + value * other[index], 0);
+  return dot / Math.hypot(...one) / Math.hypot(...other);
+}
+
+/** The least cosine to what Python gave. */
+function leastCosine(outcomes, expected) {
+  return Math.min(
+    1,
+    ...outcomes.map((outcome, index) => {
+      if (!outcome.ok) throw outcome.error;
+      return cosine(outcome.value.vector, expected[index].vector);
+    }),
+  );
+}
+
+/** How many texts have other ids than Python's, the padding left out. */
+async function otherIds({ family }, files, texts, counts) {
+  const first = Object.values(files.weights).at(-1);
+  const path = await findBeside(files.folder, first, 'tokenizer.json');
+  const tokenizer = await loadTokenizer(path, await findBeside(files.folder, first, 'tokenizer_config.json'));
+  const limit = family === 'siglip' ? 64 : 8192;
+  return texts.filter(({ text, ids }, index) => {
+    const words = family === 'siglip' ? lowerCase(text) : text;
+    const ours = tokenizer.encode(words, Math.min(limit, counts[index])).ids;
+    const same = ours.length === counts[index] && ours.every((id, at) => id === ids[at]);
+    const rest = ids.slice(ours.length);
+    return !(same && rest.every((id) => id === tokenizer.padId));
+  }).length;
+}
+
+console.log('| model | texts: least cosine | other ids | pictures: least cosine | needed |');
+console.log('|---|---|---|---|---|');
+for (const model of JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8'))) {
+  const [id] = model.name.split(',');
+  const files = modelFiles(id, model.folder, model.weights);
+  const { texts, pictures } = model.expected;
+  try {
+    const loaded = await LOADERS[model.family](files, OPTIONS);
+    const ask = (items) => loaded.run(items, CONTEXT);
+    const words = await ask(texts.map(({ text }) => ({ type: 'text', text, normalize: true, truncate: true })));
+    const seen = await ask(
+      pictures.map(({ path }) => ({ type: 'image', content: readFileSync(path), normalize: true })),
+    );
+    const counts = words.map(({ value }) => value.tokenCount);
+    const figures = [
+      leastCosine(words, texts).toFixed(6),
+      await otherIds(model, files, texts, counts),
+      pictures.length === 0 ? '-' : leastCosine(seen, pictures).toFixed(6),
+      model.least,
+    ];
+    console.log(`| ${model.name} | ${figures.join(' | ')} |`);
+    if (figures[1] > 0 || Math.min(figures[0], figures[2] === '-' ? 1 : figures[2]) < model.least) process.exitCode = 1;
+    await loaded.close();
+  } catch (error) {
+    console.log(`| ${model.name} | ${String(error).split('\n')[0]} | | | |`);
+    process.exitCode = 1;
+  }
+}
