@@ -5,10 +5,13 @@ import {
   eachTensor,
   type GraphFacts,
   graphFacts,
+  mayOverflow,
   type OnnxGraph,
   type OnnxModel,
   parseModelFile,
+  type ReadTensor,
   withExternalWeights,
+  withTensorsOf,
   writeModel,
 } from '../onnx/index.js';
 import { type ReadGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
@@ -22,8 +25,8 @@ export interface Rewriting {
   readonly change: GraphChange;
 }
 
-/** Changes a model in memory; false when it has changed nothing. */
-export type GraphChange = (model: OnnxModel) => boolean;
+/** Changes a model in memory, of which `read` reads the constants; false when it has changed nothing. */
+export type GraphChange = (model: OnnxModel, read: ReadTensor) => boolean;
 
 /**
  * Opens a graph after `rewriting` has changed it in memory. The file stays as it is and its weights are not read: the
@@ -47,20 +50,21 @@ function recipeOf(path: string, rewriting: Rewriting | GraphChange): Recipe {
 
 function rewrite(path: string, change: GraphChange): ReadGraph {
   const model = parseModelFile(path);
-  if (hasExternalData(model.graph) || !change(model)) {
+  if (hasExternalData(model.graph) || !withTensorsOf(path, (read) => change(model, read))) {
     return { facts: () => graphFacts(model), changed: false, create: (settings) => createSession(path, settings) };
   }
   // The runtime refuses data outside the folder it is given, links followed.
   const real = realpathSync(path);
+  const entries = {
+    model_external_initializers_file_folder_path: dirname(real),
+    // The exact 8-bit product is not asked for where the fast one is exact.
+    ...(mayOverflow(model.graph) ? {} : { x64quantprecision: '0' }),
+  };
   const bytes = writeModel(withExternalWeights(model, basename(real)));
   return {
     facts: () => graphFacts(model),
     changed: true,
-    create: (settings) =>
-      InferenceSession.create(
-        bytes,
-        withSessionEntries(settings, { model_external_initializers_file_folder_path: dirname(real) }),
-      ),
+    create: (settings) => InferenceSession.create(bytes, withSessionEntries(settings, entries)),
   };
 }
 

@@ -11,6 +11,8 @@ export type {
   OnnxValue,
   TensorData,
 } from './model.js';
+export type { ReadTensor } from './narrow-weights.js';
 export { parseModel, parseModelFile } from './parse.js';
-export { scaleRows } from './row-scales.js';
+export { mayOverflow, scaleRows } from './row-scales.js';
+export { withTensorsOf } from './tensor-data.js';
 export { newModel, node, tensor, writeModel } from './write.js';

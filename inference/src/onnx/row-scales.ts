@@ -1,5 +1,5 @@
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './model.js';
-import { narrowWeights, type ReadTensor, readInline } from './narrow-weights.js';
+import { isNarrow, narrowed, type ReadTensor, readInline, type Weights } from './narrow-weights.js';
 import { node, tensor } from './write.js';
 
 /** The largest magnitude of an 8-bit activation; its zero is 128. */
@@ -12,8 +12,8 @@ const SCALE_NAME = 'heimdex_row_scale';
 const ZERO_NAME = 'heimdex_row_zero';
 const LEAST_NAME = 'heimdex_row_least';
 const AXES_NAME = 'heimdex_row_axes';
-/** Weights with it at the end of their name are exact with the fast product of every CPU. */
-const NARROW = '/heimdex_narrow';
+/** What the names of activations quantised row by row end with. */
+const QUANTIZED = '/heimdex_quantized';
 
 /** A product of an int8 graph as quantize_dynamic writes it: its nodes and what they read. */
 interface Product {
@@ -24,17 +24,15 @@ interface Product {
   /** The node that quantises the activations, and the graph it stands in. */
   readonly quantize: OnnxNode;
   readonly quantizeIn: OnnxGraph;
-  weights: string;
-  weightScale: string;
-  weightZero: string | undefined;
+  readonly weights: Weights;
 }
 
 /**
  * Has a dynamic int8 graph scale its activations row by row instead of all together. quantize_dynamic gives a whole
  * activation, every token of every sequence, one scale, so that one loud row takes the precision of all others and a row's
- * result depends on its company. A scale a row is what CTranslate2 does. The weights, where `read` reaches them, are made such
- * that the fast product of every CPU is exact with them (`narrowWeights`). Works on the branches of an If as well. Returns how
- * many products were changed; those of other makes are left alone.
+ * result depends on its company. A scale a row is what CTranslate2 does. Weights that `read` reaches are narrowed
+ * (`narrowWeights`), so that the fast product of every CPU is exact with them. Works on the branches of an If as well. Returns
+ * how many products were changed; those of other makes are left alone.
  */
 export function scaleRows(model: OnnxModel, read: ReadTensor = readInline): number {
   const { graph } = model;
@@ -46,25 +44,35 @@ export function scaleRows(model: OnnxModel, read: ReadTensor = readInline): numb
   const found = [graph, ...branches].map((part) => ({ part, products: findProducts(part, graph, weights) }));
   const products = found.flatMap((one) => one.products);
   if (products.length === 0) return 0;
-  narrow(graph, products, weights, read);
-  for (const one of found) for (const product of one.products) replace(one.part, product, axesAsInput);
+  const narrow = narrowed(
+    products.map((product) => product.weights),
+    read,
+  );
+  for (const { part, products: own } of found) {
+    for (const product of own) {
+      replace(part, product, narrow.get(product.weights.values) ?? product.weights, axesAsInput);
+    }
+  }
   // The branches first: what they no longer read of the outer graph goes with it.
   for (const part of [...branches, graph]) {
     dropUnread(part);
     part.shapes = [];
   }
+  const stillRead = new Set(graph.outputs.map(({ name }) => name));
+  collectReads(graph, stillRead);
+  graph.initializers = graph.initializers.filter((one) => !narrow.has(one) || stillRead.has(one.name));
   graph.initializers.push(
     tensor(SCALE_NAME, [], Float32Array.of(1 / STEPS)),
     tensor(ZERO_NAME, [], Uint8Array.of(ZERO)),
     tensor(LEAST_NAME, [], Float32Array.of(LEAST_PEAK)),
+    ...[...narrow.values()].flatMap(({ values, scale }) => [values, scale]),
   );
   if (axesAsInput) graph.initializers.push(tensor(AXES_NAME, [1], BigInt64Array.of(-1n)));
   if (!model.opsets.has('com.microsoft')) model.opsets.set('com.microsoft', 1n);
-  dropConstants(graph, new Set(products.map(({ source }) => source)));
   return products.length;
 }
 
-/** Operators that multiply 8-bit numbers, or become such that do. */
+/** Operators that multiply 8-bit numbers, or that the runtime makes such of. */
 const BYTE_PRODUCTS: ReadonlySet<string> = new Set([
   'MatMulInteger',
   'MatMulIntegerToFloat',
@@ -74,37 +82,21 @@ const BYTE_PRODUCTS: ReadonlySet<string> = new Set([
   'QLinearConv',
   'QGemm',
   'QAttention',
-  'DequantizeLinear',
+  'QuantizeLinear',
 ]);
 
 /**
- * Whether the fast 8-bit product of x86 CPUs without VNNI may overflow in a graph: it may, unless all of its products are
- * those of `scaleRows`, with weights made for it.
+ * Whether the fast 8-bit product of x86 CPUs without VNNI may overflow in a graph. It cannot when all products are those of
+ * `scaleRows`, with narrow weights.
  */
 export function mayOverflow(graph: OnnxGraph): boolean {
-  return graph.nodes.some(
-    ({ opType, inputs, attributes }) =>
-      (BYTE_PRODUCTS.has(opType) && !inputs.some((name) => name.endsWith(NARROW))) ||
-      attributes.some((one) => one.graph !== undefined && mayOverflow(one.graph)),
-  );
-}
-
-/** Points products at narrow weights. Weights that several of them read are made once. */
-function narrow(
-  graph: OnnxGraph,
-  products: readonly Product[],
-  weights: Map<string, OnnxTensor>,
-  read: ReadTensor,
-): void {
-  for (const product of products) {
-    const values = weights.get(product.weights);
-    const scale = weights.get(product.weightScale);
-    const zero = product.weightZero === undefined ? undefined : weights.get(product.weightZero);
-    if (values === undefined || scale === undefined || (zero === undefined && product.weightZero !== undefined)) continue;
-    const name = `${product.weights}${product.weightScale}${NARROW}`;
-    const made =
-      weights.get(name) === undefined ? narrowWeights(name, { values, scale, zero }, read) : { values: weights.get(name), scale: weights.get(`${name}_scale`) };
-  }
+  return graph.nodes.some(({ opType, inputs, outputs, attributes }) => {
+    const ours = inputs.some(isNarrow) || outputs.some((name) => name.endsWith(QUANTIZED));
+    return (
+      (BYTE_PRODUCTS.has(opType) && !ours) ||
+      attributes.some((one) => one.graph !== undefined && mayOverflow(one.graph))
+    );
+  });
 }
 
 function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<string, OnnxTensor>): readonly Product[] {
@@ -122,21 +114,23 @@ function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<st
   };
   return part.nodes.flatMap((multiply) => {
     if (multiply.opType !== 'MatMulInteger') return [];
-    const [activations = '', weightsName = '', , weightZero] = multiply.inputs;
+    const [activations = '', weightsName = '', , zeroName = ''] = multiply.inputs;
     const source = makers.get(activations);
     const cast = onlyReader(multiply.outputs[0], 'Cast');
     const scale = onlyReader(cast?.outputs[0], 'Mul');
     const scalesName = scale?.inputs.find((name) => name !== cast?.outputs[0]);
     const scales = makers.get(scalesName ?? '')?.maker;
-    const weightScale = scales?.inputs.find((name) => name !== source?.maker.outputs[1]);
+    const weightScale = weights.get(scales?.inputs.find((name) => name !== source?.maker.outputs[1]) ?? '');
+    const weightValues = weights.get(weightsName);
+    const weightZero = weights.get(zeroName);
     if (
       source?.maker.opType !== 'DynamicQuantizeLinear' ||
       cast === undefined ||
       scale === undefined ||
       scales?.opType !== 'Mul' ||
+      weightValues === undefined ||
       weightScale === undefined ||
-      !weights.has(weightsName) ||
-      !weights.has(weightScale)
+      (zeroName !== '' && weightZero === undefined)
     ) {
       return [];
     }
@@ -148,15 +142,13 @@ function findProducts(part: OnnxGraph, outer: OnnxGraph, weights: ReadonlyMap<st
         scales,
         quantize: source.maker,
         quantizeIn: source.graph,
-        weights: weightsName,
-        weightScale,
-        weightZero: weightZero === '' ? undefined : weightZero,
+        weights: { values: weightValues, scale: weightScale, zero: weightZero },
       },
     ];
   });
 }
 
-function replace(part: OnnxGraph, product: Product, axesAsInput: boolean): void {
+function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInput: boolean): void {
   const [values = ''] = product.quantize.inputs;
   const name = (what: string) => `${values}/heimdex_${what}`;
   if (!product.quantizeIn.nodes.some(({ outputs }) => outputs[0] === name('quantized'))) {
@@ -180,11 +172,11 @@ function replace(part: OnnxGraph, product: Product, axesAsInput: boolean): void 
       'MatMulIntegerToFloat',
       [
         name('quantized'),
-        product.weights,
+        weights.values.name,
         SCALE_NAME,
-        product.weightScale,
+        weights.scale.name,
         ZERO_NAME,
-        ...(product.weightZero === undefined ? [] : [product.weightZero]),
+        ...(weights.zero === undefined ? [] : [weights.zero.name]),
       ],
       [`${result}/heimdex_unscaled`],
       {},

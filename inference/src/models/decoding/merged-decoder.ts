@@ -37,10 +37,10 @@ const SIDES = ['key', 'value'] as const;
 
 /** What is changed of a decoder's graph. */
 export const DECODER_REWRITING: Rewriting = {
-  version: 'merged-decoder-2',
-  change(model) {
+  version: 'merged-decoder-3',
+  change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
-    return scaleRows(model) > 0 || chooses;
+    return scaleRows(model, read) > 0 || chooses;
   },
 };
 

@@ -103,7 +103,7 @@ async function openGraph(
   options: LoadOptions,
 ): Promise<{ readonly session: InferenceSession; readonly shared: boolean }> {
   try {
-    const { session, facts } = await openRewrittenSession(path, options, (model) => scaleRows(model) > 0);
+    const { session, facts } = await openRewrittenSession(path, options, (model, read) => scaleRows(model, read) > 0);
     return { session, shared: !dependsOnCompany(facts) };
   } catch {
     // A broken file fails again here, with the runtime's own words.

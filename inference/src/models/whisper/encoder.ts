@@ -7,10 +7,10 @@ import { WINDOW_FRAMES } from './mel.js';
 
 /** What is changed of an encoder's graph. */
 export const ENCODER_REWRITING: Rewriting = {
-  version: 'whisper-encoder-1',
-  change(model) {
+  version: 'whisper-encoder-2',
+  change(model, read) {
     const freed = freeEncoderLength(model.graph);
-    return scaleRows(model) > 0 || freed;
+    return scaleRows(model, read) > 0 || freed;
   },
 };
 

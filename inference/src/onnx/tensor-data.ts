@@ -1,0 +1,20 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { type ReadTensor, readInline } from './narrow-weights.js';
+
+/**
+ * Runs `use` with a reader of the constants of a model that was read from the file at `path`. Blocks. Throws the file
+ * system's errors.
+ */
+export function withTensorsOf<T>(path: string, use: (read: ReadTensor) => T): T {
+  const file = openSync(path, 'r');
+  try {
+    return use((tensor) => {
+      if (tensor.data?.kind !== 'range') return readInline(tensor);
+      const bytes = new Uint8Array(tensor.data.length);
+      const count = readSync(file, bytes, 0, bytes.length, tensor.data.offset);
+      return count === bytes.length ? bytes : undefined;
+    });
+  } finally {
+    closeSync(file);
+  }
+}

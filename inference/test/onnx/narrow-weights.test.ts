@@ -1,0 +1,257 @@
+import { expect } from 'chai';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { withSessionEntries } from '../../src/models/prepared/recipe.js';
+import { sessionOptions } from '../../src/models/session.js';
+import {
+  mayOverflow,
+  newModel,
+  node,
+  type OnnxGraph,
+  type OnnxModel,
+  scaleRows,
+  tensor,
+  writeModel,
+} from '../../src/onnx/index.js';
+import { narrowWeights, readInline } from '../../src/onnx/narrow-weights.js';
+import { OPTIONS } from '../support/places.js';
+
+/** Whole numbers from 0 to below `limit`, the same every time. */
+function* numbers(seed: number, limit: number): Generator<number, never, void> {
+  let state = seed;
+  for (;;) {
+    state = (state * 48_271) % 2_147_483_647;
+    yield Math.floor((state / 2_147_483_647) * limit);
+  }
+}
+
+/** Pairs of rows as bad as can be: both large, and of one sign. */
+function loudWeights(inputs: number, outputs: number, seed: number): Int8Array {
+  const next = numbers(seed, 128);
+  const weights = new Int8Array(inputs * outputs);
+  for (let row = 0; row < inputs; row += 2) {
+    for (let output = 0; output < outputs; output++) {
+      const sign = next.next().value < 64 ? -1 : 1;
+      for (const at of [row, row + 1]) {
+        if (at < inputs) weights[at * outputs + output] = sign * Math.max(next.next().value, next.next().value);
+      }
+    }
+  }
+  return weights;
+}
+
+function narrowOf(
+  values: Int8Array | Uint8Array,
+  dims: [number, number],
+  scale: Float32Array,
+  zero?: Int8Array | Uint8Array,
+) {
+  const made = narrowWeights(
+    'narrow',
+    {
+      values: tensor('w', dims, values),
+      scale: tensor('s', scale.length === 1 ? [] : [scale.length], scale),
+      zero: zero === undefined ? undefined : tensor('z', [zero.length], zero),
+    },
+    readInline,
+  );
+  if (made === undefined) throw new Error('not narrowed');
+  const steps = readInline(made.values) as Uint8Array;
+  const scales = readInline(made.scale) as Uint8Array;
+  return {
+    weights: new Int8Array(steps.buffer, steps.byteOffset, steps.length),
+    scales: new Float32Array(scales.slice().buffer),
+  };
+}
+
+/** The largest sum of weights of one sign in rows 2i and 2i + 1. */
+function largestPair(weights: Int8Array, [inputs, outputs]: readonly [number, number]): number {
+  let largest = 0;
+  for (let row = 0; row < inputs; row += 2) {
+    for (let output = 0; output < outputs; output++) {
+      const pair = [row, row + 1].map((at) => (at < inputs ? (weights[at * outputs + output] as number) : 0));
+      for (const sign of [1, -1]) {
+        largest = Math.max(
+          largest,
+          pair.reduce((sum, one) => sum + Math.max(0, sign * one), 0),
+        );
+      }
+    }
+  }
+  return largest;
+}
+
+/** A session that takes the fast product, as one for a graph that cannot overflow does. */
+async function product(
+  activations: Uint8Array,
+  weights: Int8Array,
+  dims: readonly [number, number],
+): Promise<Float32Array> {
+  const [inputs, outputs] = dims;
+  const model = newModel({
+    name: 'product',
+    nodes: [node('MatMulIntegerToFloat', ['x', 'w', 'xs', 'ws', 'xz'], ['y'], {}, 'com.microsoft')],
+    initializers: [
+      tensor('w', dims, weights),
+      tensor('xs', [], Float32Array.of(1)),
+      tensor('ws', [outputs], new Float32Array(outputs).fill(1)),
+      tensor('xz', [], Uint8Array.of(128)),
+    ],
+    inputs: [{ name: 'x', elementType: 'uint8', dims: ['rows', inputs] }],
+    outputs: [{ name: 'y', elementType: 'float32', dims: ['rows', outputs] }],
+  });
+  model.opsets.set('com.microsoft', 1n);
+  const fast = withSessionEntries(sessionOptions(OPTIONS), { x64quantprecision: '0' });
+  const session = await InferenceSession.create(writeModel(model), fast);
+  try {
+    const { y } = await session.run({ x: new Tensor('uint8', activations, [activations.length / inputs, inputs]) });
+    return y?.data as Float32Array;
+  } finally {
+    await session.release();
+  }
+}
+
+describe('narrowWeights', () => {
+  const sizes: readonly (readonly [number, number])[] = [
+    [2, 1],
+    [37, 17],
+    [64, 16],
+    [66, 40],
+    [384, 96],
+  ];
+
+  for (const dims of sizes) {
+    it(`gives the whole-number product of ${dims.join('x')} weights with the fast product, whatever the activations`, async () => {
+      const [inputs, outputs] = dims;
+      const { weights } = narrowOf(loudWeights(inputs, outputs, 3), [inputs, outputs], Float32Array.of(1));
+      for (const rows of [1, 2, 3, 4, 5, 7, 9]) {
+        const next = numbers(rows, 256);
+        // Most are the largest there are, or the smallest.
+        const activations = Uint8Array.from({ length: rows * inputs }, () => {
+          const one = next.next().value;
+          return one < 100 ? 255 : one < 140 ? 0 : one;
+        });
+        const truth = Array.from({ length: rows * outputs }, (_, at) => {
+          let sum = 0;
+          for (let k = 0; k < inputs; k++) {
+            const activation = (activations[Math.floor(at / outputs) * inputs + k] as number) - 128;
+            sum += activation * (weights[k * outputs + (at % outputs)] as number);
+          }
+          return sum;
+        });
+        expect(Array.from(await product(activations, weights, dims))).to.deep.equal(truth);
+      }
+    });
+  }
+
+  it('lets no two neighbours of one sign sum to more than 127, and each weight stand for what it did within one of its steps', () => {
+    const dims: [number, number] = [51, 8];
+    const before = loudWeights(51, 8, 5);
+    const { weights, scales } = narrowOf(before, dims, Float32Array.of(0.5));
+    expect(largestPair(before, dims)).to.be.greaterThan(200);
+    expect(largestPair(weights, dims)).to.be.within(120, 127);
+    before.forEach((weight, at) => {
+      const scale = scales[at % 8] as number;
+      expect((weights[at] as number) * scale).to.be.closeTo(weight * 0.5, scale * 1.5 + 1e-6);
+    });
+  });
+
+  it('takes unsigned weights with a zero of their own, one for all or one an output', () => {
+    for (const zeros of [Uint8Array.of(115), Uint8Array.of(0, 140, 255)]) {
+      const values = Uint8Array.from({ length: 12 }, (_, at) => (at * 53) % 256);
+      const { weights, scales } = narrowOf(values, [4, 3], Float32Array.of(1, 2, 3), zeros);
+      expect(largestPair(weights, [4, 3])).to.be.at.most(127);
+      values.forEach((value, at) => {
+        const scale = scales[at % 3] as number;
+        const zero = zeros[zeros.length === 1 ? 0 : at % 3] as number;
+        expect((weights[at] as number) * scale).to.be.closeTo((value - zero) * ((at % 3) + 1), scale * 1.5 + 1e-4);
+      });
+    }
+  });
+
+  it('does not touch an output whose weights are narrow already', () => {
+    const values = Int8Array.of(60, 127, 67, -127, -60, 0, -67, 127);
+    const { weights, scales } = narrowOf(values, [4, 2], Float32Array.of(0.25, 4));
+    expect(Array.from(weights)).to.deep.equal(Array.from(values));
+    expect(Array.from(scales)).to.deep.equal([0.25, 4]);
+  });
+
+  it('leaves weights out of reach, and those of other kinds, as they are', () => {
+    const scale = tensor('s', [], Float32Array.of(1));
+    const away = { ...tensor('w', [2, 2], new Int8Array(4)), data: { kind: 'range', offset: 0, length: 4 } as const };
+    expect(narrowWeights('n', { values: away, scale }, readInline)).to.equal(undefined);
+    const stacked = tensor('w', [1, 2, 2], new Int8Array(4));
+    expect(narrowWeights('n', { values: stacked, scale }, readInline)).to.equal(undefined);
+    const floats = tensor('w', [2, 2], new Float32Array(4));
+    expect(narrowWeights('n', { values: floats, scale }, readInline)).to.equal(undefined);
+  });
+});
+
+/** As quantize_dynamic writes a product; its name tells its tensors from those of another. */
+function dynamicProduct(weights: string, result: string): OnnxGraph['nodes'] {
+  return [
+    node('DynamicQuantizeLinear', ['x'], [`${result}q`, `${result}s`, `${result}z`]),
+    node('MatMulInteger', [`${result}q`, weights, `${result}z`], [`${result}i`]),
+    node('Cast', [`${result}i`], [`${result}f`], { to: 1 }),
+    node('Mul', [`${result}s`, `${weights}s`], [`${result}t`]),
+    node('Mul', [`${result}f`, `${result}t`], [result]),
+  ];
+}
+
+function twoProducts(weights: readonly [string, string]): OnnxModel {
+  const [one, other] = weights;
+  return newModel({
+    name: 'two',
+    nodes: [...dynamicProduct(one, 'y'), ...dynamicProduct(other, 'v')],
+    initializers: [...new Set(weights)].flatMap((name) => [
+      tensor(name, [24, 8], loudWeights(24, 8, 2)),
+      tensor(`${name}s`, [], Float32Array.of(0.01)),
+    ]),
+    inputs: [{ name: 'x', elementType: 'float32', dims: ['rows', 24] }],
+    outputs: ['y', 'v'].map((name) => ({ name, elementType: 'float32', dims: ['rows', 8] })),
+  });
+}
+
+describe('mayOverflow', () => {
+  it('is false of a graph whose products are all made narrow, which keeps no constant that is not read', () => {
+    const model = twoProducts(['a', 'b']);
+    expect(mayOverflow(model.graph)).to.equal(true);
+    expect(scaleRows(model)).to.equal(2);
+    expect(mayOverflow(model.graph)).to.equal(false);
+    expect(model.graph.initializers.map(({ name }) => name)).to.not.include.members(['a', 'b']);
+  });
+
+  it('makes weights that two products read narrow once', () => {
+    const model = twoProducts(['a', 'a']);
+    scaleRows(model);
+    expect(model.graph.initializers.filter(({ elementType }) => elementType === 'int8')).to.have.length(1);
+  });
+
+  it('stays true where one product, here inside a branch, is of another make or its weights are out of reach', () => {
+    const model = twoProducts(['a', 'b']);
+    const branch = {
+      ...newModel({
+        name: 'then',
+        nodes: [node('MatMulInteger', ['p', 'q'], ['r'])],
+        initializers: [],
+        inputs: [],
+        outputs: [],
+      }).graph,
+    };
+    const choice = node('If', ['c'], ['r']);
+    choice.attributes.push({
+      name: 'then_branch',
+      graph: branch,
+      int: undefined,
+      ints: [],
+      tensor: undefined,
+      rest: [],
+    });
+    model.graph.nodes.push(choice);
+    expect(scaleRows(model)).to.equal(2);
+    expect(mayOverflow(model.graph)).to.equal(true);
+
+    const unread = twoProducts(['a', 'b']);
+    expect(scaleRows(unread, (constant) => (constant.name === 'b' ? undefined : readInline(constant)))).to.equal(2);
+    expect(mayOverflow(unread.graph)).to.equal(true);
+  });
+});
