@@ -1,5 +1,6 @@
 /** One worker process, seen from the server: started, spoken to, watched and ended. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
@@ -81,6 +82,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       env: options.env,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
+    beNice(this.#child.pid);
     for (const output of [this.#child.stdout, this.#child.stderr]) {
       if (output !== null) createInterface({ input: output }).on('line', (line) => options.output(line));
     }
@@ -222,5 +224,20 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       retryAfterMs: 1000,
       cause: new Error(reason),
     });
+  }
+}
+
+/** Niceness of a worker. */
+const WORKER_NICENESS = 5;
+
+/**
+ * The process that answers callers goes before those that compute: it needs little, at once. Within the memory and processor of a
+ * container nothing else changes by this.
+ */
+function beNice(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, WORKER_NICENESS);
+  } catch {
+    // It is gone already, or the system does not allow it; it works as it is.
   }
 }

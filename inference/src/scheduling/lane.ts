@@ -262,7 +262,7 @@ export class Lane<Item, Result> {
         jobs.map(({ item }) => item),
         jobs.map(({ signal }) => signal),
       );
-      this.#noteRun(batch, answer.runMs);
+      this.#noteRun(batch, answer.runMs, this.#options.now() - startedAtMs);
       this.#runs += 1;
       jobs.forEach((job, index) => {
         deliver(job, answer.outcomes[index], {
@@ -280,9 +280,10 @@ export class Lane<Item, Result> {
     }
   }
 
-  #noteRun(batch: readonly Entry<Job<Item, Result>>[], runMs: number): void {
+  /** A worker is busy for `busyMs`, the way to it and back included: so long is what it does not do meanwhile. */
+  #noteRun(batch: readonly Entry<Job<Item, Result>>[], runMs: number, busyMs: number): void {
     const cost = batch.reduce((sum, entry) => sum + entry.cost, 0);
-    this.#room.noteRun(cost, runMs);
+    this.#room.noteRun(cost, Math.max(runMs, busyMs));
     this.#options.observer?.batch?.({ size: batch.length, cost, runMs });
   }
 

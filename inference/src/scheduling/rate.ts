@@ -1,21 +1,22 @@
 /** How fast a model works, measured: what the estimate of a wait is made from. Pure; times come from the caller. */
 
-/** Weight of the newest run; about the last ten runs count. */
-const NEWEST_WEIGHT = 0.2;
+/** What a run still counts when the next one is noted; about the last 25 runs count. */
+const KEPT = 0.96;
 
+/** Cost over time of the latest runs. Both are summed, for the mean of their quotients would be faster than the model is. */
 export class Rate {
-  #costPerMs: number | undefined;
+  #cost = 0;
+  #ms = 0;
 
   /** Notes a run of `cost` (family's unit) that took `ms` of one worker. */
   note(cost: number, ms: number): void {
-    const measured = cost / Math.max(ms, 0.05);
-    this.#costPerMs =
-      this.#costPerMs === undefined ? measured : measured * NEWEST_WEIGHT + this.#costPerMs * (1 - NEWEST_WEIGHT);
+    this.#cost = this.#cost * KEPT + cost;
+    this.#ms = this.#ms * KEPT + Math.max(ms, 0.05);
   }
 
   /** Milliseconds `cost` takes with `workers` workers; undefined before the first run. */
   estimateMs(cost: number, workers: number): number | undefined {
-    if (this.#costPerMs === undefined) return undefined;
-    return cost / (this.#costPerMs * Math.max(1, workers));
+    if (this.#ms === 0) return undefined;
+    return (cost / Math.max(1, workers)) * (this.#ms / this.#cost);
   }
 }

@@ -4,6 +4,7 @@ import grpc from '@grpc/grpc-js';
 import { StatusSchema } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { toStatus, toWireError, type WireError } from '../services/errors.js';
+import { widenWindows } from './flow-window.js';
 import type { Gate } from './gate.js';
 
 /** A call of one request must have sent it whole within this; the same as on the HTTP/1.1 side. */
@@ -14,6 +15,7 @@ const STATUS_DETAILS = 'grpc-status-details-bin';
 
 export function guardCalls(gate: Gate, requestTimeoutMs = REQUEST_TIMEOUT_MS): grpc.ServerInterceptor {
   return (method, call) => {
+    widenWindows(call);
     const refuse = (error: InferenceError) => call.sendStatus(toGrpcStatus(toWireError(error)));
     let timer: NodeJS.Timeout | undefined;
     return new grpc.ServerInterceptingCall(call, {

@@ -1,0 +1,128 @@
+// Four times what the server can do, at a constant rate: `source .ci/peers && node bench/serving/overload.js` (after npm run build).
+//
+// ghz (Go) calls EmbedImage of the small model with one picture a call. First callers that wait for their answers find the
+// capacity; then ghz sends at RATIO times that rate for SECONDS, whatever comes back. Printed: what was served and refused, how
+// long both took by ghz's clock and by the server's, the most memory before, during and after, and health after.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInferenceClient } from '@heimdex/client';
+import { at, quantile, started, stop, withVolume } from './setup.js';
+
+const SECONDS = Number(process.env.SECONDS ?? 60);
+const RATIO = Number(process.env.RATIO ?? 4);
+const QUEUE_SECONDS = Number(process.env.MAX_QUEUE_SECONDS ?? 1);
+const CAPACITY_SECONDS = 10;
+const METHOD = 'heimdex.inference.v1.InferenceService/EmbedImage';
+
+const folder = await mkdtemp(join(tmpdir(), 'heimdex-ghz-'));
+const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const data = join(folder, 'request.json');
+await writeFile(data, JSON.stringify({ images: [{ content: picture.toString('base64') }] }));
+
+/** Runs ghz; its report. */
+function ghz(address, args) {
+  const common = ['--insecure', '--call', METHOD, '--data-file', data, '--format', 'json'];
+  const child = spawn('ghz', [...common, ...args, address], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const pieces = [];
+  child.stdout.on('data', (piece) => pieces.push(piece));
+  return new Promise((resolve, reject) => {
+    child.once('error', () => reject(new Error('ghz is not there: source .ci/peers')));
+    child.once('close', (code) => {
+      if (code === 0) resolve(JSON.parse(Buffer.concat(pieces).toString()));
+      else reject(new Error(`ghz ended with ${code}`));
+    });
+  });
+}
+
+const health = async (address) => (await fetch(`http://${address}/health`)).json();
+
+const shown = (values, unit = 'ms') =>
+  values.length === 0
+    ? 'none'
+    : `p50 ${quantile(values, 0.5).toFixed(1)}, p99 ${quantile(values, 0.99).toFixed(1)}, most ${Math.max(...values).toFixed(1)} ${unit}`;
+
+try {
+  await withVolume(async (fill) => {
+    const settings = await fill({ VISION_MODEL_NAME: 'heimdex/siglip-pocket' });
+    const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) });
+    const client = createInferenceClient({ address: server.address });
+    try {
+      // Long enough for the workers that start behind the first one, and for the measured rate.
+      const until = performance.now() + 5000;
+      while (performance.now() < until)
+        await Promise.all(Array.from({ length: 8 }, () => client.embedImage([picture])));
+      const before = await health(server.address);
+      const calm = await ghz(server.address, [
+        '--concurrency',
+        '16',
+        '--connections',
+        '4',
+        '--duration',
+        `${CAPACITY_SECONDS}s`,
+        '--duration-stop',
+        'wait',
+      ]);
+      const okOf = (report) => report.details.filter(({ status }) => status === 'OK');
+      const capacity = okOf(calm).length / (calm.total / 1e9);
+      const rate = Math.round(capacity * RATIO);
+      const sizes = [];
+      const looking = setInterval(
+        () => void health(server.address).then((seen) => sizes.push(seen.memory_used_gb)),
+        2000,
+      );
+      const logged = server.log.length;
+      const run = await ghz(server.address, [
+        '--async',
+        '--rps',
+        String(rate),
+        '--concurrency',
+        '64',
+        '--connections',
+        '8',
+        '--duration',
+        `${SECONDS}s`,
+        '--duration-stop',
+        'wait',
+      ]);
+      clearInterval(looking);
+      const served = okOf(run);
+      const refused = run.details.filter(({ status }) => status === 'ResourceExhausted');
+      const others = run.details.length - served.length - refused.length;
+      const ms = (details) => details.map(({ latency }) => latency / 1e6);
+      const own = (code) =>
+        server.log
+          .slice(logged)
+          .filter((line) => line.msg === 'call' && line.code === code)
+          .map((line) => line.ms);
+      const seconds = run.total / 1e9;
+      const report = [
+        ['capacity, 16 callers that wait', `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
+        ['sent', `${rate} a second asked, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
+        [
+          'served',
+          `${(served.length / seconds).toFixed(1)} calls/s, ${(served.length / seconds / capacity).toFixed(2)} of capacity`,
+        ],
+        ['time of the served, ghz', shown(ms(served))],
+        ['time of the served, server', shown(own('OK'))],
+        ['refused', `${(refused.length / seconds).toFixed(1)} calls/s; other errors: ${others}`],
+        ['time of the refused, ghz', shown(ms(refused))],
+        ['time of the refused, server', shown(own('RESOURCE_EXHAUSTED'))],
+        [
+          'memory before; most while it lasted; after, GB',
+          `${before.memory_used_gb}; ${Math.max(...sizes)}; ${(await health(server.address)).memory_used_gb}`,
+        ],
+        ['health after', (await health(server.address)).status],
+      ];
+      console.log(
+        `Queue bound ${QUEUE_SECONDS} s.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
+      );
+    } finally {
+      client.close();
+      await stop(server);
+    }
+  });
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
