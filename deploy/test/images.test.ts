@@ -65,3 +65,30 @@ for (const name of ['downloader', 'inference'] as const) {
     });
   });
 }
+
+describe('deploy/inference.cuda.Dockerfile', () => {
+  const lastStage = (path: string) => {
+    const lines = instructions(path);
+    return lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
+  };
+  const own = lastStage('deploy/inference.cuda.Dockerfile');
+  const plain = lastStage('deploy/inference.Dockerfile');
+  const environment = (stage: readonly string[]) =>
+    stage
+      .find((line) => line.startsWith('ENV '))
+      ?.split(' ')
+      .slice(1) ?? [];
+
+  it('has the environment of the other image, and CUDA', () => {
+    expect(environment(own).filter((pair) => pair !== '' && pair !== 'DEVICE=cuda')).to.deep.equal(
+      environment(plain).filter((pair) => pair !== ''),
+    );
+  });
+
+  it('runs as the other image does', () => {
+    for (const word of ['USER', 'EXPOSE', 'STOPSIGNAL', 'ENTRYPOINT']) {
+      const line = plain.find((text) => text.startsWith(`${word} `));
+      expect(own).to.include(line);
+    }
+  });
+});

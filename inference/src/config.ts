@@ -23,6 +23,7 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly log: LogConfig;
+  /** Where models run. Of DEVICE=auto it is the CPU until chooseDevice has tried CUDA. */
   readonly device: 'cpu' | 'cuda';
   readonly verify: 'full' | 'quick';
   /** Whether prepared forms of the models are used where they fit. */
@@ -86,7 +87,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     host: values.host,
     port: values.port,
     log: { level: values.logLevel, format: values.logFormat },
-    device: values.device,
+    device: models.device === 'auto' ? 'cpu' : models.device,
     verify: values.verify,
     usePrepared: values.prepared === 'auto',
     workers: {

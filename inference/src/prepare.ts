@@ -31,6 +31,10 @@ const IDLE_MS = 60_000;
  */
 export async function prepare(options: PrepareOptions): Promise<void> {
   const { config, stop } = options;
+  if (config.device === 'cuda') {
+    options.log.info('Nothing is prepared: a GPU keeps its weights in an order of its own');
+    return;
+  }
   const models = await findModels(config.models);
   // A form of damaged bytes would hide the damage.
   if (config.verify === 'full') await verifyModels(models, stop);

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { type Config, readConfig } from './config.js';
+import { chooseDevice } from './device.js';
 import { EXIT_CODES, type ExitReason, FatalError } from './exit-codes.js';
 import { helpText } from './help.js';
 import { type LogTarget, openLog } from './log.js';
@@ -39,22 +40,29 @@ export async function run(program: Program): Promise<number> {
   }
 }
 
-async function serve(program: Program, config: Config): Promise<void> {
-  const log = openLog(config.log, program.stdout);
-  const models = await findModels(config.models);
+async function serve(program: Program, settings: Config): Promise<void> {
+  const log = openLog(settings.log, program.stdout);
+  const models = await findModels(settings.models);
   if (models.length === 0) {
     throw new FatalError(
       'configuration',
       'Nothing to serve: every feature is switched off. Set ASR_MODEL, VISION_MODEL_NAME, LOAD_BGE_M3 or FEATURE_FACE.',
     );
   }
+  const { workerEnv: env } = settings;
+  const device = await chooseDevice(settings.models.device, { log, env, stop: program.stop });
+  if (program.stop.aborted) return;
+  const config: Config = { ...settings, device };
   // Loaded when everything before it is right: what is wrong with settings or volume is said without waiting for it.
   const { startServer } = await import('./server.js');
   const stopped = aborted(program.stop);
   const failure = new Failure();
   const server = await startServer({ config, models, machine: readMachine(), log, failed: failure.raise });
   const { address, port } = server.address;
-  log.info({ version: VERSION, volume: config.models.cacheDir }, `Listening on ${address}:${port}`);
+  log.info(
+    { version: VERSION, volume: config.models.cacheDir, device: config.device },
+    `Listening on ${address}:${port}`,
+  );
   try {
     await Promise.race([prove(server, models, config, program.stop), stopped]);
     await Promise.race([server.warm, failure.raised, stopped]);

@@ -39,13 +39,6 @@ export const SERVER_VARIABLES = {
     doc: 'Sentences for a person, or a JSON object a line. auto: sentences on a terminal.',
     example: 'json',
   }),
-  device: enumVariable({
-    name: 'DEVICE',
-    words: ['cpu', 'cuda'],
-    default: 'cpu',
-    doc: 'Where models run. cuda needs an NVIDIA GPU and the CUDA libraries of onnxruntime.',
-    example: 'cpu',
-  }),
   verify: enumVariable({
     name: 'VERIFY_MODELS',
     words: ['full', 'quick'],

@@ -4,7 +4,7 @@
  */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { booleanVariable, readVariables, stringVariable, type VariableValues } from './variables.js';
+import { booleanVariable, enumVariable, readVariables, stringVariable, type VariableValues } from './variables.js';
 
 /** The word that switches speech or vision off. */
 export const NO_MODEL = 'none';
@@ -84,6 +84,13 @@ export const MODEL_VARIABLES = {
     doc: 'Whether the detector of voice activity is wanted beside the speech model: vad_filter needs it.',
     example: 'true',
   }),
+  device: enumVariable({
+    name: 'DEVICE',
+    words: ['cpu', 'cuda', 'auto'],
+    default: 'cpu',
+    doc: 'Where the server runs the models. cuda needs an NVIDIA GPU and the CUDA libraries of onnxruntime, and makes both programs take fp16 files where the manifest has them; auto takes CUDA where it opens, else the CPU, and the files of the CPU.',
+    example: 'cuda',
+  }),
   manifestPath: stringVariable({
     name: 'MODELS_MANIFEST',
     doc: 'A manifest of your own (JSON); its entries come before the built-in ones.',
@@ -108,6 +115,9 @@ export const MODEL_VARIABLES = {
   }),
 } as const;
 
+/** `auto`: CUDA where it opens, else the CPU. */
+export type Device = 'cpu' | 'cuda' | 'auto';
+
 /** Where the volume is and which models are wanted; the same in both programs. All paths are absolute. */
 export interface ModelEnvironment {
   readonly modelsDir: string;
@@ -117,6 +127,8 @@ export interface ModelEnvironment {
   readonly cacheDirVariable: string;
   /** The lock file; need not exist. */
   readonly lockPath: string;
+  /** What DEVICE says: where models are run, and so which of their files are wanted. */
+  readonly device: Device;
   /** A manifest of the user's own, or undefined. */
   readonly manifestPath: string | undefined;
   /** Undefined: speech is off. */
@@ -152,6 +164,7 @@ export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
     cacheDir,
     cacheDirVariable,
     lockPath: values.lockPath === undefined ? join(cacheDir, LOCK_FILE_NAME) : absolute(values.lockPath),
+    device: values.device,
     manifestPath: values.manifestPath === undefined ? undefined : absolute(values.manifestPath),
     asrModel: unlessNone(values.asrModel),
     visionModelName: unlessNone(values.visionModelName),

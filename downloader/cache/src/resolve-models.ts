@@ -8,6 +8,9 @@ import type { ModelEnvironment } from './model-environment.js';
 /** The detector that FEATURE_VAD switches on; there is no choice of another. */
 const VAD_MODEL = 'snakers4/silero-vad';
 
+/** Half the bytes, and what GPUs are fast at. Of `auto` nobody knows before the server runs whether there is a GPU. */
+const GPU_VARIANT = 'fp16';
+
 /** The variable that names a role's model, or switches it on where there is but one. */
 export const ROLE_VARIABLES = {
   speech: 'ASR_MODEL',
@@ -36,7 +39,7 @@ export function resolveModels(
   const unknown: CacheError[] = [];
   for (const [role, name] of wanted) {
     try {
-      models.push(resolveModel(manifest, role, name));
+      models.push(resolveModel(manifest, role, name, environment.device === 'cuda' ? GPU_VARIANT : undefined));
     } catch (error) {
       if (!(error instanceof CacheError) || error.code !== 'MODEL_UNKNOWN') throw error;
       unknown.push(error);
@@ -54,13 +57,15 @@ export function resolveModels(
 
 /**
  * One model by its name: a manifest name, an alias, or `org/name` where the role has a layout to assume. A variant may
- * follow a colon, which no repository's name can hold: `base:fp32`. Throws MODEL_UNKNOWN with the known names.
+ * follow a colon, which no repository's name can hold: `base:fp32`. Where none does, it is `preferred` if the model has that
+ * variant, else the model's default. Throws MODEL_UNKNOWN with the known names.
  */
-export function resolveModel(manifest: Manifest, role: Role, name: string): ConfiguredModel {
+export function resolveModel(manifest: Manifest, role: Role, name: string, preferred?: string): ConfiguredModel {
   const { base, variant } = splitVariant(name);
   const entry = findEntry(manifest, role, base) ?? deriveEntry(manifest, role, base);
   if (entry === undefined) throw unknownModel(manifest, role, name);
-  const chosen = variant ?? entry.defaultVariant;
+  const usual = preferred !== undefined && preferred in entry.variants ? preferred : entry.defaultVariant;
+  const chosen = variant ?? usual;
   const files = entry.variants[chosen];
   if (files === undefined) throw unknownVariant(role, entry, name, chosen);
   return {

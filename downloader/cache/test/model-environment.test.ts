@@ -24,6 +24,7 @@ describe('model environment', () => {
       featureFace: false,
       faceModelName: 'opencv/face_detection_yunet',
       featureVad: false,
+      device: 'cpu',
       offline: false,
     });
   });

@@ -70,6 +70,14 @@ describe('resolving models', () => {
     expect(large.map((file) => file.path)).to.include('onnx/encoder_model.onnx_data');
   });
 
+  it('takes the half-precision files for DEVICE=cuda where there are any, unless a variant is named', () => {
+    const env = { ASR_MODEL: 'base', VISION_MODEL_NAME: 'heimdex/siglip-pocket', LOAD_BGE_M3: 'true' };
+    const variants = (device: string) => resolve({ ...env, DEVICE: device }).map(({ variant }) => variant);
+    expect(variants('cuda')).to.deep.equal(['fp16', 'fp32', 'fp16']);
+    expect(variants('auto')).to.deep.equal(variants('cpu'));
+    expect(resolve({ ASR_MODEL: 'base:q8', VISION_MODEL_NAME: 'none', DEVICE: 'cuda' })[0]?.variant).to.equal('q8');
+  });
+
   it('refuses an unknown name with the known ones and the variable', async () => {
     const error = await cacheErrorOf(() => resolve({ ASR_MODEL: 'huge' }));
     expect([error.code, error.role, error.variable]).to.deep.equal(['MODEL_UNKNOWN', 'speech', 'ASR_MODEL']);

@@ -1,0 +1,48 @@
+# The server on NVIDIA GPUs: the image of inference.Dockerfile with the CUDA libraries of onnxruntime, on NVIDIA's base. Build
+# that image first, then from the repository's root:
+#   docker build -f deploy/inference.cuda.Dockerfile -t heimdex/inference:cuda .
+# linux/amd64 alone: onnxruntime-node has no CUDA for arm64. Never built and never run by this project.
+
+ARG INFERENCE_IMAGE=heimdex/inference
+# CUDA and cuDNN as onnxruntime's provider wants them; pin the digest where images must be reproducible.
+ARG CUDA_IMAGE=docker.io/nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
+
+FROM ${INFERENCE_IMAGE} AS server
+USER 0:0
+# As its documentation says: the script that the package has for it fetches them, of the same release, from NuGet.
+RUN node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 && \
+    rm node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_tensorrt.so
+USER 1000:1000
+
+FROM ${CUDA_IMAGE}
+COPY --from=server /usr/local/bin/node /usr/local/bin/node
+COPY --from=server --chown=0:0 /app /app
+# Whatever the provider wants must be here, but for the driver, which the host gives.
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+RUN missing=$(ldd /app/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so | grep 'not found' | grep -v 'libcuda\.so') || true; \
+    if [[ -n $missing ]]; then echo "Give another CUDA_IMAGE, one that has: $missing"; exit 1; fi
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="heimdex-inference-cuda" \
+      org.opencontainers.image.description="Serves speech, pictures, text and faces over gRPC from a read-only models volume, on NVIDIA GPUs." \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="docker.io/nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04"
+ENV NODE_ENV=production \
+    MODELS_DIR=/app/models \
+    HF_HOME=/app/models/.cache \
+    HF_HUB_CACHE=/app/models/.cache \
+    TRANSFORMERS_CACHE=/app/models/.cache \
+    XDG_CACHE_HOME=/app/models/.cache \
+    HF_HUB_OFFLINE=1 \
+    TRANSFORMERS_OFFLINE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    DEVICE=cuda \
+    PORT=8001
+WORKDIR /app
+RUN chown -R 1000:1000 /app/models
+USER 1000:1000
+EXPOSE 8001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=180s --retries=3 CMD ["node", "/app/deploy/images/healthcheck.js"]
+ENTRYPOINT ["node", "/app/inference/bin/heimdex-inference.js"]

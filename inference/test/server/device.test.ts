@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { chooseDevice } from '../../src/device.js';
+import { EXIT_CODES, FatalError } from '../../src/exit-codes.js';
+import { pocketEnv, pocketVolume } from '../fixtures/pocket.js';
+import { runProgram, startProgram } from '../fixtures/server-process.js';
+import type { Volume } from '../fixtures/volume.js';
+
+const NO_DRIVER = 'CUDA failure 35: the driver is too old';
+
+/** What is chosen where CUDA opens (no reason) or does not, and what the log says of it. */
+async function choose(wanted: 'cpu' | 'cuda' | 'auto', reason?: string) {
+  const lines: string[] = [];
+  let probes = 0;
+  const device = await chooseDevice(wanted, {
+    log: pino({ level: 'info' }, { write: (line: string) => void lines.push(line) }),
+    env: {},
+    stop: new AbortController().signal,
+    probe: async () => {
+      probes += 1;
+      return reason;
+    },
+  });
+  return { device, probes, log: lines.join('') };
+}
+
+describe('the device', () => {
+  it('is the CPU without a look at CUDA unless something else is asked for', async () => {
+    expect(await choose('cpu')).to.deep.equal({ device: 'cpu', probes: 0, log: '' });
+  });
+
+  it('is CUDA where it opens, asked for or not', async () => {
+    expect(await choose('cuda')).to.deep.equal({ device: 'cuda', probes: 1, log: '' });
+    expect(await choose('auto')).to.deep.equal({ device: 'cuda', probes: 1, log: '' });
+  });
+
+  it('is the CPU for auto where CUDA does not open, and the log says why', async () => {
+    const { device, log } = await choose('auto', NO_DRIVER);
+    expect(device).to.equal('cpu');
+    expect(log).to.include(NO_DRIVER);
+  });
+
+  it('is refused for cuda where CUDA does not open, with the reason and what to do', async () => {
+    const error = await choose('cuda', NO_DRIVER).catch((thrown: unknown) => thrown);
+    if (!(error instanceof FatalError)) throw new Error('Expected a FatalError');
+    expect(error.reason).to.equal('configuration');
+    for (const words of [NO_DRIVER, 'DEVICE=auto', 'cuDNN']) expect(error.message).to.include(words);
+  });
+
+  describe('of the program, on a machine without the CUDA libraries of onnxruntime', () => {
+    let volume: Volume;
+
+    before(async function () {
+      volume = await pocketVolume();
+      const { code } = await runProgram({ ...pocketEnv(volume), DEVICE: 'cuda', HOST: '192.0.2.1' });
+      if (code === EXIT_CODES.configuration) return;
+      console.log('      CUDA opens here');
+      this.skip();
+    });
+    after(() => volume.remove());
+
+    it('ends at once for cuda, and names the library', async () => {
+      const { code, stderr } = await runProgram({ ...pocketEnv(volume), DEVICE: 'cuda' });
+      expect(code).to.equal(EXIT_CODES.configuration);
+      expect(stderr).to.match(/DEVICE=cuda.*libonnxruntime_providers_shared\.so: cannot open shared object file/);
+    });
+
+    it('serves on the CPU for auto, and says so everywhere', async () => {
+      const server = await startProgram({ ...pocketEnv(volume), DEVICE: 'auto' });
+      try {
+        const why = await server.logged((line) => line.msg.startsWith('DEVICE=auto'));
+        expect(why.reason).to.match(/libonnxruntime_providers_shared\.so/);
+        const listening = await server.logged((line) => line.msg.startsWith('Listening on '));
+        expect(listening.device).to.equal('cpu');
+        const health = (await (await fetch(`${server.url}/health`)).json()) as { device: string };
+        expect(health.device).to.equal('cpu');
+        const info = await fetch(`${server.url}/heimdex.inference.v1.InferenceService/GetServerInfo`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: '{}',
+        });
+        const { models } = (await info.json()) as { models: { device: string }[] };
+        expect(new Set(models.map(({ device }) => device))).to.deep.equal(new Set(['cpu']));
+      } finally {
+        await server.stop();
+      }
+    });
+  });
+});
