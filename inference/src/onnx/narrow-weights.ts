@@ -65,10 +65,12 @@ export function narrowWeights(name: string, weights: Weights, read: ReadTensor):
   if (![1, outputs].includes(zeros.length)) return undefined;
 
   const offsets = Int32Array.from({ length: outputs }, (_, output) => zeros[zeros.length === 1 ? 0 : output] ?? 0);
-  const factors = Float64Array.from(largestPairs(steps, offsets), (pair) => (pair > MOST_PAIR ? MOST_PAIR / pair : 1));
+  const factors = Int32Array.from(largestPairs(steps, offsets), (pair) =>
+    pair > MOST_PAIR ? Math.floor((MOST_PAIR / pair) * ONE) : ONE,
+  );
   const newScales = Float32Array.from(
     factors,
-    (factor, output) => (scales[scales.length === 1 ? 0 : output] ?? 0) / factor,
+    (factor, output) => ((scales[scales.length === 1 ? 0 : output] ?? 0) * ONE) / factor,
   );
   return {
     values: tensor(name, values.dims, scaled(steps, offsets, factors)),
@@ -78,18 +80,21 @@ export function narrowWeights(name: string, weights: Weights, read: ReadTensor):
 
 type Steps = Int8Array | Uint8Array;
 
+/** Factors are whole numbers of 65536ths: some hundred million weights are multiplied when a large model is loaded. */
+const ONE_BITS = 16;
+const ONE = 2 ** ONE_BITS;
+const HALF = ONE / 2;
+
 /** For each output the largest sum of two neighbours' weights of one sign. */
 function largestPairs(steps: Steps, offsets: Int32Array): Int32Array {
   const outputs = offsets.length;
   const largest = new Int32Array(outputs);
   for (let row = 0; row < steps.length; row += 2 * outputs) {
-    // The last of an odd number of rows has itself for a neighbour, times 0.
-    const next = row + outputs < steps.length ? outputs : 0;
-    const weight = next === 0 ? 0 : 1;
+    const [next, weight] = neighbour(steps, row, outputs);
     for (let output = 0; output < outputs; output++) {
       const offset = offsets[output] as number;
       const one = (steps[row + output] as number) - offset;
-      const other = ((steps[row + next + output] as number) - offset) * weight;
+      const other = Math.imul((steps[next + output] as number) - offset, weight);
       const pair = pairOf(one, other);
       if (pair > (largest[output] as number)) largest[output] = pair;
     }
@@ -97,27 +102,27 @@ function largestPairs(steps: Steps, offsets: Int32Array): Int32Array {
   return largest;
 }
 
-/** More than any weight: rounding by truncation wants numbers above 0. */
-const LIFT = 1024;
-
-function scaled(steps: Steps, offsets: Int32Array, factors: Float64Array): Int8Array {
+function scaled(steps: Steps, offsets: Int32Array, factors: Int32Array): Int8Array {
   const outputs = offsets.length;
   const result = new Int8Array(steps.length);
   for (let row = 0; row < steps.length; row += 2 * outputs) {
-    const next = row + outputs < steps.length ? outputs : 0;
-    const weight = next === 0 ? 0 : 1;
+    const [next, weight] = neighbour(steps, row, outputs);
     for (let output = 0; output < outputs; output++) {
       const offset = offsets[output] as number;
       const factor = factors[output] as number;
-      let one = ((((steps[row + output] as number) - offset) * factor + (LIFT + 0.5)) | 0) - LIFT;
-      const other = ((((steps[row + next + output] as number) - offset) * factor + (LIFT + 0.5)) | 0) - LIFT;
-      // Both may have been rounded up.
-      if (pairOf(one, other * weight) > MOST_PAIR) one -= one > 0 ? 1 : -1;
-      result[row + next + output] = other;
-      result[row + output] = one;
+      const one = (Math.imul((steps[row + output] as number) - offset, factor) + HALF) >> ONE_BITS;
+      const other = (Math.imul((steps[next + output] as number) - offset, factor) + HALF) >> ONE_BITS;
+      result[next + output] = other;
+      // Both may have been rounded away from 0.
+      result[row + output] = pairOf(one, Math.imul(other, weight)) > MOST_PAIR ? one - ((one >> 31) | 1) : one;
     }
   }
   return result;
+}
+
+/** Where the row after `row` begins, and 1. The last of an odd number of rows has itself for a neighbour, times 0. */
+function neighbour(steps: Steps, row: number, outputs: number): readonly [number, number] {
+  return row + outputs < steps.length ? [row + outputs, 1] : [row, 0];
 }
 
 /** The sum of those of one sign, the larger of the two sums. Without branches: there is no telling signs of weights beforehand. */

@@ -109,6 +109,12 @@ export function bytesField(number: number, payload: Uint8Array | string): Uint8A
   return concatBytes([varint((number << 3) | 2), varint(bytes.length), bytes]);
 }
 
+/** As `bytesField`, of a message in parts; gives parts, none of them copied. */
+export function partsField(number: number, payload: readonly Uint8Array[]): Uint8Array[] {
+  const sizeBytes = payload.reduce((sum, part) => sum + part.length, 0);
+  return [concatBytes([varint((number << 3) | 2), varint(sizeBytes)]), ...payload];
+}
+
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;

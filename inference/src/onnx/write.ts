@@ -10,7 +10,7 @@ import {
   type OnnxTensor,
   type OnnxValue,
 } from './model.js';
-import { bytesField, concatBytes, varintField } from './wire.js';
+import { bytesField, concatBytes, partsField, varintField } from './wire.js';
 
 /**
  * A model as an ONNX file's bytes. Throws for a tensor that still lies as a range of the file it was read from: point it
@@ -26,21 +26,22 @@ export function writeModel(model: OnnxModel): Uint8Array {
         concatBytes([bytesField(FIELDS.opset.domain, domain), varintField(FIELDS.opset.version, version)]),
       ),
     ),
-    bytesField(FIELDS.model.graph, writeGraph(model.graph)),
+    ...partsField(FIELDS.model.graph, writeGraph(model.graph)),
     ...model.rest,
   ]);
 }
 
-function writeGraph(graph: OnnxGraph): Uint8Array {
-  return concatBytes([
+/** In parts, so that large constants are copied once, at the end. */
+function writeGraph(graph: OnnxGraph): Uint8Array[] {
+  return [
     ...graph.nodes.map((node) => bytesField(FIELDS.graph.node, writeNode(node))),
     bytesField(FIELDS.graph.name, graph.name),
-    ...graph.initializers.map((tensor) => bytesField(FIELDS.graph.initializer, writeTensor(tensor))),
+    ...graph.initializers.flatMap((tensor) => partsField(FIELDS.graph.initializer, writeTensor(tensor))),
     ...graph.inputs.map((value) => bytesField(FIELDS.graph.input, writeValue(value))),
     ...graph.outputs.map((value) => bytesField(FIELDS.graph.output, writeValue(value))),
     ...graph.shapes,
     ...graph.rest,
-  ]);
+  ];
 }
 
 function writeNode(node: OnnxNode): Uint8Array {
@@ -61,13 +62,13 @@ function writeAttribute(attribute: OnnxAttribute): Uint8Array {
     bytesField(FIELDS.attribute.name, attribute.name),
     ...(attribute.int === undefined ? [] : [varintField(FIELDS.attribute.int, attribute.int)]),
     ...attribute.ints.map((value) => varintField(FIELDS.attribute.ints, value)),
-    ...(attribute.tensor === undefined ? [] : [bytesField(FIELDS.attribute.tensor, writeTensor(attribute.tensor))]),
-    ...(attribute.graph === undefined ? [] : [bytesField(FIELDS.attribute.graph, writeGraph(attribute.graph))]),
+    ...(attribute.tensor === undefined ? [] : partsField(FIELDS.attribute.tensor, writeTensor(attribute.tensor))),
+    ...(attribute.graph === undefined ? [] : partsField(FIELDS.attribute.graph, writeGraph(attribute.graph))),
     ...attribute.rest,
   ]);
 }
 
-function writeTensor(tensor: OnnxTensor): Uint8Array {
+function writeTensor(tensor: OnnxTensor): Uint8Array[] {
   const { data } = tensor;
   if (data?.kind === 'range') {
     throw new Error(`Expected the data of tensor ${tensor.name} in memory or as external data, got a range of a file.`);
@@ -77,11 +78,11 @@ function writeTensor(tensor: OnnxTensor): Uint8Array {
       FIELDS.tensor.externalData,
       concatBytes([bytesField(FIELDS.entry.key, key), bytesField(FIELDS.entry.value, value)]),
     );
-  return concatBytes([
+  return [
     ...tensor.dims.map((dim) => varintField(FIELDS.tensor.dims, dim)),
     varintField(FIELDS.tensor.dataType, elementTypeNumber(tensor.elementType)),
     bytesField(FIELDS.tensor.name, tensor.name),
-    ...(data?.kind === 'inline' ? [bytesField(FIELDS.tensor.rawData, data.bytes)] : []),
+    ...(data?.kind === 'inline' ? partsField(FIELDS.tensor.rawData, [data.bytes]) : []),
     ...(data?.kind === 'external'
       ? [
           entry('location', data.location),
@@ -91,7 +92,7 @@ function writeTensor(tensor: OnnxTensor): Uint8Array {
         ]
       : []),
     ...tensor.rest,
-  ]);
+  ];
 }
 
 function writeValue(value: OnnxValue): Uint8Array {
