@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany, scaleRows } from '../../onnx/index.js';
+import { dependsOnCompany, fuseAttention, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { FREE_LENGTH, freeEncoderLength } from './encoder-graph.js';
@@ -7,10 +7,11 @@ import { WINDOW_FRAMES } from './mel.js';
 
 /** What is changed of an encoder's graph. */
 export const ENCODER_REWRITING: Rewriting = {
-  version: 'whisper-encoder-2',
+  version: 'whisper-encoder-3',
   change(model, read) {
     const freed = freeEncoderLength(model.graph);
-    return scaleRows(model, read) > 0 || freed;
+    const fused = fuseAttention(model) > 0;
+    return scaleRows(model, read) > 0 || fused || freed;
   },
 };
 
