@@ -9,8 +9,10 @@ describe('the scripts of deploy/', function () {
       console.log('      shellcheck is not here');
       this.skip();
     }
-    const scripts = readdirSync(`${ROOT}deploy/podman`).filter((name) => name.endsWith('.sh'));
-    output('shellcheck', ['-x', '.ci/run', ...scripts.map((name) => `deploy/podman/${name}`)]);
+    const scripts = readdirSync(`${ROOT}deploy`, { recursive: true, encoding: 'utf8' }).filter((path) =>
+      path.endsWith('.sh'),
+    );
+    output('shellcheck', ['-x', '.ci/run', '.ci/peers', ...scripts.map((path) => `deploy/${path}`)]);
   });
 
   it('and its Dockerfiles by hadolint', function () {
