@@ -1,12 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { preparedFolder, readModelEnvironment } from '@heimdex/cache';
-import { embeddedRepositories } from '@heimdex/hub';
+import { basename, dirname, join, relative } from 'node:path';
+import { preparedFolder, preparedSources, readModelEnvironment } from '@heimdex/cache';
+import { embeddedRepositories, type HubFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { LOADERS } from '../../src/models/loaders.js';
 import { preparedOptions } from '../../src/models/prepared/options.js';
 import { type GraphUse, NOT_PREPARED } from '../../src/models/prepared/use.js';
+import { parseModel, writeModel } from '../../src/onnx/index.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { CONTEXT, inRepository, inShared, needsShared, OPTIONS } from '../support/places.js';
@@ -15,6 +17,9 @@ import { samplesOf } from '../support/speech.js';
 const SIGLIP = 'heimdex/siglip-pocket';
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
+/** A model whose weights may lie beside its graphs. */
+const LARGE = 'Xenova/siglip-base-patch16-384';
+const BESIDE = { ASR_MODEL: 'none', VISION_MODEL_NAME: `${LARGE}:fp32` };
 const VISION_ONLY = { ASR_MODEL: 'none', VISION_MODEL_NAME: SIGLIP };
 
 /** Every file and folder below a folder. */
@@ -38,8 +43,8 @@ async function prepare(volume: Volume, env: Readonly<Record<string, string>>, mi
   const { code, stdout, stderr } = await runProgram(settings, ['prepare', '--min-mb', minMb]);
   expect(code, stderr).to.equal(0);
   return stdout
-    .trim()
     .split('\n')
+    .filter((line) => line !== '')
     .map((line) => (JSON.parse(line) as { msg: string }).msg);
 }
 
@@ -67,6 +72,9 @@ async function answers(
 }
 
 const NEVER = new AbortController().signal;
+
+/** Items of faces in a picture. */
+const facesOf = (content: Uint8Array) => [{ content, scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 }];
 
 const TEXTS = ['a red bicycle', 'two dogs on a beach'].map((text) => ({
   type: 'text',
@@ -196,3 +204,190 @@ describe('prepared speech', () => {
     });
   }
 });
+
+describe('prepared texts', () => {
+  for (const [name, id] of [
+    ['an int8 sentence model', 'Xenova/all-MiniLM-L6-v2'],
+    ['a float sentence model', 'fixtures/bge-m3-tiny'],
+  ] as const) {
+    it(`of ${name} are the same bits`, async function () {
+      needsShared(this, `models/${id}`);
+      const volume = await makeVolume({ snapshots: { [id]: inShared(`models/${id}`) } });
+      const env = { ASR_MODEL: 'none', VISION_MODEL_NAME: 'none', LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: id };
+      try {
+        expect(await prepare(volume, env)).to.deep.equal(['Prepared']);
+        const items = [...TEXTS, { ...TEXTS[0], text: 'a longer one, '.repeat(40) }];
+        await expectSameBits(volume, env, items);
+      } finally {
+        await volume.remove();
+      }
+    });
+  }
+});
+
+describe('a model of faces', () => {
+  it('is too small to be prepared, and is served as it is', async () => {
+    const folder = join(DEMO_MODELS, 'heimdex/face-pocket');
+    const volume = await makeVolume({ plain: [join(folder, 'face_detection_pocket.onnx')] });
+    const env = {
+      ASR_MODEL: 'none',
+      VISION_MODEL_NAME: 'none',
+      FEATURE_FACE: 'true',
+      FACE_MODEL_NAME: 'heimdex/face-pocket',
+    };
+    try {
+      expect(await prepare(volume, env)).to.deep.equal([]);
+      expect(await formFolders(volume)).to.deep.equal([]);
+      const content = await readFile(join(folder, 'golden/g3_640x640.png'));
+      const plain = await answers(volume, env, facesOf(content), false);
+      const prepared = await answers(volume, env, facesOf(content), true);
+      expect(prepared).to.deep.equal({ ...plain, uses: [] });
+      expect(JSON.stringify(plain.results)).to.include('"faces":[{');
+    } finally {
+      await volume.remove();
+    }
+  });
+});
+
+describe('a model whose weights lie beside its graph', () => {
+  it('is prepared whole, and other weights beside the same graph are another source', async () => {
+    const volume = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside() } });
+    const changed = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside({ changed: true }) } });
+    const whole = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    try {
+      expect(await prepare(volume, BESIDE)).to.deep.equal(['Prepared', 'Prepared']);
+      await expectSameBits(volume, BESIDE, TEXTS);
+      const beside = await answers(volume, BESIDE, TEXTS, true);
+      const inside = await answers(whole, VISION_ONLY, TEXTS, false);
+      expect(beside.results).to.deep.equal(inside.results);
+      const sources = await sourcesOf(volume);
+      const others = (await sourcesOf(changed)).filter((source) => !sources.includes(source));
+      expect([sources.length, others.length]).to.deep.equal([2, 1]);
+    } finally {
+      for (const one of [volume, changed, whole]) await one.remove();
+    }
+  });
+});
+
+describe('a prepared volume', () => {
+  let volume: Volume;
+  before(async () => {
+    volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    await prepare(volume, VISION_ONLY);
+  });
+  after(() => volume.remove());
+
+  it('is in memory once, however many workers serve it', async function () {
+    const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, WORKERS_VISION: '2' });
+    try {
+      const loaded = (worker: number) => server.logged((line) => line.worker === worker && /^Loaded/.test(line.msg));
+      const pids = [(await loaded(0)).pid, (await loaded(1)).pid];
+      const sizes = await Promise.all(pids.map((pid) => mappedBytes(Number(pid), 'model.data')));
+      if (sizes.includes(undefined)) {
+        console.log('      skipped: this system does not show the pages of a process');
+        return this.skip();
+      }
+      for (const size of sizes) {
+        // Two processes with the same pages: each counts half of them.
+        expect(size?.resident).to.be.greaterThan(1024 * 1024);
+        expect(size?.proportional).to.be.lessThan(0.6 * (size?.resident ?? 0));
+      }
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('serves from a mount that nobody can write to, and prepare says so', async function () {
+    const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+    const command = ['unshare', '-rm', 'sh', '-c', mount, volume.cacheDir];
+    try {
+      execFileSync('unshare', [...command.slice(1), 'true'], { stdio: 'ignore' });
+    } catch {
+      console.log('      skipped: mount namespaces are not permitted here');
+      return this.skip();
+    }
+    const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
+    const server = await startProgram(env, { command });
+    try {
+      expect(server.log.find(({ msg }) => msg.startsWith('Loaded in '))).to.include({ prepared: true });
+      const response = await fetch(`${server.url}/heimdex.inference.v1.InferenceService/EmbedText`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"texts":["a red bicycle"]}',
+      });
+      expect(response.status).to.equal(200);
+    } finally {
+      await server.stop();
+    }
+    // What is there already needs no writing.
+    expect((await runProgram(env, ['prepare', '--min-mb', '0'], command)).code).to.equal(0);
+    const bare = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    try {
+      const inside = [...command.slice(0, -1), bare.cacheDir];
+      const { code, stderr } = await runProgram({ ...env, HF_HUB_CACHE: bare.cacheDir }, ['prepare'], inside);
+      expect(code).to.equal(3);
+      expect(stderr).to.include('mount it so that this user may write');
+    } finally {
+      await bare.remove();
+    }
+  });
+});
+
+/** The small model with the weights of its text graph in a file beside it; `changed`: one bit of them is another. */
+async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
+  const folder = join(DEMO_MODELS, SIGLIP);
+  const graph = 'onnx/text_model.onnx';
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('golden'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((file) => ({ path: relative(folder, file), file }))
+    .filter(({ path }) => path !== graph);
+  const model = parseModel(await readFile(join(folder, graph)));
+  const pieces: Uint8Array[] = [];
+  let offset = 0;
+  for (const tensor of model.graph.initializers) {
+    if (tensor.data?.kind !== 'inline' || tensor.data.bytes.length < 1024) continue;
+    const { bytes } = tensor.data;
+    tensor.data = { kind: 'external', location: `${basename(graph)}_data`, offset, length: bytes.length };
+    pieces.push(bytes);
+    offset += bytes.length;
+  }
+  const weights = Buffer.concat(pieces);
+  if (changed) weights[0] = (weights[0] ?? 0) ^ 1;
+  return [...files, { path: graph, bytes: writeModel(model) }, { path: `${graph}_data`, bytes: weights }];
+}
+
+/** What identifies the bytes of the vision model's graphs. */
+async function sourcesOf(volume: Volume): Promise<string[]> {
+  const [model] = await findModels(readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...BESIDE }));
+  if (model === undefined) throw new Error('no model is configured');
+  return [...preparedSources(model.found).values()];
+}
+
+/** Answers of plain and prepared graphs are equal, and every graph was opened from its form. */
+async function expectSameBits(
+  volume: Volume,
+  env: Readonly<Record<string, string>>,
+  items: readonly unknown[],
+): Promise<void> {
+  const plain = await answers(volume, env, items, false);
+  const prepared = await answers(volume, env, items, true);
+  expect(prepared.uses.length).to.be.greaterThan(0);
+  expect(prepared.uses.every((use) => use.prepared)).to.equal(true);
+  expect(JSON.stringify(plain.results)).not.to.include('"ok":false');
+  expect(prepared.results).to.deep.equal(plain.results);
+}
+
+/** Bytes of a process's mappings of files of a name; undefined where the system does not say. */
+async function mappedBytes(
+  pid: number,
+  name: string,
+): Promise<{ readonly resident: number; readonly proportional: number } | undefined> {
+  const text = await readFile(`/proc/${pid}/smaps`, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const mappings = text.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).filter((one) => one.split('\n', 1)[0]?.endsWith(name));
+  const sum = (field: string) =>
+    mappings.reduce((total, one) => total + Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(one)?.[1] ?? 0), 0);
+  return { resident: sum('Rss') * 1024, proportional: sum('Pss') * 1024 };
+}

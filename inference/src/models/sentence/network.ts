@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { dependsOnCompany, readGraphFacts, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRewrittenSession } from '../rewritten-session.js';
+import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { openSession } from '../session.js';
 import { type PoolingMode, pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
@@ -94,6 +94,9 @@ export class SentenceNetwork {
   }
 }
 
+/** The version goes up when scaleRows gives another graph than before. */
+const ROW_SCALES: Rewriting = { version: 'sentence-1', change: (model, read) => scaleRows(model, read) > 0 };
+
 /**
  * Opens a graph, and has a dynamic int8 one scale its activations a token at a time: a text's vector then no longer depends on
  * its company, and comes nearer to the float model's. A graph the runtime cannot take so is opened as it is.
@@ -103,7 +106,7 @@ async function openGraph(
   options: LoadOptions,
 ): Promise<{ readonly session: InferenceSession; readonly shared: boolean }> {
   try {
-    const { session, facts } = await openRewrittenSession(path, options, (model, read) => scaleRows(model, read) > 0);
+    const { session, facts } = await openRewrittenSession(path, options, ROW_SCALES);
     return { session, shared: !dependsOnCompany(facts) };
   } catch {
     // A broken file fails again here, with the runtime's own words.
