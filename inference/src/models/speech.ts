@@ -29,10 +29,16 @@ export interface SpeechOptions {
   readonly hotwords: string | undefined;
   readonly temperatures: readonly number[];
   readonly beamSize: number;
+  /** So many times `beamSize` finished sequences end the search. */
+  readonly patience: number;
+  /** A sequence's score is its log-probability over its length to this power. */
+  readonly lengthPenalty: number;
   readonly compressionRatioThreshold: number;
   readonly logProbThreshold: number;
   readonly noSpeechThreshold: number;
   readonly conditionOnPreviousText: boolean;
+  /** Silence around suspicious words that is skipped; absent: none is. */
+  readonly hallucinationSilenceSeconds: number | undefined;
   readonly vadFilter: boolean;
   readonly clipStartSeconds: number;
   readonly clipEndSeconds: number | undefined;

@@ -40,6 +40,8 @@ export function parseSpeechOptions(options: TranscribeOptions | undefined): Spee
     hotwords: checkText(from('hotwords'), options?.hotwords),
     temperatures: parseTemperatures(options?.temperatures ?? []),
     beamSize: checkNumber(from('beam_size'), options?.beamSize, { min: 1, max: MAX_BEAM_SIZE, fallback: 1 }),
+    patience: checkNumber(from('patience'), options?.patience, { min: 0.1, max: 10, fallback: 1 }),
+    lengthPenalty: checkNumber(from('length_penalty'), options?.lengthPenalty, { min: 0, max: 2, fallback: 1 }),
     compressionRatioThreshold: checkNumber(from('compression_ratio_threshold'), options?.compressionRatioThreshold, {
       ...ANY_NUMBER,
       fallback: 2.4,
@@ -54,6 +56,7 @@ export function parseSpeechOptions(options: TranscribeOptions | undefined): Spee
       fallback: 0.6,
     }),
     conditionOnPreviousText: options?.conditionOnPreviousText ?? true,
+    hallucinationSilenceSeconds: parseHallucinationSilence(options),
     vadFilter: options?.vadFilter ?? false,
     clipStartSeconds,
     clipEndSeconds: parseClipEnd(options?.clipEndSeconds, clipStartSeconds),
@@ -103,6 +106,14 @@ function parseClipEnd(end: number | undefined, start: number): number | undefine
     throw invalid('options.clip_end_seconds', `must be greater than clip_start_seconds (${start}), got ${end}`);
   }
   return end;
+}
+
+function parseHallucinationSilence(options: TranscribeOptions | undefined): number | undefined {
+  const seconds = options?.hallucinationSilenceThresholdSeconds;
+  if (seconds === undefined) return undefined;
+  const field = 'options.hallucination_silence_threshold_seconds';
+  if (options?.timestamps !== Timestamps.WORD) throw invalid(field, 'needs timestamps WORD');
+  return checkNumber(field, seconds, { min: 0, max: 30, fallback: 0 });
 }
 
 function checkText(field: string, text: string | undefined): string | undefined {

@@ -67,6 +67,7 @@ const decoder = {
 };
 
 const shared = { rules, endOfText: SPECIAL.endOfText, maxTokens: 8, breathe: async () => {} };
+const DEFAULTS = { patience: 1, lengthPenalty: 1 };
 const beginning = () => ({ state: stateOf([0]), logits: logitsAfter(undefined) });
 
 describe('beam search', () => {
@@ -79,14 +80,42 @@ describe('beam search', () => {
     });
     expect(greedy.tokens).to.deep.equal([0, 2]);
     for (const beamSize of [2, 3, 5]) {
-      const found = await decodeByBeams(decoder, beginning(), { ...shared, beamSize });
+      const found = await decodeByBeams(decoder, beginning(), { ...shared, ...DEFAULTS, beamSize });
       expect(found.tokens, `${beamSize} beams`).to.deep.equal([1, 3]);
       expect(found.logProb).to.be.closeTo(Math.log(0.4 * 0.98), 1e-6);
     }
   });
 
+  it('looks further with patience', async () => {
+    // At each step the text may end, or go on with one word.
+    const logits = () => {
+      const scores = new Float32Array(12).fill(Number.NEGATIVE_INFINITY);
+      scores.set([Math.log(0.6)], 0);
+      scores.set([Math.log(0.4)], SPECIAL.endOfText);
+      return scores;
+    };
+    const endless = { step: async () => ({ state: stateOf([0]), attentions: new Map(), logits }) };
+    const stepsWith = async (patience: number) => {
+      let steps = 0;
+      const breathe = async () => {
+        steps += 1;
+      };
+      const options = { ...shared, ...DEFAULTS, maxTokens: 20, beamSize: 2, patience, breathe };
+      await decodeByBeams(endless, { state: stateOf([0]), logits: logits() }, options);
+      return steps;
+    };
+    expect([await stepsWith(0.5), await stepsWith(1), await stepsWith(3)]).to.deep.equal([0, 1, 5]);
+  });
+
+  it('prefers short texts where length counts for nothing', async () => {
+    const options = { ...shared, ...DEFAULTS, beamSize: 3, patience: 2 };
+    const long = await decodeByBeams(decoder, beginning(), options);
+    const short = await decodeByBeams(decoder, beginning(), { ...options, lengthPenalty: 0 });
+    expect(short.logProb).to.be.at.least(long.logProb);
+  });
+
   it('returns what it has when the text grows too long', async () => {
-    const found = await decodeByBeams(decoder, beginning(), { ...shared, beamSize: 2, maxTokens: 1 });
+    const found = await decodeByBeams(decoder, beginning(), { ...shared, ...DEFAULTS, beamSize: 2, maxTokens: 1 });
     expect(found.tokens).to.deep.equal([0]);
   });
 
@@ -94,9 +123,12 @@ describe('beam search', () => {
     const stop = async () => {
       throw new Error('stopped');
     };
-    const error = await decodeByBeams(decoder, beginning(), { ...shared, beamSize: 2, breathe: stop }).catch(
-      (reason: Error) => reason.message,
-    );
+    const error = await decodeByBeams(decoder, beginning(), {
+      ...shared,
+      ...DEFAULTS,
+      beamSize: 2,
+      breathe: stop,
+    }).catch((reason: Error) => reason.message);
     expect(error).to.equal('stopped');
   });
 });

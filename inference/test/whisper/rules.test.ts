@@ -19,6 +19,7 @@ function allowed(
   sampled: readonly number[],
   logits: Float32Array = new Float32Array(SIZE),
   timestamps = true,
+  speechEndIndex?: number,
 ): number[] {
   const rules = new TokenRules({
     special: SPECIAL,
@@ -26,6 +27,7 @@ function allowed(
     suppressedFirst: [0, SPECIAL.endOfText],
     timestamps,
     maxInitialTimestampIndex: 4,
+    speechEndIndex,
   });
   rules.apply(logits, sampled);
   return [...logits.keys()].filter((token) => logits[token] !== Number.NEGATIVE_INFINITY);
@@ -62,6 +64,16 @@ describe('the rules for the next token', () => {
 
   it('demand a time when all times together are likelier than any word', () => {
     expect(allowed([time(0), 1])).to.deep.equal(TIMES.slice(1));
+  });
+
+  it('allow no end at a time long before speech ends, unless it is sure', () => {
+    const ended = [time(0), 1, time(5), time(5)];
+    expect(allowed(ended, wordsLikely(), true, 200)).to.deep.equal(WORDS);
+    expect(allowed(ended, wordsLikely(), true, 100)).to.include(SPECIAL.endOfText);
+    const sure = wordsLikely();
+    sure[SPECIAL.endOfText] = 10;
+    expect(allowed(ended, sure, true, 200)).to.include(SPECIAL.endOfText);
+    expect(allowed([time(0)], wordsLikely(), true, 200)).to.include(SPECIAL.endOfText);
   });
 
   it('allow no time at all, and no end before the first word, where no times are wanted', () => {

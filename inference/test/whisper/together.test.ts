@@ -32,6 +32,7 @@ describe('windows decoded together', function () {
       options: SPEECH_OPTIONS,
       promptTokens: [],
       promptText: undefined,
+      speechEnd: undefined,
       seed: 0,
       ...wish,
     };

@@ -206,18 +206,14 @@ describe('Whisper base', function () {
       rests += 1;
       if (rests === 6) abort.abort();
     };
-    const { temperatures, beamSize, task, timestamps, hotwords } = SPEECH_OPTIONS;
-    const { compressionRatioThreshold, logProbThreshold, noSpeechThreshold } = SPEECH_OPTIONS;
     const window: DecodeWindow = {
       type: 'decode',
       samples,
       language: undefined,
-      options: {
-        ...{ temperatures, beamSize, task, timestamps, hotwords },
-        ...{ compressionRatioThreshold, logProbThreshold, noSpeechThreshold },
-      },
+      options: SPEECH_OPTIONS,
       promptTokens: [],
       promptText: undefined,
+      speechEnd: undefined,
       seed: 0,
     };
     const [outcome] = await model.run([window], { signals: [abort.signal], breathe });

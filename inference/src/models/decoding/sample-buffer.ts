@@ -51,6 +51,11 @@ export class SampleBuffer {
     return this.#kept / SPEECH_SAMPLE_RATE_HZ;
   }
 
+  /** Where what is to be given out ends, in seconds from the recording's start; Infinity while that is not known. */
+  get endSeconds(): number {
+    return this.#ended ? (this.#start + this.#filled) / SPEECH_SAMPLE_RATE_HZ : Number.POSITIVE_INFINITY;
+  }
+
   /** Samples in the buffer. */
   get length(): number {
     return this.#filled;

@@ -1,7 +1,7 @@
 import type { MergedDecoder } from '../decoding/merged-decoder.js';
 import { indicesOfHighest, logSumExp } from '../decoding/scores.js';
 import { selectRows } from '../decoding/state-rows.js';
-import { type Beginning, type HypothesesOptions, type Hypothesis, meanLogProb } from './hypotheses.js';
+import type { Beginning, HypothesesOptions, Hypothesis } from './hypotheses.js';
 
 /** A sequence still growing, and the row of the state it grows from. */
 interface Beam {
@@ -11,13 +11,18 @@ interface Beam {
 }
 
 export type BeamOptions = Pick<HypothesesOptions, 'rules' | 'endOfText' | 'maxTokens' | 'breathe'> & {
-  /** Sequences kept side by side, and how many finished ones end the search (patience 1). */
+  /** Sequences kept side by side. */
   readonly beamSize: number;
+  /** So many times `beamSize` finished sequences end the search. */
+  readonly patience: number;
+  /** The likeliest is that of the highest log-probability over its length to this power. */
+  readonly lengthPenalty: number;
 };
 
 /**
- * Beam search: the likeliest `beamSize` sequences grow side by side, one run of the decoder a token, until as many have
- * ended; the likeliest of these by its mean is returned. Source: BeamSearchDecoder of OpenAI's whisper/decoding.py.
+ * Beam search: the likeliest `beamSize` sequences grow side by side, one run of the decoder a token, until as many (times
+ * `patience`) have ended; the best of these by its length is returned. Source: BeamSearchDecoder of OpenAI's
+ * whisper/decoding.py; patience after Kasai et al., "A Call for Clarity in Beam Search"; length_penalty as faster-whisper's.
  */
 export async function decodeByBeams(
   decoder: Pick<MergedDecoder, 'step'>,
@@ -25,15 +30,16 @@ export async function decodeByBeams(
   options: BeamOptions,
 ): Promise<Hypothesis> {
   const finished: Hypothesis[] = [];
+  const enough = Math.max(1, Math.round(options.beamSize * options.patience));
   let beams: readonly Beam[] = [{ tokens: [], logProb: 0, row: 0 }];
   let { state } = beginning;
   let logits: (row: number) => Float32Array = () => beginning.logits;
   for (;;) {
     const grown = grow(beams, logits, options);
-    finished.push(...grown.finished.slice(0, options.beamSize - finished.length));
+    finished.push(...grown.finished.slice(0, enough - finished.length));
     beams = grown.beams;
     const full = beams[0] === undefined || beams[0].tokens.length >= options.maxTokens;
-    if (full || finished.length >= options.beamSize) break;
+    if (full || finished.length >= enough) break;
     await options.breathe();
     state = selectRows(
       state,
@@ -48,9 +54,10 @@ export async function decodeByBeams(
     beams = beams.map((beam, row) => ({ ...beam, row }));
   }
   const unfinished = beams.map(({ tokens, logProb }) => ({ tokens, logProb, doubtful: false }));
-  const [first, ...others] = [...finished, ...unfinished.slice(0, options.beamSize - finished.length)];
+  const [first, ...others] = [...finished, ...unfinished.slice(0, Math.max(0, options.beamSize - finished.length))];
   if (first === undefined) return { tokens: [], logProb: Number.NEGATIVE_INFINITY, doubtful: false };
-  return others.reduce((best, one) => (meanLogProb(one) > meanLogProb(best) ? one : best), first);
+  const score = ({ logProb, tokens }: Hypothesis) => logProb / (tokens.length + 1) ** options.lengthPenalty;
+  return others.reduce((best, one) => (score(one) > score(best) ? one : best), first);
 }
 
 /** The likeliest ways to go on, the likeliest first, and those that end before there are enough that go on. */

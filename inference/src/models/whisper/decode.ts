@@ -12,12 +12,12 @@ import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
 import { type Attempt, isSilence, leastBad, needsAnother } from './judge.js';
 import { likeliestLanguage } from './languages.js';
-import { FRAMES_A_POSITION, firstPositions, WINDOW_POSITIONS } from './length.js';
+import { FRAMES_A_POSITION, firstPositions, WINDOW_POSITIONS, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing, isSteady } from './loudness.js';
-import { type MelExtractor, WINDOW_FRAMES, WINDOW_SAMPLES } from './mel.js';
+import { type MelExtractor, WINDOW_FRAMES } from './mel.js';
 import { encodeText, jobTokens, maxPromptTokens, textBefore } from './prompt.js';
 import { TokenRules } from './rules.js';
-import { splitAtTimestamps } from './segments.js';
+import { splitAtTimestamps, TIMESTAMP_SAMPLES } from './segments.js';
 import type { Vocabulary } from './vocabulary.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
 import { timeWords } from './word-times.js';
@@ -107,7 +107,7 @@ export async function decodeWindow(
     // A window that ends where it began would never end.
     advanceSamples: advanceSamples > 0 ? advanceSamples : window.samples.length,
     tokensBefore,
-    tokens: segments.flatMap(({ tokens }) => tokens),
+    tokens: segments.map(({ tokens }) => tokens),
     temperature,
   };
 }
@@ -172,6 +172,7 @@ class Opened {
       suppressedFirst: parts.config.suppressedFirst,
       timestamps: window.options.timestamps !== 'none',
       maxInitialTimestampIndex: parts.config.maxInitialTimestampIndex,
+      speechEndIndex: window.speechEnd === undefined ? undefined : Math.round(window.speechEnd / TIMESTAMP_SAMPLES),
     });
   }
 
@@ -225,10 +226,10 @@ class Opened {
       maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
       breathe: () => rest(this.#context),
     };
-    const { beamSize } = this.#window.options;
+    const { beamSize, patience, lengthPenalty } = this.#window.options;
     const search = () =>
       temperature === 0 && beamSize > 1
-        ? decodeByBeams(decoder, this.#beginning, { ...shared, beamSize })
+        ? decodeByBeams(decoder, this.#beginning, { ...shared, beamSize, patience, lengthPenalty })
         : decodeGreedily(decoder, this.#beginning, {
             ...shared,
             temperature,

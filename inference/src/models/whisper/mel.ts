@@ -1,11 +1,9 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { LoadOptions } from '../model.js';
 import { sessionOptions } from '../session.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { WINDOW_SAMPLES } from './length.js';
 import { FOLD_NAMES, FOLD_SIZE, FRAME_SAMPLES, foldFrames, HOP_SAMPLES, hannWindow, melGraph } from './mel-graph.js';
 
-/** The longest window, 30 s. */
-export const WINDOW_SAMPLES = 30 * SPEECH_SAMPLE_RATE_HZ;
 /** Frames of a window of 30 s. */
 export const WINDOW_FRAMES = WINDOW_SAMPLES / HOP_SAMPLES;
 

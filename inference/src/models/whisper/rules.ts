@@ -11,7 +11,14 @@ export interface TokenRulesOptions {
   readonly timestamps: boolean;
   /** The first time may be at most this many steps of 20 ms. */
   readonly maxInitialTimestampIndex: number;
+  /** Where speech ends that is all in the window, in steps of 20 ms; absent: it may go on behind the window. */
+  readonly speechEndIndex?: number | undefined;
 }
+
+/** So much speech may be left when a text ends: times are rough, and a breath is no word. 2 s, in steps of 20 ms. */
+const LEFT_OVER_INDEX = 100;
+/** A text that ends before its speech does must be so sure of it. */
+const SURE_END = Math.log(0.9);
 
 export class TokenRules {
   readonly #options: TokenRulesOptions;
@@ -48,6 +55,12 @@ export class TokenRules {
     const before = sampled.at(-2);
     const beforeWasTime = before === undefined || before >= first;
 
+    // Where a window is cut in a pause, half of the texts would end at a time in its midst, as if it were cut there.
+    const end = this.#options.speechEndIndex;
+    if (lastWasTime && sampled.length > 1 && end !== undefined && last - first < end - LEFT_OVER_INDEX) {
+      const surety = (logits[endOfText] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits);
+      if (surety < SURE_END) logits[endOfText] = Number.NEGATIVE_INFINITY;
+    }
     // Times come in pairs, an end and the next start, but for the window's first; only the end of the text may follow an end.
     if (lastWasTime) {
       if (beforeWasTime) logits.fill(Number.NEGATIVE_INFINITY, first);

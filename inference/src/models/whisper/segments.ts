@@ -2,7 +2,8 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 
 /** Seconds between two time tokens. */
 export const TIMESTAMP_SECONDS = 0.02;
-const TIMESTAMP_SAMPLES = TIMESTAMP_SECONDS * SPEECH_SAMPLE_RATE_HZ;
+/** Samples between them. */
+export const TIMESTAMP_SAMPLES = TIMESTAMP_SECONDS * SPEECH_SAMPLE_RATE_HZ;
 
 /** A stretch of a window's tokens with the times around it, in seconds from the window's start. */
 export interface TokenSegment {

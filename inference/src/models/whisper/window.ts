@@ -13,6 +13,8 @@ export interface DecodeWindow {
   readonly promptTokens: readonly number[];
   /** Text that stands where `promptTokens` would, for a recording's first window. */
   readonly promptText: string | undefined;
+  /** Where speech ends, in samples, when all of it is in the window; absent: it may go on behind it. */
+  readonly speechEnd: number | undefined;
   /** Makes sampling at a temperature above 0 the same every time. */
   readonly seed: number;
 }
@@ -25,6 +27,8 @@ export type DecodeOptions = Pick<
   | 'hotwords'
   | 'temperatures'
   | 'beamSize'
+  | 'patience'
+  | 'lengthPenalty'
   | 'compressionRatioThreshold'
   | 'logProbThreshold'
   | 'noSpeechThreshold'
@@ -42,8 +46,8 @@ export interface DecodeResult {
   readonly advanceSamples: number;
   /** The text before this window as tokens: `promptTokens`, or `promptText` made into tokens. */
   readonly tokensBefore: readonly number[];
-  /** Every token of the window's text, times included: what the next window has before it. */
-  readonly tokens: readonly number[];
+  /** Every token of each segment, times included: what the next window has before it. */
+  readonly tokens: readonly (readonly number[])[];
   readonly temperature: number;
 }
 

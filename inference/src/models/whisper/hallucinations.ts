@@ -1,0 +1,87 @@
+import type { SpeechSegment, SpeechWord } from '../speech.js';
+
+/** A word less likely than this is suspicious. */
+const UNLIKELY = 0.15;
+/** So are words shorter or longer than any that are said, in seconds. */
+const SHORTEST_SECONDS = 0.133;
+const LONGEST_SECONDS = 2;
+/** How much a word too short weighs, a second that it lacks. */
+const SHORT_WEIGHT = 15;
+/** Words of a segment that are looked at. */
+const WORDS_LOOKED_AT = 8;
+const SUSPICIOUS_SCORE = 3;
+/** So near to a window's borders, in seconds, what lies beyond is not known. */
+const BORDER_SECONDS = 2;
+const WINDOW_SECONDS = 30;
+const SIGNS = '"\'“¿([{-"\'.。,，!！?？:：”)]}、';
+
+/** What is known of a window beside its segments; all in seconds from the window's start. */
+export interface WindowSilence {
+  /** Silence around suspicious words that is skipped. */
+  readonly thresholdSeconds: number;
+  /** How far the window's segments bring the recording. */
+  readonly advanceSeconds: number;
+  readonly windowSeconds: number;
+  /** Where the window begins in the recording. */
+  readonly startSeconds: number;
+  /** Where the last word before the window ended; 0 or less. */
+  readonly lastSpeechSeconds: number;
+  /** Where the recording ends; Infinity while that is not known. */
+  readonly endSeconds: number;
+}
+
+/**
+ * Takes out of a window what was likely made up in silence: suspicious segments (improbable, too short or too long words)
+ * between stretches of silence or of more of their kind. The next window begins where they did, or behind the silence before
+ * them. Needs the words' times. Source: `hallucination_silence_threshold` of faster-whisper's transcribe.py.
+ */
+export function withoutHallucinations(
+  segments: readonly SpeechSegment[],
+  window: WindowSilence,
+): { readonly segments: readonly SpeechSegment[]; readonly advanceSeconds: number } {
+  const { thresholdSeconds, startSeconds, windowSeconds, endSeconds } = window;
+  const worded = segments.filter(({ words }) => words.length > 0);
+  const [first] = worded;
+  if (first !== undefined && isSuspicious(first) && first.startSeconds > thresholdSeconds) {
+    return { segments: [], advanceSeconds: first.startSeconds };
+  }
+  let lastEndSeconds = window.lastSpeechSeconds;
+  for (const [index, segment] of worded.entries()) {
+    const next = worded[index + 1];
+    if (isSuspicious(segment)) {
+      const nextStartSeconds = next?.words[0]?.startSeconds ?? windowSeconds;
+      const silenceBefore =
+        segment.startSeconds - lastEndSeconds > thresholdSeconds ||
+        startSeconds + segment.startSeconds < thresholdSeconds ||
+        segment.startSeconds < BORDER_SECONDS;
+      const silenceBehind =
+        nextStartSeconds - segment.endSeconds > thresholdSeconds ||
+        (next !== undefined && isSuspicious(next)) ||
+        WINDOW_SECONDS - segment.endSeconds < BORDER_SECONDS;
+      if (silenceBefore && silenceBehind) {
+        const rest = endSeconds - segment.endSeconds < thresholdSeconds;
+        return {
+          segments: segments.slice(0, segments.indexOf(segment)),
+          advanceSeconds: rest ? endSeconds : Math.max(1, segment.startSeconds),
+        };
+      }
+    }
+    lastEndSeconds = segment.endSeconds;
+  }
+  return { segments, advanceSeconds: window.advanceSeconds };
+}
+
+function isSuspicious(segment: SpeechSegment): boolean {
+  const words = segment.words.filter(({ text }) => !SIGNS.includes(text)).slice(0, WORDS_LOOKED_AT);
+  const score = words.reduce((sum, word) => sum + suspicion(word), 0);
+  return score >= SUSPICIOUS_SCORE || score + 0.01 >= words.length;
+}
+
+function suspicion({ startSeconds, endSeconds, probability }: SpeechWord): number {
+  const seconds = endSeconds - startSeconds;
+  return (
+    (probability < UNLIKELY ? 1 : 0) +
+    Math.max(0, SHORTEST_SECONDS - seconds) * SHORT_WEIGHT +
+    Math.max(0, seconds - LONGEST_SECONDS)
+  );
+}

@@ -1,0 +1,109 @@
+import { InferenceError } from '../../errors.js';
+import { SPEECH_SAMPLE_RATE_HZ, type SpeechOptions, type SpeechSegment, type SubmitWindow } from '../speech.js';
+import { withoutHallucinations } from './hallucinations.js';
+import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
+
+/** What all windows of a recording have in common. */
+export interface Hearing {
+  readonly options: SpeechOptions;
+  readonly submit: SubmitWindow<WhisperWindow, WhisperResult>;
+  readonly signal: AbortSignal;
+}
+
+/** A language, given or heard; undefined until something is heard. */
+export interface HeardLanguage {
+  readonly language: string | undefined;
+  readonly languageProbability: number;
+}
+
+/** A window and its place in the recording. */
+export interface PlacedWindow
+  extends Pick<DecodeWindow, 'samples' | 'language' | 'promptTokens' | 'promptText' | 'speechEnd' | 'seed'> {
+  readonly startSeconds: number;
+  /** Where the last word before it ended. */
+  readonly lastSpeechSeconds: number;
+  /** The recording's end, from its start; Infinity while it is not known. */
+  readonly endSeconds: number;
+}
+
+export interface HeardWindow extends HeardLanguage {
+  /** Times from the recording's start; ids count from 0. */
+  readonly segments: readonly SpeechSegment[];
+  /** How far the recording is done, in samples from the window's start. Above 0, and perhaps beyond the window. */
+  readonly advanceSamples: number;
+  /** The text before the next window: what was before this one, and its own. */
+  readonly tokens: readonly number[];
+  readonly temperature: number;
+  readonly lastSpeechSeconds: number;
+}
+
+/** Has one window decoded and puts what is heard into its place in the recording. */
+export async function hearWindow(hearing: Hearing, window: PlacedWindow): Promise<HeardWindow> {
+  const { options, submit, signal } = hearing;
+  const { startSeconds, endSeconds, lastSpeechSeconds, ...rest } = window;
+  const result = decoded(await submit({ type: 'decode', options: decodeOptions(options), ...rest }, signal));
+  const { segments, advanceSeconds } = guarded(result, window, options);
+  const words = segments.findLast((segment) => segment.words.length > 0)?.words;
+  const lastWordSeconds = words?.at(-1)?.endSeconds;
+  return {
+    language: result.language,
+    languageProbability: result.languageProbability,
+    segments: segments.map((segment) => shifted(segment, startSeconds)),
+    advanceSamples: Math.max(1, Math.round(advanceSeconds * SPEECH_SAMPLE_RATE_HZ)),
+    tokens: [...result.tokensBefore, ...result.tokens.slice(0, segments.length).flat()],
+    temperature: result.temperature,
+    lastSpeechSeconds: lastWordSeconds === undefined ? lastSpeechSeconds : startSeconds + lastWordSeconds,
+  };
+}
+
+function guarded(
+  result: DecodeResult,
+  window: PlacedWindow,
+  { hallucinationSilenceSeconds }: SpeechOptions,
+): ReturnType<typeof withoutHallucinations> {
+  const advanceSeconds = result.advanceSamples / SPEECH_SAMPLE_RATE_HZ;
+  if (hallucinationSilenceSeconds === undefined) return { segments: result.segments, advanceSeconds };
+  const { startSeconds } = window;
+  return withoutHallucinations(result.segments, {
+    thresholdSeconds: hallucinationSilenceSeconds,
+    advanceSeconds,
+    windowSeconds: window.samples.length / SPEECH_SAMPLE_RATE_HZ,
+    startSeconds,
+    lastSpeechSeconds: window.lastSpeechSeconds - startSeconds,
+    endSeconds: window.endSeconds - startSeconds,
+  });
+}
+
+function decodeOptions(options: SpeechOptions): DecodeOptions {
+  return {
+    task: options.task,
+    timestamps: options.timestamps,
+    hotwords: options.hotwords,
+    temperatures: options.temperatures,
+    beamSize: options.beamSize,
+    patience: options.patience,
+    lengthPenalty: options.lengthPenalty,
+    compressionRatioThreshold: options.compressionRatioThreshold,
+    logProbThreshold: options.logProbThreshold,
+    noSpeechThreshold: options.noSpeechThreshold,
+  };
+}
+
+function decoded(answer: WhisperResult): DecodeResult {
+  if (answer.type !== 'decode') throw new InferenceError('INTERNAL', 'Expected a decoded window, got voice activity.');
+  return answer;
+}
+
+/** A segment with its times in the recording instead of its window. */
+function shifted(segment: SpeechSegment, seconds: number): SpeechSegment {
+  return {
+    ...segment,
+    startSeconds: seconds + segment.startSeconds,
+    endSeconds: seconds + segment.endSeconds,
+    words: segment.words.map((word) => ({
+      ...word,
+      startSeconds: seconds + word.startSeconds,
+      endSeconds: seconds + word.endSeconds,
+    })),
+  };
+}

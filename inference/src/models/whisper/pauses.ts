@@ -1,0 +1,80 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+
+/** One frame of loudness: 20 ms. */
+const FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
+/** The shortest pause that a recording is cut in, 300 ms: longer than the closure of any consonant. */
+const PAUSE_FRAMES = 15;
+/** A pause is so much quieter than the loud parts... */
+const BELOW_LOUD_DB = 30;
+/** ...or, where there is noise, hardly louder than the quiet ones, and still clearly below speech. */
+const ABOVE_QUIET_DB = 6;
+const LEAST_BELOW_LOUD_DB = 10;
+/** Silence anywhere: less than 16-bit recordings have in noise alone. */
+const SILENCE_DB = -80;
+/** Keeps the logarithm of silence finite: -120 dB. */
+const LEAST_POWER = 1e-12;
+
+/** The longest pause of a window's last part is taken, or else the last one: the longer the pieces, the fewer they are. */
+const LAST_PART = 0.2;
+/** What is cut off at the front is no shorter than this part of a window. */
+const LEAST_PART = 1 / 3;
+
+/**
+ * Where to cut samples so that no word is split: the middle of a pause, as late as may be. Undefined where there is no pause
+ * of 300 ms behind their first third.
+ */
+export function cutInPause(samples: Float32Array): number | undefined {
+  const levels = frameLevelsDb(samples);
+  const pauses = findPauses(levels).filter(({ middle }) => middle >= LEAST_PART * levels.length);
+  const late = pauses.filter(({ middle }) => middle >= (1 - LAST_PART) * levels.length);
+  const longest = late.reduce(
+    (best, pause) => (pause.frames > best.frames ? pause : best),
+    late[0] ?? { frames: 0, middle: 0 },
+  );
+  const cut = late.length > 0 ? longest : pauses.at(-1);
+  return cut === undefined ? undefined : Math.round(cut.middle * FRAME_SAMPLES);
+}
+
+/** Where the last sound ends that is as loud as speech, in samples. */
+export function endOfSpeech(samples: Float32Array): number {
+  const levels = frameLevelsDb(samples);
+  const limit = quietLimitDb(levels);
+  return (levels.findLastIndex((level) => level > limit) + 1) * FRAME_SAMPLES;
+}
+
+interface Pause {
+  readonly middle: number;
+  readonly frames: number;
+}
+
+/** Runs of quiet frames that are long enough, in order. */
+function findPauses(levels: Float64Array): readonly Pause[] {
+  const limit = quietLimitDb(levels);
+  const pauses: Pause[] = [];
+  let start = 0;
+  for (let frame = 0; frame <= levels.length; frame++) {
+    if (frame < levels.length && (levels[frame] ?? 0) <= limit) continue;
+    if (frame - start >= PAUSE_FRAMES) pauses.push({ middle: (start + frame) / 2, frames: frame - start });
+    start = frame + 1;
+  }
+  return pauses;
+}
+
+/** Frames up to this level are a pause. */
+function quietLimitDb(levels: Float64Array): number {
+  const sorted = Float64Array.from(levels).sort();
+  const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))] ?? 0;
+  const loud = at(0.95);
+  const limit = Math.min(loud - LEAST_BELOW_LOUD_DB, Math.max(loud - BELOW_LOUD_DB, at(0.05) + ABOVE_QUIET_DB));
+  return Math.max(SILENCE_DB, limit);
+}
+
+function frameLevelsDb(samples: Float32Array): Float64Array {
+  return Float64Array.from({ length: Math.floor(samples.length / FRAME_SAMPLES) }, (_, frame) => {
+    let power = LEAST_POWER;
+    for (let i = frame * FRAME_SAMPLES; i < (frame + 1) * FRAME_SAMPLES; i++) {
+      power += (samples[i] ?? 0) ** 2 / FRAME_SAMPLES;
+    }
+    return 10 * Math.log10(power);
+  });
+}

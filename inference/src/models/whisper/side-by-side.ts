@@ -1,0 +1,135 @@
+import type { SampleBuffer } from '../decoding/sample-buffer.js';
+import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
+import { type HeardLanguage, type Hearing, hearWindow } from './hearing.js';
+import { WINDOW_SAMPLES } from './length.js';
+import type { HeardPart } from './one-by-one.js';
+import { cutInPause, endOfSpeech } from './pauses.js';
+
+/** Passages that are in the queue at the same time: with four a token costs half, with more hardly less. */
+const AT_ONCE = 4;
+/** What has been cut waits this long for more of a recording that is still being sent. */
+const GATHER_MS = 500;
+
+/** A part of a recording that can be heard for itself. */
+interface Passage {
+  readonly samples: Float32Array;
+  readonly startSeconds: number;
+  readonly endSeconds: number;
+  readonly promptText: string | undefined;
+  /** Where it ends no pause was found: the passage behind it begins where its last time stands. */
+  readonly open: boolean;
+}
+
+interface HeardPassage extends HeardLanguage {
+  readonly segments: readonly SpeechSegment[];
+  /** From the passage's start; less than its length only when it is open. */
+  readonly advanceSamples: number;
+}
+
+/**
+ * Windows that do not depend on each other, several in the queue at a time, so that the worker may decode them together. The
+ * recording is cut in pauses; where there is none in a window, its last time tells where the next one begins, as it does one
+ * by one. The cuts depend on the audio alone, and so do the words. Keeps four windows of audio.
+ */
+export async function* hearSideBySide(audio: SampleBuffer, hearing: Hearing): AsyncGenerator<HeardPart, void, void> {
+  let { language } = hearing.options;
+  let languageProbability = language === undefined ? 0 : 1;
+  for await (const passages of gather(audio, hearing.options.initialPrompt)) {
+    const asked = language;
+    const heard = await Promise.all(passages.map((passage) => hearPassage(hearing, passage, asked)));
+    for (const [index, passage] of passages.entries()) {
+      let part = heard[index] as HeardPassage;
+      if (language === undefined) ({ language, languageProbability } = part);
+      // The first language that is heard is the recording's.
+      else if (part.language !== undefined && part.language !== language) {
+        part = await hearPassage(hearing, passage, language);
+      }
+      if (passage.open) audio.drop(part.advanceSamples);
+      const doneSeconds = passage.startSeconds + part.advanceSamples / SPEECH_SAMPLE_RATE_HZ;
+      yield { segments: part.segments, language, languageProbability, doneSeconds };
+    }
+  }
+}
+
+/** Passages as they can be cut, as many together as there are without much waiting. The caller drops an open one's audio. */
+async function* gather(
+  audio: SampleBuffer,
+  initialPrompt: string | undefined,
+): AsyncGenerator<readonly Passage[], void, void> {
+  let promptText = initialPrompt;
+  let reading: Promise<Passage | undefined> | undefined;
+  for (;;) {
+    const passages: Passage[] = [];
+    while (passages.length < AT_ONCE && passages.at(-1)?.open !== true) {
+      reading ??= nextPassage(audio, promptText);
+      promptText = undefined;
+      if (passages.length > 0 && !(await settlesWithin(reading, GATHER_MS))) break;
+      const passage = await reading;
+      if (passage === undefined) break;
+      reading = undefined;
+      passages.push(passage);
+    }
+    if (passages.length === 0) return;
+    yield passages;
+  }
+}
+
+async function nextPassage(audio: SampleBuffer, promptText: string | undefined): Promise<Passage | undefined> {
+  if (!(await audio.fill(WINDOW_SAMPLES))) return undefined;
+  const { startSeconds, endSeconds } = audio;
+  const window = audio.peek(WINDOW_SAMPLES);
+  const cut = window.length < WINDOW_SAMPLES ? window.length : cutInPause(window);
+  const samples = cut === undefined ? window : window.subarray(0, cut);
+  if (cut !== undefined) audio.drop(cut);
+  return { samples, startSeconds, endSeconds, promptText, open: cut === undefined };
+}
+
+/** One passage, window by window: mostly one. */
+async function hearPassage(hearing: Hearing, passage: Passage, given: string | undefined): Promise<HeardPassage> {
+  const { samples, startSeconds, endSeconds, open } = passage;
+  const segments: SpeechSegment[] = [];
+  let language = given;
+  let languageProbability = given === undefined ? 0 : 1;
+  const speechEnd = endOfSpeech(samples);
+  let { promptText } = passage;
+  let lastSpeechSeconds = startSeconds;
+  let at = 0;
+  do {
+    const seconds = startSeconds + at / SPEECH_SAMPLE_RATE_HZ;
+    const heard = await hearWindow(hearing, {
+      samples: samples.slice(at),
+      language,
+      promptTokens: [],
+      promptText,
+      speechEnd: open ? undefined : speechEnd - at,
+      // The place in the recording: no two windows have the same.
+      seed: Math.round(seconds * SPEECH_SAMPLE_RATE_HZ) >>> 0,
+      startSeconds: seconds,
+      lastSpeechSeconds,
+      endSeconds,
+    });
+    if (language === undefined) ({ language, languageProbability } = heard);
+    segments.push(...heard.segments);
+    ({ lastSpeechSeconds } = heard);
+    promptText = undefined;
+    at = Math.min(samples.length, at + heard.advanceSamples);
+  } while (at < samples.length && !open);
+  return { segments, language, languageProbability, advanceSamples: at };
+}
+
+/** Whether a promise settles in time; what it settles to is its owner's. */
+async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const settled = promise.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([settled, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

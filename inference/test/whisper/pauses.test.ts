@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { cutInPause, endOfSpeech } from '../../src/models/whisper/pauses.js';
+
+const RATE = 16_000;
+
+/** 30 s of a warble as loud as speech, over noise, quiet in the given stretches of seconds. */
+function speechWithPauses(pauses: readonly (readonly [number, number])[], noise = 0.001): Float32Array {
+  let state = 1;
+  return Float32Array.from({ length: 30 * RATE }, (_, i) => {
+    state = (state * 48_271) % 2_147_483_647;
+    const seconds = i / RATE;
+    const quiet = pauses.some(([from, to]) => seconds >= from && seconds < to);
+    const voice = quiet ? 0 : 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900));
+    return voice + noise * (state / 1_073_741_823 - 1);
+  });
+}
+
+const cutSeconds = (samples: Float32Array) => (cutInPause(samples) ?? Number.NaN) / RATE;
+
+describe('cutting a recording', () => {
+  it('takes the longest pause of the last six seconds, in its middle', () => {
+    expect(
+      cutSeconds(
+        speechWithPauses([
+          [12, 14],
+          [25, 26],
+          [28, 28.4],
+        ]),
+      ),
+    ).to.be.closeTo(25.5, 0.03);
+  });
+
+  it('takes the last pause before them where they have none', () => {
+    expect(
+      cutSeconds(
+        speechWithPauses([
+          [12, 14],
+          [20, 20.5],
+        ]),
+      ),
+    ).to.be.closeTo(20.25, 0.03);
+  });
+
+  it('finds pauses in noise', () => {
+    expect(cutSeconds(speechWithPauses([[26, 27]], 0.05))).to.be.closeTo(26.5, 0.03);
+  });
+
+  it('leaves alone what has no pause but a short or an early one', () => {
+    expect(
+      cutInPause(
+        speechWithPauses([
+          [5, 7],
+          [27, 27.2],
+        ]),
+      ),
+    ).to.equal(undefined);
+    expect(cutInPause(speechWithPauses([]))).to.equal(undefined);
+  });
+
+  it('knows where the last sound ends', () => {
+    expect(
+      endOfSpeech(
+        speechWithPauses([
+          [12, 14],
+          [22, 30],
+        ]),
+      ) / RATE,
+    ).to.be.closeTo(22, 0.03);
+    expect(endOfSpeech(new Float32Array(RATE))).to.equal(0);
+  });
+});

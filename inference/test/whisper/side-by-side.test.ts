@@ -1,0 +1,158 @@
+import { expect } from 'chai';
+import type { PcmSource, SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
+import type { DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
+import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';
+
+const RATE = 16_000;
+
+/** Sound whose every second begins with 0.4 s of silence; without pauses where `steady` says so. */
+function sound(seconds: number, steady: (second: number) => boolean = () => false): Float32Array {
+  return Float32Array.from({ length: seconds * RATE }, (_, i) => {
+    const second = Math.floor(i / RATE);
+    return i % RATE < 0.4 * RATE && !steady(second) ? 0 : 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900));
+  });
+}
+
+/** A worker that hears one segment a window, from its start to its end, and says how many windows waited with it. */
+class Worker {
+  readonly windows: DecodeWindow[] = [];
+  most = 0;
+  #waiting = 0;
+
+  constructor(readonly answer: (window: DecodeWindow, index: number) => Partial<DecodeResult> = () => ({})) {}
+
+  async submit(window: WhisperWindow): Promise<WhisperResult> {
+    if (window.type !== 'decode') throw new Error('Expected no voice activity.');
+    const index = this.windows.push(window) - 1;
+    this.#waiting += 1;
+    this.most = Math.max(this.most, this.#waiting);
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#waiting -= 1;
+    const segment = {
+      id: 0,
+      startSeconds: 0,
+      endSeconds: window.samples.length / RATE,
+      text: ` ${index}`,
+      tokens: [index],
+      avgLogProb: 0,
+      compressionRatio: 1,
+      noSpeechProb: 0,
+      temperature: 0,
+      words: [],
+    };
+    return {
+      type: 'decode',
+      language: window.language ?? 'en',
+      languageProbability: window.language === undefined ? 0.75 : 1,
+      segments: [segment],
+      advanceSamples: window.samples.length,
+      tokensBefore: [],
+      tokens: [[index]],
+      temperature: 0,
+      ...this.answer(window, index),
+    };
+  }
+}
+
+function hear(worker: Worker, source: PcmSource, wish: Partial<SpeechOptions> = {}): Promise<SpeechEvent[]> {
+  const options = { ...SPEECH_OPTIONS, conditionOnPreviousText: false, ...wish };
+  return eventsOf(
+    transcribeWithWhisper(source, options, (window) => worker.submit(window), new AbortController().signal),
+  );
+}
+
+function segmentsOf(events: readonly SpeechEvent[]): { from: number; to: number; id: number }[] {
+  return events.flatMap((event) =>
+    event.type === 'segment'
+      ? [{ from: event.segment.startSeconds, to: event.segment.endSeconds, id: event.segment.id }]
+      : [],
+  );
+}
+
+describe('a recording whose windows do not depend on each other', () => {
+  it('is cut in pauses, four pieces in the queue at a time, nothing left out and nothing twice', async () => {
+    const worker = new Worker();
+    const samples = sound(200);
+    const events = await hear(worker, sourceOf(samples), { initialPrompt: 'Ask not.' });
+    expect(worker.most).to.equal(4);
+    expect(worker.windows.map(({ promptText }) => promptText)).to.deep.equal([
+      'Ask not.',
+      ...new Array(worker.windows.length - 1).fill(undefined),
+    ]);
+    const segments = segmentsOf(events);
+    expect(segments.map(({ id }) => id)).to.deep.equal(segments.map((_, index) => index));
+    let at = 0;
+    for (const { from, to } of segments) {
+      expect(from).to.be.closeTo(at, 1e-9);
+      at = to;
+      // Each second begins with its pause.
+      if (at < 200) expect(at % 1).to.be.within(0.1, 0.3);
+    }
+    expect(at).to.equal(200);
+    const heard = worker.windows.flatMap((window) => [...window.samples]);
+    expect(heard.length).to.equal(samples.length);
+    expect(heard.every((sample, index) => sample === samples[index])).to.equal(true);
+    const last = events.at(-1);
+    expect(last?.type === 'summary' && last.summary).to.deep.include({ language: 'en', languageProbability: 0.75 });
+  });
+
+  it('goes on from the last time where a window has no pause', async () => {
+    const worker = new Worker((_, index) => (index === 0 ? { advanceSamples: 20 * RATE } : {}));
+    await hear(worker, sourceOf(sound(70, (second) => second < 31)));
+    expect(worker.windows[0]?.samples.length).to.equal(30 * RATE);
+    expect(worker.windows[0]?.speechEnd).to.equal(undefined);
+    expect(worker.windows.slice(1).reduce((sum, { samples }) => sum + samples.length, 0)).to.equal(50 * RATE);
+  });
+
+  it('hears the rest of a piece whose text ended early', async () => {
+    const worker = new Worker(({ samples }, index) =>
+      index === 1 ? { advanceSamples: samples.length - 5 * RATE } : {},
+    );
+    const events = await hear(worker, sourceOf(sound(80)));
+    const rest = worker.windows.findIndex(({ samples }) => samples.length === 5 * RATE);
+    expect(rest).to.be.above(1);
+    const starts = segmentsOf(events).map(({ from }) => from);
+    expect(starts).to.deep.equal([...starts].sort((one, other) => one - other));
+  });
+
+  it('has the language that was heard first', async () => {
+    const worker = new Worker(({ language }, index) => ({ language: language ?? (index === 1 ? 'cy' : 'en') }));
+    await hear(worker, sourceOf(sound(200)));
+    const again = worker.windows.filter(({ samples }) => samples.length === worker.windows[1]?.samples.length);
+    expect(worker.windows[1]?.language).to.equal(undefined);
+    expect(again.map(({ language }) => language)).to.include('en');
+    expect(worker.windows.slice(5).every(({ language }) => language === 'en')).to.equal(true);
+  });
+
+  it('is heard as it comes: a piece that is whole does not wait for one that is not there yet', async () => {
+    let go = () => {};
+    const later = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const source = sourceOf(sound(65));
+    const slow: PcmSource = {
+      ...source,
+      async read(maxSamples) {
+        reads += 1;
+        if (reads === 32 * 4) await later;
+        return source.read(maxSamples);
+      },
+    };
+    let reads = 0;
+    const worker = new Worker((_, index) => {
+      if (index === 0) go();
+      return {};
+    });
+    expect(segmentsOf(await hear(worker, slow)).at(-1)?.to).to.equal(65);
+  });
+
+  it('ends with the error of a window', async () => {
+    const worker = new Worker((_, index) => {
+      if (index === 2) throw new Error('the worker is gone');
+      return {};
+    });
+    const error = await hear(worker, sourceOf(sound(200))).catch((reason: Error) => reason.message);
+    expect(error).to.equal('the worker is gone');
+  });
+});
