@@ -59,8 +59,8 @@ describe('SigLIP', () => {
   it('says how long its vectors are and whether items share a run', () => {
     expect(float.facts.dimensions).to.equal(192);
     expect(float.facts.batching.shared).to.equal(true);
-    expect(int8.facts.batching.shared).to.equal(false);
-    expect(int8.facts.batching.reason).to.contain('each item runs alone');
+    expect(int8.facts.batching.shared).to.equal(true);
+    expect(int8.facts.batching.reason).to.contain('items share a run');
   });
 
   it('gives the reference vectors of texts', async () => {

@@ -1,8 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany, readGraphFacts, scaleRows } from '../../onnx/index.js';
+import { dependsOnCompany } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
-import { openSession } from '../session.js';
+import { openRowScaled } from '../row-scaled-session.js';
 import { type PoolingMode, pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
 
@@ -36,7 +35,8 @@ export class SentenceNetwork {
 
   /** Throws when the graph at `path` is no text encoder, or its repository needs a step that is not known. */
   static async open(path: string, recipe: SentenceRecipe, options: LoadOptions): Promise<SentenceNetwork> {
-    const { session, shared } = await openGraph(path, options);
+    const { session, facts } = await openRowScaled(path, options);
+    const shared = !dependsOnCompany(facts);
     try {
       const unknown = session.inputNames.filter((name) => !KNOWN_INPUTS.includes(name));
       if (unknown.length > 0 || !session.inputNames.includes('input_ids')) {
@@ -91,26 +91,6 @@ export class SentenceNetwork {
       if (pooling === undefined) return values.slice();
       return pool({ values, count: tokensOf(texts, row), size: stride / texts.length }, pooling);
     });
-  }
-}
-
-/** The version goes up when scaleRows gives another graph than before. */
-const ROW_SCALES: Rewriting = { version: 'sentence-1', change: (model, read) => scaleRows(model, read) > 0 };
-
-/**
- * Opens a graph, and has a dynamic int8 one scale its activations a token at a time: a text's vector then no longer depends on
- * its company, and comes nearer to the float model's. A graph the runtime cannot take so is opened as it is.
- */
-async function openGraph(
-  path: string,
-  options: LoadOptions,
-): Promise<{ readonly session: InferenceSession; readonly shared: boolean }> {
-  try {
-    const { session, facts } = await openRewrittenSession(path, options, ROW_SCALES);
-    return { session, shared: !dependsOnCompany(facts) };
-  } catch {
-    // A broken file fails again here, with the runtime's own words.
-    return { session: await openSession(path, options), shared: !dependsOnCompany(readGraphFacts(path)) };
   }
 }
 

@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany, readGraphFacts } from '../../onnx/index.js';
+import { dependsOnCompany, type GraphFacts } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openSession } from '../session.js';
+import { openRowScaled } from '../row-scaled-session.js';
 import { embeddingOutput, splitRows } from './postprocess.js';
 
 /** One of SigLIP's two networks: values in, one vector an item out. */
@@ -15,11 +15,10 @@ export class Tower {
   readonly fixedSize: number | undefined;
   #closed = false;
 
-  private constructor(session: InferenceSession, input: string, path: string) {
+  private constructor(session: InferenceSession, input: string, facts: GraphFacts) {
     this.#session = session;
     this.#input = input;
     this.#output = embeddingOutput(session.outputNames);
-    const facts = readGraphFacts(path);
     this.shared = !dependsOnCompany(facts);
     const last = facts.inputs.find((value) => value.name === input)?.dims?.at(-1);
     this.fixedSize = typeof last === 'number' && last > 0 ? last : undefined;
@@ -27,7 +26,7 @@ export class Tower {
 
   /** Opens the network at `path`. Throws when it has no input of that name, or one that is not known. */
   static async open(path: string, input: 'pixel_values' | 'input_ids', options: LoadOptions): Promise<Tower> {
-    const session = await openSession(path, options);
+    const { session, facts } = await openRowScaled(path, options);
     const others = session.inputNames.filter((name) => name !== input && name !== 'attention_mask');
     if (!session.inputNames.includes(input) || others.length > 0) {
       await session.release();
@@ -37,7 +36,7 @@ export class Tower {
           (naflex ? ' It is a NaFlex export, which is not served: choose one for square pictures.' : ''),
       );
     }
-    return new Tower(session, input, path);
+    return new Tower(session, input, facts);
   }
 
   /** Runs the network once; `dims` is the shape of `values`, items first. */

@@ -1,0 +1,24 @@
+import type { InferenceSession } from 'onnxruntime-node';
+import { type GraphFacts, readGraphFacts, scaleRows } from '../onnx/index.js';
+import { openRewrittenSession, type Rewriting } from './rewritten-session.js';
+import { openSession, type SessionChoice } from './session.js';
+
+/** Dynamic int8 products, a scale a row. */
+export const ROW_SCALES: Rewriting = { version: 'row-scales-2', change: (model, read) => scaleRows(model, read) > 0 };
+
+/**
+ * Opens a graph, and has a dynamic int8 one scale its activations a row (a token, a patch) at a time: an item's answer then no
+ * longer depends on its company, is the same on every CPU, and comes nearer to the float model's. A graph the runtime cannot
+ * take so is opened as it is. Throws when it cannot be opened at all.
+ */
+export async function openRowScaled(
+  path: string,
+  options: SessionChoice,
+): Promise<{ readonly session: InferenceSession; readonly facts: GraphFacts }> {
+  try {
+    return await openRewrittenSession(path, options, ROW_SCALES);
+  } catch {
+    // A broken file fails again here, with the runtime's own words.
+    return { session: await openSession(path, options), facts: readGraphFacts(path) };
+  }
+}
