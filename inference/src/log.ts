@@ -8,7 +8,8 @@ export interface LogTarget {
   write(text: string): unknown;
 }
 
-const LEVEL_WORDS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' };
+/** How a level stands in a line for a person. */
+const LEVEL_WORDS: Readonly<Record<string, string>> = { warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
 
 /** Fields that every JSON line has. */
 const HIDDEN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname']);
@@ -21,6 +22,8 @@ export function openLog(config: LogConfig, target: LogTarget): Logger {
       level: config.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
+      // A word, as the downloader writes it, not pino's number.
+      formatters: { level: (label) => ({ level: label }) },
       redact: { paths: ['authorization', 'token', '*.authorization', '*.token'], censor: '[secret]' },
     },
     human ? humanStream(target) : { write: (line: string) => target.write(line) },
@@ -45,7 +48,8 @@ function humanLine(line: string): string {
   const details = Object.entries(others)
     .filter(([name]) => !HIDDEN_FIELDS.has(name))
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const level = (LEVEL_WORDS[Number(record.level)] ?? '').padEnd(5);
+  const word = String(record.level);
+  const level = (LEVEL_WORDS[word] ?? word).padEnd(5);
   const stack = (err as { readonly stack?: string } | undefined)?.stack;
   return `${time} ${level} ${record.msg}${details.length === 0 ? '' : `  ${details.join(' ')}`}${stack === undefined ? '' : `\n${stack}`}`;
 }
