@@ -33,16 +33,22 @@ export interface TranscribeOptions extends CallOptions {
   readonly temperatures?: readonly number[];
   /** Hypotheses kept in the search, 1 to 8. Default 1. */
   readonly beamSize?: number;
+  /** Beam search ends when so many times `beamSize` hypotheses have ended, 0.1 to 10. Default 1. */
+  readonly patience?: number;
+  /** Beam search ranks hypotheses by their log-probability over their length to this power, 0 to 2. Default 1. */
+  readonly lengthPenalty?: number;
   /** Default 2.4. */
   readonly compressionRatioThreshold?: number;
   /** Default -1. */
   readonly logProbThreshold?: number;
   /** 0 to 1, default 0.6. */
   readonly noSpeechThreshold?: number;
-  /** Give each window the text before it as a prompt. Default true. */
+  /** Give each window the text before it as a prompt; false is faster, several windows being decoded at a time. Default true. */
   readonly conditionOnPreviousText?: boolean;
   /** Leave out what a voice activity detector finds without speech. Default false. */
   readonly vadFilter?: boolean;
+  /** Skip silences longer than so many seconds around words that look made up; with timestamps `word`. Default: none. */
+  readonly hallucinationSilenceThresholdSeconds?: number;
   /** Seconds from the recording's start. Default 0. */
   readonly clipStartSeconds?: number;
   /** Seconds from the recording's start. Default: its end. */

@@ -59,12 +59,15 @@ describe('heimdex transcribe', () => {
       '--beam-size',
       '5',
       '--no-condition',
+      '--skip-silence',
+      '2',
       '--raw',
       's16le',
     ]);
     const [plain, full] = server.starts.map((start) => (start.case === 'start' ? start.value : undefined));
     expect(plain?.options).to.not.have.any.keys('language', 'beamSize', 'conditionOnPreviousText');
     expect(full?.options).to.include({ language: 'de', task: 2, beamSize: 5, conditionOnPreviousText: false });
+    expect(full?.options).to.include({ timestamps: 3, hallucinationSilenceThresholdSeconds: 2 });
     expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
   });
 

@@ -6,7 +6,6 @@ import type {
   TranscribeStreamResponseSchema,
 } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
-import type { SpeechEvent } from '../models/speech.js';
 import type { Call } from './call.js';
 import { invalid } from './check.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
@@ -15,7 +14,7 @@ import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
-import { toSegment, transcribeRecording } from './transcription.js';
+import { type RecordingEvent, toSegment, transcribeRecording } from './transcription.js';
 
 type Response = MessageInitShape<typeof TranscribeStreamResponseSchema>;
 
@@ -109,7 +108,7 @@ class AudioMessages implements AsyncIterable<Uint8Array> {
   }
 }
 
-function toResponse(event: SpeechEvent, model: ServedModel, timing: CallTiming, call: Call): Response {
+function toResponse(event: RecordingEvent, model: ServedModel, timing: CallTiming, call: Call): Response {
   switch (event.type) {
     case 'segment':
       return { message: { case: 'segment', value: toSegment(event.segment) } };
@@ -117,7 +116,8 @@ function toResponse(event: SpeechEvent, model: ServedModel, timing: CallTiming, 
       return { message: { case: 'progress', value: { processedSeconds: event.processedSeconds } } };
     case 'summary': {
       call.notes.items = event.summary.durationSeconds;
-      const summary = { ...event.summary, model: toModel(model), timing: timing.finish(call) };
+      const warnings = [...event.warnings];
+      const summary = { ...event.summary, warnings, model: toModel(model), timing: timing.finish(call) };
       return { message: { case: 'summary', value: summary } };
     }
   }

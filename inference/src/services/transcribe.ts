@@ -26,9 +26,10 @@ export function transcribe(
     const timing = new CallTiming();
     const segments: SpeechSegment[] = [];
     let summary: SpeechSummary | undefined;
+    let warnings: readonly string[] = [];
     for await (const event of transcribeRecording(model, limits, { content, raw, options }, call, timing)) {
       if (event.type === 'segment') segments.push(event.segment);
-      else if (event.type === 'summary') summary = event.summary;
+      else if (event.type === 'summary') ({ summary, warnings } = event);
     }
     if (summary === undefined) throw new Error('the transcriber ended without a summary');
     call.notes.items = summary.durationSeconds;
@@ -38,6 +39,7 @@ export function transcribe(
         .join('')
         .trim(),
       ...summary,
+      warnings: [...warnings],
       segments: segments.map(toSegment),
       model: toModel(model),
       timing: timing.finish(call),

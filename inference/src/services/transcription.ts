@@ -14,6 +14,11 @@ export interface Recording {
   readonly options: SpeechOptions;
 }
 
+/** What comes of a recording; with the summary, what was wrong with it. */
+export type RecordingEvent =
+  | Exclude<SpeechEvent, { readonly type: 'summary' }>
+  | (Extract<SpeechEvent, { readonly type: 'summary' }> & { readonly warnings: readonly string[] });
+
 /** Segments, progress and the summary as they become final. Throws what concerns the recording as a whole. */
 export async function* transcribeRecording(
   model: ServedModel,
@@ -21,9 +26,9 @@ export async function* transcribeRecording(
   recording: Recording,
   call: Call,
   timing: CallTiming,
-): AsyncGenerator<SpeechEvent, void, void> {
+): AsyncGenerator<RecordingEvent, void, void> {
   const { priority, deadlineAtMs, signal } = call;
-  // It has one window in the queue at a time, and how long that is nobody knows before the audio is read.
+  // It has a window in the queue at a time, or a few of a size, and how long they are nobody knows before the audio is read.
   const admission = model.lane.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
   try {
     const { content, raw, options } = recording;
@@ -34,7 +39,9 @@ export async function* transcribeRecording(
         timing.note(done.run);
         return done.value as never;
       };
-      yield* transcriberOf(model)(source, options, submit, signal);
+      for await (const event of transcriberOf(model)(source, options, submit, signal)) {
+        yield event.type === 'summary' ? { ...event, warnings: source.warnings } : event;
+      }
     } finally {
       await source.close();
     }

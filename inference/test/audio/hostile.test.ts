@@ -135,6 +135,24 @@ describe('A damaged recording', () => {
     expect(warnings[0]).to.contain('missing or damaged');
   });
 
+  for (const name of ['speech-44k-stereo.mp3', 'speech-16k-mono.mp3', 'speech-8k-mono.mp3']) {
+    it(`of MP3 keeps what is good and says that the end is missing: ${name}`, async () => {
+      const bytes = await fixture(name);
+      const whole = await hear(bytes);
+      expect(whole.warnings).to.deep.equal([]);
+      const cut = await hear(inParts(bytes.subarray(0, Math.floor(bytes.length / 2) + 5), 1_000));
+      expect(cut.samples.length).to.be.within(whole.samples.length * 0.4, whole.samples.length * 0.6);
+      expect(cut.warnings).to.have.length(1);
+      expect(cut.warnings[0]).to.contain('The MP3 is cut');
+    });
+
+    it(`of MP3 takes a tag at its end for no damage: ${name}`, async () => {
+      const tag = Buffer.alloc(128);
+      tag.write('TAG');
+      expect((await hear(Buffer.concat([await fixture(name), tag]))).warnings).to.deep.equal([]);
+    });
+  }
+
   it('whose MP4 index did not come is refused, and it is said', async () => {
     const bytes = await fixture('speech-44k-stereo.m4a');
     const error = await refusal(bytes.subarray(0, bytes.length - 2_000));

@@ -25,6 +25,7 @@ export interface TranscribeCommandOptions extends CommonOptions {
   /** False with --no-condition. */
   readonly condition: boolean;
   readonly vad?: boolean;
+  readonly skipSilence?: number;
   readonly start?: number;
   readonly end?: number;
   readonly raw?: 's16le' | 'f32le';
@@ -99,8 +100,10 @@ async function one(
   try {
     for await (const event of client.transcribeStream(audio, { ...call, ...settings(options) })) {
       if (event.type === 'segment') await writer.segment(event.segment);
-      else if (event.type === 'summary') await writer.summary(event.summary);
-      else if (showsProgress) terminal.status(`${nameOf(file)}: ${duration(event.processedSeconds)} done`);
+      else if (event.type === 'summary') {
+        await writer.summary(event.summary);
+        for (const warning of event.summary.warnings) terminal.note(`${nameOf(file)}: ${warning}`);
+      } else if (showsProgress) terminal.status(`${nameOf(file)}: ${duration(event.processedSeconds)} done`);
     }
   } catch (error) {
     await writer.broken();
@@ -123,7 +126,9 @@ function nameOf(file: string): string {
 }
 
 function settings(options: TranscribeCommandOptions): TranscribeOptions {
-  const { language, timestamps, prompt, hotwords, beamSize, start, end } = options;
+  const { language, prompt, hotwords, beamSize, skipSilence, start, end } = options;
+  // The guard goes by the words' times.
+  const timestamps = options.timestamps ?? (skipSilence === undefined ? undefined : 'word');
   return {
     ...(language !== undefined && { language }),
     ...(options.translate === true && { task: 'translate' }),
@@ -133,6 +138,7 @@ function settings(options: TranscribeCommandOptions): TranscribeOptions {
     ...(beamSize !== undefined && { beamSize }),
     ...(!options.condition && { conditionOnPreviousText: false }),
     ...(options.vad === true && { vadFilter: true }),
+    ...(skipSilence !== undefined && { hallucinationSilenceThresholdSeconds: skipSilence }),
     ...(start !== undefined && { clipStartSeconds: start }),
     ...(end !== undefined && { clipEndSeconds: end }),
     ...(options.raw !== undefined && { raw: rawAudio(options.raw, options) }),

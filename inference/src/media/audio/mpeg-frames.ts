@@ -38,7 +38,8 @@ function framesFollow(bytes: Uint8Array, start: number): boolean {
   return true;
 }
 
-function frameLength(bytes: Uint8Array, offset: number): number | undefined {
+/** Length in bytes of the frame whose header stands at `offset`; undefined where there is none. */
+export function frameLength(bytes: Uint8Array, offset: number): number | undefined {
   const [first = 0, second = 0, third = 0] = bytes.subarray(offset, offset + 3);
   if (first !== 0xff || (second & 0xe0) !== 0xe0) return undefined;
   const version = (second >> 3) & 3;

@@ -1,5 +1,6 @@
 import type { MPEGDecodedAudio, MPEGDecoder as WasmMpeg } from 'mpg123-decoder';
 import type { DecodedBlock, Decoder } from './decoder.js';
+import { MpegWalk } from './mpeg-walk.js';
 import { blockOf, ErrorCount } from './wasm.js';
 
 const PIECE_BYTES = 4_096;
@@ -11,6 +12,7 @@ export class Mp3Decoder implements Decoder {
   readonly finished = false;
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
+  readonly #walk = new MpegWalk();
 
   private constructor(private readonly wasm: WasmMpeg) {}
 
@@ -22,13 +24,15 @@ export class Mp3Decoder implements Decoder {
   }
 
   async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
+    this.#walk.push(piece);
     const decoded: MPEGDecodedAudio = this.wasm.decode(piece);
     this.#errors.add(decoded.errors);
     return blockOf(decoded);
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
-    this.warnings.push(...this.#errors.warnings('MP3'));
+    const missing = this.#walk.missing();
+    this.warnings.push(...this.#errors.warnings('MP3'), ...(missing === undefined ? [] : [missing]));
     return [];
   }
 

@@ -1,0 +1,92 @@
+import { frameLength } from '../mpeg-frames.js';
+
+const HEADER_BYTES = 4;
+const ID3_BYTES = 10;
+/** Frames in a row that make it certain: sync bits alone turn up in any data. */
+const FRAMES_IN_A_ROW = 3;
+/** Of the first frame, what may hold an encoder's note of how many frames follow. */
+const NOTE_BYTES = 64;
+/** Fewer frames than an encoder noted by this part are missing; some notes are off by a frame or two. */
+const MISSING_PART = 0.01;
+const MISSING_FRAMES = 3;
+
+/**
+ * Goes from frame to frame of MPEG audio that comes in pieces, beside the decoder, which does not say what it lacks: whether
+ * the last frame is whole, and whether as many came as the encoder noted ("Xing" or "Info" in the first one).
+ */
+export class MpegWalk {
+  #header: number[] = [];
+  #first: number[] = [];
+  #skip = 0;
+  #inARow = 0;
+  #frames = 0;
+  #begun = false;
+
+  push(piece: Uint8Array): void {
+    for (let at = 0; at < piece.length; ) {
+      if (this.#skip > 0) {
+        const count = Math.min(this.#skip, piece.length - at);
+        if (this.#frames === 1 && this.#first.length < NOTE_BYTES) {
+          this.#first.push(...piece.subarray(at, at + Math.min(count, NOTE_BYTES - this.#first.length)));
+        }
+        this.#skip -= count;
+        at += count;
+      } else {
+        this.#header.push(piece[at] ?? 0);
+        at += 1;
+        this.#look();
+      }
+    }
+  }
+
+  /** What is missing at the end, now that nothing follows; undefined when nothing is or when it cannot be told. */
+  missing(): string | undefined {
+    if (this.#inARow < FRAMES_IN_A_ROW) return undefined;
+    const noted = this.#notedFrames();
+    // The frame with the note holds no sound and is not counted.
+    const came = this.#frames - 1 - (this.#skip > 0 ? 1 : 0);
+    if (noted !== undefined && noted - came > Math.max(MISSING_FRAMES, noted * MISSING_PART)) {
+      return `The MP3 is cut: ${came} of ${noted} frames are there.`;
+    }
+    return this.#skip > 0 ? 'The MP3 is cut in its last frame.' : undefined;
+  }
+
+  #look(): void {
+    const header = this.#header;
+    if (!this.#begun && header.length <= ID3_BYTES && startsLikeId3(header)) {
+      if (header.length < ID3_BYTES) return;
+      const [size3 = 0, size2 = 0, size1 = 0, size0 = 0] = header.slice(6);
+      // Seven bits a byte; a flag says that the header stands at the end once more.
+      this.#skip = ((size3 << 21) | (size2 << 14) | (size1 << 7) | size0) + ((header[5] ?? 0) & 0x10 ? ID3_BYTES : 0);
+      this.#header = [];
+      return;
+    }
+    if (header.length < HEADER_BYTES) return;
+    const length = frameLength(Uint8Array.from(header), 0);
+    if (length === undefined || length <= HEADER_BYTES) {
+      header.shift();
+      this.#inARow = 0;
+      return;
+    }
+    this.#begun = true;
+    this.#frames += 1;
+    this.#inARow += 1;
+    this.#skip = length - HEADER_BYTES;
+    this.#header = [];
+  }
+
+  /** The encoder's note stands behind the side information, whose length depends on version and channels. */
+  #notedFrames(): number | undefined {
+    const bytes = Buffer.from(this.#first);
+    for (const name of ['Xing', 'Info']) {
+      const at = bytes.indexOf(name, 0, 'latin1');
+      if (at < 0 || at + 12 > bytes.length || (bytes.readUInt32BE(at + 4) & 1) === 0) continue;
+      return bytes.readUInt32BE(at + 8);
+    }
+    return undefined;
+  }
+}
+
+function startsLikeId3(bytes: readonly number[]): boolean {
+  return [0x49, 0x44, 0x33].every((letter, index) => index >= bytes.length || bytes[index] === letter);
+}
