@@ -3,7 +3,7 @@
  * server only reads those forms, and works without them.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { preparedFolder, preparedSources } from '@heimdex/cache';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
@@ -11,6 +11,8 @@ import { FatalError } from './exit-codes.js';
 import { WORKER_PROGRAM } from './host.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
 import { preparedOptions } from './models/prepared/options.js';
+import { graphBytes } from './models/prepared/size.js';
+import { TOO_SMALL } from './models/prepared/use.js';
 import { SPECS } from './models/registry.js';
 import { WorkerProcess, type WorkerReady } from './runner/worker-process.js';
 
@@ -58,6 +60,13 @@ export async function prepare(options: PrepareOptions): Promise<void> {
 async function prepareModel(model: ConfiguredModel, root: string, options: PrepareOptions): Promise<void> {
   const { log } = options;
   const name = SPECS[model.family].healthName;
+  const paths = Object.values(model.files.weights);
+  const sizes = await Promise.all(paths.map(graphBytes));
+  if (sizes.every((bytes) => bytes < options.minBytes)) {
+    // Without loading it: this runs before each start of a server.
+    for (const path of paths) log.info({ model: name, graph: basename(path) }, `Left as it is: ${TOO_SMALL}`);
+    return;
+  }
   const places = [...preparedSources(model.found).values()].map((source) => join(root, source));
   const before = await foldersIn(places);
   const startedAtMs = performance.now();

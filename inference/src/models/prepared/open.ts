@@ -1,10 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';
 import { makeForm, openForm } from './make.js';
 import { checkFiles, readManifest } from './manifest.js';
 import { formFolder, type PreparedKey, preparedKey } from './place.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
+import { graphBytes } from './size.js';
 import { removeStale } from './stale.js';
 import { type GraphUse, NOT_PREPARED, type PreparedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
 
@@ -24,7 +24,7 @@ export async function openPrepared(
   let madeBytes: number | undefined;
   try {
     if (options.make !== undefined) {
-      const sourceBytes = await bytesOf(path);
+      const sourceBytes = await graphBytes(path);
       if (sourceBytes < options.make.minBytes) return plain(TOO_SMALL);
       if (!(await isWhole(folder, source))) {
         madeBytes = await makeForm({ folder, source, key, sourceBytes, recipe, settings });
@@ -42,13 +42,6 @@ export async function openPrepared(
     const reason = error instanceof Error ? error.message : String(error);
     return plain(`the form cannot be ${options.make === undefined ? 'used' : 'made'}: ${reason}`);
   }
-}
-
-/** Of a graph and the weights beside it. */
-async function bytesOf(path: string): Promise<number> {
-  const names = (await readdir(dirname(path))).filter((name) => name.startsWith(`${basename(path)}_data`));
-  const sizes = await Promise.all([basename(path), ...names].map((name) => stat(join(dirname(path), name))));
-  return sizes.reduce((sum, { size }) => sum + size, 0);
 }
 
 async function isWhole(folder: string, source: string): Promise<boolean> {
