@@ -1,5 +1,5 @@
 """Small models with random weights in the shapes and file layouts of the large ones on the hub, and what transformers and
-sentence-transformers make of texts and pictures with them: `python make.py FOLDER PICTURE...`. See README.md."""
+sentence-transformers make of texts and pictures with them: `python make.py FOLDER SHARED PICTURE...`. See README.md."""
 import base64
 import io
 import json

@@ -9,13 +9,14 @@ export function inRepository(path) {
   return `${ROOT}${path}`;
 }
 
-/** `--python PATH`, `--rounds N`, `--shared FOLDER`. */
-export function readOptions() {
+/** `--python PATH`, `--rounds N`, `--shared FOLDER`, and those that a bench has of its own. */
+export function readOptions(own = {}) {
   const { values } = parseArgs({
     options: {
       python: { type: 'string', default: 'python3' },
       rounds: { type: 'string', default: '5' },
       shared: { type: 'string', default: inRepository('../shared') },
+      ...own,
     },
   });
   return { ...values, rounds: Number(values.rounds) };

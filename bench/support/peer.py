@@ -3,14 +3,14 @@ import json
 import sys
 import time
 
-import onnxruntime
-
 
 def job():
     return json.load(sys.stdin)
 
 
 def session(path):
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -1,0 +1,64 @@
+// YuNet against OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH --yunet FILE`. See README.md.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import sharp from 'sharp';
+import { load } from '../../inference/dist/src/models/yunet/model.js';
+import { CONTEXT, inRepository, measure, modelFiles, OPTIONS, readOptions, runPython } from '../support/measure.js';
+
+const { python, rounds, shared, yunet } = readOptions({
+  yunet: {
+    type: 'string',
+    default: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
+  },
+});
+const SIZES = [
+  [512, 512],
+  [741, 500],
+  [868, 600],
+  [1000, 872],
+];
+/** Pictures of one run: a call's worth, so that decoding ahead has something to do. */
+const COUNT = 16;
+
+const model = await load(
+  modelFiles('opencv/face_detection_yunet', dirname(yunet), { model: basename(yunet) }),
+  OPTIONS,
+);
+const folder = mkdtempSync(join(tmpdir(), 'heimdex-bench-'));
+console.log(
+  '| size | OpenCV, one thread: detection alone | with decoding | this server, with decoding | times OpenCV |\n|---|---|---|---|---|',
+);
+try {
+  for (const [width, height] of SIZES) {
+    const path = join(folder, `${width}x${height}.jpg`);
+    writeFileSync(
+      path,
+      await sharp(`${shared}/samples/photos/astronaut.png`)
+        .resize(width, height, { fit: 'fill' })
+        .jpeg({ quality: 90 })
+        .toBuffer(),
+    );
+    const peer = runPython(python, new URL('./faces.py', import.meta.url), {
+      model: yunet,
+      picture: path,
+      count: COUNT,
+      rounds,
+    });
+    const item = { content: readFileSync(path), scoreThreshold: 0.7, nmsThreshold: 0.3, maxFaces: 10 };
+    const items = new Array(COUNT).fill(item);
+    const ours = await measure(COUNT, rounds, () => model.run(items, CONTEXT));
+    const [outcome] = await model.run([item], CONTEXT);
+    if (peer !== undefined && outcome.value.faces.length !== peer.faces)
+      console.log(`OpenCV sees ${peer.faces} faces, this server ${outcome.value.faces.length}`);
+    const show = (figures) =>
+      figures === undefined ? '-' : `${(1000 / figures.perSecond).toFixed(1)} ms (CPU ${figures.cpuMs.toFixed(1)})`;
+    const times = peer === undefined ? '-' : (ours.perSecond / peer.whole.perSecond).toFixed(1);
+    console.log(
+      `| ${width} x ${height} | ${show(peer?.detection)} | ${show(peer?.whole)} | ${show(ours)} | ${times} |`,
+    );
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+  await model.close();
+}

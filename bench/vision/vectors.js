@@ -1,0 +1,62 @@
+// What 256 vectors of 1024 numbers cost on their way out: `node bench/vision/vectors.js`. See README.md.
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { EmbedTextResponseSchema } from '@heimdex/gen';
+import { embedText } from '../../client/dist/src/embedding.js';
+import { encodeFrame, FrameReader } from '../../inference/dist/src/runner/frames.js';
+import { ENCODINGS, toEmbeddingResult } from '../../inference/dist/src/services/vectors.js';
+
+const COUNT = 256;
+const DIMENSIONS = 1024;
+const ROUNDS = 200;
+
+/** Milliseconds of processor time a call takes, once it is warm. */
+async function costMs(run) {
+  for (let round = 0; round < ROUNDS / 4; round += 1) await run();
+  const before = process.cpuUsage();
+  for (let round = 0; round < ROUNDS; round += 1) await run();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000 / ROUNDS;
+}
+
+const outcomes = Array.from({ length: COUNT }, (_, item) => ({
+  ok: true,
+  value: {
+    vector: Float32Array.from({ length: DIMENSIONS }, (_, index) => Math.sin(item * DIMENSIONS + index)),
+    tokenCount: 17,
+    truncated: false,
+  },
+}));
+const model = { id: 'a/model', revision: '0'.repeat(40), variant: 'q8' };
+const timing = { queueMs: 1, runMs: 2, batchSize: 3 };
+const answer = (encoding) =>
+  create(EmbedTextResponseSchema, {
+    results: outcomes.map((outcome) => toEmbeddingResult(outcome, encoding)),
+    dimensions: DIMENSIONS,
+    model,
+    timing,
+  });
+
+const texts = outcomes.map(() => '');
+console.log('| step, ms of processor time | FLOAT32_LE | FLOATS |\n|---|---|---|');
+const rows = {
+  'worker to server: frame written and read': {},
+  'message made': {},
+  'message made and written': {},
+  'message read': {},
+  "read, checked and put into the client's one array": {},
+};
+for (const encoding of new Set(Object.values(ENCODINGS))) {
+  const bytes = toBinary(EmbedTextResponseSchema, answer(encoding));
+  const caller = { unary: () => Promise.resolve(fromBinary(EmbedTextResponseSchema, bytes)) };
+  const steps = [
+    () => new FrameReader().push(Buffer.concat(encodeFrame({ outcomes }))),
+    () => answer(encoding),
+    () => toBinary(EmbedTextResponseSchema, answer(encoding)),
+    () => fromBinary(EmbedTextResponseSchema, bytes),
+    () => embedText(caller, texts, {}),
+  ];
+  for (const [index, name] of Object.keys(rows).entries()) rows[name][encoding] = await costMs(steps[index]);
+}
+for (const [name, costs] of Object.entries(rows)) {
+  console.log(`| ${name} | ${costs.bytes.toFixed(2)} | ${costs.floats.toFixed(2)} |`);
+}
