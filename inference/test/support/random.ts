@@ -29,18 +29,17 @@ export class Random {
 
 const SIDES = [2, 3, 5, 31, 32, 33, 64, 97, 200, 641, 1500];
 
+/** Side of the blotches' pattern that is spread over a picture. */
+const GRAIN = 6;
+
 /** A whole picture of some size, shape and format. */
 export async function randomPicture(random: Random): Promise<Buffer> {
   const width = random.pick(SIDES);
   const height = random.pick(SIDES);
   const channels = random.pick([3, 4] as const);
-  const background = {
-    r: random.below(256),
-    g: random.below(256),
-    b: random.below(256),
-    alpha: random.below(256) / 255,
-  };
-  const picture = sharp({ create: { width, height, channels, background } });
+  const raw = { width: GRAIN, height: GRAIN, channels };
+  const blotches = random.bytes(GRAIN * GRAIN * channels);
+  const picture = sharp(blotches, { raw }).resize(width, height, { fit: 'fill' });
   const format = random.pick(['jpeg', 'png', 'webp', 'gif', 'tiff'] as const);
   return picture.toFormat(format).toBuffer();
 }
