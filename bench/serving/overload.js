@@ -36,6 +36,13 @@ function ghz(address, args) {
   });
 }
 
+/** Seconds of processor that a process has used; 0 where the system does not say. */
+async function cpuSeconds(pid) {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return text === '' ? 0 : (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 const health = async (address) => (await fetch(`http://${address}/health`)).json();
 
 const shown = (values, unit = 'ms') =>
@@ -73,6 +80,9 @@ try {
         2000,
       );
       const logged = server.log.length;
+      const workers = server.log.filter(({ msg }) => msg.startsWith('Loaded in')).map(({ pid }) => pid);
+      const cpu = () => Promise.all([server.child.pid, ...workers].map(cpuSeconds));
+      const cpuBefore = await cpu();
       const run = await ghz(server.address, [
         '--async',
         '--rps',
@@ -87,6 +97,7 @@ try {
         'wait',
       ]);
       clearInterval(looking);
+      const [serving, ...working] = (await cpu()).map((used, index) => used - cpuBefore[index]);
       const served = okOf(run);
       const refused = run.details.filter(({ status }) => status === 'ResourceExhausted');
       const others = run.details.length - served.length - refused.length;
@@ -112,6 +123,12 @@ try {
         [
           'memory before; most while it lasted; after, GB',
           `${before.memory_used_gb}; ${Math.max(...sizes)}; ${(await health(server.address)).memory_used_gb}`,
+        ],
+        [
+          'processor of the server itself',
+          `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms a call; of its workers ${(
+            working.reduce((sum, used) => sum + used, 0) / seconds
+          ).toFixed(2)} cores`,
         ],
         ['health after', (await health(server.address)).status],
       ];

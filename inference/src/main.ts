@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { EXIT_CODES } from './exit-codes.js';
+import { bufferLines } from './line-buffer.js';
 import { run } from './run.js';
 
 /** The first signal drains, the second ends at once. */
@@ -11,7 +12,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-const { argv, env, stdout, stderr } = process;
+const { argv, env, stderr } = process;
+const stdout = bufferLines(process.stdout);
+process.on('exit', () => stdout.flush());
 const code = await run({ argv: argv.slice(2), env, stdout, stderr, stop: stop.signal });
 // Everything is closed; whatever a library has left open must not keep the program alive.
 process.exit(code);

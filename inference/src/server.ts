@@ -13,6 +13,7 @@ import type { Role } from './models/model.js';
 import { SPECS } from './models/registry.js';
 import { processMemoryBytes } from './runner/memory.js';
 import type { ServedModel } from './services/engine.js';
+import { refusalOf } from './services/features.js';
 import { healthService } from './services/health.js';
 import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
@@ -88,6 +89,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     tokens: security.tokens,
     maxMemoryBytes: Math.min(limitBytes * MOST_OF_MEMORY, MOST_SERVER_BYTES),
     memoryBytes: () => process.memoryUsage.rss(),
+    overload: (path) => refusalOf(models, path),
   });
   const edge = await openEdge({
     host: config.host,

@@ -1,6 +1,6 @@
 /** One worker process, seen from the server: started, spoken to, watched and ended. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
@@ -227,8 +227,8 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   }
 }
 
-/** Niceness of a worker. */
-const WORKER_NICENESS = 5;
+/** How much nicer a worker is than the server. */
+const NICER = 5;
 
 /**
  * The process that answers callers goes before those that compute: it needs little, at once. Within the memory and processor of a
@@ -236,7 +236,7 @@ const WORKER_NICENESS = 5;
  */
 function beNice(pid: number | undefined): void {
   try {
-    if (pid !== undefined) setPriority(pid, WORKER_NICENESS);
+    if (pid !== undefined) setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + NICER));
   } catch {
     // It is gone already, or the system does not allow it; it works as it is.
   }

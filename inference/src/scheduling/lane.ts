@@ -160,6 +160,14 @@ export class Lane<Item, Result> {
     };
   }
 
+  /** QUEUE_FULL where a call of one usual item would get it now, counted as refused; else undefined. */
+  refusal(): InferenceError | undefined {
+    if (this.#closed || this.#executors.size === 0) return undefined;
+    const refusal = this.#room.refusal(this.#executors.size);
+    if (refusal !== undefined) this.#options.observer?.refused?.();
+    return refusal;
+  }
+
   /** Rejects all that waits, and everything from now on. */
   close(error: InferenceError): void {
     this.#closed = true;

@@ -80,18 +80,36 @@ export class Room {
     };
   }
 
+  /** Why a call of one usual item would not be taken now, or undefined. */
+  refusal(workers: number): InferenceError | undefined {
+    return this.#items === 0 ? undefined : this.#refusalOf(1, this.#cost / this.#items, workers);
+  }
+
   #check(items: number, cost: number, workers: number): void {
-    if (this.#items === 0) return;
+    const refusal = this.#items === 0 ? undefined : this.#refusalOf(items, cost, workers);
+    if (refusal !== undefined) throw refusal;
+  }
+
+  #refusalOf(items: number, cost: number, workers: number): InferenceError | undefined {
     const { maxItems, maxWaitMs } = this.#limits;
     const waitMs = this.#rate.estimateMs(this.#cost + cost, workers) ?? 0;
     const tooMany = this.#items + items > maxItems;
-    if (!tooMany && waitMs <= maxWaitMs) return;
+    if (!tooMany && waitMs <= maxWaitMs) return undefined;
     const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
-    throw new InferenceError(
-      'QUEUE_FULL',
-      `Too much work waits for the ${this.#name} model: ${this.#items} items, about ${Math.ceil(waitMs)} ms. Come back later.`,
-      { retryAfterMs: Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, Math.ceil(freeMs))) },
-    );
+    const retryAfterMs = Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, Math.ceil(freeMs)));
+    const message = `Too much work waits for the ${this.#name} model: ${this.#items} items, about ${Math.ceil(waitMs)} ms. Come back later.`;
+    return withoutStack(() => new InferenceError('QUEUE_FULL', message, { retryAfterMs }));
+  }
+}
+
+/** Of what is made many times a second when there is no time to lose, the stack says nothing. */
+function withoutStack<T>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

@@ -1,4 +1,5 @@
 /** Which model answers which method, and which variable switches it on. */
+import { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import type { Role } from '../models/model.js';
 import type { Models, ServedModel } from './engine.js';
@@ -30,6 +31,19 @@ export function requireModel(models: Models, role: Role, feature: string): Serve
     'FEATURE_DISABLED',
     `${feature} is switched off on this server. To switch it on, ${ROLE_SWITCHES[role]} for the downloader and the server, download, and start the server again.`,
   );
+}
+
+/**
+ * Why a call of a method would be refused for want of room, whatever it asks: every model that it may go to is full. Undefined:
+ * it may come in. `path` is the service's name and the method's.
+ */
+export function refusalOf(models: Models, path: string): InferenceError | undefined {
+  const [service, name] = path.split('/');
+  if (service !== InferenceService.typeName) return undefined;
+  const roles: readonly Role[] = METHOD_ROLES[name as MethodName] ?? [];
+  const lanes = roles.flatMap((role) => models.get(role)?.lane ?? []);
+  // The one model there is decides; of two, only the request says which one it is for.
+  return lanes.length === 1 ? lanes[0]?.refusal() : undefined;
 }
 
 /** Methods whose feature is on: one of the roles behind it is configured. */

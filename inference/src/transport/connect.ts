@@ -16,7 +16,7 @@ import { InferenceError } from '../errors.js';
 import type { WireError } from '../services/errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
 import { refusingBroken } from './broken-requests.js';
-import type { CallDesk, OpenCall, Protocol } from './desk.js';
+import { type CallDesk, type OpenCall, type Protocol, protocolOf } from './desk.js';
 
 const PEER = createContextKey('unknown', { description: 'address of the caller' });
 
@@ -135,17 +135,14 @@ function refuseBroken(
   { header, contextValues }: UniversalServerRequest,
   said: string,
 ): ConnectError {
-  const open = desk.open({
+  const arrival = {
     path: `${parent.typeName}/${name}`,
-    protocol: header.get('content-type')?.startsWith('application/grpc-web') === true ? 'grpc-web' : 'connect',
+    protocol: protocolOf(header.get('content-type')),
     peer: contextValues?.get(PEER) ?? 'unknown',
-    timeoutMs: Number.POSITIVE_INFINITY,
-    quiet: false,
-    header: (wanted) => header.get(wanted) ?? undefined,
-  });
-  return toConnectError(
-    open.finish(new InferenceError('INVALID_ARGUMENT', `The request is no ${input.typeName}: ${said}.`)),
-  );
+    header: (wanted: string) => header.get(wanted) ?? undefined,
+  };
+  const error = new InferenceError('INVALID_ARGUMENT', `The request is no ${input.typeName}: ${said}.`);
+  return toConnectError(desk.refuse(arrival, error));
 }
 
 function toConnectError(wire: WireError | undefined): ConnectError {

@@ -42,6 +42,11 @@ export interface DeskObserver {
   ended?(call: EndedCall): void;
 }
 
+/** The protocol of a call over HTTP/1.1, by its content type. */
+export function protocolOf(contentType: string | null | undefined): Protocol {
+  return contentType?.startsWith('application/grpc-web') === true ? 'grpc-web' : 'connect';
+}
+
 export interface OpenCall {
   readonly call: Call;
   /** The caller is gone. Nothing happens once the call is finished. */
@@ -154,13 +159,42 @@ export class CallDesk {
     };
   }
 
+  /** A call that ends before it begins: counted and logged as any other, and the error as it goes to the caller. */
+  refuse(arrival: Omit<Arrival, 'timeoutMs' | 'quiet'>, error: InferenceError): WireError {
+    const { path, protocol, header } = arrival;
+    const wire = toWireError(error);
+    const notes: CallNotes = {};
+    const now = Date.now();
+    this.#observer.ended?.({
+      path,
+      protocol,
+      code: wire.status,
+      seconds: 0,
+      startedAt: now,
+      endedAt: now,
+      notes,
+      traceparent: header('traceparent'),
+    });
+    this.#write(arrival, requestId(arrival), notes, wire, 0);
+    return wire;
+  }
+
   #leave(arrival: Arrival, id: string, notes: CallNotes, wire: WireError | undefined, ms: number): void {
-    const { path, protocol, peer } = arrival;
+    this.#write(arrival, id, notes, wire, ms);
+    this.#busy -= 1;
+    if (this.#busy === 0) for (const done of [...this.#idle]) done();
+  }
+
+  #write(
+    { path, protocol, peer }: Pick<Arrival, 'path' | 'protocol' | 'peer'>,
+    id: string,
+    notes: CallNotes,
+    wire: WireError | undefined,
+    ms: number,
+  ): void {
     const fields = { call: id, path, protocol, peer, code: wire?.status ?? 'OK', ms: rounded(ms) };
     const failure = wire === undefined ? {} : { reason: wire.reason, error: wire.message };
     this.#log.info({ ...fields, ...failure, ...roundedNotes(notes) }, 'call');
-    this.#busy -= 1;
-    if (this.#busy === 0) for (const done of [...this.#idle]) done();
   }
 }
 
@@ -171,7 +205,7 @@ function deadlineExceeded(): InferenceError {
   return new InferenceError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready.');
 }
 
-function requestId(arrival: Arrival): string {
+function requestId(arrival: Pick<Arrival, 'header'>): string {
   const given = arrival.header('x-request-id');
   return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
 }

@@ -3,11 +3,11 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import grpc from '@grpc/grpc-js';
 import { FatalError } from '../exit-codes.js';
-import { toWireError, type WireError } from '../services/errors.js';
+import type { WireError } from '../services/errors.js';
 import type { ServedService } from '../services/service.js';
 import { createConnectListener } from './connect.js';
 import { answerCors } from './cors.js';
-import type { CallDesk } from './desk.js';
+import { type CallDesk, protocolOf } from './desk.js';
 import type { Gate } from './gate.js';
 import { createGrpcServer } from './grpc.js';
 import { createPlainListener, type PlainHttpOptions } from './http.js';
@@ -96,8 +96,15 @@ function createWebListener(options: EdgeOptions): RequestListener {
     if (answerCors(request, response, corsOrigins)) return;
     const path = request.url?.split('?', 1)[0] ?? '';
     const refusal = paths.has(path) ? gate.refuse(path.slice(1), request.headers.authorization) : undefined;
-    if (refusal === undefined) connect(request, response);
-    else sendRefusal(response, toWireError(refusal));
+    if (refusal === undefined) return connect(request, response);
+    const { headers, socket } = request;
+    const arrival = {
+      path: path.slice(1),
+      protocol: protocolOf(headers['content-type']),
+      peer: `${socket.remoteAddress}:${socket.remotePort}`,
+      header: (name: string) => headers[name]?.toString(),
+    };
+    sendRefusal(response, desk.refuse(arrival, refusal));
   };
 }
 

@@ -9,6 +9,8 @@ export interface GateOptions {
   readonly maxMemoryBytes: number;
   /** Resident memory of this process. */
   memoryBytes(): number;
+  /** Why a call of this path would be refused whatever it asks, or undefined. */
+  overload?(path: string): InferenceError | undefined;
 }
 
 /** Paths below these stay open without a token: an orchestrator's probes have none. */
@@ -44,6 +46,11 @@ export class Gate {
         retryAfterMs: RETRY_MS,
       },
     );
+  }
+
+  /** Why a call of this path would be refused whatever it asks, or undefined: known before its body is read. */
+  overload(path: string): InferenceError | undefined {
+    return this.#options.overload?.(path);
   }
 
   #memoryIsFull(): boolean {

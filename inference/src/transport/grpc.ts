@@ -40,7 +40,7 @@ export function createGrpcServer(
     'grpc.max_connection_idle_ms': 30 * 60_000,
     'grpc.enable_channelz': 0,
     ...(limits.maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs } : {}),
-    interceptors: [guardCalls(gate)],
+    interceptors: [guardCalls(gate, desk)],
   });
   for (const service of services)
     server.addService(definition(service), implementation(service, desk, limits.streamIdleMs));

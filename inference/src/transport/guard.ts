@@ -4,6 +4,7 @@ import grpc from '@grpc/grpc-js';
 import { StatusSchema } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { toStatus, toWireError, type WireError } from '../services/errors.js';
+import type { CallDesk } from './desk.js';
 import { widenWindows } from './flow-window.js';
 import type { Gate } from './gate.js';
 
@@ -13,7 +14,7 @@ export const REQUEST_TIMEOUT_MS = 120_000;
 /** Carries the error's google.rpc.Status, as every gRPC library reads it. */
 const STATUS_DETAILS = 'grpc-status-details-bin';
 
-export function guardCalls(gate: Gate, requestTimeoutMs = REQUEST_TIMEOUT_MS): grpc.ServerInterceptor {
+export function guardCalls(gate: Gate, desk: CallDesk, requestTimeoutMs = REQUEST_TIMEOUT_MS): grpc.ServerInterceptor {
   return (method, call) => {
     widenWindows(call);
     const refuse = (error: InferenceError) => call.sendStatus(toGrpcStatus(toWireError(error)));
@@ -22,8 +23,14 @@ export function guardCalls(gate: Gate, requestTimeoutMs = REQUEST_TIMEOUT_MS): g
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, pass) => {
-            const refusal = gate.refuse(method.path.slice(1), metadata.get('authorization')[0]?.toString());
-            if (refusal !== undefined) return refuse(refusal);
+            const header = (name: string) => metadata.get(name)[0]?.toString();
+            const path = method.path.slice(1);
+            const refusal = gate.refuse(path, header('authorization')) ?? gate.overload(path);
+            if (refusal !== undefined) {
+              return call.sendStatus(
+                toGrpcStatus(desk.refuse({ path, protocol: 'grpc', peer: call.getPeer(), header }, refusal)),
+              );
+            }
             if (!method.requestStream) timer = setTimeout(() => refuse(tooSlow(requestTimeoutMs)), requestTimeoutMs);
             pass(metadata);
           },
