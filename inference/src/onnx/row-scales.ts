@@ -5,12 +5,9 @@ import { node, tensor } from './write.js';
 /** The largest magnitude of an 8-bit activation; its zero is 128. */
 const STEPS = 127;
 const ZERO = 128;
-/** Keeps a row of zeros from dividing by zero. */
-const LEAST_PEAK = 1e-30;
 
 const SCALE_NAME = 'heimdex_row_scale';
 const ZERO_NAME = 'heimdex_row_zero';
-const LEAST_NAME = 'heimdex_row_least';
 const AXES_NAME = 'heimdex_row_axes';
 /** What the names of activations quantised row by row end with. */
 const QUANTIZED = '/heimdex_quantized';
@@ -64,7 +61,6 @@ export function scaleRows(model: OnnxModel, read: ReadTensor = readInline): numb
   graph.initializers.push(
     tensor(SCALE_NAME, [], Float32Array.of(1 / STEPS)),
     tensor(ZERO_NAME, [], Uint8Array.of(ZERO)),
-    tensor(LEAST_NAME, [], Float32Array.of(LEAST_PEAK)),
     ...[...narrow.values()].flatMap(({ values, scale }) => [values, scale]),
   );
   if (axesAsInput) graph.initializers.push(tensor(AXES_NAME, [1], BigInt64Array.of(-1n)));
@@ -157,9 +153,9 @@ function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInpu
       0,
       node('Abs', [values], [name('magnitude')]),
       axesAsInput
-        ? node('ReduceMax', [name('magnitude'), AXES_NAME], [name('highest')], { keepdims: 1 })
-        : node('ReduceMax', [name('magnitude')], [name('highest')], { axes: [-1], keepdims: 1 }),
-      node('Max', [name('highest'), LEAST_NAME], [name('peak')]),
+        ? node('ReduceMax', [name('magnitude'), AXES_NAME], [name('peak')], { keepdims: 1 })
+        : node('ReduceMax', [name('magnitude')], [name('peak')], { axes: [-1], keepdims: 1 }),
+      // In a row of zeros 0 / 0 is quantised to some step or other; whatever it is, the product is then taken times 0.
       node('Div', [values, name('peak')], [name('scaled')]),
       node('QuantizeLinear', [name('scaled'), SCALE_NAME, ZERO_NAME], [name('quantized')]),
     );

@@ -32,18 +32,34 @@ describe("a sentence's pooling", () => {
 });
 
 describe('batches of texts', () => {
-  it('hold texts of nearly one length, with a tenth of padding at most', () => {
+  const sizesOf = (batch: readonly number[], lengths: readonly number[]) => batch.map((place) => lengths[place] ?? 0);
+
+  it('hold every text once, at most eight, shortest first, with little padding in few runs', () => {
     const lengths = Array.from({ length: 200 }, (_, index) => 3 + ((index * 37) % 90));
     const batches = planBatches(lengths);
     expect(batches.flat().sort((one, other) => one - other)).to.deep.equal(lengths.map((_, place) => place));
-    for (const batch of batches) {
-      const sizes = batch.map((place) => lengths[place] ?? 0);
-      const padded = Math.max(...sizes) * sizes.length;
-      expect(padded - sizes.reduce((sum, size) => sum + size, 0)).to.be.at.most(padded / 10);
-      expect(batch.length).to.be.at.most(8);
-    }
-    expect(batches.length).to.be.below(40);
+    const sizes = batches.map((batch) => sizesOf(batch, lengths));
+    expect(sizes.flat()).to.deep.equal(lengths.toSorted((one, other) => one - other));
+    expect(Math.max(...sizes.map((batch) => batch.length))).to.be.at.most(8);
+    const padded = sizes.reduce((sum, batch) => sum + Math.max(...batch) * batch.length, 0);
+    expect(padded / lengths.reduce((sum, length) => sum + length, 0)).to.be.below(1.03);
+    expect(batches.length).to.be.below(50);
+  });
+
+  it('part texts where padding would cost more than a run', () => {
     expect(planBatches([])).to.deep.equal([]);
+    expect(planBatches([7])).to.deep.equal([[0]]);
+    const groups = (lengths: readonly number[]) => planBatches(lengths).map((batch) => sizesOf(batch, lengths));
+    expect(groups([9, 10, 9])).to.deep.equal([[9, 9, 10]]);
+    expect(groups([50, 10, 52, 11])).to.deep.equal([
+      [10, 11],
+      [50, 52],
+    ]);
+    expect(
+      groups(new Array(10).fill(20))
+        .map((sizes) => sizes.length)
+        .toSorted(),
+    ).to.satisfy(([fewer, more, ...others]: number[]) => (fewer ?? 0) + (more ?? 0) === 10 && others.length === 0);
   });
 
   it('are padded on the right, with a mask over what is text', () => {

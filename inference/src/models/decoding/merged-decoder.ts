@@ -37,7 +37,7 @@ const SIDES = ['key', 'value'] as const;
 
 /** What is changed of a decoder's graph. */
 export const DECODER_REWRITING: Rewriting = {
-  version: 'merged-decoder-3',
+  version: 'merged-decoder-4',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
     return scaleRows(model, read) > 0 || chooses;

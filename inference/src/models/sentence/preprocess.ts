@@ -91,33 +91,35 @@ export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: Sen
   return tokenizer.encode(recipe.lowerCase ? text.toLowerCase() : text, limit);
 }
 
-/** Texts of one run. */
+/** Texts of one run: the gain of more is small, and a caller who gives up waits for its end. */
 const MOST_TEXTS = 8;
-/** Largest share of a run's tokens that may be padding: padding costs as much as text. */
-const MOST_PADDING = 0.1;
+/** What a run costs beside its tokens, in tokens (measured on MiniLM); padding costs as much as text. */
+const RUN_TOKENS = 4;
 
 /**
- * Shares texts out to runs, shortest first: few to a run, of nearly one length. Gives the places of `lengths` that go
- * together.
+ * Shares texts out to runs, shortest first, so that padding and the number of runs together cost least. Gives the places of
+ * `lengths` that go together.
  */
 export function planBatches(lengths: readonly number[]): readonly (readonly number[])[] {
   const order = lengths
     .map((_, place) => place)
     .sort((one, other) => lengthAt(lengths, one) - lengthAt(lengths, other));
-  const batches: number[][] = [];
-  let tokens = 0;
-  for (const place of order) {
-    const length = lengthAt(lengths, place);
-    const batch = batches.at(-1);
-    const padded = length * ((batch?.length ?? 0) + 1);
-    if (batch === undefined || batch.length >= MOST_TEXTS || padded - (tokens + length) > padded * MOST_PADDING) {
-      batches.push([place]);
-      tokens = length;
-    } else {
-      batch.push(place);
-      tokens += length;
+  // The least cost of the first n texts, and where their last run begins.
+  const costs = [0];
+  const starts = [0];
+  for (let end = 1; end <= order.length; end++) {
+    const longest = lengthAt(lengths, order[end - 1] ?? 0);
+    let least = Number.POSITIVE_INFINITY;
+    for (let start = end - 1; start >= Math.max(0, end - MOST_TEXTS); start--) {
+      const cost = (costs[start] ?? 0) + (end - start) * longest + RUN_TOKENS;
+      if (cost >= least) continue;
+      least = cost;
+      starts[end] = start;
     }
+    costs.push(least);
   }
+  const batches: (readonly number[])[] = [];
+  for (let end = order.length; end > 0; end = starts[end] ?? 0) batches.unshift(order.slice(starts[end], end));
   return batches;
 }
 

@@ -7,7 +7,7 @@ import { WINDOW_FRAMES } from './mel.js';
 
 /** What is changed of an encoder's graph. */
 export const ENCODER_REWRITING: Rewriting = {
-  version: 'whisper-encoder-3',
+  version: 'whisper-encoder-4',
   change(model, read) {
     const freed = freeEncoderLength(model.graph);
     const fused = fuseAttention(model) > 0;
