@@ -142,6 +142,12 @@ prove_compose() {
   check 'pictures by words' says 03-pizza.jpg heimdex search pizza "$root"/demo/samples/pictures/*.jpg --top 1
   check 'faces' heimdex detect-faces "$root/demo/samples/faces/faces_1.png" --json
 
+  echo 'An update'
+  check 'asks the hub' says '"event":"summary"' compose run --rm model-downloader update
+  check 'prepares' compose run --rm --no-deps model-preparer
+  check 'and restarts the server' compose restart model-service
+  check 'which is ready' within 60 ready
+
   echo 'From inside the container of the service'
   check 'no address outside can be reached' says ENETUNREACH inside 'fetch("http://192.0.2.1").catch((e) => console.log(e.cause.code))'
   check 'no name outside is known' says ENOTFOUND inside 'require("dns").lookup("example.com", (e) => console.log(e && e.code))'
@@ -179,8 +185,17 @@ prove_compose() {
   check 'nothing was prepared twice' says 'Was prepared before' logs heimdex_model-preparer_1
   check 'verify, in a container without a network' podman run --rm --network none -v models_cache:/app/models/.cache:ro \
     "${model_env[@]}" "$DOWNLOADER_IMAGE" verify
+
+  echo 'Backup of the volume'
+  check 'export, a file' back_up
+  compose down -v >/dev/null 2>&1
+  check 'import, into an empty volume' bring_back
+  check 'and every byte is right' compose run --rm model-downloader verify
   compose down -v >/dev/null 2>&1
 }
+
+back_up() { podman run --rm --network none -v models_cache:/app/models/.cache:ro "${model_env[@]}" "$DOWNLOADER_IMAGE" export - >"$work/models.tar"; }
+bring_back() { podman run --rm -i --network none -v models_cache:/app/models/.cache "${model_env[@]}" "$DOWNLOADER_IMAGE" import - <"$work/models.tar"; }
 
 prove_profiles() {
   echo 'Profiles: faces, and sentences, in servers of their own'
@@ -197,6 +212,7 @@ prove_profiles() {
   if [[ -d $fixture ]]; then
     check 'the sentence server is ready' within 60 ready "$PUBLISH_BGE"
     check 'and embeds' says '"vector"' heimdex embed-text -a "$PUBLISH_BGE" --model text --json 'Hello world'
+    check 'from what was prepared' says '"prepared":true' logs heimdex_bge-service_1
   fi
   compose "${profiles[@]}" down -v >/dev/null 2>&1
   export FEATURE_FACE=true

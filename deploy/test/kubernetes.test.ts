@@ -54,7 +54,6 @@ const RESTRICTED_VOLUMES = [
 for (const overlay of overlays) {
   describe(`${FOLDER}/${overlay}`, function () {
     this.timeout(30_000);
-    let text: string;
     let resources: readonly Resource[];
     let pods: readonly PodSpec[];
     let server: PodSpec;
@@ -64,8 +63,7 @@ for (const overlay of overlays) {
         console.log('      kubectl is not here: the overlays are not rendered');
         this.skip();
       }
-      text = output('kubectl', ['kustomize', `${FOLDER}/${overlay}`]);
-      resources = parseYaml<Resource>(text);
+      resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${FOLDER}/${overlay}`]));
       pods = resources.flatMap(({ spec }) => spec?.template?.spec ?? []);
       const found = resources.find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec;
       if (found === undefined) throw new Error('There is no Deployment');
