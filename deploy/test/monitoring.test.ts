@@ -40,7 +40,7 @@ const [alerts] = parseYaml<RuleGroups>(read('deploy/monitoring/alerts.yaml'));
 const alertNames = alerts?.groups.flatMap(({ rules }) => rules.map(({ alert }) => alert)) ?? [];
 
 describe('deploy/monitoring', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   describe('the dashboard', () => {
     it('numbers its panels, lays none over another and asks the data source that was chosen', () => {
@@ -118,9 +118,9 @@ describe('deploy/monitoring', function () {
       await served?.close();
     });
 
-    /** What the server of Prometheus says, once it says what is waited for. Throws with its last answer after 30 s. */
+    /** What the server of Prometheus says, once it says what is waited for. Throws with its last answer after a minute. */
     async function ask<Data>(path: string, enough: (data: Data) => boolean): Promise<Data> {
-      const until = AbortSignal.timeout(30_000);
+      const until = AbortSignal.timeout(60_000);
       let last: unknown;
       while (!until.aborted) {
         try {
@@ -165,9 +165,22 @@ describe('deploy/monitoring', function () {
       await counted(items + 1);
     });
 
+    it('answers what the autoscaler asks through prometheus-adapter', async () => {
+      const [rule] = parseYaml<{ rules: { custom: { metricsQuery: string }[] } }>(
+        read('deploy/kubernetes/components/autoscale-queue/adapter-rule.yaml'),
+      );
+      const query = (rule?.rules.custom[0]?.metricsQuery ?? '')
+        .replaceAll('<<.GroupBy>>', 'instance')
+        .replaceAll('<<.LabelMatchers>>', 'instance=~".+"');
+      const { result } = await ask<Vector>(`/query?query=${encodeURIComponent(query)}`, (data) =>
+        data.result.some(({ value: [, number] }) => Number.isFinite(Number(number))),
+      );
+      expect(result).to.have.lengthOf(1);
+    });
+
     for (const { title, refId, expr } of queries) {
       it(`answers the dashboard's query ${refId} of "${title}"`, async () => {
-        const query = expr.replaceAll('$instance', '.+').replaceAll('$__rate_interval', '1m');
+        const query = expr.replaceAll('$instance', '.+').replaceAll('$__rate_interval', '5m');
         const { result } = await ask<Vector>(`/query?query=${encodeURIComponent(query)}`, (data) =>
           data.result.some(({ value: [, number] }) => Number.isFinite(Number(number))),
         );
