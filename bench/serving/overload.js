@@ -1,6 +1,6 @@
 // Four times what the server can do, at a constant rate: `source .ci/peers && node bench/serving/overload.js` (after npm run build).
 //
-// ghz (Go) calls EmbedImage of the small model with one picture a call. First callers that wait for their answers find the
+// ghz (Go) calls EmbedImage of the small model with PICTURES pictures a call, or, with the argument speech, Transcribe of Moonshine tiny. First callers that wait for their answers find the
 // capacity; then ghz sends at RATIO times that rate for SECONDS, whatever comes back. Printed: what was served and refused, how
 // long both took by ghz's clock and by the server's, the most memory before, during and after, and health after.
 import { spawn } from 'node:child_process';
@@ -13,24 +13,54 @@ import { at, quantile, started, stop, withVolume } from './setup.js';
 const SECONDS = Number(process.env.SECONDS ?? 60);
 const RATIO = Number(process.env.RATIO ?? 4);
 const QUEUE_SECONDS = Number(process.env.MAX_QUEUE_SECONDS ?? 1);
+const PICTURES = Number(process.env.PICTURES ?? 8);
+const CALLERS = Number(process.env.CALLERS ?? 16);
 const CAPACITY_SECONDS = 10;
-const METHOD = 'heimdex.inference.v1.InferenceService/EmbedImage';
 
 const folder = await mkdtemp(join(tmpdir(), 'heimdex-ghz-'));
 const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
 const data = join(folder, 'request.json');
-await writeFile(data, JSON.stringify({ images: [{ content: picture.toString('base64') }] }));
+const sound = await readFile(at('demo/samples/speech/search.flac'));
+const CASES = {
+  pictures: {
+    settings: { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },
+    method: 'EmbedImage',
+    request: { images: Array.from({ length: PICTURES }, () => ({ content: picture.toString('base64') })) },
+    call: (client) => client.embedImage([picture]),
+  },
+  speech: {
+    settings: { ASR_MODEL: 'onnx-community/moonshine-tiny-ONNX' },
+    method: 'Transcribe',
+    request: { audio: { content: sound.toString('base64') } },
+    call: (client) => client.transcribe(sound),
+  },
+};
+const chosen = CASES[process.argv[2] ?? 'pictures'];
+await writeFile(data, JSON.stringify(chosen.request));
 
 /** Runs ghz; its report. */
 function ghz(address, args) {
-  const common = ['--insecure', '--call', METHOD, '--data-file', data, '--format', 'json'];
+  const common = [
+    '--insecure',
+    '--call',
+    `heimdex.inference.v1.InferenceService/${chosen.method}`,
+    '--data-file',
+    data,
+    '--disable-template-functions',
+    '--disable-template-data',
+    '--format',
+    'json',
+  ];
   const child = spawn('ghz', [...common, ...args, address], { stdio: ['ignore', 'pipe', 'inherit'] });
   const pieces = [];
+  let used = 0;
+  const looking = setInterval(() => void cpuSeconds(child.pid).then((now) => (used = Math.max(used, now))), 250);
   child.stdout.on('data', (piece) => pieces.push(piece));
   return new Promise((resolve, reject) => {
     child.once('error', () => reject(new Error('ghz is not there: source .ci/peers')));
     child.once('close', (code) => {
-      if (code === 0) resolve(JSON.parse(Buffer.concat(pieces).toString()));
+      clearInterval(looking);
+      if (code === 0) resolve({ ...JSON.parse(Buffer.concat(pieces).toString()), cpuSeconds: used });
       else reject(new Error(`ghz ended with ${code}`));
     });
   });
@@ -52,18 +82,17 @@ const shown = (values, unit = 'ms') =>
 
 try {
   await withVolume(async (fill) => {
-    const settings = await fill({ VISION_MODEL_NAME: 'heimdex/siglip-pocket' });
+    const settings = await fill(chosen.settings);
     const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) });
     const client = createInferenceClient({ address: server.address });
     try {
       // Long enough for the workers that start behind the first one, and for the measured rate.
       const until = performance.now() + 5000;
-      while (performance.now() < until)
-        await Promise.all(Array.from({ length: 8 }, () => client.embedImage([picture])));
+      while (performance.now() < until) await Promise.all(Array.from({ length: 4 }, () => chosen.call(client)));
       const before = await health(server.address);
       const calm = await ghz(server.address, [
         '--concurrency',
-        '16',
+        String(CALLERS),
         '--connections',
         '4',
         '--duration',
@@ -73,7 +102,7 @@ try {
       ]);
       const okOf = (report) => report.details.filter(({ status }) => status === 'OK');
       const capacity = okOf(calm).length / (calm.total / 1e9);
-      const rate = Math.round(capacity * RATIO);
+      const rate = Math.max(1, Math.round(capacity * RATIO));
       const sizes = [];
       const looking = setInterval(
         () => void health(server.address).then((seen) => sizes.push(seen.memory_used_gb)),
@@ -109,7 +138,7 @@ try {
           .map((line) => line.ms);
       const seconds = run.total / 1e9;
       const report = [
-        ['capacity, 16 callers that wait', `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
+        [`capacity, ${CALLERS} callers that wait`, `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
         ['sent', `${rate} a second asked, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
         [
           'served',
@@ -128,12 +157,12 @@ try {
           'processor of the server itself',
           `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms a call; of its workers ${(
             working.reduce((sum, used) => sum + used, 0) / seconds
-          ).toFixed(2)} cores`,
+          ).toFixed(2)} cores; of ghz ${(run.cpuSeconds / seconds).toFixed(2)} cores`,
         ],
         ['health after', (await health(server.address)).status],
       ];
       console.log(
-        `Queue bound ${QUEUE_SECONDS} s.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
+        `Queue bound ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${PICTURES} pictures a call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
       );
     } finally {
       client.close();

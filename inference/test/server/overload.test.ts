@@ -1,0 +1,80 @@
+import http2 from 'node:http2';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+
+const { embedText } = InferenceService.method;
+const PATH = '/heimdex.inference.v1.InferenceService/EmbedText';
+const HEADERS = { ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc', te: 'trailers' };
+
+describe('a server with no room', () => {
+  let fake: FakeServer;
+  beforeEach(async () => {
+    fake = await startFakeServer({ MAX_QUEUE: '2' });
+    await fake.server.warm;
+  });
+  afterEach(() => fake.close());
+
+  it('refuses a call over gRPC before its body has come, with the time to come back, in log and metrics', async () => {
+    const cancels: (() => void)[] = [];
+    const request = { texts: ['until cancelled', 'until cancelled'], model: TextModel.TEXT };
+    const running = fake.client.unary(embedText, request, { onStart: (cancel) => void cancels.push(cancel) });
+    // Another call on the same connection is answered when the first one was taken in.
+    await fake.client.value(InferenceService.method.getServerInfo, {});
+    const session = http2.connect(fake.url);
+    try {
+      const stream = session.request({ ...HEADERS, 'x-request-id': 'no-room' }, { endStream: false });
+      // The announced message never comes.
+      stream.write(Buffer.from([0, 0, 0x10, 0, 0]));
+      const headers = await new Promise<http2.IncomingHttpHeaders>((resolve, reject) => {
+        stream.once('response', resolve);
+        stream.once('error', reject);
+      });
+      expect(headers['grpc-status']).to.equal('8');
+      expect(headers['grpc-status-details-bin']).to.be.a('string');
+      stream.close();
+      const line = fake.log.find(({ call }) => call === 'no-room');
+      expect(line).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL', protocol: 'grpc' });
+    } finally {
+      session.destroy();
+    }
+    const refused = await fake.client.failure(embedText, request);
+    expect(refused).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL' });
+    expect(refused.retryMs).to.be.greaterThan(0);
+    const metrics = await (await fetch(`${fake.url}/metrics`)).text();
+    expect(metrics).to.match(/^heimdex_refused_total\{model="bge-m3"\} 2$/m);
+    expect(metrics).to.match(
+      /^heimdex_requests_total\{method="EmbedText",protocol="grpc",code="RESOURCE_EXHAUSTED"\} 2$/m,
+    );
+    for (const cancel of cancels) cancel();
+    expect((await running).ok).to.equal(false);
+  });
+});
+
+describe('a connection', () => {
+  it('lets a caller send half a megabyte of a call before it is read, and four calls’ of it', async () => {
+    const fake = await startFakeServer();
+    const session = http2.connect(fake.url);
+    try {
+      await fake.server.warm;
+      const settings = new Promise<http2.Settings>((resolve) => {
+        session.on('remoteSettings', (given) => {
+          if (given.initialWindowSize !== 65_535) resolve(given);
+        });
+      });
+      const request = create(EmbedTextRequestSchema, { texts: ['x'], model: TextModel.TEXT });
+      const message = toBinary(EmbedTextRequestSchema, request);
+      const stream = session.request(HEADERS);
+      stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]));
+      stream.resume();
+      const given = await settings;
+      expect(given.initialWindowSize).to.equal(512 * 1024);
+      await new Promise((resolve) => stream.once('close', resolve));
+      expect(session.state.remoteWindowSize).to.be.greaterThan(1024 * 1024);
+    } finally {
+      session.destroy();
+      await fake.close();
+    }
+  });
+});
