@@ -48,6 +48,16 @@ describe('heimdex detect-faces', () => {
     expect((await readdir(out)).sort()).to.deep.equal(['a.png', 'b.png']);
   });
 
+  it('says before any work that a drawing cannot be written', async () => {
+    const picture = await file('a.png', 'any');
+    const nowhere = await run(['detect-faces', picture, '--draw', join(folder, 'nowhere', 'a.png')]);
+    expect(nowhere.exitCode).to.equal(2);
+    expect(nowhere.stderr).to.contain('a.png cannot be written: there is no folder');
+    const inTheWay = await run(['detect-faces', picture, '--draw-dir', picture]);
+    expect(inTheWay.exitCode).to.equal(2);
+    expect(inTheWay.stderr).to.contain('a file is in the way');
+  });
+
   it('refuses one drawing for several pictures', async () => {
     await file('a.png', '');
     await file('b.png', '');

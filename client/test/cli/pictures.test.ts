@@ -115,6 +115,7 @@ describe('heimdex', () => {
       const result = await run(['search', 'words', '--index', join(folder, 'none.index')]);
       expect(result).to.include({ exitCode: 2 });
       expect(result.stderr).to.contain('none.index cannot be read');
+      expect(result.stderr).to.match(/heimdex index FOLDER --index .*none\.index/);
     });
   });
 
@@ -155,6 +156,30 @@ describe('heimdex', () => {
       expect(result.exitCode).to.equal(1);
       expect(result.stdout).to.contain('1 picture (1 embedded, 0 unchanged, 0 gone)');
       expect(result.stderr).to.contain('b.png: not a picture');
+    });
+
+    it('keeps what is embedded when the run cannot go on, and goes on from there', async () => {
+      const index = join(folder, 'p.index');
+      for (const name of ['a', 'b', 'c', 'd', 'e']) await file(`${name}.png`, '1,0');
+      const last = await file('f.png', 'forbidden');
+      const stopped = await run(['index', folder, '--index', index]);
+      expect(stopped.exitCode).to.equal(1);
+      expect(stopped.stderr).to.match(/3 pictures of 6 embedded so far; the same command goes on from there/);
+      await rm(last);
+      expect(await figures(index)).to.deep.equal({ pictures: 5, embedded: 2, unchanged: 3, gone: 0 });
+    });
+
+    it('says before any work that its file cannot be written', async () => {
+      await file('a.png', '1,0');
+      for (const [index, reason] of [
+        [join(folder, 'nowhere', 'p.index'), 'there is no folder'],
+        [join(folder, 'a.png', 'p.index'), join(folder, 'a.png is not a folder')],
+      ] as const) {
+        const result = await run(['index', folder, '--index', index]);
+        expect(result.exitCode).to.equal(2);
+        expect(result.stderr).to.contain(`cannot be written: ${reason}`);
+      }
+      expect(server.imageBatches).to.deep.equal([]);
     });
 
     it('does not overwrite a file that is no index', async () => {

@@ -53,7 +53,7 @@ export const MAX_BATCH_ITEMS = 3;
 
 /**
  * A stand-in for the server whose answers follow from its inputs: a picture (a text file) is the vector written in it, such
- * as `1,0`; a text likewise; a recording is its lines, a second each; `bad` is an error; a face fills each picture.
+ * as `1,0`; a text likewise; a recording is its lines, a second each; `bad` is an error, `forbidden` one of the whole call; a face fills each picture.
  */
 export async function startFakeInference(): Promise<FakeInference> {
   const state = {
@@ -81,6 +81,10 @@ export async function startFakeInference(): Promise<FakeInference> {
   };
   const embedImage: Unary<EmbedImageRequest, EmbedImageResponse> = ({ request }, reply) => {
     state.imageBatches.push(request.images.length);
+    if (request.images.some(({ content }) => Buffer.from(content).toString() === 'forbidden')) {
+      reply(failure(status.PERMISSION_DENIED, 'not for you'));
+      return;
+    }
     const results = request.images.map(({ content }, index) =>
       vector(Buffer.from(content).toString(), `images[${index}].content`),
     );

@@ -19,11 +19,16 @@ export async function speech(
     const expected = said[name] ?? '';
     const { wrong, of } = wordErrors(expected, heard.text);
     allWrong += wrong;
-    const speed = `${heard.durationSeconds.toFixed(1)} s in ${time(tookMs)}, ${Math.round((heard.durationSeconds * 1000) / tookMs)} times as fast as it is spoken`;
+    const speed = `${heard.durationSeconds.toFixed(1)} s in ${time(tookMs)}, ${factor((heard.durationSeconds * 1000) / tookMs)} times as fast as it is spoken`;
     show.item(name, show.color.dim(`${speed}; language ${heard.language}`));
     show.item('  said', expected);
     show.item('  heard', heard.text);
     show.more(wrong === 0 ? show.good(`all ${of} words`) : show.bad(`${wrong} of ${of} words wrong`));
   }
   return allWrong;
+}
+
+/** A factor in two digits or more: on a busy machine it may be below one. */
+function factor(value: number): string {
+  return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }

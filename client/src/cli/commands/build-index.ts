@@ -13,6 +13,7 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { counted, duration } from '../format.js';
 import { findPictures } from '../pictures.js';
 import { bar } from '../table.js';
+import { expectWritable } from '../writable.js';
 
 /** The options of `heimdex index`. */
 export interface IndexCommandOptions extends CommonOptions {
@@ -30,6 +31,7 @@ const BAR_CELLS = 20;
 export function buildIndex(host: CliHost, paths: readonly string[], options: IndexCommandOptions): Promise<ExitCode> {
   return withClient(host, { bulk: true, ...options }, async (context) => {
     const { client, call, terminal } = context;
+    await expectWritable(options.index);
     const { limits, visionModel: model } = await serverFacts(client, call);
     if (model === undefined)
       throw new CliError('The server has no model for pictures (VISION_MODEL_NAME)', EXIT_CODES.failed);
@@ -43,14 +45,28 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
       const { results } = await client.embedImage(contents, { ...call, expectModel: model });
       return results;
     });
-    for await (const { path, outcome } of outcomes) {
-      const picture = missing.get(path);
-      if (outcome.ok && picture !== undefined) entries.push({ picture, vector: outcome.value.vector });
-      if (!outcome.ok) context.fail(path, outcome.error);
-      progress();
+    const write = (): Promise<void> => {
+      const dimensions = entries[0]?.vector.length ?? 0;
+      return writePictureIndex(options.index, assembleIndex(model, dimensions, entries));
+    };
+    try {
+      for await (const { path, outcome } of outcomes) {
+        const picture = missing.get(path);
+        if (outcome.ok && picture !== undefined) entries.push({ picture, vector: outcome.value.vector });
+        if (!outcome.ok) context.fail(path, outcome.error);
+        progress();
+      }
+    } catch (error) {
+      // Hours may lie behind an interruption or a server that went away.
+      const embedded = entries.length - plan.kept.length;
+      if (embedded > 0 && !plan.otherModel) {
+        await write();
+        const so = `${counted(embedded, 'picture')} of ${missing.size} embedded so far`;
+        terminal.note(`${options.index}: ${so}; the same command goes on from there`);
+      }
+      throw error;
     }
-    const dimensions = entries[0]?.vector.length ?? 0;
-    await writePictureIndex(options.index, assembleIndex(model, dimensions, entries));
+    await write();
     report(context, options.index, {
       pictures: entries.length,
       embedded: entries.length - plan.kept.length,

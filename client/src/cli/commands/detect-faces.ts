@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { FaceDetections } from '../../faces.js';
 import { askForFiles, serverFacts } from '../batches.js';
@@ -10,6 +10,7 @@ import type { ExitCode } from '../exit-codes.js';
 import { counted } from '../format.js';
 import { findPictures } from '../pictures.js';
 import { table } from '../table.js';
+import { expectWritable, makeFolder } from '../writable.js';
 
 /** The options of `heimdex detect-faces`. */
 export interface DetectFacesCommandOptions extends CommonOptions {
@@ -36,7 +37,8 @@ export function detectFaces(
       ...(options.nms !== undefined && { nmsThreshold: options.nms }),
       ...(options.max !== undefined && { maxFaces: options.max }),
     };
-    if (options.drawDir !== undefined) await mkdir(options.drawDir, { recursive: true });
+    if (options.drawDir !== undefined) await makeFolder(options.drawDir);
+    if (options.draw !== undefined) await expectWritable(options.draw);
     const { limits } = await serverFacts(client, call);
     const outcomes = askForFiles(pictures, limits, async (contents) => {
       const { results } = await client.detectFaces(contents, settings);

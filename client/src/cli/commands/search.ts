@@ -97,7 +97,8 @@ async function indexedGallery(given: string | undefined): Promise<Gallery> {
     return { paths: pictures.map((picture) => join(dirname(path), picture.path)), vectors, model };
   } catch (error) {
     if (!(error instanceof PictureIndexError)) throw error;
-    if (given !== undefined || error.code === 'DAMAGED') throw usageError(error.message);
+    if (error.code === 'DAMAGED') throw usageError(error.message);
+    if (given !== undefined) throw usageError(`${error.message}. To make one: heimdex index FOLDER --index ${given}`);
     throw usageError('Expected pictures or a folder to search in, or an index: heimdex index FOLDER');
   }
 }

@@ -42,7 +42,9 @@ export type DetectFacesRequest = Message<"heimdex.inference.v1.DetectFacesReques
   nmsThreshold?: number | undefined;
 
   /**
-   * The best N a picture. 0, the default: all.
+   * The best N a picture. 0, the default: all. A picture of more than 1280 x 1280 pixels is then also looked at in pieces, for its
+   * small faces: that takes several times as long, and a face that only a piece shows must score a quarter of the way to 1 more
+   * than score_threshold.
    *
    * @generated from field: optional uint32 max_faces = 4;
    */

@@ -1,0 +1,47 @@
+import { constants } from 'node:fs';
+import { access, mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { usageError } from './cli-error.js';
+
+/** Makes sure, before any work, that a file can be made at `path`. @throws CliError that says why not */
+export async function expectWritable(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    if (!(await stat(folder)).isDirectory()) throw new Error(`${folder} is not a folder`);
+    await access(folder, constants.W_OK);
+    if (await isFolder(path)) throw new Error('it is a folder');
+  } catch (cause) {
+    throw usageError(`${path} cannot be written: ${reasonOf(cause, folder)}`);
+  }
+}
+
+/** Makes a folder where there is none. @throws CliError that says why it cannot */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw usageError(`${path} cannot be made: ${reasonOf(cause, path)}`);
+  }
+  await expectWritable(`${path}/x`);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
+function reasonOf(cause: unknown, folder: string): string {
+  if (!(cause instanceof Error)) return String(cause);
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return `there is no folder ${folder}`;
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return `${folder} may not be written to`;
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return 'a file is in the way';
+    default:
+      return cause.message;
+  }
+}
