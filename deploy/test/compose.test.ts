@@ -105,3 +105,15 @@ describe('deploy/compose.yaml', () => {
     expect(Object.fromEntries(settings)).to.deep.equal(Object.fromEntries(example));
   });
 });
+
+describe('deploy/compose.cuda.yaml', () => {
+  it('tells every program of the GPU, and changes no program that compose.yaml has not', () => {
+    const [cuda] = parseYaml<Pick<Compose, 'services'>>(read('deploy/compose.cuda.yaml'));
+    const changed = Object.entries(cuda?.services ?? {});
+    expect(changed.map(([name]) => name)).to.deep.equal(['model-downloader', 'model-preparer', 'model-service']);
+    for (const [name, { environment }] of changed) {
+      expect(environment, name).to.deep.equal({ DEVICE: 'cuda' });
+      service(name);
+    }
+  });
+});

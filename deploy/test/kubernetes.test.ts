@@ -125,6 +125,15 @@ for (const overlay of overlays) {
   });
 }
 
+describe(`${FOLDER}/gpu`, () => {
+  it('tells both programs of the GPU: what one fetches is what the other looks for', function () {
+    if (!has('kubectl', 'kustomize', '--help')) this.skip();
+    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${FOLDER}/gpu`]));
+    const devices = resources.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? [data?.DEVICE] : []));
+    expect(devices).to.deep.equal(['cuda']);
+  });
+});
+
 describe(FOLDER, function () {
   this.timeout(60_000);
 
