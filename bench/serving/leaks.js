@@ -1,0 +1,88 @@
+// Whether anything is left behind: `node bench/serving/leaks.js` (after npm run build).
+//
+// A server of the small models gets, in rounds, 10,000 calls (texts, pictures and faces by 16 callers, each call with an id of its
+// own), of which every tenth is refused for what it asks, and 1,000 that their callers give up. After each round: open file descriptors and active
+// handles of the serving process, memory of it and of its workers, and what waits.
+import { readdir, readFile } from 'node:fs/promises';
+import { createInferenceClient } from '@heimdex/client';
+import { at, started, stop, withVolume } from './setup.js';
+
+const CALLS = Number(process.env.CALLS ?? 10_000);
+const CANCELLED = CALLS / 10;
+const ROUNDS = 5;
+const CALLERS = 16;
+
+const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const faces = await readFile(at('demo/samples/faces/faces_1.png'));
+
+async function kilobytes(pid, field) {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  return Number(new RegExp(`^${field}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+}
+
+async function look(server) {
+  const { pid } = server.child;
+  const metrics = await (await fetch(`http://${server.address}/metrics`)).text();
+  const metric = (name) => metrics.match(new RegExp(`^${name}(?:{[^}]*})? ([0-9.e+]+)$`, 'm'))?.[1] ?? '-';
+  const workers = server.log.filter(({ msg }) => msg.startsWith('Loaded in')).map((line) => line.pid);
+  const own = await Promise.all([pid, ...workers].map((one) => kilobytes(one, 'Pss_Anon')));
+  const [serving, ...working] = own.map((size) => Math.round(size / 1024));
+  return [
+    (await readdir(`/proc/${pid}/fd`)).length,
+    metric('nodejs_active_handles_total'),
+    metric('heimdex_requests_in_progress'),
+    metric('heimdex_queue_items'),
+    serving,
+    working.join(' + '),
+  ];
+}
+
+function callOf(client, index) {
+  if (index % 10 === 9) return client.embedText([]).catch(() => {});
+  if (index % 20 === 4) return client.embedImage([picture]);
+  if (index % 20 === 14) return client.detectFaces([faces]);
+  return client.embedText([`text number ${index}`]);
+}
+
+async function round(client, calls, cancelled) {
+  let next = 0;
+  const caller = async () => {
+    while (next < calls) await callOf(client, next++);
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  for (let given = 0; given < cancelled; given += 50) {
+    await Promise.all(
+      Array.from({ length: 50 }, (_, index) => {
+        const controller = new AbortController();
+        setTimeout(() => controller.abort(), index % 10);
+        return client
+          .embedText(Array(20).fill('a longer text to be given up'), { signal: controller.signal })
+          .catch(() => {});
+      }),
+    );
+  }
+}
+
+await withVolume(async (fill) => {
+  const settings = await fill({
+    VISION_MODEL_NAME: 'heimdex/siglip-pocket',
+    FEATURE_FACE: 'true',
+    FACE_MODEL_NAME: 'heimdex/face-pocket',
+  });
+  const server = await started(settings);
+  const client = createInferenceClient({ address: server.address });
+  try {
+    await round(client, CALLS / ROUNDS, CANCELLED / ROUNDS);
+    console.log(
+      '| calls | descriptors | handles | in progress | waiting | memory of the server, MiB | of its workers |\n|---|---|---|---|---|---|---|',
+    );
+    for (let count = 0; count <= ROUNDS; count += 1) {
+      if (count > 0) await round(client, CALLS / ROUNDS, CANCELLED / ROUNDS);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      console.log(`| ${(count * CALLS) / ROUNDS} | ${(await look(server)).join(' | ')} |`);
+    }
+  } finally {
+    client.close();
+    await stop(server);
+  }
+});
