@@ -68,12 +68,24 @@ export class SampleBuffer {
 
   /** Reads until `count` samples are there or the recording ends. False when none are left. */
   async fill(count: number): Promise<boolean> {
+    for (;;) {
+      const state = await this.fillOrRest(count);
+      if (state !== 'silence') return state === 'samples';
+    }
+  }
+
+  /**
+   * As `fill`, but comes back as well when the source has come through a long silence of which it keeps nothing. `samples`:
+   * as many as are there, which may be fewer then; `silence`: there are none yet; `end`: none are left.
+   */
+  async fillOrRest(count: number): Promise<'samples' | 'silence' | 'end'> {
     while (!this.#ended && this.#filled < count) {
       const samples = await this.#source.read(READ_SAMPLES, this.#signal);
       if (samples === null) this.#ended = true;
-      else this.#append(samples);
+      else if (samples.length > 0) this.#append(samples);
+      else return this.#filled > 0 ? 'samples' : 'silence';
     }
-    return this.#filled > 0;
+    return this.#filled > 0 ? 'samples' : 'end';
   }
 
   /** The first `count` samples, fewer at the end: a copy, which may be sent away. */

@@ -15,10 +15,16 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
   signal,
 ) {
   checkOptions(options);
-  const { audio, times, lengths } = openSpeech(source, options, submit, signal);
+  const { audio, times, lengths, listenedSeconds } = openSpeech(source, options, submit, signal);
   let speechSamples = 0;
   let id = 0;
-  while (await audio.fill(MAX_UTTERANCE_SAMPLES)) {
+  for (;;) {
+    const state = await audio.fillOrRest(MAX_UTTERANCE_SAMPLES);
+    if (state === 'end') break;
+    if (state === 'silence') {
+      yield { type: 'progress', processedSeconds: listenedSeconds() };
+      continue;
+    }
     const start = Math.round(audio.startSeconds * SPEECH_SAMPLE_RATE_HZ);
     const samples = audio.peek(MAX_UTTERANCE_SAMPLES);
     const whole = samples.length < MAX_UTTERANCE_SAMPLES;

@@ -18,6 +18,8 @@ export interface OpenedSpeech {
   readonly times: TimeMap;
   /** Length of the recording and of what was kept of it, once it is read. */
   lengths(): Pick<SampleBuffer, 'durationSeconds' | 'keptSeconds'>;
+  /** How far the recording was listened to, in seconds from its start. */
+  listenedSeconds(): number;
 }
 
 /** The recording within its clip; with `vadFilter` only its speech. */
@@ -28,15 +30,17 @@ export function openSpeech(
   signal: AbortSignal,
 ): OpenedSpeech {
   const whole = new SampleBuffer(source, options, signal);
-  if (!options.vadFilter) return { audio: whole, times: SAME_TIMES, lengths: () => whole };
+  if (!options.vadFilter) {
+    return { audio: whole, times: SAME_TIMES, lengths: () => whole, listenedSeconds: () => whole.startSeconds };
+  }
   const speech = new SpeechSource(whole, source.warnings, submit, signal);
   const audio = new SampleBuffer(speech, { clipStartSeconds: 0, clipEndSeconds: undefined }, signal);
   const lengths = () => ({ durationSeconds: whole.durationSeconds, keptSeconds: audio.keptSeconds });
-  return { audio, times: speech.times, lengths };
+  return { audio, times: speech.times, lengths, listenedSeconds: () => whole.startSeconds };
 }
 
 /**
- * Only the speech of a recording, found in windows of 30 s as it is read. In memory: one window, and what may yet be
+ * Only the speech of a recording, found in windows of 30 s as it is read; an empty piece for a window that has none. In memory: one window, and what may yet be
  * speech of the one before.
  */
 export class SpeechSource implements PcmSource {
@@ -75,6 +79,8 @@ export class SpeechSource implements PcmSource {
       }
       if (this.#ended) return null;
       await this.#listen();
+      // Nothing but silence: said, so that those who wait may know how far it is, and hear what was before it.
+      if (!this.#ended && this.#ready.length === 0) return new Float32Array(0);
     }
   }
 

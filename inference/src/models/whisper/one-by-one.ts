@@ -11,8 +11,8 @@ const KEPT_TOKENS = 448;
 /** What came of a window, or of a passage of several. */
 export interface HeardPart extends HeardLanguage {
   readonly segments: readonly SpeechSegment[];
-  /** Up to here the recording is done, in seconds from its start. */
-  readonly doneSeconds: number;
+  /** Up to here what is heard is done, in seconds from its start; absent after a silence that was left out. */
+  readonly doneSeconds: number | undefined;
 }
 
 /**
@@ -25,7 +25,14 @@ export async function* hearOneByOne(audio: SampleBuffer, hearing: Hearing): Asyn
   let languageProbability = language === undefined ? 0 : 1;
   let before: readonly number[] = [];
   let lastSpeechSeconds = 0;
-  for (let seed = 0; await audio.fill(WINDOW_SAMPLES); seed++) {
+  let seed = 0;
+  for (;;) {
+    const state = await audio.fillOrRest(WINDOW_SAMPLES);
+    if (state === 'end') return;
+    if (state === 'silence') {
+      yield { segments: [], language, languageProbability, doneSeconds: undefined };
+      continue;
+    }
     const heard = await hearWindow(hearing, {
       samples: audio.peek(WINDOW_SAMPLES),
       language,
@@ -40,6 +47,7 @@ export async function* hearOneByOne(audio: SampleBuffer, hearing: Hearing): Asyn
     if (language === undefined) ({ language, languageProbability } = heard);
     before = heard.temperature > RESET_ABOVE_TEMPERATURE ? [] : heard.tokens.slice(-KEPT_TOKENS);
     promptText = undefined;
+    seed += 1;
     lastSpeechSeconds = heard.lastSpeechSeconds;
     audio.drop(heard.advanceSamples);
     yield { segments: heard.segments, language, languageProbability, doneSeconds: audio.startSeconds };

@@ -10,6 +10,9 @@ const AT_ONCE = 4;
 /** What has been cut waits this long for more of a recording that is still being sent. */
 const GATHER_MS = 500;
 
+/** Less sound than this is no rest of a piece to be heard for itself: 0.6 s. */
+const LEAST_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
+
 /** A part of a recording that can be heard for itself. */
 interface Passage {
   readonly samples: Float32Array;
@@ -35,6 +38,7 @@ export async function* hearSideBySide(audio: SampleBuffer, hearing: Hearing): As
   let { language } = hearing.options;
   let languageProbability = language === undefined ? 0 : 1;
   for await (const passages of gather(audio, hearing.options.initialPrompt)) {
+    if (passages.length === 0) yield { segments: [], language, languageProbability, doneSeconds: undefined };
     const asked = language;
     const heard = await Promise.all(passages.map((passage) => hearPassage(hearing, passage, asked)));
     for (const [index, passage] of passages.entries()) {
@@ -51,31 +55,33 @@ export async function* hearSideBySide(audio: SampleBuffer, hearing: Hearing): As
   }
 }
 
-/** Passages as they can be cut, as many together as there are without much waiting. The caller drops an open one's audio. */
+/** Passages as they can be cut, as many together as there are without much waiting, none after a long silence. The caller drops an open one's audio. */
 async function* gather(
   audio: SampleBuffer,
   initialPrompt: string | undefined,
 ): AsyncGenerator<readonly Passage[], void, void> {
   let promptText = initialPrompt;
-  let reading: Promise<Passage | undefined> | undefined;
+  let reading: Promise<Passage | 'silence' | 'end'> | undefined;
   for (;;) {
     const passages: Passage[] = [];
     while (passages.length < AT_ONCE && passages.at(-1)?.open !== true) {
       reading ??= nextPassage(audio, promptText);
-      promptText = undefined;
       if (passages.length > 0 && !(await settlesWithin(reading, GATHER_MS))) break;
       const passage = await reading;
-      if (passage === undefined) break;
+      if (passage === 'end') break;
       reading = undefined;
+      if (passage === 'silence') break;
+      promptText = undefined;
       passages.push(passage);
     }
-    if (passages.length === 0) return;
+    if (passages.length === 0 && reading !== undefined) return;
     yield passages;
   }
 }
 
-async function nextPassage(audio: SampleBuffer, promptText: string | undefined): Promise<Passage | undefined> {
-  if (!(await audio.fill(WINDOW_SAMPLES))) return undefined;
+async function nextPassage(audio: SampleBuffer, promptText: string | undefined): Promise<Passage | 'silence' | 'end'> {
+  const state = await audio.fillOrRest(WINDOW_SAMPLES);
+  if (state !== 'samples') return state;
   const { startSeconds, endSeconds } = audio;
   const window = audio.peek(WINDOW_SAMPLES);
   const cut = window.length < WINDOW_SAMPLES ? window.length : cutInPause(window);
@@ -113,8 +119,9 @@ async function hearPassage(hearing: Hearing, passage: Passage, given: string | u
     ({ lastSpeechSeconds } = heard);
     promptText = undefined;
     at = Math.min(samples.length, at + heard.advanceSamples);
-  } while (at < samples.length && !open);
-  return { segments, language, languageProbability, advanceSamples: at };
+    // The end of a piece is a pause: what is left before it may be no more than the last word's own end.
+  } while (!open && speechEnd - at > LEAST_REST_SAMPLES);
+  return { segments, language, languageProbability, advanceSamples: open ? at : samples.length };
 }
 
 /** Whether a promise settles in time; what it settles to is its owner's. */

@@ -15,7 +15,7 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
   submit,
   signal,
 ) {
-  const { audio, times, lengths } = openSpeech(source, options, submit, signal);
+  const { audio, times, lengths, listenedSeconds } = openSpeech(source, options, submit, signal);
   const hear = options.conditionOnPreviousText ? hearOneByOne : hearSideBySide;
   let heard: HeardLanguage = {
     language: options.language,
@@ -28,7 +28,11 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
       yield { type: 'segment', segment: times.restore({ ...segment, id }) };
       id++;
     }
-    yield { type: 'progress', processedSeconds: times.endOf(part.doneSeconds) };
+    const { doneSeconds } = part;
+    yield {
+      type: 'progress',
+      processedSeconds: doneSeconds === undefined ? listenedSeconds() : times.endOf(doneSeconds),
+    };
   }
   yield {
     type: 'summary',

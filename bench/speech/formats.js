@@ -1,0 +1,62 @@
+// The same words whatever the recording comes in: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { inRepository } from '../support/measure.js';
+import { openWhisper } from './hearing.js';
+import { saidInThreeMinutes, samplesOf, threeMinutes, wavOf, wordErrors } from './recordings.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    shared: { type: 'string', default: inRepository('../shared') },
+    ffmpeg: { type: 'string', default: 'ffmpeg' },
+    /** How often all recordings are in the file: 3 for two and a half minutes. */
+    turns: { type: 'string', default: '3' },
+  },
+});
+const RATES_HZ = [8_000, 16_000, 44_100, 48_000];
+/** Name, ending and ffmpeg's settings; Opus has its own rates. */
+const FORMATS = [
+  ['WAV', 'wav', ['-c:a', 'pcm_s16le']],
+  ['FLAC', 'flac', ['-c:a', 'flac']],
+  ['MP3', 'mp3', ['-c:a', 'libmp3lame', '-q:a', '4']],
+  ['Ogg Vorbis', 'ogg', ['-c:a', 'libvorbis', '-q:a', '4']],
+  ['Ogg Opus', 'opus', ['-c:a', 'libopus', '-b:a', '32k']],
+  ['MP4 AAC', 'mp4', ['-c:a', 'aac', '-b:a', '64k']],
+  ['M4A AAC', 'm4a', ['-c:a', 'aac', '-b:a', '64k', '-movflags', '+faststart']],
+];
+
+const said = saidInThreeMinutes(Number(flags.turns));
+const folder = await mkdtemp(join(tmpdir(), 'heimdex-formats-'));
+const whisper = await openWhisper(flags.shared);
+try {
+  const source = join(folder, 'source.wav');
+  await writeFile(source, wavOf(await threeMinutes(flags.shared, Number(flags.turns))));
+  const plain = wordErrors(
+    (await whisper.hear(await samplesOf(source), { conditionOnPreviousText: false })).text,
+    said,
+  );
+  console.log(`WAV, 16 kHz, mono, as it is: ${plain.errors} of ${plain.words} words wrong\n`);
+  console.log('words wrong\n\n| format | channels | 8 kHz | 16 kHz | 44.1 kHz | 48 kHz |');
+  console.log('|---|---|---|---|---|---|');
+  for (const [name, ending, settings] of FORMATS) {
+    for (const channels of [1, 2]) {
+      const row = [];
+      for (const rateHz of RATES_HZ) {
+        const path = join(folder, `made.${ending}`);
+        const rate = ending === 'opus' && rateHz === 44_100 ? 48_000 : rateHz;
+        const args = ['-y', '-v', 'error', '-i', source, '-ac', `${channels}`, '-ar', `${rate}`, ...settings, path];
+        const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });
+        if (made.status !== 0) throw new Error(`ffmpeg could not make ${name}: ${made.error?.message ?? made.stderr}`);
+        const { text } = await whisper.hear(await samplesOf(path), { conditionOnPreviousText: false });
+        row.push(wordErrors(text, said).errors);
+      }
+      console.log(`| ${name} | ${channels} | ${row.join(' | ')} |`);
+    }
+  }
+} finally {
+  await whisper.close();
+  await rm(folder, { recursive: true });
+}

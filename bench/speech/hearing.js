@@ -1,0 +1,77 @@
+// Whisper in this process, behind the same queue as in the server: windows that wait together run together.
+import { load } from '../../inference/dist/src/models/whisper/model.js';
+import { whisperSpec } from '../../inference/dist/src/models/whisper/spec.js';
+import { transcribeWithWhisper } from '../../inference/dist/src/models/whisper/transcribe.js';
+import { Lane } from '../../inference/dist/src/scheduling/lane.js';
+import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
+import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
+import { RATE, signal } from './recordings.js';
+
+const ID = 'onnx-community/whisper-base_timestamped';
+const WEIGHTS = { encoder: 'onnx/encoder_model_quantized.onnx', decoder: 'onnx/decoder_model_merged_quantized.onnx' };
+/** As the server has them for speech. */
+const BATCH = { maxCost: 120, maxPadding: 1 };
+
+export function whisperFolder(shared) {
+  return `${shared}/models/${ID}`;
+}
+
+/** `hear(samples, options)` gives text, segments and how many windows each run had; samples or an opened recording. */
+export async function openWhisper(shared) {
+  const model = await load(modelFiles(ID, whisperFolder(shared), WEIGHTS), OPTIONS);
+  const { shared: batches, maxItems } = model.facts.batching;
+  const lane = new Lane({
+    name: 'whisper',
+    cost: whisperSpec.cost,
+    kind: whisperSpec.kind,
+    alone: whisperSpec.alone,
+    limits: { maxItems: 1000, maxWaitMs: Number.POSITIVE_INFINITY },
+    batch: { ...BATCH, maxItems: batches ? maxItems : 1 },
+    now: () => performance.now(),
+  });
+  let runs = [];
+  lane.addExecutor({
+    async run(items, signals) {
+      runs.push(items.length);
+      const startedAt = performance.now();
+      const outcomes = await model.run(items, { ...CONTEXT, signals });
+      return { outcomes, runMs: performance.now() - startedAt };
+    },
+  });
+
+  async function hear(audio, options = {}) {
+    runs = [];
+    const admission = lane.admit({ items: 1, cost: undefined, priority: 'interactive' });
+    const submit = async (window, windowSignal) => (await admission.submit(window, windowSignal)).value;
+    const settings = { ...parseSpeechOptions(undefined), ...options };
+    const source = audio instanceof Float32Array ? sourceOf(audio) : audio;
+    const segments = [];
+    for await (const event of transcribeWithWhisper(source, settings, submit, signal)) {
+      if (event.type === 'segment') segments.push(event.segment);
+    }
+    admission.close();
+    return {
+      text: segments
+        .map(({ text }) => text)
+        .join('')
+        .trim(),
+      segments,
+      runs,
+    };
+  }
+
+  return { hear, close: () => model.close() };
+}
+
+function sourceOf(samples) {
+  let at = 0;
+  return {
+    warnings: [],
+    async read() {
+      if (at >= samples.length) return null;
+      at += RATE;
+      return samples.slice(at - RATE, at);
+    },
+    async close() {},
+  };
+}

@@ -1,0 +1,112 @@
+// The recordings that the benches of speech share.
+import { readFile } from 'node:fs/promises';
+import { openAudio } from '../../inference/dist/src/media/audio/index.js';
+import { inRepository } from '../support/measure.js';
+
+export const RATE = 16_000;
+export const signal = new AbortController().signal;
+
+export function joined(parts) {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
+/** What a file holds, decoded, mixed and resampled as the server does. */
+export async function samplesOf(path) {
+  const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
+  const parts = [];
+  for (let part = await source.read(RATE); part !== null; part = await source.read(RATE)) parts.push(part);
+  await source.close();
+  return joined(parts);
+}
+
+/** Every recording there is: four that were spoken, three that were made. */
+export function recordings(shared) {
+  const sense = `${shared}/samples/speech/sense_and_sensibility_01_austen_64kb`;
+  return [
+    `${shared}/samples/speech/jfk.wav`,
+    `${sense}-0870.wav`,
+    inRepository('demo/samples/speech/search.flac'),
+    `${sense}-0880.wav`,
+    inRepository('demo/samples/speech/party.flac'),
+    `${sense}-0930.wav`,
+    inRepository('demo/samples/speech/models.flac'),
+  ];
+}
+
+/** What is said in each of them. */
+export const SAID = [
+  'and so my fellow americans ask not what your country can do for you ask what you can do for your country',
+  'and mr john dashwood had then leisure to consider how much there might be prudently in his power to do for them',
+  'you can search a video by the words that were spoken and by the things that were seen',
+  'he was not an ill disposed young man',
+  'please remember to bring the cake the candles and a bottle of water to the party on saturday',
+  'he might even have been made amiable himself',
+  'every model is downloaded once checked and then served without the network',
+];
+
+const orderOf = (turns) =>
+  Array.from({ length: turns }, (_, turn) =>
+    SAID.map((_, index) => ({ turn, index: (index * 3 + turn) % SAID.length })),
+  ).flat();
+
+/** All of them three times in another order each time, with pauses: two and a half minutes. */
+export async function threeMinutes(shared, turns = 3) {
+  const pieces = await Promise.all(recordings(shared).map(samplesOf));
+  return joined(
+    orderOf(turns).flatMap(({ turn, index }) => [pieces[index], new Float32Array((0.5 + 0.2 * turn) * RATE)]),
+  );
+}
+
+export function saidInThreeMinutes(turns = 3) {
+  return orderOf(turns)
+    .map(({ index }) => SAID[index])
+    .join(' ');
+}
+
+export function wavOf(samples, rateHz = RATE) {
+  const wav = Buffer.alloc(44 + samples.length * 2);
+  wav.write('RIFF', 0);
+  wav.writeUInt32LE(36 + samples.length * 2, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(1, 22);
+  wav.writeUInt32LE(rateHz, 24);
+  wav.writeUInt32LE(rateHz * 2, 28);
+  wav.writeUInt16LE(2, 32);
+  wav.writeUInt16LE(16, 34);
+  wav.write('data', 36);
+  wav.writeUInt32LE(samples.length * 2, 40);
+  samples.forEach((sample, index) => {
+    wav.writeInt16LE(Math.max(-32_768, Math.min(32_767, Math.round(sample * 32_767))), 44 + index * 2);
+  });
+  return wav;
+}
+
+const plain = (text) =>
+  text
+    .toLowerCase()
+    .replace(/\bmister\b/g, 'mr')
+    .replace(/[^a-z0-9' ]+/g, ' ')
+    .trim()
+    .split(/ +/);
+
+/** Words that are wrong, missing or too many, and how many there are. */
+export function wordErrors(heard, said = saidInThreeMinutes()) {
+  const expected = plain(said);
+  let row = [0, ...expected.map((_, at) => at + 1)];
+  for (const word of plain(heard)) {
+    const next = [row[0] + 1];
+    for (const [at, other] of expected.entries()) {
+      next.push(Math.min(row[at] + (word === other ? 0 : 1), row[at + 1] + 1, next[at] + 1));
+    }
+    row = next;
+  }
+  return { errors: row.at(-1), words: expected.length };
+}

@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { openAudio } from '../../src/media/audio/index.js';
+import type { PcmSource, SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
+import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
+import { CONTEXT, inRepository, inShared, needsShared } from '../support/places.js';
+import { eventsOf, SPEECH_OPTIONS, textOf } from '../support/speech.js';
+import { loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
+
+const RATE = 16_000;
+const signal = new AbortController().signal;
+
+async function* inPieces(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (let at = 0, index = 0; at < bytes.length; index += 1) {
+    const size = sizes[index % sizes.length] ?? 1;
+    yield bytes.subarray(at, at + size);
+    at += size;
+  }
+}
+
+describe('a stream through Whisper', function () {
+  this.timeout(120_000);
+  let model: WhisperModel;
+
+  before(async function () {
+    needsShared(this, WHISPER_BASE);
+    model = await loadWhisper();
+  });
+
+  after(async () => {
+    await model?.close();
+  });
+
+  async function hear(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<SpeechEvent[]> {
+    const source = await openAudio(content, { maxSeconds: 600, signal });
+    try {
+      const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
+        const [outcome] = await model.run([window], CONTEXT);
+        if (outcome?.ok !== true) throw outcome?.error;
+        return outcome.value;
+      };
+      return await eventsOf(transcribeWithWhisper(source, SPEECH_OPTIONS, submit, signal));
+    } finally {
+      await source.close();
+    }
+  }
+
+  for (const [path, sizes] of [
+    ['jfk.flac', [1, 40_990, 7]],
+    ['sense_and_sensibility_01_austen_64kb-0930.wav', [333]],
+    ['speech-44k-stereo.mp3', [1, 2, 3, 997]],
+    ['speech-48k-stereo.opus', [1, 511]],
+  ] as const) {
+    it(`gives to the last digit what the whole file gives, wherever it is cut: ${path}`, async () => {
+      const isFixture = path.startsWith('speech-');
+      const file = isFixture
+        ? inRepository(`inference/test/audio/fixtures/${path}`)
+        : inShared(`samples/speech/${path}`);
+      const bytes = await readFile(file);
+      const whole = await hear(bytes);
+      if (!isFixture) expect(textOf(whole)).not.to.equal('');
+      expect(await hear(inPieces(bytes, sizes))).to.deep.equal(whole);
+    });
+  }
+});
+
+/** An hour of sound that is made as it is read, and how far ahead of what is done that is. */
+class Hour implements PcmSource {
+  readonly warnings = [];
+  doneSeconds = 0;
+  furthestAhead = 0;
+  #seconds = 0;
+  /** A pause of 0.4 s a second. */
+  readonly #second: Float32Array;
+
+  constructor(readonly loud: boolean) {
+    this.#second = Float32Array.from({ length: RATE }, (_, i) => (loud && i > 0.4 * RATE ? 0.2 * Math.sin(i / 7) : 0));
+  }
+
+  async read(): Promise<Float32Array | null> {
+    if (this.#seconds >= 3600) return null;
+    this.furthestAhead = Math.max(this.furthestAhead, this.#seconds - this.doneSeconds);
+    this.#seconds += 1;
+    return this.#second;
+  }
+
+  async close(): Promise<void> {}
+}
+
+describe('an hour of a recording', function () {
+  this.timeout(60_000);
+
+  async function goThrough(source: Hour, wish: Partial<SpeechOptions>): Promise<number[]> {
+    const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
+      expect(window.samples.length).to.be.at.most(30 * RATE);
+      if (window.type === 'voice') {
+        const state = { hidden: new Float32Array(256), context: new Float32Array(64) };
+        const probability = source.loud ? 1 : 0;
+        return {
+          type: 'voice',
+          probabilities: new Float32Array(Math.ceil(window.samples.length / 512)).fill(probability),
+          state,
+        };
+      }
+      return {
+        type: 'decode',
+        language: 'en',
+        languageProbability: 1,
+        segments: [],
+        advanceSamples: window.samples.length,
+        tokensBefore: [],
+        tokens: [],
+        temperature: 0,
+      };
+    };
+    const progress: number[] = [];
+    const options = { ...SPEECH_OPTIONS, ...wish };
+    for await (const event of transcribeWithWhisper(source, options, submit, signal)) {
+      if (event.type !== 'progress') continue;
+      source.doneSeconds = event.processedSeconds;
+      progress.push(event.processedSeconds);
+    }
+    return progress;
+  }
+
+  for (const [name, wish, most] of [
+    ['window by window', {}, 31],
+    ['several windows at a time', { conditionOnPreviousText: false }, 121],
+    ['with voice activity', { vadFilter: true }, 64],
+  ] as const) {
+    it(`is never held as a whole, ${name}`, async () => {
+      const source = new Hour(true);
+      const progress = await goThrough(source, wish);
+      expect(source.furthestAhead).to.be.at.most(most);
+      expect(progress.length).to.be.at.least(120);
+      expect(progress.at(-1)).to.be.closeTo(3600, 1e-6);
+    });
+  }
+
+  for (const [name, wish] of [
+    ['window by window', {}],
+    ['with voice activity', { vadFilter: true }],
+  ] as const) {
+    it(`of silence tells how far it is, ${name}`, async () => {
+      const progress = await goThrough(new Hour(false), wish);
+      expect(progress.length).to.be.at.least(110);
+      expect(progress).to.deep.equal([...progress].sort((one, other) => one - other));
+      expect(progress.at(-1)).to.be.closeTo(3600, 40);
+    });
+  }
+});
