@@ -61,7 +61,7 @@ export const SERVER_VARIABLES = {
     name: 'WORKER_THREADS',
     min: 1,
     max: 256,
-    doc: 'Threads of one run. Default: the cores there are (by the cgroup), 4 at most; fewer where more workers are set.',
+    doc: 'Threads of one run. Default: the cores there are (by the cgroup), 4 at most, 1 for faces; fewer where more workers are set.',
     example: '1',
   }),
   memoryLimitGb: numberVariable({

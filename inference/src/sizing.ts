@@ -5,13 +5,13 @@ import { SERVER_BASE_BYTES } from './memory-budget.js';
 import { ROLES, type Role } from './models/model.js';
 
 const MIB = 1024 * 1024;
-/** More threads than this gain little in one run. */
-const MOST_THREADS = 4;
+/** More threads than this gain little in one run; a detector of faces is too small to gain by any (bench/serving). */
+const MOST_THREADS = { speech: 4, vision: 4, text: 4, faces: 1 } as const satisfies Record<Role, number>;
 /** More workers than this are for whoever runs the server to ask for. */
 const MOST_WORKERS = 8;
 /**
  * Threads of all workers of a model over the cores there are. Threads that wait do not spin, so twice as many as cores cost
- * little under load, and a lone caller still has all cores (up to MOST_THREADS) for each run.
+ * little under load, and a lone caller has the cores for each run.
  */
 const THREADS_PER_CORE = 2;
 /** The part of all memory that workers beside the first ones may fill. */
@@ -41,29 +41,33 @@ export function chooseWorkers(
   config: Pick<Config, 'device' | 'threads' | 'workers'>,
   { cores, memoryBytes }: Machine,
 ): ReadonlyMap<Role, WorkerSize> {
-  const most = config.device === 'cpu' ? mostWorkers(cores) : 1;
+  const most = (role: Role) => (config.device === 'cpu' ? mostWorkers(cores, MOST_THREADS[role]) : 1);
   const counts = new Map(models.map(({ role }) => [role, config.workers[role] ?? 1]));
   const inTurn = ROLES.flatMap((role) => models.filter((model) => model.role === role));
   let used = SERVER_BASE_BYTES + inTurn.reduce((sum, model) => sum + (counts.get(model.role) ?? 1) * roomOf(model), 0);
-  for (let count = 2; count <= most; count += 1) {
-    for (const model of inTurn) {
+  for (let count = 2; count <= MOST_WORKERS; count += 1) {
+    for (const model of inTurn.filter(({ role }) => count <= most(role))) {
       const more = used + roomOf(model);
       if (config.workers[model.role] !== undefined || more > memoryBytes * MOST_OF_MEMORY) continue;
       counts.set(model.role, count);
       used = more;
     }
   }
-  return new Map([...counts].map(([role, workers]) => [role, { workers, threads: threadsOf(workers, config, cores) }]));
+  const sizes = [...counts].map(([role, workers]) => {
+    const threads = config.threads ?? threadsOf(workers, cores, MOST_THREADS[role]);
+    return [role, { workers, threads }] as const;
+  });
+  return new Map(sizes);
 }
 
-function mostWorkers(cores: number): number {
-  const share = Math.floor((cores * THREADS_PER_CORE) / Math.min(cores, MOST_THREADS));
-  return cores === 1 ? 1 : Math.min(MOST_WORKERS, share);
+function mostWorkers(cores: number, mostThreads: number): number {
+  const share = Math.floor((cores * THREADS_PER_CORE) / Math.min(cores, mostThreads));
+  return Math.min(MOST_WORKERS, cores, share);
 }
 
-function threadsOf(workers: number, config: Pick<Config, 'threads'>, cores: number): number {
+function threadsOf(workers: number, cores: number, mostThreads: number): number {
   const share = Math.floor((cores * THREADS_PER_CORE) / workers);
-  return config.threads ?? Math.max(1, Math.min(cores, MOST_THREADS, share));
+  return Math.max(1, Math.min(cores, mostThreads, share));
 }
 
 function roomOf({ needBytes }: SizedModel): number {

@@ -36,22 +36,27 @@ describe('workers and threads', () => {
     ]);
   });
 
+  it('are a worker a core for faces, of one thread: threads gain nothing there', () => {
+    const of = (cores: number) => sizes([model('faces')], { cores, memoryGib: 1000 }).faces;
+    expect([1, 2, 4, 64].map(of)).to.deep.equal(['1 x 1', '2 x 1', '4 x 1', '8 x 1']);
+  });
+
   it('stay one where memory has no room for another, the roles taking turns', () => {
     const large = [model('speech', 2 * GIB), model('vision'), model('faces')];
     expect(sizes(large, { cores: 2, memoryGib: 6 })).to.deep.equal({
       speech: '1 x 2',
       vision: '1 x 2',
-      faces: '1 x 2',
+      faces: '1 x 1',
     });
     expect(sizes(large, { cores: 2, memoryGib: 8.5 })).to.deep.equal({
       speech: '1 x 2',
       vision: '2 x 2',
-      faces: '1 x 2',
+      faces: '1 x 1',
     });
     expect(sizes(large, { cores: 2, memoryGib: 16 })).to.deep.equal({
       speech: '2 x 2',
       vision: '2 x 2',
-      faces: '2 x 2',
+      faces: '2 x 1',
     });
   });
 
