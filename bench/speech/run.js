@@ -1,15 +1,14 @@
 // Audio seconds a second against faster-whisper and transformers.js: `node bench/speech/run.js --model FOLDER --python PATH`.
 // See README.md.
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { env, pipeline } from '@huggingface/transformers';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
-import { load } from '../../inference/dist/src/models/whisper/model.js';
-import { transcribeWithWhisper } from '../../inference/dist/src/models/whisper/transcribe.js';
-import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
-import { CONTEXT, inRepository, modelFiles, OPTIONS, runPython } from '../support/measure.js';
+import { inRepository, runPython } from '../support/measure.js';
+import { openWhisper, whisperFolder } from './hearing.js';
+import { RATE, recordings, samplesOf, signal, threeMinutes, wavOf, wordErrors } from './recordings.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -17,76 +16,12 @@ const { values: flags } = parseArgs({
     /** Folder of faster-whisper's form of the same weights. */
     model: { type: 'string' },
     rounds: { type: 'string', default: '3' },
+    /** The long recording alone, without transformers.js. */
+    long: { type: 'boolean', default: false },
     shared: { type: 'string', default: inRepository('../shared') },
   },
 });
 const rounds = Number(flags.rounds);
-const ID = 'onnx-community/whisper-base_timestamped';
-const FOLDER = `${flags.shared}/models/${ID}`;
-const SPEECH = `${flags.shared}/samples/speech`;
-const SENSE = `${SPEECH}/sense_and_sensibility_01_austen_64kb`;
-const LONG = [
-  `${SPEECH}/jfk.wav`,
-  `${SENSE}-0870.wav`,
-  inRepository('demo/samples/speech/search.flac'),
-  `${SENSE}-0880.wav`,
-  inRepository('demo/samples/speech/party.flac'),
-  `${SENSE}-0930.wav`,
-  inRepository('demo/samples/speech/models.flac'),
-];
-const RATE = 16_000;
-const signal = new AbortController().signal;
-
-function joined(parts) {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
-}
-
-async function samplesOf(path) {
-  const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
-  const parts = [];
-  for (let part = await source.read(RATE); part !== null; part = await source.read(RATE)) parts.push(part);
-  await source.close();
-  return joined(parts);
-}
-
-/** All recordings three times in another order each time, with pauses: two and a half minutes. */
-async function threeMinutes() {
-  const pieces = await Promise.all(LONG.map(samplesOf));
-  const all = [];
-  for (let turn = 0; turn < 3; turn += 1) {
-    for (let index = 0; index < pieces.length; index += 1) {
-      all.push(pieces[(index * 3 + turn) % pieces.length], new Float32Array((0.5 + 0.2 * turn) * RATE));
-    }
-  }
-  return joined(all);
-}
-
-function wavOf(samples) {
-  const wav = Buffer.alloc(44 + samples.length * 2);
-  wav.write('RIFF', 0);
-  wav.writeUInt32LE(36 + samples.length * 2, 4);
-  wav.write('WAVEfmt ', 8);
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(RATE, 24);
-  wav.writeUInt32LE(RATE * 2, 28);
-  wav.writeUInt16LE(2, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write('data', 36);
-  wav.writeUInt32LE(samples.length * 2, 40);
-  samples.forEach((sample, index) => {
-    wav.writeInt16LE(Math.max(-32_768, Math.min(32_767, Math.round(sample * 32_767))), 44 + index * 2);
-  });
-  return wav;
-}
-
 /** The best of `rounds` after one that is not counted. */
 async function best(run) {
   const figures = { wallSeconds: Number.POSITIVE_INFINITY, cpuSeconds: Number.POSITIVE_INFINITY, text: '' };
@@ -101,50 +36,47 @@ async function best(run) {
   return figures;
 }
 
-/** From the file to the words, decoding of the audio included; the model runs in this process. */
-async function ours(model, path) {
-  const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
-  const submit = async (window) => {
-    const [outcome] = await model.run([window], CONTEXT);
-    if (!outcome.ok) throw outcome.error;
-    return outcome.value;
-  };
-  let text = '';
-  for await (const event of transcribeWithWhisper(source, parseSpeechOptions(undefined), submit, signal)) {
-    if (event.type === 'segment') text += event.segment.text;
-  }
-  await source.close();
-  return text.trim();
-}
-
-const long = await threeMinutes();
-const longPath = join(tmpdir(), `heimdex-bench-${process.pid}.wav`);
-await writeFile(longPath, wavOf(long));
-const files = [`${SENSE}-0880.wav`, `${SENSE}-0930.wav`, `${SPEECH}/jfk.wav`, longPath];
+const folder = await mkdtemp(join(tmpdir(), 'heimdex-bench-'));
+const longPath = join(folder, 'long.wav');
+await writeFile(longPath, wavOf(await threeMinutes(flags.shared)));
+const all = recordings(flags.shared);
+const files = flags.long ? [longPath] : [all[3], all[5], all[0], longPath];
 const seconds = await Promise.all(files.map(async (path) => (await samplesOf(path)).length / RATE));
 
-const weights = {
-  encoder: 'onnx/encoder_model_quantized.onnx',
-  decoder: 'onnx/decoder_model_merged_quantized.onnx',
-};
-const model = await load(modelFiles(ID, FOLDER, weights), OPTIONS);
-const mine = [];
-for (const path of files) mine.push(await best(() => ours(model, path)));
-const megabytes = process.resourceUsage().maxRSS / 1024;
-await model.close();
+/** From the file to the words, decoding of the audio included; the model runs in this process. */
+async function ours(whisper, path, options) {
+  const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
+  try {
+    return (await whisper.hear(source, options)).text;
+  } finally {
+    await source.close();
+  }
+}
 
-env.allowRemoteModels = false;
-env.useFSCache = false;
-const recognizer = await pipeline('automatic-speech-recognition', FOLDER, {
-  dtype: 'q8',
-  session_options: { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } },
-});
-const theirs = [];
+const whisper = await openWhisper(flags.shared);
+const mine = [];
+const sideBySide = [];
 for (const path of files) {
-  const samples = await samplesOf(path);
-  theirs.push(
-    await best(async () => (await recognizer(samples, { return_timestamps: true, chunk_length_s: 30 })).text.trim()),
-  );
+  mine.push(await best(() => ours(whisper, path, {})));
+  sideBySide.push(await best(() => ours(whisper, path, { conditionOnPreviousText: false })));
+}
+const megabytes = process.resourceUsage().maxRSS / 1024;
+await whisper.close();
+
+const theirs = [];
+if (!flags.long) {
+  env.allowRemoteModels = false;
+  env.useFSCache = false;
+  const recognizer = await pipeline('automatic-speech-recognition', whisperFolder(flags.shared), {
+    dtype: 'q8',
+    session_options: { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } },
+  });
+  for (const path of files) {
+    const samples = await samplesOf(path);
+    theirs.push(
+      await best(async () => (await recognizer(samples, { return_timestamps: true, chunk_length_s: 30 })).text.trim()),
+    );
+  }
 }
 
 const peer =
@@ -162,6 +94,7 @@ files.forEach((_, index) => {
     ['faster-whisper, int8, batches of 8', faster?.batched],
     ['@huggingface/transformers, q8', theirs[index]],
     ['this server, q8', mine[index]],
+    ['this server, q8, without the text before', sideBySide[index]],
   ];
   for (const [name, figures] of rows) {
     if (figures === undefined) continue;
@@ -174,7 +107,18 @@ files.forEach((_, index) => {
 console.log(
   `\nlargest resident set: this server ${megabytes.toFixed(0)} MB, faster-whisper ${peer?.megabytes.toFixed(0) ?? '-'} MB\n`,
 );
-files.forEach((_, index) => {
-  console.log(`${seconds[index].toFixed(1)} s\n  ours           ${mine[index].text.slice(0, 200)}`);
-  if (peer !== undefined) console.log(`  faster-whisper ${peer.answers[index].sequential.text.slice(0, 200)}`);
+files.forEach((path, index) => {
+  const heard = [
+    ['this server', mine[index]],
+    ['without the text before', sideBySide[index]],
+    ['faster-whisper', peer?.answers[index].sequential],
+    ['its batches', peer?.answers[index].batched],
+  ];
+  console.log(`${seconds[index].toFixed(1)} s`);
+  for (const [name, figures] of heard) {
+    if (figures === undefined) continue;
+    const wrong = path === longPath ? Object.values(wordErrors(figures.text)).join(' of ') : '';
+    console.log(`  ${name.padEnd(24)} ${wrong} ${figures.text.slice(0, 120)}`);
+  }
 });
+await rm(folder, { recursive: true });
