@@ -3,7 +3,7 @@
 // Each text model of ../shared and of the project is served by a server of its own from a fresh volume; texts of 4 to 80 words
 // come (a) from one caller, one by one, (b) from 64 callers at once. Printed: texts a second of both, their ratio, p50 of the
 // lone caller, and the least cosine between a text's vector alone and in company. Then, with a queue of 16, callers
-// that never rest: how many calls are served and refused, and how long both take.
+// that never rest: how many calls are served and refused, and how long both take (`overload` as an argument: that alone).
 import { createInferenceClient } from '@heimdex/client';
 import { quantile, started, stop, timed, withVolume } from './setup.js';
 
@@ -108,6 +108,7 @@ await withVolume(async (fill) => {
   for (const [name, chosen, model] of CASES) {
     const settings = await fill(chosen);
     first ??= settings;
+    if (process.argv[2] === 'overload') break;
     if (settings === undefined) console.log(`| ${name} | not there | | | | |`);
     else await measure(name, settings, model);
   }
