@@ -1,4 +1,4 @@
-"""Texts to vectors as one would in Python: tokenizers, numpy, onnxruntime. The best of one by one and of padded batches."""
+"""Texts to vectors as one would in Python: tokenizers, numpy, onnxruntime. The best of the sizes of batches asked for."""
 import json
 import os
 import sys
@@ -36,7 +36,5 @@ def embed(size):
         out / np.linalg.norm(out, axis=1, keepdims=True)
 
 
-# Dynamic int8 gives the same answer every time only alone, so that is what is compared there.
-sizes = (1,) if todo["alone"] else (1, 8, 32)
-results = [measure(len(texts), todo["rounds"], lambda size=size: embed(size)) for size in sizes]
+results = [measure(len(texts), todo["rounds"], lambda size=size: embed(size)) for size in todo["sizes"]]
 print(json.dumps(max(results, key=lambda result: result["perSecond"])))

@@ -211,6 +211,64 @@ function twoProducts(weights: readonly [string, string]): OnnxModel {
   });
 }
 
+describe('scaleRows with branches', () => {
+  /** As a merged decoder: the activations are quantised outside, the weights lie outside, the products stand in branches. */
+  function merged(): OnnxModel {
+    const branch = (name: string, result: string) => {
+      const { graph } = newModel({
+        name,
+        nodes: dynamicProduct('a', result).slice(1),
+        initializers: [],
+        inputs: [],
+        outputs: [{ name: result, elementType: 'float32', dims: ['rows', 8] }],
+      });
+      for (const one of graph.nodes) one.inputs = one.inputs.map((input) => input.replace(/^[tu](q|s|z)$/, 'x$1'));
+      return { name, graph, int: undefined, ints: [], tensor: undefined, rest: [ATTRIBUTE_IS_GRAPH] };
+    };
+    const choice = node('If', ['first'], ['y']);
+    choice.attributes.push(branch('then_branch', 't'), branch('else_branch', 'u'));
+    return newModel({
+      name: 'merged',
+      nodes: [node('DynamicQuantizeLinear', ['x'], ['xq', 'xs', 'xz']), choice],
+      initializers: [tensor('a', [24, 8], LOUD), tensor('as', [], Float32Array.of(0.01))],
+      inputs: [
+        { name: 'x', elementType: 'float32', dims: ['rows', 24] },
+        { name: 'first', elementType: 'bool', dims: [] },
+      ],
+      outputs: [{ name: 'y', elementType: 'float32', dims: ['rows', 8] }],
+    });
+  }
+  const ATTRIBUTE_IS_GRAPH = Uint8Array.of(0xa0, 0x01, 0x05);
+  const LOUD = loudWeights(24, 8, 2);
+
+  it('narrows weights that products in both branches read, so that neither overflows', async () => {
+    const model = merged();
+    expect(scaleRows(model)).to.equal(2);
+    expect(mayOverflow(model.graph)).to.equal(false);
+    expect(model.graph.initializers.filter(({ elementType }) => elementType === 'int8')).to.have.length(1);
+    const fast = withSessionEntries(sessionOptions(OPTIONS), { x64quantprecision: '0' });
+    const session = await InferenceSession.create(writeModel(model), fast);
+    try {
+      // All of them the largest: the overflowing product would be far off.
+      const x = new Tensor('float32', new Float32Array(24).fill(3), [1, 24]);
+      const truth = Array.from({ length: 8 }, (_, output) => {
+        let sum = 0;
+        for (let input = 0; input < 24; input++) sum += 3 * (LOUD[input * 8 + output] ?? 0) * 0.01;
+        return sum;
+      });
+      for (const first of [true, false]) {
+        const { y } = await session.run({ x, first: new Tensor('bool', [first], []) });
+        const values = y?.data as Float32Array;
+        truth.forEach((value, output) => {
+          expect(values[output]).to.be.closeTo(value, 0.4);
+        });
+      }
+    } finally {
+      await session.release();
+    }
+  });
+});
+
 describe('mayOverflow', () => {
   it('is false of a graph whose products are all made narrow, which keeps no constant that is not read', () => {
     const model = twoProducts(['a', 'b']);
