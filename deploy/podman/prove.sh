@@ -163,13 +163,13 @@ prove_compose() {
   check 'nothing was killed for memory' says false podman inspect "$service" --format '{{.State.OOMKilled}}'
 
   echo 'SIGTERM while a call is in progress'
-  node "$here/long-speech.js" "$work/long.wav" 180 || exit 1
+  node "$here/long-speech.js" "$work/long.wav" 90 || exit 1
   heimdex transcribe "$work/long.wav" >"$work/long.txt" 2>"$work/long.log" &
   local call=$!
   check 'the call has begun' within 20 in_progress
   podman stop -t 45 "$service" >/dev/null
   check 'it is answered whole' wait "$call"
-  check 'to its last sentence' at_least "$(grep -o 'on Saturday' "$work/long.txt" | wc -l)" 20
+  check 'to its last sentence' at_least "$(grep -o 'on Saturday' "$work/long.txt" | wc -l)" 10
   check 'the server ends with 0' says 0 podman inspect "$service" --format '{{.State.ExitCode}}'
   check 'and took its leave' says '"msg":"ended"' logs "$service"
 
