@@ -35,7 +35,7 @@ export function helpText(): string {
     'Options:',
     ...entry('--help, -h', 'Show this text.'),
     ...entry('--version, -V', 'Show the version.'),
-    ...entry('--min-mb N', 'prepare: leave graphs with fewer MiB as they are. Default: 24.'),
+    ...entry('--min-mb N', 'prepare: leave graphs with fewer MiB as they are. Default: 4.'),
     '',
     'Environment, shared with heimdex-downloader:',
     ...Object.values(MODEL_VARIABLES).flatMap(variableEntry),

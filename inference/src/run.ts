@@ -113,8 +113,8 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 const MIB = 1024 * 1024;
-/** Below this a prepared form saves some hundredths of a start that takes half a second. */
-const PREPARE_MIN_MB = 24;
+/** Below this a model's start is that of its process. */
+const PREPARE_MIN_MB = 4;
 
 interface Arguments {
   /** What to print instead of anything else. */
