@@ -1,6 +1,7 @@
-/** What the machine, or the container on it, really gives: cores and memory by the cgroup where it sets a limit. */
+/** What the machine, or the container or unit on it, really gives: cores and memory by the cgroups where they set a limit. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
+import { posix } from 'node:path';
 
 export interface Machine {
   /** Whole cores, at least 1. */
@@ -8,25 +9,62 @@ export interface Machine {
   readonly memoryBytes: number;
 }
 
+const CGROUPS = '/sys/fs/cgroup';
+
+type ReadText = (path: string) => string | undefined;
+
 /** Reads the machine's limits; `readText` gives a file's text or undefined (tests give their own). */
-export function readMachine(readText: (path: string) => string | undefined = readIfThere): Machine {
-  const quota = cgroupCores(readText);
-  const cores = Math.max(1, Math.floor(Math.min(availableParallelism(), quota ?? Number.POSITIVE_INFINITY)));
-  return { cores, memoryBytes: Math.min(totalmem(), cgroupMemory(readText) ?? Number.POSITIVE_INFINITY) };
+export function readMachine(readText: ReadText = readIfThere): Machine {
+  const groups = groupsOf(readText);
+  const quotas = [...groups.map((group) => cores(readText, group)), oldCores(readText)];
+  const memory = [
+    ...groups.map((group) => positive(readText(`${group}/memory.max`))),
+    positive(readText(`${CGROUPS}/memory/memory.limit_in_bytes`)),
+  ];
+  return {
+    // A quota of 1.5 cores is one core for threads; one of less than one is one all the same.
+    cores: Math.max(1, Math.floor(least(availableParallelism(), quotas))),
+    memoryBytes: least(totalmem(), memory),
+  };
 }
 
-/** A quota of 1.5 cores counts as 1.5 here. */
-function cgroupCores(readText: (path: string) => string | undefined): number | undefined {
-  const [quota, period] = (readText('/sys/fs/cgroup/cpu.max') ?? '').trim().split(' ').map(Number);
-  if (quota !== undefined && period !== undefined && quota > 0 && period > 0) return Math.max(1, quota / period);
-  const oldQuota = Number(readText('/sys/fs/cgroup/cpu/cpu.cfs_quota_us'));
-  const oldPeriod = Number(readText('/sys/fs/cgroup/cpu/cpu.cfs_period_us'));
-  return oldQuota > 0 && oldPeriod > 0 ? Math.max(1, oldQuota / oldPeriod) : undefined;
+/**
+ * Folders of the cgroup (version 2) that this process is in and of those above it: each may have a limit. In a container the own one is
+ * the root; in a unit of systemd it is not.
+ */
+function groupsOf(readText: ReadText): readonly string[] {
+  const own = /^0::(\/.*)$/m.exec(readText('/proc/self/cgroup') ?? '')?.[1] ?? '/';
+  const groups = [CGROUPS];
+  for (let path = posix.normalize(own); path !== '/' && path !== '.'; path = posix.dirname(path)) {
+    groups.push(posix.join(CGROUPS, path));
+  }
+  return groups;
 }
 
-function cgroupMemory(readText: (path: string) => string | undefined): number | undefined {
-  const texts = [readText('/sys/fs/cgroup/memory.max'), readText('/sys/fs/cgroup/memory/memory.limit_in_bytes')];
-  return texts.map((text) => Number(text?.trim() || Number.NaN)).find((bytes) => bytes > 0);
+function cores(readText: ReadText, group: string): number | undefined {
+  const [quota, period] = (readText(`${group}/cpu.max`) ?? '').trim().split(' ');
+  return quotient(quota, period);
+}
+
+/** Version 1 of cgroups. */
+function oldCores(readText: ReadText): number | undefined {
+  const folder = `${CGROUPS}/cpu`;
+  return quotient(readText(`${folder}/cpu.cfs_quota_us`), readText(`${folder}/cpu.cfs_period_us`));
+}
+
+function quotient(quota: string | undefined, period: string | undefined): number | undefined {
+  const [above, below] = [positive(quota), positive(period)];
+  return above === undefined || below === undefined ? undefined : above / below;
+}
+
+/** Undefined for no file and for `max`, `-1` and `0`, which are no limit. */
+function positive(text: string | undefined): number | undefined {
+  const number = Number(text?.trim() || Number.NaN);
+  return number > 0 ? number : undefined;
+}
+
+function least(first: number, others: readonly (number | undefined)[]): number {
+  return Math.min(first, ...others.filter((value) => value !== undefined));
 }
 
 function readIfThere(path: string): string | undefined {

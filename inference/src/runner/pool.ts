@@ -132,7 +132,8 @@ export class Pool {
     this.#facts = ready.facts;
     const warmUpMs = Math.round(ready.warmUpMs);
     const prepared = ready.graphs.some((graph) => graph.prepared);
-    log.info({ model: name, worker: index, pid, warmUpMs, prepared }, `Loaded in ${seconds.toFixed(2)}s`);
+    const batchItems = ready.facts.batching.shared ? ready.facts.batching.maxItems : 1;
+    log.info({ model: name, worker: index, pid, warmUpMs, prepared, batchItems }, `Loaded in ${seconds.toFixed(2)}s`);
     for (const use of ready.graphs.filter(isUnusable)) {
       log.warn({ model: name, worker: index, graph: use.graph }, `Loaded from its plain file: ${use.reason}`);
     }
