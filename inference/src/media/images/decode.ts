@@ -1,5 +1,6 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { InferenceError } from '../../errors.js';
+import { type ColourConversion, srgbConversion } from './colours.js';
 import { describeContent, IMAGE_FORMATS, type ImageFormat, sniffImageFormat } from './formats.js';
 import { isSrgbProfile } from './icc.js';
 import type { Picture } from './picture.js';
@@ -38,8 +39,10 @@ export interface ImageHeader {
   readonly height: number;
   /** Whether its pixels lie otherwise than they are shown. */
   readonly turned: boolean;
-  /** Whether its colours have to be converted to sRGB. */
+  /** Whether the decoder has to convert its colours to sRGB. */
   readonly otherColours: boolean;
+  /** How they are converted here instead, which is faster, where their profile is simple enough. */
+  readonly toSrgb: ColourConversion | undefined;
 }
 
 export interface DecodedPicture {
@@ -87,8 +90,11 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
       `Expected a picture of at least ${LEAST_SIDE} x ${LEAST_SIDE} pixels, got ${format} of ${width} x ${height}.`,
     );
   }
-  const otherColours = metadata.icc !== undefined && !isSrgbProfile(metadata.icc);
-  return { format, width, height, turned: (metadata.orientation ?? 1) > 1, otherColours };
+  const profile = metadata.icc !== undefined && !isSrgbProfile(metadata.icc) ? metadata.icc : undefined;
+  const plain = metadata.space === 'srgb' && metadata.channels === 3 && metadata.depth === 'uchar';
+  const toSrgb = profile !== undefined && plain ? srgbConversion(profile) : undefined;
+  const otherColours = profile !== undefined && toSrgb === undefined;
+  return { format, width, height, turned: (metadata.orientation ?? 1) > 1, otherColours, toSrgb };
 }
 
 /** Reads a picture's header and decodes it. Throws as readImageHeader and decodePixels do. */
@@ -109,7 +115,9 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
       .raw({ depth: 'uchar' })
       .timeout({ seconds: DECODE_LIMIT_SECONDS })
       .toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data: asRgb(data, info.channels) };
+    const pixels = asRgb(data, info.channels);
+    header.toSrgb?.(pixels);
+    return { width: info.width, height: info.height, data: pixels };
   } catch (cause) {
     throw unreadable(header.format, content, cause);
   }

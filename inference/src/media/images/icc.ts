@@ -2,6 +2,8 @@
 const NAME_TAG = 'desc';
 const HEADER_BYTES = 128;
 const TAG_BYTES = 12;
+/** Real profiles have some twenty. */
+const MOST_TAGS = 100;
 
 /**
  * Whether an ICC profile is sRGB by its name. Most profiles in pictures are: they change nothing, yet converting by them
@@ -12,18 +14,36 @@ export function isSrgbProfile(profile: Uint8Array): boolean {
 }
 
 function profileName(profile: Uint8Array): string | undefined {
-  const view = new DataView(profile.buffer, profile.byteOffset, profile.byteLength);
-  try {
-    const tags = view.getUint32(HEADER_BYTES);
-    for (let tag = 0; tag < tags; tag += 1) {
-      const entry = HEADER_BYTES + 4 + tag * TAG_BYTES;
-      if (ascii(profile, entry, 4) === NAME_TAG) return nameAt(profile, view, view.getUint32(entry + 4));
-    }
-  } catch (error) {
-    // A broken profile has no name; the decoder then does with it what it can.
-    if (!(error instanceof RangeError)) throw error;
+  return orNothing(() => {
+    const tag = tagsOf(profile).get(NAME_TAG);
+    return tag === undefined ? undefined : nameAt(profile, viewOf(profile), tag);
+  });
+}
+
+/** Where each tag of a profile lies. Throws a RangeError for a broken one. */
+export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
+  const view = viewOf(profile);
+  const places = new Map<string, number>();
+  const count = Math.min(view.getUint32(HEADER_BYTES), MOST_TAGS);
+  for (let tag = 0; tag < count; tag += 1) {
+    const entry = HEADER_BYTES + 4 + tag * TAG_BYTES;
+    places.set(ascii(profile, entry, 4), view.getUint32(entry + 4));
   }
-  return undefined;
+  return places;
+}
+
+/** What `read` finds in a profile; a broken one has nothing: the decoder then does with it what it can. */
+export function orNothing<T>(read: () => T | undefined): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return undefined;
+  }
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function nameAt(profile: Uint8Array, view: DataView, offset: number): string | undefined {
@@ -38,6 +58,7 @@ function nameAt(profile: Uint8Array, view: DataView, offset: number): string | u
     .toString('utf16le');
 }
 
-function ascii(bytes: Uint8Array, start: number, length: number): string {
+/** `length` letters at a place of a profile. */
+export function ascii(bytes: Uint8Array, start: number, length: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', start, start + length);
 }

@@ -1,0 +1,104 @@
+import { expect } from 'chai';
+import { srgbConversion } from '../../src/media/images/colours.js';
+
+/** A tag's four letters and its bytes. */
+type Tag = readonly [name: string, content: Buffer];
+
+/** A profile of colours `RGB ` over `XYZ `, as far as it is looked at. */
+function profile(tags: readonly Tag[], space = 'RGB '): Uint8Array {
+  const head = Buffer.alloc(128 + 4 + tags.length * 12);
+  head.write(space, 16, 'latin1');
+  head.write('XYZ ', 20, 'latin1');
+  head.writeUInt32BE(tags.length, 128);
+  let offset = head.length;
+  tags.forEach(([name, content], index) => {
+    head.write(name, 132 + index * 12, 'latin1');
+    head.writeUInt32BE(offset, 136 + index * 12);
+    head.writeUInt32BE(content.length, 140 + index * 12);
+    offset += content.length;
+  });
+  return Buffer.concat([head, ...tags.map(([, content]) => content)]);
+}
+
+function numbers(type: string, ...values: readonly number[]): Buffer {
+  const content = Buffer.alloc(8 + values.length * 4);
+  content.write(type, 0, 'latin1');
+  values.forEach((value, index) => {
+    content.writeInt32BE(Math.round(value * 65_536), 8 + index * 4);
+  });
+  return content;
+}
+
+function parametric(kind: number, ...values: readonly number[]): Buffer {
+  const content = numbers('para', 0, ...values);
+  content.writeUInt16BE(kind, 8);
+  return content;
+}
+
+function sampled(...values: readonly number[]): Buffer {
+  const content = Buffer.alloc(12 + values.length * 2);
+  content.write('curv', 0, 'latin1');
+  content.writeUInt32BE(values.length, 8);
+  values.forEach((value, index) => {
+    content.writeUInt16BE(value, 12 + index * 2);
+  });
+  return content;
+}
+
+/** sRGB's own primaries under D50. */
+const PRIMARIES: readonly Tag[] = [
+  ['rXYZ', numbers('XYZ ', 0.4360747, 0.2225045, 0.0139322)],
+  ['gXYZ', numbers('XYZ ', 0.3850649, 0.7168786, 0.0971045)],
+  ['bXYZ', numbers('XYZ ', 0.1430804, 0.0606169, 0.7141733)],
+];
+
+function curves(curve: Buffer): readonly Tag[] {
+  return ['rTRC', 'gTRC', 'bTRC'].map((name) => [name, curve] as const);
+}
+
+function convert(bytes: Uint8Array, icc: Uint8Array): number[] | undefined {
+  const pixels = new Uint8Array([...bytes, ...bytes, ...bytes].slice(0, bytes.length * 3));
+  for (let at = 0; at < bytes.length; at += 1) pixels.fill(bytes[at] ?? 0, at * 3, at * 3 + 3);
+  const conversion = srgbConversion(icc);
+  conversion?.(pixels);
+  return conversion === undefined ? undefined : [...pixels].filter((_, at) => at % 3 === 0);
+}
+
+const GREYS = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+const SRGB_CURVE = parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045);
+
+describe('colours of an ICC profile', () => {
+  it('stay what they are where the profile says what sRGB is', () => {
+    expect(convert(GREYS, profile([...PRIMARIES, ...curves(SRGB_CURVE)]))).to.deep.equal([...GREYS]);
+    const pixels = Uint8Array.of(255, 0, 0, 0, 255, 0, 0, 0, 255, 200, 100, 50);
+    srgbConversion(profile([...PRIMARIES, ...curves(SRGB_CURVE)]))?.(pixels);
+    expect([...pixels]).to.deep.equal([255, 0, 0, 0, 255, 0, 0, 0, 255, 200, 100, 50]);
+  });
+
+  it('follow every kind of curve', () => {
+    const grey = (curve: Buffer): number | undefined =>
+      convert(Uint8Array.of(128), profile([...PRIMARIES, ...curves(curve)]))?.[0];
+    const encode = (light: number): number => Math.round(255 * (1.055 * light ** (1 / 2.4) - 0.055));
+    const half = 128 / 255;
+    expect(grey(sampled())).to.equal(encode(half));
+    expect(grey(sampled(2.2 * 256))).to.equal(encode(half ** (Math.trunc(2.2 * 256) / 256)));
+    expect(grey(sampled(0, 16_384, 65_535))).to.equal(encode(0.25 + (half * 2 - 1) * 0.75));
+    expect(grey(parametric(0, 1.8))).to.equal(encode(half ** 1.8));
+    expect(grey(parametric(1, 2, 0.5, 0.25))).to.equal(encode((half * 0.5 + 0.25) ** 2));
+    expect(grey(parametric(2, 2, 0.5, 0.25, 0.1))).to.equal(encode((half * 0.5 + 0.25) ** 2 + 0.1));
+    expect(grey(parametric(3, 2, 1, 0, 0.5, 0.9))).to.equal(encode(half * 0.5));
+    expect(grey(parametric(4, 2, 1, 0, 0.5, 0.9, 0.1, 0.2))).to.equal(encode(half * 0.5 + 0.2));
+  });
+
+  it('are left to the decoder where the profile is of another kind, or broken', () => {
+    const whole = profile([...PRIMARIES, ...curves(SRGB_CURVE)]);
+    expect(srgbConversion(profile([...PRIMARIES, ...curves(SRGB_CURVE)], 'CMYK'))).to.equal(undefined);
+    expect(srgbConversion(profile([...PRIMARIES, ...curves(SRGB_CURVE), ['A2B0', sampled()]]))).to.equal(undefined);
+    expect(srgbConversion(profile(PRIMARIES))).to.equal(undefined);
+    expect(srgbConversion(profile(curves(SRGB_CURVE)))).to.equal(undefined);
+    expect(srgbConversion(profile([...PRIMARIES, ...curves(parametric(9, 1))]))).to.equal(undefined);
+    for (const length of [0, 17, 130, 200, whole.length - 5]) {
+      expect(srgbConversion(whole.subarray(0, length)), String(length)).to.equal(undefined);
+    }
+  });
+});
