@@ -3,24 +3,10 @@
  * has gathered goes out in batches. It knows neither processes nor protocols.
  */
 import { InferenceError } from '../errors.js';
-import type { Outcome } from '../models/model.js';
 import { Backlog, type BatchLimits, type Entry, Flow, type Priority } from './backlog.js';
 import type { Executor } from './executor.js';
+import { type Done, deadlineExceeded, deliver, type Job, type Submission } from './job.js';
 import { type Place, Room, type RoomLimits } from './room.js';
-
-/** One item's result and what its run was. */
-export interface Done<Result> {
-  readonly value: Result;
-  readonly run: RunFacts;
-}
-
-export interface RunFacts {
-  /** The same for all items that ran together. */
-  readonly id: number;
-  readonly queueMs: number;
-  readonly runMs: number;
-  readonly batchSize: number;
-}
 
 /** Told of what happens, for the metrics. */
 export interface LaneObserver {
@@ -58,26 +44,6 @@ export interface Admission<Item, Result> {
   submit(item: Item, signal: AbortSignal): Promise<Done<Result>>;
   /** Gives the place back. Idempotent. */
   close(): void;
-}
-
-/** An item on its way into the queue. */
-interface Submission<Item> {
-  readonly item: Item;
-  readonly cost: number;
-  readonly signal: AbortSignal;
-  readonly flow: Flow;
-  readonly deadlineAtMs: number;
-}
-
-interface Job<Item, Result> {
-  readonly item: Item;
-  readonly signal: AbortSignal;
-  readonly submittedAtMs: number;
-  attempts: number;
-  /** Where it waits, to be taken out when it is abandoned. */
-  entry: Entry<Job<Item, Result>> | undefined;
-  resolve(done: Done<Result>): void;
-  reject(error: unknown): void;
 }
 
 /** An item whose run failed as a whole is run once more, without company; a second failure is its error. */
@@ -304,17 +270,4 @@ export class Lane<Item, Result> {
     job.entry = { ...entry, alone: true };
     this.#backlog.pushFront(job.entry);
   }
-}
-
-function deliver<Item, Result>(job: Job<Item, Result>, outcome: Outcome<Result> | undefined, run: RunFacts): void {
-  if (outcome === undefined) job.reject(new Error('a worker answered with fewer outcomes than it was given items'));
-  else if (outcome.ok) job.resolve({ value: outcome.value, run });
-  else job.reject(outcome.error);
-}
-
-function deadlineExceeded(): InferenceError {
-  return new InferenceError(
-    'DEADLINE_EXCEEDED',
-    'The deadline passed while the work waited in the queue; it was not run.',
-  );
 }

@@ -1,4 +1,4 @@
-import type { RunFacts } from '../scheduling/lane.js';
+import type { RunFacts } from '../scheduling/job.js';
 import type { Call } from './call.js';
 
 /** Gathers where the time of one call went, over the runs its items were in. */
