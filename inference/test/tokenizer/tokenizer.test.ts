@@ -160,6 +160,23 @@ describe('a tokenizer of another kind', () => {
     expect(tokenizer.encode('ab ab a', 3)).to.deep.equal({ ids: [4, 6, 1], truncated: true });
   });
 
+  it('reads no more of a long text than the tokens wanted may need, and gives the same ids', () => {
+    const replace = { type: 'Replace', pattern: { Regex: ' +' }, content: '\u2581' };
+    for (const normalizer of [json.normalizer, replace]) {
+      const tokenizer = createTokenizer({ ...json, normalizer }, {});
+      for (const text of ['ab ', 'a', 'b', ' ', 'aab', 'ba', 'b  a', '\u{1f600}', 'a\u{1f600}b ']) {
+        const long = text.repeat(4000);
+        const whole = tokenizer.encode(long, EVERYTHING).ids;
+        for (const limit of [2, 7, 64]) {
+          const { ids, truncated } = tokenizer.encode(long, limit);
+          expect(truncated, JSON.stringify(text)).to.equal(whole.length > limit);
+          if (truncated) expect(ids, JSON.stringify(text)).to.deep.equal([...whole.slice(0, limit - 1), 1]);
+          else expect(ids).to.deep.equal(whole);
+        }
+      }
+    }
+  });
+
   it('is refused where nobody knows it', () => {
     expect(() => createTokenizer({ ...json, model: { type: 'Magic' } }, {})).to.throw();
   });
