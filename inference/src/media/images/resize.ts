@@ -7,13 +7,12 @@ const PAGE_BYTES = 65_536;
 /** Sizes whose weights are kept: pictures of one folder are often of few sizes. */
 const MOST_TAPS = 32;
 
-/** Where things lie in the kernels' memory. */
-interface Layout {
+/** Where the weights of one direction lie in the kernels' memory. */
+interface TapsPlace {
+  readonly taps: Taps;
   readonly offsets: number;
   readonly counts: number;
   readonly weights: number;
-  readonly source: number;
-  readonly target: number;
 }
 
 /**
@@ -30,13 +29,23 @@ export class PictureResizer {
   readonly #taps = new Map<string, Taps>();
 
   resize(picture: Picture, width: number, height: number, filter: ResampleFilter): Picture {
-    const across =
-      picture.width === width
-        ? picture
-        : this.#resizeColumns(picture, this.#tapsFor(picture.width, width, filter), width);
-    return across.height === height
-      ? across
-      : this.#resizeRows(across, this.#tapsFor(across.height, height, filter), height);
+    if (picture.width === width && picture.height === height) return picture;
+    const across = picture.width === width ? undefined : this.#tapsFor(picture.width, width, filter);
+    const down = picture.height === height ? undefined : this.#tapsFor(picture.height, height, filter);
+    // Weights, the picture, what the columns give and what the rows give of that, behind each other: nothing is copied between.
+    const middleBytes = across === undefined ? 0 : width * picture.height * 3 + SLACK_BYTES;
+    const source = tapsBytes(across) + tapsBytes(down);
+    // The rows of a picture are read and written sixteen bytes at a time.
+    const middle = source + picture.data.length + SLACK_BYTES;
+    const target = middle + middleBytes;
+    const end = down === undefined ? target : target + width * height * 3 + SLACK_BYTES;
+    this.#grow(end);
+    new Uint8Array(this.#memory.buffer).set(picture.data, source);
+    if (across !== undefined) this.#resizeColumns(picture, this.#place(across, 0), source, middle);
+    const from = across === undefined ? source : middle;
+    if (down !== undefined) this.#resizeRows(this.#place(down, tapsBytes(across)), from, target, width * 3);
+    const start = down === undefined ? middle : target;
+    return { width, height, data: new Uint8Array(this.#memory.buffer).slice(start, start + width * height * 3) };
   }
 
   #tapsFor(from: number, to: number, filter: ResampleFilter): Taps {
@@ -52,50 +61,43 @@ export class PictureResizer {
     return taps;
   }
 
-  #resizeColumns(picture: Picture, taps: Taps, width: number): Picture {
-    const sourceLine = picture.width * 3;
-    const targetLine = width * 3;
-    const at = this.#layOut(taps, picture.data, targetLine * picture.height);
-    for (let row = 0; row < picture.height; row += 1) {
-      const source = at.source + row * sourceLine;
-      const target = at.target + row * targetLine;
-      this.#kernels.columns(source, target, width, at.offsets, at.counts, at.weights, taps.stride * 4);
-    }
-    return { width, height: picture.height, data: this.#read(at.target, targetLine * picture.height) };
-  }
-
-  #resizeRows(picture: Picture, taps: Taps, height: number): Picture {
-    const line = picture.width * 3;
-    const at = this.#layOut(taps, picture.data, line * height);
-    for (let row = 0; row < height; row += 1) {
-      const source = at.source + (taps.starts[row] as number) * line;
-      const weights = at.weights + row * taps.stride * 4;
-      this.#kernels.rows(source, at.target + row * line, line, weights, (taps.counts[row] as number) * 4);
-    }
-    return { width: picture.width, height, data: this.#read(at.target, line * height) };
-  }
-
-  /** Puts weights and picture into the kernels' memory, and makes room for the answer. */
-  #layOut(taps: Taps, picture: Uint8Array, targetBytes: number): Layout {
+  #resizeColumns({ width, height }: Picture, { taps, ...at }: TapsPlace, source: number, target: number): void {
     const places = taps.starts.length;
-    const counts = places * 4;
-    const weights = counts + places * 4;
-    const source = weights + taps.weights.length * 4;
-    // The rows of a picture are read and written sixteen bytes at a time.
-    const target = source + picture.length + SLACK_BYTES;
-    const missing = target + targetBytes + SLACK_BYTES - this.#memory.buffer.byteLength;
+    for (let row = 0; row < height; row += 1) {
+      const [from, to] = [source + row * width * 3, target + row * places * 3];
+      this.#kernels.columns(from, to, places, at.offsets, at.counts, at.weights, taps.stride * 4);
+    }
+  }
+
+  #resizeRows({ taps, ...at }: TapsPlace, source: number, target: number, line: number): void {
+    for (let row = 0; row < taps.starts.length; row += 1) {
+      const from = source + (taps.starts[row] as number) * line;
+      const weights = at.weights + row * taps.stride * 4;
+      this.#kernels.rows(from, target + row * line, line, weights, (taps.counts[row] as number) * 4);
+    }
+  }
+
+  #grow(bytes: number): void {
+    const missing = bytes - this.#memory.buffer.byteLength;
     if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+  }
+
+  /** Puts weights into the kernels' memory. */
+  #place(taps: Taps, offsets: number): TapsPlace {
+    const places = taps.starts.length;
+    const counts = offsets + places * 4;
+    const weights = counts + places * 4;
     const numbers = new Int32Array(this.#memory.buffer);
     for (let place = 0; place < places; place += 1) {
-      numbers[place] = (taps.starts[place] as number) * 3;
-      numbers[places + place] = (taps.counts[place] as number) * 4;
+      numbers[offsets / 4 + place] = (taps.starts[place] as number) * 3;
+      numbers[counts / 4 + place] = (taps.counts[place] as number) * 4;
     }
     numbers.set(taps.weights, weights / 4);
-    new Uint8Array(this.#memory.buffer).set(picture, source);
-    return { offsets: 0, counts, weights, source, target };
+    return { taps, offsets, counts, weights };
   }
+}
 
-  #read(start: number, length: number): Uint8Array {
-    return new Uint8Array(this.#memory.buffer).slice(start, start + length);
-  }
+/** Bytes that weights take in the kernels' memory: where each place begins, how many it takes, and they themselves. */
+function tapsBytes(taps: Taps | undefined): number {
+  return taps === undefined ? 0 : (taps.starts.length * 2 + taps.weights.length) * 4;
 }
