@@ -14,9 +14,15 @@ const { values: flags } = parseArgs({
     ffmpeg: { type: 'string', default: 'ffmpeg' },
     /** How often all recordings are in the file: 3 for two and a half minutes. */
     turns: { type: 'string', default: '3' },
+    rates: { type: 'string', default: '8000,16000,44100,48000' },
+    channels: { type: 'string', default: '1,2' },
+    /** Each window with the text before it, one by one. */
+    condition: { type: 'boolean', default: false },
   },
 });
-const RATES_HZ = [8_000, 16_000, 44_100, 48_000];
+const RATES_HZ = flags.rates.split(',').map(Number);
+const CHANNELS = flags.channels.split(',').map(Number);
+const OPTIONS = { conditionOnPreviousText: flags.condition };
 /** Name, ending and ffmpeg's settings; Opus has its own rates. */
 const FORMATS = [
   ['WAV', 'wav', ['-c:a', 'pcm_s16le']],
@@ -34,15 +40,12 @@ const whisper = await openWhisper(flags.shared);
 try {
   const source = join(folder, 'source.wav');
   await writeFile(source, wavOf(await threeMinutes(flags.shared, Number(flags.turns))));
-  const plain = wordErrors(
-    (await whisper.hear(await samplesOf(source), { conditionOnPreviousText: false })).text,
-    said,
-  );
+  const plain = wordErrors((await whisper.hear(await samplesOf(source), OPTIONS)).text, said);
   console.log(`WAV, 16 kHz, mono, as it is: ${plain.errors} of ${plain.words} words wrong\n`);
-  console.log('words wrong\n\n| format | channels | 8 kHz | 16 kHz | 44.1 kHz | 48 kHz |');
-  console.log('|---|---|---|---|---|---|');
+  console.log(`words wrong\n\n| format | channels | ${RATES_HZ.map((rate) => `${rate / 1000} kHz`).join(' | ')} |`);
+  console.log(`|---|---|${'---|'.repeat(RATES_HZ.length)}`);
   for (const [name, ending, settings] of FORMATS) {
-    for (const channels of [1, 2]) {
+    for (const channels of CHANNELS) {
       const row = [];
       for (const rateHz of RATES_HZ) {
         const path = join(folder, `made.${ending}`);
@@ -50,7 +53,7 @@ try {
         const args = ['-y', '-v', 'error', '-i', source, '-ac', `${channels}`, '-ar', `${rate}`, ...settings, path];
         const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });
         if (made.status !== 0) throw new Error(`ffmpeg could not make ${name}: ${made.error?.message ?? made.stderr}`);
-        const { text } = await whisper.hear(await samplesOf(path), { conditionOnPreviousText: false });
+        const { text } = await whisper.hear(await samplesOf(path), OPTIONS);
         row.push(wordErrors(text, said).errors);
       }
       console.log(`| ${name} | ${channels} | ${row.join(' | ')} |`);

@@ -52,10 +52,13 @@ export const SAID = [
 
 const orderOf = (turns) =>
   Array.from({ length: turns }, (_, turn) =>
-    SAID.map((_, index) => ({ turn, index: (index * 3 + turn) % SAID.length })),
+    SAID.map((_, index) => ({ turn, index: (index * 3) % SAID.length })),
   ).flat();
 
-/** All of them three times in another order each time, with pauses: two and a half minutes. */
+/**
+ * All of them three times over, the pauses longer each time: two and a half minutes. Within 30 s nothing is said twice: that
+ * would look like a text that repeats itself.
+ */
 export async function threeMinutes(shared, turns = 3) {
   const pieces = await Promise.all(recordings(shared).map(samplesOf));
   return joined(
