@@ -6,7 +6,7 @@ import { finishVector } from './postprocess.js';
 import { type PictureRecipe, preparePicture } from './preprocess.js';
 import type { Tower } from './tower.js';
 
-/** Pictures that are being decoded while earlier ones run. */
+/** Pictures that are being decoded while earlier ones run, and at least as many as the next run takes. */
 const AHEAD = 4;
 /**
  * Pixels of the pictures of one run. A small network spends a tenth of its time on getting started, so small pictures share a
@@ -45,7 +45,7 @@ export class PictureEmbedder {
     const group = this.#groupSize();
     for (let start = 0; start < items.length; start += group) {
       const end = Math.min(items.length, start + group);
-      while (prepared.length < Math.min(items.length, end + AHEAD)) {
+      while (prepared.length < Math.min(items.length, end + Math.max(AHEAD, group))) {
         const place = prepared.length;
         prepared.push(isWanted(context, place) ? this.#prepare(items[place] as ImageItem, place) : gone());
       }
