@@ -60,14 +60,24 @@ start_hub() {
   export HF_ENDPOINT
 }
 
+# The stack and its volumes. podman-compose leaves a volume that has a name of its own.
+take_down() {
+  compose --profile face --profile bge --profile monitoring down -v
+  podman volume rm -f models_cache heimdex_prometheus_data
+} >/dev/null 2>&1
+
 clean_up() {
   podman pod rm -f inference-pod-0
-  compose --profile face --profile bge --profile monitoring down -v
+  take_down
   podman rm -f --ignore heimdex-proof-hub heimdex-proof-download
   podman volume rm -f heimdex-proof-empty heimdex-proof-killed
   podman network rm heimdex_inside heimdex_outside
   rm -rf "$work"
 } >/dev/null 2>&1
+if podman volume exists models_cache; then
+  echo 'The volume models_cache is there, and the proof would take it away. Is nothing of worth in it? podman volume rm models_cache' >&2
+  exit 2
+fi
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
@@ -188,10 +198,10 @@ prove_compose() {
 
   echo 'Backup of the volume'
   check 'export, a file' back_up
-  compose down -v >/dev/null 2>&1
+  take_down
   check 'import, into an empty volume' bring_back
   check 'and every byte is right' compose run --rm model-downloader verify
-  compose down -v >/dev/null 2>&1
+  take_down
 }
 
 back_up() { podman run --rm --network none -v models_cache:/app/models/.cache:ro "${model_env[@]}" "$DOWNLOADER_IMAGE" export - >"$work/models.tar"; }
@@ -214,7 +224,7 @@ prove_profiles() {
     check 'and embeds' says '"vector"' heimdex embed-text -a "$PUBLISH_BGE" --model text --json 'Hello world'
     check 'from what was prepared' says '"prepared":true' logs heimdex_bge-service_1
   fi
-  compose "${profiles[@]}" down -v >/dev/null 2>&1
+  take_down
   export FEATURE_FACE=true
   unset TEXT_MODEL_NAME
 }
@@ -235,7 +245,7 @@ prove_monitoring() {
   check 'the call is counted' within 40 says '"1"]' prometheus 'query?query=sum(heimdex_items_total)'
   check 'Prometheus has no way out either' says '"heimdex_inside"' podman inspect heimdex_prometheus_1 \
     --format '{{json .NetworkSettings.Networks}}'
-  compose --profile monitoring down -v >/dev/null 2>&1
+  take_down
 }
 
 # Prometheus' API, asked from the server's container: no port of it is published.
