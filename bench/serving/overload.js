@@ -2,13 +2,14 @@
 //
 // ghz (Go) calls EmbedImage of the small model with PICTURES pictures a call, or, with the argument speech, Transcribe of Moonshine tiny. First callers that wait for their answers find the
 // capacity; then ghz sends at RATIO times that rate for SECONDS, whatever comes back. Printed: what was served and refused, how
-// long both took by ghz's clock and by the server's, the most memory before, during and after, and health after.
+// long both took by ghz's clock and by the server's, the most memory before, during and after, and health after. SERVER_CORES and
+// GHZ_CORES ("0", "1") keep the two apart, so that the load takes nothing from what it measures.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
-import { at, quantile, started, stop, withVolume } from './setup.js';
+import { at, onCores, quantile, started, stop, withVolume } from './setup.js';
 
 const SECONDS = Number(process.env.SECONDS ?? 60);
 const RATIO = Number(process.env.RATIO ?? 4);
@@ -51,7 +52,9 @@ function ghz(address, args) {
     '--format',
     'json',
   ];
-  const child = spawn('ghz', [...common, ...args, address], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(...onCores(process.env.GHZ_CORES, 'ghz', [...common, ...args, address]), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const pieces = [];
   let used = 0;
   const looking = setInterval(() => void cpuSeconds(child.pid).then((now) => (used = Math.max(used, now))), 250);
@@ -83,7 +86,7 @@ const shown = (values, unit = 'ms') =>
 try {
   await withVolume(async (fill) => {
     const settings = await fill(chosen.settings);
-    const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) });
+    const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) }, process.env.SERVER_CORES);
     const client = createInferenceClient({ address: server.address });
     try {
       // Long enough for the workers that start behind the first one, and for the measured rate.

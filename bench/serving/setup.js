@@ -42,9 +42,14 @@ export async function withVolume(work) {
   }
 }
 
-/** Starts a server and waits until it is ready; `log` has its lines, as objects. */
-export async function started(env) {
-  const child = spawn(process.execPath, [at('inference/bin/heimdex-inference.js')], {
+/** A command that keeps to the given processors ("0", "0-3"); as it is where none are given. */
+export function onCores(cores, command, args) {
+  return cores === undefined ? [command, args] : ['taskset', ['-c', cores, command, ...args]];
+}
+
+/** Starts a server, on the given processors or all, and waits until it is ready; `log` has its lines, as objects. */
+export async function started(env, cores) {
+  const child = spawn(...onCores(cores, process.execPath, [at('inference/bin/heimdex-inference.js')]), {
     env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -228,7 +228,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
 }
 
 /** How much nicer a worker is than the server. */
-const NICER = 5;
+const NICER = 10;
 
 /**
  * The process that answers callers goes before those that compute: it needs little, at once. Within the memory and processor of a
