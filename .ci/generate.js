@@ -41,7 +41,9 @@ function describeContract() {
 function refuseBreakingChanges() {
   try {
     execFileSync('buf', ['breaking', 'proto', '--against', contractFile], { cwd: root, stdio: 'inherit' });
-  } catch {
+  } catch (error) {
+    // Without a status buf has not run at all.
+    if (error.status === undefined || error.status === null) throw error;
     console.error('The contract in proto/ breaks callers of gen/contract.json (above). Add, do not change or remove.');
     process.exit(1);
   }

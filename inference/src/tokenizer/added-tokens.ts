@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../models/repository.js';
+import { isObject, type JsonObject } from '../json.js';
 import { isSpace, type Normalizer } from './normalizers.js';
 
 /** A part of a text: the id of a token that is written out in it, or what lies between two of them. */

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objectAt, stringAt } from '../models/repository.js';
+import { isObject, type JsonObject, objectAt, stringAt } from '../json.js';
 import { AddedTokens } from './added-tokens.js';
 import type { IdSource } from './id-source.js';
 import { createNormalizer, type Normalizer } from './normalizers.js';

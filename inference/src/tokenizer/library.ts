@@ -1,5 +1,5 @@
 import * as hub from '@huggingface/tokenizers';
-import type { JsonObject } from '../models/repository.js';
+import type { JsonObject } from '../json.js';
 import type { IdSource } from './id-source.js';
 
 /** What is used of the library; its own declarations do not resolve under NodeNext. */

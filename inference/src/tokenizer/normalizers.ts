@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, stringAt } from '../models/repository.js';
+import { isObject, type JsonObject, stringAt } from '../json.js';
 import { createReplacement } from './library.js';
 import { CharacterMap } from './precompiled.js';
 import { INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';

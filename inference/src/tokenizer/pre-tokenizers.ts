@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, stringAt } from '../models/repository.js';
+import { isObject, type JsonObject, stringAt } from '../json.js';
 import { PUNCTUATION } from './unicode.js';
 
 /** Cuts a part of a text into what the model takes as words; `first`: the part begins the text. */

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../models/repository.js';
+import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '../json.js';
 import { createExactSource } from './exact.js';
 import { createLibrarySource } from './library.js';
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../models/repository.js';
+import type { JsonObject } from '../json.js';
 import { PieceTrie } from './piece-trie.js';
 import type { WordModel } from './word-model.js';
 

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, numberAt, stringAt } from '../models/repository.js';
+import { isObject, type JsonObject, numberAt, stringAt } from '../json.js';
 import { PieceTrie } from './piece-trie.js';
 import type { WordModel } from './word-model.js';
 

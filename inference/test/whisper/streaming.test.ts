@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { openAudio } from '../../src/media/audio/index.js';
-import type { PcmSource, SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import type { PcmSource } from '../../src/media/audio/pcm.js';
+import type { SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
 import { CONTEXT, inRepository, inShared, needsShared } from '../support/places.js';

@@ -1,6 +1,6 @@
-import { SPEECH_SAMPLE_RATE_HZ } from '../../models/speech.js';
 import { createDecoder, type DecoderChoice } from './decoders/create.js';
 import type { DecodingPlace } from './decoding-place.js';
+import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { type DecodeAnswer, type DecodeRequest, DecodeSession } from './session.js';
 
 const LIGHT_CHANNELS_MAX = 2;

@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
-import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../models/speech.js';
 import type { ByteSource } from './byte-source.js';
 import type { DecodingPlace } from './decoding-place.js';
+import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { SampleQueue } from './sample-queue.js';
 import type { DecodeAnswer } from './session.js';
 

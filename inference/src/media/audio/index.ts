@@ -1,5 +1,4 @@
 import { InferenceError } from '../../errors.js';
-import type { PcmSource } from '../../models/speech.js';
 import { ByteSource } from './byte-source.js';
 import { decodeBeside, isLight } from './decode-beside.js';
 import { cancelled, DecodedSource } from './decoded-source.js';
@@ -8,6 +7,7 @@ import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
 import type { DecodingPlace } from './decoding-place.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
+import type { PcmSource } from './pcm.js';
 import { HEAD_BYTES, recognise } from './recognise.js';
 
 export { AUDIO_FORMATS, type AudioFormat, type RawAudioFormat } from './formats.js';

@@ -1,5 +1,5 @@
 import type { SpeexModule } from '@echogarden/speex-resampler-wasm/simd';
-import { SPEECH_SAMPLE_RATE_HZ } from '../../models/speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 
 /** Of 0 to 10. Measured in README.md: flat to 7.4 kHz, what would alias is 113 dB down. */
 const QUALITY = 8;

@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../../models/speech.js';
 import type { DecodedBlock, Decoder } from './decoders/decoder.js';
 import { clip, mixToMono } from './mono.js';
+import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { Resampler } from './resampler.js';
 import { SampleQueue } from './sample-queue.js';
 

@@ -1,5 +1,6 @@
-import type { PcmSource, SpeechOptions } from '../speech.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import type { PcmSource } from '../../media/audio/pcm.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { SpeechOptions } from '../speech.js';
 
 /** Samples asked for at once. */
 const READ_SAMPLES = SPEECH_SAMPLE_RATE_HZ;

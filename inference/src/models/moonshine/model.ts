@@ -1,9 +1,10 @@
 import { InferenceError } from '../../errors.js';
+import { readJsonObject } from '../../json.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted, UNCANCELLED } from '../outcomes.js';
-import { findBeside, readJsonObject } from '../repository.js';
+import { findBeside } from '../repository.js';
 import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import { type DecoderTokens, MoonshineNetwork } from './network.js';
 import { loadTokensToText, type TokensToText, toResult } from './postprocess.js';
 import { fillUp, tokenLimit } from './preprocess.js';

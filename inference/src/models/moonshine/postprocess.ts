@@ -1,6 +1,6 @@
 import { Tokenizer } from '@huggingface/tokenizers';
+import { readJsonObject } from '../../json.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
-import { readJsonObject } from '../repository.js';
 import type { Decoded } from './network.js';
 import type { UtteranceResult } from './window.js';
 

@@ -1,5 +1,5 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { FamilySpec } from '../model.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import type { MoonshineWindow } from './window.js';
 
 /** Moonshine: English speech, small and fast; the cost follows the true length. */

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { isObject, type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { ModelFiles } from '../model.js';
-import { findBeside, isObject, type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../repository.js';
+import { findBeside } from '../repository.js';
 import { POOLING_MODES, type PoolingMode } from './postprocess.js';
 
 /** How a repository wants its texts, and what it makes of the network's answer. */

@@ -1,10 +1,11 @@
 import { InferenceError } from '../../errors.js';
+import { isObject, type JsonObject, readJsonObject } from '../../json.js';
 import { configureImageDecoding } from '../../media/images/index.js';
 import { loadTokenizer } from '../../tokenizer/index.js';
 import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { UNCANCELLED } from '../outcomes.js';
-import { findBeside, isObject, type JsonObject, readJsonObject } from '../repository.js';
+import { findBeside } from '../repository.js';
 import { PictureEmbedder } from './pictures.js';
 import { readPictureRecipe, readTextRecipe } from './preprocess.js';
 import { configFromStages } from './stages.js';

@@ -1,3 +1,4 @@
+import { type JsonObject, numberAt, objectAt, stringAt } from '../../json.js';
 import {
   decodeImage,
   type PictureResizer,
@@ -6,7 +7,6 @@ import {
   writePlanes,
 } from '../../media/images/index.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
-import { type JsonObject, numberAt, objectAt, stringAt } from '../repository.js';
 
 /** How a vision tower wants its pictures, by preprocessor_config.json. */
 export interface PictureRecipe {

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, numberAt, stringAt } from '../repository.js';
+import { isObject, type JsonObject, numberAt, stringAt } from '../../json.js';
 
 /** Pillow's numbers of its filters, by the names that a list of stages has for them. */
 const FILTER_NUMBERS: Readonly<Record<string, number>> = { lanczos: 1, bilinear: 2, bicubic: 3, box: 4, hamming: 5 };

@@ -1,6 +1,7 @@
 import { InferenceError } from '../../errors.js';
+import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { SampleBuffer } from '../decoding/sample-buffer.js';
-import { type PcmSource, SPEECH_SAMPLE_RATE_HZ, type SpeechOptions, type SubmitWindow } from '../speech.js';
+import type { SpeechOptions, SubmitWindow } from '../speech.js';
 import { SpeechStretches, STEP_SAMPLES, type Stretch } from './speech-stretches.js';
 import { KeptParts, SAME_TIMES, type TimeMap } from './time-map.js';
 import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';

@@ -1,4 +1,4 @@
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
 /** Samples that one probability speaks of. */
 export const STEP_SAMPLES = 512;

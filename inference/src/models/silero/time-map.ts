@@ -1,4 +1,5 @@
-import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { SpeechSegment } from '../speech.js';
 
 /** From times in what was kept of a recording to times in the recording. */
 export interface TimeMap {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type JsonObject, numberAt, objectAt, readJsonObject } from '../repository.js';
+import { type JsonObject, numberAt, objectAt, readJsonObject } from '../../json.js';
 
 /** What Whisper's own JSON files say, checked. */
 export interface WhisperConfig {

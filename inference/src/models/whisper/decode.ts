@@ -1,11 +1,12 @@
 import type { Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { Seat } from '../decoding/company.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { DecoderOutput } from '../decoding/merged-decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
-import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
+import type { SpeechSegment } from '../speech.js';
 import { decodeByBeams } from './beams.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';

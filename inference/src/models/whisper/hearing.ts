@@ -1,5 +1,6 @@
 import { InferenceError } from '../../errors.js';
-import { SPEECH_SAMPLE_RATE_HZ, type SpeechOptions, type SpeechSegment, type SubmitWindow } from '../speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { SpeechOptions, SpeechSegment, SubmitWindow } from '../speech.js';
 import { withoutHallucinations } from './hallucinations.js';
 import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 

@@ -1,4 +1,4 @@
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { DecodeWindow } from './window.js';
 
 /** The longest window, 30 s. */

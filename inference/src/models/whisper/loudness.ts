@@ -1,4 +1,4 @@
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
 /** The loudest sample of digital silence, -80 dB of full scale: less than 16-bit recordings have in noise alone. */
 const SILENCE_PEAK = 1e-4;

@@ -1,5 +1,5 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { newModel, node, tensor, writeModel } from '../../onnx/index.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import { melFilters } from './mel-filters.js';
 
 /** Samples of one frame, 25 ms. */

@@ -1,9 +1,9 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { Company, type Seat } from '../decoding/company.js';
 import { MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { failed, UNCANCELLED } from '../outcomes.js';
 import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
 import { decodeWindow, type WhisperParts, type WindowContext } from './decode.js';
 import { Encoder } from './encoder.js';

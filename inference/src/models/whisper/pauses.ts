@@ -1,4 +1,4 @@
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
 /** One frame of loudness: 20 ms. */
 const FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;

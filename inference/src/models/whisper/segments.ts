@@ -1,4 +1,4 @@
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
 /** Seconds between two time tokens. */
 export const TIMESTAMP_SECONDS = 0.02;

@@ -1,5 +1,6 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SampleBuffer } from '../decoding/sample-buffer.js';
-import { SPEECH_SAMPLE_RATE_HZ, type SpeechSegment } from '../speech.js';
+import type { SpeechSegment } from '../speech.js';
 import { type HeardLanguage, type Hearing, hearWindow } from './hearing.js';
 import { WINDOW_SAMPLES } from './length.js';
 import type { HeardPart } from './one-by-one.js';

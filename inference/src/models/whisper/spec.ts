@@ -1,5 +1,5 @@
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { FamilySpec } from '../model.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import { firstPositions } from './length.js';
 import type { WhisperWindow } from './window.js';
 

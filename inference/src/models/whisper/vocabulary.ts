@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { readJsonObject } from '../repository.js';
+import { readJsonObject } from '../../json.js';
 import type { WhisperConfig } from './config.js';
 
 /** Tokens with a meaning of their own. */

@@ -1,7 +1,7 @@
 import type { Tensor } from 'onnxruntime-node';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { MergedDecoder } from '../decoding/merged-decoder.js';
 import { logSumExp } from '../decoding/scores.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../speech.js';
 import { alignRows } from './align.js';
 import type { WhisperConfig } from './config.js';
 import { jobTokens } from './prompt.js';
