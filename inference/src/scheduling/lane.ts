@@ -117,10 +117,14 @@ export class Lane<Item, Result> {
     const flow = new Flow(request.priority);
     const deadlineAtMs = request.deadlineAtMs ?? Number.POSITIVE_INFINITY;
     return {
-      submit: (item, signal) => {
+      submit: async (item, signal) => {
         const cost = this.cost(item);
-        place.charge(cost);
-        return this.#submit({ item, cost, signal, flow, deadlineAtMs });
+        const done = place.charge(cost);
+        try {
+          return await this.#submit({ item, cost, signal, flow, deadlineAtMs });
+        } finally {
+          done();
+        }
       },
       close: () => place.leave(),
     };

@@ -17,8 +17,12 @@ export interface RoomRequest {
 
 /** What a call holds of the room. */
 export interface Place {
-  /** Says what the item costs that the call has in the queue now, where its cost was not known when it was admitted. */
-  charge(cost: number): void;
+  /**
+   * Says what an item costs that the call puts into the queue now, where its cost was not known when it was admitted; what is
+   * returned says that the item is done, idempotent. The call holds what its items in the queue cost together, and between
+   * them what the last one did.
+   */
+  charge(cost: number): () => void;
   /** Gives the place back. Idempotent. */
   leave(): void;
 }
@@ -64,12 +68,22 @@ export class Room {
     this.#items += request.items;
     this.#cost += held;
     let open = true;
+    const queued = new Set<{ readonly cost: number }>();
+    const hold = (cost: number) => {
+      if (!open) return;
+      this.#cost += cost - held;
+      held = cost;
+    };
     return {
       charge: (cost) => {
-        if (request.cost !== undefined || !open) return;
+        if (request.cost !== undefined) return () => {};
         this.#usualCost = this.#usualCost === undefined ? cost : mix(cost, this.#usualCost);
-        this.#cost += cost - held;
-        held = cost;
+        const item = { cost };
+        queued.add(item);
+        hold(sumOf(queued));
+        return () => {
+          if (queued.delete(item)) hold(queued.size === 0 ? cost : sumOf(queued));
+        };
       },
       leave: () => {
         if (!open) return;
@@ -111,6 +125,12 @@ function withoutStack<T>(make: () => T): T {
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
+}
+
+function sumOf(items: Iterable<{ readonly cost: number }>): number {
+  let sum = 0;
+  for (const { cost } of items) sum += cost;
+  return sum;
 }
 
 function mix(newest: number, before: number): number {

@@ -228,6 +228,24 @@ describe('Lane', () => {
     for (const open of places) open.close();
   });
 
+  it('holds all that a call of unknown cost has waiting at the same time against the bound', async () => {
+    const { lane, executor } = makeLane({ cost: (item) => Number(item), limits: { maxItems: 100, maxWaitMs: 1000 } });
+    lane.addExecutor(executor);
+    const recording = lane.admit({ ...place, cost: undefined });
+    const first = recording.submit('3', NEVER);
+    await settled();
+    executor.at(0).answer(undefined, 300);
+    await first;
+    // A cost of 1 takes 100 ms: three at once are 0.9 s, and another call's would make it 1.2 s.
+    const three = ['3', '3', '3'].map((item) => recording.submit(item, NEVER));
+    expect(refusal(() => lane.admit({ ...place, cost: undefined })).code).to.equal('QUEUE_FULL');
+    await settled();
+    executor.at(1).answer(undefined, 900);
+    await Promise.all(three);
+    lane.admit({ ...place, cost: undefined }).close();
+    recording.close();
+  });
+
   it('has room again when a call is closed, however often it is closed', () => {
     const { lane, executor } = makeLane();
     lane.addExecutor(executor);
