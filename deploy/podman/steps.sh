@@ -50,3 +50,8 @@ ends_with() {
 not() { ! "$@"; }
 at_least() { (($1 >= $2)) || { echo "$1 is less than $2"; return 1; }; }
 at_most() { (($1 <= $2)) || { echo "$1 is more than $2"; return 1; }; }
+
+# Runs a command, and once more when it fails.
+twice() {
+  "$@" || "$@"
+}
