@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceError } from '../../src/errors.js';
 import { type OpenAudioOptions, openAudio } from '../../src/media/audio/index.js';
+import { joined } from '../support/speech.js';
 
 type Content = Uint8Array | AsyncIterable<Uint8Array>;
 
@@ -73,14 +74,4 @@ function correlation(first: Float32Array, second: Float32Array, shift: number): 
     other += b * b;
   }
   return one === 0 || other === 0 ? 0 : both / Math.sqrt(one * other);
-}
-
-function joined(blocks: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(blocks.reduce((sum, block) => sum + block.length, 0));
-  let offset = 0;
-  for (const block of blocks) {
-    all.set(block, offset);
-    offset += block.length;
-  }
-  return all;
 }

@@ -13,6 +13,7 @@ import {
   writeModel,
 } from '../../src/onnx/index.js';
 import { narrowWeights, readInline } from '../../src/onnx/narrow-weights.js';
+import { branchOf } from '../support/graphs.js';
 import { OPTIONS } from '../support/places.js';
 
 /** Whole numbers from 0 to below `limit`, the same every time. */
@@ -214,7 +215,7 @@ function twoProducts(weights: readonly [string, string]): OnnxModel {
 describe('scaleRows with branches', () => {
   /** As a merged decoder: the activations are quantised outside, the weights lie outside, the products stand in branches. */
   function merged(): OnnxModel {
-    const branch = (name: string, result: string) => {
+    const branch = (name: 'then_branch' | 'else_branch', result: string) => {
       const { graph } = newModel({
         name,
         nodes: dynamicProduct('a', result).slice(1),
@@ -223,7 +224,7 @@ describe('scaleRows with branches', () => {
         outputs: [{ name: result, elementType: 'float32', dims: ['rows', 8] }],
       });
       for (const one of graph.nodes) one.inputs = one.inputs.map((input) => input.replace(/^[tu](q|s|z)$/, 'x$1'));
-      return { name, graph, int: undefined, ints: [], tensor: undefined, rest: [ATTRIBUTE_IS_GRAPH] };
+      return branchOf(name, graph, [ATTRIBUTE_IS_GRAPH]);
     };
     const choice = node('If', ['first'], ['y']);
     choice.attributes.push(branch('then_branch', 't'), branch('else_branch', 'u'));
@@ -296,14 +297,7 @@ describe('mayOverflow', () => {
       }).graph,
     };
     const choice = node('If', ['c'], ['r']);
-    choice.attributes.push({
-      name: 'then_branch',
-      graph: branch,
-      int: undefined,
-      ints: [],
-      tensor: undefined,
-      rest: [],
-    });
+    choice.attributes.push(branchOf('then_branch', branch));
     model.graph.nodes.push(choice);
     expect(scaleRows(model)).to.equal(2);
     expect(mayOverflow(model.graph)).to.equal(true);

@@ -16,6 +16,7 @@ import {
   withExternalWeights,
   writeModel,
 } from '../../src/onnx/index.js';
+import { branchOf } from '../support/graphs.js';
 
 /** y = x W, with a weight large enough to be left in its file. */
 function product(): OnnxModel {
@@ -91,14 +92,7 @@ describe('ONNX files', () => {
       node('FusedMatMul', [], ['f'], {}, 'com.microsoft'),
     ];
     const choice = node('If', ['c'], ['r']);
-    choice.attributes.push({
-      name: 'then_branch',
-      graph: branch,
-      int: undefined,
-      ints: [],
-      tensor: undefined,
-      rest: [],
-    });
+    choice.attributes.push(branchOf('then_branch', branch));
     model.graph.nodes.push(choice);
     const path = join(folder, 'branches.onnx');
     await writeFile(path, writeModel(model));

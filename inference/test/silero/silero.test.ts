@@ -12,8 +12,8 @@ import type { SpeechEvent } from '../../src/models/speech.js';
 import { load as loadWhisper } from '../../src/models/whisper/model.js';
 import { layOutEmbedded } from '../support/embedded.js';
 import { CONTEXT, inRepository, modelFiles, needsShared, OPTIONS } from '../support/places.js';
-import { joined, voiceWeights } from '../support/silero.js';
-import { eventsOf, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
+import { voiceWeights } from '../support/silero.js';
+import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
 import { hearWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
 
 const RUN = { signal: undefined, breathe: () => Promise.resolve() };

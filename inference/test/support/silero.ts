@@ -10,14 +10,3 @@ export function voiceWeights(): string {
   if (found === undefined) throw new Error('Expected the npm package @ricky0123/vad-web to be installed. Run npm ci.');
   return found;
 }
-
-/** Recordings and silences one after the other. */
-export function joined(pieces: readonly Float32Array[]): Float32Array {
-  const samples = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    samples.set(piece, offset);
-    offset += piece.length;
-  }
-  return samples;
-}

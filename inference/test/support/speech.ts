@@ -22,19 +22,24 @@ export function sourceOf(samples: Float32Array, pieceSize = 4096): PcmSource {
   };
 }
 
+/** Samples one after the other. */
+export function joined(pieces: readonly Float32Array[]): Float32Array {
+  const samples = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    samples.set(piece, offset);
+    offset += piece.length;
+  }
+  return samples;
+}
+
 /** A recording's samples, 16 kHz mono. */
 export async function samplesOf(path: string): Promise<Float32Array> {
   const source = await openAudio(await readFile(path), { maxSeconds: 600, signal: new AbortController().signal });
   try {
     const parts: Float32Array[] = [];
     for (let part = await source.read(160_000); part !== null; part = await source.read(160_000)) parts.push(part);
-    const samples = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let offset = 0;
-    for (const part of parts) {
-      samples.set(part, offset);
-      offset += part.length;
-    }
-    return samples;
+    return joined(parts);
   } finally {
     await source.close();
   }

@@ -3,7 +3,7 @@ import { InferenceError } from '../../src/errors.js';
 import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech.js';
 import type { DecodeWindow } from '../../src/models/whisper/window.js';
 import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
-import { plainWords, SPEECH_OPTIONS, samplesOf, textOf, wordErrors } from '../support/speech.js';
+import { joined, plainWords, SPEECH_OPTIONS, samplesOf, textOf, wordErrors } from '../support/speech.js';
 import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
 
 interface Golden {
@@ -56,16 +56,6 @@ async function everySample(golden: Golden['speech']): Promise<{ pieces: Float32A
     said.push(words);
   }
   return { pieces, said: said.join(' ') };
-}
-
-function joined(pieces: readonly Float32Array[]): Float32Array {
-  const samples = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    samples.set(piece, offset);
-    offset += piece.length;
-  }
-  return samples;
 }
 
 describe('Whisper base', function () {

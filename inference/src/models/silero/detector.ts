@@ -1,5 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { createSession, sessionOptions } from '../session.js';
 import { STEP_SAMPLES } from './speech-stretches.js';
 import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';
@@ -8,7 +9,6 @@ import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';
 const CONTEXT_SAMPLES = 64;
 const HIDDEN_SHAPE = [2, 1, 128];
 const HIDDEN_SIZE = 256;
-const SAMPLE_RATE_HZ = 16_000n;
 /** Steps between two looks at the messages: about 10 ms of work. */
 const STEPS_A_BREATH = 64;
 
@@ -61,7 +61,7 @@ export class VoiceDetector {
     { signal, breathe }: VoiceRun,
   ): Promise<{ probabilities: Float32Array; state: VoiceState }> {
     const probabilities = new Float32Array(Math.ceil(samples.length / STEP_SAMPLES));
-    const sr = new Tensor('int64', BigInt64Array.of(SAMPLE_RATE_HZ), []);
+    const sr = new Tensor('int64', BigInt64Array.of(BigInt(SPEECH_SAMPLE_RATE_HZ)), []);
     let hidden = new Tensor('float32', state?.hidden.slice() ?? new Float32Array(HIDDEN_SIZE), HIDDEN_SHAPE);
     const input = new Float32Array(CONTEXT_SAMPLES + STEP_SAMPLES);
     if (state !== undefined) input.set(state.context, STEP_SAMPLES);

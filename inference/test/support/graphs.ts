@@ -1,0 +1,10 @@
+import type { OnnxGraph, OnnxNode } from '../../src/onnx/index.js';
+
+/** The attribute of an If that holds a branch. `rest`: fields that the runtime wants besides. */
+export function branchOf(
+  name: 'then_branch' | 'else_branch',
+  graph: OnnxGraph,
+  rest: readonly Uint8Array[] = [],
+): OnnxNode['attributes'][number] {
+  return { name, graph, int: undefined, ints: [], tensor: undefined, rest: [...rest] };
+}
