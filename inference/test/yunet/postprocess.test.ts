@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { Face } from '../../src/models/items.js';
-import { tilesOf } from '../../src/models/yunet/detect.js';
+import { decodingTarget, MOST_PIXELS, tilesOf, wholeSize } from '../../src/models/yunet/detect.js';
 import { candidateFaces, type GridOutput, overlap, selectFaces, suppress } from '../../src/models/yunet/postprocess.js';
+import { frameOf } from '../../src/models/yunet/preprocess.js';
 
 const decodeFaces = (grids: readonly GridOutput[], scale: number, options: typeof OPTIONS): readonly Face[] =>
   selectFaces(candidateFaces(grids, { x: scale, y: scale }, options.scoreThreshold), options);
@@ -80,5 +81,30 @@ describe('tiles of a large picture', () => {
       expect(Math.max(...tiles.map((tile) => tile.y + tile.height))).to.equal(height);
       expect(Math.max(...tiles.map((tile) => tile.width))).to.be.at.most(1024);
     }
+  });
+});
+
+describe('the size in which a whole picture is looked at', () => {
+  const shapes = [
+    [1280, 1280],
+    [12_000, 8_000],
+    [33, 49_000],
+    [2, 819_200],
+    [5_000_000, 2],
+    [2, 50_000_000],
+    [9, 11_000_000],
+  ] as const;
+
+  for (const [width, height] of shapes) {
+    it(`has no more than twice the usual pixels with its padding: ${width} x ${height}`, () => {
+      const frame = frameOf(wholeSize({ width, height }));
+      expect(frame.width * frame.height).to.be.at.most(2.1 * MOST_PIXELS);
+    });
+  }
+
+  it('is what a picture is decoded to where no face fits into it, whoever wants them all', () => {
+    expect(decodingTarget({ width: 9, height: 11_000_000 }, true)).to.deep.equal({ width: 1, height: 25_600 });
+    expect(decodingTarget({ width: 4000, height: 3000 }, true)).to.equal(undefined);
+    expect(decodingTarget({ width: 640, height: 480 }, false)).to.equal(undefined);
   });
 });

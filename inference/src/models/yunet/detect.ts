@@ -2,13 +2,17 @@ import { type Picture, PictureResizer } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import type { FaceNetwork } from './network.js';
 import { candidateFaces } from './postprocess.js';
-import { crop, type NetworkInput, type Size, scaledSize, toInput } from './preprocess.js';
+import { COARSEST_STRIDE, crop, type NetworkInput, type Size, scaledSize, toInput } from './preprocess.js';
 
 /**
  * Pixels that go through the network at once: 1280 x 1280, some 30 ms. A picture of more is scaled down to it. Above it YuNet
  * also begins to see faces where there are none, for it was made for faces of up to 300 pixels.
  */
 export const MOST_PIXELS = 1280 * 1280;
+/** A picture of one line is padded to COARSEST_STRIDE of them, so its length counts for as much. */
+const LONGEST_SIDE = MOST_PIXELS / COARSEST_STRIDE;
+/** YuNet was made for faces from 10 pixels on: tiles of a picture that is narrower have nothing more to show. */
+const LEAST_FACE = 10;
 
 /** Side of a tile, in pixels of the picture. */
 const TILE_SIDE = 1024;
@@ -28,8 +32,8 @@ function surer(scoreThreshold: number): number {
 
 /** What a picture may be decoded to: the decoder keeps to twice what it is told. Undefined: every pixel is needed. */
 export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
-  if (tiles || shown.width * shown.height <= MOST_PIXELS) return undefined;
   const { width, height } = wholeSize(shown);
+  if ((tiles && isBroad(shown)) || (width === shown.width && height === shown.height)) return undefined;
   return { width: Math.ceil(width / 2), height: Math.ceil(height / 2) };
 }
 
@@ -56,7 +60,7 @@ export class FaceDetector {
     const whole = this.#wholeInput(picture, shown);
     const faces = [...(await this.#look(whole, options.scoreThreshold))];
     const scale = Math.min(whole.scale.x, whole.scale.y);
-    if (!options.tiles || scale >= 1 || this.#network.fixedSide !== undefined) return faces;
+    if (!options.tiles || !isBroad(shown) || scale >= 1 || this.#network.fixedSide !== undefined) return faces;
     const least = surer(options.scoreThreshold);
     const largest = Math.min(SURELY_SEEN / scale, TILE_OVERLAP);
     for (const { x, y, ...size } of tilesOf(picture)) {
@@ -92,8 +96,15 @@ export class FaceDetector {
   }
 }
 
-function wholeSize(size: Size): Size {
-  return scaledSize(size, Math.min(1, Math.sqrt(MOST_PIXELS / (size.width * size.height))));
+/** The size in which a whole picture is looked at. With its padding it has twice MOST_PIXELS at most, whatever its shape. */
+export function wholeSize({ width, height }: Size): Size {
+  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)), LONGEST_SIDE / Math.max(width, height));
+  return scaledSize({ width, height }, scale);
+}
+
+/** Whether tiles of a picture can show a face. */
+function isBroad({ width, height }: Size): boolean {
+  return Math.min(width, height) >= LEAST_FACE;
 }
 
 /** Tiles that cover a picture, at least TILE_OVERLAP shared by neighbours, of equal size but for rounding. */

@@ -44,7 +44,7 @@ export function toInput(
 }
 
 /** The least multiples of COARSEST_STRIDE that hold `size`. */
-function frameOf({ width, height }: Size): Size {
+export function frameOf({ width, height }: Size): Size {
   const up = (side: number): number => Math.ceil(side / COARSEST_STRIDE) * COARSEST_STRIDE;
   return { width: up(width), height: up(height) };
 }
