@@ -40,7 +40,8 @@ export function srgbConversion(profile: Uint8Array): ColourConversion | undefine
 
 function convert(pixels: Uint8Array, rows: Matrix, [red, green, blue]: readonly [Curve, Curve, Curve]): void {
   const [[rr, rg, rb], [gr, gg, gb], [br, bg, bb]] = rows;
-  const bytes = encodingTable();
+  encoding ??= encodingTable();
+  const bytes = encoding;
   for (let at = 0; at + 2 < pixels.length; at += 3) {
     const r = red[pixels[at] as number] as number;
     const g = green[pixels[at + 1] as number] as number;
@@ -56,6 +57,9 @@ function place(light: number): number {
   if (light <= 0) return 0;
   return light >= 1 ? STEPS : (light * STEPS + 0.5) | 0;
 }
+
+/** Made with the first picture that needs it. */
+let encoding: Uint8Array | undefined;
 
 /** sRGB bytes by linear light, IEC 61966-2-1: each byte begins half way between its light and that of the one below. */
 function encodingTable(): Uint8Array {
