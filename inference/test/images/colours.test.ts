@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { srgbConversion } from '../../src/media/images/colours.js';
+import { isSrgbProfile } from '../../src/media/images/icc.js';
 
 /** A tag's four letters and its bytes. */
 type Tag = readonly [name: string, content: Buffer];
@@ -99,6 +100,31 @@ describe('colours of an ICC profile', () => {
     expect(srgbConversion(profile([...PRIMARIES, ...curves(parametric(9, 1))]))).to.equal(undefined);
     for (const length of [0, 17, 130, 200, whole.length - 5]) {
       expect(srgbConversion(whole.subarray(0, length)), String(length)).to.equal(undefined);
+    }
+  });
+});
+
+describe('the name of an ICC profile', () => {
+  function named(name: string): Uint8Array {
+    const text = Buffer.from(name, 'utf16le').swap16();
+    const content = Buffer.alloc(28);
+    content.write('mluc', 0, 'latin1');
+    content.writeUInt32BE(1, 8);
+    content.writeUInt32BE(12, 12);
+    content.writeUInt32BE(text.length, 20);
+    content.writeUInt32BE(content.length, 24);
+    return profile([['desc', Buffer.concat([content, text])]]);
+  }
+
+  it('says that nothing is to be converted where it is sRGB', () => {
+    expect(isSrgbProfile(named('sRGB IEC61966-2.1'))).to.equal(true);
+    expect(isSrgbProfile(named('GIMP built-in sRGB'))).to.equal(true);
+    expect(isSrgbProfile(named('Adobe RGB (1998)'))).to.equal(false);
+  });
+
+  it('does not say so where only the primaries are those of sRGB', () => {
+    for (const name of ['GIMP built-in Linear sRGB', 'sRGB-elle-V4-g10.icc linear', 'scRGB', 'sRGB (linear)']) {
+      expect(isSrgbProfile(named(name)), name).to.equal(false);
     }
   });
 });
