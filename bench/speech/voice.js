@@ -6,8 +6,12 @@ import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
 import { speechStretches } from '../../inference/dist/src/models/silero/speech-stretches.js';
+import { VOICE_THRESHOLDS } from '../../inference/dist/src/models/silero/thresholds.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { RATE, recordings, samplesOf, threeMinutes } from './recordings.js';
+
+/** max_speech_duration_s; without it speech is never cut. */
+const LONGEST_SECONDS = [30, 10, 5];
 
 const { values: flags } = parseArgs({
   options: {
@@ -35,41 +39,63 @@ function withSilences(samples) {
   return all;
 }
 
-const files = recordings(flags.shared);
+async function written(path, samples) {
+  await writeFile(path, new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));
+  return path;
+}
+
+function keptSeconds(stretches) {
+  return (stretches.reduce((sum, [start, end]) => sum + end - start, 0) / RATE).toFixed(2);
+}
+
+function largestDifferenceMs(ours, theirs) {
+  if (ours.length !== theirs.length) return `${ours.length} and ${theirs.length} stretches`;
+  const differences = ours.flatMap((borders, at) => borders.map((border, side) => Math.abs(border - theirs[at][side])));
+  return ((Math.max(0, ...differences) / RATE) * 1000).toFixed(1);
+}
+
 const long = await threeMinutes(flags.shared);
 const all = [
-  ...(await Promise.all(files.map(async (file) => [basename(file), await samplesOf(file)]))),
+  ...(await Promise.all(recordings(flags.shared).map(async (file) => [basename(file), await samplesOf(file)]))),
   ['all of them, three times', long],
   ['the same with silences of 8 s', withSilences(long)],
 ];
 const folder = await mkdtemp(join(tmpdir(), 'heimdex-voice-'));
 try {
-  const paths = [];
-  for (const [index, [, samples]] of all.entries()) {
-    const path = join(folder, `${index}.f32`);
-    await writeFile(path, new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));
-    paths.push(path);
-  }
-  const theirs = runPython(flags.python, new URL('./voice.py', import.meta.url), { files: paths });
   const detector = await openDetector(flags.vad);
   const run = { signal: undefined, breathe: async () => {} };
+  const files = [];
+  const probabilityFiles = [];
+  const heard = [];
+  for (const [index, [, samples]] of all.entries()) {
+    const { probabilities } = await detector.run(samples, undefined, run);
+    heard.push(probabilities);
+    files.push(await written(join(folder, `${index}.f32`), samples));
+    probabilityFiles.push(await written(join(folder, `${index}.probabilities.f32`), probabilities));
+  }
+  const settings = [{}, ...LONGEST_SECONDS.map((seconds) => ({ max_speech_duration_s: seconds }))];
+  const job = { files, probabilities: probabilityFiles, settings };
+  const theirs = runPython(flags.python, new URL('./voice.py', import.meta.url), job);
   console.log(
-    '| recording | seconds | stretches | kept, s | faster-whisper: stretches | kept, s | largest difference of a border, ms |',
+    '| recording | seconds | at most, s | kept, s | faster-whisper kept, s | border off at most, ms | given our probabilities, ms |',
   );
   console.log('|---|---|---|---|---|---|---|');
-  const kept = (stretches) => (stretches.reduce((sum, [start, end]) => sum + end - start, 0) / RATE).toFixed(2);
   for (const [index, [name, samples]] of all.entries()) {
-    const { probabilities } = await detector.run(samples, undefined, run);
-    const ours = speechStretches(probabilities, samples.length).map(({ start, end }) => [start, end]);
-    const other = theirs?.stretches[index] ?? [];
-    const differences = ours.flatMap((borders, at) =>
-      borders.map((border, side) => Math.abs(border - (other[at]?.[side] ?? 0))),
-    );
-    const largest = ours.length === other.length ? ((Math.max(0, ...differences) / RATE) * 1000).toFixed(1) : 'others';
-    const seconds = (samples.length / RATE).toFixed(1);
-    console.log(
-      `| ${name} | ${seconds} | ${ours.length} | ${kept(ours)} | ${other.length} | ${kept(other)} | ${largest} |`,
-    );
+    for (const [at, { max_speech_duration_s: longest }] of settings.entries()) {
+      const thresholds = { ...VOICE_THRESHOLDS, maxSpeechDurationSeconds: longest ?? Number.POSITIVE_INFINITY };
+      const ours = speechStretches(heard[index], samples.length, thresholds).map(({ start, end }) => [start, end]);
+      const other = theirs?.stretches[index]?.[at] ?? { heard: [], given: [] };
+      const row = [
+        name,
+        (samples.length / RATE).toFixed(1),
+        longest ?? '',
+        keptSeconds(ours),
+        keptSeconds(other.heard),
+        largestDifferenceMs(ours, other.heard),
+        largestDifferenceMs(ours, other.given),
+      ];
+      console.log(`| ${row.join(' | ')} |`);
+    }
   }
   await detector.close();
 } finally {

@@ -15,6 +15,22 @@ export interface RawAudio {
   readonly channelCount: number;
 }
 
+/** What the voice activity detector takes for speech; names and defaults are those of faster-whisper's VadOptions. */
+export interface VadParameters {
+  /** From this probability on it is speech, 0 to 1. Default 0.5. */
+  readonly threshold?: number;
+  /** Below this probability speech ends, 0 to `threshold`. Default: `threshold` less 0.15. */
+  readonly negThreshold?: number;
+  /** Speech that is not longer is left out, 0 to 30,000. Default 0. */
+  readonly minSpeechDurationMs?: number;
+  /** Longer speech is cut in its last short silence, seconds, 1 to 300. Default: never. */
+  readonly maxSpeechDurationS?: number;
+  /** Shorter silences belong to the speech, 0 to 30,000. Default 2000. */
+  readonly minSilenceDurationMs?: number;
+  /** Kept before and after speech, 0 to 30,000. Default 400. */
+  readonly speechPadMs?: number;
+}
+
 /** Settings of Transcribe; names and defaults are those of the reference implementation (Whisper, faster-whisper). */
 export interface TranscribeOptions extends CallOptions {
   /** Given only when the audio has no container. */
@@ -47,6 +63,8 @@ export interface TranscribeOptions extends CallOptions {
   readonly conditionOnPreviousText?: boolean;
   /** Leave out what a voice activity detector finds without speech. Default false. */
   readonly vadFilter?: boolean;
+  /** How `vadFilter` tells speech from silence; not without it. */
+  readonly vadParameters?: VadParameters;
   /** Skip silences longer than so many seconds around words that look made up; with timestamps `word`. Default: none. */
   readonly hallucinationSilenceThresholdSeconds?: number;
   /** Seconds from the recording's start. Default 0. */

@@ -83,6 +83,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .option('--beam-size <count>', 'hypotheses kept, 1 to 8', within(1, 8, true))
     .option('--no-condition', 'do not show each window the text before it: faster, several at a time')
     .option('--vad', 'leave out what holds no speech')
+    .option('--max-speech <seconds>', 'the same, and cut speech longer than this in its pauses', within(1, 300))
     .option('--skip-silence <seconds>', 'skip longer silences around words that look made up', within(0, 30))
     .option('--start <seconds>', 'where to begin', within(0, Number.POSITIVE_INFINITY))
     .option('--end <seconds>', 'where to stop', positive)

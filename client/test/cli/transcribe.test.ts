@@ -61,13 +61,17 @@ describe('heimdex transcribe', () => {
       '--no-condition',
       '--skip-silence',
       '2',
+      '--max-speech',
+      '20',
       '--raw',
       's16le',
     ]);
     const [plain, full] = server.starts.map((start) => (start.case === 'start' ? start.value : undefined));
-    expect(plain?.options).to.not.have.any.keys('language', 'beamSize', 'conditionOnPreviousText');
+    expect(plain?.options).to.not.have.any.keys('language', 'beamSize', 'conditionOnPreviousText', 'vadParameters');
     expect(full?.options).to.include({ language: 'de', task: 2, beamSize: 5, conditionOnPreviousText: false });
     expect(full?.options).to.include({ timestamps: 3, hallucinationSilenceThresholdSeconds: 2 });
+    expect(full?.options).to.include({ vadFilter: true });
+    expect(full?.options?.vadParameters).to.include({ maxSpeechDurationS: 20 });
     expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
   });
 

@@ -5,6 +5,7 @@
  */
 
 import type { PcmSource } from '../media/audio/pcm.js';
+import type { VoiceThresholds } from './silero/thresholds.js';
 
 /** As TranscribeOptions of the contract, with its defaults filled in and its ranges checked. */
 export interface SpeechOptions {
@@ -26,6 +27,8 @@ export interface SpeechOptions {
   /** Silence around suspicious words that is skipped; absent: none is. */
   readonly hallucinationSilenceSeconds: number | undefined;
   readonly vadFilter: boolean;
+  /** What `vadFilter` takes for speech. */
+  readonly voiceThresholds: VoiceThresholds;
   readonly clipStartSeconds: number;
   readonly clipEndSeconds: number | undefined;
 }

@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InferenceService } from '@heimdex/gen';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { InferenceService, type VadParametersSchema } from '@heimdex/gen';
 import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
+import { pcm16, wavFile } from '../audio/wav-file.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT } from '../fixtures/volume.js';
 import { voiceWeights } from '../support/silero.js';
+import { joined, samplesOf } from '../support/speech.js';
 
 const { transcribe } = InferenceService.method;
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
@@ -37,6 +40,7 @@ describe('voice activity in the server', () => {
             const { text, speechSeconds, durationSeconds } = await client.value(transcribe, await request());
             expect(text).to.match(/^every model is downloaded/i);
             expect(speechSeconds).to.be.within(3, durationSeconds);
+            await expectCutInPauses(client);
           } else {
             const failure = await client.failure(transcribe, await request());
             expect(failure.reason).to.equal('FEATURE_DISABLED');
@@ -50,6 +54,25 @@ describe('voice activity in the server', () => {
       await volume.remove();
     }
   });
+
+  /** A pause of a second belongs to the speech, unless the speech is too long with it. */
+  async function expectCutInPauses(client: GrpcClient): Promise<void> {
+    const said = await samplesOf(join(ROOT, 'demo/samples/speech/models.flac'));
+    const content = wavFile(pcm16(joined([said, new Float32Array(0.8 * 16_000), said])));
+    const heard = async (vadParameters: MessageInitShape<typeof VadParametersSchema>) => {
+      const options = { vadFilter: true, vadParameters };
+      return client.value(transcribe, { audio: { content }, options });
+    };
+    const [whole, cut] = [await heard({}), await heard({ maxSpeechDurationS: 8 })];
+    expect(whole.speechSeconds - cut.speechSeconds).to.be.within(0.9, 1.4);
+    expect(cut.text.match(/every model is downloaded/gi)).to.have.length(2);
+    const failure = await client.failure(transcribe, {
+      audio: { content },
+      options: { vadParameters: { maxSpeechDurationS: 8 } },
+    });
+    expect(failure).to.include({ code: 'INVALID_ARGUMENT' });
+    expect(failure.message).to.include('options.vad_parameters needs vad_filter');
+  }
 
   it('is missed at the start when it was not downloaded', async () => {
     const volume = await volumeWith([]);

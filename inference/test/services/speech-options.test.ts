@@ -1,4 +1,8 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { TranscribeOptionsSchema, type VadParametersSchema } from '@heimdex/gen';
 import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import { VOICE_THRESHOLDS } from '../../src/models/silero/thresholds.js';
 import { parseSpeechOptions } from '../../src/services/speech-options.js';
 
 describe('the options of a transcription', () => {
@@ -19,8 +23,55 @@ describe('the options of a transcription', () => {
       conditionOnPreviousText: true,
       hallucinationSilenceSeconds: undefined,
       vadFilter: false,
+      voiceThresholds: {
+        threshold: 0.5,
+        negThreshold: 0.35,
+        minSpeechDurationMs: 0,
+        maxSpeechDurationSeconds: Number.POSITIVE_INFINITY,
+        minSilenceDurationMs: 2000,
+        speechPadMs: 400,
+      },
       clipStartSeconds: 0,
       clipEndSeconds: undefined,
+    });
+  });
+
+  describe('of voice activity', () => {
+    const parse = (vadParameters: MessageInitShape<typeof VadParametersSchema>, vadFilter = true) =>
+      parseSpeechOptions(create(TranscribeOptionsSchema, { vadFilter, vadParameters })).voiceThresholds;
+
+    it('are taken as they are given, and the lower threshold follows the upper one', () => {
+      expect(parse({ maxSpeechDurationS: 30, minSilenceDurationMs: 0, speechPadMs: 30 })).to.deep.equal({
+        ...VOICE_THRESHOLDS,
+        maxSpeechDurationSeconds: 30,
+        minSilenceDurationMs: 0,
+        speechPadMs: 30,
+      });
+      expect(parse({ threshold: 0.75 }).negThreshold).to.be.closeTo(0.6, 1e-6);
+      expect(parse({ threshold: 0 }).negThreshold).to.equal(0);
+      expect(parse({ threshold: 0.1 }).negThreshold).to.equal(0.01);
+      expect(parse({ negThreshold: 0.5 }).negThreshold).to.equal(0.5);
+    });
+
+    for (const [name, parameters, said] of [
+      ['a threshold above 1', { threshold: 1.5 }, 'threshold must be 0 to 1, got 1.5'],
+      ['a lower threshold above the upper one', { negThreshold: 0.75 }, 'neg_threshold must be 0 to 0.5, got 0.75'],
+      ['a longest speech of no length', { maxSpeechDurationS: 0 }, 'max_speech_duration_s must be 1 to 300, got 0'],
+      ['no longest speech', { maxSpeechDurationS: Number.NaN }, 'max_speech_duration_s must be 1 to 300, got NaN'],
+      [
+        'a longest speech that is all padding',
+        { maxSpeechDurationS: 2, speechPadMs: 1000 },
+        'max_speech_duration_s must be more than 2.032, twice speech_pad_ms and a step, got 2',
+      ],
+      ['a silence of hours', { minSilenceDurationMs: 1e7 }, 'min_silence_duration_ms must be 0 to 30000, got 10000000'],
+    ] as const) {
+      it(`are refused by name: ${name}`, () => {
+        expect(() => parse(parameters)).to.throw(InferenceError, `options.vad_parameters.${said}`);
+      });
+    }
+
+    it('are refused without the filter that they are for', () => {
+      expect(() => parse({}, false)).to.throw(InferenceError, 'options.vad_parameters needs vad_filter');
     });
   });
 });

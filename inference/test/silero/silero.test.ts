@@ -114,7 +114,7 @@ describe('Silero voice activity', function () {
       windows.push(window.samples.length);
       return detectVoice(detector, window, RUN);
     };
-    const options = { vadFilter: true, clipStartSeconds: 10, clipEndSeconds: undefined };
+    const options = { ...WITH_VAD, clipStartSeconds: 10 };
     const { audio, times, lengths } = openSpeech(sourceOf(samples), options, submit, signal);
     const kept: Float32Array[] = [];
     while (await audio.fill(16_000)) {

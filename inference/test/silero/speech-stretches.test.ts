@@ -2,9 +2,11 @@ import { expect } from 'chai';
 import {
   SpeechStretches,
   STEP_SAMPLES,
+  type Stretch,
   speechStretches,
-  VOICE_THRESHOLDS,
 } from '../../src/models/silero/speech-stretches.js';
+import { VOICE_THRESHOLDS, type VoiceThresholds } from '../../src/models/silero/thresholds.js';
+import { inRepository, readJsonFile } from '../support/places.js';
 
 const PAD = 6400;
 
@@ -48,6 +50,19 @@ describe('speech stretches', () => {
     expect(close).to.deep.equal([{ start: 0, end: 120 * STEP_SAMPLES }]);
   });
 
+  it('holds no more than half a minute of what is neither speech nor silence, and keeps it', () => {
+    const probabilities = steps([50, 0.9], [1, 0.1], [5000, 0.4], [100, 0]);
+    const length = probabilities.length * STEP_SAMPLES;
+    const whole = [{ start: 0, end: 5051 * STEP_SAMPLES + PAD }];
+    expect(of(probabilities)).to.deep.equal(whole);
+    expectBitByBit(probabilities, length, {
+      piece: 64,
+      thresholds: VOICE_THRESHOLDS,
+      whole,
+      most: 32_000 + PAD + 30 * 16_000 + 64 * STEP_SAMPLES,
+    });
+  });
+
   it('gives the same stretches however the probabilities come, and needs nothing of what it gave out or left out', () => {
     const probabilities = steps(
       [30, 0],
@@ -64,26 +79,120 @@ describe('speech stretches', () => {
     const whole = speechStretches(probabilities, length);
     expect(whole.length).to.equal(3);
     for (const piece of [1, 2, 7, 64, 1000]) {
-      const finder = new SpeechStretches();
-      const kept = new Uint8Array(length);
-      let needed = 0;
-      const keep = (stretches: readonly { start: number; end: number }[]) => {
-        for (const { start, end } of stretches) {
-          expect(start).to.be.at.least(needed);
-          expect(kept.subarray(start, end).every((value) => value === 0)).to.equal(true);
-          kept.fill(1, start, end);
-        }
-      };
-      for (let at = 0; at < probabilities.length; at += piece) {
-        keep(finder.push(probabilities.subarray(at, at + piece)));
-        const known = Math.min(probabilities.length, at + piece) * STEP_SAMPLES;
-        needed = Math.min(finder.neededFrom, known);
-        expect(known - needed).to.be.at.most(32_000 + PAD + STEP_SAMPLES);
-      }
-      keep(finder.finish(length));
-      const expected = new Uint8Array(length);
-      for (const { start, end } of whole) expected.fill(1, start, end);
-      expect(Buffer.compare(kept, expected)).to.equal(0);
+      expectBitByBit(probabilities, length, { piece, thresholds: VOICE_THRESHOLDS, whole, most: 32_000 + PAD });
     }
+  });
+});
+
+/** Gives the probabilities in pieces and keeps what comes: no sample twice, none that was said to be not needed, not more than `most` held. */
+function expectBitByBit(
+  probabilities: Float32Array,
+  length: number,
+  {
+    piece,
+    thresholds,
+    whole,
+    most,
+  }: { piece: number; thresholds: VoiceThresholds; whole: readonly Stretch[]; most: number },
+): void {
+  const finder = new SpeechStretches(thresholds);
+  const kept = new Uint8Array(length);
+  let needed = 0;
+  let held = 0;
+  const keep = (stretches: readonly Stretch[]) => {
+    for (const { start, end } of stretches) {
+      expect(start).to.be.at.least(needed);
+      expect(kept.subarray(start, end).includes(1)).to.equal(false);
+      kept.fill(1, start, end);
+    }
+  };
+  for (let at = 0; at < probabilities.length; at += piece) {
+    keep(finder.push(probabilities.subarray(at, at + piece)));
+    const known = Math.min(probabilities.length, at + piece) * STEP_SAMPLES;
+    needed = Math.min(finder.neededFrom, known);
+    held = Math.max(held, known - needed);
+  }
+  keep(finder.finish(length));
+  expect(held).to.be.at.most(most + 2 * STEP_SAMPLES);
+  const expected = new Uint8Array(length);
+  for (const { start, end } of whole) expected.fill(1, start, end);
+  expect(Buffer.compare(kept, expected)).to.equal(0);
+}
+
+/** What faster-whisper 1.2.1 cut: bench/speech/stretches.py wrote it. */
+interface Cut {
+  readonly settings: {
+    readonly threshold?: number;
+    readonly neg_threshold?: number;
+    readonly min_speech_duration_ms?: number;
+    readonly max_speech_duration_s?: number;
+    readonly min_silence_duration_ms?: number;
+    readonly speech_pad_ms?: number;
+  };
+  readonly runs: readonly (readonly [number, number])[];
+  readonly samples: number;
+  readonly stretches: readonly (readonly [number, number])[];
+}
+
+const CUTS = readJsonFile<Cut[]>(inRepository('inference/test/silero/stretches-golden.json'));
+
+function thresholdsOf({ settings }: Cut): VoiceThresholds {
+  const threshold = settings.threshold ?? VOICE_THRESHOLDS.threshold;
+  return {
+    threshold,
+    negThreshold: settings.neg_threshold ?? Math.max(threshold - 0.15, 0.01),
+    minSpeechDurationMs: settings.min_speech_duration_ms ?? VOICE_THRESHOLDS.minSpeechDurationMs,
+    maxSpeechDurationSeconds: settings.max_speech_duration_s ?? VOICE_THRESHOLDS.maxSpeechDurationSeconds,
+    minSilenceDurationMs: settings.min_silence_duration_ms ?? VOICE_THRESHOLDS.minSilenceDurationMs,
+    speechPadMs: settings.speech_pad_ms ?? VOICE_THRESHOLDS.speechPadMs,
+  };
+}
+
+/** Stretches that lie against each other as one. */
+function unitedOf(stretches: Cut['stretches']): Stretch[] {
+  const united: Stretch[] = [];
+  for (const [start, end] of stretches) {
+    const last = united.at(-1);
+    if (last?.end === start) united[united.length - 1] = { start: last.start, end };
+    else united.push({ start, end });
+  }
+  return united;
+}
+
+describe('speech stretches against faster-whisper', () => {
+  const namesOf = CUTS.map(({ settings }) => JSON.stringify(settings));
+  for (const settings of new Set(namesOf)) {
+    const cuts = CUTS.filter((_, index) => namesOf[index] === settings);
+    it(`are the same, whole and bit by bit, and no more is held than may be cut: ${settings}`, () => {
+      for (const cut of cuts) {
+        const thresholds = thresholdsOf(cut);
+        const probabilities = steps(...cut.runs);
+        const whole = speechStretches(probabilities, cut.samples, thresholds);
+        expect(whole).to.deep.equal(unitedOf(cut.stretches));
+        const {
+          maxSpeechDurationSeconds: longest,
+          speechPadMs,
+          minSilenceDurationMs,
+          minSpeechDurationMs,
+        } = thresholds;
+        // A speech may be too short to be given out and be followed by a silence too short to end it.
+        // And up to 126 steps here are neither speech nor silence.
+        const silence = 16 * (speechPadMs + minSilenceDurationMs + minSpeechDurationMs) + 126 * STEP_SAMPLES;
+        const most = Number.isFinite(longest) ? Math.max(longest * 16_000, silence) : silence;
+        for (const piece of [1, 64, 10_000]) {
+          expectBitByBit(probabilities, cut.samples, { piece, thresholds, whole, most });
+        }
+      }
+    });
+  }
+
+  it('are cut where they are too long, or the cases would show nothing', () => {
+    const longest = CUTS.filter(({ settings }) => settings.max_speech_duration_s !== undefined);
+    const uncut = longest.filter((cut) => {
+      const thresholds = { ...thresholdsOf(cut), maxSpeechDurationSeconds: Number.POSITIVE_INFINITY };
+      const whole = speechStretches(steps(...cut.runs), cut.samples, thresholds);
+      return JSON.stringify(whole) === JSON.stringify(unitedOf(cut.stretches));
+    });
+    expect(uncut.length).to.be.below(longest.length / 2);
   });
 });

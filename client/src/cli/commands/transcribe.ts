@@ -25,6 +25,7 @@ export interface TranscribeCommandOptions extends CommonOptions {
   /** False with --no-condition. */
   readonly condition: boolean;
   readonly vad?: boolean;
+  readonly maxSpeech?: number;
   readonly skipSilence?: number;
   readonly start?: number;
   readonly end?: number;
@@ -126,7 +127,7 @@ function nameOf(file: string): string {
 }
 
 function settings(options: TranscribeCommandOptions): TranscribeOptions {
-  const { language, prompt, hotwords, beamSize, skipSilence, start, end } = options;
+  const { language, prompt, hotwords, beamSize, maxSpeech, skipSilence, start, end } = options;
   // The guard goes by the words' times.
   const timestamps = options.timestamps ?? (skipSilence === undefined ? undefined : 'word');
   return {
@@ -137,7 +138,8 @@ function settings(options: TranscribeCommandOptions): TranscribeOptions {
     ...(hotwords !== undefined && { hotwords }),
     ...(beamSize !== undefined && { beamSize }),
     ...(!options.condition && { conditionOnPreviousText: false }),
-    ...(options.vad === true && { vadFilter: true }),
+    ...((options.vad === true || maxSpeech !== undefined) && { vadFilter: true }),
+    ...(maxSpeech !== undefined && { vadParameters: { maxSpeechDurationS: maxSpeech } }),
     ...(skipSilence !== undefined && { hallucinationSilenceThresholdSeconds: skipSilence }),
     ...(start !== undefined && { clipStartSeconds: start }),
     ...(end !== undefined && { clipEndSeconds: end }),

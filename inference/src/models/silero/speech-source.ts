@@ -3,6 +3,7 @@ import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js'
 import { SampleBuffer } from '../decoding/sample-buffer.js';
 import type { SpeechOptions, SubmitWindow } from '../speech.js';
 import { SpeechStretches, STEP_SAMPLES, type Stretch } from './speech-stretches.js';
+import type { VoiceThresholds } from './thresholds.js';
 import { KeptParts, SAME_TIMES, type TimeMap } from './time-map.js';
 import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';
 
@@ -26,7 +27,7 @@ export interface OpenedSpeech {
 /** The recording within its clip; with `vadFilter` only its speech. */
 export function openSpeech(
   source: PcmSource,
-  options: Pick<SpeechOptions, 'vadFilter' | 'clipStartSeconds' | 'clipEndSeconds'>,
+  options: Pick<SpeechOptions, 'vadFilter' | 'voiceThresholds' | 'clipStartSeconds' | 'clipEndSeconds'>,
   submit: SubmitVoice,
   signal: AbortSignal,
 ): OpenedSpeech {
@@ -34,7 +35,12 @@ export function openSpeech(
   if (!options.vadFilter) {
     return { audio: whole, times: SAME_TIMES, lengths: () => whole, listenedSeconds: () => whole.startSeconds };
   }
-  const speech = new SpeechSource(whole, source.warnings, submit, signal);
+  const speech = new SpeechSource(whole, {
+    warnings: source.warnings,
+    thresholds: options.voiceThresholds,
+    submit,
+    signal,
+  });
   const audio = new SampleBuffer(speech, { clipStartSeconds: 0, clipEndSeconds: undefined }, signal);
   const lengths = () => ({ durationSeconds: whole.durationSeconds, keptSeconds: audio.keptSeconds });
   return { audio, times: speech.times, lengths, listenedSeconds: () => whole.startSeconds };
@@ -42,14 +48,15 @@ export function openSpeech(
 
 /**
  * Only the speech of a recording, found in windows of 30 s as it is read; an empty piece for a window that has none. In memory: one window, and what may yet be
- * speech of the one before.
+ * speech of those before: where speech may be cut, up to its greatest length.
  */
 export class SpeechSource implements PcmSource {
   readonly times = new KeptParts();
+  readonly warnings: readonly string[];
   readonly #whole: SampleBuffer;
   readonly #submit: SubmitVoice;
   readonly #signal: AbortSignal;
-  readonly #stretches = new SpeechStretches();
+  readonly #stretches: SpeechStretches;
   /** Where the recording's clip begins, in samples. */
   readonly #origin: number;
   #state: VoiceState | undefined;
@@ -61,11 +68,21 @@ export class SpeechSource implements PcmSource {
 
   constructor(
     whole: SampleBuffer,
-    readonly warnings: readonly string[],
-    submit: SubmitVoice,
-    signal: AbortSignal,
+    {
+      warnings,
+      thresholds,
+      submit,
+      signal,
+    }: {
+      readonly warnings: readonly string[];
+      readonly thresholds: VoiceThresholds;
+      readonly submit: SubmitVoice;
+      readonly signal: AbortSignal;
+    },
   ) {
     this.#whole = whole;
+    this.warnings = warnings;
+    this.#stretches = new SpeechStretches(thresholds);
     this.#submit = submit;
     this.#signal = signal;
     this.#origin = Math.round(whole.startSeconds * SPEECH_SAMPLE_RATE_HZ);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdex/inference/v1/speech.proto.
  */
 export const file_heimdex_inference_v1_speech: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWltZGV4L2luZmVyZW5jZS92MS9zcGVlY2gucHJvdG8SFGhlaW1kZXguaW5mZXJlbmNlLnYxInAKCFJhd0F1ZGlvEjUKCGVuY29kaW5nGAEgASgOMiMuaGVpbWRleC5pbmZlcmVuY2UudjEuQXVkaW9FbmNvZGluZxIWCg5zYW1wbGVfcmF0ZV9oehgCIAEoDRIVCg1jaGFubmVsX2NvdW50GAMgASgNIlcKCkF1ZGlvSW5wdXQSDwoHY29udGVudBgBIAEoDBIwCgNyYXcYAiABKAsyHi5oZWltZGV4LmluZmVyZW5jZS52MS5SYXdBdWRpb0gAiAEBQgYKBF9yYXci/wYKEVRyYW5zY3JpYmVPcHRpb25zEhUKCGxhbmd1YWdlGAEgASgJSACIAQESMgoEdGFzaxgCIAEoDjIkLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVUYXNrEjQKCnRpbWVzdGFtcHMYAyABKA4yIC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1lc3RhbXBzEhsKDmluaXRpYWxfcHJvbXB0GAQgASgJSAGIAQESFQoIaG90d29yZHMYBSABKAlIAogBARIUCgx0ZW1wZXJhdHVyZXMYBiADKAISFgoJYmVhbV9zaXplGAcgASgNSAOIAQESKAobY29tcHJlc3Npb25fcmF0aW9fdGhyZXNob2xkGAggASgCSASIAQESHwoSbG9nX3Byb2JfdGhyZXNob2xkGAkgASgCSAWIAQESIAoTbm9fc3BlZWNoX3RocmVzaG9sZBgKIAEoAkgGiAEBEicKGmNvbmRpdGlvbl9vbl9wcmV2aW91c190ZXh0GAsgASgISAeIAQESFwoKdmFkX2ZpbHRlchgMIAEoCEgIiAEBEh8KEmNsaXBfc3RhcnRfc2Vjb25kcxgNIAEoAUgJiAEBEh0KEGNsaXBfZW5kX3NlY29uZHMYDiABKAFICogBARIVCghwYXRpZW5jZRgPIAEoAkgLiAEBEhsKDmxlbmd0aF9wZW5hbHR5GBAgASgCSAyIAQESNAonaGFsbHVjaW5hdGlvbl9zaWxlbmNlX3RocmVzaG9sZF9zZWNvbmRzGBEgASgBSA2IAQFCCwoJX2xhbmd1YWdlQhEKD19pbml0aWFsX3Byb21wdEILCglfaG90d29yZHNCDAoKX2JlYW1fc2l6ZUIeChxfY29tcHJlc3Npb25fcmF0aW9fdGhyZXNob2xkQhUKE19sb2dfcHJvYl90aHJlc2hvbGRCFgoUX25vX3NwZWVjaF90aHJlc2hvbGRCHQobX2NvbmRpdGlvbl9vbl9wcmV2aW91c190ZXh0Qg0KC192YWRfZmlsdGVyQhUKE19jbGlwX3N0YXJ0X3NlY29uZHNCEwoRX2NsaXBfZW5kX3NlY29uZHNCCwoJX3BhdGllbmNlQhEKD19sZW5ndGhfcGVuYWx0eUIqCihfaGFsbHVjaW5hdGlvbl9zaWxlbmNlX3RocmVzaG9sZF9zZWNvbmRzIlUKBFdvcmQSDAoEdGV4dBgBIAEoCRIVCg1zdGFydF9zZWNvbmRzGAIgASgBEhMKC2VuZF9zZWNvbmRzGAMgASgBEhMKC3Byb2JhYmlsaXR5GAQgASgCIugBCgdTZWdtZW50EgoKAmlkGAEgASgNEhUKDXN0YXJ0X3NlY29uZHMYAiABKAESEwoLZW5kX3NlY29uZHMYAyABKAESDAoEdGV4dBgEIAEoCRIOCgZ0b2tlbnMYBSADKA0SFAoMYXZnX2xvZ19wcm9iGAYgASgCEhkKEWNvbXByZXNzaW9uX3JhdGlvGAcgASgCEhYKDm5vX3NwZWVjaF9wcm9iGAggASgCEhMKC3RlbXBlcmF0dXJlGAkgASgCEikKBXdvcmRzGAogAygLMhouaGVpbWRleC5pbmZlcmVuY2UudjEuV29yZCJ+ChFUcmFuc2NyaWJlUmVxdWVzdBIvCgVhdWRpbxgBIAEoCzIgLmhlaW1kZXguaW5mZXJlbmNlLnYxLkF1ZGlvSW5wdXQSOAoHb3B0aW9ucxgCIAEoCzInLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVPcHRpb25zIqECChJUcmFuc2NyaWJlUmVzcG9uc2USDAoEdGV4dBgBIAEoCRIQCghsYW5ndWFnZRgCIAEoCRIcChRsYW5ndWFnZV9wcm9iYWJpbGl0eRgDIAEoAhIYChBkdXJhdGlvbl9zZWNvbmRzGAQgASgBEhYKDnNwZWVjaF9zZWNvbmRzGAUgASgBEi8KCHNlZ21lbnRzGAYgAygLMh0uaGVpbWRleC5pbmZlcmVuY2UudjEuU2VnbWVudBIqCgVtb2RlbBgHIAEoCzIbLmhlaW1kZXguaW5mZXJlbmNlLnYxLk1vZGVsEiwKBnRpbWluZxgIIAEoCzIcLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRpbWluZxIQCgh3YXJuaW5ncxgJIAMoCSKFAQoPVHJhbnNjcmliZVN0YXJ0EjAKA3JhdxgBIAEoCzIeLmhlaW1kZXguaW5mZXJlbmNlLnYxLlJhd0F1ZGlvSACIAQESOAoHb3B0aW9ucxgCIAEoCzInLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVPcHRpb25zQgYKBF9yYXcibQoXVHJhbnNjcmliZVN0cmVhbVJlcXVlc3QSNgoFc3RhcnQYASABKAsyJS5oZWltZGV4LmluZmVyZW5jZS52MS5UcmFuc2NyaWJlU3RhcnRIABIPCgVhdWRpbxgCIAEoDEgAQgkKB21lc3NhZ2UiLwoSVHJhbnNjcmliZVByb2dyZXNzEhkKEXByb2Nlc3NlZF9zZWNvbmRzGAEgASgBIuEBChFUcmFuc2NyaWJlU3VtbWFyeRIQCghsYW5ndWFnZRgBIAEoCRIcChRsYW5ndWFnZV9wcm9iYWJpbGl0eRgCIAEoAhIYChBkdXJhdGlvbl9zZWNvbmRzGAMgASgBEhYKDnNwZWVjaF9zZWNvbmRzGAQgASgBEioKBW1vZGVsGAUgASgLMhsuaGVpbWRleC5pbmZlcmVuY2UudjEuTW9kZWwSLAoGdGltaW5nGAYgASgLMhwuaGVpbWRleC5pbmZlcmVuY2UudjEuVGltaW5nEhAKCHdhcm5pbmdzGAcgAygJItEBChhUcmFuc2NyaWJlU3RyZWFtUmVzcG9uc2USMAoHc2VnbWVudBgBIAEoCzIdLmhlaW1kZXguaW5mZXJlbmNlLnYxLlNlZ21lbnRIABI8Cghwcm9ncmVzcxgCIAEoCzIoLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVQcm9ncmVzc0gAEjoKB3N1bW1hcnkYAyABKAsyJy5oZWltZGV4LmluZmVyZW5jZS52MS5UcmFuc2NyaWJlU3VtbWFyeUgAQgkKB21lc3NhZ2UqawoNQXVkaW9FbmNvZGluZxIeChpBVURJT19FTkNPRElOR19VTlNQRUNJRklFRBAAEhwKGEFVRElPX0VOQ09ESU5HX1BDTV9TMTZMRRABEhwKGEFVRElPX0VOQ09ESU5HX1BDTV9GMzJMRRACKnAKDlRyYW5zY3JpYmVUYXNrEh8KG1RSQU5TQ1JJQkVfVEFTS19VTlNQRUNJRklFRBAAEh4KGlRSQU5TQ1JJQkVfVEFTS19UUkFOU0NSSUJFEAESHQoZVFJBTlNDUklCRV9UQVNLX1RSQU5TTEFURRACKmoKClRpbWVzdGFtcHMSGgoWVElNRVNUQU1QU19VTlNQRUNJRklFRBAAEhMKD1RJTUVTVEFNUFNfTk9ORRABEhYKElRJTUVTVEFNUFNfU0VHTUVOVBACEhMKD1RJTUVTVEFNUFNfV09SRBADYgZwcm90bzM", [file_heimdex_inference_v1_common]);
+  fileDesc("CiFoZWltZGV4L2luZmVyZW5jZS92MS9zcGVlY2gucHJvdG8SFGhlaW1kZXguaW5mZXJlbmNlLnYxInAKCFJhd0F1ZGlvEjUKCGVuY29kaW5nGAEgASgOMiMuaGVpbWRleC5pbmZlcmVuY2UudjEuQXVkaW9FbmNvZGluZxIWCg5zYW1wbGVfcmF0ZV9oehgCIAEoDRIVCg1jaGFubmVsX2NvdW50GAMgASgNIlcKCkF1ZGlvSW5wdXQSDwoHY29udGVudBgBIAEoDBIwCgNyYXcYAiABKAsyHi5oZWltZGV4LmluZmVyZW5jZS52MS5SYXdBdWRpb0gAiAEBQgYKBF9yYXci1AcKEVRyYW5zY3JpYmVPcHRpb25zEhUKCGxhbmd1YWdlGAEgASgJSACIAQESMgoEdGFzaxgCIAEoDjIkLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVUYXNrEjQKCnRpbWVzdGFtcHMYAyABKA4yIC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1lc3RhbXBzEhsKDmluaXRpYWxfcHJvbXB0GAQgASgJSAGIAQESFQoIaG90d29yZHMYBSABKAlIAogBARIUCgx0ZW1wZXJhdHVyZXMYBiADKAISFgoJYmVhbV9zaXplGAcgASgNSAOIAQESKAobY29tcHJlc3Npb25fcmF0aW9fdGhyZXNob2xkGAggASgCSASIAQESHwoSbG9nX3Byb2JfdGhyZXNob2xkGAkgASgCSAWIAQESIAoTbm9fc3BlZWNoX3RocmVzaG9sZBgKIAEoAkgGiAEBEicKGmNvbmRpdGlvbl9vbl9wcmV2aW91c190ZXh0GAsgASgISAeIAQESFwoKdmFkX2ZpbHRlchgMIAEoCEgIiAEBEh8KEmNsaXBfc3RhcnRfc2Vjb25kcxgNIAEoAUgJiAEBEh0KEGNsaXBfZW5kX3NlY29uZHMYDiABKAFICogBARIVCghwYXRpZW5jZRgPIAEoAkgLiAEBEhsKDmxlbmd0aF9wZW5hbHR5GBAgASgCSAyIAQESNAonaGFsbHVjaW5hdGlvbl9zaWxlbmNlX3RocmVzaG9sZF9zZWNvbmRzGBEgASgBSA2IAQESQAoOdmFkX3BhcmFtZXRlcnMYEiABKAsyIy5oZWltZGV4LmluZmVyZW5jZS52MS5WYWRQYXJhbWV0ZXJzSA6IAQFCCwoJX2xhbmd1YWdlQhEKD19pbml0aWFsX3Byb21wdEILCglfaG90d29yZHNCDAoKX2JlYW1fc2l6ZUIeChxfY29tcHJlc3Npb25fcmF0aW9fdGhyZXNob2xkQhUKE19sb2dfcHJvYl90aHJlc2hvbGRCFgoUX25vX3NwZWVjaF90aHJlc2hvbGRCHQobX2NvbmRpdGlvbl9vbl9wcmV2aW91c190ZXh0Qg0KC192YWRfZmlsdGVyQhUKE19jbGlwX3N0YXJ0X3NlY29uZHNCEwoRX2NsaXBfZW5kX3NlY29uZHNCCwoJX3BhdGllbmNlQhEKD19sZW5ndGhfcGVuYWx0eUIqCihfaGFsbHVjaW5hdGlvbl9zaWxlbmNlX3RocmVzaG9sZF9zZWNvbmRzQhEKD192YWRfcGFyYW1ldGVycyLRAgoNVmFkUGFyYW1ldGVycxIWCgl0aHJlc2hvbGQYASABKAJIAIgBARIaCg1uZWdfdGhyZXNob2xkGAIgASgCSAGIAQESIwoWbWluX3NwZWVjaF9kdXJhdGlvbl9tcxgDIAEoDUgCiAEBEiIKFW1heF9zcGVlY2hfZHVyYXRpb25fcxgEIAEoAUgDiAEBEiQKF21pbl9zaWxlbmNlX2R1cmF0aW9uX21zGAUgASgNSASIAQESGgoNc3BlZWNoX3BhZF9tcxgGIAEoDUgFiAEBQgwKCl90aHJlc2hvbGRCEAoOX25lZ190aHJlc2hvbGRCGQoXX21pbl9zcGVlY2hfZHVyYXRpb25fbXNCGAoWX21heF9zcGVlY2hfZHVyYXRpb25fc0IaChhfbWluX3NpbGVuY2VfZHVyYXRpb25fbXNCEAoOX3NwZWVjaF9wYWRfbXMiVQoEV29yZBIMCgR0ZXh0GAEgASgJEhUKDXN0YXJ0X3NlY29uZHMYAiABKAESEwoLZW5kX3NlY29uZHMYAyABKAESEwoLcHJvYmFiaWxpdHkYBCABKAIi6AEKB1NlZ21lbnQSCgoCaWQYASABKA0SFQoNc3RhcnRfc2Vjb25kcxgCIAEoARITCgtlbmRfc2Vjb25kcxgDIAEoARIMCgR0ZXh0GAQgASgJEg4KBnRva2VucxgFIAMoDRIUCgxhdmdfbG9nX3Byb2IYBiABKAISGQoRY29tcHJlc3Npb25fcmF0aW8YByABKAISFgoObm9fc3BlZWNoX3Byb2IYCCABKAISEwoLdGVtcGVyYXR1cmUYCSABKAISKQoFd29yZHMYCiADKAsyGi5oZWltZGV4LmluZmVyZW5jZS52MS5Xb3JkIn4KEVRyYW5zY3JpYmVSZXF1ZXN0Ei8KBWF1ZGlvGAEgASgLMiAuaGVpbWRleC5pbmZlcmVuY2UudjEuQXVkaW9JbnB1dBI4CgdvcHRpb25zGAIgASgLMicuaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZU9wdGlvbnMioQIKElRyYW5zY3JpYmVSZXNwb25zZRIMCgR0ZXh0GAEgASgJEhAKCGxhbmd1YWdlGAIgASgJEhwKFGxhbmd1YWdlX3Byb2JhYmlsaXR5GAMgASgCEhgKEGR1cmF0aW9uX3NlY29uZHMYBCABKAESFgoOc3BlZWNoX3NlY29uZHMYBSABKAESLwoIc2VnbWVudHMYBiADKAsyHS5oZWltZGV4LmluZmVyZW5jZS52MS5TZWdtZW50EioKBW1vZGVsGAcgASgLMhsuaGVpbWRleC5pbmZlcmVuY2UudjEuTW9kZWwSLAoGdGltaW5nGAggASgLMhwuaGVpbWRleC5pbmZlcmVuY2UudjEuVGltaW5nEhAKCHdhcm5pbmdzGAkgAygJIoUBCg9UcmFuc2NyaWJlU3RhcnQSMAoDcmF3GAEgASgLMh4uaGVpbWRleC5pbmZlcmVuY2UudjEuUmF3QXVkaW9IAIgBARI4CgdvcHRpb25zGAIgASgLMicuaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZU9wdGlvbnNCBgoEX3JhdyJtChdUcmFuc2NyaWJlU3RyZWFtUmVxdWVzdBI2CgVzdGFydBgBIAEoCzIlLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVTdGFydEgAEg8KBWF1ZGlvGAIgASgMSABCCQoHbWVzc2FnZSIvChJUcmFuc2NyaWJlUHJvZ3Jlc3MSGQoRcHJvY2Vzc2VkX3NlY29uZHMYASABKAEi4QEKEVRyYW5zY3JpYmVTdW1tYXJ5EhAKCGxhbmd1YWdlGAEgASgJEhwKFGxhbmd1YWdlX3Byb2JhYmlsaXR5GAIgASgCEhgKEGR1cmF0aW9uX3NlY29uZHMYAyABKAESFgoOc3BlZWNoX3NlY29uZHMYBCABKAESKgoFbW9kZWwYBSABKAsyGy5oZWltZGV4LmluZmVyZW5jZS52MS5Nb2RlbBIsCgZ0aW1pbmcYBiABKAsyHC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1pbmcSEAoId2FybmluZ3MYByADKAki0QEKGFRyYW5zY3JpYmVTdHJlYW1SZXNwb25zZRIwCgdzZWdtZW50GAEgASgLMh0uaGVpbWRleC5pbmZlcmVuY2UudjEuU2VnbWVudEgAEjwKCHByb2dyZXNzGAIgASgLMiguaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZVByb2dyZXNzSAASOgoHc3VtbWFyeRgDIAEoCzInLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVTdW1tYXJ5SABCCQoHbWVzc2FnZSprCg1BdWRpb0VuY29kaW5nEh4KGkFVRElPX0VOQ09ESU5HX1VOU1BFQ0lGSUVEEAASHAoYQVVESU9fRU5DT0RJTkdfUENNX1MxNkxFEAESHAoYQVVESU9fRU5DT0RJTkdfUENNX0YzMkxFEAIqcAoOVHJhbnNjcmliZVRhc2sSHwobVFJBTlNDUklCRV9UQVNLX1VOU1BFQ0lGSUVEEAASHgoaVFJBTlNDUklCRV9UQVNLX1RSQU5TQ1JJQkUQARIdChlUUkFOU0NSSUJFX1RBU0tfVFJBTlNMQVRFEAIqagoKVGltZXN0YW1wcxIaChZUSU1FU1RBTVBTX1VOU1BFQ0lGSUVEEAASEwoPVElNRVNUQU1QU19OT05FEAESFgoSVElNRVNUQU1QU19TRUdNRU5UEAISEwoPVElNRVNUQU1QU19XT1JEEANiBnByb3RvMw", [file_heimdex_inference_v1_common]);
 
 /**
  * Samples without a container.
@@ -205,6 +205,13 @@ export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"
    * @generated from field: optional double hallucination_silence_threshold_seconds = 17;
    */
   hallucinationSilenceThresholdSeconds?: number | undefined;
+
+  /**
+   * How vad_filter tells speech from silence. Needs vad_filter, else INVALID_ARGUMENT. Absent: every default.
+   *
+   * @generated from field: optional heimdex.inference.v1.VadParameters vad_parameters = 18;
+   */
+  vadParameters?: VadParameters | undefined;
 };
 
 /**
@@ -213,6 +220,63 @@ export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"
  */
 export const TranscribeOptionsSchema: GenMessage<TranscribeOptions> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_speech, 2);
+
+/**
+ * What the voice activity detector takes for speech. Names and defaults are those of faster-whisper's VadOptions.
+ *
+ * @generated from message heimdex.inference.v1.VadParameters
+ */
+export type VadParameters = Message<"heimdex.inference.v1.VadParameters"> & {
+  /**
+   * From this probability on it is speech. 0 to 1, default 0.5.
+   *
+   * @generated from field: optional float threshold = 1;
+   */
+  threshold?: number | undefined;
+
+  /**
+   * Below this probability speech ends. 0 to 1, not above threshold. Default: threshold less 0.15, at least 0.01.
+   *
+   * @generated from field: optional float neg_threshold = 2;
+   */
+  negThreshold?: number | undefined;
+
+  /**
+   * Speech that is not longer than this is left out. Milliseconds, 0 to 30,000, default 0.
+   *
+   * @generated from field: optional uint32 min_speech_duration_ms = 3;
+   */
+  minSpeechDurationMs?: number | undefined;
+
+  /**
+   * Speech longer than this is cut in its last silence of 98 ms and more, or where it has none at the maximum, and of the
+   * silence no more is kept than the padding. Seconds, 1 to 300, and more than twice the padding. Default: speech is never cut.
+   *
+   * @generated from field: optional double max_speech_duration_s = 4;
+   */
+  maxSpeechDurationS?: number | undefined;
+
+  /**
+   * Shorter silences belong to the speech around them. Milliseconds, 0 to 30,000, default 2000.
+   *
+   * @generated from field: optional uint32 min_silence_duration_ms = 5;
+   */
+  minSilenceDurationMs?: number | undefined;
+
+  /**
+   * Kept before and after speech. Milliseconds, 0 to 30,000, default 400.
+   *
+   * @generated from field: optional uint32 speech_pad_ms = 6;
+   */
+  speechPadMs?: number | undefined;
+};
+
+/**
+ * Describes the message heimdex.inference.v1.VadParameters.
+ * Use `create(VadParametersSchema)` to create a new message.
+ */
+export const VadParametersSchema: GenMessage<VadParameters> = /*@__PURE__*/
+  messageDesc(file_heimdex_inference_v1_speech, 3);
 
 /**
  * One word with its time.
@@ -254,7 +318,7 @@ export type Word = Message<"heimdex.inference.v1.Word"> & {
  * Use `create(WordSchema)` to create a new message.
  */
 export const WordSchema: GenMessage<Word> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 3);
+  messageDesc(file_heimdex_inference_v1_speech, 4);
 
 /**
  * A stretch of speech, a sentence or a part of one.
@@ -338,7 +402,7 @@ export type Segment = Message<"heimdex.inference.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 4);
+  messageDesc(file_heimdex_inference_v1_speech, 5);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeRequest
@@ -364,7 +428,7 @@ export type TranscribeRequest = Message<"heimdex.inference.v1.TranscribeRequest"
  * Use `create(TranscribeRequestSchema)` to create a new message.
  */
 export const TranscribeRequestSchema: GenMessage<TranscribeRequest> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 5);
+  messageDesc(file_heimdex_inference_v1_speech, 6);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeResponse
@@ -439,7 +503,7 @@ export type TranscribeResponse = Message<"heimdex.inference.v1.TranscribeRespons
  * Use `create(TranscribeResponseSchema)` to create a new message.
  */
 export const TranscribeResponseSchema: GenMessage<TranscribeResponse> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 6);
+  messageDesc(file_heimdex_inference_v1_speech, 7);
 
 /**
  * The first message of a stream.
@@ -467,7 +531,7 @@ export type TranscribeStart = Message<"heimdex.inference.v1.TranscribeStart"> & 
  * Use `create(TranscribeStartSchema)` to create a new message.
  */
 export const TranscribeStartSchema: GenMessage<TranscribeStart> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 7);
+  messageDesc(file_heimdex_inference_v1_speech, 8);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeStreamRequest
@@ -500,7 +564,7 @@ export type TranscribeStreamRequest = Message<"heimdex.inference.v1.TranscribeSt
  * Use `create(TranscribeStreamRequestSchema)` to create a new message.
  */
 export const TranscribeStreamRequestSchema: GenMessage<TranscribeStreamRequest> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 8);
+  messageDesc(file_heimdex_inference_v1_speech, 9);
 
 /**
  * How far the work has come.
@@ -521,7 +585,7 @@ export type TranscribeProgress = Message<"heimdex.inference.v1.TranscribeProgres
  * Use `create(TranscribeProgressSchema)` to create a new message.
  */
 export const TranscribeProgressSchema: GenMessage<TranscribeProgress> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 9);
+  messageDesc(file_heimdex_inference_v1_speech, 10);
 
 /**
  * The last message of a stream.
@@ -584,7 +648,7 @@ export type TranscribeSummary = Message<"heimdex.inference.v1.TranscribeSummary"
  * Use `create(TranscribeSummarySchema)` to create a new message.
  */
 export const TranscribeSummarySchema: GenMessage<TranscribeSummary> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 10);
+  messageDesc(file_heimdex_inference_v1_speech, 11);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeStreamResponse
@@ -625,7 +689,7 @@ export type TranscribeStreamResponse = Message<"heimdex.inference.v1.TranscribeS
  * Use `create(TranscribeStreamResponseSchema)` to create a new message.
  */
 export const TranscribeStreamResponseSchema: GenMessage<TranscribeStreamResponse> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 11);
+  messageDesc(file_heimdex_inference_v1_speech, 12);
 
 /**
  * How raw samples are written. Little endian, channels interleaved.
