@@ -1,70 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { openAudio } from '../../src/media/audio/index.js';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
-import type { SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import { VOICE_THRESHOLDS } from '../../src/models/silero/thresholds.js';
+import type { SpeechOptions } from '../../src/models/speech.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
-import { CONTEXT, inRepository, inShared, needsShared } from '../support/places.js';
-import { eventsOf, SPEECH_OPTIONS, textOf } from '../support/speech.js';
-import { loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
+import { SPEECH_OPTIONS } from '../support/speech.js';
 
 const RATE = 16_000;
 const signal = new AbortController().signal;
-
-async function* inPieces(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
-  for (let at = 0, index = 0; at < bytes.length; index += 1) {
-    const size = sizes[index % sizes.length] ?? 1;
-    yield bytes.subarray(at, at + size);
-    at += size;
-  }
-}
-
-describe('a stream through Whisper', function () {
-  this.timeout(120_000);
-  let model: WhisperModel;
-
-  before(async function () {
-    needsShared(this, WHISPER_BASE);
-    model = await loadWhisper();
-  });
-
-  after(async () => {
-    await model?.close();
-  });
-
-  async function hear(content: Uint8Array | AsyncIterable<Uint8Array>): Promise<SpeechEvent[]> {
-    const source = await openAudio(content, { maxSeconds: 600, signal });
-    try {
-      const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
-        const [outcome] = await model.run([window], CONTEXT);
-        if (outcome?.ok !== true) throw outcome?.error;
-        return outcome.value;
-      };
-      return await eventsOf(transcribeWithWhisper(source, SPEECH_OPTIONS, submit, signal));
-    } finally {
-      await source.close();
-    }
-  }
-
-  for (const [path, sizes] of [
-    ['jfk.flac', [1, 40_990, 7]],
-    ['sense_and_sensibility_01_austen_64kb-0930.wav', [333]],
-    ['speech-44k-stereo.mp3', [1, 2, 3, 997]],
-    ['speech-48k-stereo.opus', [1, 511]],
-  ] as const) {
-    it(`gives to the last digit what the whole file gives, wherever it is cut: ${path}`, async () => {
-      const isFixture = path.startsWith('speech-');
-      const file = isFixture
-        ? inRepository(`inference/test/audio/fixtures/${path}`)
-        : inShared(`samples/speech/${path}`);
-      const bytes = await readFile(file);
-      const whole = await hear(bytes);
-      if (!isFixture) expect(textOf(whole)).not.to.equal('');
-      expect(await hear(inPieces(bytes, sizes))).to.deep.equal(whole);
-    });
-  }
-});
 
 /** An hour of sound that is made as it is read, and how far ahead of what is done that is. */
 class Hour implements PcmSource {
@@ -129,6 +72,11 @@ describe('an hour of a recording', function () {
     ['window by window', {}, 31],
     ['several windows at a time', { conditionOnPreviousText: false }, 121],
     ['with voice activity', { vadFilter: true }, 64],
+    [
+      'with voice activity that cuts',
+      { vadFilter: true, voiceThresholds: { ...VOICE_THRESHOLDS, maxSpeechDurationSeconds: 30 } },
+      64,
+    ],
   ] as const) {
     it(`is never held as a whole, ${name}`, async () => {
       const source = new Hour(true);

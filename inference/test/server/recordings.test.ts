@@ -1,0 +1,168 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInferenceClient, type InferenceClient, type Segment, type TranscribeOptions } from '@heimdex/client';
+import { embeddedRepositories } from '@heimdex/hub';
+import { expect } from 'chai';
+import { pcm16, wavFile } from '../audio/wav-file.js';
+import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
+import { samplesOf } from '../support/speech.js';
+
+const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
+const WHISPER = 'onnx-community/whisper-base_timestamped';
+const FIXTURES = join(ROOT, 'inference/test/audio/fixtures');
+const DEMO = join(ROOT, 'demo/samples/speech');
+const SHARED = join(ROOT, '../shared/samples/speech');
+const RATE = 16_000;
+
+function* inPieces(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
+  for (let at = 0, index = 0; at < bytes.length; index += 1) {
+    const size = sizes[index % sizes.length] ?? 1;
+    yield bytes.subarray(at, at + size);
+    at += size;
+  }
+}
+
+/** What a stream gives, as Transcribe gives it; without what differs from call to call. */
+async function streamed(client: InferenceClient, pieces: Iterable<Uint8Array>, options: TranscribeOptions) {
+  const segments: Segment[] = [];
+  for await (const event of client.transcribeStream(pieces, options)) {
+    if (event.type === 'segment') segments.push(event.segment);
+    if (event.type !== 'summary') continue;
+    const { timing, ...summary } = event.summary;
+    const text = segments.map((segment) => segment.text).join('');
+    return { text: text.trim(), segments, ...summary };
+  }
+  throw new Error('expected a summary');
+}
+
+async function unary(client: InferenceClient, bytes: Uint8Array, options: TranscribeOptions) {
+  const { timing, ...answer } = await client.transcribe(bytes, options);
+  return answer;
+}
+
+/** A recording as a server would get it: of a file, or made of one. */
+interface Recording {
+  readonly name: string;
+  read(): Promise<Uint8Array>;
+  readonly sizes: readonly (readonly number[])[];
+}
+
+const file = (path: string, ...sizes: readonly (readonly number[])[]): Recording => ({
+  name: path.split('/').at(-1) ?? path,
+  read: () => readFile(path),
+  sizes,
+});
+/** Every byte for itself; all at once; every size. */
+const ONE = [1];
+const ALL = [1_000_000_000];
+const MIXED = [1, 40_990, 7, 64 * 1024, 1000];
+
+const EVERY_CONTAINER: readonly Recording[] = [
+  file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE, ALL),
+  file(join(FIXTURES, 'speech-48k-stereo.vorbis.ogg'), ONE),
+  file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
+  file(join(FIXTURES, 'speech-48k-mono.flac.ogg'), [333]),
+  file(join(FIXTURES, 'speech-44k-stereo.m4a'), ONE, ALL),
+  file(join(FIXTURES, 'speech-48k-mono-faststart.m4a'), ONE),
+  file(join(DEMO, 'party.flac'), MIXED),
+  {
+    name: 'an MP3 without its end',
+    read: async () => (await readFile(join(FIXTURES, 'speech-44k-stereo.mp3'))).subarray(0, 7001),
+    sizes: [[3, 1]],
+  },
+  {
+    name: 'a WAV of 44.1 kHz, stereo',
+    read: async () => {
+      const mono = await samplesOf(join(DEMO, 'search.flac'));
+      const length = 2 * Math.floor((mono.length * 44_100) / RATE);
+      const stereo = Float32Array.from({ length }, (_, at) => mono[Math.floor(((at >> 1) * RATE) / 44_100)] ?? 0);
+      return wavFile(pcm16(stereo), { rateHz: 44_100, channels: 2 });
+    },
+    sizes: [[4093], ALL],
+  },
+];
+
+for (const [family, setting, recordings] of [
+  ['Moonshine', 'moonshine-tiny', EVERY_CONTAINER],
+  [
+    'Whisper',
+    'base',
+    [
+      file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE),
+      file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
+      file(join(SHARED, 'jfk.flac'), MIXED),
+      file(join(SHARED, 'sense_and_sensibility_01_austen_64kb-0930.wav'), [1, 2, 3]),
+    ],
+  ],
+] as const) {
+  describe(`recordings that arrive in pieces, through ${family}`, () => {
+    let volume: Volume | undefined;
+    let server: ServerProcess;
+    let client: InferenceClient;
+
+    before(async function () {
+      const shared = join(SHARED_MODELS, WHISPER);
+      if (family === 'Whisper' && !existsSync(shared)) {
+        console.log(`      skipped: there is no ${shared}`);
+        return this.skip();
+      }
+      const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
+      const snapshots = family === 'Whisper' ? { [WHISPER]: shared } : { [MOONSHINE]: embedded?.files ?? [] };
+      volume = await makeVolume({ snapshots });
+      server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ASR_MODEL: setting, VISION_MODEL_NAME: 'none' });
+      client = createInferenceClient({ address: server.address });
+    });
+    after(async () => {
+      client?.close();
+      await server?.stop('SIGKILL');
+      await volume?.remove();
+    });
+
+    for (const { name, read, sizes } of recordings) {
+      it(`give what the whole file gives: ${name}`, async () => {
+        const bytes = await read();
+        const whole = await unary(client, bytes, {});
+        for (const each of sizes) {
+          expect(await streamed(client, inPieces(bytes, each), {}), `pieces of ${each}`).to.deep.equal(whole);
+        }
+        if (!name.startsWith('speech-')) expect(whole.text).not.to.equal('');
+        expect(whole.warnings.length).to.equal(name.endsWith('without its end') ? 1 : 0);
+      });
+    }
+
+    // Slower through Whisper, and the same way.
+    if (family === 'Whisper') return;
+
+    it('are taken no faster than they are heard, without an end too, and let go in their midst', async () => {
+      const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
+      let sentSeconds = 0;
+      let closed = false;
+      async function* endless(): AsyncGenerator<Uint8Array> {
+        try {
+          for (;;) {
+            yield second;
+            sentSeconds += 1;
+          }
+        } finally {
+          closed = true;
+        }
+      }
+      const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
+      const options = { raw, temperatures: [0], headers: { 'x-request-id': 'endless' } };
+      let windows = 0;
+      for await (const event of client.transcribeStream(endless(), options)) {
+        if (event.type !== 'progress') continue;
+        // A window, what is decoded ahead, and 2 MiB at either side that are on their way.
+        expect(sentSeconds - event.processedSeconds).to.be.below(30 + 10 + 2 * 65);
+        windows += 1;
+        if (windows === 3) break;
+      }
+      const line = await server.logged((entry) => entry.call === 'endless');
+      expect(line.code).to.equal('CANCELLED');
+      expect(closed).to.equal(true);
+      expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
+    });
+  });
+}
