@@ -7,7 +7,8 @@ import type { ConfiguredModel } from './models/find.js';
 import { preparedOptions } from './models/prepared/options.js';
 import { SPECS } from './models/registry.js';
 import { Pool } from './runner/pool.js';
-import { Lane, type LaneObserver } from './scheduling/lane.js';
+import type { LaneObserver } from './scheduling/crew.js';
+import { Lane } from './scheduling/lane.js';
 import type { ServedModel } from './services/engine.js';
 import type { WorkerSize } from './sizing.js';
 

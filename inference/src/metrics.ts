@@ -1,6 +1,6 @@
 /** What Prometheus sees at /metrics. One table of names; the README lists them, and a test compares. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { LaneObserver } from './scheduling/lane.js';
+import type { LaneObserver } from './scheduling/crew.js';
 import type { DeskObserver } from './transport/desk.js';
 
 /** Name and help of every metric of ours; the runtime's own (`nodejs_*`, `process_*`) stand beside them. */

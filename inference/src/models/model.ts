@@ -43,8 +43,14 @@ export interface RunContext {
   /** One signal an item, in order: aborted when nobody waits for that item any more. */
   readonly signals: readonly AbortSignal[];
   /**
+   * Tells that an item is done while others of the run are not: its caller has it with the next breath. `run` gives it
+   * as well. Absent: nobody wants to know early.
+   */
+  settled?(index: number, outcome: Outcome<unknown>): void;
+  /**
    * Lets the worker read its messages (a run blocks the event loop, so a cancellation is only seen here) and tells the
-   * parent that the run makes progress. Call it between runs of a session, such as after each decoding step.
+   * parent that the run makes progress. Call it between runs of a session, such as after each decoding step. A short item of
+   * another caller may be run meanwhile, by a call of `run` inside this one: nothing of a run may lie in the model itself.
    */
   breathe(): Promise<void>;
 }
@@ -62,7 +68,7 @@ export interface ModelFacts {
   readonly batching: { readonly shared: boolean; readonly maxItems: number; readonly reason: string };
 }
 
-/** A model in memory. Runs are made one after the other; the worker sees to that. */
+/** A model in memory. Runs are made one after the other, or one inside a breath of another; the worker sees to that. */
 export interface LoadedModel<Item, Result> {
   readonly facts: ModelFacts;
   /** A real run on a small built-in input. Throws when the model does not work. */

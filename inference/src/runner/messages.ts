@@ -11,7 +11,13 @@ export type ToWorker =
       readonly files: ModelFiles;
       readonly options: LoadOptions;
     }
-  | { readonly type: 'run'; readonly id: number; readonly items: readonly unknown[] }
+  | {
+      readonly type: 'run';
+      readonly id: number;
+      readonly items: readonly unknown[];
+      /** Whether it goes between the steps of the run that is going on. */
+      readonly interrupts: boolean;
+    }
   | { readonly type: 'cancel'; readonly id: number; readonly index: number }
   | { readonly type: 'ping' }
   | { readonly type: 'close' };
@@ -27,15 +33,28 @@ export type FromWorker =
       readonly warmUpMs: number;
     }
   | { readonly type: 'failed'; readonly message: string }
-  | { readonly type: 'progress'; readonly id: number }
+  | {
+      readonly type: 'progress';
+      readonly id: number;
+      /** Items that were done since the last message. */
+      readonly settled: readonly SettledItem[];
+    }
   | {
       readonly type: 'result';
       readonly id: number;
-      readonly outcomes: readonly WireOutcome[];
+      /** Null for items that were settled before. */
+      readonly outcomes: readonly (WireOutcome | null)[];
       readonly runMs: number;
     }
   | { readonly type: 'broken'; readonly id: number; readonly message: string }
   | { readonly type: 'pong' };
+
+/** An item that is done while others of its run are not; `runMs` since the run began. */
+export interface SettledItem {
+  readonly index: number;
+  readonly outcome: WireOutcome;
+  readonly runMs: number;
+}
 
 /** An outcome as it crosses the pipe: an error is its fields. */
 export type WireOutcome =
@@ -81,12 +100,18 @@ export function parseFromWorker(value: unknown): FromWorker {
       }
       break;
     case 'result':
-      if (Number.isSafeInteger(message.id) && Array.isArray(message.outcomes) && message.outcomes.every(isOutcome)) {
+      if (
+        Number.isSafeInteger(message.id) &&
+        Array.isArray(message.outcomes) &&
+        message.outcomes.every(isOutcomeOrNull)
+      ) {
         return message;
       }
       break;
     case 'progress':
-      if (Number.isSafeInteger(message.id)) return message;
+      if (Number.isSafeInteger(message.id) && Array.isArray(message.settled) && message.settled.every(isSettled)) {
+        return message;
+      }
       break;
     case 'broken':
       if (Number.isSafeInteger(message.id) && typeof message.message === 'string') return message;
@@ -98,6 +123,15 @@ export function parseFromWorker(value: unknown): FromWorker {
       return message;
   }
   throw new Error(`a worker sent a message that is none: ${JSON.stringify(message)?.slice(0, 200)}`);
+}
+
+function isSettled(value: unknown): value is SettledItem {
+  const item = value as SettledItem;
+  return Number.isSafeInteger(item?.index) && typeof item.runMs === 'number' && isOutcome(item.outcome);
+}
+
+function isOutcomeOrNull(value: unknown): value is WireOutcome | null {
+  return value === null || isOutcome(value);
 }
 
 function isOutcome(value: unknown): value is WireOutcome {

@@ -108,8 +108,8 @@ export class Pool {
     });
     this.#alive.add(worker);
     const executor: Executor<unknown, unknown> = {
-      run: async (items, signals) => {
-        const answer = await worker.run(items, signals);
+      run: async (items, signals, wish) => {
+        const answer = await worker.run(items, signals, wish);
         this.#losses = 0;
         return answer;
       },

@@ -4,10 +4,10 @@ import { constants, getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
-import type { FamilyName, LoadOptions, ModelFacts, ModelFiles } from '../models/model.js';
+import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { GraphUse } from '../models/prepared/use.js';
-import type { Executor, ExecutorAnswer } from '../scheduling/executor.js';
-import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker } from './messages.js';
+import type { Executor, ExecutorAnswer, RunWish } from '../scheduling/executor.js';
+import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker, type WireOutcome } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { watchProcess } from './watchdog.js';
 
@@ -51,7 +51,7 @@ export interface WorkerEnd {
 }
 
 interface Run {
-  readonly id: number;
+  readonly wish: RunWish<unknown>;
   resolve(answer: ExecutorAnswer<unknown>): void;
   reject(error: Error): void;
 }
@@ -67,8 +67,9 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   readonly #child: ChildProcess;
   readonly #pipe: FramePipe;
   #settleReady: { resolve(ready: WorkerReady): void; reject(error: Error): void } = { resolve() {}, reject() {} };
-  #run: Run | undefined;
-  #runs = 0;
+  /** The run it is in, and one that interrupts it, by id. */
+  readonly #runs = new Map<number, Run>();
+  #lastRun = 0;
   #progress = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #stopWatching: () => void;
@@ -108,8 +109,12 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     return this.#child.pid;
   }
 
-  run(items: readonly unknown[], signals: readonly AbortSignal[]): Promise<ExecutorAnswer<unknown>> {
-    const id = ++this.#runs;
+  run(
+    items: readonly unknown[],
+    signals: readonly AbortSignal[],
+    wish: RunWish<unknown>,
+  ): Promise<ExecutorAnswer<unknown>> {
+    const id = ++this.#lastRun;
     const cancels = signals.map((signal, index) => {
       const cancel = () => this.#send({ type: 'cancel', id, index });
       signal.addEventListener('abort', cancel, { once: true });
@@ -117,9 +122,9 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     });
     return new Promise<ExecutorAnswer<unknown>>((resolve, reject) => {
       if (this.#endReason !== undefined) return reject(this.#lost(this.#endReason));
-      this.#run = { id, resolve, reject };
+      this.#runs.set(id, { wish, resolve, reject });
       this.#watchRun();
-      this.#send({ type: 'run', id, items });
+      this.#send({ type: 'run', id, items, interrupts: wish.interrupts });
     }).finally(() => {
       for (const off of cancels) off();
     });
@@ -151,25 +156,29 @@ export class WorkerProcess implements Executor<unknown, unknown> {
         return this.kill(message.message);
       case 'progress':
         this.#progress += 1;
-        return this.#run === undefined ? undefined : this.#watchRun();
+        for (const { index, outcome, runMs } of message.settled) {
+          this.#runs.get(message.id)?.wish.settled(index, fromWireOutcome(outcome), runMs);
+        }
+        return this.#runs.size === 0 ? undefined : this.#watchRun();
       case 'result': {
         const { outcomes, runMs } = message;
-        return this.#endRun(message.id, (run) => run.resolve({ outcomes: outcomes.map(fromWireOutcome), runMs }));
+        return this.#endRun(message.id, (run) => run.resolve({ outcomes: outcomes.map(toOutcome), runMs }));
       }
       case 'broken': {
         const { message: text } = message;
         return this.#endRun(message.id, (run) => run.reject(new Error(`the model failed in a run: ${text}`)));
       }
       case 'pong':
-        return this.#run === undefined ? this.#watchIdle() : undefined;
+        return this.#runs.size === 0 ? this.#watchIdle() : undefined;
     }
   }
 
   #endRun(id: number, settle: (run: Run) => void): void {
-    const run = this.#run;
-    if (run?.id !== id) return this.kill(`it answered run ${id}, which nobody waits for`);
-    this.#run = undefined;
-    this.#watchIdle();
+    const run = this.#runs.get(id);
+    if (run === undefined) return this.kill(`it answered run ${id}, which nobody waits for`);
+    this.#runs.delete(id);
+    if (this.#runs.size === 0) this.#watchIdle();
+    else this.#watchRun();
     settle(run);
   }
 
@@ -180,7 +189,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     return watchProcess(
       {
         pid,
-        activity: () => ({ run: this.#run?.id, progress: this.#progress }),
+        activity: () => ({ run: this.#runs.keys().next().value, progress: this.#progress }),
         failed: (reason) => this.kill(reason),
       },
       { everyMs: watchMs, maxOwnBytes, cpuBound: this.#options.load.device === 'cpu' },
@@ -214,8 +223,8 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.#endReason = reason;
     this.#pipe.close();
     this.#settleReady.reject(new Error(reason));
-    this.#run?.reject(this.#lost(reason));
-    this.#run = undefined;
+    for (const run of this.#runs.values()) run.reject(this.#lost(reason));
+    this.#runs.clear();
     return { reason, loadFailure: this.#loadFailure };
   }
 
@@ -225,6 +234,10 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       cause: new Error(reason),
     });
   }
+}
+
+function toOutcome(outcome: WireOutcome | null): Outcome<unknown> | undefined {
+  return outcome === null ? undefined : fromWireOutcome(outcome);
 }
 
 /** How much nicer a worker is than the server. */

@@ -126,6 +126,17 @@ export class Backlog<Item> {
     return { batch, expired };
   }
 
+  /** Takes the first interactive entry, in the fair order, that passes the test; undefined where none does. */
+  takeShort(test: (entry: Entry<Item>) => boolean): Entry<Item> | undefined {
+    const own = this.#classes.interactive;
+    const index = own.waiting.findIndex(({ entry }) => test(entry));
+    const [taken] = index < 0 ? [] : own.waiting.splice(index, 1);
+    if (taken === undefined) return undefined;
+    this.#forget(taken.entry);
+    own.served += taken.entry.cost / WEIGHTS.interactive;
+    return taken.entry;
+  }
+
   /** Everything, in no order; the backlog is empty afterwards. */
   drain(): readonly Entry<Item>[] {
     const all = PRIORITIES.flatMap((priority) => this.#classes[priority].waiting.splice(0));

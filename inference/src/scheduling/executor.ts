@@ -1,16 +1,25 @@
 import type { Outcome } from '../models/model.js';
 
-/** A worker as the lane sees it. One run at a time. */
+/** How a run is made, and who hears of it before its end. */
+export interface RunWish<Result> {
+  /** It goes between the steps of the run that the worker is in, which waits meanwhile. */
+  readonly interrupts: boolean;
+  /** Told of an item that is done while others of the run are not; `runMs` is the time since the run began. */
+  settled(index: number, outcome: Outcome<Result>, runMs: number): void;
+}
+
+/** A worker as the lane sees it. One run at a time, and one that interrupts it. */
 export interface Executor<Item, Result> {
   /**
-   * One outcome an item, in order; `signals` are the items' own. Rejects with WORKER_LOST when the worker was lost in the
-   * run, with anything else when the run failed as a whole.
+   * `signals` are the items' own. Rejects with WORKER_LOST when the worker was lost in the run, with anything else when the
+   * run failed as a whole; what was settled before holds all the same.
    */
-  run(items: readonly Item[], signals: readonly AbortSignal[]): Promise<ExecutorAnswer<Result>>;
+  run(items: readonly Item[], signals: readonly AbortSignal[], wish: RunWish<Result>): Promise<ExecutorAnswer<Result>>;
 }
 
 export interface ExecutorAnswer<Result> {
-  readonly outcomes: readonly Outcome<Result>[];
+  /** One an item, in order; undefined: it was settled before. */
+  readonly outcomes: readonly (Outcome<Result> | undefined)[];
   /** Measured where the model runs, waiting excluded. */
   readonly runMs: number;
 }

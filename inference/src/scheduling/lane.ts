@@ -4,16 +4,11 @@
  */
 import { InferenceError } from '../errors.js';
 import { Backlog, type BatchLimits, type Entry, Flow, type Priority } from './backlog.js';
+import { Crew, type LaneObserver } from './crew.js';
 import type { Executor } from './executor.js';
-import { type Done, deadlineExceeded, deliver, type Job, type Submission } from './job.js';
+import { mayInterrupt } from './interruption.js';
+import { type Done, deadlineExceeded, type Job, type Submission } from './job.js';
 import { type Place, Room, type RoomLimits } from './room.js';
-
-/** Told of what happens, for the metrics. */
-export interface LaneObserver {
-  batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
-  queued?(queueMs: number): void;
-  refused?(): void;
-}
 
 export interface LaneOptions<Item> {
   /** Names the model in messages. */
@@ -55,10 +50,8 @@ export class Lane<Item, Result> {
   readonly #options: LaneOptions<Item>;
   readonly #backlog = new Backlog<Job<Item, Result>>();
   readonly #room: Room;
-  readonly #executors = new Set<Executor<Item, Result>>();
-  readonly #idle = new Set<Executor<Item, Result>>();
+  readonly #crew: Crew<Item, Result>;
   #batch: BatchLimits;
-  #runs = 0;
   #pumpQueued = false;
   #everReady = false;
   #closed = false;
@@ -67,11 +60,18 @@ export class Lane<Item, Result> {
     this.#options = options;
     this.#batch = options.batch;
     this.#room = new Room(options.name, options.limits);
+    this.#crew = new Crew({
+      now: options.now,
+      observer: options.observer ?? {},
+      room: this.#room,
+      failed: (entry, error, batchSize) => this.#failed(entry, error, batchSize),
+      free: () => this.#schedulePump(),
+    });
   }
 
   /** Workers ready now. */
   get workers(): number {
-    return this.#executors.size;
+    return this.#crew.size;
   }
 
   /** Items waiting for a run. */
@@ -100,14 +100,11 @@ export class Lane<Item, Result> {
 
   addExecutor(executor: Executor<Item, Result>): void {
     this.#everReady = true;
-    this.#executors.add(executor);
-    this.#idle.add(executor);
-    this.#schedulePump();
+    this.#crew.add(executor);
   }
 
   removeExecutor(executor: Executor<Item, Result>): void {
-    this.#executors.delete(executor);
-    this.#idle.delete(executor);
+    this.#crew.remove(executor);
   }
 
   /** A place for a call, or QUEUE_FULL, STARTING or WORKER_LOST at once. The caller closes it. */
@@ -132,8 +129,8 @@ export class Lane<Item, Result> {
 
   /** QUEUE_FULL where a call of one usual item would get it now, counted as refused; else undefined. */
   refusal(): InferenceError | undefined {
-    if (this.#closed || this.#executors.size === 0) return undefined;
-    const refusal = this.#room.refusal(this.#executors.size);
+    if (this.#closed || this.#crew.size === 0) return undefined;
+    const refusal = this.#room.refusal(this.#crew.size);
     if (refusal !== undefined) this.#options.observer?.refused?.();
     return refusal;
   }
@@ -147,7 +144,7 @@ export class Lane<Item, Result> {
   #checkReady(): void {
     const { name } = this.#options;
     if (this.#closed) throw new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
-    if (this.#executors.size > 0) return;
+    if (this.#crew.size > 0) return;
     const retryAfterMs = NOT_READY_RETRY_MS;
     if (this.#everReady) {
       throw new InferenceError('WORKER_LOST', `The ${name} model is being started again; try again.`, { retryAfterMs });
@@ -157,7 +154,7 @@ export class Lane<Item, Result> {
 
   #takeRoom(request: AdmissionRequest): Place {
     try {
-      return this.#room.take(request, this.#executors.size);
+      return this.#room.take(request, this.#crew.size);
     } catch (error) {
       this.#options.observer?.refused?.();
       throw error;
@@ -214,55 +211,26 @@ export class Lane<Item, Result> {
 
   #pump(): void {
     while (this.#backlog.size > 0) {
-      const executor = this.#idle.values().next().value;
-      if (executor === undefined) return;
+      const { idle } = this.#crew;
+      if (idle === 0) return this.#interruptRuns();
       // Idle workers share what waits instead of one taking it all.
-      const share = Math.ceil(this.#backlog.size / this.#idle.size);
+      const share = Math.ceil(this.#backlog.size / idle);
       const limits = { ...this.#batch, maxItems: Math.min(this.#batch.maxItems, share) };
       const { batch, expired } = this.#backlog.take(limits, this.#options.now());
       for (const { item: job } of expired) job.reject(deadlineExceeded());
-      if (batch.length === 0) continue;
-      this.#idle.delete(executor);
-      void this.#run(executor, batch);
+      if (batch.length > 0) this.#crew.run(batch);
     }
   }
 
-  /** Never rejects. */
-  async #run(executor: Executor<Item, Result>, batch: readonly Entry<Job<Item, Result>>[]): Promise<void> {
-    const startedAtMs = this.#options.now();
-    const jobs = batch.map((entry) => entry.item);
-    for (const job of jobs) {
-      job.attempts += 1;
-      this.#options.observer?.queued?.(startedAtMs - job.submittedAtMs);
-    }
-    try {
-      const answer = await executor.run(
-        jobs.map(({ item }) => item),
-        jobs.map(({ signal }) => signal),
-      );
-      this.#noteRun(batch, answer.runMs, this.#options.now() - startedAtMs);
-      this.#runs += 1;
-      jobs.forEach((job, index) => {
-        deliver(job, answer.outcomes[index], {
-          id: this.#runs,
-          queueMs: startedAtMs - job.submittedAtMs,
-          runMs: answer.runMs,
-          batchSize: batch.length,
-        });
-      });
-    } catch (error) {
-      for (const entry of batch) this.#failed(entry, error, batch.length);
-    } finally {
-      if (this.#executors.has(executor)) this.#idle.add(executor);
-      this.#schedulePump();
-    }
-  }
-
-  /** A worker is busy for `busyMs`, the way to it and back included: so long is what it does not do meanwhile. */
-  #noteRun(batch: readonly Entry<Job<Item, Result>>[], runMs: number, busyMs: number): void {
-    const cost = batch.reduce((sum, entry) => sum + entry.cost, 0);
-    this.#room.noteRun(cost, Math.max(runMs, busyMs));
-    this.#options.observer?.batch?.({ size: batch.length, cost, runMs });
+  /** Lets short items go between the steps of long runs. */
+  #interruptRuns(): void {
+    const nowMs = this.#options.now();
+    this.#crew.interrupt((run) =>
+      this.#backlog.takeShort(
+        // What has failed before might take the others along.
+        (entry) => entry.item.attempts === 0 && entry.deadlineAtMs > nowMs && mayInterrupt(entry, run),
+      ),
+    );
   }
 
   /** What failed with others may not be to blame, and what lost its worker may have been unlucky: once more, alone. */

@@ -58,6 +58,11 @@ export class Room {
     this.#rate.note(cost, ms);
   }
 
+  /** How long a run of `cost` takes one worker; undefined before the first run. */
+  runMs(cost: number): number | undefined {
+    return this.#rate.estimateMs(cost, 1);
+  }
+
   /**
    * A place, or QUEUE_FULL with the time to come back. An empty room takes any call: one that is larger than the bound
    * could never run otherwise.

@@ -3,7 +3,7 @@ import { InferenceError } from '../errors.js';
 import type { Loader } from '../models/loaders.js';
 import type { FamilyName, LoadedModel, ModelFacts, RunContext } from '../models/model.js';
 import type { GraphUse } from '../models/prepared/use.js';
-import { type FromWorker, type ToWorker, toWireOutcome } from '../runner/messages.js';
+import { type FromWorker, type SettledItem, type ToWorker, toWireOutcome } from '../runner/messages.js';
 
 type AnyModel = LoadedModel<unknown, unknown>;
 type LoadMessage = Extract<ToWorker, { type: 'load' }>;
@@ -27,6 +27,22 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
     work = work.then(task);
   };
 
+  /** Runs that go between the steps of another one: waiting, and the one that is being made. */
+  const interrupting: RunMessage[] = [];
+  let interruption: Promise<void> | undefined;
+  const makeWay = async () => {
+    while (interruption !== undefined || interrupting.length > 0) {
+      interruption ??= runNextInterrupting().finally(() => {
+        interruption = undefined;
+      });
+      await interruption;
+    }
+  };
+  const runNextInterrupting = async () => {
+    const message = interrupting.shift();
+    if (message !== undefined) await run(message, async () => {});
+  };
+
   const load = async (message: LoadMessage): Promise<void> => {
     try {
       const startedAt = performance.now();
@@ -43,20 +59,30 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
     }
   };
 
-  const run = async ({ id, items }: RunMessage): Promise<void> => {
+  /** Never rejects. `between` is called with each breath. */
+  const run = async ({ id, items }: RunMessage, between: () => Promise<void>): Promise<void> => {
     const signals = (controllers.get(id) ?? []).map(({ signal }) => signal);
     const startedAt = performance.now();
+    const told = new Set<number>();
+    let settled: SettledItem[] = [];
     const context: RunContext = {
       signals,
+      settled(index, outcome) {
+        settled.push({ index, outcome: toWireOutcome(outcome), runMs: performance.now() - startedAt });
+      },
       async breathe() {
-        io.send({ type: 'progress', id });
+        io.send({ type: 'progress', id, settled });
+        for (const { index } of settled) told.add(index);
+        settled = [];
         await new Promise((resolve) => setImmediate(resolve));
+        await between();
       },
     };
     try {
       if (model === undefined) throw new Error('no model is loaded');
-      const outcomes = await model.run(items, context);
-      io.send({ type: 'result', id, outcomes: outcomes.map(toWireOutcome), runMs: performance.now() - startedAt });
+      const all = await model.run(items, context);
+      const outcomes = all.map((outcome, index) => (told.has(index) ? null : toWireOutcome(outcome)));
+      io.send({ type: 'result', id, outcomes, runMs: performance.now() - startedAt });
     } catch (error) {
       io.send({ type: 'broken', id, message: describe(error) });
     } finally {
@@ -75,7 +101,10 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
             message.id,
             message.items.map(() => new AbortController()),
           );
-          return then(() => run(message));
+          if (!message.interrupts) return then(() => run(message, makeWay));
+          interrupting.push(message);
+          // Where the run that it was to interrupt has ended, or does not breathe any more.
+          return then(makeWay);
         case 'cancel':
           controllers
             .get(message.id)

@@ -1,12 +1,14 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { Outcome } from '../../src/models/model.js';
-import type { Executor, ExecutorAnswer } from '../../src/scheduling/executor.js';
+import type { Executor, ExecutorAnswer, RunWish } from '../../src/scheduling/executor.js';
 import { Lane, type LaneOptions } from '../../src/scheduling/lane.js';
 
 interface Run {
   readonly items: readonly string[];
   readonly signals: readonly AbortSignal[];
+  readonly interrupts: boolean;
+  settle(index: number): void;
   answer(outcomes?: readonly Outcome<string>[], runMs?: number): void;
   fail(error: Error): void;
 }
@@ -15,11 +17,17 @@ interface Run {
 class ManualExecutor implements Executor<string, string> {
   readonly runs: Run[] = [];
 
-  run(items: readonly string[], signals: readonly AbortSignal[]): Promise<ExecutorAnswer<string>> {
+  run(
+    items: readonly string[],
+    signals: readonly AbortSignal[],
+    { interrupts, settled }: RunWish<string>,
+  ): Promise<ExecutorAnswer<string>> {
     return new Promise((resolve, reject) => {
       this.runs.push({
         items,
         signals,
+        interrupts,
+        settle: (index) => settled(index, { ok: true, value: `${items[index]} early` }, 3),
         answer: (outcomes = items.map((value) => ({ ok: true, value: value.toUpperCase() })), runMs = 10) =>
           resolve({ outcomes, runMs }),
         fail: reject,
@@ -306,6 +314,35 @@ describe('Lane', () => {
     expect(await bad).to.include({ message: 'this one' });
   });
 
+  it('gives an item its outcome as soon as it is known, before the others of its run', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 2 });
+    const [first, second] = ['a', 'b'].map((item) => admission.submit(item, NEVER));
+    await settled();
+    executor.at(0).settle(1);
+    expect(await second).to.deep.equal({ value: 'b early', run: { id: 1, queueMs: 0, runMs: 3, batchSize: 2 } });
+    executor.at(0).answer();
+    expect((await first)?.value).to.equal('A');
+    expect((await second)?.value).to.equal('b early');
+  });
+
+  it('does not run again what was answered before its worker was lost', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 3 });
+    const results = ['a', 'b', 'c'].map((item) => admission.submit(item, NEVER));
+    await settled();
+    executor.at(0).settle(0);
+    executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
+    for (const index of [1, 2]) {
+      await settled();
+      executor.at(index).answer();
+    }
+    expect((await Promise.all(results)).map(({ value }) => value)).to.deep.equal(['a early', 'B', 'C']);
+    expect(executor.runs.slice(1).flatMap(({ items }) => items)).to.have.members(['b', 'c']);
+  });
+
   it('gives up an item that lost two workers', async () => {
     const { lane, executor } = makeLane();
     lane.addExecutor(executor);
@@ -344,5 +381,112 @@ describe('Lane', () => {
     expect((await errorOf(waiting)).code).to.equal('DRAINING');
     expect((await errorOf(admission.submit('new', NEVER))).code).to.equal('DRAINING');
     expect(refusal(() => lane.admit(place)).code).to.equal('DRAINING');
+  });
+});
+
+describe('Lane, while a long run is going on', () => {
+  const long = 'x'.repeat(20);
+  const forever = () => new AbortController().signal;
+  const running = async (priority: 'interactive' | 'bulk' = 'interactive', items = [long]) => {
+    const { lane, executor, clock } = makeLane({ limits: { maxItems: 100, maxWaitMs: 1000 } });
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, priority, items: items.length });
+    const results = items.map((item) => admission.submit(item, forever()));
+    await settled();
+    return { lane, executor, clock, results };
+  };
+
+  it('lets a short item go between its steps, and the next run wait for both', async () => {
+    const { lane, executor, results } = await running();
+    const short = lane.admit(place).submit('short', forever());
+    const next = lane.admit(place).submit(long, forever());
+    await settled();
+    expect(executor.runs.map(({ items, interrupts }) => [items[0], interrupts])).to.deep.equal([
+      [long, false],
+      ['short', true],
+    ]);
+    executor.at(0).answer();
+    await Promise.all(results);
+    await settled();
+    expect(executor.runs).to.have.length(2);
+    executor.at(1).answer();
+    expect((await short).value).to.equal('SHORT');
+    await settled();
+    expect(executor.at(2)).to.include({ interrupts: false });
+    executor.at(2).answer();
+    await next;
+  });
+
+  it('keeps items that are more than half as long, and bulk work, waiting', async () => {
+    const { lane, executor } = await running();
+    void lane.admit(place).submit('x'.repeat(11), forever());
+    void lane.admit({ ...place, priority: 'bulk' }).submit('short', forever());
+    await settled();
+    expect(executor.runs).to.have.length(1);
+  });
+
+  it('lets interactive items into a run of bulk work that are half as long as all of it', async () => {
+    const { lane, executor } = await running('bulk', [long, long]);
+    void lane.admit(place).submit(long, forever());
+    await settled();
+    expect(executor.at(1)).to.include({ interrupts: true });
+  });
+
+  it('makes no run longer by more than half', async () => {
+    const { lane, executor } = await running();
+    for (let index = 0; index < 5; index += 1) void lane.admit(place).submit('short', forever());
+    await settled();
+    for (const index of [1, 2]) {
+      executor.at(index).answer();
+      await settled();
+    }
+    expect(executor.runs).to.have.length(3);
+  });
+
+  it('keeps short items waiting where the run is sooner over', async () => {
+    const { lane, executor, results } = await running();
+    executor.at(0).answer(undefined, 100);
+    await Promise.all(results);
+    // Twenty characters take 100 ms.
+    void lane.admit(place).submit(long, forever());
+    await settled();
+    void lane.admit(place).submit('short', forever());
+    await settled();
+    expect(executor.runs).to.have.length(2);
+  });
+
+  it('runs both again, each alone, when the worker is lost, and what has failed interrupts nothing', async () => {
+    const { lane, executor, results } = await running();
+    const short = lane.admit(place).submit('short', forever());
+    await settled();
+    executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
+    executor.at(1).fail(new InferenceError('WORKER_LOST', 'gone'));
+    await settled();
+    expect(executor.runs).to.have.length(3);
+    expect(executor.at(2)).to.include({ interrupts: false });
+    executor.at(2).answer();
+    await settled();
+    executor.at(3).answer();
+    expect((await Promise.all([...results, short])).map(({ value }) => value)).to.deep.equal([
+      long.toUpperCase(),
+      'SHORT',
+    ]);
+  });
+
+  it('counts the time of what went between once', async () => {
+    const { lane, executor, clock, results } = await running();
+    const short = lane.admit(place).submit('xxxxx', forever());
+    await settled();
+    clock.nowMs = 100;
+    executor.at(1).answer(undefined, 100);
+    await short;
+    await settled();
+    clock.nowMs = 500;
+    executor.at(0).answer(undefined, 500);
+    await Promise.all(results);
+    await settled();
+    // 25 characters took 500 ms, so 50 are a second; two places of a cost of 1 are open.
+    lane.admit({ ...place, cost: 47 });
+    expect(refusal(() => lane.admit({ ...place, cost: 3 })).code).to.equal('QUEUE_FULL');
   });
 });

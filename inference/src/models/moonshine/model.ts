@@ -84,7 +84,11 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
 
   async run(items: readonly MoonshineWindow[], context: RunContext): Promise<readonly Outcome<MoonshineResult>[]> {
     const outcomes: Outcome<MoonshineResult>[] = [];
-    for (const [place, item] of items.entries()) outcomes.push(await this.#runOne(item, place, context));
+    for (const [place, item] of items.entries()) {
+      const outcome = await this.#runOne(item, place, context);
+      context.settled?.(place, outcome);
+      outcomes.push(outcome);
+    }
     return outcomes;
   }
 

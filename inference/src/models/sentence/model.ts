@@ -79,6 +79,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       await context.breathe();
       const wanted = batch.filter(({ place }) => isWanted(context, place));
       if (wanted.length > 0) await this.#embed(wanted, outcomes);
+      for (const { place } of wanted) context.settled?.(place, outcomes[place] as Outcome<VectorResult>);
     }
     return outcomes;
   }

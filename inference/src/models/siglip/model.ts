@@ -155,7 +155,11 @@ async function fill<T>(
 ): Promise<void> {
   if (placed.length === 0) return;
   const signals = placed.flatMap(({ place }) => context.signals[place] ?? []);
-  const part = { signals, breathe: () => context.breathe() };
+  const part: RunContext = {
+    signals,
+    settled: (index, outcome) => context.settled?.(placed[index]?.place ?? index, outcome),
+    breathe: () => context.breathe(),
+  };
   const results = await embedder?.run(
     placed.map(({ item }) => item),
     part,

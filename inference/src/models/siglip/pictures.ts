@@ -59,6 +59,8 @@ export class PictureEmbedder {
         ready.filter(({ place }) => isWanted(context, place)),
         outcomes,
       );
+      for (let place = start; place < end; place += 1)
+        context.settled?.(place, outcomes[place] as Outcome<VectorResult>);
     }
     return outcomes;
   }

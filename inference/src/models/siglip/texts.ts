@@ -40,7 +40,9 @@ export class TextEmbedder {
       const rows = await this.#tower.run(packIds(texts, this.#recipe), [batch.length, this.#recipe.length]);
       batch.forEach(({ item, place, text }, row) => {
         const vector = finishVector(rows[row] as Float32Array, item.normalize);
-        outcomes[place] = { ok: true, value: { vector, tokenCount: text.ids.length, truncated: text.truncated } };
+        const value = { vector, tokenCount: text.ids.length, truncated: text.truncated };
+        outcomes[place] = { ok: true, value };
+        context.settled?.(place, { ok: true, value });
       });
     }
     return outcomes;

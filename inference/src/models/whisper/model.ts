@@ -82,7 +82,11 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
       context: { signal: context.signals[index], breathe: () => context.breathe() },
     }));
     const settled = await Promise.allSettled(
-      seated.map(({ item, seat, context }) => this.#runOne(item, seat, context)),
+      seated.map(async ({ item, seat, context: own }, index) => {
+        const outcome = await this.#runOne(item, seat, own);
+        context.settled?.(index, outcome);
+        return outcome;
+      }),
     );
     return settled.map((one) => {
       if (one.status === 'rejected') throw one.reason;

@@ -60,7 +60,9 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
       // The picture is large and not needed again.
       prepared[index] = gone();
       await context.breathe();
-      outcomes.push(ready.ok ? await this.#find(ready.value, item, index, context) : ready);
+      const outcome = ready.ok ? await this.#find(ready.value, item, index, context) : ready;
+      context.settled?.(index, outcome);
+      outcomes.push(outcome);
     }
     return outcomes;
   }

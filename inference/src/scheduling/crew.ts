@@ -1,0 +1,173 @@
+/** The workers of a lane: which are idle, what the others run, and what may go between. It knows no queue. */
+import type { Entry } from './backlog.js';
+import type { Executor } from './executor.js';
+import type { Interruptible } from './interruption.js';
+import { deliver, type Job, type RunFacts } from './job.js';
+import type { Room } from './room.js';
+
+/** Told of what happens, for the metrics. */
+export interface LaneObserver {
+  batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
+  queued?(queueMs: number): void;
+  refused?(): void;
+}
+
+export interface CrewOptions<Item, Result> {
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly observer: LaneObserver;
+  /** Told how long runs take. */
+  readonly room: Room;
+  /** A run of so many items failed as a whole, and this item has no outcome. */
+  failed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void;
+  /** A worker can take a run, or a run an interruption. */
+  free(): void;
+}
+
+type Batch<Item, Result> = readonly Entry<Job<Item, Result>>[];
+
+/** A run that a worker is in. */
+interface Running extends Interruptible {
+  /** Whether something goes between its steps now; what did so far, and how long it took. */
+  interrupted: boolean;
+  interruptedCost: number;
+  interruptedMs: number;
+}
+
+export class Crew<Item, Result> {
+  readonly #options: CrewOptions<Item, Result>;
+  readonly #executors = new Set<Executor<Item, Result>>();
+  readonly #idle = new Set<Executor<Item, Result>>();
+  readonly #running = new Map<Executor<Item, Result>, Running>();
+  #runs = 0;
+
+  constructor(options: CrewOptions<Item, Result>) {
+    this.#options = options;
+  }
+
+  /** Workers that are here. */
+  get size(): number {
+    return this.#executors.size;
+  }
+
+  /** Workers that can take a run now. */
+  get idle(): number {
+    return this.#idle.size;
+  }
+
+  add(executor: Executor<Item, Result>): void {
+    this.#executors.add(executor);
+    this.#release(executor);
+  }
+
+  remove(executor: Executor<Item, Result>): void {
+    this.#executors.delete(executor);
+    this.#idle.delete(executor);
+  }
+
+  /** Gives a batch to an idle worker. Throws when there is none. */
+  run(batch: Batch<Item, Result>): void {
+    const executor = this.#idle.values().next().value;
+    if (executor === undefined) throw new Error('no worker is idle');
+    this.#idle.delete(executor);
+    void this.#run(executor, batch);
+  }
+
+  /** Asks for an item for each run that has none between its steps now. */
+  interrupt(next: (run: Interruptible) => Entry<Job<Item, Result>> | undefined): void {
+    for (const [executor, running] of this.#running) {
+      if (running.interrupted || !this.#executors.has(executor)) continue;
+      const entry = next(running);
+      if (entry !== undefined) void this.#interrupt(executor, running, entry);
+    }
+  }
+
+  /** Never rejects. */
+  async #run(executor: Executor<Item, Result>, batch: Batch<Item, Result>): Promise<void> {
+    const cost = sumOfCosts(batch);
+    const running: Running = {
+      priority: batch[0]?.flow.priority ?? 'interactive',
+      cost,
+      longest: Math.max(...batch.map((entry) => entry.cost)),
+      expectedMs: this.#options.room.runMs(cost),
+      interrupted: false,
+      interruptedCost: 0,
+      interruptedMs: 0,
+    };
+    this.#running.set(executor, running);
+    await this.#execute(executor, batch, running);
+    this.#running.delete(executor);
+    // What was to interrupt it may come to its turn only now.
+    if (!running.interrupted) this.#release(executor);
+  }
+
+  /** Never rejects. */
+  async #interrupt(executor: Executor<Item, Result>, running: Running, entry: Entry<Job<Item, Result>>): Promise<void> {
+    running.interrupted = true;
+    running.interruptedCost += entry.cost;
+    running.interruptedMs += await this.#execute(executor, [entry], undefined);
+    running.interrupted = false;
+    if (this.#running.get(executor) === running) this.#options.free();
+    else this.#release(executor);
+  }
+
+  #release(executor: Executor<Item, Result>): void {
+    if (this.#executors.has(executor)) this.#idle.add(executor);
+    this.#options.free();
+  }
+
+  /**
+   * Runs items and gives each its outcome as soon as it is known. Without `running` they go between the steps of the worker's
+   * run. Gives the time it took in the worker. Never rejects.
+   */
+  async #execute(
+    executor: Executor<Item, Result>,
+    batch: Batch<Item, Result>,
+    running: Running | undefined,
+  ): Promise<number> {
+    const { now, observer, room, failed } = this.#options;
+    const startedAtMs = now();
+    const jobs = batch.map((entry) => entry.item);
+    for (const job of jobs) {
+      job.attempts += 1;
+      observer.queued?.(startedAtMs - job.submittedAtMs);
+    }
+    this.#runs += 1;
+    const id = this.#runs;
+    const factsOf = (job: Job<Item, Result>, runMs: number): RunFacts => {
+      return { id, queueMs: startedAtMs - job.submittedAtMs, runMs, batchSize: batch.length };
+    };
+    const settled = new Set<number>();
+    try {
+      const answer = await executor.run(
+        jobs.map(({ item }) => item),
+        jobs.map(({ signal }) => signal),
+        {
+          interrupts: running === undefined,
+          settled: (index, outcome, runMs) => {
+            const job = jobs[index];
+            if (job === undefined || settled.has(index)) return;
+            settled.add(index);
+            deliver(job, outcome, factsOf(job, runMs));
+          },
+        },
+      );
+      // What went between is counted for itself. A worker is busy on the way to it and back as well.
+      const otherMs = running?.interruptedMs ?? 0;
+      const cost = sumOfCosts(batch);
+      room.noteRun(cost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
+      observer.batch?.({ size: batch.length, cost, runMs: Math.max(0, answer.runMs - otherMs) });
+      for (const [index, job] of jobs.entries()) {
+        if (!settled.has(index)) deliver(job, answer.outcomes[index], factsOf(job, answer.runMs));
+      }
+      return answer.runMs;
+    } catch (error) {
+      for (const [index, entry] of batch.entries()) if (!settled.has(index)) failed(entry, error, batch.length);
+      return now() - startedAtMs;
+    }
+  }
+}
+
+function sumOfCosts(batch: readonly Entry<unknown>[]): number {
+  return batch.reduce((sum, { cost }) => sum + cost, 0);
+}

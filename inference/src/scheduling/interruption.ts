@@ -1,0 +1,35 @@
+/**
+ * When a short item may go between the steps of a long run, so that a search or a spoken command does not wait for four
+ * windows of a recording. Pure.
+ */
+import type { Entry, Priority } from './backlog.js';
+
+/** An item this much shorter than what it would wait for may go between. */
+const MOST_OF_THE_LONGEST = 0.5;
+/** What goes between may make a run longer by so much altogether: then it is the turn of who waits longest. */
+const MOST_OF_THE_RUN = 0.5;
+/** A run that is sooner over is not worth it: what waits shares the next one. */
+export const LEAST_RUN_MS = 250;
+
+/** A run that is going on, and what has gone between its steps. */
+export interface Interruptible {
+  readonly priority: Priority;
+  /** Sum of the costs of its items, in the family's unit, and the largest of them. */
+  readonly cost: number;
+  readonly longest: number;
+  /** Sum of the costs of what interrupted it so far. */
+  readonly interruptedCost: number;
+  /** How long it will take by the measured rate; undefined: nothing was measured. */
+  readonly expectedMs: number | undefined;
+}
+
+/**
+ * Whether an item may interrupt the run: only interactive ones, at most half as long as the run's longest item, or of bulk work
+ * as all of the run.
+ */
+export function mayInterrupt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: Interruptible): boolean {
+  if (entry.flow.priority !== 'interactive') return false;
+  if ((run.expectedMs ?? LEAST_RUN_MS) < LEAST_RUN_MS) return false;
+  const waitsFor = run.priority === 'bulk' ? run.cost : run.longest;
+  return entry.cost <= waitsFor * MOST_OF_THE_LONGEST && run.interruptedCost + entry.cost <= run.cost * MOST_OF_THE_RUN;
+}

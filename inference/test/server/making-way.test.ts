@@ -1,0 +1,125 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+import { startProgram } from '../fixtures/server-process.js';
+import { makeVolume, ROOT, SHARED_MODELS } from '../fixtures/volume.js';
+
+const { embedText, getServerInfo, transcribe } = InferenceService.method;
+const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
+
+describe('a short call', () => {
+  let fake: FakeServer;
+  beforeEach(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  afterEach(() => fake.close());
+
+  /** A call that runs until the returned function is called; the server has taken it in. */
+  async function begin(text: string): Promise<() => Promise<void>> {
+    let cancel = () => {};
+    const ended = fake.client.unary(embedText, ask(text), {
+      onStart: (stop) => {
+        cancel = stop;
+      },
+    });
+    // Another call on the same connection is answered when the first one was taken in.
+    await fake.client.value(getServerInfo, {});
+    return async () => {
+      cancel();
+      expect((await ended).ok).to.equal(false);
+    };
+  }
+
+  it('is answered while the others of its run go on', async () => {
+    const endFirst = await begin('until cancelled');
+    const short = fake.client.value(embedText, ask('quick'.padEnd(15)));
+    const endLong = await begin('until cancelled');
+    await endFirst();
+    const { results, timing } = await short;
+    expect(results[0]?.result.case).to.equal('embedding');
+    expect(timing?.batchSize).to.equal(2);
+    await endLong();
+  });
+
+  it('is answered while a long run of another caller goes on', async () => {
+    const endLong = await begin('until cancelled'.padEnd(300));
+    const { results } = await fake.client.value(embedText, ask('quick'));
+    expect(results[0]?.result.case).to.equal('embedding');
+    await endLong();
+    expect((await fake.client.value(embedText, ask('next'))).results[0]?.result.case).to.equal('embedding');
+    expect(fake.pids()).to.have.length(1);
+  });
+
+  it('that kills the worker takes the long run that it interrupted along no more than once', async () => {
+    const long = fake.client.value(embedText, ask('slow'.padEnd(300)));
+    await fake.client.value(getServerInfo, {});
+    const error = await fake.client.failure(embedText, ask('kill'));
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST' });
+    expect((await long).results[0]?.result.case).to.equal('embedding');
+  });
+});
+
+describe('a short recording', () => {
+  const NAME = 'onnx-community/whisper-base_timestamped';
+  const folder = join(SHARED_MODELS, NAME);
+  const samples = join(ROOT, '../shared/samples/speech');
+
+  it('is written down while two windows of a long one are, which come out as they do alone', async function () {
+    if (!existsSync(folder)) {
+      console.log(`      skipped: there is no ${folder}`);
+      return this.skip();
+    }
+    const volume = await makeVolume({ snapshots: { [NAME]: folder } });
+    const server = await startProgram({
+      HF_HUB_CACHE: volume.cacheDir,
+      ASR_MODEL: 'base',
+      VISION_MODEL_NAME: 'none',
+      WORKERS_SPEECH: '1',
+    });
+    const client = new GrpcClient(server.address);
+    const hear = async (content: Uint8Array) => {
+      // What is said again and again would be decoded at one temperature after the other.
+      const options = { conditionOnPreviousText: false, language: 'en', temperatures: [0] };
+      return (await client.value(transcribe, { audio: { content }, options })).text;
+    };
+    /** Items that a worker has begun. */
+    const begun = async () => {
+      const metrics = await (await fetch(`${server.url}/metrics`)).text();
+      return Number(/^heimdex_queue_seconds_count\{model="whisper"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+    };
+    try {
+      const long = await wavOfMany(join(samples, 'sense_and_sensibility_01_austen_64kb-0870.wav'), 8);
+      const clip = await readFile(join(samples, 'sense_and_sensibility_01_austen_64kb-0930.wav'));
+      const alone = [await hear(long), await hear(clip)];
+      const before = await begun();
+      const order: string[] = [];
+      const note = (name: string) => (text: string) => {
+        order.push(name);
+        return text;
+      };
+      const hearing = hear(long).then(note('the long one'));
+      while ((await begun()) < before + 2);
+      const together = [hearing, hear(clip).then(note('the clip'))];
+      expect(await Promise.all(together)).to.deep.equal(alone);
+      expect(order).to.deep.equal(['the clip', 'the long one']);
+    } finally {
+      client.close();
+      await server.stop('SIGKILL');
+      await volume.remove();
+    }
+  });
+});
+
+/** The samples of a WAV file so many times in a row, as another one. */
+async function wavOfMany(path: string, times: number): Promise<Buffer> {
+  const file = await readFile(path);
+  const [head, samples] = [Buffer.from(file.subarray(0, 44)), file.subarray(44)];
+  head.writeUInt32LE(36 + samples.length * times, 4);
+  head.writeUInt32LE(samples.length * times, 40);
+  return Buffer.concat([head, ...Array.from({ length: times }, () => samples)]);
+}
