@@ -1,0 +1,118 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { alike, fromRoot, hear } from './listening.js';
+import { pcm16, wavFile } from './wav-file.js';
+
+/** What ffmpeg is told, and how alike to what went in it must come out. */
+interface Made {
+  readonly name: string;
+  readonly ending: string;
+  readonly settings: readonly string[];
+  readonly least: number;
+  /** A file without its end has this part of its bytes; half of its sound at least must come out of it. */
+  readonly cut: number;
+}
+
+/** The most common container, so every kind of sample in it. */
+const pcm = (codec: string, least = 0.9999): Made => ({
+  name: `WAV, ${codec}`,
+  ending: 'wav',
+  settings: ['-c:a', `pcm_${codec}`],
+  least,
+  cut: 0.6,
+});
+const aac = ['-c:a', 'aac', '-b:a', '64k'];
+
+const EVERY: readonly Made[] = [
+  pcm('u8', 0.999),
+  pcm('s16le'),
+  pcm('s24le'),
+  pcm('s32le'),
+  pcm('f32le'),
+  pcm('f64le'),
+  pcm('alaw', 0.9998),
+  pcm('mulaw', 0.9998),
+  { name: 'RF64', ending: 'wav', settings: ['-c:a', 'pcm_s16le', '-rf64', 'always'], least: 0.9999, cut: 0.6 },
+  { name: 'FLAC', ending: 'flac', settings: ['-c:a', 'flac'], least: 0.9999, cut: 0.6 },
+  { name: 'FLAC in Ogg', ending: 'oga', settings: ['-c:a', 'flac'], least: 0.9999, cut: 0.95 },
+  { name: 'MP3', ending: 'mp3', settings: ['-c:a', 'libmp3lame', '-q:a', '4'], least: 0.999, cut: 0.6 },
+  { name: 'Ogg Vorbis', ending: 'ogg', settings: ['-c:a', 'libvorbis', '-q:a', '4'], least: 0.999, cut: 0.95 },
+  { name: 'Ogg Opus', ending: 'opus', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.998, cut: 0.95 },
+  // Its index is at the end: without it nothing can be read, which is held elsewhere.
+  { name: 'MP4', ending: 'mp4', settings: aac, least: 0.97, cut: 1 },
+  { name: 'M4A, index first', ending: 'm4a', settings: [...aac, '-movflags', '+faststart'], least: 0.97, cut: 0.7 },
+];
+const RATES_HZ = [8_000, 16_000, 44_100, 48_000];
+const CHANNELS = [1, 2];
+/** The second channel is half as loud as the first: their mean is three quarters. */
+const UNEVEN = 'pan=stereo|c0=c0|c1=0.5*c0';
+const LENGTH = 20_000;
+
+describe('Recordings that ffmpeg makes', function () {
+  this.timeout(120_000);
+  let folder: string | undefined;
+  /** What went in, and the same without what 8 kHz do not hold. */
+  let source: Float32Array;
+  let narrow: Float32Array;
+
+  const pathOf = ({ ending }: Made, index: number, rateHz: number, channels: number) =>
+    join(folder ?? '', `${index}-${rateHz}-${channels}.${ending}`);
+
+  before(async function () {
+    if (spawnSync('ffmpeg', ['-version']).status !== 0) {
+      console.log('      skipped: ffmpeg is not installed');
+      return this.skip();
+    }
+    folder = await mkdtemp(join(tmpdir(), 'heimdex-ffmpeg-'));
+    source = (await hear(await fromRoot('demo/samples/speech/party.flac'))).samples.subarray(8_000, 8_000 + LENGTH);
+    const input = join(folder, 'source.wav');
+    await writeFile(input, wavFile(pcm16(source)));
+    const outputs = EVERY.flatMap((made, index) =>
+      RATES_HZ.flatMap((rateHz) =>
+        CHANNELS.flatMap((channels) => {
+          // Opus has rates of its own.
+          const rate = made.ending === 'opus' && rateHz === 44_100 ? 24_000 : rateHz;
+          const mix = channels === 1 ? [] : ['-af', UNEVEN];
+          return [...mix, '-ar', `${rate}`, ...made.settings, pathOf(made, index, rateHz, channels)];
+        }),
+      ),
+    );
+    const made = spawnSync('ffmpeg', ['-v', 'error', '-i', input, ...outputs], { encoding: 'utf8' });
+    expect(made.status, made.stderr).to.equal(0);
+    narrow = (await hear(await readFile(pathOf(EVERY[1] as Made, 1, 8_000, 1)))).samples;
+  });
+
+  after(async () => {
+    if (folder !== undefined) await rm(folder, { recursive: true });
+  });
+
+  for (const [index, made] of EVERY.entries()) {
+    it(`are heard as what went in, at every rate, mono and stereo: ${made.name}`, async () => {
+      for (const rateHz of RATES_HZ) {
+        for (const channels of CHANNELS) {
+          const what = `${made.name}, ${rateHz} Hz, ${channels} channels`;
+          const { samples, warnings } = await hear(await readFile(pathOf(made, index, rateHz, channels)));
+          const wanted = rateHz === 8_000 ? narrow : source;
+          const { value, shift } = alike(wanted, samples, 20);
+          const loudness = Math.hypot(...samples) / Math.hypot(...wanted) / (channels === 1 ? 1 : 0.75);
+          expect(value, what).to.be.above(made.least);
+          expect(Math.abs(shift), what).to.be.at.most(1);
+          expect(samples.length, what).to.be.closeTo(LENGTH, 2);
+          expect(loudness, what).to.be.closeTo(1, 0.05);
+          expect(warnings, what).to.deep.equal([]);
+        }
+      }
+    });
+
+    it(`keep what is good and say so without their end: ${made.name}`, async () => {
+      const whole = await readFile(pathOf(made, index, 44_100, 2));
+      const { samples, warnings } = await hear(whole.subarray(0, Math.floor(made.cut * whole.length)));
+      expect(samples.length / LENGTH).to.be.within(made.cut === 1 ? 1 : 0.5, made.cut === 1 ? 1 : 0.95);
+      expect(alike(source, samples, 2).value).to.be.above(made.least);
+      expect(warnings.length > 0).to.equal(made.cut < 1);
+    });
+  }
+});
