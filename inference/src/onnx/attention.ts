@@ -142,7 +142,7 @@ function permutation(turned: OnnxNode): string {
 }
 
 /** Drops what leads to no output. */
-function dropDead(graph: OnnxGraph): void {
+export function dropDead(graph: OnnxGraph): void {
   const read = new Set(graph.outputs.map(({ name }) => name));
   const addReads = ({ inputs, attributes }: OnnxNode) => {
     for (const name of inputs) read.add(name);

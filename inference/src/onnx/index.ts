@@ -1,4 +1,4 @@
-export { fuseAttention } from './attention.js';
+export { dropDead, fuseAttention } from './attention.js';
 export { eachTensor, withExternalWeights } from './external.js';
 export { dependsOnCompany, type GraphFacts, graphFacts, readGraphFacts } from './facts.js';
 export type {

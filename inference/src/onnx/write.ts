@@ -135,7 +135,7 @@ export function node(
   opType: string,
   inputs: readonly string[],
   outputs: readonly string[],
-  attributes: Readonly<Record<string, number | readonly number[]>> = {},
+  attributes: Readonly<Record<string, number | readonly number[] | OnnxGraph>> = {},
   domain = '',
 ): OnnxNode {
   return {
@@ -149,16 +149,18 @@ export function node(
   };
 }
 
-function attribute(name: string, value: number | readonly number[]): OnnxAttribute {
-  const one = typeof value === 'number';
-  return {
+function attribute(name: string, value: number | readonly number[] | OnnxGraph): OnnxAttribute {
+  const of = (kind: 'int' | 'ints' | 'graph', given: Partial<OnnxAttribute>): OnnxAttribute => ({
     name,
     graph: undefined,
-    int: one ? BigInt(value) : undefined,
-    ints: one ? [] : value.map(BigInt),
+    int: undefined,
+    ints: [],
     tensor: undefined,
-    rest: [varintField(FIELDS.attribute.type, one ? ATTRIBUTE_TYPES.int : ATTRIBUTE_TYPES.ints)],
-  };
+    rest: [varintField(FIELDS.attribute.type, ATTRIBUTE_TYPES[kind])],
+    ...given,
+  });
+  if (typeof value === 'number') return of('int', { int: BigInt(value) });
+  return 'nodes' in value ? of('graph', { graph: value }) : of('ints', { ints: value.map(BigInt) });
 }
 
 const TENSOR_ARRAYS = [

@@ -2,7 +2,9 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { dependsOnCompany, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
+import { append, stepMask, withRoom } from './key-values.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './logit-positions.js';
+import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './step-graph.js';
 
 /** Sizes of a decoder, from its config.json. */
 export interface DecoderSizes {
@@ -11,9 +13,13 @@ export interface DecoderSizes {
   readonly headSize: number;
 }
 
-/** Keys and values of what was decoded so far, and of the encoder's output, in the runtime's own values. */
+/**
+ * Keys and values of what was decoded so far, and of the encoder's output. A step may write the new token into the cache of
+ * the state it goes on from, behind its tokens: several ways to go on from one state are taken one after the other, and what
+ * came of one is void once the next is taken. `selectRows` with a row twice copies.
+ */
 export interface DecoderState {
-  /** By the name of the input they go to. */
+  /** By the name of the input they go to: [rows, heads, tokens or room for them, size of a head]. */
   readonly cache: Readonly<Record<string, Tensor>>;
   /** Sequences decoded side by side. */
   readonly rows: number;
@@ -21,6 +27,11 @@ export interface DecoderState {
   readonly length: number;
   /** Positions of the encoder's output. */
   readonly audioPositions: number;
+  /**
+   * Whether the encoder's keys and values have one row for all sequences over one audio, and not one for each, and the
+   * decoder's have room behind their tokens. Default false.
+   */
+  readonly sideBySide?: boolean;
 }
 
 /** What one run of the decoder gives. */
@@ -34,13 +45,15 @@ export interface DecoderOutput {
 
 const PARTS = ['decoder', 'encoder'] as const;
 const SIDES = ['key', 'value'] as const;
+const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
 /** What is changed of a decoder's graph. */
 export const DECODER_REWRITING: Rewriting = {
-  version: 'merged-decoder-4',
+  version: 'merged-decoder-5',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
-    return scaleRows(model, read) > 0 || chooses;
+    const inPlace = keepCacheInPlace(model);
+    return scaleRows(model, read) > 0 || chooses || inPlace;
   },
 };
 
@@ -53,6 +66,7 @@ export class MergedDecoder {
   readonly #session: InferenceSession;
   readonly #sizes: DecoderSizes;
   readonly #choosesPositions: boolean;
+  readonly #inPlace: boolean;
   readonly #noCache: Readonly<Record<string, Tensor>>;
   /** Whether a sequence's scores depend on which others are decoded beside it. */
   readonly dependsOnCompany: boolean;
@@ -61,13 +75,17 @@ export class MergedDecoder {
     this.#session = session;
     this.#sizes = sizes;
     this.#choosesPositions = choosesPositions;
+    this.#inPlace = session.inputNames.includes(PAST_LENGTH);
     this.dependsOnCompany = company;
-    this.#noCache = Object.fromEntries(
-      cacheNames(sizes, 'past_key_values').map((name) => [
-        name,
-        new Tensor('float32', new Float32Array(0), [1, sizes.headCount, 0, sizes.headSize]),
-      ]),
-    );
+    this.#noCache = {
+      ...Object.fromEntries(
+        cacheNames(sizes, 'past_key_values').map((name) => [
+          name,
+          new Tensor('float32', new Float32Array(0), [1, sizes.headCount, 0, sizes.headSize]),
+        ]),
+      ),
+      ...this.#filled(0, 0),
+    };
   }
 
   /** Throws when the graph at `path` has not the inputs and outputs of such a decoder. */
@@ -126,7 +144,12 @@ export class MergedDecoder {
     // Not read with a cache, but quantised at every step by the hub's exports: the shorter the better.
     const unread = new Tensor('float32', new Float32Array(state.rows * this.#width), [state.rows, 1, this.#width]);
     const outputs = await this.#run(
-      { encoder_hidden_states: unread, use_cache_branch: new Tensor('bool', [true], [1]), ...state.cache },
+      {
+        encoder_hidden_states: unread,
+        use_cache_branch: new Tensor('bool', [true], [1]),
+        ...state.cache,
+        ...this.#filled(state.length, state.cache[FIRST_KEYS]?.dims[2] ?? 0),
+      },
       tokens.map((token) => [token]),
       [0],
       ['decoder'],
@@ -137,6 +160,21 @@ export class MergedDecoder {
 
   close(): Promise<void> {
     return this.#session.release();
+  }
+
+  /** A run's keys or values as the next run reads them. */
+  #kept(name: string, before: Tensor | undefined, given: Tensor, tokens: number): Tensor {
+    if (!this.#inPlace || name.includes('.encoder.')) return given;
+    return before === undefined ? withRoom(given, tokens) : append(before, tokens - 1, given);
+  }
+
+  /** What a graph with the cache in place is told of it. */
+  #filled(length: number, room: number): Record<string, Tensor> {
+    if (!this.#inPlace) return {};
+    return {
+      [PAST_LENGTH]: new Tensor('int64', BigInt64Array.of(BigInt(length)), [1]),
+      [STEP_MASK]: stepMask(length, room),
+    };
   }
 
   get #width(): number {
@@ -179,7 +217,10 @@ export class MergedDecoder {
     const cache: Record<string, Tensor> = { ...before };
     const attentions = new Map<number, Tensor>();
     for (const [name, value] of Object.entries(outputs)) {
-      if (name.startsWith('present.')) cache[name.replace('present', 'past_key_values')] = value as Tensor;
+      if (name.startsWith('present.')) {
+        const input = name.replace('present', 'past_key_values');
+        cache[input] = this.#kept(input, before[input], value as Tensor, length);
+      }
       const layer = /^cross_attentions\.(\d+)$/.exec(name)?.[1];
       if (layer !== undefined) attentions.set(Number(layer), value as Tensor);
     }
@@ -187,7 +228,7 @@ export class MergedDecoder {
     const given = this.#choosesPositions ? positions.length : tokensThisRun;
     const vocabulary = scores.length / (rows * given);
     return {
-      state: { cache, rows, length, audioPositions },
+      state: { cache, rows, length, audioPositions, sideBySide: this.#inPlace },
       attentions,
       logits: (row, index = 0) => {
         const at = row * given + (this.#choosesPositions ? index : (positions[index] ?? 0));

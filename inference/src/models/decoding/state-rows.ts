@@ -1,4 +1,5 @@
 import { Tensor } from 'onnxruntime-node';
+import { roomFor, withRoom } from './key-values.js';
 import type { DecoderState } from './merged-decoder.js';
 
 /**
@@ -10,6 +11,8 @@ export function selectRows(state: DecoderState, rows: readonly number[]): Decode
   if (rows.length === state.rows && rows.every((row, index) => row === index)) return state;
   const cache = Object.fromEntries(
     Object.entries(state.cache).map(([name, tensor]) => {
+      // Of sequences that stand side by side over one audio there is no row each.
+      if (state.sideBySide === true && name.includes('.encoder.')) return [name, tensor];
       const size = tensor.size / state.rows;
       const data = tensor.data as Float32Array;
       const dims = [rows.length, ...tensor.dims.slice(1)];
@@ -32,7 +35,7 @@ export function joinStates(states: readonly DecoderState[]): DecoderState {
   if (first === undefined) throw new Error('Expected at least one state to join.');
   if (others.length === 0) return first;
   const cache = Object.fromEntries(
-    Object.keys(first.cache).map((name) => [name, joinTensors(states.map((state) => tensorOf(state, name)))]),
+    Object.keys(first.cache).map((name) => [name, joinTensors(states.map((state) => tensorWithRoom(state, name)))]),
   );
   return { ...first, cache, rows: states.reduce((sum, { rows }) => sum + rows, 0) };
 }
@@ -80,6 +83,13 @@ function lieBehindEachOther(parts: readonly Float32Array[]): boolean {
       (part.buffer === before.buffer && part.byteOffset === before.byteOffset + before.byteLength)
     );
   });
+}
+
+/** Of states of one length, that came to it by different ways, some may have more room than others. */
+function tensorWithRoom(state: DecoderState, name: string): Tensor {
+  const tensor = tensorOf(state, name);
+  const isEven = name.includes('.encoder.') || tensor.dims[2] === roomFor(state.length);
+  return state.sideBySide !== true || isEven ? tensor : withRoom(tensor, state.length);
 }
 
 function tensorOf(state: DecoderState, name: string): Tensor {

@@ -1,0 +1,258 @@
+import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../onnx/index.js';
+
+/** The input that says how many tokens of the cache are filled, int64 [1]. */
+export const PAST_LENGTH = 'heimdex_past_length';
+/** The input added to the scores of a step, float32 [1, 1, 1, room + 1]: 0 where a token stands, -Infinity where none does yet. */
+export const STEP_MASK = 'heimdex_step_mask';
+
+const CONSTANTS = {
+  zero: 'heimdex_step_zero',
+  one: 'heimdex_step_one',
+  two: 'heimdex_step_two',
+  three: 'heimdex_step_three',
+  last: 'heimdex_step_last',
+  end: 'heimdex_step_end',
+  perAudio: 'heimdex_step_per_audio',
+  perRow: 'heimdex_step_per_row',
+} as const;
+
+/** Turns the second and third dimension around: heads and tokens. */
+const SWAPPED = { perm: [0, 2, 1, 3] } as const;
+
+/**
+ * Has the branch of a merged decoder that goes on from a cache give the new token's keys and values alone, instead of the
+ * whole cache with them at its end, and read a cache with room for more tokens than it holds. So the cache stays where it is:
+ * before, each step wrote it anew, and the runtime's binding copied every output once more. A step's scores are those against
+ * the cache and that against the token itself, side by side; they are the same, and the sums over them are added in another
+ * order.
+ *
+ * Where there are several sequences to a recording (beams, samples), all hear the one audio there is: the cross attention's
+ * keys and values have a row a recording, and the sequences stand side by side in its queries.
+ *
+ * Adds the inputs PAST_LENGTH and STEP_MASK. Only for graphs with attention written out, one token a step. Returns false, the
+ * graph unchanged, when it is of another make.
+ */
+export function keepCacheInPlace({ graph }: OnnxModel): boolean {
+  const branch = graph.nodes
+    .flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []))
+    .find((part) => part.nodes.some((one) => one.opType === 'Concat' && DECODER_KEY.test(one.inputs[0] ?? '')));
+  const sizes = graph.inputs.find(({ name }) => DECODER_KEY.test(name))?.dims;
+  if (branch === undefined || sizes === undefined) return false;
+  const [, heads, , size] = sizes;
+  if (typeof heads !== 'number' || typeof size !== 'number') return false;
+  const look = new Readers(branch);
+  const layers = graph.inputs.flatMap(({ name }) => DECODER_KEY.exec(name)?.[1] ?? []);
+  const found = layers.map((layer) => layerAt(layer, look));
+  if (found.length === 0 || !found.every((layer) => layer !== undefined)) return false;
+
+  for (const layer of found) {
+    changeSelf(branch, layer.self);
+    changeCross(branch, layer.cross);
+  }
+  countFilled(branch);
+  branch.nodes.unshift(
+    node('Shape', ['past_key_values.0.encoder.key'], ['heimdex_audio_shape']),
+    node('Slice', ['heimdex_audio_shape', CONSTANTS.zero, CONSTANTS.one], ['heimdex_audio_count']),
+    node('Concat', ['heimdex_audio_count', CONSTANTS.perAudio], ['heimdex_side_by_side'], { axis: 0 }),
+  );
+  dropDead(branch);
+  branch.shapes = [];
+  addInputs(graph, heads, size);
+  return true;
+}
+
+const DECODER_KEY = /^past_key_values\.(\d+)\.decoder\.key$/;
+
+/** One of two products of attention, and what it reads of the cache. */
+interface SelfAttention {
+  /** Joins the cache with the new token. */
+  readonly keys: OnnxNode;
+  readonly values: OnnxNode;
+  /** Turns the keys for the product. */
+  readonly turn: OnnxNode;
+  readonly scores: OnnxNode;
+  /** Adds the mask to the scores, where there is one. */
+  readonly mask: OnnxNode | undefined;
+  readonly softmax: OnnxNode;
+  readonly weighted: OnnxNode;
+}
+
+interface CrossAttention {
+  readonly scores: OnnxNode;
+  readonly weighted: OnnxNode;
+}
+
+/** Who reads what in a branch. What only asks for a shape is no reader. */
+class Readers {
+  readonly #byName = new Map<string, OnnxNode[]>();
+
+  constructor({ nodes }: OnnxGraph) {
+    for (const one of nodes) {
+      if (one.opType === 'Shape') continue;
+      for (const name of one.inputs) this.#byName.set(name, [...(this.#byName.get(name) ?? []), one]);
+    }
+  }
+
+  /** The only node that reads a value, if it is of that kind. */
+  only(name: string | undefined, opType: string): OnnxNode | undefined {
+    const [reader, ...others] = this.#byName.get(name ?? '') ?? [];
+    return others.length === 0 && reader?.opType === opType ? reader : undefined;
+  }
+}
+
+function layerAt(
+  layer: string,
+  look: Readers,
+): { readonly self: SelfAttention; readonly cross: CrossAttention } | undefined {
+  const past = (part: string, side: string) => `past_key_values.${layer}.${part}.${side}`;
+  const self = selfAt(past('decoder', 'key'), past('decoder', 'value'), look);
+  const cross = crossAt(past('encoder', 'key'), past('encoder', 'value'), look);
+  return self === undefined || cross === undefined ? undefined : { self, cross };
+}
+
+function selfAt(key: string, value: string, look: Readers): SelfAttention | undefined {
+  const keys = look.only(key, 'Concat');
+  const values = look.only(value, 'Concat');
+  const turn = look.only(keys?.outputs[0], 'Transpose');
+  const scores = look.only(turn?.outputs[0], 'MatMul');
+  const mask = look.only(scores?.outputs[0], 'Add');
+  const softmax = look.only((mask ?? scores)?.outputs[0], 'Softmax');
+  const weighted = look.only(values?.outputs[0], 'MatMul');
+  if (keys === undefined || values === undefined || turn === undefined || scores === undefined) return undefined;
+  if (softmax === undefined || weighted === undefined || !isOverLast(softmax)) return undefined;
+  const fits =
+    keys.inputs.length === 2 &&
+    values.inputs.length === 2 &&
+    values.inputs[0] === value &&
+    scores.inputs[1] === turn.outputs[0] &&
+    look.only(softmax.outputs[0], 'MatMul') === weighted &&
+    weighted.inputs[1] === values.outputs[0];
+  return fits ? { keys, values, turn, scores, mask, softmax, weighted } : undefined;
+}
+
+function crossAt(key: string, value: string, look: Readers): CrossAttention | undefined {
+  const turn = look.only(key, 'Transpose');
+  const scores = look.only(turn?.outputs[0], 'MatMul');
+  const weighted = look.only(value, 'MatMul');
+  if (turn === undefined || scores === undefined || weighted === undefined) return undefined;
+  if (scores.inputs[1] !== turn.outputs[0] || weighted.inputs[1] !== value) return undefined;
+  const softmax = look.only(scores.outputs[0], 'Softmax');
+  const fits = softmax !== undefined && isOverLast(softmax) && weighted.inputs[0] === softmax.outputs[0];
+  return fits ? { scores, weighted } : undefined;
+}
+
+function isOverLast({ attributes }: OnnxNode): boolean {
+  return [-1n, 3n].includes(attributes.find(({ name }) => name === 'axis')?.int ?? -1n);
+}
+
+function changeSelf(branch: OnnxGraph, attention: SelfAttention): void {
+  const { keys, values, turn, scores, mask, softmax, weighted } = attention;
+  const [pastKey = '', newKey = ''] = keys.inputs;
+  const [pastValue = '', newValue = ''] = values.inputs;
+  const [query = ''] = scores.inputs;
+  const [score = ''] = scores.outputs;
+  const [weight = ''] = softmax.outputs;
+  const [result = ''] = weighted.outputs;
+  const part = (name: string) => `${score}/heimdex_${name}`;
+
+  turn.inputs = [pastKey];
+  rename(scores, part('past'));
+  replaceNode(branch, scores, [
+    scores,
+    node('Transpose', [newKey], [part('new_key')], { perm: permutation(turn) }),
+    node('MatMul', [query, part('new_key')], [part('new')]),
+    node('Concat', [part('past'), part('new')], [part('both')], { axis: -1 }),
+    node('Add', [part('both'), STEP_MASK], [part('masked')]),
+  ]);
+  softmax.inputs = [part('masked')];
+  if (mask !== undefined) replaceNode(branch, mask, []);
+  replaceNode(branch, weighted, [
+    node('Slice', [weight, CONSTANTS.zero, CONSTANTS.last, CONSTANTS.three], [part('weight_past')]),
+    node('Slice', [weight, CONSTANTS.last, CONSTANTS.end, CONSTANTS.three], [part('weight_new')]),
+    node('MatMul', [part('weight_past'), pastValue], [part('value_past')]),
+    node('Mul', [part('weight_new'), newValue], [part('value_new')]),
+    node('Add', [part('value_past'), part('value_new')], [result]),
+  ]);
+  for (const [join, own] of [
+    [keys, newKey],
+    [values, newValue],
+  ] as const) {
+    for (const output of branch.outputs) if (output.name === join.outputs[0]) output.name = own;
+    replaceNode(branch, join, []);
+  }
+}
+
+function changeCross(branch: OnnxGraph, { scores, weighted }: CrossAttention): void {
+  const [query = '', keys = ''] = scores.inputs;
+  const [result = ''] = weighted.outputs;
+  const part = (name: string) => `${result}/heimdex_${name}`;
+  scores.inputs = [part('queries'), keys];
+  replaceNode(branch, scores, [
+    node('Reshape', [query, 'heimdex_side_by_side'], [part('rows')]),
+    node('Transpose', [part('rows')], [part('queries')], SWAPPED),
+    scores,
+  ]);
+  rename(weighted, part('side_by_side'));
+  replaceNode(branch, weighted, [
+    weighted,
+    node('Transpose', [part('side_by_side')], [part('turned')], SWAPPED),
+    node('Reshape', [part('turned'), CONSTANTS.perRow], [result]),
+  ]);
+}
+
+/** Who asks how long the cache is gets the tokens in it, not its room. */
+function countFilled(branch: OnnxGraph): void {
+  for (const one of branch.nodes.filter(({ opType, inputs }) => opType === 'Shape' && isDecoderCache(inputs[0]))) {
+    const [shape = ''] = one.outputs;
+    const part = (name: string) => `${shape}/heimdex_${name}`;
+    rename(one, part('room'));
+    replaceNode(branch, one, [
+      one,
+      node('Slice', [part('room'), CONSTANTS.zero, CONSTANTS.two], [part('before')]),
+      node('Slice', [part('room'), CONSTANTS.three, CONSTANTS.end], [part('behind')]),
+      node('Concat', [part('before'), PAST_LENGTH, part('behind')], [shape], { axis: 0 }),
+    ]);
+  }
+}
+
+function isDecoderCache(name = ''): boolean {
+  return /^past_key_values\.\d+\.decoder\./.test(name);
+}
+
+function addInputs(graph: OnnxGraph, heads: number, size: number): void {
+  graph.inputs.push(
+    { name: PAST_LENGTH, elementType: 'int64', dims: [1] },
+    { name: STEP_MASK, elementType: 'float32', dims: [1, 1, 1, 'heimdex_room_and_one'] },
+  );
+  for (const value of [...graph.inputs, ...graph.outputs]) {
+    if (/\.decoder\.(key|value)$/.test(value.name)) value.dims = [null, heads, null, size];
+    if (/^cross_attentions\./.test(value.name)) value.dims = [null, null, null, null];
+  }
+  const integers = (name: string, ...values: readonly number[]) =>
+    tensor(name, [values.length], BigInt64Array.from(values.map(BigInt)));
+  graph.initializers.push(
+    integers(CONSTANTS.zero, 0),
+    integers(CONSTANTS.one, 1),
+    integers(CONSTANTS.two, 2),
+    integers(CONSTANTS.three, 3),
+    integers(CONSTANTS.last, -1),
+    integers(CONSTANTS.end, Number.MAX_SAFE_INTEGER),
+    integers(CONSTANTS.perAudio, -1, heads, size),
+    integers(CONSTANTS.perRow, -1, heads, 1, size),
+  );
+  graph.shapes = [];
+}
+
+/** What its output was called is free for another; nodes are named after their outputs. */
+function rename(one: OnnxNode, output: string): void {
+  one.name = output;
+  one.outputs = [output];
+}
+
+function permutation({ attributes }: OnnxNode): readonly number[] {
+  return attributes.find(({ name }) => name === 'perm')?.ints.map(Number) ?? [3, 2, 1, 0];
+}
+
+function replaceNode(branch: OnnxGraph, old: OnnxNode, news: readonly OnnxNode[]): void {
+  branch.nodes.splice(branch.nodes.indexOf(old), 1, ...news);
+}

@@ -1,0 +1,164 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Tensor } from 'onnxruntime-node';
+import { Company } from '../../src/models/decoding/company.js';
+import { type DecoderState, MergedDecoder } from '../../src/models/decoding/merged-decoder.js';
+import { selectRows } from '../../src/models/decoding/state-rows.js';
+import { keepCacheInPlace } from '../../src/models/decoding/step-graph.js';
+import { node, type OnnxModel, writeModel } from '../../src/onnx/index.js';
+import { OPTIONS } from '../support/places.js';
+import { TINY, tinyDecoder } from '../support/tiny-decoder.js';
+
+const WIDTH = TINY.headCount * TINY.headSize;
+/** Softmax over sums in another order, in float32. */
+const TOLERANCE = 1e-4;
+
+function heard(seed: number, positions = 5): Tensor {
+  const data = Float32Array.from({ length: positions * WIDTH }, (_, i) => Math.cos(seed + i * 0.9));
+  return new Tensor('float32', data, [1, positions, WIDTH]);
+}
+
+function tokens(length: number, seed = 0): number[] {
+  return Array.from({ length }, (_, i) => (i * 5 + seed * 3 + Math.floor(i / 7)) % TINY.vocabulary);
+}
+
+for (const make of ['kept in place', 'written anew'] as const) {
+  describe(`a merged decoder whose cache is ${make}`, () => {
+    let folder: string;
+    let decoder: MergedDecoder;
+
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'heimdex-decoder-'));
+      const path = join(folder, 'decoder.onnx');
+      const model = tinyDecoder();
+      if (make === 'written anew') spoil(model);
+      await writeFile(path, writeModel(model));
+      decoder = await MergedDecoder.open(path, TINY, OPTIONS);
+    });
+    after(async () => {
+      await decoder.close();
+      await rm(folder, { recursive: true });
+    });
+
+    /** What the decoder says when it reads all tokens at once. */
+    async function atOnce(audio: Tensor, all: readonly number[]): Promise<number[]> {
+      return Array.from((await decoder.start(audio, [all])).logits(0));
+    }
+
+    async function expectState(state: DecoderState, row: number, audio: Tensor, all: readonly number[]): Promise<void> {
+      const next = await decoder.step(
+        state,
+        Array.from({ length: state.rows }, () => 1),
+      );
+      expectClose(Array.from(next.logits(row)), await atOnce(audio, [...all, 1]));
+    }
+
+    it('is the one that is meant', async () => {
+      const { state } = await decoder.start(heard(1), [tokens(2)]);
+      expect(state.sideBySide).to.equal(make === 'kept in place');
+    });
+
+    it('says step by step what it says of all tokens at once, over several blocks of room', async () => {
+      const audio = heard(1);
+      const all = tokens(150);
+      let output = await decoder.start(audio, [all.slice(0, 3)]);
+      for (let length = 3; length < all.length; length += 1) {
+        output = await decoder.step(output.state, [all[length] ?? 0]);
+        expect(output.state.length).to.equal(length + 1);
+        expectClose(Array.from(output.logits(0)), await atOnce(audio, all.slice(0, length + 1)));
+      }
+    });
+
+    for (const length of [63, 64, 65, 128]) {
+      it(`goes on from a prompt of ${length} tokens`, async () => {
+        const audio = heard(2);
+        const { state } = await decoder.start(audio, [tokens(length)]);
+        await expectState(state, 0, audio, tokens(length));
+      });
+    }
+
+    it('goes on in several ways from one state, one after the other', async () => {
+      const audio = heard(3);
+      const begun = await decoder.start(audio, [tokens(62)]);
+      for (const way of [1, 2]) {
+        let { state } = begun;
+        const all = tokens(62);
+        for (const token of tokens(5, way)) {
+          ({ state } = await decoder.step(state, [token]));
+          all.push(token);
+        }
+        await expectState(state, 0, audio, all);
+      }
+    });
+
+    it('has several sequences over one audio, each with its own tokens, taken apart and doubled', async () => {
+      const audio = heard(4);
+      const begun = await decoder.start(audio, [tokens(4)]);
+      let state = selectRows(begun.state, [0, 0, 0]);
+      const texts = [1, 2, 3].map(() => tokens(4));
+      for (let at = 0; at < 3; at += 1) {
+        const next = texts.map((_, row) => (row + 2 * at + 1) % TINY.vocabulary);
+        ({ state } = await decoder.step(state, next));
+        texts.forEach((text, row) => {
+          text.push(next[row] ?? 0);
+        });
+      }
+      for (const rows of [[0, 1, 2], [2, 0, 2], [1], [2, 1]]) {
+        const chosen = selectRows(state, rows);
+        for (const [index, row] of rows.entries()) await expectState(chosen, index, audio, texts[row] ?? []);
+      }
+    });
+
+    it('has several windows side by side, of states that came to their length by different ways', async () => {
+      const company = new Company(decoder);
+      const audios = [heard(5), heard(6), heard(7)];
+      const seats = audios.map(() => company.join());
+      const texts = await Promise.all(
+        seats.map(async (seat, index) => {
+          const audio = audios[index] ?? heard(0);
+          const all = tokens(60 + index, index);
+          let output = await seat.start(audio, [all]);
+          for (const token of tokens(12 - index, index + 1)) {
+            output = await seat.step(output.state, [token]);
+            all.push(token);
+          }
+          seat.leave();
+          return { all, audio, logits: Array.from(output.logits(0)) };
+        }),
+      );
+      for (const { all, audio, logits } of texts) expectClose(logits, await atOnce(audio, all));
+    });
+  });
+}
+
+describe('keepCacheInPlace', () => {
+  it('leaves a graph of another make as it is', () => {
+    const model = tinyDecoder();
+    spoil(model);
+    const bytes = writeModel(model);
+    expect(keepCacheInPlace(model)).to.equal(false);
+    expect(writeModel(model)).to.deep.equal(bytes);
+  });
+});
+
+/** Takes the weights of the cross attention by another way. */
+function spoil({ graph }: OnnxModel): void {
+  const branch = graph.nodes[0]?.attributes[0]?.graph;
+  const softmax = branch?.nodes.find(({ outputs }) => outputs[0] === 'with/cross_weights');
+  if (branch === undefined || softmax === undefined) throw new Error('Expected a cross attention.');
+  softmax.name = 'with/cross_plain';
+  softmax.outputs = [softmax.name];
+  branch.nodes.splice(
+    branch.nodes.indexOf(softmax) + 1,
+    0,
+    node('Identity', ['with/cross_plain'], ['with/cross_weights']),
+  );
+}
+
+function expectClose(got: readonly number[], wanted: readonly number[]): void {
+  expect(got).to.have.length(wanted.length);
+  const worst = Math.max(...got.map((value, index) => Math.abs(value - (wanted[index] ?? Number.NaN))));
+  expect(worst).to.be.below(TOLERANCE);
+}

@@ -1,0 +1,140 @@
+import { newModel, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../src/onnx/index.js';
+import { branchOf } from './graphs.js';
+
+/** One layer in the layout of transformers.js' merged decoders: attention written out, a branch with a cache and one without. */
+export const TINY = { layerCount: 1, headCount: 2, headSize: 4, vocabulary: 12, positions: 200 } as const;
+const WIDTH = TINY.headCount * TINY.headSize;
+/** What onnx.proto says of an attribute that holds a graph: its kind. */
+const ATTRIBUTE_IS_GRAPH = Uint8Array.of(0xa0, 0x01, 0x05);
+
+/** Cross attention first: without it two layers of the same weights would be alike. */
+export function tinyDecoder(): OnnxModel {
+  const choice = node('If', ['use_cache_branch'], OUTPUTS);
+  choice.attributes.push(
+    branchOf('then_branch', branch('with', true), [ATTRIBUTE_IS_GRAPH]),
+    branchOf('else_branch', branch('without', false), [ATTRIBUTE_IS_GRAPH]),
+  );
+  const cache = ['batch', TINY.headCount, 'past', TINY.headSize];
+  return newModel({
+    name: 'merged',
+    nodes: [choice],
+    initializers: [
+      weights('words', [TINY.vocabulary, WIDTH], 1),
+      weights('places', [TINY.positions, WIDTH], 2),
+      ...['self_q', 'self_k', 'self_v', 'cross_q', 'cross_k', 'cross_v'].map((name, index) =>
+        weights(name, [WIDTH, WIDTH], 3 + index),
+      ),
+      weights('last', [WIDTH, TINY.vocabulary], 9),
+      tensor('none', [0, TINY.headCount, 1, TINY.headSize], new Float32Array(0)),
+      tensor('split', [4], BigInt64Array.of(0n, 0n, BigInt(TINY.headCount), BigInt(TINY.headSize))),
+      tensor('whole', [3], BigInt64Array.of(0n, 0n, BigInt(WIDTH))),
+      tensor('zero', [], BigInt64Array.of(0n)),
+      tensor('one', [], BigInt64Array.of(1n)),
+      tensor('two', [], BigInt64Array.of(2n)),
+      tensor('scale', [], Float32Array.of(1 / Math.sqrt(TINY.headSize))),
+      tensor('hidden', [], Float32Array.of(-1e9)),
+      tensor('seen', [], Float32Array.of(0)),
+    ],
+    inputs: [
+      { name: 'input_ids', elementType: 'int64', dims: ['batch', 'length'] },
+      { name: 'encoder_hidden_states', elementType: 'float32', dims: ['batch', 'heard', WIDTH] },
+      { name: 'use_cache_branch', elementType: 'bool', dims: [1] },
+      ...CACHE.map((name) => ({ name: `past_key_values.${name}`, elementType: 'float32' as const, dims: cache })),
+    ],
+    outputs: OUTPUTS.map((name) => ({ name, elementType: 'float32', dims: undefined })),
+  });
+}
+
+const CACHE = ['0.decoder.key', '0.decoder.value', '0.encoder.key', '0.encoder.value'];
+const OUTPUTS = ['logits', ...CACHE.map((name) => `present.${name}`)];
+
+function branch(prefix: string, goesOn: boolean): OnnxGraph {
+  const name = (what: string) => `${prefix}/${what}`;
+  const heads = (from: string, weight: string, to: string) => [
+    node('MatMul', [from, weight], [`${to}/flat`]),
+    node('Reshape', [`${to}/flat`, 'split'], [`${to}/split`]),
+    node('Transpose', [`${to}/split`], [to], { perm: [0, 2, 1, 3] }),
+  ];
+  const together = (part: string, from: string, before: string, to: string) => [
+    node('Transpose', [from], [name(`${part}_turned`)], { perm: [0, 2, 1, 3] }),
+    node('Reshape', [name(`${part}_turned`), 'whole'], [name(`${part}_joined`)]),
+    node('Add', [before, name(`${part}_joined`)], [to]),
+  ];
+  const join = (what: 'key' | 'value') =>
+    goesOn
+      ? [node('Concat', [`past_key_values.0.decoder.${what}`, name(`new_${what}`)], [name(what)], { axis: 2 })]
+      : [node('Identity', [name(`new_${what}`)], [name(what)])];
+  const nodes: OnnxNode[] = [
+    ...(goesOn
+      ? [
+          node('Shape', ['past_key_values.0.decoder.key'], [name('past_shape')]),
+          node('Gather', [name('past_shape'), 'two'], [name('past')], { axis: 0 }),
+        ]
+      : [node('Identity', ['zero'], [name('past')])]),
+    node('Shape', ['input_ids'], [name('shape')]),
+    node('Gather', [name('shape'), 'one'], [name('length')], { axis: 0 }),
+    node('Add', [name('past'), name('length')], [name('total')]),
+    node('Range', ['zero', name('total'), 'one'], [name('all')]),
+    node('Range', [name('past'), name('total'), 'one'], [name('own')]),
+    node('Reshape', [name('own'), name('upright')], [name('rows')]),
+    node('Greater', [name('all'), name('rows')], [name('later')]),
+    node('Where', [name('later'), 'hidden', 'seen'], [name('mask')]),
+    node('Gather', ['words', 'input_ids'], [name('words')], { axis: 0 }),
+    node('Gather', ['places', name('own')], [name('places')], { axis: 0 }),
+    node('Add', [name('words'), name('places')], [name('x')]),
+    ...heads(name('x'), 'self_q', name('q')),
+    node('Mul', [name('q'), 'scale'], [name('query')]),
+    ...heads(name('x'), 'self_k', name('new_key')),
+    ...join('key'),
+    node('Transpose', [name('key')], [name('key_turned')], { perm: [0, 1, 3, 2] }),
+    node('MatMul', [name('query'), name('key_turned')], [name('scores')]),
+    node('Add', [name('scores'), name('mask')], [name('masked')]),
+    node('Softmax', [name('masked')], [name('weights')], { axis: -1 }),
+    ...heads(name('x'), 'self_v', name('new_value')),
+    ...join('value'),
+    node('MatMul', [name('weights'), name('value')], [name('self')]),
+    ...together('self', name('self'), name('x'), name('y')),
+    ...heads(name('y'), 'cross_q', name('cross_query')),
+    ...(goesOn
+      ? []
+      : [
+          ...heads('encoder_hidden_states', 'cross_k', name('heard_key')),
+          ...heads('encoder_hidden_states', 'cross_v', name('heard_value')),
+        ]),
+    node('Transpose', [goesOn ? 'past_key_values.0.encoder.key' : name('heard_key')], [name('heard_turned')], {
+      perm: [0, 1, 3, 2],
+    }),
+    node('MatMul', [name('cross_query'), name('heard_turned')], [name('cross_scores')]),
+    node('Softmax', [name('cross_scores')], [name('cross_weights')], { axis: -1 }),
+    node(
+      'MatMul',
+      [name('cross_weights'), goesOn ? 'past_key_values.0.encoder.value' : name('heard_value')],
+      [name('cross')],
+    ),
+    ...together('cross', name('cross'), name('y'), name('z')),
+    node('MatMul', [name('z'), 'last'], [name('logits')]),
+    ...(goesOn
+      ? [node('Identity', ['none'], [name('heard_key')]), node('Identity', ['none'], [name('heard_value')])]
+      : []),
+  ];
+  return newModel({
+    name: prefix,
+    nodes,
+    initializers: [tensor(name('upright'), [2], BigInt64Array.of(-1n, 1n))],
+    inputs: [],
+    outputs: ['logits', 'key', 'value', 'heard_key', 'heard_value'].map((output) => ({
+      name: name(output),
+      elementType: 'float32',
+      dims: undefined,
+    })),
+  }).graph;
+}
+
+function weights(name: string, dims: readonly number[], seed: number) {
+  const length = dims.reduce((product, size) => product * size, 1);
+  return tensor(
+    name,
+    dims,
+    Float32Array.from({ length }, (_, i) => Math.sin(seed * 7.3 + i * 1.7)),
+  );
+}
