@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import {
+  absolutePath,
   enumVariable,
   integerVariable,
   type ModelEnvironment,
@@ -13,6 +14,7 @@ import {
   urlVariable,
 } from '@heimdex/cache';
 import { getProxyForUrl } from 'proxy-from-env';
+import { DownloaderError } from './errors.js';
 import type { ProxyFor } from './transfer/proxy.js';
 
 /** The downloader's own variables, beside those it shares with the server. --help and the README are made from this table. */
@@ -135,7 +137,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
   return {
     models,
     endpoint: new URL(own.endpoint),
-    token: () => own.token ?? readTokenFile(own.tokenPath ?? join(hubHome(env), 'token')),
+    token: () => readToken(own.token, own.tokenPath ?? join(hubHome(env), 'token')),
     connections: own.connections,
     filesAtOnce: own.filesAtOnce,
     pieceBytes: Math.round(own.pieceMib * 1024 * 1024),
@@ -148,17 +150,38 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
   };
 }
 
-/** HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, as proxy-from-env reads them. */
+/**
+ * HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, as proxy-from-env reads them.
+ *
+ * @throws DownloaderError USAGE for a proxy that is none; its address may hold a password, so it is not shown.
+ */
 function proxyFor(url: URL): URL | undefined {
-  const proxy = getProxyForUrl(url.href);
-  return proxy === '' ? undefined : new URL(proxy);
+  const text = getProxyForUrl(url.href);
+  if (text === '') return undefined;
+  const proxy = URL.canParse(text) ? new URL(text) : undefined;
+  if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy;
+  const came = proxy === undefined ? 'something that is no address' : `a proxy of the kind ${proxy.protocol}//`;
+  throw new DownloaderError(
+    'USAGE',
+    `${url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'} (or ALL_PROXY) must be an address like http://host:port, got ${came}. Correct it, or name ${url.hostname} in NO_PROXY, then run: heimdex-downloader download`,
+  );
 }
 
 function hubHome(env: NodeJS.ProcessEnv): string {
   const home = env.HF_HOME?.trim();
-  if (home) return resolve(home);
+  if (home) return absolutePath(home);
   const cache = env.XDG_CACHE_HOME?.trim();
-  return join(cache ? resolve(cache) : join(homedir(), '.cache'), 'huggingface');
+  return join(cache ? absolutePath(cache) : join(homedir(), '.cache'), 'huggingface');
+}
+
+/** @throws DownloaderError USAGE for a text that no request's header can hold; it is not shown. */
+function readToken(given: string | undefined, path: string): string | undefined {
+  const token = given ?? readTokenFile(absolutePath(path));
+  if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;
+  throw new DownloaderError(
+    'USAGE',
+    `${given === undefined ? `The token in ${path}` : 'HF_TOKEN'} must be one word of plain letters and digits, got blanks, line breaks or other letters in it. Correct it, then run: heimdex-downloader download`,
+  );
 }
 
 function readTokenFile(path: string): string | undefined {

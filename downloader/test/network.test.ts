@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { type ChildResult, runChild } from './support/child.js';
@@ -8,13 +10,15 @@ import { startTlsFront, type TlsFront } from './support/tls-front.js';
 import { temporaryFolder } from './support/volume.js';
 
 // Node.js and the proxy library read their variables when a process starts, so each run is a process of its own.
+const TOKEN = 'hf_right';
+
 describe('the way to the hub', () => {
   const folder = temporaryFolder();
   let hub: Hub;
   let proxy: ForwardProxy;
 
   beforeEach(async () => {
-    hub = await startHub({ repositories: [speechRepository()] });
+    hub = await startHub({ repositories: [speechRepository()], token: TOKEN });
     proxy = await startProxy();
   });
   afterEach(async () => {
@@ -48,6 +52,46 @@ describe('the way to the hub', () => {
     proxy = await startProxy();
   });
 
+  for (const [proxyUrl, says] of [
+    ['http://some proxy:3128', 'http://host:port'],
+    ['http://[::', 'http://host:port'],
+    ['socks5://127.0.0.1:1080', 'socks5'],
+  ] as const) {
+    it(`takes no ${proxyUrl} for a proxy, and says so: exit 2`, async () => {
+      const result = await run(hub.url, { HTTP_PROXY: proxyUrl });
+      expect(result.status, result.stderr).to.equal(2);
+      expect(result.stderr).to.include('HTTP_PROXY').and.include(says).and.not.include('"stack"');
+    });
+  }
+
+  it("does not show a proxy's password where the proxy is no good", async () => {
+    const result = await run(hub.url, { HTTP_PROXY: 'socks5://me:hunter2@127.0.0.1:1080' });
+    expect(result.status, result.stderr).to.equal(2);
+    expect(result.stderr).not.to.include('hunter2');
+  });
+
+  it('refuses a token that no header can hold, without showing it: exit 2', async () => {
+    const result = await run(hub.url, { HF_TOKEN: 'hf_one\nhf_two' });
+    expect(result.status, result.stderr).to.equal(2);
+    expect(result.stderr).to.include('HF_TOKEN').and.not.include('hf_one');
+    const path = join(folder.path, 'token');
+    await writeFile(path, 'hf_\u4e2d\n');
+    const fromFile = await run(hub.url, { HF_TOKEN_PATH: path });
+    expect(fromFile.status, fromFile.stderr).to.equal(2);
+    expect(fromFile.stderr).to.include(path);
+  });
+
+  it('finds the token below the home folder where a path says ~', async () => {
+    await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
+    await mkdir(join(folder.path, 'home', 'hf'), { recursive: true });
+    await writeFile(join(folder.path, 'home', 'hf', 'token'), `${TOKEN}\n`);
+    const settings = { ASR_MODEL: 'acme/private', HOME: join(folder.path, 'home') };
+    for (const where of [{ HF_TOKEN_PATH: '~/hf/token' }, { HF_TOKEN_PATH: '', HF_HOME: '~/hf' }]) {
+      const result = await run(hub.url, { ...settings, ...where });
+      expect(result.status, result.stderr).to.equal(0);
+    }
+  });
+
   describe('over TLS with a certificate of an own authority', () => {
     let front: TlsFront;
 
@@ -71,6 +115,21 @@ describe('the way to the hub', () => {
       const result = await run(front.url, { NODE_EXTRA_CA_CERTS: front.caPath, HTTPS_PROXY: proxy.url });
       expect(result.status, result.stderr).to.equal(0);
       expect(new Set(proxy.asked)).to.deep.equal(new Set([new URL(front.url).host]));
+    });
+
+    it('leads through HTTPS_PROXY to a hub that is named by its number', async () => {
+      const result = await run(front.numberUrl, { NODE_EXTRA_CA_CERTS: front.caPath, HTTPS_PROXY: proxy.url });
+      expect(result.status, result.stderr).to.equal(0);
+    });
+
+    it('is refused where the certificate is for another number, through a proxy as without one: exit 5', async () => {
+      const other = await startTlsFront(folder.path, hub.url, hub.cdnUrl, 'DNS:localhost,IP:127.0.0.2');
+      for (const way of [{ HTTPS_PROXY: proxy.url }, {}]) {
+        const result = await run(other.numberUrl, { NODE_EXTRA_CA_CERTS: other.caPath, ...way });
+        expect(result.status, result.stderr).to.equal(5);
+        expect(result.stderr).to.include('ERR_TLS_CERT_ALTNAME_INVALID');
+      }
+      await other.close();
     });
 
     it('is never left for an unencrypted address', async () => {

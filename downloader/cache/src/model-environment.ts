@@ -157,15 +157,15 @@ export const LOCK_FILE_NAME = 'models.lock.json';
  */
 export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
   const values = readVariables(env, MODEL_VARIABLES);
-  const modelsDir = absolute(values.modelsDir);
+  const modelsDir = absolutePath(values.modelsDir);
   const [cacheDir, cacheDirVariable] = resolveCacheDir(values, modelsDir);
   return {
     modelsDir,
     cacheDir,
     cacheDirVariable,
-    lockPath: values.lockPath === undefined ? join(cacheDir, LOCK_FILE_NAME) : absolute(values.lockPath),
+    lockPath: values.lockPath === undefined ? join(cacheDir, LOCK_FILE_NAME) : absolutePath(values.lockPath),
     device: values.device,
-    manifestPath: values.manifestPath === undefined ? undefined : absolute(values.manifestPath),
+    manifestPath: values.manifestPath === undefined ? undefined : absolutePath(values.manifestPath),
     asrModel: unlessNone(values.asrModel),
     visionModelName: unlessNone(values.visionModelName),
     loadBgeM3: values.loadBgeM3,
@@ -186,13 +186,13 @@ function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>, modelsD
     [values.xdgCacheHome, MODEL_VARIABLES.xdgCacheHome.name, ['huggingface', 'hub']],
   ];
   for (const [path, variable, below] of candidates) {
-    if (path !== undefined) return [join(absolute(path), ...below), variable];
+    if (path !== undefined) return [join(absolutePath(path), ...below), variable];
   }
   return [join(modelsDir, '.cache'), MODEL_VARIABLES.modelsDir.name];
 }
 
 /** A path from the environment: `~` is the home folder, as in Python's expanduser; the rest is taken from the working directory. */
-function absolute(path: string): string {
+export function absolutePath(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
 }
 

@@ -1,6 +1,9 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
+import { checkServerIdentity } from 'node:tls';
+import type { HttpsOptions } from 'got';
 import { DownloaderError, reasonOf, systemCode } from '../errors.js';
 import type { ProxyFor } from './proxy.js';
 import { proxyAgents } from './proxy.js';
@@ -66,6 +69,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
       const stream = got.stream(url, {
         headers: { 'user-agent': options.userAgent, 'accept-encoding': 'identity', ...headers },
         agent: await agents.for(url),
+        https: identityOf(url),
         followRedirect: false,
         throwHttpErrors: false,
         decompress: false,
@@ -78,6 +82,17 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
       agents.close();
     },
   };
+}
+
+/**
+ * Who must be named in the certificate. A name is sent along and compared by itself; a number cannot be sent, and the agent
+ * of proxies then compares with localhost.
+ */
+function identityOf(url: URL): HttpsOptions {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return isIP(host) === 0
+    ? {}
+    : { checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) };
 }
 
 interface ResponseHead {

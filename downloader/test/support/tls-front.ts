@@ -10,6 +10,8 @@ import { promisify } from 'node:util';
 /** A hub behind TLS, with a certificate that only its own authority knows. */
 export interface TlsFront {
   readonly url: string;
+  /** The same by the number of its host. */
+  readonly numberUrl: string;
   /** File with the certificate to trust. */
   readonly caPath: string;
   close(): Promise<void>;
@@ -17,11 +19,16 @@ export interface TlsFront {
 
 const CDN_PREFIX = '/__cdn';
 
-/** Makes a certificate for localhost in a folder, and puts TLS in front of a hub and of the host it redirects to. */
-export async function startTlsFront(folder: string, hubUrl: string, cdnUrl: string): Promise<TlsFront> {
+/** Makes a certificate for `names` in a folder, and puts TLS in front of a hub and of the host it redirects to. */
+export async function startTlsFront(
+  folder: string,
+  hubUrl: string,
+  cdnUrl: string,
+  names = 'DNS:localhost,IP:127.0.0.1',
+): Promise<TlsFront> {
   const key = join(folder, 'key.pem');
   const caPath = join(folder, 'ca.pem');
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`];
   const how = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
   await promisify(execFile)('openssl', [...how, '-keyout', key, '-out', caPath, ...subject]);
   const server = createServer({ key: await readFile(key), cert: await readFile(caPath) }, (incoming, outgoing) => {
@@ -41,9 +48,11 @@ export async function startTlsFront(folder: string, hubUrl: string, cdnUrl: stri
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const url = `https://localhost:${(server.address() as AddressInfo).port}`;
+  const { port } = server.address() as AddressInfo;
+  const url = `https://localhost:${port}`;
   return {
     url,
+    numberUrl: `https://127.0.0.1:${port}`,
     caPath,
     async close() {
       server.closeAllConnections();
