@@ -20,6 +20,14 @@ describe('scores', () => {
     expect(logSumExp(Float32Array.of(NEVER))).to.equal(NEVER);
   });
 
+  it('are summed over a vocabulary to seven digits of the sum of exponentials', () => {
+    const logits = Float32Array.from({ length: 50_000 }, (_, i) => 12 * Math.sin(i * i) + 3 * Math.cos(i));
+    for (const temperature of [0.2, 0.7, 1, 3]) {
+      const sum = logits.reduce((total, value) => total + Math.exp(value / temperature), 0);
+      expect(logSumExp(logits, 0, logits.length, temperature)).to.be.closeTo(Math.log(sum), 1e-7);
+    }
+  });
+
   it('are sampled by probability, never what has none, the same for the same seed', () => {
     const logits = Float32Array.from([NEVER, Math.log(0.75), NEVER, Math.log(0.25)]);
     const draw = (seed: number) => {
