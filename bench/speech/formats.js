@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { inRepository } from '../support/measure.js';
+import { wavOf } from '../support/wav.js';
 import { openWhisper } from './hearing.js';
-import { saidInThreeMinutes, samplesOf, threeMinutes, wavOf, wordErrors } from './recordings.js';
+import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './recordings.js';
 
 const { values: flags } = parseArgs({
   options: {

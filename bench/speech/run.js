@@ -7,8 +7,9 @@ import { parseArgs } from 'node:util';
 import { env, pipeline } from '@huggingface/transformers';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { inRepository, runPython } from '../support/measure.js';
+import { wavOf } from '../support/wav.js';
 import { openWhisper, whisperFolder } from './hearing.js';
-import { RATE, recordings, samplesOf, signal, threeMinutes, wavOf, wordErrors } from './recordings.js';
+import { RATE, recordings, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
 
 const { values: flags } = parseArgs({
   options: {
