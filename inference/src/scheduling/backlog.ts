@@ -119,22 +119,19 @@ export class Backlog<Item> {
     if (own === undefined || head === undefined) return { batch: [], expired };
     own.now = Math.max(own.now, head.start);
     const batch = [head.entry, ...this.#takeCompany(own, head.entry, limits)];
-    for (const entry of batch) {
-      this.#forget(entry);
-      own.served += entry.cost / WEIGHTS[entry.flow.priority];
-    }
+    this.#serve(own, batch);
     return { batch, expired };
   }
 
-  /** Takes the first interactive entry, in the fair order, that passes the test; undefined where none does. */
-  takeShort(test: (entry: Entry<Item>) => boolean): Entry<Item> | undefined {
+  /** The first interactive entry, in the fair order, that passes the test, and company that does as well; empty where none does. */
+  takeInteractive(test: (entry: Entry<Item>) => boolean, limits: BatchLimits): readonly Entry<Item>[] {
     const own = this.#classes.interactive;
     const index = own.waiting.findIndex(({ entry }) => test(entry));
-    const [taken] = index < 0 ? [] : own.waiting.splice(index, 1);
-    if (taken === undefined) return undefined;
-    this.#forget(taken.entry);
-    own.served += taken.entry.cost / WEIGHTS.interactive;
-    return taken.entry;
+    const [head] = index < 0 ? [] : own.waiting.splice(index, 1);
+    if (head === undefined) return [];
+    const batch = [head.entry, ...this.#takeCompany(own, head.entry, limits, test)];
+    this.#serve(own, batch);
+    return batch;
   }
 
   /** Everything, in no order; the backlog is empty afterwards. */
@@ -161,14 +158,19 @@ export class Backlog<Item> {
   }
 
   /** Fills the batch from the head's class, in the fair order, with what is of its kind and like its length. */
-  #takeCompany(own: ClassQueue<Item>, head: Entry<Item>, limits: BatchLimits): Entry<Item>[] {
+  #takeCompany(
+    own: ClassQueue<Item>,
+    head: Entry<Item>,
+    limits: BatchLimits,
+    test: (entry: Entry<Item>) => boolean = () => true,
+  ): Entry<Item>[] {
     const company: Entry<Item>[] = [];
     if (head.alone || limits.maxItems <= 1) return company;
     let longest = head.cost;
     let total = head.cost;
     own.waiting = own.waiting.filter(({ entry }) => {
       const count = company.length + 2;
-      if (count > limits.maxItems || entry.alone || entry.kind !== head.kind) return true;
+      if (count > limits.maxItems || entry.alone || entry.kind !== head.kind || !test(entry)) return true;
       const padded = Math.max(longest, entry.cost) * count;
       const padding = 1 - (total + entry.cost) / padded;
       if (padded > limits.maxCost || padding > limits.maxPadding) return true;
@@ -178,6 +180,13 @@ export class Backlog<Item> {
       return false;
     });
     return company;
+  }
+
+  #serve(own: ClassQueue<Item>, batch: readonly Entry<Item>[]): void {
+    for (const entry of batch) {
+      this.#forget(entry);
+      own.served += entry.cost / WEIGHTS[entry.flow.priority];
+    }
   }
 
   #takeExpired(nowMs: number): Entry<Item>[] {

@@ -73,12 +73,12 @@ export class Crew<Item, Result> {
     void this.#run(executor, batch);
   }
 
-  /** Asks for an item for each run that has none between its steps now. */
-  interrupt(next: (run: Interruptible) => Entry<Job<Item, Result>> | undefined): void {
+  /** Asks for what may interrupt each run that has nothing between its steps now. */
+  interrupt(next: (run: Interruptible) => Batch<Item, Result>): void {
     for (const [executor, running] of this.#running) {
       if (running.interrupted || !this.#executors.has(executor)) continue;
-      const entry = next(running);
-      if (entry !== undefined) void this.#interrupt(executor, running, entry);
+      const batch = next(running);
+      if (batch.length > 0) void this.#interrupt(executor, running, batch);
     }
   }
 
@@ -87,6 +87,7 @@ export class Crew<Item, Result> {
     const cost = sumOfCosts(batch);
     const running: Running = {
       priority: batch[0]?.flow.priority ?? 'interactive',
+      flows: new Set(batch.map(({ flow }) => flow)),
       cost,
       longest: Math.max(...batch.map((entry) => entry.cost)),
       expectedMs: this.#options.room.runMs(cost),
@@ -102,10 +103,10 @@ export class Crew<Item, Result> {
   }
 
   /** Never rejects. */
-  async #interrupt(executor: Executor<Item, Result>, running: Running, entry: Entry<Job<Item, Result>>): Promise<void> {
+  async #interrupt(executor: Executor<Item, Result>, running: Running, batch: Batch<Item, Result>): Promise<void> {
     running.interrupted = true;
-    running.interruptedCost += entry.cost;
-    running.interruptedMs += await this.#execute(executor, [entry], undefined);
+    running.interruptedCost += sumOfCosts(batch);
+    running.interruptedMs += await this.#execute(executor, batch, undefined);
     running.interrupted = false;
     if (this.#running.get(executor) === running) this.#options.free();
     else this.#release(executor);

@@ -2,7 +2,7 @@
  * When a short item may go between the steps of a long run, so that a search or a spoken command does not wait for four
  * windows of a recording. Pure.
  */
-import type { Entry, Priority } from './backlog.js';
+import type { Entry, Flow, Priority } from './backlog.js';
 
 /** An item this much shorter than what it would wait for may go between. */
 const MOST_OF_THE_LONGEST = 0.5;
@@ -14,6 +14,8 @@ export const LEAST_RUN_MS = 250;
 /** A run that is going on, and what has gone between its steps. */
 export interface Interruptible {
   readonly priority: Priority;
+  /** The calls whose items it has. */
+  readonly flows: ReadonlySet<Flow>;
   /** Sum of the costs of its items, in the family's unit, and the largest of them. */
   readonly cost: number;
   readonly longest: number;
@@ -25,11 +27,16 @@ export interface Interruptible {
 
 /**
  * Whether an item may interrupt the run: only interactive ones, at most half as long as the run's longest item, or of bulk work
- * as all of the run.
+ * as all of the run. A call does not interrupt itself: it would only come to its end in smaller pieces.
  */
 export function mayInterrupt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: Interruptible): boolean {
-  if (entry.flow.priority !== 'interactive') return false;
+  if (entry.flow.priority !== 'interactive' || run.flows.has(entry.flow)) return false;
   if ((run.expectedMs ?? LEAST_RUN_MS) < LEAST_RUN_MS) return false;
   const waitsFor = run.priority === 'bulk' ? run.cost : run.longest;
-  return entry.cost <= waitsFor * MOST_OF_THE_LONGEST && run.interruptedCost + entry.cost <= run.cost * MOST_OF_THE_RUN;
+  return entry.cost <= waitsFor * MOST_OF_THE_LONGEST && entry.cost <= roomBetween(run);
+}
+
+/** Cost of what may still go between the run's steps. */
+export function roomBetween({ cost, interruptedCost }: Interruptible): number {
+  return cost * MOST_OF_THE_RUN - interruptedCost;
 }

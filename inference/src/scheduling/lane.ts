@@ -6,7 +6,7 @@ import { InferenceError } from '../errors.js';
 import { Backlog, type BatchLimits, type Entry, Flow, type Priority } from './backlog.js';
 import { Crew, type LaneObserver } from './crew.js';
 import type { Executor } from './executor.js';
-import { mayInterrupt } from './interruption.js';
+import { mayInterrupt, roomBetween } from './interruption.js';
 import { type Done, deadlineExceeded, type Job, type Submission } from './job.js';
 import { type Place, Room, type RoomLimits } from './room.js';
 
@@ -226,9 +226,10 @@ export class Lane<Item, Result> {
   #interruptRuns(): void {
     const nowMs = this.#options.now();
     this.#crew.interrupt((run) =>
-      this.#backlog.takeShort(
+      this.#backlog.takeInteractive(
         // What has failed before might take the others along.
         (entry) => entry.item.attempts === 0 && entry.deadlineAtMs > nowMs && mayInterrupt(entry, run),
+        { ...this.#batch, maxCost: Math.min(this.#batch.maxCost, roomBetween(run)) },
       ),
     );
   }

@@ -432,15 +432,28 @@ describe('Lane, while a long run is going on', () => {
     expect(executor.at(1)).to.include({ interrupts: true });
   });
 
+  it('lets short items of a kind go between together, but none of its own call', async () => {
+    const { lane, executor } = makeLane();
+    lane.addExecutor(executor);
+    const admission = lane.admit({ ...place, items: 2 });
+    void admission.submit(long, forever());
+    await settled();
+    void admission.submit('own', forever());
+    await settled();
+    expect(executor.runs).to.have.length(1);
+    const other = lane.admit({ ...place, items: 2 });
+    for (const item of ['ab', 'cd']) void other.submit(item, forever());
+    await settled();
+    expect(executor.at(1).items).to.deep.equal(['ab', 'cd']);
+  });
+
   it('makes no run longer by more than half', async () => {
     const { lane, executor } = await running();
     for (let index = 0; index < 5; index += 1) void lane.admit(place).submit('short', forever());
     await settled();
-    for (const index of [1, 2]) {
-      executor.at(index).answer();
-      await settled();
-    }
-    expect(executor.runs).to.have.length(3);
+    executor.at(1).answer();
+    await settled();
+    expect(executor.runs.map(({ items }) => items.length)).to.deep.equal([1, 2]);
   });
 
   it('keeps short items waiting where the run is sooner over', async () => {
