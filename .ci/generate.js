@@ -6,13 +6,15 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const generatedFolder = join(root, 'gen/src');
 const contractFile = join(root, 'gen/contract.json');
 
+// As npm has it: buf, and the plugins that buf looks for.
+process.env.PATH = [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter);
 const buf = (...args) => execFileSync('buf', args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
 
 /** Every file below a folder by its path in it. */
@@ -49,9 +51,11 @@ function refuseBreakingChanges() {
   }
 }
 
+if (existsSync(contractFile) && !process.argv.includes('--accept-breaking')) refuseBreakingChanges();
+// buf ends by Ctrl-C as well, and so the steps below: with a listener they still clean up.
+process.once('SIGINT', () => process.exit(130));
 const scratch = mkdtempSync(join(tmpdir(), 'heimdex-generate-'));
 try {
-  if (existsSync(contractFile) && !process.argv.includes('--accept-breaking')) refuseBreakingChanges();
   buf('generate', '-o', scratch);
   const fresh = join(scratch, 'gen/src');
   const contract = describeContract();

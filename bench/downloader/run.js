@@ -3,12 +3,12 @@
 import { spawn } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { temporaryFolder } from '../support/folder.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const REPOSITORY = 'bench/many-files';
@@ -63,12 +63,14 @@ async function startHub(folder) {
   for await (const chunk of hub.stdout) {
     text += chunk;
     const url = /HF_ENDPOINT=(\S+)/.exec(text)?.[1];
-    if (url !== undefined) return { url, stop: () => hub.kill() };
+    if (url === undefined) continue;
+    process.once('exit', () => hub.kill());
+    return { url, stop: () => hub.kill() };
   }
   throw new Error('the hub did not start; run npm run build first');
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'heimdex-bench-'));
+const folder = temporaryFolder();
 let hub;
 try {
   const repository = join(folder, 'hub', REPOSITORY);
@@ -121,5 +123,4 @@ try {
   }
 } finally {
   hub?.stop();
-  await rm(folder, { recursive: true, force: true });
 }

@@ -7,6 +7,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import '../support/offline.js';
 
 const RUNS = Number(process.env.RUNS ?? 7);
 const at = (path) => new URL(`../../${path}`, import.meta.url);

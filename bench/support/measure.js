@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import './offline.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

@@ -1,9 +1,9 @@
 // YuNet against OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH --yunet FILE`. See README.md.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { load } from '../../inference/dist/src/models/yunet/model.js';
+import { temporaryFolder } from '../support/folder.js';
 import { CONTEXT, inRepository, measure, modelFiles, OPTIONS, readOptions, runPython } from '../support/measure.js';
 
 const { python, rounds, shared, yunet } = readOptions({
@@ -25,7 +25,7 @@ const model = await load(
   modelFiles('opencv/face_detection_yunet', dirname(yunet), { model: basename(yunet) }),
   OPTIONS,
 );
-const folder = mkdtempSync(join(tmpdir(), 'heimdex-bench-'));
+const folder = temporaryFolder();
 console.log(
   '| size | OpenCV, one thread: detection alone | with decoding | this server, with decoding | times OpenCV |\n|---|---|---|---|---|',
 );
@@ -59,6 +59,5 @@ try {
     );
   }
 } finally {
-  rmSync(folder, { recursive: true });
   await model.close();
 }

@@ -10,6 +10,7 @@ import {
 } from '../../inference/dist/src/media/images/index.js';
 import { load } from '../../inference/dist/src/models/siglip/model.js';
 import { Tower } from '../../inference/dist/src/models/siglip/tower.js';
+import { temporaryFolder } from '../support/folder.js';
 import {
   CONTEXT,
   inRepository,
@@ -33,17 +34,15 @@ function pictures(folder) {
 }
 
 /** Photographs of 12 million pixels, as a telephone takes them: the samples enlarged. */
-async function large(paths, folder) {
-  const { mkdtempSync } = await import('node:fs');
-  const { tmpdir } = await import('node:os');
-  const out = mkdtempSync(`${tmpdir()}/heimdex-bench-`);
+async function large(paths) {
+  const folder = temporaryFolder();
   const made = [];
   for (const [index, path] of paths.slice(0, 8).entries()) {
-    const file = `${out}/${index}.jpg`;
+    const file = `${folder}/${index}.jpg`;
     await sharp(path).removeAlpha().resize(4000, 3000, { fit: 'fill' }).jpeg({ quality: 90 }).toFile(file);
     made.push(file);
   }
-  return { folder, out, made };
+  return made;
 }
 
 env.allowRemoteModels = false;
@@ -118,12 +117,7 @@ const photos = `${options.shared}/samples/photos`;
 if (existsSync(photos)) {
   const paths = pictures(photos);
   await compare('32 photographs of 450 to 740 pixels', paths);
-  const { rmSync } = await import('node:fs');
-  const { out, made } = await large(paths);
-  try {
-    await profile('8 photographs of 12 million pixels', made);
-    await compare('8 photographs of 12 million pixels', made);
-  } finally {
-    rmSync(out, { recursive: true });
-  }
+  const made = await large(paths);
+  await profile('8 photographs of 12 million pixels', made);
+  await compare('8 photographs of 12 million pixels', made);
 }
