@@ -30,6 +30,8 @@ export interface Config {
   readonly usePrepared: boolean;
   /** Undefined: chosen from the machine. */
   readonly workers: Readonly<Record<Role, number | undefined>>;
+  /** Most that the items of a run may cost together, in the family's unit. Undefined: chosen from the machine. */
+  readonly batchCosts: Readonly<Record<Role, number | undefined>>;
   /** Undefined: chosen from the machine. */
   readonly threads: number | undefined;
   readonly limits: {
@@ -95,6 +97,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       vision: values.workersVision,
       text: values.workersText,
       faces: values.workersFaces,
+    },
+    batchCosts: {
+      speech: values.batchSpeech,
+      vision: values.batchVision,
+      text: values.batchText,
+      faces: values.batchFaces,
     },
     threads: values.threads,
     limits: {

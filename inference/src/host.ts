@@ -15,8 +15,6 @@ import type { WorkerSize } from './sizing.js';
 /** The program of the workers. */
 export const WORKER_PROGRAM = fileURLToPath(new URL('./worker/main.js', import.meta.url));
 
-/** Most a batch may cost, by the family's unit. */
-const BATCH_COSTS = { tokens: 4096, pixels: 8 * 1024 * 1024, 'audio seconds': 120 } as const;
 /** Text runs are padded to their longest; more padding than this costs more than a batch saves. */
 const MAX_PADDING = { tokens: 0.1, pixels: 1, 'audio seconds': 1 } as const;
 /** An idle worker is asked whether it answers once in so many looks. */
@@ -55,20 +53,21 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   // The services give each role the items of its families; the lane passes them on without looking.
   const spec: AnySpec = SPECS[family];
   const { healthName, costUnit } = spec;
-  const { workers, threads } = options.size;
+  const { workers, threads, batchCost } = options.size;
   const lane = new Lane<unknown, unknown>({
     name: healthName,
     cost: (item) => spec.cost(item as never),
     kind: (item) => spec.kind?.(item as never) ?? '',
     alone: (item) => spec.alone?.(item as never) ?? false,
     limits: { maxItems: config.limits.maxQueue, maxWaitMs: config.limits.maxQueueMs },
-    batch: { maxItems: 1, maxCost: BATCH_COSTS[costUnit], maxPadding: MAX_PADDING[costUnit] },
+    batch: { maxItems: 1, maxCost: batchCost, maxPadding: MAX_PADDING[costUnit] },
     now: () => performance.now(),
     observer: options.observer,
   });
   let pool: Pool | undefined;
   const start = () => {
-    log.info({ model: healthName, role, id: files.id, revision: files.revision, workers, threads }, 'loading');
+    const { id, revision } = files;
+    log.info({ model: healthName, role, id, revision, workers, threads, batchCost, costUnit }, 'loading');
     pool = new Pool({
       name: healthName,
       workers,
@@ -114,6 +113,8 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     device: config.device,
     workers,
     threads,
+    batchCost,
+    costUnit,
     get facts() {
       return pool?.facts;
     },
@@ -133,7 +134,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
 
 type AnySpec = {
   readonly healthName: string;
-  readonly costUnit: keyof typeof BATCH_COSTS;
+  readonly costUnit: keyof typeof MAX_PADDING;
   cost(item: never): number;
   kind?(item: never): string;
   alone?(item: never): boolean;

@@ -171,9 +171,14 @@ function readingOf({ served, restarts }: Host): ModelReading {
 
 /** Chooses workers and threads. Throws a FatalError when the models do not fit. */
 function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
-  const needs = models.map((model) => ({ role: model.role, needBytes: workerNeedBytes(model) }));
+  const needs = models.map((model) => {
+    return { role: model.role, needBytes: workerNeedBytes(model), costUnit: SPECS[model.family].costUnit };
+  });
   const sizes = chooseWorkers(needs, config, { cores: machine.cores, memoryBytes });
-  const sized = models.map((model) => ({ model, size: sizes.get(model.role) ?? { workers: 1, threads: 1 } }));
+  const sized = models.flatMap((model) => {
+    const size = sizes.get(model.role);
+    return size === undefined ? [] : [{ model, size }];
+  });
   const checked = sized.map(({ model, size }): ModelNeed => {
     return { name: model.files.id, workers: size.workers, needBytes: workerNeedBytes(model) };
   });

@@ -64,6 +64,10 @@ export const SERVER_VARIABLES = {
     doc: 'Threads of one run. Default: the cores there are (by the cgroup), 4 at most, 1 for faces; fewer where more workers are set.',
     example: '1',
   }),
+  batchSpeech: batch('BATCH_SPEECH', 'Seconds of audio', 'four windows, 120', '60'),
+  batchVision: batch('BATCH_VISION', 'Tokens (a picture counts 576, a text 64)', '2304 a thread', '1152'),
+  batchText: batch('BATCH_TEXT', 'Tokens, padding included,', '2304 a thread', '8192'),
+  batchFaces: batch('BATCH_FACES', 'Pixels of pictures', '8 million a thread', '4000000'),
   memoryLimitGb: numberVariable({
     name: 'MEMORY_LIMIT_GB',
     default: 0,
@@ -238,5 +242,15 @@ function workers(name: string, role: Role) {
     max: 64,
     doc: `Processes that serve the ${role} model. Each holds the model in memory. Default: by cores and memory, 1 to 8.`,
     example: '2',
+  });
+}
+
+function batch(name: string, what: string, usual: string, example: string) {
+  return integerVariable({
+    name,
+    min: 1,
+    max: 1_000_000_000,
+    doc: `${what} that may share a run of a worker; one item always runs. Default: ${usual}, less where memory is short.`,
+    example,
   });
 }

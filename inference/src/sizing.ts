@@ -1,8 +1,9 @@
-/** How many workers of how many threads each model gets, by the machine. Pure. */
+/** How many workers of how many threads each model gets, and how much may share a run, by the machine. Pure. */
+import { batchBudget } from './batch-budget.js';
 import type { Config } from './config.js';
 import type { Machine } from './machine.js';
 import { SERVER_BASE_BYTES } from './memory-budget.js';
-import { ROLES, type Role } from './models/model.js';
+import { type FamilySpec, ROLES, type Role } from './models/model.js';
 
 const MIB = 1024 * 1024;
 /** More threads than this gain little in one run; a detector of faces is too small to gain by any (bench/serving). */
@@ -24,12 +25,15 @@ export interface WorkerSize {
   readonly workers: number;
   /** Of each worker. */
   readonly threads: number;
+  /** Most that the items of a run may cost together, in the family's unit. */
+  readonly batchCost: number;
 }
 
 export interface SizedModel {
   readonly role: Role;
   /** What one worker needs at least. */
   readonly needBytes: number;
+  readonly costUnit: FamilySpec<never>['costUnit'];
 }
 
 /**
@@ -38,7 +42,7 @@ export interface SizedModel {
  */
 export function chooseWorkers(
   models: readonly SizedModel[],
-  config: Pick<Config, 'device' | 'threads' | 'workers'>,
+  config: Pick<Config, 'batchCosts' | 'device' | 'threads' | 'workers'>,
   { cores, memoryBytes }: Machine,
 ): ReadonlyMap<Role, WorkerSize> {
   const most = (role: Role) => (config.device === 'cpu' ? mostWorkers(cores, MOST_THREADS[role]) : 1);
@@ -53,9 +57,14 @@ export function chooseWorkers(
       used = more;
     }
   }
-  const sizes = [...counts].map(([role, workers]) => {
+  const total = [...counts.values()].reduce((sum, workers) => sum + workers, 0);
+  const needed = models.reduce((sum, { role, needBytes }) => sum + (counts.get(role) ?? 1) * needBytes, 0);
+  const freeBytes = Math.max(0, memoryBytes - SERVER_BASE_BYTES - needed) / total;
+  const sizes = models.map(({ role, needBytes, costUnit }) => {
+    const workers = counts.get(role) ?? 1;
     const threads = config.threads ?? threadsOf(workers, cores, MOST_THREADS[role]);
-    return [role, { workers, threads }] as const;
+    const batchCost = config.batchCosts[role] ?? batchBudget({ unit: costUnit, threads, needBytes, freeBytes });
+    return [role, { workers, threads, batchCost }] as const;
   });
   return new Map(sizes);
 }

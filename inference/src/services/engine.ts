@@ -1,6 +1,6 @@
 /** What the methods know of the models behind them. */
 import type { BatchPolicy } from '@heimdex/gen';
-import type { FamilyName, ModelFiles, Role } from '../models/model.js';
+import type { FamilyName, FamilySpec, ModelFiles, Role } from '../models/model.js';
 import type { Lane } from '../scheduling/lane.js';
 
 /** A configured model, loaded or loading. */
@@ -15,6 +15,9 @@ export interface ServedModel {
   readonly device: 'cpu' | 'cuda';
   readonly workers: number;
   readonly threads: number;
+  /** Most that the items of a run may cost together, in `costUnit`. */
+  readonly batchCost: number;
+  readonly costUnit: FamilySpec<never>['costUnit'];
   /** What the loaded model says of itself. */
   readonly facts: ModelSummary | undefined;
   readonly loadSeconds: number;

@@ -34,7 +34,7 @@ export function getServerInfo(
 }
 
 async function describe(model: ServedModel) {
-  const { role, facts, device, loadSeconds, workers, threads } = model;
+  const { role, facts, device, loadSeconds, workers, threads, batchCost, costUnit } = model;
   return {
     role,
     model: toModel(model),
@@ -45,6 +45,6 @@ async function describe(model: ServedModel) {
     family: model.healthName,
     workers,
     threads,
-    ...(facts === undefined ? {} : { batchPolicy: facts.batching }),
+    ...(facts === undefined ? {} : { batchPolicy: { ...facts.batching, maxCost: batchCost, costUnit } }),
   };
 }

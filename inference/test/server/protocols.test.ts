@@ -130,6 +130,8 @@ describe('one port', () => {
     ]);
     expect(info.models.every(({ memoryBytes, loadSeconds }) => memoryBytes > 0n && loadSeconds > 0)).to.equal(true);
     expect(info.models[0]?.batchPolicy?.shared).to.equal(true);
+    expect(info.models.map(({ batchPolicy }) => batchPolicy?.costUnit)).to.deep.equal(['tokens', 'pixels']);
+    expect(info.models.every(({ batchPolicy }) => (batchPolicy?.maxCost ?? 0) > 0)).to.equal(true);
     expect(info.limits?.maxBatchItems).to.equal(256);
     expect(info.audioFormats).to.include('wav');
     expect(info.imageFormats).to.include('jpeg');

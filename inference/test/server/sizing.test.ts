@@ -7,20 +7,27 @@ const GIB = 1024 ** 3;
 const SMALL = 0.25 * GIB;
 const NOTHING_SET = { speech: undefined, vision: undefined, text: undefined, faces: undefined };
 
-function sizes(
-  models: readonly SizedModel[],
-  machine: { readonly cores: number; readonly memoryGib: number },
-  config: Partial<Parameters<typeof chooseWorkers>[1]> = {},
-): Record<string, string> {
-  const chosen = chooseWorkers(
+interface Given {
+  readonly cores: number;
+  readonly memoryGib: number;
+}
+type Settings = Partial<Parameters<typeof chooseWorkers>[1]>;
+
+function choose(models: readonly SizedModel[], { cores, memoryGib }: Given, config: Settings = {}) {
+  return chooseWorkers(
     models,
-    { device: 'cpu', threads: undefined, workers: NOTHING_SET, ...config },
-    { cores: machine.cores, memoryBytes: machine.memoryGib * GIB },
+    { device: 'cpu', threads: undefined, workers: NOTHING_SET, batchCosts: NOTHING_SET, ...config },
+    { cores, memoryBytes: memoryGib * GIB },
   );
+}
+
+function sizes(models: readonly SizedModel[], machine: Given, config: Settings = {}): Record<string, string> {
+  const chosen = choose(models, machine, config);
   return Object.fromEntries([...chosen].map(([role, { workers, threads }]) => [role, `${workers} x ${threads}`]));
 }
 
-const model = (role: Role, needBytes = SMALL) => ({ role, needBytes });
+const UNITS = { speech: 'audio seconds', vision: 'tokens', text: 'tokens', faces: 'pixels' } as const;
+const model = (role: Role, needBytes = SMALL): SizedModel => ({ role, needBytes, costUnit: UNITS[role] });
 
 describe('workers and threads', () => {
   it('follow the cores: two runs at a time, each on all of them, four threads at most', () => {
@@ -72,10 +79,43 @@ describe('workers and threads', () => {
   });
 });
 
+describe('what may share a run', () => {
+  const budget = (role: Role, machine: Given, config: Settings = {}, needBytes = SMALL) =>
+    choose([model(role, needBytes)], machine, config).get(role)?.batchCost;
+
+  it('grows with the threads of a worker, of speech it is four windows', () => {
+    const plenty = (cores: number) => ({ cores, memoryGib: 1000 });
+    expect([1, 2, 4, 64].map((cores) => budget('vision', plenty(cores)))).to.deep.equal([2304, 4608, 9216, 9216]);
+    expect([1, 64].map((cores) => budget('text', plenty(cores), { threads: 2 }))).to.deep.equal([4608, 4608]);
+    expect([1, 64].map((cores) => budget('speech', plenty(cores)))).to.deep.equal([120, 120]);
+    expect([1, 64].map((cores) => budget('faces', plenty(cores)))).to.deep.equal([8 * 1024 ** 2, 8 * 1024 ** 2]);
+  });
+
+  it('fits into half of the memory that the models leave', () => {
+    // The server's own 150 MiB and the model aside, 106 MiB are free: half of them for 4.3 MiB a second, or 64 KiB a token.
+    const machine = { cores: 1, memoryGib: 0.5 };
+    expect(budget('speech', machine)).to.equal(12);
+    expect(budget('vision', machine)).to.equal(848);
+    expect(budget('speech', { cores: 1, memoryGib: 0.1 })).to.equal(1);
+  });
+
+  it('is shared out among the workers', () => {
+    const of = (workers: number) =>
+      budget('vision', { cores: 1, memoryGib: 0.4 + 0.25 * workers }, { workers: { ...NOTHING_SET, vision: workers } });
+    expect(of(1)).to.equal(2076);
+    expect(of(4)).to.equal(519);
+  });
+
+  it('is what the variable says', () => {
+    const batchCosts = { ...NOTHING_SET, text: 100_000 };
+    expect(budget('text', { cores: 1, memoryGib: 0.1 }, { batchCosts })).to.equal(100_000);
+  });
+});
+
 describe('workers beside the first', () => {
   let pocket: PocketServer;
   before(async () => {
-    pocket = await pocketServer({ WORKERS_VISION: '2' });
+    pocket = await pocketServer({ WORKERS_VISION: '2', BATCH_VISION: '1152' });
   });
   after(() => pocket.stop());
 
@@ -88,10 +128,12 @@ describe('workers beside the first', () => {
       messages.indexOf('Ready'),
     );
     const loading = server.log.filter(({ msg }) => msg === 'loading');
-    expect(loading.map(({ role, workers }) => [role, workers])).to.deep.equal([
-      ['vision', 2],
-      ['faces', 1],
+    expect(loading.map(({ role, workers, costUnit }) => [role, workers, costUnit])).to.deep.equal([
+      ['vision', 2, 'tokens'],
+      ['faces', 1, 'pixels'],
     ]);
+    expect(loading[0]?.batchCost).to.equal(1152);
+    expect(loading[1]?.batchCost).to.be.within(1, 8 * 1024 ** 2);
     expect(server.log.find(({ msg }) => msg === 'sizing workers by the machine')?.cores).to.be.greaterThan(0);
   });
 });

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdex/inference/v1/server_info.proto.
  */
 export const file_heimdex_inference_v1_server_info: GenFile = /*@__PURE__*/
-  fileDesc("CiZoZWltZGV4L2luZmVyZW5jZS92MS9zZXJ2ZXJfaW5mby5wcm90bxIUaGVpbWRleC5pbmZlcmVuY2UudjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QiQAoLQmF0Y2hQb2xpY3kSDgoGc2hhcmVkGAEgASgIEhEKCW1heF9pdGVtcxgCIAEoDRIOCgZyZWFzb24YAyABKAkiggIKC0xvYWRlZE1vZGVsEgwKBHJvbGUYASABKAkSKgoFbW9kZWwYAiABKAsyGy5oZWltZGV4LmluZmVyZW5jZS52MS5Nb2RlbBISCgpkaW1lbnNpb25zGAMgASgNEg4KBmRldmljZRgEIAEoCRIUCgxsb2FkX3NlY29uZHMYBSABKAESFAoMbWVtb3J5X2J5dGVzGAYgASgEEg4KBmZhbWlseRgHIAEoCRIPCgd3b3JrZXJzGAggASgNEg8KB3RocmVhZHMYCSABKA0SNwoMYmF0Y2hfcG9saWN5GAogASgLMiEuaGVpbWRleC5pbmZlcmVuY2UudjEuQmF0Y2hQb2xpY3kihAEKBkxpbWl0cxIZChFtYXhfbWVzc2FnZV9ieXRlcxgBIAEoBBIXCg9tYXhfYmF0Y2hfaXRlbXMYAiABKA0SGQoRbWF4X2F1ZGlvX3NlY29uZHMYAyABKAESGAoQbWF4X2ltYWdlX3BpeGVscxgEIAEoBBIRCgltYXhfcXVldWUYBSABKA0izwEKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhYKDnVwdGltZV9zZWNvbmRzGAIgASgBEjEKBm1vZGVscxgDIAMoCzIhLmhlaW1kZXguaW5mZXJlbmNlLnYxLkxvYWRlZE1vZGVsEiwKBmxpbWl0cxgEIAEoCzIcLmhlaW1kZXguaW5mZXJlbmNlLnYxLkxpbWl0cxIVCg1hdWRpb19mb3JtYXRzGAUgAygJEhUKDWltYWdlX2Zvcm1hdHMYBiADKAliBnByb3RvMw", [file_heimdex_inference_v1_common]);
+  fileDesc("CiZoZWltZGV4L2luZmVyZW5jZS92MS9zZXJ2ZXJfaW5mby5wcm90bxIUaGVpbWRleC5pbmZlcmVuY2UudjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QiZQoLQmF0Y2hQb2xpY3kSDgoGc2hhcmVkGAEgASgIEhEKCW1heF9pdGVtcxgCIAEoDRIOCgZyZWFzb24YAyABKAkSEAoIbWF4X2Nvc3QYBCABKAESEQoJY29zdF91bml0GAUgASgJIoICCgtMb2FkZWRNb2RlbBIMCgRyb2xlGAEgASgJEioKBW1vZGVsGAIgASgLMhsuaGVpbWRleC5pbmZlcmVuY2UudjEuTW9kZWwSEgoKZGltZW5zaW9ucxgDIAEoDRIOCgZkZXZpY2UYBCABKAkSFAoMbG9hZF9zZWNvbmRzGAUgASgBEhQKDG1lbW9yeV9ieXRlcxgGIAEoBBIOCgZmYW1pbHkYByABKAkSDwoHd29ya2VycxgIIAEoDRIPCgd0aHJlYWRzGAkgASgNEjcKDGJhdGNoX3BvbGljeRgKIAEoCzIhLmhlaW1kZXguaW5mZXJlbmNlLnYxLkJhdGNoUG9saWN5IoQBCgZMaW1pdHMSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYASABKAQSFwoPbWF4X2JhdGNoX2l0ZW1zGAIgASgNEhkKEW1heF9hdWRpb19zZWNvbmRzGAMgASgBEhgKEG1heF9pbWFnZV9waXhlbHMYBCABKAQSEQoJbWF4X3F1ZXVlGAUgASgNIs8BChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIWCg51cHRpbWVfc2Vjb25kcxgCIAEoARIxCgZtb2RlbHMYAyADKAsyIS5oZWltZGV4LmluZmVyZW5jZS52MS5Mb2FkZWRNb2RlbBIsCgZsaW1pdHMYBCABKAsyHC5oZWltZGV4LmluZmVyZW5jZS52MS5MaW1pdHMSFQoNYXVkaW9fZm9ybWF0cxgFIAMoCRIVCg1pbWFnZV9mb3JtYXRzGAYgAygJYgZwcm90bzM", [file_heimdex_inference_v1_common]);
 
 /**
  * @generated from message heimdex.inference.v1.GetServerInfoRequest
@@ -53,6 +53,20 @@ export type BatchPolicy = Message<"heimdex.inference.v1.BatchPolicy"> & {
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * Most that the items of one run may cost together, in cost_unit; one item always runs, whatever it costs.
+   *
+   * @generated from field: double max_cost = 4;
+   */
+  maxCost: number;
+
+  /**
+   * "tokens", "pixels" or "audio seconds".
+   *
+   * @generated from field: string cost_unit = 5;
+   */
+  costUnit: string;
 };
 
 /**

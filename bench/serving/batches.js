@@ -1,0 +1,147 @@
+// How much of a run pays, and what it takes of memory: `node bench/serving/batches.js [THREADS]` (after npm run build).
+//
+// Each model of the project and of ../shared runs batches of 1, 2, 4 ... items in this process, in turns, and the least of the rounds
+// counts. Printed: CPU milliseconds and wall milliseconds an item, and what the process grew by. The budgets of sizing.ts are chosen by this.
+import { readdir, readFile } from 'node:fs/promises';
+import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
+import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
+import { load as loadWhisper } from '../../inference/dist/src/models/whisper/model.js';
+import { load as loadYunet } from '../../inference/dist/src/models/yunet/model.js';
+import { threeMinutes } from '../speech/recordings.js';
+import { CONTEXT, inRepository, modelFiles } from '../support/measure.js';
+
+const THREADS = Number(process.argv[2] ?? 1);
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const SHARED = inRepository('../shared');
+const options = { device: 'cpu', threads: THREADS, maxImagePixels: 1e8 };
+const WORDS = 'the a of video search picture speech word model once offline cache byte proof river stone light'.split(
+  ' ',
+);
+const textOf = (words) => (_, index) => ({
+  type: 'text',
+  text: Array.from({ length: words }, (_, place) => WORDS[(index * 7 + place * 13) % WORDS.length]).join(' '),
+  normalize: true,
+  truncate: true,
+});
+const filesIn = async (folder) => {
+  const names = (await readdir(inRepository(folder))).filter((name) => /\.(jpg|png)$/.test(name));
+  return Promise.all(names.map((name) => readFile(inRepository(`${folder}/${name}`))));
+};
+const pictures = await filesIn('demo/samples/pictures');
+const faces = await filesIn('demo/samples/faces');
+const SIGLIP = inRepository('demo/models/heimdex/siglip-pocket');
+const WHISPER = `${SHARED}/models/onnx-community/whisper-base_timestamped`;
+
+async function windows() {
+  const samples = await threeMinutes(SHARED);
+  return (_, index) => ({
+    type: 'decode',
+    samples: samples.slice((index % 4) * 28 * 16_000, ((index % 4) + 1) * 28 * 16_000),
+    language: 'en',
+    options: {
+      task: 'transcribe',
+      timestamps: 'segment',
+      hotwords: undefined,
+      temperatures: [0],
+      beamSize: 1,
+      patience: 1,
+      lengthPenalty: 1,
+      compressionRatioThreshold: 2.4,
+      logProbThreshold: -1,
+      noSpeechThreshold: 0.6,
+    },
+    promptTokens: [],
+    promptText: undefined,
+    speechEnd: undefined,
+    seed: 0,
+  });
+}
+
+const CASES = [
+  [
+    'siglip-pocket, pictures',
+    [1, 2, 4, 8, 16, 32],
+    () => loadSiglip(modelFiles('siglip-pocket', SIGLIP, { vision: 'onnx/vision_model.onnx' }), options),
+    async () => (_, index) => ({ type: 'image', content: pictures[index % pictures.length], normalize: true }),
+  ],
+  [
+    'siglip-pocket, texts',
+    [1, 2, 4, 8, 16, 32],
+    () => loadSiglip(modelFiles('siglip-pocket', SIGLIP, { text: 'onnx/text_model.onnx' }), options),
+    async () => textOf(12),
+  ],
+  [
+    'bge-m3-tiny, texts of 40 words',
+    [1, 2, 4, 8, 16, 32, 64],
+    () =>
+      loadSentence(
+        modelFiles('bge-m3-tiny', `${SHARED}/models/fixtures/bge-m3-tiny`, {
+          model: 'onnx/sentence_transformers.onnx',
+        }),
+        options,
+      ),
+    async () => textOf(40),
+  ],
+  [
+    'YuNet, pictures',
+    [1, 2, 4, 8, 16],
+    () =>
+      loadYunet(
+        modelFiles('yunet', `${SHARED}/models/opencv/face_detection_yunet`, {
+          model: 'face_detection_yunet_2023mar.onnx',
+        }),
+        options,
+      ),
+    async () => (_, index) => ({
+      content: faces[index % faces.length],
+      scoreThreshold: 0.6,
+      nmsThreshold: 0.3,
+      maxFaces: 10,
+    }),
+  ],
+  [
+    'Whisper base int8, windows of 28 s',
+    [1, 2, 4, 8],
+    () =>
+      loadWhisper(
+        modelFiles('whisper', WHISPER, {
+          encoder: 'onnx/encoder_model_quantized.onnx',
+          decoder: 'onnx/decoder_model_merged_quantized.onnx',
+        }),
+        options,
+      ),
+    windows,
+  ],
+];
+
+console.log(`| model, ${THREADS} threads | items a run | CPU ms an item | wall ms an item | grew by, MB |`);
+console.log('|---|---|---|---|---|');
+const wanted = process.env.SIZES?.split(',');
+for (const [name, all, open, itemOf] of CASES) {
+  if (process.env.ONLY !== undefined && !name.includes(process.env.ONLY)) continue;
+  const model = await open();
+  const make = await itemOf();
+  const sizes = all.filter((size) => wanted === undefined || wanted.includes(String(size)));
+  const batches = sizes.map((size) => Array.from({ length: size }, make));
+  await model.run([make(undefined, 0)], CONTEXT);
+  const startBytes = process.memoryUsage.rss();
+  const least = sizes.map(() => ({ cpu: Number.POSITIVE_INFINITY, wall: Number.POSITIVE_INFINITY, bytes: 0 }));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [index, batch] of batches.entries()) {
+      const cpu = process.cpuUsage();
+      const startedAt = performance.now();
+      const outcomes = await model.run(batch, CONTEXT);
+      const used = process.cpuUsage(cpu);
+      if (outcomes.some(({ ok }) => !ok)) throw new Error(`${name} failed`);
+      const figures = least[index];
+      figures.wall = Math.min(figures.wall, (performance.now() - startedAt) / batch.length);
+      figures.cpu = Math.min(figures.cpu, (used.user + used.system) / 1000 / batch.length);
+      figures.bytes = Math.max(figures.bytes, process.memoryUsage.rss() - startBytes);
+    }
+  }
+  for (const [index, size] of sizes.entries()) {
+    const { cpu, wall, bytes } = least[index];
+    console.log(`| ${name} | ${size} | ${cpu.toFixed(2)} | ${wall.toFixed(2)} | ${(bytes / 2 ** 20).toFixed(0)} |`);
+  }
+  await model.close();
+}
