@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { chooseLogitPositions, LOGIT_POSITIONS } from '../../src/models/decoding/logit-positions.js';
 import { sessionOptions } from '../../src/models/session.js';
-import { freeEncoderLength } from '../../src/models/whisper/encoder-graph.js';
 import { newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
 import { OPTIONS } from '../support/places.js';
 
@@ -67,44 +66,5 @@ describe('chooseLogitPositions', () => {
     const bytes = writeModel(model);
     expect(chooseLogitPositions(model.graph)).to.equal(false);
     expect(writeModel(model)).to.deep.equal(bytes);
-  });
-});
-
-/** The beginning of an encoder: frames to positions, and the embedding of ten positions. */
-function encoderStart(): OnnxModel {
-  return newModel({
-    name: 'encoder',
-    nodes: [
-      node('Transpose', ['input_features'], ['frames'], { perm: [0, 2, 1] }),
-      node('Add', ['frames', 'encoder.embed_positions.weight'], ['last_hidden_state']),
-    ],
-    initializers: [
-      tensor(
-        'encoder.embed_positions.weight',
-        [10, 2],
-        Float32Array.from({ length: 20 }, (_, i) => i),
-      ),
-    ],
-    inputs: [{ name: 'input_features', elementType: 'float32', dims: ['batch', 2, 10] }],
-    outputs: [{ name: 'last_hidden_state', elementType: 'float32', dims: ['batch', 10, 2] }],
-  });
-}
-
-describe('freeEncoderLength', () => {
-  it('lets the graph take fewer frames, which get the first positions', async () => {
-    const model = encoderStart();
-    expect(freeEncoderLength(model.graph)).to.equal(true);
-    for (const length of [3, 10]) {
-      const features = new Tensor('float32', new Float32Array(2 * length), [1, 2, length]);
-      const states = await run(model, { input_features: features });
-      expect(states.dims).to.deep.equal([1, length, 2]);
-      expect(Array.from(states.data as Float32Array)).to.deep.equal(Array.from({ length: 2 * length }, (_, i) => i));
-    }
-  });
-
-  it('leaves a graph alone that adds its positions in another way', () => {
-    const model = encoderStart();
-    for (const one of model.graph.nodes) if (one.opType === 'Add') one.opType = 'Mul';
-    expect(freeEncoderLength(model.graph)).to.equal(false);
   });
 });

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { Company } from '../../src/models/decoding/company.js';
 import { type DecoderState, MergedDecoder } from '../../src/models/decoding/merged-decoder.js';
-import { selectRows } from '../../src/models/decoding/state-rows.js';
+import { exchangeStateRows, selectRows } from '../../src/models/decoding/state-rows.js';
 import { keepCacheInPlace } from '../../src/models/decoding/step-graph.js';
 import { node, type OnnxModel, writeModel } from '../../src/onnx/index.js';
 import { OPTIONS } from '../support/places.js';
@@ -109,6 +109,27 @@ for (const make of ['kept in place', 'written anew'] as const) {
         const chosen = selectRows(state, rows);
         for (const [index, row] of rows.entries()) await expectState(chosen, index, audio, texts[row] ?? []);
       }
+    });
+
+    it('has its sequences exchanged, again and again', async () => {
+      const audio = heard(4);
+      const begun = await decoder.start(audio, [tokens(60)]);
+      let state = selectRows(begun.state, [0, 0, 0]);
+      let texts = [1, 2, 3].map(() => tokens(60));
+      for (const [at, rows] of [
+        [0, 1, 2],
+        [2, 0, 2],
+        [1, 1, 0],
+        [2, 1, 0],
+        [0, 0, 0],
+        [0, 2, 1],
+      ].entries()) {
+        state = exchangeStateRows(state, rows);
+        const next = rows.map((_, row) => (5 * row + at) % TINY.vocabulary);
+        ({ state } = await decoder.step(state, next));
+        texts = rows.map((row, index) => [...(texts[row] ?? []), next[index] ?? 0]);
+      }
+      for (const row of [0, 1, 2]) await expectState(state, row, audio, texts[row] ?? []);
     });
 
     it('has several windows side by side, of states that came to their length by different ways', async () => {

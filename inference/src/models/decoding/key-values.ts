@@ -37,3 +37,26 @@ export function stepMask(tokens: number, room: number): Tensor {
   const mask = new Float32Array(room + 1).fill(Number.NEGATIVE_INFINITY, tokens, room);
   return new Tensor('float32', mask, [1, 1, 1, room + 1]);
 }
+
+/**
+ * Gives each row of a cache the tokens `from` to `to` of another, in place: row i has those of `rows[i]` afterwards. For rows
+ * that have the tokens before in common.
+ */
+export function exchangeRows(cache: Tensor, rows: readonly number[], from: number, to: number): void {
+  const [, heads = 0, room = 0, size = 0] = cache.dims;
+  const data = cache.data as Float32Array;
+  const length = (to - from) * size;
+  const placeOf = (row: number, head: number) => ((row * heads + head) * room + from) * size;
+  // Rows that another still needs when they have been written over.
+  const moved = rows.flatMap((source, row) => (source === row ? [] : [{ source, row }]));
+  const kept = new Float32Array(moved.length * length);
+  for (let head = 0; head < heads; head++) {
+    moved.forEach(({ source }, index) => {
+      const at = placeOf(source, head);
+      kept.set(data.subarray(at, at + length), index * length);
+    });
+    moved.forEach(({ row }, index) => {
+      data.set(kept.subarray(index * length, (index + 1) * length), placeOf(row, head));
+    });
+  }
+}

@@ -32,6 +32,8 @@ export interface DecoderState {
    * decoder's have room behind their tokens. Default false.
    */
   readonly sideBySide?: boolean;
+  /** Tokens that all sequences begin with, where that is known. */
+  readonly inCommon?: number | undefined;
 }
 
 /** What one run of the decoder gives. */
@@ -155,7 +157,8 @@ export class MergedDecoder {
       ['decoder'],
       attentionLayers,
     );
-    return this.#output(outputs, state.cache, state.rows, state.length + 1, state.audioPositions, [0], 1);
+    const output = this.#output(outputs, state.cache, state.rows, state.length + 1, state.audioPositions, [0], 1);
+    return { ...output, state: { ...output.state, inCommon: state.inCommon } };
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { Tensor } from 'onnxruntime-node';
-import { roomFor, withRoom } from './key-values.js';
+import { exchangeRows, roomFor, withRoom } from './key-values.js';
 import type { DecoderState } from './merged-decoder.js';
 
 /**
@@ -26,7 +26,20 @@ export function selectRows(state: DecoderState, rows: readonly number[]): Decode
       return [name, new Tensor('float32', selected, dims)];
     }),
   );
-  return { ...state, cache, rows: rows.length };
+  return { ...state, cache, rows: rows.length, inCommon: state.rows === 1 ? state.length : state.inCommon };
+}
+
+/**
+ * As `selectRows`, where the state is not needed any more: the rows' tokens are exchanged in its cache, but for those that all
+ * rows begin with. A search's beams share all of the prompt.
+ */
+export function exchangeStateRows(state: DecoderState, rows: readonly number[]): DecoderState {
+  const { inCommon, length } = state;
+  if (state.sideBySide !== true || inCommon === undefined || rows.length !== state.rows) return selectRows(state, rows);
+  for (const [name, tensor] of Object.entries(state.cache)) {
+    if (!name.includes('.encoder.')) exchangeRows(tensor, rows, inCommon, length);
+  }
+  return { ...state };
 }
 
 /** The sequences of several states as one: all of one length, over audio of one length. Nothing is copied of parts that lie behind each other. */
@@ -37,7 +50,7 @@ export function joinStates(states: readonly DecoderState[]): DecoderState {
   const cache = Object.fromEntries(
     Object.keys(first.cache).map((name) => [name, joinTensors(states.map((state) => tensorWithRoom(state, name)))]),
   );
-  return { ...first, cache, rows: states.reduce((sum, { rows }) => sum + rows, 0) };
+  return { ...first, cache, rows: states.reduce((sum, { rows }) => sum + rows, 0), inCommon: undefined };
 }
 
 /** The reverse: a state's sequences in parts of so many each, as views of what it holds. */

@@ -1,6 +1,6 @@
 import type { MergedDecoder } from '../decoding/merged-decoder.js';
 import { indicesOfHighest, logSumExp } from '../decoding/scores.js';
-import { selectRows } from '../decoding/state-rows.js';
+import { exchangeStateRows } from '../decoding/state-rows.js';
 import type { Beginning, HypothesesOptions, Hypothesis } from './hypotheses.js';
 
 /** A sequence still growing, and the row of the state it grows from. */
@@ -41,7 +41,7 @@ export async function decodeByBeams(
     const full = beams[0] === undefined || beams[0].tokens.length >= options.maxTokens;
     if (full || finished.length >= enough) break;
     await options.breathe();
-    state = selectRows(
+    state = exchangeStateRows(
       state,
       beams.map(({ row }) => row),
     );
