@@ -81,7 +81,7 @@ export interface InferenceClientOptions {
 
 /** Settings of one call. */
 export interface CallOptions {
-  /** As `timeoutsMs`, for this call. */
+  /** As `timeoutsMs`, for this call. More than 23 days, or `Infinity`, count as that. */
   readonly timeoutMs?: number;
   /** Gives the call up: it fails with CANCELLED, reason ABORTED. */
   readonly signal?: AbortSignal;
@@ -89,6 +89,30 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** As the client's, for this call. */
   readonly priority?: Priority;
+}
+
+/** 23 days. A timer of Node.js holds 31 bits of milliseconds, and so does the server's of gRPC, which rounds up. */
+const LONGEST_TIME_MS = 2_000_000_000;
+
+/** Whether a value is a time; `Infinity` is one. */
+export function isTime(value: unknown): value is number {
+  return typeof value === 'number' && !Number.isNaN(value);
+}
+
+/** The time limit of a call, cut to what timers hold. May not be a time: see isTime. */
+export function timeLimitMs(name: MethodName, client: InferenceClientOptions, call: CallOptions): number {
+  const given = call.timeoutMs ?? client.timeoutsMs?.[name] ?? DEFAULT_TIMEOUTS_MS[name];
+  return isTime(given) ? Math.min(given, LONGEST_TIME_MS) : given;
+}
+
+/** @throws TypeError for a time that is no number */
+export function checkTimes({ timeoutsMs, connectTimeoutMs }: InferenceClientOptions): void {
+  const limits = Object.entries(timeoutsMs ?? {}).map(([name, value]) => [`timeoutsMs.${name}`, value] as const);
+  for (const [name, value] of [...limits, ['connectTimeoutMs', connectTimeoutMs] as const]) {
+    if (value !== undefined && !isTime(value)) {
+      throw new TypeError(`Expected ${name} to be a number of milliseconds, got ${String(value)}`);
+    }
+  }
 }
 
 /** The settings of retries with the defaults filled in. */

@@ -211,6 +211,31 @@ describe('several servers', () => {
     expect(error.message).to.equal('inference.test cannot be reached: getaddrinfo ENOTFOUND inference.test');
   });
 
+  it('behind several names do without those that do not resolve, and stay when their own no longer does', async () => {
+    const known = new Map([['one.test', '10.0.0.1']]);
+    let nowMs = 1_000_000;
+    const pool = new EndpointPool({
+      addresses: ['dns:///two.test:9', 'dns:///one.test:9'].map(parseAddress),
+      connect: (target) => new Endpoint(target, credentials.createInsecure(), {}),
+      lookup: async (host) => {
+        const ip = known.get(host);
+        if (ip === undefined) throw new Error(`getaddrinfo ENOTFOUND ${host}`);
+        return [ip];
+      },
+      watch: (endpoint) => new HealthWatch(endpoint),
+      now: () => nowMs,
+    });
+    open.push(pool);
+    const addresses = () => pool.endpoints.map(({ address }) => address).sort();
+    expect((await pool.pick()).address).to.equal('10.0.0.1:9');
+    known.delete('one.test');
+    known.set('two.test', '10.0.0.2');
+    nowMs += 30_000;
+    await pool.pick();
+    await until(() => addresses().length > 1);
+    expect(addresses()).to.deep.equal(['10.0.0.1:9', '10.0.0.2:9']);
+  });
+
   it('behind a name whose resolver never answers: the call ends all the same', async () => {
     const lookup = () => new Promise<string[]>(() => undefined);
     const client = connect({

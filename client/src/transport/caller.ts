@@ -4,10 +4,12 @@ import type { Metadata } from '@grpc/grpc-js';
 import { type CallContext, errorOf, InferenceClientError } from '../errors.js';
 import {
   type CallOptions,
-  DEFAULT_TIMEOUTS_MS,
+  checkTimes,
   type InferenceClientOptions,
+  isTime,
   type MethodName,
   retryOptions,
+  timeLimitMs,
 } from '../options.js';
 import { isRetryable, RetryBudget, type RetryOptions, retryDelayMs } from '../retry.js';
 import { before, TimeUpError } from '../wait.js';
@@ -43,6 +45,7 @@ export class Caller {
   readonly #open = new OpenCalls();
 
   constructor(options: InferenceClientOptions) {
+    checkTimes(options);
     this.#options = options;
     this.#retry = retryOptions(options.retry);
     this.#pool = openPool(options);
@@ -52,9 +55,19 @@ export class Caller {
     return this.#pool.endpoints;
   }
 
-  /** The time limit of a call. */
+  /**
+   * The time limit of a call.
+   *
+   * @throws InferenceClientError INVALID_ARGUMENT for a limit that is no number: gRPC would end the process over it
+   */
   timeoutMs(name: MethodName, call: CallOptions): number {
-    return call.timeoutMs ?? this.#options.timeoutsMs?.[name] ?? DEFAULT_TIMEOUTS_MS[name];
+    const limitMs = timeLimitMs(name, this.#options, call);
+    if (isTime(limitMs)) return limitMs;
+    const description = `must be a number of milliseconds, got ${String(limitMs)}`;
+    throw new InferenceClientError('INVALID_ARGUMENT', `timeoutMs ${description}`, {
+      violations: [{ field: 'timeoutMs', description }],
+      method: name,
+    });
   }
 
   /** One message out, one in, sent again as the retry options say. Rejects with InferenceClientError alone. */
@@ -141,7 +154,7 @@ export class Caller {
     try {
       return await before(metadataOf(this.#options, call), readyMs, signal);
     } catch (cause) {
-      if (signal.aborted) throw cause;
+      if (signal.aborted || cause instanceof InferenceClientError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new InferenceClientError('UNAUTHENTICATED', `no token: ${why}`, { reason: 'NO_TOKEN', cause });
     }

@@ -1,5 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { InferenceClientError } from '../errors.js';
 import { type CallOptions, channelOptions, type InferenceClientOptions, type TlsOptions } from '../options.js';
 import { parseAddress, type ServerAddress } from './address.js';
 import { Endpoint } from './endpoint.js';
@@ -28,15 +29,41 @@ export function openPool(options: InferenceClientOptions): EndpointPool {
   });
 }
 
-/** What goes with a call: the token, the priority, the headers; the call's own win. */
+/**
+ * What goes with a call: the token, the priority, the headers; the call's own win.
+ *
+ * @throws InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for a token or a header that cannot be sent; and whatever
+ * the function that gives the token throws
+ */
 export async function metadataOf(client: InferenceClientOptions, call: CallOptions): Promise<Metadata> {
   const metadata = new Metadata();
   const priority = call.priority ?? client.priority;
   if (priority !== undefined) metadata.set('x-heimdex-priority', priority);
   const token = typeof client.token === 'function' ? await client.token() : client.token;
-  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
-  for (const [name, value] of Object.entries({ ...client.headers, ...call.headers })) metadata.set(name, value);
+  if (token !== undefined && !isSet(metadata, 'authorization', `Bearer ${token}`)) {
+    throw new InferenceClientError('UNAUTHENTICATED', 'no token: it has a line break or a letter that cannot be sent', {
+      reason: 'NO_TOKEN',
+    });
+  }
+  for (const [name, value] of Object.entries({ ...client.headers, ...call.headers })) {
+    if (isSet(metadata, name, value)) continue;
+    const description =
+      'must be plain text in one line, under a name of letters, digits and dashes that does not end in -bin';
+    throw new InferenceClientError('INVALID_ARGUMENT', `the header ${name} ${description}`, {
+      violations: [{ field: `headers.${name}`, description }],
+    });
+  }
   return metadata;
+}
+
+/** False where a header cannot be sent. The reason is left out: it shows the value, which may be a secret. */
+function isSet(metadata: Metadata, name: string, value: string): boolean {
+  try {
+    metadata.set(name, value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function addressesOf(options: InferenceClientOptions): readonly ServerAddress[] {

@@ -23,6 +23,8 @@ export interface PoolParts {
 
 interface Member {
   readonly endpoint: Endpoint;
+  /** The DNS name it was found under. */
+  readonly name: string | undefined;
   watch: HealthWatch | undefined;
 }
 
@@ -106,13 +108,24 @@ export class EndpointPool {
   async #lookUp(): Promise<void> {
     this.#lookedUpMs = this.#parts.now();
     const found = new Map<string, string>();
+    const failures = new Map<string, unknown>();
     for (const { host, port } of this.#names) {
-      for (const ip of await this.#lookUpName(host))
-        found.set(ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`, host);
+      try {
+        for (const ip of await this.#lookUpName(host))
+          found.set(ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`, host);
+      } catch (error) {
+        failures.set(host, error);
+      }
     }
-    if (this.#closed || found.size === 0) return;
-    const fixed = new Set(this.#parts.addresses.filter(({ dns }) => !dns).map(({ target }) => target));
-    for (const target of [...this.#members.keys()]) if (!found.has(target) && !fixed.has(target)) this.#remove(target);
+    if (this.#closed) return;
+    if (found.size === 0) {
+      for (const error of failures.values()) throw error;
+      return;
+    }
+    // A name that does not resolve for once keeps the addresses it had.
+    for (const [target, { name }] of [...this.#members]) {
+      if (name !== undefined && !failures.has(name) && !found.has(target)) this.#remove(target);
+    }
     for (const [target, name] of found) if (!this.#members.has(target)) this.#add(target, name);
     this.#watchSeveral();
   }
@@ -131,7 +144,7 @@ export class EndpointPool {
   }
 
   #add(target: string, name?: string): void {
-    this.#members.set(target, { endpoint: this.#parts.connect(target, name), watch: undefined });
+    this.#members.set(target, { endpoint: this.#parts.connect(target, name), name, watch: undefined });
   }
 
   #remove(target: string): void {

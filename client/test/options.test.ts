@@ -1,0 +1,79 @@
+import { create } from '@bufbuild/protobuf';
+import type { sendUnaryData } from '@grpc/grpc-js';
+import { type EmbedTextResponse, EmbedTextResponseSchema, InferenceService } from '@heimdex/gen';
+import { expect } from 'chai';
+import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../src/index.js';
+import { failureOf } from './support/failure-of.js';
+import { type FakeService, startFakeService } from './support/fake-service.js';
+
+type Reply = sendUnaryData<EmbedTextResponse>;
+
+/** A timer of Node.js waits no longer than 2^31 ms. */
+const LONGEST_MS = 2_000_000_000;
+
+describe("the client's options", () => {
+  const open: InferenceClient[] = [];
+  let service: FakeService;
+  /** The deadline of each call, as the server read it. */
+  const deadlines: number[] = [];
+
+  before(async () => {
+    const embedText = (call: { getDeadline(): Date | number }, reply: Reply): void => {
+      deadlines.push(Number(call.getDeadline()));
+      reply(null, create(EmbedTextResponseSchema, { model: { id: 'org/name' } }));
+    };
+    service = await startFakeService([[InferenceService, { embedText }]]);
+  });
+  after(() => service.close());
+  afterEach(() => {
+    deadlines.length = 0;
+    for (const client of open.splice(0)) client.close();
+  });
+
+  function connect(options: InferenceClientOptions = {}): InferenceClient {
+    const client = createInferenceClient({ address: service.address, ...options });
+    open.push(client);
+    return client;
+  }
+
+  it('may ask for any time, however long: it is given as much as a timer can hold', async () => {
+    for (const timeoutMs of [3e9, 1e12, Number.MAX_VALUE, Number.POSITIVE_INFINITY]) {
+      const startMs = Date.now();
+      await connect({ connectTimeoutMs: Number.POSITIVE_INFINITY }).embedText([], { timeoutMs });
+      // gRPC writes eight digits of a deadline at most, and rounds up.
+      expect((deadlines.pop() ?? 0) - startMs).to.be.within(LONGEST_MS - 3_600_000, LONGEST_MS + 3_600_000);
+    }
+  });
+
+  it('must be numbers where they are times: anything else is refused, and ends no process', async () => {
+    const noNumber = '5000' as unknown as number;
+    for (const timeoutMs of [Number.NaN, noNumber]) {
+      const error = await failureOf(connect().embedText([], { timeoutMs }));
+      expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'timeoutMs' });
+      expect(error.message).to.include('milliseconds').and.include(String(timeoutMs));
+      expect(() => createInferenceClient({ timeoutsMs: { Health: timeoutMs } })).to.throw(
+        TypeError,
+        'timeoutsMs.Health',
+      );
+      expect(() => createInferenceClient({ connectTimeoutMs: timeoutMs })).to.throw(TypeError, 'connectTimeoutMs');
+    }
+  });
+
+  it('with a token that cannot be sent fail without showing it', async () => {
+    const error = await failureOf(connect({ token: 'secret\nx' }).embedText([]));
+    expect(error).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN' });
+    expect(error.message).not.to.include('secret');
+  });
+
+  it('with a header that cannot be sent fail by its name', async () => {
+    for (const [name, value] of [
+      ['x-a', 'value-1\nvalue-2'],
+      ['x y', 'value-1'],
+      ['x-bin', 'value-1'],
+    ] as const) {
+      const error = await failureOf(connect({ headers: { [name]: value } }).embedText([]));
+      expect(error).to.include({ code: 'INVALID_ARGUMENT', field: `headers.${name}` });
+      expect(error.message).to.include(name).and.not.include(value);
+    }
+  });
+});
