@@ -7,12 +7,17 @@ const WIDTH = TINY.headCount * TINY.headSize;
 /** What onnx.proto says of an attribute that holds a graph: its kind. */
 const ATTRIBUTE_IS_GRAPH = Uint8Array.of(0xa0, 0x01, 0x05);
 
-/** Cross attention first: without it two layers of the same weights would be alike. */
-export function tinyDecoder(): OnnxModel {
+/**
+ * How an export writes attention: `plain` scales the query; `shared` multiplies the query and all keys by a root each, and asks
+ * the joined cache how long it is.
+ */
+export type Writing = 'plain' | 'shared';
+
+export function tinyDecoder(writing: Writing = 'plain'): OnnxModel {
   const choice = node('If', ['use_cache_branch'], OUTPUTS);
   choice.attributes.push(
-    branchOf('then_branch', branch('with', true), [ATTRIBUTE_IS_GRAPH]),
-    branchOf('else_branch', branch('without', false), [ATTRIBUTE_IS_GRAPH]),
+    branchOf('then_branch', branch('with', true, writing), [ATTRIBUTE_IS_GRAPH]),
+    branchOf('else_branch', branch('without', false, writing), [ATTRIBUTE_IS_GRAPH]),
   );
   const cache = ['batch', TINY.headCount, 'past', TINY.headSize];
   return newModel({
@@ -48,7 +53,7 @@ export function tinyDecoder(): OnnxModel {
 const CACHE = ['0.decoder.key', '0.decoder.value', '0.encoder.key', '0.encoder.value'];
 const OUTPUTS = ['logits', ...CACHE.map((name) => `present.${name}`)];
 
-function branch(prefix: string, goesOn: boolean): OnnxGraph {
+function branch(prefix: string, goesOn: boolean, writing: Writing): OnnxGraph {
   const name = (what: string) => `${prefix}/${what}`;
   const heads = (from: string, weight: string, to: string) => [
     node('MatMul', [from, weight], [`${to}/flat`]),
@@ -60,6 +65,17 @@ function branch(prefix: string, goesOn: boolean): OnnxGraph {
     node('Reshape', [name(`${part}_turned`), 'whole'], [name(`${part}_joined`)]),
     node('Add', [before, name(`${part}_joined`)], [to]),
   ];
+  const scored = (part: string, query: string, keys: string, to: string) => {
+    const turned = name(`${part}_keys_turned`);
+    const scaled = name(`${part}_query_scaled`);
+    const half = name(`${part}_keys_scaled`);
+    return [
+      node('Transpose', [keys], [turned], { perm: [0, 1, 3, 2] }),
+      ...(writing === 'shared' ? [node('Mul', [turned, name('root')], [half])] : []),
+      node('Mul', [query, writing === 'shared' ? name('root') : 'scale'], [scaled]),
+      node('MatMul', [scaled, writing === 'shared' ? half : turned], [to]),
+    ];
+  };
   const join = (what: 'key' | 'value') =>
     goesOn
       ? [node('Concat', [`past_key_values.0.decoder.${what}`, name(`new_${what}`)], [name(what)], { axis: 2 })]
@@ -71,23 +87,28 @@ function branch(prefix: string, goesOn: boolean): OnnxGraph {
           node('Gather', [name('past_shape'), 'two'], [name('past')], { axis: 0 }),
         ]
       : [node('Identity', ['zero'], [name('past')])]),
+    node('Sqrt', ['scale'], [name('root')]),
     node('Shape', ['input_ids'], [name('shape')]),
     node('Gather', [name('shape'), 'one'], [name('length')], { axis: 0 }),
-    node('Add', [name('past'), name('length')], [name('total')]),
-    node('Range', ['zero', name('total'), 'one'], [name('all')]),
-    node('Range', [name('past'), name('total'), 'one'], [name('own')]),
-    node('Reshape', [name('own'), name('upright')], [name('rows')]),
-    node('Greater', [name('all'), name('rows')], [name('later')]),
-    node('Where', [name('later'), 'hidden', 'seen'], [name('mask')]),
+    node('Add', [name('past'), name('length')], [name('end')]),
+    node('Range', [name('past'), name('end'), 'one'], [name('own')]),
     node('Gather', ['words', 'input_ids'], [name('words')], { axis: 0 }),
     node('Gather', ['places', name('own')], [name('places')], { axis: 0 }),
     node('Add', [name('words'), name('places')], [name('x')]),
-    ...heads(name('x'), 'self_q', name('q')),
-    node('Mul', [name('q'), 'scale'], [name('query')]),
     ...heads(name('x'), 'self_k', name('new_key')),
     ...join('key'),
-    node('Transpose', [name('key')], [name('key_turned')], { perm: [0, 1, 3, 2] }),
-    node('MatMul', [name('query'), name('key_turned')], [name('scores')]),
+    ...(writing === 'plain'
+      ? [node('Identity', [name('end')], [name('total')])]
+      : [
+          node('Shape', [name('key')], [name('key_shape')]),
+          node('Gather', [name('key_shape'), 'two'], [name('total')], { axis: 0 }),
+        ]),
+    node('Range', ['zero', name('total'), 'one'], [name('all')]),
+    node('Reshape', [name('own'), name('upright')], [name('rows')]),
+    node('Greater', [name('all'), name('rows')], [name('later')]),
+    node('Where', [name('later'), 'hidden', 'seen'], [name('mask')]),
+    ...heads(name('x'), 'self_q', name('q')),
+    ...scored('self', name('q'), name('key'), name('scores')),
     node('Add', [name('scores'), name('mask')], [name('masked')]),
     node('Softmax', [name('masked')], [name('weights')], { axis: -1 }),
     ...heads(name('x'), 'self_v', name('new_value')),
@@ -101,10 +122,12 @@ function branch(prefix: string, goesOn: boolean): OnnxGraph {
           ...heads('encoder_hidden_states', 'cross_k', name('heard_key')),
           ...heads('encoder_hidden_states', 'cross_v', name('heard_value')),
         ]),
-    node('Transpose', [goesOn ? 'past_key_values.0.encoder.key' : name('heard_key')], [name('heard_turned')], {
-      perm: [0, 1, 3, 2],
-    }),
-    node('MatMul', [name('cross_query'), name('heard_turned')], [name('cross_scores')]),
+    ...scored(
+      'cross',
+      name('cross_query'),
+      goesOn ? 'past_key_values.0.encoder.key' : name('heard_key'),
+      name('cross_scores'),
+    ),
     node('Softmax', [name('cross_scores')], [name('cross_weights')], { axis: -1 }),
     node(
       'MatMul',

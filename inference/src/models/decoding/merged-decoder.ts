@@ -51,7 +51,7 @@ const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
 /** What is changed of a decoder's graph. */
 export const DECODER_REWRITING: Rewriting = {
-  version: 'merged-decoder-5',
+  version: 'merged-decoder-6',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
     const inPlace = keepCacheInPlace(model);

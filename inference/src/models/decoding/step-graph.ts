@@ -1,4 +1,11 @@
 import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../onnx/index.js';
+import {
+  attentionsOf,
+  type CrossAttention,
+  Readers,
+  type ScoreProduct,
+  type SelfAttention,
+} from './cached-attention.js';
 
 /** The input that says how many tokens of the cache are filled, int64 [1]. */
 export const PAST_LENGTH = 'heimdex_past_length';
@@ -29,8 +36,8 @@ const SWAPPED = { perm: [0, 2, 1, 3] } as const;
  * Where there are several sequences to a recording (beams, samples), all hear the one audio there is: the cross attention's
  * keys and values have a row a recording, and the sequences stand side by side in its queries.
  *
- * Adds the inputs PAST_LENGTH and STEP_MASK. Only for graphs with attention written out, one token a step. Returns false, the
- * graph unchanged, when it is of another make.
+ * Adds the inputs PAST_LENGTH and STEP_MASK. Only for graphs with attention written out, where nothing but a mask is added to the
+ * scores, and for one token a step. Returns false, the graph unchanged, when it is of another make.
  */
 export function keepCacheInPlace({ graph }: OnnxModel): boolean {
   const branch = graph.nodes
@@ -42,7 +49,7 @@ export function keepCacheInPlace({ graph }: OnnxModel): boolean {
   if (typeof heads !== 'number' || typeof size !== 'number') return false;
   const look = new Readers(branch);
   const layers = graph.inputs.flatMap(({ name }) => DECODER_KEY.exec(name)?.[1] ?? []);
-  const found = layers.map((layer) => layerAt(layer, look));
+  const found = layers.map((layer) => attentionsOf(layer, look));
   if (found.length === 0 || !found.every((layer) => layer !== undefined)) return false;
 
   for (const layer of found) {
@@ -63,106 +70,25 @@ export function keepCacheInPlace({ graph }: OnnxModel): boolean {
 
 const DECODER_KEY = /^past_key_values\.(\d+)\.decoder\.key$/;
 
-/** One of two products of attention, and what it reads of the cache. */
-interface SelfAttention {
-  /** Joins the cache with the new token. */
-  readonly keys: OnnxNode;
-  readonly values: OnnxNode;
-  /** Turns the keys for the product. */
-  readonly turn: OnnxNode;
-  readonly scores: OnnxNode;
-  /** Adds the mask to the scores, where there is one. */
-  readonly mask: OnnxNode | undefined;
-  readonly softmax: OnnxNode;
-  readonly weighted: OnnxNode;
-}
-
-interface CrossAttention {
-  readonly scores: OnnxNode;
-  readonly weighted: OnnxNode;
-}
-
-/** Who reads what in a branch. What only asks for a shape is no reader. */
-class Readers {
-  readonly #byName = new Map<string, OnnxNode[]>();
-
-  constructor({ nodes }: OnnxGraph) {
-    for (const one of nodes) {
-      if (one.opType === 'Shape') continue;
-      for (const name of one.inputs) this.#byName.set(name, [...(this.#byName.get(name) ?? []), one]);
-    }
-  }
-
-  /** The only node that reads a value, if it is of that kind. */
-  only(name: string | undefined, opType: string): OnnxNode | undefined {
-    const [reader, ...others] = this.#byName.get(name ?? '') ?? [];
-    return others.length === 0 && reader?.opType === opType ? reader : undefined;
-  }
-}
-
-function layerAt(
-  layer: string,
-  look: Readers,
-): { readonly self: SelfAttention; readonly cross: CrossAttention } | undefined {
-  const past = (part: string, side: string) => `past_key_values.${layer}.${part}.${side}`;
-  const self = selfAt(past('decoder', 'key'), past('decoder', 'value'), look);
-  const cross = crossAt(past('encoder', 'key'), past('encoder', 'value'), look);
-  return self === undefined || cross === undefined ? undefined : { self, cross };
-}
-
-function selfAt(key: string, value: string, look: Readers): SelfAttention | undefined {
-  const keys = look.only(key, 'Concat');
-  const values = look.only(value, 'Concat');
-  const turn = look.only(keys?.outputs[0], 'Transpose');
-  const scores = look.only(turn?.outputs[0], 'MatMul');
-  const mask = look.only(scores?.outputs[0], 'Add');
-  const softmax = look.only((mask ?? scores)?.outputs[0], 'Softmax');
-  const weighted = look.only(values?.outputs[0], 'MatMul');
-  if (keys === undefined || values === undefined || turn === undefined || scores === undefined) return undefined;
-  if (softmax === undefined || weighted === undefined || !isOverLast(softmax)) return undefined;
-  const fits =
-    keys.inputs.length === 2 &&
-    values.inputs.length === 2 &&
-    values.inputs[0] === value &&
-    scores.inputs[1] === turn.outputs[0] &&
-    look.only(softmax.outputs[0], 'MatMul') === weighted &&
-    weighted.inputs[1] === values.outputs[0];
-  return fits ? { keys, values, turn, scores, mask, softmax, weighted } : undefined;
-}
-
-function crossAt(key: string, value: string, look: Readers): CrossAttention | undefined {
-  const turn = look.only(key, 'Transpose');
-  const scores = look.only(turn?.outputs[0], 'MatMul');
-  const weighted = look.only(value, 'MatMul');
-  if (turn === undefined || scores === undefined || weighted === undefined) return undefined;
-  if (scores.inputs[1] !== turn.outputs[0] || weighted.inputs[1] !== value) return undefined;
-  const softmax = look.only(scores.outputs[0], 'Softmax');
-  const fits = softmax !== undefined && isOverLast(softmax) && weighted.inputs[0] === softmax.outputs[0];
-  return fits ? { scores, weighted } : undefined;
-}
-
-function isOverLast({ attributes }: OnnxNode): boolean {
-  return [-1n, 3n].includes(attributes.find(({ name }) => name === 'axis')?.int ?? -1n);
-}
-
 function changeSelf(branch: OnnxGraph, attention: SelfAttention): void {
-  const { keys, values, turn, scores, mask, softmax, weighted } = attention;
+  const { keys, values, product, mask, softmax, weighted } = attention;
   const [pastKey = '', newKey = ''] = keys.inputs;
   const [pastValue = '', newValue = ''] = values.inputs;
-  const [query = ''] = scores.inputs;
-  const [score = ''] = scores.outputs;
+  const { turn, multiply } = product;
+  const [score = ''] = multiply.outputs;
   const [weight = ''] = softmax.outputs;
   const [result = ''] = weighted.outputs;
   const part = (name: string) => `${score}/heimdex_${name}`;
 
   turn.inputs = [pastKey];
-  rename(scores, part('past'));
-  replaceNode(branch, scores, [
-    scores,
+  const query = scaleQuery(branch, product);
+  rename(multiply, part('past'));
+  replaceNode(branch, multiply, [
+    multiply,
     node('Transpose', [newKey], [part('new_key')], { perm: permutation(turn) }),
     node('MatMul', [query, part('new_key')], [part('new')]),
-    node('Concat', [part('past'), part('new')], [part('both')], { axis: -1 }),
-    node('Add', [part('both'), STEP_MASK], [part('masked')]),
+    node('Concat', [part('past'), part('new')], [score], { axis: -1 }),
+    node('Add', [score, STEP_MASK], [part('masked')]),
   ]);
   softmax.inputs = [part('masked')];
   if (mask !== undefined) replaceNode(branch, mask, []);
@@ -178,19 +104,19 @@ function changeSelf(branch: OnnxGraph, attention: SelfAttention): void {
     [values, newValue],
   ] as const) {
     for (const output of branch.outputs) if (output.name === join.outputs[0]) output.name = own;
-    replaceNode(branch, join, []);
   }
 }
 
-function changeCross(branch: OnnxGraph, { scores, weighted }: CrossAttention): void {
-  const [query = '', keys = ''] = scores.inputs;
+function changeCross(branch: OnnxGraph, { product, weighted }: CrossAttention): void {
+  const query = scaleQuery(branch, product);
+  const { multiply } = product;
   const [result = ''] = weighted.outputs;
   const part = (name: string) => `${result}/heimdex_${name}`;
-  scores.inputs = [part('queries'), keys];
-  replaceNode(branch, scores, [
+  multiply.inputs[0] = part('queries');
+  replaceNode(branch, multiply, [
     node('Reshape', [query, 'heimdex_side_by_side'], [part('rows')]),
     node('Transpose', [part('rows')], [part('queries')], SWAPPED),
-    scores,
+    multiply,
   ]);
   rename(weighted, part('side_by_side'));
   replaceNode(branch, weighted, [
@@ -200,19 +126,45 @@ function changeCross(branch: OnnxGraph, { scores, weighted }: CrossAttention): v
   ]);
 }
 
-/** Who asks how long the cache is gets the tokens in it, not its room. */
+/** Multiplies one query instead of all keys. Gives the query's name. */
+function scaleQuery(branch: OnnxGraph, { turn, scale, multiply }: ScoreProduct): string {
+  const [query = ''] = multiply.inputs;
+  if (scale === undefined) return query;
+  const [turned = ''] = turn.outputs;
+  const scaled = `${turned}/heimdex_query`;
+  replaceNode(branch, scale.node, []);
+  replaceNode(branch, multiply, [node('Mul', [query, scale.factor], [scaled]), multiply]);
+  multiply.inputs = [scaled, turned];
+  return scaled;
+}
+
+/** Who asks how long the cache is, or the cache with the token, gets the tokens in it and not its room. */
 function countFilled(branch: OnnxGraph): void {
-  for (const one of branch.nodes.filter(({ opType, inputs }) => opType === 'Shape' && isDecoderCache(inputs[0]))) {
+  const joins = new Map(
+    branch.nodes
+      .filter(({ opType, inputs }) => opType === 'Concat' && isDecoderCache(inputs[0]))
+      .map((one) => [one.outputs[0], one]),
+  );
+  for (const one of branch.nodes.filter(({ opType }) => opType === 'Shape')) {
+    const join = joins.get(one.inputs[0]);
+    const cache = join?.inputs[0] ?? one.inputs[0];
+    if (!isDecoderCache(cache)) continue;
     const [shape = ''] = one.outputs;
     const part = (name: string) => `${shape}/heimdex_${name}`;
+    one.inputs = [cache ?? ''];
     rename(one, part('room'));
     replaceNode(branch, one, [
       one,
       node('Slice', [part('room'), CONSTANTS.zero, CONSTANTS.two], [part('before')]),
       node('Slice', [part('room'), CONSTANTS.three, CONSTANTS.end], [part('behind')]),
-      node('Concat', [part('before'), PAST_LENGTH, part('behind')], [shape], { axis: 0 }),
+      ...(join === undefined ? [] : [node('Add', [PAST_LENGTH, CONSTANTS.one], [part('filled')])]),
+      node('Concat', [part('before'), join === undefined ? PAST_LENGTH : part('filled'), part('behind')], [shape], {
+        axis: 0,
+      }),
     ]);
   }
+  // What still reads a cache with the token joined would read room that is not filled; `attentionsOf` has seen that nothing does.
+  branch.nodes = branch.nodes.filter((one) => joins.get(one.outputs[0]) !== one);
 }
 
 function isDecoderCache(name = ''): boolean {
