@@ -31,6 +31,19 @@ describe('README.md', function () {
     expect(listed).to.deep.equal(Object.values(EXIT_CODES));
   });
 
+  it('names every package under the LGPL that is installed to run, and no other', () => {
+    const section = readme.slice(readme.indexOf('## Licences'));
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { license?: string; dev?: boolean }>;
+    };
+    const found = Object.entries(packages)
+      .filter(([, { license = '', dev }]) => license.includes('GPL') && dev !== true)
+      // sharp has a package for each platform.
+      .map(([path]) => path.replace(/^.*node_modules\//, '').replace(/^@img\/sharp-.*/, '@img/sharp-…'));
+    const named = [...section.matchAll(/^\| `([^`]+)` \| LGPL/gm)].map(([, name]) => name);
+    expect(named.sort()).to.deep.equal([...new Set(found)].sort());
+  });
+
   it('names scripts that package.json has', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const named = [...readme.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name);
