@@ -13,9 +13,9 @@ import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
 import { type Attempt, isSilence, leastBad, needsAnother } from './judge.js';
 import { likeliestLanguage } from './languages.js';
-import { FRAMES_A_POSITION, firstPositions, WINDOW_POSITIONS, WINDOW_SAMPLES } from './length.js';
+import { type Layout, mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing, isSteady } from './loudness.js';
-import { type MelExtractor, WINDOW_FRAMES } from './mel.js';
+import type { MelExtractor } from './mel.js';
 import { encodeText, jobTokens, maxPromptTokens, textBefore } from './prompt.js';
 import { TokenRules } from './rules.js';
 import { splitAtTimestamps, TIMESTAMP_SAMPLES } from './segments.js';
@@ -50,16 +50,16 @@ export async function decodeWindow(
   context: WindowContext,
 ): Promise<DecodeResult> {
   if (holdsNothing(window.samples)) return nothingHeard(parts, window);
-  const short = shortFrames(parts, window);
+  const merged = parts.encoder.merges ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
-  let opened = await Opened.open(parts, window, tokensBefore, short ?? WINDOW_FRAMES, context);
+  let opened = await Opened.open(parts, window, tokensBefore, merged, context);
   const attempts: Attempt[] = [];
   let passed: Attempt | undefined;
   for (const [index, temperature] of window.options.temperatures.entries()) {
-    let attempt = await opened.attempt(temperature, index, short !== undefined && index === 0);
-    // What was decoded from the short input and does not convince is decoded again from the whole.
-    if (index === 0 && short !== undefined && (attempt.doubtful || needsAnother(attempt, window.options))) {
-      opened = await Opened.open(parts, window, tokensBefore, WINDOW_FRAMES, context);
+    let attempt = await opened.attempt(temperature, index, merged !== undefined && index === 0);
+    // What was decoded from merged silence and does not convince is decoded again from all of it.
+    if (index === 0 && merged !== undefined && (attempt.doubtful || needsAnother(attempt, window.options))) {
+      opened = await Opened.open(parts, window, tokensBefore, undefined, context);
       attempt = await opened.attempt(temperature, index, false);
     }
     attempts.push(attempt);
@@ -132,12 +132,6 @@ function nothingHeard(parts: WhisperParts, window: DecodeWindow): DecodeResult {
   };
 }
 
-/** Frames to try first with so much audio; undefined when that is all of them. */
-function shortFrames(parts: WhisperParts, window: DecodeWindow): number | undefined {
-  const positions = parts.encoder.anyLength ? firstPositions(window) : WINDOW_POSITIONS;
-  return positions < WINDOW_POSITIONS ? positions * FRAMES_A_POSITION : undefined;
-}
-
 /** A window after its prompt, ready to be decoded at one temperature after the other. */
 class Opened {
   readonly #parts: WhisperParts;
@@ -182,13 +176,14 @@ class Opened {
     parts: WhisperParts,
     window: DecodeWindow,
     previousTokens: readonly number[],
-    frames: number,
+    layout: Layout | undefined,
     context: WindowContext,
   ): Promise<Opened> {
     const { config, vocabulary, decoder } = parts;
     const breathe = () => rest(context);
     await breathe();
-    const audio = await parts.encoder.run(await parts.mel.extract(window.samples.subarray(0, WINDOW_SAMPLES), frames));
+    const samples = window.samples.subarray(0, WINDOW_SAMPLES);
+    const audio = await parts.encoder.run(await parts.mel.extract(samples, layout?.frames), layout);
     await breathe();
 
     const start = vocabulary.special.startOfTranscript;

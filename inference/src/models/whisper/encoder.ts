@@ -2,16 +2,17 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { dependsOnCompany, fuseAttention, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
-import { FREE_LENGTH, freeEncoderLength } from './encoder-graph.js';
+import { choosePositions, LOG_COUNTS, MERGED, POSITIONS, ROWS } from './encoder-graph.js';
+import type { Layout } from './length.js';
 import { WINDOW_FRAMES } from './mel.js';
 
 /** What is changed of an encoder's graph. */
 export const ENCODER_REWRITING: Rewriting = {
-  version: 'whisper-encoder-4',
+  version: 'whisper-encoder-5',
   change(model, read) {
-    const freed = freeEncoderLength(model.graph);
     const fused = fuseAttention(model) > 0;
-    return scaleRows(model, read) > 0 || fused || freed;
+    const chooses = choosePositions(model.graph);
+    return scaleRows(model, read) > 0 || fused || chooses;
   },
 };
 
@@ -19,41 +20,85 @@ export const ENCODER_REWRITING: Rewriting = {
 export class Encoder {
   readonly #session: InferenceSession;
   readonly #melCount: number;
-  /** Whether it takes fewer than the 3000 frames of a whole window. */
-  readonly anyLength: boolean;
+  /** Whether it takes a layout. */
+  readonly merges: boolean;
 
   /** Whether a window's vectors depend on which others are encoded beside it. */
   readonly dependsOnCompany: boolean;
 
-  private constructor(session: InferenceSession, melCount: number, anyLength: boolean, company: boolean) {
+  private constructor(session: InferenceSession, melCount: number, company: boolean) {
     this.dependsOnCompany = company;
     this.#session = session;
     this.#melCount = melCount;
-    this.anyLength = anyLength;
+    this.merges = session.inputNames.includes(MERGED);
   }
 
   static async open(path: string, melCount: number, options: LoadOptions): Promise<Encoder> {
     const { session, facts } = await openRewrittenSession(path, options, ENCODER_REWRITING);
-    const frames = facts.inputs.find(({ name }) => name === 'input_features')?.dims?.at(-1);
     if (!session.inputNames.includes('input_features') || !session.outputNames.includes('last_hidden_state')) {
       await session.release();
       throw new Error(`Expected ${path} to be a Whisper encoder, got inputs ${session.inputNames.join(', ')}.`);
     }
-    return new Encoder(session, melCount, frames === FREE_LENGTH, dependsOnCompany(facts));
+    return new Encoder(session, melCount, dependsOnCompany(facts));
   }
 
-  /** `mel` is [melCount, frames] row by row; frames are 3000 unless `anyLength`. Gives [1, frames / 2, width]. */
-  async run(mel: Float32Array): Promise<Tensor> {
+  /**
+   * `mel` is [melCount, frames] row by row; frames are 3000, or those of the layout where `merges`. Gives [1, 1500, width]:
+   * a row that stands for several positions comes as often.
+   */
+  async run(mel: Float32Array, layout?: Layout): Promise<Tensor> {
     const frames = mel.length / this.#melCount;
-    if (frames !== WINDOW_FRAMES && !this.anyLength)
-      throw new Error(`Expected ${WINDOW_FRAMES} frames, got ${frames}.`);
+    const wanted = layout === undefined || !this.merges ? WINDOW_FRAMES : layout.frames;
+    if (frames !== wanted) throw new Error(`Expected ${wanted} frames, got ${frames}.`);
     const outputs = await this.#session.run({
       input_features: new Tensor('float32', mel, [1, this.#melCount, frames]),
+      ...(this.merges ? layoutFeeds(layout ?? wholeWindow(frames)) : {}),
     });
-    return outputs.last_hidden_state as Tensor;
+    const states = outputs.last_hidden_state as Tensor;
+    return layout === undefined ? states : repeated(states, layout.counts);
   }
 
   close(): Promise<void> {
     return this.#session.release();
   }
+}
+
+type Rows = Pick<Layout, 'rows' | 'positions'> & Partial<Pick<Layout, 'counts'>>;
+
+function wholeWindow(frames: number): Rows {
+  const all = Array.from({ length: frames / 2 }, (_, index) => index);
+  return { rows: all, positions: all };
+}
+
+function layoutFeeds({ rows, positions, counts }: Rows): Record<string, Tensor> {
+  const indices = (values: readonly number[]) =>
+    new Tensor('int64', BigInt64Array.from(values, BigInt), [values.length]);
+  return {
+    [ROWS]: indices(rows),
+    [POSITIONS]: indices(positions),
+    [MERGED]: new Tensor('bool', [counts !== undefined], [1]),
+    [LOG_COUNTS]: counts === undefined ? new Tensor('float32', [0], [1, 1, 1, 1]) : logCounts(counts),
+  };
+}
+
+/** The logarithm of each row's count, once for every row that looks at it. */
+function logCounts(counts: readonly number[]): Tensor {
+  const line = Float32Array.from(counts, Math.log);
+  const table = new Float32Array(counts.length * counts.length);
+  for (let row = 0; row < counts.length; row++) table.set(line, row * counts.length);
+  return new Tensor('float32', table, [1, 1, counts.length, counts.length]);
+}
+
+/** Each row of [1, rows, width] as often as it counts. */
+function repeated(states: Tensor, counts: readonly number[]): Tensor {
+  const width = states.dims[2] ?? 0;
+  const data = states.data as Float32Array;
+  const length = counts.reduce((sum, count) => sum + count, 0);
+  const all = new Float32Array(length * width);
+  let at = 0;
+  for (const [row, count] of counts.entries()) {
+    const values = data.subarray(row * width, (row + 1) * width);
+    for (let i = 0; i < count; i++) all.set(values, at++ * width);
+  }
+  return new Tensor('float32', all, [1, length, width]);
 }

@@ -6,21 +6,55 @@ export const WINDOW_SAMPLES = 30 * SPEECH_SAMPLE_RATE_HZ;
 /** Samples that one of the encoder's positions stands for: 20 ms. */
 const POSITION_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
 /** Spectrogram frames that one of the encoder's positions stands for. */
-export const FRAMES_A_POSITION = 2;
+const FRAMES_A_POSITION = 2;
 /** The encoder's positions of a whole window, 30 s. */
 export const WINDOW_POSITIONS = 1500;
-/**
- * Silence behind the speech that the encoder is given at first, in its positions, instead of all that is missing to 30 s.
- * Where every word is clear with these 10.24 s, the words are those of the whole (the README has the measurement).
- */
-const TAIL_POSITIONS = 512;
-/** What is hardly shorter is not worth a second look, nor decoding without company. */
+/** Silence right behind the speech is not merged, 1.28 s of it. */
+const PLAIN_POSITIONS = 64;
+/** So many positions of the silence behind that are one. */
+const MERGED_POSITIONS = 4;
+/** Behind the plain positions: the convolutions at the end of the sound see what is not there. */
+const MARGIN_POSITIONS = 2;
+/** What is hardly less than all positions is not worth a second look. */
 const MOST_POSITIONS = 1350;
 
-/** The encoder's positions that a window is first decoded from, where the encoder takes any length. */
-export function firstPositions({ samples, options }: Pick<DecodeWindow, 'samples' | 'options'>): number {
+/** Which positions of a window the encoder works out. */
+export interface Layout {
+  /** Frames of the spectrogram that it needs. */
+  readonly frames: number;
+  /** Rows of the sound, and the positions at which they stand. */
+  readonly rows: readonly number[];
+  readonly positions: readonly number[];
+  /** So many positions of the window each row stands for, in their order. */
+  readonly counts: readonly number[];
+}
+
+/**
+ * The positions that a window is first decoded from: of the silence behind the speech one of every four, which stands for
+ * them all. Undefined: all of them, one by one.
+ */
+export function mergedSilence({ samples, options }: Pick<DecodeWindow, 'samples' | 'options'>): Layout | undefined {
   // Doubt is only looked for in greedy decoding.
-  if (options.temperatures[0] !== 0 || options.beamSize > 1) return WINDOW_POSITIONS;
-  const positions = Math.ceil(samples.length / POSITION_SAMPLES) + TAIL_POSITIONS;
-  return positions > MOST_POSITIONS ? WINDOW_POSITIONS : positions;
+  if (options.temperatures[0] !== 0 || options.beamSize > 1) return undefined;
+  const layout = layoutOf(samples.length, PLAIN_POSITIONS, MERGED_POSITIONS);
+  return layout.rows.length > MOST_POSITIONS ? undefined : layout;
+}
+
+/** A window's positions: those of the sound and so many behind it one by one, then so many at a time. */
+export function layoutOf(sampleCount: number, plainBehind: number, merged: number): Layout {
+  const plain = Math.min(WINDOW_POSITIONS, Math.ceil(sampleCount / POSITION_SAMPLES) + plainBehind);
+  const rest = WINDOW_POSITIONS - plain;
+  const counts = [
+    ...new Array<number>(plain).fill(1),
+    ...Array.from({ length: Math.ceil(rest / merged) }, (_, index) => Math.min(merged, rest - index * merged)),
+  ];
+  let next = 0;
+  const positions = counts.map((count) => {
+    const middle = next + Math.floor((count - 1) / 2);
+    next += count;
+    return middle;
+  });
+  // All of the silence sounds the same.
+  const rows = positions.map((position) => Math.min(position, plain));
+  return { frames: Math.min(WINDOW_POSITIONS, plain + MARGIN_POSITIONS) * FRAMES_A_POSITION, rows, positions, counts };
 }

@@ -1,6 +1,6 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { FamilySpec } from '../model.js';
-import { firstPositions } from './length.js';
+import { mergedSilence } from './length.js';
 import type { WhisperWindow } from './window.js';
 
 /** Whisper: speech in 99 languages, with times, translated into English on demand. */
@@ -10,7 +10,7 @@ export const whisperSpec: FamilySpec<WhisperWindow> = {
   cost: (item) => item.samples.length / SPEECH_SAMPLE_RATE_HZ,
   costUnit: 'audio seconds',
   // Only windows of one length share the decoder's runs; and a short utterance must not wait for a long window's end.
-  kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${firstPositions(item)}`),
+  kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${mergedSilence(item)?.rows.length}`),
   // A search with several sequences is a batch already, and the detector goes step by step.
   alone: (item) => item.type === 'voice' || item.options.beamSize > 1 || item.options.temperatures[0] !== 0,
 };
