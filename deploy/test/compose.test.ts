@@ -107,6 +107,13 @@ describe('deploy/compose.yaml', () => {
 });
 
 describe('deploy/compose.cuda.yaml', () => {
+  it('lets CUDA_IMAGE name the base, as the Dockerfile and its error say, with the same default', () => {
+    const standard = /^ARG CUDA_IMAGE=(.*)$/m.exec(read('deploy/inference.cuda.Dockerfile'))?.[1] ?? '';
+    const text = read('deploy/compose.cuda.yaml');
+    expect(text).to.include(`CUDA_IMAGE: "\${CUDA_IMAGE:-${standard}}"`);
+    expect(text).not.to.match(/image: \$\{CUDA_IMAGE/);
+  });
+
   it('tells every program of the GPU, and changes no program that compose.yaml has not', () => {
     const [cuda] = parseYaml<Pick<Compose, 'services'>>(read('deploy/compose.cuda.yaml'));
     const changed = Object.entries(cuda?.services ?? {});
