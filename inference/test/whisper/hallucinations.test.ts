@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import type { SpeechSegment } from '../../src/models/speech.js';
 import { type WindowSilence, withoutHallucinations } from '../../src/models/whisper/hallucinations.js';
+import { inRepository, needsShared } from '../support/places.js';
+import { joined, plainWords, samplesOf, textOf } from '../support/speech.js';
+import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 
 /** A segment of words half a second long; a probability below 0.15 makes them suspicious. */
 function segmentAt(startSeconds: number, count: number, probability: number): SpeechSegment {
@@ -69,5 +72,39 @@ describe('the guard against words made up in silence', () => {
     const stretched = { ...long, words: [{ ...(long.words[0] as (typeof long.words)[0]), endSeconds: 15.5 }] };
     const segments = [segmentAt(1, 4, SURE), { ...stretched, endSeconds: 15.5 }, segmentAt(20, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW).segments).to.have.length(1);
+  });
+});
+
+describe('the guard in a recording', function () {
+  this.timeout(120_000);
+  const SAID = 'every model is downloaded once checked and then served without the network';
+  const GREEDY = { language: 'en', temperatures: [0], timestamps: 'word' } as const;
+  let model: WhisperModel;
+
+  before(async function () {
+    needsShared(this, WHISPER_BASE);
+    model = await loadWhisper();
+  });
+  after(async () => {
+    await model?.close();
+  });
+
+  /** A sentence, and behind it 20 s of another one backwards, which says nothing. */
+  async function sentenceAndNonsense(): Promise<Float32Array> {
+    const demo = (name: string) => samplesOf(inRepository(`demo/samples/speech/${name}.flac`));
+    const backwards = (await demo('party')).reverse();
+    const nonsense = Float32Array.from({ length: 320_000 }, (_, at) => 0.3 * (backwards[at % backwards.length] ?? 0));
+    return joined([await demo('models'), new Float32Array(8_000), nonsense, new Float32Array(24_000)]);
+  }
+
+  /** faster-whisper 1.2.1 (int8, greedy) says the sentence four times more behind it, and with the option once alone. */
+  it('takes out what is made up behind a sentence, and leaves the sentence', async () => {
+    const samples = await sentenceAndNonsense();
+    const plain = plainWords(textOf(await hearWith(model, samples, GREEDY)));
+    expect(plain.startsWith(`${SAID} `), plain).to.equal(true);
+    const guarded = await hearWith(model, samples, { ...GREEDY, hallucinationSilenceSeconds: 2 });
+    expect(plainWords(textOf(guarded))).to.equal(SAID);
+    const last = guarded.at(-1);
+    expect(last?.type === 'summary' && last.summary.durationSeconds).to.equal(samples.length / 16_000);
   });
 });
