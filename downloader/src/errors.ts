@@ -15,7 +15,7 @@ export const EXIT_STATUS = {
   auth: 4,
   /** The hub, or the way to it, did not answer well for as long as the retries lasted. A later run continues. */
   network: 5,
-  /** The volume is full or cannot be written. A later run continues. */
+  /** The volume is full, or cannot be written or read. A later run continues. */
   disk: 6,
   /** Bytes, sizes or names are not what they should be. */
   verification: 7,

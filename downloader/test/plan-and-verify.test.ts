@@ -1,4 +1,4 @@
-import { open, rm } from 'node:fs/promises';
+import { open, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
@@ -98,5 +98,15 @@ describe('heimdex-downloader plan and verify', () => {
     const result = await runHere(['verify'], env());
     expect(result.status).to.equal(3);
     expect(lastLine(result).msg).to.include(ENCODER);
+  });
+
+  it('verify of a volume that cannot be read says so, and not that its bytes are wrong: exit 6', async () => {
+    await runHere([], env());
+    await rm(encoderPath());
+    await symlink(encoderPath(), encoderPath());
+    const result = await runHere(['verify'], env());
+    expect(result.status, result.stderr).to.equal(6);
+    expect(lastLine(result)).to.include({ code: 'DISK_FAILED' });
+    expect(lastLine(result).msg).to.include(ENCODER).and.include('ELOOP');
   });
 });

@@ -10,7 +10,7 @@ import { inspectFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel } from './manifest-types.js';
-import { DOWNLOAD_COMMAND, modelProblem } from './model-problems.js';
+import { DOWNLOAD_COMMAND, modelProblem, unreadableProblem } from './model-problems.js';
 import { isNotFound, messageOf } from './reasons.js';
 import { readTree } from './tree-file.js';
 
@@ -114,31 +114,40 @@ async function cacheProblem(search: Search): Promise<CacheError | undefined> {
 
 async function inspectSnapshots(search: Search, places: readonly Place[], first: Place): Promise<ModelInspection> {
   let best: ModelInspection | undefined;
+  let unreadable: CacheError | undefined;
   let lookedAt = '';
   for (const { repository, revision } of places) {
-    const commit = isCommit(revision) ? revision : await readRef(search.cacheDir, repository, revision);
-    lookedAt ||=
-      commit === undefined
-        ? refPath(search.cacheDir, repository, revision)
-        : snapshotPath(search.cacheDir, repository, commit);
-    if (commit === undefined || !(await isDirectory(snapshotPath(search.cacheDir, repository, commit)))) continue;
-    const inspection = await inspectSnapshot(search, repository, commit);
-    if (inspection.found !== undefined) return inspection;
-    best ??= inspection;
+    let path = refPath(search.cacheDir, repository, revision);
+    try {
+      const commit = isCommit(revision) ? revision : await readRef(search.cacheDir, repository, revision);
+      if (commit !== undefined) path = snapshotPath(search.cacheDir, repository, commit);
+      lookedAt ||= path;
+      if (commit === undefined || !(await isDirectory(path))) continue;
+      const inspection = await inspectSnapshot(search, repository, commit);
+      if (inspection.found !== undefined) return inspection;
+      best ??= inspection;
+    } catch (cause) {
+      search.signal?.throwIfAborted();
+      unreadable ??= unreadableProblem(search.configured, path, cause);
+    }
   }
   if (best !== undefined) return best;
   const { configured } = search;
-  const problems = [modelMissing(search, lookedAt)];
+  const problems = [unreadable ?? modelMissing(search, lookedAt)];
   return { configured, repository: first.repository, revision: undefined, files: [], problems, found: undefined };
 }
 
-/** The commit a branch or tag stood for when it was downloaded; undefined when there is none. */
-export async function readRef(cacheDir: string, repository: string, revision: string): Promise<string | undefined> {
+/**
+ * The commit a branch or tag stood for when it was downloaded; undefined when there is none. Throws the system's error where
+ * that cannot be looked up.
+ */
+async function readRef(cacheDir: string, repository: string, revision: string): Promise<string | undefined> {
   try {
     const commit = (await readFile(refPath(cacheDir, repository, revision), 'utf8')).trim();
     return isCommit(commit) ? commit : undefined;
-  } catch {
-    return undefined;
+  } catch (cause) {
+    if (isNotFound(cause)) return undefined;
+    throw cause;
   }
 }
 
@@ -167,7 +176,7 @@ async function inspectPlain(search: Search, places: readonly Place[]): Promise<M
     for (const place of inspection.problem?.code === 'FILE_MISSING' ? places : []) {
       const commit = isCommit(place.revision)
         ? place.revision
-        : await readRef(cacheDir, place.repository, place.revision);
+        : await readRef(cacheDir, place.repository, place.revision).catch(() => undefined);
       if (commit === undefined) continue;
       const pointer = pointerPath(cacheDir, place.repository, commit, file.path);
       const second = await inspectFile(search, file, pointer, await readTree(cacheDir, place.repository, commit));
@@ -220,7 +229,8 @@ function modelMissing(search: Search, path: string): CacheError {
 async function isDirectory(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
-  } catch {
-    return false;
+  } catch (cause) {
+    if (isNotFound(cause)) return false;
+    throw cause;
   }
 }

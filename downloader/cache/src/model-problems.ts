@@ -3,6 +3,7 @@ import { CacheError, type CacheErrorCode } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { hashOfBlobId } from './layout.js';
 import type { ConfiguredModel } from './manifest-types.js';
+import { messageOf } from './reasons.js';
 
 /** The command that mends a volume, as the messages give it. */
 export const DOWNLOAD_COMMAND = 'heimdex-downloader download';
@@ -54,5 +55,15 @@ export function modelProblem(
     'MODEL_MISSING',
     `The ${role} model ${id} (${variable}=${name})${locked} is not in the cache ${where.cacheDir}: there is nothing at ${path}. Run ${DOWNLOAD_COMMAND}, change ${variable}, or point ${where.cacheDirVariable} at the volume that has it`,
     { role, model: id, path, variable, command: DOWNLOAD_COMMAND },
+  );
+}
+
+/** A model whose folders this process may not look into: downloading it once more would not mend that. */
+export function unreadableProblem(model: ConfiguredModel, path: string, cause: unknown): CacheError {
+  const { role, id, variable, name } = model;
+  return new CacheError(
+    'CACHE_UNREADABLE',
+    `The ${role} model ${id} (${variable}=${name}) cannot be looked up at ${path}: ${messageOf(cause)}. Let this program's user read the volume (folders 755, files 644)`,
+    { role, model: id, path, variable, cause },
   );
 }

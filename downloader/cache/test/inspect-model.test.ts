@@ -1,7 +1,7 @@
 import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { findModel, inspectModel, type LockedModel, type ModelsLock } from '../src/index.js';
+import { findModel, inspectModel } from '../src/index.js';
 import {
   blobIdOf,
   COMMIT,
@@ -102,6 +102,29 @@ describe('finding a model', () => {
     expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('FILE_UNREADABLE');
   });
 
+  it('reports CACHE_UNREADABLE, and not that nothing is there, when a folder of the model may not be looked into', async () => {
+    const repository = join(cache(), 'models--fixtures--bge-m3-tiny');
+    for (const path of [repository, join(repository, 'refs'), join(repository, 'snapshots')]) {
+      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+      // A link to itself is what nobody can look into, not even the user who may do everything.
+      await rm(path, { recursive: true });
+      await symlink(path, path);
+      const error = await cacheErrorOf(findModel(cache(), sentenceModel()));
+      expect(error, path).to.include({ code: 'CACHE_UNREADABLE', role: 'text', model: REPOSITORY });
+      expect(error.message).to.include('ELOOP').and.include(repository);
+      await rm(repository, { recursive: true });
+    }
+  });
+
+  it('takes the second source when the first one may not be looked into', async () => {
+    const sources = ['a/first', 'b/second'].map(
+      (repository) => ({ type: 'hf', repository, revision: 'main' }) as const,
+    );
+    await symlink('models--a--first', join(cache(), 'models--a--first'));
+    await writeRepository(cache(), 'b/second', SENTENCE_FILES);
+    expect((await findModel(cache(), { ...sentenceModel(), sources })).revision).to.equal(COMMIT);
+  });
+
   it('reports FILE_SIZE_WRONG by the size that the manifest knows', async () => {
     await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'short' });
     const error = await cacheErrorOf(findModel(cache(), modelWith([{ path: 'm.onnx', sizeBytes: 7 }])));
@@ -196,73 +219,6 @@ describe('finding a model', () => {
       sources: [{ type: 'hf', repository: REPOSITORY, revision: OTHER_COMMIT } as const],
     };
     expect((await findModel(cache(), model)).revision).to.equal(OTHER_COMMIT);
-  });
-
-  describe('with a lock file', () => {
-    const lockOf = (change: Partial<LockedModel> = {}): ModelsLock => ({
-      models: [
-        {
-          role: 'text',
-          entry: REPOSITORY,
-          variant: 'fp32',
-          layout: 'snapshot',
-          repository: REPOSITORY,
-          source: 'hf',
-          requestedRevision: 'main',
-          revision: COMMIT,
-          files: Object.entries(SENTENCE_FILES).map(([path, content]) => ({
-            path,
-            sizeBytes: content.length,
-            sha256: sha256(content),
-            blobId: blobIdOf(path, content),
-          })),
-          ...change,
-        },
-      ],
-    });
-
-    it('holds to the locked commit though the branch has moved', async () => {
-      const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-      await writeRef(folder, 'main', OTHER_COMMIT);
-      expect((await findModel(cache(), sentenceModel(), { lock: lockOf() })).revision).to.equal(COMMIT);
-    });
-
-    it('says which commit the lock file wants when another one is there', async () => {
-      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES, { commit: OTHER_COMMIT });
-      const error = await cacheErrorOf(findModel(cache(), sentenceModel(), { lock: lockOf() }));
-      expect(error.code).to.equal('MODEL_MISSING');
-      expect(error.message).to.include(`at ${COMMIT}, as the lock file wants it`);
-    });
-
-    it('expects the locked sizes and sha256, for regular files too', async () => {
-      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-      const found = await findModel(cache(), sentenceModel(), { lock: lockOf() });
-      const config = found.files.find((file) => file.path === 'config.json');
-      expect(config?.hash).to.deep.equal({ type: 'sha256', value: sha256(SENTENCE_FILES['config.json']) });
-      expect(config?.expectedSizeBytes).to.equal(SENTENCE_FILES['config.json'].length);
-    });
-
-    it('finds a truncated regular file, which nothing else knows the size of', async () => {
-      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-      await writeFile(blob('config.json'), '{');
-      expect((await cacheErrorOf(findModel(cache(), sentenceModel(), { lock: lockOf() }))).code).to.equal(
-        'FILE_SIZE_WRONG',
-      );
-    });
-
-    it('misses an optional file that was locked', async () => {
-      const files = [{ path: 'x.json', sizeBytes: 1, sha256: sha256('x'), blobId: undefined }];
-      await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
-      const model = modelWith([{ path: 'm.onnx' }, { path: 'x.json', required: false }]);
-      const error = await cacheErrorOf(findModel(cache(), model, { lock: lockOf({ files }) }));
-      expect(error).to.include({ code: 'FILE_MISSING', file: 'x.json' });
-    });
-
-    it('passes over the lock of another variant', async () => {
-      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES, { commit: OTHER_COMMIT });
-      const lock = lockOf({ variant: 'q8' });
-      expect((await findModel(cache(), sentenceModel(), { lock })).revision).to.equal(OTHER_COMMIT);
-    });
   });
 
   describe('that is a plain file', () => {

@@ -8,7 +8,7 @@ import type { CommandContext } from './context.js';
  * Reads every byte of the configured models and compares its hash with the lock file, the manifest or the blob's name.
  * With --quick only files whose time of change is another than when they were proved. No request.
  *
- * @throws DownloaderError MODEL_INCOMPLETE or HASH_MISMATCH after everything has been looked at and printed.
+ * @throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED or HASH_MISMATCH after everything has been looked at and printed.
  */
 export async function verify(context: CommandContext): Promise<undefined> {
   const { config, signal, args, print } = context;
@@ -67,13 +67,20 @@ function words(results: readonly VerifyResult[], durationMs: number): string {
 }
 
 const MISSING_CODES = new Set(['CACHE_MISSING', 'MODEL_MISSING', 'FILE_MISSING']);
+const UNREADABLE_CODES = new Set(['CACHE_UNREADABLE', 'FILE_UNREADABLE']);
 
 function verifyError(problems: readonly CacheError[]): DownloaderError {
-  const wrong = problems.some((problem) => !MISSING_CODES.has(problem.code));
+  const codes = new Set(problems.map(({ code }) => code));
+  const unreadable = [...codes].some((code) => UNREADABLE_CODES.has(code));
+  const wrong = [...codes].some((code) => !MISSING_CODES.has(code) && !UNREADABLE_CODES.has(code));
   const lines = [...new Set(problems.map((problem) => `  ${problem.message}`))];
   const next = wrong ? 'heimdex-downloader download --check' : 'heimdex-downloader download';
   return new DownloaderError(
-    wrong ? 'HASH_MISMATCH' : 'MODEL_INCOMPLETE',
-    [`${sayCount(lines.length, 'problem')}:`, ...lines, `To mend it, run: ${next}`].join('\n'),
+    wrong ? 'HASH_MISMATCH' : unreadable ? 'DISK_FAILED' : 'MODEL_INCOMPLETE',
+    [
+      `${sayCount(lines.length, 'problem')}:`,
+      ...lines,
+      wrong || !unreadable ? `To mend it, run: ${next}` : 'Check the owner and the mode of what cannot be read.',
+    ].join('\n'),
   );
 }

@@ -35,7 +35,7 @@ export function answerError(answer: HttpAnswer, asked: Asked, hasToken: boolean)
   }
   const reason = answer.header('x-error-code');
   const said = answer.header('x-error-message');
-  const detail = said === undefined ? '' : ` The hub says: ${printable(said)}`;
+  const detail = said === undefined ? '' : ` The hub says: ${printable(said).replace(/\.$/, '')}.`;
   if (status === 401 || (status === 403 && !hasToken)) return authError(answer, asked, hasToken, detail);
   if (status === 403) {
     const licence =
@@ -44,13 +44,13 @@ export function answerError(answer: HttpAnswer, asked: Asked, hasToken: boolean)
         : ` If it asks for a licence, accept it at ${asked.page} with the account that owns HF_TOKEN.`;
     return new DownloaderError(
       'ACCESS_DENIED',
-      `${host} refuses ${asked.what} (403${reason === undefined ? '' : `, ${reason}`}).${licence} Then run: heimdex-downloader download${detail}`,
+      `${host} refuses ${asked.what} (403${reason === undefined ? '' : `, ${reason}`}).${detail}${licence} Then run: heimdex-downloader download`,
     );
   }
   if (status === 404 || status === 410) {
     return new DownloaderError(
       'NOT_FOUND',
-      `${host} does not know ${asked.what} (${status}${reason === undefined ? '' : `, ${reason}`}). Check the name and the revision, and HF_ENDPOINT if it names a mirror, then run: heimdex-downloader plan${detail}`,
+      `${host} does not know ${asked.what} (${status}${reason === undefined ? '' : `, ${reason}`}).${detail} Check the name and the revision, and HF_ENDPOINT if it names a mirror, then run: heimdex-downloader plan`,
     );
   }
   if (status === 416) {
@@ -61,7 +61,7 @@ export function answerError(answer: HttpAnswer, asked: Asked, hasToken: boolean)
   }
   return new DownloaderError(
     'ANSWER_INVALID',
-    `${host} answered ${status} for ${asked.what}, where 200 was expected. Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download${detail}`,
+    `${host} answered ${status} for ${asked.what}, where 200 was expected.${detail} Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
   );
 }
 
@@ -73,7 +73,7 @@ function authError(answer: HttpAnswer, asked: Asked, hasToken: boolean, detail: 
   const page = asked.page === undefined ? '' : `, look at ${asked.page}`;
   return new DownloaderError(
     'AUTH_REQUIRED',
-    `${host} wants a login for ${asked.what} (${answer.status}). ${advice}${page}, then run: HF_TOKEN=hf_... heimdex-downloader download${detail}`,
+    `${host} wants a login for ${asked.what} (${answer.status}).${detail} ${advice}${page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,
   );
 }
 
