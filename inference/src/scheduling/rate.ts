@@ -7,11 +7,18 @@ const KEPT = 0.96;
 export class Rate {
   #cost = 0;
   #ms = 0;
+  #runs = 0;
 
   /** Notes a run of `cost` (family's unit) that took `ms` of one worker. */
   note(cost: number, ms: number): void {
     this.#cost = this.#cost * KEPT + cost;
     this.#ms = this.#ms * KEPT + Math.max(ms, 0.05);
+    this.#runs = this.#runs * KEPT + 1;
+  }
+
+  /** Mean time of a run; 0 before the first one. */
+  get runMs(): number {
+    return this.#runs === 0 ? 0 : this.#ms / this.#runs;
   }
 
   /** Milliseconds `cost` takes with `workers` workers; undefined before the first run. */

@@ -31,6 +31,11 @@ const LEAST_RETRY_MS = 100;
 const MOST_RETRY_MS = 30_000;
 /** What RetryInfo says while nothing was measured. */
 const UNKNOWN_RETRY_MS = 1000;
+/**
+ * An item is done with its run, in which others may come before it: so much of the bound is kept for that, a run by the measured
+ * rate at most, or what is taken in would be done that much later than the bound.
+ */
+const KEPT_FOR_THE_RUN = 0.1;
 /** Weight of the newest item in what an item usually costs. */
 const NEWEST_WEIGHT = 0.2;
 
@@ -111,7 +116,8 @@ export class Room {
 
   #refusalOf(items: number, cost: number, workers: number): InferenceError | undefined {
     const { maxItems, maxWaitMs } = this.#limits;
-    const waitMs = this.#rate.estimateMs(this.#cost + cost, workers) ?? 0;
+    const runMs = Math.min(this.#rate.runMs, maxWaitMs * KEPT_FOR_THE_RUN);
+    const waitMs = (this.#rate.estimateMs(this.#cost + cost, workers) ?? 0) + runMs;
     const tooMany = this.#items + items > maxItems;
     if (!tooMany && waitMs <= maxWaitMs) return undefined;
     const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;

@@ -204,8 +204,8 @@ describe('Lane', () => {
     executor.at(0).answer(undefined, 100);
     await done;
     first.close();
-    // 5 characters took 100 ms: 50 fit into the bound of a second.
-    lane.admit({ ...place, cost: 50 });
+    // 5 characters took 100 ms: 45 fit into the bound of a second, and the time of a run.
+    lane.admit({ ...place, cost: 45 });
     const error = refusal(() => lane.admit({ ...place, cost: 25 }));
     expect(error.code).to.equal('QUEUE_FULL');
     expect(error.retryAfterMs).to.equal(500);
@@ -498,8 +498,8 @@ describe('Lane, while a long run is going on', () => {
     executor.at(0).answer(undefined, 500);
     await Promise.all(results);
     await settled();
-    // 25 characters took 500 ms, so 50 are a second; two places of a cost of 1 are open.
-    lane.admit({ ...place, cost: 47 });
+    // 25 characters took 500 ms, so 45 are 0.9 s, and a tenth is kept for the run; two places of a cost of 1 are open.
+    lane.admit({ ...place, cost: 42 });
     expect(refusal(() => lane.admit({ ...place, cost: 3 })).code).to.equal('QUEUE_FULL');
   });
 });
