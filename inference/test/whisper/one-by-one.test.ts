@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import type { SpeechOptions } from '../../src/models/speech.js';
+import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
+import type { DecodeResult, DecodeWindow } from '../../src/models/whisper/window.js';
+import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';
+
+const RATE = 16_000;
+
+/** Windows that a worker was given for a recording of 100 s; it says of each what `answer` says. */
+async function windowsOf(
+  answer: (index: number) => Partial<DecodeResult>,
+  wish: Partial<SpeechOptions> = {},
+): Promise<readonly DecodeWindow[]> {
+  const windows: DecodeWindow[] = [];
+  const submit = async (window: DecodeWindow | { readonly type: 'voice' }): Promise<DecodeResult> => {
+    if (window.type !== 'decode') throw new Error('Expected no voice activity.');
+    const index = windows.push(window) - 1;
+    return {
+      type: 'decode',
+      language: window.language ?? 'en',
+      languageProbability: 1,
+      segments: [],
+      advanceSamples: window.samples.length,
+      tokensBefore: window.promptText === undefined ? window.promptTokens : [7],
+      tokens: [],
+      temperature: 0,
+      ...answer(index),
+    };
+  };
+  const samples = Float32Array.from({ length: 100 * RATE }, (_, at) => at % 997);
+  const options = { ...SPEECH_OPTIONS, ...wish };
+  await eventsOf(transcribeWithWhisper(sourceOf(samples), options, submit, new AbortController().signal));
+  return windows;
+}
+
+/** A text of one segment, and so many tokens. */
+function said(...tokens: readonly number[]): Partial<DecodeResult> {
+  const segment = {
+    id: 0,
+    startSeconds: 0,
+    endSeconds: 1,
+    text: ' word',
+    tokens,
+    avgLogProb: 0,
+    compressionRatio: 1,
+    noSpeechProb: 0,
+    temperature: 0,
+    words: [],
+  };
+  return { segments: [segment], tokens: [tokens] };
+}
+
+describe('a recording whose windows have the text before them', () => {
+  it('gives each the text of those before, and the first the prompt alone', async () => {
+    const windows = await windowsOf((index) => said(100 + index), { initialPrompt: 'Names.' });
+    expect(windows.map(({ promptText }) => promptText)).to.deep.equal(['Names.', undefined, undefined, undefined]);
+    expect(windows.map(({ promptTokens }) => promptTokens)).to.deep.equal([
+      [],
+      [7, 100],
+      [7, 100, 101],
+      [7, 100, 101, 102],
+    ]);
+  });
+
+  it('forgets the text after a temperature above 0.5, and not at 0.5', async () => {
+    const windows = await windowsOf((index) => ({ ...said(100 + index), temperature: [0.5, 0.6, 0, 0][index] ?? 0 }));
+    expect(windows.map(({ promptTokens }) => promptTokens)).to.deep.equal([[], [100], [], [102]]);
+  });
+
+  it('keeps no more of it than the model can read', async () => {
+    const many = Array.from({ length: 400 }, (_, token) => token);
+    const windows = await windowsOf(() => said(...many));
+    expect(windows.map(({ promptTokens }) => promptTokens.length)).to.deep.equal([0, 400, 448, 448]);
+    expect(windows.at(-1)?.promptTokens.at(-1)).to.equal(399);
+  });
+
+  it('begins each where the last time of the one before stands', async () => {
+    const windows = await windowsOf(() => ({ advanceSamples: 25 * RATE }));
+    expect(windows.map(({ samples }) => samples[0])).to.deep.equal(
+      [0, 25, 50, 75].map((seconds) => (seconds * RATE) % 997),
+    );
+    expect(windows.map(({ samples }) => samples.length / RATE)).to.deep.equal([30, 30, 30, 25]);
+  });
+
+  it('has one language, the first that is heard', async () => {
+    const windows = await windowsOf(() => ({ language: 'de' }));
+    expect(windows.map(({ language }) => language)).to.deep.equal([undefined, 'de', 'de', 'de']);
+  });
+});
