@@ -1,6 +1,3 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { startHub } from '../src/index.js';
 import { ask, gitSha1, jsonOf, sha256 } from './support/request.js';
@@ -194,73 +191,6 @@ describe('hub', () => {
         expect([answer.status, answer.headers['x-error-code']]).to.deep.equal([status, code]);
       });
     }
-  });
-
-  describe('repositories', () => {
-    let folder = '';
-    beforeEach(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'heimdex-hub-'));
-    });
-    afterEach(() => rm(folder, { recursive: true, force: true }));
-
-    it('come from folders, and from files of several places put together', async () => {
-      await mkdir(join(folder, 'org', 'name', 'onnx'), { recursive: true });
-      await writeFile(join(folder, 'org', 'name', 'onnx', 'a.onnx'), 'graph');
-      await writeFile(join(folder, 'org', 'name', 'b.json'), '{}');
-      await writeFile(join(folder, 'README.md'), 'not a repository');
-      const mixed = {
-        name: 'org/mixed',
-        files: [
-          { path: 'moved/x.onnx', file: join(folder, 'org', 'name', 'onnx', 'a.onnx') },
-          { path: 'own.json', bytes: '{"own":1}' },
-        ],
-      };
-      const hub = await start({ folders: [folder], repositories: [mixed] });
-      expect(hub.names()).to.deep.equal(['org/mixed', 'org/name']);
-      expect([...hub.commit('org/name').files.keys()]).to.deep.equal(['b.json', 'onnx/a.onnx']);
-      const { headers } = await ask(`${hub.url}/org/mixed/resolve/main/moved/x.onnx`);
-      expect((await ask(headers.location ?? '')).body.toString()).to.equal('graph');
-    });
-
-    it('have the same commit for the same files, another for other files', async () => {
-      const first = await start();
-      const second = await start();
-      expect(second.commit('me/tiny').sha).to.equal(first.commit('me/tiny').sha);
-      const other = await start({ repositories: [{ ...TINY, files: [{ path: 'config.json', bytes: '{}' }] }] });
-      expect(other.commit('me/tiny').sha).to.not.equal(first.commit('me/tiny').sha);
-    });
-
-    it('keep earlier commits when a branch moves, and have other branches and tags', async () => {
-      const hub = await start();
-      const before = hub.commit('me/tiny').sha;
-      const next = await hub.publish({ ...TINY, files: [{ path: 'config.json', bytes: '{"tiny":false}' }] });
-      await hub.publish({ ...TINY, files: [{ path: 'x', bytes: 'pr' }], revision: 'refs/pr/1' });
-      const shaAt = async (revision: string) =>
-        (jsonOf(await ask(`${hub.url}/api/models/me/tiny/revision/${revision}`)) as { sha: string }).sha;
-      expect(await shaAt('main')).to.equal(next.sha);
-      expect(await shaAt(before)).to.equal(before);
-      expect(await shaAt('refs%2Fpr%2F1')).to.equal(await shaAt('refs/pr/1'));
-      expect((await ask(`${hub.url}/me/tiny/resolve/refs%2Fpr%2F1/x`)).status).to.equal(307);
-    });
-
-    it('that were renamed answer with a relative redirect to the new name', async () => {
-      const hub = await start({ repositories: [{ ...TINY, formerNames: ['old/name'] }] });
-      for (const path of ['/api/models/old/name/tree/main?recursive=true', '/old/name/resolve/main/config.json']) {
-        const answer = await ask(hub.url + path);
-        expect([answer.status, answer.headers.location]).to.deep.equal([307, path.replace('old/name', 'me/tiny')]);
-      }
-    });
-
-    it('with the same file twice are refused', async () => {
-      const files = [
-        { path: 'a', bytes: '1' },
-        { path: 'a', bytes: '2' },
-      ];
-      const outcome = await startHub({ repositories: [{ name: 'me/twice', files }] }).catch(
-        (error: Error) => error.message,
-      );
-      expect(outcome).to.equal('me/twice has two files a');
-    });
   });
 
   it('logs what it is asked: who, what, which range, how many bytes', async () => {

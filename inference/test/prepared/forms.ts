@@ -1,0 +1,82 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { preparedFolder, readModelEnvironment } from '@heimdex/cache';
+import { expect } from 'chai';
+import { findModels } from '../../src/models/find.js';
+import { LOADERS } from '../../src/models/loaders.js';
+import { preparedOptions } from '../../src/models/prepared/options.js';
+import type { GraphUse } from '../../src/models/prepared/use.js';
+import { runProgram } from '../fixtures/server-process.js';
+import type { Volume } from '../fixtures/volume.js';
+import { CONTEXT, OPTIONS } from '../support/places.js';
+
+export const SIGLIP = 'heimdex/siglip-pocket';
+export const VISION_ONLY = { ASR_MODEL: 'none', VISION_MODEL_NAME: SIGLIP };
+
+/** Items of texts. */
+export const TEXTS = ['a red bicycle', 'two dogs on a beach'].map((text) => ({
+  type: 'text',
+  text,
+  normalize: true,
+  truncate: true,
+}));
+
+/** The folders of all forms that a volume has. */
+export async function formFolders(volume: Volume): Promise<string[]> {
+  const root = preparedFolder(volume.cacheDir);
+  const sources = await readdir(root);
+  const keys = await Promise.all(
+    sources.map(async (name) => (await readdir(join(root, name))).map((key) => join(root, name, key))),
+  );
+  return keys.flat();
+}
+
+/** Prepares with the real program; the messages of its log. */
+export async function prepare(volume: Volume, env: Readonly<Record<string, string>>, minMb = '0'): Promise<string[]> {
+  const settings = { HF_HUB_CACHE: volume.cacheDir, ...env };
+  const { code, stdout, stderr } = await runProgram(settings, ['prepare', '--min-mb', minMb]);
+  expect(code, stderr).to.equal(0);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg);
+}
+
+/** Loads the one configured model here, runs items through it and says how its graphs were opened. */
+export async function answers(
+  volume: Volume,
+  env: Readonly<Record<string, string>>,
+  items: readonly unknown[],
+  usePrepared: boolean,
+): Promise<{ readonly results: unknown; readonly uses: readonly GraphUse[] }> {
+  const environment = readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...env });
+  const [model] = await findModels(environment);
+  if (model === undefined) throw new Error('no model is configured');
+  const uses: GraphUse[] = [];
+  const prepared = preparedOptions(volume.cacheDir, model, 'full');
+  const loaded = await LOADERS[model.family](model.files, {
+    ...OPTIONS,
+    ...(usePrepared ? { prepared, onGraph: (use: GraphUse) => void uses.push(use) } : {}),
+  });
+  try {
+    return { results: await loaded.run(items, { ...CONTEXT, signals: items.map(() => NEVER) }), uses };
+  } finally {
+    await loaded.close();
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+/** Answers of plain and prepared graphs are equal, and every graph was opened from its form. */
+export async function expectSameBits(
+  volume: Volume,
+  env: Readonly<Record<string, string>>,
+  items: readonly unknown[],
+): Promise<void> {
+  const plain = await answers(volume, env, items, false);
+  const prepared = await answers(volume, env, items, true);
+  expect(prepared.uses.length).to.be.greaterThan(0);
+  expect(prepared.uses.every((use) => use.prepared)).to.equal(true);
+  expect(JSON.stringify(plain.results)).not.to.include('"ok":false');
+  expect(prepared.results).to.deep.equal(plain.results);
+}

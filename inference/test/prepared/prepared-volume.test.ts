@@ -1,0 +1,84 @@
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { runProgram, startProgram } from '../fixtures/server-process.js';
+import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
+import { prepare, SIGLIP, VISION_ONLY } from './forms.js';
+
+describe('a prepared volume', () => {
+  let volume: Volume;
+  before(async () => {
+    volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    await prepare(volume, VISION_ONLY);
+  });
+  after(() => volume.remove());
+
+  it('is in memory once, however many workers serve it', async function () {
+    const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, WORKERS_VISION: '2' });
+    try {
+      const loaded = (worker: number) => server.logged((line) => line.worker === worker && /^Loaded/.test(line.msg));
+      const pids = [(await loaded(0)).pid, (await loaded(1)).pid];
+      const sizes = await Promise.all(pids.map((pid) => mappedBytes(Number(pid), 'model.data')));
+      if (sizes.includes(undefined)) {
+        console.log('      skipped: this system does not show the pages of a process');
+        return this.skip();
+      }
+      for (const size of sizes) {
+        // Two processes with the same pages: each counts half of them.
+        expect(size?.resident).to.be.greaterThan(1024 * 1024);
+        expect(size?.proportional).to.be.lessThan(0.6 * (size?.resident ?? 0));
+      }
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('serves from a mount that nobody can write to, and prepare says so', async function () {
+    const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+    const command = ['unshare', '-rm', 'sh', '-c', mount, volume.cacheDir];
+    try {
+      execFileSync('unshare', [...command.slice(1), 'true'], { stdio: 'ignore' });
+    } catch {
+      console.log('      skipped: mount namespaces are not permitted here');
+      return this.skip();
+    }
+    const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
+    const server = await startProgram(env, { command });
+    try {
+      expect(server.log.find(({ msg }) => msg.startsWith('Loaded in '))).to.include({ prepared: true });
+      const response = await fetch(`${server.url}/heimdex.inference.v1.InferenceService/EmbedText`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"texts":["a red bicycle"]}',
+      });
+      expect(response.status).to.equal(200);
+    } finally {
+      await server.stop();
+    }
+    // What is there already needs no writing.
+    expect((await runProgram(env, ['prepare', '--min-mb', '0'], command)).code).to.equal(0);
+    const bare = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    try {
+      const inside = [...command.slice(0, -1), bare.cacheDir];
+      const { code, stderr } = await runProgram({ ...env, HF_HUB_CACHE: bare.cacheDir }, ['prepare'], inside);
+      expect(code).to.equal(3);
+      expect(stderr).to.include('mount it so that this user may write');
+    } finally {
+      await bare.remove();
+    }
+  });
+});
+
+/** Bytes of a process's mappings of files of a name; undefined where the system does not say. */
+async function mappedBytes(
+  pid: number,
+  name: string,
+): Promise<{ readonly resident: number; readonly proportional: number } | undefined> {
+  const text = await readFile(`/proc/${pid}/smaps`, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const mappings = text.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).filter((one) => one.split('\n', 1)[0]?.endsWith(name));
+  const sum = (field: string) =>
+    mappings.reduce((total, one) => total + Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(one)?.[1] ?? 0), 0);
+  return { resident: sum('Rss') * 1024, proportional: sum('Pss') * 1024 };
+}

@@ -1,0 +1,155 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { preparedSources, readModelEnvironment } from '@heimdex/cache';
+import { embeddedRepositories, type HubFile } from '@heimdex/hub';
+import { expect } from 'chai';
+import { findModels } from '../../src/models/find.js';
+import { parseModel, writeModel } from '../../src/onnx/index.js';
+import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
+import { inRepository, inShared, needsShared } from '../support/places.js';
+import { samplesOf } from '../support/speech.js';
+import { answers, expectSameBits, formFolders, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
+
+const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
+const WHISPER = 'onnx-community/whisper-base_timestamped';
+/** A model whose weights may lie beside its graphs. */
+const LARGE = 'Xenova/siglip-base-patch16-384';
+const BESIDE = { ASR_MODEL: 'none', VISION_MODEL_NAME: `${LARGE}:fp32` };
+
+/** Items of faces in a picture. */
+const facesOf = (content: Uint8Array) => [{ content, scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 }];
+
+describe('prepared speech', () => {
+  for (const [name, id] of [
+    ['Moonshine', MOONSHINE],
+    ['Whisper', WHISPER],
+  ] as const) {
+    it(`of ${name} says the same with the same probabilities`, async function () {
+      if (id === WHISPER) needsShared(this, `models/${id}`);
+      const embedded = (await embeddedRepositories()).find((repository) => repository.name === id);
+      const volume = await makeVolume({ snapshots: { [id]: embedded?.files ?? inShared(`models/${id}`) } });
+      const env = { ASR_MODEL: id, VISION_MODEL_NAME: 'none' };
+      const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
+      const options = {
+        task: 'transcribe',
+        timestamps: 'segment',
+        hotwords: undefined,
+        temperatures: [0],
+        beamSize: 1,
+        compressionRatioThreshold: 2.4,
+        logProbThreshold: -1,
+        noSpeechThreshold: 0.6,
+      };
+      const items =
+        id === WHISPER
+          ? [{ type: 'decode', samples, language: 'en', options, promptTokens: [], promptText: undefined, seed: 0 }]
+          : [{ type: 'utterance', samples }];
+      try {
+        expect(await prepare(volume, env)).to.deep.equal(['Prepared', 'Prepared']);
+        const plain = await answers(volume, env, items, false);
+        const prepared = await answers(volume, env, items, true);
+        expect(prepared.uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+        expect(JSON.stringify(plain.results)).to.include('"ok":true');
+        expect(prepared.results).to.deep.equal(plain.results);
+      } finally {
+        await volume.remove();
+      }
+    });
+  }
+});
+
+describe('prepared texts', () => {
+  for (const [name, id] of [
+    ['an int8 sentence model', 'Xenova/all-MiniLM-L6-v2'],
+    ['a float sentence model', 'fixtures/bge-m3-tiny'],
+  ] as const) {
+    it(`of ${name} are the same bits`, async function () {
+      needsShared(this, `models/${id}`);
+      const volume = await makeVolume({ snapshots: { [id]: inShared(`models/${id}`) } });
+      const env = { ASR_MODEL: 'none', VISION_MODEL_NAME: 'none', LOAD_BGE_M3: 'true', TEXT_MODEL_NAME: id };
+      try {
+        expect(await prepare(volume, env)).to.deep.equal(['Prepared']);
+        const items = [...TEXTS, { ...TEXTS[0], text: 'a longer one, '.repeat(40) }];
+        await expectSameBits(volume, env, items);
+      } finally {
+        await volume.remove();
+      }
+    });
+  }
+});
+
+describe('a model of faces', () => {
+  it('is too small to be prepared, and is served as it is', async () => {
+    const folder = join(DEMO_MODELS, 'heimdex/face-pocket');
+    const volume = await makeVolume({ plain: [join(folder, 'face_detection_pocket.onnx')] });
+    const env = {
+      ASR_MODEL: 'none',
+      VISION_MODEL_NAME: 'none',
+      FEATURE_FACE: 'true',
+      FACE_MODEL_NAME: 'heimdex/face-pocket',
+    };
+    try {
+      expect(await prepare(volume, env)).to.deep.equal([]);
+      expect(await formFolders(volume)).to.deep.equal([]);
+      const content = await readFile(join(folder, 'golden/g3_640x640.png'));
+      const plain = await answers(volume, env, facesOf(content), false);
+      const prepared = await answers(volume, env, facesOf(content), true);
+      expect(prepared).to.deep.equal({ ...plain, uses: [] });
+      expect(JSON.stringify(plain.results)).to.include('"faces":[{');
+    } finally {
+      await volume.remove();
+    }
+  });
+});
+
+describe('a model whose weights lie beside its graph', () => {
+  it('is prepared whole, and other weights beside the same graph are another source', async () => {
+    const volume = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside() } });
+    const changed = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside({ changed: true }) } });
+    const whole = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    try {
+      expect(await prepare(volume, BESIDE)).to.deep.equal(['Prepared', 'Prepared']);
+      await expectSameBits(volume, BESIDE, TEXTS);
+      const beside = await answers(volume, BESIDE, TEXTS, true);
+      const inside = await answers(whole, VISION_ONLY, TEXTS, false);
+      expect(beside.results).to.deep.equal(inside.results);
+      const sources = await sourcesOf(volume);
+      const others = (await sourcesOf(changed)).filter((source) => !sources.includes(source));
+      expect([sources.length, others.length]).to.deep.equal([2, 1]);
+    } finally {
+      for (const one of [volume, changed, whole]) await one.remove();
+    }
+  });
+});
+
+/** The small model with the weights of its text graph in a file beside it; `changed`: one bit of them is another. */
+async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
+  const folder = join(DEMO_MODELS, SIGLIP);
+  const graph = 'onnx/text_model.onnx';
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('golden'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((file) => ({ path: relative(folder, file), file }))
+    .filter(({ path }) => path !== graph);
+  const model = parseModel(await readFile(join(folder, graph)));
+  const pieces: Uint8Array[] = [];
+  let offset = 0;
+  for (const tensor of model.graph.initializers) {
+    if (tensor.data?.kind !== 'inline' || tensor.data.bytes.length < 1024) continue;
+    const { bytes } = tensor.data;
+    tensor.data = { kind: 'external', location: `${basename(graph)}_data`, offset, length: bytes.length };
+    pieces.push(bytes);
+    offset += bytes.length;
+  }
+  const weights = Buffer.concat(pieces);
+  if (changed) weights[0] = (weights[0] ?? 0) ^ 1;
+  return [...files, { path: graph, bytes: writeModel(model) }, { path: `${graph}_data`, bytes: weights }];
+}
+
+/** What identifies the bytes of the vision model's graphs. */
+async function sourcesOf(volume: Volume): Promise<string[]> {
+  const [model] = await findModels(readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...BESIDE }));
+  if (model === undefined) throw new Error('no model is configured');
+  return [...preparedSources(model.found).values()];
+}
