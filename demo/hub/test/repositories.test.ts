@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { startHub } from '../src/index.js';
-import { ask } from './support/request.js';
+import { ask, jsonOf } from './support/request.js';
 import { TINY, useHub } from './support/use-hub.js';
 
 describe('repositories of the hub', () => {
