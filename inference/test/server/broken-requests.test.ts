@@ -1,3 +1,4 @@
+import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { endStreamFromJson, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
@@ -135,5 +136,66 @@ describe('a request over HTTP/1.1 that is no message', () => {
 
   it('leaves nothing wrong in the log', () => {
     expect(pocket.server.log.filter(({ msg }) => /defect|lost/.test(msg))).to.deep.equal([]);
+  });
+});
+
+describe('a request over gRPC', () => {
+  let pocket: PocketServer;
+  before(async () => {
+    pocket = await pocketServer();
+  });
+  after(() => pocket.stop());
+
+  /** Status and message of the answer. */
+  async function answerTo(path: string, body: Buffer, headers: Readonly<Record<string, string>>) {
+    const session = http2.connect(pocket.server.url);
+    try {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': `/${path}`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        ...headers,
+      });
+      stream.end(body);
+      stream.resume();
+      return await new Promise<http2.IncomingHttpHeaders>((resolve, reject) => {
+        stream.once('error', reject);
+        for (const event of ['response', 'trailers']) {
+          stream.on(event, (answer) => {
+            if (answer['grpc-status'] !== undefined) resolve(answer);
+          });
+        }
+      });
+    } finally {
+      session.destroy();
+    }
+  }
+
+  const CUT: readonly (readonly [string, Buffer])[] = [
+    ['half a message', envelope(GOOD).subarray(0, 7)],
+    ['half of what stands before it', Buffer.alloc(2)],
+    ['nothing', Buffer.alloc(0)],
+  ];
+  for (const [index, [what, body]] of CUT.entries()) {
+    it(`that ends after ${what} gets INVALID_ARGUMENT, with details and a line in the log`, async () => {
+      const id = `cut-${index}`;
+      const answer = await answerTo(EMBED_TEXT, body, { 'x-request-id': id });
+      expect(answer['grpc-status']).to.equal('3');
+      expect(decodeURI(String(answer['grpc-message']))).to.include('whole message');
+      expect(answer['grpc-status-details-bin']).to.be.a('string');
+      const line = await pocket.server.logged(({ call }) => call === id);
+      expect(line).to.include({ path: EMBED_TEXT, code: 'INVALID_ARGUMENT', protocol: 'grpc' });
+    });
+  }
+
+  it('that is whole, with nothing in it, is answered', async () => {
+    const answer = await answerTo('grpc.health.v1.Health/Check', envelope(Buffer.alloc(0)), {});
+    expect(answer['grpc-status']).to.equal('0');
+  });
+
+  it('that cannot be decompressed gets what every gRPC library answers, INTERNAL', async () => {
+    const answer = await answerTo(EMBED_TEXT, envelope(GARBAGE, COMPRESSED), { 'grpc-encoding': 'gzip' });
+    expect(answer['grpc-status']).to.equal('13');
   });
 });
