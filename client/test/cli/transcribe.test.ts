@@ -1,8 +1,61 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import {
+  InferenceService,
+  type TranscribeStreamRequest,
+  type TranscribeStreamResponse,
+  TranscribeStreamResponseSchema,
+} from '@heimdex/gen';
 import { expect } from 'chai';
 import { type CliFixture, openCliFixture } from '../support/cli-fixture.js';
 import type { FakeInference } from '../support/fake-inference.js';
+import { startFakeService } from '../support/fake-service.js';
+import { heimdex } from '../support/run.js';
+
+/** The subtitle of a second, numbered (SRT) or not (WebVTT). */
+function cue(number: string, second: number, text: string): string {
+  const point = number === '' ? '.' : ',';
+  return `${number}00:00:0${second}${point}000 --> 00:00:0${second + 1}${point}000\n${text}\n\n`;
+}
+
+/** A server that gives a segment for each piece as soon as it comes. */
+function hearAtOnce(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>): void {
+  let id = 0;
+  const answer = (message: MessageInitShape<typeof TranscribeStreamResponseSchema>['message']) =>
+    call.write(create(TranscribeStreamResponseSchema, message === undefined ? {} : { message }));
+  call.on('data', ({ message }: TranscribeStreamRequest) => {
+    if (message.case !== 'audio') return;
+    const text = ` ${Buffer.from(message.value).toString()}`;
+    answer({ case: 'segment', value: { id, startSeconds: id, endSeconds: id + 1, text } });
+    id += 1;
+    answer({ case: 'progress', value: { processedSeconds: id } });
+  });
+  call.on('end', () => {
+    answer({ case: 'summary', value: { language: 'en', durationSeconds: id } });
+    call.end();
+  });
+}
+
+/** What was written so far, and who waits for it. */
+class Watched {
+  #text = '';
+  #waiting: (() => void) | undefined;
+
+  now(text: string): void {
+    this.#text = text;
+    this.#waiting?.();
+  }
+
+  async reaches(wanted: string): Promise<void> {
+    while (this.#text !== wanted) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+  }
+}
 
 describe('heimdex transcribe', () => {
   let server: FakeInference;
@@ -46,6 +99,40 @@ describe('heimdex transcribe', () => {
   it('reads standard input', async () => {
     expect((await run(['transcribe', '-'], { stdin: 'From a pipe.' })).stdout).to.equal('From a pipe.\n');
   });
+
+  for (const [name, args, terminal, shown] of [
+    ['text on a terminal', [], true, ['One.', 'One. Two.', 'One. Two.\n']],
+    ['text in a pipe', [], false, ['One.', 'One. Two.', 'One. Two.\n']],
+    ['SRT', ['--format', 'srt'], false, [cue('1\n', 0, 'One.'), `${cue('1\n', 0, 'One.')}${cue('2\n', 1, 'Two.')}`]],
+    [
+      'WebVTT',
+      ['--format', 'vtt'],
+      false,
+      [`WEBVTT\n\n${cue('', 0, 'One.')}`, `WEBVTT\n\n${cue('', 0, 'One.')}${cue('', 1, 'Two.')}`],
+    ],
+  ] as const) {
+    it(`writes each segment while the recording still comes: ${name}`, async () => {
+      const service = await startFakeService([[InferenceService, { transcribeStream: hearAtOnce }]]);
+      const output = new Watched();
+      try {
+        const said = (async function* () {
+          yield Buffer.from('One.');
+          await output.reaches(shown[0]);
+          yield Buffer.from('Two.');
+          await output.reaches(shown[1]);
+        })();
+        const result = await heimdex(['transcribe', '-', ...args], {
+          address: service.address,
+          stdin: said,
+          terminal,
+          watch: (text) => output.now(text),
+        });
+        expect(result).to.deep.equal({ exitCode: 0, stdout: shown.at(-1), stderr: '' });
+      } finally {
+        service.close();
+      }
+    });
+  }
 
   it('sends its options, and nothing for what was not given', async () => {
     const path = await file('a.wav', 'x');

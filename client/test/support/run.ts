@@ -10,7 +10,9 @@ export interface CommandResult {
 
 export interface CommandInput {
   readonly address?: string;
-  readonly stdin?: string;
+  readonly stdin?: string | AsyncIterable<Uint8Array>;
+  /** Called with all of standard output as often as something is written. */
+  readonly watch?: (stdout: string) => void;
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   /** Both outputs are terminals, 100 characters wide. */
@@ -19,10 +21,10 @@ export interface CommandInput {
 
 /** Runs `heimdex` in this process. */
 export async function heimdex(args: readonly string[], input: CommandInput = {}): Promise<CommandResult> {
-  const stdout = capture(input.terminal === true);
+  const stdout = capture(input.terminal === true, input.watch);
   const stderr = capture(input.terminal === true);
   const exitCode = await runCli(args, {
-    stdin: Readable.from(input.stdin === undefined ? [] : [Buffer.from(input.stdin)]),
+    stdin: Readable.from(typeof input.stdin === 'string' ? [Buffer.from(input.stdin)] : (input.stdin ?? [])),
     stdout: stdout.stream,
     stderr: stderr.stream,
     env: { ...(input.address !== undefined && { HEIMDEX_ADDRESS: input.address }), ...input.env },
@@ -31,10 +33,13 @@ export async function heimdex(args: readonly string[], input: CommandInput = {})
   return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
 }
 
-function capture(terminal: boolean) {
+function capture(terminal: boolean, watch?: (text: string) => void) {
   const chunks: Buffer[] = [];
   const stream = new PassThrough();
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  stream.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    watch?.(Buffer.concat(chunks).toString());
+  });
   return {
     stream: Object.assign(stream, { isTTY: terminal, columns: 100 }),
     text: () => Buffer.concat(chunks).toString(),

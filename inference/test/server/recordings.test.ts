@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,13 +8,14 @@ import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
-import { samplesOf } from '../support/speech.js';
+import { joined, samplesOf } from '../support/speech.js';
 
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
 const FIXTURES = join(ROOT, 'inference/test/audio/fixtures');
 const DEMO = join(ROOT, 'demo/samples/speech');
 const SHARED = join(ROOT, '../shared/samples/speech');
+const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
 const RATE = 16_000;
 
 function* inPieces(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
@@ -134,6 +136,25 @@ for (const [family, setting, recordings] of [
 
     // Slower through Whisper, and the same way.
     if (family === 'Whisper') return;
+
+    for (const format of ['text', 'srt']) {
+      it(`come out of the command while they still go in: ${format}`, async () => {
+        const said = ['party', 'models', 'search'].map((name) => samplesOf(join(DEMO, `${name}.flac`)));
+        const samples = joined((await Promise.all(said)).flatMap((each) => [each, new Float32Array(RATE)]));
+        const bytes = pcm16(samples);
+        const args = [HEIMDEX, 'transcribe', '-', '-a', server.address, '--raw', 's16le', '--format', format];
+        const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+        const output = child.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
+        // A window of 15 s and what is decoded ahead; the pipe stays open.
+        child.stdin.write(bytes.subarray(0, 20 * RATE * 2));
+        let written = '';
+        while (!/saturday/i.test(written)) written += (await output.next()).value ?? '';
+        child.stdin.end(bytes.subarray(20 * RATE * 2));
+        for (let next = await output.next(); next.done !== true; next = await output.next()) written += next.value;
+        expect(written).to.match(/saturday.*without the network.*were seen/is);
+        expect(written.match(/ --> /g)?.length ?? 0).to.equal(format === 'text' ? 0 : 3);
+      });
+    }
 
     it('are taken no faster than they are heard, without an end too, and let go in their midst', async () => {
       const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
