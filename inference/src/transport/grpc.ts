@@ -7,6 +7,7 @@ import type { ServedMethod, ServedService } from '../services/service.js';
 import type { CallDesk, OpenCall } from './desk.js';
 import type { Gate } from './gate.js';
 import { guardCalls, toGrpcStatus } from './guard.js';
+import { endsWhole } from './whole-frames.js';
 
 export interface GrpcLimits {
   /** Largest message in and out. */
@@ -181,6 +182,9 @@ async function* requestsOf(method: ServedMethod, call: AnyBidi, open: OpenCall) 
   }
   // A cancelled stream may look like one that ended well.
   open.call.signal.throwIfAborted();
+  if (!endsWhole(call.metadata)) {
+    throw new InferenceError('INVALID_ARGUMENT', 'The stream ended in the middle of a message.');
+  }
 }
 
 function decode(method: ServedMethod, bytes: Uint8Array) {

@@ -11,6 +11,7 @@ import { toStatus, type WireError } from '../services/errors.js';
 import type { CallDesk } from './desk.js';
 import { widenWindows } from './flow-window.js';
 import type { Gate } from './gate.js';
+import { watchFrames } from './whole-frames.js';
 
 /** A call of one request must have sent it whole within this; the same as on the HTTP/1.1 side. */
 export const REQUEST_TIMEOUT_MS = 120_000;
@@ -35,7 +36,8 @@ export function guardCalls(gate: Gate, desk: CallDesk, requestTimeoutMs = REQUES
             header = (name) => metadata.get(name)[0]?.toString();
             const refusal = gate.refuse(path, header('authorization')) ?? gate.overload(path);
             if (refusal !== undefined) return refuse(refusal);
-            if (!method.requestStream) timer = setTimeout(() => refuse(tooSlow(requestTimeoutMs)), requestTimeoutMs);
+            if (method.requestStream) watchFrames(call, metadata);
+            else timer = setTimeout(() => refuse(tooSlow(requestTimeoutMs)), requestTimeoutMs);
             pass(metadata);
           },
           onReceiveMessage: (message, pass) => {

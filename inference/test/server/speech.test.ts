@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import http2 from 'node:http2';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import {
   AudioEncoding,
   InferenceService,
@@ -181,6 +182,43 @@ describe('speech with Moonshine', () => {
     for (const [name, messages, reason] of cases) {
       const result = await stream(messages);
       expect(result.ok ? 'no error' : result.error.reason, name).to.equal(reason);
+    }
+  });
+
+  it('does not take a stream that was cut off on its way for a whole one', async () => {
+    const bytes = await sample('search.flac');
+    const frames = [start, audio(bytes.subarray(0, 20_000)), audio(bytes.subarray(20_000))].map((message) => {
+      const body = toBinary(TranscribeStreamRequestSchema, message);
+      const head = Buffer.alloc(5);
+      head.writeUInt32BE(body.length, 1);
+      return Buffer.concat([head, body]);
+    });
+    const [first = Buffer.alloc(0), second = Buffer.alloc(0), third = Buffer.alloc(0)] = frames;
+    const session = http2.connect(server.url);
+    const statusOf = async (sent: Buffer) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/heimdex.inference.v1.InferenceService/TranscribeStream',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      stream.end(sent);
+      stream.resume();
+      return new Promise<unknown>((resolve, reject) => {
+        stream.once('error', reject);
+        for (const event of ['response', 'trailers']) {
+          stream.on(event, (answer) => {
+            if (answer['grpc-status'] !== undefined) resolve(answer['grpc-status']);
+          });
+        }
+      });
+    };
+    try {
+      expect(await statusOf(Buffer.concat([first, second, third]))).to.equal('0');
+      expect(await statusOf(Buffer.concat([first, second, third.subarray(0, 1000)]))).to.equal('3');
+      expect(await statusOf(Buffer.concat([first, second, third.subarray(0, 3)]))).to.equal('3');
+    } finally {
+      session.destroy();
     }
   });
 
