@@ -21,7 +21,7 @@ export interface Hypothesis {
 
 /**
  * A word is doubtful when another has more than this part of its probability. Measured (`bench/speech/short.js`): below it the
- * words are those of the whole input, but for two in a hundred clips that were made to be hard.
+ * words are those of the whole input, but for three in a hundred of clips that were made to be hard.
  */
 const DOUBTFUL_RATIO = 0.7;
 

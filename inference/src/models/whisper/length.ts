@@ -15,8 +15,11 @@ const PLAIN_POSITIONS = 64;
 const MERGED_POSITIONS = 4;
 /** Behind the plain positions: the convolutions at the end of the sound see what is not there. */
 const MARGIN_POSITIONS = 2;
-/** What is hardly less than all positions is not worth a second look. */
-const MOST_POSITIONS = 1350;
+/**
+ * Beyond 16.7 s of sound all positions are worked out at once: a quarter of the windows has a doubtful word, and what their
+ * second look costs is more than the first saves.
+ */
+const MOST_POSITIONS = 1050;
 
 /** Which positions of a window the encoder works out. */
 export interface Layout {
