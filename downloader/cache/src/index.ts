@@ -1,10 +1,10 @@
 /** What the downloader and the server both know of the models volume. No network, no dependencies. */
 export * from './content-hash.js';
 export * from './errors.js';
-export * from './find-model.js';
 export type * from './found-model.js';
 export { HashPool, type HashTask } from './hash-pool.js';
 export * from './inspect-model.js';
+export * from './inspect-models.js';
 export * from './layout.js';
 export * from './lock-file.js';
 export * from './manifest.js';

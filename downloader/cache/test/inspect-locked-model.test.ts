@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { findModel, type LockedModel, type ModelsLock } from '../src/index.js';
+import type { LockedModel, ModelsLock } from '../src/index.js';
+import { findModel } from './support/find-model.js';
 import {
   blobIdOf,
   COMMIT,

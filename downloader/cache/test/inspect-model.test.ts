@@ -1,7 +1,8 @@
 import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { findModel, inspectModel } from '../src/index.js';
+import { inspectModel } from '../src/index.js';
+import { findModel } from './support/find-model.js';
 import {
   blobIdOf,
   COMMIT,
@@ -69,9 +70,9 @@ describe('finding a model', () => {
     await mkdir(join(folder, 'blobs'));
     expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('MODEL_MISSING');
     await mkdir(join(folder, 'snapshots', COMMIT), { recursive: true });
-    const error = await cacheErrorOf(findModel(cache(), sentenceModel()));
-    expect(error).to.include({ code: 'FILE_MISSING', file: 'config.json' });
-    expect(error.problems).to.have.length(4);
+    const { problems } = await inspectModel(cache(), sentenceModel());
+    expect(problems[0]).to.include({ code: 'FILE_MISSING', file: 'config.json' });
+    expect(problems).to.have.length(4);
   });
 
   const damages: [string, string, (path: string) => Promise<unknown>][] = [

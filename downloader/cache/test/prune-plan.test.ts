@@ -3,7 +3,6 @@ import { join, relative } from 'node:path';
 import { expect } from 'chai';
 import {
   type ConfiguredModel,
-  findModel,
   inspectModel,
   loadManifest,
   planPrune,
@@ -12,6 +11,7 @@ import {
   scanCache,
   scanPrepared,
 } from '../src/index.js';
+import { findModel } from './support/find-model.js';
 import { COMMIT, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRef, writeRepository } from './support/make-cache.js';
 import { plainModel, sentenceModel } from './support/models.js';
 import { useTempFolder } from './support/temp-folder.js';

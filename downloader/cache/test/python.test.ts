@@ -5,7 +5,6 @@ import { expect } from 'chai';
 import {
   CACHEDIR_TAG_NAME,
   CACHEDIR_TAG_TEXT,
-  findModel,
   formatTree,
   inspectModel,
   loadManifest,
@@ -16,6 +15,7 @@ import {
   treePath,
   verifyModel,
 } from '../src/index.js';
+import { findModel } from './support/find-model.js';
 import { COMMIT, gitSha1, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
 import { plainModel, sentenceModel } from './support/models.js';
 import { useTempFolder } from './support/temp-folder.js';

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import {
   type FoundModel,
-  findModel,
   HashPool,
   hashFile,
   proofPath,
@@ -12,6 +11,7 @@ import {
   verifyModels,
   writeProofs,
 } from '../src/index.js';
+import { findModel } from './support/find-model.js';
 import { SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
 import { sentenceModel } from './support/models.js';
 import { useTempFolder } from './support/temp-folder.js';
