@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { alike, fromRoot, hear } from './listening.js';
+import { alike, fromRoot, hear, open } from './listening.js';
 import { pcm16, wavFile } from './wav-file.js';
 
 /** What ffmpeg is told, and how alike to what went in it must come out. */
@@ -115,4 +115,22 @@ describe('Recordings that ffmpeg makes', function () {
       expect(warnings.length > 0).to.equal(made.cut < 1);
     });
   }
+
+  it('are refused at the limit where few bytes hold hours', async () => {
+    // Through a pipe, so that no header says how long it is.
+    const silence = ['-v', 'error', '-f', 'lavfi', '-t', '3600', '-i', 'anullsrc=r=8000:cl=mono'];
+    const { stdout } = spawnSync('ffmpeg', [...silence, '-c:a', 'flac', '-f', 'flac', '-'], { maxBuffer: 2 ** 26 });
+    expect(stdout.length).to.be.within(1_000, 1_000_000);
+    const source = await open(stdout, { maxSeconds: 60 });
+    let seconds = 0;
+    const reading = (async () => {
+      for (let block = await source.read(16_000); block !== null; block = await source.read(16_000)) {
+        seconds += block.length / 16_000;
+      }
+    })();
+    const error = await reading.catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'AUDIO_TOO_LONG' });
+    expect(seconds).to.equal(60);
+    await source.close();
+  });
 });
