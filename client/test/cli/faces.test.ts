@@ -2,18 +2,11 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
-import { type CliFixture, openCliFixture } from '../support/cli-fixture.js';
+import { useCli } from '../support/cli-fixture.js';
 
 describe('heimdex detect-faces', () => {
-  let folder: string;
-  let run: CliFixture['run'];
-  let file: CliFixture['file'];
-  let close: CliFixture['close'];
-
-  beforeEach(async () => {
-    ({ folder, run, file, close } = await openCliFixture());
-  });
-  afterEach(() => close());
+  const cli = useCli();
+  const { run, file } = cli;
 
   it('lists the faces and draws them on the upright picture', async () => {
     const lying = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
@@ -22,7 +15,7 @@ describe('heimdex detect-faces', () => {
       .jpeg()
       .toBuffer();
     const path = await file('a.jpg', lying);
-    const drawn = join(folder, 'drawn.png');
+    const drawn = join(cli.folder, 'drawn.png');
     const { stdout, exitCode } = await run(['detect-faces', path, '--draw', drawn]);
     expect(exitCode).to.equal(0);
     expect(stdout).to.equal(`${path}: 1 face in 100 x 200 -> ${drawn}\n  1.  0.875  40 x 60 at 30, 20\n`);
@@ -42,15 +35,15 @@ describe('heimdex detect-faces', () => {
     await file('a.png', png);
     await file('b.png', png);
     await file('c.png', 'bad');
-    const out = join(folder, 'out');
-    const result = await run(['detect-faces', folder, '--draw-dir', out]);
+    const out = join(cli.folder, 'out');
+    const result = await run(['detect-faces', cli.folder, '--draw-dir', out]);
     expect(result.exitCode).to.equal(1);
     expect((await readdir(out)).sort()).to.deep.equal(['a.png', 'b.png']);
   });
 
   it('says before any work that a drawing cannot be written', async () => {
     const picture = await file('a.png', 'any');
-    const nowhere = await run(['detect-faces', picture, '--draw', join(folder, 'nowhere', 'a.png')]);
+    const nowhere = await run(['detect-faces', picture, '--draw', join(cli.folder, 'nowhere', 'a.png')]);
     expect(nowhere.exitCode).to.equal(2);
     expect(nowhere.stderr).to.contain('a.png cannot be written: there is no folder');
     const inTheWay = await run(['detect-faces', picture, '--draw-dir', picture]);
@@ -61,6 +54,6 @@ describe('heimdex detect-faces', () => {
   it('refuses one drawing for several pictures', async () => {
     await file('a.png', '');
     await file('b.png', '');
-    expect(await run(['detect-faces', folder, '--draw', 'x.png'])).to.include({ exitCode: 2 });
+    expect(await run(['detect-faces', cli.folder, '--draw', 'x.png'])).to.include({ exitCode: 2 });
   });
 });

@@ -1,20 +1,11 @@
 import { join } from 'node:path';
 import { HealthCheckResponse_ServingStatus as Serving } from '@heimdex/gen';
 import { expect } from 'chai';
-import { type CliFixture, openCliFixture } from '../support/cli-fixture.js';
-import type { FakeInference } from '../support/fake-inference.js';
+import { useCli } from '../support/cli-fixture.js';
 
 describe('heimdex', () => {
-  let server: FakeInference;
-  let folder: string;
-  let run: CliFixture['run'];
-  let file: CliFixture['file'];
-  let close: CliFixture['close'];
-
-  beforeEach(async () => {
-    ({ server, folder, run, file, close } = await openCliFixture());
-  });
-  afterEach(() => close());
+  const cli = useCli();
+  const { run, file } = cli;
 
   describe('info and health', () => {
     it('show what is loaded', async () => {
@@ -27,7 +18,7 @@ describe('heimdex', () => {
 
     it('say by the exit code whether the server serves', async () => {
       expect(await run(['health'])).to.include({ exitCode: 0 });
-      server.health = Serving.NOT_SERVING;
+      cli.server.health = Serving.NOT_SERVING;
       const result = await run(['health']);
       expect(result).to.include({ exitCode: 5 });
       expect(result.stdout).to.match(/^the server +NOT_SERVING$/m);
@@ -35,10 +26,10 @@ describe('heimdex', () => {
     });
 
     it('wait until the server serves', async () => {
-      server.health = Serving.NOT_SERVING;
+      cli.server.health = Serving.NOT_SERVING;
       expect((await run(['health', '--wait', '0.2'])).exitCode).to.equal(5);
       const waiting = run(['health', '--wait', '60', '--json']);
-      server.health = Serving.SERVING;
+      cli.server.health = Serving.SERVING;
       const { exitCode, stdout } = await waiting;
       expect(exitCode).to.equal(0);
       expect(JSON.parse(stdout)).to.include({ status: 'SERVING' });
@@ -59,8 +50,8 @@ describe('heimdex', () => {
     it('shows progress on standard error, colours its results, and obeys NO_COLOR', async () => {
       await file('a.png', '1,0');
       await file('b.png', '0,1');
-      const index = join(folder, 'p.index');
-      const { stderr, stdout } = await run(['index', folder, '--index', index], { terminal: true });
+      const index = join(cli.folder, 'p.index');
+      const { stderr, stdout } = await run(['index', cli.folder, '--index', index], { terminal: true });
       expect(stderr).to.contain('1 of 2 pictures');
       expect(stderr.endsWith('\r\u001b[K')).to.equal(true);
       expect(stdout).to.match(/2 pictures/);

@@ -9,8 +9,7 @@ import {
   TranscribeStreamResponseSchema,
 } from '@heimdex/gen';
 import { expect } from 'chai';
-import { type CliFixture, openCliFixture } from '../support/cli-fixture.js';
-import type { FakeInference } from '../support/fake-inference.js';
+import { useCli } from '../support/cli-fixture.js';
 import { startFakeService } from '../support/fake-service.js';
 import { heimdex } from '../support/run.js';
 
@@ -58,16 +57,8 @@ class Watched {
 }
 
 describe('heimdex transcribe', () => {
-  let server: FakeInference;
-  let folder: string;
-  let run: CliFixture['run'];
-  let file: CliFixture['file'];
-  let close: CliFixture['close'];
-
-  beforeEach(async () => {
-    ({ server, folder, run, file, close } = await openCliFixture());
-  });
-  afterEach(() => close());
+  const cli = useCli();
+  const { run, file } = cli;
 
   it('writes one line of text a recording', async () => {
     const result = await run(['transcribe', await file('a.wav', 'Hello there.\nHow are you?')]);
@@ -153,7 +144,7 @@ describe('heimdex transcribe', () => {
       '--raw',
       's16le',
     ]);
-    const [plain, full] = server.starts.map((start) => (start.case === 'start' ? start.value : undefined));
+    const [plain, full] = cli.server.starts.map((start) => (start.case === 'start' ? start.value : undefined));
     expect(plain?.options).to.not.have.any.keys('language', 'beamSize', 'conditionOnPreviousText', 'vadParameters');
     expect(full?.options).to.include({ language: 'de', task: 2, beamSize: 5, conditionOnPreviousText: false });
     expect(full?.options).to.include({ timestamps: 3, hallucinationSilenceThresholdSeconds: 2 });
@@ -162,8 +153,8 @@ describe('heimdex transcribe', () => {
     expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
   });
 
-  it('writes a file a recording into a folder, and none for one that failed', async () => {
-    const out = join(folder, 'out');
+  it('writes a file a recording into a cli.folder, and none for one that failed', async () => {
+    const out = join(cli.folder, 'out');
     const [good, bad] = [await file('good.wav', 'Yes.'), await file('broken.wav', 'No.\nbad')];
     const result = await run(['transcribe', good, bad, '--format', 'srt', '--output-dir', out]);
     expect(result.exitCode).to.equal(1);
@@ -174,7 +165,7 @@ describe('heimdex transcribe', () => {
 
   it('goes on after a recording that fails or is not there', async () => {
     const [bad, good] = [await file('bad.wav', 'bad'), await file('good.wav', 'Yes.')];
-    const result = await run(['transcribe', bad, join(folder, 'none.wav'), good]);
+    const result = await run(['transcribe', bad, join(cli.folder, 'none.wav'), good]);
     expect(result.exitCode).to.equal(1);
     expect(result.stdout).to.equal(`${good}: Yes.\n`);
     expect(result.stderr).to.match(/failed {2}.*bad\.wav: not audio\nfailed {2}.*none\.wav cannot be read: ENOENT/);

@@ -15,7 +15,30 @@ export interface CliFixture {
   close(): Promise<void>;
 }
 
-export async function openCliFixture(): Promise<CliFixture> {
+/** Gives each test of a describe block a fixture of its own; what it gives may be used inside tests alone. */
+export function useCli(): Omit<CliFixture, 'close'> {
+  let open: CliFixture | undefined;
+  beforeEach(async () => {
+    open = await openCliFixture();
+  });
+  afterEach(() => open?.close());
+  const fixture = (): CliFixture => {
+    if (open === undefined) throw new Error('the fixture is there inside tests alone');
+    return open;
+  };
+  return {
+    get server() {
+      return fixture().server;
+    },
+    get folder() {
+      return fixture().folder;
+    },
+    run: (args, input) => fixture().run(args, input),
+    file: (name, content) => fixture().file(name, content),
+  };
+}
+
+async function openCliFixture(): Promise<CliFixture> {
   const server = await startFakeInference();
   const folder = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
   return {
