@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { Company, type Seat } from '../../src/models/decoding/company.js';
-import type { DecoderOutput, DecoderState } from '../../src/models/decoding/merged-decoder.js';
+import type { DecoderOutput, DecoderState, EncodedAudio } from '../../src/models/decoding/merged-decoder.js';
 import { joinTensors } from '../../src/models/decoding/state-rows.js';
 
 const AUDIO_POSITIONS = 2;
@@ -13,11 +13,11 @@ class Adder {
   /** Memory that what the audio gives lay in. */
   readonly buffers = new Set<ArrayBufferLike>();
 
-  async start(audio: Tensor, prompts: readonly (readonly number[])[]): Promise<DecoderOutput> {
+  async start({ states }: EncodedAudio, prompts: readonly (readonly number[])[]): Promise<DecoderOutput> {
     this.runs.push(prompts.length);
-    const heard = Float32Array.from(audio.data as Float32Array);
+    const heard = Float32Array.from(states.data as Float32Array);
     return this.#output(
-      new Tensor('float32', heard, audio.dims),
+      new Tensor('float32', heard, states.dims),
       new Tensor('float32', Float32Array.from(prompts.flat()), [prompts.length, prompts[0]?.length ?? 0]),
     );
   }
@@ -55,14 +55,14 @@ class Adder {
   }
 }
 
-function audioOf(value: number, positions = AUDIO_POSITIONS): Tensor {
-  return new Tensor('float32', new Float32Array(positions).fill(value), [1, positions]);
+function audioOf(value: number, positions = AUDIO_POSITIONS): EncodedAudio {
+  return { states: new Tensor('float32', new Float32Array(positions).fill(value), [1, positions]) };
 }
 
 /** A window: its prompt, then a token a step; the score of every run. */
 async function decode(
   seat: Seat,
-  audio: Tensor,
+  audio: EncodedAudio,
   prompt: readonly number[],
   tokens: readonly number[],
 ): Promise<number[]> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { Company } from '../../src/models/decoding/company.js';
-import { type DecoderState, MergedDecoder } from '../../src/models/decoding/merged-decoder.js';
+import { type DecoderState, type EncodedAudio, MergedDecoder } from '../../src/models/decoding/merged-decoder.js';
 import { exchangeStateRows, selectRows } from '../../src/models/decoding/state-rows.js';
 import { keepCacheInPlace } from '../../src/models/decoding/step-graph.js';
 import { node, type OnnxModel, writeModel } from '../../src/onnx/index.js';
@@ -15,9 +15,22 @@ const WIDTH = TINY.headCount * TINY.headSize;
 /** Softmax over sums in another order, in float32. */
 const TOLERANCE = 1e-4;
 
-function heard(seed: number, positions = 5): Tensor {
+function heard(seed: number, positions = 5): EncodedAudio {
   const data = Float32Array.from({ length: positions * WIDTH }, (_, i) => Math.cos(seed + i * 0.9));
-  return new Tensor('float32', data, [1, positions, WIDTH]);
+  return { states: new Tensor('float32', data, [1, positions, WIDTH]) };
+}
+
+/** The same audio, its second row three times and its last left out: written out, and by counts. */
+function countedBoth(seed: number): readonly [EncodedAudio, EncodedAudio] {
+  const { states } = heard(seed);
+  const rows = states.data as Float32Array;
+  const row = (index: number) => rows.subarray(index * WIDTH, (index + 1) * WIDTH);
+  const writtenOut = Float32Array.from([0, 1, 1, 1, 2, 3].flatMap((index) => Array.from(row(index))));
+  const logCounts = Float32Array.from([1, 3, 1, 1, 0], Math.log);
+  return [
+    { states: new Tensor('float32', writtenOut, [1, 6, WIDTH]) },
+    { states, logCounts: new Tensor('float32', logCounts, [1, 1, 1, 5]) },
+  ];
 }
 
 function tokens(length: number, seed = 0): number[] {
@@ -49,11 +62,16 @@ for (const { make, writing, kept } of MAKES) {
     });
 
     /** What the decoder says when it reads all tokens at once. */
-    async function atOnce(audio: Tensor, all: readonly number[]): Promise<number[]> {
+    async function atOnce(audio: EncodedAudio, all: readonly number[]): Promise<number[]> {
       return Array.from((await decoder.start(audio, [all])).logits(0));
     }
 
-    async function expectState(state: DecoderState, row: number, audio: Tensor, all: readonly number[]): Promise<void> {
+    async function expectState(
+      state: DecoderState,
+      row: number,
+      audio: EncodedAudio,
+      all: readonly number[],
+    ): Promise<void> {
       const next = await decoder.step(
         state,
         Array.from({ length: state.rows }, () => 1),
@@ -97,6 +115,30 @@ for (const { make, writing, kept } of MAKES) {
         }
         await expectState(state, 0, audio, all);
       }
+    });
+
+    it('hears a row as often as it counts, step by step and side by side, or says that it does not', async () => {
+      if (!kept) {
+        expect(decoder.weighsAudio).to.equal(false);
+        const refused = await decoder.start(countedBoth(1)[1], [tokens(4)]).catch((error: unknown) => error);
+        expect(String(refused)).to.match(/Expected audio whose rows stand for one position each/);
+        return;
+      }
+      const company = new Company(decoder);
+      const seats = [1, 2].map((seed) => ({ seat: company.join(), seed }));
+      await Promise.all(
+        seats.map(async ({ seat, seed }) => {
+          const [writtenOut, counted] = countedBoth(seed);
+          let output = await seat.start(counted, [tokens(4)]);
+          const all = tokens(4);
+          for (const token of tokens(6, seed)) {
+            expectClose(Array.from(output.logits(0)), await atOnce(writtenOut, all));
+            output = await seat.step(output.state, [token]);
+            all.push(token);
+          }
+          seat.leave();
+        }),
+      );
     });
 
     it('has several sequences over one audio, each with its own tokens, taken apart and doubled', async () => {

@@ -93,7 +93,8 @@ function selfAt(key: string, value: string, look: Readers): SelfAttention | unde
 
 function crossAt(key: string, value: string, look: Readers): CrossAttention | undefined {
   const product = look.product(key);
-  const softmax = look.only(product?.multiply.outputs[0], 'Softmax');
+  const scores = product?.multiply.outputs[0];
+  const softmax = look.only(look.only(scores, 'Add')?.outputs[0] ?? scores, 'Softmax');
   const weighted = look.only(value, 'MatMul');
   if (product === undefined || softmax === undefined || weighted === undefined || !isOverLast(softmax))
     return undefined;
@@ -101,6 +102,7 @@ function crossAt(key: string, value: string, look: Readers): CrossAttention | un
   return fits ? { product, weighted } : undefined;
 }
 
-function isOverLast({ attributes }: OnnxNode): boolean {
+/** Whether a softmax is over the last dimension of scores. */
+export function isOverLast({ attributes }: OnnxNode): boolean {
   return [-1n, 3n].includes(attributes.find(({ name }) => name === 'axis')?.int ?? -1n);
 }

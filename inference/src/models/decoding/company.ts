@@ -1,5 +1,4 @@
-import type { Tensor } from 'onnxruntime-node';
-import type { DecoderOutput, DecoderState, MergedDecoder } from './merged-decoder.js';
+import type { DecoderOutput, DecoderState, EncodedAudio, MergedDecoder } from './merged-decoder.js';
 import { joinStates, joinTensors, splitState } from './state-rows.js';
 
 /** Most sequences in one run of the decoder: beyond them a token costs no less, and memory grows with them. */
@@ -17,7 +16,7 @@ export interface Seat extends Pick<MergedDecoder, 'start' | 'step'> {
 type Wish =
   | {
       readonly type: 'start';
-      readonly audio: Tensor;
+      readonly audio: EncodedAudio;
       readonly prompts: readonly (readonly number[])[];
       readonly positions: readonly number[];
     }
@@ -154,7 +153,8 @@ function areAlike(one: Wish, other: Wish): boolean {
   }
   return (
     other.type === 'start' &&
-    one.audio.dims[1] === other.audio.dims[1] &&
+    one.audio.states.dims[1] === other.audio.states.dims[1] &&
+    (one.audio.logCounts === undefined) === (other.audio.logCounts === undefined) &&
     one.prompts[0]?.length === other.prompts[0]?.length &&
     one.positions.join() === other.positions.join()
   );
@@ -179,7 +179,10 @@ function run(decoder: Pick<MergedDecoder, 'start' | 'step'>, wishes: readonly Wi
   const [first] = starts;
   if (first !== undefined) {
     return decoder.start(
-      joinTensors(starts.map(({ audio }) => audio)),
+      {
+        states: joinTensors(starts.map(({ audio }) => audio.states)),
+        logCounts: first.audio.logCounts && joinTensors(starts.flatMap(({ audio }) => audio.logCounts ?? [])),
+      },
       starts.flatMap(({ prompts }) => prompts),
       first.positions,
     );

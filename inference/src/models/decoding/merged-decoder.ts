@@ -5,6 +5,7 @@ import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { append, stepMask, withRoom } from './key-values.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './step-graph.js';
+import { LOG_COUNTS, weighAudio } from './weighed-audio.js';
 
 /** Sizes of a decoder, from its config.json. */
 export interface DecoderSizes {
@@ -36,6 +37,17 @@ export interface DecoderState {
   readonly inCommon?: number | undefined;
 }
 
+/** What a decoder hears. */
+export interface EncodedAudio {
+  /** The encoder's output [audios, positions, width]. */
+  readonly states: Tensor;
+  /**
+   * The logarithm of how many positions each row stands for, [audios, 1, 1, positions], where some stand for several; only for
+   * a decoder that `weighsAudio`.
+   */
+  readonly logCounts?: Tensor | undefined;
+}
+
 /** What one run of the decoder gives. */
 export interface DecoderOutput {
   readonly state: DecoderState;
@@ -51,11 +63,12 @@ const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
 /** What is changed of a decoder's graph. */
 export const DECODER_REWRITING: Rewriting = {
-  version: 'merged-decoder-6',
+  version: 'merged-decoder-7',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
+    const weighs = weighAudio(model);
     const inPlace = keepCacheInPlace(model);
-    return scaleRows(model, read) > 0 || chooses || inPlace;
+    return scaleRows(model, read) > 0 || chooses || weighs || inPlace;
   },
 };
 
@@ -108,6 +121,11 @@ export class MergedDecoder {
     return new MergedDecoder(session, sizes, choosesPositions, dependsOnCompany(facts));
   }
 
+  /** Whether rows of the audio may stand for several positions. */
+  get weighsAudio(): boolean {
+    return this.#session.inputNames.includes(LOG_COUNTS);
+  }
+
   /** Layers whose cross attentions the graph gives. */
   get attentionLayers(): readonly number[] {
     return this.#session.outputNames.flatMap((name) => {
@@ -117,24 +135,29 @@ export class MergedDecoder {
   }
 
   /**
-   * Begins `prompts.length` sequences, all prompts of one length, from the encoder's output [rows, positions, width].
-   * `positions` of the prompt get logits, default the last.
+   * Begins a sequence for each audio, all prompts of one length. `positions` of the prompt get logits, default the last.
    */
   async start(
-    encoderStates: Tensor,
+    { states, logCounts }: EncodedAudio,
     prompts: readonly (readonly number[])[],
     positions: readonly number[] = [(prompts[0]?.length ?? 1) - 1],
     attentionLayers: readonly number[] = [],
   ): Promise<DecoderOutput> {
+    const weights = this.#weights(logCounts);
     const outputs = await this.#run(
-      { encoder_hidden_states: encoderStates, use_cache_branch: new Tensor('bool', [false], [1]), ...this.#noCache },
+      {
+        encoder_hidden_states: states,
+        use_cache_branch: new Tensor('bool', [false], [1]),
+        ...this.#noCache,
+        ...weights,
+      },
       prompts,
       positions,
       PARTS,
       attentionLayers,
     );
     const length = prompts[0]?.length ?? 0;
-    return this.#output(outputs, {}, prompts.length, length, encoderStates.dims[1] ?? 0, positions, length);
+    return this.#output(outputs, weights, prompts.length, length, states.dims[1] ?? 0, positions, length);
   }
 
   /** Adds one token to every sequence. */
@@ -163,6 +186,13 @@ export class MergedDecoder {
 
   close(): Promise<void> {
     return this.#session.release();
+  }
+
+  /** Kept with the cache, as what is heard is. */
+  #weights(logCounts: Tensor | undefined): Record<string, Tensor> {
+    if (this.weighsAudio) return { [LOG_COUNTS]: logCounts ?? new Tensor('float32', [0], [1, 1, 1, 1]) };
+    if (logCounts !== undefined) throw new Error('Expected audio whose rows stand for one position each.');
+    return {};
   }
 
   /** A run's keys or values as the next run reads them. */

@@ -58,7 +58,9 @@ export class MoonshineNetwork {
     const tokens: number[] = [];
     let sumLogProb = 0;
     await beforeStep();
-    let output = await this.#decoder.start(encoded[this.#encoder.outputNames[0] ?? ''] as Tensor, [[start]]);
+    let output = await this.#decoder.start({ states: encoded[this.#encoder.outputNames[0] ?? ''] as Tensor }, [
+      [start],
+    ]);
     for (;;) {
       const logits = output.logits(0);
       const token = indexOfHighest(logits);

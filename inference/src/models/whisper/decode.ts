@@ -1,9 +1,8 @@
-import type { Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { Seat } from '../decoding/company.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
-import type { DecoderOutput } from '../decoding/merged-decoder.js';
+import type { DecoderOutput, EncodedAudio } from '../decoding/merged-decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
 import type { SpeechSegment } from '../speech.js';
@@ -30,6 +29,8 @@ export interface WhisperParts {
   readonly vocabulary: Vocabulary;
   readonly mel: MelExtractor;
   readonly encoder: Encoder;
+  /** Whether encoder and decoder take rows that stand for several positions. */
+  readonly mergesSilence: boolean;
   /** The decoder, perhaps shared with other windows. */
   readonly decoder: Seat;
 }
@@ -50,7 +51,7 @@ export async function decodeWindow(
   context: WindowContext,
 ): Promise<DecodeResult> {
   if (holdsNothing(window.samples)) return nothingHeard(parts, window);
-  const merged = parts.encoder.merges ? mergedSilence(window) : undefined;
+  const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
   let opened = await Opened.open(parts, window, tokensBefore, merged, context);
   const attempts: Attempt[] = [];
@@ -137,7 +138,7 @@ class Opened {
   readonly #parts: WhisperParts;
   readonly #window: DecodeWindow;
   readonly #context: WindowContext;
-  readonly #audio: Tensor;
+  readonly #audio: EncodedAudio;
   readonly #beginning: Beginning;
   readonly #noSpeechProb: number;
   readonly #rules: TokenRules;
@@ -149,7 +150,7 @@ class Opened {
     parts: WhisperParts,
     window: DecodeWindow,
     context: WindowContext,
-    audio: Tensor,
+    audio: EncodedAudio,
     begun: { beginning: Beginning; noSpeechProb: number; language: string; languageProbability: number },
   ) {
     this.#parts = parts;

@@ -1,5 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { dependsOnCompany, fuseAttention, scaleRows } from '../../onnx/index.js';
+import type { EncodedAudio } from '../decoding/merged-decoder.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { choosePositions, LOG_COUNTS, MERGED, POSITIONS, ROWS } from './encoder-graph.js';
@@ -43,10 +44,11 @@ export class Encoder {
   }
 
   /**
-   * `mel` is [melCount, frames] row by row; frames are 3000, or those of the layout where `merges`. Gives [1, 1500, width]:
-   * a row that stands for several positions comes as often.
+   * `mel` is [melCount, frames] row by row; frames are 3000, or those of the layout where `merges`. Gives 1500 rows, or those of
+   * the layout, each to be heard as the positions it stands for, and behind them rows that are not to be heard: so that
+   * utterances of about one length can be decoded together.
    */
-  async run(mel: Float32Array, layout?: Layout): Promise<Tensor> {
+  async run(mel: Float32Array, layout?: Layout): Promise<EncodedAudio> {
     const frames = mel.length / this.#melCount;
     const wanted = layout === undefined || !this.merges ? WINDOW_FRAMES : layout.frames;
     if (frames !== wanted) throw new Error(`Expected ${wanted} frames, got ${frames}.`);
@@ -55,7 +57,7 @@ export class Encoder {
       ...(this.merges ? layoutFeeds(layout ?? wholeWindow(frames)) : {}),
     });
     const states = outputs.last_hidden_state as Tensor;
-    return layout === undefined ? states : repeated(states, layout.counts);
+    return layout === undefined ? { states } : evenedOut(states, layout.counts);
   }
 
   close(): Promise<void> {
@@ -89,16 +91,19 @@ function logCounts(counts: readonly number[]): Tensor {
   return new Tensor('float32', table, [1, 1, counts.length, counts.length]);
 }
 
-/** Each row of [1, rows, width] as often as it counts. */
-function repeated(states: Tensor, counts: readonly number[]): Tensor {
+/** Rows of what is decoded together are made so many at a time. */
+const BLOCK_ROWS = 128;
+
+/** Rows [1, rows, width] and their counts, filled up with rows that count nothing. */
+function evenedOut(states: Tensor, counts: readonly number[]): EncodedAudio {
   const width = states.dims[2] ?? 0;
-  const data = states.data as Float32Array;
-  const length = counts.reduce((sum, count) => sum + count, 0);
-  const all = new Float32Array(length * width);
-  let at = 0;
-  for (const [row, count] of counts.entries()) {
-    const values = data.subarray(row * width, (row + 1) * width);
-    for (let i = 0; i < count; i++) all.set(values, at++ * width);
-  }
-  return new Tensor('float32', all, [1, length, width]);
+  const rows = Math.ceil(counts.length / BLOCK_ROWS) * BLOCK_ROWS;
+  const filled = new Float32Array(rows * width);
+  filled.set(states.data as Float32Array);
+  const logCounts = new Float32Array(rows).fill(Number.NEGATIVE_INFINITY);
+  logCounts.set(counts.map(Math.log));
+  return {
+    states: new Tensor('float32', filled, [1, rows, width]),
+    logCounts: new Tensor('float32', logCounts, [1, 1, 1, rows]),
+  };
 }

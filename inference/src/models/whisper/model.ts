@@ -34,7 +34,8 @@ export async function load(
     const decoder = keep(await MergedDecoder.open(decoderPath, config, options));
     const detector = await openDetector(vad);
     if (detector !== undefined) keep(detector);
-    return new Whisper(files.id, { config, vocabulary, mel, encoder }, decoder, detector, opened);
+    const mergesSilence = encoder.merges && decoder.weighsAudio;
+    return new Whisper(files.id, { config, vocabulary, mel, encoder, mergesSilence }, decoder, detector, opened);
   } catch (error) {
     for (const part of opened) await part.close();
     throw error;

@@ -1,6 +1,5 @@
-import type { Tensor } from 'onnxruntime-node';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import type { MergedDecoder } from '../decoding/merged-decoder.js';
+import type { EncodedAudio, MergedDecoder } from '../decoding/merged-decoder.js';
 import { logSumExp } from '../decoding/scores.js';
 import { alignRows } from './align.js';
 import type { WhisperConfig } from './config.js';
@@ -23,7 +22,7 @@ const POSITION_SECONDS = POSITION_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
 /** A decoded window whose words are to be timed. */
 export interface WindowToAlign {
   /** The encoder's output. */
-  readonly audio: Tensor;
+  readonly audio: EncodedAudio;
   readonly sampleCount: number;
   readonly language: string;
   readonly options: Pick<DecodeOptions, 'task'>;

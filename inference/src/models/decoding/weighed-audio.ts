@@ -1,0 +1,46 @@
+import { node, type OnnxGraph, type OnnxModel, type OnnxNode } from '../../onnx/index.js';
+import { isOverLast } from './cached-attention.js';
+
+/** The input added to the scores of every cross attention, float32 [audios or 1, 1, 1, positions or 1]. */
+export const LOG_COUNTS = 'heimdex.encoder.log_counts';
+
+/**
+ * Lets a row of the encoder's output stand for several positions, as the silence behind an utterance has them: the logarithm of
+ * how many is added to its scores, which is the same as having the row that often; -Infinity for a row that is not to be heard.
+ * Adds the input LOG_COUNTS. Works on all branches, or on none: then it returns false, the graph unchanged.
+ */
+export function weighAudio({ graph }: OnnxModel): boolean {
+  const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
+  const layers = graph.inputs.flatMap(({ name }) => ENCODER_VALUE.exec(name)?.[1] ?? []);
+  const places = branches.flatMap((branch) =>
+    layers.map((layer) => ({ branch, softmax: weightsOf(valuesOf(graph, branch, layer), branch) })),
+  );
+  if (places.length === 0 || places.some(({ softmax }) => softmax === undefined)) return false;
+  for (const { branch, softmax } of places) {
+    const [scores = ''] = softmax?.inputs ?? [];
+    if (softmax === undefined) continue;
+    const weighed = `${scores}/heimdex_weighed`;
+    branch.nodes.splice(branch.nodes.indexOf(softmax), 0, node('Add', [scores, LOG_COUNTS], [weighed]));
+    softmax.inputs = [weighed];
+    branch.shapes = [];
+  }
+  graph.inputs.push({ name: LOG_COUNTS, elementType: 'float32', dims: [null, 1, 1, null] });
+  graph.shapes = [];
+  return true;
+}
+
+const ENCODER_VALUE = /^past_key_values\.(\d+)\.encoder\.value$/;
+
+/** The values of a layer's cross attention: read from the cache, or worked out and given to it. */
+function valuesOf(graph: OnnxGraph, branch: OnnxGraph, layer: string): readonly string[] {
+  const at = graph.outputs.findIndex(({ name }) => name === `present.${layer}.encoder.value`);
+  return [`past_key_values.${layer}.encoder.value`, branch.outputs[at]?.name ?? ''];
+}
+
+/** The node that makes the weights of these values. */
+function weightsOf(values: readonly string[], { nodes }: OnnxGraph): OnnxNode | undefined {
+  const readers = nodes.filter(({ opType, inputs }) => opType === 'MatMul' && values.includes(inputs[1] ?? ''));
+  const [weights] = readers[0]?.inputs ?? [];
+  const softmax = nodes.find(({ opType, outputs }) => opType === 'Softmax' && outputs[0] === weights);
+  return readers.length === 1 && softmax !== undefined && isOverLast(softmax) ? softmax : undefined;
+}
