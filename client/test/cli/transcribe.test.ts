@@ -153,7 +153,7 @@ describe('heimdex transcribe', () => {
     expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
   });
 
-  it('writes a file a recording into a cli.folder, and none for one that failed', async () => {
+  it('writes a file a recording into a folder, and none for one that failed', async () => {
     const out = join(cli.folder, 'out');
     const [good, bad] = [await file('good.wav', 'Yes.'), await file('broken.wav', 'No.\nbad')];
     const result = await run(['transcribe', good, bad, '--format', 'srt', '--output-dir', out]);
