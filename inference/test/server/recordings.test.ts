@@ -137,6 +137,20 @@ for (const [family, setting, recordings] of [
     // Slower through Whisper, and the same way.
     if (family === 'Whisper') return;
 
+    it('are given up at their deadline, and the worker is there for the next one', async () => {
+      const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
+      const long = Buffer.concat(Array.from({ length: 1500 }, () => second));
+      const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
+      const options = { raw, timeoutMs: 2000, headers: { 'x-request-id': 'late' } };
+      const error = await client.transcribe(long, options).catch((reason: unknown) => reason);
+      expect(error).to.include({ code: 'DEADLINE_EXCEEDED' });
+      const line = await server.logged((entry) => entry.call === 'late');
+      expect(line.code).to.be.oneOf(['DEADLINE_EXCEEDED', 'CANCELLED']);
+      expect((await unary(client, await readFile(join(DEMO, 'models.flac')), {})).text).to.match(/^every model/i);
+      const metrics = await (await fetch(`${server.url}/metrics`)).text();
+      expect(metrics).to.match(/^heimdex_queue_items\{.*\} 0$/m);
+    });
+
     for (const format of ['text', 'srt']) {
       it(`come out of the command while they still go in: ${format}`, async () => {
         const said = ['party', 'models', 'search'].map((name) => samplesOf(join(DEMO, `${name}.flac`)));
