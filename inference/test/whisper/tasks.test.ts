@@ -1,7 +1,12 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { inShared, needsShared } from '../support/places.js';
+import { load } from '../../src/models/whisper/model.js';
+import { parseModel, writeModel } from '../../src/onnx/index.js';
+import { inShared, needsShared, OPTIONS } from '../support/places.js';
 import { plainWords, samplesOf, textOf } from '../support/speech.js';
-import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
+import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel, whisperFiles } from '../support/whisper.js';
 
 const SAID = 'he was not an ill disposed young man';
 
@@ -37,5 +42,25 @@ describe('what Whisper is asked to do', function () {
     expect(plainWords(textOf(events))).to.equal(SAID);
     const words = events.flatMap((event) => (event.type === 'segment' ? event.segment.words : []));
     expect(words.map(({ text }) => plainWords(text)).join(' ')).to.equal(SAID);
+  });
+
+  it('hears without the attentions that word times need, and says for word times which export has them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'heimdex-plain-'));
+    const files = whisperFiles();
+    const { graph, ...model } = parseModel(await readFile(files.weights.decoder ?? ''));
+    const outputs = graph.outputs.filter(({ name }) => !name.startsWith('cross_attentions'));
+    expect(outputs.length).to.be.below(graph.outputs.length);
+    const decoder = join(folder, 'decoder.onnx');
+    await writeFile(decoder, writeModel({ ...model, graph: { ...graph, outputs } }));
+    const plain = await load({ ...files, weights: { ...files.weights, decoder } }, OPTIONS);
+    try {
+      expect(plainWords(textOf(await hearWith(plain, samples)))).to.equal(SAID);
+      const error = await hearWith(plain, samples, { timestamps: 'word' }).catch((reason: unknown) => reason);
+      expect(error).to.include({ code: 'TIMESTAMPS_UNSUPPORTED' });
+      expect((error as Error).message).to.contain('ASR_MODEL=onnx-community/whisper-base_timestamped');
+    } finally {
+      await plain.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });
