@@ -5,10 +5,10 @@
 // long both took by ghz's clock and by the server's, the most memory before, during and after, and health after. SERVER_CORES and
 // GHZ_CORES ("0", "1") keep the two apart, so that the load takes nothing from what it measures.
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
+import { temporaryFolder } from '../support/folder.js';
 import { at, onCores, quantile, started, stop, withVolume } from './setup.js';
 
 const SECONDS = Number(process.env.SECONDS ?? 60);
@@ -18,7 +18,7 @@ const PICTURES = Number(process.env.PICTURES ?? 8);
 const CALLERS = Number(process.env.CALLERS ?? 16);
 const CAPACITY_SECONDS = 10;
 
-const folder = await mkdtemp(join(tmpdir(), 'heimdex-ghz-'));
+const folder = temporaryFolder();
 const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
 const data = join(folder, 'request.json');
 const sound = await readFile(at('demo/samples/speech/search.flac'));
@@ -83,95 +83,91 @@ const shown = (values, unit = 'ms') =>
     ? 'none'
     : `p50 ${quantile(values, 0.5).toFixed(1)}, p99 ${quantile(values, 0.99).toFixed(1)}, most ${Math.max(...values).toFixed(1)} ${unit}`;
 
-try {
-  await withVolume(async (fill) => {
-    const settings = await fill(chosen.settings);
-    const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) }, process.env.SERVER_CORES);
-    const client = createInferenceClient({ address: server.address });
-    try {
-      // Long enough for the workers that start behind the first one, and for the measured rate.
-      const until = performance.now() + 5000;
-      while (performance.now() < until) await Promise.all(Array.from({ length: 4 }, () => chosen.call(client)));
-      const before = await health(server.address);
-      const calm = await ghz(server.address, [
-        '--concurrency',
-        String(CALLERS),
-        '--connections',
-        '4',
-        '--duration',
-        `${CAPACITY_SECONDS}s`,
-        '--duration-stop',
-        'wait',
-      ]);
-      const okOf = (report) => report.details.filter(({ status }) => status === 'OK');
-      const capacity = okOf(calm).length / (calm.total / 1e9);
-      const rate = Math.max(1, Math.round(capacity * RATIO));
-      const sizes = [];
-      const looking = setInterval(
-        () => void health(server.address).then((seen) => sizes.push(seen.memory_used_gb)),
-        2000,
-      );
-      const logged = server.log.length;
-      const workers = server.log.filter(({ msg }) => msg.startsWith('Loaded in')).map(({ pid }) => pid);
-      const cpu = () => Promise.all([server.child.pid, ...workers].map(cpuSeconds));
-      const cpuBefore = await cpu();
-      const run = await ghz(server.address, [
-        '--async',
-        '--rps',
-        String(rate),
-        '--concurrency',
-        '64',
-        '--connections',
-        '8',
-        '--duration',
-        `${SECONDS}s`,
-        '--duration-stop',
-        'wait',
-      ]);
-      clearInterval(looking);
-      const [serving, ...working] = (await cpu()).map((used, index) => used - cpuBefore[index]);
-      const served = okOf(run);
-      const refused = run.details.filter(({ status }) => status === 'ResourceExhausted');
-      const others = run.details.length - served.length - refused.length;
-      const ms = (details) => details.map(({ latency }) => latency / 1e6);
-      const own = (code) =>
-        server.log
-          .slice(logged)
-          .filter((line) => line.msg === 'call' && line.code === code)
-          .map((line) => line.ms);
-      const seconds = run.total / 1e9;
-      const report = [
-        [`capacity, ${CALLERS} callers that wait`, `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
-        ['sent', `${rate} a second asked, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
-        [
-          'served',
-          `${(served.length / seconds).toFixed(1)} calls/s, ${(served.length / seconds / capacity).toFixed(2)} of capacity`,
-        ],
-        ['time of the served, ghz', shown(ms(served))],
-        ['time of the served, server', shown(own('OK'))],
-        ['refused', `${(refused.length / seconds).toFixed(1)} calls/s; other errors: ${others}`],
-        ['time of the refused, ghz', shown(ms(refused))],
-        ['time of the refused, server', shown(own('RESOURCE_EXHAUSTED'))],
-        [
-          'memory before; most while it lasted; after, GB',
-          `${before.memory_used_gb}; ${Math.max(...sizes)}; ${(await health(server.address)).memory_used_gb}`,
-        ],
-        [
-          'processor of the server itself',
-          `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms a call; of its workers ${(
-            working.reduce((sum, used) => sum + used, 0) / seconds
-          ).toFixed(2)} cores; of ghz ${(run.cpuSeconds / seconds).toFixed(2)} cores`,
-        ],
-        ['health after', (await health(server.address)).status],
-      ];
-      console.log(
-        `Queue bound ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${PICTURES} pictures a call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
-      );
-    } finally {
-      client.close();
-      await stop(server);
-    }
-  });
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
+await withVolume(async (fill) => {
+  const settings = await fill(chosen.settings);
+  const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) }, process.env.SERVER_CORES);
+  const client = createInferenceClient({ address: server.address });
+  try {
+    // Long enough for the workers that start behind the first one, and for the measured rate.
+    const until = performance.now() + 5000;
+    while (performance.now() < until) await Promise.all(Array.from({ length: 4 }, () => chosen.call(client)));
+    const before = await health(server.address);
+    const calm = await ghz(server.address, [
+      '--concurrency',
+      String(CALLERS),
+      '--connections',
+      '4',
+      '--duration',
+      `${CAPACITY_SECONDS}s`,
+      '--duration-stop',
+      'wait',
+    ]);
+    const okOf = (report) => report.details.filter(({ status }) => status === 'OK');
+    const capacity = okOf(calm).length / (calm.total / 1e9);
+    const rate = Math.max(1, Math.round(capacity * RATIO));
+    const sizes = [];
+    const looking = setInterval(
+      () => void health(server.address).then((seen) => sizes.push(seen.memory_used_gb)),
+      2000,
+    );
+    const logged = server.log.length;
+    const workers = server.log.filter(({ msg }) => msg.startsWith('Loaded in')).map(({ pid }) => pid);
+    const cpu = () => Promise.all([server.child.pid, ...workers].map(cpuSeconds));
+    const cpuBefore = await cpu();
+    const run = await ghz(server.address, [
+      '--async',
+      '--rps',
+      String(rate),
+      '--concurrency',
+      '64',
+      '--connections',
+      '8',
+      '--duration',
+      `${SECONDS}s`,
+      '--duration-stop',
+      'wait',
+    ]);
+    clearInterval(looking);
+    const [serving, ...working] = (await cpu()).map((used, index) => used - cpuBefore[index]);
+    const served = okOf(run);
+    const refused = run.details.filter(({ status }) => status === 'ResourceExhausted');
+    const others = run.details.length - served.length - refused.length;
+    const ms = (details) => details.map(({ latency }) => latency / 1e6);
+    const own = (code) =>
+      server.log
+        .slice(logged)
+        .filter((line) => line.msg === 'call' && line.code === code)
+        .map((line) => line.ms);
+    const seconds = run.total / 1e9;
+    const report = [
+      [`capacity, ${CALLERS} callers that wait`, `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
+      ['sent', `${rate} a second asked, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
+      [
+        'served',
+        `${(served.length / seconds).toFixed(1)} calls/s, ${(served.length / seconds / capacity).toFixed(2)} of capacity`,
+      ],
+      ['time of the served, ghz', shown(ms(served))],
+      ['time of the served, server', shown(own('OK'))],
+      ['refused', `${(refused.length / seconds).toFixed(1)} calls/s; other errors: ${others}`],
+      ['time of the refused, ghz', shown(ms(refused))],
+      ['time of the refused, server', shown(own('RESOURCE_EXHAUSTED'))],
+      [
+        'memory before; most while it lasted; after, GB',
+        `${before.memory_used_gb}; ${Math.max(...sizes)}; ${(await health(server.address)).memory_used_gb}`,
+      ],
+      [
+        'processor of the server itself',
+        `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms a call; of its workers ${(
+          working.reduce((sum, used) => sum + used, 0) / seconds
+        ).toFixed(2)} cores; of ghz ${(run.cpuSeconds / seconds).toFixed(2)} cores`,
+      ],
+      ['health after', (await health(server.address)).status],
+    ];
+    console.log(
+      `Queue bound ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${PICTURES} pictures a call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
+    );
+  } finally {
+    client.close();
+    await stop(server);
+  }
+});

@@ -1,17 +1,17 @@
 // What the benches of the whole server share: a volume filled by the downloader, and servers started from it.
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { embeddedRepositories, repositoriesIn, startHub } from '@heimdex/hub';
+import { temporaryFolder } from '../support/folder.js';
 
 export const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** Runs `work` with a function that fills a temporary volume for settings and gives the settings to serve them, or undefined. */
 export async function withVolume(work) {
-  const volume = await mkdtemp(join(tmpdir(), 'heimdex-bench-'));
+  const volume = temporaryFolder();
   const shared = await repositoriesIn(at('../shared/models')).catch(() => []);
   const own = await embeddedRepositories();
   const repositories = [...own, ...shared.filter(({ name }) => own.every((other) => other.name !== name))];
@@ -53,6 +53,7 @@ export async function started(env, cores) {
     env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  process.once('exit', () => child.kill());
   const log = [];
   return new Promise((resolve, reject) => {
     child.once('close', () => reject(new Error('the server ended before it was ready')));

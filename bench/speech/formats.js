@@ -1,9 +1,9 @@
 // The same words whatever the recording comes in: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { temporaryFolder } from '../support/folder.js';
 import { inRepository } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { openWhisper } from './hearing.js';
@@ -36,7 +36,7 @@ const FORMATS = [
 ];
 
 const said = saidInThreeMinutes(Number(flags.turns));
-const folder = await mkdtemp(join(tmpdir(), 'heimdex-formats-'));
+const folder = temporaryFolder();
 const whisper = await openWhisper(flags.shared);
 try {
   const source = join(folder, 'source.wav');
@@ -62,5 +62,4 @@ try {
   }
 } finally {
   await whisper.close();
-  await rm(folder, { recursive: true });
 }

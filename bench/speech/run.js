@@ -1,11 +1,11 @@
 // Audio seconds a second against faster-whisper and transformers.js: `node bench/speech/run.js --model FOLDER --python PATH`.
 // See README.md.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { env, pipeline } from '@huggingface/transformers';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
+import { temporaryFolder } from '../support/folder.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { openWhisper, whisperFolder } from './hearing.js';
@@ -37,7 +37,7 @@ async function best(run) {
   return figures;
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'heimdex-bench-'));
+const folder = temporaryFolder();
 const longPath = join(folder, 'long.wav');
 await writeFile(longPath, wavOf(await threeMinutes(flags.shared)));
 const all = recordings(flags.shared);
@@ -122,4 +122,3 @@ files.forEach((path, index) => {
     console.log(`  ${name.padEnd(24)} ${wrong} ${figures.text.slice(0, 120)}`);
   }
 });
-await rm(folder, { recursive: true });

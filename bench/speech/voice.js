@@ -1,12 +1,12 @@
 // Stretches of speech against faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
 // See README.md.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
 import { speechStretches } from '../../inference/dist/src/models/silero/speech-stretches.js';
 import { VOICE_THRESHOLDS } from '../../inference/dist/src/models/silero/thresholds.js';
+import { temporaryFolder } from '../support/folder.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { RATE, recordings, samplesOf, threeMinutes } from './recordings.js';
 
@@ -60,44 +60,40 @@ const all = [
   ['all of them, three times', long],
   ['the same with silences of 8 s', withSilences(long)],
 ];
-const folder = await mkdtemp(join(tmpdir(), 'heimdex-voice-'));
-try {
-  const detector = await openDetector(flags.vad);
-  const run = { signal: undefined, breathe: async () => {} };
-  const files = [];
-  const probabilityFiles = [];
-  const heard = [];
-  for (const [index, [, samples]] of all.entries()) {
-    const { probabilities } = await detector.run(samples, undefined, run);
-    heard.push(probabilities);
-    files.push(await written(join(folder, `${index}.f32`), samples));
-    probabilityFiles.push(await written(join(folder, `${index}.probabilities.f32`), probabilities));
-  }
-  const settings = [{}, ...LONGEST_SECONDS.map((seconds) => ({ max_speech_duration_s: seconds }))];
-  const job = { files, probabilities: probabilityFiles, settings };
-  const theirs = runPython(flags.python, new URL('./voice.py', import.meta.url), job);
-  console.log(
-    '| recording | seconds | at most, s | kept, s | faster-whisper kept, s | border off at most, ms | given our probabilities, ms |',
-  );
-  console.log('|---|---|---|---|---|---|---|');
-  for (const [index, [name, samples]] of all.entries()) {
-    for (const [at, { max_speech_duration_s: longest }] of settings.entries()) {
-      const thresholds = { ...VOICE_THRESHOLDS, maxSpeechDurationSeconds: longest ?? Number.POSITIVE_INFINITY };
-      const ours = speechStretches(heard[index], samples.length, thresholds).map(({ start, end }) => [start, end]);
-      const other = theirs?.stretches[index]?.[at] ?? { heard: [], given: [] };
-      const row = [
-        name,
-        (samples.length / RATE).toFixed(1),
-        longest ?? '',
-        keptSeconds(ours),
-        keptSeconds(other.heard),
-        largestDifferenceMs(ours, other.heard),
-        largestDifferenceMs(ours, other.given),
-      ];
-      console.log(`| ${row.join(' | ')} |`);
-    }
-  }
-  await detector.close();
-} finally {
-  await rm(folder, { recursive: true });
+const folder = temporaryFolder();
+const detector = await openDetector(flags.vad);
+const run = { signal: undefined, breathe: async () => {} };
+const files = [];
+const probabilityFiles = [];
+const heard = [];
+for (const [index, [, samples]] of all.entries()) {
+  const { probabilities } = await detector.run(samples, undefined, run);
+  heard.push(probabilities);
+  files.push(await written(join(folder, `${index}.f32`), samples));
+  probabilityFiles.push(await written(join(folder, `${index}.probabilities.f32`), probabilities));
 }
+const settings = [{}, ...LONGEST_SECONDS.map((seconds) => ({ max_speech_duration_s: seconds }))];
+const job = { files, probabilities: probabilityFiles, settings };
+const theirs = runPython(flags.python, new URL('./voice.py', import.meta.url), job);
+console.log(
+  '| recording | seconds | at most, s | kept, s | faster-whisper kept, s | border off at most, ms | given our probabilities, ms |',
+);
+console.log('|---|---|---|---|---|---|---|');
+for (const [index, [name, samples]] of all.entries()) {
+  for (const [at, { max_speech_duration_s: longest }] of settings.entries()) {
+    const thresholds = { ...VOICE_THRESHOLDS, maxSpeechDurationSeconds: longest ?? Number.POSITIVE_INFINITY };
+    const ours = speechStretches(heard[index], samples.length, thresholds).map(({ start, end }) => [start, end]);
+    const other = theirs?.stretches[index]?.[at] ?? { heard: [], given: [] };
+    const row = [
+      name,
+      (samples.length / RATE).toFixed(1),
+      longest ?? '',
+      keptSeconds(ours),
+      keptSeconds(other.heard),
+      largestDifferenceMs(ours, other.heard),
+      largestDifferenceMs(ours, other.given),
+    ];
+    console.log(`| ${row.join(' | ')} |`);
+  }
+}
+await detector.close();
