@@ -1,14 +1,15 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { createInferenceClient, type InferenceClient, type Segment, type TranscribeOptions } from '@heimdex/client';
 import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
-import { joined, samplesOf } from '../support/speech.js';
+import { joined, plainWords, samplesOf } from '../support/speech.js';
 
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
@@ -169,6 +170,27 @@ for (const [family, setting, recordings] of [
         expect(written.match(/ --> /g)?.length ?? 0).to.equal(format === 'text' ? 0 : 3);
       });
     }
+
+    it('come from ffmpeg through a pipe, in containers that are written without knowing their end', async function () {
+      if (spawnSync('ffmpeg', ['-version']).status !== 0) {
+        console.log('      skipped: ffmpeg is not installed');
+        return this.skip();
+      }
+      const whole = await unary(client, await readFile(join(DEMO, 'models.flac')), {});
+      for (const container of [
+        ['-f', 'wav'],
+        ['-f', 'flac'],
+        ['-c:a', 'libvorbis', '-f', 'ogg'],
+        ['-c:a', 'aac', '-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov'],
+      ]) {
+        const make = `ffmpeg -v error -i "$0" ${container.join(' ')} -`;
+        const listen = `"$1" "$2" transcribe - -a "$3"`;
+        const names = [join(DEMO, 'models.flac'), process.execPath, HEIMDEX, server.address];
+        const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `${make} | ${listen}`, ...names]);
+        expect(plainWords(stdout), container.join(' ')).to.equal(plainWords(whole.text));
+        expect(stderr, container.join(' ')).to.equal('');
+      }
+    });
 
     it('are taken no faster than they are heard, without an end too, and let go in their midst', async () => {
       const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
