@@ -52,6 +52,15 @@ describe('windows decoded together', function () {
     expect(await decodeTogether(model, [...windows].reverse())).to.deep.equal([...alone].reverse());
   });
 
+  it('say so of whole windows too, in runs that they share', async () => {
+    const whole = new Float32Array(18 * 16_000);
+    whole.set(speech);
+    const [one, other] = await decodeTogether(model, [windowOf(whole), windowOf(whole)]);
+    expect(one?.type === 'decode' && one.segments.length > 0).to.equal(true);
+    expect(other).to.deep.equal(one);
+    expect(await decodeTogether(model, [windowOf(whole)])).to.deep.equal([one]);
+  });
+
   it('go on when one of them is given up', async () => {
     const gone = new AbortController();
     gone.abort();

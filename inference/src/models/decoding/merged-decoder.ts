@@ -143,7 +143,7 @@ export class MergedDecoder {
     positions: readonly number[] = [(prompts[0]?.length ?? 1) - 1],
     attentionLayers: readonly number[] = [],
   ): Promise<DecoderOutput> {
-    const weights = this.#weights(logCounts);
+    const weights = this.#weights(logCounts, states.dims[0] ?? 1);
     const outputs = await this.#run(
       {
         encoder_hidden_states: states,
@@ -188,9 +188,11 @@ export class MergedDecoder {
     return this.#session.release();
   }
 
-  /** Kept with the cache, as what is heard is. */
-  #weights(logCounts: Tensor | undefined): Record<string, Tensor> {
-    if (this.weighsAudio) return { [LOG_COUNTS]: logCounts ?? new Tensor('float32', [0], [1, 1, 1, 1]) };
+  /** Kept with the cache, as what is heard is: a row for each audio, so that states can be joined and split. */
+  #weights(logCounts: Tensor | undefined, audios: number): Record<string, Tensor> {
+    if (this.weighsAudio) {
+      return { [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]) };
+    }
     if (logCounts !== undefined) throw new Error('Expected audio whose rows stand for one position each.');
     return {};
   }
