@@ -54,6 +54,16 @@ describe('heimdex-downloader plan and verify', () => {
     expect(made.present.files).to.equal(7);
   });
 
+  for (const next of ['http://[', 'ftp://elsewhere/list']) {
+    it(`plan says so when the list of files goes on at ${next}: exit 5`, async () => {
+      const headers = { 'content-type': 'application/json', link: `<${next}>; rel="next"` };
+      hub.faults.add({ on: { kind: 'tree' }, do: { type: 'status', status: 200, headers, body: '[]' }, times: 1 });
+      const result = await runHere(['plan'], env());
+      expect(result.status, result.stderr).to.equal(5);
+      expect(lastLine(result)).to.include({ code: 'ANSWER_INVALID' });
+    });
+  }
+
   it('verify reads every byte and makes no request', async () => {
     await runHere([], env());
     hub.requests.clear();

@@ -64,7 +64,7 @@ export function openHub(options: HubOptions): HubApi {
           const file = readEntry(entry, url, asked);
           if (file !== undefined) files.set(...file);
         }
-        next = nextPage(link, url);
+        next = nextPage(link, url, asked);
       }
       return files;
     },
@@ -149,9 +149,12 @@ function isSize(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function nextPage(link: string | undefined, base: URL): URL | undefined {
+function nextPage(link: string | undefined, base: URL, asked: Asked): URL | undefined {
   const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
-  return target === undefined ? undefined : new URL(target, base);
+  if (target === undefined) return undefined;
+  const next = URL.canParse(target, base.href) ? new URL(target, base) : undefined;
+  if (next?.protocol === base.protocol || next?.protocol === 'https:') return next;
+  throw shapeError(base, asked, 'an address of its next page');
 }
 
 function field(value: unknown, name: string): unknown {
