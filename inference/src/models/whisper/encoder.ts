@@ -57,7 +57,7 @@ export class Encoder {
       ...(this.merges ? layoutFeeds(layout ?? wholeWindow(frames)) : {}),
     });
     const states = outputs.last_hidden_state as Tensor;
-    return layout === undefined ? { states } : evenedOut(states, layout.counts);
+    return layout === undefined ? { states } : filledUp(states, layout);
   }
 
   close(): Promise<void> {
@@ -91,13 +91,9 @@ function logCounts(counts: readonly number[]): Tensor {
   return new Tensor('float32', table, [1, 1, counts.length, counts.length]);
 }
 
-/** Rows of what is decoded together are made so many at a time. */
-const BLOCK_ROWS = 128;
-
 /** Rows [1, rows, width] and their counts, filled up with rows that count nothing. */
-function evenedOut(states: Tensor, counts: readonly number[]): EncodedAudio {
+function filledUp(states: Tensor, { counts, heardRows: rows }: Layout): EncodedAudio {
   const width = states.dims[2] ?? 0;
-  const rows = Math.ceil(counts.length / BLOCK_ROWS) * BLOCK_ROWS;
   const filled = new Float32Array(rows * width);
   filled.set(states.data as Float32Array);
   const logCounts = new Float32Array(rows).fill(Number.NEGATIVE_INFINITY);

@@ -21,6 +21,9 @@ const MARGIN_POSITIONS = 2;
  */
 const MOST_POSITIONS = 1050;
 
+/** The decoder is given so many rows at a time. */
+const HEARD_ROWS = 128;
+
 /** Which positions of a window the encoder works out. */
 export interface Layout {
   /** Frames of the spectrogram that it needs. */
@@ -30,6 +33,8 @@ export interface Layout {
   readonly positions: readonly number[];
   /** So many positions of the window each row stands for, in their order. */
   readonly counts: readonly number[];
+  /** Rows that the decoder is given: filled up, so that it can take utterances of about one length together. */
+  readonly heardRows: number;
 }
 
 /**
@@ -59,5 +64,6 @@ export function layoutOf(sampleCount: number, plainBehind: number, merged: numbe
   });
   // All of the silence sounds the same.
   const rows = positions.map((position) => Math.min(position, plain));
-  return { frames: Math.min(WINDOW_POSITIONS, plain + MARGIN_POSITIONS) * FRAMES_A_POSITION, rows, positions, counts };
+  const frames = Math.min(WINDOW_POSITIONS, plain + MARGIN_POSITIONS) * FRAMES_A_POSITION;
+  return { frames, rows, positions, counts, heardRows: Math.ceil(rows.length / HEARD_ROWS) * HEARD_ROWS };
 }

@@ -9,8 +9,8 @@ export const whisperSpec: FamilySpec<WhisperWindow> = {
   healthName: 'whisper',
   cost: (item) => item.samples.length / SPEECH_SAMPLE_RATE_HZ,
   costUnit: 'audio seconds',
-  // Only windows of one length share the decoder's runs; and a short utterance must not wait for a long window's end.
-  kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${mergedSilence(item)?.rows.length}`),
+  // Only windows of about one length share the decoder's runs; and a short utterance must not wait for a long window's end.
+  kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${mergedSilence(item)?.heardRows}`),
   // A search with several sequences is a batch already, and the detector goes step by step.
   alone: (item) => item.type === 'voice' || item.options.beamSize > 1 || item.options.temperatures[0] !== 0,
 };
