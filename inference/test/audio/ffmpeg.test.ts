@@ -116,6 +116,24 @@ describe('Recordings that ffmpeg makes', function () {
     });
   }
 
+  it('have the same samples to the bit without loss: FLAC, FLAC in Ogg and WAV, of 16 and of 24 bits', async () => {
+    const wav = EVERY.findIndex(({ name }) => name === 'WAV, s16le');
+    for (const [index, made] of EVERY.entries()) {
+      if (!made.name.startsWith('FLAC')) continue;
+      const [one, other] = [
+        await hear(await readFile(pathOf(made, index, 16_000, 1))),
+        await hear(await readFile(pathOf(EVERY[wav] as Made, wav, 16_000, 1))),
+      ];
+      expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), made.name).to.equal(true);
+    }
+    const deep = ['flac', 'wav'].map((ending) => join(folder ?? '', `deep.${ending}`));
+    const tone = ['-v', 'error', '-f', 'lavfi', '-t', '0.5', '-i', 'sine=r=16000,volume=20dB', '-ar', '16000'];
+    const outputs = ['-sample_fmt', 's32', deep[0] ?? '', '-ar', '16000', '-c:a', 'pcm_s24le', deep[1] ?? ''];
+    expect(spawnSync('ffmpeg', [...tone, ...outputs]).status).to.equal(0);
+    const [flac, wide] = await Promise.all(deep.map(async (path) => (await hear(await readFile(path))).samples));
+    expect(flac).to.deep.equal(wide);
+  });
+
   it('are refused at the limit where few bytes hold hours', async () => {
     // Through a pipe, so that no header says how long it is.
     const silence = ['-v', 'error', '-f', 'lavfi', '-t', '3600', '-i', 'anullsrc=r=8000:cl=mono'];

@@ -69,6 +69,12 @@ describe('Recordings of every format', () => {
     });
   }
 
+  it('of FLAC are the numbers that were written, as a WAV has them', async () => {
+    const { samples } = await hear(await fromRoot('demo/samples/speech/party.flac'));
+    expect(samples.some((sample) => Math.abs(sample) > 0.1)).to.equal(true);
+    expect(samples.every((sample) => Number.isInteger(sample * 32_768))).to.equal(true);
+  });
+
   it('of FLAC at 44.1 kHz stereo agree with the same as WAV at 16 kHz', async function () {
     const read = (file: string) => fromRoot(`../shared/samples/speech/${file}`).catch(() => undefined);
     const [flac, wav] = [await read('jfk.flac'), await read('jfk.wav')];

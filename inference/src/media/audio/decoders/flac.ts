@@ -1,6 +1,6 @@
 import type { FLACDecodedAudio, FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
 import type { DecodedBlock, Decoder } from './decoder.js';
-import { blockOf, ErrorCount } from './wasm.js';
+import { ErrorCount, flacBlockOf } from './wasm.js';
 
 /** A frame of silence is some 14 bytes for 65,535 samples of each channel, so pieces are small. */
 const PIECE_BYTES = 1_024;
@@ -66,7 +66,7 @@ export class FlacDecoder implements Decoder {
   #take(decoded: FLACDecodedAudio): readonly DecodedBlock[] {
     this.#errors.add(decoded.errors);
     this.#decodedSamples += decoded.samplesDecoded;
-    return blockOf(decoded);
+    return flacBlockOf(decoded);
   }
 
   #readStreamInfo(piece: Uint8Array): void {

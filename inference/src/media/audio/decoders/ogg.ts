@@ -1,6 +1,6 @@
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, OggPages } from './ogg-pages.js';
-import { blockOf, ErrorCount } from './wasm.js';
+import { blockOf, ErrorCount, flacBlockOf } from './wasm.js';
 
 /** A page of 282 bytes can stand for 255 packets of up to 8,192 samples of each channel, so pieces are small. */
 const PIECE_BYTES = 1_024;
@@ -15,6 +15,8 @@ interface WasmOggDecoded {
   readonly channelData: readonly Float32Array[];
   readonly samplesDecoded: number;
   readonly sampleRate: number;
+  /** True of FLAC alone; Vorbis has none, and says 16. */
+  readonly bitDepth?: number;
   readonly errors: readonly { readonly message: string }[];
 }
 
@@ -73,6 +75,7 @@ export class OggDecoder implements Decoder {
 
   #take(decoded: WasmOggDecoded): readonly DecodedBlock[] {
     this.#errors.add(decoded.errors);
-    return blockOf(decoded);
+    const { bitDepth } = decoded;
+    return this.codec === 'flac' && bitDepth !== undefined ? flacBlockOf({ ...decoded, bitDepth }) : blockOf(decoded);
   }
 }

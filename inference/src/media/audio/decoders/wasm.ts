@@ -14,6 +14,20 @@ export function blockOf(decoded: WasmDecoded): readonly DecodedBlock[] {
   return [{ channels, sampleRateHz: decoded.sampleRate }];
 }
 
+/** What libFLAC as WebAssembly gives. */
+interface FlacDecoded extends WasmDecoded {
+  readonly bitDepth: number;
+}
+
+/** As `blockOf`. The library takes the largest whole number for 1; WAV, and so the same recording as WAV, the one above it. */
+export function flacBlockOf(decoded: FlacDecoded): readonly DecodedBlock[] {
+  const full = 2 ** (decoded.bitDepth - 1);
+  const channelData = decoded.channelData.map((samples) =>
+    samples.map((sample) => Math.round(sample * (full - 1)) / full),
+  );
+  return blockOf({ ...decoded, channelData });
+}
+
 /** Counts a decoder's complaints: one sentence for the caller however many there were. */
 export class ErrorCount {
   #count = 0;
