@@ -134,6 +134,16 @@ describe('mergedSilence', () => {
     }
   });
 
+  it('gives the decoder as many rows for utterances of about one length', () => {
+    const layoutOfSeconds = (seconds: number) => mergedSilence({ samples: samplesOf(seconds), options });
+    expect(layoutOfSeconds(3)?.heardRows).to.equal(layoutOfSeconds(4)?.heardRows);
+    expect(layoutOfSeconds(3)?.heardRows).to.be.below(layoutOfSeconds(11)?.heardRows ?? 0);
+    for (const seconds of [0.01, 3, 9.4, 16]) {
+      const layout = layoutOfSeconds(seconds);
+      expect(layout?.heardRows).to.be.at.least(layout?.rows.length ?? 9999);
+    }
+  });
+
   it('is not tried where little would be merged, nor where no doubt is looked for', () => {
     expect(mergedSilence({ samples: samplesOf(17), options })).to.equal(undefined);
     expect(mergedSilence({ samples: new Float32Array(WINDOW_SAMPLES), options })).to.equal(undefined);
