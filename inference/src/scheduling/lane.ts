@@ -127,7 +127,7 @@ export class Lane<Item, Result> {
     };
   }
 
-  /** QUEUE_FULL where a call of one usual item would get it now, counted as refused; else undefined. */
+  /** QUEUE_FULL where even a call of one small item would get it now, counted as refused; else undefined. */
   refusal(): InferenceError | undefined {
     if (this.#closed || this.#crew.size === 0) return undefined;
     const refusal = this.#room.refusal(this.#crew.size);

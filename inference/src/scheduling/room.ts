@@ -36,6 +36,8 @@ const UNKNOWN_RETRY_MS = 1000;
  * rate at most, or what is taken in would be done that much later than the bound.
  */
 const KEPT_FOR_THE_RUN = 0.1;
+/** How much what is taken for the least cost grows with each call, for the small ones may have stopped coming. */
+const LEAST_GROWTH = 1.02;
 /** Weight of the newest item in what an item usually costs. */
 const NEWEST_WEIGHT = 0.2;
 
@@ -46,6 +48,8 @@ export class Room {
   #items = 0;
   #cost = 0;
   #usualCost: number | undefined;
+  /** About the least that an item of a call has cost lately. */
+  #leastCost: number | undefined;
 
   /** `name` names the model in messages. */
   constructor(name: string, limits: RoomLimits) {
@@ -73,6 +77,7 @@ export class Room {
    * could never run otherwise.
    */
   take(request: RoomRequest, workers: number): Place {
+    if (request.cost !== undefined) this.#noteItemCost(request.cost / request.items);
     let held = request.cost ?? this.#usualCost ?? 0;
     this.#check(request.items, held, workers);
     this.#items += request.items;
@@ -104,9 +109,13 @@ export class Room {
     };
   }
 
-  /** Why a call of one usual item would not be taken now, or undefined. */
+  /** Why not even a call of one small item would be taken now, or undefined: what it asks for is not known yet. */
   refusal(workers: number): InferenceError | undefined {
-    return this.#items === 0 ? undefined : this.#refusalOf(1, this.#cost / this.#items, workers);
+    return this.#items === 0 ? undefined : this.#refusalOf(1, this.#leastCost ?? this.#usualCost ?? 0, workers);
+  }
+
+  #noteItemCost(cost: number): void {
+    this.#leastCost = Math.min(cost, (this.#leastCost ?? cost) * LEAST_GROWTH);
   }
 
   #check(items: number, cost: number, workers: number): void {

@@ -254,6 +254,25 @@ describe('Lane', () => {
     recording.close();
   });
 
+  it('refuses no call for what another one costs, before it says what it asks for', async () => {
+    const { lane, executor } = makeLane({ cost: (item) => Number(item), limits: { maxItems: 100, maxWaitMs: 1000 } });
+    lane.addExecutor(executor);
+    const first = lane.admit({ ...place, cost: undefined });
+    const done = first.submit('1', NEVER);
+    await settled();
+    executor.at(0).answer(undefined, 100);
+    await done;
+    first.close();
+    // Six of a cost of 1 are 0.6 s: another such call would be 1.2 s, a usual one is not.
+    void lane.admit({ ...place, cost: undefined }).submit('6', NEVER);
+    expect(lane.refusal()).to.equal(undefined);
+    // By items of known cost it is the small ones that count.
+    lane.admit({ ...place, cost: 1 });
+    expect(lane.refusal()).to.equal(undefined);
+    lane.admit({ ...place, cost: 1.5 });
+    expect(lane.refusal()?.code).to.equal('QUEUE_FULL');
+  });
+
   it('has room again when a call is closed, however often it is closed', () => {
     const { lane, executor } = makeLane();
     lane.addExecutor(executor);
