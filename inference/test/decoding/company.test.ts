@@ -167,6 +167,25 @@ describe('a company of windows', () => {
     ]);
     expect(settled.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'fulfilled']);
   });
+
+  it('lets one window at a time do long work, in turn, whatever becomes of the one before', async () => {
+    const company = new Company(new Adder());
+    const seats = [1, 2, 3].map(() => company.join());
+    const seen: string[] = [];
+    const settled = await Promise.allSettled(
+      seats.map((seat, index) =>
+        seat.inTurn(async () => {
+          seen.push(`${index} begins`);
+          await new Promise(setImmediate);
+          seen.push(`${index} ends`);
+          if (index === 1) throw new Error('no memory');
+          return index;
+        }),
+      ),
+    );
+    expect(seen).to.deep.equal([0, 1, 2].flatMap((index) => [`${index} begins`, `${index} ends`]));
+    expect(settled.map(({ status }) => status)).to.deep.equal(['fulfilled', 'rejected', 'fulfilled']);
+  });
 });
 
 describe('joined tensors', () => {

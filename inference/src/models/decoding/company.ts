@@ -8,6 +8,11 @@ const MAX_ROWS = 8;
 export interface Seat extends Pick<MergedDecoder, 'start' | 'step'> {
   /** Work with several sequences of its own, such as beams: it keeps no company, and one window at a time does it. */
   apart<Result>(work: () => Promise<Result>): Promise<Result>;
+  /**
+   * Long work of one window, such as its encoder's run: one window at a time does it, so that between two of them there is room
+   * for a breath.
+   */
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /** No more runs: the others do not wait for this one. Idempotent. */
   leave(): void;
 }
@@ -39,6 +44,7 @@ export class Company {
   #waiting: Waiting[] = [];
   #members = 0;
   #apart: Promise<void> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(decoder: Pick<MergedDecoder, 'start' | 'step'>) {
     this.#decoder = decoder;
@@ -65,6 +71,14 @@ export class Company {
         } finally {
           isApart = false;
         }
+      },
+      inTurn: (work) => {
+        const done = this.#turn.then(work);
+        this.#turn = done.then(
+          () => {},
+          () => {},
+        );
+        return done;
       },
       leave: () => {
         if (!here) return;

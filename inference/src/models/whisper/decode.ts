@@ -182,9 +182,11 @@ class Opened {
   ): Promise<Opened> {
     const { config, vocabulary, decoder } = parts;
     const breathe = () => rest(context);
-    await breathe();
     const samples = window.samples.subarray(0, WINDOW_SAMPLES);
-    const audio = await parts.encoder.run(await parts.mel.extract(samples, layout?.frames), layout);
+    const audio = await decoder.inTurn(async () => {
+      await breathe();
+      return parts.encoder.run(await parts.mel.extract(samples, layout?.frames), layout);
+    });
     await breathe();
 
     const start = vocabulary.special.startOfTranscript;
