@@ -37,9 +37,12 @@ export function retryDelayMs(
   return random * Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempts - 1));
 }
 
+/** The client was closed; or the server has tried it twice, and lost a process each time. */
+const FINAL_REASONS: ReadonlySet<string> = new Set(['CLOSED', 'WORKER_LOST_TWICE']);
+
 /** Whether sending the same call again may help. */
 export function isRetryable(error: InferenceClientError): boolean {
-  if (error.code === 'UNAVAILABLE') return error.reason !== 'CLOSED';
+  if (error.code === 'UNAVAILABLE') return !FINAL_REASONS.has(error.reason ?? '');
   return error.code === 'RESOURCE_EXHAUSTED' && error.retryAfterMs !== undefined;
 }
 

@@ -29,8 +29,10 @@ describe('retries', () => {
     expect(retryDelayMs(new InferenceClientError('RESOURCE_EXHAUSTED', 'too large'), 1, DEFAULT_RETRY, 1)).to.equal(
       undefined,
     );
-    const closed = new InferenceClientError('UNAVAILABLE', 'closed', { reason: 'CLOSED' });
-    expect(retryDelayMs(closed, 1, DEFAULT_RETRY, 1)).to.equal(undefined);
+    for (const reason of ['CLOSED', 'WORKER_LOST_TWICE']) {
+      const final = new InferenceClientError('UNAVAILABLE', 'not again', { reason });
+      expect(retryDelayMs(final, 1, DEFAULT_RETRY, 1)).to.equal(undefined);
+    }
   });
 
   it('stop when half of the budget is used up, and come back with successes', () => {

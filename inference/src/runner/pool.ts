@@ -85,7 +85,8 @@ export class Pool {
       const startedAtMs = performance.now();
       const end = await this.#live(index);
       if (signal.aborted) return;
-      this.#losses = performance.now() - startedAtMs > STEADY_MS ? 1 : this.#losses + 1;
+      // An item that was tried again and lost its worker again has been counted: the model need not be at fault.
+      if (!end.overSuspect) this.#losses = performance.now() - startedAtMs > STEADY_MS ? 1 : this.#losses + 1;
       if ((end.loadFailure && this.#facts === undefined) || this.#losses >= this.#options.maxLosses) {
         return this.#giveUp(end.loadFailure, end.reason);
       }
@@ -107,9 +108,12 @@ export class Pool {
       output: (line) => log.warn({ model: name, worker: index }, line),
     });
     this.#alive.add(worker);
+    let overSuspect = false;
     const executor: Executor<unknown, unknown> = {
       run: async (items, signals, wish) => {
+        overSuspect = wish.suspect;
         const answer = await worker.run(items, signals, wish);
+        overSuspect = false;
         this.#losses = 0;
         return answer;
       },
@@ -121,7 +125,7 @@ export class Pool {
     const end = await worker.ended;
     this.#alive.delete(worker);
     this.#options.lost(executor);
-    return end;
+    return { ...end, overSuspect };
   }
 
   #onReady(executor: Executor<unknown, unknown>, ready: WorkerReady, index: number, pid: number | undefined): void {

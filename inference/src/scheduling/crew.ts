@@ -145,6 +145,7 @@ export class Crew<Item, Result> {
         jobs.map(({ signal }) => signal),
         {
           interrupts: running === undefined,
+          suspect: jobs.length === 1 && jobs.some(({ attempts }) => attempts > 1),
           settled: (index, outcome, runMs) => {
             const job = jobs[index];
             if (job === undefined || settled.has(index)) return;

@@ -4,6 +4,8 @@ import type { Outcome } from '../models/model.js';
 export interface RunWish<Result> {
   /** It goes between the steps of the run that the worker is in, which waits meanwhile. */
   readonly interrupts: boolean;
+  /** Its one item was in a run that failed: if the worker is lost now, the item may be why. */
+  readonly suspect: boolean;
   /** Told of an item that is done while others of the run are not; `runMs` is the time since the run began. */
   settled(index: number, outcome: Outcome<Result>, runMs: number): void;
 }

@@ -49,6 +49,15 @@ export function deliver<Item, Result>(
   else job.reject(outcome.error);
 }
 
+/** The error of an item over which a worker was lost, and alone in its run another one. */
+export function lostTwice(): InferenceError {
+  return new InferenceError(
+    'WORKER_LOST_TWICE',
+    'The process that worked on this was lost, and the next one, which had nothing else to do: it may be the input. The ' +
+      'log has the reason.',
+  );
+}
+
 /** The error of an item that was taken out of the queue too late to run. */
 export function deadlineExceeded(): InferenceError {
   return new InferenceError(

@@ -7,7 +7,7 @@ import { Backlog, type BatchLimits, type Entry, Flow, type Priority } from './ba
 import { Crew, type LaneObserver } from './crew.js';
 import type { Executor } from './executor.js';
 import { mayInterrupt, roomBetween } from './interruption.js';
-import { type Done, deadlineExceeded, type Job, type Submission } from './job.js';
+import { type Done, deadlineExceeded, type Job, lostTwice, type Submission } from './job.js';
 import { type Place, Room, type RoomLimits } from './room.js';
 
 export interface LaneOptions<Item> {
@@ -239,7 +239,9 @@ export class Lane<Item, Result> {
     const job = entry.item;
     const lost = error instanceof InferenceError && error.code === 'WORKER_LOST';
     const again = lost || batchSize > 1;
-    if (!again || job.attempts >= MAX_ATTEMPTS || job.signal.aborted || this.#closed) return job.reject(error);
+    const triedOut = job.attempts >= MAX_ATTEMPTS;
+    if (lost && triedOut && batchSize === 1) return job.reject(lostTwice());
+    if (!again || triedOut || job.signal.aborted || this.#closed) return job.reject(error);
     job.entry = { ...entry, alone: true };
     this.#backlog.pushFront(job.entry);
   }

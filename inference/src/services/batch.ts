@@ -17,7 +17,14 @@ export interface BatchResult<Result> {
 /** Errors that are the call's, not an item's: nobody waits for its items any more. */
 const CALL_ERRORS: readonly ErrorCode[] = ['CANCELLED', 'DEADLINE_EXCEEDED'];
 /** Errors that say nothing of the item. When every item has one, the call as a whole fails and can be tried again. */
-const SERVER_ERRORS: readonly ErrorCode[] = ['WORKER_LOST', 'DRAINING', 'STARTING', 'QUEUE_FULL', 'INTERNAL'];
+const SERVER_ERRORS: readonly ErrorCode[] = [
+  'WORKER_LOST',
+  'WORKER_LOST_TWICE',
+  'DRAINING',
+  'STARTING',
+  'QUEUE_FULL',
+  'INTERNAL',
+];
 
 /** Runs all items; throws what concerns the call as a whole. */
 export async function runBatch<Item, Result>(

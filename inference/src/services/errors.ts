@@ -65,6 +65,10 @@ export const ERROR_TABLE = {
   STARTING: { status: 'UNAVAILABLE', advice: 'Try again when health says SERVING.' },
   DRAINING: { status: 'UNAVAILABLE', advice: 'Try again elsewhere.' },
   WORKER_LOST: { status: 'UNAVAILABLE', advice: 'Try again.' },
+  WORKER_LOST_TWICE: {
+    status: 'UNAVAILABLE',
+    advice: 'Two processes were lost over it: ask a person before it is sent again.',
+  },
   DEADLINE_EXCEEDED: { status: 'DEADLINE_EXCEEDED', advice: 'Give more time, or send less at once.' },
   CANCELLED: { status: 'CANCELLED', advice: 'The caller gave up.' },
   NOT_FOUND: { status: 'NOT_FOUND', advice: 'Ask for a name that Health.List gives.' },

@@ -370,7 +370,7 @@ describe('Lane', () => {
     executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
     await settled();
     executor.at(1).fail(new InferenceError('WORKER_LOST', 'gone'));
-    expect((await errorOf(poison)).code).to.equal('WORKER_LOST');
+    expect((await errorOf(poison)).code).to.equal('WORKER_LOST_TWICE');
     expect(executor.runs).to.have.length(2);
   });
 

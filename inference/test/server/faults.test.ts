@@ -58,8 +58,9 @@ describe('a worker', () => {
       watch.on('data', ({ status }: { status: Serving }) => seen.push(status));
       watch.on('error', () => {});
       const error = await fake.client.failure(embedText, ask(way));
-      expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST' });
-      expect(error.retryMs).to.be.greaterThan(0);
+      expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST_TWICE' });
+      // Nobody is told to come back with it.
+      expect(error.retryMs).to.equal(undefined);
       await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
       expect(await outcomes(fake, 'next')).to.deep.equal([4]);
       // The text ran twice, so two workers were lost.
@@ -78,7 +79,7 @@ describe('a worker', () => {
   it('that never ends a run is ended and replaced', async () => {
     await start({ RUN_TIMEOUT_SECONDS: '0.3' });
     const error = await fake.client.failure(embedText, ask('hang'));
-    expect(error.reason).to.equal('WORKER_LOST');
+    expect(error.reason).to.equal('WORKER_LOST_TWICE');
     await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
     expect(await outcomes(fake, 'next')).to.deep.equal([4]);
   });
@@ -86,7 +87,7 @@ describe('a worker', () => {
   it('that is stuck, using no processor time, is ended long before the bound of a run', async () => {
     await start({ HEARTBEAT_SECONDS: '0.1' });
     const error = await fake.client.failure(embedText, ask('hang'));
-    expect(error.reason).to.equal('WORKER_LOST');
+    expect(error.reason).to.equal('WORKER_LOST_TWICE');
     expect(fake.log.find(({ reason }) => String(reason).includes('no processor time'))).to.not.equal(undefined);
   });
 
@@ -102,7 +103,7 @@ describe('a worker', () => {
   it('that takes more memory than it may is ended and replaced', async () => {
     await start({ HEARTBEAT_SECONDS: '0.05', WORKER_MEMORY_LIMIT_GB: '0.2' });
     const error = await fake.client.failure(embedText, ask('hog'));
-    expect(error.reason).to.equal('WORKER_LOST');
+    expect(error.reason).to.equal('WORKER_LOST_TWICE');
     expect(fake.log.find(({ reason }) => String(reason).includes('GiB of memory'))).to.not.equal(undefined);
   });
 
@@ -121,8 +122,20 @@ describe('a worker', () => {
     expect(fake.pids()).to.have.length(1);
   });
 
+  it('that dies twice over one item alone is counted once: the item may be why', async () => {
+    await start({ MAX_RESTARTS: '3' });
+    for (const way of ['kill', 'abort']) {
+      expect((await fake.client.failure(embedText, ask(way))).reason).to.equal('WORKER_LOST_TWICE');
+      await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
+    }
+    expect(await outcomes(fake, 'next')).to.deep.equal([4]);
+    expect(new Set(fake.pids()).size).to.equal(5);
+  });
+
   it('that keeps dying ends the server', async () => {
     await start({ MAX_RESTARTS: '2' });
+    await fake.client.failure(embedText, ask('kill'));
+    await stateWhere(fake, () => fake.server.state.report().status === 'healthy');
     void fake.client.unary(embedText, ask('kill'));
     const error = await fake.failed;
     expect(error.reason).to.equal('worker');

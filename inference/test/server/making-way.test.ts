@@ -59,7 +59,7 @@ describe('a short call', () => {
     const long = fake.client.value(embedText, ask('slow'.padEnd(300)));
     await fake.client.value(getServerInfo, {});
     const error = await fake.client.failure(embedText, ask('kill'));
-    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST' });
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'WORKER_LOST_TWICE' });
     expect((await long).results[0]?.result.case).to.equal('embedding');
   });
 });
@@ -70,6 +70,7 @@ describe('a short recording', () => {
   const samples = join(ROOT, '../shared/samples/speech');
 
   it('is written down while two windows of a long one are, which come out as they do alone', async function () {
+    this.timeout(180_000);
     if (!existsSync(folder)) {
       console.log(`      skipped: there is no ${folder}`);
       return this.skip();
@@ -80,6 +81,8 @@ describe('a short recording', () => {
       ASR_MODEL: 'base',
       VISION_MODEL_NAME: 'none',
       WORKERS_SPEECH: '1',
+      // On a machine with other things to do nothing is refused for that.
+      MAX_QUEUE_SECONDS: '300',
     });
     const client = new GrpcClient(server.address);
     const hear = async (content: Uint8Array) => {
