@@ -1,13 +1,19 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { FamilySpec } from '../model.js';
-import { mergedSilence } from './length.js';
+import { mergedSilence, WINDOW_POSITIONS, WINDOW_SAMPLES } from './length.js';
 import type { WhisperWindow } from './window.js';
+
+const WINDOW_SECONDS = WINDOW_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
 
 /** Whisper: speech in 99 languages, with times, translated into English on demand. */
 export const whisperSpec: FamilySpec<WhisperWindow> = {
   family: 'whisper',
   healthName: 'whisper',
-  cost: (item) => item.samples.length / SPEECH_SAMPLE_RATE_HZ,
+  // What is worked out is what costs: with the silence that is merged, 3 s of speech are as much as 11 s of a long recording.
+  cost: (item) =>
+    item.type === 'voice'
+      ? item.samples.length / SPEECH_SAMPLE_RATE_HZ
+      : ((mergedSilence(item)?.rows.length ?? WINDOW_POSITIONS) / WINDOW_POSITIONS) * WINDOW_SECONDS,
   costUnit: 'audio seconds',
   // Only windows of about one length share the decoder's runs; and a short utterance must not wait for a long window's end.
   kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${mergedSilence(item)?.heardRows}`),
