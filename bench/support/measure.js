@@ -41,7 +41,9 @@ export async function measure(count, rounds, run) {
 
 /** Runs a Python peer with a job as JSON on its standard input; undefined where Python or its packages are missing. */
 export function runPython(python, script, job) {
-  const result = spawnSync(python, [fileURLToPath(script)], { input: JSON.stringify(job), encoding: 'utf8' });
+  // As its users have it; this server's workers ask for large pages.
+  const { GLIBC_TUNABLES: _, ...env } = process.env;
+  const result = spawnSync(python, [fileURLToPath(script)], { input: JSON.stringify(job), encoding: 'utf8', env });
   if (result.status !== 0) {
     console.error(`no Python peer: ${result.error?.message ?? result.stderr.trim().split('\n').at(-1)}`);
     return undefined;
