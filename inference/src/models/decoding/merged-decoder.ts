@@ -2,10 +2,10 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { dependsOnCompany, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
+import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
+import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
+import { LOG_COUNTS, weighAudio } from './graph/weighed-audio.js';
 import { append, stepMask, withRoom } from './key-values.js';
-import { chooseLogitPositions, LOGIT_POSITIONS } from './logit-positions.js';
-import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './step-graph.js';
-import { LOG_COUNTS, weighAudio } from './weighed-audio.js';
 
 /** Sizes of a decoder, from its config.json. */
 export interface DecoderSizes {

@@ -1,4 +1,4 @@
-import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../onnx/index.js';
+import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../../onnx/index.js';
 import {
   attentionsOf,
   type CrossAttention,

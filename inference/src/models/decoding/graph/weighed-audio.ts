@@ -1,4 +1,4 @@
-import { node, type OnnxGraph, type OnnxModel, type OnnxNode } from '../../onnx/index.js';
+import { node, type OnnxGraph, type OnnxModel, type OnnxNode } from '../../../onnx/index.js';
 import { isOverLast } from './cached-attention.js';
 
 /** The input added to the scores of every cross attention, float32 [audios or 1, 1, 1, positions or 1]. */

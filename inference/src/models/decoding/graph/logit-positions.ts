@@ -1,4 +1,4 @@
-import { node, type OnnxGraph, type OnnxNode } from '../../onnx/index.js';
+import { node, type OnnxGraph, type OnnxNode } from '../../../onnx/index.js';
 
 /** The input that names the positions of `input_ids` to give logits for. */
 export const LOGIT_POSITIONS = 'heimdex_logit_positions';

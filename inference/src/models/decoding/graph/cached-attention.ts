@@ -1,5 +1,5 @@
 /** Finds the attention of a decoder's branch that goes on from a cache, as exports write it out. */
-import type { OnnxGraph, OnnxNode } from '../../onnx/index.js';
+import type { OnnxGraph, OnnxNode } from '../../../onnx/index.js';
 
 /** Attention to the tokens of the cache and the new one. */
 export interface SelfAttention {
