@@ -1,0 +1,87 @@
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import type { Outcome } from '../../src/models/model.js';
+import type { Executor, ExecutorAnswer, RunWish } from '../../src/scheduling/executor.js';
+import { Lane, type LaneOptions } from '../../src/scheduling/lane.js';
+
+interface Run {
+  readonly items: readonly string[];
+  readonly signals: readonly AbortSignal[];
+  readonly interrupts: boolean;
+  settle(index: number): void;
+  answer(outcomes?: readonly Outcome<string>[], runMs?: number): void;
+  fail(error: Error): void;
+}
+
+/** A worker that answers when the test says so. */
+export class ManualExecutor implements Executor<string, string> {
+  readonly runs: Run[] = [];
+
+  run(
+    items: readonly string[],
+    signals: readonly AbortSignal[],
+    { interrupts, settled }: RunWish<string>,
+  ): Promise<ExecutorAnswer<string>> {
+    return new Promise((resolve, reject) => {
+      this.runs.push({
+        items,
+        signals,
+        interrupts,
+        settle: (index) => settled(index, { ok: true, value: `${items[index]} early` }, 3),
+        answer: (outcomes = items.map((value) => ({ ok: true, value: value.toUpperCase() })), runMs = 10) =>
+          resolve({ outcomes, runMs }),
+        fail: reject,
+      });
+    });
+  }
+
+  /** The run at an index; fails the test when there is none. */
+  at(index: number): Run {
+    const run = this.runs[index];
+    if (run === undefined) throw new Error(`there is no run ${index}, only ${this.runs.length}`);
+    return run;
+  }
+}
+
+/** Lets promises and microtasks settle. */
+export const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+export const NEVER: AbortSignal = new AbortController().signal;
+
+export function makeLane(more: Partial<LaneOptions<string>> = {}) {
+  const clock = { nowMs: 0 };
+  const lane = new Lane<string, string>({
+    name: 'test',
+    cost: (item) => item.length,
+    kind: () => '',
+    limits: { maxItems: 10, maxWaitMs: 1000 },
+    batch: { maxItems: 4, maxCost: Number.POSITIVE_INFINITY, maxPadding: 1 },
+    now: () => clock.nowMs,
+    ...more,
+  });
+  const executor = new ManualExecutor();
+  return { lane, executor, clock };
+}
+
+export const place = { items: 1, cost: 1, priority: 'interactive' } as const;
+
+/** The error a promise rejects with. */
+export async function errorOf(promise: Promise<unknown>): Promise<InferenceError> {
+  try {
+    await promise;
+  } catch (error) {
+    expect(error).to.be.instanceOf(InferenceError);
+    return error as InferenceError;
+  }
+  throw new Error('expected a rejection');
+}
+
+export function refusal(run: () => unknown): InferenceError {
+  try {
+    run();
+  } catch (error) {
+    expect(error).to.be.instanceOf(InferenceError);
+    return error as InferenceError;
+  }
+  throw new Error('expected a refusal');
+}
