@@ -108,12 +108,9 @@ export class Pool {
       output: (line) => log.warn({ model: name, worker: index }, line),
     });
     this.#alive.add(worker);
-    let overSuspect = false;
     const executor: Executor<unknown, unknown> = {
       run: async (items, signals, wish) => {
-        overSuspect = wish.suspect;
         const answer = await worker.run(items, signals, wish);
-        overSuspect = false;
         this.#losses = 0;
         return answer;
       },
@@ -125,7 +122,7 @@ export class Pool {
     const end = await worker.ended;
     this.#alive.delete(worker);
     this.#options.lost(executor);
-    return { ...end, overSuspect };
+    return end;
   }
 
   #onReady(executor: Executor<unknown, unknown>, ready: WorkerReady, index: number, pid: number | undefined): void {

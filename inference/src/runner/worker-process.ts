@@ -48,6 +48,8 @@ export interface WorkerEnd {
   readonly reason: string;
   /** The model said that it cannot be loaded; starting it again will not help. */
   readonly loadFailure: boolean;
+  /** All that it worked on was an item that had been in a run that failed: the item may be why. */
+  readonly overSuspect: boolean;
 }
 
 interface Run {
@@ -229,9 +231,10 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.#endReason = reason;
     this.#pipe.close();
     this.#settleReady.reject(new Error(reason));
-    for (const run of this.#runs.values()) run.reject(this.#lost(reason));
+    const runs = [...this.#runs.values()];
+    for (const run of runs) run.reject(this.#lost(reason));
     this.#runs.clear();
-    return { reason, loadFailure: this.#loadFailure };
+    return { reason, loadFailure: this.#loadFailure, overSuspect: runs.length === 1 && runs[0]?.wish.suspect === true };
   }
 
   #lost(reason: string): InferenceError {
