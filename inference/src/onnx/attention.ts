@@ -1,4 +1,6 @@
+import { dropDead } from './dead-nodes.js';
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './model.js';
+import { Readers } from './readers.js';
 import { node } from './write.js';
 
 /** Attention written out, from the three projections [batch, length, width] to its result of that shape. */
@@ -37,15 +39,15 @@ export function fuseAttention({ graph, opsets }: OnnxModel): number {
 /** Who makes and who reads what in a graph. */
 class Look {
   readonly #makers = new Map<string, OnnxNode>();
-  readonly #readers = new Map<string, OnnxNode[]>();
+  readonly #readers: Readers;
   readonly #constants = new Map<string, OnnxTensor>();
   readonly #outputs: ReadonlySet<string>;
 
   constructor(graph: OnnxGraph) {
+    this.#readers = new Readers(graph);
     for (const one of graph.initializers) this.#constants.set(one.name, one);
     for (const one of graph.nodes) {
       for (const name of one.outputs) this.#makers.set(name, one);
-      for (const name of one.inputs) this.#readers.set(name, [...(this.#readers.get(name) ?? []), one]);
       const constant = one.opType === 'Constant' ? one.attributes[0]?.tensor : undefined;
       if (constant !== undefined) this.#constants.set(one.outputs[0] ?? '', constant);
     }
@@ -57,10 +59,9 @@ class Look {
     return maker?.opType === opType ? maker : undefined;
   }
 
-  /** The one node that does something with what another gives; reading its shape alone is nothing. */
+  /** The only node that reads what another gives, where that is no output of the graph. */
   reader({ outputs: [name = ''] }: OnnxNode, opType: string): OnnxNode | undefined {
-    const [reader, ...others] = (this.#readers.get(name) ?? []).filter((one) => one.opType !== 'Shape');
-    return others.length === 0 && reader?.opType === opType && !this.#outputs.has(name) ? reader : undefined;
+    return this.#outputs.has(name) ? undefined : this.#readers.only(name, opType);
   }
 
   /** A constant's one float. */
@@ -139,23 +140,4 @@ function headsOf(name: string | undefined, order: string, look: Look) {
 
 function permutation(turned: OnnxNode): string {
   return turned.attributes.find(({ name }) => name === 'perm')?.ints.join() ?? '';
-}
-
-/** Drops what leads to no output. */
-export function dropDead(graph: OnnxGraph): void {
-  const read = new Set(graph.outputs.map(({ name }) => name));
-  const addReads = ({ inputs, attributes }: OnnxNode) => {
-    for (const name of inputs) read.add(name);
-    for (const { graph: inner } of attributes) for (const one of inner?.nodes ?? []) addReads(one);
-    for (const { graph: inner } of attributes) for (const one of inner?.outputs ?? []) read.add(one.name);
-  };
-  // Readers stand behind makers.
-  graph.nodes = graph.nodes
-    .toReversed()
-    .filter((one) => {
-      const alive = one.outputs.some((name) => read.has(name));
-      if (alive) addReads(one);
-      return alive;
-    })
-    .toReversed();
 }

@@ -1,4 +1,5 @@
-export { dropDead, fuseAttention } from './attention.js';
+export { fuseAttention } from './attention.js';
+export { dropDead } from './dead-nodes.js';
 export { eachTensor, withExternalWeights } from './external.js';
 export { dependsOnCompany, type GraphFacts, graphFacts, readGraphFacts } from './facts.js';
 export type {
@@ -14,6 +15,7 @@ export type {
 } from './model.js';
 export type { ReadTensor } from './narrow-weights.js';
 export { parseModel, parseModelFile } from './parse.js';
+export { Readers } from './readers.js';
 export { mayOverflow, scaleRows } from './row-scales.js';
 export { withTensorsOf } from './tensor-data.js';
 export { newModel, node, tensor, writeModel } from './write.js';

@@ -1,5 +1,5 @@
 /** Finds the attention of a decoder's branch that goes on from a cache, as exports write it out. */
-import type { OnnxGraph, OnnxNode } from '../../../onnx/index.js';
+import { type OnnxGraph, type OnnxNode, Readers } from '../../../onnx/index.js';
 
 /** Attention to the tokens of the cache and the new one. */
 export interface SelfAttention {
@@ -28,23 +28,13 @@ export interface ScoreProduct {
   readonly multiply: OnnxNode;
 }
 
-/** Who reads what in a branch. What only asks for a shape is no reader. */
-export class Readers {
-  readonly #byName = new Map<string, OnnxNode[]>();
+/** What is to be known of a branch. */
+export class BranchLook extends Readers {
   readonly #roots: ReadonlySet<string>;
 
-  constructor({ nodes }: OnnxGraph) {
-    this.#roots = new Set(nodes.flatMap(({ opType, outputs }) => (opType === 'Sqrt' ? outputs : [])));
-    for (const one of nodes) {
-      if (one.opType === 'Shape') continue;
-      for (const name of one.inputs) this.#byName.set(name, [...(this.#byName.get(name) ?? []), one]);
-    }
-  }
-
-  /** The only node that reads a value, if it is of that kind. */
-  only(name: string | undefined, opType: string): OnnxNode | undefined {
-    const [reader, ...others] = this.#byName.get(name ?? '') ?? [];
-    return others.length === 0 && reader?.opType === opType ? reader : undefined;
+  constructor(branch: OnnxGraph) {
+    super(branch);
+    this.#roots = new Set(branch.nodes.flatMap(({ opType, outputs }) => (opType === 'Sqrt' ? outputs : [])));
   }
 
   /** The product that reads the keys of this name, which may have a scale: in exports the square root of a number. */
@@ -63,7 +53,7 @@ export class Readers {
 /** Both attentions of a layer; undefined when they are written in another way. */
 export function attentionsOf(
   layer: string,
-  look: Readers,
+  look: BranchLook,
 ): { readonly self: SelfAttention; readonly cross: CrossAttention } | undefined {
   const past = (part: string, side: string) => `past_key_values.${layer}.${part}.${side}`;
   const self = selfAt(past('decoder', 'key'), past('decoder', 'value'), look);
@@ -71,7 +61,7 @@ export function attentionsOf(
   return self === undefined || cross === undefined ? undefined : { self, cross };
 }
 
-function selfAt(key: string, value: string, look: Readers): SelfAttention | undefined {
+function selfAt(key: string, value: string, look: BranchLook): SelfAttention | undefined {
   const keys = look.only(key, 'Concat');
   const values = look.only(value, 'Concat');
   const product = look.product(keys?.outputs[0]);
@@ -91,7 +81,7 @@ function selfAt(key: string, value: string, look: Readers): SelfAttention | unde
   return fits ? { keys, values, product, mask, softmax, weighted } : undefined;
 }
 
-function crossAt(key: string, value: string, look: Readers): CrossAttention | undefined {
+function crossAt(key: string, value: string, look: BranchLook): CrossAttention | undefined {
   const product = look.product(key);
   const scores = product?.multiply.outputs[0];
   const softmax = look.only(look.only(scores, 'Add')?.outputs[0] ?? scores, 'Softmax');

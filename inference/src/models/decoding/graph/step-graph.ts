@@ -1,8 +1,8 @@
 import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../../onnx/index.js';
 import {
   attentionsOf,
+  BranchLook,
   type CrossAttention,
-  Readers,
   type ScoreProduct,
   type SelfAttention,
 } from './cached-attention.js';
@@ -47,7 +47,7 @@ export function keepCacheInPlace({ graph }: OnnxModel): boolean {
   if (branch === undefined || sizes === undefined) return false;
   const [, heads, , size] = sizes;
   if (typeof heads !== 'number' || typeof size !== 'number') return false;
-  const look = new Readers(branch);
+  const look = new BranchLook(branch);
   const layers = graph.inputs.flatMap(({ name }) => DECODER_KEY.exec(name)?.[1] ?? []);
   const found = layers.map((layer) => attentionsOf(layer, look));
   if (found.length === 0 || !found.every((layer) => layer !== undefined)) return false;
