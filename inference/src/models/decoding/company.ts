@@ -60,10 +60,8 @@ export class Company {
         isApart || attentionLayers.length > 0
           ? this.#decoder.start(audio, prompts, positions, attentionLayers)
           : this.#wait({ type: 'start', audio, prompts, positions }),
-      step: (state, tokens, attentionLayers = []) =>
-        isApart || attentionLayers.length > 0
-          ? this.#decoder.step(state, tokens, attentionLayers)
-          : this.#wait({ type: 'step', state, tokens }),
+      step: (state, tokens) =>
+        isApart ? this.#decoder.step(state, tokens) : this.#wait({ type: 'step', state, tokens }),
       apart: async (work) => {
         isApart = true;
         try {

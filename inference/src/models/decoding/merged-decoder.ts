@@ -161,11 +161,7 @@ export class MergedDecoder {
   }
 
   /** Adds one token to every sequence. */
-  async step(
-    state: DecoderState,
-    tokens: readonly number[],
-    attentionLayers: readonly number[] = [],
-  ): Promise<DecoderOutput> {
+  async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
     // Not read with a cache, but quantised at every step by the hub's exports: the shorter the better.
     const unread = new Tensor('float32', new Float32Array(state.rows * this.#width), [state.rows, 1, this.#width]);
     const outputs = await this.#run(
@@ -178,7 +174,7 @@ export class MergedDecoder {
       tokens.map((token) => [token]),
       [0],
       ['decoder'],
-      attentionLayers,
+      [],
     );
     const output = this.#output(outputs, state.cache, state.rows, state.length + 1, state.audioPositions, [0], 1);
     return { ...output, state: { ...output.state, inCommon: state.inCommon } };

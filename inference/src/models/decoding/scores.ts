@@ -6,18 +6,8 @@ const NEGLIGIBLE = 22;
 /** Steps of the table of exponentials to 1. */
 const EXP_STEPS = 256;
 
-/** exp(-i / 256) for whole i, as far as a sum needs it. Made when it is first asked for. */
-const exponentials = once(() =>
-  Float64Array.from({ length: NEGLIGIBLE * EXP_STEPS + 2 }, (_, i) => Math.exp(-i / EXP_STEPS)),
-);
-
-function once<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
-}
+/** exp(-i / 256) for whole i, as far as a sum needs it. Made with the first sum. */
+let exponentials: Float64Array | undefined;
 
 /** Index of the highest value in [from, to); the first of equals. -1 when all are -Infinity. */
 export function indexOfHighest(logits: Float32Array, from = 0, to = logits.length): number {
@@ -72,7 +62,8 @@ export function logSumExp(logits: Float32Array, from = 0, to = logits.length, te
   if (at < 0) return Number.NEGATIVE_INFINITY;
   const highest = logits[at] ?? 0;
   const least = highest - NEGLIGIBLE * temperature;
-  const table = exponentials();
+  exponentials ??= exponentialTable();
+  const table = exponentials;
   const scale = EXP_STEPS / temperature;
   let sum = 0;
   for (let i = from; i < to; i++) {
@@ -84,6 +75,10 @@ export function logSumExp(logits: Float32Array, from = 0, to = logits.length, te
     sum += (table[whole] ?? 0) * (1 + rest * (1 + rest / 2));
   }
   return highest / temperature + Math.log(sum);
+}
+
+function exponentialTable(): Float64Array {
+  return Float64Array.from({ length: NEGLIGIBLE * EXP_STEPS + 2 }, (_, i) => Math.exp(-i / EXP_STEPS));
 }
 
 /** An index drawn by probability at a temperature above 0. `random` gives [0, 1). */
