@@ -64,7 +64,12 @@ export const SERVER_VARIABLES = {
     doc: 'Threads of one run. Default: the cores there are (by the cgroup), 4 at most, 1 for faces; fewer where more workers are set.',
     example: '1',
   }),
-  batchSpeech: batch('BATCH_SPEECH', 'Seconds of audio', 'four windows, 120', '60'),
+  batchSpeech: batch(
+    'BATCH_SPEECH',
+    'Seconds of audio (Whisper counts what it works out: 11 for 3)',
+    'four windows, 120',
+    '60',
+  ),
   batchVision: batch('BATCH_VISION', 'Tokens (a picture counts 576, a text 64)', '2304 a thread', '1152'),
   batchText: batch('BATCH_TEXT', 'Tokens, padding included,', '2304 a thread', '8192'),
   batchFaces: batch('BATCH_FACES', 'Pixels of pictures', '8 million a thread', '4000000'),

@@ -1,5 +1,7 @@
 /** VadParameters of the contract, checked, with their defaults filled in. */
 import type { TranscribeOptions } from '@heimdex/gen';
+import { SPEECH_SAMPLE_RATE_HZ } from '../media/audio/pcm.js';
+import { STEP_SAMPLES } from '../models/silero/speech-stretches.js';
 import { VOICE_THRESHOLDS, type VoiceThresholds } from '../models/silero/thresholds.js';
 import { checkNumber, invalid } from './check.js';
 
@@ -9,7 +11,6 @@ const LEAST_NEG_THRESHOLD = 0.01;
 /** A recording keeps as much in memory as may yet turn out to be silence. */
 const SPEECH_SECONDS = { min: 1, max: 300 };
 const DURATION_MS = { min: 0, max: 30_000 };
-const STEP_SECONDS = 0.032;
 
 /** Throws INVALID_ARGUMENT for a value outside its range, and for parameters without the filter. */
 export function parseVoiceThresholds(options: TranscribeOptions | undefined): VoiceThresholds {
@@ -47,7 +48,7 @@ export function parseVoiceThresholds(options: TranscribeOptions | undefined): Vo
 function parseLongest(field: string, seconds: number | undefined, speechPadMs: number): number {
   if (seconds === undefined) return VOICE_THRESHOLDS.maxSpeechDurationSeconds;
   const longest = checkNumber(field, seconds, { ...SPEECH_SECONDS, fallback: 0 });
-  const least = (2 * speechPadMs) / 1000 + STEP_SECONDS;
+  const least = (2 * speechPadMs) / 1000 + STEP_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
   if (longest > least) return longest;
   throw invalid(field, `must be more than ${least}, twice speech_pad_ms and a step, got ${longest}`);
 }
