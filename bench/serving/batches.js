@@ -1,12 +1,13 @@
 // How much of a run pays, and what it takes of memory: `node bench/serving/batches.js [THREADS]` (after npm run build).
 //
 // Each model of the project and of ../shared runs batches of 1, 2, 4 ... items in this process, in turns, and the least of the rounds
-// counts. Printed: CPU milliseconds and wall milliseconds an item, and what the process grew by. The budgets of sizing.ts are chosen by this.
+// counts. Printed: CPU milliseconds and wall milliseconds an item, and what the process grew by. The budgets of batch-budget.ts are chosen by this.
 import { readdir, readFile } from 'node:fs/promises';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
 import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
 import { load as loadWhisper } from '../../inference/dist/src/models/whisper/model.js';
 import { load as loadYunet } from '../../inference/dist/src/models/yunet/model.js';
+import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
 import { threeMinutes } from '../speech/recordings.js';
 import { CONTEXT, inRepository, modelFiles } from '../support/measure.js';
 
@@ -38,18 +39,7 @@ async function windows() {
     type: 'decode',
     samples: samples.slice((index % 4) * 28 * 16_000, ((index % 4) + 1) * 28 * 16_000),
     language: 'en',
-    options: {
-      task: 'transcribe',
-      timestamps: 'segment',
-      hotwords: undefined,
-      temperatures: [0],
-      beamSize: 1,
-      patience: 1,
-      lengthPenalty: 1,
-      compressionRatioThreshold: 2.4,
-      logProbThreshold: -1,
-      noSpeechThreshold: 0.6,
-    },
+    options: { ...parseSpeechOptions(undefined), temperatures: [0] },
     promptTokens: [],
     promptText: undefined,
     speechEnd: undefined,

@@ -2,10 +2,26 @@ import { readFile } from 'node:fs/promises';
 import { openAudio } from '../../src/media/audio/index.js';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
 import type { SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import type { DecodeWindow } from '../../src/models/whisper/window.js';
 import { parseSpeechOptions } from '../../src/services/speech-options.js';
 
 /** The contract's defaults. */
 export const SPEECH_OPTIONS: SpeechOptions = parseSpeechOptions(undefined);
+
+/** A window of Whisper, with nothing before it. */
+export function windowOf(samples: Float32Array, wish: Partial<DecodeWindow> = {}): DecodeWindow {
+  return {
+    type: 'decode',
+    samples,
+    language: 'en',
+    options: SPEECH_OPTIONS,
+    promptTokens: [],
+    promptText: undefined,
+    speechEnd: undefined,
+    seed: 0,
+    ...wish,
+  };
+}
 
 /** Samples that are already there, given out in pieces of at most `pieceSize`. */
 export function sourceOf(samples: Float32Array, pieceSize = 4096): PcmSource {

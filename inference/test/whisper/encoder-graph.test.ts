@@ -4,10 +4,9 @@ import { sessionOptions } from '../../src/models/session.js';
 import { choosePositions } from '../../src/models/whisper/encoder-graph.js';
 import { mergedSilence, WINDOW_POSITIONS, WINDOW_SAMPLES } from '../../src/models/whisper/length.js';
 import { whisperSpec } from '../../src/models/whisper/spec.js';
-import type { DecodeWindow } from '../../src/models/whisper/window.js';
 import { newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
 import { OPTIONS } from '../support/places.js';
-import { SPEECH_OPTIONS } from '../support/speech.js';
+import { SPEECH_OPTIONS, windowOf } from '../support/speech.js';
 
 const WIDTH = 4;
 const LENGTH = 10;
@@ -116,17 +115,6 @@ describe('choosePositions', () => {
   });
 });
 
-const SPEECH_WINDOW: DecodeWindow = {
-  type: 'decode',
-  samples: new Float32Array(0),
-  language: 'en',
-  options: SPEECH_OPTIONS,
-  promptTokens: [],
-  promptText: undefined,
-  speechEnd: undefined,
-  seed: 0,
-};
-
 describe('mergedSilence', () => {
   const options = SPEECH_OPTIONS;
   const samplesOf = (seconds: number) => new Float32Array(seconds * 16_000);
@@ -159,7 +147,7 @@ describe('mergedSilence', () => {
 
   it('is what an utterance costs more than its seconds, up to all of a window', () => {
     const costOf = (seconds: number, wish: Partial<typeof options> = {}) =>
-      whisperSpec.cost({ ...SPEECH_WINDOW, samples: samplesOf(seconds), options: { ...options, ...wish } });
+      whisperSpec.cost(windowOf(samplesOf(seconds), { options: { ...options, ...wish } }));
     expect(costOf(3)).to.be.within(10, 11.5);
     expect(costOf(11)).to.be.within(16, 18);
     expect(costOf(25)).to.equal(30);

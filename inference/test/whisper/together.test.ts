@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { DecodeWindow, WhisperResult } from '../../src/models/whisper/window.js';
+import type { WhisperResult } from '../../src/models/whisper/window.js';
 import { CONTEXT, inRepository, inShared, needsShared } from '../support/places.js';
-import { SPEECH_OPTIONS, samplesOf } from '../support/speech.js';
+import { SPEECH_OPTIONS, samplesOf, windowOf } from '../support/speech.js';
 import { decodeTogether, loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 
 /** Every attempt is sent back: the short input, the whole one, and what is sampled. */
@@ -23,20 +23,6 @@ describe('windows decoded together', function () {
   after(async () => {
     await model?.close();
   });
-
-  function windowOf(samples: Float32Array, wish: Partial<DecodeWindow> = {}): DecodeWindow {
-    return {
-      type: 'decode',
-      samples,
-      language: 'en',
-      options: SPEECH_OPTIONS,
-      promptTokens: [],
-      promptText: undefined,
-      speechEnd: undefined,
-      seed: 0,
-      ...wish,
-    };
-  }
 
   it('say to the bit what each says alone, whatever the company', async () => {
     const four = (from: number) => speech.slice(from * 16_000, (from + 4) * 16_000);

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech.js';
-import type { DecodeWindow } from '../../src/models/whisper/window.js';
 import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
-import { joined, plainWords, SPEECH_OPTIONS, samplesOf, textOf, wordErrors } from '../support/speech.js';
+import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
 import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
 
 interface Golden {
@@ -196,17 +195,10 @@ describe('Whisper base', function () {
       rests += 1;
       if (rests === 6) abort.abort();
     };
-    const window: DecodeWindow = {
-      type: 'decode',
-      samples,
-      language: undefined,
-      options: SPEECH_OPTIONS,
-      promptTokens: [],
-      promptText: undefined,
-      speechEnd: undefined,
-      seed: 0,
-    };
-    const [outcome] = await model.run([window], { signals: [abort.signal], breathe });
+    const [outcome] = await model.run([windowOf(samples, { language: undefined })], {
+      signals: [abort.signal],
+      breathe,
+    });
     expect(outcome?.ok === false && outcome.error.code).to.equal('CANCELLED');
     expect(rests).to.equal(6);
   });
