@@ -1,4 +1,4 @@
-import type { OnnxGraph, OnnxNode } from './model.js';
+import type { OnnxGraph, OnnxNode } from '@heimdex/onnx';
 
 /** Drops the nodes that lead to no output. */
 export function dropDead(graph: OnnxGraph): void {

@@ -1,4 +1,4 @@
-import type { OnnxGraph, OnnxModel, OnnxTensor } from './model.js';
+import type { OnnxGraph, OnnxModel, OnnxTensor } from '@heimdex/onnx';
 
 /**
  * Turns weights that were left in their file into external data of that same file, so that a changed graph needs no copy

@@ -1,4 +1,4 @@
-import type { OnnxGraph, OnnxModel, OnnxValue } from './model.js';
+import type { OnnxGraph, OnnxModel, OnnxValue } from '@heimdex/onnx';
 import { parseModelFile } from './parse.js';
 
 /** What a graph says of itself, without its weights. */

@@ -12,10 +12,10 @@ export type {
   OnnxTensor,
   OnnxValue,
   TensorData,
-} from './model.js';
+} from '@heimdex/onnx';
 export type { ReadTensor } from './narrow-weights.js';
 export { parseModel, parseModelFile } from './parse.js';
 export { Readers } from './readers.js';
 export { mayOverflow, scaleRows } from './row-scales.js';
 export { withTensorsOf } from './tensor-data.js';
-export { newModel, node, tensor, writeModel } from './write.js';
+export { newModel, node, tensor, writeModel } from '@heimdex/onnx';

@@ -1,5 +1,5 @@
-import type { OnnxTensor } from './model.js';
-import { tensor } from './write.js';
+import type { OnnxTensor } from '@heimdex/onnx';
+import { tensor } from '@heimdex/onnx';
 
 /** The largest sum of two neighbours' weights that 8-bit activations cannot take past 16 bits: 255 x 127 < 32768. */
 const MOST_PAIR = 127;

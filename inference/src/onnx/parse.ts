@@ -10,9 +10,9 @@ import {
   type OnnxValue,
   type TensorData,
   type Unmodelled,
-} from './model.js';
+} from '@heimdex/onnx';
 import { memorySource, withFileSource } from './source.js';
-import { type ByteSource, concatBytes, type Field, fieldsOf, packedVarints } from './wire.js';
+import { type ByteSource, concatBytes, type Field, fieldsOf, packedVarints } from '@heimdex/onnx';
 
 /** Tensors with at least this many bytes stay in their file when a model is read from one. */
 const RANGE_MIN_BYTES = 1024;

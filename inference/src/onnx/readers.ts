@@ -1,4 +1,4 @@
-import type { OnnxGraph, OnnxNode } from './model.js';
+import type { OnnxGraph, OnnxNode } from '@heimdex/onnx';
 
 /** Who reads what in a graph. What only asks for a shape is no reader. */
 export class Readers {

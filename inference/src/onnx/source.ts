@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { ByteSource } from './wire.js';
+import type { ByteSource } from '@heimdex/onnx';
 
 /** Bytes already in memory. */
 export function memorySource(content: Uint8Array): ByteSource {

@@ -100,7 +100,7 @@ export const FIELDS = {
   opset: { domain: 1, version: 2 },
   graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, shape: 13 },
   node: { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 },
-  attribute: { name: 1, int: 3, tensor: 5, graph: 6, ints: 8, type: 20 },
+  attribute: { name: 1, float: 2, int: 3, string: 4, tensor: 5, graph: 6, ints: 8, type: 20 },
   tensor: {
     dims: 1,
     dataType: 2,
@@ -121,4 +121,4 @@ export const FIELDS = {
 } as const;
 
 /** AttributeProto.type of the kinds that are modelled. */
-export const ATTRIBUTE_TYPES = { int: 2, tensor: 4, graph: 5, ints: 7 } as const;
+export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, ints: 7 } as const;

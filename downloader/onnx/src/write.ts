@@ -10,7 +10,7 @@ import {
   type OnnxTensor,
   type OnnxValue,
 } from './model.js';
-import { bytesField, concatBytes, partsField, varintField } from './wire.js';
+import { bytesField, concatBytes, floatField, partsField, varintField } from './wire.js';
 
 /**
  * A model as an ONNX file's bytes. Throws for a tensor that still lies as a range of the file it was read from: point it
@@ -130,12 +130,20 @@ function elementTypeNumber(type: ElementType): number {
   return 0;
 }
 
+/** An attribute's value: a number is an integer, `{ float }` a 32-bit float. */
+export type AttributeValue =
+  | number
+  | readonly number[]
+  | OnnxGraph
+  | { readonly float: number }
+  | { readonly string: string };
+
 /** An operator; its name is its first output's. */
 export function node(
   opType: string,
   inputs: readonly string[],
   outputs: readonly string[],
-  attributes: Readonly<Record<string, number | readonly number[] | OnnxGraph>> = {},
+  attributes: Readonly<Record<string, AttributeValue>> = {},
   domain = '',
 ): OnnxNode {
   return {
@@ -149,17 +157,23 @@ export function node(
   };
 }
 
-function attribute(name: string, value: number | readonly number[] | OnnxGraph): OnnxAttribute {
-  const of = (kind: 'int' | 'ints' | 'graph', given: Partial<OnnxAttribute>): OnnxAttribute => ({
+function attribute(name: string, value: AttributeValue): OnnxAttribute {
+  const of = (
+    kind: keyof typeof ATTRIBUTE_TYPES,
+    given: Partial<OnnxAttribute>,
+    unmodelled: readonly Uint8Array[] = [],
+  ): OnnxAttribute => ({
     name,
     graph: undefined,
     int: undefined,
     ints: [],
     tensor: undefined,
-    rest: [varintField(FIELDS.attribute.type, ATTRIBUTE_TYPES[kind])],
+    rest: [...unmodelled, varintField(FIELDS.attribute.type, ATTRIBUTE_TYPES[kind])],
     ...given,
   });
   if (typeof value === 'number') return of('int', { int: BigInt(value) });
+  if ('float' in value) return of('float', {}, [floatField(FIELDS.attribute.float, value.float)]);
+  if ('string' in value) return of('string', {}, [bytesField(FIELDS.attribute.string, value.string)]);
   return 'nodes' in value ? of('graph', { graph: value }) : of('ints', { ints: value.map(BigInt) });
 }
 

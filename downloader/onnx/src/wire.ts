@@ -103,6 +103,13 @@ export function varintField(number: number, value: number | bigint): Uint8Array 
   return concatBytes([varint(number << 3), varint(value)]);
 }
 
+/** A field that holds a 32-bit float. */
+export function floatField(number: number, value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setFloat32(0, value, true);
+  return concatBytes([varint((number << 3) | 5), bytes]);
+}
+
 /** A field that holds bytes, a string or a message. */
 export function bytesField(number: number, payload: Uint8Array | string): Uint8Array {
   const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
