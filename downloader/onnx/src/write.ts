@@ -181,15 +181,16 @@ const TENSOR_ARRAYS = [
   [Float32Array, 'float32'],
   [BigInt64Array, 'int64'],
   [Int32Array, 'int32'],
+  [Uint16Array, 'float16'],
   [Uint8Array, 'uint8'],
   [Int8Array, 'int8'],
 ] as const;
 
-/** A constant. */
+/** A constant; 16-bit numbers are the bits of float16. */
 export function tensor(
   name: string,
   dims: readonly number[],
-  values: Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array,
+  values: Float32Array | BigInt64Array | Int32Array | Uint16Array | Uint8Array | Int8Array,
 ): OnnxTensor {
   const elementType = TENSOR_ARRAYS.find(([kind]) => values instanceof kind)?.[1] ?? 'undefined';
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

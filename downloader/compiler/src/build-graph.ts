@@ -1,0 +1,27 @@
+import type { Weights } from './checkpoint/weights.js';
+import type { GraphPlan } from './families/architectures.js';
+import type { ConfigReader } from './families/config.js';
+import { GraphBuilder } from './graph/graph-builder.js';
+import { Layers, type Recipe } from './graph/layers.js';
+import type { WrittenFile } from './graph/weights-file.js';
+
+/** What a graph is built from and where it goes. */
+export interface BuildOptions {
+  readonly weights: Weights;
+  readonly config: ConfigReader;
+  readonly recipe: Recipe;
+  readonly overflowSafe: boolean;
+  readonly folder: string;
+}
+
+/** Writes `ROLE.onnx` and its weights beside it. Throws CompilerError. */
+export function buildGraph(plan: GraphPlan, options: BuildOptions): readonly WrittenFile[] {
+  const graph = new GraphBuilder(options.folder, `${plan.role}.onnx`);
+  try {
+    plan.build(new Layers(graph, options.weights, options.recipe, options.overflowSafe), options.config);
+    return graph.finish();
+  } catch (error) {
+    graph.abandon();
+    throw error;
+  }
+}

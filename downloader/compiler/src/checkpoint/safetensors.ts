@@ -1,0 +1,90 @@
+import { basename } from 'node:path';
+import { CompilerError } from '../errors.js';
+import { elementCount, PositionedFile, type TensorEntry } from './checkpoint.js';
+import { DATA_TYPES, isDataType } from './data-types.js';
+
+/** The reference implementation's own bound. */
+const MAX_HEADER_BYTES = 100_000_000;
+
+/**
+ * The table of contents of a safetensors file: eight bytes with the header's length, the header (JSON), the tensors. Throws
+ * CHECKPOINT_INVALID for offsets that overlap, leave holes, end beyond the file or do not fit the shape, as the reference
+ * implementation does; CHECKPOINT_UNSUPPORTED for an element type that is not known.
+ *
+ * Source: github.com/huggingface/safetensors, "Format".
+ */
+export function readSafetensors(path: string, file = 0): ReadonlyMap<string, TensorEntry> {
+  const opened = new PositionedFile(path);
+  try {
+    return entriesOf(opened, file);
+  } finally {
+    opened.close();
+  }
+}
+
+function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, TensorEntry> {
+  const name = basename(opened.path);
+  const invalid = (found: string) =>
+    new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected ${name} to be a safetensors file, got ${found}. Download it again.`,
+    );
+  const length = opened.read(0, 8);
+  if (length.length < 8) throw invalid(`a file of ${opened.sizeBytes} bytes`);
+  const headerBytes = length.readBigUInt64LE();
+  if (headerBytes > MAX_HEADER_BYTES || Number(headerBytes) + 8 > opened.sizeBytes) {
+    throw invalid(`a header of ${headerBytes} bytes in a file of ${opened.sizeBytes}`);
+  }
+  const header = parseHeader(opened.read(8, Number(headerBytes)).toString('utf8'));
+  if (header === undefined) throw invalid('a header that is not a JSON object');
+  const base = 8 + Number(headerBytes);
+  const tensors = new Map<string, TensorEntry>();
+  for (const [tensor, described] of Object.entries(header)) {
+    if (tensor === '__metadata__') continue;
+    const { dtype, shape, data_offsets: offsets } = described as Partial<Record<string, unknown>>;
+    if (!isNumbers(shape) || !isNumbers(offsets) || offsets.length !== 2 || typeof dtype !== 'string') {
+      throw invalid(`no dtype, shape and data_offsets for tensor ${tensor}`);
+    }
+    if (!isDataType(dtype)) {
+      throw new CompilerError(
+        'CHECKPOINT_UNSUPPORTED',
+        `Expected tensor ${tensor} of ${name} to be of F32, F16 or BF16, got ${dtype}.`,
+      );
+    }
+    const [begin = 0, end = 0] = offsets;
+    const sizeBytes = elementCount(shape) * DATA_TYPES[dtype];
+    if (end - begin !== sizeBytes) {
+      throw invalid(`${end - begin} bytes for tensor ${tensor} of shape [${shape.join(', ')}] and type ${dtype}`);
+    }
+    if (begin < 0 || base + end > opened.sizeBytes) throw invalid(`tensor ${tensor} beyond the end of the file`);
+    tensors.set(tensor, { type: dtype, shape, file, offset: base + begin, sizeBytes });
+  }
+  let covered = base;
+  for (const [tensor, { offset, sizeBytes }] of [...tensors].sort(
+    ([, a], [, b]) => a.offset - b.offset || a.sizeBytes - b.sizeBytes,
+  )) {
+    if (offset !== covered)
+      throw invalid(`tensor ${tensor} at byte ${offset} instead of ${covered}, where the one before ends`);
+    covered += sizeBytes;
+  }
+  if (covered !== opened.sizeBytes) throw invalid(`${opened.sizeBytes - covered} bytes that belong to no tensor`);
+  return tensors;
+}
+
+function parseHeader(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const isTable =
+      typeof value === 'object' &&
+      value !== null &&
+      !Array.isArray(value) &&
+      Object.values(value).every((one) => typeof one === 'object' && one !== null);
+    return isTable ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((one) => Number.isSafeInteger(one));
+}

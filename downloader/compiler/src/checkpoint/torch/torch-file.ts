@@ -1,0 +1,177 @@
+import { basename } from 'node:path';
+import { CompilerError } from '../../errors.js';
+import { type Checkpoint, elementCount, PositionedFile, type TensorEntry } from '../checkpoint.js';
+import { DATA_TYPES } from '../data-types.js';
+import { isKind, type Pickled, type TensorReference, Unpickler } from './unpickle.js';
+import { readZipDirectory, type ZipEntry } from './zip-directory.js';
+
+/** A state dict's pickle: some hundred bytes a tensor. */
+const MAX_PICKLE_BYTES = 64 << 20;
+const ZIP_MAGIC = 0x04034b50;
+/** The first value of a file in torch's form before 1.6. */
+const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
+
+/**
+ * The table of contents of a file of torch.save: in its zip form, or in the older form of pickles and storages one after the
+ * other. The state dict may be the file's value, or lie in it as `model_state_dict` (OpenAI's Whisper, with `dims` beside it) or
+ * `state_dict`. Throws CHECKPOINT_INVALID, CHECKPOINT_REFUSED or CHECKPOINT_UNSUPPORTED.
+ */
+export function readTorchFile(path: string, file = 0): Checkpoint {
+  const opened = new PositionedFile(path);
+  try {
+    const start = opened.read(0, 4);
+    const isZip = start.length === 4 && start.readUInt32LE(0) === ZIP_MAGIC;
+    const { value, storages } = isZip ? readZip(opened) : readLegacy(opened);
+    const state = stateOf(value, basename(path));
+    const tensors = new Map<string, TensorEntry>();
+    for (const [name, tensor] of state) {
+      if (typeof name !== 'string' || !isKind(tensor, 'tensor')) continue;
+      tensors.set(name, entryOf(name, tensor, storages, file));
+    }
+    const dims = value instanceof Map ? value.get('dims') : undefined;
+    return { files: [path], tensors, ...(dims instanceof Map ? { dims: numbersOf(dims) } : {}) };
+  } finally {
+    opened.close();
+  }
+}
+
+interface TorchContents {
+  readonly value: Pickled;
+  /** Where each storage's bytes lie. */
+  readonly storages: ReadonlyMap<string, ZipEntry>;
+}
+
+function readZip(file: PositionedFile): TorchContents {
+  const entries = readZipDirectory(file);
+  const pickle = [...entries].find(([name]) => name.endsWith('/data.pkl'));
+  if (pickle === undefined) {
+    throw new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected ${basename(file.path)} to hold data.pkl, as torch.save writes it, got none.`,
+    );
+  }
+  const [name, { offset, sizeBytes }] = pickle;
+  const root = name.slice(0, -'data.pkl'.length);
+  const order = entries.get(`${root}byteorder`);
+  if (order !== undefined && file.read(order.offset, Math.min(order.sizeBytes, 16)).toString('utf8') !== 'little') {
+    throw new CompilerError(
+      'CHECKPOINT_UNSUPPORTED',
+      `Expected ${basename(file.path)} to be little endian, got big endian.`,
+    );
+  }
+  if (sizeBytes > MAX_PICKLE_BYTES) throw tooLarge(file, sizeBytes);
+  const storages = new Map<string, ZipEntry>();
+  for (const [entry, place] of entries)
+    if (entry.startsWith(`${root}data/`)) storages.set(entry.slice(root.length + 5), place);
+  return { value: new Unpickler(file.read(offset, sizeBytes)).read(), storages };
+}
+
+/** Magic number, protocol, facts of the machine, the value, the storages' keys: each a pickle. Then the storages themselves. */
+function readLegacy(file: PositionedFile): TorchContents {
+  const bytes = file.read(0, MAX_PICKLE_BYTES);
+  let at = 0;
+  const next = (): Pickled => {
+    const unpickler = new Unpickler(bytes, at);
+    const value = unpickler.read();
+    at = unpickler.end;
+    return value;
+  };
+  const unknown = (cause?: unknown) =>
+    new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected ${basename(file.path)} to be a file of torch.save, got another kind of file.`,
+      { cause },
+    );
+  if (bytes[0] !== 0x80) throw unknown();
+  if (next() !== LEGACY_MAGIC) throw unknown();
+  next();
+  next();
+  const value = next();
+  const keys = next();
+  if (!Array.isArray(keys)) throw unknown();
+  const types = storageTypes(value);
+  const storages = new Map<string, ZipEntry>();
+  for (const key of keys.map(String)) {
+    const count = file.read(at, 8);
+    if (count.length < 8) throw tooShort(file);
+    const sizeBytes = Number(count.readBigInt64LE()) * DATA_TYPES[types.get(key) ?? 'U8'];
+    if (!(sizeBytes >= 0 && at + 8 + sizeBytes <= file.sizeBytes)) throw tooShort(file);
+    storages.set(key, { offset: at + 8, sizeBytes });
+    at += 8 + sizeBytes;
+  }
+  return { value, storages };
+}
+
+/** Element types by storage: the older form gives the storages' sizes in elements. */
+function storageTypes(value: Pickled): ReadonlyMap<string, TensorReference['storage']['type']> {
+  const types = new Map<string, TensorReference['storage']['type']>();
+  const tables = value instanceof Map ? [value, ...value.values()] : [];
+  for (const table of tables) {
+    if (!(table instanceof Map)) continue;
+    for (const one of table.values()) if (isKind(one, 'tensor')) types.set(one.storage.key, one.storage.type);
+  }
+  return types;
+}
+
+function stateOf(value: Pickled, name: string): Map<Pickled, Pickled> {
+  if (value instanceof Map) {
+    for (const key of ['model_state_dict', 'state_dict']) {
+      const inner = value.get(key);
+      if (inner instanceof Map) return inner;
+    }
+    return value;
+  }
+  throw new CompilerError(
+    'CHECKPOINT_UNSUPPORTED',
+    `Expected ${name} to hold a state dict, got something else. Save model.state_dict().`,
+  );
+}
+
+function entryOf(
+  name: string,
+  { storage, offset, shape, stride }: TensorReference,
+  storages: ReadonlyMap<string, ZipEntry>,
+  file: number,
+): TensorEntry {
+  const size = DATA_TYPES[storage.type];
+  const count = elementCount(shape);
+  const place = storages.get(storage.key);
+  if (!(offset >= 0 && place !== undefined && (offset + count) * size <= place.sizeBytes)) {
+    throw new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected the ${count} elements of tensor ${name} within its storage, got ${place?.sizeBytes ?? 0} bytes. Download the file again.`,
+    );
+  }
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const length = shape[axis] ?? 1;
+    if (length > 1 && stride[axis] !== step) {
+      throw new CompilerError(
+        'CHECKPOINT_UNSUPPORTED',
+        `Expected tensor ${name} to be contiguous, got strides [${stride.join(', ')}].`,
+      );
+    }
+    step *= length;
+  }
+  return { type: storage.type, shape, file, offset: place.offset + offset * size, sizeBytes: count * size };
+}
+
+function numbersOf(table: Map<Pickled, Pickled>): Record<string, number> {
+  const numbers: Record<string, number> = {};
+  for (const [key, value] of table) if (typeof key === 'string' && typeof value === 'number') numbers[key] = value;
+  return numbers;
+}
+
+function tooLarge(file: PositionedFile, sizeBytes: number): CompilerError {
+  return new CompilerError(
+    'CHECKPOINT_UNSUPPORTED',
+    `Expected the pickle of ${basename(file.path)} to have at most ${MAX_PICKLE_BYTES} bytes, got ${sizeBytes}.`,
+  );
+}
+
+function tooShort(file: PositionedFile): CompilerError {
+  return new CompilerError(
+    'CHECKPOINT_INVALID',
+    `Expected ${basename(file.path)} to hold all of its storages, but it ends before. Download it again.`,
+  );
+}

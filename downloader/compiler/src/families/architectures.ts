@@ -1,0 +1,88 @@
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { type ExpectedUnused, type Renaming, withoutPrefix } from '../checkpoint/weights.js';
+import { CompilerError } from '../errors.js';
+import { type Layers, type Recipe, uniformRecipe } from '../graph/layers.js';
+import { BERT_PREFIXES, BERT_UNUSED, buildBert, currentBertName } from './bert.js';
+import type { Config, ConfigReader } from './config.js';
+import { buildSiglipText, buildSiglipVision, SIGLIP_UNUSED } from './siglip.js';
+import {
+  buildWhisperCross,
+  buildWhisperDecoder,
+  buildWhisperEncoder,
+  WHISPER_PREFIXES,
+  WHISPER_UNUSED,
+} from './whisper.js';
+import { fromOpenAi } from './whisper-names.js';
+
+/** One graph of a compiled model. */
+export interface GraphPlan {
+  /** The name the server's model families know its file by: `encoder`, `vision`, `model`. */
+  readonly role: string;
+  readonly build: (layers: Layers, config: ConfigReader) => void;
+  /** 8-bit recipes from the fastest to the finest; behind the last comes float32. */
+  readonly recipes: readonly Recipe[];
+}
+
+/** A kind of checkpoint that can be compiled. */
+export interface Architecture {
+  readonly graphs: readonly GraphPlan[];
+  readonly unused: ExpectedUnused;
+  renaming(checkpoint: Checkpoint): Renaming;
+}
+
+const ROW: Recipe = { ...uniformRecipe('row'), head: 'row2', vocabulary: 'nb8' };
+const ROW2: Recipe = { ...uniformRecipe('row2'), vocabulary: 'nb8' };
+/** What hurts sentence embedders: rounded inputs of attention and feed-forward, one scale for an output of the second. */
+const MIX: Recipe = { ...uniformRecipe('row2'), 'attention output': 'row', 'feed-forward 2': 'nb8' };
+const BLOCKS: Recipe = uniformRecipe('nb8');
+
+const bert: Architecture = {
+  graphs: [{ role: 'model', build: buildBert, recipes: [MIX, { ...ROW2, 'feed-forward 2': 'nb8' }, BLOCKS] }],
+  unused: BERT_UNUSED,
+  renaming: (checkpoint) => {
+    const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
+    return (name) => currentBertName(strip(name));
+  },
+};
+
+/** By `model_type` of config.json. */
+const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
+  whisper: {
+    graphs: [
+      { role: 'encoder', build: buildWhisperEncoder, recipes: [ROW, ROW2] },
+      { role: 'cross', build: buildWhisperCross, recipes: [ROW, ROW2] },
+      { role: 'decoder', build: buildWhisperDecoder, recipes: [BLOCKS] },
+    ],
+    unused: WHISPER_UNUSED,
+    renaming: (checkpoint) => {
+      const strip = withoutPrefix(checkpoint, WHISPER_PREFIXES);
+      return (name) => fromOpenAi(strip(name));
+    },
+  },
+  siglip: {
+    graphs: [
+      { role: 'vision', build: buildSiglipVision, recipes: [ROW, ROW2] },
+      { role: 'text', build: buildSiglipText, recipes: [ROW, ROW2] },
+    ],
+    unused: SIGLIP_UNUSED,
+    renaming: () => (name) => name,
+  },
+  bert,
+  'xlm-roberta': bert,
+};
+
+/** Names of the architectures, as `model_type` has them. */
+export const MODEL_TYPES: readonly string[] = Object.keys(ARCHITECTURES);
+
+/** How a checkpoint of this config.json is compiled. Throws CONFIG_UNSUPPORTED. */
+export function architectureOf(config: Config): Architecture {
+  const type = config.model_type;
+  const found = typeof type === 'string' && Object.hasOwn(ARCHITECTURES, type) ? ARCHITECTURES[type] : undefined;
+  if (found === undefined) {
+    throw new CompilerError(
+      'CONFIG_UNSUPPORTED',
+      `Expected model_type of config.json to be ${MODEL_TYPES.join(', ')}, got ${JSON.stringify(type) ?? 'nothing'}.`,
+    );
+  }
+  return found;
+}

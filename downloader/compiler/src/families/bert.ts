@@ -1,0 +1,89 @@
+import type { ExpectedUnused } from '../checkpoint/weights.js';
+import type { Layers } from '../graph/layers.js';
+import { type ConfigReader, headSize } from './config.js';
+
+/** What a checkpoint of BERT or XLM-RoBERTa holds that a vector a token does not need. */
+export const BERT_UNUSED: ExpectedUnused = {
+  'positions that count up': /^embeddings\.(position_ids|token_type_ids)$/,
+  "the pooler of BERT's own training": /^pooler\./,
+  'heads for masked words': /^(cls|lm_head)\./,
+};
+
+/** Prefixes that heads put in front of the encoder's names. */
+export const BERT_PREFIXES = ['bert.', 'roberta.', 'model.'] as const;
+
+/** Names of old checkpoints, which call a norm's weights as TensorFlow did. */
+export function currentBertName(name: string): string {
+  return name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
+}
+
+/**
+ * BERT and XLM-RoBERTa: `input_ids` and `attention_mask` [batch, length] to `last_hidden_state` [batch, length, width]. All
+ * tokens are of type 0, as sentence embedders have them.
+ *
+ * Source: Devlin et al., 2018; Conneau et al., 2019; transformers' modeling_bert.py and modeling_xlm_roberta.py.
+ */
+export function buildBert(layers: Layers, config: ConfigReader): void {
+  const { graph, weights } = layers;
+  const width = config.count('hidden_size', 768);
+  const heads = config.count('num_attention_heads', 12);
+  const feedForward = config.count('intermediate_size', 3072);
+  const epsilon = config.number('layer_norm_eps', 1e-12);
+  const activation = config.text('hidden_act', 'gelu');
+  headSize(width, heads);
+  config.expect('position_embedding_type', 'absolute');
+  // XLM-RoBERTa's positions begin behind the padding token's.
+  const firstPosition = config.text('model_type') === 'bert' ? 0 : config.number('pad_token_id', 1) + 1;
+  const positionCount = config.count('max_position_embeddings', 512);
+
+  const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
+  const mask = graph.op('Cast', [graph.input('attention_mask', 'int64', ['batch', 'length'])], { to: 6 });
+  const tokens = layers.embedding('embeddings.word_embeddings.weight', ids, config.count('vocab_size', 30522), width);
+  const table = weights
+    .take('embeddings.position_embeddings.weight', [positionCount, width])
+    .slice(firstPosition * width);
+  const typeCount = config.count('type_vocab_size', 2);
+  const types = weights.take('embeddings.token_type_embeddings.weight', [typeCount, width]);
+  for (let i = 0; i < table.length; i++) table[i] = (table[i] as number) + (types[i % width] as number);
+  const length = graph.op('Gather', [graph.op('Shape', [ids]), graph.integers(1)], { axis: 0 });
+  const positions = graph.op('Slice', [
+    graph.constant('embeddings.positions', [positionCount - firstPosition, width], table),
+    graph.integers(0),
+    length,
+    graph.integers(0),
+  ]);
+  const flat = graph.integers(-1, width);
+  const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
+  let hidden = graph.op('Reshape', [graph.op('Add', [tokens, positions]), flat]);
+  hidden = layers.norm(hidden, 'embeddings.LayerNorm', width, epsilon);
+  for (let index = 0; index < config.count('num_hidden_layers', 12); index++) {
+    const name = `encoder.layer.${index}`;
+    const context = layers.attention(hidden, `${name}.attention`, ['self.query', 'self.key', 'self.value'], {
+      width,
+      heads,
+      dims,
+      mask,
+    });
+    const attended = layers.linear(
+      context,
+      { name: `${name}.attention.output.dense`, outputs: width },
+      width,
+      'attention output',
+    );
+    hidden = layers.norm(graph.op('Add', [hidden, attended]), `${name}.attention.output.LayerNorm`, width, epsilon);
+    const inner = layers.linear(
+      hidden,
+      { name: `${name}.intermediate.dense`, outputs: feedForward },
+      width,
+      'feed-forward 1',
+    );
+    const fed = layers.linear(
+      layers.activation(inner, activation),
+      { name: `${name}.output.dense`, outputs: width },
+      feedForward,
+      'feed-forward 2',
+    );
+    hidden = layers.norm(graph.op('Add', [hidden, fed]), `${name}.output.LayerNorm`, width, epsilon);
+  }
+  graph.output('last_hidden_state', graph.op('Reshape', [hidden, dims]), 'float32', ['batch', 'length', width]);
+}

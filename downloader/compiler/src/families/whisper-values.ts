@@ -1,0 +1,44 @@
+/** Names of the values that Whisper's graphs take and give: what the server feeds and reads. */
+export const WHISPER_VALUES = {
+  /** Log-mel spectrogram, float32 [1, mels, frames]. */
+  features: 'input_features',
+  /** Which rows the convolutions give are worked out, int64 [rows]. */
+  rows: 'heimdex_rows',
+  /** At which of the 1500 positions each of them stands, int64 [rows]. */
+  positions: 'heimdex_positions',
+  /** Whether rows stand for several positions, bool [1]. */
+  merged: 'heimdex_merged',
+  /** Then the logarithm of how many, float32 [1, 1, rows, rows]. */
+  logCounts: 'heimdex_log_counts',
+  /** What the encoder gives, float32 [1, rows, width]. */
+  encoded: 'last_hidden_state',
+  /** What the cross attention's keys and values are made of, float32 [audios, positions, width]. */
+  states: 'encoder_hidden_states',
+  /** int64 [rows, tokens]. */
+  tokens: 'input_ids',
+  /** Tokens in the cache, int64 [1]. */
+  pastLength: 'heimdex_past_length',
+  /** Added to the scores of self-attention, float32 [1, 1, tokens, room + tokens]. */
+  mask: 'heimdex_step_mask',
+  /** Added to the scores of cross attention, float32 [audios or 1, 1, 1, positions or 1]. */
+  encoderLogCounts: 'heimdex.encoder.log_counts',
+  /** Which of the run's tokens get logits, int64 [positions]. */
+  logitPositions: 'heimdex_logit_positions',
+  /** float32 [rows, positions, vocabulary]. */
+  logits: 'logits',
+} as const;
+
+/** Keys or values that are read: of the tokens so far [rows, heads, room, size], of the audio [audios, heads, positions, size]. */
+export function pastName(layer: number, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
+  return `past_key_values.${layer}.${part}.${side}`;
+}
+
+/** Keys or values that are made: of the tokens of this run alone [rows, heads, tokens, size], of the audio as they are read. */
+export function presentName(layer: number, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
+  return `present.${layer}.${part}.${side}`;
+}
+
+/** Weights of a layer's cross attention, float32 [audios, heads, tokens of all rows of an audio, positions]. */
+export function attentionsName(layer: number): string {
+  return `cross_attentions.${layer}`;
+}

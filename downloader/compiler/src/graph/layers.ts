@@ -1,0 +1,183 @@
+import { toFloat16 } from '../checkpoint/data-types.js';
+import type { Weights } from '../checkpoint/weights.js';
+import { CompilerError } from '../errors.js';
+import type { GraphBuilder } from './graph-builder.js';
+import { type Form, type Matrix, Products } from './products.js';
+
+/** What a product does in its layer: forms are chosen by it. */
+export const PRODUCT_KINDS = [
+  'attention input',
+  'attention output',
+  'feed-forward 1',
+  'feed-forward 2',
+  'head',
+  'vocabulary',
+] as const;
+export type ProductKind = (typeof PRODUCT_KINDS)[number];
+
+/** The form of each kind of product. */
+export type Recipe = Readonly<Record<ProductKind, Form>>;
+
+/** All kinds in one form. */
+export function uniformRecipe(form: Form): Recipe {
+  return Object.fromEntries(PRODUCT_KINDS.map((kind) => [kind, form])) as Recipe;
+}
+
+/** Activation functions, by their names in config.json. */
+const ACTIVATIONS: Readonly<Record<string, string>> = {
+  gelu: 'none',
+  gelu_pytorch_tanh: 'tanh',
+  gelu_new: 'tanh',
+  gelu_fast: 'tanh',
+};
+
+/** A linear layer: its tensors `NAME.weight` and, where there is one, `NAME.bias`. */
+export interface Linear {
+  readonly name: string;
+  readonly outputs: number;
+}
+
+/** Rows of a table that are converted at once. */
+const TABLE_ROWS = 4096;
+const MAX_FLOAT16 = 65504;
+
+/** Layers of transformers. Activations are [rows, width]: sequences stand one after the other, and attention parts them. */
+export class Layers {
+  readonly products: Products;
+
+  constructor(
+    readonly graph: GraphBuilder,
+    readonly weights: Weights,
+    readonly recipe: Recipe,
+    overflowSafe: boolean,
+  ) {
+    this.products = new Products(graph, overflowSafe);
+  }
+
+  /** Whether the graph is the float32 one, which keeps every number as it is. */
+  get isFloat32(): boolean {
+    return this.recipe['feed-forward 1'] === 'float32';
+  }
+
+  vector(name: string, size: number): string {
+    return this.graph.constant(name, [size], this.weights.take(name, [size]));
+  }
+
+  /** A linear layer, bias included. */
+  linear(x: string, { name, outputs }: Linear, inputs: number, kind: ProductKind): string {
+    return this.joined(x, name, [{ name, outputs }], inputs, kind);
+  }
+
+  /** Several linear layers over the same activations as one product, side by side. */
+  joined(x: string, key: string, layers: readonly Linear[], inputs: number, kind: ProductKind): string {
+    const outputs = layers.reduce((sum, layer) => sum + layer.outputs, 0);
+    const values = layers.length === 1 ? undefined : new Float32Array(outputs * inputs);
+    const bias = new Float32Array(outputs);
+    let at = 0;
+    let matrix = new Float32Array(0);
+    for (const layer of layers) {
+      matrix = this.weights.take(`${layer.name}.weight`, [layer.outputs, inputs]) as Float32Array<ArrayBuffer>;
+      values?.set(matrix, at * inputs);
+      if (this.weights.has(`${layer.name}.bias`))
+        bias.set(this.weights.take(`${layer.name}.bias`, [layer.outputs]), at);
+      at += layer.outputs;
+    }
+    const product = this.multiply(x, key, { values: values ?? matrix, outputs, inputs }, kind);
+    if (!layers.some((layer) => this.weights.has(`${layer.name}.bias`))) return product;
+    return this.graph.op('Add', [product, this.graph.constant(`${key}.bias`, [outputs], bias)]);
+  }
+
+  multiply(x: string, key: string, matrix: Matrix, kind: ProductKind): string {
+    return this.products.multiply(x, key, matrix, this.recipe[kind]);
+  }
+
+  norm(x: string, name: string, size: number, epsilon: number): string {
+    const inputs = [x, this.vector(`${name}.weight`, size), this.vector(`${name}.bias`, size)];
+    return this.graph.op('LayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } });
+  }
+
+  /** Throws CONFIG_UNSUPPORTED for an activation function that is not known. */
+  activation(x: string, name: string): string {
+    const approximate = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined;
+    if (approximate === undefined) {
+      const known = Object.keys(ACTIVATIONS).join(', ');
+      throw new CompilerError(
+        'CONFIG_UNSUPPORTED',
+        `Expected an activation function of ${known} in config.json, got ${name}.`,
+      );
+    }
+    return this.graph.op('Gelu', [x], { approximate: { string: approximate } });
+  }
+
+  /** Self-attention's context [rows, width] of x [rows, width] in sequences; `dims` names [sequences, length, width]. */
+  attention(
+    x: string,
+    name: string,
+    projections: readonly [string, string, string],
+    attention: AttentionShape,
+  ): string {
+    const { graph } = this;
+    const { width, heads, dims, mask, merged } = attention;
+    const layers = projections.map((projection) => ({ name: `${name}.${projection}`, outputs: width }));
+    const joined = this.joined(x, `${name}.qkv`, layers, width, 'attention input');
+    const parts = graph.ops('Split', [joined], 3, { axis: 1, num_outputs: 3 });
+    const sequences = parts.map((part) => graph.op('Reshape', [part, dims]));
+    const operator = 'MultiHeadAttention';
+    const attributes = { num_heads: heads };
+    const plain = [...sequences, ...(mask === undefined ? [] : ['', mask])];
+    const context =
+      merged === undefined
+        ? graph.runtimeOp(operator, plain, attributes)
+        : // With scores added the operator holds the whole table of weights: only where rows are merged.
+          graph.either(
+            merged.condition,
+            (branch) => branch(operator, [...sequences, '', '', merged.logCounts], attributes, 'com.microsoft'),
+            (branch) => branch(operator, sequences, attributes, 'com.microsoft'),
+            3,
+          );
+    return graph.op('Reshape', [context, graph.integers(-1, width)]);
+  }
+
+  /**
+   * A table of token embeddings, read piece by piece: in half precision, of which a run touches only the rows it asks for, or
+   * in float32 in the float32 graph and where a value is beyond half precision. Gives the rows of `ids` as float32.
+   */
+  embedding(name: string, ids: string, rows: number, width: number): string {
+    const { graph, weights } = this;
+    const pieces = function* (): Generator<Float32Array> {
+      for (let row = 0; row < rows; row += TABLE_ROWS) {
+        yield weights.takeRows(name, [rows, width], row, Math.min(TABLE_ROWS, rows - row));
+      }
+    };
+    if (this.isFloat32 || !fitsFloat16(pieces())) {
+      return graph.op('Gather', [graph.streamed(name, 'float32', [rows, width], pieces()), ids]);
+    }
+    const halves = function* (): Generator<Uint16Array> {
+      for (const piece of pieces()) yield toFloat16(piece);
+    };
+    return graph.op('Cast', [graph.op('Gather', [graph.streamed(name, 'float16', [rows, width], halves()), ids])], {
+      to: 1,
+    });
+  }
+}
+
+/** How rows are parted for attention. */
+export interface AttentionShape {
+  readonly width: number;
+  readonly heads: number;
+  /** Name of the int64 value [sequences, length, width]. */
+  readonly dims: string;
+  /** Name of the int32 value [sequences, length]: 0 where a row is padding. */
+  readonly mask?: string;
+  /**
+   * Token merging with proportional attention (Bolya et al., 2023): where `condition` (bool [1]) holds, `logCounts` is added to
+   * the scores, the logarithm of how many positions each row stands for.
+   */
+  readonly merged?: { readonly condition: string; readonly logCounts: string };
+}
+
+function fitsFloat16(pieces: Iterable<Float32Array>): boolean {
+  for (const piece of pieces)
+    for (let i = 0; i < piece.length; i++) if (Math.abs(piece[i] as number) > MAX_FLOAT16) return false;
+  return true;
+}

@@ -1,0 +1,120 @@
+import type { GraphBuilder } from './graph-builder.js';
+import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, transposed } from './quantize.js';
+
+/**
+ * How a matrix product is written.
+ * - `float32`: as in the checkpoint.
+ * - `row`: activations in 8 bits with a scale a row (token), weights in 8 bits with a scale an output.
+ * - `row2`: as row, and a second 8-bit product for what rounding the activations left: they have 16 bits in effect.
+ * - `nb8`: weights in 8 bits with a scale for 32 inputs of an output (MatMulNBits, accuracy level 4).
+ *
+ * In none of them does a row depend on the others of its batch.
+ */
+export const FORMS = ['float32', 'row', 'row2', 'nb8'] as const;
+export type Form = (typeof FORMS)[number];
+
+/** Weights of a product: [outputs, inputs], as torch keeps a linear layer's. */
+export interface Matrix {
+  readonly values: Float32Array;
+  readonly outputs: number;
+  readonly inputs: number;
+}
+
+/** Activations have magnitudes of at most 127 steps around 128. */
+const STEP = 1 / 127;
+/** A step of the rest: half a step of the first rounding in 127 steps. */
+const REST_STEP = STEP / 254;
+
+/** Activations of several products are quantised once. */
+interface QuantizedRows {
+  readonly peak: string;
+  readonly scaled: string;
+  readonly steps: string;
+  rest?: string;
+}
+
+/** Writes matrix products in their forms. Activations are [rows, inputs]. */
+export class Products {
+  readonly #graph: GraphBuilder;
+  readonly #overflowSafe: boolean;
+  readonly #rows = new Map<string, QuantizedRows>();
+
+  /** @param overflowSafe Whether 8-bit weights are made such that the fast product of CPUs without VNNI is exact. */
+  constructor(graph: GraphBuilder, overflowSafe: boolean) {
+    this.#graph = graph;
+    this.#overflowSafe = overflowSafe;
+  }
+
+  /** `x` times the matrix, [rows, outputs]. `key` names the constants. */
+  multiply(x: string, key: string, { values, outputs, inputs }: Matrix, form: Form): string {
+    const graph = this.#graph;
+    if (form === 'float32') {
+      const weights = graph.constant(`${key}.weight`, [inputs, outputs], transposed(values, outputs, inputs));
+      return graph.op('MatMul', [x, weights]);
+    }
+    if (form === 'nb8') {
+      const blocks = Math.ceil(inputs / BLOCK_SIZE);
+      const quantized = quantizeBlocks(values, outputs, inputs);
+      const weights = graph.constant(`${key}.weight`, [outputs, blocks, BLOCK_SIZE], quantized.values);
+      const scales = graph.constant(`${key}.scale`, [outputs, blocks], quantized.scales);
+      return this.blocks(x, weights, scales, outputs, inputs);
+    }
+    const quantized = quantizeColumns(values, outputs, inputs, this.#overflowSafe);
+    const weights = graph.constant(`${key}.weight`, [inputs, outputs], quantized.values);
+    const scales = graph.constant(`${key}.scale`, [outputs], quantized.scales);
+    const { peak, steps } = this.#quantized(x);
+    const first = this.#integers(steps, weights, STEP, scales);
+    const sum =
+      form === 'row' ? first : graph.op('Add', [first, this.#integers(this.#rest(x), weights, REST_STEP, scales)]);
+    return graph.op('Mul', [sum, peak]);
+  }
+
+  /** A product with weights of `quantizeBlocks` that are in the graph already. */
+  blocks(x: string, weights: string, scales: string, outputs: number, inputs: number): string {
+    return this.#graph.runtimeOp('MatMulNBits', [x, weights, scales], {
+      K: inputs,
+      N: outputs,
+      bits: 8,
+      block_size: BLOCK_SIZE,
+      accuracy_level: 4,
+    });
+  }
+
+  #integers(steps: string, weights: string, step: number, scales: string): string {
+    return this.#graph.runtimeOp('MatMulIntegerToFloat', [
+      steps,
+      weights,
+      this.#graph.scalar(step),
+      scales,
+      this.#zero(),
+    ]);
+  }
+
+  #zero(): string {
+    return this.#graph.constant('zero_point', [], Uint8Array.of(128));
+  }
+
+  /** A row of zeros has 0 / 0: whatever steps come of it, the product is then taken times 0. */
+  #quantized(x: string): QuantizedRows {
+    const known = this.#rows.get(x);
+    if (known !== undefined) return known;
+    const graph = this.#graph;
+    const peak = graph.op('ReduceMax', [graph.op('Abs', [x]), graph.integers(-1)], { keepdims: 1 });
+    const scaled = graph.op('Div', [x, peak]);
+    const steps = graph.op('QuantizeLinear', [scaled, graph.scalar(STEP), this.#zero()]);
+    const rows: QuantizedRows = { peak, scaled, steps };
+    this.#rows.set(x, rows);
+    return rows;
+  }
+
+  #rest(x: string): string {
+    const graph = this.#graph;
+    const rows = this.#quantized(x);
+    rows.rest ??= graph.op('QuantizeLinear', [
+      graph.op('Sub', [rows.scaled, graph.op('DequantizeLinear', [rows.steps, graph.scalar(STEP), this.#zero()])]),
+      graph.scalar(REST_STEP),
+      this.#zero(),
+    ]);
+    return rows.rest;
+  }
+}

@@ -1,0 +1,58 @@
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+
+/** Tensors begin at multiples of a page, so that the runtime can map each of them. */
+const ALIGNMENT = 4096;
+
+/** A file that was written. */
+export interface WrittenFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/** The file that a graph's weights lie in: written from its beginning to its end, hashed on the way. */
+export class WeightsFile {
+  readonly #descriptor: number;
+  readonly #hash: Hash = createHash('sha256');
+  #sizeBytes = 0;
+
+  constructor(
+    path: string,
+    readonly name: string,
+  ) {
+    this.#descriptor = openSync(path, 'wx');
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Moves to where the next tensor may begin; returns it. */
+  align(): number {
+    const gap = -this.#sizeBytes & (ALIGNMENT - 1);
+    if (gap > 0) this.append(new Uint8Array(gap));
+    return this.#sizeBytes;
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+    let written = 0;
+    while (written < bytes.length) {
+      written += writeSync(this.#descriptor, bytes, written, Math.min(bytes.length - written, 1 << 30));
+    }
+    this.#sizeBytes += bytes.length;
+  }
+
+  close(): WrittenFile {
+    fsyncSync(this.#descriptor);
+    closeSync(this.#descriptor);
+    return { name: this.name, sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
+  }
+
+  /** Without its hash, after a failure. */
+  abandon(): void {
+    closeSync(this.#descriptor);
+  }
+}

@@ -1,0 +1,12 @@
+export { type BuildOptions, buildGraph } from './build-graph.js';
+export type { Checkpoint, TensorEntry } from './checkpoint/checkpoint.js';
+export { openCheckpoint, shardsOf } from './checkpoint/open-checkpoint.js';
+export { Weights } from './checkpoint/weights.js';
+export { COMPILER_ERROR_CODES, CompilerError, type CompilerErrorCode } from './errors.js';
+export { type Architecture, architectureOf, type GraphPlan, MODEL_TYPES } from './families/architectures.js';
+export { type Config, ConfigReader } from './families/config.js';
+export { configFromDims } from './families/whisper-names.js';
+export * from './families/whisper-values.js';
+export { FORMS, type Form } from './graph/products.js';
+export { type Recipe, uniformRecipe } from './graph/layers.js';
+export type { WrittenFile } from './graph/weights-file.js';

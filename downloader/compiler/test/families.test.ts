@@ -1,0 +1,209 @@
+import { expect } from 'chai';
+import { Tensor } from 'onnxruntime-node';
+import { pastName, presentName, type Recipe, uniformRecipe, WHISPER_VALUES } from '../src/index.js';
+import { CompiledCheckpoint, cosine, floats, golden, needsCheckpoints, relativeError } from './support/checkpoints.js';
+
+const FLOAT32 = uniformRecipe('float32');
+const MAX_ERROR = 1e-5;
+
+function integers(rows: readonly (readonly number[])[]): Tensor {
+  return new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
+}
+
+/** SigLIP's answers to the golden inputs. */
+async function siglip(file: string, folder: string, recipe: Recipe | 'fastest') {
+  const expected = golden(folder);
+  const compiled = await CompiledCheckpoint.open(file, recipe);
+  const pixels = new Tensor('float32', floats(expected.pixel_values), expected.pixel_shape as number[]);
+  const images = (await compiled.run('vision', { pixel_values: pixels })).pooler_output?.data as Float32Array;
+  const ids = integers(expected.input_ids as number[][]);
+  const texts = (await compiled.run('text', { input_ids: ids })).pooler_output?.data as Float32Array;
+  await compiled.close();
+  return { images, texts, expected: { images: floats(expected.image_embeds), texts: floats(expected.text_embeds) } };
+}
+
+/** XLM-RoBERTa's first vectors, normalised. */
+async function bert(file: string, folder: string, recipe: Recipe | 'fastest') {
+  const expected = golden(folder);
+  const compiled = await CompiledCheckpoint.open(file, recipe);
+  const ids = expected.input_ids as number[][];
+  const outputs = await compiled.run('model', {
+    input_ids: integers(ids),
+    attention_mask: integers(expected.attention_mask as number[][]),
+  });
+  await compiled.close();
+  const data = outputs.last_hidden_state?.data as Float32Array;
+  const stride = data.length / ids.length;
+  const width = expected.dims as number;
+  const rows = ids.map((_, row) => {
+    const vector = data.slice(row * stride, row * stride + width);
+    const length = Math.hypot(...vector);
+    return vector.map((value) => value / length);
+  });
+  const cls = floats(expected.cls);
+  return { rows, expected: ids.map((_, row) => cls.slice(row * width, (row + 1) * width)) };
+}
+
+/** Whisper's encoder rows and logits. The decoder reads some tokens at once, the rest one by one with the cache. */
+async function whisper(file: string, folder: string, recipe: Recipe | 'fastest') {
+  const expected = golden(folder);
+  const compiled = await CompiledCheckpoint.open(file, recipe);
+  const width = expected.d_model as number;
+  const vocabulary = expected.vocab as number;
+  const mel = new Int8Array(Buffer.from(String(expected.mel_i8), 'base64'));
+  const all = Array.from({ length: 1500 }, (_, index) => index);
+  const indices = new Tensor('int64', BigInt64Array.from(all, BigInt), [1500]);
+  const encoded = await compiled.run('encoder', {
+    [WHISPER_VALUES.features]: new Tensor(
+      'float32',
+      Float32Array.from(mel, (value) => value / 64),
+      [1, 80, 3000],
+    ),
+    [WHISPER_VALUES.rows]: indices,
+    [WHISPER_VALUES.positions]: indices,
+    [WHISPER_VALUES.merged]: new Tensor('bool', [false], [1]),
+    [WHISPER_VALUES.logCounts]: new Tensor('float32', [0], [1, 1, 1, 1]),
+  });
+  const states = encoded[WHISPER_VALUES.encoded] as Tensor;
+  const cross = await compiled.run('cross', { [WHISPER_VALUES.states]: states });
+  const heard = Object.fromEntries(
+    Object.entries(cross).map(([name, value]) => [name.replace('present', 'past_key_values'), value]),
+  );
+  const tokens = expected.tokens as number[];
+  const layers = [0, 1];
+  let past = new Map<string, Tensor>();
+  const logits: number[] = [];
+  const decode = async (run: readonly number[], before: number): Promise<void> => {
+    const mask = new Float32Array(run.length * (before + run.length));
+    run.forEach((_, row) => {
+      mask.fill(
+        Number.NEGATIVE_INFINITY,
+        row * (before + run.length) + before + row + 1,
+        (row + 1) * (before + run.length),
+      );
+    });
+    const cache = Object.fromEntries(
+      layers.flatMap((layer) =>
+        (['key', 'value'] as const).map((side) => {
+          const name = pastName(layer, 'decoder', side);
+          return [name, past.get(name) ?? new Tensor('float32', new Float32Array(0), [1, 4, 0, width / 4])];
+        }),
+      ),
+    );
+    const outputs = await compiled.run('decoder', {
+      ...heard,
+      ...cache,
+      [WHISPER_VALUES.tokens]: integers([run]),
+      [WHISPER_VALUES.pastLength]: new Tensor('int64', BigInt64Array.of(BigInt(before)), [1]),
+      [WHISPER_VALUES.mask]: new Tensor('float32', mask, [1, 1, run.length, before + run.length]),
+      [WHISPER_VALUES.encoderLogCounts]: new Tensor('float32', [0], [1, 1, 1, 1]),
+      [WHISPER_VALUES.logitPositions]: new Tensor('int64', BigInt64Array.from(run.keys(), BigInt), [run.length]),
+    });
+    logits.push(...(outputs[WHISPER_VALUES.logits]?.data as Float32Array));
+    past = new Map(
+      layers.flatMap((layer) =>
+        (['key', 'value'] as const).map((side) => {
+          const name = pastName(layer, 'decoder', side);
+          return [name, joined(cache[name] as Tensor, outputs[presentName(layer, 'decoder', side)] as Tensor)];
+        }),
+      ),
+    );
+  };
+  await decode(tokens.slice(0, 5), 0);
+  for (let at = 5; at < tokens.length; at++) await decode(tokens.slice(at, at + 1), at);
+  await compiled.close();
+  const rows = (expected.positions as number[]).map((row) =>
+    (states.data as Float32Array).slice(row * width, (row + 1) * width),
+  );
+  const expectedRows = floats(expected.encoder);
+  return {
+    rows,
+    logits,
+    vocabulary,
+    expected: {
+      rows: rows.map((_, row) => expectedRows.slice(row * width, (row + 1) * width)),
+      logits: floats(expected.logits),
+    },
+  };
+}
+
+/** Two caches [1, heads, tokens, size], one behind the other. */
+function joined(before: Tensor, behind: Tensor): Tensor {
+  const [, heads = 0, first = 0, size = 0] = before.dims;
+  const second = behind.dims[2] ?? 0;
+  const data = new Float32Array(heads * (first + second) * size);
+  for (let head = 0; head < heads; head++) {
+    const at = head * (first + second) * size;
+    data.set((before.data as Float32Array).subarray(head * first * size, (head + 1) * first * size), at);
+    data.set(
+      (behind.data as Float32Array).subarray(head * second * size, (head + 1) * second * size),
+      at + first * size,
+    );
+  }
+  return new Tensor('float32', data, [1, heads, first + second, size]);
+}
+
+describe('compiled checkpoints', function () {
+  needsCheckpoints(this);
+
+  for (const [file, folder] of [
+    ['siglip-tiny-fp32/model.safetensors', 'siglip-tiny-fp32'],
+    ['siglip-tiny-fp16/model.safetensors', 'siglip-tiny-fp16'],
+    ['siglip-tiny-bf16/model.safetensors', 'siglip-tiny-bf16'],
+    ['siglip-tiny-sharded/model.safetensors.index.json', 'siglip-tiny-sharded'],
+  ] as const) {
+    it(`answers as PyTorch does in float32: ${file}`, async () => {
+      const { images, texts, expected } = await siglip(file, folder, FLOAT32);
+      expect(relativeError(images, expected.images)).to.be.below(MAX_ERROR);
+      expect(relativeError(texts, expected.texts)).to.be.below(MAX_ERROR);
+    });
+  }
+
+  for (const [file, folder] of [
+    ['xlm-roberta-tiny-fp32/model.safetensors', 'xlm-roberta-tiny-fp32'],
+    ['xlm-roberta-tiny-fp16/model.safetensors', 'xlm-roberta-tiny-fp16'],
+    ['xlm-roberta-tiny-bin/pytorch_model.bin', 'xlm-roberta-tiny-bin'],
+  ] as const) {
+    it(`answers as PyTorch does in float32, texts of any length in one run: ${file}`, async () => {
+      const { rows, expected } = await bert(file, folder, FLOAT32);
+      rows.forEach((row, index) => {
+        expect(relativeError(row, expected[index] ?? [])).to.be.below(MAX_ERROR);
+      });
+    });
+  }
+
+  for (const [file, folder] of [
+    ['whisper-tiny-random-fp32/model.safetensors', 'whisper-tiny-random-fp32'],
+    ['whisper-tiny-random-fp16/model.safetensors', 'whisper-tiny-random-fp16'],
+    ['whisper-tiny-random-openai/whisper/tiny-random.pt', 'whisper-tiny-random-openai'],
+    ['whisper-tiny-random-openai/whisper/tiny-random-legacy.pt', 'whisper-tiny-random-openai'],
+  ] as const) {
+    it(`answers as PyTorch does in float32, a prompt and then token by token: ${file}`, async () => {
+      const { rows, logits, expected } = await whisper(file, folder, FLOAT32);
+      rows.forEach((row, index) => {
+        expect(relativeError(row, expected.rows[index] ?? [])).to.be.below(MAX_ERROR);
+      });
+      expect(relativeError(logits, expected.logits)).to.be.below(MAX_ERROR);
+    });
+  }
+
+  it('keeps its marks in 8 bits', async () => {
+    const pictures = await siglip('siglip-tiny-fp32/model.safetensors', 'siglip-tiny-fp32', 'fastest');
+    console.log(
+      'siglip',
+      cosine(pictures.images, pictures.expected.images),
+      cosine(pictures.texts, pictures.expected.texts),
+    );
+    const sentences = await bert('xlm-roberta-tiny-fp32/model.safetensors', 'xlm-roberta-tiny-fp32', 'fastest');
+    console.log(
+      'bert',
+      sentences.rows.map((row, index) => cosine(row, sentences.expected[index] ?? [])),
+    );
+    const speech = await whisper('whisper-tiny-random-fp32/model.safetensors', 'whisper-tiny-random-fp32', 'fastest');
+    console.log(
+      'whisper',
+      speech.rows.map((row, index) => cosine(row, speech.expected.rows[index] ?? [])),
+      cosine(speech.logits, speech.expected.logits),
+    );
+  });
+});
