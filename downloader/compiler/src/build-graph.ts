@@ -1,7 +1,7 @@
 import type { Weights } from './checkpoint/weights.js';
 import type { GraphPlan } from './families/architectures.js';
 import type { ConfigReader } from './families/config.js';
-import { GraphBuilder } from './graph/graph-builder.js';
+import { GraphFile } from './graph/graph-file.js';
 import { Layers, type Recipe } from './graph/layers.js';
 import type { WrittenFile } from './graph/weights-file.js';
 
@@ -16,7 +16,7 @@ export interface BuildOptions {
 
 /** Writes `ROLE.onnx` and its weights beside it. Throws CompilerError. */
 export function buildGraph(plan: GraphPlan, options: BuildOptions): readonly WrittenFile[] {
-  const graph = new GraphBuilder(options.folder, `${plan.role}.onnx`);
+  const graph = new GraphFile(options.folder, `${plan.role}.onnx`);
   try {
     plan.build(new Layers(graph, options.weights, options.recipe, options.overflowSafe), options.config);
     return graph.finish();

@@ -99,7 +99,7 @@ async function whisper(file: string, folder: string, recipe: Recipe | 'fastest')
       [WHISPER_VALUES.encoderLogCounts]: new Tensor('float32', [0], [1, 1, 1, 1]),
       [WHISPER_VALUES.logitPositions]: new Tensor('int64', BigInt64Array.from(run.keys(), BigInt), [run.length]),
     });
-    logits.push(...(outputs[WHISPER_VALUES.logits]?.data as Float32Array));
+    logits.push(...((outputs[WHISPER_VALUES.logits] as Tensor).data as Float32Array));
     past = new Map(
       layers.flatMap((layer) =>
         (['key', 'value'] as const).map((side) => {

@@ -39,15 +39,15 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
   const mask = graph.op('Cast', [graph.input('attention_mask', 'int64', ['batch', 'length'])], { to: 6 });
   const tokens = layers.embedding('embeddings.word_embeddings.weight', ids, config.count('vocab_size', 30522), width);
-  const table = weights
-    .take('embeddings.position_embeddings.weight', [positionCount, width])
-    .slice(firstPosition * width);
   const typeCount = config.count('type_vocab_size', 2);
-  const types = weights.take('embeddings.token_type_embeddings.weight', [typeCount, width]);
-  for (let i = 0; i < table.length; i++) table[i] = (table[i] as number) + (types[i % width] as number);
+  const table = () => {
+    const rows = weights.take('embeddings.position_embeddings.weight', [positionCount, width]);
+    const types = weights.take('embeddings.token_type_embeddings.weight', [typeCount, width]);
+    return rows.slice(firstPosition * width).map((value, index) => value + (types[index % width] as number));
+  };
   const length = graph.op('Gather', [graph.op('Shape', [ids]), graph.integers(1)], { axis: 0 });
   const positions = graph.op('Slice', [
-    graph.constant('embeddings.positions', [positionCount - firstPosition, width], table),
+    graph.constant('embeddings.positions', 'float32', [positionCount - firstPosition, width], table),
     graph.integers(0),
     length,
     graph.integers(0),
@@ -84,6 +84,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
       'feed-forward 2',
     );
     hidden = layers.norm(graph.op('Add', [hidden, fed]), `${name}.output.LayerNorm`, width, epsilon);
+    graph.cut();
   }
   graph.output('last_hidden_state', graph.op('Reshape', [hidden, dims]), 'float32', ['batch', 'length', width]);
 }

@@ -57,15 +57,7 @@ export function buildSiglipVision(layers: Layers, config: ConfigReader): void {
   }
   const patches = graph.op(
     'Conv',
-    [
-      pixels,
-      graph.constant(
-        `${name}.weight`,
-        [width, 3, patch, patch],
-        weights.take(`${name}.weight`, [width, 3, patch, patch]),
-      ),
-      layers.vector(`${name}.bias`, width),
-    ],
+    [pixels, layers.tensor(`${name}.weight`, [width, 3, patch, patch]), layers.vector(`${name}.bias`, width)],
     { kernel_shape: [patch, patch], strides: [patch, patch] },
   );
   const rows = graph.op('Transpose', [graph.op('Reshape', [patches, graph.integers(0, width, length)])], {
@@ -112,8 +104,7 @@ export function buildSiglipText(layers: Layers, config: ConfigReader): void {
 }
 
 function positions(layers: Layers, tower: string, length: number, width: number): string {
-  const name = `${tower}.embeddings.position_embedding.weight`;
-  return layers.graph.constant(name, [length, width], layers.weights.take(name, [length, width]));
+  return layers.tensor(`${tower}.embeddings.position_embedding.weight`, [length, width]);
 }
 
 /** The encoder: layers with their norms in front (pre-norm). Gives [rows, width], not yet normed. */
@@ -149,6 +140,7 @@ function encode(layers: Layers, embedded: string, tower: string, config: TowerCo
         'feed-forward 2',
       ),
     ]);
+    graph.cut();
   }
   return hidden;
 }
@@ -178,24 +170,19 @@ function attentionPooling(
   const { graph, weights } = layers;
   const { width, heads, dims } = shape;
   const name = 'vision_model.head';
-  const projection = weights.take(`${name}.attention.in_proj_weight`, [3 * width, width]);
-  const bias = weights.take(`${name}.attention.in_proj_bias`, [3 * width]);
-  const probe = weights.take(`${name}.probe`, [1, 1, width]);
+  const projection = () => weights.take(`${name}.attention.in_proj_weight`, [3 * width, width]);
+  const bias = () => weights.take(`${name}.attention.in_proj_bias`, [3 * width]);
   // The query is the same for every image: it is worked out here.
-  const query = Float32Array.from({ length: width }, (_, row) => {
-    let sum = bias[row] as number;
-    for (let i = 0; i < width; i++) sum += (projection[row * width + i] as number) * (probe[i] as number);
-    return sum;
-  });
-  const keysAndValues = { values: projection.subarray(width * width), outputs: 2 * width, inputs: width };
+  const query = () => affine(projection(), bias(), weights.take(`${name}.probe`, [1, 1, width]));
+  const keysAndValues = { values: () => projection().subarray(width * width), outputs: 2 * width, inputs: width };
   const product = graph.op('Add', [
     layers.multiply(rows, `${name}.attention.kv`, keysAndValues, 'head'),
-    graph.constant(`${name}.attention.kv.bias`, [2 * width], bias.slice(width)),
+    graph.constant(`${name}.attention.kv.bias`, 'float32', [2 * width], () => bias().slice(width)),
   ]);
   const [keys = '', values = ''] = graph.ops('Split', [product], 2, { axis: 1, num_outputs: 2 });
   const batch = graph.op('Gather', [graph.op('Shape', [batchOf]), graph.integers(0)], { axis: 0 });
   const queries = graph.op('Expand', [
-    graph.constant(`${name}.query`, [1, 1, width], query),
+    graph.constant(`${name}.query`, 'float32', [1, 1, width], query),
     graph.op('Concat', [batch, graph.integers(1), graph.integers(width)], { axis: 0 }),
   ]);
   const context = graph.runtimeOp(
@@ -207,4 +194,13 @@ function attentionPooling(
   const attended = layers.linear(flat, { name: `${name}.attention.out_proj`, outputs: width }, width, 'head');
   const normed = layers.norm(attended, `${name}.layernorm`, width, config.epsilon);
   return graph.op('Add', [attended, mlp(layers, normed, `${name}.mlp`, config, 'head', 'head')]);
+}
+
+/** The first rows of a matrix times a vector, and a bias; as many rows as the vector is long. */
+function affine(matrix: Float32Array, bias: Float32Array, vector: Float32Array): Float32Array {
+  return vector.map((_, row) => {
+    let sum = bias[row] as number;
+    for (let i = 0; i < vector.length; i++) sum += (matrix[row * vector.length + i] as number) * (vector[i] as number);
+    return sum;
+  });
 }

@@ -63,19 +63,15 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
     layers.activation(
       graph.op(
         'Conv',
-        [
-          x,
-          graph.constant(`${name}.weight`, [width, channels, 3], weights.take(`${name}.weight`, [width, channels, 3])),
-          layers.vector(`${name}.bias`, width),
-        ],
+        [x, layers.tensor(`${name}.weight`, [width, channels, 3]), layers.vector(`${name}.bias`, width)],
         { kernel_shape: [3], strides: [stride], pads: [1, 1] },
       ),
       'gelu',
     );
   const sound = convolved(convolved(features, 'encoder.conv1', mels, 1), 'encoder.conv2', width, 2);
   const chosen = graph.op('Gather', [graph.op('Transpose', [sound], { perm: [0, 2, 1] }), rows], { axis: 1 });
-  const table = weights.take('encoder.embed_positions.weight', [positionCount, width]);
-  const places = graph.op('Gather', [graph.constant('encoder.positions', [positionCount, width], table), positions]);
+  const table = layers.tensor('encoder.embed_positions.weight', [positionCount, width]);
+  const places = graph.op('Gather', [table, positions]);
   const length = graph.op('Shape', [rows]);
   const dims = graph.op('Concat', [graph.integers(1), length, graph.integers(width)], { axis: 0 });
   let hidden = graph.op('Reshape', [graph.op('Add', [chosen, places]), graph.integers(-1, width)]);
@@ -87,6 +83,7 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
     const out = { name: `${name}.self_attn.out_proj`, outputs: width };
     hidden = graph.op('Add', [hidden, layers.linear(context, out, width, 'attention output')]);
     hidden = graph.op('Add', [hidden, feedForward(layers, hidden, name, sizes)]);
+    graph.cut();
   }
   const normed = layers.norm(hidden, 'encoder.layer_norm', width, EPSILON);
   graph.output(VALUES.encoded, graph.op('Reshape', [normed, dims]), 'float32', [1, 'rows', width]);
@@ -130,6 +127,7 @@ export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
       const turned = graph.op('Transpose', [graph.op('Reshape', [part, dims])], { perm: [0, 2, 1, 3] });
       graph.output(presentName(index, 'encoder', side), turned, 'float32', ['audios', heads, 'positions', size]);
     }
+    graph.cut();
   }
 }
 
@@ -154,13 +152,8 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
 
   const tokens = layers.embedding('decoder.embed_tokens.weight', ids, vocabulary, width);
   const length = graph.op('Gather', [graph.op('Shape', [ids]), graph.integers(1)], { axis: 0 });
-  const table = weights.take('decoder.embed_positions.weight', [positionCount, width]);
-  const places = graph.op('Slice', [
-    graph.constant('decoder.positions', [positionCount, width], table),
-    pastLength,
-    graph.op('Add', [pastLength, length]),
-    graph.integers(0),
-  ]);
+  const table = layers.tensor('decoder.embed_positions.weight', [positionCount, width]);
+  const places = graph.op('Slice', [table, pastLength, graph.op('Add', [pastLength, length]), graph.integers(0)]);
   const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
   const perToken = graph.op('Concat', [graph.integers(-1), length, graph.integers(heads), graph.integers(size)], {
     axis: 0,
@@ -177,6 +170,7 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
     const heardOut = { name: `${name}.encoder_attn.out_proj`, outputs: width };
     hidden = graph.op('Add', [hidden, layers.linear(heard, heardOut, width, 'attention output')]);
     hidden = graph.op('Add', [hidden, feedForward(layers, hidden, name, sizes)]);
+    graph.cut();
   }
   const chosen = graph.op('Gather', [graph.op('Reshape', [hidden, dims]), logitPositions], { axis: 1 });
   const normed = layers.norm(chosen, 'decoder.layer_norm', width, EPSILON);
@@ -255,7 +249,7 @@ function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width:
     const values = function* (): Generator<Float32Array> {
       for (const piece of pieces()) yield piece.values;
     };
-    const table = graph.streamed('vocabulary.weight', 'float32', [vocabulary, width], values());
+    const table = graph.streamed('vocabulary.weight', 'float32', [vocabulary, width], values);
     return graph.op('Gemm', [x, table], { transB: 1 });
   }
   const blocks = Math.ceil(width / BLOCK_SIZE);
@@ -269,7 +263,7 @@ function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width:
       yield quantized.values;
     }
   };
-  const table = graph.streamed('vocabulary.weight', 'uint8', [vocabulary, blocks, BLOCK_SIZE], values());
-  const scale = graph.constant('vocabulary.scale', [vocabulary, blocks], scales);
+  const table = graph.streamed('vocabulary.weight', 'uint8', [vocabulary, blocks, BLOCK_SIZE], values);
+  const scale = graph.constant('vocabulary.scale', 'float32', [vocabulary, blocks], () => scales);
   return layers.products.blocks(x, table, scale, vocabulary, width);
 }

@@ -1,7 +1,7 @@
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
-import type { GraphBuilder } from './graph-builder.js';
+import type { Graph } from './graph.js';
 import { type Form, type Matrix, Products } from './products.js';
 
 /** What a product does in its layer: forms are chosen by it. */
@@ -46,7 +46,7 @@ export class Layers {
   readonly products: Products;
 
   constructor(
-    readonly graph: GraphBuilder,
+    readonly graph: Graph,
     readonly weights: Weights,
     readonly recipe: Recipe,
     overflowSafe: boolean,
@@ -59,8 +59,13 @@ export class Layers {
     return this.recipe['feed-forward 1'] === 'float32';
   }
 
+  /** A tensor of the checkpoint as it is, in float32. */
+  tensor(name: string, shape: readonly number[]): string {
+    return this.graph.constant(name, 'float32', shape, () => this.weights.take(name, shape));
+  }
+
   vector(name: string, size: number): string {
-    return this.graph.constant(name, [size], this.weights.take(name, [size]));
+    return this.tensor(name, [size]);
   }
 
   /** A linear layer, bias included. */
@@ -71,20 +76,31 @@ export class Layers {
   /** Several linear layers over the same activations as one product, side by side. */
   joined(x: string, key: string, layers: readonly Linear[], inputs: number, kind: ProductKind): string {
     const outputs = layers.reduce((sum, layer) => sum + layer.outputs, 0);
-    const values = layers.length === 1 ? undefined : new Float32Array(outputs * inputs);
-    const bias = new Float32Array(outputs);
-    let at = 0;
-    let matrix = new Float32Array(0);
-    for (const layer of layers) {
-      matrix = this.weights.take(`${layer.name}.weight`, [layer.outputs, inputs]) as Float32Array<ArrayBuffer>;
-      values?.set(matrix, at * inputs);
-      if (this.weights.has(`${layer.name}.bias`))
-        bias.set(this.weights.take(`${layer.name}.bias`, [layer.outputs]), at);
-      at += layer.outputs;
-    }
-    const product = this.multiply(x, key, { values: values ?? matrix, outputs, inputs }, kind);
+    const values = () => this.#sideBySide(layers, 'weight', (layer) => [layer.outputs, inputs], outputs * inputs);
+    const product = this.multiply(x, key, { values, outputs, inputs }, kind);
     if (!layers.some((layer) => this.weights.has(`${layer.name}.bias`))) return product;
-    return this.graph.op('Add', [product, this.graph.constant(`${key}.bias`, [outputs], bias)]);
+    const bias = () => this.#sideBySide(layers, 'bias', (layer) => [layer.outputs], outputs);
+    return this.graph.op('Add', [product, this.graph.constant(`${key}.bias`, 'float32', [outputs], bias)]);
+  }
+
+  /** Tensors of several layers one behind the other; zeros for a bias that is not there. */
+  #sideBySide(
+    layers: readonly Linear[],
+    tensor: 'weight' | 'bias',
+    shapeOf: (layer: Linear) => readonly number[],
+    count: number,
+  ): Float32Array {
+    const [only, ...others] = layers;
+    if (only !== undefined && others.length === 0) return this.weights.take(`${only.name}.${tensor}`, shapeOf(only));
+    const joined = new Float32Array(count);
+    let at = 0;
+    for (const layer of layers) {
+      const shape = shapeOf(layer);
+      const name = `${layer.name}.${tensor}`;
+      if (tensor === 'weight' || this.weights.has(name)) joined.set(this.weights.take(name, shape), at);
+      at += shape.reduce((product, size) => product * size, 1);
+    }
+    return joined;
   }
 
   multiply(x: string, key: string, matrix: Matrix, kind: ProductKind): string {
@@ -150,14 +166,13 @@ export class Layers {
       }
     };
     if (this.isFloat32 || !fitsFloat16(pieces())) {
-      return graph.op('Gather', [graph.streamed(name, 'float32', [rows, width], pieces()), ids]);
+      return graph.op('Gather', [graph.streamed(name, 'float32', [rows, width], pieces), ids]);
     }
     const halves = function* (): Generator<Uint16Array> {
       for (const piece of pieces()) yield toFloat16(piece);
     };
-    return graph.op('Cast', [graph.op('Gather', [graph.streamed(name, 'float16', [rows, width], halves()), ids])], {
-      to: 1,
-    });
+    const table = graph.streamed(name, 'float16', [rows, width], halves);
+    return graph.op('Cast', [graph.op('Gather', [table, ids])], { to: 1 });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { GraphBuilder } from './graph-builder.js';
+import type { Graph, Lazy } from './graph.js';
 import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, transposed } from './quantize.js';
 
 /**
@@ -15,13 +15,14 @@ export type Form = (typeof FORMS)[number];
 
 /** Weights of a product: [outputs, inputs], as torch keeps a linear layer's. */
 export interface Matrix {
-  readonly values: Float32Array;
+  readonly values: Lazy<Float32Array>;
   readonly outputs: number;
   readonly inputs: number;
 }
 
 /** Activations have magnitudes of at most 127 steps around 128. */
 const STEP = 1 / 127;
+const ZERO_POINT = 128;
 /** A step of the rest: half a step of the first rounding in 127 steps. */
 const REST_STEP = STEP / 254;
 
@@ -35,12 +36,12 @@ interface QuantizedRows {
 
 /** Writes matrix products in their forms. Activations are [rows, inputs]. */
 export class Products {
-  readonly #graph: GraphBuilder;
+  readonly #graph: Graph;
   readonly #overflowSafe: boolean;
   readonly #rows = new Map<string, QuantizedRows>();
 
   /** @param overflowSafe Whether 8-bit weights are made such that the fast product of CPUs without VNNI is exact. */
-  constructor(graph: GraphBuilder, overflowSafe: boolean) {
+  constructor(graph: Graph, overflowSafe: boolean) {
     this.#graph = graph;
     this.#overflowSafe = overflowSafe;
   }
@@ -48,20 +49,21 @@ export class Products {
   /** `x` times the matrix, [rows, outputs]. `key` names the constants. */
   multiply(x: string, key: string, { values, outputs, inputs }: Matrix, form: Form): string {
     const graph = this.#graph;
+    const name = `${key}.weight`;
     if (form === 'float32') {
-      const weights = graph.constant(`${key}.weight`, [inputs, outputs], transposed(values, outputs, inputs));
-      return graph.op('MatMul', [x, weights]);
+      const turned = () => transposed(values(), outputs, inputs);
+      return graph.op('MatMul', [x, graph.constant(name, 'float32', [inputs, outputs], turned)]);
     }
     if (form === 'nb8') {
       const blocks = Math.ceil(inputs / BLOCK_SIZE);
-      const quantized = quantizeBlocks(values, outputs, inputs);
-      const weights = graph.constant(`${key}.weight`, [outputs, blocks, BLOCK_SIZE], quantized.values);
-      const scales = graph.constant(`${key}.scale`, [outputs, blocks], quantized.scales);
+      const quantized = once(() => quantizeBlocks(values(), outputs, inputs));
+      const weights = graph.constant(name, 'uint8', [outputs, blocks, BLOCK_SIZE], () => quantized().values);
+      const scales = graph.constant(`${key}.scale`, 'float32', [outputs, blocks], () => quantized().scales);
       return this.blocks(x, weights, scales, outputs, inputs);
     }
-    const quantized = quantizeColumns(values, outputs, inputs, this.#overflowSafe);
-    const weights = graph.constant(`${key}.weight`, [inputs, outputs], quantized.values);
-    const scales = graph.constant(`${key}.scale`, [outputs], quantized.scales);
+    const quantized = once(() => quantizeColumns(values(), outputs, inputs, this.#overflowSafe));
+    const weights = graph.constant(name, 'int8', [inputs, outputs], () => quantized().values);
+    const scales = graph.constant(`${key}.scale`, 'float32', [outputs], () => quantized().scales);
     const { peak, steps } = this.#quantized(x);
     const first = this.#integers(steps, weights, STEP, scales);
     const sum =
@@ -81,17 +83,19 @@ export class Products {
   }
 
   #integers(steps: string, weights: string, step: number, scales: string): string {
-    return this.#graph.runtimeOp('MatMulIntegerToFloat', [
+    const graph = this.#graph;
+    return graph.runtimeOp('MatMulIntegerToFloat', [
       steps,
       weights,
-      this.#graph.scalar(step),
+      graph.scalar(step),
       scales,
-      this.#zero(),
+      graph.byte(ZERO_POINT),
     ]);
   }
 
-  #zero(): string {
-    return this.#graph.constant('zero_point', [], Uint8Array.of(128));
+  #toSteps(values: string, step: number): string {
+    const graph = this.#graph;
+    return graph.op('QuantizeLinear', [values, graph.scalar(step), graph.byte(ZERO_POINT)]);
   }
 
   /** A row of zeros has 0 / 0: whatever steps come of it, the product is then taken times 0. */
@@ -101,8 +105,7 @@ export class Products {
     const graph = this.#graph;
     const peak = graph.op('ReduceMax', [graph.op('Abs', [x]), graph.integers(-1)], { keepdims: 1 });
     const scaled = graph.op('Div', [x, peak]);
-    const steps = graph.op('QuantizeLinear', [scaled, graph.scalar(STEP), this.#zero()]);
-    const rows: QuantizedRows = { peak, scaled, steps };
+    const rows: QuantizedRows = { peak, scaled, steps: this.#toSteps(scaled, STEP) };
     this.#rows.set(x, rows);
     return rows;
   }
@@ -110,11 +113,22 @@ export class Products {
   #rest(x: string): string {
     const graph = this.#graph;
     const rows = this.#quantized(x);
-    rows.rest ??= graph.op('QuantizeLinear', [
-      graph.op('Sub', [rows.scaled, graph.op('DequantizeLinear', [rows.steps, graph.scalar(STEP), this.#zero()])]),
-      graph.scalar(REST_STEP),
-      this.#zero(),
-    ]);
+    rows.rest ??= this.#toSteps(
+      graph.op('Sub', [
+        rows.scaled,
+        graph.op('DequantizeLinear', [rows.steps, graph.scalar(STEP), graph.byte(ZERO_POINT)]),
+      ]),
+      REST_STEP,
+    );
     return rows.rest;
   }
+}
+
+/** Both the values and the scales of a quantisation are constants. */
+function once<Value>(make: () => Value): () => Value {
+  let made: Value | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

@@ -1,5 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import type { TensorData } from '@heimdex/onnx';
+import type { ConstantValues } from './graph.js';
 
 /** Tensors begin at multiples of a page, so that the runtime can map each of them. */
 const ALIGNMENT = 4096;
@@ -25,18 +27,16 @@ export class WeightsFile {
     this.#descriptor = openSync(path, 'wx');
   }
 
-  get sizeBytes(): number {
-    return this.#sizeBytes;
-  }
-
-  /** Moves to where the next tensor may begin; returns it. */
-  align(): number {
+  /** Writes a tensor; returns where it lies. */
+  store(parts: Iterable<ConstantValues>): TensorData {
     const gap = -this.#sizeBytes & (ALIGNMENT - 1);
-    if (gap > 0) this.append(new Uint8Array(gap));
-    return this.#sizeBytes;
+    if (gap > 0) this.#append(new Uint8Array(gap));
+    const offset = this.#sizeBytes;
+    for (const part of parts) this.#append(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+    return { kind: 'external', location: this.name, offset, length: this.#sizeBytes - offset };
   }
 
-  append(bytes: Uint8Array): void {
+  #append(bytes: Uint8Array): void {
     this.#hash.update(bytes);
     let written = 0;
     while (written < bytes.length) {

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type OnnxGraph, type OnnxModel, type OnnxTensor, writeModel } from '@heimdex/onnx';
+import { type ConstantValues, Graph, type Lazy } from './graph.js';
+import { WeightsFile, type WrittenFile } from './weights-file.js';
+
+/** Gelu as an operator came with 20. */
+const OPSET = 20n;
+const IR_VERSION = 10n;
+
+/** A model of the operators that graphs are built of. */
+export function modelOf(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers' | 'inputs' | 'outputs'>): OnnxModel {
+  return {
+    irVersion: IR_VERSION,
+    producer: 'heimdex',
+    opsets: new Map([
+      ['', OPSET],
+      ['com.microsoft', 1n],
+    ]),
+    graph: { ...graph, shapes: [], rest: [] },
+    rest: [],
+  };
+}
+
+/**
+ * Writes a graph to a file: its constants go to NAME_data as soon as they are made, so that memory holds one of them at a time;
+ * `finish` writes NAME beside it.
+ */
+export class GraphFile extends Graph {
+  readonly #folder: string;
+  readonly #name: string;
+  readonly #weights: WeightsFile;
+
+  /** @param name Such as `encoder.onnx`. */
+  constructor(folder: string, name: string) {
+    super();
+    this.#folder = folder;
+    this.#name = name;
+    const weights = `${name}_data`;
+    this.#weights = new WeightsFile(join(folder, weights), weights);
+  }
+
+  protected override store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor {
+    return { ...constant, data: this.#weights.store(parts()) };
+  }
+
+  /** Writes the graph. */
+  finish(): readonly WrittenFile[] {
+    const weights = this.#weights.close();
+    const { nodes, inputs, outputs } = this;
+    const model = modelOf({ name: this.#name, nodes, initializers: [...this.initializers.values()], inputs, outputs });
+    const bytes = writeModel(model);
+    writeFileSync(join(this.#folder, this.#name), bytes, { flag: 'wx', flush: true });
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return [{ name: this.#name, sizeBytes: bytes.length, sha256 }, weights];
+  }
+
+  /** Closes the weights file after a failure. */
+  abandon(): void {
+    this.#weights.abandon();
+  }
+}

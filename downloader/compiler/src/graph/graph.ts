@@ -1,0 +1,149 @@
+import {
+  type AttributeValue,
+  type Dimension,
+  type ElementType,
+  node,
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValue,
+  tensor,
+} from '@heimdex/onnx';
+
+/** Values of a constant. */
+export type ConstantValues = Float32Array | Uint16Array | BigInt64Array | Uint8Array | Int8Array;
+
+/** Values that are made when they are written, and not at all where only the graph's shape is looked at. */
+export type Lazy<Values> = () => Values;
+
+/** Adds an operator to a branch of an If; returns its output. */
+export type Branch = (
+  opType: string,
+  inputs: readonly string[],
+  attributes?: Readonly<Record<string, AttributeValue>>,
+  domain?: string,
+) => string;
+
+type Attributes = Readonly<Record<string, AttributeValue>>;
+
+/**
+ * Collects a graph: values are known by their names. What becomes of it is up to the classes that extend this one: it is
+ * written to a file, or run part by part.
+ */
+export abstract class Graph {
+  protected nodes: OnnxNode[] = [];
+  protected initializers = new Map<string, OnnxTensor>();
+  protected readonly inputs: OnnxValue[] = [];
+  protected readonly outputs: OnnxValue[] = [];
+  #unnamed = 0;
+
+  input(name: string, elementType: ElementType, dims: readonly Dimension[]): string {
+    this.inputs.push({ name, elementType, dims: [...dims] });
+    return name;
+  }
+
+  /** Makes a value an output under `name`. */
+  output(name: string, value: string, elementType: ElementType, dims: readonly Dimension[]): void {
+    this.nodes.push(node('Identity', [value], [name]));
+    this.outputs.push({ name, elementType, dims: [...dims] });
+  }
+
+  /** A constant; one of a name that is there already is that one. Returns its name. */
+  constant(name: string, elementType: ElementType, dims: readonly number[], values: Lazy<ConstantValues>): string {
+    return this.streamed(name, elementType, dims, function* () {
+      yield values();
+    });
+  }
+
+  /** A constant that is made part by part. */
+  streamed(
+    name: string,
+    elementType: ElementType,
+    dims: readonly number[],
+    parts: Lazy<Iterable<ConstantValues>>,
+  ): string {
+    if (!this.initializers.has(name))
+      this.initializers.set(name, this.store({ name, dims: [...dims], elementType, data: undefined, rest: [] }, parts));
+    return name;
+  }
+
+  /** Where a large constant goes. */
+  protected abstract store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor;
+
+  /** A constant that lies in the graph itself. */
+  #inline(name: string, dims: readonly number[], values: Float32Array | BigInt64Array | Uint8Array): string {
+    if (!this.initializers.has(name)) this.initializers.set(name, tensor(name, dims, values));
+    return name;
+  }
+
+  integers(...values: readonly number[]): string {
+    return this.#inline(`integers_${values.join('_')}`, [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  /** An index without dimensions, for Gather that drops its axis. */
+  index(value: number): string {
+    return this.#inline(`index_${value}`, [], BigInt64Array.of(BigInt(value)));
+  }
+
+  scalar(value: number): string {
+    return this.#inline(`scalar_${value}`, [], Float32Array.of(value));
+  }
+
+  /** A byte without dimensions: the zero point of a quantisation. */
+  byte(value: number): string {
+    return this.#inline(`byte_${value}`, [], Uint8Array.of(value));
+  }
+
+  /** A standard operator with one output; returns the output's name. */
+  op(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    return this.#add(opType, inputs, attributes, '', 1)[0] as string;
+  }
+
+  /** A standard operator with several outputs. */
+  ops(opType: string, inputs: readonly string[], outputs: number, attributes: Attributes = {}): readonly string[] {
+    return this.#add(opType, inputs, attributes, '', outputs);
+  }
+
+  /** One of ONNX Runtime's own operators. */
+  runtimeOp(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    return this.#add(opType, inputs, attributes, 'com.microsoft', 1)[0] as string;
+  }
+
+  /** If: each branch reads values of this graph and makes one float32 value of `rank` dimensions. */
+  either(
+    condition: string,
+    whether: (branch: Branch) => string,
+    otherwise: (branch: Branch) => string,
+    rank: number,
+  ): string {
+    const branch = (name: string, build: (branch: Branch) => string): OnnxGraph => {
+      const nodes: OnnxNode[] = [];
+      const result = build((opType, inputs, attributes = {}, domain = '') => {
+        const output = `${name}_${this.#unnamed++}`;
+        nodes.push(node(opType, inputs, [output], attributes, domain));
+        return output;
+      });
+      const outputs = [{ name: result, elementType: 'float32' as const, dims: new Array<Dimension>(rank).fill(null) }];
+      return { name, nodes, initializers: [], inputs: [], outputs, shapes: [], rest: [] };
+    };
+    return this.op('If', [condition], {
+      then_branch: branch('then', whether),
+      else_branch: branch('else', otherwise),
+    });
+  }
+
+  /** The end of a layer: where the graph may be parted. */
+  cut(): void {}
+
+  #add(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Attributes,
+    domain: string,
+    count: number,
+  ): readonly string[] {
+    const outputs = Array.from({ length: count }, () => `${opType}_${this.#unnamed++}`);
+    this.nodes.push(node(opType, inputs, outputs, attributes, domain));
+    return outputs;
+  }
+}
