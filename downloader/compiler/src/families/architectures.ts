@@ -1,3 +1,13 @@
+import { type Comparison, compareLogits, compareRows, compareTexts, compareWhole } from '../check/comparison.js';
+import {
+  bertProbe,
+  type Probe,
+  siglipTextProbe,
+  siglipVisionProbe,
+  whisperCrossProbe,
+  whisperDecoderProbe,
+  whisperEncoderProbe,
+} from '../check/probes.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { type ExpectedUnused, type Renaming, withoutPrefix } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
@@ -21,6 +31,11 @@ export interface GraphPlan {
   readonly build: (layers: Layers, config: ConfigReader) => void;
   /** 8-bit recipes from the fastest to the finest; behind the last comes float32. */
   readonly recipes: readonly Recipe[];
+  readonly probe: Probe;
+  /** How its outputs are compared with float32. */
+  readonly comparison: Comparison;
+  /** The least cosine to float32 that is near enough; below, the next finer recipe is taken. */
+  readonly minCosine: number;
 }
 
 /** A kind of checkpoint that can be compiled. */
@@ -35,9 +50,19 @@ const ROW2: Recipe = { ...uniformRecipe('row2'), vocabulary: 'nb8' };
 /** What hurts sentence embedders: rounded inputs of attention and feed-forward, one scale for an output of the second. */
 const MIX: Recipe = { ...uniformRecipe('row2'), 'attention output': 'row', 'feed-forward 2': 'nb8' };
 const BLOCKS: Recipe = uniformRecipe('nb8');
+const ROWS_OR_FINER: readonly Recipe[] = [ROW, ROW2, { ...ROW2, 'feed-forward 2': 'nb8' }, BLOCKS];
 
 const bert: Architecture = {
-  graphs: [{ role: 'model', build: buildBert, recipes: [MIX, { ...ROW2, 'feed-forward 2': 'nb8' }, BLOCKS] }],
+  graphs: [
+    {
+      role: 'model',
+      build: buildBert,
+      recipes: [MIX, { ...ROW2, 'feed-forward 2': 'nb8' }, BLOCKS],
+      probe: bertProbe,
+      comparison: compareTexts,
+      minCosine: 0.999,
+    },
+  ],
   unused: BERT_UNUSED,
   renaming: (checkpoint) => {
     const strip = withoutPrefix(checkpoint, BERT_PREFIXES);
@@ -49,9 +74,31 @@ const bert: Architecture = {
 const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   whisper: {
     graphs: [
-      { role: 'encoder', build: buildWhisperEncoder, recipes: [ROW, ROW2] },
-      { role: 'cross', build: buildWhisperCross, recipes: [ROW, ROW2] },
-      { role: 'decoder', build: buildWhisperDecoder, recipes: [BLOCKS] },
+      {
+        role: 'encoder',
+        build: buildWhisperEncoder,
+        recipes: ROWS_OR_FINER,
+        probe: whisperEncoderProbe,
+        comparison: compareWhole,
+        // Words stay at 0.995; the mark leaves room for noise, which the probe is.
+        minCosine: 0.993,
+      },
+      {
+        role: 'cross',
+        build: buildWhisperCross,
+        recipes: ROWS_OR_FINER,
+        probe: whisperCrossProbe,
+        comparison: compareWhole,
+        minCosine: 0.997,
+      },
+      {
+        role: 'decoder',
+        build: buildWhisperDecoder,
+        recipes: [BLOCKS],
+        probe: whisperDecoderProbe,
+        comparison: compareLogits,
+        minCosine: 0.998,
+      },
     ],
     unused: WHISPER_UNUSED,
     renaming: (checkpoint) => {
@@ -61,8 +108,22 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   },
   siglip: {
     graphs: [
-      { role: 'vision', build: buildSiglipVision, recipes: [ROW, ROW2] },
-      { role: 'text', build: buildSiglipText, recipes: [ROW, ROW2] },
+      {
+        role: 'vision',
+        build: buildSiglipVision,
+        recipes: ROWS_OR_FINER,
+        probe: siglipVisionProbe,
+        comparison: compareRows,
+        minCosine: 0.9995,
+      },
+      {
+        role: 'text',
+        build: buildSiglipText,
+        recipes: ROWS_OR_FINER,
+        probe: siglipTextProbe,
+        comparison: compareRows,
+        minCosine: 0.9995,
+      },
     ],
     unused: SIGLIP_UNUSED,
     renaming: () => (name) => name,

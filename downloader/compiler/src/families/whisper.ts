@@ -46,7 +46,7 @@ function sizesOf(config: ConfigReader, part: 'encoder' | 'decoder'): Sizes {
  * Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022; Bolya et al., "Token Merging", 2023.
  */
 export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void {
-  const { graph, weights } = layers;
+  const { graph } = layers;
   const sizes = sizesOf(config, 'encoder');
   const { width } = sizes;
   const mels = config.count('num_mel_bins', 80);
@@ -138,7 +138,7 @@ export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
  * Source: as the encoder.
  */
 export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void {
-  const { graph, weights } = layers;
+  const { graph } = layers;
   const sizes = sizesOf(config, 'decoder');
   const { width, heads, size } = sizes;
   const vocabulary = config.count('vocab_size');

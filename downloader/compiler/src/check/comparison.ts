@@ -1,0 +1,81 @@
+import type { Tensor } from 'onnxruntime-node';
+import { WHISPER_VALUES } from '../families/whisper-values.js';
+import type { Values } from './layerwise.js';
+
+/** How near two runs over one probe came: the least cosine of what is compared. -1 where there are no numbers. */
+export type Comparison = (reference: Values, compiled: Values, probe: Values) => number;
+
+/** Each row of the last dimension by itself: vectors of images and texts. */
+export const compareRows: Comparison = (reference, compiled) =>
+  least(reference, compiled, (name) => (reference[name] as Tensor).dims.at(-1) ?? 1);
+
+/** All values of an output together: what many rows of attention read, where no single row matters. */
+export const compareWhole: Comparison = (reference, compiled) =>
+  least(reference, compiled, (name) => (reference[name] as Tensor).data.length);
+
+/** Each token's scores over the vocabulary. */
+export const compareLogits: Comparison = (reference, compiled) => {
+  const only = (values: Values) => ({ [WHISPER_VALUES.logits]: values[WHISPER_VALUES.logits] as Tensor });
+  return compareRows(only(reference), only(compiled), {});
+};
+
+/** Each text's mean over its tokens, and its first token: what sentence embedders pool. */
+export const compareTexts: Comparison = (reference, compiled, probe) => {
+  const mask = (probe.attention_mask as Tensor).data as BigInt64Array;
+  let smallest = 1;
+  for (const [name, { dims }] of Object.entries(reference)) {
+    const [texts = 0, length = 0, width = 0] = dims;
+    for (let text = 0; text < texts; text++) {
+      const pooled = [reference, compiled].map((values) => {
+        const tokens = (values[name] as Tensor).data.slice(text * length * width, (text + 1) * length * width);
+        return {
+          first: tokens.slice(0, width) as Float32Array,
+          mean: meanOf(tokens as Float32Array, mask.subarray(text * length), width),
+        };
+      });
+      const [one, other] = pooled;
+      if (one !== undefined && other !== undefined) {
+        smallest = Math.min(smallest, cosine(one.first, other.first), cosine(one.mean, other.mean));
+      }
+    }
+  }
+  return smallest;
+};
+
+function meanOf(tokens: Float32Array, mask: BigInt64Array, width: number): Float32Array {
+  const sum = new Float32Array(width);
+  for (let token = 0; token * width < tokens.length; token++) {
+    if (mask[token] !== 1n) continue;
+    for (let i = 0; i < width; i++) sum[i] = (sum[i] as number) + (tokens[token * width + i] as number);
+  }
+  return sum;
+}
+
+function least(reference: Values, compiled: Values, rowOf: (name: string) => number): number {
+  let smallest = 1;
+  for (const name of Object.keys(reference)) {
+    const values = (reference[name] as Tensor).data as Float32Array;
+    const others = (compiled[name] as Tensor).data as Float32Array;
+    const row = rowOf(name);
+    for (let at = 0; at < values.length; at += row) {
+      smallest = Math.min(smallest, cosine(values.subarray(at, at + row), others.subarray(at, at + row)));
+    }
+  }
+  return smallest;
+}
+
+function cosine(one: Float32Array, other: Float32Array): number {
+  let dot = 0;
+  let first = 0;
+  let second = 0;
+  for (let i = 0; i < one.length; i++) {
+    const a = one[i] as number;
+    const b = other[i] as number;
+    dot += a * b;
+    first += a * a;
+    second += b * b;
+  }
+  if (first === 0 && second === 0) return 1;
+  const value = dot / Math.sqrt(first * second);
+  return Number.isNaN(value) ? -1 : value;
+}

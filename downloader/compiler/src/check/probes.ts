@@ -1,0 +1,130 @@
+import { Tensor } from 'onnxruntime-node';
+import type { ConfigReader } from '../families/config.js';
+import { pastName, WHISPER_VALUES } from '../families/whisper-values.js';
+import type { Values } from './layerwise.js';
+
+/** What a graph is checked with; `heard` are the float32 outputs of the graphs before it. */
+export type Probe = (config: ConfigReader, heard: Values) => Values;
+
+/** Positions of the encoder that are worked out: 6 s. */
+const PROBE_POSITIONS = 300;
+const PROBE_TOKENS = 8;
+const SHORT_TEXT = 24;
+const LONG_TEXT = 64;
+
+/** Numbers from 0 to 1 that are the same each time. Source: mulberry32. */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Values that change slowly over two axes, as brightness and sound do, with some noise; -1 to 1. [planes, rows, columns]. */
+function smooth(planes: number, rows: number, columns: number, seed: number): Float32Array {
+  const random = randomNumbers(seed);
+  const values = new Float32Array(planes * rows * columns);
+  for (let plane = 0; plane < planes; plane++) {
+    const waves = Array.from({ length: 6 }, () => [random() * 12, random() * 12, random() * 6.3, random()] as const);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        let sum = 0.3 * (random() - 0.5);
+        for (const [x, y, phase, height] of waves) {
+          sum += height * Math.sin((x * column) / columns + (y * row) / rows + phase) * 0.5;
+        }
+        values[(plane * rows + row) * columns + column] = Math.max(-1, Math.min(1, sum));
+      }
+    }
+  }
+  return values;
+}
+
+function tokens(count: number, vocabulary: number, seed: number): BigInt64Array {
+  const random = randomNumbers(seed);
+  return BigInt64Array.from({ length: count }, () => BigInt(Math.floor(random() * vocabulary)));
+}
+
+function indices(count: number): Tensor {
+  return new Tensor(
+    'int64',
+    BigInt64Array.from({ length: count }, (_, index) => BigInt(index)),
+    [count],
+  );
+}
+
+/** Two images. */
+export const siglipVisionProbe: Probe = (config) => {
+  const side = config.part('vision_config').count('image_size', 224);
+  const images = new Float32Array(2 * 3 * side * side);
+  images.set(smooth(3, side, side, 1));
+  images.set(smooth(3, side, side, 2), 3 * side * side);
+  return { pixel_values: new Tensor('float32', images, [2, 3, side, side]) };
+};
+
+/** A long text and a short one, padded with token 1. */
+export const siglipTextProbe: Probe = (config) => {
+  const text = config.part('text_config');
+  const length = text.count('max_position_embeddings', 64);
+  const ids = tokens(2 * length, text.count('vocab_size', 32000), 3);
+  ids.fill(1n, length + Math.floor(length / 4));
+  return { input_ids: new Tensor('int64', ids, [2, length]) };
+};
+
+/** A long text and a short one, padded. */
+export const bertProbe: Probe = (config) => {
+  const length = Math.min(LONG_TEXT, config.count('max_position_embeddings', 512) - 2);
+  const short = Math.min(SHORT_TEXT, length);
+  const mask = new BigInt64Array(2 * length).fill(1n, 0, length + short);
+  return {
+    input_ids: new Tensor('int64', tokens(2 * length, config.count('vocab_size', 30522), 4), [2, length]),
+    attention_mask: new Tensor('int64', mask, [2, length]),
+  };
+};
+
+/** Six seconds of something like a spectrogram. */
+export const whisperEncoderProbe: Probe = (config) => {
+  const mels = config.count('num_mel_bins', 80);
+  const frames = 2 * PROBE_POSITIONS;
+  return {
+    [WHISPER_VALUES.features]: new Tensor('float32', smooth(1, mels, frames, 5), [1, mels, frames]),
+    [WHISPER_VALUES.rows]: indices(PROBE_POSITIONS),
+    [WHISPER_VALUES.positions]: indices(PROBE_POSITIONS),
+    [WHISPER_VALUES.merged]: new Tensor('bool', [false], [1]),
+    [WHISPER_VALUES.logCounts]: new Tensor('float32', [0], [1, 1, 1, 1]),
+  };
+};
+
+/** What the float32 encoder gave. */
+export const whisperCrossProbe: Probe = (_config, heard) => ({
+  [WHISPER_VALUES.states]: heard[WHISPER_VALUES.encoded] as Tensor,
+});
+
+/** A prompt over what the float32 graphs gave. */
+export const whisperDecoderProbe: Probe = (config, heard) => {
+  const heads = config.count('decoder_attention_heads');
+  const size = config.count('d_model') / heads;
+  const mask = new Float32Array(PROBE_TOKENS ** 2);
+  for (let row = 0; row < PROBE_TOKENS; row++)
+    mask.fill(Number.NEGATIVE_INFINITY, row * PROBE_TOKENS + row + 1, (row + 1) * PROBE_TOKENS);
+  const feeds: Record<string, Tensor> = {
+    [WHISPER_VALUES.tokens]: new Tensor('int64', tokens(PROBE_TOKENS, config.count('vocab_size'), 6), [
+      1,
+      PROBE_TOKENS,
+    ]),
+    [WHISPER_VALUES.pastLength]: new Tensor('int64', [0n], [1]),
+    [WHISPER_VALUES.mask]: new Tensor('float32', mask, [1, 1, PROBE_TOKENS, PROBE_TOKENS]),
+    [WHISPER_VALUES.encoderLogCounts]: new Tensor('float32', [0], [1, 1, 1, 1]),
+    [WHISPER_VALUES.logitPositions]: indices(PROBE_TOKENS),
+  };
+  for (let layer = 0; layer < config.count('decoder_layers'); layer++) {
+    for (const side of ['key', 'value'] as const) {
+      feeds[pastName(layer, 'decoder', side)] = new Tensor('float32', new Float32Array(0), [1, heads, 0, size]);
+      const name = pastName(layer, 'encoder', side);
+      feeds[name] = heard[name.replace('past_key_values', 'present')] as Tensor;
+    }
+  }
+  return feeds;
+};

@@ -1,0 +1,148 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildGraph } from './build-graph.js';
+import type { Values } from './check/layerwise.js';
+import { runCompiled, runFloat32 } from './check/self-check.js';
+import { openCheckpoint } from './checkpoint/open-checkpoint.js';
+import { Weights } from './checkpoint/weights.js';
+import { CompilerError } from './errors.js';
+import { architectureOf, type GraphPlan } from './families/architectures.js';
+import { type Config, ConfigReader } from './families/config.js';
+import { configFromDims } from './families/whisper-names.js';
+import { type Recipe, uniformRecipe } from './graph/layers.js';
+import type { WrittenFile } from './graph/weights-file.js';
+
+/** Numbers of a compiled model's matrices. */
+export const PRECISIONS = ['int8', 'fp32'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
+/**
+ * Version of the compiler: it goes up when the same checkpoint would give other graphs, and is part of what compiled models are
+ * kept under.
+ */
+export const COMPILER_VERSION = 1;
+
+export interface CompileOptions {
+  /** A safetensors file, a file of torch.save, or the index of shards. */
+  readonly checkpoint: string;
+  /** The values of config.json; absent for OpenAI's .pt files, which say it themselves. */
+  readonly config?: Config;
+  /** An empty folder that the graphs are written to. */
+  readonly folder: string;
+  readonly precision: Precision;
+  /** Whether 8-bit weights are made for CPUs without VNNI, too. */
+  readonly overflowSafe: boolean;
+  /** Told what is done next. */
+  onStep?(step: CompileStep): void;
+}
+
+/** `graph` of `graphs` is built or checked. */
+export interface CompileStep {
+  readonly role: string;
+  readonly phase: 'build' | 'check';
+  readonly graph: number;
+  readonly graphs: number;
+}
+
+/** A graph that was written and checked. */
+export interface CompiledGraph {
+  readonly role: string;
+  readonly files: readonly WrittenFile[];
+  /** The form of each kind of product. */
+  readonly recipe: Recipe;
+  /** The least cosine to float32 over the probe; absent in float32. */
+  readonly cosine?: number;
+}
+
+export interface CompiledModel {
+  readonly modelType: string;
+  readonly graphs: readonly CompiledGraph[];
+}
+
+/**
+ * Compiles a checkpoint to graphs of its architecture. Each 8-bit graph is compared with float32 on inputs of its own, and a finer
+ * form is taken where it is not near enough. Memory holds a layer at a time. Throws CompilerError.
+ */
+export async function compileCheckpoint(options: CompileOptions): Promise<CompiledModel> {
+  const checkpoint = openCheckpoint(options.checkpoint);
+  const config = options.config ?? configOfDims(checkpoint.dims);
+  const architecture = architectureOf(config);
+  const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
+  try {
+    const graphs: CompiledGraph[] = [];
+    let heard: Values = {};
+    for (const [index, plan] of architecture.graphs.entries()) {
+      const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase) =>
+        options.onStep?.({ role: plan.role, phase, graph: index + 1, graphs: architecture.graphs.length }),
+      );
+      const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inBytes(heard);
+      graphs.push(graph);
+      heard = { ...heard, ...reference };
+    }
+    weights.expectAllTaken(architecture.unused);
+    return { modelType: String(config.model_type), graphs };
+  } finally {
+    weights.close();
+  }
+}
+
+function configOfDims(dims: Readonly<Record<string, number>> | undefined): Config {
+  if (dims !== undefined) return configFromDims(dims);
+  throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json beside the checkpoint, got none.');
+}
+
+interface Done {
+  readonly graph: CompiledGraph;
+  readonly reference: Values;
+}
+
+/** One graph of a model on its way. */
+class GraphJob {
+  readonly #plan: GraphPlan;
+  readonly #weights: Weights;
+  readonly #config: ConfigReader;
+  readonly #options: CompileOptions;
+  readonly #onPhase: (phase: CompileStep['phase']) => void;
+
+  constructor(
+    plan: GraphPlan,
+    weights: Weights,
+    config: ConfigReader,
+    options: CompileOptions,
+    onPhase: (phase: CompileStep['phase']) => void,
+  ) {
+    this.#plan = plan;
+    this.#weights = weights;
+    this.#config = config;
+    this.#options = options;
+    this.#onPhase = onPhase;
+  }
+
+  inFloat32(): Done {
+    const recipe = uniformRecipe('float32');
+    return { graph: { role: this.#plan.role, files: this.#build(recipe), recipe }, reference: {} };
+  }
+
+  /** The fastest recipe that is near enough to float32. */
+  async inBytes(heard: Values): Promise<Done> {
+    const { role, recipes, comparison, minCosine } = this.#plan;
+    const { folder } = this.#options;
+    const probe = this.#plan.probe(this.#config, heard);
+    this.#onPhase('check');
+    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, folder);
+    for (const recipe of recipes) {
+      const files = this.#build(recipe);
+      this.#onPhase('check');
+      const cosine = comparison(reference, await runCompiled(this.#plan, probe, folder), probe);
+      if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
+      for (const { name } of files) rmSync(join(folder, name));
+    }
+    return { ...this.inFloat32(), reference };
+  }
+
+  #build(recipe: Recipe): readonly WrittenFile[] {
+    this.#onPhase('build');
+    const { overflowSafe, folder } = this.#options;
+    return buildGraph(this.#plan, { weights: this.#weights, config: this.#config, recipe, overflowSafe, folder });
+  }
+}
