@@ -14,6 +14,7 @@ import {
   withTensorsOf,
   writeModel,
 } from '../onnx/index.js';
+import { compiledGraph, isCompiled } from './compiled-session.js';
 import { type ReadGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
 import { createSession, openGraph, type SessionChoice } from './session.js';
 
@@ -50,6 +51,7 @@ function recipeOf(path: string, rewriting: Rewriting | GraphChange): Recipe {
 
 function rewrite(path: string, change: GraphChange): ReadGraph {
   const model = parseModelFile(path);
+  if (isCompiled(model)) return compiledGraph(path, model);
   if (hasExternalData(model.graph) || !withTensorsOf(path, (read) => change(model, read))) {
     return { facts: () => graphFacts(model), changed: false, create: (settings) => createSession(path, settings) };
   }

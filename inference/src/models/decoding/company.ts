@@ -1,11 +1,11 @@
-import type { DecoderOutput, DecoderState, EncodedAudio, MergedDecoder } from './merged-decoder.js';
+import type { Decoder, DecoderOutput, DecoderState, EncodedAudio } from './merged-decoder.js';
 import { joinStates, joinTensors, splitState } from './state-rows.js';
 
 /** Most sequences in one run of the decoder: beyond them a token costs no less, and memory grows with them. */
 const MAX_ROWS = 8;
 
 /** A decoder as one of several windows sees it. */
-export interface Seat extends Pick<MergedDecoder, 'start' | 'step'> {
+export interface Seat extends Pick<Decoder, 'start' | 'step'> {
   /** Work with several sequences of its own, such as beams: it keeps no company, and one window at a time does it. */
   apart<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
@@ -40,13 +40,13 @@ interface Waiting {
  * company, provided the graph's rows do not touch each other (`dependsOnCompany`).
  */
 export class Company {
-  readonly #decoder: Pick<MergedDecoder, 'start' | 'step'>;
+  readonly #decoder: Pick<Decoder, 'start' | 'step'>;
   #waiting: Waiting[] = [];
   #members = 0;
   #apart: Promise<void> = Promise.resolve();
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(decoder: Pick<MergedDecoder, 'start' | 'step'>) {
+  constructor(decoder: Pick<Decoder, 'start' | 'step'>) {
     this.#decoder = decoder;
   }
 
@@ -173,7 +173,7 @@ function areAlike(one: Wish, other: Wish): boolean {
 }
 
 async function runTogether(
-  decoder: Pick<MergedDecoder, 'start' | 'step'>,
+  decoder: Pick<Decoder, 'start' | 'step'>,
   wishes: readonly Wish[],
 ): Promise<readonly DecoderOutput[]> {
   const output = await run(decoder, wishes);
@@ -186,7 +186,7 @@ async function runTogether(
   });
 }
 
-function run(decoder: Pick<MergedDecoder, 'start' | 'step'>, wishes: readonly Wish[]): Promise<DecoderOutput> {
+function run(decoder: Pick<Decoder, 'start' | 'step'>, wishes: readonly Wish[]): Promise<DecoderOutput> {
   const starts = wishes.filter((wish) => wish.type === 'start');
   const [first] = starts;
   if (first !== undefined) {

@@ -57,6 +57,28 @@ export interface DecoderOutput {
   readonly attentions: ReadonlyMap<number, Tensor>;
 }
 
+/** What decodes: from audio and prompts, and then token by token. */
+export interface Decoder {
+  /** Whether a sequence's scores depend on which others are decoded beside it. */
+  readonly dependsOnCompany: boolean;
+  /** Whether rows of the audio may stand for several positions. */
+  readonly weighsAudio: boolean;
+  /** Layers whose cross attentions it gives. */
+  readonly attentionLayers: readonly number[];
+  /**
+   * Begins a sequence for each audio, all prompts of one length. `positions` of the prompt get logits, default the last.
+   */
+  start(
+    audio: EncodedAudio,
+    prompts: readonly (readonly number[])[],
+    positions?: readonly number[],
+    attentionLayers?: readonly number[],
+  ): Promise<DecoderOutput>;
+  /** Adds one token to every sequence. */
+  step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput>;
+  close(): Promise<void>;
+}
+
 const PARTS = ['decoder', 'encoder'] as const;
 const SIDES = ['key', 'value'] as const;
 const FIRST_KEYS = 'past_key_values.0.decoder.key';
@@ -77,7 +99,7 @@ export const DECODER_REWRITING: Rewriting = {
  * from a cache. The cross attention's keys and values are computed once, at the start; the cache never leaves the runtime's
  * memory.
  */
-export class MergedDecoder {
+export class MergedDecoder implements Decoder {
   readonly #session: InferenceSession;
   readonly #sizes: DecoderSizes;
   readonly #choosesPositions: boolean;

@@ -1,4 +1,4 @@
-import type { MergedDecoder } from '../decoding/merged-decoder.js';
+import type { Decoder } from '../decoding/merged-decoder.js';
 import { indicesOfHighest, logSumExp } from '../decoding/scores.js';
 import { exchangeStateRows } from '../decoding/state-rows.js';
 import type { Beginning, HypothesesOptions, Hypothesis } from './hypotheses.js';
@@ -25,7 +25,7 @@ export type BeamOptions = Pick<HypothesesOptions, 'rules' | 'endOfText' | 'maxTo
  * whisper/decoding.py; patience after Kasai et al., "A Call for Clarity in Beam Search"; length_penalty as faster-whisper's.
  */
 export async function decodeByBeams(
-  decoder: Pick<MergedDecoder, 'step'>,
+  decoder: Pick<Decoder, 'step'>,
   beginning: Beginning,
   options: BeamOptions,
 ): Promise<Hypothesis> {

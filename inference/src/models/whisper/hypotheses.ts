@@ -1,4 +1,4 @@
-import type { DecoderOutput, DecoderState, MergedDecoder } from '../decoding/merged-decoder.js';
+import type { Decoder, DecoderOutput, DecoderState } from '../decoding/merged-decoder.js';
 import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../decoding/scores.js';
 import { selectRows } from '../decoding/state-rows.js';
 import type { TokenRules } from './rules.js';
@@ -59,7 +59,7 @@ interface Row {
  * and MaximumLikelihoodRanker of OpenAI's whisper/decoding.py.
  */
 export async function decodeGreedily(
-  decoder: Pick<MergedDecoder, 'step'>,
+  decoder: Pick<Decoder, 'step'>,
   beginning: Beginning,
   options: HypothesesOptions,
 ): Promise<Hypothesis> {

@@ -1,6 +1,7 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { Company, type Seat } from '../decoding/company.js';
-import { MergedDecoder } from '../decoding/merged-decoder.js';
+import { CompiledDecoder } from '../decoding/compiled-decoder.js';
+import { type Decoder, MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { failed, UNCANCELLED } from '../outcomes.js';
 import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
@@ -12,12 +13,12 @@ import { checkWishes, checkWordTimes } from './prompt.js';
 import { Vocabulary } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
-/** Loads Whisper: weights `encoder` and `decoder`, and `vad` where it is there. Throws when a file is missing or of another kind. */
+/** Loads Whisper: weights `encoder` and `decoder`, `cross` where they are compiled, and `vad` where it is there. Throws when a file is missing or of another kind. */
 export async function load(
   files: ModelFiles,
   options: LoadOptions,
 ): Promise<LoadedModel<WhisperWindow, WhisperResult>> {
-  const { encoder: encoderPath, decoder: decoderPath, vad } = files.weights;
+  const { encoder: encoderPath, decoder: decoderPath, cross, vad } = files.weights;
   if (encoderPath === undefined || decoderPath === undefined) {
     throw new Error(`Expected ${files.id} to have weights named encoder and decoder.`);
   }
@@ -31,7 +32,11 @@ export async function load(
   try {
     const mel = keep(await MelExtractor.open(config.melCount, options));
     const encoder = keep(await Encoder.open(encoderPath, config.melCount, options));
-    const decoder = keep(await MergedDecoder.open(decoderPath, config, options));
+    const decoder: Decoder = keep(
+      cross === undefined
+        ? await MergedDecoder.open(decoderPath, config, options)
+        : await CompiledDecoder.open({ cross, decoder: decoderPath }, config, options),
+    );
     const detector = await openDetector(vad);
     if (detector !== undefined) keep(detector);
     const mergesSilence = encoder.merges && decoder.weighsAudio;
@@ -50,7 +55,7 @@ const MOST_WINDOWS = 8;
 class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   readonly #id: string;
   readonly #parts: Omit<WhisperParts, 'decoder'>;
-  readonly #decoder: MergedDecoder;
+  readonly #decoder: Decoder;
   readonly #detector: VoiceDetector | undefined;
   #opened: readonly { close(): Promise<void> }[];
   readonly facts: ModelFacts;
@@ -58,7 +63,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   constructor(
     id: string,
     parts: Omit<WhisperParts, 'decoder'>,
-    decoder: MergedDecoder,
+    decoder: Decoder,
     detector: VoiceDetector | undefined,
     opened: readonly { close(): Promise<void> }[],
   ) {
@@ -116,7 +121,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   }
 }
 
-function batchingOf(decoder: MergedDecoder, config: WhisperConfig): ModelFacts['batching'] {
+function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batching'] {
   if (decoder.dependsOnCompany) {
     const reason = 'each window is decoded alone: in this export its words would depend on its company';
     return { shared: false, maxItems: 1, reason };

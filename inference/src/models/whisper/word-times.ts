@@ -1,5 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import type { EncodedAudio, MergedDecoder } from '../decoding/merged-decoder.js';
+import type { Decoder, EncodedAudio } from '../decoding/merged-decoder.js';
 import { logSumExp } from '../decoding/scores.js';
 import { alignRows } from './align.js';
 import type { WhisperConfig } from './config.js';
@@ -39,7 +39,7 @@ export interface WindowToAlign {
  * attentions. The model must have them (`attentionLayers`). Source: add_word_timestamps of faster-whisper.
  */
 export async function timeWords(
-  decoder: Pick<MergedDecoder, 'start'>,
+  decoder: Pick<Decoder, 'start'>,
   config: WhisperConfig,
   vocabulary: Vocabulary,
   window: WindowToAlign,
@@ -66,7 +66,7 @@ export async function timeWords(
 }
 
 async function alignText(
-  decoder: Pick<MergedDecoder, 'start'>,
+  decoder: Pick<Decoder, 'start'>,
   config: WhisperConfig,
   vocabulary: Vocabulary,
   window: WindowToAlign,

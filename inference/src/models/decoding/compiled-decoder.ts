@@ -1,0 +1,171 @@
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { openCompiled } from '../compiled-session.js';
+import type { LoadOptions } from '../model.js';
+import { LOGIT_POSITIONS } from './graph/logit-positions.js';
+import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
+import { LOG_COUNTS } from './graph/weighed-audio.js';
+import { append, stepMask, withRoom } from './key-values.js';
+import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './merged-decoder.js';
+
+const SIDES = ['key', 'value'] as const;
+
+/**
+ * A decoder as the compiler writes it, in two graphs: one makes the cross attention's keys and values, once a recording; the other
+ * takes any number of tokens, reads a cache with room for more and gives the keys and values of its own tokens alone.
+ */
+export class CompiledDecoder implements Decoder {
+  readonly #cross: InferenceSession;
+  readonly #session: InferenceSession;
+  readonly #sizes: DecoderSizes;
+  readonly dependsOnCompany = false;
+  readonly weighsAudio = true;
+
+  private constructor(cross: InferenceSession, session: InferenceSession, sizes: DecoderSizes) {
+    this.#cross = cross;
+    this.#session = session;
+    this.#sizes = sizes;
+  }
+
+  /** Throws when the graphs have not the inputs and outputs of such a decoder. */
+  static async open(
+    paths: { readonly cross: string; readonly decoder: string },
+    sizes: DecoderSizes,
+    options: LoadOptions,
+  ): Promise<CompiledDecoder> {
+    const cross = await openCompiled(paths.cross, options);
+    const session = await openCompiled(paths.decoder, options);
+    const decoder = new CompiledDecoder(cross, session, sizes);
+    const last = sizes.layerCount - 1;
+    const expected = [
+      `past_key_values.${last}.decoder.key`,
+      `past_key_values.${last}.encoder.key`,
+      STEP_MASK,
+      LOG_COUNTS,
+    ];
+    const missing = [
+      ...expected.filter((name) => !session.inputNames.includes(name)),
+      ...[`present.${last}.encoder.value`].filter((name) => !cross.outputNames.includes(name)),
+    ];
+    if (missing.length > 0) {
+      await decoder.close();
+      throw new Error(
+        `Expected ${paths.decoder} to be a compiled decoder of ${sizes.layerCount} layers, got none with ${missing[0]}.`,
+      );
+    }
+    return decoder;
+  }
+
+  get attentionLayers(): readonly number[] {
+    return Array.from({ length: this.#sizes.layerCount }, (_, layer) => layer);
+  }
+
+  /** Begins a sequence for each audio, all prompts of one length. `positions` of the prompt get logits, default the last. */
+  async start(
+    { states, logCounts }: EncodedAudio,
+    prompts: readonly (readonly number[])[],
+    positions: readonly number[] = [(prompts[0]?.length ?? 1) - 1],
+    attentionLayers: readonly number[] = [],
+  ): Promise<DecoderOutput> {
+    const { layerCount, headCount, headSize } = this.#sizes;
+    const audios = states.dims[0] ?? 1;
+    const length = prompts[0]?.length ?? 0;
+    const heard: Record<string, Tensor> = {
+      [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]),
+    };
+    for (const [name, value] of Object.entries(await this.#cross.run({ encoder_hidden_states: states }))) {
+      heard[inputOf(name)] = value as Tensor;
+    }
+    const empty: Record<string, Tensor> = {};
+    for (const name of decoderCache(layerCount)) {
+      empty[name] = new Tensor('float32', new Float32Array(0), [prompts.length, headCount, 0, headSize]);
+    }
+    const feeds = { ...heard, ...empty, [PAST_LENGTH]: counted(0), [STEP_MASK]: causalMask(length) };
+    const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
+    const cache: Record<string, Tensor> = { ...heard };
+    for (const name of decoderCache(layerCount)) {
+      cache[name] = withRoom(outputs[outputOf(name)] as Tensor, length);
+    }
+    const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, sideBySide: true };
+    return outputFrom(outputs, state, positions.length, attentionLayers);
+  }
+
+  /** Adds one token to every sequence. */
+  async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
+    const [firstKeys = ''] = decoderCache(1);
+    const room = state.cache[firstKeys]?.dims[2] ?? 0;
+    const feeds = { ...state.cache, [PAST_LENGTH]: counted(state.length), [STEP_MASK]: stepMask(state.length, room) };
+    const outputs = await this.#run(
+      feeds,
+      tokens.map((token) => [token]),
+      [0],
+      [],
+    );
+    const cache: Record<string, Tensor> = { ...state.cache };
+    for (const name of decoderCache(this.#sizes.layerCount)) {
+      cache[name] = append(state.cache[name] as Tensor, state.length, outputs[outputOf(name)] as Tensor);
+    }
+    return outputFrom(outputs, { ...state, cache, length: state.length + 1, sideBySide: true }, 1, []);
+  }
+
+  async close(): Promise<void> {
+    await this.#cross.release();
+    await this.#session.release();
+  }
+
+  #run(
+    feeds: Record<string, Tensor>,
+    tokens: readonly (readonly number[])[],
+    positions: readonly number[],
+    attentionLayers: readonly number[],
+  ): Promise<InferenceSession.OnnxValueMapType> {
+    return this.#session.run(
+      {
+        ...feeds,
+        input_ids: new Tensor('int64', BigInt64Array.from(tokens.flat(), BigInt), [
+          tokens.length,
+          tokens[0]?.length ?? 0,
+        ]),
+        [LOGIT_POSITIONS]: new Tensor('int64', BigInt64Array.from(positions, BigInt), [positions.length]),
+      },
+      ['logits', ...decoderCache(this.#sizes.layerCount).map(outputOf), ...attentionLayers.map(attentionsOf)],
+    );
+  }
+}
+
+function outputFrom(
+  outputs: InferenceSession.OnnxValueMapType,
+  state: DecoderState,
+  given: number,
+  attentionLayers: readonly number[],
+): DecoderOutput {
+  const scores = outputs.logits?.data as Float32Array;
+  const vocabulary = scores.length / (state.rows * given);
+  return {
+    state,
+    attentions: new Map(attentionLayers.map((layer) => [layer, outputs[attentionsOf(layer)] as Tensor])),
+    logits: (row, index = 0) =>
+      scores.subarray((row * given + index) * vocabulary, (row * given + index + 1) * vocabulary),
+  };
+}
+
+/** Each token of a prompt sees those before it and itself: float32 [1, 1, tokens, tokens]. */
+function causalMask(tokens: number): Tensor {
+  const mask = new Float32Array(tokens * tokens);
+  for (let row = 0; row < tokens; row++)
+    mask.fill(Number.NEGATIVE_INFINITY, row * tokens + row + 1, (row + 1) * tokens);
+  return new Tensor('float32', mask, [1, 1, tokens, tokens]);
+}
+
+function counted(tokens: number): Tensor {
+  return new Tensor('int64', BigInt64Array.of(BigInt(tokens)), [1]);
+}
+
+function decoderCache(layerCount: number): readonly string[] {
+  return Array.from({ length: layerCount }, (_, layer) =>
+    SIDES.map((side) => `past_key_values.${layer}.decoder.${side}`),
+  ).flat();
+}
+
+const inputOf = (output: string) => output.replace('present', 'past_key_values');
+const outputOf = (input: string) => input.replace('past_key_values', 'present');
+const attentionsOf = (layer: number) => `cross_attentions.${layer}`;
