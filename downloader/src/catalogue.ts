@@ -10,6 +10,7 @@ import type {
   UrlSource,
 } from '@heimdex/cache';
 import { isCommit } from '@heimdex/cache';
+import { layoutOf, smallestCheckpoint } from './checkpoint-source.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import { lockedFile, type ModelState } from './inventory.js';
 import type { Remote } from './remote.js';
@@ -38,6 +39,8 @@ export interface CatalogueFile {
   readonly hash: ContentHash;
   /** In the order in which they are tried. */
   readonly sources: readonly ByteSource[];
+  /** Where it goes below the cache's root, for a file outside of any repository: OpenAI's `whisper/medium.pt`. */
+  readonly volumePath?: string;
 }
 
 /**
@@ -80,12 +83,13 @@ function askSource(state: ModelState, source: Source, remote: Remote, signal: Ab
 }
 
 async function askHub(state: ModelState, source: HubSource, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
-  const { configured, locked } = state;
   const { repository } = source;
   const wanted = lockedCommit(state, source) ?? source.revision;
   const hub = await remote.hub();
   const commit = isCommit(wanted) ? wanted : await hub.commit(repository, wanted, signal);
   const tree = await hub.tree(repository, commit, signal);
+  const configured = layoutOf(state.configured, tree);
+  const { locked } = state;
   const files: CatalogueFile[] = [];
   for (const file of configured.files) {
     const entry = tree.get(file.path);
@@ -102,9 +106,20 @@ async function askHub(state: ModelState, source: HubSource, remote: Remote, sign
     const own = remote.hubFile({ repository, commit, path: file.path });
     files.push({ file, sizeBytes, hash, sources: [own, ...otherSources(configured, file, hash, remote)] });
   }
+  if (configured.compile !== undefined) {
+    const address = { repository, commit };
+    const offered = await smallestCheckpoint(configured, configured.compile, address, tree, remote, signal);
+    if (offered === undefined) throw fileUnknown(state, source, commit, { path: 'model.safetensors' });
+    for (const { path, ...rest } of offered) {
+      files.push({
+        file: { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined },
+        ...rest,
+      });
+    }
+  }
   const requestedRevision = source.revision;
   return {
-    state,
+    state: { ...state, configured },
     source: 'hf',
     repository,
     requestedRevision,
@@ -215,7 +230,12 @@ function assertPinned(
   }
 }
 
-function fileUnknown(state: ModelState, source: HubSource, commit: string, file: ModelFile): DownloaderError {
+function fileUnknown(
+  state: ModelState,
+  source: HubSource,
+  commit: string,
+  file: Pick<ModelFile, 'path'>,
+): DownloaderError {
   const { configured } = state;
   return new DownloaderError(
     'NOT_FOUND',

@@ -47,6 +47,8 @@ export const ERROR_CODES = {
   HASH_MISMATCH: 'verification',
   PATH_REFUSED: 'verification',
   ARCHIVE_INVALID: 'verification',
+  CHECKPOINT_INVALID: 'verification',
+  COMPILE_FAILED: 'unexpected',
   INTERRUPTED: 'interrupted',
   PREPARE_FAILED: 'unexpected',
   INTERNAL: 'unexpected',

@@ -1,6 +1,7 @@
 import {
   type ConfiguredModel,
   inspectModel,
+  isCompiledPath,
   type LockedFile,
   type LockedModel,
   lockedModel,
@@ -51,8 +52,10 @@ export async function takeInventory(environment: ModelEnvironment, options: Inve
   const { signal } = options;
   const held = options.ignoreLock === true ? undefined : lock;
   const models: ModelState[] = [];
-  for (const configured of wanted) {
-    const inspection = await inspectModel(cacheDir, configured, { lock: held, cacheDirVariable, signal });
+  for (const asked of wanted) {
+    const inspection = await inspectModel(cacheDir, asked, { lock: held, cacheDirVariable, signal });
+    // Of a name that may mean two layouts, the one that the volume has.
+    const { configured } = inspection;
     const damaged = options.readBytes === true ? await damagedFiles(inspection, signal) : new Set<string>();
     models.push({ configured, locked: lockedModel(held, configured), inspection, damaged });
   }
@@ -62,6 +65,13 @@ export async function takeInventory(environment: ModelEnvironment, options: Inve
 /** Whether nothing has to be fetched for a model. */
 export function isComplete(model: ModelState): boolean {
   return model.inspection.found !== undefined && model.damaged.size === 0;
+}
+
+/** Whether all that a model lacks can be made of what is on the volume, without a request. */
+export function needsOnlyCompiling({ inspection, damaged }: ModelState): boolean {
+  const { found, checkpoint, problems } = inspection;
+  const compiles = problems.every(({ code, file }) => code === 'MODEL_NOT_COMPILED' || isCompiledPath(file ?? ''));
+  return checkpoint !== undefined && damaged.size === 0 && found === undefined && compiles;
 }
 
 /** The lock's word on a file. */

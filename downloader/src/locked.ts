@@ -22,7 +22,12 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
     // Small files are known by git's sha1; the lock names every file's sha256, so that one tool can check them all.
     const sha256 = hash.type === 'sha256' ? hash.value : await hashFile('sha256', blob.finalPath, signal);
     const sizeBytes = blob.sizeBytes ?? (await sizeOfBlob(blob.finalPath));
-    files.push({ path: file.path, sizeBytes, sha256, blobId: catalogue.commit === undefined ? undefined : hash.value });
+    files.push({
+      path: file.path,
+      sizeBytes,
+      sha256,
+      blobId: catalogue.commit === undefined || offered.volumePath !== undefined ? undefined : hash.value,
+    });
   }
   return {
     role: configured.role,
@@ -46,6 +51,10 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
   for (const file of found.files) {
     const sha256 = file.hash?.type === 'sha256' ? file.hash.value : await hashFile('sha256', file.blobPath, signal);
     files.push({ path: file.path, sizeBytes: file.sizeBytes, sha256, blobId: blobIdOf(file.blobId) });
+  }
+  // The checkpoint is locked with what was made of it, whether or not it stays.
+  for (const { path, sizeBytes, sha256 } of found.compiled?.sources ?? []) {
+    files.push({ path, sizeBytes, sha256, blobId: undefined });
   }
   const source =
     configured.sources.find((candidate) => candidate.type === 'hf' && candidate.repository === repository) ??

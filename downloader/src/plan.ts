@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { blobLockPath, blobPath, type ContentHash, plainPath } from '@heimdex/cache';
 import type { Catalogue, CatalogueFile } from './catalogue.js';
 import type { ModelState } from './inventory.js';
@@ -8,6 +8,8 @@ import type { ByteSource } from './transfer/source.js';
 export interface Plan {
   /** Models that need nothing. */
   readonly complete: readonly ModelState[];
+  /** Models whose checkpoint is on the volume and has only to be compiled. */
+  readonly compile: readonly ModelState[];
   readonly models: readonly PlannedModel[];
   /** Each once, though several models may share it. */
   readonly blobs: readonly PlannedBlob[];
@@ -56,6 +58,7 @@ export interface BlobOnDisk {
 
 /** A catalogue's blob paths, so that the disk can be looked at before the plan is made. */
 export function blobPathOf(cacheDir: string, catalogue: Catalogue, offered: CatalogueFile): string {
+  if (offered.volumePath !== undefined) return join(cacheDir, ...offered.volumePath.split('/'));
   return catalogue.commit === undefined
     ? plainPath(cacheDir, basename(offered.file.path))
     : blobPath(cacheDir, catalogue.repository, offered.hash.value);
@@ -68,7 +71,7 @@ export function blobPathOf(cacheDir: string, catalogue: Catalogue, offered: Cata
  */
 export function makePlan(
   cacheDir: string,
-  complete: readonly ModelState[],
+  { complete, compile }: Pick<Plan, 'complete' | 'compile'>,
   catalogues: readonly Catalogue[],
   onDisk: (finalPath: string) => BlobOnDisk,
 ): Plan {
@@ -84,7 +87,7 @@ export function makePlan(
       return { offered, blob };
     }),
   }));
-  return { complete, models, blobs: [...blobs.values()] };
+  return { complete, compile, models, blobs: [...blobs.values()] };
 }
 
 function planBlob(
@@ -149,8 +152,8 @@ export function totalsOf(plan: Plan): PlanTotals {
       presentBytes += sizeBytes;
     }
   }
-  for (const { inspection } of plan.complete) {
-    for (const file of inspection.found?.files ?? []) {
+  for (const { inspection } of [...plan.complete, ...plan.compile]) {
+    for (const file of [...(inspection.found?.files ?? []), ...(inspection.checkpoint?.files ?? [])]) {
       presentFiles += 1;
       presentBytes += file.sizeBytes;
     }

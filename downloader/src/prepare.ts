@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { type Catalogue, readCatalogue } from './catalogue.js';
 import { DownloaderError } from './errors.js';
-import { type Inventory, isComplete, type ModelState } from './inventory.js';
+import { type Inventory, isComplete, type ModelState, needsOnlyCompiling } from './inventory.js';
 import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
 import type { Remote } from './remote.js';
 import { resumableBytes } from './transfer/leftovers.js';
@@ -13,19 +13,20 @@ import { resumableBytes } from './transfer/leftovers.js';
  */
 export async function preparePlan(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = inventory.models.filter(isComplete);
-  const lacking = inventory.models.filter((model) => !isComplete(model));
+  const compile = inventory.models.filter(needsOnlyCompiling);
+  const lacking = inventory.models.filter((model) => !isComplete(model) && !needsOnlyCompiling(model));
   if (lacking.length > 0 && inventory.environment.offline) throw offlineError(lacking);
-  return planFor(inventory, complete, lacking, remote, signal);
+  return planFor(inventory, { complete, compile }, lacking, remote, signal);
 }
 
 /** The same for every configured model, whether or not it lacks something: what its sources offer now. */
 export function planAnew(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<Plan> {
-  return planFor(inventory, [], inventory.models, remote, signal);
+  return planFor(inventory, { complete: [], compile: [] }, inventory.models, remote, signal);
 }
 
 async function planFor(
   inventory: Inventory,
-  complete: readonly ModelState[],
+  settled: Pick<Plan, 'complete' | 'compile'>,
   asked: readonly ModelState[],
   remote: Remote,
   signal: AbortSignal,
@@ -34,7 +35,7 @@ async function planFor(
   const catalogues: Catalogue[] = [];
   for (const model of asked) catalogues.push(await readCatalogue(model, remote, signal));
   const onDisk = await lookAtBlobs(cacheDir, catalogues);
-  return makePlan(cacheDir, complete, catalogues, (path) => onDisk.get(path) ?? NOTHING);
+  return makePlan(cacheDir, settled, catalogues, (path) => onDisk.get(path) ?? NOTHING);
 }
 
 const NOTHING: BlobOnDisk = { sizeBytes: undefined, resumableBytes: 0 };

@@ -93,7 +93,8 @@ async function isWhole(cacheDir: string, snapshot: Snapshot, tree: Tree): Promis
 async function publishModel(cacheDir: string, model: PlannedModel): Promise<void> {
   const { repository, commit, requestedRevision, tree } = model.catalogue;
   if (commit === undefined) return;
-  const files = model.files.map(({ offered }) => ({ path: offered.file.path, blobId: offered.hash.value }));
+  const own = model.files.filter(({ offered }) => offered.volumePath === undefined);
+  const files = own.map(({ offered }) => ({ path: offered.file.path, blobId: offered.hash.value }));
   await publishSnapshot(cacheDir, { repository, commit, requestedRevision, tree, files });
 }
 

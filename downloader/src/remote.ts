@@ -13,6 +13,8 @@ import { UrlFileSource } from './transfer/url-source.js';
 /** Everything outside this machine. Nothing is opened before it is needed, so a run that needs nothing loads nothing. */
 export interface Remote {
   readonly retry: RetryPolicy;
+  /** Whether the hub is the public one, and not a mirror or a stand-in, whose network may reach nothing else. */
+  readonly isPublicHub: boolean;
   hub(): Promise<HubApi>;
   hubFile(address: HubFileAddress): ByteSource;
   urlFile(url: URL): ByteSource;
@@ -26,6 +28,8 @@ export interface Remote {
 
 /** What the remote side tells while it works. */
 export type RemoteEvents = Pick<Remote, 'onRetry' | 'onSourceFailed'>;
+
+const PUBLIC_HUB = 'huggingface.co';
 
 /** Opens the remote side by the configuration. */
 export function openRemote(config: DownloaderConfig, version: string, events: RemoteEvents): Remote {
@@ -49,6 +53,7 @@ export function openRemote(config: DownloaderConfig, version: string, events: Re
   return {
     ...events,
     retry,
+    isPublicHub: config.endpoint.hostname === PUBLIC_HUB,
     async hub() {
       return openHub({ http: await http(), origin: hubOrigin(), retry, onRetry: events.onRetry });
     },

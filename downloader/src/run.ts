@@ -128,6 +128,7 @@ export const CACHE_EXITS = {
   CACHE_MISSING: 'missing',
   CACHE_UNREADABLE: 'disk',
   MODEL_MISSING: 'missing',
+  MODEL_NOT_COMPILED: 'missing',
   FILE_MISSING: 'missing',
   FILE_EMPTY: 'verification',
   FILE_UNREADABLE: 'disk',

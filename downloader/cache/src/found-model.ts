@@ -1,5 +1,6 @@
 /** A model as it lies in the volume. Plain data. */
 
+import type { CompiledManifest } from './compiled-types.js';
 import type { CacheError } from './errors.js';
 import type { ContentHash } from './layout.js';
 import type { ConfiguredModel, Family, ModelFile, Role } from './manifest-types.js';
@@ -44,6 +45,8 @@ export interface FoundModel {
   /** Weights by their names: absolute paths inside the snapshot (or of the plain file). */
   readonly weights: Readonly<Record<string, string>>;
   readonly files: readonly FoundFile[];
+  /** What its weights were compiled from, where they were. */
+  readonly compiled?: CompiledManifest;
 }
 
 /** What became of one file of a configured model. */
@@ -69,4 +72,13 @@ export interface ModelInspection {
   readonly problems: readonly CacheError[];
   /** Set when there are no problems. */
   readonly found: FoundModel | undefined;
+  /** The checkpoint that a compiled model is made of, where all of it lies in the volume. */
+  readonly checkpoint?: FoundCheckpoint;
+}
+
+/** A checkpoint in the volume. */
+export interface FoundCheckpoint {
+  /** The file to open: the checkpoint, or the index of its shards. */
+  readonly main: string;
+  readonly files: readonly FoundFile[];
 }

@@ -1,5 +1,9 @@
 /** What the downloader and the server both know of the models volume. No network, no dependencies. */
+export * from './checkpoint-files.js';
+export * from './compiled-model.js';
+export type * from './compiled-types.js';
 export * from './content-hash.js';
+export * from './cpu.js';
 export * from './errors.js';
 export type * from './found-model.js';
 export { HashPool, type HashTask } from './hash-pool.js';

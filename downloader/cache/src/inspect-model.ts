@@ -6,6 +6,7 @@ import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
+import { type CompiledInspection, inspectCompiled } from './inspect-compiled.js';
 import { inspectFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
@@ -30,6 +31,18 @@ export async function inspectModel(
   cacheDir: string,
   configured: ConfiguredModel,
   options: InspectOptions = {},
+): Promise<ModelInspection> {
+  const inspection = await inspectAs(cacheDir, configured, options);
+  if (inspection.found !== undefined || configured.otherwise === undefined) return inspection;
+  const other = await inspectAs(cacheDir, configured.otherwise, options);
+  // What is nearly there says more than what is not there at all.
+  return other.found !== undefined || other.checkpoint !== undefined ? other : inspection;
+}
+
+async function inspectAs(
+  cacheDir: string,
+  configured: ConfiguredModel,
+  options: InspectOptions,
 ): Promise<ModelInspection> {
   const search: Search = {
     cacheDir,
@@ -161,7 +174,10 @@ async function inspectSnapshot(search: Search, repository: string, commit: strin
     ),
   );
   const folder = join(snapshotPath(cacheDir, repository, commit), ...configured.folder.split('/').filter(Boolean));
-  return inspectionOf(search, repository, commit, folder, files);
+  const { compile: request } = configured;
+  if (request === undefined) return inspectionOf(search, repository, commit, folder, files);
+  const weights = await inspectCompiled({ ...search, request, repository, commit, tree });
+  return inspectionOf(search, repository, commit, folder, files, weights);
 }
 
 async function inspectPlain(search: Search, places: readonly Place[]): Promise<ModelInspection> {
@@ -197,10 +213,12 @@ function inspectionOf(
   revision: string | undefined,
   folder: string,
   files: readonly FileInspection[],
+  weights?: CompiledInspection,
 ): ModelInspection {
   const { configured } = search;
-  const problems = files.flatMap((file) => file.problem ?? []);
-  const found = files.flatMap((file) => file.found ?? []);
+  const problems = [...files.flatMap((file) => file.problem ?? []), ...(weights?.problems ?? [])];
+  const found = [...files.flatMap((file) => file.found ?? []), ...(weights?.files ?? [])];
+  const checkpoint = weights?.checkpoint === undefined ? {} : { checkpoint: weights.checkpoint };
   const model: FoundModel | undefined =
     problems.length > 0 || revision === undefined
       ? undefined
@@ -218,8 +236,9 @@ function inspectionOf(
             found.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.absolutePath]])),
           ),
           files: found,
+          ...(weights?.model === undefined ? {} : { compiled: weights.model.manifest }),
         };
-  return { configured, repository, revision, files, problems, found: model };
+  return { configured, repository, revision, files, problems, found: model, ...checkpoint };
 }
 
 function modelMissing(search: Search, path: string): CacheError {

@@ -87,12 +87,16 @@ export interface ManifestEntry {
   readonly defaultVariant: string;
   /** Variant name (`q8`, `fp32`) to its files, the files common to all variants included. */
   readonly variants: Readonly<Record<string, readonly ModelFile[]>>;
+  /** Whether its weights are compiled from a checkpoint; the variants are then precisions, without weights of their own. */
+  readonly compiled: boolean;
   readonly licence: string | undefined;
   readonly note: string | undefined;
 }
 
 /** Files that several models have in common, by variant; the files of every variant included. */
 export interface FileSet {
+  /** Whether the weights are compiled from the repository's checkpoint. */
+  readonly compiled: boolean;
   readonly variants: Readonly<Record<string, readonly ModelFile[]>>;
   readonly defaultVariant: string;
 }
@@ -124,4 +128,16 @@ export interface ConfiguredModel {
   readonly folder: string;
   readonly sources: readonly Source[];
   readonly files: readonly ModelFile[];
+  /** Set where its weights are compiled from a checkpoint: `files` then has all the others. */
+  readonly compile?: CompileRequest;
+  /** What the same name means where the repository has no such files: an export may be a checkpoint. */
+  readonly otherwise?: ConfiguredModel;
+}
+
+/** How a checkpoint is to be compiled. */
+export interface CompileRequest {
+  /** `int8`, `fp32`, `fp16`. */
+  readonly precision: string;
+  /** Checkpoints of the same weights outside of the repository: their paths are those below the cache's root. */
+  readonly checkpoints: readonly UrlSourceFile[];
 }

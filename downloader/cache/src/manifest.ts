@@ -66,7 +66,7 @@ export function parseManifest(text: string, path: string, known: Manifest['fileS
     }
     const fileSets = new Map(known);
     for (const [name, cursor] of root.get('fileSets').optional((sets) => sets.entries()) ?? []) {
-      fileSets.set(name, parseFileSet(cursor.only(['files', 'variants', 'defaultVariant'])));
+      fileSets.set(name, parseFileSet(cursor.only(['files', 'variants', 'defaultVariant', 'compiled'])));
     }
     const entries = root
       .get('models')
@@ -90,7 +90,8 @@ function parseFileSet(cursor: JsonCursor): FileSet {
     variants[name] = [...files, ...list.items().map(parseFile)];
   const defaultVariant = cursor.get('defaultVariant').text();
   if (variants[defaultVariant] === undefined) return cursor.get('defaultVariant').fail('the name of a variant');
-  return { variants, defaultVariant };
+  const compiled = cursor.get('compiled').optional((flag) => flag.boolean()) ?? false;
+  return { variants, defaultVariant, compiled };
 }
 
 const ENTRY_KEYS = [
@@ -107,6 +108,7 @@ const ENTRY_KEYS = [
   'variants',
   'defaultVariant',
   'known',
+  'compiled',
   'licence',
   'note',
 ];
@@ -137,6 +139,7 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
     sources,
     defaultVariant: cursor.get('defaultVariant').optional((text) => text.text()) ?? set.defaultVariant,
     variants,
+    compiled: set.compiled,
     licence: cursor.get('licence').optional((text) => text.text()),
     note: cursor.get('note').optional((text) => text.text()),
   };

@@ -62,24 +62,40 @@ export function resolveModels(
  */
 export function resolveModel(manifest: Manifest, role: Role, name: string, preferred?: string): ConfiguredModel {
   const { base, variant } = splitVariant(name);
-  const entry = findEntry(manifest, role, base) ?? deriveEntry(manifest, role, base);
-  if (entry === undefined) throw unknownModel(manifest, role, name);
+  const entry = findEntry(manifest, role, base);
+  const entries = entry === undefined ? deriveEntries(manifest, role, base) : [entry];
+  if (entries.length === 0) throw unknownModel(manifest, role, name);
+  const fitting = entries.filter(({ variants }) => variant === undefined || variant in variants);
+  const [first, second] = fitting.map((one) => configure(one, name, variant, preferred));
+  if (first === undefined) throw unknownVariant(role, entries, name, variant ?? '');
+  return second === undefined ? first : { ...first, otherwise: second };
+}
+
+function configure(
+  entry: ManifestEntry,
+  name: string,
+  variant: string | undefined,
+  preferred: string | undefined,
+): ConfiguredModel {
   const usual = preferred !== undefined && preferred in entry.variants ? preferred : entry.defaultVariant;
   const chosen = variant ?? usual;
-  const files = entry.variants[chosen];
-  if (files === undefined) throw unknownVariant(role, entry, name, chosen);
+  const { role, family, id, layout, folder, sources } = entry;
   return {
     role,
-    family: entry.family,
+    family,
     name,
     variable: ROLE_VARIABLES[role],
     entry: entry.name,
-    id: entry.id,
+    id,
     variant: chosen,
-    layout: entry.layout,
-    folder: entry.folder,
-    sources: entry.sources,
-    files,
+    layout,
+    folder,
+    // What a compiled model has at addresses of its own are checkpoints; the other files come from the hub.
+    sources: entry.compiled ? sources.filter(({ type }) => type === 'hf') : sources,
+    files: entry.variants[chosen] ?? [],
+    ...(entry.compiled
+      ? { compile: { precision: chosen, checkpoints: sources.flatMap((one) => (one.type === 'url' ? one.files : [])) } }
+      : {}),
   };
 }
 
@@ -103,44 +119,54 @@ function findEntry(manifest: Manifest, role: Role, name: string): ManifestEntry 
   );
 }
 
-/** What a repository outside the manifest is taken for: the layout that the exports of its kind share. */
+/** What a repository outside the manifest is taken for: an export in the layout of its kind, or a checkpoint. */
 interface Assumption {
   readonly repository: RegExp;
   readonly family: Family;
-  readonly fileSet: string;
+  /** In this order, whichever the repository has the files of. */
+  readonly fileSets: readonly string[];
 }
 
 const ASSUMED: Partial<Record<Role, readonly Assumption[]>> = {
   speech: [
-    { repository: /moonshine/i, family: 'moonshine', fileSet: 'moonshine' },
-    { repository: /./, family: 'whisper', fileSet: 'whisper' },
+    { repository: /moonshine/i, family: 'moonshine', fileSets: ['moonshine'] },
+    { repository: /./, family: 'whisper', fileSets: ['whisper', 'whisper-checkpoint'] },
   ],
+  vision: [{ repository: /./, family: 'siglip', fileSets: ['siglip', 'siglip-checkpoint'] }],
+  text: [{ repository: /./, family: 'sentence', fileSets: ['sentence', 'sentence-checkpoint'] }],
 };
 
-function deriveEntry(manifest: Manifest, role: Role, name: string): ManifestEntry | undefined {
+function deriveEntries(manifest: Manifest, role: Role, name: string): readonly ManifestEntry[] {
   const assumed = ASSUMED[role]?.find(({ repository }) => repository.test(name));
-  if (assumed === undefined || !name.includes('/') || !isRepositoryName(name)) return undefined;
-  const set = manifest.fileSets.get(assumed.fileSet);
-  if (set === undefined) return undefined;
-  return {
-    name,
-    role,
-    family: assumed.family,
-    aliases: [],
-    layout: 'snapshot',
-    id: name,
-    folder: '',
-    sources: [{ type: 'hf', repository: name, revision: 'main' }],
-    defaultVariant: set.defaultVariant,
-    variants: set.variants,
-    licence: undefined,
-    note: undefined,
-  };
+  if (assumed === undefined || !name.includes('/') || !isRepositoryName(name)) return [];
+  return assumed.fileSets.flatMap((fileSet) => {
+    const set = manifest.fileSets.get(fileSet);
+    if (set === undefined) return [];
+    const entry: ManifestEntry = {
+      name,
+      role,
+      family: assumed.family,
+      aliases: [],
+      layout: 'snapshot',
+      id: name,
+      folder: '',
+      sources: [{ type: 'hf', repository: name, revision: 'main' }],
+      defaultVariant: set.defaultVariant,
+      variants: set.variants,
+      compiled: set.compiled,
+      licence: undefined,
+      note: undefined,
+    };
+    return [entry];
+  });
 }
 
 function unknownModel(manifest: Manifest, role: Role, name: string): CacheError {
   const variable = ROLE_VARIABLES[role];
-  const org = ASSUMED[role] === undefined ? '' : ', or org/name of a repository with the same file layout';
+  const org =
+    ASSUMED[role] === undefined
+      ? ''
+      : ', or org/name of a repository with a checkpoint or an ONNX export of such a model';
   return new CacheError(
     'MODEL_UNKNOWN',
     `${variable} must be one of ${knownNames(manifest, role).join(', ')}${org}; got "${name}"`,
@@ -148,12 +174,13 @@ function unknownModel(manifest: Manifest, role: Role, name: string): CacheError 
   );
 }
 
-function unknownVariant(role: Role, entry: ManifestEntry, name: string, variant: string): CacheError {
+function unknownVariant(role: Role, entries: readonly ManifestEntry[], name: string, variant: string): CacheError {
   const variable = ROLE_VARIABLES[role];
-  const known = Object.keys(entry.variants).map((word) => `${entry.name}:${word}`);
+  const [entry] = entries;
+  const known = entries.flatMap((one) => Object.keys(one.variants).map((word) => `${one.name}:${word}`));
   return new CacheError(
     'MODEL_UNKNOWN',
-    `${variable}: ${entry.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}`,
-    { role, variable, model: entry.id },
+    `${variable}: ${entry?.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}`,
+    { role, variable, ...(entry === undefined ? {} : { model: entry.id }) },
   );
 }

@@ -16,12 +16,6 @@ import type { WrittenFile } from './graph/weights-file.js';
 export const PRECISIONS = ['int8', 'fp32'] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
-/**
- * Version of the compiler: it goes up when the same checkpoint would give other graphs, and is part of what compiled models are
- * kept under.
- */
-export const COMPILER_VERSION = 1;
-
 export interface CompileOptions {
   /** A safetensors file, a file of torch.save, or the index of shards. */
   readonly checkpoint: string;
@@ -65,7 +59,10 @@ export interface CompiledModel {
  */
 export async function compileCheckpoint(options: CompileOptions): Promise<CompiledModel> {
   const checkpoint = openCheckpoint(options.checkpoint);
-  const config = options.config ?? configOfDims(checkpoint.dims);
+  // OpenAI's files say what they are; what lies beside them may be of another size.
+  const config = checkpoint.dims === undefined ? options.config : configFromDims(checkpoint.dims);
+  if (config === undefined)
+    throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json beside the checkpoint, got none.');
   const architecture = architectureOf(config);
   const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
   try {
@@ -84,11 +81,6 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
   } finally {
     weights.close();
   }
-}
-
-function configOfDims(dims: Readonly<Record<string, number>> | undefined): Config {
-  if (dims !== undefined) return configFromDims(dims);
-  throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json beside the checkpoint, got none.');
 }
 
 interface Done {

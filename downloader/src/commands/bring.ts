@@ -1,8 +1,8 @@
-import type { LockedModel } from '@heimdex/cache';
+import { type ConfiguredModel, inspectModel, type LockedModel } from '@heimdex/cache';
 import { assertFits, makeFolder } from '../disk.js';
 import { reasonOf } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
-import type { Inventory } from '../inventory.js';
+import type { Inventory, ModelState } from '../inventory.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
@@ -15,9 +15,39 @@ import type { CommandContext } from './context.js';
 /** Carries a plan out: fetch, prove, publish, and then the lock file. */
 export async function bringAndLock(context: CommandContext, inventory: Inventory, plan: Plan): Promise<FetchTotals> {
   const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
-  const published = await Promise.all(plan.models.map((model) => lockPublished(model, context.signal)));
-  await writeLockFile(context, inventory, published);
+  const compiled = await compileAll(context, plan);
+  const downloaded = plan.models.filter(({ catalogue }) => catalogue.state.configured.compile === undefined);
+  const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
+  await writeLockFile(context, inventory, [...published, ...compiled]);
   return totals;
+}
+
+/** Compiles what was fetched as a checkpoint, and what lay on the volume as one; gives the lock file's entries. */
+async function compileAll(context: CommandContext, plan: Plan): Promise<readonly LockedModel[]> {
+  const fetched = plan.models.map(({ catalogue }) => catalogue.state.configured);
+  const wanted = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
+    ({ compile }) => compile !== undefined,
+  );
+  if (wanted.length === 0) return [];
+  const { compileModel } = await import('../compile/compile-models.js');
+  const locked: LockedModel[] = [];
+  for (const configured of wanted) {
+    const state = await lookAt(context, configured);
+    if (state.inspection.found === undefined) await compileModel(context, state);
+    const done = await lookAt(context, configured);
+    const [problem] = done.inspection.problems;
+    if (problem !== undefined) throw problem;
+    const entry = await lockFound(done, context.signal);
+    if (entry !== undefined) locked.push(entry);
+  }
+  return locked;
+}
+
+/** A model as it lies on the volume now, whatever the lock file says of it. */
+async function lookAt({ config, signal }: CommandContext, configured: ConfiguredModel): Promise<ModelState> {
+  const { cacheDir, cacheDirVariable } = config.models;
+  const inspection = await inspectModel(cacheDir, configured, { cacheDirVariable, signal });
+  return { configured, locked: undefined, inspection, damaged: new Set() };
 }
 
 const NOTHING_FETCHED: FetchTotals = {

@@ -31,6 +31,18 @@ function planDocument(cacheDir: string, made: Plan) {
           bytes: file.sizeBytes,
         })),
       })),
+      ...made.compile.map(({ configured, inspection }) => ({
+        role: configured.role,
+        id: configured.id,
+        variant: configured.variant,
+        revision: inspection.revision ?? null,
+        complete: false,
+        files: (inspection.checkpoint?.files ?? []).map((file) => ({
+          path: file.path,
+          action: 'compile',
+          bytes: file.sizeBytes,
+        })),
+      })),
       ...made.models.map(({ catalogue, files }) => ({
         role: catalogue.state.configured.role,
         id: catalogue.state.configured.id,
@@ -55,6 +67,14 @@ function planText(made: Plan): string {
     const files = inspection.found?.files ?? [];
     const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
     lines.push(`${configured.role}  ${configured.id} (${configured.variant}): all there, ${saySize(bytes)}`);
+  }
+  for (const { configured, inspection } of made.compile) {
+    const { main = '', files = [] } = inspection.checkpoint ?? {};
+    const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
+    lines.push(
+      `${configured.role}  ${configured.id} (${configured.variant}): its checkpoint is there, to be compiled`,
+      `  compile  ${main}  ${saySize(bytes)}`,
+    );
   }
   for (const { catalogue, files } of made.models) {
     const { configured } = catalogue.state;

@@ -1,0 +1,171 @@
+/**
+ * Compiled models: graphs that the downloader has made of a checkpoint (safetensors, pytorch_model.bin, OpenAI's .pt). They lie
+ * in `.compiled/models--org--name/<key>/`, with compiled.json beside them; the key stands for the checkpoint's bytes, the
+ * compiler and what was asked of it.
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CompiledGraphRecord, CompiledKey, CompiledManifest } from './compiled-types.js';
+import type { FoundFile } from './found-model.js';
+import { JsonCursor, JsonShapeError } from './json.js';
+import { repoFolderName } from './layout.js';
+import type { LockedModel } from './lock-file.js';
+import { isNotFound } from './reasons.js';
+import { unsafePathReason } from './safe-path.js';
+
+/**
+ * Version of the compiled graphs: it goes up when the same checkpoint would give other graphs. Models of another version are
+ * compiled again.
+ */
+export const COMPILER_VERSION = 1;
+
+const MANIFEST_NAME = 'compiled.json';
+const FORMAT_VERSION = 1;
+/** What compiled files are called among a model's files, in messages and in the lock file. */
+const PATH_PREFIX = 'compiled/';
+
+/** A compiled model as it lies in the volume. */
+export interface CompiledModelFolder {
+  readonly path: string;
+  readonly key: string;
+  readonly manifest: CompiledManifest;
+}
+
+/** The folder of all compiled models. */
+export function compiledRoot(cacheDir: string): string {
+  return join(cacheDir, '.compiled');
+}
+
+/** The folder of a repository's compiled models. */
+export function compiledRepositoryPath(cacheDir: string, repository: string): string {
+  return join(compiledRoot(cacheDir), repoFolderName(repository));
+}
+
+/** The name of a compiled model's folder: 32 hexadecimal digits. */
+export function compiledKeyName({ compiler, precision, overflowSafe, sources }: CompiledKey): string {
+  const lines = [compiler, precision, overflowSafe, ...sources.map(({ path, sha256 }) => `${path}\0${sha256}`).sort()];
+  return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 32);
+}
+
+/** Every compiled model of a repository that can be read; nothing where there is none. */
+export async function readCompiledModels(
+  cacheDir: string,
+  repository: string,
+): Promise<readonly CompiledModelFolder[]> {
+  const root = compiledRepositoryPath(cacheDir, repository);
+  const models: CompiledModelFolder[] = [];
+  for (const key of (await namesIn(root)).filter((name) => /^[0-9a-f]{32}$/.test(name))) {
+    const path = join(root, key);
+    const manifest = await readManifest(join(path, MANIFEST_NAME));
+    if (manifest !== undefined && compiledKeyName(manifest) === key) models.push({ path, key, manifest });
+  }
+  return models;
+}
+
+/** The text of compiled.json. */
+export function formatCompiledManifest(manifest: CompiledManifest): string {
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, ...manifest }, null, 2)}\n`;
+}
+
+/** Name of the file that says what a compiled model is. It is written last. */
+export const COMPILED_MANIFEST_NAME = MANIFEST_NAME;
+
+/** The files of a compiled model as those of any model, held to the lock file's hashes where it is locked. */
+export async function compiledFiles(
+  { path, manifest }: CompiledModelFolder,
+  locked: LockedModel | undefined,
+): Promise<readonly FoundFile[]> {
+  const files = manifest.graphs.flatMap((graph) =>
+    graph.files.map((file, index) => ({ ...file, weights: index === 0 ? graph.role : undefined })),
+  );
+  return Promise.all(
+    files.map(async ({ name, sizeBytes, sha256, weights }) => {
+      const absolutePath = join(path, name);
+      const lockedFile = locked?.files.find((file) => file.path === `${PATH_PREFIX}${name}`);
+      return {
+        path: `${PATH_PREFIX}${name}`,
+        weights,
+        absolutePath,
+        blobPath: absolutePath,
+        sizeBytes: (await stat(absolutePath)).size,
+        expectedSizeBytes: lockedFile?.sizeBytes ?? sizeBytes,
+        hash: { type: 'sha256' as const, value: lockedFile?.sha256 ?? sha256 },
+        blobId: undefined,
+      };
+    }),
+  );
+}
+
+/** Whether a path of a model's files is a compiled one. */
+export function isCompiledPath(path: string): boolean {
+  return path.startsWith(PATH_PREFIX);
+}
+
+async function readManifest(path: string): Promise<CompiledManifest | undefined> {
+  try {
+    return parseCompiledManifest(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (isNotFound(error) || error instanceof SyntaxError || error instanceof JsonShapeError) return undefined;
+    throw error;
+  }
+}
+
+/** Throws SyntaxError or JsonShapeError. */
+export function parseCompiledManifest(text: string): CompiledManifest {
+  const root = new JsonCursor(JSON.parse(text), 'compiled');
+  if (root.get('formatVersion').count() !== FORMAT_VERSION) root.get('formatVersion').fail(`${FORMAT_VERSION}`);
+  return {
+    compiler: root.get('compiler').count(),
+    precision: root.get('precision').text(),
+    overflowSafe: root.get('overflowSafe').boolean(),
+    sources: root
+      .get('sources')
+      .items()
+      .map((source) => ({
+        path: safePath(source.get('path')),
+        sizeBytes: source.get('sizeBytes').count(),
+        sha256: source.get('sha256').sha256(),
+      })),
+    repository: root.get('repository').text(),
+    commit: root.get('commit').text(),
+    modelType: root.get('modelType').text(),
+    graphs: root.get('graphs').items().map(parseGraph),
+  };
+}
+
+function parseGraph(cursor: JsonCursor): CompiledGraphRecord {
+  return {
+    role: cursor.get('role').text(),
+    cosine: cursor.get('cosine').optional((value) => value.number()),
+    recipe: Object.fromEntries(
+      cursor
+        .get('recipe')
+        .entries()
+        .map(([kind, form]) => [kind, form.text()]),
+    ),
+    files: cursor
+      .get('files')
+      .items()
+      .map((file) => ({
+        name: file.get('name').text(/^[\w][\w.-]*$/, 'the name of a file beside it'),
+        sizeBytes: file.get('sizeBytes').count(),
+        sha256: file.get('sha256').sha256(),
+      })),
+  };
+}
+
+function safePath(cursor: JsonCursor): string {
+  const path = cursor.text();
+  const reason = unsafePathReason(path);
+  return reason === undefined ? path : cursor.fail(`a path (${reason})`);
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
+}

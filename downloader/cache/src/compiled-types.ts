@@ -1,0 +1,41 @@
+/** What compiled.json says. Plain data. */
+
+/** One file of the checkpoint that a model was compiled from. */
+export interface CompiledSource {
+  /** Path in the repository, or below the cache's root for a file outside of any repository (`whisper/medium.pt`). */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** What identifies a compiled model. */
+export interface CompiledKey {
+  readonly compiler: number;
+  /** `int8`, `fp32`, `fp16`. */
+  readonly precision: string;
+  /** Whether 8-bit weights are made for CPUs without VNNI, too. */
+  readonly overflowSafe: boolean;
+  /** Sorted by path. */
+  readonly sources: readonly CompiledSource[];
+}
+
+/** compiled.json. */
+export interface CompiledManifest extends CompiledKey {
+  readonly repository: string;
+  /** The commit whose config.json was read. */
+  readonly commit: string;
+  /** `whisper`, `siglip`, `bert`, `xlm-roberta`. */
+  readonly modelType: string;
+  readonly graphs: readonly CompiledGraphRecord[];
+}
+
+export interface CompiledGraphRecord {
+  /** The name the model's family knows it by: `encoder`, `vision`, `model`. */
+  readonly role: string;
+  /** The least cosine to float32 of the self-check; undefined in float32. */
+  readonly cosine: number | undefined;
+  /** The form of each kind of matrix product. */
+  readonly recipe: Readonly<Record<string, string>>;
+  /** The graph first, then its weights. */
+  readonly files: readonly { readonly name: string; readonly sizeBytes: number; readonly sha256: string }[];
+}

@@ -1,0 +1,154 @@
+/** Looks a compiled model up: its graphs, and the checkpoint they are made of. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
+import { COMPILER_VERSION, type CompiledModelFolder, compiledFiles, readCompiledModels } from './compiled-model.js';
+import { hasExactByteProducts } from './cpu.js';
+import { CacheError } from './errors.js';
+import type { FoundCheckpoint, FoundFile } from './found-model.js';
+import { type FileSearch, inspectFile } from './inspect-file.js';
+import { pointerPath, snapshotPath } from './layout.js';
+import type { CompileRequest, ModelFile } from './manifest-types.js';
+import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
+import { isNotFound } from './reasons.js';
+import type { Tree } from './tree-file.js';
+
+/** Where a compiled model is looked for. */
+export interface CompiledSearch extends FileSearch {
+  readonly cacheDir: string;
+  readonly request: CompileRequest;
+  readonly repository: string;
+  readonly commit: string;
+  readonly tree: Tree | undefined;
+}
+
+/** What was found of the weights. */
+export interface CompiledInspection {
+  readonly files: readonly FoundFile[];
+  readonly model: CompiledModelFolder | undefined;
+  readonly checkpoint: FoundCheckpoint | undefined;
+  readonly problems: readonly CacheError[];
+}
+
+/** Looks for graphs of the wanted precision, made by this compiler of the checkpoint that belongs to the snapshot. */
+export async function inspectCompiled(search: CompiledSearch): Promise<CompiledInspection> {
+  const { cacheDir, repository, locked } = search;
+  const { checkpoint, missing } = await findCheckpoint(search);
+  const candidates = (await readCompiledModels(cacheDir, repository)).filter((model) =>
+    fits(model, search, checkpoint),
+  );
+  const usable = candidates.filter(({ manifest }) => manifest.overflowSafe || hasExactByteProducts());
+  // Full-range weights are a little nearer to the checkpoint.
+  const [model] = [...usable].sort((a, b) => Number(a.manifest.overflowSafe) - Number(b.manifest.overflowSafe));
+  if (model === undefined) {
+    const problem = notCompiled(search, checkpoint, missing, candidates.length > 0);
+    return { files: [], model: undefined, checkpoint, problems: [problem] };
+  }
+  try {
+    const files = await compiledFiles(model, locked);
+    const problems = files.flatMap((file) => quickProblem(search.configured, file) ?? []);
+    return { files, model, checkpoint, problems };
+  } catch (cause) {
+    if (!isNotFound(cause)) throw cause;
+    const problem = fileProblem(
+      search.configured,
+      'compiled',
+      model.path,
+      'FILE_MISSING',
+      'a compiled file is not there',
+      cause,
+    );
+    return { files: [], model: undefined, checkpoint, problems: [problem] };
+  }
+}
+
+function fits(
+  { manifest }: CompiledModelFolder,
+  search: CompiledSearch,
+  checkpoint: FoundCheckpoint | undefined,
+): boolean {
+  if (manifest.compiler !== COMPILER_VERSION || manifest.precision !== search.request.precision) return false;
+  return manifest.sources.every(({ path, sha256 }) => {
+    const there = checkpoint?.files.find((file) => file.path === path);
+    if (there?.hash?.type === 'sha256') return there.hash.value === sha256;
+    return manifest.commit === search.commit;
+  });
+}
+
+interface Looked {
+  readonly checkpoint: FoundCheckpoint | undefined;
+  /** What is wrong with the checkpoint, where one is known. */
+  readonly missing: CacheError | undefined;
+}
+
+/** The checkpoint of the snapshot, or one of the same weights outside of it. */
+async function findCheckpoint(search: CompiledSearch): Promise<Looked> {
+  const { cacheDir, repository, commit, tree, configured } = search;
+  const snapshot = snapshotPath(cacheDir, repository, commit);
+  const names = new Set([...(await filesBelow(snapshot)), ...(tree?.keys() ?? [])]);
+  const chosen = chooseCheckpoint([...names], configured.folder);
+  const inSnapshot = chosen && (await look(search, chosen, (path) => pointerPath(cacheDir, repository, commit, path)));
+  if (inSnapshot?.checkpoint !== undefined) return inSnapshot;
+  for (const { path, sha256, sizeBytes } of search.request.checkpoints) {
+    const file: ModelFile = { path, required: true, weights: undefined, sizeBytes, sha256 };
+    const { found } = await inspectFile(search, file, join(cacheDir, ...path.split('/')), undefined);
+    if (found !== undefined) return { checkpoint: { main: found.absolutePath, files: [found] }, missing: undefined };
+  }
+  return inSnapshot ?? { checkpoint: undefined, missing: undefined };
+}
+
+async function look(search: CompiledSearch, chosen: CheckpointFiles, at: (path: string) => string): Promise<Looked> {
+  const inspections = await Promise.all(
+    chosen.paths.map((path) => {
+      const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
+      return inspectFile(search, file, at(path), search.tree);
+    }),
+  );
+  const [missing] = inspections.flatMap(({ problem }) => problem ?? []);
+  if (missing !== undefined) return { checkpoint: undefined, missing };
+  const files = inspections.flatMap(({ found }) => found ?? []);
+  return { checkpoint: { main: at(chosen.main), files }, missing: undefined };
+}
+
+function notCompiled(
+  search: CompiledSearch,
+  checkpoint: FoundCheckpoint | undefined,
+  missing: CacheError | undefined,
+  forOtherCpu: boolean,
+): CacheError {
+  const { configured, cacheDir, repository, commit } = search;
+  const { role, id, variable, name } = configured;
+  const about = { role, model: id, variable, command: DOWNLOAD_COMMAND };
+  if (checkpoint !== undefined || forOtherCpu) {
+    const why = forOtherCpu
+      ? 'it is compiled for CPUs with VNNI, and this one has none'
+      : `its checkpoint ${checkpoint?.main} is there, but not compiled yet`;
+    return new CacheError(
+      'MODEL_NOT_COMPILED',
+      `The ${role} model ${id} (${variable}=${name}) cannot be used: ${why}. Run ${DOWNLOAD_COMMAND}, which compiles it`,
+      { ...about, ...(checkpoint === undefined ? {} : { path: checkpoint.main }) },
+    );
+  }
+  if (missing !== undefined) return missing;
+  const snapshot = snapshotPath(cacheDir, repository, commit);
+  return fileProblem(
+    configured,
+    'model.safetensors',
+    snapshot,
+    'FILE_MISSING',
+    'there is neither a compiled model nor a checkpoint',
+  );
+}
+
+/** Files below a folder as paths relative to it, with `/`; none where it is not there. */
+async function filesBelow(path: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true, recursive: true });
+    return entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => join(entry.parentPath.slice(path.length), entry.name).replaceAll('\\', '/').replace(/^\//, ''));
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  COMPILED_MANIFEST_NAME,
+  COMPILER_VERSION,
+  type CompiledKey,
+  type CompiledManifest,
+  type CompiledSource,
+  compiledKeyName,
+  compiledRepositoryPath,
+  type FoundCheckpoint,
+  formatCompiledManifest,
+  hasExactByteProducts,
+  hashFile,
+} from '@heimdex/cache';
+import type { CommandContext } from '../commands/context.js';
+import { asDiskError, assertFits } from '../disk.js';
+import { DownloaderError } from '../errors.js';
+import type { ModelState } from '../inventory.js';
+import { saySize } from '../words.js';
+import { runCompiler } from './run-compiler.js';
+
+/** Folders of compiled models on their way begin with it. */
+const TEMPORARY_PREFIX = '.tmp-';
+/** What a compiled model takes at most, over its checkpoint: float32 of a half-precision one, and a layer of the self-check. */
+const MAX_GROWTH = 2.5;
+
+/**
+ * Compiles a model's checkpoint: into a folder of its own, which is renamed to its key when it is whole. Nothing is left behind
+ * when that fails.
+ *
+ * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
+ */
+export async function compileModel(context: CommandContext, state: ModelState): Promise<void> {
+  const { config, log, signal } = context;
+  const { configured, inspection } = state;
+  const { checkpoint, repository, revision } = inspection;
+  if (configured.compile === undefined || checkpoint === undefined || revision === undefined) {
+    throw new Error(`${configured.id} has no checkpoint to compile`);
+  }
+  const { cacheDir } = config.models;
+  const place = compiledRepositoryPath(cacheDir, repository);
+  const startedMs = performance.now();
+  const sizeBytes = checkpoint.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  log.info(
+    { event: 'compile', model: configured.id, bytes: sizeBytes },
+    `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${saySize(sizeBytes)}`,
+  );
+  const sources = await proveSources(checkpoint, signal);
+  const key: CompiledKey = {
+    compiler: COMPILER_VERSION,
+    precision: configured.compile.precision,
+    overflowSafe: !hasExactByteProducts(),
+    sources,
+  };
+  const temporary = join(place, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
+  try {
+    await mkdir(temporary, { recursive: true, mode: 0o755 });
+    await removeLeftovers(place, temporary);
+    await assertFits(place, sizeBytes * MAX_GROWTH, 'compiled');
+    const config = await readConfig(state);
+    const model = await runCompiler(
+      {
+        checkpoint: checkpoint.main,
+        ...config,
+        folder: temporary,
+        precision: precisionOf(key.precision),
+        overflowSafe: key.overflowSafe,
+      },
+      ({ role, phase, graph, graphs }) =>
+        log.info(
+          { event: 'compile-step', model: configured.id, role, phase },
+          `  ${graph}/${graphs} ${role}: ${phase}`,
+        ),
+      signal,
+    );
+    const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
+    const manifest: CompiledManifest = { ...key, repository, commit: revision, modelType: model.modelType, graphs };
+    await writeFile(join(temporary, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest), {
+      mode: 0o644,
+      flag: 'wx',
+      flush: true,
+    });
+    const final = join(place, compiledKeyName(key));
+    await rm(final, { recursive: true, force: true });
+    await rename(temporary, final);
+    const bytes = graphs.flatMap(({ files }) => files).reduce((sum, file) => sum + file.sizeBytes, 0);
+    const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
+    const least = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
+    log.info(
+      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least },
+      `Compiled ${configured.id}: ${saySize(bytes)} in ${seconds}s, cosine to float32 at least ${least.toFixed(5)}`,
+    );
+  } catch (error) {
+    throw asDiskError(error, place);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Every byte of the checkpoint is read and its sha256 held against what is known, before anything is made of it. */
+async function proveSources(checkpoint: FoundCheckpoint, signal: AbortSignal): Promise<readonly CompiledSource[]> {
+  const sources: CompiledSource[] = [];
+  for (const { path, blobPath, sizeBytes, hash } of checkpoint.files) {
+    const sha256 = await hashFile('sha256', blobPath, signal);
+    const known = hash?.type === 'git-sha1' ? await hashFile('git-sha1', blobPath, signal) : sha256;
+    if (hash !== undefined && known !== hash.value) {
+      throw new DownloaderError(
+        'HASH_MISMATCH',
+        `${blobPath} is damaged: its ${hash.type} is ${known}, expected ${hash.value}. To fetch it again, delete it and run: heimdex-downloader download`,
+      );
+    }
+    sources.push({ path, sizeBytes, sha256 });
+  }
+  return sources.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** config.json of the snapshot. */
+async function readConfig({ inspection }: ModelState): Promise<{ readonly config: Record<string, unknown> }> {
+  const file = inspection.files.find(({ file: { path } }) => path.endsWith('config.json') && !path.includes('_config'));
+  if (file?.found === undefined) throw new Error('config.json is not there');
+  try {
+    const value: unknown = JSON.parse(await readFile(file.found.absolutePath, 'utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return { config: value as Record<string, unknown> };
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  throw new DownloaderError(
+    'CHECKPOINT_INVALID',
+    `Expected ${file.found.absolutePath} to be a JSON object, got something else. To fetch it again, run: heimdex-downloader download --check`,
+  );
+}
+
+/** What a killed run left; one that is under way would have to be in the same folder at the same time, and then fails. */
+async function removeLeftovers(place: string, own: string): Promise<void> {
+  for (const name of await readdir(place)) {
+    if (name.startsWith(TEMPORARY_PREFIX) && join(place, name) !== own)
+      await rm(join(dirname(own), name), { recursive: true, force: true });
+  }
+}
+
+function precisionOf(name: string): 'int8' | 'fp32' {
+  if (name === 'int8' || name === 'fp32') return name;
+  throw new DownloaderError('USAGE', `Expected a precision of int8 or fp32, got ${name}.`);
+}

@@ -1,0 +1,38 @@
+/** The program of the process that compiles: what it needs is gone with it, and it can be ended at any moment. */
+import process from 'node:process';
+import { type CompiledModel, type CompileOptions, CompilerError, compileCheckpoint } from '@heimdex/compiler';
+
+/** What it is asked. */
+export type CompileOrder = Omit<CompileOptions, 'onStep'>;
+
+/** What it says. */
+export type CompileMessage =
+  | {
+      readonly type: 'step';
+      readonly role: string;
+      readonly phase: 'build' | 'check';
+      readonly graph: number;
+      readonly graphs: number;
+    }
+  | { readonly type: 'done'; readonly model: CompiledModel }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string };
+
+process.once('message', (order: CompileOrder) => {
+  void compile(order);
+});
+
+async function compile(order: CompileOrder): Promise<void> {
+  try {
+    const model = await compileCheckpoint({ ...order, onStep: (step) => say({ type: 'step', ...step }) });
+    say({ type: 'done', model });
+  } catch (error) {
+    const code = error instanceof CompilerError ? error.code : 'COMPILE_FAILED';
+    const system = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : code;
+    say({ type: 'failed', code: system, message: error instanceof Error ? error.message : String(error) });
+  }
+  process.disconnect();
+}
+
+function say(message: CompileMessage): void {
+  process.send?.(message);
+}

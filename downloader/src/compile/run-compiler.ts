@@ -1,0 +1,61 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { asDiskError } from '../disk.js';
+import { DownloaderError } from '../errors.js';
+import type { CompileMessage, CompileOrder } from './compile-process.js';
+
+const PROGRAM = fileURLToPath(new URL('./compile-process.js', import.meta.url));
+
+type Done = Extract<CompileMessage, { readonly type: 'done' }>['model'];
+type Step = Extract<CompileMessage, { readonly type: 'step' }>;
+
+/**
+ * Compiles in a process of its own. Throws DownloaderError CHECKPOINT_INVALID for a checkpoint that cannot be compiled, DISK_FULL,
+ * DISK_FAILED, COMPILE_FAILED; the signal's reason when it fires.
+ */
+export async function runCompiler(
+  order: CompileOrder,
+  onStep: (step: Step) => void,
+  signal: AbortSignal,
+): Promise<Done> {
+  signal.throwIfAborted();
+  const child = fork(PROGRAM, [], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { PATH: '/usr/bin:/bin', ORT_DISABLE_TELEMETRY: '1' },
+  });
+  const end = () => void child.kill('SIGKILL');
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    return await new Promise<Done>((resolve, reject) => {
+      child.on('message', (message: CompileMessage) => {
+        if (message.type === 'step') onStep(message);
+        else if (message.type === 'done') resolve(message.model);
+        else reject(failure(message, order.checkpoint));
+      });
+      child.once('error', reject);
+      child.once('exit', (code, ended) => reject(unexpectedEnd(ended ?? `status ${code}`)));
+      child.send(order);
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', end);
+    child.kill('SIGKILL');
+  }
+}
+
+function failure({ code, message }: Extract<CompileMessage, { readonly type: 'failed' }>, checkpoint: string): unknown {
+  if (code === 'COMPILE_FAILED')
+    return new DownloaderError('COMPILE_FAILED', `${checkpoint} could not be compiled: ${message}`);
+  const system = asDiskError(Object.assign(new Error(message), { code }), checkpoint);
+  if (system instanceof DownloaderError) return system;
+  return new DownloaderError('CHECKPOINT_INVALID', `${checkpoint} cannot be compiled: ${message}`);
+}
+
+function unexpectedEnd(how: string): DownloaderError {
+  return new DownloaderError(
+    'COMPILE_FAILED',
+    `The compiler ended with ${how}, which a lack of memory may do: it needs 500 MB. To try again, run: heimdex-downloader download`,
+  );
+}
