@@ -26,12 +26,17 @@ export interface ModelFiles {
   readonly weights: Readonly<Record<string, string>>;
 }
 
+/** How 8-bit weights are served: as the file has them, or scaled so that no CPU's product overflows (`narrowWeights`). */
+export type WeightsForm = 'plain' | 'overflow-safe';
+
 export interface LoadOptions {
   readonly device: 'cpu' | 'cuda';
   /** Threads of one run. Default 1: facts are in the README, one thread a session and a session a core is fastest. */
   readonly threads: number;
   /** Largest picture to decode, width times height. */
   readonly maxImagePixels: number;
+  /** The form of 8-bit weights; absent: the one that is right for this machine's CPU (`weightsForm`). */
+  readonly weights?: WeightsForm;
   /** Where prepared forms of the graphs are; absent: only the plain files are used. */
   readonly prepared?: PreparedOptions;
   /** Told how each graph was opened, when `prepared` is set. */

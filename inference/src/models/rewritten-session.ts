@@ -15,8 +15,10 @@ import {
   writeModel,
 } from '../onnx/index.js';
 import { compiledGraph, isCompiled } from './compiled-session.js';
+import type { WeightsForm } from './model.js';
 import { type ReadGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
 import { createSession, openGraph, type SessionChoice } from './session.js';
+import { weightsForm } from './weights-form.js';
 
 /** A change of a graph in memory. */
 export interface Rewriting {
@@ -26,7 +28,10 @@ export interface Rewriting {
   readonly change: GraphChange;
 }
 
-/** Changes a model in memory, of which `read` reads the constants; false when it has changed nothing. */
+/**
+ * Changes a model in memory; false when it has changed nothing. `read` reads the constants whose form is to change: none where
+ * weights stay plain.
+ */
 export type GraphChange = (model: OnnxModel, read: ReadTensor) => boolean;
 
 /**
@@ -40,27 +45,31 @@ export async function openRewrittenSession(
   options: SessionChoice,
   rewriting: Rewriting | GraphChange,
 ): Promise<{ readonly session: InferenceSession; readonly facts: GraphFacts; readonly changed: boolean }> {
-  const { session, facts, changed } = await openGraph(path, options, recipeOf(path, rewriting));
+  const { session, facts, changed } = await openGraph(path, options, await recipeOf(path, options, rewriting));
   return { session, facts: facts(), changed };
 }
 
-function recipeOf(path: string, rewriting: Rewriting | GraphChange): Recipe {
-  if (typeof rewriting === 'function') return { rewriting: undefined, read: () => rewrite(path, rewriting) };
-  return { rewriting: rewriting.version, read: () => rewrite(path, rewriting.change) };
+async function recipeOf(path: string, options: SessionChoice, rewriting: Rewriting | GraphChange): Promise<Recipe> {
+  if (typeof rewriting === 'function') return { rewriting: undefined, read: () => rewrite(path, rewriting, undefined) };
+  const weights = await weightsForm(options);
+  return { rewriting: `${rewriting.version} ${weights}`, read: () => rewrite(path, rewriting.change, weights) };
 }
 
-function rewrite(path: string, change: GraphChange): ReadGraph {
+const READ_NOTHING: ReadTensor = () => undefined;
+
+function rewrite(path: string, change: GraphChange, weights: WeightsForm | undefined): ReadGraph {
   const model = parseModelFile(path);
   if (isCompiled(model)) return compiledGraph(path, model);
-  if (hasExternalData(model.graph) || !withTensorsOf(path, (read) => change(model, read))) {
+  const changeFrom = (read: ReadTensor) => change(model, weights === 'plain' ? READ_NOTHING : read);
+  if (hasExternalData(model.graph) || !withTensorsOf(path, changeFrom)) {
     return { facts: () => graphFacts(model), changed: false, create: (settings) => createSession(path, settings) };
   }
   // The runtime refuses data outside the folder it is given, links followed.
   const real = realpathSync(path);
   const entries = {
     model_external_initializers_file_folder_path: dirname(real),
-    // The exact 8-bit product is not asked for where the fast one is exact.
-    ...(mayOverflow(model.graph) ? {} : { x64quantprecision: '0' }),
+    // The exact 8-bit product is not asked for where the fast one is exact: of such a CPU, or of such weights.
+    ...(weights === 'plain' || !mayOverflow(model.graph) ? { x64quantprecision: '0' } : {}),
   };
   const bytes = writeModel(withExternalWeights(model, basename(real)));
   return {

@@ -29,7 +29,7 @@ export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>)
 }
 
 /** What opening a graph takes of the load options. */
-export type SessionChoice = Pick<LoadOptions, 'device' | 'threads' | 'prepared' | 'onGraph'>;
+export type SessionChoice = Pick<LoadOptions, 'device' | 'threads' | 'prepared' | 'onGraph' | 'weights'>;
 
 /** As `openGraph`, of a file as it is. */
 export async function openSession(path: string, options: SessionChoice): Promise<InferenceSession> {
