@@ -10,7 +10,9 @@ const never = (name, comment, from, to) => ({ name, comment, severity: 'error', 
 const npm = (...names) => `(^|/)node_modules/(${names.join('|')})(/|$)`;
 
 const CACHE = '^downloader/cache/';
-const DOWNLOADER = '^downloader/(?!cache/)';
+const ONNX = '^downloader/onnx/';
+const COMPILER = '^downloader/compiler/';
+const DOWNLOADER = '^downloader/(?!cache/|onnx/|compiler/)';
 const INFERENCE = '^inference/';
 const CLIENT = '^client/';
 const GEN = '^gen/';
@@ -42,6 +44,18 @@ const packages = [
     { dependencyTypes: ['core'], path: '^(node:)?(net|tls|http|https|http2|dns|dgram)(/|$)' },
   ),
   never(
+    'onnx-imports-nothing',
+    'Reading and writing ONNX files needs nothing else.',
+    { path: `${ONNX}src/` },
+    { pathNot: ONNX },
+  ),
+  never(
+    'compiler-knows-onnx-only',
+    'From checkpoint files to graph files: no volume, no network.',
+    { path: `${COMPILER}src/` },
+    { path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${CLIENT}|${GEN}|${DEMO}|${HUB}` },
+  ),
+  never(
     'downloader-knows-the-cache-only',
     'The downloader needs nothing of the server.',
     { path: `${DOWNLOADER}src/` },
@@ -54,7 +68,7 @@ const packages = [
     'The server never touches the network.',
     { path: `${INFERENCE}src/` },
     {
-      path: `${DOWNLOADER}|${CLIENT}|${DEMO}|${HUB}`,
+      path: `${DOWNLOADER}|${COMPILER}|${CLIENT}|${DEMO}|${HUB}`,
     },
   ),
   never(
@@ -62,7 +76,7 @@ const packages = [
     'A caller installs the client and gen, nothing else.',
     { path: `${CLIENT}src/` },
     {
-      path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${DEMO}|${HUB}`,
+      path: `${CACHE}|${ONNX}|${COMPILER}|${DOWNLOADER}|${INFERENCE}|${DEMO}|${HUB}`,
     },
   ),
   never(

@@ -7,12 +7,12 @@ const resolve = (env: NodeJS.ProcessEnv) => resolveModels(readModelEnvironment(e
 describe('resolving models', () => {
   it('gives speech and vision by default, text and faces when they are switched on', () => {
     expect(resolve({}).map(({ role, entry }) => [role, entry])).to.deep.equal([
-      ['speech', 'Xenova/whisper-medium'],
+      ['speech', 'openai/whisper-medium'],
       ['vision', 'google/siglip-so400m-patch14-384'],
     ]);
     const env = { ASR_MODEL: 'none', VISION_MODEL_NAME: 'none', LOAD_BGE_M3: 'true', FEATURE_FACE: '1' };
     expect(resolve(env).map(({ role, entry, id }) => [role, entry, id])).to.deep.equal([
-      ['text', 'Xenova/bge-m3', 'Xenova/bge-m3'],
+      ['text', 'BAAI/bge-m3', 'BAAI/bge-m3'],
       ['faces', 'opencv/face_detection_yunet', 'opencv/face_detection_yunet'],
     ]);
   });
@@ -20,18 +20,14 @@ describe('resolving models', () => {
   it('gives the detector of voice activity beside a speech model when it is switched on, and never without one', () => {
     const env = { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none', FEATURE_VAD: 'true' };
     expect(resolve(env).map(({ role, entry }) => [role, entry])).to.deep.equal([
-      ['speech', 'onnx-community/whisper-base_timestamped'],
+      ['speech', 'openai/whisper-base'],
       ['vad', 'snakers4/silero-vad'],
     ]);
     expect(resolve({ ...env, ASR_MODEL: 'none' })).to.deep.equal([]);
   });
 
   const speech: [string, string, string][] = [
-    ['tiny', 'whisper', 'onnx-community/whisper-tiny_timestamped'],
-    ['base', 'whisper', 'onnx-community/whisper-base_timestamped'],
-    ['small', 'whisper', 'onnx-community/whisper-small_timestamped'],
-    ['medium', 'whisper', 'Xenova/whisper-medium'],
-    ['LARGE-v3-turbo', 'whisper', 'onnx-community/whisper-large-v3-turbo'],
+    ['Xenova/whisper-medium', 'whisper', 'Xenova/whisper-medium'],
     ['moonshine-tiny', 'moonshine', 'onnx-community/moonshine-tiny-ONNX'],
     ['onnx-community/whisper-base_timestamped', 'whisper', 'onnx-community/whisper-base_timestamped'],
     ['somebody/whisper-finetuned', 'whisper', 'somebody/whisper-finetuned'],
@@ -49,15 +45,45 @@ describe('resolving models', () => {
     });
   }
 
-  it('takes the picture model that users name for the export that stands for it, in its folder', () => {
-    const model = resolveModel(loadManifest(), 'vision', 'google/siglip-so400m-patch14-384');
-    expect(model).to.include({ id: 'deepghs/siglip_onnx', folder: 'google/siglip-so400m-patch14-384' });
-    expect(model.files.filter((file) => file.required).map((file) => file.path)).to.deep.equal([
-      'google/siglip-so400m-patch14-384/tokenizer.json',
-      'google/siglip-so400m-patch14-384/preprocessor.json',
-      'google/siglip-so400m-patch14-384/image_encode.onnx',
-      'google/siglip-so400m-patch14-384/text_encode.onnx',
+  const checkpoints: [string, string, string][] = [
+    ['ASR_MODEL', 'tiny', 'openai/whisper-tiny'],
+    ['ASR_MODEL', 'base.pt', 'openai/whisper-base'],
+    ['ASR_MODEL', 'medium', 'openai/whisper-medium'],
+    ['ASR_MODEL', 'openai/whisper-small', 'openai/whisper-small'],
+    ['ASR_MODEL', 'LARGE-v3-turbo', 'openai/whisper-large-v3-turbo'],
+    ['VISION_MODEL_NAME', 'google/siglip-so400m-patch14-384', 'google/siglip-so400m-patch14-384'],
+    ['TEXT_MODEL_NAME', 'BAAI/bge-m3', 'BAAI/bge-m3'],
+  ];
+  for (const [variable, name, id] of checkpoints) {
+    it(`takes ${variable}=${name} for the checkpoint of ${id}, compiled to 8 bits`, () => {
+      const env = { ASR_MODEL: 'none', VISION_MODEL_NAME: 'none', LOAD_BGE_M3: String(variable === 'TEXT_MODEL_NAME') };
+      const [model] = resolve({ ...env, [variable]: name });
+      expect(model).to.include({ id, name, variable, variant: 'int8' });
+      expect(model?.compile?.precision).to.equal('int8');
+      expect(model?.files.filter((file) => file.weights !== undefined)).to.deep.equal([]);
+    });
+  }
+
+  it("knows OpenAI's own file of the same weights, by its hash", () => {
+    const { compile, sources } = resolveModel(loadManifest(), 'speech', 'medium');
+    expect(compile?.checkpoints.map(({ path, sha256 }) => [path, sha256.slice(0, 8)])).to.deep.equal([
+      ['whisper/medium.pt', '345ae4da'],
     ]);
+    expect(sources.map(({ type }) => type)).to.deep.equal(['hf']);
+  });
+
+  it('takes a repository that is not in the manifest for an export, or else for a checkpoint', () => {
+    const manifest = loadManifest();
+    for (const [role, name] of [
+      ['speech', 'somebody/whisper-korean'],
+      ['vision', 'somebody/siglip-korean'],
+      ['text', 'intfloat/multilingual-e5-small'],
+    ] as const) {
+      const model = resolveModel(manifest, role, name);
+      expect([model.id, model.compile], name).to.deep.equal([name, undefined]);
+      expect(model.otherwise, name).to.deep.include({ id: name, compile: { precision: 'int8', checkpoints: [] } });
+    }
+    expect(resolveModel(manifest, 'speech', 'somebody/whisper-korean:int8').compile?.precision).to.equal('int8');
   });
 
   it('takes a variant after a colon', () => {
@@ -66,8 +92,9 @@ describe('resolving models', () => {
     const quantised = resolveModel(manifest, 'vision', 'siglip-pocket:q8');
     expect(quantised.variant).to.equal('q8');
     expect(quantised.files.map((file) => file.path)).to.include('onnx/vision_model_quantized.onnx');
-    const large = resolveModel(manifest, 'speech', 'base:fp32').files.filter((file) => !file.required);
+    const large = resolveModel(manifest, 'speech', 'Xenova/whisper-base:fp32').files.filter((file) => !file.required);
     expect(large.map((file) => file.path)).to.include('onnx/encoder_model.onnx_data');
+    expect(resolveModel(manifest, 'speech', 'base:fp32').compile?.precision).to.equal('fp32');
   });
 
   it('takes the half-precision files for DEVICE=cuda where there are any, unless a variant is named', () => {
@@ -75,7 +102,7 @@ describe('resolving models', () => {
     const variants = (device: string) => resolve({ ...env, DEVICE: device }).map(({ variant }) => variant);
     expect(variants('cuda')).to.deep.equal(['fp16', 'fp32', 'fp16']);
     expect(variants('auto')).to.deep.equal(variants('cpu'));
-    expect(resolve({ ASR_MODEL: 'base:q8', VISION_MODEL_NAME: 'none', DEVICE: 'cuda' })[0]?.variant).to.equal('q8');
+    expect(resolve({ ASR_MODEL: 'base:int8', VISION_MODEL_NAME: 'none', DEVICE: 'cuda' })[0]?.variant).to.equal('int8');
   });
 
   it('refuses an unknown name with the known ones and the variable', async () => {

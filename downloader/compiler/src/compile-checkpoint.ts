@@ -11,10 +11,7 @@ import { type Config, ConfigReader } from './families/config.js';
 import { configFromDims } from './families/whisper-names.js';
 import { type Recipe, uniformRecipe } from './graph/layers.js';
 import type { WrittenFile } from './graph/weights-file.js';
-
-/** Numbers of a compiled model's matrices. */
-export const PRECISIONS = ['int8', 'fp32'] as const;
-export type Precision = (typeof PRECISIONS)[number];
+import type { Precision } from './precision.js';
 
 export interface CompileOptions {
   /** A safetensors file, a file of torch.save, or the index of shards. */
@@ -72,7 +69,7 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
       const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase) =>
         options.onStep?.({ role: plan.role, phase, graph: index + 1, graphs: architecture.graphs.length }),
       );
-      const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inBytes(heard);
+      const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inFewerBits(heard);
       graphs.push(graph);
       heard = { ...heard, ...reference };
     }
@@ -82,6 +79,9 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
     weights.close();
   }
 }
+
+/** A vocabulary's scores are told apart by less than half precision has. */
+const HALF_PRECISION: Recipe = { ...uniformRecipe('float16'), vocabulary: 'float32' };
 
 interface Done {
   readonly graph: CompiledGraph;
@@ -116,9 +116,10 @@ class GraphJob {
   }
 
   /** The fastest recipe that is near enough to float32. */
-  async inBytes(heard: Values): Promise<Done> {
-    const { role, recipes, comparison, minCosine } = this.#plan;
-    const { folder } = this.#options;
+  async inFewerBits(heard: Values): Promise<Done> {
+    const { role, comparison, minCosine } = this.#plan;
+    const { folder, precision } = this.#options;
+    const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const probe = this.#plan.probe(this.#config, heard);
     this.#onPhase('check');
     const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, folder);

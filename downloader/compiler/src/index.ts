@@ -11,3 +11,4 @@ export * from './families/whisper-values.js';
 export { type Recipe, uniformRecipe } from './graph/layers.js';
 export { FORMS, type Form } from './graph/products.js';
 export type { WrittenFile } from './graph/weights-file.js';
+export { PRECISIONS, type Precision } from './precision.js';

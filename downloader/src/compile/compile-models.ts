@@ -14,6 +14,7 @@ import {
   hasExactByteProducts,
   hashFile,
 } from '@heimdex/cache';
+import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
@@ -141,7 +142,8 @@ async function removeLeftovers(place: string, own: string): Promise<void> {
   }
 }
 
-function precisionOf(name: string): 'int8' | 'fp32' {
-  if (name === 'int8' || name === 'fp32') return name;
-  throw new DownloaderError('USAGE', `Expected a precision of int8 or fp32, got ${name}.`);
+function precisionOf(name: string): Precision {
+  const precision = PRECISIONS.find((known) => known === name);
+  if (precision !== undefined) return precision;
+  throw new DownloaderError('USAGE', `Expected a precision of ${PRECISIONS.join(', ')}, got ${name}.`);
 }

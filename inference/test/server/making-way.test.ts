@@ -78,7 +78,7 @@ describe('a short recording', () => {
     const volume = await makeVolume({ snapshots: { [NAME]: folder } });
     const server = await startProgram({
       HF_HUB_CACHE: volume.cacheDir,
-      ASR_MODEL: 'base',
+      ASR_MODEL: 'onnx-community/whisper-base_timestamped',
       VISION_MODEL_NAME: 'none',
       WORKERS_SPEECH: '1',
       // On a machine with other things to do nothing is refused for that.

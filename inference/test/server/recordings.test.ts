@@ -91,7 +91,7 @@ for (const [family, setting, recordings] of [
   ['Moonshine', 'moonshine-tiny', EVERY_CONTAINER],
   [
     'Whisper',
-    'base',
+    'onnx-community/whisper-base_timestamped',
     [
       file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE),
       file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),

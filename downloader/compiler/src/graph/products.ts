@@ -1,16 +1,18 @@
+import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Graph, Lazy } from './graph.js';
 import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, transposed } from './quantize.js';
 
 /**
  * How a matrix product is written.
  * - `float32`: as in the checkpoint.
+ * - `float16`: in half precision, activations and weights; what lies between products stays float32.
  * - `row`: activations in 8 bits with a scale a row (token), weights in 8 bits with a scale an output.
  * - `row2`: as row, and a second 8-bit product for what rounding the activations left: they have 16 bits in effect.
  * - `nb8`: weights in 8 bits with a scale for 32 inputs of an output (MatMulNBits, accuracy level 4).
  *
  * In none of them does a row depend on the others of its batch.
  */
-export const FORMS = ['float32', 'row', 'row2', 'nb8'] as const;
+export const FORMS = ['float32', 'float16', 'row', 'row2', 'nb8'] as const;
 export type Form = (typeof FORMS)[number];
 
 /** Weights of a product: [outputs, inputs], as torch keeps a linear layer's. */
@@ -23,6 +25,9 @@ export interface Matrix {
 /** Activations have magnitudes of at most 127 steps around 128. */
 const STEP = 1 / 127;
 const ZERO_POINT = 128;
+/** Element types as Cast names them (TensorProto.DataType). */
+const FLOAT32 = 1;
+const FLOAT16 = 10;
 /** A step of the rest: half a step of the first rounding in 127 steps. */
 const REST_STEP = STEP / 254;
 
@@ -53,6 +58,14 @@ export class Products {
     if (form === 'float32') {
       const turned = () => transposed(values(), outputs, inputs);
       return graph.op('MatMul', [x, graph.constant(name, 'float32', [inputs, outputs], turned)]);
+    }
+    if (form === 'float16') {
+      const turned = () => toFloat16(transposed(values(), outputs, inputs));
+      const halves = [
+        graph.op('Cast', [x], { to: FLOAT16 }),
+        graph.constant(name, 'float16', [inputs, outputs], turned),
+      ];
+      return graph.op('Cast', [graph.op('MatMul', halves)], { to: FLOAT32 });
     }
     if (form === 'nb8') {
       const blocks = Math.ceil(inputs / BLOCK_SIZE);
