@@ -156,7 +156,7 @@ const MODELS = [
 /** Rounds to half precision by what float32 has too many bits; these weights are neither large nor subnormal. */
 function toHalf(values) {
   const bits = new Uint32Array(values.buffer, 0, values.length);
-  return Uint16Array.from(bits, (one) => ((one >>> 16) & 0x8000) | Math.max(0, (((one >>> 13) & 0x3ffff) - 0x1c000) & 0x7fff));
+  return Uint16Array.from(bits, (one) => ((one >>> 16) & 0x8000) | (Math.max(0, ((one >>> 13) & 0x3ffff) - 0x1c000) & 0x7fff));
 }
 
 function writeSafetensors(path, tensors, half) {
