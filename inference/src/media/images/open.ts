@@ -1,0 +1,24 @@
+import sharp, { type Sharp, type SharpOptions } from 'sharp';
+
+export interface OpenOptions {
+  /** Which image of the file, from 0; an animation's first frame by default. */
+  readonly page?: number;
+  /** Which of that TIFF page's own sub-directories. */
+  readonly subifd?: number;
+  readonly ignoreIcc?: boolean;
+  /** `error`, the default: what is cut off or broken is an error, what is merely odd is not. */
+  readonly failOn?: 'error' | 'warning';
+}
+
+/** Opens a file with libvips. The limit in pixels is ours, with a message of our own. */
+export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp {
+  const settings: SharpOptions = {
+    limitInputPixels: false,
+    failOn: options.failOn ?? 'error',
+    page: options.page ?? 0,
+    pages: 1,
+    ignoreIcc: options.ignoreIcc ?? false,
+  };
+  if (options.subifd !== undefined) settings.tiff = { subifd: options.subifd };
+  return sharp(content, settings);
+}
