@@ -5,7 +5,7 @@ import { FORMAT_NAMES, type ImageFormat } from './formats.js';
 export function refuseImage(format: ImageFormat, what: string, advice: string): InferenceError {
   return new InferenceError(
     'IMAGE_UNREADABLE',
-    `Expected a ${FORMAT_NAMES[format]} image of a kind that is read, got ${what}. ${advice}`,
+    `Expected a supported ${FORMAT_NAMES[format]} image, got ${what}. ${advice}`,
   );
 }
 

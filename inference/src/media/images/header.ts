@@ -11,7 +11,7 @@ import { readJxlSize } from './jxl-header.js';
 import { openImage } from './open.js';
 import { describeContent } from './other-content.js';
 import { openOnThread } from './thread/open.js';
-import { chooseTiffPage, type TiffPage } from './tiff/page.js';
+import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
 
 /** What an image's header says. */
@@ -147,7 +147,7 @@ async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<Image
   const page = chooseTiffPage(content);
   if (page === undefined) throw new DamagedImage('it has no image that can be found. The file may be cut off');
   const place = placeOf(page);
-  const metadata = await openImage(content, place).metadata();
+  const metadata = await openImage(content, { ...place, maxChannels: MAX_SAMPLES }).metadata();
   const header = fromMetadata('TIFF', metadata);
   const { turned, otherColours } = header;
   if (!needsOwnSamples(page)) {

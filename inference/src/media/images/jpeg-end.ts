@@ -3,9 +3,8 @@ import { viewOf } from './icc.js';
 import { openImage } from './open.js';
 
 const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
-/** What may be missing at the end: this share of the image's blocks, or so few blocks. */
+/** What may be missing at the end: this share of the image's blocks of pixels, or its last block where that is more. */
 const MAX_MISSING_SHARE = 0.01;
-const MAX_MISSING_BLOCKS = 2;
 /** What libjpeg shows where no data came: no colour, half of the light. */
 const UNDECODED = 128;
 /** Smoothing between blocks reaches so far into one. */
@@ -20,17 +19,17 @@ interface Blocks {
 }
 
 /**
- * A JPEG that libjpeg called too short, made whole where next to nothing is missing: the end marker alone (many cameras and
- * cut-off downloads; every viewer shows such a file), or at most 1 % of its blocks of pixels or two of them, which then are grey. Throws an
- * InferenceError where more is missing. Progressive files may lack the end marker alone: their last bytes are details of
- * the whole image.
+ * A JPEG that libjpeg called too short, made whole where next to nothing is missing: the end marker alone (many cameras
+ * and interrupted downloads; every viewer shows such a file), or at most 1 % of its blocks of pixels, the last one at least,
+ * which then are grey. Throws an InferenceError where more is missing. Progressive files may lack the end marker alone: their
+ * last bytes are details of the whole image.
  */
 export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
   const whole = Buffer.concat([content, END_OF_IMAGE]);
-  if (await decodesCleanly(whole)) return whole;
+  if (await decodesWhole(whole)) return whole;
   const blocks = blocksOf(content);
   const share = blocks === undefined || !blocks.sequential ? undefined : await missingShare(whole, blocks);
-  if (share === undefined || share.blocks > Math.max(MAX_MISSING_BLOCKS, share.of * MAX_MISSING_SHARE)) {
+  if (share === undefined || share.blocks > Math.max(1, share.of * MAX_MISSING_SHARE)) {
     const percent = share === undefined ? undefined : Math.max(1, Math.round((share.blocks / share.of) * 100));
     throw new InferenceError(
       'IMAGE_UNREADABLE',
@@ -41,12 +40,13 @@ export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
   return whole;
 }
 
-async function decodesCleanly(content: Uint8Array): Promise<boolean> {
+/** Whether libjpeg has pixels for the whole image; bytes that it does not need, before the end marker, are not looked at. */
+async function decodesWhole(content: Uint8Array): Promise<boolean> {
   try {
     await openImage(content, { failOn: 'warning' }).raw().toBuffer();
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return error instanceof Error && /extraneous bytes/i.test(error.message) && !/premature end/i.test(error.message);
   }
 }
 

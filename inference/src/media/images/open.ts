@@ -8,7 +8,12 @@ export interface OpenOptions {
   readonly ignoreIcc?: boolean;
   /** `error`, the default: what is cut off or broken is an error, what is merely odd is not. */
   readonly failOn?: 'error' | 'warning';
+  /** Samples of a pixel, 5 by default. */
+  readonly maxChannels?: number;
 }
+
+/** Four inks and alpha. */
+const DEFAULT_CHANNELS = 5;
 
 /** Opens a file with libvips. The limit in pixels is ours, with a message of our own. */
 export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp {
@@ -18,6 +23,7 @@ export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp
     page: options.page ?? 0,
     pages: 1,
     ignoreIcc: options.ignoreIcc ?? false,
+    limitInputChannels: options.maxChannels ?? DEFAULT_CHANNELS,
   };
   if (options.subifd !== undefined) settings.tiff = { subifd: options.subifd };
   return sharp(content, settings);

@@ -12,3 +12,14 @@ export interface RawImage {
 export function openRaw({ data, width, height, channels }: RawImage): Sharp {
   return sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
 }
+
+/** Divides colours by the alpha that they were multiplied with; alpha is the last of `channels`. */
+export function unpremultiply(pixels: Uint8Array, channels: number): void {
+  for (let at = 0; at + channels <= pixels.length; at += channels) {
+    const alpha = pixels[at + channels - 1] as number;
+    if (alpha === 0 || alpha === 255) continue;
+    for (let channel = at; channel < at + channels - 1; channel += 1) {
+      pixels[channel] = Math.min(255, Math.round(((pixels[channel] as number) * 255) / alpha));
+    }
+  }
+}

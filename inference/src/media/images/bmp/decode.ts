@@ -27,7 +27,8 @@ function rowsOf(
 ): (row: number) => number {
   const used = Math.ceil((width * bitsPerPixel) / 8);
   const stride = Math.ceil(used / 4) * 4;
-  if (pixelsAt < 14 || pixelsAt + stride * (height - 1) + used > content.length) {
+  if (pixelsAt < 14) throw new DamagedImage(`its header says that the pixels begin at byte ${pixelsAt}`);
+  if (pixelsAt + stride * (height - 1) + used > content.length) {
     const missing = Math.min(1, (pixelsAt + stride * height - content.length) / (stride * height));
     throw new DamagedImage(
       `the file ends too early: about ${Math.max(1, Math.round(missing * 100))} % of its pixels are missing`,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { DamagedImage } from '../errors.js';
-import type { RawImage } from '../raw-image.js';
+import { type RawImage, unpremultiply } from '../raw-image.js';
 import type { DecodeRequest } from './messages.js';
 import { checkDecodedSize, limitWasmMemory } from './wasm-memory.js';
 
@@ -88,7 +88,7 @@ export class HeicDecoder {
       if (plane === undefined) throw new Error('libheif could not decode the image');
       if (plane.width !== width || plane.height !== height) throw new DamagedImage('its tiles do not make up its size');
       const data = withoutPadding(plane, hasAlpha ? 4 : 3);
-      if (premultiplied) unpremultiply(data);
+      if (premultiplied) unpremultiply(data, 4);
       return { width, height, channels: hasAlpha ? 4 : 3, data };
     } finally {
       if (decoded.image !== undefined) heif.heif_image_release(decoded.image);
@@ -101,14 +101,4 @@ function withoutPadding({ data, stride, width, height }: Plane, channels: number
   const packed = new Uint8Array(row * height);
   for (let y = 0; y < height; y += 1) packed.set(data.subarray(y * stride, y * stride + row), y * row);
   return packed;
-}
-
-function unpremultiply(rgba: Uint8Array): void {
-  for (let at = 0; at < rgba.length; at += 4) {
-    const alpha = rgba[at + 3] as number;
-    if (alpha === 0 || alpha === 255) continue;
-    for (let channel = at; channel < at + 3; channel += 1) {
-      rgba[channel] = Math.min(255, Math.round(((rgba[channel] as number) * 255) / alpha));
-    }
-  }
 }

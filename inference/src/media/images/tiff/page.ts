@@ -17,10 +17,25 @@ export interface TiffPage {
   readonly whiteIsZero: boolean;
 }
 
+/** Of a pixel; images of satellites have a dozen. */
+export const MAX_SAMPLES = 32;
 const REDUCED_OR_MASK = 1 | 4;
 const CFA = 32_803;
 const LINEAR_RAW = 34_892;
-const COLOUR_SAMPLES: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3 };
+const COLOUR_SAMPLES: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3 };
+const OTHER_COLOURS: Readonly<Record<number, string>> = {
+  4: 'a transparency mask',
+  8: 'CIELAB',
+  9: 'ICCLAB',
+  10: 'ITULAB',
+  32844: 'LogL',
+  32845: 'LogLuv',
+};
+const ASSOCIATED = 1;
+const UNASSOCIATED = 2;
+const PALETTE = 3;
+const YCBCR = 6;
+const JPEG = 7;
 /** What the decoder reads. */
 const COMPRESSIONS: readonly number[] = [1, 2, 3, 4, 5, 7, 8, 32_771, 32_773, 32_946];
 const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
@@ -49,7 +64,7 @@ const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
 };
 /** Compressions of cameras' own. */
 const RAW_COMPRESSIONS: readonly number[] = [32_767, 32_769, 32_770, 34_713, 65_000, 65_535];
-const DEPTHS = { uint: [1, 2, 4, 8, 16, 32], float: [32, 64] } as const;
+const DEPTHS = { uint: [1, 2, 4, 8, 16, 32], float: [32] } as const;
 const CONVERT = 'Convert it to 8 or 16 bits a sample, uncompressed or with LZW, Deflate or JPEG compression.';
 
 const RAW_BY_MAKE: readonly (readonly [make: RegExp, name: string])[] = [
@@ -133,18 +148,26 @@ function describe({ tags }: TiffDirectory, page: number, subifd: number | undefi
   }
   const photometric = first(tags, TAG.photometric, 1);
   const colourSamples = COLOUR_SAMPLES[photometric];
-  if (colourSamples === undefined) {
-    const name =
-      photometric === 32_844 || photometric === 32_845 ? 'LogLuv' : `photometric interpretation ${photometric}`;
-    throw refuseImage('TIFF', `one whose colours are ${name}`, 'Convert it to RGB or grey.');
+  // The decoder turns YCbCr into RGB within JPEG alone.
+  if (colourSamples === undefined || (photometric === YCBCR && compression !== JPEG)) {
+    const other = OTHER_COLOURS[photometric] ?? `photometric interpretation ${photometric}`;
+    throw refuseImage(
+      'TIFF',
+      `one whose colours are ${photometric === YCBCR ? 'YCbCr' : other}`,
+      'Convert it to RGB or grey.',
+    );
   }
   const samples = first(tags, TAG.samplesPerPixel, 1);
   const extra = tags.get(TAG.extraSamples) ?? [];
+  if (samples > MAX_SAMPLES || (photometric === PALETTE && samples > 1)) {
+    throw refuseImage('TIFF', `one of ${samples} samples a pixel`, 'Convert it to RGB or grey.');
+  }
   const bits = new Set((tags.get(TAG.bitsPerSample) ?? [1]).slice(0, samples));
   const [bitsPerSample = 1] = bits;
   const sampleFormat = formatOf(tags, samples, bitsPerSample);
   if (bits.size > 1 || !(DEPTHS[sampleFormat] as readonly number[]).includes(bitsPerSample)) {
-    throw refuseImage('TIFF', `one of ${[...bits].join(' and ')} bits a sample`, CONVERT);
+    const kind = sampleFormat === 'float' ? 'floating-point samples of' : 'samples of';
+    throw refuseImage('TIFF', `one with ${kind} ${[...bits].join(' and ')} bits`, CONVERT);
   }
   return {
     page,
@@ -153,7 +176,7 @@ function describe({ tags }: TiffDirectory, page: number, subifd: number | undefi
     bitsPerSample,
     colourSamples,
     samples,
-    hasAlpha: samples > colourSamples && (extra[0] === 1 || extra[0] === 2),
+    hasAlpha: samples > colourSamples && (extra[0] === ASSOCIATED || extra[0] === UNASSOCIATED),
     hasProfile: tags.has(TAG.iccProfile),
     whiteIsZero: photometric === 0,
   };

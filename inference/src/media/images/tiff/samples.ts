@@ -3,10 +3,7 @@ import { InferenceError } from '../../../errors.js';
 import { refuseImage } from '../errors.js';
 import { openImage } from '../open.js';
 import { openRaw, type RawImage } from '../raw-image.js';
-import type { TiffPage } from './page.js';
-
-/** Of a pixel; pictures of satellites have a dozen. */
-const MAX_SAMPLES = 16;
+import { MAX_SAMPLES, type TiffPage } from './page.js';
 
 /** Whether the decoder alone would get a page wrong: wide numbers, or samples besides colour and alpha. */
 export function needsOwnSamples(page: TiffPage): boolean {
@@ -35,32 +32,33 @@ export async function openTiffSamples(
 ): Promise<Sharp> {
   checkSamples(page);
   const bytes = pixels * Math.max(3, page.samples) * Math.max(1, page.bitsPerSample / 8);
-  if (page.samples > MAX_SAMPLES || bytes > maxBytes) {
+  if (bytes > maxBytes) {
     throw new InferenceError(
       'IMAGE_TOO_LARGE',
       `Expected a TIFF image of at most ${maxBytes.toLocaleString('en')} bytes unpacked, got ${bytes.toLocaleString('en')} ` +
         `(${page.samples} samples of ${page.bitsPerSample} bits a pixel). Convert it to 8 bits or send it smaller.`,
     );
   }
-  const depth =
-    page.sampleFormat === 'float'
-      ? 'float'
-      : page.bitsPerSample > 16
-        ? 'uint'
-        : page.bitsPerSample === 16
-          ? 'ushort'
-          : 'uchar';
+  const depth = depthOf(page);
+  const grey = page.colourSamples === 1;
   const { page: index, subifd } = page;
-  const image = openImage(content, { page: index, ignoreIcc: true, ...(subifd === undefined ? {} : { subifd }) });
-  const upright = turned ? image.autoOrient() : image;
-  const { data, info } = await upright.raw({ depth }).toBuffer({ resolveWithObject: true });
-  const wanted = (page.colourSamples >= 3 ? 3 : 1) + (page.hasAlpha ? 1 : 0);
-  return openRaw({
-    width: info.width,
-    height: info.height,
-    channels: wanted as RawImage['channels'],
-    data: pick(toBytes(data, depth), info.channels, placesOf(page, info.channels)),
-  });
+  const place = subifd === undefined ? { page: index } : { page: index, subifd };
+  const image = openImage(content, { ...place, ignoreIcc: true, maxChannels: MAX_SAMPLES });
+  // The same colours as in the file: otherwise floats go through light, and 16 bits to 8.
+  const same = depth === 'float' && !grey ? 'scrgb' : depth === 'ushort' ? (grey ? 'grey16' : 'rgb16') : undefined;
+  const kept = same === undefined ? image : image.toColourspace(same);
+  const { data, info } = await (turned ? kept.autoOrient() : kept).raw({ depth }).toBuffer({ resolveWithObject: true });
+  const channels = ((grey ? 1 : 3) + (page.hasAlpha ? 1 : 0)) as RawImage['channels'];
+  const picked = pick(toBytes(data, depth), info.channels, placesOf(page, info.channels));
+  return openRaw({ width: info.width, height: info.height, channels, data: picked });
+}
+
+type Depth = 'float' | 'uint' | 'ushort' | 'uchar';
+
+function depthOf({ sampleFormat, bitsPerSample }: TiffPage): Depth {
+  if (sampleFormat === 'float') return 'float';
+  if (bitsPerSample > 16) return 'uint';
+  return bitsPerSample === 16 ? 'ushort' : 'uchar';
 }
 
 function checkSamples(page: TiffPage): void {
@@ -80,7 +78,7 @@ function placesOf(page: TiffPage, channels: number): readonly number[] {
   return page.hasAlpha ? [...colours, greyAsRgb ? 3 : page.colourSamples] : colours;
 }
 
-function toBytes(data: Buffer, depth: 'float' | 'uint' | 'ushort' | 'uchar'): Uint8Array {
+function toBytes(data: Buffer, depth: Depth): Uint8Array {
   if (depth === 'uchar') return data;
   if (depth === 'float') return fromFloats(new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4));
   const size = depth === 'uint' ? 4 : 2;
