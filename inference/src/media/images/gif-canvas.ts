@@ -1,7 +1,7 @@
 import type { Sharp } from 'sharp';
 import { viewOf } from './icc.js';
-import { openImage } from './open.js';
-import { openRaw, type RawImage } from './raw-image.js';
+import { openImage, openRaw } from './open.js';
+import type { RawImage } from './raw-image.js';
 
 /** Where the first frame lies on a GIF's canvas. */
 export interface GifFrame {

@@ -1,4 +1,5 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
+import type { RawImage } from './raw-image.js';
 
 export interface OpenOptions {
   /** Which image of the file, from 0; an animation's first frame by default. */
@@ -27,4 +28,9 @@ export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp
   };
   if (options.subifd !== undefined) settings.tiff = { subifd: options.subifd };
   return sharp(content, settings);
+}
+
+/** Opens decoded pixels, for the rest of the way, which is the same for every format. */
+export function openRaw({ data, width, height, channels }: RawImage): Sharp {
+  return sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
 }

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { InferenceError } from '../../../errors.js';
 import { DamagedImage } from '../errors.js';
 import { MAX_DECODE_CPU_SECONDS, MAX_IDLE_BYTES } from './limits.js';
-import type { DecodedContent, DecodeRequest, ThreadAnswer } from './messages.js';
+import type { DecodedContent, DecodeRequest, FailedAnswer, ThreadAnswer } from './messages.js';
 
 /** Of the thread's JavaScript heap; pixels and the decoders' memory lie outside it. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
@@ -30,7 +30,7 @@ export class ImageThread {
     this.#worker.on('exit', () => this.#fail('the thread ended'));
   }
 
-  /** Whether the next image may go to it: after a failure its decoder's state is unknown. */
+  /** Whether the next image may go to it: not after a crash, nor while it holds much memory. */
   get reusable(): boolean {
     return this.#reusable && this.#lost === undefined;
   }
@@ -42,11 +42,12 @@ export class ImageThread {
     const content = new Uint8Array(request.content);
     const answer = await this.#ask({ ...request, content });
     this.#worker.unref();
-    this.#reusable = answer.kind === 'refused' || (answer.kind === 'decoded' && answer.memoryBytes <= MAX_IDLE_BYTES);
+    if (answer.kind === 'started') throw new Error('The thread answered out of turn.');
+    const crashed = answer.kind === 'failed' && answer.reason === 'crashed';
+    this.#reusable = !crashed && answer.memoryBytes <= MAX_IDLE_BYTES;
     if (answer.kind === 'decoded') return answer.content;
     if (answer.kind === 'refused') throw new InferenceError('IMAGE_UNREADABLE', answer.message);
-    const message = answer.kind === 'failed' ? answer.message : 'the thread answered out of turn';
-    throw answer.kind === 'failed' && answer.reason === 'damaged' ? new DamagedImage(message) : new Error(message);
+    throw answer.reason === 'damaged' ? new DamagedImage(answer.message) : new Error(answer.message);
   }
 
   /** Ends the thread; what is being decoded rejects. Idempotent. */
@@ -66,7 +67,7 @@ export class ImageThread {
     }, CHECK_INTERVAL_MS);
     try {
       return await new Promise<ThreadAnswer>((resolve) => {
-        if (this.#lost !== undefined) return resolve({ kind: 'failed', message: this.#lost, reason: 'decoder' });
+        if (this.#lost !== undefined) return resolve(lost(this.#lost));
         this.#settle = resolve;
         this.#worker.postMessage(request, [request.content.buffer]);
       });
@@ -106,6 +107,10 @@ export class ImageThread {
 
   #fail(message: string): void {
     this.#lost ??= message;
-    this.#answered({ kind: 'failed', message: this.#lost, reason: 'decoder' });
+    this.#answered(lost(this.#lost));
   }
+}
+
+function lost(message: string): FailedAnswer {
+  return { kind: 'failed', message, reason: 'crashed', memoryBytes: 0 };
 }

@@ -29,9 +29,13 @@ export class JxlDecoder {
       checkDecodedSize({ width: image.width ?? 0, height: image.height ?? 0 }, request);
       // An animation needs its first frame alone; a still image is that frame.
       if (image.numLoadedKeyframes < 1) throw new Error('The file ends too early: no frame is whole.');
-      return image.render(0).encodeToPng();
-    } finally {
+      const png = image.render(0).encodeToPng();
       image.free();
+      return png;
+    } catch (error) {
+      // After a trap nothing of it can be called any more; the thread ends.
+      if (error instanceof Error && error.name !== 'RuntimeError') image.free();
+      throw error;
     }
   }
 }

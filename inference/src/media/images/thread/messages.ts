@@ -18,5 +18,14 @@ export type ThreadAnswer =
   /** Sent once: the thread's files under /proc, where its processor time stands; undefined on systems without. */
   | { readonly kind: 'started'; readonly proc: string | undefined }
   | { readonly kind: 'decoded'; readonly content: DecodedContent; readonly memoryBytes: number }
-  | { readonly kind: 'refused'; readonly message: string }
-  | { readonly kind: 'failed'; readonly message: string; readonly reason: 'damaged' | 'decoder' };
+  | { readonly kind: 'refused'; readonly message: string; readonly memoryBytes: number }
+  | FailedAnswer;
+
+export interface FailedAnswer {
+  readonly kind: 'failed';
+  readonly message: string;
+  /** `damaged`: found by this program's own reader, with words of its own. `crashed`: the decoder's state is unknown. */
+  readonly reason: 'damaged' | 'decoder' | 'crashed';
+  /** What the decoders of the thread hold now. */
+  readonly memoryBytes: number;
+}

@@ -1,6 +1,5 @@
 import type { Sharp } from 'sharp';
-import { openImage } from '../open.js';
-import { openRaw } from '../raw-image.js';
+import { openImage, openRaw } from '../open.js';
 import { ImageThreads } from './image-threads.js';
 import type { DecodeRequest } from './messages.js';
 

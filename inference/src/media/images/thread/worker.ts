@@ -9,7 +9,7 @@ import { DamagedImage } from '../errors.js';
 import { HeicDecoder } from './heic.js';
 import { JxlDecoder } from './jxl.js';
 import { MAX_DECODER_BYTES } from './limits.js';
-import type { DecodedContent, DecodeRequest, ThreadAnswer } from './messages.js';
+import type { DecodedContent, DecodeRequest, FailedAnswer, ThreadAnswer } from './messages.js';
 
 // The libraries write their complaints about a file to the console.
 globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
@@ -33,12 +33,22 @@ function decode(request: DecodeRequest): DecodedContent {
 function answer(request: DecodeRequest): ThreadAnswer {
   try {
     const content = decode(request);
-    return { kind: 'decoded', content, memoryBytes: (heic?.memoryBytes ?? 0) + (jxl?.memoryBytes ?? 0) };
+    return { kind: 'decoded', content, memoryBytes: memoryBytes() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof InferenceError) return { kind: 'refused', message };
-    return { kind: 'failed', message, reason: error instanceof DamagedImage ? 'damaged' : 'decoder' };
+    if (error instanceof InferenceError) return { kind: 'refused', message, memoryBytes: memoryBytes() };
+    return { kind: 'failed', message, reason: reasonOf(error), memoryBytes: memoryBytes() };
   }
+}
+
+function memoryBytes(): number {
+  return (heic?.memoryBytes ?? 0) + (jxl?.memoryBytes ?? 0);
+}
+
+/** WebAssembly that trapped, or threw something that is no Error (a C++ exception), stopped in the middle. */
+function reasonOf(error: unknown): FailedAnswer['reason'] {
+  if (error instanceof DamagedImage) return 'damaged';
+  return error instanceof Error && error.name !== 'RuntimeError' ? 'decoder' : 'crashed';
 }
 
 /** `PID/task/TID` on Linux. */

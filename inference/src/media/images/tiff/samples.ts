@@ -1,8 +1,8 @@
 import type { Sharp } from 'sharp';
 import { InferenceError } from '../../../errors.js';
 import { refuseImage } from '../errors.js';
-import { openImage } from '../open.js';
-import { openRaw, type RawImage } from '../raw-image.js';
+import { openImage, openRaw } from '../open.js';
+import type { RawImage } from '../raw-image.js';
 import { MAX_SAMPLES, type TiffPage } from './page.js';
 
 /** Whether the decoder alone would get a page wrong: wide numbers, or samples besides colour and alpha. */
