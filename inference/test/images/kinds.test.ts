@@ -251,6 +251,13 @@ describe('images of every kind', () => {
     );
   });
 
+  it('reads no JPEG XL image that its decoder has not the memory for', async () => {
+    // 8,192 x 8,192: the ratio of sides is 1, the height of 13 bits.
+    const error = await imageErrorOf(Buffer.from([0xff, 0x0a, 0xfa, 0xff, 0x09, 0, 0, 0]), 100_000_000);
+    expect(error.code).to.equal('IMAGE_TOO_LARGE');
+    expect(error.message).to.contain('at most 50,000,000 pixels, got JPEG XL of 8192 x 8192');
+  });
+
   it('decodes many at a time on its threads', async () => {
     const names = ['iphone_like.heic', 'x.jxl', 'x.bmp', 'ten_bits.heic', 'alpha.jxl', 'x.bmp'];
     const means = await Promise.all(names.map(async (name) => meanOf(await pictureOf(imageFixture(name)))[0]));

@@ -10,6 +10,7 @@ import { isSrgbProfile } from './icc.js';
 import { readJxlSize } from './jxl-header.js';
 import { openImage } from './open.js';
 import { describeContent } from './other-content.js';
+import { MAX_JXL_PIXELS } from './thread/limits.js';
 import { openOnThread } from './thread/open.js';
 import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
@@ -89,9 +90,10 @@ function bmpHeader(content: Uint8Array): ImageHeader {
   return ownHeader('BMP', width, height, profile);
 }
 
-function jxlHeader(content: Uint8Array): ImageHeader {
+function jxlHeader(content: Uint8Array, maxPixels: number): ImageHeader {
   const size = readJxlSize(content);
   if (size === undefined) throw new DamagedImage('its header is damaged or not whole');
+  checkImageSize('JXL', size.width, size.height, Math.min(maxPixels, MAX_JXL_PIXELS));
   // Its decoder gives sRGB.
   return ownHeader('JXL', size.width, size.height, undefined);
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { InferenceError } from '../../../errors.js';
 import { DamagedImage } from '../errors.js';
-import { MAX_DECODE_CPU_SECONDS, MAX_IDLE_BYTES } from './limits.js';
+import { MAX_DECODE_CPU_SECONDS, MAX_DECODER_BYTES, MAX_IDLE_BYTES } from './limits.js';
 import type { DecodedContent, DecodeRequest, FailedAnswer, ThreadAnswer } from './messages.js';
 
 /** Of the thread's JavaScript heap; pixels and the decoders' memory lie outside it. */
@@ -45,6 +45,11 @@ export class ImageThread {
     if (answer.kind === 'started') throw new Error('The thread answered out of turn.');
     const crashed = answer.kind === 'failed' && answer.reason === 'crashed';
     this.#reusable = !crashed && answer.memoryBytes <= MAX_IDLE_BYTES;
+    if (crashed && answer.memoryBytes > MAX_DECODER_BYTES / 2) {
+      throw new DamagedImage(
+        `decoding needs more than ${MAX_DECODER_BYTES / 1024 ** 3} GiB of memory. Send it smaller`,
+      );
+    }
     if (answer.kind === 'decoded') return answer.content;
     if (answer.kind === 'refused') throw new InferenceError('IMAGE_UNREADABLE', answer.message);
     throw answer.reason === 'damaged' ? new DamagedImage(answer.message) : new Error(answer.message);

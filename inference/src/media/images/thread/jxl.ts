@@ -34,8 +34,10 @@ export class JxlDecoder {
       return png;
     } catch (error) {
       // After a trap nothing of it can be called any more; the thread ends.
-      if (error instanceof Error && error.name !== 'RuntimeError') image.free();
-      throw error;
+      if (error instanceof Error && error.name === 'RuntimeError') throw error;
+      image.free();
+      // The library throws texts.
+      throw error instanceof Error ? error : new Error(String(error));
     }
   }
 }
