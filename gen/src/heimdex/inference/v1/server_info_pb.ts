@@ -247,7 +247,7 @@ export type GetServerInfoResponse = Message<"heimdex.inference.v1.GetServerInfoR
   audioFormats: string[];
 
   /**
-   * File formats that EmbedImage and DetectFaces read, such as "jpeg", "png".
+   * File formats that EmbedImage and DetectFaces read, such as "jpeg", "heic", "jxl" (JPEG XL).
    *
    * @generated from field: repeated string image_formats = 6;
    */
