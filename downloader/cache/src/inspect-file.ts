@@ -2,8 +2,10 @@
 import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { hashFile } from './content-hash.js';
+import { CacheError } from './errors.js';
 import type { FileInspection, FoundFile } from './found-model.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
+import { linkEscapeReason } from './link-target.js';
 import type { LockedFile, LockedModel } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
@@ -15,6 +17,7 @@ export interface FileSearch {
   readonly configured: ConfiguredModel;
   readonly locked: LockedModel | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly cacheDir: string;
 }
 
 /** Looks at the file at `path`. What is wrong stands in `problem`; throws only when the signal is aborted. */
@@ -35,6 +38,7 @@ export async function inspectFile(
     }
   } catch (cause) {
     search.signal?.throwIfAborted();
+    if (cause instanceof CacheError) return { ...nothing, problem: cause };
     const problem = fileProblem(configured, file.path, path, 'FILE_UNREADABLE', messageOf(cause), cause);
     return { ...nothing, problem };
   }
@@ -62,6 +66,8 @@ async function lookAt(
     if (isNotFound(cause)) return undefined;
     throw cause;
   }
+  const leads = await linkEscapeReason(search.cacheDir, path, real);
+  if (leads !== undefined) throw fileProblem(search.configured, file.path, path, 'PATH_UNSAFE', leads);
   const info = await stat(real);
   if (!info.isFile()) throw new Error('it is not a file');
   await access(real, constants.R_OK);

@@ -54,6 +54,7 @@ function toConfigured(found: FoundModel, detector: FoundModel | undefined): Conf
   if (role === undefined || family === undefined) throw new Error(`${found.role} is no role that is served by itself`);
   const vad = detector?.weights.model;
   const weights = vad === undefined ? found.weights : { ...found.weights, vad };
+  const externalFiles = found.files.map(({ absolutePath }) => absolutePath);
   const helpers = detector === undefined ? [] : [detector];
-  return { role, family, files: { id, revision, variant, folder, weights }, found, helpers };
+  return { role, family, files: { id, revision, variant, folder, weights, externalFiles }, found, helpers };
 }

@@ -2,11 +2,10 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import {
-  eachTensor,
+  externalReferences,
   type GraphFacts,
   graphFacts,
   mayOverflow,
-  type OnnxGraph,
   type OnnxModel,
   parseModelFile,
   type ReadTensor,
@@ -39,19 +38,26 @@ export async function openRewrittenSession(
   options: SessionChoice,
   rewriting: Rewriting | GraphChange,
 ): Promise<{ readonly session: InferenceSession; readonly facts: GraphFacts; readonly changed: boolean }> {
-  const { session, facts, changed } = await openGraph(path, options, recipeOf(path, rewriting));
+  const { session, facts, changed } = await openGraph(path, options, recipeOf(path, rewriting, options.externalFiles));
   return { session, facts: facts(), changed };
 }
 
-function recipeOf(path: string, rewriting: Rewriting | GraphChange): Recipe {
-  if (typeof rewriting === 'function') return { rewriting: undefined, read: () => rewrite(path, rewriting) };
-  return { rewriting: rewriting.version, read: () => rewrite(path, rewriting.change) };
+function recipeOf(
+  path: string,
+  rewriting: Rewriting | GraphChange,
+  externalFiles: readonly string[] | undefined,
+): Recipe {
+  const [version, change] =
+    typeof rewriting === 'function' ? [undefined, rewriting] : [rewriting.version, rewriting.change];
+  return { rewriting: version, read: () => rewrite(path, change, externalFiles) };
 }
 
-function rewrite(path: string, change: GraphChange): ReadGraph {
+function rewrite(path: string, change: GraphChange, externalFiles: readonly string[] | undefined): ReadGraph {
   const model = parseModelFile(path);
-  if (hasExternalData(model.graph) || !withTensorsOf(path, (read) => change(model, read))) {
-    return { facts: () => graphFacts(model), changed: false, create: (settings) => createSession(path, settings) };
+  // Also what is not modelled may name a file, so the whole file is asked.
+  if (externalReferences(path).length > 0 || !withTensorsOf(path, (read) => change(model, read))) {
+    const create = (settings: InferenceSession.SessionOptions) => createSession(path, settings, externalFiles);
+    return { facts: () => graphFacts(model), changed: false, create };
   }
   // The runtime refuses data outside the folder it is given, links followed.
   const real = realpathSync(path);
@@ -66,12 +72,4 @@ function rewrite(path: string, change: GraphChange): ReadGraph {
     changed: true,
     create: (settings) => InferenceSession.create(bytes, withSessionEntries(settings, entries)),
   };
-}
-
-function hasExternalData(graph: OnnxGraph): boolean {
-  let found = false;
-  eachTensor(graph, (tensor) => {
-    if (tensor.data?.kind === 'external') found = true;
-  });
-  return found;
 }
