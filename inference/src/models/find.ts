@@ -1,5 +1,14 @@
 /** The configured models as they lie in the volume, found and checked before anything is started. */
-import { CacheError, type FoundModel, inspectModels, type ModelEnvironment, verifyModel } from '@heimdex/cache';
+import {
+  CacheError,
+  type FoundModel,
+  inspectModels,
+  type ModelEnvironment,
+  type PreparedRecord,
+  preparedSources,
+  readLock,
+  verifyModel,
+} from '@heimdex/cache';
 import { FAMILIES, type FamilyName, type ModelFiles, ROLES, type Role } from './model.js';
 
 export interface ConfiguredModel {
@@ -10,6 +19,8 @@ export interface ConfiguredModel {
   readonly found: FoundModel;
   /** Models that this one's worker runs too; their weights are among `files.weights`. */
   readonly helpers: readonly FoundModel[];
+  /** What the lock file records of prepared forms of its graphs: no others are used. */
+  readonly prepared: readonly PreparedRecord[];
 }
 
 /**
@@ -21,10 +32,11 @@ export async function findModels(environment: ModelEnvironment): Promise<readonl
   const problems = inspections.flatMap((inspection) => inspection.problems);
   throwAll(problems);
   const found = inspections.flatMap((inspection) => inspection.found ?? []);
+  const records = (await readLock(environment.lockPath))?.prepared ?? [];
   const detector = found.find(({ role }) => role === 'vad');
   return found.flatMap((model) => {
     if (model.role === 'vad') return [];
-    return [toConfigured(model, model.role === 'speech' ? detector : undefined)];
+    return [toConfigured(model, model.role === 'speech' ? detector : undefined, records)];
   });
 }
 
@@ -47,7 +59,11 @@ function throwAll(problems: readonly CacheError[]): void {
 }
 
 /** The detector of voice activity is no process of its own: the speech model's worker runs it, as its weights `vad`. */
-function toConfigured(found: FoundModel, detector: FoundModel | undefined): ConfiguredModel {
+function toConfigured(
+  found: FoundModel,
+  detector: FoundModel | undefined,
+  records: readonly PreparedRecord[],
+): ConfiguredModel {
   const { id, revision, variant, folder } = found;
   const role = ROLES.find((name) => name === found.role);
   const family = FAMILIES.find((name) => name === found.family);
@@ -55,6 +71,8 @@ function toConfigured(found: FoundModel, detector: FoundModel | undefined): Conf
   const vad = detector?.weights.model;
   const weights = vad === undefined ? found.weights : { ...found.weights, vad };
   const externalFiles = found.files.map(({ absolutePath }) => absolutePath);
+  const sources = new Set(preparedSources(found).values());
+  const prepared = records.filter(({ source }) => sources.has(source));
   const helpers = detector === undefined ? [] : [detector];
-  return { role, family, files: { id, revision, variant, folder, weights, externalFiles }, found, helpers };
+  return { role, family, files: { id, revision, variant, folder, weights, externalFiles }, found, helpers, prepared };
 }
