@@ -10,7 +10,7 @@ import type { LockedFile, LockedModel } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
 import { isNotFound, messageOf } from './reasons.js';
-import type { Tree } from './tree-file.js';
+import type { Tree, TreeEntry } from './tree-file.js';
 
 /** What a file is looked up for. */
 export interface FileSearch {
@@ -75,7 +75,9 @@ async function lookAt(
   const blobId = (await lstat(path)).isSymbolicLink() ? basename(await readlink(path)) : undefined;
   const listed = tree?.get(file.path);
   const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
-  const hash = expectedHash(locked?.sha256 ?? file.sha256, named, listed?.lfsSha256);
+  const hash = expectedHash(locked?.sha256 ?? file.sha256, named, listed);
+  const own =
+    hash === undefined && search.configured.layout === 'plain' ? await ownHash(real, search.signal) : undefined;
   return {
     path: file.path,
     weights: file.weights,
@@ -83,7 +85,8 @@ async function lookAt(
     blobPath: real,
     sizeBytes: info.size,
     expectedSizeBytes: locked?.sizeBytes ?? file.sizeBytes ?? listed?.lfsSizeBytes ?? listed?.sizeBytes,
-    hash: hash ?? (search.configured.layout === 'plain' ? await ownHash(real, search.signal) : undefined),
+    hash: hash ?? own,
+    ...(own === undefined ? {} : { selfHashed: true }),
     blobId,
   };
 }
@@ -96,8 +99,9 @@ async function ownHash(path: string, signal: AbortSignal | undefined): Promise<C
 function expectedHash(
   pinned: string | undefined,
   named: ContentHash | undefined,
-  listed: string | undefined,
+  listed: TreeEntry | undefined,
 ): ContentHash | undefined {
   if (pinned !== undefined) return { type: 'sha256', value: pinned };
-  return named ?? (listed === undefined ? undefined : { type: 'sha256', value: listed });
+  if (named !== undefined || listed === undefined) return named;
+  return listed.lfsSha256 === undefined ? hashOfBlobId(listed.blobId) : { type: 'sha256', value: listed.lfsSha256 };
 }

@@ -34,7 +34,7 @@ export interface VerifyResult {
   readonly fileCount: number;
   /** Bytes read and hashed. */
   readonly bytesRead: number;
-  /** Files nothing says a hash of: only their size could be checked. */
+  /** Files nothing but themselves says a hash of: only their presence and size could be checked. */
   readonly unhashed: readonly string[];
   /** What was proved by reading, to be given to writeProofs. Empty without `cacheDir`. */
   readonly proofs: Proofs;
@@ -105,7 +105,7 @@ async function checkFile(
   const { model, file, tallies } = check;
   const looked = await lookAgain(model, file);
   let problem = looked.problem;
-  if (problem === undefined && file.hash === undefined) for (const tally of tallies) tally.unhashed.push(file.path);
+  if (problem === undefined && isUnproven(file)) for (const tally of tallies) tally.unhashed.push(file.path);
   const { hash } = file;
   const key = root === undefined ? undefined : proofKey(root, file.blobPath);
   const noted = key === undefined ? undefined : options.proofs?.get(key);
@@ -120,6 +120,11 @@ async function checkFile(
   }
   if (problem !== undefined) for (const tally of tallies) tally.problems.push(problem);
   options.onFile?.(file, problem);
+}
+
+/** Whether nothing but the file itself says what its bytes must be. */
+export function isUnproven({ hash, selfHashed }: Pick<FoundFile, 'hash' | 'selfHashed'>): boolean {
+  return hash === undefined || selfHashed === true;
 }
 
 function holds(proof: Proof, file: FoundFile, mtimeMs: number): boolean {

@@ -40,14 +40,21 @@ export async function findModels(environment: ModelEnvironment): Promise<readonl
   });
 }
 
-/** Reads every byte of every model and compares its hash. Throws like findModels. */
-export async function verifyModels(models: readonly ConfiguredModel[], signal: AbortSignal): Promise<void> {
+/**
+ * Reads every byte of every model and compares its hash. Gives the files of which nothing on the volume says what their bytes
+ * must be. Throws like findModels.
+ */
+export async function verifyModels(
+  models: readonly ConfiguredModel[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const results = await Promise.all(
     models
       .flatMap(({ found, helpers }) => [found, ...helpers])
       .map((found) => verifyModel(found, { level: 'full', concurrency: 1, signal })),
   );
   throwAll(results.flatMap(({ problems }) => problems));
+  return results.flatMap(({ model, unhashed }) => unhashed.map((path) => `${model.id}: ${path}`));
 }
 
 function throwAll(problems: readonly CacheError[]): void {
