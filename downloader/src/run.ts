@@ -101,7 +101,7 @@ function report(error: unknown, signal: AbortSignal, log: Logger): number {
     );
     return EXIT_STATUS.interrupted;
   }
-  const known = asDiskError(error, 'The volume');
+  const known = asDiskError(error);
   if (known instanceof DownloaderError) {
     log.error({ event: 'failed', code: known.code }, known.message);
     return known.exitStatus;

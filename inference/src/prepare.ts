@@ -2,9 +2,16 @@
  * The one command that writes to the volume: it leaves the models in the form in which this machine loads them fastest. The
  * server only reads those forms, and works without them.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { CacheError, type PreparedRecord, preparedFolder, preparedSources, recordPrepared } from '@heimdex/cache';
+import {
+  CacheError,
+  makeFolder,
+  type PreparedRecord,
+  preparedFolder,
+  preparedSources,
+  recordPrepared,
+} from '@heimdex/cache';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
@@ -42,7 +49,7 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   if (config.verify === 'full') await verifyModels(models, stop);
   const root = preparedFolder(config.models.cacheDir);
   try {
-    await mkdir(root, { recursive: true, mode: 0o755 });
+    await makeFolder(root);
   } catch (cause) {
     throw unwritable(root, cause);
   }

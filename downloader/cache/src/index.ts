@@ -7,6 +7,7 @@ export * from './inspect-model.js';
 export * from './inspect-models.js';
 export * from './layout.js';
 export * from './lock-file.js';
+export * from './make-folder.js';
 export * from './manifest.js';
 export * from './manifest-types.js';
 export * from './model-environment.js';

@@ -3,11 +3,12 @@
  * every machine until somebody says `update`. The README documents the format.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
+import { makeFolder } from './make-folder.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
 import { type PreparedRecord, parsePreparedRecord, sortedPrepared } from './prepared-record.js';
 import { isNotFound, messageOf } from './reasons.js';
@@ -92,7 +93,7 @@ export async function readLock(path: string): Promise<ModelsLock | undefined> {
 
 /** Writes the lock file whole or not at all, readable by everybody. Makes its folder. */
 export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await writeFile(temporary, formatLock(lock), { mode: 0o644, flag: 'wx', flush: true });

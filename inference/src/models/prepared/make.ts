@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hashFile, type PreparedFile } from '@heimdex/cache';
+import { hashFile, makeFolder, type PreparedFile } from '@heimdex/cache';
 import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../onnx/index.js';
 import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
@@ -35,7 +35,7 @@ export interface MakeRequest {
 export async function makeForm(request: MakeRequest): Promise<readonly PreparedFile[]> {
   const { folder, source, key, recipe, settings } = request;
   const place = dirname(folder);
-  await mkdir(place, { recursive: true, mode: 0o755 });
+  await makeFolder(place);
   const { bavail, bsize } = await statfs(place);
   if (bavail * bsize < request.sourceBytes * MOST_GROWTH) {
     throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MOST_GROWTH}`);
