@@ -38,6 +38,7 @@ export async function run(options: RunOptions): Promise<number> {
 async function runCommand(command: CommandName, args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
   const config = loadConfig(options.env);
   const log = openLog(config.log, screen);
+  for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
   const remote = openRemote(config, VERSION, {
     onRetry: ({ error, pauseMs }) => {
       log.warn({ event: 'retry', pauseMs: Math.round(pauseMs) }, `${error.message.split('. ')[0]}; trying again`);

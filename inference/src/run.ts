@@ -32,7 +32,7 @@ export async function run(program: Program): Promise<number> {
     }
     const config = readConfig(program.env);
     if (args.prepare === undefined) await serve(program, config);
-    else await prepare({ config, log: openLog(config.log, program.stdout), stop: program.stop, ...args.prepare });
+    else await prepare({ config, log: openHinted(config, program.stdout), stop: program.stop, ...args.prepare });
     return EXIT_CODES.ok;
   } catch (error) {
     const { reason, message } = toFatal(error);
@@ -41,8 +41,15 @@ export async function run(program: Program): Promise<number> {
   }
 }
 
+/** The log, which begins with what looks wrong in the environment. */
+function openHinted({ log: config, hints }: Config, target: LogTarget): Logger {
+  const log = openLog(config, target);
+  for (const hint of hints) log.warn(hint);
+  return log;
+}
+
 async function serve(program: Program, settings: Config): Promise<void> {
-  const log = openLog(settings.log, program.stdout);
+  const log = openHinted(settings, program.stdout);
   const models = await findModels(settings.models);
   if (models.length === 0) {
     throw new FatalError(
