@@ -74,7 +74,7 @@ export const DOWNLOADER_VARIABLES = {
     default: 8,
     min: 1,
     max: 100,
-    doc: 'Failures in a row, without a byte in between, after which a request is given up. Where nobody at all is reached from the start, 3 s end it.',
+    doc: 'Failures in a row, without a byte in between, after which a request is given up. Where nobody at all is reached from the start, 2 s end it.',
     example: '3',
   }),
   pauseSeconds: numberVariable({

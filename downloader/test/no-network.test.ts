@@ -44,8 +44,8 @@ describe('no network', () => {
     expect(contact.leftMs(0)).to.equal(Number.POSITIVE_INFINITY);
     contact.asked(1000);
     contact.asked(2000);
-    expect(contact.leftMs(1000)).to.equal(3000);
-    expect(contact.leftMs(3500)).to.equal(500);
+    expect(contact.leftMs(1000)).to.equal(2000);
+    expect(contact.leftMs(2500)).to.equal(500);
     expect(contact.leftMs(9000)).to.equal(0);
     contact.made();
     expect(contact.leftMs(9000)).to.equal(Number.POSITIVE_INFINITY);

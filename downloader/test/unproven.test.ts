@@ -62,6 +62,16 @@ describe('files whose bytes nothing on the volume proves', () => {
     expect(hub.requests.count).to.equal(0);
   });
 
+  it('are not called good by verify --quick where nobody has read them', async () => {
+    await filled();
+    const quick = async () => (await runHere(['verify', '--quick'], env())).stdout;
+    expect(await quick()).to.include('good');
+    await rm(join(folder.path, 'cache', '.locks', 'heimdex-proofs.json'));
+    expect(await quick())
+      .to.include('7 files never read')
+      .and.not.include('good');
+  });
+
   it('are proved by asking the hub before they are locked, and not fetched', async () => {
     await filledWithoutLinks();
     const result = await runHere([], env());

@@ -36,6 +36,8 @@ export interface VerifyResult {
   readonly bytesRead: number;
   /** Files nothing but themselves says a hash of: only their presence and size could be checked. */
   readonly unhashed: readonly string[];
+  /** Files of which a hash is known and that nobody has ever read to compare it, as far as is noted. Only with `quick`. */
+  readonly unread: readonly string[];
   /** What was proved by reading, to be given to writeProofs. Empty without `cacheDir`. */
   readonly proofs: Proofs;
   /** Empty when all is well. */
@@ -85,14 +87,15 @@ interface Check {
 class Tally {
   readonly problems: CacheError[] = [];
   readonly unhashed: string[] = [];
+  readonly unread: string[] = [];
   readonly proofs = new Map<string, Proof>();
   bytesRead = 0;
 
   constructor(readonly model: FoundModel) {}
 
   result(): VerifyResult {
-    const { model, problems, unhashed, proofs, bytesRead } = this;
-    return { model, fileCount: model.files.length, bytesRead, unhashed, proofs, problems };
+    const { model, problems, unhashed, unread, proofs, bytesRead } = this;
+    return { model, fileCount: model.files.length, bytesRead, unhashed, unread, proofs, problems };
   }
 }
 
@@ -117,6 +120,9 @@ async function checkFile(
       const proof = { sizeBytes: looked.sizeBytes, mtimeMs: looked.mtimeMs, hash };
       for (const tally of tallies) tally.proofs.set(key, proof);
     }
+  }
+  if (problem === undefined && !isUnproven(file) && !wanted && noted === undefined) {
+    for (const tally of tallies) tally.unread.push(file.path);
   }
   if (problem !== undefined) for (const tally of tallies) tally.problems.push(problem);
   options.onFile?.(file, problem);

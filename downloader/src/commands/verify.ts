@@ -100,7 +100,7 @@ function document({ results, prepared, problems, durationMs }: Report): string {
     ok: status === 'good',
     status,
     seconds: Number((durationMs / 1000).toFixed(3)),
-    models: results.map(({ model, fileCount, bytesRead, unhashed, problems: own }) => ({
+    models: results.map(({ model, fileCount, bytesRead, unhashed, unread, problems: own }) => ({
       role: model.role,
       id: model.id,
       revision: model.revision,
@@ -109,6 +109,7 @@ function document({ results, prepared, problems, durationMs }: Report): string {
       files: fileCount,
       bytesRead,
       unhashed,
+      unread,
     })),
     prepared: prepared.map(({ record, bytesRead, problems: own }) => ({
       source: record.source,
@@ -122,9 +123,9 @@ function document({ results, prepared, problems, durationMs }: Report): string {
 }
 
 function words({ results, prepared, durationMs }: Report): string {
-  const lines = results.map(({ model, fileCount, bytesRead, problems, unhashed }) => {
+  const lines = results.map(({ model, fileCount, bytesRead, problems, unhashed, unread }) => {
     const verdicts = {
-      good: 'good',
+      good: unread.length === 0 ? 'good' : `names and sizes are right, ${sayCount(unread.length, 'file')} never read`,
       wrong: sayCount(problems.length, 'problem'),
       'not verified': `${sayCount(unhashed.length, 'file')} not verified (nothing says their hash)`,
     };

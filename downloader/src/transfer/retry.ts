@@ -37,7 +37,7 @@ export function isUnreached(code: string | undefined): boolean {
 }
 
 /** From the first request on, how long somebody may be tried to be reached by a run that has reached nobody yet. */
-const FIRST_CONTACT_MS = 3_000;
+const FIRST_CONTACT_MS = 2_000;
 
 /**
  * What a run knows of the network. Where no name is found, every connection refused and no route there from the start, there
