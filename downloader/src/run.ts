@@ -38,6 +38,7 @@ export async function run(options: RunOptions): Promise<number> {
 async function runCommand(command: CommandName, args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
   const config = loadConfig(options.env);
   const log = openLog(config.log, screen);
+  for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
   const remote = openRemote(config, VERSION, {
     onRetry: ({ error, pauseMs }) => {
       log.warn({ event: 'retry', pauseMs: Math.round(pauseMs) }, `${error.message.split('. ')[0]}; trying again`);
@@ -101,7 +102,7 @@ function report(error: unknown, signal: AbortSignal, log: Logger): number {
     );
     return EXIT_STATUS.interrupted;
   }
-  const known = asDiskError(error, 'The volume');
+  const known = asDiskError(error);
   if (known instanceof DownloaderError) {
     log.error({ event: 'failed', code: known.code }, known.message);
     return known.exitStatus;
