@@ -164,9 +164,7 @@ for (const megapixels of options.megapixels.split(',').map(Number)) {
           if (best !== undefined) tally.found += 1;
         }
         if (best !== undefined) matched.add(best);
-        else if (process.env.VERBOSE) console.log('missed', size, truth, seen.map(({ box, score }) => ({ ...box, score })));
       }
-      if (process.env.VERBOSE && seen.length > matched.size) console.log('beside', background, size, truths, seen.filter((face) => !matched.has(face)).map(({ box, score }) => ({ ...box, score })));
       total.pictures += 1;
       total.faces += truths.length;
       total.found += matched.size;

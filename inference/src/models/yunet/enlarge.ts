@@ -6,10 +6,10 @@ import type { Rectangle } from './pyramid.js';
 /** Longer side of faces, in network pixels, below which YuNet is often unsure: enlarged, it sees nearly all from 16 pixels on. */
 const SMALL_FACE = 32;
 /** The size to which such a face is enlarged, by at most MAX_ENLARGEMENT: beyond that there is nothing more to see. */
-const ENLARGED_FACE = 56;
+const ENLARGED_FACE = 48;
 const MAX_ENLARGEMENT = 4;
 /** Side of the square that is looked at around it. */
-const ENLARGED_SIDE = 128;
+const ENLARGED_SIDE = 96;
 
 /** Whether a face is suspected, but too small to tell. */
 export function isSmallSuspect({ box, score }: Face, scale: Scale, scoreThreshold: number): boolean {

@@ -1,4 +1,4 @@
-import { interpolatePicture, type Picture, type PictureResizer, writePlanes } from '../../media/images/index.js';
+import { interpolatePicture, type Picture, type PictureResizer } from '../../media/images/index.js';
 
 /** The grid of the coarsest outputs: sides of the network's input are multiples of it. */
 export const COARSEST_STRIDE = 32;
@@ -51,20 +51,11 @@ function fitInBands(picture: Picture, size: Size, resizer: PictureResizer): Pict
   return { ...size, data };
 }
 
-/** The network's input for a picture, black up to `frame`. YuNet takes the bytes as they are, in OpenCV's order. */
-export function toInput(picture: Picture, frame: Size = frameOf(picture)): NetworkInput {
-  const input = blackInput(frame.width, frame.height);
-  writePlanes(picture, PLAIN, input.values, 0, frame);
-  return input;
-}
-
 /** The least multiples of COARSEST_STRIDE that hold `size`. */
 export function frameOf({ width, height }: Size): Size {
   const up = (side: number): number => Math.ceil(side / COARSEST_STRIDE) * COARSEST_STRIDE;
   return { width: up(width), height: up(height) };
 }
-
-const PLAIN = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
 
 /** An input with nothing on it. */
 export function blackInput(width: number, height: number): NetworkInput {

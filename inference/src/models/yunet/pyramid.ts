@@ -17,7 +17,9 @@ const SURE_FROM = 48;
 const SURE_TO = 360;
 /** Where there is an overview, `whole` answers for faces up to here, and the overview from there on; in between the better look counts. */
 const WHOLE_TO = 480;
-const OVERVIEW_FROM = 80;
+const OVERVIEW_FROM = 54;
+/** The overview is so many times smaller than `whole`: the largest face of MAX_PIXELS has some 200 pixels there. */
+const OVERVIEW_STEP = 6;
 /** Between neighbouring levels. SURE_FROM times this is well below SURE_TO: each face is in the sure range of one level at least. */
 const MAX_STEP = 4;
 /** A face is about so much higher than it is wide: one that fills a narrow picture is no higher than this many widths. */
@@ -48,7 +50,7 @@ export interface Level {
 /**
  * At which sizes a picture is looked at, the smallest first, so that every face from SURE_FROM pixels on lies in the sure range of one:
  * - the picture in its own size, or in MAX_PIXELS;
- * - a quarter of that, where a face could be too large for it: a sixteenth of the cost;
+ * - a sixth of that, where a face could be too large for it: a thirtieth of the cost;
  * - with tiles, above MAX_PIXELS: in tiles in its own size and at most a quarter of that each, until the next is the whole.
  */
 export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
@@ -57,7 +59,7 @@ export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
   if (!needsOverview(size)) return [{ size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined }, ...tiled];
   return [
     {
-      size: scaledSize(size, 1 / MAX_STEP),
+      size: scaledSize(size, 1 / OVERVIEW_STEP),
       smallest: OVERVIEW_FROM,
       largest: Number.POSITIVE_INFINITY,
       tiles: undefined,
