@@ -1,5 +1,5 @@
 // Recall of faces by their size and the picture's: `node bench/vision/face-sizes.js`. See README.md.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
@@ -62,9 +62,16 @@ async function detect(content) {
 async function sprites(paths) {
   const found = [];
   for (const path of paths) {
-    const { data, info } = await sharp(path).removeAlpha().toColourspace('srgb').png().toBuffer({ resolveWithObject: true });
+    const { data, info } = await sharp(path)
+      .removeAlpha()
+      .toColourspace('srgb')
+      .png()
+      .toBuffer({ resolveWithObject: true });
     const scale = Math.min(1, 640 / Math.max(info.width, info.height));
-    const small = await sharp(data).resize(Math.round(info.width * scale)).png().toBuffer();
+    const small = await sharp(data)
+      .resize(Math.round(info.width * scale))
+      .png()
+      .toBuffer();
     for (const { box, score } of await detect(small)) {
       const [x, y, width, height] = [box.x, box.y, box.width, box.height].map((number) => number / scale);
       if (score < 0.85 || height < 100) continue;
@@ -73,7 +80,11 @@ async function sprites(paths) {
       const right = Math.min(info.width, Math.round(x + width * (1 + SURROUNDINGS)));
       const bottom = Math.min(info.height, Math.round(y + height * (1 + SURROUNDINGS)));
       const cut = { left, top, width: right - left, height: bottom - top };
-      found.push({ data: await sharp(data).extract(cut).png().toBuffer(), ...cut, face: { x: x - left, y: y - top, width, height } });
+      found.push({
+        data: await sharp(data).extract(cut).png().toBuffer(),
+        ...cut,
+        face: { x: x - left, y: y - top, width, height },
+      });
     }
   }
   return found;
@@ -98,7 +109,12 @@ async function scene(background, faces, heights, { width, height }, next) {
       const truth = { x: next() * (width - face.width), y: next() * (height - face.height), ...face };
       const left = Math.round(truth.x - sprite.face.x * scale);
       const top = Math.round(truth.y - sprite.face.y * scale);
-      const place = { x: left, y: top, width: Math.round(sprite.width * scale), height: Math.round(sprite.height * scale) };
+      const place = {
+        x: left,
+        y: top,
+        width: Math.round(sprite.width * scale),
+        height: Math.round(sprite.height * scale),
+      };
       if (pasted.some((other) => iou(other.place, place) > 0)) continue;
       pasted.push({ place, sprite });
       truths.push(truth);
@@ -113,7 +129,10 @@ async function scene(background, faces, heights, { width, height }, next) {
       width: Math.min(place.width, width - place.x) - from.left,
       height: Math.min(place.height, height - place.y) - from.top,
     };
-    const sized = await sharp(sprite.data).resize(place.width, place.height, { fit: 'fill' }).png({ compressionLevel: 0 }).toBuffer();
+    const sized = await sharp(sprite.data)
+      .resize(place.width, place.height, { fit: 'fill' })
+      .png({ compressionLevel: 0 })
+      .toBuffer();
     const input = await sharp(sized).extract(cut).png({ compressionLevel: 0 }).toBuffer();
     layers.push({ input, left: Math.max(0, place.x), top: Math.max(0, place.y) });
   }
@@ -138,7 +157,9 @@ console.log(`${faces.length} faces of ${people.length} photographs, ${background
 
 const bands = BANDS.map(() => ({ found: 0, all: 0 }));
 const parts = new Map([...new Set([...CROWD, ...LONE])].map((part) => [part, { found: 0, all: 0 }]));
-console.log('| million pixels | pictures | faces | found | beside faces | CPU s a picture |\n|---|---|---|---|---|---|');
+console.log(
+  '| million pixels | pictures | faces | found | beside faces | CPU s a picture |\n|---|---|---|---|---|---|',
+);
 for (const megapixels of options.megapixels.split(',').map(Number)) {
   const total = { pictures: 0, faces: 0, found: 0, wrong: 0, cpu: 0 };
   const next = numbers(megapixels * 1000 + 1);
@@ -177,7 +198,9 @@ for (const megapixels of options.megapixels.split(',').map(Number)) {
   );
 }
 const row = (tallies) => tallies.map(({ found, all }) => (all === 0 ? '-' : `${found} of ${all}`)).join(' | ');
-console.log(`\n| height below, pixels | ${BANDS.join(' | ')} |\n|---|${'---|'.repeat(BANDS.length)}\n| found | ${row(bands)} |`);
+console.log(
+  `\n| height below, pixels | ${BANDS.join(' | ')} |\n|---|${'---|'.repeat(BANDS.length)}\n| found | ${row(bands)} |`,
+);
 console.log(
   `\n| part of the picture's height | ${[...parts.keys()].map((part) => `${Math.round(part * 100)} %`).join(' | ')} |\n|---|${'---|'.repeat(parts.size)}\n| found | ${row([...parts.values()])} |`,
 );

@@ -164,10 +164,9 @@ export class FaceDetector {
       const { from, size } = enlargementOf(suspect.box, level.scale, level.picture);
       const grids = await this.#run(fitPicture(crop(level.picture, from), size, this.#resizer));
       const scale = { x: (level.scale.x * size.width) / from.width, y: (level.scale.y * size.height) / from.height };
-      const seen = bestFaces(
-        candidateFaces(grids, scale, least),
-        options.nmsThreshold,
-      ).map((face) => moveFace(face, from.x / level.scale.x, from.y / level.scale.y));
+      const seen = bestFaces(candidateFaces(grids, scale, least), options.nmsThreshold).map((face) =>
+        moveFace(face, from.x / level.scale.x, from.y / level.scale.y),
+      );
       const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_PLACE);
       if (face !== undefined) faces.push(face);
     }

@@ -12,7 +12,11 @@ export class NetworkInputs {
   #spare: Float32Array | undefined;
 
   /** A picture as blue, green and red planes of its bytes, black up to `frame`, for as long as `use` takes. */
-  async with<T>(picture: Picture, use: (input: NetworkInput) => Promise<T>, frame: Size = frameOf(picture)): Promise<T> {
+  async with<T>(
+    picture: Picture,
+    use: (input: NetworkInput) => Promise<T>,
+    frame: Size = frameOf(picture),
+  ): Promise<T> {
     const length = 3 * frame.width * frame.height;
     const spare = this.#spare !== undefined && this.#spare.length >= length ? this.#spare : undefined;
     // Whoever comes meanwhile takes another one.

@@ -56,7 +56,8 @@ export interface Level {
 export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
   const size = wholeSize(shown);
   const tiled = withTiles && needsTiles(shown) ? tiledLevels(shown, size) : [];
-  if (!needsOverview(size)) return [{ size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined }, ...tiled];
+  if (!needsOverview(size))
+    return [{ size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined }, ...tiled];
   return [
     {
       size: scaledSize(size, 1 / OVERVIEW_STEP),
