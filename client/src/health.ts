@@ -3,6 +3,7 @@ import {
   Health,
   HealthCheckRequestSchema,
   HealthListRequestSchema,
+  InferenceService,
   HealthCheckResponse_ServingStatus as Serving,
 } from '@heimdex/gen';
 import { errorOf } from './errors.js';
@@ -20,9 +21,21 @@ const STATUSES = {
   [Serving.SERVICE_UNKNOWN]: 'SERVICE_UNKNOWN',
 } as const satisfies Record<Serving, ServingStatus>;
 
+/**
+ * The name that health knows a service by. A method of the inference service may be given by its own name: `EmbedImage` is
+ * `heimdex.inference.v1.InferenceService/EmbedImage`; likewise `InferenceService` and `InferenceService/EmbedImage`. Any
+ * other name stays as it is.
+ */
+export function healthServiceName(given: string): string {
+  const { typeName, name: service, methods } = InferenceService;
+  const short = given.startsWith(`${service}/`) ? given.slice(service.length + 1) : given;
+  if (methods.some(({ name }) => name === short)) return `${typeName}/${short}`;
+  return given === service ? typeName : given;
+}
+
 /** Calls Check. */
 export async function checkHealth(caller: Caller, service: string, options: CallOptions): Promise<ServingStatus> {
-  const request = create(HealthCheckRequestSchema, { service });
+  const request = create(HealthCheckRequestSchema, { service: healthServiceName(service) });
   const answer = await caller.unary('Health', Health.method.check, request, options);
   return STATUSES[answer.status];
 }
@@ -53,7 +66,11 @@ export async function* watchHealth(
     } as const;
     const stream = await caller.attempts(plan, scope, async ({ endpoint, metadata }) => {
       context.address = endpoint.address;
-      return endpoint.serverStream(watchCodec, create(HealthCheckRequestSchema, { service }), metadata);
+      return endpoint.serverStream(
+        watchCodec,
+        create(HealthCheckRequestSchema, { service: healthServiceName(service) }),
+        metadata,
+      );
     });
     const cancel = () => stream.cancel();
     stream.on('error', () => undefined); // The loop tells it; after the loop nobody asks.

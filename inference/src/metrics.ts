@@ -14,6 +14,8 @@ export const METRICS = {
   heimdex_run_seconds: 'Time of a run in the worker, by model.',
   heimdex_batch_items: 'Items of a run, by model.',
   heimdex_items_total: 'Items that were run, by model.',
+  heimdex_item_errors_total:
+    'Items of answered calls that failed on their own, by method and reason (a code of the table of errors).',
   heimdex_refused_total: 'Calls refused because too much work waited, by model.',
   heimdex_workers_ready: 'Workers that can take a run, by model.',
   heimdex_worker_restarts_total: 'Workers that were lost and started again, by model.',
@@ -56,6 +58,7 @@ export class Metrics {
   readonly #runSeconds = this.#histogram('heimdex_run_seconds', ['model'], REQUEST_BUCKETS);
   readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
   readonly #items = this.#counter('heimdex_items_total', ['model']);
+  readonly #itemErrors = this.#counter('heimdex_item_errors_total', ['method', 'reason']);
   readonly #refused = this.#counter('heimdex_refused_total', ['model']);
 
   constructor() {
@@ -64,10 +67,14 @@ export class Metrics {
 
   /** For the desk that every call passes. */
   readonly desk: DeskObserver = {
-    ended: ({ path, protocol, code, seconds }) => {
+    ended: ({ path, protocol, code, seconds, notes }) => {
       const method = path.slice(path.lastIndexOf('/') + 1);
       this.#requests.inc({ method, protocol, code });
       this.#requestSeconds.observe({ method }, seconds);
+      // Methods and reasons are those of the contract, so there are never more than a few dozen of them.
+      for (const [reason, count] of Object.entries(notes.itemErrorReasons ?? {})) {
+        this.#itemErrors.inc({ method, reason }, count);
+      }
     },
   };
 

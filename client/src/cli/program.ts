@@ -139,10 +139,16 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
   );
 
   command('health', 'whether the server serves')
-    .option('--service <name>', 'one method alone, such as heimdex.inference.v1.InferenceService/EmbedImage')
+    .argument('[method]', 'one method alone, such as EmbedImage')
+    .option(
+      '--service <name>',
+      'the same, or any name that health knows: heimdex.inference.v1.InferenceService/EmbedImage',
+    )
     .option('--wait <seconds>', 'wait until it serves, at most so long', positive)
     .option('--watch', 'show each change until interrupted')
-    .action(async (options: HealthCommandOptions) => done(await health(host, options)));
+    .action(async (method: string | undefined, options: HealthCommandOptions) =>
+      done(await health(host, method, options)),
+    );
 
   return program;
 }

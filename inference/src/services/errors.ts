@@ -79,6 +79,10 @@ export const ERROR_TABLE = {
   INTERNAL: { status: 'INTERNAL', advice: 'Report it with the id in the message; the log has the rest.' },
 } as const satisfies Record<ErrorCode, { readonly status: GrpcStatusName; readonly advice: string }>;
 
+/** Every type of detail that the server sends. JSON and reflection look types up by name, so both are given this list. */
+export const ERROR_DETAIL_TYPES = [ErrorInfoSchema, BadRequestSchema, RetryInfoSchema] as const;
+type DetailType = (typeof ERROR_DETAIL_TYPES)[number];
+
 /** One google.rpc detail with its descriptor, for either protocol. */
 export interface ErrorDetail {
   readonly desc: DescMessage;
@@ -137,7 +141,7 @@ function wire(reason: ErrorCode, text: string, extras: Extras, errorId?: string)
   return { reason, status, grpcCode, httpStatus: HTTP_STATUS[status], message, details, errorId };
 }
 
-function detail<Desc extends DescMessage>(desc: Desc, value: MessageInitShape<Desc>): ErrorDetail {
+function detail<Desc extends DetailType>(desc: Desc, value: MessageInitShape<Desc>): ErrorDetail {
   return { desc, value: value as MessageInitShape<DescMessage> };
 }
 

@@ -156,7 +156,7 @@ describe('a model', () => {
     try {
       const error = await fake.failed;
       expect(error.reason).to.equal('worker');
-      expect(error.message).to.include('bge-m3').and.include('the graph has no output');
+      expect(error.message).to.include('sentence-transformers').and.include('the graph has no output');
     } finally {
       await fake.close();
     }
