@@ -16,6 +16,8 @@ export interface CallNotes {
   batchSize?: number;
   /** The defect's id when the answer was INTERNAL. */
   errorId?: string;
+  /** What was behind the call's error and those of its items, the first few: a library's own words, which no caller gets. */
+  causes?: readonly string[];
 }
 
 export interface Call {

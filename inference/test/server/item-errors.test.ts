@@ -106,6 +106,19 @@ describe('the errors of single items', () => {
     expect(line).to.deep.include({ code: 'OK', items: 3, itemErrors: 2, itemErrorReasons: { IMAGE_UNREADABLE: 2 } });
   });
 
+  it('say nothing of what a decoder itself said: that is in the log', async () => {
+    const broken = Buffer.from(PNG, 'base64').fill(0x41, 45);
+    const headers = { 'x-request-id': 'broken-png' };
+    const answer = await (
+      await post('EmbedImage', { images: [{ content: broken.toString('base64') }, GOOD] }, headers)
+    ).text();
+    const { causes } = await server.logged((entry) => entry.call === 'broken-png');
+    expect(causes).to.be.an('array').with.length(1);
+    const [cause = ''] = causes as readonly string[];
+    expect(cause).to.match(/^Error: ./);
+    expect(answer).to.include('do not decode').and.not.include(cause.slice('Error: '.length));
+  });
+
   async function counted(method: string, reason: string): Promise<number> {
     const text = await (await fetch(`${server.url}/metrics`)).text();
     const line = `heimdex_item_errors_total{method="${method}",reason="${reason}"} `;

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { InferenceError } from '../../errors.js';
+import { causeText, InferenceError } from '../../errors.js';
 import type { DecoderChoice } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest } from './messages.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';
@@ -22,8 +22,11 @@ export class DecoderThread {
       env: {},
     });
     this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));
-    this.#worker.on('error', (error) => this.#lost(error.message));
-    this.#worker.on('messageerror', (error) => this.#lost(error.message));
+    this.#worker.on('error', (error: NodeJS.ErrnoException) => {
+      const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+      this.#lost(outOfMemory ? 'it needed too much memory' : 'its thread failed', error);
+    });
+    this.#worker.on('messageerror', (error) => this.#lost('its answer could not be read', error));
     this.#worker.on('exit', () => this.#lost('its thread ended'));
   }
 
@@ -71,7 +74,7 @@ export class DecoderThread {
       };
       this.#worker.postMessage(request, transfer);
     });
-    if (answer.kind === 'failed') throw new InferenceError(answer.code, answer.message);
+    if (answer.kind === 'failed') throw new InferenceError(answer.code, answer.message, { cause: answer.cause });
     return answer;
   }
 
@@ -86,9 +89,9 @@ export class DecoderThread {
     this.#worker.terminate().catch(() => undefined);
   }
 
-  #lost(reason: string): void {
+  #lost(reason: string, cause?: unknown): void {
     const message = `The recording could not be decoded: the decoder stopped (${reason}).`;
-    this.#failure ??= { kind: 'failed', code: 'AUDIO_UNREADABLE', message };
+    this.#failure ??= { kind: 'failed', code: 'AUDIO_UNREADABLE', message, cause: causeText(cause) };
     this.#answered(this.#failure);
   }
 }

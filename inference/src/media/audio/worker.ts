@@ -2,10 +2,11 @@
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { parentPort } from 'node:worker_threads';
-import { InferenceError } from '../../errors.js';
+import { causeText, InferenceError } from '../../errors.js';
 import { createDecoder } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest } from './messages.js';
 import { DecodeSession } from './session.js';
+import { undecodable } from './undecodable.js';
 
 // The libraries write their complaints about a recording to the console; what matters of them is in the answers.
 globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
@@ -26,9 +27,8 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
     if (session === undefined) throw new InferenceError('INTERNAL', 'The decoder was asked before it was opened.');
     return { kind: 'pulled', ...(await session.pull(request)) };
   } catch (error) {
-    const known = error instanceof InferenceError;
-    const message = error instanceof Error ? error.message : String(error);
-    return { kind: 'failed', code: known ? error.code : 'AUDIO_UNREADABLE', message };
+    const { code, message, cause } = undecodable(error);
+    return { kind: 'failed', code, message, cause: causeText(cause) };
   }
 }
 

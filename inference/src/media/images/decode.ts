@@ -70,12 +70,14 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
     const came = content.length === 0 ? 'no bytes at all' : describeContent(content);
     throw new InferenceError('IMAGE_UNREADABLE', `Expected a picture (${IMAGE_FORMATS.join(', ')}), got ${came}.`);
   }
-  let metadata: Metadata;
   try {
-    metadata = await open(content).metadata();
+    return toHeader(format, await open(content).metadata(), maxPixels);
   } catch (cause) {
     throw unreadable(format, content, cause);
   }
+}
+
+function toHeader(format: ImageFormat, metadata: Metadata, maxPixels: number): ImageHeader {
   const { width, height } = metadata.autoOrient;
   if (width * height > maxPixels) {
     throw new InferenceError(
@@ -162,11 +164,11 @@ function asRgb(data: Uint8Array, channels: number): Uint8Array {
 }
 
 function unreadable(format: ImageFormat, content: Uint8Array, cause: unknown): InferenceError {
-  // libvips says it in several lines, the first of them the plainest.
-  const said = cause instanceof Error ? (cause.message.split('\n')[0] ?? '').trim() : String(cause);
+  if (cause instanceof InferenceError) return cause;
+  // What a library says of it (a function of its C, a TypeError) helps nobody outside: it is for the log.
   return new InferenceError(
     'IMAGE_UNREADABLE',
-    `Expected a whole ${format} picture, got ${content.length.toLocaleString('en')} bytes that do not decode: ${said}. ` +
+    `Expected a whole ${format} picture, got ${content.length.toLocaleString('en')} bytes that do not decode. ` +
       'The file may be cut off or damaged.',
     { cause },
   );
