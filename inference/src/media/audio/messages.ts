@@ -8,6 +8,12 @@ export type ThreadRequest =
   | ({ readonly kind: 'pull' } & DecodeRequest)
   | { readonly kind: 'close' };
 
+/** Said by the thread once, before anything else: its number in /proc, where there is one. */
+export interface ThreadStarted {
+  readonly kind: 'started';
+  readonly tid: number | undefined;
+}
+
 export type ThreadAnswer =
   | { readonly kind: 'opened' | 'closed' }
   | ({ readonly kind: 'pulled' } & DecodeAnswer)

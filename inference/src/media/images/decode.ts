@@ -1,14 +1,18 @@
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { InferenceError } from '../../errors.js';
 import { type ColourConversion, srgbConversion } from './colours.js';
+import { decodeWithin } from './decode-limit.js';
 import { describeContent, IMAGE_FORMATS, type ImageFormat, sniffImageFormat } from './formats.js';
 import { isSrgbProfile } from './icc.js';
 import type { Picture } from './picture.js';
 
 /** A picture of one pixel's width shows nothing; it is a tracking pixel or a mistake. */
 const LEAST_SIDE = 2;
-/** A decoder that has not ended by then is being held up on purpose. Counted by libvips itself. */
-const DECODE_LIMIT_SECONDS = 30;
+/** A decoder that has worked for so long is being held up on purpose. libvips counts by the clock on the wall, so decodeWithin looks twice. */
+const DECODE_LIMIT = {
+  seconds: 30,
+  isTimeUp: (error: unknown) => error instanceof Error && error.message.startsWith('timeout'),
+};
 
 /**
  * A side that is so many times its target, or more, is brought to half that by the decoder. The last step down is Pillow's
@@ -111,12 +115,14 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
  */
 export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Picture> {
   try {
-    const { data, info } = await shrunk(open(content, header), header, target)
-      .flatten({ background: '#ffffff' })
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .timeout({ seconds: DECODE_LIMIT_SECONDS })
-      .toBuffer({ resolveWithObject: true });
+    const { data, info } = await decodeWithin(DECODE_LIMIT, (seconds) =>
+      shrunk(open(content, header), header, target)
+        .flatten({ background: '#ffffff' })
+        .toColourspace('srgb')
+        .raw({ depth: 'uchar' })
+        .timeout({ seconds })
+        .toBuffer({ resolveWithObject: true }),
+    );
     const pixels = asRgb(data, info.channels);
     header.toSrgb?.(pixels);
     return { width: info.width, height: info.height, data: pixels };
