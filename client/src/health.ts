@@ -6,7 +6,7 @@ import {
   InferenceService,
   HealthCheckResponse_ServingStatus as Serving,
 } from '@heimdex/gen';
-import { errorOf } from './errors.js';
+import { errorOf, InferenceClientError } from './errors.js';
 import type { CallOptions } from './options.js';
 import type { Caller } from './transport/caller.js';
 import { codecOf } from './transport/codec.js';
@@ -73,14 +73,29 @@ export async function* watchHealth(
       );
     });
     const cancel = () => stream.cancel();
+    let late = false;
+    // The first status is owed at once; what follows comes when something changes.
+    const timer = setTimeout(() => {
+      late = true;
+      cancel();
+    }, plan.deadlineMs - Date.now());
     stream.on('error', () => undefined); // The loop tells it; after the loop nobody asks.
     scope.signal.addEventListener('abort', cancel, { once: true });
     try {
-      for await (const { status } of stream) yield STATUSES[status as Serving];
+      for await (const { status } of stream) {
+        clearTimeout(timer);
+        yield STATUSES[status as Serving];
+      }
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error('Health');
+      if (late)
+        throw new InferenceClientError('DEADLINE_EXCEEDED', `Health got no answer from ${context.address} in time`, {
+          ...context,
+          reason: 'TIMEOUT',
+        });
       throw errorOf(thrown, context);
     } finally {
+      clearTimeout(timer);
       scope.signal.removeEventListener('abort', cancel);
       stream.cancel();
     }

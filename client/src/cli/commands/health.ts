@@ -6,6 +6,7 @@ import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { table } from '../table.js';
+import { visible } from '../visible.js';
 
 /** The options of `heimdex health`. */
 export interface HealthCommandOptions extends CommonOptions {
@@ -45,7 +46,7 @@ async function show(context: CommandContext, service: string | undefined): Promi
 function rows(context: CommandContext, statuses: Readonly<Record<string, ServingStatus>>): string[][] {
   return Object.entries(statuses)
     .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([name, status]) => [name === '' ? 'the server' : name, colored(context, status)]);
+    .map(([name, status]) => [name === '' ? 'the server' : visible(name), colored(context, status)]);
 }
 
 async function watch(context: CommandContext, service: string): Promise<ExitCode> {
