@@ -32,6 +32,6 @@ export function harmless(text: string, colored: boolean): string {
 }
 
 function escaped(character: string): string {
-  const hex = (character.codePointAt(0) ?? 0).toString(16);
-  return hex.length <= 4 ? `\\u${hex.padStart(4, '0')}` : `\\u{${hex}}`;
+  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }

@@ -119,7 +119,10 @@ describe('the process heimdex', () => {
       const child = spawn(process.execPath, [BIN, ...args, '-a', server.address], { stdio });
       closeSync(full);
       let said = '';
-      for (const output of [child.stdout, child.stderr]) output?.on('data', (piece) => (said += piece));
+      for (const output of [child.stdout, child.stderr])
+        output?.on('data', (piece) => {
+          said += piece;
+        });
       return once(child, 'close').then(([exitCode]) => ({ exitCode, said }));
     };
 

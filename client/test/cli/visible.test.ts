@@ -14,7 +14,7 @@ describe('text of others', () => {
     expect(visible('two\nlines\tand\u2028more\u200b\ufeff\ud800')).to.equal(
       'two\\nlines\\tand\\u2028more\\u200b\\ufeff\\ud800',
     );
-    expect(visible('\u{e0041}')).to.equal('\\u{e0041}');
+    expect(visible('\u{e0041}')).to.equal('\\udb40\\udc41');
     expect(visibleLines('two\nlin\u0007es')).to.equal('two\nlin\\u0007es');
   });
 
