@@ -1,5 +1,6 @@
 /** What Prometheus sees at /metrics. One table of names; the README lists them, and a test compares. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from './errors.js';
 import type { LaneObserver } from './scheduling/crew.js';
 import type { DeskObserver } from './transport/desk.js';
 
@@ -30,6 +31,13 @@ type MetricName = keyof typeof METRICS;
 
 const REQUEST_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64];
+
+/** What is usually wrong with an item, by method; other reasons are counted as they come. */
+const USUAL_ITEM_ERRORS: Readonly<Record<string, readonly ErrorCode[]>> = {
+  EmbedImage: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
+  EmbedText: ['TEXT_TOO_LONG'],
+  DetectFaces: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
+};
 
 /** What the metrics read when they are scraped. */
 export interface MetricSources {
@@ -63,6 +71,10 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
+    // Named before the first event, so that a rate has a zero to start from.
+    for (const [method, reasons] of Object.entries(USUAL_ITEM_ERRORS)) {
+      for (const reason of reasons) this.#itemErrors.inc({ method, reason }, 0);
+    }
   }
 
   /** For the desk that every call passes. */

@@ -46,13 +46,14 @@ export async function readProcessWork(pid: number): Promise<WorkReading | undefi
   const looks = await Promise.all(
     threads.map(async (thread) => {
       const path = `${folder}/${thread}`;
-      const [stat, waitedMs] = await Promise.all([readStat(path), readWaited(path)]);
+      // Each file costs the serving thread some of its time: one that says no more is not read.
+      const [stat, waitedMs] = await Promise.all([whole.state === 'R' ? whole : readStat(path), readWaited(path)]);
       return { runnable: stat?.state === 'R', waitedMs };
     }),
   );
   return {
     ...whole,
-    runnable: whole.state === 'R' || looks.some(({ runnable }) => runnable),
+    runnable: whole.state === 'R' || looks.some((look) => look.runnable),
     waitedMs: looks.reduce((sum, { waitedMs }) => sum + waitedMs, 0),
   };
 }

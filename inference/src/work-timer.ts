@@ -9,7 +9,7 @@ export interface WorkTimerOptions {
 }
 
 /** Longest and shortest time between two looks of a limit. */
-const MOST_BETWEEN_MS = 1000;
+const MOST_BETWEEN_MS = 2000;
 const LEAST_BETWEEN_MS = 10;
 const LOOKS_PER_LIMIT = 8;
 /** A look that comes later than this was kept from coming, as the work was: by a busy machine, or one that slept. */

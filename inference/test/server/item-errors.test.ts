@@ -100,6 +100,7 @@ describe('the errors of single items', () => {
 
   it('are counted by method and reason, and told in the line of their call', async () => {
     const before = await counted('EmbedImage', 'IMAGE_UNREADABLE');
+    expect(await counted('DetectFaces', 'IMAGE_TOO_LARGE'), 'a zero for a rate to start from').to.equal(0);
     await post('EmbedImage', { images: [BAD, GOOD, BAD] }, { 'x-request-id': 'two-of-three' });
     expect((await counted('EmbedImage', 'IMAGE_UNREADABLE')) - before).to.equal(2);
     const line = await server.logged((entry) => entry.call === 'two-of-three');
@@ -123,7 +124,7 @@ describe('the errors of single items', () => {
     const text = await (await fetch(`${server.url}/metrics`)).text();
     const line = `heimdex_item_errors_total{method="${method}",reason="${reason}"} `;
     const found = text.split('\n').find((candidate) => candidate.startsWith(line));
-    return Number(found?.slice(line.length) ?? 0);
+    return Number(found?.slice(line.length));
   }
 
   it('can be looked up by reflection: every type of detail that the server sends', async () => {
