@@ -1,4 +1,4 @@
-import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { CacheError, type CacheErrorCode, visibleLines } from '@heimdex/cache';
 import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
 import type { CommandContext } from './commands/context.js';
 import { loadConfig } from './config.js';
@@ -47,7 +47,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
       log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);
     },
   });
-  const print = (text: string) => void options.stdout.write(text);
+  const print = (text: string) => void options.stdout.write(visibleLines(text));
   const { stdin, stdout, signal } = options;
   const context: CommandContext = { args, config, env: options.env, log, screen, stdin, stdout, print, remote, signal };
   const startedMs = performance.now();

@@ -14,6 +14,7 @@ const EXIT_DOCS = {
   address: 'HOST and PORT cannot be listened on',
   worker: 'a model does not load, or its process keeps dying',
   memory: 'the models do not fit into the memory there is',
+  output: 'what was asked for could not be written',
   interrupted: 'ended by a second signal',
 } as const satisfies Record<keyof typeof EXIT_CODES, string>;
 

@@ -82,7 +82,7 @@ function unwritable(what: string, cause: unknown): FatalError {
 
 async function prepareModel(model: ConfiguredModel, root: string, options: PrepareOptions): Promise<void> {
   const { log } = options;
-  const name = SPECS[model.family].healthName;
+  const name = SPECS[model.family].healthName(model.files.id);
   const paths = Object.values(model.files.weights);
   const sizes = await Promise.all(paths.map(graphBytes));
   if (sizes.every((bytes) => bytes < options.minBytes)) {

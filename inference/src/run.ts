@@ -1,6 +1,6 @@
 /** The program from its arguments to its exit code. */
 import { parseArgs } from 'node:util';
-import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { CacheError, type CacheErrorCode, visibleLines } from '@heimdex/cache';
 import type { Logger } from 'pino';
 import { type Config, readConfig } from './config.js';
 import { chooseDevice } from './device.js';
@@ -16,7 +16,10 @@ import { VERSION } from './version.js';
 export interface Program {
   readonly argv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  /** Where the log goes. */
   readonly stdout: LogTarget;
+  /** Writes an answer to standard output. Rejects when it cannot be written. */
+  print(text: string): Promise<void>;
   readonly stderr: LogTarget;
   /** Aborted by the first signal: drain and end. */
   readonly stop: AbortSignal;
@@ -27,7 +30,7 @@ export async function run(program: Program): Promise<number> {
   try {
     const args = readArguments(program.argv);
     if (args.words !== undefined) {
-      program.stdout.write(`${args.words}\n`);
+      await program.print(`${args.words}\n`);
       return EXIT_CODES.ok;
     }
     const config = readConfig(program.env);
@@ -36,7 +39,7 @@ export async function run(program: Program): Promise<number> {
     return EXIT_CODES.ok;
   } catch (error) {
     const { reason, message } = toFatal(error);
-    program.stderr.write(`heimdex-inference: ${message}\n`);
+    program.stderr.write(`heimdex-inference: ${visibleLines(message)}\n`);
     return EXIT_CODES[reason];
   }
 }

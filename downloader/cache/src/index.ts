@@ -25,3 +25,4 @@ export * from './scan-cache.js';
 export * from './tree-file.js';
 export * from './variables.js';
 export * from './verify-model.js';
+export * from './visible.js';

@@ -91,8 +91,8 @@ export interface LoadedModel<Item, Result> {
 /** What the parent knows of a family without loading the runtime. Each family's spec.ts exports one. */
 export interface FamilySpec<Item> {
   readonly family: FamilyName;
-  /** The name `models_loaded` of /health shows. */
-  readonly healthName: string;
+  /** The name that `models_loaded` of /health, the log and the metrics show for a model of it, by the model's hub repository. */
+  healthName(id: string): string;
   /** What an item costs in the queue, in `costUnit`; a guess from its size is good enough. */
   cost(item: Item): number;
   readonly costUnit: 'tokens' | 'pixels' | 'audio seconds';

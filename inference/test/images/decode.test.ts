@@ -88,6 +88,43 @@ describe('decoding pictures', () => {
     }
   });
 
+  it('refuses damaged pictures of every format in its own words, and keeps those of its libraries for the log', async () => {
+    const random = new Random(3);
+    const files = [
+      halves().jpeg().withIccProfile('p3'),
+      halves().png().withIccProfile('p3'),
+      halves().webp(),
+      halves().gif(),
+      halves().avif(),
+      halves().tiff(),
+    ];
+    let refused = 0;
+    for (const file of files) {
+      const whole = await file.toBuffer();
+      for (let turn = 0; turn < 12; turn += 1) {
+        const broken = Uint8Array.from(
+          turn % 3 === 0 ? whole.subarray(0, 40 + random.below(whole.length - 40)) : whole,
+        );
+        for (let change = 0; change < turn; change += 1)
+          broken[16 + random.below(broken.length - 16)] = random.below(256);
+        const error = await decodeImage(broken, LIMIT).then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+        if (error === undefined) continue;
+        refused += 1;
+        expect(error).to.be.instanceOf(InferenceError);
+        const { code, message, cause } = error as InferenceError;
+        expect(code).to.be.oneOf(['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE']);
+        expect(message)
+          .to.match(/^Expected a /)
+          .and.not.match(/vips|undefined|bounds|heap|\w+Error\b|load_buffer|\n/i);
+        if (cause instanceof Error) expect(message).to.not.include(cause.message.slice(0, 20));
+      }
+    }
+    expect(refused).to.be.greaterThan(10);
+  });
+
   it('turns a picture as its EXIF orientation says', async () => {
     // 6: the camera was held upright, so the picture is turned a quarter to the right to be shown.
     const turned = await halves()

@@ -1,11 +1,15 @@
 import sharp, { type Sharp } from 'sharp';
+import { decodeWithin } from './decode-limit.js';
 import { imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
 import { repairJpegEnd } from './jpeg-end.js';
 import type { Picture } from './picture.js';
 
-/** A decoder that has not ended by then is being held up on purpose. Counted by libvips itself. */
-const DECODE_LIMIT_SECONDS = 30;
+/** A decoder that has worked for so long is being held up on purpose. libvips counts by the clock on the wall, so decodeWithin looks twice. */
+const DECODE_LIMIT = {
+  seconds: 30,
+  isTimeUp: (error: unknown) => error instanceof Error && error.message.startsWith('timeout'),
+};
 
 /**
  * A side that is so many times its target, or more, is brought to half that by the decoder. The last step down is Pillow's
@@ -74,12 +78,14 @@ async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Targ
 }
 
 async function render(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Picture> {
-  const { data, info } = await shrunk(image, header, target)
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .timeout({ seconds: DECODE_LIMIT_SECONDS })
-    .toBuffer({ resolveWithObject: true });
+  const { data, info } = await decodeWithin(DECODE_LIMIT, (seconds) =>
+    shrunk(image.clone(), header, target)
+      .flatten({ background: '#ffffff' })
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .timeout({ seconds })
+      .toBuffer({ resolveWithObject: true }),
+  );
   const pixels = asRgb(data, info.channels);
   header.toSrgb?.(pixels);
   return { width: info.width, height: info.height, data: pixels };

@@ -125,7 +125,7 @@ export type LoadedModel = Message<"heimdex.inference.v1.LoadedModel"> & {
   memoryBytes: bigint;
 
   /**
-   * "whisper", "moonshine", "siglip", "bge-m3" (any sentence embedder) or "yunet".
+   * "whisper", "moonshine", "siglip", "bge-m3", "sentence-transformers" (any other sentence embedder) or "yunet".
    *
    * @generated from field: string family = 7;
    */
