@@ -19,6 +19,8 @@ export const EXIT_STATUS = {
   disk: 6,
   /** Bytes, sizes or names are not what they should be. */
   verification: 7,
+  /** Nothing was found wrong, but of some files nothing says what their bytes must be. */
+  unverified: 8,
   /** Ended by a signal (SIGINT, SIGTERM). A later run continues. */
   interrupted: 130,
 } as const;
@@ -49,6 +51,7 @@ export const ERROR_CODES = {
   ARCHIVE_INVALID: 'verification',
   CHECKPOINT_INVALID: 'verification',
   COMPILE_FAILED: 'unexpected',
+  NOT_VERIFIED: 'unverified',
   INTERRUPTED: 'interrupted',
   PREPARE_FAILED: 'unexpected',
   INTERNAL: 'unexpected',

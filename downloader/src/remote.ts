@@ -6,7 +6,7 @@ import { type HubFileAddress, HubFileSource } from './transfer/hub-source.js';
 import { type NpmSettings, readNpmSettings } from './transfer/npm-settings.js';
 import { NpmFileSource } from './transfer/npm-source.js';
 import type { Origin } from './transfer/origin.js';
-import { DEFAULT_RETRY, type RetryNotice, type RetryPolicy } from './transfer/retry.js';
+import { DEFAULT_RETRY, FirstContact, type RetryNotice, type RetryPolicy } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
 import { UrlFileSource } from './transfer/url-source.js';
 
@@ -33,7 +33,8 @@ const PUBLIC_HUB = 'huggingface.co';
 
 /** Opens the remote side by the configuration. */
 export function openRemote(config: DownloaderConfig, version: string, events: RemoteEvents): Remote {
-  const retry: RetryPolicy = { ...DEFAULT_RETRY, attempts: config.attempts, baseMs: config.pauseMs };
+  const contact = new FirstContact();
+  const retry: RetryPolicy = { ...DEFAULT_RETRY, attempts: config.attempts, baseMs: config.pauseMs, contact };
   let opened: Promise<HttpClient> | undefined;
   let origin: Origin | undefined;
   let npm: Promise<NpmSettings> | undefined;
@@ -43,6 +44,7 @@ export function openRemote(config: DownloaderConfig, version: string, events: Re
       connections: config.connections,
       proxyFor: config.proxyFor,
       userAgent: `heimdex-downloader/${version}`,
+      contact,
     });
     return opened;
   };

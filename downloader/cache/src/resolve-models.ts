@@ -3,7 +3,8 @@ import { CacheError } from './errors.js';
 import { isRepositoryName } from './layout.js';
 import { loadManifest } from './manifest.js';
 import type { ConfiguredModel, Family, Manifest, ManifestEntry, Role } from './manifest-types.js';
-import type { ModelEnvironment } from './model-environment.js';
+import { type ModelEnvironment, NO_MODEL } from './model-environment.js';
+import { didYouMean } from './nearest-word.js';
 
 /** The detector that FEATURE_VAD switches on; there is no choice of another. */
 const VAD_MODEL = 'snakers4/silero-vad';
@@ -65,8 +66,12 @@ export function resolveModel(manifest: Manifest, role: Role, name: string, prefe
   const entry = findEntry(manifest, role, base);
   const entries = entry === undefined ? deriveEntries(manifest, role, base) : [entry];
   if (entries.length === 0) throw unknownModel(manifest, role, name);
+  const meant = entry === undefined ? suggestion(manifest, role, name) : '';
   const fitting = entries.filter(({ variants }) => variant === undefined || variant in variants);
-  const [first, second] = fitting.map((one) => configure(one, name, variant, preferred));
+  const [first, second] = fitting.map((one) => ({
+    ...configure(one, name, variant, preferred),
+    ...(meant === '' ? {} : { suggestion: meant }),
+  }));
   if (first === undefined) throw unknownVariant(role, entries, name, variant ?? '');
   return second === undefined ? first : { ...first, otherwise: second };
 }
@@ -169,18 +174,30 @@ function unknownModel(manifest: Manifest, role: Role, name: string): CacheError 
       : ', or org/name of a repository with a checkpoint or an ONNX export of such a model';
   return new CacheError(
     'MODEL_UNKNOWN',
-    `${variable} must be one of ${knownNames(manifest, role).join(', ')}${org}; got "${name}"`,
+    `${variable} must be one of ${knownNames(manifest, role).join(', ')}${org}; got "${name}"${suggestion(manifest, role, name)}`,
     { role, variable },
   );
+}
+
+/** What a misspelt name was meant to be, its variant left out. */
+function suggestion(manifest: Manifest, role: Role, name: string): string {
+  const entries = manifest.entries.filter((entry) => entry.role === role);
+  const names = [...entries.flatMap((entry) => entry.aliases), ...entries.map((entry) => entry.name)];
+  // Switching it off is meant by a word, too: speech and vision have one.
+  const off = role === 'speech' || role === 'vision' ? [NO_MODEL] : [];
+  return didYouMean(splitVariant(name).base, [...names, ...off]);
 }
 
 function unknownVariant(role: Role, entries: readonly ManifestEntry[], name: string, variant: string): CacheError {
   const variable = ROLE_VARIABLES[role];
   const [entry] = entries;
   const known = entries.flatMap((one) => Object.keys(one.variants).map((word) => `${one.name}:${word}`));
+  const aliased = entries.flatMap((one) =>
+    one.aliases.flatMap((alias) => Object.keys(one.variants).map((word) => `${alias}:${word}`)),
+  );
   return new CacheError(
     'MODEL_UNKNOWN',
-    `${variable}: ${entry?.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}`,
+    `${variable}: ${entry?.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}${didYouMean(name, [...known, ...aliased])}`,
     { role, variable, ...(entry === undefined ? {} : { model: entry.id }) },
   );
 }

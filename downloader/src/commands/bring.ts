@@ -12,13 +12,23 @@ import { HashThread } from '../transfer/hash-thread.js';
 import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
-/** Carries a plan out: fetch, prove, publish, and then the lock file. */
-export async function bringAndLock(context: CommandContext, inventory: Inventory, plan: Plan): Promise<FetchTotals> {
+/**
+ * Carries a plan out: fetch, prove, publish, and then the lock file.
+ *
+ * @param notLocked - Models that are there and whose bytes nothing proves.
+ */
+export async function bringAndLock(
+  context: CommandContext,
+  inventory: Inventory,
+  plan: Plan,
+  notLocked: ReadonlySet<ConfiguredModel> = new Set(),
+): Promise<FetchTotals> {
   const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
   const compiled = await compileAll(context, plan);
   const downloaded = plan.models.filter(({ catalogue }) => catalogue.state.configured.compile === undefined);
   const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
-  await writeLockFile(context, inventory, [...published, ...compiled]);
+  const models = inventory.models.filter(({ configured }) => !notLocked.has(configured));
+  await writeLockFile(context, { ...inventory, models }, [...published, ...compiled]);
   return totals;
 }
 

@@ -13,12 +13,12 @@ export function isCompiled(model: Pick<OnnxModel, 'producer'>): boolean {
 
 /** Opens a compiled graph. Throws when it cannot be opened. */
 export async function openCompiled(path: string, options: SessionChoice): Promise<InferenceSession> {
-  const read = () => compiledGraph(path, parseModelFile(path));
+  const read = () => compiledGraph(path, parseModelFile(path), options.externalFiles);
   return (await openGraph(path, options, { rewriting: 'compiled', read })).session;
 }
 
 /** How a compiled graph is opened. */
-export function compiledGraph(path: string, model: OnnxModel): ReadGraph {
+export function compiledGraph(path: string, model: OnnxModel, externalFiles: readonly string[] | undefined): ReadGraph {
   // Products by blocks are several times slower unless they are packed; all others are nearly as fast from the mapped file, whose
   // pages all processes share.
   const packs = model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
@@ -26,6 +26,6 @@ export function compiledGraph(path: string, model: OnnxModel): ReadGraph {
   return {
     facts: () => graphFacts(model),
     changed: false,
-    create: (settings) => createSession(path, withSessionEntries(settings, entries)),
+    create: (settings) => createSession(path, withSessionEntries(settings, entries), externalFiles),
   };
 }

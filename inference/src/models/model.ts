@@ -24,6 +24,8 @@ export interface ModelFiles {
   readonly folder: string;
   /** Absolute paths of the weights, by the names the manifest gives them: `encoder`, `decoder`, `vision`, `text`, `model`, and `vad` beside a speech model. */
   readonly weights: Readonly<Record<string, string>>;
+  /** Absolute paths of the files that a graph may name as places of its weights: those that were found. Absent: none. */
+  readonly externalFiles?: readonly string[];
 }
 
 /** How 8-bit weights are served: as the file has them, or scaled so that no CPU's product overflows (`narrowWeights`). */
@@ -37,6 +39,8 @@ export interface LoadOptions {
   readonly maxImagePixels: number;
   /** The form of 8-bit weights; absent: the one that is right for this machine's CPU (`weightsForm`). */
   readonly weights?: WeightsForm;
+  /** `ModelFiles.externalFiles`; set by the loader. */
+  readonly externalFiles?: readonly string[] | undefined;
   /** Where prepared forms of the graphs are; absent: only the plain files are used. */
   readonly prepared?: PreparedOptions;
   /** Told how each graph was opened, when `prepared` is set. */
@@ -87,8 +91,8 @@ export interface LoadedModel<Item, Result> {
 /** What the parent knows of a family without loading the runtime. Each family's spec.ts exports one. */
 export interface FamilySpec<Item> {
   readonly family: FamilyName;
-  /** The name `models_loaded` of /health shows. */
-  readonly healthName: string;
+  /** The name that `models_loaded` of /health, the log and the metrics show for a model of it, by the model's hub repository. */
+  healthName(id: string): string;
   /** What an item costs in the queue, in `costUnit`; a guess from its size is good enough. */
   cost(item: Item): number;
   readonly costUnit: 'tokens' | 'pixels' | 'audio seconds';

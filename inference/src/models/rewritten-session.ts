@@ -2,11 +2,10 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import {
-  eachTensor,
+  externalReferences,
   type GraphFacts,
   graphFacts,
   mayOverflow,
-  type OnnxGraph,
   type OnnxModel,
   parseModelFile,
   type ReadTensor,
@@ -50,19 +49,30 @@ export async function openRewrittenSession(
 }
 
 async function recipeOf(path: string, options: SessionChoice, rewriting: Rewriting | GraphChange): Promise<Recipe> {
-  if (typeof rewriting === 'function') return { rewriting: undefined, read: () => rewrite(path, rewriting, undefined) };
+  const { externalFiles } = options;
+  if (typeof rewriting === 'function') {
+    return { rewriting: undefined, read: () => rewrite(path, rewriting, undefined, externalFiles) };
+  }
   const weights = await weightsForm(options);
-  return { rewriting: `${rewriting.version} ${weights}`, read: () => rewrite(path, rewriting.change, weights) };
+  const read = () => rewrite(path, rewriting.change, weights, externalFiles);
+  return { rewriting: `${rewriting.version} ${weights}`, read };
 }
 
 const READ_NOTHING: ReadTensor = () => undefined;
 
-function rewrite(path: string, change: GraphChange, weights: WeightsForm | undefined): ReadGraph {
+function rewrite(
+  path: string,
+  change: GraphChange,
+  weights: WeightsForm | undefined,
+  externalFiles: readonly string[] | undefined,
+): ReadGraph {
   const model = parseModelFile(path);
-  if (isCompiled(model)) return compiledGraph(path, model);
+  if (isCompiled(model)) return compiledGraph(path, model, externalFiles);
   const changeFrom = (read: ReadTensor) => change(model, weights === 'plain' ? READ_NOTHING : read);
-  if (hasExternalData(model.graph) || !withTensorsOf(path, changeFrom)) {
-    return { facts: () => graphFacts(model), changed: false, create: (settings) => createSession(path, settings) };
+  // Also what is not modelled may name a file, so the whole file is asked.
+  if (externalReferences(path).length > 0 || !withTensorsOf(path, changeFrom)) {
+    const create = (settings: InferenceSession.SessionOptions) => createSession(path, settings, externalFiles);
+    return { facts: () => graphFacts(model), changed: false, create };
   }
   // The runtime refuses data outside the folder it is given, links followed.
   const real = realpathSync(path);
@@ -77,12 +87,4 @@ function rewrite(path: string, change: GraphChange, weights: WeightsForm | undef
     changed: true,
     create: (settings) => InferenceSession.create(bytes, withSessionEntries(settings, entries)),
   };
-}
-
-function hasExternalData(graph: OnnxGraph): boolean {
-  let found = false;
-  eachTensor(graph, (tensor) => {
-    if (tensor.data?.kind === 'external') found = true;
-  });
-  return found;
 }

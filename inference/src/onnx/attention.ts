@@ -1,7 +1,7 @@
-import { dropDead } from './dead-nodes.js';
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
-import { Readers } from './readers.js';
 import { node } from '@heimdex/onnx';
+import { dropDead } from './dead-nodes.js';
+import { Readers } from './readers.js';
 
 /** Attention written out, from the three projections [batch, length, width] to its result of that shape. */
 interface Attention {

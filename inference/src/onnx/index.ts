@@ -1,7 +1,3 @@
-export { fuseAttention } from './attention.js';
-export { dropDead } from './dead-nodes.js';
-export { eachTensor, withExternalWeights } from './external.js';
-export { dependsOnCompany, type GraphFacts, graphFacts, readGraphFacts } from './facts.js';
 export type {
   Dimension,
   ElementType,
@@ -13,9 +9,14 @@ export type {
   OnnxValue,
   TensorData,
 } from '@heimdex/onnx';
+export { newModel, node, tensor, writeModel } from '@heimdex/onnx';
+export { fuseAttention } from './attention.js';
+export { dropDead } from './dead-nodes.js';
+export { eachTensor, withExternalWeights } from './external.js';
+export { type ExternalReference, externalReferences } from './external-references.js';
+export { dependsOnCompany, type GraphFacts, graphFacts, readGraphFacts } from './facts.js';
 export type { ReadTensor } from './narrow-weights.js';
 export { parseModel, parseModelFile } from './parse.js';
 export { Readers } from './readers.js';
 export { mayOverflow, scaleRows } from './row-scales.js';
 export { withTensorsOf } from './tensor-data.js';
-export { newModel, node, tensor, writeModel } from '@heimdex/onnx';

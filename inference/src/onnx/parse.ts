@@ -1,18 +1,22 @@
 import {
+  type ByteSource,
+  concatBytes,
   ELEMENT_TYPES,
   type ElementType,
   FIELDS,
+  type Field,
+  fieldsOf,
   type OnnxAttribute,
   type OnnxGraph,
   type OnnxModel,
   type OnnxNode,
   type OnnxTensor,
   type OnnxValue,
+  packedVarints,
   type TensorData,
   type Unmodelled,
 } from '@heimdex/onnx';
 import { memorySource, withFileSource } from './source.js';
-import { type ByteSource, concatBytes, type Field, fieldsOf, packedVarints } from '@heimdex/onnx';
 
 /** Tensors with at least this many bytes stay in their file when a model is read from one. */
 const RANGE_MIN_BYTES = 1024;

@@ -1,6 +1,6 @@
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
-import { isNarrow, narrowed, type ReadTensor, readInline, type Weights } from './narrow-weights.js';
 import { node, tensor } from '@heimdex/onnx';
+import { isNarrow, narrowed, type ReadTensor, readInline, type Weights } from './narrow-weights.js';
 
 /** The largest magnitude of an 8-bit activation; its zero is 128. */
 const STEPS = 127;

@@ -8,7 +8,18 @@ export type ThreadRequest =
   | ({ readonly kind: 'pull' } & DecodeRequest)
   | { readonly kind: 'close' };
 
+/** Said by the thread once, before anything else: its number in /proc, where there is one. */
+export interface ThreadStarted {
+  readonly kind: 'started';
+  readonly tid: number | undefined;
+}
+
 export type ThreadAnswer =
   | { readonly kind: 'opened' | 'closed' }
   | ({ readonly kind: 'pulled' } & DecodeAnswer)
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly cause?: string | undefined;
+    };

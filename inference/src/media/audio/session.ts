@@ -1,9 +1,9 @@
-import { InferenceError } from '../../errors.js';
 import type { DecodedBlock, Decoder } from './decoders/decoder.js';
 import { clip, mixToMono } from './mono.js';
 import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { Resampler } from './resampler.js';
 import { SampleQueue } from './sample-queue.js';
+import { undecodable } from './undecodable.js';
 
 /** One exchange with a decoder, wherever it runs. */
 export interface DecodeRequest {
@@ -50,7 +50,7 @@ export class DecodeSession {
     try {
       await this.#decode(request);
     } catch (error) {
-      if (this.#madeSamples === 0) throw unreadable(error);
+      if (this.#madeSamples === 0) throw undecodable(error);
       this.#warnings.push(`The recording is damaged after ${this.#seconds()} s and was read up to there.`);
       this.#endResampler();
       this.#done = true;
@@ -120,12 +120,4 @@ export class DecodeSession {
   #seconds(): string {
     return (this.#madeSamples / SPEECH_SAMPLE_RATE_HZ).toFixed(2);
   }
-}
-
-function unreadable(error: unknown): InferenceError {
-  if (error instanceof InferenceError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new InferenceError('AUDIO_UNREADABLE', `The recording could not be decoded: ${reason.slice(0, 200)}`, {
-    cause: error,
-  });
 }

@@ -77,8 +77,7 @@ export class Mp4Decoder implements Decoder {
   async finish(): Promise<readonly DecodedBlock[]> {
     this.#ended = true;
     if (this.#track === undefined) {
-      const reason = this.#parseError === undefined ? '' : ` (${this.#parseError.slice(0, 100)})`;
-      throw unreadable(`its index (moov) is missing or damaged${reason}. Send the whole file`);
+      throw unreadable('its index (moov) is missing or damaged. Send the whole file', this.#parseError);
     }
     this.#gather();
     return [];
@@ -163,6 +162,6 @@ function editOf(track: Track): { startSeconds: number; seconds: number | undefin
   };
 }
 
-function unreadable(reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `The MP4 file cannot be used: ${reason}.`);
+function unreadable(reason: string, cause?: unknown): InferenceError {
+  return new InferenceError('AUDIO_UNREADABLE', `The MP4 file cannot be used: ${reason}.`, { cause });
 }
