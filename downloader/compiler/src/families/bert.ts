@@ -33,8 +33,9 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   headSize(width, heads);
   config.expect('position_embedding_type', 'absolute');
   // XLM-RoBERTa's positions begin behind the padding token's.
-  const firstPosition = config.text('model_type') === 'bert' ? 0 : config.number('pad_token_id', 1) + 1;
   const positionCount = config.count('max_position_embeddings', 512);
+  const firstPosition =
+    config.text('model_type') === 'bert' ? 0 : config.index('pad_token_id', positionCount - 1, 1) + 1;
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
   const mask = graph.op('Cast', [graph.input('attention_mask', 'int64', ['batch', 'length'])], { to: 6 });
