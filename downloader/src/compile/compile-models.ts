@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
   COMPILER_VERSION,
+  COMPILING_PREFIX,
   type CompiledKey,
   type CompiledManifest,
   type CompiledSource,
@@ -22,8 +23,6 @@ import type { ModelState } from '../inventory.js';
 import { saySize } from '../words.js';
 import { runCompiler } from './run-compiler.js';
 
-/** Folders of compiled models on their way begin with it. */
-const TEMPORARY_PREFIX = '.tmp-';
 /** What a compiled model takes at most, over its checkpoint: float32 of a half-precision one, and a layer of the self-check. */
 const MAX_GROWTH = 2.5;
 
@@ -55,7 +54,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     overflowSafe: !hasExactByteProducts(),
     sources,
   };
-  const temporary = join(place, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
+  const temporary = join(place, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
   try {
     await mkdir(temporary, { recursive: true, mode: 0o755 });
     await removeLeftovers(place, temporary);
@@ -109,7 +108,7 @@ async function proveSources(checkpoint: FoundCheckpoint, signal: AbortSignal): P
     if (hash !== undefined && known !== hash.value) {
       throw new DownloaderError(
         'HASH_MISMATCH',
-        `${blobPath} is damaged: its ${hash.type} is ${known}, expected ${hash.value}. To fetch it again, delete it and run: heimdex-downloader download`,
+        `${blobPath} is damaged, or another file than its name says: its ${hash.type} is ${known}, expected ${hash.value}. To fetch the right one, move this one away and run: heimdex-downloader download`,
       );
     }
     sources.push({ path, sizeBytes, sha256 });
@@ -134,11 +133,11 @@ async function readConfig({ inspection }: ModelState): Promise<{ readonly config
   );
 }
 
-/** What a killed run left; one that is under way would have to be in the same folder at the same time, and then fails. */
+/** What killed runs left: one that is under way would hold the lock. The compiler of a killed run ends a moment after it. */
 async function removeLeftovers(place: string, own: string): Promise<void> {
   for (const name of await readdir(place)) {
-    if (name.startsWith(TEMPORARY_PREFIX) && join(place, name) !== own)
-      await rm(join(dirname(own), name), { recursive: true, force: true });
+    if (name.startsWith(COMPILING_PREFIX) && join(place, name) !== own)
+      await rm(join(dirname(own), name), { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
