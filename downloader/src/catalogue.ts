@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import type {
   ConfiguredModel,
   ContentHash,
@@ -11,6 +12,7 @@ import type {
 } from '@heimdex/cache';
 import { isCommit } from '@heimdex/cache';
 import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
+import { assertCompilable } from './compile/assert-compilable.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import { lockedFile, type ModelState } from './inventory.js';
 import type { Remote } from './remote.js';
@@ -129,6 +131,9 @@ async function askHub(
   }
   let checkpoint: Catalogue['checkpoint'];
   if (configured.compile !== undefined) {
+    const config = files.find(({ file }) => file.path === posix.join(configured.folder, 'config.json'));
+    const [json] = config?.sources ?? [];
+    if (json !== undefined) await assertCompilable(configured, json, remote.retry, signal);
     const places = { repository: { repository, commit }, tree, cacheDir, remote };
     const chosen = await chooseSource(configured, configured.compile, places, signal);
     if (chosen === undefined) throw fileUnknown(state, source, commit, { path: 'model.safetensors' });

@@ -2,11 +2,18 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { chooseCheckpoint } from './checkpoint-files.js';
+import type { Family } from './manifest-types.js';
 import { isNotFound } from './reasons.js';
 import type { CachedRepository } from './scan-cache.js';
 
-/** The architectures that the compiler knows, as `model_type` of config.json names them. A test holds it to the compiler's list. */
-export const COMPILABLE_TYPES: readonly string[] = ['whisper', 'siglip', 'bert', 'xlm-roberta'];
+/** The architectures that are compiled for each family, as `model_type` of config.json names them: those that the compiler knows. */
+export const COMPILABLE_FAMILIES: Readonly<Partial<Record<Family, readonly string[]>>> = {
+  whisper: ['whisper'],
+  siglip: ['siglip'],
+  sentence: ['bert', 'xlm-roberta'],
+};
+
+const COMPILABLE_TYPES = Object.values(COMPILABLE_FAMILIES).flat();
 
 /** A checkpoint in the cache. */
 export interface CompilableCheckpoint {

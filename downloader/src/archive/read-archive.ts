@@ -5,7 +5,6 @@ import {
   blobLockPath,
   CacheError,
   type CompiledManifest,
-  compiledKeyName,
   hashFile,
   isCompiledPath,
   JsonShapeError,

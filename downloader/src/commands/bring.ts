@@ -1,4 +1,4 @@
-import { blobLockPath, type ConfiguredModel, inspectModel, type LockedModel } from '@heimdex/cache';
+import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
 import { takeLock } from '../blob-lock.js';
 import { wasFound } from '../brought.js';
 import { assertFits, makeFolder } from '../disk.js';
@@ -17,12 +17,12 @@ import type { CommandContext } from './context.js';
 /** Carries a plan out: fetch, prove, publish, and then the lock file. */
 export async function bringAndLock(context: CommandContext, inventory: Inventory, plan: Plan): Promise<FetchTotals> {
   const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
-  const compiled = await compileAll(context, plan);
+  const compiled = await compileAll(context, plan, inventory);
   const downloaded = plan.models.filter(({ catalogue }) => catalogue.state.configured.compile === undefined);
   const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
   const noted = [...published, ...compiled].map((model) => noteFound(model, plan, inventory));
   await writeLockFile(context, inventory, plan, noted);
-  if (!context.config.keepCheckpoints) await dropCheckpoints(context, inventory, plan);
+  if (!context.config.keepCheckpoints) await dropCheckpoints(context, plan);
   return totals;
 }
 
@@ -31,9 +31,11 @@ function noteFound(model: LockedModel, plan: Plan, { lock }: Inventory): LockedM
 }
 
 /** KEEP_CHECKPOINTS=false: what is compiled and locked needs its checkpoint no more. */
-async function dropCheckpoints(context: CommandContext, inventory: Inventory, plan: Plan): Promise<void> {
+async function dropCheckpoints(context: CommandContext, plan: Plan): Promise<void> {
   const fetched = new Set(plan.blobs.filter(({ action }) => action === 'fetch').map(({ finalPath }) => finalPath));
-  for (const { configured } of inventory.models.filter((model) => model.configured.compile !== undefined)) {
+  // Of a name that may mean two layouts, the plan has the one that the repository is of.
+  const models = [...plan.models.map(({ catalogue }) => catalogue.state), ...plan.compile, ...plan.complete];
+  for (const { configured } of models.filter((model) => model.configured.compile !== undefined)) {
     const state = await lookAt(context, configured);
     if (state.inspection.found?.compiled === undefined || state.inspection.checkpoint === undefined) continue;
     const { dropCheckpoint } = await import('../compile/drop-checkpoints.js');
@@ -42,7 +44,7 @@ async function dropCheckpoints(context: CommandContext, inventory: Inventory, pl
 }
 
 /** Compiles what was fetched as a checkpoint, and what lay on the volume as one; gives the lock file's entries. */
-async function compileAll(context: CommandContext, plan: Plan): Promise<readonly LockedModel[]> {
+async function compileAll(context: CommandContext, plan: Plan, inventory: Inventory): Promise<readonly LockedModel[]> {
   const fetched = plan.models.map(({ catalogue }) => catalogue.state.configured);
   const wanted = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
     ({ compile }) => compile !== undefined,
@@ -53,7 +55,7 @@ async function compileAll(context: CommandContext, plan: Plan): Promise<readonly
   for (const configured of wanted) {
     const done = await underLock(context, configured, async () => {
       const state = await lookAt(context, configured);
-      if (state.inspection.found === undefined) await compileModel(context, state);
+      if (state.inspection.found === undefined || isDamaged(inventory, configured)) await compileModel(context, state);
       return lookAt(context, configured);
     });
     const [problem] = done.inspection.problems;
@@ -62,6 +64,12 @@ async function compileAll(context: CommandContext, plan: Plan): Promise<readonly
     if (entry !== undefined) locked.push(entry);
   }
   return locked;
+}
+
+/** Whether bytes of a compiled file were read and found wrong. */
+function isDamaged({ models }: Inventory, { role, entry }: ConfiguredModel): boolean {
+  const state = models.find(({ configured }) => configured.role === role && configured.entry === entry);
+  return [...(state?.damaged ?? [])].some(isCompiledPath);
 }
 
 /** One program at a time compiles for a repository: the second one finds it done, and what it finds half made is nobody's. */
