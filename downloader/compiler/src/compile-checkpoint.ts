@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildGraph } from './build-graph.js';
 import type { Values } from './check/layerwise.js';
-import { runCompiled, runFloat32 } from './check/self-check.js';
+import { expectOpens, runCompiled, runLayerwise } from './check/self-check.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { Weights } from './checkpoint/weights.js';
 import { CompilerError } from './errors.js';
@@ -122,15 +122,27 @@ class GraphJob {
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const probe = this.#plan.probe(this.#config, heard);
     this.#onPhase('check');
-    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, folder);
+    const reference = await this.#runLayerwise(uniformRecipe('float32'), probe);
     for (const recipe of recipes) {
       const files = this.#build(recipe);
       this.#onPhase('check');
-      const cosine = comparison(reference, await runCompiled(this.#plan, probe, folder), probe);
+      const cosine = comparison(reference, await this.#run(recipe, probe), probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
       for (const { name } of files) rmSync(join(folder, name));
     }
     return { ...this.inFloat32(), reference };
+  }
+
+  /** A CPU runs half precision in float32, for which it would hold the whole model at once: so that runs layer by layer, too. */
+  async #run(recipe: Recipe, probe: Values): Promise<Values> {
+    const { folder } = this.#options;
+    if (recipe !== HALF_PRECISION) return runCompiled(this.#plan, probe, folder);
+    await expectOpens(this.#plan, folder);
+    return this.#runLayerwise(recipe, probe);
+  }
+
+  #runLayerwise(recipe: Recipe, probe: Values): Promise<Values> {
+    return runLayerwise(this.#plan, this.#weights, this.#config, recipe, probe, this.#options.folder);
   }
 
   #build(recipe: Recipe): readonly WrittenFile[] {

@@ -21,10 +21,8 @@ import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import type { ModelState } from '../inventory.js';
 import { saySize } from '../words.js';
+import { checkpointBytes, estimateCompile } from './estimate.js';
 import { runCompiler } from './run-compiler.js';
-
-/** What a compiled model takes at most, over its checkpoint: float32 of a half-precision one, and a layer of the self-check. */
-const MAX_GROWTH = 2.5;
 
 /**
  * Compiles a model's checkpoint: into a folder of its own, which is renamed to its key when it is whole. Nothing is left behind
@@ -42,7 +40,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
   const { cacheDir } = config.models;
   const place = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
-  const sizeBytes = checkpoint.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const sizeBytes = checkpointBytes(checkpoint);
   log.info(
     { event: 'compile', model: configured.id, bytes: sizeBytes },
     `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${saySize(sizeBytes)}`,
@@ -58,7 +56,8 @@ export async function compileModel(context: CommandContext, state: ModelState): 
   try {
     await mkdir(temporary, { recursive: true, mode: 0o755 });
     await removeLeftovers(place, temporary);
-    await assertFits(place, sizeBytes * MAX_GROWTH, 'compiled');
+    // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
+    await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
     const config = await readConfig(state);
     const model = await runCompiler(
       {

@@ -2,7 +2,7 @@ import type { CheckpointReason } from '../checkpoint-source.js';
 import type { ModelState } from '../inventory.js';
 import type { PlannedModel } from '../plan.js';
 import { saySize, sayTimeLeft } from '../words.js';
-import { checkpointBytes, estimateCompile } from './estimate.js';
+import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
 
 /** What `plan` says of a compile. */
 export interface PlannedCompile {
@@ -38,7 +38,7 @@ export function compileOfFetched({ catalogue, files }: PlannedModel): PlannedCom
 }
 
 function planned(precision: string, from: readonly string[], why: CheckpointReason, bytes: number): PlannedCompile {
-  return { precision, from, why, bytes, ...estimateCompile(bytes, precision) };
+  return { precision, from, why, bytes, ...estimateCompile(bytes, precision, isHalfPrecision(from)) };
 }
 
 const REASONS = {
