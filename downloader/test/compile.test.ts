@@ -245,6 +245,17 @@ describe('a checkpoint', () => {
       expect(whisperFiles[0]).to.deep.include({ path: 'whisper/tiny-test.pt', roles: ['speech'] });
     });
 
+    it('without its small files is an error that says so where the server looks for it', async () => {
+      await put(whisper.pt);
+      const result = await runHere(['verify', '--json'], env(await more()));
+      expect(result.status).to.equal(3);
+      const [problem] = JSON.parse(result.stdout).problems;
+      expect(problem).to.include({ code: 'MODEL_NOT_COMPILED' });
+      expect(problem.message)
+        .to.include('whisper/tiny-test.pt is there, but not compiled yet')
+        .and.include('tokenizer.json');
+    });
+
     it('stays whatever KEEP_CHECKPOINTS says, for this program did not bring it', async () => {
       await put(whisper.pt);
       await ok([], { ...(await more()), KEEP_CHECKPOINTS: 'false' });

@@ -83,6 +83,9 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
 /** A vocabulary's scores are told apart by less than half precision has. */
 const HALF_PRECISION: Recipe = { ...uniformRecipe('float16'), vocabulary: 'float32' };
 
+/** What half precision must come to; where it does not (values beyond its range), the graph is in float32. */
+const HALF_MIN_COSINE = 0.9999;
+
 interface Done {
   readonly graph: CompiledGraph;
   readonly reference: Values;
@@ -117,9 +120,10 @@ class GraphJob {
 
   /** The fastest recipe that is near enough to float32. */
   async inFewerBits(heard: Values): Promise<Done> {
-    const { role, comparison, minCosine } = this.#plan;
+    const { role, comparison } = this.#plan;
     const { folder, precision } = this.#options;
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
+    const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
     const probe = this.#plan.probe(this.#config, heard);
     this.#onPhase('check');
     const reference = await this.#runLayerwise(uniformRecipe('float32'), probe);

@@ -66,7 +66,7 @@ function words(results: readonly VerifyResult[], durationMs: number): string {
   return `${lines.join('\n')}\n`;
 }
 
-const MISSING_CODES = new Set(['CACHE_MISSING', 'MODEL_MISSING', 'FILE_MISSING']);
+const MISSING_CODES = new Set(['CACHE_MISSING', 'MODEL_MISSING', 'MODEL_NOT_COMPILED', 'FILE_MISSING']);
 const UNREADABLE_CODES = new Set(['CACHE_UNREADABLE', 'FILE_UNREADABLE']);
 
 function verifyError(problems: readonly CacheError[]): DownloaderError {
