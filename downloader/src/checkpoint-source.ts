@@ -30,7 +30,15 @@ export interface OfferedCheckpointFile {
 /** What a name means in a repository of these files: of an export and a checkpoint, the one that it has. */
 export function layoutOf(configured: ConfiguredModel, tree: Tree): ConfiguredModel {
   const { otherwise } = configured;
-  return otherwise === undefined || hasAll(configured, tree) || !hasAll(otherwise, tree) ? configured : otherwise;
+  if (otherwise === undefined || hasAll(configured, tree)) return configured;
+  // Weights of one form and none of the other: what is missing of that form is what has to be said.
+  const isCheckpoint = hasWeights(otherwise, tree) && !hasWeights(configured, tree);
+  return hasAll(otherwise, tree) || isCheckpoint ? otherwise : configured;
+}
+
+function hasWeights({ files, compile, folder }: ConfiguredModel, tree: Tree): boolean {
+  if (compile !== undefined) return chooseCheckpoint([...tree.keys()], folder) !== undefined;
+  return files.some(({ path, weights }) => weights !== undefined && tree.has(path));
 }
 
 function hasAll({ files, compile, folder }: ConfiguredModel, tree: Tree): boolean {

@@ -21,6 +21,7 @@ describe('a checkpoint', () => {
         bertRepository(),
         bertRepository({ name: 'acme/bin-bert', weights: 'bin' }),
         bertRepository({ name: 'acme/sharded-bert', weights: 'shards' }),
+        { name: 'acme/no-tokenizer', files: bertRepository().files.filter(({ path }) => path !== 'tokenizer.json') },
         { name: 'acme/clip', files: [...withType(bertRepository(), 'clip')] },
         { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2')] },
         { name: 'acme/distil', files: [...withType(bertRepository(), 'distilbert')] },
@@ -97,6 +98,12 @@ describe('a checkpoint', () => {
       expect(bytesAsked()).to.deep.equal(['config.json']);
     });
   }
+
+  it('without a file that it needs is an error that names that file, and not one of an export', async () => {
+    const result = await runHere([], env({ TEXT_MODEL_NAME: 'acme/no-tokenizer' }));
+    expect(result.status, result.stderr).to.equal(3);
+    expect(lastLine(result).msg).to.include('has no tokenizer.json');
+  });
 
   it('is compiled anew in another precision, and prune then offers the first one', async () => {
     await ok();
