@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { safetensorsFile, torchFile } from '@heimdex/hub';
+import { bertShapes, randomTensors, safetensorsFile, torchFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { CompilerError, compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
 import { refusal, temporaryFolder } from '../support/folder.js';
-import { BERT_CONFIG, bertTensors } from '../support/stand-ins.js';
+import { BERT_CONFIG, BERT_SIZE, bertTensors } from '../support/stand-ins.js';
 
 const HOSTILE = fileURLToPath(new URL('../../../test/hostile/', import.meta.url));
 
@@ -63,6 +63,24 @@ describe('a hostile checkpoint', () => {
       const error = await refusal(() => compileCheckpoint({ ...options, config: { ...BERT_CONFIG, ...config } }));
       expect(error.code).to.equal('CONFIG_UNSUPPORTED');
       expect(error.message).to.include(named);
+    });
+  }
+
+  for (const [config, positions] of [
+    [{ max_position_embeddings: 1 }, 1],
+    [{ model_type: 'xlm-roberta', max_position_embeddings: 8, pad_token_id: 5 }, 8],
+  ] as const) {
+    it(`with next to no positions is compiled all the same: ${JSON.stringify(config)}`, async () => {
+      const tensors = randomTensors(bertShapes({ ...BERT_SIZE, positions }));
+      const checkpoint = folder.write('short.safetensors', safetensorsFile(tensors));
+      const { graphs } = await compileCheckpoint({
+        checkpoint,
+        config: { ...BERT_CONFIG, ...config },
+        folder: folder.fresh(),
+        precision: 'int8',
+        overflowSafe: true,
+      });
+      expect(graphs).to.have.length(1);
     });
   }
 
