@@ -17,6 +17,8 @@ COPY deploy/package.json deploy/
 COPY downloader/package.json downloader/
 COPY downloader/bin downloader/bin
 COPY downloader/cache/package.json downloader/cache/
+COPY downloader/compiler/package.json downloader/compiler/
+COPY downloader/onnx/package.json downloader/onnx/
 COPY gen/package.json gen/
 COPY inference/package.json inference/
 COPY inference/bin inference/bin
@@ -37,11 +39,12 @@ FROM ${NODE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="heimdex-downloader" \
-      org.opencontainers.image.description="Fills a models volume, proves every byte, publishes and exits." \
+      org.opencontainers.image.description="Fills a models volume, proves every byte, compiles checkpoints, publishes and exits." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="docker.io/library/node:20.20.2-bookworm-slim"
 ENV NODE_ENV=production \
+    ORT_DISABLE_TELEMETRY=1 \
     MODELS_DIR=/app/models \
     HF_HOME=/app/models/.cache \
     HF_HUB_CACHE=/app/models/.cache \
@@ -50,6 +53,8 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=modules /app ./
 COPY --from=build /app/downloader/cache/dist/src downloader/cache/dist/src
+COPY --from=build /app/downloader/compiler/dist/src downloader/compiler/dist/src
+COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/downloader/dist/src downloader/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest
 # A new named volume takes its owner from this folder.

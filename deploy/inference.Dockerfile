@@ -17,6 +17,8 @@ COPY deploy/package.json deploy/
 COPY downloader/package.json downloader/
 COPY downloader/bin downloader/bin
 COPY downloader/cache/package.json downloader/cache/
+COPY downloader/compiler/package.json downloader/compiler/
+COPY downloader/onnx/package.json downloader/onnx/
 COPY gen/package.json gen/
 COPY inference/package.json inference/
 COPY inference/bin inference/bin
@@ -27,6 +29,7 @@ COPY tsconfig.json ./
 COPY client client
 COPY demo/hub demo/hub
 COPY downloader/cache downloader/cache
+COPY downloader/onnx downloader/onnx
 COPY gen gen
 COPY inference inference
 RUN npx tsc -b inference
@@ -58,6 +61,7 @@ WORKDIR /app
 COPY --from=modules /app ./
 COPY --from=build /app/gen/dist gen/dist
 COPY --from=build /app/downloader/cache/dist/src downloader/cache/dist/src
+COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/inference/dist/src inference/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest
 COPY deploy/images/healthcheck.js deploy/images/forward.js deploy/images/

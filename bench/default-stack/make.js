@@ -35,7 +35,8 @@ function siglip({ width, inner, layers, vocabulary, side, patch }) {
   const encoder = (tower) => {
     for (let index = 0; index < layers; index++) {
       const name = `${tower}.encoder.layers.${index}`;
-      for (const part of ['q_proj', 'k_proj', 'v_proj', 'out_proj']) linear(tensors, `${name}.self_attn.${part}`, width, width);
+      for (const part of ['q_proj', 'k_proj', 'v_proj', 'out_proj'])
+        linear(tensors, `${name}.self_attn.${part}`, width, width);
       norm(tensors, `${name}.layer_norm1`, width);
       norm(tensors, `${name}.layer_norm2`, width);
       linear(tensors, `${name}.mlp.fc1`, inner, width);
@@ -66,7 +67,8 @@ function siglip({ width, inner, layers, vocabulary, side, patch }) {
 function whisper({ width, layers, vocabulary, mels }) {
   const tensors = {};
   const attention = (name) => {
-    for (const part of ['q_proj', 'k_proj', 'v_proj', 'out_proj']) linear(tensors, `${name}.${part}`, width, width, part !== 'k_proj');
+    for (const part of ['q_proj', 'k_proj', 'v_proj', 'out_proj'])
+      linear(tensors, `${name}.${part}`, width, width, part !== 'k_proj');
   };
   tensors['model.encoder.conv1.weight'] = [width, mels, 3];
   tensors['model.encoder.conv1.bias'] = [width];
@@ -118,12 +120,38 @@ const MODELS = [
     tensors: siglip({ width: 1152, inner: 4304, layers: 27, vocabulary: 32_000, side: 384, patch: 14 }),
     config: {
       model_type: 'siglip',
-      text_config: { hidden_size: 1152, intermediate_size: 4304, num_attention_heads: 16, num_hidden_layers: 27, model_type: 'siglip_text_model' },
-      vision_config: { hidden_size: 1152, image_size: 384, intermediate_size: 4304, num_attention_heads: 16, num_hidden_layers: 27, patch_size: 14, model_type: 'siglip_vision_model' },
+      text_config: {
+        hidden_size: 1152,
+        intermediate_size: 4304,
+        num_attention_heads: 16,
+        num_hidden_layers: 27,
+        model_type: 'siglip_text_model',
+      },
+      vision_config: {
+        hidden_size: 1152,
+        image_size: 384,
+        intermediate_size: 4304,
+        num_attention_heads: 16,
+        num_hidden_layers: 27,
+        patch_size: 14,
+        model_type: 'siglip_vision_model',
+      },
     },
-    files: { 'tokenizer.json': 'heimdex/siglip-pocket/tokenizer.json', 'tokenizer_config.json': 'heimdex/siglip-pocket/tokenizer_config.json' },
+    files: {
+      'tokenizer.json': 'heimdex/siglip-pocket/tokenizer.json',
+      'tokenizer_config.json': 'heimdex/siglip-pocket/tokenizer_config.json',
+    },
     texts: {
-      'preprocessor_config.json': { do_resize: true, do_rescale: true, do_normalize: true, image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5], resample: 3, rescale_factor: 1 / 255, size: { height: 384, width: 384 } },
+      'preprocessor_config.json': {
+        do_resize: true,
+        do_rescale: true,
+        do_normalize: true,
+        image_mean: [0.5, 0.5, 0.5],
+        image_std: [0.5, 0.5, 0.5],
+        resample: 3,
+        rescale_factor: 1 / 255,
+        size: { height: 384, width: 384 },
+      },
     },
   },
   {
@@ -131,24 +159,59 @@ const MODELS = [
     tensors: whisper({ width: 1024, layers: 24, vocabulary: 51_865, mels: 80 }),
     // With half the bytes of the hub's, as OpenAI's own file has them.
     half: true,
-    config: { model_type: 'whisper', d_model: 1024, encoder_layers: 24, decoder_layers: 24, encoder_attention_heads: 16, decoder_attention_heads: 16, encoder_ffn_dim: 4096, decoder_ffn_dim: 4096, vocab_size: 51_865, num_mel_bins: 80, max_source_positions: 1500, max_target_positions: 448 },
+    config: {
+      model_type: 'whisper',
+      d_model: 1024,
+      encoder_layers: 24,
+      decoder_layers: 24,
+      encoder_attention_heads: 16,
+      decoder_attention_heads: 16,
+      encoder_ffn_dim: 4096,
+      decoder_ffn_dim: 4096,
+      vocab_size: 51_865,
+      num_mel_bins: 80,
+      max_source_positions: 1500,
+      max_target_positions: 448,
+    },
     base: 'onnx-community/whisper-base_timestamped',
     files: Object.fromEntries(
-      ['generation_config.json', 'preprocessor_config.json', 'tokenizer.json', 'tokenizer_config.json'].map((file) => [file, `onnx-community/whisper-base_timestamped/${file}`]),
+      ['generation_config.json', 'preprocessor_config.json', 'tokenizer.json', 'tokenizer_config.json'].map((file) => [
+        file,
+        `onnx-community/whisper-base_timestamped/${file}`,
+      ]),
     ),
   },
   {
     name: 'BAAI/bge-m3',
     tensors: bert({ width: 1024, inner: 4096, layers: 24, vocabulary: 250_002, positions: 8194 }),
-    config: { model_type: 'xlm-roberta', hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, num_attention_heads: 16, vocab_size: 250_002, max_position_embeddings: 8194, type_vocab_size: 1, pad_token_id: 1, layer_norm_eps: 1e-5, hidden_act: 'gelu' },
-    files: { 'tokenizer.json': 'fixtures/bge-m3-tiny/tokenizer.json', 'tokenizer_config.json': 'fixtures/bge-m3-tiny/tokenizer_config.json' },
+    config: {
+      model_type: 'xlm-roberta',
+      hidden_size: 1024,
+      intermediate_size: 4096,
+      num_hidden_layers: 24,
+      num_attention_heads: 16,
+      vocab_size: 250_002,
+      max_position_embeddings: 8194,
+      type_vocab_size: 1,
+      pad_token_id: 1,
+      layer_norm_eps: 1e-5,
+      hidden_act: 'gelu',
+    },
+    files: {
+      'tokenizer.json': 'fixtures/bge-m3-tiny/tokenizer.json',
+      'tokenizer_config.json': 'fixtures/bge-m3-tiny/tokenizer_config.json',
+    },
     texts: {
       'modules.json': [
         { idx: 0, name: '0', path: '', type: 'sentence_transformers.models.Transformer' },
         { idx: 1, name: '1', path: '1_Pooling', type: 'sentence_transformers.models.Pooling' },
         { idx: 2, name: '2', path: '2_Normalize', type: 'sentence_transformers.models.Normalize' },
       ],
-      '1_Pooling/config.json': { word_embedding_dimension: 1024, pooling_mode_cls_token: true, pooling_mode_mean_tokens: false },
+      '1_Pooling/config.json': {
+        word_embedding_dimension: 1024,
+        pooling_mode_cls_token: true,
+        pooling_mode_mean_tokens: false,
+      },
     },
   },
 ];
@@ -156,7 +219,10 @@ const MODELS = [
 /** Rounds to half precision by what float32 has too many bits; these weights are neither large nor subnormal. */
 function toHalf(values) {
   const bits = new Uint32Array(values.buffer, 0, values.length);
-  return Uint16Array.from(bits, (one) => ((one >>> 16) & 0x8000) | (Math.max(0, ((one >>> 13) & 0x3ffff) - 0x1c000) & 0x7fff));
+  return Uint16Array.from(
+    bits,
+    (one) => ((one >>> 16) & 0x8000) | (Math.max(0, ((one >>> 13) & 0x3ffff) - 0x1c000) & 0x7fff),
+  );
 }
 
 function writeSafetensors(path, tensors, half) {
@@ -178,7 +244,7 @@ function writeSafetensors(path, tensors, half) {
   for (const [name, shape] of Object.entries(tensors)) {
     const count = shape.reduce((product, one) => product * one, 1);
     const isNorm = /norm\d?\.weight$/i.test(name);
-    const scale = shape.length === 1 ? 0.05 : 0.8 * (shape.slice(1).reduce((product, one) => product * one, 1)) ** -0.5;
+    const scale = shape.length === 1 ? 0.05 : 0.8 * shape.slice(1).reduce((product, one) => product * one, 1) ** -0.5;
     for (let done = 0; done < count; done += 1 << 22) {
       const values = new Float32Array(Math.min(1 << 22, count - done));
       fill(values, /embed/.test(name) ? 0.02 : scale, (seed++ * 2_654_435_761) | 0);

@@ -87,6 +87,8 @@ describe('deploy/compose.yaml', () => {
         .map(([name]) => name),
     ).to.deep.equal([]);
     expect(service('model-service').mem_limit).to.equal(`\${MEMORY_LIMIT:-6g}`);
+    // A compile needs 500 MB.
+    expect(service('model-downloader').mem_limit).to.equal('1g');
   });
 
   it('takes its settings from variables that .env.example shows with the same defaults', () => {

@@ -10,6 +10,23 @@ interface RootPackage {
 
 const rootPackage = readJson('package.json') as RootPackage;
 
+/** Folders of the workspaces that a package runs with, itself included. */
+function ownDependencies(name: string): readonly string[] {
+  const packages = rootPackage.workspaces.map((folder) => {
+    const own = readJson(`${folder}/package.json`) as { readonly name: string; readonly dependencies?: object };
+    return { folder, name: own.name, needs: Object.keys(own.dependencies ?? {}) };
+  });
+  const found = new Set<string>();
+  const add = (wanted: string): void => {
+    const own = packages.find((one) => one.name === wanted);
+    if (own === undefined || found.has(own.folder)) return;
+    found.add(own.folder);
+    for (const need of own.needs) add(need);
+  };
+  add(name);
+  return [...found];
+}
+
 /** A Dockerfile's instructions, continued lines joined, comments dropped. */
 function instructions(path: string): readonly string[] {
   const joined = read(path)
@@ -48,6 +65,12 @@ for (const name of ['downloader', 'inference'] as const) {
     it('is labelled with the version of the project', () => {
       expect(last).to.include(`ARG VERSION=${rootPackage.version}`);
       expect(last.join('\n')).to.include('org.opencontainers.image.revision=');
+    });
+
+    it('carries what was built of every workspace that the program runs with', () => {
+      const wanted = ownDependencies(`@heimdex/${name}`);
+      const missing = wanted.filter((workspace) => !last.some((line) => line.includes(`/app/${workspace}/dist`)));
+      expect(missing).to.deep.equal([]);
     });
 
     it('takes from the repository only what .dockerignore lets in', () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import type {
   ConfiguredModel,
   ContentHash,
@@ -10,7 +11,8 @@ import type {
   UrlSource,
 } from '@heimdex/cache';
 import { isCommit } from '@heimdex/cache';
-import { layoutOf, smallestCheckpoint } from './checkpoint-source.js';
+import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
+import { assertCompilable } from './compile/assert-compilable.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import { lockedFile, type ModelState } from './inventory.js';
 import type { Remote } from './remote.js';
@@ -29,6 +31,8 @@ export interface Catalogue {
   /** The repository's list of files; undefined when it comes from no hub. */
   readonly tree: Tree | undefined;
   readonly files: readonly CatalogueFile[];
+  /** The files among them that are to be compiled, and why they and no others. */
+  readonly checkpoint?: { readonly paths: readonly string[]; readonly why: CheckpointReason };
 }
 
 /** One file of a model, as a source offers it. */
@@ -41,6 +45,8 @@ export interface CatalogueFile {
   readonly sources: readonly ByteSource[];
   /** Where it goes below the cache's root, for a file outside of any repository: OpenAI's `whisper/medium.pt`. */
   readonly volumePath?: string;
+  /** Whether its bytes were read on the volume and are right. */
+  readonly isProved?: boolean;
 }
 
 /**
@@ -49,12 +55,17 @@ export interface CatalogueFile {
  *
  * @throws DownloaderError of the first source when none answers.
  */
-export async function readCatalogue(state: ModelState, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
+export async function readCatalogue(
+  state: ModelState,
+  cacheDir: string,
+  remote: Remote,
+  signal: AbortSignal,
+): Promise<Catalogue> {
   const failures: DownloaderError[] = [];
   const sources = sourcesOf(state);
   for (const source of sources) {
     try {
-      return await askSource(state, source, remote, signal);
+      return await askSource(state, source, cacheDir, remote, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof DownloaderError)) throw error;
@@ -78,17 +89,29 @@ function sourcesOf({ configured, locked }: ModelState): readonly Source[] {
   return [...same, ...configured.sources.filter((source) => source.type !== locked.source)];
 }
 
-function askSource(state: ModelState, source: Source, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
+function askSource(
+  state: ModelState,
+  source: Source,
+  cacheDir: string,
+  remote: Remote,
+  signal: AbortSignal,
+): Promise<Catalogue> {
   switch (source.type) {
     case 'hf':
-      return askHub(state, source, remote, signal);
+      return askHub(state, source, cacheDir, remote, signal);
     case 'url':
     case 'npm':
       return Promise.resolve(askPinned(state, source, remote));
   }
 }
 
-async function askHub(state: ModelState, source: HubSource, remote: Remote, signal: AbortSignal): Promise<Catalogue> {
+async function askHub(
+  state: ModelState,
+  source: HubSource,
+  cacheDir: string,
+  remote: Remote,
+  signal: AbortSignal,
+): Promise<Catalogue> {
   const { repository } = source;
   const wanted = lockedCommit(state, source) ?? source.revision;
   const hub = await remote.hub();
@@ -112,15 +135,18 @@ async function askHub(state: ModelState, source: HubSource, remote: Remote, sign
     const own = remote.hubFile({ repository, commit, path: file.path });
     files.push({ file, sizeBytes, hash, sources: [own, ...otherSources(configured, file, hash, remote)] });
   }
+  let checkpoint: Catalogue['checkpoint'];
   if (configured.compile !== undefined) {
-    const address = { repository, commit };
-    const offered = await smallestCheckpoint(configured, configured.compile, address, tree, remote, signal);
-    if (offered === undefined) throw fileUnknown(state, source, commit, { path: 'model.safetensors' });
-    for (const { path, ...rest } of offered) {
-      files.push({
-        file: { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined },
-        ...rest,
-      });
+    const config = files.find(({ file }) => file.path === posix.join(configured.folder, 'config.json'));
+    const [json] = config?.sources ?? [];
+    if (json !== undefined) await assertCompilable(configured, json, remote.retry, signal);
+    const places = { repository: { repository, commit }, tree, cacheDir, remote };
+    const chosen = await chooseSource(configured, configured.compile, places, signal);
+    if (chosen === undefined) throw fileUnknown(state, source, commit, { path: 'model.safetensors' });
+    checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
+    for (const { path, isThere, ...rest } of chosen.files) {
+      const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
+      files.push({ file, isProved: isThere && rest.volumePath !== undefined, ...rest });
     }
   }
   const requestedRevision = source.revision;
@@ -132,6 +158,7 @@ async function askHub(state: ModelState, source: HubSource, remote: Remote, sign
     commit: configured.layout === 'plain' ? undefined : commit,
     tree,
     files,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
   };
 }
 

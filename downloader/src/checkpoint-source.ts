@@ -1,11 +1,16 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
+  blobPath,
   type CompileRequest,
   type ConfiguredModel,
   type ContentHash,
   chooseCheckpoint,
+  hashFile,
   type Tree,
   type UrlSourceFile,
 } from '@heimdex/cache';
+import { DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
 import type { HubFileAddress } from './transfer/hub-source.js';
 import type { ByteSource } from './transfer/source.js';
@@ -18,12 +23,22 @@ export interface OfferedCheckpointFile {
   readonly sources: readonly ByteSource[];
   /** Where it goes below the cache's root, where it is of no repository. */
   readonly volumePath?: string;
+  /** Whether it lies on the volume; of a file outside of any repository the bytes were read and are right. */
+  readonly isThere: boolean;
 }
 
 /** What a name means in a repository of these files: of an export and a checkpoint, the one that it has. */
 export function layoutOf(configured: ConfiguredModel, tree: Tree): ConfiguredModel {
   const { otherwise } = configured;
-  return otherwise === undefined || hasAll(configured, tree) || !hasAll(otherwise, tree) ? configured : otherwise;
+  if (otherwise === undefined || hasAll(configured, tree)) return configured;
+  // Weights of one form and none of the other: what is missing of that form is what has to be said.
+  const isCheckpoint = hasWeights(otherwise, tree) && !hasWeights(configured, tree);
+  return hasAll(otherwise, tree) || isCheckpoint ? otherwise : configured;
+}
+
+function hasWeights({ files, compile, folder }: ConfiguredModel, tree: Tree): boolean {
+  if (compile !== undefined) return chooseCheckpoint([...tree.keys()], folder) !== undefined;
+  return files.some(({ path, weights }) => weights !== undefined && tree.has(path));
 }
 
 function hasAll({ files, compile, folder }: ConfiguredModel, tree: Tree): boolean {
@@ -31,45 +46,97 @@ function hasAll({ files, compile, folder }: ConfiguredModel, tree: Tree): boolea
   return listed && (compile === undefined || chooseCheckpoint([...tree.keys()], folder) !== undefined);
 }
 
-/**
- * The smallest checkpoint of the weights whose hash is known before the first byte: the repository's own, or one at an address
- * of its own (OpenAI's .pt files have half its size). Undefined where there is none.
- */
-export async function smallestCheckpoint(
-  configured: ConfiguredModel,
-  request: CompileRequest,
-  repository: Pick<HubFileAddress, 'repository' | 'commit'>,
-  tree: Tree,
-  remote: Remote,
-  signal: AbortSignal,
-): Promise<readonly OfferedCheckpointFile[] | undefined> {
-  const own = ofRepository(configured, repository, tree, remote);
-  const others = remote.isPublicHub
-    ? await Promise.all(request.checkpoints.map((file) => ofAddress(file, remote, signal)))
-    : [];
-  const [smallest] = [own, ...others]
-    .flatMap((files) => (files === undefined ? [] : [files]))
-    .sort((a, b) => bytesOf(a) - bytesOf(b));
-  return smallest;
+/** Why a checkpoint is taken and not another one of the same weights. */
+export type CheckpointReason = 'on the volume' | 'the smallest' | 'the only one';
+
+/** A checkpoint that was chosen. */
+export interface ChosenCheckpoint {
+  readonly files: readonly OfferedCheckpointFile[];
+  readonly why: CheckpointReason;
 }
 
-function ofRepository(
+/** Where checkpoints are looked for. */
+export interface CheckpointPlaces {
+  readonly repository: Pick<HubFileAddress, 'repository' | 'commit'>;
+  readonly tree: Tree;
+  readonly cacheDir: string;
+  readonly remote: Remote;
+}
+
+/**
+ * Of all checkpoints of the same weights whose hash is known before the first byte the one of which the fewest bytes are to be
+ * fetched: one on the volume, else the smallest. Candidates are the repository's own, and single files outside of it (OpenAI's
+ * .pt files have half its size). Undefined where there is none.
+ */
+export async function chooseSource(
+  configured: ConfiguredModel,
+  request: CompileRequest,
+  places: CheckpointPlaces,
+  signal: AbortSignal,
+): Promise<ChosenCheckpoint | undefined> {
+  const own = await ofRepository(configured, places);
+  const others: OfferedCheckpointFile[][] = [];
+  for (const file of request.checkpoints) {
+    const there = await onVolume(configured, file, places, signal);
+    if (there === 'another file') continue;
+    if (there !== undefined) others.push([there]);
+    else if (places.remote.isPublicHub) others.push(...(await ofAddress(file, places.remote, signal)));
+  }
+  const candidates = [...(own === undefined ? [] : [own]), ...others];
+  const [best] = candidates.sort((a, b) => lacking(a) - lacking(b) || bytesOf(a) - bytesOf(b));
+  if (best === undefined) return undefined;
+  const why = lacking(best) === 0 ? 'on the volume' : candidates.length > 1 ? 'the smallest' : 'the only one';
+  return { files: best, why };
+}
+
+async function ofRepository(
   { folder }: ConfiguredModel,
-  repository: Pick<HubFileAddress, 'repository' | 'commit'>,
-  tree: Tree,
-  remote: Remote,
-): readonly OfferedCheckpointFile[] | undefined {
+  { repository, tree, cacheDir, remote }: CheckpointPlaces,
+): Promise<readonly OfferedCheckpointFile[] | undefined> {
   const chosen = chooseCheckpoint([...tree.keys()], folder);
-  return chosen?.paths.flatMap((path) => {
+  if (chosen === undefined) return undefined;
+  const files: OfferedCheckpointFile[] = [];
+  for (const path of chosen.paths) {
     const entry = tree.get(path);
-    if (entry === undefined) return [];
+    if (entry === undefined) continue;
     const hash: ContentHash =
       entry.lfsSha256 === undefined
         ? { type: 'git-sha1', value: entry.blobId }
         : { type: 'sha256', value: entry.lfsSha256 };
-    const sources = [remote.hubFile({ ...repository, path })];
-    return [{ path, sizeBytes: entry.lfsSizeBytes ?? entry.sizeBytes, hash, sources }];
-  });
+    const sizeBytes = entry.lfsSizeBytes ?? entry.sizeBytes;
+    const isThere = (await sizeOn(blobPath(cacheDir, repository.repository, hash.value))) === sizeBytes;
+    files.push({ path, sizeBytes, hash, sources: [remote.hubFile({ ...repository, path })], isThere });
+  }
+  return files;
+}
+
+/** A file outside of any repository, where it lies on the volume with the right bytes. One with other bytes is the user's own. */
+async function onVolume(
+  { id }: ConfiguredModel,
+  { path, url, sha256 }: UrlSourceFile,
+  { cacheDir, remote }: CheckpointPlaces,
+  signal: AbortSignal,
+): Promise<OfferedCheckpointFile | 'another file' | undefined> {
+  const absolutePath = join(cacheDir, ...path.split('/'));
+  const sizeBytes = await sizeOn(absolutePath);
+  if (sizeBytes === undefined) return undefined;
+  const found = await hashFile('sha256', absolutePath, signal);
+  if (found === sha256) {
+    const sources = remote.isPublicHub ? [remote.urlFile(new URL(url))] : [];
+    return { path, sizeBytes, hash: { type: 'sha256', value: sha256 }, sources, volumePath: path, isThere: true };
+  }
+  const message = `${absolutePath} is not the file that the manifest names: its sha256 is ${found}, expected ${sha256}. It is left as it is.`;
+  remote.onSourceFailed(id, 'volume', new DownloaderError('HASH_MISMATCH', message));
+  return 'another file';
+}
+
+async function sizeOn(path: string): Promise<number | undefined> {
+  try {
+    const info = await stat(path);
+    return info.isFile() ? info.size : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A file at an address that does not answer is no choice; the repository's own is then. */
@@ -77,15 +144,16 @@ async function ofAddress(
   { path, url, sha256, sizeBytes }: UrlSourceFile,
   remote: Remote,
   signal: AbortSignal,
-): Promise<readonly OfferedCheckpointFile[] | undefined> {
+): Promise<OfferedCheckpointFile[][]> {
   const source = remote.urlFile(new URL(url));
   const hash = { type: 'sha256', value: sha256 } as const;
   try {
     const size = sizeBytes ?? (await sizeAt(source, signal));
-    return size === undefined ? undefined : [{ path, sizeBytes: size, hash, sources: [source], volumePath: path }];
+    if (size === undefined) return [];
+    return [[{ path, sizeBytes: size, hash, sources: [source], volumePath: path, isThere: false }]];
   } catch {
     signal.throwIfAborted();
-    return undefined;
+    return [];
   }
 }
 
@@ -93,6 +161,11 @@ async function sizeAt(source: ByteSource, signal: AbortSignal): Promise<number |
   const opened = await source.open(undefined, signal);
   opened.close();
   return opened.totalBytes;
+}
+
+/** Bytes that are still to be fetched. */
+function lacking(files: readonly OfferedCheckpointFile[]): number {
+  return bytesOf(files.filter(({ isThere }) => !isThere));
 }
 
 function bytesOf(files: readonly OfferedCheckpointFile[]): number {

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
   absolutePath,
+  booleanVariable,
   enumVariable,
   integerVariable,
   type ModelEnvironment,
@@ -85,6 +86,12 @@ export const DOWNLOADER_VARIABLES = {
     doc: 'Pause before the second attempt; it doubles with each further one, up to 30 s, and is jittered.',
     example: '1',
   }),
+  keepCheckpoints: booleanVariable({
+    name: 'KEEP_CHECKPOINTS',
+    default: true,
+    doc: 'Whether a checkpoint stays on the volume once it is compiled and every byte of that is proved. true: other programs that share the cache still find it.',
+    example: 'false',
+  }),
   logLevel: enumVariable({
     name: 'LOG_LEVEL',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -113,6 +120,8 @@ export interface DownloaderConfig {
   readonly stallMs: number;
   readonly attempts: number;
   readonly pauseMs: number;
+  /** False: a checkpoint is removed once it is compiled. */
+  readonly keepCheckpoints: boolean;
   readonly proxyFor: ProxyFor;
   /** The environment as npm's own settings read it: `npm_config_registry` and its like, HOME for `.npmrc`. */
   readonly npmEnvironment: NodeJS.ProcessEnv;
@@ -147,6 +156,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     stallMs: own.stallSeconds * 1000,
     attempts: own.attempts,
     pauseMs: own.pauseSeconds * 1000,
+    keepCheckpoints: own.keepCheckpoints,
     proxyFor,
     npmEnvironment: env,
     log: { level: own.logLevel, format: own.logFormat },

@@ -71,7 +71,8 @@ export function isComplete(model: ModelState): boolean {
 export function needsOnlyCompiling({ inspection, damaged }: ModelState): boolean {
   const { found, checkpoint, problems } = inspection;
   const compiles = problems.every(({ code, file }) => code === 'MODEL_NOT_COMPILED' || isCompiledPath(file ?? ''));
-  return checkpoint !== undefined && damaged.size === 0 && found === undefined && compiles;
+  if (checkpoint === undefined) return false;
+  return found === undefined ? damaged.size === 0 && compiles : damaged.size > 0 && [...damaged].every(isCompiledPath);
 }
 
 /** The lock's word on a file. */

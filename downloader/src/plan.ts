@@ -102,7 +102,9 @@ function planBlob(
   const sizeBytes = offered.sizeBytes;
   const inspected = state.inspection.files.find((candidate) => candidate.file.path === file.path);
   const damaged = state.damaged.has(file.path);
-  const looked = inspected?.found !== undefined && sameBlob(inspected.found, catalogue, hash) && !damaged;
+  const looked =
+    offered.isProved === true ||
+    (inspected?.found !== undefined && sameBlob(inspected.found, catalogue, hash) && !damaged);
   const sized = there.sizeBytes !== undefined && (sizeBytes === undefined || sizeBytes === there.sizeBytes);
   const action = damaged || !sized ? 'fetch' : looked ? 'keep' : 'prove';
   return {

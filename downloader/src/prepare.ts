@@ -33,7 +33,7 @@ async function planFor(
 ): Promise<Plan> {
   const { cacheDir } = inventory.environment;
   const catalogues: Catalogue[] = [];
-  for (const model of asked) catalogues.push(await readCatalogue(model, remote, signal));
+  for (const model of asked) catalogues.push(await readCatalogue(model, cacheDir, remote, signal));
   const onDisk = await lookAtBlobs(cacheDir, catalogues);
   return makePlan(cacheDir, settled, catalogues, (path) => onDisk.get(path) ?? NOTHING);
 }

@@ -43,7 +43,7 @@ export async function proveFound(inventory: Inventory, remote: Remote, signal: A
     }
     const unnamed = found.files.filter(isUnproven);
     if (unnamed.length > 0) {
-      const { hashes, reason } = await askHashes(state, inventory.environment.offline, remote, signal);
+      const { hashes, reason } = await askHashes(state, inventory.environment, remote, signal);
       const paths: string[] = [];
       for (const file of unnamed) {
         const hash = hashes.get(file.path);
@@ -71,10 +71,18 @@ interface Asked {
   readonly reason: string;
 }
 
-async function askHashes(state: ModelState, offline: boolean, remote: Remote, signal: AbortSignal): Promise<Asked> {
+async function askHashes(
+  state: ModelState,
+  { offline, cacheDir }: Inventory['environment'],
+  remote: Remote,
+  signal: AbortSignal,
+): Promise<Asked> {
   if (offline) return { hashes: new Map(), reason: 'HF_HUB_OFFLINE is set, so the hub is not asked' };
   try {
-    return { hashes: await hashesOf(state, remote, signal), reason: 'no source of the model says their hash' };
+    return {
+      hashes: await hashesOf(state, cacheDir, remote, signal),
+      reason: 'no source of the model says their hash',
+    };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof DownloaderError)) throw error;
@@ -85,12 +93,13 @@ async function askHashes(state: ModelState, offline: boolean, remote: Remote, si
 /** Of a snapshot at the commit that lies there; of a plain file, which has none, as its sources offer it now. */
 async function hashesOf(
   state: ModelState,
+  cacheDir: string,
   remote: Remote,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, ContentHash>> {
   const { configured, inspection } = state;
   if (configured.layout === 'plain') {
-    const { files } = await readCatalogue(state, remote, signal);
+    const { files } = await readCatalogue(state, cacheDir, remote, signal);
     return new Map(files.map(({ file, hash }) => [file.path, hash]));
   }
   const { repository, revision } = inspection;

@@ -4,6 +4,11 @@ import { dirname, join } from 'node:path';
 import {
   CACHEDIR_TAG_NAME,
   CACHEDIR_TAG_TEXT,
+  COMPILED_MANIFEST_NAME,
+  type CompiledManifest,
+  compiledKeyName,
+  compiledRepositoryPath,
+  formatCompiledManifest,
   formatTree,
   isCommit,
   pointerPath,
@@ -96,6 +101,12 @@ async function publishModel(cacheDir: string, model: PlannedModel): Promise<void
   const own = model.files.filter(({ offered }) => offered.volumePath === undefined);
   const files = own.map(({ offered }) => ({ path: offered.file.path, blobId: offered.hash.value }));
   await publishSnapshot(cacheDir, { repository, commit, requestedRevision, tree, files });
+}
+
+/** Makes a compiled model visible whose files all lie in its folder: what it was made of is written last. */
+export async function publishCompiled(cacheDir: string, manifest: CompiledManifest): Promise<void> {
+  const folder = join(compiledRepositoryPath(cacheDir, manifest.repository), compiledKeyName(manifest));
+  await replaceFile(join(folder, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
 }
 
 /** Marks the cache as something a backup may pass over, as huggingface_hub does. */

@@ -43,12 +43,14 @@ describe('keeping a volume', () => {
       for (const file of model.files) expect(file.sha256).to.match(/^[0-9a-f]{64}$/);
     });
 
-    it('is written also for a volume that something else has filled', async () => {
+    it('is written also for a volume that something else has filled, and says so', async () => {
       await ok([]);
       const before = await lockText();
       await rm(join(cache, 'models.lock.json'));
       await ok([]);
-      expect(await lockText()).to.equal(before);
+      const found = await lockText();
+      expect(found).to.include('"found": true');
+      expect(found.replace('      "found": true,\n', '')).to.equal(before);
     });
 
     it('keeps an empty volume at the locked commit when the branch has moved', async () => {

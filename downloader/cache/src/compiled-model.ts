@@ -57,7 +57,7 @@ export async function readCompiledModels(
   const models: CompiledModelFolder[] = [];
   for (const key of (await namesIn(root)).filter((name) => /^[0-9a-f]{32}$/.test(name))) {
     const path = join(root, key);
-    const manifest = await readManifest(join(path, MANIFEST_NAME));
+    const manifest = await readCompiledManifest(path);
     if (manifest !== undefined && compiledKeyName(manifest) === key) models.push({ path, key, manifest });
   }
   return models;
@@ -97,14 +97,20 @@ export async function compiledFiles(
   );
 }
 
+/** Name of a compiled file in its folder, by its path among a model's files. */
+export function compiledFileName(path: string): string {
+  return path.slice(PATH_PREFIX.length);
+}
+
 /** Whether a path of a model's files is a compiled one. */
 export function isCompiledPath(path: string): boolean {
   return path.startsWith(PATH_PREFIX);
 }
 
-async function readManifest(path: string): Promise<CompiledManifest | undefined> {
+/** compiled.json of a folder; undefined where there is none that can be read. */
+export async function readCompiledManifest(folder: string): Promise<CompiledManifest | undefined> {
   try {
-    return parseCompiledManifest(await readFile(path, 'utf8'));
+    return parseCompiledManifest(await readFile(join(folder, MANIFEST_NAME), 'utf8'));
   } catch (error) {
     if (isNotFound(error) || error instanceof SyntaxError || error instanceof JsonShapeError) return undefined;
     throw error;

@@ -1,5 +1,6 @@
 /** What the downloader and the server both know of the models volume. No network, no dependencies. */
 export * from './checkpoint-files.js';
+export * from './compilable.js';
 export * from './compiled-model.js';
 export type * from './compiled-types.js';
 export * from './content-hash.js';
@@ -9,6 +10,7 @@ export type * from './found-model.js';
 export { HashPool, type HashTask } from './hash-pool.js';
 export * from './inspect-model.js';
 export * from './inspect-models.js';
+export { JsonShapeError } from './json.js';
 export * from './layout.js';
 export * from './lock-file.js';
 export * from './make-folder.js';
@@ -22,10 +24,12 @@ export * from './prepared-place.js';
 export * from './prepared-record.js';
 export * from './proof-file.js';
 export * from './prune-plan.js';
+export type * from './prune-types.js';
 export * from './record-prepared.js';
 export * from './resolve-models.js';
 export * from './safe-path.js';
 export * from './scan-cache.js';
+export * from './scan-compiled.js';
 export * from './tree-file.js';
 export * from './variables.js';
 export * from './verify-model.js';

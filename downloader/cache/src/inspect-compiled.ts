@@ -1,5 +1,5 @@
 /** Looks a compiled model up: its graphs, and the checkpoint they are made of. */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
 import { COMPILER_VERSION, type CompiledModelFolder, compiledFiles, readCompiledModels } from './compiled-model.js';
@@ -8,7 +8,7 @@ import { CacheError } from './errors.js';
 import type { FoundCheckpoint, FoundFile } from './found-model.js';
 import { type FileSearch, inspectFile } from './inspect-file.js';
 import { pointerPath, snapshotPath } from './layout.js';
-import type { CompileRequest, ModelFile } from './manifest-types.js';
+import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
 import { isNotFound } from './reasons.js';
 import type { Tree } from './tree-file.js';
@@ -108,6 +108,27 @@ async function look(search: CompiledSearch, chosen: CheckpointFiles, at: (path: 
   if (missing !== undefined) return { checkpoint: undefined, missing };
   const files = inspections.flatMap(({ found }) => found ?? []);
   return { checkpoint: { main: at(chosen.main), files }, missing: undefined };
+}
+
+/** What to say of a model of which nothing is there but a checkpoint outside of its repository; undefined where there is none. */
+export async function loneCheckpointProblem(
+  cacheDir: string,
+  { compile, role, id, variable, name }: ConfiguredModel,
+): Promise<CacheError | undefined> {
+  for (const file of compile?.checkpoints ?? []) {
+    const path = join(cacheDir, ...file.path.split('/'));
+    const isThere = await stat(path).then(
+      (info) => info.isFile(),
+      () => false,
+    );
+    if (!isThere) continue;
+    return new CacheError(
+      'MODEL_NOT_COMPILED',
+      `The ${role} model ${id} (${variable}=${name}) cannot be used: its checkpoint ${path} is there, but not compiled yet, and its small files (config.json, tokenizer.json) are not there. Run ${DOWNLOAD_COMMAND}, which fetches those and compiles it`,
+      { role, model: id, path, variable, command: DOWNLOAD_COMMAND },
+    );
+  }
+  return undefined;
 }
 
 function notCompiled(

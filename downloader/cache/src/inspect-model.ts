@@ -6,7 +6,7 @@ import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
-import { type CompiledInspection, inspectCompiled } from './inspect-compiled.js';
+import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';
 import { inspectFile } from './inspect-file.js';
 import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } from './layout.js';
 import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
@@ -146,7 +146,8 @@ async function inspectSnapshots(search: Search, places: readonly Place[], first:
   }
   if (best !== undefined) return best;
   const { configured } = search;
-  const problems = [unreadable ?? modelMissing(search, lookedAt)];
+  const lone = await loneCheckpointProblem(search.cacheDir, configured);
+  const problems = [unreadable ?? lone ?? modelMissing(search, lookedAt)];
   return { configured, repository: first.repository, revision: undefined, files: [], problems, found: undefined };
 }
 

@@ -39,6 +39,8 @@ export interface LockedModel {
   readonly requestedRevision: string;
   /** The 40-digit commit; for a plain file the sha256 of the file. */
   readonly revision: string;
+  /** True: its weights were on the volume before, and nothing says that this program brought them. `prune` leaves such a model. */
+  readonly found?: boolean | undefined;
   /** Sorted by path. */
   readonly files: readonly LockedFile[];
 }
@@ -115,6 +117,7 @@ export function formatLock(lock: ModelsLock): string {
     repository: model.repository,
     requestedRevision: model.requestedRevision,
     revision: model.revision,
+    ...(model.found === true ? { found: true } : {}),
     files: [...model.files]
       .sort((a, b) => (a.path < b.path ? -1 : 1))
       .map((file) => ({
@@ -163,6 +166,7 @@ function parseLockedModel(cursor: JsonCursor): LockedModel {
     repository,
     requestedRevision: cursor.get('requestedRevision').text(),
     revision,
+    ...(cursor.get('found').optional((value) => value.boolean()) === true ? { found: true } : {}),
     files: cursor.get('files').items().map(parseLockedFile),
   };
 }

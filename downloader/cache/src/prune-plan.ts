@@ -1,9 +1,12 @@
 /** What no configured model needs, as a list of things to remove. Pure: it only looks at what scanCache has read. */
 import { join } from 'node:path';
 import type { FoundModel, ModelInspection } from './found-model.js';
+import type { ModelsLock } from './lock-file.js';
 import type { Manifest } from './manifest-types.js';
 import { type PreparedSource, unusedPrepared } from './prepared-place.js';
 import type { PreparedRecord } from './prepared-record.js';
+import { pruneCompiled } from './prune-compiled.js';
+import type { PruneReason, PruneStep } from './prune-types.js';
 import {
   type CacheContents,
   type CachedBlob,
@@ -11,83 +14,99 @@ import {
   type CachedRepository,
   isPartialName,
 } from './scan-cache.js';
-
-/** Why something may go. */
-export type PruneReason =
-  | 'repository not configured'
-  | 'commit not configured'
-  | 'file not configured'
-  | 'blob without a file'
-  | 'left by a download'
-  | 'plain file not configured'
-  | 'prepared for a model that is not configured'
-  | 'prepared form that the lock file does not name';
-
-/** One thing to remove: a file, a link or a folder with all in it. */
-export interface PruneStep {
-  readonly path: string;
-  readonly kind: 'file' | 'folder';
-  readonly reason: PruneReason;
-  /** Bytes that are free afterwards; 0 for links and for bytes that something else still has. */
-  readonly freedBytes: number;
-}
+import type { CompiledFolder } from './scan-compiled.js';
 
 export interface PrunePlan {
   /** In the order to remove them: what points before what is pointed at, so that an end halfway leaves no dead link. */
   readonly steps: readonly PruneStep[];
   readonly freedBytes: number;
+  /** What no configured model needs and this program did not bring: it stays until somebody names it. */
+  readonly kept: readonly KeptThing[];
+}
+
+/** Something that prune leaves, because other programs may need it. */
+export interface KeptThing {
+  /** `org/name`, or a plain file's name. */
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** What a prune has to know beside the cache's contents. */
+export interface PruneOptions {
+  /**
+   * Partial files, and blobs that no snapshot ever pointed at, stay when they changed after this time: a download under way
+   * may have written them.
+   */
+  readonly leftoversBeforeMs: number;
+  /** By it this program knows what it has brought. Undefined: nothing. */
+  readonly lock: ModelsLock | undefined;
+  /** Repositories that the user names: they are treated as if this program had brought them. */
+  readonly named?: readonly string[];
+  /** What scanPrepared gives. It stays as long as a configured model was not found, for it may be that one's. */
+  readonly prepared?: readonly PreparedSource[];
+  /** What scanCompiled gives. */
+  readonly compiled?: readonly CompiledFolder[];
 }
 
 /**
- * Plans what to remove. Kept: for every configured model the commit it is used at with the files its variant has; all
- * of a repository whose model was not found, for it may be half downloaded; what may belong to a
- * download under way; repositories of data sets and spaces; plain files that no manifest entry names.
- *
- * @param prepared What scanPrepared gives. It stays as long as a configured model was not found, for it may be that one's.
- * @param recorded The lock file's records of prepared forms: the server uses no others. Absent: not looked at.
- * @param leftoversBeforeMs Partial files, and blobs that no snapshot ever pointed at, stay when they changed after this
- * time: a download under way may have written them.
+ * Plans what to remove: of what this program has brought, and nothing of what other programs left. Kept: for every configured
+ * model the commit it is used at with the files its variant has, and the checkpoint it was compiled from; all of a repository
+ * whose model was not found, for it may be half downloaded; what may belong to a download under way; repositories of data sets
+ * and spaces; plain files that no manifest entry names.
  */
 export function planPrune(
   contents: CacheContents,
   configured: readonly ModelInspection[],
   manifest: Manifest,
-  leftoversBeforeMs: number,
-  prepared: readonly PreparedSource[] = [],
-  recorded?: readonly PreparedRecord[],
+  { leftoversBeforeMs, lock, named = [], prepared = [], compiled = [] }: PruneOptions,
 ): PrunePlan {
+  const brought = (lock?.models ?? []).filter(({ found }) => found !== true);
+  const own = new Set([...brought.map(({ repository }) => repository), ...named]);
+  const ownFiles = new Set(
+    brought.filter(({ layout }) => layout === 'plain').flatMap(({ files }) => files.map(nameOf)),
+  );
   const wanted = wantedFiles(configured);
   const steps: PruneStep[] = [];
+  const kept: KeptThing[] = [];
   const keptReal = new Set<string>();
   for (const repository of contents.repositories.filter(({ kind }) => kind === 'models')) {
     const commits = wanted.get(repository.repository);
-    if (commits === undefined) {
+    if (!own.has(repository.repository)) {
+      if (commits === undefined) kept.push({ name: repository.repository, sizeBytes: repository.sizeBytes });
+    } else if (commits === undefined) {
       const freedBytes = ownBytes([...repository.blobs, ...repository.partials]);
       steps.push({ path: repository.path, kind: 'folder', reason: 'repository not configured', freedBytes });
     } else if (commits !== 'all') {
       steps.push(...pruneRepository(repository, commits, leftoversBeforeMs));
     }
   }
-  steps.push(...prunePlainFiles(contents, configured, manifest));
+  for (const file of unusedPlainFiles(contents, configured, manifest)) {
+    if (ownFiles.has(file.name)) steps.push(remove(file.path, 'plain file not configured', ownBytes([file])));
+    else kept.push({ name: file.name, sizeBytes: file.sizeBytes });
+  }
   const unfinished = configured.filter((inspection) => inspection.found === undefined);
   const awaited = unfinished.flatMap(({ configured: model }) => plainNames([model.layout, model.files]));
   const partials = contents.partials.filter(({ name }) => !awaited.some((wantedName) => name.startsWith(wantedName)));
   steps.push(...pruneLeftovers(partials, leftoversBeforeMs));
 
   const removed = new Set(steps.map((step) => step.path));
-  const gone = (blob: CachedBlob, repository?: CachedRepository) =>
-    removed.has(blob.path) || (repository !== undefined && removed.has(repository.path));
+  const goneReal = new Set<string>();
   for (const repository of contents.repositories) {
     for (const blob of [...repository.blobs, ...repository.partials]) {
-      if (!gone(blob, repository) && blob.realPath !== undefined) keptReal.add(blob.realPath);
+      if (blob.realPath === undefined) continue;
+      const gone = removed.has(blob.path) || removed.has(repository.path);
+      (gone ? goneReal : keptReal).add(blob.realPath);
     }
   }
   for (const blob of contents.sharedBlobs) {
-    if (keptReal.has(blob.realPath ?? '')) continue;
-    steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
+    // Only what this plan lets go of: huggingface_hub's own store may hold more than any snapshot names.
+    const { realPath = '' } = blob;
+    if (goneReal.has(realPath) && !keptReal.has(realPath))
+      steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
   }
-  steps.push(...prunePrepared(prepared, configured, recorded));
-  return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0) };
+  steps.push(...prunePrepared(prepared, configured, lock === undefined ? undefined : (lock.prepared ?? [])));
+  steps.push(...pruneCompiled(compiled, configured, leftoversBeforeMs));
+  return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0), kept };
 }
 
 function prunePrepared(
@@ -117,8 +136,8 @@ type Wanted = Map<string, 'all' | Map<string, Set<string>>>;
 function wantedFiles(configured: readonly ModelInspection[]): Wanted {
   const wanted: Wanted = new Map();
   for (const inspection of configured) {
-    const { configured: model, repository, revision, found } = inspection;
-    const paths = model.files.map((file) => file.path);
+    const { configured: model, repository, revision, found, checkpoint } = inspection;
+    const paths = [...model.files, ...(checkpoint?.files ?? [])].map((file) => file.path);
     if (model.layout === 'plain') {
       // A plain file may also lie in its repository's folder, where Python put it.
       const inRoot = found?.files.every((file) => file.blobId === undefined) ?? false;
@@ -183,20 +202,23 @@ function pruneLeftovers(partials: readonly CachedBlob[], leftoversBeforeMs: numb
     .map((partial) => remove(partial.path, 'left by a download', ownBytes([partial])));
 }
 
-function prunePlainFiles(
+/** Files in the root that some entry of the manifest names, and no configured model. */
+function unusedPlainFiles(
   contents: CacheContents,
   configured: readonly ModelInspection[],
   manifest: Manifest,
-): PruneStep[] {
+): readonly CachedBlob[] {
   const used = new Set(configured.flatMap(({ configured: model }) => plainNames([model.layout, model.files])));
   const known = new Set(
     manifest.entries.flatMap((entry) =>
       Object.values(entry.variants).flatMap((files) => plainNames([entry.layout, files])),
     ),
   );
-  return contents.plainFiles
-    .filter(({ name }) => known.has(name) && !used.has(name))
-    .map((file) => remove(file.path, 'plain file not configured', ownBytes([file])));
+  return contents.plainFiles.filter(({ name }) => known.has(name) && !used.has(name));
+}
+
+function nameOf({ path }: { readonly path: string }): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 function plainNames([layout, files]: [string, readonly { readonly path: string }[]]): string[] {

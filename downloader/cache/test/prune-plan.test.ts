@@ -2,13 +2,20 @@ import { lstat, mkdir, readdir, rename, rm, symlink, unlink, utimes, writeFile }
 import { join, relative } from 'node:path';
 import { expect } from 'chai';
 import {
+  COMPILED_MANIFEST_NAME,
+  COMPILING_PREFIX,
   type ConfiguredModel,
+  compiledKeyName,
+  compiledRepositoryPath,
+  formatCompiledManifest,
   inspectModel,
   loadManifest,
+  type ModelsLock,
   planPrune,
   preparedFolder,
   preparedSources,
   scanCache,
+  scanCompiled,
   scanPrepared,
 } from '../src/index.js';
 import { findModel } from './support/find-model.js';
@@ -60,10 +67,19 @@ describe('the contents of a cache', () => {
 
 describe('planning a prune', () => {
   const cache = useTempFolder();
+  /** Repositories that this program has brought. */
+  let brought: readonly string[];
+  let named: readonly string[];
+  beforeEach(() => {
+    brought = [REPOSITORY, 'some/other', 'heimdex/face-pocket'];
+    named = [];
+  });
   const plan = async (models: readonly ConfiguredModel[], leftoversBeforeMs = LATER_MS) => {
     const inspections = await Promise.all(models.map((model) => inspectModel(cache(), model)));
     const prepared = await scanPrepared(cache());
-    return planPrune(await scanCache(cache()), inspections, loadManifest(), leftoversBeforeMs, prepared);
+    const compiled = await scanCompiled(cache());
+    const options = { leftoversBeforeMs, lock: lockOf(brought), named, prepared, compiled };
+    return planPrune(await scanCache(cache()), inspections, loadManifest(), options);
   };
   const shown = async (models: readonly ConfiguredModel[]) =>
     (await plan(models)).steps.map(({ path, reason }) => `${relative(cache(), path)}: ${reason}`);
@@ -71,7 +87,7 @@ describe('planning a prune', () => {
   it('removes nothing of a cache that holds just what is configured', async () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     await writeFile(join(cache(), 'face_detection_pocket.onnx'), 'face');
-    expect(await plan([sentenceModel(), plainModel()])).to.deep.equal({ steps: [], freedBytes: 0 });
+    expect(await plan([sentenceModel(), plainModel()])).to.deep.equal({ steps: [], freedBytes: 0, kept: [] });
   });
 
   it('removes prepared forms of what no configured model has, once every one of those is there', async () => {
@@ -211,6 +227,59 @@ describe('planning a prune', () => {
     expect(all.freedBytes).to.equal((await scanCache(cache())).sizeBytes);
   });
 
+  it('leaves what other programs brought, configured or not, says so, and takes it when it is named', async () => {
+    brought = [];
+    const folder = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'pytorch_model.bin': 'weights' });
+    await writeFile(join(folder, 'blobs', sha256('orphan')), 'orphan');
+    await writeFile(join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), 'half');
+    await writeRepository(cache(), 'some/other', { 'model.safetensors': '12345' });
+    await mkdir(join(cache(), 'whisper'));
+    await writeFile(join(cache(), 'whisper', 'medium.pt'), 'weights');
+    await mkdir(join(cache(), 'blobs', 'ab'), { recursive: true });
+    await writeFile(join(cache(), 'blobs', 'ab', 'xet-hash'), 'shared');
+    await writeFile(join(cache(), 'face_detection_yunet_2023mar.onnx'), 'face');
+    expect(await plan([sentenceModel()])).to.deep.equal({
+      steps: [],
+      freedBytes: 0,
+      kept: [
+        { name: 'some/other', sizeBytes: 5 },
+        { name: 'face_detection_yunet_2023mar.onnx', sizeBytes: 4 },
+      ],
+    });
+    named = ['some/other'];
+    expect(await shown([sentenceModel()])).to.deep.equal(['models--some--other: repository not configured']);
+    named = [REPOSITORY];
+    expect((await shown([sentenceModel()]))[0]).to.include('pytorch_model.bin: file not configured');
+  });
+
+  it('leaves a model that was found on the volume, though the lock file has it', async () => {
+    await writeRepository(cache(), 'some/other', { 'm.onnx': '123' });
+    const lock = lockOf(['some/other']);
+    const options = {
+      leftoversBeforeMs: LATER_MS,
+      lock: { models: lock.models.map((one) => ({ ...one, found: true })) },
+    };
+    expect(planPrune(await scanCache(cache()), [], loadManifest(), options).steps).to.deep.equal([]);
+  });
+
+  it('removes compiled models of what is not configured, and what a killed compile left', async () => {
+    const place = compiledRepositoryPath(cache(), 'some/other');
+    const key = { compiler: 1, precision: 'int8', overflowSafe: true, sources: [] };
+    const whole = join(place, compiledKeyName(key));
+    const half = join(place, `${COMPILING_PREFIX}0a0b`);
+    for (const path of [whole, half]) {
+      await mkdir(path, { recursive: true });
+      await writeFile(join(path, 'model.onnx'), '12345');
+    }
+    const manifest = { ...key, repository: 'some/other', commit: COMMIT, modelType: 'bert', graphs: [] };
+    await writeFile(join(whole, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
+    expect((await plan([])).steps.map(({ path, reason }) => [path, reason])).to.have.deep.members([
+      [whole, 'compiled for a model that is not configured'],
+      [half, 'left by a compile that was killed'],
+    ]);
+    expect((await plan([], Date.now() - 3_600_000)).steps.map(({ path }) => path)).to.deep.equal([whole]);
+  });
+
   it('keeps the repository that a plain file is used from', async () => {
     await writeRepository(cache(), 'heimdex/face-pocket', { 'face_detection_pocket.onnx': 'face' });
     expect(await shown([plainModel()])).to.deep.equal([]);
@@ -218,6 +287,27 @@ describe('planning a prune', () => {
     expect(await readdir(cache())).to.deep.equal(['models--heimdex--face-pocket']);
   });
 });
+
+/** The lock file of a program that has brought these, and the plain files of the pocket model. */
+function lockOf(repositories: readonly string[]): ModelsLock {
+  return {
+    models: repositories.map((repository) => {
+      const isPlain = repository === 'heimdex/face-pocket';
+      const path = isPlain ? 'face_detection_pocket.onnx' : 'onnx/m.onnx';
+      return {
+        role: isPlain ? 'faces' : 'text',
+        entry: repository,
+        variant: 'fp32',
+        layout: isPlain ? 'plain' : 'snapshot',
+        repository,
+        source: 'hf',
+        requestedRevision: 'main',
+        revision: isPlain ? sha256('face') : COMMIT,
+        files: [{ path, sizeBytes: 1, sha256: sha256('x'), blobId: undefined }],
+      };
+    }),
+  };
+}
 
 /** Moves a blob into Xet's shared store and leaves a link in its place. */
 async function share(cacheDir: string, blob: string): Promise<string> {

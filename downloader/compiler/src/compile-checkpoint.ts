@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildGraph } from './build-graph.js';
 import type { Values } from './check/layerwise.js';
-import { runCompiled, runFloat32 } from './check/self-check.js';
+import { expectOpens, runCompiled, runLayerwise } from './check/self-check.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { Weights } from './checkpoint/weights.js';
 import { CompilerError } from './errors.js';
@@ -83,6 +83,9 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
 /** A vocabulary's scores are told apart by less than half precision has. */
 const HALF_PRECISION: Recipe = { ...uniformRecipe('float16'), vocabulary: 'float32' };
 
+/** What half precision must come to; where it does not (values beyond its range), the graph is in float32. */
+const HALF_MIN_COSINE = 0.9999;
+
 interface Done {
   readonly graph: CompiledGraph;
   readonly reference: Values;
@@ -117,20 +120,33 @@ class GraphJob {
 
   /** The fastest recipe that is near enough to float32. */
   async inFewerBits(heard: Values): Promise<Done> {
-    const { role, comparison, minCosine } = this.#plan;
+    const { role, comparison } = this.#plan;
     const { folder, precision } = this.#options;
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
+    const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
     const probe = this.#plan.probe(this.#config, heard);
     this.#onPhase('check');
-    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, folder);
+    const reference = await this.#runLayerwise(uniformRecipe('float32'), probe);
     for (const recipe of recipes) {
       const files = this.#build(recipe);
       this.#onPhase('check');
-      const cosine = comparison(reference, await runCompiled(this.#plan, probe, folder), probe);
+      const cosine = comparison(reference, await this.#run(recipe, probe), probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
       for (const { name } of files) rmSync(join(folder, name));
     }
     return { ...this.inFloat32(), reference };
+  }
+
+  /** A CPU runs half precision in float32, for which it would hold the whole model at once: so that runs layer by layer, too. */
+  async #run(recipe: Recipe, probe: Values): Promise<Values> {
+    const { folder } = this.#options;
+    if (recipe !== HALF_PRECISION) return runCompiled(this.#plan, probe, folder);
+    await expectOpens(this.#plan, folder);
+    return this.#runLayerwise(recipe, probe);
+  }
+
+  #runLayerwise(recipe: Recipe, probe: Values): Promise<Values> {
+    return runLayerwise(this.#plan, this.#weights, this.#config, recipe, probe, this.#options.folder);
   }
 
   #build(recipe: Recipe): readonly WrittenFile[] {

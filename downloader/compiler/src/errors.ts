@@ -13,8 +13,6 @@ export const COMPILER_ERROR_CODES = [
   'TENSOR_NOT_FINITE',
   /** config.json lacks a value, or has one that the compiler does not know. */
   'CONFIG_UNSUPPORTED',
-  /** No form of the compiled model came near enough to the float32 one. */
-  'QUALITY_LOW',
 ] as const;
 
 export type CompilerErrorCode = (typeof COMPILER_ERROR_CODES)[number];

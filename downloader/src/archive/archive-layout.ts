@@ -2,6 +2,7 @@ import { relative, sep } from 'node:path';
 import {
   blobPath,
   isCommit,
+  isCompiledPath,
   type LockedFile,
   type LockedModel,
   plainPath,
@@ -38,7 +39,7 @@ export function blobIdOf(file: LockedFile): string {
 export function blobsOf(models: readonly LockedModel[]): ArchivedBlob[] {
   const blobs = new Map<string, ArchivedBlob>();
   for (const model of models) {
-    for (const file of model.files) {
+    for (const file of filesOf(model)) {
       const blobId = blobIdOf(file);
       const path =
         model.layout === 'plain' ? plainPath('', baseName(file.path)) : blobPath('', model.repository, blobId);
@@ -50,10 +51,15 @@ export function blobsOf(models: readonly LockedModel[]): ArchivedBlob[] {
   return [...blobs.values()];
 }
 
+/** The files of a model's snapshot: compiled ones lie elsewhere. */
+export function filesOf(model: LockedModel): readonly LockedFile[] {
+  return model.files.filter(({ path }) => !isCompiledPath(path));
+}
+
 /** Symbolic links of a model: name and what it says. */
 export function pointersOf(model: LockedModel): { readonly name: string; readonly target: string }[] {
   if (model.layout === 'plain') return [];
-  return model.files.map((file) => ({
+  return filesOf(model).map((file) => ({
     name: slashed(pointerPath('', model.repository, model.revision, file.path)),
     target: pointerTarget(file.path, blobIdOf(file)),
   }));

@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import {
   blobLockPath,
   CacheError,
+  type CompiledManifest,
   hashFile,
+  isCompiledPath,
+  JsonShapeError,
   type LockedModel,
   type ModelsLock,
+  parseCompiledManifest,
   parseLock,
   parseTree,
   type Tree,
@@ -15,6 +19,7 @@ import { type LockEvents, takeLock } from '../blob-lock.js';
 import { asDiskError, makeFolderOf } from '../disk.js';
 import { DownloaderError, reasonOf } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
+import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
 import { type TarEntry, tarEntries } from './tar-entries.js';
 
 /** What an archive gave. */
@@ -22,6 +27,8 @@ export interface ReadArchive {
   readonly lock: ModelsLock;
   /** Lists of files, by repository and commit: `org/name@<commit>`. */
   readonly trees: ReadonlyMap<string, Tree>;
+  /** What each compiled model was made of, by the model of the lock. */
+  readonly compiled: ReadonlyMap<LockedModel, CompiledManifest>;
   readonly receivedFiles: number;
   readonly receivedBytes: number;
   /** Files that were there already, with the right bytes. */
@@ -32,7 +39,7 @@ export interface ReadArchive {
 export interface ReadArchiveOptions {
   readonly cacheDir: string;
   readonly locks: LockEvents;
-  /** Called once the lock is read, before the first blob: refuses what does not fit. */
+  /** Called before the first blob of what it is given: refuses what does not fit. */
   readonly onLock: (missing: readonly ArchivedBlob[]) => Promise<void>;
 }
 
@@ -67,6 +74,7 @@ class ArchiveReader {
   readonly #trees = new Map<string, Tree>();
   readonly #missing = new Map<string, ArchivedBlob>();
   readonly #treeNames = new Map<string, string>();
+  readonly #compiled = new Map<LockedModel, CompiledManifest>();
   #lock: ModelsLock | undefined;
   #receivedFiles = 0;
   #receivedBytes = 0;
@@ -88,6 +96,8 @@ class ArchiveReader {
     const tree = this.#treeNames.get(name);
     if (blob !== undefined && type === 'file') {
       await this.#takeBlob(blob, entry);
+    } else if (isCompiledManifestName(name) && type === 'file') {
+      await this.#takeCompiled(name, await textOf(entry), this.#lock);
     } else if (tree !== undefined && type === 'file') {
       const files = parseTree(await textOf(entry));
       if (files !== undefined) this.#trees.set(tree, files);
@@ -101,9 +111,15 @@ class ArchiveReader {
     if (this.#lock === undefined) throw invalid('it is empty');
     const [left] = this.#missing.values();
     if (left !== undefined) throw invalid(`${left.name} is not in it, which its lock file lists`);
+    for (const model of this.#lock.models) {
+      const isMade = model.files.some(({ path }) => isCompiledPath(path));
+      if (isMade && !this.#compiled.has(model))
+        throw invalid(`it does not say what ${model.repository} was compiled from`);
+    }
     return {
       lock: this.#lock,
       trees: this.#trees,
+      compiled: this.#compiled,
       receivedFiles: this.#receivedFiles,
       receivedBytes: this.#receivedBytes,
       presentFiles: this.#presentFiles,
@@ -113,12 +129,28 @@ class ArchiveReader {
   async #takeLock(text: string): Promise<void> {
     const lock = lockOf(text);
     for (const model of lock.models) this.#expectTree(model);
-    for (const blob of blobsOf(lock.models)) {
-      if (await this.#isThere(blob)) this.#presentFiles += 1;
-      else this.#missing.set(blob.name, blob);
-    }
-    await this.#options.onLock([...this.#missing.values()]);
+    await this.#expect(blobsOf(lock.models));
     this.#lock = lock;
+  }
+
+  /** compiled.json gives names to files whose hashes the lock has. */
+  async #takeCompiled(name: string, text: string, lock: ModelsLock): Promise<void> {
+    const manifest = manifestOf(text);
+    const model = lock.models.find((one) => isOfModel(one, manifest));
+    if (name !== compiledManifestName(manifest) || model === undefined)
+      throw invalid(`${name} is not of a model that its lock file lists`);
+    this.#compiled.set(model, manifest);
+    await this.#expect(compiledBlobs(model, manifest));
+  }
+
+  async #expect(blobs: readonly ArchivedBlob[]): Promise<void> {
+    const missing: ArchivedBlob[] = [];
+    for (const blob of blobs) {
+      if (await this.#isThere(blob)) this.#presentFiles += 1;
+      else missing.push(blob);
+    }
+    await this.#options.onLock(missing);
+    for (const blob of missing) this.#missing.set(blob.name, blob);
   }
 
   #expectTree(model: LockedModel): void {
@@ -209,6 +241,15 @@ function lockOf(text: string): ModelsLock {
     return parseLock(text, ARCHIVE_LOCK_NAME);
   } catch (error) {
     if (error instanceof CacheError) throw invalid(error.message, error);
+    throw error;
+  }
+}
+
+function manifestOf(text: string): CompiledManifest {
+  try {
+    return parseCompiledManifest(text);
+  } catch (error) {
+    if (error instanceof JsonShapeError || error instanceof SyntaxError) throw invalid(reasonOf(error), error);
     throw error;
   }
 }

@@ -1,13 +1,28 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { formatLock, formatTree, type LockedModel, readTree } from '@heimdex/cache';
+import {
+  type CompiledManifest,
+  formatCompiledManifest,
+  formatLock,
+  formatTree,
+  type LockedModel,
+  readTree,
+} from '@heimdex/cache';
 import { type Pack, pack } from 'tar-stream';
 import { DownloaderError } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, pointersOf, refNameOf, treeNameOf } from './archive-layout.js';
+import { compiledBlobs, compiledManifestName, withoutSources } from './compiled-entries.js';
 
 /** Where the bytes of an archived blob are. */
 export type BlobSource = (blob: ArchivedBlob) => string;
+
+/** A model of an archive. */
+export interface ExportedModel {
+  readonly locked: LockedModel;
+  /** What it was compiled from, where it was. */
+  readonly compiled: CompiledManifest | undefined;
+}
 
 /** The same bytes for the same models, whoever writes them when. */
 const FIXED = { mtime: new Date(0), uid: 0, gid: 0 } as const;
@@ -19,7 +34,7 @@ const FIXED = { mtime: new Date(0), uid: 0, gid: 0 } as const;
  */
 export async function writeArchive(
   cacheDir: string,
-  models: readonly LockedModel[],
+  models: readonly ExportedModel[],
   sourceOf: BlobSource,
   out: NodeJS.WritableStream,
   signal: AbortSignal,
@@ -40,12 +55,18 @@ export async function writeArchive(
 async function fill(
   archive: Pack,
   cacheDir: string,
-  models: readonly LockedModel[],
+  exported: readonly ExportedModel[],
   sourceOf: BlobSource,
   signal: AbortSignal,
 ): Promise<void> {
+  const models = exported.map(({ locked, compiled }) =>
+    compiled === undefined ? locked : withoutSources(locked, compiled),
+  );
   addText(archive, ARCHIVE_LOCK_NAME, formatLock({ models }));
-  for (const blob of blobsOf(models)) {
+  for (const { compiled } of exported) {
+    if (compiled !== undefined) addText(archive, compiledManifestName(compiled), formatCompiledManifest(compiled));
+  }
+  for (const blob of archivedBlobs(exported)) {
     signal.throwIfAborted();
     await addBlob(archive, blob, sourceOf(blob), signal);
   }
@@ -66,6 +87,17 @@ async function fill(
     const ref = refNameOf(model);
     if (isNew(ref)) addText(archive, ref, model.revision);
   }
+}
+
+/** All bytes of an archive, each once. */
+export function archivedBlobs(exported: readonly ExportedModel[]): readonly ArchivedBlob[] {
+  const models = exported.map(({ locked, compiled }) =>
+    compiled === undefined ? locked : withoutSources(locked, compiled),
+  );
+  const made = exported.flatMap(({ locked, compiled }) =>
+    compiled === undefined ? [] : compiledBlobs(locked, compiled),
+  );
+  return [...blobsOf(models), ...made];
 }
 
 function addText(archive: Pack, name: string, text: string): void {

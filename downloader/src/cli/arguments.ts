@@ -33,8 +33,8 @@ export const COMMANDS = {
     options: ['json'],
   },
   prune: {
-    doc: 'Show what no configured model needs; with --yes remove it. No network.',
-    options: ['json', 'yes'],
+    doc: 'Show what no configured model needs of all that this program brought; with --yes remove it. No network.',
+    options: ['json', 'yes', 'repository'],
   },
   prepare: {
     doc: 'Leave the models in the form in which the server loads them fastest: runs heimdex-inference prepare, where it is installed beside this program.',
@@ -62,6 +62,11 @@ export const OPTIONS = {
   quick: { type: 'boolean', doc: 'Look at names, sizes and times; read only files changed since they were proved.' },
   'dry-run': { type: 'boolean', doc: 'Only show what would be done.' },
   yes: { type: 'boolean', doc: 'Do it, rather than only show it.' },
+  repository: {
+    type: 'string',
+    multiple: true,
+    doc: 'Treat this repository (org/name) as brought by this program; may be given several times.',
+  },
   'metrics-file': { type: 'string', doc: "Write the run's result to this file, for Prometheus' textfile collector." },
   help: { type: 'boolean', short: 'h', doc: 'Show this text.' },
   version: { type: 'boolean', short: 'V', doc: 'Show the version.' },
@@ -80,6 +85,8 @@ export interface Arguments {
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly metricsFile: string | undefined;
+  /** Repositories that `prune` may touch though this program did not bring them. */
+  readonly repositories: readonly string[];
 }
 
 /**
@@ -98,6 +105,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     dryRun: values['dry-run'] ?? false,
     yes: values.yes ?? false,
     metricsFile: values['metrics-file'],
+    repositories: values.repository ?? [],
   };
   if (values.help === true || word === 'help') return { ...base, command: 'help' };
   if (values.version === true) return { ...base, command: 'version' };

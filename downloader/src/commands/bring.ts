@@ -1,4 +1,6 @@
-import { type ConfiguredModel, inspectModel, type LockedModel } from '@heimdex/cache';
+import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
+import { takeLock } from '../blob-lock.js';
+import { wasFound } from '../brought.js';
 import { assertFits, makeFolder } from '../disk.js';
 import { reasonOf } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
@@ -24,16 +26,35 @@ export async function bringAndLock(
   notLocked: ReadonlySet<ConfiguredModel> = new Set(),
 ): Promise<FetchTotals> {
   const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
-  const compiled = await compileAll(context, plan);
+  const compiled = await compileAll(context, plan, inventory);
   const downloaded = plan.models.filter(({ catalogue }) => catalogue.state.configured.compile === undefined);
   const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
   const models = inventory.models.filter(({ configured }) => !notLocked.has(configured));
-  await writeLockFile(context, { ...inventory, models }, [...published, ...compiled]);
+  const noted = [...published, ...compiled].map((model) => noteFound(model, plan, inventory));
+  await writeLockFile(context, { ...inventory, models }, plan, noted);
+  if (!context.config.keepCheckpoints) await dropCheckpoints(context, plan);
   return totals;
 }
 
+function noteFound(model: LockedModel, plan: Plan, { lock }: Inventory): LockedModel {
+  return wasFound(model, plan, lock) ? { ...model, found: true } : model;
+}
+
+/** KEEP_CHECKPOINTS=false: what is compiled and locked needs its checkpoint no more. */
+async function dropCheckpoints(context: CommandContext, plan: Plan): Promise<void> {
+  const fetched = new Set(plan.blobs.filter(({ action }) => action === 'fetch').map(({ finalPath }) => finalPath));
+  // Of a name that may mean two layouts, the plan has the one that the repository is of.
+  const models = [...plan.models.map(({ catalogue }) => catalogue.state), ...plan.compile, ...plan.complete];
+  for (const { configured } of models.filter((model) => model.configured.compile !== undefined)) {
+    const state = await lookAt(context, configured);
+    if (state.inspection.found?.compiled === undefined || state.inspection.checkpoint === undefined) continue;
+    const { dropCheckpoint } = await import('../compile/drop-checkpoints.js');
+    await dropCheckpoint(context, state, fetched);
+  }
+}
+
 /** Compiles what was fetched as a checkpoint, and what lay on the volume as one; gives the lock file's entries. */
-async function compileAll(context: CommandContext, plan: Plan): Promise<readonly LockedModel[]> {
+async function compileAll(context: CommandContext, plan: Plan, inventory: Inventory): Promise<readonly LockedModel[]> {
   const fetched = plan.models.map(({ catalogue }) => catalogue.state.configured);
   const wanted = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
     ({ compile }) => compile !== undefined,
@@ -42,15 +63,40 @@ async function compileAll(context: CommandContext, plan: Plan): Promise<readonly
   const { compileModel } = await import('../compile/compile-models.js');
   const locked: LockedModel[] = [];
   for (const configured of wanted) {
-    const state = await lookAt(context, configured);
-    if (state.inspection.found === undefined) await compileModel(context, state);
-    const done = await lookAt(context, configured);
+    const done = await underLock(context, configured, async () => {
+      const state = await lookAt(context, configured);
+      if (state.inspection.found === undefined || isDamaged(inventory, configured)) await compileModel(context, state);
+      return lookAt(context, configured);
+    });
     const [problem] = done.inspection.problems;
     if (problem !== undefined) throw problem;
     const entry = await lockFound(done, context.signal);
     if (entry !== undefined) locked.push(entry);
   }
   return locked;
+}
+
+/** Whether bytes of a compiled file were read and found wrong. */
+function isDamaged({ models }: Inventory, { role, entry }: ConfiguredModel): boolean {
+  const state = models.find(({ configured }) => configured.role === role && configured.entry === entry);
+  return [...(state?.damaged ?? [])].some(isCompiledPath);
+}
+
+/** One program at a time compiles for a repository: the second one finds it done, and what it finds half made is nobody's. */
+async function underLock<T>(context: CommandContext, { id }: ConfiguredModel, work: () => Promise<T>): Promise<T> {
+  const { config, log, signal } = context;
+  const path = blobLockPath(config.models.cacheDir, id, 'compile');
+  const events = {
+    onWait: () => log.info({ event: 'wait', path }, `Another process is compiling ${id}; waiting for it`),
+    onUnsupported: (where: string, reason: string) =>
+      log.warn({ event: 'no-lock', path: where, reason }, 'This volume has no file locks'),
+  };
+  const lock = await takeLock(path, events, signal);
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+  }
 }
 
 /** A model as it lies on the volume now, whatever the lock file says of it. */
@@ -108,6 +154,7 @@ async function noteProofs({ config, log }: CommandContext, plan: Plan): Promise<
 async function writeLockFile(
   context: CommandContext,
   inventory: Inventory,
+  plan: Plan,
   published: readonly LockedModel[],
 ): Promise<void> {
   const { log, signal } = context;
@@ -118,7 +165,7 @@ async function writeLockFile(
   for (const model of unlocked) {
     if (published.some((other) => other.role === model.configured.role)) continue;
     const locked = await lockFound(model, signal);
-    if (locked !== undefined) fresh.push(locked);
+    if (locked !== undefined) fresh.push(noteFound(locked, plan, inventory));
   }
   const { lockPath } = inventory.environment;
   const failure = await updateLock(lockPath, inventory.lock, fresh);

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LockedModel } from '@heimdex/cache';
-import { type ArchivedBlob, blobsOf } from '../archive/archive-layout.js';
-import { writeArchive } from '../archive/write-archive.js';
+import type { ArchivedBlob } from '../archive/archive-layout.js';
+import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
 import { asDiskError, makeFolderOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { type Inventory, isComplete, takeInventory } from '../inventory.js';
@@ -28,7 +27,7 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
   const write = (out: NodeJS.WritableStream) => writeArchive(cacheDir, models, sourceOf, out, signal);
   if (args.file === '-') await write(context.stdout);
   else await toFile(args.file, write);
-  const blobs = blobsOf(models);
+  const blobs = archivedBlobs(models);
   const bytes = blobs.reduce((total, blob) => total + blob.sizeBytes, 0);
   log.info(
     { event: 'exported', models: models.length, files: blobs.length, bytes },
@@ -51,11 +50,13 @@ function assertComplete(inventory: Inventory): void {
   );
 }
 
-async function lockedModels(inventory: Inventory, signal: AbortSignal): Promise<LockedModel[]> {
-  const models: LockedModel[] = [];
+async function lockedModels(inventory: Inventory, signal: AbortSignal): Promise<ExportedModel[]> {
+  const models: ExportedModel[] = [];
   for (const state of inventory.models) {
-    const model = state.locked ?? (await lockFound(state, signal));
-    if (model !== undefined) models.push(model);
+    const locked = state.locked ?? (await lockFound(state, signal));
+    // Where it is imported, this program brought it.
+    if (locked !== undefined)
+      models.push({ locked: { ...locked, found: undefined }, compiled: state.inspection.found?.compiled });
   }
   return models;
 }

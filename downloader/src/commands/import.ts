@@ -1,12 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { readLock } from '@heimdex/cache';
-import { type ArchivedBlob, blobIdOf } from '../archive/archive-layout.js';
+import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
+import { withSources } from '../archive/compiled-entries.js';
 import { readArchive } from '../archive/read-archive.js';
 import { assertFits, makeFolder } from '../disk.js';
 import { DownloaderError, reasonOf } from '../errors.js';
 import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
-import { publishCacheTag, publishSnapshot } from '../publish.js';
+import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
 import { sayCount, saySize, sayTime } from '../words.js';
 import type { CommandContext } from './context.js';
 
@@ -35,11 +36,16 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   for (const model of archive.lock.models) {
     if (model.layout === 'plain') continue;
     const { repository, revision, requestedRevision } = model;
-    const files = model.files.map((file) => ({ path: file.path, blobId: blobIdOf(file) }));
+    const files = filesOf(model).map((file) => ({ path: file.path, blobId: blobIdOf(file) }));
     const tree = archive.trees.get(`${repository}@${revision}`);
     await publishSnapshot(cacheDir, { repository, commit: revision, requestedRevision, tree, files });
   }
-  const failure = await updateLock(lockPath, before, archive.lock.models);
+  for (const manifest of archive.compiled.values()) await publishCompiled(cacheDir, manifest);
+  const locked = archive.lock.models.map((model) => {
+    const manifest = archive.compiled.get(model);
+    return manifest === undefined ? model : withSources(model, manifest);
+  });
+  const failure = await updateLock(lockPath, before, locked);
   if (failure !== undefined) throw failure;
   const { receivedFiles, receivedBytes, presentFiles } = archive;
   const models = archive.lock.models.length;

@@ -1,19 +1,60 @@
-import { type CacheContents, type CachedRepository, scanCache, scanPrepared } from '@heimdex/cache';
+import {
+  type CacheContents,
+  type CachedRepository,
+  type CompilableCheckpoint,
+  type CompiledFolder,
+  compilableOf,
+  scanCache,
+  scanCompiled,
+  scanPrepared,
+  whisperFiles,
+} from '@heimdex/cache';
 import { takeInventory } from '../inventory.js';
 import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
-/** Shows what lies in the cache, and which of it is configured. */
+/** All that is shown. */
+interface Listing {
+  readonly contents: CacheContents;
+  /** What each name is configured for. */
+  readonly roles: ReadonlyMap<string, readonly string[]>;
+  /** By repository: the checkpoint in it that can be compiled. */
+  readonly compilable: ReadonlyMap<string, CompilableCheckpoint>;
+  /** OpenAI's own files. */
+  readonly whisper: readonly CompilableCheckpoint[];
+  readonly compiled: readonly CompiledFolder[];
+  readonly preparedBytes: number;
+  readonly preparedForms: readonly PreparedFormRow[];
+}
+
+/** A prepared form, and whether the lock file names it: the server uses no others. */
+interface PreparedFormRow {
+  readonly source: string;
+  readonly form: string;
+  readonly bytes: number;
+  readonly recorded: boolean;
+}
+
+/** Shows what lies in the cache, which of it is configured, what is compiled and what could be. */
 export async function list(context: CommandContext): Promise<undefined> {
   const { config, args, print, signal } = context;
-  const contents = await scanCache(config.models.cacheDir);
+  const { cacheDir } = config.models;
+  const contents = await scanCache(cacheDir);
   const inventory = await takeInventory(config.models, { signal });
   const roles = new Map<string, string[]>();
   for (const { configured, inspection } of inventory.models) {
     const key = configured.layout === 'plain' ? (configured.files[0]?.path ?? '') : inspection.repository;
-    roles.set(key, [...(roles.get(key) ?? []), configured.role]);
+    const checkpoints = configured.compile?.checkpoints.map(({ path }) => path) ?? [];
+    for (const name of [key, ...checkpoints]) roles.set(name, [...(roles.get(name) ?? []), configured.role]);
   }
-  const sources = await scanPrepared(config.models.cacheDir);
+  const compilable = new Map<string, CompilableCheckpoint>();
+  for (const repository of contents.repositories.filter(({ kind }) => kind === 'models')) {
+    const checkpoint = await compilableOf(repository);
+    if (checkpoint !== undefined) compilable.set(repository.repository, checkpoint);
+  }
+  const whisper = await whisperFiles(cacheDir);
+  const compiled = await scanCompiled(cacheDir);
+  const sources = await scanPrepared(cacheDir);
   const preparedBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const records = inventory.lock?.prepared ?? [];
   const preparedForms = sources.flatMap(({ source, forms }) =>
@@ -22,18 +63,17 @@ export async function list(context: CommandContext): Promise<undefined> {
       return { source, form, bytes, recorded };
     }),
   );
-  if (args.json) print(`${JSON.stringify({ ...document(contents, roles), preparedBytes, preparedForms }, null, 2)}\n`);
-  else print(words(contents, roles) + preparedWords(preparedBytes, preparedForms));
+  const listing = { contents, roles, compilable, whisper, compiled, preparedBytes, preparedForms };
+  print(args.json ? `${JSON.stringify(document(listing), null, 2)}\n` : words(listing));
 }
 
 function preparedWords(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
-  if (bytes === 0) return '';
   const unrecorded = forms.filter(({ recorded }) => !recorded).length;
   const note = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
-  return `and ${saySize(bytes)} in ${sayCount(forms.length, 'prepared form')}${note}\n`;
+  return `and ${saySize(bytes)} in ${sayCount(forms.length, 'prepared form')}${note}`;
 }
 
-function document(contents: CacheContents, roles: ReadonlyMap<string, readonly string[]>) {
+function document({ contents, roles, compilable, whisper, compiled, preparedBytes, preparedForms }: Listing) {
   return {
     cacheDir: contents.cacheDir,
     bytes: contents.sizeBytes,
@@ -46,6 +86,7 @@ function document(contents: CacheContents, roles: ReadonlyMap<string, readonly s
       refs: Object.fromEntries(repository.refs.map((ref) => [ref.name, ref.commit])),
       snapshots: repository.snapshots.map(({ commit, files }) => ({ commit, files: files.length })),
       unfinishedBytes: unfinishedBytes(repository),
+      compilable: checkpointField(compilable.get(repository.repository)),
     })),
     plainFiles: contents.plainFiles.map((file) => ({
       name: file.name,
@@ -53,10 +94,31 @@ function document(contents: CacheContents, roles: ReadonlyMap<string, readonly s
       lastUsed: timeOf(file.lastUsedMs) ?? null,
       roles: roles.get(file.name) ?? [],
     })),
+    whisperFiles: whisper.map((file) => ({ ...checkpointField(file), roles: roles.get(file.path) ?? [] })),
+    compiled: compiled.map(({ repository, path, sizeBytes, manifest }) => ({
+      repository,
+      path,
+      bytes: sizeBytes,
+      whole: manifest !== undefined,
+      precision: manifest?.precision ?? null,
+      from: manifest?.sources.map((source) => source.path) ?? [],
+      leastCosine: manifest === undefined ? null : leastCosine(manifest.graphs),
+    })),
+    preparedBytes,
+    preparedForms,
   };
 }
 
-function words(contents: CacheContents, roles: ReadonlyMap<string, readonly string[]>): string {
+function checkpointField(checkpoint: CompilableCheckpoint | undefined) {
+  if (checkpoint === undefined) return null;
+  return { path: checkpoint.path, bytes: checkpoint.sizeBytes, modelType: checkpoint.modelType };
+}
+
+function leastCosine(graphs: readonly { readonly cosine: number | undefined }[]): number {
+  return Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
+}
+
+function words({ contents, roles, compilable, whisper, compiled, preparedBytes, preparedForms }: Listing): string {
   const rows = [
     ...contents.repositories.map((repository) => [
       repository.repository,
@@ -70,10 +132,27 @@ function words(contents: CacheContents, roles: ReadonlyMap<string, readonly stri
       timeOf(file.lastUsedMs)?.slice(0, 10) ?? '-',
       note(roles.get(file.name), 0),
     ]),
+    ...whisper.map(({ path, sizeBytes }) => [path, saySize(sizeBytes), '-', note(roles.get(path), 0)]),
   ];
-  const table = columns([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows]);
+  const more = [
+    ...compiled.map(({ repository, sizeBytes, manifest }) =>
+      manifest === undefined
+        ? `compiled  ${repository}: ${saySize(sizeBytes)} of one that is not whole`
+        : `compiled  ${repository} (${manifest.precision}): ${saySize(sizeBytes)}, from ${manifest.sources[0]?.path}`,
+    ),
+    ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
+    ...whisper.map(({ path, sizeBytes, modelType }) => canBe(path, path, sizeBytes, modelType)),
+    ...(preparedBytes === 0 ? [] : [preparedWords(preparedBytes, preparedForms)]),
+  ];
   const total = `${saySize(contents.sizeBytes)} in ${contents.cacheDir}`;
-  return rows.length === 0 ? `Nothing in ${contents.cacheDir}.\n` : `${table}\n${total}\n`;
+  if (rows.length + more.length === 0) return `Nothing in ${contents.cacheDir}.\n`;
+  const table = columns([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows]);
+  return `${[table, total, ...more].join('\n')}\n`;
+}
+
+function canBe(name: string, path: string, sizeBytes: number, modelType: string): string {
+  const of = name === path ? '' : ` (${path})`;
+  return `can be compiled  ${name}${of}: ${saySize(sizeBytes)}, ${modelType}`;
 }
 
 function note(roles: readonly string[] | undefined, unfinished: number): string {

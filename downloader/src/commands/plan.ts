@@ -1,3 +1,4 @@
+import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
 import { takeInventory } from '../inventory.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
@@ -42,8 +43,10 @@ function planDocument(cacheDir: string, made: Plan) {
           action: 'compile',
           bytes: file.sizeBytes,
         })),
+        ...compileField(compileOfFound({ configured, inspection })),
       })),
       ...made.models.map(({ catalogue, files }) => ({
+        ...compileField(compileOfFetched({ catalogue, files })),
         role: catalogue.state.configured.role,
         id: catalogue.state.configured.id,
         variant: catalogue.state.configured.variant,
@@ -68,13 +71,11 @@ function planText(made: Plan): string {
     const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
     lines.push(`${configured.role}  ${configured.id} (${configured.variant}): all there, ${saySize(bytes)}`);
   }
-  for (const { configured, inspection } of made.compile) {
-    const { main = '', files = [] } = inspection.checkpoint ?? {};
-    const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
-    lines.push(
-      `${configured.role}  ${configured.id} (${configured.variant}): its checkpoint is there, to be compiled`,
-      `  compile  ${main}  ${saySize(bytes)}`,
-    );
+  for (const state of made.compile) {
+    const { configured } = state;
+    const compile = compileOfFound(state);
+    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): its checkpoint is there, to be compiled`);
+    if (compile !== undefined) lines.push(compileLine(compile));
   }
   for (const { catalogue, files } of made.models) {
     const { configured } = catalogue.state;
@@ -82,14 +83,24 @@ function planText(made: Plan): string {
     lines.push(`${configured.role}  ${configured.id} (${configured.variant})${at}`);
     for (const { offered, blob } of files)
       lines.push(`  ${ACTION_WORDS[blob.action]}  ${offered.file.path}  ${blobNote(blob)}`);
+    const compile = compileOfFetched({ catalogue, files });
+    if (compile === undefined) continue;
+    lines.push(compileLine(compile));
+    const missing = files.filter(({ blob }) => blob.action === 'fetch').map(({ offered }) => offered.file.path);
+    if (compile.why === 'on the volume' && missing.length > 0)
+      lines.push(`  The weights are there; what is not, and has to be fetched, are small files: ${missing.join(', ')}`);
   }
   const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(made);
   lines.push(
     fetchFiles === 0
-      ? `Nothing to fetch: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)} are there.`
+      ? `Nothing to fetch, 0 bytes to fetch: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)} are there.${made.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
       : `To fetch: ${sayCount(fetchFiles, 'file')}, ${saySize(fetchBytes)}. There: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)}. Next: heimdex-downloader download`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+function compileField(compile: PlannedCompile | undefined) {
+  return compile === undefined ? {} : { compile };
 }
 
 const ACTION_WORDS = { fetch: 'fetch', prove: 'prove', keep: 'keep ' } as const satisfies Record<

@@ -1,6 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { loadManifest, type PrunePlan, planPrune, recordPrepared, scanCache, scanPrepared } from '@heimdex/cache';
+import {
+  loadManifest,
+  type PrunePlan,
+  planPrune,
+  recordPrepared,
+  scanCache,
+  scanCompiled,
+  scanPrepared,
+} from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
 import { takeInventory } from '../inventory.js';
 import { sayCount, saySize } from '../words.js';
@@ -15,15 +23,18 @@ export async function prune(context: CommandContext): Promise<undefined> {
   const { cacheDir, manifestPath } = config.models;
   const inventory = await takeInventory(config.models, { signal });
   const inspections = inventory.models.map(({ inspection }) => inspection);
-  const plan = planPrune(
-    await scanCache(cacheDir),
-    inspections,
-    loadManifest(manifestPath),
-    Date.now() - PARTIAL_AGE_MS,
-    await scanPrepared(cacheDir),
-    inventory.lock?.prepared ?? [],
+  const plan = planPrune(await scanCache(cacheDir), inspections, loadManifest(manifestPath), {
+    leftoversBeforeMs: Date.now() - PARTIAL_AGE_MS,
+    lock: inventory.lock,
+    named: args.repositories,
+    prepared: await scanPrepared(cacheDir),
+    compiled: await scanCompiled(cacheDir),
+  });
+  print(
+    args.json
+      ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n`
+      : words(cacheDir, plan, args.yes, args.repositories),
   );
-  print(args.json ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n` : words(cacheDir, plan, args.yes));
   if (!args.yes) return undefined;
   for (const { path } of plan.steps) {
     signal.throwIfAborted();
@@ -52,11 +63,19 @@ function document(plan: PrunePlan, removed: boolean) {
     removed,
     bytes: plan.freedBytes,
     steps: plan.steps.map(({ path, kind, reason, freedBytes }) => ({ path, kind, reason, bytes: freedBytes })),
+    kept: plan.kept.map(({ name, sizeBytes }) => ({ name, bytes: sizeBytes })),
   };
 }
 
-function words(cacheDir: string, plan: PrunePlan, removing: boolean): string {
-  if (plan.steps.length === 0) return `Nothing to remove from ${cacheDir}: configured models need all of it.\n`;
+function words(cacheDir: string, plan: PrunePlan, removing: boolean, named: readonly string[]): string {
+  const kept = plan.kept.map(({ name, sizeBytes }) => {
+    const next = name.includes('/') ? `; to remove it: heimdex-downloader prune --repository ${name}` : '';
+    return `keeping  ${name}  (${saySize(sizeBytes)}; no configured model needs it, and this program did not bring it${next})\n`;
+  });
+  if (plan.steps.length === 0) {
+    const why = kept.length === 0 ? 'configured models need all of it' : 'the rest is needed or not of this program';
+    return `${kept.join('')}Nothing to remove from ${cacheDir}: ${why}.\n`;
+  }
   const lines = plan.steps.map(({ path, reason, freedBytes }) => {
     const size = freedBytes === 0 ? '' : `, ${saySize(freedBytes)}`;
     return `${removing ? 'removing' : 'would remove'}  ${relative(cacheDir, path)}  (${reason}${size})`;
@@ -65,7 +84,7 @@ function words(cacheDir: string, plan: PrunePlan, removing: boolean): string {
   lines.push(
     removing
       ? `${things}, ${saySize(plan.freedBytes)}.`
-      : `${things}, ${saySize(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune --yes`,
+      : `${things}, ${saySize(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune${named.map((name) => ` --repository ${name}`).join('')} --yes`,
   );
-  return `${lines.join('\n')}\n`;
+  return `${kept.join('')}${lines.join('\n')}\n`;
 }

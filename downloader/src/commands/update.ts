@@ -2,7 +2,7 @@ import { hashFile, type LockedFile, type LockedModel } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
 import { takeInventory } from '../inventory.js';
 import type { RunFigures } from '../metrics.js';
-import { type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
+import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAnew } from '../prepare.js';
 import { sayCount, saySize } from '../words.js';
 import { bringAndLock } from './bring.js';
@@ -36,10 +36,11 @@ export async function update(context: CommandContext): Promise<RunFigures> {
     );
   }
   const inventory = await takeInventory(config.models, { ignoreLock: true, signal });
-  const plan = await planAnew(inventory, remote, signal);
+  const anew = await planAnew(inventory, remote, signal);
   const compared: Move[] = [];
-  for (const model of plan.models) compared.push(await moveOf(model, inventory.lock?.models ?? [], signal));
+  for (const model of anew.models) compared.push(await moveOf(model, inventory.lock?.models ?? [], signal));
   const moves = compared.filter(hasMoved);
+  const plan = withoutSettled(anew, new Set(moves.map(({ model }) => model)));
   print(
     args.json ? `${JSON.stringify(document(moves, args.dryRun), null, 2)}\n` : words(moves, totalsOf(plan).fetchBytes),
   );
@@ -47,6 +48,15 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   const figures = await bringAndLock(context, inventory, plan);
   log.info({ event: 'updated', models: moves.length }, `${sayCount(moves.length, 'model')} updated and locked`);
   return figures;
+}
+
+/** A compiled model that has not moved needs its checkpoint no more, which may be gone from the volume. */
+function withoutSettled(plan: Plan, moved: ReadonlySet<PlannedModel>): Plan {
+  const isSettled = (model: PlannedModel) =>
+    !moved.has(model) && model.catalogue.state.inspection.found?.compiled !== undefined;
+  const models = plan.models.filter((model) => !isSettled(model));
+  const needed = new Set(models.flatMap(({ files }) => files.map(({ blob }) => blob)));
+  return { ...plan, models, blobs: plan.blobs.filter((blob) => needed.has(blob)) };
 }
 
 async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signal: AbortSignal): Promise<Move> {
@@ -58,16 +68,20 @@ async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signa
       candidate.variant === configured.variant,
   );
   const files: MovedFile[] = [];
+  // A compiled model's checkpoint moves with its commit; which one of the same weights it was made of does not matter.
+  const isMade = (path: string) =>
+    configured.compile !== undefined && !configured.files.some((file) => file.path === path);
   for (const file of model.files) {
     const { offered } = file;
     const { path } = offered.file;
+    if (isMade(path) && before?.revision === model.catalogue.commit) continue;
     const old = before?.files.find((one) => one.path === path);
     if (old !== undefined && (await isSame(old, file, signal))) continue;
     const how = old === undefined ? 'new' : 'changed';
     files.push({ path, how, bytesBefore: old?.sizeBytes, bytesAfter: offered.sizeBytes });
   }
   for (const old of before?.files ?? []) {
-    if (model.files.some(({ offered }) => offered.file.path === old.path)) continue;
+    if (isMade(old.path) || model.files.some(({ offered }) => offered.file.path === old.path)) continue;
     files.push({ path: old.path, how: 'gone', bytesBefore: old.sizeBytes, bytesAfter: undefined });
   }
   return { model, before, files };

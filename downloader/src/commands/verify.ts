@@ -153,7 +153,7 @@ function unverifiedError(lines: readonly string[]): DownloaderError {
   );
 }
 
-const MISSING_CODES = new Set(['CACHE_MISSING', 'MODEL_MISSING', 'FILE_MISSING']);
+const MISSING_CODES = new Set(['CACHE_MISSING', 'MODEL_MISSING', 'MODEL_NOT_COMPILED', 'FILE_MISSING']);
 const UNREADABLE_CODES = new Set(['CACHE_UNREADABLE', 'FILE_UNREADABLE']);
 
 function verifyError(problems: readonly CacheError[]): DownloaderError {

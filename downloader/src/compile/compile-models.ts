@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
   COMPILER_VERSION,
+  COMPILING_PREFIX,
   type CompiledKey,
   type CompiledManifest,
   type CompiledSource,
@@ -20,12 +21,8 @@ import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import type { ModelState } from '../inventory.js';
 import { saySize } from '../words.js';
+import { checkpointBytes, estimateCompile } from './estimate.js';
 import { runCompiler } from './run-compiler.js';
-
-/** Folders of compiled models on their way begin with it. */
-const TEMPORARY_PREFIX = '.tmp-';
-/** What a compiled model takes at most, over its checkpoint: float32 of a half-precision one, and a layer of the self-check. */
-const MAX_GROWTH = 2.5;
 
 /**
  * Compiles a model's checkpoint: into a folder of its own, which is renamed to its key when it is whole. Nothing is left behind
@@ -43,7 +40,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
   const { cacheDir } = config.models;
   const place = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
-  const sizeBytes = checkpoint.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const sizeBytes = checkpointBytes(checkpoint);
   log.info(
     { event: 'compile', model: configured.id, bytes: sizeBytes },
     `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${saySize(sizeBytes)}`,
@@ -55,11 +52,12 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     overflowSafe: !hasExactByteProducts(),
     sources,
   };
-  const temporary = join(place, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
+  const temporary = join(place, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
   try {
     await mkdir(temporary, { recursive: true, mode: 0o755 });
     await removeLeftovers(place, temporary);
-    await assertFits(place, sizeBytes * MAX_GROWTH, 'compiled');
+    // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
+    await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
     const config = await readConfig(state);
     const model = await runCompiler(
       {
@@ -109,7 +107,7 @@ async function proveSources(checkpoint: FoundCheckpoint, signal: AbortSignal): P
     if (hash !== undefined && known !== hash.value) {
       throw new DownloaderError(
         'HASH_MISMATCH',
-        `${blobPath} is damaged: its ${hash.type} is ${known}, expected ${hash.value}. To fetch it again, delete it and run: heimdex-downloader download`,
+        `${blobPath} is damaged, or another file than its name says: its ${hash.type} is ${known}, expected ${hash.value}. To fetch the right one, move this one away and run: heimdex-downloader download`,
       );
     }
     sources.push({ path, sizeBytes, sha256 });
@@ -134,11 +132,11 @@ async function readConfig({ inspection }: ModelState): Promise<{ readonly config
   );
 }
 
-/** What a killed run left; one that is under way would have to be in the same folder at the same time, and then fails. */
+/** What killed runs left: one that is under way would hold the lock. The compiler of a killed run ends a moment after it. */
 async function removeLeftovers(place: string, own: string): Promise<void> {
   for (const name of await readdir(place)) {
-    if (name.startsWith(TEMPORARY_PREFIX) && join(place, name) !== own)
-      await rm(join(dirname(own), name), { recursive: true, force: true });
+    if (name.startsWith(COMPILING_PREFIX) && join(place, name) !== own)
+      await rm(join(dirname(own), name), { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

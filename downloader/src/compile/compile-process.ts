@@ -1,5 +1,6 @@
 /** The program of the process that compiles: what it needs is gone with it, and it can be ended at any moment. */
 import process from 'node:process';
+import { Worker } from 'node:worker_threads';
 import { type CompiledModel, type CompileOptions, CompilerError, compileCheckpoint } from '@heimdex/compiler';
 
 /** What it is asked. */
@@ -16,6 +17,12 @@ export type CompileMessage =
     }
   | { readonly type: 'done'; readonly model: CompiledModel }
   | { readonly type: 'failed'; readonly code: string; readonly message: string };
+
+// Building a graph leaves no turn for messages. A thread of its own sees that nobody waits for the answer any more.
+const watch = `
+const { workerData } = require('node:worker_threads');
+setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, 'SIGKILL'); }, 100);`;
+new Worker(watch, { eval: true, workerData: Number(process.argv[2]) }).unref();
 
 process.once('message', (order: CompileOrder) => {
   void compile(order);

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
@@ -19,7 +20,7 @@ export async function runCompiler(
   signal: AbortSignal,
 ): Promise<Done> {
   signal.throwIfAborted();
-  const child = fork(PROGRAM, [], {
+  const child = fork(PROGRAM, [String(process.pid)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { PATH: '/usr/bin:/bin', ORT_DISABLE_TELEMETRY: '1' },
   });

@@ -259,7 +259,11 @@ describe('speech with Whisper', () => {
       return this.skip();
     }
     const volume = await makeVolume({ snapshots: { [NAME]: folder } });
-    const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ASR_MODEL: 'onnx-community/whisper-base_timestamped', VISION_MODEL_NAME: 'none' });
+    const server = await startProgram({
+      HF_HUB_CACHE: volume.cacheDir,
+      ASR_MODEL: 'onnx-community/whisper-base_timestamped',
+      VISION_MODEL_NAME: 'none',
+    });
     const client = new GrpcClient(server.address);
     try {
       const { text, language, languageProbability } = await client.value(transcribe, {

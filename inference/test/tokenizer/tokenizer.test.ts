@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { fieldsOf } from '@heimdex/onnx';
 import { expect } from 'chai';
 import { memorySource } from '../../src/onnx/source.js';
-import { fieldsOf } from '@heimdex/onnx';
 import { createTokenizer, loadTokenizer, type TextTokenizer } from '../../src/tokenizer/index.js';
 import { CharacterMap } from '../../src/tokenizer/precompiled.js';
 import { inRepository, inShared, readJsonFile } from '../support/places.js';

@@ -1,4 +1,5 @@
 import { Tensor } from 'onnxruntime-node';
+import { bertPositions } from '../families/bert-positions.js';
 import type { ConfigReader } from '../families/config.js';
 import { pastName, WHISPER_VALUES } from '../families/whisper-values.js';
 import type { Values } from './layerwise.js';
@@ -75,7 +76,8 @@ export const siglipTextProbe: Probe = (config) => {
 
 /** A long text and a short one, padded. */
 export const bertProbe: Probe = (config) => {
-  const length = Math.min(LONG_TEXT, config.count('max_position_embeddings', 512) - 2);
+  const { first, count } = bertPositions(config);
+  const length = Math.min(LONG_TEXT, count - first);
   const short = Math.min(SHORT_TEXT, length);
   const mask = new BigInt64Array(2 * length).fill(1n, 0, length + short);
   return {

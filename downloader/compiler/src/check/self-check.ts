@@ -2,20 +2,21 @@ import { join } from 'node:path';
 import type { Weights } from '../checkpoint/weights.js';
 import type { GraphPlan } from '../families/architectures.js';
 import type { ConfigReader } from '../families/config.js';
-import { Layers, uniformRecipe } from '../graph/layers.js';
+import { Layers, type Recipe } from '../graph/layers.js';
 import { LayerwiseGraph, type Values } from './layerwise.js';
 import { openSession } from './session.js';
 
-/** What a graph of the checkpoint gives for its probe in float32, run layer by layer. `folder` holds a layer at a time. */
-export async function runFloat32(
+/** What a graph of the checkpoint gives for its probe by a recipe, run layer by layer. `folder` holds a layer at a time. */
+export async function runLayerwise(
   plan: GraphPlan,
   weights: Weights,
   config: ConfigReader,
+  recipe: Recipe,
   probe: Values,
   folder: string,
 ): Promise<Values> {
   const graph = new LayerwiseGraph();
-  plan.build(new Layers(graph, weights, uniformRecipe('float32'), false), config);
+  plan.build(new Layers(graph, weights, recipe, false), config);
   return graph.run(probe, folder);
 }
 
@@ -27,4 +28,10 @@ export async function runCompiled(plan: GraphPlan, probe: Values, folder: string
   } finally {
     await session.release();
   }
+}
+
+/** Throws where the graph that was written cannot be opened. */
+export async function expectOpens(plan: GraphPlan, folder: string): Promise<void> {
+  const session = await openSession(join(folder, `${plan.role}.onnx`), 'as it is');
+  await session.release();
 }

@@ -20,6 +20,14 @@ export interface Checkpoint {
   readonly dims?: Readonly<Record<string, number>>;
 }
 
+/** Bytes of a table of contents (header, pickle, zip directory, index) that are read: some hundred a tensor. */
+export const MAX_CONTENTS_BYTES = 16 << 20;
+
+/** A name of a hostile file, short enough for a message. */
+export function shown(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text;
+}
+
 /** A file that is read by position. */
 export class PositionedFile {
   readonly #descriptor: number;
@@ -53,8 +61,12 @@ export class PositionedFile {
   }
 }
 
+/** torch has no tensors of weights with more axes, and messages name them all. */
+const MAX_AXES = 8;
+
 /** Number of elements of a shape; NaN for one that is no shape. */
 export function elementCount(shape: readonly number[]): number {
+  if (shape.length > MAX_AXES) return Number.NaN;
   const count = shape.reduce(
     (product, size) => (Number.isSafeInteger(size) && size >= 0 ? product * size : Number.NaN),
     1,

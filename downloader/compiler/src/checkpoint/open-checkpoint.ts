@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CompilerError } from '../errors.js';
-import type { Checkpoint, TensorEntry } from './checkpoint.js';
+import { type Checkpoint, MAX_CONTENTS_BYTES, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
 import { readSafetensors } from './safetensors.js';
 import { readTorchFile } from './torch/torch-file.js';
 
@@ -23,16 +23,24 @@ function openShards(indexPath: string): Checkpoint {
   const map = weightMap(indexPath);
   const names = shardsOf(indexPath);
   const files = names.map((name) => join(dirname(indexPath), name));
+  const missing = names.find((_, index) => !existsSync(files[index] ?? ''));
+  if (missing !== undefined) {
+    throw new CompilerError(
+      'CHECKPOINT_INVALID',
+      `Expected shard ${shown(missing)} beside ${basename(indexPath)}, which names it, got none. Download the model again.`,
+    );
+  }
   const shards = files.map((path, index) =>
     path.endsWith('.safetensors') ? readSafetensors(path, index) : readTorchFile(path, index).tensors,
   );
   const tensors = new Map<string, TensorEntry>();
+  const byName = new Map(names.map((name, index) => [name, shards[index]]));
   for (const [tensor, shard] of Object.entries(map)) {
-    const entry = shards[names.indexOf(shard)]?.get(tensor);
+    const entry = byName.get(shard)?.get(tensor);
     if (entry === undefined) {
       throw new CompilerError(
         'TENSOR_MISSING',
-        `Expected tensor ${tensor} in ${shard}, as ${basename(indexPath)} says, got none.`,
+        `Expected tensor ${shown(tensor)} in ${shown(shard)}, as ${basename(indexPath)} says, got none.`,
       );
     }
     tensors.set(tensor, entry);
@@ -42,7 +50,7 @@ function openShards(indexPath: string): Checkpoint {
       if (!tensors.has(tensor)) {
         throw new CompilerError(
           'TENSOR_UNEXPECTED',
-          `Expected ${basename(indexPath)} to name every tensor, got ${tensor} in ${names[index]} besides.`,
+          `Expected ${basename(indexPath)} to name every tensor, got ${shown(tensor)} in ${names[index]} besides.`,
         );
       }
     }
@@ -53,8 +61,9 @@ function openShards(indexPath: string): Checkpoint {
 function weightMap(indexPath: string): Readonly<Record<string, string>> {
   let map: unknown;
   try {
-    map = (JSON.parse(readFileSync(indexPath, 'utf8')) as { weight_map?: unknown } | null)?.weight_map;
+    map = (JSON.parse(readText(indexPath)) as { weight_map?: unknown } | null)?.weight_map;
   } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
     throw new CompilerError('CHECKPOINT_INVALID', `Expected ${basename(indexPath)} to be JSON, got something else.`, {
       cause,
     });
@@ -67,6 +76,19 @@ function weightMap(indexPath: string): Readonly<Record<string, string>> {
     );
   }
   return map as Record<string, string>;
+}
+
+function readText(path: string): string {
+  const file = new PositionedFile(path);
+  try {
+    if (file.sizeBytes <= MAX_CONTENTS_BYTES) return file.read(0, file.sizeBytes).toString('utf8');
+  } finally {
+    file.close();
+  }
+  throw new CompilerError(
+    'CHECKPOINT_INVALID',
+    `Expected ${basename(path)} to have at most ${MAX_CONTENTS_BYTES} bytes, got ${file.sizeBytes}.`,
+  );
 }
 
 /** The name of a file beside the index: no folder, no way out of this one. */

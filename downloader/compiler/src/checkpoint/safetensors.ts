@@ -1,10 +1,7 @@
 import { basename } from 'node:path';
 import { CompilerError } from '../errors.js';
-import { elementCount, PositionedFile, type TensorEntry } from './checkpoint.js';
+import { elementCount, MAX_CONTENTS_BYTES, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
 import { DATA_TYPES, isDataType } from './data-types.js';
-
-/** The reference implementation's own bound. */
-const MAX_HEADER_BYTES = 100_000_000;
 
 /**
  * The table of contents of a safetensors file: eight bytes with the header's length, the header (JSON), the tensors. Throws
@@ -32,7 +29,7 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
   const length = opened.read(0, 8);
   if (length.length < 8) throw invalid(`a file of ${opened.sizeBytes} bytes`);
   const headerBytes = length.readBigUInt64LE();
-  if (headerBytes > MAX_HEADER_BYTES || Number(headerBytes) + 8 > opened.sizeBytes) {
+  if (headerBytes > MAX_CONTENTS_BYTES || Number(headerBytes) + 8 > opened.sizeBytes) {
     throw invalid(`a header of ${headerBytes} bytes in a file of ${opened.sizeBytes}`);
   }
   const header = parseHeader(opened.read(8, Number(headerBytes)).toString('utf8'));
@@ -43,20 +40,22 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
     if (tensor === '__metadata__') continue;
     const { dtype, shape, data_offsets: offsets } = described as Partial<Record<string, unknown>>;
     if (!isNumbers(shape) || !isNumbers(offsets) || offsets.length !== 2 || typeof dtype !== 'string') {
-      throw invalid(`no dtype, shape and data_offsets for tensor ${tensor}`);
+      throw invalid(`no dtype, shape and data_offsets for tensor ${shown(tensor)}`);
     }
     if (!isDataType(dtype)) {
       throw new CompilerError(
         'CHECKPOINT_UNSUPPORTED',
-        `Expected tensor ${tensor} of ${name} to be of F32, F16 or BF16, got ${dtype}.`,
+        `Expected tensor ${shown(tensor)} of ${name} to be of F32, F16 or BF16, got ${shown(dtype)}.`,
       );
     }
     const [begin = 0, end = 0] = offsets;
     const sizeBytes = elementCount(shape) * DATA_TYPES[dtype];
     if (end - begin !== sizeBytes) {
-      throw invalid(`${end - begin} bytes for tensor ${tensor} of shape [${shape.join(', ')}] and type ${dtype}`);
+      throw invalid(
+        `${end - begin} bytes for tensor ${shown(tensor)} of shape [${shown(shape.join(', '))}] and type ${dtype}`,
+      );
     }
-    if (begin < 0 || base + end > opened.sizeBytes) throw invalid(`tensor ${tensor} beyond the end of the file`);
+    if (begin < 0 || base + end > opened.sizeBytes) throw invalid(`tensor ${shown(tensor)} beyond the end of the file`);
     tensors.set(tensor, { type: dtype, shape, file, offset: base + begin, sizeBytes });
   }
   let covered = base;
@@ -64,7 +63,7 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
     ([, a], [, b]) => a.offset - b.offset || a.sizeBytes - b.sizeBytes,
   )) {
     if (offset !== covered)
-      throw invalid(`tensor ${tensor} at byte ${offset} instead of ${covered}, where the one before ends`);
+      throw invalid(`tensor ${shown(tensor)} at byte ${offset} instead of ${covered}, where the one before ends`);
     covered += sizeBytes;
   }
   if (covered !== opened.sizeBytes) throw invalid(`${opened.sizeBytes - covered} bytes that belong to no tensor`);

@@ -1,5 +1,6 @@
 import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
+import { bertPositions } from './bert-positions.js';
 import { type ConfigReader, headSize } from './config.js';
 
 /** What a checkpoint of BERT or XLM-RoBERTa holds that a vector a token does not need. */
@@ -32,9 +33,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const activation = config.text('hidden_act', 'gelu');
   headSize(width, heads);
   config.expect('position_embedding_type', 'absolute');
-  // XLM-RoBERTa's positions begin behind the padding token's.
-  const firstPosition = config.text('model_type') === 'bert' ? 0 : config.number('pad_token_id', 1) + 1;
-  const positionCount = config.count('max_position_embeddings', 512);
+  const { first: firstPosition, count: positionCount } = bertPositions(config);
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
   const mask = graph.op('Cast', [graph.input('attention_mask', 'int64', ['batch', 'length'])], { to: 6 });

@@ -10,11 +10,21 @@ export class ConfigReader {
     readonly path = '',
   ) {}
 
-  /** A whole number above 0. */
+  /** A whole number above 0, and of a size that such a model can have: a config.json may ask for any amount of memory. */
   count(name: string, byDefault?: number): number {
     const value = this.config[name] ?? byDefault;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
       throw this.#wrong(name, 'a whole number above 0', value);
+    const most = MOST[name] ?? MOST_OF_ALL;
+    if (value > most) throw this.#wrong(name, `at most ${most}`, value);
+    return value;
+  }
+
+  /** A place in a table: a whole number from 0 to below `size`. */
+  index(name: string, size: number, byDefault: number): number {
+    const value = this.config[name] ?? byDefault;
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value >= size)
+      throw this.#wrong(name, `a whole number below ${size}`, value);
     return value;
   }
 
@@ -50,6 +60,20 @@ export class ConfigReader {
     );
   }
 }
+
+/** More than any model has. */
+const MOST_OF_ALL = 1 << 22;
+const MOST: Readonly<Record<string, number>> = {
+  num_hidden_layers: 256,
+  encoder_layers: 256,
+  decoder_layers: 256,
+  image_size: 2048,
+  patch_size: 256,
+  num_mel_bins: 512,
+  hidden_size: 16_384,
+  d_model: 16_384,
+  max_position_embeddings: 1 << 20,
+};
 
 /** Attention needs a whole number of heads. Throws CONFIG_UNSUPPORTED. */
 export function headSize(width: number, heads: number): number {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,10 +6,13 @@ import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import {
   architectureOf,
   buildGraph,
+  type CompiledGraph,
   type Config,
   ConfigReader,
+  compileCheckpoint,
   configFromDims,
   openCheckpoint,
+  type Precision,
   type Recipe,
   Weights,
 } from '../../src/index.js';
@@ -39,16 +42,36 @@ export function floats(base64: unknown): Float32Array {
   return new Float32Array(Uint8Array.from(Buffer.from(String(base64), 'base64')).buffer);
 }
 
-/** Graphs of a checkpoint, compiled by one recipe and opened. */
+/** Graphs of a checkpoint, compiled by one recipe, or in one precision with the self-check, and opened. */
 export class CompiledCheckpoint {
   readonly #sessions = new Map<string, InferenceSession>();
+  /** What the self-check said, by graph; empty where a recipe was given. */
+  readonly checked = new Map<string, CompiledGraph>();
 
   private constructor(readonly folder: string) {}
 
+  /** As the program compiles it: each graph checked, a finer form where it is needed. */
+  static async compile(file: string, precision: Precision, overflowSafe = true): Promise<CompiledCheckpoint> {
+    const path = join(CHECKPOINTS, file);
+    const beside = join(path, '..', 'config.json');
+    const config = existsSync(beside) ? { config: JSON.parse(readFileSync(beside, 'utf8')) as Config } : {};
+    const compiled = new CompiledCheckpoint(mkdtempSync(join(tmpdir(), 'compiled-')));
+    const { graphs } = await compileCheckpoint({
+      checkpoint: path,
+      ...config,
+      folder: compiled.folder,
+      precision,
+      overflowSafe,
+    });
+    for (const graph of graphs) compiled.checked.set(graph.role, graph);
+    await compiled.#openAll(graphs.map(({ role }) => role));
+    return compiled;
+  }
+
   static async open(
     file: string,
-    recipe: Recipe | 'fastest',
-    options: { readonly overflowSafe?: boolean; readonly roles?: readonly string[] } = {},
+    recipe: Recipe,
+    options: { readonly overflowSafe?: boolean } = {},
   ): Promise<CompiledCheckpoint> {
     const path = join(CHECKPOINTS, file);
     const checkpoint = openCheckpoint(path);
@@ -63,24 +86,22 @@ export class CompiledCheckpoint {
       buildGraph(plan, {
         weights,
         config: new ConfigReader(config),
-        recipe: recipe === 'fastest' ? (plan.recipes[0] as Recipe) : recipe,
+        recipe,
         overflowSafe: options.overflowSafe ?? true,
         folder: compiled.folder,
       });
     }
     weights.expectAllTaken(architecture.unused);
     weights.close();
-    for (const { role } of architecture.graphs) {
-      if (options.roles?.includes(role) === false) continue;
-      compiled.#sessions.set(
-        role,
-        await InferenceSession.create(join(compiled.folder, `${role}.onnx`), {
-          intraOpNumThreads: 1,
-          logSeverityLevel: 4,
-        }),
-      );
-    }
+    await compiled.#openAll(architecture.graphs.map(({ role }) => role));
     return compiled;
+  }
+
+  async #openAll(roles: readonly string[]): Promise<void> {
+    for (const role of roles) {
+      const path = join(this.folder, `${role}.onnx`);
+      this.#sessions.set(role, await InferenceSession.create(path, { intraOpNumThreads: 1, logSeverityLevel: 4 }));
+    }
   }
 
   async run(role: string, feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> {
@@ -91,6 +112,7 @@ export class CompiledCheckpoint {
 
   async close(): Promise<void> {
     for (const session of this.#sessions.values()) await session.release();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

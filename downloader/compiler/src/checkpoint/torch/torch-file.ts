@@ -1,12 +1,17 @@
 import { basename } from 'node:path';
 import { CompilerError } from '../../errors.js';
-import { type Checkpoint, elementCount, PositionedFile, type TensorEntry } from '../checkpoint.js';
-import { DATA_TYPES } from '../data-types.js';
+import {
+  type Checkpoint,
+  elementCount,
+  MAX_CONTENTS_BYTES,
+  PositionedFile,
+  shown,
+  type TensorEntry,
+} from '../checkpoint.js';
+import { DATA_TYPES, type DataType } from '../data-types.js';
 import { isKind, type Pickled, type TensorReference, Unpickler } from './unpickle.js';
 import { readZipDirectory, type ZipEntry } from './zip-directory.js';
 
-/** A state dict's pickle: some hundred bytes a tensor. */
-const MAX_PICKLE_BYTES = 64 << 20;
 const ZIP_MAGIC = 0x04034b50;
 /** The first value of a file in torch's form before 1.6. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
@@ -59,7 +64,7 @@ function readZip(file: PositionedFile): TorchContents {
       `Expected ${basename(file.path)} to be little endian, got big endian.`,
     );
   }
-  if (sizeBytes > MAX_PICKLE_BYTES) throw tooLarge(file, sizeBytes);
+  if (sizeBytes > MAX_CONTENTS_BYTES) throw tooLarge(file, sizeBytes);
   const storages = new Map<string, ZipEntry>();
   for (const [entry, place] of entries)
     if (entry.startsWith(`${root}data/`)) storages.set(entry.slice(root.length + 5), place);
@@ -68,12 +73,15 @@ function readZip(file: PositionedFile): TorchContents {
 
 /** Magic number, protocol, facts of the machine, the value, the storages' keys: each a pickle. Then the storages themselves. */
 function readLegacy(file: PositionedFile): TorchContents {
-  const bytes = file.read(0, MAX_PICKLE_BYTES);
+  const bytes = file.read(0, MAX_CONTENTS_BYTES);
   let at = 0;
+  // The older form gives the storages' sizes in elements.
+  const types = new Map<string, DataType>();
   const next = (): Pickled => {
     const unpickler = new Unpickler(bytes, at);
     const value = unpickler.read();
     at = unpickler.end;
+    for (const [key, type] of unpickler.storages) types.set(key, type);
     return value;
   };
   const unknown = (cause?: unknown) =>
@@ -89,9 +97,10 @@ function readLegacy(file: PositionedFile): TorchContents {
   const value = next();
   const keys = next();
   if (!Array.isArray(keys)) throw unknown();
-  const types = storageTypes(value);
   const storages = new Map<string, ZipEntry>();
-  for (const key of keys.map(String)) {
+  for (const one of keys) {
+    if (typeof one !== 'string' && typeof one !== 'number') throw unknown();
+    const key = String(one);
     const count = file.read(at, 8);
     if (count.length < 8) throw tooShort(file);
     const sizeBytes = Number(count.readBigInt64LE()) * DATA_TYPES[types.get(key) ?? 'U8'];
@@ -100,17 +109,6 @@ function readLegacy(file: PositionedFile): TorchContents {
     at += 8 + sizeBytes;
   }
   return { value, storages };
-}
-
-/** Element types by storage: the older form gives the storages' sizes in elements. */
-function storageTypes(value: Pickled): ReadonlyMap<string, TensorReference['storage']['type']> {
-  const types = new Map<string, TensorReference['storage']['type']>();
-  const tables = value instanceof Map ? [value, ...value.values()] : [];
-  for (const table of tables) {
-    if (!(table instanceof Map)) continue;
-    for (const one of table.values()) if (isKind(one, 'tensor')) types.set(one.storage.key, one.storage.type);
-  }
-  return types;
 }
 
 function stateOf(value: Pickled, name: string): Map<Pickled, Pickled> {
@@ -139,7 +137,7 @@ function entryOf(
   if (!(offset >= 0 && place !== undefined && (offset + count) * size <= place.sizeBytes)) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
-      `Expected the ${count} elements of tensor ${name} within its storage, got ${place?.sizeBytes ?? 0} bytes. Download the file again.`,
+      `Expected the ${count} elements of tensor ${shown(name)} within its storage, got ${place?.sizeBytes ?? 0} bytes. Download the file again.`,
     );
   }
   let step = 1;
@@ -148,7 +146,7 @@ function entryOf(
     if (length > 1 && stride[axis] !== step) {
       throw new CompilerError(
         'CHECKPOINT_UNSUPPORTED',
-        `Expected tensor ${name} to be contiguous, got strides [${stride.join(', ')}].`,
+        `Expected tensor ${shown(name)} to be contiguous, got strides [${shown(stride.slice(0, 8).join(', '))}].`,
       );
     }
     step *= length;
@@ -165,7 +163,7 @@ function numbersOf(table: Map<Pickled, Pickled>): Record<string, number> {
 function tooLarge(file: PositionedFile, sizeBytes: number): CompilerError {
   return new CompilerError(
     'CHECKPOINT_UNSUPPORTED',
-    `Expected the pickle of ${basename(file.path)} to have at most ${MAX_PICKLE_BYTES} bytes, got ${sizeBytes}.`,
+    `Expected the pickle of ${basename(file.path)} to have at most ${MAX_CONTENTS_BYTES} bytes, got ${sizeBytes}.`,
   );
 }
 

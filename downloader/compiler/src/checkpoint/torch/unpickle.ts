@@ -1,4 +1,5 @@
 import { CompilerError } from '../../errors.js';
+import { shown } from '../checkpoint.js';
 import type { DataType } from '../data-types.js';
 
 /** A storage that a pickle names: the bytes lie elsewhere in the file. */
@@ -65,7 +66,7 @@ const CALLABLES: Readonly<Record<string, (args: readonly Pickled[]) => Pickled>>
 /**
  * The values of a pickle of tensors, read without running it. Protocols 2 to 5, the opcodes that torch.save writes and the
  * globals of a state dict. Throws CHECKPOINT_REFUSED for any other global, CHECKPOINT_INVALID for bytes that are no pickle.
- * Memory is bounded by the pickle's size.
+ * Memory is bounded by the number of its values.
  *
  * Source: CPython's Lib/pickletools.py; torch/serialization.py and torch/_utils.py.
  */
@@ -75,6 +76,8 @@ export class Unpickler {
   readonly #stack: Pickled[] = [];
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, Pickled>();
+  readonly #storages = new Map<string, DataType>();
+  #valueCount = 0;
 
   constructor(bytes: Buffer, at = 0) {
     this.#bytes = bytes;
@@ -84,6 +87,11 @@ export class Unpickler {
   /** Where the pickle ended, once it is read. */
   get end(): number {
     return this.#at;
+  }
+
+  /** Element types of the storages that it names, by their keys. */
+  get storages(): ReadonlyMap<string, DataType> {
+    return this.#storages;
   }
 
   read(): Pickled {
@@ -176,7 +184,9 @@ export class Unpickler {
         return this.#push(globalOf(this.#line(), this.#line()));
       case OPCODES.STACK_GLOBAL: {
         const [module, name] = this.#last(2);
-        return this.#push(globalOf(String(module), String(name)));
+        if (typeof module !== 'string' || typeof name !== 'string')
+          throw invalid('it names a global by what is no text');
+        return this.#push(globalOf(module, name));
       }
       case OPCODES.REDUCE: {
         const [callable, args] = this.#last(2);
@@ -188,14 +198,19 @@ export class Unpickler {
         this.#pop();
         if (!(this.#top() instanceof Map)) throw refused('it sets the state of an object');
         return;
-      case OPCODES.BINPERSID:
-        return this.#push(storageOf(this.#pop()));
+      case OPCODES.BINPERSID: {
+        const storage = storageOf(this.#pop());
+        this.#storages.set(storage.key, storage.type);
+        return this.#push(storage);
+      }
       default:
         throw refused(`it has the opcode 0x${opcode.toString(16).padStart(2, '0')} at byte ${this.#at - 1}`);
     }
   }
 
   #push(value: Pickled): void {
+    this.#valueCount += 1;
+    if (this.#valueCount > MAX_VALUES) throw refused(`it has more than ${MAX_VALUES} values`);
     this.#stack.push(value);
   }
 
@@ -287,6 +302,9 @@ const NUMBERS = {
   float64: { sizeBytes: 8, read: (bytes: Buffer, at: number) => bytes.readDoubleBE(at) },
 } as const;
 
+/** A large model's state dict has some hundred thousand. */
+const MAX_VALUES = 2_000_000;
+
 /** By the names of pickletools. */
 const OPCODES = {
   MARK: 0x28,
@@ -335,7 +353,7 @@ function globalOf(module: string, name: string): Pickled {
   if (type !== undefined) return { kind: 'storage type', type };
   const id = `${module} ${name}`;
   const call = Object.hasOwn(CALLABLES, id) ? CALLABLES[id] : undefined;
-  if (call === undefined) throw refused(`it asks for ${module}.${name}`);
+  if (call === undefined) throw refused(`it asks for ${shown(`${module}.${name}`)}`);
   return { kind: 'callable', call };
 }
 
@@ -343,6 +361,7 @@ function globalOf(module: string, name: string): Pickled {
 function storageOf(id: Pickled): StorageReference {
   const [tag, type, key] = Array.isArray(id) ? id : [];
   if (tag !== 'storage' || !isKind(type, 'storage type')) throw refused('it names an object outside the file');
+  if (typeof key !== 'string' && typeof key !== 'number') throw invalid('it names a storage by what is no text');
   return { kind: 'storage', type: type.type, key: String(key) };
 }
 

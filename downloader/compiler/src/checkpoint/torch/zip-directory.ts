@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { CompilerError } from '../../errors.js';
-import type { PositionedFile } from '../checkpoint.js';
+import { MAX_CONTENTS_BYTES, type PositionedFile, shown } from '../checkpoint.js';
 
 /** Where the bytes of a zip's entry lie. */
 export interface ZipEntry {
@@ -16,7 +16,6 @@ const ZIP64_END = 0x06064b50;
 const DIRECTORY_ENTRY = 0x02014b50;
 const LOCAL_HEADER = 0x04034b50;
 const MAX_COMMENT_BYTES = 0xffff;
-const MAX_DIRECTORY_BYTES = 64 << 20;
 const IN_ZIP64 = 0xffffffff;
 
 /**
@@ -32,7 +31,7 @@ export function readZipDirectory(file: PositionedFile): ReadonlyMap<string, ZipE
       `Expected ${basename(file.path)} to be a whole zip archive, got ${found}. Download it again.`,
     );
   const { count, directoryBytes, directoryOffset } = endOf(file, invalid);
-  if (directoryOffset + directoryBytes > file.sizeBytes || directoryBytes > MAX_DIRECTORY_BYTES) {
+  if (directoryOffset + directoryBytes > file.sizeBytes || directoryBytes > MAX_CONTENTS_BYTES) {
     throw invalid(`a directory of ${directoryBytes} bytes at byte ${directoryOffset}`);
   }
   const directory = file.read(directoryOffset, directoryBytes);
@@ -49,14 +48,14 @@ export function readZipDirectory(file: PositionedFile): ReadonlyMap<string, ZipE
     if (directory.readUInt16LE(at + 10) !== 0 || sizes.stored !== sizes.whole) {
       throw new CompilerError(
         'CHECKPOINT_UNSUPPORTED',
-        `Expected the entries of ${basename(file.path)} to be stored, got ${name} compressed. Save it again with torch.save.`,
+        `Expected the entries of ${basename(file.path)} to be stored, got ${shown(name)} compressed. Save it again with torch.save.`,
       );
     }
     const header = file.read(sizes.offset, 30);
     if (header.length < 30 || header.readUInt32LE(0) !== LOCAL_HEADER)
-      throw invalid(`no entry ${name} at byte ${sizes.offset}`);
+      throw invalid(`no entry ${shown(name)} at byte ${sizes.offset}`);
     const offset = sizes.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
-    if (offset + sizes.whole > file.sizeBytes) throw invalid(`entry ${name} beyond its end`);
+    if (offset + sizes.whole > file.sizeBytes) throw invalid(`entry ${shown(name)} beyond its end`);
     entries.set(name, { offset, sizeBytes: sizes.whole });
     at += 46 + nameBytes + extraBytes + directory.readUInt16LE(at + 32);
   }

@@ -1,0 +1,68 @@
+/** What of a cache can be compiled, for `list`: checkpoints of known architectures. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { chooseCheckpoint } from './checkpoint-files.js';
+import type { Family } from './manifest-types.js';
+import { isNotFound } from './reasons.js';
+import type { CachedRepository } from './scan-cache.js';
+
+/** The architectures that are compiled for each family, as `model_type` of config.json names them: those that the compiler knows. */
+export const COMPILABLE_FAMILIES: Readonly<Partial<Record<Family, readonly string[]>>> = {
+  whisper: ['whisper'],
+  siglip: ['siglip'],
+  sentence: ['bert', 'xlm-roberta'],
+};
+
+const COMPILABLE_TYPES = Object.values(COMPILABLE_FAMILIES).flat();
+
+/** A checkpoint in the cache. */
+export interface CompilableCheckpoint {
+  /** Path in its snapshot, or below the cache's root. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly modelType: string;
+}
+
+/** The checkpoint of a repository's latest snapshot; undefined where it has none whole, or is of an architecture unknown here. */
+export async function compilableOf(repository: CachedRepository): Promise<CompilableCheckpoint | undefined> {
+  for (const { files } of repository.snapshots) {
+    const config = files.find(({ path }) => path === 'config.json');
+    const there = files.filter(({ sizeBytes }) => sizeBytes !== undefined);
+    const chosen = chooseCheckpoint(there.map(({ path }) => path));
+    if (config === undefined || chosen === undefined) continue;
+    const modelType = await typeIn(config.pointerPath);
+    if (modelType === undefined) continue;
+    const parts = there.filter(({ path }) => chosen.paths.includes(path));
+    const sizeBytes = parts.reduce((sum, file) => sum + (file.sizeBytes ?? 0), 0);
+    return { path: chosen.main, sizeBytes, modelType };
+  }
+  return undefined;
+}
+
+/** OpenAI's own files, where openai-whisper keeps them: `whisper/*.pt`. */
+export async function whisperFiles(cacheDir: string): Promise<readonly CompilableCheckpoint[]> {
+  const folder = join(cacheDir, 'whisper');
+  let names: string[];
+  try {
+    names = (await readdir(folder)).filter((name) => name.endsWith('.pt')).sort();
+  } catch (error) {
+    if (isNotFound(error) || (error instanceof Error && 'code' in error && error.code === 'ENOTDIR')) return [];
+    throw error;
+  }
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+  return names.map((name, index) => ({
+    path: `whisper/${basename(name)}`,
+    sizeBytes: sizes[index] ?? 0,
+    modelType: 'whisper',
+  }));
+}
+
+async function typeIn(path: string): Promise<string | undefined> {
+  try {
+    const config = JSON.parse(await readFile(path, 'utf8')) as { readonly model_type?: unknown } | null;
+    const type = config?.model_type;
+    return typeof type === 'string' && COMPILABLE_TYPES.includes(type) ? type : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,36 @@
+/** Which compiled models no configured model needs. Pure. */
+import { compiledKeyName } from './compiled-model.js';
+import type { CompiledKey } from './compiled-types.js';
+import type { ModelInspection } from './found-model.js';
+import type { PruneStep } from './prune-types.js';
+import type { CompiledFolder } from './scan-compiled.js';
+
+/**
+ * Steps for compiled models: all of them are this program's own. One stays that is used, that a model which was not found may
+ * need, or that is the same for other CPUs, which share the volume. Folders on their way stay until `leftoversBeforeMs`.
+ */
+export function pruneCompiled(
+  folders: readonly CompiledFolder[],
+  configured: readonly ModelInspection[],
+  leftoversBeforeMs: number,
+): PruneStep[] {
+  return folders.flatMap((folder): PruneStep[] => {
+    const { path, sizeBytes: freedBytes, repository, manifest } = folder;
+    const remove = (reason: PruneStep['reason']): PruneStep[] => [{ path, kind: 'folder', reason, freedBytes }];
+    if (folder.isTemporary || manifest === undefined) {
+      return folder.modifiedMs < leftoversBeforeMs ? remove('left by a compile that was killed') : [];
+    }
+    const models = configured.filter(
+      (model) => model.repository === repository && model.configured.compile !== undefined,
+    );
+    if (models.length === 0) return remove('compiled for a model that is not configured');
+    const used = models.map(({ found }) => found?.compiled);
+    if (used.includes(undefined)) return [];
+    const isUsed = used.some((key) => key !== undefined && nameForAnyCpu(key) === nameForAnyCpu(manifest));
+    return isUsed ? [] : remove('compiled by another version or in another precision');
+  });
+}
+
+function nameForAnyCpu(key: CompiledKey): string {
+  return compiledKeyName({ ...key, overflowSafe: true });
+}

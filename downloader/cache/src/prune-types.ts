@@ -1,0 +1,24 @@
+/** What a prune removes. Plain data. */
+
+/** Why something may go. */
+export type PruneReason =
+  | 'repository not configured'
+  | 'commit not configured'
+  | 'file not configured'
+  | 'blob without a file'
+  | 'left by a download'
+  | 'plain file not configured'
+  | 'prepared for a model that is not configured'
+  | 'prepared form that the lock file does not name'
+  | 'compiled for a model that is not configured'
+  | 'compiled by another version or in another precision'
+  | 'left by a compile that was killed';
+
+/** One thing to remove: a file, a link or a folder with all in it. */
+export interface PruneStep {
+  readonly path: string;
+  readonly kind: 'file' | 'folder';
+  readonly reason: PruneReason;
+  /** Bytes that are free afterwards; 0 for links and for bytes that something else still has. */
+  readonly freedBytes: number;
+}

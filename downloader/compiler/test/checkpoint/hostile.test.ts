@@ -1,0 +1,165 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bertShapes, randomTensors, safetensorsFile, torchFile } from '@heimdex/hub';
+import { expect } from 'chai';
+import { CompilerError, compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
+import { refusal, temporaryFolder } from '../support/folder.js';
+import { BERT_CONFIG, BERT_SIZE, bertTensors } from '../support/stand-ins.js';
+
+const HOSTILE = fileURLToPath(new URL('../../../test/hostile/', import.meta.url));
+
+/** What reading a file and all of its tensors may need beside the file. */
+const MEMORY_BYTES = 64 << 20;
+
+function readAll(path: string): number {
+  const checkpoint = openCheckpoint(path);
+  const weights = new Weights(checkpoint);
+  try {
+    for (const [name, { shape }] of checkpoint.tensors) weights.take(name, shape);
+    return checkpoint.tensors.size;
+  } finally {
+    weights.close();
+  }
+}
+
+describe('a hostile checkpoint', () => {
+  const folder = temporaryFolder();
+
+  for (const [file, code, what] of [
+    ['evil.pt', 'CHECKPOINT_REFUSED', /os|posix|system/],
+    ['offsets-overlap.safetensors', 'CHECKPOINT_INVALID', /tensor \w+/],
+    ['offsets-beyond.safetensors', 'CHECKPOINT_INVALID', /beyond/],
+    ['shape-lies.safetensors', 'CHECKPOINT_INVALID', /shape/],
+    ['not-json.safetensors', 'CHECKPOINT_INVALID', /JSON/],
+    ['header-huge.safetensors', 'CHECKPOINT_INVALID', /header of 4611686018427387904 bytes/],
+    ['nan.safetensors', 'TENSOR_NOT_FINITE', /tensor \w+ at element \d/],
+    ['dtype-unknown.safetensors', 'CHECKPOINT_UNSUPPORTED', /F32, F16 or BF16/],
+  ] as const) {
+    it(`is refused by name, runs nothing and costs no memory: ${file}`, async () => {
+      const before = process.memoryUsage().rss;
+      const error = await refusal(() => readAll(join(HOSTILE, file)));
+      expect(error.code, error.message).to.equal(code);
+      expect(error.message).to.match(what);
+      expect(process.memoryUsage().rss - before).to.be.below(MEMORY_BYTES);
+      for (const place of [process.cwd(), HOSTILE]) expect(existsSync(join(place, 'ran-by-pickle'))).to.equal(false);
+    });
+  }
+
+  for (const [config, named] of [
+    [{ num_hidden_layers: 1e15 }, 'num_hidden_layers'],
+    [{ hidden_size: 2 ** 40 }, 'hidden_size'],
+    [{ hidden_size: '16' }, 'hidden_size'],
+    [{ num_attention_heads: 3 }, '3 heads'],
+    [{ model_type: 'xlm-roberta', pad_token_id: -5 }, 'pad_token_id'],
+    [{ model_type: 'distilbert' }, 'whisper, siglip, bert, xlm-roberta'],
+    [{ model_type: '__proto__' }, 'model_type'],
+    [{ hidden_act: 'constructor' }, 'activation'],
+    [{ layer_norm_eps: 'small' }, 'layer_norm_eps'],
+  ] as const) {
+    it(`by its config.json is refused by the value's name: ${JSON.stringify(config)}`, async () => {
+      const checkpoint = folder.write('model.safetensors', safetensorsFile(bertTensors()));
+      const options = { checkpoint, folder: folder.path, precision: 'int8', overflowSafe: true } as const;
+      const error = await refusal(() => compileCheckpoint({ ...options, config: { ...BERT_CONFIG, ...config } }));
+      expect(error.code).to.equal('CONFIG_UNSUPPORTED');
+      expect(error.message).to.include(named);
+    });
+  }
+
+  for (const [config, positions] of [
+    [{ max_position_embeddings: 1 }, 1],
+    [{ model_type: 'xlm-roberta', max_position_embeddings: 8, pad_token_id: 5 }, 8],
+  ] as const) {
+    it(`with next to no positions is compiled all the same: ${JSON.stringify(config)}`, async () => {
+      const tensors = randomTensors(bertShapes({ ...BERT_SIZE, positions }));
+      const checkpoint = folder.write('short.safetensors', safetensorsFile(tensors));
+      const { graphs } = await compileCheckpoint({
+        checkpoint,
+        config: { ...BERT_CONFIG, ...config },
+        folder: folder.fresh(),
+        precision: 'int8',
+        overflowSafe: true,
+      });
+      expect(graphs).to.have.length(1);
+    });
+  }
+
+  it('with a size that no memory has asks for none: the pictures of a SigLIP', async () => {
+    const checkpoint = folder.write('siglip.safetensors', safetensorsFile(bertTensors()));
+    const config = { model_type: 'siglip', vision_config: { image_size: 1_000_000 } };
+    const error = await refusal(() =>
+      compileCheckpoint({ checkpoint, config, folder: folder.path, precision: 'int8', overflowSafe: true }),
+    );
+    expect(error.message).to.include('vision_config.image_size');
+  });
+
+  for (const [name, whole] of [
+    ['safetensors', safetensorsFile(bertTensors())],
+    ['pt', torchFile(bertTensors())],
+  ] as const) {
+    it(`of flipped bytes, or cut short, is an error or is read whole, never anything else: ${name}`, () => {
+      const random = seeded(name === 'pt' ? 1 : 2);
+      const count = openCheckpoint(folder.write(`whole.${name}`, whole)).tensors.size;
+      let read = 0;
+      let refused = 0;
+      for (let round = 0; round < 400; round++) {
+        const bytes = Buffer.from(round % 4 === 0 ? whole.subarray(0, Math.floor(random() * whole.length)) : whole);
+        // Most flips go where the tables of contents are: the beginning and the end.
+        for (let flips = Math.ceil(random() * 3); flips > 0 && bytes.length > 0; flips--) {
+          const span = Math.min(bytes.length, 2000);
+          const at = random() < 0.5 ? random() * span : bytes.length - 1 - random() * span;
+          const place = Math.floor(random() < 0.8 ? at : random() * bytes.length);
+          bytes[place] = (bytes[place] as number) ^ (1 << Math.floor(random() * 8));
+        }
+        try {
+          expect(readAll(folder.write(`fuzz.${name}`, bytes))).to.be.at.most(count);
+          read += 1;
+        } catch (error) {
+          if (!(error instanceof CompilerError)) throw error;
+          refused += 1;
+        }
+      }
+      expect(refused).to.be.above(100);
+      expect(read).to.be.above(10);
+    });
+  }
+
+  it('as OpenAI writes them, flipped in its older form too, is an error or is read', function () {
+    const path = fileURLToPath(
+      new URL(
+        '../../../../../../shared/models/checkpoints/whisper-tiny-random-openai/whisper/tiny-random-legacy.pt',
+        import.meta.url,
+      ),
+    );
+    if (!existsSync(path)) {
+      console.log(`      skipped: ${path} is not there`);
+      this.skip();
+    }
+    const whole = readFileSync(path);
+    const random = seeded(3);
+    let refused = 0;
+    for (let round = 0; round < 60; round++) {
+      const bytes = Buffer.from(round % 4 === 0 ? whole.subarray(0, Math.floor(random() * whole.length)) : whole);
+      const place = Math.floor(random() * Math.min(bytes.length, 20_000));
+      if (bytes.length > 0) bytes[place] = Math.floor(random() * 256);
+      try {
+        openCheckpoint(folder.write('legacy.pt', bytes));
+      } catch (error) {
+        if (!(error instanceof CompilerError)) throw error;
+        refused += 1;
+      }
+    }
+    expect(refused).to.be.above(10);
+  });
+});
+
+/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

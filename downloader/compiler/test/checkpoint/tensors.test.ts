@@ -1,0 +1,131 @@
+import { type NamedTensor, randomTensors, safetensorsFile, shardedSafetensors, torchFile } from '@heimdex/hub';
+import { expect } from 'chai';
+import { compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
+import { refusal, temporaryFolder } from '../support/folder.js';
+import { BERT_CONFIG, bertTensors } from '../support/stand-ins.js';
+
+const DENSE = 'encoder.layer.0.intermediate.dense.weight';
+
+describe('the tensors of a checkpoint', () => {
+  const folder = temporaryFolder();
+  const compile = (tensors: readonly NamedTensor[], more: object = {}) =>
+    compileCheckpoint({
+      checkpoint: folder.write('model.safetensors', safetensorsFile(tensors)),
+      config: { ...BERT_CONFIG, ...more },
+      folder: folder.fresh(),
+      precision: 'fp32',
+      overflowSafe: true,
+    });
+  const changed = (change: (tensor: NamedTensor) => NamedTensor | undefined) =>
+    bertTensors().flatMap((tensor) => (tensor.name === DENSE ? (change(tensor) ?? []) : [tensor]));
+
+  it('are all used, or expected not to be', async () => {
+    expect((await compile(bertTensors())).modelType).to.equal('bert');
+  });
+
+  for (const [what, code, tensors] of [
+    ['missing', 'TENSOR_MISSING', () => changed(() => undefined)],
+    ['misshapen', 'TENSOR_SHAPE', () => changed(({ name, values }) => ({ name, values, shape: [16, 32] }))],
+    [
+      'not finite',
+      'TENSOR_NOT_FINITE',
+      () => changed((tensor) => ({ ...tensor, values: tensor.values.fill(Number.NaN, 3, 4) })),
+    ],
+    [
+      'infinite',
+      'TENSOR_NOT_FINITE',
+      () => changed((tensor) => ({ ...tensor, values: tensor.values.fill(Number.POSITIVE_INFINITY, 511) })),
+    ],
+  ] as const) {
+    it(`are named where one is ${what}`, async () => {
+      const error = await refusal(() => compile(tensors()));
+      expect(error.code).to.equal(code);
+      expect(error.message).to.include(DENSE);
+    });
+  }
+
+  it('are named where one is not of the architecture', async () => {
+    const extra = { name: 'encoder.layer.0.adapter.weight', shape: [2], values: new Float32Array(2) };
+    const error = await refusal(() => compile([...bertTensors(), extra]));
+    expect(error.code).to.equal('TENSOR_UNEXPECTED');
+    expect(error.message).to.include(extra.name);
+  });
+
+  it('are named where config.json speaks of fewer layers', async () => {
+    const two = randomTensors({ ...shapesOf(bertTensors()), ...layerTwo() });
+    const error = await refusal(() => compile(two));
+    expect(error.code).to.equal('TENSOR_UNEXPECTED');
+    expect(error.message).to.include('encoder.layer.1.');
+  });
+
+  it('have the same values in every form of file', () => {
+    const tensors = bertTensors();
+    for (const path of [
+      folder.write('same.safetensors', safetensorsFile(tensors)),
+      folder.write('same.bin', torchFile(tensors)),
+      folder.write('same.pt', torchFile(tensors, { n_mels: 80 })),
+    ]) {
+      const weights = new Weights(openCheckpoint(path));
+      for (const { name, shape, values } of tensors) expect(weights.take(name, shape)).to.deep.equal(values);
+      weights.close();
+    }
+  });
+
+  it('are found over shards; a shard that is not there is named', async () => {
+    const files = shardedSafetensors(bertTensors(), 3);
+    for (const file of files) if ('bytes' in file) folder.write(file.path, file.bytes);
+    const index = folder.write('model.safetensors.index.json', (files.at(-1) as { bytes: string }).bytes);
+    expect(openCheckpoint(index).tensors.size).to.equal(bertTensors().length);
+    const gone = folder.write(
+      'gone.safetensors.index.json',
+      JSON.stringify({ weight_map: { a: 'model-00009-of-00009.safetensors' } }),
+    );
+    const error = await refusal(() => openCheckpoint(gone));
+    expect(error.code).to.equal('CHECKPOINT_INVALID');
+    expect(error.message).to.include('model-00009-of-00009.safetensors');
+  });
+
+  for (const [what, index] of [
+    ['leads out of its folder', { weight_map: { a: '../../etc/passwd' } }],
+    ['leads anywhere by a full path', { weight_map: { a: '/etc/passwd' } }],
+    ['leads out by a folder', { weight_map: { a: 'sub/model.safetensors' } }],
+    ['names no files', { weight_map: { a: 1 } }],
+    ['has no map', { metadata: {} }],
+    ['is null', null],
+  ] as const) {
+    it(`refuse an index that ${what}`, async () => {
+      const path = folder.write('wrong.safetensors.index.json', JSON.stringify(index));
+      expect((await refusal(() => openCheckpoint(path))).code).to.equal('CHECKPOINT_INVALID');
+    });
+  }
+
+  it('refuse an index that is no JSON, and one of any size', async () => {
+    const path = folder.write('text.safetensors.index.json', 'no');
+    expect((await refusal(() => openCheckpoint(path))).message).to.include('JSON');
+    const large = folder.write('large.safetensors.index.json', Buffer.alloc(17 << 20, ' '));
+    expect((await refusal(() => openCheckpoint(large))).message).to.include('bytes');
+  });
+
+  it('are named where the index and a shard do not agree', async () => {
+    const files = shardedSafetensors(bertTensors(), 3);
+    for (const file of files) if ('bytes' in file) folder.write(file.path, file.bytes);
+    const map = JSON.parse((files.at(-1) as { bytes: string }).bytes).weight_map as Record<string, string>;
+    const { [DENSE]: _, ...fewer } = map;
+    const one = folder.write('fewer.safetensors.index.json', JSON.stringify({ weight_map: fewer }));
+    expect((await refusal(() => openCheckpoint(one))).message).to.include(DENSE);
+    const more = folder.write(
+      'more.safetensors.index.json',
+      JSON.stringify({ weight_map: { ...map, other: map[DENSE] } }),
+    );
+    expect((await refusal(() => openCheckpoint(more))).code).to.equal('TENSOR_MISSING');
+  });
+});
+
+function shapesOf(tensors: readonly NamedTensor[]): Record<string, readonly number[]> {
+  return Object.fromEntries(tensors.map(({ name, shape }) => [name, shape]));
+}
+
+function layerTwo(): Record<string, readonly number[]> {
+  const first = Object.entries(shapesOf(bertTensors())).filter(([name]) => name.startsWith('encoder.layer.0.'));
+  return Object.fromEntries(first.map(([name, shape]) => [name.replace('layer.0', 'layer.1'), shape]));
+}

@@ -1,0 +1,103 @@
+import { torchFile } from '@heimdex/hub';
+import { expect } from 'chai';
+import { openCheckpoint, Weights } from '../../src/index.js';
+import { refusal, temporaryFolder } from '../support/folder.js';
+
+const TENSORS = [{ name: 'a', shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) }];
+
+describe('the zip of a torch file', () => {
+  const folder = temporaryFolder();
+
+  /** As torch writes archives beyond 4 GiB: sizes and places in zip64 fields. */
+  function asZip64(zip: Buffer): Buffer {
+    const end = zip.length - 22;
+    const count = zip.readUInt16LE(end + 10);
+    const start = zip.readUInt32LE(end + 16);
+    const entries: Buffer[] = [];
+    for (let index = 0, at = start; index < count; index++) {
+      const nameBytes = zip.readUInt16LE(at + 28);
+      const head = Buffer.from(zip.subarray(at, at + 46));
+      const extra = Buffer.alloc(28);
+      extra.writeUInt16LE(1);
+      extra.writeUInt16LE(24, 2);
+      extra.writeBigUInt64LE(BigInt(head.readUInt32LE(24)), 4);
+      extra.writeBigUInt64LE(BigInt(head.readUInt32LE(20)), 12);
+      extra.writeBigUInt64LE(BigInt(head.readUInt32LE(42)), 20);
+      for (const field of [20, 24, 42]) head.writeUInt32LE(0xffffffff, field);
+      head.writeUInt16LE(28, 30);
+      entries.push(head, zip.subarray(at + 46, at + 46 + nameBytes), extra);
+      at += 46 + nameBytes;
+    }
+    const directory = Buffer.concat(entries);
+    const end64 = Buffer.alloc(56);
+    end64.writeUInt32LE(0x06064b50);
+    end64.writeBigUInt64LE(44n, 4);
+    end64.writeBigUInt64LE(BigInt(count), 24);
+    end64.writeBigUInt64LE(BigInt(count), 32);
+    end64.writeBigUInt64LE(BigInt(directory.length), 40);
+    end64.writeBigUInt64LE(BigInt(start), 48);
+    const locator = Buffer.alloc(20);
+    locator.writeUInt32LE(0x07064b50);
+    locator.writeBigUInt64LE(BigInt(start + directory.length), 8);
+    locator.writeUInt32LE(1, 16);
+    const last = Buffer.alloc(22, 0xff);
+    last.writeUInt32LE(0x06054b50);
+    last.writeUInt16LE(0, 20);
+    return Buffer.concat([zip.subarray(0, start), directory, end64, locator, last]);
+  }
+
+  it('is read in its form for 4 GiB and more', () => {
+    const weights = new Weights(openCheckpoint(folder.write('large.pt', asZip64(torchFile(TENSORS)))));
+    expect([...weights.take('a', [2, 2])]).to.deep.equal([1, 2, 3, 4]);
+    weights.close();
+  });
+
+  it('is refused where its zip64 directory is elsewhere', async () => {
+    const zip = asZip64(torchFile(TENSORS));
+    zip.writeBigUInt64LE(2n ** 60n, zip.length - 22 - 12);
+    expect((await refusal(() => openCheckpoint(folder.write('elsewhere.pt', zip)))).code).to.equal(
+      'CHECKPOINT_INVALID',
+    );
+  });
+
+  it('is refused where an entry is compressed', async () => {
+    const zip = torchFile(TENSORS);
+    const start = zip.readUInt32LE(zip.length - 22 + 16);
+    zip.writeUInt16LE(8, start + 10);
+    const error = await refusal(() => openCheckpoint(folder.write('deflated.pt', zip)));
+    expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
+    expect(error.message).to.include('archive/data.pkl compressed');
+  });
+
+  it('is refused where it was written on a big-endian machine', async () => {
+    const zip = torchFile(TENSORS);
+    zip.write('bigger', zip.indexOf('little'));
+    expect((await refusal(() => openCheckpoint(folder.write('big.pt', zip)))).code).to.equal('CHECKPOINT_UNSUPPORTED');
+  });
+
+  it('is refused where a storage is shorter than its tensor', async () => {
+    const zip = torchFile(TENSORS);
+    // The shape's second number, behind two BININTs and the mark.
+    const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x02\0\0\0t', 'latin1'));
+    zip.writeInt32LE(2 ** 30, at + 7);
+    const error = await refusal(() => openCheckpoint(folder.write('short.pt', zip)));
+    expect(error.code).to.equal('CHECKPOINT_INVALID');
+    expect(error.message).to.include('tensor a');
+  });
+
+  it('is refused where a tensor is transposed', async () => {
+    const zip = torchFile(TENSORS);
+    const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x01\0\0\0t', 'latin1'));
+    zip.writeInt32LE(1, at + 2);
+    zip.writeInt32LE(2, at + 7);
+    const error = await refusal(() => openCheckpoint(folder.write('strides.pt', zip)));
+    expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
+    expect(error.message).to.include('contiguous');
+  });
+
+  it('is refused where there is none, in words for a page of the web too', async () => {
+    for (const text of ['', '<html>not found</html>', 'PK\x03\x04 and nothing more']) {
+      expect((await refusal(() => openCheckpoint(folder.write('page.pt', text)))).code).to.equal('CHECKPOINT_INVALID');
+    }
+  });
+});

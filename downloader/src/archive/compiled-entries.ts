@@ -1,0 +1,66 @@
+import { join, relative, sep } from 'node:path';
+import {
+  COMPILED_MANIFEST_NAME,
+  type CompiledManifest,
+  compiledFileName,
+  compiledKeyName,
+  compiledRepositoryPath,
+  isCompiledPath,
+  type LockedFile,
+  type LockedModel,
+} from '@heimdex/cache';
+import type { ArchivedBlob } from './archive-layout.js';
+
+/** What a compiled model's compiled.json is called in an archive: its path in the cache. */
+export function compiledManifestName(manifest: CompiledManifest): string {
+  return `${folderName(manifest)}/${COMPILED_MANIFEST_NAME}`;
+}
+
+/** Whether a name in an archive may be that of a compiled.json. */
+export function isCompiledManifestName(name: string): boolean {
+  return /^\.compiled\/models--[^/]+\/[0-9a-f]{32}\/compiled\.json$/.test(name);
+}
+
+/** A compiled model's graphs and weights, with the sizes and hashes that the lock file has. */
+export function compiledBlobs(model: LockedModel, manifest: CompiledManifest): ArchivedBlob[] {
+  return model.files
+    .filter(({ path }) => isCompiledPath(path))
+    .map(({ path, sizeBytes, sha256 }) => ({
+      name: `${folderName(manifest)}/${compiledFileName(path)}`,
+      sizeBytes,
+      sha256,
+      blobId: sha256,
+      repository: model.repository,
+    }));
+}
+
+/** Whether compiled.json speaks of the same files as a model of the lock file. */
+export function isOfModel(model: LockedModel, manifest: CompiledManifest): boolean {
+  if (model.repository !== manifest.repository || model.variant !== manifest.precision) return false;
+  const files = manifest.graphs.flatMap((graph) => graph.files);
+  const locked = new Map(model.files.map((file) => [file.path, file]));
+  const compiled = model.files.filter(({ path }) => isCompiledPath(path));
+  return (
+    files.length === compiled.length &&
+    files.every(({ name, sha256 }) => locked.get(`compiled/${name}`)?.sha256 === sha256)
+  );
+}
+
+/** A model without the checkpoint that it was compiled from: an archive carries what is served. */
+export function withoutSources(model: LockedModel, manifest: CompiledManifest): LockedModel {
+  const sources = new Set(manifest.sources.map(({ path }) => path));
+  return { ...model, files: model.files.filter(({ path }) => !sources.has(path)) };
+}
+
+/** The model with the checkpoint's hashes, as the lock file has it where it was compiled. */
+export function withSources(model: LockedModel, { sources }: CompiledManifest): LockedModel {
+  const files = sources.map(
+    ({ path, sizeBytes, sha256 }): LockedFile => ({ path, sizeBytes, sha256, blobId: undefined }),
+  );
+  return { ...model, files: [...model.files, ...files].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+function folderName(manifest: CompiledManifest): string {
+  const path = join(compiledRepositoryPath('', manifest.repository), compiledKeyName(manifest));
+  return relative('', path).split(sep).join('/');
+}

@@ -1,0 +1,55 @@
+import { COMPILABLE_FAMILIES, type ConfiguredModel } from '@heimdex/cache';
+import { DownloaderError } from '../errors.js';
+import { type RetryPolicy, withRetries } from '../transfer/retry.js';
+import type { ByteSource } from '../transfer/source.js';
+
+/** A config.json has some kilobytes. */
+const MAX_BYTES = 4 << 20;
+
+/**
+ * Reads config.json and refuses a checkpoint of an architecture that cannot be compiled for its role, before gigabytes of it are
+ * fetched.
+ *
+ * @throws DownloaderError CHECKPOINT_INVALID that names the architecture and those that are known; what the source throws.
+ */
+export async function assertCompilable(
+  configured: ConfiguredModel,
+  config: ByteSource,
+  retry: RetryPolicy,
+  signal: AbortSignal,
+): Promise<void> {
+  const text = await withRetries(() => readAll(config, signal), retry, signal);
+  const type = modelTypeOf(text);
+  const known = COMPILABLE_FAMILIES[configured.family] ?? [];
+  if (typeof type === 'string' && known.includes(type)) return;
+  const naflex =
+    type === 'siglip2' ? ' Of SigLIP 2 the models of one size can be compiled, and those named naflex cannot.' : '';
+  throw new DownloaderError(
+    'CHECKPOINT_INVALID',
+    `${configured.id} cannot be compiled: its config.json says model_type ${JSON.stringify(type) ?? 'nothing'}, and for ${configured.variable} it must be ${known.join(' or ')}.${naflex} Choose another model by ${configured.variable}, then run: heimdex-downloader plan`,
+  );
+}
+
+async function readAll(source: ByteSource, signal: AbortSignal): Promise<string> {
+  const opened = await source.open(undefined, signal);
+  const pieces: Buffer[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const piece of opened.body) {
+      sizeBytes += piece.length;
+      if (sizeBytes > MAX_BYTES) break;
+      pieces.push(piece);
+    }
+  } finally {
+    opened.close();
+  }
+  return sizeBytes > MAX_BYTES ? '' : Buffer.concat(pieces).toString('utf8');
+}
+
+function modelTypeOf(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { readonly model_type?: unknown } | null)?.model_type;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,75 @@
+import { lstat, readlink, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { type FoundFile, repoPath, scanCache, treePath, verifyModel } from '@heimdex/cache';
+import type { CommandContext } from '../commands/context.js';
+import { asDiskError } from '../disk.js';
+import type { ModelState } from '../inventory.js';
+import { saySize } from '../words.js';
+
+/**
+ * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is read and right: its pointers in
+ * the snapshot, and their blobs where nothing else points at them. A file outside of the repository (`whisper/medium.pt`) is
+ * removed only where it is in `fetched`: what this run has brought. The lock file keeps its hashes.
+ *
+ * @param fetched - Absolute paths.
+ * @throws DownloaderError DISK_FAILED; the first problem of a compiled model that is damaged.
+ */
+export async function dropCheckpoint(
+  context: CommandContext,
+  state: ModelState,
+  fetched: ReadonlySet<string>,
+): Promise<void> {
+  const { config, log, signal } = context;
+  const { inspection, configured } = state;
+  const { found, checkpoint, repository, revision } = inspection;
+  if (found?.compiled === undefined || checkpoint === undefined || revision === undefined) return;
+  const repo = repoPath(config.models.cacheDir, repository);
+  const files = checkpoint.files.filter(
+    ({ absolutePath }) => absolutePath.startsWith(repo) || fetched.has(absolutePath),
+  );
+  if (files.length === 0) return;
+  const { problems } = await verifyModel(found, { level: 'full', signal });
+  const [problem] = problems;
+  if (problem !== undefined) throw problem;
+  const freedBytes = await removeFiles(context, files);
+  // A list of more files than there are makes huggingface_hub call the snapshot incomplete.
+  await rm(treePath(config.models.cacheDir, repository, revision), { force: true });
+  log.info(
+    { event: 'checkpoint-dropped', model: configured.id, bytes: freedBytes },
+    `Removed the checkpoint of ${configured.id}, which is compiled: ${saySize(freedBytes)} freed (KEEP_CHECKPOINTS=false)`,
+  );
+}
+
+async function removeFiles({ config }: CommandContext, files: readonly FoundFile[]): Promise<number> {
+  const blobs = new Map<string, number>();
+  for (const { absolutePath, sizeBytes } of files) {
+    blobs.set(await targetOf(absolutePath), sizeBytes);
+    await remove(absolutePath);
+  }
+  let freedBytes = 0;
+  const { repositories } = await scanCache(config.models.cacheDir);
+  const used = new Set(
+    repositories.flatMap(({ snapshots }) => snapshots.flatMap((one) => one.files.map(({ blobPath }) => blobPath))),
+  );
+  // A blob that is itself a link leads into a store that other programs share: the link goes, the bytes stay.
+  for (const [path, sizeBytes] of blobs) {
+    if (used.has(path)) continue;
+    const info = await lstat(path).catch(() => undefined);
+    if (info === undefined || (info.isFile() && info.nlink === 1)) freedBytes += sizeBytes;
+    await remove(path);
+  }
+  return freedBytes;
+}
+
+/** What a pointer's own link names; the file itself where it is none. */
+async function targetOf(path: string): Promise<string> {
+  return (await lstat(path)).isSymbolicLink() ? resolve(dirname(path), await readlink(path)) : path;
+}
+
+async function remove(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    throw asDiskError(error, path);
+  }
+}

@@ -1,0 +1,55 @@
+import type { CheckpointReason } from '../checkpoint-source.js';
+import type { ModelState } from '../inventory.js';
+import type { PlannedModel } from '../plan.js';
+import { saySize, sayTimeLeft } from '../words.js';
+import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
+
+/** What `plan` says of a compile. */
+export interface PlannedCompile {
+  readonly precision: string;
+  /** Paths in the repository, or below the cache's root. */
+  readonly from: readonly string[];
+  readonly why: CheckpointReason;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly diskBytes: number;
+}
+
+/** The compile of a model whose checkpoint is on the volume. */
+export function compileOfFound({
+  configured,
+  inspection,
+}: Pick<ModelState, 'configured' | 'inspection'>): PlannedCompile | undefined {
+  const { compile } = configured;
+  const { checkpoint } = inspection;
+  if (compile === undefined || checkpoint === undefined) return undefined;
+  const from = checkpoint.files.map(({ path }) => path);
+  return planned(compile.precision, from, 'on the volume', checkpointBytes(checkpoint));
+}
+
+/** The compile of a model of which something is fetched first. */
+export function compileOfFetched({ catalogue, files }: PlannedModel): PlannedCompile | undefined {
+  const { compile } = catalogue.state.configured;
+  const { checkpoint } = catalogue;
+  if (compile === undefined || checkpoint === undefined) return undefined;
+  const sources = files.filter(({ offered }) => checkpoint.paths.includes(offered.file.path));
+  const bytes = sources.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);
+  return planned(compile.precision, checkpoint.paths, checkpoint.why, bytes);
+}
+
+function planned(precision: string, from: readonly string[], why: CheckpointReason, bytes: number): PlannedCompile {
+  return { precision, from, why, bytes, ...estimateCompile(bytes, precision, isHalfPrecision(from)) };
+}
+
+const REASONS = {
+  'on the volume': 'which is on the volume',
+  'the smallest': 'the smallest checkpoint of these weights whose hash is known',
+  'the only one': 'the only checkpoint of these weights whose hash is known',
+} as const satisfies Record<CheckpointReason, string>;
+
+/** The same as a line of text. */
+export function compileLine({ from, why, bytes, seconds, diskBytes, precision }: PlannedCompile): string {
+  const [first = ''] = from;
+  const name = from.length > 1 ? `${first} and ${from.length - 1} more` : first;
+  return `  compile  ${name}  ${saySize(bytes)}, ${REASONS[why]}; to ${precision} in about ${sayTimeLeft(seconds * 1000)}, at most ${saySize(diskBytes)} more on the volume`;
+}

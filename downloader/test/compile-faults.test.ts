@@ -1,0 +1,245 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { hashFile, readCompiledModels, scanCompiled } from '@heimdex/cache';
+import { type Hub, randomTensors, safetensorsFile, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { bertRepository } from './support/checkpoints.js';
+import { type Child, startChild } from './support/child.js';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { seededRandom } from './support/seeded.js';
+import { temporaryFolder, whenTrue } from './support/volume.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
+const NAME = 'acme/german-bert';
+/** Kills in all; HEIMDEX_TEST_KILLS=100 for a long run. */
+const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
+
+describe('a compile', function () {
+  this.timeout(240_000);
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let env: NodeJS.ProcessEnv;
+  let cache: string;
+
+  before(async () => {
+    const broken = bertRepository({ name: 'acme/broken' });
+    const nan = randomTensors({ 'embeddings.word_embeddings.weight': [500, 64] });
+    nan[0]?.values.fill(Number.NaN, 7, 8);
+    hub = await startHub({
+      repositories: [
+        // Layers enough that a compile has many moments to be killed in.
+        bertRepository({ layers: 12 }),
+        {
+          name: 'acme/broken',
+          files: broken.files.map((file) =>
+            file.path === 'model.safetensors' ? { path: file.path, bytes: safetensorsFile(nan) } : file,
+          ),
+        },
+        {
+          name: 'acme/evil',
+          files: [
+            ...broken.files.filter(({ path }) => path !== 'model.safetensors'),
+            // What a pickle would run: os.system('touch ran-by-pickle').
+            { path: 'pytorch_model.bin', bytes: EVIL },
+          ],
+        },
+      ],
+    });
+  });
+  after(() => hub.close());
+
+  function volume(name: string): void {
+    const path = join(folder.path, name);
+    cache = join(path, 'cache');
+    env = testEnvironment(path, hub.url, {
+      ASR_MODEL: 'none',
+      LOAD_BGE_M3: 'true',
+      TEXT_MODEL_NAME: NAME,
+      DOWNLOAD_STALL_SECONDS: '30',
+    });
+  }
+
+  /** A volume on which the checkpoint lies and nothing is compiled. */
+  async function filled(): Promise<void> {
+    volume('filled');
+    const result = await runHere([], env);
+    expect(result.status, result.stderr).to.equal(0);
+    await rm(join(cache, '.compiled'), { recursive: true });
+    await rm(join(cache, 'models.lock.json'));
+  }
+
+  /** Anything that a reader could take for a whole compiled model and that is not. */
+  async function wrongOnes(): Promise<string[]> {
+    const wrong: string[] = [];
+    for (const { path, manifest } of await readCompiledModels(cache, NAME)) {
+      for (const { name, sha256 } of manifest.graphs.flatMap(({ files }) => files)) {
+        const actual = await hashFile('sha256', join(path, name)).catch(String);
+        if (actual !== sha256) wrong.push(`${name}: ${actual}`);
+      }
+    }
+    return wrong;
+  }
+
+  const temporaries = async () => (await scanCompiled(cache)).filter(({ isTemporary }) => isTemporary);
+
+  /** Waits until a compile is under way, by what it writes. */
+  async function underWay(child: Child): Promise<void> {
+    await whenTrue(async () => child.process.exitCode !== null || (await temporaries()).length > 0);
+  }
+
+  it('that is killed at any moment leaves nothing that is taken for whole, and the next run ends well', async () => {
+    await filled();
+    const startedMs = performance.now();
+    await startChild([], env).ended;
+    const wholeMs = performance.now() - startedMs;
+    const random = seededRandom(5);
+    let killed = 0;
+    for (let round = 0; killed < KILLS; round += 1) {
+      expect(round).to.be.lessThan(KILLS * 10);
+      await rm(join(cache, '.compiled'), { recursive: true, force: true, maxRetries: 5 });
+      await rm(join(cache, 'models.lock.json'), { force: true });
+      const child = startChild([], env);
+      const limitMs = (0.3 + 0.7 * random()) * wholeMs;
+      const fromMs = performance.now();
+      const timer = setInterval(() => {
+        if (performance.now() - fromMs >= limitMs) child.process.kill('SIGKILL');
+      }, 1);
+      const { status } = await child.ended;
+      clearInterval(timer);
+      expect(await wrongOnes(), `seed 5, kill ${killed}`).to.deep.equal([]);
+      if (status === null) killed += 1;
+      if (killed % 5 !== 0) continue;
+      const last = await runHere([], env);
+      expect(last.status, last.stderr).to.equal(0);
+      expect((await runHere(['verify'], env)).status).to.equal(0);
+      // What the killed ones left went with the next compile.
+      expect(await temporaries()).to.deep.equal([]);
+    }
+  });
+
+  it('ends within moments of SIGTERM with exit 130 and leaves nothing', async () => {
+    await filled();
+    const child = startChild([], env);
+    await underWay(child);
+    child.process.kill('SIGTERM');
+    const { status, stderr } = await child.ended;
+    expect(status, stderr).to.equal(130);
+    expect(await scanCompiled(cache)).to.deep.equal([]);
+    expect((await runHere([], env)).status).to.equal(0);
+  });
+
+  it('whose process dies is an error that says so, and leaves nothing', async () => {
+    await filled();
+    const child = startChild([], env);
+    await underWay(child);
+    const compiler = await childOf(child.process.pid ?? 0);
+    process.kill(compiler, 'SIGKILL');
+    const { status, stderr } = await child.ended;
+    expect(status, stderr).to.equal(1);
+    expect(stderr).to.include('COMPILE_FAILED').and.include('SIGKILL').and.include('500 MB');
+    expect(await scanCompiled(cache)).to.deep.equal([]);
+  });
+
+  it('whose starter is killed ends too', async () => {
+    await filled();
+    const child = startChild([], env);
+    await underWay(child);
+    const compiler = await childOf(child.process.pid ?? 0);
+    child.process.kill('SIGKILL');
+    await child.ended;
+    await whenTrue(async () => !(await isRunning(compiler)));
+  });
+
+  it('on a full volume ends with exit 6 and leaves nothing', async () => {
+    await filled();
+    // A limit on the size of a file is a disk that is full for large files alone, and needs no mount: in blocks of 512 bytes.
+    const limited = `trap '' XFSZ; ulimit -f 100; exec "$0" "$@"`;
+    const child = spawn('/bin/sh', ['-c', limited, process.execPath, PROGRAM], {
+      env: { ...env, PATH: process.env.PATH },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    expect(status, stderr).to.equal(6);
+    expect(stderr).to.include('DISK_FULL');
+    expect(await scanCompiled(cache)).to.deep.equal([]);
+    expect((await runHere([], env)).status).to.equal(0);
+  });
+
+  it('of two programs at once is done once', async () => {
+    await filled();
+    const results = await Promise.all([startChild([], env).ended, startChild([], env).ended]);
+    for (const { status, stderr } of results) expect(status, stderr).to.equal(0);
+    const compiledBy = results.filter(({ stderr }) => stderr.includes('"event":"compiled"'));
+    expect(compiledBy).to.have.length(1);
+    expect(await wrongOnes()).to.deep.equal([]);
+  });
+
+  for (const [name, what] of [
+    ['acme/broken', /NaN in tensor embeddings\.word_embeddings\.weight at element 7/],
+    ['acme/evil', /it asks for (os|posix)\.system. Nothing of it was run/],
+  ] as const) {
+    it(`of a checkpoint that must not be used is refused, and leaves nothing: ${name}`, async () => {
+      volume('refused');
+      const result = await runHere([], { ...env, TEXT_MODEL_NAME: name });
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
+      expect(lastLine(result).msg).to.match(what);
+      expect(await scanCompiled(cache)).to.deep.equal([]);
+      for (const place of [process.cwd(), cache]) expect(await readdir(place)).not.to.include('ran-by-pickle');
+    });
+  }
+
+  it('of a file that has changed on the volume is refused by its hash', async () => {
+    await filled();
+    const snapshot = join(cache, 'models--acme--german-bert', 'snapshots', hub.commit(NAME).sha);
+    const path = join(snapshot, 'model.safetensors');
+    const bytes = await readFile(path);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 9) ^ 1, bytes.length - 9);
+    const { writeFile } = await import('node:fs/promises');
+    await writeFile(path, bytes);
+    const result = await runHere([], env);
+    expect(result.status, result.stderr).to.equal(7);
+    expect(lastLine(result)).to.include({ code: 'HASH_MISMATCH' });
+    expect(await scanCompiled(cache)).to.deep.equal([]);
+  });
+
+  it('takes no folder that another version of the compiler made, and no half copy', async () => {
+    await filled();
+    expect((await runHere([], env)).status).to.equal(0);
+    const [model] = await readCompiledModels(cache, NAME);
+    if (model === undefined) throw new Error('nothing is compiled');
+    const copy = join(model.path, '..', 'f'.repeat(32));
+    await cp(model.path, copy, { recursive: true });
+    await rm(join(model.path, 'compiled.json'));
+    await mkdir(join(model.path, '..', '0'.repeat(32)));
+    // The copy's name is not what its compiled.json gives; the other ones have none.
+    expect(await readCompiledModels(cache, NAME)).to.deep.equal([]);
+    const again = await runHere([], env);
+    expect(again.status, again.stderr).to.equal(0);
+    expect(await readCompiledModels(cache, NAME)).to.have.length(1);
+  });
+});
+
+const EVIL = Buffer.from('\x80\x02cos\nsystem\nX\x15\0\0\0touch ran-by-pickle  \x85R.', 'latin1');
+
+/** The process that compiles: the only child of the program. */
+async function childOf(parent: number): Promise<number> {
+  let found = 0;
+  await whenTrue(async () => {
+    for (const name of (await readdir('/proc')).filter((one) => /^\d+$/.test(one))) {
+      const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
+      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent) found = Number(name);
+    }
+    return found !== 0;
+  });
+  return found;
+}
+
+async function isRunning(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat !== '' && !['Z', 'X'].includes(stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3));
+}

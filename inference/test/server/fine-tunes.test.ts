@@ -1,0 +1,101 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { InferenceService, TextModel } from '@heimdex/gen';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { germanBert, japaneseSiglip, koreanWhisper } from '../fixtures/fine-tunes.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+import { runProgram, type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { ROOT } from '../fixtures/volume.js';
+
+const DOWNLOADER = join(ROOT, 'downloader/bin/heimdex-downloader.js');
+const { transcribe, embedImage, embedText } = InferenceService.method;
+
+const MODELS = {
+  ASR_MODEL: 'example/whisper-korean',
+  VISION_MODEL_NAME: 'example/siglip-japanese',
+  LOAD_BGE_M3: 'true',
+  TEXT_MODEL_NAME: 'example/german-sentences',
+};
+
+describe("people's own fine-tunes, by their names alone", () => {
+  let hub: Hub;
+  let folder: string;
+  let env: Record<string, string>;
+  let server: ServerProcess;
+  let client: GrpcClient;
+
+  const download = (more: Record<string, string> = {}) =>
+    promisify(execFile)(process.execPath, [DOWNLOADER], {
+      env: { PATH: process.env.PATH, HF_ENDPOINT: hub.url, ...env, ...more },
+    });
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'heimdex-fine-tunes-'));
+    hub = await startHub({ repositories: [koreanWhisper(), japaneseSiglip(), germanBert()] });
+    env = { HF_HUB_CACHE: join(folder, 'cache'), ...MODELS };
+    // A server must not need what it was compiled from.
+    await download({ KEEP_CHECKPOINTS: 'false' });
+    server = await startProgram(env);
+    client = new GrpcClient(server.address);
+  });
+  after(async () => {
+    client?.close();
+    await server?.stop('SIGKILL');
+    await hub?.close();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  });
+
+  it('a Korean Whisper of three layers with a vocabulary of its own hears', async () => {
+    const content = await readFile(join(ROOT, 'demo/samples/speech/models.flac'));
+    const { language, durationSeconds, model } = await client.value(transcribe, {
+      audio: { content },
+      options: { language: 'ko' },
+    });
+    expect(language).to.equal('ko');
+    expect(durationSeconds).to.be.within(3, 10);
+    expect(model?.id).to.equal(MODELS.ASR_MODEL);
+  });
+
+  it('a Japanese SigLIP of another size, in shards, sees and reads', async () => {
+    const content = await readFile(join(ROOT, 'demo/samples/pictures/01-red-heart.png'));
+    const pictures = await client.value(embedImage, { images: [{ content }, { content }] });
+    const texts = await client.value(embedText, { texts: ['赤い丸', '青い四角'], model: TextModel.VISION });
+    for (const { results, dimensions } of [pictures, texts]) {
+      expect(dimensions).to.equal(80);
+      expect(results.map(({ result }) => result.case)).to.deep.equal(['embedding', 'embedding']);
+    }
+    expect(pictures.results[0]).to.deep.equal(pictures.results[1]);
+  });
+
+  it('a German BERT with the mean of its tokens embeds sentences', async () => {
+    const texts = ['Die Straße ist naß.', 'Der Bär schläft über Nacht!', 'Die Straße ist naß.'];
+    const { results, dimensions } = await client.value(embedText, { texts, model: TextModel.TEXT });
+    expect(dimensions).to.equal(48);
+    const [one, other, same] = results.map(({ result }) =>
+      result.case === 'embedding' ? [...result.value.values] : [],
+    );
+    expect(one).to.have.length(48);
+    expect(one).to.deep.equal(same);
+    expect(one).not.to.deep.equal(other);
+  });
+
+  it('that are there and not compiled are an error that names the command, and none is compiled by the server', async () => {
+    const other = { HF_HUB_CACHE: join(folder, 'other') };
+    await download({ ...other, ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
+    await rm(join(other.HF_HUB_CACHE, '.compiled'), { recursive: true });
+    const { code, stdout, stderr } = await runProgram({
+      ...env,
+      ...other,
+      ASR_MODEL: 'none',
+      VISION_MODEL_NAME: 'none',
+    });
+    expect(code).to.equal(3);
+    expect(stdout + stderr)
+      .to.include('is there, but not compiled yet')
+      .and.include('heimdex-downloader download');
+  });
+});
