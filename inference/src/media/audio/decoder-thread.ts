@@ -71,8 +71,9 @@ export class DecoderThread {
       };
       this.#worker.postMessage(request, transfer);
     });
-    if (answer.kind === 'failed') throw new InferenceError(answer.code, answer.message);
-    return answer;
+    if (answer.kind !== 'failed') return answer;
+    const { code, message, field } = answer;
+    throw new InferenceError(code, message, field === undefined ? {} : { field });
   }
 
   #answered(answer: ThreadAnswer): void {

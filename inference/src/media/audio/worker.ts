@@ -28,7 +28,8 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
   } catch (error) {
     const known = error instanceof InferenceError;
     const message = error instanceof Error ? error.message : String(error);
-    return { kind: 'failed', code: known ? error.code : 'AUDIO_UNREADABLE', message };
+    const field = known ? error.field : undefined;
+    return { kind: 'failed', code: known ? error.code : 'AUDIO_UNREADABLE', message, field };
   }
 }
 

@@ -4,8 +4,9 @@ import { createRequire } from 'node:module';
 /** FFmpeg with one recording, as the package gives it. */
 export interface AacRecording {
   readonly sampleRate: number;
-  /** All of it, mixed to one channel by mean. */
-  decodeAudioData(start: number, duration: number): Float32Array;
+  readonly channelCount: number;
+  /** All of it; with `multiChannel` the channels interleaved, else mixed to one by mean. */
+  decodeAudioData(start: number, duration: number, options: { readonly multiChannel: boolean }): Float32Array;
   dispose(): void;
 }
 

@@ -17,6 +17,7 @@ const HEADER_ROOM_BYTES = 32;
 export class FlacDecoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
   readonly finished = false;
+  readonly track = { index: 0, codec: 'FLAC', language: '' };
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
   #head = new Uint8Array(0);

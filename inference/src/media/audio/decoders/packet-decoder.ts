@@ -1,4 +1,5 @@
 import type { DecodedBlock } from './decoder.js';
+import type { SampleEncoding } from './samples.js';
 
 /** What packets can be coded with. A codec without a decoder is refused by its name. */
 export type PacketCodec =
@@ -29,6 +30,8 @@ export interface PacketFormat {
    * `fmt ` chunk. Absent: AC-3, E-AC-3, MP3.
    */
   readonly description: Uint8Array | undefined;
+  /** How samples are written; of PCM alone. */
+  readonly encoding?: SampleEncoding;
 }
 
 /** One packet (an access unit) of a track. Of ADPCM and GSM: one or more whole blocks; the last may be cut. */
