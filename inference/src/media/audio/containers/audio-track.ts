@@ -69,6 +69,8 @@ const FOREIGN_CODECS: Readonly<Record<string, string>> = {
   sevc: 'EVRC',
   sqcp: 'QCELP',
   A_ALAC: 'ALAC',
+  'A_MPEG/L1': 'MP1',
+  'A_MPEG/L2': 'MP2',
   A_TRUEHD: 'Dolby TrueHD',
   A_WAVPACK4: 'WavPack',
   A_TTA1: 'True Audio',
@@ -90,7 +92,7 @@ export async function describeTrack(
   const language = await input.getLanguageCode();
   const encoding = codec === null ? undefined : PCM_ENCODINGS[codec];
   const own = encoding !== undefined ? 'pcm' : codec === null ? foreignCodec(internalId, alacConfig) : CODECS[codec];
-  const codecName = own === undefined ? nameOf(codec, internalId) : PACKET_CODECS[own].name;
+  const codecName = own === undefined || codec === null ? nameOf(codec, internalId) : PACKET_CODECS[own].name;
   const track = { index, id: input.id, codecName, language: language === 'und' ? '' : language, input };
   const isDefault = disposition.default;
   if (own === undefined || PACKET_CODECS[own].create === undefined) {
@@ -120,6 +122,8 @@ export function trackText({ index, codecName, language }: AudioTrack): string {
 }
 
 function foreignCodec(id: string | number | Uint8Array | null, alacConfig: Uint8Array | undefined): PacketCodec | undefined {
+  // Layers 1 and 2 of MPEG audio are decoded as layer 3 is.
+  if (id === 'A_MPEG/L2' || id === 'A_MPEG/L1') return 'mp3';
   return id === 'alac' && alacConfig !== undefined ? 'alac' : undefined;
 }
 

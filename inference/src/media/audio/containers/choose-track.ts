@@ -16,7 +16,10 @@ export interface ChosenTrack {
  */
 export function chooseTrack(tracks: readonly AudioTrack[], wanted: number | undefined, container: string): ChosenTrack {
   if (tracks.length === 0) {
-    throw new InferenceError('AUDIO_UNREADABLE', `The ${container} file has no audio track.`);
+    throw new InferenceError(
+      'AUDIO_UNREADABLE',
+      `The ${container} file has no audio track, or none of a kind that is known. Convert it first.`,
+    );
   }
   if (wanted !== undefined) {
     const track = tracks[wanted];

@@ -40,8 +40,9 @@ export class Mp3Decoder implements Decoder {
     for (const change of changes) {
       const to = change - this.#position;
       blocks.push(...this.#decode(bytes.subarray(from, to)));
+      const next = await loadLibrary();
       this.#wasm.free();
-      this.#wasm = await loadLibrary();
+      this.#wasm = next;
       from = to;
     }
     const decided = Math.max(from, bytes.length - this.#walk.undecidedBytes);
