@@ -14,6 +14,7 @@ import { joined, plainWords, samplesOf } from '../support/speech.js';
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
 const FIXTURES = join(ROOT, 'inference/test/audio/fixtures');
+const CASES = join(ROOT, 'inference/test/audio/cases');
 const DEMO = join(ROOT, 'demo/samples/speech');
 const SHARED = join(ROOT, '../shared/samples/speech');
 const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
@@ -69,6 +70,13 @@ const EVERY_CONTAINER: readonly Recording[] = [
   file(join(FIXTURES, 'speech-48k-mono.flac.ogg'), [333]),
   file(join(FIXTURES, 'speech-44k-stereo.m4a'), ONE, ALL),
   file(join(FIXTURES, 'speech-48k-mono-faststart.m4a'), ONE),
+  file(join(CASES, 'faststart_video_loses_end.mp4'), [1024], [65_536]),
+  file(join(CASES, 'quicktime_aac.mov'), [1024]),
+  file(join(CASES, 'video_vp8_opus.webm'), [1024]),
+  file(join(CASES, 'video_h264_aac.mkv'), [1024]),
+  file(join(CASES, 'video_h264_aac.mpegts'), [1024]),
+  file(join(CASES, 'adts.aac'), [1024]),
+  file(join(CASES, 'chained.opus'), [1024]),
   file(join(DEMO, 'party.flac'), MIXED),
   {
     name: 'an MP3 without its end',

@@ -81,7 +81,8 @@ export class Downmix {
     const kept = (together * count * count) / all;
     if (this.#alone !== undefined && kept > SOUND_ABOVE) this.#alone = undefined;
     if (this.#alone === undefined && kept < CANCEL_BELOW) {
-      this.#alone = powers.indexOf(Math.max(...powers));
+      // Of channels about as loud as the loudest, the first.
+      this.#alone = powers.findIndex((power) => power >= Math.max(...powers) / 2);
       this.#cancelled = true;
     }
   }

@@ -13,7 +13,7 @@ const FIRST_SEGMENT_FRAMES = 200;
 const SEGMENT_FRAMES = 1_300;
 const MANY_CHANNELS_SEGMENT_FRAMES = 400;
 /** A segment with damage is halved until the damage is alone; so many times in a recording. */
-const SPLITS_MAX = 200;
+const SPLITS_MAX = 100;
 
 /**
  * AAC-LC and HE-AAC: FFmpeg as WebAssembly, which takes files. So frames are decoded a segment at a time, each segment as an

@@ -1,0 +1,132 @@
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import { hear, inParts, open, refusal } from './listening.js';
+import { box, mp4File } from './mp4-file.js';
+
+const MIB = 1_048_576;
+
+/** A chunk that is told from every other by its numbers. */
+function chunk(index: number, samples = 8_000): Int16Array {
+  return Int16Array.from({ length: samples }, (_, at) => ((index * 131 + at) % 2_000) - 1_000);
+}
+
+async function* streamed(content: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (const part of content) yield part;
+}
+
+const whole = (content: Iterable<Uint8Array>): Uint8Array => Buffer.concat([...content]);
+const asFloats = (chunks: readonly Int16Array[]): number[] =>
+  chunks.flatMap((each) => [...each].map((sample) => sample / 32_768));
+
+describe('A film', function () {
+  this.timeout(120_000);
+
+  it('of a gigabyte loses nothing, and little of it is ever held', async () => {
+    const chunks = Array.from({ length: 240 }, (_, index) => chunk(index));
+    let highestBytes = 0;
+    const before = process.memoryUsage().rss;
+    async function* watched(): AsyncGenerator<Uint8Array> {
+      for (const part of mp4File({ chunks, betweenBytes: 4.5 * MIB })) {
+        highestBytes = Math.max(highestBytes, process.memoryUsage().rss - before);
+        yield part;
+      }
+    }
+    const source = await open(watched());
+    let at = 0;
+    for (let block = await source.read(48_000); block !== null; block = await source.read(48_000)) {
+      for (const sample of block) {
+        const wanted = (((Math.floor(at / 8_000) * 131 + (at % 8_000)) % 2_000) - 1_000) / 32_768;
+        if (sample !== wanted) expect.fail(`sample ${at} is ${sample}, not ${wanted}`);
+        at += 1;
+      }
+    }
+    await source.close();
+    expect(at).to.equal(240 * 8_000);
+    expect(source.warnings).to.deep.equal([]);
+    expect(highestBytes / MIB).to.be.below(300);
+  });
+
+  it('whose index comes last is read, whole and in pieces', async () => {
+    const chunks = [chunk(1), chunk(2), chunk(3)];
+    const content = whole(mp4File({ chunks, betweenBytes: 30 * MIB, indexLast: true }));
+    for (const given of [content, inParts(content, 65_536)]) {
+      const { samples, warnings } = await hear(given);
+      expect([...samples]).to.deep.equal(asFloats(chunks));
+      expect(warnings).to.deep.equal([]);
+    }
+  });
+
+  it('whose index comes last, beyond what is held for it, is refused with what to do, before all of it came', async () => {
+    let came = 0;
+    async function* counted(): AsyncGenerator<Uint8Array> {
+      for (const part of mp4File({ chunks: [chunk(1)], betweenBytes: 400 * MIB, indexLast: true })) {
+        came += part.length;
+        yield part;
+      }
+    }
+    const error = await refusal(counted());
+    expect(error.code).to.equal('AUDIO_UNREADABLE');
+    expect(error.message).to.contain('256 MiB').and.to.contain('-movflags +faststart').and.to.contain('client');
+    expect(came).to.be.below(4 * MIB);
+  });
+
+  for (const size of [64, 0xffff_fff0, 0x7fff_ffff]) {
+    it(`whose index is said to have ${size} bytes costs no more than it sends`, async () => {
+      const before = process.memoryUsage().arrayBuffers;
+      const content = mp4File({ chunks: [chunk(1)], betweenBytes: 0, moovSize: size });
+      const error = await refusal(streamed(content));
+      expect(error.code).to.equal('AUDIO_UNREADABLE');
+      expect(error.message).not.to.match(/undefined|Cannot read|internal error/);
+      expect((process.memoryUsage().arrayBuffers - before) / MIB).to.be.below(64);
+    });
+  }
+
+  for (const [name, content] of [
+    ['a box of no size', Buffer.concat([box('ftyp', Buffer.from('isom0000')), Buffer.from('\x00\x00\x00\x00moov\x00\x00\x00\x00')])],
+    ['a box smaller than its header', Buffer.concat([box('ftyp', Buffer.from('isom0000')), Buffer.from('\x00\x00\x00\x04moov')])],
+    ['an empty index', Buffer.concat([box('ftyp', Buffer.from('isom0000')), box('moov')])],
+    ['fragments without an index', Buffer.concat([box('styp', Buffer.from('msdh0000')), box('moof', box('mfhd'))])],
+  ] as const) {
+    it(`with ${name} is refused in our own words`, async () => {
+      for (const given of [content, inParts(content, 5)]) {
+        const error = await refusal(given);
+        expect(error).to.be.instanceOf(InferenceError);
+        expect(error.code).to.equal('AUDIO_UNREADABLE');
+        expect(error.message).to.match(/^The MP4 file /);
+        expect(error.message).not.to.match(/undefined|Cannot read|internal error|InputOptions/);
+      }
+    });
+  }
+
+  it('is cut and put together as its edit list says', async () => {
+    const chunks = [chunk(1, 16_000), chunk(2, 16_000), chunk(3, 16_000)];
+    const edits = [
+      { ms: 500, mediaSample: -1 },
+      { ms: 750, mediaSample: 4_000 },
+      { ms: 1000, mediaSample: 24_000 },
+    ];
+    const { samples, warnings } = await hear(whole(mp4File({ chunks, betweenBytes: 100, edits })));
+    const media = asFloats(chunks);
+    const wanted = [...new Array(8_000).fill(0), ...media.slice(4_000, 16_000), ...media.slice(24_000, 40_000)];
+    expect([...samples]).to.deep.equal(wanted);
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('whose edit list goes back is read once, and it is said', async () => {
+    const edits = [
+      { ms: 1000, mediaSample: 0 },
+      { ms: 1000, mediaSample: 0 },
+    ];
+    const { samples, warnings } = await hear(whole(mp4File({ chunks: [chunk(1, 16_000)], betweenBytes: 0, edits })));
+    expect([...samples]).to.deep.equal(asFloats([chunk(1, 16_000)]));
+    expect(warnings[0]).to.contain('edit list');
+  });
+
+  it('without its end says how much is missing', async () => {
+    const content = whole(mp4File({ chunks: [chunk(1, 16_000), chunk(2, 16_000), chunk(3, 16_000)], betweenBytes: 1_000 }));
+    const { samples, warnings } = await hear(content.subarray(0, content.length - 33_000));
+    expect(samples.length).to.equal(32_000);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.contain('1.00 s').and.to.contain('did not come');
+  });
+});
