@@ -82,8 +82,14 @@ describe('A film', function () {
   }
 
   for (const [name, content] of [
-    ['a box of no size', Buffer.concat([box('ftyp', Buffer.from('isom0000')), Buffer.from('\x00\x00\x00\x00moov\x00\x00\x00\x00')])],
-    ['a box smaller than its header', Buffer.concat([box('ftyp', Buffer.from('isom0000')), Buffer.from('\x00\x00\x00\x04moov')])],
+    [
+      'a box of no size',
+      Buffer.concat([box('ftyp', Buffer.from('isom0000')), Buffer.from('\x00\x00\x00\x00moov\x00\x00\x00\x00')]),
+    ],
+    [
+      'a box smaller than its header',
+      Buffer.concat([box('ftyp', Buffer.from('isom0000')), Buffer.from('\x00\x00\x00\x04moov')]),
+    ],
     ['an empty index', Buffer.concat([box('ftyp', Buffer.from('isom0000')), box('moov')])],
     ['fragments without an index', Buffer.concat([box('styp', Buffer.from('msdh0000')), box('moof', box('mfhd'))])],
   ] as const) {
@@ -123,7 +129,9 @@ describe('A film', function () {
   });
 
   it('without its end says how much is missing', async () => {
-    const content = whole(mp4File({ chunks: [chunk(1, 16_000), chunk(2, 16_000), chunk(3, 16_000)], betweenBytes: 1_000 }));
+    const content = whole(
+      mp4File({ chunks: [chunk(1, 16_000), chunk(2, 16_000), chunk(3, 16_000)], betweenBytes: 1_000 }),
+    );
     const { samples, warnings } = await hear(content.subarray(0, content.length - 33_000));
     expect(samples.length).to.equal(32_000);
     expect(warnings).to.have.length(1);

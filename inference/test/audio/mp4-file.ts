@@ -25,12 +25,12 @@ export function box(type: string, ...parts: readonly Uint8Array[]): Uint8Array {
 
 const words = (...values: readonly number[]): Uint8Array => {
   const bytes = Buffer.alloc(4 * values.length);
-  values.forEach((value, index) => bytes.writeUInt32BE(value >>> 0, 4 * index));
+  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value >>> 0, 4 * index);
   return bytes;
 };
 const halves = (...values: readonly number[]): Uint8Array => {
   const bytes = Buffer.alloc(2 * values.length);
-  values.forEach((value, index) => bytes.writeUInt16BE(value, 2 * index));
+  for (const [index, value] of values.entries()) bytes.writeUInt16BE(value, 2 * index);
   return bytes;
 };
 
@@ -39,7 +39,10 @@ export function* mp4File(options: Mp4Options): Generator<Uint8Array, void, void>
   const { chunks, betweenBytes, indexLast = false } = options;
   const ftyp = box('ftyp', Buffer.from('qt  '), words(0), Buffer.from('qt  '));
   const mediaBytes = chunks.reduce((sum, chunk) => sum + betweenBytes + 2 * chunk.length, 0);
-  const indexBytes = moov(options, chunks.map(() => 0)).length;
+  const indexBytes = moov(
+    options,
+    chunks.map(() => 0),
+  ).length;
   const large = mediaBytes + 8 > 0xffff_ffff;
   const mdatHeader = large
     ? Buffer.concat([words(1), Buffer.from('mdat'), words(Math.floor((mediaBytes + 16) / 2 ** 32), mediaBytes + 16)])

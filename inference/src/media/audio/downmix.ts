@@ -44,7 +44,8 @@ export class Downmix {
     const { channels, sampleRateHz } = block;
     const length = channels[0]?.length ?? 0;
     const [held] = this.#held;
-    const differs = held !== undefined && (held.channels.length !== channels.length || held.sampleRateHz !== sampleRateHz);
+    const differs =
+      held !== undefined && (held.channels.length !== channels.length || held.sampleRateHz !== sampleRateHz);
     const mono: MonoBlock[] = differs ? [...this.flush()] : [];
     if (channels.length === 1) return [...mono, mix(block, undefined)];
     const windowSamples = Math.round(WINDOW_SECONDS * sampleRateHz);

@@ -11,4 +11,9 @@ export type ThreadRequest =
 export type ThreadAnswer =
   | { readonly kind: 'opened' | 'closed' }
   | ({ readonly kind: 'pulled' } & DecodeAnswer)
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string; readonly field?: string | undefined };
+  | {
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly field?: string | undefined;
+    };

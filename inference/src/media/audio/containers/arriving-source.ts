@@ -118,7 +118,9 @@ export class ArrivingSource extends Source {
 
   _read(start: number, end: number): ReadResult | null | Promise<ReadResult | null> {
     if (end - start > READ_MAX_BYTES) {
-      throw unusable(`a header in it claims a part of ${end - start} bytes, more than ${READ_MAX_BYTES} are not believed`);
+      throw unusable(
+        `a header in it claims a part of ${end - start} bytes, more than ${READ_MAX_BYTES} are not believed`,
+      );
     }
     if (this.#opening && start > this.#options.openingMaxBytes) throw unusable(this.#options.beyondOpening);
     if (!this.#opening) this.#release(start - KEPT_BEHIND_BYTES);

@@ -111,7 +111,9 @@ export async function describeTrack(
     return { ...track, isDefault, format, refusal: undefined };
   } catch (error) {
     const refusal =
-      error instanceof InferenceError ? error : new InferenceError('AUDIO_UNREADABLE', 'Its setup is damaged.', { cause: error });
+      error instanceof InferenceError
+        ? error
+        : new InferenceError('AUDIO_UNREADABLE', 'Its setup is damaged.', { cause: error });
     return { ...track, isDefault, format: undefined, refusal };
   }
 }
@@ -121,14 +123,18 @@ export function trackText({ index, codecName, language }: AudioTrack): string {
   return `${index} (${[codecName, language].filter((part) => part !== '').join(', ')})`;
 }
 
-function foreignCodec(id: string | number | Uint8Array | null, alacConfig: Uint8Array | undefined): PacketCodec | undefined {
+function foreignCodec(
+  id: string | number | Uint8Array | null,
+  alacConfig: Uint8Array | undefined,
+): PacketCodec | undefined {
   // Layers 1 and 2 of MPEG audio are decoded as layer 3 is.
   if (id === 'A_MPEG/L2' || id === 'A_MPEG/L1') return 'mp3';
   return id === 'alac' && alacConfig !== undefined ? 'alac' : undefined;
 }
 
 function nameOf(codec: AudioCodec | null, id: string | number | Uint8Array | null): string {
-  const known = (codec === null ? undefined : LIBRARY_NAMES[codec]) ?? (typeof id === 'string' ? FOREIGN_CODECS[id] : undefined);
+  const known =
+    (codec === null ? undefined : LIBRARY_NAMES[codec]) ?? (typeof id === 'string' ? FOREIGN_CODECS[id] : undefined);
   if (known !== undefined) return known;
   if (codec !== null) return codec;
   const text = typeof id === 'string' ? id : typeof id === 'number' ? `stream type ${id}` : '';

@@ -33,7 +33,9 @@ export function chooseTrack(tracks: readonly AudioTrack[], wanted: number | unde
   if (track?.format === undefined) throw notDecoded(tracks[0] as AudioTrack, tracks, container);
   const others = tracks.filter((other) => other !== track);
   if (others.length === 0) return { track, format: track.format, warnings: [] };
-  const left = others.map((other) => `${trackText(other)}${other.format === undefined ? ', which is not decoded' : ''}`);
+  const left = others.map(
+    (other) => `${trackText(other)}${other.format === undefined ? ', which is not decoded' : ''}`,
+  );
   const warning =
     `The recording has ${tracks.length} audio tracks; ${trackText(track)} was taken. ` +
     `Not taken: ${left.join('; ')}. audio_track chooses another.`;
@@ -54,5 +56,8 @@ function notDecoded(track: AudioTrack, tracks: readonly AudioTrack[], container:
   const advice = others.length === 0 ? 'Convert it first' : `Choose another with audio_track: ${others.join(', ')}`;
   const which = tracks.length === 1 ? 'its audio' : `its audio track ${track.index}`;
   const what = track.refusal?.message ?? `${track.codecName} is not decoded; decoded are ${decodedCodecsText()}.`;
-  return new InferenceError('AUDIO_UNREADABLE', `Of the ${container} file, ${which} cannot be used: ${what} ${advice}.`);
+  return new InferenceError(
+    'AUDIO_UNREADABLE',
+    `Of the ${container} file, ${which} cannot be used: ${what} ${advice}.`,
+  );
 }

@@ -108,7 +108,9 @@ export class ContainerDecoder implements Decoder {
     this.#decoder = decoder;
     const edits = new EditList(index.mp4?.tracks.get(chosen.track.id)?.edits ?? []);
     if (edits.reordered) {
-      this.#warnings.push('The edit list plays parts again or out of order; they were read once, in the order of the media.');
+      this.#warnings.push(
+        'The edit list plays parts again or out of order; they were read once, in the order of the media.',
+      );
     }
     if (index.mp4?.fragmented === false) this.#declaredSeconds = await this.#durationOf(chosen);
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
@@ -117,7 +119,7 @@ export class ContainerDecoder implements Decoder {
     let endSeconds = 0;
     let damage: InferenceError | undefined;
     try {
-      for await (const packet of packetsOf({ input: chosen.track.input, format: chosen.format, shiftSeconds })) {
+      for await (const packet of packetsOf({ input: chosen.track.input, shiftSeconds })) {
         endSeconds = packet.timestampSeconds + packet.durationSeconds - edits.offsetSeconds;
         const blocks = place(await decoder.decode(packet));
         if (blocks.length > 0) yield blocks;

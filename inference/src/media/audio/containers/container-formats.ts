@@ -1,4 +1,10 @@
-import { AdtsInputFormat, type InputFormat, MatroskaInputFormat, MpegTsInputFormat, QuickTimeInputFormat } from 'mediabunny';
+import {
+  AdtsInputFormat,
+  type InputFormat,
+  MatroskaInputFormat,
+  MpegTsInputFormat,
+  QuickTimeInputFormat,
+} from 'mediabunny';
 import type { PacketContainer } from '../formats.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 

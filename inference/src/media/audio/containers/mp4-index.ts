@@ -75,7 +75,11 @@ function readEdits(
     if (mediaTime >= 0) {
       // Of fragments, the index was written before it was known how much comes; 0 says the same.
       const open = index === count - 1 && (duration === 0 || fragmented);
-      edits.push({ mediaSeconds: mediaTime / mediaScale, filmSeconds, seconds: open ? Number.POSITIVE_INFINITY : seconds });
+      edits.push({
+        mediaSeconds: mediaTime / mediaScale,
+        filmSeconds,
+        seconds: open ? Number.POSITIVE_INFINITY : seconds,
+      });
     }
     filmSeconds += seconds;
   }
@@ -124,7 +128,10 @@ function boxesOf(view: DataView): readonly Box[] {
     const headerBytes = large ? 16 : 8;
     const whole = size === 0 ? view.byteLength - at : large ? Number(view.getBigUint64(at + 8)) : size;
     if (whole < headerBytes) break;
-    boxes.push({ type, body: part(view, at + headerBytes, Math.min(whole - headerBytes, view.byteLength - at - headerBytes)) });
+    boxes.push({
+      type,
+      body: part(view, at + headerBytes, Math.min(whole - headerBytes, view.byteLength - at - headerBytes)),
+    });
     at += whole;
   }
   return boxes;

@@ -8,7 +8,6 @@ const CLOCK_START_MAX_SECONDS = 60;
 
 export interface PacketSource {
   readonly input: InputAudioTrack;
-  readonly format: PacketFormat;
   /** Added to the container's times. */
   readonly shiftSeconds: number;
 }
@@ -17,7 +16,7 @@ export interface PacketSource {
  * The packets of a track in their order, each in memory of its own: what a container hands out would keep alive all that lies
  * around it.
  */
-export async function* packetsOf({ input, format, shiftSeconds }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
+export async function* packetsOf({ input, shiftSeconds }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
   const sink = new EncodedPacketSink(input);
   let packet = await sink.getFirstPacket();
   const first = packet?.timestamp ?? 0;

@@ -47,5 +47,8 @@ function browserFor(wasm: Uint8Array): object {
     const module = await compiled;
     return { module, instance: await compiler.instantiate(module, imports) };
   };
-  return { WebAssembly: Object.assign(Object.create(compiler), { instantiateStreaming }), fetch: async () => undefined };
+  return {
+    WebAssembly: Object.assign(Object.create(compiler), { instantiateStreaming }),
+    fetch: async () => undefined,
+  };
 }

@@ -89,7 +89,10 @@ class AacDecoder implements PacketDecoder {
     return !sameConfig(this.#config, config) || step < 0 || step > frameSeconds + 0.05;
   }
 
-  async #decodeFrames(frames: readonly Uint8Array[], config: AacConfig): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
+  async #decodeFrames(
+    frames: readonly Uint8Array[],
+    config: AacConfig,
+  ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
     try {
       const block = await this.#decodeSegment(frames, config);
       this.#before = [...this.#before, ...frames].slice(-WARM_UP_FRAMES);
@@ -97,7 +100,9 @@ class AacDecoder implements PacketDecoder {
     } catch (error) {
       this.#splits += 1;
       if (this.#splits > SPLITS_MAX) {
-        throw new InferenceError('AUDIO_UNREADABLE', 'Its AAC is damaged in too many places to be decoded.', { cause: error });
+        throw new InferenceError('AUDIO_UNREADABLE', 'Its AAC is damaged in too many places to be decoded.', {
+          cause: error,
+        });
       }
       if (frames.length === 1) {
         this.#lostFrames += 1;
@@ -112,7 +117,10 @@ class AacDecoder implements PacketDecoder {
     }
   }
 
-  async #decodeSegment(frames: readonly Uint8Array[], config: AacConfig): Promise<Omit<TimedBlock, 'timestampSeconds'>> {
+  async #decodeSegment(
+    frames: readonly Uint8Array[],
+    config: AacConfig,
+  ): Promise<Omit<TimedBlock, 'timestampSeconds'>> {
     const recording = await this.open(this.#adts([...this.#before, ...frames], config));
     try {
       const { sampleRate, channelCount } = recording;
@@ -133,7 +141,7 @@ class AacDecoder implements PacketDecoder {
     return Array.from({ length: channelCount }, (_, channel) => {
       const samples = new Float32Array(wanted);
       const first = Math.max(0, wanted - came);
-      let at = (Math.max(0, came - wanted) * channelCount) + channel;
+      let at = Math.max(0, came - wanted) * channelCount + channel;
       for (let index = first; index < wanted; index++, at += channelCount) samples[index] = decoded[at] ?? 0;
       return samples;
     });

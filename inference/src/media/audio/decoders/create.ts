@@ -34,6 +34,7 @@ const ONE_TRACK: ReadonlySet<AudioContainer> = new Set(['wav', 'flac', 'mp3', 'o
 export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {
   const { format, audioTrack = 0 } = choice;
   const name = typeof format === 'string' ? format.toUpperCase() : 'samples';
-  if (audioTrack > 0 && (typeof format !== 'string' || ONE_TRACK.has(format))) throw noSuchTrack(audioTrack, [`0 (${name})`]);
+  if (audioTrack > 0 && (typeof format !== 'string' || ONE_TRACK.has(format)))
+    throw noSuchTrack(audioTrack, [`0 (${name})`]);
   return typeof format === 'string' ? CREATORS[format](choice) : new RawDecoder(format, choice.contentBytes);
 }

@@ -32,8 +32,13 @@ export async function createOpusDecoder(format: PacketFormat): Promise<PacketDec
       if (data.length === 0) return [];
       const decoded = wasm.decodeFrame(data);
       errors.add(decoded.errors);
-      if (gain !== 1) for (const samples of decoded.channelData) samples.forEach((sample, at) => (samples[at] = sample * gain));
-      return blockOf(decoded).map((block) => ({ ...block, sampleRateHz: SAMPLE_RATE_HZ, timestampSeconds }));
+      const loud = (samples: Float32Array) => (gain === 1 ? samples : samples.map((sample) => sample * gain));
+      const channelData = decoded.channelData.map(loud);
+      return blockOf({ ...decoded, channelData }).map((block) => ({
+        ...block,
+        sampleRateHz: SAMPLE_RATE_HZ,
+        timestampSeconds,
+      }));
     },
     flush: async () => [],
     close: () => {
@@ -52,17 +57,32 @@ export function opusPreSkip(description: Uint8Array | undefined): number {
 function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
   if (description === undefined || description.length < HEAD_BYTES) {
     const channels = Math.min(2, channelCount);
-    return { channels, streamCount: 1, coupledStreamCount: channels - 1, channelMappingTable: [0, 1].slice(0, channels), gain: 1 };
+    return {
+      channels,
+      streamCount: 1,
+      coupledStreamCount: channels - 1,
+      channelMappingTable: [0, 1].slice(0, channels),
+      gain: 1,
+    };
   }
   const view = new DataView(description.buffer, description.byteOffset, description.length);
   const channels = view.getUint8(9);
   const gain = 10 ** (view.getInt16(16, true) / 256 / 20);
   const family = view.getUint8(18);
   if (family === 0 && (channels === 1 || channels === 2)) {
-    return { channels, streamCount: 1, coupledStreamCount: channels - 1, channelMappingTable: [0, 1].slice(0, channels), gain };
+    return {
+      channels,
+      streamCount: 1,
+      coupledStreamCount: channels - 1,
+      channelMappingTable: [0, 1].slice(0, channels),
+      gain,
+    };
   }
   if (channels < 1 || description.length < MAPPING_OFFSET + channels) {
-    throw new InferenceError('AUDIO_UNREADABLE', `Its Opus header cannot be used: ${channels} channels of family ${family}.`);
+    throw new InferenceError(
+      'AUDIO_UNREADABLE',
+      `Its Opus header cannot be used: ${channels} channels of family ${family}.`,
+    );
   }
   return {
     channels,

@@ -24,7 +24,13 @@ export interface WavFormat {
 
 const TAG_EXTENSIBLE = 0xfffe;
 /** Tags of RFC 2361 of codecs that come in packets. */
-const PACKET_TAGS: Readonly<Record<number, PacketCodec>> = { 2: 'adpcm-ms', 17: 'adpcm-ima', 49: 'gsm', 80: 'mp3', 85: 'mp3' };
+const PACKET_TAGS: Readonly<Record<number, PacketCodec>> = {
+  2: 'adpcm-ms',
+  17: 'adpcm-ima',
+  49: 'gsm',
+  80: 'mp3',
+  85: 'mp3',
+};
 /** Names of the tags that are met in practice and not read. */
 const TAG_NAMES: Readonly<Record<number, string>> = {
   34: 'TrueSpeech',
@@ -38,8 +44,8 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
   354: 'Windows Media Audio Professional',
   8192: 'AC-3',
   8193: 'DTS',
-  57_345: 'Ogg Vorbis',
-  61_868: 'FLAC',
+  57345: 'Ogg Vorbis',
+  61868: 'FLAC',
 };
 
 /** Reads the chunk's body. Throws AUDIO_UNREADABLE for an encoding that is not read, or numbers no recording has. */

@@ -21,10 +21,20 @@ export class WavPackets {
   }
 
   /** Throws AUDIO_UNREADABLE, by name, for a codec that is not decoded. */
-  static async create({ codec, codecName, channelCount, sampleRateHz, blockBytes, body }: WavFormat): Promise<WavPackets> {
+  static async create({
+    codec,
+    codecName,
+    channelCount,
+    sampleRateHz,
+    blockBytes,
+    body,
+  }: WavFormat): Promise<WavPackets> {
     const create = PACKET_CODECS[codec].create;
     if (create === undefined) {
-      throw new InferenceError('AUDIO_UNREADABLE', `The WAV holds ${codecName}, which is not decoded. Convert it first.`);
+      throw new InferenceError(
+        'AUDIO_UNREADABLE',
+        `The WAV holds ${codecName}, which is not decoded. Convert it first.`,
+      );
     }
     return new WavPackets(await create({ codec, sampleRateHz, channelCount, description: body }), blockBytes);
   }
