@@ -12,6 +12,8 @@ const SOUND_ABOVE = 0.6;
 /** Quieter windows (-60 dB of full scale) say nothing. */
 const QUIET_POWER = 1e-6;
 const FADE_SECONDS = 0.01;
+/** Of the samples, each of this many is looked at. */
+const STRIDE = 4;
 
 /** A part of the recording as one channel. */
 export interface MonoBlock {
@@ -47,7 +49,7 @@ export class Downmix {
     const differs =
       held !== undefined && (held.channels.length !== channels.length || held.sampleRateHz !== sampleRateHz);
     const mono: MonoBlock[] = differs ? [...this.flush()] : [];
-    if (channels.length === 1) return [...mono, mix(block, undefined)];
+    if (channels.length === 1) return [...mono, pick(block, 0, undefined)];
     const windowSamples = Math.round(WINDOW_SECONDS * sampleRateHz);
     for (let from = 0; from < length; ) {
       const to = Math.min(length, from + windowSamples - this.#heldSamples);
@@ -64,29 +66,70 @@ export class Downmix {
     const window = this.#held;
     this.#held = [];
     this.#heldSamples = 0;
+    const powers = new Powers(window[0]?.channels.length ?? 0);
+    const means = window.map(({ channels }) => powers.addMean(channels));
     const before = this.#alone;
-    this.#decide(window);
-    if (this.#alone === before) return window.map((block) => mix(block, before));
-    return window.map((block, index) => (index === 0 ? fade(block, before, this.#alone) : mix(block, this.#alone)));
+    this.#decide(powers);
+    let done = 0;
+    return window.map((block, index) => {
+      const mono = pick(block, this.#alone, means[index]);
+      if (this.#alone !== before) fade(pick(block, before, means[index]), mono, done);
+      done += mono.samples.length;
+      return mono;
+    });
   }
 
-  #decide(window: readonly DecodedBlock[]): void {
-    const count = window[0]?.channels.length ?? 0;
-    const powers = Array.from({ length: count }, (_, channel) =>
-      window.reduce((sum, { channels }) => sum + powerOf(channels[channel]), 0),
-    );
-    const all = powers.reduce((sum, power) => sum + power, 0);
-    const samples = window.reduce((sum, { channels }) => sum + (channels[0]?.length ?? 0), 0);
-    if (!(all > QUIET_POWER * samples * count)) return;
-    const together = window.reduce((sum, { channels }) => sum + powerOf(mean(channels)), 0);
-    const kept = (together * count * count) / all;
+  #decide({ channels, together, samples }: Powers): void {
+    const all = channels.reduce((sum, power) => sum + power, 0);
+    if (!(all > QUIET_POWER * samples * channels.length)) return;
+    const kept = together / all;
     if (this.#alone !== undefined && kept > SOUND_ABOVE) this.#alone = undefined;
     if (this.#alone === undefined && kept < CANCEL_BELOW) {
       // Of channels about as loud as the loudest, the first.
-      this.#alone = powers.findIndex((power) => power >= Math.max(...powers) / 2);
+      this.#alone = channels.findIndex((power) => power >= Math.max(...channels) / 2);
       this.#cancelled = true;
     }
   }
+}
+
+/** Powers of channels and of their sum, by every fourth sample of a window wherever it was cut. */
+class Powers {
+  readonly channels: number[];
+  together = 0;
+  /** How many were looked at. */
+  samples = 0;
+  #position = 0;
+
+  constructor(channelCount: number) {
+    this.channels = new Array<number>(channelCount).fill(0);
+  }
+
+  /** Gives back the mean of the channels. */
+  addMean(channels: readonly Float32Array[]): Float32Array {
+    const sums = sumOf(channels);
+    const first = (STRIDE - (this.#position % STRIDE)) % STRIDE;
+    for (let index = first; index < sums.length; index += STRIDE) {
+      this.together += (sums[index] ?? 0) ** 2;
+      this.samples += 1;
+    }
+    for (const [channel, samples] of channels.entries()) {
+      let power = this.channels[channel] ?? 0;
+      for (let index = first; index < sums.length; index += STRIDE) power += (samples[index] ?? 0) ** 2;
+      this.channels[channel] = power;
+    }
+    this.#position += sums.length;
+    const scale = 1 / Math.max(1, channels.length);
+    for (let index = 0; index < sums.length; index++) sums[index] = (sums[index] ?? 0) * scale;
+    return sums;
+  }
+}
+
+function sumOf([first = new Float32Array(0), ...others]: readonly Float32Array[]): Float32Array {
+  const sums = first.slice();
+  for (const samples of others) {
+    for (let index = 0; index < sums.length; index++) sums[index] = (sums[index] ?? 0) + (samples[index] ?? 0);
+  }
+  return sums;
 }
 
 function part(block: DecodedBlock, from: number, to: number): DecodedBlock {
@@ -99,37 +142,20 @@ function part(block: DecodedBlock, from: number, to: number): DecodedBlock {
   };
 }
 
-function mix({ channels, sampleRateHz, timestampSeconds }: DecodedBlock, alone: number | undefined): MonoBlock {
-  const chosen = alone === undefined ? undefined : channels[alone];
-  return { samples: chosen === undefined ? mean(channels) : clip(chosen.slice()), sampleRateHz, timestampSeconds };
+/** One channel, or the mean of all where none stands for them. */
+function pick(block: DecodedBlock, alone: number | undefined, mean: Float32Array | undefined): MonoBlock {
+  const { channels, sampleRateHz, timestampSeconds } = block;
+  const samples = (alone === undefined ? mean : channels[alone]?.slice()) ?? new Float32Array(0);
+  return { samples: clip(samples), sampleRateHz, timestampSeconds };
 }
 
-/** From one way of mixing to another without a click. */
-function fade(block: DecodedBlock, from: number | undefined, to: number | undefined): MonoBlock {
-  const [before, after] = [mix(block, from).samples, mix(block, to)];
-  const length = Math.min(after.samples.length, Math.round(FADE_SECONDS * block.sampleRateHz));
-  for (let index = 0; index < length; index++) {
-    const share = (index + 1) / (length + 1);
-    after.samples[index] = share * (after.samples[index] ?? 0) + (1 - share) * (before[index] ?? 0);
+/** From one way of mixing to another without a click; `done` samples of the window came before. */
+function fade(before: MonoBlock, after: MonoBlock, done: number): void {
+  const length = Math.round(FADE_SECONDS * after.sampleRateHz);
+  for (let index = 0; index < Math.min(after.samples.length, length - done); index++) {
+    const share = (done + index + 1) / (length + 1);
+    after.samples[index] = share * (after.samples[index] ?? 0) + (1 - share) * (before.samples[index] ?? 0);
   }
-  return after;
-}
-
-function powerOf(samples: Float32Array | undefined): number {
-  let sum = 0;
-  for (const sample of samples ?? []) if (Number.isFinite(sample)) sum += sample * sample;
-  return sum;
-}
-
-function mean(channels: readonly Float32Array[]): Float32Array {
-  const length = channels[0]?.length ?? 0;
-  const mono = new Float32Array(length);
-  for (const channel of channels) {
-    for (let index = 0; index < length; index++) mono[index] = (mono[index] ?? 0) + (channel[index] ?? 0);
-  }
-  const scale = 1 / Math.max(1, channels.length);
-  for (let index = 0; index < length; index++) mono[index] = (mono[index] ?? 0) * scale;
-  return clip(mono);
 }
 
 /** Brings samples to -1 to 1 where they are; gives back the same array. */

@@ -12,8 +12,9 @@ const FIRST_SEGMENT_FRAMES = 200;
 /** Of all channels together: what is decoded at once stays within some tens of megabytes. */
 const SEGMENT_FRAMES = 1_300;
 const MANY_CHANNELS_SEGMENT_FRAMES = 400;
-/** A segment with damage is halved until the damage is alone; so many times in a recording. */
-const SPLITS_MAX = 100;
+/** A segment with damage is halved until so few frames are left, which become silence; so many times in a recording. */
+const DAMAGED_FRAMES = 4;
+const SPLITS_MAX = 60;
 
 /**
  * AAC-LC and HE-AAC: FFmpeg as WebAssembly, which takes files. So frames are decoded a segment at a time, each segment as an
@@ -104,10 +105,10 @@ class AacDecoder implements PacketDecoder {
           cause: error,
         });
       }
-      if (frames.length === 1) {
-        this.#lostFrames += 1;
+      if (frames.length <= DAMAGED_FRAMES) {
+        this.#lostFrames += frames.length;
         this.#before = [];
-        return [{ channels: [new Float32Array(FRAME_SAMPLES)], sampleRateHz: config.coreRateHz }];
+        return [{ channels: [new Float32Array(frames.length * FRAME_SAMPLES)], sampleRateHz: config.coreRateHz }];
       }
       const half = frames.length >> 1;
       return [

@@ -1,6 +1,5 @@
 import { noSuchTrack } from '../containers/choose-track.js';
-import { ContainerDecoder } from '../containers/container-decoder.js';
-import type { AudioContainer, RawAudioFormat } from '../formats.js';
+import type { AudioContainer, PacketContainer, RawAudioFormat } from '../formats.js';
 import type { Decoder } from './decoder.js';
 import { FlacDecoder } from './flac.js';
 import { Mp3Decoder } from './mp3.js';
@@ -22,10 +21,10 @@ const CREATORS = {
   flac: () => FlacDecoder.create(),
   mp3: () => Mp3Decoder.create(),
   ogg: async () => new OggDecoder(),
-  mp4: async ({ audioTrack }) => new ContainerDecoder('mp4', audioTrack),
-  matroska: async ({ audioTrack }) => new ContainerDecoder('matroska', audioTrack),
-  'mpeg-ts': async ({ audioTrack }) => new ContainerDecoder('mpeg-ts', audioTrack),
-  adts: async ({ audioTrack }) => new ContainerDecoder('adts', audioTrack),
+  mp4: ({ audioTrack }) => containerDecoder('mp4', audioTrack),
+  matroska: ({ audioTrack }) => containerDecoder('matroska', audioTrack),
+  'mpeg-ts': ({ audioTrack }) => containerDecoder('mpeg-ts', audioTrack),
+  adts: ({ audioTrack }) => containerDecoder('adts', audioTrack),
 } satisfies Record<AudioContainer, (choice: DecoderChoice) => Promise<Decoder>>;
 
 const ONE_TRACK: ReadonlySet<AudioContainer> = new Set(['wav', 'flac', 'mp3', 'ogg']);
@@ -37,4 +36,10 @@ export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {
   if (audioTrack > 0 && (typeof format !== 'string' || ONE_TRACK.has(format)))
     throw noSuchTrack(audioTrack, [`0 (${name})`]);
   return typeof format === 'string' ? CREATORS[format](choice) : new RawDecoder(format, choice.contentBytes);
+}
+
+/** The demuxer is large: only what is in a container waits for it to be loaded. */
+async function containerDecoder(kind: PacketContainer, audioTrack: number | undefined): Promise<Decoder> {
+  const { ContainerDecoder } = await import('../containers/container-decoder.js');
+  return new ContainerDecoder(kind, audioTrack);
 }
