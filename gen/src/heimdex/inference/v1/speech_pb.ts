@@ -57,7 +57,8 @@ export const RawAudioSchema: GenMessage<RawAudio> = /*@__PURE__*/
 export type AudioInput = Message<"heimdex.inference.v1.AudioInput"> & {
   /**
    * The file's bytes (WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska, MPEG-TS; recognised by
-   * content), or raw samples when `raw` is given. Of a film, its audio. Empty or unreadable: INVALID_ARGUMENT.
+   * content), or raw samples when `raw` is given. Of a film, its audio. Larger than limits.max_message_bytes: TranscribeStream
+   * takes recordings of any size. Empty or unreadable: INVALID_ARGUMENT.
    *
    * @generated from field: bytes content = 1;
    */

@@ -126,7 +126,7 @@ class AacDecoder implements PacketDecoder {
     try {
       const { sampleRate, channelCount } = recording;
       const frameSamples = sampleRate >= 2 * config.coreRateHz ? 2 * FRAME_SAMPLES : FRAME_SAMPLES;
-      const decoded = recording.decodeAudioData(0, -1, { multiChannel: true });
+      const decoded = recording.decode();
       return { channels: this.#fit(decoded, channelCount, frames.length, frameSamples), sampleRateHz: sampleRate };
     } finally {
       recording.dispose();
