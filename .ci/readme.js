@@ -34,8 +34,9 @@ const DOWNLOADER_EXITS = {
   missing: 'a file is not on the volume, or the hub does not know the name',
   auth: 'the hub wants a token, or the token lacks a permission',
   network: 'the hub did not answer well for as long as the retries lasted; a later run continues',
-  disk: 'the volume is full, or cannot be written or read; a later run continues',
+  disk: 'the volume is full, or cannot be written or read, or the output cannot be written; a later run continues',
   verification: 'bytes, sizes or names are not what they should be',
+  unverified: 'nothing is wrong, but nothing says what the bytes of some files must be',
   interrupted: 'a signal ended it; a later run continues',
 };
 

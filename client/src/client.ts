@@ -42,7 +42,8 @@ export interface InferenceClient {
   /** What is loaded, what it accepts, its limits. */
   getServerInfo(options?: CallOptions): Promise<ServerInfo>;
   /**
-   * Whether the server serves: as a whole (''), or one method, such as `heimdex.inference.v1.InferenceService/EmbedImage`.
+   * Whether the server serves: as a whole (''), or one method, such as `EmbedImage` (short for
+   * `heimdex.inference.v1.InferenceService/EmbedImage`, which is understood as well).
    * An unknown name: NOT_FOUND.
    */
   checkHealth(service?: string, options?: CallOptions): Promise<ServingStatus>;

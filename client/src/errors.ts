@@ -60,6 +60,12 @@ export class InferenceClientError extends Error {
     this.attempts = options.attempts ?? 0;
   }
 
+  /** Everything but the cause, the message among it, which JSON.stringify leaves out of an error by itself. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, reason, message, violations, retryAfterMs, method, address, attempts } = this;
+    return { name, code, reason, message, violations, retryAfterMs, method, address, attempts };
+  }
+
   /** The first field the server complained of. */
   get field(): string | undefined {
     return this.violations[0]?.field;

@@ -3,9 +3,10 @@ import {
   Health,
   HealthCheckRequestSchema,
   HealthListRequestSchema,
+  InferenceService,
   HealthCheckResponse_ServingStatus as Serving,
 } from '@heimdex/gen';
-import { errorOf } from './errors.js';
+import { errorOf, InferenceClientError } from './errors.js';
 import type { CallOptions } from './options.js';
 import type { Caller } from './transport/caller.js';
 import { codecOf } from './transport/codec.js';
@@ -20,9 +21,21 @@ const STATUSES = {
   [Serving.SERVICE_UNKNOWN]: 'SERVICE_UNKNOWN',
 } as const satisfies Record<Serving, ServingStatus>;
 
+/**
+ * The name that health knows a service by. A method of the inference service may be given by its own name: `EmbedImage` is
+ * `heimdex.inference.v1.InferenceService/EmbedImage`; likewise `InferenceService` and `InferenceService/EmbedImage`. Any
+ * other name stays as it is.
+ */
+export function healthServiceName(given: string): string {
+  const { typeName, name: service, methods } = InferenceService;
+  const short = given.startsWith(`${service}/`) ? given.slice(service.length + 1) : given;
+  if (methods.some(({ name }) => name === short)) return `${typeName}/${short}`;
+  return given === service ? typeName : given;
+}
+
 /** Calls Check. */
 export async function checkHealth(caller: Caller, service: string, options: CallOptions): Promise<ServingStatus> {
-  const request = create(HealthCheckRequestSchema, { service });
+  const request = create(HealthCheckRequestSchema, { service: healthServiceName(service) });
   const answer = await caller.unary('Health', Health.method.check, request, options);
   return STATUSES[answer.status];
 }
@@ -53,17 +66,36 @@ export async function* watchHealth(
     } as const;
     const stream = await caller.attempts(plan, scope, async ({ endpoint, metadata }) => {
       context.address = endpoint.address;
-      return endpoint.serverStream(watchCodec, create(HealthCheckRequestSchema, { service }), metadata);
+      return endpoint.serverStream(
+        watchCodec,
+        create(HealthCheckRequestSchema, { service: healthServiceName(service) }),
+        metadata,
+      );
     });
     const cancel = () => stream.cancel();
+    let late = false;
+    // The first status is owed at once; what follows comes when something changes.
+    const timer = setTimeout(() => {
+      late = true;
+      cancel();
+    }, plan.deadlineMs - Date.now());
     stream.on('error', () => undefined); // The loop tells it; after the loop nobody asks.
     scope.signal.addEventListener('abort', cancel, { once: true });
     try {
-      for await (const { status } of stream) yield STATUSES[status as Serving];
+      for await (const { status } of stream) {
+        clearTimeout(timer);
+        yield STATUSES[status as Serving];
+      }
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error('Health');
+      if (late)
+        throw new InferenceClientError('DEADLINE_EXCEEDED', `Health got no answer from ${context.address} in time`, {
+          ...context,
+          reason: 'TIMEOUT',
+        });
       throw errorOf(thrown, context);
     } finally {
+      clearTimeout(timer);
       scope.signal.removeEventListener('abort', cancel);
       stream.cancel();
     }

@@ -21,6 +21,8 @@ export class OpenStream {
   readonly #stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>;
   readonly #answers: AsyncIterator<TranscribeStreamResponse>;
   readonly #silenceMs: number;
+  /** How long it may be silent now: until its first answer it may be less. */
+  #allowedMs: number;
   readonly #signal: AbortSignal;
   readonly #stopped = new AbortController();
   readonly #cancel = () => this.#stream.cancel();
@@ -28,19 +30,20 @@ export class OpenStream {
   #failure: InferenceClientError | undefined;
 
   /**
-   * @param silenceMs how long the server may stay silent while it has audio to work on
+   * @param silence how long the server may stay silent while it has audio to work on, and how long before its first answer
    * @param signal gives the call up
    */
   constructor(
     stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>,
     start: TranscribeStart,
     pieces: AudioPieces,
-    silenceMs: number,
+    silence: { readonly ms: number; readonly firstMs: number },
     signal: AbortSignal,
   ) {
     this.#stream = stream;
     this.#answers = stream[Symbol.asyncIterator]();
-    this.#silenceMs = silenceMs;
+    this.#silenceMs = silence.ms;
+    this.#allowedMs = silence.firstMs;
     this.#signal = signal;
     stream.on('error', () => undefined); // next() tells it; after the last next() nobody asks.
     signal.addEventListener('abort', this.#cancel, { once: true });
@@ -122,12 +125,16 @@ export class OpenStream {
         { reason: 'TIMEOUT' },
       );
       this.#cancel();
-    }, this.#silenceMs);
+    }, this.#allowedMs);
   }
 
   /** The server has spoken: what it owes is counted anew. */
   #listen(): void {
-    this.#silence?.refresh();
+    this.#allowedMs = this.#silenceMs;
+    if (this.#silence === undefined) return;
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
+    this.#expect();
   }
 }
 

@@ -34,11 +34,13 @@ export async function* transcribeStream(
 ): AsyncGenerator<TranscribeEvent, void, void> {
   const silenceMs = caller.timeoutMs(METHOD, options);
   const start = create(contract.TranscribeStartSchema, { ...rawMessage(options), options: optionsMessage(options) });
+  const startMs = performance.now();
   let begun = false;
   const plan = {
     name: METHOD,
     call: options,
     deadlineMs: Number.POSITIVE_INFINITY,
+    connectMs: silenceMs,
     mayRepeat: () => typeof audio === 'function' || !begun,
   } as const;
   yield* caller.streamInScope(options.signal, async function* (scope) {
@@ -46,13 +48,15 @@ export async function* transcribeStream(
       plan,
       scope,
       async ({ endpoint, metadata, deadlineMs }) => {
+        // A server that took its time to accept the connection has less of it left for its first answer.
+        const leftMs = begun ? silenceMs : Math.max(1, silenceMs - (performance.now() - startMs));
         begun = true;
         const pieces = typeof audio === 'function' ? audio() : audio;
         const opened = new OpenStream(
           endpoint.duplex(codec, metadata, deadlineMs),
           start,
           pieces,
-          silenceMs,
+          { ms: silenceMs, firstMs: leftMs },
           scope.signal,
         );
         return { stream: opened, first: await opened.next(), address: endpoint.address };

@@ -96,6 +96,12 @@ describe('the client', () => {
       field: 'texts[1]',
       message: 'too long',
     });
+    const written = JSON.parse(JSON.stringify(results));
+    expect(written[1].error).to.deep.include({
+      code: 'INVALID_ARGUMENT',
+      reason: 'TEXT_TOO_LONG',
+      message: 'too long',
+    });
   });
 
   it('refuses vectors of another model than the expected one', async () => {

@@ -59,8 +59,14 @@ export async function readCatalogue(state: ModelState, remote: Remote, signal: A
       if (failures.length < sources.length) remote.onSourceFailed(state.configured.id, source.type, error);
     }
   }
-  throw combineFailures(state.configured.id, failures);
+  const failure = combineFailures(state.configured.id, failures);
+  const { suggestion } = state.configured;
+  if (suggestion === undefined || !UNKNOWN_CODES.has(failure.code)) throw failure;
+  throw new DownloaderError(failure.code, `${failure.message.replace(/\.$/, '')}${suggestion}`, { cause: failure });
 }
+
+/** What a hub answers for a name that it does not know. */
+const UNKNOWN_CODES = new Set(['NOT_FOUND', 'AUTH_REQUIRED']);
 
 /** The sources in order; of a locked model, those of the kind that is locked first. */
 function sourcesOf({ configured, locked }: ModelState): readonly Source[] {

@@ -6,6 +6,7 @@ import {
   enumVariable,
   integerVariable,
   type ModelEnvironment,
+  misspeltVariables,
   numberVariable,
   readAll,
   readModelEnvironment,
@@ -73,7 +74,7 @@ export const DOWNLOADER_VARIABLES = {
     default: 8,
     min: 1,
     max: 100,
-    doc: 'Failures in a row, without a byte in between, after which a request is given up.',
+    doc: 'Failures in a row, without a byte in between, after which a request is given up. Where nobody at all is reached from the start, 2 s end it.',
     example: '3',
   }),
   pauseSeconds: numberVariable({
@@ -116,6 +117,8 @@ export interface DownloaderConfig {
   /** The environment as npm's own settings read it: `npm_config_registry` and its like, HOME for `.npmrc`. */
   readonly npmEnvironment: NodeJS.ProcessEnv;
   readonly log: LogConfig;
+  /** Sentences about variables that look misspelt. */
+  readonly hints: readonly string[];
 }
 
 /** What the log is to look like. */
@@ -147,6 +150,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     proxyFor,
     npmEnvironment: env,
     log: { level: own.logLevel, format: own.logFormat },
+    hints: misspeltVariables(env, DOWNLOADER_VARIABLES),
   };
 }
 

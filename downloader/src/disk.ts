@@ -1,42 +1,68 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder as makeFolderIn } from '@heimdex/cache';
 import { DownloaderError, reasonOf, systemCode } from './errors.js';
 import { saySize } from './words.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+/** Errors of a volume whatever call met them; others count when they name a path. */
 const REFUSED = new Set([
   'EACCES',
+  'EBADF',
+  'EBUSY',
   'EEXIST',
-  'EPERM',
-  'EROFS',
   'EIO',
-  'EMFILE',
-  'ENFILE',
-  'ENAMETOOLONG',
-  'ENOTDIR',
   'EISDIR',
   'ELOOP',
+  'EMFILE',
+  'ENAMETOOLONG',
+  'ENFILE',
+  'ENODEV',
+  'ENOTDIR',
+  'ENXIO',
+  'EPERM',
+  'EROFS',
+  'ESTALE',
 ]);
 
+/** What to do about the usual ones. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  EROFS:
+    'The volume is mounted read-only: mount it so that the downloader may write (the server needs to read it only)',
+  EACCES: "The downloader's user may not write there: change the folder's owner or mode, or the user",
+  EPERM: "The downloader's user may not write there: change the folder's owner or mode, or the user",
+  ENOTDIR: 'A file has the place of a folder: correct the variable that names the cache',
+  EEXIST: 'A file has the place of a folder: correct the variable that names the cache',
+};
+const USUAL_REMEDY = 'The downloader needs a volume it may write to: check its path, owner and mount';
+
 /** A system error of the volume as a DownloaderError; anything else unchanged. */
-export function asDiskError(error: unknown, path: string): unknown {
+export function asDiskError(error: unknown, path?: string): unknown {
   const code = systemCode(error);
   if (error instanceof DownloaderError || code === undefined) return error;
+  const named = pathOf(error);
+  const where = path ?? named ?? 'The volume';
   if (FULL.has(code)) {
     return new DownloaderError(
       'DISK_FULL',
-      `The volume of ${path} is full (${code}). What has come so far is kept: make room (heimdex-downloader prune lists what no configured model needs), then run: heimdex-downloader download`,
+      `The volume of ${where} is full (${code}). What has come so far is kept: make room (heimdex-downloader prune lists what no configured model needs), then run: heimdex-downloader download`,
       { cause: error },
     );
   }
-  if (REFUSED.has(code)) {
+  if (REFUSED.has(code) || (named !== undefined && /^E[A-Z]+$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
-      `${path} cannot be written: ${reasonOf(error)}. The downloader needs a volume it may write to; check its owner and mount, then run: heimdex-downloader download`,
+      `${where} cannot be written: ${reasonOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
       { cause: error },
     );
   }
   return error;
+}
+
+/** The path that a system error is about. */
+function pathOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('path' in error)) return undefined;
+  return typeof error.path === 'string' ? error.path : undefined;
 }
 
 /** Bytes that this process may still write to the volume of a folder that exists. */
@@ -72,7 +98,7 @@ export async function assertFits(folder: string, bytes: number, what: string): P
  */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o755 });
+    await makeFolderIn(path);
   } catch (error) {
     throw asDiskError(error, path);
   }

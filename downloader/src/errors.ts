@@ -19,6 +19,8 @@ export const EXIT_STATUS = {
   disk: 6,
   /** Bytes, sizes or names are not what they should be. */
   verification: 7,
+  /** Nothing was found wrong, but of some files nothing says what their bytes must be. */
+  unverified: 8,
   /** Ended by a signal (SIGINT, SIGTERM). A later run continues. */
   interrupted: 130,
 } as const;
@@ -47,6 +49,7 @@ export const ERROR_CODES = {
   HASH_MISMATCH: 'verification',
   PATH_REFUSED: 'verification',
   ARCHIVE_INVALID: 'verification',
+  NOT_VERIFIED: 'unverified',
   INTERRUPTED: 'interrupted',
   PREPARE_FAILED: 'unexpected',
   INTERNAL: 'unexpected',

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import {
+  type FoundFile,
   hashFile,
   type LockedFile,
   type LockedModel,
@@ -9,6 +10,7 @@ import {
 } from '@heimdex/cache';
 import type { Catalogue } from './catalogue.js';
 import { asDiskError } from './disk.js';
+import { DownloaderError } from './errors.js';
 import type { ModelState } from './inventory.js';
 import type { PlannedModel } from './plan.js';
 
@@ -37,13 +39,18 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
   };
 }
 
-/** The lock file's entry of a model that was on the volume before there was a lock file. */
+/**
+ * The lock file's entry of a model that was on the volume before there was a lock file.
+ *
+ * @throws DownloaderError HASH_MISMATCH for a file that is not what its blob's name says.
+ */
 export async function lockFound(state: ModelState, signal: AbortSignal): Promise<LockedModel | undefined> {
   const { configured, inspection } = state;
   const { found, repository } = inspection;
   if (found === undefined) return undefined;
   const files: LockedFile[] = [];
   for (const file of found.files) {
+    await assertNamed(file, signal);
     const sha256 = file.hash?.type === 'sha256' ? file.hash.value : await hashFile('sha256', file.blobPath, signal);
     files.push({ path: file.path, sizeBytes: file.sizeBytes, sha256, blobId: blobIdOf(file.blobId) });
   }
@@ -61,6 +68,17 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
     revision: found.revision,
     files: byPath(files),
   };
+}
+
+/** A file named by git's sha1 is read for its sha256, so it must be the file of that name first. */
+async function assertNamed({ hash, path, absolutePath, blobPath }: FoundFile, signal: AbortSignal): Promise<void> {
+  if (hash?.type !== 'git-sha1') return;
+  const actual = await hashFile('git-sha1', blobPath, signal);
+  if (actual === hash.value) return;
+  throw new DownloaderError(
+    'HASH_MISMATCH',
+    `${path} at ${absolutePath} has wrong bytes: expected git-sha1 ${hash.value}, got ${actual}. To fetch it again, run: heimdex-downloader download`,
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { visibleLines } from '@heimdex/cache';
 import { type Logger, pino } from 'pino';
 import type { LogConfig } from './config.js';
 
@@ -42,5 +43,5 @@ function humanStream(target: LogTarget): Writable {
 /** The sentence alone: what the fields say it says, too. */
 function humanLine(line: string): string {
   const { level, msg, stack } = JSON.parse(line) as Readonly<Record<string, unknown>>;
-  return `${LEVEL_WORDS[String(level)] ?? ''}${String(msg)}${typeof stack === 'string' ? `\n${stack}` : ''}`;
+  return `${LEVEL_WORDS[String(level)] ?? ''}${visibleLines(String(msg))}${typeof stack === 'string' ? `\n${visibleLines(stack)}` : ''}`;
 }

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { blobLockPath, blobPath, type ContentHash, plainPath } from '@heimdex/cache';
+import { blobLockPath, blobPath, type ContentHash, type FoundFile, plainPath } from '@heimdex/cache';
 import type { Catalogue, CatalogueFile } from './catalogue.js';
 import type { ModelState } from './inventory.js';
 import type { ByteSource } from './transfer/source.js';
@@ -99,7 +99,7 @@ function planBlob(
   const sizeBytes = offered.sizeBytes;
   const inspected = state.inspection.files.find((candidate) => candidate.file.path === file.path);
   const damaged = state.damaged.has(file.path);
-  const looked = inspected?.found !== undefined && sameBlob(inspected.found.blobId, catalogue, hash) && !damaged;
+  const looked = inspected?.found !== undefined && sameBlob(inspected.found, catalogue, hash) && !damaged;
   const sized = there.sizeBytes !== undefined && (sizeBytes === undefined || sizeBytes === there.sizeBytes);
   const action = damaged || !sized ? 'fetch' : looked ? 'keep' : 'prove';
   return {
@@ -115,9 +115,13 @@ function planBlob(
   };
 }
 
-/** Whether the file that was found is the one that is wanted; a plain file has no blob's name to compare. */
-function sameBlob(blobId: string | undefined, catalogue: Catalogue, hash: ContentHash): boolean {
-  return catalogue.commit === undefined || blobId === hash.value;
+/** Whether the file that was found is known to be the one that is wanted, without reading it. */
+function sameBlob(found: FoundFile, catalogue: Catalogue, hash: ContentHash): boolean {
+  // A plain file has no blob's name to compare.
+  if (catalogue.commit === undefined) return found.hash?.type === hash.type && found.hash.value === hash.value;
+  // The lock file is to name a sha256, which is that of whatever lies there: it is read before it is believed.
+  const nameIsEnough = hash.type === 'sha256' || catalogue.state.locked !== undefined;
+  return nameIsEnough && found.blobId === hash.value;
 }
 
 /** What a plan costs. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { lstat, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   CACHEDIR_TAG_NAME,
@@ -12,7 +12,7 @@ import {
   type Tree,
   treePath,
 } from '@heimdex/cache';
-import { asDiskError, makeFolderOf } from './disk.js';
+import { asDiskError, makeFolder, makeFolderOf } from './disk.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
 /** Publishes each model of a plan as soon as the last of its blobs is there, also when another model fails. */
@@ -100,8 +100,8 @@ async function publishModel(cacheDir: string, model: PlannedModel): Promise<void
 /** Marks the cache as something a backup may pass over, as huggingface_hub does. */
 export async function publishCacheTag(cacheDir: string): Promise<void> {
   const path = join(cacheDir, CACHEDIR_TAG_NAME);
+  await makeFolder(cacheDir);
   try {
-    await mkdir(cacheDir, { recursive: true, mode: 0o755 });
     await writeFile(path, CACHEDIR_TAG_TEXT, { flag: 'wx', mode: 0o644 });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;

@@ -6,7 +6,7 @@ import { type HubFileAddress, HubFileSource } from './transfer/hub-source.js';
 import { type NpmSettings, readNpmSettings } from './transfer/npm-settings.js';
 import { NpmFileSource } from './transfer/npm-source.js';
 import type { Origin } from './transfer/origin.js';
-import { DEFAULT_RETRY, type RetryNotice, type RetryPolicy } from './transfer/retry.js';
+import { DEFAULT_RETRY, FirstContact, type RetryNotice, type RetryPolicy } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
 import { UrlFileSource } from './transfer/url-source.js';
 
@@ -29,7 +29,8 @@ export type RemoteEvents = Pick<Remote, 'onRetry' | 'onSourceFailed'>;
 
 /** Opens the remote side by the configuration. */
 export function openRemote(config: DownloaderConfig, version: string, events: RemoteEvents): Remote {
-  const retry: RetryPolicy = { ...DEFAULT_RETRY, attempts: config.attempts, baseMs: config.pauseMs };
+  const contact = new FirstContact();
+  const retry: RetryPolicy = { ...DEFAULT_RETRY, attempts: config.attempts, baseMs: config.pauseMs, contact };
   let opened: Promise<HttpClient> | undefined;
   let origin: Origin | undefined;
   let npm: Promise<NpmSettings> | undefined;
@@ -39,6 +40,7 @@ export function openRemote(config: DownloaderConfig, version: string, events: Re
       connections: config.connections,
       proxyFor: config.proxyFor,
       userAgent: `heimdex-downloader/${version}`,
+      contact,
     });
     return opened;
   };

@@ -1,4 +1,4 @@
-import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { CacheError, type CacheErrorCode, visibleLines } from '@heimdex/cache';
 import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
 import type { CommandContext } from './commands/context.js';
 import { loadConfig } from './config.js';
@@ -38,6 +38,7 @@ export async function run(options: RunOptions): Promise<number> {
 async function runCommand(command: CommandName, args: Arguments, options: RunOptions, screen: Screen): Promise<number> {
   const config = loadConfig(options.env);
   const log = openLog(config.log, screen);
+  for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
   const remote = openRemote(config, VERSION, {
     onRetry: ({ error, pauseMs }) => {
       log.warn({ event: 'retry', pauseMs: Math.round(pauseMs) }, `${error.message.split('. ')[0]}; trying again`);
@@ -46,7 +47,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
       log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);
     },
   });
-  const print = (text: string) => void options.stdout.write(text);
+  const print = (text: string) => void options.stdout.write(visibleLines(text));
   const { stdin, stdout, signal } = options;
   const context: CommandContext = { args, config, env: options.env, log, screen, stdin, stdout, print, remote, signal };
   const startedMs = performance.now();
@@ -101,7 +102,7 @@ function report(error: unknown, signal: AbortSignal, log: Logger): number {
     );
     return EXIT_STATUS.interrupted;
   }
-  const known = asDiskError(error, 'The volume');
+  const known = asDiskError(error);
   if (known instanceof DownloaderError) {
     log.error({ event: 'failed', code: known.code }, known.message);
     return known.exitStatus;

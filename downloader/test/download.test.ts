@@ -124,6 +124,14 @@ describe('heimdex-downloader download', () => {
     expect(lastLine(result).msg).to.include(ENCODER).and.include('HF_HUB_OFFLINE=0 heimdex-downloader download');
   });
 
+  it('warns of a variable that looks misspelt, and asks whether another model was meant', async () => {
+    const result = await runHere([], env({ ASR_MODLE: 'base', ASR_MODEL: 'onnx-community/whisper-bse' }));
+    expect(result.status, result.stderr).to.equal(4);
+    expect(result.log[0]).to.include({ level: 'warn', event: 'variable' });
+    expect(result.log[0]?.msg).to.include('ASR_MODLE').and.include('did you mean ASR_MODEL?');
+    expect(lastLine(result).msg).to.include('did you mean "onnx-community/whisper-base"?');
+  });
+
   it('needs no network when everything is there, offline', async () => {
     await runHere([], env());
     expect((await runHere([], env({ HF_HUB_OFFLINE: '1' }))).status).to.equal(0);

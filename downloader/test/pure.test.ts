@@ -5,7 +5,8 @@ import { barLine } from '../src/progress/bar.js';
 import { RateMeter } from '../src/progress/meter.js';
 import { openScreen } from '../src/progress/screen.js';
 import { cutIntoPieces, RangeSet } from '../src/transfer/ranges.js';
-import { DEFAULT_RETRY, parseRetryAfter, pauseMs, TransientError, withRetries } from '../src/transfer/retry.js';
+import { parseRetryAfter } from '../src/transfer/rate-limit.js';
+import { DEFAULT_RETRY, pauseMs, TransientError, withRetries } from '../src/transfer/retry.js';
 import { sayCount, saySize, sayTime, sayTimeLeft } from '../src/words.js';
 import { seededRandom } from './support/seeded.js';
 

@@ -2,6 +2,7 @@
 import {
   environmentInvalid,
   type ModelEnvironment,
+  misspeltVariables,
   readAll,
   readModelEnvironment,
   readVariables,
@@ -62,6 +63,8 @@ export interface Config {
   /** Undefined: nothing is traced. */
   readonly tracing: { readonly endpoint: string; readonly serviceName: string } | undefined;
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
+  /** Sentences about variables that look misspelt. */
+  readonly hints: readonly string[];
   /** What worker processes get of the environment. */
   readonly workerEnv: Readonly<Record<string, string>>;
 }
@@ -133,6 +136,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
         ? undefined
         : { endpoint: values.otlpEndpoint, serviceName: values.otelServiceName },
     shutdown: { graceMs: values.graceSeconds * 1000, drainMs: values.drainSeconds * 1000 },
+    hints: misspeltVariables(env, SERVER_VARIABLES),
     workerEnv: workerEnvironment(env),
   };
 }

@@ -5,10 +5,12 @@ import { promisify } from 'node:util';
 import type { Device } from '@heimdex/cache';
 import type { Logger } from 'pino';
 import { FatalError } from './exit-codes.js';
+import { readProcessWork } from './work-reading.js';
+import { lookEveryMs, WorkTimer } from './work-timer.js';
 
 const PROBE = fileURLToPath(new URL('./worker/cuda-probe.js', import.meta.url));
-/** A first start on a GPU compiles kernels. */
-const PROBE_TIMEOUT_MS = 120_000;
+/** A first start on a GPU compiles kernels. What the process waits for a processor does not count. */
+const PROBE_WORK_MS = 120_000;
 
 const NEEDS =
   'It needs an NVIDIA GPU that this process may use (in a container: the NVIDIA container toolkit, and a GPU given to the ' +
@@ -45,20 +47,24 @@ export async function chooseDevice(wanted: Device, options: ChooseDeviceOptions)
 }
 
 async function probeCuda(env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string | undefined> {
+  const trial = promisify(execFile)(process.execPath, [PROBE], { env: { ...env }, killSignal: 'SIGKILL', signal });
+  const { pid } = trial.child;
+  const limit = new WorkTimer({
+    read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
+    everyMs: lookEveryMs(PROBE_WORK_MS),
+  });
+  limit.set(PROBE_WORK_MS, () => trial.child.kill('SIGKILL'));
   try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [PROBE], {
-      env: { ...env },
-      timeout: PROBE_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-      signal,
-    });
+    const { stdout, stderr } = await trial;
     const reason = JSON.parse(stdout) as string | null;
     if (reason === null) return undefined;
     return missingLibrary(stderr) ?? reason;
   } catch (error) {
     const { killed, code, signal: by } = error as { killed?: boolean; code?: number | string; signal?: string };
-    if (killed === true) return `a run on it did not end within ${PROBE_TIMEOUT_MS / 1000} s`;
+    if (killed === true) return `a run on it did not end within ${PROBE_WORK_MS / 1000} s`;
     return `the process that tried it ended with ${by ?? code}`;
+  } finally {
+    limit.close();
   }
 }
 

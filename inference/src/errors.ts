@@ -52,3 +52,13 @@ export class InferenceError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 }
+
+/** Longer causes are cut: what a library says of broken content may be of any length. */
+const MAX_CAUSE_CHARACTERS = 300;
+
+/** The cause of an error in one line, for the log and never for a caller; undefined where there is none. */
+export function causeText(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined;
+  const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return text.replace(/\s+/g, ' ').trim().slice(0, MAX_CAUSE_CHARACTERS);
+}

@@ -14,6 +14,8 @@ export const EXIT_CODES = {
   worker: 5,
   /** The models do not fit into the memory there is. */
   memory: 6,
+  /** What was asked for (--help, --version) could not be written to standard output. */
+  output: 7,
   /** A second signal ended the program while it drained. */
   interrupted: 130,
 } as const;

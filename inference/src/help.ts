@@ -9,10 +9,12 @@ const EXIT_DOCS = {
   ok: 'ended as asked',
   unexpected: 'a defect; the log has more',
   configuration: 'a variable or an option is wrong',
-  models: 'a model file is missing, damaged or cannot be read: heimdex-downloader download',
+  models:
+    'a model file is missing, damaged or cannot be read: heimdex-downloader download; prepare: the volume cannot be written',
   address: 'HOST and PORT cannot be listened on',
   worker: 'a model does not load, or its process keeps dying',
   memory: 'the models do not fit into the memory there is',
+  output: 'what was asked for could not be written',
   interrupted: 'ended by a second signal',
 } as const satisfies Record<keyof typeof EXIT_CODES, string>;
 

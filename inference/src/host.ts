@@ -52,7 +52,8 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   const { role, family, files } = model;
   // The services give each role the items of its families; the lane passes them on without looking.
   const spec: AnySpec = SPECS[family];
-  const { healthName, costUnit } = spec;
+  const { costUnit } = spec;
+  const healthName = spec.healthName(files.id);
   const { workers, threads, batchCost } = options.size;
   const lane = new Lane<unknown, unknown>({
     name: healthName,
@@ -133,7 +134,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
 }
 
 type AnySpec = {
-  readonly healthName: string;
+  healthName(id: string): string;
   readonly costUnit: keyof typeof MAX_PADDING;
   cost(item: never): number;
   kind?(item: never): string;

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { visible, visibleLines } from '@heimdex/cache';
 import { type Logger, pino } from 'pino';
 import type { LogConfig } from './config.js';
 
@@ -47,9 +48,9 @@ function humanLine(line: string): string {
   const time = String(record.time).slice(11, 19);
   const details = Object.entries(others)
     .filter(([name]) => !HIDDEN_FIELDS.has(name))
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+    .map(([name, value]) => `${name}=${visible(typeof value === 'string' ? value : JSON.stringify(value))}`);
   const word = String(record.level);
   const level = (LEVEL_WORDS[word] ?? word).padEnd(5);
   const stack = (err as { readonly stack?: string } | undefined)?.stack;
-  return `${time} ${level} ${record.msg}${details.length === 0 ? '' : `  ${details.join(' ')}`}${stack === undefined ? '' : `\n${stack}`}`;
+  return `${time} ${level} ${visibleLines(String(record.msg))}${details.length === 0 ? '' : `  ${details.join(' ')}`}${stack === undefined ? '' : `\n${visibleLines(stack)}`}`;
 }

@@ -1,5 +1,6 @@
 /** What Prometheus sees at /metrics. One table of names; the README lists them, and a test compares. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from './errors.js';
 import type { LaneObserver } from './scheduling/crew.js';
 import type { DeskObserver } from './transport/desk.js';
 
@@ -14,6 +15,8 @@ export const METRICS = {
   heimdex_run_seconds: 'Time of a run in the worker, by model.',
   heimdex_batch_items: 'Items of a run, by model.',
   heimdex_items_total: 'Items that were run, by model.',
+  heimdex_item_errors_total:
+    'Items of answered calls that failed on their own, by method and reason (a code of the table of errors).',
   heimdex_refused_total: 'Calls refused because too much work waited, by model.',
   heimdex_workers_ready: 'Workers that can take a run, by model.',
   heimdex_worker_restarts_total: 'Workers that were lost and started again, by model.',
@@ -28,6 +31,13 @@ type MetricName = keyof typeof METRICS;
 
 const REQUEST_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64];
+
+/** What is usually wrong with an item, by method; other reasons are counted as they come. */
+const USUAL_ITEM_ERRORS: Readonly<Record<string, readonly ErrorCode[]>> = {
+  EmbedImage: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
+  EmbedText: ['TEXT_TOO_LONG'],
+  DetectFaces: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
+};
 
 /** What the metrics read when they are scraped. */
 export interface MetricSources {
@@ -56,18 +66,27 @@ export class Metrics {
   readonly #runSeconds = this.#histogram('heimdex_run_seconds', ['model'], REQUEST_BUCKETS);
   readonly #batchItems = this.#histogram('heimdex_batch_items', ['model'], BATCH_BUCKETS);
   readonly #items = this.#counter('heimdex_items_total', ['model']);
+  readonly #itemErrors = this.#counter('heimdex_item_errors_total', ['method', 'reason']);
   readonly #refused = this.#counter('heimdex_refused_total', ['model']);
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
+    // Named before the first event, so that a rate has a zero to start from.
+    for (const [method, reasons] of Object.entries(USUAL_ITEM_ERRORS)) {
+      for (const reason of reasons) this.#itemErrors.inc({ method, reason }, 0);
+    }
   }
 
   /** For the desk that every call passes. */
   readonly desk: DeskObserver = {
-    ended: ({ path, protocol, code, seconds }) => {
+    ended: ({ path, protocol, code, seconds, notes }) => {
       const method = path.slice(path.lastIndexOf('/') + 1);
       this.#requests.inc({ method, protocol, code });
       this.#requestSeconds.observe({ method }, seconds);
+      // Methods and reasons are those of the contract, so there are never more than a few dozen of them.
+      for (const [reason, count] of Object.entries(notes.itemErrorReasons ?? {})) {
+        this.#itemErrors.inc({ method, reason }, count);
+      }
     },
   };
 

@@ -2,9 +2,16 @@
  * The one command that writes to the volume: it leaves the models in the form in which this machine loads them fastest. The
  * server only reads those forms, and works without them.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { preparedFolder, preparedSources } from '@heimdex/cache';
+import {
+  CacheError,
+  makeFolder,
+  type PreparedRecord,
+  preparedFolder,
+  preparedSources,
+  recordPrepared,
+} from '@heimdex/cache';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
@@ -42,14 +49,9 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   if (config.verify === 'full') await verifyModels(models, stop);
   const root = preparedFolder(config.models.cacheDir);
   try {
-    await mkdir(root, { recursive: true, mode: 0o755 });
+    await makeFolder(root);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FatalError(
-      'models',
-      `${root} cannot be made: ${reason}. prepare writes to the volume: mount it so that this user may write; the server then reads it only.`,
-      { cause },
-    );
+    throw unwritable(root, cause);
   }
   for (const model of models) {
     if (stop.aborted) throw new FatalError('interrupted', 'interrupted; what was prepared is kept');
@@ -57,9 +59,30 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   }
 }
 
+/** Names the forms in the lock file: what is not named there the server does not use. */
+async function record(made: readonly PreparedRecord[], { config }: PrepareOptions): Promise<void> {
+  const { lockPath, cacheDir } = config.models;
+  if (made.length === 0) return;
+  try {
+    await recordPrepared(lockPath, cacheDir, made);
+  } catch (cause) {
+    if (cause instanceof CacheError) throw cause;
+    throw unwritable(`the lock file ${lockPath} (MODELS_LOCK)`, cause);
+  }
+}
+
+function unwritable(what: string, cause: unknown): FatalError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new FatalError(
+    'models',
+    `${what} cannot be made: ${reason}. prepare writes to the volume: mount it so that this user may write; the server then reads it only.`,
+    { cause },
+  );
+}
+
 async function prepareModel(model: ConfiguredModel, root: string, options: PrepareOptions): Promise<void> {
   const { log } = options;
-  const name = SPECS[model.family].healthName;
+  const name = SPECS[model.family].healthName(model.files.id);
   const paths = Object.values(model.files.weights);
   const sizes = await Promise.all(paths.map(graphBytes));
   if (sizes.every((bytes) => bytes < options.minBytes)) {
@@ -72,12 +95,19 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Prepa
   const startedAtMs = performance.now();
   try {
     const { graphs } = await loadOnce(model, options);
+    const refusal = graphs.find(({ unwritable }) => unwritable === true);
+    if (refusal !== undefined) throw unwritable(`forms in ${root}`, refusal.reason);
+    await record(
+      graphs.flatMap(({ made }) => made ?? []),
+      options,
+    );
     for (const { graph, prepared, madeBytes: bytes, reason } of graphs) {
       if (bytes !== undefined) log.info({ model: name, graph, bytes }, 'Prepared');
       else if (prepared) log.info({ model: name, graph }, 'Was prepared before');
       else log.info({ model: name, graph }, `Left as it is: ${reason}`);
     }
   } catch (error) {
+    if (error instanceof FatalError || error instanceof CacheError) throw error;
     if (options.stop.aborted) return;
     // A form with which the model does not run is worse than none.
     for (const folder of await foldersIn(places)) {

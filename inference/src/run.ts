@@ -1,6 +1,7 @@
 /** The program from its arguments to its exit code. */
 import { parseArgs } from 'node:util';
-import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { CacheError, type CacheErrorCode, visibleLines } from '@heimdex/cache';
+import type { Logger } from 'pino';
 import { type Config, readConfig } from './config.js';
 import { chooseDevice } from './device.js';
 import { EXIT_CODES, type ExitReason, FatalError } from './exit-codes.js';
@@ -15,7 +16,10 @@ import { VERSION } from './version.js';
 export interface Program {
   readonly argv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  /** Where the log goes. */
   readonly stdout: LogTarget;
+  /** Writes an answer to standard output. Rejects when it cannot be written. */
+  print(text: string): Promise<void>;
   readonly stderr: LogTarget;
   /** Aborted by the first signal: drain and end. */
   readonly stop: AbortSignal;
@@ -26,22 +30,29 @@ export async function run(program: Program): Promise<number> {
   try {
     const args = readArguments(program.argv);
     if (args.words !== undefined) {
-      program.stdout.write(`${args.words}\n`);
+      await program.print(`${args.words}\n`);
       return EXIT_CODES.ok;
     }
     const config = readConfig(program.env);
     if (args.prepare === undefined) await serve(program, config);
-    else await prepare({ config, log: openLog(config.log, program.stdout), stop: program.stop, ...args.prepare });
+    else await prepare({ config, log: openHinted(config, program.stdout), stop: program.stop, ...args.prepare });
     return EXIT_CODES.ok;
   } catch (error) {
     const { reason, message } = toFatal(error);
-    program.stderr.write(`heimdex-inference: ${message}\n`);
+    program.stderr.write(`heimdex-inference: ${visibleLines(message)}\n`);
     return EXIT_CODES[reason];
   }
 }
 
+/** The log, which begins with what looks wrong in the environment. */
+function openHinted({ log: config, hints }: Config, target: LogTarget): Logger {
+  const log = openLog(config, target);
+  for (const hint of hints) log.warn(hint);
+  return log;
+}
+
 async function serve(program: Program, settings: Config): Promise<void> {
-  const log = openLog(settings.log, program.stdout);
+  const log = openHinted(settings, program.stdout);
   const models = await findModels(settings.models);
   if (models.length === 0) {
     throw new FatalError(
@@ -64,7 +75,7 @@ async function serve(program: Program, settings: Config): Promise<void> {
     `Listening on ${address}:${port}`,
   );
   try {
-    await Promise.race([prove(server, models, config, program.stop), stopped]);
+    await Promise.race([prove(server, models, config, { stop: program.stop, log }), stopped]);
     await Promise.race([server.warm, failure.raised, stopped]);
     if (!program.stop.aborted) log.info({ models: server.state.report().modelsLoaded }, 'Ready');
     await Promise.race([failure.raised, stopped]);
@@ -86,9 +97,15 @@ async function prove(
   server: Server,
   models: readonly ConfiguredModel[],
   config: Config,
-  stop: AbortSignal,
+  { stop, log }: { readonly stop: AbortSignal; readonly log: Logger },
 ): Promise<void> {
-  if (config.verify === 'full') await verifyModels(models, stop);
+  const unverified = config.verify === 'full' ? await verifyModels(models, stop) : [];
+  if (unverified.length > 0) {
+    log.warn(
+      { files: unverified },
+      'Not verified: nothing on the volume says the hash of these files. To lock them, run with a network: heimdex-downloader download',
+    );
+  }
   server.state.proved();
 }
 

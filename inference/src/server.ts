@@ -68,7 +68,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const sizes = sizesOf(options, limitBytes);
   const hosts = sizes.map(({ model, size }) => {
     const maxWorkerBytes = workerLimitBytes(workerNeedBytes(model), config.worker.memoryLimitBytes, limitBytes);
-    const observer = metrics.lane(SPECS[model.family].healthName);
+    const observer = metrics.lane(SPECS[model.family].healthName(model.files.id));
     return createHost(model, { config, log, size, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
   for (const { served } of hosts) models.set(served.role, served);

@@ -94,7 +94,7 @@ export const SERVER_VARIABLES = {
     default: 2,
     min: 0.01,
     max: 3600,
-    doc: 'Workers are looked at this often: one that is stopped or stuck in three looks in a row is ended and started again.',
+    doc: 'Workers are looked at this often: one that is stopped, or in a run neither works nor waits for a processor or a disk, in three looks in a row is ended and started again.',
     example: '5',
   }),
   maxMessageMib: integerVariable({
@@ -158,7 +158,7 @@ export const SERVER_VARIABLES = {
     default: 120,
     min: 0.1,
     max: 86_400,
-    doc: 'A model that makes no progress in a run for so long is ended and started again.',
+    doc: 'A model that makes no progress in a run for so long is ended and started again. Time in which its process waited for a processor does not count (where there is /proc; elsewhere all time counts).',
     example: '300',
   }),
   loadTimeoutSeconds: numberVariable({
@@ -166,7 +166,7 @@ export const SERVER_VARIABLES = {
     default: 600,
     min: 1,
     max: 86_400,
-    doc: 'Longest time for a model to load and warm up.',
+    doc: 'Longest time for a model to load and warm up, counted as RUN_TIMEOUT_SECONDS is.',
     example: '1200',
   }),
   maxRestarts: integerVariable({

@@ -31,11 +31,22 @@ export function judge(error: unknown): Verdict {
   if (error instanceof CliError) return { message: error.message, advice: [], exitCode: error.exitCode };
   if (error instanceof InferenceClientError) return judgeCall(error);
   const message = error instanceof Error ? error.message : String(error);
+  if (isWriteError(error)) return { message, advice: [], exitCode: EXIT_CODES.output };
   return {
     message,
     advice: ['This is an error in heimdex; HEIMDEX_DEBUG=1 shows where.'],
     exitCode: EXIT_CODES.internal,
   };
+}
+
+const WRITE_CALLS = ['write', 'writev', 'pwrite', 'fsync', 'rename', 'mkdir'];
+const WRITE_CODES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS'];
+
+/** Whether it is what the system says of a file that cannot be written. */
+function isWriteError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
+  return WRITE_CALLS.includes(syscall) || WRITE_CODES.includes(code);
 }
 
 /** True when no further input has a chance either: the server is not there, or the caller wants to stop. */

@@ -5,6 +5,7 @@ import { usageError } from './cli-error.js';
 import { type CliEnvironment, type CommonOptions, clientOptions } from './config.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 import type { Terminal } from './terminal.js';
+import { visible } from './visible.js';
 
 /** What the program gives every command. */
 export interface CliHost {
@@ -43,7 +44,7 @@ export async function withClient(
       const { code, reason, message, field } = error;
       if (options.json === true) host.terminal.json({ file: input, error: { code, reason, message, field } });
       const text = message.startsWith(input) ? message : `${input}: ${message}`;
-      host.terminal.note(`${host.terminal.err.red('failed')}  ${text}`);
+      host.terminal.note(`${host.terminal.err.red('failed')}  ${visible(text)}`);
     },
   };
   try {

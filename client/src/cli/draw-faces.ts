@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Face, FaceDetections, Landmarks, Point } from '../faces.js';
+import { CliError } from './cli-error.js';
+import { EXIT_CODES } from './exit-codes.js';
 import { numeralsPath } from './numerals.js';
 
 const BOX_COLOR = '#00e05a';
@@ -34,6 +36,9 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
+    // libvips tells a full disk in words alone.
+    if (error instanceof Error && /no space left|system error/i.test(error.message))
+      throw new CliError(`${path} cannot be written: ${error.message}`, EXIT_CODES.output);
     throw error;
   }
 }

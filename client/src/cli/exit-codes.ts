@@ -14,6 +14,8 @@ export const EXIT_CODES = {
   notServing: 5,
   /** An error in this program. */
   internal: 70,
+  /** The results could not be written: a full disk, a broken terminal. A reader that closes its pipe, as `head` does, is none. */
+  output: 74,
   /** Interrupted by Ctrl-C. */
   interrupted: 130,
 } as const;
@@ -31,4 +33,5 @@ Exit codes:
   4    the time limit passed
   5    health: not serving
   70   an error in this program
+  74   the results could not be written
   130  interrupted`;

@@ -17,6 +17,7 @@ import { type CommonOptions, commonOptions, positive, readEnvironment, within } 
 import type { CliHost } from './context.js';
 import { EXIT_CODES, EXIT_CODES_HELP, type ExitCode } from './exit-codes.js';
 import { type CliStreams, Terminal } from './terminal.js';
+import { visibleLines } from './visible.js';
 
 /** What the command runs in. */
 export interface CliRun extends CliStreams {
@@ -39,9 +40,9 @@ export async function runCli(args: readonly string[], run: CliRun): Promise<Exit
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
     const { message, advice, exitCode } = judge(error);
-    terminal.note(`${terminal.err.red('heimdex:')} ${message}`);
+    terminal.note(`${terminal.err.red('heimdex:')} ${visibleLines(message)}`);
     for (const line of advice) terminal.note(line);
-    if (environment.debug && error instanceof Error) terminal.note(error.stack ?? '');
+    if (environment.debug && error instanceof Error) terminal.note(visibleLines(error.stack ?? ''));
     return exitCode;
   }
 }
@@ -55,7 +56,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .showHelpAfterError('(heimdex --help shows what there is)')
     .configureOutput({
       writeOut: (text) => terminal.write(text),
-      writeErr: (text) => terminal.note(text.trimEnd()),
+      writeErr: (text) => terminal.note(visibleLines(text.trimEnd())),
       getOutHelpWidth: () => terminal.columns,
       getErrHelpWidth: () => terminal.columns,
       getOutHasColors: () => terminal.out.isColorSupported,
@@ -140,10 +141,16 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
   );
 
   command('health', 'whether the server serves')
-    .option('--service <name>', 'one method alone, such as heimdex.inference.v1.InferenceService/EmbedImage')
+    .argument('[method]', 'one method alone, such as EmbedImage')
+    .option(
+      '--service <name>',
+      'the same, or any name that health knows: heimdex.inference.v1.InferenceService/EmbedImage',
+    )
     .option('--wait <seconds>', 'wait until it serves, at most so long', positive)
     .option('--watch', 'show each change until interrupted')
-    .action(async (options: HealthCommandOptions) => done(await health(host, options)));
+    .action(async (method: string | undefined, options: HealthCommandOptions) =>
+      done(await health(host, method, options)),
+    );
 
   return program;
 }

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import pc from 'picocolors';
+import { harmless, visible } from './visible.js';
 
 /** An output stream that may be a terminal. */
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -44,15 +45,16 @@ export class Terminal {
     return this.#stdout.columns ?? 80;
   }
 
-  /** A piece of the result, as it stands. */
+  /** A piece of the result, without colours. What a terminal would obey is written out. */
   write(text: string): void {
     this.clearStatus();
-    this.#stdout.write(text);
+    this.#stdout.write(harmless(text, false));
   }
 
-  /** A line of the result. */
+  /** A line of the result. It may have this terminal's colours. */
   line(text = ''): void {
-    this.write(`${text}\n`);
+    this.clearStatus();
+    this.#stdout.write(harmless(`${text}\n`, this.out.isColorSupported));
   }
 
   /** One line of JSON. */
@@ -63,7 +65,7 @@ export class Terminal {
   /** A line for the person who watches. */
   note(text: string): void {
     this.clearStatus();
-    this.#stderr.write(`${text}\n`);
+    this.#stderr.write(harmless(`${text}\n`, this.err.isColorSupported));
   }
 
   /** Shows what is going on, in a line that the next one replaces, a few times a second at most. Only on a terminal. */
@@ -71,7 +73,7 @@ export class Terminal {
     const nowMs = performance.now();
     if (this.#stderr.isTTY !== true || (this.#status && nowMs - this.#statusMs < STATUS_EVERY_MS)) return;
     this.#statusMs = nowMs;
-    this.#stderr.write(ERASE_LINE + text.slice(0, (this.#stderr.columns ?? 80) - 1));
+    this.#stderr.write(ERASE_LINE + visible(text).slice(0, (this.#stderr.columns ?? 80) - 1));
     this.#status = true;
   }
 

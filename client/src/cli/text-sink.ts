@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { CliError } from './cli-error.js';
+import { EXIT_CODES } from './exit-codes.js';
 
 /** Somewhere text goes. */
 export interface TextSink {
@@ -20,18 +22,20 @@ export class FileSink implements TextSink {
     this.#file = file;
   }
 
+  /** @throws CliError when it cannot be made */
   static async open(path: string): Promise<FileSink> {
     const temporary = `${path}.${randomUUID()}.tmp`;
-    return new FileSink(path, temporary, await open(temporary, 'wx'));
+    return new FileSink(path, temporary, await writing(path, open(temporary, 'wx')));
   }
 
+  /** @throws CliError when it cannot be written */
   async write(text: string): Promise<void> {
-    await this.#file.appendFile(text);
+    await writing(this.#path, this.#file.appendFile(text));
   }
 
-  /** Gives the file its name. */
+  /** Gives the file its name. @throws CliError when it cannot be written */
   async publish(): Promise<void> {
-    await rename(this.#temporary, this.#path);
+    await writing(this.#path, rename(this.#temporary, this.#path));
     this.#published = true;
   }
 
@@ -41,5 +45,15 @@ export class FileSink implements TextSink {
     this.#closed = true;
     await this.#file.close();
     if (!this.#published) await rm(this.#temporary, { force: true });
+  }
+}
+
+/** What the promise gives. @throws CliError that names the file */
+async function writing<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CliError(`${path} cannot be written: ${why}`, EXIT_CODES.output);
   }
 }

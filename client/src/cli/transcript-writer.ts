@@ -2,6 +2,7 @@ import type { Segment } from '../speech.js';
 import type { TranscribeSummary } from '../speech-stream.js';
 import { srtCue, VTT_HEADER, vttCue } from './subtitles.js';
 import type { TextSink } from './text-sink.js';
+import { visible } from './visible.js';
 
 /** How a transcript is written. */
 export type TranscriptFormat = 'text' | 'json' | 'srt' | 'vtt';
@@ -39,7 +40,7 @@ export function transcriptWriter(format: TranscriptFormat, sink: TextSink, name:
 function textWriter(sink: TextSink, { file, named }: RecordingName): TranscriptWriter {
   let begun = false;
   const begin = async () => {
-    if (!begun && named) await sink.write(`${file}: `);
+    if (!begun && named) await sink.write(`${visible(file)}: `);
     begun = true;
   };
   return {

@@ -32,6 +32,8 @@ export interface CallPlan {
   readonly call: CallOptions;
   /** Milliseconds since the epoch, for all attempts together. */
   readonly deadlineMs: number;
+  /** Most milliseconds without a connection, all attempts together; the deadline holds as well. Absent: only the deadline. */
+  readonly connectMs?: number;
   /** Asked after a failure: false where the call cannot be sent again. Absent: it can. */
   readonly mayRepeat?: () => boolean;
 }
@@ -109,22 +111,29 @@ export class Caller {
   async attempts<T>(plan: CallPlan, scope: CallScope, run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const tried = new Set<Endpoint>();
     const context = { method: plan.name, address: '', attempts: 0 };
+    const unconnectedUntil = () => Math.min(plan.deadlineMs, Date.now() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
+    let lastMs = unconnectedUntil();
     for (;;) {
       try {
-        const readyMs = Math.min(plan.deadlineMs, Date.now() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
+        const readyMs = Math.min(lastMs, Date.now() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
         const endpoint = await this.#pick(tried, readyMs, scope.signal);
         context.address = endpoint.address;
         context.attempts += 1;
         await endpoint.connect(readyMs, scope.signal);
         const metadata = await this.#metadata(plan.call, readyMs, scope.signal);
-        const answer = await run({ endpoint, metadata, deadlineMs: plan.deadlineMs, signal: scope.signal });
+        const { connected } = endpoint;
+        const answer = await run({ endpoint, metadata, deadlineMs: plan.deadlineMs, signal: scope.signal }).finally(
+          () => {
+            if (connected) lastMs = unconnectedUntil();
+          },
+        );
         this.#budget.succeeded();
         return answer;
       } catch (thrown) {
         if (scope.signal.aborted) throw scope.error(plan.name);
         const error = errorOf(thrown, context);
         const delayMs = plan.mayRepeat?.() === false ? undefined : this.#delayMs(error, context, tried);
-        if (delayMs === undefined || Date.now() + delayMs >= plan.deadlineMs) throw error;
+        if (delayMs === undefined || Date.now() + delayMs >= lastMs) throw error;
         await sleep(delayMs, undefined, { signal: scope.signal }).catch(() => {
           throw scope.error(plan.name);
         });

@@ -1,12 +1,16 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { InferenceService } from '@heimdex/gen';
+import { Health, InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
+import { createInferenceClient } from '../../src/index.js';
+import { failureOf } from '../support/failure-of.js';
 import { type FakeInference, startFakeInference } from '../support/fake-inference.js';
 import { startFakeService } from '../support/fake-service.js';
 import { heimdex } from '../support/run.js';
@@ -101,6 +105,115 @@ describe('the process heimdex', () => {
       expect(stderr).to.equal('');
     } finally {
       await rm(folder, { recursive: true });
+    }
+  });
+
+  describe('whose results cannot be written', () => {
+    before(function () {
+      if (!existsSync('/dev/full')) this.skip();
+    });
+    const onto = (file: string, args: readonly string[], stream: 'stdout' | 'stderr' = 'stdout') => {
+      const full = openSync(file, 'w');
+      const stdio: ['ignore', 'pipe' | number, 'pipe' | number] = ['ignore', 'pipe', 'pipe'];
+      stdio[stream === 'stdout' ? 1 : 2] = full;
+      const child = spawn(process.execPath, [BIN, ...args, '-a', server.address], { stdio });
+      closeSync(full);
+      let said = '';
+      for (const output of [child.stdout, child.stderr])
+        output?.on('data', (piece) => {
+          said += piece;
+        });
+      return once(child, 'close').then(([exitCode]) => ({ exitCode, said }));
+    };
+
+    for (const args of [
+      ['info', '--help'],
+      ['info'],
+      ['info', '--json'],
+      ['health'],
+      ['embed-text', '1,0', '0,1'],
+      ['health', '--watch'],
+    ]) {
+      it(`says so and ends with 74: ${args.join(' ')}`, async () => {
+        const { exitCode, said } = await onto('/dev/full', args);
+        expect(said).to.equal('heimdex: the results could not be written: ENOSPC: no space left on device, write\n');
+        expect(exitCode).to.equal(74);
+      });
+    }
+
+    it('keeps its exit code where what it has to say cannot be written', async () => {
+      expect(await onto('/dev/full', ['info', '--top'], 'stderr')).to.deep.equal({ exitCode: 2, said: '' });
+      expect((await onto('/dev/full', ['info'], 'stderr')).exitCode).to.equal(0);
+    });
+
+    it('names the file and ends with 74 where a transcript cannot be written', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
+      try {
+        await writeFile(join(folder, 'a.wav'), 'hello');
+        // Its name is taken by a folder that is not empty.
+        await mkdir(join(folder, 'out/a.txt/b'), { recursive: true });
+        const args = ['transcribe', join(folder, 'a.wav'), '--output-dir', join(folder, 'out')];
+        const result = await heimdex(args, { address: server.address });
+        expect(result.stderr)
+          .to.contain(`${join(folder, 'out/a.txt')} cannot be written`)
+          .and.not.contain('an error in');
+        expect(result.exitCode).to.equal(74);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+  });
+
+  describe('before a server that accepts connections and says nothing', () => {
+    let silent: Server;
+    let address: string;
+    const sockets = new Set<Socket>();
+    before(async () => {
+      silent = createServer((socket) => {
+        sockets.add(socket);
+        socket.on('error', () => undefined);
+        socket.resume();
+      });
+      silent.listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      address = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    });
+    after(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+
+    it('gives a stream up when the time is up, at its first attempt', async () => {
+      const client = createInferenceClient({ address, retry: { maxAttempts: 4, initialDelayMs: 1 } });
+      try {
+        const error = await failureOf(client.transcribeStream(() => [new Uint8Array(9)], { timeoutMs: 50 }).next());
+        expect(error).to.include({ reason: 'UNREACHABLE', attempts: 1 });
+      } finally {
+        client.close();
+      }
+    });
+
+    for (const scheme of ['', 'https://']) {
+      it(`ends though the connection stands: ${scheme || 'plain'}`, async () => {
+        const args = ['transcribe', BIN, '--timeout', '0.2', '-a', `${scheme}${address}`];
+        const { code, stderr } = await execute(process.execPath, [BIN, ...args]).then(
+          () => ({ code: 0, stderr: '' }),
+          (error: { readonly code: number; readonly stderr: string }) => error,
+        );
+        expect(stderr).to.match(/^heimdex: 127\.0\.0\.1:\d+ cannot be reached: no connection within 0\.\d s\n/);
+        expect(code).to.equal(3);
+      });
+    }
+  });
+
+  it('gives a watch up whose first status does not come in time', async () => {
+    const silent = await startFakeService([[Health, { watch: () => undefined }]]);
+    try {
+      const result = await heimdex(['health', '--watch', '--timeout', '0.05'], { address: silent.address });
+      expect(result).to.include({ exitCode: 4 });
+      expect(result.stderr).to.contain('Health got no answer');
+    } finally {
+      silent.close();
     }
   });
 });

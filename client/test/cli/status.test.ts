@@ -25,6 +25,26 @@ describe('heimdex', () => {
       expect((await run(['health', '--service', 'nobody'])).exitCode).to.equal(1);
     });
 
+    it('take a method by its own name, and any name that health knows', async () => {
+      const full = 'heimdex.inference.v1.InferenceService';
+      for (const name of [
+        'EmbedImage',
+        'InferenceService',
+        'InferenceService/EmbedImage',
+        full,
+        `${full}/EmbedImage`,
+      ]) {
+        for (const args of [[name], ['--service', name]]) {
+          expect(await run(['health', ...args]), name).to.include({ exitCode: 0, stdout: 'SERVING\n' });
+        }
+        expect(cli.server.asked.at(-1), name).to.match(/^heimdex\.inference\.v1\.InferenceService(\/EmbedImage)?$/);
+      }
+      expect((await run(['health', 'embedimage'])).exitCode).to.equal(1);
+      expect((await run(['health', 'EmbedImage', '--service', 'EmbedText'])).exitCode).to.equal(2);
+      expect((await run(['health', 'EmbedText', '--watch', '--json'])).exitCode).to.equal(0);
+      expect(cli.server.asked.at(-1)).to.equal(`${full}/EmbedText`);
+    });
+
     it('wait until the server serves', async () => {
       cli.server.health = Serving.NOT_SERVING;
       expect((await run(['health', '--wait', '0.2'])).exitCode).to.equal(5);

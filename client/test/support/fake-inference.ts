@@ -43,6 +43,8 @@ export interface FakeInference extends FakeService {
   health: Serving;
   /** Batch sizes of EmbedImage, in the order of the calls. */
   readonly imageBatches: number[];
+  /** The names that health was asked for, in order. */
+  readonly asked: string[];
   readonly starts: TranscribeStreamRequest['message'][];
 }
 
@@ -60,6 +62,7 @@ export async function startFakeInference(): Promise<FakeInference> {
     model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
     health: Serving.SERVING,
     imageBatches: [] as number[],
+    asked: [] as string[],
     starts: [] as TranscribeStreamRequest['message'][],
   };
 
@@ -116,10 +119,13 @@ export async function startFakeInference(): Promise<FakeInference> {
     reply(null, create(HealthListResponseSchema, { statuses }));
   };
   const check: Unary<HealthCheckRequest, HealthCheckResponse> = ({ request }, reply) => {
-    if (request.service === 'nobody') reply(failure(status.NOT_FOUND, 'no such service'));
+    state.asked.push(request.service);
+    if (request.service !== '' && !request.service.startsWith(InferenceService.typeName))
+      reply(failure(status.NOT_FOUND, 'no such service'));
     else reply(null, create(HealthCheckResponseSchema, { status: state.health }));
   };
   const watch = (call: ServerWritableStream<HealthCheckRequest, HealthCheckResponse>) => {
+    state.asked.push(call.request.service);
     for (const status of [Serving.NOT_SERVING, Serving.SERVING])
       call.write(create(HealthCheckResponseSchema, { status }));
     call.end();

@@ -20,6 +20,8 @@ export interface FoundFile {
   readonly expectedSizeBytes: number | undefined;
   /** What its bytes must give by the lock file, the manifest or the blob's name, in this order. */
   readonly hash: ContentHash | undefined;
+  /** True when `hash` was read from the file's own bytes, because nothing else says it: it names the bytes and proves nothing. */
+  readonly selfHashed?: boolean;
   /** The blob's name in the repository's folder; undefined for a file that is no pointer to a blob. */
   readonly blobId: string | undefined;
 }

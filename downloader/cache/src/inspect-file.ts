@@ -2,19 +2,22 @@
 import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { hashFile } from './content-hash.js';
+import { CacheError } from './errors.js';
 import type { FileInspection, FoundFile } from './found-model.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
+import { linkEscapeReason } from './link-target.js';
 import type { LockedFile, LockedModel } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
 import { isNotFound, messageOf } from './reasons.js';
-import type { Tree } from './tree-file.js';
+import type { Tree, TreeEntry } from './tree-file.js';
 
 /** What a file is looked up for. */
 export interface FileSearch {
   readonly configured: ConfiguredModel;
   readonly locked: LockedModel | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly cacheDir: string;
 }
 
 /** Looks at the file at `path`. What is wrong stands in `problem`; throws only when the signal is aborted. */
@@ -35,6 +38,7 @@ export async function inspectFile(
     }
   } catch (cause) {
     search.signal?.throwIfAborted();
+    if (cause instanceof CacheError) return { ...nothing, problem: cause };
     const problem = fileProblem(configured, file.path, path, 'FILE_UNREADABLE', messageOf(cause), cause);
     return { ...nothing, problem };
   }
@@ -62,6 +66,8 @@ async function lookAt(
     if (isNotFound(cause)) return undefined;
     throw cause;
   }
+  const leads = await linkEscapeReason(search.cacheDir, path, real);
+  if (leads !== undefined) throw fileProblem(search.configured, file.path, path, 'PATH_UNSAFE', leads);
   const info = await stat(real);
   if (!info.isFile()) throw new Error('it is not a file');
   await access(real, constants.R_OK);
@@ -69,7 +75,9 @@ async function lookAt(
   const blobId = (await lstat(path)).isSymbolicLink() ? basename(await readlink(path)) : undefined;
   const listed = tree?.get(file.path);
   const named = blobId === undefined ? undefined : hashOfBlobId(blobId);
-  const hash = expectedHash(locked?.sha256 ?? file.sha256, named, listed?.lfsSha256);
+  const hash = expectedHash(locked?.sha256 ?? file.sha256, named, listed);
+  const own =
+    hash === undefined && search.configured.layout === 'plain' ? await ownHash(real, search.signal) : undefined;
   return {
     path: file.path,
     weights: file.weights,
@@ -77,7 +85,8 @@ async function lookAt(
     blobPath: real,
     sizeBytes: info.size,
     expectedSizeBytes: locked?.sizeBytes ?? file.sizeBytes ?? listed?.lfsSizeBytes ?? listed?.sizeBytes,
-    hash: hash ?? (search.configured.layout === 'plain' ? await ownHash(real, search.signal) : undefined),
+    hash: hash ?? own,
+    ...(own === undefined ? {} : { selfHashed: true }),
     blobId,
   };
 }
@@ -90,8 +99,9 @@ async function ownHash(path: string, signal: AbortSignal | undefined): Promise<C
 function expectedHash(
   pinned: string | undefined,
   named: ContentHash | undefined,
-  listed: string | undefined,
+  listed: TreeEntry | undefined,
 ): ContentHash | undefined {
   if (pinned !== undefined) return { type: 'sha256', value: pinned };
-  return named ?? (listed === undefined ? undefined : { type: 'sha256', value: listed });
+  if (named !== undefined || listed === undefined) return named;
+  return listed.lfsSha256 === undefined ? hashOfBlobId(listed.blobId) : { type: 'sha256', value: listed.lfsSha256 };
 }

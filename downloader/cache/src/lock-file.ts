@@ -3,12 +3,14 @@
  * every machine until somebody says `update`. The README documents the format.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
+import { makeFolder } from './make-folder.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
+import { type PreparedRecord, parsePreparedRecord, sortedPrepared } from './prepared-record.js';
 import { isNotFound, messageOf } from './reasons.js';
 import { unsafePathReason } from './safe-path.js';
 
@@ -18,6 +20,8 @@ export const LOCK_FORMAT_VERSION = 1;
 export interface ModelsLock {
   /** Sorted by role, entry and variant; one a model. */
   readonly models: readonly LockedModel[];
+  /** Forms that `heimdex-inference prepare` has made; sorted by source and form. Absent: none. */
+  readonly prepared?: readonly PreparedRecord[];
 }
 
 /** One model as it was when it was locked. */
@@ -61,7 +65,10 @@ export function lockedModel(lock: ModelsLock | undefined, configured: Configured
 export function withLockedModels(lock: ModelsLock | undefined, models: readonly LockedModel[]): ModelsLock {
   const byKey = new Map<string, LockedModel>();
   for (const model of [...(lock?.models ?? []), ...models]) byKey.set(lockKey(model), model);
-  return { models: [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, model]) => model) };
+  return {
+    ...lock,
+    models: [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, model]) => model),
+  };
 }
 
 function lockKey(model: LockedModel): string {
@@ -86,7 +93,7 @@ export async function readLock(path: string): Promise<ModelsLock | undefined> {
 
 /** Writes the lock file whole or not at all, readable by everybody. Makes its folder. */
 export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await writeFile(temporary, formatLock(lock), { mode: 0o644, flag: 'wx', flush: true });
@@ -117,7 +124,9 @@ export function formatLock(lock: ModelsLock): string {
         ...(file.blobId === undefined ? {} : { blobId: file.blobId }),
       })),
   }));
-  return `${JSON.stringify({ formatVersion: LOCK_FORMAT_VERSION, models }, null, 2)}\n`;
+  const prepared = sortedPrepared(lock.prepared ?? []);
+  const content = { formatVersion: LOCK_FORMAT_VERSION, models, ...(prepared.length === 0 ? {} : { prepared }) };
+  return `${JSON.stringify(content, null, 2)}\n`;
 }
 
 /** Parses a lock file's text. `path` is for messages. Throws LOCK_INVALID that names the place of the mistake. */
@@ -126,7 +135,9 @@ export function parseLock(text: string, path: string): ModelsLock {
     const root = new JsonCursor(JSON.parse(text), 'lock');
     if (root.get('formatVersion').count() !== LOCK_FORMAT_VERSION)
       root.get('formatVersion').fail(`${LOCK_FORMAT_VERSION}`);
-    return withLockedModels(undefined, root.get('models').items().map(parseLockedModel));
+    const prepared = root.get('prepared').optional((list) => list.items().map(parsePreparedRecord)) ?? [];
+    const { models } = withLockedModels(undefined, root.get('models').items().map(parseLockedModel));
+    return { models, ...(prepared.length === 0 ? {} : { prepared: sortedPrepared(prepared) }) };
   } catch (cause) {
     if (!(cause instanceof JsonShapeError || cause instanceof SyntaxError)) throw cause;
     throw new CacheError(

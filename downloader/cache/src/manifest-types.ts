@@ -116,6 +116,8 @@ export interface ConfiguredModel {
   readonly variable: string;
   /** The manifest entry's name. A repository that is not in the manifest has its own name here. */
   readonly entry: string;
+  /** Of a repository that is not in the manifest: the name in it that was likely meant, as the end of a sentence. */
+  readonly suggestion?: string;
   /** Hub repository, `org/name`. */
   readonly id: string;
   readonly variant: string;

@@ -53,7 +53,7 @@ export function modelProblem(
   const locked = lockedRevision === undefined ? '' : ` at ${lockedRevision}, as the lock file wants it,`;
   return new CacheError(
     'MODEL_MISSING',
-    `The ${role} model ${id} (${variable}=${name})${locked} is not in the cache ${where.cacheDir}: there is nothing at ${path}. Run ${DOWNLOAD_COMMAND}, change ${variable}, or point ${where.cacheDirVariable} at the volume that has it`,
+    `The ${role} model ${id} (${variable}=${name})${locked} is not in the cache ${where.cacheDir}: there is nothing at ${path}. Run ${DOWNLOAD_COMMAND}, change ${variable}, or point ${where.cacheDirVariable} at the volume that has it${model.suggestion ?? ''}`,
     { role, model: id, path, variable, command: DOWNLOAD_COMMAND },
   );
 }

@@ -39,6 +39,15 @@ export interface PreparedSource {
   readonly source: string;
   readonly path: string;
   readonly sizeBytes: number;
+  /** Its forms, one for each kind of machine and program that prepared it. */
+  readonly forms: readonly PreparedForm[];
+}
+
+/** One prepared form on the volume, whoever made it. */
+export interface PreparedForm {
+  readonly form: string;
+  readonly path: string;
+  readonly sizeBytes: number;
 }
 
 /** What lies in the folder of prepared forms; nothing when there is none. Rejects when a folder cannot be read. */
@@ -47,7 +56,11 @@ export async function scanPrepared(cacheDir: string): Promise<readonly PreparedS
   const found: PreparedSource[] = [];
   for (const source of (await namesIn(root)).filter((name) => /^[0-9a-f]{64}$/.test(name))) {
     const path = join(root, source);
-    found.push({ source, path, sizeBytes: await bytesBelow(path) });
+    const forms: PreparedForm[] = [];
+    for (const form of (await namesIn(path)).filter((name) => /^[0-9a-f]{32}$/.test(name))) {
+      forms.push({ form, path: join(path, form), sizeBytes: await bytesBelow(join(path, form)) });
+    }
+    found.push({ source, path, sizeBytes: await bytesBelow(path), forms });
   }
   return found;
 }

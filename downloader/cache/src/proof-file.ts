@@ -4,10 +4,11 @@
  * it lies among the locks, which huggingface_hub passes over when it scans the cache. It is a help and never a need.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { JsonCursor } from './json.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
+import { makeFolder } from './make-folder.js';
 
 /** One proved file. */
 export interface Proof {
@@ -59,7 +60,7 @@ export async function writeProofs(cacheDir: string, proofs: Proofs, gone: readon
   );
   const path = proofPath(cacheDir);
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   try {
     await writeFile(temporary, `${JSON.stringify({ formatVersion: PROOF_FORMAT_VERSION, files }, null, 1)}\n`, {
       mode: 0o644,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FoundModel, ModelInspection } from './found-model.js';
 import type { Manifest } from './manifest-types.js';
 import { type PreparedSource, unusedPrepared } from './prepared-place.js';
+import type { PreparedRecord } from './prepared-record.js';
 import {
   type CacheContents,
   type CachedBlob,
@@ -19,7 +20,8 @@ export type PruneReason =
   | 'blob without a file'
   | 'left by a download'
   | 'plain file not configured'
-  | 'prepared for a model that is not configured';
+  | 'prepared for a model that is not configured'
+  | 'prepared form that the lock file does not name';
 
 /** One thing to remove: a file, a link or a folder with all in it. */
 export interface PruneStep {
@@ -42,6 +44,7 @@ export interface PrunePlan {
  * download under way; repositories of data sets and spaces; plain files that no manifest entry names.
  *
  * @param prepared What scanPrepared gives. It stays as long as a configured model was not found, for it may be that one's.
+ * @param recorded The lock file's records of prepared forms: the server uses no others. Absent: not looked at.
  * @param leftoversBeforeMs Partial files, and blobs that no snapshot ever pointed at, stay when they changed after this
  * time: a download under way may have written them.
  */
@@ -51,6 +54,7 @@ export function planPrune(
   manifest: Manifest,
   leftoversBeforeMs: number,
   prepared: readonly PreparedSource[] = [],
+  recorded?: readonly PreparedRecord[],
 ): PrunePlan {
   const wanted = wantedFiles(configured);
   const steps: PruneStep[] = [];
@@ -82,19 +86,29 @@ export function planPrune(
     if (keptReal.has(blob.realPath ?? '')) continue;
     steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
   }
-  steps.push(...prunePrepared(prepared, configured));
+  steps.push(...prunePrepared(prepared, configured, recorded));
   return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0) };
 }
 
-function prunePrepared(prepared: readonly PreparedSource[], configured: readonly ModelInspection[]): PruneStep[] {
+function prunePrepared(
+  prepared: readonly PreparedSource[],
+  configured: readonly ModelInspection[],
+  recorded: readonly PreparedRecord[] | undefined,
+): PruneStep[] {
   const found = configured.flatMap(({ found: model }): FoundModel[] => (model === undefined ? [] : [model]));
   if (found.length < configured.length) return [];
-  return unusedPrepared(prepared, found).map(({ path, sizeBytes }) => ({
-    path,
-    kind: 'folder',
-    reason: 'prepared for a model that is not configured',
-    freedBytes: sizeBytes,
-  }));
+  const unused = unusedPrepared(prepared, found);
+  const folder = ({ path, sizeBytes }: { readonly path: string; readonly sizeBytes: number }, reason: PruneReason) =>
+    ({ path, kind: 'folder', reason, freedBytes: sizeBytes }) as const;
+  const unrecorded = prepared
+    .filter((source) => recorded !== undefined && !unused.includes(source))
+    .flatMap(({ source, forms }) =>
+      forms.filter(({ form }) => !recorded?.some((record) => record.source === source && record.form === form)),
+    );
+  return [
+    ...unused.map((source) => folder(source, 'prepared for a model that is not configured')),
+    ...unrecorded.map((form) => folder(form, 'prepared form that the lock file does not name')),
+  ];
 }
 
 /** By repository: all of it, or by commit the paths that are used. */

@@ -3,7 +3,8 @@ import { CacheError } from './errors.js';
 import { isRepositoryName } from './layout.js';
 import { loadManifest } from './manifest.js';
 import type { ConfiguredModel, Family, Manifest, ManifestEntry, Role } from './manifest-types.js';
-import type { ModelEnvironment } from './model-environment.js';
+import { type ModelEnvironment, NO_MODEL } from './model-environment.js';
+import { didYouMean } from './nearest-word.js';
 
 /** The detector that FEATURE_VAD switches on; there is no choice of another. */
 const VAD_MODEL = 'snakers4/silero-vad';
@@ -62,13 +63,16 @@ export function resolveModels(
  */
 export function resolveModel(manifest: Manifest, role: Role, name: string, preferred?: string): ConfiguredModel {
   const { base, variant } = splitVariant(name);
-  const entry = findEntry(manifest, role, base) ?? deriveEntry(manifest, role, base);
+  const known = findEntry(manifest, role, base);
+  const entry = known ?? deriveEntry(manifest, role, base);
   if (entry === undefined) throw unknownModel(manifest, role, name);
   const usual = preferred !== undefined && preferred in entry.variants ? preferred : entry.defaultVariant;
   const chosen = variant ?? usual;
   const files = entry.variants[chosen];
   if (files === undefined) throw unknownVariant(role, entry, name, chosen);
+  const meant = known === undefined ? suggestion(manifest, role, name) : '';
   return {
+    ...(meant === '' ? {} : { suggestion: meant }),
     role,
     family: entry.family,
     name,
@@ -143,17 +147,27 @@ function unknownModel(manifest: Manifest, role: Role, name: string): CacheError 
   const org = ASSUMED[role] === undefined ? '' : ', or org/name of a repository with the same file layout';
   return new CacheError(
     'MODEL_UNKNOWN',
-    `${variable} must be one of ${knownNames(manifest, role).join(', ')}${org}; got "${name}"`,
+    `${variable} must be one of ${knownNames(manifest, role).join(', ')}${org}; got "${name}"${suggestion(manifest, role, name)}`,
     { role, variable },
   );
+}
+
+/** What a misspelt name was meant to be, its variant left out. */
+function suggestion(manifest: Manifest, role: Role, name: string): string {
+  const entries = manifest.entries.filter((entry) => entry.role === role);
+  const names = [...entries.flatMap((entry) => entry.aliases), ...entries.map((entry) => entry.name)];
+  // Switching it off is meant by a word, too: speech and vision have one.
+  const off = role === 'speech' || role === 'vision' ? [NO_MODEL] : [];
+  return didYouMean(splitVariant(name).base, [...names, ...off]);
 }
 
 function unknownVariant(role: Role, entry: ManifestEntry, name: string, variant: string): CacheError {
   const variable = ROLE_VARIABLES[role];
   const known = Object.keys(entry.variants).map((word) => `${entry.name}:${word}`);
+  const aliased = entry.aliases.flatMap((alias) => Object.keys(entry.variants).map((word) => `${alias}:${word}`));
   return new CacheError(
     'MODEL_UNKNOWN',
-    `${variable}: ${entry.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}`,
+    `${variable}: ${entry.name} has no variant "${variant}" (got "${name}"); it has ${known.join(', ')}${didYouMean(name, [...known, ...aliased])}`,
     { role, variable, model: entry.id },
   );
 }

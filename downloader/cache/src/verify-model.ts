@@ -34,8 +34,10 @@ export interface VerifyResult {
   readonly fileCount: number;
   /** Bytes read and hashed. */
   readonly bytesRead: number;
-  /** Files nothing says a hash of: only their size could be checked. */
+  /** Files nothing but themselves says a hash of: only their presence and size could be checked. */
   readonly unhashed: readonly string[];
+  /** Files of which a hash is known and that nobody has ever read to compare it, as far as is noted. Only with `quick`. */
+  readonly unread: readonly string[];
   /** What was proved by reading, to be given to writeProofs. Empty without `cacheDir`. */
   readonly proofs: Proofs;
   /** Empty when all is well. */
@@ -85,14 +87,15 @@ interface Check {
 class Tally {
   readonly problems: CacheError[] = [];
   readonly unhashed: string[] = [];
+  readonly unread: string[] = [];
   readonly proofs = new Map<string, Proof>();
   bytesRead = 0;
 
   constructor(readonly model: FoundModel) {}
 
   result(): VerifyResult {
-    const { model, problems, unhashed, proofs, bytesRead } = this;
-    return { model, fileCount: model.files.length, bytesRead, unhashed, proofs, problems };
+    const { model, problems, unhashed, unread, proofs, bytesRead } = this;
+    return { model, fileCount: model.files.length, bytesRead, unhashed, unread, proofs, problems };
   }
 }
 
@@ -105,7 +108,7 @@ async function checkFile(
   const { model, file, tallies } = check;
   const looked = await lookAgain(model, file);
   let problem = looked.problem;
-  if (problem === undefined && file.hash === undefined) for (const tally of tallies) tally.unhashed.push(file.path);
+  if (problem === undefined && isUnproven(file)) for (const tally of tallies) tally.unhashed.push(file.path);
   const { hash } = file;
   const key = root === undefined ? undefined : proofKey(root, file.blobPath);
   const noted = key === undefined ? undefined : options.proofs?.get(key);
@@ -118,8 +121,16 @@ async function checkFile(
       for (const tally of tallies) tally.proofs.set(key, proof);
     }
   }
+  if (problem === undefined && !isUnproven(file) && !wanted && noted === undefined) {
+    for (const tally of tallies) tally.unread.push(file.path);
+  }
   if (problem !== undefined) for (const tally of tallies) tally.problems.push(problem);
   options.onFile?.(file, problem);
+}
+
+/** Whether nothing but the file itself says what its bytes must be. */
+export function isUnproven({ hash, selfHashed }: Pick<FoundFile, 'hash' | 'selfHashed'>): boolean {
+  return hash === undefined || selfHashed === true;
 }
 
 function holds(proof: Proof, file: FoundFile, mtimeMs: number): boolean {

@@ -75,6 +75,51 @@ describe('finding a model', () => {
     expect(problems).to.have.length(4);
   });
 
+  const targets: [string, (cacheDir: string) => Promise<string>][] = [
+    ['the system', async () => '/etc/hostname'],
+    [
+      'a file above the cache',
+      async (cacheDir) => {
+        await writeFile(`${cacheDir}-secret`, 'secret');
+        return `${cacheDir}-secret`;
+      },
+    ],
+    [
+      "another repository's blobs",
+      async (cacheDir) => {
+        const folder = await writeRepository(cacheDir, 'private/model', SENTENCE_FILES);
+        return join(folder, 'blobs', blobIdOf(WEIGHTS, SENTENCE_FILES[WEIGHTS]));
+      },
+    ],
+    [
+      'the lock file',
+      async (cacheDir) => {
+        await writeFile(join(cacheDir, 'models.lock.json'), '{}');
+        return join(cacheDir, 'models.lock.json');
+      },
+    ],
+  ];
+  for (const [what, targetIn] of targets) {
+    it(`refuses a file that is a link to ${what}, in the snapshot or among the blobs`, async () => {
+      await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+      const target = await targetIn(cache());
+      for (const path of [blob(WEIGHTS), pointer(WEIGHTS)]) {
+        await rm(path);
+        await symlink(target, path);
+        const error = await cacheErrorOf(findModel(cache(), sentenceModel()));
+        expect(error).to.include({ code: 'PATH_UNSAFE', file: WEIGHTS, path: pointer(WEIGHTS) });
+        expect(error.message).to.include(target);
+      }
+      await rm(`${cache()}-secret`, { force: true });
+    });
+  }
+
+  it('refuses a plain file that is a link out of the cache', async () => {
+    const [file] = plainModel().files;
+    await symlink('/etc/hostname', join(cache(), file?.path ?? ''));
+    expect((await cacheErrorOf(findModel(cache(), plainModel()))).code).to.equal('PATH_UNSAFE');
+  });
+
   const damages: [string, string, (path: string) => Promise<unknown>][] = [
     ['FILE_MISSING', 'is gone', (path) => rm(path)],
     ['FILE_EMPTY', 'is empty', (path) => writeFile(path, '')],

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { didYouMean } from '@heimdex/cache';
 import { DownloaderError, reasonOf } from '../errors.js';
 
 /** What a command takes. */
@@ -101,7 +102,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (values.help === true || word === 'help') return { ...base, command: 'help' };
   if (values.version === true) return { ...base, command: 'version' };
   if (!isCommand(word)) {
-    throw usageError(`There is no command "${word}"; expected one of ${Object.keys(COMMANDS).join(', ')}`);
+    throw usageError(
+      `There is no command "${word}"; expected one of ${Object.keys(COMMANDS).join(', ')}${didYouMean(word, Object.keys(COMMANDS))}`,
+    );
   }
   assertTakes(word, Object.keys(values), rest);
   return { ...base, command: word };

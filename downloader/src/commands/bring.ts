@@ -1,4 +1,4 @@
-import type { LockedModel } from '@heimdex/cache';
+import type { ConfiguredModel, LockedModel } from '@heimdex/cache';
 import { assertFits, makeFolder } from '../disk.js';
 import { reasonOf } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
@@ -12,11 +12,21 @@ import { HashThread } from '../transfer/hash-thread.js';
 import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
-/** Carries a plan out: fetch, prove, publish, and then the lock file. */
-export async function bringAndLock(context: CommandContext, inventory: Inventory, plan: Plan): Promise<FetchTotals> {
+/**
+ * Carries a plan out: fetch, prove, publish, and then the lock file.
+ *
+ * @param notLocked - Models that are there and whose bytes nothing proves.
+ */
+export async function bringAndLock(
+  context: CommandContext,
+  inventory: Inventory,
+  plan: Plan,
+  notLocked: ReadonlySet<ConfiguredModel> = new Set(),
+): Promise<FetchTotals> {
   const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
   const published = await Promise.all(plan.models.map((model) => lockPublished(model, context.signal)));
-  await writeLockFile(context, inventory, published);
+  const models = inventory.models.filter(({ configured }) => !notLocked.has(configured));
+  await writeLockFile(context, { ...inventory, models }, published);
   return totals;
 }
 

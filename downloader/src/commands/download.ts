@@ -3,6 +3,7 @@ import type { RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import type { FetchTotals } from '../progress/progress.js';
+import { proveFound, type UnprovenModel } from '../prove-found.js';
 import { sayCount, saySize, sayTime } from '../words.js';
 import { bringAndLock } from './bring.js';
 import type { CommandContext } from './context.js';
@@ -20,14 +21,25 @@ interface DownloadResult extends FetchTotals {
 export async function download(context: CommandContext): Promise<RunFigures> {
   const startedMs = performance.now();
   const { config, remote, signal, args } = context;
-  const inventory = await takeInventory(config.models, { readBytes: args.check, signal });
+  const looked = await takeInventory(config.models, { readBytes: args.check, signal });
+  const { inventory, unproven } = await proveFound(looked, remote, signal);
+  for (const model of unproven) warnUnproven(context, model);
   const plan = await preparePlan(inventory, remote, signal);
-  const totals = await bringAndLock(context, inventory, plan);
+  const notLocked = new Set(unproven.map(({ state }) => state.configured));
+  const totals = await bringAndLock(context, inventory, plan, notLocked);
   const { presentFiles, presentBytes } = totalsOf(plan);
   const durationMs = performance.now() - startedMs;
   const result = { ...totals, models: inventory.models.length, presentFiles, presentBytes, durationMs };
   summarise(context, result);
   return { ...result, reusedBytes: presentBytes + totals.resumedBytes };
+}
+
+function warnUnproven({ log }: CommandContext, { state, paths, reason }: UnprovenModel): void {
+  const { role, id } = state.configured;
+  log.warn(
+    { event: 'not-verified', role, model: id, files: paths },
+    `The ${role} model ${id} is there, but not verified and so not locked: nothing on the volume says the hash of ${paths.join(', ')}, and the hub does not either: ${reason.replace(/\.$/, '')}. To verify and lock it, run with a network: heimdex-downloader download`,
+  );
 }
 
 function summarise({ log }: CommandContext, result: DownloadResult): void {

@@ -1,6 +1,6 @@
 import { type CacheContents, type CachedRepository, scanCache, scanPrepared } from '@heimdex/cache';
 import { takeInventory } from '../inventory.js';
-import { saySize } from '../words.js';
+import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /** Shows what lies in the cache, and which of it is configured. */
@@ -13,9 +13,24 @@ export async function list(context: CommandContext): Promise<undefined> {
     const key = configured.layout === 'plain' ? (configured.files[0]?.path ?? '') : inspection.repository;
     roles.set(key, [...(roles.get(key) ?? []), configured.role]);
   }
-  const preparedBytes = (await scanPrepared(config.models.cacheDir)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  if (args.json) print(`${JSON.stringify({ ...document(contents, roles), preparedBytes }, null, 2)}\n`);
-  else print(words(contents, roles) + (preparedBytes === 0 ? '' : `and ${saySize(preparedBytes)} of prepared forms\n`));
+  const sources = await scanPrepared(config.models.cacheDir);
+  const preparedBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const records = inventory.lock?.prepared ?? [];
+  const preparedForms = sources.flatMap(({ source, forms }) =>
+    forms.map(({ form, sizeBytes: bytes }) => {
+      const recorded = records.some((record) => record.source === source && record.form === form);
+      return { source, form, bytes, recorded };
+    }),
+  );
+  if (args.json) print(`${JSON.stringify({ ...document(contents, roles), preparedBytes, preparedForms }, null, 2)}\n`);
+  else print(words(contents, roles) + preparedWords(preparedBytes, preparedForms));
+}
+
+function preparedWords(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
+  if (bytes === 0) return '';
+  const unrecorded = forms.filter(({ recorded }) => !recorded).length;
+  const note = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
+  return `and ${saySize(bytes)} in ${sayCount(forms.length, 'prepared form')}${note}\n`;
 }
 
 function document(contents: CacheContents, roles: ReadonlyMap<string, readonly string[]>) {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { loadManifest, type PrunePlan, planPrune, scanCache, scanPrepared } from '@heimdex/cache';
+import { loadManifest, type PrunePlan, planPrune, recordPrepared, scanCache, scanPrepared } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
 import { takeInventory } from '../inventory.js';
 import { sayCount, saySize } from '../words.js';
@@ -21,6 +21,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
     loadManifest(manifestPath),
     Date.now() - PARTIAL_AGE_MS,
     await scanPrepared(cacheDir),
+    inventory.lock?.prepared ?? [],
   );
   print(args.json ? `${JSON.stringify(document(plan, args.yes), null, 2)}\n` : words(cacheDir, plan, args.yes));
   if (!args.yes) return undefined;
@@ -32,7 +33,18 @@ export async function prune(context: CommandContext): Promise<undefined> {
       throw asDiskError(error, path);
     }
   }
+  await forgetPrepared(context);
   log.info({ event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes }, `Freed ${saySize(plan.freedBytes)}`);
+}
+
+/** The lock file does not go on naming prepared forms that are gone. */
+async function forgetPrepared({ config }: CommandContext): Promise<void> {
+  const { lockPath, cacheDir } = config.models;
+  try {
+    await recordPrepared(lockPath, cacheDir);
+  } catch (error) {
+    throw asDiskError(error, lockPath);
+  }
 }
 
 function document(plan: PrunePlan, removed: boolean) {

@@ -1,8 +1,8 @@
-import type { LockedModel } from '@heimdex/cache';
+import { hashFile, type LockedFile, type LockedModel } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
 import { takeInventory } from '../inventory.js';
 import type { RunFigures } from '../metrics.js';
-import { type PlannedModel, totalsOf } from '../plan.js';
+import { type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAnew } from '../prepare.js';
 import { sayCount, saySize } from '../words.js';
 import { bringAndLock } from './bring.js';
@@ -37,7 +37,9 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   }
   const inventory = await takeInventory(config.models, { ignoreLock: true, signal });
   const plan = await planAnew(inventory, remote, signal);
-  const moves = plan.models.map((model) => moveOf(model, inventory.lock?.models ?? [])).filter(hasMoved);
+  const compared: Move[] = [];
+  for (const model of plan.models) compared.push(await moveOf(model, inventory.lock?.models ?? [], signal));
+  const moves = compared.filter(hasMoved);
   print(
     args.json ? `${JSON.stringify(document(moves, args.dryRun), null, 2)}\n` : words(moves, totalsOf(plan).fetchBytes),
   );
@@ -47,7 +49,7 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   return figures;
 }
 
-function moveOf(model: PlannedModel, locked: readonly LockedModel[]): Move {
+async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signal: AbortSignal): Promise<Move> {
   const { configured } = model.catalogue.state;
   const before = locked.find(
     (candidate) =>
@@ -56,11 +58,11 @@ function moveOf(model: PlannedModel, locked: readonly LockedModel[]): Move {
       candidate.variant === configured.variant,
   );
   const files: MovedFile[] = [];
-  for (const { offered } of model.files) {
+  for (const file of model.files) {
+    const { offered } = file;
     const { path } = offered.file;
-    const old = before?.files.find((file) => file.path === path);
-    const same = old !== undefined && [old.sha256, old.blobId].includes(offered.hash.value);
-    if (same) continue;
+    const old = before?.files.find((one) => one.path === path);
+    if (old !== undefined && (await isSame(old, file, signal))) continue;
     const how = old === undefined ? 'new' : 'changed';
     files.push({ path, how, bytesBefore: old?.sizeBytes, bytesAfter: offered.sizeBytes });
   }
@@ -69,6 +71,23 @@ function moveOf(model: PlannedModel, locked: readonly LockedModel[]): Move {
     files.push({ path: old.path, how: 'gone', bytesBefore: old.sizeBytes, bytesAfter: undefined });
   }
   return { model, before, files };
+}
+
+/**
+ * Whether a locked file is the one that is offered. The hub knows a small file by git's sha1 alone, and the lock file may
+ * know it, as a plain file, by its sha256 alone: then the bytes on the volume tell whether both are of the same file.
+ */
+async function isSame(old: LockedFile, { offered, blob }: PlannedFile, signal: AbortSignal): Promise<boolean> {
+  const { type, value } = offered.hash;
+  if ([old.sha256, old.blobId].includes(value)) return true;
+  if (type !== 'git-sha1' || old.blobId !== undefined) return false;
+  try {
+    const there = await hashFile('sha256', blob.finalPath, signal);
+    return there === old.sha256 && (await hashFile('git-sha1', blob.finalPath, signal)) === value;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
 }
 
 function hasMoved({ model, before, files }: Move): boolean {

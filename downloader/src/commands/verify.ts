@@ -1,14 +1,29 @@
-import { type CacheError, type Proof, readProofs, type VerifyResult, verifyModels, writeProofs } from '@heimdex/cache';
+import {
+  type CacheError,
+  checkPrepared,
+  type FoundModel,
+  PREPARE_COMMAND,
+  type PreparedCheck,
+  type PreparedRecord,
+  type Proof,
+  preparedSources,
+  readProofs,
+  type VerifyResult,
+  verifyModels,
+  writeProofs,
+} from '@heimdex/cache';
 import { DownloaderError, reasonOf } from '../errors.js';
 import { takeInventory } from '../inventory.js';
 import { sayCount, saySize, sayTime } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /**
- * Reads every byte of the configured models and compares its hash with the lock file, the manifest or the blob's name.
- * With --quick only files whose time of change is another than when they were proved. No request.
+ * Reads every byte of the configured models and of their prepared forms, and compares its hash with the lock file, the
+ * manifest, the blob's name or the repository's list of files. With --quick only files whose time of change is another than
+ * when they were proved. No request.
  *
- * @throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED or HASH_MISMATCH after everything has been looked at and printed.
+ * @throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED, HASH_MISMATCH or NOT_VERIFIED after everything has been looked at and
+ * printed.
  */
 export async function verify(context: CommandContext): Promise<undefined> {
   const { config, signal, args, print } = context;
@@ -19,11 +34,44 @@ export async function verify(context: CommandContext): Promise<undefined> {
   const { cacheDir } = config.models;
   const level = args.quick ? 'quick' : 'full';
   const results = await verifyModels(found, { level, cacheDir, proofs: await readProofs(cacheDir), signal });
-  problems.push(...results.flatMap((result) => result.problems));
+  const prepared = await verifyPrepared(cacheDir, found, inventory.lock?.prepared ?? [], level, signal);
+  problems.push(...[...results, ...prepared].flatMap((result) => result.problems));
   await noteProofs(context, results);
-  const durationMs = performance.now() - startedMs;
-  print(args.json ? document(results, problems, durationMs) : words(results, durationMs));
+  const report = { results, prepared, problems, durationMs: performance.now() - startedMs };
+  print(args.json ? document(report) : words(report));
   if (problems.length > 0) throw verifyError(problems);
+  const unverified = results.flatMap(({ model, unhashed }) =>
+    unhashed.map((path) => `${model.role} ${model.id}: ${path}`),
+  );
+  if (unverified.length > 0) throw unverifiedError(unverified);
+}
+
+interface Report {
+  readonly results: readonly VerifyResult[];
+  readonly prepared: readonly PreparedResult[];
+  readonly problems: readonly CacheError[];
+  readonly durationMs: number;
+}
+
+/** A prepared form that the lock file names and that is there. */
+interface PreparedResult extends PreparedCheck {
+  readonly record: PreparedRecord;
+}
+
+async function verifyPrepared(
+  cacheDir: string,
+  found: readonly FoundModel[],
+  records: readonly PreparedRecord[],
+  level: 'quick' | 'full',
+  signal: AbortSignal,
+): Promise<PreparedResult[]> {
+  const sources = new Set(found.flatMap((model) => [...preparedSources(model).values()]));
+  const results: PreparedResult[] = [];
+  for (const record of records.filter(({ source }) => sources.has(source))) {
+    signal.throwIfAborted();
+    results.push({ record, ...(await checkPrepared(cacheDir, record, level, signal)) });
+  }
+  return results.filter(({ present }) => present);
 }
 
 /** What was proved needs no reading next time. A volume that cannot be written is proved all the same. */
@@ -37,33 +85,72 @@ async function noteProofs({ config, log }: CommandContext, results: readonly Ver
   }
 }
 
-function document(results: readonly VerifyResult[], problems: readonly CacheError[], durationMs: number): string {
+/** `good`: every byte is proved. `not verified`: nothing is wrong, and of some files nothing says what their bytes must be. */
+function statusOf(problems: readonly CacheError[], unhashed: readonly string[]): 'good' | 'wrong' | 'not verified' {
+  if (problems.length > 0) return 'wrong';
+  return unhashed.length > 0 ? 'not verified' : 'good';
+}
+
+function document({ results, prepared, problems, durationMs }: Report): string {
+  const status = statusOf(
+    problems,
+    results.flatMap(({ unhashed }) => unhashed),
+  );
   const value = {
-    ok: problems.length === 0,
+    ok: status === 'good',
+    status,
     seconds: Number((durationMs / 1000).toFixed(3)),
-    models: results.map(({ model, fileCount, bytesRead, unhashed }) => ({
+    models: results.map(({ model, fileCount, bytesRead, unhashed, unread, problems: own }) => ({
       role: model.role,
       id: model.id,
       revision: model.revision,
       variant: model.variant,
+      status: statusOf(own, unhashed),
       files: fileCount,
       bytesRead,
       unhashed,
+      unread,
+    })),
+    prepared: prepared.map(({ record, bytesRead, problems: own }) => ({
+      source: record.source,
+      form: record.form,
+      status: statusOf(own, []),
+      bytesRead,
     })),
     problems: problems.map(({ code, message, role, file, path }) => ({ code, message, role, file, path })),
   };
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-function words(results: readonly VerifyResult[], durationMs: number): string {
-  const lines = results.map(({ model, fileCount, bytesRead, problems }) => {
-    const verdict = problems.length === 0 ? 'good' : sayCount(problems.length, 'problem');
+function words({ results, prepared, durationMs }: Report): string {
+  const lines = results.map(({ model, fileCount, bytesRead, problems, unhashed, unread }) => {
+    const verdicts = {
+      good: unread.length === 0 ? 'good' : `names and sizes are right, ${sayCount(unread.length, 'file')} never read`,
+      wrong: sayCount(problems.length, 'problem'),
+      'not verified': `${sayCount(unhashed.length, 'file')} not verified (nothing says their hash)`,
+    };
     const read = bytesRead === 0 ? '' : `, ${saySize(bytesRead)} read`;
+    const verdict = verdicts[statusOf(problems, unhashed)];
     return `${model.role}  ${model.id} (${model.variant}): ${verdict}, ${sayCount(fileCount, 'file')}${read}`;
   });
-  const bytes = results.reduce((total, result) => total + result.bytesRead, 0);
-  lines.push(`Verified ${sayCount(results.length, 'model')}, ${saySize(bytes)} in ${sayTime(durationMs)}.`);
+  if (prepared.length > 0) {
+    const wrong = prepared.filter(({ problems }) => problems.length > 0).length;
+    lines.push(`${sayCount(prepared.length, 'prepared form')}: ${wrong === 0 ? 'good' : `${wrong} wrong`}`);
+  }
+  const bytes = [...results, ...prepared].reduce((total, result) => total + result.bytesRead, 0);
+  lines.push(`Read ${sayCount(results.length, 'model')}, ${saySize(bytes)} in ${sayTime(durationMs)}.`);
   return `${lines.join('\n')}\n`;
+}
+
+function unverifiedError(lines: readonly string[]): DownloaderError {
+  return new DownloaderError(
+    'NOT_VERIFIED',
+    [
+      `Nothing is wrong, but ${sayCount(lines.length, 'file')} could not be verified: neither the lock file, the manifest, a blob's name nor the repository's list of files says the hash of:`,
+      ...lines.map((line) => `  ${line}`),
+      'To ask the hub for it and lock the model, with a network, run: heimdex-downloader download',
+    ].join('\n'),
+  );
 }
 
 const MISSING_CODES = new Set(['CACHE_MISSING', 'MODEL_MISSING', 'FILE_MISSING']);
@@ -74,7 +161,12 @@ function verifyError(problems: readonly CacheError[]): DownloaderError {
   const unreadable = [...codes].some((code) => UNREADABLE_CODES.has(code));
   const wrong = [...codes].some((code) => !MISSING_CODES.has(code) && !UNREADABLE_CODES.has(code));
   const lines = [...new Set(problems.map((problem) => `  ${problem.message}`))];
-  const next = wrong ? 'heimdex-downloader download --check' : 'heimdex-downloader download';
+  const onlyPrepared = problems.every(({ command }) => command === PREPARE_COMMAND);
+  const next = onlyPrepared
+    ? PREPARE_COMMAND
+    : wrong
+      ? 'heimdex-downloader download --check'
+      : 'heimdex-downloader download';
   return new DownloaderError(
     wrong ? 'HASH_MISMATCH' : unreadable ? 'DISK_FAILED' : 'MODEL_INCOMPLETE',
     [

@@ -1,3 +1,5 @@
+import { visible } from '@heimdex/cache';
+
 /** What one bar shows. */
 export interface BarState {
   readonly name: string;
@@ -16,7 +18,7 @@ export function barLine(state: BarState, columns: number): string {
   const filled = Math.round(share * BAR_COLUMNS);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_COLUMNS - filled)}`;
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  const line = `${shorten(state.name, NAME_COLUMNS).padEnd(NAME_COLUMNS)} ${bar} ${percent}  ${state.note}`;
+  const line = `${shorten(visible(state.name), NAME_COLUMNS).padEnd(NAME_COLUMNS)} ${bar} ${percent}  ${state.note}`;
   return line.slice(0, Math.max(10, columns - 1));
 }
 

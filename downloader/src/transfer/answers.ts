@@ -1,6 +1,7 @@
 import { DownloaderError } from '../errors.js';
 import type { HttpAnswer } from './http.js';
-import { parseRetryAfter, TransientError } from './retry.js';
+import { retryAfterOf } from './rate-limit.js';
+import { TransientError } from './retry.js';
 
 /** What was asked for, for messages. */
 export interface Asked {
@@ -31,7 +32,10 @@ export function answerError(answer: HttpAnswer, asked: Asked, hasToken: boolean)
       limited ? 'RATE_LIMITED' : 'SERVER_FAILED',
       `${host} answered ${status} for ${asked.what}${limited ? ' (too many requests)' : ''}. Run the command again later: it continues where it stopped.`,
     );
-    return new TransientError(final, parseRetryAfter(answer.header('retry-after'), Date.now()));
+    return new TransientError(
+      final,
+      retryAfterOf((name) => answer.header(name), Date.now()),
+    );
   }
   const reason = answer.header('x-error-code');
   const said = answer.header('x-error-message');

@@ -7,7 +7,7 @@ import type { HttpsOptions } from 'got';
 import { DownloaderError, reasonOf, systemCode } from '../errors.js';
 import type { ProxyFor } from './proxy.js';
 import { proxyAgents } from './proxy.js';
-import { TransientError } from './retry.js';
+import { type FirstContact, isUnreached, TransientError } from './retry.js';
 
 /** An answer whose body has not been read. Read `body` to its end or call `close()`. */
 export interface HttpAnswer {
@@ -43,6 +43,8 @@ export interface HttpOptions {
   readonly connections: number;
   readonly proxyFor: ProxyFor;
   readonly userAgent: string;
+  /** Told when anybody answers. */
+  readonly contact: FirstContact;
 }
 
 /** Answers of the TLS layer that no retry mends. */
@@ -76,7 +78,9 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
         retry: { limit: 0 },
       });
       const body = new WatchedBody(stream, url, options.stallMs, signal);
-      return body.answer();
+      const answer = await body.answer();
+      options.contact.made();
+      return answer;
     },
     close() {
       agents.close();
@@ -208,5 +212,7 @@ function connectionError(url: URL, error: unknown): Error {
       `${url.host} cannot be reached or broke the connection (${code ?? reasonOf(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it continues where it stopped.`,
       { cause: error },
     ),
+    undefined,
+    isUnreached(code),
   );
 }

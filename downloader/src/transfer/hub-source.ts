@@ -1,5 +1,6 @@
 import { DownloaderError } from '../errors.js';
 import { type Asked, answerError } from './answers.js';
+import { contentCodings, decodedBody, isEncodedPart } from './content-coding.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { repositoryPage, resolveUrl } from './hub.js';
 import { expectOk, getFollowing, type Origin } from './origin.js';
@@ -27,6 +28,7 @@ export class HubFileSource implements ByteSource {
   readonly #asked: Asked;
   #location: URL | undefined;
   #refusals = 0;
+  #encodes = false;
 
   constructor(
     readonly http: () => Promise<HttpClient>,
@@ -42,16 +44,25 @@ export class HubFileSource implements ByteSource {
   }
 
   async open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
-    const headers = rangeHeader(range);
+    const headers = rangeHeader(this.#encodes ? undefined : range);
     const known = await this.#openKnown(headers, signal);
-    if (known !== undefined) return openedBytes(known, this.#asked);
+    if (known !== undefined) return this.#opened(known, signal);
     const answer = await getFollowing(await this.http(), this.#url, this.origin, headers, this.#asked, signal);
     const fromStore = answer.url.origin !== this.origin.endpoint.origin;
     if (fromStore && EXPIRED.has(answer.status)) throw this.#refused(answer);
     expectOk(answer, this.#asked, this.origin.token !== undefined);
     if (fromStore) this.#location = answer.url;
     this.#refusals = 0;
-    return openedBytes(answer, this.#asked);
+    return this.#opened(answer, signal);
+  }
+
+  /** A part of an encoded file is of no use: such a sender is asked for the whole file from then on. */
+  async #opened(answer: HttpAnswer, signal: AbortSignal): Promise<OpenedBytes> {
+    if (!isEncodedPart(answer)) return openedBytes(answer, this.#asked);
+    answer.close();
+    if (this.#encodes) throw encodedPart(answer, this.#asked);
+    this.#encodes = true;
+    return this.open(undefined, signal);
   }
 
   /** Asks the signed address of an earlier request; undefined when there is none or it has expired. */
@@ -86,12 +97,21 @@ export function rangeHeader(range: ByteRange | undefined): Record<string, string
   return range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
 }
 
-/** Reads from a 200 or 206 answer which bytes come. */
+/** An answer with a part where the whole file was asked for, and that encoded. */
+export function encodedPart(answer: HttpAnswer, asked: Asked): DownloaderError {
+  return new DownloaderError(
+    'ANSWER_INVALID',
+    `${answer.url.host} sent a part of ${asked.what} in an encoding, where the whole file was asked for. Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+  );
+}
+
+/** Reads from a 200 or 206 answer which bytes come, without the encoding of a whole file. */
 export function openedBytes(answer: HttpAnswer, asked: Asked): OpenedBytes {
-  const { body } = answer;
+  const body = decodedBody(answer, asked);
   const close = () => answer.close();
   if (answer.status !== 206) {
-    const length = answer.header('content-length');
+    // Of an encoded body it is the length as it was sent.
+    const length = contentCodings(answer).length > 0 ? undefined : answer.header('content-length');
     return { start: 0, totalBytes: length === undefined ? undefined : Number(length), ranged: false, body, close };
   }
   const content = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.header('content-range') ?? '');

@@ -1,6 +1,7 @@
 import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
 import type { Asked } from './answers.js';
+import { decodedBody } from './content-coding.js';
 import type { HttpClient } from './http.js';
 import { expectOk, getFollowing, type Origin } from './origin.js';
 import { type RetryNotice, type RetryPolicy, TransientError, withRetries } from './retry.js';
@@ -34,7 +35,7 @@ export function openHub(options: HubOptions): HubApi {
       async () => {
         const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, asked, signal);
         expectOk(answer, asked, origin.token !== undefined);
-        const text = await readText(answer.body, asked);
+        const text = await readText(decodedBody(answer, asked), asked);
         return { value: parseJson(text, url, asked), link: answer.header('link'), url: answer.url };
       },
       retry,

@@ -4,7 +4,7 @@ import { type TarEntry, tarEntries } from '../archive/tar-entries.js';
 import { DownloaderError, reasonOf, systemCode } from '../errors.js';
 import type { NpmSettings } from './npm-settings.js';
 import type { ByteRange } from './ranges.js';
-import { TransientError } from './retry.js';
+import { isUnreached, TransientError } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';
 
 /** A file inside a package of the registry that the user's npm settings name. */
@@ -144,7 +144,7 @@ export class NpmFileSource implements ByteSource {
       `${what}. Check the registry in npm's settings (npm config get registry), then run: heimdex-downloader download`,
       { cause: error },
     );
-    return new TransientError(final);
+    return new TransientError(final, undefined, isUnreached(code));
   }
 }
 

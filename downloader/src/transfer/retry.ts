@@ -8,10 +8,61 @@ export interface RetryPolicy {
   readonly baseMs: number;
   /** No pause of our own choosing is longer. */
   readonly maxMs: number;
-  /** A server may ask for a longer pause by Retry-After, up to this. */
+  /** A server may ask for a longer pause by Retry-After or RateLimit, up to this. */
   readonly maxRetryAfterMs: number;
   /** A number in [0, 1), for the jitter. */
   readonly random: () => number;
+  /** Whether anybody was reached yet. Absent: it makes no difference. */
+  readonly contact?: FirstContact;
+}
+
+/** What the system says when nobody was reached: no such name, nobody listens, no way there. */
+const UNREACHED_CODES = new Set([
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'EAI_NODATA',
+  'EAI_NONAME',
+  'ECONNREFUSED',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'EADDRNOTAVAIL',
+]);
+
+/** Whether a system error's code says that nobody was reached. */
+export function isUnreached(code: string | undefined): boolean {
+  return code !== undefined && UNREACHED_CODES.has(code);
+}
+
+/** From the first request on, how long somebody may be tried to be reached by a run that has reached nobody yet. */
+const FIRST_CONTACT_MS = 2_000;
+
+/**
+ * What a run knows of the network. Where no name is found, every connection refused and no route there from the start, there
+ * is no network, or its settings are wrong, and a minute of retries would only keep that from the person who waits. Once
+ * anybody has answered, the same failures are an outage that passes, and are retried as configured.
+ */
+export class FirstContact {
+  #made = false;
+  #sinceMs: number | undefined;
+
+  /** Somebody is asked. */
+  asked(nowMs: number): void {
+    this.#sinceMs ??= nowMs;
+  }
+
+  /** Somebody answered. */
+  made(): void {
+    this.#made = true;
+  }
+
+  /** Milliseconds that are left for further attempts once nobody was reached; Infinity once anybody was. */
+  leftMs(nowMs: number): number {
+    if (this.#made || this.#sinceMs === undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(0, this.#sinceMs + FIRST_CONTACT_MS - nowMs);
+  }
 }
 
 /** The program's policy; the number of attempts and the first pause are settable. */
@@ -32,6 +83,8 @@ export class TransientError extends Error {
     readonly final: Error,
     /** The pause the server asked for. */
     readonly retryAfterMs?: number,
+    /** Nobody was reached at all: see FirstContact. */
+    readonly unreached = false,
   ) {
     super(final.message, { cause: final });
   }
@@ -47,14 +100,6 @@ export function pauseMs(policy: RetryPolicy, failures: number, retryAfterMs?: nu
   const grown = Math.min(policy.maxMs, policy.baseMs * 2 ** (failures - 1));
   if (retryAfterMs === undefined) return grown / 2 + (policy.random() * grown) / 2;
   return Math.min(retryAfterMs, policy.maxRetryAfterMs) + policy.random() * policy.baseMs;
-}
-
-/** Reads a Retry-After header: seconds, or an HTTP date compared with `nowMs`. Undefined when there is none or it is unreadable. */
-export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 }
 
 /** What a retried piece of work may tell. */
@@ -90,14 +135,21 @@ export async function withRetries<T>(
     const progressed = () => {
       failures = 0;
     };
+    policy.contact?.asked(performance.now());
     try {
-      return await work({ number, progressed });
+      const result = await work({ number, progressed });
+      policy.contact?.made();
+      return result;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       signal.throwIfAborted();
       failures += 1;
       if (failures >= policy.attempts) throw error.final;
-      const pause = pauseMs(policy, failures, error.retryAfterMs);
+      const leftMs = error.unreached
+        ? (policy.contact?.leftMs(performance.now()) ?? Number.POSITIVE_INFINITY)
+        : Number.POSITIVE_INFINITY;
+      if (leftMs === 0) throw error.final;
+      const pause = Math.min(leftMs, pauseMs(policy, failures, error.retryAfterMs));
       onRetry({ error: error.final, failures, pauseMs: pause });
       await delay(pause, undefined, { signal });
     }

@@ -1,5 +1,6 @@
+import { isEncodedPart } from './content-coding.js';
 import type { HttpClient } from './http.js';
-import { openedBytes, rangeHeader } from './hub-source.js';
+import { encodedPart, openedBytes, rangeHeader } from './hub-source.js';
 import { expectOk, getFollowing } from './origin.js';
 import type { ByteRange } from './ranges.js';
 import type { ByteSource, OpenedBytes } from './source.js';
@@ -7,6 +8,7 @@ import type { ByteSource, OpenedBytes } from './source.js';
 /** A file at an address of any web server. No token is ever sent there. */
 export class UrlFileSource implements ByteSource {
   readonly label: string;
+  #encodes = false;
 
   constructor(
     readonly http: () => Promise<HttpClient>,
@@ -18,7 +20,14 @@ export class UrlFileSource implements ByteSource {
   async open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
     const asked = { what: this.label, page: undefined };
     const origin = { endpoint: this.url, token: undefined };
-    const answer = await getFollowing(await this.http(), this.url, origin, rangeHeader(range), asked, signal);
-    return openedBytes(expectOk(answer, asked, false), asked);
+    const http = await this.http();
+    const headers = rangeHeader(this.#encodes ? undefined : range);
+    const answer = expectOk(await getFollowing(http, this.url, origin, headers, asked, signal), asked, false);
+    if (!isEncodedPart(answer)) return openedBytes(answer, asked);
+    // A part of an encoded file is of no use: such a sender is asked for the whole file from then on.
+    answer.close();
+    if (this.#encodes) throw encodedPart(answer, asked);
+    this.#encodes = true;
+    return this.open(undefined, signal);
   }
 }

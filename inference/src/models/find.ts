@@ -1,5 +1,14 @@
 /** The configured models as they lie in the volume, found and checked before anything is started. */
-import { CacheError, type FoundModel, inspectModels, type ModelEnvironment, verifyModel } from '@heimdex/cache';
+import {
+  CacheError,
+  type FoundModel,
+  inspectModels,
+  type ModelEnvironment,
+  type PreparedRecord,
+  preparedSources,
+  readLock,
+  verifyModel,
+} from '@heimdex/cache';
 import { FAMILIES, type FamilyName, type ModelFiles, ROLES, type Role } from './model.js';
 
 export interface ConfiguredModel {
@@ -10,6 +19,8 @@ export interface ConfiguredModel {
   readonly found: FoundModel;
   /** Models that this one's worker runs too; their weights are among `files.weights`. */
   readonly helpers: readonly FoundModel[];
+  /** What the lock file records of prepared forms of its graphs: no others are used. */
+  readonly prepared: readonly PreparedRecord[];
 }
 
 /**
@@ -21,21 +32,29 @@ export async function findModels(environment: ModelEnvironment): Promise<readonl
   const problems = inspections.flatMap((inspection) => inspection.problems);
   throwAll(problems);
   const found = inspections.flatMap((inspection) => inspection.found ?? []);
+  const records = (await readLock(environment.lockPath))?.prepared ?? [];
   const detector = found.find(({ role }) => role === 'vad');
   return found.flatMap((model) => {
     if (model.role === 'vad') return [];
-    return [toConfigured(model, model.role === 'speech' ? detector : undefined)];
+    return [toConfigured(model, model.role === 'speech' ? detector : undefined, records)];
   });
 }
 
-/** Reads every byte of every model and compares its hash. Throws like findModels. */
-export async function verifyModels(models: readonly ConfiguredModel[], signal: AbortSignal): Promise<void> {
+/**
+ * Reads every byte of every model and compares its hash. Gives the files of which nothing on the volume says what their bytes
+ * must be. Throws like findModels.
+ */
+export async function verifyModels(
+  models: readonly ConfiguredModel[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const results = await Promise.all(
     models
       .flatMap(({ found, helpers }) => [found, ...helpers])
       .map((found) => verifyModel(found, { level: 'full', concurrency: 1, signal })),
   );
   throwAll(results.flatMap(({ problems }) => problems));
+  return results.flatMap(({ model, unhashed }) => unhashed.map((path) => `${model.id}: ${path}`));
 }
 
 function throwAll(problems: readonly CacheError[]): void {
@@ -47,13 +66,20 @@ function throwAll(problems: readonly CacheError[]): void {
 }
 
 /** The detector of voice activity is no process of its own: the speech model's worker runs it, as its weights `vad`. */
-function toConfigured(found: FoundModel, detector: FoundModel | undefined): ConfiguredModel {
+function toConfigured(
+  found: FoundModel,
+  detector: FoundModel | undefined,
+  records: readonly PreparedRecord[],
+): ConfiguredModel {
   const { id, revision, variant, folder } = found;
   const role = ROLES.find((name) => name === found.role);
   const family = FAMILIES.find((name) => name === found.family);
   if (role === undefined || family === undefined) throw new Error(`${found.role} is no role that is served by itself`);
   const vad = detector?.weights.model;
   const weights = vad === undefined ? found.weights : { ...found.weights, vad };
+  const externalFiles = found.files.map(({ absolutePath }) => absolutePath);
+  const sources = new Set(preparedSources(found).values());
+  const prepared = records.filter(({ source }) => sources.has(source));
   const helpers = detector === undefined ? [] : [detector];
-  return { role, family, files: { id, revision, variant, folder, weights }, found, helpers };
+  return { role, family, files: { id, revision, variant, folder, weights, externalFiles }, found, helpers, prepared };
 }

@@ -7,7 +7,8 @@ export type Loader = (files: ModelFiles, options: LoadOptions) => Promise<Loaded
 type TypedLoader = (files: ModelFiles, options: LoadOptions) => Promise<LoadedModel<never, unknown>>;
 
 function erase(loader: TypedLoader): Loader {
-  return async (files, options) => (await loader(files, options)) as LoadedModel<unknown, unknown>;
+  return async (files, options) =>
+    (await loader(files, { ...options, externalFiles: files.externalFiles })) as LoadedModel<unknown, unknown>;
 }
 
 export const LOADERS = {

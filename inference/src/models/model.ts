@@ -24,7 +24,12 @@ export interface ModelFiles {
   readonly folder: string;
   /** Absolute paths of the weights, by the names the manifest gives them: `encoder`, `decoder`, `vision`, `text`, `model`, and `vad` beside a speech model. */
   readonly weights: Readonly<Record<string, string>>;
+  /** Absolute paths of the files that a graph may name as places of its weights: those that were found. Absent: none. */
+  readonly externalFiles?: readonly string[];
 }
+
+/** How 8-bit weights are served: as the file has them, or scaled so that no CPU's product overflows (`narrowWeights`). */
+export type WeightsForm = 'plain' | 'overflow-safe';
 
 export interface LoadOptions {
   readonly device: 'cpu' | 'cuda';
@@ -32,6 +37,10 @@ export interface LoadOptions {
   readonly threads: number;
   /** Largest picture to decode, width times height. */
   readonly maxImagePixels: number;
+  /** The form of 8-bit weights; absent: the one that is right for this machine's CPU (`weightsForm`). */
+  readonly weights?: WeightsForm;
+  /** `ModelFiles.externalFiles`; set by the loader. */
+  readonly externalFiles?: readonly string[] | undefined;
   /** Where prepared forms of the graphs are; absent: only the plain files are used. */
   readonly prepared?: PreparedOptions;
   /** Told how each graph was opened, when `prepared` is set. */
@@ -82,8 +91,8 @@ export interface LoadedModel<Item, Result> {
 /** What the parent knows of a family without loading the runtime. Each family's spec.ts exports one. */
 export interface FamilySpec<Item> {
   readonly family: FamilyName;
-  /** The name `models_loaded` of /health shows. */
-  readonly healthName: string;
+  /** The name that `models_loaded` of /health, the log and the metrics show for a model of it, by the model's hub repository. */
+  healthName(id: string): string;
   /** What an item costs in the queue, in `costUnit`; a guess from its size is good enough. */
   cost(item: Item): number;
   readonly costUnit: 'tokens' | 'pixels' | 'audio seconds';

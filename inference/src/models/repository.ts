@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 
 /**
@@ -8,17 +8,17 @@ import { dirname, join, relative } from 'node:path';
 export async function findBeside(folder: string, weights: string, name: string): Promise<string | undefined> {
   let place = dirname(weights);
   while (place !== folder && !relative(folder, place).startsWith('..') && place !== dirname(place)) {
-    if (await exists(join(place, name))) return join(place, name);
+    if (await isFile(join(place, name))) return join(place, name);
     place = dirname(place);
   }
   const last = join(folder, name);
-  return (await exists(last)) ? last : undefined;
+  return (await isFile(last)) ? last : undefined;
 }
 
-async function exists(path: string): Promise<boolean> {
+async function isFile(path: string): Promise<boolean> {
   try {
-    await access(path);
-    return true;
+    // A pipe or a device in a file's place would hold up whoever opens it.
+    return (await stat(path)).isFile();
   } catch {
     return false;
   }

@@ -2,11 +2,10 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import {
-  eachTensor,
+  externalReferences,
   type GraphFacts,
   graphFacts,
   mayOverflow,
-  type OnnxGraph,
   type OnnxModel,
   parseModelFile,
   type ReadTensor,
@@ -14,8 +13,10 @@ import {
   withTensorsOf,
   writeModel,
 } from '../onnx/index.js';
+import type { WeightsForm } from './model.js';
 import { type ReadGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
 import { createSession, openGraph, type SessionChoice } from './session.js';
+import { weightsForm } from './weights-form.js';
 
 /** A change of a graph in memory. */
 export interface Rewriting {
@@ -25,7 +26,10 @@ export interface Rewriting {
   readonly change: GraphChange;
 }
 
-/** Changes a model in memory, of which `read` reads the constants; false when it has changed nothing. */
+/**
+ * Changes a model in memory; false when it has changed nothing. `read` reads the constants whose form is to change: none where
+ * weights stay plain.
+ */
 export type GraphChange = (model: OnnxModel, read: ReadTensor) => boolean;
 
 /**
@@ -39,26 +43,41 @@ export async function openRewrittenSession(
   options: SessionChoice,
   rewriting: Rewriting | GraphChange,
 ): Promise<{ readonly session: InferenceSession; readonly facts: GraphFacts; readonly changed: boolean }> {
-  const { session, facts, changed } = await openGraph(path, options, recipeOf(path, rewriting));
+  const { session, facts, changed } = await openGraph(path, options, await recipeOf(path, options, rewriting));
   return { session, facts: facts(), changed };
 }
 
-function recipeOf(path: string, rewriting: Rewriting | GraphChange): Recipe {
-  if (typeof rewriting === 'function') return { rewriting: undefined, read: () => rewrite(path, rewriting) };
-  return { rewriting: rewriting.version, read: () => rewrite(path, rewriting.change) };
+async function recipeOf(path: string, options: SessionChoice, rewriting: Rewriting | GraphChange): Promise<Recipe> {
+  const { externalFiles } = options;
+  if (typeof rewriting === 'function') {
+    return { rewriting: undefined, read: () => rewrite(path, rewriting, undefined, externalFiles) };
+  }
+  const weights = await weightsForm(options);
+  const read = () => rewrite(path, rewriting.change, weights, externalFiles);
+  return { rewriting: `${rewriting.version} ${weights}`, read };
 }
 
-function rewrite(path: string, change: GraphChange): ReadGraph {
+const READ_NOTHING: ReadTensor = () => undefined;
+
+function rewrite(
+  path: string,
+  change: GraphChange,
+  weights: WeightsForm | undefined,
+  externalFiles: readonly string[] | undefined,
+): ReadGraph {
   const model = parseModelFile(path);
-  if (hasExternalData(model.graph) || !withTensorsOf(path, (read) => change(model, read))) {
-    return { facts: () => graphFacts(model), changed: false, create: (settings) => createSession(path, settings) };
+  const changeFrom = (read: ReadTensor) => change(model, weights === 'plain' ? READ_NOTHING : read);
+  // Also what is not modelled may name a file, so the whole file is asked.
+  if (externalReferences(path).length > 0 || !withTensorsOf(path, changeFrom)) {
+    const create = (settings: InferenceSession.SessionOptions) => createSession(path, settings, externalFiles);
+    return { facts: () => graphFacts(model), changed: false, create };
   }
   // The runtime refuses data outside the folder it is given, links followed.
   const real = realpathSync(path);
   const entries = {
     model_external_initializers_file_folder_path: dirname(real),
-    // The exact 8-bit product is not asked for where the fast one is exact.
-    ...(mayOverflow(model.graph) ? {} : { x64quantprecision: '0' }),
+    // The exact 8-bit product is not asked for where the fast one is exact: of such a CPU, or of such weights.
+    ...(weights === 'plain' || !mayOverflow(model.graph) ? { x64quantprecision: '0' } : {}),
   };
   const bytes = writeModel(withExternalWeights(model, basename(real)));
   return {
@@ -66,12 +85,4 @@ function rewrite(path: string, change: GraphChange): ReadGraph {
     changed: true,
     create: (settings) => InferenceSession.create(bytes, withSessionEntries(settings, entries)),
   };
-}
-
-function hasExternalData(graph: OnnxGraph): boolean {
-  let found = false;
-  eachTensor(graph, (tensor) => {
-    if (tensor.data?.kind === 'external') found = true;
-  });
-  return found;
 }

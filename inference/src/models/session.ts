@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { InferenceSession } from 'onnxruntime-node';
-import { eachTensor, parseModelFile, readGraphFacts } from '../onnx/index.js';
+import { readGraphFacts } from '../onnx/index.js';
+import { externalFilesOf, readExternalFile } from './external-data.js';
 import type { LoadOptions } from './model.js';
 import { openPrepared } from './prepared/open.js';
 import { type OpenedGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
@@ -29,7 +29,10 @@ export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>)
 }
 
 /** What opening a graph takes of the load options. */
-export type SessionChoice = Pick<LoadOptions, 'device' | 'threads' | 'prepared' | 'onGraph'>;
+export type SessionChoice = Pick<
+  LoadOptions,
+  'device' | 'threads' | 'externalFiles' | 'prepared' | 'onGraph' | 'weights'
+>;
 
 /** As `openGraph`, of a file as it is. */
 export async function openSession(path: string, options: SessionChoice): Promise<InferenceSession> {
@@ -37,12 +40,12 @@ export async function openSession(path: string, options: SessionChoice): Promise
 }
 
 /** The file as it is: its session, and the facts of its graph without reading it where they were noted. */
-const asItIs = (path: string): Recipe => ({
+const asItIs = (path: string, externalFiles: readonly string[] | undefined): Recipe => ({
   rewriting: 'none',
   read: () => ({
     facts: () => readGraphFacts(path),
     changed: false,
-    create: (settings) => createSession(path, settings),
+    create: (settings) => createSession(path, settings, externalFiles),
   }),
 });
 
@@ -50,7 +53,7 @@ const asItIs = (path: string): Recipe => ({
 export async function openGraph(
   path: string,
   options: SessionChoice,
-  recipe: Recipe = asItIs(path),
+  recipe: Recipe = asItIs(path, options.externalFiles),
 ): Promise<OpenedGraph> {
   const settings = sessionOptions(options);
   // A GPU keeps its weights in an order of its own.
@@ -64,24 +67,32 @@ export async function openGraph(
 }
 
 /**
- * Opens a graph by its path, so that the kernel shares the weights' pages. Weights that lie in a file beside it
- * (`model.onnx_data`) are found by the runtime, unless that file is a link into another folder, which the runtime refuses
- * ("escapes model directory"): then they are read here and handed over.
+ * Opens a graph by its path, so that the kernel shares the weights' pages. Weights in a file beside it (`model.onnx_data`)
+ * are found by the runtime, unless that file is a link into another folder, which the runtime refuses ("escapes model
+ * directory"): then they are read here and handed over.
+ *
+ * @param externalFiles - Absolute paths of the files that the graph may name as places of its weights. Default: none.
+ *
+ * Throws when the graph names any other file, whatever part of the graph does so.
  */
 export async function createSession(
   path: string,
   settings: InferenceSession.SessionOptions,
+  externalFiles: readonly string[] = [],
 ): Promise<InferenceSession> {
+  const beside = await externalFilesOf(path, externalFiles);
   try {
     return await InferenceSession.create(path, settings);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    if (CANNOT_BE_EXACT.test(error.message)) return InferenceSession.create(path, lessExact(settings));
-    if (!/external data/i.test(error.message)) throw error;
+    const less = lessExact(settings);
+    if (CANNOT_BE_EXACT.test(error.message) && !isDeepStrictEqual(less, settings)) {
+      return createSession(path, less, externalFiles);
+    }
+    if (beside.length === 0 || !/external data/i.test(error.message)) throw error;
     const externalData = await Promise.all(
-      externalFiles(path).map(async (name) => ({ path: name, data: await readFile(join(dirname(path), name)) })),
+      beside.map(async (file) => ({ path: file.name, data: await readExternalFile(file.path) })),
     );
-    if (externalData.length === 0) throw error;
     return InferenceSession.create(path, { ...settings, externalData });
   }
 }
@@ -91,13 +102,4 @@ const CANNOT_BE_EXACT = /replace the existing tensor/i;
 
 function lessExact(settings: InferenceSession.SessionOptions): InferenceSession.SessionOptions {
   return withSessionEntries(settings, { x64quantprecision: '0' });
-}
-
-/** Names of the files beside a graph that its weights lie in. */
-function externalFiles(path: string): readonly string[] {
-  const names = new Set<string>();
-  eachTensor(parseModelFile(path).graph, (tensor) => {
-    if (tensor.data?.kind === 'external') names.add(tensor.data.location);
-  });
-  return [...names];
 }

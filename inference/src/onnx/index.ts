@@ -1,6 +1,7 @@
 export { fuseAttention } from './attention.js';
 export { dropDead } from './dead-nodes.js';
 export { eachTensor, withExternalWeights } from './external.js';
+export { type ExternalReference, externalReferences } from './external-references.js';
 export { dependsOnCompany, type GraphFacts, graphFacts, readGraphFacts } from './facts.js';
 export type {
   Dimension,

@@ -1,5 +1,5 @@
 /** What the server and a worker say to each other. Both sides are of one build; what comes from a worker is checked once. */
-import { ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
+import { causeText, ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { GraphUse } from '../models/prepared/use.js';
 
@@ -65,24 +65,32 @@ export type WireOutcome =
       readonly message: string;
       readonly field?: string;
       readonly retryAfterMs?: number;
+      /** For the log. */
+      readonly cause?: string;
     };
 
 export function toWireOutcome(outcome: Outcome<unknown>): WireOutcome {
   if (outcome.ok) return outcome;
   const { code, message, field, retryAfterMs } = outcome.error;
+  const cause = causeText(outcome.error.cause);
   return {
     ok: false,
     code,
     message,
     ...(field === undefined ? {} : { field }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(cause === undefined ? {} : { cause }),
   };
 }
 
 export function fromWireOutcome(outcome: WireOutcome): Outcome<unknown> {
   if (outcome.ok) return outcome;
-  const { code, message, field, retryAfterMs } = outcome;
-  const extras = { ...(field === undefined ? {} : { field }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  const { code, message, field, retryAfterMs, cause } = outcome;
+  const extras = {
+    ...(field === undefined ? {} : { field }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    cause,
+  };
   return { ok: false, error: new InferenceError(code, message, extras) };
 }
 

@@ -1,12 +1,9 @@
 /** Looks at a worker from outside: what a process that is stopped or stuck cannot say itself. */
 import { readFile } from 'node:fs/promises';
+import { readProcessWork, type WorkReading, waitedBetween } from '../work-reading.js';
 
 /** A look at a process. */
-export interface Sample {
-  /** One letter, as the kernel gives it: R running, S sleeping, D waiting for a disk, T stopped. */
-  readonly state: string;
-  /** Processor time used so far, in clock ticks. */
-  readonly cpuTicks: number;
+export interface Sample extends WorkReading {
   /** Memory of its own: mapped model files, which the kernel can drop, do not count. */
   readonly ownBytes: number;
   /** The run it is in; undefined while it is idle. */
@@ -24,6 +21,8 @@ export interface WatchdogLimits {
   readonly cpuBound: boolean;
 }
 
+/** Of the time: a thread of a sleeping process that looks after it waits now and then as well, much less. */
+const STARVED_PART = 0.1;
 /** A worker that is stopped or stuck in so many looks in a row is ended. */
 const LOOKS = 3;
 
@@ -39,15 +38,23 @@ export function judge(samples: readonly Sample[], limits: WatchdogLimits): strin
   const recent = samples.slice(-LOOKS);
   if (recent.length < LOOKS) return undefined;
   if (recent.every(({ state }) => state === 'T' || state === 't')) return 'it was stopped from outside';
-  const [first] = recent;
+  const spanMs = (LOOKS - 1) * limits.everyMs;
   const stuck =
     limits.cpuBound &&
     last.run !== undefined &&
     recent.every(
-      ({ run, progress, cpuTicks, state }) =>
-        run === last.run && progress === last.progress && cpuTicks === first?.cpuTicks && state !== 'D',
-    );
-  return stuck ? `it used no processor time in a run for ${(LOOKS - 1) * limits.everyMs} ms` : undefined;
+      ({ run, progress, cpuMs, state }) =>
+        run === last.run && progress === last.progress && cpuMs === last.cpuMs && state !== 'D',
+    ) &&
+    !isStarved(recent, spanMs);
+  return stuck ? `it used no processor time in a run for ${spanMs} ms, and did not wait for any` : undefined;
+}
+
+/** Whether a process could have worked and was not let: it could run at a look, or waited for a processor between them. */
+function isStarved(samples: readonly Sample[], spanMs: number): boolean {
+  const [first, last] = [samples[0], samples.at(-1)];
+  if (first === undefined || last === undefined) return false;
+  return samples.some(({ runnable }) => runnable) || waitedBetween(first, last) >= spanMs * STARVED_PART;
 }
 
 function toGib(bytes: number): string {
@@ -80,19 +87,11 @@ export function watchProcess(process: WatchedProcess, limits: WatchdogLimits): (
   return () => clearInterval(timer);
 }
 
-async function readProcess(pid: number): Promise<Pick<Sample, 'state' | 'cpuTicks' | 'ownBytes'> | undefined> {
-  try {
-    const [stat, status] = await Promise.all([
-      readFile(`/proc/${pid}/stat`, 'utf8'),
-      readFile(`/proc/${pid}/status`, 'utf8'),
-    ]);
-    // The name in parentheses may hold anything; the fields are counted behind it (proc(5)).
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state = ''] = fields;
-    const cpuTicks = Number(fields[11]) + Number(fields[12]);
-    const ownBytes = Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
-    return { state, cpuTicks, ownBytes };
-  } catch {
-    return undefined;
-  }
+async function readProcess(pid: number): Promise<Omit<Sample, 'run' | 'progress'> | undefined> {
+  const [work, status] = await Promise.all([
+    readProcessWork(pid),
+    readFile(`/proc/${pid}/status`, 'utf8').catch(() => undefined),
+  ]);
+  if (work === undefined || status === undefined) return undefined;
+  return { ...work, ownBytes: Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024 };
 }

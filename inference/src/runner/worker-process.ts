@@ -7,12 +7,14 @@ import { InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { GraphUse } from '../models/prepared/use.js';
 import type { Executor, ExecutorAnswer, RunWish } from '../scheduling/executor.js';
+import { readProcessWork } from '../work-reading.js';
+import { lookEveryMs, WorkTimer } from '../work-timer.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker, type WireOutcome } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { watchProcess } from './watchdog.js';
 
 export interface WorkerLimits {
-  /** Longest time to load and warm a model. */
+  /** Longest time to load and warm a model. Like those below it counts while the worker can work: see WorkTimer. */
   readonly loadMs: number;
   /** Longest time without progress in a run. */
   readonly hangMs: number;
@@ -79,7 +81,10 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   readonly #runs = new Map<number, Run>();
   #lastRun = 0;
   #progress = 0;
-  #timer: NodeJS.Timeout | undefined;
+  /** When an idle worker is asked next. */
+  #ask: NodeJS.Timeout | undefined;
+  /** What is left of the time for what it does. */
+  readonly #limit: WorkTimer;
   readonly #stopWatching: () => void;
   /** Why it is being ended, known before the process is gone. */
   #endReason: string | undefined;
@@ -109,6 +114,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       closed: (error) => this.kill(error === undefined ? 'its pipe closed' : `its pipe broke: ${error.message}`),
     });
     this.#stopWatching = this.#watchFromOutside();
+    this.#limit = this.#openLimit();
     this.#watch(options.limits.loadMs, `it did not load within ${options.limits.loadMs} ms`);
     this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
@@ -204,6 +210,15 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     );
   }
 
+  #openLimit(): WorkTimer {
+    const { pid } = this.#child;
+    const { loadMs, hangMs, heartbeatMs } = this.#options.limits;
+    return new WorkTimer({
+      read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
+      everyMs: lookEveryMs(Math.min(loadMs, hangMs, heartbeatMs)),
+    });
+  }
+
   #watchRun(): void {
     const { hangMs } = this.#options.limits;
     this.#watch(hangMs, `it made no progress in a run for ${hangMs} ms`);
@@ -212,20 +227,22 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   /** Idle: asks after a while; no answer in as long again is the end. */
   #watchIdle(): void {
     const { heartbeatMs } = this.#options.limits;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    clearTimeout(this.#ask);
+    this.#limit.clear();
+    this.#ask = setTimeout(() => {
       this.#watch(heartbeatMs, `it did not answer for ${heartbeatMs} ms while idle`);
       this.#send({ type: 'ping' });
     }, heartbeatMs);
   }
 
   #watch(ms: number, reason: string): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.kill(reason), ms);
+    clearTimeout(this.#ask);
+    this.#limit.set(ms, () => this.kill(reason));
   }
 
   #finish(how: string): WorkerEnd {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#ask);
+    this.#limit.close();
     this.#stopWatching();
     const reason = this.#endReason ?? how;
     this.#endReason = reason;

@@ -42,6 +42,7 @@ export async function runBatch<Item, Result>(
     const failures = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason] : []));
     throwCallError(failures, items.length);
     call.notes.itemErrors = failures.length;
+    if (failures.length > 0) call.notes.itemErrorReasons = countByReason(failures);
     const timing = new CallTiming();
     const results = settled.map((entry): ItemResult<Result> => {
       if (entry.status === 'rejected') return { ok: false, error: call.wireError(entry.reason) };
@@ -58,6 +59,12 @@ function throwCallError(failures: readonly unknown[], items: number): void {
   const callError = failures.find((error) => CALL_ERRORS.includes(codeOf(error)));
   if (callError !== undefined) throw callError;
   if (failures.length === items && failures.every((error) => SERVER_ERRORS.includes(codeOf(error)))) throw failures[0];
+}
+
+function countByReason(failures: readonly unknown[]): Partial<Record<ErrorCode, number>> {
+  const counts: Partial<Record<ErrorCode, number>> = {};
+  for (const code of failures.map(codeOf)) counts[code] = (counts[code] ?? 0) + 1;
+  return counts;
 }
 
 function codeOf(error: unknown): ErrorCode {

@@ -1,4 +1,5 @@
 /** What a method knows of the call it answers, whatever protocol the call came by. */
+import type { ErrorCode } from '../errors.js';
 import type { Priority } from '../scheduling/backlog.js';
 import type { WireError } from './errors.js';
 
@@ -8,11 +9,15 @@ export interface CallNotes {
   items?: number;
   /** Items that failed on their own. */
   itemErrors?: number;
+  /** How many of them by reason; absent where none failed. */
+  itemErrorReasons?: Readonly<Partial<Record<ErrorCode, number>>>;
   queueMs?: number;
   runMs?: number;
   batchSize?: number;
   /** The defect's id when the answer was INTERNAL. */
   errorId?: string;
+  /** What was behind the call's error and those of its items, the first few: a library's own words, which no caller gets. */
+  causes?: readonly string[];
 }
 
 export interface Call {

@@ -4,7 +4,7 @@ import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
 import { anyPack, DurationSchema } from '@bufbuild/protobuf/wkt';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
-import { type ErrorCode, InferenceError } from '../errors.js';
+import { causeText, type ErrorCode, InferenceError } from '../errors.js';
 
 /** The domain of every google.rpc.ErrorInfo the server sends. */
 export const ERROR_DOMAIN = 'heimdex.inference.v1';
@@ -79,6 +79,10 @@ export const ERROR_TABLE = {
   INTERNAL: { status: 'INTERNAL', advice: 'Report it with the id in the message; the log has the rest.' },
 } as const satisfies Record<ErrorCode, { readonly status: GrpcStatusName; readonly advice: string }>;
 
+/** Every type of detail that the server sends. JSON and reflection look types up by name, so both are given this list. */
+export const ERROR_DETAIL_TYPES = [ErrorInfoSchema, BadRequestSchema, RetryInfoSchema] as const;
+type DetailType = (typeof ERROR_DETAIL_TYPES)[number];
+
 /** One google.rpc detail with its descriptor, for either protocol. */
 export interface ErrorDetail {
   readonly desc: DescMessage;
@@ -95,6 +99,8 @@ export interface WireError {
   readonly details: readonly ErrorDetail[];
   /** Of a defect: the id that the message and the log share. */
   readonly errorId: string | undefined;
+  /** What was behind it, for the log alone; undefined where nothing was, and of a defect, which is logged whole. */
+  readonly cause: string | undefined;
 }
 
 /** Longer messages are cut: details travel in headers, and clients bound those at 8 KiB. */
@@ -114,7 +120,8 @@ export function toWireError(error: unknown): WireError {
       errorId,
     );
   }
-  return wire(error.code, error.message, { field: error.field, retryAfterMs: error.retryAfterMs });
+  const { code, message, field, retryAfterMs, cause } = error;
+  return { ...wire(code, message, { field, retryAfterMs }), cause: causeText(cause) };
 }
 
 interface Extras {
@@ -134,10 +141,10 @@ function wire(reason: ErrorCode, text: string, extras: Extras, errorId?: string)
     details.push(detail(RetryInfoSchema, { retryDelay: toDuration(extras.retryAfterMs) }));
   }
   const grpcCode = GRPC_STATUS[status];
-  return { reason, status, grpcCode, httpStatus: HTTP_STATUS[status], message, details, errorId };
+  return { reason, status, grpcCode, httpStatus: HTTP_STATUS[status], message, details, errorId, cause: undefined };
 }
 
-function detail<Desc extends DescMessage>(desc: Desc, value: MessageInitShape<Desc>): ErrorDetail {
+function detail<Desc extends DetailType>(desc: Desc, value: MessageInitShape<Desc>): ErrorDetail {
   return { desc, value: value as MessageInitShape<DescMessage> };
 }
 

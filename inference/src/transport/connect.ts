@@ -1,6 +1,6 @@
 /** Connect (JSON and binary) and gRPC-Web over HTTP/1.1: the same services on connect-node. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { create, type DescMethod, type Message } from '@bufbuild/protobuf';
+import { create, createRegistry, type DescMethod, type Message } from '@bufbuild/protobuf';
 import {
   Code,
   ConnectError,
@@ -13,7 +13,7 @@ import {
 import type { UniversalServerRequest } from '@connectrpc/connect/protocol';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { InferenceError } from '../errors.js';
-import type { WireError } from '../services/errors.js';
+import { ERROR_DETAIL_TYPES, type WireError } from '../services/errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
 import { refusingBroken } from './broken-requests.js';
 import { type CallDesk, type OpenCall, type Protocol, protocolOf } from './desk.js';
@@ -41,7 +41,8 @@ export function createConnectListener(
     grpc: false,
     routes,
     // A misspelt field or word would otherwise be passed over, and its default used.
-    jsonOptions: { ignoreUnknownFields: false },
+    // The details of an item's error are google.protobuf.Any, which JSON can write only where it knows the type.
+    jsonOptions: { ignoreUnknownFields: false, registry: createRegistry(...ERROR_DETAIL_TYPES) },
     readMaxBytes: limits.maxMessageBytes,
     writeMaxBytes: limits.maxMessageBytes,
     contextValues: ({ socket }) => createContextValues().set(PEER, `${socket.remoteAddress}:${socket.remotePort}`),

@@ -119,6 +119,7 @@ export class CallDesk {
     let finished = false;
     const wireError = (error: unknown): WireError => {
       const wire = toWireError(error);
+      noteCause(notes, wire);
       if (wire.errorId !== undefined) {
         notes.errorId = wire.errorId;
         this.#log.error({ errorId: wire.errorId, call: id, path: arrival.path, err: error }, 'defect');
@@ -164,6 +165,7 @@ export class CallDesk {
     const { path, protocol, header } = arrival;
     const wire = toWireError(error);
     const notes: CallNotes = {};
+    noteCause(notes, wire);
     const now = Date.now();
     this.#observer.ended?.({
       path,
@@ -196,6 +198,15 @@ export class CallDesk {
     const failure = wire === undefined ? {} : { reason: wire.reason, error: wire.message };
     this.#log.info({ ...fields, ...failure, ...roundedNotes(notes) }, 'call');
   }
+}
+
+/** A call of many broken items has a line of a bounded length. */
+const MOST_CAUSES = 3;
+
+function noteCause(notes: CallNotes, { cause }: WireError): void {
+  const causes = notes.causes ?? [];
+  if (cause === undefined || causes.includes(cause) || causes.length >= MOST_CAUSES) return;
+  notes.causes = [...causes, cause];
 }
 
 /** setTimeout's largest delay; a deadline beyond it is not enforced by a timer, and the queue still honours it. */

@@ -3,11 +3,14 @@ import { type DescFile, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type grpc from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
+import { ERROR_DETAIL_TYPES } from '../services/errors.js';
 import type { ServedService } from '../services/service.js';
 
 export function addReflection(server: grpc.Server, services: readonly ServedService[]): void {
   const files = new Map<string, DescFile>();
   for (const { service } of services) gather(service.file, files);
+  // No message names them: they travel as google.protobuf.Any.
+  for (const { file } of ERROR_DETAIL_TYPES) gather(file, files);
   const fileDescriptorProtos = [...files.values()].map(({ proto }) =>
     Buffer.from(toBinary(FileDescriptorProtoSchema, proto)),
   );

@@ -29,7 +29,7 @@ export async function openSecurity(options: SecurityOptions, log: Logger): Promi
   try {
     const files = await watchFiles({
       paths: [path],
-      apply: ([content]) => tokens.replace(content?.toString('utf8') ?? ''),
+      apply: ([content = Buffer.alloc(0)]) => tokens.replace(content),
       ...observer('tokens'),
     });
     return { tls, tokens, close: () => files.close() };

@@ -1,6 +1,7 @@
 /** The certificates of the port, read from files and read again when they change. */
 import tls from 'node:tls';
 import { FatalError } from '../exit-codes.js';
+import { checkCertificates } from './certificates.js';
 import { type WatchedFiles, watchFiles } from './watched-file.js';
 
 export interface TlsFiles {
@@ -45,17 +46,30 @@ export async function createTlsServer(paths: TlsFiles, observer: TlsObserver): P
   try {
     const files = await watchFiles({
       paths: clientCaPath === undefined ? [certPath, keyPath] : [certPath, keyPath, clientCaPath],
-      apply: ([cert = Buffer.alloc(0), key = Buffer.alloc(0), ca]) =>
-        server.setSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }) }),
+      apply: ([cert = Buffer.alloc(0), key = Buffer.alloc(0), ca]) => {
+        if (ca !== undefined) checkIssuers(ca, clientCaPath);
+        server.setSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }) });
+      },
       ...observer,
     });
     return { server, files };
   } catch (cause) {
+    if (cause instanceof FatalError) throw cause;
     const what = cause instanceof Error ? cause.message : String(cause);
     throw new FatalError(
       'configuration',
       `The certificate cannot be used: ${what}. Check TLS_CERT_FILE, TLS_KEY_FILE${clientCaPath === undefined ? '' : ' and TLS_CLIENT_CA_FILE'}.`,
       { cause },
     );
+  }
+}
+
+/** Throws a FatalError: with what is no certificate in the file, nobody would be let in. */
+function checkIssuers(pem: Buffer, path: string | undefined): void {
+  try {
+    checkCertificates(pem);
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new FatalError('configuration', `TLS_CLIENT_CA_FILE ${path} cannot be used: ${what}.`, { cause });
   }
 }

@@ -1,6 +1,8 @@
 /** Bearer tokens: a file with one a line. Compared by hash and in constant time, so that an answer's time tells nothing. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 
+/** What a header can carry; the same as in RFC 6750's b64token and what is usual besides. */
+const TOKEN = /^[\x21-\x7e]+$/;
 /** Shorter ones can be guessed. */
 export const LEAST_TOKEN_CHARACTERS = 16;
 
@@ -8,11 +10,12 @@ export class Tokens {
   #digests: readonly Buffer[] = [];
 
   /**
-   * Takes the tokens of a file's text; empty lines and those that begin with # do not count. Throws when there is none, or
-   * one is too short; a message never has a token in it.
+   * Takes the tokens of a file's content; empty lines and those that begin with # do not count. Throws when there is none, when
+   * one is too short, or is none that a caller could show: one that nobody can show locks everybody out. A message never has a
+   * token in it.
    */
-  replace(text: string): void {
-    const tokens = text
+  replace(content: string | Uint8Array): void {
+    const tokens = toText(content)
       .split('\n')
       .map((line) => line.trim())
       .filter((line) => line !== '' && !line.startsWith('#'));
@@ -20,6 +23,12 @@ export class Tokens {
     const short = tokens.findIndex((token) => token.length < LEAST_TOKEN_CHARACTERS);
     if (short >= 0) {
       throw new Error(`token ${short + 1} is too short: expected ${LEAST_TOKEN_CHARACTERS} characters or more`);
+    }
+    const odd = tokens.findIndex((token) => !TOKEN.test(token));
+    if (odd >= 0) {
+      throw new Error(
+        `token ${odd + 1} has a space or a character that no header carries: expected letters, digits and signs of ASCII, one token a line`,
+      );
     }
     this.#digests = tokens.map(digest);
   }
@@ -31,6 +40,16 @@ export class Tokens {
     const given = digest(token);
     // All are compared, whichever matches.
     return this.#digests.filter((known) => timingSafeEqual(known, given)).length > 0;
+  }
+}
+
+function toText(content: string | Uint8Array): string {
+  if (typeof content === 'string') return content;
+  try {
+    // It leaves out a byte order mark.
+    return new TextDecoder('utf-8', { fatal: true }).decode(content);
+  } catch (cause) {
+    throw new Error('expected text, one token a line, found bytes that are no UTF-8', { cause });
   }
 }
 

@@ -1,10 +1,25 @@
 import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { prepare, SIGLIP, VISION_ONLY } from './forms.js';
+import { formFolders, prepare, SIGLIP, VISION_ONLY } from './forms.js';
+
+describe('a lock file that cannot be written', () => {
+  it('is refused by prepare, for what is not recorded would not be used', async () => {
+    const volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
+    try {
+      const lock = join(volume.cacheDir, 'models--heimdex--siglip-pocket/refs/main/models.lock.json');
+      const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, MODELS_LOCK: lock };
+      const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0']);
+      expect(code, stderr).to.equal(3);
+      expect(stderr).to.include('MODELS_LOCK');
+    } finally {
+      await volume.remove();
+    }
+  });
+});
 
 describe('a prepared volume', () => {
   let volume: Volume;
@@ -58,6 +73,16 @@ describe('a prepared volume', () => {
     }
     // What is there already needs no writing.
     expect((await runProgram(env, ['prepare', '--min-mb', '0'], command)).code).to.equal(0);
+    // A form that is missing cannot be made there.
+    const [form = ''] = await formFolders(volume);
+    await rename(form, `${form}-away`);
+    try {
+      const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0'], command);
+      expect(code, stderr).to.equal(3);
+      expect(stderr).to.include('EROFS').and.include('mount it so that this user may write');
+    } finally {
+      await rename(`${form}-away`, form);
+    }
     const bare = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
     try {
       const inside = [...command.slice(0, -1), bare.cacheDir];

@@ -1,8 +1,9 @@
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { preparedFolder } from '@heimdex/cache';
 import { expect } from 'chai';
-import { NOT_PREPARED } from '../../src/models/prepared/use.js';
+import { NOT_PREPARED, NOT_RECORDED } from '../../src/models/prepared/use.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository } from '../support/places.js';
@@ -64,6 +65,53 @@ describe('prepared forms', () => {
     expect(uses.map((use) => use.prepared).sort()).to.deep.equal([false, true]);
     expect(uses.find((use) => !use.prepared)?.reason).to.include('sha256 of model.data');
     expect((await prepare(volume, VISION_ONLY)).sort()).to.deep.equal(['Prepared', 'Was prepared before']);
+  });
+
+  it('that somebody has put in place of one are not used, whatever their own manifest says', async () => {
+    await prepare(volume, VISION_ONLY);
+    const [folder = '', other = ''] = await formFolders(volume);
+    // Another whole form of this program, by all that lies beside it.
+    for (const name of ['model.onnx', 'model.data']) await cp(join(other, name), join(folder, name));
+    const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
+    expect(uses.map((use) => use.prepared).sort()).to.deep.equal([false, true]);
+    expect(uses.find((use) => !use.prepared)?.reason).to.match(/sha256 of model|bytes, expected/);
+  });
+
+  it('whose facts were changed are not used', async () => {
+    await prepare(volume, VISION_ONLY);
+    for (const folder of await formFolders(volume)) {
+      const path = join(folder, 'manifest.json');
+      await writeFile(path, (await readFile(path, 'utf8')).replace('"changed": ', '"changed":  '));
+    }
+    const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
+    expect(uses.map((use) => use.prepared)).to.deep.equal([false, false]);
+  });
+
+  it('that the lock file does not name are not used, and made anew by the next run', async () => {
+    await prepare(volume, VISION_ONLY);
+    const lock = join(volume.cacheDir, 'models.lock.json');
+    const before = await readFile(lock, 'utf8');
+    await rm(lock);
+    const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
+    expect(uses.map((use) => use.reason)).to.deep.equal([NOT_RECORDED, NOT_RECORDED]);
+    expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Prepared', 'Prepared']);
+    expect(Object.keys(JSON.parse(await readFile(lock, 'utf8')) as object)).to.deep.equal(
+      Object.keys(JSON.parse(before) as object),
+    );
+  });
+
+  it('are named by a lock file kept elsewhere, which what lies on the volume cannot change', async () => {
+    const elsewhere = await mkdtemp(join(tmpdir(), 'heimdex-lock-'));
+    try {
+      const env = { ...VISION_ONLY, MODELS_LOCK: join(elsewhere, 'models.lock.json') };
+      await prepare(volume, env);
+      expect(await readdir(elsewhere)).to.deep.equal(['models.lock.json']);
+      expect((await answers(volume, env, TEXTS, true)).uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+      await writeFile(join(volume.cacheDir, 'models.lock.json'), '{}');
+      expect((await answers(volume, env, TEXTS, true)).uses.map((use) => use.prepared)).to.deep.equal([true, true]);
+    } finally {
+      await rm(elsewhere, { recursive: true, force: true });
+    }
   });
 
   it('of another CPU are not used, and stay; those of another runtime go', async () => {

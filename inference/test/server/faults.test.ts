@@ -1,5 +1,8 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
+import { readProcessWork } from '../../src/work-reading.js';
 import { FAILS_TO_LOAD } from '../fixtures/fake-model.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { gather } from '../fixtures/grpc-client.js';
@@ -91,6 +94,39 @@ describe('a worker', () => {
     expect(fake.log.find(({ reason }) => String(reason).includes('no processor time'))).to.not.equal(undefined);
   });
 
+  it('that works without progress is ended when it has worked for as long as a run may', async () => {
+    await start({ RUN_TIMEOUT_SECONDS: '0.3' });
+    const error = await fake.client.failure(embedText, ask('spin for ever'));
+    expect(error.reason).to.equal('WORKER_LOST_TWICE');
+    expect(fake.log.find(({ reason }) => String(reason).includes('no progress in a run'))).to.not.equal(undefined);
+  });
+
+  it('that gets no processor is left alone, however long its run then takes', async function () {
+    await start({ HEARTBEAT_SECONDS: '0.05', RUN_TIMEOUT_SECONDS: '0.5', WORKERS_TEXT: '1' });
+    const [pid = 0] = fake.pids();
+    // On one processor with a rival, the worker gets it when the rival does not want it: next to never.
+    const [cpu = '0'] = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.slice(1) ?? [];
+    try {
+      execFileSync('taskset', ['-a', '-c', '-p', cpu, String(pid)]);
+      execFileSync('chrt', ['-a', '-i', '-p', '0', String(pid)]);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      console.log('      skipped: taskset and chrt are not installed');
+      return this.skip();
+    }
+    const rival = spawn('taskset', ['-c', cpu, 'sh', '-c', 'while :; do :; done'], { stdio: 'ignore' });
+    try {
+      const answer = outcomes(fake, 'spin');
+      // Three times as long as a run may take, and thirty looks.
+      for (let used = 0; used < 1500; ) used = (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0;
+      rival.kill('SIGKILL');
+      expect(await answer).to.deep.equal([4]);
+      expect(fake.pids()).to.deep.equal([pid]);
+    } finally {
+      rival.kill('SIGKILL');
+    }
+  });
+
   it('that is stopped from outside is ended and replaced, idle or not', async () => {
     await start({ HEARTBEAT_SECONDS: '0.1' });
     const [pid = 0] = fake.pids();
@@ -156,7 +192,7 @@ describe('a model', () => {
     try {
       const error = await fake.failed;
       expect(error.reason).to.equal('worker');
-      expect(error.message).to.include('bge-m3').and.include('the graph has no output');
+      expect(error.message).to.include('sentence-transformers').and.include('the graph has no output');
     } finally {
       await fake.close();
     }

@@ -154,6 +154,73 @@ describe('TLS', () => {
     expect(String(error)).to.include('TLS_CERT_FILE');
   });
 
+  it('takes issuers only from a file in which each block of PEM is a certificate, at start and later', async () => {
+    const clientCaPath = join(folder, 'issuers.pem');
+    const good = caller.cert.toString();
+    const [first = '', ...rest] = good.split('\n');
+    const paths = { certPath: server.certPath, keyPath: server.keyPath, clientCaPath };
+    const failures: unknown[] = [];
+    const changes: unknown[] = [];
+    const observer = { changed: () => void changes.push(1), failed: (error: unknown) => void failures.push(error) };
+    const { createTlsServer } = await import('../../src/transport/tls.js');
+    await writeFile(
+      clientCaPath,
+      `a note: issuers of ours\r\n${good.replaceAll('\n', '\r\n')}\n# and\n${server.cert}the end`,
+    );
+    const port = await createTlsServer(paths, observer);
+    port.server.on('secureConnection', (socket) => socket.end('let in'));
+    port.server.listen(0, '127.0.0.1');
+    await once(port.server, 'listening');
+    const answer = () =>
+      new Promise<string>((resolve) => {
+        const { port: number } = port.server.address() as net.AddressInfo;
+        const { cert, key } = caller;
+        const socket = tls.connect({ port: number, host: '127.0.0.1', rejectUnauthorized: false, cert, key });
+        let text = '';
+        socket.on('data', (piece) => {
+          text += piece;
+        });
+        socket.on('error', () => {});
+        socket.on('close', () => resolve(text));
+      });
+    const broken: Readonly<Record<string, string | Buffer>> = {
+      'nothing at all': '',
+      garbage: 'garbage',
+      bytes: Buffer.from([0, 255, 17, 3, 0x30, 0x82]),
+      'UTF-16': Buffer.from(good, 'utf16le'),
+      'DER without PEM': Buffer.from(rest.slice(0, -2).join(''), 'base64'),
+      'a block that is no certificate': `${first}\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n`,
+      'a private key': caller.key,
+      'a good block and a broken one': `${good}${first}\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n`,
+      'a broken block and a good one': `${first}\n!!!!\n-----END CERTIFICATE-----\n${good}`,
+      'a good block and one that is cut off': good + good.slice(0, good.length / 2),
+      'a good block and a private key': `${good}${caller.key}`,
+      'a good block and one whose first line is damaged': `${good}${good.replace('-----BEGIN', '----BEGIN')}`,
+    };
+    try {
+      expect(await answer()).to.equal('let in');
+      for (const [index, [what, content]] of Object.entries(broken).entries()) {
+        await writeFile(clientCaPath, content);
+        await port.files.check();
+        expect(failures, what).to.have.length(index + 1);
+        expect(String(failures.at(-1)), what).to.include(`TLS_CLIENT_CA_FILE ${clientCaPath}`);
+        const atStart = await createTlsServer(paths, observer).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        expect(atStart, what).to.be.instanceOf(FatalError).and.to.include({ reason: 'configuration' });
+        expect(String(atStart), what).to.include('TLS_CLIENT_CA_FILE');
+      }
+      expect(await answer(), 'the old issuers stay').to.equal('let in');
+      await writeFile(clientCaPath, good);
+      await port.files.check();
+      expect([await answer(), changes.length]).to.deep.equal(['let in', 1]);
+    } finally {
+      port.files.close();
+      port.server.close();
+    }
+  });
+
   it('needs both of its files', () => {
     expect(() => readConfig({ TLS_CERT_FILE: '/a' })).to.throw(/TLS_KEY_FILE/);
     expect(() => readConfig({ TLS_CLIENT_CA_FILE: '/a' })).to.throw(/TLS_CERT_FILE/);
@@ -215,6 +282,31 @@ describe('bearer tokens', () => {
   it('must be there, and long enough to be worth asking for', () => {
     expect(() => new Tokens().replace('# nothing\n\n')).to.throw(/at least one/);
     expect(() => new Tokens().replace('short')).to.throw(/too short/);
+  });
+
+  it('must be such that a caller can show them: the old ones stay where a new file has none', () => {
+    const tokens = new Tokens();
+    tokens.replace(Buffer.from(`\uFEFF${TOKEN}\r\n# another\r\n${SECOND_TOKEN}\r\n`));
+    const secret = 'a-secret-that-is-long-enough';
+    const wrong: readonly (readonly [string | Uint8Array, RegExp])[] = [
+      ['', /at least one/],
+      [' \n\t\n', /at least one/],
+      [Buffer.from([0xff, 0xfe, 0x41, 0x00, 0x42, 0x00]), /no UTF-8/],
+      [Buffer.alloc(64, 0xe4), /no UTF-8/],
+      [Buffer.alloc(64), /token 1 has a space or a character/],
+      [`${secret}\n${secret} # the second`, /token 2 has a space/],
+      [`${secret}\r${secret}`, /token 1 has a space/],
+      [`${secret}\u00e4`, /token 1 has a space or a character/],
+      [`${secret}\u001b[31m`, /token 1 has a space or a character/],
+      [`${secret}\nshort`, /token 2 is too short/],
+    ];
+    for (const [content, message] of wrong) {
+      expect(() => tokens.replace(content), String(content))
+        .to.throw(message)
+        .with.property('message')
+        .that.does.not.include(secret);
+      expect([TOKEN, SECOND_TOKEN].map((token) => tokens.allow(`Bearer ${token}`))).to.deep.equal([true, true]);
+    }
   });
 
   it('are refused at start when their file cannot be read, naming the variable', async () => {

@@ -44,6 +44,15 @@ describe('the program', () => {
     expect(stderr).to.include('ASR_MODEL').and.include('enormous').and.include('medium');
   });
 
+  it('warns of a variable that looks misspelt, and asks which model was meant', async () => {
+    const { code, stdout } = await runProgram({ ASR_MODLE: 'base', HF_HUB_CACHE: '/nowhere' });
+    expect(code).to.equal(EXIT_CODES.models);
+    expect(stdout).to.include('did you mean ASR_MODEL?');
+    const misspelt = await runProgram({ ASR_MODEL: 'meduim' });
+    expect(misspelt.code).to.equal(EXIT_CODES.configuration);
+    expect(misspelt.stderr).to.include('did you mean "medium"?');
+  });
+
   it('does not start with nothing to serve', async () => {
     const { code, stderr } = await runProgram({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
     expect(code).to.equal(EXIT_CODES.configuration);

@@ -33,7 +33,18 @@ export function modelFiles(id: string, folder: string, weights: Readonly<Record<
   return { id, revision: '0'.repeat(40), variant: 'test', folder, weights: paths };
 }
 
-export const OPTIONS: LoadOptions = { device: 'cpu', threads: 1, maxImagePixels: 50_000_000 };
+/**
+ * HEIMDEX_TEST_WEIGHTS=plain or overflow-safe has the models that tests load themselves take that form of their 8-bit weights,
+ * whatever the CPU says; plain ones are only right on a CPU whose 8-bit product is exact.
+ */
+function testedWeights(): Pick<LoadOptions, 'weights'> {
+  const { HEIMDEX_TEST_WEIGHTS: weights } = process.env;
+  if (weights === undefined || weights === '') return {};
+  if (weights === 'plain' || weights === 'overflow-safe') return { weights };
+  throw new Error(`Expected HEIMDEX_TEST_WEIGHTS to be plain or overflow-safe, got ${weights}.`);
+}
+
+export const OPTIONS: LoadOptions = { device: 'cpu', threads: 1, maxImagePixels: 50_000_000, ...testedWeights() };
 
 /** For a run that nobody cancels. */
 export const CONTEXT: RunContext = { signals: [], breathe: () => Promise.resolve() };

@@ -26,7 +26,8 @@ describe('what Whisper is asked to do', function () {
 
   it('writes the language it is told, as faster-whisper does for the same English sentence', async () => {
     const text = textOf(await hearWith(model, samples, { language: 'de', temperatures: [0] }));
-    expect(text).to.equal('Er war nicht ein altes jungen Mann.');
+    // Its float32 weights say the one, its 8-bit weights the other.
+    expect(text).to.be.oneOf(['Er war nicht ein altes jungen Mann.', 'Er war nicht ein altes jünger Mann.']);
   });
 
   for (const language of ['de', 'fr']) {

@@ -1,13 +1,11 @@
 import { expect } from 'chai';
 import type { Face } from '../../src/models/items.js';
-import { decodingTarget, MOST_PIXELS, tilesOf, wholeSize } from '../../src/models/yunet/detect.js';
-import { candidateFaces, type GridOutput, overlap, selectFaces, suppress } from '../../src/models/yunet/postprocess.js';
-import { frameOf } from '../../src/models/yunet/preprocess.js';
+import { bestFaces, candidateFaces, type GridOutput, overlap, suppress } from '../../src/models/yunet/postprocess.js';
 
 const decodeFaces = (grids: readonly GridOutput[], scale: number, options: typeof OPTIONS): readonly Face[] =>
-  selectFaces(candidateFaces(grids, { x: scale, y: scale }, options.scoreThreshold), options);
+  bestFaces(candidateFaces(grids, { x: scale, y: scale }, options.scoreThreshold), options.nmsThreshold);
 
-const OPTIONS = { scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 };
+const OPTIONS = { scoreThreshold: 0.5, nmsThreshold: 0.3 };
 
 /** A grid of 2 x 2 cells with one face in the cell at the lower right. */
 function grid(cls: number, obj: number): GridOutput {
@@ -58,53 +56,5 @@ describe("decoding YuNet's grids", () => {
     expect(overlap(box(0, 0, 10, 10).box, box(5, 0, 10, 10).box)).to.be.closeTo(1 / 3, 1e-9);
     expect(overlap(box(0, 0, 10, 10).box, box(10, 0, 10, 10).box)).to.equal(0);
     expect(overlap(box(0, 0, 10, 10).box, box(0, 0, 10, 10).box)).to.equal(1);
-  });
-});
-
-describe('tiles of a large picture', () => {
-  it('cover it, and share enough with their neighbours', () => {
-    for (const [width, height] of [
-      [1300, 1300],
-      [4000, 3000],
-      [1025, 20_000],
-      [640, 5000],
-    ] as const) {
-      const tiles = tilesOf({ width, height });
-      const lefts = [...new Set(tiles.map(({ x }) => x))];
-      lefts.forEach((x, index) => {
-        const before = lefts[index - 1];
-        if (before !== undefined) expect(before + (tiles[0]?.width ?? 0) - x).to.be.at.least(96);
-      });
-      expect(Math.min(...tiles.map(({ x }) => x))).to.equal(0);
-      expect(Math.max(...tiles.map((tile) => tile.x + tile.width))).to.equal(width);
-      expect(Math.min(...tiles.map(({ y }) => y))).to.equal(0);
-      expect(Math.max(...tiles.map((tile) => tile.y + tile.height))).to.equal(height);
-      expect(Math.max(...tiles.map((tile) => tile.width))).to.be.at.most(1024);
-    }
-  });
-});
-
-describe('the size in which a whole picture is looked at', () => {
-  const shapes = [
-    [1280, 1280],
-    [12_000, 8_000],
-    [33, 49_000],
-    [2, 819_200],
-    [5_000_000, 2],
-    [2, 50_000_000],
-    [9, 11_000_000],
-  ] as const;
-
-  for (const [width, height] of shapes) {
-    it(`has no more than twice the usual pixels with its padding: ${width} x ${height}`, () => {
-      const frame = frameOf(wholeSize({ width, height }));
-      expect(frame.width * frame.height).to.be.at.most(2.1 * MOST_PIXELS);
-    });
-  }
-
-  it('is what a picture is decoded to where no face fits into it, whoever wants them all', () => {
-    expect(decodingTarget({ width: 9, height: 11_000_000 }, true)).to.deep.equal({ width: 1, height: 25_600 });
-    expect(decodingTarget({ width: 4000, height: 3000 }, true)).to.equal(undefined);
-    expect(decodingTarget({ width: 640, height: 480 }, false)).to.equal(undefined);
   });
 });

@@ -13,6 +13,7 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { counted, duration } from '../format.js';
 import { findPictures } from '../pictures.js';
 import { bar } from '../table.js';
+import { visible } from '../visible.js';
 import { expectWritable } from '../writable.js';
 
 /** The options of `heimdex index`. */
@@ -37,7 +38,7 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
       throw new CliError('The server has no model for pictures (VISION_MODEL_NAME)', EXIT_CODES.failed);
     const existing = await existingIndex(options.index);
     const plan = await planIndex(await findPictures(paths), options.index, existing, model);
-    if (plan.otherModel) terminal.note(`${options.index} is another model's: every picture is embedded anew`);
+    if (plan.otherModel) terminal.note(`${visible(options.index)} is another model's: every picture is embedded anew`);
     const entries: Entry[] = [...plan.kept];
     const missing = new Map(plan.missing.map(({ path, picture }) => [path, picture]));
     const progress = progressOf(context, missing.size);
@@ -62,7 +63,7 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
       if (embedded > 0 && !plan.otherModel) {
         await write();
         const so = `${counted(embedded, 'picture')} of ${missing.size} embedded so far`;
-        terminal.note(`${options.index}: ${so}; the same command goes on from there`);
+        terminal.note(`${visible(options.index)}: ${so}; the same command goes on from there`);
       }
       throw error;
     }
@@ -113,6 +114,6 @@ function report({ terminal, json }: CommandContext, index: string, figures: Figu
   }
   const { pictures, embedded, unchanged, gone } = figures;
   terminal.line(
-    `${index}: ${counted(pictures, 'picture')} (${embedded} embedded, ${unchanged} unchanged, ${gone} gone)`,
+    `${visible(index)}: ${counted(pictures, 'picture')} (${embedded} embedded, ${unchanged} unchanged, ${gone} gone)`,
   );
 }

@@ -10,6 +10,7 @@ import type { ExitCode } from '../exit-codes.js';
 import { counted } from '../format.js';
 import { findPictures } from '../pictures.js';
 import { table } from '../table.js';
+import { visible } from '../visible.js';
 import { expectWritable, makeFolder } from '../writable.js';
 
 /** The options of `heimdex detect-faces`. */
@@ -87,9 +88,9 @@ function show(
     return;
   }
   const { faces, imageWidth, imageHeight } = detections;
-  const where = drawn === undefined ? '' : ` -> ${drawn}`;
+  const where = drawn === undefined ? '' : ` -> ${visible(drawn)}`;
   terminal.line(
-    `${path}: ${counted(faces.length, 'face')} ${terminal.out.dim(`in ${imageWidth} x ${imageHeight}`)}${where}`,
+    `${visible(path)}: ${counted(faces.length, 'face')} ${terminal.out.dim(`in ${imageWidth} x ${imageHeight}`)}${where}`,
   );
   const rows = faces.map(({ score, box }, place) => [
     `  ${place + 1}.`,

@@ -6,6 +6,7 @@ import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { findPictures } from '../pictures.js';
+import { visible } from '../visible.js';
 
 /** The options of `heimdex embed-image`. */
 export interface EmbedImageCommandOptions extends CommonOptions {
@@ -89,9 +90,9 @@ function show(
     terminal.json({ ...input, ...ofText, model, dimensions, vector: [...vector] });
     return;
   }
-  const name = 'text' in input ? JSON.stringify(input.text) : input.file;
+  const name = 'text' in input ? visible(JSON.stringify(input.text)) : visible(input.file);
   const tokens = 'text' in input ? `, ${tokenCount} tokens${truncated ? ' (cut)' : ''}` : '';
-  const about = `${vector.length} numbers${tokens}, ${modelName(model)}`;
+  const about = `${vector.length} numbers${tokens}, ${visible(modelName(model))}`;
   terminal.line(`${name}  ${preview(vector)}  ${terminal.out.dim(about)}`);
 }
 

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InferenceClientError } from '../../errors.js';
 import type { ServingStatus } from '../../health.js';
+import { usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { table } from '../table.js';
+import { visible } from '../visible.js';
 
 /** The options of `heimdex health`. */
 export interface HealthCommandOptions extends CommonOptions {
@@ -16,10 +18,13 @@ export interface HealthCommandOptions extends CommonOptions {
 const POLL_MS = 100;
 
 /** `heimdex health`: whether the server, or one method, serves. */
-export function health(host: CliHost, options: HealthCommandOptions): Promise<ExitCode> {
+export function health(host: CliHost, method: string | undefined, options: HealthCommandOptions): Promise<ExitCode> {
+  if (method !== undefined && options.service !== undefined)
+    throw usageError('Expected a method or --service, got both');
+  const service = options.service ?? method;
   return withClient(host, options, (context) => {
-    if (options.watch === true) return watch(context, options.service ?? '');
-    return options.wait === undefined ? show(context, options.service) : wait(context, options.service, options.wait);
+    if (options.watch === true) return watch(context, service ?? '');
+    return options.wait === undefined ? show(context, service) : wait(context, service, options.wait);
   });
 }
 
@@ -41,7 +46,7 @@ async function show(context: CommandContext, service: string | undefined): Promi
 function rows(context: CommandContext, statuses: Readonly<Record<string, ServingStatus>>): string[][] {
   return Object.entries(statuses)
     .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([name, status]) => [name === '' ? 'the server' : name, colored(context, status)]);
+    .map(([name, status]) => [name === '' ? 'the server' : visible(name), colored(context, status)]);
 }
 
 async function watch(context: CommandContext, service: string): Promise<ExitCode> {

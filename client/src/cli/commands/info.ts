@@ -5,6 +5,7 @@ import { type CliHost, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { bytes, duration } from '../format.js';
 import { fitted, table } from '../table.js';
+import { visible } from '../visible.js';
 
 /** `heimdex info`: what the server has loaded, what it accepts, its limits. */
 export function info(host: CliHost, options: CommonOptions): Promise<ExitCode> {
@@ -30,23 +31,23 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
   const { version, uptimeSeconds, models, limits, audioFormats, imageFormats } = answer;
   const head = ['ROLE', 'MODEL', 'FAMILY', 'NUMBERS', 'DEVICE', 'WORKERS', 'LOADED IN', 'MEMORY', 'BATCHES'].map(dim);
   const rows = models.map((loaded) => [
-    loaded.role,
-    loaded.model === undefined ? '' : modelName(loaded.model),
-    loaded.family,
+    visible(loaded.role),
+    loaded.model === undefined ? '' : visible(modelName(loaded.model)),
+    visible(loaded.family),
     loaded.dimensions === 0 ? '-' : String(loaded.dimensions),
-    loaded.device,
+    visible(loaded.device),
     `${loaded.workers} x ${loaded.threads} thread${loaded.threads === 1 ? '' : 's'}`,
     `${loaded.loadSeconds.toFixed(2)} s`,
     bytes(loaded.memoryBytes),
     loaded.batchPolicy?.shared === true ? `up to ${loaded.batchPolicy.maxItems}` : 'one by one',
   ]);
   const accepts = [
-    ['audio', audioFormats.join(', ')],
-    ['pictures', imageFormats.join(', ')],
+    ['audio', visible(audioFormats.join(', '))],
+    ['pictures', visible(imageFormats.join(', '))],
     ['limits', limits === undefined ? '' : limitsText(limits)],
   ].map(([name = '', value = '']) => [dim(name), value]);
   return [
-    `Heimdex inference ${version}, up ${duration(uptimeSeconds)}`,
+    `Heimdex inference ${visible(version)}, up ${duration(uptimeSeconds)}`,
     '',
     ...fitted([head, ...rows], [3, 6, 7], DISPENSABLE, width),
     '',

@@ -11,6 +11,7 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { findPictures } from '../pictures.js';
 import { bar, table } from '../table.js';
+import { visible } from '../visible.js';
 
 /** The options of `heimdex search`. */
 export interface SearchCommandOptions extends CommonOptions {
@@ -63,7 +64,7 @@ export function lines(
     `${place}.`,
     score.toFixed(3),
     color(bar(best > 0 ? score / best : 0, BAR_CELLS)),
-    file,
+    visible(file),
   ]);
   return table(rows, [0, 1]);
 }

@@ -11,6 +11,7 @@ import type { ExitCode } from '../exit-codes.js';
 import { duration } from '../format.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter } from '../transcript-writer.js';
+import { visible } from '../visible.js';
 
 /** The options of `heimdex transcribe`. */
 export interface TranscribeCommandOptions extends CommonOptions {
@@ -84,7 +85,7 @@ async function intoFile(
   } finally {
     await sink.close();
   }
-  context.terminal.note(`${nameOf(file)} -> ${path}`);
+  context.terminal.note(visible(`${nameOf(file)} -> ${path}`));
 }
 
 async function one(
@@ -104,7 +105,7 @@ async function one(
       if (event.type === 'segment') await writer.segment(event.segment);
       else if (event.type === 'summary') {
         await writer.summary(event.summary);
-        for (const warning of event.summary.warnings) terminal.note(`${nameOf(file)}: ${warning}`);
+        for (const warning of event.summary.warnings) terminal.note(visible(`${nameOf(file)}: ${warning}`));
       } else if (showsProgress) terminal.status(`${nameOf(file)}: ${duration(event.processedSeconds)} done`);
     }
   } catch (error) {

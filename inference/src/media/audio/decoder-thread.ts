@@ -1,29 +1,49 @@
 import { Worker } from 'node:worker_threads';
-import { InferenceError } from '../../errors.js';
+import { causeText, InferenceError } from '../../errors.js';
+import { readThreadWork } from '../../work-reading.js';
+import { lookEveryMs, WorkTimer } from '../../work-timer.js';
 import type { DecoderChoice } from './decoders/create.js';
-import type { ThreadAnswer, ThreadRequest } from './messages.js';
+import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';
 
-/** A few seconds of audio take some 50 ms; a decoder that takes this long runs in circles on damaged content. */
-const ANSWER_DEADLINE_MS = 60_000;
+/**
+ * A few seconds of audio take some 50 ms; a decoder that works as long as this runs in circles on damaged content. What the
+ * thread waits for a processor does not count: on a busy machine that says nothing of the recording.
+ */
+const ANSWER_WORK_MS = 60_000;
 /** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a piece. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 
 /** A thread that decodes one recording after another. It holds no model, so it may be ended at any time. */
 export class DecoderThread {
   readonly #worker: Worker;
+  readonly #workMs: number;
+  readonly #limit: WorkTimer;
+  #tid: number | undefined;
   #settle: ((answer: ThreadAnswer) => void) | undefined;
   #failure: ThreadAnswer | undefined;
 
-  constructor() {
+  /** @param workMs most work for one answer, milliseconds */
+  constructor(workMs = ANSWER_WORK_MS) {
+    this.#workMs = workMs;
+    this.#limit = new WorkTimer({
+      read: async () => (this.#tid === undefined ? undefined : readThreadWork(this.#tid)),
+      everyMs: lookEveryMs(workMs),
+    });
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       resourceLimits: RESOURCE_LIMITS,
       execArgv: [],
       env: {},
     });
-    this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));
-    this.#worker.on('error', (error) => this.#lost(error.message));
-    this.#worker.on('messageerror', (error) => this.#lost(error.message));
+    this.#worker.on('message', (answer: ThreadAnswer | ThreadStarted) => {
+      if (answer.kind === 'started') this.#tid = answer.tid;
+      else this.#answered(answer);
+    });
+    this.#worker.on('error', (error: NodeJS.ErrnoException) => {
+      const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+      this.#lost(outOfMemory ? 'it needed too much memory' : 'its thread failed', error);
+    });
+    this.#worker.on('messageerror', (error) => this.#lost('its answer could not be read', error));
     this.#worker.on('exit', () => this.#lost('its thread ended'));
   }
 
@@ -64,32 +84,31 @@ export class DecoderThread {
   async #ask(request: ThreadRequest, transfer: ArrayBuffer[] = []): Promise<ThreadAnswer> {
     const answer = await new Promise<ThreadAnswer>((resolve) => {
       if (this.#failure !== undefined) return resolve(this.#failure);
-      const timer = setTimeout(() => this.#overdue(), ANSWER_DEADLINE_MS);
-      this.#settle = (result) => {
-        clearTimeout(timer);
-        resolve(result);
-      };
+      this.#limit.set(this.#workMs, () => this.#overdue());
+      this.#settle = resolve;
       this.#worker.postMessage(request, transfer);
     });
     if (answer.kind !== 'failed') return answer;
-    const { code, message, field } = answer;
-    throw new InferenceError(code, message, field === undefined ? {} : { field });
+    const { code, message, field, cause } = answer;
+    throw new InferenceError(code, message, { ...(field === undefined ? {} : { field }), cause });
   }
 
   #answered(answer: ThreadAnswer): void {
+    this.#limit.clear();
     const settle = this.#settle;
     this.#settle = undefined;
     settle?.(answer);
   }
 
   #overdue(): void {
-    this.#lost(`it gave no answer for ${ANSWER_DEADLINE_MS / 1_000} s`);
+    this.#lost(`it worked for ${this.#workMs / 1_000} s without an answer`);
     this.#worker.terminate().catch(() => undefined);
   }
 
-  #lost(reason: string): void {
+  #lost(reason: string, cause?: unknown): void {
     const message = `The recording could not be decoded: the decoder stopped (${reason}).`;
-    this.#failure ??= { kind: 'failed', code: 'AUDIO_UNREADABLE', message };
+    this.#limit.close();
+    this.#failure ??= { kind: 'failed', code: 'AUDIO_UNREADABLE', message, cause: causeText(cause) };
     this.#answered(this.#failure);
   }
 }

@@ -8,6 +8,12 @@ export type ThreadRequest =
   | ({ readonly kind: 'pull' } & DecodeRequest)
   | { readonly kind: 'close' };
 
+/** Said by the thread once, before anything else: its number in /proc, where there is one. */
+export interface ThreadStarted {
+  readonly kind: 'started';
+  readonly tid: number | undefined;
+}
+
 export type ThreadAnswer =
   | { readonly kind: 'opened' | 'closed' }
   | ({ readonly kind: 'pulled' } & DecodeAnswer)
@@ -16,4 +22,5 @@ export type ThreadAnswer =
       readonly code: ErrorCode;
       readonly message: string;
       readonly field?: string | undefined;
+      readonly cause?: string | undefined;
     };

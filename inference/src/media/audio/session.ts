@@ -6,6 +6,7 @@ import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { Resampler } from './resampler.js';
 import { SampleQueue } from './sample-queue.js';
 import { type Placement, Timeline } from './timeline.js';
+import { undecodable } from './undecodable.js';
 
 /** Silence is put out in parts, however long a hole is. */
 const SILENCE_SECONDS = 1;
@@ -71,7 +72,7 @@ export class DecodeSession {
     } catch (error) {
       this.#flush();
       while (this.#placed !== undefined || this.#mixed.length > 0) await this.#putNext();
-      if (this.#madeSamples === 0) throw unreadable(error);
+      if (this.#madeSamples === 0) throw undecodable(error);
       const reason = error instanceof InferenceError ? ` ${error.message}` : '';
       this.#warnings.push(`The recording is damaged after ${this.#seconds()} s and was read up to there.${reason}`);
       this.#endResampler();
@@ -184,12 +185,4 @@ export class DecodeSession {
   #seconds(): string {
     return (this.#madeSamples / SPEECH_SAMPLE_RATE_HZ).toFixed(2);
   }
-}
-
-function unreadable(error: unknown): InferenceError {
-  if (error instanceof InferenceError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new InferenceError('AUDIO_UNREADABLE', `The recording could not be decoded: ${reason.slice(0, 200)}`, {
-    cause: error,
-  });
 }

@@ -1,14 +1,19 @@
 /** Entry of the decoding thread: one recording at a time, one request at a time. */
 import { Console } from 'node:console';
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { Writable } from 'node:stream';
 import { parentPort } from 'node:worker_threads';
-import { InferenceError } from '../../errors.js';
+import { causeText, InferenceError } from '../../errors.js';
 import { createDecoder } from './decoders/create.js';
-import type { ThreadAnswer, ThreadRequest } from './messages.js';
+import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import { DecodeSession } from './session.js';
+import { undecodable } from './undecodable.js';
 
 // The libraries write their complaints about a recording to the console; what matters of them is in the answers.
 globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
+
+parentPort?.postMessage({ kind: 'started', tid: ownThread() } satisfies ThreadStarted);
 
 let session: DecodeSession | undefined;
 
@@ -26,10 +31,17 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
     if (session === undefined) throw new InferenceError('INTERNAL', 'The decoder was asked before it was opened.');
     return { kind: 'pulled', ...(await session.pull(request)) };
   } catch (error) {
-    const known = error instanceof InferenceError;
-    const message = error instanceof Error ? error.message : String(error);
-    const field = known ? error.field : undefined;
-    return { kind: 'failed', code: known ? error.code : 'AUDIO_UNREADABLE', message, field };
+    const { code, message, field, cause } = undecodable(error);
+    return { kind: 'failed', code, message, field, cause: causeText(cause) };
+  }
+}
+
+/** By proc(5): /proc/thread-self is a link to PID/task/TID. */
+function ownThread(): number | undefined {
+  try {
+    return Number(basename(readlinkSync('/proc/thread-self')));
+  } catch {
+    return undefined;
   }
 }
 

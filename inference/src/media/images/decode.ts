@@ -1,14 +1,15 @@
-import sharp, { type Metadata, type Sharp } from 'sharp';
-import { InferenceError } from '../../errors.js';
-import { type ColourConversion, srgbConversion } from './colours.js';
-import { describeContent, IMAGE_FORMATS, type ImageFormat, sniffImageFormat } from './formats.js';
-import { isSrgbProfile } from './icc.js';
+import sharp, { type Sharp } from 'sharp';
+import { decodeWithin } from './decode-limit.js';
+import { imageUnreadable } from './errors.js';
+import { type ImageHeader, openUpright, readImageHeader } from './header.js';
+import { repairJpegEnd } from './jpeg-end.js';
 import type { Picture } from './picture.js';
 
-/** A picture of one pixel's width shows nothing; it is a tracking pixel or a mistake. */
-const LEAST_SIDE = 2;
-/** A decoder that has not ended by then is being held up on purpose. Counted by libvips itself. */
-const DECODE_LIMIT_SECONDS = 30;
+/** A decoder that has worked for so long is being held up on purpose. libvips counts by the clock on the wall, so decodeWithin looks twice. */
+const DECODE_LIMIT = {
+  seconds: 30,
+  isTimeUp: (error: unknown) => error instanceof Error && error.message.startsWith('timeout'),
+};
 
 /**
  * A side that is so many times its target, or more, is brought to half that by the decoder. The last step down is Pillow's
@@ -31,20 +32,6 @@ export interface TargetSize {
   readonly height: number;
 }
 
-/** What a picture's header says. */
-export interface ImageHeader {
-  readonly format: ImageFormat;
-  /** As shown, that is after the EXIF orientation. */
-  readonly width: number;
-  readonly height: number;
-  /** Whether its pixels lie otherwise than they are shown. */
-  readonly turned: boolean;
-  /** Whether the decoder has to convert its colours to sRGB. */
-  readonly otherColours: boolean;
-  /** How they are converted here instead, which is faster, where their profile is simple enough. */
-  readonly toSrgb: ColourConversion | undefined;
-}
-
 export interface DecodedPicture {
   readonly picture: Picture;
   readonly header: ImageHeader;
@@ -60,43 +47,6 @@ export function configureImageDecoding(settings: { readonly threads: number }): 
   sharp.cache(false);
 }
 
-/**
- * Reads a picture's header and checks its size. Throws an InferenceError: IMAGE_UNREADABLE when the bytes are no picture of
- * IMAGE_FORMATS, IMAGE_TOO_LARGE above `maxPixels`.
- */
-export async function readImageHeader(content: Uint8Array, maxPixels: number): Promise<ImageHeader> {
-  const format = sniffImageFormat(content);
-  if (format === undefined) {
-    const came = content.length === 0 ? 'no bytes at all' : describeContent(content);
-    throw new InferenceError('IMAGE_UNREADABLE', `Expected a picture (${IMAGE_FORMATS.join(', ')}), got ${came}.`);
-  }
-  let metadata: Metadata;
-  try {
-    metadata = await open(content).metadata();
-  } catch (cause) {
-    throw unreadable(format, content, cause);
-  }
-  const { width, height } = metadata.autoOrient;
-  if (width * height > maxPixels) {
-    throw new InferenceError(
-      'IMAGE_TOO_LARGE',
-      `Expected a picture of at most ${maxPixels.toLocaleString('en')} pixels, got ${format} of ${width} x ${height} ` +
-        `(${(width * height).toLocaleString('en')} pixels). Send it smaller.`,
-    );
-  }
-  if (width < LEAST_SIDE || height < LEAST_SIDE) {
-    throw new InferenceError(
-      'IMAGE_UNREADABLE',
-      `Expected a picture of at least ${LEAST_SIDE} x ${LEAST_SIDE} pixels, got ${format} of ${width} x ${height}.`,
-    );
-  }
-  const profile = metadata.icc !== undefined && !isSrgbProfile(metadata.icc) ? metadata.icc : undefined;
-  const plain = metadata.space === 'srgb' && metadata.channels === 3 && metadata.depth === 'uchar';
-  const toSrgb = profile !== undefined && plain ? srgbConversion(profile) : undefined;
-  const otherColours = profile !== undefined && toSrgb === undefined;
-  return { format, width, height, turned: (metadata.orientation ?? 1) > 1, otherColours, toSrgb };
-}
-
 /** Reads a picture's header and decodes it. Throws as readImageHeader and decodePixels do. */
 export async function decodeImage(content: Uint8Array, options: DecodeOptions): Promise<DecodedPicture> {
   const header = await readImageHeader(content, options.maxPixels);
@@ -104,23 +54,41 @@ export async function decodeImage(content: Uint8Array, options: DecodeOptions): 
 }
 
 /**
- * Decodes a picture on a thread of libuv's pool: upright, 8 bits, sRGB, transparent parts on white, the first frame of an
- * animation. Without a target every pixel is kept. Throws IMAGE_UNREADABLE when the picture is broken or cut off.
+ * Decodes a picture on a thread of libuv's pool, or of thread/: upright, 8 bits, sRGB, transparent parts on white, the first
+ * frame of an animation. Without a target every pixel is kept. Throws IMAGE_UNREADABLE when the picture is broken or cut off.
  */
 export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Picture> {
   try {
-    const { data, info } = await shrunk(open(content, header), header, target)
+    if (header.format === 'JPEG') return await decodeJpeg(content, header, target);
+    const image = header.load === undefined ? open(content, header, 'error') : await header.load(content);
+    return await render(image, header, target);
+  } catch (cause) {
+    throw imageUnreadable(header.format, content, cause);
+  }
+}
+
+/** libjpeg only warns when data are missing and shows grey instead: warnings are looked at, those about odd files let pass. */
+async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Picture> {
+  try {
+    return await render(open(content, header, 'warning'), header, target);
+  } catch (cause) {
+    const short = cause instanceof Error && /premature end/i.test(cause.message);
+    return await render(open(short ? await repairJpegEnd(content) : content, header, 'error'), header, target);
+  }
+}
+
+async function render(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Picture> {
+  const { data, info } = await decodeWithin(DECODE_LIMIT, (seconds) =>
+    shrunk(image.clone(), header, target)
       .flatten({ background: '#ffffff' })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
-      .timeout({ seconds: DECODE_LIMIT_SECONDS })
-      .toBuffer({ resolveWithObject: true });
-    const pixels = asRgb(data, info.channels);
-    header.toSrgb?.(pixels);
-    return { width: info.width, height: info.height, data: pixels };
-  } catch (cause) {
-    throw unreadable(header.format, content, cause);
-  }
+      .timeout({ seconds })
+      .toBuffer({ resolveWithObject: true }),
+  );
+  const pixels = asRgb(data, info.channels);
+  header.toSrgb?.(pixels);
+  return { width: info.width, height: info.height, data: pixels };
 }
 
 /**
@@ -136,16 +104,8 @@ function shrunk(image: Sharp, header: ImageHeader, target: TargetSize | undefine
   return image.resize(width, height, { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad: false });
 }
 
-function open(content: Uint8Array, header?: ImageHeader): Sharp {
-  // The limit in pixels is ours, with a message of our own; what is cut off or broken is an error, what is merely odd is not.
-  const image = sharp(content, {
-    limitInputPixels: false,
-    failOn: 'error',
-    page: 0,
-    pages: 1,
-    ignoreIcc: header?.otherColours === false,
-  });
-  return header?.turned === true ? image.autoOrient() : image;
+function open(content: Uint8Array, header: ImageHeader, failOn: 'error' | 'warning'): Sharp {
+  return openUpright(content, { failOn, ignoreIcc: !header.otherColours }, header.turned);
 }
 
 /** libvips keeps one channel for some grey pictures. */
@@ -159,15 +119,4 @@ function asRgb(data: Uint8Array, channels: number): Uint8Array {
     }
   }
   return rgb;
-}
-
-function unreadable(format: ImageFormat, content: Uint8Array, cause: unknown): InferenceError {
-  // libvips says it in several lines, the first of them the plainest.
-  const said = cause instanceof Error ? (cause.message.split('\n')[0] ?? '').trim() : String(cause);
-  return new InferenceError(
-    'IMAGE_UNREADABLE',
-    `Expected a whole ${format} picture, got ${content.length.toLocaleString('en')} bytes that do not decode: ${said}. ` +
-      'The file may be cut off or damaged.',
-    { cause },
-  );
 }

@@ -1,69 +1,78 @@
 /** What GetServerInfo says of `image_formats`. Recognised by content, never by name. */
-export const IMAGE_FORMATS = ['JPEG', 'PNG', 'WebP', 'GIF', 'AVIF', 'TIFF'] as const;
+export const IMAGE_FORMATS = ['JPEG', 'PNG', 'WebP', 'GIF', 'AVIF', 'HEIC', 'TIFF', 'BMP', 'JXL'] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 
-/** Brands of ISO base media files that hold AV1 pictures. */
+/** How a format is called in messages. */
+export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
+  JPEG: 'JPEG',
+  PNG: 'PNG',
+  WebP: 'WebP',
+  GIF: 'GIF',
+  AVIF: 'AVIF',
+  HEIC: 'HEIC',
+  TIFF: 'TIFF',
+  BMP: 'BMP',
+  JXL: 'JPEG XL',
+};
+
+/** Brands of ISO base media files that hold AV1 images. */
 const AVIF_BRANDS = ['avif', 'avis'];
+/** Brands of HEVC images; those of images in general follow, which HEIC files of some writers have alone. */
+const HEIC_BRANDS = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs', 'mif1', 'mif2', 'msf1'];
+/** As libvips reads them. */
+const MAX_BRANDS_BYTES = 256;
+
+const TIFF_SIGNATURES = [
+  [0x49, 0x49, 0x2a, 0x00],
+  [0x4d, 0x4d, 0x00, 0x2a],
+  [0x49, 0x49, 0x2b, 0x00],
+  [0x4d, 0x4d, 0x00, 0x2b],
+];
+/** Lengths of the headers that BMP files have: Windows and OS/2, by `biSize`. */
+const BMP_HEADERS = [12, 16, 40, 52, 56, 64, 108, 124];
 
 /**
- * The format of a picture by its first bytes, or undefined where it is none of ours. Nothing else is shown to the
+ * The format of an image by its first bytes, or undefined where it is none of ours. Nothing else is shown to the
  * decoders, so that those for other formats never see a stranger's bytes.
  */
-export function sniffImageFormat(content: Uint8Array): ImageFormat | undefined {
+export function detectImageFormat(content: Uint8Array): ImageFormat | undefined {
   if (startsWith(content, [0xff, 0xd8, 0xff])) return 'JPEG';
   if (startsWith(content, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])) return 'PNG';
   if (ascii(content, 0, 4) === 'RIFF' && ascii(content, 8, 12) === 'WEBP') return 'WebP';
   if (ascii(content, 0, 6) === 'GIF87a' || ascii(content, 0, 6) === 'GIF89a') return 'GIF';
-  if (startsWith(content, [0x49, 0x49, 0x2a, 0x00]) || startsWith(content, [0x4d, 0x4d, 0x00, 0x2a])) return 'TIFF';
-  if (startsWith(content, [0x49, 0x49, 0x2b, 0x00]) || startsWith(content, [0x4d, 0x4d, 0x00, 0x2b])) return 'TIFF';
-  return hasAvifBrand(content) ? 'AVIF' : undefined;
+  // A camera raw file with a signature inside the TIFF header is described by its own name.
+  if (TIFF_SIGNATURES.some((signature) => startsWith(content, signature)) && ascii(content, 8, 10) !== 'CR')
+    return 'TIFF';
+  if (isBmp(content)) return 'BMP';
+  if (startsWith(content, [0xff, 0x0a]) || ascii(content, 4, 12) === 'JXL \r\n\u0087\n') return 'JXL';
+  const brands = brandsOf(content);
+  if (brands.some((brand) => AVIF_BRANDS.includes(brand))) return 'AVIF';
+  // A film may count an image brand among its compatible ones.
+  return HEIC_BRANDS.includes(brands[0] ?? '') ? 'HEIC' : undefined;
 }
 
-/** The major brand counts, and so do the compatible ones: a file may call itself `mif1` first. */
-function hasAvifBrand(content: Uint8Array): boolean {
-  if (ascii(content, 4, 8) !== 'ftyp') return false;
-  const end = Math.min(content.length, 64, new DataView(content.buffer, content.byteOffset).getUint32(0));
+/** The major brand of an ISO base media file and its compatible ones; empty where it is none. */
+export function brandsOf(content: Uint8Array): readonly string[] {
+  if (content.length < 12 || ascii(content, 4, 8) !== 'ftyp') return [];
+  const size = new DataView(content.buffer, content.byteOffset).getUint32(0);
+  const end = Math.min(content.length, MAX_BRANDS_BYTES, size);
+  const brands: string[] = [];
   for (let at = 8; at + 4 <= end; at += 4) {
-    if (at !== 12 && AVIF_BRANDS.includes(ascii(content, at, at + 4))) return true;
+    if (at !== 12) brands.push(ascii(content, at, at + 4));
   }
-  return false;
+  return brands;
 }
 
-/** What bytes that are no picture look like, for an error's message: "a PDF", "text beginning `Hello`". */
-export function describeContent(content: Uint8Array): string {
-  const known = KNOWN_OTHERS.find(([at, signature]) => ascii(content, at, at + signature.length) === signature);
-  const size = `${content.length.toLocaleString('en')} byte${content.length === 1 ? '' : 's'}`;
-  if (known !== undefined) return `${size} of ${known[2]}`;
-  const head = content.subarray(0, 24);
-  if (head.every((byte) => byte === 9 || byte === 10 || byte === 13 || (byte >= 32 && byte < 127))) {
-    return `${size} of text beginning ${JSON.stringify(ascii(content, 0, 24))}`;
-  }
-  return `${size} beginning ${Buffer.from(content.subarray(0, 8)).toString('hex')} in hex`;
+/** Two letters alone are too few: text may begin with them. */
+function isBmp(content: Uint8Array): boolean {
+  if (ascii(content, 0, 2) !== 'BM' || content.length < 18) return false;
+  return BMP_HEADERS.includes(new DataView(content.buffer, content.byteOffset).getUint32(14, true));
 }
 
-const KNOWN_OTHERS: readonly (readonly [at: number, signature: string, name: string])[] = [
-  [0, '%PDF', 'a PDF'],
-  [0, '<svg', 'an SVG drawing'],
-  [0, '<?xml', 'XML, perhaps an SVG drawing'],
-  [0, 'PK\u0003\u0004', 'a ZIP archive'],
-  [0, 'fLaC', 'a FLAC recording'],
-  [0, 'OggS', 'an Ogg recording'],
-  [0, 'ID3', 'an MP3 recording'],
-  [8, 'WAVE', 'a WAV recording'],
-  [8, 'AVI ', 'an AVI film'],
-  [4, 'ftyphei', 'a HEIC picture'],
-  [4, 'ftypmif1', 'a HEIC picture'],
-  [4, 'ftypmsf1', 'a HEIC picture'],
-  [4, 'ftyp', 'an MP4 film'],
-  [0, '8BPS', 'a Photoshop file'],
-  [0, 'BM', 'a BMP picture'],
-  [0, 'P6\n', 'a PPM picture'],
-];
-
-function startsWith(content: Uint8Array, signature: readonly number[]): boolean {
+export function startsWith(content: Uint8Array, signature: readonly number[]): boolean {
   return content.length >= signature.length && signature.every((byte, index) => content[index] === byte);
 }
 
-function ascii(content: Uint8Array, start: number, end: number): string {
+export function ascii(content: Uint8Array, start: number, end: number): string {
   return String.fromCharCode(...content.subarray(start, end));
 }

@@ -4,11 +4,10 @@ export {
   type DecodeOptions,
   decodeImage,
   decodePixels,
-  type ImageHeader,
-  readImageHeader,
   type TargetSize,
 } from './decode.js';
 export { IMAGE_FORMATS, type ImageFormat } from './formats.js';
+export { type ImageHeader, readImageHeader } from './header.js';
 export { interpolatePicture } from './interpolate.js';
 export type { Picture } from './picture.js';
 export { PictureResizer } from './resize.js';

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hashFile } from '@heimdex/cache';
+import { hashFile, makeFolder, type PreparedFile } from '@heimdex/cache';
 import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../onnx/index.js';
-import { GRAPH_NAME, MANIFEST_NAME, type PreparedFile, WEIGHTS_NAME, writeManifest } from './manifest.js';
+import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
 import type { PreparedKey } from './place.js';
 import { type Recipe, withSessionEntries } from './recipe.js';
 
@@ -29,13 +29,13 @@ export interface MakeRequest {
 
 /**
  * Makes a prepared form: in a folder of its own, proved by opening it, then renamed into place. What lay there before is
- * replaced. Returns its size in bytes. Throws, and leaves nothing behind, when there is no room, when the volume cannot be
+ * replaced. Returns its files, to be recorded. Throws, and leaves nothing behind, when there is no room, when the volume cannot be
  * written and when the runtime does not read back what it saved.
  */
-export async function makeForm(request: MakeRequest): Promise<number> {
+export async function makeForm(request: MakeRequest): Promise<readonly PreparedFile[]> {
   const { folder, source, key, recipe, settings } = request;
   const place = dirname(folder);
-  await mkdir(place, { recursive: true, mode: 0o755 });
+  await makeFolder(place);
   const { bavail, bsize } = await statfs(place);
   if (bavail * bsize < request.sourceBytes * MOST_GROWTH) {
     throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MOST_GROWTH}`);
@@ -49,11 +49,11 @@ export async function makeForm(request: MakeRequest): Promise<number> {
     mendRepeats(temporary);
     const again = await openForm(temporary, settings);
     await again.release();
-    const files = await filesOf(temporary);
-    const manifest = { key, source, files, facts: graph.facts(), changed: graph.changed };
+    const manifest = { key, source, facts: graph.facts(), changed: graph.changed };
     await writeFile(join(temporary, MANIFEST_NAME), writeManifest(manifest), { flag: 'wx', mode: 0o644 });
+    const files = await filesOf(temporary);
     await putInPlace(temporary, folder);
-    return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    return files;
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
@@ -125,7 +125,7 @@ function bytesOf({ data }: OnnxTensor, weights: number): Buffer {
 
 async function filesOf(folder: string): Promise<PreparedFile[]> {
   const files: PreparedFile[] = [];
-  for (const name of [GRAPH_NAME, WEIGHTS_NAME]) {
+  for (const name of [GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME]) {
     const path = join(folder, name);
     if (!existsSync(path)) continue;
     files.push({ name, sizeBytes: (await stat(path)).size, sha256: await hashFile('sha256', path) });

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile } from '@heimdex/cache';
+import { hashFile, type PreparedFile } from '@heimdex/cache';
 import type { GraphFacts, OnnxValue } from '../../onnx/index.js';
 import type { PreparedKey } from './place.js';
 
@@ -8,17 +8,10 @@ export const MANIFEST_NAME = 'manifest.json';
 export const GRAPH_NAME = 'model.onnx';
 export const WEIGHTS_NAME = 'model.data';
 
-export interface PreparedFile {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-}
-
 /** What a form's folder says of itself. */
 export interface PreparedManifest {
   readonly key: PreparedKey;
   readonly source: string;
-  readonly files: readonly PreparedFile[];
   /** Of the graph before the runtime optimised it, after it was rewritten. */
   readonly facts: GraphFacts;
   /** Whether it was rewritten. */
@@ -47,8 +40,6 @@ export async function readManifest(folder: string): Promise<PreparedManifest | u
     typeof value?.source !== 'string' ||
     typeof value.changed !== 'boolean' ||
     typeof value.key !== 'object' ||
-    !Array.isArray(value.files) ||
-    !value.files.every(isFile) ||
     !Array.isArray(facts?.opTypes) ||
     !facts.opTypes.every((name) => typeof name === 'string') ||
     !areValues(facts.inputs) ||
@@ -59,15 +50,18 @@ export async function readManifest(folder: string): Promise<PreparedManifest | u
   return {
     key: value.key as PreparedKey,
     source: value.source,
-    files: value.files,
     facts: { opTypes: new Set(facts.opTypes), inputs: facts.inputs, outputs: facts.outputs },
     changed: value.changed,
   };
 }
 
-/** Throws, with the reason, when a form's files are not what its manifest says: sizes, and with `full` every byte. */
-export async function checkFiles(folder: string, manifest: PreparedManifest, level: 'quick' | 'full'): Promise<void> {
-  for (const { name, sizeBytes, sha256 } of manifest.files) {
+/** Throws, with the reason, when a form's files are not what is recorded of them: sizes, and with `full` every byte. */
+export async function checkFiles(
+  folder: string,
+  files: readonly PreparedFile[],
+  level: 'quick' | 'full',
+): Promise<void> {
+  for (const { name, sizeBytes, sha256 } of files) {
     const path = join(folder, name);
     const { size } = await stat(path);
     if (size !== sizeBytes) throw new Error(`${name} has ${size} bytes, expected ${sizeBytes}`);
@@ -75,16 +69,6 @@ export async function checkFiles(folder: string, manifest: PreparedManifest, lev
     const actual = await hashFile('sha256', path);
     if (actual !== sha256) throw new Error(`the sha256 of ${name} is ${actual}, expected ${sha256}`);
   }
-}
-
-function isFile(value: unknown): value is PreparedFile {
-  const file = value as PreparedFile | null;
-  // A name that leads elsewhere is no name of ours.
-  return (
-    (file?.name === GRAPH_NAME || file?.name === WEIGHTS_NAME) &&
-    Number.isSafeInteger(file.sizeBytes) &&
-    typeof file.sha256 === 'string'
-  );
 }
 
 function areValues(value: unknown): value is readonly OnnxValue[] {

@@ -1,12 +1,13 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import type { PreparedRecord } from '@heimdex/cache';
 import type { InferenceSession } from 'onnxruntime-node';
 import { makeForm, openForm } from './make.js';
 import { checkFiles, readManifest } from './manifest.js';
-import { formFolder, type PreparedKey, preparedKey } from './place.js';
+import { formName, type PreparedKey, preparedKey } from './place.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
 import { graphBytes } from './size.js';
 import { removeStale } from './stale.js';
-import { type GraphUse, NOT_PREPARED, type PreparedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
+import { type GraphUse, NOT_PREPARED, NOT_RECORDED, type PreparedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
 
 /** Opens the prepared form of a graph, or says why there is none to use. Writes only when told to make forms. */
 export async function openPrepared(
@@ -20,36 +21,53 @@ export async function openPrepared(
   const source = options.sources[path];
   if (source === undefined) return plain(UNKNOWN_BYTES);
   const key = preparedKey(recipe.rewriting ?? '', graphSettings(settings));
-  const folder = formFolder(options.folder, source, key);
-  let madeBytes: number | undefined;
+  const form = formName(key);
+  const folder = join(options.folder, source, form);
+  let record = options.records.find((one) => one.source === source && one.form === form);
+  let made: PreparedRecord | undefined;
   try {
     if (options.make !== undefined) {
       const sourceBytes = await graphBytes(path);
       if (sourceBytes < options.make.minBytes) return plain(TOO_SMALL);
-      if (!(await isWhole(folder, source))) {
-        madeBytes = await makeForm({ folder, source, key, sourceBytes, recipe, settings });
+      if (record === undefined || !(await isWhole(folder, source, record))) {
+        const files = await makeForm({ folder, source, key, sourceBytes, recipe, settings });
+        made = { source, form, files };
+        record = made;
       }
-      await removeStale(dirname(folder), key);
+      // What cannot be removed, as on a volume mounted read-only, does no harm.
+      await removeStale(dirname(folder), key).catch(() => {});
     }
     const manifest = await readManifest(folder);
     if (manifest === undefined) return plain(NOT_PREPARED);
+    if (record === undefined) return plain(NOT_RECORDED);
+    await checkFiles(folder, record.files, options.verify);
     if (manifest.source !== source || !sameKey(manifest.key, key)) return plain('the form is of another source');
-    await checkFiles(folder, manifest, options.verify);
     const session = await openForm(folder, settings);
     const opened: OpenedGraph = { session, facts: () => manifest.facts, changed: manifest.changed };
-    return { graph: opened, use: { graph, prepared: true, ...(madeBytes === undefined ? {} : { madeBytes }) } };
+    return {
+      graph: opened,
+      use: { graph, prepared: true, ...(made === undefined ? {} : { made, madeBytes: bytesOf(made) }) },
+    };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return plain(`the form cannot be ${options.make === undefined ? 'used' : 'made'}: ${reason}`);
+    const { graph: none, use } = plain(`the form cannot be ${options.make === undefined ? 'used' : 'made'}: ${reason}`);
+    return { graph: none, use: options.make !== undefined && isRefusal(error) ? { ...use, unwritable: true } : use };
   }
 }
 
-async function isWhole(folder: string, source: string): Promise<boolean> {
+function bytesOf({ files }: PreparedRecord): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/** Whether the system refuses to write, as opposed to having no room. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(EROFS|EACCES|EPERM|ENOTDIR)$/.test(String(error.code));
+}
+
+async function isWhole(folder: string, source: string, record: PreparedRecord): Promise<boolean> {
   try {
-    const manifest = await readManifest(folder);
-    if (manifest?.source !== source) return false;
-    await checkFiles(folder, manifest, 'full');
-    return true;
+    await checkFiles(folder, record.files, 'full');
+    return (await readManifest(folder))?.source === source;
   } catch {
     return false;
   }

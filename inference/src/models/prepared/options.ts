@@ -5,8 +5,8 @@ import type { PreparedOptions } from './use.js';
 /** Where a worker finds the prepared forms of a model. */
 export function preparedOptions(
   cacheDir: string,
-  { found }: Pick<ConfiguredModel, 'found'>,
+  { found, prepared: records }: Pick<ConfiguredModel, 'found' | 'prepared'>,
   verify: PreparedOptions['verify'],
 ): PreparedOptions {
-  return { folder: preparedFolder(cacheDir), sources: Object.fromEntries(preparedSources(found)), verify };
+  return { folder: preparedFolder(cacheDir), sources: Object.fromEntries(preparedSources(found)), records, verify };
 }

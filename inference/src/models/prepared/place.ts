@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import { env } from 'onnxruntime-node';
 import { VERSION } from '../../version.js';
 import { cpuFeatures } from './cpu.js';
 
 /** Goes up when the form of the folder changes. */
-export const PREPARED_FORMAT = 1;
+export const PREPARED_FORMAT = 2;
 
 /** All that a prepared form depends on beside its source: where one part differs, it is another form. */
 export interface PreparedKey {
@@ -33,8 +32,7 @@ export function preparedKey(rewriting: string, settings: string): PreparedKey {
   };
 }
 
-/** The folder of a form. `root` is the folder of all prepared forms, `source` what identifies the bytes it is made of. */
-export function formFolder(root: string, source: string, key: PreparedKey): string {
-  const digest = createHash('sha256').update(JSON.stringify(key)).digest('hex');
-  return join(root, source, digest.slice(0, 32));
+/** The name of a form among those of the same source: 32 hexadecimal digits. */
+export function formName(key: PreparedKey): string {
+  return createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
 }

@@ -1,12 +1,16 @@
 /** What the server and a worker say to each other of prepared forms. No runtime in here. */
 
+import type { PreparedRecord } from '@heimdex/cache';
+
 /** Where a worker finds prepared forms of its model's graphs. Plain data: it crosses to the worker as JSON. */
 export interface PreparedOptions {
   /** The folder of all prepared forms, absolute. */
   readonly folder: string;
   /** What identifies each graph's bytes, by the absolute path of its file. */
   readonly sources: Readonly<Record<string, string>>;
-  /** Whether a form's bytes are compared with its manifest before it is used, or only its files' sizes. */
+  /** The lock file's records of the model's forms: what is not recorded is not used. */
+  readonly records: readonly PreparedRecord[];
+  /** Whether a form's bytes are compared with its record before it is used, or only its files' sizes. */
   readonly verify: 'full' | 'quick';
   /** Set by `prepare` alone: forms that are missing or damaged are made, of graphs with at least so many bytes. */
   readonly make?: { readonly minBytes: number };
@@ -19,6 +23,10 @@ export interface GraphUse {
   readonly prepared: boolean;
   /** Bytes of the form that was made just now. */
   readonly madeBytes?: number;
+  /** What is to be recorded of the form that was made just now. */
+  readonly made?: PreparedRecord;
+  /** The form could not be made because the volume cannot be written. */
+  readonly unwritable?: boolean;
   /** Why it was opened from its plain file. */
   readonly reason?: string;
 }
@@ -26,6 +34,8 @@ export interface GraphUse {
 /** Reasons with which nothing is wrong. */
 export const NOT_PREPARED = 'it is not prepared for this runtime and CPU';
 export const TOO_SMALL = 'it is small, and loads as fast as it is';
+export const NOT_RECORDED =
+  'the lock file has no record of its form: to make it anew and record it, run heimdex-inference prepare';
 export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
 
 /** Whether a graph should have been opened from its prepared form and could not be. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { assertSafePath } from '@heimdex/cache';
 import { isObject, type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { ModelFiles } from '../model.js';
@@ -49,9 +50,8 @@ async function readModules(
   for (const module of modules.filter(isObject)) {
     const type = (stringAt(module, 'type') ?? '').split('.').at(-1) ?? '';
     if (type === 'Pooling') {
-      pooling = poolingModes(
-        await readJsonObject(join(path, '..', stringAt(module, 'path') ?? '1_Pooling', 'config.json')),
-      );
+      const folder = assertSafePath((stringAt(module, 'path') || '1_Pooling').replace(/\/$/, ''));
+      pooling = poolingModes(await readJsonObject(join(path, '..', folder, 'config.json')));
     } else if (type !== 'Transformer' && type !== 'Normalize') unknown.push(type);
   }
   return { pooling, unknown };

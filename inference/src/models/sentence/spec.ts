@@ -8,10 +8,16 @@ const CHARACTERS_PER_TOKEN = 3;
 /** The longest text any known embedder reads; what is longer is cut there. */
 const LONGEST_TOKENS = 8192;
 
+/**
+ * BGE-M3 itself, whoever has exported it: BAAI/bge-m3, Xenova/bge-m3, a bge-m3-onnx of somebody. Its relatives
+ * (bge-m3-unsupervised, a fine-tuned one) have other weights, so they do not bear its name.
+ */
+const BGE_M3 = /(?:^|\/)bge-m3(?:-onnx)?$/i;
+
 /** Sentence embedders in the layout of sentence-transformers: BGE-M3, MiniLM and their kind. */
 export const sentenceSpec: FamilySpec<TextItem> = {
   family: 'sentence',
-  healthName: 'bge-m3',
+  healthName: (id) => (BGE_M3.test(id) ? 'bge-m3' : 'sentence-transformers'),
   cost: (item) => Math.min(LONGEST_TOKENS, Math.ceil(item.text.length / CHARACTERS_PER_TOKEN) + OVERHEAD_TOKENS),
   costUnit: 'tokens',
 };

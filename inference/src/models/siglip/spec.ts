@@ -9,7 +9,7 @@ const IMAGE_COST_TOKENS = 576;
 /** SigLIP: pictures and texts in one space of vectors. Pictures and texts go to different towers, so never in one batch. */
 export const siglipSpec: FamilySpec<ImageItem | TextItem> = {
   family: 'siglip',
-  healthName: 'siglip',
+  healthName: () => 'siglip',
   cost: (item) => (item.type === 'text' ? TEXT_COST_TOKENS : IMAGE_COST_TOKENS),
   costUnit: 'tokens',
   kind: (item) => item.type,

@@ -1,4 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import { onSampleGrid } from '../decoding/sample-grid.js';
 import type { SpeechSegment } from '../speech.js';
 
 /** From times in what was kept of a recording to times in the recording. */
@@ -56,7 +57,7 @@ export class KeptParts implements TimeMap {
   }
 
   #shift(seconds: number, part: Part | undefined): number {
-    return seconds + (part?.leftOut ?? 0) / SPEECH_SAMPLE_RATE_HZ;
+    return onSampleGrid(seconds + (part?.leftOut ?? 0) / SPEECH_SAMPLE_RATE_HZ);
   }
 
   /** An end that falls on the border of two parts is the first one's. */

@@ -1,5 +1,6 @@
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import { onSampleGrid } from '../decoding/sample-grid.js';
 import type { SpeechOptions, SpeechSegment, SubmitWindow } from '../speech.js';
 import { withoutHallucinations } from './hallucinations.js';
 import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
@@ -53,7 +54,7 @@ export async function hearWindow(hearing: Hearing, window: PlacedWindow): Promis
     advanceSamples: Math.max(1, Math.round(advanceSeconds * SPEECH_SAMPLE_RATE_HZ)),
     tokens: [...result.tokensBefore, ...result.tokens.slice(0, segments.length).flat()],
     temperature: result.temperature,
-    lastSpeechSeconds: lastWordSeconds === undefined ? lastSpeechSeconds : startSeconds + lastWordSeconds,
+    lastSpeechSeconds: lastWordSeconds === undefined ? lastSpeechSeconds : onSampleGrid(startSeconds + lastWordSeconds),
   };
 }
 
@@ -99,12 +100,12 @@ function decoded(answer: WhisperResult): DecodeResult {
 function shifted(segment: SpeechSegment, seconds: number): SpeechSegment {
   return {
     ...segment,
-    startSeconds: seconds + segment.startSeconds,
-    endSeconds: seconds + segment.endSeconds,
+    startSeconds: onSampleGrid(seconds + segment.startSeconds),
+    endSeconds: onSampleGrid(seconds + segment.endSeconds),
     words: segment.words.map((word) => ({
       ...word,
-      startSeconds: seconds + word.startSeconds,
-      endSeconds: seconds + word.endSeconds,
+      startSeconds: onSampleGrid(seconds + word.startSeconds),
+      endSeconds: onSampleGrid(seconds + word.endSeconds),
     })),
   };
 }

@@ -8,7 +8,7 @@ const WINDOW_SECONDS = WINDOW_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
 /** Whisper: speech in 99 languages, with times, translated into English on demand. */
 export const whisperSpec: FamilySpec<WhisperWindow> = {
   family: 'whisper',
-  healthName: 'whisper',
+  healthName: () => 'whisper',
   // What is worked out is what costs: with the silence that is merged, 3 s of speech are as much as 11 s of a long recording.
   cost: (item) =>
     item.type === 'voice'

@@ -1,25 +1,27 @@
 import { type Picture, PictureResizer } from '../../media/images/index.js';
 import type { Face } from '../items.js';
+import { enlargementOf, isSmallSuspect } from './enlarge.js';
+import { type Look, mergeLooks } from './merge.js';
 import type { FaceNetwork } from './network.js';
-import { candidateFaces } from './postprocess.js';
-import { COARSEST_STRIDE, crop, type NetworkInput, type Size, scaledSize, toInput } from './preprocess.js';
+import { NetworkInputs } from './network-inputs.js';
+import { bestFaces, candidateFaces, type GridOutput, moveFace, overlap, type Scale } from './postprocess.js';
+import { crop, fitPicture, type Size, scaledSize } from './preprocess.js';
+import { isCut, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
 
-/**
- * Pixels that go through the network at once: 1280 x 1280, some 30 ms. A picture of more is scaled down to it. Above it YuNet
- * also begins to see faces where there are none, for it was made for faces of up to 300 pixels.
- */
-export const MOST_PIXELS = 1280 * 1280;
-/** A picture of one line is padded to COARSEST_STRIDE of them, so its length counts for as much. */
-const LONGEST_SIDE = MOST_PIXELS / COARSEST_STRIDE;
-/** YuNet was made for faces from 10 pixels on: tiles of a picture that is narrower have nothing more to show. */
-const LEAST_FACE = 10;
+/** From this score on a place is suspected to be a face. */
+const SUSPECTED = 0.15;
+/** A face that a tile shows must at least have this score where the next smaller level shows it large enough. */
+const CONFIRMED = 0.3;
+/** Network pixels of a face from which YuNet gives nearly every one that score. */
+const CONFIRMED_FROM = 28;
+const SAME_PLACE = 0.3;
 
-/** Side of a tile, in pixels of the picture. */
-const TILE_SIDE = 1024;
-/** Neighbouring tiles share so much that a face of SMALL_FACE lies whole in one of them. */
-const TILE_OVERLAP = 96;
-/** Network pixels of a face that the whole picture surely shows. What tiles see of larger ones is left out. */
-const SURELY_SEEN = 32;
+export interface LookOptions {
+  readonly scoreThreshold: number;
+  readonly nmsThreshold: number;
+  /** Whether a picture above MAX_PIXELS is also looked at in tiles at larger sizes, for its small faces. */
+  readonly tiles: boolean;
+}
 
 /**
  * The score that a face must have which only a tile shows. Tiles are many more places to be wrong at, and small faces are seen less
@@ -30,124 +32,164 @@ function surer(scoreThreshold: number): number {
   return 1 - (1 - scoreThreshold) * 0.75;
 }
 
+/** Network pixels of a face at which an overview's are looked at once more, and how many faces of it count, the best ones. */
+const CONFIRMED_SIZE = 48;
+const MAX_OVERVIEW_FACES = 16;
+/** The mean score of a large face at two sizes, however sure it must be: true ones have 0.92 at any size (bench/vision/faces). */
+const MAX_MEAN_SCORE = 0.8;
+/** Places of one look that are looked at enlarged, the best first: together 74,000 pixels of the network. */
+const MAX_ENLARGED = 8;
+
 /** What a picture may be decoded to: the decoder keeps to twice what it is told. Undefined: every pixel is needed. */
 export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
   const { width, height } = wholeSize(shown);
-  if ((tiles && isBroad(shown)) || (width === shown.width && height === shown.height)) return undefined;
+  if ((tiles && needsTiles(shown)) || (width === shown.width && height === shown.height)) return undefined;
   return { width: Math.ceil(width / 2), height: Math.ceil(height / 2) };
 }
 
-/** Finds faces at the picture's own size, or the largest the network is given. */
+/** A level of the pyramid with its pixels. */
+interface ScaledLevel extends Level {
+  readonly picture: Picture;
+  /** Its pixels a pixel of the picture as shown, across and down; not quite the same, for all sizes are whole. */
+  readonly scale: Scale;
+}
+
+/** Finds faces of every size: looks at a picture at the levels of a pyramid and merges what it sees. */
 export class FaceDetector {
   readonly #network: FaceNetwork;
   readonly #resizer = new PictureResizer();
+  readonly #inputs = new NetworkInputs();
 
   constructor(network: FaceNetwork) {
     this.#network = network;
   }
 
   /**
-   * What the network sees of a picture that is shown as `shown` (it may have been decoded smaller). With `tiles`, a picture
-   * above MOST_PIXELS is also looked at in pieces at full size, for faces too small to be seen otherwise. `breathe` is
-   * called between runs and says whether to go on.
+   * The faces of a picture that is shown as `shown` (it may have been decoded smaller), best first, one box for each.
+   * `breathe` is called between runs of the network and says whether to go on; if not, what was seen so far is returned.
    */
   async detect(
     picture: Picture,
     shown: Size,
-    options: { readonly scoreThreshold: number; readonly tiles: boolean },
+    options: LookOptions,
     breathe: () => Promise<boolean>,
   ): Promise<readonly Face[]> {
-    const whole = this.#wholeInput(picture, shown);
-    const faces = [...(await this.#look(whole, options.scoreThreshold))];
-    const scale = Math.min(whole.scale.x, whole.scale.y);
-    if (!options.tiles || !isBroad(shown) || scale >= 1 || this.#network.fixedSide !== undefined) return faces;
-    const least = surer(options.scoreThreshold);
-    const largest = Math.min(SURELY_SEEN / scale, TILE_OVERLAP);
-    for (const { x, y, ...size } of tilesOf(picture)) {
-      if (!(await breathe())) return faces;
-      const seen = await this.#look(toInput(crop(picture, x, y, size), size, this.#resizer), least);
-      for (const face of seen) {
-        if (Math.max(face.box.width, face.box.height) > largest) continue;
-        if (
-          !isCut(face, size, {
-            left: x === 0,
-            top: y === 0,
-            right: x + size.width === picture.width,
-            bottom: y + size.height === picture.height,
-          })
-        ) {
-          faces.push(moved(face, x, y));
-        }
+    const looks: Look[] = [];
+    const levels = this.#levels(picture, shown, options.tiles);
+    let coarser: { readonly level: ScaledLevel; readonly suspects: Face[] } | undefined;
+    for (const [index, level] of levels.entries()) {
+      const suspects: Face[] = [];
+      for (const tile of level.tiles ?? [undefined]) {
+        if (looks.length > 0 && !(await breathe())) return mergeLooks(looks);
+        const found = await this.#look(level, tile, options);
+        suspects.push(...found.suspects);
+        const sure = found.faces.filter((face) => tile === undefined || isConfirmed(face, coarser));
+        looks.push({ level: index, faces: level.isOverview ? await this.#confirmed(sure, level, options) : sure });
+        if (index < levels.length - 1 || this.#network.fixedSide !== undefined) continue;
+        looks.push({ level: index, faces: await this.#enlarged(found.suspects, level, options) });
       }
+      coarser = { level, suspects };
     }
-    return faces;
+    return mergeLooks(looks);
   }
 
-  #wholeInput(picture: Picture, shown: Size): NetworkInput {
+  /** The smallest first; each is made from the next larger one, so that few pixels are read more than once. */
+  #levels(picture: Picture, shown: Size, tiles: boolean): readonly ScaledLevel[] {
     const side = this.#network.fixedSide;
-    const size = side === undefined ? wholeSize(shown) : scaledSize(shown, side / Math.max(shown.width, shown.height));
+    const plain = side === undefined ? pyramidOf(shown, tiles) : [fixedLevel(shown, side)];
+    let larger = picture;
+    return plain
+      .toReversed()
+      .map((level) => {
+        larger = fitPicture(larger, level.size, this.#resizer);
+        const scale = { x: level.size.width / shown.width, y: level.size.height / shown.height };
+        return { ...level, picture: larger, scale };
+      })
+      .toReversed();
+  }
+
+  /** Faces in pixels of the picture as shown: those the level answers for, and all that are suspected. */
+  async #look(
+    { picture, scale, smallest, largest }: ScaledLevel,
+    tile: Rectangle | undefined,
+    { scoreThreshold, nmsThreshold }: LookOptions,
+  ): Promise<{ readonly faces: readonly Face[]; readonly suspects: readonly Face[] }> {
+    const side = this.#network.fixedSide;
     const frame = side === undefined ? undefined : { width: side, height: side };
-    const input = toInput(picture, size, this.#resizer, frame);
-    return { ...input, scale: { x: size.width / shown.width, y: size.height / shown.height } };
+    const grids = await this.#run(tile === undefined ? picture : crop(picture, tile), frame);
+    const least = tile === undefined ? scoreThreshold : surer(scoreThreshold);
+    const suspects = bestFaces(candidateFaces(grids, scale, Math.min(SUSPECTED, least)), nmsThreshold);
+    const answered = suspects.filter((face) => {
+      const longest = Math.max(face.box.width * scale.x, face.box.height * scale.y);
+      return face.score >= least && longest >= smallest && longest <= largest && !isCut(face.box, scale, tile, picture);
+    });
+    if (tile === undefined) return { faces: answered, suspects };
+    const move = (face: Face): Face => moveFace(face, tile.x / scale.x, tile.y / scale.y);
+    return { faces: answered.map(move), suspects: suspects.map(move) };
   }
 
-  async #look(input: NetworkInput, scoreThreshold: number): Promise<readonly Face[]> {
-    return candidateFaces(await this.#network.run(input), input.scale, scoreThreshold);
+  /**
+   * Of the faces of an overview those that are as sure at CONFIRMED_SIZE: true ones are, while what happens to look like a face at one
+   * size does not at another.
+   */
+  async #confirmed(faces: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
+    const least = Math.min(surer(options.scoreThreshold), MAX_MEAN_SCORE);
+    const kept: Face[] = [];
+    for (const face of faces.slice(0, MAX_OVERVIEW_FACES)) {
+      const longest = Math.max(face.box.width * level.scale.x, face.box.height * level.scale.y);
+      const size = scaledSize(level.size, Math.min(1, CONFIRMED_SIZE / longest));
+      const scale = {
+        x: (level.scale.x * size.width) / level.size.width,
+        y: (level.scale.y * size.height) / level.size.height,
+      };
+      const grids = await this.#run(fitPicture(level.picture, size, this.#resizer));
+      const scores = candidateFaces(grids, scale, SUSPECTED)
+        .filter((other) => overlap(other.box, face.box) > SAME_PLACE)
+        .map(({ score }) => score);
+      if ((face.score + Math.max(0, ...scores)) / 2 >= least) kept.push(face);
+    }
+    return kept;
+  }
+
+  /**
+   * Faces too small to be seen well, each looked at enlarged where one is suspected. Enlarged, true ones are seen as surely as others
+   * of that size: half the way to 1 more than was asked for keeps nearly all of them, and few of the false ones.
+   */
+  async #enlarged(suspects: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
+    const faces: Face[] = [];
+    const asked = level.tiles === undefined ? options.scoreThreshold : surer(options.scoreThreshold);
+    const small = suspects.filter((face) => isSmallSuspect(face, level.scale, asked));
+    const least = (1 + options.scoreThreshold) / 2;
+    for (const suspect of small.slice(0, MAX_ENLARGED)) {
+      const { from, size } = enlargementOf(suspect.box, level.scale, level.picture);
+      const grids = await this.#run(fitPicture(crop(level.picture, from), size, this.#resizer));
+      const scale = { x: (level.scale.x * size.width) / from.width, y: (level.scale.y * size.height) / from.height };
+      const seen = bestFaces(candidateFaces(grids, scale, least), options.nmsThreshold).map((face) =>
+        moveFace(face, from.x / level.scale.x, from.y / level.scale.y),
+      );
+      const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_PLACE);
+      if (face !== undefined) faces.push(face);
+    }
+    return bestFaces(faces, options.nmsThreshold);
+  }
+
+  #run(picture: Picture, frame?: Size): Promise<readonly GridOutput[]> {
+    return this.#inputs.with(picture, (input) => this.#network.run(input), frame);
   }
 }
 
-/** The size in which a whole picture is looked at. With its padding it has twice MOST_PIXELS at most, whatever its shape. */
-export function wholeSize({ width, height }: Size): Size {
-  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)), LONGEST_SIDE / Math.max(width, height));
-  return scaledSize({ width, height }, scale);
+function fixedLevel(shown: Size, side: number): Level {
+  const size = scaledSize(shown, side / Math.max(shown.width, shown.height));
+  return { size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined };
 }
 
-/** Whether tiles of a picture can show a face. */
-function isBroad({ width, height }: Size): boolean {
-  return Math.min(width, height) >= LEAST_FACE;
-}
-
-/** Tiles that cover a picture, at least TILE_OVERLAP shared by neighbours, of equal size but for rounding. */
-export function tilesOf({ width, height }: Size): readonly (Size & { readonly x: number; readonly y: number })[] {
-  const columns = cuts(width);
-  return cuts(height).flatMap(({ start: y, length: tall }) =>
-    columns.map(({ start: x, length: wide }) => ({ x, y, width: wide, height: tall })),
-  );
-}
-
-function cuts(side: number): readonly { readonly start: number; readonly length: number }[] {
-  if (side <= TILE_SIDE) return [{ start: 0, length: side }];
-  const count = Math.ceil((side - TILE_OVERLAP) / (TILE_SIDE - TILE_OVERLAP));
-  const step = (side - TILE_SIDE) / (count - 1);
-  return Array.from({ length: count }, (_, index) => ({ start: Math.round(index * step), length: TILE_SIDE }));
-}
-
-/** Whether a face reaches an edge of its tile that is none of the picture: its other half lies in the next tile. */
-function isCut(
+/** Whether a face of a tile is suspected at the next smaller level too, if it is large enough there. */
+function isConfirmed(
   { box }: Face,
-  { width, height }: Size,
-  edge: { readonly left: boolean; readonly top: boolean; readonly right: boolean; readonly bottom: boolean },
+  coarser: { readonly level: ScaledLevel; readonly suspects: readonly Face[] } | undefined,
 ): boolean {
-  return (
-    (!edge.left && box.x <= 0) ||
-    (!edge.top && box.y <= 0) ||
-    (!edge.right && box.x + box.width >= width) ||
-    (!edge.bottom && box.y + box.height >= height)
-  );
-}
-
-function moved(face: Face, x: number, y: number): Face {
-  const move = (point: { readonly x: number; readonly y: number }) => ({ x: point.x + x, y: point.y + y });
-  const { rightEye, leftEye, nose, rightMouthCorner, leftMouthCorner } = face.landmarks;
-  return {
-    box: { ...face.box, x: face.box.x + x, y: face.box.y + y },
-    score: face.score,
-    landmarks: {
-      rightEye: move(rightEye),
-      leftEye: move(leftEye),
-      nose: move(nose),
-      rightMouthCorner: move(rightMouthCorner),
-      leftMouthCorner: move(leftMouthCorner),
-    },
-  };
+  if (coarser === undefined) return true;
+  const { scale } = coarser.level;
+  if (Math.max(box.width * scale.x, box.height * scale.y) < CONFIRMED_FROM) return true;
+  return coarser.suspects.some((suspect) => suspect.score >= CONFIRMED && overlap(suspect.box, box) > SAME_PLACE);
 }

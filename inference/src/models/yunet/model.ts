@@ -4,7 +4,6 @@ import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunCont
 import { cancelled, failed, isWanted } from '../outcomes.js';
 import { decodingTarget, FaceDetector } from './detect.js';
 import { FaceNetwork } from './network.js';
-import { selectFaces } from './postprocess.js';
 import type { Size } from './preprocess.js';
 
 /** Items of one call to run(): the next pictures are decoded while the first are looked at. */
@@ -45,7 +44,8 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
 
   async warmUp(): Promise<void> {
     const picture: Picture = { width: 640, height: 640, data: new Uint8Array(640 * 640 * 3) };
-    await this.#detector.detect(picture, picture, { scoreThreshold: 0.5, tiles: false }, () => Promise.resolve(true));
+    const options = { scoreThreshold: 0.5, nmsThreshold: 0.3, tiles: false };
+    await this.#detector.detect(picture, picture, options, () => Promise.resolve(true));
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {
@@ -89,14 +89,15 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     context: RunContext,
   ): Promise<Outcome<FaceResult>> {
     if (!isWanted(context, index)) return cancelled();
-    const options = { scoreThreshold: item.scoreThreshold, tiles: withTiles(item) };
-    const candidates = await this.#detector.detect(picture, shown, options, async () => {
+    const { scoreThreshold, nmsThreshold, maxFaces } = item;
+    const options = { scoreThreshold, nmsThreshold, tiles: withTiles(item) };
+    const found = await this.#detector.detect(picture, shown, options, async () => {
       await context.breathe();
       return isWanted(context, index);
     });
     if (!isWanted(context, index)) return cancelled();
-    const value = { imageWidth: shown.width, imageHeight: shown.height, faces: selectFaces(candidates, item) };
-    return { ok: true, value };
+    const faces = maxFaces === 0 ? found : found.slice(0, maxFaces);
+    return { ok: true, value: { imageWidth: shown.width, imageHeight: shown.height, faces } };
   }
 }
 

@@ -17,15 +17,8 @@ export interface GridOutput {
   readonly kps: Float32Array;
 }
 
-export interface DetectionOptions {
-  readonly scoreThreshold: number;
-  readonly nmsThreshold: number;
-  /** 0: all. */
-  readonly maxFaces: number;
-}
-
 /** As many candidates go to the suppression, the best first; OpenCV's top_k. */
-const MOST_CANDIDATES = 5000;
+const MAX_CANDIDATES = 5000;
 
 /** How many network pixels a pixel of the picture was, across and down. */
 export interface Scale {
@@ -41,11 +34,10 @@ export function candidateFaces(grids: readonly GridOutput[], scale: Scale, score
   return grids.flatMap((grid) => candidatesOf(grid, scale, scoreThreshold));
 }
 
-/** The faces of a picture, best first, one of each. */
-export function selectFaces(candidates: readonly Face[], options: DetectionOptions): readonly Face[] {
-  const best = candidates.toSorted((one, other) => other.score - one.score).slice(0, MOST_CANDIDATES);
-  const kept = suppress(best, options.nmsThreshold);
-  return options.maxFaces === 0 ? kept : kept.slice(0, options.maxFaces);
+/** The faces of a look, best first, one of each. */
+export function bestFaces(candidates: readonly Face[], nmsThreshold: number): readonly Face[] {
+  const best = candidates.toSorted((one, other) => other.score - one.score).slice(0, MAX_CANDIDATES);
+  return suppress(best, nmsThreshold);
 }
 
 function candidatesOf(grid: GridOutput, scale: Scale, threshold: number): Face[] {
@@ -102,4 +94,20 @@ export function overlap(one: Face['box'], other: Face['box']): number {
   if (width <= 0 || height <= 0) return 0;
   const shared = width * height;
   return shared / (one.width * one.height + other.width * other.height - shared);
+}
+
+/** A face with its box and points moved. */
+export function moveFace({ box, score, landmarks }: Face, x: number, y: number): Face {
+  const move = (point: Point): Point => ({ x: point.x + x, y: point.y + y });
+  return {
+    box: { ...box, x: box.x + x, y: box.y + y },
+    score,
+    landmarks: {
+      rightEye: move(landmarks.rightEye),
+      leftEye: move(landmarks.leftEye),
+      nose: move(landmarks.nose),
+      rightMouthCorner: move(landmarks.rightMouthCorner),
+      leftMouthCorner: move(landmarks.leftMouthCorner),
+    },
+  };
 }

@@ -1,18 +1,18 @@
-import { interpolatePicture, type Picture, type PictureResizer, writePlanes } from '../../media/images/index.js';
+import { interpolatePicture, type Picture, type PictureResizer } from '../../media/images/index.js';
 
 /** The grid of the coarsest outputs: sides of the network's input are multiples of it. */
 export const COARSEST_STRIDE = 32;
 /** Below this scale looking up neighbours misses pixels, so they are averaged instead. */
 const LEAST_INTERPOLATED = 0.5;
+/** Bytes of a picture that are resized at once. */
+const BAND_BYTES = 24 * 1024 * 1024;
 
-/** A picture as the network reads it, and how to get back. */
+/** A picture as the network reads it. */
 export interface NetworkInput {
   /** 1 x 3 x height x width: blue, green, red planes, 0 to 255, black on the right and below the picture. */
   readonly values: Float32Array;
   readonly width: number;
   readonly height: number;
-  /** Network pixels a pixel of the picture, across and down; not quite the same, for both sizes are whole. */
-  readonly scale: { readonly x: number; readonly y: number };
 }
 
 /** A size in whole pixels. */
@@ -26,21 +26,29 @@ export function scaledSize({ width, height }: Size, scale: number): Size {
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** The network's input for a picture at `size`. YuNet takes the bytes as they are, in OpenCV's order. */
-export function toInput(
-  picture: Picture,
-  size: Size,
-  resizer: PictureResizer,
-  frame: Size = frameOf(size),
-): NetworkInput {
-  const scale = { x: size.width / picture.width, y: size.height / picture.height };
-  const fitted =
-    Math.min(scale.x, scale.y) < LEAST_INTERPOLATED
-      ? resizer.resize(picture, size.width, size.height, 'bilinear')
-      : interpolatePicture(picture, size.width, size.height);
-  const input = { ...blackInput(frame.width, frame.height), scale };
-  writePlanes(fitted, PLAIN, input.values, 0, frame);
-  return input;
+/** A picture scaled to `size`. */
+export function fitPicture(picture: Picture, size: Size, resizer: PictureResizer): Picture {
+  const scale = Math.min(size.width / picture.width, size.height / picture.height);
+  if (scale >= LEAST_INTERPOLATED) return interpolatePicture(picture, size.width, size.height);
+  if (picture.data.length <= BAND_BYTES) return resizer.resize(picture, size.width, size.height, 'bilinear');
+  return fitInBands(picture, size, resizer);
+}
+
+/** The resizer keeps as much memory as the largest picture needed: a large one goes through it some rows at a time. */
+function fitInBands(picture: Picture, size: Size, resizer: PictureResizer): Picture {
+  const count = Math.min(size.height, Math.ceil(picture.data.length / BAND_BYTES));
+  const line = picture.width * 3;
+  const data = new Uint8Array(size.width * size.height * 3);
+  for (let band = 0; band < count; band += 1) {
+    const first = Math.round((size.height * band) / count);
+    const last = Math.round((size.height * (band + 1)) / count);
+    // Bands meet within half a row of the picture, less than a quarter of a row of the result.
+    const from = Math.round((first / size.height) * picture.height);
+    const to = Math.round((last / size.height) * picture.height);
+    const rows = { width: picture.width, height: to - from, data: picture.data.subarray(from * line, to * line) };
+    data.set(resizer.resize(rows, size.width, last - first, 'bilinear').data, first * size.width * 3);
+  }
+  return { ...size, data };
 }
 
 /** The least multiples of COARSEST_STRIDE that hold `size`. */
@@ -49,15 +57,13 @@ export function frameOf({ width, height }: Size): Size {
   return { width: up(width), height: up(height) };
 }
 
-const PLAIN = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
-
 /** An input with nothing on it. */
 export function blackInput(width: number, height: number): NetworkInput {
-  return { values: new Float32Array(3 * width * height), width, height, scale: { x: 1, y: 1 } };
+  return { values: new Float32Array(3 * width * height), width, height };
 }
 
 /** A rectangle cut out of a picture. */
-export function crop(picture: Picture, x: number, y: number, size: Size): Picture {
+export function crop(picture: Picture, { x, y, ...size }: Size & { readonly x: number; readonly y: number }): Picture {
   const data = new Uint8Array(size.width * size.height * 3);
   for (let row = 0; row < size.height; row += 1) {
     const start = ((y + row) * picture.width + x) * 3;

@@ -9,7 +9,7 @@ const LEAST_COST_PIXELS = 640 * 640;
 /** YuNet: faces with five points each. */
 export const yunetSpec: FamilySpec<FaceItem> = {
   family: 'yunet',
-  healthName: 'yunet',
+  healthName: () => 'yunet',
   cost: (item) => Math.max(LEAST_COST_PIXELS, item.content.byteLength * PIXELS_PER_BYTE),
   costUnit: 'pixels',
 };

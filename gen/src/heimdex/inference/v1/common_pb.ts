@@ -86,7 +86,8 @@ export const TimingSchema: GenMessage<Timing> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_common, 1);
 
 /**
- * One picture in its file format: JPEG, PNG, WebP, GIF (its first frame), AVIF or TIFF, recognised by content.
+ * One picture in its file format, recognised by content: JPEG, PNG, WebP, GIF, AVIF (of an animation, the first frame), HEIC
+ * (the primary image), TIFF (the first page that is no smaller copy), BMP or JPEG XL. Transparent parts are put on white.
  *
  * @generated from message heimdex.inference.v1.ImageInput
  */

@@ -42,9 +42,11 @@ export type DetectFacesRequest = Message<"heimdex.inference.v1.DetectFacesReques
   nmsThreshold?: number | undefined;
 
   /**
-   * The best N a picture. 0, the default: all. A picture of more than 1280 x 1280 pixels is then also looked at in pieces, for its
-   * small faces: that takes several times as long, and a face that only a piece shows must score a quarter of the way to 1 more
-   * than score_threshold.
+   * The best N a picture. 0, the default: all. Faces up to the picture's own size are found either way. A picture of more than
+   * 1280 x 1280 pixels is looked at scaled down to that; with 0 also in pieces at its own size, for its small faces: that takes about
+   * as many times longer as it has more pixels, and a face that only a piece shows must score a quarter of the way to 1 more than
+   * score_threshold. Faces are found reliably from some 24 pixels on; of those from
+   * 12 to 20 about half are.
    *
    * @generated from field: optional uint32 max_faces = 4;
    */

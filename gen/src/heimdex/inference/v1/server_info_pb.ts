@@ -125,7 +125,7 @@ export type LoadedModel = Message<"heimdex.inference.v1.LoadedModel"> & {
   memoryBytes: bigint;
 
   /**
-   * "whisper", "moonshine", "siglip", "bge-m3" (any sentence embedder) or "yunet".
+   * "whisper", "moonshine", "siglip", "bge-m3", "sentence-transformers" (any other sentence embedder) or "yunet".
    *
    * @generated from field: string family = 7;
    */
@@ -247,7 +247,7 @@ export type GetServerInfoResponse = Message<"heimdex.inference.v1.GetServerInfoR
   audioFormats: string[];
 
   /**
-   * File formats that EmbedImage and DetectFaces read, such as "jpeg", "png".
+   * File formats that EmbedImage and DetectFaces read, such as "jpeg", "heic", "jxl" (JPEG XL).
    *
    * @generated from field: repeated string image_formats = 6;
    */

@@ -51,9 +51,10 @@ export async function loadAacLibrary(): Promise<(content: ArrayBuffer) => Promis
   const source = Buffer.from(`const {WebAssembly,fetch}=globalThis.heimdexBrowser;${text}`).toString('base64');
   const library: { getAudioDecoder: OpenRecording } = await import(`data:text/javascript;base64,${source}`);
   return async (content) => {
-    const recording = await library.getAudioDecoder('decode-audio.wasm', content);
-    process.removeAllListeners('uncaughtException');
-    process.removeAllListeners('unhandledRejection');
+    const recording = await library.getAudioDecoder('decode-audio.wasm', content).finally(() => {
+      process.removeAllListeners('uncaughtException');
+      process.removeAllListeners('unhandledRejection');
+    });
     const { sampleRate, channelCount } = recording;
     return { sampleRate, channelCount, decode: () => decodeAll(recording), dispose: () => recording.dispose() };
   };

@@ -13,7 +13,7 @@ export interface DecoderChoice {
   /** Size of the whole content; undefined for one that is still arriving. */
   readonly contentBytes: number | undefined;
   /** The audio track that is wanted; undefined: whichever can be decoded. */
-  readonly audioTrack: number | undefined;
+  readonly audioTrack?: number | undefined;
 }
 
 const CREATORS = {

@@ -28,18 +28,16 @@ export function flacBlockOf(decoded: FlacDecoded): readonly DecodedBlock[] {
   return blockOf({ ...decoded, channelData });
 }
 
-/** Counts a decoder's complaints: one sentence for the caller however many there were. */
+/** Counts a decoder's complaints: one sentence for the caller however many there were, and none of the library's own words. */
 export class ErrorCount {
   #count = 0;
-  #first = '';
 
-  add(errors: readonly { readonly message: string }[]): void {
-    if (this.#count === 0) this.#first = errors[0]?.message ?? '';
+  add(errors: readonly unknown[]): void {
     this.#count += errors.length;
   }
 
   warnings(format: string): readonly string[] {
     if (this.#count === 0) return [];
-    return [`${this.#count} damaged ${format} frames were passed over (${this.#first.slice(0, 200)}).`];
+    return [`${this.#count} damaged ${format} frames were passed over.`];
   }
 }

@@ -1,0 +1,207 @@
+// Recall of faces by their size and the picture's: `node bench/vision/face-sizes.js`. See README.md.
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import sharp from 'sharp';
+import { CONTEXT, inRepository, modelFiles, OPTIONS, readOptions } from '../support/measure.js';
+
+const options = readOptions({
+  yunet: {
+    type: 'string',
+    default: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
+  },
+  /** Folders of photographs with faces, and of photographs without. */
+  people: { type: 'string', multiple: true, default: [] },
+  backgrounds: { type: 'string', multiple: true, default: [] },
+  /** Millions of pixels of the pictures that are made. */
+  megapixels: { type: 'string', default: '0.1,0.4,1,3,12,49,100' },
+  /** Pictures of each kind. */
+  seeds: { type: 'string', default: '2' },
+  /** The compiled model: another one's folder compares two builds. */
+  model: { type: 'string', default: inRepository('inference/dist/src/models/yunet/model.js') },
+});
+/** Parts of the picture's height: several faces in one picture, and one that fills much of it. */
+const CROWD = [0.02, 0.02, 0.03, 0.03, 0.05, 0.05, 0.08, 0.08, 0.12, 0.2];
+const LONE = [0.35, 0.5, 0.65, 0.8, 0.95];
+const SHAPES = [4 / 3, 3 / 4, 16 / 9, 3];
+/** Of a face's box, on each side of it. */
+const SURROUNDINGS = 0.6;
+const BANDS = [8, 12, 16, 24, 32, 48, 96, 192, 384, 768, 1536, 20_000];
+const FACELESS = ['chelsea.png', 'china.jpg', 'coffee.png', 'flower.jpg', 'rocket.jpg'];
+
+const { load } = await import(options.model);
+const model = await load(
+  modelFiles('opencv/face_detection_yunet', dirname(options.yunet), { model: basename(options.yunet) }),
+  OPTIONS,
+);
+
+/** A generator of numbers from 0 to 1 that gives the same ones each time (mulberry32). */
+function numbers(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function picturesIn(folder) {
+  return readdirSync(folder)
+    .filter((name) => /\.(png|jpe?g|webp)$/i.test(name))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+async function detect(content) {
+  const [outcome] = await model.run([{ content, scoreThreshold: 0.7, nmsThreshold: 0.3, maxFaces: 0 }], CONTEXT);
+  if (!outcome.ok) throw outcome.error;
+  return outcome.value.faces;
+}
+
+/** Faces cut out of photographs, as the model sees them at 640 pixels, where it is surest. */
+async function sprites(paths) {
+  const found = [];
+  for (const path of paths) {
+    const { data, info } = await sharp(path)
+      .removeAlpha()
+      .toColourspace('srgb')
+      .png()
+      .toBuffer({ resolveWithObject: true });
+    const scale = Math.min(1, 640 / Math.max(info.width, info.height));
+    const small = await sharp(data)
+      .resize(Math.round(info.width * scale))
+      .png()
+      .toBuffer();
+    for (const { box, score } of await detect(small)) {
+      const [x, y, width, height] = [box.x, box.y, box.width, box.height].map((number) => number / scale);
+      if (score < 0.85 || height < 100) continue;
+      const left = Math.max(0, Math.round(x - width * SURROUNDINGS));
+      const top = Math.max(0, Math.round(y - height * SURROUNDINGS));
+      const right = Math.min(info.width, Math.round(x + width * (1 + SURROUNDINGS)));
+      const bottom = Math.min(info.height, Math.round(y + height * (1 + SURROUNDINGS)));
+      const cut = { left, top, width: right - left, height: bottom - top };
+      found.push({
+        data: await sharp(data).extract(cut).png().toBuffer(),
+        ...cut,
+        face: { x: x - left, y: y - top, width, height },
+      });
+    }
+  }
+  return found;
+}
+
+function iou(one, other) {
+  const width = Math.min(one.x + one.width, other.x + other.width) - Math.max(one.x, other.x);
+  const height = Math.min(one.y + one.height, other.y + other.height) - Math.max(one.y, other.y);
+  if (width <= 0 || height <= 0) return 0;
+  return (width * height) / (one.width * one.height + other.width * other.height - width * height);
+}
+
+/** A photograph without faces in the wanted size, with faces pasted in; where they are. */
+async function scene(background, faces, heights, { width, height }, next) {
+  const pasted = [];
+  const truths = [];
+  for (const part of heights.toReversed()) {
+    const sprite = faces[Math.floor(next() * faces.length)];
+    const scale = Math.min((part * height) / sprite.face.height, (0.95 * width) / sprite.face.width);
+    const face = { width: sprite.face.width * scale, height: sprite.face.height * scale };
+    for (let attempt = 0; attempt < 50; attempt += 1) {
+      const truth = { x: next() * (width - face.width), y: next() * (height - face.height), ...face };
+      const left = Math.round(truth.x - sprite.face.x * scale);
+      const top = Math.round(truth.y - sprite.face.y * scale);
+      const place = {
+        x: left,
+        y: top,
+        width: Math.round(sprite.width * scale),
+        height: Math.round(sprite.height * scale),
+      };
+      if (pasted.some((other) => iou(other.place, place) > 0)) continue;
+      pasted.push({ place, sprite });
+      truths.push(truth);
+      break;
+    }
+  }
+  const layers = [];
+  for (const { place, sprite } of pasted) {
+    const from = { left: Math.max(0, -place.x), top: Math.max(0, -place.y) };
+    const cut = {
+      ...from,
+      width: Math.min(place.width, width - place.x) - from.left,
+      height: Math.min(place.height, height - place.y) - from.top,
+    };
+    const sized = await sharp(sprite.data)
+      .resize(place.width, place.height, { fit: 'fill' })
+      .png({ compressionLevel: 0 })
+      .toBuffer();
+    const input = await sharp(sized).extract(cut).png({ compressionLevel: 0 }).toBuffer();
+    layers.push({ input, left: Math.max(0, place.x), top: Math.max(0, place.y) });
+  }
+  const content = await sharp(background)
+    .removeAlpha()
+    .toColourspace('srgb')
+    .resize(width, height, { fit: 'cover' })
+    .composite(layers)
+    .jpeg({ quality: 90 })
+    .toBuffer();
+  return { content, truths };
+}
+
+const samples = `${options.shared}/samples/photos`;
+const people = options.people.length > 0 ? options.people.flatMap(picturesIn) : [join(samples, 'astronaut.png')];
+const backgrounds =
+  options.backgrounds.length > 0
+    ? options.backgrounds.flatMap(picturesIn)
+    : FACELESS.map((name) => join(samples, name)).filter((path) => existsSync(path));
+const faces = await sprites(people);
+console.log(`${faces.length} faces of ${people.length} photographs, ${backgrounds.length} photographs without faces`);
+
+const bands = BANDS.map(() => ({ found: 0, all: 0 }));
+const parts = new Map([...new Set([...CROWD, ...LONE])].map((part) => [part, { found: 0, all: 0 }]));
+console.log(
+  '| million pixels | pictures | faces | found | beside faces | CPU s a picture |\n|---|---|---|---|---|---|',
+);
+for (const megapixels of options.megapixels.split(',').map(Number)) {
+  const total = { pictures: 0, faces: 0, found: 0, wrong: 0, cpu: 0 };
+  const next = numbers(megapixels * 1000 + 1);
+  for (let seed = 0; seed < Number(options.seeds); seed += 1) {
+    for (const [index, heights] of [CROWD, CROWD, ...LONE.map((part) => [part])].entries()) {
+      const shape = SHAPES[(seed + index) % SHAPES.length];
+      const height = Math.round(Math.sqrt((megapixels * 1e6) / shape));
+      const size = { width: Math.round(height * shape), height };
+      const background = backgrounds[Math.floor(next() * backgrounds.length)];
+      const { content, truths } = await scene(background, faces, heights, size, next);
+      const before = process.cpuUsage();
+      const seen = await detect(content);
+      const { user, system } = process.cpuUsage(before);
+      const matched = new Set();
+      for (const truth of truths) {
+        const best = seen.find((face) => !matched.has(face) && iou(face.box, truth) > 0.4);
+        const band = bands[BANDS.findIndex((limit) => truth.height < limit)];
+        const part = [...parts.keys()].reduce((one, other) =>
+          Math.abs(other - truth.height / height) < Math.abs(one - truth.height / height) ? other : one,
+        );
+        for (const tally of [band, parts.get(part)]) {
+          tally.all += 1;
+          if (best !== undefined) tally.found += 1;
+        }
+        if (best !== undefined) matched.add(best);
+      }
+      total.pictures += 1;
+      total.faces += truths.length;
+      total.found += matched.size;
+      total.wrong += seen.length - matched.size;
+      total.cpu += (user + system) / 1e6;
+    }
+  }
+  console.log(
+    `| ${megapixels} | ${total.pictures} | ${total.faces} | ${total.found} | ${total.wrong} | ${(total.cpu / total.pictures).toFixed(2)} |`,
+  );
+}
+const row = (tallies) => tallies.map(({ found, all }) => (all === 0 ? '-' : `${found} of ${all}`)).join(' | ');
+console.log(
+  `\n| height below, pixels | ${BANDS.join(' | ')} |\n|---|${'---|'.repeat(BANDS.length)}\n| found | ${row(bands)} |`,
+);
+console.log(
+  `\n| part of the picture's height | ${[...parts.keys()].map((part) => `${Math.round(part * 100)} %`).join(' | ')} |\n|---|${'---|'.repeat(parts.size)}\n| found | ${row([...parts.values()])} |`,
+);
+await model.close();

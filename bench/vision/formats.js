@@ -1,0 +1,27 @@
+// What 12 million pixels cost by their format: `node bench/vision/formats.js --python PATH`. See README.md.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { decodeImage } from '../../inference/dist/src/media/images/index.js';
+import { temporaryFolder } from '../support/folder.js';
+import { measure, readOptions, runPython } from '../support/measure.js';
+
+const options = readOptions({ file: { type: 'string', default: '' } });
+
+if (options.file === '') {
+  const job = { folder: temporaryFolder(), photograph: `${options.shared}/cases/images/closeup_50pct.jpg` };
+  const files = runPython(options.python, new URL('./formats.py', import.meta.url), job) ?? {};
+  console.log('| format | file, MB | CPU s | largest memory of the process, MiB |\n|---|---|---|---|');
+  // Each in a process of its own: memory is counted from the start.
+  for (const path of Object.values(files)) {
+    const own = [fileURLToPath(import.meta.url), '--file', path, '--rounds', String(options.rounds)];
+    spawnSync(process.execPath, own, { stdio: 'inherit' });
+  }
+} else {
+  const content = readFileSync(options.file);
+  const target = { width: 224, height: 224 };
+  const { cpuMs } = await measure(1, options.rounds, () => decodeImage(content, { maxPixels: 100_000_000, target }));
+  const memory = Math.round(process.resourceUsage().maxRSS / 1024);
+  const size = (statSync(options.file).size / 1e6).toFixed(1);
+  console.log(`| ${options.file.split('.').at(-1)} | ${size} | ${(cpuMs / 1000).toFixed(2)} | ${memory} |`);
+}

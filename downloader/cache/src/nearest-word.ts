@@ -1,0 +1,47 @@
+/** The longest word that is compared: what is longer is no misspelt name. */
+const MAX_LENGTH = 96;
+
+/**
+ * The known word that a misspelt one was most likely meant to be; undefined when none is near. Near is one slip in a short
+ * word and two in one of 8 letters or more; a slip is a letter too many, too few or another, or two that changed places
+ * (optimal string alignment distance). Case does not count. Gives undefined for a word that is known.
+ */
+export function nearestWord(word: string, known: Iterable<string>): string | undefined {
+  const wanted = word.toLowerCase();
+  let best: { readonly candidate: string; readonly slips: number } | undefined;
+  if (word.length > MAX_LENGTH) return undefined;
+  for (const candidate of known) {
+    const length = Math.max(wanted.length, candidate.length);
+    const allowed = length < 8 ? 1 : 2;
+    if (Math.abs(wanted.length - candidate.length) > allowed) continue;
+    const slips = countSlips(wanted, candidate.toLowerCase());
+    if (slips === 0) return undefined;
+    if (slips <= allowed && slips < (best?.slips ?? Number.POSITIVE_INFINITY)) best = { candidate, slips };
+  }
+  return best?.candidate;
+}
+
+/** Optimal string alignment distance (Damerau and Levenshtein, no part changed twice). */
+export function countSlips(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = a[i - 1] === b[j - 1] ? 0 : 1;
+      let slips = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + change);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) slips = Math.min(slips, (beforeLast[j - 2] ?? 0) + 1);
+      row.push(slips);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length] ?? a.length;
+}
+
+/** `; did you mean "medium"?`, or nothing. For the end of a message. */
+export function didYouMean(word: string, known: Iterable<string>): string {
+  const nearest = nearestWord(word, known);
+  return nearest === undefined ? '' : `; did you mean "${nearest}"?`;
+}

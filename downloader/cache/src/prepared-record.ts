@@ -1,0 +1,134 @@
+/**
+ * What the lock file says of prepared forms (prepared-place.ts): the hashes of a form's files, as `heimdex-inference prepare`
+ * has made them. A form lies on the volume with nothing but itself to vouch for it, so the server uses only what is recorded.
+ */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hashFile } from './content-hash.js';
+import { CacheError, type CacheErrorCode } from './errors.js';
+import type { JsonCursor } from './json.js';
+import { preparedFolder } from './prepared-place.js';
+import { isNotFound, messageOf } from './reasons.js';
+
+/** One file of a prepared form. */
+export interface PreparedFile {
+  /** Its name in the form's folder. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** A prepared form: the folder `.prepared/<source>/<form>` and what must be in it. */
+export interface PreparedRecord {
+  /** What identifies the bytes it is made of, as preparedSources gives it: 64 hexadecimal digits. */
+  readonly source: string;
+  /** What identifies the program, runtime and CPU it is made for: 32 hexadecimal digits. */
+  readonly form: string;
+  /** Sorted by name. */
+  readonly files: readonly PreparedFile[];
+}
+
+/** The command that makes prepared forms, as messages give it. */
+export const PREPARE_COMMAND = 'heimdex-inference prepare';
+
+/** The folder of a form. */
+export function preparedFormFolder(
+  cacheDir: string,
+  { source, form }: Pick<PreparedRecord, 'source' | 'form'>,
+): string {
+  return join(preparedFolder(cacheDir), source, form);
+}
+
+/** Parses one record of a lock file. Throws a JsonShapeError that names the place of a mistake. */
+export function parsePreparedRecord(cursor: JsonCursor): PreparedRecord {
+  return {
+    source: cursor.get('source').sha256(),
+    form: cursor.get('form').text(/^[0-9a-f]{32}$/, '32 hexadecimal digits'),
+    files: cursor
+      .get('files')
+      .items()
+      .map((file) => ({
+        name: file.get('name').text(/^\w[\w.-]{0,63}$/, "a file's name"),
+        sizeBytes: file.get('sizeBytes').count(),
+        sha256: file.get('sha256').sha256(),
+      })),
+  };
+}
+
+/** Records in one order, one a form: the later of two wins. */
+export function sortedPrepared(records: readonly PreparedRecord[]): PreparedRecord[] {
+  const byKey = new Map(records.map((record) => [`${record.source}/${record.form}`, record]));
+  return [...byKey]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { source, form, files }]) => ({
+      source,
+      form,
+      files: [...files]
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map(({ name, sizeBytes, sha256 }) => ({ name, sizeBytes, sha256 })),
+    }));
+}
+
+/** What became of a look at a recorded form. */
+export interface PreparedCheck {
+  /** Whether its folder is there: a form may be removed at any time. */
+  readonly present: boolean;
+  readonly bytesRead: number;
+  /** Empty when it is what was recorded, or not there. */
+  readonly problems: readonly CacheError[];
+}
+
+/**
+ * Compares a form's files with their record: sizes, and with `full` every byte. Throws only when the signal is aborted.
+ */
+export async function checkPrepared(
+  cacheDir: string,
+  record: PreparedRecord,
+  level: 'quick' | 'full',
+  signal?: AbortSignal,
+): Promise<PreparedCheck> {
+  const folder = preparedFormFolder(cacheDir, record);
+  if (!(await isPreparedThere(cacheDir, record))) return { present: false, bytesRead: 0, problems: [] };
+  const problems: CacheError[] = [];
+  let bytesRead = 0;
+  const wrong = (code: CacheErrorCode, name: string, what: string) => {
+    const path = join(folder, name);
+    problems.push(
+      new CacheError(
+        code,
+        `The prepared form at ${folder} is not used: its file ${name}: ${what}. Run ${PREPARE_COMMAND}, or remove the folder`,
+        { file: name, path, command: PREPARE_COMMAND },
+      ),
+    );
+  };
+  for (const { name, sizeBytes, sha256 } of record.files) {
+    try {
+      const info = await stat(join(folder, name));
+      if (!info.isFile()) wrong('FILE_UNREADABLE', name, 'it is not a file');
+      else if (info.size !== sizeBytes) {
+        wrong('FILE_SIZE_WRONG', name, `it has ${info.size} bytes, expected ${sizeBytes}`);
+      } else if (level === 'full') {
+        const actual = await hashFile('sha256', join(folder, name), signal);
+        bytesRead += info.size;
+        if (actual !== sha256) wrong('FILE_HASH_WRONG', name, `its sha256 is ${actual}, expected ${sha256}`);
+      }
+    } catch (cause) {
+      signal?.throwIfAborted();
+      wrong(isNotFound(cause) ? 'FILE_MISSING' : 'FILE_UNREADABLE', name, messageOf(cause));
+    }
+  }
+  return { present: true, bytesRead, problems };
+}
+
+/** Whether a form's folder is there. Rejects when that cannot be looked up. */
+export async function isPreparedThere(
+  cacheDir: string,
+  record: Pick<PreparedRecord, 'source' | 'form'>,
+): Promise<boolean> {
+  try {
+    return (await stat(preparedFormFolder(cacheDir, record))).isDirectory();
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}

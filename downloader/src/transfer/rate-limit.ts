@@ -1,0 +1,53 @@
+/** What a server says of when to come back, by header name in lower case. */
+type Header = (name: string) => string | undefined;
+
+/** A larger number of `RateLimit-Reset` is a time of day, in seconds since 1970, as some servers give it. */
+const EPOCH_SECONDS = 1_000_000_000;
+
+/**
+ * The pause that an answer asks for, in ms; undefined when it asks for none. Retry-After goes before the RateLimit headers,
+ * as their drafts want it: `RateLimit: "api";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers-08 and later, as the hub sends
+ * it), `RateLimit: limit=100, remaining=0, reset=30` (before), `RateLimit-Reset: 30` (the first ones).
+ */
+export function retryAfterOf(header: Header, nowMs: number): number | undefined {
+  return (
+    parseRetryAfter(header('retry-after'), nowMs) ??
+    parseRateLimit(header('ratelimit')) ??
+    parseReset(header('ratelimit-reset') ?? header('x-ratelimit-reset'), nowMs)
+  );
+}
+
+/** Reads a Retry-After header: seconds, or an HTTP date compared with `nowMs`. Undefined when there is none or it is unreadable. */
+export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  // A date has words in it; Date.parse takes much for one that is none.
+  const at = /[a-z]{3}/i.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
+}
+
+/**
+ * Reads a RateLimit header: of several limits the longest wait among those that are used up, and of limits that do not say
+ * what remains the longest of all.
+ */
+export function parseRateLimit(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const named = value.split(/,(?=\s*"[^"]*")/).map((limit) => ({
+    remaining: parameter(limit, /(?:;\s*r|\bremaining)\s*=\s*(\d{1,15})/i),
+    seconds: parameter(limit, /(?:;\s*t|\breset)\s*=\s*(\d{1,15})/i),
+  }));
+  const usedUp = named.filter(({ remaining }) => remaining === 0 || remaining === undefined);
+  const seconds = usedUp.flatMap((limit) => limit.seconds ?? []);
+  return seconds.length === 0 ? undefined : Math.max(...seconds) * 1000;
+}
+
+function parseReset(value: string | undefined, nowMs: number): number | undefined {
+  if (value === undefined || !/^\s*\d{1,15}(\.\d+)?\s*$/.test(value)) return undefined;
+  const seconds = Number(value);
+  return seconds > EPOCH_SECONDS ? Math.max(0, seconds * 1000 - nowMs) : seconds * 1000;
+}
+
+function parameter(text: string, pattern: RegExp): number | undefined {
+  const digits = pattern.exec(text)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}

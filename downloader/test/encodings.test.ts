@@ -1,0 +1,99 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { type Encoded, type EncodingFront, startEncodingFront } from './support/encoding-front.js';
+import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
+import { speechRepository } from './support/repositories.js';
+import { temporaryFolder } from './support/volume.js';
+
+const GZIP: Encoded = { coding: 'gzip', encode: (body) => gzipSync(body) };
+const isJson = (path: string) => path.startsWith('/api/');
+
+describe('answers in an encoding that was not asked for', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let front: EncodingFront | undefined;
+  before(async () => {
+    hub = await startHub({ repositories: [speechRepository()] });
+  });
+  after(() => hub.close());
+  afterEach(async () => {
+    await front?.close();
+    front = undefined;
+  });
+
+  async function download(encodingOf: (path: string) => Encoded | undefined): Promise<ProgramResult> {
+    front = await startEncodingFront(hub.url, encodingOf);
+    // Packing and unpacking take this process's own time.
+    return runHere([], testEnvironment(folder.path, front.url, { DOWNLOAD_STALL_SECONDS: '60' }));
+  }
+
+  async function expectGood(result: ProgramResult): Promise<void> {
+    expect(result.status, result.stderr).to.equal(0);
+    const verified = await runHere(['verify'], testEnvironment(folder.path, hub.url));
+    expect(verified.status, verified.stderr).to.equal(0);
+  }
+
+  const codings: Encoded[] = [
+    GZIP,
+    { coding: 'x-gzip', encode: (body) => gzipSync(body) },
+    { coding: 'Deflate', encode: (body) => deflateSync(body) },
+    { coding: 'br', encode: (body) => brotliCompressSync(body) },
+    { coding: 'identity', encode: (body) => body },
+    { coding: 'identity, gzip', encode: (body) => gzipSync(body) },
+    { coding: 'gzip, br', encode: (body) => brotliCompressSync(gzipSync(body)) },
+  ];
+  for (const coding of codings) {
+    it(`are read all the same: ${coding.coding}`, async () => {
+      await expectGood(await download((path) => (isJson(path) ? coding : undefined)));
+    });
+  }
+
+  it('are read where every byte of a file comes so: what is in it is the file, which is asked for as a whole', async () => {
+    await expectGood(await download(() => GZIP));
+    expect(front?.ranges).to.include(undefined);
+  });
+
+  it('are refused where the encoding is not known: exit 5', async () => {
+    for (const wanted of [isJson, (path: string) => !isJson(path)]) {
+      const result = await download((path) =>
+        wanted(path) ? { coding: 'secret\u00e9', encode: (x) => x } : undefined,
+      );
+      expect(result.status, result.stderr).to.equal(5);
+      expect(lastLine(result)).to.include({ code: 'ANSWER_INVALID' });
+      expect(lastLine(result).msg).to.include('secret');
+      await front?.close();
+      front = undefined;
+    }
+  });
+
+  const broken: [string, (body: Buffer) => Buffer][] = [
+    ['are no gzip', (body) => body],
+    ['are cut', (body) => gzipSync(body).subarray(0, -10)],
+  ];
+  for (const [what, encode] of broken) {
+    it(`are an error where they ${what}: exit 5, for lists and for files`, async () => {
+      for (const wanted of [isJson, (path: string) => !isJson(path)]) {
+        const result = await download((path) => (wanted(path) ? { coding: 'gzip', encode } : undefined));
+        expect(result.status, result.stderr).to.equal(5);
+        expect(lastLine(result)).to.include({ code: 'ANSWER_INVALID' });
+        await front?.close();
+        front = undefined;
+      }
+    });
+  }
+
+  it('are not unpacked past what the file may have, or a list: exit 5 or 7', async () => {
+    const bomb = (bytes: number): Encoded => {
+      const packed = gzipSync(Buffer.alloc(bytes, 32));
+      return { coding: 'gzip', encode: () => packed };
+    };
+    const large = await download((path) => (isJson(path) ? bomb(70 * 1024 * 1024) : undefined));
+    expect(large.status, large.stderr).to.equal(5);
+    expect(lastLine(large).msg).to.include('larger than');
+    await front?.close();
+    const file = await download((path) => (isJson(path) ? undefined : bomb(4 * 1024 * 1024)));
+    expect(file.status, file.stderr).to.equal(7);
+    expect(lastLine(file)).to.include({ code: 'SIZE_MISMATCH' });
+  });
+});

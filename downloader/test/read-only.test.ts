@@ -1,0 +1,116 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
+import { speechRepository } from './support/repositories.js';
+import { temporaryFolder } from './support/volume.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
+/** Runs a command where one folder cannot be written: root may write past every mode, so the folder is mounted read-only. */
+const READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+
+function mayMount(): boolean {
+  try {
+    execFileSync('unshare', ['-rm', 'sh', '-c', 'mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp'], {
+      stdio: 'ignore',
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('a volume that cannot be written', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let cache: string;
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  before(async () => {
+    hub = await startHub({ repositories: [speechRepository()] });
+  });
+  after(() => hub.close());
+  beforeEach(async () => {
+    cache = join(folder.path, 'cache');
+    await mkdir(cache);
+  });
+
+  /** Exit 6, one message that names the path, the reason and what to do, and no stack. */
+  function expectRefused({ status, stderr }: Pick<ProgramResult, 'status' | 'stderr'>, path: string, reason: RegExp) {
+    expect(status, stderr).to.equal(6);
+    expect(stderr).to.include('DISK_FAILED').and.include(path).and.match(reason);
+    expect(stderr)
+      .to.include('then run: heimdex-downloader download')
+      .and.not.match(/fault of the program|\n\s+at /);
+  }
+
+  describe('because it is mounted read-only', () => {
+    before(function () {
+      if (mayMount()) return;
+      console.log('      skipped: mount namespaces are not permitted here');
+      this.skip();
+    });
+
+    async function mounted(argv: readonly string[], more: NodeJS.ProcessEnv = {}) {
+      const command = ['-rm', 'sh', '-c', READ_ONLY, cache, process.execPath, PROGRAM, ...argv];
+      const child = spawn('unshare', command, {
+        env: { ...env(more), PATH: process.env.PATH },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+      return { status: status as number, stderr };
+    }
+
+    it('and empty, says so: exit 6, whichever variable leads there', async () => {
+      const below = [{}, { HF_HUB_CACHE: join(cache, 'some/where') }, { HF_HUB_CACHE: '', HF_HOME: cache }];
+      for (const more of below) expectRefused(await mounted([], more), cache, /EROFS.*mounted read-only/);
+      expect(await readdir(cache)).to.deep.equal([]);
+    });
+
+    it('and lacks a model or a file of one, says so: exit 6', async () => {
+      expect((await runHere([], env())).status).to.equal(0);
+      await rm(join(cache, 'models--acme--speech/blobs'), { recursive: true });
+      expectRefused(await mounted([]), cache, /EROFS.*mounted read-only/);
+      await rm(join(cache, 'models--acme--speech'), { recursive: true });
+      expectRefused(await mounted([]), cache, /EROFS.*mounted read-only/);
+    });
+
+    it('and whole, is enough for download, verify and list', async () => {
+      expect((await runHere([], env())).status).to.equal(0);
+      for (const argv of [[], ['verify'], ['list']]) {
+        const { status, stderr } = await mounted(argv);
+        expect(status, stderr).to.equal(0);
+      }
+    });
+
+    it('cannot be pruned, imported into or exported into: exit 6', async () => {
+      expect((await runHere([], env())).status).to.equal(0);
+      const archive = join(folder.path, 'models.tar');
+      expect((await runHere(['export', archive], env())).status).to.equal(0);
+      expectRefused(await mounted(['export', join(cache, 'models.tar')]), cache, /EROFS/);
+      expectRefused(await mounted(['prune', '--yes'], { ASR_MODEL: 'none' }), cache, /EROFS/);
+      await rm(join(cache, 'models--acme--speech'), { recursive: true });
+      expectRefused(await mounted(['import', archive]), cache, /EROFS/);
+    });
+  });
+
+  it('because a file is above it, or no folder can be there, says so: exit 6', async () => {
+    const file = join(folder.path, 'file');
+    await writeFile(file, '');
+    const cases = [
+      [{ HF_HUB_CACHE: '', HF_HOME: file }, file],
+      [{ HF_HUB_CACHE: join(file, 'further/below') }, file],
+      [{ HF_HUB_CACHE: '/dev/null/cache' }, '/dev/null'],
+      ...(process.platform === 'linux' ? ([[{ HF_HUB_CACHE: '/proc/nowhere/cache' }, '/proc']] as const) : []),
+    ] as const;
+    for (const [more, path] of cases) {
+      const result = await runHere([], env(more));
+      expectRefused(result, path, /ENOTDIR|EEXIST|ENOENT|EACCES|EPERM/);
+      expect(lastLine(result).code).to.equal('DISK_FAILED');
+    }
+  });
+});

@@ -1,0 +1,246 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { ENCODER, seededBytes, speechRepository } from './support/repositories.js';
+import { temporaryFolder } from './support/volume.js';
+
+describe('files whose bytes nothing on the volume proves', () => {
+  const folder = temporaryFolder();
+  let hub: Hub;
+  let repo: string;
+  let snapshot: string;
+  let lockPath: string;
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+
+  beforeEach(async () => {
+    hub = await startHub({ repositories: [speechRepository()] });
+    repo = join(folder.path, 'cache', 'models--acme--speech');
+    lockPath = join(folder.path, 'cache', 'models.lock.json');
+    snapshot = join(repo, 'snapshots', hub.commit('acme/speech').sha);
+  });
+  afterEach(() => hub.close());
+
+  async function filled(): Promise<void> {
+    expect((await runHere([], env())).status).to.equal(0);
+    await rm(lockPath);
+    hub.requests.clear();
+  }
+
+  /** A cache as huggingface_hub leaves it where links are not supported: files in the snapshot, no blobs, no list of files. */
+  async function filledWithoutLinks(): Promise<void> {
+    await filled();
+    await cp(snapshot, `${snapshot}-copy`, { recursive: true, dereference: true });
+    for (const name of ['blobs', 'trees', 'snapshots']) {
+      if (name === 'snapshots') await rm(snapshot, { recursive: true });
+      else await rm(join(repo, name), { recursive: true, force: true });
+    }
+    await cp(`${snapshot}-copy`, snapshot, { recursive: true });
+    await rm(`${snapshot}-copy`, { recursive: true });
+  }
+
+  const locked = async (): Promise<Record<string, string>> => {
+    const text = await readFile(lockPath, 'utf8').catch(() => '{"models":[]}');
+    const lock = JSON.parse(text) as { models: { files: { path: string; sha256: string }[] }[] };
+    return Object.fromEntries(lock.models.flatMap(({ files }) => files.map(({ path, sha256 }) => [path, sha256])));
+  };
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+  const RIGHT = sha256(seededBytes(700_000, 'encoder one'));
+
+  it('are not called good by verify: exit 8, with their names', async () => {
+    await filledWithoutLinks();
+    const result = await runHere(['verify'], env());
+    expect(result.status, result.stderr).to.equal(8);
+    expect(result.stdout).to.include('not verified').and.not.include('good');
+    expect(lastLine(result)).to.include({ code: 'NOT_VERIFIED' });
+    expect(lastLine(result).msg).to.include(ENCODER).and.include('heimdex-downloader download');
+    const json = JSON.parse((await runHere(['verify', '--json'], env())).stdout);
+    expect(json).to.include({ ok: false, status: 'not verified' });
+    expect(json.models[0].status).to.equal('not verified');
+    expect(hub.requests.count).to.equal(0);
+  });
+
+  it('are not called good by verify --quick where nobody has read them', async () => {
+    await filled();
+    const quick = async () => (await runHere(['verify', '--quick'], env())).stdout;
+    expect(await quick()).to.include('good');
+    await rm(join(folder.path, 'cache', '.locks', 'heimdex-proofs.json'));
+    expect(await quick())
+      .to.include('7 files never read')
+      .and.not.include('good');
+  });
+
+  it('are proved by asking the hub before they are locked, and not fetched', async () => {
+    await filledWithoutLinks();
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(0);
+    expect(hub.requests.filter({ kind: 'tree' }).length).to.equal(1);
+    expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
+    expect((await locked())[ENCODER]).to.equal(RIGHT);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+    hub.requests.clear();
+    expect((await runHere([], env())).status).to.equal(0);
+    expect(hub.requests.count).to.equal(0);
+  });
+
+  it('are fetched where they are not what the hub has, and the right hash is locked', async () => {
+    await filledWithoutLinks();
+    await truncate(join(snapshot, ENCODER), 1000);
+    await writeFile(join(snapshot, 'config.json'), '{"seed":"two"}');
+    const result = await runHere([], env());
+    expect(result.status, result.stderr).to.equal(0);
+    expect((await locked())[ENCODER]).to.equal(RIGHT);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+    expect(await readFile(join(snapshot, 'config.json'), 'utf8')).to.equal('{"seed":"one"}');
+  });
+
+  it('are not locked where the hub cannot be asked, which is said', async () => {
+    await filledWithoutLinks();
+    await truncate(join(snapshot, ENCODER), 1000);
+    await hub.close();
+    for (const more of [{ HF_HUB_OFFLINE: '1' }, {}]) {
+      const result = await runHere([], env(more));
+      expect(result.status, result.stderr).to.equal(0);
+      const warning = result.log.find(({ event }) => event === 'not-verified');
+      expect(warning?.msg).to.include(ENCODER).and.include('not locked');
+      expect(await locked()).to.deep.equal({});
+      expect((await runHere(['verify'], env())).status).to.equal(8);
+    }
+  });
+
+  it('are read where their blob is named by git, before the lock file takes another hash of them', async () => {
+    await filled();
+    const [blob = ''] = (await readdir(join(repo, 'blobs'))).filter((name) => name.length === 40).sort();
+    const path = join(repo, 'blobs', blob);
+    const right = await readFile(path);
+    // Of the same size: a list of files tells nothing.
+    await writeFile(path, Buffer.from(right).fill(' ', 0, 1));
+    const offline = await runHere([], env({ HF_HUB_OFFLINE: '1' }));
+    expect(offline.status, offline.stderr).to.equal(3);
+    expect(await locked()).to.deep.equal({});
+    expect((await runHere([], env())).status).to.equal(0);
+    expect((await readFile(path)).equals(right)).to.equal(true);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  it('are read also where another file of the model is missing', async () => {
+    await filled();
+    const [blob = '', other = ''] = (await readdir(join(repo, 'blobs'))).filter((name) => name.length === 40).sort();
+    const path = join(repo, 'blobs', blob);
+    const right = await readFile(path);
+    await writeFile(path, Buffer.from(right).fill(' ', 0, 1));
+    await rm(join(repo, 'blobs', other));
+    expect((await runHere([], env())).status).to.equal(0);
+    expect((await readFile(path)).equals(right)).to.equal(true);
+    expect((await runHere(['verify'], env())).status).to.equal(0);
+  });
+
+  describe('a plain file that is not in LFS', () => {
+    const faces = async (more: NodeJS.ProcessEnv = {}) => {
+      const manifest = join(folder.path, 'models.json');
+      const model = {
+        name: 'acme/faces',
+        role: 'faces',
+        family: 'yunet',
+        layout: 'plain',
+        sources: [{ type: 'hf', repository: 'acme/faces' }],
+        files: [],
+        variants: { fp32: [{ path: 'faces.bin', weights: 'model' }] },
+        defaultVariant: 'fp32',
+      };
+      await writeFile(manifest, JSON.stringify({ formatVersion: 1, models: [model] }));
+      const wanted = { ASR_MODEL: 'none', FEATURE_FACE: 'true', FACE_MODEL_NAME: 'acme/faces' };
+      return env({ MODELS_MANIFEST: manifest, ...wanted, ...more });
+    };
+    const file = () => join(folder.path, 'cache', 'faces.bin');
+    const repository = (seed: string) => ({
+      name: 'acme/faces',
+      files: [{ path: 'faces.bin', bytes: seededBytes(5000, seed) }],
+    });
+
+    beforeEach(() => hub.publish(repository('one')));
+
+    it('is not moved once it is locked, says update', async () => {
+      const settings = await faces();
+      expect((await runHere([], settings)).status).to.equal(0);
+      const result = await runHere(['update', '--json'], settings);
+      expect(result.status, result.stderr).to.equal(0);
+      expect(JSON.parse(result.stdout).moved).to.deep.equal([]);
+    });
+
+    it('is fetched by update when it has changed to other bytes of the same size, and then settles', async () => {
+      const settings = await faces();
+      expect((await runHere([], settings)).status).to.equal(0);
+      await hub.publish(repository('two'));
+      const moved = await runHere(['update'], settings);
+      expect(moved.status, moved.stderr).to.equal(0);
+      expect(moved.stdout).to.include('changed').and.include('faces.bin');
+      expect((await readFile(file())).equals(seededBytes(5000, 'two'))).to.equal(true);
+      expect((await runHere(['update'], settings)).stdout).to.include('Nothing has moved');
+      expect((await runHere(['verify'], settings)).status).to.equal(0);
+    });
+
+    it('is not verified by its own hash, and proved by the hub before it is locked', async () => {
+      const settings = await faces();
+      await mkdir(join(folder.path, 'cache'));
+      await writeFile(file(), seededBytes(5000, 'one').fill(0, 100, 101));
+      expect((await runHere(['verify'], settings)).status).to.equal(8);
+      expect((await runHere([], { ...settings, HF_HUB_OFFLINE: '1' })).status).to.equal(0);
+      expect(await locked()).to.deep.equal({});
+      expect((await runHere([], settings)).status).to.equal(0);
+      expect((await readFile(file())).equals(seededBytes(5000, 'one'))).to.equal(true);
+      expect((await locked())['faces.bin']).to.equal(sha256(seededBytes(5000, 'one')));
+    });
+  });
+
+  describe('prepared forms', () => {
+    const SOURCE = RIGHT;
+    const FORM = '0123456789abcdef0123456789abcdef';
+    let form: string;
+    beforeEach(async () => {
+      expect((await runHere([], env())).status).to.equal(0);
+      form = join(folder.path, 'cache', '.prepared', SOURCE, FORM);
+      await mkdir(form, { recursive: true });
+      await writeFile(join(form, 'model.onnx'), 'made here');
+      const lock = JSON.parse(await readFile(lockPath, 'utf8')) as object;
+      const files = [{ name: 'model.onnx', sizeBytes: 9, sha256: sha256(Buffer.from('made here')) }];
+      await writeFile(lockPath, JSON.stringify({ ...lock, prepared: [{ source: SOURCE, form: FORM, files }] }));
+    });
+
+    it('are held by verify to the lock file', async () => {
+      expect((await runHere(['verify'], env())).stdout).to.include('1 prepared form: good');
+      await writeFile(join(form, 'model.onnx'), 'made away');
+      const result = await runHere(['verify'], env());
+      expect(result.status, result.stderr).to.equal(7);
+      expect(lastLine(result).msg).to.include(form).and.include('run: heimdex-inference prepare');
+      const json = JSON.parse((await runHere(['verify', '--json'], env())).stdout);
+      expect(json.prepared).to.deep.equal([{ source: SOURCE, form: FORM, status: 'wrong', bytesRead: 9 }]);
+      await rm(form, { recursive: true });
+      expect((await runHere(['verify'], env())).status).to.equal(0);
+    });
+
+    it('that the lock file does not name are shown by list and removed by prune', async () => {
+      const other = join(folder.path, 'cache', '.prepared', SOURCE, 'f'.repeat(32));
+      await cp(form, other, { recursive: true });
+      const json = JSON.parse((await runHere(['list', '--json'], env())).stdout);
+      expect(json.preparedForms).to.deep.equal([
+        { source: SOURCE, form: FORM, bytes: 9, recorded: true },
+        { source: SOURCE, form: 'f'.repeat(32), bytes: 9, recorded: false },
+      ]);
+      expect((await runHere(['list'], env())).stdout).to.include('1 of them not in the lock file');
+      expect((await runHere(['prune', '--yes'], env())).status).to.equal(0);
+      expect(await readdir(join(folder.path, 'cache', '.prepared', SOURCE))).to.deep.equal([FORM]);
+    });
+
+    it('are forgotten by the lock file once prune has removed them, and kept in it by a download', async () => {
+      await rm(join(repo, 'blobs', SOURCE));
+      expect((await runHere([], env())).status).to.equal(0);
+      expect(await readFile(lockPath, 'utf8')).to.include(FORM);
+      await rm(join(folder.path, 'cache', '.prepared'), { recursive: true });
+      expect((await runHere(['prune', '--yes'], env())).status).to.equal(0);
+      expect(await readFile(lockPath, 'utf8')).not.to.include(FORM);
+    });
+  });
+});

@@ -1,0 +1,104 @@
+import { DamagedImage, refuseImage } from '../errors.js';
+import { viewOf } from '../icc.js';
+
+/** How many bits a pixel has and which of them are which. */
+export interface BmpHeader {
+  readonly width: number;
+  readonly height: number;
+  readonly topDown: boolean;
+  readonly bitsPerPixel: 1 | 2 | 4 | 8 | 16 | 24 | 32;
+  readonly runLength: boolean;
+  /** Red, green, blue, alpha, for 16 and 32 bits; 0 for none. */
+  readonly masks: readonly [number, number, number, number];
+  readonly palette: { readonly at: number; readonly count: number; readonly entryBytes: 3 | 4 };
+  readonly pixelsAt: number;
+  /** An ICC profile inside the file. */
+  readonly profile: Uint8Array | undefined;
+}
+
+const FILE_HEADER_BYTES = 14;
+const RGB = 0;
+const RLE8 = 1;
+const RLE4 = 2;
+const BITFIELDS = 3;
+const ALPHA_BITFIELDS = 6;
+const EMBEDDED_PROFILE = 0x4d424544;
+const MASKS_16 = [0x7c00, 0x3e0, 0x1f, 0] as const;
+const MASKS_32 = [0xff0000, 0xff00, 0xff, 0] as const;
+const CONVERT = 'Save it uncompressed with 24 bits a pixel, or as PNG.';
+
+/**
+ * Reads the headers of a BMP file, of Windows (40 to 124 bytes) or OS/2 (12 to 64). Throws IMAGE_UNREADABLE, by name, for one
+ * with JPEG, PNG or fax compression inside, DamagedImage where a number cannot be. Layout: Microsoft, "Bitmap Storage" and BITMAPV5HEADER; OS/2
+ * BITMAPINFOHEADER2.
+ */
+export function readBmpHeader(content: Uint8Array): BmpHeader {
+  const view = viewOf(content);
+  const size = view.getUint32(FILE_HEADER_BYTES, true);
+  if (content.length < FILE_HEADER_BYTES + size) throw new DamagedImage('the file ends within its header');
+  const core = size === 12;
+  const field = (offset: number): number => (offset + 4 <= size ? view.getUint32(FILE_HEADER_BYTES + offset, true) : 0);
+  const half = (offset: number): number => view.getUint16(FILE_HEADER_BYTES + offset, true);
+  const width = core ? half(4) : field(4) | 0;
+  const height = core ? half(6) : field(8) | 0;
+  if (width <= 0 || height === 0 || height === -2_147_483_648) {
+    throw new DamagedImage(`its header says ${width} x ${height} pixels`);
+  }
+  const compression = core ? RGB : field(16);
+  const bitsPerPixel = bitsOf(core ? half(10) : half(14), compression, size);
+  const masks = masksOf(view, bitsPerPixel, compression, size);
+  const masksBehind = size === 40 && (compression === BITFIELDS || compression === ALPHA_BITFIELDS);
+  const paletteAt = FILE_HEADER_BYTES + size + (masksBehind ? (compression === ALPHA_BITFIELDS ? 16 : 12) : 0);
+  const pixelsAt = view.getUint32(10, true);
+  const entryBytes = core ? 3 : 4;
+  const room = Math.floor((Math.min(content.length, Math.max(pixelsAt, paletteAt)) - paletteAt) / entryBytes);
+  const most = bitsPerPixel <= 8 ? 2 ** bitsPerPixel : 0;
+  const named = field(32) === 0 ? most : Math.min(field(32), most);
+  return {
+    width,
+    height: Math.abs(height),
+    topDown: height < 0,
+    bitsPerPixel,
+    runLength: compression === RLE8 || compression === RLE4,
+    masks,
+    palette: { at: paletteAt, count: Math.max(0, Math.min(named, room)), entryBytes },
+    pixelsAt,
+    profile: profileOf(content, size, field),
+  };
+}
+
+function bitsOf(bits: number, compression: number, size: number): BmpHeader['bitsPerPixel'] {
+  const os2 = size === 16 || size === 64;
+  if (os2 && (compression === 3 || compression === 4)) {
+    throw refuseImage('BMP', `an OS/2 bitmap with ${compression === 3 ? 'Huffman 1D' : 'RLE24'} compression`, CONVERT);
+  }
+  if (compression === 4 || compression === 5) {
+    throw refuseImage('BMP', `a BMP with ${compression === 4 ? 'JPEG' : 'PNG'} compression`, CONVERT);
+  }
+  const right =
+    compression === RGB
+      ? [1, 2, 4, 8, 16, 24, 32].includes(bits)
+      : compression === RLE8
+        ? bits === 8
+        : compression === RLE4
+          ? bits === 4
+          : (compression === BITFIELDS || compression === ALPHA_BITFIELDS) && (bits === 16 || bits === 32);
+  if (!right) throw refuseImage('BMP', `a BMP of ${bits} bits a pixel with compression ${compression}`, CONVERT);
+  return bits as BmpHeader['bitsPerPixel'];
+}
+
+function masksOf(view: DataView, bits: number, compression: number, size: number): BmpHeader['masks'] {
+  if (compression !== BITFIELDS && compression !== ALPHA_BITFIELDS) return bits === 16 ? MASKS_16 : MASKS_32;
+  // Behind a header of 40 bytes, at the same place within a longer one.
+  const at = FILE_HEADER_BYTES + 40;
+  const withAlpha = size >= 56 || compression === ALPHA_BITFIELDS;
+  if (at + (withAlpha ? 16 : 12) > view.byteLength) throw new DamagedImage('the file ends within its header');
+  const mask = (index: number): number => view.getUint32(at + index * 4, true);
+  return [mask(0), mask(1), mask(2), withAlpha ? mask(3) : 0];
+}
+
+function profileOf(content: Uint8Array, size: number, field: (offset: number) => number): Uint8Array | undefined {
+  if (size < 124 || field(56) !== EMBEDDED_PROFILE) return undefined;
+  const at = FILE_HEADER_BYTES + field(112);
+  return at + field(116) <= content.length ? content.subarray(at, at + field(116)) : undefined;
+}

@@ -1,0 +1,55 @@
+import { InferenceError } from '../../errors.js';
+import { FORMAT_NAMES, type ImageFormat } from './formats.js';
+
+/** A whole file of a kind that is not read, by its name: `what` completes "got ...", `advice` says what to send. */
+export function refuseImage(format: ImageFormat, what: string, advice: string): InferenceError {
+  return new InferenceError(
+    'IMAGE_UNREADABLE',
+    `Expected a supported ${FORMAT_NAMES[format]} image, got ${what}. ${advice}`,
+  );
+}
+
+/** Of a file that is cut off or damaged. The decoder's own words stay in `cause`: they name its internals. */
+export function imageUnreadable(format: ImageFormat, content: Uint8Array, cause: unknown): InferenceError {
+  if (cause instanceof InferenceError) return cause;
+  return new InferenceError(
+    'IMAGE_UNREADABLE',
+    `Expected a whole ${FORMAT_NAMES[format]} image, got ${content.length.toLocaleString('en')} bytes that do not decode: ` +
+      `${reasonOf(cause)}.`,
+    { cause },
+  );
+}
+
+/** A file whose content is damaged in a way that this reader found. */
+export class DamagedImage extends Error {}
+
+function reasonOf(cause: unknown): string {
+  if (cause instanceof DamagedImage) return cause.message;
+  const said = cause instanceof Error ? cause.message : '';
+  if (/timeout/i.test(said)) return 'decoding took too long';
+  if (/premature|truncat|end of (file|stream|input|image)|not enough|too (short|few)|unexpected eof/i.test(said)) {
+    return 'the file ends too early. It may be cut off';
+  }
+  return 'the file may be cut off or damaged';
+}
+
+/** Throws IMAGE_TOO_LARGE above `maxPixels`, IMAGE_UNREADABLE below 2 x 2 pixels. */
+export function checkImageSize(format: ImageFormat, width: number, height: number, maxPixels: number): void {
+  const name = FORMAT_NAMES[format];
+  if (width * height > maxPixels) {
+    throw new InferenceError(
+      'IMAGE_TOO_LARGE',
+      `Expected a picture of at most ${maxPixels.toLocaleString('en')} pixels, got ${name} of ${width} x ${height} ` +
+        `(${(width * height).toLocaleString('en')} pixels). Send it smaller.`,
+    );
+  }
+  if (width < MIN_SIDE || height < MIN_SIDE) {
+    throw new InferenceError(
+      'IMAGE_UNREADABLE',
+      `Expected a picture of at least ${MIN_SIDE} x ${MIN_SIDE} pixels, got ${name} of ${width} x ${height}.`,
+    );
+  }
+}
+
+/** An image of one pixel's width shows nothing; it is a tracking pixel or a mistake. */
+const MIN_SIDE = 2;

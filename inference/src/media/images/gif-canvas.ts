@@ -1,0 +1,69 @@
+import type { Sharp } from 'sharp';
+import { viewOf } from './icc.js';
+import { openImage, openRaw } from './open.js';
+import type { RawImage } from './raw-image.js';
+
+/** Where the first frame lies on a GIF's canvas. */
+export interface GifFrame {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Of extensions before the first frame; real files have a handful. */
+const MAX_BLOCKS = 100_000;
+
+/**
+ * The first frame's place where it leaves a part of the canvas free, else undefined (also for a broken file: the decoder
+ * says so). Layout: GIF89a, sections 18, 20 and 23 to 26.
+ */
+export function partialGifFrame(content: Uint8Array): GifFrame | undefined {
+  if (content.length < 13) return undefined;
+  const view = viewOf(content);
+  const canvas = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
+  const at = firstDescriptor(content);
+  if (at === undefined || at + 10 > content.length) return undefined;
+  const frame = {
+    left: view.getUint16(at + 1, true),
+    top: view.getUint16(at + 3, true),
+    width: view.getUint16(at + 5, true),
+    height: view.getUint16(at + 7, true),
+  };
+  const covers = frame.left === 0 && frame.top === 0 && frame.width >= canvas.width && frame.height >= canvas.height;
+  return covers ? undefined : frame;
+}
+
+function firstDescriptor(content: Uint8Array): number | undefined {
+  const flags = content[10] ?? 0;
+  let at = 13 + (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
+  for (let block = 0; block < MAX_BLOCKS; block += 1) {
+    if (content[at] === 0x2c) return at;
+    if (content[at] !== 0x21) return undefined;
+    at += 2;
+    while ((content[at] ?? 0) > 0) at += 1 + (content[at] ?? 0);
+    at += 1;
+  }
+  return undefined;
+}
+
+/**
+ * The canvas with its first frame, and white around it: browsers leave the rest transparent, whatever background colour the
+ * file names, and transparent is white here. The decoder alone fills it with black.
+ */
+export async function openGifCanvas(content: Uint8Array, frame: GifFrame): Promise<Sharp> {
+  const { data, info } = await openImage(content)
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const channels = info.channels as RawImage['channels'];
+  const { width, height } = info;
+  const left = Math.min(frame.left, width);
+  const right = Math.min(frame.left + frame.width, width);
+  for (let y = 0; y < height; y += 1) {
+    const row = data.subarray(y * width * channels, (y + 1) * width * channels);
+    if (y < frame.top || y >= frame.top + frame.height) row.fill(255);
+    else row.fill(255, 0, left * channels).fill(255, right * channels);
+  }
+  return openRaw({ data, width, height, channels });
+}

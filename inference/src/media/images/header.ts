@@ -1,0 +1,173 @@
+import type { Metadata, Sharp } from 'sharp';
+import { InferenceError } from '../../errors.js';
+import { readBmpHeader } from './bmp/header.js';
+import { type ColourConversion, srgbConversion } from './colours.js';
+import { checkImageSize, DamagedImage, imageUnreadable, refuseImage } from './errors.js';
+import { brandsOf, detectImageFormat, FORMAT_NAMES, IMAGE_FORMATS, type ImageFormat } from './formats.js';
+import { openGifCanvas, partialGifFrame } from './gif-canvas.js';
+import { hasBox } from './heif-boxes.js';
+import { isSrgbProfile } from './icc.js';
+import { readJxlSize } from './jxl-header.js';
+import { openImage } from './open.js';
+import { describeContent } from './other-content.js';
+import { MAX_JXL_PIXELS } from './thread/limits.js';
+import { openOnThread } from './thread/open.js';
+import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';
+import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
+
+/** What an image's header says. */
+export interface ImageHeader {
+  readonly format: ImageFormat;
+  /** As shown, that is after the EXIF orientation. */
+  readonly width: number;
+  readonly height: number;
+  /** Whether its pixels lie otherwise than they are shown. */
+  readonly turned: boolean;
+  /** Whether the decoder has to convert its colours to sRGB. */
+  readonly otherColours: boolean;
+  /** How they are converted here instead, which is faster, where their profile is simple enough. */
+  readonly toSrgb: ColourConversion | undefined;
+  /** How its pixels are opened, upright, where that is not left to libvips alone. */
+  readonly load: ((content: Uint8Array) => Promise<Sharp>) | undefined;
+}
+
+/** Unpacked samples of one TIFF image may take as many bytes for each pixel that is allowed. */
+const TIFF_BYTES_PER_PIXEL = 8;
+const HEIF_CODECS: Readonly<Record<string, string>> = { avc: 'H.264', vvc: 'H.266', jpeg: 'JPEG', j2k: 'JPEG 2000' };
+
+/**
+ * Reads an image's header and checks its size. Throws an InferenceError: IMAGE_UNREADABLE when the bytes are no image of
+ * IMAGE_FORMATS, or of a kind that is not read; IMAGE_TOO_LARGE above `maxPixels`.
+ */
+export async function readImageHeader(content: Uint8Array, maxPixels: number): Promise<ImageHeader> {
+  const format = detectImageFormat(content);
+  if (format === undefined) {
+    const came = content.length === 0 ? 'no bytes at all' : describeContent(content);
+    const names = IMAGE_FORMATS.map((name) => FORMAT_NAMES[name]).join(', ');
+    throw new InferenceError('IMAGE_UNREADABLE', `Expected a picture (${names}), got ${came}.`);
+  }
+  try {
+    const header = await readerOf(format)(content, maxPixels);
+    checkImageSize(header.format, header.width, header.height, maxPixels);
+    return header;
+  } catch (cause) {
+    throw imageUnreadable(format, content, cause);
+  }
+}
+
+type HeaderReader = (content: Uint8Array, maxPixels: number) => ImageHeader | Promise<ImageHeader>;
+
+function readerOf(format: ImageFormat): HeaderReader {
+  switch (format) {
+    case 'BMP':
+      return bmpHeader;
+    case 'JXL':
+      return jxlHeader;
+    case 'TIFF':
+      return tiffHeader;
+    case 'GIF':
+      return gifHeader;
+    case 'AVIF':
+    case 'HEIC':
+      return (content) => heifHeader(content, format);
+    default:
+      return async (content) => fromMetadata(format, await openImage(content).metadata());
+  }
+}
+
+function fromMetadata(format: ImageFormat, metadata: Metadata): ImageHeader {
+  const { width, height } = metadata.autoOrient;
+  const profile = metadata.icc !== undefined && !isSrgbProfile(metadata.icc) ? metadata.icc : undefined;
+  const plain = metadata.space === 'srgb' && metadata.channels === 3 && metadata.depth === 'uchar';
+  const toSrgb = profile !== undefined && plain ? srgbConversion(profile) : undefined;
+  const otherColours = profile !== undefined && toSrgb === undefined;
+  const turned = (metadata.orientation ?? 1) > 1;
+  return { format, width, height, turned, otherColours, toSrgb, load: undefined };
+}
+
+function bmpHeader(content: Uint8Array): ImageHeader {
+  const { width, height, profile } = readBmpHeader(content);
+  return ownHeader('BMP', width, height, profile);
+}
+
+function jxlHeader(content: Uint8Array, maxPixels: number): ImageHeader {
+  const size = readJxlSize(content);
+  if (size === undefined) throw new DamagedImage('its header is damaged or not whole');
+  checkImageSize('JXL', size.width, size.height, Math.min(maxPixels, MAX_JXL_PIXELS));
+  // Its decoder gives sRGB.
+  return ownHeader('JXL', size.width, size.height, undefined);
+}
+
+/** Of a format with a decoder of its own, which gives 8 bits, upright. */
+function ownHeader(
+  format: 'BMP' | 'HEIC' | 'JXL',
+  width: number,
+  height: number,
+  profile: Uint8Array | undefined,
+): ImageHeader {
+  const toSrgb = profile === undefined || isSrgbProfile(profile) ? undefined : srgbConversion(profile);
+  const load = (content: Uint8Array): Promise<Sharp> => openOnThread({ format, content, width, height });
+  return { format, width, height, turned: false, otherColours: false, toSrgb, load };
+}
+
+async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
+  const header = fromMetadata('GIF', await openImage(content).metadata());
+  const frame = partialGifFrame(content);
+  return frame === undefined ? header : { ...header, load: (bytes) => openGifCanvas(bytes, frame) };
+}
+
+/** libvips knows the boxes of HEIF with any codec inside, and decodes AV1 alone. */
+async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise<ImageHeader> {
+  if (!hasBox(content, 'meta') && hasBox(content, 'moov')) {
+    throw refuseImage(format, 'an image sequence without a still image', 'Send its first frame as a still image.');
+  }
+  const brands = brandsOf(content);
+  // Of an animated AVIF the still image is read, which is its first frame; libvips knows the file by another brand.
+  const branded = brands[0] === 'avis' ? asStillAvif(content) : content;
+  const metadata = await openImage(branded).metadata();
+  if (metadata.compression === 'hevc') {
+    const { width, height } = metadata.autoOrient;
+    return ownHeader('HEIC', width, height, metadata.icc);
+  }
+  if (metadata.compression !== 'av1') {
+    const codec = HEIF_CODECS[metadata.compression ?? ''] ?? 'an unknown codec';
+    throw refuseImage(format, `a HEIF image with ${codec} inside`, 'Send it as HEIC (HEVC), AVIF or JPEG.');
+  }
+  const header = fromMetadata('AVIF', metadata);
+  const { turned, otherColours } = header;
+  if (branded === content) return header;
+  return { ...header, load: async (bytes) => openUpright(asStillAvif(bytes), { ignoreIcc: !otherColours }, turned) };
+}
+
+function asStillAvif(content: Uint8Array): Uint8Array {
+  const copy = Buffer.from(content);
+  copy.write('avif', 8, 'latin1');
+  return copy;
+}
+
+async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<ImageHeader> {
+  const page = chooseTiffPage(content);
+  if (page === undefined) throw new DamagedImage('it has no image that can be found. The file may be cut off');
+  const place = placeOf(page);
+  const metadata = await openImage(content, { ...place, maxChannels: MAX_SAMPLES }).metadata();
+  const header = fromMetadata('TIFF', metadata);
+  const { turned, otherColours } = header;
+  if (!needsOwnSamples(page)) {
+    return { ...header, load: async (bytes) => openUpright(bytes, { ...place, ignoreIcc: !otherColours }, turned) };
+  }
+  const profile = metadata.icc === undefined || isSrgbProfile(metadata.icc) ? undefined : metadata.icc;
+  const toSrgb = profile === undefined || page.colourSamples < 3 ? undefined : srgbConversion(profile);
+  const maxBytes = maxPixels * TIFF_BYTES_PER_PIXEL;
+  const pixels = header.width * header.height;
+  const load = (bytes: Uint8Array): Promise<Sharp> => openTiffSamples(bytes, page, { maxBytes, pixels, turned });
+  return { ...header, otherColours: false, toSrgb, load };
+}
+
+function placeOf({ page, subifd }: TiffPage): { page: number; subifd?: number } {
+  return subifd === undefined ? { page } : { page, subifd };
+}
+
+export function openUpright(content: Uint8Array, options: Parameters<typeof openImage>[1], turned: boolean): Sharp {
+  const image = openImage(content, options);
+  return turned ? image.autoOrient() : image;
+}

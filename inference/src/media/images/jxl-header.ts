@@ -1,0 +1,69 @@
+import { ascii, startsWith } from './formats.js';
+import { viewOf } from './icc.js';
+
+/** Width by height where the header gives their ratio instead of a width. */
+const RATIOS: readonly (readonly [number, number])[] = [
+  [0, 1],
+  [1, 1],
+  [12, 10],
+  [4, 3],
+  [3, 2],
+  [16, 9],
+  [5, 4],
+  [2, 1],
+];
+const SIZE_BITS = [9, 13, 18, 30];
+const MAX_BOXES = 1_000;
+
+/**
+ * Size of a JPEG XL image as shown, from its first bytes; undefined where they are damaged. Layout: ISO/IEC 18181-1,
+ * annexes D.2 (SizeHeader) and D.3 (ImageMetadata); the boxes of 18181-2.
+ */
+export function readJxlSize(content: Uint8Array): { width: number; height: number } | undefined {
+  const codestream = startsWith(content, [0xff, 0x0a]) ? content : codestreamOf(content);
+  if (codestream === undefined || !startsWith(codestream, [0xff, 0x0a]) || codestream.length < 6) return undefined;
+  const bits = new BitReader(codestream.subarray(2));
+  const small = bits.read(1) === 1;
+  const side = (): number => (small ? (bits.read(5) + 1) * 8 : bits.read(SIZE_BITS[bits.read(2)] ?? 0) + 1);
+  const height = side();
+  const [numerator, denominator] = RATIOS[bits.read(3)] ?? [0, 1];
+  const width = numerator === 0 ? side() : Math.floor((height * numerator) / denominator);
+  const allDefault = bits.read(1) === 1;
+  const orientation = !allDefault && bits.read(1) === 1 ? bits.read(3) + 1 : 1;
+  return orientation > 4 ? { width: height, height: width } : { width, height };
+}
+
+/** The first part of the codestream: a `jxlc` box, or a `jxlp` behind its number. */
+function codestreamOf(content: Uint8Array): Uint8Array | undefined {
+  const view = viewOf(content);
+  let at = 0;
+  for (let box = 0; box < MAX_BOXES && at + 16 <= content.length; box += 1) {
+    const short = view.getUint32(at);
+    const head = short === 1 ? 16 : 8;
+    const size = short === 1 ? Number(view.getBigUint64(at + 8)) : short === 0 ? content.length - at : short;
+    if (size < head) return undefined;
+    const type = ascii(content, at + 4, at + 8);
+    if (type === 'jxlc') return content.subarray(at + head);
+    if (type === 'jxlp') return content.subarray(at + head + 4);
+    at += size;
+  }
+  return undefined;
+}
+
+/** Lowest bit first; zeros behind the end. */
+class BitReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  read(count: number): number {
+    let value = 0;
+    for (let bit = 0; bit < count; bit += 1, this.#at += 1) {
+      if (((this.#bytes[this.#at >> 3] ?? 0) >> (this.#at & 7)) & 1) value += 2 ** bit;
+    }
+    return value;
+  }
+}

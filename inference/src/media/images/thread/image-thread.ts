@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { InferenceError } from '../../../errors.js';
+import { DamagedImage } from '../errors.js';
+import { MAX_DECODE_CPU_SECONDS, MAX_DECODER_BYTES, MAX_IDLE_BYTES } from './limits.js';
+import type { DecodedContent, DecodeRequest, FailedAnswer, ThreadAnswer } from './messages.js';
+
+/** Of the thread's JavaScript heap; pixels and the decoders' memory lie outside it. */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
+const CHECK_INTERVAL_MS = 1_000;
+const TICKS_PER_SECOND = 100;
+
+/** A thread that decodes one image after another. */
+export class ImageThread {
+  readonly #worker: Worker;
+  #settle: ((answer: ThreadAnswer) => void) | undefined;
+  #lost: string | undefined;
+  #proc: string | undefined;
+  #reusable = true;
+
+  constructor() {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+      resourceLimits: RESOURCE_LIMITS,
+      execArgv: [],
+      env: {},
+    });
+    this.#worker.on('message', (answer: ThreadAnswer) => this.#received(answer));
+    this.#worker.on('error', (error) => this.#fail(error.message));
+    this.#worker.on('messageerror', (error) => this.#fail(error.message));
+    this.#worker.on('exit', () => this.#fail('the thread ended'));
+  }
+
+  /** Whether the next image may go to it: not after a crash, nor while it holds much memory. */
+  get reusable(): boolean {
+    return this.#reusable && this.#lost === undefined;
+  }
+
+  /** Rejects with an InferenceError for a kind that is not read, DamagedImage or another Error for a broken file. */
+  async decode(request: DecodeRequest): Promise<DecodedContent> {
+    this.#worker.ref();
+    // The thread gets a copy of its own: what the caller handed in stays usable.
+    const content = new Uint8Array(request.content);
+    const answer = await this.#ask({ ...request, content });
+    this.#worker.unref();
+    if (answer.kind === 'started') throw new Error('The thread answered out of turn.');
+    const crashed = answer.kind === 'failed' && answer.reason === 'crashed';
+    this.#reusable = !crashed && answer.memoryBytes <= MAX_IDLE_BYTES;
+    if (crashed && answer.memoryBytes > MAX_DECODER_BYTES / 2) {
+      throw new DamagedImage(
+        `decoding needs more than ${MAX_DECODER_BYTES / 1024 ** 3} GiB of memory. Send it smaller`,
+      );
+    }
+    if (answer.kind === 'decoded') return answer.content;
+    if (answer.kind === 'refused') throw new InferenceError('IMAGE_UNREADABLE', answer.message);
+    throw answer.reason === 'damaged' ? new DamagedImage(answer.message) : new Error(answer.message);
+  }
+
+  /** Ends the thread; what is being decoded rejects. Idempotent. */
+  async end(): Promise<void> {
+    this.#fail('the thread was closed');
+    await this.#worker.terminate();
+  }
+
+  async #ask(request: DecodeRequest & { readonly content: Uint8Array<ArrayBuffer> }): Promise<ThreadAnswer> {
+    const start = Date.now();
+    const before = this.#cpuSeconds();
+    const timer = setInterval(() => {
+      // On a busy machine time passes without work; only work counts, where the system tells it.
+      const now = this.#cpuSeconds();
+      const spent = now === undefined ? (Date.now() - start) / 1_000 : now - (before ?? 0);
+      if (spent > MAX_DECODE_CPU_SECONDS) this.#overdue();
+    }, CHECK_INTERVAL_MS);
+    try {
+      return await new Promise<ThreadAnswer>((resolve) => {
+        if (this.#lost !== undefined) return resolve(lost(this.#lost));
+        this.#settle = resolve;
+        this.#worker.postMessage(request, [request.content.buffer]);
+      });
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** Processor time of the thread so far. Layout: proc(5), /proc/pid/stat, fields 14 and 15. */
+  #cpuSeconds(): number | undefined {
+    if (this.#proc === undefined) return undefined;
+    try {
+      const stat = readFileSync(`/proc/${this.#proc}/stat`, 'latin1');
+      // The second field is the thread's name in brackets, which may hold spaces.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #received(answer: ThreadAnswer): void {
+    if (answer.kind === 'started') this.#proc = answer.proc;
+    else this.#answered(answer);
+  }
+
+  #answered(answer: ThreadAnswer): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    settle?.(answer);
+  }
+
+  #overdue(): void {
+    this.#fail(`timeout: more than ${MAX_DECODE_CPU_SECONDS} s of processor time`);
+    this.#worker.terminate().catch(() => undefined);
+  }
+
+  #fail(message: string): void {
+    this.#lost ??= message;
+    this.#answered(lost(this.#lost));
+  }
+}
+
+function lost(message: string): FailedAnswer {
+  return { kind: 'failed', message, reason: 'crashed', memoryBytes: 0 };
+}

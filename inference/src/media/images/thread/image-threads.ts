@@ -1,0 +1,45 @@
+import { ImageThread } from './image-thread.js';
+import { MAX_THREADS } from './limits.js';
+import type { DecodedContent, DecodeRequest } from './messages.js';
+
+/**
+ * Decodes images on a few threads, started when the first image needs them. One that is done is kept for the next image,
+ * and holds up no process that wants to end.
+ */
+export class ImageThreads {
+  readonly #idle: ImageThread[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #busy = 0;
+
+  async decode(request: DecodeRequest): Promise<DecodedContent> {
+    await this.#acquire();
+    const thread = this.#take();
+    try {
+      return await thread.decode(request);
+    } finally {
+      if (thread.reusable) this.#idle.push(thread);
+      else await thread.end();
+      this.#release();
+    }
+  }
+
+  /** One may have ended while it was idle. */
+  #take(): ImageThread {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) if (idle.reusable) return idle;
+    return new ImageThread();
+  }
+
+  async #acquire(): Promise<void> {
+    if (this.#busy < MAX_THREADS) {
+      this.#busy += 1;
+      return;
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #release(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#busy -= 1;
+    else next();
+  }
+}

@@ -1,0 +1,131 @@
+import { viewOf } from '../icc.js';
+
+/** Tags that are looked at, by their names in TIFF 6.0, its supplements and DNG. */
+export const TAG = {
+  newSubfileType: 254,
+  subfileType: 255,
+  width: 256,
+  height: 257,
+  bitsPerSample: 258,
+  compression: 259,
+  photometric: 262,
+  make: 271,
+  samplesPerPixel: 277,
+  subIfds: 330,
+  extraSamples: 338,
+  sampleFormat: 339,
+  iccProfile: 34_675,
+  dngVersion: 50_706,
+} as const;
+
+/** One image of a TIFF file: its tags' values by their numbers. */
+export interface TiffDirectory {
+  readonly tags: ReadonlyMap<number, readonly number[]>;
+  /** Its SubIFDs, one level deep. */
+  readonly children: readonly TiffDirectory[];
+}
+
+/** Real files have fewer; a loop of directories ends here. */
+const MAX_DIRECTORIES = 1_000;
+const MAX_CHILDREN = 16;
+const MAX_ENTRIES = 4_096;
+/** Of one tag; more is content, such as where strips lie. */
+const MAX_VALUES = 64;
+
+const TYPE_SIZES: Readonly<Record<number, number>> = {
+  1: 1,
+  2: 1,
+  3: 2,
+  4: 4,
+  6: 1,
+  7: 1,
+  8: 2,
+  9: 4,
+  13: 4,
+  16: 8,
+  18: 8,
+};
+
+/** A file's layout: byte order, and 8-byte offsets in BigTIFF. */
+class TiffReader {
+  readonly #view: DataView;
+  readonly little: boolean;
+  readonly big: boolean;
+
+  constructor(content: Uint8Array) {
+    this.#view = viewOf(content);
+    this.little = content[0] === 0x49;
+    this.big = this.number(2, 2) === 43;
+  }
+
+  /** Throws a RangeError outside of the file. */
+  number(at: number, size: number): number {
+    if (size === 1) return this.#view.getUint8(at);
+    if (size === 2) return this.#view.getUint16(at, this.little);
+    if (size === 4) return this.#view.getUint32(at, this.little);
+    return Number(this.#view.getBigUint64(at, this.little));
+  }
+
+  get offsetSize(): number {
+    return this.big ? 8 : 4;
+  }
+}
+
+/**
+ * Directories of a TIFF or BigTIFF in the order of the file, with the tags of TAG only. What is damaged is left out: the
+ * decoder refuses it. Layout: TIFF 6.0, section 2; Adobe's TIFF Technical Note 1 (SubIFDs); BigTIFF design of libtiff.
+ */
+export function readTiffDirectories(content: Uint8Array): readonly TiffDirectory[] {
+  const directories: TiffDirectory[] = [];
+  const seen = new Set<number>();
+  try {
+    const reader = new TiffReader(content);
+    let at = reader.number(reader.big ? 8 : 4, reader.offsetSize);
+    while (at !== 0 && !seen.has(at) && directories.length < MAX_DIRECTORIES) {
+      seen.add(at);
+      const { tags, next } = readDirectory(reader, at);
+      directories.push({ tags, children: childrenOf(reader, tags) });
+      at = next;
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  return directories;
+}
+
+function childrenOf(reader: TiffReader, tags: TiffDirectory['tags']): readonly TiffDirectory[] {
+  const children: TiffDirectory[] = [];
+  for (const at of (tags.get(TAG.subIfds) ?? []).slice(0, MAX_CHILDREN)) {
+    try {
+      children.push({ tags: readDirectory(reader, at).tags, children: [] });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+  return children;
+}
+
+const WANTED: ReadonlySet<number> = new Set(Object.values(TAG));
+
+function readDirectory(reader: TiffReader, at: number): { tags: Map<number, readonly number[]>; next: number } {
+  const countSize = reader.big ? 8 : 2;
+  const entrySize = reader.big ? 20 : 12;
+  const count = reader.number(at, countSize);
+  if (count > MAX_ENTRIES) throw new RangeError('too many entries');
+  const tags = new Map<number, readonly number[]>();
+  for (let index = 0; index < count; index += 1) {
+    const entry = at + countSize + index * entrySize;
+    const tag = reader.number(entry, 2);
+    if (WANTED.has(tag)) tags.set(tag, readValues(reader, entry));
+  }
+  return { tags, next: reader.number(at + countSize + count * entrySize, reader.offsetSize) };
+}
+
+function readValues(reader: TiffReader, entry: number): readonly number[] {
+  const size = TYPE_SIZES[reader.number(entry + 2, 2)];
+  const count = reader.number(entry + 4, reader.offsetSize);
+  if (size === undefined) return [];
+  const inline = entry + 4 + reader.offsetSize;
+  const at = count * size <= reader.offsetSize ? inline : reader.number(inline, reader.offsetSize);
+  return Array.from({ length: Math.min(count, MAX_VALUES) }, (_, index) => reader.number(at + index * size, size));
+}

@@ -1,0 +1,197 @@
+import { refuseImage } from '../errors.js';
+import { readTiffDirectories, TAG, type TiffDirectory } from './directories.js';
+
+/** The image of a TIFF file that is read, and how its samples lie. */
+export interface TiffPage {
+  /** Index for the decoder. */
+  readonly page: number;
+  readonly subifd: number | undefined;
+  readonly sampleFormat: 'uint' | 'float';
+  readonly bitsPerSample: number;
+  /** Samples that are colour, and all of a pixel. */
+  readonly colourSamples: number;
+  readonly samples: number;
+  /** Whether the first sample behind the colours says how opaque a pixel is. */
+  readonly hasAlpha: boolean;
+  readonly hasProfile: boolean;
+  readonly whiteIsZero: boolean;
+}
+
+/** Of a pixel; images of satellites have a dozen. */
+export const MAX_SAMPLES = 32;
+const REDUCED_OR_MASK = 1 | 4;
+const CFA = 32_803;
+const LINEAR_RAW = 34_892;
+const COLOUR_SAMPLES: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3 };
+const OTHER_COLOURS: Readonly<Record<number, string>> = {
+  4: 'a transparency mask',
+  8: 'CIELAB',
+  9: 'ICCLAB',
+  10: 'ITULAB',
+  32844: 'LogL',
+  32845: 'LogLuv',
+};
+const ASSOCIATED = 1;
+const UNASSOCIATED = 2;
+const PALETTE = 3;
+const YCBCR = 6;
+const JPEG = 7;
+/** What the decoder reads. */
+const COMPRESSIONS: readonly number[] = [1, 2, 3, 4, 5, 7, 8, 32_771, 32_773, 32_946];
+const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
+  6: 'old-style JPEG',
+  9: 'JBIG',
+  10: 'JBIG',
+  32766: 'NeXT',
+  32809: 'ThunderScan',
+  32908: 'PIXARFILM',
+  32909: 'PixarLog',
+  33003: 'JPEG 2000',
+  33004: 'JPEG 2000',
+  33005: 'JPEG 2000',
+  34661: 'JBIG',
+  34676: 'SGILOG',
+  34677: 'SGILOG',
+  34712: 'JPEG 2000',
+  34887: 'LERC',
+  34925: 'LZMA',
+  34933: 'PNG',
+  34934: 'JPEG XR',
+  50000: 'Zstandard',
+  50001: 'WebP',
+  50002: 'JPEG XL',
+  52546: 'JPEG XL',
+};
+/** Compressions of cameras' own. */
+const RAW_COMPRESSIONS: readonly number[] = [32_767, 32_769, 32_770, 34_713, 65_000, 65_535];
+const DEPTHS = { uint: [1, 2, 4, 8, 16, 32], float: [32] } as const;
+const CONVERT = 'Convert it to 8 or 16 bits a sample, uncompressed or with LZW, Deflate or JPEG compression.';
+
+const RAW_BY_MAKE: readonly (readonly [make: RegExp, name: string])[] = [
+  [/^nikon/i, 'Nikon NEF'],
+  [/^sony/i, 'Sony ARW'],
+  [/^canon/i, 'Canon CR2'],
+  [/^pentax|^ricoh|^asahi/i, 'Pentax PEF'],
+  [/^samsung/i, 'Samsung SRW'],
+  [/^olympus|^om digital/i, 'Olympus ORF'],
+  [/^panasonic|^leica/i, 'Panasonic RW2'],
+  [/^hasselblad/i, 'Hasselblad 3FR'],
+  [/^epson|^seiko/i, 'Epson ERF'],
+  [/^kodak|^eastman/i, 'Kodak'],
+  [/^phase one|^leaf/i, 'Phase One IIQ'],
+];
+
+/**
+ * Chooses the image that is read: the first that is neither a reduced copy nor a mask of another, a page before a SubIFD.
+ * Undefined where there is no directory to be found (the decoder then says what is wrong). Throws IMAGE_UNREADABLE, by its
+ * name, for a kind that is not read: camera raw files, whose only ready image is a thumbnail, and samples and compressions
+ * that the decoder does not know or would get wrong.
+ */
+export function chooseTiffPage(content: Uint8Array): TiffPage | undefined {
+  const directories = readTiffDirectories(content);
+  refuseCameraRaw(directories);
+  const chosen = choose(directories);
+  return chosen === undefined ? undefined : describe(chosen.directory, chosen.page, chosen.subifd);
+}
+
+interface Chosen {
+  readonly directory: TiffDirectory;
+  readonly page: number;
+  readonly subifd: number | undefined;
+}
+
+function choose(directories: readonly TiffDirectory[]): Chosen | undefined {
+  const page = directories.findIndex(isFull);
+  if (page >= 0) return { directory: directories[page] as TiffDirectory, page, subifd: undefined };
+  for (const [parent, { children }] of directories.entries()) {
+    const subifd = children.findIndex(isFull);
+    if (subifd >= 0) return { directory: children[subifd] as TiffDirectory, page: parent, subifd };
+  }
+  const [directory] = directories;
+  return directory === undefined ? undefined : { directory, page: 0, subifd: undefined };
+}
+
+function isFull({ tags }: TiffDirectory): boolean {
+  const kind = first(tags, TAG.newSubfileType, 0);
+  return (kind & REDUCED_OR_MASK) === 0 && first(tags, TAG.subfileType, 1) !== 2 && tags.has(TAG.width);
+}
+
+function refuseCameraRaw(directories: readonly TiffDirectory[]): void {
+  const all = directories.flatMap((directory) => [directory, ...directory.children]);
+  const isDng = all.some(({ tags }) => tags.has(TAG.dngVersion));
+  const isRaw = all.some(({ tags }) => {
+    const photometric = first(tags, TAG.photometric, -1);
+    return (
+      photometric === CFA || photometric === LINEAR_RAW || RAW_COMPRESSIONS.includes(first(tags, TAG.compression, 1))
+    );
+  });
+  if (!isDng && !isRaw) return;
+  const make = String.fromCharCode(...(all.find(({ tags }) => tags.has(TAG.make))?.tags.get(TAG.make) ?? []));
+  const byMake = RAW_BY_MAKE.find(([pattern]) => pattern.test(make))?.[1];
+  const name = isDng
+    ? 'a DNG camera raw file'
+    : byMake === undefined
+      ? 'a camera raw file (DNG or the like)'
+      : `a ${byMake} camera raw file`;
+  throw refuseImage(
+    'TIFF',
+    `${name}: it holds the values of a sensor and, ready to be shown, only a small preview`,
+    'Develop it and send a JPEG.',
+  );
+}
+
+function describe({ tags }: TiffDirectory, page: number, subifd: number | undefined): TiffPage {
+  const compression = first(tags, TAG.compression, 1);
+  if (!COMPRESSIONS.includes(compression)) {
+    const name = OTHER_COMPRESSIONS[compression] ?? `number ${compression}`;
+    throw refuseImage('TIFF', `one with ${name} compression`, CONVERT);
+  }
+  const photometric = first(tags, TAG.photometric, 1);
+  const colourSamples = COLOUR_SAMPLES[photometric];
+  // The decoder turns YCbCr into RGB within JPEG alone.
+  if (colourSamples === undefined || (photometric === YCBCR && compression !== JPEG)) {
+    const other = OTHER_COLOURS[photometric] ?? `photometric interpretation ${photometric}`;
+    throw refuseImage(
+      'TIFF',
+      `one whose colours are ${photometric === YCBCR ? 'YCbCr' : other}`,
+      'Convert it to RGB or grey.',
+    );
+  }
+  const samples = first(tags, TAG.samplesPerPixel, 1);
+  const extra = tags.get(TAG.extraSamples) ?? [];
+  if (samples > MAX_SAMPLES || (photometric === PALETTE && samples > 1)) {
+    throw refuseImage('TIFF', `one of ${samples} samples a pixel`, 'Convert it to RGB or grey.');
+  }
+  const bits = new Set((tags.get(TAG.bitsPerSample) ?? [1]).slice(0, samples));
+  const [bitsPerSample = 1] = bits;
+  const sampleFormat = formatOf(tags, samples, bitsPerSample);
+  if (bits.size > 1 || !(DEPTHS[sampleFormat] as readonly number[]).includes(bitsPerSample)) {
+    const kind = sampleFormat === 'float' ? 'floating-point samples of' : 'samples of';
+    throw refuseImage('TIFF', `one with ${kind} ${[...bits].join(' and ')} bits`, CONVERT);
+  }
+  return {
+    page,
+    subifd,
+    sampleFormat,
+    bitsPerSample,
+    colourSamples,
+    samples,
+    hasAlpha: samples > colourSamples && (extra[0] === ASSOCIATED || extra[0] === UNASSOCIATED),
+    hasProfile: tags.has(TAG.iccProfile),
+    whiteIsZero: photometric === 0,
+  };
+}
+
+function formatOf(tags: TiffDirectory['tags'], samples: number, bits: number): 'uint' | 'float' {
+  const formats = new Set((tags.get(TAG.sampleFormat) ?? [1]).slice(0, samples));
+  const [format = 1] = formats;
+  // 4: undefined, which readers take as unsigned.
+  if (formats.size === 1 && (format === 1 || format === 4)) return 'uint';
+  if (formats.size === 1 && format === 3) return 'float';
+  const name = format === 2 ? `signed numbers of ${bits} bits` : format > 4 ? 'complex numbers' : 'of several kinds';
+  throw refuseImage('TIFF', `one whose samples are ${name}`, CONVERT);
+}
+
+function first(tags: TiffDirectory['tags'], tag: number, otherwise: number): number {
+  return tags.get(tag)?.[0] ?? otherwise;
+}

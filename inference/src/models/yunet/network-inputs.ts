@@ -1,0 +1,54 @@
+import type { Picture } from '../../media/images/index.js';
+import { frameOf, type NetworkInput, type Size } from './preprocess.js';
+
+/** Numbers of the largest buffer that is kept for the next picture: three planes of 1312 x 1312. */
+const MAX_KEPT = 3 * 1312 * 1312;
+
+/**
+ * Makes the network's inputs. The last buffer is used again: a new one for each picture costs three times what writing it
+ * costs, most of it in pages that the system has to clear.
+ */
+export class NetworkInputs {
+  #spare: Float32Array | undefined;
+
+  /** A picture as blue, green and red planes of its bytes, black up to `frame`, for as long as `use` takes. */
+  async with<T>(
+    picture: Picture,
+    use: (input: NetworkInput) => Promise<T>,
+    frame: Size = frameOf(picture),
+  ): Promise<T> {
+    const length = 3 * frame.width * frame.height;
+    const spare = this.#spare !== undefined && this.#spare.length >= length ? this.#spare : undefined;
+    // Whoever comes meanwhile takes another one.
+    if (spare !== undefined) this.#spare = undefined;
+    const buffer = spare ?? new Float32Array(length);
+    const values = buffer.subarray(0, length);
+    writeBgr(picture, values, frame);
+    try {
+      return await use({ values, ...frame });
+    } finally {
+      if (buffer.length <= MAX_KEPT && buffer.length >= (this.#spare?.length ?? 0)) this.#spare = buffer;
+    }
+  }
+}
+
+/** Writes three planes; YuNet takes the bytes as they are, in OpenCV's order. */
+function writeBgr({ width, height, data }: Picture, values: Float32Array, frame: Size): void {
+  const plane = frame.width * frame.height;
+  const blue = values.subarray(0, plane);
+  const green = values.subarray(plane, 2 * plane);
+  const red = values.subarray(2 * plane);
+  let from = 0;
+  for (let row = 0; row < height; row += 1) {
+    const start = row * frame.width;
+    const end = start + width;
+    for (let to = start; to < end; to += 1) {
+      red[to] = data[from] as number;
+      green[to] = data[from + 1] as number;
+      blue[to] = data[from + 2] as number;
+      from += 3;
+    }
+    if (width < frame.width) for (const one of [blue, green, red]) one.fill(0, end, start + frame.width);
+  }
+  for (const one of [blue, green, red]) one.fill(0, height * frame.width);
+}

@@ -1,0 +1,132 @@
+import type { Face } from '../items.js';
+import type { Scale } from './postprocess.js';
+import { COARSEST_STRIDE, type Size, scaledSize } from './preprocess.js';
+
+/** Pixels that go through the network at once: 1280 x 1280, some 30 ms. A picture of more is scaled down to it. */
+export const MAX_PIXELS = 1280 * 1280;
+/** A picture of one line is padded to COARSEST_STRIDE of them, so its length counts for as much. */
+const MAX_SIDE = MAX_PIXELS / COARSEST_STRIDE;
+/** YuNet sees faces from 10 pixels on: a picture that is narrower has none to show. */
+const MIN_FACE = 10;
+
+/**
+ * Longer sides of faces, in network pixels, between which YuNet is sure of nearly all of them (scores above 0.88, bench/vision/faces).
+ * Below it sees fewer, above it scores lower and draws boxes too small.
+ */
+const SURE_FROM = 48;
+const SURE_TO = 360;
+/** Where there is an overview, `whole` answers for faces up to here, and the overview from there on; in between the better look counts. */
+const WHOLE_TO = 480;
+const OVERVIEW_FROM = 54;
+/** The overview is so many times smaller than `whole`: the largest face of MAX_PIXELS has some 200 pixels there. */
+const OVERVIEW_STEP = 6;
+/** Between neighbouring levels. SURE_FROM times this is well below SURE_TO: each face is in the sure range of one level at least. */
+const MAX_STEP = 4;
+/** A face is about so much higher than it is wide: one that fills a narrow picture is no higher than this many widths. */
+const FACE_ASPECT = 1.4;
+
+/** Longest side of a tile. */
+const MAX_TILE_SIDE = 1280;
+/** Part of a face's size that must lie around it in its tile. */
+const TILE_MARGIN = 0.125;
+
+export interface Rectangle extends Size {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** A size at which a picture is looked at, and which faces are taken from there. */
+export interface Level {
+  readonly size: Size;
+  /** Longer side of faces in pixels of this level. */
+  readonly smallest: number;
+  readonly largest: number;
+  /** Pieces that are looked at one by one; undefined: the whole at once. */
+  readonly tiles: readonly Rectangle[] | undefined;
+  /** Whether it shows faces that no other level shows, for they are too large there. */
+  readonly isOverview?: boolean;
+}
+
+/**
+ * At which sizes a picture is looked at, the smallest first, so that every face from SURE_FROM pixels on lies in the sure range of one:
+ * - the picture in its own size, or in MAX_PIXELS;
+ * - a sixth of that, where a face could be too large for it: a thirtieth of the cost;
+ * - with tiles, above MAX_PIXELS: in tiles in its own size and at most a quarter of that each, until the next is the whole.
+ */
+export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
+  const size = wholeSize(shown);
+  const tiled = withTiles && needsTiles(shown) ? tiledLevels(shown, size) : [];
+  if (!needsOverview(size))
+    return [{ size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined }, ...tiled];
+  return [
+    {
+      size: scaledSize(size, 1 / OVERVIEW_STEP),
+      smallest: OVERVIEW_FROM,
+      largest: Number.POSITIVE_INFINITY,
+      tiles: undefined,
+      isOverview: true,
+    },
+    { size, smallest: 0, largest: WHOLE_TO, tiles: undefined },
+    ...tiled,
+  ];
+}
+
+/** The size in which a whole picture is looked at. With its padding it has twice MAX_PIXELS at most, whatever its shape. */
+export function wholeSize({ width, height }: Size): Size {
+  const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (width * height)), MAX_SIDE / Math.max(width, height));
+  return scaledSize({ width, height }, scale);
+}
+
+/** Whether tiles of a picture can show a face that the whole does not. */
+export function needsTiles(shown: Size): boolean {
+  const { width, height } = wholeSize(shown);
+  return Math.min(shown.width, shown.height) >= MIN_FACE && (width < shown.width || height < shown.height);
+}
+
+function needsOverview({ width, height }: Size): boolean {
+  return Math.min(height, width * FACE_ASPECT) > SURE_TO;
+}
+
+function tiledLevels(shown: Size, whole: Size): readonly Level[] {
+  const ratio = Math.sqrt((shown.width * shown.height) / (whole.width * whole.height));
+  const count = Math.max(1, Math.ceil(Math.log(ratio) / Math.log(MAX_STEP)));
+  const step = ratio ** (1 / count);
+  const largest = SURE_FROM * step;
+  return Array.from({ length: count }, (_, index) => {
+    const size = index === count - 1 ? shown : scaledSize(whole, step ** (index + 1));
+    return { size, smallest: 0, largest, tiles: tilesOf(size, Math.ceil(largest * (1 + 2 * TILE_MARGIN))) };
+  });
+}
+
+/** Tiles of equal size, but for rounding, that cover a picture; neighbours share at least `overlap`. */
+export function tilesOf({ width, height }: Size, overlap: number): readonly Rectangle[] {
+  const columns = cuts(width, overlap);
+  return cuts(height, overlap).flatMap(({ start: y, length: tall }) =>
+    columns.map(({ start: x, length: wide }) => ({ x, y, width: wide, height: tall })),
+  );
+}
+
+function cuts(side: number, overlap: number): readonly { readonly start: number; readonly length: number }[] {
+  if (side <= MAX_TILE_SIDE) return [{ start: 0, length: side }];
+  const count = Math.ceil((side - overlap) / (MAX_TILE_SIDE - overlap));
+  const length = Math.ceil((side + (count - 1) * overlap) / count);
+  const step = (side - length) / (count - 1);
+  return Array.from({ length: count }, (_, index) => ({ start: Math.floor(index * step), length }));
+}
+
+/**
+ * Whether a face reaches so near an edge of its tile, where the picture goes on, that it may be cut off: it lies whole in the next tile.
+ * The box is relative to the tile, in pixels of the picture, of which `scale` says how many of the level's they are.
+ */
+export function isCut(box: Face['box'], scale: Scale, tile: Rectangle | undefined, level: Size): boolean {
+  if (tile === undefined) return false;
+  const [left, top] = [box.x * scale.x, box.y * scale.y];
+  const [wide, tall] = [box.width * scale.x, box.height * scale.y];
+  const margin = Math.max(wide, tall) * TILE_MARGIN;
+  return (
+    (tile.x > 0 && left < margin) ||
+    (tile.y > 0 && top < margin) ||
+    (tile.x + tile.width < level.width && left + wide > tile.width - margin) ||
+    (tile.y + tile.height < level.height && top + tall > tile.height - margin)
+  );
+}

@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import type { InferenceError } from '../../src/errors.js';
+import { Random } from '../support/random.js';
+import { fixture, open } from './listening.js';
+
+/** What a library, or the engine under it, would say. */
+const INTERNALS =
+  /undefined|null|NaN|\w+Error\b|is not (?:an? |defined|iterable|of type|valid)|cannot read|bounds|offset|wasm|heap|\.js\b|\bcode -?\d|\n/i;
+
+const FIXTURES = [
+  'speech-48k-mono.flac.ogg',
+  'speech-44k-stereo.mp3',
+  'speech-48k-stereo.vorbis.ogg',
+  'speech-48k-stereo.opus',
+  'speech-48k-mono-faststart.m4a',
+  'speech-44k-stereo.m4a',
+];
+
+/** Everything that is said to the caller of a recording: its warnings, or its refusal. */
+async function said(content: Uint8Array): Promise<{ texts: readonly string[]; cause: unknown }> {
+  try {
+    const source = await open(content);
+    while ((await source.read(160_000)) !== null);
+    await source.close();
+    return { texts: source.warnings, cause: undefined };
+  } catch (error) {
+    const { code, message, cause } = error as InferenceError;
+    expect(code, message).to.equal('AUDIO_UNREADABLE');
+    return { texts: [message], cause };
+  }
+}
+
+describe('What is said of damaged recordings', () => {
+  it('is never what a library said: an MP4 whose atom has the size 0', async () => {
+    const m4a = await fixture('speech-48k-mono-faststart.m4a');
+    const view = Buffer.from(m4a);
+    for (const atom of [
+      'ftyp',
+      'moov',
+      'mvhd',
+      'trak',
+      'mdia',
+      'minf',
+      'stbl',
+      'stsd',
+      'mp4a',
+      'esds',
+      'stts',
+      'stco',
+    ]) {
+      const at = view.indexOf(atom) - 4;
+      const broken = Uint8Array.from(m4a);
+      broken.fill(0, at, at + 4);
+      const { texts } = await said(broken);
+      for (const text of texts) expect(text, atom).to.not.match(INTERNALS);
+    }
+  });
+
+  for (const name of FIXTURES) {
+    it(`is never what a library said: ${name} with its first bytes changed`, async function () {
+      this.timeout(30_000);
+      const random = new Random(7);
+      const whole = (await fixture(name)).subarray(0, 12_000);
+      let refused = 0;
+      for (let turn = 0; turn < 6; turn += 1) {
+        const broken = Uint8Array.from(whole);
+        // Its first bytes stay: it is taken for what it was.
+        for (let change = 0; change < 10; change += 1) {
+          broken[48 + random.below(turn < 3 ? 600 : 6000)] = random.below(256);
+        }
+        const { texts, cause } = await said(broken);
+        refused += texts.length;
+        for (const text of texts) {
+          expect(text).to.not.match(INTERNALS);
+          if (typeof cause === 'string') expect(text).to.not.include(cause);
+        }
+      }
+      expect(refused, 'some of them are refused, or bear a warning').to.be.greaterThan(0);
+    });
+  }
+});

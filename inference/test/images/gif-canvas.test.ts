@@ -1,0 +1,84 @@
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
+import { pictureOf, pixelAt } from '../support/image-files.js';
+
+/** A GIF whose frame of 40 x 20 red pixels lies somewhere on a canvas; colour 0, red too, is its background. */
+async function redFrame(canvas: readonly [number, number], place: readonly [number, number]): Promise<Buffer> {
+  const red = sharp({ create: { width: 40, height: 20, channels: 3, background: '#ff0000' } });
+  const file = await red.gif().toBuffer();
+  const table = 13 + ((file[10] ?? 0) & 0x80 ? 3 * 2 ** (((file[10] ?? 0) & 7) + 1) : 0);
+  const frame = file.indexOf(Buffer.from([0x2c, 0, 0, 0, 0, 40, 0, 20, 0]), table);
+  file.writeUInt16LE(canvas[0], 6);
+  file.writeUInt16LE(canvas[1], 8);
+  file[11] = 0;
+  file.writeUInt16LE(place[0], frame + 1);
+  file.writeUInt16LE(place[1], frame + 3);
+  return file;
+}
+
+const RED = [255, 0, 0];
+const WHITE = [255, 255, 255];
+
+describe('the canvas of a GIF', () => {
+  before(() => configureImageDecoding({ threads: 1 }));
+
+  it('is white around its first frame, whatever its background colour', async () => {
+    const picture = await pictureOf(await redFrame([60, 50], [10, 25]));
+    expect([picture.width, picture.height]).to.deep.equal([60, 50]);
+    for (const [x, y] of [
+      [0, 0],
+      [9, 30],
+      [50, 30],
+      [30, 24],
+      [30, 45],
+      [59, 49],
+    ] as const) {
+      expect(pixelAt(picture, x, y), `${x},${y}`).to.deep.equal(WHITE);
+    }
+    for (const [x, y] of [
+      [10, 25],
+      [49, 25],
+      [10, 44],
+      [49, 44],
+    ] as const) {
+      expect(pixelAt(picture, x, y), `${x},${y}`).to.deep.equal(RED);
+    }
+  });
+
+  it('grows with a first frame that reaches beyond it, as browsers do it', async () => {
+    const { header, picture } = await decodeImage(await redFrame([30, 30], [10, 25]), { maxPixels: 10_000 });
+    expect([header.width, header.height]).to.deep.equal([picture.width, picture.height]);
+    expect([picture.width, picture.height]).to.deep.equal([50, 45]);
+    expect(pixelAt(picture, 49, 44)).to.deep.equal(RED);
+    expect(pixelAt(picture, 0, 0)).to.deep.equal(WHITE);
+  });
+
+  it('shows its first frame alone where that fills it', async () => {
+    const picture = await pictureOf(await redFrame([40, 20], [0, 0]));
+    expect(new Set(picture.data)).to.deep.equal(new Set([255, 0]));
+    expect(pixelAt(picture, 39, 19)).to.deep.equal(RED);
+  });
+
+  it('is white where the first frame is transparent, inside and outside', async () => {
+    const data = new Uint8Array(8 * 8 * 4).fill(255);
+    for (let pixel = 0; pixel < 32; pixel += 1) data.set([0, 0, 255, pixel < 16 ? 0 : 255], pixel * 4);
+    const file = await sharp(data, { raw: { width: 8, height: 8, channels: 4 } })
+      .gif()
+      .toBuffer();
+    file.writeUInt16LE(12, 6);
+    const picture = await pictureOf(file);
+    expect(pixelAt(picture, 3, 0)).to.deep.equal(WHITE);
+    expect(pixelAt(picture, 3, 3)).to.deep.equal([0, 0, 255]);
+    expect(pixelAt(picture, 10, 3)).to.deep.equal(WHITE);
+  });
+
+  it('is shrunk with its white, for a model that takes small images', async () => {
+    const { picture } = await decodeImage(await redFrame([400, 400], [0, 0]), {
+      maxPixels: 1_000_000,
+      target: { width: 20, height: 20 },
+    });
+    expect([picture.width, picture.height]).to.deep.equal([40, 40]);
+    expect(pixelAt(picture, 30, 30)).to.deep.equal(WHITE);
+  });
+});

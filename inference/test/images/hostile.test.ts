@@ -1,0 +1,69 @@
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
+import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
+import { imageErrorOf, imageFixture, pictureOf } from '../support/image-files.js';
+import { Random } from '../support/random.js';
+
+const FILES = [
+  'iphone_like.heic',
+  'grid_turned.heic',
+  'x.jxl',
+  'x.bmp',
+  'animated.avif',
+  'rgb_two_extra_channels.tif',
+  'rgb_uint32.tif',
+];
+/** Words of the libraries inside. */
+const INTERNAL =
+  /vips|libheif|libde265|jxl_oxide|wasm|rust|sharp|null|undefined|unreachable|tiff2|buffer|RuntimeError|\bat \//i;
+
+describe('damaged images', () => {
+  before(() => configureImageDecoding({ threads: 1 }));
+
+  for (const name of FILES) {
+    it(`refuses a ${name} that was cut off, by its format`, async () => {
+      const whole = imageFixture(name);
+      // The first frame of the animation ends at two thirds of the file.
+      const shares = name === 'animated.avif' ? [0.01, 0.05, 0.3, 0.6] : [0.01, 0.05, 0.3, 0.6, 0.95];
+      for (const share of shares) {
+        const error = await imageErrorOf(whole.subarray(0, Math.floor(whole.length * share)));
+        expect(error.code, String(share)).to.equal('IMAGE_UNREADABLE');
+        expect(error.message, String(share)).to.not.match(INTERNAL);
+        if (share > 0.01) expect(error.message, String(share)).to.match(/(HEIC|JPEG XL|BMP|AVIF|TIFF)/);
+      }
+    });
+
+    it(`shows or refuses a ${name} with flipped bits, and goes on`, async () => {
+      const random = new Random(name.length);
+      for (let round = 0; round < 12; round += 1) {
+        const content = imageFixture(name);
+        for (let flip = 0; flip < 1 + (round % 3) * 4; flip += 1) {
+          const at = random.below(round % 2 === 0 ? content.length : Math.min(content.length, 400));
+          content[at] = (content[at] ?? 0) ^ (1 << random.below(8));
+        }
+        try {
+          const { header, picture } = await decodeImage(content, { maxPixels: 1_000_000 });
+          expect(picture.data.length).to.equal(picture.width * picture.height * 3);
+          expect([picture.width, picture.height]).to.deep.equal([header.width, header.height]);
+        } catch (error) {
+          if (!(error instanceof InferenceError)) throw error;
+          expect(error.code).to.be.oneOf(['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE']);
+          expect(error.message).to.not.match(INTERNAL);
+        }
+      }
+      expect((await pictureOf(imageFixture(name))).data.length, 'the next image').to.be.above(0);
+    });
+  }
+
+  it('gives a decoder no more memory than its limit', () => {
+    // One memory of one page without a limit, exported; a custom section behind it.
+    const module = Uint8Array.from([
+      0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 0, 1, 7, 5, 1, 1, 0x6d, 2, 0, 0, 2, 1, 0,
+    ]);
+    const limited = limitWasmMemory(module, 300 * 65_536);
+    expect([...limited.subarray(8, 15)]).to.deep.equal([5, 5, 1, 1, 1, 0xac, 2]);
+    expect([...limited.subarray(15)]).to.deep.equal([...module.subarray(13)]);
+    expect(() => limitWasmMemory(module.subarray(0, 8), 1)).to.throw('one memory of its own');
+  });
+});

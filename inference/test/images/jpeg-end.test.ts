@@ -1,0 +1,74 @@
+import { expect } from 'chai';
+import sharp, { type JpegOptions } from 'sharp';
+import { configureImageDecoding } from '../../src/media/images/index.js';
+import { imageErrorOf, imageFixture, pictureOf } from '../support/image-files.js';
+import { Random } from '../support/random.js';
+
+/** Blotches of colour, large enough for a hundred blocks and more. */
+async function photograph(options: JpegOptions = {}, grey = false): Promise<Buffer> {
+  const noise = sharp(new Random(5).bytes(20 * 15 * 3), { raw: { width: 20, height: 15, channels: 3 } });
+  const image = noise.resize(640, 480, { kernel: 'cubic' });
+  return await (grey ? image.greyscale() : image).jpeg({ quality: 80, ...options }).toBuffer();
+}
+
+describe('the end of a JPEG', () => {
+  before(() => configureImageDecoding({ threads: 1 }));
+
+  it('may lack its marker, as in files of some cameras', async () => {
+    const inks = await sharp(await photograph())
+      .toColourspace('cmyk')
+      .jpeg()
+      .toBuffer();
+    const files = [await photograph(), await photograph({ progressive: true }), await photograph({}, true), inks];
+    for (const [index, whole] of files.entries()) {
+      const expected = await pictureOf(whole);
+      const ends = [
+        whole.subarray(0, -2),
+        whole.subarray(0, -1),
+        Buffer.concat([whole.subarray(0, -2), Buffer.alloc(7)]),
+      ];
+      for (const file of ends) expect(await pictureOf(file), `file ${index}`).to.deep.equal(expected);
+    }
+  });
+
+  it('may be followed by anything', async () => {
+    const whole = await photograph();
+    const expected = await pictureOf(whole);
+    for (const tail of [new Random(7).bytes(300), await photograph({ quality: 20 }), Buffer.alloc(10_000)]) {
+      expect(await pictureOf(Buffer.concat([whole, tail]))).to.deep.equal(expected);
+    }
+  });
+
+  it('may lack a hundredth of the image, which is then grey', async () => {
+    const whole = await photograph();
+    const expected = await pictureOf(whole);
+    for (const cut of [3, 20, Math.floor(whole.length * 0.004)]) {
+      const picture = await pictureOf(whole.subarray(0, whole.length - cut));
+      const upper = expected.width * (expected.height - 18) * 3;
+      expect(Buffer.compare(picture.data.subarray(0, upper), expected.data.subarray(0, upper)), String(cut)).to.equal(
+        0,
+      );
+    }
+    // A small image may lack its last block.
+    expect((await pictureOf(imageFixture('missing_eoi.jpg').subarray(0, -4))).width).to.equal(96);
+  });
+
+  it('may not lack a real part of it, wherever the file was cut and whatever was put behind', async () => {
+    const whole = await photograph();
+    const marker = Buffer.from([0xff, 0xd9]);
+    for (const share of [0.97, 0.9, 0.5, 0.2]) {
+      const cut = whole.subarray(0, Math.floor(whole.length * share));
+      for (const file of [cut, Buffer.concat([cut, marker])]) {
+        const error = await imageErrorOf(file);
+        expect(error.code).to.equal('IMAGE_UNREADABLE');
+        const percent = Number(/ends? too early: about (\d+) % of the image is missing/.exec(error.message)?.[1]);
+        expect(percent, error.message).to.be.closeTo(100 - share * 100, 8);
+      }
+    }
+    const progressive = await photograph({ progressive: true });
+    for (const share of [0.9, 0.5, 0.3, 0.2, 0.15]) {
+      const error = await imageErrorOf(progressive.subarray(0, Math.floor(progressive.length * share)));
+      expect(error.message).to.contain('a part of the image is missing');
+    }
+  });
+});

@@ -1,0 +1,269 @@
+import { expect } from 'chai';
+import { configureImageDecoding, readImageHeader } from '../../src/media/images/index.js';
+import { imageErrorOf, imageFixture, meanOf, pictureOf, pixelAt } from '../support/image-files.js';
+
+/** Pixels at a quarter, three quarters (of the upper quarter) and the lower middle. */
+type Expected = readonly [
+  name: string,
+  width: number,
+  height: number,
+  pixels: readonly number[][],
+  mean: readonly number[],
+];
+
+/** By Pillow 13 with pillow-heif 1.8 and pillow-jxl-plugin 1.4, on white; Display P3 through its ImageCms. */
+const EXPECTED: readonly Expected[] = [
+  [
+    'iphone_like.heic',
+    96,
+    72,
+    [
+      [176, 134, 34],
+      [12, 11, 7],
+      [159, 105, 41],
+    ],
+    [110.8, 85.7, 46.4],
+  ],
+  [
+    'ten_bits.heic',
+    80,
+    50,
+    [
+      [165, 121, 20],
+      [12, 8, 9],
+      [154, 109, 44],
+    ],
+    [110.2, 85.9, 45.3],
+  ],
+  [
+    'alpha.heic',
+    80,
+    50,
+    [
+      [232, 221, 197],
+      [70, 67, 68],
+      [204, 181, 149],
+    ],
+    [176.8, 167.7, 150.1],
+  ],
+  [
+    'second_is_primary.heic',
+    80,
+    50,
+    [
+      [164, 121, 25],
+      [11, 7, 8],
+      [154, 108, 46],
+    ],
+    [110.8, 85.7, 46.3],
+  ],
+  [
+    'grid_mirrored.heic',
+    80,
+    50,
+    [
+      [18, 11, 19],
+      [150, 113, 43],
+      [161, 108, 38],
+    ],
+    [110.8, 85.7, 46.3],
+  ],
+  [
+    'grid_turned.heic',
+    50,
+    80,
+    [
+      [104, 49, 8],
+      [165, 121, 24],
+      [81, 98, 54],
+    ],
+    [110.8, 85.7, 46.3],
+  ],
+  [
+    'grid_display_p3.heic',
+    80,
+    50,
+    [
+      [173, 119, 0],
+      [13, 8, 9],
+      [162, 107, 25],
+    ],
+    [114.9, 84.1, 35.9],
+  ],
+  [
+    'x.jxl',
+    96,
+    72,
+    [
+      [171, 135, 69],
+      [5, 7, 2],
+      [157, 111, 51],
+    ],
+    [110.9, 85.9, 47.3],
+  ],
+  [
+    'turned.jxl',
+    50,
+    80,
+    [
+      [99, 51, 15],
+      [152, 120, 63],
+      [79, 95, 40],
+    ],
+    [111, 85.8, 47.3],
+  ],
+  [
+    'alpha.jxl',
+    80,
+    50,
+    [
+      [229, 221, 207],
+      [66, 66, 65],
+      [204, 181, 149],
+    ],
+    [177, 167.8, 150.7],
+  ],
+  [
+    'animated.avif',
+    96,
+    72,
+    [
+      [170, 129, 47],
+      [12, 11, 9],
+      [160, 112, 47],
+    ],
+    [110.5, 86.1, 45.6],
+  ],
+  [
+    'x.bmp',
+    96,
+    72,
+    [
+      [182, 131, 44],
+      [15, 7, 17],
+      [157, 108, 39],
+    ],
+    [110.8, 85.7, 46.2],
+  ],
+  [
+    'missing_eoi.jpg',
+    96,
+    72,
+    [
+      [166, 134, 57],
+      [8, 8, 6],
+      [154, 104, 41],
+    ],
+    [110.8, 85.7, 46.2],
+  ],
+  [
+    'rgb_two_extra_channels.tif',
+    96,
+    72,
+    [
+      [182, 131, 44],
+      [15, 7, 17],
+      [157, 108, 39],
+    ],
+    [110.8, 85.7, 46.2],
+  ],
+  [
+    'rgb_uint32.tif',
+    96,
+    72,
+    [
+      [182, 131, 44],
+      [15, 7, 17],
+      [157, 108, 39],
+    ],
+    [110.8, 85.7, 46.2],
+  ],
+];
+
+describe('images of every kind', () => {
+  before(() => configureImageDecoding({ threads: 1 }));
+
+  for (const [name, width, height, pixels, mean] of EXPECTED) {
+    it(`shows ${name} as other decoders do`, async () => {
+      const header = await readImageHeader(imageFixture(name), 1_000_000);
+      const picture = await pictureOf(imageFixture(name));
+      expect([header.width, header.height, picture.width, picture.height]).to.deep.equal([
+        width,
+        height,
+        width,
+        height,
+      ]);
+      const [x, y] = [Math.floor(width / 4), Math.floor(height / 4)];
+      const places = [
+        [x, y],
+        [Math.floor((width * 3) / 4), y],
+        [Math.floor(width / 2), Math.floor((height * 3) / 4)],
+      ] as const;
+      places.forEach(([left, top], index) => {
+        pixelAt(picture, left, top).forEach((value, channel) => {
+          // Chroma is enlarged by other methods; a wrong turn or a wrong colour is far further away.
+          expect(value, `${left},${top} channel ${channel}`).to.be.closeTo(pixels[index]?.[channel] ?? Number.NaN, 12);
+        });
+      });
+      meanOf(picture).forEach((value, channel) => {
+        expect(value, `mean of channel ${channel}`).to.be.closeTo(mean[channel] ?? Number.NaN, 0.7);
+      });
+    });
+  }
+
+  it('takes floats from 0 to 1 for black to white', async () => {
+    const picture = await pictureOf(imageFixture('float_grey_0_1.tif'));
+    expect(pixelAt(picture, 0, 0)).to.deep.equal([78, 78, 78]);
+    expect(meanOf(picture)[0]).to.be.closeTo(88.7, 0.1);
+  });
+
+  it('leaves the canvas around the first frame of a GIF white', async () => {
+    const picture = await pictureOf(imageFixture('gif_first_frame_offset.gif'));
+    expect([picture.width, picture.height]).to.deep.equal([96, 72]);
+    expect(pixelAt(picture, 0, 0)).to.deep.equal([255, 255, 255]);
+    expect(pixelAt(picture, 24, 18)).to.deep.equal([173, 117, 49]);
+  });
+
+  it('refuses a camera raw file instead of showing its thumbnail', async () => {
+    const error = await imageErrorOf(imageFixture('raw_like_dng.tif'));
+    expect(error.code).to.equal('IMAGE_UNREADABLE');
+    expect(error.message).to.match(/camera raw file \(DNG or the like\).*send a JPEG/);
+  });
+
+  it('checks the size of every format before a pixel is decoded', async () => {
+    for (const name of [
+      'iphone_like.heic',
+      'grid_turned.heic',
+      'x.jxl',
+      'turned.jxl',
+      'x.bmp',
+      'animated.avif',
+      'rgb_uint32.tif',
+    ]) {
+      const error = await imageErrorOf(imageFixture(name), 3_999);
+      expect(error.code, name).to.equal('IMAGE_TOO_LARGE');
+      expect(error.message, name).to.match(/at most 3,999 pixels, got (HEIC|JPEG XL|BMP|AVIF|TIFF) of \d+ x \d+/);
+    }
+    // Its tiles make up a hundredth of what its header says.
+    expect((await imageErrorOf(imageFixture('grid_of_another_size.heic'))).code).to.equal('IMAGE_TOO_LARGE');
+    expect((await imageErrorOf(imageFixture('grid_of_another_size.heic'), 80_000_000)).code).to.equal(
+      'IMAGE_UNREADABLE',
+    );
+  });
+
+  it('reads no JPEG XL image that its decoder has not the memory for', async () => {
+    // 8,192 x 8,192: the ratio of sides is 1, the height of 13 bits.
+    const error = await imageErrorOf(Buffer.from([0xff, 0x0a, 0xfa, 0xff, 0x09, 0, 0, 0]), 100_000_000);
+    expect(error.code).to.equal('IMAGE_TOO_LARGE');
+    expect(error.message).to.contain('at most 50,000,000 pixels, got JPEG XL of 8192 x 8192');
+  });
+
+  it('decodes many at a time on its threads', async () => {
+    const names = ['iphone_like.heic', 'x.jxl', 'x.bmp', 'ten_bits.heic', 'alpha.jxl', 'x.bmp'];
+    const means = await Promise.all(names.map(async (name) => meanOf(await pictureOf(imageFixture(name)))[0]));
+    means.forEach((mean, index) => {
+      const expected = EXPECTED.find(([name]) => name === names[index])?.[4][0] ?? Number.NaN;
+      expect(mean, names[index]).to.be.closeTo(expected, 0.7);
+    });
+  });
+});

@@ -1,0 +1,189 @@
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { configureImageDecoding } from '../../src/media/images/index.js';
+import { imageErrorOf, imageFixture, pictureOf, pixelAt } from '../support/image-files.js';
+import { type ImageTags, imageTags, type TiffPageFile, type TiffTag, writeTiff } from '../support/tiff-file.js';
+
+const SIZE = { width: 4, height: 3 };
+const PIXELS = SIZE.width * SIZE.height;
+/** Of every pixel. */
+const ORANGE = [250, 130, 10];
+
+/** A page of which every pixel has these bytes. */
+function page(
+  pixel: readonly number[],
+  tags: Omit<ImageTags, 'width' | 'height'>,
+  children: readonly TiffPageFile[] = [],
+): TiffPageFile {
+  const pixels = Buffer.concat(Array.from({ length: PIXELS }, () => Buffer.from(pixel)));
+  return { tags: imageTags({ ...SIZE, ...tags }), pixels, children };
+}
+
+async function firstPixel(...pages: readonly TiffPageFile[]): Promise<number[]> {
+  return pixelAt(await pictureOf(writeTiff(pages)), 1, 1);
+}
+
+async function messageOf(...pages: readonly TiffPageFile[]): Promise<string> {
+  const error = await imageErrorOf(writeTiff(pages));
+  expect(error.code).to.equal('IMAGE_UNREADABLE');
+  return error.message;
+}
+
+function extra(...kinds: readonly number[]): TiffTag {
+  return [338, 3, kinds];
+}
+function floats(...values: readonly number[]): number[] {
+  return [...Buffer.from(Float32Array.from(values).buffer)];
+}
+function wide(values: readonly number[]): number[] {
+  return values.flatMap((value) => [0, 0, 0, value]);
+}
+const FLOAT: TiffTag = [339, 3, [3]];
+const THUMBNAIL: TiffTag = [254, 4, [1]];
+
+describe('TIFF images', () => {
+  before(() => configureImageDecoding({ threads: 1 }));
+
+  it('show their colours, whatever else a pixel has', async () => {
+    expect(await firstPixel(page(ORANGE, { samples: 3 }))).to.deep.equal(ORANGE);
+    for (const more of [[7], [7, 8], [7, 8, 9], [7, 8, 9, 10, 11, 12]]) {
+      const tags = { samples: 3 + more.length, more: [extra(...more.map(() => 0))] };
+      expect(await firstPixel(page([...ORANGE, ...more], tags)), `${more.length} more`).to.deep.equal(ORANGE);
+    }
+    const deep = [...ORANGE, 7, 8].flatMap((value) => [0, value]);
+    expect(await firstPixel(page(deep, { samples: 5, bits: 16, more: [extra(0, 0)] }))).to.deep.equal(ORANGE);
+    const grey = { samples: 3, photometric: 1, more: [extra(0, 0)] };
+    expect(await firstPixel(page([90, 7, 8], grey))).to.deep.equal([90, 90, 90]);
+  });
+
+  it('are put on white by the first extra sample where that is alpha', async () => {
+    const half = [...ORANGE, 128];
+    const expected = [253, 192, 132];
+    for (const file of [
+      page(half, { samples: 4, more: [extra(2)] }),
+      page([...half, 9], { samples: 5, more: [extra(2, 0)] }),
+      page([...half, 9, 9, 9], { samples: 7, more: [extra(2, 0, 0, 0)] }),
+      page(wide(half), { samples: 4, bits: 32, more: [extra(2)] }),
+      page([...ORANGE.map((value) => Math.round((value * 128) / 255)), 128, 9], { samples: 5, more: [extra(1, 0)] }),
+    ]) {
+      (await firstPixel(file)).forEach((value, channel) => {
+        expect(value).to.be.closeTo(expected[channel] ?? Number.NaN, 2);
+      });
+    }
+  });
+
+  it('are read with unsigned numbers of 32 bits by their upper byte, and with floats from 0 to 1', async () => {
+    expect(await firstPixel(page(wide(ORANGE), { samples: 3, bits: 32 }))).to.deep.equal(ORANGE);
+    expect(await firstPixel(page(wide([200]), { samples: 1, bits: 32, photometric: 0 }))).to.deep.equal([55, 55, 55]);
+    const share = ORANGE.map((value) => value / 255);
+    expect(await firstPixel(page(floats(...share), { samples: 3, bits: 32, more: [FLOAT] }))).to.deep.equal(ORANGE);
+    const withMore = { samples: 4, bits: 32, more: [FLOAT, extra(0)] };
+    expect(await firstPixel(page(floats(...share, 700).slice(0, 16), withMore)).then(() => 'read', String)).to.match(
+      /between 0 and 1/,
+    );
+    expect(await firstPixel(page(floats(0, 1, 0.5), { samples: 3, bits: 32, more: [FLOAT] }))).to.deep.equal([
+      0, 255, 128,
+    ]);
+  });
+
+  it('are refused by name where the samples do not say what is white', async () => {
+    for (const value of [1.5, -0.1, 200, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const message = await messageOf(page(floats(value), { samples: 1, bits: 32, photometric: 1, more: [FLOAT] }));
+      expect(message, String(value)).to.match(/floating-point samples that are not all between 0 and 1.*Scale it/);
+    }
+    const signed: TiffTag = [339, 3, [2]];
+    expect(await messageOf(page([0, 1], { samples: 1, bits: 16, photometric: 1, more: [signed] }))).to.contain(
+      'signed numbers of 16 bits',
+    );
+    expect(await messageOf(page([0, 1], { samples: 1, bits: 12, photometric: 1 }))).to.contain('samples of 12 bits');
+    expect(await messageOf(page([0, 0], { samples: 1, bits: 16, photometric: 1, more: [FLOAT] }))).to.contain(
+      'floating-point samples of 16 bits',
+    );
+  });
+
+  it('are refused by name for colours and compressions that are not read', async () => {
+    const compressed = (number: number): TiffPageFile => page(ORANGE, { samples: 3, more: [[259, 3, [number]]] });
+    for (const [number, name] of [
+      [6, 'old-style JPEG'],
+      [34_676, 'SGILOG'],
+      [34_712, 'JPEG 2000'],
+      [34_887, 'LERC'],
+      [50_000, 'Zstandard'],
+      [12_345, 'number 12345'],
+    ] as const) {
+      expect(await messageOf(compressed(number)), name).to.contain(`got one with ${name} compression. Convert it`);
+    }
+    for (const [photometric, name] of [
+      [6, 'YCbCr'],
+      [8, 'CIELAB'],
+      [32_845, 'LogLuv'],
+    ] as const) {
+      expect(await messageOf(page(ORANGE, { samples: 3, photometric })), name).to.contain(
+        `got one whose colours are ${name}`,
+      );
+    }
+  });
+
+  it('give the first page that is no smaller copy of another', async () => {
+    const blue = (more: readonly TiffTag[]): TiffPageFile => page([0, 0, 255], { samples: 3, more });
+    const orange = (more: readonly TiffTag[] = []): TiffPageFile => page(ORANGE, { samples: 3, more });
+    expect(await firstPixel(blue([THUMBNAIL]), orange())).to.deep.equal(ORANGE);
+    expect(await firstPixel(blue([[254, 4, [4]]]), orange())).to.deep.equal(ORANGE);
+    expect(await firstPixel(blue([[255, 3, [2]]]), orange([[255, 3, [1]]]))).to.deep.equal(ORANGE);
+    expect(await firstPixel(orange([[254, 4, [2]]]), blue([[254, 4, [2]]]))).to.deep.equal(ORANGE);
+    expect(await firstPixel(page([0, 0, 255], { samples: 3, more: [THUMBNAIL] }, [orange()]))).to.deep.equal(ORANGE);
+    expect(await firstPixel(blue([THUMBNAIL]))).to.deep.equal([0, 0, 255]);
+  });
+
+  it('are refused as camera raw files by what is in them and by who made them', async () => {
+    const sensor = page([7], { samples: 1, photometric: 32_803 });
+    const raw = (more: readonly TiffTag[], child = sensor): TiffPageFile =>
+      page(ORANGE, { samples: 3, more: [THUMBNAIL, ...more] }, [child]);
+    const make = (name: string): TiffTag => [271, 2, [...Buffer.from(`${name}\0`, 'latin1')]];
+    expect(await messageOf(raw([]))).to.contain('a camera raw file (DNG or the like)');
+    expect(await messageOf(raw([make('NIKON CORPORATION')]))).to.contain('a Nikon NEF camera raw file');
+    expect(await messageOf(raw([make('SONY')]))).to.contain('a Sony ARW camera raw file');
+    expect(await messageOf(raw([make('PENTAX')]))).to.contain('a Pentax PEF camera raw file');
+    expect(await messageOf(raw([[50_706, 1, [1, 4, 0, 0]]]))).to.contain('a DNG camera raw file');
+    expect(await messageOf(page(ORANGE, { samples: 3, photometric: 34_892 }))).to.contain('camera raw file');
+    // A photograph that was developed names its camera too.
+    expect(await firstPixel(page(ORANGE, { samples: 3, more: [make('NIKON CORPORATION')] }))).to.deep.equal(ORANGE);
+  });
+
+  it('are read in tiles, in planes, as BigTIFF and with every compression of the decoder', async () => {
+    const image = sharp(imageFixture('rgb_uint32.tif')).removeAlpha();
+    const png = await pictureOf(await image.clone().toColourspace('srgb').png().toBuffer());
+    const source = sharp(png.data, { raw: { width: png.width, height: png.height, channels: 3 } });
+    for (const compression of ['none', 'lzw', 'deflate', 'packbits'] as const) {
+      for (const more of [{}, { tile: true, tileWidth: 32, tileHeight: 16 }, { bigtiff: true }]) {
+        expect(
+          await pictureOf(
+            await source
+              .clone()
+              .tiff({ compression, ...more })
+              .toBuffer(),
+          ),
+          compression,
+        ).to.deep.equal(png);
+      }
+    }
+    const planes = Buffer.concat([0, 1, 2].map((channel) => Buffer.alloc(PIXELS, ORANGE[channel])));
+    const strips: TiffTag[] = [[284, 3, [2]]];
+    const file = { tags: imageTags({ ...SIZE, samples: 3, more: strips }), pixels: planes };
+    // One strip for each plane is what the format wants; the tags written here name one, which is damage.
+    expect((await imageErrorOf(writeTiff([file]))).code).to.equal('IMAGE_UNREADABLE');
+  });
+
+  it('are bounded by the bytes that they unpack to', async () => {
+    const tags = imageTags({
+      width: 900,
+      height: 900,
+      samples: 32,
+      bits: 32,
+      more: [extra(...new Array<number>(29).fill(0))],
+    });
+    const error = await imageErrorOf(writeTiff([{ tags, pixels: new Uint8Array(10) }]));
+    expect(error.code).to.equal('IMAGE_TOO_LARGE');
+    expect(error.message).to.contain('32 samples of 32 bits a pixel');
+  });
+});

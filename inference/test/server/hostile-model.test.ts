@@ -1,0 +1,52 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { newModel, node, writeModel } from '../../src/onnx/index.js';
+import { runProgram } from '../fixtures/server-process.js';
+import { DEMO_MODELS, makeVolume } from '../fixtures/volume.js';
+import { SIGLIP, VISION_ONLY } from '../prepared/forms.js';
+
+const WEIGHTS = 'onnx/text_model.onnx';
+
+/** A text model whose answer is a file of the machine, byte by byte. */
+function thief(path: string): Uint8Array {
+  const graph = newModel({
+    name: 'thief',
+    nodes: [node('Cast', ['bytes'], ['pooler_output'], { to: 1 })],
+    initializers: [
+      {
+        name: 'bytes',
+        dims: [1, 64],
+        elementType: 'uint8',
+        data: { kind: 'external', location: path, offset: 0, length: 64 },
+        rest: [],
+      },
+    ],
+    inputs: [{ name: 'input_ids', elementType: 'int64', dims: ['batch', 'length'] }],
+    outputs: [{ name: 'pooler_output', elementType: 'float32', dims: [1, 64] }],
+  });
+  return writeModel(graph);
+}
+
+describe('a hostile model', () => {
+  for (const path of ['/etc/passwd', '../../../../../../../../../../etc/passwd', '/proc/self/environ']) {
+    it(`does not get ${path} served: the server ends and says what the graph asks for`, async () => {
+      const folder = join(DEMO_MODELS, SIGLIP);
+      const names = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
+      const files = await Promise.all(
+        names.map(async ({ parentPath, name }) => {
+          const file = join(parentPath, name).slice(folder.length + 1);
+          return { path: file, bytes: file === WEIGHTS ? thief(path) : await readFile(join(folder, file)) };
+        }),
+      );
+      const volume = await makeVolume({ snapshots: { [SIGLIP]: files } });
+      try {
+        const { code, stderr } = await runProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
+        expect(code, stderr).to.equal(5);
+        expect(stderr).to.include(path).and.include('refused');
+      } finally {
+        await volume.remove();
+      }
+    });
+  }
+});

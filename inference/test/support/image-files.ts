@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { InferenceError } from '../../src/errors.js';
+import { decodeImage, type Picture } from '../../src/media/images/index.js';
+import { inRepository } from './places.js';
+
+const MAX_PIXELS = 1_000_000;
+
+/** A small image file of test/fixtures/images. */
+export function imageFixture(name: string): Buffer {
+  return readFileSync(inRepository(`inference/test/fixtures/images/${name}`));
+}
+
+export async function pictureOf(content: Uint8Array): Promise<Picture> {
+  return (await decodeImage(content, { maxPixels: MAX_PIXELS })).picture;
+}
+
+export function pixelAt(picture: Picture, x: number, y: number): number[] {
+  const at = (y * picture.width + x) * 3;
+  return [...picture.data.subarray(at, at + 3)];
+}
+
+/** The mean of each channel. */
+export function meanOf({ data }: Picture): number[] {
+  const sums = [0, 0, 0];
+  data.forEach((value, at) => {
+    sums[at % 3] = (sums[at % 3] as number) + value;
+  });
+  return sums.map((sum) => (sum * 3) / data.length);
+}
+
+export async function imageErrorOf(content: Uint8Array, maxPixels = MAX_PIXELS): Promise<InferenceError> {
+  try {
+    await decodeImage(content, { maxPixels });
+  } catch (error) {
+    if (error instanceof InferenceError) return error;
+    throw error;
+  }
+  throw new Error('expected an InferenceError');
+}
