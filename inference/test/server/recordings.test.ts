@@ -104,6 +104,7 @@ for (const [family, setting, recordings] of [
     [
       file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE),
       file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
+      file(join(CASES, 'fragmented_video_loses_end.mp4'), [1024]),
       file(join(SHARED, 'jfk.flac'), MIXED),
       file(join(SHARED, 'sense_and_sensibility_01_austen_64kb-0930.wav'), [1, 2, 3]),
     ],

@@ -5,6 +5,7 @@ import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { PacketCodec, PacketFormat } from '../decoders/packet-decoder.js';
 import type { SampleEncoding } from '../decoders/samples.js';
 import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import type { IndexedTrack } from './mp4-index.js';
 
 /** An audio track of a container. */
 export interface AudioTrack {
@@ -80,12 +81,13 @@ const FOREIGN_CODECS: Readonly<Record<string, string>> = {
 const LIBRARY_NAMES: Readonly<Partial<Record<AudioCodec, string>>> = { dts: 'DTS' };
 const PRINTED_CHARACTERS = 24;
 
-/** Reads what a container says of a track. `alacConfig`: of MP4, where the library does not give it. */
+/** Reads what a container says of a track. `indexed`: of MP4, what the library does not give. */
 export async function describeTrack(
   input: InputAudioTrack,
   index: number,
-  alacConfig: Uint8Array | undefined,
+  indexed: IndexedTrack | undefined,
 ): Promise<AudioTrack> {
+  const alacConfig = indexed?.alacConfig;
   const codec = await input.getCodec();
   const internalId = await input.getInternalCodecId();
   const disposition = await input.getDisposition();
@@ -95,6 +97,9 @@ export async function describeTrack(
   const codecName = own === undefined || codec === null ? nameOf(codec, internalId) : PACKET_CODECS[own].name;
   const track = { index, id: input.id, codecName, language: language === 'und' ? '' : language, input };
   const isDefault = disposition.default;
+  if (indexed?.encrypted === true) {
+    return { ...track, codecName: `encrypted ${codecName}`, isDefault, format: undefined, refusal: undefined };
+  }
   if (own === undefined || PACKET_CODECS[own].create === undefined) {
     return { ...track, isDefault, format: undefined, refusal: undefined };
   }

@@ -112,7 +112,9 @@ export class ContainerDecoder implements Decoder {
         'The edit list plays parts again or out of order; they were read once, in the order of the media.',
       );
     }
-    if (index.mp4?.fragmented === false) this.#declaredSeconds = await this.#durationOf(chosen);
+    // Of a film, the length is that of the longest track; where there is one alone, it is its own.
+    const indexed = index.mp4?.fragmented === false || (this.#container.lengthInHeader && index.trackCount === 1);
+    if (indexed) this.#declaredSeconds = await this.#durationOf(chosen);
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
     const shiftSeconds = edits.offsetSeconds - index.originSeconds - delay;
     const place = (blocks: readonly TimedBlock[]) => blocks.flatMap((block) => edits.place(block));
@@ -131,7 +133,7 @@ export class ContainerDecoder implements Decoder {
     const blocks = place(await decoder.flush());
     if (blocks.length > 0) yield blocks;
     if (damage !== undefined) throw damage;
-    await this.#sumUp(endSeconds, index.mp4?.fragmented === false);
+    await this.#sumUp(endSeconds, indexed);
   }
 
   async #open(): Promise<TrackIndex> {
@@ -158,7 +160,8 @@ export class ContainerDecoder implements Decoder {
   async #sumUp(endSeconds: number, indexed: boolean): Promise<void> {
     const { name } = this.#container;
     const missing = (this.#declaredSeconds ?? 0) - endSeconds;
-    if (indexed && this.#source.endWasRead && missing > MISSING_SECONDS) {
+    const promised = indexed && (this.#source.endWasRead || this.#container.lengthInHeader);
+    if (promised && missing > MISSING_SECONDS) {
       this.#warnings.push(`${missing.toFixed(2)} s that the ${name} index names did not come.`);
     } else if (this.#source.cut) {
       this.#warnings.push(`The ${name} file ends within a packet; what came before was read.`);

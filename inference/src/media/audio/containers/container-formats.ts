@@ -37,6 +37,8 @@ export interface ContainerFormat {
   readonly hasMoov: boolean;
   /** The demuxer looks at all there is: what it leaves unread, it could not read. */
   readonly readsToEnd: boolean;
+  /** Its header says how long the longest track is. */
+  readonly lengthInHeader: boolean;
   /** The samples that Opus skips at its start count in the times. */
   readonly countsOpusDelay: boolean;
 }
@@ -59,6 +61,7 @@ export const CONTAINER_FORMATS = {
     broadcastClock: false,
     hasMoov: true,
     readsToEnd: true,
+    lengthInHeader: false,
     countsOpusDelay: false,
   },
   matroska: {
@@ -68,6 +71,7 @@ export const CONTAINER_FORMATS = {
     broadcastClock: false,
     hasMoov: false,
     readsToEnd: false,
+    lengthInHeader: true,
     countsOpusDelay: true,
   },
   'mpeg-ts': {
@@ -77,6 +81,7 @@ export const CONTAINER_FORMATS = {
     broadcastClock: true,
     hasMoov: false,
     readsToEnd: true,
+    lengthInHeader: false,
     countsOpusDelay: false,
   },
   adts: {
@@ -86,6 +91,7 @@ export const CONTAINER_FORMATS = {
     broadcastClock: false,
     hasMoov: false,
     readsToEnd: true,
+    lengthInHeader: false,
     countsOpusDelay: false,
   },
 } as const satisfies Record<PacketContainer, ContainerFormat>;

@@ -9,6 +9,8 @@ import { type Mp4Index, readMp4Index } from './mp4-index.js';
 /** What a container says before its first packet. */
 export interface TrackIndex {
   readonly tracks: readonly AudioTrack[];
+  /** Of every kind. */
+  readonly trackCount: number;
   readonly mp4: Mp4Index | undefined;
   /** Where the container's clock stands at the recording's beginning. */
   readonly originSeconds: number;
@@ -20,7 +22,6 @@ export async function describeTracks(
   source: ArrivingSource,
   container: ContainerFormat,
 ): Promise<TrackIndex> {
-  const inputs = await input.getAudioTracks();
   const moov = container.hasMoov ? await findMoov(source) : undefined;
   if (container.hasMoov && moov === undefined) {
     throw new InferenceError(
@@ -29,10 +30,24 @@ export async function describeTracks(
     );
   }
   const mp4 = moov === undefined ? undefined : readMp4Index(moov);
+  const inputs = await audioTracksOf(input, mp4, container);
   const originSeconds = container.broadcastClock ? await input.getFirstTimestamp() : 0;
   const tracks = await Promise.all(
-    inputs.map((track, index) => describeTrack(track, index, mp4?.tracks.get(track.id)?.alacConfig)),
+    inputs.map((track, index) => describeTrack(track, index, mp4?.tracks.get(track.id))),
   );
+  const trackCount = (await input.getTracks()).length;
   source.opened();
-  return { tracks, mp4, originSeconds };
+  return { tracks, trackCount, mp4, originSeconds };
+}
+
+async function audioTracksOf(input: Input, mp4: Mp4Index | undefined, container: ContainerFormat) {
+  try {
+    return await input.getAudioTracks();
+  } catch (error) {
+    // The library stops at some kinds of encryption.
+    if (![...(mp4?.tracks.values() ?? [])].some(({ encrypted }) => encrypted)) throw error;
+    throw new InferenceError('AUDIO_UNREADABLE', `The audio of the ${container.name} file is encrypted.`, {
+      cause: error,
+    });
+  }
 }

@@ -18,6 +18,8 @@ export interface IndexedTrack {
   readonly edits: readonly Edit[];
   /** ALACSpecificConfig. */
   readonly alacConfig: Uint8Array | undefined;
+  /** Its packets need a key. */
+  readonly encrypted: boolean;
 }
 
 export interface Mp4Index {
@@ -51,7 +53,7 @@ export function readMp4Index(moov: Uint8Array): Mp4Index {
     const list = find(body, ['edts', 'elst']);
     const edits =
       list === undefined ? [] : readEdits(list, { filmScale, mediaScale: timescaleOf(mediaHeader), fragmented });
-    tracks.set(id, { edits, alacConfig: alacConfigOf(body) });
+    tracks.set(id, { edits, alacConfig: alacConfigOf(body), encrypted: entryOf(body, 'enca') !== undefined });
   }
   return { tracks, fragmented };
 }
@@ -100,9 +102,7 @@ function timescaleOf(header: DataView): number {
 
 /** The setup lies in the sample entry, or in its `wave` in QuickTime; entries of QuickTime have headers of three lengths. */
 function alacConfigOf(track: DataView): Uint8Array | undefined {
-  const descriptions = find(track, ['mdia', 'minf', 'stbl', 'stsd']);
-  if (descriptions === undefined || descriptions.byteLength < 8) return undefined;
-  const entry = boxesOf(part(descriptions, 8)).find(({ type }) => type === 'alac')?.body;
+  const entry = entryOf(track, 'alac');
   if (entry === undefined || entry.byteLength < 28) return undefined;
   const headerBytes = { 1: 44, 2: 64 }[entry.getUint16(8)] ?? 28;
   if (entry.byteLength < headerBytes) return undefined;
@@ -110,6 +110,12 @@ function alacConfigOf(track: DataView): Uint8Array | undefined {
   const setup = find(inside, ['alac']) ?? find(inside, ['wave', 'alac']);
   if (setup === undefined || setup.byteLength < 4 + ALAC_CONFIG_BYTES) return undefined;
   return new Uint8Array(setup.buffer, setup.byteOffset + 4, setup.byteLength - 4).slice();
+}
+
+function entryOf(track: DataView, name: string): DataView | undefined {
+  const descriptions = find(track, ['mdia', 'minf', 'stbl', 'stsd']);
+  if (descriptions === undefined || descriptions.byteLength < 8) return undefined;
+  return boxesOf(part(descriptions, 8)).find(({ type }) => type === name)?.body;
 }
 
 function find(view: DataView, path: readonly string[]): DataView | undefined {
