@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { fromRoot, hear, inParts, open, refusal } from './listening.js';
+import { alike, fromRoot, hear, inParts, open, refusal } from './listening.js';
 import { box, mp4File } from './mp4-file.js';
 
 const MIB = 1_048_576;
@@ -192,6 +192,33 @@ describe('A damaged film', function () {
       }
     });
   }
+});
+
+describe('A stream of frames', function () {
+  this.timeout(30_000);
+  for (const name of ['video_h264_aac.mpegts', 'adts.aac']) {
+    it(`is read behind damage too: ${name}`, async () => {
+      const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
+      const whole = await hear(bytes);
+      const damaged = Buffer.concat([bytes.subarray(0, 11_000), new Uint8Array(333), bytes.subarray(11_000)]);
+      for (const given of [damaged, inParts(damaged, 1_000)]) {
+        const { samples, warnings } = await hear(given);
+        expect(samples.length / whole.samples.length).to.be.within(0.9, 1.01);
+        // The end is what it was.
+        expect(alike(whole.samples.subarray(-16_000), samples.subarray(-16_000), 0).value).to.be.above(0.99);
+        expect(warnings.join(' ')).to.contain('passed over');
+      }
+    });
+  }
+
+  it('of AAC may have tags around it', async () => {
+    const bytes = await fromRoot('inference/test/audio/cases/adts.aac');
+    const before = Buffer.concat([Buffer.from('ID3\x04\x00\x00\x00\x00\x07\x68', 'latin1'), new Uint8Array(1_000)]);
+    const after = Buffer.concat([Buffer.from('TAG'), new Uint8Array(125)]);
+    const { samples, warnings } = await hear(Buffer.concat([before, bytes, after]));
+    expect(samples.length).to.equal((await hear(bytes)).samples.length);
+    expect(warnings).to.deep.equal([]);
+  });
 });
 
 describe('Files that were joined', () => {

@@ -2,6 +2,7 @@ import { InferenceError } from '../../errors.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer } from './formats.js';
 import { hasMpegFrames, isAdts } from './mpeg-frames.js';
+import { findTransportLayout } from './transport-layout.js';
 
 /** What a recording is looked at for; by then every format has shown itself. */
 export const HEAD_BYTES = 8_192;
@@ -30,15 +31,6 @@ const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[
 
 /** Boxes that MP4 and QuickTime files begin with. */
 const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp', 'moof', 'sidx']);
-/** Packets of MPEG-TS, as they are, with a time before each (M2TS), or with check bytes. */
-const TS_STRIDES: readonly (readonly [first: number, stride: number])[] = [
-  [0, 188],
-  [4, 192],
-  [0, 204],
-];
-const TS_SYNC = 0x47;
-const TS_PACKETS = 4;
-
 /**
  * Which format this is, from its first bytes; undefined while more are needed. `complete`: no more come, or enough are
  * there. Throws AUDIO_UNREADABLE, which says what came and what is accepted.
@@ -62,18 +54,11 @@ export function recognise(head: Uint8Array, complete: boolean): AudioContainer |
   const id3Bytes = text.startsWith('ID3') ? id3Length(head) : 0;
   const body = head.subarray(id3Bytes);
   if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
-  if (isTransportStream(head)) return 'mpeg-ts';
+  if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
   if (isAdts(body)) return 'adts';
   // Behind a tag longer than the head, the decoder has to find the frames.
   if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
   throw notAccepted(nameOf(head, text));
-}
-
-function isTransportStream(head: Uint8Array): boolean {
-  return TS_STRIDES.some(([first, stride]) => {
-    const packets = Math.min(TS_PACKETS, Math.ceil((head.length - first) / stride));
-    return packets > 1 && Array.from({ length: packets }).every((_, index) => head[first + index * stride] === TS_SYNC);
-  });
 }
 
 function notAccepted(what: string): InferenceError {

@@ -88,6 +88,7 @@ export class ArrivingSource extends Source {
 
   /** What comes next in the file. Bytes nobody will read any more are not kept. */
   push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
     const start = this.#receivedBytes;
     this.#receivedBytes += bytes.length;
     if (this.#receivedBytes > this.#floor && !this.#disposed) this.#parts.push({ start, bytes });

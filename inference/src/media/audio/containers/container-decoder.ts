@@ -9,6 +9,7 @@ import { type ChosenTrack, chooseTrack } from './choose-track.js';
 import { CONTAINER_FORMATS, type ContainerFormat } from './container-formats.js';
 import { describeTracks, type TrackIndex } from './describe-tracks.js';
 import { EditList } from './edit-list.js';
+import type { FrameResync } from './frame-resync.js';
 import { opusDelaySeconds, packetsOf } from './track-packets.js';
 
 const PIECE_BYTES = 65_536;
@@ -18,6 +19,8 @@ const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
 const MISSING_SECONDS = 0.5;
 /** What follows the last packet and is no more than a tag. */
 const UNREAD_BYTES = 1_024;
+/** A tag at the end of AAC (ID3v1). */
+const TAG_BYTES = 128;
 
 /**
  * One audio track of MP4, QuickTime, WebM, Matroska, MPEG-TS or ADTS: mediabunny takes the container apart, a codec's decoder
@@ -31,6 +34,7 @@ export class ContainerDecoder implements Decoder {
   readonly #input: Input;
   readonly #blocks: AsyncGenerator<readonly TimedBlock[], void, void>;
   readonly #warnings: string[] = [];
+  #resync: FrameResync | undefined;
   #next: Promise<IteratorResult<readonly TimedBlock[], void>> | undefined;
   #chosen: ChosenTrack | undefined;
   #decoder: PacketDecoder | undefined;
@@ -70,11 +74,13 @@ export class ContainerDecoder implements Decoder {
   }
 
   async push(piece: Uint8Array): Promise<readonly TimedBlock[]> {
-    this.#source.push(piece);
+    this.#resync ??= this.#container.resync?.(piece);
+    this.#source.push(this.#resync?.push(piece) ?? piece);
     return this.more();
   }
 
   async finish(): Promise<readonly TimedBlock[]> {
+    if (this.#resync !== undefined) this.#source.push(this.#resync.end());
     this.#source.end();
     return this.more();
   }
@@ -159,6 +165,9 @@ export class ContainerDecoder implements Decoder {
   /** The library ends at damage as at the end: whether it was the end is asked of the source. */
   async #sumUp(endSeconds: number, indexed: boolean): Promise<void> {
     const { name } = this.#container;
+    const dropped = this.#resync?.droppedBytes ?? 0;
+    if (dropped > TAG_BYTES)
+      this.#warnings.push(`${dropped} bytes of the ${name} file are damaged and were passed over.`);
     const missing = (this.#declaredSeconds ?? 0) - endSeconds;
     const promised = indexed && (this.#source.endWasRead || this.#container.lengthInHeader);
     if (promised && missing > MISSING_SECONDS) {

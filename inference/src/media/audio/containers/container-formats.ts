@@ -6,7 +6,9 @@ import {
   QuickTimeInputFormat,
 } from 'mediabunny';
 import type { PacketContainer } from '../formats.js';
+import { transportLayout } from '../transport-layout.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
+import { adtsLengthAt, FrameResync, transportLengthAt } from './frame-resync.js';
 
 const MIB = 1_024 * 1_024;
 /** An index at the end of a file makes it necessary to hold the file until there. */
@@ -31,6 +33,8 @@ export interface ContainerFormat {
   readonly name: string;
   readonly input: () => InputFormat;
   readonly source: ArrivingSourceOptions;
+  /** Drops what is no frame before the demuxer sees it; by the first bytes. */
+  readonly resync?: (head: Uint8Array) => FrameResync;
   /** Times count from the earliest of all tracks, as players show them: the clock of a broadcast begins anywhere. */
   readonly broadcastClock: boolean;
   /** It has an index in a box `moov`. */
@@ -46,7 +50,7 @@ export interface ContainerFormat {
 const tracksMissing = `its tracks do not begin within the first ${TRACKS_WITHIN_BYTES / MIB} MiB`;
 
 /** By kind: how a container is read. */
-export const CONTAINER_FORMATS = {
+export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat>> = {
   mp4: {
     name: 'MP4',
     input: () => new AnyMp4(),
@@ -77,6 +81,7 @@ export const CONTAINER_FORMATS = {
   'mpeg-ts': {
     name: 'MPEG-TS',
     input: () => new MpegTsInputFormat(),
+    resync: (head) => new FrameResync(transportLengthAt(...transportLayout(head))),
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: true,
     hasMoov: false,
@@ -87,6 +92,7 @@ export const CONTAINER_FORMATS = {
   adts: {
     name: 'AAC (ADTS)',
     input: () => new AdtsInputFormat(),
+    resync: () => new FrameResync(adtsLengthAt),
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: false,
     hasMoov: false,
@@ -94,4 +100,4 @@ export const CONTAINER_FORMATS = {
     lengthInHeader: false,
     countsOpusDelay: false,
   },
-} as const satisfies Record<PacketContainer, ContainerFormat>;
+};
