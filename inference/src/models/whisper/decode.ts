@@ -10,7 +10,7 @@ import { decodeByBeams } from './beams.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
 import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
-import { type Attempt, isSilence, leastBad, needsAnother } from './judge.js';
+import { type Attempt, isSilence, isSilenceAfterAll, leastBad, mayHoldNoSpeech, needsAnother } from './judge.js';
 import { likeliestLanguage } from './languages.js';
 import { type Layout, mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing, isSteady } from './loudness.js';
@@ -53,15 +53,27 @@ export async function decodeWindow(
   if (holdsNothing(window.samples)) return nothingHeard(parts, window);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
-  let opened = await Opened.open(parts, window, tokensBefore, merged, context);
+  const looks = (wish: Partial<Look> = {}) =>
+    Opened.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...wish }, context);
+  let opened = await looks({ layout: merged });
   const attempts: Attempt[] = [];
   let passed: Attempt | undefined;
   for (const [index, temperature] of window.options.temperatures.entries()) {
     let attempt = await opened.attempt(temperature, index, merged !== undefined && index === 0);
     // What was decoded from merged silence and does not convince is decoded again from all of it.
     if (index === 0 && merged !== undefined && (attempt.doubtful || needsAnother(attempt, window.options))) {
-      opened = await Opened.open(parts, window, tokensBefore, undefined, context);
+      opened = await looks();
       attempt = await opened.attempt(temperature, index, false);
+    }
+    // Of music before a silence the model is half sure to hear "like and subscribe"; of music before a hiss it is not. What may
+    // be made up must be heard there as well, and where it does not convince what is heard there is what counts from then on.
+    if (index === 0 && endsInSilence(window) && mayHoldNoSpeech(attempt, window.options)) {
+      const beside = await looks({ fill: 'zeros' });
+      const again = await beside.attempt(temperature, index, false);
+      if (isSilence(again, window.options) || needsAnother(attempt, window.options)) {
+        opened = beside;
+        attempt = again;
+      }
     }
     attempts.push(attempt);
     if (!needsAnother(attempt, window.options)) {
@@ -71,7 +83,8 @@ export async function decodeWindow(
   }
   const best = passed ?? leastBad(attempts, window.options);
   const temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
-  const split = isSilence(best, window.options)
+  const silent = isSilence(best, window.options) || isSilenceAfterAll(attempts, window.options);
+  const split = silent
     ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
   const segments = split.segments.flatMap((segment) => {
@@ -112,6 +125,21 @@ export async function decodeWindow(
     tokens: segments.map(({ tokens }) => tokens),
     temperature,
   };
+}
+
+/** Silence that is filled up behind a window of less than 30 s changes what is heard in it; 1 s of it hardly does. */
+const LEAST_FILLED_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
+
+function endsInSilence({ samples }: DecodeWindow): boolean {
+  return samples.length <= WINDOW_SAMPLES - LEAST_FILLED_SAMPLES;
+}
+
+/** How a window is given to the encoder. */
+interface Look {
+  /** Undefined: all positions, one by one. */
+  readonly layout: Layout | undefined;
+  /** What stands behind its sound. */
+  readonly fill: 'silence' | 'zeros';
 }
 
 function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] {
@@ -177,7 +205,7 @@ class Opened {
     parts: WhisperParts,
     window: DecodeWindow,
     previousTokens: readonly number[],
-    layout: Layout | undefined,
+    { layout, fill }: Look,
     context: WindowContext,
   ): Promise<Opened> {
     const { config, vocabulary, decoder } = parts;
@@ -185,7 +213,7 @@ class Opened {
     const samples = window.samples.subarray(0, WINDOW_SAMPLES);
     const audio = await decoder.inTurn(async () => {
       await breathe();
-      return parts.encoder.run(await parts.mel.extract(samples, layout?.frames), layout);
+      return parts.encoder.run(await parts.mel.extract(samples, layout?.frames, fill), layout);
     });
     await breathe();
 
