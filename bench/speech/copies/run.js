@@ -65,7 +65,11 @@ async function ourTexts(program) {
   const whisper = await openWhisper(flags.shared, loading);
   try {
     const texts = [];
-    for (const { samples } of copies) texts.push((await whisper.hear(samples, options)).text);
+    for (const { name, samples, said } of copies) {
+      const { text } = await whisper.hear(samples, options);
+      texts.push(text);
+      console.error(program, name, wordErrors(text, said).errors);
+    }
     return texts;
   } finally {
     await whisper.close();
