@@ -81,7 +81,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
           onReceiveHalfClose: (pass) => {
             guarded?.incoming.body.end();
             if (messages > 0 || streaming) pass();
-            else guarded?.fail(cutShort());
+            else guarded?.endedEarly();
           },
         }),
       sendStatus: (status, next) => {
@@ -113,6 +113,7 @@ class Guarded {
   #call: grpc.ServerInterceptingCallInterface | undefined;
   #stream: ServerHttp2Stream | undefined;
   #taken = false;
+  #answered = false;
   #unread: NodeJS.Timeout | undefined;
 
   constructor(incoming: Incoming, open: OpenCall | undefined) {
@@ -128,7 +129,11 @@ class Guarded {
     const open = this.#open;
     if (open === undefined) throw new Error('a handler was called for a call that has none');
     this.#taken = true;
-    return { ...this.incoming, open, endsWhole: () => this.#ends.whole };
+    const answer = (bytes: number) => {
+      this.#answered = true;
+      this.incoming.answer(bytes);
+    };
+    return { ...this.incoming, answer, open, endsWhole: () => this.#ends.whole };
   };
 
   follow(call: grpc.ServerInterceptingCallInterface): void {
@@ -156,13 +161,25 @@ class Guarded {
   fail(error: InferenceError): void {
     if (this.#taken) this.#open?.stop(error);
     const wire = this.#open?.finish(error);
+    this.answered();
     if (wire !== undefined) this.#call?.sendStatus(toGrpcStatus(wire));
     else if (this.#open === undefined)
       this.#call?.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: error.message });
   }
 
+  /** The request has ended and is not whole. A caller that gives up ends it as well, and is told apart a turn later. */
+  endedEarly(): void {
+    setImmediate(() => {
+      const gone = this.#stream?.aborted === true || this.#stream?.destroyed === true;
+      if (gone) this.#open?.cancel();
+      else this.fail(cutShort());
+    });
+  }
+
   /** The status is on its way. */
   answered(): void {
+    // What still comes of the request is thrown away.
+    if (!this.#answered) this.incoming.answer(0);
     this.#unread ??= setTimeout(() => this.#stream?.destroy(), UNREAD_MS);
   }
 
