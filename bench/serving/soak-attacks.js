@@ -38,7 +38,8 @@ function envelope(bytes, flags = 0) {
 /** A call over gRPC with its message as given; how it ended. */
 function grpc(method, body, { headers = {}, cancelAfterMs } = {}) {
   return new Promise((resolve) => {
-    const session = http2.connect(`http://${address}`);
+    // Node.js's own client cannot read an answer while more than this waits to be sent (MB).
+    const session = http2.connect(`http://${address}`, { maxSessionMemory: 1000 });
     const end = (outcome) => {
       clearTimeout(timer);
       session.destroy();
@@ -83,6 +84,8 @@ async function post(method, body, headers) {
 function connection(text) {
   const socket = net.connect(port, host);
   socket.on('error', () => {});
+  // Without reading, its end is not seen.
+  socket.resume();
   if (text !== '') socket.write(text);
   return socket;
 }
@@ -165,10 +168,13 @@ const ATTACKS = {
   },
 };
 
+const only = process.env.ONLY;
 await Promise.all(
-  Object.entries(ATTACKS).map(async ([kind, attack]) => {
-    while (!over()) await attack((outcome) => note(kind, outcome));
-  }),
+  Object.entries(ATTACKS)
+    .filter(([kind]) => only === undefined || kind.includes(only))
+    .map(async ([kind, attack]) => {
+      while (!over()) await attack((outcome) => note(kind, outcome));
+    }),
 );
 console.log(JSON.stringify(outcomes));
 process.exit(0);

@@ -72,7 +72,17 @@ await withVolume(async (fill) => {
     await Promise.all(CALLS.map((_, index) => honest(address, index, () => performance.now() > warmUntil, new Map())));
     const before = await health(address);
     let mostGb = before.memory_used_gb;
+    let lagSeconds = 0;
     const looking = setInterval(() => {
+      fetch(`http://${address}/metrics`)
+        .then((response) => response.text())
+        .then((text) => {
+          lagSeconds = Math.max(
+            lagSeconds,
+            Number(/^nodejs_eventloop_lag_max_seconds ([\d.e+-]+)$/m.exec(text)?.[1] ?? 0),
+          );
+        })
+        .catch(() => {});
       health(address).then(
         ({ memory_used_gb: gb }) => (mostGb = Math.max(mostGb, gb)),
         () => {},

@@ -13,6 +13,7 @@ import { createGrpcServer } from './grpc.js';
 import { createPlainListener, type PlainHttpOptions } from './http.js';
 import { httpCalls } from './http-calls.js';
 import { watchStreams } from './http2-server.js';
+import { collectWhenIdle } from './idle-collection.js';
 import { type ConnectionTimeouts, listen, type Traffic } from './listener.js';
 import type { MessageDecoder } from './message-decoder.js';
 import { addReflection } from './reflection.js';
@@ -87,6 +88,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   }).catch((error: unknown) => {
     throw addressError(options, error);
   });
+  const endCollection = collectWhenIdle(() => admission.heldBytes);
   let closed: Promise<void> | undefined;
   const drain = () => {
     closed ??= listener.close();
@@ -104,6 +106,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       native.forceShutdown();
       options.tls?.files.close();
       admission.close();
+      endCollection();
       await decoder.close();
       await closed;
     },

@@ -40,7 +40,7 @@ export function createGrpcServer(
   { admission, desk, decoder }: GrpcOptions,
   limits: GrpcLimits,
 ): grpc.Server {
-  const calls = grpcCalls({ services, admission, desk });
+  const calls = grpcCalls({ services, admission, desk, decompressor: decoder.decompressor });
   const context = { calls, decoder, idleMs: limits.streamIdleMs };
   const server = new grpc.Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,

@@ -11,10 +11,10 @@ import { InferenceError } from '../errors.js';
 import { toStatus, type WireError } from '../services/errors.js';
 import type { ServedService } from '../services/service.js';
 import type { AdmissionController, AdmittedCall, Incoming } from './admission.js';
-import { decompress, isEncoding } from './decompress.js';
+import { type Decompressor, isEncoding } from './decompress.js';
 import type { Arrival, CallDesk, OpenCall } from './desk.js';
 import { widenWindows } from './flow-window.js';
-import { FrameEnds } from './whole-frames.js';
+import { FrameDecoder } from './whole-frames.js';
 
 /** Carries the error's google.rpc.Status, as every gRPC library reads it. */
 const STATUS_DETAILS = 'grpc-status-details-bin';
@@ -27,6 +27,7 @@ export interface GuardOptions {
   readonly services: readonly ServedService[];
   readonly admission: AdmissionController;
   readonly desk: CallDesk;
+  readonly decompressor: Decompressor;
 }
 
 /** A call that was let in, for its handler. */
@@ -44,11 +45,12 @@ export interface GrpcCalls {
 /** What grpc-js keeps to itself. The version is pinned, and tests fail where it is not as it is here. */
 interface Internals {
   readonly stream: ServerHttp2Stream;
+  decoder: { write(bytes: Buffer): Buffer[] };
   decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
 }
 
 export function grpcCalls(options: GuardOptions): GrpcCalls {
-  const { services, admission, desk } = options;
+  const { services, admission, desk, decompressor } = options;
   const quiet = new Map(services.flatMap(({ methods, quiet }) => methods.map(({ path }) => [path, quiet] as const)));
   const waiting = new WeakMap<grpc.Metadata, () => GrpcCall>();
   const interceptor: grpc.ServerInterceptor = (method, call) => {
@@ -91,9 +93,9 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
     });
   };
   const admitted = (arrival: Arrival, known: boolean, streaming: boolean): Guarded => {
-    if (!known) return new Guarded(admission.receive(arrival, { streaming, small: true }), undefined);
+    if (!known) return new Guarded(admission.receive(arrival, { streaming, small: true }), undefined, decompressor);
     const call = admission.admit(arrival, { streaming });
-    return new Guarded(call, call.open);
+    return new Guarded(call, call.open, decompressor);
   };
   return {
     interceptor,
@@ -109,17 +111,20 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
 class Guarded {
   readonly incoming: Incoming;
   readonly #open: OpenCall | undefined;
-  readonly #ends: FrameEnds;
+  readonly #frames: FrameDecoder;
+  readonly #decompressor: Decompressor;
+  readonly #gone = new AbortController();
   #call: grpc.ServerInterceptingCallInterface | undefined;
   #stream: ServerHttp2Stream | undefined;
   #taken = false;
   #answered = false;
   #unread: NodeJS.Timeout | undefined;
 
-  constructor(incoming: Incoming, open: OpenCall | undefined) {
+  constructor(incoming: Incoming, open: OpenCall | undefined, decompressor: Decompressor) {
+    this.#decompressor = decompressor;
     this.incoming = incoming;
     this.#open = open;
-    this.#ends = new FrameEnds({
+    this.#frames = new FrameDecoder({
       began: (bytes) => incoming.body.announce(bytes),
       received: (bytes) => incoming.body.receive(bytes),
     });
@@ -133,7 +138,7 @@ class Guarded {
       this.#answered = true;
       this.incoming.answer(bytes);
     };
-    return { ...this.incoming, answer, open, endsWhole: () => this.#ends.whole };
+    return { ...this.incoming, answer, open, endsWhole: () => this.#frames.whole };
   };
 
   follow(call: grpc.ServerInterceptingCallInterface): void {
@@ -141,12 +146,12 @@ class Guarded {
     const { stream } = internals;
     this.#call = call;
     this.#stream = stream;
-    // Before grpc-js sees them. It has paused the stream: listening does not make it flow.
-    stream.prependListener('data', (bytes: Uint8Array) => this.#attempt(() => this.#ends.push(bytes)));
+    internals.decoder = { write: (bytes) => this.#decode(bytes) };
     stream.once('close', () => {
       clearTimeout(this.#unread);
       this.#open?.cancel();
       this.incoming.close();
+      this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
     });
     const original = internals.decompressMessage.bind(call);
     internals.decompressMessage = (message, encoding) => this.#unpack(message, encoding, original);
@@ -183,12 +188,13 @@ class Guarded {
     this.#unread ??= setTimeout(() => this.#stream?.destroy(), UNREAD_MS);
   }
 
-  #attempt(work: () => void): void {
+  /** In place of grpc-js's own decoder; it answers what this throws, where that is not answered already. */
+  #decode(bytes: Buffer): Buffer[] {
     try {
-      work();
+      return this.#frames.write(bytes);
     } catch (error) {
-      if (!(error instanceof InferenceError)) throw error;
-      this.fail(error);
+      if (error instanceof InferenceError) this.fail(error);
+      throw error;
     }
   }
 
@@ -199,7 +205,7 @@ class Guarded {
       const content = message.subarray(HEAD_BYTES);
       const known = isEncoding(encoding) && encoding !== 'br';
       const bytes = known
-        ? await decompress(content, encoding, (count) => body.unpack(count))
+        ? await this.#decompressor.unpack(content, encoding, body, this.#gone.signal)
         : await original(message, encoding);
       body.keep(bytes.byteLength);
       return bytes;

@@ -3,8 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { InferenceError } from '../errors.js';
 import type { AdmittedCall } from './admission.js';
-import { decompress, type Encoding, isEncoding } from './decompress.js';
+import { type Encoding, isEncoding } from './decompress.js';
 import type { IncomingBody } from './incoming-body.js';
+import { MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
 
 /** Flags and length: what stands before a message in a stream. */
@@ -57,7 +58,7 @@ export async function readMessage(
   const { content, compressed } = form.enveloped
     ? openEnvelope(raw)
     : { content: raw, compressed: form.encoding !== undefined };
-  const bytes = compressed ? await unpack(content, form.encoding, body) : content;
+  const bytes = compressed ? await unpack(content, form.encoding, call, decoder) : content;
   signal.throwIfAborted();
   body.keep(bytes.byteLength);
   return form.json ? decoder.json(desc, bytes, signal) : decoder.binaryInTurn(desc, bytes, signal);
@@ -74,6 +75,12 @@ class Meter {
     this.#head = enveloped ? Buffer.alloc(ENVELOPE_BYTES) : undefined;
   }
 
+  /** Of the body; what stands behind the message is little. */
+  get maxBytes(): number {
+    return this.#body.maxBytes + 2 * ENVELOPE_BYTES;
+  }
+
+  /** Throws where there is no room. */
   push(piece: Buffer): void {
     let rest = piece;
     if (this.#head !== undefined && this.#headBytes < ENVELOPE_BYTES) {
@@ -89,14 +96,14 @@ class Meter {
 
 function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
+    const message = new MessageBuffer(meter.maxBytes);
     const forget = () => {
       request.off('data', push).off('end', end).off('error', gone).off('close', gone);
       signal.removeEventListener('abort', abort);
     };
     const fail = (error: unknown) => {
       forget();
-      pieces.length = 0;
+      message.clear();
       // What is still on its way is thrown away: the answer must not wait behind it.
       request.on('error', () => {}).resume();
       reject(error);
@@ -104,14 +111,14 @@ function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): 
     const push = (piece: Buffer) => {
       try {
         meter.push(piece);
-        pieces.push(piece);
+        message.push(piece);
       } catch (error) {
         fail(error);
       }
     };
     const end = () => {
       forget();
-      resolve(Buffer.concat(pieces));
+      resolve(message.take());
     };
     const gone = () => fail(new InferenceError('CANCELLED', 'The caller gave up before its request was whole.'));
     const abort = () => fail(signal.reason);
@@ -136,13 +143,18 @@ function openEnvelope(raw: Buffer): { readonly content: Buffer; readonly compres
   return { content: raw.subarray(ENVELOPE_BYTES, ENVELOPE_BYTES + length), compressed: (flags & COMPRESSED) !== 0 };
 }
 
-async function unpack(bytes: Buffer, encoding: Encoding | undefined, body: IncomingBody): Promise<Buffer> {
+async function unpack(
+  bytes: Buffer,
+  encoding: Encoding | undefined,
+  { body, open }: AdmittedCall,
+  { decompressor }: MessageDecoder,
+): Promise<Buffer> {
   if (encoding === undefined) {
     throw new InferenceError('INVALID_ARGUMENT', 'The message is marked as compressed, and no header says how.');
   }
   if (bytes.byteLength === 0) return bytes;
   try {
-    return await decompress(bytes, encoding, (count) => body.unpack(count));
+    return await decompressor.unpack(bytes, encoding, body, open.call.signal);
   } catch (error) {
     if (error instanceof InferenceError) throw error;
     throw new InferenceError('INVALID_ARGUMENT', `The message cannot be decompressed as ${encoding}.`, {

@@ -53,6 +53,10 @@ export class IncomingBody {
     if (Number.isFinite(timeoutMs)) this.#timer = setInterval(() => this.#look(), graceMs / 2);
   }
 
+  get maxBytes(): number {
+    return this.#options.limits.maxBytes;
+  }
+
   /** Says how long the message is that comes now. Throws MESSAGE_TOO_LARGE, or QUEUE_FULL where there is no room for it. */
   announce(bytes: number): void {
     const { permits, permit, limits } = this.#options;

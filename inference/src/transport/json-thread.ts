@@ -4,6 +4,7 @@
  * while, and what it held of memory ends with it.
  */
 import { Worker } from 'node:worker_threads';
+import { OWN_PAGES_BYTES } from './message-buffer.js';
 import type { JsonLimits } from './scan-json.js';
 
 /** What goes to the thread. */
@@ -89,8 +90,9 @@ export class JsonThread {
     this.#current = next;
     this.#worker ??= this.#start();
     const { bytes } = next.job;
-    // A view into a buffer that others use is copied; one that has its buffer to itself goes over.
-    const own = bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [];
+    // A view into a buffer that others may use is copied; one that has its buffer to itself goes over.
+    const alone = bytes.byteLength === bytes.buffer.byteLength || bytes.buffer.byteLength >= OWN_PAGES_BYTES;
+    const own = alone ? [bytes.buffer as ArrayBuffer] : [];
     this.#worker.postMessage(next.job, own);
   }
 

@@ -65,6 +65,12 @@ export interface Traffic {
   readonly connections: number;
 }
 
+/** What is wrong with a request that is none, by Node.js's code; the rest is a bad request. */
+const STATUSES: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+};
+
 /** Rejects when the address cannot be listened on, with Node's own error. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<net.Socket>();
@@ -90,7 +96,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.maxConnections = options.maxConnections + SPARE_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host: options.host, port: options.port }, () => {
+    // As long as the system allows: what does not fit into its queue waits for seconds until it is tried again.
+    server.listen({ host: options.host, port: options.port, backlog: options.maxConnections }, () => {
       server.off('error', reject);
       resolve();
     });
@@ -142,8 +149,9 @@ function createWebServer(
   web.setTimeout(timeouts.unreadMs, (socket) => {
     if (socket.writableLength > 0 || !connections.busy(socket)) socket.destroy();
   });
-  web.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  web.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = STATUSES[error.code ?? ''] ?? '400 Bad Request';
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
     else socket.destroy();
   });
   // It never listens itself, and node:http begins to look after its time limits when a server does.

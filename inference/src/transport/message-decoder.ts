@@ -2,6 +2,7 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { InferenceError } from '../errors.js';
 import { decodeJson } from './decode-json.js';
+import { Decompressor } from './decompress.js';
 import { JsonError, JsonThread } from './json-thread.js';
 import { type BinaryLimits, refuseBinary } from './scan-binary.js';
 
@@ -32,6 +33,7 @@ export function messageLimits(limits: {
 }
 
 export class MessageDecoder {
+  readonly decompressor = new Decompressor();
   readonly #limits: BinaryLimits;
   readonly #thread: JsonThread;
   #turn: Promise<void> = Promise.resolve();

@@ -1,8 +1,9 @@
 /**
- * Where messages begin and end in the bytes of a gRPC stream: how long each says it is, before it has come, and whether the stream ended
- * with a whole one. grpc-js forgets what is left of a message when its caller says that this was all, so that a recording cut off on its
- * way would look like one that ended there.
+ * The messages in the bytes of a gRPC stream: how long each says it is, before it has come, and whether the stream ended with a whole
+ * one. It takes the place of grpc-js's own decoder, which keeps the pieces of a message until it is whole, and forgets what is left of
+ * one when its caller says that this was all: a recording cut off on its way would look like one that ended there.
  */
+import { MessageBuffer } from './message-buffer.js';
 
 /** Compressed or not, and the length of the message: what stands before each. */
 const HEAD_BYTES = 5;
@@ -14,12 +15,12 @@ export interface FrameObserver {
   received(bytes: number): void;
 }
 
-/** Follows the messages in the bytes of a stream; keeps none of them. */
-export class FrameEnds {
+export class FrameDecoder {
   readonly #observer: FrameObserver;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   #headBytes = 0;
   #missingBytes = 0;
+  #message = new MessageBuffer(0);
 
   constructor(observer: FrameObserver) {
     this.#observer = observer;
@@ -30,8 +31,9 @@ export class FrameEnds {
     return this.#headBytes === 0;
   }
 
-  /** Throws what the observer throws. */
-  push(bytes: Uint8Array): void {
+  /** The messages that these bytes complete, each behind its five bytes. Throws what the observer throws. */
+  write(bytes: Uint8Array): Buffer[] {
+    const messages: Buffer[] = [];
     let at = 0;
     while (at < bytes.byteLength) {
       if (this.#headBytes < HEAD_BYTES) {
@@ -39,15 +41,21 @@ export class FrameEnds {
         this.#head.set(taken, this.#headBytes);
         this.#headBytes += taken.byteLength;
         at += taken.byteLength;
-        if (this.#headBytes < HEAD_BYTES) return;
+        if (this.#headBytes < HEAD_BYTES) return messages;
         this.#missingBytes = this.#head.readUInt32BE(1);
         this.#observer.began(this.#missingBytes);
+        this.#message = new MessageBuffer(HEAD_BYTES + this.#missingBytes);
+        this.#message.push(Buffer.from(this.#head));
       }
-      const taken = Math.min(this.#missingBytes, bytes.byteLength - at);
-      this.#missingBytes -= taken;
-      at += taken;
-      this.#observer.received(taken);
-      if (this.#missingBytes === 0) this.#headBytes = 0;
+      const taken = bytes.subarray(at, at + this.#missingBytes);
+      this.#missingBytes -= taken.byteLength;
+      at += taken.byteLength;
+      this.#observer.received(taken.byteLength);
+      this.#message.push(taken);
+      if (this.#missingBytes > 0) continue;
+      messages.push(this.#message.take());
+      this.#headBytes = 0;
     }
+    return messages;
   }
 }
