@@ -58,6 +58,7 @@ export interface AdmissionOptions {
   refusing(reason: string | undefined): void;
   readonly requestTimeoutMs?: number;
   readonly requestGraceMs?: number;
+  readonly fullMs?: number;
 }
 
 /** A request that arrives. */
@@ -166,20 +167,24 @@ export class AdmissionController {
   /** Looks, after a call was refused for want of memory, how long that lasts for the smallest one. */
   #watch(): void {
     if (this.#looking !== undefined || this.#permits.freeBytes >= CALL_BYTES) return;
+    const { fullMs = FULL_MS } = this.#options;
     const sinceMs = performance.now();
     let told = false;
-    this.#looking = setInterval(() => {
-      if (this.#permits.freeBytes >= CALL_BYTES) {
-        clearInterval(this.#looking);
-        this.#looking = undefined;
-        if (told) this.#options.refusing(undefined);
-      } else if (!told && performance.now() - sinceMs >= FULL_MS) {
-        told = true;
-        const { heldBytes, totalBytes } = this.#permits;
-        const reason = `no memory for requests: calls hold ${Math.ceil(heldBytes / MIB)} of ${Math.floor(totalBytes / MIB)} MiB`;
-        this.#options.refusing(reason);
-      }
-    }, LOOK_EVERY_MS);
+    this.#looking = setInterval(
+      () => {
+        if (this.#permits.freeBytes >= CALL_BYTES) {
+          clearInterval(this.#looking);
+          this.#looking = undefined;
+          if (told) this.#options.refusing(undefined);
+        } else if (!told && performance.now() - sinceMs >= fullMs) {
+          told = true;
+          const { heldBytes, totalBytes } = this.#permits;
+          const reason = `no memory for requests: calls hold ${Math.ceil(heldBytes / MIB)} of ${Math.floor(totalBytes / MIB)} MiB`;
+          this.#options.refusing(reason);
+        }
+      },
+      Math.min(fullMs, LOOK_EVERY_MS),
+    );
     this.#looking.unref();
   }
 }

@@ -134,6 +134,21 @@ describe('admission', () => {
     probe.close();
   });
 
+  it('tells while no call at all is let in, and when they are again', async () => {
+    let told: (reason: string | undefined) => void = () => {};
+    const admission = controller({ fullMs: 5, refusing: (reason) => told(reason) });
+    const next = () => new Promise<string | undefined>((resolve) => (told = resolve));
+    const holder = admission.admit(ARRIVAL, UNARY);
+    holder.answer(16 * MIB);
+    const refused = next();
+    expect(codeOf(() => admission.admit(ARRIVAL, UNARY))).to.equal('QUEUE_FULL');
+    expect(await refused).to.match(/no memory for requests: calls hold 17 of 16 MiB/);
+    const again = next();
+    holder.close();
+    expect(await again).to.equal(undefined);
+    admission.close();
+  });
+
   it('ends a call whose request comes too slowly, and leaves one that keeps pace', async () => {
     const limits = { requestTimeoutMs: 400, requestGraceMs: 40 };
     const admission = controller(limits);
