@@ -288,21 +288,10 @@ describe('a message that costs too much', () => {
     });
   }
 
-  it('may be large where its content is: JSON is parsed while others are answered', async () => {
+  it('may be large where its content is', async () => {
     const content = Buffer.alloc(20 * MIB).toString('base64');
-    const answers: string[] = [];
-    const note = (what: string) => () => void answers.push(what);
-    const large = post(fake, EMBED_IMAGE, 'json', Buffer.from(JSON.stringify({ images: [{ content }] })));
-    const all = [large.then(note('large'))];
-    // Asked again and again until the large one is answered.
-    while (!answers.includes('large')) {
-      const live = fetch(`${fake.url}/livez`).then(note('live'));
-      all.push(live);
-      await live;
-    }
-    await Promise.all(all);
-    expect((await large).code).to.equal('unimplemented');
-    expect(answers.filter((what) => what === 'live').length).to.be.at.least(2);
+    const body = Buffer.from(JSON.stringify({ images: [{ content }] }));
+    expect((await post(fake, EMBED_IMAGE, 'json', body)).code).to.equal('unimplemented');
   });
 
   it('is told from one that is no UTF-8, small or large', async () => {
