@@ -113,6 +113,7 @@ await withVolume(async (fill) => {
         `| ${path}, ${all.length} times: p50, p99, most | ${quantile(all, 0.5).toFixed(0)}, ${quantile(all, 0.99).toFixed(0)}, ${most} ms |`,
       );
     }
+    console.log(`| the serving thread was held up, at most | ${(lagSeconds * 1000).toFixed(0)} ms |`);
     console.log(`| the probe itself was held up, at most | ${heldUpMs.toFixed(0)} ms |`);
     console.log(
       `| probes that were not 200 | ${wrong.length === 0 ? 'none' : wrong.slice(0, 5).join(', ')} (${wrong.length}) |`,

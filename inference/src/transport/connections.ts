@@ -10,16 +10,26 @@ const SLOW_MS = 5000;
 /** The part of all connections that one peer may have. One proxy in front is one peer. */
 const PEER_PART = 0.5;
 
+/** What a connection does, in the order in which they are ended to make room; of `working` none is. */
+const STATES = ['silent', 'idle', 'arriving', 'working'] as const;
+type State = (typeof STATES)[number];
+
+/** Connections by what they do, each in the order in which they began to. */
+type ByState = Readonly<Record<State, Set<Connection>>>;
+
 interface Connection {
   readonly socket: net.Socket;
+  readonly key: string;
   readonly peer: string;
+  /** Those of its peer. */
+  readonly fellows: ByState;
+  state: State;
+  /** Since when. */
+  sinceMs: number;
   /** Requests that have begun and are not answered. */
   calls: number;
   /** Of those, the ones that are not whole. */
   arriving: number;
-  everCalled: boolean;
-  /** Since when it is what it is. */
-  sinceMs: number;
 }
 
 /** A request on a connection. Both are idempotent. */
@@ -36,7 +46,8 @@ export class Connections {
   readonly #maxPerPeer: number;
   /** By address and port of the other end: of a TLS connection both sockets have the same. */
   readonly #open = new Map<string, Connection>();
-  readonly #peers = new Map<string, number>();
+  readonly #all = byState();
+  readonly #peers = new Map<string, ByState>();
 
   constructor(max: number) {
     this.#max = max;
@@ -47,17 +58,21 @@ export class Connections {
   add(socket: net.Socket): boolean {
     const key = keyOf(socket);
     const peer = peerOf(socket.remoteAddress ?? '');
+    const known = this.#peers.get(peer);
     const room =
-      (this.#open.size < this.#max || this.#makeRoom(() => true)) &&
-      ((this.#peers.get(peer) ?? 0) < this.#maxPerPeer || this.#makeRoom((other) => other.peer === peer));
+      (this.#open.size < this.#max || this.#makeRoom(this.#all)) &&
+      (known === undefined || countOf(known) < this.#maxPerPeer || this.#makeRoom(known));
     if (!room) {
       socket.destroy();
       return false;
     }
-    const connection = { socket, peer, calls: 0, arriving: 0, everCalled: false, sinceMs: performance.now() };
+    const fellows = this.#peers.get(peer) ?? byState();
+    this.#peers.set(peer, fellows);
+    const sinceMs = performance.now();
+    const connection: Connection = { socket, key, peer, fellows, state: 'silent', sinceMs, calls: 0, arriving: 0 };
     this.#open.set(key, connection);
-    this.#peers.set(peer, (this.#peers.get(peer) ?? 0) + 1);
-    socket.once('close', () => this.#forget(key, connection));
+    this.#enter(connection, 'silent');
+    socket.once('close', () => this.#forget(connection));
     return true;
   }
 
@@ -67,21 +82,21 @@ export class Connections {
     if (connection === undefined) return { arrived() {}, ended() {} };
     connection.calls += 1;
     connection.arriving += 1;
-    connection.everCalled = true;
-    connection.sinceMs = performance.now();
+    this.#update(connection);
     let isWhole = false;
     let isOver = false;
     const arrived = () => {
       if (isWhole) return;
       isWhole = true;
       connection.arriving -= 1;
+      this.#update(connection);
     };
     const ended = () => {
       arrived();
       if (isOver) return;
       isOver = true;
       connection.calls -= 1;
-      connection.sinceMs = performance.now();
+      this.#update(connection);
     };
     return { arrived, ended };
   }
@@ -91,35 +106,56 @@ export class Connections {
     return (this.#open.get(keyOf(ends))?.calls ?? 0) > 0;
   }
 
-  #makeRoom(among: (connection: Connection) => boolean): boolean {
-    const nowMs = performance.now();
-    let best: [key: string, connection: Connection, rank: number] | undefined;
-    for (const [key, connection] of this.#open) {
-      const rank = among(connection) ? rankOf(connection, nowMs) : 0;
-      if (rank === 0) continue;
-      const better = best === undefined || rank > best[2] || (rank === best[2] && connection.sinceMs < best[1].sinceMs);
-      if (better) best = [key, connection, rank];
+  /** Ends one of them, if one may be ended. */
+  #makeRoom(among: ByState): boolean {
+    for (const state of STATES) {
+      const [oldest] = among[state];
+      if (oldest === undefined) continue;
+      if (state === 'working') return false;
+      if (state === 'arriving' && performance.now() - oldest.sinceMs <= SLOW_MS) continue;
+      this.#forget(oldest);
+      oldest.socket.destroy();
+      return true;
     }
-    if (best === undefined) return false;
-    const [key, connection] = best;
-    this.#forget(key, connection);
-    connection.socket.destroy();
-    return true;
+    return false;
   }
 
-  #forget(key: string, connection: Connection): void {
+  #update(connection: Connection): void {
+    const { calls, arriving } = connection;
+    if (this.#open.get(connection.key) !== connection) return;
+    const state = calls === 0 ? 'idle' : calls === arriving ? 'arriving' : 'working';
+    if (state === connection.state) return;
+    this.#leave(connection);
+    this.#enter(connection, state);
+  }
+
+  #enter(connection: Connection, state: State): void {
+    connection.state = state;
+    connection.sinceMs = performance.now();
+    this.#all[state].add(connection);
+    connection.fellows[state].add(connection);
+  }
+
+  #leave(connection: Connection): void {
+    this.#all[connection.state].delete(connection);
+    connection.fellows[connection.state].delete(connection);
+  }
+
+  #forget(connection: Connection): void {
+    const { key, peer, fellows } = connection;
     if (this.#open.get(key) !== connection) return;
     this.#open.delete(key);
-    const left = (this.#peers.get(connection.peer) ?? 1) - 1;
-    if (left === 0) this.#peers.delete(connection.peer);
-    else this.#peers.set(connection.peer, left);
+    this.#leave(connection);
+    if (countOf(fellows) === 0) this.#peers.delete(peer);
   }
 }
 
-/** How gladly a connection is ended to make room for another; 0: not at all. */
-function rankOf({ calls, arriving, everCalled, sinceMs }: Connection, nowMs: number): number {
-  if (calls === 0) return everCalled ? 2 : 3;
-  return calls === arriving && nowMs - sinceMs > SLOW_MS ? 1 : 0;
+function byState(): ByState {
+  return { silent: new Set(), idle: new Set(), arriving: new Set(), working: new Set() };
+}
+
+function countOf(connections: ByState): number {
+  return STATES.reduce((sum, state) => sum + connections[state].size, 0);
 }
 
 function keyOf({ remoteAddress, remotePort }: Ends): string {
