@@ -6,6 +6,8 @@ import http from 'node:http';
 const address = process.argv[2];
 const EVERY_MS = 100;
 const times = { '/livez': [], '/readyz': [] };
+/** From the connection to the answer: what the server itself takes. Before it, TCP may wait in the system's queue. */
+const connected = [];
 const wrong = [];
 let heldUpMs = 0;
 let expectedAt = performance.now() + EVERY_MS;
@@ -14,7 +16,9 @@ let turn = 0;
 
 function ask(path) {
   const startedAt = performance.now();
+  let connectedAt = startedAt;
   const ended = (what) => {
+    connected.push(performance.now() - connectedAt);
     times[path].push(performance.now() - startedAt);
     if (what !== 200) wrong.push(`${path}: ${what}`);
   };
@@ -22,6 +26,7 @@ function ask(path) {
     response.resume();
     response.once('end', () => ended(response.statusCode));
   });
+  request.once('socket', (socket) => socket.once('connect', () => (connectedAt = performance.now())));
   request.once('error', ({ code }) => ended(code));
 }
 
@@ -32,5 +37,5 @@ setInterval(() => {
   ask(paths[turn++ % 2]);
 }, EVERY_MS);
 process.once('SIGTERM', () => {
-  process.stdout.write(JSON.stringify({ times, wrong, heldUpMs }), () => process.exit(0));
+  process.stdout.write(JSON.stringify({ times, connected, wrong, heldUpMs }), () => process.exit(0));
 });

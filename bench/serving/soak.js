@@ -97,7 +97,7 @@ await withVolume(async (fill) => {
     );
     const attacked = JSON.parse(await attacks.ended);
     probe.child.kill('SIGTERM');
-    const { times, wrong, heldUpMs } = JSON.parse(await probe.ended);
+    const { times, connected, wrong, heldUpMs } = JSON.parse(await probe.ended);
     clearInterval(looking);
     await sleep(REST_SECONDS * 1000);
     const after = await health(address);
@@ -113,6 +113,8 @@ await withVolume(async (fill) => {
         `| ${path}, ${all.length} times: p50, p99, most | ${quantile(all, 0.5).toFixed(0)}, ${quantile(all, 0.99).toFixed(0)}, ${most} ms |`,
       );
     }
+    const answeredMs = `${quantile(connected, 0.99).toFixed(0)}, ${Math.max(...connected).toFixed(0)} ms`;
+    console.log(`| the same from the connection on: p99, most | ${answeredMs} |`);
     console.log(`| the serving thread was held up, at most | ${(lagSeconds * 1000).toFixed(0)} ms |`);
     console.log(`| the probe itself was held up, at most | ${heldUpMs.toFixed(0)} ms |`);
     console.log(
