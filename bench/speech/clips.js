@@ -4,10 +4,10 @@ import { basename } from 'node:path';
 import { joined, RATE, recordings, SAID, samplesOf } from './recordings.js';
 
 const CUT_SECONDS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
-const VOICES = ['slt', 'awb', 'rms', 'kal'];
+export const VOICES = ['slt', 'awb', 'rms', 'kal'];
 
 /** Spoken by two voices each. */
-const SENTENCES = [
+export const SENTENCES = [
   'Yes, please.',
   'No, thank you.',
   'Turn the lights off.',
@@ -115,7 +115,7 @@ function pausesOf(samples) {
   return levels.flatMap((level, frame) => (level <= quiet ? [(frame + 0.5) * size] : []));
 }
 
-function spoken(ffmpeg, text, voice) {
+export function spoken(ffmpeg, text, voice) {
   const filter = `flite=text='${text.replace(/[',]/g, (sign) => `\\${sign}`)}':voice=${voice}`;
   const args = ['-v', 'error', '-f', 'lavfi', '-i', filter, '-ac', '1', '-ar', `${RATE}`, '-f', 'f32le', '-'];
   const made = spawnSync(ffmpeg, args, { maxBuffer: 2 ** 26 });

@@ -16,9 +16,13 @@ export function whisperFolder(shared) {
   return `${shared}/models/${ID}`;
 }
 
-/** `hear(samples, options)` gives text, segments and how many windows each run had; samples or an opened recording. */
-export async function openWhisper(shared) {
-  const model = await load(modelFiles(ID, whisperFolder(shared), WEIGHTS), OPTIONS);
+/**
+ * `hear(samples, options)` gives text, segments and how many windows each run had; samples or an opened recording. `weights`:
+ * the form of its 8-bit weights, as in LoadOptions.
+ */
+export async function openWhisper(shared, { weights } = {}) {
+  const settings = weights === undefined ? OPTIONS : { ...OPTIONS, weights };
+  const model = await load(modelFiles(ID, whisperFolder(shared), WEIGHTS), settings);
   const { shared: batches, maxItems } = model.facts.batching;
   const lane = new Lane({
     name: 'whisper',
@@ -39,10 +43,13 @@ export async function openWhisper(shared) {
     },
   });
 
-  async function hear(audio, options = {}) {
+  async function hear(audio, { wholeWindows = false, ...options } = {}) {
     runs = [];
     const admission = lane.admit({ items: 1, cost: undefined, priority: 'interactive' });
-    const submit = async (window, windowSignal) => (await admission.submit(window, windowSignal)).value;
+    // A window of 30 s has no silence that is merged.
+    const filled = (window) =>
+      wholeWindows && window.type === 'decode' ? { ...window, samples: filledUp(window) } : window;
+    const submit = async (window, windowSignal) => (await admission.submit(filled(window), windowSignal)).value;
     const settings = { ...parseSpeechOptions(undefined), ...options };
     const source = audio instanceof Float32Array ? sourceOf(audio) : audio;
     const segments = [];
@@ -61,6 +68,12 @@ export async function openWhisper(shared) {
   }
 
   return { hear, close: () => model.close() };
+}
+
+function filledUp({ samples }) {
+  const all = new Float32Array(30 * RATE);
+  all.set(samples);
+  return all;
 }
 
 function sourceOf(samples) {

@@ -67,6 +67,8 @@ export interface TranscribeOptions extends CallOptions {
   readonly vadParameters?: VadParameters;
   /** Skip silences longer than so many seconds around words that look made up; with timestamps `word`. Default: none. */
   readonly hallucinationSilenceThresholdSeconds?: number;
+  /** Which of the audio tracks, from 0. Default: the one marked as default if it can be decoded, else the first that can. */
+  readonly audioTrack?: number;
   /** Seconds from the recording's start. Default 0. */
   readonly clipStartSeconds?: number;
   /** Seconds from the recording's start. Default: its end. */

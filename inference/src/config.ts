@@ -59,6 +59,7 @@ export interface Config {
     readonly authTokensPath: string | undefined;
     readonly corsOrigins: readonly string[];
     readonly maxConnectionAgeMs: number;
+    readonly maxConnections: number;
   };
   /** Undefined: nothing is traced. */
   readonly tracing: { readonly endpoint: string; readonly serviceName: string } | undefined;
@@ -130,6 +131,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       authTokensPath: values.authTokensFile,
       corsOrigins: values.corsOrigins,
       maxConnectionAgeMs: values.maxConnectionAgeSeconds * 1000,
+      maxConnections: values.maxConnections,
     },
     tracing:
       values.otlpEndpoint === undefined

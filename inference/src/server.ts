@@ -19,9 +19,10 @@ import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
 import { chooseWorkers } from './sizing.js';
 import { openTracing } from './tracing.js';
+import { AdmissionController, largestMessageBytes, requestMemoryBytes } from './transport/admission.js';
 import { CallDesk } from './transport/desk.js';
 import { openEdge } from './transport/edge.js';
-import { Gate } from './transport/gate.js';
+import { MessageDecoder, messageLimits } from './transport/message-decoder.js';
 import { openSecurity } from './transport/security.js';
 import { VERSION } from './version.js';
 
@@ -49,9 +50,6 @@ export interface Server {
 
 /** For answers and GOAWAYs that are on their way when the server ends. */
 const LAST_WORDS_MS = 500;
-/** The part of all memory, and the most, that requests in the serving process may fill before new ones are refused. */
-const MOST_OF_MEMORY = 0.5;
-const MOST_SERVER_BYTES = 2 * 1024 ** 3;
 /** Memory is read again after so long: of a large process it takes the kernel milliseconds. */
 const MEMORY_CACHE_MS = 1000;
 
@@ -85,23 +83,38 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
   });
   const security = await openSecurity(config.security, log);
-  const gate = new Gate({
+  const requestBytes = requestMemoryBytes(limitBytes);
+  const maxMessageBytes = largestMessageBytes(config.limits.maxMessageBytes, requestBytes);
+  if (maxMessageBytes < config.limits.maxMessageBytes) {
+    const fields = { setBytes: config.limits.maxMessageBytes, maxMessageBytes };
+    log.warn(fields, 'MAX_MESSAGE_MIB is more than memory has room for; smaller messages are taken');
+  }
+  const limits = { ...config.limits, maxMessageBytes };
+  const admission = new AdmissionController({
+    desk,
     tokens: security.tokens,
-    maxMemoryBytes: Math.min(limitBytes * MOST_OF_MEMORY, MOST_SERVER_BYTES),
-    memoryBytes: () => process.memoryUsage.rss(),
+    memoryBytes: requestBytes,
+    maxMessageBytes,
     overload: (path) => refusalOf(models, path),
+    refusing: (reason) => {
+      if (reason === undefined) log.info('calls are let in again');
+      else log.error({ reason }, 'no call is let in');
+      state.refuse(reason);
+    },
   });
   const edge = await openEdge({
     host: config.host,
     port: config.port,
-    maxMessageBytes: config.limits.maxMessageBytes,
-    services: [inferenceService(models, config.limits, { version: VERSION, uptimeSeconds }), healthService(state)],
+    maxMessageBytes,
+    services: [inferenceService(models, limits, { version: VERSION, uptimeSeconds }), healthService(state)],
     desk,
-    gate,
+    admission,
+    decoder: new MessageDecoder(messageLimits(limits)),
     tls: security.tls,
     corsOrigins: config.security.corsOrigins,
     streamIdleMs: config.limits.streamIdleMs,
     maxConnectionAgeMs: config.security.maxConnectionAgeMs,
+    maxConnections: config.security.maxConnections,
     plain: {
       state,
       device: config.device,

@@ -203,6 +203,14 @@ export const SERVER_VARIABLES = {
     doc: 'Origins of web pages that may call, separated by commas; * for all.',
     example: 'https://search.example.com',
   }),
+  maxConnections: integerVariable({
+    name: 'MAX_CONNECTIONS',
+    default: 4096,
+    min: 8,
+    max: 1_000_000,
+    doc: 'Most connections at a time; one address may have half of them. When there are more, those without a call make room.',
+    example: '16384',
+  }),
   maxConnectionAgeSeconds: numberVariable({
     name: 'MAX_CONNECTION_AGE_SECONDS',
     default: 3600,

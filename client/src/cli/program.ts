@@ -71,7 +71,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
   };
 
   command('transcribe', 'speech to text')
-    .argument('<file...>', 'recordings (WAV, FLAC, MP3, Ogg, MP4), or - for standard input')
+    .argument('<file...>', 'recordings or films (WAV, FLAC, MP3, Ogg, MP4, WebM), or - for standard input')
     .addOption(
       new Option('--format <format>', 'how to write it (default: text)').choices(['text', 'json', 'srt', 'vtt']),
     )
@@ -86,6 +86,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .option('--vad', 'leave out what holds no speech')
     .option('--max-speech <seconds>', 'the same, and cut speech longer than this in its pauses', within(1, 300))
     .option('--skip-silence <seconds>', 'skip longer silences around words that look made up', within(0, 30))
+    .option('--audio-track <index>', 'which audio track of a film, from 0 (default: its own)', within(0, 1000, true))
     .option('--start <seconds>', 'where to begin', within(0, Number.POSITIVE_INFINITY))
     .option('--end <seconds>', 'where to stop', positive)
     .addOption(new Option('--raw <encoding>', 'samples without a container').choices(['s16le', 'f32le']))

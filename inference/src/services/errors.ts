@@ -61,6 +61,10 @@ export const ERROR_TABLE = {
     status: 'UNIMPLEMENTED',
     advice: 'Set the variable that the message names and start the server again.',
   },
+  MESSAGE_TOO_LARGE: {
+    status: 'RESOURCE_EXHAUSTED',
+    advice: 'Send less a call, within limits.max_message_bytes; a long recording goes through TranscribeStream.',
+  },
   QUEUE_FULL: { status: 'RESOURCE_EXHAUSTED', advice: 'Come back after RetryInfo.retry_delay.' },
   STARTING: { status: 'UNAVAILABLE', advice: 'Try again when health says SERVING.' },
   DRAINING: { status: 'UNAVAILABLE', advice: 'Try again elsewhere.' },

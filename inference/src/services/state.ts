@@ -20,6 +20,7 @@ export class ServerState {
   readonly #everReady = new Set<Role>();
   #draining = false;
   #proved = false;
+  #refusing: string | undefined;
   #last = '';
 
   constructor(models: Models) {
@@ -38,6 +39,12 @@ export class ServerState {
 
   drain(): void {
     this.#draining = true;
+    this.update();
+  }
+
+  /** Why no call at all is let in; undefined: they are. */
+  refuse(reason: string | undefined): void {
+    this.#refusing = reason;
     this.update();
   }
 
@@ -60,6 +67,7 @@ export class ServerState {
     const models = [...this.#models.values()];
     const modelsLoaded = models.filter(({ lane }) => lane.workers > 0).map(({ healthName }) => healthName);
     if (this.#draining) return { status: 'draining', reason: 'the server is shutting down', modelsLoaded };
+    if (this.#refusing !== undefined) return { status: 'unhealthy', reason: this.#refusing, modelsLoaded };
     const missing = models.filter(({ lane }) => lane.workers === 0);
     const lost = missing.filter(({ role }) => this.#everReady.has(role));
     if (lost.length > 0) {
@@ -88,6 +96,7 @@ export class ServerState {
 
   #canServe(method: keyof typeof METHOD_ROLES): boolean {
     const roles: readonly Role[] = METHOD_ROLES[method];
-    return this.#proved && !this.#draining && roles.every((role) => this.#models.get(role)?.lane.workers !== 0);
+    const open = this.#proved && !this.#draining && this.#refusing === undefined;
+    return open && roles.every((role) => this.#models.get(role)?.lane.workers !== 0);
   }
 }

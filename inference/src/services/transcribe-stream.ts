@@ -31,6 +31,7 @@ export function transcribeStream(
     const recording = {
       content: audio,
       raw: parseRawAudio('start.raw', start.raw),
+      audioTrack: start.options?.audioTrack,
       options: parseSpeechOptions(start.options),
     };
     const timing = new CallTiming();
@@ -116,8 +117,9 @@ function toResponse(event: RecordingEvent, model: ServedModel, timing: CallTimin
       return { message: { case: 'progress', value: { processedSeconds: event.processedSeconds } } };
     case 'summary': {
       call.notes.items = event.summary.durationSeconds;
-      const warnings = [...event.warnings];
-      const summary = { ...event.summary, warnings, model: toModel(model), timing: timing.finish(call) };
+      const { audioTrack } = event;
+      const notes = { warnings: [...event.warnings], ...(audioTrack === undefined ? {} : { audioTrack }) };
+      const summary = { ...event.summary, ...notes, model: toModel(model), timing: timing.finish(call) };
       return { message: { case: 'summary', value: summary } };
     }
   }

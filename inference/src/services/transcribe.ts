@@ -1,13 +1,13 @@
 import type { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
-import type { SpeechSegment, SpeechSummary } from '../models/speech.js';
+import type { SpeechSegment } from '../models/speech.js';
 import type { Models, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
-import { toSegment, transcribeRecording } from './transcription.js';
+import { type RecordingEvent, toSegment, transcribeRecording } from './transcription.js';
 
 /** One recording in, the whole text out. */
 export function transcribe(
@@ -24,14 +24,15 @@ export function transcribe(
     const raw = parseRawAudio('audio.raw', request.audio?.raw);
     const options = parseSpeechOptions(request.options);
     const timing = new CallTiming();
+    const recording = { content, raw, audioTrack: request.options?.audioTrack, options };
     const segments: SpeechSegment[] = [];
-    let summary: SpeechSummary | undefined;
-    let warnings: readonly string[] = [];
-    for await (const event of transcribeRecording(model, limits, { content, raw, options }, call, timing)) {
+    let end: Extract<RecordingEvent, { readonly type: 'summary' }> | undefined;
+    for await (const event of transcribeRecording(model, limits, recording, call, timing)) {
       if (event.type === 'segment') segments.push(event.segment);
-      else if (event.type === 'summary') ({ summary, warnings } = event);
+      else if (event.type === 'summary') end = event;
     }
-    if (summary === undefined) throw new Error('the transcriber ended without a summary');
+    if (end === undefined) throw new Error('the transcriber ended without a summary');
+    const { summary, warnings, audioTrack } = end;
     call.notes.items = summary.durationSeconds;
     return {
       text: segments
@@ -40,6 +41,7 @@ export function transcribe(
         .trim(),
       ...summary,
       warnings: [...warnings],
+      ...(audioTrack === undefined ? {} : { audioTrack }),
       segments: segments.map(toSegment),
       model: toModel(model),
       timing: timing.finish(call),

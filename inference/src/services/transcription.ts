@@ -1,7 +1,7 @@
 /** One recording through the speech model: what Transcribe and TranscribeStream have in common. */
 import { create } from '@bufbuild/protobuf';
 import { type Segment, SegmentSchema } from '@heimdex/gen';
-import { openAudio, type RawAudioFormat } from '../media/audio/index.js';
+import { type AudioTrackInfo, openAudio, type RawAudioFormat } from '../media/audio/index.js';
 import { TRANSCRIBERS } from '../models/registry.js';
 import type { SpeechEvent, SpeechOptions, SpeechSegment, Transcriber } from '../models/speech.js';
 import type { Call } from './call.js';
@@ -11,13 +11,21 @@ import type { CallTiming } from './timing.js';
 export interface Recording {
   readonly content: Uint8Array | AsyncIterable<Uint8Array>;
   readonly raw: RawAudioFormat | undefined;
+  /** Which of its audio tracks; undefined: whichever can be decoded. */
+  readonly audioTrack: number | undefined;
   readonly options: SpeechOptions;
+}
+
+/** What was learned of a recording beside what is said in it. */
+interface RecordingNotes {
+  readonly warnings: readonly string[];
+  readonly audioTrack: AudioTrackInfo | undefined;
 }
 
 /** What comes of a recording; with the summary, what was wrong with it. */
 export type RecordingEvent =
   | Exclude<SpeechEvent, { readonly type: 'summary' }>
-  | (Extract<SpeechEvent, { readonly type: 'summary' }> & { readonly warnings: readonly string[] });
+  | (Extract<SpeechEvent, { readonly type: 'summary' }> & RecordingNotes);
 
 /** Segments, progress and the summary as they become final. Throws what concerns the recording as a whole. */
 export async function* transcribeRecording(
@@ -31,8 +39,8 @@ export async function* transcribeRecording(
   // It has a window in the queue at a time, or a few of a size, and how long they are nobody knows before the audio is read.
   const admission = model.lane.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
   try {
-    const { content, raw, options } = recording;
-    const source = await openAudio(content, { raw, maxSeconds: limits.maxAudioSeconds, signal });
+    const { content, raw, audioTrack, options } = recording;
+    const source = await openAudio(content, { raw, audioTrack, maxSeconds: limits.maxAudioSeconds, signal });
     try {
       const submit = async (window: unknown, windowSignal: AbortSignal) => {
         const done = await admission.submit(window, windowSignal);
@@ -40,7 +48,7 @@ export async function* transcribeRecording(
         return done.value as never;
       };
       for await (const event of transcriberOf(model)(source, options, submit, signal)) {
-        yield event.type === 'summary' ? { ...event, warnings: source.warnings } : event;
+        yield event.type === 'summary' ? { ...event, warnings: source.warnings, audioTrack: source.track } : event;
       }
     } finally {
       await source.close();

@@ -1,51 +1,68 @@
-/** Connect (JSON and binary) and gRPC-Web over HTTP/1.1: the same services on connect-node. */
+/**
+ * Connect (JSON and binary) and gRPC-Web over HTTP/1.1: the same services on connect-node. It speaks the protocols; the request's
+ * message is read and decoded here, bounded, and connect-node is given an empty one to work with.
+ */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { create, createRegistry, type DescMethod, type Message } from '@bufbuild/protobuf';
 import {
-  Code,
-  ConnectError,
+  create,
+  createRegistry,
+  type DescMessage,
+  type DescMethod,
+  type Message,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import {
   type ConnectRouter,
   createContextKey,
   createContextValues,
   type HandlerContext,
   type MethodImpl,
 } from '@connectrpc/connect';
-import type { UniversalServerRequest } from '@connectrpc/connect/protocol';
+import {
+  encodeEnvelope,
+  type UniversalHandler,
+  type UniversalServerRequest,
+  type UniversalServerResponse,
+} from '@connectrpc/connect/protocol';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { InferenceError } from '../errors.js';
-import { ERROR_DETAIL_TYPES, type WireError } from '../services/errors.js';
+import { ERROR_DETAIL_TYPES } from '../services/errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
-import { refusingBroken } from './broken-requests.js';
-import { type CallDesk, type OpenCall, type Protocol, protocolOf } from './desk.js';
+import type { AdmittedCall } from './admission.js';
+import { type TimeoutHeader, withinTimers } from './call-timeout.js';
+import type { OpenCall } from './desk.js';
+import { toConnectError } from './error-response.js';
+import { bodyFormOf, encodingHeaderOf, type HttpRequest, readMessage } from './http-request.js';
+import type { MessageDecoder } from './message-decoder.js';
 
-const PEER = createContextKey('unknown', { description: 'address of the caller' });
+const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
+const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
+const TIMEOUT_HEADERS: readonly TimeoutHeader[] = ['connect-timeout-ms', 'grpc-timeout'];
 
-export interface ConnectLimits {
+export interface ConnectOptions {
+  readonly services: readonly ServedService[];
   readonly maxMessageBytes: number;
+  readonly decoder: MessageDecoder;
+  /** The call of a request that was let in. */
+  callOf(request: IncomingMessage): HttpRequest | undefined;
+  /** Gets what is no method's path. */
+  readonly fallback: RequestListener;
 }
 
-/** A request listener for what is no plain GET; `fallback` gets the rest. */
-export function createConnectListener(
-  services: readonly ServedService[],
-  desk: CallDesk,
-  limits: ConnectLimits,
-  fallback: RequestListener,
-): RequestListener {
+/** A request listener for calls that were let in, and `fallback` for the rest. */
+export function createConnectListener(options: ConnectOptions): RequestListener {
+  const { services, decoder, callOf, fallback } = options;
   const routes = (router: ConnectRouter) => {
-    for (const { methods, quiet } of services) for (const method of methods) addRoute(router, method, quiet, desk);
-    const refuse = (method: DescMethod, request: UniversalServerRequest, said: string) =>
-      refuseBroken(desk, method, request, said);
-    router.handlers.splice(0, Infinity, ...router.handlers.map((handler) => refusingBroken(handler, refuse)));
+    for (const { methods } of services) for (const method of methods) addRoute(router, method);
+    router.handlers.splice(0, Infinity, ...router.handlers.map((handler) => readingMessages(handler, decoder)));
   };
   const adapter = connectNodeAdapter({
     grpc: false,
     routes,
-    // A misspelt field or word would otherwise be passed over, and its default used.
     // The details of an item's error are google.protobuf.Any, which JSON can write only where it knows the type.
-    jsonOptions: { ignoreUnknownFields: false, registry: createRegistry(...ERROR_DETAIL_TYPES) },
-    readMaxBytes: limits.maxMessageBytes,
-    writeMaxBytes: limits.maxMessageBytes,
-    contextValues: ({ socket }) => createContextValues().set(PEER, `${socket.remoteAddress}:${socket.remotePort}`),
+    jsonOptions: { registry: createRegistry(...ERROR_DETAIL_TYPES) },
+    readMaxBytes: options.maxMessageBytes,
+    writeMaxBytes: options.maxMessageBytes,
+    contextValues: (request) => createContextValues().set(REQUEST, callOf(request as IncomingMessage)),
     fallback: (request, response) => fallback(request as IncomingMessage, response as ServerResponse),
   });
   return (request, response) => {
@@ -59,40 +76,70 @@ export function createConnectListener(
   };
 }
 
-function addRoute(router: ConnectRouter, served: ServedMethod, quiet: boolean, desk: CallDesk): void {
-  const begin = (context: HandlerContext): OpenCall => {
-    const open = desk.open({
-      path: served.path,
-      protocol: context.protocolName as Protocol,
-      peer: context.values.get(PEER),
-      timeoutMs: context.timeoutMs() ?? Number.POSITIVE_INFINITY,
-      quiet,
-      header: (name) => context.requestHeader.get(name) ?? undefined,
-    });
-    // The signal fires at a normal end as well; by then the call is finished and nothing happens.
-    context.signal.addEventListener(
-      'abort',
-      () => {
-        const { reason } = context.signal;
-        if (reason instanceof ConnectError && reason.code === Code.DeadlineExceeded) open.expire();
-        else open.cancel();
-      },
-      { once: true },
-    );
-    return open;
+/** The handler, which reads no body: it gets an empty message, and its implementation finds the true one in the context. */
+function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): UniversalHandler {
+  const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
+  const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
+    const own = request.contextValues?.get(REQUEST);
+    if (own === undefined) return handler(request);
+    const header = headersFor(request.header);
+    const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
+    return response.body === undefined ? response : { ...response, body: counted(response.body, own.call) };
   };
-  // The router's type of an implementation follows from one method's own descriptor, which is forgotten here.
-  router.rpc(served.method, implementation(served, begin) as MethodImpl<DescMethod>);
+  return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
 }
 
-function implementation(served: ServedMethod, begin: (context: HandlerContext) => OpenCall): unknown {
+/** Without what tells of the true body, and no timeout longer than a timer. */
+function headersFor(given: Headers): Headers {
+  const header = new Headers(given);
+  const encodingHeader = encodingHeaderOf(header.get('content-type') ?? '');
+  const known = bodyFormOf({ headers: Object.fromEntries(header) }).encoding !== undefined;
+  if (known) header.delete(encodingHeader);
+  header.delete('content-length');
+  for (const name of TIMEOUT_HEADERS) {
+    const value = header.get(name);
+    if (value !== null) header.set(name, withinTimers(name, value));
+  }
+  return header;
+}
+
+/** Reads the message when connect-node asks for the body; what is wrong with it goes out as connect-node's own errors do. */
+async function* standIn(
+  own: HttpRequest,
+  { input }: DescMethod,
+  { contextValues }: UniversalServerRequest,
+  decoder: MessageDecoder,
+): AsyncGenerator<Uint8Array> {
+  const { json, enveloped } = bodyFormOf(own.request);
+  try {
+    contextValues?.set(MESSAGE, await readMessage(own, input, decoder));
+  } catch (error) {
+    throw toConnectError(own.call.open.finish(error));
+  }
+  const empty = new TextEncoder().encode(json ? '{}' : '');
+  yield enveloped ? encodeEnvelope(0, empty) : empty;
+}
+
+async function* counted(body: AsyncIterable<Uint8Array>, call: AdmittedCall): AsyncGenerator<Uint8Array> {
+  for await (const piece of body) {
+    call.answer(piece.byteLength);
+    yield piece;
+  }
+}
+
+function addRoute(router: ConnectRouter, served: ServedMethod): void {
+  // The router's type of an implementation follows from one method's own descriptor, which is forgotten here.
+  router.rpc(served.method, implementation(served) as MethodImpl<DescMethod>);
+}
+
+function implementation(served: ServedMethod): unknown {
   switch (served.kind) {
     case 'unary':
-      return async (request: Message, context: HandlerContext) => {
-        const open = begin(context);
+      return async (_empty: Message, context: HandlerContext) => {
+        const { open, message } = callIn(context);
         try {
           open.call.signal.throwIfAborted();
-          const response = create(served.method.output, await served.run(request, open.call));
+          const response = create(served.method.output, await served.run(message, open.call));
           open.finish();
           return response;
         } catch (error) {
@@ -100,16 +147,22 @@ function implementation(served: ServedMethod, begin: (context: HandlerContext) =
         }
       };
     case 'server_streaming':
-      return (request: Message, context: HandlerContext) => {
-        const open = begin(context);
-        return stream(served, open, () => served.run(request, open.call));
+      return (_empty: Message, context: HandlerContext) => {
+        const { open, message } = callIn(context);
+        return stream(served, open, () => served.run(message, open.call));
       };
     case 'bidi_streaming':
-      return (requests: AsyncIterable<Message>, context: HandlerContext) => {
-        const open = begin(context);
-        return stream(served, open, () => served.run(requests, open.call));
-      };
+      // connect-node answers these itself: there are none over HTTP/1.1.
+      return () => none();
   }
+}
+
+/** Throws for a call that was not let in: a defect of ours. */
+function callIn({ values }: HandlerContext): { readonly open: OpenCall; readonly message: MessageShape<DescMessage> } {
+  const own = values.get(REQUEST);
+  const message = values.get(MESSAGE);
+  if (own === undefined || message === undefined) throw new Error('a method was called without its message');
+  return { open: own.call.open, message };
 }
 
 async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIterable<Parameters<typeof create>[1]>) {
@@ -129,24 +182,4 @@ async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIte
   }
 }
 
-/** A call that ended before it began: counted and logged as any other. */
-function refuseBroken(
-  desk: CallDesk,
-  { input, name, parent }: DescMethod,
-  { header, contextValues }: UniversalServerRequest,
-  said: string,
-): ConnectError {
-  const arrival = {
-    path: `${parent.typeName}/${name}`,
-    protocol: protocolOf(header.get('content-type')),
-    peer: contextValues?.get(PEER) ?? 'unknown',
-    header: (wanted: string) => header.get(wanted) ?? undefined,
-  };
-  const error = new InferenceError('INVALID_ARGUMENT', `The request is no ${input.typeName}: ${said}.`);
-  return toConnectError(desk.refuse(arrival, error));
-}
-
-function toConnectError(wire: WireError | undefined): ConnectError {
-  if (wire === undefined) return new ConnectError('the call is over');
-  return new ConnectError(wire.message, wire.grpcCode, undefined, [...wire.details]);
-}
+async function* none() {}

@@ -6,6 +6,7 @@ import { InferenceError } from '../errors.js';
 import { PRIORITIES, type Priority } from '../scheduling/backlog.js';
 import type { Call, CallNotes } from '../services/call.js';
 import { toWireError, type WireError } from '../services/errors.js';
+import { MAX_TIMER_MS } from './call-timeout.js';
 
 export type Protocol = 'grpc' | 'grpc-web' | 'connect';
 
@@ -17,7 +18,7 @@ export interface Arrival {
   readonly peer: string;
   /** Milliseconds until the deadline; Infinity: none. */
   readonly timeoutMs: number;
-  /** Answered while draining, no line in the log: health. */
+  /** Answered while draining, no line in the log unless the request is broken: health. */
   readonly quiet: boolean;
   header(name: string): string | undefined;
 }
@@ -51,9 +52,9 @@ export interface OpenCall {
   readonly call: Call;
   /** The caller is gone. Nothing happens once the call is finished. */
   cancel(): void;
-  /** The deadline has passed, by the transport's clock. */
-  expire(): void;
-  /** To be called once, at the end; gives the error that goes to the caller. */
+  /** The server ends it. Nothing happens once the call is finished. */
+  stop(error: InferenceError): void;
+  /** At the end; gives the error that goes to the caller. Called again, it does nothing. */
   finish(error?: unknown): WireError | undefined;
 }
 
@@ -77,9 +78,13 @@ export class CallDesk {
     return this.#busy;
   }
 
-  /** From now on new calls get DRAINING. */
+  /** From now on new calls are to get DRAINING. */
   drain(): void {
     this.#draining = true;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
   }
 
   /** Resolves when no call is in progress, or when `signal` is aborted. */
@@ -108,14 +113,13 @@ export class CallDesk {
     const notes: CallNotes = {};
     const id = requestId(arrival);
     const deadlineAtMs = startedAtMs + arrival.timeoutMs;
-    const timer = Number.isFinite(arrival.timeoutMs)
-      ? setTimeout(() => controller.abort(deadlineExceeded()), Math.min(arrival.timeoutMs, MAX_TIMER_MS))
-      : undefined;
+    // A later deadline is no timer's; the queue still honours it.
+    const timer =
+      arrival.timeoutMs <= MAX_TIMER_MS
+        ? setTimeout(() => controller.abort(deadlineExceeded()), arrival.timeoutMs)
+        : undefined;
     this.#open.add(controller);
     if (!arrival.quiet) this.#busy += 1;
-    if (this.#draining && !arrival.quiet) {
-      controller.abort(new InferenceError('DRAINING', 'The server is shutting down; ask another one.'));
-    }
     let finished = false;
     const wireError = (error: unknown): WireError => {
       const wire = toWireError(error);
@@ -133,8 +137,8 @@ export class CallDesk {
         const late = performance.now() >= deadlineAtMs;
         controller.abort(late ? deadlineExceeded() : new InferenceError('CANCELLED', 'The caller gave up.'));
       },
-      expire: () => {
-        if (!finished) controller.abort(deadlineExceeded());
+      stop: (error) => {
+        if (!finished) controller.abort(error);
       },
       finish: (error) => {
         if (finished) return undefined;
@@ -155,6 +159,8 @@ export class CallDesk {
           traceparent: arrival.header('traceparent'),
         });
         if (!arrival.quiet) this.#leave(arrival, id, notes, wire, ms);
+        // A probe that is broken is worth a line, the others are not.
+        else if (wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, notes, wire, ms);
         return wire;
       },
     };
@@ -209,10 +215,8 @@ function noteCause(notes: CallNotes, { cause }: WireError): void {
   notes.causes = [...causes, cause];
 }
 
-/** setTimeout's largest delay; a deadline beyond it is not enforced by a timer, and the queue still honours it. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-function deadlineExceeded(): InferenceError {
+/** The error of a call whose deadline is over. */
+export function deadlineExceeded(): InferenceError {
   return new InferenceError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready.');
 }
 

@@ -1,23 +1,26 @@
 /** The server's one port and everything that is spoken on it. */
-import type { RequestListener, ServerResponse } from 'node:http';
+import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import grpc from '@grpc/grpc-js';
 import { FatalError } from '../exit-codes.js';
-import type { WireError } from '../services/errors.js';
 import type { ServedService } from '../services/service.js';
+import type { AdmissionController } from './admission.js';
 import { createConnectListener } from './connect.js';
+import { Connections } from './connections.js';
 import { answerCors } from './cors.js';
-import { type CallDesk, protocolOf } from './desk.js';
-import type { Gate } from './gate.js';
+import type { CallDesk } from './desk.js';
 import { createGrpcServer } from './grpc.js';
 import { createPlainListener, type PlainHttpOptions } from './http.js';
-import { listen, type Traffic } from './listener.js';
+import { httpCalls } from './http-calls.js';
+import { watchStreams } from './http2-server.js';
+import { collectWhenIdle } from './idle-collection.js';
+import { type ConnectionTimeouts, listen, type Traffic } from './listener.js';
+import type { MessageDecoder } from './message-decoder.js';
 import { addReflection } from './reflection.js';
 import type { TlsPort } from './tls.js';
 
 /** Of one connection. */
 const MAX_CONCURRENT_STREAMS = 1000;
-const MAX_CONNECTIONS = 4096;
 
 export interface EdgeOptions {
   readonly host: string;
@@ -26,12 +29,15 @@ export interface EdgeOptions {
   readonly services: readonly ServedService[];
   readonly desk: CallDesk;
   readonly plain: PlainHttpOptions;
-  readonly gate: Gate;
+  readonly admission: AdmissionController;
+  readonly decoder: MessageDecoder;
   /** Undefined: the port speaks plain text. */
   readonly tls: TlsPort | undefined;
   /** Origins of web pages that may call. */
   readonly corsOrigins: readonly string[];
   readonly streamIdleMs: number;
+  readonly maxConnections: number;
+  readonly timeouts?: ConnectionTimeouts;
   /** 0: connections may grow old. */
   readonly maxConnectionAgeMs: number;
 }
@@ -48,24 +54,41 @@ export interface Edge {
 /** Rejects with a FatalError when the address cannot be listened on. */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const { services, desk, maxMessageBytes } = options;
-  const native = createGrpcServer(services, desk, options.gate, {
-    maxMessageBytes,
-    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
-    maxConnectionAgeMs: options.maxConnectionAgeMs,
-    streamIdleMs: options.streamIdleMs,
-  });
+  const { admission, decoder, maxConnections, timeouts } = options;
+  const connections = new Connections(maxConnections);
+  const native = createGrpcServer(
+    services,
+    { desk, admission, decoder },
+    {
+      maxMessageBytes,
+      maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+      maxConnectionAgeMs: options.maxConnectionAgeMs,
+      streamIdleMs: options.streamIdleMs,
+    },
+  );
   addReflection(native, services);
+  watchStreams(native, {
+    began: (stream) => {
+      const socket = stream.session?.socket;
+      if (socket === undefined) return;
+      const call = connections.begin(socket);
+      stream.once('end', call.arrived).once('close', call.ended);
+    },
+  });
   const injector = native.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const listener = await listen({
     host: options.host,
     port: options.port,
-    maxConnections: MAX_CONNECTIONS,
+    connections,
+    maxConnections,
+    ...(timeouts === undefined ? {} : { timeouts }),
     tls: options.tls?.server,
     http2: (socket) => injector.injectConnection(socket),
     http1: createWebListener(options),
   }).catch((error: unknown) => {
     throw addressError(options, error);
   });
+  const endCollection = collectWhenIdle(() => admission.heldBytes);
   let closed: Promise<void> | undefined;
   const drain = () => {
     closed ??= listener.close();
@@ -82,37 +105,23 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       listener.destroy();
       native.forceShutdown();
       options.tls?.files.close();
+      admission.close();
+      endCollection();
+      await decoder.close();
       await closed;
     },
   };
 }
 
-/** HTTP/1.1: cross-origin rules first, then the gate, then Connect and gRPC-Web, then plain GETs. */
+/** HTTP/1.1: cross-origin rules first, then admission, then Connect and gRPC-Web, then plain GETs. */
 function createWebListener(options: EdgeOptions): RequestListener {
-  const { services, desk, gate, corsOrigins, maxMessageBytes } = options;
-  const connect = createConnectListener(services, desk, { maxMessageBytes }, createPlainListener(options.plain));
-  const paths = new Set(services.flatMap(({ methods }) => methods.map(({ path }) => `/${path}`)));
+  const { services, desk, admission, decoder, corsOrigins, maxMessageBytes } = options;
+  const { listener, callOf } = httpCalls(services, admission, desk);
+  const fallback = createPlainListener(options.plain);
+  const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
   return (request, response) => {
-    if (answerCors(request, response, corsOrigins)) return;
-    const path = request.url?.split('?', 1)[0] ?? '';
-    const refusal = paths.has(path) ? gate.refuse(path.slice(1), request.headers.authorization) : undefined;
-    if (refusal === undefined) return connect(request, response);
-    const { headers, socket } = request;
-    const arrival = {
-      path: path.slice(1),
-      protocol: protocolOf(headers['content-type']),
-      peer: `${socket.remoteAddress}:${socket.remotePort}`,
-      header: (name: string) => headers[name]?.toString(),
-    };
-    sendRefusal(response, desk.refuse(arrival, refusal));
+    if (!answerCors(request, response, corsOrigins)) calls(request, response);
   };
-}
-
-/** Before the body is read, so the connection ends with it. The shape is Connect's; gRPC-Web goes by the HTTP status. */
-function sendRefusal(response: ServerResponse, wire: WireError): void {
-  const body = JSON.stringify({ code: wire.status.toLowerCase(), message: wire.message });
-  response.writeHead(wire.httpStatus, { 'content-type': 'application/json', connection: 'close' });
-  response.end(body);
 }
 
 function addressError({ host, port }: EdgeOptions, error: unknown): FatalError {

@@ -4,8 +4,8 @@
  * grpc-js has a setting for this on its client side alone, so each connection is told when its first call arrives.
  */
 import type { Http2Session, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { STREAM_BYTES } from './admission.js';
 
-const STREAM_BYTES = 512 * 1024;
 const CONNECTION_BYTES = 2 * 1024 * 1024;
 
 const widened = new WeakSet<Http2Session>();

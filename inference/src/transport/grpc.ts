@@ -1,13 +1,12 @@
 /** Native gRPC: the services on grpc-js, with the codecs of the generated messages. */
 import type { EventEmitter } from 'node:events';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { InferenceError } from '../errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
-import type { CallDesk, OpenCall } from './desk.js';
-import type { Gate } from './gate.js';
-import { guardCalls, toGrpcStatus } from './guard.js';
-import { endsWhole } from './whole-frames.js';
+import type { OpenCall } from './desk.js';
+import { type GrpcCall, type GrpcCalls, type GuardOptions, grpcCalls, toGrpcStatus } from './guard.js';
+import type { MessageDecoder } from './message-decoder.js';
 
 export interface GrpcLimits {
   /** Largest message in and out. */
@@ -23,14 +22,26 @@ export interface GrpcLimits {
 type AnyUnary = grpc.ServerUnaryCall<Buffer, Uint8Array>;
 type AnyServerStream = grpc.ServerWritableStream<Buffer, Uint8Array>;
 type AnyBidi = grpc.ServerDuplexStream<Buffer, Uint8Array>;
-type AnyCall = EventEmitter & Pick<AnyUnary, 'getDeadline' | 'getPeer' | 'metadata'>;
+type AnyCall = EventEmitter & Pick<AnyUnary, 'metadata'>;
+
+export interface GrpcOptions extends Pick<GuardOptions, 'admission' | 'desk'> {
+  readonly decoder: MessageDecoder;
+}
+
+/** What a handler works with. */
+interface Context {
+  readonly calls: GrpcCalls;
+  readonly decoder: MessageDecoder;
+  readonly idleMs: number;
+}
 
 export function createGrpcServer(
   services: readonly ServedService[],
-  desk: CallDesk,
-  gate: Gate,
+  { admission, desk, decoder }: GrpcOptions,
   limits: GrpcLimits,
 ): grpc.Server {
+  const calls = grpcCalls({ services, admission, desk, decompressor: decoder.decompressor });
+  const context = { calls, decoder, idleMs: limits.streamIdleMs };
   const server = new grpc.Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,
@@ -41,10 +52,9 @@ export function createGrpcServer(
     'grpc.max_connection_idle_ms': 30 * 60_000,
     'grpc.enable_channelz': 0,
     ...(limits.maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs } : {}),
-    interceptors: [guardCalls(gate, desk)],
+    interceptors: [calls.interceptor],
   });
-  for (const service of services)
-    server.addService(definition(service), implementation(service, desk, limits.streamIdleMs));
+  for (const service of services) server.addService(definition(service), implementation(service, context));
   return server;
 }
 
@@ -64,41 +74,36 @@ function definition(service: ServedService): grpc.ServiceDefinition {
   return Object.fromEntries(methods);
 }
 
-function implementation(service: ServedService, desk: CallDesk, idleMs: number): grpc.UntypedServiceImplementation {
-  const handlers = service.methods.map(
-    (method) => [method.method.name, handler(method, service.quiet, desk, idleMs)] as const,
-  );
-  return Object.fromEntries(handlers);
+function implementation({ methods }: ServedService, context: Context): grpc.UntypedServiceImplementation {
+  return Object.fromEntries(methods.map((method) => [method.method.name, handler(method, context)] as const));
 }
 
-function handler(method: ServedMethod, quiet: boolean, desk: CallDesk, idleMs: number): grpc.UntypedHandleCall {
-  const begin = (call: AnyCall): OpenCall => {
-    const deadline = call.getDeadline();
-    const open = desk.open({
-      path: method.path,
-      protocol: 'grpc',
-      peer: call.getPeer(),
-      timeoutMs: typeof deadline === 'number' ? deadline - Date.now() : deadline.getTime() - Date.now(),
-      quiet,
-      header: (name) => call.metadata.get(name)[0]?.toString(),
-    });
-    call.once('cancelled', () => open.cancel());
-    return open;
+function handler(method: ServedMethod, context: Context): grpc.UntypedHandleCall {
+  const { calls, decoder, idleMs } = context;
+  const begin = (call: AnyCall): GrpcCall => {
+    const admitted = calls.take(call.metadata);
+    call.once('cancelled', () => admitted.open.cancel());
+    return admitted;
   };
   switch (method.kind) {
     case 'unary':
       return (call: AnyUnary, callback: grpc.sendUnaryData<Uint8Array>) => {
-        void answerUnary(method, call, begin(call), callback);
+        void answerUnary(method, call, begin(call), decoder, callback);
       };
     case 'server_streaming':
       return (call: AnyServerStream) => {
-        const open = begin(call);
-        void answerStream(method, call, open, idleMs, () => method.run(decode(method, call.request), open.call));
+        const { open } = begin(call);
+        void answerStream(method, call, open, idleMs, () =>
+          method.run(decoder.binary(method.method.input, call.request), open.call),
+        );
       };
     case 'bidi_streaming':
       return (call: AnyBidi) => {
-        const open = begin(call);
-        void answerStream(method, call, open, idleMs, () => method.run(requestsOf(method, call, open), open.call));
+        const admitted = begin(call);
+        const { open } = admitted;
+        void answerStream(method, call, open, idleMs, () =>
+          method.run(requestsOf(method, call, admitted, decoder), open.call),
+        );
       };
   }
 }
@@ -107,13 +112,17 @@ function handler(method: ServedMethod, quiet: boolean, desk: CallDesk, idleMs: n
 async function answerUnary(
   method: Extract<ServedMethod, { kind: 'unary' }>,
   call: AnyUnary,
-  open: OpenCall,
+  { open, answer }: GrpcCall,
+  decoder: MessageDecoder,
   callback: grpc.sendUnaryData<Uint8Array>,
 ): Promise<void> {
   try {
-    open.call.signal.throwIfAborted();
-    const response = await method.run(decode(method, call.request), open.call);
+    const { signal } = open.call;
+    signal.throwIfAborted();
+    const request = await decoder.binaryInTurn(method.method.input, call.request, signal);
+    const response = await method.run(request, open.call);
     const bytes = encode(method, response);
+    answer(bytes.byteLength);
     open.finish();
     callback(null, bytes);
   } catch (error) {
@@ -173,28 +182,25 @@ function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: n
 }
 
 /** The caller's messages; ends with the call's own reason when the call is over. */
-async function* requestsOf(method: ServedMethod, call: AnyBidi, open: OpenCall) {
+async function* requestsOf(
+  { method }: ServedMethod,
+  call: AnyBidi,
+  { open, body, endsWhole }: GrpcCall,
+  decoder: MessageDecoder,
+) {
   try {
     // Leaving off to read must not destroy the stream: the answer still goes out on it.
-    for await (const bytes of call.iterator({ destroyOnReturn: false })) yield decode(method, bytes);
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) {
+      yield decoder.binary(method.input, bytes);
+      // The next one is asked for: this one is used up.
+      body.forget(bytes.byteLength);
+    }
   } catch (error) {
     throw open.call.signal.aborted ? open.call.signal.reason : error;
   }
   // A cancelled stream may look like one that ended well.
   open.call.signal.throwIfAborted();
-  if (!endsWhole(call.metadata)) {
-    throw new InferenceError('INVALID_ARGUMENT', 'The stream ended in the middle of a message.');
-  }
-}
-
-function decode(method: ServedMethod, bytes: Uint8Array) {
-  try {
-    return fromBinary(method.method.input, bytes);
-  } catch (error) {
-    throw new InferenceError('INVALID_ARGUMENT', `The request is no ${method.method.input.typeName}.`, {
-      cause: error,
-    });
-  }
+  if (!endsWhole()) throw new InferenceError('INVALID_ARGUMENT', 'The stream ended in the middle of a message.');
 }
 
 function encode(method: ServedMethod, response: Parameters<typeof create>[1]): Uint8Array {

@@ -1,24 +1,39 @@
 /**
- * Whether a stream of gRPC messages ended with a whole one. grpc-js forgets what is left of a message when its caller says that this
- * was all, so that a recording cut off on its way would look like one that ended there.
+ * The messages in the bytes of a gRPC stream: how long each says it is, before it has come, and whether the stream ended with a whole
+ * one. It takes the place of grpc-js's own decoder, which keeps the pieces of a message until it is whole, and forgets what is left of
+ * one when its caller says that this was all: a recording cut off on its way would look like one that ended there.
  */
-import type { ServerHttp2Stream } from 'node:http2';
+import { MessageBuffer } from './message-buffer.js';
 
 /** Compressed or not, and the length of the message: what stands before each. */
 const HEAD_BYTES = 5;
 
-/** Follows the messages in the bytes of a stream; keeps none of them. */
-export class FrameEnds {
+export interface FrameObserver {
+  /** A message of this length begins. */
+  began(bytes: number): void;
+  /** So much of the message has come. */
+  received(bytes: number): void;
+}
+
+export class FrameDecoder {
+  readonly #observer: FrameObserver;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   #headBytes = 0;
   #missingBytes = 0;
+  #message = new MessageBuffer(0);
+
+  constructor(observer: FrameObserver) {
+    this.#observer = observer;
+  }
 
   /** Whether nothing is begun and not ended. */
   get whole(): boolean {
     return this.#headBytes === 0;
   }
 
-  push(bytes: Uint8Array): void {
+  /** The messages that these bytes complete, each behind its five bytes. Throws what the observer throws. */
+  write(bytes: Uint8Array): Buffer[] {
+    const messages: Buffer[] = [];
     let at = 0;
     while (at < bytes.byteLength) {
       if (this.#headBytes < HEAD_BYTES) {
@@ -26,31 +41,21 @@ export class FrameEnds {
         this.#head.set(taken, this.#headBytes);
         this.#headBytes += taken.byteLength;
         at += taken.byteLength;
-        if (this.#headBytes < HEAD_BYTES) return;
+        if (this.#headBytes < HEAD_BYTES) return messages;
         this.#missingBytes = this.#head.readUInt32BE(1);
+        this.#observer.began(this.#missingBytes);
+        this.#message = new MessageBuffer(HEAD_BYTES + this.#missingBytes);
+        this.#message.push(Buffer.from(this.#head));
       }
-      const taken = Math.min(this.#missingBytes, bytes.byteLength - at);
-      this.#missingBytes -= taken;
-      at += taken;
-      if (this.#missingBytes === 0) this.#headBytes = 0;
+      const taken = bytes.subarray(at, at + this.#missingBytes);
+      this.#missingBytes -= taken.byteLength;
+      at += taken.byteLength;
+      this.#observer.received(taken.byteLength);
+      this.#message.push(taken);
+      if (this.#missingBytes > 0) continue;
+      messages.push(this.#message.take());
+      this.#headBytes = 0;
     }
+    return messages;
   }
-}
-
-/** Of the calls in progress, by their metadata: the one thing that an interceptor and a handler of grpc-js both have. */
-const watched = new WeakMap<object, FrameEnds>();
-
-/** Follows the messages of a call of grpc-js; nothing where there is no stream in it. */
-export function watchFrames(call: object, metadata: object): void {
-  const { stream } = call as { readonly stream?: ServerHttp2Stream };
-  if (stream === undefined) return;
-  const ends = new FrameEnds();
-  watched.set(metadata, ends);
-  // grpc-js has paused the stream: listening does not make it flow.
-  stream.on('data', (bytes: Uint8Array) => ends.push(bytes));
-}
-
-/** Whether all that a call has sent so far are whole messages; true where nobody followed it. */
-export function endsWhole(metadata: object): boolean {
-  return watched.get(metadata)?.whole ?? true;
 }

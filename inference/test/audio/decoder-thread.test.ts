@@ -15,7 +15,7 @@ describe('A decoding thread', () => {
     const rival = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
     try {
       const content = await fixture('speech-48k-stereo.vorbis.ogg');
-      await thread.open({ format: 'ogg-vorbis', contentBytes: content.length });
+      await thread.open({ format: 'ogg', contentBytes: content.length });
       execFileSync('taskset', ['-c', '-p', cpu, String(rival.pid)]);
       for (const tid of readdirSync('/proc/self/task').filter((name) => !before.has(name))) {
         execFileSync('taskset', ['-c', '-p', cpu, tid]);

@@ -45,8 +45,7 @@ describe('What is no recording', () => {
     ['JSON', Buffer.from('{"audio": "hello"}'), 'JSON'],
     ['a web page', Buffer.from('<!DOCTYPE html><html><body>404</body></html>'), 'a web page'],
     ['a PNG', Buffer.from('\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR', 'latin1'), 'a PNG picture'],
-    ['a WebM', Buffer.from('\x1aE\xdf\xa3\x9fB\x86\x81', 'latin1'), 'a WebM'],
-    ['AAC without a container', Buffer.from([0xff, 0xf1, 0x50, 0x80, 0x2e, 0x7f, 0xfc, 0x21]), 'ADTS'],
+    ['an AVI film', Buffer.from('RIFF\x00\x10\x00\x00AVI LIST', 'latin1'), 'an AVI film'],
     ['random bytes', noise(20_000), 'an unknown kind, beginning'],
     ['zeros', new Uint8Array(100_000), 'an unknown kind, beginning 00 00'],
   ] as const) {
@@ -74,6 +73,9 @@ describe('What is no recording', () => {
     ],
     ['Ogg without a known stream', 'OggS\x00\x02'],
     ['MP4', '\x00\x00\x00\x18ftypM4A \x00\x00\x00\x00'],
+    ['WebM', '\x1aE\xdf\xa3\x9fB\x86\x81'],
+    ['AAC', '\xff\xf1\x50\x80\x2e\x7f\xfc\x21'],
+    ['MPEG-TS', `G${'\x00'.repeat(187)}G${'\x00'.repeat(187)}G${'\x00'.repeat(187)}G${'\x00'.repeat(187)}`],
   ] as const) {
     it(`is refused although it begins like ${name}`, async () => {
       const content = Buffer.concat([Buffer.from(magic, 'latin1'), noise(100_000)]);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceError } from '../../src/errors.js';
-import { type OpenAudioOptions, openAudio } from '../../src/media/audio/index.js';
+import { type AudioTrackInfo, type OpenAudioOptions, openAudio } from '../../src/media/audio/index.js';
 import { joined } from '../support/speech.js';
 
 type Content = Uint8Array | AsyncIterable<Uint8Array>;
@@ -8,6 +8,7 @@ type Content = Uint8Array | AsyncIterable<Uint8Array>;
 export interface Heard {
   readonly samples: Float32Array;
   readonly warnings: readonly string[];
+  readonly track: AudioTrackInfo | undefined;
 }
 
 /** Opens with limits that do not matter, unless given. */
@@ -21,7 +22,7 @@ export async function hear(content: Content, options: Partial<OpenAudioOptions> 
   try {
     const blocks: Float32Array[] = [];
     for (let block = await source.read(48_000); block !== null; block = await source.read(48_000)) blocks.push(block);
-    return { samples: joined(blocks), warnings: source.warnings };
+    return { samples: joined(blocks), warnings: source.warnings, track: source.track };
   } finally {
     await source.close();
   }

@@ -167,7 +167,7 @@ describe('WAV', () => {
     ['65,535 channels', { channels: 65_535, frameBytes: 2 }, '65535 channels'],
     ['a rate of 0', { rateHz: 0 }, '0 samples a second'],
     ['a rate of 4 GHz', { rateHz: 4_000_000_000 }, '4000000000 samples a second'],
-    ['ADPCM', { tag: 2, bits: 4 }, 'Microsoft ADPCM'],
+    ['Windows Media Audio', { tag: 353, bits: 16 }, 'Windows Media Audio'],
     ['float of 16 bits', { tag: 3, bits: 16 }, 'encoding 3'],
   ] as const) {
     it(`with ${name} is refused, and it is said`, async () => {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { createInferenceClient, type InferenceClient, type Segment, type TranscribeOptions } from '@heimdex/client';
 import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
+import { mp4File } from '../audio/mp4-file.js';
 import { pcm16, wavFile } from '../audio/wav-file.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
@@ -14,6 +15,7 @@ import { joined, plainWords, samplesOf } from '../support/speech.js';
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
 const FIXTURES = join(ROOT, 'inference/test/audio/fixtures');
+const CASES = join(ROOT, 'inference/test/audio/cases');
 const DEMO = join(ROOT, 'demo/samples/speech');
 const SHARED = join(ROOT, '../shared/samples/speech');
 const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
@@ -69,6 +71,13 @@ const EVERY_CONTAINER: readonly Recording[] = [
   file(join(FIXTURES, 'speech-48k-mono.flac.ogg'), [333]),
   file(join(FIXTURES, 'speech-44k-stereo.m4a'), ONE, ALL),
   file(join(FIXTURES, 'speech-48k-mono-faststart.m4a'), ONE),
+  file(join(CASES, 'faststart_video_loses_end.mp4'), [1024], [65_536]),
+  file(join(CASES, 'quicktime_aac.mov'), [1024]),
+  file(join(CASES, 'video_vp8_opus.webm'), [1024]),
+  file(join(CASES, 'video_h264_aac.mkv'), [1024]),
+  file(join(CASES, 'video_h264_aac.mpegts'), [1024]),
+  file(join(CASES, 'adts.aac'), [1024]),
+  file(join(CASES, 'chained.opus'), [1024]),
   file(join(DEMO, 'party.flac'), MIXED),
   {
     name: 'an MP3 without its end',
@@ -95,6 +104,7 @@ for (const [family, setting, recordings] of [
     [
       file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE),
       file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
+      file(join(CASES, 'fragmented_video_loses_end.mp4'), [1024]),
       file(join(SHARED, 'jfk.flac'), MIXED),
       file(join(SHARED, 'sense_and_sensibility_01_austen_64kb-0930.wav'), [1, 2, 3]),
     ],
@@ -137,6 +147,25 @@ for (const [family, setting, recordings] of [
 
     // Slower through Whisper, and the same way.
     if (family === 'Whisper') return;
+
+    it('may be films larger than any message, in a stream', async () => {
+      const samples = await samplesOf(join(DEMO, 'party.flac'));
+      const chunks = Array.from({ length: 8 }, (_, index) =>
+        Int16Array.from(samples.subarray(index * RATE, (index + 1) * RATE), (sample) => Math.round(sample * 32_767)),
+      );
+      const film = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 20 * 1_048_576 });
+      const heard = await streamed(client, film, {});
+      expect(heard.text).to.equal((await unary(client, await readFile(join(DEMO, 'party.flac')), {})).text);
+      expect(heard.warnings).to.deep.equal([]);
+      expect(heard.audioTrack).to.include({ index: 0, codec: 'PCM' });
+    });
+
+    it('of several audio tracks say which was heard, and refuse those that are not there', async () => {
+      const film = await readFile(join(CASES, 'ac3_first_aac_second.mp4'));
+      const answer = await unary(client, film, {});
+      expect(answer.warnings).to.have.length(1);
+      expect(answer.warnings[0]).to.contain(`${answer.audioTrack?.index} (${answer.audioTrack?.codec})`);
+    });
 
     it('are given up at their deadline, and the worker is there for the next one', async () => {
       const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));

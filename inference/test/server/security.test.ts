@@ -11,7 +11,6 @@ import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { readConfig } from '../../src/config.js';
 import { FatalError } from '../../src/exit-codes.js';
-import { Gate } from '../../src/transport/gate.js';
 import { Tokens } from '../../src/transport/tokens.js';
 import { type WatchedFiles, watchFiles } from '../../src/transport/watched-file.js';
 import { type Certificate, hasOpenssl, makeCertificate } from '../fixtures/certificates.js';
@@ -337,18 +336,6 @@ describe('bearer tokens', () => {
     } finally {
       files.close();
     }
-  });
-});
-
-describe('the gate', () => {
-  it('refuses work, and never health, while memory is full', () => {
-    let memory = 50;
-    const gate = new Gate({ tokens: undefined, maxMemoryBytes: 100, memoryBytes: () => memory });
-    expect(gate.refuse('a.Service/Method', undefined)).to.equal(undefined);
-    memory = 101;
-    const full = new Gate({ tokens: undefined, maxMemoryBytes: 100, memoryBytes: () => memory });
-    expect(full.refuse('a.Service/Method', undefined)?.code).to.equal('QUEUE_FULL');
-    expect(full.refuse('grpc.health.v1.Health/Check', undefined)).to.equal(undefined);
   });
 });
 

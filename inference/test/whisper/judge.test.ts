@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import { compressionRatio } from '../../src/models/decoding/compression-ratio.js';
-import { type Attempt, isSilence, leastBad, needsAnother } from '../../src/models/whisper/judge.js';
+import {
+  type Attempt,
+  isSilence,
+  isSilenceAfterAll,
+  leastBad,
+  mayHoldNoSpeech,
+  needsAnother,
+} from '../../src/models/whisper/judge.js';
 
 const LIMITS = { compressionRatioThreshold: 2.4, logProbThreshold: -1, noSpeechThreshold: 0.6 };
 
@@ -36,6 +43,25 @@ describe('judging an attempt', () => {
     expect(isSilence(heard, LIMITS)).to.equal(true);
     expect(needsAnother({ ...heard, compressionRatio: 9 }, LIMITS)).to.equal(false);
     expect(isSilence({ ...heard, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
+  });
+
+  it('takes words that are sure by repetition alone for silence too where nothing is said', () => {
+    expect(isSilence(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(true);
+    expect(needsAnother(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(false);
+    expect(isSilence(attempt(-0.3, 0.5, 5), LIMITS)).to.equal(false);
+  });
+
+  it('takes a window for silence of which no attempt convinces, when half of what is needed speaks for it', () => {
+    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
+    expect(isSilenceAfterAll([attempt(-1.2, 0.2), attempt(-1.5, 0.2, 1, 1)], LIMITS)).to.equal(false);
+    expect(isSilenceAfterAll([attempt(-0.2, 0.4, 9), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
+    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-0.5, 0.4, 1, 1)], LIMITS)).to.equal(false);
+  });
+
+  it('has what may be made up looked at twice: unsure words, and what is half said to be no speech', () => {
+    expect(mayHoldNoSpeech(attempt(-0.3, 0.1), LIMITS)).to.equal(false);
+    expect(mayHoldNoSpeech(attempt(-0.3, 0.4), LIMITS)).to.equal(true);
+    expect(mayHoldNoSpeech(attempt(-1.2, 0.1), LIMITS)).to.equal(true);
   });
 
   it('prefers the surest that does not repeat itself when all failed', () => {

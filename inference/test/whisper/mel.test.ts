@@ -70,4 +70,19 @@ describe('the log-mel spectrogram', () => {
       await mel.close();
     }
   });
+
+  it('fills up with zeros behind the sound, where they are asked for', async () => {
+    const mel = await MelExtractor.open(80, OPTIONS);
+    try {
+      const samples = Float32Array.from({ length: 40_000 }, (_, i) => Math.sin(i / 9));
+      const [silence, zeros] = [await mel.extract(samples), await mel.extract(samples, 3000, 'zeros')];
+      for (const band of [0, 79]) {
+        const at = band * 3000;
+        expect(zeros.slice(at, at + 250)).to.deep.equal(silence.slice(at, at + 250));
+        expect(zeros.slice(at + 250, at + 3000).every((value) => value === 0)).to.equal(true);
+      }
+    } finally {
+      await mel.close();
+    }
+  });
 });

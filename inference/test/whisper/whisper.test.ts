@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech.js';
+import { music } from '../support/music.js';
 import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
 import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
 import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
@@ -138,6 +139,15 @@ describe('Whisper base', function () {
       const events = await hearWith(model, samples);
       expect(segmentsOf(events)).to.deep.equal([]);
       expect(summaryOf(events)?.durationSeconds).to.equal(samples.length / 16_000);
+    }
+  });
+
+  it('invents nothing on music in a language it is told: no "like and subscribe" in Korean', async () => {
+    for (const [seconds, seed] of [
+      [12, 5],
+      [11, 17],
+    ] as const) {
+      expect(segmentsOf(await hearWith(model, music(seconds, seed), { language: 'ko' }))).to.deep.equal([]);
     }
   });
 

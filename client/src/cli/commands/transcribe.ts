@@ -28,6 +28,7 @@ export interface TranscribeCommandOptions extends CommonOptions {
   readonly vad?: boolean;
   readonly maxSpeech?: number;
   readonly skipSilence?: number;
+  readonly audioTrack?: number;
   readonly start?: number;
   readonly end?: number;
   readonly raw?: 's16le' | 'f32le';
@@ -128,7 +129,7 @@ function nameOf(file: string): string {
 }
 
 function settings(options: TranscribeCommandOptions): TranscribeOptions {
-  const { language, prompt, hotwords, beamSize, maxSpeech, skipSilence, start, end } = options;
+  const { language, prompt, hotwords, beamSize, maxSpeech, skipSilence, audioTrack, start, end } = options;
   // The guard goes by the words' times.
   const timestamps = options.timestamps ?? (skipSilence === undefined ? undefined : 'word');
   return {
@@ -142,6 +143,7 @@ function settings(options: TranscribeCommandOptions): TranscribeOptions {
     ...((options.vad === true || maxSpeech !== undefined) && { vadFilter: true }),
     ...(maxSpeech !== undefined && { vadParameters: { maxSpeechDurationS: maxSpeech } }),
     ...(skipSilence !== undefined && { hallucinationSilenceThresholdSeconds: skipSilence }),
+    ...(audioTrack !== undefined && { audioTrack }),
     ...(start !== undefined && { clipStartSeconds: start }),
     ...(end !== undefined && { clipEndSeconds: end }),
     ...(options.raw !== undefined && { raw: rawAudio(options.raw, options) }),

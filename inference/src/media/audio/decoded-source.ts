@@ -1,6 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import type { ByteSource } from './byte-source.js';
 import type { DecodingPlace } from './decoding-place.js';
+import type { AudioTrackInfo } from './formats.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { SampleQueue } from './sample-queue.js';
 import type { DecodeAnswer } from './session.js';
@@ -19,6 +20,7 @@ export class DecodedSource implements PcmSource {
   readonly #maxSamples: number;
   readonly #onAbort = () => this.#abandon();
   #warnings: readonly string[] = [];
+  #track: AudioTrackInfo | undefined;
   #failure: unknown;
   #failed = false;
   #done = false;
@@ -41,6 +43,10 @@ export class DecodedSource implements PcmSource {
 
   get warnings(): readonly string[] {
     return this.#warnings;
+  }
+
+  get track(): AudioTrackInfo | undefined {
+    return this.#track;
   }
 
   /** Waits for the first samples. Rejects where there are none; a recording that is too long is told by `read`. */
@@ -107,6 +113,7 @@ export class DecodedSource implements PcmSource {
 
   #take(answer: DecodeAnswer): void {
     this.#warnings = answer.warnings;
+    this.#track = answer.track;
     if ((answer.declaredSeconds ?? 0) > this.maxSeconds) return this.#fail(this.#tooLong(answer.declaredSeconds));
     const room = this.#maxSamples - this.#madeSamples;
     this.#madeSamples += answer.samples.length;
@@ -114,12 +121,13 @@ export class DecodedSource implements PcmSource {
     if (this.#madeSamples > this.#maxSamples) return this.#fail(this.#tooLong(undefined));
     if (answer.samples.length > 0) this.#silentBytes = 0;
     if (answer.done) return this.#end();
-    if (this.#silentBytes > SILENT_BYTES_MAX) return this.#endOfSense();
+    const silentBytesMax = answer.silentBytesMax ?? SILENT_BYTES_MAX;
+    if (this.#silentBytes > silentBytesMax) return this.#endOfSense(silentBytesMax);
     this.#notify();
   }
 
-  #endOfSense(): void {
-    const megabytes = SILENT_BYTES_MAX / 1_048_576;
+  #endOfSense(silentBytesMax: number): void {
+    const megabytes = silentBytesMax / 1_048_576;
     const message = `${megabytes} MiB in a row held nothing that could be decoded`;
     if (this.#madeSamples === 0)
       return this.#fail(new InferenceError('AUDIO_UNREADABLE', `Of the recording, ${message}.`));

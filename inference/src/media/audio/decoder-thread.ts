@@ -88,8 +88,9 @@ export class DecoderThread {
       this.#settle = resolve;
       this.#worker.postMessage(request, transfer);
     });
-    if (answer.kind === 'failed') throw new InferenceError(answer.code, answer.message, { cause: answer.cause });
-    return answer;
+    if (answer.kind !== 'failed') return answer;
+    const { code, message, field, cause } = answer;
+    throw new InferenceError(code, message, { ...(field === undefined ? {} : { field }), cause });
   }
 
   #answered(answer: ThreadAnswer): void {

@@ -44,7 +44,12 @@ export class DecoderThreads {
   }
 
   async #keep(thread: DecoderThread): Promise<void> {
-    await thread.rest();
+    try {
+      await thread.rest();
+    } catch {
+      // What held the recording could not be freed: the thread is no use for another.
+      return thread.end();
+    }
     if (this.#spare?.alive === true) await thread.end();
     else this.#spare = thread;
   }

@@ -1,12 +1,29 @@
 /** What recordings may be, as GetServerInfo lists it. Recognised by content, never by name. */
-export const AUDIO_FORMATS = ['wav', 'flac', 'mp3', 'ogg-vorbis', 'ogg-opus', 'mp4-aac'] as const;
+export const AUDIO_FORMATS = [
+  'wav',
+  'flac',
+  'mp3',
+  'ogg-vorbis',
+  'ogg-opus',
+  'mp4-aac',
+  'mp4',
+  'quicktime',
+  'webm',
+  'matroska',
+  'mpeg-ts',
+  'adts',
+] as const;
 export type AudioFormat = (typeof AUDIO_FORMATS)[number];
 
-/** What is told apart to be decoded: FLAC comes in Ogg as well. */
-export type AudioContainer = AudioFormat | 'ogg-flac';
+/** What is told apart to be decoded. */
+export type AudioContainer = 'wav' | 'flac' | 'mp3' | 'ogg' | PacketContainer;
+
+/** What holds packets of tracks, read by mediabunny. */
+export type PacketContainer = 'mp4' | 'matroska' | 'mpeg-ts' | 'adts';
 
 /** As a message to the caller names them. */
-export const ACCEPTED_FORMATS_TEXT = 'WAV, FLAC, MP3, Ogg Vorbis, Ogg Opus and AAC in MP4';
+export const ACCEPTED_FORMATS_TEXT =
+  'WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska and MPEG-TS';
 
 /** How samples without a container are written: little endian, channels interleaved. */
 export interface RawAudioFormat {
@@ -15,6 +32,16 @@ export interface RawAudioFormat {
   readonly sampleRateHz: number;
   /** 1 to 32. */
   readonly channelCount: number;
+}
+
+/** The audio track that was decoded. */
+export interface AudioTrackInfo {
+  /** Among the recording's audio tracks, from 0. */
+  readonly index: number;
+  /** "AAC", "Opus". */
+  readonly codec: string;
+  /** ISO 639-2 code as the container has it, such as "eng"; empty where it does not say. */
+  readonly language: string;
 }
 
 /** What is believable in a header, and accepted of a caller. */

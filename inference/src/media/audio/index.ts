@@ -10,11 +10,13 @@ import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_
 import type { PcmSource } from './pcm.js';
 import { HEAD_BYTES, recognise } from './recognise.js';
 
-export { AUDIO_FORMATS, type AudioFormat, type RawAudioFormat } from './formats.js';
+export { AUDIO_FORMATS, type AudioFormat, type AudioTrackInfo, type RawAudioFormat } from './formats.js';
 
 export interface OpenAudioOptions {
   /** Present only when the content has no container. */
   readonly raw?: RawAudioFormat | undefined;
+  /** Which of the content's audio tracks, from 0. Absent: the default one if it can be decoded, else the first that can. */
+  readonly audioTrack?: number | undefined;
   /** A longer recording: AUDIO_TOO_LONG from `read`. */
   readonly maxSeconds: number;
   /** Aborted: the decoder ends and reads reject with CANCELLED. */
@@ -27,8 +29,8 @@ const threads = new DecoderThreads();
 /**
  * Opens a recording, whole or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decoding
  * happens in a thread of its own, a few seconds ahead of the reader at most; uncompressed samples that are at 16 kHz
- * already are read where they are. Rejects with AUDIO_UNREADABLE (saying what came), INVALID_ARGUMENT (`raw`) or
- * CANCELLED. `content` must not be changed until the source is closed.
+ * already are read where they are. Rejects with AUDIO_UNREADABLE (saying what came), INVALID_ARGUMENT (`raw`,
+ * `audioTrack`) or CANCELLED. `content` must not be changed until the source is closed.
  */
 export async function openAudio(
   content: Uint8Array | AsyncIterable<Uint8Array>,
@@ -41,7 +43,7 @@ export async function openAudio(
   let source: DecodedSource | undefined;
   try {
     const { format, head } = await untilAborted(readHead(bytes, options.raw), options.signal);
-    const place = await startDecoding({ format, contentBytes }, head);
+    const place = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head);
     source = new DecodedSource(place, bytes, options.maxSeconds, options.signal);
     await source.begin();
     return source;

@@ -21,5 +21,6 @@ export type ThreadAnswer =
       readonly kind: 'failed';
       readonly code: ErrorCode;
       readonly message: string;
+      readonly field?: string | undefined;
       readonly cause?: string | undefined;
     };

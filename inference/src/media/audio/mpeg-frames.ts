@@ -20,10 +20,13 @@ export function hasMpegFrames(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Whether this is AAC in ADTS frames: the same sync word with layer 0. */
+/** Whether this is AAC in ADTS frames: the same sync word with layer 0, and another frame where the first ends. */
 export function isAdts(bytes: Uint8Array): boolean {
-  const [first = 0, second = 0, third = 0] = bytes;
-  return first === 0xff && (second & 0xf6) === 0xf0 && ((third >> 2) & 0x0f) < 13;
+  const [first = 0, second = 0, third = 0, fourth = 0, fifth = 0, sixth = 0] = bytes;
+  if (first !== 0xff || (second & 0xf6) !== 0xf0 || ((third >> 2) & 0x0f) >= 13) return false;
+  const length = ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
+  const next = bytes.subarray(length, length + 2);
+  return length > 7 && (next.length < 2 || (next[0] === 0xff && ((next[1] ?? 0) & 0xf6) === 0xf0));
 }
 
 function framesFollow(bytes: Uint8Array, start: number): boolean {
@@ -36,6 +39,13 @@ function framesFollow(bytes: Uint8Array, start: number): boolean {
     offset += length;
   }
   return true;
+}
+
+/** What a decoder must be begun anew for: samples a second, and one channel or two. Of a valid header of four bytes. */
+export function frameFormat(header: Uint8Array): string {
+  const [, second = 0, third = 0, fourth = 0] = header;
+  const version = (second >> 3) & 3;
+  return `${version}/${(third >> 2) & 3}/${fourth >> 6 === 3 ? 1 : 2}`;
 }
 
 /** Length in bytes of the frame whose header stands at `offset`; undefined where there is none. */

@@ -1,3 +1,5 @@
+import type { AudioTrackInfo } from './formats.js';
+
 /** Sample rate of every speech model here. */
 export const SPEECH_SAMPLE_RATE_HZ = 16_000;
 
@@ -12,4 +14,6 @@ export interface PcmSource {
   close(): Promise<void>;
   /** Said of a recording whose tail was damaged: what was lost. Empty when nothing was. */
   readonly warnings: readonly string[];
+  /** The audio track that is read; undefined of a source that has none. */
+  readonly track?: AudioTrackInfo | undefined;
 }

@@ -1,7 +1,8 @@
 import { InferenceError } from '../../errors.js';
-import { OGG_MAGICS, type OggCodec } from './decoders/ogg-pages.js';
+import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer } from './formats.js';
 import { hasMpegFrames, isAdts } from './mpeg-frames.js';
+import { findTransportLayout } from './transport-layout.js';
 
 /** What a recording is looked at for; by then every format has shown itself. */
 export const HEAD_BYTES = 8_192;
@@ -16,7 +17,6 @@ const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[
   [0, '%PDF', 'a PDF document'],
   [0, 'PK\x03\x04', 'a ZIP archive'],
   [0, '\x1f\x8b', 'gzip-compressed data'],
-  [0, '\x1aE\xdf\xa3', 'a WebM or Matroska file'],
   [0, 'FORM', 'an AIFF file'],
   [0, 'RIFX', 'a big-endian WAV file'],
   [0, 'caff', 'a Core Audio file'],
@@ -29,11 +29,8 @@ const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[
   [8, 'WEBP', 'a WebP picture'],
 ];
 
-const OGG_CONTAINERS = { opus: 'ogg-opus', vorbis: 'ogg-vorbis', flac: 'ogg-flac' } as const satisfies Record<
-  OggCodec,
-  AudioContainer
->;
-
+/** Boxes that MP4 and QuickTime files begin with. */
+const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp', 'moof', 'sidx']);
 /**
  * Which format this is, from its first bytes; undefined while more are needed. `complete`: no more come, or enough are
  * there. Throws AUDIO_UNREADABLE, which says what came and what is accepted.
@@ -46,11 +43,10 @@ export function recognise(head: Uint8Array, complete: boolean): AudioContainer |
   const text = latin1(head);
   if (/^(RIFF|RF64|BW64)....WAVE/s.test(text)) return 'wav';
   if (text.startsWith('fLaC')) return 'flac';
-  if (text.slice(4, 8) === 'ftyp' || text.slice(4, 8) === 'moov') return 'mp4-aac';
+  if (MP4_BOXES.has(text.slice(4, 8))) return 'mp4';
+  if (text.startsWith('\x1aE\xdf\xa3')) return 'matroska';
   if (text.startsWith('OggS')) {
-    for (const codec of ['opus', 'vorbis', 'flac'] as const) {
-      if (text.includes(OGG_MAGICS[codec])) return OGG_CONTAINERS[codec];
-    }
+    if (Object.values(OGG_MAGICS).some((magic) => text.includes(magic))) return 'ogg';
     if (complete) throw notAccepted('an Ogg file without Vorbis, Opus or FLAC in its first pages');
     return undefined;
   }
@@ -58,7 +54,8 @@ export function recognise(head: Uint8Array, complete: boolean): AudioContainer |
   const id3Bytes = text.startsWith('ID3') ? id3Length(head) : 0;
   const body = head.subarray(id3Bytes);
   if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
-  if (isAdts(body)) throw notAccepted('AAC without a container (ADTS)');
+  if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
+  if (isAdts(body)) return 'adts';
   // Behind a tag longer than the head, the decoder has to find the frames.
   if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
   throw notAccepted(nameOf(head, text));

@@ -1,9 +1,15 @@
+import { InferenceError } from '../../errors.js';
 import type { DecodedBlock, Decoder } from './decoders/decoder.js';
-import { clip, mixToMono } from './mono.js';
+import { clip, Downmix, type MonoBlock } from './downmix.js';
+import type { AudioTrackInfo } from './formats.js';
 import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { Resampler } from './resampler.js';
 import { SampleQueue } from './sample-queue.js';
+import { type Placement, Timeline } from './timeline.js';
 import { undecodable } from './undecodable.js';
+
+/** Silence is put out in parts, however long a hole is. */
+const SILENCE_SECONDS = 1;
 
 /** One exchange with a decoder, wherever it runs. */
 export interface DecodeRequest {
@@ -24,17 +30,31 @@ export interface DecodeAnswer {
   readonly done: boolean;
   readonly declaredSeconds: number | undefined;
   readonly warnings: readonly string[];
+  readonly track: AudioTrackInfo | undefined;
+  /** So many bytes in a row without a sample end the recording; undefined: the reader's own limit. */
+  readonly silentBytesMax: number | undefined;
 }
 
-/** Decodes, mixes and resamples one recording as it is asked to. */
+interface PlacedBlock extends Placement {
+  readonly sampleRateHz: number;
+}
+
+/** Decodes, mixes and resamples one recording as it is asked to, and puts silence where its times have holes. */
 export class DecodeSession {
   readonly #decoder: Decoder;
   readonly #ready = new SampleQueue();
   readonly #warnings: string[] = [];
+  readonly #downmix = new Downmix();
+  readonly #timeline = new Timeline();
+  /** Mixed, and not put out yet. */
+  #mixed: MonoBlock[] = [];
+  #placed: PlacedBlock | undefined;
   #input: Uint8Array = new Uint8Array(0);
   #resampler: Resampler | undefined;
   #madeSamples = 0;
+  #ended = false;
   #finished = false;
+  #flushed = false;
   #done = false;
 
   constructor(decoder: Decoder) {
@@ -50,8 +70,11 @@ export class DecodeSession {
     try {
       await this.#decode(request);
     } catch (error) {
+      this.#flush();
+      while (this.#placed !== undefined || this.#mixed.length > 0) await this.#putNext();
       if (this.#madeSamples === 0) throw undecodable(error);
-      this.#warnings.push(`The recording is damaged after ${this.#seconds()} s and was read up to there.`);
+      const reason = error instanceof InferenceError ? ` ${error.message}` : '';
+      this.#warnings.push(`The recording is damaged after ${this.#seconds()} s and was read up to there.${reason}`);
       this.#endResampler();
       this.#done = true;
     }
@@ -62,7 +85,9 @@ export class DecodeSession {
       done: this.#done && this.#ready.length === 0,
       // A header is believed only of what turned out to be a recording.
       declaredSeconds: this.#madeSamples > 0 ? this.#decoder.declaredSeconds : undefined,
-      warnings: [...this.#decoder.warnings, ...this.#warnings],
+      warnings: this.#allWarnings(),
+      track: this.#decoder.track,
+      silentBytesMax: this.#decoder.silentBytesMax,
     };
   }
 
@@ -71,31 +96,71 @@ export class DecodeSession {
     this.#resampler?.close();
   }
 
+  #allWarnings(): readonly string[] {
+    const cancelled = this.#downmix.cancelled
+      ? ['The channels cancel each other (one is the other inverted); where they do, the loudest was heard alone.']
+      : [];
+    return [...this.#decoder.warnings, ...this.#timeline.warnings, ...cancelled, ...this.#warnings];
+  }
+
   async #decode(request: DecodeRequest): Promise<void> {
     while (!this.#done && this.#ready.length < request.maxSamples) {
-      if (this.#decoder.hasMore === true) {
-        await this.#take((await this.#decoder.more?.()) ?? []);
+      if (this.#placed !== undefined || this.#mixed.length > 0) {
+        await this.#putNext();
+      } else if (this.#decoder.hasMore === true) {
+        this.#take((await this.#decoder.more?.()) ?? []);
       } else if (this.#finished) {
-        this.#endResampler();
-        this.#done = true;
+        this.#flush();
       } else if (this.#input.length > 0 && !this.#decoder.finished) {
         const piece = this.#input.subarray(0, this.#decoder.pieceBytes);
         this.#input = this.#input.subarray(piece.length);
-        await this.#take(await this.#decoder.push(piece));
+        this.#take(await this.#decoder.push(piece));
       } else if (request.ended || this.#decoder.finished) {
-        this.#finished = true;
-        await this.#take(await this.#decoder.finish());
+        await this.#finish();
       } else {
         return;
       }
     }
   }
 
-  async #take(blocks: readonly DecodedBlock[]): Promise<void> {
-    for (const block of blocks) {
-      const mono = mixToMono(block);
-      this.#put(await this.#resample(mono, block.sampleRateHz));
+  /** Says once that nothing follows; `more` may then have the rest. */
+  async #finish(): Promise<void> {
+    if (!this.#ended) {
+      this.#ended = true;
+      this.#take(await this.#decoder.finish());
     }
+    this.#finished = this.#decoder.hasMore !== true;
+  }
+
+  #flush(): void {
+    if (this.#flushed) {
+      this.#endResampler();
+      this.#done = true;
+    }
+    this.#flushed = true;
+    this.#mixed.push(...this.#downmix.flush());
+  }
+
+  #take(blocks: readonly DecodedBlock[]): void {
+    for (const block of blocks) this.#mixed.push(...this.#downmix.push(block));
+  }
+
+  /** Puts out a part of what is mixed: the silence of a hole before it, second by second, then the samples. */
+  async #putNext(): Promise<void> {
+    const placed = this.#placed ?? this.#placeNext();
+    if (placed === undefined) return;
+    const { silentSamples, samples, sampleRateHz } = placed;
+    const silence = Math.min(silentSamples, Math.ceil(SILENCE_SECONDS * sampleRateHz));
+    this.#placed = silence > 0 ? { ...placed, silentSamples: silentSamples - silence } : undefined;
+    const next = silence > 0 ? new Float32Array(silence) : samples;
+    if (next.length > 0) this.#put(await this.#resample(next, sampleRateHz));
+  }
+
+  #placeNext(): PlacedBlock | undefined {
+    const block = this.#mixed.shift();
+    if (block === undefined) return undefined;
+    const { samples, sampleRateHz, timestampSeconds } = block;
+    return { ...this.#timeline.place(samples, sampleRateHz, timestampSeconds), sampleRateHz };
   }
 
   async #resample(mono: Float32Array, rateHz: number): Promise<Float32Array> {

@@ -31,8 +31,8 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
     if (session === undefined) throw new InferenceError('INTERNAL', 'The decoder was asked before it was opened.');
     return { kind: 'pulled', ...(await session.pull(request)) };
   } catch (error) {
-    const { code, message, cause } = undecodable(error);
-    return { kind: 'failed', code, message, cause: causeText(cause) };
+    const { code, message, field, cause } = undecodable(error);
+    return { kind: 'failed', code, message, field, cause: causeText(cause) };
   }
 }
 

@@ -27,12 +27,28 @@ export function needsAnother(attempt: Attempt, limits: Thresholds): boolean {
 }
 
 /**
- * Whether the window holds no speech, whatever words were found. The reference wants the words to be unsure; of steady noise
- * the model is sure to hear thanks for watching, so there its no-speech probability decides alone.
+ * Whether the window holds no speech, whatever words were found. The reference wants the words to be unsure; of a text that
+ * repeats itself the model grows sure by the repetition alone, and of steady noise it is sure to hear thanks for watching: there
+ * its no-speech probability decides alone.
  */
 export function isSilence(attempt: Attempt, limits: Thresholds): boolean {
   const unsure = attempt.avgLogProb < limits.logProbThreshold;
-  return attempt.noSpeechProb > limits.noSpeechThreshold && (unsure || attempt.steady);
+  const repeats = attempt.compressionRatio > limits.compressionRatioThreshold;
+  return attempt.noSpeechProb > limits.noSpeechThreshold && (unsure || repeats || attempt.steady);
+}
+
+/** Whether a window of which no attempt convinced holds no speech: half of what would be needed speaks for it. */
+export function isSilenceAfterAll(attempts: readonly Attempt[], limits: Thresholds): boolean {
+  return attempts.every(
+    (attempt) => needsAnother(attempt, limits) && attempt.noSpeechProb > limits.noSpeechThreshold / 2,
+  );
+}
+
+/**
+ * Whether a window's words may be made up: they do not convince, or the no-speech probability is above half its limit.
+ */
+export function mayHoldNoSpeech(attempt: Attempt, limits: Thresholds): boolean {
+  return needsAnother(attempt, limits) || attempt.noSpeechProb > limits.noSpeechThreshold / 2;
 }
 
 /**

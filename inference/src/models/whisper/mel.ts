@@ -34,9 +34,14 @@ export class MelExtractor {
 
   /**
    * The first `frameCount` frames of `samples` (16 kHz mono, at most 30 s) as if silence filled them up to 30 s:
-   * [melCount, frameCount], row by row.
+   * [melCount, frameCount], row by row. Filled up with `zeros` the frames behind the sound are 0 instead, which is no silence
+   * but a steady hiss, as faster-whisper's pad_or_trim fills up a window.
    */
-  async extract(samples: Float32Array, frameCount = WINDOW_FRAMES): Promise<Float32Array> {
+  async extract(
+    samples: Float32Array,
+    frameCount = WINDOW_FRAMES,
+    fill: 'silence' | 'zeros' = 'silence',
+  ): Promise<Float32Array> {
     const known = Math.min(frameCount, Math.ceil((samples.length + PAD_SAMPLES) / HOP_SAMPLES));
     const decades = known === 0 ? new Float32Array(0) : await this.#decades(padded(samples, known), known);
     let loudest = known < WINDOW_FRAMES ? FLOOR_DECADES : Number.NEGATIVE_INFINITY;
@@ -46,6 +51,12 @@ export class MelExtractor {
     for (let band = 0; band < this.#melCount; band++) {
       for (let frame = 0; frame < known; frame++) {
         mel[band * frameCount + frame] = (Math.max(decades[band * known + frame] ?? 0, least) + 4) / 4;
+      }
+    }
+    if (fill === 'zeros') {
+      const soundFrames = Math.floor(samples.length / HOP_SAMPLES);
+      for (let band = 0; band < this.#melCount; band++) {
+        mel.fill(0, Math.min((band + 1) * frameCount, band * frameCount + soundFrames), (band + 1) * frameCount);
       }
     }
     return mel;

@@ -6,9 +6,10 @@ import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunCont
 import { failed, UNCANCELLED } from '../outcomes.js';
 import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
-import { decodeWindow, type WhisperParts, type WindowContext } from './decode.js';
+import { decodeWindow } from './decode.js';
 import { Encoder } from './encoder.js';
 import { MelExtractor } from './mel.js';
+import type { WhisperParts, WindowContext } from './opened.js';
 import { checkWishes, checkWordTimes } from './prompt.js';
 import { Vocabulary } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdex/inference/v1/speech.proto.
  */
 export const file_heimdex_inference_v1_speech: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWltZGV4L2luZmVyZW5jZS92MS9zcGVlY2gucHJvdG8SFGhlaW1kZXguaW5mZXJlbmNlLnYxInAKCFJhd0F1ZGlvEjUKCGVuY29kaW5nGAEgASgOMiMuaGVpbWRleC5pbmZlcmVuY2UudjEuQXVkaW9FbmNvZGluZxIWCg5zYW1wbGVfcmF0ZV9oehgCIAEoDRIVCg1jaGFubmVsX2NvdW50GAMgASgNIlcKCkF1ZGlvSW5wdXQSDwoHY29udGVudBgBIAEoDBIwCgNyYXcYAiABKAsyHi5oZWltZGV4LmluZmVyZW5jZS52MS5SYXdBdWRpb0gAiAEBQgYKBF9yYXci1AcKEVRyYW5zY3JpYmVPcHRpb25zEhUKCGxhbmd1YWdlGAEgASgJSACIAQESMgoEdGFzaxgCIAEoDjIkLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVUYXNrEjQKCnRpbWVzdGFtcHMYAyABKA4yIC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1lc3RhbXBzEhsKDmluaXRpYWxfcHJvbXB0GAQgASgJSAGIAQESFQoIaG90d29yZHMYBSABKAlIAogBARIUCgx0ZW1wZXJhdHVyZXMYBiADKAISFgoJYmVhbV9zaXplGAcgASgNSAOIAQESKAobY29tcHJlc3Npb25fcmF0aW9fdGhyZXNob2xkGAggASgCSASIAQESHwoSbG9nX3Byb2JfdGhyZXNob2xkGAkgASgCSAWIAQESIAoTbm9fc3BlZWNoX3RocmVzaG9sZBgKIAEoAkgGiAEBEicKGmNvbmRpdGlvbl9vbl9wcmV2aW91c190ZXh0GAsgASgISAeIAQESFwoKdmFkX2ZpbHRlchgMIAEoCEgIiAEBEh8KEmNsaXBfc3RhcnRfc2Vjb25kcxgNIAEoAUgJiAEBEh0KEGNsaXBfZW5kX3NlY29uZHMYDiABKAFICogBARIVCghwYXRpZW5jZRgPIAEoAkgLiAEBEhsKDmxlbmd0aF9wZW5hbHR5GBAgASgCSAyIAQESNAonaGFsbHVjaW5hdGlvbl9zaWxlbmNlX3RocmVzaG9sZF9zZWNvbmRzGBEgASgBSA2IAQESQAoOdmFkX3BhcmFtZXRlcnMYEiABKAsyIy5oZWltZGV4LmluZmVyZW5jZS52MS5WYWRQYXJhbWV0ZXJzSA6IAQFCCwoJX2xhbmd1YWdlQhEKD19pbml0aWFsX3Byb21wdEILCglfaG90d29yZHNCDAoKX2JlYW1fc2l6ZUIeChxfY29tcHJlc3Npb25fcmF0aW9fdGhyZXNob2xkQhUKE19sb2dfcHJvYl90aHJlc2hvbGRCFgoUX25vX3NwZWVjaF90aHJlc2hvbGRCHQobX2NvbmRpdGlvbl9vbl9wcmV2aW91c190ZXh0Qg0KC192YWRfZmlsdGVyQhUKE19jbGlwX3N0YXJ0X3NlY29uZHNCEwoRX2NsaXBfZW5kX3NlY29uZHNCCwoJX3BhdGllbmNlQhEKD19sZW5ndGhfcGVuYWx0eUIqCihfaGFsbHVjaW5hdGlvbl9zaWxlbmNlX3RocmVzaG9sZF9zZWNvbmRzQhEKD192YWRfcGFyYW1ldGVycyLRAgoNVmFkUGFyYW1ldGVycxIWCgl0aHJlc2hvbGQYASABKAJIAIgBARIaCg1uZWdfdGhyZXNob2xkGAIgASgCSAGIAQESIwoWbWluX3NwZWVjaF9kdXJhdGlvbl9tcxgDIAEoDUgCiAEBEiIKFW1heF9zcGVlY2hfZHVyYXRpb25fcxgEIAEoAUgDiAEBEiQKF21pbl9zaWxlbmNlX2R1cmF0aW9uX21zGAUgASgNSASIAQESGgoNc3BlZWNoX3BhZF9tcxgGIAEoDUgFiAEBQgwKCl90aHJlc2hvbGRCEAoOX25lZ190aHJlc2hvbGRCGQoXX21pbl9zcGVlY2hfZHVyYXRpb25fbXNCGAoWX21heF9zcGVlY2hfZHVyYXRpb25fc0IaChhfbWluX3NpbGVuY2VfZHVyYXRpb25fbXNCEAoOX3NwZWVjaF9wYWRfbXMiVQoEV29yZBIMCgR0ZXh0GAEgASgJEhUKDXN0YXJ0X3NlY29uZHMYAiABKAESEwoLZW5kX3NlY29uZHMYAyABKAESEwoLcHJvYmFiaWxpdHkYBCABKAIi6AEKB1NlZ21lbnQSCgoCaWQYASABKA0SFQoNc3RhcnRfc2Vjb25kcxgCIAEoARITCgtlbmRfc2Vjb25kcxgDIAEoARIMCgR0ZXh0GAQgASgJEg4KBnRva2VucxgFIAMoDRIUCgxhdmdfbG9nX3Byb2IYBiABKAISGQoRY29tcHJlc3Npb25fcmF0aW8YByABKAISFgoObm9fc3BlZWNoX3Byb2IYCCABKAISEwoLdGVtcGVyYXR1cmUYCSABKAISKQoFd29yZHMYCiADKAsyGi5oZWltZGV4LmluZmVyZW5jZS52MS5Xb3JkIn4KEVRyYW5zY3JpYmVSZXF1ZXN0Ei8KBWF1ZGlvGAEgASgLMiAuaGVpbWRleC5pbmZlcmVuY2UudjEuQXVkaW9JbnB1dBI4CgdvcHRpb25zGAIgASgLMicuaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZU9wdGlvbnMioQIKElRyYW5zY3JpYmVSZXNwb25zZRIMCgR0ZXh0GAEgASgJEhAKCGxhbmd1YWdlGAIgASgJEhwKFGxhbmd1YWdlX3Byb2JhYmlsaXR5GAMgASgCEhgKEGR1cmF0aW9uX3NlY29uZHMYBCABKAESFgoOc3BlZWNoX3NlY29uZHMYBSABKAESLwoIc2VnbWVudHMYBiADKAsyHS5oZWltZGV4LmluZmVyZW5jZS52MS5TZWdtZW50EioKBW1vZGVsGAcgASgLMhsuaGVpbWRleC5pbmZlcmVuY2UudjEuTW9kZWwSLAoGdGltaW5nGAggASgLMhwuaGVpbWRleC5pbmZlcmVuY2UudjEuVGltaW5nEhAKCHdhcm5pbmdzGAkgAygJIoUBCg9UcmFuc2NyaWJlU3RhcnQSMAoDcmF3GAEgASgLMh4uaGVpbWRleC5pbmZlcmVuY2UudjEuUmF3QXVkaW9IAIgBARI4CgdvcHRpb25zGAIgASgLMicuaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZU9wdGlvbnNCBgoEX3JhdyJtChdUcmFuc2NyaWJlU3RyZWFtUmVxdWVzdBI2CgVzdGFydBgBIAEoCzIlLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVTdGFydEgAEg8KBWF1ZGlvGAIgASgMSABCCQoHbWVzc2FnZSIvChJUcmFuc2NyaWJlUHJvZ3Jlc3MSGQoRcHJvY2Vzc2VkX3NlY29uZHMYASABKAEi4QEKEVRyYW5zY3JpYmVTdW1tYXJ5EhAKCGxhbmd1YWdlGAEgASgJEhwKFGxhbmd1YWdlX3Byb2JhYmlsaXR5GAIgASgCEhgKEGR1cmF0aW9uX3NlY29uZHMYAyABKAESFgoOc3BlZWNoX3NlY29uZHMYBCABKAESKgoFbW9kZWwYBSABKAsyGy5oZWltZGV4LmluZmVyZW5jZS52MS5Nb2RlbBIsCgZ0aW1pbmcYBiABKAsyHC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1pbmcSEAoId2FybmluZ3MYByADKAki0QEKGFRyYW5zY3JpYmVTdHJlYW1SZXNwb25zZRIwCgdzZWdtZW50GAEgASgLMh0uaGVpbWRleC5pbmZlcmVuY2UudjEuU2VnbWVudEgAEjwKCHByb2dyZXNzGAIgASgLMiguaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZVByb2dyZXNzSAASOgoHc3VtbWFyeRgDIAEoCzInLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVTdW1tYXJ5SABCCQoHbWVzc2FnZSprCg1BdWRpb0VuY29kaW5nEh4KGkFVRElPX0VOQ09ESU5HX1VOU1BFQ0lGSUVEEAASHAoYQVVESU9fRU5DT0RJTkdfUENNX1MxNkxFEAESHAoYQVVESU9fRU5DT0RJTkdfUENNX0YzMkxFEAIqcAoOVHJhbnNjcmliZVRhc2sSHwobVFJBTlNDUklCRV9UQVNLX1VOU1BFQ0lGSUVEEAASHgoaVFJBTlNDUklCRV9UQVNLX1RSQU5TQ1JJQkUQARIdChlUUkFOU0NSSUJFX1RBU0tfVFJBTlNMQVRFEAIqagoKVGltZXN0YW1wcxIaChZUSU1FU1RBTVBTX1VOU1BFQ0lGSUVEEAASEwoPVElNRVNUQU1QU19OT05FEAESFgoSVElNRVNUQU1QU19TRUdNRU5UEAISEwoPVElNRVNUQU1QU19XT1JEEANiBnByb3RvMw", [file_heimdex_inference_v1_common]);
+  fileDesc("CiFoZWltZGV4L2luZmVyZW5jZS92MS9zcGVlY2gucHJvdG8SFGhlaW1kZXguaW5mZXJlbmNlLnYxInAKCFJhd0F1ZGlvEjUKCGVuY29kaW5nGAEgASgOMiMuaGVpbWRleC5pbmZlcmVuY2UudjEuQXVkaW9FbmNvZGluZxIWCg5zYW1wbGVfcmF0ZV9oehgCIAEoDRIVCg1jaGFubmVsX2NvdW50GAMgASgNIlcKCkF1ZGlvSW5wdXQSDwoHY29udGVudBgBIAEoDBIwCgNyYXcYAiABKAsyHi5oZWltZGV4LmluZmVyZW5jZS52MS5SYXdBdWRpb0gAiAEBQgYKBF9yYXci/gcKEVRyYW5zY3JpYmVPcHRpb25zEhUKCGxhbmd1YWdlGAEgASgJSACIAQESMgoEdGFzaxgCIAEoDjIkLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVUYXNrEjQKCnRpbWVzdGFtcHMYAyABKA4yIC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1lc3RhbXBzEhsKDmluaXRpYWxfcHJvbXB0GAQgASgJSAGIAQESFQoIaG90d29yZHMYBSABKAlIAogBARIUCgx0ZW1wZXJhdHVyZXMYBiADKAISFgoJYmVhbV9zaXplGAcgASgNSAOIAQESKAobY29tcHJlc3Npb25fcmF0aW9fdGhyZXNob2xkGAggASgCSASIAQESHwoSbG9nX3Byb2JfdGhyZXNob2xkGAkgASgCSAWIAQESIAoTbm9fc3BlZWNoX3RocmVzaG9sZBgKIAEoAkgGiAEBEicKGmNvbmRpdGlvbl9vbl9wcmV2aW91c190ZXh0GAsgASgISAeIAQESFwoKdmFkX2ZpbHRlchgMIAEoCEgIiAEBEh8KEmNsaXBfc3RhcnRfc2Vjb25kcxgNIAEoAUgJiAEBEh0KEGNsaXBfZW5kX3NlY29uZHMYDiABKAFICogBARIVCghwYXRpZW5jZRgPIAEoAkgLiAEBEhsKDmxlbmd0aF9wZW5hbHR5GBAgASgCSAyIAQESNAonaGFsbHVjaW5hdGlvbl9zaWxlbmNlX3RocmVzaG9sZF9zZWNvbmRzGBEgASgBSA2IAQESQAoOdmFkX3BhcmFtZXRlcnMYEiABKAsyIy5oZWltZGV4LmluZmVyZW5jZS52MS5WYWRQYXJhbWV0ZXJzSA6IAQESGAoLYXVkaW9fdHJhY2sYEyABKA1ID4gBAUILCglfbGFuZ3VhZ2VCEQoPX2luaXRpYWxfcHJvbXB0QgsKCV9ob3R3b3Jkc0IMCgpfYmVhbV9zaXplQh4KHF9jb21wcmVzc2lvbl9yYXRpb190aHJlc2hvbGRCFQoTX2xvZ19wcm9iX3RocmVzaG9sZEIWChRfbm9fc3BlZWNoX3RocmVzaG9sZEIdChtfY29uZGl0aW9uX29uX3ByZXZpb3VzX3RleHRCDQoLX3ZhZF9maWx0ZXJCFQoTX2NsaXBfc3RhcnRfc2Vjb25kc0ITChFfY2xpcF9lbmRfc2Vjb25kc0ILCglfcGF0aWVuY2VCEQoPX2xlbmd0aF9wZW5hbHR5QioKKF9oYWxsdWNpbmF0aW9uX3NpbGVuY2VfdGhyZXNob2xkX3NlY29uZHNCEQoPX3ZhZF9wYXJhbWV0ZXJzQg4KDF9hdWRpb190cmFjayLRAgoNVmFkUGFyYW1ldGVycxIWCgl0aHJlc2hvbGQYASABKAJIAIgBARIaCg1uZWdfdGhyZXNob2xkGAIgASgCSAGIAQESIwoWbWluX3NwZWVjaF9kdXJhdGlvbl9tcxgDIAEoDUgCiAEBEiIKFW1heF9zcGVlY2hfZHVyYXRpb25fcxgEIAEoAUgDiAEBEiQKF21pbl9zaWxlbmNlX2R1cmF0aW9uX21zGAUgASgNSASIAQESGgoNc3BlZWNoX3BhZF9tcxgGIAEoDUgFiAEBQgwKCl90aHJlc2hvbGRCEAoOX25lZ190aHJlc2hvbGRCGQoXX21pbl9zcGVlY2hfZHVyYXRpb25fbXNCGAoWX21heF9zcGVlY2hfZHVyYXRpb25fc0IaChhfbWluX3NpbGVuY2VfZHVyYXRpb25fbXNCEAoOX3NwZWVjaF9wYWRfbXMiPAoKQXVkaW9UcmFjaxINCgVpbmRleBgBIAEoDRINCgVjb2RlYxgCIAEoCRIQCghsYW5ndWFnZRgDIAEoCSJVCgRXb3JkEgwKBHRleHQYASABKAkSFQoNc3RhcnRfc2Vjb25kcxgCIAEoARITCgtlbmRfc2Vjb25kcxgDIAEoARITCgtwcm9iYWJpbGl0eRgEIAEoAiLoAQoHU2VnbWVudBIKCgJpZBgBIAEoDRIVCg1zdGFydF9zZWNvbmRzGAIgASgBEhMKC2VuZF9zZWNvbmRzGAMgASgBEgwKBHRleHQYBCABKAkSDgoGdG9rZW5zGAUgAygNEhQKDGF2Z19sb2dfcHJvYhgGIAEoAhIZChFjb21wcmVzc2lvbl9yYXRpbxgHIAEoAhIWCg5ub19zcGVlY2hfcHJvYhgIIAEoAhITCgt0ZW1wZXJhdHVyZRgJIAEoAhIpCgV3b3JkcxgKIAMoCzIaLmhlaW1kZXguaW5mZXJlbmNlLnYxLldvcmQifgoRVHJhbnNjcmliZVJlcXVlc3QSLwoFYXVkaW8YASABKAsyIC5oZWltZGV4LmluZmVyZW5jZS52MS5BdWRpb0lucHV0EjgKB29wdGlvbnMYAiABKAsyJy5oZWltZGV4LmluZmVyZW5jZS52MS5UcmFuc2NyaWJlT3B0aW9ucyLYAgoSVHJhbnNjcmliZVJlc3BvbnNlEgwKBHRleHQYASABKAkSEAoIbGFuZ3VhZ2UYAiABKAkSHAoUbGFuZ3VhZ2VfcHJvYmFiaWxpdHkYAyABKAISGAoQZHVyYXRpb25fc2Vjb25kcxgEIAEoARIWCg5zcGVlY2hfc2Vjb25kcxgFIAEoARIvCghzZWdtZW50cxgGIAMoCzIdLmhlaW1kZXguaW5mZXJlbmNlLnYxLlNlZ21lbnQSKgoFbW9kZWwYByABKAsyGy5oZWltZGV4LmluZmVyZW5jZS52MS5Nb2RlbBIsCgZ0aW1pbmcYCCABKAsyHC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1pbmcSEAoId2FybmluZ3MYCSADKAkSNQoLYXVkaW9fdHJhY2sYCiABKAsyIC5oZWltZGV4LmluZmVyZW5jZS52MS5BdWRpb1RyYWNrIoUBCg9UcmFuc2NyaWJlU3RhcnQSMAoDcmF3GAEgASgLMh4uaGVpbWRleC5pbmZlcmVuY2UudjEuUmF3QXVkaW9IAIgBARI4CgdvcHRpb25zGAIgASgLMicuaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZU9wdGlvbnNCBgoEX3JhdyJtChdUcmFuc2NyaWJlU3RyZWFtUmVxdWVzdBI2CgVzdGFydBgBIAEoCzIlLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVTdGFydEgAEg8KBWF1ZGlvGAIgASgMSABCCQoHbWVzc2FnZSIvChJUcmFuc2NyaWJlUHJvZ3Jlc3MSGQoRcHJvY2Vzc2VkX3NlY29uZHMYASABKAEimAIKEVRyYW5zY3JpYmVTdW1tYXJ5EhAKCGxhbmd1YWdlGAEgASgJEhwKFGxhbmd1YWdlX3Byb2JhYmlsaXR5GAIgASgCEhgKEGR1cmF0aW9uX3NlY29uZHMYAyABKAESFgoOc3BlZWNoX3NlY29uZHMYBCABKAESKgoFbW9kZWwYBSABKAsyGy5oZWltZGV4LmluZmVyZW5jZS52MS5Nb2RlbBIsCgZ0aW1pbmcYBiABKAsyHC5oZWltZGV4LmluZmVyZW5jZS52MS5UaW1pbmcSEAoId2FybmluZ3MYByADKAkSNQoLYXVkaW9fdHJhY2sYCCABKAsyIC5oZWltZGV4LmluZmVyZW5jZS52MS5BdWRpb1RyYWNrItEBChhUcmFuc2NyaWJlU3RyZWFtUmVzcG9uc2USMAoHc2VnbWVudBgBIAEoCzIdLmhlaW1kZXguaW5mZXJlbmNlLnYxLlNlZ21lbnRIABI8Cghwcm9ncmVzcxgCIAEoCzIoLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVQcm9ncmVzc0gAEjoKB3N1bW1hcnkYAyABKAsyJy5oZWltZGV4LmluZmVyZW5jZS52MS5UcmFuc2NyaWJlU3VtbWFyeUgAQgkKB21lc3NhZ2UqawoNQXVkaW9FbmNvZGluZxIeChpBVURJT19FTkNPRElOR19VTlNQRUNJRklFRBAAEhwKGEFVRElPX0VOQ09ESU5HX1BDTV9TMTZMRRABEhwKGEFVRElPX0VOQ09ESU5HX1BDTV9GMzJMRRACKnAKDlRyYW5zY3JpYmVUYXNrEh8KG1RSQU5TQ1JJQkVfVEFTS19VTlNQRUNJRklFRBAAEh4KGlRSQU5TQ1JJQkVfVEFTS19UUkFOU0NSSUJFEAESHQoZVFJBTlNDUklCRV9UQVNLX1RSQU5TTEFURRACKmoKClRpbWVzdGFtcHMSGgoWVElNRVNUQU1QU19VTlNQRUNJRklFRBAAEhMKD1RJTUVTVEFNUFNfTk9ORRABEhYKElRJTUVTVEFNUFNfU0VHTUVOVBACEhMKD1RJTUVTVEFNUFNfV09SRBADYgZwcm90bzM", [file_heimdex_inference_v1_common]);
 
 /**
  * Samples without a container.
@@ -56,8 +56,9 @@ export const RawAudioSchema: GenMessage<RawAudio> = /*@__PURE__*/
  */
 export type AudioInput = Message<"heimdex.inference.v1.AudioInput"> & {
   /**
-   * The file's bytes (WAV, FLAC, MP3, Ogg Vorbis, Ogg Opus, MP4/M4A AAC; recognised by content), or raw samples when
-   * `raw` is given. Empty or unreadable: INVALID_ARGUMENT.
+   * The file's bytes (WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska, MPEG-TS; recognised by
+   * content), or raw samples when `raw` is given. Of a film, its audio. Larger than limits.max_message_bytes: TranscribeStream
+   * takes recordings of any size. Empty or unreadable: INVALID_ARGUMENT.
    *
    * @generated from field: bytes content = 1;
    */
@@ -212,6 +213,15 @@ export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"
    * @generated from field: optional heimdex.inference.v1.VadParameters vad_parameters = 18;
    */
   vadParameters?: VadParameters | undefined;
+
+  /**
+   * Which of the recording's audio tracks, counted from 0 among its audio tracks in the order of the file. An index that no
+   * track has: INVALID_ARGUMENT, which names the tracks. Absent: the track marked as default if it can be decoded, else the
+   * first that can.
+   *
+   * @generated from field: optional uint32 audio_track = 19;
+   */
+  audioTrack?: number | undefined;
 };
 
 /**
@@ -279,6 +289,41 @@ export const VadParametersSchema: GenMessage<VadParameters> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_speech, 3);
 
 /**
+ * The audio track that was transcribed.
+ *
+ * @generated from message heimdex.inference.v1.AudioTrack
+ */
+export type AudioTrack = Message<"heimdex.inference.v1.AudioTrack"> & {
+  /**
+   * Counted from 0 among the recording's audio tracks, as in TranscribeOptions.audio_track.
+   *
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * Name of its codec, such as "AAC", "Opus" or "PCM".
+   *
+   * @generated from field: string codec = 2;
+   */
+  codec: string;
+
+  /**
+   * ISO 639-2 code of its language as the file says it, such as "eng". Empty: the file does not say.
+   *
+   * @generated from field: string language = 3;
+   */
+  language: string;
+};
+
+/**
+ * Describes the message heimdex.inference.v1.AudioTrack.
+ * Use `create(AudioTrackSchema)` to create a new message.
+ */
+export const AudioTrackSchema: GenMessage<AudioTrack> = /*@__PURE__*/
+  messageDesc(file_heimdex_inference_v1_speech, 4);
+
+/**
  * One word with its time.
  *
  * @generated from message heimdex.inference.v1.Word
@@ -318,7 +363,7 @@ export type Word = Message<"heimdex.inference.v1.Word"> & {
  * Use `create(WordSchema)` to create a new message.
  */
 export const WordSchema: GenMessage<Word> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 4);
+  messageDesc(file_heimdex_inference_v1_speech, 5);
 
 /**
  * A stretch of speech, a sentence or a part of one.
@@ -402,7 +447,7 @@ export type Segment = Message<"heimdex.inference.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 5);
+  messageDesc(file_heimdex_inference_v1_speech, 6);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeRequest
@@ -428,7 +473,7 @@ export type TranscribeRequest = Message<"heimdex.inference.v1.TranscribeRequest"
  * Use `create(TranscribeRequestSchema)` to create a new message.
  */
 export const TranscribeRequestSchema: GenMessage<TranscribeRequest> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 6);
+  messageDesc(file_heimdex_inference_v1_speech, 7);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeResponse
@@ -456,7 +501,7 @@ export type TranscribeResponse = Message<"heimdex.inference.v1.TranscribeRespons
   languageProbability: number;
 
   /**
-   * Length of the recording.
+   * Length of the recording on its own timeline: an audio track that begins late, or pauses, counts its silence.
    *
    * @generated from field: double duration_seconds = 4;
    */
@@ -491,11 +536,19 @@ export type TranscribeResponse = Message<"heimdex.inference.v1.TranscribeRespons
   timing?: Timing | undefined;
 
   /**
-   * What was wrong with the recording though it was read, such as a damaged end; a sentence each. Mostly empty.
+   * What was wrong with the recording though it was read, such as a damaged end, and which audio tracks were not taken; a
+   * sentence each. Mostly empty.
    *
    * @generated from field: repeated string warnings = 9;
    */
   warnings: string[];
+
+  /**
+   * The audio track that was transcribed.
+   *
+   * @generated from field: heimdex.inference.v1.AudioTrack audio_track = 10;
+   */
+  audioTrack?: AudioTrack | undefined;
 };
 
 /**
@@ -503,7 +556,7 @@ export type TranscribeResponse = Message<"heimdex.inference.v1.TranscribeRespons
  * Use `create(TranscribeResponseSchema)` to create a new message.
  */
 export const TranscribeResponseSchema: GenMessage<TranscribeResponse> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 7);
+  messageDesc(file_heimdex_inference_v1_speech, 8);
 
 /**
  * The first message of a stream.
@@ -531,7 +584,7 @@ export type TranscribeStart = Message<"heimdex.inference.v1.TranscribeStart"> & 
  * Use `create(TranscribeStartSchema)` to create a new message.
  */
 export const TranscribeStartSchema: GenMessage<TranscribeStart> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 8);
+  messageDesc(file_heimdex_inference_v1_speech, 9);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeStreamRequest
@@ -564,7 +617,7 @@ export type TranscribeStreamRequest = Message<"heimdex.inference.v1.TranscribeSt
  * Use `create(TranscribeStreamRequestSchema)` to create a new message.
  */
 export const TranscribeStreamRequestSchema: GenMessage<TranscribeStreamRequest> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 9);
+  messageDesc(file_heimdex_inference_v1_speech, 10);
 
 /**
  * How far the work has come.
@@ -585,7 +638,7 @@ export type TranscribeProgress = Message<"heimdex.inference.v1.TranscribeProgres
  * Use `create(TranscribeProgressSchema)` to create a new message.
  */
 export const TranscribeProgressSchema: GenMessage<TranscribeProgress> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 10);
+  messageDesc(file_heimdex_inference_v1_speech, 11);
 
 /**
  * The last message of a stream.
@@ -641,6 +694,13 @@ export type TranscribeSummary = Message<"heimdex.inference.v1.TranscribeSummary"
    * @generated from field: repeated string warnings = 7;
    */
   warnings: string[];
+
+  /**
+   * As in TranscribeResponse.
+   *
+   * @generated from field: heimdex.inference.v1.AudioTrack audio_track = 8;
+   */
+  audioTrack?: AudioTrack | undefined;
 };
 
 /**
@@ -648,7 +708,7 @@ export type TranscribeSummary = Message<"heimdex.inference.v1.TranscribeSummary"
  * Use `create(TranscribeSummarySchema)` to create a new message.
  */
 export const TranscribeSummarySchema: GenMessage<TranscribeSummary> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 11);
+  messageDesc(file_heimdex_inference_v1_speech, 12);
 
 /**
  * @generated from message heimdex.inference.v1.TranscribeStreamResponse
@@ -689,7 +749,7 @@ export type TranscribeStreamResponse = Message<"heimdex.inference.v1.TranscribeS
  * Use `create(TranscribeStreamResponseSchema)` to create a new message.
  */
 export const TranscribeStreamResponseSchema: GenMessage<TranscribeStreamResponse> = /*@__PURE__*/
-  messageDesc(file_heimdex_inference_v1_speech, 12);
+  messageDesc(file_heimdex_inference_v1_speech, 13);
 
 /**
  * How raw samples are written. Little endian, channels interleaved.

@@ -1,122 +1,172 @@
 import { InferenceError } from '../../../errors.js';
+import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseAdtsHeader } from './aac-config.js';
 import { type AacRecording, loadAacLibrary } from './aac-library.js';
-import type { DecodedBlock } from './decoder.js';
+import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 
 /** Samples of a frame, before SBR doubles them. */
 const FRAME_SAMPLES = 1_024;
 /** Frames before a segment that bring the decoder's overlap and SBR to where they would have been. */
 const WARM_UP_FRAMES = 8;
-const ADTS_HEADER_BYTES = 7;
-/** The header's length has 13 bits. */
-export const AAC_FRAME_MAX_BYTES = 8_191 - ADTS_HEADER_BYTES;
-
-const SAMPLE_RATES_HZ = [
-  96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
-];
-const TYPE_MAIN = 1;
-const TYPE_LTP = 4;
-const TYPE_SBR = 5;
-const TYPE_PS = 29;
-
-/** What an AudioSpecificConfig (ISO 14496-3) says of the frames. */
-export interface AacConfig {
-  /** 1 to 4: Main, LC, SSR, LTP. */
-  readonly objectType: number;
-  readonly rateIndex: number;
-  readonly channelConfiguration: number;
-}
-
-/** Reads the config. Throws AUDIO_UNREADABLE for kinds of AAC that are not decoded. */
-export function parseAacConfig(bytes: Uint8Array): AacConfig {
-  const [first = 0, second = 0, third = 0] = bytes;
-  const rateIndex = ((first & 7) << 1) | (second >> 7);
-  const channelConfiguration = (second >> 3) & 0x0f;
-  const outer = first >> 3;
-  // With SBR or parametric stereo announced, the core's own type follows the doubled rate; it is LC in practice.
-  const inner = outer === TYPE_SBR || outer === TYPE_PS ? ((second & 3) << 3) | (third >> 5) : outer;
-  const objectType = inner === 0 ? 2 : inner;
-  if (objectType < TYPE_MAIN || objectType > TYPE_LTP || rateIndex >= SAMPLE_RATES_HZ.length) {
-    throw new InferenceError(
-      'AUDIO_UNREADABLE',
-      `The MP4 file's AAC is of a kind that is not decoded (object type ${outer}, rate index ${rateIndex}); ` +
-        'AAC-LC and HE-AAC are. Convert it first.',
-    );
-  }
-  return { objectType, rateIndex, channelConfiguration };
-}
+/** The first segment is short so that the reader can begin. */
+const FIRST_SEGMENT_FRAMES = 200;
+/** Of all channels together: what is decoded at once stays within some tens of megabytes. */
+const SEGMENT_FRAMES = 1_300;
+const MANY_CHANNELS_SEGMENT_FRAMES = 400;
+/** A segment with damage is halved until so few frames are left, which become silence; so many times in a recording. */
+const DAMAGED_FRAMES = 4;
+const SPLITS_MAX = 60;
 
 /**
- * Decodes frames of AAC a segment at a time, each segment in FFmpeg as an ADTS stream of its own, with the frames before
- * it so that what comes out is the same as from one long stream.
+ * AAC-LC and HE-AAC: FFmpeg as WebAssembly, which takes files. So frames are decoded a segment at a time, each segment as an
+ * ADTS stream of its own with the frames before it, so that what comes out is the same as from one long stream. A segment
+ * ends where its count is reached or where the times have a hole, never by the pieces in which a recording arrives.
  */
-export class AacSegments {
-  #before: readonly Uint8Array[] = [];
-  #lostFrames = 0;
+export async function createAacDecoder(format: PacketFormat): Promise<PacketDecoder> {
+  const config = format.description === undefined ? undefined : parseAacConfig(format.description);
+  return new AacDecoder(await loadAacLibrary(), config);
+}
 
-  private constructor(
+class AacDecoder implements PacketDecoder {
+  #packets: AudioPacket[] = [];
+  #config: AacConfig | undefined;
+  #before: readonly Uint8Array[] = [];
+  #segmentFrames = FIRST_SEGMENT_FRAMES;
+  #lostFrames = 0;
+  #splits = 0;
+
+  /** Without a config, each packet is an ADTS frame with its header. */
+  constructor(
     private readonly open: (content: ArrayBuffer) => Promise<AacRecording>,
-    private readonly config: AacConfig,
+    private readonly config: AacConfig | undefined,
   ) {}
 
-  static async create(config: AacConfig): Promise<AacSegments> {
-    return new AacSegments(await loadAacLibrary(), config);
+  get warnings(): readonly string[] {
+    return this.#lostFrames === 0 ? [] : [`${this.#lostFrames} damaged AAC frames were replaced by silence.`];
   }
 
-  get lostFrames(): number {
-    return this.#lostFrames;
+  async decode(packet: AudioPacket): Promise<readonly TimedBlock[]> {
+    const config = this.config ?? parseAdtsHeader(packet.data);
+    if (config === undefined || packet.data.length > AAC_FRAME_MAX_BYTES || packet.data.length === 0) {
+      this.#lostFrames += 1;
+      return [];
+    }
+    const blocks: TimedBlock[] = [];
+    if (this.#isApart(packet, config)) blocks.push(...(await this.flush()));
+    if (!sameConfig(this.#config, config)) this.#before = [];
+    this.#config = config;
+    this.#packets.push(packet);
+    if (this.#packets.length >= this.#segmentFrames) blocks.push(...(await this.flush()));
+    return blocks;
   }
 
-  /** Mono, as long as the frames say: what could not be decoded is silence. */
-  async decode(frames: readonly Uint8Array[]): Promise<DecodedBlock> {
-    const content = this.#adts([...this.#before, ...frames]);
-    this.#before = frames.slice(-WARM_UP_FRAMES);
-    const recording = await this.open(content);
+  async flush(): Promise<readonly TimedBlock[]> {
+    const [first] = this.#packets;
+    const config = this.#config;
+    if (first === undefined || config === undefined) return [];
+    const frames = this.#packets.map(({ data }) => data);
+    this.#packets = [];
+    const many = config.channelConfiguration > 2 || config.channelConfiguration === 0;
+    this.#segmentFrames = many ? MANY_CHANNELS_SEGMENT_FRAMES : SEGMENT_FRAMES;
+    const blocks = await this.#decodeFrames(frames, config);
+    let seconds = first.timestampSeconds;
+    return blocks.map((block) => {
+      const timestampSeconds = seconds;
+      seconds += (block.channels[0]?.length ?? 0) / block.sampleRateHz;
+      return { ...block, timestampSeconds };
+    });
+  }
+
+  close(): void {
+    this.#packets = [];
+    this.#before = [];
+  }
+
+  /** Whether a packet does not follow the one before it, in time or in kind. */
+  #isApart(packet: AudioPacket, config: AacConfig): boolean {
+    const last = this.#packets.at(-1);
+    if (last === undefined) return false;
+    const step = packet.timestampSeconds - last.timestampSeconds;
+    const frameSeconds = FRAME_SAMPLES / config.coreRateHz;
+    return !sameConfig(this.#config, config) || step < 0 || step > frameSeconds + 0.05;
+  }
+
+  async #decodeFrames(
+    frames: readonly Uint8Array[],
+    config: AacConfig,
+  ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
     try {
-      const coreRateHz = SAMPLE_RATES_HZ[this.config.rateIndex] ?? 0;
-      const rateHz = recording.sampleRate;
-      const frameSamples = rateHz >= 2 * coreRateHz ? 2 * FRAME_SAMPLES : FRAME_SAMPLES;
-      const decoded = recording.decodeAudioData(0, -1);
-      return { channels: [this.#fit(decoded, frames.length, frameSamples)], sampleRateHz: rateHz };
+      const block = await this.#decodeSegment(frames, config);
+      this.#before = [...this.#before, ...frames].slice(-WARM_UP_FRAMES);
+      return [block];
+    } catch (error) {
+      this.#splits += 1;
+      if (this.#splits > SPLITS_MAX) {
+        throw new InferenceError('AUDIO_UNREADABLE', 'Its AAC is damaged in too many places to be decoded.', {
+          cause: error,
+        });
+      }
+      if (frames.length <= DAMAGED_FRAMES) {
+        this.#lostFrames += frames.length;
+        this.#before = [];
+        return [{ channels: [new Float32Array(frames.length * FRAME_SAMPLES)], sampleRateHz: config.coreRateHz }];
+      }
+      const half = frames.length >> 1;
+      return [
+        ...(await this.#decodeFrames(frames.slice(0, half), config)),
+        ...(await this.#decodeFrames(frames.slice(half), config)),
+      ];
+    }
+  }
+
+  async #decodeSegment(
+    frames: readonly Uint8Array[],
+    config: AacConfig,
+  ): Promise<Omit<TimedBlock, 'timestampSeconds'>> {
+    const recording = await this.open(this.#adts([...this.#before, ...frames], config));
+    try {
+      const { sampleRate, channelCount } = recording;
+      const frameSamples = sampleRate >= 2 * config.coreRateHz ? 2 * FRAME_SAMPLES : FRAME_SAMPLES;
+      const decoded = recording.decode();
+      return { channels: this.#fit(decoded, channelCount, frames.length, frameSamples), sampleRateHz: sampleRate };
     } finally {
       recording.dispose();
     }
   }
 
-  /** The end of what was decoded is the end of the segment; the beginning was warm-up. */
-  #fit(decoded: Float32Array, frameCount: number, frameSamples: number): Float32Array {
+  /** Channels apart. The end of what was decoded is the end of the segment; the beginning was warm-up. */
+  #fit(decoded: Float32Array, channelCount: number, frameCount: number, frameSamples: number): Float32Array[] {
     const wanted = frameCount * frameSamples;
-    if (decoded.length >= wanted) return decoded.slice(decoded.length - wanted);
-    const padded = new Float32Array(wanted);
-    padded.set(decoded, wanted - decoded.length);
+    const came = Math.floor(decoded.length / channelCount);
     // FFmpeg leaves out the first frame of a stream, which only starts the overlap.
-    this.#lostFrames += Math.max(0, Math.round((wanted - decoded.length) / frameSamples) - 1);
-    return padded;
+    if (came < wanted) this.#lostFrames += Math.max(0, Math.round((wanted - came) / frameSamples) - 1);
+    return Array.from({ length: channelCount }, (_, channel) => {
+      const samples = new Float32Array(wanted);
+      const first = Math.max(0, wanted - came);
+      let at = Math.max(0, came - wanted) * channelCount + channel;
+      for (let index = first; index < wanted; index++, at += channelCount) samples[index] = decoded[at] ?? 0;
+      return samples;
+    });
   }
 
-  #adts(frames: readonly Uint8Array[]): ArrayBuffer {
-    const bytes = frames.reduce((sum, frame) => sum + frame.length + ADTS_HEADER_BYTES, 0);
-    const content = new Uint8Array(bytes);
+  #adts(frames: readonly Uint8Array[], config: AacConfig): ArrayBuffer {
+    const parts = frames.flatMap((frame) =>
+      this.config === undefined ? [frame] : [Uint8Array.from(adtsHeader(config, frame.length)), frame],
+    );
+    const content = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
     let offset = 0;
-    for (const frame of frames) {
-      content.set(this.#adtsHeader(frame.length), offset);
-      content.set(frame, offset + ADTS_HEADER_BYTES);
-      offset += frame.length + ADTS_HEADER_BYTES;
+    for (const part of parts) {
+      content.set(part, offset);
+      offset += part.length;
     }
     return content.buffer;
   }
+}
 
-  /** ISO 13818-7, without checksum, one frame each. */
-  #adtsHeader(frameBytes: number): number[] {
-    const { objectType, rateIndex, channelConfiguration } = this.config;
-    const length = frameBytes + ADTS_HEADER_BYTES;
-    return [
-      0xff,
-      0xf1,
-      ((objectType - 1) << 6) | (rateIndex << 2) | (channelConfiguration >> 2),
-      ((channelConfiguration & 3) << 6) | (length >> 11),
-      (length >> 3) & 0xff,
-      ((length & 7) << 5) | 0x1f,
-      0xfc,
-    ];
-  }
+function sameConfig(one: AacConfig | undefined, other: AacConfig): boolean {
+  return (
+    one !== undefined &&
+    one.rateIndex === other.rateIndex &&
+    one.channelConfiguration === other.channelConfiguration &&
+    one.objectType === other.objectType
+  );
 }

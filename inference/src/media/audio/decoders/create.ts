@@ -1,8 +1,8 @@
-import type { AudioContainer, RawAudioFormat } from '../formats.js';
+import { noSuchTrack } from '../containers/choose-track.js';
+import type { AudioContainer, PacketContainer, RawAudioFormat } from '../formats.js';
 import type { Decoder } from './decoder.js';
 import { FlacDecoder } from './flac.js';
 import { Mp3Decoder } from './mp3.js';
-import { Mp4Decoder } from './mp4.js';
 import { OggDecoder } from './ogg.js';
 import { RawDecoder } from './raw.js';
 import { WavDecoder } from './wav.js';
@@ -12,20 +12,34 @@ export interface DecoderChoice {
   readonly format: AudioContainer | RawAudioFormat;
   /** Size of the whole content; undefined for one that is still arriving. */
   readonly contentBytes: number | undefined;
+  /** The audio track that is wanted; undefined: whichever can be decoded. */
+  readonly audioTrack?: number | undefined;
 }
 
 const CREATORS = {
-  wav: async (choice) => new WavDecoder(choice.contentBytes),
+  wav: async ({ contentBytes }) => new WavDecoder(contentBytes),
   flac: () => FlacDecoder.create(),
   mp3: () => Mp3Decoder.create(),
-  'ogg-flac': () => OggDecoder.flac(),
-  'ogg-vorbis': () => OggDecoder.vorbis(),
-  'ogg-opus': () => OggDecoder.opus(),
-  'mp4-aac': () => Mp4Decoder.create(),
+  ogg: async () => new OggDecoder(),
+  mp4: ({ audioTrack }) => containerDecoder('mp4', audioTrack),
+  matroska: ({ audioTrack }) => containerDecoder('matroska', audioTrack),
+  'mpeg-ts': ({ audioTrack }) => containerDecoder('mpeg-ts', audioTrack),
+  adts: ({ audioTrack }) => containerDecoder('adts', audioTrack),
 } satisfies Record<AudioContainer, (choice: DecoderChoice) => Promise<Decoder>>;
 
-/** The decoder for a format; loads its library. */
+const ONE_TRACK: ReadonlySet<AudioContainer> = new Set(['wav', 'flac', 'mp3', 'ogg']);
+
+/** The decoder for a format; loads its library. Throws INVALID_ARGUMENT for a track that the format has no place for. */
 export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {
-  const { format } = choice;
+  const { format, audioTrack = 0 } = choice;
+  const name = typeof format === 'string' ? format.toUpperCase() : 'samples';
+  if (audioTrack > 0 && (typeof format !== 'string' || ONE_TRACK.has(format)))
+    throw noSuchTrack(audioTrack, [`0 (${name})`]);
   return typeof format === 'string' ? CREATORS[format](choice) : new RawDecoder(format, choice.contentBytes);
+}
+
+/** The demuxer is large: only what is in a container waits for it to be loaded. */
+async function containerDecoder(kind: PacketContainer, audioTrack: number | undefined): Promise<Decoder> {
+  const { ContainerDecoder } = await import('../containers/container-decoder.js');
+  return new ContainerDecoder(kind, audioTrack);
 }

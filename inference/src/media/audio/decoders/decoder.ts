@@ -1,7 +1,11 @@
+import type { AudioTrackInfo } from '../formats.js';
+
 /** Samples as a decoder gives them: one array per channel, all of one length, nominally -1 to 1. */
 export interface DecodedBlock {
   readonly channels: readonly Float32Array[];
   readonly sampleRateHz: number;
+  /** Where the first of them stands in the recording; absent: right after what came before. */
+  readonly timestampSeconds?: number | undefined;
 }
 
 /** One container and codec, fed in order in pieces of any size. Not for concurrent calls. */
@@ -15,6 +19,10 @@ export interface Decoder {
   readonly declaredSeconds: number | undefined;
   /** What was lost so far, for the caller. */
   readonly warnings: readonly string[];
+  /** What is decoded of the recording; undefined until it is known. */
+  readonly track: AudioTrackInfo | undefined;
+  /** So many bytes in a row without a sample end the recording. Absent: the opener's own limit. */
+  readonly silentBytesMax?: number;
   /** True once nothing that follows can matter. */
   readonly finished: boolean;
   /** True while `more` has something without a further piece. Absent where `push` always gives everything. */

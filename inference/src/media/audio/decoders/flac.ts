@@ -1,84 +1,89 @@
-import type { FLACDecodedAudio, FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
 import type { DecodedBlock, Decoder } from './decoder.js';
-import { ErrorCount, flacBlockOf } from './wasm.js';
+import { FlacStream } from './flac-stream.js';
+import { joinBytes } from './samples.js';
 
 /** A frame of silence is some 14 bytes for 65,535 samples of each channel, so pieces are small. */
 const PIECE_BYTES = 1_024;
-/** `fLaC`, the block's header of four bytes, and STREAMINFO up to its 36 bits of sample count. */
-const STREAM_INFO_BYTES = 26;
-/**
- * A frame header that is never decoded. The library takes a frame to be whole when it sees the next one's header, and
- * loses the last where that is short; this one after the end makes it whole.
- */
-const HEADER_AFTER_THE_END = [0xff, 0xf8, 0xc5, 0x08, 0x00, 0x6f];
-const HEADER_ROOM_BYTES = 32;
+const MAGIC = 'fLaC';
+/** The magic, and the header of STREAMINFO, which comes first and has 34 bytes. */
+const START_BYTES = 8;
+const STREAM_INFO_LENGTH = [0x00, 0x00, 0x22] as const;
 
-/** FLAC without Ogg: libFLAC as WebAssembly. */
+/** FLAC without Ogg. Files that were joined follow each other: each is a stream of its own. */
 export class FlacDecoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
   readonly finished = false;
-  readonly warnings: string[] = [];
-  readonly #errors = new ErrorCount();
-  #head = new Uint8Array(0);
-  #declared: { readonly samples: number; readonly sampleRateHz: number } | undefined;
-  #decodedSamples = 0;
+  readonly track = { index: 0, codec: 'FLAC', language: '' };
+  readonly #warnings: string[] = [];
+  #stream: FlacStream;
+  /** The end of what came, which may be the beginning of a start. */
+  #held: Uint8Array = new Uint8Array(0);
+  #streamBytes = 0;
+  #streams = 1;
 
-  private constructor(private readonly wasm: WasmFlac) {}
+  private constructor(stream: FlacStream) {
+    this.#stream = stream;
+  }
 
   static async create(): Promise<FlacDecoder> {
-    const { FLACDecoder: Wasm } = await import('@wasm-audio-decoders/flac');
-    const wasm = new Wasm();
-    await wasm.ready;
-    return new FlacDecoder(wasm);
+    return new FlacDecoder(await FlacStream.create());
   }
 
   get declaredSeconds(): number | undefined {
-    return this.#declared === undefined ? undefined : this.#declared.samples / this.#declared.sampleRateHz;
+    return this.#streams > 1 ? undefined : this.#stream.declaredSeconds;
+  }
+
+  get warnings(): readonly string[] {
+    return this.#warnings;
   }
 
   async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
-    this.#readStreamInfo(piece);
-    return this.#take(await this.wasm.decode(piece));
-  }
-
-  async finish(): Promise<readonly DecodedBlock[]> {
-    const blocks = [...(await this.#finishLastFrame()), ...this.#take(await this.wasm.flush())];
-    const lost = (this.#declared?.samples ?? 0) - this.#decodedSamples;
-    if (lost > 0 && this.#declared !== undefined) {
-      const seconds = (lost / this.#declared.sampleRateHz).toFixed(2);
-      this.warnings.push(`${seconds} s of what the FLAC header promises are missing or damaged.`);
-    } else {
-      this.warnings.push(...this.#errors.warnings('FLAC'));
+    const blocks: DecodedBlock[] = [];
+    let bytes = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+    for (let start = this.#startIn(bytes); start !== undefined; start = this.#startIn(bytes)) {
+      blocks.push(...(await this.#give(bytes.subarray(0, start))), ...(await this.#endStream()));
+      this.#stream = await FlacStream.create();
+      this.#streams += 1;
+      this.#streamBytes = 0;
+      bytes = bytes.subarray(start);
     }
+    const decided = Math.max(0, bytes.length - START_BYTES + 1);
+    blocks.push(...(await this.#give(bytes.subarray(0, decided))));
+    this.#held = bytes.slice(decided);
     return blocks;
   }
 
-  async #finishLastFrame(): Promise<readonly DecodedBlock[]> {
-    const end = new Uint8Array(HEADER_ROOM_BYTES);
-    end.set(HEADER_AFTER_THE_END);
-    return this.#take(await this.wasm.decode(end));
+  async finish(): Promise<readonly DecodedBlock[]> {
+    const blocks = await this.#give(this.#held);
+    this.#held = new Uint8Array(0);
+    return [...blocks, ...(await this.#endStream())];
   }
 
   close(): void {
-    this.wasm.free();
+    this.#stream.close();
   }
 
-  #take(decoded: FLACDecodedAudio): readonly DecodedBlock[] {
-    this.#errors.add(decoded.errors);
-    this.#decodedSamples += decoded.samplesDecoded;
-    return flacBlockOf(decoded);
+  async #give(bytes: Uint8Array): Promise<readonly DecodedBlock[]> {
+    this.#streamBytes += bytes.length;
+    return bytes.length === 0 ? [] : this.#stream.push(bytes);
   }
 
-  #readStreamInfo(piece: Uint8Array): void {
-    if (this.#head.length >= STREAM_INFO_BYTES) return;
-    const head = new Uint8Array(Math.min(STREAM_INFO_BYTES, this.#head.length + piece.length));
-    head.set(this.#head);
-    head.set(piece.subarray(0, head.length - this.#head.length), this.#head.length);
-    this.#head = head;
-    if (head.length < STREAM_INFO_BYTES || head[0] !== 0x66) return;
-    const view = new DataView(head.buffer);
-    const sampleRateHz = view.getUint32(18) >>> 12;
-    const samples = (view.getUint8(21) & 0x0f) * 2 ** 32 + view.getUint32(22);
-    if (samples > 0 && sampleRateHz > 0) this.#declared = { samples, sampleRateHz };
+  async #endStream(): Promise<readonly DecodedBlock[]> {
+    const blocks = await this.#stream.finish();
+    this.#warnings.push(...this.#stream.warnings);
+    this.#stream.close();
+    return blocks;
+  }
+
+  /** Where a further stream starts; not where the present one did. */
+  #startIn(bytes: Uint8Array): number | undefined {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const from = this.#streamBytes === 0 ? 1 : 0;
+    for (let at = buffer.indexOf(MAGIC, from, 'latin1'); at >= 0; at = buffer.indexOf(MAGIC, at + 1, 'latin1')) {
+      if (at + START_BYTES > bytes.length) return undefined;
+      const type = (bytes[at + 4] ?? 0) & 0x7f;
+      if (type === 0 && STREAM_INFO_LENGTH.every((byte, index) => bytes[at + 5 + index] === byte)) return at;
+    }
+    return undefined;
   }
 }

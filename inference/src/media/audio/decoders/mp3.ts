@@ -1,42 +1,79 @@
-import type { MPEGDecodedAudio, MPEGDecoder as WasmMpeg } from 'mpg123-decoder';
+import type { MPEGDecoder as WasmMpeg } from 'mpg123-decoder';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { MpegWalk } from './mpeg-walk.js';
+import { joinBytes } from './samples.js';
 import { blockOf, ErrorCount } from './wasm.js';
 
 const PIECE_BYTES = 4_096;
 
-/** MPEG audio layers 1 to 3: libmpg123 as WebAssembly. Passes over ID3 tags and undoes the encoder's delay. */
+/**
+ * MPEG audio layers 1 to 3: libmpg123 as WebAssembly. Passes over ID3 tags and undoes the encoder's delay. The library gives
+ * all samples of a piece one rate, so where the rate changes, another of it goes on.
+ */
 export class Mp3Decoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
   readonly declaredSeconds = undefined;
   readonly finished = false;
+  readonly track = { index: 0, codec: 'MP3', language: '' };
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
   readonly #walk = new MpegWalk();
+  #wasm: WasmMpeg;
+  /** What came and may belong to the next frame. */
+  #held: Uint8Array = new Uint8Array(0);
+  /** Where in the content it begins. */
+  #position = 0;
 
-  private constructor(private readonly wasm: WasmMpeg) {}
+  private constructor(wasm: WasmMpeg) {
+    this.#wasm = wasm;
+  }
 
   static async create(): Promise<Mp3Decoder> {
-    const { MPEGDecoder: Wasm } = await import('mpg123-decoder');
-    const wasm = new Wasm();
-    await wasm.ready;
-    return new Mp3Decoder(wasm);
+    return new Mp3Decoder(await loadLibrary());
   }
 
   async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
-    this.#walk.push(piece);
-    const decoded: MPEGDecodedAudio = this.wasm.decode(piece);
-    this.#errors.add(decoded.errors);
-    return blockOf(decoded);
+    const changes = this.#walk.push(piece);
+    const bytes = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+    const blocks: DecodedBlock[] = [];
+    let from = 0;
+    for (const change of changes) {
+      const to = change - this.#position;
+      blocks.push(...this.#decode(bytes.subarray(from, to)));
+      const next = await loadLibrary();
+      this.#wasm.free();
+      this.#wasm = next;
+      from = to;
+    }
+    const decided = Math.max(from, bytes.length - this.#walk.undecidedBytes);
+    blocks.push(...this.#decode(bytes.subarray(from, decided)));
+    this.#held = bytes.slice(decided);
+    this.#position += decided;
+    return blocks;
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
+    const blocks = this.#decode(this.#held);
     const missing = this.#walk.missing();
     this.warnings.push(...this.#errors.warnings('MP3'), ...(missing === undefined ? [] : [missing]));
-    return [];
+    return blocks;
   }
 
   close(): void {
-    this.wasm.free();
+    this.#wasm.free();
   }
+
+  #decode(bytes: Uint8Array): readonly DecodedBlock[] {
+    if (bytes.length === 0) return [];
+    const decoded = this.#wasm.decode(bytes);
+    this.#errors.add(decoded.errors);
+    return blockOf(decoded);
+  }
+}
+
+async function loadLibrary(): Promise<WasmMpeg> {
+  const { MPEGDecoder } = await import('mpg123-decoder');
+  const wasm = new MPEGDecoder();
+  await wasm.ready;
+  return wasm;
 }

@@ -1,4 +1,4 @@
-import { frameLength } from '../mpeg-frames.js';
+import { frameFormat, frameLength } from '../mpeg-frames.js';
 
 const HEADER_BYTES = 4;
 const ID3_BYTES = 10;
@@ -11,8 +11,9 @@ const MISSING_PART = 0.01;
 const MISSING_FRAMES = 3;
 
 /**
- * Goes from frame to frame of MPEG audio that comes in pieces, beside the decoder, which does not say what it lacks: whether
- * the last frame is whole, and whether as many came as the encoder noted ("Xing" or "Info" in the first one).
+ * Goes from frame to frame of MPEG audio that comes in pieces, before the decoder, which does not say what it lacks: whether
+ * the last frame is whole, whether as many came as the encoder noted ("Xing" or "Info" in the first one), and where a frame
+ * of another rate begins, as in files that were joined.
  */
 export class MpegWalk {
   #header: number[] = [];
@@ -20,9 +21,18 @@ export class MpegWalk {
   #skip = 0;
   #inARow = 0;
   #frames = 0;
-  #begun = false;
+  #format: string | undefined;
+  #position = 0;
+  #changes: number[] = [];
 
-  push(piece: Uint8Array): void {
+  /** Bytes at the end of what came that may be the beginning of a header: what they belong to is not known. */
+  get undecidedBytes(): number {
+    return this.#header.length;
+  }
+
+  /** Where in the content frames of another rate begin, of those that came whole with this piece. */
+  push(piece: Uint8Array): readonly number[] {
+    this.#changes = [];
     for (let at = 0; at < piece.length; ) {
       if (this.#skip > 0) {
         const count = Math.min(this.#skip, piece.length - at);
@@ -30,13 +40,16 @@ export class MpegWalk {
           this.#first.push(...piece.subarray(at, at + Math.min(count, NOTE_BYTES - this.#first.length)));
         }
         this.#skip -= count;
+        this.#position += count;
         at += count;
       } else {
         this.#header.push(piece[at] ?? 0);
+        this.#position += 1;
         at += 1;
         this.#look();
       }
     }
+    return this.#changes;
   }
 
   /** What is missing at the end, now that nothing follows; undefined when nothing is or when it cannot be told. */
@@ -53,7 +66,7 @@ export class MpegWalk {
 
   #look(): void {
     const header = this.#header;
-    if (!this.#begun && header.length <= ID3_BYTES && startsLikeId3(header)) {
+    if (header.length <= ID3_BYTES && startsLikeId3(header)) {
       if (header.length < ID3_BYTES) return;
       const [size3 = 0, size2 = 0, size1 = 0, size0 = 0] = header.slice(6);
       // Seven bits a byte; a flag says that the header stands at the end once more.
@@ -68,11 +81,20 @@ export class MpegWalk {
       this.#inARow = 0;
       return;
     }
-    this.#begun = true;
+    this.#noteFormat(frameFormat(Uint8Array.from(header)));
     this.#frames += 1;
     this.#inARow += 1;
     this.#skip = length - HEADER_BYTES;
     this.#header = [];
+  }
+
+  /** After a frame, the next header is certain; elsewhere, only once another frame follows. */
+  #noteFormat(format: string): void {
+    if (format === this.#format) return;
+    const certain = this.#format === undefined || this.#inARow > 0;
+    if (!certain) return;
+    if (this.#format !== undefined) this.#changes.push(this.#position - HEADER_BYTES);
+    this.#format = format;
   }
 
   /** The encoder's note stands behind the side information, whose length depends on version and channels. */

@@ -12,26 +12,30 @@ const MAGIC = [0x4f, 0x67, 0x67, 0x53] as const;
 export const OGG_MAGICS = { opus: 'OpusHead', vorbis: '\x01vorbis', flac: '\x7fFLAC' } as const;
 export type OggCodec = keyof typeof OGG_MAGICS;
 
+/** A whole page of the stream that is decoded. */
+export interface OggPage {
+  readonly bytes: Uint8Array;
+  /** The stream begins with this page. */
+  readonly begins: OggCodec | undefined;
+}
+
 /**
- * Lets through whole pages of one stream whose checksum is right, and nothing else: the libraries take the beginning of
- * a page for the page, and noise for packets.
+ * Lets through whole pages of one stream at a time whose checksum is right, and nothing else: the libraries take the
+ * beginning of a page for the page, and noise for packets.
  */
 export class OggPages {
-  readonly #magic: string;
   readonly #crcTable = crcTable();
   #held: Uint8Array = new Uint8Array(0);
   #serial: number | undefined;
   #open = false;
+  /** A page other than the first has come. */
+  #goneOn = false;
   #skippedBytes = 0;
 
-  constructor(codec: OggCodec) {
-    this.#magic = OGG_MAGICS[codec];
-  }
-
   /** The pages that are whole now. */
-  push(piece: Uint8Array): readonly Uint8Array[] {
+  push(piece: Uint8Array): readonly OggPage[] {
     this.#held = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
-    const pages: Uint8Array[] = [];
+    const pages: OggPage[] = [];
     let offset = 0;
     for (;;) {
       const start = this.#findPage(offset);
@@ -42,7 +46,8 @@ export class OggPages {
       const page = this.#held.slice(offset, offset + length);
       if (checksumIsRight(page, this.#crcTable)) {
         offset += length;
-        if (this.#belongs(page)) pages.push(page);
+        const found = this.#found(page);
+        if (found !== undefined) pages.push(found);
       } else {
         offset += 1;
         this.#skippedBytes += 1;
@@ -75,22 +80,31 @@ export class OggPages {
     return offset + length > this.#held.length ? undefined : length;
   }
 
-  /** Of several streams in one file, the first of this codec; after its end the next. */
-  #belongs(page: Uint8Array): boolean {
+  /** Of several streams beside each other, the first that can be decoded; after its end, or where it just stops, the next. */
+  #found(page: Uint8Array): OggPage | undefined {
     const view = new DataView(page.buffer, page.byteOffset);
     const flags = view.getUint8(5);
     const serial = view.getUint32(14, true);
-    if (!this.#open && (flags & FLAG_FIRST) !== 0) {
-      const start = HEADER_BYTES + view.getUint8(HEADER_BYTES - 1);
-      const magic = Buffer.from(page.subarray(start, start + this.#magic.length)).toString('latin1');
-      if (magic !== this.#magic) return false;
+    const codec = (flags & FLAG_FIRST) === 0 ? undefined : codecOf(page);
+    // All streams that lie beside each other begin before the first goes on: one that begins later follows.
+    const begins = codec !== undefined && (!this.#open || this.#goneOn) ? codec : undefined;
+    if (begins !== undefined) {
       this.#serial = serial;
       this.#open = true;
+      this.#goneOn = false;
     }
-    if (!this.#open || serial !== this.#serial) return false;
+    if (!this.#open || serial !== this.#serial) return undefined;
+    if (begins === undefined) this.#goneOn = true;
     if ((flags & FLAG_LAST) !== 0) this.#open = false;
-    return true;
+    return { bytes: page, begins };
   }
+}
+
+/** Which codec's stream begins with a page. */
+function codecOf(page: Uint8Array): OggCodec | undefined {
+  const start = HEADER_BYTES + (page[HEADER_BYTES - 1] ?? 0);
+  const packet = Buffer.from(page.subarray(start, start + 8)).toString('latin1');
+  return (['opus', 'vorbis', 'flac'] as const).find((codec) => packet.startsWith(OGG_MAGICS[codec]));
 }
 
 function checksumIsRight(page: Uint8Array, table: Uint32Array): boolean {

@@ -1,3 +1,4 @@
+import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, OggPages } from './ogg-pages.js';
 import { blockOf, ErrorCount, flacBlockOf } from './wasm.js';
@@ -20,62 +21,72 @@ interface WasmOggDecoded {
   readonly errors: readonly { readonly message: string }[];
 }
 
-/** Vorbis, Opus or FLAC in Ogg pages: libvorbis, libopus or libFLAC as WebAssembly. */
+const LIBRARIES = {
+  vorbis: async () => new (await import('@wasm-audio-decoders/ogg-vorbis')).OggVorbisDecoder(),
+  opus: async () => new (await import('ogg-opus-decoder')).OggOpusDecoder({ forceStereo: false }),
+  flac: async () => new (await import('@wasm-audio-decoders/flac')).FLACDecoder(),
+} satisfies Record<OggCodec, () => Promise<WasmOgg>>;
+const NAMES = { vorbis: 'Vorbis', opus: 'Opus', flac: 'FLAC' } as const satisfies Record<OggCodec, string>;
+
+/**
+ * Vorbis, Opus or FLAC in Ogg pages: libvorbis, libopus or libFLAC as WebAssembly. Streams that follow each other in one file
+ * ("chained") are decoded one after the other, each from its own beginning.
+ */
 export class OggDecoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
   readonly declaredSeconds = undefined;
   readonly finished = false;
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
+  readonly #pages = new OggPages();
+  #stream: { readonly codec: OggCodec; readonly wasm: WasmOgg } | undefined;
+  #first: OggCodec | undefined;
 
-  readonly #pages: OggPages;
-
-  private constructor(
-    private readonly wasm: WasmOgg,
-    private readonly codec: OggCodec,
-  ) {
-    this.#pages = new OggPages(codec);
-  }
-
-  static async vorbis(): Promise<OggDecoder> {
-    const { OggVorbisDecoder } = await import('@wasm-audio-decoders/ogg-vorbis');
-    return OggDecoder.#ready(new OggVorbisDecoder(), 'vorbis');
-  }
-
-  static async opus(): Promise<OggDecoder> {
-    const { OggOpusDecoder } = await import('ogg-opus-decoder');
-    return OggDecoder.#ready(new OggOpusDecoder({ forceStereo: false }), 'opus');
-  }
-
-  static async flac(): Promise<OggDecoder> {
-    const { FLACDecoder } = await import('@wasm-audio-decoders/flac');
-    return OggDecoder.#ready(new FLACDecoder(), 'flac');
-  }
-
-  static async #ready(wasm: WasmOgg, codec: OggCodec): Promise<OggDecoder> {
-    await wasm.ready;
-    return new OggDecoder(wasm, codec);
+  get track(): AudioTrackInfo | undefined {
+    return this.#first && { index: 0, codec: NAMES[this.#first], language: '' };
   }
 
   async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks: DecodedBlock[] = [];
-    for (const page of this.#pages.push(piece)) blocks.push(...this.#take(await this.wasm.decode(page)));
+    for (const { bytes, begins } of this.#pages.push(piece)) {
+      if (begins !== undefined) blocks.push(...(await this.#begin(begins)));
+      if (this.#stream !== undefined) blocks.push(...this.#take(await this.#stream.wasm.decode(bytes)));
+    }
     return blocks;
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
-    const blocks = this.#take(await this.wasm.flush());
-    this.warnings.push(...this.#pages.warnings(), ...this.#errors.warnings(this.codec));
+    const blocks = await this.#end();
+    this.warnings.push(...this.#pages.warnings(), ...this.#errors.warnings(NAMES[this.#first ?? 'opus']));
     return blocks;
   }
 
   close(): void {
-    this.wasm.free();
+    this.#stream?.wasm.free();
+    this.#stream = undefined;
+  }
+
+  /** A stream begins: what the one before it still holds comes out first. */
+  async #begin(codec: OggCodec): Promise<readonly DecodedBlock[]> {
+    const blocks = await this.#end();
+    const wasm: WasmOgg = await LIBRARIES[codec]();
+    await wasm.ready;
+    this.#stream = { codec, wasm };
+    this.#first ??= codec;
+    return blocks;
+  }
+
+  async #end(): Promise<readonly DecodedBlock[]> {
+    if (this.#stream === undefined) return [];
+    const blocks = this.#take(await this.#stream.wasm.flush());
+    this.close();
+    return blocks;
   }
 
   #take(decoded: WasmOggDecoded): readonly DecodedBlock[] {
     this.#errors.add(decoded.errors);
     const { bitDepth } = decoded;
-    return this.codec === 'flac' && bitDepth !== undefined ? flacBlockOf({ ...decoded, bitDepth }) : blockOf(decoded);
+    const flac = this.#stream?.codec === 'flac' && bitDepth !== undefined;
+    return flac ? flacBlockOf({ ...decoded, bitDepth }) : blockOf(decoded);
   }
 }

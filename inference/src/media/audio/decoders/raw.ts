@@ -14,6 +14,7 @@ export class RawDecoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
   readonly declaredSeconds: number | undefined;
   readonly finished = false;
+  readonly track = { index: 0, codec: 'PCM', language: '' };
   readonly warnings: string[] = [];
   readonly #reader: SampleReader;
 

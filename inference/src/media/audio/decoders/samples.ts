@@ -1,7 +1,9 @@
 import type { DecodedBlock } from './decoder.js';
 
-/** How one sample is written. Little endian; `u8` is offset by 128 as WAV has it. */
-export type SampleEncoding = 'u8' | 's16' | 's24' | 's32' | 'f32' | 'f64' | 'alaw' | 'ulaw';
+/** How one sample is written: little endian, or big endian with `be`; `u8` is offset by 128 as WAV has it. */
+export type SampleEncoding =
+  | ('u8' | 's8' | 's16' | 's24' | 's32' | 'f32' | 'f64' | 'alaw' | 'ulaw')
+  | ('s16be' | 's24be' | 's32be' | 'f32be' | 'f64be');
 
 type ReadSample = (view: DataView, offset: number) => number;
 
@@ -23,6 +25,7 @@ function expandMuLaw(code: number): number {
 
 const READERS = {
   u8: { bytes: 1, read: (view, offset) => (view.getUint8(offset) - 128) / 128 },
+  s8: { bytes: 1, read: (view, offset) => view.getInt8(offset) / 128 },
   s16: { bytes: 2, read: (view, offset) => view.getInt16(offset, true) / 32_768 },
   s24: {
     bytes: 3,
@@ -31,6 +34,14 @@ const READERS = {
   s32: { bytes: 4, read: (view, offset) => view.getInt32(offset, true) / 2_147_483_648 },
   f32: { bytes: 4, read: (view, offset) => view.getFloat32(offset, true) },
   f64: { bytes: 8, read: (view, offset) => view.getFloat64(offset, true) },
+  s16be: { bytes: 2, read: (view, offset) => view.getInt16(offset) / 32_768 },
+  s24be: {
+    bytes: 3,
+    read: (view, offset) => ((view.getInt16(offset) << 8) | view.getUint8(offset + 2)) / 8_388_608,
+  },
+  s32be: { bytes: 4, read: (view, offset) => view.getInt32(offset) / 2_147_483_648 },
+  f32be: { bytes: 4, read: (view, offset) => view.getFloat32(offset) },
+  f64be: { bytes: 8, read: (view, offset) => view.getFloat64(offset) },
   alaw: { bytes: 1, read: (view, offset) => expandALaw(view.getUint8(offset)) / 32_768 },
   ulaw: { bytes: 1, read: (view, offset) => expandMuLaw(view.getUint8(offset)) / 32_768 },
 } satisfies Record<SampleEncoding, { bytes: number; read: ReadSample }>;

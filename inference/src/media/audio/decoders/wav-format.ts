@@ -1,25 +1,51 @@
 import { InferenceError } from '../../../errors.js';
 import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import { PACKET_CODECS } from './codecs.js';
+import type { PacketCodec } from './packet-decoder.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
 
 /** What a `fmt ` chunk says. */
 export interface WavFormat {
-  readonly encoding: SampleEncoding;
+  readonly codec: PacketCodec;
+  /** As messages name it. */
+  readonly codecName: string;
+  /** How samples are written; undefined where `codec` is not PCM. */
+  readonly encoding: SampleEncoding | undefined;
+  /** What is decoded at once: a frame of PCM, a block of the other codecs. */
+  readonly blockBytes: number;
+  /** All of the chunk: a codec's own part follows what all have. */
+  readonly body: Uint8Array;
   readonly channelCount: number;
   readonly sampleRateHz: number;
+  /** 0 where it cannot be told. */
   readonly bytesPerSecond: number;
   readonly warning: string | undefined;
 }
 
 const TAG_EXTENSIBLE = 0xfffe;
-/** Names of the tags of RFC 2361 that are met in practice and not read. */
+/** Tags of RFC 2361 of codecs that come in packets. */
+const PACKET_TAGS: Readonly<Record<number, PacketCodec>> = {
+  2: 'adpcm-ms',
+  17: 'adpcm-ima',
+  49: 'gsm',
+  80: 'mp3',
+  85: 'mp3',
+};
+/** Names of the tags that are met in practice and not read. */
 const TAG_NAMES: Readonly<Record<number, string>> = {
-  2: 'Microsoft ADPCM',
-  17: 'IMA ADPCM',
-  49: 'GSM 6.10',
-  80: 'MPEG',
-  85: 'MP3',
+  34: 'TrueSpeech',
+  64: 'G.721 ADPCM',
+  66: 'G.723.1',
+  69: 'G.726 ADPCM',
+  112: 'AMR-NB',
+  131: 'G.729',
   255: 'AAC',
+  353: 'Windows Media Audio',
+  354: 'Windows Media Audio Professional',
+  8192: 'AC-3',
+  8193: 'DTS',
+  57345: 'Ogg Vorbis',
+  61868: 'FLAC',
 };
 
 /** Reads the chunk's body. Throws AUDIO_UNREADABLE for an encoding that is not read, or numbers no recording has. */
@@ -41,10 +67,21 @@ export function parseWavFormat(body: Uint8Array): WavFormat {
   // WAVE_FORMAT_EXTENSIBLE keeps the old tag in the first two bytes of its GUID.
   const outer = view.getUint16(0, true);
   const tag = outer === TAG_EXTENSIBLE && body.length >= 26 ? view.getUint16(24, true) : outer;
+  const codec = PACKET_TAGS[tag];
+  if (codec !== undefined) {
+    if (frameBytes === 0) throw unreadable(`it says that a block of ${PACKET_CODECS[codec].name} has no bytes`);
+    const common = { codec, codecName: PACKET_CODECS[codec].name, encoding: undefined, channelCount, sampleRateHz };
+    const bytesPerSecond = codec === 'mp3' ? 0 : view.getUint32(8, true);
+    return { ...common, blockBytes: frameBytes, body: body.slice(), bytesPerSecond, warning: undefined };
+  }
   const encoding = encodingOf(tag, bits);
   const trueFrameBytes = sampleBytes(encoding) * channelCount;
   return {
+    codec: 'pcm',
+    codecName: 'PCM',
     encoding,
+    blockBytes: trueFrameBytes,
+    body,
     channelCount,
     sampleRateHz,
     bytesPerSecond: trueFrameBytes * sampleRateHz,
@@ -70,8 +107,13 @@ function encodingOf(tag: number, bits: number): SampleEncoding {
   const name = TAG_NAMES[tag];
   const what = name === undefined ? `encoding ${tag}` : `${name} (encoding ${tag})`;
   throw unreadable(
-    `it holds ${what} of ${bits} bits; PCM of 8 to 32 bits, float of 32 or 64, A-law and mu-law are read`,
+    `it holds ${what} of ${bits} bits; PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law and ${decodedWavCodecs()} are read`,
   );
+}
+
+function decodedWavCodecs(): string {
+  const codecs = [...new Set(Object.values(PACKET_TAGS))].map((codec) => PACKET_CODECS[codec]);
+  return codecs.flatMap(({ name, create }) => (create === undefined ? [] : [name])).join(', ');
 }
 
 function unreadable(reason: string): InferenceError {

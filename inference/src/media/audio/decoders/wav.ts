@@ -1,7 +1,9 @@
 import { InferenceError } from '../../../errors.js';
+import type { AudioTrackInfo } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { joinBytes, SampleReader } from './samples.js';
 import { parseWavFormat, type WavFormat } from './wav-format.js';
+import { WavPackets } from './wav-packets.js';
 
 const PIECE_BYTES = 65_536;
 /** A `fmt ` or `ds64` chunk beyond this is no such chunk. */
@@ -18,7 +20,7 @@ type State = 'riff' | 'chunk' | 'body' | 'skip' | 'data' | 'after';
  */
 export class WavDecoder implements Decoder {
   readonly pieceBytes = PIECE_BYTES;
-  readonly warnings: string[] = [];
+  readonly #warnings: string[] = [];
   #state: State = 'riff';
   #held: Uint8Array = new Uint8Array(0);
   #chunkId = '';
@@ -30,9 +32,14 @@ export class WavDecoder implements Decoder {
   #dataBytes: number | undefined;
   #format: WavFormat | undefined;
   #reader: SampleReader | undefined;
+  #packets: WavPackets | undefined;
 
   /** `contentBytes`: the size of the content where it is known, to hold the header's claim against. */
   constructor(private readonly contentBytes: number | undefined) {}
+
+  get track(): AudioTrackInfo | undefined {
+    return this.#format && { index: 0, codec: this.#format.codecName, language: '' };
+  }
 
   get finished(): boolean {
     return this.#state === 'after';
@@ -40,26 +47,44 @@ export class WavDecoder implements Decoder {
 
   get declaredSeconds(): number | undefined {
     const format = this.#format;
-    if (format === undefined || this.contentBytes === undefined) return undefined;
+    if (format === undefined || format.bytesPerSecond === 0 || this.contentBytes === undefined) return undefined;
     return Math.min(this.#dataBytes ?? this.contentBytes, this.contentBytes) / format.bytesPerSecond;
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.#warnings, ...(this.#packets?.warnings ?? [])];
   }
 
   async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks: DecodedBlock[] = [];
     let rest = piece;
-    while (rest.length > 0 && this.#state !== 'after') rest = this.#step(rest, blocks);
+    while (rest.length > 0 && this.#state !== 'after') {
+      if (this.#state === 'data') {
+        const samples = rest.subarray(0, this.#leftBytes);
+        blocks.push(...(await this.#decode(samples)));
+        this.#leftBytes -= samples.length;
+        if (this.#leftBytes === 0) this.#state = 'after';
+        rest = rest.subarray(samples.length);
+      } else {
+        rest = this.#step(rest);
+      }
+    }
     return blocks;
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
     const format = this.#format;
+    const blocks = (await this.#packets?.finish()) ?? [];
     if (this.#state === 'data' && format !== undefined) {
       const restBytes = this.#reader?.restBytes ?? 0;
       if (this.#dataBytes !== undefined && this.#dataBytes < SIZE_DOUBTFUL && this.#leftBytes > 0) {
-        const seconds = (this.#leftBytes / format.bytesPerSecond).toFixed(2);
-        this.warnings.push(`The WAV header promises ${seconds} s more than came; what came was read.`);
+        const more =
+          format.bytesPerSecond === 0
+            ? `${this.#leftBytes} bytes`
+            : `${(this.#leftBytes / format.bytesPerSecond).toFixed(2)} s`;
+        this.#warnings.push(`The WAV header promises ${more} more than came; what came was read.`);
       } else if (restBytes > 0) {
-        this.warnings.push(`The last ${restBytes} bytes are less than one sample of each channel.`);
+        this.#warnings.push(`The last ${restBytes} bytes are less than one sample of each channel.`);
       }
     } else if (this.#state !== 'after') {
       throw new InferenceError(
@@ -67,13 +92,27 @@ export class WavDecoder implements Decoder {
         'The WAV content ends before its samples begin. Send the whole file.',
       );
     }
-    return [];
+    return blocks;
   }
 
-  close(): void {}
+  close(): void {
+    this.#packets?.close();
+    this.#packets = undefined;
+  }
+
+  async #decode(bytes: Uint8Array): Promise<readonly DecodedBlock[]> {
+    if (this.#reader !== undefined) {
+      const block = this.#reader.push(bytes);
+      return block === undefined ? [] : [block];
+    }
+    const format = this.#format;
+    if (format === undefined) return [];
+    this.#packets ??= await WavPackets.create(format);
+    return this.#packets.push(bytes);
+  }
 
   /** Takes what the present state needs from the front of `bytes`; gives back the rest. */
-  #step(bytes: Uint8Array, blocks: DecodedBlock[]): Uint8Array {
+  #step(bytes: Uint8Array): Uint8Array {
     switch (this.#state) {
       case 'riff':
         return this.#gather(bytes, 12, (head) => {
@@ -87,19 +126,11 @@ export class WavDecoder implements Decoder {
           this.#readBody(body);
           this.#state = 'chunk';
         });
-      case 'skip': {
+      default: {
         const taken = Math.min(bytes.length, this.#leftBytes);
         this.#leftBytes -= taken;
         this.#seenBytes += taken;
         if (this.#leftBytes === 0) this.#state = 'chunk';
-        return bytes.subarray(taken);
-      }
-      default: {
-        const taken = Math.min(bytes.length, this.#leftBytes);
-        const block = this.#reader?.push(bytes.subarray(0, taken));
-        if (block !== undefined) blocks.push(block);
-        this.#leftBytes -= taken;
-        if (this.#leftBytes === 0) this.#state = 'after';
         return bytes.subarray(taken);
       }
     }
@@ -141,12 +172,13 @@ export class WavDecoder implements Decoder {
     }
     const format = parseWavFormat(body.subarray(0, this.#chunkBytes));
     this.#format = format;
-    this.#reader = new SampleReader(format.encoding, format.channelCount, format.sampleRateHz);
-    if (format.warning !== undefined) this.warnings.push(format.warning);
+    const { encoding, channelCount, sampleRateHz } = format;
+    if (encoding !== undefined) this.#reader = new SampleReader(encoding, channelCount, sampleRateHz);
+    if (format.warning !== undefined) this.#warnings.push(format.warning);
   }
 
   #enterData(): void {
-    if (this.#reader === undefined) {
+    if (this.#format === undefined) {
       throw new InferenceError(
         'AUDIO_UNREADABLE',
         "The WAV content has no 'fmt' chunk before its samples; it is damaged.",

@@ -1,0 +1,149 @@
+// Whether honest callers are served while strangers do their worst: `nice node bench/serving/soak.js` (after npm run build).
+//
+// A server with MEMORY_LIMIT_GB=3 and small models (texts, pictures, faces, and Moonshine tiny from ../shared) has eight honest callers for MINUTES (10), and
+// soak-attacks.js against it meanwhile. Printed: how the honest calls ended, how long /livez and /readyz took, the memory of server and
+// workers before, the most, and a minute after, restarts and defects in the log, and how the attacks ended. Exit code 1 where an honest call failed
+// without a stated reason, /livez took a second, memory stayed above 1.2 times its start, or a worker was lost.
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createInferenceClient } from '@heimdex/client';
+import { at, quantile, started, stop, withVolume } from './setup.js';
+
+const MINUTES = Number(process.env.MINUTES ?? 10);
+const REST_SECONDS = Number(process.env.REST_SECONDS ?? 60);
+const WARM_UP_MS = 20_000;
+const MAX_LIVEZ_MS = 1000;
+const MAX_GROWTH = 1.2;
+/** Reasons that say what to do: come back. */
+const REFUSED = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED']);
+
+const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const faces = await readFile(at('demo/samples/faces/faces_1.png'));
+const sound = await readFile(at('demo/samples/speech/search.flac'));
+const program = (name, ...args) => {
+  const child = spawn(process.execPath, [at(`bench/serving/${name}`), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const pieces = [];
+  child.stdout.on('data', (piece) => pieces.push(piece));
+  const ended = new Promise((resolve) => child.once('close', () => resolve(Buffer.concat(pieces).toString())));
+  return { child, ended };
+};
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const health = async (address) => (await fetch(`http://${address}/health`)).json();
+
+const CALLS = [
+  (client) => client.embedText(['a text of an honest caller']),
+  (client) => client.embedImage([picture]),
+  (client) => client.detectFaces([faces]),
+  (client) => client.transcribe(sound),
+];
+
+/** Calls in turn until `over`; counts how they ended. */
+async function honest(address, index, over, ends) {
+  const client = createInferenceClient({ address });
+  try {
+    while (!over()) {
+      try {
+        await CALLS[index % CALLS.length](client);
+        ends.set('served', (ends.get('served') ?? 0) + 1);
+      } catch (error) {
+        const how = `${error.code ?? error.name} ${error.reason ?? ''}: ${REFUSED.has(error.reason) ? '' : error.message}`;
+        ends.set(how, (ends.get(how) ?? 0) + 1);
+      }
+      await sleep(100);
+    }
+  } finally {
+    client.close();
+  }
+}
+
+await withVolume(async (fill) => {
+  const settings = await fill({
+    ASR_MODEL: 'onnx-community/moonshine-tiny-ONNX',
+    VISION_MODEL_NAME: 'heimdex/siglip-pocket',
+    FEATURE_FACE: 'true',
+    FACE_MODEL_NAME: 'heimdex/face-pocket',
+  });
+  const server = await started({ ...settings, MEMORY_LIMIT_GB: '3', MAX_QUEUE_SECONDS: '5' });
+  const { address } = server;
+  try {
+    const warmUntil = performance.now() + WARM_UP_MS;
+    await Promise.all(CALLS.map((_, index) => honest(address, index, () => performance.now() > warmUntil, new Map())));
+    const before = await health(address);
+    let mostGb = before.memory_used_gb;
+    let lagSeconds = 0;
+    const looking = setInterval(() => {
+      fetch(`http://${address}/metrics`)
+        .then((response) => response.text())
+        .then((text) => {
+          lagSeconds = Math.max(
+            lagSeconds,
+            Number(/^nodejs_eventloop_lag_max_seconds ([\d.e+-]+)$/m.exec(text)?.[1] ?? 0),
+          );
+        })
+        .catch(() => {});
+      health(address).then(
+        ({ memory_used_gb: gb }) => (mostGb = Math.max(mostGb, gb)),
+        () => {},
+      );
+    }, 2000);
+    const until = performance.now() + MINUTES * 60_000;
+    const probe = program('soak-probe.js', address);
+    const attacks = program('soak-attacks.js', address, String(MINUTES * 60));
+    const ends = new Map();
+    await Promise.all(
+      Array.from({ length: 8 }, (_, index) => honest(address, index, () => performance.now() > until, ends)),
+    );
+    const attacked = JSON.parse(await attacks.ended);
+    probe.child.kill('SIGTERM');
+    const { times, connected, wrong, heldUpMs } = JSON.parse(await probe.ended);
+    clearInterval(looking);
+    await sleep(REST_SECONDS * 1000);
+    const after = await health(address);
+    const growth = after.memory_used_gb / before.memory_used_gb;
+    const lost = server.log.filter(({ msg }) => /lost|defect|ended and started again/.test(msg));
+    const unstated = [...ends].filter(([how]) => how !== 'served' && !REFUSED.has(how.split(/[ :]/)[1]));
+    const livezMs = Math.max(...times['/livez']);
+    console.log(`\n| | |\n|---|---|`);
+    console.log(`| honest calls | ${[...ends].map(([how, count]) => `${count} ${how}`).join('; ')} |`);
+    for (const [path, all] of Object.entries(times)) {
+      const most = Math.max(...all).toFixed(0);
+      console.log(
+        `| ${path}, ${all.length} times: p50, p99, most | ${quantile(all, 0.5).toFixed(0)}, ${quantile(all, 0.99).toFixed(0)}, ${most} ms |`,
+      );
+    }
+    const answeredMs = `${quantile(connected, 0.99).toFixed(0)}, ${Math.max(...connected).toFixed(0)} ms`;
+    console.log(`| the same from the connection on: p99, most | ${answeredMs} |`);
+    console.log(`| the serving thread was held up, at most | ${(lagSeconds * 1000).toFixed(0)} ms |`);
+    console.log(`| the probe itself was held up, at most | ${heldUpMs.toFixed(0)} ms |`);
+    console.log(
+      `| probes that were not 200 | ${wrong.length === 0 ? 'none' : wrong.slice(0, 5).join(', ')} (${wrong.length}) |`,
+    );
+    console.log(
+      `| memory before, the most, after, GB | ${before.memory_used_gb}, ${mostGb}, ${after.memory_used_gb} (${growth.toFixed(2)}) |`,
+    );
+    console.log(
+      `| losses and defects in the log | ${lost.length === 0 ? 'none' : lost.map(({ msg }) => msg).join('; ')} |`,
+    );
+    console.log(`| health after | ${after.status} |`);
+    for (const [kind, how] of Object.entries(attacked)) {
+      console.log(
+        `| ${kind} | ${Object.entries(how)
+          .map(([what, count]) => `${count} ${what}`)
+          .join('; ')} |`,
+      );
+    }
+    const failed = [
+      unstated.length > 0 && `honest calls failed without a stated reason: ${unstated.map(([how]) => how).join('; ')}`,
+      livezMs >= MAX_LIVEZ_MS && `/livez took ${livezMs.toFixed(0)} ms`,
+      growth > MAX_GROWTH && `memory grew by ${growth.toFixed(2)}`,
+      lost.length > 0 && 'something was lost',
+      after.status !== 'healthy' && `health says ${after.status}`,
+    ].filter(Boolean);
+    console.log(failed.length === 0 ? '\nIt holds.' : `\nIt does not hold: ${failed.join(', ')}.`);
+    process.exitCode = failed.length === 0 ? 0 : 1;
+  } finally {
+    await stop(server);
+  }
+});

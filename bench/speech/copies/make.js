@@ -1,0 +1,66 @@
+// Two readings of two and a half to three minutes, and what is done to them.
+import { spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { wavOf } from '../../support/wav.js';
+import { dice, SENTENCES, spoken, VOICES } from '../clips.js';
+import { joined, RATE, saidInThreeMinutes, threeMinutes } from '../recordings.js';
+
+const bitRate = (encoder, ending, kb) => ({
+  name: `${ending === 'm4a' ? 'aac' : ending}-${kb}`,
+  ending,
+  settings: ['-c:a', encoder, '-b:a', `${kb}k`],
+});
+
+/** Fifteen copies of each reading: ffmpeg's settings. A speed is that of a record player: pitch goes with it. */
+const COPIES = [
+  ...[32, 40, 48, 96].map((kb) => bitRate('libmp3lame', 'mp3', kb)),
+  ...[24, 48, 96].map((kb) => bitRate('libopus', 'opus', kb)),
+  ...[24, 48].map((kb) => bitRate('aac', 'm4a', kb)),
+  ...[48, 96].map((kb) => bitRate('libvorbis', 'ogg', kb)),
+  ...[20, 10].map((decibels) => ({ name: `noise-${decibels}`, ending: 'wav', settings: [], decibels })),
+  ...[0.9, 1.1].map((speed) => ({
+    name: `speed-${speed}`,
+    ending: 'wav',
+    settings: ['-af', `aresample=44100,asetrate=${Math.round(44_100 * speed)}`],
+  })),
+];
+
+/** The recordings three times over, and sixty sentences of four made voices. */
+async function readings(shared, ffmpeg) {
+  const pause = new Float32Array(0.5 * RATE);
+  const made = SENTENCES.flatMap((text, index) => [spoken(ffmpeg, text, VOICES[index % VOICES.length]), pause]);
+  return [
+    { name: 'recorded', samples: await threeMinutes(shared), said: saidInThreeMinutes() },
+    { name: 'made', samples: joined(made), said: SENTENCES.join(' ') },
+  ];
+}
+
+/** Writes all copies into a folder; `only` is a part of their names. */
+export async function makeCopies(folder, { shared, ffmpeg, only }) {
+  const copies = [];
+  for (const { name: reading, samples, said } of await readings(shared, ffmpeg)) {
+    for (const { name, ending, settings, decibels } of COPIES) {
+      const full = `${reading} ${name}`;
+      if (!full.includes(only)) continue;
+      const source = join(folder, 'source.wav');
+      await writeFile(source, wavOf(decibels === undefined ? samples : noisy(samples, decibels)));
+      const path = join(folder, `${full.replace(' ', '-')}.${ending}`);
+      // 44.1 kHz, as files of music have; Opus has its own rate.
+      const rate = ending === 'opus' ? '48000' : '44100';
+      const args = ['-y', '-v', 'error', '-i', source, ...settings, '-ar', rate, '-ac', '1', path];
+      const done = spawnSync(ffmpeg, args, { encoding: 'utf8' });
+      if (done.status !== 0) throw new Error(`ffmpeg could not make ${full}: ${done.error?.message ?? done.stderr}`);
+      copies.push({ name: full, path, said });
+    }
+  }
+  return copies;
+}
+
+function noisy(samples, decibels) {
+  const random = dice(11);
+  const power = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
+  const amplitude = power * 10 ** (-decibels / 20);
+  const gauss = () => Math.sqrt(-2 * Math.log(random() || 1e-9)) * Math.cos(2 * Math.PI * random());
+  return samples.map((sample) => sample + amplitude * gauss());
+}

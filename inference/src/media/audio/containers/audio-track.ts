@@ -1,0 +1,168 @@
+import type { AudioCodec, InputAudioTrack } from 'mediabunny';
+import { InferenceError } from '../../../errors.js';
+import { parseAacConfig } from '../decoders/aac-config.js';
+import { PACKET_CODECS } from '../decoders/codecs.js';
+import type { PacketCodec, PacketFormat } from '../decoders/packet-decoder.js';
+import type { SampleEncoding } from '../decoders/samples.js';
+import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
+import type { IndexedTrack } from './mp4-index.js';
+
+/** An audio track of a container. */
+export interface AudioTrack {
+  /** Among the audio tracks, from 0. */
+  readonly index: number;
+  readonly id: number;
+  /** As messages name it. */
+  readonly codecName: string;
+  /** ISO 639-2 code; empty where the container does not say. */
+  readonly language: string;
+  readonly isDefault: boolean;
+  /** Undefined: it cannot be decoded. */
+  readonly format: PacketFormat | undefined;
+  /** Why it cannot be decoded, where its codec's name is not the whole reason. */
+  readonly refusal: InferenceError | undefined;
+  readonly input: InputAudioTrack;
+}
+
+/** mediabunny's names of codecs, as ours. */
+const CODECS: Readonly<Partial<Record<AudioCodec, PacketCodec>>> = {
+  aac: 'aac',
+  opus: 'opus',
+  vorbis: 'vorbis',
+  mp3: 'mp3',
+  flac: 'flac',
+  ac3: 'ac3',
+  eac3: 'eac3',
+};
+const PCM_ENCODINGS: Readonly<Partial<Record<AudioCodec, SampleEncoding>>> = {
+  'pcm-u8': 'u8',
+  'pcm-s8': 's8',
+  'pcm-s16': 's16',
+  'pcm-s16be': 's16be',
+  'pcm-s24': 's24',
+  'pcm-s24be': 's24be',
+  'pcm-s32': 's32',
+  'pcm-s32be': 's32be',
+  'pcm-f32': 'f32',
+  'pcm-f32be': 'f32be',
+  'pcm-f64': 'f64',
+  'pcm-f64be': 'f64be',
+  ulaw: 'ulaw',
+  alaw: 'alaw',
+};
+/** What containers call codecs that the library does not know: sample entries of MP4 and QuickTime, codec ids of Matroska. */
+const FOREIGN_CODECS: Readonly<Record<string, string>> = {
+  alac: 'ALAC',
+  samr: 'AMR-NB',
+  sawb: 'AMR-WB',
+  agsm: 'GSM 6.10',
+  ima4: 'IMA ADPCM of QuickTime',
+  'ms\u0000\u0002': 'Microsoft ADPCM',
+  'ms\u0000\u0011': 'IMA ADPCM',
+  QDM2: 'QDesign Music',
+  Qclp: 'Qualcomm PureVoice',
+  MAC3: 'MACE 3:1',
+  MAC6: 'MACE 6:1',
+  mlpa: 'Dolby TrueHD',
+  'ac-4': 'AC-4',
+  mha1: 'MPEG-H',
+  mhm1: 'MPEG-H',
+  sevc: 'EVRC',
+  sqcp: 'QCELP',
+  A_ALAC: 'ALAC',
+  'A_MPEG/L1': 'MP1',
+  'A_MPEG/L2': 'MP2',
+  A_TRUEHD: 'Dolby TrueHD',
+  A_WAVPACK4: 'WavPack',
+  A_TTA1: 'True Audio',
+  A_QUICKTIME: 'a codec of QuickTime',
+  'A_MS/ACM': 'a codec of Windows (A_MS/ACM)',
+};
+const LIBRARY_NAMES: Readonly<Partial<Record<AudioCodec, string>>> = { dts: 'DTS' };
+const PRINTED_CHARACTERS = 24;
+
+/** Reads what a container says of a track. `indexed`: of MP4, what the library does not give. */
+export async function describeTrack(
+  input: InputAudioTrack,
+  index: number,
+  indexed: IndexedTrack | undefined,
+): Promise<AudioTrack> {
+  const alacConfig = indexed?.alacConfig;
+  const codec = await input.getCodec();
+  const internalId = await input.getInternalCodecId();
+  const disposition = await input.getDisposition();
+  const language = await input.getLanguageCode();
+  const encoding = codec === null ? undefined : PCM_ENCODINGS[codec];
+  const own = encoding !== undefined ? 'pcm' : codec === null ? foreignCodec(internalId, alacConfig) : CODECS[codec];
+  const codecName = own === undefined || codec === null ? nameOf(codec, internalId) : PACKET_CODECS[own].name;
+  const track = { index, id: input.id, codecName, language: language === 'und' ? '' : language, input };
+  const isDefault = disposition.default;
+  if (indexed?.encrypted === true) {
+    return { ...track, codecName: `encrypted ${codecName}`, isDefault, format: undefined, refusal: undefined };
+  }
+  if (own === undefined || PACKET_CODECS[own].create === undefined) {
+    return { ...track, isDefault, format: undefined, refusal: undefined };
+  }
+  try {
+    const config = codec === null ? null : await input.getDecoderConfig();
+    const format: PacketFormat = {
+      codec: own,
+      sampleRateHz: await input.getSampleRate(),
+      channelCount: await input.getNumberOfChannels(),
+      description: own === 'alac' ? alacConfig : descriptionOf(config?.description),
+      ...(encoding === undefined ? {} : { encoding }),
+    };
+    checkFormat(format);
+    return { ...track, isDefault, format, refusal: undefined };
+  } catch (error) {
+    const refusal =
+      error instanceof InferenceError
+        ? error
+        : new InferenceError('AUDIO_UNREADABLE', 'Its setup is damaged.', { cause: error });
+    return { ...track, isDefault, format: undefined, refusal };
+  }
+}
+
+/** "0 (AAC, eng)". */
+export function trackText({ index, codecName, language }: AudioTrack): string {
+  return `${index} (${[codecName, language].filter((part) => part !== '').join(', ')})`;
+}
+
+function foreignCodec(
+  id: string | number | Uint8Array | null,
+  alacConfig: Uint8Array | undefined,
+): PacketCodec | undefined {
+  // Layers 1 and 2 of MPEG audio are decoded as layer 3 is.
+  if (id === 'A_MPEG/L2' || id === 'A_MPEG/L1') return 'mp3';
+  return id === 'alac' && alacConfig !== undefined ? 'alac' : undefined;
+}
+
+function nameOf(codec: AudioCodec | null, id: string | number | Uint8Array | null): string {
+  const known =
+    (codec === null ? undefined : LIBRARY_NAMES[codec]) ?? (typeof id === 'string' ? FOREIGN_CODECS[id] : undefined);
+  if (known !== undefined) return known;
+  if (codec !== null) return codec;
+  const text = typeof id === 'string' ? id : typeof id === 'number' ? `stream type ${id}` : '';
+  const printed = text.replace(/[^\x20-\x7e]/g, '?').slice(0, PRINTED_CHARACTERS);
+  return printed === '' ? 'an unknown codec' : `the codec "${printed}"`;
+}
+
+function checkFormat(format: PacketFormat): void {
+  const { sampleRateHz, channelCount } = format;
+  const refused = (reason: string) => new InferenceError('AUDIO_UNREADABLE', `${reason}.`);
+  if (!(channelCount >= 1 && channelCount <= CHANNELS_MAX)) {
+    throw refused(`It says ${channelCount} channels, 1 to ${CHANNELS_MAX} are read`);
+  }
+  if (!(sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ)) {
+    throw refused(`It says ${sampleRateHz} samples a second, ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ} are read`);
+  }
+  if (format.codec === 'aac' && format.description !== undefined) parseAacConfig(format.description);
+}
+
+function descriptionOf(description: ArrayBufferLike | ArrayBufferView | undefined): Uint8Array | undefined {
+  if (description === undefined) return undefined;
+  const bytes = ArrayBuffer.isView(description)
+    ? new Uint8Array(description.buffer, description.byteOffset, description.byteLength)
+    : new Uint8Array(description);
+  return bytes.slice();
+}

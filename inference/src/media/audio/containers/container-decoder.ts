@@ -1,0 +1,181 @@
+import { Input } from 'mediabunny';
+import { InferenceError } from '../../../errors.js';
+import { PACKET_CODECS } from '../decoders/codecs.js';
+import type { Decoder } from '../decoders/decoder.js';
+import type { PacketDecoder, TimedBlock } from '../decoders/packet-decoder.js';
+import type { AudioTrackInfo, PacketContainer } from '../formats.js';
+import { ArrivingSource } from './arriving-source.js';
+import { type ChosenTrack, chooseTrack } from './choose-track.js';
+import { CONTAINER_FORMATS, type ContainerFormat } from './container-formats.js';
+import { describeTracks, type TrackIndex } from './describe-tracks.js';
+import { EditList } from './edit-list.js';
+import type { FrameResync } from './frame-resync.js';
+import { opusDelaySeconds, packetsOf } from './track-packets.js';
+
+const PIECE_BYTES = 65_536;
+/** A film may have minutes of pictures without a sound; a stream without end has not. */
+const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
+/** Less than this of what an index promises is rounding. */
+const MISSING_SECONDS = 0.5;
+/** What follows the last packet and is no more than a tag. */
+const UNREAD_BYTES = 1_024;
+/** A tag at the end of AAC (ID3v1). */
+const TAG_BYTES = 128;
+
+/**
+ * One audio track of MP4, QuickTime, WebM, Matroska, MPEG-TS or ADTS: mediabunny takes the container apart, a codec's decoder
+ * the packets. Bytes are pushed as they come; the demuxer reads on until it needs what has not come.
+ */
+export class ContainerDecoder implements Decoder {
+  readonly pieceBytes = PIECE_BYTES;
+  readonly silentBytesMax = SILENT_BYTES_MAX;
+  readonly #container: ContainerFormat;
+  readonly #source: ArrivingSource;
+  readonly #input: Input;
+  readonly #blocks: AsyncGenerator<readonly TimedBlock[], void, void>;
+  readonly #warnings: string[] = [];
+  #resync: FrameResync | undefined;
+  #next: Promise<IteratorResult<readonly TimedBlock[], void>> | undefined;
+  #chosen: ChosenTrack | undefined;
+  #decoder: PacketDecoder | undefined;
+  #declaredSeconds: number | undefined;
+  #done = false;
+  #closed = false;
+
+  constructor(
+    kind: PacketContainer,
+    private readonly wantedTrack: number | undefined,
+  ) {
+    this.#container = CONTAINER_FORMATS[kind];
+    this.#source = new ArrivingSource(this.#container.source);
+    this.#input = new Input({ formats: [this.#container.input()], source: this.#source });
+    this.#blocks = this.#decode();
+  }
+
+  get declaredSeconds(): number | undefined {
+    return this.#declaredSeconds;
+  }
+
+  get track(): AudioTrackInfo | undefined {
+    const track = this.#chosen?.track;
+    return track && { index: track.index, codec: track.codecName, language: track.language };
+  }
+
+  get warnings(): readonly string[] {
+    return [...(this.#chosen?.warnings ?? []), ...this.#warnings, ...(this.#decoder?.warnings ?? [])];
+  }
+
+  get finished(): boolean {
+    return this.#done;
+  }
+
+  get hasMore(): boolean {
+    return !this.#done && !this.#source.starved;
+  }
+
+  async push(piece: Uint8Array): Promise<readonly TimedBlock[]> {
+    this.#resync ??= this.#container.resync?.(piece);
+    this.#source.push(this.#resync?.push(piece) ?? piece);
+    return this.more();
+  }
+
+  async finish(): Promise<readonly TimedBlock[]> {
+    if (this.#resync !== undefined) this.#source.push(this.#resync.end());
+    this.#source.end();
+    return this.more();
+  }
+
+  /** What comes next, or nothing once the demuxer needs more bytes. */
+  async more(): Promise<readonly TimedBlock[]> {
+    if (this.#done) return [];
+    this.#next ??= this.#blocks.next();
+    const step = await Promise.race([this.#next, this.#source.whenStarved()]);
+    if (step === undefined) return [];
+    this.#next = undefined;
+    if (step.done === true) this.#done = true;
+    return step.done === true ? [] : step.value;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#done = true;
+    this.#next?.catch(() => undefined);
+    this.#input.dispose();
+    this.#decoder?.close();
+  }
+
+  async *#decode(): AsyncGenerator<readonly TimedBlock[], void, void> {
+    const index = await this.#open();
+    const chosen = chooseTrack(index.tracks, this.wantedTrack, this.#container.name);
+    this.#chosen = chosen;
+    const decoder = await PACKET_CODECS[chosen.format.codec].create?.(chosen.format);
+    if (decoder === undefined) throw new InferenceError('INTERNAL', 'A track without a decoder was chosen.');
+    this.#decoder = decoder;
+    const edits = new EditList(index.mp4?.tracks.get(chosen.track.id)?.edits ?? []);
+    if (edits.reordered) {
+      this.#warnings.push(
+        'The edit list plays parts again or out of order; they were read once, in the order of the media.',
+      );
+    }
+    // Of a film, the length is that of the longest track; where there is one alone, it is its own.
+    const indexed = index.mp4?.fragmented === false || (this.#container.lengthInHeader && index.trackCount === 1);
+    if (indexed) this.#declaredSeconds = await this.#durationOf(chosen);
+    const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
+    const shiftSeconds = edits.offsetSeconds - index.originSeconds - delay;
+    const place = (blocks: readonly TimedBlock[]) => blocks.flatMap((block) => edits.place(block));
+    let endSeconds = 0;
+    let damage: InferenceError | undefined;
+    try {
+      for await (const packet of packetsOf({ input: chosen.track.input, shiftSeconds })) {
+        endSeconds = packet.timestampSeconds + packet.durationSeconds - edits.offsetSeconds;
+        const blocks = place(await decoder.decode(packet));
+        if (blocks.length > 0) yield blocks;
+      }
+    } catch (error) {
+      // What came before it is good, and a decoder may hold seconds of it.
+      damage = this.#unreadable(error, 'its packets are damaged');
+    }
+    const blocks = place(await decoder.flush());
+    if (blocks.length > 0) yield blocks;
+    if (damage !== undefined) throw damage;
+    await this.#sumUp(endSeconds, indexed);
+  }
+
+  async #open(): Promise<TrackIndex> {
+    try {
+      return await describeTracks(this.#input, this.#source, this.#container);
+    } catch (error) {
+      throw this.#unreadable(error, 'its index is missing or damaged. Send the whole file');
+    }
+  }
+
+  async #durationOf({ track }: ChosenTrack): Promise<number | undefined> {
+    return (await track.input.getDurationFromMetadata()) ?? undefined;
+  }
+
+  /** What the library throws is never for the caller. */
+  #unreadable(error: unknown, reason: string): InferenceError {
+    if (error instanceof InferenceError) return error;
+    return new InferenceError('AUDIO_UNREADABLE', `The ${this.#container.name} file cannot be read: ${reason}.`, {
+      cause: error,
+    });
+  }
+
+  /** The library ends at damage as at the end: whether it was the end is asked of the source. */
+  async #sumUp(endSeconds: number, indexed: boolean): Promise<void> {
+    const { name } = this.#container;
+    const dropped = this.#resync?.droppedBytes ?? 0;
+    if (dropped > TAG_BYTES)
+      this.#warnings.push(`${dropped} bytes of the ${name} file are damaged and were passed over.`);
+    const missing = (this.#declaredSeconds ?? 0) - endSeconds;
+    const promised = indexed && (this.#source.endWasRead || this.#container.lengthInHeader);
+    if (promised && missing > MISSING_SECONDS) {
+      this.#warnings.push(`${missing.toFixed(2)} s that the ${name} index names did not come.`);
+    } else if (this.#source.cut) {
+      this.#warnings.push(`The ${name} file ends within a packet; what came before was read.`);
+    } else if (!indexed && this.#container.readsToEnd && (await this.#source.hasUnread(UNREAD_BYTES))) {
+      this.#warnings.push(`The ${name} file is damaged after ${endSeconds.toFixed(2)} s and was read up to there.`);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { Input } from 'mediabunny';
+import { InferenceError } from '../../../errors.js';
+import type { ArrivingSource } from './arriving-source.js';
+import { type AudioTrack, describeTrack } from './audio-track.js';
+import type { ContainerFormat } from './container-formats.js';
+import { findMoov } from './find-moov.js';
+import { type Mp4Index, readMp4Index } from './mp4-index.js';
+
+/** What a container says before its first packet. */
+export interface TrackIndex {
+  readonly tracks: readonly AudioTrack[];
+  /** Of every kind. */
+  readonly trackCount: number;
+  readonly mp4: Mp4Index | undefined;
+  /** Where the container's clock stands at the recording's beginning. */
+  readonly originSeconds: number;
+}
+
+/** Reads the index, and tells the source that it is read. Throws whatever the library throws. */
+export async function describeTracks(
+  input: Input,
+  source: ArrivingSource,
+  container: ContainerFormat,
+): Promise<TrackIndex> {
+  const moov = container.hasMoov ? await findMoov(source) : undefined;
+  if (container.hasMoov && moov === undefined) {
+    throw new InferenceError(
+      'AUDIO_UNREADABLE',
+      `The ${container.name} file cannot be read: its index (moov) is missing or damaged. Send the whole file.`,
+    );
+  }
+  const mp4 = moov === undefined ? undefined : readMp4Index(moov);
+  const inputs = await audioTracksOf(input, mp4, container);
+  const originSeconds = container.broadcastClock ? await input.getFirstTimestamp() : 0;
+  const tracks = await Promise.all(
+    inputs.map((track, index) => describeTrack(track, index, mp4?.tracks.get(track.id))),
+  );
+  const trackCount = (await input.getTracks()).length;
+  source.opened();
+  return { tracks, trackCount, mp4, originSeconds };
+}
+
+async function audioTracksOf(input: Input, mp4: Mp4Index | undefined, container: ContainerFormat) {
+  try {
+    return await input.getAudioTracks();
+  } catch (error) {
+    // The library stops at some kinds of encryption.
+    if (![...(mp4?.tracks.values() ?? [])].some(({ encrypted }) => encrypted)) throw error;
+    throw new InferenceError('AUDIO_UNREADABLE', `The audio of the ${container.name} file is encrypted.`, {
+      cause: error,
+    });
+  }
+}

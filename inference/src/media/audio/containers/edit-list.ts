@@ -1,0 +1,49 @@
+import type { TimedBlock } from '../decoders/packet-decoder.js';
+import type { Edit } from './mp4-index.js';
+
+/**
+ * Puts blocks of a track's media where an edit list has them in the film, cut to its entries: encoders put their delay before
+ * the first and their padding after the last, editors cut out what lies between two. Entries that go back in the media are not
+ * played, since it is read once, forward; `reordered` says that there are such.
+ */
+export class EditList {
+  readonly reordered: boolean;
+  readonly #edits: readonly Edit[];
+
+  constructor(edits: readonly Edit[]) {
+    const forward: Edit[] = [];
+    let end = 0;
+    for (const edit of edits) {
+      // Half a millisecond: the two clocks of a list round differently.
+      if (edit.mediaSeconds < end - 5e-4) continue;
+      forward.push(edit);
+      end = edit.mediaSeconds + edit.seconds;
+    }
+    this.#edits = forward;
+    this.reordered = forward.length < edits.length;
+  }
+
+  /** mediabunny subtracts the first entry's beginning from every time; this gives the media's own again. */
+  get offsetSeconds(): number {
+    const first = this.#edits[0];
+    return first === undefined ? 0 : first.mediaSeconds - first.filmSeconds;
+  }
+
+  /** `block.timestampSeconds` is that of the media. */
+  place(block: TimedBlock): readonly TimedBlock[] {
+    if (this.#edits.length === 0) return [block];
+    const { channels, sampleRateHz } = block;
+    const length = channels[0]?.length ?? 0;
+    const samplesTo = (mediaSeconds: number) =>
+      Math.min(length, Math.max(0, Math.round((mediaSeconds - block.timestampSeconds) * sampleRateHz)));
+    const placed: TimedBlock[] = [];
+    for (const { mediaSeconds, filmSeconds, seconds } of this.#edits) {
+      const from = samplesTo(mediaSeconds);
+      const to = samplesTo(mediaSeconds + seconds);
+      if (from >= to) continue;
+      const timestampSeconds = block.timestampSeconds + from / sampleRateHz - mediaSeconds + filmSeconds;
+      placed.push({ channels: channels.map((samples) => samples.subarray(from, to)), sampleRateHz, timestampSeconds });
+    }
+    return placed;
+  }
+}

@@ -1,0 +1,27 @@
+import type { ArrivingSource } from './arriving-source.js';
+
+const TOP_LEVEL_MAX = 10_000;
+
+/** The body of the `moov` box of a file whose index was just read; undefined where it has none that can be read. */
+export async function findMoov(source: ArrivingSource): Promise<Uint8Array | undefined> {
+  let position = 0;
+  for (let count = 0; count < TOP_LEVEL_MAX; count++) {
+    const header = await source.read(position, position + 8);
+    if (header === null) return undefined;
+    const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+    const type = String.fromCharCode(...header.subarray(4, 8));
+    let size = view.getUint32(0);
+    let headerBytes = 8;
+    if (size === 1) {
+      const large = await source.read(position + 8, position + 16);
+      if (large === null) return undefined;
+      size = Number(new DataView(large.buffer, large.byteOffset, large.byteLength).getBigUint64(0));
+      headerBytes = 16;
+    }
+    if (type === 'moov' && size === 0) return undefined;
+    if (type === 'moov') return (await source.read(position + headerBytes, position + size)) ?? undefined;
+    if (size < headerBytes) return undefined;
+    position += size;
+  }
+  return undefined;
+}

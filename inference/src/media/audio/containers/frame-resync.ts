@@ -1,0 +1,98 @@
+import { joinBytes } from '../decoders/samples.js';
+
+/** Length in bytes of the frame that begins at `offset`; undefined: none does; null: more bytes are needed to tell. */
+export type FrameLengthAt = (bytes: Uint8Array, offset: number) => number | undefined | null;
+
+/**
+ * Lets through whole frames of a stream that has nothing but frames, and drops what lies between them: the demuxer ends at the
+ * first byte that is none. After such bytes a frame counts once another follows it.
+ */
+export class FrameResync {
+  readonly #lengthAt: FrameLengthAt;
+  #held: Uint8Array = new Uint8Array(0);
+  #inStep = false;
+  #begun = false;
+  #droppedBytes = 0;
+
+  constructor(lengthAt: FrameLengthAt) {
+    this.#lengthAt = lengthAt;
+  }
+
+  /** Bytes between frames; not those before the first. */
+  get droppedBytes(): number {
+    return this.#droppedBytes;
+  }
+
+  /** The frames that are whole now. */
+  push(piece: Uint8Array): Uint8Array {
+    const bytes = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+    const frames: Uint8Array[] = [];
+    let offset = 0;
+    let from = 0;
+    while (offset < bytes.length) {
+      const length = this.#wholeAt(bytes, offset);
+      if (length === null) break;
+      if (length === undefined) {
+        if (from < offset) frames.push(bytes.subarray(from, offset));
+        offset += 1;
+        from = offset;
+        this.#inStep = false;
+        if (this.#begun) this.#droppedBytes += 1;
+      } else {
+        offset += length;
+        this.#inStep = true;
+        this.#begun = true;
+      }
+    }
+    if (from < offset) frames.push(bytes.subarray(from, offset));
+    this.#held = bytes.slice(offset);
+    return joined(frames);
+  }
+
+  /** What is left at the end: the beginning of a frame. */
+  end(): Uint8Array {
+    const rest = this.#held;
+    this.#held = new Uint8Array(0);
+    return rest;
+  }
+
+  #wholeAt(bytes: Uint8Array, offset: number): number | undefined | null {
+    const length = this.#lengthAt(bytes, offset);
+    if (length === undefined || length === null) return length;
+    if (offset + length > bytes.length) return null;
+    if (this.#inStep) return length;
+    const next = offset + length < bytes.length ? this.#lengthAt(bytes, offset + length) : null;
+    return typeof next === 'number' ? length : next;
+  }
+}
+
+/** Frames of ADTS (ISO 13818-7). */
+export const adtsLengthAt: FrameLengthAt = (bytes, offset) => {
+  if (bytes[offset] !== 0xff) return undefined;
+  if (offset + 6 > bytes.length) return null;
+  const [, second = 0, third = 0, fourth = 0, fifth = 0, sixth = 0] = bytes.subarray(offset, offset + 6);
+  const length = ((fourth & 3) << 11) | (fifth << 3) | (sixth >> 5);
+  return (second & 0xf6) === 0xf0 && ((third >> 2) & 0x0f) < 13 && length > 7 ? length : undefined;
+};
+
+const SYNC = 0x47;
+
+/** Packets of MPEG-TS: `first` bytes before the sync byte, `stride` from packet to packet. */
+export function transportLengthAt(first: number, stride: number): FrameLengthAt {
+  return (bytes, offset) => {
+    if (offset + first >= bytes.length) return null;
+    return bytes[offset + first] === SYNC ? stride : undefined;
+  };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,152 @@
+/**
+ * What the index of an MP4 or QuickTime file says and mediabunny passes over: every entry of an edit list and how long each
+ * is, and the setup of ALAC (ISO 14496-12, QuickTime File Format).
+ */
+
+/** A stretch of a track's media that is played, in the order of entries. */
+export interface Edit {
+  /** Where it begins in the media, seconds. */
+  readonly mediaSeconds: number;
+  /** Where it begins in the film, seconds. */
+  readonly filmSeconds: number;
+  /** How long it is; infinite where the list does not say. */
+  readonly seconds: number;
+}
+
+export interface IndexedTrack {
+  /** Empty: the media is played as it is. */
+  readonly edits: readonly Edit[];
+  /** ALACSpecificConfig. */
+  readonly alacConfig: Uint8Array | undefined;
+  /** Its packets need a key. */
+  readonly encrypted: boolean;
+}
+
+export interface Mp4Index {
+  /** By track id. */
+  readonly tracks: ReadonlyMap<number, IndexedTrack>;
+  /** The media comes in fragments, each with an index of its own. */
+  readonly fragmented: boolean;
+}
+
+interface Box {
+  readonly type: string;
+  readonly body: DataView;
+}
+
+const BOXES_MAX = 100_000;
+const EDITS_MAX = 10_000;
+const EDIT_BYTES = { 0: 12, 1: 20 } as const;
+const ALAC_CONFIG_BYTES = 24;
+
+/** `moov`: the body of the box. Of a damaged index, what can be read. */
+export function readMp4Index(moov: Uint8Array): Mp4Index {
+  const tracks = new Map<number, IndexedTrack>();
+  const boxes = boxesOf(viewOf(moov));
+  const header = boxes.find(({ type }) => type === 'mvhd')?.body;
+  const filmScale = header === undefined ? 0 : timescaleOf(header);
+  const fragmented = boxes.some(({ type }) => type === 'mvex');
+  for (const { body } of boxes.filter(({ type }) => type === 'trak')) {
+    const id = trackIdOf(body);
+    const mediaHeader = find(body, ['mdia', 'mdhd']);
+    if (id === undefined || mediaHeader === undefined) continue;
+    const list = find(body, ['edts', 'elst']);
+    const edits =
+      list === undefined ? [] : readEdits(list, { filmScale, mediaScale: timescaleOf(mediaHeader), fragmented });
+    tracks.set(id, { edits, alacConfig: alacConfigOf(body), encrypted: entryOf(body, 'enca') !== undefined });
+  }
+  return { tracks, fragmented };
+}
+
+function readEdits(
+  list: DataView,
+  scales: { readonly filmScale: number; readonly mediaScale: number; readonly fragmented: boolean },
+): readonly Edit[] {
+  const { filmScale, mediaScale, fragmented } = scales;
+  if (list.byteLength < 8 || filmScale <= 0 || mediaScale <= 0) return [];
+  const version = list.getUint8(0) === 1 ? 1 : 0;
+  const size = EDIT_BYTES[version];
+  const count = Math.min(list.getUint32(4), Math.floor((list.byteLength - 8) / size), EDITS_MAX);
+  const edits: Edit[] = [];
+  let filmSeconds = 0;
+  for (let index = 0; index < count; index++) {
+    const at = 8 + index * size;
+    const duration = version === 1 ? Number(list.getBigUint64(at)) : list.getUint32(at);
+    const mediaTime = version === 1 ? Number(list.getBigInt64(at + 8)) : list.getInt32(at + 4);
+    const seconds = duration / filmScale;
+    if (mediaTime >= 0) {
+      // Of fragments, the index was written before it was known how much comes; 0 says the same.
+      const open = index === count - 1 && (duration === 0 || fragmented);
+      edits.push({
+        mediaSeconds: mediaTime / mediaScale,
+        filmSeconds,
+        seconds: open ? Number.POSITIVE_INFINITY : seconds,
+      });
+    }
+    filmSeconds += seconds;
+  }
+  return edits;
+}
+
+function trackIdOf(track: DataView): number | undefined {
+  const header = find(track, ['tkhd']);
+  const at = header !== undefined && header.byteLength > 0 && header.getUint8(0) === 1 ? 20 : 12;
+  return header === undefined || header.byteLength < at + 4 ? undefined : header.getUint32(at);
+}
+
+/** Of `mvhd` and `mdhd`. */
+function timescaleOf(header: DataView): number {
+  const at = header.byteLength > 0 && header.getUint8(0) === 1 ? 20 : 12;
+  return header.byteLength < at + 4 ? 0 : header.getUint32(at);
+}
+
+/** The setup lies in the sample entry, or in its `wave` in QuickTime; entries of QuickTime have headers of three lengths. */
+function alacConfigOf(track: DataView): Uint8Array | undefined {
+  const entry = entryOf(track, 'alac');
+  if (entry === undefined || entry.byteLength < 28) return undefined;
+  const headerBytes = { 1: 44, 2: 64 }[entry.getUint16(8)] ?? 28;
+  if (entry.byteLength < headerBytes) return undefined;
+  const inside = part(entry, headerBytes);
+  const setup = find(inside, ['alac']) ?? find(inside, ['wave', 'alac']);
+  if (setup === undefined || setup.byteLength < 4 + ALAC_CONFIG_BYTES) return undefined;
+  return new Uint8Array(setup.buffer, setup.byteOffset + 4, setup.byteLength - 4).slice();
+}
+
+function entryOf(track: DataView, name: string): DataView | undefined {
+  const descriptions = find(track, ['mdia', 'minf', 'stbl', 'stsd']);
+  if (descriptions === undefined || descriptions.byteLength < 8) return undefined;
+  return boxesOf(part(descriptions, 8)).find(({ type }) => type === name)?.body;
+}
+
+function find(view: DataView, path: readonly string[]): DataView | undefined {
+  let body: DataView | undefined = view;
+  for (const name of path) body = body && boxesOf(body).find(({ type }) => type === name)?.body;
+  return body;
+}
+
+/** The boxes of a box's body. A size that goes beyond the body ends at it. */
+function boxesOf(view: DataView): readonly Box[] {
+  const boxes: Box[] = [];
+  for (let at = 0; at + 8 <= view.byteLength && boxes.length < BOXES_MAX; ) {
+    const size = view.getUint32(at);
+    const type = String.fromCharCode(...[4, 5, 6, 7].map((offset) => view.getUint8(at + offset)));
+    const large = size === 1 && at + 16 <= view.byteLength;
+    const headerBytes = large ? 16 : 8;
+    const whole = size === 0 ? view.byteLength - at : large ? Number(view.getBigUint64(at + 8)) : size;
+    if (whole < headerBytes) break;
+    boxes.push({
+      type,
+      body: part(view, at + headerBytes, Math.min(whole - headerBytes, view.byteLength - at - headerBytes)),
+    });
+    at += whole;
+  }
+  return boxes;
+}
+
+function part(view: DataView, start: number, length = view.byteLength - start): DataView {
+  return new DataView(view.buffer, view.byteOffset + start, Math.max(0, length));
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,79 @@
+import { InferenceError } from '../../../errors.js';
+
+const SAMPLE_RATES_HZ = [
+  96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
+];
+const TYPE_MAIN = 1;
+const TYPE_LTP = 4;
+const TYPE_SBR = 5;
+const TYPE_PS = 29;
+/** ISO 14496-3, table 1.17: what else is met in files. */
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  6: 'AAC scalable',
+  17: 'ER AAC-LC',
+  20: 'ER AAC scalable',
+  23: 'AAC-LD',
+  39: 'AAC-ELD',
+  42: 'xHE-AAC (USAC)',
+};
+export const ADTS_HEADER_BYTES = 7;
+/** The header's length has 13 bits. */
+export const AAC_FRAME_MAX_BYTES = 8_191 - ADTS_HEADER_BYTES;
+
+/** What an AudioSpecificConfig (ISO 14496-3) says of the frames. */
+export interface AacConfig {
+  /** 1 to 4: Main, LC, SSR, LTP. */
+  readonly objectType: number;
+  readonly rateIndex: number;
+  readonly channelConfiguration: number;
+  /** Of the core, before SBR doubles it. */
+  readonly coreRateHz: number;
+}
+
+/** Reads an AudioSpecificConfig. Throws AUDIO_UNREADABLE, by name, for kinds of AAC that are not decoded. */
+export function parseAacConfig(bytes: Uint8Array): AacConfig {
+  const [first = 0, second = 0, third = 0] = bytes;
+  const rateIndex = ((first & 7) << 1) | (second >> 7);
+  const channelConfiguration = (second >> 3) & 0x0f;
+  const escaped = first >> 3 === 31;
+  const outer = escaped ? 32 + (((first & 7) << 3) | (second >> 5)) : first >> 3;
+  // With SBR or parametric stereo announced, the core's own type follows the doubled rate; it is LC in practice.
+  const inner = outer === TYPE_SBR || outer === TYPE_PS ? ((second & 3) << 3) | (third >> 5) : outer;
+  const objectType = inner === 0 ? 2 : inner;
+  const coreRateHz = SAMPLE_RATES_HZ[rateIndex];
+  if (objectType < TYPE_MAIN || objectType > TYPE_LTP || coreRateHz === undefined) {
+    const name = TYPE_NAMES[outer];
+    const what = name ?? `AAC of a kind that is not known (object type ${outer}, rate index ${rateIndex})`;
+    throw new InferenceError('AUDIO_UNREADABLE', `${what} is not decoded; AAC-LC and HE-AAC are.`);
+  }
+  return { objectType, rateIndex, channelConfiguration, coreRateHz };
+}
+
+/** What the header of an ADTS frame (ISO 13818-7) says; undefined where it is none. */
+export function parseAdtsHeader(frame: Uint8Array): AacConfig | undefined {
+  const [first = 0, second = 0, third = 0, fourth = 0] = frame;
+  const rateIndex = (third >> 2) & 0x0f;
+  const coreRateHz = SAMPLE_RATES_HZ[rateIndex];
+  if (first !== 0xff || (second & 0xf6) !== 0xf0 || coreRateHz === undefined) return undefined;
+  return {
+    objectType: (third >> 6) + 1,
+    rateIndex,
+    channelConfiguration: ((third & 1) << 2) | (fourth >> 6),
+    coreRateHz,
+  };
+}
+
+/** The header of an ADTS frame, without checksum. */
+export function adtsHeader(config: AacConfig, frameBytes: number): number[] {
+  const { objectType, rateIndex, channelConfiguration } = config;
+  const length = frameBytes + ADTS_HEADER_BYTES;
+  return [
+    0xff,
+    0xf1,
+    ((objectType - 1) << 6) | (rateIndex << 2) | (channelConfiguration >> 2),
+    ((channelConfiguration & 3) << 6) | (length >> 11),
+    (length >> 3) & 0xff,
+    ((length & 7) << 5) | 0x1f,
+    0xfc,
+  ];
+}

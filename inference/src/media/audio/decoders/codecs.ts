@@ -1,0 +1,33 @@
+import { createAacDecoder } from './aac.js';
+import { createFlacPacketDecoder } from './flac-packets.js';
+import { createMp3PacketDecoder } from './mp3-packets.js';
+import { createOpusDecoder } from './opus.js';
+import type { CreatePacketDecoder, PacketCodec } from './packet-decoder.js';
+import { createPcmDecoder } from './pcm.js';
+import { createVorbisDecoder } from './vorbis.js';
+
+/** How a codec is called in messages, and its decoder; undefined: it is refused by that name. */
+export const PACKET_CODECS: Readonly<
+  Record<PacketCodec, { readonly name: string; readonly create: CreatePacketDecoder | undefined }>
+> = {
+  aac: { name: 'AAC', create: createAacDecoder },
+  opus: { name: 'Opus', create: createOpusDecoder },
+  vorbis: { name: 'Vorbis', create: createVorbisDecoder },
+  mp3: { name: 'MP3', create: createMp3PacketDecoder },
+  flac: { name: 'FLAC', create: createFlacPacketDecoder },
+  pcm: { name: 'PCM', create: createPcmDecoder },
+  alac: { name: 'ALAC', create: undefined },
+  ac3: { name: 'AC-3', create: undefined },
+  eac3: { name: 'E-AC-3', create: undefined },
+  'adpcm-ms': { name: 'Microsoft ADPCM', create: undefined },
+  'adpcm-ima': { name: 'IMA ADPCM', create: undefined },
+  gsm: { name: 'GSM 6.10', create: undefined },
+};
+
+/** As a message to the caller names what is decoded. */
+export function decodedCodecsText(): string {
+  return Object.values(PACKET_CODECS)
+    .filter(({ create }) => create !== undefined)
+    .map(({ name }) => name)
+    .join(', ');
+}

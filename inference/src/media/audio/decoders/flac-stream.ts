@@ -1,0 +1,83 @@
+import type { FLACDecodedAudio, FLACDecoder as WasmFlac } from '@wasm-audio-decoders/flac';
+import type { DecodedBlock } from './decoder.js';
+import { ErrorCount, flacBlockOf } from './wasm.js';
+
+/** `fLaC`, the block's header of four bytes, and STREAMINFO up to its 36 bits of sample count. */
+const STREAM_INFO_BYTES = 26;
+/**
+ * A frame header that is never decoded. The library takes a frame to be whole when it sees the next one's header, and
+ * loses the last where that is short; this one after the end makes it whole.
+ */
+const HEADER_AFTER_THE_END = [0xff, 0xf8, 0xc5, 0x08, 0x00, 0x6f];
+const HEADER_ROOM_BYTES = 32;
+
+/** One stream of FLAC without Ogg: libFLAC as WebAssembly. */
+export class FlacStream {
+  readonly warnings: string[] = [];
+  readonly #errors = new ErrorCount();
+  #head = new Uint8Array(0);
+  #declared: { readonly samples: number; readonly sampleRateHz: number } | undefined;
+  #decodedSamples = 0;
+  #closed = false;
+
+  private constructor(private readonly wasm: WasmFlac) {}
+
+  static async create(): Promise<FlacStream> {
+    const { FLACDecoder: Wasm } = await import('@wasm-audio-decoders/flac');
+    const wasm = new Wasm();
+    await wasm.ready;
+    return new FlacStream(wasm);
+  }
+
+  get declaredSeconds(): number | undefined {
+    return this.#declared === undefined ? undefined : this.#declared.samples / this.#declared.sampleRateHz;
+  }
+
+  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
+    this.#readStreamInfo(piece);
+    return this.#take(await this.wasm.decode(piece));
+  }
+
+  async finish(): Promise<readonly DecodedBlock[]> {
+    const blocks = [...(await this.#finishLastFrame()), ...this.#take(await this.wasm.flush())];
+    const lost = (this.#declared?.samples ?? 0) - this.#decodedSamples;
+    if (lost > 0 && this.#declared !== undefined) {
+      const seconds = (lost / this.#declared.sampleRateHz).toFixed(2);
+      this.warnings.push(`${seconds} s of what the FLAC header promises are missing or damaged.`);
+    } else {
+      this.warnings.push(...this.#errors.warnings('FLAC'));
+    }
+    return blocks;
+  }
+
+  async #finishLastFrame(): Promise<readonly DecodedBlock[]> {
+    const end = new Uint8Array(HEADER_ROOM_BYTES);
+    end.set(HEADER_AFTER_THE_END);
+    return this.#take(await this.wasm.decode(end));
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (!this.#closed) this.wasm.free();
+    this.#closed = true;
+  }
+
+  #take(decoded: FLACDecodedAudio): readonly DecodedBlock[] {
+    this.#errors.add(decoded.errors);
+    this.#decodedSamples += decoded.samplesDecoded;
+    return flacBlockOf(decoded);
+  }
+
+  #readStreamInfo(piece: Uint8Array): void {
+    if (this.#head.length >= STREAM_INFO_BYTES) return;
+    const head = new Uint8Array(Math.min(STREAM_INFO_BYTES, this.#head.length + piece.length));
+    head.set(this.#head);
+    head.set(piece.subarray(0, head.length - this.#head.length), this.#head.length);
+    this.#head = head;
+    if (head.length < STREAM_INFO_BYTES || head[0] !== 0x66) return;
+    const view = new DataView(head.buffer);
+    const sampleRateHz = view.getUint32(18) >>> 12;
+    const samples = (view.getUint8(21) & 0x0f) * 2 ** 32 + view.getUint32(22);
+    if (samples > 0 && sampleRateHz > 0) this.#declared = { samples, sampleRateHz };
+  }
+}

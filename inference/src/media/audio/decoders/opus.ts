@@ -1,0 +1,94 @@
+import { InferenceError } from '../../../errors.js';
+import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
+import { blockOf, ErrorCount } from './wasm.js';
+
+const SAMPLE_RATE_HZ = 48_000;
+/** `OpusHead` up to the mapping family (RFC 7845). */
+const HEAD_BYTES = 19;
+const MAPPING_OFFSET = 21;
+
+interface OpusHead {
+  readonly channels: number;
+  readonly streamCount: number;
+  readonly coupledStreamCount: number;
+  readonly channelMappingTable: number[];
+  /** Factor of all samples. */
+  readonly gain: number;
+}
+
+/** Packets of Opus outside Ogg: libopus as WebAssembly. The samples to be skipped at the start are left to the times. */
+export async function createOpusDecoder(format: PacketFormat): Promise<PacketDecoder> {
+  const { gain, ...head } = parseOpusHead(format);
+  const { OpusDecoder } = await import('opus-decoder');
+  const wasm = new OpusDecoder({ ...head, preSkip: 0, forceStereo: false });
+  await wasm.ready;
+  const errors = new ErrorCount();
+  let open = true;
+  return {
+    get warnings() {
+      return errors.warnings('Opus');
+    },
+    decode: async ({ data, timestampSeconds }: AudioPacket): Promise<readonly TimedBlock[]> => {
+      if (data.length === 0) return [];
+      const decoded = wasm.decodeFrame(data);
+      errors.add(decoded.errors);
+      const loud = (samples: Float32Array) => (gain === 1 ? samples : samples.map((sample) => sample * gain));
+      const channelData = decoded.channelData.map(loud);
+      return blockOf({ ...decoded, channelData }).map((block) => ({
+        ...block,
+        sampleRateHz: SAMPLE_RATE_HZ,
+        timestampSeconds,
+      }));
+    },
+    flush: async () => [],
+    close: () => {
+      if (open) wasm.free();
+      open = false;
+    },
+  };
+}
+
+/** Samples at 48 kHz that are not heard, by `OpusHead`. */
+export function opusPreSkip(description: Uint8Array | undefined): number {
+  if (description === undefined || description.length < HEAD_BYTES) return 0;
+  return (description[10] ?? 0) | ((description[11] ?? 0) << 8);
+}
+
+function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
+  if (description === undefined || description.length < HEAD_BYTES) {
+    const channels = Math.min(2, channelCount);
+    return {
+      channels,
+      streamCount: 1,
+      coupledStreamCount: channels - 1,
+      channelMappingTable: [0, 1].slice(0, channels),
+      gain: 1,
+    };
+  }
+  const view = new DataView(description.buffer, description.byteOffset, description.length);
+  const channels = view.getUint8(9);
+  const gain = 10 ** (view.getInt16(16, true) / 256 / 20);
+  const family = view.getUint8(18);
+  if (family === 0 && (channels === 1 || channels === 2)) {
+    return {
+      channels,
+      streamCount: 1,
+      coupledStreamCount: channels - 1,
+      channelMappingTable: [0, 1].slice(0, channels),
+      gain,
+    };
+  }
+  if (channels < 1 || description.length < MAPPING_OFFSET + channels) {
+    throw new InferenceError(
+      'AUDIO_UNREADABLE',
+      `Its Opus header cannot be used: ${channels} channels of family ${family}.`,
+    );
+  }
+  return {
+    channels,
+    streamCount: view.getUint8(19),
+    coupledStreamCount: view.getUint8(20),
+    channelMappingTable: [...description.subarray(MAPPING_OFFSET, MAPPING_OFFSET + channels)],
+    gain,
+  };
+}

@@ -1,0 +1,204 @@
+import { InferenceError } from '../../errors.js';
+import type { Seat } from '../decoding/company.js';
+import { compressionRatio } from '../decoding/compression-ratio.js';
+import type { DecoderOutput, EncodedAudio } from '../decoding/merged-decoder.js';
+import { seededRandom } from '../decoding/random.js';
+import { logSumExp } from '../decoding/scores.js';
+import { decodeByBeams } from './beams.js';
+import type { WhisperConfig } from './config.js';
+import type { Encoder } from './encoder.js';
+import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
+import type { Attempt } from './judge.js';
+import { likeliestLanguage } from './languages.js';
+import { type Layout, WINDOW_SAMPLES } from './length.js';
+import { isSteady } from './loudness.js';
+import type { MelExtractor } from './mel.js';
+import { jobTokens, textBefore } from './prompt.js';
+import { TokenRules } from './rules.js';
+import { TIMESTAMP_SAMPLES } from './segments.js';
+import type { Vocabulary } from './vocabulary.js';
+import type { DecodeWindow } from './window.js';
+import { timeWords } from './word-times.js';
+import type { WordedSegment } from './words.js';
+
+/** Everything a window is decoded with. */
+export interface WhisperParts {
+  readonly config: WhisperConfig;
+  readonly vocabulary: Vocabulary;
+  readonly mel: MelExtractor;
+  readonly encoder: Encoder;
+  /** Whether encoder and decoder take rows that stand for several positions. */
+  readonly mergesSilence: boolean;
+  /** The decoder, perhaps shared with other windows. */
+  readonly decoder: Seat;
+}
+
+/** What the worker gives a window: a rest between runs, and whether anybody still waits. */
+export interface WindowContext {
+  readonly signal: AbortSignal | undefined;
+  breathe(): Promise<void>;
+}
+
+/** Sequences sampled at a temperature above 0; the reference's best_of. */
+const SAMPLED_SEQUENCES = 5;
+
+/** How a window is given to the encoder. */
+export interface Look {
+  /** Undefined: all positions, one by one. */
+  readonly layout: Layout | undefined;
+  /** What stands behind its sound. */
+  readonly fill: 'silence' | 'zeros';
+}
+
+/** A window after its prompt, ready to be decoded at one temperature after the other. */
+export class Opened {
+  readonly #parts: WhisperParts;
+  readonly #window: DecodeWindow;
+  readonly #context: WindowContext;
+  readonly #audio: EncodedAudio;
+  readonly #beginning: Beginning;
+  readonly #noSpeechProb: number;
+  readonly #rules: TokenRules;
+  readonly #steady: boolean;
+  readonly language: string;
+  readonly languageProbability: number;
+
+  private constructor(
+    parts: WhisperParts,
+    window: DecodeWindow,
+    context: WindowContext,
+    audio: EncodedAudio,
+    begun: { beginning: Beginning; noSpeechProb: number; language: string; languageProbability: number },
+  ) {
+    this.#parts = parts;
+    this.#window = window;
+    this.#context = context;
+    this.#audio = audio;
+    this.#beginning = begun.beginning;
+    this.#noSpeechProb = begun.noSpeechProb;
+    this.language = begun.language;
+    this.languageProbability = begun.languageProbability;
+    this.#steady = isSteady(window.samples);
+    this.#rules = new TokenRules({
+      special: parts.vocabulary.special,
+      suppressed: parts.config.suppressed,
+      suppressedFirst: parts.config.suppressedFirst,
+      timestamps: window.options.timestamps !== 'none',
+      maxInitialTimestampIndex: parts.config.maxInitialTimestampIndex,
+      speechEndIndex: window.speechEnd === undefined ? undefined : Math.round(window.speechEnd / TIMESTAMP_SAMPLES),
+    });
+  }
+
+  /** Encodes the window, finds its language where none is given, and runs the prompt. */
+  static async open(
+    parts: WhisperParts,
+    window: DecodeWindow,
+    previousTokens: readonly number[],
+    { layout, fill }: Look,
+    context: WindowContext,
+  ): Promise<Opened> {
+    const { config, vocabulary, decoder } = parts;
+    const breathe = () => rest(context);
+    const samples = window.samples.subarray(0, WINDOW_SAMPLES);
+    const audio = await decoder.inTurn(async () => {
+      await breathe();
+      return parts.encoder.run(await parts.mel.extract(samples, layout?.frames, fill), layout);
+    });
+    await breathe();
+
+    const start = vocabulary.special.startOfTranscript;
+    const before = textBefore(config, vocabulary, window.options.hotwords, previousTokens);
+    let language = config.multilingual ? window.language : 'en';
+    let languageProbability = 1;
+    let output: DecoderOutput | undefined;
+    if (language === undefined) {
+      output = await decoder.start(audio, [[start]]);
+      ({ language, probability: languageProbability } = likeliestLanguage(output.logits(0), config.languages));
+      await breathe();
+    }
+    const job = jobTokens(config, vocabulary, language, window.options);
+    if (output !== undefined && before.length === 0) {
+      const noSpeechProb = probability(output.logits(0), vocabulary.special.noSpeech);
+      for (const token of job) output = await decoder.step(output.state, [token]);
+      const beginning = { state: output.state, logits: output.logits(0) };
+      return new Opened(parts, window, context, audio, { beginning, noSpeechProb, language, languageProbability });
+    }
+    const prompt = [...before, start, ...job];
+    output = await decoder.start(audio, [prompt], [before.length, prompt.length - 1]);
+    return new Opened(parts, window, context, audio, {
+      beginning: { state: output.state, logits: output.logits(0, 1) },
+      noSpeechProb: probability(output.logits(0, 0), vocabulary.special.noSpeech),
+      language,
+      languageProbability,
+    });
+  }
+
+  /** The window's text at one temperature. */
+  async attempt(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<Attempt> {
+    const { config, vocabulary, decoder } = this.#parts;
+    const shared = {
+      rules: this.#rules,
+      endOfText: vocabulary.special.endOfText,
+      maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
+      breathe: () => rest(this.#context),
+    };
+    const { beamSize, patience, lengthPenalty } = this.#window.options;
+    const search = () =>
+      temperature === 0 && beamSize > 1
+        ? decodeByBeams(decoder, this.#beginning, { ...shared, beamSize, patience, lengthPenalty })
+        : decodeGreedily(decoder, this.#beginning, {
+            ...shared,
+            temperature,
+            count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
+            random: seededRandom(this.#window.seed, index),
+            differ: stopWhenDoubtful ? (token, rival) => this.#differ(token, rival) : undefined,
+          });
+    // Several sequences of one window are a batch already.
+    const hypothesis = await (temperature === 0 && beamSize === 1 ? search() : decoder.apart(search));
+    const text = vocabulary.decode(hypothesis.tokens).trim();
+    return {
+      tokens: hypothesis.tokens,
+      text,
+      avgLogProb: meanLogProb(hypothesis),
+      noSpeechProb: this.#noSpeechProb,
+      compressionRatio: compressionRatio(text),
+      temperature,
+      steady: this.#steady,
+      doubtful: hypothesis.doubtful,
+    };
+  }
+
+  /** The segments' words with their times. */
+  async timeWords(
+    segments: readonly { startSeconds: number; endSeconds: number; textTokens: readonly number[] }[],
+  ): Promise<readonly WordedSegment[]> {
+    await rest(this.#context);
+    return timeWords(this.#parts.decoder, this.#parts.config, this.#parts.vocabulary, {
+      audio: this.#audio,
+      sampleCount: this.#window.samples.length,
+      language: this.language,
+      options: this.#window.options,
+      segments: segments.map(({ textTokens, ...segment }) => ({ ...segment, tokens: textTokens })),
+    });
+  }
+
+  /** A comma or a capital more or less is no other word; the end of the text is. */
+  #differ(token: number, rival: number): boolean {
+    const { vocabulary } = this.#parts;
+    const words = [token, rival].map((one) =>
+      one === vocabulary.special.endOfText ? 'end of text' : vocabulary.plainWord(one),
+    );
+    return words[0] !== '' && words[1] !== '' && words[0] !== words[1];
+  }
+}
+
+async function rest(context: WindowContext): Promise<void> {
+  await context.breathe();
+  if (context.signal?.aborted === true) {
+    throw new InferenceError('CANCELLED', 'The call was cancelled while a window was decoded.');
+  }
+}
+
+function probability(logits: Float32Array, token: number): number {
+  return Math.exp((logits[token] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits));
+}

@@ -1,0 +1,175 @@
+/**
+ * The open connections, bounded in number, all together and of one peer. When there is no room for another one, one without a call makes
+ * room: first what has never sent a whole request, then what is idle, then whose request has been arriving for long; the oldest of
+ * each. So connections that say nothing, or say it slowly, keep nobody out. Work in progress is never ended.
+ */
+import type net from 'node:net';
+
+/** A request that has been arriving for this long may be ended to make room. */
+const SLOW_MS = 5000;
+/** The part of all connections that one peer may have. One proxy in front is one peer. */
+const PEER_PART = 0.5;
+
+/** What a connection does, in the order in which they are ended to make room; of `working` none is. */
+const STATES = ['silent', 'idle', 'arriving', 'working'] as const;
+type State = (typeof STATES)[number];
+
+/** Connections by what they do, each in the order in which they began to. */
+type ByState = Readonly<Record<State, Set<Connection>>>;
+
+interface Connection {
+  readonly socket: net.Socket;
+  readonly key: string;
+  readonly peer: string;
+  /** Those of its peer. */
+  readonly fellows: ByState;
+  state: State;
+  /** Since when. */
+  sinceMs: number;
+  /** Requests that have begun and are not answered. */
+  calls: number;
+  /** Of those, the ones that are not whole. */
+  arriving: number;
+}
+
+/** A request on a connection. Both are idempotent. */
+export interface ConnectionCall {
+  /** The request is whole. */
+  arrived(): void;
+  ended(): void;
+}
+
+type Ends = Pick<net.Socket, 'remoteAddress' | 'remotePort'>;
+
+export class Connections {
+  readonly #max: number;
+  readonly #maxPerPeer: number;
+  /** By address and port of the other end: of a TLS connection both sockets have the same. */
+  readonly #open = new Map<string, Connection>();
+  readonly #all = byState();
+  readonly #peers = new Map<string, ByState>();
+
+  constructor(max: number) {
+    this.#max = max;
+    this.#maxPerPeer = Math.max(1, Math.floor(max * PEER_PART));
+  }
+
+  /** Takes a connection in, until it closes. False, and it is destroyed, when there is no room and none can be made. */
+  add(socket: net.Socket): boolean {
+    const key = keyOf(socket);
+    const peer = peerOf(socket.remoteAddress ?? '');
+    const known = this.#peers.get(peer);
+    const room =
+      (this.#open.size < this.#max || this.#makeRoom(this.#all)) &&
+      (known === undefined || countOf(known) < this.#maxPerPeer || this.#makeRoom(known));
+    if (!room) {
+      socket.destroy();
+      return false;
+    }
+    const fellows = this.#peers.get(peer) ?? byState();
+    this.#peers.set(peer, fellows);
+    const sinceMs = performance.now();
+    const connection: Connection = { socket, key, peer, fellows, state: 'silent', sinceMs, calls: 0, arriving: 0 };
+    this.#open.set(key, connection);
+    this.#enter(connection, 'silent');
+    socket.once('close', () => this.#forget(connection));
+    return true;
+  }
+
+  /** A request begins on the connection that has these ends. */
+  begin(ends: Ends): ConnectionCall {
+    const connection = this.#open.get(keyOf(ends));
+    if (connection === undefined) return { arrived() {}, ended() {} };
+    connection.calls += 1;
+    connection.arriving += 1;
+    this.#update(connection);
+    let isWhole = false;
+    let isOver = false;
+    const arrived = () => {
+      if (isWhole) return;
+      isWhole = true;
+      connection.arriving -= 1;
+      this.#update(connection);
+    };
+    const ended = () => {
+      arrived();
+      if (isOver) return;
+      isOver = true;
+      connection.calls -= 1;
+      this.#update(connection);
+    };
+    return { arrived, ended };
+  }
+
+  /** Whether a request is in progress on the connection that has these ends. */
+  busy(ends: Ends): boolean {
+    return (this.#open.get(keyOf(ends))?.calls ?? 0) > 0;
+  }
+
+  /** Ends one of them, if one may be ended. */
+  #makeRoom(among: ByState): boolean {
+    for (const state of STATES) {
+      const [oldest] = among[state];
+      if (oldest === undefined) continue;
+      if (state === 'working') return false;
+      if (state === 'arriving' && performance.now() - oldest.sinceMs <= SLOW_MS) continue;
+      this.#forget(oldest);
+      oldest.socket.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  #update(connection: Connection): void {
+    const { calls, arriving } = connection;
+    if (this.#open.get(connection.key) !== connection) return;
+    const state = calls === 0 ? 'idle' : calls === arriving ? 'arriving' : 'working';
+    if (state === connection.state) return;
+    this.#leave(connection);
+    this.#enter(connection, state);
+  }
+
+  #enter(connection: Connection, state: State): void {
+    connection.state = state;
+    connection.sinceMs = performance.now();
+    this.#all[state].add(connection);
+    connection.fellows[state].add(connection);
+  }
+
+  #leave(connection: Connection): void {
+    this.#all[connection.state].delete(connection);
+    connection.fellows[connection.state].delete(connection);
+  }
+
+  #forget(connection: Connection): void {
+    const { key, peer, fellows } = connection;
+    if (this.#open.get(key) !== connection) return;
+    this.#open.delete(key);
+    this.#leave(connection);
+    if (countOf(fellows) === 0) this.#peers.delete(peer);
+  }
+}
+
+function byState(): ByState {
+  return { silent: new Set(), idle: new Set(), arriving: new Set(), working: new Set() };
+}
+
+function countOf(connections: ByState): number {
+  return STATES.reduce((sum, state) => sum + connections[state].size, 0);
+}
+
+function keyOf({ remoteAddress, remotePort }: Ends): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** Whom an address counts for: of IPv6 its first 64 bits, for whoever has one of them has all. */
+export function peerOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined || !address.includes(':')) return mapped ?? address;
+  const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
+  const first = head === '' ? [] : head.split(':');
+  const last = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : 8 - first.length - last.length;
+  const groups = [...first, ...Array.from({ length: Math.max(0, zeros) }, () => '0'), ...last];
+  return `${groups.slice(0, 4).join(':')}::/64`;
+}

@@ -1,0 +1,122 @@
+/**
+ * Large JSON is parsed on a thread of its own, so that the serving thread answers meanwhile: 64 MB take a second. It comes back in
+ * protobuf's binary form, which is decoded without a copy. The thread starts with the first one and ends when nothing has come for a
+ * while, and what it held of memory ends with it.
+ */
+import { Worker } from 'node:worker_threads';
+import { OWN_PAGES_BYTES } from './message-buffer.js';
+import type { JsonLimits } from './scan-json.js';
+
+/** What goes to the thread. */
+export interface JsonJob {
+  readonly id: number;
+  readonly typeName: string;
+  readonly bytes: Uint8Array;
+  readonly limits: JsonLimits;
+}
+
+/** What comes back: the message in binary form, or what is wrong with the text. */
+export type JsonOutcome =
+  | { readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly id: number; readonly wrong: string };
+
+interface Waiting {
+  readonly job: JsonJob;
+  readonly signal: AbortSignal;
+  resolve(bytes: Uint8Array<ArrayBuffer>): void;
+  reject(error: unknown): void;
+}
+
+const PROGRAM = new URL('./json-thread-main.js', import.meta.url);
+const IDLE_MS = 5000;
+
+/** The text is no such message; the message says why. */
+export class JsonError extends Error {
+  override readonly name = 'JsonError';
+}
+
+export class JsonThread {
+  readonly #limits: JsonLimits;
+  readonly #queue: Waiting[] = [];
+  #worker: Worker | undefined;
+  #current: Waiting | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #jobs = 0;
+
+  constructor(limits: JsonLimits) {
+    this.#limits = limits;
+  }
+
+  /** The message in binary form. Rejects with a JsonError for text that is none, or with the signal's reason. One at a time. */
+  toBinary(typeName: string, bytes: Uint8Array, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      this.#jobs += 1;
+      const job = { id: this.#jobs, typeName, bytes, limits: this.#limits };
+      const abort = () => {
+        const index = this.#queue.indexOf(waiting);
+        if (index >= 0) this.#queue.splice(index, 1);
+        reject(signal.reason);
+      };
+      const settle = <Value>(then: (value: Value) => void) => {
+        return (value: Value) => {
+          signal.removeEventListener('abort', abort);
+          then(value);
+        };
+      };
+      const waiting: Waiting = { job, signal, resolve: settle(resolve), reject: settle(reject) };
+      signal.addEventListener('abort', abort, { once: true });
+      this.#queue.push(waiting);
+      this.#next();
+    });
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#idle);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return;
+    const next = this.#queue.shift();
+    if (next === undefined) {
+      this.#idle = setTimeout(() => void this.close(), IDLE_MS);
+      this.#idle.unref();
+      return;
+    }
+    clearTimeout(this.#idle);
+    this.#current = next;
+    this.#worker ??= this.#start();
+    const { bytes } = next.job;
+    // A view into a buffer that others may use is copied; one that has its buffer to itself goes over.
+    const alone = bytes.byteLength === bytes.buffer.byteLength || bytes.buffer.byteLength >= OWN_PAGES_BYTES;
+    const own = alone ? [bytes.buffer as ArrayBuffer] : [];
+    this.#worker.postMessage(next.job, own);
+  }
+
+  #start(): Worker {
+    const worker = new Worker(PROGRAM);
+    worker.unref();
+    worker.on('message', (outcome: JsonOutcome) => {
+      const done = this.#current;
+      if (done?.job.id !== outcome.id) return;
+      this.#current = undefined;
+      if ('wrong' in outcome) done.reject(new JsonError(outcome.wrong));
+      else done.resolve(outcome.bytes);
+      this.#next();
+    });
+    const lost = (error: unknown) => {
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      const broken = this.#current;
+      this.#current = undefined;
+      broken?.reject(error);
+      this.#next();
+    };
+    worker.on('error', lost);
+    worker.on('exit', (code) => lost(new Error(`the thread for JSON ended with ${code}`)));
+    return worker;
+  }
+}

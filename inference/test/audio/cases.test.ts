@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { alike, fromRoot, type Heard, hear, inParts, refusal } from './listening.js';
+
+const RATE_HZ = 16_000;
+
+async function caseOf(name: string): Promise<Uint8Array> {
+  return new Uint8Array(await readFile(new URL(`../../../test/audio/cases/${name}`, import.meta.url)));
+}
+
+/** Where a stretch of `wanted` is heard, in seconds from where it was, and how alike it is. */
+function heardAt(wanted: Float32Array, samples: Float32Array, seconds: number): { value: number; late: number } {
+  const expected = Math.round(seconds * RATE_HZ);
+  const from = Math.max(0, expected - 1_600);
+  const { value, shift } = alike(wanted, samples.subarray(from), 3_200);
+  return { value, late: (from + shift) / RATE_HZ - seconds };
+}
+
+/** What says the sentence: how long it is, where it begins, and how near to the samples before they were coded. */
+interface Sentence {
+  readonly seconds: number;
+  /** Where the sentence's own samples begin, each time it is said. */
+  readonly at: readonly number[];
+  readonly codec: string;
+  readonly least: number;
+}
+const AAC = { codec: 'AAC', least: 0.95 };
+const OPUS = { codec: 'Opus', least: 0.9 };
+/** AAC begins with 1,024 samples (at 16 or 48 kHz) that only start the decoder: files without an edit list count them. */
+const SENTENCES: Readonly<Record<string, Sentence>> = {
+  'quicktime_pcm.mov': { seconds: 2.99, at: [0], codec: 'PCM', least: 0.9999 },
+  'quicktime_aac.mov': { ...AAC, seconds: 2.99, at: [0] },
+  'fragmented_video_16k_pieces.mp4': { ...AAC, seconds: 3.03, at: [0.021] },
+  'audio_starts_2s_late.mp4': { ...AAC, seconds: 4.99, at: [2] },
+  'audio_gap_4s.mp4': { ...AAC, seconds: 9.98, at: [0, 6.99] },
+  'adts.aac': { ...AAC, seconds: 3.072, at: [0.064] },
+  'video_h264_aac.mkv': { ...AAC, seconds: 3.03, at: [0.021] },
+  'video_h264_aac.mpegts': { ...AAC, seconds: 3.03, at: [0.021] },
+  'antiphase.m4a': { ...AAC, seconds: 2.99, at: [0] },
+  'video_opus_in.mp4': { ...OPUS, seconds: 2.99, at: [0] },
+  'video_vp8_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
+  'mediarecorder_live_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
+  'chained.opus': { ...OPUS, seconds: 5.98, at: [0, 2.99] },
+  'mp3_rate_change.mp3': { codec: 'MP3', least: 0.9, seconds: 5.98, at: [0, 2.99] },
+};
+
+describe('The cases', function () {
+  this.timeout(60_000);
+  let sentence: Float32Array;
+  before(async () => {
+    // Without loss, and told from silence: what lies before and after is none of it.
+    sentence = (await hear(await caseOf('quicktime_pcm.mov'))).samples;
+  });
+
+  for (const [name, { seconds, at, codec, least }] of Object.entries(SENTENCES)) {
+    it(`say the sentence where the file has it: ${name}`, async () => {
+      const { samples, warnings, track } = await hear(await caseOf(name));
+      expect(samples.length / RATE_HZ).to.be.closeTo(seconds, 0.02);
+      expect(track).to.include({ index: 0, codec });
+      for (const each of at) {
+        const { value, late } = heardAt(sentence.subarray(3_200, 44_800), samples, each + 0.2);
+        expect(value, `at ${each} s`).to.be.above(least);
+        expect(late, `at ${each} s`).to.be.within(-0.03, 0.03);
+      }
+      expect(warnings.length).to.equal(name.startsWith('antiphase') ? 1 : 0);
+    });
+
+    for (const size of [65_536, 1_024]) {
+      it(`give the same samples in pieces of ${size} bytes: ${name}`, async () => {
+        const bytes = await caseOf(name);
+        same(await hear(inParts(bytes, size)), await hear(bytes));
+      });
+    }
+  }
+
+  for (const name of ['faststart_video_loses_end.mp4', 'fragmented_video_loses_end.mp4']) {
+    it(`are heard to their end beside a video track: ${name}`, async () => {
+      const bytes = await caseOf(name);
+      const whole = await hear(bytes);
+      expect(whole.samples.length / RATE_HZ).to.be.within(10.98, 11.14);
+      expect(whole.warnings).to.deep.equal([]);
+      // "what you can do for your country": there is speech in each of the last seconds.
+      for (const second of [8, 9]) {
+        const loud = Math.hypot(...whole.samples.subarray(second * RATE_HZ, (second + 1) * RATE_HZ));
+        expect(loud, `second ${second}`).to.be.above(2);
+      }
+      for (const size of [65_536, 1_024]) same(await hear(inParts(bytes, size)), whole);
+    });
+  }
+
+  it('leave no silence undone: nothing is heard in the gap and before the beginning', async () => {
+    const gap = (await hear(await caseOf('audio_gap_4s.mp4'))).samples.subarray(3.1 * RATE_HZ, 6.9 * RATE_HZ);
+    const late = (await hear(await caseOf('audio_starts_2s_late.mp4'))).samples.subarray(0, 1.9 * RATE_HZ);
+    for (const silence of [gap, late]) expect(silence.every((sample) => sample === 0)).to.equal(true);
+  });
+
+  it('say that channels cancel, and give one of them', async () => {
+    const { warnings } = await hear(await caseOf('antiphase.m4a'));
+    expect(warnings[0]).to.contain('channels cancel');
+  });
+});
+
+describe('Audio tracks', function () {
+  this.timeout(60_000);
+  const FILM = 'ac3_first_aac_second.mp4';
+
+  it('of which the one that was taken is said, and those that were not', async () => {
+    const { samples, warnings, track } = await hear(await caseOf(FILM));
+    expect(samples.length / RATE_HZ).to.be.closeTo(2.99, 0.05);
+    expect(track?.codec).to.be.oneOf(['AAC', 'AC-3']);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.contain(`${track?.index} (${track?.codec}) was taken`).and.to.contain('audio_track');
+  });
+
+  it('are taken by their index', async () => {
+    const { warnings, track } = await hear(await caseOf(FILM), { audioTrack: 1 });
+    expect(track).to.deep.equal({ index: 1, codec: 'AAC', language: '' });
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('that are not there are refused with those that are', async () => {
+    const error = await refusal(await caseOf(FILM), { audioTrack: 2 });
+    expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
+    expect(error.message).to.contain('0 (AC-3)').and.to.contain('1 (AAC)').and.to.contain('got 2');
+  });
+
+  for (const path of ['demo/samples/speech/party.flac', 'inference/test/audio/cases/chained.opus']) {
+    it(`beyond the first are refused where a format has one: ${path}`, async () => {
+      const error = await refusal(await fromRoot(path), { audioTrack: 1 });
+      expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
+      expect((await hear(await fromRoot(path), { audioTrack: 0 })).samples.length).to.be.above(0);
+    });
+  }
+});
+
+function same(one: Heard, other: Heard): void {
+  expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer))).to.equal(true);
+  expect(one.warnings).to.deep.equal(other.warnings);
+  expect(one.track).to.deep.equal(other.track);
+}

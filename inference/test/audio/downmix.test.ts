@@ -1,0 +1,74 @@
+import { expect } from 'chai';
+import { Downmix } from '../../src/media/audio/downmix.js';
+import { tone } from './wav-file.js';
+
+const RATE_HZ = 8_000;
+
+/** What comes of channels that are given in pieces of so many samples. */
+function mixed(channels: readonly Float32Array[], size = 8_000): { samples: number[]; cancelled: boolean } {
+  const downmix = new Downmix();
+  const samples: number[] = [];
+  const take = (blocks: ReturnType<Downmix['push']>) => {
+    for (const block of blocks) samples.push(...block.samples);
+  };
+  for (let at = 0; at < (channels[0]?.length ?? 0); at += size) {
+    take(downmix.push({ channels: channels.map((each) => each.subarray(at, at + size)), sampleRateHz: RATE_HZ }));
+  }
+  take(downmix.flush());
+  return { samples, cancelled: downmix.cancelled };
+}
+
+const scaled = (samples: Float32Array, factor: number) => samples.map((sample) => sample * factor);
+const power = (samples: readonly number[]) => Math.hypot(...samples) / Math.sqrt(samples.length);
+
+describe('Several channels as one', () => {
+  const left = tone(440, RATE_HZ, 2);
+
+  it('are their mean', () => {
+    const right = scaled(tone(300, RATE_HZ, 2), 0.25);
+    const { samples, cancelled } = mixed([left, right]);
+    expect(samples.length).to.equal(left.length);
+    expect(samples[777]).to.be.closeTo(((left[777] ?? 0) + (right[777] ?? 0)) / 2, 1e-7);
+    expect(cancelled).to.equal(false);
+  });
+
+  for (const factor of [-1, -0.9, -0.7]) {
+    it(`that cancel are heard as the loudest: the right is ${factor} times the left`, () => {
+      const { samples, cancelled } = mixed([left, scaled(left, factor)]);
+      expect(samples.slice(200)).to.deep.equal([...left.subarray(200)]);
+      expect(cancelled).to.equal(true);
+    });
+  }
+
+  it('that cancel for a while are one channel for so long', () => {
+    const right = left.map((sample, index) => (index < 8_000 ? sample : -sample));
+    const { samples } = mixed([left, right]);
+    expect(power(samples.slice(0, 7_000))).to.be.closeTo(power([...left.subarray(0, 7_000)]), 1e-6);
+    expect(power(samples.slice(9_000))).to.be.closeTo(power([...left.subarray(9_000)]), 1e-6);
+  });
+
+  it('that are alike in part, or apart, or of which one is silent, are mixed as ever', () => {
+    const other = tone(1_000, RATE_HZ, 2);
+    const wide = left.map((sample, index) => 0.5 * (other[index] ?? 0) - 0.4 * sample);
+    for (const right of [other, wide, new Float32Array(left.length)]) {
+      expect(mixed([left, right]).cancelled).to.equal(false);
+    }
+    expect(mixed([left, left, left, left, left, left]).cancelled).to.equal(false);
+  });
+
+  it('are the same however they come', () => {
+    const right = left.map((sample, index) => (index % 9_000 < 5_000 ? -sample : sample));
+    const whole = mixed([left, right], left.length);
+    for (const size of [7, 1_000, 4_001]) expect(mixed([left, right], size)).to.deep.equal(whole);
+  });
+
+  it('of which some samples are no numbers become silence there', () => {
+    const broken = left.slice();
+    broken[100] = Number.NaN;
+    broken[101] = Number.POSITIVE_INFINITY;
+    const { samples } = mixed([broken, left]);
+    expect(samples[100]).to.equal(0);
+    expect(samples[101]).to.equal(1);
+    expect(samples.every((sample) => sample >= -1 && sample <= 1)).to.equal(true);
+  });
+});

@@ -1,0 +1,421 @@
+/** What strangers can make the server spend, over every protocol: memory, time on the serving thread, and its answers meanwhile. */
+import { once } from 'node:events';
+import http from 'node:http';
+import http2 from 'node:http2';
+import net from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { EmbedImageRequestSchema, EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+
+const MIB = 1024 * 1024;
+const { embedText, embedImage, getServerInfo, transcribeStream } = InferenceService.method;
+const EMBED_TEXT = 'heimdex.inference.v1.InferenceService/EmbedText';
+const EMBED_IMAGE = 'heimdex.inference.v1.InferenceService/EmbedImage';
+const ONE = { texts: ['one'], model: TextModel.TEXT };
+const ONE_JSON = JSON.stringify({ texts: ['one'], model: 'TEXT_MODEL_TEXT' });
+
+function envelope(bytes: Uint8Array, flags = 0): Buffer {
+  const head = Buffer.alloc(5);
+  head[0] = flags;
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+/** The protocols over HTTP/1.1, and how each writes a message and says its status. */
+const FORMS = {
+  json: { type: 'application/json', enveloped: false, encoding: 'content-encoding' },
+  proto: { type: 'application/proto', enveloped: false, encoding: 'content-encoding' },
+  'grpc-web': { type: 'application/grpc-web+proto', enveloped: true, encoding: 'grpc-encoding' },
+} as const;
+type Form = keyof typeof FORMS;
+
+async function post(
+  fake: FakeServer,
+  path: string,
+  form: Form,
+  message: Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ readonly code: string; readonly text: string }> {
+  const { type, enveloped, encoding } = FORMS[form];
+  const packed = headers[encoding] !== undefined;
+  const body = enveloped ? envelope(message, packed ? 1 : 0) : message;
+  const response = await fetch(`${fake.url}/${path}`, {
+    method: 'POST',
+    headers: { 'content-type': type, ...headers },
+    body: new Uint8Array(body),
+  });
+  const text = await response.text();
+  if (enveloped) return { code: /grpc-status: (\d+)/.exec(text)?.[1] ?? 'none', text };
+  return { code: response.ok ? '0' : (JSON.parse(text) as { code: string }).code, text };
+}
+
+const EXHAUSTED = ['resource_exhausted', '8'];
+const INVALID = ['invalid_argument', '3'];
+
+/** A call over native gRPC, its message as given. */
+async function native(fake: FakeServer, path: string, body: Buffer, headers: http2.OutgoingHttpHeaders = {}) {
+  // Node.js's own client cannot read an answer while more than this waits to be sent (MB).
+  const session = http2.connect(fake.url, { maxSessionMemory: 1000 });
+  try {
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': `/${path}`,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...headers,
+    });
+    stream.on('error', () => {});
+    stream.end(body);
+    stream.resume();
+    return await new Promise<http2.IncomingHttpHeaders>((resolve, reject) => {
+      session.once('error', reject);
+      for (const event of ['response', 'trailers']) {
+        stream.on(event, (answer) => {
+          if (answer['grpc-status'] !== undefined) resolve(answer);
+        });
+      }
+    });
+  } finally {
+    session.destroy();
+  }
+}
+
+/** Waits for a line of the log. */
+async function logged(fake: FakeServer, call: string) {
+  for (;;) {
+    const line = fake.log.find((candidate) => candidate.call === call);
+    if (line !== undefined) return line;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe('a server whose memory is asked for', () => {
+  let fake: FakeServer;
+  before(async () => {
+    // A quarter is for requests: 90 MiB.
+    fake = await startFakeServer({ MEMORY_LIMIT_GB: '0.35', MAX_MESSAGE_MIB: '16' });
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const served = async () => {
+    expect((await fake.client.value(embedText, ONE)).results).to.have.length(1);
+    for (const form of ['json', 'proto', 'grpc-web'] as const) {
+      const message =
+        form === 'json' ? Buffer.from(ONE_JSON) : toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
+      expect((await post(fake, EMBED_TEXT, form, message)).code, form).to.equal('0');
+    }
+    expect((await fetch(`${fake.url}/readyz`)).status).to.equal(200);
+  };
+
+  it('by many large calls at a time refuses what has no room and serves the next ones', async () => {
+    // Vision is off here: what was taken in gets UNIMPLEMENTED.
+    const message = { images: [{ content: new Uint8Array(12 * MIB) }] };
+    const results = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => {
+        const body = toBinary(EmbedImageRequestSchema, create(EmbedImageRequestSchema, message));
+        return index % 2 === 0
+          ? fake.client.failure(embedImage, message).then(({ code }) => code)
+          : post(fake, EMBED_IMAGE, 'proto', body).then(({ code }) => code);
+      }),
+    );
+    const expected = ['UNIMPLEMENTED', 'RESOURCE_EXHAUSTED', 'unimplemented', 'resource_exhausted'];
+    for (const code of results) expect(code).to.be.oneOf(expected);
+    expect(results.filter((code) => code.toLowerCase() === 'unimplemented').length).to.be.at.least(1);
+    await served();
+  });
+
+  it('by many small messages that unpack to large ones refuses what has no room and serves the next ones', async () => {
+    const large = toBinary(
+      EmbedImageRequestSchema,
+      create(EmbedImageRequestSchema, { images: [{ content: new Uint8Array(15 * MIB) }] }),
+    );
+    const packed = gzipSync(large);
+    const all = Array.from({ length: 12 }, (_, index) => {
+      if (index % 3 === 0) {
+        return native(fake, EMBED_IMAGE, envelope(packed, 1), { 'grpc-encoding': 'gzip' }).then((answer) =>
+          String(answer['grpc-status']),
+        );
+      }
+      const form = index % 3 === 1 ? 'proto' : 'grpc-web';
+      return post(fake, EMBED_IMAGE, form, packed, { [FORMS[form].encoding]: 'gzip' }).then(({ code }) => code);
+    });
+    for (const code of await Promise.all(all)) expect(code).to.be.oneOf(['unimplemented', '12', ...EXHAUSTED]);
+    await served();
+  });
+
+  it('for more than it ever has says so, with the largest message there may be', async () => {
+    const huge = Buffer.alloc(17 * MIB);
+    const packed = gzipSync(huge);
+    const said = [
+      await post(fake, EMBED_TEXT, 'json', huge),
+      await post(fake, EMBED_TEXT, 'grpc-web', huge),
+      await post(fake, EMBED_TEXT, 'proto', packed, { 'content-encoding': 'gzip' }),
+      await post(fake, EMBED_TEXT, 'grpc-web', packed, { 'grpc-encoding': 'gzip' }),
+    ];
+    for (const { code, text } of said) {
+      expect(code).to.be.oneOf(EXHAUSTED);
+      expect(decodeURIComponent(text), text).to.match(/largest this server takes.*TranscribeStream/);
+    }
+    const error = await fake.client.failure(embedImage, { images: [{ content: huge }] });
+    expect(error).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE' });
+    expect(error.message).to.match(/16777216/);
+    const answer = await native(fake, EMBED_TEXT, envelope(packed, 1), { 'grpc-encoding': 'gzip' });
+    expect(answer['grpc-status']).to.equal('8');
+    expect(answer['grpc-status-details-bin']).to.be.a('string');
+    await served();
+  });
+
+  it('by streams of packed messages holds no more than it has', async () => {
+    const packed = gzipSync(new Uint8Array(15 * MIB));
+    const messages = Buffer.concat(Array.from({ length: 12 }, () => envelope(packed, 1)));
+    const path = `${transcribeStream.parent.typeName}/${transcribeStream.name}`;
+    const answer = await native(fake, path, messages, { 'grpc-encoding': 'gzip' });
+    expect(String(answer['grpc-status'])).to.be.oneOf(['8', '3', '12']);
+    await served();
+  });
+
+  it('says what it takes', async () => {
+    const { limits } = await fake.client.value(getServerInfo, {});
+    expect(limits?.maxMessageBytes).to.equal(BigInt(16 * MIB));
+  });
+
+  it('takes smaller messages than it is set to where memory is short', async () => {
+    const small = await startFakeServer({ MEMORY_LIMIT_GB: '0.5', MAX_MESSAGE_MIB: '512' });
+    try {
+      await small.server.warm;
+      const { limits } = await small.client.value(getServerInfo, {});
+      expect(Number(limits?.maxMessageBytes)).to.be.within(60 * MIB, 64 * MIB);
+      expect(small.log.some(({ msg }) => msg.includes('MAX_MESSAGE_MIB'))).to.equal(true);
+    } finally {
+      await small.close();
+    }
+  });
+});
+
+describe('a server that has no room', () => {
+  let fake: FakeServer;
+  let cancel: (() => void) | undefined;
+  before(async () => {
+    fake = await startFakeServer({ MAX_QUEUE: '1' });
+    await fake.server.warm;
+    const request = { texts: ['until cancelled'], model: TextModel.TEXT };
+    void fake.client.unary(embedText, request, { onStart: (stop) => (cancel = stop) });
+    await fake.client.value(getServerInfo, {});
+  });
+  after(async () => {
+    cancel?.();
+    await fake.close();
+  });
+
+  for (const form of ['json', 'proto', 'grpc-web'] as const) {
+    it(`says so before a body has come: ${form}`, async () => {
+      const request = http.request(`${fake.url}/${EMBED_TEXT}`, {
+        method: 'POST',
+        agent: false,
+        headers: { 'content-type': FORMS[form].type, 'content-length': '10000000' },
+      });
+      request.on('error', () => {});
+      request.flushHeaders();
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+      const text = (await response.toArray()).join('');
+      if (form === 'grpc-web') expect(text).to.match(/grpc-status: 8/);
+      else {
+        expect(response.statusCode).to.equal(429);
+        expect(text).to.match(/resource_exhausted.*RetryInfo/);
+      }
+      request.destroy();
+    });
+  }
+
+  it('tells a caller that asks before it sends', async () => {
+    const request = http.request(`${fake.url}/${EMBED_TEXT}`, {
+      method: 'POST',
+      agent: false,
+      headers: { 'content-type': 'application/json', 'content-length': '100000', expect: '100-continue' },
+    });
+    request.on('error', () => {});
+    let asked = false;
+    request.on('continue', () => {
+      asked = true;
+    });
+    request.flushHeaders();
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    expect([response.statusCode, asked]).to.deep.equal([429, false]);
+    request.destroy();
+  });
+});
+
+describe('a message that costs too much', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const repeated = (piece: string | Buffer, bytes: number) => Buffer.alloc(bytes, piece);
+  const BOMBS: readonly (readonly [string, Form | 'grpc', string, Buffer])[] = [
+    ['empty pictures', 'json', EMBED_IMAGE, Buffer.from(`{"images":[${'{},'.repeat(2_000_000)}{}]}`)],
+    ['empty texts', 'json', EMBED_TEXT, Buffer.from(`{"texts":[${'"",'.repeat(2_000_000)}""]}`)],
+    ['numbers', 'json', EMBED_TEXT, Buffer.from(`{"texts":[${'0,'.repeat(2_000_000)}0]}`)],
+    ['depth', 'json', EMBED_TEXT, repeated('[', 2_000_000)],
+    ['empty pictures', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
+    ['fields nobody knows', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x78, 0]), 4_000_000)],
+    ['empty texts', 'grpc-web', EMBED_TEXT, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
+    ['empty pictures', 'grpc', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
+    [
+      'text',
+      'grpc',
+      EMBED_TEXT,
+      Buffer.concat([Buffer.from([0x0a, 0x80, 0xc8, 0xd0, 0x07]), repeated('a', 16_000_000)]),
+    ],
+  ];
+  for (const [what, form, path, body] of BOMBS) {
+    it(`is refused before it is decoded: ${what}, ${form}`, async () => {
+      if (form === 'grpc') {
+        const answer = await native(fake, path, envelope(body));
+        expect(answer['grpc-status']).to.equal('3');
+        expect(decodeURIComponent(String(answer['grpc-message']))).to.match(/more than \d+/);
+        return;
+      }
+      const { code, text } = await post(fake, path, form, body);
+      expect(code).to.be.oneOf(INVALID);
+      expect(decodeURIComponent(text)).to.match(/more than \d+ values|deeper than/);
+    });
+  }
+
+  it('may be large where its content is', async () => {
+    const content = Buffer.alloc(20 * MIB).toString('base64');
+    const body = Buffer.from(JSON.stringify({ images: [{ content }] }));
+    expect((await post(fake, EMBED_IMAGE, 'json', body)).code).to.equal('unimplemented');
+  });
+
+  it('is told from one that is no UTF-8, small or large', async () => {
+    for (const size of [10, 100_000]) {
+      const body = Buffer.concat([
+        Buffer.from(`{"model":"TEXT_MODEL_TEXT","texts":["${'a'.repeat(size)}`),
+        Buffer.from([0xff, 0xfe, 0xc3]),
+        Buffer.from('"]}'),
+      ]);
+      const { code, text } = await post(fake, EMBED_TEXT, 'json', body);
+      expect(code, String(size)).to.equal('invalid_argument');
+      expect(text).to.match(/not valid UTF-8/);
+    }
+    const good = JSON.stringify({ texts: ['é'.repeat(50_000)], model: 'TEXT_MODEL_TEXT' });
+    expect((await post(fake, EMBED_TEXT, 'json', Buffer.from(good))).code).to.equal('0');
+  });
+});
+
+describe('a deadline beyond any timer', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const message = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
+  for (const value of ['2147484S', '600H', '1000000H', '99999999H', '99999999M']) {
+    it(`is no deadline that has passed: ${value}`, async () => {
+      const answer = await native(fake, EMBED_TEXT, envelope(message), { 'grpc-timeout': value });
+      expect(answer['grpc-status']).to.equal('0');
+      expect((await post(fake, EMBED_TEXT, 'grpc-web', message, { 'grpc-timeout': value })).code).to.equal('0');
+    });
+  }
+  for (const value of ['2147483648', '9999999999']) {
+    it(`is no deadline that has passed: ${value} ms over Connect`, async () => {
+      const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': value });
+      expect(code).to.equal('0');
+    });
+  }
+
+  it('is told from one that has', async () => {
+    expect((await native(fake, EMBED_TEXT, envelope(message), { 'grpc-timeout': '1n' }))['grpc-status']).to.equal('4');
+    const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': '0' });
+    expect(code).to.equal('deadline_exceeded');
+  });
+});
+
+describe('a call that is given up while it arrives', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  for (const form of ['json', 'proto', 'grpc-web'] as const) {
+    it(`is CANCELLED, with its peer: ${form}`, async () => {
+      const socket = net.connect(fake.server.address.port, '127.0.0.1');
+      await once(socket, 'connect');
+      const peer = `127.0.0.1:${socket.localPort}`;
+      const id = `given-up-${form}`;
+      const head = `POST /${EMBED_TEXT} HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\ncontent-type: ${FORMS[form].type}\r\n`;
+      socket.write(`${head}content-length: 100000\r\n\r\n`);
+      socket.write(FORMS[form].enveloped ? Buffer.from([0, 0, 1, 0, 0, 10]) : '{"texts":');
+      // The server has it when it counts it.
+      while (!/heimdex_requests_in_progress 1/.test(await (await fetch(`${fake.url}/metrics`)).text()));
+      socket.destroy();
+      expect(await logged(fake, id)).to.include({ code: 'CANCELLED', reason: 'CANCELLED', peer });
+    });
+  }
+
+  for (const [how, end] of [
+    ['its stream', (stream: http2.ClientHttp2Stream) => stream.close(http2.constants.NGHTTP2_CANCEL)],
+    ['its connection', (stream: http2.ClientHttp2Stream) => stream.session?.destroy()],
+  ] as const) {
+    it(`is CANCELLED, with its peer: gRPC, by ${how}`, async () => {
+      const session = http2.connect(fake.url);
+      session.on('error', () => {});
+      await once(session, 'connect');
+      const peer = `127.0.0.1:${session.socket.localPort}`;
+      const id = `given-up-${how.replace(' ', '-')}`;
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': `/${EMBED_TEXT}`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        'x-request-id': id,
+      });
+      stream.on('error', () => {});
+      stream.write(Buffer.from([0, 0, 1, 0, 0, 10]));
+      while (!/heimdex_requests_in_progress 1/.test(await (await fetch(`${fake.url}/metrics`)).text()));
+      end(stream);
+      expect(await logged(fake, id)).to.include({ code: 'CANCELLED', reason: 'CANCELLED', peer });
+      session.destroy();
+    });
+  }
+
+  it('leaves nothing behind', async () => {
+    while (!/heimdex_requests_in_progress 0/.test(await (await fetch(`${fake.url}/metrics`)).text()));
+    expect((await fake.client.value(embedText, ONE)).results).to.have.length(1);
+  });
+});
+
+describe('callers of one byte each', () => {
+  it('keep nobody out', async () => {
+    const fake = await startFakeServer({ MAX_CONNECTIONS: '32' });
+    const sockets: net.Socket[] = [];
+    try {
+      await fake.server.warm;
+      for (let index = 0; index < 100; index += 1) {
+        const socket = net.connect(fake.server.address.port, '127.0.0.1');
+        socket.on('error', () => {});
+        await once(socket, 'connect');
+        socket.write('P');
+        sockets.push(socket);
+      }
+      const fresh = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
+      expect((await fresh.value(embedText, ONE)).results).to.have.length(1);
+      fresh.close();
+      expect((await fetch(`${fake.url}/livez`)).status).to.equal(200);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await fake.close();
+    }
+  });
+});

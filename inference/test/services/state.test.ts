@@ -1,0 +1,17 @@
+import { expect } from 'chai';
+import { ServerState } from '../../src/services/state.js';
+
+describe('the state of the server', () => {
+  it('is unhealthy, with the reason, while no call is let in', () => {
+    const state = new ServerState(new Map());
+    state.proved();
+    const seen: string[] = [];
+    state.onChange(() => void seen.push(state.report().status));
+    state.refuse('no memory for requests');
+    expect(state.report()).to.include({ status: 'unhealthy', reason: 'no memory for requests' });
+    expect([...state.statuses().values()]).to.not.include(true);
+    state.refuse(undefined);
+    expect(state.report().status).to.equal('healthy');
+    expect(seen).to.deep.equal(['unhealthy', 'healthy']);
+  });
+});

@@ -1,0 +1,171 @@
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { InferenceError } from '../../src/errors.js';
+import { AdmissionController, type AdmissionOptions, largestMessageBytes } from '../../src/transport/admission.js';
+import { type Arrival, CallDesk } from '../../src/transport/desk.js';
+
+const MIB = 1024 * 1024;
+const ARRIVAL: Arrival = {
+  path: 'a.Service/Method',
+  protocol: 'grpc',
+  peer: '127.0.0.1:1',
+  timeoutMs: Number.POSITIVE_INFINITY,
+  quiet: false,
+  header: () => undefined,
+};
+const UNARY = { streaming: false };
+const STREAM = { streaming: true };
+
+function controller(options: Partial<AdmissionOptions> = {}) {
+  const desk = options.desk ?? new CallDesk(pino({ level: 'silent' }));
+  return new AdmissionController({
+    desk,
+    tokens: undefined,
+    memoryBytes: 16 * MIB,
+    maxMessageBytes: 8 * MIB,
+    overload: () => undefined,
+    refusing: () => {},
+    ...options,
+  });
+}
+
+function codeOf(work: () => unknown): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error instanceof InferenceError ? error.code : String(error);
+  }
+}
+
+describe('admission', () => {
+  it('lets calls in again as soon as others are over', () => {
+    const admission = controller();
+    const first = admission.admit(ARRIVAL, UNARY);
+    first.body.announce(7 * MIB);
+    first.body.receive(7 * MIB);
+    expect(admission.heldBytes).to.equal(14 * MIB);
+    const second = admission.admit(ARRIVAL, UNARY);
+    expect(codeOf(() => second.body.announce(7 * MIB))).to.equal('QUEUE_FULL');
+    first.close();
+    expect(codeOf(() => second.body.announce(7 * MIB))).to.equal(undefined);
+    second.close();
+    second.close();
+    expect(admission.heldBytes).to.equal(0);
+  });
+
+  it('holds little for a caller that announces much and sends nothing', () => {
+    const admission = controller();
+    const calls = Array.from({ length: 40 }, () => admission.admit(ARRIVAL, UNARY));
+    for (const { body } of calls) body.announce(4 * MIB);
+    expect(admission.heldBytes).to.be.at.most(40 * 128 * 1024);
+    for (const { close } of calls) close();
+  });
+
+  it('holds a message once when it is whole, and its answer until it is sent', () => {
+    const admission = controller();
+    const call = admission.admit(ARRIVAL, UNARY);
+    call.body.announce(2 * MIB);
+    call.body.receive(2 * MIB);
+    call.body.keep(2 * MIB);
+    expect(admission.heldBytes).to.equal(2 * MIB);
+    call.answer(3 * MIB);
+    expect(admission.heldBytes).to.be.within(3 * MIB, 4 * MIB);
+    call.close();
+    expect(admission.heldBytes).to.equal(0);
+  });
+
+  it('counts what comes out of a decompressor, whatever the message said', () => {
+    const admission = controller();
+    const { body, close } = admission.admit(ARRIVAL, UNARY);
+    body.announce(1000);
+    body.receive(1000);
+    expect(codeOf(() => body.unpack(8 * MIB - 100_000))).to.equal(undefined);
+    expect(codeOf(() => body.unpack(200_000))).to.equal('MESSAGE_TOO_LARGE');
+    close();
+  });
+
+  it('says at once of a message that it is larger than any may be', () => {
+    const { body, close } = controller().admit(ARRIVAL, UNARY);
+    expect(codeOf(() => body.announce(8 * MIB + 1))).to.equal('MESSAGE_TOO_LARGE');
+    close();
+  });
+
+  it('takes no message that its memory never has room for', () => {
+    const largest = largestMessageBytes(64 * MIB, 16 * MIB);
+    const admission = controller({ maxMessageBytes: largest });
+    const { body, close } = admission.admit(ARRIVAL, UNARY);
+    body.announce(largest);
+    expect(codeOf(() => body.receive(largest))).to.equal(undefined);
+    expect(largest).to.be.greaterThan(7 * MIB);
+    close();
+  });
+
+  it('holds of a stream what waits to be used up, and no more', () => {
+    const admission = controller();
+    const { body, close } = admission.admit(ARRIVAL, STREAM);
+    const idleBytes = admission.heldBytes;
+    for (let turn = 0; turn < 100; turn += 1) {
+      body.announce(2 * MIB);
+      body.receive(2 * MIB);
+      body.keep(2 * MIB);
+      body.forget(2 * MIB);
+    }
+    expect(admission.heldBytes).to.equal(idleBytes);
+    close();
+  });
+
+  it('asks for the token first, then draining, the deadline, the queue, and memory last', () => {
+    const desk = new CallDesk(pino({ level: 'silent' }));
+    const overload = () => new InferenceError('QUEUE_FULL', 'the queue is full');
+    const all = controller({ desk, tokens: { allow: () => false } as never, overload, memoryBytes: 0 });
+    const late = { ...ARRIVAL, timeoutMs: 0 };
+    expect(codeOf(() => all.admit(late, UNARY))).to.equal('UNAUTHENTICATED');
+    const open = controller({ desk, overload, memoryBytes: 0 });
+    expect(codeOf(() => open.admit(late, UNARY))).to.equal('DEADLINE_EXCEEDED');
+    expect(() => open.admit(ARRIVAL, UNARY)).to.throw('the queue is full');
+    const full = controller({ desk, memoryBytes: 0 });
+    expect(() => full.admit(ARRIVAL, UNARY)).to.throw(/memory/);
+    full.close();
+    desk.drain();
+    expect(codeOf(() => open.admit(late, UNARY))).to.equal('DRAINING');
+    const probe = all.admit({ ...late, quiet: true }, UNARY);
+    expect(codeOf(() => probe.body.announce(MIB))).to.equal('MESSAGE_TOO_LARGE');
+    probe.close();
+  });
+
+  it('tells while no call at all is let in, and when they are again', async () => {
+    let told: (reason: string | undefined) => void = () => {};
+    const admission = controller({ fullMs: 5, refusing: (reason) => told(reason) });
+    const next = () => new Promise<string | undefined>((resolve) => (told = resolve));
+    const holder = admission.admit(ARRIVAL, UNARY);
+    holder.answer(16 * MIB);
+    const refused = next();
+    expect(codeOf(() => admission.admit(ARRIVAL, UNARY))).to.equal('QUEUE_FULL');
+    expect(await refused).to.match(/no memory for requests: calls hold 17 of 16 MiB/);
+    const again = next();
+    holder.close();
+    expect(await again).to.equal(undefined);
+    admission.close();
+  });
+
+  it('ends a call whose request comes too slowly, and leaves one that keeps pace', async () => {
+    const limits = { requestTimeoutMs: 400, requestGraceMs: 40 };
+    const admission = controller(limits);
+    const slow = admission.admit(ARRIVAL, UNARY);
+    const quick = admission.admit(ARRIVAL, UNARY);
+    slow.body.announce(MIB);
+    quick.body.announce(MIB);
+    quick.body.receive(MIB);
+    quick.body.keep(MIB);
+    quick.body.end();
+    slow.body.receive(1);
+    const { signal } = slow.open.call;
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    expect(signal.reason).to.include({ code: 'DEADLINE_EXCEEDED' });
+    expect(signal.reason.message).to.match(/too slowly: 1 of 1048576 bytes/);
+    expect(quick.open.call.signal.aborted).to.equal(false);
+    slow.close();
+    quick.close();
+  });
+});

@@ -1,0 +1,183 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import net from 'node:net';
+import { expect } from 'chai';
+import { Connections, peerOf } from '../../src/transport/connections.js';
+import { type ConnectionTimeouts, type Listener, listen } from '../../src/transport/listener.js';
+
+const PATIENT: ConnectionTimeouts = {
+  firstBytesMs: 60_000,
+  headersMs: 60_000,
+  requestMs: 60_000,
+  idleMs: 60_000,
+  unreadMs: 60_000,
+  lookEveryMs: 20,
+};
+
+/** A listener that answers everything at once, except requests to /wait, which it leaves open. */
+async function open(max: number, timeouts: Partial<ConnectionTimeouts> = {}): Promise<Listener> {
+  const h2 = http2.createServer();
+  h2.on('sessionError', () => {});
+  return listen({
+    host: '127.0.0.1',
+    port: 0,
+    connections: new Connections(max),
+    maxConnections: max,
+    timeouts: { ...PATIENT, ...timeouts },
+    tls: undefined,
+    http2: (socket) => h2.emit('connection', socket),
+    http1: (request, response) => {
+      if (request.url === '/wait') response.flushHeaders();
+      else if (request.url === '/large') response.end(Buffer.alloc(64 * 1024 * 1024));
+      else if (request.url === '/body') request.resume().on('end', () => response.end('whole'));
+      else response.end('hello');
+    },
+  });
+}
+
+async function close(listener: Listener): Promise<void> {
+  const closed = listener.close();
+  listener.destroy();
+  await closed;
+}
+
+async function connect({ address: { port } }: Listener, text = ''): Promise<net.Socket> {
+  const socket = net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  if (text !== '') socket.write(text);
+  return socket;
+}
+
+/** What the server says on a connection until it ends it. */
+async function said(socket: net.Socket): Promise<string> {
+  const pieces: Buffer[] = [];
+  socket.on('data', (piece) => pieces.push(piece));
+  await once(socket, 'close');
+  return Buffer.concat(pieces).toString();
+}
+
+const GET = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
+const LAST = 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
+
+/** Sends one more byte as long as the other side takes it. */
+function dribble(socket: net.Socket, byte: string): net.Socket {
+  const timer = setInterval(() => socket.write(byte), 5);
+  return socket.on('close', () => clearInterval(timer));
+}
+
+describe('a connection that is slow', () => {
+  const CASES: readonly (readonly [string, Partial<ConnectionTimeouts>, string, string, RegExp])[] = [
+    ['to say which protocol it speaks', { firstBytesMs: 50 }, 'PRI * HTTP', '', /^$/],
+    ['and says nothing', { firstBytesMs: 50 }, '', '', /^$/],
+    ['with its headers', { headersMs: 50, requestMs: 100 }, 'GET / HTTP/1.1\r\nx: ', 'a', /^(HTTP\/1.1 4|$)/],
+    ['with one byte', { headersMs: 50, requestMs: 100 }, 'G', '', /^(HTTP\/1.1 4|$)/],
+    [
+      'with its body',
+      { headersMs: 50, requestMs: 100 },
+      'POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n',
+      'a',
+      /^(HTTP\/1.1 4|$)/,
+    ],
+    [
+      'with the pieces of its body',
+      { headersMs: 50, requestMs: 100 },
+      'POST /body HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n',
+      '1\r\na\r\n',
+      /^(HTTP\/1.1 4|$)/,
+    ],
+    ['between requests', { idleMs: 50 }, GET, '', /hello/],
+  ];
+  for (const [what, timeouts, text, more, expected] of CASES) {
+    it(`${what} is ended`, async () => {
+      const listener = await open(100, timeouts);
+      try {
+        const socket = await connect(listener, text);
+        expect(await said(more === '' ? socket : dribble(socket, more))).to.match(expected);
+      } finally {
+        await close(listener);
+      }
+    });
+  }
+
+  it('to read its answer is ended, and one that waits for its answer is not', async () => {
+    const listener = await open(100, { unreadMs: 50 });
+    try {
+      const waiting = await connect(listener, GET.replace('/ ', '/wait '));
+      await once(waiting, 'data');
+      const reader = await connect(listener, GET.replace('/ ', '/large '));
+      reader.pause();
+      await waitFor(() => listener.traffic().connections === 1);
+      expect(waiting.destroyed).to.equal(false);
+      reader.destroy();
+      waiting.destroy();
+    } finally {
+      await close(listener);
+    }
+  });
+});
+
+describe('connections', () => {
+  it('of one byte each keep nobody out, however many they are', async () => {
+    const listener = await open(20);
+    try {
+      const strangers: net.Socket[] = [];
+      for (let index = 0; index < 60; index += 1)
+        strangers.push(await connect(listener, index % 2 === 0 ? 'G' : 'PRI *'));
+      expect(await said(await connect(listener, LAST))).to.match(/hello/);
+      // One address has half of the places.
+      await waitFor(() => listener.traffic().connections <= 10);
+      for (const socket of strangers) socket.destroy();
+    } finally {
+      await close(listener);
+    }
+  });
+
+  it('with work in progress are not ended for others, and are counted', async () => {
+    const listener = await open(8);
+    try {
+      const busy = await Promise.all([1, 2, 3, 4].map(() => connect(listener, GET.replace('/ ', '/wait '))));
+      await Promise.all(busy.map((socket) => once(socket, 'data')));
+      const refused = await connect(listener, LAST);
+      expect(await said(refused)).to.equal('');
+      expect(busy.map(({ destroyed }) => destroyed)).to.deep.equal([false, false, false, false]);
+      busy[0]?.destroy();
+      await waitFor(() => listener.traffic().connections === 3);
+      expect(await said(await connect(listener, LAST))).to.match(/hello/);
+      for (const socket of busy) socket.destroy();
+    } finally {
+      await close(listener);
+    }
+  });
+
+  it('that have never said a whole request make room before those that are idle', async () => {
+    const listener = await open(8);
+    try {
+      const idle = await connect(listener, GET);
+      await once(idle, 'data');
+      const silent = await Promise.all([1, 2, 3].map(() => connect(listener, 'G')));
+      await waitFor(() => listener.traffic().connections === 4);
+      const ended = Promise.race(silent.map((socket) => once(socket, 'close')));
+      expect(await said(await connect(listener, LAST))).to.match(/hello/);
+      await ended;
+      idle.write(LAST);
+      expect(await said(idle)).to.match(/hello/);
+      for (const socket of silent) socket.destroy();
+    } finally {
+      await close(listener);
+    }
+  });
+
+  it('count for their address, of IPv6 for its first 64 bits', () => {
+    expect(peerOf('127.0.0.1')).to.equal('127.0.0.1');
+    expect(peerOf('::ffff:10.0.0.1')).to.equal('10.0.0.1');
+    expect(peerOf('2001:db8:1:2:3:4:5:6')).to.equal(peerOf('2001:db8:1:2::9'));
+    expect(peerOf('2001:db8:1:2::9')).not.to.equal(peerOf('2001:db8:1:3::9'));
+    expect(peerOf('fe80::1%eth0')).to.equal('fe80:0:0:0::/64');
+    expect(peerOf('::1')).to.equal('0:0:0:0::/64');
+  });
+});
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,73 @@
+import { EmbedImageRequestSchema, EmbedTextRequestSchema } from '@heimdex/gen';
+import { expect } from 'chai';
+import { InferenceError } from '../../src/errors.js';
+import { MessageDecoder, messageLimits } from '../../src/transport/message-decoder.js';
+
+const NEVER = new AbortController().signal;
+const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+const large = () => bytesOf({ images: [{ content: Buffer.alloc(4_000_000, 7).toString('base64') }] });
+
+async function errorOf(work: Promise<unknown>): Promise<InferenceError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).to.be.instanceOf(InferenceError);
+  return error as InferenceError;
+}
+
+describe('large JSON', () => {
+  const decoder = new MessageDecoder(messageLimits({ maxBatchItems: 4, maxMessageBytes: 64 * 1024 * 1024 }));
+  after(() => decoder.close());
+
+  it('is parsed beside the thread that serves', async () => {
+    let turns = 0;
+    let decoded = false;
+    const count = () => {
+      turns += 1;
+      if (!decoded) setImmediate(count);
+    };
+    setImmediate(count);
+    const message = (await decoder.json(EmbedImageRequestSchema, large(), NEVER)) as unknown as {
+      readonly images: readonly { readonly content: Uint8Array }[];
+    };
+    decoded = true;
+    expect(turns).to.be.greaterThan(10);
+    const [image] = message.images;
+    expect(image?.content.byteLength).to.equal(4_000_000);
+    expect(image?.content.every((byte) => byte === 7)).to.equal(true);
+  });
+
+  it('says what is wrong with it as small JSON does', async () => {
+    for (const padding of [0, 100_000]) {
+      const wrong = [
+        { text: `{"texts":["${'a'.repeat(padding)}"],"text":"b"}`, said: /text/ },
+        { text: `{"texts":["${'a'.repeat(padding)}"`, said: /EmbedTextRequest/ },
+        { text: `{"texts":["${'a'.repeat(padding)}"${',0'.repeat(20_000)}]}`, said: /more than 10000 values/ },
+      ];
+      for (const { text, said } of wrong) {
+        const error = await errorOf(decoder.json(EmbedTextRequestSchema, Buffer.from(text), NEVER));
+        expect(error.code).to.equal('INVALID_ARGUMENT');
+        expect(error.message).to.match(said);
+      }
+    }
+  });
+
+  it('of a caller that is gone is not waited for, and that of the others is', async () => {
+    const gone = new AbortController();
+    const reason = new InferenceError('CANCELLED', 'gone');
+    const first = decoder.json(EmbedImageRequestSchema, large(), NEVER);
+    const second = errorOf(decoder.json(EmbedImageRequestSchema, large(), gone.signal));
+    const third = decoder.json(EmbedImageRequestSchema, large(), NEVER);
+    gone.abort(reason);
+    expect(await second).to.equal(reason);
+    expect(await errorOf(decoder.json(EmbedImageRequestSchema, large(), gone.signal))).to.equal(reason);
+    await first;
+    await third;
+  });
+
+  it('is parsed by the next thread when the last one has ended', async () => {
+    await decoder.close();
+    await decoder.json(EmbedImageRequestSchema, large(), NEVER);
+  });
+});

@@ -1,0 +1,91 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { EmbedImageRequestSchema, EmbedTextRequestSchema, TranscribeRequestSchema } from '@heimdex/gen';
+import { expect } from 'chai';
+import { refuseBinary } from '../../src/transport/scan-binary.js';
+import { refuseJson } from '../../src/transport/scan-json.js';
+
+const LIMITS = { maxValues: 1000, maxDepth: 8, maxTextBytes: 10_000 };
+const json = (text: string) => refuseJson(Buffer.from(text), LIMITS);
+
+describe('the cost of JSON', () => {
+  it('is its values and its depth, wherever they are', () => {
+    expect(json(`{"images":[${'{},'.repeat(998)}{}]}`)).to.match(/more than 1000 values/);
+    expect(json(`[${'0,'.repeat(1000)}0]`)).to.match(/more than 1000 values/);
+    expect(json('['.repeat(9))).to.match(/deeper than 8/);
+    expect(json('[[[[[[[[]]]]]]]]')).to.equal(undefined);
+    expect(json(`{"a":[${'[],'.repeat(400)}[]]}`)).to.equal(undefined);
+  });
+
+  it('is not what stands in strings, however they are written', () => {
+    const commas = ',[{'.repeat(2000);
+    for (const text of [commas, `\\"${commas}`, `${commas}\\\\`, `\\u0022${commas}`, 'A'.repeat(1_000_000)]) {
+      expect(json(`{"texts":["${text}","${text}"]}`), text.slice(0, 10)).to.equal(undefined);
+    }
+    expect(json(`{"a":"\\\\","b":[${'1,'.repeat(1000)}1]}`)).to.match(/values/);
+    expect(json(`{"a":"\\"","b":[${'1,'.repeat(1000)}1]}`)).to.match(/values/);
+  });
+
+  it('is left to the parser where the text is none', () => {
+    for (const text of ['', '"', '"\\', '{"texts": 7', ']]]]', '\u0000', ' '.repeat(100_000)]) {
+      expect(json(text)).to.equal(undefined);
+    }
+  });
+});
+
+describe('the cost of a message', () => {
+  const image = (init: MessageInitShape<typeof EmbedImageRequestSchema>) =>
+    refuseBinary(
+      EmbedImageRequestSchema,
+      toBinary(EmbedImageRequestSchema, create(EmbedImageRequestSchema, init)),
+      LIMITS,
+    );
+
+  it('is its entries, its unknown fields and its text, in every message inside', () => {
+    expect(image({ images: Array.from({ length: 1001 }, () => ({})) })).to.match(/more than 1000 values/);
+    const unknown = Buffer.alloc(4000, Buffer.from([0x78, 1]));
+    expect(refuseBinary(EmbedImageRequestSchema, unknown, LIMITS)).to.match(/values/);
+    const inside = Buffer.concat([Buffer.from([0x0a, 0xa0, 0x1f]), unknown]);
+    expect(refuseBinary(EmbedImageRequestSchema, inside, LIMITS)).to.match(/values/);
+    const groups = Buffer.alloc(20, 0x7b);
+    expect(refuseBinary(EmbedImageRequestSchema, groups, LIMITS)).to.match(/deeper/);
+    const texts = create(EmbedTextRequestSchema, { texts: ['x'.repeat(6000), 'y'.repeat(6000)] });
+    const bytes = toBinary(EmbedTextRequestSchema, texts);
+    expect(refuseBinary(EmbedTextRequestSchema, bytes, LIMITS)).to.match(/bytes of text/);
+    const temperatures = create(TranscribeRequestSchema, {
+      options: { temperatures: Array.from({ length: 1001 }, () => 0) },
+    });
+    expect(refuseBinary(TranscribeRequestSchema, toBinary(TranscribeRequestSchema, temperatures), LIMITS)).to.match(
+      /values/,
+    );
+  });
+
+  it('is not what stands in its bytes', () => {
+    const content = new Uint8Array(1_000_000);
+    expect(image({ images: [{ content }, { content }] })).to.equal(undefined);
+  });
+
+  it('is left to the decoder where the bytes are no message', () => {
+    for (const bytes of [[], [0xff], [0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x13], [0x0a, 50, 0x61], [0x0a], [0x09, 1]]) {
+      expect(refuseBinary(EmbedTextRequestSchema, Uint8Array.from(bytes), LIMITS)).to.equal(undefined);
+    }
+  });
+
+  it('is counted as the decoder counts, whatever the bytes', () => {
+    let seed = 1;
+    const random = () => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed;
+    };
+    for (let turn = 0; turn < 500; turn += 1) {
+      const bytes = Uint8Array.from({ length: 1 + (random() % 60) }, () => random() & (turn % 2 === 0 ? 0x1f : 0xff));
+      let decodes = true;
+      try {
+        fromBinary(TranscribeRequestSchema, bytes);
+      } catch {
+        decodes = false;
+      }
+      const refusal = refuseBinary(TranscribeRequestSchema, bytes, LIMITS);
+      if (decodes && refusal !== undefined) expect(refusal).to.match(/deeper|values/);
+    }
+  });
+});
