@@ -2,6 +2,7 @@ import { deflateSync } from 'node:zlib';
 import { expect } from 'chai';
 import sharp, { type Sharp } from 'sharp';
 import { InferenceError } from '../../src/errors.js';
+import { DamagedImage } from '../../src/media/images/errors.js';
 import { configureImageDecoding, decodeImage, IMAGE_FORMATS, type Picture } from '../../src/media/images/index.js';
 import { Random } from '../support/random.js';
 
@@ -119,7 +120,9 @@ describe('decoding pictures', () => {
         expect(message)
           .to.match(/^Expected a /)
           .and.not.match(/vips|undefined|bounds|heap|\w+Error\b|load_buffer|\n/i);
-        if (cause instanceof Error) expect(message).to.not.include(cause.message.slice(0, 20));
+        // What our own reader found is said in its words, which are ours.
+        if (cause instanceof Error && !(cause instanceof DamagedImage))
+          expect(message).to.not.include(cause.message.slice(0, 20));
       }
     }
     expect(refused).to.be.greaterThan(10);
