@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bytesField, concatBytes, varintField } from '@heimdex/onnx';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { openRewrittenSession } from '../../src/models/rewritten-session.js';
 import { openSession } from '../../src/models/session.js';
-import { bytesField, concatBytes, varintField } from '@heimdex/onnx';
 
 const FLOAT = 1;
 const THREE = new Float32Array([1, 2, 3]);
