@@ -4,7 +4,7 @@
  * compiler and what was asked of it.
  */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CompiledGraphRecord, CompiledKey, CompiledManifest } from './compiled-types.js';
 import type { FoundFile } from './found-model.js';
@@ -88,7 +88,7 @@ export async function compiledFiles(
         weights,
         absolutePath,
         blobPath: absolutePath,
-        sizeBytes: (await stat(absolutePath)).size,
+        sizeBytes: await ownSize(absolutePath),
         expectedSizeBytes: lockedFile?.sizeBytes ?? sizeBytes,
         hash: { type: 'sha256' as const, value: lockedFile?.sha256 ?? sha256 },
         blobId: undefined,
@@ -100,6 +100,13 @@ export async function compiledFiles(
 /** Name of a compiled file in its folder, by its path among a model's files. */
 export function compiledFileName(path: string): string {
   return path.slice(PATH_PREFIX.length);
+}
+
+/** A link could lead to what only this program's user may read: the compiler makes none. Throws ENOENT for one. */
+async function ownSize(path: string): Promise<number> {
+  const info = await lstat(path);
+  if (info.isFile()) return info.size;
+  throw Object.assign(new Error(`${path} is not a file of its own`), { code: 'ENOENT' });
 }
 
 /** Whether a path of a model's files is a compiled one. */

@@ -5,7 +5,7 @@ import { join, relative, sep } from 'node:path';
  * Says why the file that `path` leads to must not be read, or nothing when it may: symbolic links may lead only where the
  * hub cache makes them lead, into the blobs of the same repository or the store that repositories share
  * (`blobs/<2 digits>/<hash>` in the cache's root). A link to anywhere else would let whoever can write a link to the volume
- * read files that only this program's user can read. A plain file may be a link to anything in the cache.
+ * read files that only this program's user can read. A file outside of any repository may be a link to anything in the cache.
  *
  * @param path - The pointer of a snapshot or the plain file, below `cacheDir`.
  * @param real - The same path with all links followed.
@@ -13,10 +13,16 @@ import { join, relative, sep } from 'node:path';
 export async function linkEscapeReason(cacheDir: string, path: string, real: string): Promise<string | undefined> {
   const root = await realpath(cacheDir);
   const [first = '', ...below] = relative(cacheDir, path).split(sep);
-  if (below.length === 0) return isInside(root, real) ? undefined : leadsOut(real, 'the cache');
+  if (below.length === 0 || !isRepositoryFolder(first))
+    return isInside(root, real) ? undefined : leadsOut(real, 'the cache');
   const repository = await realpath(join(cacheDir, first));
   const allowed = [join(repository, 'blobs'), join(repository, 'snapshots'), join(root, 'blobs')];
   return allowed.some((folder) => isInside(folder, real)) ? undefined : leadsOut(real, "its repository's blobs");
+}
+
+/** OpenAI's files lie in a folder of their own, `whisper`. */
+function isRepositoryFolder(name: string): boolean {
+  return name.startsWith('models--');
 }
 
 function isInside(folder: string, path: string): boolean {

@@ -72,14 +72,22 @@ describe('misspelt names', () => {
     ['speech', 'large-v3-tubro', 'large-v3-turbo'],
     ['speech', 'none ', 'none'],
     ['speech', 'meduim:fp32', 'medium'],
-    ['vision', 'google/siglip-so400m-patch14-348', 'google/siglip-so400m-patch14-384'],
-    ['text', 'BAAI/bge-m', 'BAAI/bge-m3'],
+    ['vision', 'siglip-so40m', 'siglip-so400m'],
     ['faces', 'opencv/face_detection_yumet', 'opencv/face_detection_yunet'],
     ['speech', 'base:fp23', 'base:fp32'],
   ];
   for (const [role, name, meant] of models) {
     it(`of models are noticed: ${name}`, () => {
       expect(() => resolveModel(loadManifest(), role, name)).to.throw(`; did you mean "${meant}"?`);
+    });
+  }
+
+  for (const [role, name, meant] of [
+    ['vision', 'google/siglip-so400m-patch14-348', 'google/siglip-so400m-patch14-384'],
+    ['text', 'BAAI/bge-m', 'BAAI/bge-m3'],
+  ] as const) {
+    it(`of repositories are kept for the error that the hub's answer will be: ${name}`, () => {
+      expect(resolveModel(loadManifest(), role, name).suggestion).to.equal(`; did you mean "${meant}"?`);
     });
   }
 
