@@ -35,3 +35,24 @@ export function transportLayoutOf(head: Uint8Array): TransportLayout | undefined
     [0, 1, 2, 3].every((index) => head[first + index * stride] === SYNC),
   );
 }
+
+/** Whether a Matroska file is shorter than its header says: what is left of its last cluster is read by the server alone. */
+export function isCutMatroska(head: Uint8Array, sizeBytes: number): boolean {
+  const header = elementAt(head, 0);
+  const segment = header && elementAt(head, header.end);
+  return segment?.end !== undefined && segment.id === SEGMENT && segment.end > sizeBytes;
+}
+
+const SEGMENT = 0x18538067;
+
+/** An element of EBML with an id of four bytes; its end is 0 where the size is not known. */
+function elementAt(head: Uint8Array, at: number): { readonly id: number; readonly end: number } | undefined {
+  const first = head[at + 4];
+  if (first === undefined || first === 0 || at + 12 > head.length) return undefined;
+  const length = Math.clz32(first) - 23;
+  const values = [first & (0xff >> length), ...head.subarray(at + 5, at + 4 + length)];
+  const unknown = values.slice(1).every((value) => value === 0xff) && values[0] === 0xff >> length;
+  const size = values.reduce((sum, value) => sum * 256 + value, 0);
+  const id = new DataView(head.buffer, head.byteOffset + at, 4).getUint32(0);
+  return { id, end: unknown ? 0 : at + 4 + length + size };
+}

@@ -3,7 +3,7 @@ import type { Input } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
 import { type ChosenTrack, chooseTrack, type FilmTrack, filmTrackOf } from './choose-track.js';
 import { type Mp4Index, readMp4Index } from './edit-list.js';
-import { type FilmKind, filmKindOf, HEAD_BYTES, transportLayoutOf } from './film-kind.js';
+import { type FilmKind, filmKindOf, HEAD_BYTES, isCutMatroska, transportLayoutOf } from './film-kind.js';
 import { formatFor, trackAudio } from './track-audio.js';
 import { transportAudio } from './transport-audio.js';
 
@@ -58,7 +58,7 @@ async function lookAt(path: string): Promise<Film | undefined> {
     if (!found.isFile()) return undefined;
     const head = await headOf(file);
     const kind = filmKindOf(head);
-    if (kind === undefined) return undefined;
+    if (kind === undefined || (kind === 'matroska' && isCutMatroska(head, found.size))) return undefined;
     const mp4 = kind === 'mp4' ? await readMp4Index(file, found.size) : undefined;
     return kind === 'mp4' && mp4 === undefined ? undefined : { kind, head, sizeBytes: found.size, mp4 };
   } finally {
