@@ -18,6 +18,8 @@ const OPUS_RATE_HZ = 48_000;
 /** Where OpusHead has the samples to skip (RFC 7845). */
 const PRE_SKIP_AT = 10;
 const FRAGMENT_SECONDS = 1;
+/** Times of MP4 grow; the server takes what differs by this for rounding. */
+const BACK_MAX_SECONDS = 0.1;
 
 /** The container in which a codec is sent; undefined: none can hold it. */
 export function formatFor(codec: AudioCodec | null, library: Mediabunny): OutputFormat | undefined {
@@ -57,14 +59,19 @@ export async function* trackAudio(
   // Packets are sent at the times of the media, for which the edit list was made.
   const shift = (edits === undefined ? 0 : offsetSeconds(edits)) - (kind === 'matroska' ? opusDelay(decoderConfig) : 0);
   let endSeconds = 0;
+  let last = Number.NEGATIVE_INFINITY;
   try {
     await output.start();
     const packets = new library.EncodedPacketSink(input);
     let packet: EncodedPacket | null = await packets.getFirstPacket();
     while (packet !== null) {
       endSeconds = packet.timestamp + packet.duration;
+      const wanted = packet.timestamp + shift;
+      if (wanted < last - BACK_MAX_SECONDS) throw new Error('the clock of its audio track goes back');
+      const timestamp = Math.max(wanted, last + 1 / decoderConfig.sampleRate);
+      last = timestamp;
       // Copied: a packet keeps alive all that was read around it.
-      const copy = packet.clone({ data: packet.data.slice(), timestamp: packet.timestamp + shift, type: 'key' });
+      const copy = packet.clone({ data: packet.data.slice(), timestamp, type: 'key' });
       await source.add(copy, { decoderConfig });
       if (written.length > 0) {
         const piece = take();

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { InferenceClientError } from '../errors.js';
 import type { TranscribeOptions } from '../speech.js';
 import { type TranscribeEvent, transcribeStream } from '../speech-stream.js';
 import type { Caller } from '../transport/caller.js';
@@ -17,7 +18,19 @@ export async function* transcribeFile(
   }
   const { audioTrack, ...others } = options;
   const sent = film.trackIndex === undefined ? options : others;
-  for await (const event of transcribeStream(caller, film.pieces, sent)) yield ofTheFilm(event, film);
+  let heard = false;
+  try {
+    for await (const event of transcribeStream(caller, film.pieces, sent)) {
+      heard ||= event.type === 'segment';
+      yield ofTheFilm(event, film);
+    }
+    return;
+  } catch (error) {
+    const unreadable = error instanceof InferenceClientError && error.reason === 'SOURCE_FAILED';
+    if (!unreadable || heard) throw error;
+  }
+  // Damaged, or of a kind that cannot be written anew: what is wrong with it, the server says.
+  yield* transcribeStream(caller, () => createReadStream(path), options);
 }
 
 /** The server saw one track: which of the film's it was, and what is to be said of the others, is known here. */
