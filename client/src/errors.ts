@@ -118,12 +118,16 @@ export function errorOf(thrown: unknown, context: CallContext): InferenceClientE
   const reason = said?.reason ?? details.reason;
   const message = said?.message ?? thrown.details;
   const named = reason !== MESSAGE_TOO_LARGE || message.includes('client.transcribeStream');
-  return new InferenceClientError(code, named ? message : `${message}. ${insteadOf(context.method)}`.replace('..', '.'), {
-    ...details,
-    reason,
-    ...context,
-    cause: thrown,
-  });
+  return new InferenceClientError(
+    code,
+    named ? message : `${message}. ${insteadOf(context.method)}`.replace('..', '.'),
+    {
+      ...details,
+      reason,
+      ...context,
+      cause: thrown,
+    },
+  );
 }
 
 function inContext(error: InferenceClientError, context: CallContext): InferenceClientError {

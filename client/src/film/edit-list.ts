@@ -35,6 +35,8 @@ const EDITS_MAX = 10_000;
 /** What the index of an MP4 says beside what mediabunny gives. */
 export interface Mp4Index {
   readonly fragmented: boolean;
+  /** An audio track needs a key. */
+  readonly encrypted: boolean;
   /** By track id; absent: the media is played as it is. */
   readonly edits: ReadonlyMap<number, EditList>;
 }
@@ -119,7 +121,9 @@ function parseMoov(body: Uint8Array): Mp4Index {
   const movieHeader = boxes.find(({ type }) => type === 'mvhd');
   const movieScale = movieHeader === undefined ? 0 : timescaleOf(view, movieHeader);
   const edits = new Map<number, EditList>();
-  for (const track of boxes.filter(({ type }) => type === 'trak')) {
+  const tracks = boxes.filter(({ type }) => type === 'trak');
+  const encrypted = tracks.some((track) => isEncrypted(view, track));
+  for (const track of tracks) {
     const header = find(view, track, ['tkhd']);
     const mediaHeader = find(view, track, ['mdia', 'mdhd']);
     const list = find(view, track, ['edts', 'elst']);
@@ -127,9 +131,19 @@ function parseMoov(body: Uint8Array): Mp4Index {
     const entries = entriesOf(view, list, timescaleOf(view, mediaHeader));
     if (!entries.some(({ mediaSeconds }) => mediaSeconds !== undefined)) continue;
     const ends = !fragmented && entries.at(-1)?.duration !== 0;
-    edits.set(view.getUint32(header.body + (view.getUint8(header.body) === 1 ? 20 : 12)), { movieScale, entries, ends });
+    edits.set(view.getUint32(header.body + (view.getUint8(header.body) === 1 ? 20 : 12)), {
+      movieScale,
+      entries,
+      ends,
+    });
   }
-  return { fragmented, edits };
+  return { fragmented, encrypted, edits };
+}
+
+function isEncrypted(view: DataView, track: Box): boolean {
+  const descriptions = find(view, track, ['mdia', 'minf', 'stbl', 'stsd']);
+  if (descriptions === undefined) return false;
+  return childrenOf(view, { ...descriptions, body: descriptions.body + 8 }).some(({ type }) => type === 'enca');
 }
 
 function entriesOf(view: DataView, list: Box, mediaScale: number): readonly Edit[] {

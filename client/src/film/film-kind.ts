@@ -31,9 +31,7 @@ export function filmKindOf(head: Uint8Array): FilmKind | undefined {
 
 /** The layout of MPEG-TS by its first bytes; undefined: it is something else. */
 export function transportLayoutOf(head: Uint8Array): TransportLayout | undefined {
-  return LAYOUTS.find(({ first, stride }) =>
-    [0, 1, 2, 3].every((index) => head[first + index * stride] === SYNC),
-  );
+  return LAYOUTS.find(({ first, stride }) => [0, 1, 2, 3].every((index) => head[first + index * stride] === SYNC));
 }
 
 /** Whether a Matroska file is shorter than its header says: what is left of its last cluster is read by the server alone. */

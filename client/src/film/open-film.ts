@@ -60,7 +60,8 @@ async function lookAt(path: string): Promise<Film | undefined> {
     const kind = filmKindOf(head);
     if (kind === undefined || (kind === 'matroska' && isCutMatroska(head, found.size))) return undefined;
     const mp4 = kind === 'mp4' ? await readMp4Index(file, found.size) : undefined;
-    return kind === 'mp4' && mp4 === undefined ? undefined : { kind, head, sizeBytes: found.size, mp4 };
+    const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted);
+    return unusable ? undefined : { kind, head, sizeBytes: found.size, mp4 };
   } finally {
     await file.close();
   }

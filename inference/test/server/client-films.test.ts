@@ -47,7 +47,11 @@ describe('Films that the client reads from the disk', function () {
     folder = await mkdtemp(join(tmpdir(), 'heimdex-films-'));
     const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
     volume = await makeVolume({ snapshots: { [MOONSHINE]: embedded?.files ?? [] } });
-    server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ASR_MODEL: 'moonshine-tiny', VISION_MODEL_NAME: 'none' });
+    server = await startProgram({
+      HF_HUB_CACHE: volume.cacheDir,
+      ASR_MODEL: 'moonshine-tiny',
+      VISION_MODEL_NAME: 'none',
+    });
     proxy = await startCountingProxy(server.address);
     client = createInferenceClient({ address: proxy.address });
   });
