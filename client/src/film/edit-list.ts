@@ -35,6 +35,8 @@ const EDITS_MAX = 10_000;
 /** What the index of an MP4 says beside what mediabunny gives. */
 export interface Mp4Index {
   readonly fragmented: boolean;
+  /** A fragment ends beyond the end of the file. */
+  readonly cut: boolean;
   /** An audio track needs a key. */
   readonly encrypted: boolean;
   /** By track id; absent: the media is played as it is. */
@@ -44,19 +46,23 @@ export interface Mp4Index {
 /** Reads the index (moov) wherever it is in the file; undefined: there is none. */
 export async function readMp4Index(file: FileHandle, sizeBytes: number): Promise<Mp4Index | undefined> {
   const header = new Uint8Array(16);
-  for (let at = 0, count = 0; at + 8 <= sizeBytes && count < BOXES_MAX; count++) {
+  let index: Omit<Mp4Index, 'cut'> | undefined;
+  let at = 0;
+  // Of fragments, all are looked at: the index does not say how many there are.
+  for (let count = 0; at + 8 <= sizeBytes && count < BOXES_MAX && index?.fragmented !== false; count++) {
     await file.read(header, 0, 16, at);
-    const box = boxAt(new DataView(header.buffer), 0, sizeBytes - at);
-    if (box === undefined) return undefined;
+    const box = boxAt(new DataView(header.buffer), 0, Number.POSITIVE_INFINITY);
+    if (box === undefined) break;
+    const end = Number.isFinite(box.end) ? at + box.end : sizeBytes;
     if (box.type === 'moov') {
-      if (box.end > MOOV_MAX_BYTES) return undefined;
-      const moov = new Uint8Array(box.end);
+      if (end - at > MOOV_MAX_BYTES) return undefined;
+      const moov = new Uint8Array(Math.min(end, sizeBytes) - at);
       const { bytesRead } = await file.read(moov, 0, moov.length, at);
-      return parseMoov(moov.subarray(box.body, bytesRead));
+      index = parseMoov(moov.subarray(box.body, bytesRead));
     }
-    at += box.end;
+    at = end;
   }
-  return undefined;
+  return index && { ...index, cut: index.fragmented && at > sizeBytes };
 }
 
 /** Where the first entry that plays begins in the media, less where it begins in the film, in seconds. */
@@ -113,7 +119,7 @@ function editBox({ entries, ends }: EditList, mediaScale: number): Buffer {
   return box;
 }
 
-function parseMoov(body: Uint8Array): Mp4Index {
+function parseMoov(body: Uint8Array): Omit<Mp4Index, 'cut'> {
   const view = viewOf(body);
   const whole = { type: 'moov', start: 0, body: 0, end: body.length };
   const boxes = childrenOf(view, whole);

@@ -24,6 +24,9 @@ export interface FilmAudio {
  * until it has come.
  */
 const AUDIO_FILE_MAX_BYTES = 128 * 1_024 * 1_024;
+/** Smaller files without pictures are not worth a look. */
+const SMALL_FILE_BYTES = 1_024 * 1_024;
+const MEASURED_PACKETS = 100;
 /** Less than this of what an index promises is rounding. */
 const MISSING_SECONDS = 0.5;
 
@@ -60,7 +63,7 @@ async function lookAt(path: string): Promise<Film | undefined> {
     const kind = filmKindOf(head);
     if (kind === undefined || (kind === 'matroska' && isCutMatroska(head, found.size))) return undefined;
     const mp4 = kind === 'mp4' ? await readMp4Index(file, found.size) : undefined;
-    const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted);
+    const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted || mp4.cut);
     return unusable ? undefined : { kind, head, sizeBytes: found.size, mp4 };
   } finally {
     await file.close();
@@ -76,18 +79,22 @@ async function headOf(file: FileHandle): Promise<Uint8Array> {
 async function audioOf(path: string, film: Film, wanted: number | undefined): Promise<FilmAudio | undefined> {
   // Loaded for films alone: most callers send none.
   const library = await import('mediabunny');
+  // What it does not know of a film, the server says. A program that has chosen its own level keeps it.
+  if (library.Logging.level === library.LogLevel.Info) library.Logging.level = library.LogLevel.Errors;
   const input = openInput(library, path);
   try {
     const tracks = await input.getTracks();
     const pictures = tracks.filter((track) => track.isVideoTrack());
     const audioTracks = await Promise.all((await input.getAudioTracks()).map(filmTrackOf));
     const large = film.kind === 'mp4' && film.sizeBytes > AUDIO_FILE_MAX_BYTES;
-    if (audioTracks.length === 0 || (pictures.length === 0 && !large)) return undefined;
+    // Kinds of pictures that the library does not know are told by their packets.
+    const hasPictures = film.kind === 'mpeg-ts' || pictures.length > 0 || large;
+    if (audioTracks.length === 0) return undefined;
     const chosen = chooseTrack(audioTracks, wanted);
+    if (!hasPictures && !(await isMostlyOther(chosen, film.sizeBytes))) return undefined;
     if (film.kind === 'mpeg-ts') {
       const layout = transportLayoutOf(film.head);
-      const pids = new Set(pictures.map(({ id }) => id));
-      return layout && { pieces: () => transportAudio(path, layout, pids), trackIndex: undefined, warnings: [] };
+      return layout && { pieces: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
     }
     if (chosen === undefined || formatFor(chosen.track.codec, library) === undefined) return undefined;
     if ((await chosen.track.input.getDecoderConfig()) === null) return undefined;
@@ -95,6 +102,15 @@ async function audioOf(path: string, film: Film, wanted: number | undefined): Pr
   } finally {
     input.dispose();
   }
+}
+
+/** Whether most of a file is something else than the chosen track: pictures of a track that is not listed, or other languages. */
+async function isMostlyOther(chosen: ChosenTrack | undefined, sizeBytes: number): Promise<boolean> {
+  if (chosen === undefined || sizeBytes < SMALL_FILE_BYTES) return false;
+  const { input } = chosen.track;
+  const { averageBitrate } = await input.computePacketStats(MEASURED_PACKETS);
+  const seconds = (await input.getDurationFromMetadata()) ?? Number.POSITIVE_INFINITY;
+  return (averageBitrate / 8) * seconds < sizeBytes / 2;
 }
 
 function trackFilm(library: Mediabunny, path: string, film: Film, chosen: ChosenTrack): FilmAudio {

@@ -12,25 +12,21 @@ const PACKET_BYTES = 188;
 const FRAMES_KEPT = 8;
 
 /**
- * The packets of an MPEG-TS less those of the given tracks, but for the beginning of these. Everything else is passed on as it
+ * The packets of an MPEG-TS less those of pictures, but for their beginning. Everything else is passed on as it
  * is, damage too, so the server says of it what it would say of the whole file.
- *
- * @param pictures the PIDs of the tracks to leave out
  */
 export async function* transportAudio(
   path: string,
   { first, stride }: TransportLayout,
-  pictures: ReadonlySet<number>,
 ): AsyncGenerator<Uint8Array, void, void> {
   const frames = new Map<number, number>();
   const dropped = (packet: Uint8Array): boolean => {
     const flags = packet[first + 1] ?? 0;
     const pid = ((flags & 0x1f) << 8) | (packet[first + 2] ?? 0);
     if (pid === NULL_PID) return true;
-    if (!pictures.has(pid)) return false;
-    const begun = (frames.get(pid) ?? 0) + ((flags & 0x40) === 0 ? 0 : 1);
-    frames.set(pid, begun);
-    return begun > FRAMES_KEPT;
+    const begins = (flags & 0x40) !== 0;
+    if (begins && isPicture(packet, first)) frames.set(pid, (frames.get(pid) ?? 0) + 1);
+    return (frames.get(pid) ?? 0) > FRAMES_KEPT;
   };
   const file = await open(path);
   try {
@@ -60,4 +56,12 @@ export async function* transportAudio(
   } finally {
     await file.close();
   }
+}
+
+/** Whether a packet in which something begins begins a frame of pictures: stream ids of a PES packet, ISO 13818-1. */
+function isPicture(packet: Uint8Array, first: number): boolean {
+  const adapted = ((packet[first + 3] ?? 0) & 0x20) !== 0;
+  const at = first + 4 + (adapted ? 1 + (packet[first + 4] ?? 0) : 0);
+  const started = packet[at] === 0 && packet[at + 1] === 0 && packet[at + 2] === 1;
+  return started && ((packet[at + 3] ?? 0) & 0xf0) === 0xe0;
 }

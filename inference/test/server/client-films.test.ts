@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,10 +13,12 @@ import {
 } from '@heimdex/client';
 import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
+import { mp4File } from '../audio/mp4-file.js';
 import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.js';
 import { writeJunkFilm } from '../fixtures/junk-film.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { samplesOf } from '../support/speech.js';
 
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const CASES = join(ROOT, 'inference/test/audio/cases');
@@ -109,6 +111,48 @@ describe('Films that the client reads from the disk', function () {
     const heimdex = [HEIMDEX, 'transcribe', path, '--address', proxy.address];
     const byCommand = await sentFor(() => promisify(execFile)(process.execPath, heimdex));
     expect(byCommand).to.be.below(100_000);
+  });
+
+  it('are played as an edit list of several entries says', async () => {
+    const samples = Int16Array.from(
+      await samplesOf(join(ROOT, 'inference/test/audio/fixtures/speech-16k-mono.mp3')),
+      (value) => value * 32_767,
+    );
+    const chunks = Array.from({ length: Math.ceil(samples.length / 8_000) }, (_, index) =>
+      samples.slice(index * 8_000, (index + 1) * 8_000),
+    );
+    const edits = [
+      { ms: 300, mediaSample: -1 },
+      { ms: 1_500, mediaSample: 1_000 },
+      { ms: 700, mediaSample: -1 },
+      { ms: 200, mediaSample: 28_000 },
+    ];
+    const path = join(folder, 'edits.mov');
+    await writeFile(path, Buffer.concat([...mp4File({ chunks, betweenBytes: MIB, edits })]));
+    const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
+    let film: unknown;
+    const sent = await sentFor(async () => {
+      film = await answerOf(client.transcribeFile(path));
+    });
+    expect(whole.summary.durationSeconds).to.be.closeTo(2.7, 0.001);
+    expect(film).to.deep.equal(whole);
+    expect(sent).to.be.below(MIB);
+  });
+
+  it('that are damaged give what the server gives for the whole file', async () => {
+    const transport = await readFile(join(CASES, 'video_h264_aac.mpegts'));
+    transport.fill(0x55, 20_000, 20_500);
+    const cut = (await readFile(join(CASES, 'fragmented_video_loses_end.mp4'))).subarray(0, 50_000);
+    for (const [name, bytes] of [
+      ['damaged.ts', transport],
+      ['cut.mp4', cut],
+    ] as const) {
+      const path = join(folder, name);
+      await writeFile(path, bytes);
+      const whole = await answerOf(client.transcribeStream([bytes], {}));
+      expect(whole.summary.warnings, name).to.not.be.empty;
+      expect(await answerOf(client.transcribeFile(path)), name).to.deep.equal(whole);
+    }
   });
 
   it('are sent as they are where there are no pictures', async () => {
