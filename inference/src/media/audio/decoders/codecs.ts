@@ -1,4 +1,5 @@
 import { createAacDecoder } from './aac.js';
+import { createAdpcmDecoder } from './adpcm.js';
 import { createFlacPacketDecoder } from './flac-packets.js';
 import { createMp3PacketDecoder } from './mp3-packets.js';
 import { createOpusDecoder } from './opus.js';
@@ -19,8 +20,8 @@ export const PACKET_CODECS: Readonly<
   alac: { name: 'ALAC', create: undefined },
   ac3: { name: 'AC-3', create: undefined },
   eac3: { name: 'E-AC-3', create: undefined },
-  'adpcm-ms': { name: 'Microsoft ADPCM', create: undefined },
-  'adpcm-ima': { name: 'IMA ADPCM', create: undefined },
+  'adpcm-ms': { name: 'Microsoft ADPCM', create: createAdpcmDecoder },
+  'adpcm-ima': { name: 'IMA ADPCM', create: createAdpcmDecoder },
   gsm: { name: 'GSM 6.10', create: undefined },
 };
 
