@@ -1,6 +1,7 @@
 import { createAacDecoder } from './aac.js';
 import { createAdpcmDecoder } from './adpcm.js';
 import { createFlacPacketDecoder } from './flac-packets.js';
+import { createGsmDecoder } from './gsm.js';
 import { createMp3PacketDecoder } from './mp3-packets.js';
 import { createOpusDecoder } from './opus.js';
 import type { CreatePacketDecoder, PacketCodec } from './packet-decoder.js';
@@ -22,7 +23,7 @@ export const PACKET_CODECS: Readonly<
   eac3: { name: 'E-AC-3', create: undefined },
   'adpcm-ms': { name: 'Microsoft ADPCM', create: createAdpcmDecoder },
   'adpcm-ima': { name: 'IMA ADPCM', create: createAdpcmDecoder },
-  gsm: { name: 'GSM 6.10', create: undefined },
+  gsm: { name: 'GSM 6.10', create: createGsmDecoder },
 };
 
 /** As a message to the caller names what is decoded. */

@@ -34,7 +34,11 @@ export function readBlockFormat({ description }: PacketFormat, name: string): Bl
   return {
     blockBytes: view.getUint16(12, true),
     bitsPerSample: view.getUint16(14, true),
-    own: new DataView(description.buffer, description.byteOffset + (ownBytes === 0 ? 0 : OWN_OFFSET), Math.min(ownBytes, claimed)),
+    own: new DataView(
+      description.buffer,
+      description.byteOffset + (ownBytes === 0 ? 0 : OWN_OFFSET),
+      Math.min(ownBytes, claimed),
+    ),
   };
 }
 
