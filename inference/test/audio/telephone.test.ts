@@ -121,7 +121,7 @@ describe('Telephone speech in WAV', function () {
     }
   });
 
-  it('with a block that is damaged is heard without it, and it is said', async () => {
+  it('with a block that is damaged is silent there, and it is said', async () => {
     for (const [tag, at] of [
       [MS, 0],
       [IMA, 2],
@@ -130,7 +130,8 @@ describe('Telephone speech in WAV', function () {
       body[256 * 3 + at] = 200;
       const { samples, warnings } = await hear(blocksFile(body, { tag }));
       expect(warnings.join()).to.contain('1 damaged');
-      expect(samples.length).to.be.above(256 * 19 * 2);
+      const whole = await hear(blocksFile(new Uint8Array(256 * 20), { tag }));
+      expect(samples.length).to.equal(whole.samples.length);
     }
   });
 

@@ -29,7 +29,10 @@ export async function createAdpcmDecoder(format: PacketFormat): Promise<PacketDe
     codec === 'adpcm-ms'
       ? (block: Uint8Array) => decodeMsBlock(block, channelCount, coefficients)
       : (block: Uint8Array) => decodeImaBlock(block, channelCount);
-  return createBlockDecoder({ name, blockBytes, decode }, format);
+  const data = blockBytes - least;
+  const blockSamples =
+    codec === 'adpcm-ms' ? 2 + Math.floor((2 * data) / channelCount) : 1 + 8 * Math.floor(data / (4 * channelCount));
+  return createBlockDecoder({ name, blockBytes, blockSamples, decode }, format);
 }
 
 /** The pairs that the header gives; those of the standard where it gives none. The samples of a block come before them. */

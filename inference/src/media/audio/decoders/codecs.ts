@@ -1,5 +1,6 @@
 import { createAacDecoder } from './aac.js';
 import { createAdpcmDecoder } from './adpcm.js';
+import { createAlacDecoder } from './alac.js';
 import { createFlacPacketDecoder } from './flac-packets.js';
 import { createGsmDecoder } from './gsm.js';
 import { createMp3PacketDecoder } from './mp3-packets.js';
@@ -18,7 +19,7 @@ export const PACKET_CODECS: Readonly<
   mp3: { name: 'MP3', create: createMp3PacketDecoder },
   flac: { name: 'FLAC', create: createFlacPacketDecoder },
   pcm: { name: 'PCM', create: createPcmDecoder },
-  alac: { name: 'ALAC', create: undefined },
+  alac: { name: 'ALAC', create: createAlacDecoder },
   ac3: { name: 'AC-3', create: undefined },
   eac3: { name: 'E-AC-3', create: undefined },
   'adpcm-ms': { name: 'Microsoft ADPCM', create: createAdpcmDecoder },

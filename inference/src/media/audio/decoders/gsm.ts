@@ -23,5 +23,5 @@ export async function createGsmDecoder(format: PacketFormat): Promise<PacketDeco
     samples.set(decodeGsmFrame(state, readGsmFrame(block, 1)), FRAME_SAMPLES);
     return [samples];
   };
-  return createBlockDecoder({ name: NAME, blockBytes: BLOCK_BYTES, decode }, format);
+  return createBlockDecoder({ name: NAME, blockBytes: BLOCK_BYTES, blockSamples: 2 * FRAME_SAMPLES, decode }, format);
 }

@@ -8,6 +8,8 @@ export interface BlockCodec {
   readonly name: string;
   /** One block; of the last of a recording it may be a part. */
   readonly blockBytes: number;
+  /** Of each channel, in a whole block: as long is the silence that stands for a damaged one. */
+  readonly blockSamples: number;
   /** Its samples in 16 bits, a channel each; undefined: it is damaged, or too short to say anything. */
   readonly decode: (block: Uint8Array) => readonly Int16Array[] | undefined;
 }
@@ -47,10 +49,12 @@ export function unreadable(name: string, reason: string): InferenceError {
   return new InferenceError('AUDIO_UNREADABLE', `Its ${name} header cannot be used: ${reason}.`);
 }
 
-/** Decodes packets of one block or more. What is damaged is passed over and counted. */
-export function createBlockDecoder({ name, blockBytes, decode }: BlockCodec, format: PacketFormat): PacketDecoder {
+/** Decodes packets of one block or more. What is damaged is counted, and silent. */
+export function createBlockDecoder(codec: BlockCodec, format: PacketFormat): PacketDecoder {
+  const { name, blockBytes, blockSamples, decode } = codec;
   const damaged = new ErrorCount();
   const { channelCount, sampleRateHz } = format;
+  const silence = Array.from({ length: channelCount }, () => new Int16Array(blockSamples));
   return {
     get warnings() {
       return damaged.warnings(name);
@@ -58,9 +62,11 @@ export function createBlockDecoder({ name, blockBytes, decode }: BlockCodec, for
     decode: async ({ data, timestampSeconds }: AudioPacket): Promise<readonly TimedBlock[]> => {
       const decoded: (readonly Int16Array[])[] = [];
       for (let offset = 0; offset < data.length; offset += blockBytes) {
-        const samples = decode(data.subarray(offset, offset + blockBytes));
-        if (samples === undefined) damaged.add([offset]);
-        else decoded.push(samples);
+        const block = data.subarray(offset, offset + blockBytes);
+        const samples = decode(block);
+        if (samples !== undefined) decoded.push(samples);
+        else damaged.add([offset]);
+        if (samples === undefined && block.length === blockBytes) decoded.push(silence);
       }
       if (decoded.length === 0) return [];
       const channels = Array.from({ length: channelCount }, (_, channel) =>
