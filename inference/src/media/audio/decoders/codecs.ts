@@ -1,4 +1,5 @@
 import { createAacDecoder } from './aac.js';
+import { createAc3Decoder } from './ac3.js';
 import { createAdpcmDecoder } from './adpcm.js';
 import { createAlacDecoder } from './alac.js';
 import { createFlacPacketDecoder } from './flac-packets.js';
@@ -20,8 +21,8 @@ export const PACKET_CODECS: Readonly<
   flac: { name: 'FLAC', create: createFlacPacketDecoder },
   pcm: { name: 'PCM', create: createPcmDecoder },
   alac: { name: 'ALAC', create: createAlacDecoder },
-  ac3: { name: 'AC-3', create: undefined },
-  eac3: { name: 'E-AC-3', create: undefined },
+  ac3: { name: 'AC-3', create: createAc3Decoder },
+  eac3: { name: 'E-AC-3', create: createAc3Decoder },
   'adpcm-ms': { name: 'Microsoft ADPCM', create: createAdpcmDecoder },
   'adpcm-ima': { name: 'IMA ADPCM', create: createAdpcmDecoder },
   gsm: { name: 'GSM 6.10', create: createGsmDecoder },
