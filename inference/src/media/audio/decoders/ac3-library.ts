@@ -20,6 +20,9 @@ export interface Ac3Library {
 /** Within the package: FFmpeg as WebAssembly, with the script that starts it. Held by the tests, in 1.59.0. */
 const BUILD = '../modules/build/ac3.js';
 
+/** What the script looks for; what FFmpeg writes of each damaged frame goes nowhere. */
+const HEAD = 'const exports={},console={log(){},warn(){},error(){}};';
+
 /**
  * Loads FFmpeg's AC-3 decoders. The package's public part decodes for mediabunny, through WebCodecs' classes and in a worker of
  * its own; this is in the decoding thread already and has packets. Its inner module is neither CommonJS, since it uses
@@ -27,7 +30,7 @@ const BUILD = '../modules/build/ac3.js';
  */
 export async function loadAc3Library(): Promise<Ac3Library> {
   const text = await readFile(new URL(BUILD, import.meta.resolve('@mediabunny/ac3')), 'utf8');
-  const source = Buffer.from(`const exports={};${text};export default exports.default;`).toString('base64');
+  const source = Buffer.from(`${HEAD}${text};export default exports.default;`).toString('base64');
   const { default: create }: { default: () => Promise<Ac3Library> } = await import(
     `data:text/javascript;base64,${source}`
   );
