@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -91,13 +91,17 @@ describe('Files given to transcribeFile', () => {
 
   it('of a film, send the chosen track alone, and say which of the film it was', async () => {
     const path = join(CASES, 'ac3_first_aac_second.mp4');
+    const { size } = await stat(path);
     const summary = await summaryOf(client.transcribeFile(path));
-    expect(received.length).to.be.below(15_000);
+    expect(received.length).to.be.below(size);
     expect(audioTracks).to.deep.equal([undefined]);
-    expect(summary.audioTrack).to.include({ index: 1, codec: 'AAC' });
+    expect(summary.audioTrack).to.include({ index: 0 });
     expect(summary.warnings).to.have.length(2);
-    expect(summary.warnings[0]).to.match(/2 audio tracks; 1 \(AAC.*\) was taken\. Not taken: 0 \(AC-3/);
-    expect((await summaryOf(client.transcribeFile(path, { audioTrack: 1 }))).warnings).to.deep.equal(['one']);
+    expect(summary.warnings[0]).to.match(/2 audio tracks; 0 \(AC-3.*\) was taken\. Not taken: 1 \(AAC/);
+    const other = await summaryOf(client.transcribeFile(path, { audioTrack: 1 }));
+    expect(received.length).to.be.below(15_000);
+    expect(other.audioTrack).to.include({ index: 1, codec: 'AAC' });
+    expect(other.warnings).to.deep.equal(['one']);
   });
 
   it('that are not there say so as before', async () => {

@@ -19,7 +19,7 @@ export interface ChosenTrack {
 }
 
 /** What the server decodes; the choice of a track goes by it. `pcm-` codecs and those of telephones as well. */
-const DECODED: readonly string[] = ['aac', 'opus', 'vorbis', 'mp3', 'flac', 'ulaw', 'alaw'];
+const DECODED: readonly string[] = ['aac', 'opus', 'vorbis', 'mp3', 'flac', 'ulaw', 'alaw', 'ac3', 'eac3'];
 const NAMES: Readonly<Record<string, string>> = {
   aac: 'AAC',
   opus: 'Opus',
