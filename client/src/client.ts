@@ -1,6 +1,7 @@
 import { type Embeddings, type EmbedImageOptions, type EmbedTextOptions, embedImage, embedText } from './embedding.js';
 import type { DetectedFaces, DetectFacesOptions } from './faces.js';
 import { detectFaces } from './faces.js';
+import { transcribeFile } from './film/transcribe-file.js';
 import { checkHealth, listHealth, type ServingStatus, watchHealth } from './health.js';
 import type { AudioPieces } from './open-stream.js';
 import type { CallOptions, InferenceClientOptions } from './options.js';
@@ -33,6 +34,11 @@ export interface InferenceClient {
     audio: AudioPieces | (() => AudioPieces),
     options?: TranscribeOptions,
   ): AsyncGenerator<TranscribeEvent, void, void>;
+  /**
+   * Speech to text of a file on the disk. Of a film (MP4, QuickTime, Matroska, WebM, MPEG-TS with pictures) the audio track alone
+   * is sent, at its times in the film; any other file as it is.
+   */
+  transcribeFile(path: string, options?: TranscribeOptions): AsyncGenerator<TranscribeEvent, void, void>;
   /** Pictures, in their file formats, to vectors. */
   embedImage(images: readonly Uint8Array[], options?: EmbedImageOptions): Promise<Embeddings>;
   /** Texts to vectors. */
@@ -68,6 +74,7 @@ export function createInferenceClient(options: InferenceClientOptions = {}): Inf
   return {
     transcribe: (audio, call = {}) => transcribe(caller, audio, call),
     transcribeStream: (audio, call = {}) => transcribeStream(caller, audio, call),
+    transcribeFile: (path, call = {}) => transcribeFile(caller, path, call),
     embedImage: (images, call = {}) => embedImage(caller, images, call),
     embedText: (texts, call = {}) => embedText(caller, texts, call),
     detectFaces: (images, call = {}) => detectFaces(caller, images, call),

@@ -2,6 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { type Any, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceError } from '@grpc/grpc-js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
+import { insteadOf, MESSAGE_TOO_LARGE } from './message-limit.js';
 import { type StatusCode, statusCodeOf } from './status.js';
 
 /** One thing that is wrong with a request: which field, and why. */
@@ -32,7 +33,8 @@ export class InferenceClientError extends Error {
    * The server's reason in UPPER_SNAKE, such as `QUEUE_FULL`. Of this side: `UNREACHABLE` (no connection), `ABORTED` (the
    * caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed), `NO_TOKEN` (the token function failed),
    * `SOURCE_FAILED` (the audio could not be read), `MODEL_MISMATCH` (another model than expected answered),
-   * `MALFORMED_ANSWER` (the answer breaks the contract).
+   * `MALFORMED_ANSWER` (the answer breaks the contract). Of either side: `MESSAGE_TOO_LARGE` (a request beyond
+   * `limits.max_message_bytes`; a recording goes through `client.transcribeStream`).
    */
   readonly reason: string | undefined;
   /** Every field the server complained of. */
@@ -89,6 +91,8 @@ interface Details {
 const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
 /** What it says of the last attempt, without its time. */
 const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
+/** How grpc-js refuses a message. */
+const TOO_LARGE = /larger than max/;
 const DETAILS_KEY = 'grpc-status-details-bin';
 
 /** The error of one item of a batch. */
@@ -111,12 +115,19 @@ export function errorOf(thrown: unknown, context: CallContext): InferenceClientE
   const code = statusCodeOf(thrown.code);
   const details = readDetails(detailsIn(thrown));
   const said = details.reason === undefined ? ownWords(code, thrown, context) : undefined;
-  return new InferenceClientError(code, said?.message ?? thrown.details, {
-    reason: said?.reason,
-    ...details,
-    ...context,
-    cause: thrown,
-  });
+  const reason = said?.reason ?? details.reason;
+  const message = said?.message ?? thrown.details;
+  const named = reason !== MESSAGE_TOO_LARGE || message.includes('client.transcribeStream');
+  return new InferenceClientError(
+    code,
+    named ? message : `${message}. ${insteadOf(context.method)}`.replace('..', '.'),
+    {
+      ...details,
+      reason,
+      ...context,
+      cause: thrown,
+    },
+  );
 }
 
 function inContext(error: InferenceClientError, context: CallContext): InferenceClientError {
@@ -143,6 +154,10 @@ function ownWords(code: StatusCode, error: ServiceError, context: CallContext) {
   if (code === 'UNAVAILABLE' && NO_CONNECTION.test(error.details)) {
     const why = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
     return { reason: 'UNREACHABLE', message: `${context.address} cannot be reached: ${why}` };
+  }
+  // Servers of gRPC say so without details. Of other methods it may be the answer that was too large.
+  if (code === 'RESOURCE_EXHAUSTED' && context.method === 'Transcribe' && TOO_LARGE.test(error.details)) {
+    return { reason: MESSAGE_TOO_LARGE, message: error.details };
   }
   return undefined;
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import type { Metadata } from '@grpc/grpc-js';
+import { GetServerInfoRequestSchema, InferenceService } from '@heimdex/gen';
 import { type CallContext, errorOf, InferenceClientError } from '../errors.js';
+import { DEFAULT_MAX_MESSAGE_BYTES, MESSAGE_TOO_LARGE, tooLargeText } from '../message-limit.js';
 import {
   type CallOptions,
   checkTimes,
@@ -14,7 +16,7 @@ import {
 import { isRetryable, RetryBudget, type RetryOptions, retryDelayMs } from '../retry.js';
 import { before, TimeUpError } from '../wait.js';
 import { type CallScope, OpenCalls } from './call-scope.js';
-import { codecOf, type TypedMethod } from './codec.js';
+import { codecOf, type TypedMethod, writtenOnce } from './codec.js';
 import { metadataOf, openPool } from './connect.js';
 import type { Endpoint, WireOptions } from './endpoint.js';
 import type { EndpointPool } from './pool.js';
@@ -83,7 +85,9 @@ export class Caller {
     const plan = { name, call, deadlineMs: Date.now() + this.timeoutMs(name, call) };
     const scope = this.#open.open(call.signal);
     try {
-      return await this.attempts(plan, scope, ({ endpoint, ...wire }) => endpoint.unary(codec, message, wire));
+      const written = writtenOnce(codec, message);
+      await this.#checkSize(written.bytes, plan, scope);
+      return await this.attempts(plan, scope, ({ endpoint, ...wire }) => endpoint.unary(written.codec, message, wire));
     } finally {
       this.#open.end(scope);
     }
@@ -145,6 +149,27 @@ export class Caller {
   close(): void {
     this.#open.close();
     this.#pool.close();
+  }
+
+  /**
+   * A request beyond the default limit is not sent where the server takes no more than that: it would refuse it after all of
+   * it has arrived, or break the connection. Where the server does not say, it is sent.
+   */
+  async #checkSize(bytes: number, plan: CallPlan, scope: CallScope): Promise<void> {
+    if (bytes <= DEFAULT_MAX_MESSAGE_BYTES) return;
+    const codec = codecOf(InferenceService.method.getServerInfo);
+    const request = create(GetServerInfoRequestSchema);
+    const ask = { ...plan, name: 'GetServerInfo' } as const;
+    const info = await this.attempts(ask, scope, ({ endpoint, ...wire }) => endpoint.unary(codec, request, wire)).catch(
+      () => undefined,
+    );
+    if (scope.signal.aborted) throw scope.error(plan.name);
+    const maxBytes = Number(info?.limits?.maxMessageBytes ?? 0n);
+    if (maxBytes === 0 || bytes <= maxBytes) return;
+    throw new InferenceClientError('RESOURCE_EXHAUSTED', tooLargeText(plan.name, bytes, maxBytes), {
+      reason: MESSAGE_TOO_LARGE,
+      method: plan.name,
+    });
   }
 
   async #pick(tried: ReadonlySet<Endpoint>, readyMs: number, signal: AbortSignal): Promise<Endpoint> {

@@ -28,3 +28,16 @@ export function codecOf<Input extends DescMessage, Output extends DescMessage>(
     deserialize: (bytes) => fromBinary(method.output, bytes),
   };
 }
+
+/** A message written once for all attempts, and its size; 0 where it cannot be written, which the attempt says. */
+export function writtenOnce<Input, Output>(
+  codec: MethodCodec<Input, Output>,
+  message: Input,
+): { readonly codec: MethodCodec<Input, Output>; readonly bytes: number } {
+  try {
+    const written = codec.serialize(message);
+    return { codec: { ...codec, serialize: () => written }, bytes: written.length };
+  } catch {
+    return { codec, bytes: 0 };
+  }
+}

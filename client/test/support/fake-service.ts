@@ -13,6 +13,7 @@ import {
   type MethodDefinition,
   Server,
   ServerCredentials,
+  type ServerOptions,
   type ServiceDefinition,
   type status,
   type UntypedServiceImplementation,
@@ -31,14 +32,16 @@ export interface FakeServiceOptions {
   readonly host?: string;
   readonly port?: number;
   readonly credentials?: ServerCredentials;
+  /** Of grpc-js' server. */
+  readonly options?: ServerOptions;
 }
 
 /** Starts a server that implements (parts of) the given services with grpc-js handlers. */
 export async function startFakeService(
   services: readonly (readonly [DescService, UntypedServiceImplementation])[],
-  { host = '127.0.0.1', port = 0, credentials = ServerCredentials.createInsecure() }: FakeServiceOptions = {},
+  { host = '127.0.0.1', port = 0, credentials = ServerCredentials.createInsecure(), options }: FakeServiceOptions = {},
 ): Promise<FakeService> {
-  const server = new Server();
+  const server = new Server(options);
   for (const [service, handlers] of services) server.addService(definitionOf(service), handlers);
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, credentials, (error, found) =>

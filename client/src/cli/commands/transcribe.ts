@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { InferenceClientError } from '../../errors.js';
@@ -97,11 +96,15 @@ async function one(
   named: boolean,
 ): Promise<void> {
   if (file !== STDIN) await checkReadable(file);
-  const audio = file === STDIN ? (terminal.stdin as AsyncIterable<Uint8Array>) : () => createReadStream(file);
+  const sent = { ...call, ...settings(options) };
+  const events =
+    file === STDIN
+      ? client.transcribeStream(terminal.stdin as AsyncIterable<Uint8Array>, sent)
+      : client.transcribeFile(file, sent);
   const writer = transcriptWriter(format, sink, { file: nameOf(file), named });
   const showsProgress = sink !== terminal || !terminal.live;
   try {
-    for await (const event of client.transcribeStream(audio, { ...call, ...settings(options) })) {
+    for await (const event of events) {
       if (event.type === 'segment') await writer.segment(event.segment);
       else if (event.type === 'summary') {
         await writer.summary(event.summary);

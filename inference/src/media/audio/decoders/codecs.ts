@@ -1,5 +1,9 @@
 import { createAacDecoder } from './aac.js';
+import { createAc3Decoder } from './ac3.js';
+import { createAdpcmDecoder } from './adpcm.js';
+import { createAlacDecoder } from './alac.js';
 import { createFlacPacketDecoder } from './flac-packets.js';
+import { createGsmDecoder } from './gsm.js';
 import { createMp3PacketDecoder } from './mp3-packets.js';
 import { createOpusDecoder } from './opus.js';
 import type { CreatePacketDecoder, PacketCodec } from './packet-decoder.js';
@@ -16,12 +20,12 @@ export const PACKET_CODECS: Readonly<
   mp3: { name: 'MP3', create: createMp3PacketDecoder },
   flac: { name: 'FLAC', create: createFlacPacketDecoder },
   pcm: { name: 'PCM', create: createPcmDecoder },
-  alac: { name: 'ALAC', create: undefined },
-  ac3: { name: 'AC-3', create: undefined },
-  eac3: { name: 'E-AC-3', create: undefined },
-  'adpcm-ms': { name: 'Microsoft ADPCM', create: undefined },
-  'adpcm-ima': { name: 'IMA ADPCM', create: undefined },
-  gsm: { name: 'GSM 6.10', create: undefined },
+  alac: { name: 'ALAC', create: createAlacDecoder },
+  ac3: { name: 'AC-3', create: createAc3Decoder },
+  eac3: { name: 'E-AC-3', create: createAc3Decoder },
+  'adpcm-ms': { name: 'Microsoft ADPCM', create: createAdpcmDecoder },
+  'adpcm-ima': { name: 'IMA ADPCM', create: createAdpcmDecoder },
+  gsm: { name: 'GSM 6.10', create: createGsmDecoder },
 };
 
 /** As a message to the caller names what is decoded. */

@@ -1,0 +1,67 @@
+import { open } from 'node:fs/promises';
+import type { TransportLayout } from './film-kind.js';
+
+const PIECE_BYTES = 1_024 * 1_024;
+const SYNC = 0x47;
+const NULL_PID = 0x1fff;
+const PACKET_BYTES = 188;
+/**
+ * Frames of each picture track that are sent: the clock of a film begins with the earliest of all its tracks, and what a
+ * track is, is told by its first frames.
+ */
+const FRAMES_KEPT = 8;
+
+/**
+ * The packets of an MPEG-TS less those of pictures, but for their beginning. Everything else is passed on as it
+ * is, damage too, so the server says of it what it would say of the whole file.
+ */
+export async function* transportAudio(
+  path: string,
+  { first, stride }: TransportLayout,
+): AsyncGenerator<Uint8Array, void, void> {
+  const frames = new Map<number, number>();
+  const dropped = (packet: Uint8Array): boolean => {
+    const flags = packet[first + 1] ?? 0;
+    const pid = ((flags & 0x1f) << 8) | (packet[first + 2] ?? 0);
+    if (pid === NULL_PID) return true;
+    const begins = (flags & 0x40) !== 0;
+    if (begins && isPicture(packet, first)) frames.set(pid, (frames.get(pid) ?? 0) + 1);
+    return (frames.get(pid) ?? 0) > FRAMES_KEPT;
+  };
+  const file = await open(path);
+  try {
+    let held = Buffer.alloc(0);
+    for (let ended = false; !ended; ) {
+      const piece = Buffer.allocUnsafe(PIECE_BYTES);
+      const { bytesRead } = await file.read(piece, 0, PIECE_BYTES);
+      ended = bytesRead === 0;
+      const bytes = Buffer.concat([held, piece.subarray(0, bytesRead)]);
+      const kept: Uint8Array[] = [];
+      let at = 0;
+      let from = 0;
+      // Two packets ahead, so that a packet is told by the sync bytes of both its ends.
+      while (at + stride + PACKET_BYTES <= bytes.length) {
+        const framed = bytes[at + first] === SYNC && bytes[at + stride + first] === SYNC;
+        if (framed && dropped(bytes.subarray(at, at + stride))) {
+          if (from < at) kept.push(bytes.subarray(from, at));
+          from = at + stride;
+        }
+        at += framed ? stride : 1;
+      }
+      if (ended) at = bytes.length;
+      if (from < at) kept.push(bytes.subarray(from, at));
+      held = bytes.subarray(at);
+      if (kept.length > 0) yield Buffer.concat(kept);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether a packet in which something begins begins a frame of pictures: stream ids of a PES packet, ISO 13818-1. */
+function isPicture(packet: Uint8Array, first: number): boolean {
+  const adapted = ((packet[first + 3] ?? 0) & 0x20) !== 0;
+  const at = first + 4 + (adapted ? 1 + (packet[first + 4] ?? 0) : 0);
+  const started = packet[at] === 0 && packet[at + 1] === 0 && packet[at + 2] === 1;
+  return started && ((packet[at + 3] ?? 0) & 0xf0) === 0xe0;
+}

@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { create } from '@bufbuild/protobuf';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import {
+  InferenceService,
+  type TranscribeStreamRequest,
+  type TranscribeStreamResponse,
+  TranscribeStreamResponseSchema,
+} from '@heimdex/gen';
+import { expect } from 'chai';
+import { openFilm } from '../src/film/open-film.js';
+import { createInferenceClient, type InferenceClient, type TranscribeEvent } from '../src/index.js';
+import { failureOf } from './support/failure-of.js';
+import { type FakeService, startFakeService } from './support/fake-service.js';
+
+const CASES = fileURLToPath(new URL('../../../inference/test/audio/cases/', import.meta.url));
+const SOURCES = fileURLToPath(new URL('../src/', import.meta.url));
+const FILM = join(CASES, 'video_h264_aac.mkv');
+
+describe('Files given to transcribeFile', () => {
+  let service: FakeService;
+  let client: InferenceClient;
+  let folder: string;
+  let received: Buffer;
+  let audioTracks: (number | undefined)[];
+  let answers: boolean;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'heimdex-film-'));
+    const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
+      const pieces: Uint8Array[] = [];
+      call.on('data', ({ message }: TranscribeStreamRequest) => {
+        if (message.case === 'audio') pieces.push(message.value);
+        else audioTracks.push(message.value?.options?.audioTrack);
+      });
+      call.on('error', () => undefined);
+      call.on('end', () => {
+        received = Buffer.concat(pieces);
+        if (!answers) return;
+        const audioTrack = { index: 0, codec: 'AAC', language: 'eng' };
+        const summary = { language: 'en', warnings: ['one'], audioTrack };
+        call.write(create(TranscribeStreamResponseSchema, { message: { case: 'summary', value: summary } }));
+        call.end();
+      });
+    };
+    service = await startFakeService([[InferenceService, { transcribeStream }]]);
+    client = createInferenceClient({ address: service.address });
+  });
+  beforeEach(() => {
+    received = Buffer.alloc(0);
+    audioTracks = [];
+    answers = true;
+  });
+  after(async () => {
+    client.close();
+    service.close();
+    await rm(folder, { recursive: true });
+  });
+
+  async function summaryOf(events: AsyncIterable<TranscribeEvent>) {
+    for await (const event of events) if (event.type === 'summary') return event.summary;
+    throw new Error('expected a summary');
+  }
+
+  for (const name of ['antiphase.m4a', 'adts.aac', 'mp3_rate_change.mp3', 'telephone_gsm.wav', 'chained.opus']) {
+    it(`go as they are where they are no films: ${name}`, async () => {
+      await summaryOf(client.transcribeFile(join(CASES, name)));
+      expect(received.equals(await readFile(join(CASES, name)))).to.equal(true);
+    });
+  }
+
+  it('go as they are where they are damaged, empty or raw samples', async () => {
+    const film = await readFile(FILM);
+    const damaged = join(folder, 'damaged.mkv');
+    const empty = join(folder, 'empty.mp4');
+    await writeFile(damaged, film.subarray(0, 20_000));
+    await writeFile(empty, '');
+    await summaryOf(client.transcribeFile(damaged));
+    expect(received.length).to.equal(20_000);
+    await summaryOf(client.transcribeFile(empty));
+    expect(received.length).to.equal(0);
+    const raw = { encoding: 'pcm_s16le', sampleRateHz: 16_000, channelCount: 1 } as const;
+    await summaryOf(client.transcribeFile(FILM, { raw }));
+    expect(received.equals(film)).to.equal(true);
+  });
+
+  it('of a film, send the chosen track alone, and say which of the film it was', async () => {
+    const path = join(CASES, 'ac3_first_aac_second.mp4');
+    const { size } = await stat(path);
+    const summary = await summaryOf(client.transcribeFile(path));
+    expect(received.length).to.be.below(size);
+    expect(audioTracks).to.deep.equal([undefined]);
+    expect(summary.audioTrack).to.include({ index: 0 });
+    expect(summary.warnings).to.have.length(2);
+    expect(summary.warnings[0]).to.match(/2 audio tracks; 0 \(AC-3.*\) was taken\. Not taken: 1 \(AAC/);
+    const other = await summaryOf(client.transcribeFile(path, { audioTrack: 1 }));
+    expect(received.length).to.be.below(15_000);
+    expect(other.audioTrack).to.include({ index: 1, codec: 'AAC' });
+    expect(other.warnings).to.deep.equal(['one']);
+  });
+
+  it('that are not there say so as before', async () => {
+    const missing = join(folder, 'missing.mp4');
+    const error = await failureOf(summaryOf(client.transcribeFile(missing)));
+    expect(error).to.include({ reason: 'SOURCE_FAILED' });
+  });
+
+  it('are closed when they are not read to the end', async function () {
+    if (!existsSync('/proc/self/fd')) return this.skip();
+    const opened = async () => {
+      const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+      return (await Promise.all(links)).includes(FILM);
+    };
+    const pieces = (await openFilm(FILM, undefined))?.pieces();
+    expect((await pieces?.next())?.value?.length).to.be.above(0);
+    expect(await opened()).to.equal(true);
+    await pieces?.return();
+    while (await opened()) await nextTurn();
+  });
+
+  it('end with the signal', async () => {
+    answers = false;
+    const stop = new AbortController();
+    const error = failureOf(summaryOf(client.transcribeFile(FILM, { signal: stop.signal })));
+    while (audioTracks.length === 0) await nextTurn();
+    stop.abort();
+    expect(await error).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
+  });
+
+  it('need the library of containers only where they are films', async () => {
+    const files = (await readdir(SOURCES, { recursive: true })).filter((name) => name.endsWith('.js'));
+    const texts = await Promise.all(files.map((name) => readFile(join(SOURCES, name), 'utf8')));
+    expect(texts.filter((text) => text.includes("import('mediabunny')"))).to.have.length(1);
+    expect(texts.filter((text) => /from ['"]mediabunny['"]/.test(text))).to.deep.equal([]);
+  });
+});

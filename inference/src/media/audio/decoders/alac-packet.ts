@@ -1,0 +1,131 @@
+import type { AlacConfig } from './alac-config.js';
+import { type AlacPredictor, predict } from './alac-predictor.js';
+import { readResiduals } from './alac-rice.js';
+import { BitReader } from './bit-reader.js';
+
+/** Kinds of elements, as in AAC. */
+const ONE_CHANNEL = 0;
+const TWO_CHANNELS = 1;
+const LOW_FREQUENCIES = 3;
+const DATA = 4;
+const FILL = 6;
+const END = 7;
+
+const SAMPLE_BITS_MAX = 32;
+
+/**
+ * The channels of one packet, whole numbers of the setup's depth (Apple's ALACDecoder.cpp). Channels that it does not hold
+ * are silent. Undefined where it is damaged.
+ */
+export function decodeAlacPacket(data: Uint8Array, config: AlacConfig): readonly Int32Array[] | undefined {
+  const bits = new BitReader(data);
+  const channels: Int32Array[] = [];
+  while (channels.length < config.channelCount && bits.leftBits >= 3) {
+    const kind = bits.read(3);
+    if (kind === END) break;
+    if (kind === DATA) skipData(bits);
+    else if (kind === FILL) skipFill(bits);
+    else {
+      if (kind !== ONE_CHANNEL && kind !== TWO_CHANNELS && kind !== LOW_FREQUENCIES) return undefined;
+      const count = kind === TWO_CHANNELS ? 2 : 1;
+      if (channels.length + count > config.channelCount) break;
+      const decoded = readElement(bits, count, config);
+      if (decoded === undefined || decoded[0]?.length !== (channels[0] ?? decoded[0])?.length) return undefined;
+      channels.push(...decoded);
+    }
+    if (bits.exhausted) return undefined;
+  }
+  const [first] = channels;
+  if (first === undefined) return undefined;
+  while (channels.length < config.channelCount) channels.push(new Int32Array(first.length));
+  return channels;
+}
+
+function readElement(bits: BitReader, count: number, config: AlacConfig): Int32Array[] | undefined {
+  bits.read(4);
+  const unused = bits.read(12);
+  const isPartial = bits.read(1) === 1;
+  const lowBits = 8 * bits.read(2);
+  const isPlain = bits.read(1) === 1;
+  const length = isPartial ? bits.read(32) : config.frameLength;
+  if (unused !== 0 || lowBits >= config.bitDepth || length < 1 || length > config.frameLength) return undefined;
+  return isPlain ? readPlain(bits, count, length, config) : readCoded(bits, count, length, lowBits, config);
+}
+
+function readPlain(bits: BitReader, count: number, length: number, { bitDepth }: AlacConfig): Int32Array[] | undefined {
+  if (bits.leftBits < count * length * bitDepth) return undefined;
+  const channels = Array.from({ length: count }, () => new Int32Array(length));
+  for (let at = 0; at < length; at++) for (const channel of channels) channel[at] = bits.readSigned(bitDepth);
+  return channels;
+}
+
+function readCoded(
+  bits: BitReader,
+  count: number,
+  length: number,
+  lowBits: number,
+  config: AlacConfig,
+): Int32Array[] | undefined {
+  // A difference of two channels needs one bit more than each of them.
+  const sampleBits = config.bitDepth - lowBits + count - 1;
+  if (sampleBits > SAMPLE_BITS_MAX) return undefined;
+  const mixBits = bits.read(8);
+  const mixFactor = bits.readSigned(8);
+  const predictors = Array.from({ length: count }, () => readPredictor(bits));
+  const low = new BitReader(bits.bytes, bits.position);
+  bits.position += lowBits * count * length;
+  if (bits.exhausted) return undefined;
+  const channels: Int32Array[] = [];
+  for (const predictor of predictors) {
+    const multiplier = Math.floor((config.historyMultiplier * predictor.multiplierQuarters) / 4);
+    const values = readResiduals(bits, length, sampleBits, multiplier, config);
+    if (values === undefined) return undefined;
+    predict(values, sampleBits, predictor);
+    channels.push(values);
+  }
+  if (mixFactor !== 0) unmix(channels, mixBits, mixFactor);
+  if (lowBits > 0) {
+    for (let at = 0; at < length; at++) {
+      for (const channel of channels) channel[at] = ((channel[at] ?? 0) << lowBits) | low.read(lowBits);
+    }
+  }
+  // What a damaged packet makes of its samples stays in their range.
+  const wrap = 32 - config.bitDepth;
+  for (const channel of channels) for (const [at, value] of channel.entries()) channel[at] = (value << wrap) >> wrap;
+  return channels;
+}
+
+function readPredictor(bits: BitReader): AlacPredictor {
+  const mode = bits.read(4);
+  const shift = bits.read(4);
+  const multiplierQuarters = bits.read(3);
+  const factors = new Int16Array(bits.read(5));
+  for (let index = 0; index < factors.length; index++) factors[index] = bits.readSigned(16);
+  return { mode, shift, multiplierQuarters, factors };
+}
+
+/** Of a weighted mean and a difference, left and right again (Apple's matrix_dec.c). In place. */
+function unmix([mean, difference]: readonly Int32Array[], mixBits: number, mixFactor: number): void {
+  if (mean === undefined || difference === undefined) return;
+  for (let at = 0; at < mean.length; at++) {
+    const apart = difference[at] ?? 0;
+    const left = (mean[at] ?? 0) + apart - (Math.imul(mixFactor, apart) >> mixBits);
+    mean[at] = left;
+    difference[at] = left - apart;
+  }
+}
+
+function skipData(bits: BitReader): void {
+  bits.read(4);
+  const isAligned = bits.read(1) === 1;
+  let count = bits.read(8);
+  if (count === 255) count += bits.read(8);
+  if (isAligned) bits.position = 8 * Math.ceil(bits.position / 8);
+  bits.position += 8 * count;
+}
+
+function skipFill(bits: BitReader): void {
+  let count = bits.read(4);
+  if (count === 15) count += bits.read(8) - 1;
+  bits.position += 8 * count;
+}

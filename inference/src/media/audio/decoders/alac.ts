@@ -1,0 +1,27 @@
+import { readAlacConfig } from './alac-config.js';
+import { decodeAlacPacket } from './alac-packet.js';
+import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
+import { ErrorCount } from './wasm.js';
+
+/** Apple Lossless, after Apple's open source decoder. The setup's numbers are believed, not those of the container. */
+export async function createAlacDecoder(format: PacketFormat): Promise<PacketDecoder> {
+  const config = readAlacConfig(format);
+  const damaged = new ErrorCount();
+  const scale = 2 ** (config.bitDepth - 1);
+  return {
+    get warnings() {
+      return damaged.warnings('ALAC');
+    },
+    decode: async ({ data, timestampSeconds }: AudioPacket): Promise<readonly TimedBlock[]> => {
+      const decoded = decodeAlacPacket(data, config);
+      if (decoded === undefined) {
+        damaged.add([timestampSeconds]);
+        return [];
+      }
+      const channels = decoded.map((samples) => Float32Array.from(samples, (sample) => sample / scale));
+      return [{ channels, sampleRateHz: config.sampleRateHz, timestampSeconds }];
+    },
+    flush: async () => [],
+    close: () => {},
+  };
+}

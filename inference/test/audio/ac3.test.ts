@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { createAc3Decoder } from '../../src/media/audio/decoders/ac3.js';
+import { alike, fromRoot, hear, inParts } from './listening.js';
+
+const FILM = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
+
+describe('AC-3', function () {
+  this.timeout(120_000);
+
+  it('says the sentence, whole and in pieces alike', async () => {
+    const content = await fromRoot(FILM);
+    const sentence = (await hear(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;
+    const whole = await hear(content, { audioTrack: 0 });
+    expect(whole.track?.codec).to.equal('AC-3');
+    expect(whole.warnings).to.deep.equal([]);
+    expect(whole.samples.length / 16_000).to.be.closeTo(2.99, 0.05);
+    const { value, shift } = alike(sentence, whole.samples, 400);
+    expect(value).to.be.above(0.98);
+    // 256 samples of 48 kHz, which no container of AC-3 takes off.
+    expect(shift / 16_000).to.be.within(-0.001, 0.007);
+    for (const size of [65_536, 1_024])
+      expect(await hear(inParts(content, size), { audioTrack: 0 })).to.deep.equal(whole);
+  });
+
+  it('is heard as ffmpeg decodes it: both kinds, stereo and 5.1, in MP4, Matroska and MPEG-TS', async function () {
+    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    const folder = await mkdtemp(join(tmpdir(), 'heimdex-ac3-'));
+    const source = ['-f', 'lavfi', '-i', 'aevalsrc=0.5*sin(300*t*t)+0.05*random(0):s=48000:d=1'];
+    try {
+      for (const codec of ['ac3', 'eac3']) {
+        for (const [ending, channels] of [
+          ['mp4', 2],
+          ['mkv', 6],
+          ['ts', 2],
+        ] as const) {
+          const [film, wav] = [join(folder, `a.${ending}`), join(folder, 'a.wav')];
+          const how = ['-ac', `${channels}`, '-c:a', codec, film];
+          const made = spawnSync('ffmpeg', ['-v', 'error', '-y', ...source, ...how]);
+          expect(made.status, String(made.stderr)).to.equal(0);
+          expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', film, '-c:a', 'pcm_f32le', wav]).status).to.equal(0);
+          const [one, other] = [await hear(await readFile(film)), await hear(await readFile(wav))];
+          const what = `${codec} in ${ending}`;
+          expect(one.track?.codec, what).to.equal(codec === 'ac3' ? 'AC-3' : 'E-AC-3');
+          expect(one.warnings, what).to.deep.equal([]);
+          expect(alike(one.samples, other.samples, 100).value, what).to.be.above(0.999);
+          expect(one.samples.length / 16_000, what).to.be.closeTo(1.02, 0.05);
+        }
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  for (const codec of ['ac3', 'eac3'] as const) {
+    it(`passes over packets that are damaged, and says so: ${codec}`, async () => {
+      const decoder = await createAc3Decoder({ codec, sampleRateHz: 48_000, channelCount: 2, description: undefined });
+      let state = 5;
+      for (let round = 0; round < 200; round++) {
+        const data = Uint8Array.from({ length: round * 7 }, () => {
+          state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+          return state >>> 24;
+        });
+        if (round % 2 === 1) data.set([0x0b, 0x77]);
+        for (const { channels } of await decoder.decode({ data, timestampSeconds: 0, durationSeconds: 0 })) {
+          expect(channels.length).to.be.within(1, 32);
+          expect(channels[0]?.length).to.be.at.most(1_536);
+        }
+      }
+      const huge = new Uint8Array(10_000_000);
+      expect(await decoder.decode({ data: huge, timestampSeconds: 0, durationSeconds: 0 })).to.deep.equal([]);
+      expect(decoder.warnings).to.have.length(1);
+      expect(decoder.warnings[0]).to.contain('damaged');
+      decoder.close();
+      decoder.close();
+    });
+  }
+});

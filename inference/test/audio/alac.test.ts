@@ -1,0 +1,184 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { createAlacDecoder } from '../../src/media/audio/decoders/alac.js';
+import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
+import { hear, inParts } from './listening.js';
+
+interface Setup {
+  readonly frameLength?: number;
+  readonly version?: number;
+  readonly bitDepth?: number;
+  readonly limit?: number;
+  readonly channels?: number;
+  readonly rateHz?: number;
+}
+
+/** The setup that Apple's encoder writes, but for what is given. */
+function setup({
+  frameLength = 4_096,
+  version = 0,
+  bitDepth = 16,
+  limit = 14,
+  channels = 1,
+  rateHz = 16_000,
+}: Setup): Uint8Array {
+  const view = new DataView(new ArrayBuffer(24));
+  view.setUint32(0, frameLength);
+  view.setUint8(4, version);
+  view.setUint8(5, bitDepth);
+  view.setUint8(6, 40);
+  view.setUint8(7, 10);
+  view.setUint8(8, limit);
+  view.setUint8(9, channels);
+  view.setUint32(20, rateHz);
+  return new Uint8Array(view.buffer);
+}
+
+function decoderOf(given: Setup) {
+  return createAlacDecoder({ codec: 'alac', sampleRateHz: 16_000, channelCount: 1, description: setup(given) });
+}
+
+/** Written bit by bit: pairs of a value and its width. */
+function packed(...fields: readonly (readonly [number, number])[]): Uint8Array {
+  const bits = fields
+    .map(([value, width]) =>
+      (value >>> 0)
+        .toString(2)
+        .padStart(32, '0')
+        .slice(32 - width),
+    )
+    .join('');
+  return Uint8Array.from(bits.match(/.{1,8}/g) ?? [], (byte) => Number.parseInt(byte.padEnd(8, '0'), 2));
+}
+
+/** A packet of samples as they are, of which it says that there are `count`. */
+function plainPacket(samples: readonly number[], bitDepth: number, count = samples.length): Uint8Array {
+  const values = samples.map((sample) => [sample, bitDepth] as const);
+  return packed([0, 3], [0, 4], [0, 12], [1, 1], [0, 2], [1, 1], [count, 32], ...values, [7, 3]);
+}
+
+async function decodeOne(given: Setup, data: Uint8Array): Promise<{ blocks: readonly TimedBlock[]; said: string }> {
+  const decoder = await decoderOf(given);
+  const blocks = await decoder.decode({ data, timestampSeconds: 1.5, durationSeconds: 0 });
+  return { blocks, said: decoder.warnings.join() };
+}
+
+describe('ALAC', function () {
+  this.timeout(60_000);
+
+  it('has the samples that ffmpeg decodes, whole and in pieces', async () => {
+    const content = new Uint8Array(await readFile(new URL('../../../test/audio/cases/alac.m4a', import.meta.url)));
+    const whole = await hear(content);
+    expect(whole.track?.codec).to.equal('ALAC');
+    expect(whole.warnings).to.deep.equal([]);
+    const samples = Buffer.from(Int16Array.from(whole.samples, (sample) => sample * 32_768).buffer);
+    expect(createHash('sha256').update(samples).digest('hex')).to.equal(
+      '0f8e7b446750517dfc5f444bccb67d2f65b05e2d2476d93600cee814f5791cc2',
+    );
+    for (const size of [65_536, 1_024]) expect(await hear(inParts(content, size))).to.deep.equal(whole);
+  });
+
+  it('is lossless: of 16 and of 24 bits, mono and stereo, speech-like and noise', async function () {
+    if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
+    const folder = await mkdtemp(join(tmpdir(), 'heimdex-alac-'));
+    try {
+      for (const [depth, pcm] of [
+        ['s16p', 'pcm_s16le'],
+        ['s32p', 'pcm_s24le'],
+      ] as const) {
+        for (const source of [
+          'aevalsrc=0.7*random(0)*sin(300*t*t)|0.9*sin(2000*t):s=16000:d=1',
+          'anoisesrc=a=1:r=16000:d=1',
+          'anullsrc=r=16000:cl=stereo:d=1',
+        ]) {
+          const [alac, wav] = [join(folder, 'a.m4a'), join(folder, 'a.wav')];
+          const input = ['-v', 'error', '-y', '-f', 'lavfi', '-i', source];
+          const made = spawnSync('ffmpeg', [...input, '-sample_fmt', depth, '-c:a', 'alac', alac]);
+          expect(made.status, String(made.stderr)).to.equal(0);
+          expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', alac, '-c:a', pcm, wav]).status).to.equal(0);
+          const [one, other] = [await hear(await readFile(alac)), await hear(await readFile(wav))];
+          expect(one.samples.length).to.equal(16_000);
+          expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), source).to.equal(true);
+        }
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  for (const bitDepth of [16, 20, 24, 32]) {
+    it(`reads samples of ${bitDepth} bits that are not coded`, async () => {
+      const full = 2 ** (bitDepth - 1);
+      const { blocks } = await decodeOne({ bitDepth }, plainPacket([0, full / 2, -full, -1], bitDepth));
+      expect(blocks).to.have.length(1);
+      expect(blocks[0]).to.include({ sampleRateHz: 16_000, timestampSeconds: 1.5 });
+      expect([...(blocks[0]?.channels[0] ?? [])]).to.deep.equal([0, 0.5, -1, Math.fround(-1 / full)]);
+    });
+  }
+
+  it('leaves a channel silent that a packet does not hold', async () => {
+    const { blocks } = await decodeOne({ channels: 2 }, plainPacket([16_384, 16_384], 16));
+    expect(blocks[0]?.channels.map((channel) => [...channel])).to.deep.equal([
+      [0.5, 0.5],
+      [0, 0],
+    ]);
+  });
+
+  for (const [what, data] of [
+    ['nothing in it', new Uint8Array(0)],
+    ['only an end', packed([7, 3])],
+    ['more samples than it has bytes for', plainPacket([1, 2, 3], 16, 4_000)],
+    ['more samples than the setup allows', plainPacket([1, 2, 3], 16, 0xffff_ffff)],
+    ['no samples', plainPacket([], 16, 0)],
+    ['an element that is not known', packed([2, 3], [0, 32])],
+    ['a filling beyond its end', packed([6, 3], [15, 4], [255, 8])],
+    ['factors beyond its end', packed([0, 3], [0, 16], [0, 4], [0, 16], [0x0f, 8], [0x1f, 8], [1, 16])],
+    ['ones only', new Uint8Array(500).fill(0xff)],
+  ] as const) {
+    it(`passes over a packet with ${what}, and says so`, async () => {
+      const { blocks, said } = await decodeOne({}, data);
+      expect(blocks).to.deep.equal([]);
+      expect(said).to.equal('1 damaged ALAC frames were passed over.');
+    });
+  }
+
+  it('stays within its range and its length whatever a packet holds', async () => {
+    const decoder = await decoderOf({ channels: 2, bitDepth: 24 });
+    let state = 7;
+    for (let round = 0; round < 300; round++) {
+      const data = Uint8Array.from({ length: 400 }, () => {
+        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+        return state >>> 24;
+      });
+      // A pair of channels, coded, so that what is random is what is decoded.
+      data.set([0x20 | ((data[0] ?? 0) % 2), 0, 0x00]);
+      for (const { channels } of await decoder.decode({ data, timestampSeconds: 0, durationSeconds: 0 })) {
+        for (const channel of channels) {
+          expect(channel.length).to.be.at.most(4_096);
+          expect(channel.every((sample) => sample >= -1 && sample <= 1)).to.equal(true);
+        }
+      }
+    }
+    expect(decoder.warnings).to.have.length(1);
+  });
+
+  for (const [given, said] of [
+    [{ frameLength: 0 }, '0 samples a packet'],
+    [{ frameLength: 0xffff_ffff }, '4294967295 samples a packet'],
+    [{ bitDepth: 17 }, '17 bits'],
+    [{ version: 1 }, 'version 1'],
+    [{ limit: 0 }, 'limit is 0'],
+    [{ channels: 200 }, '200 channels'],
+    [{ rateHz: 5 }, '5 samples a second'],
+  ] as const) {
+    it(`is refused where its setup says ${said}`, async () => {
+      const error = await decoderOf(given).catch((reason: unknown) => reason);
+      expect(error).to.include({ code: 'AUDIO_UNREADABLE' });
+      expect(String(error)).to.contain(said);
+    });
+  }
+});
