@@ -36,6 +36,10 @@ describe('what the client’s pages say, on a real server', () => {
     );
     const { folder } = server;
     await cp(join(SAMPLES, 'speech/search.flac'), join(folder, 'speech.flac'));
+    await cp(
+      join(PROJECT_FOLDER, 'inference/test/audio/cases/faststart_video_loses_end.mp4'),
+      join(folder, 'film.mp4'),
+    );
     await cp(join(SAMPLES, 'faces/faces_2.png'), join(folder, 'people.png'));
     await cp(join(SAMPLES, 'pictures'), join(folder, 'pictures'), {
       recursive: true,
@@ -76,13 +80,14 @@ describe('what the client’s pages say, on a real server', () => {
     for (const name of names) {
       outputs.push((await execute(process.execPath, [name.replace('.ts', '.js')], { cwd: folder })).stdout);
     }
-    const [transcribe, batches, streams, errors] = outputs;
-    expect(outputs).to.have.length(4);
+    const [transcribe, batches, streams, film, errors] = outputs;
+    expect(outputs).to.have.length(5);
     expect(transcribe).to.match(/^You can search a video by the words/);
     expect(batches)
       .to.contain('24 pictures, 192 numbers each, by heimdex/siglip-pocket')
       .and.to.contain('best: 06-elephant.jpg');
     expect(streams).to.match(/You can search[\s\S]*6\.13 s of en/);
+    expect(film).to.match(/ask not what your country can do for you/i);
     expect(errors).to.match(/^INVALID_ARGUMENT INVALID_ARGUMENT texts\n/);
   });
 
