@@ -11,16 +11,12 @@ import { openSession } from './session.js';
 /** Values by name. */
 export type Values = Readonly<Record<string, Tensor>>;
 
-interface Segment {
-  readonly nodes: readonly OnnxNode[];
-}
-
 /**
  * Runs a graph layer by layer: each layer's constants are made, written, run and deleted before the next one's, so that a model of
  * any size needs memory and disk for its largest layer alone.
  */
 export class LayerwiseGraph extends Graph {
-  readonly #segments: Segment[] = [];
+  readonly #segments: (readonly OnnxNode[])[] = [];
   readonly #parts = new Map<string, Lazy<Iterable<ConstantValues>>>();
 
   protected override store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor {
@@ -29,7 +25,7 @@ export class LayerwiseGraph extends Graph {
   }
 
   override cut(): void {
-    if (this.nodes.length > 0) this.#segments.push({ nodes: this.nodes });
+    if (this.nodes.length > 0) this.#segments.push(this.nodes);
     this.nodes = [];
   }
 
@@ -38,11 +34,16 @@ export class LayerwiseGraph extends Graph {
     this.cut();
     const values = new Map(Object.entries(feeds));
     const results = new Set(this.outputs.map(({ name }) => name));
-    for (const [index, segment] of this.#segments.entries()) {
-      const made = namesOf(segment.nodes.flatMap(({ outputs }) => outputs));
-      const readLater = namesOf(this.#segments.slice(index + 1).flatMap(({ nodes }) => nodes.flatMap(readsOf)));
+    for (const [index, nodes] of this.#segments.entries()) {
+      const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+      const readLater = new Set(
+        this.#segments
+          .slice(index + 1)
+          .flat()
+          .flatMap(readsOf),
+      );
       const outputs = [...made].filter((name) => results.has(name) || readLater.has(name));
-      const given = await this.#runSegment(segment, made, outputs, values, folder);
+      const given = await this.#runSegment(nodes, made, outputs, values, folder);
       for (const [name, value] of Object.entries(given)) values.set(name, value as Tensor);
       for (const name of values.keys()) if (!results.has(name) && !readLater.has(name)) values.delete(name);
     }
@@ -50,13 +51,13 @@ export class LayerwiseGraph extends Graph {
   }
 
   async #runSegment(
-    { nodes }: Segment,
+    nodes: readonly OnnxNode[],
     made: ReadonlySet<string>,
     outputs: readonly string[],
     values: ReadonlyMap<string, Tensor>,
     parent: string,
   ): Promise<InferenceSession.OnnxValueMapType> {
-    const reads = [...namesOf(nodes.flatMap(readsOf))].filter((name) => !made.has(name));
+    const reads = [...new Set(nodes.flatMap(readsOf))].filter((name) => !made.has(name));
     const feeds = reads.filter((name) => values.has(name));
     const folder = mkdtempSync(join(parent, 'layer-'));
     try {
@@ -87,10 +88,6 @@ export class LayerwiseGraph extends Graph {
       rmSync(folder, { recursive: true, force: true });
     }
   }
-}
-
-function namesOf(names: readonly string[]): Set<string> {
-  return new Set(names);
 }
 
 /** What an operator reads, its branches included. */

@@ -3,6 +3,7 @@ import { bertPositions } from '../families/bert-positions.js';
 import type { ConfigReader } from '../families/config.js';
 import { pastName, WHISPER_VALUES } from '../families/whisper-values.js';
 import type { Values } from './layerwise.js';
+import { randomNumbers } from './random-numbers.js';
 
 /** What a graph is checked with; `heard` are the float32 outputs of the graphs before it. */
 export type Probe = (config: ConfigReader, heard: Values) => Values;
@@ -12,17 +13,6 @@ const PROBE_POSITIONS = 300;
 const PROBE_TOKENS = 8;
 const SHORT_TEXT = 24;
 const LONG_TEXT = 64;
-
-/** Numbers from 0 to 1 that are the same each time. Source: mulberry32. */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Values that change slowly over two axes, as brightness and sound do, with some noise; -1 to 1. [planes, rows, columns]. */
 function smooth(planes: number, rows: number, columns: number, seed: number): Float32Array {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bertShapes, randomTensors, safetensorsFile, torchFile } from '@heimdex/hub';
 import { expect } from 'chai';
+import { randomNumbers } from '../../src/check/random-numbers.js';
 import { CompilerError, compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
 import { refusal, temporaryFolder } from '../support/folder.js';
 import { BERT_CONFIG, BERT_SIZE, bertTensors } from '../support/stand-ins.js';
@@ -98,7 +99,7 @@ describe('a hostile checkpoint', () => {
     ['pt', torchFile(bertTensors())],
   ] as const) {
     it(`of flipped bytes, or cut short, is an error or is read whole, never anything else: ${name}`, () => {
-      const random = seeded(name === 'pt' ? 1 : 2);
+      const random = randomNumbers(name === 'pt' ? 1 : 2);
       const count = openCheckpoint(folder.write(`whole.${name}`, whole)).tensors.size;
       let read = 0;
       let refused = 0;
@@ -136,7 +137,7 @@ describe('a hostile checkpoint', () => {
       this.skip();
     }
     const whole = readFileSync(path);
-    const random = seeded(3);
+    const random = randomNumbers(3);
     let refused = 0;
     for (let round = 0; round < 60; round++) {
       const bytes = Buffer.from(round % 4 === 0 ? whole.subarray(0, Math.floor(random() * whole.length)) : whole);
@@ -152,14 +153,3 @@ describe('a hostile checkpoint', () => {
     expect(refused).to.be.above(10);
   });
 });
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -9,7 +9,8 @@ import {
   type TensorEntry,
 } from '../checkpoint.js';
 import { DATA_TYPES, type DataType } from '../data-types.js';
-import { isKind, type Pickled, type TensorReference, Unpickler } from './unpickle.js';
+import { isKind, type Pickled, type TensorReference } from './pickled.js';
+import { Unpickler } from './unpickle.js';
 import { readZipDirectory, type ZipEntry } from './zip-directory.js';
 
 const ZIP_MAGIC = 0x04034b50;

@@ -1,0 +1,117 @@
+import { CompilerError } from '../../errors.js';
+import { shown } from '../checkpoint.js';
+import type { DataType } from '../data-types.js';
+
+/** A storage that a pickle names: the bytes lie elsewhere in the file. */
+export interface StorageReference {
+  readonly kind: 'storage';
+  readonly type: DataType;
+  readonly key: string;
+}
+
+/** A tensor of a pickle: a view of a storage. Offsets and strides in elements. */
+export interface TensorReference {
+  readonly kind: 'tensor';
+  readonly storage: StorageReference;
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly stride: readonly number[];
+}
+
+/** What stands in a pickle of tensors. */
+export type Pickled =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Pickled[]
+  | Map<Pickled, Pickled>
+  | StorageReference
+  | TensorReference
+  | StorageType
+  | Callable;
+
+interface StorageType {
+  readonly kind: 'storage type';
+  readonly type: DataType;
+}
+
+interface Callable {
+  readonly kind: 'callable';
+  call(args: readonly Pickled[]): Pickled;
+}
+
+const STORAGE_TYPES: Readonly<Record<string, DataType>> = {
+  DoubleStorage: 'F64',
+  FloatStorage: 'F32',
+  HalfStorage: 'F16',
+  BFloat16Storage: 'BF16',
+  LongStorage: 'I64',
+  IntStorage: 'I32',
+  ShortStorage: 'I16',
+  CharStorage: 'I8',
+  ByteStorage: 'U8',
+  BoolStorage: 'BOOL',
+};
+
+/** All that a state dict needs. Whatever else a pickle names is refused, and nothing of it is run. */
+const CALLABLES: Readonly<Record<string, (args: readonly Pickled[]) => Pickled>> = {
+  'collections OrderedDict': () => new Map(),
+  'torch._utils _rebuild_tensor_v2': rebuildTensor,
+  'torch._utils _rebuild_parameter': ([tensor]) => tensor ?? null,
+};
+
+/** What a global stands for. Throws CHECKPOINT_REFUSED for one that a state dict does not need. */
+export function globalOf(module: string, name: string): Pickled {
+  const type = module === 'torch' && Object.hasOwn(STORAGE_TYPES, name) ? STORAGE_TYPES[name] : undefined;
+  if (type !== undefined) return { kind: 'storage type', type };
+  const id = `${module} ${name}`;
+  const call = Object.hasOwn(CALLABLES, id) ? CALLABLES[id] : undefined;
+  if (call === undefined) throw refused(`it asks for ${shown(`${module}.${name}`)}`);
+  return { kind: 'callable', call };
+}
+
+/** A persistent id of torch: ('storage', type, key, location, element count). */
+export function storageOf(id: Pickled): StorageReference {
+  const [tag, type, key] = Array.isArray(id) ? id : [];
+  if (tag !== 'storage' || !isKind(type, 'storage type')) throw refused('it names an object outside the file');
+  if (typeof key !== 'string' && typeof key !== 'number') throw invalid('it names a storage by what is no text');
+  return { kind: 'storage', type: type.type, key: String(key) };
+}
+
+function rebuildTensor([storage, offset, shape, stride]: readonly Pickled[]): TensorReference {
+  if (!isKind(storage, 'storage') || typeof offset !== 'number' || !isNumbers(shape) || !isNumbers(stride)) {
+    throw invalid('it describes a tensor without storage, offset, shape or stride');
+  }
+  return { kind: 'tensor', storage, offset, shape, stride };
+}
+
+/** Whether a value of a pickle is of that kind. */
+export function isKind<Kind extends 'storage' | 'tensor' | 'storage type' | 'callable'>(
+  value: Pickled | undefined,
+  kind: Kind,
+): value is Extract<Pickled, { readonly kind: Kind }> {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === kind;
+}
+
+function isNumbers(value: Pickled | undefined): value is number[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'number');
+}
+
+/** The error of a pickle that would do more than hold tensors. */
+export function refused(why: string): CompilerError {
+  return new CompilerError(
+    'CHECKPOINT_REFUSED',
+    `Expected a pickle that holds tensors and nothing else, but ${why}. Nothing of it was run. Use a safetensors file of the model instead.`,
+  );
+}
+
+/** The error of bytes that are no pickle of torch.save. */
+export function invalid(why: string): CompilerError {
+  return new CompilerError(
+    'CHECKPOINT_INVALID',
+    `Expected a pickle of torch.save, but ${why}. Download the file again.`,
+  );
+}
