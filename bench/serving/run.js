@@ -2,7 +2,7 @@
 //
 // Each text model of ../shared and of the project is served by a server of its own from a fresh volume; texts of 4 to 80 words
 // come (a) from one caller, one by one, (b) from 64 callers at once. Printed: texts a second of both, their ratio, p50 of the
-// lone caller, and the least cosine between a text's vector alone and in company. Then, with a queue of 16, callers
+// lone caller, and the least cosine between a text's vector alone and in a batch. Then, with a queue of 16, callers
 // that never rest: how many calls are served and refused, and how long both take (`overload` as an argument: that alone).
 import { createInferenceClient } from '@heimdex/client';
 import { quantile, started, stop, timed, withVolume } from './setup.js';
@@ -102,7 +102,7 @@ async function overload(env, model) {
 
 await withVolume(async (fill) => {
   console.log(
-    `| model | texts/s, one caller | texts/s, ${CALLERS} callers | ratio | p50 of a lone caller, ms | least cosine, alone to in company |\n|---|---|---|---|---|---|`,
+    `| model | texts/s, one caller | texts/s, ${CALLERS} callers | ratio | p50 of a lone caller, ms | least cosine, alone to in a batch |\n|---|---|---|---|---|---|`,
   );
   let first;
   for (const [name, chosen, model] of CASES) {

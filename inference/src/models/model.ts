@@ -98,6 +98,6 @@ export interface FamilySpec<Item> {
   readonly costUnit: 'tokens' | 'pixels' | 'audio seconds';
   /** Items of one kind share a batch. Absent: all are of one kind. */
   kind?(item: Item): string;
-  /** Whether an item gains nothing from company and runs alone. Absent: none does. */
+  /** Whether an item gains nothing from a batch and runs alone. Absent: none does. */
   alone?(item: Item): boolean;
 }

@@ -8,7 +8,7 @@ export const ROW_SCALES: Rewriting = { version: 'row-scales-3', change: (model, 
 
 /**
  * Opens a graph, and has a dynamic int8 one scale its activations a row (a token, a patch) at a time: an item's answer then no
- * longer depends on its company, no CPU's product overflows, and the answer comes nearer to the float model's. A graph the
+ * longer depends on its batch, no CPU's product overflows, and the answer comes nearer to the float model's. A graph the
  * runtime cannot take so is opened as it is. Throws when it cannot be opened at all.
  */
 export async function openRowScaled(

@@ -32,9 +32,9 @@ function collectOps(graph: OnnxGraph, opTypes: Set<string>): void {
 }
 
 /**
- * Whether one item's answer depends on what it shares a batch with. Dynamic int8 graphs scale their activations over the
+ * Whether one item gets the same answer whatever it shares a batch with. Dynamic int8 graphs scale their activations over the
  * whole batch, padding included: such a graph gives the same answer every time only for one item alone.
  */
-export function dependsOnCompany(facts: GraphFacts): boolean {
-  return facts.opTypes.has('DynamicQuantizeLinear') || facts.opTypes.has('com.microsoft::DynamicQuantizeMatMul');
+export function isBatchInvariant(facts: GraphFacts): boolean {
+  return !facts.opTypes.has('DynamicQuantizeLinear') && !facts.opTypes.has('com.microsoft::DynamicQuantizeMatMul');
 }

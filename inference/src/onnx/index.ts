@@ -14,7 +14,7 @@ export { fuseAttention } from './attention.js';
 export { dropDead } from './dead-nodes.js';
 export { eachTensor, withExternalWeights } from './external.js';
 export { type ExternalReference, externalReferences } from './external-references.js';
-export { dependsOnCompany, type GraphFacts, graphFacts, readGraphFacts } from './facts.js';
+export { type GraphFacts, graphFacts, isBatchInvariant, readGraphFacts } from './facts.js';
 export type { ReadTensor } from './narrow-weights.js';
 export { parseModel, parseModelFile } from './parse.js';
 export { Readers } from './readers.js';

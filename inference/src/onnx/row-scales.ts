@@ -27,7 +27,7 @@ interface Product {
 /**
  * Has a dynamic int8 graph scale its activations row by row instead of all together. quantize_dynamic gives a whole
  * activation, every token of every sequence, one scale, so that one loud row takes the precision of all others and a row's
- * result depends on its company. A scale a row is what CTranslate2 does. Weights that `read` reaches are narrowed
+ * result depends on its batch. A scale a row is what CTranslate2 does. Weights that `read` reaches are narrowed
  * (`narrowWeights`), so that the fast product of every CPU is exact with them. Works on the branches of an If as well. Returns
  * how many products were changed; those of other makes are left alone.
  */

@@ -29,7 +29,7 @@ export interface Entry<Item> {
   readonly kind: string;
   /** Milliseconds on the caller's clock; Infinity: none. */
   readonly deadlineAtMs: number;
-  /** Must run without company: it may have killed a worker. */
+  /** Must run alone: it may have killed a worker. */
   readonly alone: boolean;
 }
 
@@ -118,18 +118,18 @@ export class Backlog<Item> {
     const head = own?.waiting.shift();
     if (own === undefined || head === undefined) return { batch: [], expired };
     own.now = Math.max(own.now, head.start);
-    const batch = [head.entry, ...this.#takeCompany(own, head.entry, limits)];
+    const batch = [head.entry, ...this.#fillBatch(own, head.entry, limits)];
     this.#serve(own, batch);
     return { batch, expired };
   }
 
-  /** The first interactive entry, in the fair order, that passes the test, and company that does as well; empty where none does. */
+  /** The first interactive entry, in the fair order, that passes the test, and others that do as well; empty where none does. */
   takeInteractive(test: (entry: Entry<Item>) => boolean, limits: BatchLimits): readonly Entry<Item>[] {
     const own = this.#classes.interactive;
     const index = own.waiting.findIndex(({ entry }) => test(entry));
     const [head] = index < 0 ? [] : own.waiting.splice(index, 1);
     if (head === undefined) return [];
-    const batch = [head.entry, ...this.#takeCompany(own, head.entry, limits, test)];
+    const batch = [head.entry, ...this.#fillBatch(own, head.entry, limits, test)];
     this.#serve(own, batch);
     return batch;
   }
@@ -158,28 +158,28 @@ export class Backlog<Item> {
   }
 
   /** Fills the batch from the head's class, in the fair order, with what is of its kind and like its length. */
-  #takeCompany(
+  #fillBatch(
     own: ClassQueue<Item>,
     head: Entry<Item>,
     limits: BatchLimits,
     test: (entry: Entry<Item>) => boolean = () => true,
   ): Entry<Item>[] {
-    const company: Entry<Item>[] = [];
-    if (head.alone || limits.maxItems <= 1) return company;
+    const others: Entry<Item>[] = [];
+    if (head.alone || limits.maxItems <= 1) return others;
     let longest = head.cost;
     let total = head.cost;
     own.waiting = own.waiting.filter(({ entry }) => {
-      const count = company.length + 2;
+      const count = others.length + 2;
       if (count > limits.maxItems || entry.alone || entry.kind !== head.kind || !test(entry)) return true;
       const padded = Math.max(longest, entry.cost) * count;
       const padding = 1 - (total + entry.cost) / padded;
       if (padded > limits.maxCost || padding > limits.maxPadding) return true;
       longest = Math.max(longest, entry.cost);
       total += entry.cost;
-      company.push(entry);
+      others.push(entry);
       return false;
     });
-    return company;
+    return others;
   }
 
   #serve(own: ClassQueue<Item>, batch: readonly Entry<Item>[]): void {

@@ -15,7 +15,7 @@ export interface LaneOptions<Item> {
   readonly name: string;
   readonly cost: (item: Item) => number;
   readonly kind: (item: Item) => string;
-  /** Whether an item gains nothing from company. Absent: none does. */
+  /** Whether an item gains nothing from a batch. Absent: none does. */
   readonly alone?: (item: Item) => boolean;
   readonly limits: RoomLimits;
   readonly batch: BatchLimits;
@@ -41,7 +41,7 @@ export interface Admission<Item, Result> {
   close(): void;
 }
 
-/** An item whose run failed as a whole is run once more, without company; a second failure is its error. */
+/** An item whose run failed as a whole is run once more, alone; a second failure is its error. */
 const MAX_ATTEMPTS = 2;
 /** What RetryInfo says while no worker is ready. */
 const NOT_READY_RETRY_MS = 1000;

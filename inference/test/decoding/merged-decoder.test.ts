@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { Company } from '../../src/models/decoding/company.js';
+import { BatchedDecoder } from '../../src/models/decoding/batched-decoder.js';
 import { keepCacheInPlace } from '../../src/models/decoding/graph/step-graph.js';
 import { type DecoderState, type EncodedAudio, MergedDecoder } from '../../src/models/decoding/merged-decoder.js';
 import { exchangeStateRows, selectRows } from '../../src/models/decoding/state-rows.js';
@@ -124,19 +124,19 @@ for (const { make, writing, kept } of MAKES) {
         expect(String(refused)).to.match(/Expected audio whose rows stand for one position each/);
         return;
       }
-      const company = new Company(decoder);
-      const seats = [1, 2].map((seed) => ({ seat: company.join(), seed }));
+      const batchedDecoder = new BatchedDecoder(decoder);
+      const slots = [1, 2].map((seed) => ({ slot: batchedDecoder.openSlot(), seed }));
       await Promise.all(
-        seats.map(async ({ seat, seed }) => {
+        slots.map(async ({ slot, seed }) => {
           const [writtenOut, counted] = countedBoth(seed);
-          let output = await seat.start(counted, [tokens(4)]);
+          let output = await slot.start(counted, [tokens(4)]);
           const all = tokens(4);
           for (const token of tokens(6, seed)) {
             expectClose(Array.from(output.logits(0)), await atOnce(writtenOut, all));
-            output = await seat.step(output.state, [token]);
+            output = await slot.step(output.state, [token]);
             all.push(token);
           }
-          seat.leave();
+          slot.close();
         }),
       );
     });
@@ -181,19 +181,19 @@ for (const { make, writing, kept } of MAKES) {
     });
 
     it('has several windows side by side, of states that came to their length by different ways', async () => {
-      const company = new Company(decoder);
+      const batchedDecoder = new BatchedDecoder(decoder);
       const audios = [heard(5), heard(6), heard(7)];
-      const seats = audios.map(() => company.join());
+      const slots = audios.map(() => batchedDecoder.openSlot());
       const texts = await Promise.all(
-        seats.map(async (seat, index) => {
+        slots.map(async (slot, index) => {
           const audio = audios[index] ?? heard(0);
           const all = tokens(60 + index, index);
-          let output = await seat.start(audio, [all]);
+          let output = await slot.start(audio, [all]);
           for (const token of tokens(12 - index, index + 1)) {
-            output = await seat.step(output.state, [token]);
+            output = await slot.step(output.state, [token]);
             all.push(token);
           }
-          seat.leave();
+          slot.close();
           return { all, audio, logits: Array.from(output.logits(0)) };
         }),
       );

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { sessionOptions } from '../../src/models/session.js';
 import {
-  dependsOnCompany,
   graphFacts,
+  isBatchInvariant,
   newModel,
   node,
   type OnnxModel,
@@ -91,11 +91,11 @@ describe('scaleRows', () => {
     expect(Array.from(before[0] ?? [])).to.deep.equal(new Array(OUTPUTS).fill(0));
   });
 
-  it('gives a row the same numbers alone and in company, and the graph is known to be so', async () => {
+  it('gives a row the same numbers alone and in a batch, and the graph is known to be so', async () => {
     const model = dynamicProduct();
-    expect(dependsOnCompany(graphFacts(model))).to.equal(true);
+    expect(isBatchInvariant(graphFacts(model))).to.equal(false);
     scaleRows(model);
-    expect(dependsOnCompany(graphFacts(model))).to.equal(false);
+    expect(isBatchInvariant(graphFacts(model))).to.equal(true);
     const [alone] = await run(model, [quiet]);
     const [, among] = await run(model, [loud, quiet, noise(INPUTS, 4)]);
     expect(among).to.deep.equal(alone);

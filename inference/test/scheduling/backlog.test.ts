@@ -110,7 +110,7 @@ describe('Backlog', () => {
     ]);
   });
 
-  it('runs an entry that must be alone without company', () => {
+  it('runs an entry that must be alone alone', () => {
     const backlog = new Backlog<string>();
     const flow = new Flow('interactive');
     for (const item of ['a', 'suspect', 'b']) backlog.push(entry(item, flow, { alone: item === 'suspect' }));

@@ -77,7 +77,7 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
       });
     });
 
-    it('gives one text the same vector in any company, in order', async () => {
+    it('gives one text the same vector in any batch, in order', async () => {
       const words = 'a boat on the sea at night with two lamps and an old man'.split(' ');
       const items = Array.from({ length: 40 }, (_, index) => item(words.slice(0, 1 + ((index * 7) % 13)).join(' ')));
       const together = await model.run(items, CONTEXT);

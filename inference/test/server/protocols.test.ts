@@ -76,18 +76,18 @@ describe('one port', () => {
     expect(timing?.batchSize).to.equal(2);
   });
 
-  it('gives a text the same vector alone and in the company of many callers', async () => {
+  it('gives a text the same vector alone and in a batch with many callers', async () => {
     const texts = Array.from({ length: 64 }, (_, index) => 'one more word '.repeat(1 + (index % 9)) + index);
     const vectorOf = async (text: string) => {
       const { results, timing } = await client.value(method.embedText, { texts: [text] });
       const [result] = results;
       return {
         vector: result?.result.case === 'embedding' ? result.result.value.values : [],
-        company: timing?.batchSize ?? 0,
+        batchSize: timing?.batchSize ?? 0,
       };
     };
     const together = await Promise.all(texts.map(vectorOf));
-    expect(Math.max(...together.map(({ company }) => company))).to.be.greaterThan(1);
+    expect(Math.max(...together.map(({ batchSize }) => batchSize))).to.be.greaterThan(1);
     for (const [index, text] of texts.entries()) {
       const alone = await vectorOf(text);
       const cosine = alone.vector.reduce((sum, value, at) => sum + value * (together[index]?.vector[at] ?? 0), 0);

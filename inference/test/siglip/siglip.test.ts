@@ -101,7 +101,7 @@ describe('SigLIP', () => {
     expect(cosine(value(scaled).vector, value(raw).vector)).to.be.closeTo(1, 1e-6);
   });
 
-  it('gives one item the same vector in any company', async () => {
+  it('gives one item the same vector in any batch', async () => {
     const items: (ImageItem | TextItem)[] = [
       ...golden.texts.map((entry) => text(entry.text)),
       ...(await Promise.all(golden.images.map((entry) => image(`${FOLDER}/${entry.file}`)))),

@@ -24,7 +24,7 @@ describe('windows decoded together', function () {
     await model?.close();
   });
 
-  it('say to the bit what each says alone, whatever the company', async () => {
+  it('say to the bit what each says alone, whatever the batch', async () => {
     const four = (from: number) => speech.slice(from * 16_000, (from + 4) * 16_000);
     const windows = [
       windowOf(four(3)),

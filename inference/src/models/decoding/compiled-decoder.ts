@@ -17,7 +17,7 @@ export class CompiledDecoder implements Decoder {
   readonly #cross: InferenceSession;
   readonly #session: InferenceSession;
   readonly #sizes: DecoderSizes;
-  readonly dependsOnCompany = false;
+  readonly batchInvariant = true;
   readonly weighsAudio = true;
 
   private constructor(cross: InferenceSession, session: InferenceSession, sizes: DecoderSizes) {

@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany, scaleRows } from '../../onnx/index.js';
+import { isBatchInvariant, scaleRows } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
@@ -60,7 +60,7 @@ export interface DecoderOutput {
 /** What decodes: from audio and prompts, and then token by token. */
 export interface Decoder {
   /** Whether a sequence's scores depend on which others are decoded beside it. */
-  readonly dependsOnCompany: boolean;
+  readonly batchInvariant: boolean;
   /** Whether rows of the audio may stand for several positions. */
   readonly weighsAudio: boolean;
   /** Layers whose cross attentions it gives. */
@@ -106,14 +106,19 @@ export class MergedDecoder implements Decoder {
   readonly #inPlace: boolean;
   readonly #noCache: Readonly<Record<string, Tensor>>;
   /** Whether a sequence's scores depend on which others are decoded beside it. */
-  readonly dependsOnCompany: boolean;
+  readonly batchInvariant: boolean;
 
-  private constructor(session: InferenceSession, sizes: DecoderSizes, choosesPositions: boolean, company: boolean) {
+  private constructor(
+    session: InferenceSession,
+    sizes: DecoderSizes,
+    choosesPositions: boolean,
+    batchInvariant: boolean,
+  ) {
     this.#session = session;
     this.#sizes = sizes;
     this.#choosesPositions = choosesPositions;
     this.#inPlace = session.inputNames.includes(PAST_LENGTH);
-    this.dependsOnCompany = company;
+    this.batchInvariant = batchInvariant;
     this.#noCache = {
       ...Object.fromEntries(
         cacheNames(sizes, 'past_key_values').map((name) => [
@@ -140,7 +145,7 @@ export class MergedDecoder implements Decoder {
         `Expected ${path} to be a merged decoder of ${sizes.layerCount} layers, got none with ${missing[0]}.`,
       );
     }
-    return new MergedDecoder(session, sizes, choosesPositions, dependsOnCompany(facts));
+    return new MergedDecoder(session, sizes, choosesPositions, isBatchInvariant(facts));
   }
 
   /** Whether rows of the audio may stand for several positions. */

@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany } from '../../onnx/index.js';
+import { isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRowScaled } from '../row-scaled-session.js';
 import { type PoolingMode, pool } from './postprocess.js';
@@ -36,7 +36,7 @@ export class SentenceNetwork {
   /** Throws when the graph at `path` is no text encoder, or its repository needs a step that is not known. */
   static async open(path: string, recipe: SentenceRecipe, options: LoadOptions): Promise<SentenceNetwork> {
     const { session, facts } = await openRowScaled(path, options);
-    const shared = !dependsOnCompany(facts);
+    const shared = isBatchInvariant(facts);
     try {
       const unknown = session.inputNames.filter((name) => !KNOWN_INPUTS.includes(name));
       if (unknown.length > 0 || !session.inputNames.includes('input_ids')) {

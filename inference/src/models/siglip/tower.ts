@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany, type GraphFacts } from '../../onnx/index.js';
+import { type GraphFacts, isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRowScaled } from '../row-scaled-session.js';
 import { embeddingOutput, splitRows } from './postprocess.js';
@@ -19,7 +19,7 @@ export class Tower {
     this.#session = session;
     this.#input = input;
     this.#output = embeddingOutput(session.outputNames);
-    this.shared = !dependsOnCompany(facts);
+    this.shared = isBatchInvariant(facts);
     const last = facts.inputs.find((value) => value.name === input)?.dims?.at(-1);
     this.fixedSize = typeof last === 'number' && last > 0 ? last : undefined;
   }

@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { dependsOnCompany, fuseAttention, scaleRows } from '../../onnx/index.js';
+import { fuseAttention, isBatchInvariant, scaleRows } from '../../onnx/index.js';
 import type { EncodedAudio } from '../decoding/merged-decoder.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
@@ -25,10 +25,10 @@ export class Encoder {
   readonly merges: boolean;
 
   /** Whether a window's vectors depend on which others are encoded beside it. */
-  readonly dependsOnCompany: boolean;
+  readonly batchInvariant: boolean;
 
-  private constructor(session: InferenceSession, melCount: number, company: boolean) {
-    this.dependsOnCompany = company;
+  private constructor(session: InferenceSession, melCount: number, batchInvariant: boolean) {
+    this.batchInvariant = batchInvariant;
     this.#session = session;
     this.#melCount = melCount;
     this.merges = session.inputNames.includes(MERGED);
@@ -40,7 +40,7 @@ export class Encoder {
       await session.release();
       throw new Error(`Expected ${path} to be a Whisper encoder, got inputs ${session.inputNames.join(', ')}.`);
     }
-    return new Encoder(session, melCount, dependsOnCompany(facts));
+    return new Encoder(session, melCount, isBatchInvariant(facts));
   }
 
   /**

@@ -1,5 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import { Company, type Seat } from '../decoding/company.js';
+import { BatchedDecoder, type DecoderSlot } from '../decoding/batched-decoder.js';
 import { CompiledDecoder } from '../decoding/compiled-decoder.js';
 import { type Decoder, MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
@@ -82,15 +82,15 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   }
 
   async run(items: readonly WhisperWindow[], context: RunContext): Promise<readonly Outcome<WhisperResult>[]> {
-    const company = new Company(this.#decoder);
-    const seated = items.map((item, index) => ({
+    const batchedDecoder = new BatchedDecoder(this.#decoder);
+    const slotted = items.map((item, index) => ({
       item,
-      seat: company.join(),
+      slot: batchedDecoder.openSlot(),
       context: { signal: context.signals[index], breathe: () => context.breathe() },
     }));
     const settled = await Promise.allSettled(
-      seated.map(async ({ item, seat, context: own }, index) => {
-        const outcome = await this.#runOne(item, seat, own);
+      slotted.map(async ({ item, slot, context: own }, index) => {
+        const outcome = await this.#runOne(item, slot, own);
         context.settled?.(index, outcome);
         return outcome;
       }),
@@ -107,29 +107,29 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     for (const part of opened) await part.close();
   }
 
-  async #runOne(item: WhisperWindow, seat: Seat, context: WindowContext): Promise<Outcome<WhisperResult>> {
+  async #runOne(item: WhisperWindow, slot: DecoderSlot, context: WindowContext): Promise<Outcome<WhisperResult>> {
     try {
       if (item.type === 'voice') return { ok: true, value: await detectVoice(this.#detector, item, context) };
       const { config } = this.#parts;
       checkWishes(this.#id, config, item.language, item.options);
       checkWordTimes(this.#id, config, this.#decoder.attentionLayers, item.options);
-      return { ok: true, value: await decodeWindow({ ...this.#parts, decoder: seat }, item, context) };
+      return { ok: true, value: await decodeWindow({ ...this.#parts, decoder: slot }, item, context) };
     } catch (error) {
       return failed(error);
     } finally {
-      seat.leave();
+      slot.close();
     }
   }
 }
 
 function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batching'] {
-  if (decoder.dependsOnCompany) {
-    const reason = 'each window is decoded alone: in this export its words would depend on its company';
+  if (!decoder.batchInvariant) {
+    const reason = 'each window is decoded alone: in this export its words would depend on its batch';
     return { shared: false, maxItems: 1, reason };
   }
   const cacheBytes = config.layerCount * 2 * config.headCount * config.headSize * config.audioPositions * 4;
   const maxItems = Math.max(1, Math.min(MOST_WINDOWS, Math.floor(MOST_CACHE_BYTES / cacheBytes)));
-  const reason = 'windows of one length share the runs of the decoder; the words do not depend on the company';
+  const reason = 'windows of one length share the runs of the decoder; the words do not depend on the batch';
   return { shared: maxItems > 1, maxItems, reason };
 }
 

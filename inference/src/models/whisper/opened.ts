@@ -1,5 +1,5 @@
 import { InferenceError } from '../../errors.js';
-import type { Seat } from '../decoding/company.js';
+import type { DecoderSlot } from '../decoding/batched-decoder.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { DecoderOutput, EncodedAudio } from '../decoding/merged-decoder.js';
 import { seededRandom } from '../decoding/random.js';
@@ -30,7 +30,7 @@ export interface WhisperParts {
   /** Whether encoder and decoder take rows that stand for several positions. */
   readonly mergesSilence: boolean;
   /** The decoder, perhaps shared with other windows. */
-  readonly decoder: Seat;
+  readonly decoder: DecoderSlot;
 }
 
 /** What the worker gives a window: a rest between runs, and whether anybody still waits. */

@@ -5,8 +5,8 @@ import { joinStates, joinTensors, splitState } from './state-rows.js';
 const MAX_ROWS = 8;
 
 /** A decoder as one of several windows sees it. */
-export interface Seat extends Pick<Decoder, 'start' | 'step'> {
-  /** Work with several sequences of its own, such as beams: it keeps no company, and one window at a time does it. */
+export interface DecoderSlot extends Pick<Decoder, 'start' | 'step'> {
+  /** Work with several sequences of its own, such as beams: it shares no batch, and one window at a time does it. */
   apart<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
    * Long work of one window, such as its encoder's run: one window at a time does it, so that between two of them there is room
@@ -14,7 +14,7 @@ export interface Seat extends Pick<Decoder, 'start' | 'step'> {
    */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /** No more runs: the others do not wait for this one. Idempotent. */
-  leave(): void;
+  close(): void;
 }
 
 /** A run that a window asks for. */
@@ -37,9 +37,9 @@ interface Waiting {
  * Several windows decoded side by side. Each is decoded as if it had the decoder to itself; when all of them wait for a run,
  * those that are behind the others and alike (so many tokens, audio of one length) have theirs together. The others wait
  * until these have caught up. The graph has no mask, so nothing is ever padded: what a window gets does not depend on its
- * company, provided the graph's rows do not touch each other (`dependsOnCompany`).
+ * batch, provided the graph's rows do not touch each other (`batchInvariant`).
  */
-export class Company {
+export class BatchedDecoder {
   readonly #decoder: Pick<Decoder, 'start' | 'step'>;
   #waiting: Waiting[] = [];
   #members = 0;
@@ -51,7 +51,7 @@ export class Company {
   }
 
   /** A place for one window. Take all places before the first window begins: it waits for those that are taken. */
-  join(): Seat {
+  openSlot(): DecoderSlot {
     let here = true;
     let isApart = false;
     this.#members += 1;
@@ -78,7 +78,7 @@ export class Company {
         );
         return done;
       },
-      leave: () => {
+      close: () => {
         if (!here) return;
         here = false;
         this.#lose();

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { Company, type Seat } from '../../src/models/decoding/company.js';
+import { BatchedDecoder, type DecoderSlot } from '../../src/models/decoding/batched-decoder.js';
 import type { DecoderOutput, DecoderState, EncodedAudio } from '../../src/models/decoding/merged-decoder.js';
 import { joinTensors } from '../../src/models/decoding/state-rows.js';
 
@@ -61,32 +61,32 @@ function audioOf(value: number, positions = AUDIO_POSITIONS): EncodedAudio {
 
 /** A window: its prompt, then a token a step; the score of every run. */
 async function decode(
-  seat: Seat,
+  slot: DecoderSlot,
   audio: EncodedAudio,
   prompt: readonly number[],
   tokens: readonly number[],
 ): Promise<number[]> {
   try {
     const scores: number[] = [];
-    let output = await seat.start(audio, [prompt]);
+    let output = await slot.start(audio, [prompt]);
     scores.push(output.logits(0)[0] ?? 0);
     for (const token of tokens) {
-      output = await seat.step(output.state, [token]);
+      output = await slot.step(output.state, [token]);
       scores.push(output.logits(0)[0] ?? 0);
     }
     return scores;
   } finally {
-    seat.leave();
+    slot.close();
   }
 }
 
-describe('a company of windows', () => {
+describe('the batched decoder', () => {
   it('has what waits together run together, and each row its own', async () => {
     const decoder = new Adder();
-    const company = new Company(decoder);
-    const seats = [1, 2, 3].map(() => company.join());
+    const batchedDecoder = new BatchedDecoder(decoder);
+    const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
     const scores = await Promise.all(
-      seats.map((seat, index) => decode(seat, audioOf(index + 1), [10 * (index + 1)], [1, 2, 3])),
+      slots.map((slot, index) => decode(slot, audioOf(index + 1), [10 * (index + 1)], [1, 2, 3])),
     );
     expect(scores).to.deep.equal([
       [1010, 1011, 1013, 1016],
@@ -99,12 +99,12 @@ describe('a company of windows', () => {
 
   it('lets those that are behind catch up, and goes on without those that are done', async () => {
     const decoder = new Adder();
-    const company = new Company(decoder);
-    const seats = [1, 2, 3].map(() => company.join());
+    const batchedDecoder = new BatchedDecoder(decoder);
+    const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
     const scores = await Promise.all([
-      decode(seats[0] as Seat, audioOf(1), [5, 5, 5], [1, 1]),
-      decode(seats[1] as Seat, audioOf(2), [7], [1, 1, 1, 1, 1]),
-      decode(seats[2] as Seat, audioOf(3), [9], [1]),
+      decode(slots[0] as DecoderSlot, audioOf(1), [5, 5, 5], [1, 1]),
+      decode(slots[1] as DecoderSlot, audioOf(2), [7], [1, 1, 1, 1, 1]),
+      decode(slots[2] as DecoderSlot, audioOf(3), [9], [1]),
     ]);
     expect(scores).to.deep.equal([
       [1015, 1016, 1017],
@@ -117,37 +117,37 @@ describe('a company of windows', () => {
 
   it('never puts audio of different lengths into one run', async () => {
     const decoder = new Adder();
-    const company = new Company(decoder);
-    const seats = [company.join(), company.join()];
+    const batchedDecoder = new BatchedDecoder(decoder);
+    const slots = [batchedDecoder.openSlot(), batchedDecoder.openSlot()];
     await Promise.all([
-      decode(seats[0] as Seat, audioOf(1, 2), [5], [1]),
-      decode(seats[1] as Seat, audioOf(2, 3), [5], [1]),
+      decode(slots[0] as DecoderSlot, audioOf(1, 2), [5], [1]),
+      decode(slots[1] as DecoderSlot, audioOf(2, 3), [5], [1]),
     ]);
     expect(decoder.runs).to.deep.equal([1, 1, 1, 1]);
   });
 
   it('has one window at a time work apart, while the others go on', async () => {
     const decoder = new Adder();
-    const company = new Company(decoder);
-    const seats = [1, 2, 3].map(() => company.join());
+    const batchedDecoder = new BatchedDecoder(decoder);
+    const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
     let apart = 0;
     let most = 0;
-    const search = (seat: Seat, value: number) =>
-      seat.apart(async () => {
+    const search = (slot: DecoderSlot, value: number) =>
+      slot.apart(async () => {
         apart += 1;
         most = Math.max(most, apart);
-        const output = await seat.start(
+        const output = await slot.start(
           audioOf(value),
           [[1], [2]].map(() => [value]),
         );
-        await seat.step(output.state, [1, 1]);
+        await slot.step(output.state, [1, 1]);
         apart -= 1;
         return value;
       });
     const all = await Promise.all([
-      search(seats[0] as Seat, 1).finally(() => seats[0]?.leave()),
-      search(seats[1] as Seat, 2).finally(() => seats[1]?.leave()),
-      decode(seats[2] as Seat, audioOf(3), [9], [1]),
+      search(slots[0] as DecoderSlot, 1).finally(() => slots[0]?.close()),
+      search(slots[1] as DecoderSlot, 2).finally(() => slots[1]?.close()),
+      decode(slots[2] as DecoderSlot, audioOf(3), [9], [1]),
     ]);
     expect(all).to.deep.equal([1, 2, [3009, 3010]]);
     expect(most).to.equal(1);
@@ -155,26 +155,26 @@ describe('a company of windows', () => {
 
   it('tells each window of a run when that run fails, and no other', async () => {
     const decoder = new Adder();
-    const company = new Company({
+    const batchedDecoder = new BatchedDecoder({
       start: (audio, prompts) => decoder.start(audio, prompts),
       step: () => Promise.reject(new Error('out of memory')),
     });
-    const seats = [1, 2, 3].map(() => company.join());
+    const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
     const settled = await Promise.allSettled([
-      decode(seats[0] as Seat, audioOf(1), [5], [1]),
-      decode(seats[1] as Seat, audioOf(2), [5], [1]),
-      decode(seats[2] as Seat, audioOf(3), [5], []),
+      decode(slots[0] as DecoderSlot, audioOf(1), [5], [1]),
+      decode(slots[1] as DecoderSlot, audioOf(2), [5], [1]),
+      decode(slots[2] as DecoderSlot, audioOf(3), [5], []),
     ]);
     expect(settled.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'fulfilled']);
   });
 
   it('lets one window at a time do long work, in turn, whatever becomes of the one before', async () => {
-    const company = new Company(new Adder());
-    const seats = [1, 2, 3].map(() => company.join());
+    const batchedDecoder = new BatchedDecoder(new Adder());
+    const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
     const seen: string[] = [];
     const settled = await Promise.allSettled(
-      seats.map((seat, index) =>
-        seat.inTurn(async () => {
+      slots.map((slot, index) =>
+        slot.inTurn(async () => {
           seen.push(`${index} begins`);
           await new Promise(setImmediate);
           seen.push(`${index} ends`);
