@@ -7,8 +7,8 @@ import type { ConfiguredModel } from './models/find.js';
 import { preparedOptions } from './models/prepared/options.js';
 import { SPECS } from './models/registry.js';
 import { Pool } from './runner/pool.js';
-import type { LaneObserver } from './scheduling/crew.js';
-import { Lane } from './scheduling/lane.js';
+import type { QueueObserver } from './scheduling/dispatcher.js';
+import { ModelQueue } from './scheduling/model-queue.js';
 import type { ServedModel } from './services/engine.js';
 import type { WorkerSize } from './sizing.js';
 
@@ -28,7 +28,7 @@ export interface HostOptions {
   readonly workerProgram?: string | undefined;
   /** More memory of its own ends a worker. */
   readonly maxWorkerBytes: number;
-  readonly observer: LaneObserver;
+  readonly observer: QueueObserver;
   /** Workers came or went. */
   changed(): void;
   /** The model cannot be served. */
@@ -55,7 +55,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   const { costUnit } = spec;
   const healthName = spec.healthName(files.id);
   const { workers, threads, batchCost } = options.size;
-  const lane = new Lane<unknown, unknown>({
+  const modelQueue = new ModelQueue<unknown, unknown>({
     name: healthName,
     cost: (item) => spec.cost(item as never),
     kind: (item) => spec.kind?.(item as never) ?? '',
@@ -94,12 +94,12 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
       maxLosses: config.worker.maxRestarts,
       log,
       ready: (executor, facts) => {
-        lane.limitBatch(facts.batching.shared ? facts.batching.maxItems : 1);
-        lane.addExecutor(executor);
+        modelQueue.limitBatch(facts.batching.shared ? facts.batching.maxItems : 1);
+        modelQueue.addExecutor(executor);
         options.changed();
       },
       lost: (executor) => {
-        lane.removeExecutor(executor);
+        modelQueue.removeExecutor(executor);
         options.changed();
       },
       failed: (message) => options.failed(new FatalError('worker', message)),
@@ -110,7 +110,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     family,
     healthName,
     files,
-    lane,
+    modelQueue,
     device: config.device,
     workers,
     threads,

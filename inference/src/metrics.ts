@@ -1,7 +1,7 @@
 /** What Prometheus sees at /metrics. One table of names; the README lists them, and a test compares. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from './errors.js';
-import type { LaneObserver } from './scheduling/crew.js';
+import type { QueueObserver } from './scheduling/dispatcher.js';
 import type { DeskObserver } from './transport/desk.js';
 
 /** Name and help of every metric of ours; the runtime's own (`nodejs_*`, `process_*`) stand beside them. */
@@ -91,7 +91,7 @@ export class Metrics {
   };
 
   /** For one model's lane. */
-  lane(model: string): LaneObserver {
+  modelQueue(model: string): QueueObserver {
     // Named before the first event, so that a rate has a zero to start from.
     this.#items.inc({ model }, 0);
     this.#refused.inc({ model }, 0);

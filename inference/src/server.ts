@@ -19,7 +19,7 @@ import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
 import { chooseWorkers } from './sizing.js';
 import { openTracing } from './tracing.js';
-import { AdmissionController, largestMessageBytes, requestMemoryBytes } from './transport/admission.js';
+import { CallAdmission, largestMessageBytes, requestMemoryBytes } from './transport/admission.js';
 import { CallDesk } from './transport/desk.js';
 import { openEdge } from './transport/edge.js';
 import { MessageDecoder, messageLimits } from './transport/message-decoder.js';
@@ -66,7 +66,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const sizes = sizesOf(options, limitBytes);
   const hosts = sizes.map(({ model, size }) => {
     const maxWorkerBytes = workerLimitBytes(workerNeedBytes(model), config.worker.memoryLimitBytes, limitBytes);
-    const observer = metrics.lane(SPECS[model.family].healthName(model.files.id));
+    const observer = metrics.modelQueue(SPECS[model.family].healthName(model.files.id));
     return createHost(model, { config, log, size, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
   for (const { served } of hosts) models.set(served.role, served);
@@ -90,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     log.warn(fields, 'MAX_MESSAGE_MIB is more than memory has room for; smaller messages are taken');
   }
   const limits = { ...config.limits, maxMessageBytes };
-  const admission = new AdmissionController({
+  const admission = new CallAdmission({
     desk,
     tokens: security.tokens,
     memoryBytes: requestBytes,
@@ -149,7 +149,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       desk.abort(draining);
       await desk.idle(AbortSignal.timeout(LAST_WORDS_MS));
     }
-    for (const { served } of hosts) served.lane.close(draining);
+    for (const { served } of hosts) served.modelQueue.close(draining);
     await edge.close(LAST_WORDS_MS);
     security.close();
     await tracing?.close();
@@ -170,12 +170,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 }
 
 function readingOf({ served, restarts }: Host): ModelReading {
-  const { healthName, lane, loadSeconds, memoryBytes } = served;
+  const { healthName, modelQueue, loadSeconds, memoryBytes } = served;
   return {
     name: healthName,
-    queueItems: lane.waiting,
-    queueCost: lane.waitingCost,
-    workersReady: lane.workers,
+    queueItems: modelQueue.waiting,
+    queueCost: modelQueue.waitingCost,
+    workersReady: modelQueue.workers,
     restarts: restarts(),
     loadSeconds,
     memoryBytes,

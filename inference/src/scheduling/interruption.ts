@@ -2,7 +2,7 @@
  * When a short item may go between the steps of a long run, so that a search or a spoken command does not wait for four
  * windows of a recording. Pure.
  */
-import type { Entry, Flow, Priority } from './backlog.js';
+import type { Entry, Flow, Priority } from './fair-queue.js';
 
 /** An item this much shorter than what it would wait for may go between. */
 const MOST_OF_THE_LONGEST = 0.5;
@@ -33,10 +33,10 @@ export function mayInterrupt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: 
   if (entry.flow.priority !== 'interactive' || run.flows.has(entry.flow)) return false;
   if ((run.expectedMs ?? LEAST_RUN_MS) < LEAST_RUN_MS) return false;
   const waitsFor = run.priority === 'bulk' ? run.cost : run.longest;
-  return entry.cost <= waitsFor * MOST_OF_THE_LONGEST && entry.cost <= roomBetween(run);
+  return entry.cost <= waitsFor * MOST_OF_THE_LONGEST && entry.cost <= preemptionBudget(run);
 }
 
 /** Cost of what may still go between the run's steps. */
-export function roomBetween({ cost, interruptedCost }: Interruptible): number {
+export function preemptionBudget({ cost, interruptedCost }: Interruptible): number {
   return cost * MOST_OF_THE_RUN - interruptedCost;
 }

@@ -1,7 +1,7 @@
 /** What a lane does its work with: items that wait for a run, and how they end. */
 import { InferenceError } from '../errors.js';
 import type { Outcome } from '../models/model.js';
-import type { Entry, Flow } from './backlog.js';
+import type { Entry, Flow } from './fair-queue.js';
 
 /** One item's result and what its run was. */
 export interface Done<Result> {

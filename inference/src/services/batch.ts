@@ -32,11 +32,11 @@ export async function runBatch<Item, Result>(
   items: readonly Item[],
   call: Call,
 ): Promise<BatchResult<Result>> {
-  const { lane } = model;
+  const { modelQueue } = model;
   call.notes.items = items.length;
-  const cost = items.reduce((sum, item) => sum + lane.cost(item), 0);
+  const cost = items.reduce((sum, item) => sum + modelQueue.cost(item), 0);
   const { priority, deadlineAtMs, signal } = call;
-  const admission = lane.admit({ items: items.length, cost, priority, deadlineAtMs });
+  const admission = modelQueue.admit({ items: items.length, cost, priority, deadlineAtMs });
   try {
     const settled = await Promise.allSettled(items.map((item) => admission.submit(item, signal)));
     const failures = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason] : []));

@@ -1,6 +1,6 @@
 /** What a method knows of the call it answers, whatever protocol the call came by. */
 import type { ErrorCode } from '../errors.js';
-import type { Priority } from '../scheduling/backlog.js';
+import type { Priority } from '../scheduling/fair-queue.js';
 import type { WireError } from './errors.js';
 
 /** What the access line and the metrics say of a call besides its status. Filled in by the method as it learns it. */

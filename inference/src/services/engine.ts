@@ -1,7 +1,7 @@
 /** What the methods know of the models behind them. */
 import type { BatchPolicy } from '@heimdex/gen';
 import type { FamilyName, FamilySpec, ModelFiles, Role } from '../models/model.js';
-import type { Lane } from '../scheduling/lane.js';
+import type { ModelQueue } from '../scheduling/model-queue.js';
 
 /** A configured model, loaded or loading. */
 export interface ServedModel {
@@ -11,7 +11,7 @@ export interface ServedModel {
   readonly healthName: string;
   readonly files: ModelFiles;
   /** The items' types are the role's; models/items.ts and the speech families' window.ts say which. */
-  readonly lane: Lane<unknown, unknown>;
+  readonly modelQueue: ModelQueue<unknown, unknown>;
   readonly device: 'cpu' | 'cuda';
   readonly workers: number;
   readonly threads: number;

@@ -41,9 +41,9 @@ export function refusalOf(models: Models, path: string): InferenceError | undefi
   const [service, name] = path.split('/');
   if (service !== InferenceService.typeName) return undefined;
   const roles: readonly Role[] = METHOD_ROLES[name as MethodName] ?? [];
-  const lanes = roles.flatMap((role) => models.get(role)?.lane ?? []);
+  const modelQueues = roles.flatMap((role) => models.get(role)?.modelQueue ?? []);
   // The one model there is decides; of two, only the request says which one it is for.
-  return lanes.length === 1 ? lanes[0]?.refusal() : undefined;
+  return modelQueues.length === 1 ? modelQueues[0]?.refusal() : undefined;
 }
 
 /** Methods whose feature is on: one of the roles behind it is configured. */

@@ -50,7 +50,7 @@ export class ServerState {
 
   /** To be called when workers came or went. Listeners hear of it when anything they can see has changed. */
   update(): void {
-    for (const { role, lane } of this.#models.values()) if (lane.workers > 0) this.#everReady.add(role);
+    for (const { role, modelQueue } of this.#models.values()) if (modelQueue.workers > 0) this.#everReady.add(role);
     const now = JSON.stringify([this.report(), [...this.statuses()]]);
     if (now === this.#last) return;
     this.#last = now;
@@ -65,10 +65,10 @@ export class ServerState {
 
   report(): ServerReport {
     const models = [...this.#models.values()];
-    const modelsLoaded = models.filter(({ lane }) => lane.workers > 0).map(({ healthName }) => healthName);
+    const modelsLoaded = models.filter(({ modelQueue }) => modelQueue.workers > 0).map(({ healthName }) => healthName);
     if (this.#draining) return { status: 'draining', reason: 'the server is shutting down', modelsLoaded };
     if (this.#refusing !== undefined) return { status: 'unhealthy', reason: this.#refusing, modelsLoaded };
-    const missing = models.filter(({ lane }) => lane.workers === 0);
+    const missing = models.filter(({ modelQueue }) => modelQueue.workers === 0);
     const lost = missing.filter(({ role }) => this.#everReady.has(role));
     if (lost.length > 0) {
       const names = lost.map(({ healthName }) => healthName).join(', ');
@@ -97,6 +97,6 @@ export class ServerState {
   #canServe(method: keyof typeof METHOD_ROLES): boolean {
     const roles: readonly Role[] = METHOD_ROLES[method];
     const open = this.#proved && !this.#draining && this.#refusing === undefined;
-    return open && roles.every((role) => this.#models.get(role)?.lane.workers !== 0);
+    return open && roles.every((role) => this.#models.get(role)?.modelQueue.workers !== 0);
   }
 }

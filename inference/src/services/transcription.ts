@@ -37,7 +37,7 @@ export async function* transcribeRecording(
 ): AsyncGenerator<RecordingEvent, void, void> {
   const { priority, deadlineAtMs, signal } = call;
   // It has a window in the queue at a time, or a few of a size, and how long they are nobody knows before the audio is read.
-  const admission = model.lane.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
+  const admission = model.modelQueue.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
   try {
     const { content, raw, audioTrack, options } = recording;
     const source = await openAudio(content, { raw, audioTrack, maxSeconds: limits.maxAudioSeconds, signal });

@@ -45,7 +45,7 @@ export function largestMessageBytes(settingBytes: number, memoryBytes: number): 
   return Math.min(settingBytes, Math.floor((memoryBytes - CALL_BYTES) / PER_MESSAGE_BYTE));
 }
 
-export interface AdmissionOptions {
+export interface CallAdmissionOptions {
   readonly desk: CallDesk;
   /** Undefined: everybody may. */
   readonly tokens: Tokens | undefined;
@@ -82,12 +82,12 @@ export interface Manner {
   readonly small?: boolean;
 }
 
-export class AdmissionController {
-  readonly #options: AdmissionOptions;
+export class CallAdmission {
+  readonly #options: CallAdmissionOptions;
   readonly #permits: MemoryPermits;
   #looking: NodeJS.Timeout | undefined;
 
-  constructor(options: AdmissionOptions) {
+  constructor(options: CallAdmissionOptions) {
     this.#options = options;
     this.#permits = new MemoryPermits(options.memoryBytes);
   }

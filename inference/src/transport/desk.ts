@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { InferenceError } from '../errors.js';
-import { PRIORITIES, type Priority } from '../scheduling/backlog.js';
+import { PRIORITIES, type Priority } from '../scheduling/fair-queue.js';
 import type { Call, CallNotes } from '../services/call.js';
 import { toWireError, type WireError } from '../services/errors.js';
 import { MAX_TIMER_MS } from './call-timeout.js';

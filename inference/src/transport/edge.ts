@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import grpc from '@grpc/grpc-js';
 import { FatalError } from '../exit-codes.js';
 import type { ServedService } from '../services/service.js';
-import type { AdmissionController } from './admission.js';
+import type { CallAdmission } from './admission.js';
 import { createConnectListener } from './connect.js';
 import { Connections } from './connections.js';
 import { answerCors } from './cors.js';
@@ -29,7 +29,7 @@ export interface EdgeOptions {
   readonly services: readonly ServedService[];
   readonly desk: CallDesk;
   readonly plain: PlainHttpOptions;
-  readonly admission: AdmissionController;
+  readonly admission: CallAdmission;
   readonly decoder: MessageDecoder;
   /** Undefined: the port speaks plain text. */
   readonly tls: TlsPort | undefined;

@@ -10,7 +10,7 @@ import { StatusSchema } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { toStatus, type WireError } from '../services/errors.js';
 import type { ServedService } from '../services/service.js';
-import type { AdmissionController, AdmittedCall, Incoming } from './admission.js';
+import type { AdmittedCall, CallAdmission, Incoming } from './admission.js';
 import { type Decompressor, isEncoding } from './decompress.js';
 import type { Arrival, CallDesk, OpenCall } from './desk.js';
 import { widenWindows } from './flow-window.js';
@@ -25,7 +25,7 @@ const HEAD_BYTES = 5;
 
 export interface GuardOptions {
   readonly services: readonly ServedService[];
-  readonly admission: AdmissionController;
+  readonly admission: CallAdmission;
   readonly desk: CallDesk;
   readonly decompressor: Decompressor;
 }

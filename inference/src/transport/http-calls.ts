@@ -2,7 +2,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { InferenceError } from '../errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
-import type { AdmissionController, AdmittedCall } from './admission.js';
+import type { AdmittedCall, CallAdmission } from './admission.js';
 import { type TimeoutHeader, timeoutMsOf } from './call-timeout.js';
 import { type Arrival, type CallDesk, protocolOf } from './desk.js';
 import { errorResponse } from './error-response.js';
@@ -19,11 +19,7 @@ export interface HttpCalls {
   callOf(request: IncomingMessage): HttpRequest | undefined;
 }
 
-export function httpCalls(
-  services: readonly ServedService[],
-  admission: AdmissionController,
-  desk: CallDesk,
-): HttpCalls {
+export function httpCalls(services: readonly ServedService[], admission: CallAdmission, desk: CallDesk): HttpCalls {
   const methods = new Map<string, { readonly method: ServedMethod; readonly quiet: boolean }>(
     services.flatMap(({ methods, quiet }) => methods.map((method) => [`/${method.path}`, { method, quiet }] as const)),
   );

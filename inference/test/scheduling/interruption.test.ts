@@ -1,23 +1,23 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { makeLane, place, refusal, settled } from '../support/lane.js';
+import { makeModelQueue, place, refusal, settled } from '../support/model-queue.js';
 
 describe('Lane, while a long run is going on', () => {
   const long = 'x'.repeat(20);
   const forever = () => new AbortController().signal;
   const running = async (priority: 'interactive' | 'bulk' = 'interactive', items = [long]) => {
-    const { lane, executor, clock } = makeLane({ limits: { maxItems: 100, maxWaitMs: 1000 } });
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, priority, items: items.length });
+    const { modelQueue, executor, clock } = makeModelQueue({ limits: { maxItems: 100, maxWaitMs: 1000 } });
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, priority, items: items.length });
     const results = items.map((item) => admission.submit(item, forever()));
     await settled();
-    return { lane, executor, clock, results };
+    return { modelQueue, executor, clock, results };
   };
 
   it('lets a short item go between its steps, and the next run wait for both', async () => {
-    const { lane, executor, results } = await running();
-    const short = lane.admit(place).submit('short', forever());
-    const next = lane.admit(place).submit(long, forever());
+    const { modelQueue, executor, results } = await running();
+    const short = modelQueue.admit(place).submit('short', forever());
+    const next = modelQueue.admit(place).submit(long, forever());
     await settled();
     expect(executor.runs.map(({ items, interrupts }) => [items[0], interrupts])).to.deep.equal([
       [long, false],
@@ -36,38 +36,38 @@ describe('Lane, while a long run is going on', () => {
   });
 
   it('keeps items that are more than half as long, and bulk work, waiting', async () => {
-    const { lane, executor } = await running();
-    void lane.admit(place).submit('x'.repeat(11), forever());
-    void lane.admit({ ...place, priority: 'bulk' }).submit('short', forever());
+    const { modelQueue, executor } = await running();
+    void modelQueue.admit(place).submit('x'.repeat(11), forever());
+    void modelQueue.admit({ ...place, priority: 'bulk' }).submit('short', forever());
     await settled();
     expect(executor.runs).to.have.length(1);
   });
 
   it('lets interactive items into a run of bulk work that are half as long as all of it', async () => {
-    const { lane, executor } = await running('bulk', [long, long]);
-    void lane.admit(place).submit(long, forever());
+    const { modelQueue, executor } = await running('bulk', [long, long]);
+    void modelQueue.admit(place).submit(long, forever());
     await settled();
     expect(executor.at(1)).to.include({ interrupts: true });
   });
 
   it('lets short items of a kind go between together, but none of its own call', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 2 });
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 2 });
     void admission.submit(long, forever());
     await settled();
     void admission.submit('own', forever());
     await settled();
     expect(executor.runs).to.have.length(1);
-    const other = lane.admit({ ...place, items: 2 });
+    const other = modelQueue.admit({ ...place, items: 2 });
     for (const item of ['ab', 'cd']) void other.submit(item, forever());
     await settled();
     expect(executor.at(1).items).to.deep.equal(['ab', 'cd']);
   });
 
   it('makes no run longer by more than half', async () => {
-    const { lane, executor } = await running();
-    for (let index = 0; index < 5; index += 1) void lane.admit(place).submit('short', forever());
+    const { modelQueue, executor } = await running();
+    for (let index = 0; index < 5; index += 1) void modelQueue.admit(place).submit('short', forever());
     await settled();
     executor.at(1).answer();
     await settled();
@@ -75,20 +75,20 @@ describe('Lane, while a long run is going on', () => {
   });
 
   it('keeps short items waiting where the run is sooner over', async () => {
-    const { lane, executor, results } = await running();
+    const { modelQueue, executor, results } = await running();
     executor.at(0).answer(undefined, 100);
     await Promise.all(results);
     // Twenty characters take 100 ms.
-    void lane.admit(place).submit(long, forever());
+    void modelQueue.admit(place).submit(long, forever());
     await settled();
-    void lane.admit(place).submit('short', forever());
+    void modelQueue.admit(place).submit('short', forever());
     await settled();
     expect(executor.runs).to.have.length(2);
   });
 
   it('runs both again, each alone, when the worker is lost, and what has failed interrupts nothing', async () => {
-    const { lane, executor, results } = await running();
-    const short = lane.admit(place).submit('short', forever());
+    const { modelQueue, executor, results } = await running();
+    const short = modelQueue.admit(place).submit('short', forever());
     await settled();
     executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
     executor.at(1).fail(new InferenceError('WORKER_LOST', 'gone'));
@@ -105,8 +105,8 @@ describe('Lane, while a long run is going on', () => {
   });
 
   it('counts the time of what went between once', async () => {
-    const { lane, executor, clock, results } = await running();
-    const short = lane.admit(place).submit('xxxxx', forever());
+    const { modelQueue, executor, clock, results } = await running();
+    const short = modelQueue.admit(place).submit('xxxxx', forever());
     await settled();
     clock.nowMs = 100;
     executor.at(1).answer(undefined, 100);
@@ -117,7 +117,7 @@ describe('Lane, while a long run is going on', () => {
     await Promise.all(results);
     await settled();
     // 25 characters took 500 ms, so 45 are 0.9 s, and a tenth is kept for the run; two places of a cost of 1 are open.
-    lane.admit({ ...place, cost: 42 });
-    expect(refusal(() => lane.admit({ ...place, cost: 3 })).code).to.equal('QUEUE_FULL');
+    modelQueue.admit({ ...place, cost: 42 });
+    expect(refusal(() => modelQueue.admit({ ...place, cost: 3 })).code).to.equal('QUEUE_FULL');
   });
 });

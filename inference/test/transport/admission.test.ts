@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { InferenceError } from '../../src/errors.js';
-import { AdmissionController, type AdmissionOptions, largestMessageBytes } from '../../src/transport/admission.js';
+import { CallAdmission, type CallAdmissionOptions, largestMessageBytes } from '../../src/transport/admission.js';
 import { type Arrival, CallDesk } from '../../src/transport/desk.js';
 
 const MIB = 1024 * 1024;
@@ -16,9 +16,9 @@ const ARRIVAL: Arrival = {
 const UNARY = { streaming: false };
 const STREAM = { streaming: true };
 
-function controller(options: Partial<AdmissionOptions> = {}) {
+function controller(options: Partial<CallAdmissionOptions> = {}) {
   const desk = options.desk ?? new CallDesk(pino({ level: 'silent' }));
-  return new AdmissionController({
+  return new CallAdmission({
     desk,
     tokens: undefined,
     memoryBytes: 16 * MIB,

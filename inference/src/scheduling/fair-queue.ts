@@ -63,7 +63,7 @@ class ClassQueue<Item> {
   now = 0;
 }
 
-export class Backlog<Item> {
+export class FairQueue<Item> {
   readonly #classes: Readonly<Record<Priority, ClassQueue<Item>>> = {
     interactive: new ClassQueue(),
     bulk: new ClassQueue(),

@@ -3,25 +3,25 @@
  * has gathered goes out in batches. It knows neither processes nor protocols.
  */
 import { InferenceError } from '../errors.js';
-import { Backlog, type BatchLimits, type Entry, Flow, type Priority } from './backlog.js';
-import { Crew, type LaneObserver } from './crew.js';
+import { AdmissionController, type AdmissionLimits, type Permit } from './admission-controller.js';
+import { Dispatcher, type QueueObserver } from './dispatcher.js';
 import type { Executor } from './executor.js';
-import { mayInterrupt, roomBetween } from './interruption.js';
+import { type BatchLimits, type Entry, FairQueue, Flow, type Priority } from './fair-queue.js';
+import { mayInterrupt, preemptionBudget } from './interruption.js';
 import { type Done, deadlineExceeded, type Job, lostTwice, type Submission } from './job.js';
-import { type Place, Room, type RoomLimits } from './room.js';
 
-export interface LaneOptions<Item> {
+export interface ModelQueueOptions<Item> {
   /** Names the model in messages. */
   readonly name: string;
   readonly cost: (item: Item) => number;
   readonly kind: (item: Item) => string;
   /** Whether an item gains nothing from a batch. Absent: none does. */
   readonly alone?: (item: Item) => boolean;
-  readonly limits: RoomLimits;
+  readonly limits: AdmissionLimits;
   readonly batch: BatchLimits;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  readonly observer?: LaneObserver | undefined;
+  readonly observer?: QueueObserver | undefined;
 }
 
 export interface AdmissionRequest {
@@ -46,24 +46,24 @@ const MAX_ATTEMPTS = 2;
 /** What RetryInfo says while no worker is ready. */
 const NOT_READY_RETRY_MS = 1000;
 
-export class Lane<Item, Result> {
-  readonly #options: LaneOptions<Item>;
-  readonly #backlog = new Backlog<Job<Item, Result>>();
-  readonly #room: Room;
-  readonly #crew: Crew<Item, Result>;
+export class ModelQueue<Item, Result> {
+  readonly #options: ModelQueueOptions<Item>;
+  readonly #fairQueue = new FairQueue<Job<Item, Result>>();
+  readonly #admission: AdmissionController;
+  readonly #dispatcher: Dispatcher<Item, Result>;
   #batch: BatchLimits;
   #pumpQueued = false;
   #everReady = false;
   #closed = false;
 
-  constructor(options: LaneOptions<Item>) {
+  constructor(options: ModelQueueOptions<Item>) {
     this.#options = options;
     this.#batch = options.batch;
-    this.#room = new Room(options.name, options.limits);
-    this.#crew = new Crew({
+    this.#admission = new AdmissionController(options.name, options.limits);
+    this.#dispatcher = new Dispatcher({
       now: options.now,
       observer: options.observer ?? {},
-      room: this.#room,
+      admission: this.#admission,
       failed: (entry, error, batchSize) => this.#failed(entry, error, batchSize),
       free: () => this.#schedulePump(),
     });
@@ -71,22 +71,22 @@ export class Lane<Item, Result> {
 
   /** Workers ready now. */
   get workers(): number {
-    return this.#crew.size;
+    return this.#dispatcher.size;
   }
 
   /** Items waiting for a run. */
   get waiting(): number {
-    return this.#backlog.size;
+    return this.#fairQueue.size;
   }
 
   /** Cost waiting for a run, in the family's unit. */
   get waitingCost(): number {
-    return this.#backlog.cost;
+    return this.#fairQueue.cost;
   }
 
   /** Items in a run now or waiting for one. */
   get admitted(): number {
-    return this.#room.items;
+    return this.#admission.items;
   }
 
   cost(item: Item): number {
@@ -100,37 +100,37 @@ export class Lane<Item, Result> {
 
   addExecutor(executor: Executor<Item, Result>): void {
     this.#everReady = true;
-    this.#crew.add(executor);
+    this.#dispatcher.add(executor);
   }
 
   removeExecutor(executor: Executor<Item, Result>): void {
-    this.#crew.remove(executor);
+    this.#dispatcher.remove(executor);
   }
 
   /** A place for a call, or QUEUE_FULL, STARTING or WORKER_LOST at once. The caller closes it. */
   admit(request: AdmissionRequest): Admission<Item, Result> {
     this.#checkReady();
-    const place = this.#takeRoom(request);
+    const permit = this.#acquirePermit(request);
     const flow = new Flow(request.priority);
     const deadlineAtMs = request.deadlineAtMs ?? Number.POSITIVE_INFINITY;
     return {
       submit: async (item, signal) => {
         const cost = this.cost(item);
-        const done = place.charge(cost);
+        const done = permit.charge(cost);
         try {
           return await this.#submit({ item, cost, signal, flow, deadlineAtMs });
         } finally {
           done();
         }
       },
-      close: () => place.leave(),
+      close: () => permit.release(),
     };
   }
 
   /** QUEUE_FULL where even a call of one small item would get it now, counted as refused; else undefined. */
   refusal(): InferenceError | undefined {
-    if (this.#closed || this.#crew.size === 0) return undefined;
-    const refusal = this.#room.refusal(this.#crew.size);
+    if (this.#closed || this.#dispatcher.size === 0) return undefined;
+    const refusal = this.#admission.refusal(this.#dispatcher.size);
     if (refusal !== undefined) this.#options.observer?.refused?.();
     return refusal;
   }
@@ -138,13 +138,13 @@ export class Lane<Item, Result> {
   /** Rejects all that waits, and everything from now on. */
   close(error: InferenceError): void {
     this.#closed = true;
-    for (const { item: job } of this.#backlog.drain()) job.reject(error);
+    for (const { item: job } of this.#fairQueue.drain()) job.reject(error);
   }
 
   #checkReady(): void {
     const { name } = this.#options;
     if (this.#closed) throw new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
-    if (this.#crew.size > 0) return;
+    if (this.#dispatcher.size > 0) return;
     const retryAfterMs = NOT_READY_RETRY_MS;
     if (this.#everReady) {
       throw new InferenceError('WORKER_LOST', `The ${name} model is being started again; try again.`, { retryAfterMs });
@@ -152,9 +152,9 @@ export class Lane<Item, Result> {
     throw new InferenceError('STARTING', `The ${name} model is still loading; try again soon.`, { retryAfterMs });
   }
 
-  #takeRoom(request: AdmissionRequest): Place {
+  #acquirePermit(request: AdmissionRequest): Permit {
     try {
-      return this.#room.take(request, this.#crew.size);
+      return this.#admission.acquire(request, this.#dispatcher.size);
     } catch (error) {
       this.#options.observer?.refused?.();
       throw error;
@@ -166,7 +166,7 @@ export class Lane<Item, Result> {
       if (signal.aborted) return reject(signal.reason);
       if (this.#closed) return reject(new InferenceError('DRAINING', 'The server is shutting down; ask another one.'));
       const abandon = () => {
-        if (job.entry !== undefined) this.#backlog.remove(job.entry);
+        if (job.entry !== undefined) this.#fairQueue.remove(job.entry);
         reject(signal.reason);
       };
       const settle = <Value>(then: (value: Value) => void) => {
@@ -194,7 +194,7 @@ export class Lane<Item, Result> {
         alone: this.#options.alone?.(item) ?? false,
       };
       job.entry = entry;
-      this.#backlog.push(entry);
+      this.#fairQueue.push(entry);
       this.#schedulePump();
     });
   }
@@ -210,26 +210,26 @@ export class Lane<Item, Result> {
   }
 
   #pump(): void {
-    while (this.#backlog.size > 0) {
-      const { idle } = this.#crew;
+    while (this.#fairQueue.size > 0) {
+      const { idle } = this.#dispatcher;
       if (idle === 0) return this.#interruptRuns();
       // Idle workers share what waits instead of one taking it all.
-      const share = Math.ceil(this.#backlog.size / idle);
+      const share = Math.ceil(this.#fairQueue.size / idle);
       const limits = { ...this.#batch, maxItems: Math.min(this.#batch.maxItems, share) };
-      const { batch, expired } = this.#backlog.take(limits, this.#options.now());
+      const { batch, expired } = this.#fairQueue.take(limits, this.#options.now());
       for (const { item: job } of expired) job.reject(deadlineExceeded());
-      if (batch.length > 0) this.#crew.run(batch);
+      if (batch.length > 0) this.#dispatcher.run(batch);
     }
   }
 
   /** Lets short items go between the steps of long runs. */
   #interruptRuns(): void {
     const nowMs = this.#options.now();
-    this.#crew.interrupt((run) =>
-      this.#backlog.takeInteractive(
+    this.#dispatcher.interrupt((run) =>
+      this.#fairQueue.takeInteractive(
         // What has failed before might take the others along.
         (entry) => entry.item.attempts === 0 && entry.deadlineAtMs > nowMs && mayInterrupt(entry, run),
-        { ...this.#batch, maxCost: Math.min(this.#batch.maxCost, roomBetween(run)) },
+        { ...this.#batch, maxCost: Math.min(this.#batch.maxCost, preemptionBudget(run)) },
       ),
     );
   }
@@ -243,6 +243,6 @@ export class Lane<Item, Result> {
     if (lost && triedOut && batchSize === 1) return job.reject(lostTwice());
     if (!again || triedOut || job.signal.aborted || this.#closed) return job.reject(error);
     job.entry = { ...entry, alone: true };
-    this.#backlog.pushFront(job.entry);
+    this.#fairQueue.pushFront(job.entry);
   }
 }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { Outcome } from '../../src/models/model.js';
 import type { Executor, ExecutorAnswer, RunWish } from '../../src/scheduling/executor.js';
-import { Lane, type LaneOptions } from '../../src/scheduling/lane.js';
+import { ModelQueue, type ModelQueueOptions } from '../../src/scheduling/model-queue.js';
 
 interface Run {
   readonly items: readonly string[];
@@ -48,9 +48,9 @@ export const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 export const NEVER: AbortSignal = new AbortController().signal;
 
-export function makeLane(more: Partial<LaneOptions<string>> = {}) {
+export function makeModelQueue(more: Partial<ModelQueueOptions<string>> = {}) {
   const clock = { nowMs: 0 };
-  const lane = new Lane<string, string>({
+  const modelQueue = new ModelQueue<string, string>({
     name: 'test',
     cost: (item) => item.length,
     kind: () => '',
@@ -60,7 +60,7 @@ export function makeLane(more: Partial<LaneOptions<string>> = {}) {
     ...more,
   });
   const executor = new ManualExecutor();
-  return { lane, executor, clock };
+  return { modelQueue, executor, clock };
 }
 
 export const place = { items: 1, cost: 1, priority: 'interactive' } as const;

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { errorOf, ManualExecutor, makeLane, NEVER, place, refusal, settled } from '../support/lane.js';
+import { errorOf, ManualExecutor, makeModelQueue, NEVER, place, refusal, settled } from '../support/model-queue.js';
 
 describe('Lane', () => {
   it('runs an item at once when a worker is idle', async () => {
-    const { lane, executor, clock } = makeLane();
-    lane.addExecutor(executor);
-    const done = lane.admit(place).submit('one', NEVER);
+    const { modelQueue, executor, clock } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const done = modelQueue.admit(place).submit('one', NEVER);
     await settled();
     clock.nowMs = 5;
     executor.at(0).answer();
@@ -14,11 +14,11 @@ describe('Lane', () => {
   });
 
   it('puts what gathered during a run into the next one', async () => {
-    const { lane, executor, clock } = makeLane();
-    lane.addExecutor(executor);
-    const first = lane.admit(place).submit('a', NEVER);
+    const { modelQueue, executor, clock } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const first = modelQueue.admit(place).submit('a', NEVER);
     await settled();
-    const others = ['b', 'c', 'd'].map((item) => lane.admit(place).submit(item, NEVER));
+    const others = ['b', 'c', 'd'].map((item) => modelQueue.admit(place).submit(item, NEVER));
     await settled();
     expect(executor.runs).to.have.length(1);
     clock.nowMs = 7;
@@ -36,11 +36,11 @@ describe('Lane', () => {
   });
 
   it('shares waiting items among idle workers', async () => {
-    const { lane, executor } = makeLane();
+    const { modelQueue, executor } = makeModelQueue();
     const second = new ManualExecutor();
-    lane.addExecutor(executor);
-    lane.addExecutor(second);
-    const admission = lane.admit({ ...place, items: 4 });
+    modelQueue.addExecutor(executor);
+    modelQueue.addExecutor(second);
+    const admission = modelQueue.admit({ ...place, items: 4 });
     for (const item of ['a', 'b', 'c', 'd']) void admission.submit(item, NEVER);
     await settled();
     expect([executor.at(0).items, second.at(0).items]).to.deep.equal([
@@ -50,9 +50,9 @@ describe('Lane', () => {
   });
 
   it('gives each item its own error', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 2 });
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 2 });
     const good = admission.submit('good', NEVER);
     const bad = admission.submit('bad', NEVER);
     await settled();
@@ -65,26 +65,26 @@ describe('Lane', () => {
   });
 
   it('never runs an item that was abandoned in the queue', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    void lane.admit(place).submit('running', NEVER);
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    void modelQueue.admit(place).submit('running', NEVER);
     await settled();
     const caller = new AbortController();
-    const abandoned = lane.admit(place).submit('abandoned', caller.signal);
+    const abandoned = modelQueue.admit(place).submit('abandoned', caller.signal);
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect((await errorOf(abandoned)).code).to.equal('CANCELLED');
-    expect(lane.waiting).to.equal(0);
+    expect(modelQueue.waiting).to.equal(0);
     executor.at(0).answer();
     await settled();
     expect(executor.runs).to.have.length(1);
   });
 
   it('never runs an item whose deadline passed in the queue', async () => {
-    const { lane, executor, clock } = makeLane();
-    lane.addExecutor(executor);
-    void lane.admit(place).submit('running', NEVER);
+    const { modelQueue, executor, clock } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    void modelQueue.admit(place).submit('running', NEVER);
     await settled();
-    const late = lane.admit({ ...place, deadlineAtMs: 100 }).submit('late', NEVER);
+    const late = modelQueue.admit({ ...place, deadlineAtMs: 100 }).submit('late', NEVER);
     clock.nowMs = 200;
     executor.at(0).answer();
     expect((await errorOf(late)).code).to.equal('DEADLINE_EXCEEDED');
@@ -92,10 +92,10 @@ describe('Lane', () => {
   });
 
   it('answers an abandoned caller at once while its item runs, and tells the worker', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
     const caller = new AbortController();
-    const running = lane.admit(place).submit('running', caller.signal);
+    const running = modelQueue.admit(place).submit('running', caller.signal);
     await settled();
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect((await errorOf(running)).code).to.equal('CANCELLED');
@@ -103,122 +103,131 @@ describe('Lane', () => {
   });
 
   it('refuses at once over the bound of items, with a time to come back', () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    lane.admit({ ...place, items: 10 });
-    const error = refusal(() => lane.admit(place));
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    modelQueue.admit({ ...place, items: 10 });
+    const error = refusal(() => modelQueue.admit(place));
     expect(error.code).to.equal('QUEUE_FULL');
     expect(error.retryAfterMs).to.be.greaterThan(0);
   });
 
   it('refuses work that would wait longer than the bound, by the measured rate', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const first = lane.admit(place);
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const first = modelQueue.admit(place);
     const done = first.submit('12345', NEVER);
     await settled();
     executor.at(0).answer(undefined, 100);
     await done;
     first.close();
     // 5 characters took 100 ms: 45 fit into the bound of a second, and the time of a run.
-    lane.admit({ ...place, cost: 45 });
-    const error = refusal(() => lane.admit({ ...place, cost: 25 }));
+    modelQueue.admit({ ...place, cost: 45 });
+    const error = refusal(() => modelQueue.admit({ ...place, cost: 25 }));
     expect(error.code).to.equal('QUEUE_FULL');
     expect(error.retryAfterMs).to.equal(500);
   });
 
   it('takes a call larger than the bound when nothing else is there', () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    expect(() => lane.admit({ ...place, items: 1000 })).not.to.throw();
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    expect(() => modelQueue.admit({ ...place, items: 1000 })).not.to.throw();
   });
 
   it('holds work of unknown cost against the bound by what such work usually costs', async () => {
-    const { lane, executor } = makeLane({ cost: (item) => Number(item), limits: { maxItems: 100, maxWaitMs: 1000 } });
-    lane.addExecutor(executor);
+    const { modelQueue, executor } = makeModelQueue({
+      cost: (item) => Number(item),
+      limits: { maxItems: 100, maxWaitMs: 1000 },
+    });
+    modelQueue.addExecutor(executor);
     const unknown = { ...place, cost: undefined };
-    const first = lane.admit(unknown);
+    const first = modelQueue.admit(unknown);
     const done = first.submit('3', NEVER);
     await settled();
     executor.at(0).answer(undefined, 300);
     await done;
     first.close();
     // A cost of 1 takes 100 ms and the usual one is 3: a fourth would make it 1.2 s.
-    const places = [lane.admit(unknown), lane.admit(unknown), lane.admit(unknown)];
-    expect(refusal(() => lane.admit(unknown)).code).to.equal('QUEUE_FULL');
+    const places = [modelQueue.admit(unknown), modelQueue.admit(unknown), modelQueue.admit(unknown)];
+    expect(refusal(() => modelQueue.admit(unknown)).code).to.equal('QUEUE_FULL');
     // One of them turns out to be short.
     void places[0]?.submit('0.5', NEVER);
-    lane.admit(unknown).close();
+    modelQueue.admit(unknown).close();
     for (const open of places) open.close();
   });
 
   it('holds all that a call of unknown cost has waiting at the same time against the bound', async () => {
-    const { lane, executor } = makeLane({ cost: (item) => Number(item), limits: { maxItems: 100, maxWaitMs: 1000 } });
-    lane.addExecutor(executor);
-    const recording = lane.admit({ ...place, cost: undefined });
+    const { modelQueue, executor } = makeModelQueue({
+      cost: (item) => Number(item),
+      limits: { maxItems: 100, maxWaitMs: 1000 },
+    });
+    modelQueue.addExecutor(executor);
+    const recording = modelQueue.admit({ ...place, cost: undefined });
     const first = recording.submit('3', NEVER);
     await settled();
     executor.at(0).answer(undefined, 300);
     await first;
     // A cost of 1 takes 100 ms: three at once are 0.9 s, and another call's would make it 1.2 s.
     const three = ['3', '3', '3'].map((item) => recording.submit(item, NEVER));
-    expect(refusal(() => lane.admit({ ...place, cost: undefined })).code).to.equal('QUEUE_FULL');
+    expect(refusal(() => modelQueue.admit({ ...place, cost: undefined })).code).to.equal('QUEUE_FULL');
     await settled();
     executor.at(1).answer(undefined, 900);
     await Promise.all(three);
-    lane.admit({ ...place, cost: undefined }).close();
+    modelQueue.admit({ ...place, cost: undefined }).close();
     recording.close();
   });
 
   it('refuses no call for what another one costs, before it says what it asks for', async () => {
-    const { lane, executor } = makeLane({ cost: (item) => Number(item), limits: { maxItems: 100, maxWaitMs: 1000 } });
-    lane.addExecutor(executor);
-    const first = lane.admit({ ...place, cost: undefined });
+    const { modelQueue, executor } = makeModelQueue({
+      cost: (item) => Number(item),
+      limits: { maxItems: 100, maxWaitMs: 1000 },
+    });
+    modelQueue.addExecutor(executor);
+    const first = modelQueue.admit({ ...place, cost: undefined });
     const done = first.submit('1', NEVER);
     await settled();
     executor.at(0).answer(undefined, 100);
     await done;
     first.close();
     // Six of a cost of 1 are 0.6 s: another such call would be 1.2 s, a usual one is not.
-    void lane.admit({ ...place, cost: undefined }).submit('6', NEVER);
-    expect(lane.refusal()).to.equal(undefined);
+    void modelQueue.admit({ ...place, cost: undefined }).submit('6', NEVER);
+    expect(modelQueue.refusal()).to.equal(undefined);
     // By items of known cost it is the small ones that count.
-    lane.admit({ ...place, cost: 1 });
-    expect(lane.refusal()).to.equal(undefined);
-    lane.admit({ ...place, cost: 1.5 });
-    expect(lane.refusal()?.code).to.equal('QUEUE_FULL');
+    modelQueue.admit({ ...place, cost: 1 });
+    expect(modelQueue.refusal()).to.equal(undefined);
+    modelQueue.admit({ ...place, cost: 1.5 });
+    expect(modelQueue.refusal()?.code).to.equal('QUEUE_FULL');
   });
 
   it('has room again when a call is closed, however often it is closed', () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 10 });
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 10 });
     admission.close();
     admission.close();
-    expect(lane.admitted).to.equal(0);
-    expect(() => lane.admit(place)).not.to.throw();
+    expect(modelQueue.admitted).to.equal(0);
+    expect(() => modelQueue.admit(place)).not.to.throw();
   });
 
   it('says STARTING before the first worker, and WORKER_LOST after the last one', () => {
-    const { lane, executor } = makeLane();
-    expect(refusal(() => lane.admit(place)).code).to.equal('STARTING');
-    lane.addExecutor(executor);
-    lane.removeExecutor(executor);
-    expect(refusal(() => lane.admit(place)).code).to.equal('WORKER_LOST');
+    const { modelQueue, executor } = makeModelQueue();
+    expect(refusal(() => modelQueue.admit(place)).code).to.equal('STARTING');
+    modelQueue.addExecutor(executor);
+    modelQueue.removeExecutor(executor);
+    expect(refusal(() => modelQueue.admit(place)).code).to.equal('WORKER_LOST');
   });
 
   it('runs what a lost worker had once more, each item alone, before what waits', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 3 });
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 3 });
     const results = ['a', 'b'].map((item) => admission.submit(item, NEVER));
     await settled();
     const waiting = admission.submit('c', NEVER);
-    lane.removeExecutor(executor);
+    modelQueue.removeExecutor(executor);
     executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
     await settled();
     const next = new ManualExecutor();
-    lane.addExecutor(next);
+    modelQueue.addExecutor(next);
     const order: string[] = [];
     for (let index = 0; index < 3; index += 1) {
       await settled();
@@ -231,9 +240,9 @@ describe('Lane', () => {
   });
 
   it('finds out which item of a failed batch is to blame', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 2 });
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 2 });
     const good = admission.submit('good', NEVER);
     const bad = admission.submit('bad', NEVER).catch((error: unknown) => error);
     await settled();
@@ -250,9 +259,9 @@ describe('Lane', () => {
   });
 
   it('gives an item its outcome as soon as it is known, before the others of its run', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 2 });
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 2 });
     const [first, second] = ['a', 'b'].map((item) => admission.submit(item, NEVER));
     await settled();
     executor.at(0).settle(1);
@@ -263,9 +272,9 @@ describe('Lane', () => {
   });
 
   it('does not run again what was answered before its worker was lost', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 3 });
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 3 });
     const results = ['a', 'b', 'c'].map((item) => admission.submit(item, NEVER));
     await settled();
     executor.at(0).settle(0);
@@ -279,9 +288,9 @@ describe('Lane', () => {
   });
 
   it('gives up an item that lost two workers', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
-    const poison = lane.admit(place).submit('poison', NEVER);
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
+    const poison = modelQueue.admit(place).submit('poison', NEVER);
     await settled();
     executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
     await settled();
@@ -291,30 +300,30 @@ describe('Lane', () => {
   });
 
   it('does not run an item again that its caller abandoned while its worker was lost', async () => {
-    const { lane, executor } = makeLane();
-    lane.addExecutor(executor);
+    const { modelQueue, executor } = makeModelQueue();
+    modelQueue.addExecutor(executor);
     const caller = new AbortController();
-    const gone = lane.admit(place).submit('gone', caller.signal);
+    const gone = modelQueue.admit(place).submit('gone', caller.signal);
     await settled();
-    lane.removeExecutor(executor);
+    modelQueue.removeExecutor(executor);
     executor.at(0).fail(new InferenceError('WORKER_LOST', 'lost'));
     await settled();
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect((await errorOf(gone)).code).to.equal('CANCELLED');
-    expect(lane.waiting).to.equal(0);
+    expect(modelQueue.waiting).to.equal(0);
   });
 
   it('rejects everything when it is closed', async () => {
-    const { lane } = makeLane();
+    const { modelQueue } = makeModelQueue();
     const executor = new ManualExecutor();
-    lane.addExecutor(executor);
-    const admission = lane.admit({ ...place, items: 2 });
+    modelQueue.addExecutor(executor);
+    const admission = modelQueue.admit({ ...place, items: 2 });
     void admission.submit('running', NEVER);
     await settled();
     const waiting = admission.submit('waiting', NEVER);
-    lane.close(new InferenceError('DRAINING', 'closing'));
+    modelQueue.close(new InferenceError('DRAINING', 'closing'));
     expect((await errorOf(waiting)).code).to.equal('DRAINING');
     expect((await errorOf(admission.submit('new', NEVER))).code).to.equal('DRAINING');
-    expect(refusal(() => lane.admit(place)).code).to.equal('DRAINING');
+    expect(refusal(() => modelQueue.admit(place)).code).to.equal('DRAINING');
   });
 });

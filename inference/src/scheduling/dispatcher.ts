@@ -1,23 +1,24 @@
 /** The workers of a lane: which are idle, what the others run, and what may go between. It knows no queue. */
-import type { Entry } from './backlog.js';
+
+import type { AdmissionController } from './admission-controller.js';
 import type { Executor } from './executor.js';
+import type { Entry } from './fair-queue.js';
 import type { Interruptible } from './interruption.js';
 import { deliver, type Job, type RunFacts } from './job.js';
-import type { Room } from './room.js';
 
 /** Told of what happens, for the metrics. */
-export interface LaneObserver {
+export interface QueueObserver {
   batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
   queued?(queueMs: number): void;
   refused?(): void;
 }
 
-export interface CrewOptions<Item, Result> {
+export interface DispatcherOptions<Item, Result> {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  readonly observer: LaneObserver;
+  readonly observer: QueueObserver;
   /** Told how long runs take. */
-  readonly room: Room;
+  readonly admission: AdmissionController;
   /** A run of so many items failed as a whole, and this item has no outcome. */
   failed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void;
   /** A worker can take a run, or a run an interruption. */
@@ -34,14 +35,14 @@ interface Running extends Interruptible {
   interruptedMs: number;
 }
 
-export class Crew<Item, Result> {
-  readonly #options: CrewOptions<Item, Result>;
+export class Dispatcher<Item, Result> {
+  readonly #options: DispatcherOptions<Item, Result>;
   readonly #executors = new Set<Executor<Item, Result>>();
   readonly #idle = new Set<Executor<Item, Result>>();
   readonly #running = new Map<Executor<Item, Result>, Running>();
   #runs = 0;
 
-  constructor(options: CrewOptions<Item, Result>) {
+  constructor(options: DispatcherOptions<Item, Result>) {
     this.#options = options;
   }
 
@@ -90,7 +91,7 @@ export class Crew<Item, Result> {
       flows: new Set(batch.map(({ flow }) => flow)),
       cost,
       longest: Math.max(...batch.map((entry) => entry.cost)),
-      expectedMs: this.#options.room.runMs(cost),
+      expectedMs: this.#options.admission.runMs(cost),
       interrupted: false,
       interruptedCost: 0,
       interruptedMs: 0,
@@ -126,7 +127,7 @@ export class Crew<Item, Result> {
     batch: Batch<Item, Result>,
     running: Running | undefined,
   ): Promise<number> {
-    const { now, observer, room, failed } = this.#options;
+    const { now, observer, admission, failed } = this.#options;
     const startedAtMs = now();
     const jobs = batch.map((entry) => entry.item);
     for (const job of jobs) {
@@ -157,7 +158,7 @@ export class Crew<Item, Result> {
       // What went between is counted for itself. A worker is busy on the way to it and back as well.
       const otherMs = running?.interruptedMs ?? 0;
       const cost = sumOfCosts(batch);
-      room.noteRun(cost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
+      admission.recordRun(cost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
       observer.batch?.({ size: batch.length, cost, runMs: Math.max(0, answer.runMs - otherMs) });
       for (const [index, job] of jobs.entries()) {
         if (!settled.has(index)) deliver(job, answer.outcomes[index], factsOf(job, answer.runMs));

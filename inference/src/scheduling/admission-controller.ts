@@ -2,21 +2,21 @@
 import { InferenceError } from '../errors.js';
 import { Rate } from './rate.js';
 
-export interface RoomLimits {
+export interface AdmissionLimits {
   /** Most items admitted and not done. */
   readonly maxItems: number;
   /** Longest time that what is admitted may take, by the measured rate. */
   readonly maxWaitMs: number;
 }
 
-export interface RoomRequest {
+export interface PermitRequest {
   readonly items: number;
   /** Sum of the items' costs. Undefined, for one item: not known yet; it counts as the usual one until `charge` says it. */
   readonly cost: number | undefined;
 }
 
 /** What a call holds of the room. */
-export interface Place {
+export interface Permit {
   /**
    * Says what an item costs that the call puts into the queue now, where its cost was not known when it was admitted; what is
    * returned says that the item is done, idempotent. The call holds what its items in the queue cost together, and between
@@ -24,7 +24,7 @@ export interface Place {
    */
   charge(cost: number): () => void;
   /** Gives the place back. Idempotent. */
-  leave(): void;
+  release(): void;
 }
 
 const LEAST_RETRY_MS = 100;
@@ -41,9 +41,9 @@ const LEAST_GROWTH = 1.02;
 /** Weight of the newest item in what an item usually costs. */
 const NEWEST_WEIGHT = 0.2;
 
-export class Room {
+export class AdmissionController {
   readonly #name: string;
-  readonly #limits: RoomLimits;
+  readonly #limits: AdmissionLimits;
   readonly #rate = new Rate();
   #items = 0;
   #cost = 0;
@@ -52,7 +52,7 @@ export class Room {
   #leastCost: number | undefined;
 
   /** `name` names the model in messages. */
-  constructor(name: string, limits: RoomLimits) {
+  constructor(name: string, limits: AdmissionLimits) {
     this.#name = name;
     this.#limits = limits;
   }
@@ -63,7 +63,7 @@ export class Room {
   }
 
   /** Notes a run of items that cost `cost` together and took `ms` of one worker. */
-  noteRun(cost: number, ms: number): void {
+  recordRun(cost: number, ms: number): void {
     this.#rate.note(cost, ms);
   }
 
@@ -76,8 +76,8 @@ export class Room {
    * A place, or QUEUE_FULL with the time to come back. An empty room takes any call: one that is larger than the bound
    * could never run otherwise.
    */
-  take(request: RoomRequest, workers: number): Place {
-    if (request.cost !== undefined) this.#noteItemCost(request.cost / request.items);
+  acquire(request: PermitRequest, workers: number): Permit {
+    if (request.cost !== undefined) this.#recordItemCost(request.cost / request.items);
     let held = request.cost ?? this.#usualCost ?? 0;
     this.#check(request.items, held, workers);
     this.#items += request.items;
@@ -100,7 +100,7 @@ export class Room {
           if (queued.delete(item)) hold(queued.size === 0 ? cost : sumOf(queued));
         };
       },
-      leave: () => {
+      release: () => {
         if (!open) return;
         open = false;
         this.#items -= request.items;
@@ -114,7 +114,7 @@ export class Room {
     return this.#items === 0 ? undefined : this.#refusalOf(1, this.#leastCost ?? this.#usualCost ?? 0, workers);
   }
 
-  #noteItemCost(cost: number): void {
+  #recordItemCost(cost: number): void {
     this.#leastCost = Math.min(cost, (this.#leastCost ?? cost) * LEAST_GROWTH);
   }
 

@@ -1,0 +1,157 @@
+import { expect } from 'chai';
+import { type BatchLimits, type Entry, FairQueue, Flow } from '../../src/scheduling/fair-queue.js';
+
+const NO_DEADLINE = Number.POSITIVE_INFINITY;
+const ONE: BatchLimits = { maxItems: 1, maxCost: NO_DEADLINE, maxPadding: 1 };
+const MANY: BatchLimits = { maxItems: 100, maxCost: NO_DEADLINE, maxPadding: 1 };
+
+function entry(item: string, flow: Flow, more: Partial<Entry<string>> = {}): Entry<string> {
+  return { item, flow, cost: 1, kind: '', deadlineAtMs: NO_DEADLINE, alone: false, ...more };
+}
+
+function takeAll(fairQueue: FairQueue<string>, limits = ONE): string[][] {
+  const batches: string[][] = [];
+  while (fairQueue.size > 0) batches.push(fairQueue.take(limits, 0).batch.map(({ item }) => item));
+  return batches;
+}
+
+describe('Backlog', () => {
+  it('keeps the order of one call', () => {
+    const fairQueue = new FairQueue<string>();
+    const flow = new Flow('interactive');
+    for (const item of ['a', 'b', 'c']) fairQueue.push(entry(item, flow));
+    expect(takeAll(fairQueue)).to.deep.equal([['a'], ['b'], ['c']]);
+  });
+
+  it('does not put a short call behind all items of a long one', () => {
+    const fairQueue = new FairQueue<string>();
+    const long = new Flow('interactive');
+    for (let index = 0; index < 100; index += 1) fairQueue.push(entry(`long ${index}`, long));
+    fairQueue.take(ONE, 0);
+    fairQueue.push(entry('short', new Flow('interactive')));
+    const order = takeAll(fairQueue).flat();
+    expect(order.indexOf('short')).to.be.at.most(1);
+  });
+
+  it('shares by cost, not by count', () => {
+    const fairQueue = new FairQueue<string>();
+    const heavy = new Flow('interactive');
+    const light = new Flow('interactive');
+    for (let index = 0; index < 10; index += 1) {
+      fairQueue.push(entry('heavy', heavy, { cost: 10 }));
+      fairQueue.push(entry('light', light, { cost: 1 }));
+    }
+    const first = takeAll(fairQueue).flat().slice(0, 11);
+    expect(first.filter((item) => item === 'light')).to.have.length(10);
+  });
+
+  it('gives interactive work most of the model, and bulk work its part', () => {
+    const fairQueue = new FairQueue<string>();
+    const interactive = new Flow('interactive');
+    const bulk = new Flow('bulk');
+    for (let index = 0; index < 90; index += 1) {
+      fairQueue.push(entry('bulk', bulk));
+      fairQueue.push(entry('interactive', interactive));
+    }
+    const first = takeAll(fairQueue).flat().slice(0, 90);
+    expect(first.filter((item) => item === 'bulk')).to.have.length(10);
+  });
+
+  it('gives a class that was idle no claim on the time it did not use', () => {
+    const fairQueue = new FairQueue<string>();
+    const bulk = new Flow('bulk');
+    for (let index = 0; index < 50; index += 1) fairQueue.push(entry('bulk', bulk));
+    for (let index = 0; index < 40; index += 1) fairQueue.take(ONE, 0);
+    const interactive = new Flow('interactive');
+    for (let index = 0; index < 100; index += 1) fairQueue.push(entry('interactive', interactive));
+    const first = takeAll(fairQueue).flat().slice(0, 18);
+    expect(first.filter((item) => item === 'bulk').length).to.be.within(1, 3);
+  });
+
+  it('puts only one kind into a batch', () => {
+    const fairQueue = new FairQueue<string>();
+    const flow = new Flow('interactive');
+    for (const item of ['text 1', 'image 1', 'text 2']) {
+      fairQueue.push(entry(item, flow, { kind: item.slice(0, 4) }));
+    }
+    expect(takeAll(fairQueue, MANY)).to.deep.equal([['text 1', 'text 2'], ['image 1']]);
+  });
+
+  it('puts items of several callers into a batch', () => {
+    const fairQueue = new FairQueue<string>();
+    fairQueue.push(entry('a', new Flow('interactive')));
+    fairQueue.push(entry('b', new Flow('interactive')));
+    expect(takeAll(fairQueue, MANY)).to.deep.equal([['a', 'b']]);
+  });
+
+  it('keeps a batch within its cost, counted with its padding', () => {
+    const fairQueue = new FairQueue<string>();
+    const flow = new Flow('interactive');
+    for (const cost of [3, 3, 3, 3]) fairQueue.push(entry('item', flow, { cost }));
+    expect(takeAll(fairQueue, { ...MANY, maxCost: 9 }).map(({ length }) => length)).to.deep.equal([3, 1]);
+  });
+
+  it('runs an item alone that is larger than the budget', () => {
+    const fairQueue = new FairQueue<string>();
+    fairQueue.push(entry('large', new Flow('interactive'), { cost: 50 }));
+    fairQueue.push(entry('small', new Flow('interactive'), { cost: 1 }));
+    const batches = takeAll(fairQueue, { ...MANY, maxCost: 9 });
+    expect(batches.map(({ length }) => length)).to.deep.equal([1, 1]);
+  });
+
+  it('batches like with like where padding would cost more than a batch saves', () => {
+    const fairQueue = new FairQueue<string>();
+    const costs = [10, 100, 10, 95, 11];
+    for (const cost of costs) fairQueue.push(entry(String(cost), new Flow('interactive'), { cost }));
+    const batches = takeAll(fairQueue, { ...MANY, maxPadding: 0.1 });
+    expect(batches).to.deep.equal([
+      ['10', '10', '11'],
+      ['100', '95'],
+    ]);
+  });
+
+  it('runs an entry that must be alone alone', () => {
+    const fairQueue = new FairQueue<string>();
+    const flow = new Flow('interactive');
+    for (const item of ['a', 'suspect', 'b']) fairQueue.push(entry(item, flow, { alone: item === 'suspect' }));
+    expect(takeAll(fairQueue, MANY)).to.deep.equal([['a', 'b'], ['suspect']]);
+  });
+
+  it('runs what was put to the front first', () => {
+    const fairQueue = new FairQueue<string>();
+    const flow = new Flow('interactive');
+    fairQueue.push(entry('later', flow));
+    fairQueue.pushFront(entry('again', flow));
+    expect(takeAll(fairQueue)).to.deep.equal([['again'], ['later']]);
+  });
+
+  it('never gives out an entry whose deadline has passed', () => {
+    const fairQueue = new FairQueue<string>();
+    const flow = new Flow('interactive');
+    fairQueue.push(entry('late', flow, { deadlineAtMs: 10 }));
+    fairQueue.push(entry('in time', flow, { deadlineAtMs: 30 }));
+    const { batch, expired } = fairQueue.take(MANY, 20);
+    expect(batch.map(({ item }) => item)).to.deep.equal(['in time']);
+    expect(expired.map(({ item }) => item)).to.deep.equal(['late']);
+    expect(fairQueue.size).to.equal(0);
+  });
+
+  it('forgets a removed entry, once', () => {
+    const fairQueue = new FairQueue<string>();
+    const gone = entry('gone', new Flow('bulk'), { cost: 7 });
+    fairQueue.push(gone);
+    expect(fairQueue.cost).to.equal(7);
+    expect(fairQueue.remove(gone)).to.equal(true);
+    expect(fairQueue.remove(gone)).to.equal(false);
+    expect([fairQueue.size, fairQueue.cost]).to.deep.equal([0, 0]);
+    expect(fairQueue.take(MANY, 0).batch).to.deep.equal([]);
+  });
+
+  it('drains to nothing', () => {
+    const fairQueue = new FairQueue<string>();
+    fairQueue.push(entry('a', new Flow('interactive')));
+    fairQueue.push(entry('b', new Flow('bulk')));
+    expect(fairQueue.drain().map(({ item }) => item)).to.have.members(['a', 'b']);
+    expect([fairQueue.size, fairQueue.cost]).to.deep.equal([0, 0]);
+  });
+});
