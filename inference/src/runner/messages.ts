@@ -16,7 +16,7 @@ export type ToWorker =
       readonly id: number;
       readonly items: readonly unknown[];
       /** Whether it goes between the steps of the run that is going on. */
-      readonly interrupts: boolean;
+      readonly preempting: boolean;
     }
   | { readonly type: 'cancel'; readonly id: number; readonly index: number }
   | { readonly type: 'ping' }

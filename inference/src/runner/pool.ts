@@ -86,7 +86,7 @@ export class Pool {
       const end = await this.#live(index);
       if (signal.aborted) return;
       // An item that was tried again and lost its worker again has been counted: the model need not be at fault.
-      if (!end.overSuspect) this.#losses = performance.now() - startedAtMs > STEADY_MS ? 1 : this.#losses + 1;
+      if (!end.killedByPoisonSuspect) this.#losses = performance.now() - startedAtMs > STEADY_MS ? 1 : this.#losses + 1;
       if ((end.loadFailure && this.#facts === undefined) || this.#losses >= this.#options.maxLosses) {
         return this.#giveUp(end.loadFailure, end.reason);
       }

@@ -51,7 +51,7 @@ export interface WorkerEnd {
   /** The model said that it cannot be loaded; starting it again will not help. */
   readonly loadFailure: boolean;
   /** All that it worked on was an item that had been in a run that failed: the item may be why. */
-  readonly overSuspect: boolean;
+  readonly killedByPoisonSuspect: boolean;
 }
 
 interface Run {
@@ -138,7 +138,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       if (this.#endReason !== undefined) return reject(this.#lost(this.#endReason));
       this.#runs.set(id, { wish, resolve, reject });
       this.#watchRun();
-      this.#send({ type: 'run', id, items, interrupts: wish.interrupts });
+      this.#send({ type: 'run', id, items, preempting: wish.preempting });
     }).finally(() => {
       for (const off of cancels) off();
     });
@@ -251,7 +251,11 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     const runs = [...this.#runs.values()];
     for (const run of runs) run.reject(this.#lost(reason));
     this.#runs.clear();
-    return { reason, loadFailure: this.#loadFailure, overSuspect: runs.length === 1 && runs[0]?.wish.suspect === true };
+    return {
+      reason,
+      loadFailure: this.#loadFailure,
+      killedByPoisonSuspect: runs.length === 1 && runs[0]?.wish.poisonSuspect === true,
+    };
   }
 
   #lost(reason: string): InferenceError {

@@ -3,8 +3,8 @@
 import type { AdmissionController } from './admission-controller.js';
 import type { Executor } from './executor.js';
 import type { Entry } from './fair-queue.js';
-import type { Interruptible } from './interruption.js';
 import { deliver, type Job, type RunFacts } from './job.js';
+import type { Preemptible } from './preemption.js';
 
 /** Told of what happens, for the metrics. */
 export interface QueueObserver {
@@ -28,11 +28,11 @@ export interface DispatcherOptions<Item, Result> {
 type Batch<Item, Result> = readonly Entry<Job<Item, Result>>[];
 
 /** A run that a worker is in. */
-interface Running extends Interruptible {
+interface Running extends Preemptible {
   /** Whether something goes between its steps now; what did so far, and how long it took. */
-  interrupted: boolean;
-  interruptedCost: number;
-  interruptedMs: number;
+  preempted: boolean;
+  preemptedCost: number;
+  preemptedMs: number;
 }
 
 export class Dispatcher<Item, Result> {
@@ -75,11 +75,11 @@ export class Dispatcher<Item, Result> {
   }
 
   /** Asks for what may interrupt each run that has nothing between its steps now. */
-  interrupt(next: (run: Interruptible) => Batch<Item, Result>): void {
+  preempt(next: (run: Preemptible) => Batch<Item, Result>): void {
     for (const [executor, running] of this.#running) {
-      if (running.interrupted || !this.#executors.has(executor)) continue;
+      if (running.preempted || !this.#executors.has(executor)) continue;
       const batch = next(running);
-      if (batch.length > 0) void this.#interrupt(executor, running, batch);
+      if (batch.length > 0) void this.#preempt(executor, running, batch);
     }
   }
 
@@ -92,23 +92,23 @@ export class Dispatcher<Item, Result> {
       cost,
       longest: Math.max(...batch.map((entry) => entry.cost)),
       expectedMs: this.#options.admission.runMs(cost),
-      interrupted: false,
-      interruptedCost: 0,
-      interruptedMs: 0,
+      preempted: false,
+      preemptedCost: 0,
+      preemptedMs: 0,
     };
     this.#running.set(executor, running);
     await this.#execute(executor, batch, running);
     this.#running.delete(executor);
     // What was to interrupt it may come to its turn only now.
-    if (!running.interrupted) this.#release(executor);
+    if (!running.preempted) this.#release(executor);
   }
 
   /** Never rejects. */
-  async #interrupt(executor: Executor<Item, Result>, running: Running, batch: Batch<Item, Result>): Promise<void> {
-    running.interrupted = true;
-    running.interruptedCost += sumOfCosts(batch);
-    running.interruptedMs += await this.#execute(executor, batch, undefined);
-    running.interrupted = false;
+  async #preempt(executor: Executor<Item, Result>, running: Running, batch: Batch<Item, Result>): Promise<void> {
+    running.preempted = true;
+    running.preemptedCost += sumOfCosts(batch);
+    running.preemptedMs += await this.#execute(executor, batch, undefined);
+    running.preempted = false;
     if (this.#running.get(executor) === running) this.#options.free();
     else this.#release(executor);
   }
@@ -145,8 +145,8 @@ export class Dispatcher<Item, Result> {
         jobs.map(({ item }) => item),
         jobs.map(({ signal }) => signal),
         {
-          interrupts: running === undefined,
-          suspect: jobs.length === 1 && jobs.some(({ attempts }) => attempts > 1),
+          preempting: running === undefined,
+          poisonSuspect: jobs.length === 1 && jobs.some(({ attempts }) => attempts > 1),
           settled: (index, outcome, runMs) => {
             const job = jobs[index];
             if (job === undefined || settled.has(index)) return;
@@ -156,7 +156,7 @@ export class Dispatcher<Item, Result> {
         },
       );
       // What went between is counted for itself. A worker is busy on the way to it and back as well.
-      const otherMs = running?.interruptedMs ?? 0;
+      const otherMs = running?.preemptedMs ?? 0;
       const cost = sumOfCosts(batch);
       admission.recordRun(cost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
       observer.batch?.({ size: batch.length, cost, runMs: Math.max(0, answer.runMs - otherMs) });

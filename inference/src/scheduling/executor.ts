@@ -3,9 +3,9 @@ import type { Outcome } from '../models/model.js';
 /** How a run is made, and who hears of it before its end. */
 export interface RunWish<Result> {
   /** It goes between the steps of the run that the worker is in, which waits meanwhile. */
-  readonly interrupts: boolean;
+  readonly preempting: boolean;
   /** Its one item was in a run that failed: if the worker is lost now, the item may be why. */
-  readonly suspect: boolean;
+  readonly poisonSuspect: boolean;
   /** Told of an item that is done while others of the run are not; `runMs` is the time since the run began. */
   settled(index: number, outcome: Outcome<Result>, runMs: number): void;
 }

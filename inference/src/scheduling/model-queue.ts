@@ -7,8 +7,8 @@ import { AdmissionController, type AdmissionLimits, type Permit } from './admiss
 import { Dispatcher, type QueueObserver } from './dispatcher.js';
 import type { Executor } from './executor.js';
 import { type BatchLimits, type Entry, FairQueue, Flow, type Priority } from './fair-queue.js';
-import { mayInterrupt, preemptionBudget } from './interruption.js';
 import { type Done, deadlineExceeded, type Job, lostTwice, type Submission } from './job.js';
+import { mayPreempt, preemptionBudget } from './preemption.js';
 
 export interface ModelQueueOptions<Item> {
   /** Names the model in messages. */
@@ -212,7 +212,7 @@ export class ModelQueue<Item, Result> {
   #pump(): void {
     while (this.#fairQueue.size > 0) {
       const { idle } = this.#dispatcher;
-      if (idle === 0) return this.#interruptRuns();
+      if (idle === 0) return this.#preemptRuns();
       // Idle workers share what waits instead of one taking it all.
       const share = Math.ceil(this.#fairQueue.size / idle);
       const limits = { ...this.#batch, maxItems: Math.min(this.#batch.maxItems, share) };
@@ -223,12 +223,12 @@ export class ModelQueue<Item, Result> {
   }
 
   /** Lets short items go between the steps of long runs. */
-  #interruptRuns(): void {
+  #preemptRuns(): void {
     const nowMs = this.#options.now();
-    this.#dispatcher.interrupt((run) =>
+    this.#dispatcher.preempt((run) =>
       this.#fairQueue.takeInteractive(
         // What has failed before might take the others along.
-        (entry) => entry.item.attempts === 0 && entry.deadlineAtMs > nowMs && mayInterrupt(entry, run),
+        (entry) => entry.item.attempts === 0 && entry.deadlineAtMs > nowMs && mayPreempt(entry, run),
         { ...this.#batch, maxCost: Math.min(this.#batch.maxCost, preemptionBudget(run)) },
       ),
     );

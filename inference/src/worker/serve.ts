@@ -28,18 +28,18 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
   };
 
   /** Runs that go between the steps of another one: waiting, and the one that is being made. */
-  const interrupting: RunMessage[] = [];
-  let interruption: Promise<void> | undefined;
-  const makeWay = async () => {
-    while (interruption !== undefined || interrupting.length > 0) {
-      interruption ??= runNextInterrupting().finally(() => {
-        interruption = undefined;
+  const preempting: RunMessage[] = [];
+  let preemption: Promise<void> | undefined;
+  const runPreempting = async () => {
+    while (preemption !== undefined || preempting.length > 0) {
+      preemption ??= runNextPreempting().finally(() => {
+        preemption = undefined;
       });
-      await interruption;
+      await preemption;
     }
   };
-  const runNextInterrupting = async () => {
-    const message = interrupting.shift();
+  const runNextPreempting = async () => {
+    const message = preempting.shift();
     if (message !== undefined) await run(message, async () => {});
   };
 
@@ -101,10 +101,10 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
             message.id,
             message.items.map(() => new AbortController()),
           );
-          if (!message.interrupts) return then(() => run(message, makeWay));
-          interrupting.push(message);
+          if (!message.preempting) return then(() => run(message, runPreempting));
+          preempting.push(message);
           // Where the run that it was to interrupt has ended, or does not breathe any more.
-          return then(makeWay);
+          return then(runPreempting);
         case 'cancel':
           controllers
             .get(message.id)

@@ -7,7 +7,7 @@ import { ModelQueue, type ModelQueueOptions } from '../../src/scheduling/model-q
 interface Run {
   readonly items: readonly string[];
   readonly signals: readonly AbortSignal[];
-  readonly interrupts: boolean;
+  readonly preempting: boolean;
   settle(index: number): void;
   answer(outcomes?: readonly Outcome<string>[], runMs?: number): void;
   fail(error: Error): void;
@@ -20,13 +20,13 @@ export class ManualExecutor implements Executor<string, string> {
   run(
     items: readonly string[],
     signals: readonly AbortSignal[],
-    { interrupts, settled }: RunWish<string>,
+    { preempting, settled }: RunWish<string>,
   ): Promise<ExecutorAnswer<string>> {
     return new Promise((resolve, reject) => {
       this.runs.push({
         items,
         signals,
-        interrupts,
+        preempting,
         settle: (index) => settled(index, { ok: true, value: `${items[index]} early` }, 3),
         answer: (outcomes = items.map((value) => ({ ok: true, value: value.toUpperCase() })), runMs = 10) =>
           resolve({ outcomes, runMs }),

@@ -19,7 +19,7 @@ describe('Lane, while a long run is going on', () => {
     const short = modelQueue.admit(place).submit('short', forever());
     const next = modelQueue.admit(place).submit(long, forever());
     await settled();
-    expect(executor.runs.map(({ items, interrupts }) => [items[0], interrupts])).to.deep.equal([
+    expect(executor.runs.map(({ items, preempting }) => [items[0], preempting])).to.deep.equal([
       [long, false],
       ['short', true],
     ]);
@@ -30,7 +30,7 @@ describe('Lane, while a long run is going on', () => {
     executor.at(1).answer();
     expect((await short).value).to.equal('SHORT');
     await settled();
-    expect(executor.at(2)).to.include({ interrupts: false });
+    expect(executor.at(2)).to.include({ preempting: false });
     executor.at(2).answer();
     await next;
   });
@@ -47,7 +47,7 @@ describe('Lane, while a long run is going on', () => {
     const { modelQueue, executor } = await running('bulk', [long, long]);
     void modelQueue.admit(place).submit(long, forever());
     await settled();
-    expect(executor.at(1)).to.include({ interrupts: true });
+    expect(executor.at(1)).to.include({ preempting: true });
   });
 
   it('lets short items of a kind go between together, but none of its own call', async () => {
@@ -94,7 +94,7 @@ describe('Lane, while a long run is going on', () => {
     executor.at(1).fail(new InferenceError('WORKER_LOST', 'gone'));
     await settled();
     expect(executor.runs).to.have.length(3);
-    expect(executor.at(2)).to.include({ interrupts: false });
+    expect(executor.at(2)).to.include({ preempting: false });
     executor.at(2).answer();
     await settled();
     executor.at(3).answer();

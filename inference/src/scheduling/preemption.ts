@@ -12,7 +12,7 @@ const MOST_OF_THE_RUN = 0.5;
 export const LEAST_RUN_MS = 250;
 
 /** A run that is going on, and what has gone between its steps. */
-export interface Interruptible {
+export interface Preemptible {
   readonly priority: Priority;
   /** The calls whose items it has. */
   readonly flows: ReadonlySet<Flow>;
@@ -20,7 +20,7 @@ export interface Interruptible {
   readonly cost: number;
   readonly longest: number;
   /** Sum of the costs of what interrupted it so far. */
-  readonly interruptedCost: number;
+  readonly preemptedCost: number;
   /** How long it will take by the measured rate; undefined: nothing was measured. */
   readonly expectedMs: number | undefined;
 }
@@ -29,7 +29,7 @@ export interface Interruptible {
  * Whether an item may interrupt the run: only interactive ones, at most half as long as the run's longest item, or of bulk work
  * as all of the run. A call does not interrupt itself: it would only come to its end in smaller pieces.
  */
-export function mayInterrupt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: Interruptible): boolean {
+export function mayPreempt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: Preemptible): boolean {
   if (entry.flow.priority !== 'interactive' || run.flows.has(entry.flow)) return false;
   if ((run.expectedMs ?? LEAST_RUN_MS) < LEAST_RUN_MS) return false;
   const waitsFor = run.priority === 'bulk' ? run.cost : run.longest;
@@ -37,6 +37,6 @@ export function mayInterrupt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: 
 }
 
 /** Cost of what may still go between the run's steps. */
-export function preemptionBudget({ cost, interruptedCost }: Interruptible): number {
-  return cost * MOST_OF_THE_RUN - interruptedCost;
+export function preemptionBudget({ cost, preemptedCost }: Preemptible): number {
+  return cost * MOST_OF_THE_RUN - preemptedCost;
 }
