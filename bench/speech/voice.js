@@ -62,7 +62,7 @@ const all = [
 ];
 const folder = temporaryFolder();
 const detector = await openDetector(flags.vad);
-const run = { signal: undefined, breathe: async () => {} };
+const run = { signal: undefined, yieldToEventLoop: async () => {} };
 const files = [];
 const probabilityFiles = [];
 const heard = [];

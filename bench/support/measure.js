@@ -82,4 +82,4 @@ export function modelFiles(id, folder, weights) {
 }
 
 export const OPTIONS = { device: 'cpu', threads: 1, maxImagePixels: 100_000_000 };
-export const CONTEXT = { signals: [], breathe: () => new Promise((resolve) => setImmediate(resolve)) };
+export const CONTEXT = { signals: [], yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)) };

@@ -61,7 +61,7 @@ export interface RunContext {
    * parent that the run makes progress. Call it between runs of a session, such as after each decoding step. A short item of
    * another caller may be run meanwhile, by a call of `run` inside this one: nothing of a run may lie in the model itself.
    */
-  breathe(): Promise<void>;
+  yieldToEventLoop(): Promise<void>;
 }
 
 /** What became of one item. An item's error is its own: the others of the batch go on. */

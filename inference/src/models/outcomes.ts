@@ -18,4 +18,4 @@ export function isWanted(context: RunContext, index: number): boolean {
 }
 
 /** Context for a run that nobody can cancel, such as the one that warms a model up. */
-export const UNCANCELLED: RunContext = { signals: [], breathe: () => Promise.resolve() };
+export const UNCANCELLED: RunContext = { signals: [], yieldToEventLoop: () => Promise.resolve() };

@@ -70,7 +70,7 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       settled(index, outcome) {
         settled.push({ index, outcome: toWireOutcome(outcome), runMs: performance.now() - startedAt });
       },
-      async breathe() {
+      async yieldToEventLoop() {
         io.send({ type: 'progress', id, settled });
         for (const { index } of settled) told.add(index);
         settled = [];

@@ -100,11 +100,11 @@ describe('Moonshine', () => {
     const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
     const abort = new AbortController();
     let steps = 0;
-    const breathe = async () => {
+    const yieldToEventLoop = async () => {
       steps += 1;
       if (steps === 4) abort.abort();
     };
-    const [outcome] = await model.run([{ type: 'utterance', samples }], { signals: [abort.signal], breathe });
+    const [outcome] = await model.run([{ type: 'utterance', samples }], { signals: [abort.signal], yieldToEventLoop });
     expect(outcome?.ok === false && outcome.error.code).to.equal('CANCELLED');
     expect(steps).to.equal(4);
   });

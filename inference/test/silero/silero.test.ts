@@ -16,7 +16,7 @@ import { voiceWeights } from '../support/silero.js';
 import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
 import { hearWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
 
-const RUN = { signal: undefined, breathe: () => Promise.resolve() };
+const RUN = { signal: undefined, yieldToEventLoop: () => Promise.resolve() };
 const SEARCH = 'you can search a video by the words that were spoken and by the things that were seen';
 const MODELS = 'every model is downloaded once checked and then served without the network';
 const WITH_VAD = { ...SPEECH_OPTIONS, vadFilter: true };

@@ -47,7 +47,7 @@ function testedWeights(): Pick<LoadOptions, 'weights'> {
 export const OPTIONS: LoadOptions = { device: 'cpu', threads: 1, maxImagePixels: 50_000_000, ...testedWeights() };
 
 /** For a run that nobody cancels. */
-export const CONTEXT: RunContext = { signals: [], breathe: () => Promise.resolve() };
+export const CONTEXT: RunContext = { signals: [], yieldToEventLoop: () => Promise.resolve() };
 
 /** Cosine of the angle between two vectors. */
 export function cosine(one: ArrayLike<number>, other: ArrayLike<number>): number {

@@ -66,7 +66,7 @@ const decoder = {
   },
 };
 
-const shared = { rules, endOfText: SPECIAL.endOfText, maxTokens: 8, breathe: async () => {} };
+const shared = { rules, endOfText: SPECIAL.endOfText, maxTokens: 8, yieldToEventLoop: async () => {} };
 const DEFAULTS = { patience: 1, lengthPenalty: 1 };
 const beginning = () => ({ state: stateOf([0]), logits: logitsAfter(undefined) });
 
@@ -97,10 +97,10 @@ describe('beam search', () => {
     const endless = { step: async () => ({ state: stateOf([0]), attentions: new Map(), logits }) };
     const stepsWith = async (patience: number) => {
       let steps = 0;
-      const breathe = async () => {
+      const yieldToEventLoop = async () => {
         steps += 1;
       };
-      const options = { ...shared, ...DEFAULTS, maxTokens: 20, beamSize: 2, patience, breathe };
+      const options = { ...shared, ...DEFAULTS, maxTokens: 20, beamSize: 2, patience, yieldToEventLoop };
       await decodeByBeams(endless, { state: stateOf([0]), logits: logits() }, options);
       return steps;
     };
@@ -127,7 +127,7 @@ describe('beam search', () => {
       ...shared,
       ...DEFAULTS,
       beamSize: 2,
-      breathe: stop,
+      yieldToEventLoop: stop,
     }).catch((reason: Error) => reason.message);
     expect(error).to.equal('stopped');
   });

@@ -209,13 +209,13 @@ describe('Whisper base', function () {
     const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
     const abort = new AbortController();
     let rests = 0;
-    const breathe = async () => {
+    const yieldToEventLoop = async () => {
       rests += 1;
       if (rests === 6) abort.abort();
     };
     const [outcome] = await model.run([windowOf(samples, { language: undefined })], {
       signals: [abort.signal],
-      breathe,
+      yieldToEventLoop,
     });
     expect(outcome?.ok === false && outcome.error.code).to.equal('CANCELLED');
     expect(rests).to.equal(6);

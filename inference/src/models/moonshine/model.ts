@@ -95,7 +95,7 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
   async #runOne(item: MoonshineWindow, place: number, context: RunContext): Promise<Outcome<MoonshineResult>> {
     try {
       if (item.type === 'voice') {
-        const run = { signal: context.signals[place], breathe: () => context.breathe() };
+        const run = { signal: context.signals[place], yieldToEventLoop: () => context.yieldToEventLoop() };
         return { ok: true, value: await detectVoice(this.#detector, item, run) };
       }
       return { ok: true, value: await this.#transcribe(item, place, context) };
@@ -107,7 +107,7 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
   async #transcribe({ samples }: UtteranceWindow, place: number, context: RunContext): Promise<MoonshineResult> {
     const limit = tokenLimit(samples.length, SPEECH_SAMPLE_RATE_HZ, this.#positions);
     const decoded = await this.#network.decode(fillUp(samples), this.#tokens, limit, async () => {
-      await context.breathe();
+      await context.yieldToEventLoop();
       if (!isWanted(context, place)) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
     });
     return toResult(decoded, this.#textOf);

@@ -76,7 +76,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       else waiting.push({ item, place, text });
     }
     for (const batch of this.#share(waiting)) {
-      await context.breathe();
+      await context.yieldToEventLoop();
       const wanted = batch.filter(({ place }) => isWanted(context, place));
       if (wanted.length > 0) await this.#embed(wanted, outcomes);
       for (const { place } of wanted) context.settled?.(place, outcomes[place] as Outcome<VectorResult>);

@@ -158,7 +158,7 @@ async function fill<T>(
   const part: RunContext = {
     signals,
     settled: (index, outcome) => context.settled?.(placed[index]?.place ?? index, outcome),
-    breathe: () => context.breathe(),
+    yieldToEventLoop: () => context.yieldToEventLoop(),
   };
   const results = await embedder?.run(
     placed.map(({ item }) => item),

@@ -54,7 +54,7 @@ export class PictureEmbedder {
         if (outcome.ok) ready.push(outcome.value);
         else outcomes[start + offset] = outcome;
       }
-      await context.breathe();
+      await context.yieldToEventLoop();
       await this.#embed(
         ready.filter(({ place }) => isWanted(context, place)),
         outcomes,

@@ -33,7 +33,7 @@ export class TextEmbedder {
       else waiting.push({ item, place, text });
     }
     while (waiting.length > 0) {
-      await context.breathe();
+      await context.yieldToEventLoop();
       const batch = waiting.splice(0, this.shared ? TEXTS_A_RUN : 1).filter(({ place }) => isWanted(context, place));
       if (batch.length === 0) continue;
       const texts = batch.map(({ text }) => text);

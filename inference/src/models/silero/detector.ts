@@ -10,12 +10,12 @@ const CONTEXT_SAMPLES = 64;
 const HIDDEN_SHAPE = [2, 1, 128];
 const HIDDEN_SIZE = 256;
 /** Steps between two looks at the messages: about 10 ms of work. */
-const STEPS_A_BREATH = 64;
+const YIELD_EVERY_STEPS = 64;
 
 /** What a run may ask of its process, and who waits for it. */
 export interface VoiceRun {
   readonly signal: AbortSignal | undefined;
-  breathe(): Promise<void>;
+  yieldToEventLoop(): Promise<void>;
 }
 
 /** The detector, where its weights are there. Throws when the file is none of Silero VAD. */
@@ -58,7 +58,7 @@ export class VoiceDetector {
   async run(
     samples: Float32Array,
     state: VoiceState | undefined,
-    { signal, breathe }: VoiceRun,
+    { signal, yieldToEventLoop }: VoiceRun,
   ): Promise<{ probabilities: Float32Array; state: VoiceState }> {
     const probabilities = new Float32Array(Math.ceil(samples.length / STEP_SAMPLES));
     const sr = new Tensor('int64', BigInt64Array.of(BigInt(SPEECH_SAMPLE_RATE_HZ)), []);
@@ -66,8 +66,8 @@ export class VoiceDetector {
     const input = new Float32Array(CONTEXT_SAMPLES + STEP_SAMPLES);
     if (state !== undefined) input.set(state.context, STEP_SAMPLES);
     for (let step = 0; step < probabilities.length; step += 1) {
-      if (step % STEPS_A_BREATH === 0) {
-        await breathe();
+      if (step % YIELD_EVERY_STEPS === 0) {
+        await yieldToEventLoop();
         if (signal?.aborted === true) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
       }
       // The end of the step before becomes the beginning of this one.

@@ -10,7 +10,7 @@ interface Beam {
   readonly row: number;
 }
 
-export type BeamOptions = Pick<HypothesesOptions, 'rules' | 'endOfText' | 'maxTokens' | 'breathe'> & {
+export type BeamOptions = Pick<HypothesesOptions, 'rules' | 'endOfText' | 'maxTokens' | 'yieldToEventLoop'> & {
   /** Sequences kept side by side. */
   readonly beamSize: number;
   /** So many times `beamSize` finished sequences end the search. */
@@ -40,7 +40,7 @@ export async function decodeByBeams(
     beams = grown.beams;
     const full = beams[0] === undefined || beams[0].tokens.length >= options.maxTokens;
     if (full || finished.length >= enough) break;
-    await options.breathe();
+    await options.yieldToEventLoop();
     state = exchangeStateRows(
       state,
       beams.map(({ row }) => row),

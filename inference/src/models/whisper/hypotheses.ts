@@ -39,7 +39,7 @@ export interface HypothesesOptions {
   /** Whether two tokens would write different words. Given: decoding stops at the first doubtful word. */
   readonly differ?: ((token: number, rival: number) => boolean) | undefined;
   /** Called before each run of the decoder; throws to stop. */
-  readonly breathe: () => Promise<void>;
+  readonly yieldToEventLoop: () => Promise<void>;
 }
 
 /** Mean logarithm of the probabilities, as the reference counts it: the end of text is a token whether it came or not. */
@@ -74,7 +74,7 @@ export async function decodeGreedily(
   let live = rows.filter((row) => !row.done);
   let state = selectRows(beginning.state, new Array<number>(Math.max(1, live.length)).fill(0));
   while (live.length > 0) {
-    await options.breathe();
+    await options.yieldToEventLoop();
     const output: DecoderOutput = await decoder.step(
       state,
       live.map(({ tokens }) => tokens.at(-1) ?? 0),

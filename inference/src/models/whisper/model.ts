@@ -86,7 +86,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     const slotted = items.map((item, index) => ({
       item,
       slot: batchedDecoder.openSlot(),
-      context: { signal: context.signals[index], breathe: () => context.breathe() },
+      context: { signal: context.signals[index], yieldToEventLoop: () => context.yieldToEventLoop() },
     }));
     const settled = await Promise.allSettled(
       slotted.map(async ({ item, slot, context: own }, index) => {

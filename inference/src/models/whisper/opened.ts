@@ -36,7 +36,7 @@ export interface WhisperParts {
 /** What the worker gives a window: a rest between runs, and whether anybody still waits. */
 export interface WindowContext {
   readonly signal: AbortSignal | undefined;
-  breathe(): Promise<void>;
+  yieldToEventLoop(): Promise<void>;
 }
 
 /** Sequences sampled at a temperature above 0; the reference's best_of. */
@@ -98,13 +98,13 @@ export class Opened {
     context: WindowContext,
   ): Promise<Opened> {
     const { config, vocabulary, decoder } = parts;
-    const breathe = () => rest(context);
+    const yieldToEventLoop = () => rest(context);
     const samples = window.samples.subarray(0, WINDOW_SAMPLES);
     const audio = await decoder.inTurn(async () => {
-      await breathe();
+      await yieldToEventLoop();
       return parts.encoder.run(await parts.mel.extract(samples, layout?.frames, fill), layout);
     });
-    await breathe();
+    await yieldToEventLoop();
 
     const start = vocabulary.special.startOfTranscript;
     const before = textBefore(config, vocabulary, window.options.hotwords, previousTokens);
@@ -114,7 +114,7 @@ export class Opened {
     if (language === undefined) {
       output = await decoder.start(audio, [[start]]);
       ({ language, probability: languageProbability } = likeliestLanguage(output.logits(0), config.languages));
-      await breathe();
+      await yieldToEventLoop();
     }
     const job = jobTokens(config, vocabulary, language, window.options);
     if (output !== undefined && before.length === 0) {
@@ -140,7 +140,7 @@ export class Opened {
       rules: this.#rules,
       endOfText: vocabulary.special.endOfText,
       maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
-      breathe: () => rest(this.#context),
+      yieldToEventLoop: () => rest(this.#context),
     };
     const { beamSize, patience, lengthPenalty } = this.#window.options;
     const search = () =>
@@ -193,7 +193,7 @@ export class Opened {
 }
 
 async function rest(context: WindowContext): Promise<void> {
-  await context.breathe();
+  await context.yieldToEventLoop();
   if (context.signal?.aborted === true) {
     throw new InferenceError('CANCELLED', 'The call was cancelled while a window was decoded.');
   }

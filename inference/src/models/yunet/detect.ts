@@ -66,13 +66,13 @@ export class FaceDetector {
 
   /**
    * The faces of a picture that is shown as `shown` (it may have been decoded smaller), best first, one box for each.
-   * `breathe` is called between runs of the network and says whether to go on; if not, what was seen so far is returned.
+   * `yieldToEventLoop` is called between runs of the network and says whether to go on; if not, what was seen so far is returned.
    */
   async detect(
     picture: Picture,
     shown: Size,
     options: LookOptions,
-    breathe: () => Promise<boolean>,
+    yieldToEventLoop: () => Promise<boolean>,
   ): Promise<readonly Face[]> {
     const looks: Look[] = [];
     const levels = this.#levels(picture, shown, options.tiles);
@@ -80,7 +80,7 @@ export class FaceDetector {
     for (const [index, level] of levels.entries()) {
       const suspects: Face[] = [];
       for (const tile of level.tiles ?? [undefined]) {
-        if (looks.length > 0 && !(await breathe())) return mergeLooks(looks);
+        if (looks.length > 0 && !(await yieldToEventLoop())) return mergeLooks(looks);
         const found = await this.#look(level, tile, options);
         suspects.push(...found.suspects);
         const sure = found.faces.filter((face) => tile === undefined || isConfirmed(face, coarser));

@@ -59,7 +59,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
       const ready = await (prepared[index] as Promise<Outcome<Prepared>>);
       // The picture is large and not needed again.
       prepared[index] = gone();
-      await context.breathe();
+      await context.yieldToEventLoop();
       const outcome = ready.ok ? await this.#find(ready.value, item, index, context) : ready;
       context.settled?.(index, outcome);
       outcomes.push(outcome);
@@ -92,7 +92,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     const { scoreThreshold, nmsThreshold, maxFaces } = item;
     const options = { scoreThreshold, nmsThreshold, tiles: withTiles(item) };
     const found = await this.#detector.detect(picture, shown, options, async () => {
-      await context.breathe();
+      await context.yieldToEventLoop();
       return isWanted(context, index);
     });
     if (!isWanted(context, index)) return cancelled();
