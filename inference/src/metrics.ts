@@ -2,7 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from './errors.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
-import type { DeskObserver } from './transport/desk.js';
+import type { CallObserver } from './transport/call-tracker.js';
 
 /** Name and help of every metric of ours; the runtime's own (`nodejs_*`, `process_*`) stand beside them. */
 export const METRICS = {
@@ -78,13 +78,13 @@ export class Metrics {
   }
 
   /** For the desk that every call passes. */
-  readonly desk: DeskObserver = {
-    ended: ({ path, protocol, code, seconds, notes }) => {
+  readonly calls: CallObserver = {
+    ended: ({ path, protocol, code, seconds, stats }) => {
       const method = path.slice(path.lastIndexOf('/') + 1);
       this.#requests.inc({ method, protocol, code });
       this.#requestSeconds.observe({ method }, seconds);
       // Methods and reasons are those of the contract, so there are never more than a few dozen of them.
-      for (const [reason, count] of Object.entries(notes.itemErrorReasons ?? {})) {
+      for (const [reason, count] of Object.entries(stats.itemErrorReasons ?? {})) {
         this.#itemErrors.inc({ method, reason }, count);
       }
     },

@@ -20,8 +20,8 @@ import { ServerState } from './services/state.js';
 import { chooseWorkers } from './sizing.js';
 import { openTracing } from './tracing.js';
 import { CallAdmission, largestMessageBytes, requestMemoryBytes } from './transport/admission.js';
-import { CallDesk } from './transport/desk.js';
-import { openEdge } from './transport/edge.js';
+import { CallTracker } from './transport/call-tracker.js';
+import { listenAll } from './transport/listen-all.js';
 import { MessageDecoder, messageLimits } from './transport/message-decoder.js';
 import { openSecurity } from './transport/security.js';
 import { VERSION } from './version.js';
@@ -76,9 +76,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   const tracing =
     config.tracing === undefined ? undefined : await openTracing({ ...config.tracing, version: VERSION }, log);
-  const desk = new CallDesk(log, {
+  const callTracker = new CallTracker(log, {
     ended: (call) => {
-      metrics.desk.ended?.(call);
+      metrics.calls.ended?.(call);
       tracing?.ended(call);
     },
   });
@@ -91,7 +91,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   const limits = { ...config.limits, maxMessageBytes };
   const admission = new CallAdmission({
-    desk,
+    callTracker,
     tokens: security.tokens,
     memoryBytes: requestBytes,
     maxMessageBytes,
@@ -102,12 +102,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       state.refuse(reason);
     },
   });
-  const edge = await openEdge({
+  const portListener = await listenAll({
     host: config.host,
     port: config.port,
     maxMessageBytes,
     services: [inferenceService(models, limits, { version: VERSION, uptimeSeconds }), healthService(state)],
-    desk,
+    callTracker,
     admission,
     decoder: new MessageDecoder(messageLimits(limits)),
     tls: security.tls,
@@ -125,8 +125,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   metrics.watch({
     models: () => hosts.map(readingOf),
-    requestsInProgress: () => desk.busy,
-    traffic: () => edge.traffic(),
+    requestsInProgress: () => callTracker.busy,
+    traffic: () => portListener.traffic(),
     serverMemoryBytes: () => processMemoryBytes(process.pid),
     memoryLimitBytes: limitBytes,
   });
@@ -140,17 +140,17 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const close = async ({ graceMs, drainMs }: Config['shutdown']): Promise<void> => {
     state.drain();
     if (graceMs > 0) await sleep(graceMs);
-    desk.drain();
-    edge.drain();
-    await desk.idle(AbortSignal.timeout(drainMs));
+    callTracker.drain();
+    portListener.drain();
+    await callTracker.idle(AbortSignal.timeout(drainMs));
     const draining = new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
-    if (desk.busy > 0) {
-      log.warn({ calls: desk.busy }, 'calls did not end in time');
-      desk.abort(draining);
-      await desk.idle(AbortSignal.timeout(LAST_WORDS_MS));
+    if (callTracker.busy > 0) {
+      log.warn({ calls: callTracker.busy }, 'calls did not end in time');
+      callTracker.abort(draining);
+      await callTracker.idle(AbortSignal.timeout(LAST_WORDS_MS));
     }
     for (const { served } of hosts) served.modelQueue.close(draining);
-    await edge.close(LAST_WORDS_MS);
+    await portListener.close(LAST_WORDS_MS);
     security.close();
     await tracing?.close();
     await Promise.all(hosts.map((host) => host.close()));
@@ -161,7 +161,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     return closing;
   };
   return {
-    address: edge.address,
+    address: portListener.address,
     state,
     warm,
     close: () => closeOnce(config.shutdown),

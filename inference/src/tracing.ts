@@ -5,7 +5,7 @@
  */
 import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { EndedCall } from './transport/desk.js';
+import type { EndedCall } from './transport/call-tracker.js';
 
 export interface TracingOptions {
   /** Base address of an OTLP/HTTP collector: `http://collector:4318`. */
@@ -57,10 +57,10 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
       );
       if (call.code !== 'OK') span.setStatus({ code: ERROR_STATUS, message: call.code });
       const inside = api.trace.setSpan(root, span);
-      const queueEnd = call.startedAt + (call.notes.queueMs ?? 0);
-      if (call.notes.runMs !== undefined) {
+      const queueEnd = call.startedAt + (call.stats.queueMs ?? 0);
+      if (call.stats.runMs !== undefined) {
         tracer.startSpan('queue', { startTime: call.startedAt }, inside).end(queueEnd);
-        tracer.startSpan('run', { startTime: queueEnd }, inside).end(queueEnd + call.notes.runMs);
+        tracer.startSpan('run', { startTime: queueEnd }, inside).end(queueEnd + call.stats.runMs);
       }
       span.end(call.endedAt);
     },
@@ -74,15 +74,15 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
 const ERROR_STATUS: SpanStatusCode.ERROR = 2;
 
 /** Names of the semantic conventions for RPC. */
-function attributesOf({ path, protocol, code, notes }: EndedCall): Attributes {
+function attributesOf({ path, protocol, code, stats }: EndedCall): Attributes {
   const slash = path.lastIndexOf('/');
   return {
     'rpc.system': protocol === 'connect' ? 'connect_rpc' : 'grpc',
     'rpc.service': path.slice(0, slash),
     'rpc.method': path.slice(slash + 1),
     'heimdex.status': code,
-    ...(notes.items === undefined ? {} : { 'heimdex.items': notes.items }),
-    ...(notes.batchSize === undefined ? {} : { 'heimdex.batch_size': notes.batchSize }),
+    ...(stats.items === undefined ? {} : { 'heimdex.items': stats.items }),
+    ...(stats.batchSize === undefined ? {} : { 'heimdex.batch_size': stats.batchSize }),
   };
 }
 

@@ -33,7 +33,7 @@ export async function runBatch<Item, Result>(
   call: Call,
 ): Promise<BatchResult<Result>> {
   const { modelQueue } = model;
-  call.notes.items = items.length;
+  call.stats.items = items.length;
   const cost = items.reduce((sum, item) => sum + modelQueue.cost(item), 0);
   const { priority, deadlineAtMs, signal } = call;
   const admission = modelQueue.admit({ items: items.length, cost, priority, deadlineAtMs });
@@ -41,8 +41,8 @@ export async function runBatch<Item, Result>(
     const settled = await Promise.allSettled(items.map((item) => admission.submit(item, signal)));
     const failures = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason] : []));
     throwCallError(failures, items.length);
-    call.notes.itemErrors = failures.length;
-    if (failures.length > 0) call.notes.itemErrorReasons = countByReason(failures);
+    call.stats.itemErrors = failures.length;
+    if (failures.length > 0) call.stats.itemErrorReasons = countByReason(failures);
     const timing = new CallTiming();
     const results = settled.map((entry): ItemResult<Result> => {
       if (entry.status === 'rejected') return { ok: false, error: call.wireError(entry.reason) };

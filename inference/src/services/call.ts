@@ -4,7 +4,7 @@ import type { Priority } from '../scheduling/fair-queue.js';
 import type { WireError } from './errors.js';
 
 /** What the access line and the metrics say of a call besides its status. Filled in by the method as it learns it. */
-export interface CallNotes {
+export interface CallStats {
   /** Texts, pictures or seconds of audio. */
   items?: number;
   /** Items that failed on their own. */
@@ -28,7 +28,7 @@ export interface Call {
   /** Monotonic milliseconds (performance.now); Infinity: the caller gave none. */
   readonly deadlineAtMs: number;
   readonly priority: Priority;
-  readonly notes: CallNotes;
+  readonly stats: CallStats;
   /** An error as it may leave the server; a defect is written to the log with the id it leaves with. */
   wireError(error: unknown): WireError;
 }

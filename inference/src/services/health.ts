@@ -51,7 +51,7 @@ export function healthService(state: ServerState): ServedService {
         }
       },
     },
-    { quiet: true },
+    { skipAccessLog: true },
   );
 }
 

@@ -45,14 +45,14 @@ export interface ServedService {
   readonly service: DescService;
   readonly methods: readonly ServedMethod[];
   /** Calls of it are answered while the server drains, and make no line in the access log. */
-  readonly quiet: boolean;
+  readonly skipAccessLog: boolean;
 }
 
 /** Joins a descriptor and its handlers. Throws for a kind of method that no service here has. */
 export function defineService<Service extends DescService>(
   service: Service,
   handlers: ServiceHandlers<Service>,
-  options: { readonly quiet?: boolean } = {},
+  options: { readonly skipAccessLog?: boolean } = {},
 ): ServedService {
   const methods = service.methods.map((method): ServedMethod => {
     const kind = method.methodKind;
@@ -61,5 +61,5 @@ export function defineService<Service extends DescService>(
     // The handlers' types were checked against the descriptor above; a transport only passes messages through.
     return { method, path: `${service.typeName}/${method.name}`, kind, run } as unknown as ServedMethod;
   });
-  return { service, methods, quiet: options.quiet ?? false };
+  return { service, methods, skipAccessLog: options.skipAccessLog ?? false };
 }

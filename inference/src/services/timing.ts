@@ -19,7 +19,7 @@ export class CallTiming {
       runMs: runs.reduce((sum, run) => sum + run.runMs, 0),
       batchSize: runs.reduce((most, run) => Math.max(most, run.batchSize), 0),
     };
-    Object.assign(call.notes, timing);
+    Object.assign(call.stats, timing);
     return timing;
   }
 }

@@ -116,7 +116,7 @@ function toResponse(event: RecordingEvent, model: ServedModel, timing: CallTimin
     case 'progress':
       return { message: { case: 'progress', value: { processedSeconds: event.processedSeconds } } };
     case 'summary': {
-      call.notes.items = event.summary.durationSeconds;
+      call.stats.items = event.summary.durationSeconds;
       const { audioTrack } = event;
       const notes = { warnings: [...event.warnings], ...(audioTrack === undefined ? {} : { audioTrack }) };
       const summary = { ...event.summary, ...notes, model: toModel(model), timing: timing.finish(call) };

@@ -33,7 +33,7 @@ export function transcribe(
     }
     if (end === undefined) throw new Error('the transcriber ended without a summary');
     const { summary, warnings, audioTrack } = end;
-    call.notes.items = summary.durationSeconds;
+    call.stats.items = summary.durationSeconds;
     return {
       text: segments
         .map(({ text }) => text)

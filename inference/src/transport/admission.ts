@@ -11,7 +11,7 @@
  * Health passes all of them: whatever the load, probes are answered. Its messages are small.
  */
 import { InferenceError } from '../errors.js';
-import { type Arrival, type CallDesk, deadlineExceeded, type OpenCall } from './desk.js';
+import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall } from './call-tracker.js';
 import { CALL_BYTES, IncomingBody, noRoom } from './incoming-body.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
 import type { Tokens } from './tokens.js';
@@ -46,7 +46,7 @@ export function largestMessageBytes(settingBytes: number, memoryBytes: number): 
 }
 
 export interface CallAdmissionOptions {
-  readonly desk: CallDesk;
+  readonly callTracker: CallTracker;
   /** Undefined: everybody may. */
   readonly tokens: Tokens | undefined;
   /** Bytes that all calls may hold together. */
@@ -100,8 +100,8 @@ export class CallAdmission {
   /** Lets a call in and opens it at the desk, or throws why not. The caller finishes the call and closes this. */
   admit(arrival: Arrival, manner: Manner): AdmittedCall {
     const permit = this.#check(arrival, manner);
-    const open = this.#options.desk.open(arrival);
-    const incoming = this.#incoming(permit, { ...manner, small: arrival.quiet }, (error) => open.stop(error));
+    const open = this.#options.callTracker.open(arrival);
+    const incoming = this.#incoming(permit, { ...manner, small: arrival.skipAccessLog }, (error) => open.stop(error));
     return { ...incoming, open };
   }
 
@@ -112,15 +112,15 @@ export class CallAdmission {
 
   /** Undefined for what holds none. */
   #check(arrival: Arrival, { streaming }: Manner): Permit | undefined {
-    const { desk, tokens, overload } = this.#options;
-    if (arrival.quiet) return undefined;
+    const { callTracker, tokens, overload } = this.#options;
+    if (arrival.skipAccessLog) return undefined;
     if (tokens?.allow(arrival.header('authorization')) === false) {
       throw new InferenceError(
         'UNAUTHENTICATED',
         'Expected `authorization: Bearer <token>` with a token of this server.',
       );
     }
-    if (desk.draining) throw new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
+    if (callTracker.draining) throw new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
     if (arrival.timeoutMs <= 0) throw deadlineExceeded();
     const refusal = overload(arrival.path);
     if (refusal !== undefined) throw refusal;

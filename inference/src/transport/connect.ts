@@ -29,7 +29,7 @@ import { ERROR_DETAIL_TYPES } from '../services/errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
 import type { AdmittedCall } from './admission.js';
 import { type TimeoutHeader, withinTimers } from './call-timeout.js';
-import type { OpenCall } from './desk.js';
+import type { OpenCall } from './call-tracker.js';
 import { toConnectError } from './error-response.js';
 import { bodyFormOf, encodingHeaderOf, type HttpRequest, readMessage } from './http-request.js';
 import type { MessageDecoder } from './message-decoder.js';

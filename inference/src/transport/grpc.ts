@@ -4,7 +4,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { InferenceError } from '../errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
-import type { OpenCall } from './desk.js';
+import type { OpenCall } from './call-tracker.js';
 import { type GrpcCall, type GrpcCalls, type GuardOptions, grpcCalls, toGrpcStatus } from './guard.js';
 import type { MessageDecoder } from './message-decoder.js';
 
@@ -24,7 +24,7 @@ type AnyServerStream = grpc.ServerWritableStream<Buffer, Uint8Array>;
 type AnyBidi = grpc.ServerDuplexStream<Buffer, Uint8Array>;
 type AnyCall = EventEmitter & Pick<AnyUnary, 'metadata'>;
 
-export interface GrpcOptions extends Pick<GuardOptions, 'admission' | 'desk'> {
+export interface GrpcOptions extends Pick<GuardOptions, 'admission' | 'callTracker'> {
   readonly decoder: MessageDecoder;
 }
 
@@ -37,10 +37,10 @@ interface Context {
 
 export function createGrpcServer(
   services: readonly ServedService[],
-  { admission, desk, decoder }: GrpcOptions,
+  { admission, callTracker, decoder }: GrpcOptions,
   limits: GrpcLimits,
 ): grpc.Server {
-  const calls = grpcCalls({ services, admission, desk, decompressor: decoder.decompressor });
+  const calls = grpcCalls({ services, admission, callTracker, decompressor: decoder.decompressor });
   const context = { calls, decoder, idleMs: limits.streamIdleMs };
   const server = new grpc.Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,

@@ -11,8 +11,8 @@ import { InferenceError } from '../errors.js';
 import { toStatus, type WireError } from '../services/errors.js';
 import type { ServedService } from '../services/service.js';
 import type { AdmittedCall, CallAdmission, Incoming } from './admission.js';
+import type { Arrival, CallTracker, OpenCall } from './call-tracker.js';
 import { type Decompressor, isEncoding } from './decompress.js';
-import type { Arrival, CallDesk, OpenCall } from './desk.js';
 import { widenWindows } from './flow-window.js';
 import { FrameDecoder } from './whole-frames.js';
 
@@ -26,7 +26,7 @@ const HEAD_BYTES = 5;
 export interface GuardOptions {
   readonly services: readonly ServedService[];
   readonly admission: CallAdmission;
-  readonly desk: CallDesk;
+  readonly callTracker: CallTracker;
   readonly decompressor: Decompressor;
 }
 
@@ -50,8 +50,10 @@ interface Internals {
 }
 
 export function grpcCalls(options: GuardOptions): GrpcCalls {
-  const { services, admission, desk, decompressor } = options;
-  const quiet = new Map(services.flatMap(({ methods, quiet }) => methods.map(({ path }) => [path, quiet] as const)));
+  const { services, admission, callTracker, decompressor } = options;
+  const skipAccessLog = new Map(
+    services.flatMap(({ methods, skipAccessLog }) => methods.map(({ path }) => [path, skipAccessLog] as const)),
+  );
   const waiting = new WeakMap<grpc.Metadata, () => GrpcCall>();
   const interceptor: grpc.ServerInterceptor = (method, call) => {
     widenWindows(call);
@@ -66,11 +68,17 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
         next({
           onReceiveMetadata: (metadata, pass) => {
             const header = (name: string) => metadata.get(name)[0]?.toString();
-            const arrival = { path, protocol: 'grpc', peer, quiet: quiet.get(path) ?? false, header } as const;
+            const arrival = {
+              path,
+              protocol: 'grpc',
+              peer,
+              skipAccessLog: skipAccessLog.get(path) ?? false,
+              header,
+            } as const;
             try {
-              guarded = admitted({ ...arrival, timeoutMs: timeoutMsOf(call) }, quiet.has(path), streaming);
+              guarded = admitted({ ...arrival, timeoutMs: timeoutMsOf(call) }, skipAccessLog.has(path), streaming);
             } catch (error) {
-              return call.sendStatus(toGrpcStatus(desk.refuse(arrival, error as InferenceError)));
+              return call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
             }
             guarded.follow(call);
             waiting.set(metadata, guarded.take);

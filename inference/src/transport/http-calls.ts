@@ -4,7 +4,7 @@ import { InferenceError } from '../errors.js';
 import type { ServedMethod, ServedService } from '../services/service.js';
 import type { AdmittedCall, CallAdmission } from './admission.js';
 import { type TimeoutHeader, timeoutMsOf } from './call-timeout.js';
-import { type Arrival, type CallDesk, protocolOf } from './desk.js';
+import { type Arrival, type CallTracker, protocolOf } from './call-tracker.js';
 import { errorResponse } from './error-response.js';
 import { bodyFormOf, type HttpRequest } from './http-request.js';
 
@@ -19,9 +19,15 @@ export interface HttpCalls {
   callOf(request: IncomingMessage): HttpRequest | undefined;
 }
 
-export function httpCalls(services: readonly ServedService[], admission: CallAdmission, desk: CallDesk): HttpCalls {
-  const methods = new Map<string, { readonly method: ServedMethod; readonly quiet: boolean }>(
-    services.flatMap(({ methods, quiet }) => methods.map((method) => [`/${method.path}`, { method, quiet }] as const)),
+export function httpCalls(
+  services: readonly ServedService[],
+  admission: CallAdmission,
+  callTracker: CallTracker,
+): HttpCalls {
+  const methods = new Map<string, { readonly method: ServedMethod; readonly skipAccessLog: boolean }>(
+    services.flatMap(({ methods, skipAccessLog }) =>
+      methods.map((method) => [`/${method.path}`, { method, skipAccessLog }] as const),
+    ),
   );
   const calls = new WeakMap<IncomingMessage, HttpRequest>();
   return {
@@ -31,7 +37,7 @@ export function httpCalls(services: readonly ServedService[], admission: CallAdm
       const served = request.method === 'POST' ? methods.get(request.url?.split('?', 1)[0] ?? '') : undefined;
       if (served === undefined) return next(request, response);
       response.once('finish', () => linger(request));
-      const arrival = arrivalOf(request, served.method, served.quiet);
+      const arrival = arrivalOf(request, served.method, served.skipAccessLog);
       let call: AdmittedCall | undefined;
       try {
         call = admission.admit(arrival, { streaming: false });
@@ -39,7 +45,7 @@ export function httpCalls(services: readonly ServedService[], admission: CallAdm
       } catch (error) {
         call?.close();
         const refusal = error as InferenceError;
-        const wire = call === undefined ? desk.refuse(arrival, refusal) : call.open.finish(refusal);
+        const wire = call === undefined ? callTracker.refuse(arrival, refusal) : call.open.finish(refusal);
         if (wire === undefined) return;
         const { status, headers, body } = errorResponse(request.headers['content-type'] ?? '', wire);
         response.writeHead(status, { ...headers });
@@ -54,7 +60,7 @@ export function httpCalls(services: readonly ServedService[], admission: CallAdm
   };
 }
 
-function arrivalOf(request: IncomingMessage, { path }: ServedMethod, quiet: boolean): Arrival {
+function arrivalOf(request: IncomingMessage, { path }: ServedMethod, skipAccessLog: boolean): Arrival {
   const { headers, socket } = request;
   const protocol = protocolOf(headers['content-type']);
   const timeoutHeader: TimeoutHeader = protocol === 'grpc-web' ? 'grpc-timeout' : 'connect-timeout-ms';
@@ -65,7 +71,7 @@ function arrivalOf(request: IncomingMessage, { path }: ServedMethod, quiet: bool
     // Of a connection that is gone already the address is not known any more.
     peer: socket.remoteAddress === undefined ? 'unknown' : `${socket.remoteAddress}:${socket.remotePort}`,
     timeoutMs: timeoutMsOf(timeoutHeader, header(timeoutHeader)),
-    quiet,
+    skipAccessLog,
     header,
   };
 }

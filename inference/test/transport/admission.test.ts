@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { InferenceError } from '../../src/errors.js';
 import { CallAdmission, type CallAdmissionOptions, largestMessageBytes } from '../../src/transport/admission.js';
-import { type Arrival, CallDesk } from '../../src/transport/desk.js';
+import { type Arrival, CallTracker } from '../../src/transport/call-tracker.js';
 
 const MIB = 1024 * 1024;
 const ARRIVAL: Arrival = {
@@ -10,16 +10,16 @@ const ARRIVAL: Arrival = {
   protocol: 'grpc',
   peer: '127.0.0.1:1',
   timeoutMs: Number.POSITIVE_INFINITY,
-  quiet: false,
+  skipAccessLog: false,
   header: () => undefined,
 };
 const UNARY = { streaming: false };
 const STREAM = { streaming: true };
 
 function controller(options: Partial<CallAdmissionOptions> = {}) {
-  const desk = options.desk ?? new CallDesk(pino({ level: 'silent' }));
+  const callTracker = options.callTracker ?? new CallTracker(pino({ level: 'silent' }));
   return new CallAdmission({
-    desk,
+    callTracker,
     tokens: undefined,
     memoryBytes: 16 * MIB,
     maxMessageBytes: 8 * MIB,
@@ -116,20 +116,20 @@ describe('admission', () => {
   });
 
   it('asks for the token first, then draining, the deadline, the queue, and memory last', () => {
-    const desk = new CallDesk(pino({ level: 'silent' }));
+    const callTracker = new CallTracker(pino({ level: 'silent' }));
     const overload = () => new InferenceError('QUEUE_FULL', 'the queue is full');
-    const all = controller({ desk, tokens: { allow: () => false } as never, overload, memoryBytes: 0 });
+    const all = controller({ callTracker, tokens: { allow: () => false } as never, overload, memoryBytes: 0 });
     const late = { ...ARRIVAL, timeoutMs: 0 };
     expect(codeOf(() => all.admit(late, UNARY))).to.equal('UNAUTHENTICATED');
-    const open = controller({ desk, overload, memoryBytes: 0 });
+    const open = controller({ callTracker, overload, memoryBytes: 0 });
     expect(codeOf(() => open.admit(late, UNARY))).to.equal('DEADLINE_EXCEEDED');
     expect(() => open.admit(ARRIVAL, UNARY)).to.throw('the queue is full');
-    const full = controller({ desk, memoryBytes: 0 });
+    const full = controller({ callTracker, memoryBytes: 0 });
     expect(() => full.admit(ARRIVAL, UNARY)).to.throw(/memory/);
     full.close();
-    desk.drain();
+    callTracker.drain();
     expect(codeOf(() => open.admit(late, UNARY))).to.equal('DRAINING');
-    const probe = all.admit({ ...late, quiet: true }, UNARY);
+    const probe = all.admit({ ...late, skipAccessLog: true }, UNARY);
     expect(codeOf(() => probe.body.announce(MIB))).to.equal('MESSAGE_TOO_LARGE');
     probe.close();
   });

@@ -9,8 +9,8 @@ function speechWithPauses(pauses: readonly (readonly [number, number])[], noise 
   return Float32Array.from({ length: 30 * RATE }, (_, i) => {
     state = (state * 48_271) % 2_147_483_647;
     const seconds = i / RATE;
-    const quiet = pauses.some(([from, to]) => seconds >= from && seconds < to);
-    const voice = quiet ? 0 : 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900));
+    const skipAccessLog = pauses.some(([from, to]) => seconds >= from && seconds < to);
+    const voice = skipAccessLog ? 0 : 0.2 * Math.sin(i / 7) * (1.2 + Math.sin(i / 900));
     return voice + noise * (state / 1_073_741_823 - 1);
   });
 }

@@ -5,10 +5,10 @@ import grpc from '@grpc/grpc-js';
 import { FatalError } from '../exit-codes.js';
 import type { ServedService } from '../services/service.js';
 import type { CallAdmission } from './admission.js';
+import type { CallTracker } from './call-tracker.js';
 import { createConnectListener } from './connect.js';
 import { Connections } from './connections.js';
 import { answerCors } from './cors.js';
-import type { CallDesk } from './desk.js';
 import { createGrpcServer } from './grpc.js';
 import { createPlainListener, type PlainHttpOptions } from './http.js';
 import { httpCalls } from './http-calls.js';
@@ -22,12 +22,12 @@ import type { TlsPort } from './tls.js';
 /** Of one connection. */
 const MAX_CONCURRENT_STREAMS = 1000;
 
-export interface EdgeOptions {
+export interface ListenAllOptions {
   readonly host: string;
   readonly port: number;
   readonly maxMessageBytes: number;
   readonly services: readonly ServedService[];
-  readonly desk: CallDesk;
+  readonly callTracker: CallTracker;
   readonly plain: PlainHttpOptions;
   readonly admission: CallAdmission;
   readonly decoder: MessageDecoder;
@@ -42,7 +42,7 @@ export interface EdgeOptions {
   readonly maxConnectionAgeMs: number;
 }
 
-export interface Edge {
+export interface PortListener {
   readonly address: AddressInfo;
   /** No new connections from now on; the open ones are told to end after their calls. */
   drain(): void;
@@ -52,13 +52,13 @@ export interface Edge {
 }
 
 /** Rejects with a FatalError when the address cannot be listened on. */
-export async function openEdge(options: EdgeOptions): Promise<Edge> {
-  const { services, desk, maxMessageBytes } = options;
+export async function listenAll(options: ListenAllOptions): Promise<PortListener> {
+  const { services, callTracker, maxMessageBytes } = options;
   const { admission, decoder, maxConnections, timeouts } = options;
   const connections = new Connections(maxConnections);
   const native = createGrpcServer(
     services,
-    { desk, admission, decoder },
+    { callTracker, admission, decoder },
     {
       maxMessageBytes,
       maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
@@ -114,9 +114,9 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
 }
 
 /** HTTP/1.1: cross-origin rules first, then admission, then Connect and gRPC-Web, then plain GETs. */
-function createWebListener(options: EdgeOptions): RequestListener {
-  const { services, desk, admission, decoder, corsOrigins, maxMessageBytes } = options;
-  const { listener, callOf } = httpCalls(services, admission, desk);
+function createWebListener(options: ListenAllOptions): RequestListener {
+  const { services, callTracker, admission, decoder, corsOrigins, maxMessageBytes } = options;
+  const { listener, callOf } = httpCalls(services, admission, callTracker);
   const fallback = createPlainListener(options.plain);
   const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
   return (request, response) => {
@@ -124,7 +124,7 @@ function createWebListener(options: EdgeOptions): RequestListener {
   };
 }
 
-function addressError({ host, port }: EdgeOptions, error: unknown): FatalError {
+function addressError({ host, port }: ListenAllOptions, error: unknown): FatalError {
   const { code, message } = error as NodeJS.ErrnoException;
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: `port ${port} is in use. End the program that has it, or set PORT to another port`,

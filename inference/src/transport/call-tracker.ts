@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { InferenceError } from '../errors.js';
 import { PRIORITIES, type Priority } from '../scheduling/fair-queue.js';
-import type { Call, CallNotes } from '../services/call.js';
+import type { Call, CallStats } from '../services/call.js';
 import { toWireError, type WireError } from '../services/errors.js';
 import { MAX_TIMER_MS } from './call-timeout.js';
 
@@ -19,7 +19,7 @@ export interface Arrival {
   /** Milliseconds until the deadline; Infinity: none. */
   readonly timeoutMs: number;
   /** Answered while draining, no line in the log unless the request is broken: health. */
-  readonly quiet: boolean;
+  readonly skipAccessLog: boolean;
   header(name: string): string | undefined;
 }
 
@@ -33,12 +33,12 @@ export interface EndedCall {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt: number;
-  readonly notes: CallNotes;
+  readonly stats: CallStats;
   /** The caller's place in a trace, unchecked. */
   readonly traceparent: string | undefined;
 }
 
-export interface DeskObserver {
+export interface CallObserver {
   /** Of every call, health included. */
   ended?(call: EndedCall): void;
 }
@@ -60,15 +60,15 @@ export interface OpenCall {
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
-export class CallDesk {
+export class CallTracker {
   readonly #log: Logger;
-  readonly #observer: DeskObserver;
+  readonly #observer: CallObserver;
   readonly #open = new Set<AbortController>();
   readonly #idle = new Set<() => void>();
   #draining = false;
   #busy = 0;
 
-  constructor(log: Logger, observer: DeskObserver = {}) {
+  constructor(log: Logger, observer: CallObserver = {}) {
     this.#log = log;
     this.#observer = observer;
   }
@@ -110,7 +110,7 @@ export class CallDesk {
     const controller = new AbortController();
     // Each item of a batch listens to its call's signal; the items are bounded by limits.max_batch_items.
     setMaxListeners(0, controller.signal);
-    const notes: CallNotes = {};
+    const stats: CallStats = {};
     const id = requestId(arrival);
     const deadlineAtMs = startedAtMs + arrival.timeoutMs;
     // A later deadline is no timer's; the queue still honours it.
@@ -119,19 +119,19 @@ export class CallDesk {
         ? setTimeout(() => controller.abort(deadlineExceeded()), arrival.timeoutMs)
         : undefined;
     this.#open.add(controller);
-    if (!arrival.quiet) this.#busy += 1;
+    if (!arrival.skipAccessLog) this.#busy += 1;
     let finished = false;
     const wireError = (error: unknown): WireError => {
       const wire = toWireError(error);
-      noteCause(notes, wire);
+      recordCause(stats, wire);
       if (wire.errorId !== undefined) {
-        notes.errorId = wire.errorId;
+        stats.errorId = wire.errorId;
         this.#log.error({ errorId: wire.errorId, call: id, path: arrival.path, err: error }, 'defect');
       }
       return wire;
     };
     return {
-      call: { id, signal: controller.signal, deadlineAtMs, priority: priorityOf(arrival), notes, wireError },
+      call: { id, signal: controller.signal, deadlineAtMs, priority: priorityOf(arrival), stats, wireError },
       cancel: () => {
         if (finished) return;
         const late = performance.now() >= deadlineAtMs;
@@ -155,23 +155,23 @@ export class CallDesk {
           seconds: ms / 1000,
           startedAt: endedAt - ms,
           endedAt,
-          notes,
+          stats,
           traceparent: arrival.header('traceparent'),
         });
-        if (!arrival.quiet) this.#leave(arrival, id, notes, wire, ms);
+        if (!arrival.skipAccessLog) this.#leave(arrival, id, stats, wire, ms);
         // A probe that is broken is worth a line, the others are not.
-        else if (wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, notes, wire, ms);
+        else if (wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, stats, wire, ms);
         return wire;
       },
     };
   }
 
   /** A call that ends before it begins: counted and logged as any other, and the error as it goes to the caller. */
-  refuse(arrival: Omit<Arrival, 'timeoutMs' | 'quiet'>, error: InferenceError): WireError {
+  refuse(arrival: Omit<Arrival, 'timeoutMs' | 'skipAccessLog'>, error: InferenceError): WireError {
     const { path, protocol, header } = arrival;
     const wire = toWireError(error);
-    const notes: CallNotes = {};
-    noteCause(notes, wire);
+    const stats: CallStats = {};
+    recordCause(stats, wire);
     const now = Date.now();
     this.#observer.ended?.({
       path,
@@ -180,15 +180,15 @@ export class CallDesk {
       seconds: 0,
       startedAt: now,
       endedAt: now,
-      notes,
+      stats,
       traceparent: header('traceparent'),
     });
-    this.#write(arrival, requestId(arrival), notes, wire, 0);
+    this.#write(arrival, requestId(arrival), stats, wire, 0);
     return wire;
   }
 
-  #leave(arrival: Arrival, id: string, notes: CallNotes, wire: WireError | undefined, ms: number): void {
-    this.#write(arrival, id, notes, wire, ms);
+  #leave(arrival: Arrival, id: string, stats: CallStats, wire: WireError | undefined, ms: number): void {
+    this.#write(arrival, id, stats, wire, ms);
     this.#busy -= 1;
     if (this.#busy === 0) for (const done of [...this.#idle]) done();
   }
@@ -196,23 +196,23 @@ export class CallDesk {
   #write(
     { path, protocol, peer }: Pick<Arrival, 'path' | 'protocol' | 'peer'>,
     id: string,
-    notes: CallNotes,
+    stats: CallStats,
     wire: WireError | undefined,
     ms: number,
   ): void {
     const fields = { call: id, path, protocol, peer, code: wire?.status ?? 'OK', ms: rounded(ms) };
     const failure = wire === undefined ? {} : { reason: wire.reason, error: wire.message };
-    this.#log.info({ ...fields, ...failure, ...roundedNotes(notes) }, 'call');
+    this.#log.info({ ...fields, ...failure, ...roundedStats(stats) }, 'call');
   }
 }
 
 /** A call of many broken items has a line of a bounded length. */
 const MOST_CAUSES = 3;
 
-function noteCause(notes: CallNotes, { cause }: WireError): void {
-  const causes = notes.causes ?? [];
+function recordCause(stats: CallStats, { cause }: WireError): void {
+  const causes = stats.causes ?? [];
   if (cause === undefined || causes.includes(cause) || causes.length >= MOST_CAUSES) return;
-  notes.causes = [...causes, cause];
+  stats.causes = [...causes, cause];
 }
 
 /** The error of a call whose deadline is over. */
@@ -231,9 +231,9 @@ function priorityOf(arrival: Arrival): Priority {
   return PRIORITIES.find((priority) => priority === given) ?? 'interactive';
 }
 
-function roundedNotes(notes: CallNotes): Record<string, unknown> {
+function roundedStats(stats: CallStats): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(notes).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]),
+    Object.entries(stats).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]),
   );
 }
 
