@@ -109,8 +109,8 @@ export class Pool {
     });
     this.#alive.add(worker);
     const executor: Executor<unknown, unknown> = {
-      run: async (items, signals, wish) => {
-        const answer = await worker.run(items, signals, wish);
+      run: async (items, signals, runOptions) => {
+        const answer = await worker.run(items, signals, runOptions);
         this.#losses = 0;
         return answer;
       },

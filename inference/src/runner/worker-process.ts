@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { GraphUse } from '../models/prepared/use.js';
-import type { Executor, ExecutorAnswer, RunWish } from '../scheduling/executor.js';
+import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
 import { readProcessWork } from '../work-reading.js';
 import { lookEveryMs, WorkTimer } from '../work-timer.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker, type WireOutcome } from './messages.js';
@@ -55,7 +55,7 @@ export interface WorkerEnd {
 }
 
 interface Run {
-  readonly wish: RunWish<unknown>;
+  readonly runOptions: RunOptions<unknown>;
   resolve(answer: ExecutorAnswer<unknown>): void;
   reject(error: Error): void;
 }
@@ -126,7 +126,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   run(
     items: readonly unknown[],
     signals: readonly AbortSignal[],
-    wish: RunWish<unknown>,
+    runOptions: RunOptions<unknown>,
   ): Promise<ExecutorAnswer<unknown>> {
     const id = ++this.#lastRun;
     const cancels = signals.map((signal, index) => {
@@ -136,9 +136,9 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     });
     return new Promise<ExecutorAnswer<unknown>>((resolve, reject) => {
       if (this.#endReason !== undefined) return reject(this.#lost(this.#endReason));
-      this.#runs.set(id, { wish, resolve, reject });
+      this.#runs.set(id, { runOptions, resolve, reject });
       this.#watchRun();
-      this.#send({ type: 'run', id, items, preempting: wish.preempting });
+      this.#send({ type: 'run', id, items, preempting: runOptions.preempting });
     }).finally(() => {
       for (const off of cancels) off();
     });
@@ -171,7 +171,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       case 'progress':
         this.#progress += 1;
         for (const { index, outcome, runMs } of message.settled) {
-          this.#runs.get(message.id)?.wish.settled(index, fromWireOutcome(outcome), runMs);
+          this.#runs.get(message.id)?.runOptions.settled(index, fromWireOutcome(outcome), runMs);
         }
         return this.#runs.size === 0 ? undefined : this.#watchRun();
       case 'result': {
@@ -254,7 +254,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     return {
       reason,
       loadFailure: this.#loadFailure,
-      killedByPoisonSuspect: runs.length === 1 && runs[0]?.wish.poisonSuspect === true,
+      killedByPoisonSuspect: runs.length === 1 && runs[0]?.runOptions.poisonSuspect === true,
     };
   }
 

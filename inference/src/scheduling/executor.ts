@@ -1,7 +1,7 @@
 import type { Outcome } from '../models/model.js';
 
 /** How a run is made, and who hears of it before its end. */
-export interface RunWish<Result> {
+export interface RunOptions<Result> {
   /** It goes between the steps of the run that the worker is in, which waits meanwhile. */
   readonly preempting: boolean;
   /** Its one item was in a run that failed: if the worker is lost now, the item may be why. */
@@ -16,7 +16,11 @@ export interface Executor<Item, Result> {
    * `signals` are the items' own. Rejects with WORKER_LOST when the worker was lost in the run, with anything else when the
    * run failed as a whole; what was settled before holds all the same.
    */
-  run(items: readonly Item[], signals: readonly AbortSignal[], wish: RunWish<Result>): Promise<ExecutorAnswer<Result>>;
+  run(
+    items: readonly Item[],
+    signals: readonly AbortSignal[],
+    runOptions: RunOptions<Result>,
+  ): Promise<ExecutorAnswer<Result>>;
 }
 
 export interface ExecutorAnswer<Result> {

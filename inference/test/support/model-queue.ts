@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { Outcome } from '../../src/models/model.js';
-import type { Executor, ExecutorAnswer, RunWish } from '../../src/scheduling/executor.js';
+import type { Executor, ExecutorAnswer, RunOptions } from '../../src/scheduling/executor.js';
 import { ModelQueue, type ModelQueueOptions } from '../../src/scheduling/model-queue.js';
 
 interface Run {
@@ -20,7 +20,7 @@ export class ManualExecutor implements Executor<string, string> {
   run(
     items: readonly string[],
     signals: readonly AbortSignal[],
-    { preempting, settled }: RunWish<string>,
+    { preempting, settled }: RunOptions<string>,
   ): Promise<ExecutorAnswer<string>> {
     return new Promise((resolve, reject) => {
       this.runs.push({

@@ -9,7 +9,7 @@ import { parseSpeechOptions } from '../../src/services/speech-options.js';
 export const SPEECH_OPTIONS: SpeechOptions = parseSpeechOptions(undefined);
 
 /** A window of Whisper, with nothing before it. */
-export function windowOf(samples: Float32Array, wish: Partial<DecodeWindow> = {}): DecodeWindow {
+export function windowOf(samples: Float32Array, overrides: Partial<DecodeWindow> = {}): DecodeWindow {
   return {
     type: 'decode',
     samples,
@@ -19,7 +19,7 @@ export function windowOf(samples: Float32Array, wish: Partial<DecodeWindow> = {}
     promptText: undefined,
     speechEnd: undefined,
     seed: 0,
-    ...wish,
+    ...overrides,
   };
 }
 

@@ -146,8 +146,8 @@ describe('mergedSilence', () => {
   });
 
   it('is what an utterance costs more than its seconds, up to all of a window', () => {
-    const costOf = (seconds: number, wish: Partial<typeof options> = {}) =>
-      whisperSpec.cost(windowOf(samplesOf(seconds), { options: { ...options, ...wish } }));
+    const costOf = (seconds: number, overrides: Partial<typeof options> = {}) =>
+      whisperSpec.cost(windowOf(samplesOf(seconds), { options: { ...options, ...overrides } }));
     expect(costOf(3)).to.be.within(10, 11.5);
     expect(costOf(11)).to.be.within(16, 18);
     expect(costOf(25)).to.equal(30);

@@ -9,7 +9,7 @@ const RATE = 16_000;
 /** Windows that a worker was given for a recording of 100 s; it says of each what `answer` says. */
 async function windowsOf(
   answer: (index: number) => Partial<DecodeResult>,
-  wish: Partial<SpeechOptions> = {},
+  overrides: Partial<SpeechOptions> = {},
 ): Promise<readonly DecodeWindow[]> {
   const windows: DecodeWindow[] = [];
   const submit = async (window: DecodeWindow | { readonly type: 'voice' }): Promise<DecodeResult> => {
@@ -28,7 +28,7 @@ async function windowsOf(
     };
   };
   const samples = Float32Array.from({ length: 100 * RATE }, (_, at) => at % 997);
-  const options = { ...SPEECH_OPTIONS, ...wish };
+  const options = { ...SPEECH_OPTIONS, ...overrides };
   await eventsOf(transcribeWithWhisper(sourceOf(samples), options, submit, new AbortController().signal));
   return windows;
 }

@@ -59,8 +59,8 @@ class Worker {
   }
 }
 
-function hear(worker: Worker, source: PcmSource, wish: Partial<SpeechOptions> = {}): Promise<SpeechEvent[]> {
-  const options = { ...SPEECH_OPTIONS, conditionOnPreviousText: false, ...wish };
+function hear(worker: Worker, source: PcmSource, overrides: Partial<SpeechOptions> = {}): Promise<SpeechEvent[]> {
+  const options = { ...SPEECH_OPTIONS, conditionOnPreviousText: false, ...overrides };
   return eventsOf(
     transcribeWithWhisper(source, options, (window) => worker.submit(window), new AbortController().signal),
   );

@@ -35,7 +35,7 @@ class Hour implements PcmSource {
 describe('an hour of a recording', function () {
   this.timeout(60_000);
 
-  async function goThrough(source: Hour, wish: Partial<SpeechOptions>): Promise<number[]> {
+  async function goThrough(source: Hour, overrides: Partial<SpeechOptions>): Promise<number[]> {
     const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
       expect(window.samples.length).to.be.at.most(30 * RATE);
       if (window.type === 'voice') {
@@ -59,7 +59,7 @@ describe('an hour of a recording', function () {
       };
     };
     const progress: number[] = [];
-    const options = { ...SPEECH_OPTIONS, ...wish };
+    const options = { ...SPEECH_OPTIONS, ...overrides };
     for await (const event of transcribeWithWhisper(source, options, submit, signal)) {
       if (event.type !== 'progress') continue;
       source.doneSeconds = event.processedSeconds;
@@ -68,7 +68,7 @@ describe('an hour of a recording', function () {
     return progress;
   }
 
-  for (const [name, wish, most] of [
+  for (const [name, overrides, most] of [
     ['window by window', {}, 31],
     ['several windows at a time', { conditionOnPreviousText: false }, 121],
     ['with voice activity', { vadFilter: true }, 64],
@@ -80,19 +80,19 @@ describe('an hour of a recording', function () {
   ] as const) {
     it(`is never held as a whole, ${name}`, async () => {
       const source = new Hour(true);
-      const progress = await goThrough(source, wish);
+      const progress = await goThrough(source, overrides);
       expect(source.furthestAhead).to.be.at.most(most);
       expect(progress.length).to.be.at.least(120);
       expect(progress.at(-1)).to.be.closeTo(3600, 1e-6);
     });
   }
 
-  for (const [name, wish] of [
+  for (const [name, overrides] of [
     ['window by window', {}],
     ['with voice activity', { vadFilter: true }],
   ] as const) {
     it(`of silence tells how far it is, ${name}`, async () => {
-      const progress = await goThrough(new Hour(false), wish);
+      const progress = await goThrough(new Hour(false), overrides);
       expect(progress.length).to.be.at.least(110);
       expect(progress).to.deep.equal([...progress].sort((one, other) => one - other));
       expect(progress.at(-1)).to.be.closeTo(3600, 40);

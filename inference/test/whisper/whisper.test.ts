@@ -181,8 +181,8 @@ describe('Whisper base', function () {
 
   it('takes names and spelling from the text before', async () => {
     const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0870.wav'));
-    for (const wish of [{ initialPrompt: 'Mister John Dashwoud and his sisters.' }, { hotwords: 'Dashwoud' }]) {
-      expect(textOf(await hearWith(model, samples, { language: 'en', ...wish }))).to.contain('Dashwoud');
+    for (const overrides of [{ initialPrompt: 'Mister John Dashwoud and his sisters.' }, { hotwords: 'Dashwoud' }]) {
+      expect(textOf(await hearWith(model, samples, { language: 'en', ...overrides }))).to.contain('Dashwoud');
     }
   });
 

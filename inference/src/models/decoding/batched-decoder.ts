@@ -18,7 +18,7 @@ export interface DecoderSlot extends Pick<Decoder, 'start' | 'step'> {
 }
 
 /** A run that a window asks for. */
-type Wish =
+type Request =
   | {
       readonly type: 'start';
       readonly audio: EncodedAudio;
@@ -28,7 +28,7 @@ type Wish =
   | { readonly type: 'step'; readonly state: DecoderState; readonly tokens: readonly number[] };
 
 interface Waiting {
-  readonly wish: Wish;
+  readonly request: Request;
   readonly resolve: (output: DecoderOutput) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -86,9 +86,9 @@ export class BatchedDecoder {
     };
   }
 
-  #wait(wish: Wish): Promise<DecoderOutput> {
+  #wait(request: Request): Promise<DecoderOutput> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ wish, resolve, reject });
+      this.#waiting.push({ request, resolve, reject });
       this.#advance();
     });
   }
@@ -121,7 +121,7 @@ export class BatchedDecoder {
     this.#waiting = this.#waiting.filter((waiting) => !group.includes(waiting));
     runTogether(
       this.#decoder,
-      group.map(({ wish }) => wish),
+      group.map(({ request }) => request),
     ).then(
       (outputs) => {
         for (const [index, output] of outputs.entries()) group[index]?.resolve(output);
@@ -135,27 +135,27 @@ export class BatchedDecoder {
 
 /** Those furthest behind that can share a run: as many as fit. */
 function nextGroup(waiting: readonly Waiting[]): readonly Waiting[] {
-  const first = waiting.reduce((behind, one) => (lengthOf(one.wish) < lengthOf(behind.wish) ? one : behind));
+  const first = waiting.reduce((behind, one) => (lengthOf(one.request) < lengthOf(behind.request) ? one : behind));
   const group = [first];
-  let rows = rowsOf(first.wish);
+  let rows = rowsOf(first.request);
   for (const one of waiting) {
-    if (one === first || !areAlike(one.wish, first.wish) || rows + rowsOf(one.wish) > MAX_ROWS) continue;
+    if (one === first || !areAlike(one.request, first.request) || rows + rowsOf(one.request) > MAX_ROWS) continue;
     group.push(one);
-    rows += rowsOf(one.wish);
+    rows += rowsOf(one.request);
   }
   // In the order in which they came to wait: those that ran together lie behind each other in memory.
   return waiting.filter((one) => group.includes(one));
 }
 
-function lengthOf(wish: Wish): number {
-  return wish.type === 'start' ? 0 : wish.state.length;
+function lengthOf(request: Request): number {
+  return request.type === 'start' ? 0 : request.state.length;
 }
 
-function rowsOf(wish: Wish): number {
-  return wish.type === 'start' ? wish.prompts.length : wish.tokens.length;
+function rowsOf(request: Request): number {
+  return request.type === 'start' ? request.prompts.length : request.tokens.length;
 }
 
-function areAlike(one: Wish, other: Wish): boolean {
+function areAlike(one: Request, other: Request): boolean {
   if (one.type === 'step') {
     return (
       other.type === 'step' &&
@@ -174,10 +174,10 @@ function areAlike(one: Wish, other: Wish): boolean {
 
 async function runTogether(
   decoder: Pick<Decoder, 'start' | 'step'>,
-  wishes: readonly Wish[],
+  requests: readonly Request[],
 ): Promise<readonly DecoderOutput[]> {
-  const output = await run(decoder, wishes);
-  const rows = wishes.map(rowsOf);
+  const output = await run(decoder, requests);
+  const rows = requests.map(rowsOf);
   let from = 0;
   return splitState(output.state, rows).map((state, index) => {
     const first = from;
@@ -186,8 +186,8 @@ async function runTogether(
   });
 }
 
-function run(decoder: Pick<Decoder, 'start' | 'step'>, wishes: readonly Wish[]): Promise<DecoderOutput> {
-  const starts = wishes.filter((wish) => wish.type === 'start');
+function run(decoder: Pick<Decoder, 'start' | 'step'>, requests: readonly Request[]): Promise<DecoderOutput> {
+  const starts = requests.filter((request) => request.type === 'start');
   const [first] = starts;
   if (first !== undefined) {
     return decoder.start(
@@ -199,7 +199,7 @@ function run(decoder: Pick<Decoder, 'start' | 'step'>, wishes: readonly Wish[]):
       first.positions,
     );
   }
-  const steps = wishes.filter((wish) => wish.type === 'step');
+  const steps = requests.filter((request) => request.type === 'step');
   return decoder.step(
     joinStates(steps.map(({ state }) => state)),
     steps.flatMap(({ tokens }) => tokens),

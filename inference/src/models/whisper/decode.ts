@@ -17,8 +17,8 @@ export async function decodeWindow(
   if (holdsNothing(window.samples)) return nothingHeard(parts, window);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
-  const looks = (wish: Partial<Look> = {}) =>
-    Opened.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...wish }, context);
+  const looks = (overrides: Partial<Look> = {}) =>
+    Opened.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...overrides }, context);
   let opened = await looks({ layout: merged });
   const attempts: Attempt[] = [];
   let passed: Attempt | undefined;

@@ -10,7 +10,7 @@ import { decodeWindow } from './decode.js';
 import { Encoder } from './encoder.js';
 import { MelExtractor } from './mel.js';
 import type { WhisperParts, WindowContext } from './opened.js';
-import { checkWishes, checkWordTimes } from './prompt.js';
+import { assertSupported, checkWordTimes } from './prompt.js';
 import { Vocabulary } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
@@ -111,7 +111,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     try {
       if (item.type === 'voice') return { ok: true, value: await detectVoice(this.#detector, item, context) };
       const { config } = this.#parts;
-      checkWishes(this.#id, config, item.language, item.options);
+      assertSupported(this.#id, config, item.language, item.options);
       checkWordTimes(this.#id, config, this.#decoder.attentionLayers, item.options);
       return { ok: true, value: await decodeWindow({ ...this.#parts, decoder: slot }, item, context) };
     } catch (error) {

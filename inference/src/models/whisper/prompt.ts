@@ -51,7 +51,7 @@ export function jobTokens(
  * Checks what the caller wants against what the model can. Throws LANGUAGE_UNSUPPORTED, or INVALID_ARGUMENT for a
  * translation by an English-only model.
  */
-export function checkWishes(
+export function assertSupported(
   modelId: string,
   config: WhisperConfig,
   language: string | undefined,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import { parseWhisperConfig } from '../../src/models/whisper/config.js';
-import { checkWishes } from '../../src/models/whisper/prompt.js';
+import { assertSupported } from '../../src/models/whisper/prompt.js';
 
 const SIZES = {
   d_model: 512,
@@ -15,7 +15,7 @@ const parse = (generation: Parameters<typeof parseWhisperConfig>[1]) =>
 const ENGLISH_ONLY = parse({ is_multilingual: false });
 const MULTILINGUAL = parse({ is_multilingual: true, lang_to_id: { '<|en|>': 3, '<|de|>': 4 } });
 
-describe('what is wished of a Whisper model', () => {
+describe('the options of a Whisper model', () => {
   for (const [name, config, language, task] of [
     ['English of a model that knows no other', ENGLISH_ONLY, 'en', 'transcribe'],
     ['no language of it', ENGLISH_ONLY, undefined, 'transcribe'],
@@ -23,7 +23,7 @@ describe('what is wished of a Whisper model', () => {
     ['a language that it is to find', MULTILINGUAL, undefined, 'translate'],
   ] as const) {
     it(`is taken: ${name}`, () => {
-      expect(() => checkWishes('org/name', config, language, { task })).not.to.throw();
+      expect(() => assertSupported('org/name', config, language, { task })).not.to.throw();
     });
   }
 
@@ -35,7 +35,7 @@ describe('what is wished of a Whisper model', () => {
     it(`is refused, with what to do instead: ${name}`, () => {
       let error: unknown;
       try {
-        checkWishes('org/name', config, language, { task });
+        assertSupported('org/name', config, language, { task });
       } catch (thrown) {
         error = thrown;
       }
