@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util';
 import { temporaryFolder } from '../support/folder.js';
 import { inRepository } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { openWhisper } from './hearing.js';
 import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './recordings.js';
+import { openWhisper } from './transcribe-window.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -41,7 +41,7 @@ const whisper = await openWhisper(flags.shared);
 try {
   const source = join(folder, 'source.wav');
   await writeFile(source, wavOf(await threeMinutes(flags.shared, Number(flags.turns))));
-  const plain = wordErrors((await whisper.hear(await samplesOf(source), OPTIONS)).text, said);
+  const plain = wordErrors((await whisper.transcribe(await samplesOf(source), OPTIONS)).text, said);
   console.log(`WAV, 16 kHz, mono, as it is: ${plain.errors} of ${plain.words} words wrong\n`);
   console.log(`words wrong\n\n| format | channels | ${RATES_HZ.map((rate) => `${rate / 1000} kHz`).join(' | ')} |`);
   console.log(`|---|---|${'---|'.repeat(RATES_HZ.length)}`);
@@ -54,7 +54,7 @@ try {
         const args = ['-y', '-v', 'error', '-i', source, '-ac', `${channels}`, '-ar', `${rate}`, ...settings, path];
         const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });
         if (made.status !== 0) throw new Error(`ffmpeg could not make ${name}: ${made.error?.message ?? made.stderr}`);
-        const { text } = await whisper.hear(await samplesOf(path), OPTIONS);
+        const { text } = await whisper.transcribe(await samplesOf(path), OPTIONS);
         row.push(wordErrors(text, said).errors);
       }
       console.log(`| ${name} | ${channels} | ${row.join(' | ')} |`);

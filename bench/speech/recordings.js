@@ -81,10 +81,10 @@ const plain = (text) =>
     .split(/ +/);
 
 /** Words that are wrong, missing or too many, and how many there are. */
-export function wordErrors(heard, said = saidInThreeMinutes()) {
+export function wordErrors(transcribed, said = saidInThreeMinutes()) {
   const expected = plain(said);
   let row = [0, ...expected.map((_, at) => at + 1)];
-  for (const word of plain(heard)) {
+  for (const word of plain(transcribed)) {
     const next = [row[0] + 1];
     for (const [at, other] of expected.entries()) {
       next.push(Math.min(row[at] + (word === other ? 0 : 1), row[at + 1] + 1, next[at] + 1));

@@ -8,8 +8,8 @@ import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { openWhisper, whisperFolder } from './hearing.js';
 import { RATE, recordings, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
+import { openWhisper, whisperFolder } from './transcribe-window.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -48,7 +48,7 @@ const seconds = await Promise.all(files.map(async (path) => (await samplesOf(pat
 async function ours(whisper, path, options) {
   const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
   try {
-    return (await whisper.hear(source, options)).text;
+    return (await whisper.transcribe(source, options)).text;
   } finally {
     await source.close();
   }
@@ -56,10 +56,10 @@ async function ours(whisper, path, options) {
 
 const whisper = await openWhisper(flags.shared);
 const mine = [];
-const sideBySide = [];
+const chunked = [];
 for (const path of files) {
   mine.push(await best(() => ours(whisper, path, {})));
-  sideBySide.push(await best(() => ours(whisper, path, { conditionOnPreviousText: false })));
+  chunked.push(await best(() => ours(whisper, path, { conditionOnPreviousText: false })));
 }
 const megabytes = process.resourceUsage().maxRSS / 1024;
 await whisper.close();
@@ -95,7 +95,7 @@ files.forEach((_, index) => {
     ['faster-whisper, int8, batches of 8', faster?.batched],
     ['@huggingface/transformers, q8', theirs[index]],
     ['this server, q8', mine[index]],
-    ['this server, q8, without the text before', sideBySide[index]],
+    ['this server, q8, without the text before', chunked[index]],
   ];
   for (const [name, figures] of rows) {
     if (figures === undefined) continue;
@@ -109,14 +109,14 @@ console.log(
   `\nlargest resident set: this server ${megabytes.toFixed(0)} MB, faster-whisper ${peer?.megabytes.toFixed(0) ?? '-'} MB\n`,
 );
 files.forEach((path, index) => {
-  const heard = [
+  const transcribed = [
     ['this server', mine[index]],
-    ['without the text before', sideBySide[index]],
+    ['without the text before', chunked[index]],
     ['faster-whisper', peer?.answers[index].sequential],
     ['its batches', peer?.answers[index].batched],
   ];
   console.log(`${seconds[index].toFixed(1)} s`);
-  for (const [name, figures] of heard) {
+  for (const [name, figures] of transcribed) {
     if (figures === undefined) continue;
     const wrong = path === longPath ? Object.values(wordErrors(figures.text)).join(' of ') : '';
     console.log(`  ${name.padEnd(24)} ${wrong} ${figures.text.slice(0, 120)}`);

@@ -14,8 +14,8 @@ import { TokenRules } from '../../inference/dist/src/models/whisper/rules.js';
 import { Vocabulary } from '../../inference/dist/src/models/whisper/vocabulary.js';
 import { inRepository, OPTIONS } from '../support/measure.js';
 import { shortClips } from './clips.js';
-import { whisperFolder } from './hearing.js';
 import { RATE, wordErrors } from './recordings.js';
+import { whisperFolder } from './transcribe-window.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -58,9 +58,9 @@ async function decoded(samples, name) {
   const encodeSeconds = seconds() - began;
   let output = await decoder.start(audio, [[special.startOfTranscript]]);
   const first = output.logits(0);
-  const heard = likeliestLanguage(first, config.languages);
+  const transcribed = likeliestLanguage(first, config.languages);
   const noSpeech = Math.exp(first[special.noSpeech] - logSumExp(first));
-  output = await decoder.step(output.state, [config.languages.get(heard.language)]);
+  output = await decoder.step(output.state, [config.languages.get(transcribed.language)]);
   output = await decoder.step(output.state, [special.transcribe]);
   const tokens = [];
   const steps = [];
@@ -76,8 +76,8 @@ async function decoded(samples, name) {
     logits = output.logits(0);
   }
   return {
-    language: heard.language,
-    languageProbability: Number(heard.probability.toFixed(4)),
+    language: transcribed.language,
+    languageProbability: Number(transcribed.probability.toFixed(4)),
     noSpeech: Number(noSpeech.toFixed(4)),
     text: vocabulary.decode(tokens),
     steps,
@@ -131,13 +131,13 @@ function fails({ text, steps, noSpeech }) {
   return (mean < -1 && noSpeech <= 0.6) || compressionRatio(text.trim()) > 2.4;
 }
 
-function errorsOf(rows, heard, expected) {
+function errorsOf(rows, transcribed, expected) {
   let errors = 0;
   let words = 0;
   for (const row of rows) {
     const said = expected(row);
     if (said === undefined || plain(said) === '') continue;
-    const found = wordErrors(heard(row), said);
+    const found = wordErrors(transcribed(row), said);
     errors += found.errors;
     words += found.words;
   }
@@ -163,16 +163,16 @@ console.log('|---|---|---|---|---|---|---|');
 for (const layout of LAYOUTS.slice(0, -1)) {
   for (const doubtful of [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, Number.POSITIVE_INFINITY]) {
     const again = (row) => fails(row.by[layout]) || largestRival(row.by[layout]) > doubtful;
-    const heard = (row) => (again(row) ? whole(row) : row.by[layout]);
-    const other = rows.filter((row) => plain(heard(row).text) !== plain(whole(row).text)).length;
+    const transcribed = (row) => (again(row) ? whole(row) : row.by[layout]);
+    const other = rows.filter((row) => plain(transcribed(row).text) !== plain(whole(row).text)).length;
     const differ = errorsOf(
       rows,
-      (row) => heard(row).text,
+      (row) => transcribed(row).text,
       (row) => whole(row).text,
     );
     const wrong = errorsOf(
       rows,
-      (row) => heard(row).text,
+      (row) => transcribed(row).text,
       ({ said }) => said,
     );
     const cost = mean((row) => row.by[layout].seconds + (again(row) ? whole(row).seconds : 0));

@@ -65,10 +65,10 @@ const detector = await openDetector(flags.vad);
 const run = { signal: undefined, yieldToEventLoop: async () => {} };
 const files = [];
 const probabilityFiles = [];
-const heard = [];
+const transcribed = [];
 for (const [index, [, samples]] of all.entries()) {
   const { probabilities } = await detector.run(samples, undefined, run);
-  heard.push(probabilities);
+  transcribed.push(probabilities);
   files.push(await written(join(folder, `${index}.f32`), samples));
   probabilityFiles.push(await written(join(folder, `${index}.probabilities.f32`), probabilities));
 }
@@ -82,15 +82,15 @@ console.log('|---|---|---|---|---|---|---|');
 for (const [index, [name, samples]] of all.entries()) {
   for (const [at, { max_speech_duration_s: longest }] of settings.entries()) {
     const thresholds = { ...VOICE_THRESHOLDS, maxSpeechDurationSeconds: longest ?? Number.POSITIVE_INFINITY };
-    const ours = speechStretches(heard[index], samples.length, thresholds).map(({ start, end }) => [start, end]);
-    const other = theirs?.stretches[index]?.[at] ?? { heard: [], given: [] };
+    const ours = speechStretches(transcribed[index], samples.length, thresholds).map(({ start, end }) => [start, end]);
+    const other = theirs?.stretches[index]?.[at] ?? { transcribed: [], given: [] };
     const row = [
       name,
       (samples.length / RATE).toFixed(1),
       longest ?? '',
       keptSeconds(ours),
-      keptSeconds(other.heard),
-      largestDifferenceMs(ours, other.heard),
+      keptSeconds(other.transcribed),
+      largestDifferenceMs(ours, other.transcribed),
       largestDifferenceMs(ours, other.given),
     ];
     console.log(`| ${row.join(' | ')} |`);

@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util';
 import { temporaryFolder } from '../../support/folder.js';
 import { inRepository, runPython } from '../../support/measure.js';
 import { wavOf } from '../../support/wav.js';
-import { openWhisper } from '../hearing.js';
 import { samplesOf, wordErrors } from '../recordings.js';
+import { openWhisper } from '../transcribe-window.js';
 import { makeCopies } from './make.js';
 
 const { values: flags } = parseArgs({
@@ -66,7 +66,7 @@ async function ourTexts(program) {
   try {
     const texts = [];
     for (const { name, samples, said } of copies) {
-      const { text } = await whisper.hear(samples, options);
+      const { text } = await whisper.transcribe(samples, options);
       texts.push(text);
       console.error(program, name, wordErrors(text, said).errors);
     }

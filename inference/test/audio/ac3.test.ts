@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAc3Decoder } from '../../src/media/audio/decoders/ac3.js';
-import { alike, fromRoot, hear, inParts } from './listening.js';
+import { alike, fromRoot, inParts, transcribe } from './listening.js';
 
 const FILM = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
 
@@ -13,8 +13,8 @@ describe('AC-3', function () {
 
   it('says the sentence, whole and in pieces alike', async () => {
     const content = await fromRoot(FILM);
-    const sentence = (await hear(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;
-    const whole = await hear(content, { audioTrack: 0 });
+    const sentence = (await transcribe(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;
+    const whole = await transcribe(content, { audioTrack: 0 });
     expect(whole.track?.codec).to.equal('AC-3');
     expect(whole.warnings).to.deep.equal([]);
     expect(whole.samples.length / 16_000).to.be.closeTo(2.99, 0.05);
@@ -23,7 +23,7 @@ describe('AC-3', function () {
     // 256 samples of 48 kHz, which no container of AC-3 takes off.
     expect(shift / 16_000).to.be.within(-0.001, 0.007);
     for (const size of [65_536, 1_024])
-      expect(await hear(inParts(content, size), { audioTrack: 0 })).to.deep.equal(whole);
+      expect(await transcribe(inParts(content, size), { audioTrack: 0 })).to.deep.equal(whole);
   });
 
   it('is heard as ffmpeg decodes it: both kinds, stereo and 5.1, in MP4, Matroska and MPEG-TS', async function () {
@@ -42,7 +42,7 @@ describe('AC-3', function () {
           const made = spawnSync('ffmpeg', ['-v', 'error', '-y', ...source, ...how]);
           expect(made.status, String(made.stderr)).to.equal(0);
           expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', film, '-c:a', 'pcm_f32le', wav]).status).to.equal(0);
-          const [one, other] = [await hear(await readFile(film)), await hear(await readFile(wav))];
+          const [one, other] = [await transcribe(await readFile(film)), await transcribe(await readFile(wav))];
           const what = `${codec} in ${ending}`;
           expect(one.track?.codec, what).to.equal(codec === 'ac3' ? 'AC-3' : 'E-AC-3');
           expect(one.warnings, what).to.deep.equal([]);

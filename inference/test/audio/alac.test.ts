@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAlacDecoder } from '../../src/media/audio/decoders/alac.js';
 import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
-import { hear, inParts } from './listening.js';
+import { inParts, transcribe } from './listening.js';
 
 interface Setup {
   readonly frameLength?: number;
@@ -72,14 +72,14 @@ describe('ALAC', function () {
 
   it('has the samples that ffmpeg decodes, whole and in pieces', async () => {
     const content = new Uint8Array(await readFile(new URL('../../../test/audio/cases/alac.m4a', import.meta.url)));
-    const whole = await hear(content);
+    const whole = await transcribe(content);
     expect(whole.track?.codec).to.equal('ALAC');
     expect(whole.warnings).to.deep.equal([]);
     const samples = Buffer.from(Int16Array.from(whole.samples, (sample) => sample * 32_768).buffer);
     expect(createHash('sha256').update(samples).digest('hex')).to.equal(
       '0f8e7b446750517dfc5f444bccb67d2f65b05e2d2476d93600cee814f5791cc2',
     );
-    for (const size of [65_536, 1_024]) expect(await hear(inParts(content, size))).to.deep.equal(whole);
+    for (const size of [65_536, 1_024]) expect(await transcribe(inParts(content, size))).to.deep.equal(whole);
   });
 
   it('is lossless: of 16 and of 24 bits, mono and stereo, speech-like and noise', async function () {
@@ -100,7 +100,7 @@ describe('ALAC', function () {
           const made = spawnSync('ffmpeg', [...input, '-sample_fmt', depth, '-c:a', 'alac', alac]);
           expect(made.status, String(made.stderr)).to.equal(0);
           expect(spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', alac, '-c:a', pcm, wav]).status).to.equal(0);
-          const [one, other] = [await hear(await readFile(alac)), await hear(await readFile(wav))];
+          const [one, other] = [await transcribe(await readFile(alac)), await transcribe(await readFile(wav))];
           expect(one.samples.length).to.equal(16_000);
           expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), source).to.equal(true);
         }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { alike, fromRoot, type Heard, hear, inParts, refusal } from './listening.js';
+import { alike, fromRoot, inParts, refusal, type Transcribed, transcribe } from './listening.js';
 
 const RATE_HZ = 16_000;
 
@@ -9,7 +9,7 @@ async function caseOf(name: string): Promise<Uint8Array> {
 }
 
 /** Where a stretch of `wanted` is heard, in seconds from where it was, and how alike it is. */
-function heardAt(wanted: Float32Array, samples: Float32Array, seconds: number): { value: number; late: number } {
+function transcribedAt(wanted: Float32Array, samples: Float32Array, seconds: number): { value: number; late: number } {
   const expected = Math.round(seconds * RATE_HZ);
   const from = Math.max(0, expected - 1_600);
   const { value, shift } = alike(wanted, samples.subarray(from), 3_200);
@@ -49,16 +49,16 @@ describe('The cases', function () {
   let sentence: Float32Array;
   before(async () => {
     // Without loss, and told from silence: what lies before and after is none of it.
-    sentence = (await hear(await caseOf('quicktime_pcm.mov'))).samples;
+    sentence = (await transcribe(await caseOf('quicktime_pcm.mov'))).samples;
   });
 
   for (const [name, { seconds, at, codec, least }] of Object.entries(SENTENCES)) {
     it(`say the sentence where the file has it: ${name}`, async () => {
-      const { samples, warnings, track } = await hear(await caseOf(name));
+      const { samples, warnings, track } = await transcribe(await caseOf(name));
       expect(samples.length / RATE_HZ).to.be.closeTo(seconds, 0.02);
       expect(track).to.include({ index: 0, codec });
       for (const each of at) {
-        const { value, late } = heardAt(sentence.subarray(3_200, 44_800), samples, each + 0.2);
+        const { value, late } = transcribedAt(sentence.subarray(3_200, 44_800), samples, each + 0.2);
         expect(value, `at ${each} s`).to.be.above(least);
         expect(late, `at ${each} s`).to.be.within(-0.03, 0.03);
       }
@@ -68,7 +68,7 @@ describe('The cases', function () {
     for (const size of [65_536, 1_024]) {
       it(`give the same samples in pieces of ${size} bytes: ${name}`, async () => {
         const bytes = await caseOf(name);
-        same(await hear(inParts(bytes, size)), await hear(bytes));
+        same(await transcribe(inParts(bytes, size)), await transcribe(bytes));
       });
     }
   }
@@ -76,7 +76,7 @@ describe('The cases', function () {
   for (const name of ['faststart_video_loses_end.mp4', 'fragmented_video_loses_end.mp4']) {
     it(`are heard to their end beside a video track: ${name}`, async () => {
       const bytes = await caseOf(name);
-      const whole = await hear(bytes);
+      const whole = await transcribe(bytes);
       expect(whole.samples.length / RATE_HZ).to.be.within(10.98, 11.14);
       expect(whole.warnings).to.deep.equal([]);
       // "what you can do for your country": there is speech in each of the last seconds.
@@ -84,18 +84,18 @@ describe('The cases', function () {
         const loud = Math.hypot(...whole.samples.subarray(second * RATE_HZ, (second + 1) * RATE_HZ));
         expect(loud, `second ${second}`).to.be.above(2);
       }
-      for (const size of [65_536, 1_024]) same(await hear(inParts(bytes, size)), whole);
+      for (const size of [65_536, 1_024]) same(await transcribe(inParts(bytes, size)), whole);
     });
   }
 
   it('leave no silence undone: nothing is heard in the gap and before the beginning', async () => {
-    const gap = (await hear(await caseOf('audio_gap_4s.mp4'))).samples.subarray(3.1 * RATE_HZ, 6.9 * RATE_HZ);
-    const late = (await hear(await caseOf('audio_starts_2s_late.mp4'))).samples.subarray(0, 1.9 * RATE_HZ);
+    const gap = (await transcribe(await caseOf('audio_gap_4s.mp4'))).samples.subarray(3.1 * RATE_HZ, 6.9 * RATE_HZ);
+    const late = (await transcribe(await caseOf('audio_starts_2s_late.mp4'))).samples.subarray(0, 1.9 * RATE_HZ);
     for (const silence of [gap, late]) expect(silence.every((sample) => sample === 0)).to.equal(true);
   });
 
   it('say that channels cancel, and give one of them', async () => {
-    const { warnings } = await hear(await caseOf('antiphase.m4a'));
+    const { warnings } = await transcribe(await caseOf('antiphase.m4a'));
     expect(warnings[0]).to.contain('channels cancel');
   });
 });
@@ -105,7 +105,7 @@ describe('Audio tracks', function () {
   const FILM = 'ac3_first_aac_second.mp4';
 
   it('of which the one that was taken is said, and those that were not', async () => {
-    const { samples, warnings, track } = await hear(await caseOf(FILM));
+    const { samples, warnings, track } = await transcribe(await caseOf(FILM));
     expect(samples.length / RATE_HZ).to.be.closeTo(2.99, 0.05);
     expect(track?.codec).to.be.oneOf(['AAC', 'AC-3']);
     expect(warnings).to.have.length(1);
@@ -113,7 +113,7 @@ describe('Audio tracks', function () {
   });
 
   it('are taken by their index', async () => {
-    const { warnings, track } = await hear(await caseOf(FILM), { audioTrack: 1 });
+    const { warnings, track } = await transcribe(await caseOf(FILM), { audioTrack: 1 });
     expect(track).to.deep.equal({ index: 1, codec: 'AAC', language: '' });
     expect(warnings).to.deep.equal([]);
   });
@@ -128,12 +128,12 @@ describe('Audio tracks', function () {
     it(`beyond the first are refused where a format has one: ${path}`, async () => {
       const error = await refusal(await fromRoot(path), { audioTrack: 1 });
       expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
-      expect((await hear(await fromRoot(path), { audioTrack: 0 })).samples.length).to.be.above(0);
+      expect((await transcribe(await fromRoot(path), { audioTrack: 0 })).samples.length).to.be.above(0);
     });
   }
 });
 
-function same(one: Heard, other: Heard): void {
+function same(one: Transcribed, other: Transcribed): void {
   expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer))).to.equal(true);
   expect(one.warnings).to.deep.equal(other.warnings);
   expect(one.track).to.deep.equal(other.track);

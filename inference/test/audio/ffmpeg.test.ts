@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { alike, fromRoot, hear, open } from './listening.js';
+import { alike, fromRoot, open, transcribe } from './listening.js';
 import { pcm16, wavFile } from './wav-file.js';
 
 /** What ffmpeg is told, and how alike to what went in it must come out. */
@@ -67,7 +67,10 @@ describe('Recordings that ffmpeg makes', function () {
       return this.skip();
     }
     folder = await mkdtemp(join(tmpdir(), 'heimdex-ffmpeg-'));
-    source = (await hear(await fromRoot('demo/samples/speech/party.flac'))).samples.subarray(8_000, 8_000 + LENGTH);
+    source = (await transcribe(await fromRoot('demo/samples/speech/party.flac'))).samples.subarray(
+      8_000,
+      8_000 + LENGTH,
+    );
     const input = join(folder, 'source.wav');
     await writeFile(input, wavFile(pcm16(source)));
     const outputs = EVERY.flatMap((made, index) =>
@@ -82,7 +85,7 @@ describe('Recordings that ffmpeg makes', function () {
     );
     const made = spawnSync('ffmpeg', ['-v', 'error', '-i', input, ...outputs], { encoding: 'utf8' });
     expect(made.status, made.stderr).to.equal(0);
-    narrow = (await hear(await readFile(pathOf(EVERY[1] as Made, 1, 8_000, 1)))).samples;
+    narrow = (await transcribe(await readFile(pathOf(EVERY[1] as Made, 1, 8_000, 1)))).samples;
   });
 
   after(async () => {
@@ -94,7 +97,7 @@ describe('Recordings that ffmpeg makes', function () {
       for (const rateHz of RATES_HZ) {
         for (const channels of CHANNELS) {
           const what = `${made.name}, ${rateHz} Hz, ${channels} channels`;
-          const { samples, warnings } = await hear(await readFile(pathOf(made, index, rateHz, channels)));
+          const { samples, warnings } = await transcribe(await readFile(pathOf(made, index, rateHz, channels)));
           const wanted = rateHz === 8_000 ? narrow : source;
           const { value, shift } = alike(wanted, samples, 20);
           const loudness = Math.hypot(...samples) / Math.hypot(...wanted) / (channels === 1 ? 1 : 0.75);
@@ -109,7 +112,7 @@ describe('Recordings that ffmpeg makes', function () {
 
     it(`keep what is good and say so without their end: ${made.name}`, async () => {
       const whole = await readFile(pathOf(made, index, 44_100, 2));
-      const { samples, warnings } = await hear(whole.subarray(0, Math.floor(made.cut * whole.length)));
+      const { samples, warnings } = await transcribe(whole.subarray(0, Math.floor(made.cut * whole.length)));
       expect(samples.length / LENGTH).to.be.within(made.cut === 1 ? 1 : 0.5, made.cut === 1 ? 1 : 0.95);
       expect(alike(source, samples, 2).value).to.be.above(made.least);
       expect(warnings.length > 0).to.equal(made.cut < 1);
@@ -121,8 +124,8 @@ describe('Recordings that ffmpeg makes', function () {
     for (const [index, made] of EVERY.entries()) {
       if (!made.name.startsWith('FLAC')) continue;
       const [one, other] = [
-        await hear(await readFile(pathOf(made, index, 16_000, 1))),
-        await hear(await readFile(pathOf(EVERY[wav] as Made, wav, 16_000, 1))),
+        await transcribe(await readFile(pathOf(made, index, 16_000, 1))),
+        await transcribe(await readFile(pathOf(EVERY[wav] as Made, wav, 16_000, 1))),
       ];
       expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), made.name).to.equal(true);
     }
@@ -130,7 +133,7 @@ describe('Recordings that ffmpeg makes', function () {
     const tone = ['-v', 'error', '-f', 'lavfi', '-t', '0.5', '-i', 'sine=r=16000,volume=20dB', '-ar', '16000'];
     const outputs = ['-sample_fmt', 's32', deep[0] ?? '', '-ar', '16000', '-c:a', 'pcm_s24le', deep[1] ?? ''];
     expect(spawnSync('ffmpeg', [...tone, ...outputs]).status).to.equal(0);
-    const [flac, wide] = await Promise.all(deep.map(async (path) => (await hear(await readFile(path))).samples));
+    const [flac, wide] = await Promise.all(deep.map(async (path) => (await transcribe(await readFile(path))).samples));
     expect(flac).to.deep.equal(wide);
   });
 

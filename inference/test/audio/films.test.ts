@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { alike, fromRoot, hear, inParts, open, refusal } from './listening.js';
+import { alike, fromRoot, inParts, open, refusal, transcribe } from './listening.js';
 import { box, mp4File } from './mp4-file.js';
 
 const MIB = 1_048_576;
@@ -50,7 +50,7 @@ describe('A film', function () {
     const chunks = [chunk(1), chunk(2), chunk(3)];
     const content = whole(mp4File({ chunks, betweenBytes: 30 * MIB, indexLast: true }));
     for (const given of [content, inParts(content, 65_536)]) {
-      const { samples, warnings } = await hear(given);
+      const { samples, warnings } = await transcribe(given);
       expect([...samples]).to.deep.equal(asFloats(chunks));
       expect(warnings).to.deep.equal([]);
     }
@@ -111,7 +111,7 @@ describe('A film', function () {
       { ms: 750, mediaSample: 4_000 },
       { ms: 1000, mediaSample: 24_000 },
     ];
-    const { samples, warnings } = await hear(whole(mp4File({ chunks, betweenBytes: 100, edits })));
+    const { samples, warnings } = await transcribe(whole(mp4File({ chunks, betweenBytes: 100, edits })));
     const media = asFloats(chunks);
     const wanted = [...new Array(8_000).fill(0), ...media.slice(4_000, 16_000), ...media.slice(24_000, 40_000)];
     expect([...samples]).to.deep.equal(wanted);
@@ -123,7 +123,9 @@ describe('A film', function () {
       { ms: 1000, mediaSample: 0 },
       { ms: 1000, mediaSample: 0 },
     ];
-    const { samples, warnings } = await hear(whole(mp4File({ chunks: [chunk(1, 16_000)], betweenBytes: 0, edits })));
+    const { samples, warnings } = await transcribe(
+      whole(mp4File({ chunks: [chunk(1, 16_000)], betweenBytes: 0, edits })),
+    );
     expect([...samples]).to.deep.equal(asFloats([chunk(1, 16_000)]));
     expect(warnings[0]).to.contain('edit list');
   });
@@ -132,7 +134,7 @@ describe('A film', function () {
     const content = whole(
       mp4File({ chunks: [chunk(1, 16_000), chunk(2, 16_000), chunk(3, 16_000)], betweenBytes: 1_000 }),
     );
-    const { samples, warnings } = await hear(content.subarray(0, content.length - 33_000));
+    const { samples, warnings } = await transcribe(content.subarray(0, content.length - 33_000));
     expect(samples.length).to.equal(32_000);
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.contain('1.00 s').and.to.contain('did not come');
@@ -163,8 +165,8 @@ describe('A damaged film', function () {
   for (const name of FILMS) {
     it(`gives what came before its end, and says that it is cut: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
-      const whole = await hear(bytes);
-      const { samples, warnings } = await hear(
+      const whole = await transcribe(bytes);
+      const { samples, warnings } = await transcribe(
         inParts(bytes.subarray(0, Math.floor(bytes.length * 0.7) + 1), 4_096),
       ).catch((error: InferenceError) => {
         // QuickTime has its index at the end.
@@ -184,7 +186,7 @@ describe('A damaged film', function () {
         const view = new DataView(damaged.buffer);
         for (let count = 0; count < 6; count++) damaged[below(bytes.length)] = below(256);
         view.setUint32(below(1_000), [0, 1, 0x7fff_ffff, 0xffff_ffff][below(4)] ?? 0);
-        const result = await hear(damaged, { maxSeconds: 60 }).catch((error: InferenceError) => error);
+        const result = await transcribe(damaged, { maxSeconds: 60 }).catch((error: InferenceError) => error);
         if ('code' in result) {
           expect(result.code).to.be.oneOf(['AUDIO_UNREADABLE', 'AUDIO_TOO_LONG']);
           expect(result.message).not.to.match(/undefined|Cannot read|Assertion|internal error|InputOptions/);
@@ -199,10 +201,10 @@ describe('A stream of frames', function () {
   for (const name of ['video_h264_aac.mpegts', 'adts.aac']) {
     it(`is read behind damage too: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
-      const whole = await hear(bytes);
+      const whole = await transcribe(bytes);
       const damaged = Buffer.concat([bytes.subarray(0, 11_000), new Uint8Array(333), bytes.subarray(11_000)]);
       for (const given of [damaged, inParts(damaged, 1_000)]) {
-        const { samples, warnings } = await hear(given);
+        const { samples, warnings } = await transcribe(given);
         expect(samples.length / whole.samples.length).to.be.within(0.9, 1.01);
         // The end is what it was.
         expect(alike(whole.samples.subarray(-16_000), samples.subarray(-16_000), 0).value).to.be.above(0.99);
@@ -215,8 +217,8 @@ describe('A stream of frames', function () {
     const bytes = await fromRoot('inference/test/audio/cases/adts.aac');
     const before = Buffer.concat([Buffer.from('ID3\x04\x00\x00\x00\x00\x07\x68', 'latin1'), new Uint8Array(1_000)]);
     const after = Buffer.concat([Buffer.from('TAG'), new Uint8Array(125)]);
-    const { samples, warnings } = await hear(Buffer.concat([before, bytes, after]));
-    expect(samples.length).to.equal((await hear(bytes)).samples.length);
+    const { samples, warnings } = await transcribe(Buffer.concat([before, bytes, after]));
+    expect(samples.length).to.equal((await transcribe(bytes)).samples.length);
     expect(warnings).to.deep.equal([]);
   });
 });
@@ -225,8 +227,8 @@ describe('Files that were joined', () => {
   it('of FLAC are heard one after the other', async () => {
     const one = await fromRoot('demo/samples/speech/party.flac');
     const other = await fromRoot('demo/samples/speech/models.flac');
-    const { samples, warnings } = await hear(inParts(Buffer.concat([one, other]), 777));
-    const [first, second] = [await hear(one), await hear(other)];
+    const { samples, warnings } = await transcribe(inParts(Buffer.concat([one, other]), 777));
+    const [first, second] = [await transcribe(one), await transcribe(other)];
     expect(samples.length).to.equal(first.samples.length + second.samples.length);
     expect([...samples.subarray(first.samples.length)]).to.deep.equal([...second.samples]);
     expect(warnings).to.deep.equal([]);
@@ -235,7 +237,7 @@ describe('Files that were joined', () => {
   it('of Ogg with other codecs and rates are heard one after the other', async () => {
     const names = ['speech-48k-stereo.opus', 'speech-8k-mono.vorbis.ogg', 'speech-48k-mono.flac.ogg'];
     const parts = await Promise.all(names.map((name) => fromRoot(`inference/test/audio/fixtures/${name}`)));
-    const { samples, warnings } = await hear(inParts(Buffer.concat(parts), 777));
+    const { samples, warnings } = await transcribe(inParts(Buffer.concat(parts), 777));
     expect(samples.length).to.be.closeTo(3 * 32_000, 4);
     expect(warnings).to.deep.equal([]);
   });

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { AUDIO_FORMATS } from '../../src/media/audio/index.js';
-import { alike, fixture, fromRoot, type Heard, hear, inParts } from './listening.js';
+import { alike, fixture, fromRoot, inParts, type Transcribed, transcribe } from './listening.js';
 
 /** What every fixture was made of: seconds 0.5 to 2.5 of a sample of the demo. */
 async function original(): Promise<Float32Array> {
-  const { samples } = await hear(await fromRoot('demo/samples/speech/party.flac'));
+  const { samples } = await transcribe(await fromRoot('demo/samples/speech/party.flac'));
   return samples.subarray(8_000, 40_000);
 }
 
@@ -38,7 +38,7 @@ describe('Recordings of every format', () => {
 
   for (const [name, , least, length] of FIXTURES) {
     it(`come out as the speech that went in: ${name}`, async () => {
-      const { samples, warnings } = await hear(await fixture(name));
+      const { samples, warnings } = await transcribe(await fixture(name));
       const delayed = length > 32_000;
       const { value, shift } = alike(wanted, samples, delayed ? 2_400 : 40);
       expect(value, `correlation at ${shift}`).to.be.above(least);
@@ -50,8 +50,8 @@ describe('Recordings of every format', () => {
     for (const size of [7, 1_000]) {
       it(`come out the same in parts of ${size} bytes: ${name}`, async () => {
         const bytes = await fixture(name);
-        const whole: Heard = await hear(bytes);
-        const parts: Heard = await hear(inParts(bytes, size));
+        const whole: Transcribed = await transcribe(bytes);
+        const parts: Transcribed = await transcribe(inParts(bytes, size));
         expect(parts.samples.length).to.equal(whole.samples.length);
         expect(alike(parts.samples, whole.samples, 0).value).to.be.above(0.99999);
         expect(parts.warnings).to.deep.equal(whole.warnings);
@@ -65,14 +65,14 @@ describe('Recordings of every format', () => {
     ['search', 98_080],
   ] as const) {
     it(`are whole to the last sample: ${name}.flac`, async () => {
-      const heard = await hear(await fromRoot(`demo/samples/speech/${name}.flac`));
-      expect(heard.samples.length).to.equal(samples);
-      expect(heard.warnings).to.deep.equal([]);
+      const transcribed = await transcribe(await fromRoot(`demo/samples/speech/${name}.flac`));
+      expect(transcribed.samples.length).to.equal(samples);
+      expect(transcribed.warnings).to.deep.equal([]);
     });
   }
 
   it('of FLAC are the numbers that were written, as a WAV has them', async () => {
-    const { samples } = await hear(await fromRoot('demo/samples/speech/party.flac'));
+    const { samples } = await transcribe(await fromRoot('demo/samples/speech/party.flac'));
     expect(samples.some((sample) => Math.abs(sample) > 0.1)).to.equal(true);
     expect(samples.every((sample) => Number.isInteger(sample * 32_768))).to.equal(true);
   });
@@ -84,7 +84,7 @@ describe('Recordings of every format', () => {
       console.log('      skipped: ../shared is not here');
       return this.skip();
     }
-    const [first, second] = [await hear(flac), await hear(wav)];
+    const [first, second] = [await transcribe(flac), await transcribe(wav)];
     expect(first.samples.length).to.equal(second.samples.length);
     expect(alike(first.samples, second.samples, 3)).to.satisfy(
       (match: { value: number; shift: number }) => match.value > 0.999 && match.shift === 0,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
-import { fixture, hear, inParts, open, refusal } from './listening.js';
+import { fixture, inParts, open, refusal, transcribe } from './listening.js';
 import { pcm16, tone, wavFile } from './wav-file.js';
 
 const FIXTURES = [
@@ -104,7 +104,7 @@ describe('A damaged recording', () => {
       const bytes = await fixture(name);
       for (const part of [0.03, 0.5, 0.97]) {
         const cut = bytes.subarray(0, Math.floor(bytes.length * part));
-        const result = await hear(cut).catch((error: InferenceError) => error);
+        const result = await transcribe(cut).catch((error: InferenceError) => error);
         if ('code' in result) expect(result.code).to.equal('AUDIO_UNREADABLE');
         else expect(result.samples.length).to.be.below(32_100);
       }
@@ -113,7 +113,7 @@ describe('A damaged recording', () => {
     it(`ends well with noise in its middle: ${name}`, async () => {
       const bytes = (await fixture(name)).slice();
       bytes.set(noise(400), Math.floor(bytes.length / 2));
-      const result = await hear(bytes).catch((error: InferenceError) => error);
+      const result = await transcribe(bytes).catch((error: InferenceError) => error);
       if ('code' in result) expect(result.code).to.equal('AUDIO_UNREADABLE');
       else expect(result.samples.every((sample) => sample >= -1 && sample <= 1)).to.equal(true);
     });
@@ -121,7 +121,7 @@ describe('A damaged recording', () => {
     it(`ends well with noise after its beginning: ${name}`, async () => {
       const bytes = await fixture(name);
       const content = Buffer.concat([bytes.subarray(0, 900), noise(50_000, 7)]);
-      const result = await hear(content).catch((error: InferenceError) => error);
+      const result = await transcribe(content).catch((error: InferenceError) => error);
       if ('code' in result) expect(result.code).to.equal('AUDIO_UNREADABLE');
       else expect(result.samples.length).to.be.below(16_000 * 60);
     });
@@ -131,7 +131,7 @@ describe('A damaged recording', () => {
     const { readFile } = await import('node:fs/promises');
     const url = new URL('../../../../demo/samples/speech/party.flac', import.meta.url);
     const bytes = new Uint8Array(await readFile(url));
-    const { samples, warnings } = await hear(bytes.subarray(0, bytes.length / 2));
+    const { samples, warnings } = await transcribe(bytes.subarray(0, bytes.length / 2));
     expect(samples.length).to.be.within(50_000, 60_000);
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.contain('missing or damaged');
@@ -140,9 +140,9 @@ describe('A damaged recording', () => {
   for (const name of ['speech-44k-stereo.mp3', 'speech-16k-mono.mp3', 'speech-8k-mono.mp3']) {
     it(`of MP3 keeps what is good and says that the end is missing: ${name}`, async () => {
       const bytes = await fixture(name);
-      const whole = await hear(bytes);
+      const whole = await transcribe(bytes);
       expect(whole.warnings).to.deep.equal([]);
-      const cut = await hear(inParts(bytes.subarray(0, Math.floor(bytes.length / 2) + 5), 1_000));
+      const cut = await transcribe(inParts(bytes.subarray(0, Math.floor(bytes.length / 2) + 5), 1_000));
       expect(cut.samples.length).to.be.within(whole.samples.length * 0.4, whole.samples.length * 0.6);
       expect(cut.warnings).to.have.length(1);
       expect(cut.warnings[0]).to.contain('The MP3 is cut');
@@ -151,7 +151,7 @@ describe('A damaged recording', () => {
     it(`of MP3 takes a tag at its end for no damage: ${name}`, async () => {
       const tag = Buffer.alloc(128);
       tag.write('TAG');
-      expect((await hear(Buffer.concat([await fixture(name), tag]))).warnings).to.deep.equal([]);
+      expect((await transcribe(Buffer.concat([await fixture(name), tag]))).warnings).to.deep.equal([]);
     });
   }
 
@@ -164,7 +164,7 @@ describe('A damaged recording', () => {
 
   it('whose MP4 frames did not all come says how many', async () => {
     const bytes = await fixture('speech-48k-mono-faststart.m4a');
-    const { samples, warnings } = await hear(bytes.subarray(0, bytes.length - 3_000));
+    const { samples, warnings } = await transcribe(bytes.subarray(0, bytes.length - 3_000));
     expect(samples.length).to.be.within(10_000, 30_000);
     expect(warnings[0]).to.contain('did not come');
   });
@@ -180,7 +180,7 @@ describe('A recording that is too long', () => {
   });
 
   it('may have just the limit', async () => {
-    const { samples } = await hear(wavFile(pcm16(tone(440, 44_100, 2)), { rateHz: 44_100 }), { maxSeconds: 2 });
+    const { samples } = await transcribe(wavFile(pcm16(tone(440, 44_100, 2)), { rateHz: 44_100 }), { maxSeconds: 2 });
     expect(samples.length).to.equal(32_000);
   });
 
@@ -295,8 +295,8 @@ describe('A source', () => {
 
   it('leaves the content as it was, to be opened again', async () => {
     const content = Buffer.from(await fixture('speech-48k-stereo.opus'));
-    const first = await hear(content);
-    const second = await hear(content);
+    const first = await transcribe(content);
+    const second = await transcribe(content);
     expect(second.samples.length).to.equal(first.samples.length);
     expect(content.equals(await fixture('speech-48k-stereo.opus'))).to.equal(true);
   });
@@ -305,7 +305,7 @@ describe('A source', () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();
     for (const name of FIXTURES.slice(0, 3)) {
-      await hear(await fixture(name));
+      await transcribe(await fixture(name));
       const source = await open(await fixture(name));
       await Promise.all([source.close(), source.close()]);
     }

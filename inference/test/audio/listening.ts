@@ -5,7 +5,7 @@ import { joined } from '../support/speech.js';
 
 type Content = Uint8Array | AsyncIterable<Uint8Array>;
 
-export interface Heard {
+export interface Transcribed {
   readonly samples: Float32Array;
   readonly warnings: readonly string[];
   readonly track: AudioTrackInfo | undefined;
@@ -17,7 +17,7 @@ export function open(content: Content, options: Partial<OpenAudioOptions> = {}) 
 }
 
 /** Reads a recording to its end and closes it. */
-export async function hear(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<Heard> {
+export async function transcribe(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<Transcribed> {
   const source = await open(content, options);
   try {
     const blocks: Float32Array[] = [];
@@ -31,7 +31,7 @@ export async function hear(content: Content, options: Partial<OpenAudioOptions> 
 /** The error a recording ends with, at opening or while it is read. */
 export async function refusal(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<InferenceError> {
   try {
-    await hear(content, options);
+    await transcribe(content, options);
   } catch (error) {
     if (error instanceof InferenceError) return error;
     throw error;

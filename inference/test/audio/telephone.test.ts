@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { WavDecoder } from '../../src/media/audio/decoders/wav.js';
-import { hear, inParts, refusal } from './listening.js';
+import { inParts, refusal, transcribe } from './listening.js';
 import { chunk } from './wav-file.js';
 
 const MS = 2;
@@ -73,16 +73,16 @@ describe('Telephone speech in WAV', function () {
 
     it(`is heard whole and in pieces alike: ${name}`, async () => {
       const content = await caseOf(name);
-      const whole = await hear(content);
+      const whole = await transcribe(content);
       expect(whole.track?.codec).to.equal(codec);
       expect(whole.samples.length / 16_000).to.be.closeTo(seconds, 0.02);
       expect(whole.warnings).to.deep.equal([]);
-      expect(await hear(inParts(content, 1_000))).to.deep.equal(whole);
+      expect(await transcribe(inParts(content, 1_000))).to.deep.equal(whole);
     });
 
     it(`is read as far as it goes, and it is said: ${name}`, async () => {
       const content = await caseOf(name);
-      const { samples, warnings } = await hear(content.subarray(0, Math.floor(content.length * 0.6)));
+      const { samples, warnings } = await transcribe(content.subarray(0, Math.floor(content.length * 0.6)));
       expect(samples.length / 16_000 / seconds).to.be.within(0.5, 0.65);
       expect(warnings.join()).to.contain('more than came');
     });
@@ -115,7 +115,7 @@ describe('Telephone speech in WAV', function () {
     loud.set([1, 0xff, 0x7f, 0xff, 0x7f, 0x00, 0x80]);
     for (const header of [{ tag: MS }, { tag: IMA }]) {
       if (header.tag === IMA) loud.set([0xff, 0x7f, 88, 0]);
-      const { samples, warnings } = await hear(blocksFile(loud, header));
+      const { samples, warnings } = await transcribe(blocksFile(loud, header));
       expect(samples.every((sample) => sample >= -1 && sample <= 1)).to.equal(true);
       expect(warnings).to.deep.equal([]);
     }
@@ -128,9 +128,9 @@ describe('Telephone speech in WAV', function () {
     ] as const) {
       const body = new Uint8Array(256 * 20);
       body[256 * 3 + at] = 200;
-      const { samples, warnings } = await hear(blocksFile(body, { tag }));
+      const { samples, warnings } = await transcribe(blocksFile(body, { tag }));
       expect(warnings.join()).to.contain('1 damaged');
-      const whole = await hear(blocksFile(new Uint8Array(256 * 20), { tag }));
+      const whole = await transcribe(blocksFile(new Uint8Array(256 * 20), { tag }));
       expect(samples.length).to.equal(whole.samples.length);
     }
   });

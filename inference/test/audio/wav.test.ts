@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { alike, hear, inParts, refusal } from './listening.js';
+import { alike, inParts, refusal, transcribe } from './listening.js';
 import { chunk, pcm16, tone, type WavOptions, wavFile } from './wav-file.js';
 
 const speechRate = tone(440, 16_000, 0.5);
@@ -66,7 +66,7 @@ describe('WAV', () => {
   ];
   for (const [name, options, body, tolerance] of kinds) {
     it(`of ${name} samples comes out as it went in`, async () => {
-      const { samples, warnings } = await hear(wavFile(body(), options));
+      const { samples, warnings } = await transcribe(wavFile(body(), options));
       expect(samples.length).to.equal(speechRate.length);
       const worst = samples.reduce(
         (most, value, index) => Math.max(most, Math.abs(value - (speechRate[index] ?? 9))),
@@ -81,7 +81,7 @@ describe('WAV', () => {
     for (const channels of [1, 2]) {
       it(`of ${rateHz} Hz and ${channels} channels is resampled without shift or loss`, async () => {
         const content = wavFile(pcm16(tone(440, rateHz, 1), channels), { rateHz, channels });
-        const { samples } = await hear(content);
+        const { samples } = await transcribe(content);
         expect(samples.length).to.equal(16_000);
         const middle = alike(samples.subarray(800, 15_200), tone(440, 16_000, 1).subarray(800, 15_200), 4);
         expect(middle.shift).to.equal(0);
@@ -92,7 +92,7 @@ describe('WAV', () => {
 
   it('loses nothing of 7 kHz and lets nothing of 9 kHz through', async () => {
     const level = async (hertz: number) => {
-      const { samples } = await hear(wavFile(pcm16(tone(hertz, 48_000, 1)), { rateHz: 48_000 }));
+      const { samples } = await transcribe(wavFile(pcm16(tone(hertz, 48_000, 1)), { rateHz: 48_000 }));
       return Math.hypot(...samples.subarray(1_000, 15_000)) / Math.sqrt(14_000);
     };
     expect(await level(7_000)).to.be.closeTo(0.5 / Math.SQRT2, 1e-3);
@@ -101,19 +101,19 @@ describe('WAV', () => {
 
   it('is mixed by the mean of its channels', async () => {
     const stereo = new Uint8Array(new Int16Array([16_384, 0, -16_384, 16_384, 8_192, 8_192]).buffer);
-    const { samples } = await hear(wavFile(stereo, { channels: 2 }));
+    const { samples } = await transcribe(wavFile(stereo, { channels: 2 }));
     expect([...samples]).to.deep.equal([0.25, 0, 0.25]);
   });
 
   it('reads past chunks it does not know, of odd length too', async () => {
     const between = Buffer.concat([chunk('LIST', new Uint8Array(33)), chunk('junk', new Uint8Array(70_000))]);
-    const { samples } = await hear(wavFile(pcm16(speechRate), { between }));
+    const { samples } = await transcribe(wavFile(pcm16(speechRate), { between }));
     expect(samples.length).to.equal(speechRate.length);
   });
 
   it('stops where the data chunk ends', async () => {
     const content = Buffer.concat([wavFile(pcm16(speechRate)), chunk('LIST', new Uint8Array(2_000))]);
-    expect((await hear(content)).samples.length).to.equal(speechRate.length);
+    expect((await transcribe(content)).samples.length).to.equal(speechRate.length);
   });
 
   for (const [name, options] of [
@@ -124,7 +124,7 @@ describe('WAV', () => {
     ['RF64 without ds64', { dataSize: 0xffff_ffff, riffSize: 0xffff_ffff, magic: 'RF64' }],
   ] as const) {
     it(`of a stream whose size is ${name} is read to its end, without a warning`, async () => {
-      const { samples, warnings } = await hear(inParts(wavFile(pcm16(speechRate), options), 999));
+      const { samples, warnings } = await transcribe(inParts(wavFile(pcm16(speechRate), options), 999));
       expect(samples.length).to.equal(speechRate.length);
       expect(warnings).to.deep.equal([]);
     });
@@ -139,26 +139,26 @@ describe('WAV', () => {
       riffSize: 0xffff_ffff,
       between: chunk('ds64', new Uint8Array(ds64.buffer)),
     });
-    expect((await hear(content)).samples.length).to.equal(1_000);
+    expect((await transcribe(content)).samples.length).to.equal(1_000);
   });
 
   it('cut short gives what is there and says what is missing', async () => {
     const content = wavFile(pcm16(speechRate));
-    const { samples, warnings } = await hear(content.subarray(0, content.length - 8_001));
+    const { samples, warnings } = await transcribe(content.subarray(0, content.length - 8_001));
     expect(samples.length).to.equal(speechRate.length - 4_001);
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.contain('promises 0.25 s more');
   });
 
   it('that lies about its frame size is read by its other fields, with a warning', async () => {
-    const { samples, warnings } = await hear(wavFile(pcm16(speechRate), { frameBytes: 7 }));
+    const { samples, warnings } = await transcribe(wavFile(pcm16(speechRate), { frameBytes: 7 }));
     expect(samples.length).to.equal(speechRate.length);
     expect(warnings[0]).to.contain('7 bytes a frame');
   });
 
   it('turns what is not a number into silence and clips what is out of range', async () => {
     const floats = new Float32Array([Number.NaN, Number.POSITIVE_INFINITY, -1e30, 0.25]);
-    const { samples } = await hear(wavFile(new Uint8Array(floats.buffer), { bits: 32, tag: 3 }));
+    const { samples } = await transcribe(wavFile(new Uint8Array(floats.buffer), { bits: 32, tag: 3 }));
     expect([...samples]).to.deep.equal([0, 1, -1, 0.25]);
   });
 
@@ -193,19 +193,19 @@ describe('WAV', () => {
 describe('Samples without a container', () => {
   it('are read as the caller says', async () => {
     const format = { encoding: 'pcm-s16le', sampleRateHz: 44_100, channelCount: 2 } as const;
-    const { samples } = await hear(pcm16(tone(440, 44_100, 1), 2), { raw: format });
+    const { samples } = await transcribe(pcm16(tone(440, 44_100, 1), 2), { raw: format });
     expect(alike(samples, tone(440, 16_000, 1), 2).value).to.be.above(0.999);
   });
 
   it('may be floats, cut anywhere', async () => {
     const raw = { encoding: 'pcm-f32le', sampleRateHz: 16_000, channelCount: 1 } as const;
-    const { samples } = await hear(inParts(new Uint8Array(speechRate.buffer), 3), { raw });
+    const { samples } = await transcribe(inParts(new Uint8Array(speechRate.buffer), 3), { raw });
     expect([...samples]).to.deep.equal([...speechRate]);
   });
 
   it('that end within a frame are read without it, with a warning', async () => {
     const raw = { encoding: 'pcm-s16le', sampleRateHz: 16_000, channelCount: 2 } as const;
-    const { samples, warnings } = await hear(new Uint8Array(4_003), { raw });
+    const { samples, warnings } = await transcribe(new Uint8Array(4_003), { raw });
     expect(samples.length).to.equal(1_000);
     expect(warnings).to.have.length(1);
   });

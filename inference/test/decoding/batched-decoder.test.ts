@@ -15,9 +15,9 @@ class Adder {
 
   async start({ states }: EncodedAudio, prompts: readonly (readonly number[])[]): Promise<DecoderOutput> {
     this.runs.push(prompts.length);
-    const heard = Float32Array.from(states.data as Float32Array);
+    const transcribed = Float32Array.from(states.data as Float32Array);
     return this.#output(
-      new Tensor('float32', heard, states.dims),
+      new Tensor('float32', transcribed, states.dims),
       new Tensor('float32', Float32Array.from(prompts.flat()), [prompts.length, prompts[0]?.length ?? 0]),
     );
   }
@@ -27,29 +27,29 @@ class Adder {
     const before = state.cache['decoder.key'] as Tensor;
     const data = before.data as Float32Array;
     const rows = tokens.map((token, row) => [...data.subarray(row * state.length, (row + 1) * state.length), token]);
-    const heard = state.cache['x.encoder.key'] as Tensor;
-    this.buffers.add((heard.data as Float32Array).buffer);
+    const transcribed = state.cache['x.encoder.key'] as Tensor;
+    this.buffers.add((transcribed.data as Float32Array).buffer);
     return this.#output(
-      heard,
+      transcribed,
       new Tensor('float32', Float32Array.from(rows.flat()), [tokens.length, state.length + 1]),
     );
   }
 
-  #output(heard: Tensor, said: Tensor): DecoderOutput {
+  #output(transcribed: Tensor, said: Tensor): DecoderOutput {
     const [rows = 0, length = 0] = said.dims;
     const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0);
     return {
       state: {
-        cache: { 'x.encoder.key': heard, 'decoder.key': said },
+        cache: { 'x.encoder.key': transcribed, 'decoder.key': said },
         rows,
         length,
-        audioPositions: heard.dims[1] ?? 0,
+        audioPositions: transcribed.dims[1] ?? 0,
       },
       attentions: new Map(),
       logits: (row) =>
         Float32Array.of(
           sum((said.data as Float32Array).subarray(row * length, (row + 1) * length)) +
-            1000 * ((heard.data as Float32Array)[row * (heard.dims[1] ?? 0)] ?? 0),
+            1000 * ((transcribed.data as Float32Array)[row * (transcribed.dims[1] ?? 0)] ?? 0),
         ),
     };
   }

@@ -15,14 +15,14 @@ const WIDTH = TINY.headCount * TINY.headSize;
 /** Softmax over sums in another order, in float32. */
 const TOLERANCE = 1e-4;
 
-function heard(seed: number, positions = 5): EncodedAudio {
+function transcribed(seed: number, positions = 5): EncodedAudio {
   const data = Float32Array.from({ length: positions * WIDTH }, (_, i) => Math.cos(seed + i * 0.9));
   return { states: new Tensor('float32', data, [1, positions, WIDTH]) };
 }
 
 /** The same audio, its second row three times and its last left out: written out, and by counts. */
 function countedBoth(seed: number): readonly [EncodedAudio, EncodedAudio] {
-  const { states } = heard(seed);
+  const { states } = transcribed(seed);
   const rows = states.data as Float32Array;
   const row = (index: number) => rows.subarray(index * WIDTH, (index + 1) * WIDTH);
   const writtenOut = Float32Array.from([0, 1, 1, 1, 2, 3].flatMap((index) => Array.from(row(index))));
@@ -80,12 +80,12 @@ for (const { make, writing, kept } of MAKES) {
     }
 
     it('is the one that is meant', async () => {
-      const { state } = await decoder.start(heard(1), [tokens(2)]);
-      expect(state.sideBySide).to.equal(kept);
+      const { state } = await decoder.start(transcribed(1), [tokens(2)]);
+      expect(state.chunked).to.equal(kept);
     });
 
     it('says step by step what it says of all tokens at once, over several blocks of room', async () => {
-      const audio = heard(1);
+      const audio = transcribed(1);
       const all = tokens(150);
       let output = await decoder.start(audio, [all.slice(0, 3)]);
       for (let length = 3; length < all.length; length += 1) {
@@ -97,14 +97,14 @@ for (const { make, writing, kept } of MAKES) {
 
     for (const length of [63, 64, 65, 128]) {
       it(`goes on from a prompt of ${length} tokens`, async () => {
-        const audio = heard(2);
+        const audio = transcribed(2);
         const { state } = await decoder.start(audio, [tokens(length)]);
         await expectState(state, 0, audio, tokens(length));
       });
     }
 
     it('goes on in several ways from one state, one after the other', async () => {
-      const audio = heard(3);
+      const audio = transcribed(3);
       const begun = await decoder.start(audio, [tokens(62)]);
       for (const way of [1, 2]) {
         let { state } = begun;
@@ -142,7 +142,7 @@ for (const { make, writing, kept } of MAKES) {
     });
 
     it('has several sequences over one audio, each with its own tokens, taken apart and doubled', async () => {
-      const audio = heard(4);
+      const audio = transcribed(4);
       const begun = await decoder.start(audio, [tokens(4)]);
       let state = selectRows(begun.state, [0, 0, 0]);
       const texts = [1, 2, 3].map(() => tokens(4));
@@ -160,7 +160,7 @@ for (const { make, writing, kept } of MAKES) {
     });
 
     it('has its sequences exchanged, again and again', async () => {
-      const audio = heard(4);
+      const audio = transcribed(4);
       const begun = await decoder.start(audio, [tokens(60)]);
       let state = selectRows(begun.state, [0, 0, 0]);
       let texts = [1, 2, 3].map(() => tokens(60));
@@ -182,11 +182,11 @@ for (const { make, writing, kept } of MAKES) {
 
     it('has several windows side by side, of states that came to their length by different ways', async () => {
       const batchedDecoder = new BatchedDecoder(decoder);
-      const audios = [heard(5), heard(6), heard(7)];
+      const audios = [transcribed(5), transcribed(6), transcribed(7)];
       const slots = audios.map(() => batchedDecoder.openSlot());
       const texts = await Promise.all(
         slots.map(async (slot, index) => {
-          const audio = audios[index] ?? heard(0);
+          const audio = audios[index] ?? transcribed(0);
           const all = tokens(60 + index, index);
           let output = await slot.start(audio, [all]);
           for (const token of tokens(12 - index, index + 1)) {

@@ -41,12 +41,12 @@ describe('Moonshine', () => {
     return outcome.value;
   };
 
-  const hear = (samples: Float32Array, options = SPEECH_OPTIONS) =>
+  const transcribe = (samples: Float32Array, options = SPEECH_OPTIONS) =>
     eventsOf(transcribeWithMoonshine(sourceOf(samples), options, submit, signal));
 
   for (const [name, words] of Object.entries(SENTENCES)) {
     it(`hears ${name} word for word`, async () => {
-      const events = await hear(await samplesOf(inRepository(`demo/samples/speech/${name}`)));
+      const events = await transcribe(await samplesOf(inRepository(`demo/samples/speech/${name}`)));
       expect(plainWords(textOf(events))).to.equal(words);
     });
   }
@@ -63,7 +63,7 @@ describe('Moonshine', () => {
       samples.set(part, offset);
       offset += part.length;
     }
-    const events = await hear(samples);
+    const events = await transcribe(samples);
     // The quantised model wavers between "a bottle" and "the bottle" with the silence around the sentence.
     expect(wordErrors(textOf(events), Object.values(SENTENCES).join(' '))).to.be.at.most(1);
     expect(events.filter((event) => event.type === 'segment').length).to.equal(3);
@@ -77,7 +77,7 @@ describe('Moonshine', () => {
     const samples = new Float32Array(search.length + models.length);
     samples.set(search);
     samples.set(models, search.length);
-    const events = await hear(samples, { ...SPEECH_OPTIONS, clipStartSeconds: search.length / 16_000 });
+    const events = await transcribe(samples, { ...SPEECH_OPTIONS, clipStartSeconds: search.length / 16_000 });
     expect(plainWords(textOf(events))).to.equal(SENTENCES['models.flac']);
     const first = events.find((event) => event.type === 'segment');
     expect(first?.type === 'segment' && first.segment.startSeconds).to.be.at.least(search.length / 16_000 - 0.1);
@@ -90,7 +90,7 @@ describe('Moonshine', () => {
       return (seed / 2_147_483_647 - 0.5) * 0.03;
     });
     for (const samples of [new Float32Array(80_000), noise, Float32Array.of(0.5), new Float32Array(0)]) {
-      const events = await hear(samples);
+      const events = await transcribe(samples);
       expect(events.filter((event) => event.type === 'segment')).to.deep.equal([]);
       expect(events.at(-1)?.type).to.equal('summary');
     }
@@ -116,7 +116,7 @@ describe('Moonshine', () => {
   ] as const;
   for (const [change, code, remedy] of refused) {
     it(`refuses ${JSON.stringify(change)} and names what would do it`, async () => {
-      const error = await hear(new Float32Array(16_000), { ...SPEECH_OPTIONS, ...change }).then(
+      const error = await transcribe(new Float32Array(16_000), { ...SPEECH_OPTIONS, ...change }).then(
         () => undefined,
         (reason: unknown) => reason,
       );

@@ -85,7 +85,7 @@ describe('a short recording', () => {
       MAX_QUEUE_SECONDS: '300',
     });
     const client = new GrpcClient(server.address);
-    const hear = async (content: Uint8Array) => {
+    const textOf = async (content: Uint8Array) => {
       // What is said again and again would be decoded at one temperature after the other.
       const options = { conditionOnPreviousText: false, language: 'en', temperatures: [0] };
       return (await client.value(transcribe, { audio: { content }, options })).text;
@@ -98,16 +98,16 @@ describe('a short recording', () => {
     try {
       const long = await wavOfMany(join(samples, 'sense_and_sensibility_01_austen_64kb-0870.wav'), 8);
       const clip = await readFile(join(samples, 'sense_and_sensibility_01_austen_64kb-0930.wav'));
-      const alone = [await hear(long), await hear(clip)];
+      const alone = [await textOf(long), await textOf(clip)];
       const before = await begun();
       const order: string[] = [];
       const note = (name: string) => (text: string) => {
         order.push(name);
         return text;
       };
-      const hearing = hear(long).then(note('the long one'));
+      const transcription = textOf(long).then(note('the long one'));
       while ((await begun()) < before + 2);
-      const together = [hearing, hear(clip).then(note('the clip'))];
+      const together = [transcription, textOf(clip).then(note('the clip'))];
       expect(await Promise.all(together)).to.deep.equal(alone);
       expect(order).to.deep.equal(['the clip', 'the long one']);
     } finally {

@@ -154,10 +154,10 @@ for (const [family, setting, recordings] of [
         Int16Array.from(samples.subarray(index * RATE, (index + 1) * RATE), (sample) => Math.round(sample * 32_767)),
       );
       const film = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 20 * 1_048_576 });
-      const heard = await streamed(client, film, {});
-      expect(heard.text).to.equal((await unary(client, await readFile(join(DEMO, 'party.flac')), {})).text);
-      expect(heard.warnings).to.deep.equal([]);
-      expect(heard.audioTrack).to.include({ index: 0, codec: 'PCM' });
+      const transcribed = await streamed(client, film, {});
+      expect(transcribed.text).to.equal((await unary(client, await readFile(join(DEMO, 'party.flac')), {})).text);
+      expect(transcribed.warnings).to.deep.equal([]);
+      expect(transcribed.audioTrack).to.include({ index: 0, codec: 'PCM' });
     });
 
     it('of several audio tracks say which was heard, and refuse those that are not there', async () => {

@@ -59,11 +59,11 @@ describe('voice activity in the server', () => {
   async function expectCutInPauses(client: GrpcClient): Promise<void> {
     const said = await samplesOf(join(ROOT, 'demo/samples/speech/models.flac'));
     const content = wavFile(pcm16(joined([said, new Float32Array(0.8 * 16_000), said])));
-    const heard = async (vadParameters: MessageInitShape<typeof VadParametersSchema>) => {
+    const transcribed = async (vadParameters: MessageInitShape<typeof VadParametersSchema>) => {
       const options = { vadFilter: true, vadParameters };
       return client.value(transcribe, { audio: { content }, options });
     };
-    const [whole, cut] = [await heard({}), await heard({ maxSpeechDurationS: 8 })];
+    const [whole, cut] = [await transcribed({}), await transcribed({ maxSpeechDurationS: 8 })];
     expect(whole.speechSeconds - cut.speechSeconds).to.be.within(0.9, 1.4);
     expect(cut.text.match(/every model is downloaded/gi)).to.have.length(2);
     const failure = await client.failure(transcribe, {

@@ -14,7 +14,7 @@ import { layOutEmbedded } from '../support/embedded.js';
 import { CONTEXT, inRepository, modelFiles, needsShared, OPTIONS } from '../support/places.js';
 import { voiceWeights } from '../support/silero.js';
 import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
-import { hearWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
+import { transcribeWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
 
 const RUN = { signal: undefined, yieldToEventLoop: () => Promise.resolve() };
 const SEARCH = 'you can search a video by the words that were spoken and by the things that were seen';
@@ -142,7 +142,7 @@ describe('Silero voice activity', function () {
       if (outcome?.ok !== true) throw outcome?.error;
       return outcome.value;
     };
-    const hear = (samples: Float32Array) =>
+    const transcribe = (samples: Float32Array) =>
       eventsOf(transcribeWithMoonshine(sourceOf(samples), WITH_VAD, submit, signal));
 
     before(async () => {
@@ -161,7 +161,7 @@ describe('Silero voice activity', function () {
 
     it('leaves out a gap of ten seconds, and the times after it are those of the recording', async () => {
       const { samples, firstSeconds } = await withGap();
-      const events = await hear(samples);
+      const events = await transcribe(samples);
       expect(plainWords(textOf(events))).to.equal(`${SEARCH} ${MODELS}`);
       const { segments, summary } = partsOf(events);
       const second = segments.find((segment) => plainWords(segment.text).startsWith('every model'));
@@ -173,7 +173,7 @@ describe('Silero voice activity', function () {
 
     it('finds nothing in silence, in noise and in nothing', async () => {
       for (const samples of [new Float32Array(160_000), whiteNoise(10, 0.05), new Float32Array(0)]) {
-        const { segments, summary } = partsOf(await hear(samples));
+        const { segments, summary } = partsOf(await transcribe(samples));
         expect(segments).to.deep.equal([]);
         expect(summary.speechSeconds).to.equal(0);
         expect(summary.durationSeconds).to.equal(samples.length / 16_000);
@@ -188,7 +188,7 @@ describe('Silero voice activity', function () {
       const model = await loadWhisper({ ...files, weights: { ...files.weights, vad: voiceWeights() } }, OPTIONS);
       try {
         const { samples, firstSeconds } = await withGap();
-        const events = await hearWith(model, samples, { vadFilter: true, timestamps: 'word' });
+        const events = await transcribeWith(model, samples, { vadFilter: true, timestamps: 'word' });
         expect(plainWords(textOf(events))).to.equal(`${SEARCH} ${MODELS}`);
         const { segments, summary } = partsOf(events);
         const words = segments.flatMap((segment) => segment.words);
@@ -199,7 +199,7 @@ describe('Silero voice activity', function () {
         expect(summary.durationSeconds).to.equal(samples.length / 16_000);
         expect(summary.speechSeconds).to.be.below(samples.length / 16_000 - GAP_SECONDS + 1);
 
-        const silent = partsOf(await hearWith(model, new Float32Array(160_000), { vadFilter: true }));
+        const silent = partsOf(await transcribeWith(model, new Float32Array(160_000), { vadFilter: true }));
         expect(silent.segments).to.deep.equal([]);
         expect(silent.summary).to.include({ durationSeconds: 10, speechSeconds: 0, languageProbability: 0 });
       } finally {
@@ -211,7 +211,7 @@ describe('Silero voice activity', function () {
       needsShared(this, WHISPER_BASE);
       const model = await loadWhisper(whisperFiles(), OPTIONS);
       try {
-        const error = await rejection(hearWith(model, new Float32Array(16_000), { vadFilter: true }));
+        const error = await rejection(transcribeWith(model, new Float32Array(16_000), { vadFilter: true }));
         expect((error as InferenceError).code).to.equal('FEATURE_DISABLED');
       } finally {
         await model.close();

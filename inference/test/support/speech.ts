@@ -85,10 +85,10 @@ export function plainWords(text: string): string {
 }
 
 /** Words that are wrong, missing or too many (Levenshtein distance over words). */
-export function wordErrors(heard: string, said: string): number {
+export function wordErrors(transcribed: string, said: string): number {
   const expected = plainWords(said).split(' ');
   let row = expected.map((_, at) => at + 1);
-  for (const [count, word] of plainWords(heard).split(' ').entries()) {
+  for (const [count, word] of plainWords(transcribed).split(' ').entries()) {
     const next: number[] = [];
     for (const [at, other] of expected.entries()) {
       const replaced = (at === 0 ? count : (row[at - 1] ?? 0)) + (word === other ? 0 : 1);

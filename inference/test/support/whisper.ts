@@ -22,7 +22,7 @@ export function loadWhisper(): Promise<WhisperModel> {
 }
 
 /** A recording through the model, without a server between. */
-export function hearWith(
+export function transcribeWith(
   model: WhisperModel,
   samples: Float32Array,
   options: Partial<SpeechOptions> = {},

@@ -137,11 +137,11 @@ describe('mergedSilence', () => {
 
   it('gives the decoder as many rows for utterances of about one length', () => {
     const layoutOfSeconds = (seconds: number) => mergedSilence({ samples: samplesOf(seconds), options });
-    expect(layoutOfSeconds(3)?.heardRows).to.equal(layoutOfSeconds(4)?.heardRows);
-    expect(layoutOfSeconds(3)?.heardRows).to.be.below(layoutOfSeconds(11)?.heardRows ?? 0);
+    expect(layoutOfSeconds(3)?.attendedRows).to.equal(layoutOfSeconds(4)?.attendedRows);
+    expect(layoutOfSeconds(3)?.attendedRows).to.be.below(layoutOfSeconds(11)?.attendedRows ?? 0);
     for (const seconds of [0.01, 3, 9.4, 16]) {
       const layout = layoutOfSeconds(seconds);
-      expect(layout?.heardRows).to.be.at.least(layout?.rows.length ?? 9999);
+      expect(layout?.attendedRows).to.be.at.least(layout?.rows.length ?? 9999);
     }
   });
 

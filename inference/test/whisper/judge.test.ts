@@ -39,10 +39,10 @@ describe('judging an attempt', () => {
   });
 
   it('takes sure words for silence too where the sound is as steady as noise', () => {
-    const heard = { ...attempt(-0.3, 0.9), steady: true };
-    expect(isSilence(heard, LIMITS)).to.equal(true);
-    expect(needsAnother({ ...heard, compressionRatio: 9 }, LIMITS)).to.equal(false);
-    expect(isSilence({ ...heard, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
+    const transcribed = { ...attempt(-0.3, 0.9), steady: true };
+    expect(isSilence(transcribed, LIMITS)).to.equal(true);
+    expect(needsAnother({ ...transcribed, compressionRatio: 9 }, LIMITS)).to.equal(false);
+    expect(isSilence({ ...transcribed, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
   });
 
   it('takes words that are sure by repetition alone for silence too where nothing is said', () => {

@@ -6,7 +6,7 @@ import { load } from '../../src/models/whisper/model.js';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
 import { inShared, needsShared, OPTIONS } from '../support/places.js';
 import { plainWords, samplesOf, textOf } from '../support/speech.js';
-import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel, whisperFiles } from '../support/whisper.js';
+import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whisperFiles } from '../support/whisper.js';
 
 const SAID = 'he was not an ill disposed young man';
 
@@ -25,7 +25,7 @@ describe('what Whisper is asked to do', function () {
   });
 
   it('writes the language it is told, as faster-whisper does for the same English sentence', async () => {
-    const text = textOf(await hearWith(model, samples, { language: 'de', temperatures: [0] }));
+    const text = textOf(await transcribeWith(model, samples, { language: 'de', temperatures: [0] }));
     // Its float32 weights say the one, its 8-bit weights the other.
     expect(text).to.be.oneOf(['Er war nicht ein altes jungen Mann.', 'Er war nicht ein altes jünger Mann.']);
   });
@@ -33,13 +33,13 @@ describe('what Whisper is asked to do', function () {
   for (const language of ['de', 'fr']) {
     it(`writes English of what it is told to be in another language: ${language}`, async () => {
       const options = { language, task: 'translate', temperatures: [0] } as const;
-      expect(plainWords(textOf(await hearWith(model, samples, options)))).to.equal(SAID);
+      expect(plainWords(textOf(await transcribeWith(model, samples, options)))).to.equal(SAID);
     });
   }
 
   it('finds the words with five beams as well, and with word times', async () => {
     const options = { beamSize: 5, timestamps: 'word' } as const;
-    const events = await hearWith(model, samples, options);
+    const events = await transcribeWith(model, samples, options);
     expect(plainWords(textOf(events))).to.equal(SAID);
     const words = events.flatMap((event) => (event.type === 'segment' ? event.segment.words : []));
     expect(words.map(({ text }) => plainWords(text)).join(' ')).to.equal(SAID);
@@ -55,8 +55,8 @@ describe('what Whisper is asked to do', function () {
     await writeFile(decoder, writeModel({ ...model, graph: { ...graph, outputs } }));
     const plain = await load({ ...files, weights: { ...files.weights, decoder } }, OPTIONS);
     try {
-      expect(plainWords(textOf(await hearWith(plain, samples)))).to.equal(SAID);
-      const error = await hearWith(plain, samples, { timestamps: 'word' }).catch((reason: unknown) => reason);
+      expect(plainWords(textOf(await transcribeWith(plain, samples)))).to.equal(SAID);
+      const error = await transcribeWith(plain, samples, { timestamps: 'word' }).catch((reason: unknown) => reason);
       expect(error).to.include({ code: 'TIMESTAMPS_UNSUPPORTED' });
       expect((error as Error).message).to.contain('ASR_MODEL=onnx-community/whisper-base_timestamped');
     } finally {

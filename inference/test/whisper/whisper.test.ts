@@ -4,7 +4,7 @@ import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models
 import { music } from '../support/music.js';
 import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
 import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
-import { hearWith, loadWhisper, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
+import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
 
 interface Golden {
   readonly speech: Readonly<
@@ -78,7 +78,7 @@ describe('Whisper base', function () {
   it('says what faster-whisper says, in the same language, at the same times, within a second', async () => {
     for (const [name, expected] of Object.entries(golden)) {
       if (expected.text === undefined) continue;
-      const events = await hearWith(model, await samplesOf(inShared(`samples/speech/${name}`)));
+      const events = await transcribeWith(model, await samplesOf(inShared(`samples/speech/${name}`)));
       expect(plainWords(textOf(events)), name).to.equal(plainWords(expected.text));
       const summary = summaryOf(events);
       expect(summary?.language, name).to.equal(expected.language);
@@ -95,7 +95,7 @@ describe('Whisper base', function () {
     for (const [name, expected] of Object.entries(golden)) {
       if (expected.text === undefined) continue;
       const samples = await samplesOf(inShared(`samples/speech/${name}`));
-      const segments = segmentsOf(await hearWith(model, samples, { timestamps: 'word' }));
+      const segments = segmentsOf(await transcribeWith(model, samples, { timestamps: 'word' }));
       const words = segments.flatMap((segment) => segment.words);
       const theirs = expected.segments.flatMap((segment) => segment.words);
       expect(
@@ -124,7 +124,7 @@ describe('Whisper base', function () {
 
   it('hears each of the made sentences, commas aside', async () => {
     for (const [name, words] of Object.entries(SAID)) {
-      const events = await hearWith(model, await samplesOf(inRepository(`demo/samples/speech/${name}`)));
+      const events = await transcribeWith(model, await samplesOf(inRepository(`demo/samples/speech/${name}`)));
       expect(plainWords(textOf(events)), name).to.equal(words);
     }
   });
@@ -136,7 +136,7 @@ describe('Whisper base', function () {
       new Float32Array(10),
       new Float32Array(0),
     ]) {
-      const events = await hearWith(model, samples);
+      const events = await transcribeWith(model, samples);
       expect(segmentsOf(events)).to.deep.equal([]);
       expect(summaryOf(events)?.durationSeconds).to.equal(samples.length / 16_000);
     }
@@ -147,7 +147,7 @@ describe('Whisper base', function () {
       [12, 5],
       [11, 17],
     ] as const) {
-      expect(segmentsOf(await hearWith(model, music(seconds, seed), { language: 'ko' }))).to.deep.equal([]);
+      expect(segmentsOf(await transcribeWith(model, music(seconds, seed), { language: 'ko' }))).to.deep.equal([]);
     }
   });
 
@@ -155,7 +155,7 @@ describe('Whisper base', function () {
     const { pieces, said } = await everySample(golden);
     const samples = joined(pieces.flatMap((piece) => [piece, new Float32Array(24_000)]));
     expect(samples.length).to.be.above(45 * 16_000);
-    const events = await hearWith(model, samples);
+    const events = await transcribeWith(model, samples);
     expect(wordErrors(textOf(events), said)).to.be.at.most(2);
     const segments = segmentsOf(events);
     segments.forEach((segment, index) => {
@@ -173,7 +173,9 @@ describe('Whisper base', function () {
 
   it('gives one segment a window, and no times of its own, where none are wanted', async () => {
     const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
-    const [segment, ...others] = segmentsOf(await hearWith(model, samples, { timestamps: 'none', language: 'en' }));
+    const [segment, ...others] = segmentsOf(
+      await transcribeWith(model, samples, { timestamps: 'none', language: 'en' }),
+    );
     expect(others).to.deep.equal([]);
     expect(plainWords(segment?.text ?? '')).to.equal(SAID['search.flac']);
     expect([segment?.startSeconds, segment?.endSeconds]).to.deep.equal([0, samples.length / 16_000]);
@@ -182,22 +184,22 @@ describe('Whisper base', function () {
   it('takes names and spelling from the text before', async () => {
     const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0870.wav'));
     for (const overrides of [{ initialPrompt: 'Mister John Dashwoud and his sisters.' }, { hotwords: 'Dashwoud' }]) {
-      expect(textOf(await hearWith(model, samples, { language: 'en', ...overrides }))).to.contain('Dashwoud');
+      expect(textOf(await transcribeWith(model, samples, { language: 'en', ...overrides }))).to.contain('Dashwoud');
     }
   });
 
   it('says the same at a temperature, again and again', async () => {
     const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0930.wav'));
     const [one, other] = [
-      await hearWith(model, samples, { temperatures: [0.8], language: 'en' }),
-      await hearWith(model, samples, { temperatures: [0.8], language: 'en' }),
+      await transcribeWith(model, samples, { temperatures: [0.8], language: 'en' }),
+      await transcribeWith(model, samples, { temperatures: [0.8], language: 'en' }),
     ];
     expect(segmentsOf(one)[0]?.temperature).to.equal(0.8);
     expect(one).to.deep.equal(other);
   });
 
   it('refuses a language it does not know and names those it does', async () => {
-    const error = await hearWith(model, new Float32Array(16_000), { language: 'xx' }).catch(
+    const error = await transcribeWith(model, new Float32Array(16_000), { language: 'xx' }).catch(
       (reason: unknown) => reason,
     );
     expect(error).to.be.instanceOf(InferenceError);

@@ -69,23 +69,23 @@ export class CompiledDecoder implements Decoder {
     const { layerCount, headCount, headSize } = this.#sizes;
     const audios = states.dims[0] ?? 1;
     const length = prompts[0]?.length ?? 0;
-    const heard: Record<string, Tensor> = {
+    const transcribed: Record<string, Tensor> = {
       [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]),
     };
     for (const [name, value] of Object.entries(await this.#cross.run({ encoder_hidden_states: states }))) {
-      heard[inputOf(name)] = value as Tensor;
+      transcribed[inputOf(name)] = value as Tensor;
     }
     const empty: Record<string, Tensor> = {};
     for (const name of decoderCache(layerCount)) {
       empty[name] = new Tensor('float32', new Float32Array(0), [prompts.length, headCount, 0, headSize]);
     }
-    const feeds = { ...heard, ...empty, [PAST_LENGTH]: counted(0), [STEP_MASK]: causalMask(length) };
+    const feeds = { ...transcribed, ...empty, [PAST_LENGTH]: counted(0), [STEP_MASK]: causalMask(length) };
     const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
-    const cache: Record<string, Tensor> = { ...heard };
+    const cache: Record<string, Tensor> = { ...transcribed };
     for (const name of decoderCache(layerCount)) {
       cache[name] = withRoom(outputs[outputOf(name)] as Tensor, length);
     }
-    const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, sideBySide: true };
+    const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, chunked: true };
     return outputFrom(outputs, state, positions.length, attentionLayers);
   }
 
@@ -104,7 +104,7 @@ export class CompiledDecoder implements Decoder {
     for (const name of decoderCache(this.#sizes.layerCount)) {
       cache[name] = append(state.cache[name] as Tensor, state.length, outputs[outputOf(name)] as Tensor);
     }
-    return outputFrom(outputs, { ...state, cache, length: state.length + 1, sideBySide: true }, 1, []);
+    return outputFrom(outputs, { ...state, cache, length: state.length + 1, chunked: true }, 1, []);
   }
 
   async close(): Promise<void> {

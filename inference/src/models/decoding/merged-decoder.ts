@@ -32,7 +32,7 @@ export interface DecoderState {
    * Whether the encoder's keys and values have one row for all sequences over one audio, and not one for each, and the
    * decoder's have room behind their tokens. Default false.
    */
-  readonly sideBySide?: boolean;
+  readonly chunked?: boolean;
   /** Tokens that all sequences begin with, where that is known. */
   readonly inCommon?: number | undefined;
 }
@@ -286,7 +286,7 @@ export class MergedDecoder implements Decoder {
     const given = this.#choosesPositions ? positions.length : tokensThisRun;
     const vocabulary = scores.length / (rows * given);
     return {
-      state: { cache, rows, length, audioPositions, sideBySide: this.#inPlace },
+      state: { cache, rows, length, audioPositions, chunked: this.#inPlace },
       attentions,
       logits: (row, index = 0) => {
         const at = row * given + (this.#choosesPositions ? index : (positions[index] ?? 0));

@@ -14,7 +14,7 @@ export async function decodeWindow(
   window: DecodeWindow,
   context: WindowContext,
 ): Promise<DecodeResult> {
-  if (holdsNothing(window.samples)) return nothingHeard(parts, window);
+  if (holdsNothing(window.samples)) return noSpeech(parts, window);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
   const looks = (overrides: Partial<Look> = {}) =>
@@ -104,7 +104,7 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
 }
 
 /** What is answered without a run. */
-function nothingHeard(parts: WhisperParts, window: DecodeWindow): DecodeResult {
+function noSpeech(parts: WhisperParts, window: DecodeWindow): DecodeResult {
   return {
     type: 'decode',
     language: window.language,

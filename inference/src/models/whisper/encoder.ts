@@ -92,7 +92,7 @@ function logCounts(counts: readonly number[]): Tensor {
 }
 
 /** Rows [1, rows, width] and their counts, filled up with rows that count nothing. */
-function filledUp(states: Tensor, { counts, heardRows: rows }: Layout): EncodedAudio {
+function filledUp(states: Tensor, { counts, attendedRows: rows }: Layout): EncodedAudio {
   const width = states.dims[2] ?? 0;
   const filled = new Float32Array(rows * width);
   filled.set(states.data as Float32Array);

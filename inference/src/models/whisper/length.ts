@@ -22,7 +22,7 @@ const MARGIN_POSITIONS = 2;
 const MOST_POSITIONS = 1050;
 
 /** The decoder is given so many rows at a time. */
-const HEARD_ROWS = 128;
+const ATTENDED_ROWS = 128;
 
 /** Which positions of a window the encoder works out. */
 export interface Layout {
@@ -34,7 +34,7 @@ export interface Layout {
   /** So many positions of the window each row stands for, in their order. */
   readonly counts: readonly number[];
   /** Rows that the decoder is given: filled up, so that it can take utterances of about one length together. */
-  readonly heardRows: number;
+  readonly attendedRows: number;
 }
 
 /**
@@ -65,5 +65,5 @@ export function layoutOf(sampleCount: number, plainBehind: number, merged: numbe
   // All of the silence sounds the same.
   const rows = positions.map((position) => Math.min(position, plain));
   const frames = Math.min(WINDOW_POSITIONS, plain + MARGIN_POSITIONS) * FRAMES_A_POSITION;
-  return { frames, rows, positions, counts, heardRows: Math.ceil(rows.length / HEARD_ROWS) * HEARD_ROWS };
+  return { frames, rows, positions, counts, attendedRows: Math.ceil(rows.length / ATTENDED_ROWS) * ATTENDED_ROWS };
 }

@@ -16,7 +16,7 @@ export const whisperSpec: FamilySpec<WhisperWindow> = {
       : ((mergedSilence(item)?.rows.length ?? WINDOW_POSITIONS) / WINDOW_POSITIONS) * WINDOW_SECONDS,
   costUnit: 'audio seconds',
   // Only windows of about one length share the decoder's runs; and a short utterance must not wait for a long window's end.
-  kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${mergedSilence(item)?.heardRows}`),
+  kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${mergedSilence(item)?.attendedRows}`),
   // A search with several sequences is a batch already, and the detector goes step by step.
   alone: (item) => item.type === 'voice' || item.options.beamSize > 1 || item.options.temperatures[0] !== 0,
 };

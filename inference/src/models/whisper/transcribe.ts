@@ -1,8 +1,8 @@
 import { openSpeech } from '../silero/speech-source.js';
 import type { Transcriber } from '../speech.js';
-import type { HeardLanguage } from './hearing.js';
-import { hearOneByOne } from './one-by-one.js';
-import { hearSideBySide } from './side-by-side.js';
+import { transcribeChunked } from './chunked.js';
+import { transcribeSequentially } from './sequential.js';
+import type { DetectedLanguage } from './transcribe-window.js';
 import type { WhisperResult, WhisperWindow } from './window.js';
 
 /**
@@ -16,14 +16,14 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
   signal,
 ) {
   const { audio, times, lengths, listenedSeconds } = openSpeech(source, options, submit, signal);
-  const hear = options.conditionOnPreviousText ? hearOneByOne : hearSideBySide;
-  let heard: HeardLanguage = {
+  const transcribe = options.conditionOnPreviousText ? transcribeSequentially : transcribeChunked;
+  let transcribed: DetectedLanguage = {
     language: options.language,
     languageProbability: options.language === undefined ? 0 : 1,
   };
   let id = 0;
-  for await (const part of hear(audio, { options, submit, signal })) {
-    heard = part;
+  for await (const part of transcribe(audio, { options, submit, signal })) {
+    transcribed = part;
     for (const segment of part.segments) {
       yield { type: 'segment', segment: times.restore({ ...segment, id }) };
       id++;
@@ -38,8 +38,8 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
     type: 'summary',
     summary: {
       // Nothing was heard: English is the model's own first guess, of no probability.
-      language: heard.language ?? 'en',
-      languageProbability: heard.languageProbability,
+      language: transcribed.language ?? 'en',
+      languageProbability: transcribed.languageProbability,
       durationSeconds: lengths().durationSeconds,
       speechSeconds: lengths().keptSeconds,
     },

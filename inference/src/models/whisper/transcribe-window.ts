@@ -6,14 +6,14 @@ import { withoutHallucinations } from './hallucinations.js';
 import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
 /** What all windows of a recording have in common. */
-export interface Hearing {
+export interface Transcription {
   readonly options: SpeechOptions;
   readonly submit: SubmitWindow<WhisperWindow, WhisperResult>;
   readonly signal: AbortSignal;
 }
 
 /** A language, given or heard; undefined until something is heard. */
-export interface HeardLanguage {
+export interface DetectedLanguage {
   readonly language: string | undefined;
   readonly languageProbability: number;
 }
@@ -28,7 +28,7 @@ export interface PlacedWindow
   readonly endSeconds: number;
 }
 
-export interface HeardWindow extends HeardLanguage {
+export interface TranscribedWindow extends DetectedLanguage {
   /** Times from the recording's start; ids count from 0. */
   readonly segments: readonly SpeechSegment[];
   /** How far the recording is done, in samples from the window's start. Above 0, and perhaps beyond the window. */
@@ -40,8 +40,8 @@ export interface HeardWindow extends HeardLanguage {
 }
 
 /** Has one window decoded and puts what is heard into its place in the recording. */
-export async function hearWindow(hearing: Hearing, window: PlacedWindow): Promise<HeardWindow> {
-  const { options, submit, signal } = hearing;
+export async function transcribeWindow(transcription: Transcription, window: PlacedWindow): Promise<TranscribedWindow> {
+  const { options, submit, signal } = transcription;
   const { startSeconds, endSeconds, lastSpeechSeconds, ...rest } = window;
   const result = decoded(await submit({ type: 'decode', options: decodeOptions(options), ...rest }, signal));
   const { segments, advanceSeconds } = guarded(result, window, options);

@@ -17,7 +17,7 @@ export function whisperFolder(shared) {
 }
 
 /**
- * `hear(samples, options)` gives text, segments and how many windows each run had; samples or an opened recording. `weights`:
+ * `transcribe(samples, options)` gives text, segments and how many windows each run had; samples or an opened recording. `weights`:
  * the form of its 8-bit weights, as in LoadOptions.
  */
 export async function openWhisper(shared, { weights } = {}) {
@@ -43,7 +43,7 @@ export async function openWhisper(shared, { weights } = {}) {
     },
   });
 
-  async function hear(audio, { wholeWindows = false, ...options } = {}) {
+  async function transcribe(audio, { wholeWindows = false, ...options } = {}) {
     runs = [];
     const admission = lane.admit({ items: 1, cost: undefined, priority: 'interactive' });
     // A window of 30 s has no silence that is merged.
@@ -67,7 +67,7 @@ export async function openWhisper(shared, { weights } = {}) {
     };
   }
 
-  return { hear, close: () => model.close() };
+  return { transcribe, close: () => model.close() };
 }
 
 function filledUp({ samples }) {

@@ -59,7 +59,7 @@ class Worker {
   }
 }
 
-function hear(worker: Worker, source: PcmSource, overrides: Partial<SpeechOptions> = {}): Promise<SpeechEvent[]> {
+function transcribe(worker: Worker, source: PcmSource, overrides: Partial<SpeechOptions> = {}): Promise<SpeechEvent[]> {
   const options = { ...SPEECH_OPTIONS, conditionOnPreviousText: false, ...overrides };
   return eventsOf(
     transcribeWithWhisper(source, options, (window) => worker.submit(window), new AbortController().signal),
@@ -78,7 +78,7 @@ describe('a recording whose windows do not depend on each other', () => {
   it('is cut in pauses, four pieces in the queue at a time, nothing left out and nothing twice', async () => {
     const worker = new Worker();
     const samples = sound(150);
-    const events = await hear(worker, sourceOf(samples), { initialPrompt: 'Ask not.' });
+    const events = await transcribe(worker, sourceOf(samples), { initialPrompt: 'Ask not.' });
     expect(worker.most).to.equal(4);
     expect(worker.windows.map(({ promptText }) => promptText)).to.deep.equal([
       'Ask not.',
@@ -95,15 +95,15 @@ describe('a recording whose windows do not depend on each other', () => {
     }
     expect(at).to.equal(150);
     const bytes = (part: Float32Array) => Buffer.from(part.buffer, part.byteOffset, part.byteLength);
-    const heard = Buffer.concat(worker.windows.map((window) => bytes(window.samples)));
-    expect(heard.equals(bytes(samples))).to.equal(true);
+    const transcribed = Buffer.concat(worker.windows.map((window) => bytes(window.samples)));
+    expect(transcribed.equals(bytes(samples))).to.equal(true);
     const last = events.at(-1);
     expect(last?.type === 'summary' && last.summary).to.deep.include({ language: 'en', languageProbability: 0.75 });
   });
 
   it('goes on from the last time where a window has no pause', async () => {
     const worker = new Worker((_, index) => (index === 0 ? { advanceSamples: 20 * RATE } : {}));
-    await hear(worker, sourceOf(sound(70, (second) => second < 31)));
+    await transcribe(worker, sourceOf(sound(70, (second) => second < 31)));
     expect(worker.windows[0]?.samples.length).to.equal(30 * RATE);
     expect(worker.windows[0]?.speechEnd).to.equal(undefined);
     expect(worker.windows.slice(1).reduce((sum, { samples }) => sum + samples.length, 0)).to.equal(50 * RATE);
@@ -113,7 +113,7 @@ describe('a recording whose windows do not depend on each other', () => {
     const worker = new Worker(({ samples }, index) =>
       index === 1 ? { advanceSamples: samples.length - 5 * RATE } : {},
     );
-    const events = await hear(worker, sourceOf(sound(80)));
+    const events = await transcribe(worker, sourceOf(sound(80)));
     const rest = worker.windows.findIndex(({ samples }) => samples.length === 5 * RATE);
     expect(rest).to.be.above(1);
     const starts = segmentsOf(events).map(({ from }) => from);
@@ -122,7 +122,7 @@ describe('a recording whose windows do not depend on each other', () => {
 
   it('has the language that was heard first', async () => {
     const worker = new Worker(({ language }, index) => ({ language: language ?? (index === 1 ? 'cy' : 'en') }));
-    await hear(worker, sourceOf(sound(150)));
+    await transcribe(worker, sourceOf(sound(150)));
     const again = worker.windows.filter(({ samples }) => samples.length === worker.windows[1]?.samples.length);
     expect(worker.windows[1]?.language).to.equal(undefined);
     expect(again.map(({ language }) => language)).to.include('en');
@@ -148,7 +148,7 @@ describe('a recording whose windows do not depend on each other', () => {
       if (index === 0) go();
       return {};
     });
-    expect(segmentsOf(await hear(worker, slow)).at(-1)?.to).to.equal(65);
+    expect(segmentsOf(await transcribe(worker, slow)).at(-1)?.to).to.equal(65);
   });
 
   it('ends with the error of a window', async () => {
@@ -156,7 +156,7 @@ describe('a recording whose windows do not depend on each other', () => {
       if (index === 2) throw new Error('the worker is gone');
       return {};
     });
-    const error = await hear(worker, sourceOf(sound(150))).catch((reason: Error) => reason.message);
+    const error = await transcribe(worker, sourceOf(sound(150))).catch((reason: Error) => reason.message);
     expect(error).to.equal('the worker is gone');
   });
 });

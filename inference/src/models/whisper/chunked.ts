@@ -1,10 +1,10 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SampleBuffer } from '../decoding/sample-buffer.js';
 import type { SpeechSegment } from '../speech.js';
-import { type HeardLanguage, type Hearing, hearWindow } from './hearing.js';
 import { WINDOW_SAMPLES } from './length.js';
-import type { HeardPart } from './one-by-one.js';
 import { cutInPause, endOfSpeech } from './pauses.js';
+import type { TranscribedPart } from './sequential.js';
+import { type DetectedLanguage, type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /** Passages that are in the queue at the same time: with four a token costs half, with more hardly less. */
 const AT_ONCE = 4;
@@ -15,7 +15,7 @@ const GATHER_MS = 500;
 const LEAST_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
 
 /** A part of a recording that can be heard for itself. */
-interface Passage {
+interface Chunk {
   readonly samples: Float32Array;
   readonly startSeconds: number;
   readonly endSeconds: number;
@@ -24,7 +24,7 @@ interface Passage {
   readonly open: boolean;
 }
 
-interface HeardPassage extends HeardLanguage {
+interface TranscribedChunk extends DetectedLanguage {
   readonly segments: readonly SpeechSegment[];
   /** From the passage's start; less than its length only when it is open. */
   readonly advanceSamples: number;
@@ -35,22 +35,25 @@ interface HeardPassage extends HeardLanguage {
  * recording is cut in pauses; where there is none in a window, its last time tells where the next one begins, as it does one
  * by one. The cuts depend on the audio alone, and so do the words. Keeps four windows of audio.
  */
-export async function* hearSideBySide(audio: SampleBuffer, hearing: Hearing): AsyncGenerator<HeardPart, void, void> {
-  let { language } = hearing.options;
+export async function* transcribeChunked(
+  audio: SampleBuffer,
+  transcription: Transcription,
+): AsyncGenerator<TranscribedPart, void, void> {
+  let { language } = transcription.options;
   let languageProbability = language === undefined ? 0 : 1;
-  for await (const passages of gather(audio, hearing.options.initialPrompt)) {
-    if (passages.length === 0) yield { segments: [], language, languageProbability, doneSeconds: undefined };
+  for await (const chunks of gather(audio, transcription.options.initialPrompt)) {
+    if (chunks.length === 0) yield { segments: [], language, languageProbability, doneSeconds: undefined };
     const asked = language;
-    const heard = await Promise.all(passages.map((passage) => hearPassage(hearing, passage, asked)));
-    for (const [index, passage] of passages.entries()) {
-      let part = heard[index] as HeardPassage;
+    const transcribed = await Promise.all(chunks.map((chunk) => transcribeChunk(transcription, chunk, asked)));
+    for (const [index, chunk] of chunks.entries()) {
+      let part = transcribed[index] as TranscribedChunk;
       if (language === undefined) ({ language, languageProbability } = part);
       // The first language that is heard is the recording's.
       else if (part.language !== undefined && part.language !== language) {
-        part = await hearPassage(hearing, passage, language);
+        part = await transcribeChunk(transcription, chunk, language);
       }
-      if (passage.open) audio.drop(part.advanceSamples);
-      const doneSeconds = passage.startSeconds + part.advanceSamples / SPEECH_SAMPLE_RATE_HZ;
+      if (chunk.open) audio.drop(part.advanceSamples);
+      const doneSeconds = chunk.startSeconds + part.advanceSamples / SPEECH_SAMPLE_RATE_HZ;
       yield { segments: part.segments, language, languageProbability, doneSeconds };
     }
   }
@@ -60,27 +63,27 @@ export async function* hearSideBySide(audio: SampleBuffer, hearing: Hearing): As
 async function* gather(
   audio: SampleBuffer,
   initialPrompt: string | undefined,
-): AsyncGenerator<readonly Passage[], void, void> {
+): AsyncGenerator<readonly Chunk[], void, void> {
   let promptText = initialPrompt;
-  let reading: Promise<Passage | 'silence' | 'end'> | undefined;
+  let reading: Promise<Chunk | 'silence' | 'end'> | undefined;
   for (;;) {
-    const passages: Passage[] = [];
-    while (passages.length < AT_ONCE && passages.at(-1)?.open !== true) {
-      reading ??= nextPassage(audio, promptText);
-      if (passages.length > 0 && !(await settlesWithin(reading, GATHER_MS))) break;
-      const passage = await reading;
-      if (passage === 'end') break;
+    const chunks: Chunk[] = [];
+    while (chunks.length < AT_ONCE && chunks.at(-1)?.open !== true) {
+      reading ??= nextChunk(audio, promptText);
+      if (chunks.length > 0 && !(await settlesWithin(reading, GATHER_MS))) break;
+      const chunk = await reading;
+      if (chunk === 'end') break;
       reading = undefined;
-      if (passage === 'silence') break;
+      if (chunk === 'silence') break;
       promptText = undefined;
-      passages.push(passage);
+      chunks.push(chunk);
     }
-    if (passages.length === 0 && reading !== undefined) return;
-    yield passages;
+    if (chunks.length === 0 && reading !== undefined) return;
+    yield chunks;
   }
 }
 
-async function nextPassage(audio: SampleBuffer, promptText: string | undefined): Promise<Passage | 'silence' | 'end'> {
+async function nextChunk(audio: SampleBuffer, promptText: string | undefined): Promise<Chunk | 'silence' | 'end'> {
   const state = await audio.fillOrRest(WINDOW_SAMPLES);
   if (state !== 'samples') return state;
   const { startSeconds, endSeconds } = audio;
@@ -92,18 +95,22 @@ async function nextPassage(audio: SampleBuffer, promptText: string | undefined):
 }
 
 /** One passage, window by window: mostly one. */
-async function hearPassage(hearing: Hearing, passage: Passage, given: string | undefined): Promise<HeardPassage> {
-  const { samples, startSeconds, endSeconds, open } = passage;
+async function transcribeChunk(
+  transcription: Transcription,
+  chunk: Chunk,
+  given: string | undefined,
+): Promise<TranscribedChunk> {
+  const { samples, startSeconds, endSeconds, open } = chunk;
   const segments: SpeechSegment[] = [];
   let language = given;
   let languageProbability = given === undefined ? 0 : 1;
   const speechEnd = endOfSpeech(samples);
-  let { promptText } = passage;
+  let { promptText } = chunk;
   let lastSpeechSeconds = startSeconds;
   let at = 0;
   do {
     const seconds = startSeconds + at / SPEECH_SAMPLE_RATE_HZ;
-    const heard = await hearWindow(hearing, {
+    const transcribed = await transcribeWindow(transcription, {
       samples: samples.slice(at),
       language,
       promptTokens: [],
@@ -115,11 +122,11 @@ async function hearPassage(hearing: Hearing, passage: Passage, given: string | u
       lastSpeechSeconds,
       endSeconds,
     });
-    if (language === undefined) ({ language, languageProbability } = heard);
-    segments.push(...heard.segments);
-    ({ lastSpeechSeconds } = heard);
+    if (language === undefined) ({ language, languageProbability } = transcribed);
+    segments.push(...transcribed.segments);
+    ({ lastSpeechSeconds } = transcribed);
     promptText = undefined;
-    at = Math.min(samples.length, at + heard.advanceSamples);
+    at = Math.min(samples.length, at + transcribed.advanceSamples);
     // The end of a piece is a pause: what is left before it may be no more than the last word's own end.
   } while (!open && speechEnd - at > LEAST_REST_SAMPLES);
   return { segments, language, languageProbability, advanceSamples: open ? at : samples.length };

@@ -1,7 +1,7 @@
 import type { SampleBuffer } from '../decoding/sample-buffer.js';
 import type { SpeechSegment } from '../speech.js';
-import { type HeardLanguage, type Hearing, hearWindow } from './hearing.js';
 import { WINDOW_SAMPLES } from './length.js';
+import { type DetectedLanguage, type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /** After an attempt this hot the text before is no guide any more; the reference's prompt_reset_on_temperature. */
 const RESET_ABOVE_TEMPERATURE = 0.5;
@@ -9,7 +9,7 @@ const RESET_ABOVE_TEMPERATURE = 0.5;
 const KEPT_TOKENS = 448;
 
 /** What came of a window, or of a passage of several. */
-export interface HeardPart extends HeardLanguage {
+export interface TranscribedPart extends DetectedLanguage {
   readonly segments: readonly SpeechSegment[];
   /** Up to here what is heard is done, in seconds from its start; absent after a silence that was left out. */
   readonly doneSeconds: number | undefined;
@@ -19,8 +19,11 @@ export interface HeardPart extends HeardLanguage {
  * Windows one after the other: each begins where the last time of the one before stands, the text before as its prompt.
  * Keeps one window of audio, however long the recording is.
  */
-export async function* hearOneByOne(audio: SampleBuffer, hearing: Hearing): AsyncGenerator<HeardPart, void, void> {
-  const { options } = hearing;
+export async function* transcribeSequentially(
+  audio: SampleBuffer,
+  transcription: Transcription,
+): AsyncGenerator<TranscribedPart, void, void> {
+  const { options } = transcription;
   let { language, initialPrompt: promptText } = options;
   let languageProbability = language === undefined ? 0 : 1;
   let before: readonly number[] = [];
@@ -33,7 +36,7 @@ export async function* hearOneByOne(audio: SampleBuffer, hearing: Hearing): Asyn
       yield { segments: [], language, languageProbability, doneSeconds: undefined };
       continue;
     }
-    const heard = await hearWindow(hearing, {
+    const transcribed = await transcribeWindow(transcription, {
       samples: audio.peek(WINDOW_SAMPLES),
       language,
       promptTokens: promptText === undefined ? before : [],
@@ -44,12 +47,12 @@ export async function* hearOneByOne(audio: SampleBuffer, hearing: Hearing): Asyn
       lastSpeechSeconds,
       endSeconds: audio.endSeconds,
     });
-    if (language === undefined) ({ language, languageProbability } = heard);
-    before = heard.temperature > RESET_ABOVE_TEMPERATURE ? [] : heard.tokens.slice(-KEPT_TOKENS);
+    if (language === undefined) ({ language, languageProbability } = transcribed);
+    before = transcribed.temperature > RESET_ABOVE_TEMPERATURE ? [] : transcribed.tokens.slice(-KEPT_TOKENS);
     promptText = undefined;
     seed += 1;
-    lastSpeechSeconds = heard.lastSpeechSeconds;
-    audio.drop(heard.advanceSamples);
-    yield { segments: heard.segments, language, languageProbability, doneSeconds: audio.startSeconds };
+    lastSpeechSeconds = transcribed.lastSpeechSeconds;
+    audio.drop(transcribed.advanceSamples);
+    yield { segments: transcribed.segments, language, languageProbability, doneSeconds: audio.startSeconds };
   }
 }
