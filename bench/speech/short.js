@@ -9,8 +9,8 @@ import { readWhisperConfig } from '../../inference/dist/src/models/whisper/confi
 import { Encoder } from '../../inference/dist/src/models/whisper/encoder.js';
 import { likeliestLanguage } from '../../inference/dist/src/models/whisper/languages.js';
 import { layoutOf } from '../../inference/dist/src/models/whisper/length.js';
+import { LogitsProcessors } from '../../inference/dist/src/models/whisper/logits-processors.js';
 import { MelExtractor } from '../../inference/dist/src/models/whisper/mel.js';
-import { TokenRules } from '../../inference/dist/src/models/whisper/rules.js';
 import { Vocabulary } from '../../inference/dist/src/models/whisper/vocabulary.js';
 import { inRepository, OPTIONS } from '../support/measure.js';
 import { shortClips } from './clips.js';
@@ -38,7 +38,7 @@ const mel = await MelExtractor.open(config.melCount, OPTIONS);
 const encoder = await Encoder.open(`${folder}/onnx/encoder_model_quantized.onnx`, config.melCount, OPTIONS);
 const decoder = await MergedDecoder.open(`${folder}/onnx/decoder_model_merged_quantized.onnx`, config, OPTIONS);
 const { special } = vocabulary;
-const rules = new TokenRules({
+const rules = new LogitsProcessors({
   special,
   suppressed: config.suppressed,
   suppressedFirst: config.suppressedFirst,

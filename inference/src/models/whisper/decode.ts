@@ -1,9 +1,9 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SpeechSegment } from '../speech.js';
-import { type Attempt, isSilence, isSilenceAfterAll, leastBad, mayHoldNoSpeech, needsAnother } from './judge.js';
+import { DecodingTask, type Look, type WhisperParts, type WindowContext } from './decoding-task.js';
+import { type Attempt, isSilence, isSilenceAfterAll, leastBad, mayHoldNoSpeech, needsFallback } from './fallback.js';
 import { mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing } from './loudness.js';
-import { type Look, Opened, type WhisperParts, type WindowContext } from './opened.js';
 import { encodeText, maxPromptTokens } from './prompt.js';
 import { splitAtTimestamps } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
@@ -18,14 +18,14 @@ export async function decodeWindow(
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
   const looks = (overrides: Partial<Look> = {}) =>
-    Opened.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...overrides }, context);
+    DecodingTask.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...overrides }, context);
   let opened = await looks({ layout: merged });
   const attempts: Attempt[] = [];
   let passed: Attempt | undefined;
   for (const [index, temperature] of window.options.temperatures.entries()) {
     let attempt = await opened.attempt(temperature, index, merged !== undefined && index === 0);
     // What was decoded from merged silence and does not convince is decoded again from all of it.
-    if (index === 0 && merged !== undefined && (attempt.doubtful || needsAnother(attempt, window.options))) {
+    if (index === 0 && merged !== undefined && (attempt.doubtful || needsFallback(attempt, window.options))) {
       opened = await looks();
       attempt = await opened.attempt(temperature, index, false);
     }
@@ -34,13 +34,13 @@ export async function decodeWindow(
     if (index === 0 && endsInSilence(window) && mayHoldNoSpeech(attempt, window.options)) {
       const beside = await looks({ fill: 'zeros' });
       const again = await beside.attempt(temperature, index, false);
-      if (isSilence(again, window.options) || needsAnother(attempt, window.options)) {
+      if (isSilence(again, window.options) || needsFallback(attempt, window.options)) {
         opened = beside;
         attempt = again;
       }
     }
     attempts.push(attempt);
-    if (!needsAnother(attempt, window.options)) {
+    if (!needsFallback(attempt, window.options)) {
       passed = attempt;
       break;
     }

@@ -31,7 +31,7 @@ export function encodeText(vocabulary: Vocabulary, text: string): readonly numbe
 }
 
 /** What tells the model its job, after the start of the transcript: language, task, whether times are wanted. */
-export function jobTokens(
+export function sotSequence(
   config: WhisperConfig,
   vocabulary: Vocabulary,
   language: string,

@@ -3,7 +3,7 @@ import type { Decoder, EncodedAudio } from '../decoding/merged-decoder.js';
 import { logSumExp } from '../decoding/scores.js';
 import { alignRows } from './align.js';
 import type { WhisperConfig } from './config.js';
-import { jobTokens } from './prompt.js';
+import { sotSequence } from './prompt.js';
 import type { Vocabulary } from './vocabulary.js';
 import type { DecodeOptions } from './window.js';
 import {
@@ -73,7 +73,7 @@ async function alignText(
   text: readonly number[],
 ): Promise<readonly TimedWord[]> {
   const { special } = vocabulary;
-  const job = jobTokens(config, vocabulary, window.language, { task: window.options.task, timestamps: 'none' });
+  const job = sotSequence(config, vocabulary, window.language, { task: window.options.task, timestamps: 'none' });
   const prompt = [special.startOfTranscript, ...job, ...text, special.endOfText];
   // The last token of the job, "no timestamps", is a row as well: where it is said the text begins.
   const firstRow = job.length;

@@ -1,7 +1,7 @@
 import type { Decoder, DecoderOutput, DecoderState } from '../decoding/merged-decoder.js';
 import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../decoding/scores.js';
 import { selectRows } from '../decoding/state-rows.js';
-import type { TokenRules } from './rules.js';
+import type { LogitsProcessors } from './logits-processors.js';
 
 /** Where the decoding of a window begins: after its prompt. */
 export interface Beginning {
@@ -25,8 +25,8 @@ export interface Hypothesis {
  */
 const DOUBTFUL_RATIO = 0.7;
 
-export interface HypothesesOptions {
-  readonly rules: TokenRules;
+export interface SearchOptions {
+  readonly rules: LogitsProcessors;
   readonly endOfText: number;
   /** Most tokens of an answer. */
   readonly maxTokens: number;
@@ -58,10 +58,10 @@ interface Row {
  * Greedy decoding, or `count` sequences sampled side by side: the likeliest by its mean is returned. Source: GreedyDecoder
  * and MaximumLikelihoodRanker of OpenAI's whisper/decoding.py.
  */
-export async function decodeGreedily(
+export async function greedySearch(
   decoder: Pick<Decoder, 'step'>,
   beginning: Beginning,
-  options: HypothesesOptions,
+  options: SearchOptions,
 ): Promise<Hypothesis> {
   const rows: Row[] = Array.from({ length: options.count }, () => ({
     tokens: [],
@@ -90,7 +90,7 @@ export async function decodeGreedily(
 }
 
 /** The row's next token: the likeliest or a drawn one. */
-function choose(row: Row, logits: Float32Array, options: HypothesesOptions): void {
+function choose(row: Row, logits: Float32Array, options: SearchOptions): void {
   options.rules.apply(logits, row.tokens);
   const token =
     options.temperature === 0 ? indexOfHighest(logits) : sampleIndex(logits, options.temperature, options.random);

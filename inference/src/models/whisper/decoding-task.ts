@@ -4,17 +4,17 @@ import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { DecoderOutput, EncodedAudio } from '../decoding/merged-decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
-import { decodeByBeams } from './beams.js';
+import { beamSearch } from './beam-search.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
-import { type Beginning, decodeGreedily, meanLogProb } from './hypotheses.js';
-import type { Attempt } from './judge.js';
+import type { Attempt } from './fallback.js';
+import { type Beginning, greedySearch, meanLogProb } from './greedy-search.js';
 import { likeliestLanguage } from './languages.js';
 import { type Layout, WINDOW_SAMPLES } from './length.js';
+import { LogitsProcessors } from './logits-processors.js';
 import { isSteady } from './loudness.js';
 import type { MelExtractor } from './mel.js';
-import { jobTokens, textBefore } from './prompt.js';
-import { TokenRules } from './rules.js';
+import { sotSequence, textBefore } from './prompt.js';
 import { TIMESTAMP_SAMPLES } from './segments.js';
 import type { Vocabulary } from './vocabulary.js';
 import type { DecodeWindow } from './window.js';
@@ -51,14 +51,14 @@ export interface Look {
 }
 
 /** A window after its prompt, ready to be decoded at one temperature after the other. */
-export class Opened {
+export class DecodingTask {
   readonly #parts: WhisperParts;
   readonly #window: DecodeWindow;
   readonly #context: WindowContext;
   readonly #audio: EncodedAudio;
   readonly #beginning: Beginning;
   readonly #noSpeechProb: number;
-  readonly #rules: TokenRules;
+  readonly #rules: LogitsProcessors;
   readonly #steady: boolean;
   readonly language: string;
   readonly languageProbability: number;
@@ -79,7 +79,7 @@ export class Opened {
     this.language = begun.language;
     this.languageProbability = begun.languageProbability;
     this.#steady = isSteady(window.samples);
-    this.#rules = new TokenRules({
+    this.#rules = new LogitsProcessors({
       special: parts.vocabulary.special,
       suppressed: parts.config.suppressed,
       suppressedFirst: parts.config.suppressedFirst,
@@ -96,7 +96,7 @@ export class Opened {
     previousTokens: readonly number[],
     { layout, fill }: Look,
     context: WindowContext,
-  ): Promise<Opened> {
+  ): Promise<DecodingTask> {
     const { config, vocabulary, decoder } = parts;
     const yieldToEventLoop = () => rest(context);
     const samples = window.samples.subarray(0, WINDOW_SAMPLES);
@@ -116,16 +116,21 @@ export class Opened {
       ({ language, probability: languageProbability } = likeliestLanguage(output.logits(0), config.languages));
       await yieldToEventLoop();
     }
-    const job = jobTokens(config, vocabulary, language, window.options);
+    const job = sotSequence(config, vocabulary, language, window.options);
     if (output !== undefined && before.length === 0) {
       const noSpeechProb = probability(output.logits(0), vocabulary.special.noSpeech);
       for (const token of job) output = await decoder.step(output.state, [token]);
       const beginning = { state: output.state, logits: output.logits(0) };
-      return new Opened(parts, window, context, audio, { beginning, noSpeechProb, language, languageProbability });
+      return new DecodingTask(parts, window, context, audio, {
+        beginning,
+        noSpeechProb,
+        language,
+        languageProbability,
+      });
     }
     const prompt = [...before, start, ...job];
     output = await decoder.start(audio, [prompt], [before.length, prompt.length - 1]);
-    return new Opened(parts, window, context, audio, {
+    return new DecodingTask(parts, window, context, audio, {
       beginning: { state: output.state, logits: output.logits(0, 1) },
       noSpeechProb: probability(output.logits(0, 0), vocabulary.special.noSpeech),
       language,
@@ -145,8 +150,8 @@ export class Opened {
     const { beamSize, patience, lengthPenalty } = this.#window.options;
     const search = () =>
       temperature === 0 && beamSize > 1
-        ? decodeByBeams(decoder, this.#beginning, { ...shared, beamSize, patience, lengthPenalty })
-        : decodeGreedily(decoder, this.#beginning, {
+        ? beamSearch(decoder, this.#beginning, { ...shared, beamSize, patience, lengthPenalty })
+        : greedySearch(decoder, this.#beginning, {
             ...shared,
             temperature,
             count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,

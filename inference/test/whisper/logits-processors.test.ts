@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { TokenRules } from '../../src/models/whisper/rules.js';
+import { LogitsProcessors } from '../../src/models/whisper/logits-processors.js';
 
 /** A vocabulary of ten words (0 to 9), then the special tokens, then times from 0.00 s to 0.20 s. */
 const SPECIAL = {
@@ -21,7 +21,7 @@ function allowed(
   timestamps = true,
   speechEndIndex?: number,
 ): number[] {
-  const rules = new TokenRules({
+  const rules = new LogitsProcessors({
     special: SPECIAL,
     suppressed: [3],
     suppressedFirst: [0, SPECIAL.endOfText],

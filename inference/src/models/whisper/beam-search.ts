@@ -1,7 +1,7 @@
 import type { Decoder } from '../decoding/merged-decoder.js';
 import { indicesOfHighest, logSumExp } from '../decoding/scores.js';
 import { exchangeStateRows } from '../decoding/state-rows.js';
-import type { Beginning, HypothesesOptions, Hypothesis } from './hypotheses.js';
+import type { Beginning, Hypothesis, SearchOptions } from './greedy-search.js';
 
 /** A sequence still growing, and the row of the state it grows from. */
 interface Beam {
@@ -10,7 +10,7 @@ interface Beam {
   readonly row: number;
 }
 
-export type BeamOptions = Pick<HypothesesOptions, 'rules' | 'endOfText' | 'maxTokens' | 'yieldToEventLoop'> & {
+export type BeamOptions = Pick<SearchOptions, 'rules' | 'endOfText' | 'maxTokens' | 'yieldToEventLoop'> & {
   /** Sequences kept side by side. */
   readonly beamSize: number;
   /** So many times `beamSize` finished sequences end the search. */
@@ -24,7 +24,7 @@ export type BeamOptions = Pick<HypothesesOptions, 'rules' | 'endOfText' | 'maxTo
  * `patience`) have ended; the best of these by its length is returned. Source: BeamSearchDecoder of OpenAI's
  * whisper/decoding.py; patience after Kasai et al., "A Call for Clarity in Beam Search"; length_penalty as faster-whisper's.
  */
-export async function decodeByBeams(
+export async function beamSearch(
   decoder: Pick<Decoder, 'step'>,
   beginning: Beginning,
   options: BeamOptions,

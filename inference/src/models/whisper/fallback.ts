@@ -20,7 +20,7 @@ export interface Attempt {
 type Thresholds = Pick<DecodeOptions, 'compressionRatioThreshold' | 'logProbThreshold' | 'noSpeechThreshold'>;
 
 /** Whether the window needs another attempt, hotter. Source: transcribe.py of OpenAI's Whisper. */
-export function needsAnother(attempt: Attempt, limits: Thresholds): boolean {
+export function needsFallback(attempt: Attempt, limits: Thresholds): boolean {
   // Where nothing is said no attempt will find better words.
   if (isSilence(attempt, limits)) return false;
   return attempt.avgLogProb < limits.logProbThreshold || attempt.compressionRatio > limits.compressionRatioThreshold;
@@ -40,7 +40,7 @@ export function isSilence(attempt: Attempt, limits: Thresholds): boolean {
 /** Whether a window of which no attempt convinced holds no speech: half of what would be needed speaks for it. */
 export function isSilenceAfterAll(attempts: readonly Attempt[], limits: Thresholds): boolean {
   return attempts.every(
-    (attempt) => needsAnother(attempt, limits) && attempt.noSpeechProb > limits.noSpeechThreshold / 2,
+    (attempt) => needsFallback(attempt, limits) && attempt.noSpeechProb > limits.noSpeechThreshold / 2,
   );
 }
 
@@ -48,7 +48,7 @@ export function isSilenceAfterAll(attempts: readonly Attempt[], limits: Threshol
  * Whether a window's words may be made up: they do not convince, or the no-speech probability is above half its limit.
  */
 export function mayHoldNoSpeech(attempt: Attempt, limits: Thresholds): boolean {
-  return needsAnother(attempt, limits) || attempt.noSpeechProb > limits.noSpeechThreshold / 2;
+  return needsFallback(attempt, limits) || attempt.noSpeechProb > limits.noSpeechThreshold / 2;
 }
 
 /**

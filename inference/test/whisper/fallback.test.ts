@@ -6,8 +6,8 @@ import {
   isSilenceAfterAll,
   leastBad,
   mayHoldNoSpeech,
-  needsAnother,
-} from '../../src/models/whisper/judge.js';
+  needsFallback,
+} from '../../src/models/whisper/fallback.js';
 
 const LIMITS = { compressionRatioThreshold: 2.4, logProbThreshold: -1, noSpeechThreshold: 0.6 };
 
@@ -26,13 +26,13 @@ function attempt(avgLogProb: number, noSpeechProb: number, ratio = 1, temperatur
 
 describe('judging an attempt', () => {
   it('accepts a sure one, sends back one that is unsure or repeats itself', () => {
-    expect(needsAnother(attempt(-0.3, 0.1), LIMITS)).to.equal(false);
-    expect(needsAnother(attempt(-1.2, 0.1), LIMITS)).to.equal(true);
-    expect(needsAnother(attempt(-0.3, 0.1, 5), LIMITS)).to.equal(true);
+    expect(needsFallback(attempt(-0.3, 0.1), LIMITS)).to.equal(false);
+    expect(needsFallback(attempt(-1.2, 0.1), LIMITS)).to.equal(true);
+    expect(needsFallback(attempt(-0.3, 0.1, 5), LIMITS)).to.equal(true);
   });
 
   it('takes unsure words where nothing is said for silence, and sure ones for speech', () => {
-    expect(needsAnother(attempt(-1.2, 0.9), LIMITS)).to.equal(false);
+    expect(needsFallback(attempt(-1.2, 0.9), LIMITS)).to.equal(false);
     expect(isSilence(attempt(-1.2, 0.9), LIMITS)).to.equal(true);
     expect(isSilence(attempt(-0.3, 0.9), LIMITS)).to.equal(false);
     expect(isSilence(attempt(-1.2, 0.5), LIMITS)).to.equal(false);
@@ -41,13 +41,13 @@ describe('judging an attempt', () => {
   it('takes sure words for silence too where the sound is as steady as noise', () => {
     const transcribed = { ...attempt(-0.3, 0.9), steady: true };
     expect(isSilence(transcribed, LIMITS)).to.equal(true);
-    expect(needsAnother({ ...transcribed, compressionRatio: 9 }, LIMITS)).to.equal(false);
+    expect(needsFallback({ ...transcribed, compressionRatio: 9 }, LIMITS)).to.equal(false);
     expect(isSilence({ ...transcribed, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
   });
 
   it('takes words that are sure by repetition alone for silence too where nothing is said', () => {
     expect(isSilence(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(true);
-    expect(needsAnother(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(false);
+    expect(needsFallback(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(false);
     expect(isSilence(attempt(-0.3, 0.5, 5), LIMITS)).to.equal(false);
   });
 

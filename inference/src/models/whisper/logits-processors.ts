@@ -2,7 +2,7 @@ import { indexOfHighest, logSumExp } from '../decoding/scores.js';
 import type { SpecialTokens } from './vocabulary.js';
 
 /** What may be sampled next. Source: the logit filters of OpenAI's whisper/decoding.py. */
-export interface TokenRulesOptions {
+export interface LogitsProcessorsOptions {
   readonly special: SpecialTokens;
   /** Never sampled. */
   readonly suppressed: readonly number[];
@@ -20,12 +20,12 @@ const LEFT_OVER_INDEX = 100;
 /** A text that ends before its speech does must be so sure of it. */
 const SURE_END = Math.log(0.9);
 
-export class TokenRules {
-  readonly #options: TokenRulesOptions;
+export class LogitsProcessors {
+  readonly #options: LogitsProcessorsOptions;
   readonly #never: Int32Array;
   readonly #neverFirst: Int32Array;
 
-  constructor(options: TokenRulesOptions) {
+  constructor(options: LogitsProcessorsOptions) {
     this.#options = options;
     const { special } = options;
     const unspoken = [

@@ -3,9 +3,9 @@ import { Tensor } from 'onnxruntime-node';
 import type { DecoderOutput, DecoderState } from '../../src/models/decoding/merged-decoder.js';
 import { indicesOfHighest } from '../../src/models/decoding/scores.js';
 import { selectRows } from '../../src/models/decoding/state-rows.js';
-import { decodeByBeams } from '../../src/models/whisper/beams.js';
-import { decodeGreedily } from '../../src/models/whisper/hypotheses.js';
-import { TokenRules } from '../../src/models/whisper/rules.js';
+import { beamSearch } from '../../src/models/whisper/beam-search.js';
+import { greedySearch } from '../../src/models/whisper/greedy-search.js';
+import { LogitsProcessors } from '../../src/models/whisper/logits-processors.js';
 
 const SPECIAL = {
   endOfText: 4,
@@ -17,7 +17,7 @@ const SPECIAL = {
   noTimestamps: 10,
   firstTimestamp: 11,
 };
-const rules = new TokenRules({
+const rules = new LogitsProcessors({
   special: SPECIAL,
   suppressed: [],
   suppressedFirst: [],
@@ -72,7 +72,7 @@ const beginning = () => ({ state: stateOf([0]), logits: logitsAfter(undefined) }
 
 describe('beam search', () => {
   it('finds the likelier text where the likeliest first word leads astray', async () => {
-    const greedy = await decodeGreedily(decoder, beginning(), {
+    const greedy = await greedySearch(decoder, beginning(), {
       ...shared,
       temperature: 0,
       count: 1,
@@ -80,7 +80,7 @@ describe('beam search', () => {
     });
     expect(greedy.tokens).to.deep.equal([0, 2]);
     for (const beamSize of [2, 3, 5]) {
-      const found = await decodeByBeams(decoder, beginning(), { ...shared, ...DEFAULTS, beamSize });
+      const found = await beamSearch(decoder, beginning(), { ...shared, ...DEFAULTS, beamSize });
       expect(found.tokens, `${beamSize} beams`).to.deep.equal([1, 3]);
       expect(found.logProb).to.be.closeTo(Math.log(0.4 * 0.98), 1e-6);
     }
@@ -101,7 +101,7 @@ describe('beam search', () => {
         steps += 1;
       };
       const options = { ...shared, ...DEFAULTS, maxTokens: 20, beamSize: 2, patience, yieldToEventLoop };
-      await decodeByBeams(endless, { state: stateOf([0]), logits: logits() }, options);
+      await beamSearch(endless, { state: stateOf([0]), logits: logits() }, options);
       return steps;
     };
     expect([await stepsWith(0.5), await stepsWith(1), await stepsWith(3)]).to.deep.equal([0, 1, 5]);
@@ -109,13 +109,13 @@ describe('beam search', () => {
 
   it('prefers short texts where length counts for nothing', async () => {
     const options = { ...shared, ...DEFAULTS, beamSize: 3, patience: 2 };
-    const long = await decodeByBeams(decoder, beginning(), options);
-    const short = await decodeByBeams(decoder, beginning(), { ...options, lengthPenalty: 0 });
+    const long = await beamSearch(decoder, beginning(), options);
+    const short = await beamSearch(decoder, beginning(), { ...options, lengthPenalty: 0 });
     expect(short.logProb).to.be.at.least(long.logProb);
   });
 
   it('returns what it has when the text grows too long', async () => {
-    const found = await decodeByBeams(decoder, beginning(), { ...shared, ...DEFAULTS, beamSize: 2, maxTokens: 1 });
+    const found = await beamSearch(decoder, beginning(), { ...shared, ...DEFAULTS, beamSize: 2, maxTokens: 1 });
     expect(found.tokens).to.deep.equal([0]);
   });
 
@@ -123,7 +123,7 @@ describe('beam search', () => {
     const stop = async () => {
       throw new Error('stopped');
     };
-    const error = await decodeByBeams(decoder, beginning(), {
+    const error = await beamSearch(decoder, beginning(), {
       ...shared,
       ...DEFAULTS,
       beamSize: 2,
