@@ -4,7 +4,7 @@ import type { LoadOptions } from '../model.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/weighed-audio.js';
-import { append, stepMask, withRoom } from './key-values.js';
+import { append, stepMask, withRoom } from './kv-cache.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './merged-decoder.js';
 
 const SIDES = ['key', 'value'] as const;

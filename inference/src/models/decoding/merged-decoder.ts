@@ -5,7 +5,7 @@ import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS, weighAudio } from './graph/weighed-audio.js';
-import { append, stepMask, withRoom } from './key-values.js';
+import { append, stepMask, withRoom } from './kv-cache.js';
 
 /** Sizes of a decoder, from its config.json. */
 export interface DecoderSizes {

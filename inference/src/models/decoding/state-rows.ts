@@ -1,5 +1,5 @@
 import { Tensor } from 'onnxruntime-node';
-import { exchangeRows, roomFor, withRoom } from './key-values.js';
+import { exchangeRows, roomFor, withRoom } from './kv-cache.js';
 import type { DecoderState } from './merged-decoder.js';
 
 /**
