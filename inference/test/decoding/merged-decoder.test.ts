@@ -119,7 +119,7 @@ for (const { make, writing, kept } of MAKES) {
 
     it('hears a row as often as it counts, step by step and side by side, or says that it does not', async () => {
       if (!kept) {
-        expect(decoder.weighsAudio).to.equal(false);
+        expect(decoder.hasProportionalAttention).to.equal(false);
         const refused = await decoder.start(countedBoth(1)[1], [tokens(4)]).catch((error: unknown) => error);
         expect(String(refused)).to.match(/Expected audio whose rows stand for one position each/);
         return;

@@ -3,7 +3,7 @@ import { openCompiled } from '../compiled-session.js';
 import type { LoadOptions } from '../model.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
-import { LOG_COUNTS } from './graph/weighed-audio.js';
+import { LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withRoom } from './kv-cache.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './merged-decoder.js';
 
@@ -18,7 +18,7 @@ export class CompiledDecoder implements Decoder {
   readonly #session: InferenceSession;
   readonly #sizes: DecoderSizes;
   readonly batchInvariant = true;
-  readonly weighsAudio = true;
+  readonly hasProportionalAttention = true;
 
   private constructor(cross: InferenceSession, session: InferenceSession, sizes: DecoderSizes) {
     this.#cross = cross;

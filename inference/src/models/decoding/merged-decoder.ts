@@ -4,7 +4,7 @@ import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
-import { LOG_COUNTS, weighAudio } from './graph/weighed-audio.js';
+import { addProportionalAttention, LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withRoom } from './kv-cache.js';
 
 /** Sizes of a decoder, from its config.json. */
@@ -43,7 +43,7 @@ export interface EncodedAudio {
   readonly states: Tensor;
   /**
    * The logarithm of how many positions each row stands for, [audios, 1, 1, positions], where some stand for several; only for
-   * a decoder that `weighsAudio`.
+   * a decoder that `hasProportionalAttention`.
    */
   readonly logCounts?: Tensor | undefined;
 }
@@ -62,7 +62,7 @@ export interface Decoder {
   /** Whether a sequence's scores depend on which others are decoded beside it. */
   readonly batchInvariant: boolean;
   /** Whether rows of the audio may stand for several positions. */
-  readonly weighsAudio: boolean;
+  readonly hasProportionalAttention: boolean;
   /** Layers whose cross attentions it gives. */
   readonly attentionLayers: readonly number[];
   /**
@@ -88,7 +88,7 @@ export const DECODER_REWRITING: Rewriting = {
   version: 'merged-decoder-7',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
-    const weighs = weighAudio(model);
+    const weighs = addProportionalAttention(model);
     const inPlace = keepCacheInPlace(model);
     return scaleRows(model, read) > 0 || chooses || weighs || inPlace;
   },
@@ -149,7 +149,7 @@ export class MergedDecoder implements Decoder {
   }
 
   /** Whether rows of the audio may stand for several positions. */
-  get weighsAudio(): boolean {
+  get hasProportionalAttention(): boolean {
     return this.#session.inputNames.includes(LOG_COUNTS);
   }
 
@@ -213,7 +213,7 @@ export class MergedDecoder implements Decoder {
 
   /** Kept with the cache, as what is heard is: a row for each audio, so that states can be joined and split. */
   #weights(logCounts: Tensor | undefined, audios: number): Record<string, Tensor> {
-    if (this.weighsAudio) {
+    if (this.hasProportionalAttention) {
       return { [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]) };
     }
     if (logCounts !== undefined) throw new Error('Expected audio whose rows stand for one position each.');

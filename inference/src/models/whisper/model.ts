@@ -40,7 +40,7 @@ export async function load(
     );
     const detector = await openDetector(vad);
     if (detector !== undefined) keep(detector);
-    const mergesSilence = encoder.merges && decoder.weighsAudio;
+    const mergesSilence = encoder.merges && decoder.hasProportionalAttention;
     return new Whisper(files.id, { config, vocabulary, mel, encoder, mergesSilence }, decoder, detector, opened);
   } catch (error) {
     for (const part of opened) await part.close();

@@ -9,7 +9,7 @@ export const LOG_COUNTS = 'heimdex.encoder.log_counts';
  * how many is added to its scores, which is the same as having the row that often; -Infinity for a row that is not to be heard.
  * Adds the input LOG_COUNTS. Works on all branches, or on none: then it returns false, the graph unchanged.
  */
-export function weighAudio({ graph }: OnnxModel): boolean {
+export function addProportionalAttention({ graph }: OnnxModel): boolean {
   const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
   const layers = graph.inputs.flatMap(({ name }) => ENCODER_VALUE.exec(name)?.[1] ?? []);
   const places = branches.flatMap((branch) =>
