@@ -28,7 +28,7 @@ export interface ModelFiles {
   readonly externalFiles?: readonly string[];
 }
 
-/** How 8-bit weights are served: as the file has them, or scaled so that no CPU's product overflows (`narrowWeights`). */
+/** How 8-bit weights are served: as the file has them, or scaled so that no CPU's product overflows (`makeOverflowSafe`). */
 export type WeightsForm = 'plain' | 'overflow-safe';
 
 export interface LoadOptions {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type ReadTensor, readInline } from './narrow-weights.js';
+import { type ReadTensor, readInline } from './overflow-safe-weights.js';
 
 /**
  * Runs `use` with a reader of the constants of a model that was read from the file at `path`. Blocks. Throws the file

@@ -56,7 +56,7 @@ describe('Recordings that ffmpeg makes', function () {
   let folder: string | undefined;
   /** What went in, and the same without what 8 kHz do not hold. */
   let source: Float32Array;
-  let narrow: Float32Array;
+  let safeWeights: Float32Array;
 
   const pathOf = ({ ending }: Made, index: number, rateHz: number, channels: number) =>
     join(folder ?? '', `${index}-${rateHz}-${channels}.${ending}`);
@@ -85,7 +85,7 @@ describe('Recordings that ffmpeg makes', function () {
     );
     const made = spawnSync('ffmpeg', ['-v', 'error', '-i', input, ...outputs], { encoding: 'utf8' });
     expect(made.status, made.stderr).to.equal(0);
-    narrow = (await transcribe(await readFile(pathOf(EVERY[1] as Made, 1, 8_000, 1)))).samples;
+    safeWeights = (await transcribe(await readFile(pathOf(EVERY[1] as Made, 1, 8_000, 1)))).samples;
   });
 
   after(async () => {
@@ -98,7 +98,7 @@ describe('Recordings that ffmpeg makes', function () {
         for (const channels of CHANNELS) {
           const what = `${made.name}, ${rateHz} Hz, ${channels} channels`;
           const { samples, warnings } = await transcribe(await readFile(pathOf(made, index, rateHz, channels)));
-          const wanted = rateHz === 8_000 ? narrow : source;
+          const wanted = rateHz === 8_000 ? safeWeights : source;
           const { value, shift } = alike(wanted, samples, 20);
           const loudness = Math.hypot(...samples) / Math.hypot(...wanted) / (channels === 1 ? 1 : 0.75);
           expect(value, what).to.be.above(made.least);

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
+import { ROW_SCALES } from '../../src/models/per-token-session.js';
 import { openRewrittenSession } from '../../src/models/rewritten-session.js';
-import { ROW_SCALES } from '../../src/models/row-scaled-session.js';
 import { multipliesExactly, weightsForm } from '../../src/models/weights-form.js';
 import { newModel, node, tensor, writeModel } from '../../src/onnx/index.js';
 

@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { isBatchInvariant, scaleRows } from '../../onnx/index.js';
+import { isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
@@ -90,7 +90,7 @@ export const DECODER_REWRITING: Rewriting = {
     const chooses = chooseLogitPositions(model.graph);
     const weighs = addProportionalAttention(model);
     const inPlace = keepCacheInPlace(model);
-    return scaleRows(model, read) > 0 || chooses || weighs || inPlace;
+    return quantizePerToken(model, read) > 0 || chooses || weighs || inPlace;
   },
 };
 

@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { fuseAttention, isBatchInvariant, scaleRows } from '../../onnx/index.js';
+import { fuseAttention, isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { EncodedAudio } from '../decoding/merged-decoder.js';
 import type { LoadOptions } from '../model.js';
 import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
@@ -13,7 +13,7 @@ export const ENCODER_REWRITING: Rewriting = {
   change(model, read) {
     const fused = fuseAttention(model) > 0;
     const chooses = choosePositions(model.graph);
-    return scaleRows(model, read) > 0 || fused || chooses;
+    return quantizePerToken(model, read) > 0 || fused || chooses;
   },
 };
 

@@ -1,6 +1,6 @@
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
 import { node, tensor } from '@heimdex/onnx';
-import { isNarrow, narrowed, type ReadTensor, readInline, type Weights } from './narrow-weights.js';
+import { isOverflowSafe, overflowSafe, type ReadTensor, readInline, type Weights } from './overflow-safe-weights.js';
 
 /** The largest magnitude of an 8-bit activation; its zero is 128. */
 const STEPS = 127;
@@ -28,10 +28,10 @@ interface Product {
  * Has a dynamic int8 graph scale its activations row by row instead of all together. quantize_dynamic gives a whole
  * activation, every token of every sequence, one scale, so that one loud row takes the precision of all others and a row's
  * result depends on its batch. A scale a row is what CTranslate2 does. Weights that `read` reaches are narrowed
- * (`narrowWeights`), so that the fast product of every CPU is exact with them. Works on the branches of an If as well. Returns
+ * (`makeOverflowSafe`), so that the fast product of every CPU is exact with them. Works on the branches of an If as well. Returns
  * how many products were changed; those of other makes are left alone.
  */
-export function scaleRows(model: OnnxModel, read: ReadTensor = readInline): number {
+export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline): number {
   const { graph } = model;
   const weights = new Map(graph.initializers.map((constant) => [constant.name, constant]));
   const axesAsInput = (model.opsets.get('') ?? 0n) >= 18n;
@@ -41,13 +41,13 @@ export function scaleRows(model: OnnxModel, read: ReadTensor = readInline): numb
   const found = [graph, ...branches].map((part) => ({ part, products: findProducts(part, graph, weights) }));
   const products = found.flatMap((one) => one.products);
   if (products.length === 0) return 0;
-  const narrow = narrowed(
+  const safeWeights = overflowSafe(
     products.map((product) => product.weights),
     read,
   );
   for (const { part, products: own } of found) {
     for (const product of own) {
-      replace(part, product, narrow.get(product.weights.values) ?? product.weights, axesAsInput);
+      replace(part, product, safeWeights.get(product.weights.values) ?? product.weights, axesAsInput);
     }
   }
   // The branches first: what they no longer read of the outer graph goes with it.
@@ -57,11 +57,11 @@ export function scaleRows(model: OnnxModel, read: ReadTensor = readInline): numb
   }
   const stillRead = new Set(graph.outputs.map(({ name }) => name));
   collectReads(graph, stillRead);
-  graph.initializers = graph.initializers.filter((one) => !narrow.has(one) || stillRead.has(one.name));
+  graph.initializers = graph.initializers.filter((one) => !safeWeights.has(one) || stillRead.has(one.name));
   graph.initializers.push(
     tensor(SCALE_NAME, [], Float32Array.of(1 / STEPS)),
     tensor(ZERO_NAME, [], Uint8Array.of(ZERO)),
-    ...[...narrow.values()].flatMap(({ values, scale }) => [values, scale]),
+    ...[...safeWeights.values()].flatMap(({ values, scale }) => [values, scale]),
   );
   if (axesAsInput) graph.initializers.push(tensor(AXES_NAME, [1], BigInt64Array.of(-1n)));
   if (!model.opsets.has('com.microsoft')) model.opsets.set('com.microsoft', 1n);
@@ -83,11 +83,11 @@ const BYTE_PRODUCTS: ReadonlySet<string> = new Set([
 
 /**
  * Whether the fast 8-bit product of x86 CPUs without VNNI may overflow in a graph. It cannot when all products are those of
- * `scaleRows`, with narrow weights.
+ * `quantizePerToken`, with narrow weights.
  */
 export function mayOverflow(graph: OnnxGraph): boolean {
   return graph.nodes.some(({ opType, inputs, outputs, attributes }) => {
-    const ours = inputs.some(isNarrow) || outputs.some((name) => name.endsWith(QUANTIZED));
+    const ours = inputs.some(isOverflowSafe) || outputs.some((name) => name.endsWith(QUANTIZED));
     return (
       (BYTE_PRODUCTS.has(opType) && !ours) ||
       attributes.some((one) => one.graph !== undefined && mayOverflow(one.graph))

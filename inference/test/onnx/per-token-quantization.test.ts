@@ -7,7 +7,7 @@ import {
   newModel,
   node,
   type OnnxModel,
-  scaleRows,
+  quantizePerToken,
   tensor,
   writeModel,
 } from '../../src/onnx/index.js';
@@ -79,7 +79,7 @@ describe('scaleRows', () => {
   it('keeps a quiet row precise beside a loud one, where one scale for all loses it', async () => {
     const before = await run(dynamicProduct(), [skipAccessLog, loud]);
     const model = dynamicProduct();
-    expect(scaleRows(model)).to.equal(1);
+    expect(quantizePerToken(model)).to.equal(1);
     const after = await run(model, [skipAccessLog, loud]);
     for (const [index, row] of [skipAccessLog, loud].entries()) {
       const truth = exact(row);
@@ -94,7 +94,7 @@ describe('scaleRows', () => {
   it('gives a row the same numbers alone and in a batch, and the graph is known to be so', async () => {
     const model = dynamicProduct();
     expect(isBatchInvariant(graphFacts(model))).to.equal(false);
-    scaleRows(model);
+    quantizePerToken(model);
     expect(isBatchInvariant(graphFacts(model))).to.equal(true);
     const [alone] = await run(model, [skipAccessLog]);
     const [, among] = await run(model, [loud, skipAccessLog, noise(INPUTS, 4)]);
@@ -103,7 +103,7 @@ describe('scaleRows', () => {
 
   it('gives zeros for a row of zeros', async () => {
     const model = dynamicProduct();
-    scaleRows(model);
+    quantizePerToken(model);
     const [zeros, other] = await run(model, [new Float32Array(INPUTS), loud]);
     expect(zeros).to.have.length(OUTPUTS);
     // Of either sign.
@@ -116,7 +116,7 @@ describe('scaleRows', () => {
     model.graph.outputs.push({ name: 'yf', elementType: 'float32', dims: ['rows', OUTPUTS] });
     model.graph.nodes.push(node('Identity', ['yf'], ['also']));
     const bytes = writeModel(model);
-    expect(scaleRows(model)).to.equal(0);
+    expect(quantizePerToken(model)).to.equal(0);
     expect(writeModel(model)).to.deep.equal(bytes);
   });
 });

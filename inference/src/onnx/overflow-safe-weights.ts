@@ -4,7 +4,7 @@ import { tensor } from '@heimdex/onnx';
 /** The largest sum of two neighbours' weights that 8-bit activations cannot take past 16 bits: 255 x 127 < 32768. */
 const MOST_PAIR = 127;
 /** What the names of narrow weights end with. */
-const NARROW = '/heimdex_narrow';
+const OVERFLOW_SAFE = '/heimdex_narrow';
 
 /** 8-bit weights of a product, [inputs, outputs], and what they stand for. */
 export interface Weights {
@@ -22,15 +22,15 @@ export type ReadTensor = (tensor: OnnxTensor) => Uint8Array | undefined;
 export const readInline: ReadTensor = ({ data }) => (data?.kind === 'inline' ? data.bytes : undefined);
 
 /** Whether a constant of this name holds narrow weights. */
-export function isNarrow(name: string): boolean {
-  return name.endsWith(NARROW);
+export function isOverflowSafe(name: string): boolean {
+  return name.endsWith(OVERFLOW_SAFE);
 }
 
 /**
  * The narrow form of weights, by their values; those that several products read in one way are made once. What cannot be
  * narrowed is not there.
  */
-export function narrowed(all: readonly Weights[], read: ReadTensor): ReadonlyMap<OnnxTensor, Weights> {
+export function overflowSafe(all: readonly Weights[], read: ReadTensor): ReadonlyMap<OnnxTensor, Weights> {
   const ways = new Map<OnnxTensor, Weights>();
   const ambiguous = new Set<OnnxTensor>();
   for (const weights of all) {
@@ -38,12 +38,12 @@ export function narrowed(all: readonly Weights[], read: ReadTensor): ReadonlyMap
     ways.set(weights.values, known);
     if (known.scale !== weights.scale || known.zero !== weights.zero) ambiguous.add(weights.values);
   }
-  const narrow = new Map<OnnxTensor, Weights>();
+  const safeWeights = new Map<OnnxTensor, Weights>();
   for (const [values, weights] of ways) {
-    const made = ambiguous.has(values) ? undefined : narrowWeights(`${values.name}${NARROW}`, weights, read);
-    if (made !== undefined) narrow.set(values, made);
+    const made = ambiguous.has(values) ? undefined : makeOverflowSafe(`${values.name}${OVERFLOW_SAFE}`, weights, read);
+    if (made !== undefined) safeWeights.set(values, made);
   }
-  return narrow;
+  return safeWeights;
 }
 
 /**
@@ -54,7 +54,7 @@ export function narrowed(all: readonly Weights[], read: ReadTensor): ReadonlyMap
  * is not touched. What it costs is up to a bit of the weights' eight, in most outputs a third of one. The two neighbours are
  * those of the runtime's kernels (MLAS, vpmaddubsw). Undefined for weights of other kinds, or out of reach.
  */
-export function narrowWeights(name: string, weights: Weights, read: ReadTensor): Weights | undefined {
+export function makeOverflowSafe(name: string, weights: Weights, read: ReadTensor): Weights | undefined {
   const { values, scale, zero } = weights;
   const [inputs = 0, outputs = 0, ...others] = values.dims;
   const steps = integersOf(values, read);

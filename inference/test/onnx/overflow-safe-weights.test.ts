@@ -8,11 +8,11 @@ import {
   node,
   type OnnxGraph,
   type OnnxModel,
-  scaleRows,
+  quantizePerToken,
   tensor,
   writeModel,
 } from '../../src/onnx/index.js';
-import { narrowWeights, readInline } from '../../src/onnx/narrow-weights.js';
+import { makeOverflowSafe, readInline } from '../../src/onnx/overflow-safe-weights.js';
 import { branchOf } from '../support/graphs.js';
 import { OPTIONS } from '../support/places.js';
 
@@ -40,13 +40,13 @@ function loudWeights(inputs: number, outputs: number, seed: number): Int8Array {
   return weights;
 }
 
-function narrowOf(
+function overflowSafeOf(
   values: Int8Array | Uint8Array,
   dims: [number, number],
   scale: Float32Array,
   zero?: Int8Array | Uint8Array,
 ) {
-  const made = narrowWeights(
+  const made = makeOverflowSafe(
     'narrow',
     {
       values: tensor('w', dims, values),
@@ -123,7 +123,7 @@ describe('narrowWeights', () => {
   for (const dims of sizes) {
     it(`gives the whole-number product of ${dims.join('x')} weights with the fast product, whatever the activations`, async () => {
       const [inputs, outputs] = dims;
-      const { weights } = narrowOf(loudWeights(inputs, outputs, 3), [inputs, outputs], Float32Array.of(1));
+      const { weights } = overflowSafeOf(loudWeights(inputs, outputs, 3), [inputs, outputs], Float32Array.of(1));
       for (const rows of [1, 2, 3, 4, 5, 7, 9]) {
         const next = numbers(rows, 256);
         // Most are the largest there are, or the smallest.
@@ -147,7 +147,7 @@ describe('narrowWeights', () => {
   it('lets no two neighbours of one sign sum to more than 127, and each weight stand for what it did within one of its steps', () => {
     const dims: [number, number] = [51, 8];
     const before = loudWeights(51, 8, 5);
-    const { weights, scales } = narrowOf(before, dims, Float32Array.of(0.5));
+    const { weights, scales } = overflowSafeOf(before, dims, Float32Array.of(0.5));
     expect(largestPair(before, dims)).to.be.greaterThan(200);
     expect(largestPair(weights, dims)).to.be.within(120, 127);
     before.forEach((weight, at) => {
@@ -159,7 +159,7 @@ describe('narrowWeights', () => {
   it('takes unsigned weights with a zero of their own, one for all or one an output', () => {
     for (const zeros of [Uint8Array.of(115), Uint8Array.of(0, 140, 255)]) {
       const values = Uint8Array.from({ length: 12 }, (_, at) => (at * 53) % 256);
-      const { weights, scales } = narrowOf(values, [4, 3], Float32Array.of(1, 2, 3), zeros);
+      const { weights, scales } = overflowSafeOf(values, [4, 3], Float32Array.of(1, 2, 3), zeros);
       expect(largestPair(weights, [4, 3])).to.be.at.most(127);
       values.forEach((value, at) => {
         const scale = scales[at % 3] as number;
@@ -171,7 +171,7 @@ describe('narrowWeights', () => {
 
   it('does not touch an output whose weights are narrow already', () => {
     const values = Int8Array.of(60, 127, 67, -127, -60, 0, -67, 127);
-    const { weights, scales } = narrowOf(values, [4, 2], Float32Array.of(0.25, 4));
+    const { weights, scales } = overflowSafeOf(values, [4, 2], Float32Array.of(0.25, 4));
     expect(Array.from(weights)).to.deep.equal(Array.from(values));
     expect(Array.from(scales)).to.deep.equal([0.25, 4]);
   });
@@ -179,11 +179,11 @@ describe('narrowWeights', () => {
   it('leaves weights out of reach, and those of other kinds, as they are', () => {
     const scale = tensor('s', [], Float32Array.of(1));
     const away = { ...tensor('w', [2, 2], new Int8Array(4)), data: { kind: 'range', offset: 0, length: 4 } as const };
-    expect(narrowWeights('n', { values: away, scale }, readInline)).to.equal(undefined);
+    expect(makeOverflowSafe('n', { values: away, scale }, readInline)).to.equal(undefined);
     const stacked = tensor('w', [1, 2, 2], new Int8Array(4));
-    expect(narrowWeights('n', { values: stacked, scale }, readInline)).to.equal(undefined);
+    expect(makeOverflowSafe('n', { values: stacked, scale }, readInline)).to.equal(undefined);
     const floats = tensor('w', [2, 2], new Float32Array(4));
-    expect(narrowWeights('n', { values: floats, scale }, readInline)).to.equal(undefined);
+    expect(makeOverflowSafe('n', { values: floats, scale }, readInline)).to.equal(undefined);
   });
 });
 
@@ -244,7 +244,7 @@ describe('scaleRows with branches', () => {
 
   it('narrows weights that products in both branches read, so that neither overflows', async () => {
     const model = merged();
-    expect(scaleRows(model)).to.equal(2);
+    expect(quantizePerToken(model)).to.equal(2);
     expect(mayOverflow(model.graph)).to.equal(false);
     expect(model.graph.initializers.filter(({ elementType }) => elementType === 'int8')).to.have.length(1);
     const fast = withSessionEntries(sessionOptions(OPTIONS), { x64quantprecision: '0' });
@@ -274,14 +274,14 @@ describe('mayOverflow', () => {
   it('is false of a graph whose products are all made narrow, which keeps no constant that is not read', () => {
     const model = twoProducts(['a', 'b']);
     expect(mayOverflow(model.graph)).to.equal(true);
-    expect(scaleRows(model)).to.equal(2);
+    expect(quantizePerToken(model)).to.equal(2);
     expect(mayOverflow(model.graph)).to.equal(false);
     expect(model.graph.initializers.map(({ name }) => name)).to.not.include.members(['a', 'b']);
   });
 
   it('makes weights that two products read narrow once', () => {
     const model = twoProducts(['a', 'a']);
-    scaleRows(model);
+    quantizePerToken(model);
     expect(model.graph.initializers.filter(({ elementType }) => elementType === 'int8')).to.have.length(1);
   });
 
@@ -299,11 +299,13 @@ describe('mayOverflow', () => {
     const choice = node('If', ['c'], ['r']);
     choice.attributes.push(branchOf('then_branch', branch));
     model.graph.nodes.push(choice);
-    expect(scaleRows(model)).to.equal(2);
+    expect(quantizePerToken(model)).to.equal(2);
     expect(mayOverflow(model.graph)).to.equal(true);
 
     const unread = twoProducts(['a', 'b']);
-    expect(scaleRows(unread, (constant) => (constant.name === 'b' ? undefined : readInline(constant)))).to.equal(2);
+    expect(quantizePerToken(unread, (constant) => (constant.name === 'b' ? undefined : readInline(constant)))).to.equal(
+      2,
+    );
     expect(mayOverflow(unread.graph)).to.equal(true);
   });
 });

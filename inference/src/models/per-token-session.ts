@@ -1,10 +1,13 @@
 import type { InferenceSession } from 'onnxruntime-node';
-import { type GraphFacts, readGraphFacts, scaleRows } from '../onnx/index.js';
+import { type GraphFacts, quantizePerToken, readGraphFacts } from '../onnx/index.js';
 import { openRewrittenSession, type Rewriting } from './rewritten-session.js';
 import { openSession, type SessionChoice } from './session.js';
 
 /** Dynamic int8 products, a scale a row. */
-export const ROW_SCALES: Rewriting = { version: 'row-scales-3', change: (model, read) => scaleRows(model, read) > 0 };
+export const ROW_SCALES: Rewriting = {
+  version: 'row-scales-3',
+  change: (model, read) => quantizePerToken(model, read) > 0,
+};
 
 /**
  * Opens a graph, and has a dynamic int8 one scale its activations a row (a token, a patch) at a time: an item's answer then no
