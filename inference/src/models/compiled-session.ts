@@ -14,7 +14,7 @@ export function isCompiled(model: Pick<OnnxModel, 'producer'>): boolean {
 /** Opens a compiled graph. Throws when it cannot be opened. */
 export async function openCompiled(path: string, options: SessionChoice): Promise<InferenceSession> {
   const read = () => compiledGraph(path, parseModelFile(path), options.externalFiles);
-  return (await openGraph(path, options, { rewriting: 'compiled', read })).session;
+  return (await openGraph(path, options, { graphTransform: 'compiled', read })).session;
 }
 
 /** How a compiled graph is opened. */

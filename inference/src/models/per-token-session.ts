@@ -1,10 +1,10 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import { type GraphFacts, quantizePerToken, readGraphFacts } from '../onnx/index.js';
-import { openRewrittenSession, type Rewriting } from './rewritten-session.js';
 import { openSession, type SessionChoice } from './session.js';
+import { type GraphTransform, openTransformedSession } from './transformed-session.js';
 
 /** Dynamic int8 products, a scale a row. */
-export const ROW_SCALES: Rewriting = {
+export const ROW_SCALES: GraphTransform = {
   version: 'row-scales-3',
   change: (model, read) => quantizePerToken(model, read) > 0,
 };
@@ -19,7 +19,7 @@ export async function openRowScaled(
   options: SessionChoice,
 ): Promise<{ readonly session: InferenceSession; readonly facts: GraphFacts }> {
   try {
-    return await openRewrittenSession(path, options, ROW_SCALES);
+    return await openTransformedSession(path, options, ROW_SCALES);
   } catch {
     // A broken file fails again here, with the runtime's own words.
     return { session: await openSession(path, options), facts: readGraphFacts(path) };

@@ -41,7 +41,7 @@ export async function openSession(path: string, options: SessionChoice): Promise
 
 /** The file as it is: its session, and the facts of its graph without reading it where they were noted. */
 const asItIs = (path: string, externalFiles: readonly string[] | undefined): Recipe => ({
-  rewriting: 'none',
+  graphTransform: 'none',
   read: () => ({
     facts: () => readGraphFacts(path),
     changed: false,
@@ -57,7 +57,7 @@ export async function openGraph(
 ): Promise<OpenedGraph> {
   const settings = sessionOptions(options);
   // A GPU keeps its weights in an order of its own.
-  if (options.prepared !== undefined && options.device === 'cpu' && recipe.rewriting !== undefined) {
+  if (options.prepared !== undefined && options.device === 'cpu' && recipe.graphTransform !== undefined) {
     const { graph, use } = await openPrepared(options.prepared, path, recipe, settings);
     options.onGraph?.(use);
     if (graph !== undefined) return graph;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { bytesField, concatBytes, varintField } from '@heimdex/onnx';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { openRewrittenSession } from '../../src/models/rewritten-session.js';
 import { openSession } from '../../src/models/session.js';
+import { openTransformedSession } from '../../src/models/transformed-session.js';
 
 const FLOAT = 1;
 const THREE = new Float32Array([1, 2, 3]);
@@ -171,8 +171,8 @@ describe('weights outside of a graph', () => {
     it(`are refused outside of the folder, named by ${what}`, async () => {
       await writeFile(graph, model(parts));
       expect(await refusal()).to.match(/refused: it has a part|Expected one field/);
-      const rewritten = openRewrittenSession(graph, OPTIONS, () => true);
-      expect(await rewritten.then(() => 'opened', String)).to.match(/refused: it has a part|Expected one field/);
+      const transformed = openTransformedSession(graph, OPTIONS, () => true);
+      expect(await transformed.then(() => 'opened', String)).to.match(/refused: it has a part|Expected one field/);
     });
   }
 

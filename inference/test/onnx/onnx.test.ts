@@ -76,8 +76,8 @@ describe('ONNX files', () => {
     const inFile = data?.kind === 'range' ? bytes.slice(data.offset, data.offset + data.length) : new Uint8Array();
     expect(new Float32Array(inFile.buffer)[100]).to.be.closeTo(100 / 512, 1e-7);
 
-    const rewritten = parseModel(writeModel(withExternalWeights(model, 'product.onnx')));
-    expect(rewritten.graph.initializers[0]?.data).to.deep.equal({
+    const transformed = parseModel(writeModel(withExternalWeights(model, 'product.onnx')));
+    expect(transformed.graph.initializers[0]?.data).to.deep.equal({
       ...data,
       kind: 'external',
       location: 'product.onnx',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { ROW_SCALES } from '../../src/models/per-token-session.js';
-import { openRewrittenSession } from '../../src/models/rewritten-session.js';
+import { openTransformedSession } from '../../src/models/transformed-session.js';
 import { multipliesExactly, weightsForm } from '../../src/models/weights-form.js';
 import { newModel, node, tensor, writeModel } from '../../src/onnx/index.js';
 
@@ -63,7 +63,7 @@ describe('the form of 8-bit weights', () => {
         const path = join(folder, 'model.onnx');
         await writeFile(path, GRAPH);
         const options = { device: 'cpu', threads: 1, ...(weights === undefined ? {} : { weights }) } as const;
-        const { session, changed } = await openRewrittenSession(path, options, ROW_SCALES);
+        const { session, changed } = await openTransformedSession(path, options, ROW_SCALES);
         try {
           expect(changed).to.equal(true);
           for (const rows of [1, 5]) {

@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
+import { type GraphTransform, openTransformedSession } from '../transformed-session.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { addProportionalAttention, LOG_COUNTS } from './graph/token-merging.js';
@@ -84,7 +84,7 @@ const SIDES = ['key', 'value'] as const;
 const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
 /** What is changed of a decoder's graph. */
-export const DECODER_REWRITING: Rewriting = {
+export const DECODER_TRANSFORM: GraphTransform = {
   version: 'merged-decoder-7',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
@@ -132,7 +132,7 @@ export class MergedDecoder implements Decoder {
 
   /** Throws when the graph at `path` has not the inputs and outputs of such a decoder. */
   static async open(path: string, sizes: DecoderSizes, options: LoadOptions): Promise<MergedDecoder> {
-    const { session, facts } = await openRewrittenSession(path, options, DECODER_REWRITING);
+    const { session, facts } = await openTransformedSession(path, options, DECODER_TRANSFORM);
     const choosesPositions = session.inputNames.includes(LOGIT_POSITIONS);
     const wanted = ['input_ids', 'encoder_hidden_states', 'use_cache_branch', ...cacheNames(sizes, 'past_key_values')];
     const missing = [

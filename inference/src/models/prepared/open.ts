@@ -20,7 +20,7 @@ export async function openPrepared(
   const plain = (reason: string) => ({ graph: undefined, use: { graph, prepared: false, reason } });
   const source = options.sources[path];
   if (source === undefined) return plain(UNKNOWN_BYTES);
-  const key = preparedKey(recipe.rewriting ?? '', graphSettings(settings));
+  const key = preparedKey(recipe.graphTransform ?? '', graphSettings(settings));
   const form = formName(key);
   const folder = join(options.folder, source, form);
   let record = options.records.find((one) => one.source === source && one.form === form);

@@ -14,20 +14,20 @@ export interface PreparedKey {
   readonly platform: string;
   readonly cpu: readonly string[];
   /** How the graph was changed before it was optimised. */
-  readonly rewriting: string;
+  readonly graphTransform: string;
   /** Session settings that change the graph. */
   readonly settings: string;
 }
 
 /** The key of a form made and used by this program on this machine. */
-export function preparedKey(rewriting: string, settings: string): PreparedKey {
+export function preparedKey(graphTransform: string, settings: string): PreparedKey {
   return {
     format: PREPARED_FORMAT,
     program: VERSION,
     runtime: env.versions.node ?? env.versions.common,
     platform: `${process.platform}-${process.arch}`,
     cpu: cpuFeatures(),
-    rewriting,
+    graphTransform,
     settings,
   };
 }

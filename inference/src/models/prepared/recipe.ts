@@ -4,7 +4,7 @@ import type { GraphFacts } from '../../onnx/index.js';
 /** How a graph gets from its file into a session, when there is no prepared form of it. */
 export interface Recipe {
   /** Name and version of the change, part of a prepared form's key: it goes up when the change gives another graph. Undefined: never prepared. */
-  readonly rewriting: string | undefined;
+  readonly graphTransform: string | undefined;
   /** Reads and changes the graph. */
   read(): ReadGraph;
 }

@@ -2,13 +2,13 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { fuseAttention, isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { EncodedAudio } from '../decoding/merged-decoder.js';
 import type { LoadOptions } from '../model.js';
-import { openRewrittenSession, type Rewriting } from '../rewritten-session.js';
+import { type GraphTransform, openTransformedSession } from '../transformed-session.js';
 import { choosePositions, LOG_COUNTS, MERGED, POSITIONS, ROWS } from './encoder-graph.js';
 import type { Layout } from './length.js';
 import { WINDOW_FRAMES } from './mel.js';
 
 /** What is changed of an encoder's graph. */
-export const ENCODER_REWRITING: Rewriting = {
+export const ENCODER_TRANSFORM: GraphTransform = {
   version: 'whisper-encoder-5',
   change(model, read) {
     const fused = fuseAttention(model) > 0;
@@ -35,7 +35,7 @@ export class Encoder {
   }
 
   static async open(path: string, melCount: number, options: LoadOptions): Promise<Encoder> {
-    const { session, facts } = await openRewrittenSession(path, options, ENCODER_REWRITING);
+    const { session, facts } = await openTransformedSession(path, options, ENCODER_TRANSFORM);
     if (!session.inputNames.includes('input_features') || !session.outputNames.includes('last_hidden_state')) {
       await session.release();
       throw new Error(`Expected ${path} to be a Whisper encoder, got inputs ${session.inputNames.join(', ')}.`);

@@ -1,8 +1,8 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { OnnxModel } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRewrittenSession } from '../rewritten-session.js';
 import { openSession } from '../session.js';
+import { openTransformedSession } from '../transformed-session.js';
 import { type GridOutput, STRIDES } from './postprocess.js';
 import { blackInput, COARSEST_STRIDE, type NetworkInput } from './preprocess.js';
 
@@ -34,7 +34,7 @@ export class FaceNetwork {
    */
   static async open(path: string, options: LoadOptions): Promise<FaceNetwork> {
     let side = USUAL_SIDE;
-    const { session, changed } = await openRewrittenSession(path, options, (model) => {
+    const { session, changed } = await openTransformedSession(path, options, (model) => {
       side = sideOf(model) ?? USUAL_SIDE;
       return !FIXED_SIZE_MAKERS.includes(model.producer) && freeSizes(model);
     });

@@ -20,7 +20,7 @@ import { createSession, openGraph, type SessionChoice } from './session.js';
 import { weightsForm } from './weights-form.js';
 
 /** A change of a graph in memory. */
-export interface Rewriting {
+export interface GraphTransform {
   /** Its name and version. The version goes up when the change gives another graph than before: prepared forms keep it. */
   readonly version: string;
   /** What is told of the graph afterwards must come from the session and the facts: a prepared form is not changed again. */
@@ -34,28 +34,32 @@ export interface Rewriting {
 export type GraphChange = (model: OnnxModel, read: ReadTensor) => boolean;
 
 /**
- * Opens a graph after `rewriting` has changed it in memory. The file stays as it is and its weights are not read: the
+ * Opens a graph after `graphTransform` has changed it in memory. The file stays as it is and its weights are not read: the
  * rewritten graph names them as ranges of that file, which the runtime maps, so the kernel shares their pages. When nothing
  * was changed, and when the weights lie in files of their own, the file is opened as it is. Where a prepared form has the
  * change already, the file is not read at all; a change without a version is never prepared.
  */
-export async function openRewrittenSession(
+export async function openTransformedSession(
   path: string,
   options: SessionChoice,
-  rewriting: Rewriting | GraphChange,
+  graphTransform: GraphTransform | GraphChange,
 ): Promise<{ readonly session: InferenceSession; readonly facts: GraphFacts; readonly changed: boolean }> {
-  const { session, facts, changed } = await openGraph(path, options, await recipeOf(path, options, rewriting));
+  const { session, facts, changed } = await openGraph(path, options, await recipeOf(path, options, graphTransform));
   return { session, facts: facts(), changed };
 }
 
-async function recipeOf(path: string, options: SessionChoice, rewriting: Rewriting | GraphChange): Promise<Recipe> {
+async function recipeOf(
+  path: string,
+  options: SessionChoice,
+  graphTransform: GraphTransform | GraphChange,
+): Promise<Recipe> {
   const { externalFiles } = options;
-  if (typeof rewriting === 'function') {
-    return { rewriting: undefined, read: () => rewrite(path, rewriting, undefined, externalFiles) };
+  if (typeof graphTransform === 'function') {
+    return { graphTransform: undefined, read: () => rewrite(path, graphTransform, undefined, externalFiles) };
   }
   const weights = await weightsForm(options);
-  const read = () => rewrite(path, rewriting.change, weights, externalFiles);
-  return { rewriting: `${rewriting.version} ${weights}`, read };
+  const read = () => rewrite(path, graphTransform.change, weights, externalFiles);
+  return { graphTransform: `${graphTransform.version} ${weights}`, read };
 }
 
 const READ_NOTHING: ReadTensor = () => undefined;
