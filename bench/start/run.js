@@ -1,5 +1,5 @@
 /**
- * How long models take to load from their plain files and from prepared forms: `node bench/start/run.js`.
+ * How long models take to load from their plain files and from optimized models: `node bench/start/run.js`.
  *
  * The models are those of the environment, as for the server (HF_HUB_CACHE, ASR_MODEL, ...); the volume is prepared first,
  * every graph of it. Each run is a worker process of its own, as the server starts them, plain and prepared in turns; medians
@@ -13,10 +13,10 @@ const RUNS = Number(process.env.RUNS ?? 7);
 const at = (path) => new URL(`../../${path}`, import.meta.url);
 
 /** In a child: loads one model and says what it took. */
-async function loadOnce(index, usePrepared) {
+async function loadOnce(index, useOptimized) {
   const { readModelEnvironment } = await import(at('downloader/cache/dist/src/index.js'));
   const { findModels } = await import(at('inference/dist/src/models/find.js'));
-  const { preparedOptions } = await import(at('inference/dist/src/models/prepared/options.js'));
+  const { preparedOptions } = await import(at('inference/dist/src/models/optimized/options.js'));
   const { LOADERS } = await import(at('inference/dist/src/models/loaders.js'));
   const environment = readModelEnvironment(process.env);
   const model = (await findModels(environment))[index];
@@ -29,7 +29,7 @@ async function loadOnce(index, usePrepared) {
     device: 'cpu',
     threads: 1,
     maxImagePixels: 1e8,
-    prepared: usePrepared ? preparedOptions(environment.cacheDir, model, 'quick') : undefined,
+    prepared: useOptimized ? preparedOptions(environment.cacheDir, model, 'quick') : undefined,
     onGraph: (use) => uses.push(use),
   });
   const loadMs = performance.now() - startedAt;

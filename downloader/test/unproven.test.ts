@@ -195,7 +195,7 @@ describe('files whose bytes nothing on the volume proves', () => {
     });
   });
 
-  describe('prepared forms', () => {
+  describe('optimized models', () => {
     const SOURCE = RIGHT;
     const FORM = '0123456789abcdef0123456789abcdef';
     let form: string;
@@ -210,7 +210,7 @@ describe('files whose bytes nothing on the volume proves', () => {
     });
 
     it('are held by verify to the lock file', async () => {
-      expect((await runHere(['verify'], env())).stdout).to.include('1 prepared form: good');
+      expect((await runHere(['verify'], env())).stdout).to.include('1 optimized model: good');
       await writeFile(join(form, 'model.onnx'), 'made away');
       const result = await runHere(['verify'], env());
       expect(result.status, result.stderr).to.equal(7);
@@ -225,7 +225,7 @@ describe('files whose bytes nothing on the volume proves', () => {
       const other = join(folder.path, 'cache', '.prepared', SOURCE, 'f'.repeat(32));
       await cp(form, other, { recursive: true });
       const json = JSON.parse((await runHere(['list', '--json'], env())).stdout);
-      expect(json.preparedForms).to.deep.equal([
+      expect(json.optimizedModels).to.deep.equal([
         { source: SOURCE, form: FORM, bytes: 9, recorded: true },
         { source: SOURCE, form: 'f'.repeat(32), bytes: 9, recorded: false },
       ]);

@@ -27,8 +27,8 @@ export interface Config {
   /** Where models run. Of DEVICE=auto it is the CPU until chooseDevice has tried CUDA. */
   readonly device: 'cpu' | 'cuda';
   readonly verify: 'full' | 'quick';
-  /** Whether prepared forms of the models are used where they fit. */
-  readonly usePrepared: boolean;
+  /** Whether optimized models of the models are used where they fit. */
+  readonly useOptimized: boolean;
   /** Undefined: chosen from the machine. */
   readonly workers: Readonly<Record<Role, number | undefined>>;
   /** Most that the items of a run may cost together, in the family's unit. Undefined: chosen from the machine. */
@@ -95,7 +95,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     log: { level: values.logLevel, format: values.logFormat },
     device: models.device === 'auto' ? 'cpu' : models.device,
     verify: values.verify,
-    usePrepared: values.prepared === 'auto',
+    useOptimized: values.prepared === 'auto',
     workers: {
       speech: values.workersSpeech,
       vision: values.workersVision,

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
 import type { ConfiguredModel } from './models/find.js';
-import { preparedOptions } from './models/prepared/options.js';
+import { preparedOptions } from './models/optimized/options.js';
 import { SPECS } from './models/registry.js';
 import { Pool } from './runner/pool.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
@@ -81,7 +81,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
           device: config.device,
           threads,
           maxImagePixels: config.limits.maxImagePixels,
-          ...(config.usePrepared ? { prepared: preparedOptions(config.models.cacheDir, model, config.verify) } : {}),
+          ...(config.useOptimized ? { prepared: preparedOptions(config.models.cacheDir, model, config.verify) } : {}),
         },
         limits: {
           loadMs: config.worker.loadTimeoutMs,

@@ -7,19 +7,19 @@ import { basename, join } from 'node:path';
 import {
   CacheError,
   makeFolder,
-  type PreparedRecord,
-  preparedFolder,
-  preparedSources,
-  recordPrepared,
+  type OptimizedRecord,
+  optimizedDir,
+  optimizedSources,
+  recordOptimized,
 } from '@heimdex/cache';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
 import { WORKER_PROGRAM } from './host.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
-import { preparedOptions } from './models/prepared/options.js';
-import { graphBytes } from './models/prepared/size.js';
-import { TOO_SMALL } from './models/prepared/use.js';
+import { preparedOptions } from './models/optimized/options.js';
+import { graphBytes } from './models/optimized/size.js';
+import { TOO_SMALL } from './models/optimized/use.js';
 import { SPECS } from './models/registry.js';
 import { WorkerProcess, type WorkerReady } from './runner/worker-process.js';
 
@@ -47,7 +47,7 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   const models = await findModels(config.models);
   // A form of damaged bytes would hide the damage.
   if (config.verify === 'full') await verifyModels(models, stop);
-  const root = preparedFolder(config.models.cacheDir);
+  const root = optimizedDir(config.models.cacheDir);
   try {
     await makeFolder(root);
   } catch (cause) {
@@ -60,11 +60,11 @@ export async function prepare(options: PrepareOptions): Promise<void> {
 }
 
 /** Names the forms in the lock file: what is not named there the server does not use. */
-async function record(made: readonly PreparedRecord[], { config }: PrepareOptions): Promise<void> {
+async function record(made: readonly OptimizedRecord[], { config }: PrepareOptions): Promise<void> {
   const { lockPath, cacheDir } = config.models;
   if (made.length === 0) return;
   try {
-    await recordPrepared(lockPath, cacheDir, made);
+    await recordOptimized(lockPath, cacheDir, made);
   } catch (cause) {
     if (cause instanceof CacheError) throw cause;
     throw unwritable(`the lock file ${lockPath} (MODELS_LOCK)`, cause);
@@ -90,7 +90,7 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Prepa
     for (const path of paths) log.info({ model: name, graph: basename(path) }, `Left as it is: ${TOO_SMALL}`);
     return;
   }
-  const places = [...preparedSources(model.found).values()].map((source) => join(root, source));
+  const places = [...optimizedSources(model.found).values()].map((source) => join(root, source));
   const before = await foldersIn(places);
   const startedAtMs = performance.now();
   try {

@@ -10,7 +10,7 @@ import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
 import { makeFolder } from './make-folder.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
-import { type PreparedRecord, parsePreparedRecord, sortedPrepared } from './prepared-record.js';
+import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
 import { isNotFound, messageOf } from './reasons.js';
 import { unsafePathReason } from './safe-path.js';
 
@@ -21,7 +21,7 @@ export interface ModelsLock {
   /** Sorted by role, entry and variant; one a model. */
   readonly models: readonly LockedModel[];
   /** Forms that `heimdex-inference prepare` has made; sorted by source and form. Absent: none. */
-  readonly prepared?: readonly PreparedRecord[];
+  readonly prepared?: readonly OptimizedRecord[];
 }
 
 /** One model as it was when it was locked. */
@@ -127,7 +127,7 @@ export function formatLock(lock: ModelsLock): string {
         ...(file.blobId === undefined ? {} : { blobId: file.blobId }),
       })),
   }));
-  const prepared = sortedPrepared(lock.prepared ?? []);
+  const prepared = sortedOptimized(lock.prepared ?? []);
   const content = { formatVersion: LOCK_FORMAT_VERSION, models, ...(prepared.length === 0 ? {} : { prepared }) };
   return `${JSON.stringify(content, null, 2)}\n`;
 }
@@ -138,9 +138,9 @@ export function parseLock(text: string, path: string): ModelsLock {
     const root = new JsonCursor(JSON.parse(text), 'lock');
     if (root.get('formatVersion').count() !== LOCK_FORMAT_VERSION)
       root.get('formatVersion').fail(`${LOCK_FORMAT_VERSION}`);
-    const prepared = root.get('prepared').optional((list) => list.items().map(parsePreparedRecord)) ?? [];
+    const prepared = root.get('prepared').optional((list) => list.items().map(parseOptimizedRecord)) ?? [];
     const { models } = withLockedModels(undefined, root.get('models').items().map(parseLockedModel));
-    return { models, ...(prepared.length === 0 ? {} : { prepared: sortedPrepared(prepared) }) };
+    return { models, ...(prepared.length === 0 ? {} : { prepared: sortedOptimized(prepared) }) };
   } catch (cause) {
     if (!(cause instanceof JsonShapeError || cause instanceof SyntaxError)) throw cause;
     throw new CacheError(

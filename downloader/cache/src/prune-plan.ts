@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { FoundModel, ModelInspection } from './found-model.js';
 import type { ModelsLock } from './lock-file.js';
 import type { Manifest } from './manifest-types.js';
-import { type PreparedSource, unusedPrepared } from './prepared-place.js';
-import type { PreparedRecord } from './prepared-record.js';
+import { type OptimizedSource, unusedOptimized } from './optimized-path.js';
+import type { OptimizedRecord } from './optimized-record.js';
 import { pruneCompiled } from './prune-compiled.js';
 import type { PruneReason, PruneStep } from './prune-types.js';
 import {
@@ -43,7 +43,7 @@ export interface PruneOptions {
   /** Repositories that the user names: they are treated as if this program had brought them. */
   readonly named?: readonly string[];
   /** What scanPrepared gives. It stays as long as a configured model was not found, for it may be that one's. */
-  readonly prepared?: readonly PreparedSource[];
+  readonly prepared?: readonly OptimizedSource[];
   /** What scanCompiled gives. */
   readonly compiled?: readonly CompiledFolder[];
 }
@@ -104,19 +104,19 @@ export function planPrune(
     if (goneReal.has(realPath) && !keptReal.has(realPath))
       steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
   }
-  steps.push(...prunePrepared(prepared, configured, lock === undefined ? undefined : (lock.prepared ?? [])));
+  steps.push(...pruneOptimized(prepared, configured, lock === undefined ? undefined : (lock.prepared ?? [])));
   steps.push(...pruneCompiled(compiled, configured, leftoversBeforeMs));
   return { steps, freedBytes: steps.reduce((sum, step) => sum + step.freedBytes, 0), kept };
 }
 
-function prunePrepared(
-  prepared: readonly PreparedSource[],
+function pruneOptimized(
+  prepared: readonly OptimizedSource[],
   configured: readonly ModelInspection[],
-  recorded: readonly PreparedRecord[] | undefined,
+  recorded: readonly OptimizedRecord[] | undefined,
 ): PruneStep[] {
   const found = configured.flatMap(({ found: model }): FoundModel[] => (model === undefined ? [] : [model]));
   if (found.length < configured.length) return [];
-  const unused = unusedPrepared(prepared, found);
+  const unused = unusedOptimized(prepared, found);
   const folder = ({ path, sizeBytes }: { readonly path: string; readonly sizeBytes: number }, reason: PruneReason) =>
     ({ path, kind: 'folder', reason, freedBytes: sizeBytes }) as const;
   const unrecorded = prepared
@@ -126,7 +126,7 @@ function prunePrepared(
     );
   return [
     ...unused.map((source) => folder(source, 'prepared for a model that is not configured')),
-    ...unrecorded.map((form) => folder(form, 'prepared form that the lock file does not name')),
+    ...unrecorded.map((form) => folder(form, 'optimized model that the lock file does not name')),
   ];
 }
 

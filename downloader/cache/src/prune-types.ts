@@ -9,7 +9,7 @@ export type PruneReason =
   | 'left by a download'
   | 'plain file not configured'
   | 'prepared for a model that is not configured'
-  | 'prepared form that the lock file does not name'
+  | 'optimized model that the lock file does not name'
   | 'compiled for a model that is not configured'
   | 'compiled by another version or in another precision'
   | 'left by a compile that was killed';

@@ -11,12 +11,12 @@ import {
   inspectModel,
   loadManifest,
   type ModelsLock,
+  optimizedDir,
+  optimizedSources,
   planPrune,
-  preparedFolder,
-  preparedSources,
   scanCache,
   scanCompiled,
-  scanPrepared,
+  scanOptimized,
 } from '../src/index.js';
 import { findModel } from './support/find-model.js';
 import { COMMIT, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRef, writeRepository } from './support/make-cache.js';
@@ -76,7 +76,7 @@ describe('planning a prune', () => {
   });
   const plan = async (models: readonly ConfiguredModel[], leftoversBeforeMs = LATER_MS) => {
     const inspections = await Promise.all(models.map((model) => inspectModel(cache(), model)));
-    const prepared = await scanPrepared(cache());
+    const prepared = await scanOptimized(cache());
     const compiled = await scanCompiled(cache());
     const options = { leftoversBeforeMs, lock: lockOf(brought), named, prepared, compiled };
     return planPrune(await scanCache(cache()), inspections, loadManifest(), options);
@@ -90,20 +90,20 @@ describe('planning a prune', () => {
     expect(await plan([sentenceModel(), plainModel()])).to.deep.equal({ steps: [], freedBytes: 0, kept: [] });
   });
 
-  it('removes prepared forms of what no configured model has, once every one of those is there', async () => {
+  it('removes optimized models of what no configured model has, once every one of those is there', async () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     const model = await findModel(cache(), sentenceModel());
-    const [used = ''] = preparedSources(model).values();
+    const [used = ''] = optimizedSources(model).values();
     const unused = 'f'.repeat(64);
     for (const source of [used, unused]) {
-      const form = join(preparedFolder(cache()), source, 'key');
+      const form = join(optimizedDir(cache()), source, 'key');
       await mkdir(form, { recursive: true });
       await writeFile(join(form, 'model.data'), '12345');
     }
     expect(await shown([sentenceModel(), plainModel()])).to.deep.equal([]);
     expect((await plan([sentenceModel()])).steps).to.deep.equal([
       {
-        path: join(preparedFolder(cache()), unused),
+        path: join(optimizedDir(cache()), unused),
         kind: 'folder',
         reason: 'prepared for a model that is not configured',
         freedBytes: 5,

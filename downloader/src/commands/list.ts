@@ -6,7 +6,7 @@ import {
   compilableOf,
   scanCache,
   scanCompiled,
-  scanPrepared,
+  scanOptimized,
   whisperFiles,
 } from '@heimdex/cache';
 import { takeInventory } from '../inventory.js';
@@ -24,11 +24,11 @@ interface Listing {
   readonly whisper: readonly CompilableCheckpoint[];
   readonly compiled: readonly CompiledFolder[];
   readonly preparedBytes: number;
-  readonly preparedForms: readonly PreparedFormRow[];
+  readonly optimizedModels: readonly OptimizedModelRow[];
 }
 
-/** A prepared form, and whether the lock file names it: the server uses no others. */
-interface PreparedFormRow {
+/** An optimized model, and whether the lock file names it: the server uses no others. */
+interface OptimizedModelRow {
   readonly source: string;
   readonly form: string;
   readonly bytes: number;
@@ -54,26 +54,26 @@ export async function list(context: CommandContext): Promise<undefined> {
   }
   const whisper = await whisperFiles(cacheDir);
   const compiled = await scanCompiled(cacheDir);
-  const sources = await scanPrepared(cacheDir);
+  const sources = await scanOptimized(cacheDir);
   const preparedBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const records = inventory.lock?.prepared ?? [];
-  const preparedForms = sources.flatMap(({ source, forms }) =>
+  const optimizedModels = sources.flatMap(({ source, forms }) =>
     forms.map(({ form, sizeBytes: bytes }) => {
       const recorded = records.some((record) => record.source === source && record.form === form);
       return { source, form, bytes, recorded };
     }),
   );
-  const listing = { contents, roles, compilable, whisper, compiled, preparedBytes, preparedForms };
+  const listing = { contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels };
   print(args.json ? `${JSON.stringify(document(listing), null, 2)}\n` : words(listing));
 }
 
-function preparedWords(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
+function describeOptimized(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
   const unrecorded = forms.filter(({ recorded }) => !recorded).length;
   const note = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
-  return `and ${saySize(bytes)} in ${sayCount(forms.length, 'prepared form')}${note}`;
+  return `and ${saySize(bytes)} in ${sayCount(forms.length, 'optimized model')}${note}`;
 }
 
-function document({ contents, roles, compilable, whisper, compiled, preparedBytes, preparedForms }: Listing) {
+function document({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing) {
   return {
     cacheDir: contents.cacheDir,
     bytes: contents.sizeBytes,
@@ -105,7 +105,7 @@ function document({ contents, roles, compilable, whisper, compiled, preparedByte
       leastCosine: manifest === undefined ? null : leastCosine(manifest.graphs),
     })),
     preparedBytes,
-    preparedForms,
+    optimizedModels,
   };
 }
 
@@ -118,7 +118,7 @@ function leastCosine(graphs: readonly { readonly cosine: number | undefined }[])
   return Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
 }
 
-function words({ contents, roles, compilable, whisper, compiled, preparedBytes, preparedForms }: Listing): string {
+function words({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing): string {
   const rows = [
     ...contents.repositories.map((repository) => [
       repository.repository,
@@ -142,7 +142,7 @@ function words({ contents, roles, compilable, whisper, compiled, preparedBytes, 
     ),
     ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
     ...whisper.map(({ path, sizeBytes, modelType }) => canBe(path, path, sizeBytes, modelType)),
-    ...(preparedBytes === 0 ? [] : [preparedWords(preparedBytes, preparedForms)]),
+    ...(preparedBytes === 0 ? [] : [describeOptimized(preparedBytes, optimizedModels)]),
   ];
   const total = `${saySize(contents.sizeBytes)} in ${contents.cacheDir}`;
   if (rows.length + more.length === 0) return `Nothing in ${contents.cacheDir}.\n`;

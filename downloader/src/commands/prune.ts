@@ -4,10 +4,10 @@ import {
   loadManifest,
   type PrunePlan,
   planPrune,
-  recordPrepared,
+  recordOptimized,
   scanCache,
   scanCompiled,
-  scanPrepared,
+  scanOptimized,
 } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
 import { takeInventory } from '../inventory.js';
@@ -27,7 +27,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
     leftoversBeforeMs: Date.now() - PARTIAL_AGE_MS,
     lock: inventory.lock,
     named: args.repositories,
-    prepared: await scanPrepared(cacheDir),
+    prepared: await scanOptimized(cacheDir),
     compiled: await scanCompiled(cacheDir),
   });
   print(
@@ -44,15 +44,15 @@ export async function prune(context: CommandContext): Promise<undefined> {
       throw asDiskError(error, path);
     }
   }
-  await forgetPrepared(context);
+  await forgetOptimized(context);
   log.info({ event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes }, `Freed ${saySize(plan.freedBytes)}`);
 }
 
-/** The lock file does not go on naming prepared forms that are gone. */
-async function forgetPrepared({ config }: CommandContext): Promise<void> {
+/** The lock file does not go on naming optimized models that are gone. */
+async function forgetOptimized({ config }: CommandContext): Promise<void> {
   const { lockPath, cacheDir } = config.models;
   try {
-    await recordPrepared(lockPath, cacheDir);
+    await recordOptimized(lockPath, cacheDir);
   } catch (error) {
     throw asDiskError(error, lockPath);
   }

@@ -1,12 +1,12 @@
 import {
   type CacheError,
-  checkPrepared,
+  checkOptimized,
   type FoundModel,
+  type OptimizedCheck,
+  type OptimizedRecord,
+  optimizedSources,
   PREPARE_COMMAND,
-  type PreparedCheck,
-  type PreparedRecord,
   type Proof,
-  preparedSources,
   readProofs,
   type VerifyResult,
   verifyModels,
@@ -18,7 +18,7 @@ import { sayCount, saySize, sayTime } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /**
- * Reads every byte of the configured models and of their prepared forms, and compares its hash with the lock file, the
+ * Reads every byte of the configured models and of their optimized models, and compares its hash with the lock file, the
  * manifest, the blob's name or the repository's list of files. With --quick only files whose time of change is another than
  * when they were proved. No request.
  *
@@ -34,7 +34,7 @@ export async function verify(context: CommandContext): Promise<undefined> {
   const { cacheDir } = config.models;
   const level = args.quick ? 'quick' : 'full';
   const results = await verifyModels(found, { level, cacheDir, proofs: await readProofs(cacheDir), signal });
-  const prepared = await verifyPrepared(cacheDir, found, inventory.lock?.prepared ?? [], level, signal);
+  const prepared = await verifyOptimized(cacheDir, found, inventory.lock?.prepared ?? [], level, signal);
   problems.push(...[...results, ...prepared].flatMap((result) => result.problems));
   await noteProofs(context, results);
   const report = { results, prepared, problems, durationMs: performance.now() - startedMs };
@@ -48,28 +48,28 @@ export async function verify(context: CommandContext): Promise<undefined> {
 
 interface Report {
   readonly results: readonly VerifyResult[];
-  readonly prepared: readonly PreparedResult[];
+  readonly prepared: readonly OptimizedResult[];
   readonly problems: readonly CacheError[];
   readonly durationMs: number;
 }
 
-/** A prepared form that the lock file names and that is there. */
-interface PreparedResult extends PreparedCheck {
-  readonly record: PreparedRecord;
+/** An optimized model that the lock file names and that is there. */
+interface OptimizedResult extends OptimizedCheck {
+  readonly record: OptimizedRecord;
 }
 
-async function verifyPrepared(
+async function verifyOptimized(
   cacheDir: string,
   found: readonly FoundModel[],
-  records: readonly PreparedRecord[],
+  records: readonly OptimizedRecord[],
   level: 'quick' | 'full',
   signal: AbortSignal,
-): Promise<PreparedResult[]> {
-  const sources = new Set(found.flatMap((model) => [...preparedSources(model).values()]));
-  const results: PreparedResult[] = [];
+): Promise<OptimizedResult[]> {
+  const sources = new Set(found.flatMap((model) => [...optimizedSources(model).values()]));
+  const results: OptimizedResult[] = [];
   for (const record of records.filter(({ source }) => sources.has(source))) {
     signal.throwIfAborted();
-    results.push({ record, ...(await checkPrepared(cacheDir, record, level, signal)) });
+    results.push({ record, ...(await checkOptimized(cacheDir, record, level, signal)) });
   }
   return results.filter(({ present }) => present);
 }
@@ -135,7 +135,7 @@ function words({ results, prepared, durationMs }: Report): string {
   });
   if (prepared.length > 0) {
     const wrong = prepared.filter(({ problems }) => problems.length > 0).length;
-    lines.push(`${sayCount(prepared.length, 'prepared form')}: ${wrong === 0 ? 'good' : `${wrong} wrong`}`);
+    lines.push(`${sayCount(prepared.length, 'optimized model')}: ${wrong === 0 ? 'good' : `${wrong} wrong`}`);
   }
   const bytes = [...results, ...prepared].reduce((total, result) => total + result.bytesRead, 0);
   lines.push(`Read ${sayCount(results.length, 'model')}, ${saySize(bytes)} in ${sayTime(durationMs)}.`);
@@ -161,8 +161,8 @@ function verifyError(problems: readonly CacheError[]): DownloaderError {
   const unreadable = [...codes].some((code) => UNREADABLE_CODES.has(code));
   const wrong = [...codes].some((code) => !MISSING_CODES.has(code) && !UNREADABLE_CODES.has(code));
   const lines = [...new Set(problems.map((problem) => `  ${problem.message}`))];
-  const onlyPrepared = problems.every(({ command }) => command === PREPARE_COMMAND);
-  const next = onlyPrepared
+  const onlyOptimized = problems.every(({ command }) => command === PREPARE_COMMAND);
+  const next = onlyOptimized
     ? PREPARE_COMMAND
     : wrong
       ? 'heimdex-downloader download --check'

@@ -1,6 +1,6 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import { graphFacts, type OnnxModel, parseModelFile } from '../onnx/index.js';
-import { type ReadGraph, withSessionEntries } from './prepared/recipe.js';
+import { type ReadGraph, withSessionEntries } from './optimized/recipe.js';
 import { createSession, openGraph, type SessionChoice } from './session.js';
 
 /** What the compiler writes as the producer of its graphs. */

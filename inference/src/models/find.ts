@@ -4,8 +4,8 @@ import {
   type FoundModel,
   inspectModels,
   type ModelEnvironment,
-  type PreparedRecord,
-  preparedSources,
+  type OptimizedRecord,
+  optimizedSources,
   readLock,
   verifyModel,
 } from '@heimdex/cache';
@@ -19,8 +19,8 @@ export interface ConfiguredModel {
   readonly found: FoundModel;
   /** Models that this one's worker runs too; their weights are among `files.weights`. */
   readonly helpers: readonly FoundModel[];
-  /** What the lock file records of prepared forms of its graphs: no others are used. */
-  readonly prepared: readonly PreparedRecord[];
+  /** What the lock file records of optimized models of its graphs: no others are used. */
+  readonly prepared: readonly OptimizedRecord[];
 }
 
 /**
@@ -69,7 +69,7 @@ function throwAll(problems: readonly CacheError[]): void {
 function toConfigured(
   found: FoundModel,
   detector: FoundModel | undefined,
-  records: readonly PreparedRecord[],
+  records: readonly OptimizedRecord[],
 ): ConfiguredModel {
   const { id, revision, variant, folder } = found;
   const role = ROLES.find((name) => name === found.role);
@@ -78,7 +78,7 @@ function toConfigured(
   const vad = detector?.weights.model;
   const weights = vad === undefined ? found.weights : { ...found.weights, vad };
   const externalFiles = found.files.map(({ absolutePath }) => absolutePath);
-  const sources = new Set(preparedSources(found).values());
+  const sources = new Set(optimizedSources(found).values());
   const prepared = records.filter(({ source }) => sources.has(source));
   const helpers = detector === undefined ? [] : [detector];
   return { role, family, files: { id, revision, variant, folder, weights, externalFiles }, found, helpers, prepared };

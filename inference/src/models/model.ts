@@ -3,7 +3,7 @@
  * imported by the worker process that serves it.
  */
 import type { InferenceError } from '../errors.js';
-import type { GraphUse, PreparedOptions } from './prepared/use.js';
+import type { GraphUse, OptimizedOptions } from './optimized/use.js';
 
 /** What a model is configured for; GetServerInfo and the metrics name models by it. */
 export const ROLES = ['speech', 'vision', 'text', 'faces'] as const;
@@ -41,8 +41,8 @@ export interface LoadOptions {
   readonly weights?: WeightsForm;
   /** `ModelFiles.externalFiles`; set by the loader. */
   readonly externalFiles?: readonly string[] | undefined;
-  /** Where prepared forms of the graphs are; absent: only the plain files are used. */
-  readonly prepared?: PreparedOptions;
+  /** Where optimized models of the graphs are; absent: only the plain files are used. */
+  readonly prepared?: OptimizedOptions;
   /** Told how each graph was opened, when `prepared` is set. */
   onGraph?(use: GraphUse): void;
 }

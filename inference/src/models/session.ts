@@ -3,8 +3,8 @@ import { InferenceSession } from 'onnxruntime-node';
 import { readGraphFacts } from '../onnx/index.js';
 import { externalFilesOf, readExternalFile } from './external-data.js';
 import type { LoadOptions } from './model.js';
-import { openPrepared } from './prepared/open.js';
-import { type OpenedGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
+import { openOptimized } from './optimized/open.js';
+import { type OpenedGraph, type Recipe, withSessionEntries } from './optimized/recipe.js';
 
 /** Settings that every session has, whatever it runs. */
 export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>): InferenceSession.SessionOptions {
@@ -49,7 +49,7 @@ const asItIs = (path: string, externalFiles: readonly string[] | undefined): Rec
   }),
 });
 
-/** Opens the prepared form of a graph where there is one for this machine, else makes its session by the recipe. */
+/** Opens the optimized model of a graph where there is one for this machine, else makes its session by the recipe. */
 export async function openGraph(
   path: string,
   options: SessionChoice,
@@ -58,7 +58,7 @@ export async function openGraph(
   const settings = sessionOptions(options);
   // A GPU keeps its weights in an order of its own.
   if (options.prepared !== undefined && options.device === 'cpu' && recipe.graphTransform !== undefined) {
-    const { graph, use } = await openPrepared(options.prepared, path, recipe, settings);
+    const { graph, use } = await openOptimized(options.prepared, path, recipe, settings);
     options.onGraph?.(use);
     if (graph !== undefined) return graph;
   }

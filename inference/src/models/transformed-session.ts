@@ -15,15 +15,15 @@ import {
 } from '../onnx/index.js';
 import { compiledGraph, isCompiled } from './compiled-session.js';
 import type { WeightsForm } from './model.js';
-import { type ReadGraph, type Recipe, withSessionEntries } from './prepared/recipe.js';
+import { type ReadGraph, type Recipe, withSessionEntries } from './optimized/recipe.js';
 import { createSession, openGraph, type SessionChoice } from './session.js';
 import { weightsForm } from './weights-form.js';
 
 /** A change of a graph in memory. */
 export interface GraphTransform {
-  /** Its name and version. The version goes up when the change gives another graph than before: prepared forms keep it. */
+  /** Its name and version. The version goes up when the change gives another graph than before: optimized models keep it. */
   readonly version: string;
-  /** What is told of the graph afterwards must come from the session and the facts: a prepared form is not changed again. */
+  /** What is told of the graph afterwards must come from the session and the facts: an optimized model is not changed again. */
   readonly change: GraphChange;
 }
 
@@ -36,7 +36,7 @@ export type GraphChange = (model: OnnxModel, read: ReadTensor) => boolean;
 /**
  * Opens a graph after `graphTransform` has changed it in memory. The file stays as it is and its weights are not read: the
  * rewritten graph names them as ranges of that file, which the runtime maps, so the kernel shares their pages. When nothing
- * was changed, and when the weights lie in files of their own, the file is opened as it is. Where a prepared form has the
+ * was changed, and when the weights lie in files of their own, the file is opened as it is. Where an optimized model has the
  * change already, the file is not read at all; a change without a version is never prepared.
  */
 export async function openTransformedSession(

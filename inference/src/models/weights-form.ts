@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { newModel, node, tensor, writeModel } from '../onnx/index.js';
 import type { LoadOptions, WeightsForm } from './model.js';
-import { withSessionEntries } from './prepared/recipe.js';
+import { withSessionEntries } from './optimized/recipe.js';
 import { sessionOptions } from './session.js';
 
 /** A product large enough for every kernel of the runtime to be taken. */

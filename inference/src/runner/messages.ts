@@ -1,7 +1,7 @@
 /** What the server and a worker say to each other. Both sides are of one build; what comes from a worker is checked once. */
 import { causeText, ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
-import type { GraphUse } from '../models/prepared/use.js';
+import type { GraphUse } from '../models/optimized/use.js';
 
 /** Server to worker. */
 export type ToWorker =
@@ -27,7 +27,7 @@ export type FromWorker =
   | {
       readonly type: 'ready';
       readonly facts: ModelFacts;
-      /** How each graph was opened; empty where no prepared form was looked for. */
+      /** How each graph was opened; empty where no optimized model was looked for. */
       readonly graphs: readonly GraphUse[];
       readonly loadMs: number;
       readonly warmUpMs: number;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { withSessionEntries } from '../../src/models/prepared/recipe.js';
+import { withSessionEntries } from '../../src/models/optimized/recipe.js';
 import { sessionOptions } from '../../src/models/session.js';
 import {
   mayOverflow,

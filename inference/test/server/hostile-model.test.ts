@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { newModel, node, writeModel } from '../../src/onnx/index.js';
 import { runProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume } from '../fixtures/volume.js';
-import { SIGLIP, VISION_ONLY } from '../prepared/forms.js';
+import { SIGLIP, VISION_ONLY } from '../optimized/forms.js';
 
 const WEIGHTS = 'onnx/text_model.onnx';
 

@@ -15,7 +15,7 @@ const AHEAD = 4;
 const PIXELS_A_RUN = 80_000;
 const MOST_PICTURES_A_RUN = 8;
 
-interface Prepared {
+interface Optimized {
   readonly item: ImageItem;
   readonly place: number;
   readonly values: Float32Array;
@@ -41,7 +41,7 @@ export class PictureEmbedder {
   /** While pictures run, the next are decoded on other threads. */
   async run(items: readonly ImageItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
-    const prepared: Promise<Outcome<Prepared>>[] = [];
+    const prepared: Promise<Outcome<Optimized>>[] = [];
     const group = this.#groupSize();
     for (let start = 0; start < items.length; start += group) {
       const end = Math.min(items.length, start + group);
@@ -49,7 +49,7 @@ export class PictureEmbedder {
         const place = prepared.length;
         prepared.push(isWanted(context, place) ? this.#prepare(items[place] as ImageItem, place) : gone());
       }
-      const ready: Prepared[] = [];
+      const ready: Optimized[] = [];
       for (const [offset, outcome] of (await Promise.all(prepared.slice(start, end))).entries()) {
         if (outcome.ok) ready.push(outcome.value);
         else outcomes[start + offset] = outcome;
@@ -81,7 +81,7 @@ export class PictureEmbedder {
     return Math.max(1, Math.min(MOST_PICTURES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
   }
 
-  async #prepare(item: ImageItem, place: number): Promise<Outcome<Prepared>> {
+  async #prepare(item: ImageItem, place: number): Promise<Outcome<Optimized>> {
     try {
       const values = await preparePicture(item.content, this.#recipe, this.#resizer, this.#maxPixels);
       return { ok: true, value: { item, place, values } };
@@ -90,7 +90,7 @@ export class PictureEmbedder {
     }
   }
 
-  async #embed(ready: readonly Prepared[], outcomes: Outcome<VectorResult>[]): Promise<void> {
+  async #embed(ready: readonly Optimized[], outcomes: Outcome<VectorResult>[]): Promise<void> {
     if (ready.length === 0) return;
     const rows = await this.#runTower(ready.map(({ values }) => values));
     ready.forEach(({ item, place }, row) => {
@@ -114,6 +114,6 @@ export class PictureEmbedder {
   }
 }
 
-function gone(): Promise<Outcome<Prepared>> {
+function gone(): Promise<Outcome<Optimized>> {
   return Promise.resolve(cancelled());
 }

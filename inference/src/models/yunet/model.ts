@@ -22,7 +22,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   return new YuNet(network, options.maxImagePixels);
 }
 
-interface Prepared {
+interface Optimized {
   readonly picture: Picture;
   readonly shown: Size;
 }
@@ -49,14 +49,14 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {
-    const prepared: Promise<Outcome<Prepared>>[] = [];
+    const prepared: Promise<Outcome<Optimized>>[] = [];
     const outcomes: Outcome<FaceResult>[] = [];
     for (const [index, item] of items.entries()) {
       while (prepared.length < Math.min(items.length, index + 1 + AHEAD)) {
         const place = prepared.length;
         prepared.push(isWanted(context, place) ? this.#prepare(items[place] as FaceItem) : gone());
       }
-      const ready = await (prepared[index] as Promise<Outcome<Prepared>>);
+      const ready = await (prepared[index] as Promise<Outcome<Optimized>>);
       // The picture is large and not needed again.
       prepared[index] = gone();
       await context.yieldToEventLoop();
@@ -71,7 +71,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     return this.#network.close();
   }
 
-  async #prepare(item: FaceItem): Promise<Outcome<Prepared>> {
+  async #prepare(item: FaceItem): Promise<Outcome<Optimized>> {
     try {
       const header = await readImageHeader(item.content, this.#maxPixels);
       const shown = { width: header.width, height: header.height };
@@ -83,7 +83,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 
   async #find(
-    { picture, shown }: Prepared,
+    { picture, shown }: Optimized,
     item: FaceItem,
     index: number,
     context: RunContext,
@@ -106,6 +106,6 @@ function withTiles(item: FaceItem): boolean {
   return item.maxFaces === 0;
 }
 
-function gone(): Promise<Outcome<Prepared>> {
+function gone(): Promise<Outcome<Optimized>> {
   return Promise.resolve(cancelled());
 }

@@ -1,5 +1,5 @@
 /**
- * What the lock file says of prepared forms (prepared-place.ts): the hashes of a form's files, as `heimdex-inference prepare`
+ * What the lock file says of optimized models (optimized-path.ts): the hashes of a form's files, as `heimdex-inference prepare`
  * has made them. A form lies on the volume with nothing but itself to vouch for it, so the server uses only what is recorded.
  */
 import { stat } from 'node:fs/promises';
@@ -7,40 +7,40 @@ import { join } from 'node:path';
 import { hashFile } from './content-hash.js';
 import { CacheError, type CacheErrorCode } from './errors.js';
 import type { JsonCursor } from './json.js';
-import { preparedFolder } from './prepared-place.js';
+import { optimizedDir } from './optimized-path.js';
 import { isNotFound, messageOf } from './reasons.js';
 
-/** One file of a prepared form. */
-export interface PreparedFile {
+/** One file of an optimized model. */
+export interface OptimizedFile {
   /** Its name in the form's folder. */
   readonly name: string;
   readonly sizeBytes: number;
   readonly sha256: string;
 }
 
-/** A prepared form: the folder `.prepared/<source>/<form>` and what must be in it. */
-export interface PreparedRecord {
+/** An optimized model: the folder `.prepared/<source>/<form>` and what must be in it. */
+export interface OptimizedRecord {
   /** What identifies the bytes it is made of, as preparedSources gives it: 64 hexadecimal digits. */
   readonly source: string;
   /** What identifies the program, runtime and CPU it is made for: 32 hexadecimal digits. */
   readonly form: string;
   /** Sorted by name. */
-  readonly files: readonly PreparedFile[];
+  readonly files: readonly OptimizedFile[];
 }
 
-/** The command that makes prepared forms, as messages give it. */
+/** The command that makes optimized models, as messages give it. */
 export const PREPARE_COMMAND = 'heimdex-inference prepare';
 
 /** The folder of a form. */
-export function preparedFormFolder(
+export function optimizedModelDir(
   cacheDir: string,
-  { source, form }: Pick<PreparedRecord, 'source' | 'form'>,
+  { source, form }: Pick<OptimizedRecord, 'source' | 'form'>,
 ): string {
-  return join(preparedFolder(cacheDir), source, form);
+  return join(optimizedDir(cacheDir), source, form);
 }
 
 /** Parses one record of a lock file. Throws a JsonShapeError that names the place of a mistake. */
-export function parsePreparedRecord(cursor: JsonCursor): PreparedRecord {
+export function parseOptimizedRecord(cursor: JsonCursor): OptimizedRecord {
   return {
     source: cursor.get('source').sha256(),
     form: cursor.get('form').text(/^[0-9a-f]{32}$/, '32 hexadecimal digits'),
@@ -56,7 +56,7 @@ export function parsePreparedRecord(cursor: JsonCursor): PreparedRecord {
 }
 
 /** Records in one order, one a form: the later of two wins. */
-export function sortedPrepared(records: readonly PreparedRecord[]): PreparedRecord[] {
+export function sortedOptimized(records: readonly OptimizedRecord[]): OptimizedRecord[] {
   const byKey = new Map(records.map((record) => [`${record.source}/${record.form}`, record]));
   return [...byKey]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -70,7 +70,7 @@ export function sortedPrepared(records: readonly PreparedRecord[]): PreparedReco
 }
 
 /** What became of a look at a recorded form. */
-export interface PreparedCheck {
+export interface OptimizedCheck {
   /** Whether its folder is there: a form may be removed at any time. */
   readonly present: boolean;
   readonly bytesRead: number;
@@ -81,14 +81,14 @@ export interface PreparedCheck {
 /**
  * Compares a form's files with their record: sizes, and with `full` every byte. Throws only when the signal is aborted.
  */
-export async function checkPrepared(
+export async function checkOptimized(
   cacheDir: string,
-  record: PreparedRecord,
+  record: OptimizedRecord,
   level: 'quick' | 'full',
   signal?: AbortSignal,
-): Promise<PreparedCheck> {
-  const folder = preparedFormFolder(cacheDir, record);
-  if (!(await isPreparedThere(cacheDir, record))) return { present: false, bytesRead: 0, problems: [] };
+): Promise<OptimizedCheck> {
+  const folder = optimizedModelDir(cacheDir, record);
+  if (!(await isOptimizedThere(cacheDir, record))) return { present: false, bytesRead: 0, problems: [] };
   const problems: CacheError[] = [];
   let bytesRead = 0;
   const wrong = (code: CacheErrorCode, name: string, what: string) => {
@@ -96,7 +96,7 @@ export async function checkPrepared(
     problems.push(
       new CacheError(
         code,
-        `The prepared form at ${folder} is not used: its file ${name}: ${what}. Run ${PREPARE_COMMAND}, or remove the folder`,
+        `The optimized model at ${folder} is not used: its file ${name}: ${what}. Run ${PREPARE_COMMAND}, or remove the folder`,
         { file: name, path, command: PREPARE_COMMAND },
       ),
     );
@@ -121,12 +121,12 @@ export async function checkPrepared(
 }
 
 /** Whether a form's folder is there. Rejects when that cannot be looked up. */
-export async function isPreparedThere(
+export async function isOptimizedThere(
   cacheDir: string,
-  record: Pick<PreparedRecord, 'source' | 'form'>,
+  record: Pick<OptimizedRecord, 'source' | 'form'>,
 ): Promise<boolean> {
   try {
-    return (await stat(preparedFormFolder(cacheDir, record))).isDirectory();
+    return (await stat(optimizedModelDir(cacheDir, record))).isDirectory();
   } catch (error) {
     if (isNotFound(error)) return false;
     throw error;

@@ -1,5 +1,5 @@
 import { type ModelsLock, readLock, writeLock } from './lock-file.js';
-import { isPreparedThere, type PreparedRecord, sortedPrepared } from './prepared-record.js';
+import { isOptimizedThere, type OptimizedRecord, sortedOptimized } from './optimized-record.js';
 
 /** Attempts at a change of the lock file that another process changes at the same time. */
 const MAX_ATTEMPTS = 5;
@@ -9,17 +9,17 @@ const MAX_ATTEMPTS = 5;
  * machines of several kinds may prepare one volume at once. Writes nothing when nothing changes. Throws LOCK_INVALID and the
  * system's errors.
  */
-export async function recordPrepared(
+export async function recordOptimized(
   lockPath: string,
   cacheDir: string,
-  made: readonly PreparedRecord[] = [],
+  made: readonly OptimizedRecord[] = [],
 ): Promise<void> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const lock = await readLock(lockPath);
     const before = lock?.prepared ?? [];
-    const prepared: PreparedRecord[] = [];
-    for (const record of sortedPrepared([...before, ...made])) {
-      if (await isPreparedThere(cacheDir, record)) prepared.push(record);
+    const prepared: OptimizedRecord[] = [];
+    for (const record of sortedOptimized([...before, ...made])) {
+      if (await isOptimizedThere(cacheDir, record)) prepared.push(record);
     }
     if (JSON.stringify(prepared) === JSON.stringify(before)) return;
     const next: ModelsLock = { models: lock?.models ?? [], prepared };

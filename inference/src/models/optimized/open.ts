@@ -1,17 +1,17 @@
 import { basename, dirname, join } from 'node:path';
-import type { PreparedRecord } from '@heimdex/cache';
+import type { OptimizedRecord } from '@heimdex/cache';
 import type { InferenceSession } from 'onnxruntime-node';
 import { makeForm, openForm } from './make.js';
 import { checkFiles, readManifest } from './manifest.js';
-import { formName, type PreparedKey, preparedKey } from './place.js';
+import { formName, type OptimizedKey, optimizedKey } from './place.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
 import { graphBytes } from './size.js';
 import { removeStale } from './stale.js';
-import { type GraphUse, NOT_PREPARED, NOT_RECORDED, type PreparedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
+import { type GraphUse, NOT_OPTIMIZED, NOT_RECORDED, type OptimizedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
 
-/** Opens the prepared form of a graph, or says why there is none to use. Writes only when told to make forms. */
-export async function openPrepared(
-  options: PreparedOptions,
+/** Opens the optimized model of a graph, or says why there is none to use. Writes only when told to make forms. */
+export async function openOptimized(
+  options: OptimizedOptions,
   path: string,
   recipe: Recipe,
   settings: InferenceSession.SessionOptions,
@@ -20,11 +20,11 @@ export async function openPrepared(
   const plain = (reason: string) => ({ graph: undefined, use: { graph, prepared: false, reason } });
   const source = options.sources[path];
   if (source === undefined) return plain(UNKNOWN_BYTES);
-  const key = preparedKey(recipe.graphTransform ?? '', graphSettings(settings));
+  const key = optimizedKey(recipe.graphTransform ?? '', graphSettings(settings));
   const form = formName(key);
   const folder = join(options.folder, source, form);
   let record = options.records.find((one) => one.source === source && one.form === form);
-  let made: PreparedRecord | undefined;
+  let made: OptimizedRecord | undefined;
   try {
     if (options.make !== undefined) {
       const sourceBytes = await graphBytes(path);
@@ -38,7 +38,7 @@ export async function openPrepared(
       await removeStale(dirname(folder), key).catch(() => {});
     }
     const manifest = await readManifest(folder);
-    if (manifest === undefined) return plain(NOT_PREPARED);
+    if (manifest === undefined) return plain(NOT_OPTIMIZED);
     if (record === undefined) return plain(NOT_RECORDED);
     await checkFiles(folder, record.files, options.verify);
     if (manifest.source !== source || !sameKey(manifest.key, key)) return plain('the form is of another source');
@@ -55,7 +55,7 @@ export async function openPrepared(
   }
 }
 
-function bytesOf({ files }: PreparedRecord): number {
+function bytesOf({ files }: OptimizedRecord): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
@@ -64,7 +64,7 @@ function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(EROFS|EACCES|EPERM|ENOTDIR)$/.test(String(error.code));
 }
 
-async function isWhole(folder: string, source: string, record: PreparedRecord): Promise<boolean> {
+async function isWhole(folder: string, source: string, record: OptimizedRecord): Promise<boolean> {
   try {
     await checkFiles(folder, record.files, 'full');
     return (await readManifest(folder))?.source === source;
@@ -73,7 +73,7 @@ async function isWhole(folder: string, source: string, record: PreparedRecord): 
   }
 }
 
-function sameKey(one: PreparedKey, other: PreparedKey): boolean {
+function sameKey(one: OptimizedKey, other: OptimizedKey): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 

@@ -1,5 +1,5 @@
 /**
- * Where prepared forms of weights lie in a cache: `.prepared/<source>/<key>/`. A prepared form is a graph as the runtime has
+ * Where optimized models of weights lie in a cache: `.prepared/<source>/<key>/`. An optimized model is a graph as the runtime has
  * optimised it, with its weights in the order the machine's kernels read them. It is made from the volume alone and can be
  * removed at any time. What is in it is the server's matter; this is what `list` and `prune` need to know.
  */
@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { isNotFound } from './reasons.js';
 
-/** The folder of all prepared forms. */
-export function preparedFolder(cacheDir: string): string {
+/** The folder of all optimized models. */
+export function optimizedDir(cacheDir: string): string {
   return join(cacheDir, '.prepared');
 }
 
@@ -18,7 +18,7 @@ export function preparedFolder(cacheDir: string): string {
  * What identifies the bytes of each graph of a model, weights beside it (`.onnx_data`) included: 64 hexadecimal digits by
  * the graph's absolute path. A graph whose hash nothing says is left out. Pure.
  */
-export function preparedSources(model: Pick<FoundModel, 'files'>): ReadonlyMap<string, string> {
+export function optimizedSources(model: Pick<FoundModel, 'files'>): ReadonlyMap<string, string> {
   const sources = new Map<string, string>();
   for (const graph of model.files.filter(({ weights }) => weights !== undefined)) {
     const parts = [graph, ...model.files.filter(({ path }) => path.startsWith(`${graph.path}_data`))];
@@ -33,30 +33,30 @@ function sourceOf({ hash }: FoundFile, lines: string): string {
   return createHash('sha256').update(lines).digest('hex');
 }
 
-/** All prepared forms of one source. */
-export interface PreparedSource {
+/** All optimized models of one source. */
+export interface OptimizedSource {
   /** Its name in the folder, as preparedSources gives it. */
   readonly source: string;
   readonly path: string;
   readonly sizeBytes: number;
   /** Its forms, one for each kind of machine and program that prepared it. */
-  readonly forms: readonly PreparedForm[];
+  readonly forms: readonly OptimizedModel[];
 }
 
-/** One prepared form on the volume, whoever made it. */
-export interface PreparedForm {
+/** One optimized model on the volume, whoever made it. */
+export interface OptimizedModel {
   readonly form: string;
   readonly path: string;
   readonly sizeBytes: number;
 }
 
-/** What lies in the folder of prepared forms; nothing when there is none. Rejects when a folder cannot be read. */
-export async function scanPrepared(cacheDir: string): Promise<readonly PreparedSource[]> {
-  const root = preparedFolder(cacheDir);
-  const found: PreparedSource[] = [];
+/** What lies in the folder of optimized models; nothing when there is none. Rejects when a folder cannot be read. */
+export async function scanOptimized(cacheDir: string): Promise<readonly OptimizedSource[]> {
+  const root = optimizedDir(cacheDir);
+  const found: OptimizedSource[] = [];
   for (const source of (await namesIn(root)).filter((name) => /^[0-9a-f]{64}$/.test(name))) {
     const path = join(root, source);
-    const forms: PreparedForm[] = [];
+    const forms: OptimizedModel[] = [];
     for (const form of (await namesIn(path)).filter((name) => /^[0-9a-f]{32}$/.test(name))) {
       forms.push({ form, path: join(path, form), sizeBytes: await bytesBelow(join(path, form)) });
     }
@@ -66,11 +66,11 @@ export async function scanPrepared(cacheDir: string): Promise<readonly PreparedS
 }
 
 /** Those of a source that no configured model has any more. Pure. */
-export function unusedPrepared(
-  prepared: readonly PreparedSource[],
+export function unusedOptimized(
+  prepared: readonly OptimizedSource[],
   configured: readonly Pick<FoundModel, 'files'>[],
-): readonly PreparedSource[] {
-  const used = new Set(configured.flatMap((model) => [...preparedSources(model).values()]));
+): readonly OptimizedSource[] {
+  const used = new Set(configured.flatMap((model) => [...optimizedSources(model).values()]));
   return prepared.filter(({ source }) => !used.has(source));
 }
 

@@ -2,7 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TEMPORARY_PREFIX } from './make.js';
 import { readManifest } from './manifest.js';
-import type { PreparedKey } from './place.js';
+import type { OptimizedKey } from './place.js';
 
 /** What a run that was killed has left is removed after so long; a younger one may be under way. */
 const TEMPORARY_AGE_MS = 60 * 60 * 1000;
@@ -11,7 +11,7 @@ const TEMPORARY_AGE_MS = 60 * 60 * 1000;
  * Removes what lies beside the form that `key` names and is of no use any more: forms for another runtime or program,
  * those that cannot be read, leftovers. Forms for other CPUs stay: machines of several kinds may share the volume.
  */
-export async function removeStale(sourceFolder: string, key: PreparedKey): Promise<void> {
+export async function removeStale(sourceFolder: string, key: OptimizedKey): Promise<void> {
   for (const name of await readdir(sourceFolder)) {
     const path = join(sourceFolder, name);
     const gone = name.startsWith(TEMPORARY_PREFIX)
@@ -21,7 +21,7 @@ export async function removeStale(sourceFolder: string, key: PreparedKey): Promi
   }
 }
 
-async function isStale(folder: string, key: PreparedKey): Promise<boolean> {
+async function isStale(folder: string, key: OptimizedKey): Promise<boolean> {
   try {
     const other = (await readManifest(folder))?.key;
     return other?.format !== key.format || other.program !== key.program || other.runtime !== key.runtime;

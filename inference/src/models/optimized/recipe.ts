@@ -1,9 +1,9 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import type { GraphFacts } from '../../onnx/index.js';
 
-/** How a graph gets from its file into a session, when there is no prepared form of it. */
+/** How a graph gets from its file into a session, when there is no optimized model of it. */
 export interface Recipe {
-  /** Name and version of the change, part of a prepared form's key: it goes up when the change gives another graph. Undefined: never prepared. */
+  /** Name and version of the change, part of an optimized model's key: it goes up when the change gives another graph. Undefined: never prepared. */
   readonly graphTransform: string | undefined;
   /** Reads and changes the graph. */
   read(): ReadGraph;

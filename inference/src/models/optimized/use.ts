@@ -1,15 +1,15 @@
-/** What the server and a worker say to each other of prepared forms. No runtime in here. */
+/** What the server and a worker say to each other of optimized models. No runtime in here. */
 
-import type { PreparedRecord } from '@heimdex/cache';
+import type { OptimizedRecord } from '@heimdex/cache';
 
-/** Where a worker finds prepared forms of its model's graphs. Plain data: it crosses to the worker as JSON. */
-export interface PreparedOptions {
-  /** The folder of all prepared forms, absolute. */
+/** Where a worker finds optimized models of its model's graphs. Plain data: it crosses to the worker as JSON. */
+export interface OptimizedOptions {
+  /** The folder of all optimized models, absolute. */
   readonly folder: string;
   /** What identifies each graph's bytes, by the absolute path of its file. */
   readonly sources: Readonly<Record<string, string>>;
   /** The lock file's records of the model's forms: what is not recorded is not used. */
-  readonly records: readonly PreparedRecord[];
+  readonly records: readonly OptimizedRecord[];
   /** Whether a form's bytes are compared with its record before it is used, or only its files' sizes. */
   readonly verify: 'full' | 'quick';
   /** Set by `prepare` alone: forms that are missing or damaged are made, of graphs with at least so many bytes. */
@@ -24,7 +24,7 @@ export interface GraphUse {
   /** Bytes of the form that was made just now. */
   readonly madeBytes?: number;
   /** What is to be recorded of the form that was made just now. */
-  readonly made?: PreparedRecord;
+  readonly made?: OptimizedRecord;
   /** The form could not be made because the volume cannot be written. */
   readonly unwritable?: boolean;
   /** Why it was opened from its plain file. */
@@ -32,13 +32,13 @@ export interface GraphUse {
 }
 
 /** Reasons with which nothing is wrong. */
-export const NOT_PREPARED = 'it is not prepared for this runtime and CPU';
+export const NOT_OPTIMIZED = 'it is not prepared for this runtime and CPU';
 export const TOO_SMALL = 'it is small, and loads as fast as it is';
 export const NOT_RECORDED =
   'the lock file has no record of its form: to make it anew and record it, run heimdex-inference prepare';
 export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
 
-/** Whether a graph should have been opened from its prepared form and could not be. */
+/** Whether a graph should have been opened from its optimized model and could not be. */
 export function isUnusable({ reason }: GraphUse): boolean {
-  return reason !== undefined && ![NOT_PREPARED, TOO_SMALL, UNKNOWN_BYTES].includes(reason);
+  return reason !== undefined && ![NOT_OPTIMIZED, TOO_SMALL, UNKNOWN_BYTES].includes(reason);
 }

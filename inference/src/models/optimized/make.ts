@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hashFile, makeFolder, type PreparedFile } from '@heimdex/cache';
+import { hashFile, makeFolder, type OptimizedFile } from '@heimdex/cache';
 import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../onnx/index.js';
 import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
-import type { PreparedKey } from './place.js';
+import type { OptimizedKey } from './place.js';
 import { type Recipe, withSessionEntries } from './recipe.js';
 
 /** Constants with fewer bytes stay in the graph's file. */
@@ -20,7 +20,7 @@ export interface MakeRequest {
   /** Where it is to lie. */
   readonly folder: string;
   readonly source: string;
-  readonly key: PreparedKey;
+  readonly key: OptimizedKey;
   /** Bytes of the source, for a look at the room there is. */
   readonly sourceBytes: number;
   readonly recipe: Recipe;
@@ -28,11 +28,11 @@ export interface MakeRequest {
 }
 
 /**
- * Makes a prepared form: in a folder of its own, proved by opening it, then renamed into place. What lay there before is
+ * Makes an optimized model: in a folder of its own, proved by opening it, then renamed into place. What lay there before is
  * replaced. Returns its files, to be recorded. Throws, and leaves nothing behind, when there is no room, when the volume cannot be
  * written and when the runtime does not read back what it saved.
  */
-export async function makeForm(request: MakeRequest): Promise<readonly PreparedFile[]> {
+export async function makeForm(request: MakeRequest): Promise<readonly OptimizedFile[]> {
   const { folder, source, key, recipe, settings } = request;
   const place = dirname(folder);
   await makeFolder(place);
@@ -52,7 +52,7 @@ export async function makeForm(request: MakeRequest): Promise<readonly PreparedF
     const manifest = { key, source, facts: graph.facts(), changed: graph.changed };
     await writeFile(join(temporary, MANIFEST_NAME), writeManifest(manifest), { flag: 'wx', mode: 0o644 });
     const files = await filesOf(temporary);
-    await putInPlace(temporary, folder);
+    await publish(temporary, folder);
     return files;
   } finally {
     await rm(temporary, { recursive: true, force: true });
@@ -123,8 +123,8 @@ function bytesOf({ data }: OnnxTensor, weights: number): Buffer {
   return bytes;
 }
 
-async function filesOf(folder: string): Promise<PreparedFile[]> {
-  const files: PreparedFile[] = [];
+async function filesOf(folder: string): Promise<OptimizedFile[]> {
+  const files: OptimizedFile[] = [];
   for (const name of [GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME]) {
     const path = join(folder, name);
     if (!existsSync(path)) continue;
@@ -133,7 +133,7 @@ async function filesOf(folder: string): Promise<PreparedFile[]> {
   return files;
 }
 
-async function putInPlace(temporary: string, folder: string): Promise<void> {
+async function publish(temporary: string, folder: string): Promise<void> {
   const old = `${temporary}-old`;
   try {
     await rename(folder, old);

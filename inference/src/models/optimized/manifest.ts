@@ -1,16 +1,16 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile, type PreparedFile } from '@heimdex/cache';
+import { hashFile, type OptimizedFile } from '@heimdex/cache';
 import type { GraphFacts, OnnxValue } from '../../onnx/index.js';
-import type { PreparedKey } from './place.js';
+import type { OptimizedKey } from './place.js';
 
 export const MANIFEST_NAME = 'manifest.json';
 export const GRAPH_NAME = 'model.onnx';
 export const WEIGHTS_NAME = 'model.data';
 
 /** What a form's folder says of itself. */
-export interface PreparedManifest {
-  readonly key: PreparedKey;
+export interface OptimizedManifest {
+  readonly key: OptimizedKey;
   readonly source: string;
   /** Of the graph before the runtime optimised it, after it was rewritten. */
   readonly facts: GraphFacts;
@@ -19,14 +19,14 @@ export interface PreparedManifest {
 }
 
 /** The manifest's bytes. The same form always gives the same bytes. */
-export function writeManifest(manifest: PreparedManifest): string {
+export function writeManifest(manifest: OptimizedManifest): string {
   const { opTypes, inputs, outputs } = manifest.facts;
   const facts = { opTypes: [...opTypes].sort(), inputs, outputs };
   return `${JSON.stringify({ ...manifest, facts }, null, 1)}\n`;
 }
 
 /** Reads a form's manifest; undefined where there is no form. Throws, with the reason, when it is none of ours. */
-export async function readManifest(folder: string): Promise<PreparedManifest | undefined> {
+export async function readManifest(folder: string): Promise<OptimizedManifest | undefined> {
   let text: string;
   try {
     text = await readFile(join(folder, MANIFEST_NAME), 'utf8');
@@ -34,7 +34,7 @@ export async function readManifest(folder: string): Promise<PreparedManifest | u
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
-  const value = JSON.parse(text) as Partial<Record<keyof PreparedManifest, unknown>> | null;
+  const value = JSON.parse(text) as Partial<Record<keyof OptimizedManifest, unknown>> | null;
   const facts = value?.facts as Partial<Record<keyof GraphFacts, unknown>> | undefined;
   if (
     typeof value?.source !== 'string' ||
@@ -45,10 +45,10 @@ export async function readManifest(folder: string): Promise<PreparedManifest | u
     !areValues(facts.inputs) ||
     !areValues(facts.outputs)
   ) {
-    throw new Error(`Expected ${MANIFEST_NAME} of a prepared form, got another one`);
+    throw new Error(`Expected ${MANIFEST_NAME} of an optimized model, got another one`);
   }
   return {
-    key: value.key as PreparedKey,
+    key: value.key as OptimizedKey,
     source: value.source,
     facts: { opTypes: new Set(facts.opTypes), inputs: facts.inputs, outputs: facts.outputs },
     changed: value.changed,
@@ -58,7 +58,7 @@ export async function readManifest(folder: string): Promise<PreparedManifest | u
 /** Throws, with the reason, when a form's files are not what is recorded of them: sizes, and with `full` every byte. */
 export async function checkFiles(
   folder: string,
-  files: readonly PreparedFile[],
+  files: readonly OptimizedFile[],
   level: 'quick' | 'full',
 ): Promise<void> {
   for (const { name, sizeBytes, sha256 } of files) {

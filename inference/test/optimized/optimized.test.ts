@@ -1,9 +1,9 @@
 import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { preparedFolder } from '@heimdex/cache';
+import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
-import { NOT_PREPARED, NOT_RECORDED } from '../../src/models/prepared/use.js';
+import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/optimized/use.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository } from '../support/places.js';
@@ -15,7 +15,7 @@ async function listing(folder: string): Promise<string[]> {
   return entries.map((entry) => `${entry.parentPath}/${entry.name}`).sort();
 }
 
-describe('prepared forms', () => {
+describe('optimized models', () => {
   let volume: Volume;
   beforeEach(async () => {
     volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
@@ -129,7 +129,7 @@ describe('prepared forms', () => {
       }),
     );
     const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
-    expect(uses.map((use) => use.reason)).to.deep.equal([NOT_PREPARED, NOT_PREPARED]);
+    expect(uses.map((use) => use.reason)).to.deep.equal([NOT_OPTIMIZED, NOT_OPTIMIZED]);
     await prepare(volume, VISION_ONLY);
     const after = await formFolders(volume);
     expect(after).to.include(manifests[0]);
@@ -137,7 +137,7 @@ describe('prepared forms', () => {
   });
 
   it('are refused with a clear word where the volume cannot be written', async () => {
-    await writeFile(preparedFolder(volume.cacheDir), 'in the way');
+    await writeFile(optimizedDir(volume.cacheDir), 'in the way');
     const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
     const { code, stderr } = await runProgram(env, ['prepare']);
     expect(code).to.equal(3);

@@ -4,10 +4,10 @@ import { VERSION } from '../../version.js';
 import { cpuFeatures } from './cpu.js';
 
 /** Goes up when the form of the folder changes. */
-export const PREPARED_FORMAT = 2;
+export const OPTIMIZED_FORMAT = 2;
 
-/** All that a prepared form depends on beside its source: where one part differs, it is another form. */
-export interface PreparedKey {
+/** All that an optimized model depends on beside its source: where one part differs, it is another form. */
+export interface OptimizedKey {
   readonly format: number;
   readonly program: string;
   readonly runtime: string;
@@ -20,9 +20,9 @@ export interface PreparedKey {
 }
 
 /** The key of a form made and used by this program on this machine. */
-export function preparedKey(graphTransform: string, settings: string): PreparedKey {
+export function optimizedKey(graphTransform: string, settings: string): OptimizedKey {
   return {
-    format: PREPARED_FORMAT,
+    format: OPTIMIZED_FORMAT,
     program: VERSION,
     runtime: env.versions.node ?? env.versions.common,
     platform: `${process.platform}-${process.arch}`,
@@ -33,6 +33,6 @@ export function preparedKey(graphTransform: string, settings: string): PreparedK
 }
 
 /** The name of a form among those of the same source: 32 hexadecimal digits. */
-export function formName(key: PreparedKey): string {
+export function formName(key: OptimizedKey): string {
   return createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
 }

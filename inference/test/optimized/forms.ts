@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { preparedFolder, readModelEnvironment } from '@heimdex/cache';
+import { optimizedDir, readModelEnvironment } from '@heimdex/cache';
 import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { LOADERS } from '../../src/models/loaders.js';
-import { preparedOptions } from '../../src/models/prepared/options.js';
-import type { GraphUse } from '../../src/models/prepared/use.js';
+import { preparedOptions } from '../../src/models/optimized/options.js';
+import type { GraphUse } from '../../src/models/optimized/use.js';
 import { runProgram } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
 import { CONTEXT, OPTIONS } from '../support/places.js';
@@ -26,7 +26,7 @@ export const TEXTS = ['a red bicycle', 'two dogs on a beach'].map((text) => ({
 
 /** The folders of all forms that a volume has. */
 export async function formFolders(volume: Volume): Promise<string[]> {
-  const root = preparedFolder(volume.cacheDir);
+  const root = optimizedDir(volume.cacheDir);
   const sources = await readdir(root);
   const keys = await Promise.all(
     sources.map(async (name) => (await readdir(join(root, name))).map((key) => join(root, name, key))),
@@ -50,7 +50,7 @@ export async function answers(
   volume: Volume,
   env: Readonly<Record<string, string>>,
   items: readonly unknown[],
-  usePrepared: boolean,
+  useOptimized: boolean,
 ): Promise<{ readonly results: unknown; readonly uses: readonly GraphUse[] }> {
   const environment = readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...env });
   const [model] = await findModels(environment);
@@ -59,7 +59,7 @@ export async function answers(
   const prepared = preparedOptions(volume.cacheDir, model, 'full');
   const loaded = await LOADERS[model.family](model.files, {
     ...AS_THE_PROGRAM,
-    ...(usePrepared ? { prepared, onGraph: (use: GraphUse) => void uses.push(use) } : {}),
+    ...(useOptimized ? { prepared, onGraph: (use: GraphUse) => void uses.push(use) } : {}),
   });
   try {
     return { results: await loaded.run(items, { ...CONTEXT, signals: items.map(() => NEVER) }), uses };

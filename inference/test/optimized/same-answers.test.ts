@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { preparedSources, readModelEnvironment } from '@heimdex/cache';
+import { optimizedSources, readModelEnvironment } from '@heimdex/cache';
 import { embeddedRepositories, type HubFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
@@ -151,5 +151,5 @@ async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
 async function sourcesOf(volume: Volume): Promise<string[]> {
   const [model] = await findModels(readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...BESIDE }));
   if (model === undefined) throw new Error('no model is configured');
-  return [...preparedSources(model.found).values()];
+  return [...optimizedSources(model.found).values()];
 }
