@@ -4,8 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
-import { speechStretches } from '../../inference/dist/src/models/silero/speech-stretches.js';
-import { VOICE_THRESHOLDS } from '../../inference/dist/src/models/silero/thresholds.js';
+import { getSpeechTimestamps } from '../../inference/dist/src/models/silero/speech-timestamps.js';
+import { VAD_OPTIONS } from '../../inference/dist/src/models/silero/vad-options.js';
 import { temporaryFolder } from '../support/folder.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { RATE, recordings, samplesOf, threeMinutes } from './recordings.js';
@@ -44,8 +44,8 @@ async function written(path, samples) {
   return path;
 }
 
-function keptSeconds(stretches) {
-  return (stretches.reduce((sum, [start, end]) => sum + end - start, 0) / RATE).toFixed(2);
+function keptSeconds(speechTimestamps) {
+  return (speechTimestamps.reduce((sum, [start, end]) => sum + end - start, 0) / RATE).toFixed(2);
 }
 
 function largestDifferenceMs(ours, theirs) {
@@ -81,9 +81,12 @@ console.log(
 console.log('|---|---|---|---|---|---|---|');
 for (const [index, [name, samples]] of all.entries()) {
   for (const [at, { max_speech_duration_s: longest }] of settings.entries()) {
-    const thresholds = { ...VOICE_THRESHOLDS, maxSpeechDurationSeconds: longest ?? Number.POSITIVE_INFINITY };
-    const ours = speechStretches(transcribed[index], samples.length, thresholds).map(({ start, end }) => [start, end]);
-    const other = theirs?.stretches[index]?.[at] ?? { transcribed: [], given: [] };
+    const thresholds = { ...VAD_OPTIONS, maxSpeechDurationSeconds: longest ?? Number.POSITIVE_INFINITY };
+    const ours = getSpeechTimestamps(transcribed[index], samples.length, thresholds).map(({ start, end }) => [
+      start,
+      end,
+    ]);
+    const other = theirs?.speechTimestamps[index]?.[at] ?? { transcribed: [], given: [] };
     const row = [
       name,
       (samples.length / RATE).toFixed(1),

@@ -5,7 +5,7 @@
  */
 
 import type { PcmSource } from '../media/audio/pcm.js';
-import type { VoiceThresholds } from './silero/thresholds.js';
+import type { VadOptions } from './silero/vad-options.js';
 
 /** As TranscribeOptions of the contract, with its defaults filled in and its ranges checked. */
 export interface SpeechOptions {
@@ -28,7 +28,7 @@ export interface SpeechOptions {
   readonly hallucinationSilenceSeconds: number | undefined;
   readonly vadFilter: boolean;
   /** What `vadFilter` takes for speech. */
-  readonly voiceThresholds: VoiceThresholds;
+  readonly vadOptions: VadOptions;
   readonly clipStartSeconds: number;
   readonly clipEndSeconds: number | undefined;
 }

@@ -3,7 +3,7 @@ import { AudioEncoding, type RawAudio, Timestamps, type TranscribeOptions, Trans
 import type { RawAudioFormat } from '../media/audio/index.js';
 import type { SpeechOptions } from '../models/speech.js';
 import { checkEnum, checkNumber, invalid } from './check.js';
-import { parseVoiceThresholds } from './voice-options.js';
+import { parseVadOptions } from './vad-options.js';
 
 const TASKS = {
   [TranscribeTask.UNSPECIFIED]: 'transcribe',
@@ -59,7 +59,7 @@ export function parseSpeechOptions(options: TranscribeOptions | undefined): Spee
     conditionOnPreviousText: options?.conditionOnPreviousText ?? true,
     hallucinationSilenceSeconds: parseHallucinationSilence(options),
     vadFilter: options?.vadFilter ?? false,
-    voiceThresholds: parseVoiceThresholds(options),
+    vadOptions: parseVadOptions(options),
     clipStartSeconds,
     clipEndSeconds: parseClipEnd(options?.clipEndSeconds, clipStartSeconds),
   };

@@ -42,9 +42,9 @@ describe('cutting a recording into utterances', () => {
   });
 
   it('leaves out the silence around speech but for a margin', () => {
-    const stretch = audible(Float32Array.from([...tone(1, 0), ...tone(1), ...tone(1, 0)]));
-    expect((stretch?.start ?? 0) / 16_000).to.be.closeTo(0.8, 0.05);
-    expect((stretch?.end ?? 0) / 16_000).to.be.closeTo(2.2, 0.05);
+    const speechTimestamp = audible(Float32Array.from([...tone(1, 0), ...tone(1), ...tone(1, 0)]));
+    expect((speechTimestamp?.start ?? 0) / 16_000).to.be.closeTo(0.8, 0.05);
+    expect((speechTimestamp?.end ?? 0) / 16_000).to.be.closeTo(2.2, 0.05);
   });
 
   it('finds nothing in silence', () => {

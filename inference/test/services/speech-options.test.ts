@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { TranscribeOptionsSchema, type VadParametersSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { VOICE_THRESHOLDS } from '../../src/models/silero/thresholds.js';
+import { VAD_OPTIONS } from '../../src/models/silero/vad-options.js';
 import { parseSpeechOptions } from '../../src/services/speech-options.js';
 
 describe('the options of a transcription', () => {
@@ -23,7 +23,7 @@ describe('the options of a transcription', () => {
       conditionOnPreviousText: true,
       hallucinationSilenceSeconds: undefined,
       vadFilter: false,
-      voiceThresholds: {
+      vadOptions: {
         threshold: 0.5,
         negThreshold: 0.35,
         minSpeechDurationMs: 0,
@@ -38,11 +38,11 @@ describe('the options of a transcription', () => {
 
   describe('of voice activity', () => {
     const parse = (vadParameters: MessageInitShape<typeof VadParametersSchema>, vadFilter = true) =>
-      parseSpeechOptions(create(TranscribeOptionsSchema, { vadFilter, vadParameters })).voiceThresholds;
+      parseSpeechOptions(create(TranscribeOptionsSchema, { vadFilter, vadParameters })).vadOptions;
 
     it('are taken as they are given, and the lower threshold follows the upper one', () => {
       expect(parse({ maxSpeechDurationS: 30, minSilenceDurationMs: 0, speechPadMs: 30 })).to.deep.equal({
-        ...VOICE_THRESHOLDS,
+        ...VAD_OPTIONS,
         maxSpeechDurationSeconds: 30,
         minSilenceDurationMs: 0,
         speechPadMs: 30,

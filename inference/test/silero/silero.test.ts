@@ -5,9 +5,9 @@ import type { LoadedModel } from '../../src/models/model.js';
 import { load as loadMoonshine } from '../../src/models/moonshine/model.js';
 import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
 import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
-import { detectVoice, openDetector, type VoiceDetector } from '../../src/models/silero/detector.js';
+import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../../src/models/silero/detector.js';
 import { openSpeech } from '../../src/models/silero/speech-source.js';
-import { speechStretches } from '../../src/models/silero/speech-stretches.js';
+import { getSpeechTimestamps } from '../../src/models/silero/speech-timestamps.js';
 import type { SpeechEvent } from '../../src/models/speech.js';
 import { load as loadWhisper } from '../../src/models/whisper/model.js';
 import { layOutEmbedded } from '../support/embedded.js';
@@ -49,7 +49,7 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
 describe('Silero voice activity', function () {
   this.timeout(60_000);
   const { signal } = new AbortController();
-  let detector: VoiceDetector;
+  let detector: VoiceActivityDetector;
 
   before(async () => {
     const opened = await openDetector(voiceWeights());
@@ -67,10 +67,10 @@ describe('Silero voice activity', function () {
       const silence = new Float32Array(160_000);
       const samples = await speech(name);
       const { probabilities } = await detector.run(joined([silence, samples, silence]), undefined, RUN);
-      const stretches = speechStretches(probabilities, 320_000 + samples.length);
-      expect(stretches.length).to.equal(1);
-      expect(stretches[0]?.start).to.be.within(160_000 - 8000, 160_000 + 8000);
-      expect(stretches[0]?.end).to.be.within(160_000 + samples.length - 16_000, 160_000 + samples.length + 8000);
+      const speechTimestamps = getSpeechTimestamps(probabilities, 320_000 + samples.length);
+      expect(speechTimestamps.length).to.equal(1);
+      expect(speechTimestamps[0]?.start).to.be.within(160_000 - 8000, 160_000 + 8000);
+      expect(speechTimestamps[0]?.end).to.be.within(160_000 + samples.length - 16_000, 160_000 + samples.length + 8000);
     });
   }
 
@@ -78,7 +78,7 @@ describe('Silero voice activity', function () {
     for (const samples of [new Float32Array(160_000), whiteNoise(10, 0.01), whiteNoise(10, 0.1)]) {
       const { probabilities } = await detector.run(samples, undefined, RUN);
       expect(probabilities.length).to.equal(313);
-      expect(speechStretches(probabilities, samples.length)).to.deep.equal([]);
+      expect(getSpeechTimestamps(probabilities, samples.length)).to.deep.equal([]);
     }
   });
 
@@ -99,8 +99,8 @@ describe('Silero voice activity', function () {
   });
 
   it('names the variable that switches it on where it is switched off', async () => {
-    const window = { type: 'voice', samples: new Float32Array(512), state: undefined } as const;
-    const error = await rejection(detectVoice(undefined, window, RUN));
+    const window = { type: 'vad', samples: new Float32Array(512), state: undefined } as const;
+    const error = await rejection(detectVoiceActivity(undefined, window, RUN));
     expect(error).to.be.instanceOf(InferenceError);
     expect((error as InferenceError).code).to.equal('FEATURE_DISABLED');
     expect((error as InferenceError).message).to.contain('FEATURE_VAD=true');
@@ -110,9 +110,9 @@ describe('Silero voice activity', function () {
     const pieces = [whiteNoise(25, 0.001), await speech('party'), whiteNoise(50, 0.001), await speech('models')];
     const samples = joined(pieces);
     const windows: number[] = [];
-    const submit = async (window: Parameters<typeof detectVoice>[1]) => {
+    const submit = async (window: Parameters<typeof detectVoiceActivity>[1]) => {
       windows.push(window.samples.length);
-      return detectVoice(detector, window, RUN);
+      return detectVoiceActivity(detector, window, RUN);
     };
     const options = { ...WITH_VAD, clipStartSeconds: 10 };
     const { audio, times, lengths } = openSpeech(sourceOf(samples), options, submit, signal);

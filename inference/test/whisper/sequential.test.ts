@@ -12,7 +12,7 @@ async function windowsOf(
   overrides: Partial<SpeechOptions> = {},
 ): Promise<readonly DecodeWindow[]> {
   const windows: DecodeWindow[] = [];
-  const submit = async (window: DecodeWindow | { readonly type: 'voice' }): Promise<DecodeResult> => {
+  const submit = async (window: DecodeWindow | { readonly type: 'vad' }): Promise<DecodeResult> => {
     if (window.type !== 'decode') throw new Error('Expected no voice activity.');
     const index = windows.push(window) - 1;
     return {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
-import { VOICE_THRESHOLDS } from '../../src/models/silero/thresholds.js';
+import { VAD_OPTIONS } from '../../src/models/silero/vad-options.js';
 import type { SpeechOptions } from '../../src/models/speech.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
@@ -38,11 +38,11 @@ describe('an hour of a recording', function () {
   async function goThrough(source: Hour, overrides: Partial<SpeechOptions>): Promise<number[]> {
     const submit = async (window: WhisperWindow): Promise<WhisperResult> => {
       expect(window.samples.length).to.be.at.most(30 * RATE);
-      if (window.type === 'voice') {
+      if (window.type === 'vad') {
         const state = { hidden: new Float32Array(256), context: new Float32Array(64) };
         const probability = source.loud ? 1 : 0;
         return {
-          type: 'voice',
+          type: 'vad',
           probabilities: new Float32Array(Math.ceil(window.samples.length / 512)).fill(probability),
           state,
         };
@@ -74,7 +74,7 @@ describe('an hour of a recording', function () {
     ['with voice activity', { vadFilter: true }, 64],
     [
       'with voice activity that cuts',
-      { vadFilter: true, voiceThresholds: { ...VOICE_THRESHOLDS, maxSpeechDurationSeconds: 30 } },
+      { vadFilter: true, vadOptions: { ...VAD_OPTIONS, maxSpeechDurationSeconds: 30 } },
       64,
     ],
   ] as const) {

@@ -46,8 +46,8 @@ export interface Taps {
 export function tapsFor(from: number, to: number, name: ResampleFilter): Taps {
   const filter = FILTERS[name];
   const scale = from / to;
-  const stretch = Math.max(1, scale);
-  const support = filter.support * stretch;
+  const speechTimestamp = Math.max(1, scale);
+  const support = filter.support * speechTimestamp;
   const stride = Math.ceil(support) * 2 + 1;
   const taps = {
     starts: new Int32Array(to),
@@ -62,7 +62,7 @@ export function tapsFor(from: number, to: number, name: ResampleFilter): Taps {
     const count = Math.min(from, Math.trunc(centre + support + 0.5)) - start;
     let sum = 0;
     for (let tap = 0; tap < count; tap += 1) {
-      const weight = filter.weight((start + tap - centre + 0.5) / stretch);
+      const weight = filter.weight((start + tap - centre + 0.5) / speechTimestamp);
       line[tap] = weight;
       sum += weight;
     }

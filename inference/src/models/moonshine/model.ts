@@ -4,7 +4,7 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted, UNCANCELLED } from '../outcomes.js';
 import { findBeside } from '../repository.js';
-import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
+import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { type DecoderTokens, MoonshineNetwork } from './network.js';
 import { loadTokensToText, type TokensToText, toResult } from './postprocess.js';
 import { fillUp, tokenLimit } from './preprocess.js';
@@ -57,14 +57,14 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
     batching: { shared: false, maxItems: 1, reason: 'utterances run at their true length, each alone' },
   };
   readonly #network: MoonshineNetwork;
-  readonly #detector: VoiceDetector | undefined;
+  readonly #detector: VoiceActivityDetector | undefined;
   readonly #textOf: TokensToText;
   readonly #tokens: DecoderTokens;
   readonly #positions: number;
 
   constructor(
     network: MoonshineNetwork,
-    detector: VoiceDetector | undefined,
+    detector: VoiceActivityDetector | undefined,
     textOf: TokensToText,
     tokens: DecoderTokens,
     positions: number,
@@ -94,9 +94,9 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
 
   async #runOne(item: MoonshineWindow, place: number, context: RunContext): Promise<Outcome<MoonshineResult>> {
     try {
-      if (item.type === 'voice') {
+      if (item.type === 'vad') {
         const run = { signal: context.signals[place], yieldToEventLoop: () => context.yieldToEventLoop() };
-        return { ok: true, value: await detectVoice(this.#detector, item, run) };
+        return { ok: true, value: await detectVoiceActivity(this.#detector, item, run) };
       }
       return { ok: true, value: await this.#transcribe(item, place, context) };
     } catch (error) {

@@ -17,7 +17,7 @@ const SILENCE_BELOW_PEAK = 0.02;
 const MARGIN_FRAMES = 10;
 
 /** A stretch of samples, the end not included. */
-export interface Stretch {
+export interface SpeechTimestamp {
   readonly start: number;
   readonly end: number;
 }
@@ -60,7 +60,7 @@ export function quietestCut(samples: Float32Array): number {
 }
 
 /** The part that is not silence, with a margin; undefined when all of it is. */
-export function audible(samples: Float32Array): Stretch | undefined {
+export function audible(samples: Float32Array): SpeechTimestamp | undefined {
   const loud = frameEnergies(samples).map((energy) => energy > SILENCE_RMS ** 2);
   const first = loud.indexOf(true);
   if (first < 0) return undefined;

@@ -1,4 +1,4 @@
-import type { VoiceResult, VoiceWindow } from '../silero/window.js';
+import type { VadResult, VadWindow } from '../silero/window.js';
 
 /** One utterance. */
 export interface UtteranceWindow {
@@ -16,5 +16,5 @@ export interface UtteranceResult {
   readonly compressionRatio: number;
 }
 
-export type MoonshineWindow = UtteranceWindow | VoiceWindow;
-export type MoonshineResult = UtteranceResult | VoiceResult;
+export type MoonshineWindow = UtteranceWindow | VadWindow;
+export type MoonshineResult = UtteranceResult | VadResult;

@@ -2,8 +2,8 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { createSession, sessionOptions } from '../session.js';
-import { STEP_SAMPLES } from './speech-stretches.js';
-import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';
+import { STEP_SAMPLES } from './speech-timestamps.js';
+import type { VadResult, VadState, VadWindow } from './window.js';
 
 /** Samples of the step before that stand in front of each step. */
 const CONTEXT_SAMPLES = 64;
@@ -13,28 +13,28 @@ const HIDDEN_SIZE = 256;
 const YIELD_EVERY_STEPS = 64;
 
 /** What a run may ask of its process, and who waits for it. */
-export interface VoiceRun {
+export interface VadContext {
   readonly signal: AbortSignal | undefined;
   yieldToEventLoop(): Promise<void>;
 }
 
 /** The detector, where its weights are there. Throws when the file is none of Silero VAD. */
-export async function openDetector(path: string | undefined): Promise<VoiceDetector | undefined> {
+export async function openDetector(path: string | undefined): Promise<VoiceActivityDetector | undefined> {
   if (path === undefined) return undefined;
   // A step is a tenth of a millisecond: the way to a GPU and back would take longer. Nor do more threads help.
   const session = await createSession(path, sessionOptions({ device: 'cpu', threads: 1 }));
   const missing = ['input', 'state', 'sr'].filter((name) => !session.inputNames.includes(name));
-  if (missing.length === 0) return new VoiceDetector(session);
+  if (missing.length === 0) return new VoiceActivityDetector(session);
   await session.release();
   throw new Error(`Expected Silero VAD 5 or 6 at ${path}; its graph has no input named ${missing.join(', ')}.`);
 }
 
 /** One window through the detector. Throws FEATURE_DISABLED when there is none, CANCELLED when nobody waits any more. */
-export async function detectVoice(
-  detector: VoiceDetector | undefined,
-  window: VoiceWindow,
-  run: VoiceRun,
-): Promise<VoiceResult> {
+export async function detectVoiceActivity(
+  detector: VoiceActivityDetector | undefined,
+  window: VadWindow,
+  run: VadContext,
+): Promise<VadResult> {
   if (detector === undefined) {
     throw new InferenceError(
       'FEATURE_DISABLED',
@@ -42,11 +42,11 @@ export async function detectVoice(
       { field: 'options.vad_filter' },
     );
   }
-  return { type: 'voice', ...(await detector.run(window.samples, window.state, run)) };
+  return { type: 'vad', ...(await detector.run(window.samples, window.state, run)) };
 }
 
 /** Silero VAD 6: the probability of speech, step by step. Keeps nothing between runs. */
-export class VoiceDetector {
+export class VoiceActivityDetector {
   readonly #session: InferenceSession;
   #closed = false;
 
@@ -57,9 +57,9 @@ export class VoiceDetector {
   /** `samples`: 16 kHz mono; the last step is filled up with silence. `state`: what the stretch before left. */
   async run(
     samples: Float32Array,
-    state: VoiceState | undefined,
-    { signal, yieldToEventLoop }: VoiceRun,
-  ): Promise<{ probabilities: Float32Array; state: VoiceState }> {
+    state: VadState | undefined,
+    { signal, yieldToEventLoop }: VadContext,
+  ): Promise<{ probabilities: Float32Array; state: VadState }> {
     const probabilities = new Float32Array(Math.ceil(samples.length / STEP_SAMPLES));
     const sr = new Tensor('int64', BigInt64Array.of(BigInt(SPEECH_SAMPLE_RATE_HZ)), []);
     let hidden = new Tensor('float32', state?.hidden.slice() ?? new Float32Array(HIDDEN_SIZE), HIDDEN_SHAPE);

@@ -2,16 +2,16 @@ import { InferenceError } from '../../errors.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { SampleBuffer } from '../decoding/sample-buffer.js';
 import type { SpeechOptions, SubmitWindow } from '../speech.js';
-import { SpeechStretches, STEP_SAMPLES, type Stretch } from './speech-stretches.js';
-import type { VoiceThresholds } from './thresholds.js';
+import { type SpeechTimestamp, SpeechTimestamps, STEP_SAMPLES } from './speech-timestamps.js';
 import { KeptParts, SAME_TIMES, type TimeMap } from './time-map.js';
-import type { VoiceResult, VoiceState, VoiceWindow } from './window.js';
+import type { VadOptions } from './vad-options.js';
+import type { VadResult, VadState, VadWindow } from './window.js';
 
 /** Whole steps of 30 s: what a recording keeps of the queue. */
 const WINDOW_SAMPLES = STEP_SAMPLES * Math.floor((30 * SPEECH_SAMPLE_RATE_HZ) / STEP_SAMPLES);
 
 /** Takes a window of voice activity among others of its family. */
-export type SubmitVoice = SubmitWindow<VoiceWindow, VoiceResult | { readonly type: 'decode' | 'utterance' }>;
+export type SubmitVad = SubmitWindow<VadWindow, VadResult | { readonly type: 'decode' | 'utterance' }>;
 
 /** A recording as a transcriber reads it. */
 export interface OpenedSpeech {
@@ -27,8 +27,8 @@ export interface OpenedSpeech {
 /** The recording within its clip; with `vadFilter` only its speech. */
 export function openSpeech(
   source: PcmSource,
-  options: Pick<SpeechOptions, 'vadFilter' | 'voiceThresholds' | 'clipStartSeconds' | 'clipEndSeconds'>,
-  submit: SubmitVoice,
+  options: Pick<SpeechOptions, 'vadFilter' | 'vadOptions' | 'clipStartSeconds' | 'clipEndSeconds'>,
+  submit: SubmitVad,
   signal: AbortSignal,
 ): OpenedSpeech {
   const whole = new SampleBuffer(source, options, signal);
@@ -37,7 +37,7 @@ export function openSpeech(
   }
   const speech = new SpeechSource(whole, {
     warnings: source.warnings,
-    thresholds: options.voiceThresholds,
+    thresholds: options.vadOptions,
     submit,
     signal,
   });
@@ -54,12 +54,12 @@ export class SpeechSource implements PcmSource {
   readonly times = new KeptParts();
   readonly warnings: readonly string[];
   readonly #whole: SampleBuffer;
-  readonly #submit: SubmitVoice;
+  readonly #submit: SubmitVad;
   readonly #signal: AbortSignal;
-  readonly #stretches: SpeechStretches;
+  readonly #speechTimestamps: SpeechTimestamps;
   /** Where the recording's clip begins, in samples. */
   readonly #origin: number;
-  #state: VoiceState | undefined;
+  #state: VadState | undefined;
   /** What may yet be given out, and where it begins after the origin. */
   #held = new Float32Array(0);
   #heldFrom = 0;
@@ -75,14 +75,14 @@ export class SpeechSource implements PcmSource {
       signal,
     }: {
       readonly warnings: readonly string[];
-      readonly thresholds: VoiceThresholds;
-      readonly submit: SubmitVoice;
+      readonly thresholds: VadOptions;
+      readonly submit: SubmitVad;
       readonly signal: AbortSignal;
     },
   ) {
     this.#whole = whole;
     this.warnings = warnings;
-    this.#stretches = new SpeechStretches(thresholds);
+    this.#speechTimestamps = new SpeechTimestamps(thresholds);
     this.#submit = submit;
     this.#signal = signal;
     this.#origin = Math.round(whole.startSeconds * SPEECH_SAMPLE_RATE_HZ);
@@ -111,20 +111,20 @@ export class SpeechSource implements PcmSource {
   async #listen(): Promise<void> {
     if (!(await this.#whole.fill(WINDOW_SAMPLES))) {
       this.#ended = true;
-      this.#keep(this.#stretches.finish(this.#heldFrom + this.#held.length));
+      this.#keep(this.#speechTimestamps.finish(this.#heldFrom + this.#held.length));
       this.#held = new Float32Array(0);
       return;
     }
     const samples = this.#whole.peek(WINDOW_SAMPLES);
     this.#whole.drop(samples.length);
     this.#hold(samples);
-    const answer = await this.#submit({ type: 'voice', samples, state: this.#state }, this.#signal);
-    if (answer.type !== 'voice') {
+    const answer = await this.#submit({ type: 'vad', samples, state: this.#state }, this.#signal);
+    if (answer.type !== 'vad') {
       throw new InferenceError('INTERNAL', `Expected voice activity, got an answer of type ${answer.type}.`);
     }
     this.#state = answer.state;
-    this.#keep(this.#stretches.push(answer.probabilities));
-    const from = Math.min(this.#stretches.neededFrom, this.#heldFrom + this.#held.length);
+    this.#keep(this.#speechTimestamps.push(answer.probabilities));
+    const from = Math.min(this.#speechTimestamps.neededFrom, this.#heldFrom + this.#held.length);
     this.#held = this.#held.slice(Math.max(0, from - this.#heldFrom));
     this.#heldFrom = Math.max(from, this.#heldFrom);
   }
@@ -136,8 +136,8 @@ export class SpeechSource implements PcmSource {
     this.#held = held;
   }
 
-  #keep(stretches: readonly Stretch[]): void {
-    for (const { start, end } of stretches) {
+  #keep(speechTimestamps: readonly SpeechTimestamp[]): void {
+    for (const { start, end } of speechTimestamps) {
       const samples = this.#held.slice(start - this.#heldFrom, end - this.#heldFrom);
       if (samples.length === 0) continue;
       this.times.add(this.#origin + start, this.#origin + start + samples.length);

@@ -4,7 +4,7 @@ import { CompiledDecoder } from '../decoding/compiled-decoder.js';
 import { type Decoder, MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { failed, UNCANCELLED } from '../outcomes.js';
-import { detectVoice, openDetector, type VoiceDetector } from '../silero/detector.js';
+import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
 import { decodeWindow } from './decode.js';
 import type { WhisperParts, WindowContext } from './decoding-task.js';
@@ -57,7 +57,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   readonly #id: string;
   readonly #parts: Omit<WhisperParts, 'decoder'>;
   readonly #decoder: Decoder;
-  readonly #detector: VoiceDetector | undefined;
+  readonly #detector: VoiceActivityDetector | undefined;
   #opened: readonly { close(): Promise<void> }[];
   readonly facts: ModelFacts;
 
@@ -65,7 +65,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     id: string,
     parts: Omit<WhisperParts, 'decoder'>,
     decoder: Decoder,
-    detector: VoiceDetector | undefined,
+    detector: VoiceActivityDetector | undefined,
     opened: readonly { close(): Promise<void> }[],
   ) {
     this.#id = id;
@@ -109,7 +109,7 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
 
   async #runOne(item: WhisperWindow, slot: DecoderSlot, context: WindowContext): Promise<Outcome<WhisperResult>> {
     try {
-      if (item.type === 'voice') return { ok: true, value: await detectVoice(this.#detector, item, context) };
+      if (item.type === 'vad') return { ok: true, value: await detectVoiceActivity(this.#detector, item, context) };
       const { config } = this.#parts;
       assertSupported(this.#id, config, item.language, item.options);
       checkWordTimes(this.#id, config, this.#decoder.attentionLayers, item.options);

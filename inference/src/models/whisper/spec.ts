@@ -11,12 +11,12 @@ export const whisperSpec: FamilySpec<WhisperWindow> = {
   healthName: () => 'whisper',
   // What is worked out is what costs: with the silence that is merged, 3 s of speech are as much as 11 s of a long recording.
   cost: (item) =>
-    item.type === 'voice'
+    item.type === 'vad'
       ? item.samples.length / SPEECH_SAMPLE_RATE_HZ
       : ((mergedSilence(item)?.rows.length ?? WINDOW_POSITIONS) / WINDOW_POSITIONS) * WINDOW_SECONDS,
   costUnit: 'audio seconds',
   // Only windows of about one length share the decoder's runs; and a short utterance must not wait for a long window's end.
-  kind: (item) => (item.type === 'voice' ? item.type : `${item.type} ${mergedSilence(item)?.attendedRows}`),
+  kind: (item) => (item.type === 'vad' ? item.type : `${item.type} ${mergedSilence(item)?.attendedRows}`),
   // A search with several sequences is a batch already, and the detector goes step by step.
-  alone: (item) => item.type === 'voice' || item.options.beamSize > 1 || item.options.temperatures[0] !== 0,
+  alone: (item) => item.type === 'vad' || item.options.beamSize > 1 || item.options.temperatures[0] !== 0,
 };

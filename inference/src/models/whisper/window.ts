@@ -1,4 +1,4 @@
-import type { VoiceResult, VoiceWindow } from '../silero/window.js';
+import type { VadResult, VadWindow } from '../silero/window.js';
 import type { SpeechOptions, SpeechSegment } from '../speech.js';
 
 /** One window of a recording, all the worker needs to decode it. */
@@ -51,5 +51,5 @@ export interface DecodeResult {
   readonly temperature: number;
 }
 
-export type WhisperWindow = DecodeWindow | VoiceWindow;
-export type WhisperResult = DecodeResult | VoiceResult;
+export type WhisperWindow = DecodeWindow | VadWindow;
+export type WhisperResult = DecodeResult | VadResult;

@@ -1,4 +1,4 @@
-"""Where faster-whisper cuts speech, for probabilities made here: `python stretches.py > ../../inference/test/silero/stretches-golden.json`."""
+"""Where faster-whisper cuts speech, for probabilities made here: `python stretches.py > ../../inference/test/silero/timestamps-golden.json`."""
 import json
 import random
 

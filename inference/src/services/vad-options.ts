@@ -1,8 +1,8 @@
 /** VadParameters of the contract, checked, with their defaults filled in. */
 import type { TranscribeOptions } from '@heimdex/gen';
 import { SPEECH_SAMPLE_RATE_HZ } from '../media/audio/pcm.js';
-import { STEP_SAMPLES } from '../models/silero/speech-stretches.js';
-import { VOICE_THRESHOLDS, type VoiceThresholds } from '../models/silero/thresholds.js';
+import { STEP_SAMPLES } from '../models/silero/speech-timestamps.js';
+import { VAD_OPTIONS, type VadOptions } from '../models/silero/vad-options.js';
 import { checkNumber, invalid } from './check.js';
 
 /** How far the lower threshold lies below the upper one, and the least it is, where it is not given. */
@@ -13,14 +13,14 @@ const SPEECH_SECONDS = { min: 1, max: 300 };
 const DURATION_MS = { min: 0, max: 30_000 };
 
 /** Throws INVALID_ARGUMENT for a value outside its range, and for parameters without the filter. */
-export function parseVoiceThresholds(options: TranscribeOptions | undefined): VoiceThresholds {
+export function parseVadOptions(options: TranscribeOptions | undefined): VadOptions {
   const given = options?.vadParameters;
-  if (given === undefined) return VOICE_THRESHOLDS;
+  if (given === undefined) return VAD_OPTIONS;
   const field = 'options.vad_parameters';
   if (options?.vadFilter !== true) throw invalid(field, 'needs vad_filter');
   const durationMs = (name: string, ms: number | undefined, fallback: number) =>
     checkNumber(`${field}.${name}`, ms, { ...DURATION_MS, fallback });
-  const defaults = VOICE_THRESHOLDS;
+  const defaults = VAD_OPTIONS;
   const threshold = checkNumber(`${field}.threshold`, given.threshold, {
     min: 0,
     max: 1,
@@ -46,7 +46,7 @@ export function parseVoiceThresholds(options: TranscribeOptions | undefined): Vo
 }
 
 function parseLongest(field: string, seconds: number | undefined, speechPadMs: number): number {
-  if (seconds === undefined) return VOICE_THRESHOLDS.maxSpeechDurationSeconds;
+  if (seconds === undefined) return VAD_OPTIONS.maxSpeechDurationSeconds;
   const longest = checkNumber(field, seconds, { ...SPEECH_SECONDS, fallback: 0 });
   const least = (2 * speechPadMs) / 1000 + STEP_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
   if (longest > least) return longest;

@@ -1,5 +1,5 @@
 /** What is speech and what is silence. Names and defaults of faster-whisper 1.2.1 (`VadOptions`). */
-export interface VoiceThresholds {
+export interface VadOptions {
   /** From this probability on it is speech. */
   readonly threshold: number;
   /** Below this one speech ends. */
@@ -14,7 +14,7 @@ export interface VoiceThresholds {
   readonly speechPadMs: number;
 }
 
-export const VOICE_THRESHOLDS: VoiceThresholds = {
+export const VAD_OPTIONS: VadOptions = {
   threshold: 0.5,
   negThreshold: 0.35,
   minSpeechDurationMs: 0,

@@ -1,5 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import { VOICE_THRESHOLDS, type VoiceThresholds } from './thresholds.js';
+import { VAD_OPTIONS, type VadOptions } from './vad-options.js';
 
 /** Samples that one probability speaks of. */
 export const STEP_SAMPLES = 512;
@@ -11,7 +11,7 @@ const CUT_SILENCE_MS = 98;
 const UNDECIDED_MS = 30_000;
 
 /** Samples from `start` to before `end`. */
-export interface Stretch {
+export interface SpeechTimestamp {
   readonly start: number;
   readonly end: number;
 }
@@ -32,8 +32,8 @@ interface Speech {
  * kept longer than the shortest silence and the padding; where speech may be cut, no longer than its greatest length.
  * Method: `get_speech_timestamps` of faster-whisper 1.2.1.
  */
-export class SpeechStretches {
-  readonly #thresholds: VoiceThresholds;
+export class SpeechTimestamps {
+  readonly #thresholds: VadOptions;
   readonly #padding: number;
   /** Samples of speech after which it is cut. */
   readonly #longest: number;
@@ -42,9 +42,9 @@ export class SpeechStretches {
   #speech: Speech | undefined;
   /** Up to here everything is given out or left out for good. */
   #done = 0;
-  #ready: Stretch[] = [];
+  #ready: SpeechTimestamp[] = [];
 
-  constructor(thresholds: VoiceThresholds = VOICE_THRESHOLDS) {
+  constructor(thresholds: VadOptions = VAD_OPTIONS) {
     this.#thresholds = thresholds;
     this.#padding = samplesOf(thresholds.speechPadMs);
     this.#longest = samplesOf(thresholds.maxSpeechDurationSeconds * 1000) - STEP_SAMPLES - 2 * this.#padding;
@@ -56,7 +56,7 @@ export class SpeechStretches {
   }
 
   /** The probabilities that follow, one a step; gives what is new of the speech, in order. */
-  push(probabilities: Float32Array): readonly Stretch[] {
+  push(probabilities: Float32Array): readonly SpeechTimestamp[] {
     for (const probability of probabilities) {
       this.#step(probability);
       this.#position += STEP_SAMPLES;
@@ -68,7 +68,7 @@ export class SpeechStretches {
   }
 
   /** Call once, when the recording of `length` samples is over: what is left of the speech. */
-  finish(length: number): readonly Stretch[] {
+  finish(length: number): readonly SpeechTimestamp[] {
     // Speech that is under way lasts to the end of the recording, a short silence included.
     if (this.#speech !== undefined) this.#giveWhenLong(this.#speech.start, length, this.#padding);
     this.#speech = undefined;
@@ -135,23 +135,25 @@ export class SpeechStretches {
   }
 
   /** What is ready as far as there are samples; padding may reach beyond. */
-  #take(length: number): readonly Stretch[] {
+  #take(length: number): readonly SpeechTimestamp[] {
     const ready = this.#ready;
-    this.#ready = ready.flatMap((stretch) =>
-      stretch.end > length ? [{ start: Math.max(length, stretch.start), end: stretch.end }] : [],
+    this.#ready = ready.flatMap((speechTimestamp) =>
+      speechTimestamp.end > length
+        ? [{ start: Math.max(length, speechTimestamp.start), end: speechTimestamp.end }]
+        : [],
     );
     return ready.flatMap(({ start, end }) => (start < length ? [{ start, end: Math.min(end, length) }] : []));
   }
 }
 
 /** Speech of a whole recording, given the probability of each step. Stretches whose padding meets are one. */
-export function speechStretches(
+export function getSpeechTimestamps(
   probabilities: Float32Array,
   length: number,
-  thresholds: VoiceThresholds = VOICE_THRESHOLDS,
-): readonly Stretch[] {
-  const finder = new SpeechStretches(thresholds);
-  const whole: Stretch[] = [];
+  thresholds: VadOptions = VAD_OPTIONS,
+): readonly SpeechTimestamp[] {
+  const finder = new SpeechTimestamps(thresholds);
+  const whole: SpeechTimestamp[] = [];
   for (const { start, end } of [...finder.push(probabilities), ...finder.finish(length)]) {
     const last = whole.at(-1);
     if (last !== undefined && last.end === start) whole[whole.length - 1] = { start: last.start, end };

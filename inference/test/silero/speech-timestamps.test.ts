@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import {
-  SpeechStretches,
+  getSpeechTimestamps,
+  type SpeechTimestamp,
+  SpeechTimestamps,
   STEP_SAMPLES,
-  type Stretch,
-  speechStretches,
-} from '../../src/models/silero/speech-stretches.js';
-import { VOICE_THRESHOLDS, type VoiceThresholds } from '../../src/models/silero/thresholds.js';
+} from '../../src/models/silero/speech-timestamps.js';
+import { VAD_OPTIONS, type VadOptions } from '../../src/models/silero/vad-options.js';
 import { inRepository, readJsonFile } from '../support/places.js';
 
 const PAD = 6400;
@@ -17,7 +17,7 @@ function steps(...runs: readonly (readonly [number, number])[]): Float32Array {
 
 describe('speech stretches', () => {
   const of = (probabilities: Float32Array, change = {}) =>
-    speechStretches(probabilities, probabilities.length * STEP_SAMPLES, { ...VOICE_THRESHOLDS, ...change });
+    getSpeechTimestamps(probabilities, probabilities.length * STEP_SAMPLES, { ...VAD_OPTIONS, ...change });
 
   it('finds none in silence and in nothing', () => {
     expect(of(steps([200, 0.1]))).to.deep.equal([]);
@@ -57,7 +57,7 @@ describe('speech stretches', () => {
     expect(of(probabilities)).to.deep.equal(whole);
     expectBitByBit(probabilities, length, {
       piece: 64,
-      thresholds: VOICE_THRESHOLDS,
+      thresholds: VAD_OPTIONS,
       whole,
       most: 32_000 + PAD + 30 * 16_000 + 64 * STEP_SAMPLES,
     });
@@ -76,10 +76,10 @@ describe('speech stretches', () => {
       [5, 0],
     );
     const length = probabilities.length * STEP_SAMPLES - 100;
-    const whole = speechStretches(probabilities, length);
+    const whole = getSpeechTimestamps(probabilities, length);
     expect(whole.length).to.equal(3);
     for (const piece of [1, 2, 7, 64, 1000]) {
-      expectBitByBit(probabilities, length, { piece, thresholds: VOICE_THRESHOLDS, whole, most: 32_000 + PAD });
+      expectBitByBit(probabilities, length, { piece, thresholds: VAD_OPTIONS, whole, most: 32_000 + PAD });
     }
   });
 });
@@ -93,14 +93,14 @@ function expectBitByBit(
     thresholds,
     whole,
     most,
-  }: { piece: number; thresholds: VoiceThresholds; whole: readonly Stretch[]; most: number },
+  }: { piece: number; thresholds: VadOptions; whole: readonly SpeechTimestamp[]; most: number },
 ): void {
-  const finder = new SpeechStretches(thresholds);
+  const finder = new SpeechTimestamps(thresholds);
   const kept = new Uint8Array(length);
   let needed = 0;
   let held = 0;
-  const keep = (stretches: readonly Stretch[]) => {
-    for (const { start, end } of stretches) {
+  const keep = (speechTimestamps: readonly SpeechTimestamp[]) => {
+    for (const { start, end } of speechTimestamps) {
       expect(start).to.be.at.least(needed);
       expect(kept.subarray(start, end).includes(1)).to.equal(false);
       kept.fill(1, start, end);
@@ -119,7 +119,7 @@ function expectBitByBit(
   expect(Buffer.compare(kept, expected)).to.equal(0);
 }
 
-/** What faster-whisper 1.2.1 cut: bench/speech/stretches.py wrote it. */
+/** What faster-whisper 1.2.1 cut: bench/speech/timestamps.py wrote it. */
 interface Cut {
   readonly settings: {
     readonly threshold?: number;
@@ -131,27 +131,27 @@ interface Cut {
   };
   readonly runs: readonly (readonly [number, number])[];
   readonly samples: number;
-  readonly stretches: readonly (readonly [number, number])[];
+  readonly speechTimestamps: readonly (readonly [number, number])[];
 }
 
-const CUTS = readJsonFile<Cut[]>(inRepository('inference/test/silero/stretches-golden.json'));
+const CUTS = readJsonFile<Cut[]>(inRepository('inference/test/silero/timestamps-golden.json'));
 
-function thresholdsOf({ settings }: Cut): VoiceThresholds {
-  const threshold = settings.threshold ?? VOICE_THRESHOLDS.threshold;
+function thresholdsOf({ settings }: Cut): VadOptions {
+  const threshold = settings.threshold ?? VAD_OPTIONS.threshold;
   return {
     threshold,
     negThreshold: settings.neg_threshold ?? Math.max(threshold - 0.15, 0.01),
-    minSpeechDurationMs: settings.min_speech_duration_ms ?? VOICE_THRESHOLDS.minSpeechDurationMs,
-    maxSpeechDurationSeconds: settings.max_speech_duration_s ?? VOICE_THRESHOLDS.maxSpeechDurationSeconds,
-    minSilenceDurationMs: settings.min_silence_duration_ms ?? VOICE_THRESHOLDS.minSilenceDurationMs,
-    speechPadMs: settings.speech_pad_ms ?? VOICE_THRESHOLDS.speechPadMs,
+    minSpeechDurationMs: settings.min_speech_duration_ms ?? VAD_OPTIONS.minSpeechDurationMs,
+    maxSpeechDurationSeconds: settings.max_speech_duration_s ?? VAD_OPTIONS.maxSpeechDurationSeconds,
+    minSilenceDurationMs: settings.min_silence_duration_ms ?? VAD_OPTIONS.minSilenceDurationMs,
+    speechPadMs: settings.speech_pad_ms ?? VAD_OPTIONS.speechPadMs,
   };
 }
 
 /** Stretches that lie against each other as one. */
-function unitedOf(stretches: Cut['stretches']): Stretch[] {
-  const united: Stretch[] = [];
-  for (const [start, end] of stretches) {
+function unitedOf(speechTimestamps: Cut['speechTimestamps']): SpeechTimestamp[] {
+  const united: SpeechTimestamp[] = [];
+  for (const [start, end] of speechTimestamps) {
     const last = united.at(-1);
     if (last?.end === start) united[united.length - 1] = { start: last.start, end };
     else united.push({ start, end });
@@ -167,8 +167,8 @@ describe('speech stretches against faster-whisper', () => {
       for (const cut of cuts) {
         const thresholds = thresholdsOf(cut);
         const probabilities = steps(...cut.runs);
-        const whole = speechStretches(probabilities, cut.samples, thresholds);
-        expect(whole).to.deep.equal(unitedOf(cut.stretches));
+        const whole = getSpeechTimestamps(probabilities, cut.samples, thresholds);
+        expect(whole).to.deep.equal(unitedOf(cut.speechTimestamps));
         const {
           maxSpeechDurationSeconds: longest,
           speechPadMs,
@@ -190,8 +190,8 @@ describe('speech stretches against faster-whisper', () => {
     const longest = CUTS.filter(({ settings }) => settings.max_speech_duration_s !== undefined);
     const uncut = longest.filter((cut) => {
       const thresholds = { ...thresholdsOf(cut), maxSpeechDurationSeconds: Number.POSITIVE_INFINITY };
-      const whole = speechStretches(steps(...cut.runs), cut.samples, thresholds);
-      return JSON.stringify(whole) === JSON.stringify(unitedOf(cut.stretches));
+      const whole = getSpeechTimestamps(steps(...cut.runs), cut.samples, thresholds);
+      return JSON.stringify(whole) === JSON.stringify(unitedOf(cut.speechTimestamps));
     });
     expect(uncut.length).to.be.below(longest.length / 2);
   });
