@@ -1,5 +1,5 @@
 import { createDecoder, type DecoderChoice } from './decoders/create.js';
-import type { DecodingPlace } from './decoding-place.js';
+import type { DecoderHost } from './decoding-place.js';
 import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { type DecodeAnswer, type DecodeRequest, DecodeSession } from './session.js';
 
@@ -33,7 +33,7 @@ function tagOf(view: DataView): number {
 }
 
 /** Decodes in the reader's own thread. */
-export async function decodeBeside(choice: DecoderChoice): Promise<DecodingPlace> {
+export async function decodeInWorker(choice: DecoderChoice): Promise<DecoderHost> {
   const session = new DecodeSession(await createDecoder(choice));
   return {
     pull: (request: DecodeRequest): Promise<DecodeAnswer> => session.pull(request),

@@ -1,6 +1,6 @@
 import { InferenceError } from '../../errors.js';
 import type { ByteSource } from './byte-source.js';
-import type { DecodingPlace } from './decoding-place.js';
+import type { DecoderHost } from './decoding-place.js';
 import type { AudioTrackInfo } from './formats.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { SampleQueue } from './sample-queue.js';
@@ -31,7 +31,7 @@ export class DecodedSource implements PcmSource {
   #silentBytes = 0;
 
   constructor(
-    private readonly place: DecodingPlace,
+    private readonly place: DecoderHost,
     private readonly bytes: ByteSource,
     private readonly maxSeconds: number,
     private readonly signal: AbortSignal,

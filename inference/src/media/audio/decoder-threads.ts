@@ -1,6 +1,6 @@
 import { DecoderThread } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
-import type { DecodingPlace } from './decoding-place.js';
+import type { DecoderHost } from './decoding-place.js';
 
 /**
  * A thread for each recording that is open, and at most one that waits for the next: to start one and load a library
@@ -10,7 +10,7 @@ export class DecoderThreads {
   #spare: DecoderThread | undefined;
 
   /** Rejects where the decoder cannot be started. */
-  async open(choice: DecoderChoice): Promise<DecodingPlace> {
+  async open(choice: DecoderChoice): Promise<DecoderHost> {
     const thread = this.#take();
     try {
       await thread.open(choice);

@@ -1,7 +1,7 @@
 import type { DecodeAnswer, DecodeRequest } from './session.js';
 
 /** Where one recording is decoded: in a thread, or beside the reader where that is no work. */
-export interface DecodingPlace {
+export interface DecoderHost {
   /** One exchange; never called again before it settles. */
   pull(request: DecodeRequest): Promise<DecodeAnswer>;
   /** Idempotent; an exchange under way rejects. */

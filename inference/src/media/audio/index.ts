@@ -1,14 +1,14 @@
 import { InferenceError } from '../../errors.js';
 import { ByteSource } from './byte-source.js';
-import { decodeBeside, isLight } from './decode-beside.js';
+import { decodeInWorker, isLight } from './decode-beside.js';
 import { cancelled, DecodedSource } from './decoded-source.js';
 import { DecoderThreads } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
-import type { DecodingPlace } from './decoding-place.js';
+import type { DecoderHost } from './decoding-place.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
 import type { PcmSource } from './pcm.js';
-import { HEAD_BYTES, recognise } from './recognise.js';
+import { detectFormat, HEAD_BYTES } from './recognise.js';
 
 export { AUDIO_FORMATS, type AudioFormat, type AudioTrackInfo, type RawAudioFormat } from './formats.js';
 
@@ -54,8 +54,8 @@ export async function openAudio(
   }
 }
 
-async function startDecoding(choice: DecoderChoice, head: Uint8Array): Promise<DecodingPlace> {
-  return isLight(choice.format, head) ? decodeBeside(choice) : threads.open(choice);
+async function startDecoding(choice: DecoderChoice, head: Uint8Array): Promise<DecoderHost> {
+  return isLight(choice.format, head) ? decodeInWorker(choice) : threads.open(choice);
 }
 
 /** Reads until it is plain what this is; the bytes stay in the source. */
@@ -68,7 +68,7 @@ async function readHead(
     const part = await bytes.next();
     if (part !== undefined) head = head.length === 0 ? part : joinBytes(head, part);
     const complete = part === undefined || head.length >= HEAD_BYTES;
-    const format = raw !== undefined && head.length > 0 ? raw : recognise(head.subarray(0, HEAD_BYTES), complete);
+    const format = raw !== undefined && head.length > 0 ? raw : detectFormat(head.subarray(0, HEAD_BYTES), complete);
     if (format === undefined) continue;
     bytes.unread(head);
     return { format, head };

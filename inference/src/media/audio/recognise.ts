@@ -35,7 +35,7 @@ const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot
  * Which format this is, from its first bytes; undefined while more are needed. `complete`: no more come, or enough are
  * there. Throws AUDIO_UNREADABLE, which says what came and what is accepted.
  */
-export function recognise(head: Uint8Array, complete: boolean): AudioContainer | undefined {
+export function detectFormat(head: Uint8Array, complete: boolean): AudioContainer | undefined {
   if (head.length === 0 && complete) {
     throw new InferenceError('AUDIO_UNREADABLE', `The recording is empty. Accepted are ${ACCEPTED_FORMATS_TEXT}.`);
   }
