@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder as makeFolderIn } from '@heimdex/cache';
-import { DownloaderError, reasonOf, systemCode } from './errors.js';
-import { saySize } from './words.js';
+import { DownloaderError, errorMessage, systemCode } from './errors.js';
+import { formatBytes } from './format.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Errors of a volume whatever call met them; others count when they name a path. */
@@ -52,7 +52,7 @@ export function asDiskError(error: unknown, path?: string): unknown {
   if (REFUSED.has(code) || (named !== undefined && /^E[A-Z]+$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
-      `${where} cannot be written: ${reasonOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
+      `${where} cannot be written: ${errorMessage(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
       { cause: error },
     );
   }
@@ -87,7 +87,7 @@ export async function assertFits(folder: string, bytes: number, what: string): P
   if (lacking <= 0) return;
   throw new DownloaderError(
     'DISK_FULL',
-    `${saySize(bytes)} are to be ${what} and the volume of ${folder} has ${saySize(free)} free: ${saySize(lacking)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
+    `${formatBytes(bytes)} are to be ${what} and the volume of ${folder} has ${formatBytes(free)} free: ${formatBytes(lacking)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
   );
 }
 

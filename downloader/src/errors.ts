@@ -85,7 +85,7 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /** The message of whatever was thrown, for use inside another message. */
-export function reasonOf(error: unknown): string {
+export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 

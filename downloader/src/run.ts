@@ -3,7 +3,7 @@ import { type Arguments, type CommandName, parseArguments } from './cli/argument
 import type { CommandContext } from './commands/context.js';
 import { loadConfig } from './config.js';
 import { asDiskError } from './disk.js';
-import { DownloaderError, EXIT_STATUS, type ExitName, reasonOf } from './errors.js';
+import { DownloaderError, EXIT_STATUS, type ExitName, errorMessage } from './errors.js';
 import { type Logger, openLog } from './log.js';
 import { type RunFigures, writeMetrics } from './metrics.js';
 import { openScreen, type Screen } from './progress/screen.js';
@@ -114,7 +114,7 @@ function report(error: unknown, signal: AbortSignal, log: Logger): number {
   const stack = error instanceof Error ? error.stack : undefined;
   log.error(
     { event: 'failed', code: 'INTERNAL', ...(stack === undefined ? {} : { stack }) },
-    `A fault of the program itself: ${reasonOf(error)}. To see more, run: LOG_LEVEL=debug heimdex-downloader`,
+    `A fault of the program itself: ${errorMessage(error)}. To see more, run: LOG_LEVEL=debug heimdex-downloader`,
   );
   return EXIT_STATUS.unexpected;
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { parseArguments } from '../src/cli/arguments.js';
+import { formatBytes, formatCount, formatDuration, formatTimeLeft } from '../src/format.js';
 import { metricsText } from '../src/metrics.js';
 import { barLine } from '../src/progress/bar.js';
 import { RateMeter } from '../src/progress/meter.js';
@@ -7,7 +8,6 @@ import { openScreen } from '../src/progress/screen.js';
 import { cutIntoPieces, RangeSet } from '../src/transfer/ranges.js';
 import { parseRetryAfter } from '../src/transfer/rate-limit.js';
 import { DEFAULT_RETRY, pauseMs, TransientError, withRetries } from '../src/transfer/retry.js';
-import { sayCount, saySize, sayTime, sayTimeLeft } from '../src/words.js';
 import { seededRandom } from './support/seeded.js';
 
 describe('ranges', () => {
@@ -165,7 +165,7 @@ describe('retries', () => {
 
 describe('words for people', () => {
   it('give sizes three digits', () => {
-    expect([0, 999, 1_000, 34_120_000, 999_600, 1_530_000_000].map(saySize)).to.deep.equal([
+    expect([0, 999, 1_000, 34_120_000, 999_600, 1_530_000_000].map(formatBytes)).to.deep.equal([
       '0 B',
       '999 B',
       '1 kB',
@@ -176,14 +176,14 @@ describe('words for people', () => {
   });
 
   it('give times the unit that suits them', () => {
-    expect([340, 12_340, 245_000, 3_720_000].map(sayTime)).to.deep.equal([
+    expect([340, 12_340, 245_000, 3_720_000].map(formatDuration)).to.deep.equal([
       '0.34 s',
       '12.3 s',
       '4 min 05 s',
       '1 h 02 min',
     ]);
-    expect([10, 3_400, 65_000].map(sayTimeLeft)).to.deep.equal(['1 s', '4 s', '1 min 05 s']);
-    expect([sayCount(1, 'file'), sayCount(0, 'file')]).to.deep.equal(['1 file', '0 files']);
+    expect([10, 3_400, 65_000].map(formatTimeLeft)).to.deep.equal(['1 s', '4 s', '1 min 05 s']);
+    expect([formatCount(1, 'file'), formatCount(0, 'file')]).to.deep.equal(['1 file', '0 files']);
   });
 });
 

@@ -11,7 +11,7 @@ export async function expectWritable(path: string): Promise<void> {
     await access(folder, constants.W_OK);
     if (await isFolder(path)) throw new Error('it is a folder');
   } catch (cause) {
-    throw usageError(`${path} cannot be written: ${reasonOf(cause, folder)}`);
+    throw usageError(`${path} cannot be written: ${errorMessage(cause, folder)}`);
   }
 }
 
@@ -20,7 +20,7 @@ export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {
-    throw usageError(`${path} cannot be made: ${reasonOf(cause, path)}`);
+    throw usageError(`${path} cannot be made: ${errorMessage(cause, path)}`);
   }
   await expectWritable(`${path}/x`);
 }
@@ -29,7 +29,7 @@ async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
-function reasonOf(cause: unknown, folder: string): string {
+function errorMessage(cause: unknown, folder: string): string {
   if (!(cause instanceof Error)) return String(cause);
   switch ((cause as NodeJS.ErrnoException).code) {
     case 'ENOENT':

@@ -2,8 +2,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { chooseCheckpoint } from './checkpoint-files.js';
+import { isNotFound } from './error-message.js';
 import type { Family } from './manifest-types.js';
-import { isNotFound } from './reasons.js';
 import type { CachedRepository } from './scan-cache.js';
 
 /** The architectures that are compiled for each family, as `model_type` of config.json names them: those that the compiler knows. */

@@ -7,11 +7,11 @@ import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CompiledGraphRecord, CompiledKey, CompiledManifest } from './compiled-types.js';
+import { isNotFound } from './error-message.js';
 import type { FoundFile } from './found-model.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { repoFolderName } from './layout.js';
 import type { LockedModel } from './lock-file.js';
-import { isNotFound } from './reasons.js';
 import { unsafePathReason } from './safe-path.js';
 
 /**

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
 import { COMPILER_VERSION, type CompiledModelFolder, compiledFiles, readCompiledModels } from './compiled-model.js';
 import { hasExactByteProducts } from './cpu.js';
+import { isNotFound } from './error-message.js';
 import { CacheError } from './errors.js';
 import type { FoundCheckpoint, FoundFile } from './found-model.js';
 import { type FileSearch, inspectFile } from './inspect-file.js';
 import { pointerPath, snapshotPath } from './layout.js';
 import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
-import { isNotFound } from './reasons.js';
 import type { Tree } from './tree-file.js';
 
 /** Where a compiled model is looked for. */

@@ -2,6 +2,7 @@
 import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { hashFile } from './content-hash.js';
+import { isNotFound, messageOf } from './error-message.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundFile } from './found-model.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
@@ -9,7 +10,6 @@ import { linkEscapeReason } from './link-target.js';
 import type { LockedFile, LockedModel } from './lock-file.js';
 import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
-import { isNotFound, messageOf } from './reasons.js';
 import type { Tree, TreeEntry } from './tree-file.js';
 
 /** What a file is looked up for. */

@@ -4,6 +4,7 @@
  */
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { isNotFound, messageOf } from './error-message.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
 import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';
@@ -12,7 +13,6 @@ import { isCommit, plainPath, pointerPath, refPath, repoPath, snapshotPath } fro
 import { type LockedModel, lockedModel, type ModelsLock } from './lock-file.js';
 import type { ConfiguredModel } from './manifest-types.js';
 import { DOWNLOAD_COMMAND, modelProblem, unreadableProblem } from './model-problems.js';
-import { isNotFound, messageOf } from './reasons.js';
 import { readTree } from './tree-file.js';
 
 export interface InspectOptions {

@@ -5,13 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isNotFound, messageOf } from './error-message.js';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
 import { makeFolder } from './make-folder.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
-import { isNotFound, messageOf } from './reasons.js';
 import { unsafePathReason } from './safe-path.js';
 
 export const LOCK_FORMAT_VERSION = 1;

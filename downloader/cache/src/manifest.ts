@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from './error-message.js';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isRepositoryName } from './layout.js';
@@ -20,7 +21,6 @@ import {
   type Source,
   type UrlSource,
 } from './manifest-types.js';
-import { messageOf } from './reasons.js';
 import { unsafePathReason } from './safe-path.js';
 
 const MANIFEST_FORMAT_VERSION = 1;

@@ -1,9 +1,10 @@
 /** What can be wrong with a model in the volume, said so that the reader knows what to do next. */
+
+import { messageOf } from './error-message.js';
 import { CacheError, type CacheErrorCode } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { hashOfBlobId } from './layout.js';
 import type { ConfiguredModel } from './manifest-types.js';
-import { messageOf } from './reasons.js';
 
 /** The command that mends a volume, as the messages give it. */
 export const DOWNLOAD_COMMAND = 'heimdex-downloader download';

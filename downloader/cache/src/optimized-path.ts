@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNotFound } from './error-message.js';
 import type { FoundFile, FoundModel } from './found-model.js';
-import { isNotFound } from './reasons.js';
 
 /** The folder of all optimized models. */
 export function optimizedDir(cacheDir: string): string {

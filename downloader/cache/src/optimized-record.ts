@@ -5,10 +5,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile } from './content-hash.js';
+import { isNotFound, messageOf } from './error-message.js';
 import { CacheError, type CacheErrorCode } from './errors.js';
 import type { JsonCursor } from './json.js';
 import { optimizedDir } from './optimized-path.js';
-import { isNotFound, messageOf } from './reasons.js';
 
 /** One file of an optimized model. */
 export interface OptimizedFile {

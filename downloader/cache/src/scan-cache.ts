@@ -1,8 +1,8 @@
 /** Everything that lies in a cache, for `list` and `prune`. Names, links and sizes; no bytes are read. */
 import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isNotFound } from './error-message.js';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
-import { isNotFound } from './reasons.js';
 
 /** The whole cache. All paths are absolute. */
 export interface CacheContents {

@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compiledRoot, readCompiledManifest } from './compiled-model.js';
 import type { CompiledManifest } from './compiled-types.js';
-import { isNotFound } from './reasons.js';
+import { isNotFound } from './error-message.js';
 
 /** Folders of compiled models on their way begin with it. */
 export const COMPILING_PREFIX = '.tmp-';

@@ -4,12 +4,12 @@
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { hashFile } from './content-hash.js';
+import { messageOf } from './error-message.js';
 import type { CacheError } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { HashPool } from './hash-pool.js';
 import { fileProblem, quickProblem } from './model-problems.js';
 import { type Proof, type Proofs, proofKey } from './proof-file.js';
-import { messageOf } from './reasons.js';
 
 export interface VerifyOptions {
   /**

@@ -17,7 +17,7 @@ import {
 } from '@heimdex/cache';
 import { type LockEvents, takeLock } from '../blob-lock.js';
 import { asDiskError, makeFolderOf } from '../disk.js';
-import { DownloaderError, reasonOf } from '../errors.js';
+import { DownloaderError, errorMessage } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
 import { type TarEntry, tarEntries } from './tar-entries.js';
@@ -63,7 +63,7 @@ export async function readArchive(
   } catch (error) {
     signal.throwIfAborted();
     const known = asDiskError(error, options.cacheDir);
-    throw known instanceof DownloaderError ? known : invalid(reasonOf(error), error);
+    throw known instanceof DownloaderError ? known : invalid(errorMessage(error), error);
   }
   return reader.result();
 }
@@ -249,7 +249,7 @@ function manifestOf(text: string): CompiledManifest {
   try {
     return parseCompiledManifest(text);
   } catch (error) {
-    if (error instanceof JsonShapeError || error instanceof SyntaxError) throw invalid(reasonOf(error), error);
+    if (error instanceof JsonShapeError || error instanceof SyntaxError) throw invalid(errorMessage(error), error);
     throw error;
   }
 }

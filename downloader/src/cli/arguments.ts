@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '@heimdex/cache';
-import { DownloaderError, reasonOf } from '../errors.js';
+import { DownloaderError, errorMessage } from '../errors.js';
 
 /** What a command takes. */
 interface CommandShape {
@@ -138,7 +138,7 @@ function parse(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
   } catch (error) {
-    throw usageError(reasonOf(error));
+    throw usageError(errorMessage(error));
   }
 }
 

@@ -2,8 +2,9 @@ import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type 
 import { takeLock } from '../blob-lock.js';
 import { wasFound } from '../brought.js';
 import { assertFits, makeFolder } from '../disk.js';
-import { reasonOf } from '../errors.js';
+import { errorMessage } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
+import { formatBytes, formatCount } from '../format.js';
 import type { Inventory, ModelState } from '../inventory.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
@@ -11,7 +12,6 @@ import { type FetchTotals, startProgress } from '../progress/progress.js';
 import { noteProved } from '../prove.js';
 import { Publisher, publishCacheTag } from '../publish.js';
 import { HashThread } from '../transfer/hash-thread.js';
-import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /**
@@ -122,10 +122,10 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
   await makeFolder(cacheDir);
   await assertFits(cacheDir, fetchBytes, 'fetched');
   await publishCacheTag(cacheDir);
-  const resumed = resumedBytes === 0 ? '' : `, going on from ${saySize(resumedBytes)} of an earlier run`;
+  const resumed = resumedBytes === 0 ? '' : `, going on from ${formatBytes(resumedBytes)} of an earlier run`;
   log.info(
     { event: 'start', files: fetchFiles, bytes: fetchBytes, cache: cacheDir },
-    `Fetching ${sayCount(fetchFiles, 'file')}, ${saySize(fetchBytes)}${resumed}, into ${cacheDir}`,
+    `Fetching ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}${resumed}, into ${cacheDir}`,
   );
   const progress = startProgress(plan, screen, log);
   const hashing = new HashThread();
@@ -147,7 +147,7 @@ async function noteProofs({ config, log }: CommandContext, plan: Plan): Promise<
     const proved = plan.blobs.filter((blob) => blob.action !== 'keep');
     await noteProved(config.models.cacheDir, proved);
   } catch (error) {
-    log.debug({ event: 'proofs' }, `What was proved could not be noted: ${reasonOf(error)}`);
+    log.debug({ event: 'proofs' }, `What was proved could not be noted: ${errorMessage(error)}`);
   }
 }
 
@@ -172,7 +172,7 @@ async function writeLockFile(
   if (failure !== undefined) {
     log.warn(
       { event: 'lock-file' },
-      `All models are there, but the lock file could not be written: ${reasonOf(failure)}`,
+      `All models are there, but the lock file could not be written: ${errorMessage(failure)}`,
     );
   }
 }

@@ -1,10 +1,10 @@
+import { formatBytes, formatCount, formatDuration } from '../format.js';
 import { takeInventory } from '../inventory.js';
 import type { RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import type { FetchTotals } from '../progress/progress.js';
 import { proveFound, type UnprovenModel } from '../prove-found.js';
-import { sayCount, saySize, sayTime } from '../words.js';
 import { bringAndLock } from './bring.js';
 import type { CommandContext } from './context.js';
 
@@ -53,20 +53,21 @@ function summarise({ log }: CommandContext, result: DownloadResult): void {
     reusedBytes: presentBytes + resumedBytes,
     seconds: Number((durationMs / 1000).toFixed(3)),
   };
-  const time = sayTime(durationMs);
-  const there = presentFiles === 0 ? '' : `; ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)} were there`;
-  const resumed = resumedBytes === 0 ? '' : `; ${saySize(resumedBytes)} were left by an earlier run`;
+  const time = formatDuration(durationMs);
+  const there =
+    presentFiles === 0 ? '' : `; ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)} were there`;
+  const resumed = resumedBytes === 0 ? '' : `; ${formatBytes(resumedBytes)} were left by an earlier run`;
   if (models === 0) {
     log.info(facts, 'No model is configured: nothing to do');
   } else if (fetchedFiles === 0) {
     log.info(
       facts,
-      `Everything is there: ${sayCount(models, 'model')}, ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)}, checked in ${time}`,
+      `Everything is there: ${formatCount(models, 'model')}, ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}, checked in ${time}`,
     );
   } else {
     log.info(
       facts,
-      `Downloaded ${sayCount(fetchedFiles, 'file')}, ${saySize(networkBytes)} in ${time}${resumed}${there}`,
+      `Downloaded ${formatCount(fetchedFiles, 'file')}, ${formatBytes(networkBytes)} in ${time}${resumed}${there}`,
     );
   }
 }

@@ -7,11 +7,11 @@ import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
 import { asDiskError, makeFolderOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
+import { formatBytes, formatCount } from '../format.js';
 import { type Inventory, isComplete, takeInventory } from '../inventory.js';
 import { lockFound } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { missingLines } from '../prepare.js';
-import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /** Writes the configured models to one tar file. */
@@ -31,7 +31,7 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
   const bytes = blobs.reduce((total, blob) => total + blob.sizeBytes, 0);
   log.info(
     { event: 'exported', models: models.length, files: blobs.length, bytes },
-    `Exported ${sayCount(models.length, 'model')}, ${sayCount(blobs.length, 'file')}, ${saySize(bytes)}. On the other side, run: heimdex-downloader import ${args.file}`,
+    `Exported ${formatCount(models.length, 'model')}, ${formatCount(blobs.length, 'file')}, ${formatBytes(bytes)}. On the other side, run: heimdex-downloader import ${args.file}`,
   );
   return { models: models.length };
 }

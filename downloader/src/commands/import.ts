@@ -4,11 +4,11 @@ import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.
 import { withSources } from '../archive/compiled-entries.js';
 import { readArchive } from '../archive/read-archive.js';
 import { assertFits, makeFolder } from '../disk.js';
-import { DownloaderError, reasonOf } from '../errors.js';
+import { DownloaderError, errorMessage } from '../errors.js';
+import { formatBytes, formatCount, formatDuration } from '../format.js';
 import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
-import { sayCount, saySize, sayTime } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /** Reads an archive of models into the cache. Models are visible only once all bytes of the archive are proved. */
@@ -51,7 +51,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   const models = archive.lock.models.length;
   log.info(
     { event: 'imported', models, files: receivedFiles, bytes: receivedBytes, presentFiles },
-    `Imported ${sayCount(models, 'model')}: ${sayCount(receivedFiles, 'file')}, ${saySize(receivedBytes)} in ${sayTime(performance.now() - startedMs)}; ${sayCount(presentFiles, 'file')} were there`,
+    `Imported ${formatCount(models, 'model')}: ${formatCount(receivedFiles, 'file')}, ${formatBytes(receivedBytes)} in ${formatDuration(performance.now() - startedMs)}; ${formatCount(presentFiles, 'file')} were there`,
   );
   return { models };
 }
@@ -61,7 +61,7 @@ async function openFile(path: string): Promise<NodeJS.ReadableStream> {
   await new Promise<void>((resolve, reject) => {
     stream.once('open', () => resolve());
     stream.once('error', (error) => {
-      const what = `The archive ${path} cannot be read: ${reasonOf(error)}. Check the path, then run: heimdex-downloader import FILE`;
+      const what = `The archive ${path} cannot be read: ${errorMessage(error)}. Check the path, then run: heimdex-downloader import FILE`;
       reject(new DownloaderError('ARCHIVE_MISSING', what, { cause: error }));
     });
   });

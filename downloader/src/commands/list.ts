@@ -9,8 +9,8 @@ import {
   scanOptimized,
   whisperFiles,
 } from '@heimdex/cache';
+import { formatBytes, formatCount } from '../format.js';
 import { takeInventory } from '../inventory.js';
-import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /** All that is shown. */
@@ -70,7 +70,7 @@ export async function list(context: CommandContext): Promise<undefined> {
 function describeOptimized(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
   const unrecorded = forms.filter(({ recorded }) => !recorded).length;
   const note = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
-  return `and ${saySize(bytes)} in ${sayCount(forms.length, 'optimized model')}${note}`;
+  return `and ${formatBytes(bytes)} in ${formatCount(forms.length, 'optimized model')}${note}`;
 }
 
 function document({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing) {
@@ -122,29 +122,29 @@ function words({ contents, roles, compilable, whisper, compiled, preparedBytes, 
   const rows = [
     ...contents.repositories.map((repository) => [
       repository.repository,
-      saySize(repository.sizeBytes),
+      formatBytes(repository.sizeBytes),
       timeOf(repository.lastUsedMs)?.slice(0, 10) ?? '-',
       note(roles.get(repository.repository), unfinishedBytes(repository)),
     ]),
     ...contents.plainFiles.map((file) => [
       file.name,
-      saySize(file.sizeBytes),
+      formatBytes(file.sizeBytes),
       timeOf(file.lastUsedMs)?.slice(0, 10) ?? '-',
       note(roles.get(file.name), 0),
     ]),
-    ...whisper.map(({ path, sizeBytes }) => [path, saySize(sizeBytes), '-', note(roles.get(path), 0)]),
+    ...whisper.map(({ path, sizeBytes }) => [path, formatBytes(sizeBytes), '-', note(roles.get(path), 0)]),
   ];
   const more = [
     ...compiled.map(({ repository, sizeBytes, manifest }) =>
       manifest === undefined
-        ? `compiled  ${repository}: ${saySize(sizeBytes)} of one that is not whole`
-        : `compiled  ${repository} (${manifest.precision}): ${saySize(sizeBytes)}, from ${manifest.sources[0]?.path}`,
+        ? `compiled  ${repository}: ${formatBytes(sizeBytes)} of one that is not whole`
+        : `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}`,
     ),
     ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
     ...whisper.map(({ path, sizeBytes, modelType }) => canBe(path, path, sizeBytes, modelType)),
     ...(preparedBytes === 0 ? [] : [describeOptimized(preparedBytes, optimizedModels)]),
   ];
-  const total = `${saySize(contents.sizeBytes)} in ${contents.cacheDir}`;
+  const total = `${formatBytes(contents.sizeBytes)} in ${contents.cacheDir}`;
   if (rows.length + more.length === 0) return `Nothing in ${contents.cacheDir}.\n`;
   const table = columns([['MODEL', 'SIZE', 'LAST USE', 'CONFIGURED FOR'], ...rows]);
   return `${[table, total, ...more].join('\n')}\n`;
@@ -152,11 +152,11 @@ function words({ contents, roles, compilable, whisper, compiled, preparedBytes, 
 
 function canBe(name: string, path: string, sizeBytes: number, modelType: string): string {
   const of = name === path ? '' : ` (${path})`;
-  return `can be compiled  ${name}${of}: ${saySize(sizeBytes)}, ${modelType}`;
+  return `can be compiled  ${name}${of}: ${formatBytes(sizeBytes)}, ${modelType}`;
 }
 
 function note(roles: readonly string[] | undefined, unfinished: number): string {
-  const left = unfinished === 0 ? '' : ` (${saySize(unfinished)} unfinished)`;
+  const left = unfinished === 0 ? '' : ` (${formatBytes(unfinished)} unfinished)`;
   return `${roles?.join(', ') ?? '-'}${left}`;
 }
 

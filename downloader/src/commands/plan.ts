@@ -1,8 +1,8 @@
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
+import { formatBytes, formatCount } from '../format.js';
 import { takeInventory } from '../inventory.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
-import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /** Shows what a download would do. */
@@ -69,7 +69,7 @@ function planText(made: Plan): string {
   for (const { configured, inspection } of made.complete) {
     const files = inspection.found?.files ?? [];
     const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
-    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): all there, ${saySize(bytes)}`);
+    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): all there, ${formatBytes(bytes)}`);
   }
   for (const state of made.compile) {
     const { configured } = state;
@@ -93,8 +93,8 @@ function planText(made: Plan): string {
   const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(made);
   lines.push(
     fetchFiles === 0
-      ? `Nothing to fetch, 0 bytes to fetch: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)} are there.${made.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
-      : `To fetch: ${sayCount(fetchFiles, 'file')}, ${saySize(fetchBytes)}. There: ${sayCount(presentFiles, 'file')}, ${saySize(presentBytes)}. Next: heimdex-downloader download`,
+      ? `Nothing to fetch, 0 bytes to fetch: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)} are there.${made.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
+      : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}. There: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}. Next: heimdex-downloader download`,
   );
   return `${lines.join('\n')}\n`;
 }
@@ -109,6 +109,6 @@ const ACTION_WORDS = { fetch: 'fetch', prove: 'prove', keep: 'keep ' } as const 
 >;
 
 function blobNote(blob: PlannedBlob): string {
-  const size = blob.sizeBytes === undefined ? 'size not known yet' : saySize(blob.sizeBytes);
-  return blob.resumableBytes === 0 ? size : `${size}, ${saySize(blob.resumableBytes)} of it from an earlier run`;
+  const size = blob.sizeBytes === undefined ? 'size not known yet' : formatBytes(blob.sizeBytes);
+  return blob.resumableBytes === 0 ? size : `${size}, ${formatBytes(blob.resumableBytes)} of it from an earlier run`;
 }

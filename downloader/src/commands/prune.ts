@@ -10,8 +10,8 @@ import {
   scanOptimized,
 } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
+import { formatBytes, formatCount } from '../format.js';
 import { takeInventory } from '../inventory.js';
-import { sayCount, saySize } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /** Partial files that changed within this time may belong to a download under way. */
@@ -45,7 +45,10 @@ export async function prune(context: CommandContext): Promise<undefined> {
     }
   }
   await forgetOptimized(context);
-  log.info({ event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes }, `Freed ${saySize(plan.freedBytes)}`);
+  log.info(
+    { event: 'pruned', steps: plan.steps.length, bytes: plan.freedBytes },
+    `Freed ${formatBytes(plan.freedBytes)}`,
+  );
 }
 
 /** The lock file does not go on naming optimized models that are gone. */
@@ -70,21 +73,21 @@ function document(plan: PrunePlan, removed: boolean) {
 function words(cacheDir: string, plan: PrunePlan, removing: boolean, named: readonly string[]): string {
   const kept = plan.kept.map(({ name, sizeBytes }) => {
     const next = name.includes('/') ? `; to remove it: heimdex-downloader prune --repository ${name}` : '';
-    return `keeping  ${name}  (${saySize(sizeBytes)}; no configured model needs it, and this program did not bring it${next})\n`;
+    return `keeping  ${name}  (${formatBytes(sizeBytes)}; no configured model needs it, and this program did not bring it${next})\n`;
   });
   if (plan.steps.length === 0) {
     const why = kept.length === 0 ? 'configured models need all of it' : 'the rest is needed or not of this program';
     return `${kept.join('')}Nothing to remove from ${cacheDir}: ${why}.\n`;
   }
   const lines = plan.steps.map(({ path, reason, freedBytes }) => {
-    const size = freedBytes === 0 ? '' : `, ${saySize(freedBytes)}`;
+    const size = freedBytes === 0 ? '' : `, ${formatBytes(freedBytes)}`;
     return `${removing ? 'removing' : 'would remove'}  ${relative(cacheDir, path)}  (${reason}${size})`;
   });
-  const things = sayCount(plan.steps.length, 'thing');
+  const things = formatCount(plan.steps.length, 'thing');
   lines.push(
     removing
-      ? `${things}, ${saySize(plan.freedBytes)}.`
-      : `${things}, ${saySize(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune${named.map((name) => ` --repository ${name}`).join('')} --yes`,
+      ? `${things}, ${formatBytes(plan.freedBytes)}.`
+      : `${things}, ${formatBytes(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune${named.map((name) => ` --repository ${name}`).join('')} --yes`,
   );
   return `${kept.join('')}${lines.join('\n')}\n`;
 }

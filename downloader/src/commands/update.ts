@@ -1,10 +1,10 @@
 import { hashFile, type LockedFile, type LockedModel } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
+import { formatBytes, formatCount } from '../format.js';
 import { takeInventory } from '../inventory.js';
 import type { RunFigures } from '../metrics.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAnew } from '../prepare.js';
-import { sayCount, saySize } from '../words.js';
 import { bringAndLock } from './bring.js';
 import type { CommandContext } from './context.js';
 
@@ -46,7 +46,7 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   );
   if (args.dryRun || moves.length === 0) return { models: inventory.models.length };
   const figures = await bringAndLock(context, inventory, plan);
-  log.info({ event: 'updated', models: moves.length }, `${sayCount(moves.length, 'model')} updated and locked`);
+  log.info({ event: 'updated', models: moves.length }, `${formatCount(moves.length, 'model')} updated and locked`);
   return figures;
 }
 
@@ -133,12 +133,12 @@ function words(moves: readonly Move[], fetchBytes: number): string {
     for (const file of files) lines.push(`  ${file.how.padEnd(7)}  ${file.path}  ${sizes(file)}`);
     if (files.length === 0) lines.push('  the same bytes in every file');
   }
-  lines.push(`${sayCount(moves.length, 'model')} moved, ${saySize(fetchBytes)} to fetch.`);
+  lines.push(`${formatCount(moves.length, 'model')} moved, ${formatBytes(fetchBytes)} to fetch.`);
   return `${lines.join('\n')}\n`;
 }
 
 function sizes({ bytesBefore, bytesAfter }: MovedFile): string {
-  const say = (bytes: number | undefined) => (bytes === undefined ? '-' : saySize(bytes));
+  const say = (bytes: number | undefined) => (bytes === undefined ? '-' : formatBytes(bytes));
   return bytesBefore === undefined || bytesAfter === undefined
     ? say(bytesBefore ?? bytesAfter)
     : `${say(bytesBefore)} -> ${say(bytesAfter)}`;

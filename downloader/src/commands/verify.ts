@@ -12,9 +12,9 @@ import {
   verifyModels,
   writeProofs,
 } from '@heimdex/cache';
-import { DownloaderError, reasonOf } from '../errors.js';
+import { DownloaderError, errorMessage } from '../errors.js';
+import { formatBytes, formatCount, formatDuration } from '../format.js';
 import { takeInventory } from '../inventory.js';
-import { sayCount, saySize, sayTime } from '../words.js';
 import type { CommandContext } from './context.js';
 
 /**
@@ -81,7 +81,7 @@ async function noteProofs({ config, log }: CommandContext, results: readonly Ver
   try {
     await writeProofs(config.models.cacheDir, proofs);
   } catch (error) {
-    log.debug({ event: 'proofs' }, `What was proved could not be noted: ${reasonOf(error)}`);
+    log.debug({ event: 'proofs' }, `What was proved could not be noted: ${errorMessage(error)}`);
   }
 }
 
@@ -125,20 +125,21 @@ function document({ results, prepared, problems, durationMs }: Report): string {
 function words({ results, prepared, durationMs }: Report): string {
   const lines = results.map(({ model, fileCount, bytesRead, problems, unhashed, unread }) => {
     const verdicts = {
-      good: unread.length === 0 ? 'good' : `names and sizes are right, ${sayCount(unread.length, 'file')} never read`,
-      wrong: sayCount(problems.length, 'problem'),
-      'not verified': `${sayCount(unhashed.length, 'file')} not verified (nothing says their hash)`,
+      good:
+        unread.length === 0 ? 'good' : `names and sizes are right, ${formatCount(unread.length, 'file')} never read`,
+      wrong: formatCount(problems.length, 'problem'),
+      'not verified': `${formatCount(unhashed.length, 'file')} not verified (nothing says their hash)`,
     };
-    const read = bytesRead === 0 ? '' : `, ${saySize(bytesRead)} read`;
+    const read = bytesRead === 0 ? '' : `, ${formatBytes(bytesRead)} read`;
     const verdict = verdicts[statusOf(problems, unhashed)];
-    return `${model.role}  ${model.id} (${model.variant}): ${verdict}, ${sayCount(fileCount, 'file')}${read}`;
+    return `${model.role}  ${model.id} (${model.variant}): ${verdict}, ${formatCount(fileCount, 'file')}${read}`;
   });
   if (prepared.length > 0) {
     const wrong = prepared.filter(({ problems }) => problems.length > 0).length;
-    lines.push(`${sayCount(prepared.length, 'optimized model')}: ${wrong === 0 ? 'good' : `${wrong} wrong`}`);
+    lines.push(`${formatCount(prepared.length, 'optimized model')}: ${wrong === 0 ? 'good' : `${wrong} wrong`}`);
   }
   const bytes = [...results, ...prepared].reduce((total, result) => total + result.bytesRead, 0);
-  lines.push(`Read ${sayCount(results.length, 'model')}, ${saySize(bytes)} in ${sayTime(durationMs)}.`);
+  lines.push(`Read ${formatCount(results.length, 'model')}, ${formatBytes(bytes)} in ${formatDuration(durationMs)}.`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -146,7 +147,7 @@ function unverifiedError(lines: readonly string[]): DownloaderError {
   return new DownloaderError(
     'NOT_VERIFIED',
     [
-      `Nothing is wrong, but ${sayCount(lines.length, 'file')} could not be verified: neither the lock file, the manifest, a blob's name nor the repository's list of files says the hash of:`,
+      `Nothing is wrong, but ${formatCount(lines.length, 'file')} could not be verified: neither the lock file, the manifest, a blob's name nor the repository's list of files says the hash of:`,
       ...lines.map((line) => `  ${line}`),
       'To ask the hub for it and lock the model, with a network, run: heimdex-downloader download',
     ].join('\n'),
@@ -170,7 +171,7 @@ function verifyError(problems: readonly CacheError[]): DownloaderError {
   return new DownloaderError(
     wrong ? 'HASH_MISMATCH' : unreadable ? 'DISK_FAILED' : 'MODEL_INCOMPLETE',
     [
-      `${sayCount(lines.length, 'problem')}:`,
+      `${formatCount(lines.length, 'problem')}:`,
       ...lines,
       wrong || !unreadable ? `To mend it, run: ${next}` : 'Check the owner and the mode of what cannot be read.',
     ].join('\n'),

@@ -19,8 +19,8 @@ import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
+import { formatBytes } from '../format.js';
 import type { ModelState } from '../inventory.js';
-import { saySize } from '../words.js';
 import { checkpointBytes, estimateCompile } from './estimate.js';
 import { runCompiler } from './run-compiler.js';
 
@@ -43,7 +43,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
   const sizeBytes = checkpointBytes(checkpoint);
   log.info(
     { event: 'compile', model: configured.id, bytes: sizeBytes },
-    `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${saySize(sizeBytes)}`,
+    `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${formatBytes(sizeBytes)}`,
   );
   const sources = await proveSources(checkpoint, signal);
   const key: CompiledKey = {
@@ -89,7 +89,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     const least = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
     log.info(
       { event: 'compiled', model: configured.id, bytes, seconds, cosine: least },
-      `Compiled ${configured.id}: ${saySize(bytes)} in ${seconds}s, cosine to float32 at least ${least.toFixed(5)}`,
+      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${seconds}s, cosine to float32 at least ${least.toFixed(5)}`,
     );
   } catch (error) {
     throw asDiskError(error, place);

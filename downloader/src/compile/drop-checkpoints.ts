@@ -3,8 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { type FoundFile, repoPath, scanCache, treePath, verifyModel } from '@heimdex/cache';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError } from '../disk.js';
+import { formatBytes } from '../format.js';
 import type { ModelState } from '../inventory.js';
-import { saySize } from '../words.js';
 
 /**
  * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is read and right: its pointers in
@@ -36,7 +36,7 @@ export async function dropCheckpoint(
   await rm(treePath(config.models.cacheDir, repository, revision), { force: true });
   log.info(
     { event: 'checkpoint-dropped', model: configured.id, bytes: freedBytes },
-    `Removed the checkpoint of ${configured.id}, which is compiled: ${saySize(freedBytes)} freed (KEEP_CHECKPOINTS=false)`,
+    `Removed the checkpoint of ${configured.id}, which is compiled: ${formatBytes(freedBytes)} freed (KEEP_CHECKPOINTS=false)`,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { CheckpointReason } from '../checkpoint-source.js';
+import { formatBytes, formatTimeLeft } from '../format.js';
 import type { ModelState } from '../inventory.js';
 import type { PlannedModel } from '../plan.js';
-import { saySize, sayTimeLeft } from '../words.js';
 import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
 
 /** What `plan` says of a compile. */
@@ -51,5 +51,5 @@ const REASONS = {
 export function compileLine({ from, why, bytes, seconds, diskBytes, precision }: PlannedCompile): string {
   const [first = ''] = from;
   const name = from.length > 1 ? `${first} and ${from.length - 1} more` : first;
-  return `  compile  ${name}  ${saySize(bytes)}, ${REASONS[why]}; to ${precision} in about ${sayTimeLeft(seconds * 1000)}, at most ${saySize(diskBytes)} more on the volume`;
+  return `  compile  ${name}  ${formatBytes(bytes)}, ${REASONS[why]}; to ${precision} in about ${formatTimeLeft(seconds * 1000)}, at most ${formatBytes(diskBytes)} more on the volume`;
 }

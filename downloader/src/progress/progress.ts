@@ -1,8 +1,8 @@
 import type { BlobOutcome, FetchEvents } from '../fetch.js';
+import { formatBytes, formatTimeLeft } from '../format.js';
 import type { Logger } from '../log.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import type { RetryNotice } from '../transfer/retry.js';
-import { saySize, sayTimeLeft } from '../words.js';
 import { barLine } from './bar.js';
 import { RateMeter } from './meter.js';
 import type { Screen } from './screen.js';
@@ -146,7 +146,7 @@ class FetchFollower implements Progress {
         files: this.#counts.fetchedFiles,
         totalFiles: this.#fileCount,
       },
-      `${percent}% of ${saySize(this.#expectedBytes)}${speedWords(rate, leftMs)}`,
+      `${percent}% of ${formatBytes(this.#expectedBytes)}${speedWords(rate, leftMs)}`,
     );
   }
 
@@ -156,14 +156,16 @@ class FetchFollower implements Progress {
     const haveBytes = this.#have();
     const leftMs = this.#leftMs(haveBytes, rate);
     const files = [...this.#active.values()];
-    const lines = files.slice(0, MAX_BARS).map((file) => barLine({ ...file, note: saySize(file.sizeBytes) }, columns));
+    const lines = files
+      .slice(0, MAX_BARS)
+      .map((file) => barLine({ ...file, note: formatBytes(file.sizeBytes) }, columns));
     if (files.length > MAX_BARS) lines.push(`  and ${files.length - MAX_BARS} more`);
     const total = {
       name: `${this.#counts.fetchedFiles} of ${this.#fileCount} files`,
       sizeBytes: this.#expectedBytes,
       haveBytes,
     };
-    lines.push(barLine({ ...total, note: `${saySize(this.#expectedBytes)}${speedWords(rate, leftMs)}` }, columns));
+    lines.push(barLine({ ...total, note: `${formatBytes(this.#expectedBytes)}${speedWords(rate, leftMs)}` }, columns));
     this.#screen.draw(lines);
   }
 
@@ -175,7 +177,7 @@ class FetchFollower implements Progress {
 
 /** `, 53.7 MB/s, 12 s left`, as far as it is known. */
 function speedWords(rate: number | undefined, leftMs: number | undefined): string {
-  const speed = rate === undefined ? '' : `, ${saySize(Math.round(rate))}/s`;
-  const left = leftMs === undefined ? '' : `, ${sayTimeLeft(leftMs)} left`;
+  const speed = rate === undefined ? '' : `, ${formatBytes(Math.round(rate))}/s`;
+  const left = leftMs === undefined ? '' : `, ${formatTimeLeft(leftMs)} left`;
   return `${speed}${left}`;
 }

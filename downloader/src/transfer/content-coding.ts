@@ -1,6 +1,6 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createUnzip } from 'node:zlib';
-import { DownloaderError, reasonOf } from '../errors.js';
+import { DownloaderError, errorMessage } from '../errors.js';
 import type { Asked } from './answers.js';
 import type { HttpAnswer } from './http.js';
 import { TransientError } from './retry.js';
@@ -66,7 +66,7 @@ async function* decoded(
     throw new TransientError(
       new DownloaderError(
         'ANSWER_INVALID',
-        `${answer.url.host} sent ${asked.what} encoded, where that was not asked for, and it cannot be decoded (${reasonOf(error)}). Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+        `${answer.url.host} sent ${asked.what} encoded, where that was not asked for, and it cannot be decoded (${errorMessage(error)}). Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
         { cause: error },
       ),
     );

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
 import type { HttpsOptions } from 'got';
-import { DownloaderError, reasonOf, systemCode } from '../errors.js';
+import { DownloaderError, errorMessage, systemCode } from '../errors.js';
 import type { ProxyFor } from './proxy.js';
 import { proxyAgents } from './proxy.js';
 import { type FirstContact, isUnreached, TransientError } from './retry.js';
@@ -209,7 +209,7 @@ function connectionError(url: URL, error: unknown): Error {
   return new TransientError(
     new DownloaderError(
       'UNREACHABLE',
-      `${url.host} cannot be reached or broke the connection (${code ?? reasonOf(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it continues where it stopped.`,
+      `${url.host} cannot be reached or broke the connection (${code ?? errorMessage(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it continues where it stopped.`,
       { cause: error },
     ),
     undefined,

@@ -96,7 +96,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       env: options.env,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
-    beNice(this.#child.pid);
+    lowerPriority(this.#child.pid);
     for (const output of [this.#child.stdout, this.#child.stderr]) {
       if (output !== null) createInterface({ input: output }).on('line', (line) => options.output(line));
     }
@@ -271,15 +271,15 @@ function toOutcome(outcome: WireOutcome | null): Outcome<unknown> | undefined {
 }
 
 /** How much nicer a worker is than the server. */
-const NICER = 10;
+const PRIORITY_STEP = 10;
 
 /**
  * The process that answers callers goes before those that compute: it needs little, at once. Within the memory and processor of a
  * container nothing else changes by this.
  */
-function beNice(pid: number | undefined): void {
+function lowerPriority(pid: number | undefined): void {
   try {
-    if (pid !== undefined) setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + NICER));
+    if (pid !== undefined) setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + PRIORITY_STEP));
   } catch {
     // It is gone already, or the system does not allow it; it works as it is.
   }

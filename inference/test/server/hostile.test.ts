@@ -41,7 +41,7 @@ function crc32(bytes: Uint8Array): number {
 }
 
 /** The reason of a result's own error, or what the result is. */
-function reasonOf(result: { readonly case: string | undefined; readonly value?: unknown }): string | undefined {
+function errorMessage(result: { readonly case: string | undefined; readonly value?: unknown }): string | undefined {
   if (result.case !== 'error') return result.case;
   const [detail] = (result.value as Status).details;
   return detail === undefined ? undefined : anyUnpack(detail, ErrorInfoSchema)?.reason;
@@ -83,9 +83,9 @@ describe('hostile input', () => {
     const vectors = await client.value(embedImage, { images });
     const faces = await client.value(detectFaces, { images });
     for (const [index, [name, , expected]] of pictures.entries()) {
-      expect(reasonOf(vectors.results[index]?.result ?? { case: undefined }), name).to.equal(expected);
+      expect(errorMessage(vectors.results[index]?.result ?? { case: undefined }), name).to.equal(expected);
       const detected = expected === 'embedding' ? 'detections' : expected;
-      expect(reasonOf(faces.results[index]?.result ?? { case: undefined }), name).to.equal(detected);
+      expect(errorMessage(faces.results[index]?.result ?? { case: undefined }), name).to.equal(detected);
     }
   });
 
@@ -106,7 +106,7 @@ describe('hostile input', () => {
 
   it('longer than the model reads is that text’s error where it must not be cut', async () => {
     const { results } = await client.value(embedText, { texts: ['short', 'long '.repeat(500)], truncate: false });
-    expect(results.map(({ result }) => reasonOf(result))).to.deep.equal(['embedding', 'TEXT_TOO_LONG']);
+    expect(results.map(({ result }) => errorMessage(result))).to.deep.equal(['embedding', 'TEXT_TOO_LONG']);
   });
 
   it('of too many items is refused as a whole', async () => {

@@ -15,7 +15,7 @@ export function imageUnreadable(format: ImageFormat, content: Uint8Array, cause:
   return new InferenceError(
     'IMAGE_UNREADABLE',
     `Expected a whole ${FORMAT_NAMES[format]} image, got ${content.length.toLocaleString('en')} bytes that do not decode: ` +
-      `${reasonOf(cause)}.`,
+      `${errorMessage(cause)}.`,
     { cause },
   );
 }
@@ -23,7 +23,7 @@ export function imageUnreadable(format: ImageFormat, content: Uint8Array, cause:
 /** A file whose content is damaged in a way that this reader found. */
 export class DamagedImage extends Error {}
 
-function reasonOf(cause: unknown): string {
+function errorMessage(cause: unknown): string {
   if (cause instanceof DamagedImage) return cause.message;
   const said = cause instanceof Error ? cause.message : '';
   if (/timeout/i.test(said)) return 'decoding took too long';

@@ -3,7 +3,7 @@
 const UNITS = ['kB', 'MB', 'GB', 'TB'] as const;
 
 /** `0 B`, `512 B`, `34.1 MB`, `1.53 GB`: powers of 1000, three digits. */
-export function saySize(bytes: number): string {
+export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   let value = bytes;
   let unit = 'B';
@@ -16,7 +16,7 @@ export function saySize(bytes: number): string {
 }
 
 /** `0.34 s`, `12.3 s`, `4 min 05 s`, `1 h 02 min`. */
-export function sayTime(ms: number): string {
+export function formatDuration(ms: number): string {
   const seconds = ms / 1000;
   if (seconds < 10) return `${seconds.toFixed(2)} s`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -26,12 +26,12 @@ export function sayTime(ms: number): string {
 }
 
 /** `1 file`, `5 files`. */
-export function sayCount(count: number, one: string, many = `${one}s`): string {
+export function formatCount(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
 /** What is left, in whole seconds: `3 s`, `4 min 05 s`. */
-export function sayTimeLeft(ms: number): string {
+export function formatTimeLeft(ms: number): string {
   const seconds = Math.ceil(ms / 1000);
-  return seconds < 60 ? `${seconds} s` : sayTime(seconds * 1000);
+  return seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1000);
 }
