@@ -17,7 +17,7 @@ function cosine(one, other) {
 }
 
 /** The least cosine to what Python gave. */
-function leastCosine(outcomes, expected) {
+function minCosine(outcomes, expected) {
   return Math.min(
     1,
     ...outcomes.map((outcome, index) => {
@@ -57,9 +57,9 @@ for (const model of JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8')))
     );
     const counts = words.map(({ value }) => value.tokenCount);
     const figures = [
-      leastCosine(words, texts).toFixed(6),
+      minCosine(words, texts).toFixed(6),
       await otherIds(model, files, texts, counts),
-      pictures.length === 0 ? '-' : leastCosine(seen, pictures).toFixed(6),
+      pictures.length === 0 ? '-' : minCosine(seen, pictures).toFixed(6),
       model.least,
     ];
     console.log(`| ${model.name} | ${figures.join(' | ')} |`);

@@ -71,7 +71,7 @@ await withVolume(async (fill) => {
     const warmUntil = performance.now() + WARM_UP_MS;
     await Promise.all(CALLS.map((_, index) => honest(address, index, () => performance.now() > warmUntil, new Map())));
     const before = await health(address);
-    let mostGb = before.memory_used_gb;
+    let maxGb = before.memory_used_gb;
     let lagSeconds = 0;
     const looking = setInterval(() => {
       fetch(`http://${address}/metrics`)
@@ -84,7 +84,7 @@ await withVolume(async (fill) => {
         })
         .catch(() => {});
       health(address).then(
-        ({ memory_used_gb: gb }) => (mostGb = Math.max(mostGb, gb)),
+        ({ memory_used_gb: gb }) => (maxGb = Math.max(maxGb, gb)),
         () => {},
       );
     }, 2000);
@@ -121,7 +121,7 @@ await withVolume(async (fill) => {
       `| probes that were not 200 | ${wrong.length === 0 ? 'none' : wrong.slice(0, 5).join(', ')} (${wrong.length}) |`,
     );
     console.log(
-      `| memory before, the most, after, GB | ${before.memory_used_gb}, ${mostGb}, ${after.memory_used_gb} (${growth.toFixed(2)}) |`,
+      `| memory before, the most, after, GB | ${before.memory_used_gb}, ${maxGb}, ${after.memory_used_gb} (${growth.toFixed(2)}) |`,
     );
     console.log(
       `| losses and defects in the log | ${lost.length === 0 ? 'none' : lost.map(({ msg }) => msg).join('; ')} |`,

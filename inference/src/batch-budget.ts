@@ -19,7 +19,7 @@ const BYTES_PER_COST = { tokens: 64 * 1024, pixels: 64 } as const;
 /** Of speech it grows with the model, as the keys and values of the audio do. */
 const SPEECH_NEED_PER_SECOND = 60;
 /** The part of the memory that is free beside the models that runs may fill. */
-const MOST_OF_FREE = 0.5;
+const MAX_OF_FREE = 0.5;
 
 export interface BudgetRequest {
   readonly unit: CostUnit;
@@ -35,5 +35,5 @@ export function batchBudget({ unit, threads, needBytes, freeBytes }: BudgetReque
   const speech = unit === 'audio seconds';
   const worthwhile = speech ? SPEECH_SECONDS : COST_PER_THREAD[unit] * threads;
   const bytes = speech ? needBytes / SPEECH_NEED_PER_SECOND : BYTES_PER_COST[unit];
-  return Math.max(1, Math.floor(Math.min(worthwhile, (freeBytes * MOST_OF_FREE) / bytes)));
+  return Math.max(1, Math.floor(Math.min(worthwhile, (freeBytes * MAX_OF_FREE) / bytes)));
 }

@@ -1,7 +1,7 @@
 import type { LogTarget } from './log.js';
 
 /** As many characters are written at once without waiting. */
-const MOST_CHARACTERS = 64 * 1024;
+const MAX_CHARACTERS = 64 * 1024;
 /** Lines that come closer together than this are written together. */
 const GATHER_MS = 50;
 
@@ -41,7 +41,7 @@ export function bufferLines(target: LogTarget, gatherMs = GATHER_MS, now = () =>
       if (kept.length === 0) flushSoon();
       kept.push(text);
       characters += text.length;
-      if (characters > MOST_CHARACTERS) flush();
+      if (characters > MAX_CHARACTERS) flush();
     },
     flush,
   };

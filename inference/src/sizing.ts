@@ -7,16 +7,16 @@ import { type FamilySpec, ROLES, type Role } from './models/model.js';
 
 const MIB = 1024 * 1024;
 /** More threads than this gain little in one run; a detector of faces is too small to gain by any (bench/serving). */
-const MOST_THREADS = { speech: 4, vision: 4, text: 4, faces: 1 } as const satisfies Record<Role, number>;
+const MAX_THREADS = { speech: 4, vision: 4, text: 4, faces: 1 } as const satisfies Record<Role, number>;
 /** More workers than this are for whoever runs the server to ask for. */
-const MOST_WORKERS = 8;
+const MAX_WORKERS = 8;
 /**
  * Threads of all workers of a model over the cores there are. Threads that wait do not spin, so twice as many as cores cost
  * little under load, and a lone caller has the cores for each run.
  */
 const THREADS_PER_CORE = 2;
 /** The part of all memory that workers beside the first ones may fill. */
-const MOST_OF_MEMORY = 0.75;
+const MAX_OF_MEMORY = 0.75;
 /** What a worker may grow to beside its need: large requests, and what the runtime keeps of them. Measured: up to twice. */
 const ROOM_PER_NEED = 2;
 const ROOM_BYTES = 128 * MIB;
@@ -45,14 +45,14 @@ export function chooseWorkers(
   config: Pick<Config, 'batchCosts' | 'device' | 'threads' | 'workers'>,
   { cores, memoryBytes }: Machine,
 ): ReadonlyMap<Role, WorkerSize> {
-  const most = (role: Role) => (config.device === 'cpu' ? mostWorkers(cores, MOST_THREADS[role]) : 1);
+  const most = (role: Role) => (config.device === 'cpu' ? maxWorkers(cores, MAX_THREADS[role]) : 1);
   const counts = new Map(models.map(({ role }) => [role, config.workers[role] ?? 1]));
   const inTurn = ROLES.flatMap((role) => models.filter((model) => model.role === role));
   let used = SERVER_BASE_BYTES + inTurn.reduce((sum, model) => sum + (counts.get(model.role) ?? 1) * roomOf(model), 0);
-  for (let count = 2; count <= MOST_WORKERS; count += 1) {
+  for (let count = 2; count <= MAX_WORKERS; count += 1) {
     for (const model of inTurn.filter(({ role }) => count <= most(role))) {
       const more = used + roomOf(model);
-      if (config.workers[model.role] !== undefined || more > memoryBytes * MOST_OF_MEMORY) continue;
+      if (config.workers[model.role] !== undefined || more > memoryBytes * MAX_OF_MEMORY) continue;
       counts.set(model.role, count);
       used = more;
     }
@@ -62,21 +62,21 @@ export function chooseWorkers(
   const freeBytes = Math.max(0, memoryBytes - SERVER_BASE_BYTES - needed) / total;
   const sizes = models.map(({ role, needBytes, costUnit }) => {
     const workers = counts.get(role) ?? 1;
-    const threads = config.threads ?? threadsOf(workers, cores, MOST_THREADS[role]);
+    const threads = config.threads ?? threadsOf(workers, cores, MAX_THREADS[role]);
     const batchCost = config.batchCosts[role] ?? batchBudget({ unit: costUnit, threads, needBytes, freeBytes });
     return [role, { workers, threads, batchCost }] as const;
   });
   return new Map(sizes);
 }
 
-function mostWorkers(cores: number, mostThreads: number): number {
-  const share = Math.floor((cores * THREADS_PER_CORE) / Math.min(cores, mostThreads));
-  return Math.min(MOST_WORKERS, cores, share);
+function maxWorkers(cores: number, maxThreads: number): number {
+  const share = Math.floor((cores * THREADS_PER_CORE) / Math.min(cores, maxThreads));
+  return Math.min(MAX_WORKERS, cores, share);
 }
 
-function threadsOf(workers: number, cores: number, mostThreads: number): number {
+function threadsOf(workers: number, cores: number, maxThreads: number): number {
   const share = Math.floor((cores * THREADS_PER_CORE) / workers);
-  return Math.max(1, Math.min(cores, mostThreads, share));
+  return Math.max(1, Math.min(cores, maxThreads, share));
 }
 
 function roomOf({ needBytes }: SizedModel): number {

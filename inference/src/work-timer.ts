@@ -9,15 +9,15 @@ export interface WorkTimerOptions {
 }
 
 /** Longest and shortest time between two looks of a limit. */
-const MOST_BETWEEN_MS = 2000;
-const LEAST_BETWEEN_MS = 10;
+const MAX_BETWEEN_MS = 2000;
+const MIN_BETWEEN_MS = 10;
 const LOOKS_PER_LIMIT = 8;
 /** A look that comes later than this was kept from coming, as the work was: by a busy machine, or one that slept. */
 const LATEST_LOOK = 2;
 
 /** How often to look for limits of which the shortest is `limitMs`. */
 export function lookEveryMs(limitMs: number): number {
-  return Math.min(MOST_BETWEEN_MS, Math.max(LEAST_BETWEEN_MS, limitMs / LOOKS_PER_LIMIT));
+  return Math.min(MAX_BETWEEN_MS, Math.max(MIN_BETWEEN_MS, limitMs / LOOKS_PER_LIMIT));
 }
 
 /**

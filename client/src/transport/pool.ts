@@ -6,7 +6,7 @@ import type { HealthWatch } from './health-watch.js';
 /** How long the addresses of a DNS name are used before they are looked up again in the background. */
 const LOOKUP_FRESH_MS = 30_000;
 /** After a failed call the name is looked up again, but not more often than this. */
-const LOOKUP_LEAST_MS = 1_000;
+const LOOKUP_MIN_MS = 1_000;
 
 /** What a pool is made of. */
 export interface PoolParts {
@@ -70,7 +70,7 @@ export class EndpointPool {
   /** Notes that a call to this server failed for a reason that may not hold elsewhere. */
   failed(endpoint: Endpoint): void {
     endpoint.failed(this.#parts.now());
-    if (this.#names.length > 0) this.#refresh(LOOKUP_LEAST_MS);
+    if (this.#names.length > 0) this.#refresh(LOOKUP_MIN_MS);
   }
 
   /** Every server known at present. */

@@ -189,7 +189,7 @@ describe('compiled checkpoints', function () {
     async siglip(compiled: CompiledCheckpoint, folder: string) {
       const { images, texts, expected } = await siglip(compiled, folder);
       const width = 96;
-      return Math.min(leastCosine(images, expected.images, width), leastCosine(texts, expected.texts, width));
+      return Math.min(minCosine(images, expected.images, width), minCosine(texts, expected.texts, width));
     },
     async bert(compiled: CompiledCheckpoint, folder: string) {
       const { rows, expected } = await bert(compiled, folder);
@@ -198,7 +198,7 @@ describe('compiled checkpoints', function () {
     async whisper(compiled: CompiledCheckpoint, folder: string) {
       const { rows, logits, vocabulary, expected } = await whisper(compiled, folder);
       const encoded = rows.map((row, index) => cosine(row, expected.rows[index] ?? []));
-      return Math.min(...encoded, leastCosine(logits, expected.logits, vocabulary));
+      return Math.min(...encoded, minCosine(logits, expected.logits, vocabulary));
     },
   };
 
@@ -241,7 +241,7 @@ describe('compiled checkpoints', function () {
   });
 });
 
-function leastCosine(values: ArrayLike<number>, expected: ArrayLike<number>, width: number): number {
+function minCosine(values: ArrayLike<number>, expected: ArrayLike<number>, width: number): number {
   const row = (all: ArrayLike<number>, at: number) => Array.prototype.slice.call(all, at, at + width) as number[];
   let least = 1;
   for (let at = 0; at < expected.length; at += width)

@@ -102,7 +102,7 @@ function document({ contents, roles, compilable, whisper, compiled, preparedByte
       whole: manifest !== undefined,
       precision: manifest?.precision ?? null,
       from: manifest?.sources.map((source) => source.path) ?? [],
-      leastCosine: manifest === undefined ? null : leastCosine(manifest.graphs),
+      minCosine: manifest === undefined ? null : minCosine(manifest.graphs),
     })),
     preparedBytes,
     optimizedModels,
@@ -114,7 +114,7 @@ function checkpointField(checkpoint: CompilableCheckpoint | undefined) {
   return { path: checkpoint.path, bytes: checkpoint.sizeBytes, modelType: checkpoint.modelType };
 }
 
-function leastCosine(graphs: readonly { readonly cosine: number | undefined }[]): number {
+function minCosine(graphs: readonly { readonly cosine: number | undefined }[]): number {
   return Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
 }
 

@@ -2,7 +2,7 @@ import type { OnnxTensor } from '@heimdex/onnx';
 import { tensor } from '@heimdex/onnx';
 
 /** The largest sum of two neighbours' weights that 8-bit activations cannot take past 16 bits: 255 x 127 < 32768. */
-const MOST_PAIR = 127;
+const MAX_PAIR = 127;
 /** What the names of narrow weights end with. */
 const OVERFLOW_SAFE = '/heimdex_narrow';
 
@@ -66,7 +66,7 @@ export function makeOverflowSafe(name: string, weights: Weights, read: ReadTenso
 
   const offsets = Int32Array.from({ length: outputs }, (_, output) => zeros[zeros.length === 1 ? 0 : output] ?? 0);
   const factors = Int32Array.from(largestPairs(steps, offsets), (pair) =>
-    pair > MOST_PAIR ? Math.floor((MOST_PAIR / pair) * ONE) : ONE,
+    pair > MAX_PAIR ? Math.floor((MAX_PAIR / pair) * ONE) : ONE,
   );
   const newScales = Float32Array.from(
     factors,
@@ -114,7 +114,7 @@ function scaled(steps: Steps, offsets: Int32Array, factors: Int32Array): Int8Arr
       const other = (Math.imul((steps[next + output] as number) - offset, factor) + HALF) >> ONE_BITS;
       result[next + output] = other;
       // Both may have been rounded away from 0.
-      result[row + output] = pairOf(one, Math.imul(other, weight)) > MOST_PAIR ? one - ((one >> 31) | 1) : one;
+      result[row + output] = pairOf(one, Math.imul(other, weight)) > MAX_PAIR ? one - ((one >> 31) | 1) : one;
     }
   }
   return result;

@@ -27,8 +27,8 @@ export interface Permit {
   release(): void;
 }
 
-const LEAST_RETRY_MS = 100;
-const MOST_RETRY_MS = 30_000;
+const MIN_RETRY_MS = 100;
+const MAX_RETRY_MS = 30_000;
 /** What RetryInfo says while nothing was measured. */
 const UNKNOWN_RETRY_MS = 1000;
 /**
@@ -37,7 +37,7 @@ const UNKNOWN_RETRY_MS = 1000;
  */
 const KEPT_FOR_THE_RUN = 0.1;
 /** How much what is taken for the least cost grows with each call, for the small ones may have stopped coming. */
-const LEAST_GROWTH = 1.02;
+const MIN_GROWTH = 1.02;
 /** Weight of the newest item in what an item usually costs. */
 const NEWEST_WEIGHT = 0.2;
 
@@ -49,7 +49,7 @@ export class AdmissionController {
   #cost = 0;
   #usualCost: number | undefined;
   /** About the least that an item of a call has cost lately. */
-  #leastCost: number | undefined;
+  #minCost: number | undefined;
 
   /** `name` names the model in messages. */
   constructor(name: string, limits: AdmissionLimits) {
@@ -111,11 +111,11 @@ export class AdmissionController {
 
   /** Why not even a call of one small item would be taken now, or undefined: what it asks for is not known yet. */
   refusal(workers: number): InferenceError | undefined {
-    return this.#items === 0 ? undefined : this.#refusalOf(1, this.#leastCost ?? this.#usualCost ?? 0, workers);
+    return this.#items === 0 ? undefined : this.#refusalOf(1, this.#minCost ?? this.#usualCost ?? 0, workers);
   }
 
   #recordItemCost(cost: number): void {
-    this.#leastCost = Math.min(cost, (this.#leastCost ?? cost) * LEAST_GROWTH);
+    this.#minCost = Math.min(cost, (this.#minCost ?? cost) * MIN_GROWTH);
   }
 
   #check(items: number, cost: number, workers: number): void {
@@ -130,7 +130,7 @@ export class AdmissionController {
     const tooMany = this.#items + items > maxItems;
     if (!tooMany && waitMs <= maxWaitMs) return undefined;
     const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
-    const retryAfterMs = Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, Math.ceil(freeMs)));
+    const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.ceil(freeMs)));
     const message = `Too much work waits for the ${this.#name} model: ${this.#items} items, about ${Math.ceil(waitMs)} ms. Come back later.`;
     return withoutStack(() => new InferenceError('QUEUE_FULL', message, { retryAfterMs }));
   }

@@ -5,11 +5,11 @@
 import type { Entry, Flow, Priority } from './fair-queue.js';
 
 /** An item this much shorter than what it would wait for may go between. */
-const MOST_OF_THE_LONGEST = 0.5;
+const MAX_OF_THE_LONGEST = 0.5;
 /** What goes between may make a run longer by so much altogether: then it is the turn of who waits longest. */
-const MOST_OF_THE_RUN = 0.5;
+const MAX_OF_THE_RUN = 0.5;
 /** A run that is sooner over is not worth it: what waits shares the next one. */
-export const LEAST_RUN_MS = 250;
+export const MIN_RUN_MS = 250;
 
 /** A run that is going on, and what has gone between its steps. */
 export interface Preemptible {
@@ -31,12 +31,12 @@ export interface Preemptible {
  */
 export function mayPreempt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: Preemptible): boolean {
   if (entry.flow.priority !== 'interactive' || run.flows.has(entry.flow)) return false;
-  if ((run.expectedMs ?? LEAST_RUN_MS) < LEAST_RUN_MS) return false;
+  if ((run.expectedMs ?? MIN_RUN_MS) < MIN_RUN_MS) return false;
   const waitsFor = run.priority === 'bulk' ? run.cost : run.longest;
-  return entry.cost <= waitsFor * MOST_OF_THE_LONGEST && entry.cost <= preemptionBudget(run);
+  return entry.cost <= waitsFor * MAX_OF_THE_LONGEST && entry.cost <= preemptionBudget(run);
 }
 
 /** Cost of what may still go between the run's steps. */
 export function preemptionBudget({ cost, preemptedCost }: Preemptible): number {
-  return cost * MOST_OF_THE_RUN - preemptedCost;
+  return cost * MAX_OF_THE_RUN - preemptedCost;
 }

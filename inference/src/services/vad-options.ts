@@ -7,7 +7,7 @@ import { checkNumber, invalid } from './check.js';
 
 /** How far the lower threshold lies below the upper one, and the least it is, where it is not given. */
 const NEG_THRESHOLD_BELOW = 0.15;
-const LEAST_NEG_THRESHOLD = 0.01;
+const MIN_NEG_THRESHOLD = 0.01;
 /** A recording keeps as much in memory as may yet turn out to be silence. */
 const SPEECH_SECONDS = { min: 1, max: 300 };
 const DURATION_MS = { min: 0, max: 30_000 };
@@ -32,7 +32,7 @@ export function parseVadOptions(options: TranscribeOptions | undefined): VadOpti
     negThreshold: checkNumber(`${field}.neg_threshold`, given.negThreshold, {
       min: 0,
       max: threshold,
-      fallback: Math.min(threshold, Math.max(threshold - NEG_THRESHOLD_BELOW, LEAST_NEG_THRESHOLD)),
+      fallback: Math.min(threshold, Math.max(threshold - NEG_THRESHOLD_BELOW, MIN_NEG_THRESHOLD)),
     }),
     minSpeechDurationMs: durationMs('min_speech_duration_ms', given.minSpeechDurationMs, defaults.minSpeechDurationMs),
     maxSpeechDurationSeconds: parseLongest(`${field}.max_speech_duration_s`, given.maxSpeechDurationS, speechPadMs),

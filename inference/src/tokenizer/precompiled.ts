@@ -63,7 +63,7 @@ export class CharacterMap {
     const known = this.#characters.get(character);
     if (known !== undefined) return known;
     const replacement = this.#lookUp(character) ?? character;
-    if (this.#characters.size >= MOST_CHARACTERS) this.#characters.clear();
+    if (this.#characters.size >= MAX_CHARACTERS) this.#characters.clear();
     this.#characters.set(character, replacement);
     return replacement;
   }
@@ -88,7 +88,7 @@ export class CharacterMap {
 }
 
 const SHORT_GRAPHEME_BYTES = 6;
-const MOST_CHARACTERS = 10_000;
+const MAX_CHARACTERS = 10_000;
 const SLICE = 256;
 
 /**

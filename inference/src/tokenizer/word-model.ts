@@ -3,7 +3,7 @@ export interface WordModel {
   idsOf(word: string): readonly number[];
 }
 
-const MOST_WORDS = 20_000;
+const MAX_WORDS = 20_000;
 /** Longer words are rare, and would fill the memory. */
 const LONGEST_WORD = 24;
 
@@ -21,7 +21,7 @@ export class CachedModel implements WordModel {
     const known = this.#known.get(word);
     if (known !== undefined) return known;
     const ids = this.#model.idsOf(word);
-    if (this.#known.size >= MOST_WORDS) this.#known.clear();
+    if (this.#known.size >= MAX_WORDS) this.#known.clear();
     this.#known.set(word, ids);
     return ids;
   }

@@ -207,11 +207,11 @@ export class CallTracker {
 }
 
 /** A call of many broken items has a line of a bounded length. */
-const MOST_CAUSES = 3;
+const MAX_CAUSES = 3;
 
 function recordCause(stats: CallStats, { cause }: WireError): void {
   const causes = stats.causes ?? [];
-  if (cause === undefined || causes.includes(cause) || causes.length >= MOST_CAUSES) return;
+  if (cause === undefined || causes.includes(cause) || causes.length >= MAX_CAUSES) return;
   stats.causes = [...causes, cause];
 }
 

@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 /** What a header can carry; the same as in RFC 6750's b64token and what is usual besides. */
 const TOKEN = /^[\x21-\x7e]+$/;
 /** Shorter ones can be guessed. */
-export const LEAST_TOKEN_CHARACTERS = 16;
+export const MIN_TOKEN_CHARACTERS = 16;
 
 export class Tokens {
   #digests: readonly Buffer[] = [];
@@ -20,9 +20,9 @@ export class Tokens {
       .map((line) => line.trim())
       .filter((line) => line !== '' && !line.startsWith('#'));
     if (tokens.length === 0) throw new Error('expected at least one token, one a line');
-    const short = tokens.findIndex((token) => token.length < LEAST_TOKEN_CHARACTERS);
+    const short = tokens.findIndex((token) => token.length < MIN_TOKEN_CHARACTERS);
     if (short >= 0) {
-      throw new Error(`token ${short + 1} is too short: expected ${LEAST_TOKEN_CHARACTERS} characters or more`);
+      throw new Error(`token ${short + 1} is too short: expected ${MIN_TOKEN_CHARACTERS} characters or more`);
     }
     const odd = tokens.findIndex((token) => !TOKEN.test(token));
     if (odd >= 0) {

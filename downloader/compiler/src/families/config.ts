@@ -15,7 +15,7 @@ export class ConfigReader {
     const value = this.config[name] ?? byDefault;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
       throw this.#wrong(name, 'a whole number above 0', value);
-    const most = MOST[name] ?? MOST_OF_ALL;
+    const most = MOST[name] ?? MAX_OF_ALL;
     if (value > most) throw this.#wrong(name, `at most ${most}`, value);
     return value;
   }
@@ -62,7 +62,7 @@ export class ConfigReader {
 }
 
 /** More than any model has. */
-const MOST_OF_ALL = 1 << 22;
+const MAX_OF_ALL = 1 << 22;
 const MOST: Readonly<Record<string, number>> = {
   num_hidden_layers: 256,
   encoder_layers: 256,

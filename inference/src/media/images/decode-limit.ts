@@ -10,7 +10,7 @@ export interface DecodeLimit {
 }
 
 /** However busy the machine is, the decoder is given no more; it is also the most that sharp takes. */
-const MOST_SECONDS = 3600;
+const MAX_SECONDS = 3600;
 /** A process that used less than this part of an attempt's limit was kept from working. */
 const WORKED_PART = 0.5;
 
@@ -20,13 +20,13 @@ const WORKED_PART = 0.5;
  */
 export async function decodeWithin<T>(limit: DecodeLimit, attempt: (seconds: number) => Promise<T>): Promise<T> {
   const cpuMs = limit.cpuMs ?? ownCpuMs;
-  for (let seconds = limit.seconds; ; seconds = Math.min(MOST_SECONDS, seconds * 2)) {
+  for (let seconds = limit.seconds; ; seconds = Math.min(MAX_SECONDS, seconds * 2)) {
     const beforeMs = cpuMs();
     try {
       return await attempt(seconds);
     } catch (error) {
       const worked = cpuMs() - beforeMs >= limit.seconds * 1000 * WORKED_PART;
-      if (worked || seconds >= MOST_SECONDS || !limit.isTimeUp(error)) throw error;
+      if (worked || seconds >= MAX_SECONDS || !limit.isTimeUp(error)) throw error;
     }
   }
 }

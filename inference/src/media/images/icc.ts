@@ -3,7 +3,7 @@ const NAME_TAG = 'desc';
 const HEADER_BYTES = 128;
 const TAG_BYTES = 12;
 /** Real profiles have some twenty. */
-const MOST_TAGS = 100;
+const MAX_TAGS = 100;
 
 /**
  * Whether an ICC profile is sRGB by its name. Most profiles in pictures are: they change nothing, yet converting by them
@@ -25,7 +25,7 @@ function profileName(profile: Uint8Array): string | undefined {
 export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   const view = viewOf(profile);
   const places = new Map<string, number>();
-  const count = Math.min(view.getUint32(HEADER_BYTES), MOST_TAGS);
+  const count = Math.min(view.getUint32(HEADER_BYTES), MAX_TAGS);
   for (let tag = 0; tag < count; tag += 1) {
     const entry = HEADER_BYTES + 4 + tag * TAG_BYTES;
     places.set(ascii(profile, entry, 4), view.getUint32(entry + 4));

@@ -5,9 +5,9 @@ import { newWasmMemory } from './wasm.js';
 
 const PAGE_BYTES = 65_536;
 /** Sizes whose weights are kept: pictures of one folder are often of few sizes. */
-const MOST_TAPS = 32;
+const MAX_TAPS = 32;
 /** More of them are not kept: those of a line of a million pixels would hold megabytes for a size that hardly comes again. */
-const MOST_WEIGHTS_KEPT = 100_000;
+const MAX_WEIGHTS_KEPT = 100_000;
 
 /** Where the weights of one direction lie in the kernels' memory. */
 interface TapsPlace {
@@ -55,9 +55,9 @@ export class PictureResizer {
     const known = this.#taps.get(key);
     if (known !== undefined) return known;
     const taps = tapsFor(from, to, filter);
-    if (taps.weights.length > MOST_WEIGHTS_KEPT) return taps;
+    if (taps.weights.length > MAX_WEIGHTS_KEPT) return taps;
     for (const oldest of this.#taps.keys()) {
-      if (this.#taps.size < MOST_TAPS) break;
+      if (this.#taps.size < MAX_TAPS) break;
       this.#taps.delete(oldest);
     }
     this.#taps.set(key, taps);

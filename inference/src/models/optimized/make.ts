@@ -12,7 +12,7 @@ import { type Recipe, withSessionEntries } from './recipe.js';
 /** Constants with fewer bytes stay in the graph's file. */
 const EXTERNAL_MIN_BYTES = 1024;
 /** A form is up to this many times its source: what is stored and what is prepacked are both kept. */
-const MOST_GROWTH = 3;
+const MAX_GROWTH = 3;
 /** Temporary folders begin with it; prepare removes old ones. */
 export const TEMPORARY_PREFIX = '.tmp-';
 
@@ -37,8 +37,8 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
   const place = dirname(folder);
   await makeFolder(place);
   const { bavail, bsize } = await statfs(place);
-  if (bavail * bsize < request.sourceBytes * MOST_GROWTH) {
-    throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MOST_GROWTH}`);
+  if (bavail * bsize < request.sourceBytes * MAX_GROWTH) {
+    throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MAX_GROWTH}`);
   }
   const temporary = join(place, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
   await mkdir(temporary, { mode: 0o755 });

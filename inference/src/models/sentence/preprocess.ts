@@ -93,7 +93,7 @@ export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: Sen
 }
 
 /** Texts of one run: the gain of more is small, and a caller who gives up waits for its end. */
-const MOST_TEXTS = 8;
+const MAX_TEXTS = 8;
 /** What a run costs beside its tokens, in tokens (measured on MiniLM); padding costs as much as text. */
 const RUN_TOKENS = 4;
 
@@ -111,7 +111,7 @@ export function planBatches(lengths: readonly number[]): readonly (readonly numb
   for (let end = 1; end <= order.length; end++) {
     const longest = lengthAt(lengths, order[end - 1] ?? 0);
     let least = Number.POSITIVE_INFINITY;
-    for (let start = end - 1; start >= Math.max(0, end - MOST_TEXTS); start--) {
+    for (let start = end - 1; start >= Math.max(0, end - MAX_TEXTS); start--) {
       const cost = (costs[start] ?? 0) + (end - start) * longest + RUN_TOKENS;
       if (cost >= least) continue;
       least = cost;

@@ -13,7 +13,7 @@ const AHEAD = 4;
  * run; with large ones a batch costs the CPU what they cost alone, and more memory.
  */
 const PIXELS_A_RUN = 80_000;
-const MOST_PICTURES_A_RUN = 8;
+const MAX_PICTURES_A_RUN = 8;
 
 interface Optimized {
   readonly item: ImageItem;
@@ -78,7 +78,7 @@ export class PictureEmbedder {
   #groupSize(): number {
     if (!this.#tower.shared) return 1;
     const pixels = this.#recipe.width * this.#recipe.height;
-    return Math.max(1, Math.min(MOST_PICTURES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
+    return Math.max(1, Math.min(MAX_PICTURES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
   }
 
   async #prepare(item: ImageItem, place: number): Promise<Outcome<Optimized>> {

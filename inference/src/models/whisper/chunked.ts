@@ -12,7 +12,7 @@ const AT_ONCE = 4;
 const GATHER_MS = 500;
 
 /** Less sound than this is no rest of a piece to be heard for itself: 0.6 s. */
-const LEAST_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
+const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
 
 /** A part of a recording that can be heard for itself. */
 interface Chunk {
@@ -128,7 +128,7 @@ async function transcribeChunk(
     promptText = undefined;
     at = Math.min(samples.length, at + transcribed.advanceSamples);
     // The end of a piece is a pause: what is left before it may be no more than the last word's own end.
-  } while (!open && speechEnd - at > LEAST_REST_SAMPLES);
+  } while (!open && speechEnd - at > MIN_REST_SAMPLES);
   return { segments, language, languageProbability, advanceSamples: open ? at : samples.length };
 }
 

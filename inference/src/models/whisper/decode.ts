@@ -92,10 +92,10 @@ export async function decodeWindow(
 }
 
 /** Silence that is filled up behind a window of less than 30 s changes what is heard in it; 1 s of it hardly does. */
-const LEAST_FILLED_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
+const MIN_FILLED_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
 
 function endsInSilence({ samples }: DecodeWindow): boolean {
-  return samples.length <= WINDOW_SAMPLES - LEAST_FILLED_SAMPLES;
+  return samples.length <= WINDOW_SAMPLES - MIN_FILLED_SAMPLES;
 }
 
 function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] {

@@ -19,7 +19,7 @@ const MARGIN_POSITIONS = 2;
  * Beyond 16.7 s of sound all positions are worked out at once: a quarter of the windows has a doubtful word, and what their
  * second look costs is more than the first saves.
  */
-const MOST_POSITIONS = 1050;
+const MAX_POSITIONS = 1050;
 
 /** The decoder is given so many rows at a time. */
 const ATTENDED_ROWS = 128;
@@ -45,7 +45,7 @@ export function mergedSilence({ samples, options }: Pick<DecodeWindow, 'samples'
   // Doubt is only looked for in greedy decoding.
   if (options.temperatures[0] !== 0 || options.beamSize > 1) return undefined;
   const layout = layoutOf(samples.length, PLAIN_POSITIONS, MERGED_POSITIONS);
-  return layout.rows.length > MOST_POSITIONS ? undefined : layout;
+  return layout.rows.length > MAX_POSITIONS ? undefined : layout;
 }
 
 /** A window's positions: those of the sound and so many behind it one by one, then so many at a time. */

@@ -8,7 +8,7 @@ const FEWEST_FRAMES = 20;
 const STEADY_DB = 8;
 const MONOTONE_DB = 2;
 /** Keeps the logarithm of silence finite: -120 dB. */
-const LEAST_POWER = 1e-12;
+const MIN_POWER = 1e-12;
 
 /** Whether a window holds nothing to be heard: digital silence, or a noise or hum as steady as no voice is. */
 export function holdsNothing(samples: Float32Array): boolean {
@@ -28,7 +28,7 @@ export function loudnessRangeDb(samples: Float32Array): number {
   const count = Math.floor(samples.length / FRAME_SAMPLES);
   if (count < FEWEST_FRAMES) return Number.POSITIVE_INFINITY;
   const levels = Float64Array.from({ length: count }, (_, frame) => {
-    let power = LEAST_POWER;
+    let power = MIN_POWER;
     for (let i = frame * FRAME_SAMPLES; i < (frame + 1) * FRAME_SAMPLES; i++) {
       power += (samples[i] ?? 0) ** 2 / FRAME_SAMPLES;
     }

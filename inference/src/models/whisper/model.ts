@@ -49,9 +49,9 @@ export async function load(
 }
 
 /** Keys and values of the audio, of all windows of a batch, may take so much. */
-const MOST_CACHE_BYTES = 640 * 1024 * 1024;
+const MAX_CACHE_BYTES = 640 * 1024 * 1024;
 /** Beyond so many windows a token costs no less. */
-const MOST_WINDOWS = 8;
+const MAX_WINDOWS = 8;
 
 class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   readonly #id: string;
@@ -128,7 +128,7 @@ function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batchi
     return { shared: false, maxItems: 1, reason };
   }
   const cacheBytes = config.layerCount * 2 * config.headCount * config.headSize * config.audioPositions * 4;
-  const maxItems = Math.max(1, Math.min(MOST_WINDOWS, Math.floor(MOST_CACHE_BYTES / cacheBytes)));
+  const maxItems = Math.max(1, Math.min(MAX_WINDOWS, Math.floor(MAX_CACHE_BYTES / cacheBytes)));
   const reason = 'windows of one length share the runs of the decoder; the words do not depend on the batch';
   return { shared: maxItems > 1, maxItems, reason };
 }

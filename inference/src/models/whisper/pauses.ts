@@ -8,16 +8,16 @@ const PAUSE_FRAMES = 15;
 const BELOW_LOUD_DB = 30;
 /** ...or, where there is noise, hardly louder than the quiet ones, and still clearly below speech. */
 const ABOVE_QUIET_DB = 6;
-const LEAST_BELOW_LOUD_DB = 10;
+const MIN_BELOW_LOUD_DB = 10;
 /** Silence anywhere: less than 16-bit recordings have in noise alone. */
 const SILENCE_DB = -80;
 /** Keeps the logarithm of silence finite: -120 dB. */
-const LEAST_POWER = 1e-12;
+const MIN_POWER = 1e-12;
 
 /** The longest pause of a window's last part is taken, or else the last one: the longer the pieces, the fewer they are. */
 const LAST_PART = 0.2;
 /** What is cut off at the front is no shorter than this part of a window. */
-const LEAST_PART = 1 / 3;
+const MIN_PART = 1 / 3;
 
 /**
  * Where to cut samples so that no word is split: the middle of a pause, as late as may be. Undefined where there is no pause
@@ -25,7 +25,7 @@ const LEAST_PART = 1 / 3;
  */
 export function cutInPause(samples: Float32Array): number | undefined {
   const levels = frameLevelsDb(samples);
-  const pauses = findPauses(levels).filter(({ middle }) => middle >= LEAST_PART * levels.length);
+  const pauses = findPauses(levels).filter(({ middle }) => middle >= MIN_PART * levels.length);
   const late = pauses.filter(({ middle }) => middle >= (1 - LAST_PART) * levels.length);
   const longest = late.reduce(
     (best, pause) => (pause.frames > best.frames ? pause : best),
@@ -65,13 +65,13 @@ function quietLimitDb(levels: Float64Array): number {
   const sorted = Float64Array.from(levels).sort();
   const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))] ?? 0;
   const loud = at(0.95);
-  const limit = Math.min(loud - LEAST_BELOW_LOUD_DB, Math.max(loud - BELOW_LOUD_DB, at(0.05) + ABOVE_QUIET_DB));
+  const limit = Math.min(loud - MIN_BELOW_LOUD_DB, Math.max(loud - BELOW_LOUD_DB, at(0.05) + ABOVE_QUIET_DB));
   return Math.max(SILENCE_DB, limit);
 }
 
 function frameLevelsDb(samples: Float32Array): Float64Array {
   return Float64Array.from({ length: Math.floor(samples.length / FRAME_SAMPLES) }, (_, frame) => {
-    let power = LEAST_POWER;
+    let power = MIN_POWER;
     for (let i = frame * FRAME_SAMPLES; i < (frame + 1) * FRAME_SAMPLES; i++) {
       power += (samples[i] ?? 0) ** 2 / FRAME_SAMPLES;
     }

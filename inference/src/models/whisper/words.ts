@@ -20,7 +20,7 @@ const APPENDED = '"\'.。,，!！?？:：”)]}、';
 const SENTENCE_ENDS = '.。!！?？';
 
 /** No word is taken to last longer than twice the median of its window's, and that for no more than this. */
-const MOST_MEDIAN_SECONDS = 0.7;
+const MAX_MEDIAN_SECONDS = 0.7;
 
 /** Groups tokens into words: at spaces and punctuation, or sign by sign in languages without spaces. */
 export function splitWords(
@@ -72,7 +72,7 @@ export function medianWordSeconds(words: readonly TimedWord[]): number {
   lengths.sort((one, other) => one - other);
   const middle = lengths.length / 2;
   const median = ((lengths[Math.ceil(middle) - 1] ?? 0) + (lengths[Math.floor(middle)] ?? 0)) / 2;
-  return Math.min(MOST_MEDIAN_SECONDS, median);
+  return Math.min(MAX_MEDIAN_SECONDS, median);
 }
 
 /** Takes the pauses at sentence ends, which the alignment gives to the words there, out of them. */

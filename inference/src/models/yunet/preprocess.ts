@@ -3,7 +3,7 @@ import { interpolatePicture, type Picture, type PictureResizer } from '../../med
 /** The grid of the coarsest outputs: sides of the network's input are multiples of it. */
 export const COARSEST_STRIDE = 32;
 /** Below this scale looking up neighbours misses pixels, so they are averaged instead. */
-const LEAST_INTERPOLATED = 0.5;
+const MIN_INTERPOLATED = 0.5;
 /** Bytes of a picture that are resized at once. */
 const BAND_BYTES = 24 * 1024 * 1024;
 
@@ -29,7 +29,7 @@ export function scaledSize({ width, height }: Size, scale: number): Size {
 /** A picture scaled to `size`. */
 export function fitPicture(picture: Picture, size: Size, resizer: PictureResizer): Picture {
   const scale = Math.min(size.width / picture.width, size.height / picture.height);
-  if (scale >= LEAST_INTERPOLATED) return interpolatePicture(picture, size.width, size.height);
+  if (scale >= MIN_INTERPOLATED) return interpolatePicture(picture, size.width, size.height);
   if (picture.data.length <= BAND_BYTES) return resizer.resize(picture, size.width, size.height, 'bilinear');
   return fitInBands(picture, size, resizer);
 }

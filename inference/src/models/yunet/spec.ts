@@ -4,12 +4,12 @@ import type { FamilySpec } from '../model.js';
 /** A JPEG of a photograph has about this many pixels a byte; a PNG fewer. */
 const PIXELS_PER_BYTE = 6;
 /** The detector's own work on the smallest picture. */
-const LEAST_COST_PIXELS = 640 * 640;
+const MIN_COST_PIXELS = 640 * 640;
 
 /** YuNet: faces with five points each. */
 export const yunetSpec: FamilySpec<FaceItem> = {
   family: 'yunet',
   healthName: () => 'yunet',
-  cost: (item) => Math.max(LEAST_COST_PIXELS, item.content.byteLength * PIXELS_PER_BYTE),
+  cost: (item) => Math.max(MIN_COST_PIXELS, item.content.byteLength * PIXELS_PER_BYTE),
   costUnit: 'pixels',
 };
