@@ -43,7 +43,7 @@ FROM ${NODE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="heimdex-inference" \
-      org.opencontainers.image.description="Serves speech, pictures, text and faces over gRPC from a read-only models volume." \
+      org.opencontainers.image.description="Serves speech, images, text and faces over gRPC from a read-only models volume." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="docker.io/library/node:20.20.2-bookworm-slim"

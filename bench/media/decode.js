@@ -19,7 +19,7 @@ const { values: flags } = parseArgs({
 });
 const VIDEO = ['-f', 'lavfi', '-i', `testsrc=size=640x360:rate=25:duration=${flags.seconds}`];
 const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast'];
-/** Name, ending, ffmpeg's settings, and whether there is a picture beside the sound. */
+/** Name, ending, ffmpeg's settings, and whether there is an image beside the sound. */
 const FORMATS = [
   ['WAV, 48 kHz stereo', 'wav', ['-c:a', 'pcm_s16le', '-ar', '48000', '-ac', '2']],
   ['FLAC', 'flac', ['-c:a', 'flac', '-ar', '48000', '-ac', '2']],
@@ -28,13 +28,13 @@ const FORMATS = [
   ['Ogg Opus', 'opus', ['-c:a', 'libopus', '-b:a', '32k', '-ac', '2']],
   ['M4A', 'm4a', ['-c:a', 'aac', '-b:a', '64k', '-ar', '44100', '-ac', '2', '-movflags', '+faststart']],
   [
-    'MP4 with pictures, index first',
+    'MP4 with images, index first',
     'mp4',
     [...H264, '-c:a', 'aac', '-ar', '48000', '-ac', '2', '-movflags', '+faststart'],
     true,
   ],
   [
-    'MP4 with pictures, fragments',
+    'MP4 with images, fragments',
     'frag.mp4',
     [...H264, '-c:a', 'aac', '-ar', '48000', '-ac', '2', '-movflags', 'frag_keyframe+empty_moov'],
     true,
@@ -86,11 +86,11 @@ const folder = temporaryFolder();
 console.log(`seconds of audio for a second of processor time, median of ${flags.rounds}\n`);
 console.log(`| format | MB | ${builds.map(([name]) => name).join(' | ')} |`);
 console.log(`|---|---|${builds.map(() => '---|').join('')}`);
-for (const [name, ending, settings, pictures] of FORMATS) {
+for (const [name, ending, settings, images] of FORMATS) {
   if (flags.only !== undefined && !name.includes(flags.only)) continue;
   const path = join(folder, `made.${ending}`);
   const inputs = ['-stream_loop', '-1', '-t', flags.seconds, '-i', SAMPLES[0]];
-  const args = ['-y', '-v', 'error', ...(pictures ? VIDEO : []), ...inputs, '-t', flags.seconds, ...settings, path];
+  const args = ['-y', '-v', 'error', ...(images ? VIDEO : []), ...inputs, '-t', flags.seconds, ...settings, path];
   const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`ffmpeg could not make ${name}: ${made.error?.message ?? made.stderr}`);
   const bytes = await readFile(path);

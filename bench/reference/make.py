@@ -1,5 +1,5 @@
 """Small models with random weights in the shapes and file layouts of the large ones on the hub, and what transformers and
-sentence-transformers make of texts and pictures with them: `python make.py FOLDER SHARED PICTURE...`. See README.md."""
+sentence-transformers make of texts and images with them: `python make.py FOLDER SHARED IMAGE...`. See README.md."""
 import base64
 import io
 import json
@@ -111,16 +111,16 @@ def write(path, value):
 
 def upright(path):
     """Turned as it is shown, in sRGB, transparent parts on white."""
-    picture = ImageOps.exif_transpose(Image.open(path))
-    profile = picture.info.get("icc_profile")
-    if profile and picture.mode == "RGB":
+    image = ImageOps.exif_transpose(Image.open(path))
+    profile = image.info.get("icc_profile")
+    if profile and image.mode == "RGB":
         srgb = ImageCms.createProfile("sRGB")
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" not in ImageCms.getProfileDescription(source):
-            picture = ImageCms.profileToProfile(picture, source, srgb)
-    picture = picture.convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture).convert("RGB")
+            image = ImageCms.profileToProfile(image, source, srgb)
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def rows(tensor):
@@ -164,18 +164,18 @@ def siglip_towers(model, folder, names, outputs, size, text_length="sequence_len
     )
 
 
-def siglip_expected(model, processor, tokenizer, pictures):
+def siglip_expected(model, processor, tokenizer, images):
     """As transformers' documentation does it: every text padded to 64 tokens, without a mask."""
     encoded = [one.ids for one in tokenizer.encode_batch(PLAIN)]
     with torch.no_grad():
         texts = model.text_model(torch.tensor(encoded)).pooler_output
         images = []
-        for path in pictures:
+        for path in images:
             values = processor(images=upright(path), return_tensors="pt")["pixel_values"]
             images.append(model.vision_model(values).pooler_output[0].tolist())
     return {
         "texts": [{"text": text, "ids": ids, "vector": vector} for text, ids, vector in zip(PLAIN, encoded, rows(texts))],
-        "pictures": [{"path": path, "vector": vector} for path, vector in zip(pictures, images)],
+        "pictures": [{"path": path, "vector": vector} for path, vector in zip(images, images)],
     }
 
 
@@ -302,12 +302,12 @@ def roberta_tokenizer(folder):
     return len(vocabulary)
 
 
-def make_siglip1(out, pictures):
+def make_siglip1(out, images):
     folder = f"{out}/Xenova/siglip-so400m-tiny"
     tokenizer, vocabulary = siglip_tokenizer(folder)
     model = siglip(384, 14, vocabulary, 1, 1)
     processor = SiglipImageProcessorPil(size={"height": 384, "width": 384})
-    expected = siglip_expected(model, processor, tokenizer, pictures)
+    expected = siglip_expected(model, processor, tokenizer, images)
 
     siglip_towers(model, f"{folder}/onnx", ["vision_model", "text_model"], ["last_hidden_state", "pooler_output"], 384)
     model.config.save_pretrained(folder)
@@ -353,7 +353,7 @@ PREPROCESSOR = {
 }
 
 
-def make_siglip2(out, pictures):
+def make_siglip2(out, images):
     folder = f"{out}/onnx-community/siglip2-tiny-patch16-256-ONNX"
     os.makedirs(folder, exist_ok=True)
     tokenizer, vocabulary = gemma_tokenizer(folder)
@@ -364,7 +364,7 @@ def make_siglip2(out, pictures):
         outside(f"{folder}/onnx/{tower}_model.onnx")
     model.config.save_pretrained(folder)
     write(f"{folder}/preprocessor_config.json", PREPROCESSOR | {"size": {"height": 256, "width": 256}, "resample": 2, "image_processor_type": "SiglipImageProcessorFast"})
-    expected = siglip_expected(model, processor, tokenizer, pictures)
+    expected = siglip_expected(model, processor, tokenizer, images)
     yield "siglip", "onnx-community/siglip2-tiny-patch16-256-ONNX", folder, {"vision": "onnx/vision_model.onnx", "text": "onnx/text_model.onnx"}, 0.999, expected
 
 
@@ -478,8 +478,8 @@ def large_constant(path):
         file.write(model.SerializeToString())
 
 
-def main(out, shared, pictures):
-    models_ = [*make_siglip1(out, pictures), *make_siglip2(out, pictures), *make_sentences(out, shared)]
+def main(out, shared, images):
+    models_ = [*make_siglip1(out, images), *make_siglip2(out, images), *make_sentences(out, shared)]
     write(f"{out}/expected.json", [dict(zip(["family", "name", "folder", "weights", "least", "expected"], model)) for model in models_])
 
 

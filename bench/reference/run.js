@@ -42,24 +42,22 @@ async function otherIds({ family }, files, texts, counts) {
   }).length;
 }
 
-console.log('| model | texts: least cosine | other ids | pictures: least cosine | needed |');
+console.log('| model | texts: least cosine | other ids | images: least cosine | needed |');
 console.log('|---|---|---|---|---|');
 for (const model of JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8'))) {
   const [id] = model.name.split(',');
   const files = modelFiles(id, model.folder, model.weights);
-  const { texts, pictures } = model.expected;
+  const { texts, images } = model.expected;
   try {
     const loaded = await LOADERS[model.family](files, OPTIONS);
     const ask = (items) => loaded.run(items, CONTEXT);
     const words = await ask(texts.map(({ text }) => ({ type: 'text', text, normalize: true, truncate: true })));
-    const seen = await ask(
-      pictures.map(({ path }) => ({ type: 'image', content: readFileSync(path), normalize: true })),
-    );
+    const seen = await ask(images.map(({ path }) => ({ type: 'image', content: readFileSync(path), normalize: true })));
     const counts = words.map(({ value }) => value.tokenCount);
     const figures = [
       minCosine(words, texts).toFixed(6),
       await otherIds(model, files, texts, counts),
-      pictures.length === 0 ? '-' : minCosine(seen, pictures).toFixed(6),
+      images.length === 0 ? '-' : minCosine(seen, images).toFixed(6),
       model.least,
     ];
     console.log(`| ${model.name} | ${figures.join(' | ')} |`);

@@ -15,7 +15,7 @@ const THREADS = Number(process.argv[2] ?? 1);
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const SHARED = inRepository('../shared');
 const options = { device: 'cpu', threads: THREADS, maxImagePixels: 1e8 };
-const WORDS = 'the a of video search picture speech word model once offline cache byte proof river stone light'.split(
+const WORDS = 'the a of video search image speech word model once offline cache byte proof river stone light'.split(
   ' ',
 );
 const textOf = (words) => (_, index) => ({
@@ -28,7 +28,7 @@ const filesIn = async (folder) => {
   const names = (await readdir(inRepository(folder))).filter((name) => /\.(jpg|png)$/.test(name));
   return Promise.all(names.map((name) => readFile(inRepository(`${folder}/${name}`))));
 };
-const pictures = await filesIn('demo/samples/pictures');
+const images = await filesIn('demo/samples/images');
 const faces = await filesIn('demo/samples/faces');
 const SIGLIP = inRepository('demo/models/heimdex/siglip-pocket');
 const WHISPER = `${SHARED}/models/onnx-community/whisper-base_timestamped`;
@@ -49,10 +49,10 @@ async function windows() {
 
 const CASES = [
   [
-    'siglip-pocket, pictures',
+    'siglip-pocket, images',
     [1, 2, 4, 8, 16, 32],
     () => loadSiglip(modelFiles('siglip-pocket', SIGLIP, { vision: 'onnx/vision_model.onnx' }), options),
-    async () => (_, index) => ({ type: 'image', content: pictures[index % pictures.length], normalize: true }),
+    async () => (_, index) => ({ type: 'image', content: images[index % images.length], normalize: true }),
   ],
   [
     'siglip-pocket, texts',
@@ -73,7 +73,7 @@ const CASES = [
     async () => textOf(40),
   ],
   [
-    'YuNet, pictures',
+    'YuNet, images',
     [1, 2, 4, 8, 16],
     () =>
       loadYunet(

@@ -1,6 +1,6 @@
 // Whether anything is left behind: `node bench/serving/leaks.js` (after npm run build).
 //
-// A server of the small models gets, in rounds, 10,000 calls (texts, pictures and faces by 16 callers, each call with an id of its
+// A server of the small models gets, in rounds, 10,000 calls (texts, images and faces by 16 callers, each call with an id of its
 // own), of which every tenth is refused for what it asks, and 1,000 that their callers give up. After each round: open file descriptors and active
 // handles of the serving process, memory of it and of its workers, and what waits.
 import { readdir, readFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ const CANCELLED = CALLS / 10;
 const ROUNDS = 5;
 const CALLERS = 16;
 
-const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
 const faces = await readFile(at('demo/samples/faces/faces_1.png'));
 
 async function kilobytes(pid, field) {
@@ -39,7 +39,7 @@ async function look(server) {
 
 function callOf(client, index) {
   if (index % 10 === 9) return client.embedText([]).catch(() => {});
-  if (index % 20 === 4) return client.embedImage([picture]);
+  if (index % 20 === 4) return client.embedImage([image]);
   if (index % 20 === 14) return client.detectFaces([faces]);
   return client.embedText([`text number ${index}`]);
 }

@@ -1,6 +1,6 @@
 // Four times what the server can do, at a constant rate: `source .ci/peers && node bench/serving/overload.js` (after npm run build).
 //
-// ghz (Go) calls EmbedImage of the small model with PICTURES pictures a call, or, with the argument speech, Transcribe of Moonshine tiny. First callers that wait for their answers find the
+// ghz (Go) calls EmbedImage of the small model with IMAGES images a call, or, with the argument speech, Transcribe of Moonshine tiny. First callers that wait for their answers find the
 // capacity; then ghz sends at RATIO times that rate for SECONDS, whatever comes back. Printed: what was served and refused, how
 // long both took by ghz's clock and by the server's, the most memory before, during and after, and health after. SERVER_CORES and
 // GHZ_CORES ("0", "1") keep the two apart, so that the load takes nothing from what it measures.
@@ -14,20 +14,20 @@ import { at, onCores, quantile, started, stop, withVolume } from './setup.js';
 const SECONDS = Number(process.env.SECONDS ?? 60);
 const RATIO = Number(process.env.RATIO ?? 4);
 const QUEUE_SECONDS = Number(process.env.MAX_QUEUE_SECONDS ?? 1);
-const PICTURES = Number(process.env.PICTURES ?? 8);
+const IMAGES = Number(process.env.IMAGES ?? 8);
 const CALLERS = Number(process.env.CALLERS ?? 16);
 const CAPACITY_SECONDS = 10;
 
 const folder = temporaryFolder();
-const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
 const data = join(folder, 'request.json');
 const sound = await readFile(at('demo/samples/speech/search.flac'));
 const CASES = {
-  pictures: {
+  images: {
     settings: { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },
     method: 'EmbedImage',
-    request: { images: Array.from({ length: PICTURES }, () => ({ content: picture.toString('base64') })) },
-    call: (client) => client.embedImage([picture]),
+    request: { images: Array.from({ length: IMAGES }, () => ({ content: image.toString('base64') })) },
+    call: (client) => client.embedImage([image]),
   },
   speech: {
     settings: { ASR_MODEL: 'onnx-community/moonshine-tiny-ONNX' },
@@ -36,7 +36,7 @@ const CASES = {
     call: (client) => client.transcribe(sound),
   },
 };
-const chosen = CASES[process.argv[2] ?? 'pictures'];
+const chosen = CASES[process.argv[2] ?? 'images'];
 await writeFile(data, JSON.stringify(chosen.request));
 
 /** Runs ghz; its report. */
@@ -164,7 +164,7 @@ await withVolume(async (fill) => {
       ['health after', (await health(server.address)).status],
     ];
     console.log(
-      `Queue bound ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${PICTURES} pictures a call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
+      `Queue bound ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${IMAGES} images a call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
     );
   } finally {
     client.close();

@@ -10,7 +10,7 @@ import { quantile, started, stop, timed, withVolume } from './setup.js';
 const CALLERS = 64;
 const TEXTS = 512;
 const SECONDS = 10;
-const WORDS = 'the a of video search picture speech word model once offline cache byte proof river stone light'.split(
+const WORDS = 'the a of video search image speech word model once offline cache byte proof river stone light'.split(
   ' ',
 );
 const texts = Array.from({ length: TEXTS }, (_, index) =>

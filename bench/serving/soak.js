@@ -1,6 +1,6 @@
 // Whether honest callers are served while strangers do their worst: `nice node bench/serving/soak.js` (after npm run build).
 //
-// A server with MEMORY_LIMIT_GB=3 and small models (texts, pictures, faces, and Moonshine tiny from ../shared) has eight honest callers for MINUTES (10), and
+// A server with MEMORY_LIMIT_GB=3 and small models (texts, images, faces, and Moonshine tiny from ../shared) has eight honest callers for MINUTES (10), and
 // soak-attacks.js against it meanwhile. Printed: how the honest calls ended, how long /livez and /readyz took, the memory of server and
 // workers before, the most, and a minute after, restarts and defects in the log, and how the attacks ended. Exit code 1 where an honest call failed
 // without a stated reason, /livez took a second, memory stayed above 1.2 times its start, or a worker was lost.
@@ -17,7 +17,7 @@ const MAX_GROWTH = 1.2;
 /** Reasons that say what to do: come back. */
 const REFUSED = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED']);
 
-const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
 const faces = await readFile(at('demo/samples/faces/faces_1.png'));
 const sound = await readFile(at('demo/samples/speech/search.flac'));
 const program = (name, ...args) => {
@@ -34,7 +34,7 @@ const health = async (address) => (await fetch(`http://${address}/health`)).json
 
 const CALLS = [
   (client) => client.embedText(['a text of an honest caller']),
-  (client) => client.embedImage([picture]),
+  (client) => client.embedImage([image]),
   (client) => client.detectFaces([faces]),
   (client) => client.transcribe(sound),
 ];

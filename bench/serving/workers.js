@@ -18,9 +18,9 @@ const SETTINGS = [
 ];
 
 const audio = await readFile(at('demo/samples/speech/search.flac'));
-const picture = await readFile(at('demo/samples/pictures/03-pizza.jpg'));
+const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
 const faces = await readFile(at('demo/samples/faces/faces_1.png'));
-const TEXT = 'a picture of a river and a stone bridge in the morning light, seen from the other side';
+const TEXT = 'an image of a river and a stone bridge in the morning light, seen from the other side';
 
 const CASES = [
   [
@@ -37,9 +37,9 @@ const CASES = [
   ],
   [
     'vision',
-    'siglip-pocket, a picture',
+    'siglip-pocket, an image',
     { VISION_MODEL_NAME: 'heimdex/siglip-pocket' },
-    (client) => client.embedImage([picture]),
+    (client) => client.embedImage([image]),
   ],
   [
     'vision',

@@ -28,7 +28,7 @@ export const SENTENCES = [
   'There is no more room in here.',
   'We have run out of paper.',
   'The doctor will see you now.',
-  'Show me pictures of the sea.',
+  'Show me images of the sea.',
   'Who wrote that letter?',
   'The bridge was closed because of the storm.',
   'Two men carried the table up the stairs.',

@@ -1,4 +1,4 @@
-// What the benches of pictures and texts share: options, taking turns, and the table.
+// What the benches of images and texts share: options, taking turns, and the table.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

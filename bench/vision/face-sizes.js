@@ -1,4 +1,4 @@
-// Recall of faces by their size and the picture's: `node bench/vision/face-sizes.js`. See README.md.
+// Recall of faces by their size and the image's: `node bench/vision/face-sizes.js`. See README.md.
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -12,14 +12,14 @@ const options = readOptions({
   /** Folders of photographs with faces, and of photographs without. */
   people: { type: 'string', multiple: true, default: [] },
   backgrounds: { type: 'string', multiple: true, default: [] },
-  /** Millions of pixels of the pictures that are made. */
+  /** Millions of pixels of the images that are made. */
   megapixels: { type: 'string', default: '0.1,0.4,1,3,12,49,100' },
-  /** Pictures of each kind. */
+  /** Images of each kind. */
   seeds: { type: 'string', default: '2' },
   /** The compiled model: another one's folder compares two builds. */
   model: { type: 'string', default: inRepository('inference/dist/src/models/yunet/model.js') },
 });
-/** Parts of the picture's height: several faces in one picture, and one that fills much of it. */
+/** Parts of the image's height: several faces in one image, and one that fills much of it. */
 const CROWD = [0.02, 0.02, 0.03, 0.03, 0.05, 0.05, 0.08, 0.08, 0.12, 0.2];
 const LONE = [0.35, 0.5, 0.65, 0.8, 0.95];
 const SHAPES = [4 / 3, 3 / 4, 16 / 9, 3];
@@ -45,7 +45,7 @@ function numbers(seed) {
   };
 }
 
-function picturesIn(folder) {
+function imagesIn(folder) {
   return readdirSync(folder)
     .filter((name) => /\.(png|jpe?g|webp)$/i.test(name))
     .sort()
@@ -147,21 +147,19 @@ async function scene(background, faces, heights, { width, height }, next) {
 }
 
 const samples = `${options.shared}/samples/photos`;
-const people = options.people.length > 0 ? options.people.flatMap(picturesIn) : [join(samples, 'astronaut.png')];
+const people = options.people.length > 0 ? options.people.flatMap(imagesIn) : [join(samples, 'astronaut.png')];
 const backgrounds =
   options.backgrounds.length > 0
-    ? options.backgrounds.flatMap(picturesIn)
+    ? options.backgrounds.flatMap(imagesIn)
     : FACELESS.map((name) => join(samples, name)).filter((path) => existsSync(path));
 const faces = await sprites(people);
 console.log(`${faces.length} faces of ${people.length} photographs, ${backgrounds.length} photographs without faces`);
 
 const bands = BANDS.map(() => ({ found: 0, all: 0 }));
 const parts = new Map([...new Set([...CROWD, ...LONE])].map((part) => [part, { found: 0, all: 0 }]));
-console.log(
-  '| million pixels | pictures | faces | found | beside faces | CPU s a picture |\n|---|---|---|---|---|---|',
-);
+console.log('| million pixels | images | faces | found | beside faces | CPU s an image |\n|---|---|---|---|---|---|');
 for (const megapixels of options.megapixels.split(',').map(Number)) {
-  const total = { pictures: 0, faces: 0, found: 0, wrong: 0, cpu: 0 };
+  const total = { images: 0, faces: 0, found: 0, wrong: 0, cpu: 0 };
   const next = numbers(megapixels * 1000 + 1);
   for (let seed = 0; seed < Number(options.seeds); seed += 1) {
     for (const [index, heights] of [CROWD, CROWD, ...LONE.map((part) => [part])].entries()) {
@@ -186,7 +184,7 @@ for (const megapixels of options.megapixels.split(',').map(Number)) {
         }
         if (best !== undefined) matched.add(best);
       }
-      total.pictures += 1;
+      total.images += 1;
       total.faces += truths.length;
       total.found += matched.size;
       total.wrong += seen.length - matched.size;
@@ -194,7 +192,7 @@ for (const megapixels of options.megapixels.split(',').map(Number)) {
     }
   }
   console.log(
-    `| ${megapixels} | ${total.pictures} | ${total.faces} | ${total.found} | ${total.wrong} | ${(total.cpu / total.pictures).toFixed(2)} |`,
+    `| ${megapixels} | ${total.images} | ${total.faces} | ${total.found} | ${total.wrong} | ${(total.cpu / total.images).toFixed(2)} |`,
   );
 }
 const row = (tallies) => tallies.map(({ found, all }) => (all === 0 ? '-' : `${found} of ${all}`)).join(' | ');
@@ -202,6 +200,6 @@ console.log(
   `\n| height below, pixels | ${BANDS.join(' | ')} |\n|---|${'---|'.repeat(BANDS.length)}\n| found | ${row(bands)} |`,
 );
 console.log(
-  `\n| part of the picture's height | ${[...parts.keys()].map((part) => `${Math.round(part * 100)} %`).join(' | ')} |\n|---|${'---|'.repeat(parts.size)}\n| found | ${row([...parts.values()])} |`,
+  `\n| part of the image's height | ${[...parts.keys()].map((part) => `${Math.round(part * 100)} %`).join(' | ')} |\n|---|${'---|'.repeat(parts.size)}\n| found | ${row([...parts.values()])} |`,
 );
 await model.close();

@@ -18,7 +18,7 @@ const SIZES = [
   [868, 600],
   [1000, 872],
 ];
-/** Pictures of one run: a call's worth, so that decoding ahead has something to do. */
+/** Images of one run: a call's worth, so that decoding ahead has something to do. */
 const COUNT = 16;
 
 const model = await load(
@@ -41,7 +41,7 @@ try {
     );
     const peer = runPython(python, new URL('./faces.py', import.meta.url), {
       model: yunet,
-      picture: path,
+      image: path,
       count: COUNT,
       rounds,
     });

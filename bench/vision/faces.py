@@ -1,4 +1,4 @@
-"""FaceDetectorYN as one would call it: a picture decoded, the detector at its size."""
+"""FaceDetectorYN as one would call it: an image decoded, the detector at its size."""
 import json
 import os
 import sys
@@ -11,9 +11,9 @@ from peer import job, measure
 
 todo = job()
 cv2.setNumThreads(1)
-content = np.frombuffer(open(todo["picture"], "rb").read(), np.uint8)
-picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
-detector = cv2.FaceDetectorYN.create(todo["model"], "", picture.shape[1::-1], 0.7, 0.3, 5000)
+content = np.frombuffer(open(todo["image"], "rb").read(), np.uint8)
+image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+detector = cv2.FaceDetectorYN.create(todo["model"], "", image.shape[1::-1], 0.7, 0.3, 5000)
 
 
 def detect(image):
@@ -23,7 +23,7 @@ def detect(image):
 
 def detection():
     for _ in range(todo["count"]):
-        detect(picture)
+        detect(image)
 
 
 def whole():
@@ -32,4 +32,4 @@ def whole():
 
 
 figures = {name: measure(todo["count"], todo["rounds"], run) for name, run in [("detection", detection), ("whole", whole)]}
-print(json.dumps(figures | {"faces": detect(picture)}))
+print(json.dumps(figures | {"faces": detect(image)}))

@@ -1,4 +1,4 @@
-"""Pictures to vectors as one would in Python: Pillow, numpy, onnxruntime."""
+"""Images to vectors as one would in Python: Pillow, numpy, onnxruntime."""
 import io
 import json
 import os
@@ -17,8 +17,8 @@ contents = [open(path, "rb").read() for path in todo["pictures"]]
 
 
 def prepare(content):
-    picture = Image.open(io.BytesIO(content)).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
-    values = np.asarray(picture, dtype=np.float32) / np.float32(255)
+    image = Image.open(io.BytesIO(content)).convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+    values = np.asarray(image, dtype=np.float32) / np.float32(255)
     return ((values - np.float32(0.5)) / np.float32(0.5)).transpose(2, 0, 1)
 
 

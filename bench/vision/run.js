@@ -1,10 +1,10 @@
-// Pictures a second, and where the time goes: `node bench/vision/run.js --python PATH`. See README.md.
+// Images a second, and where the time goes: `node bench/vision/run.js --python PATH`. See README.md.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { env, RawImage, SiglipImageProcessor, SiglipVisionModel } from '@huggingface/transformers';
 import sharp from 'sharp';
 import {
   decodePixels,
-  PictureResizer,
+  ImageResizer,
   readImageHeader,
   writePlanes,
 } from '../../inference/dist/src/media/images/index.js';
@@ -28,7 +28,7 @@ const SIDE = 96;
 const FOLDER = inRepository('demo/models/heimdex/siglip-pocket');
 const options = readOptions();
 
-function pictures(folder) {
+function images(folder) {
   const names = readdirSync(folder).filter((name) => /\.(png|jpe?g)$/.test(name));
   return Array.from({ length: COUNT }, (_, index) => `${folder}/${names.sort()[index % names.length]}`);
 }
@@ -76,7 +76,7 @@ async function compare(title, paths) {
     ['onnx/vision_model.onnx', 'fp32'],
     ['onnx/vision_model_quantized.onnx', 'q8'],
   ]) {
-    const job = { model: `${FOLDER}/${weights}`, pictures: paths, rounds: options.rounds };
+    const job = { model: `${FOLDER}/${weights}`, images: paths, rounds: options.rounds };
     printTable(`${title}, ${dtype}`, [
       ['Python: Pillow, onnxruntime', runPython(options.python, new URL('./peer.py', import.meta.url), job)],
       ['@huggingface/transformers', await transformersJs(paths, dtype)],
@@ -90,8 +90,8 @@ async function profile(title, paths) {
   const target = { width: SIDE, height: SIDE };
   const headers = await Promise.all(contents.map((content) => readImageHeader(content, 1e9)));
   const decoded = await Promise.all(contents.map((content, index) => decodePixels(content, headers[index], target)));
-  const resizer = new PictureResizer();
-  const resized = decoded.map((picture) => resizer.resize(picture, SIDE, SIDE, 'bicubic'));
+  const resizer = new ImageResizer();
+  const resized = decoded.map((image) => resizer.resize(image, SIDE, SIDE, 'bicubic'));
   const scale = { rescale: 1 / 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
   const values = new Float32Array(3 * SIDE * SIDE);
   const tower = await Tower.open(`${FOLDER}/onnx/vision_model.onnx`, 'pixel_values', OPTIONS);
@@ -101,21 +101,21 @@ async function profile(title, paths) {
     'decoding, and shrinking where it is large (libvips, other thread)': await stepMs(places, (index) =>
       decodePixels(contents[index], headers[index], target),
     ),
-    'resizing (WebAssembly)': await stepMs(decoded, (picture) => resizer.resize(picture, SIDE, SIDE, 'bicubic')),
-    'floats in planes': await stepMs(resized, (picture) => writePlanes(picture, scale, values, 0)),
+    'resizing (WebAssembly)': await stepMs(decoded, (image) => resizer.resize(image, SIDE, SIDE, 'bicubic')),
+    'floats in planes': await stepMs(resized, (image) => writePlanes(image, scale, values, 0)),
     'the network': await stepMs(resized, () => tower.run(values, [1, 3, SIDE, SIDE])),
   };
   await tower.close();
-  console.log(`\n${title}, one picture, each step by itself\n\n| step | ms |\n|---|---|`);
+  console.log(`\n${title}, one image, each step by itself\n\n| step | ms |\n|---|---|`);
   for (const [step, ms] of Object.entries(steps)) console.log(`| ${step} | ${ms.toFixed(2)} |`);
 }
 
-const drawn = pictures(inRepository('demo/samples/pictures'));
+const drawn = images(inRepository('demo/samples/images'));
 await profile('32 drawings of 256 to 512 pixels', drawn);
 await compare('32 drawings of 256 to 512 pixels', drawn);
 const photos = `${options.shared}/samples/photos`;
 if (existsSync(photos)) {
-  const paths = pictures(photos);
+  const paths = images(photos);
   await compare('32 photographs of 450 to 740 pixels', paths);
   const made = await large(paths);
   await profile('8 photographs of 12 million pixels', made);

@@ -35,15 +35,15 @@ export interface InferenceClient {
     options?: TranscribeOptions,
   ): AsyncGenerator<TranscribeEvent, void, void>;
   /**
-   * Speech to text of a file on the disk. Of a film (MP4, QuickTime, Matroska, WebM, MPEG-TS with pictures) the audio track alone
+   * Speech to text of a file on the disk. Of a film (MP4, QuickTime, Matroska, WebM, MPEG-TS with images) the audio track alone
    * is sent, at its times in the film; any other file as it is.
    */
   transcribeFile(path: string, options?: TranscribeOptions): AsyncGenerator<TranscribeEvent, void, void>;
-  /** Pictures, in their file formats, to vectors. */
+  /** Images, in their file formats, to vectors. */
   embedImage(images: readonly Uint8Array[], options?: EmbedImageOptions): Promise<Embeddings>;
   /** Texts to vectors. */
   embedText(texts: readonly string[], options?: EmbedTextOptions): Promise<Embeddings>;
-  /** Faces in pictures, with five landmarks each. */
+  /** Faces in images, with five landmarks each. */
   detectFaces(images: readonly Uint8Array[], options?: DetectFacesOptions): Promise<DetectedFaces>;
   /** What is loaded, what it accepts, its limits. */
   getServerInfo(options?: CallOptions): Promise<ServerInfo>;

@@ -38,7 +38,7 @@ export interface EmbedImageOptions extends CallOptions {
 /** Settings of EmbedText. */
 export interface EmbedTextOptions extends EmbedImageOptions {
   /**
-   * `vision` (the default): the text tower that shares its space with embedImage, to find pictures by words. `text`: the
+   * `vision` (the default): the text tower that shares its space with embedImage, to find images by words. `text`: the
    * sentence embedder, to find texts by texts.
    */
   readonly model?: 'vision' | 'text';
@@ -50,7 +50,7 @@ export interface EmbedTextOptions extends EmbedImageOptions {
 export interface Embedding {
   /** `dimensions` numbers. The vectors of one answer lie behind each other in one buffer. */
   readonly vector: Float32Array;
-  /** Text only: how many tokens the model saw; 0 for pictures. */
+  /** Text only: how many tokens the model saw; 0 for images. */
   readonly tokenCount: number;
   /** Text only: true when the end of the text was left out. */
   readonly truncated: boolean;

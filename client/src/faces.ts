@@ -12,14 +12,14 @@ export interface DetectFacesOptions extends CallOptions {
   readonly scoreThreshold?: number;
   /** Of two boxes that overlap by more than this (intersection over union) the better stays. 0 to 1, default 0.3. */
   readonly nmsThreshold?: number;
-  /** The best N a picture. Default 0: all. */
+  /** The best N an image. Default 0: all. */
   readonly maxFaces?: number;
 }
 
-/** A place in the picture as it is shown (after its EXIF orientation), in pixels from the left upper corner. */
+/** A place in the image as it is shown (after its EXIF orientation), in pixels from the left upper corner. */
 export type Point = Plain<contract.Point>;
 
-/** A rectangle in the picture as it is shown, in pixels; it may reach beyond the edge. */
+/** A rectangle in the image as it is shown, in pixels; it may reach beyond the edge. */
 export type Box = Plain<contract.Box>;
 
 /** Right and left are the person's own. */
@@ -39,18 +39,18 @@ export interface Face {
   readonly landmarks: Landmarks;
 }
 
-/** What was found in one picture. */
+/** What was found in one image. */
 export interface FaceDetections {
-  /** Pixels of the picture as shown. */
+  /** Pixels of the image as shown. */
   readonly imageWidth: number;
   readonly imageHeight: number;
   /** Best first; empty when there is none. */
   readonly faces: readonly Face[];
 }
 
-/** What was found in a batch of pictures. */
+/** What was found in a batch of images. */
 export interface DetectedFaces {
-  /** One a picture, in order. */
+  /** One an image, in order. */
   readonly results: readonly Outcome<FaceDetections>[];
   readonly model: Model;
   readonly timing: Timing;

@@ -2,12 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import {
-  type PictureIndex,
-  PictureIndexError,
-  readPictureIndex,
-  writePictureIndex,
-} from '../src/search/picture-index.js';
+import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } from '../src/search/image-index.js';
 import { rank } from '../src/search/rank.js';
 
 describe('the nearest vectors', () => {
@@ -27,14 +22,14 @@ describe('the nearest vectors', () => {
   });
 });
 
-describe('an index of pictures', () => {
+describe('an index of images', () => {
   let folder: string;
   let path: string;
-  const index: PictureIndex = {
+  const index: ImageIndex = {
     model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
     dimensions: 3,
-    pictures: [
-      { path: 'ä/one picture.png', sizeBytes: 10, modifiedMs: 1_700_000_000_000 },
+    images: [
+      { path: 'ä/one image.png', sizeBytes: 10, modifiedMs: 1_700_000_000_000 },
       { path: 'two.png', sizeBytes: 0, modifiedMs: 0 },
     ],
     vectors: new Float32Array([0.25, -1, 3e-9, 4, 5, 6]),
@@ -47,28 +42,28 @@ describe('an index of pictures', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   it('is read as it was written, and leaves nothing else behind', async () => {
-    await writePictureIndex(path, index);
-    await writePictureIndex(path, index);
-    expect(await readPictureIndex(path)).to.deep.equal(index);
+    await writeImageIndex(path, index);
+    await writeImageIndex(path, index);
+    expect(await readImageIndex(path)).to.deep.equal(index);
     expect(await readdir(folder)).to.deep.equal(['a.index']);
   });
 
   it('may be empty', async () => {
-    const empty = { ...index, dimensions: 0, pictures: [], vectors: new Float32Array() };
-    await writePictureIndex(path, empty);
-    expect(await readPictureIndex(path)).to.deep.equal(empty);
+    const empty = { ...index, dimensions: 0, images: [], vectors: new Float32Array() };
+    await writeImageIndex(path, empty);
+    expect(await readImageIndex(path)).to.deep.equal(empty);
   });
 
   it('that is cut anywhere is refused', async () => {
-    await writePictureIndex(path, index);
+    await writeImageIndex(path, index);
     const whole = await readFile(path);
     for (let length = 0; length < whole.byteLength; length += 1) {
       await writeFile(path, whole.subarray(0, length));
-      const error = await readPictureIndex(path).then(
+      const error = await readImageIndex(path).then(
         () => undefined,
         (thrown: unknown) => thrown,
       );
-      expect(error, `${length} bytes`).to.be.instanceOf(PictureIndexError);
+      expect(error, `${length} bytes`).to.be.instanceOf(ImageIndexError);
       expect(error).to.include({ code: 'DAMAGED' });
     }
   });
@@ -79,13 +74,13 @@ describe('an index of pictures', () => {
       prefix.write('HDXINDEX');
       prefix.writeUInt32LE(header.length, 8);
       await writeFile(path, Buffer.concat([prefix, Buffer.from(header)]));
-      const error = await readPictureIndex(path).catch((thrown: unknown) => thrown);
-      expect(error, header).to.be.instanceOf(PictureIndexError);
+      const error = await readImageIndex(path).catch((thrown: unknown) => thrown);
+      expect(error, header).to.be.instanceOf(ImageIndexError);
     }
   });
 
   it('that is not there is told apart from a damaged one', async () => {
-    const error = await readPictureIndex(path).catch((thrown: unknown) => thrown);
+    const error = await readImageIndex(path).catch((thrown: unknown) => thrown);
     expect(error).to.include({ code: 'NOT_FOUND' });
   });
 });

@@ -4,7 +4,7 @@ import { embeddedRepositories, startHub } from '@heimdex/hub';
 import { download, type ModelSettings } from './acts/download.js';
 import { faces } from './acts/faces.js';
 import { health } from './acts/health.js';
-import { type PictureFacts, search } from './acts/search.js';
+import { type ImageFacts, search } from './acts/search.js';
 import { serve } from './acts/serve.js';
 import { speech } from './acts/speech.js';
 import { DEMO_FOLDER, type DemoOptions } from './options.js';
@@ -56,7 +56,7 @@ export async function runDemo(options: DemoOptions, { show, env, signal }: DemoR
     await workplace.close();
   }
   show.line();
-  show.item('pictures drawn', show.color.bold(relative(process.cwd(), options.out) || '.'));
+  show.item('images drawn', show.color.bold(relative(process.cwd(), options.out) || '.'));
   show.item('all in all', `${time(performance.now() - startMs)}; the volume and every process are gone again`);
   show.line();
   return good;
@@ -77,10 +77,10 @@ async function embedded(options: DemoOptions, show: Show, workplace: Workplace, 
     const said = await facts<string>(join(SAMPLES, 'speech'), 'said.json');
     const wrongWords = await speech(show, client, recordings, said, { signal });
 
-    show.step('Pictures found by words');
-    const pictures = await samplesIn(join(SAMPLES, 'pictures'), '.png', '.jpg');
-    const names = await facts<PictureFacts>(join(SAMPLES, 'pictures'), 'names.json');
-    const { found, reference } = await search(show, client, pictures, names, signal);
+    show.step('Images found by words');
+    const images = await samplesIn(join(SAMPLES, 'images'), '.png', '.jpg');
+    const names = await facts<ImageFacts>(join(SAMPLES, 'images'), 'names.json');
+    const { found, reference } = await search(show, client, images, names, signal);
 
     show.step('Faces, with five landmarks each');
     const scenes = await samplesIn(join(SAMPLES, 'faces'), '.png');
@@ -113,7 +113,7 @@ function showHub(show: Show, hub: Hub): void {
 async function stay(show: Show, address: string, signal: AbortSignal): Promise<void> {
   show.step('Your turn: the server stays until Ctrl-C');
   show.command(`export HEIMDEX_ADDRESS=${address}`);
-  show.command('npx heimdex search "a red fruit" demo/samples/pictures --top 5');
+  show.command('npx heimdex search "a red fruit" demo/samples/images --top 5');
   show.command('npx heimdex transcribe demo/samples/speech/party.flac --format srt');
   show.command('npx heimdex info');
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 export interface DemoOptions {
   /** A folder of models in hub layout, `<org>/<name>/...`, for the second part. */
   readonly models: string | undefined;
-  /** Where the drawn pictures go. */
+  /** Where the drawn images go. */
   readonly out: string;
   /** Leave the server running at the end, until Ctrl-C. */
   readonly stay: boolean;
@@ -26,7 +26,7 @@ Shows the pair on models that come with the project: a local hub, the downloader
 
   --models FOLDER  then again with real models from a folder in hub layout (FOLDER/<org>/<name>/...): Whisper base,
                    MiniLM and YuNet, on the samples beside it (FOLDER/../samples)
-  --out FOLDER     where the pictures with the faces drawn on them go (default: demo/out)
+  --out FOLDER     where the images with the faces drawn on them go (default: demo/out)
   --stay           leave the server running until Ctrl-C, to try the commands
   --help           show this
 `;

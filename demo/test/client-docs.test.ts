@@ -41,7 +41,7 @@ describe('what the client’s pages say, on a real server', () => {
       join(folder, 'film.mp4'),
     );
     await cp(join(SAMPLES, 'faces/faces_2.png'), join(folder, 'people.png'));
-    await cp(join(SAMPLES, 'pictures'), join(folder, 'pictures'), {
+    await cp(join(SAMPLES, 'images'), join(folder, 'images'), {
       recursive: true,
       filter: (path) => !/\.(json|md)$/.test(path),
     });
@@ -84,7 +84,7 @@ describe('what the client’s pages say, on a real server', () => {
     expect(outputs).to.have.length(5);
     expect(transcribe).to.match(/^You can search a video by the words/);
     expect(batches)
-      .to.contain('24 pictures, 192 numbers each, by heimdex/siglip-pocket')
+      .to.contain('24 images, 192 numbers each, by heimdex/siglip-pocket')
       .and.to.contain('best: 06-elephant.jpg');
     expect(streams).to.match(/You can search[\s\S]*6\.13 s of en/);
     expect(film).to.match(/ask not what your country can do for you/i);
@@ -105,7 +105,7 @@ describe('what the client’s pages say, on a real server', () => {
     expect(first('cat speech.flac')).to.match(/^You can search a video/);
     expect(JSON.parse(first('heimdex embed-text')).vector).to.have.length(192);
     expect(first('heimdex search "a red heart"')).to.match(/^1\. .*01-red-heart\.png/);
-    expect(first('heimdex index')).to.contain('24 pictures (24 embedded');
+    expect(first('heimdex index')).to.contain('24 images (24 embedded');
     expect(first('heimdex search "an elephant"')).to.match(/^1\. .*06-elephant\.jpg/);
     expect(first('heimdex search --like')).to.match(/^1\. +1\.000 .*16-bicycle\.png/);
     expect(first('heimdex detect-faces')).to.match(/^people\.png: 3 faces in 800 x 600 -> drawn\.png/);
@@ -147,10 +147,10 @@ describe('what the client’s pages say, on a real server', () => {
   }
 
   async function callerArguments(): Promise<string[]> {
-    const pictures = ['05-cat-face.png', '06-elephant.jpg', '07-penguin.png'].map((name) =>
-      join(server.folder, 'pictures', name),
+    const images = ['05-cat-face.png', '06-elephant.jpg', '07-penguin.png'].map((name) =>
+      join(server.folder, 'images', name),
     );
-    return [server.address, join(server.folder, 'speech.flac'), ...pictures];
+    return [server.address, join(server.folder, 'speech.flac'), ...images];
   }
 
   function expectCaller(output: string, code: string): void {

@@ -45,7 +45,7 @@ describe('the demo', () => {
     return found.flat();
   }
 
-  it('shows the whole pair, whatever the environment says, and leaves only the pictures behind', async () => {
+  it('shows the whole pair, whatever the environment says, and leaves only the images behind', async () => {
     const out = join(folder, 'drawn');
     const { exitCode, output } = await run(['--out', out]);
     expect(exitCode, output).to.equal(0);
@@ -53,7 +53,7 @@ describe('the demo', () => {
       'nothing: 15 files checked',
       'the hub saw      0 requests',
       'all 18 words',
-      'names find their picture first',
+      'names find their image first',
       '"status":"healthy"',
       'the volume and every process are gone again',
     ]) {

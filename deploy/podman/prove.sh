@@ -149,7 +149,7 @@ prove_compose() {
   check 'and the server loads what was prepared' says '"prepared":true' logs "$service"
   check 'the image says that it is healthy' podman healthcheck run "$service"
   check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
-  check 'pictures by words' says 03-pizza.jpg heimdex search pizza "$root"/demo/samples/pictures/*.jpg --top 1
+  check 'images by words' says 03-pizza.jpg heimdex search pizza "$root"/demo/samples/images/*.jpg --top 1
   check 'faces' heimdex detect-faces "$root/demo/samples/faces/faces_1.png" --json
 
   echo 'An update'

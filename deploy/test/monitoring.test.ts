@@ -202,7 +202,7 @@ function impatient(config: string, address: string): string {
 function call({ env, folder }: EmbeddedServer): void {
   const samples = join(ROOT, 'demo/samples');
   for (const args of [
-    ['search', 'pizza', `${samples}/pictures/03-pizza.jpg`],
+    ['search', 'pizza', `${samples}/images/03-pizza.jpg`],
     ['detect-faces', `${samples}/faces/faces_1.png`],
     ['transcribe', `${samples}/speech/party.flac`],
   ]) {

@@ -6,15 +6,15 @@ type CostUnit = FamilySpec<never>['costUnit'];
 const MIB = 1024 * 1024;
 
 /**
- * What is worth sharing a run, for each thread of it. Measured (bench/serving/batches.js): four pictures or some thirty texts a
- * thread cost 0.6 to 0.75 of what they cost one by one, and more of them no less; pictures of faces gain nothing but that the
+ * What is worth sharing a run, for each thread of it. Measured (bench/serving/batches.js): four images or some thirty texts a
+ * thread cost 0.6 to 0.75 of what they cost one by one, and more of them no less; images of faces gain nothing but that the
  * next ones are decoded meanwhile.
  */
 const COST_PER_THREAD = { tokens: 2304, pixels: 8 * MIB } as const;
 /** Four windows of speech, whatever the threads: the decoder reads its weights once for all of them. More gain nothing. */
 const SPEECH_SECONDS = 120;
 
-/** What a run takes for a unit of its cost, beside the model: 100 MiB for a window of Whisper base, 40 for a picture of so400m. */
+/** What a run takes for a unit of its cost, beside the model: 100 MiB for a window of Whisper base, 40 for an image of so400m. */
 const BYTES_PER_COST = { tokens: 64 * 1024, pixels: 64 } as const;
 /** Of speech it grows with the model, as the keys and values of the audio do. */
 const SPEECH_NEED_PER_SECOND = 60;

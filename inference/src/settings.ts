@@ -70,9 +70,9 @@ export const SERVER_VARIABLES = {
     'four windows, 120',
     '60',
   ),
-  batchVision: batch('BATCH_VISION', 'Tokens (a picture counts 576, a text 64)', '2304 a thread', '1152'),
+  batchVision: batch('BATCH_VISION', 'Tokens (an image counts 576, a text 64)', '2304 a thread', '1152'),
   batchText: batch('BATCH_TEXT', 'Tokens, padding included,', '2304 a thread', '8192'),
-  batchFaces: batch('BATCH_FACES', 'Pixels of pictures', '8 million a thread', '4000000'),
+  batchFaces: batch('BATCH_FACES', 'Pixels of images', '8 million a thread', '4000000'),
   memoryLimitGb: numberVariable({
     name: 'MEMORY_LIMIT_GB',
     default: 0,
@@ -110,7 +110,7 @@ export const SERVER_VARIABLES = {
     default: 256,
     min: 1,
     max: 100_000,
-    doc: 'Most texts or pictures a call.',
+    doc: 'Most texts or images a call.',
     example: '64',
   }),
   maxAudioSeconds: numberVariable({
@@ -126,7 +126,7 @@ export const SERVER_VARIABLES = {
     default: 100_000_000,
     min: 1,
     max: 268_402_689,
-    doc: 'Largest picture, width times height, checked before it is decoded.',
+    doc: 'Largest image, width times height, checked before it is decoded.',
     example: '25000000',
   }),
   maxQueue: integerVariable({

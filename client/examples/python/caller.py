@@ -1,4 +1,4 @@
-"""Calls a Heimdex inference server: python3 caller.py ADDRESS RECORDING PICTURE..."""
+"""Calls a Heimdex inference server: python3 caller.py ADDRESS RECORDING IMAGE..."""
 
 import array
 import sys
@@ -47,7 +47,7 @@ def explain(error: grpc.RpcError) -> str:
     return " ".join(words)
 
 
-def main(address: str, recording: Path, pictures: list[Path]) -> None:
+def main(address: str, recording: Path, images: list[Path]) -> None:
     with grpc.insecure_channel(address) as channel:
         stub = inference_service_pb2_grpc.InferenceServiceStub(channel)
 
@@ -55,17 +55,17 @@ def main(address: str, recording: Path, pictures: list[Path]) -> None:
             if answer.WhichOneof("message") == "segment":
                 print("heard:", answer.segment.text.strip())
 
-        images = [common_pb2.ImageInput(content=picture.read_bytes()) for picture in pictures]
+        inputs = [common_pb2.ImageInput(content=image.read_bytes()) for image in images]
         encoding = common_pb2.VECTOR_ENCODING_FLOAT32_LE
-        embedded = stub.EmbedImage(embedding_pb2.EmbedImageRequest(images=images, encoding=encoding), timeout=60)
+        embedded = stub.EmbedImage(embedding_pb2.EmbedImageRequest(images=inputs, encoding=encoding), timeout=60)
         query = stub.EmbedText(embedding_pb2.EmbedTextRequest(texts=["elephant"], encoding=encoding), timeout=60)
         # Vectors of two models must never meet.
         assert query.model == embedded.model
         words = vector(query.results[0])
         scores = [sum(a * b for a, b in zip(words, vector(result))) for result in embedded.results]
-        print("elephant:", max(zip(scores, (picture.name for picture in pictures)))[1])
+        print("elephant:", max(zip(scores, (image.name for image in images)))[1])
 
-        found = stub.DetectFaces(faces_pb2.DetectFacesRequest(images=images[:1]), timeout=60)
+        found = stub.DetectFaces(faces_pb2.DetectFacesRequest(images=inputs[:1]), timeout=60)
         print("faces:", len(found.results[0].detections.faces))
 
         try:
@@ -74,4 +74,4 @@ def main(address: str, recording: Path, pictures: list[Path]) -> None:
             print("refused:", explain(error))
 
 
-main(sys.argv[1], Path(sys.argv[2]), [Path(picture) for picture in sys.argv[3:]])
+main(sys.argv[1], Path(sys.argv[2]), [Path(image) for image in sys.argv[3:]])

@@ -24,10 +24,10 @@ const ENVELOPE_BYTES = 64 * 1024;
 /** Calls on the way at a time: the server has the next while the last is read here. */
 const CALLS = 2;
 
-/** What is asked of a server before pictures are sent to it. */
+/** What is asked of a server before images are sent to it. */
 export interface ServerFacts {
   readonly limits: BatchLimits;
-  /** The model for pictures, if there is one. */
+  /** The model for images, if there is one. */
   readonly visionModel: Model | undefined;
 }
 

@@ -18,11 +18,11 @@ const POINT_COLORS = {
 } as const satisfies Record<keyof Landmarks, string>;
 
 /**
- * Writes a copy of a picture with the faces drawn on it: a box with its score, and the five points (the person's right eye
+ * Writes a copy of an image with the faces drawn on it: a box with its score, and the five points (the person's right eye
  * red, left eye blue, nose yellow, right mouth corner pink, left mouth corner light blue). The file's extension says its
  * format; it appears whole or not at all.
  *
- * @param content the picture's file; it is turned upright by its EXIF orientation, as the boxes are meant
+ * @param content the image's file; it is turned upright by its EXIF orientation, as the boxes are meant
  */
 export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
   const { default: sharp } = await import('sharp');
@@ -43,7 +43,7 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
   }
 }
 
-/** The boxes and points as an SVG of the picture's size. */
+/** The boxes and points as an SVG of the image's size. */
 export function facesSvg({ imageWidth, imageHeight, faces }: FaceDetections): string {
   const unit = Math.max(1, Math.hypot(imageWidth, imageHeight) / 700);
   const drawn = faces.map((face) => faceSvg(face, unit, imageWidth));
@@ -69,7 +69,7 @@ function dot({ x, y }: Point, radius: number, color: string): string {
   return `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="${fixed(radius)}" fill="${color}" stroke="${INK}" stroke-width="${fixed(radius / 3)}"/>`;
 }
 
-/** The score on a plate above the box, below its upper edge where the picture ends. */
+/** The score on a plate above the box, below its upper edge where the image ends. */
 function label(text: string, boxX: number, boxY: number, unit: number, imageWidth: number): string {
   const numerals = numeralsPath(text, 10 * unit);
   const padding = 4 * unit;

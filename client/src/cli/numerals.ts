@@ -1,5 +1,5 @@
 /**
- * Numerals as strokes. A picture is drawn on where no font may be installed (a container), so the few characters of a score
+ * Numerals as strokes. An image is drawn on where no font may be installed (a container), so the few characters of a score
  * bring their own shapes: each on a field 10 wide and 14 high.
  */
 const SHAPES: Readonly<Record<string, { readonly width: number; readonly strokes: string }>> = {

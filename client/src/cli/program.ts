@@ -50,7 +50,7 @@ export async function runCli(args: readonly string[], run: CliRun): Promise<Exit
 function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Command {
   const { terminal } = host;
   const program = new Command('heimdex')
-    .description('Speech, pictures, text and faces, by a Heimdex inference server.')
+    .description('Speech, images, text and faces, by a Heimdex inference server.')
     .version(version(), '-V, --version')
     .addHelpText('after', EXIT_CODES_HELP)
     .showHelpAfterError('(heimdex --help shows what there is)')
@@ -94,15 +94,15 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .option('--channels <count>', 'channels of --raw', within(1, 32, true), 1)
     .action(async (files: string[], options: TranscribeCommandOptions) => done(await transcribe(host, files, options)));
 
-  command('embed-image', 'pictures to vectors')
-    .argument('<file...>', 'pictures, or folders of pictures')
+  command('embed-image', 'images to vectors')
+    .argument('<file...>', 'images, or folders of images')
     .option('--no-normalize', 'leave the vectors at their own length')
     .action(async (files: string[], options: EmbedImageCommandOptions) => done(await embedImage(host, files, options)));
 
   command('embed-text', 'texts to vectors')
     .argument('[text...]', 'texts; without any, the lines of standard input')
     .addOption(
-      new Option('--model <model>', 'vision: to find pictures; text: to find texts')
+      new Option('--model <model>', 'vision: to find images; text: to find texts')
         .choices(['vision', 'text'])
         .default('vision'),
     )
@@ -110,28 +110,28 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .option('--no-truncate', 'a text longer than the model reads is an error')
     .action(async (texts: string[], options: EmbedTextCommandOptions) => done(await embedText(host, texts, options)));
 
-  command('index', 'the vectors of many pictures into a file, for search')
-    .argument('<folder...>', 'folders of pictures, or pictures')
+  command('index', 'the vectors of many images into a file, for search')
+    .argument('<folder...>', 'folders of images, or images')
     .option('--index <file>', 'where to write', DEFAULT_INDEX)
     .action(async (paths: string[], options: IndexCommandOptions) => done(await buildIndex(host, paths, options)));
 
-  command('search', 'rank pictures by words, or by another picture')
+  command('search', 'rank images by words, or by another image')
     .addArgument(new Argument('[words]', 'what to look for; left out with --like'))
-    .argument('[file...]', 'pictures, or folders of pictures; without any, those of --index')
+    .argument('[file...]', 'images, or folders of images; without any, those of --index')
     .option('--index <file>', `search in what heimdex index wrote (default: ${DEFAULT_INDEX})`)
-    .option('--like <picture>', 'look for pictures like this one')
+    .option('--like <image>', 'look for images like this one')
     .option('--top <count>', 'how many to show', within(1, 1_000_000, true), 10)
     .action(async (words: string | undefined, files: string[], options: SearchCommandOptions) =>
       done(await search(host, words === undefined ? files : [words, ...files], options)),
     );
 
-  command('detect-faces', 'faces in pictures, with five landmarks each')
-    .argument('<file...>', 'pictures, or folders of pictures')
-    .option('--draw <file>', 'draw what was found on a copy of the one picture')
+  command('detect-faces', 'faces in images, with five landmarks each')
+    .argument('<file...>', 'images, or folders of images')
+    .option('--draw <file>', 'draw what was found on a copy of the one image')
     .option('--draw-dir <folder>', 'the same for many: a PNG each in this folder')
     .option('--score <threshold>', 'leave out faces below this score, 0 to 1', within(0, 1))
     .option('--nms <threshold>', 'of two boxes that overlap by more the better stays, 0 to 1', within(0, 1))
-    .option('--max <count>', 'the best so many a picture; 0: all', within(0, 1_000_000, true))
+    .option('--max <count>', 'the best so many an image; 0: all', within(0, 1_000_000, true))
     .action(async (files: string[], options: DetectFacesCommandOptions) =>
       done(await detectFaces(host, files, options)),
     );

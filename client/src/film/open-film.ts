@@ -20,11 +20,11 @@ export interface FilmAudio {
 }
 
 /**
- * MP4 without pictures is sent as it is, up to this size: its index may come last, and a server holds only so much of a file
+ * MP4 without images is sent as it is, up to this size: its index may come last, and a server holds only so much of a file
  * until it has come.
  */
 const AUDIO_FILE_MAX_BYTES = 128 * 1_024 * 1_024;
-/** Smaller files without pictures are not worth a look. */
+/** Smaller files without images are not worth a look. */
 const SMALL_FILE_BYTES = 1_024 * 1_024;
 const MEASURED_PACKETS = 100;
 /** Less than this of what an index promises is rounding. */
@@ -84,14 +84,14 @@ async function audioOf(path: string, film: Film, wanted: number | undefined): Pr
   const input = openInput(library, path);
   try {
     const tracks = await input.getTracks();
-    const pictures = tracks.filter((track) => track.isVideoTrack());
+    const images = tracks.filter((track) => track.isVideoTrack());
     const audioTracks = await Promise.all((await input.getAudioTracks()).map(filmTrackOf));
     const large = film.kind === 'mp4' && film.sizeBytes > AUDIO_FILE_MAX_BYTES;
-    // Kinds of pictures that the library does not know are told by their packets.
-    const hasPictures = film.kind === 'mpeg-ts' || pictures.length > 0 || large;
+    // Kinds of images that the library does not know are told by their packets.
+    const hasImages = film.kind === 'mpeg-ts' || images.length > 0 || large;
     if (audioTracks.length === 0) return undefined;
     const chosen = chooseTrack(audioTracks, wanted);
-    if (!hasPictures && !(await isMostlyOther(chosen, film.sizeBytes))) return undefined;
+    if (!hasImages && !(await isMostlyOther(chosen, film.sizeBytes))) return undefined;
     if (film.kind === 'mpeg-ts') {
       const layout = transportLayoutOf(film.head);
       return layout && { pieces: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
@@ -104,7 +104,7 @@ async function audioOf(path: string, film: Film, wanted: number | undefined): Pr
   }
 }
 
-/** Whether most of a file is something else than the chosen track: pictures of a track that is not listed, or other languages. */
+/** Whether most of a file is something else than the chosen track: images of a track that is not listed, or other languages. */
 async function isMostlyOther(chosen: ChosenTrack | undefined, sizeBytes: number): Promise<boolean> {
   if (chosen === undefined || sizeBytes < SMALL_FILE_BYTES) return false;
   const { input } = chosen.track;

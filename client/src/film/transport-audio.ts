@@ -6,13 +6,13 @@ const SYNC = 0x47;
 const NULL_PID = 0x1fff;
 const PACKET_BYTES = 188;
 /**
- * Frames of each picture track that are sent: the clock of a film begins with the earliest of all its tracks, and what a
+ * Frames of each image track that are sent: the clock of a film begins with the earliest of all its tracks, and what a
  * track is, is told by its first frames.
  */
 const FRAMES_KEPT = 8;
 
 /**
- * The packets of an MPEG-TS less those of pictures, but for their beginning. Everything else is passed on as it
+ * The packets of an MPEG-TS less those of images, but for their beginning. Everything else is passed on as it
  * is, damage too, so the server says of it what it would say of the whole file.
  */
 export async function* transportAudio(
@@ -25,7 +25,7 @@ export async function* transportAudio(
     const pid = ((flags & 0x1f) << 8) | (packet[first + 2] ?? 0);
     if (pid === NULL_PID) return true;
     const begins = (flags & 0x40) !== 0;
-    if (begins && isPicture(packet, first)) frames.set(pid, (frames.get(pid) ?? 0) + 1);
+    if (begins && isImage(packet, first)) frames.set(pid, (frames.get(pid) ?? 0) + 1);
     return (frames.get(pid) ?? 0) > FRAMES_KEPT;
   };
   const file = await open(path);
@@ -58,8 +58,8 @@ export async function* transportAudio(
   }
 }
 
-/** Whether a packet in which something begins begins a frame of pictures: stream ids of a PES packet, ISO 13818-1. */
-function isPicture(packet: Uint8Array, first: number): boolean {
+/** Whether a packet in which something begins begins a frame of images: stream ids of a PES packet, ISO 13818-1. */
+function isImage(packet: Uint8Array, first: number): boolean {
   const adapted = ((packet[first + 3] ?? 0) & 0x20) !== 0;
   const at = first + 4 + (adapted ? 1 + (packet[first + 4] ?? 0) : 0);
   const started = packet[at] === 0 && packet[at + 1] === 0 && packet[at + 2] === 1;

@@ -8,7 +8,7 @@ describe('heimdex detect-faces', () => {
   const cli = useCli();
   const { run, file } = cli;
 
-  it('lists the faces and draws them on the upright picture', async () => {
+  it('lists the faces and draws them on the upright image', async () => {
     const lying = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
       .withExif({ IFD0: { Orientation: '6' } })
       .withMetadata({ orientation: 6 })
@@ -28,7 +28,7 @@ describe('heimdex detect-faces', () => {
     expect(pixel(10, 180)).to.deep.equal([0x80, 0x80, 0x80]);
   });
 
-  it('draws many pictures into a folder', async () => {
+  it('draws many images into a folder', async () => {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
       .toBuffer();
@@ -42,16 +42,16 @@ describe('heimdex detect-faces', () => {
   });
 
   it('says before any work that a drawing cannot be written', async () => {
-    const picture = await file('a.png', 'any');
-    const nowhere = await run(['detect-faces', picture, '--draw', join(cli.folder, 'nowhere', 'a.png')]);
+    const image = await file('a.png', 'any');
+    const nowhere = await run(['detect-faces', image, '--draw', join(cli.folder, 'nowhere', 'a.png')]);
     expect(nowhere.exitCode).to.equal(2);
     expect(nowhere.stderr).to.contain('a.png cannot be written: there is no folder');
-    const inTheWay = await run(['detect-faces', picture, '--draw-dir', picture]);
+    const inTheWay = await run(['detect-faces', image, '--draw-dir', image]);
     expect(inTheWay.exitCode).to.equal(2);
     expect(inTheWay.stderr).to.contain('a file is in the way');
   });
 
-  it('refuses one drawing for several pictures', async () => {
+  it('refuses one drawing for several images', async () => {
     await file('a.png', '');
     await file('b.png', '');
     expect(await run(['detect-faces', cli.folder, '--draw', 'x.png'])).to.include({ exitCode: 2 });

@@ -72,9 +72,9 @@ describe('heimdex', () => {
       await file('b.png', '0,1');
       const index = join(cli.folder, 'p.index');
       const { stderr, stdout } = await run(['index', cli.folder, '--index', index], { terminal: true });
-      expect(stderr).to.contain('1 of 2 pictures');
+      expect(stderr).to.contain('1 of 2 images');
       expect(stderr.endsWith('\r\u001b[K')).to.equal(true);
-      expect(stdout).to.match(/2 pictures/);
+      expect(stdout).to.match(/2 images/);
       const colored = await run(['search', '1,0', '--index', index], { terminal: true });
       expect(colored.stdout).to.contain('\u001b[36m');
       const plain = await run(['search', '1,0', '--index', index], { terminal: true, env: { NO_COLOR: '1' } });

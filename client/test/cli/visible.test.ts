@@ -46,7 +46,7 @@ describe('text of others', () => {
 
     it('does not reach the terminal as it is: names of files, in results and errors', async () => {
       const recording = await file(NAME, 'hello\u001b[2J\u202e');
-      const picture = await file(`${NAME}.png`, '1,0');
+      const image = await file(`${NAME}.png`, '1,0');
       const broken = await file(`broken ${NAME}.png`, 'bad');
       const index = join(cli.folder, 'i\u001b[31m.index');
       for (const terminal of [false, true]) {
@@ -55,13 +55,13 @@ describe('text of others', () => {
           ['transcribe', recording, recording],
           ['transcribe', recording, '--output-dir', cli.folder],
           ['transcribe', `${recording}.gone`],
-          ['embed-image', picture, broken],
-          ['detect-faces', picture, broken],
-          ['search', '1,0', picture],
+          ['embed-image', image, broken],
+          ['detect-faces', image, broken],
+          ['search', '1,0', image],
           ['index', cli.folder, '--index', index],
           ['search', '1,0', '--index', index],
           ['embed-text', NAME, 'bad'],
-          ['embed-image', picture, '--json'],
+          ['embed-image', image, '--json'],
           ['health', NAME],
           [NAME],
           ['info', `--${NAME}`],

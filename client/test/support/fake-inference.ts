@@ -54,8 +54,8 @@ type Unary<Input, Output> = (call: ServerUnaryCall<Input, Output>, reply: sendUn
 export const MAX_BATCH_ITEMS = 3;
 
 /**
- * A stand-in for the server whose answers follow from its inputs: a picture (a text file) is the vector written in it, such
- * as `1,0`; a text likewise; a recording is its lines, a second each; `bad` is an error, `forbidden` one of the whole call; a face fills each picture.
+ * A stand-in for the server whose answers follow from its inputs: an image (a text file) is the vector written in it, such
+ * as `1,0`; a text likewise; a recording is its lines, a second each; `bad` is an error, `forbidden` one of the whole call; a face fills each image.
  */
 export async function startFakeInference(): Promise<FakeInference> {
   const state = {
@@ -142,7 +142,7 @@ function vector(text: string, field: string): EmbeddingResult {
   const numbers = text.trim().split(',').map(Number);
   if (numbers.length !== 2 || numbers.some(Number.isNaN)) {
     const details = detailsOf({ reason: 'IMAGE_UNREADABLE', field });
-    const error = create(StatusSchema, { code: status.INVALID_ARGUMENT, message: 'not a picture', details });
+    const error = create(StatusSchema, { code: status.INVALID_ARGUMENT, message: 'not an image', details });
     return create(EmbeddingResultSchema, { result: { case: 'error', value: error } });
   }
   const float32Le = new Uint8Array(new Float32Array(numbers).buffer);
@@ -151,7 +151,7 @@ function vector(text: string, field: string): EmbeddingResult {
 
 function face(content: Uint8Array): FaceResult {
   if (Buffer.from(content).toString() === 'bad') {
-    const error = create(StatusSchema, { code: status.INVALID_ARGUMENT, message: 'not a picture' });
+    const error = create(StatusSchema, { code: status.INVALID_ARGUMENT, message: 'not an image' });
     return create(FaceResultSchema, { result: { case: 'error', value: error } });
   }
   const at = (x: number, y: number) => ({ x, y });

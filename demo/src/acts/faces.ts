@@ -4,14 +4,14 @@ import { counted, type Show } from '../show.js';
 import type { Workplace } from '../workplace.js';
 
 /**
- * Finds faces with the command line, which draws them. Gives how many pictures do not have the number of faces that is
+ * Finds faces with the command line, which draws them. Gives how many images do not have the number of faces that is
  * expected of them.
  */
 export async function faces(
   show: Show,
   workplace: Workplace,
   address: string,
-  pictures: readonly string[],
+  images: readonly string[],
   expected: Readonly<Record<string, number>>,
   out: string,
   signal: AbortSignal,
@@ -20,7 +20,7 @@ export async function faces(
   show.command(`npx heimdex detect-faces ... --draw-dir ${folder}`);
   const program = workplace.start(
     'heimdex',
-    ['detect-faces', ...pictures, '--draw-dir', out, '--json', '-a', address],
+    ['detect-faces', ...images, '--draw-dir', out, '--json', '-a', address],
     {},
   );
   const stop = () => void program.stop();

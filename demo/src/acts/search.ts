@@ -2,34 +2,34 @@ import { type InferenceClient, type Ranked, rank, valuesOf } from '@heimdex/clie
 import type { Sample } from '../samples.js';
 import { type Show, time } from '../show.js';
 
-/** What a sample picture shows, and at which place the reference programs find it. */
-export interface PictureFacts {
+/** What a sample image shows, and at which place the reference programs find it. */
+export interface ImageFacts {
   readonly label: string;
   readonly rank: number;
 }
 
-/** These are shown with their pictures; all are counted. */
+/** These are shown with their images; all are counted. */
 const SHOWN = ['elephant', 'bicycle', 'birthday cake', 'sunflower', 'owl'];
 const BEST = 3;
 
-/** Finds pictures by words. Gives how many names the server and the reference find first. */
+/** Finds images by words. Gives how many names the server and the reference find first. */
 export async function search(
   show: Show,
   client: InferenceClient,
-  pictures: readonly Sample[],
-  names: Readonly<Record<string, PictureFacts>>,
+  images: readonly Sample[],
+  names: Readonly<Record<string, ImageFacts>>,
   signal: AbortSignal,
 ): Promise<{ readonly found: number; readonly reference: number }> {
   const startMs = performance.now();
   const embedded = await client.embedImage(
-    pictures.map(({ content }) => content),
+    images.map(({ content }) => content),
     { signal },
   );
-  valuesOf(embedded.results); // Every picture must have succeeded.
-  const perPicture = time((performance.now() - startMs) / pictures.length);
-  show.item('pictures', `${pictures.length} embedded, ${perPicture} each, ${embedded.dimensions} numbers`);
+  valuesOf(embedded.results); // Every image must have succeeded.
+  const perImage = time((performance.now() - startMs) / images.length);
+  show.item('images', `${images.length} embedded, ${perImage} each, ${embedded.dimensions} numbers`);
 
-  const labels = pictures.map(({ name }) => names[name]?.label ?? '');
+  const labels = images.map(({ name }) => names[name]?.label ?? '');
   const textMs = performance.now();
   const answer = await client.embedText(labels, { signal, expectModel: embedded.model });
   const queries = valuesOf(answer.results);
@@ -39,14 +39,14 @@ export async function search(
   let found = 0;
   for (const [place, query] of queries.entries()) {
     const label = labels[place] ?? '';
-    const ranked = rank(query.vector, embedded.vectors, pictures.length);
+    const ranked = rank(query.vector, embedded.vectors, images.length);
     const right = ranked.findIndex(({ index }) => index === place) + 1;
     if (right === 1) found += 1;
-    if (SHOWN.includes(label)) showRanking(show, label, right, ranked, pictures);
+    if (SHOWN.includes(label)) showRanking(show, label, right, ranked, images);
   }
   const reference = Object.values(names).filter((fact) => fact.rank === 1).length;
   show.line();
-  const text = `${found} of ${labels.length} names find their picture first, with the reference programs ${reference}`;
+  const text = `${found} of ${labels.length} names find their image first, with the reference programs ${reference}`;
   show.item('all names', found >= reference - 1 ? show.good(text) : show.bad(text));
   return { found, reference };
 }
@@ -56,17 +56,17 @@ function showRanking(
   label: string,
   right: number,
   ranked: readonly Ranked[],
-  pictures: readonly Sample[],
+  images: readonly Sample[],
 ): void {
   for (const [place, { index, score }] of ranked.slice(0, BEST).entries()) {
     const share = score / (ranked[0]?.score ?? 1);
     const mark = place + 1 === right ? show.color.green('✔') : ' ';
     show.item(
       place === 0 ? `"${label}"` : '',
-      `${show.bar(share)} ${score.toFixed(3)}  ${mark} ${pictures[index]?.name ?? ''}`,
+      `${show.bar(share)} ${score.toFixed(3)}  ${mark} ${images[index]?.name ?? ''}`,
     );
   }
-  if (right > BEST) show.more(show.bad(`its own picture comes ${ordinal(right)}: a model this small misses some`));
+  if (right > BEST) show.more(show.bad(`its own image comes ${ordinal(right)}: a model this small misses some`));
 }
 
 function ordinal(place: number): string {

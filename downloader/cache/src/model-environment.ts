@@ -51,7 +51,7 @@ export const MODEL_VARIABLES = {
   visionModelName: stringVariable({
     name: 'VISION_MODEL_NAME',
     default: 'google/siglip-so400m-patch14-384',
-    doc: 'Model of pictures and of the texts that are compared with them. none switches it off.',
+    doc: 'Model of images and of the texts that are compared with them. none switches it off.',
     example: 'Xenova/siglip-base-patch16-224',
   }),
   loadBgeM3: booleanVariable({

@@ -10,14 +10,14 @@ export interface TextItem {
 
 export interface ImageItem {
   readonly type: 'image';
-  /** The picture's file. */
+  /** The image's file. */
   readonly content: Uint8Array;
   readonly normalize: boolean;
 }
 
 export interface VectorResult {
   readonly vector: Float32Array;
-  /** Tokens seen, special ones included, padding excluded; 0 for pictures. */
+  /** Tokens seen, special ones included, padding excluded; 0 for images. */
   readonly tokenCount: number;
   readonly truncated: boolean;
 }
@@ -35,7 +35,7 @@ export interface Point {
   readonly y: number;
 }
 
-/** Pixels of the picture as shown; right and left are the person's own. */
+/** Pixels of the image as shown; right and left are the person's own. */
 export interface Face {
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
   readonly score: number;

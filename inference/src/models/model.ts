@@ -35,7 +35,7 @@ export interface LoadOptions {
   readonly device: 'cpu' | 'cuda';
   /** Threads of one run. Default 1: facts are in the README, one thread a session and a session a core is fastest. */
   readonly threads: number;
-  /** Largest picture to decode, width times height. */
+  /** Largest image to decode, width times height. */
   readonly maxImagePixels: number;
   /** The form of 8-bit weights; absent: the one that is right for this machine's CPU (`weightsForm`). */
   readonly weights?: WeightsForm;

@@ -1,7 +1,7 @@
 /**
  * How the server and its workers write messages to each other: a frame is the length of the rest, the length of its
  * header (both 4 bytes, little endian), the header as JSON, then the typed arrays of the message as they lie in memory.
- * Pictures, samples and vectors never go through JSON.
+ * Images, samples and vectors never go through JSON.
  */
 
 /** Typed arrays that may stand anywhere in a message. */

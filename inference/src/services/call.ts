@@ -5,7 +5,7 @@ import type { WireError } from './errors.js';
 
 /** What the access line and the metrics say of a call besides its status. Filled in by the method as it learns it. */
 export interface CallStats {
-  /** Texts, pictures or seconds of audio. */
+  /** Texts, images or seconds of audio. */
   items?: number;
   /** Items that failed on their own. */
   itemErrors?: number;

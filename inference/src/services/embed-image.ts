@@ -8,7 +8,7 @@ import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 import { ENCODINGS, toEmbeddingResult } from './vectors.js';
 
-/** Pictures to vectors. */
+/** Images to vectors. */
 export function embedImage(
   models: Models,
   limits: ServiceLimits,

@@ -47,7 +47,7 @@ export const ERROR_TABLE = {
   AUDIO_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a format of audio_formats, whole and not empty.' },
   AUDIO_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Cut the recording at limits.max_audio_seconds.' },
   IMAGE_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a format of image_formats, whole and not empty.' },
-  IMAGE_TOO_LARGE: { status: 'INVALID_ARGUMENT', advice: 'Scale the picture below limits.max_image_pixels.' },
+  IMAGE_TOO_LARGE: { status: 'INVALID_ARGUMENT', advice: 'Scale the image below limits.max_image_pixels.' },
   TEXT_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Shorten the text, or leave truncate at true.' },
   LANGUAGE_UNSUPPORTED: {
     status: 'INVALID_ARGUMENT',

@@ -1,5 +1,5 @@
 /**
- * How much a caller may send before the server has read it. HTTP/2's own default of 64 KiB a connection is six pictures: under load
+ * How much a caller may send before the server has read it. HTTP/2's own default of 64 KiB a connection is six images: under load
  * calls then wait in their caller, unseen by queue and bound, and one slow stream of audio holds up the others beside it.
  * grpc-js has a setting for this on its client side alone, so each connection is told when its first call arrives.
  */

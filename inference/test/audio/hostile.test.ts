@@ -44,7 +44,7 @@ describe('What is no recording', () => {
     ['a text file', Buffer.from('Hello, this is a transcript of a meeting.\n'.repeat(40)), 'text ("Hello, this'],
     ['JSON', Buffer.from('{"audio": "hello"}'), 'JSON'],
     ['a web page', Buffer.from('<!DOCTYPE html><html><body>404</body></html>'), 'a web page'],
-    ['a PNG', Buffer.from('\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR', 'latin1'), 'a PNG picture'],
+    ['a PNG', Buffer.from('\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR', 'latin1'), 'a PNG image'],
     ['an AVI film', Buffer.from('RIFF\x00\x10\x00\x00AVI LIST', 'latin1'), 'an AVI film'],
     ['random bytes', noise(20_000), 'an unknown kind, beginning'],
     ['zeros', new Uint8Array(100_000), 'an unknown kind, beginning 00 00'],

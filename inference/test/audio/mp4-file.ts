@@ -1,7 +1,7 @@
 /** Makes MP4 content for the tests: one track of 16-bit PCM at 16 kHz, mono, with whatever lies between its chunks. */
 
 export interface Mp4Options {
-  /** Bytes before each chunk that belong to nobody: pictures. */
+  /** Bytes before each chunk that belong to nobody: images. */
   readonly betweenBytes: number;
   /** Samples of each chunk. */
   readonly chunks: readonly Int16Array[];
@@ -58,9 +58,9 @@ export function* mp4File(options: Mp4Options): Generator<Uint8Array, void, void>
   yield ftyp;
   if (!indexLast) yield index;
   yield mdatHeader;
-  const pictures = new Uint8Array(65_536).fill(0x55);
+  const images = new Uint8Array(65_536).fill(0x55);
   for (const chunk of chunks) {
-    for (let left = betweenBytes; left > 0; left -= pictures.length) yield pictures.subarray(0, left);
+    for (let left = betweenBytes; left > 0; left -= images.length) yield images.subarray(0, left);
     yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   }
   if (indexLast) yield index;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { configureImageDecoding } from '../../src/media/images/index.js';
-import { imageErrorOf, pictureOf, pixelAt } from '../support/image-files.js';
+import { imageErrorOf, imageOf, pixelAt } from '../support/image-files.js';
 
 interface BmpFile {
   readonly header?: 12 | 16 | 40 | 52 | 56 | 64 | 108 | 124;
@@ -51,7 +51,7 @@ function bmp(file: BmpFile): Buffer {
   return Buffer.concat([...parts, Buffer.from(file.pixels)]);
 }
 
-/** Red and green above blue and grey, by pictures of 2 x 2. */
+/** Red and green above blue and grey, by images of 2 x 2. */
 const SHOWN = [
   [255, 0, 0],
   [0, 255, 0],
@@ -61,13 +61,13 @@ const SHOWN = [
 const BGR = [255, 0, 0, 90, 90, 90, 0, 0, 0, 0, 255, 0, 255, 0, 0, 0];
 
 async function shownBy(content: Buffer): Promise<number[][]> {
-  const picture = await pictureOf(content);
+  const image = await imageOf(content);
   return [
     [0, 0],
     [1, 0],
     [0, 1],
     [1, 1],
-  ].map(([x = 0, y = 0]) => pixelAt(picture, x, y));
+  ].map(([x = 0, y = 0]) => pixelAt(image, x, y));
 }
 
 describe('BMP images', () => {

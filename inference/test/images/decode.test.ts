@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import sharp, { type Sharp } from 'sharp';
 import { InferenceError } from '../../src/errors.js';
 import { DamagedImage } from '../../src/media/images/errors.js';
-import { configureImageDecoding, decodeImage, IMAGE_FORMATS, type Picture } from '../../src/media/images/index.js';
+import { configureImageDecoding, decodeImage, IMAGE_FORMATS, type Image } from '../../src/media/images/index.js';
 import { Random } from '../support/random.js';
 
 const LIMIT = { maxPixels: 1_000_000 };
@@ -17,9 +17,9 @@ function halves(width = 40, height = 20): Sharp {
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
 
-function pixel(picture: Picture, x: number, y: number): number[] {
-  const at = (y * picture.width + x) * 3;
-  return [...picture.data.subarray(at, at + 3)];
+function pixel(image: Image, x: number, y: number): number[] {
+  const at = (y * image.width + x) * 3;
+  return [...image.data.subarray(at, at + 3)];
 }
 
 async function errorOf(content: Uint8Array, maxPixels = LIMIT.maxPixels): Promise<InferenceError> {
@@ -65,7 +65,7 @@ function bomb(width: number, height: number): Buffer {
   ]);
 }
 
-describe('decoding pictures', () => {
+describe('decoding images', () => {
   before(() => configureImageDecoding({ threads: 1 }));
 
   it('reads every format it names', async () => {
@@ -81,15 +81,15 @@ describe('decoding pictures', () => {
     const others = ['HEIC', 'BMP', 'JXL'];
     expect([...Object.keys(files), ...others]).to.have.members([...IMAGE_FORMATS]);
     for (const [format, file] of Object.entries(files)) {
-      const { header, picture } = await decodeImage(await file.toBuffer(), LIMIT);
+      const { header, image } = await decodeImage(await file.toBuffer(), LIMIT);
       expect(header, format).to.deep.include({ format, width: 40, height: 20 });
-      expect(picture.data.length, format).to.equal(40 * 20 * 3);
-      expect(pixel(picture, 3, 10)[0], format).to.be.above(245);
-      expect(pixel(picture, 36, 10)[2], format).to.be.above(245);
+      expect(image.data.length, format).to.equal(40 * 20 * 3);
+      expect(pixel(image, 3, 10)[0], format).to.be.above(245);
+      expect(pixel(image, 36, 10)[2], format).to.be.above(245);
     }
   });
 
-  it('refuses damaged pictures of every format in its own words, and keeps those of its libraries for the log', async () => {
+  it('refuses damaged images of every format in its own words, and keeps those of its libraries for the log', async () => {
     const random = new Random(3);
     const files = [
       halves().jpeg().withIccProfile('p3'),
@@ -128,16 +128,16 @@ describe('decoding pictures', () => {
     expect(refused).to.be.greaterThan(10);
   });
 
-  it('turns a picture as its EXIF orientation says', async () => {
-    // 6: the camera was held upright, so the picture is turned a quarter to the right to be shown.
+  it('turns an image as its EXIF orientation says', async () => {
+    // 6: the camera was held upright, so the image is turned a quarter to the right to be shown.
     const turned = await halves()
       .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
       .withMetadata({ orientation: 6 })
       .toBuffer();
-    const { header, picture } = await decodeImage(turned, LIMIT);
-    expect([header.width, header.height, picture.width, picture.height]).to.deep.equal([20, 40, 20, 40]);
-    expect(pixel(picture, 10, 3)[0]).to.be.above(245);
-    expect(pixel(picture, 10, 36)[2]).to.be.above(245);
+    const { header, image } = await decodeImage(turned, LIMIT);
+    expect([header.width, header.height, image.width, image.height]).to.deep.equal([20, 40, 20, 40]);
+    expect(pixel(image, 10, 3)[0]).to.be.above(245);
+    expect(pixel(image, 10, 36)[2]).to.be.above(245);
   });
 
   it('puts transparent parts on white', async () => {
@@ -145,28 +145,28 @@ describe('decoding pictures', () => {
     const file = await sharp(data, { raw: { width: 2, height: 2, channels: 4 } })
       .png()
       .toBuffer();
-    const { picture } = await decodeImage(file, LIMIT);
-    expect(pixel(picture, 0, 0)).to.deep.equal([255, 255, 255]);
-    expect(pixel(picture, 1, 0)).to.deep.equal([255, 0, 0]);
-    expect(pixel(picture, 0, 1)[0]).to.be.within(126, 128);
-    expect(pixel(picture, 1, 1)).to.deep.equal([255, 255, 255]);
+    const { image } = await decodeImage(file, LIMIT);
+    expect(pixel(image, 0, 0)).to.deep.equal([255, 255, 255]);
+    expect(pixel(image, 1, 0)).to.deep.equal([255, 0, 0]);
+    expect(pixel(image, 0, 1)[0]).to.be.within(126, 128);
+    expect(pixel(image, 1, 1)).to.deep.equal([255, 255, 255]);
   });
 
-  it('brings grey, 16 bit and CMYK pictures to 8 bits of red, green and blue', async () => {
+  it('brings grey, 16 bit and CMYK images to 8 bits of red, green and blue', async () => {
     const grey = await halves().greyscale().png().toBuffer();
     const deep = await halves().toColourspace('rgb16').png().toBuffer();
     const deepGrey = await halves().toColourspace('grey16').png().toBuffer();
     const inks = await halves().toColourspace('cmyk').tiff().toBuffer();
     for (const file of [grey, deep, deepGrey, inks]) {
-      const { picture } = await decodeImage(file, LIMIT);
-      expect(picture.data.length).to.equal(40 * 20 * 3);
+      const { image } = await decodeImage(file, LIMIT);
+      expect(image.data.length).to.equal(40 * 20 * 3);
     }
-    expect(pixel((await decodeImage(deep, LIMIT)).picture, 3, 3)).to.deep.equal([255, 0, 0]);
-    const [red, green, blue] = pixel((await decodeImage(inks, LIMIT)).picture, 3, 3);
+    expect(pixel((await decodeImage(deep, LIMIT)).image, 3, 3)).to.deep.equal([255, 0, 0]);
+    const [red, green, blue] = pixel((await decodeImage(inks, LIMIT)).image, 3, 3);
     expect(red).to.be.above(180);
     expect(green).to.be.below(80);
     expect(blue).to.be.below(80);
-    const shades = pixel((await decodeImage(deepGrey, LIMIT)).picture, 3, 3);
+    const shades = pixel((await decodeImage(deepGrey, LIMIT)).image, 3, 3);
     expect(new Set(shades).size).to.equal(1);
     expect(shades[0]).to.be.within(20, 140);
   });
@@ -176,8 +176,8 @@ describe('decoding pictures', () => {
     const wide = await green.withIccProfile('p3').png().toBuffer();
     const stored = await sharp(wide, { ignoreIcc: true }).raw().toBuffer();
     expect(stored[0], 'the file itself holds other numbers').to.be.above(20);
-    const { picture } = await decodeImage(wide, LIMIT);
-    const [red, value, blue] = pixel(picture, 4, 4);
+    const { image } = await decodeImage(wide, LIMIT);
+    const [red, value, blue] = pixel(image, 4, 4);
     expect(red).to.be.below(20);
     expect(value).to.be.above(250);
     expect(blue).to.be.below(20);
@@ -190,9 +190,9 @@ describe('decoding pictures', () => {
     for (const format of ['png', 'jpeg'] as const) {
       const wide = await blotches.clone().withIccProfile('p3').toFormat(format, { quality: 95 }).toBuffer();
       const expected = await sharp(wide).toColourspace('srgb').raw().toBuffer();
-      const { picture, header } = await decodeImage(wide, LIMIT);
+      const { image, header } = await decodeImage(wide, LIMIT);
       expect(header.toSrgb, format).to.not.equal(undefined);
-      const far = Array.from(expected, (byte, at) => Math.abs(byte - (picture.data[at] ?? 0)));
+      const far = Array.from(expected, (byte, at) => Math.abs(byte - (image.data[at] ?? 0)));
       // libvips goes by way of numbers of its own: colours that sRGB has not are cut off a little otherwise.
       expect(far.reduce((sum, one) => sum + one, 0) / far.length, format).to.be.below(0.5);
       expect(Math.max(...far), format).to.be.at.most(4);
@@ -207,7 +207,7 @@ describe('decoding pictures', () => {
     const wide = await halves().withIccProfile('p3').png().toBuffer();
     expect((await decodeImage(named, LIMIT)).header.otherColours).to.equal(false);
     expect((await decodeImage(wide, LIMIT)).header.toSrgb).to.not.equal(undefined);
-    expect((await decodeImage(named, LIMIT)).picture).to.deep.equal((await decodeImage(plain, LIMIT)).picture);
+    expect((await decodeImage(named, LIMIT)).image).to.deep.equal((await decodeImage(plain, LIMIT)).image);
   });
 
   it('takes the first frame of an animation', async () => {
@@ -218,12 +218,12 @@ describe('decoding pictures', () => {
       .gif()
       .toBuffer();
     expect((await sharp(file).metadata()).pages).to.equal(2);
-    const { picture } = await decodeImage(file, LIMIT);
-    expect([picture.width, picture.height]).to.deep.equal([10, 10]);
-    expect(pixel(picture, 5, 5)).to.deep.equal([255, 0, 0]);
+    const { image } = await decodeImage(file, LIMIT);
+    expect([image.width, image.height]).to.deep.equal([10, 10]);
+    expect(pixel(image, 5, 5)).to.deep.equal([255, 0, 0]);
   });
 
-  it('says what came when it is no picture', async () => {
+  it('says what came when it is no image', async () => {
     const cases: readonly [Uint8Array, RegExp][] = [
       [new Uint8Array(), /no bytes at all/],
       [Buffer.from('Hello, world'), /12 bytes of text beginning "Hello, world"/],
@@ -243,15 +243,15 @@ describe('decoding pictures', () => {
   it('calls a file that ends too early, or is damaged, unreadable', async () => {
     const noise = Buffer.alloc(64 * 64 * 3);
     for (let at = 0; at < noise.length; at += 1) noise[at] = (at * 7919) % 251;
-    const picture = sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
+    const image = sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
     const whole = [
-      await picture.clone().jpeg().toBuffer(),
-      await picture.clone().jpeg({ progressive: true }).toBuffer(),
-      await picture.clone().png().toBuffer(),
-      await picture.clone().webp().toBuffer(),
-      await picture.clone().gif().toBuffer(),
-      await picture.clone().avif().toBuffer(),
-      await picture.clone().tiff().toBuffer(),
+      await image.clone().jpeg().toBuffer(),
+      await image.clone().jpeg({ progressive: true }).toBuffer(),
+      await image.clone().png().toBuffer(),
+      await image.clone().webp().toBuffer(),
+      await image.clone().gif().toBuffer(),
+      await image.clone().avif().toBuffer(),
+      await image.clone().tiff().toBuffer(),
     ];
     for (const file of whole) {
       for (const share of [0.1, 0.5, 0.9]) {
@@ -261,15 +261,15 @@ describe('decoding pictures', () => {
     }
   });
 
-  it('refuses a picture above the limit by its header alone', async () => {
+  it('refuses an image above the limit by its header alone', async () => {
     const error = await errorOf(bomb(30_000, 30_000), 50_000_000);
     expect(error.code).to.equal('IMAGE_TOO_LARGE');
     expect(error.message).to.contain('at most 50,000,000 pixels').and.to.contain('30000 x 30000 (900,000,000 pixels)');
     expect((await errorOf(await halves().png().toBuffer(), 799)).code).to.equal('IMAGE_TOO_LARGE');
-    expect((await decodeImage(await halves().png().toBuffer(), { maxPixels: 800 })).picture.width).to.equal(40);
+    expect((await decodeImage(await halves().png().toBuffer(), { maxPixels: 800 })).image.width).to.equal(40);
   });
 
-  it('refuses a picture of one pixel', async () => {
+  it('refuses an image of one pixel', async () => {
     const error = await errorOf(
       await sharp({ create: { width: 1, height: 1, channels: 3, background: '#fff' } })
         .png()

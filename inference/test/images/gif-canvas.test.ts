@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
-import { pictureOf, pixelAt } from '../support/image-files.js';
+import { imageOf, pixelAt } from '../support/image-files.js';
 
 /** A GIF whose frame of 40 x 20 red pixels lies somewhere on a canvas; colour 0, red too, is its background. */
 async function redFrame(canvas: readonly [number, number], place: readonly [number, number]): Promise<Buffer> {
@@ -24,8 +24,8 @@ describe('the canvas of a GIF', () => {
   before(() => configureImageDecoding({ threads: 1 }));
 
   it('is white around its first frame, whatever its background colour', async () => {
-    const picture = await pictureOf(await redFrame([60, 50], [10, 25]));
-    expect([picture.width, picture.height]).to.deep.equal([60, 50]);
+    const image = await imageOf(await redFrame([60, 50], [10, 25]));
+    expect([image.width, image.height]).to.deep.equal([60, 50]);
     for (const [x, y] of [
       [0, 0],
       [9, 30],
@@ -34,7 +34,7 @@ describe('the canvas of a GIF', () => {
       [30, 45],
       [59, 49],
     ] as const) {
-      expect(pixelAt(picture, x, y), `${x},${y}`).to.deep.equal(WHITE);
+      expect(pixelAt(image, x, y), `${x},${y}`).to.deep.equal(WHITE);
     }
     for (const [x, y] of [
       [10, 25],
@@ -42,22 +42,22 @@ describe('the canvas of a GIF', () => {
       [10, 44],
       [49, 44],
     ] as const) {
-      expect(pixelAt(picture, x, y), `${x},${y}`).to.deep.equal(RED);
+      expect(pixelAt(image, x, y), `${x},${y}`).to.deep.equal(RED);
     }
   });
 
   it('grows with a first frame that reaches beyond it, as browsers do it', async () => {
-    const { header, picture } = await decodeImage(await redFrame([30, 30], [10, 25]), { maxPixels: 10_000 });
-    expect([header.width, header.height]).to.deep.equal([picture.width, picture.height]);
-    expect([picture.width, picture.height]).to.deep.equal([50, 45]);
-    expect(pixelAt(picture, 49, 44)).to.deep.equal(RED);
-    expect(pixelAt(picture, 0, 0)).to.deep.equal(WHITE);
+    const { header, image } = await decodeImage(await redFrame([30, 30], [10, 25]), { maxPixels: 10_000 });
+    expect([header.width, header.height]).to.deep.equal([image.width, image.height]);
+    expect([image.width, image.height]).to.deep.equal([50, 45]);
+    expect(pixelAt(image, 49, 44)).to.deep.equal(RED);
+    expect(pixelAt(image, 0, 0)).to.deep.equal(WHITE);
   });
 
   it('shows its first frame alone where that fills it', async () => {
-    const picture = await pictureOf(await redFrame([40, 20], [0, 0]));
-    expect(new Set(picture.data)).to.deep.equal(new Set([255, 0]));
-    expect(pixelAt(picture, 39, 19)).to.deep.equal(RED);
+    const image = await imageOf(await redFrame([40, 20], [0, 0]));
+    expect(new Set(image.data)).to.deep.equal(new Set([255, 0]));
+    expect(pixelAt(image, 39, 19)).to.deep.equal(RED);
   });
 
   it('is white where the first frame is transparent, inside and outside', async () => {
@@ -67,18 +67,18 @@ describe('the canvas of a GIF', () => {
       .gif()
       .toBuffer();
     file.writeUInt16LE(12, 6);
-    const picture = await pictureOf(file);
-    expect(pixelAt(picture, 3, 0)).to.deep.equal(WHITE);
-    expect(pixelAt(picture, 3, 3)).to.deep.equal([0, 0, 255]);
-    expect(pixelAt(picture, 10, 3)).to.deep.equal(WHITE);
+    const image = await imageOf(file);
+    expect(pixelAt(image, 3, 0)).to.deep.equal(WHITE);
+    expect(pixelAt(image, 3, 3)).to.deep.equal([0, 0, 255]);
+    expect(pixelAt(image, 10, 3)).to.deep.equal(WHITE);
   });
 
   it('is shrunk with its white, for a model that takes small images', async () => {
-    const { picture } = await decodeImage(await redFrame([400, 400], [0, 0]), {
+    const { image } = await decodeImage(await redFrame([400, 400], [0, 0]), {
       maxPixels: 1_000_000,
       target: { width: 20, height: 20 },
     });
-    expect([picture.width, picture.height]).to.deep.equal([40, 40]);
-    expect(pixelAt(picture, 30, 30)).to.deep.equal(WHITE);
+    expect([image.width, image.height]).to.deep.equal([40, 40]);
+    expect(pixelAt(image, 30, 30)).to.deep.equal(WHITE);
   });
 });

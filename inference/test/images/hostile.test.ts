@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import { configureImageDecoding, decodeImage } from '../../src/media/images/index.js';
 import { limitWasmMemory } from '../../src/media/images/thread/wasm-memory.js';
-import { imageErrorOf, imageFixture, pictureOf } from '../support/image-files.js';
+import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
 import { Random } from '../support/random.js';
 
 const FILES = [
@@ -43,16 +43,16 @@ describe('damaged images', () => {
           content[at] = (content[at] ?? 0) ^ (1 << random.below(8));
         }
         try {
-          const { header, picture } = await decodeImage(content, { maxPixels: 1_000_000 });
-          expect(picture.data.length).to.equal(picture.width * picture.height * 3);
-          expect([picture.width, picture.height]).to.deep.equal([header.width, header.height]);
+          const { header, image } = await decodeImage(content, { maxPixels: 1_000_000 });
+          expect(image.data.length).to.equal(image.width * image.height * 3);
+          expect([image.width, image.height]).to.deep.equal([header.width, header.height]);
         } catch (error) {
           if (!(error instanceof InferenceError)) throw error;
           expect(error.code).to.be.oneOf(['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE']);
           expect(error.message).to.not.match(INTERNAL);
         }
       }
-      expect((await pictureOf(imageFixture(name))).data.length, 'the next image').to.be.above(0);
+      expect((await imageOf(imageFixture(name))).data.length, 'the next image').to.be.above(0);
     });
   }
 

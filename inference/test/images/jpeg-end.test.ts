@@ -1,14 +1,14 @@
 import { expect } from 'chai';
 import sharp, { type JpegOptions } from 'sharp';
 import { configureImageDecoding } from '../../src/media/images/index.js';
-import { imageErrorOf, imageFixture, pictureOf } from '../support/image-files.js';
+import { imageErrorOf, imageFixture, imageOf } from '../support/image-files.js';
 import { Random } from '../support/random.js';
 
 /** Blotches of colour, large enough for a hundred blocks and more. */
 async function photograph(options: JpegOptions = {}, grey = false): Promise<Buffer> {
   const noise = sharp(new Random(5).bytes(20 * 15 * 3), { raw: { width: 20, height: 15, channels: 3 } });
-  const image = noise.resize(640, 480, { kernel: 'cubic' });
-  return await (grey ? image.greyscale() : image).jpeg({ quality: 80, ...options }).toBuffer();
+  const resized = noise.resize(640, 480, { kernel: 'cubic' });
+  return await (grey ? resized.greyscale() : resized).jpeg({ quality: 80, ...options }).toBuffer();
 }
 
 describe('the end of a JPEG', () => {
@@ -21,36 +21,34 @@ describe('the end of a JPEG', () => {
       .toBuffer();
     const files = [await photograph(), await photograph({ progressive: true }), await photograph({}, true), inks];
     for (const [index, whole] of files.entries()) {
-      const expected = await pictureOf(whole);
+      const expected = await imageOf(whole);
       const ends = [
         whole.subarray(0, -2),
         whole.subarray(0, -1),
         Buffer.concat([whole.subarray(0, -2), Buffer.alloc(7)]),
       ];
-      for (const file of ends) expect(await pictureOf(file), `file ${index}`).to.deep.equal(expected);
+      for (const file of ends) expect(await imageOf(file), `file ${index}`).to.deep.equal(expected);
     }
   });
 
   it('may be followed by anything', async () => {
     const whole = await photograph();
-    const expected = await pictureOf(whole);
+    const expected = await imageOf(whole);
     for (const tail of [new Random(7).bytes(300), await photograph({ quality: 20 }), Buffer.alloc(10_000)]) {
-      expect(await pictureOf(Buffer.concat([whole, tail]))).to.deep.equal(expected);
+      expect(await imageOf(Buffer.concat([whole, tail]))).to.deep.equal(expected);
     }
   });
 
   it('may lack a hundredth of the image, which is then grey', async () => {
     const whole = await photograph();
-    const expected = await pictureOf(whole);
+    const expected = await imageOf(whole);
     for (const cut of [3, 20, Math.floor(whole.length * 0.004)]) {
-      const picture = await pictureOf(whole.subarray(0, whole.length - cut));
+      const image = await imageOf(whole.subarray(0, whole.length - cut));
       const upper = expected.width * (expected.height - 18) * 3;
-      expect(Buffer.compare(picture.data.subarray(0, upper), expected.data.subarray(0, upper)), String(cut)).to.equal(
-        0,
-      );
+      expect(Buffer.compare(image.data.subarray(0, upper), expected.data.subarray(0, upper)), String(cut)).to.equal(0);
     }
     // A small image may lack its last block.
-    expect((await pictureOf(imageFixture('missing_eoi.jpg').subarray(0, -4))).width).to.equal(96);
+    expect((await imageOf(imageFixture('missing_eoi.jpg').subarray(0, -4))).width).to.equal(96);
   });
 
   it('may not lack a real part of it, wherever the file was cut and whatever was put behind', async () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { configureImageDecoding, readImageHeader } from '../../src/media/images/index.js';
-import { imageErrorOf, imageFixture, meanOf, pictureOf, pixelAt } from '../support/image-files.js';
+import { imageErrorOf, imageFixture, imageOf, meanOf, pixelAt } from '../support/image-files.js';
 
 /** Pixels at a quarter, three quarters (of the upper quarter) and the lower middle. */
 type Expected = readonly [
@@ -186,13 +186,8 @@ describe('images of every kind', () => {
   for (const [name, width, height, pixels, mean] of EXPECTED) {
     it(`shows ${name} as other decoders do`, async () => {
       const header = await readImageHeader(imageFixture(name), 1_000_000);
-      const picture = await pictureOf(imageFixture(name));
-      expect([header.width, header.height, picture.width, picture.height]).to.deep.equal([
-        width,
-        height,
-        width,
-        height,
-      ]);
+      const image = await imageOf(imageFixture(name));
+      expect([header.width, header.height, image.width, image.height]).to.deep.equal([width, height, width, height]);
       const [x, y] = [Math.floor(width / 4), Math.floor(height / 4)];
       const places = [
         [x, y],
@@ -200,28 +195,28 @@ describe('images of every kind', () => {
         [Math.floor(width / 2), Math.floor((height * 3) / 4)],
       ] as const;
       places.forEach(([left, top], index) => {
-        pixelAt(picture, left, top).forEach((value, channel) => {
+        pixelAt(image, left, top).forEach((value, channel) => {
           // Chroma is enlarged by other methods; a wrong turn or a wrong colour is far further away.
           expect(value, `${left},${top} channel ${channel}`).to.be.closeTo(pixels[index]?.[channel] ?? Number.NaN, 12);
         });
       });
-      meanOf(picture).forEach((value, channel) => {
+      meanOf(image).forEach((value, channel) => {
         expect(value, `mean of channel ${channel}`).to.be.closeTo(mean[channel] ?? Number.NaN, 0.7);
       });
     });
   }
 
   it('takes floats from 0 to 1 for black to white', async () => {
-    const picture = await pictureOf(imageFixture('float_grey_0_1.tif'));
-    expect(pixelAt(picture, 0, 0)).to.deep.equal([78, 78, 78]);
-    expect(meanOf(picture)[0]).to.be.closeTo(88.7, 0.1);
+    const image = await imageOf(imageFixture('float_grey_0_1.tif'));
+    expect(pixelAt(image, 0, 0)).to.deep.equal([78, 78, 78]);
+    expect(meanOf(image)[0]).to.be.closeTo(88.7, 0.1);
   });
 
   it('leaves the canvas around the first frame of a GIF white', async () => {
-    const picture = await pictureOf(imageFixture('gif_first_frame_offset.gif'));
-    expect([picture.width, picture.height]).to.deep.equal([96, 72]);
-    expect(pixelAt(picture, 0, 0)).to.deep.equal([255, 255, 255]);
-    expect(pixelAt(picture, 24, 18)).to.deep.equal([173, 117, 49]);
+    const image = await imageOf(imageFixture('gif_first_frame_offset.gif'));
+    expect([image.width, image.height]).to.deep.equal([96, 72]);
+    expect(pixelAt(image, 0, 0)).to.deep.equal([255, 255, 255]);
+    expect(pixelAt(image, 24, 18)).to.deep.equal([173, 117, 49]);
   });
 
   it('refuses a camera raw file instead of showing its thumbnail', async () => {
@@ -260,7 +255,7 @@ describe('images of every kind', () => {
 
   it('decodes many at a time on its threads', async () => {
     const names = ['iphone_like.heic', 'x.jxl', 'x.bmp', 'ten_bits.heic', 'alpha.jxl', 'x.bmp'];
-    const means = await Promise.all(names.map(async (name) => meanOf(await pictureOf(imageFixture(name)))[0]));
+    const means = await Promise.all(names.map(async (name) => meanOf(await imageOf(imageFixture(name)))[0]));
     means.forEach((mean, index) => {
       const expected = EXPECTED.find(([name]) => name === names[index])?.[4][0] ?? Number.NaN;
       expect(mean, names[index]).to.be.closeTo(expected, 0.7);

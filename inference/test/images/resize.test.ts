@@ -1,24 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import {
-  decodeImage,
-  interpolatePicture,
-  type Picture,
-  PictureResizer,
-  writePlanes,
-} from '../../src/media/images/index.js';
+import { decodeImage, type Image, ImageResizer, interpolateImage, writePlanes } from '../../src/media/images/index.js';
 import { inRepository } from '../support/places.js';
 
-/** A picture in which no two neighbours are alike. */
-function pattern(width: number, height: number): Picture {
+/** An image in which no two neighbours are alike. */
+function pattern(width: number, height: number): Image {
   const data = new Uint8Array(width * height * 3);
   for (let at = 0; at < data.length; at += 1) data[at] = (at * 2_654_435_761) >>> 24;
   return { width, height, data };
 }
 
-function digest(picture: Picture): string {
-  return createHash('sha256').update(picture.data).digest('hex').slice(0, 16);
+function digest(image: Image): string {
+  return createHash('sha256').update(image.data).digest('hex').slice(0, 16);
 }
 
 /** Made with Pillow 12.3: `Image.resize` of the pattern. */
@@ -49,8 +43,8 @@ const OPENCV = [
 ] as const;
 const AIRPLANE = 'f5fa8efda87c1bdd';
 
-describe('resizing pictures', () => {
-  const resizer = new PictureResizer();
+describe('resizing images', () => {
+  const resizer = new ImageResizer();
 
   for (const [filter, width, height, expected] of PILLOW) {
     it(`gives Pillow's own bytes: ${filter} to ${width} x ${height}`, () => {
@@ -59,45 +53,45 @@ describe('resizing pictures', () => {
   }
 
   it("gives Pillow's own bytes from a file", async () => {
-    const file = await readFile(inRepository('demo/samples/pictures/04-airplane.png'));
-    const { picture } = await decodeImage(file, { maxPixels: 1_000_000 });
-    expect(digest(resizer.resize(picture, 96, 96, 'bicubic'))).to.equal(AIRPLANE);
+    const file = await readFile(inRepository('demo/samples/images/04-airplane.png'));
+    const { image } = await decodeImage(file, { maxPixels: 1_000_000 });
+    expect(digest(resizer.resize(image, 96, 96, 'bicubic'))).to.equal(AIRPLANE);
   });
 
-  it('leaves a picture of the right size alone', () => {
-    const picture = pattern(30, 20);
-    expect(digest(resizer.resize(picture, 30, 20, 'bicubic'))).to.equal(digest(picture));
-    expect(interpolatePicture(picture, 30, 20)).to.equal(picture);
+  it('leaves an image of the right size alone', () => {
+    const image = pattern(30, 20);
+    expect(digest(resizer.resize(image, 30, 20, 'bicubic'))).to.equal(digest(image));
+    expect(interpolateImage(image, 30, 20)).to.equal(image);
   });
 
-  it('keeps a plain picture plain at the strangest sizes', () => {
-    const plain: Picture = { width: 2, height: 3000, data: new Uint8Array(18_000).fill(77) };
+  it('keeps a plain image plain at the strangest sizes', () => {
+    const plain: Image = { width: 2, height: 3000, data: new Uint8Array(18_000).fill(77) };
     for (const filter of ['bilinear', 'bicubic', 'lanczos'] as const) {
       expect([...new Set(resizer.resize(plain, 97, 1, filter).data)]).to.deep.equal([77]);
     }
-    expect([...new Set(interpolatePicture(plain, 97, 1).data)]).to.deep.equal([77]);
+    expect([...new Set(interpolateImage(plain, 97, 1).data)]).to.deep.equal([77]);
   });
 
   for (const [width, height, expected] of OPENCV) {
     it(`gives OpenCV's own bytes: linear to ${width} x ${height}`, () => {
-      expect(digest(interpolatePicture(pattern(101, 67), width, height))).to.equal(expected);
+      expect(digest(interpolateImage(pattern(101, 67), width, height))).to.equal(expected);
     });
   }
 });
 
 describe('writing planes', () => {
-  const picture: Picture = { width: 2, height: 1, data: new Uint8Array([255, 0, 51, 102, 153, 204]) };
+  const image: Image = { width: 2, height: 1, data: new Uint8Array([255, 0, 51, 102, 153, 204]) };
 
   it('puts red, green and blue in planes of their own, scaled', () => {
     const planes = new Float32Array(6);
-    writePlanes(picture, { rescale: 1 / 255, mean: [0.5, 0, 0], std: [0.5, 1, 2] }, planes, 0);
+    writePlanes(image, { rescale: 1 / 255, mean: [0.5, 0, 0], std: [0.5, 1, 2] }, planes, 0);
     for (const [at, value] of [1, -0.2, 0, 0.6, 0.1, 0.4].entries()) expect(planes[at]).to.be.closeTo(value, 1e-6);
   });
 
   it('puts blue first when asked, into a larger plane, and leaves the rest black', () => {
     const planes = new Float32Array(2 + 3 * 6);
     const options = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
-    writePlanes(picture, options, planes, 2, { width: 3, height: 2 });
+    writePlanes(image, options, planes, 2, { width: 3, height: 2 });
     expect([...planes]).to.deep.equal([0, 0, 51, 204, 0, 0, 0, 0, 0, 153, 0, 0, 0, 0, 255, 102, 0, 0, 0, 0]);
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { configureImageDecoding } from '../../src/media/images/index.js';
-import { imageErrorOf, imageFixture, pictureOf, pixelAt } from '../support/image-files.js';
+import { imageErrorOf, imageFixture, imageOf, pixelAt } from '../support/image-files.js';
 import { type ImageTags, imageTags, type TiffPageFile, type TiffTag, writeTiff } from '../support/tiff-file.js';
 
 const SIZE = { width: 4, height: 3 };
@@ -20,7 +20,7 @@ function page(
 }
 
 async function firstPixel(...pages: readonly TiffPageFile[]): Promise<number[]> {
-  return pixelAt(await pictureOf(writeTiff(pages)), 1, 1);
+  return pixelAt(await imageOf(writeTiff(pages)), 1, 1);
 }
 
 async function messageOf(...pages: readonly TiffPageFile[]): Promise<string> {
@@ -152,12 +152,12 @@ describe('TIFF images', () => {
 
   it('are read in tiles, in planes, as BigTIFF and with every compression of the decoder', async () => {
     const image = sharp(imageFixture('rgb_uint32.tif')).removeAlpha();
-    const png = await pictureOf(await image.clone().toColourspace('srgb').png().toBuffer());
+    const png = await imageOf(await image.clone().toColourspace('srgb').png().toBuffer());
     const source = sharp(png.data, { raw: { width: png.width, height: png.height, channels: 3 } });
     for (const compression of ['none', 'lzw', 'deflate', 'packbits'] as const) {
       for (const more of [{}, { tile: true, tileWidth: 32, tileHeight: 16 }, { bigtiff: true }]) {
         expect(
-          await pictureOf(
+          await imageOf(
             await source
               .clone()
               .tiff({ compression, ...more })

@@ -44,7 +44,7 @@ describe('optimized models', () => {
   });
 
   it('give the same bits as the plain files', async () => {
-    const content = await readFile(inRepository('demo/samples/pictures/03-pizza.jpg'));
+    const content = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
     const items = [...TEXTS, { type: 'image', content, normalize: true }];
     await prepare(volume, VISION_ONLY);
     const plain = await answers(volume, VISION_ONLY, items, false);

@@ -16,7 +16,7 @@ const WHISPER = 'onnx-community/whisper-base_timestamped';
 const LARGE = 'Xenova/siglip-base-patch16-384';
 const BESIDE = { ASR_MODEL: 'none', VISION_MODEL_NAME: `${LARGE}:fp32` };
 
-/** Items of faces in a picture. */
+/** Items of faces in an image. */
 const facesOf = (content: Uint8Array) => [{ content, scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 }];
 
 describe('prepared speech', () => {

@@ -13,7 +13,7 @@ describe('frames', () => {
 
   it('carry typed arrays beside the JSON, wherever they stand', () => {
     const message = {
-      picture: new Uint8Array([1, 2, 3]),
+      image: new Uint8Array([1, 2, 3]),
       nested: [{ vector: new Float32Array([0.5, -2]) }, { empty: new Uint8Array() }],
       ids: new Int32Array([-7]),
       wide: new Float64Array([1e300]),
@@ -23,9 +23,9 @@ describe('frames', () => {
   });
 
   it('carry a view of a larger buffer as its own bytes alone', () => {
-    const message = { content: Buffer.from('before picture after').subarray(7, 14) };
+    const message = { content: Buffer.from('before image after').subarray(7, 14) };
     const [received] = new FrameReader().push(bytesOf(message)) as [{ content: Uint8Array }];
-    expect(Buffer.from(received.content).toString()).to.equal('picture');
+    expect(Buffer.from(received.content).toString()).to.equal('image');
   });
 
   it('carry numbers that JSON has not', () => {

@@ -181,7 +181,7 @@ describe('a look', () => {
   });
 });
 
-describe('the limit of a picture’s decoder', () => {
+describe('the limit of an image’s decoder', () => {
   const timeUp = new Error('timeout: 12% complete');
   const isTimeUp = (error: unknown) => error === timeUp;
 

@@ -58,7 +58,7 @@ describe('Lane', () => {
     await settled();
     executor.at(0).answer([
       { ok: true, value: 'fine' },
-      { ok: false, error: new InferenceError('IMAGE_UNREADABLE', 'no picture') },
+      { ok: false, error: new InferenceError('IMAGE_UNREADABLE', 'no image') },
     ]);
     expect((await good).value).to.equal('fine');
     expect((await errorOf(bad)).code).to.equal('IMAGE_UNREADABLE');

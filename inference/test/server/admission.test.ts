@@ -259,14 +259,14 @@ describe('a message that costs too much', () => {
 
   const repeated = (piece: string | Buffer, bytes: number) => Buffer.alloc(bytes, piece);
   const BOMBS: readonly (readonly [string, Form | 'grpc', string, Buffer])[] = [
-    ['empty pictures', 'json', EMBED_IMAGE, Buffer.from(`{"images":[${'{},'.repeat(2_000_000)}{}]}`)],
+    ['empty images', 'json', EMBED_IMAGE, Buffer.from(`{"images":[${'{},'.repeat(2_000_000)}{}]}`)],
     ['empty texts', 'json', EMBED_TEXT, Buffer.from(`{"texts":[${'"",'.repeat(2_000_000)}""]}`)],
     ['numbers', 'json', EMBED_TEXT, Buffer.from(`{"texts":[${'0,'.repeat(2_000_000)}0]}`)],
     ['depth', 'json', EMBED_TEXT, repeated('[', 2_000_000)],
-    ['empty pictures', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
+    ['empty images', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
     ['fields nobody knows', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x78, 0]), 4_000_000)],
     ['empty texts', 'grpc-web', EMBED_TEXT, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
-    ['empty pictures', 'grpc', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
+    ['empty images', 'grpc', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
     [
       'text',
       'grpc',

@@ -97,9 +97,9 @@ describe('Films that the client reads from the disk', function () {
     });
   }
 
-  it('cost what their audio costs, whatever the pictures are', async () => {
+  it('cost what their audio costs, whatever the images are', async () => {
     const path = join(folder, 'junk.mp4');
-    await writeJunkFilm(path, join(CASES, 'quicktime_aac.mov'), { pictureBytes: 40 * MIB, repeats: 2 });
+    await writeJunkFilm(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 40 * MIB, repeats: 2 });
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
     let film: unknown;
     const sent = await sentFor(async () => {
@@ -155,7 +155,7 @@ describe('Films that the client reads from the disk', function () {
     }
   });
 
-  it('are sent as they are where there are no pictures', async () => {
+  it('are sent as they are where there are no images', async () => {
     const path = join(CASES, 'audio_gap_4s.mp4');
     const sent = await sentFor(() => answerOf(client.transcribeFile(path)));
     expect(sent).to.be.at.least((await stat(path)).size);

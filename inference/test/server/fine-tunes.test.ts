@@ -61,14 +61,14 @@ describe("people's own fine-tunes, by their names alone", () => {
   });
 
   it('a Japanese SigLIP of another size, in shards, sees and reads', async () => {
-    const content = await readFile(join(ROOT, 'demo/samples/pictures/01-red-heart.png'));
-    const pictures = await client.value(embedImage, { images: [{ content }, { content }] });
+    const content = await readFile(join(ROOT, 'demo/samples/images/01-red-heart.png'));
+    const images = await client.value(embedImage, { images: [{ content }, { content }] });
     const texts = await client.value(embedText, { texts: ['赤い丸', '青い四角'], model: TextModel.VISION });
-    for (const { results, dimensions } of [pictures, texts]) {
+    for (const { results, dimensions } of [images, texts]) {
       expect(dimensions).to.equal(80);
       expect(results.map(({ result }) => result.case)).to.deep.equal(['embedding', 'embedding']);
     }
-    expect(pictures.results[0]).to.deep.equal(pictures.results[1]);
+    expect(images.results[0]).to.deep.equal(images.results[1]);
   });
 
   it('a German BERT with the mean of its tokens embeds sentences', async () => {

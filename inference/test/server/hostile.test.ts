@@ -67,22 +67,22 @@ describe('hostile input', () => {
   });
 
   it('spoils its own place in a batch, nothing else', async () => {
-    const pictures: [string, Uint8Array, string][] = [
+    const images: [string, Uint8Array, string][] = [
       ['good', good, 'embedding'],
       ['empty', new Uint8Array(), 'IMAGE_UNREADABLE'],
-      ['a text', Buffer.from('this is a text, not a picture'), 'IMAGE_UNREADABLE'],
-      ['half a picture', good.subarray(0, good.length / 2), 'IMAGE_UNREADABLE'],
+      ['a text', Buffer.from('this is a text, not an image'), 'IMAGE_UNREADABLE'],
+      ['half an image', good.subarray(0, good.length / 2), 'IMAGE_UNREADABLE'],
       ['a signature alone', good.subarray(0, 8), 'IMAGE_UNREADABLE'],
       ['a bomb of 30,000 by 30,000', pngBomb(30_000, 30_000), 'IMAGE_TOO_LARGE'],
-      ['a picture of nothing', pngBomb(0, 0), 'IMAGE_UNREADABLE'],
+      ['an image of nothing', pngBomb(0, 0), 'IMAGE_UNREADABLE'],
       ['one pixel', Buffer.from(ONE_PIXEL, 'base64'), 'IMAGE_UNREADABLE'],
       ['SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), 'IMAGE_UNREADABLE'],
       ['good again', good, 'embedding'],
     ];
-    const images = pictures.map(([, content]) => ({ content }));
-    const vectors = await client.value(embedImage, { images });
-    const faces = await client.value(detectFaces, { images });
-    for (const [index, [name, , expected]] of pictures.entries()) {
+    const inputs = images.map(([, content]) => ({ content }));
+    const vectors = await client.value(embedImage, { images: inputs });
+    const faces = await client.value(detectFaces, { images: inputs });
+    for (const [index, [name, , expected]] of images.entries()) {
       expect(errorMessage(vectors.results[index]?.result ?? { case: undefined }), name).to.equal(expected);
       const detected = expected === 'embedding' ? 'detections' : expected;
       expect(errorMessage(faces.results[index]?.result ?? { case: undefined }), name).to.equal(detected);

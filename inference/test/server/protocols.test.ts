@@ -109,7 +109,7 @@ describe('one port', () => {
     expect(other.result.value.values).to.deep.equal([]);
   });
 
-  it('embeds pictures and finds faces', async () => {
+  it('embeds images and finds faces', async () => {
     const content = await readFile(join(DEMO_MODELS, 'heimdex/face-pocket/golden/g3_640x640.png'));
     const embedded = await client.value(method.embedImage, { images: [{ content }, { content }] });
     expect(embedded.results.map(({ result }) => result.case)).to.deep.equal(['embedding', 'embedding']);
@@ -216,7 +216,7 @@ describe('one port', () => {
         input: { ...method.embedImage.input },
       } as unknown as typeof method.embedImage;
       const images = [{ content: new Uint8Array([1, 2, 3]) }];
-      // Pictures sent as texts: bytes that are no UTF-8 are no string.
+      // Images sent as texts: bytes that are no UTF-8 are no string.
       const error = await client.failure(broken, { images: [...images, { content: new Uint8Array([0xff, 0xfe]) }] });
       expect(error.code).to.equal('INVALID_ARGUMENT');
     });

@@ -10,7 +10,7 @@ import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 
 const { embedText, getServerInfo } = InferenceService.method;
 const FAKE_PROGRAM = fileURLToPath(new URL('../fixtures/fake-program.js', import.meta.url));
-const MANY = Array.from({ length: 200 }, (_, index) => `a picture of the number ${index}`);
+const MANY = Array.from({ length: 200 }, (_, index) => `an image of the number ${index}`);
 
 /** Process ids of the program's workers, as its log has them. */
 function workersOf({ server }: PocketServer): number[] {

@@ -9,13 +9,13 @@ import { load as loadSiglip } from '../../src/models/siglip/model.js';
 import { load as loadYuNet } from '../../src/models/yunet/model.js';
 import { namelessFaces } from '../support/faces.js';
 import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/places.js';
-import { damage, Random, randomPicture, randomText } from '../support/random.js';
+import { damage, Random, randomImage, randomText } from '../support/random.js';
 
 const ROUNDS = 8;
 const ITEMS = 8;
 /** Each of the tests below goes on for so long with other bytes, sizes and texts; HEIMDEX_TEST_SECONDS=60 for a long run. */
 const SECONDS = Number(process.env.HEIMDEX_TEST_SECONDS ?? 0);
-/** What may stay in memory behind the rounds of one test; a picture that is kept is up to 7 MB, and there are 64 and more. */
+/** What may stay in memory behind the rounds of one test; an image that is kept is up to 7 MB, and there are 64 and more. */
 const MAX_KEPT_BYTES = 24 * 1024 * 1024;
 
 describe('whatever is sent', () => {
@@ -65,12 +65,12 @@ describe('whatever is sent', () => {
     expect(kept).to.be.below(MAX_KEPT_BYTES);
   }
 
-  it('gets an answer or an error, and whole pictures beside it get theirs, the same as alone', async function () {
+  it('gets an answer or an error, and whole images beside it get theirs, the same as alone', async function () {
     this.timeout(60_000 + SECONDS * 2000);
     const random = new Random(20_260_101);
     await rounds(async (round) => {
-      const whole = await Promise.all(Array.from({ length: ITEMS }, () => randomPicture(random)));
-      const contents = whole.flatMap((picture) => [picture, damage(picture, random)]);
+      const whole = await Promise.all(Array.from({ length: ITEMS }, () => randomImage(random)));
+      const contents = whole.flatMap((image) => [image, damage(image, random)]);
       contents.push(random.bytes(random.below(500)));
       const vectors = await siglip.run(
         contents.map((content) => ({ type: 'image', content, normalize: true })),
@@ -82,10 +82,10 @@ describe('whatever is sent', () => {
         CONTEXT,
       );
       check(faces, isFaces);
-      const image = (content: Uint8Array): ImageItem => ({ type: 'image', content, normalize: true });
+      const itemOf = (content: Uint8Array): ImageItem => ({ type: 'image', content, normalize: true });
       for (const [item, content] of whole.entries()) {
         const together = vectors[item * 2];
-        const [alone] = await siglip.run([image(content)], CONTEXT);
+        const [alone] = await siglip.run([itemOf(content)], CONTEXT);
         expect([together?.ok, alone?.ok], `round ${round}, ${item}`).to.deep.equal([true, true]);
         expect(farthest(together, alone), `round ${round}, ${item}`).to.be.below(1e-5);
       }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { packIds, readPictureRecipe, readTextRecipe, tokenizeText } from '../../src/models/siglip/preprocess.js';
+import { packIds, readImageRecipe, readTextRecipe, tokenizeText } from '../../src/models/siglip/preprocess.js';
 import { configFromStages } from '../../src/models/siglip/stages.js';
 import type { TextTokenizer } from '../../src/tokenizer/index.js';
 
@@ -26,7 +26,7 @@ function letters(padId: number | undefined): TextTokenizer {
 
 describe("SigLIP's settings", () => {
   it('come from preprocessor_config.json', () => {
-    expect(readPictureRecipe(CONFIG, undefined)).to.deep.equal({
+    expect(readImageRecipe(CONFIG, undefined)).to.deep.equal({
       width: 384,
       height: 384,
       filter: 'bilinear',
@@ -37,7 +37,7 @@ describe("SigLIP's settings", () => {
   });
 
   it('are as in transformers where the file leaves them out', () => {
-    const recipe = readPictureRecipe({}, 224);
+    const recipe = readImageRecipe({}, 224);
     expect(recipe).to.deep.include({
       width: 224,
       height: 224,
@@ -46,19 +46,19 @@ describe("SigLIP's settings", () => {
       std: [0.5, 0.5, 0.5],
     });
     expect(recipe.rescale).to.be.closeTo(1 / 255, 1e-12);
-    expect(readPictureRecipe({ ...CONFIG, do_rescale: false, do_normalize: false }, undefined)).to.deep.include({
+    expect(readImageRecipe({ ...CONFIG, do_rescale: false, do_normalize: false }, undefined)).to.deep.include({
       rescale: 1,
       mean: [0, 0, 0],
       std: [1, 1, 1],
     });
   });
 
-  it('are refused for pictures of any shape, and where the size is nowhere', () => {
-    expect(() => readPictureRecipe({ ...CONFIG, image_processor_type: 'Siglip2ImageProcessor' }, 1)).to.throw(/NaFlex/);
-    expect(() => readPictureRecipe({ max_num_patches: 256, patch_size: 16 }, 1)).to.throw(/NaFlex/);
-    expect(() => readPictureRecipe({}, undefined)).to.throw(/size\.width/);
-    expect(() => readPictureRecipe({ ...CONFIG, resample: 0 }, 1)).to.throw(/resample to be one of 1, 2, 3, 4, 5/);
-    expect(() => readPictureRecipe({ ...CONFIG, image_mean: ['a'] }, 1)).to.throw(/three numbers/);
+  it('are refused for images of any shape, and where the size is nowhere', () => {
+    expect(() => readImageRecipe({ ...CONFIG, image_processor_type: 'Siglip2ImageProcessor' }, 1)).to.throw(/NaFlex/);
+    expect(() => readImageRecipe({ max_num_patches: 256, patch_size: 16 }, 1)).to.throw(/NaFlex/);
+    expect(() => readImageRecipe({}, undefined)).to.throw(/size\.width/);
+    expect(() => readImageRecipe({ ...CONFIG, resample: 0 }, 1)).to.throw(/resample to be one of 1, 2, 3, 4, 5/);
+    expect(() => readImageRecipe({ ...CONFIG, image_mean: ['a'] }, 1)).to.throw(/three numbers/);
   });
 
   it('pad a text to 64 tokens, or what config.json says, with the right token', () => {
@@ -88,7 +88,7 @@ describe("SigLIP's settings", () => {
       { type: 'to_tensor' },
       { type: 'normalize', mean: [0.5, 0.4, 0.3], std: 0.5 },
     ];
-    const recipe = readPictureRecipe(configFromStages({ stages }), undefined);
+    const recipe = readImageRecipe(configFromStages({ stages }), undefined);
     expect(recipe).to.deep.equal({
       width: 384,
       height: 378,
@@ -98,14 +98,14 @@ describe("SigLIP's settings", () => {
       std: [0.5, 0.5, 0.5],
     });
     const doubled = [stages[1], { type: 'to_tensor' }, { type: 'rescale', rescale_factor: 2 }];
-    expect(readPictureRecipe(configFromStages({ stages: doubled }), undefined)).to.deep.include({
+    expect(readImageRecipe(configFromStages({ stages: doubled }), undefined)).to.deep.include({
       rescale: 2 / 255,
       mean: [0, 0, 0],
       std: [1, 1, 1],
     });
   });
 
-  it('are refused where a stage is not known or keeps the shape of a picture', () => {
+  it('are refused where a stage is not known or keeps the shape of an image', () => {
     const refused =
       (...stages: object[]): (() => unknown) =>
       () =>

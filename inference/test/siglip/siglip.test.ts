@@ -8,7 +8,7 @@ import { load } from '../../src/models/siglip/model.js';
 import { CONTEXT, cosine, inRepository, modelFiles, OPTIONS, readJsonFile } from '../support/places.js';
 
 const FOLDER = inRepository('demo/models/heimdex/siglip-pocket');
-const PICTURES = inRepository('demo/samples/pictures');
+const IMAGES = inRepository('demo/samples/images');
 const FLOAT = { vision: 'onnx/vision_model.onnx', text: 'onnx/text_model.onnx' };
 const INT8 = { vision: 'onnx/vision_model_quantized.onnx', text: 'onnx/text_model_quantized.onnx' };
 
@@ -27,7 +27,7 @@ function text(words: string, truncate = true): TextItem {
   return { type: 'text', text: words, normalize: true, truncate };
 }
 
-async function image(path: string): Promise<ImageItem> {
+async function imageItem(path: string): Promise<ImageItem> {
   return { type: 'image', content: await readFile(path), normalize: true };
 }
 
@@ -81,8 +81,8 @@ describe('SigLIP', () => {
     }
   });
 
-  it('gives the reference vectors of pictures', async () => {
-    const items = await Promise.all(golden.images.map((entry) => image(`${FOLDER}/${entry.file}`)));
+  it('gives the reference vectors of images', async () => {
+    const items = await Promise.all(golden.images.map((entry) => imageItem(`${FOLDER}/${entry.file}`)));
     for (const [model, least] of [
       [float, 0.9999],
       [int8, 0.97],
@@ -104,7 +104,7 @@ describe('SigLIP', () => {
   it('gives one item the same vector in any batch', async () => {
     const items: (ImageItem | TextItem)[] = [
       ...golden.texts.map((entry) => text(entry.text)),
-      ...(await Promise.all(golden.images.map((entry) => image(`${FOLDER}/${entry.file}`)))),
+      ...(await Promise.all(golden.images.map((entry) => imageItem(`${FOLDER}/${entry.file}`)))),
     ];
     for (const model of [float, int8]) {
       const together = await model.run(items, CONTEXT);
@@ -118,17 +118,17 @@ describe('SigLIP', () => {
     }
   });
 
-  it('finds pictures by words as the model card says', async () => {
-    const names = readJsonFile<Record<string, { label: string; rank: number }>>(`${PICTURES}/names.json`);
+  it('finds images by words as the model card says', async () => {
+    const names = readJsonFile<Record<string, { label: string; rank: number }>>(`${IMAGES}/names.json`);
     const files = Object.keys(names);
     for (const model of [float, int8]) {
-      const pictures = await model.run(await Promise.all(files.map((file) => image(`${PICTURES}/${file}`))), CONTEXT);
+      const images = await model.run(await Promise.all(files.map((file) => imageItem(`${IMAGES}/${file}`))), CONTEXT);
       const labels = await model.run(
         files.map((file) => text(names[file]?.label ?? '')),
         CONTEXT,
       );
       const ranks = labels.map((label, index) => {
-        const scores = pictures.map((picture) => cosine(value(label).vector, value(picture).vector));
+        const scores = images.map((image) => cosine(value(label).vector, value(image).vector));
         return scores.filter((score) => score > (scores[index] ?? 9)).length + 1;
       });
       const off = files.filter((file, index) => (names[file]?.rank === 1) !== (ranks[index] === 1));
@@ -136,12 +136,12 @@ describe('SigLIP', () => {
     }
   });
 
-  it('lets a broken picture fail alone, and says why', async () => {
-    const good = await image(`${PICTURES}/01-red-heart.png`);
+  it('lets a broken image fail alone, and says why', async () => {
+    const good = await imageItem(`${IMAGES}/01-red-heart.png`);
     const bad = (content: Uint8Array): ImageItem => ({ type: 'image', content, normalize: true });
     const outcomes = await float.run(
       [
-        bad(Buffer.from('no picture')),
+        bad(Buffer.from('no image')),
         good,
         bad(good.content.subarray(0, 500)),
         bad(new Uint8Array()),
@@ -191,9 +191,9 @@ describe('SigLIP', () => {
     const there = new AbortController().signal;
     const items = [
       text('pizza'),
-      await image(`${PICTURES}/03-pizza.jpg`),
+      await imageItem(`${IMAGES}/03-pizza.jpg`),
       text('dog'),
-      await image(`${PICTURES}/03-pizza.jpg`),
+      await imageItem(`${IMAGES}/03-pizza.jpg`),
     ];
     const outcomes = await float.run(items, { ...CONTEXT, signals: [gone, gone, there, there] });
     expect(outcomes.map(code)).to.deep.equal(['CANCELLED', 'CANCELLED', 'ok', 'ok']);
@@ -202,7 +202,7 @@ describe('SigLIP', () => {
   it('loads one tower alone', async () => {
     const vision = await open({ vision: FLOAT.vision });
     const words = await open({ text: FLOAT.text });
-    const items = [await image(`${PICTURES}/03-pizza.jpg`), text('pizza')];
+    const items = [await imageItem(`${IMAGES}/03-pizza.jpg`), text('pizza')];
     expect((await vision.run(items, CONTEXT)).map(code)).to.deep.equal(['ok', 'FEATURE_DISABLED']);
     expect((await words.run(items, CONTEXT)).map(code)).to.deep.equal(['FEATURE_DISABLED', 'ok']);
     await vision.warmUp();
@@ -211,12 +211,12 @@ describe('SigLIP', () => {
     await words.close();
   });
 
-  it('reads the recipe for pictures in each form that repositories have it', async () => {
+  it('reads the recipe for images in each form that repositories have it', async () => {
     const recipe = readJsonFile<object>(`${FOLDER}/preprocessor_config.json`);
     const resize = { type: 'resize', size: [96, 96], interpolation: 'bicubic' };
     const stages = [resize, { type: 'to_tensor' }, { type: 'normalize', mean: [0.5], std: [0.5] }];
-    const picture = await image(`${PICTURES}/03-pizza.jpg`);
-    const expected = value((await float.run([picture], CONTEXT))[0]).vector;
+    const image = await imageItem(`${IMAGES}/03-pizza.jpg`);
+    const expected = value((await float.run([image], CONTEXT))[0]).vector;
     for (const [name, content] of [
       ['processor_config.json', { image_processor: recipe, processor_class: 'SiglipProcessor' }],
       ['preprocessor.json', { stages }],
@@ -226,13 +226,13 @@ describe('SigLIP', () => {
       await copyFile(`${FOLDER}/${FLOAT.vision}`, join(folder, 'model', 'image_encode.onnx'));
       await writeFile(join(folder, 'model', name), JSON.stringify(content));
       const model = await load(modelFiles('x/y', folder, { vision: 'model/image_encode.onnx' }), OPTIONS);
-      expect([...value((await model.run([picture], CONTEXT))[0]).vector], name).to.deep.equal([...expected]);
+      expect([...value((await model.run([image], CONTEXT))[0]).vector], name).to.deep.equal([...expected]);
       await model.close();
       // A recipe that is not followed would not be noticed above where it says what is usual.
       const other = JSON.stringify(content).replace('bicubic', 'box').replace('"resample":3', '"resample":4');
       await writeFile(join(folder, 'model', name), other);
       const otherwise = await load(modelFiles('x/y', folder, { vision: 'model/image_encode.onnx' }), OPTIONS);
-      expect([...value((await otherwise.run([picture], CONTEXT))[0]).vector]).to.not.deep.equal([...expected]);
+      expect([...value((await otherwise.run([image], CONTEXT))[0]).vector]).to.not.deep.equal([...expected]);
       await otherwise.close();
       await rm(folder, { recursive: true });
     }

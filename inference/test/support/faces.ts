@@ -6,7 +6,7 @@ import { inRepository } from './places.js';
 
 /**
  * A folder with face-pocket as somebody else's `faces.onnx`: its graph no longer says who made it, so it is taken for what it
- * looks like, a YuNet, and is given pictures in their own size. The caller removes the folder.
+ * looks like, a YuNet, and is given images in their own size. The caller removes the folder.
  */
 export async function namelessFaces(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'heimdex-faces-'));

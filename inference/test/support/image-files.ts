@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { InferenceError } from '../../src/errors.js';
-import { decodeImage, type Picture } from '../../src/media/images/index.js';
+import { decodeImage, type Image } from '../../src/media/images/index.js';
 import { inRepository } from './places.js';
 
 const MAX_PIXELS = 1_000_000;
@@ -10,17 +10,17 @@ export function imageFixture(name: string): Buffer {
   return readFileSync(inRepository(`inference/test/fixtures/images/${name}`));
 }
 
-export async function pictureOf(content: Uint8Array): Promise<Picture> {
-  return (await decodeImage(content, { maxPixels: MAX_PIXELS })).picture;
+export async function imageOf(content: Uint8Array): Promise<Image> {
+  return (await decodeImage(content, { maxPixels: MAX_PIXELS })).image;
 }
 
-export function pixelAt(picture: Picture, x: number, y: number): number[] {
-  const at = (y * picture.width + x) * 3;
-  return [...picture.data.subarray(at, at + 3)];
+export function pixelAt(image: Image, x: number, y: number): number[] {
+  const at = (y * image.width + x) * 3;
+  return [...image.data.subarray(at, at + 3)];
 }
 
 /** The mean of each channel. */
-export function meanOf({ data }: Picture): number[] {
+export function meanOf({ data }: Image): number[] {
   const sums = [0, 0, 0];
   data.forEach((value, at) => {
     sums[at % 3] = (sums[at % 3] as number) + value;

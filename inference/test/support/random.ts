@@ -29,22 +29,22 @@ export class Random {
 
 const SIDES = [2, 3, 5, 31, 32, 33, 64, 97, 200, 641, 1500];
 
-/** Side of the blotches' pattern that is spread over a picture. */
+/** Side of the blotches' pattern that is spread over an image. */
 const GRAIN = 6;
 
-/** A whole picture of some size, shape and format. */
-export async function randomPicture(random: Random): Promise<Buffer> {
+/** A whole image of some size, shape and format. */
+export async function randomImage(random: Random): Promise<Buffer> {
   const width = random.pick(SIDES);
   const height = random.pick(SIDES);
   const channels = random.pick([3, 4] as const);
   const raw = { width: GRAIN, height: GRAIN, channels };
   const blotches = random.bytes(GRAIN * GRAIN * channels);
-  const picture = sharp(blotches, { raw }).resize(width, height, { fit: 'fill' });
+  const image = sharp(blotches, { raw }).resize(width, height, { fit: 'fill' });
   const format = random.pick(['jpeg', 'png', 'webp', 'gif', 'tiff'] as const);
-  return picture.toFormat(format).toBuffer();
+  return image.toFormat(format).toBuffer();
 }
 
-/** A picture with some of its bytes changed, left out, doubled or replaced by noise. */
+/** An image with some of its bytes changed, left out, doubled or replaced by noise. */
 export function damage(whole: Buffer, random: Random): Buffer {
   const bytes = Buffer.from(whole);
   const at = random.below(bytes.length);

@@ -11,7 +11,7 @@ function face(x: number, y: number, side: number, score: number): Face {
   };
 }
 
-describe('merging what several looks at a picture showed', () => {
+describe('merging what several looks at an image showed', () => {
   it('gives one box for a face that two looks show, the surer one where they differ', () => {
     const [coarse, fine] = [face(0, 0, 100, 0.9), face(20, 10, 80, 0.8)];
     expect(

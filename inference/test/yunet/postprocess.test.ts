@@ -27,10 +27,10 @@ function box(x: number, y: number, width: number, height: number): Face {
 }
 
 describe("decoding YuNet's grids", () => {
-  it('places boxes and points in pixels of the picture', () => {
+  it('places boxes and points in pixels of the image', () => {
     const [face] = decodeFaces([grid(0.81, 0.64)], 0.5, OPTIONS);
     expect(face?.score).to.be.closeTo(0.72, 1e-6);
-    // The centre is at 24, 24 of the network, that is at 48, 48 of the picture; 64 wide and 96 high there.
+    // The centre is at 24, 24 of the network, that is at 48, 48 of the image; 64 wide and 96 high there.
     expect(face?.box.x).to.be.closeTo(16, 1e-4);
     expect(face?.box.y).to.be.closeTo(0, 1e-4);
     expect(face?.box.width).to.be.closeTo(64, 1e-4);

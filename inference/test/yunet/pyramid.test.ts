@@ -3,7 +3,7 @@ import { decodingTarget } from '../../src/models/yunet/detect.js';
 import { frameOf } from '../../src/models/yunet/preprocess.js';
 import { isCut, MAX_PIXELS, pyramidOf, tilesOf, wholeSize } from '../../src/models/yunet/pyramid.js';
 
-describe('tiles of a large picture', () => {
+describe('tiles of a large image', () => {
   it('cover it, and share enough with their neighbours', () => {
     for (const [width, height] of [
       [1300, 1300],
@@ -26,7 +26,7 @@ describe('tiles of a large picture', () => {
   });
 });
 
-describe('the size in which a whole picture is looked at', () => {
+describe('the size in which a whole image is looked at', () => {
   const shapes = [
     [1280, 1280],
     [12_000, 8_000],
@@ -44,14 +44,14 @@ describe('the size in which a whole picture is looked at', () => {
     });
   }
 
-  it('is what a picture is decoded to where no face fits into it, whoever wants them all', () => {
+  it('is what an image is decoded to where no face fits into it, whoever wants them all', () => {
     expect(decodingTarget({ width: 9, height: 11_000_000 }, true)).to.deep.equal({ width: 1, height: 25_600 });
     expect(decodingTarget({ width: 4000, height: 3000 }, true)).to.equal(undefined);
     expect(decodingTarget({ width: 640, height: 480 }, false)).to.equal(undefined);
   });
 });
 
-describe('the levels at which a picture is looked at', () => {
+describe('the levels at which an image is looked at', () => {
   /** Network pixels between which YuNet is sure of nearly every face. */
   const [SURE_FROM, SURE_TO] = [48, 480];
   const SHAPES = [4 / 3, 3 / 4, 16 / 9, 3, 1 / 3] as const;
@@ -95,7 +95,7 @@ describe('the levels at which a picture is looked at', () => {
     }
   });
 
-  it('cost at most 1.6 times the pixels of the picture more', () => {
+  it('cost at most 1.6 times the pixels of the image more', () => {
     for (const megapixels of [2, 5, 12, 26, 49, 100]) {
       const height = Math.round(Math.sqrt(megapixels * 0.75e6));
       const tiles = pyramidOf({ width: Math.round((height * 4) / 3), height }, true).flatMap(
@@ -106,7 +106,7 @@ describe('the levels at which a picture is looked at', () => {
     }
   });
 
-  it('are one for a small picture, two for one in which a face could be too large, more only with tiles', () => {
+  it('are one for a small image, two for one in which a face could be too large, more only with tiles', () => {
     expect(pyramidOf({ width: 300, height: 300 }, true).length).to.equal(1);
     expect(pyramidOf({ width: 1000, height: 1000 }, true).length).to.equal(2);
     expect(pyramidOf({ width: 4000, height: 3000 }, false).length).to.equal(2);

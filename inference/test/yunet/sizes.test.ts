@@ -98,7 +98,7 @@ describe('faces of every size', () => {
     expect(overlap((found as Face).box, { x: 118, y: 173, width: 799, height: 1022 })).to.be.above(0.8);
   });
 
-  it('finds faces from 16 pixels to most of a picture of a million pixels', async () => {
+  it('finds faces from 16 pixels to most of an image of a million pixels', async () => {
     const size = { width: 1155, height: 866 };
     for (const height of [400, 600, 800]) await expectEach(await astronauts(size, [{ x: 250, y: 30, height }]));
     const small = [20, 24, 28, 40, 60, 90].map((height, index) => ({
@@ -109,7 +109,7 @@ describe('faces of every size', () => {
     await expectEach(await astronauts(size, small));
   });
 
-  it('finds faces of 40 to 180 pixels in a picture of which the whole shows a few, wherever the edges of tiles are', async () => {
+  it('finds faces of 40 to 180 pixels in an image of which the whole shows a few, wherever the edges of tiles are', async () => {
     const size = { width: 4000, height: 1900 };
     const faces = [40, 60, 80, 100, 120, 150, 180].flatMap((height, index) => [
       { x: 60 + index * 550, y: 700 - index * 90, height },
@@ -118,7 +118,7 @@ describe('faces of every size', () => {
     await expectEach(await astronauts(size, faces));
   });
 
-  it('finds the same in a small picture after a large one', async () => {
+  it('finds the same in a small image after a large one', async () => {
     const small = await readFile(inShared('samples/photos/astronaut.png'));
     const before = await facesOf(small);
     await facesOf(await sharp(small).resize(1300, 1200, { fit: 'fill' }).jpeg().toBuffer());

@@ -50,7 +50,7 @@ function expectFaces(result: FaceResult, expected: readonly Expected[], pixels: 
 
 describe('YuNet', () => {
   let model: YuNet;
-  /** The same as a YuNet of unknown making: pictures in their own size. */
+  /** The same as a YuNet of unknown making: images in their own size. */
   let free: YuNet;
   let folder: string;
 
@@ -68,7 +68,7 @@ describe('YuNet', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('looks at a picture in its own size by the graph, not by its name, unless the graph says who needs the fixed one', async () => {
+  it('looks at an image in its own size by the graph, not by its name, unless the graph says who needs the fixed one', async () => {
     const content = await readFile(`${FACES}/faces_1.png`);
     const named = await load(modelFiles('x/yunet', FOLDER, { model: 'face_detection_pocket.onnx' }), OPTIONS);
     const [fixed, other, own] = await Promise.all(
@@ -82,17 +82,17 @@ describe('YuNet', () => {
 
   it("finds face-pocket's golden faces", async () => {
     const golden = readJsonFile<{
-      pictures: { file: string; width: number; height: number; detections: Expected[] }[];
+      images: { file: string; width: number; height: number; detections: Expected[] }[];
     }>(`${FOLDER}/golden.json`);
-    for (const picture of golden.pictures) {
-      const [outcome] = await model.run([face(await readFile(`${FOLDER}/${picture.file}`))], CONTEXT);
+    for (const image of golden.images) {
+      const [outcome] = await model.run([face(await readFile(`${FOLDER}/${image.file}`))], CONTEXT);
       const result = value(outcome);
-      expect([result.imageWidth, result.imageHeight]).to.deep.equal([picture.width, picture.height]);
-      expectFaces(result, picture.detections, 1.5);
+      expect([result.imageWidth, result.imageHeight]).to.deep.equal([image.width, image.height]);
+      expectFaces(result, image.detections, 1.5);
     }
   });
 
-  it('finds as many faces in the sample pictures as the model card says', async () => {
+  it('finds as many faces in the sample images as the model card says', async () => {
     const names = readJsonFile<Record<string, { detected: number }>>(`${FACES}/names.json`);
     const items = await Promise.all(Object.keys(names).map(async (file) => face(await readFile(`${FACES}/${file}`))));
     const found = (await model.run(items, CONTEXT)).map((outcome) => value(outcome).faces.length);
@@ -117,7 +117,7 @@ describe('YuNet', () => {
     expect(value(strict).faces).to.deep.equal(value(all).faces.filter(({ score }) => score >= 0.9));
   });
 
-  it('gives places in the picture as it is shown, after its EXIF orientation', async () => {
+  it('gives places in the image as it is shown, after its EXIF orientation', async () => {
     const upright = await sharp(`${FACES}/faces_1.png`).jpeg({ quality: 95 }).toBuffer();
     // Stored lying on its side, with the note that says how to hold it.
     const lying = await sharp(upright).rotate(-90).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toBuffer();
@@ -128,7 +128,7 @@ describe('YuNet', () => {
     );
   });
 
-  it('lets a broken picture fail alone', async () => {
+  it('lets a broken image fail alone', async () => {
     const good = await readFile(`${FACES}/faces_1.png`);
     const outcomes = await model.run([face(Buffer.from('text')), face(good), face(good.subarray(0, 3000))], CONTEXT);
     expect(outcomes.map(({ ok }) => ok)).to.deep.equal([false, true, false]);
@@ -141,7 +141,7 @@ describe('YuNet', () => {
     await small.close();
   });
 
-  it('leaves out pictures that nobody waits for any more', async () => {
+  it('leaves out images that nobody waits for any more', async () => {
     const good = await readFile(`${FACES}/faces_1.png`);
     const signals = [AbortSignal.abort(), new AbortController().signal];
     const outcomes = await model.run([face(good), face(good)], { ...CONTEXT, signals });
@@ -179,7 +179,7 @@ describe('YuNet', () => {
     }
   });
 
-  it('finds small faces of a large picture in tiles when all faces are asked for', async () => {
+  it('finds small faces of a large image in tiles when all faces are asked for', async () => {
     const [found] = await free.run([face(await readFile(`${FACES}/faces_1.png`))], CONTEXT);
     const { box } = value(found).faces[0] as Face;
     const cut = {
@@ -213,7 +213,7 @@ describe('YuNet', () => {
     expect([all?.imageWidth, all?.imageHeight]).to.deep.equal([4400, 2900]);
   });
 
-  it('looks at pictures of every shape', async () => {
+  it('looks at images of every shape', async () => {
     for (const [width, height] of [
       [2, 2],
       [3, 4000],

@@ -1,17 +1,12 @@
 import { assembleIndex, planIndex } from '../../search/build-index.js';
-import {
-  type PictureIndex,
-  PictureIndexError,
-  readPictureIndex,
-  writePictureIndex,
-} from '../../search/picture-index.js';
+import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } from '../../search/image-index.js';
 import { askForFiles, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { counted, duration } from '../format.js';
-import { findPictures } from '../pictures.js';
+import { findImages } from '../images.js';
 import { bar } from '../table.js';
 import { visible } from '../visible.js';
 import { expectWritable } from '../writable.js';
@@ -26,7 +21,7 @@ type Entry = Parameters<typeof assembleIndex>[2][number];
 const BAR_CELLS = 20;
 
 /**
- * `heimdex index FOLDER...`: the vectors of many pictures into a file, for `heimdex search`. Pictures that are in it and
+ * `heimdex index FOLDER...`: the vectors of many images into a file, for `heimdex search`. Images that are in it and
  * have not changed are not sent again.
  */
 export function buildIndex(host: CliHost, paths: readonly string[], options: IndexCommandOptions): Promise<ExitCode> {
@@ -35,12 +30,12 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     await expectWritable(options.index);
     const { limits, visionModel: model } = await serverFacts(client, call);
     if (model === undefined)
-      throw new CliError('The server has no model for pictures (VISION_MODEL_NAME)', EXIT_CODES.failed);
+      throw new CliError('The server has no model for images (VISION_MODEL_NAME)', EXIT_CODES.failed);
     const existing = await existingIndex(options.index);
-    const plan = await planIndex(await findPictures(paths), options.index, existing, model);
-    if (plan.otherModel) terminal.note(`${visible(options.index)} is another model's: every picture is embedded anew`);
+    const plan = await planIndex(await findImages(paths), options.index, existing, model);
+    if (plan.otherModel) terminal.note(`${visible(options.index)} is another model's: every image is embedded anew`);
     const entries: Entry[] = [...plan.kept];
-    const missing = new Map(plan.missing.map(({ path, picture }) => [path, picture]));
+    const missing = new Map(plan.missing.map(({ path, image }) => [path, image]));
     const progress = progressOf(context, missing.size);
     const outcomes = askForFiles([...missing.keys()], limits, async (contents) => {
       const { results } = await client.embedImage(contents, { ...call, expectModel: model });
@@ -48,12 +43,12 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     });
     const write = (): Promise<void> => {
       const dimensions = entries[0]?.vector.length ?? 0;
-      return writePictureIndex(options.index, assembleIndex(model, dimensions, entries));
+      return writeImageIndex(options.index, assembleIndex(model, dimensions, entries));
     };
     try {
       for await (const { path, outcome } of outcomes) {
-        const picture = missing.get(path);
-        if (outcome.ok && picture !== undefined) entries.push({ picture, vector: outcome.value.vector });
+        const image = missing.get(path);
+        if (outcome.ok && image !== undefined) entries.push({ image, vector: outcome.value.vector });
         if (!outcome.ok) context.fail(path, outcome.error);
         progress();
       }
@@ -62,14 +57,14 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
       const embedded = entries.length - plan.kept.length;
       if (embedded > 0 && !plan.otherModel) {
         await write();
-        const so = `${counted(embedded, 'picture')} of ${missing.size} embedded so far`;
+        const so = `${counted(embedded, 'image')} of ${missing.size} embedded so far`;
         terminal.note(`${visible(options.index)}: ${so}; the same command goes on from there`);
       }
       throw error;
     }
     await write();
     report(context, options.index, {
-      pictures: entries.length,
+      images: entries.length,
       embedded: entries.length - plan.kept.length,
       unchanged: plan.kept.length,
       gone: plan.gone,
@@ -78,11 +73,11 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
   });
 }
 
-async function existingIndex(path: string): Promise<PictureIndex | undefined> {
+async function existingIndex(path: string): Promise<ImageIndex | undefined> {
   try {
-    return await readPictureIndex(path);
+    return await readImageIndex(path);
   } catch (error) {
-    if (!(error instanceof PictureIndexError)) throw error;
+    if (!(error instanceof ImageIndexError)) throw error;
     if (error.code === 'NOT_FOUND') return undefined;
     throw usageError(`${error.message}. It is left as it is: name another file, or remove it.`);
   }
@@ -96,12 +91,12 @@ function progressOf({ terminal }: CommandContext, total: number): () => void {
     const rate = done / ((performance.now() - startMs) / 1000);
     const share = bar(done / total, BAR_CELLS).padEnd(BAR_CELLS);
     const left = duration(Math.ceil((total - done) / rate));
-    terminal.status(`${share} ${done} of ${counted(total, 'picture')}, ${rate.toFixed(0)} a second, ${left} left`);
+    terminal.status(`${share} ${done} of ${counted(total, 'image')}, ${rate.toFixed(0)} a second, ${left} left`);
   };
 }
 
 interface Figures {
-  readonly pictures: number;
+  readonly images: number;
   readonly embedded: number;
   readonly unchanged: number;
   readonly gone: number;
@@ -112,8 +107,8 @@ function report({ terminal, json }: CommandContext, index: string, figures: Figu
     terminal.json({ index, ...figures });
     return;
   }
-  const { pictures, embedded, unchanged, gone } = figures;
+  const { images, embedded, unchanged, gone } = figures;
   terminal.line(
-    `${visible(index)}: ${counted(pictures, 'picture')} (${embedded} embedded, ${unchanged} unchanged, ${gone} gone)`,
+    `${visible(index)}: ${counted(images, 'image')} (${embedded} embedded, ${unchanged} unchanged, ${gone} gone)`,
   );
 }

@@ -8,7 +8,7 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { drawFaces } from '../draw-faces.js';
 import type { ExitCode } from '../exit-codes.js';
 import { counted } from '../format.js';
-import { findPictures } from '../pictures.js';
+import { findImages } from '../images.js';
 import { table } from '../table.js';
 import { visible } from '../visible.js';
 import { expectWritable, makeFolder } from '../writable.js';
@@ -22,7 +22,7 @@ export interface DetectFacesCommandOptions extends CommonOptions {
   readonly max?: number;
 }
 
-/** `heimdex detect-faces FILE...`: faces with their landmarks, drawn on a copy of the picture where wanted. */
+/** `heimdex detect-faces FILE...`: faces with their landmarks, drawn on a copy of the image where wanted. */
 export function detectFaces(
   host: CliHost,
   paths: readonly string[],
@@ -30,8 +30,8 @@ export function detectFaces(
 ): Promise<ExitCode> {
   return withClient(host, options, async (context) => {
     const { client, call } = context;
-    const pictures = await findPictures(paths);
-    const target = targetOf(pictures, options);
+    const images = await findImages(paths);
+    const target = targetOf(images, options);
     const settings = {
       ...call,
       ...(options.score !== undefined && { scoreThreshold: options.score }),
@@ -41,7 +41,7 @@ export function detectFaces(
     if (options.drawDir !== undefined) await makeFolder(options.drawDir);
     if (options.draw !== undefined) await expectWritable(options.draw);
     const { limits } = await serverFacts(client, call);
-    const outcomes = askForFiles(pictures, limits, async (contents) => {
+    const outcomes = askForFiles(images, limits, async (contents) => {
       const { results } = await client.detectFaces(contents, settings);
       return results;
     });
@@ -58,18 +58,18 @@ export function detectFaces(
   });
 }
 
-/** Where the drawing of each picture goes. */
+/** Where the drawing of each image goes. */
 function targetOf(
-  pictures: readonly string[],
+  images: readonly string[],
   { draw, drawDir }: DetectFacesCommandOptions,
 ): (path: string) => string | undefined {
   if (draw !== undefined && drawDir !== undefined) throw usageError('Expected --draw or --draw-dir, got both');
-  if (draw !== undefined && pictures.length !== 1) {
-    throw usageError(`--draw FILE is for one picture, got ${pictures.length}: use --draw-dir FOLDER`);
+  if (draw !== undefined && images.length !== 1) {
+    throw usageError(`--draw FILE is for one image, got ${images.length}: use --draw-dir FOLDER`);
   }
   if (drawDir === undefined) return () => draw;
-  const names = new Map(pictures.map((path) => [drawnName(path), path]));
-  if (names.size < pictures.length) throw usageError('Two pictures have the same name: draw them in two runs');
+  const names = new Map(images.map((path) => [drawnName(path), path]));
+  if (names.size < images.length) throw usageError('Two images have the same name: draw them in two runs');
   return (path) => join(drawDir, drawnName(path));
 }
 

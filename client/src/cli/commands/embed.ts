@@ -5,7 +5,7 @@ import { askForFiles, serverFacts } from '../batches.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
-import { findPictures } from '../pictures.js';
+import { findImages } from '../images.js';
 import { visible } from '../visible.js';
 
 /** The options of `heimdex embed-image`. */
@@ -21,7 +21,7 @@ export interface EmbedTextCommandOptions extends EmbedImageCommandOptions {
   readonly truncate: boolean;
 }
 
-/** `heimdex embed-image FILE...`: pictures to vectors. */
+/** `heimdex embed-image FILE...`: images to vectors. */
 export function embedImage(
   host: CliHost,
   paths: readonly string[],
@@ -29,9 +29,9 @@ export function embedImage(
 ): Promise<ExitCode> {
   return withClient(host, options, async (context) => {
     const { client, call } = context;
-    const pictures = await findPictures(paths);
+    const images = await findImages(paths);
     const { limits } = await serverFacts(client, call);
-    const outcomes = askForFiles(pictures, limits, async (contents) => {
+    const outcomes = askForFiles(images, limits, async (contents) => {
       const answer = await client.embedImage(contents, { ...call, normalize: options.normalize });
       return mapValues(answer.results, (embedding) => ({ embedding, answer }));
     });

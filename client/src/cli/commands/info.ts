@@ -43,7 +43,7 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
   ]);
   const accepts = [
     ['audio', visible(audioFormats.join(', '))],
-    ['pictures', visible(imageFormats.join(', '))],
+    ['images', visible(imageFormats.join(', '))],
     ['limits', limits === undefined ? '' : limitsText(limits)],
   ].map(([name = '', value = '']) => [dim(name), value]);
   return [

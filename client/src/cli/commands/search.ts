@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
-import { PictureIndexError, readPictureIndex } from '../../search/picture-index.js';
+import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
 import { rank } from '../../search/rank.js';
 import { askForFiles, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
-import { findPictures } from '../pictures.js';
+import { findImages } from '../images.js';
 import { bar, table } from '../table.js';
 import { visible } from '../visible.js';
 
@@ -23,7 +23,7 @@ export interface SearchCommandOptions extends CommonOptions {
 /** Where `heimdex index` writes and `heimdex search` looks, unless told otherwise. */
 export const DEFAULT_INDEX = 'pictures.index';
 
-/** Pictures with their vectors, wherever they came from. */
+/** Images with their vectors, wherever they came from. */
 interface Gallery {
   readonly paths: readonly string[];
   readonly vectors: Float32Array;
@@ -33,13 +33,13 @@ interface Gallery {
 
 const BAR_CELLS = 20;
 
-/** `heimdex search WORDS FILE...`: ranks pictures by a text or by another picture. */
+/** `heimdex search WORDS FILE...`: ranks images by a text or by another image. */
 export function search(host: CliHost, args: readonly string[], options: SearchCommandOptions): Promise<ExitCode> {
   const words = options.like === undefined ? args[0] : undefined;
   const paths = options.like === undefined ? args.slice(1) : args;
   if (words === undefined && options.like === undefined)
-    throw usageError('Expected words to search for, or --like PICTURE');
-  if (paths.length > 0 && options.index !== undefined) throw usageError('Expected pictures or --index FILE, got both');
+    throw usageError('Expected words to search for, or --like IMAGE');
+  if (paths.length > 0 && options.index !== undefined) throw usageError('Expected images or --index FILE, got both');
   return withClient(host, options, async (context) => {
     const gallery = paths.length > 0 ? await embedGallery(context, paths) : await indexedGallery(options.index);
     const query = await embedQuery(context, words, options.like, gallery.model);
@@ -54,7 +54,7 @@ export function search(host: CliHost, args: readonly string[], options: SearchCo
   });
 }
 
-/** The pictures found, with a bar each: the best one's is full. */
+/** The images found, with a bar each: the best one's is full. */
 export function lines(
   found: readonly { readonly rank: number; readonly score: number; readonly file: string }[],
   color: (text: string) => string,
@@ -71,13 +71,13 @@ export function lines(
 
 async function embedGallery(context: CommandContext, given: readonly string[]): Promise<Gallery> {
   const { client, call, terminal } = context;
-  const pictures = await findPictures(given);
+  const images = await findImages(given);
   const paths: string[] = [];
   const vectors: Float32Array[] = [];
   const { limits, visionModel: model } = await serverFacts(client, call);
   const options = { ...call, ...(model !== undefined && { expectModel: model }) };
   const outcomes = askForFiles(
-    pictures,
+    images,
     limits,
     async (contents) => (await client.embedImage(contents, options)).results,
   );
@@ -85,7 +85,7 @@ async function embedGallery(context: CommandContext, given: readonly string[]): 
     if (outcome.ok) {
       paths.push(path);
       vectors.push(outcome.value.vector);
-      terminal.status(`${paths.length} of ${pictures.length} pictures`);
+      terminal.status(`${paths.length} of ${images.length} images`);
     } else context.fail(path, outcome.error);
   }
   return { paths, vectors: joined(vectors), model };
@@ -94,13 +94,13 @@ async function embedGallery(context: CommandContext, given: readonly string[]): 
 async function indexedGallery(given: string | undefined): Promise<Gallery> {
   const path = given ?? DEFAULT_INDEX;
   try {
-    const { pictures, vectors, model } = await readPictureIndex(path);
-    return { paths: pictures.map((picture) => join(dirname(path), picture.path)), vectors, model };
+    const { images, vectors, model } = await readImageIndex(path);
+    return { paths: images.map((image) => join(dirname(path), image.path)), vectors, model };
   } catch (error) {
-    if (!(error instanceof PictureIndexError)) throw error;
+    if (!(error instanceof ImageIndexError)) throw error;
     if (error.code === 'DAMAGED') throw usageError(error.message);
     if (given !== undefined) throw usageError(`${error.message}. To make one: heimdex index FOLDER --index ${given}`);
-    throw usageError('Expected pictures or a folder to search in, or an index: heimdex index FOLDER');
+    throw usageError('Expected images or a folder to search in, or an index: heimdex index FOLDER');
   }
 }
 
@@ -122,7 +122,7 @@ async function embedQuery(
     if (!(error instanceof InferenceClientError && error.reason === 'MODEL_MISMATCH') || model === undefined)
       throw error;
     throw new CliError(
-      `The pictures were indexed by ${modelName(model)}, the server has another model: index them again (heimdex index)`,
+      `The images were indexed by ${modelName(model)}, the server has another model: index them again (heimdex index)`,
       EXIT_CODES.failed,
     );
   }

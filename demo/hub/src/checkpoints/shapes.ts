@@ -63,7 +63,7 @@ export function whisperShapes({ width, layers, vocabulary, mels }: WhisperSize):
   };
 }
 
-/** Both towers, the pooling head of the pictures' and the projection of the texts'. */
+/** Both towers, the pooling head of the images' and the projection of the texts'. */
 export function siglipShapes({ width, inner, layers, vocabulary, side, patch }: SiglipSize): Shapes {
   const encoder = (tower: string) =>
     repeated(layers, (index) => {

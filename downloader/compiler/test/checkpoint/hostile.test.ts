@@ -85,7 +85,7 @@ describe('a hostile checkpoint', () => {
     });
   }
 
-  it('with a size that no memory has asks for none: the pictures of a SigLIP', async () => {
+  it('with a size that no memory has asks for none: the images of a SigLIP', async () => {
     const checkpoint = folder.write('siglip.safetensors', safetensorsFile(bertTensors()));
     const config = { model_type: 'siglip', vision_config: { image_size: 1_000_000 } };
     const error = await refusal(() =>

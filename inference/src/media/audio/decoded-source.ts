@@ -10,7 +10,7 @@ import type { DecodeAnswer } from './session.js';
 const AHEAD_SAMPLES = 5 * SPEECH_SAMPLE_RATE_HZ;
 /** Asked of the decoder at once. */
 const PULL_SAMPLES = 2 * SPEECH_SAMPLE_RATE_HZ;
-/** Content that gives no sample for this long is none; a cover picture is smaller. */
+/** Content that gives no sample for this long is none; a cover image is smaller. */
 const SILENT_BYTES_MAX = 64 * 1_024 * 1_024;
 
 /** A recording that is being decoded: keeps a few seconds ready, and no more. */

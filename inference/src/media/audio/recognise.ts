@@ -11,9 +11,9 @@ const HEAD_MIN_BYTES = 64;
 
 /** Magics of what is sent by mistake or hoped for, to name it. Latin-1. */
 const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[] = [
-  [0, '\x89PNG', 'a PNG picture'],
-  [0, '\xff\xd8\xff', 'a JPEG picture'],
-  [0, 'GIF8', 'a GIF picture'],
+  [0, '\x89PNG', 'a PNG image'],
+  [0, '\xff\xd8\xff', 'a JPEG image'],
+  [0, 'GIF8', 'a GIF image'],
   [0, '%PDF', 'a PDF document'],
   [0, 'PK\x03\x04', 'a ZIP archive'],
   [0, '\x1f\x8b', 'gzip-compressed data'],
@@ -26,7 +26,7 @@ const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[
   [0, 'wvpk', 'a WavPack file'],
   [0, 'MAC ', "a Monkey's Audio file"],
   [8, 'AVI ', 'an AVI film'],
-  [8, 'WEBP', 'a WebP picture'],
+  [8, 'WEBP', 'a WebP image'],
 ];
 
 /** Boxes that MP4 and QuickTime files begin with. */

@@ -20,7 +20,7 @@ const STEPS = 16_384;
  * The conversion that a profile with three curves and a matrix describes (Adobe RGB, Display P3 and nearly every other of a
  * camera or a screen), or undefined for one of another kind, which only the decoder's colour management can read. It takes a
  * quarter of that one's time, for it neither goes through floats of another colour space nor looks at profiles again for each
- * picture. Layout: ICC.1:2022, sections 9.2, 10.6, 10.18 and 10.31; method: section F.3 (three-component matrix-based).
+ * image. Layout: ICC.1:2022, sections 9.2, 10.6, 10.18 and 10.31; method: section F.3 (three-component matrix-based).
  */
 export function srgbConversion(profile: Uint8Array): ColourConversion | undefined {
   return orNothing(() => {
@@ -58,7 +58,7 @@ function place(light: number): number {
   return light >= 1 ? STEPS : (light * STEPS + 0.5) | 0;
 }
 
-/** Made with the first picture that needs it. */
+/** Made with the first image that needs it. */
 let encoding: Uint8Array | undefined;
 
 /** sRGB bytes by linear light, IEC 61966-2-1: each byte begins half way between its light and that of the one below. */

@@ -1,7 +1,7 @@
 /** A limit on a decoder that itself knows only the clock on the wall. */
 
 export interface DecodeLimit {
-  /** Most work for a picture, seconds of processor time. */
+  /** Most work for an image, seconds of processor time. */
   readonly seconds: number;
   /** Whether an attempt ended because its time was up. */
   isTimeUp(error: unknown): boolean;
@@ -16,7 +16,7 @@ const WORKED_PART = 0.5;
 
 /**
  * Runs `attempt` with a limit in seconds of time. Where the time was up and this process has hardly worked, for the machine is
- * busy, that says nothing of the picture: it is tried again with twice the time. Rejects as the last attempt did.
+ * busy, that says nothing of the image: it is tried again with twice the time. Rejects as the last attempt did.
  */
 export async function decodeWithin<T>(limit: DecodeLimit, attempt: (seconds: number) => Promise<T>): Promise<T> {
   const cpuMs = limit.cpuMs ?? ownCpuMs;

@@ -2,8 +2,8 @@ import sharp, { type Sharp } from 'sharp';
 import { decodeWithin } from './decode-limit.js';
 import { imageUnreadable } from './errors.js';
 import { type ImageHeader, openUpright, readImageHeader } from './header.js';
+import type { Image } from './image.js';
 import { repairJpegEnd } from './jpeg-end.js';
-import type { Picture } from './picture.js';
 
 /** A decoder that has worked for so long is being held up on purpose. libvips counts by the clock on the wall, so decodeWithin looks twice. */
 const DECODE_LIMIT = {
@@ -13,7 +13,7 @@ const DECODE_LIMIT = {
 
 /**
  * A side that is so many times its target, or more, is brought to half that by the decoder. The last step down is Pillow's
- * (PictureResizer); what libvips did before it then shows only in the fourth digit of an embedding's cosine, or later.
+ * (ImageResizer); what libvips did before it then shows only in the fourth digit of an embedding's cosine, or later.
  */
 const LARGE = 4;
 
@@ -24,7 +24,7 @@ export interface DecodeOptions {
 }
 
 /**
- * The size a picture will be resized to. A much larger one is then brought near it, never below twice it, while it is
+ * The size an image will be resized to. A much larger one is then brought near it, never below twice it, while it is
  * decoded, which is several times faster.
  */
 export interface TargetSize {
@@ -32,32 +32,32 @@ export interface TargetSize {
   readonly height: number;
 }
 
-export interface DecodedPicture {
-  readonly picture: Picture;
+export interface DecodedImage {
+  readonly image: Image;
   readonly header: ImageHeader;
 }
 
 /**
- * Settings of the decoder for this process; call it once when the process starts. `threads` is for one picture: several are
+ * Settings of the decoder for this process; call it once when the process starts. `threads` is for one image: several are
  * decoded at a time, so one is best for many small ones.
  */
 export function configureImageDecoding(settings: { readonly threads: number }): void {
   sharp.concurrency(settings.threads);
-  // A server sees each picture once: cached operations would only hold memory.
+  // A server sees each image once: cached operations would only hold memory.
   sharp.cache(false);
 }
 
-/** Reads a picture's header and decodes it. Throws as readImageHeader and decodePixels do. */
-export async function decodeImage(content: Uint8Array, options: DecodeOptions): Promise<DecodedPicture> {
+/** Reads an image's header and decodes it. Throws as readImageHeader and decodePixels do. */
+export async function decodeImage(content: Uint8Array, options: DecodeOptions): Promise<DecodedImage> {
   const header = await readImageHeader(content, options.maxPixels);
-  return { header, picture: await decodePixels(content, header, options.target) };
+  return { header, image: await decodePixels(content, header, options.target) };
 }
 
 /**
- * Decodes a picture on a thread of libuv's pool, or of thread/: upright, 8 bits, sRGB, transparent parts on white, the first
- * frame of an animation. Without a target every pixel is kept. Throws IMAGE_UNREADABLE when the picture is broken or cut off.
+ * Decodes an image on a thread of libuv's pool, or of thread/: upright, 8 bits, sRGB, transparent parts on white, the first
+ * frame of an animation. Without a target every pixel is kept. Throws IMAGE_UNREADABLE when the image is broken or cut off.
  */
-export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Picture> {
+export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Image> {
   try {
     if (header.format === 'JPEG') return await decodeJpeg(content, header, target);
     const image = header.load === undefined ? open(content, header, 'error') : await header.load(content);
@@ -68,7 +68,7 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
 }
 
 /** libjpeg only warns when data are missing and shows grey instead: warnings are looked at, those about odd files let pass. */
-async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Picture> {
+async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
   try {
     return await render(open(content, header, 'warning'), header, target);
   } catch (cause) {
@@ -77,7 +77,7 @@ async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: Targ
   }
 }
 
-async function render(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Picture> {
+async function render(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
   const { data, info } = await decodeWithin(DECODE_LIMIT, (seconds) =>
     shrunk(image.clone(), header, target)
       .flatten({ background: '#ffffff' })
@@ -94,7 +94,7 @@ async function render(image: Sharp, header: ImageHeader, target: TargetSize | un
 /**
  * Brings long sides to twice their target. A JPEG is then decoded at a half, a quarter or an eighth of its size (by its cosine
  * transform), never below twice what is asked for (`fastShrinkOnLoad: false`). Each side by itself: it also bounds what a
- * picture of two by a million pixels costs afterwards.
+ * image of two by a million pixels costs afterwards.
  */
 function shrunk(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Sharp {
   if (target === undefined) return image;
@@ -108,7 +108,7 @@ function open(content: Uint8Array, header: ImageHeader, failOn: 'error' | 'warni
   return openUpright(content, { failOn, ignoreIcc: !header.otherColours }, header.turned);
 }
 
-/** libvips keeps one channel for some grey pictures. */
+/** libvips keeps one channel for some grey images. */
 function asRgb(data: Uint8Array, channels: number): Uint8Array {
   if (channels === 3) return data;
   const pixels = data.length / channels;

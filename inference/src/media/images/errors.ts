@@ -39,14 +39,14 @@ export function checkImageSize(format: ImageFormat, width: number, height: numbe
   if (width * height > maxPixels) {
     throw new InferenceError(
       'IMAGE_TOO_LARGE',
-      `Expected a picture of at most ${maxPixels.toLocaleString('en')} pixels, got ${name} of ${width} x ${height} ` +
+      `Expected an image of at most ${maxPixels.toLocaleString('en')} pixels, got ${name} of ${width} x ${height} ` +
         `(${(width * height).toLocaleString('en')} pixels). Send it smaller.`,
     );
   }
   if (width < MIN_SIDE || height < MIN_SIDE) {
     throw new InferenceError(
       'IMAGE_UNREADABLE',
-      `Expected a picture of at least ${MIN_SIDE} x ${MIN_SIDE} pixels, got ${name} of ${width} x ${height}.`,
+      `Expected an image of at least ${MIN_SIDE} x ${MIN_SIDE} pixels, got ${name} of ${width} x ${height}.`,
     );
   }
 }

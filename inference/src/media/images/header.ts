@@ -44,7 +44,7 @@ export async function readImageHeader(content: Uint8Array, maxPixels: number): P
   if (format === undefined) {
     const came = content.length === 0 ? 'no bytes at all' : describeContent(content);
     const names = IMAGE_FORMATS.map((name) => FORMAT_NAMES[name]).join(', ');
-    throw new InferenceError('IMAGE_UNREADABLE', `Expected a picture (${names}), got ${came}.`);
+    throw new InferenceError('IMAGE_UNREADABLE', `Expected an image (${names}), got ${came}.`);
   }
   try {
     const header = await readerOf(format)(content, maxPixels);

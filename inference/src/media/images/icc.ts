@@ -6,7 +6,7 @@ const TAG_BYTES = 12;
 const MAX_TAGS = 100;
 
 /**
- * Whether an ICC profile is sRGB by its name. Most profiles in pictures are: they change nothing, yet converting by them
+ * Whether an ICC profile is sRGB by its name. Most profiles in images are: they change nothing, yet converting by them
  * costs more than decoding does. A linear one has its primaries alone. Layout: ICC.1:2022, sections 7.3 and 10.13; the older `desc` type by ICC.1:2001-04.
  */
 export function isSrgbProfile(profile: Uint8Array): boolean {

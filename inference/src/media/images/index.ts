@@ -1,6 +1,6 @@
 export {
   configureImageDecoding,
-  type DecodedPicture,
+  type DecodedImage,
   type DecodeOptions,
   decodeImage,
   decodePixels,
@@ -8,8 +8,8 @@ export {
 } from './decode.js';
 export { IMAGE_FORMATS, type ImageFormat } from './formats.js';
 export { type ImageHeader, readImageHeader } from './header.js';
-export { interpolatePicture } from './interpolate.js';
-export type { Picture } from './picture.js';
-export { PictureResizer } from './resize.js';
+export type { Image } from './image.js';
+export { interpolateImage } from './interpolate.js';
+export { ImageResizer } from './resize.js';
 export { RESAMPLE_FILTERS, type ResampleFilter } from './taps.js';
 export { type PlaneOptions, writePlanes } from './tensor.js';

@@ -1,4 +1,4 @@
-import type { Picture } from './picture.js';
+import type { Image } from './image.js';
 
 /** Weights of two neighbours are whole numbers that sum up to this. */
 const ONE = 2048;
@@ -7,12 +7,12 @@ const ONE = 2048;
  * Resizes by looking up the four nearest pixels, as OpenCV's INTER_LINEAR does, to its rounding. It sees nothing between
  * them: below half the size use resizePicture, which averages. Method: OpenCV, imgproc/resize.
  */
-export function interpolatePicture(picture: Picture, width: number, height: number): Picture {
-  if (picture.width === width && picture.height === height) return picture;
-  const columns = neighbours(picture.width, width);
-  const rows = neighbours(picture.height, height);
-  const source = picture.data;
-  const line = picture.width * 3;
+export function interpolateImage(image: Image, width: number, height: number): Image {
+  if (image.width === width && image.height === height) return image;
+  const columns = neighbours(image.width, width);
+  const rows = neighbours(image.height, height);
+  const source = image.data;
+  const line = image.width * 3;
   const data = new Uint8Array(width * height * 3);
   let out = 0;
   for (let row = 0; row < height; row += 1) {

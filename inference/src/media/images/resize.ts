@@ -1,10 +1,10 @@
+import type { Image } from './image.js';
 import { type Kernels, openKernels, SLACK_BYTES } from './kernels.js';
-import type { Picture } from './picture.js';
 import { type ResampleFilter, type Taps, tapsFor } from './taps.js';
 import { newWasmMemory } from './wasm.js';
 
 const PAGE_BYTES = 65_536;
-/** Sizes whose weights are kept: pictures of one folder are often of few sizes. */
+/** Sizes whose weights are kept: images of one folder are often of few sizes. */
 const MAX_TAPS = 32;
 /** More of them are not kept: those of a line of a million pixels would hold megabytes for a size that hardly comes again. */
 const MAX_WEIGHTS_KEPT = 100_000;
@@ -18,32 +18,32 @@ interface TapsPlace {
 }
 
 /**
- * Resizes with a filter that widens as the picture shrinks, as Pillow's `Image.resize` does: columns first, then rows, each
+ * Resizes with a filter that widens as the image shrinks, as Pillow's `Image.resize` does: columns first, then rows, each
  * in whole numbers and rounded to 8 bits, so the bytes equal Pillow's (up to 12; from 13 on it begins with the rows where
- * those shrink more, which moves a few bytes by 1). The models were trained on pictures resized so, and small ones notice
+ * those shrink more, which moves a few bytes by 1). The models were trained on images resized so, and small ones notice
  * a difference: libvips places its filters elsewhere at the borders. Method: Pillow, Resample.c.
  *
- * Owns some memory, as much as the largest picture needed.
+ * Owns some memory, as much as the largest image needed.
  */
-export class PictureResizer {
+export class ImageResizer {
   readonly #memory = newWasmMemory();
   readonly #kernels: Kernels = openKernels(this.#memory);
   readonly #taps = new Map<string, Taps>();
 
-  resize(picture: Picture, width: number, height: number, filter: ResampleFilter): Picture {
-    if (picture.width === width && picture.height === height) return picture;
-    const across = picture.width === width ? undefined : this.#tapsFor(picture.width, width, filter);
-    const down = picture.height === height ? undefined : this.#tapsFor(picture.height, height, filter);
-    // Weights, the picture, what the columns give and what the rows give of that, behind each other: nothing is copied between.
-    const middleBytes = across === undefined ? 0 : width * picture.height * 3 + SLACK_BYTES;
+  resize(image: Image, width: number, height: number, filter: ResampleFilter): Image {
+    if (image.width === width && image.height === height) return image;
+    const across = image.width === width ? undefined : this.#tapsFor(image.width, width, filter);
+    const down = image.height === height ? undefined : this.#tapsFor(image.height, height, filter);
+    // Weights, the image, what the columns give and what the rows give of that, behind each other: nothing is copied between.
+    const middleBytes = across === undefined ? 0 : width * image.height * 3 + SLACK_BYTES;
     const source = tapsBytes(across) + tapsBytes(down);
-    // The rows of a picture are read and written sixteen bytes at a time.
-    const middle = source + picture.data.length + SLACK_BYTES;
+    // The rows of an image are read and written sixteen bytes at a time.
+    const middle = source + image.data.length + SLACK_BYTES;
     const target = middle + middleBytes;
     const end = down === undefined ? target : target + width * height * 3 + SLACK_BYTES;
     this.#grow(end);
-    new Uint8Array(this.#memory.buffer).set(picture.data, source);
-    if (across !== undefined) this.#resizeColumns(picture, this.#place(across, 0), source, middle);
+    new Uint8Array(this.#memory.buffer).set(image.data, source);
+    if (across !== undefined) this.#resizeColumns(image, this.#place(across, 0), source, middle);
     const from = across === undefined ? source : middle;
     if (down !== undefined) this.#resizeRows(this.#place(down, tapsBytes(across)), from, target, width * 3);
     const start = down === undefined ? middle : target;
@@ -64,7 +64,7 @@ export class PictureResizer {
     return taps;
   }
 
-  #resizeColumns({ width, height }: Picture, { taps, ...at }: TapsPlace, source: number, target: number): void {
+  #resizeColumns({ width, height }: Image, { taps, ...at }: TapsPlace, source: number, target: number): void {
     const places = taps.starts.length;
     for (let row = 0; row < height; row += 1) {
       const [from, to] = [source + row * width * 3, target + row * places * 3];

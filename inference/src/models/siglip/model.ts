@@ -6,15 +6,15 @@ import type { ImageItem, TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { UNCANCELLED } from '../outcomes.js';
 import { findBeside } from '../repository.js';
-import { PictureEmbedder } from './pictures.js';
-import { readPictureRecipe, readTextRecipe } from './preprocess.js';
+import { ImageEmbedder } from './images.js';
+import { readImageRecipe, readTextRecipe } from './preprocess.js';
 import { configFromStages } from './stages.js';
 import { TextEmbedder } from './texts.js';
 import { Tower } from './tower.js';
 
 type Item = ImageItem | TextItem;
 
-/** Items of one call to run(): enough that decoding the next pictures hides behind the run of the first. */
+/** Items of one call to run(): enough that decoding the next images hides behind the run of the first. */
 const MAX_ITEMS = 32;
 
 /**
@@ -28,32 +28,32 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
       `Expected ${files.id} to have weights named vision or text, got ${Object.keys(files.weights).join(', ')}.`,
     );
   }
-  const pictures = vision === undefined ? undefined : await openPictures(files, vision, options);
+  const images = vision === undefined ? undefined : await openImages(files, vision, options);
   try {
     const texts = text === undefined ? undefined : await openTexts(files, text, options);
-    const model = new Siglip(pictures, texts);
+    const model = new Siglip(images, texts);
     await model.measure();
     return model;
   } catch (error) {
-    await pictures?.close();
+    await images?.close();
     throw error;
   }
 }
 
-async function openPictures(files: ModelFiles, path: string, options: LoadOptions): Promise<PictureEmbedder> {
+async function openImages(files: ModelFiles, path: string, options: LoadOptions): Promise<ImageEmbedder> {
   configureImageDecoding({ threads: options.threads });
-  const config = await pictureConfigOf(files, path);
+  const config = await imageConfigOf(files, path);
   // Before the weights are read: a wrong kind of model is found at once.
-  readPictureRecipe(config, 1);
+  readImageRecipe(config, 1);
   const tower = await Tower.open(path, 'pixel_values', options);
-  return new PictureEmbedder(tower, readPictureRecipe(config, tower.fixedSize), options.maxImagePixels);
+  return new ImageEmbedder(tower, readImageRecipe(config, tower.fixedSize), options.maxImagePixels);
 }
 
-/** The recipe for pictures, in whichever of its forms the repository has it; empty where it has none. */
-async function pictureConfigOf(files: ModelFiles, weights: string): Promise<JsonObject> {
+/** The recipe for images, in whichever of its forms the repository has it; empty where it has none. */
+async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonObject> {
   const usual = await findBeside(files.folder, weights, 'preprocessor_config.json');
   if (usual !== undefined) return readJsonObject(usual);
-  // transformers 5 writes one file for pictures and texts.
+  // transformers 5 writes one file for images and texts.
   const joint = await configOf(files, weights, 'processor_config.json');
   if (isObject(joint.image_processor)) return joint.image_processor;
   const stages = await findBeside(files.folder, weights, 'preprocessor.json');
@@ -78,14 +78,14 @@ async function configOf(files: ModelFiles, weights: string, name: string): Promi
 }
 
 class Siglip implements LoadedModel<Item, VectorResult> {
-  readonly #pictures: PictureEmbedder | undefined;
+  readonly #images: ImageEmbedder | undefined;
   readonly #texts: TextEmbedder | undefined;
   #facts: ModelFacts;
 
-  constructor(pictures: PictureEmbedder | undefined, texts: TextEmbedder | undefined) {
-    this.#pictures = pictures;
+  constructor(images: ImageEmbedder | undefined, texts: TextEmbedder | undefined) {
+    this.#images = images;
     this.#texts = texts;
-    const shared = pictures?.shared !== false && texts?.shared !== false;
+    const shared = images?.shared !== false && texts?.shared !== false;
     this.#facts = {
       dimensions: 0,
       batching: {
@@ -118,25 +118,25 @@ class Siglip implements LoadedModel<Item, VectorResult> {
 
   async run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = new Array(items.length);
-    const images: { item: ImageItem; place: number }[] = [];
+    const imageItems: { item: ImageItem; place: number }[] = [];
     const texts: { item: TextItem; place: number }[] = [];
     items.forEach((item, place) => {
-      if (item.type === 'image') images.push({ item, place });
+      if (item.type === 'image') imageItems.push({ item, place });
       else texts.push({ item, place });
     });
-    await fill(this.#pictures, images, context, outcomes, 'pictures');
+    await fill(this.#images, imageItems, context, outcomes, 'images');
     await fill(this.#texts, texts, context, outcomes, 'texts');
     return outcomes;
   }
 
   async close(): Promise<void> {
-    await this.#pictures?.close();
+    await this.#images?.close();
     await this.#texts?.close();
   }
 
   async #probe(): Promise<readonly number[]> {
     const lengths: number[] = [];
-    if (this.#pictures !== undefined) lengths.push(await this.#pictures.probe());
+    if (this.#images !== undefined) lengths.push(await this.#images.probe());
     if (this.#texts !== undefined) lengths.push(await this.#texts.probe(UNCANCELLED));
     return lengths;
   }

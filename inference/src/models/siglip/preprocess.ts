@@ -1,15 +1,15 @@
 import { type JsonObject, numberAt, objectAt, stringAt } from '../../json.js';
 import {
   decodeImage,
-  type PictureResizer,
+  type ImageResizer,
   RESAMPLE_FILTERS,
   type ResampleFilter,
   writePlanes,
 } from '../../media/images/index.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 
-/** How a vision tower wants its pictures, by preprocessor_config.json. */
-export interface PictureRecipe {
+/** How a vision tower wants its images, by preprocessor_config.json. */
+export interface ImageRecipe {
   readonly width: number;
   readonly height: number;
   readonly filter: ResampleFilter;
@@ -20,14 +20,14 @@ export interface PictureRecipe {
 
 /**
  * Reads preprocessor_config.json; what it leaves out is as in transformers' SiglipImageProcessor. `graphSize` is the size
- * the graph itself fixes, where it does: it counts where the file gives none. Throws for a model that takes pictures of any
+ * the graph itself fixes, where it does: it counts where the file gives none. Throws for a model that takes images of any
  * shape in patches (NaFlex), which this family does not serve.
  */
-export function readPictureRecipe(config: JsonObject, graphSize: number | undefined): PictureRecipe {
+export function readImageRecipe(config: JsonObject, graphSize: number | undefined): ImageRecipe {
   const processor = stringAt(config, 'image_processor_type') ?? '';
   if (processor.startsWith('Siglip2') || config.max_num_patches !== undefined) {
     throw new Error(
-      `Expected a SigLIP for square pictures, got a NaFlex one (${processor || 'max_num_patches'}). ` +
+      `Expected a SigLIP for square images, got a NaFlex one (${processor || 'max_num_patches'}). ` +
         'Choose a repository with a size in its name, such as siglip2-base-patch16-256-ONNX.',
     );
   }
@@ -64,17 +64,17 @@ function triple(value: unknown): readonly [number, number, number] {
 }
 
 /**
- * A picture's file as `pixel_values`: 3 x height x width floats. Throws an InferenceError when it is no picture or too
+ * An image's file as `pixel_values`: 3 x height x width floats. Throws an InferenceError when it is no image or too
  * large.
  */
-export async function preparePicture(
+export async function prepareImage(
   content: Uint8Array,
-  recipe: PictureRecipe,
-  resizer: PictureResizer,
+  recipe: ImageRecipe,
+  resizer: ImageResizer,
   maxPixels: number,
 ): Promise<Float32Array> {
-  const { picture } = await decodeImage(content, { maxPixels, target: recipe });
-  const resized = resizer.resize(picture, recipe.width, recipe.height, recipe.filter);
+  const { image } = await decodeImage(content, { maxPixels, target: recipe });
+  const resized = resizer.resize(image, recipe.width, recipe.height, recipe.filter);
   const values = new Float32Array(3 * recipe.width * recipe.height);
   writePlanes(resized, recipe, values, 0);
   return values;

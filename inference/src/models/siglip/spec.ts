@@ -3,10 +3,10 @@ import type { FamilySpec } from '../model.js';
 
 /** Every SigLIP text tower reads 64 tokens, padding included. */
 const TEXT_COST_TOKENS = 64;
-/** Patches of a 384 x 384 picture at 16 pixels a patch; small towers have fewer, large ones more. */
+/** Patches of a 384 x 384 image at 16 pixels a patch; small towers have fewer, large ones more. */
 const IMAGE_COST_TOKENS = 576;
 
-/** SigLIP: pictures and texts in one space of vectors. Pictures and texts go to different towers, so never in one batch. */
+/** SigLIP: images and texts in one space of vectors. Images and texts go to different towers, so never in one batch. */
 export const siglipSpec: FamilySpec<ImageItem | TextItem> = {
   family: 'siglip',
   healthName: () => 'siglip',

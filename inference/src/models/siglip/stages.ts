@@ -6,7 +6,7 @@ const FILTER_NUMBERS: Readonly<Record<string, number>> = { lanczos: 1, bilinear:
 /**
  * What a preprocessor.json says in stages (`convert_rgb`, `resize`, `to_tensor`, `rescale`, `normalize`), in the words of a
  * preprocessor_config.json. deepghs/siglip_onnx, the export of google/siglip-so400m-patch14-384, has its recipe so. Throws for
- * a stage that is not known, and for a resize that keeps the picture's shape. Form: dghs-imgutils, `create_pillow_transforms`.
+ * a stage that is not known, and for a resize that keeps the image's shape. Form: dghs-imgutils, `create_pillow_transforms`.
  */
 export function configFromStages(file: JsonObject): JsonObject {
   if (!Array.isArray(file.stages)) throw new Error('Expected preprocessor.json to list its stages.');

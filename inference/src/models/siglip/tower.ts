@@ -11,7 +11,7 @@ export class Tower {
   readonly #output: string;
   /** Whether items may share a run without changing each other's vectors. */
   readonly shared: boolean;
-  /** The side of the pictures, or the length of the texts, where the graph itself fixes it. */
+  /** The side of the images, or the length of the texts, where the graph itself fixes it. */
   readonly fixedSize: number | undefined;
   #closed = false;
 
@@ -33,7 +33,7 @@ export class Tower {
       const naflex = others.includes('pixel_attention_mask') || others.includes('spatial_shapes');
       throw new Error(
         `Expected ${path} to take ${input}, got ${session.inputNames.join(', ')}.` +
-          (naflex ? ' It is a NaFlex export, which is not served: choose one for square pictures.' : ''),
+          (naflex ? ' It is a NaFlex export, which is not served: choose one for square images.' : ''),
       );
     }
     return new Tower(session, input, facts);

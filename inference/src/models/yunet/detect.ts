@@ -1,11 +1,11 @@
-import { type Picture, PictureResizer } from '../../media/images/index.js';
+import { type Image, ImageResizer } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import { enlargementOf, isSmallSuspect } from './enlarge.js';
 import { type Look, mergeLooks } from './merge.js';
 import type { FaceNetwork } from './network.js';
 import { NetworkInputs } from './network-inputs.js';
 import { bestFaces, candidateFaces, type GridOutput, moveFace, overlap, type Scale } from './postprocess.js';
-import { crop, fitPicture, type Size, scaledSize } from './preprocess.js';
+import { crop, fitImage, type Size, scaledSize } from './preprocess.js';
 import { isCut, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
 
 /** From this score on a place is suspected to be a face. */
@@ -19,14 +19,14 @@ const SAME_PLACE = 0.3;
 export interface LookOptions {
   readonly scoreThreshold: number;
   readonly nmsThreshold: number;
-  /** Whether a picture above MAX_PIXELS is also looked at in tiles at larger sizes, for its small faces. */
+  /** Whether an image above MAX_PIXELS is also looked at in tiles at larger sizes, for its small faces. */
   readonly tiles: boolean;
 }
 
 /**
  * The score that a face must have which only a tile shows. Tiles are many more places to be wrong at, and small faces are seen less
- * surely: asked for no more than the whole picture, they would show twice the faces and three times the false ones. With a
- * quarter of the way to certainty added, a face they show is as likely to be one as those of the whole picture.
+ * surely: asked for no more than the whole image, they would show twice the faces and three times the false ones. With a
+ * quarter of the way to certainty added, a face they show is as likely to be one as those of the whole image.
  */
 function surer(scoreThreshold: number): number {
   return 1 - (1 - scoreThreshold) * 0.75;
@@ -40,7 +40,7 @@ const MAX_MEAN_SCORE = 0.8;
 /** Places of one look that are looked at enlarged, the best first: together 74,000 pixels of the network. */
 const MAX_ENLARGED = 8;
 
-/** What a picture may be decoded to: the decoder keeps to twice what it is told. Undefined: every pixel is needed. */
+/** What an image may be decoded to: the decoder keeps to twice what it is told. Undefined: every pixel is needed. */
 export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
   const { width, height } = wholeSize(shown);
   if ((tiles && needsTiles(shown)) || (width === shown.width && height === shown.height)) return undefined;
@@ -49,15 +49,15 @@ export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
 
 /** A level of the pyramid with its pixels. */
 interface ScaledLevel extends Level {
-  readonly picture: Picture;
-  /** Its pixels a pixel of the picture as shown, across and down; not quite the same, for all sizes are whole. */
+  readonly image: Image;
+  /** Its pixels a pixel of the image as shown, across and down; not quite the same, for all sizes are whole. */
   readonly scale: Scale;
 }
 
-/** Finds faces of every size: looks at a picture at the levels of a pyramid and merges what it sees. */
+/** Finds faces of every size: looks at an image at the levels of a pyramid and merges what it sees. */
 export class FaceDetector {
   readonly #network: FaceNetwork;
-  readonly #resizer = new PictureResizer();
+  readonly #resizer = new ImageResizer();
   readonly #inputs = new NetworkInputs();
 
   constructor(network: FaceNetwork) {
@@ -65,17 +65,17 @@ export class FaceDetector {
   }
 
   /**
-   * The faces of a picture that is shown as `shown` (it may have been decoded smaller), best first, one box for each.
+   * The faces of an image that is shown as `shown` (it may have been decoded smaller), best first, one box for each.
    * `yieldToEventLoop` is called between runs of the network and says whether to go on; if not, what was seen so far is returned.
    */
   async detect(
-    picture: Picture,
+    image: Image,
     shown: Size,
     options: LookOptions,
     yieldToEventLoop: () => Promise<boolean>,
   ): Promise<readonly Face[]> {
     const looks: Look[] = [];
-    const levels = this.#levels(picture, shown, options.tiles);
+    const levels = this.#levels(image, shown, options.tiles);
     let coarser: { readonly level: ScaledLevel; readonly suspects: Face[] } | undefined;
     for (const [index, level] of levels.entries()) {
       const suspects: Face[] = [];
@@ -94,34 +94,34 @@ export class FaceDetector {
   }
 
   /** The smallest first; each is made from the next larger one, so that few pixels are read more than once. */
-  #levels(picture: Picture, shown: Size, tiles: boolean): readonly ScaledLevel[] {
+  #levels(image: Image, shown: Size, tiles: boolean): readonly ScaledLevel[] {
     const side = this.#network.fixedSide;
     const plain = side === undefined ? pyramidOf(shown, tiles) : [fixedLevel(shown, side)];
-    let larger = picture;
+    let larger = image;
     return plain
       .toReversed()
       .map((level) => {
-        larger = fitPicture(larger, level.size, this.#resizer);
+        larger = fitImage(larger, level.size, this.#resizer);
         const scale = { x: level.size.width / shown.width, y: level.size.height / shown.height };
-        return { ...level, picture: larger, scale };
+        return { ...level, image: larger, scale };
       })
       .toReversed();
   }
 
-  /** Faces in pixels of the picture as shown: those the level answers for, and all that are suspected. */
+  /** Faces in pixels of the image as shown: those the level answers for, and all that are suspected. */
   async #look(
-    { picture, scale, smallest, largest }: ScaledLevel,
+    { image, scale, smallest, largest }: ScaledLevel,
     tile: Rectangle | undefined,
     { scoreThreshold, nmsThreshold }: LookOptions,
   ): Promise<{ readonly faces: readonly Face[]; readonly suspects: readonly Face[] }> {
     const side = this.#network.fixedSide;
     const frame = side === undefined ? undefined : { width: side, height: side };
-    const grids = await this.#run(tile === undefined ? picture : crop(picture, tile), frame);
+    const grids = await this.#run(tile === undefined ? image : crop(image, tile), frame);
     const least = tile === undefined ? scoreThreshold : surer(scoreThreshold);
     const suspects = bestFaces(candidateFaces(grids, scale, Math.min(SUSPECTED, least)), nmsThreshold);
     const answered = suspects.filter((face) => {
       const longest = Math.max(face.box.width * scale.x, face.box.height * scale.y);
-      return face.score >= least && longest >= smallest && longest <= largest && !isCut(face.box, scale, tile, picture);
+      return face.score >= least && longest >= smallest && longest <= largest && !isCut(face.box, scale, tile, image);
     });
     if (tile === undefined) return { faces: answered, suspects };
     const move = (face: Face): Face => moveFace(face, tile.x / scale.x, tile.y / scale.y);
@@ -142,7 +142,7 @@ export class FaceDetector {
         x: (level.scale.x * size.width) / level.size.width,
         y: (level.scale.y * size.height) / level.size.height,
       };
-      const grids = await this.#run(fitPicture(level.picture, size, this.#resizer));
+      const grids = await this.#run(fitImage(level.image, size, this.#resizer));
       const scores = candidateFaces(grids, scale, SUSPECTED)
         .filter((other) => overlap(other.box, face.box) > SAME_PLACE)
         .map(({ score }) => score);
@@ -161,8 +161,8 @@ export class FaceDetector {
     const small = suspects.filter((face) => isSmallSuspect(face, level.scale, asked));
     const least = (1 + options.scoreThreshold) / 2;
     for (const suspect of small.slice(0, MAX_ENLARGED)) {
-      const { from, size } = enlargementOf(suspect.box, level.scale, level.picture);
-      const grids = await this.#run(fitPicture(crop(level.picture, from), size, this.#resizer));
+      const { from, size } = enlargementOf(suspect.box, level.scale, level.image);
+      const grids = await this.#run(fitImage(crop(level.image, from), size, this.#resizer));
       const scale = { x: (level.scale.x * size.width) / from.width, y: (level.scale.y * size.height) / from.height };
       const seen = bestFaces(candidateFaces(grids, scale, least), options.nmsThreshold).map((face) =>
         moveFace(face, from.x / level.scale.x, from.y / level.scale.y),
@@ -173,8 +173,8 @@ export class FaceDetector {
     return bestFaces(faces, options.nmsThreshold);
   }
 
-  #run(picture: Picture, frame?: Size): Promise<readonly GridOutput[]> {
-    return this.#inputs.with(picture, (input) => this.#network.run(input), frame);
+  #run(image: Image, frame?: Size): Promise<readonly GridOutput[]> {
+    return this.#inputs.with(image, (input) => this.#network.run(input), frame);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Face } from '../items.js';
 import { overlap } from './postprocess.js';
 
-/** What one run of the network showed of a picture, in pixels of the picture. */
+/** What one run of the network showed of an image, in pixels of the image. */
 export interface Look {
   /** 0 for the coarsest level, more for larger ones. */
   readonly level: number;
@@ -25,7 +25,7 @@ interface Seen {
   readonly level: number;
 }
 
-/** One box for each face that some looks at a picture showed, best first. Faces of the same look are left as they are. */
+/** One box for each face that some looks at an image showed, best first. Faces of the same look are left as they are. */
 export function mergeLooks(looks: readonly Look[]): readonly Face[] {
   const seen = looks.flatMap((look) => look.faces.map((face): Seen => ({ face, look, level: look.level })));
   const kept: Seen[] = [];

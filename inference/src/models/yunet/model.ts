@@ -1,4 +1,4 @@
-import { configureImageDecoding, decodePixels, type Picture, readImageHeader } from '../../media/images/index.js';
+import { configureImageDecoding, decodePixels, type Image, readImageHeader } from '../../media/images/index.js';
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted } from '../outcomes.js';
@@ -6,9 +6,9 @@ import { decodingTarget, FaceDetector } from './detect.js';
 import { FaceNetwork } from './network.js';
 import type { Size } from './preprocess.js';
 
-/** Items of one call to run(): the next pictures are decoded while the first are looked at. */
+/** Items of one call to run(): the next images are decoded while the first are looked at. */
 const MAX_ITEMS = 16;
-/** Pictures that are being decoded while an earlier one runs. */
+/** Images that are being decoded while an earlier one runs. */
 const AHEAD = 3;
 
 /** Loads YuNet, or a detector with its interface. Throws when the file has another one. */
@@ -23,7 +23,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
 }
 
 interface Optimized {
-  readonly picture: Picture;
+  readonly image: Image;
   readonly shown: Size;
 }
 
@@ -33,7 +33,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   readonly #maxPixels: number;
   readonly facts: ModelFacts = {
     dimensions: 0,
-    batching: { shared: false, maxItems: MAX_ITEMS, reason: 'each picture is looked at in its own size' },
+    batching: { shared: false, maxItems: MAX_ITEMS, reason: 'each image is looked at in its own size' },
   };
 
   constructor(network: FaceNetwork, maxPixels: number) {
@@ -43,9 +43,9 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 
   async warmUp(): Promise<void> {
-    const picture: Picture = { width: 640, height: 640, data: new Uint8Array(640 * 640 * 3) };
+    const image: Image = { width: 640, height: 640, data: new Uint8Array(640 * 640 * 3) };
     const options = { scoreThreshold: 0.5, nmsThreshold: 0.3, tiles: false };
-    await this.#detector.detect(picture, picture, options, () => Promise.resolve(true));
+    await this.#detector.detect(image, image, options, () => Promise.resolve(true));
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {
@@ -57,7 +57,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
         prepared.push(isWanted(context, place) ? this.#prepare(items[place] as FaceItem) : gone());
       }
       const ready = await (prepared[index] as Promise<Outcome<Optimized>>);
-      // The picture is large and not needed again.
+      // The image is large and not needed again.
       prepared[index] = gone();
       await context.yieldToEventLoop();
       const outcome = ready.ok ? await this.#find(ready.value, item, index, context) : ready;
@@ -75,15 +75,15 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     try {
       const header = await readImageHeader(item.content, this.#maxPixels);
       const shown = { width: header.width, height: header.height };
-      const picture = await decodePixels(item.content, header, decodingTarget(shown, withTiles(item)));
-      return { ok: true, value: { picture, shown } };
+      const image = await decodePixels(item.content, header, decodingTarget(shown, withTiles(item)));
+      return { ok: true, value: { image, shown } };
     } catch (error) {
       return failed(error);
     }
   }
 
   async #find(
-    { picture, shown }: Optimized,
+    { image, shown }: Optimized,
     item: FaceItem,
     index: number,
     context: RunContext,
@@ -91,7 +91,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     if (!isWanted(context, index)) return cancelled();
     const { scoreThreshold, nmsThreshold, maxFaces } = item;
     const options = { scoreThreshold, nmsThreshold, tiles: withTiles(item) };
-    const found = await this.#detector.detect(picture, shown, options, async () => {
+    const found = await this.#detector.detect(image, shown, options, async () => {
       await context.yieldToEventLoop();
       return isWanted(context, index);
     });
@@ -101,7 +101,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 }
 
-/** Who wants the few best faces gets those a glance at the whole picture shows; who wants all gets the small ones too. */
+/** Who wants the few best faces gets those a glance at the whole image shows; who wants all gets the small ones too. */
 function withTiles(item: FaceItem): boolean {
   return item.maxFaces === 0;
 }

@@ -1,29 +1,25 @@
-import type { Picture } from '../../media/images/index.js';
+import type { Image } from '../../media/images/index.js';
 import { frameOf, type NetworkInput, type Size } from './preprocess.js';
 
-/** Numbers of the largest buffer that is kept for the next picture: three planes of 1312 x 1312. */
+/** Numbers of the largest buffer that is kept for the next image: three planes of 1312 x 1312. */
 const MAX_KEPT = 3 * 1312 * 1312;
 
 /**
- * Makes the network's inputs. The last buffer is used again: a new one for each picture costs three times what writing it
+ * Makes the network's inputs. The last buffer is used again: a new one for each image costs three times what writing it
  * costs, most of it in pages that the system has to clear.
  */
 export class NetworkInputs {
   #spare: Float32Array | undefined;
 
-  /** A picture as blue, green and red planes of its bytes, black up to `frame`, for as long as `use` takes. */
-  async with<T>(
-    picture: Picture,
-    use: (input: NetworkInput) => Promise<T>,
-    frame: Size = frameOf(picture),
-  ): Promise<T> {
+  /** An image as blue, green and red planes of its bytes, black up to `frame`, for as long as `use` takes. */
+  async with<T>(image: Image, use: (input: NetworkInput) => Promise<T>, frame: Size = frameOf(image)): Promise<T> {
     const length = 3 * frame.width * frame.height;
     const spare = this.#spare !== undefined && this.#spare.length >= length ? this.#spare : undefined;
     // Whoever comes meanwhile takes another one.
     if (spare !== undefined) this.#spare = undefined;
     const buffer = spare ?? new Float32Array(length);
     const values = buffer.subarray(0, length);
-    writeBgr(picture, values, frame);
+    writeBgr(image, values, frame);
     try {
       return await use({ values, ...frame });
     } finally {
@@ -33,7 +29,7 @@ export class NetworkInputs {
 }
 
 /** Writes three planes; YuNet takes the bytes as they are, in OpenCV's order. */
-function writeBgr({ width, height, data }: Picture, values: Float32Array, frame: Size): void {
+function writeBgr({ width, height, data }: Image, values: Float32Array, frame: Size): void {
   const plane = frame.width * frame.height;
   const blue = values.subarray(0, plane);
   const green = values.subarray(plane, 2 * plane);

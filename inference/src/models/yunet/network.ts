@@ -10,12 +10,12 @@ const KINDS = ['cls', 'obj', 'bbox', 'kps'] as const;
 /** The size that YuNet's own file fixes, and so what is given to a graph that names none. */
 const USUAL_SIDE = 640;
 /**
- * Makers of detectors with YuNet's interface that were trained and measured at the size their file fixes. A picture looked at
+ * Makers of detectors with YuNet's interface that were trained and measured at the size their file fixes. An image looked at
  * in its own size would show them faces of sizes they have not learnt.
  */
 const FIXED_SIZE_MAKERS: readonly string[] = ['face-pocket'];
 
-/** The detector's graph: one picture in, three grids out. */
+/** The detector's graph: one image in, three grids out. */
 export class FaceNetwork {
   readonly #session: InferenceSession;
   /** Undefined: it takes any size that is a multiple of COARSEST_STRIDE. */

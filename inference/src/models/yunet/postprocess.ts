@@ -20,14 +20,14 @@ export interface GridOutput {
 /** As many candidates go to the suppression, the best first; OpenCV's top_k. */
 const MAX_CANDIDATES = 5000;
 
-/** How many network pixels a pixel of the picture was, across and down. */
+/** How many network pixels a pixel of the image was, across and down. */
 export interface Scale {
   readonly x: number;
   readonly y: number;
 }
 
 /**
- * The faces that a network saw, in pixels of the picture, in any order and several of each. Score is sqrt(cls * obj). Method:
+ * The faces that a network saw, in pixels of the image, in any order and several of each. Score is sqrt(cls * obj). Method:
  * OpenCV's FaceDetectorYN.
  */
 export function candidateFaces(grids: readonly GridOutput[], scale: Scale, scoreThreshold: number): readonly Face[] {

@@ -1,15 +1,15 @@
-import { interpolatePicture, type Picture, type PictureResizer } from '../../media/images/index.js';
+import { type Image, type ImageResizer, interpolateImage } from '../../media/images/index.js';
 
 /** The grid of the coarsest outputs: sides of the network's input are multiples of it. */
 export const COARSEST_STRIDE = 32;
 /** Below this scale looking up neighbours misses pixels, so they are averaged instead. */
 const MIN_INTERPOLATED = 0.5;
-/** Bytes of a picture that are resized at once. */
+/** Bytes of an image that are resized at once. */
 const BAND_BYTES = 24 * 1024 * 1024;
 
-/** A picture as the network reads it. */
+/** An image as the network reads it. */
 export interface NetworkInput {
-  /** 1 x 3 x height x width: blue, green, red planes, 0 to 255, black on the right and below the picture. */
+  /** 1 x 3 x height x width: blue, green, red planes, 0 to 255, black on the right and below the image. */
   readonly values: Float32Array;
   readonly width: number;
   readonly height: number;
@@ -21,31 +21,31 @@ export interface Size {
   readonly height: number;
 }
 
-/** The size of a picture scaled, never less than one pixel. */
+/** The size of an image scaled, never less than one pixel. */
 export function scaledSize({ width, height }: Size, scale: number): Size {
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** A picture scaled to `size`. */
-export function fitPicture(picture: Picture, size: Size, resizer: PictureResizer): Picture {
-  const scale = Math.min(size.width / picture.width, size.height / picture.height);
-  if (scale >= MIN_INTERPOLATED) return interpolatePicture(picture, size.width, size.height);
-  if (picture.data.length <= BAND_BYTES) return resizer.resize(picture, size.width, size.height, 'bilinear');
-  return fitInBands(picture, size, resizer);
+/** An image scaled to `size`. */
+export function fitImage(image: Image, size: Size, resizer: ImageResizer): Image {
+  const scale = Math.min(size.width / image.width, size.height / image.height);
+  if (scale >= MIN_INTERPOLATED) return interpolateImage(image, size.width, size.height);
+  if (image.data.length <= BAND_BYTES) return resizer.resize(image, size.width, size.height, 'bilinear');
+  return fitInBands(image, size, resizer);
 }
 
-/** The resizer keeps as much memory as the largest picture needed: a large one goes through it some rows at a time. */
-function fitInBands(picture: Picture, size: Size, resizer: PictureResizer): Picture {
-  const count = Math.min(size.height, Math.ceil(picture.data.length / BAND_BYTES));
-  const line = picture.width * 3;
+/** The resizer keeps as much memory as the largest image needed: a large one goes through it some rows at a time. */
+function fitInBands(image: Image, size: Size, resizer: ImageResizer): Image {
+  const count = Math.min(size.height, Math.ceil(image.data.length / BAND_BYTES));
+  const line = image.width * 3;
   const data = new Uint8Array(size.width * size.height * 3);
   for (let band = 0; band < count; band += 1) {
     const first = Math.round((size.height * band) / count);
     const last = Math.round((size.height * (band + 1)) / count);
-    // Bands meet within half a row of the picture, less than a quarter of a row of the result.
-    const from = Math.round((first / size.height) * picture.height);
-    const to = Math.round((last / size.height) * picture.height);
-    const rows = { width: picture.width, height: to - from, data: picture.data.subarray(from * line, to * line) };
+    // Bands meet within half a row of the image, less than a quarter of a row of the result.
+    const from = Math.round((first / size.height) * image.height);
+    const to = Math.round((last / size.height) * image.height);
+    const rows = { width: image.width, height: to - from, data: image.data.subarray(from * line, to * line) };
     data.set(resizer.resize(rows, size.width, last - first, 'bilinear').data, first * size.width * 3);
   }
   return { ...size, data };
@@ -62,12 +62,12 @@ export function blackInput(width: number, height: number): NetworkInput {
   return { values: new Float32Array(3 * width * height), width, height };
 }
 
-/** A rectangle cut out of a picture. */
-export function crop(picture: Picture, { x, y, ...size }: Size & { readonly x: number; readonly y: number }): Picture {
+/** A rectangle cut out of an image. */
+export function crop(image: Image, { x, y, ...size }: Size & { readonly x: number; readonly y: number }): Image {
   const data = new Uint8Array(size.width * size.height * 3);
   for (let row = 0; row < size.height; row += 1) {
-    const start = ((y + row) * picture.width + x) * 3;
-    data.set(picture.data.subarray(start, start + size.width * 3), row * size.width * 3);
+    const start = ((y + row) * image.width + x) * 3;
+    data.set(image.data.subarray(start, start + size.width * 3), row * size.width * 3);
   }
   return { ...size, data };
 }

@@ -2,11 +2,11 @@ import type { Face } from '../items.js';
 import type { Scale } from './postprocess.js';
 import { COARSEST_STRIDE, type Size, scaledSize } from './preprocess.js';
 
-/** Pixels that go through the network at once: 1280 x 1280, some 30 ms. A picture of more is scaled down to it. */
+/** Pixels that go through the network at once: 1280 x 1280, some 30 ms. An image of more is scaled down to it. */
 export const MAX_PIXELS = 1280 * 1280;
-/** A picture of one line is padded to COARSEST_STRIDE of them, so its length counts for as much. */
+/** An image of one line is padded to COARSEST_STRIDE of them, so its length counts for as much. */
 const MAX_SIDE = MAX_PIXELS / COARSEST_STRIDE;
-/** YuNet sees faces from 10 pixels on: a picture that is narrower has none to show. */
+/** YuNet sees faces from 10 pixels on: an image that is narrower has none to show. */
 const MIN_FACE = 10;
 
 /**
@@ -22,7 +22,7 @@ const OVERVIEW_FROM = 54;
 const OVERVIEW_STEP = 6;
 /** Between neighbouring levels. SURE_FROM times this is well below SURE_TO: each face is in the sure range of one level at least. */
 const MAX_STEP = 4;
-/** A face is about so much higher than it is wide: one that fills a narrow picture is no higher than this many widths. */
+/** A face is about so much higher than it is wide: one that fills a narrow image is no higher than this many widths. */
 const FACE_ASPECT = 1.4;
 
 /** Longest side of a tile. */
@@ -35,7 +35,7 @@ export interface Rectangle extends Size {
   readonly y: number;
 }
 
-/** A size at which a picture is looked at, and which faces are taken from there. */
+/** A size at which an image is looked at, and which faces are taken from there. */
 export interface Level {
   readonly size: Size;
   /** Longer side of faces in pixels of this level. */
@@ -48,8 +48,8 @@ export interface Level {
 }
 
 /**
- * At which sizes a picture is looked at, the smallest first, so that every face from SURE_FROM pixels on lies in the sure range of one:
- * - the picture in its own size, or in MAX_PIXELS;
+ * At which sizes an image is looked at, the smallest first, so that every face from SURE_FROM pixels on lies in the sure range of one:
+ * - the image in its own size, or in MAX_PIXELS;
  * - a sixth of that, where a face could be too large for it: a thirtieth of the cost;
  * - with tiles, above MAX_PIXELS: in tiles in its own size and at most a quarter of that each, until the next is the whole.
  */
@@ -71,13 +71,13 @@ export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
   ];
 }
 
-/** The size in which a whole picture is looked at. With its padding it has twice MAX_PIXELS at most, whatever its shape. */
+/** The size in which a whole image is looked at. With its padding it has twice MAX_PIXELS at most, whatever its shape. */
 export function wholeSize({ width, height }: Size): Size {
   const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (width * height)), MAX_SIDE / Math.max(width, height));
   return scaledSize({ width, height }, scale);
 }
 
-/** Whether tiles of a picture can show a face that the whole does not. */
+/** Whether tiles of an image can show a face that the whole does not. */
 export function needsTiles(shown: Size): boolean {
   const { width, height } = wholeSize(shown);
   return Math.min(shown.width, shown.height) >= MIN_FACE && (width < shown.width || height < shown.height);
@@ -98,7 +98,7 @@ function tiledLevels(shown: Size, whole: Size): readonly Level[] {
   });
 }
 
-/** Tiles of equal size, but for rounding, that cover a picture; neighbours share at least `overlap`. */
+/** Tiles of equal size, but for rounding, that cover an image; neighbours share at least `overlap`. */
 export function tilesOf({ width, height }: Size, overlap: number): readonly Rectangle[] {
   const columns = cuts(width, overlap);
   return cuts(height, overlap).flatMap(({ start: y, length: tall }) =>
@@ -115,8 +115,8 @@ function cuts(side: number, overlap: number): readonly { readonly start: number;
 }
 
 /**
- * Whether a face reaches so near an edge of its tile, where the picture goes on, that it may be cut off: it lies whole in the next tile.
- * The box is relative to the tile, in pixels of the picture, of which `scale` says how many of the level's they are.
+ * Whether a face reaches so near an edge of its tile, where the image goes on, that it may be cut off: it lies whole in the next tile.
+ * The box is relative to the tile, in pixels of the image, of which `scale` says how many of the level's they are.
  */
 export function isCut(box: Face['box'], scale: Scale, tile: Rectangle | undefined, level: Size): boolean {
   if (tile === undefined) return false;

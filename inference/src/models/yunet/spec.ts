@@ -3,7 +3,7 @@ import type { FamilySpec } from '../model.js';
 
 /** A JPEG of a photograph has about this many pixels a byte; a PNG fewer. */
 const PIXELS_PER_BYTE = 6;
-/** The detector's own work on the smallest picture. */
+/** The detector's own work on the smallest image. */
 const MIN_COST_PIXELS = 640 * 640;
 
 /** YuNet: faces with five points each. */

@@ -13,7 +13,7 @@ import type { FrameResync } from './frame-resync.js';
 import { opusDelaySeconds, packetsOf } from './track-packets.js';
 
 const PIECE_BYTES = 65_536;
-/** A film may have minutes of pictures without a sound; a stream without end has not. */
+/** A film may have minutes of images without a sound; a stream without end has not. */
 const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
 /** Less than this of what an index promises is rounding. */
 const MISSING_SECONDS = 0.5;

@@ -32,7 +32,7 @@ describe('heimdex', () => {
       expect(documents[2]).to.deep.include({ model: cli.server.model, dimensions: 2 });
     });
 
-    it('refuse a folder without pictures', async () => {
+    it('refuse a folder without images', async () => {
       const result = await run(['embed-image', cli.folder]);
       expect(result).to.include({ exitCode: 2 });
       expect(result.stderr).to.contain('found none in');
@@ -63,7 +63,7 @@ describe('heimdex', () => {
       await file('between.png', '0.8,0.6');
     });
 
-    it('ranks pictures by a text, with a bar each', async () => {
+    it('ranks images by a text, with a bar each', async () => {
       const { stdout } = await run(['search', '1,0', cli.folder]);
       expect(stdout.split('\n').map((line) => line.replace(cli.folder, ''))).to.deep.equal([
         '1.  1.000  ████████████████████  /right.png',
@@ -73,7 +73,7 @@ describe('heimdex', () => {
       ]);
     });
 
-    it('ranks an index by words and by a picture, without sending its pictures again', async () => {
+    it('ranks an index by words and by an image, without sending its images again', async () => {
       const index = join(cli.folder, 'p.index');
       await run(['index', cli.folder, '--index', index]);
       cli.server.imageBatches.length = 0;
@@ -113,8 +113,8 @@ describe('heimdex', () => {
   describe('index', () => {
     const figures = async (index: string, ...more: string[]) => {
       const { stdout } = await run(['index', cli.folder, '--index', index, '--json', ...more]);
-      const { pictures, embedded, unchanged, gone } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
-      return { pictures, embedded, unchanged, gone };
+      const { images, embedded, unchanged, gone } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+      return { images, embedded, unchanged, gone };
     };
 
     it('sends only what is new or has changed, and forgets what is gone', async () => {
@@ -122,12 +122,12 @@ describe('heimdex', () => {
       await mkdir(join(cli.folder, 'below'));
       const [a, b] = [await file('a.png', '1,0'), await file('b.png', '0,1')];
       await file('below/c.png', '0.6,0.8');
-      expect(await figures(index)).to.deep.equal({ pictures: 3, embedded: 3, unchanged: 0, gone: 0 });
-      expect(await figures(index)).to.deep.equal({ pictures: 3, embedded: 0, unchanged: 3, gone: 0 });
+      expect(await figures(index)).to.deep.equal({ images: 3, embedded: 3, unchanged: 0, gone: 0 });
+      expect(await figures(index)).to.deep.equal({ images: 3, embedded: 0, unchanged: 3, gone: 0 });
       await utimes(a, 1, 1);
       await rm(b);
       await file('d.png', '1,0');
-      expect(await figures(index)).to.deep.equal({ pictures: 3, embedded: 2, unchanged: 1, gone: 1 });
+      expect(await figures(index)).to.deep.equal({ images: 3, embedded: 2, unchanged: 1, gone: 1 });
       const found = await run(['search', '0.6,0.8', '--index', index, '--top', '1', '--json']);
       expect(JSON.parse(found.stdout).file).to.equal(join(cli.folder, 'below/c.png'));
     });
@@ -137,16 +137,16 @@ describe('heimdex', () => {
       await file('a.png', '1,0');
       await figures(index);
       cli.server.model = { ...cli.server.model, id: 'org/other' };
-      expect(await figures(index)).to.deep.equal({ pictures: 1, embedded: 1, unchanged: 0, gone: 0 });
+      expect(await figures(index)).to.deep.equal({ images: 1, embedded: 1, unchanged: 0, gone: 0 });
     });
 
-    it('leaves out a picture that fails, and writes the others', async () => {
+    it('leaves out an image that fails, and writes the others', async () => {
       await file('a.png', '1,0');
       await file('b.png', 'bad');
       const result = await run(['index', cli.folder, '--index', join(cli.folder, 'p.index')]);
       expect(result.exitCode).to.equal(1);
-      expect(result.stdout).to.contain('1 picture (1 embedded, 0 unchanged, 0 gone)');
-      expect(result.stderr).to.contain('b.png: not a picture');
+      expect(result.stdout).to.contain('1 image (1 embedded, 0 unchanged, 0 gone)');
+      expect(result.stderr).to.contain('b.png: not an image');
     });
 
     it('keeps what is embedded when the run cannot go on, and goes on from there', async () => {
@@ -155,9 +155,9 @@ describe('heimdex', () => {
       const last = await file('f.png', 'forbidden');
       const stopped = await run(['index', cli.folder, '--index', index]);
       expect(stopped.exitCode).to.equal(1);
-      expect(stopped.stderr).to.match(/3 pictures of 6 embedded so far; the same command goes on from there/);
+      expect(stopped.stderr).to.match(/3 images of 6 embedded so far; the same command goes on from there/);
       await rm(last);
-      expect(await figures(index)).to.deep.equal({ pictures: 5, embedded: 2, unchanged: 3, gone: 0 });
+      expect(await figures(index)).to.deep.equal({ images: 5, embedded: 2, unchanged: 3, gone: 0 });
     });
 
     it('says before any work that its file cannot be written', async () => {

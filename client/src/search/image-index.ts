@@ -3,8 +3,8 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import type { Model } from '../answers.js';
 
-/** A picture whose vector is in an index. Size and time tell whether it has changed since. */
-export interface IndexedPicture {
+/** An image whose vector is in an index. Size and time tell whether it has changed since. */
+export interface IndexedImage {
   /** Relative to the folder the index lies in, with `/` between folders. */
   readonly path: string;
   readonly sizeBytes: number;
@@ -12,18 +12,18 @@ export interface IndexedPicture {
   readonly modifiedMs: number;
 }
 
-/** The vectors of many pictures, all by one model. */
-export interface PictureIndex {
+/** The vectors of many images, all by one model. */
+export interface ImageIndex {
   readonly model: Model;
   readonly dimensions: number;
-  readonly pictures: readonly IndexedPicture[];
-  /** `dimensions` numbers a picture, in the pictures' order, each vector of length 1. */
+  readonly images: readonly IndexedImage[];
+  /** `dimensions` numbers an image, in the images' order, each vector of length 1. */
   readonly vectors: Float32Array;
 }
 
 /** An index file that is not there, damaged or of another kind. */
-export class PictureIndexError extends Error {
-  override readonly name = 'PictureIndexError';
+export class ImageIndexError extends Error {
+  override readonly name = 'ImageIndexError';
 
   constructor(
     readonly code: 'NOT_FOUND' | 'DAMAGED',
@@ -43,7 +43,7 @@ const PREFIX_BYTES = MAGIC.length + 4;
 const FORMAT_VERSION = 1;
 
 /** Writes an index under a temporary name beside its place, then renames it: readers see the old or the new one, whole. */
-export async function writePictureIndex(path: string, index: PictureIndex): Promise<void> {
+export async function writeImageIndex(path: string, index: ImageIndex): Promise<void> {
   const { vectors, ...rest } = index;
   const json = JSON.stringify({ version: FORMAT_VERSION, ...rest });
   const spaces = (4 - ((PREFIX_BYTES + Buffer.byteLength(json)) % 4)) % 4;
@@ -69,19 +69,19 @@ export async function writePictureIndex(path: string, index: PictureIndex): Prom
   }
 }
 
-/** Reads an index. @throws PictureIndexError when it is not there or not whole */
-export async function readPictureIndex(path: string): Promise<PictureIndex> {
+/** Reads an index. @throws ImageIndexError when it is not there or not whole */
+export async function readImageIndex(path: string): Promise<ImageIndex> {
   const bytes = await readBytes(path);
   const damaged = (what: string, cause?: unknown) =>
-    new PictureIndexError('DAMAGED', `${path} is not a whole picture index: ${what}`, { cause });
+    new ImageIndexError('DAMAGED', `${path} is not a whole image index: ${what}`, { cause });
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC || bytes.byteLength < PREFIX_BYTES) {
     throw damaged(`it does not begin with ${MAGIC}`);
   }
   const start = PREFIX_BYTES + bytes.readUInt32LE(MAGIC.length);
   const header = parseHeader(bytes.toString('utf8', PREFIX_BYTES, start), damaged);
-  const expected = start + header.pictures.length * header.dimensions * 4;
+  const expected = start + header.images.length * header.dimensions * 4;
   if (bytes.byteLength !== expected) throw damaged(`expected ${expected} bytes, got ${bytes.byteLength}`);
-  const vectors = new Float32Array(header.pictures.length * header.dimensions);
+  const vectors = new Float32Array(header.images.length * header.dimensions);
   const numbers = Buffer.from(vectors.buffer);
   bytes.copy(numbers, 0, start);
   if (endianness() === 'BE') numbers.swap32();
@@ -93,13 +93,13 @@ async function readBytes(path: string): Promise<Buffer> {
     return await readFile(path);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new PictureIndexError('NOT_FOUND', `${path} cannot be read: ${why}`, { cause });
+    throw new ImageIndexError('NOT_FOUND', `${path} cannot be read: ${why}`, { cause });
   }
 }
 
-type Header = Omit<PictureIndex, 'vectors'>;
+type Header = Omit<ImageIndex, 'vectors'>;
 
-function parseHeader(json: string, damaged: (what: string, cause?: unknown) => PictureIndexError): Header {
+function parseHeader(json: string, damaged: (what: string, cause?: unknown) => ImageIndexError): Header {
   let header: unknown;
   try {
     header = JSON.parse(json);
@@ -107,19 +107,19 @@ function parseHeader(json: string, damaged: (what: string, cause?: unknown) => P
     throw damaged('its header is not JSON', cause);
   }
   if (!isHeader(header)) throw damaged(`its header is not that of version ${FORMAT_VERSION}`);
-  const { model, dimensions, pictures } = header;
-  return { model, dimensions, pictures };
+  const { model, dimensions, images } = header;
+  return { model, dimensions, images };
 }
 
 function isHeader(value: unknown): value is Header {
   return (
-    hasTypes(value, { version: 'number', dimensions: 'number', model: 'object', pictures: 'object' }) &&
+    hasTypes(value, { version: 'number', dimensions: 'number', model: 'object', images: 'object' }) &&
     value.version === FORMAT_VERSION &&
     Number.isSafeInteger(value.dimensions) &&
     Number(value.dimensions) >= 0 &&
     hasTypes(value.model, { id: 'string', revision: 'string', variant: 'string' }) &&
-    Array.isArray(value.pictures) &&
-    value.pictures.every((each) => hasTypes(each, { path: 'string', sizeBytes: 'number', modifiedMs: 'number' }))
+    Array.isArray(value.images) &&
+    value.images.every((each) => hasTypes(each, { path: 'string', sizeBytes: 'number', modifiedMs: 'number' }))
   );
 }
 

@@ -1,19 +1,19 @@
-import { PictureResizer } from '../../media/images/index.js';
+import { ImageResizer } from '../../media/images/index.js';
 import type { ImageItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
 import { cancelled, failed, isWanted } from '../outcomes.js';
 import { finishVector } from './postprocess.js';
-import { type PictureRecipe, preparePicture } from './preprocess.js';
+import { type ImageRecipe, prepareImage } from './preprocess.js';
 import type { Tower } from './tower.js';
 
-/** Pictures that are being decoded while earlier ones run, and at least as many as the next run takes. */
+/** Images that are being decoded while earlier ones run, and at least as many as the next run takes. */
 const AHEAD = 4;
 /**
- * Pixels of the pictures of one run. A small network spends a tenth of its time on getting started, so small pictures share a
+ * Pixels of the images of one run. A small network spends a tenth of its time on getting started, so small images share a
  * run; with large ones a batch costs the CPU what they cost alone, and more memory.
  */
 const PIXELS_A_RUN = 80_000;
-const MAX_PICTURES_A_RUN = 8;
+const MAX_IMAGES_A_RUN = 8;
 
 interface Optimized {
   readonly item: ImageItem;
@@ -21,14 +21,14 @@ interface Optimized {
   readonly values: Float32Array;
 }
 
-/** Pictures to vectors, through the vision tower. */
-export class PictureEmbedder {
+/** Images to vectors, through the vision tower. */
+export class ImageEmbedder {
   readonly #tower: Tower;
-  readonly #recipe: PictureRecipe;
+  readonly #recipe: ImageRecipe;
   readonly #maxPixels: number;
-  readonly #resizer = new PictureResizer();
+  readonly #resizer = new ImageResizer();
 
-  constructor(tower: Tower, recipe: PictureRecipe, maxPixels: number) {
+  constructor(tower: Tower, recipe: ImageRecipe, maxPixels: number) {
     this.#tower = tower;
     this.#recipe = recipe;
     this.#maxPixels = maxPixels;
@@ -38,7 +38,7 @@ export class PictureEmbedder {
     return this.#tower.shared;
   }
 
-  /** While pictures run, the next are decoded on other threads. */
+  /** While images run, the next are decoded on other threads. */
   async run(items: readonly ImageItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
     const prepared: Promise<Outcome<Optimized>>[] = [];
@@ -65,7 +65,7 @@ export class PictureEmbedder {
     return outcomes;
   }
 
-  /** Runs a grey picture; gives the length of its vector. */
+  /** Runs a grey image; gives the length of its vector. */
   async probe(): Promise<number> {
     const [row] = await this.#runTower([new Float32Array(3 * this.#recipe.width * this.#recipe.height)]);
     return row?.length ?? 0;
@@ -78,12 +78,12 @@ export class PictureEmbedder {
   #groupSize(): number {
     if (!this.#tower.shared) return 1;
     const pixels = this.#recipe.width * this.#recipe.height;
-    return Math.max(1, Math.min(MAX_PICTURES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
+    return Math.max(1, Math.min(MAX_IMAGES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
   }
 
   async #prepare(item: ImageItem, place: number): Promise<Outcome<Optimized>> {
     try {
-      const values = await preparePicture(item.content, this.#recipe, this.#resizer, this.#maxPixels);
+      const values = await prepareImage(item.content, this.#recipe, this.#resizer, this.#maxPixels);
       return { ok: true, value: { item, place, values } };
     } catch (error) {
       return failed(error);
@@ -99,18 +99,18 @@ export class PictureEmbedder {
     });
   }
 
-  #runTower(pictures: readonly Float32Array[]): Promise<readonly Float32Array[]> {
+  #runTower(images: readonly Float32Array[]): Promise<readonly Float32Array[]> {
     const { width, height } = this.#recipe;
     const size = 3 * width * height;
-    const [first] = pictures;
+    const [first] = images;
     let values = first as Float32Array;
-    if (pictures.length > 1) {
-      values = new Float32Array(pictures.length * size);
-      pictures.forEach((picture, row) => {
-        values.set(picture, row * size);
+    if (images.length > 1) {
+      values = new Float32Array(images.length * size);
+      images.forEach((image, row) => {
+        values.set(image, row * size);
       });
     }
-    return this.#tower.run(values, [pictures.length, 3, height, width]);
+    return this.#tower.run(values, [images.length, 3, height, width]);
   }
 }
 
