@@ -10,19 +10,19 @@ import { delimiter, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const generatedFolder = join(root, 'gen/src');
+const generatedDir = join(root, 'gen/src');
 const contractFile = join(root, 'gen/contract.json');
 
 // As npm has it: buf, and the plugins that buf looks for.
 process.env.PATH = [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter);
 const buf = (...args) => execFileSync('buf', args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
 
-/** Every file below a folder by its path in it. */
-function readTree(folder) {
+/** Every file below a directory by its path in it. */
+function readTree(dir) {
   const files = new Map();
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    if (entry.isFile()) files.set(relative(folder, path), readFileSync(path, 'utf8'));
+    if (entry.isFile()) files.set(relative(dir, path), readFileSync(path, 'utf8'));
   }
   return files;
 }
@@ -60,15 +60,15 @@ try {
   const fresh = join(scratch, 'gen/src');
   const contract = describeContract();
   if (process.argv.includes('--check')) {
-    const stale = differences(readTree(fresh), readTree(generatedFolder)).map((name) => `gen/src/${name}`);
+    const stale = differences(readTree(fresh), readTree(generatedDir)).map((name) => `gen/src/${name}`);
     if (!existsSync(contractFile) || readFileSync(contractFile, 'utf8') !== contract) stale.push('gen/contract.json');
     if (stale.length > 0) {
       console.error(`Not current with proto/: ${stale.join(', ')}. Run: npm run generate`);
       process.exitCode = 1;
     }
   } else {
-    rmSync(generatedFolder, { recursive: true, force: true });
-    cpSync(fresh, generatedFolder, { recursive: true });
+    rmSync(generatedDir, { recursive: true, force: true });
+    cpSync(fresh, generatedDir, { recursive: true });
     writeFileSync(contractFile, contract);
   }
 } finally {

@@ -19,7 +19,7 @@ const GEN = '^gen/';
 const DEMO = '^demo/(?!hub/)';
 const HUB = '^demo/hub/';
 
-/** A source folder, or a file, of the server. */
+/** A source directory, or a file, of the server. */
 const layer = (...names) => `^inference/src/(${names.join('|')})(/|\\.ts$)`;
 
 const packages = [

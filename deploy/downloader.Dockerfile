@@ -57,7 +57,7 @@ COPY --from=build /app/downloader/compiler/dist/src downloader/compiler/dist/src
 COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/downloader/dist/src downloader/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest
-# A new named volume takes its owner from this folder.
+# A new named volume takes its owner from this directory.
 RUN mkdir -p /app/models/.cache && chown -R 1000:1000 /app/models
 USER 1000:1000
 HEALTHCHECK NONE

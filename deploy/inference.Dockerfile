@@ -65,7 +65,7 @@ COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/inference/dist/src inference/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest
 COPY deploy/images/healthcheck.js deploy/images/forward.js deploy/images/
-# A new named volume takes its owner from this folder.
+# A new named volume takes its owner from this directory.
 RUN mkdir -p /app/models/.cache && chown -R 1000:1000 /app/models
 USER 1000:1000
 EXPOSE 8001

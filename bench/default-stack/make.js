@@ -1,13 +1,13 @@
 /**
- * Makes stand-ins of the default checkpoints in their true shapes, with random weights, as a folder in hub layout: what costs time
+ * Makes stand-ins of the default checkpoints in their true shapes, with random weights, as a directory in hub layout: what costs time
  * and memory is there, and nobody's weights are needed. Every weight is another number: the runtime shares equal ones.
- * Usage: node bench/default-stack/make.js FOLDER [SHARED]   (about 7.3 GB)
+ * Usage: node bench/default-stack/make.js DIR [SHARED]   (about 7.3 GB)
  */
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [folder, shared = '../shared'] = process.argv.slice(2);
-if (folder === undefined) throw new Error('Usage: node bench/default-stack/make.js FOLDER [SHARED]');
+const [dir, shared = '../shared'] = process.argv.slice(2);
+if (dir === undefined) throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED]');
 
 /** Numbers around 0 whose spread is that of trained weights; xorshift, two sums of halves a number. */
 function fill(values, scale, state) {
@@ -257,7 +257,7 @@ function writeSafetensors(path, tensors, half) {
 }
 
 for (const { name, tensors, config, files, texts = {}, half = false } of MODELS) {
-  const place = join(folder, name);
+  const place = join(dir, name);
   mkdirSync(place, { recursive: true });
   writeFileSync(join(place, 'config.json'), JSON.stringify(config, undefined, 2));
   for (const [file, from] of Object.entries(files)) {

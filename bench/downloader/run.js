@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const REPOSITORY = 'bench/many-files';
@@ -38,10 +38,10 @@ async function writeFileOf(path, index) {
 }
 
 /** Runs a command under GNU time and gives seconds, CPU seconds and peak memory. */
-async function measured(command, args, env, folder) {
-  const figures = join(folder, 'time.txt');
+async function measured(command, args, env, dir) {
+  const figures = join(dir, 'time.txt');
   const child = spawn('/usr/bin/time', ['-o', figures, '-f', '%e %U %S %M', command, ...args], {
-    env: { PATH: process.env.PATH, HOME: folder, ...env },
+    env: { PATH: process.env.PATH, HOME: dir, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let stderr = '';
@@ -54,8 +54,8 @@ async function measured(command, args, env, folder) {
   return { wallSeconds: wall, cpuSeconds: user + system, peakMb: kilobytes / 1000 };
 }
 
-async function startHub(folder) {
-  const hub = spawn(process.execPath, [join(ROOT, 'demo/hub/dist/src/main.js'), folder], {
+async function startHub(dir) {
+  const hub = spawn(process.execPath, [join(ROOT, 'demo/hub/dist/src/main.js'), dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   hub.stdout.setEncoding('utf8');
@@ -70,14 +70,14 @@ async function startHub(folder) {
   throw new Error('the hub did not start; run npm run build first');
 }
 
-const folder = temporaryFolder();
+const dir = temporaryDir();
 let hub;
 try {
-  const repository = join(folder, 'hub', REPOSITORY);
+  const repository = join(dir, 'hub', REPOSITORY);
   await mkdir(repository, { recursive: true });
   const names = Array.from({ length: fileCount }, (_, index) => `part-${String(index).padStart(3, '0')}.onnx`);
   for (const [index, name] of names.entries()) await writeFileOf(join(repository, name), index);
-  const manifest = join(folder, 'models.json');
+  const manifest = join(dir, 'models.json');
   const model = {
     name: REPOSITORY,
     role: 'speech',
@@ -88,9 +88,9 @@ try {
     defaultVariant: 'all',
   };
   await writeFile(manifest, JSON.stringify({ formatVersion: 1, models: [model] }));
-  hub = await startHub(join(folder, 'hub'));
+  hub = await startHub(join(dir, 'hub'));
 
-  const cache = join(folder, 'cache');
+  const cache = join(dir, 'cache');
   const shared = { HF_ENDPOINT: hub.url, HF_HUB_CACHE: cache };
   const clients = {
     'this downloader': () =>
@@ -98,14 +98,14 @@ try {
         process.execPath,
         [join(ROOT, 'downloader/bin/heimdex-downloader.js')],
         { ...shared, MODELS_MANIFEST: manifest, ASR_MODEL: REPOSITORY, VISION_MODEL_NAME: 'none' },
-        folder,
+        dir,
       ),
     snapshot_download: () =>
       measured(
         values.python,
         ['-c', `import huggingface_hub; huggingface_hub.snapshot_download(${JSON.stringify(REPOSITORY)})`],
         { ...shared, HF_HUB_DISABLE_XET: '1', HF_HUB_DISABLE_TELEMETRY: '1', HF_HUB_DISABLE_PROGRESS_BARS: '1' },
-        folder,
+        dir,
       ),
   };
   const gigabytes = (fileBytes * fileCount) / 1e9;

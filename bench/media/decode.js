@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import { inRepository } from '../support/measure.js';
 
 const { values: flags } = parseArgs({
@@ -12,7 +12,7 @@ const { values: flags } = parseArgs({
     ffmpeg: { type: 'string', default: 'ffmpeg' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '120' },
-    /** Another build's folder `dist`, to be measured in turn with this one. */
+    /** Another build's directory `dist`, to be measured in turn with this one. */
     against: { type: 'string' },
     only: { type: 'string' },
   },
@@ -82,13 +82,13 @@ async function speedOf(openAudio, bytes) {
 }
 
 const median = (values) => values.sort((one, other) => one - other)[values.length >> 1];
-const folder = temporaryFolder();
+const dir = temporaryDir();
 console.log(`seconds of audio for a second of processor time, median of ${flags.rounds}\n`);
 console.log(`| format | MB | ${builds.map(([name]) => name).join(' | ')} |`);
 console.log(`|---|---|${builds.map(() => '---|').join('')}`);
 for (const [name, ending, settings, images] of FORMATS) {
   if (flags.only !== undefined && !name.includes(flags.only)) continue;
-  const path = join(folder, `made.${ending}`);
+  const path = join(dir, `made.${ending}`);
   const inputs = ['-stream_loop', '-1', '-t', flags.seconds, '-i', SAMPLES[0]];
   const args = ['-y', '-v', 'error', ...(images ? VIDEO : []), ...inputs, '-t', flags.seconds, ...settings, path];
   const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });

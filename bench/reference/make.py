@@ -1,5 +1,5 @@
 """Small models with random weights in the shapes and file layouts of the large ones on the hub, and what transformers and
-sentence-transformers make of texts and images with them: `python make.py FOLDER SHARED IMAGE...`. See README.md."""
+sentence-transformers make of texts and images with them: `python make.py DIR SHARED IMAGE...`. See README.md."""
 import base64
 import io
 import json
@@ -139,8 +139,8 @@ def siglip(size, patch, vocabulary, pad, eos):
     return loud(SiglipModel(config), size + patch)
 
 
-def siglip_towers(model, folder, names, outputs, size, text_length="sequence_length"):
-    os.makedirs(folder, exist_ok=True)
+def siglip_towers(model, directory, names, outputs, size, text_length="sequence_length"):
+    os.makedirs(directory, exist_ok=True)
     pick = lambda tower, values: tuple(tower(values)[:2])  # last_hidden_state, pooler_output
     if outputs == ["encodings", "embeddings"]:
         pick = lambda tower, values: (tower(values)[1], tower(values)[1])
@@ -149,7 +149,7 @@ def siglip_towers(model, folder, names, outputs, size, text_length="sequence_len
     export(
         Picked(model.vision_model, pick),
         (torch.zeros((1, 3, size, size)),),
-        f"{folder}/{names[0]}.onnx",
+        f"{directory}/{names[0]}.onnx",
         ["pixel_values"],
         outputs,
         {"pixel_values": {0: "batch_size", 1: "num_channels", 2: "height", 3: "width"}, **axes},
@@ -157,7 +157,7 @@ def siglip_towers(model, folder, names, outputs, size, text_length="sequence_len
     export(
         Picked(model.text_model, pick),
         (ids,),
-        f"{folder}/{names[1]}.onnx",
+        f"{directory}/{names[1]}.onnx",
         ["input_ids"],
         outputs,
         {"input_ids": {0: "batch_size", 1: text_length}, **axes},
@@ -179,7 +179,7 @@ def siglip_expected(model, processor, tokenizer, images):
     }
 
 
-def gemma_tokenizer(folder):
+def gemma_tokenizer(directory):
     """A byte-pair tokenizer of Gemma's construction, trained on this project's own words."""
     words = [open(os.path.join(folder_, name), encoding="utf8").read() for folder_, name in TEXTS] + PLAIN * 20
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -198,9 +198,9 @@ def gemma_tokenizer(folder):
     # The hub's files were written by GemmaTokenizerFast: no Lowercase in tokenizer.json, but do_lower_case beside it.
     state = json.loads(backend.to_str())
     state["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
-    write(f"{folder}/tokenizer.json", state)
+    write(f"{directory}/tokenizer.json", state)
     write(
-        f"{folder}/tokenizer_config.json",
+        f"{directory}/tokenizer_config.json",
         {
             "add_bos_token": False,
             "add_eos_token": True,
@@ -224,13 +224,13 @@ def gemma_tokenizer(folder):
 TEXTS = [(ROOT, "README.md"), (ROOT, "inference/README.md"), (POCKET, "README.md")]
 
 
-def pieces(folder, **settings):
+def pieces(directory, **settings):
     """A SentencePiece model trained on this project's own words; its pieces with their scores, and its character map."""
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(directory, exist_ok=True)
     words = [line for place, name in TEXTS for line in open(os.path.join(place, name), encoding="utf8") if line.strip()]
-    spm.SentencePieceTrainer.train(sentence_iterator=iter(words + PLAIN * 20), model_prefix=f"{folder}/spiece", vocab_size=2000, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", minloglevel=2, **settings)
-    os.remove(f"{folder}/spiece.vocab")
-    proto = sentencepiece_model_pb2.ModelProto.FromString(open(f"{folder}/spiece.model", "rb").read())
+    spm.SentencePieceTrainer.train(sentence_iterator=iter(words + PLAIN * 20), model_prefix=f"{directory}/spiece", vocab_size=2000, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", minloglevel=2, **settings)
+    os.remove(f"{directory}/spiece.vocab")
+    proto = sentencepiece_model_pb2.ModelProto.FromString(open(f"{directory}/spiece.model", "rb").read())
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
     return [[piece.piece, piece.score] for piece in proto.pieces], charsmap
 
@@ -255,9 +255,9 @@ def unigram(path, vocabulary, unknown, added, normalizer, processor):
 SPACES = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
 
 
-def siglip_tokenizer(folder):
+def siglip_tokenizer(directory):
     """SigLIP 1: lower case, no punctuation, `</s>` at the end and as the padding."""
-    vocabulary, charsmap = pieces(folder, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
+    vocabulary, charsmap = pieces(directory, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
     marks = "".join("\\" + mark for mark in string.punctuation)
     normalizer = [
         {"type": "Lowercase"},
@@ -268,11 +268,11 @@ def siglip_tokenizer(folder):
         SPACES,
     ]
     added = [special("<pad>", 0), special("</s>", 1, True), special("<unk>", 2, True)]
-    unigram(f"{folder}/tokenizer.json", vocabulary, 2, added, normalizer, template([], [("</s>", 1)]))
+    unigram(f"{directory}/tokenizer.json", vocabulary, 2, added, normalizer, template([], [("</s>", 1)]))
     for name in ["tokenizer_config.json", "special_tokens_map.json"]:
-        shutil.copy(f"{POCKET}/{name}", folder)
-    fast = Tokenizer.from_file(f"{folder}/tokenizer.json")
-    compare(fast, SiglipTokenizer(f"{folder}/spiece.model"))
+        shutil.copy(f"{POCKET}/{name}", directory)
+    fast = Tokenizer.from_file(f"{directory}/tokenizer.json")
+    compare(fast, SiglipTokenizer(f"{directory}/spiece.model"))
     return padded(fast, 1, "</s>"), len(vocabulary)
 
 
@@ -288,38 +288,38 @@ def compare(fast, slow):
     print(f"tokenizer.json and spiece.model differ in {len(other)} of {len(PLAIN)} texts: {other}")
 
 
-def roberta_tokenizer(folder):
+def roberta_tokenizer(directory):
     """XLM-R, and so BGE-M3: SentencePiece's pieces behind four tokens of fairseq's."""
-    vocabulary, charsmap = pieces(folder)
+    vocabulary, charsmap = pieces(directory)
     vocabulary = [[name, 0.0] for name in ["<s>", "<pad>", "</s>", "<unk>"]] + vocabulary[3:] + [["<mask>", 0.0]]
-    os.rename(f"{folder}/spiece.model", f"{folder}/sentencepiece.bpe.model")
+    os.rename(f"{directory}/spiece.model", f"{directory}/sentencepiece.bpe.model")
     added = [special(name, id_) for id_, name in enumerate(["<s>", "<pad>", "</s>", "<unk>"])]
     added.append(special("<mask>", len(vocabulary) - 1) | {"lstrip": True})
     normalizer = [{"type": "Precompiled", "precompiled_charsmap": charsmap}, SPACES]
-    unigram(f"{folder}/tokenizer.json", vocabulary, 3, added, normalizer, template([("<s>", 0)], [("</s>", 2)]))
-    write(f"{folder}/special_tokens_map.json", {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>", "cls_token": "<s>", "mask_token": {"content": "<mask>", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False}})
-    write(f"{folder}/tokenizer_config.json", {"bos_token": "<s>", "clean_up_tokenization_spaces": True, "cls_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>", "model_max_length": 8192, "pad_token": "<pad>", "sep_token": "</s>", "sp_model_kwargs": {}, "tokenizer_class": "XLMRobertaTokenizer", "unk_token": "<unk>"})
+    unigram(f"{directory}/tokenizer.json", vocabulary, 3, added, normalizer, template([("<s>", 0)], [("</s>", 2)]))
+    write(f"{directory}/special_tokens_map.json", {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>", "cls_token": "<s>", "mask_token": {"content": "<mask>", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False}})
+    write(f"{directory}/tokenizer_config.json", {"bos_token": "<s>", "clean_up_tokenization_spaces": True, "cls_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>", "model_max_length": 8192, "pad_token": "<pad>", "sep_token": "</s>", "sp_model_kwargs": {}, "tokenizer_class": "XLMRobertaTokenizer", "unk_token": "<unk>"})
     return len(vocabulary)
 
 
 def make_siglip1(out, images):
-    folder = f"{out}/Xenova/siglip-so400m-tiny"
-    tokenizer, vocabulary = siglip_tokenizer(folder)
+    directory = f"{out}/Xenova/siglip-so400m-tiny"
+    tokenizer, vocabulary = siglip_tokenizer(directory)
     model = siglip(384, 14, vocabulary, 1, 1)
     processor = SiglipImageProcessorPil(size={"height": 384, "width": 384})
     expected = siglip_expected(model, processor, tokenizer, images)
 
-    siglip_towers(model, f"{folder}/onnx", ["vision_model", "text_model"], ["last_hidden_state", "pooler_output"], 384)
-    model.config.save_pretrained(folder)
-    write(f"{folder}/preprocessor_config.json", PREPROCESSOR | {"size": {"height": 384, "width": 384}})
+    siglip_towers(model, f"{directory}/onnx", ["vision_model", "text_model"], ["last_hidden_state", "pooler_output"], 384)
+    model.config.save_pretrained(directory)
+    write(f"{directory}/preprocessor_config.json", PREPROCESSOR | {"size": {"height": 384, "width": 384}})
     for tower in ["vision", "text"]:
-        quantize(f"{folder}/onnx/{tower}_model.onnx")
-    yield "siglip", "Xenova/siglip-so400m-tiny", folder, {"vision": "onnx/vision_model.onnx", "text": "onnx/text_model.onnx"}, 0.999, expected
-    yield "siglip", "Xenova/siglip-so400m-tiny, q8", folder, {"vision": "onnx/vision_model_quantized.onnx", "text": "onnx/text_model_quantized.onnx"}, 0.9, expected
+        quantize(f"{directory}/onnx/{tower}_model.onnx")
+    yield "siglip", "Xenova/siglip-so400m-tiny", directory, {"vision": "onnx/vision_model.onnx", "text": "onnx/text_model.onnx"}, 0.999, expected
+    yield "siglip", "Xenova/siglip-so400m-tiny, q8", directory, {"vision": "onnx/vision_model_quantized.onnx", "text": "onnx/text_model_quantized.onnx"}, 0.9, expected
 
-    made = folder
-    folder = f"{out}/deepghs/siglip_onnx"
-    below = f"{folder}/google/siglip-so400m-patch14-384"
+    made = directory
+    directory = f"{out}/deepghs/siglip_onnx"
+    below = f"{directory}/google/siglip-so400m-patch14-384"
     siglip_towers(model, below, ["image_encode", "text_encode"], ["encodings", "embeddings"], 384)
     write(
         f"{below}/preprocessor.json",
@@ -336,7 +336,7 @@ def make_siglip1(out, images):
     state = json.load(open(f"{made}/tokenizer.json", encoding="utf8"))
     state["padding"] = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0, "pad_token": "</s>"}
     write(f"{below}/tokenizer.json", state)
-    yield "siglip", "deepghs/siglip_onnx", folder, {"vision": "google/siglip-so400m-patch14-384/image_encode.onnx", "text": "google/siglip-so400m-patch14-384/text_encode.onnx"}, 0.999, expected
+    yield "siglip", "deepghs/siglip_onnx", directory, {"vision": "google/siglip-so400m-patch14-384/image_encode.onnx", "text": "google/siglip-so400m-patch14-384/text_encode.onnx"}, 0.999, expected
 
 
 PREPROCESSOR = {
@@ -354,28 +354,28 @@ PREPROCESSOR = {
 
 
 def make_siglip2(out, images):
-    folder = f"{out}/onnx-community/siglip2-tiny-patch16-256-ONNX"
-    os.makedirs(folder, exist_ok=True)
-    tokenizer, vocabulary = gemma_tokenizer(folder)
+    directory = f"{out}/onnx-community/siglip2-tiny-patch16-256-ONNX"
+    os.makedirs(directory, exist_ok=True)
+    tokenizer, vocabulary = gemma_tokenizer(directory)
     model = siglip(256, 16, vocabulary, 0, 1)
     processor = SiglipImageProcessorPil(size={"height": 256, "width": 256}, resample=2)
-    siglip_towers(model, f"{folder}/onnx", ["vision_model", "text_model"], ["last_hidden_state", "pooler_output"], 256)
+    siglip_towers(model, f"{directory}/onnx", ["vision_model", "text_model"], ["last_hidden_state", "pooler_output"], 256)
     for tower in ["vision", "text"]:
-        outside(f"{folder}/onnx/{tower}_model.onnx")
-    model.config.save_pretrained(folder)
-    write(f"{folder}/preprocessor_config.json", PREPROCESSOR | {"size": {"height": 256, "width": 256}, "resample": 2, "image_processor_type": "SiglipImageProcessorFast"})
+        outside(f"{directory}/onnx/{tower}_model.onnx")
+    model.config.save_pretrained(directory)
+    write(f"{directory}/preprocessor_config.json", PREPROCESSOR | {"size": {"height": 256, "width": 256}, "resample": 2, "image_processor_type": "SiglipImageProcessorFast"})
     expected = siglip_expected(model, processor, tokenizer, images)
-    yield "siglip", "onnx-community/siglip2-tiny-patch16-256-ONNX", folder, {"vision": "onnx/vision_model.onnx", "text": "onnx/text_model.onnx"}, 0.999, expected
+    yield "siglip", "onnx-community/siglip2-tiny-patch16-256-ONNX", directory, {"vision": "onnx/vision_model.onnx", "text": "onnx/text_model.onnx"}, 0.999, expected
 
 
-def sentence_expected(folder, limit):
+def sentence_expected(directory, limit):
     from sentence_transformers import SentenceTransformer
 
     # transformers 5 builds these tokenizers anew, by rules of its own; the class below takes tokenizer.json as it is.
-    path = f"{folder}/tokenizer_config.json"
+    path = f"{directory}/tokenizer_config.json"
     settings = json.load(open(path, encoding="utf8"))
     write(path, settings | {"tokenizer_class": "PreTrainedTokenizerFast"})
-    model = SentenceTransformer(folder, device="cpu")
+    model = SentenceTransformer(directory, device="cpu")
     write(path, settings)
     long = PLAIN + ["boat on the sea " * 4000]
     ids = model.tokenizer(long, truncation=True, max_length=limit)["input_ids"]
@@ -383,19 +383,19 @@ def sentence_expected(folder, limit):
     return {"texts": [{"text": t, "ids": i, "vector": v.tolist()} for t, i, v in zip(long, ids, vectors)], "pictures": []}
 
 
-def repository(folder, model, tokenizer, pooling, limit):
+def repository(directory, model, tokenizer, pooling, limit):
     """What a sentence-transformers repository has beside its graphs."""
-    model.config.save_pretrained(folder)
-    model.save_pretrained(folder)
+    model.config.save_pretrained(directory)
+    model.save_pretrained(directory)
     for name in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]:
-        if tokenizer != folder:
-            shutil.copy(f"{tokenizer}/{name}", folder)
-    write(f"{folder}/sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False})
+        if tokenizer != directory:
+            shutil.copy(f"{tokenizer}/{name}", directory)
+    write(f"{directory}/sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False})
     kinds = ["Transformer", "Pooling", "Normalize"]
     paths = ["", "1_Pooling", "2_Normalize"]
-    write(f"{folder}/modules.json", [{"idx": i, "name": str(i), "path": paths[i], "type": f"sentence_transformers.models.{kind}"} for i, kind in enumerate(kinds)])
-    write(f"{folder}/1_Pooling/config.json", {"word_embedding_dimension": model.config.hidden_size, "pooling_mode_cls_token": pooling == "cls", "pooling_mode_mean_tokens": pooling == "mean", "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False})
-    os.makedirs(f"{folder}/2_Normalize", exist_ok=True)
+    write(f"{directory}/modules.json", [{"idx": i, "name": str(i), "path": paths[i], "type": f"sentence_transformers.models.{kind}"} for i, kind in enumerate(kinds)])
+    write(f"{directory}/1_Pooling/config.json", {"word_embedding_dimension": model.config.hidden_size, "pooling_mode_cls_token": pooling == "cls", "pooling_mode_mean_tokens": pooling == "mean", "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False})
+    os.makedirs(f"{directory}/2_Normalize", exist_ok=True)
 
 
 def encoder(model, names, path, outputs, pick):
@@ -408,8 +408,8 @@ def encoder(model, names, path, outputs, pick):
 
 
 def make_sentences(out, shared):
-    folder = f"{out}/BAAI/bge-m3"
-    vocabulary = roberta_tokenizer(folder)
+    directory = f"{out}/BAAI/bge-m3"
+    vocabulary = roberta_tokenizer(directory)
     config = XLMRobertaConfig(vocab_size=vocabulary, hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=256, max_position_embeddings=8194, type_vocab_size=1, layer_norm_eps=1e-5)
     config._attn_implementation = "eager"
     model = loud(XLMRobertaModel(config), 7)
@@ -418,42 +418,42 @@ def make_sentences(out, shared):
         tokens = part(input_ids=ids, attention_mask=mask).last_hidden_state
         return tokens, torch.nn.functional.normalize(tokens[:, 0], dim=1)
 
-    repository(folder, model, folder, "cls", 8192)
-    expected = sentence_expected(folder, 8192)
+    repository(directory, model, directory, "cls", 8192)
+    expected = sentence_expected(directory, 8192)
     inputs = ["input_ids", "attention_mask"]
-    encoder(model, inputs, f"{folder}/onnx/model.onnx", ["token_embeddings", "sentence_embedding"], both)
-    outside(f"{folder}/onnx/model.onnx")
+    encoder(model, inputs, f"{directory}/onnx/model.onnx", ["token_embeddings", "sentence_embedding"], both)
+    outside(f"{directory}/onnx/model.onnx")
     # The hub's export keeps one large constant in a file of its own.
-    large_constant(f"{folder}/onnx/model.onnx")
+    large_constant(f"{directory}/onnx/model.onnx")
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]:
-        shutil.copy(f"{folder}/{name}", f"{folder}/onnx/{name}")
-    yield "sentence", "BAAI/bge-m3", folder, {"model": "onnx/model.onnx"}, 0.999, expected
+        shutil.copy(f"{directory}/{name}", f"{directory}/onnx/{name}")
+    yield "sentence", "BAAI/bge-m3", directory, {"model": "onnx/model.onnx"}, 0.999, expected
 
     tokens = lambda part, ids, mask: part(input_ids=ids, attention_mask=mask).last_hidden_state
-    folder = f"{out}/Xenova/bge-m3"
-    os.makedirs(folder, exist_ok=True)
+    directory = f"{out}/Xenova/bge-m3"
+    os.makedirs(directory, exist_ok=True)
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]:
-        shutil.copy(f"{out}/BAAI/bge-m3/{name}", folder)
-    encoder(model, inputs, f"{folder}/onnx/model.onnx", ["last_hidden_state"], tokens)
-    encoder(model, inputs, f"{folder}/onnx/sentence_transformers.onnx", ["token_embeddings", "sentence_embedding"], both)
-    quantize(f"{folder}/onnx/sentence_transformers.onnx")
-    outside(f"{folder}/onnx/sentence_transformers.onnx")
-    yield "sentence", "Xenova/bge-m3", folder, {"model": "onnx/sentence_transformers.onnx"}, 0.999, expected
-    yield "sentence", "Xenova/bge-m3, q8", folder, {"model": "onnx/sentence_transformers_quantized.onnx"}, 0.9, expected
-    yield "sentence", "Xenova/bge-m3, last_hidden_state", folder, {"model": "onnx/model.onnx"}, 0.999, expected
+        shutil.copy(f"{out}/BAAI/bge-m3/{name}", directory)
+    encoder(model, inputs, f"{directory}/onnx/model.onnx", ["last_hidden_state"], tokens)
+    encoder(model, inputs, f"{directory}/onnx/sentence_transformers.onnx", ["token_embeddings", "sentence_embedding"], both)
+    quantize(f"{directory}/onnx/sentence_transformers.onnx")
+    outside(f"{directory}/onnx/sentence_transformers.onnx")
+    yield "sentence", "Xenova/bge-m3", directory, {"model": "onnx/sentence_transformers.onnx"}, 0.999, expected
+    yield "sentence", "Xenova/bge-m3, q8", directory, {"model": "onnx/sentence_transformers_quantized.onnx"}, 0.9, expected
+    yield "sentence", "Xenova/bge-m3, last_hidden_state", directory, {"model": "onnx/model.onnx"}, 0.999, expected
 
     tokenizer = f"{shared}/models/Xenova/all-MiniLM-L6-v2"
     vocabulary = Tokenizer.from_file(f"{tokenizer}/tokenizer.json").get_vocab_size()
     config = BertConfig(vocab_size=vocabulary, hidden_size=96, num_hidden_layers=3, num_attention_heads=4, intermediate_size=256, max_position_embeddings=512)
     config._attn_implementation = "eager"
     model = loud(BertModel(config, add_pooling_layer=False), 9)
-    folder = f"{out}/Xenova/all-MiniLM-L6-v2"
-    repository(folder, model, tokenizer, "mean", 256)
-    expected = sentence_expected(folder, 256)
-    encoder(model, ["input_ids", "attention_mask", "token_type_ids"], f"{folder}/onnx/model.onnx", ["last_hidden_state"], lambda part, ids, mask, types: part(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state)
-    quantize(f"{folder}/onnx/model.onnx")
-    yield "sentence", "Xenova/all-MiniLM-L6-v2", folder, {"model": "onnx/model.onnx"}, 0.999, expected
-    yield "sentence", "Xenova/all-MiniLM-L6-v2, q8", folder, {"model": "onnx/model_quantized.onnx"}, 0.9, expected
+    directory = f"{out}/Xenova/all-MiniLM-L6-v2"
+    repository(directory, model, tokenizer, "mean", 256)
+    expected = sentence_expected(directory, 256)
+    encoder(model, ["input_ids", "attention_mask", "token_type_ids"], f"{directory}/onnx/model.onnx", ["last_hidden_state"], lambda part, ids, mask, types: part(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state)
+    quantize(f"{directory}/onnx/model.onnx")
+    yield "sentence", "Xenova/all-MiniLM-L6-v2", directory, {"model": "onnx/model.onnx"}, 0.999, expected
+    yield "sentence", "Xenova/all-MiniLM-L6-v2, q8", directory, {"model": "onnx/model_quantized.onnx"}, 0.9, expected
 
 
 def large_constant(path):

@@ -1,13 +1,13 @@
-// The large models' shapes and layouts against Python: `node bench/reference/run.js FOLDER`. See README.md.
+// The large models' shapes and layouts against Python: `node bench/reference/run.js DIR`. See README.md.
 import { readFileSync } from 'node:fs';
 import { LOADERS } from '../../inference/dist/src/models/loaders.js';
 import { findBeside } from '../../inference/dist/src/models/repository.js';
 import { loadTokenizer, lowerCase } from '../../inference/dist/src/tokenizer/index.js';
 import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
 
-const folder = process.argv[2];
-if (folder === undefined) {
-  console.error('Usage: node bench/reference/run.js FOLDER (filled by make.py)');
+const dir = process.argv[2];
+if (dir === undefined) {
+  console.error('Usage: node bench/reference/run.js DIR (filled by make.py)');
   process.exit(2);
 }
 
@@ -30,8 +30,8 @@ function minCosine(outcomes, expected) {
 /** How many texts have other ids than Python's, the padding left out. */
 async function otherIds({ family }, files, texts, counts) {
   const first = Object.values(files.weights).at(-1);
-  const path = await findBeside(files.folder, first, 'tokenizer.json');
-  const tokenizer = await loadTokenizer(path, await findBeside(files.folder, first, 'tokenizer_config.json'));
+  const path = await findBeside(files.dir, first, 'tokenizer.json');
+  const tokenizer = await loadTokenizer(path, await findBeside(files.dir, first, 'tokenizer_config.json'));
   const limit = family === 'siglip' ? 64 : 8192;
   return texts.filter(({ text, ids }, index) => {
     const words = family === 'siglip' ? lowerCase(text) : text;
@@ -44,9 +44,9 @@ async function otherIds({ family }, files, texts, counts) {
 
 console.log('| model | texts: least cosine | other ids | images: least cosine | needed |');
 console.log('|---|---|---|---|---|');
-for (const model of JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8'))) {
+for (const model of JSON.parse(readFileSync(`${dir}/expected.json`, 'utf8'))) {
   const [id] = model.name.split(',');
-  const files = modelFiles(id, model.folder, model.weights);
+  const files = modelFiles(id, model.dir, model.weights);
   const { texts, images } = model.expected;
   try {
     const loaded = await LOADERS[model.family](files, OPTIONS);

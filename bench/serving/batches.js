@@ -24,9 +24,9 @@ const textOf = (words) => (_, index) => ({
   normalize: true,
   truncate: true,
 });
-const filesIn = async (folder) => {
-  const names = (await readdir(inRepository(folder))).filter((name) => /\.(jpg|png)$/.test(name));
-  return Promise.all(names.map((name) => readFile(inRepository(`${folder}/${name}`))));
+const filesIn = async (dir) => {
+  const names = (await readdir(inRepository(dir))).filter((name) => /\.(jpg|png)$/.test(name));
+  return Promise.all(names.map((name) => readFile(inRepository(`${dir}/${name}`))));
 };
 const images = await filesIn('demo/samples/images');
 const faces = await filesIn('demo/samples/faces');

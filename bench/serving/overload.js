@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInferenceClient } from '@heimdex/client';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import { at, onCores, quantile, started, stop, withVolume } from './setup.js';
 
 const SECONDS = Number(process.env.SECONDS ?? 60);
@@ -18,9 +18,9 @@ const IMAGES = Number(process.env.IMAGES ?? 8);
 const CALLERS = Number(process.env.CALLERS ?? 16);
 const CAPACITY_SECONDS = 10;
 
-const folder = temporaryFolder();
+const dir = temporaryDir();
 const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
-const data = join(folder, 'request.json');
+const data = join(dir, 'request.json');
 const sound = await readFile(at('demo/samples/speech/search.flac'));
 const CASES = {
   images: {

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { embeddedRepositories, repositoriesIn, startHub } from '@heimdex/hub';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 
 export const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** Runs `work` with a function that fills a temporary volume for settings and gives the settings to serve them, or undefined. */
 export async function withVolume(work) {
-  const volume = temporaryFolder();
+  const volume = temporaryDir();
   const shared = await repositoriesIn(at('../shared/models')).catch(() => []);
   const own = await embeddedRepositories();
   const repositories = [...own, ...shared.filter(({ name }) => own.every((other) => other.name !== name))];

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import { inRepository } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './recordings.js';
@@ -36,10 +36,10 @@ const FORMATS = [
 ];
 
 const said = saidInThreeMinutes(Number(flags.turns));
-const folder = temporaryFolder();
+const dir = temporaryDir();
 const whisper = await openWhisper(flags.shared);
 try {
-  const source = join(folder, 'source.wav');
+  const source = join(dir, 'source.wav');
   await writeFile(source, wavOf(await threeMinutes(flags.shared, Number(flags.turns))));
   const plain = wordErrors((await whisper.transcribe(await samplesOf(source), OPTIONS)).text, said);
   console.log(`WAV, 16 kHz, mono, as it is: ${plain.errors} of ${plain.words} words wrong\n`);
@@ -49,7 +49,7 @@ try {
     for (const channels of CHANNELS) {
       const row = [];
       for (const rateHz of RATES_HZ) {
-        const path = join(folder, `made.${ending}`);
+        const path = join(dir, `made.${ending}`);
         const rate = ending === 'opus' && rateHz === 44_100 ? 48_000 : rateHz;
         const args = ['-y', '-v', 'error', '-i', source, '-ac', `${channels}`, '-ar', `${rate}`, ...settings, path];
         const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });

@@ -1,20 +1,20 @@
-// Audio seconds a second against faster-whisper and transformers.js: `node bench/speech/run.js --model FOLDER --python PATH`.
+// Audio seconds a second against faster-whisper and transformers.js: `node bench/speech/run.js --model DIR --python PATH`.
 // See README.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { env, pipeline } from '@huggingface/transformers';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { RATE, recordings, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
-import { openWhisper, whisperFolder } from './transcribe-window.js';
+import { openWhisper, whisperDir } from './transcribe-window.js';
 
 const { values: flags } = parseArgs({
   options: {
     python: { type: 'string', default: 'python3' },
-    /** Folder of faster-whisper's form of the same weights. */
+    /** Directory of faster-whisper's form of the same weights. */
     model: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     /** The long recording alone, without transformers.js. */
@@ -37,8 +37,8 @@ async function best(run) {
   return figures;
 }
 
-const folder = temporaryFolder();
-const longPath = join(folder, 'long.wav');
+const dir = temporaryDir();
+const longPath = join(dir, 'long.wav');
 await writeFile(longPath, wavOf(await threeMinutes(flags.shared)));
 const all = recordings(flags.shared);
 const files = flags.long ? [longPath] : [all[3], all[5], all[0], longPath];
@@ -68,7 +68,7 @@ const theirs = [];
 if (!flags.long) {
   env.allowRemoteModels = false;
   env.useFSCache = false;
-  const recognizer = await pipeline('automatic-speech-recognition', whisperFolder(flags.shared), {
+  const recognizer = await pipeline('automatic-speech-recognition', whisperDir(flags.shared), {
     dtype: 'q8',
     session_options: { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } },
   });

@@ -15,7 +15,7 @@ import { Vocabulary } from '../../inference/dist/src/models/whisper/vocabulary.j
 import { inRepository, OPTIONS } from '../support/measure.js';
 import { shortClips } from './clips.js';
 import { RATE, wordErrors } from './recordings.js';
-import { whisperFolder } from './transcribe-window.js';
+import { whisperDir } from './transcribe-window.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -31,12 +31,12 @@ const { values: flags } = parseArgs({
 });
 const LAYOUTS = [...flags.layouts.split(','), 'full'];
 
-const folder = whisperFolder(flags.shared);
-const config = await readWhisperConfig(folder);
-const vocabulary = await Vocabulary.open(folder, config);
+const dir = whisperDir(flags.shared);
+const config = await readWhisperConfig(dir);
+const vocabulary = await Vocabulary.open(dir, config);
 const mel = await MelExtractor.open(config.melCount, OPTIONS);
-const encoder = await Encoder.open(`${folder}/onnx/encoder_model_quantized.onnx`, config.melCount, OPTIONS);
-const decoder = await MergedDecoder.open(`${folder}/onnx/decoder_model_merged_quantized.onnx`, config, OPTIONS);
+const encoder = await Encoder.open(`${dir}/onnx/encoder_model_quantized.onnx`, config.melCount, OPTIONS);
+const decoder = await MergedDecoder.open(`${dir}/onnx/decoder_model_merged_quantized.onnx`, config, OPTIONS);
 const { special } = vocabulary;
 const rules = new LogitsProcessors({
   special,

@@ -12,7 +12,7 @@ const WEIGHTS = { encoder: 'onnx/encoder_model_quantized.onnx', decoder: 'onnx/d
 /** As the server has them for speech. */
 const BATCH = { maxCost: 120, maxPadding: 1 };
 
-export function whisperFolder(shared) {
+export function whisperDir(shared) {
   return `${shared}/models/${ID}`;
 }
 
@@ -22,7 +22,7 @@ export function whisperFolder(shared) {
  */
 export async function openWhisper(shared, { weights } = {}) {
   const settings = weights === undefined ? OPTIONS : { ...OPTIONS, weights };
-  const model = await load(modelFiles(ID, whisperFolder(shared), WEIGHTS), settings);
+  const model = await load(modelFiles(ID, whisperDir(shared), WEIGHTS), settings);
   const { shared: batches, maxItems } = model.facts.batching;
   const lane = new Lane({
     name: 'whisper',

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
 import { getSpeechTimestamps } from '../../inference/dist/src/models/silero/speech-timestamps.js';
 import { VAD_OPTIONS } from '../../inference/dist/src/models/silero/vad-options.js';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { RATE, recordings, samplesOf, threeMinutes } from './recordings.js';
 
@@ -60,7 +60,7 @@ const all = [
   ['all of them, three times', long],
   ['the same with silences of 8 s', withSilences(long)],
 ];
-const folder = temporaryFolder();
+const dir = temporaryDir();
 const detector = await openDetector(flags.vad);
 const run = { signal: undefined, yieldToEventLoop: async () => {} };
 const files = [];
@@ -69,8 +69,8 @@ const transcribed = [];
 for (const [index, [, samples]] of all.entries()) {
   const { probabilities } = await detector.run(samples, undefined, run);
   transcribed.push(probabilities);
-  files.push(await written(join(folder, `${index}.f32`), samples));
-  probabilityFiles.push(await written(join(folder, `${index}.probabilities.f32`), probabilities));
+  files.push(await written(join(dir, `${index}.f32`), samples));
+  probabilityFiles.push(await written(join(dir, `${index}.probabilities.f32`), probabilities));
 }
 const settings = [{}, ...LONGEST_SECONDS.map((seconds) => ({ max_speech_duration_s: seconds }))];
 const job = { files, probabilities: probabilityFiles, settings };

@@ -10,7 +10,7 @@ export function inRepository(path) {
   return `${ROOT}${path}`;
 }
 
-/** `--python PATH`, `--rounds N`, `--shared FOLDER`, and those that a bench has of its own. */
+/** `--python PATH`, `--rounds N`, `--shared DIR`, and those that a bench has of its own. */
 export function readOptions(own = {}) {
   const { values } = parseArgs({
     options: {
@@ -75,10 +75,10 @@ export async function stepMs(inputs, step) {
   return best / inputs.length;
 }
 
-/** A model family's folder as the server would hand it over. */
-export function modelFiles(id, folder, weights) {
-  const paths = Object.fromEntries(Object.entries(weights).map(([name, path]) => [name, `${folder}/${path}`]));
-  return { id, revision: '0'.repeat(40), variant: 'bench', folder, weights: paths };
+/** A model family's directory as the server would hand it over. */
+export function modelFiles(id, dir, weights) {
+  const paths = Object.fromEntries(Object.entries(weights).map(([name, path]) => [name, `${dir}/${path}`]));
+  return { id, revision: '0'.repeat(40), variant: 'bench', dir, weights: paths };
 }
 
 export const OPTIONS = { device: 'cpu', threads: 1, maxImagePixels: 100_000_000 };

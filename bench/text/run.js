@@ -40,7 +40,7 @@ const BGE = `${options.shared}/models/fixtures/bge-m3-tiny`;
 const CASES = [
   {
     name: 'siglip-pocket, fp32',
-    folder: SIGLIP,
+    dir: SIGLIP,
     weights: 'onnx/text_model.onnx',
     family: 'siglip',
     dtype: 'fp32',
@@ -52,7 +52,7 @@ const CASES = [
   },
   {
     name: 'MiniLM, q8',
-    folder: MINILM,
+    dir: MINILM,
     weights: 'onnx/model_quantized.onnx',
     family: 'sentence',
     dtype: 'q8',
@@ -64,7 +64,7 @@ const CASES = [
   },
   {
     name: 'bge-m3-tiny, fp32',
-    folder: BGE,
+    dir: BGE,
     weights: 'onnx/sentence_transformers.onnx',
     family: 'sentence',
     dtype: undefined,
@@ -80,9 +80,9 @@ const CASES = [
 async function transformersJs(one, sizes, rounds) {
   // It knows the file names of the hub's usual exports only.
   if (one.dtype === undefined) return undefined;
-  const tokenizer = await AutoTokenizer.from_pretrained(one.folder);
+  const tokenizer = await AutoTokenizer.from_pretrained(one.dir);
   const kind = one.family === 'siglip' ? SiglipTextModel : AutoModel;
-  const model = await kind.from_pretrained(one.folder, { dtype: one.dtype, session_options: SESSION });
+  const model = await kind.from_pretrained(one.dir, { dtype: one.dtype, session_options: SESSION });
   const padding = one.length > 0 ? 'max_length' : true;
   let best;
   for (const size of sizes) {
@@ -99,7 +99,7 @@ async function transformersJs(one, sizes, rounds) {
 
 async function ours(one) {
   const siglip = one.family === 'siglip';
-  const files = modelFiles(one.name, one.folder, siglip ? { text: one.weights } : { model: one.weights });
+  const files = modelFiles(one.name, one.dir, siglip ? { text: one.weights } : { model: one.weights });
   const model = await (siglip ? loadSiglip : loadSentence)(files, OPTIONS);
   const items = TEXTS.map((text) => ({ type: 'text', text, normalize: true, truncate: true }));
   // As the server gives them to a model: no more at a time than it takes.
@@ -112,12 +112,12 @@ async function ours(one) {
 }
 
 for (const one of CASES) {
-  if (!existsSync(one.folder) || !one.name.includes(options.only)) continue;
-  const tokenizer = await loadTokenizer(`${one.folder}/tokenizer.json`, `${one.folder}/tokenizer_config.json`);
+  if (!existsSync(one.dir) || !one.name.includes(options.only)) continue;
+  const tokenizer = await loadTokenizer(`${one.dir}/tokenizer.json`, `${one.dir}/tokenizer_config.json`);
   const tokenizing = await stepMs(TEXTS, async (text) => tokenizer.encode(text, one.limit));
   const job = {
-    model: `${one.folder}/${one.weights}`,
-    tokenizer: `${one.folder}/tokenizer.json`,
+    model: `${one.dir}/${one.weights}`,
+    tokenizer: `${one.dir}/tokenizer.json`,
     texts: TEXTS,
     output: one.output,
     limit: one.limit,

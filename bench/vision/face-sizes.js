@@ -9,14 +9,14 @@ const options = readOptions({
     type: 'string',
     default: inRepository('../shared/models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx'),
   },
-  /** Folders of photographs with faces, and of photographs without. */
+  /** Directories of photographs with faces, and of photographs without. */
   people: { type: 'string', multiple: true, default: [] },
   backgrounds: { type: 'string', multiple: true, default: [] },
   /** Millions of pixels of the images that are made. */
   megapixels: { type: 'string', default: '0.1,0.4,1,3,12,49,100' },
   /** Images of each kind. */
   seeds: { type: 'string', default: '2' },
-  /** The compiled model: another one's folder compares two builds. */
+  /** The compiled model: another one's directory compares two builds. */
   model: { type: 'string', default: inRepository('inference/dist/src/models/yunet/model.js') },
 });
 /** Parts of the image's height: several faces in one image, and one that fills much of it. */
@@ -45,11 +45,11 @@ function numbers(seed) {
   };
 }
 
-function imagesIn(folder) {
-  return readdirSync(folder)
+function imagesIn(dir) {
+  return readdirSync(dir)
     .filter((name) => /\.(png|jpe?g|webp)$/i.test(name))
     .sort()
-    .map((name) => join(folder, name));
+    .map((name) => join(dir, name));
 }
 
 async function detect(content) {

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { load } from '../../inference/dist/src/models/yunet/model.js';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import { CONTEXT, inRepository, measure, modelFiles, OPTIONS, readOptions, runPython } from '../support/measure.js';
 
 const { python, rounds, shared, yunet } = readOptions({
@@ -25,13 +25,13 @@ const model = await load(
   modelFiles('opencv/face_detection_yunet', dirname(yunet), { model: basename(yunet) }),
   OPTIONS,
 );
-const folder = temporaryFolder();
+const dir = temporaryDir();
 console.log(
   '| size | OpenCV, one thread: detection alone | with decoding | this server, with decoding | times OpenCV |\n|---|---|---|---|---|',
 );
 try {
   for (const [width, height] of SIZES) {
-    const path = join(folder, `${width}x${height}.jpg`);
+    const path = join(dir, `${width}x${height}.jpg`);
     writeFileSync(
       path,
       await sharp(`${shared}/samples/photos/astronaut.png`)

@@ -3,13 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { decodeImage } from '../../inference/dist/src/media/images/index.js';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import { measure, readOptions, runPython } from '../support/measure.js';
 
 const options = readOptions({ file: { type: 'string', default: '' } });
 
 if (options.file === '') {
-  const job = { folder: temporaryFolder(), photograph: `${options.shared}/cases/images/closeup_50pct.jpg` };
+  const job = { dir: temporaryDir(), photograph: `${options.shared}/cases/images/closeup_50pct.jpg` };
   const files = runPython(options.python, new URL('./formats.py', import.meta.url), job) ?? {};
   console.log('| format | file, MB | CPU s | largest memory of the process, MiB |\n|---|---|---|---|');
   // Each in a process of its own: memory is counted from the start.

@@ -10,7 +10,7 @@ import {
 } from '../../inference/dist/src/media/images/index.js';
 import { load } from '../../inference/dist/src/models/siglip/model.js';
 import { Tower } from '../../inference/dist/src/models/siglip/tower.js';
-import { temporaryFolder } from '../support/folder.js';
+import { temporaryDir } from '../support/dir.js';
 import {
   CONTEXT,
   inRepository,
@@ -25,20 +25,20 @@ import {
 
 const COUNT = 32;
 const SIDE = 96;
-const FOLDER = inRepository('demo/models/heimdex/siglip-pocket');
+const DIR = inRepository('demo/models/heimdex/siglip-pocket');
 const options = readOptions();
 
-function images(folder) {
-  const names = readdirSync(folder).filter((name) => /\.(png|jpe?g)$/.test(name));
-  return Array.from({ length: COUNT }, (_, index) => `${folder}/${names.sort()[index % names.length]}`);
+function images(dir) {
+  const names = readdirSync(dir).filter((name) => /\.(png|jpe?g)$/.test(name));
+  return Array.from({ length: COUNT }, (_, index) => `${dir}/${names.sort()[index % names.length]}`);
 }
 
 /** Photographs of 12 million pixels, as a telephone takes them: the samples enlarged. */
 async function large(paths) {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   const made = [];
   for (const [index, path] of paths.slice(0, 8).entries()) {
-    const file = `${folder}/${index}.jpg`;
+    const file = `${dir}/${index}.jpg`;
     await sharp(path).removeAlpha().resize(4000, 3000, { fit: 'fill' }).jpeg({ quality: 90 }).toFile(file);
     made.push(file);
   }
@@ -49,9 +49,9 @@ env.allowRemoteModels = false;
 env.useFSCache = false;
 
 async function transformersJs(paths, dtype) {
-  const processor = await SiglipImageProcessor.from_pretrained(FOLDER);
+  const processor = await SiglipImageProcessor.from_pretrained(DIR);
   const settings = { intraOpNumThreads: 1, extra: { session: { intra_op: { allow_spinning: '0' } } } };
-  const model = await SiglipVisionModel.from_pretrained(FOLDER, { dtype, session_options: settings });
+  const model = await SiglipVisionModel.from_pretrained(DIR, { dtype, session_options: settings });
   const contents = paths.map((path) => new Blob([readFileSync(path)]));
   const figures = await measure(paths.length, options.rounds, async () => {
     for (const content of contents) {
@@ -64,7 +64,7 @@ async function transformersJs(paths, dtype) {
 }
 
 async function ours(paths, weights) {
-  const model = await load(modelFiles('heimdex/siglip-pocket', FOLDER, { vision: weights }), OPTIONS);
+  const model = await load(modelFiles('heimdex/siglip-pocket', DIR, { vision: weights }), OPTIONS);
   const items = paths.map((path) => ({ type: 'image', content: readFileSync(path), normalize: true }));
   const figures = await measure(paths.length, options.rounds, () => model.run(items, CONTEXT));
   await model.close();
@@ -76,7 +76,7 @@ async function compare(title, paths) {
     ['onnx/vision_model.onnx', 'fp32'],
     ['onnx/vision_model_quantized.onnx', 'q8'],
   ]) {
-    const job = { model: `${FOLDER}/${weights}`, images: paths, rounds: options.rounds };
+    const job = { model: `${DIR}/${weights}`, images: paths, rounds: options.rounds };
     printTable(`${title}, ${dtype}`, [
       ['Python: Pillow, onnxruntime', runPython(options.python, new URL('./peer.py', import.meta.url), job)],
       ['@huggingface/transformers', await transformersJs(paths, dtype)],
@@ -94,7 +94,7 @@ async function profile(title, paths) {
   const resized = decoded.map((image) => resizer.resize(image, SIDE, SIDE, 'bicubic'));
   const scale = { rescale: 1 / 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
   const values = new Float32Array(3 * SIDE * SIDE);
-  const tower = await Tower.open(`${FOLDER}/onnx/vision_model.onnx`, 'pixel_values', OPTIONS);
+  const tower = await Tower.open(`${DIR}/onnx/vision_model.onnx`, 'pixel_values', OPTIONS);
   const places = contents.map((_, index) => index);
   const steps = {
     'header (libvips)': await stepMs(contents, (content) => readImageHeader(content, 1e9)),

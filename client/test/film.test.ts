@@ -25,13 +25,13 @@ const FILM = join(CASES, 'video_h264_aac.mkv');
 describe('Files given to transcribeFile', () => {
   let service: FakeService;
   let client: InferenceClient;
-  let folder: string;
+  let dir: string;
   let received: Buffer;
   let audioTracks: (number | undefined)[];
   let answers: boolean;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-film-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-film-'));
     const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
       const pieces: Uint8Array[] = [];
       call.on('data', ({ message }: TranscribeStreamRequest) => {
@@ -59,7 +59,7 @@ describe('Files given to transcribeFile', () => {
   after(async () => {
     client.close();
     service.close();
-    await rm(folder, { recursive: true });
+    await rm(dir, { recursive: true });
   });
 
   async function summaryOf(events: AsyncIterable<TranscribeEvent>) {
@@ -76,8 +76,8 @@ describe('Files given to transcribeFile', () => {
 
   it('go as they are where they are damaged, empty or raw samples', async () => {
     const film = await readFile(FILM);
-    const damaged = join(folder, 'damaged.mkv');
-    const empty = join(folder, 'empty.mp4');
+    const damaged = join(dir, 'damaged.mkv');
+    const empty = join(dir, 'empty.mp4');
     await writeFile(damaged, film.subarray(0, 20_000));
     await writeFile(empty, '');
     await summaryOf(client.transcribeFile(damaged));
@@ -105,7 +105,7 @@ describe('Files given to transcribeFile', () => {
   });
 
   it('that are not there say so as before', async () => {
-    const missing = join(folder, 'missing.mp4');
+    const missing = join(dir, 'missing.mp4');
     const error = await failureOf(summaryOf(client.transcribeFile(missing)));
     expect(error).to.include({ reason: 'SOURCE_FAILED' });
   });

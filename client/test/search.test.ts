@@ -23,7 +23,7 @@ describe('the nearest vectors', () => {
 });
 
 describe('an index of images', () => {
-  let folder: string;
+  let dir: string;
   let path: string;
   const index: ImageIndex = {
     model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
@@ -36,16 +36,16 @@ describe('an index of images', () => {
   };
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-index-'));
-    path = join(folder, 'a.index');
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-index-'));
+    path = join(dir, 'a.index');
   });
-  afterEach(() => rm(folder, { recursive: true }));
+  afterEach(() => rm(dir, { recursive: true }));
 
   it('is read as it was written, and leaves nothing else behind', async () => {
     await writeImageIndex(path, index);
     await writeImageIndex(path, index);
     expect(await readImageIndex(path)).to.deep.equal(index);
-    expect(await readdir(folder)).to.deep.equal(['a.index']);
+    expect(await readdir(dir)).to.deep.equal(['a.index']);
   });
 
   it('may be empty', async () => {

@@ -7,7 +7,7 @@ import { health } from './acts/health.js';
 import { type ImageFacts, search } from './acts/search.js';
 import { serve } from './acts/serve.js';
 import { speech } from './acts/speech.js';
-import { DEMO_FOLDER, type DemoOptions } from './options.js';
+import { DEMO_DIR, type DemoOptions } from './options.js';
 import { realModels } from './real-models.js';
 import { facts, samplesIn } from './samples.js';
 import { counted, megabytes, type Show, time } from './show.js';
@@ -29,7 +29,7 @@ export const EMBEDDED_MODELS: ModelSettings = {
   FACE_MODEL_NAME: 'heimdex/face-pocket',
 };
 
-const SAMPLES = join(DEMO_FOLDER, 'samples');
+const SAMPLES = join(DEMO_DIR, 'samples');
 
 /**
  * Shows the pair from the first download to the last answer. Gives true when everything was as expected. Whatever happens,

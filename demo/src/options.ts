@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 
 /** What the demo is asked to do. */
 export interface DemoOptions {
-  /** A folder of models in hub layout, `<org>/<name>/...`, for the second part. */
+  /** A directory of models in hub layout, `<org>/<name>/...`, for the second part. */
   readonly models: string | undefined;
   /** Where the drawn images go. */
   readonly out: string;
@@ -14,19 +14,19 @@ export interface DemoOptions {
   readonly help: boolean;
 }
 
-/** The demo's own folder. */
-export const DEMO_FOLDER = fileURLToPath(new URL('../../', import.meta.url));
+/** The demo's own directory. */
+export const DEMO_DIR = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The project's folder. */
-export const PROJECT_FOLDER = fileURLToPath(new URL('../../../', import.meta.url));
+/** The project's directory. */
+export const PROJECT_DIR = fileURLToPath(new URL('../../../', import.meta.url));
 
-export const USAGE = `Usage: npm run demo -- [--models FOLDER] [--out FOLDER] [--stay]
+export const USAGE = `Usage: npm run demo -- [--models DIR] [--out DIR] [--stay]
 
 Shows the pair on models that come with the project: a local hub, the downloader, the server offline, the client.
 
-  --models FOLDER  then again with real models from a folder in hub layout (FOLDER/<org>/<name>/...): Whisper base,
-                   MiniLM and YuNet, on the samples beside it (FOLDER/../samples)
-  --out FOLDER     where the images with the faces drawn on them go (default: demo/out)
+  --models DIR  then again with real models from a directory in hub layout (DIR/<org>/<name>/...): Whisper base,
+                   MiniLM and YuNet, on the samples beside it (DIR/../samples)
+  --out DIR     where the images with the faces drawn on them go (default: demo/out)
   --stay           leave the server running until Ctrl-C, to try the commands
   --help           show this
 `;
@@ -48,6 +48,6 @@ export function readOptions(args: readonly string[], from: string): DemoOptions 
   });
   const models = values.models === undefined ? undefined : resolve(from, values.models);
   if (models !== undefined && !existsSync(models)) throw new TypeError(`--models: ${models} is not there`);
-  const out = values.out === undefined ? join(DEMO_FOLDER, 'out') : resolve(from, values.out);
+  const out = values.out === undefined ? join(DEMO_DIR, 'out') : resolve(from, values.out);
   return { models, out, stay: values.stay, help: values.help };
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { PROJECT_FOLDER } from './options.js';
+import { PROJECT_DIR } from './options.js';
 
 /** The project's programs, as npm links them. */
 const PROGRAMS = {
@@ -30,7 +30,7 @@ export class Program {
   /** @param env everything the program finds in its environment */
   constructor(name: ProgramName, args: readonly string[], env: NodeJS.ProcessEnv) {
     this.name = name;
-    this.#child = spawn(process.execPath, [join(PROJECT_FOLDER, PROGRAMS[name]), ...args], {
+    this.#child = spawn(process.execPath, [join(PROJECT_DIR, PROGRAMS[name]), ...args], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true, // A group of its own: Ctrl-C reaches the demo alone, which ends its programs in order.

@@ -44,20 +44,20 @@ const SENTENCES = [
 
 /** The same once more with real models: Whisper base, MiniLM, YuNet. Gives true when everything was as expected. */
 export async function realModels(
-  folder: string,
+  dir: string,
   out: string,
   show: Show,
   workplace: Workplace,
   signal: AbortSignal,
 ): Promise<boolean> {
-  show.title('The same with real models', folder);
-  const hub = await startHub({ folders: [folder] });
+  show.title('The same with real models', dir);
+  const hub = await startHub({ dirs: [dir] });
   try {
     await download(show, workplace, hub, MODELS, signal);
   } finally {
     await hub.close();
   }
-  const samples = join(dirname(folder), 'samples');
+  const samples = join(dirname(dir), 'samples');
   const { client, address, stop } = await serve(show, workplace, MODELS, signal);
   try {
     const meaning = await sentences(show, client, signal);

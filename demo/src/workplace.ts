@@ -11,14 +11,14 @@ const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'LANG', 'LC_ALL', 'T
 export class Workplace {
   /** The models volume. */
   readonly volume: string;
-  readonly #folder: string;
+  readonly #dir: string;
   readonly #programs = new Set<Program>();
   readonly #env: NodeJS.ProcessEnv;
   readonly #atExit = () => this.#remove();
 
-  private constructor(folder: string, env: NodeJS.ProcessEnv) {
-    this.#folder = folder;
-    this.volume = join(folder, 'models');
+  private constructor(dir: string, env: NodeJS.ProcessEnv) {
+    this.#dir = dir;
+    this.volume = join(dir, 'models');
     this.#env = Object.fromEntries(PASSED_ON.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
     process.on('exit', this.#atExit);
   }
@@ -43,13 +43,13 @@ export class Workplace {
   /** Ends every program and removes the volume. Idempotent. */
   async close(): Promise<void> {
     await Promise.all([...this.#programs].map((program) => program.stop()));
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#dir, { recursive: true, force: true });
     process.off('exit', this.#atExit);
   }
 
   /** The same when there is no time left. */
   #remove(): void {
     for (const program of this.#programs) program.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#dir, { recursive: true, force: true });
   }
 }

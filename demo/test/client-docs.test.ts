@@ -3,12 +3,12 @@ import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/prom
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { DEMO_FOLDER, PROJECT_FOLDER } from '../src/options.js';
+import { DEMO_DIR, PROJECT_DIR } from '../src/options.js';
 import { type LiveServer, startLiveServer } from './support/live-server.js';
 
 const execute = promisify(execFile);
-const SAMPLES = join(DEMO_FOLDER, 'samples');
-const EXAMPLES = join(PROJECT_FOLDER, 'client/examples');
+const SAMPLES = join(DEMO_DIR, 'samples');
+const EXAMPLES = join(PROJECT_DIR, 'client/examples');
 /** A Python with the example's requirements; .ci/peers makes one. */
 const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
 
@@ -30,41 +30,35 @@ describe('what the client’s pages say, on a real server', () => {
 
   before(async () => {
     server = await startLiveServer();
-    page = (await readFile(join(PROJECT_FOLDER, 'client/README.md'), 'utf8')).replaceAll(
-      'localhost:8001',
-      server.address,
-    );
-    const { folder } = server;
-    await cp(join(SAMPLES, 'speech/search.flac'), join(folder, 'speech.flac'));
-    await cp(
-      join(PROJECT_FOLDER, 'inference/test/audio/cases/faststart_video_loses_end.mp4'),
-      join(folder, 'film.mp4'),
-    );
-    await cp(join(SAMPLES, 'faces/faces_2.png'), join(folder, 'people.png'));
-    await cp(join(SAMPLES, 'images'), join(folder, 'images'), {
+    page = (await readFile(join(PROJECT_DIR, 'client/README.md'), 'utf8')).replaceAll('localhost:8001', server.address);
+    const { dir } = server;
+    await cp(join(SAMPLES, 'speech/search.flac'), join(dir, 'speech.flac'));
+    await cp(join(PROJECT_DIR, 'inference/test/audio/cases/faststart_video_loses_end.mp4'), join(dir, 'film.mp4'));
+    await cp(join(SAMPLES, 'faces/faces_2.png'), join(dir, 'people.png'));
+    await cp(join(SAMPLES, 'images'), join(dir, 'images'), {
       recursive: true,
       filter: (path) => !/\.(json|md)$/.test(path),
     });
-    await symlink(join(PROJECT_FOLDER, 'node_modules'), join(folder, 'node_modules'));
-    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-    await mkdir(join(folder, 'bin'));
-    const command = `#!/bin/sh\nexec "${process.execPath}" "${join(PROJECT_FOLDER, 'client/bin/heimdex.js')}" "$@"\n`;
-    await writeFile(join(folder, 'bin/heimdex'), command);
-    await chmod(join(folder, 'bin/heimdex'), 0o755);
+    await symlink(join(PROJECT_DIR, 'node_modules'), join(dir, 'node_modules'));
+    await writeFile(join(dir, 'package.json'), '{"type":"module"}');
+    await mkdir(join(dir, 'bin'));
+    const command = `#!/bin/sh\nexec "${process.execPath}" "${join(PROJECT_DIR, 'client/bin/heimdex.js')}" "$@"\n`;
+    await writeFile(join(dir, 'bin/heimdex'), command);
+    await chmod(join(dir, 'bin/heimdex'), 0o755);
     env = {
       ...process.env,
       HEIMDEX_ADDRESS: server.address,
-      PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter),
+      PATH: [join(dir, 'bin'), process.env.PATH].join(delimiter),
     };
   });
   after(() => server.close());
 
   it('the programs type-check and say what they should', async () => {
-    const { folder } = server;
+    const { dir } = server;
     const programs = blocks(page, 'ts');
     const names = programs.map((_program, place) => `program-${place}.ts`);
-    for (const [place, program] of programs.entries()) await writeFile(join(folder, names[place] ?? ''), program);
-    const tsc = join(PROJECT_FOLDER, 'node_modules/typescript/bin/tsc');
+    for (const [place, program] of programs.entries()) await writeFile(join(dir, names[place] ?? ''), program);
+    const tsc = join(PROJECT_DIR, 'node_modules/typescript/bin/tsc');
     const options = [
       '--strict',
       '--noUncheckedIndexedAccess',
@@ -75,10 +69,10 @@ describe('what the client’s pages say, on a real server', () => {
       '--types',
       'node',
     ];
-    await execute(process.execPath, [tsc, ...options, ...names], { cwd: folder });
+    await execute(process.execPath, [tsc, ...options, ...names], { cwd: dir });
     const outputs: string[] = [];
     for (const name of names) {
-      outputs.push((await execute(process.execPath, [name.replace('.ts', '.js')], { cwd: folder })).stdout);
+      outputs.push((await execute(process.execPath, [name.replace('.ts', '.js')], { cwd: dir })).stdout);
     }
     const [transcribe, batches, streams, film, errors] = outputs;
     expect(outputs).to.have.length(5);
@@ -95,7 +89,7 @@ describe('what the client’s pages say, on a real server', () => {
     const [, commands = ''] = blocks(page, 'sh');
     const outputs = new Map<string, string>();
     for (const line of commands.trim().split('\n')) {
-      outputs.set(line, (await execute('sh', ['-c', line], { cwd: server.folder, env })).stdout);
+      outputs.set(line, (await execute('sh', ['-c', line], { cwd: server.dir, env })).stdout);
     }
     const first = (start: string) => [...outputs].find(([line]) => line.startsWith(start))?.[1] ?? '';
     expect(first('heimdex transcribe speech.flac')).to.match(/^You can search a video/);
@@ -119,9 +113,9 @@ describe('what the client’s pages say, on a real server', () => {
       console.log('      skipped: pip install -r client/examples/python/requirements.txt');
       this.skip();
     }
-    const folder = join(EXAMPLES, 'python');
+    const dir = join(EXAMPLES, 'python');
     await generate('python');
-    const { stdout } = await execute(PYTHON, [join(folder, 'caller.py'), ...(await callerArguments())]);
+    const { stdout } = await execute(PYTHON, [join(dir, 'caller.py'), ...(await callerArguments())]);
     expectCaller(stdout, 'INVALID_ARGUMENT');
   });
 
@@ -137,20 +131,20 @@ describe('what the client’s pages say, on a real server', () => {
   });
 
   async function generate(language: 'python' | 'go'): Promise<void> {
-    const folder = join('client/examples', language);
-    await rm(join(PROJECT_FOLDER, folder, 'generated'), { recursive: true, force: true });
-    const buf = join(PROJECT_FOLDER, 'node_modules/.bin/buf');
-    await execute(buf, ['generate', '--template', join(folder, 'buf.gen.yaml'), '-o', folder], {
-      cwd: PROJECT_FOLDER,
+    const dir = join('client/examples', language);
+    await rm(join(PROJECT_DIR, dir, 'generated'), { recursive: true, force: true });
+    const buf = join(PROJECT_DIR, 'node_modules/.bin/buf');
+    await execute(buf, ['generate', '--template', join(dir, 'buf.gen.yaml'), '-o', dir], {
+      cwd: PROJECT_DIR,
       env: { ...process.env, PATH: pathWithPython() },
     });
   }
 
   async function callerArguments(): Promise<string[]> {
     const images = ['05-cat-face.png', '06-elephant.jpg', '07-penguin.png'].map((name) =>
-      join(server.folder, 'images', name),
+      join(server.dir, 'images', name),
     );
-    return [server.address, join(server.folder, 'speech.flac'), ...images];
+    return [server.address, join(server.dir, 'speech.flac'), ...images];
   }
 
   function expectCaller(output: string, code: string): void {

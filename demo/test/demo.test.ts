@@ -9,18 +9,18 @@ import { expect } from 'chai';
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
 
 describe('the demo', () => {
-  let folder: string;
+  let dir: string;
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-demo-test-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-demo-test-'));
   });
-  afterEach(() => rm(folder, { recursive: true }));
+  afterEach(() => rm(dir, { recursive: true }));
 
   /** Runs the demo in a process group of its own; `watch` sees its output as it comes. */
   async function run(args: readonly string[], watch: (output: string, pid: number) => void = () => undefined) {
     const child = spawn(process.execPath, [MAIN, ...args], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TMPDIR: folder, HF_HOME: '/nowhere', ASR_MODEL: 'nonsense', MODELS_DIR: '/nowhere' },
+      env: { ...process.env, TMPDIR: dir, HF_HOME: '/nowhere', ASR_MODEL: 'nonsense', MODELS_DIR: '/nowhere' },
     });
     const pid = child.pid ?? 0;
     let output = '';
@@ -34,19 +34,19 @@ describe('the demo', () => {
     return { exitCode, output };
   }
 
-  /** The processes that live on of those that were given this test's folder. Known on Linux alone. */
+  /** The processes that live on of those that were given this test's directory. Known on Linux alone. */
   async function survivors(): Promise<string[]> {
     const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
     const found = await Promise.all(
       pids.map(async (pid) =>
-        (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).includes(folder) ? [pid] : [],
+        (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).includes(dir) ? [pid] : [],
       ),
     );
     return found.flat();
   }
 
   it('shows the whole pair, whatever the environment says, and leaves only the images behind', async () => {
-    const out = join(folder, 'drawn');
+    const out = join(dir, 'drawn');
     const { exitCode, output } = await run(['--out', out]);
     expect(exitCode, output).to.equal(0);
     for (const shown of [
@@ -60,7 +60,7 @@ describe('the demo', () => {
       expect(output).to.contain(shown);
     }
     expect(await readdir(out)).to.have.length(4);
-    expect(await readdir(folder)).to.deep.equal(['drawn']);
+    expect(await readdir(dir)).to.deep.equal(['drawn']);
     expect(await survivors()).to.deep.equal([]);
   });
 
@@ -71,13 +71,13 @@ describe('the demo', () => {
   ] as const) {
     it(`cleans up on Ctrl-C ${when}`, async () => {
       let sent = false;
-      const { exitCode, output } = await run(['--out', join(folder, 'drawn')], (seen, demo) => {
+      const { exitCode, output } = await run(['--out', join(dir, 'drawn')], (seen, demo) => {
         if (sent || !seen.includes(line)) return;
         sent = true;
         process.kill(-demo, 'SIGINT'); // As a terminal does: to every process of the group.
       });
       expect(exitCode, output).to.equal(130);
-      expect(await readdir(folder)).to.deep.equal([]);
+      expect(await readdir(dir)).to.deep.equal([]);
       expect(await survivors()).to.deep.equal([]);
     });
   }

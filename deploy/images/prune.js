@@ -13,35 +13,32 @@ const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const remove = (path) => rmSync(path, { recursive: true, force: true });
 
 const workspaces = new Map(
-  readJson('package.json').workspaces.map((folder) => [
-    readJson(join(folder, 'package.json')).name,
-    join(root, folder),
-  ]),
+  readJson('package.json').workspaces.map((dir) => [readJson(join(dir, 'package.json')).name, join(root, dir)]),
 );
 if (!workspaces.has(wanted))
   throw new Error(`${wanted} is no workspace: give one of ${[...workspaces.keys()].join(', ')}`);
 
-/** Where Node.js finds a package from a folder: the nearest node_modules upwards. Undefined for what is not installed. */
+/** Where Node.js finds a package from a directory: the nearest node_modules upwards. Undefined for what is not installed. */
 function locate(name, from) {
   const found = join(from, 'node_modules', name);
   if (existsSync(found)) return found;
   return from === root ? undefined : locate(name, dirname(from));
 }
 
-/** Marks the package at a path, and what it needs to run, by the paths in node_modules and the folders they lead to. */
+/** Marks the package at a path, and what it needs to run, by the paths in node_modules and the directories they lead to. */
 function mark(path, marked) {
   if (marked.has(path)) return marked;
-  const folder = realpathSync(path);
-  marked.add(path).add(folder);
-  const { dependencies, optionalDependencies, peerDependencies } = readJson(join(folder, 'package.json'));
+  const dir = realpathSync(path);
+  marked.add(path).add(dir);
+  const { dependencies, optionalDependencies, peerDependencies } = readJson(join(dir, 'package.json'));
   for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
-    const found = locate(name, folder);
+    const found = locate(name, dir);
     if (found !== undefined) mark(found, marked);
   }
   return marked;
 }
 
-/** The packages in a node_modules folder and in those below it. */
+/** The packages in a node_modules directory and in those below it. */
 function packagesIn(nodeModules) {
   if (!existsSync(nodeModules)) return [];
   const names = readdirSync(nodeModules).filter((name) => !name.startsWith('.'));
@@ -54,21 +51,21 @@ function packagesIn(nodeModules) {
   });
 }
 
-/** Every file below a folder that the test takes; links are not followed. */
-function filesIn(folder, test) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
+/** Every file below a directory that the test takes; links are not followed. */
+function filesIn(dir, test) {
+  return readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && test(entry))
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
 const needed = mark(join(root, 'node_modules', wanted), new Set());
-for (const folder of [root, ...workspaces.values()]) {
-  for (const path of packagesIn(join(folder, 'node_modules'))) if (!needed.has(path)) remove(path);
-  remove(join(folder, 'node_modules/.bin'));
+for (const dir of [root, ...workspaces.values()]) {
+  for (const path of packagesIn(join(dir, 'node_modules'))) if (!needed.has(path)) remove(path);
+  remove(join(dir, 'node_modules/.bin'));
 }
-for (const folder of workspaces.values()) {
-  const holdsNeeded = [...needed].some((path) => !relative(folder, path).startsWith('..'));
-  if (!holdsNeeded) remove(folder);
+for (const dir of workspaces.values()) {
+  const holdsNeeded = [...needed].some((path) => !relative(dir, path).startsWith('..'));
+  if (!holdsNeeded) remove(dir);
 }
 
 const runtimes = 'node_modules/onnxruntime-node/bin/napi-v6';

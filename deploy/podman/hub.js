@@ -1,6 +1,6 @@
 /**
  * The local hub with the embedded models, for a container in the stack's outside network: prints `HF_ENDPOINT=...` with the
- * container's own address. `--slow` sends every file slowly, for a download that is to be interrupted; each ORG/NAME=FOLDER
+ * container's own address. `--slow` sends every file slowly, for a download that is to be interrupted; each ORG/NAME=DIR
  * is one more repository. Needs a build.
  */
 import { networkInterfaces } from 'node:os';
@@ -18,8 +18,8 @@ if (host === undefined) throw new Error('This container has no address: give it 
 
 const repositories = await embeddedRepositories();
 for (const pair of positionals) {
-  const [name, folder] = pair.split('=', 2);
-  repositories.push({ name, files: await filesIn(folder) });
+  const [name, dir] = pair.split('=', 2);
+  repositories.push({ name, files: await filesIn(dir) });
 }
 const hub = await startHub({ host, port: PORT, repositories, faults: values.slow === true ? [SLOW] : [] });
 console.log(`HF_ENDPOINT=${hub.url}`);

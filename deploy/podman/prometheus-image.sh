@@ -30,7 +30,7 @@ elif ! go version -m "$program" | grep -qE "$module\s+$release\s"; then
   exit 1
 fi
 
-# As in the real one: the program in /bin, and a folder of the user nobody.
+# As in the real one: the program in /bin, and a directory of the user nobody.
 mkdir -p "$work/root/bin" "$work/root/etc/prometheus" "$work/root/prometheus" "$work/root/tmp"
 cp "$program" "$work/root/bin/prometheus"
 echo 'nobody:x:65534:65534:nobody:/home:/bin/false' >"$work/root/etc/passwd"

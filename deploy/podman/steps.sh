@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# For prove.sh: how a step is said, counted and waited for. `work` is a folder for logs.
+# For prove.sh: how a step is said, counted and waited for. `work` is a directory for logs.
 : "${work:?}"
 
 passed=0

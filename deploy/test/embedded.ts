@@ -13,20 +13,20 @@ export interface EmbeddedServer {
   readonly address: string;
   /** The environment in which the programs, found by their names, know the server and its models. */
   readonly env: NodeJS.ProcessEnv;
-  /** A folder for the caller's own files; it goes with the server. */
-  readonly folder: string;
+  /** A directory for the caller's own files; it goes with the server. */
+  readonly dir: string;
   close(): Promise<void>;
 }
 
 /** Fetches the embedded models from a local hub and serves them. Resolves when the server is ready; rejects with its reason. */
 export async function startEmbeddedServer(): Promise<EmbeddedServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'heimdex-deploy-'));
+  const dir = await mkdtemp(join(tmpdir(), 'heimdex-deploy-'));
   const hub = await startHub({ repositories: await embeddedRepositories() });
   const address = `127.0.0.1:${await freePort()}`;
   const env = {
     PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`,
-    HOME: folder,
-    MODELS_DIR: folder,
+    HOME: dir,
+    MODELS_DIR: dir,
     ASR_MODEL: 'moonshine-tiny',
     VISION_MODEL_NAME: 'heimdex/siglip-pocket',
     FEATURE_FACE: 'true',
@@ -43,7 +43,7 @@ export async function startEmbeddedServer(): Promise<EmbeddedServer> {
       await once(server, 'close');
     }
     await hub.close();
-    await rm(folder, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true });
   };
   try {
     const downloader = spawn('heimdex-downloader', { env, stdio: 'ignore' });
@@ -56,7 +56,7 @@ export async function startEmbeddedServer(): Promise<EmbeddedServer> {
     await close();
     throw error;
   }
-  return { address, env, folder, close };
+  return { address, env, dir, close };
 }
 
 /** A port that was free a moment ago. */

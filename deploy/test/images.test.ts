@@ -10,17 +10,17 @@ interface RootPackage {
 
 const rootPackage = readJson('package.json') as RootPackage;
 
-/** Folders of the workspaces that a package runs with, itself included. */
+/** Directories of the workspaces that a package runs with, itself included. */
 function ownDependencies(name: string): readonly string[] {
-  const packages = rootPackage.workspaces.map((folder) => {
-    const own = readJson(`${folder}/package.json`) as { readonly name: string; readonly dependencies?: object };
-    return { folder, name: own.name, needs: Object.keys(own.dependencies ?? {}) };
+  const packages = rootPackage.workspaces.map((dir) => {
+    const own = readJson(`${dir}/package.json`) as { readonly name: string; readonly dependencies?: object };
+    return { dir, name: own.name, needs: Object.keys(own.dependencies ?? {}) };
   });
   const found = new Set<string>();
   const add = (wanted: string): void => {
     const own = packages.find((one) => one.name === wanted);
-    if (own === undefined || found.has(own.folder)) return;
-    found.add(own.folder);
+    if (own === undefined || found.has(own.dir)) return;
+    found.add(own.dir);
     for (const need of own.needs) add(need);
   };
   add(name);

@@ -38,8 +38,8 @@ interface Resource {
   };
 }
 
-const FOLDER = 'deploy/kubernetes/overlays';
-const overlays = readdirSync(`${ROOT}${FOLDER}`);
+const DIR = 'deploy/kubernetes/overlays';
+const overlays = readdirSync(`${ROOT}${DIR}`);
 /** Volumes that the restricted profile of the pod security standards takes. */
 const RESTRICTED_VOLUMES = [
   'configMap',
@@ -52,7 +52,7 @@ const RESTRICTED_VOLUMES = [
 ];
 
 for (const overlay of overlays) {
-  describe(`${FOLDER}/${overlay}`, function () {
+  describe(`${DIR}/${overlay}`, function () {
     this.timeout(30_000);
     let resources: readonly Resource[];
     let pods: readonly PodSpec[];
@@ -63,7 +63,7 @@ for (const overlay of overlays) {
         console.log('      kubectl is not here: the overlays are not rendered');
         this.skip();
       }
-      resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${FOLDER}/${overlay}`]));
+      resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/${overlay}`]));
       pods = resources.flatMap(({ spec }) => spec?.template?.spec ?? []);
       const found = resources.find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec;
       if (found === undefined) throw new Error('There is no Deployment');
@@ -125,16 +125,16 @@ for (const overlay of overlays) {
   });
 }
 
-describe(`${FOLDER}/gpu`, () => {
+describe(`${DIR}/gpu`, () => {
   it('tells both programs of the GPU: what one fetches is what the other looks for', function () {
     if (!has('kubectl', 'kustomize', '--help')) this.skip();
-    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${FOLDER}/gpu`]));
+    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/gpu`]));
     const devices = resources.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? [data?.DEVICE] : []));
     expect(devices).to.deep.equal(['cuda']);
   });
 });
 
-describe(FOLDER, function () {
+describe(DIR, function () {
   this.timeout(60_000);
 
   for (const version of ['v1.30.0', 'v1.37.0']) {
@@ -145,7 +145,7 @@ describe(FOLDER, function () {
         this.skip();
       }
       // All at once: reading the schemas is most of the work.
-      const rendered = overlays.map((overlay) => output('kubectl', ['kustomize', `${FOLDER}/${overlay}`]));
+      const rendered = overlays.map((overlay) => output('kubectl', ['kustomize', `${DIR}/${overlay}`]));
       const location = `${schemas}/{{.ResourceKind}}{{.KindSuffix}}.json`;
       output('kubeconform', ['-strict', '-schema-location', location], rendered.join('---\n'));
     });

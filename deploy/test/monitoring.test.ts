@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { type EmbeddedServer, freePort, startEmbeddedServer } from './embedded.js';
 import { has, output, parseYaml, ROOT, read } from './support.js';
 
-const FOLDER = `${ROOT}deploy/monitoring`;
+const DIR = `${ROOT}deploy/monitoring`;
 
 interface Panel {
   readonly id: number;
@@ -82,9 +82,9 @@ describe('deploy/monitoring', function () {
       console.log('      promtool is not here');
       this.skip();
     }
-    output('promtool', ['check', 'config', `${FOLDER}/prometheus.yml`]);
-    output('promtool', ['check', 'rules', `${FOLDER}/alerts.yaml`]);
-    output('promtool', ['test', 'rules', `${FOLDER}/alerts.test.yaml`]);
+    output('promtool', ['check', 'config', `${DIR}/prometheus.yml`]);
+    output('promtool', ['check', 'rules', `${DIR}/alerts.yaml`]);
+    output('promtool', ['test', 'rules', `${DIR}/alerts.test.yaml`]);
   });
 
   describe('with Prometheus on a server of the embedded models', () => {
@@ -100,13 +100,13 @@ describe('deploy/monitoring', function () {
       served = await startEmbeddedServer();
       const port = await freePort();
       api = `http://127.0.0.1:${port}/api/v1`;
-      const config = join(served.folder, 'prometheus.yml');
+      const config = join(served.dir, 'prometheus.yml');
       await writeFile(config, impatient(read('deploy/monitoring/prometheus.yml'), served.address));
       prometheus = spawn(
         'prometheus',
         [
           `--config.file=${config}`,
-          `--storage.tsdb.path=${join(served.folder, 'tsdb')}`,
+          `--storage.tsdb.path=${join(served.dir, 'tsdb')}`,
           `--web.listen-address=127.0.0.1:${port}`,
         ],
         { stdio: 'ignore' },
@@ -194,19 +194,19 @@ describe('deploy/monitoring', function () {
 function impatient(config: string, address: string): string {
   return config
     .replaceAll('15s', '1s')
-    .replace('[alerts.yaml]', `[${FOLDER}/alerts.yaml]`)
+    .replace('[alerts.yaml]', `[${DIR}/alerts.yaml]`)
     .replace(/dns_sd_configs:\n.*/, `static_configs:\n      - { targets: ["${address}"] }`);
 }
 
 /** A call of each kind. */
-function call({ env, folder }: EmbeddedServer): void {
+function call({ env, dir }: EmbeddedServer): void {
   const samples = join(ROOT, 'demo/samples');
   for (const args of [
     ['search', 'pizza', `${samples}/images/03-pizza.jpg`],
     ['detect-faces', `${samples}/faces/faces_1.png`],
     ['transcribe', `${samples}/speech/party.flac`],
   ]) {
-    const { status, stderr } = spawnSync('heimdex', args, { env, cwd: folder, encoding: 'utf8' });
+    const { status, stderr } = spawnSync('heimdex', args, { env, cwd: dir, encoding: 'utf8' });
     if (status !== 0) throw new Error(`heimdex ${args.join(' ')} ended with ${status}: ${stderr}`);
   }
 }

@@ -80,7 +80,7 @@ describe('README.md', function () {
           .replaceAll('demo/samples', join(ROOT, 'demo/samples'));
         const { status, stdout, stderr } = spawnSync('bash', ['-c', own], {
           env: served.env,
-          cwd: served.folder,
+          cwd: served.dir,
           encoding: 'utf8',
         });
         expect(status, stderr + stdout).to.equal(0);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 
-/** The repository's folder. */
+/** The repository's directory. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** A file of the repository, as text. */
@@ -21,7 +21,7 @@ export function has(program: string, ...args: readonly string[]): boolean {
   return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Runs a program in the repository's folder and gives its output. Throws with both outputs when it fails. */
+/** Runs a program in the repository's directory and gives its output. Throws with both outputs when it fails. */
 export function output(program: string, args: readonly string[], input?: string): string {
   const { status, stdout, stderr } = spawnSync(program, args, {
     cwd: ROOT,

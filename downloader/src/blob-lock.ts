@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { asDiskError, makeFolderOf } from './disk.js';
+import { asDiskError, makeDirOf } from './disk.js';
 
 /** A lock that is held. */
 export interface HeldLock {
@@ -28,7 +28,7 @@ const POLL_MS = 100;
  * Node.js has no flock; it is called in the C library through koffi, which is loaded at first use.
  */
 export async function takeLock(path: string, events: LockEvents, signal: AbortSignal): Promise<HeldLock> {
-  await makeFolderOf(path);
+  await makeDirOf(path);
   const { flock } = await loadFlock();
   let waiting = false;
   for (;;) {

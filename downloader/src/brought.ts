@@ -16,7 +16,7 @@ export function wasFound(
     ({ catalogue: { state } }) => state.configured.role === model.role && state.configured.entry === model.entry,
   );
   if (planned === undefined) return true;
-  // A checkpoint outside of the repository says nothing of the repository's folder.
+  // A checkpoint outside of the repository says nothing of the repository's directory.
   const files = planned.files.filter(({ offered }) => offered.volumePath === undefined);
   const checkpoint = new Set(planned.catalogue.checkpoint?.paths);
   const weights = files.filter(({ offered: { file } }) => file.weights !== undefined || checkpoint.has(file.path));

@@ -22,7 +22,7 @@ import type { ByteSource } from './transfer/source.js';
 export interface Catalogue {
   readonly state: ModelState;
   readonly source: Source['type'];
-  /** The repository whose folder in the cache holds the model. */
+  /** The repository whose directory in the cache holds the model. */
   readonly repository: string;
   /** What was asked for: a branch, a tag, a commit. */
   readonly requestedRevision: string;
@@ -137,7 +137,7 @@ async function askHub(
   }
   let checkpoint: Catalogue['checkpoint'];
   if (configured.compile !== undefined) {
-    const config = files.find(({ file }) => file.path === posix.join(configured.folder, 'config.json'));
+    const config = files.find(({ file }) => file.path === posix.join(configured.dir, 'config.json'));
     const [json] = config?.sources ?? [];
     if (json !== undefined) await assertCompilable(configured, json, remote.retry, signal);
     const places = { repository: { repository, commit }, tree, cacheDir, remote };

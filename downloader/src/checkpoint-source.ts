@@ -36,14 +36,14 @@ export function layoutOf(configured: ConfiguredModel, tree: Tree): ConfiguredMod
   return hasAll(otherwise, tree) || isCheckpoint ? otherwise : configured;
 }
 
-function hasWeights({ files, compile, folder }: ConfiguredModel, tree: Tree): boolean {
-  if (compile !== undefined) return chooseCheckpoint([...tree.keys()], folder) !== undefined;
+function hasWeights({ files, compile, dir }: ConfiguredModel, tree: Tree): boolean {
+  if (compile !== undefined) return chooseCheckpoint([...tree.keys()], dir) !== undefined;
   return files.some(({ path, weights }) => weights !== undefined && tree.has(path));
 }
 
-function hasAll({ files, compile, folder }: ConfiguredModel, tree: Tree): boolean {
+function hasAll({ files, compile, dir }: ConfiguredModel, tree: Tree): boolean {
   const listed = files.every(({ path, required }) => !required || tree.has(path));
-  return listed && (compile === undefined || chooseCheckpoint([...tree.keys()], folder) !== undefined);
+  return listed && (compile === undefined || chooseCheckpoint([...tree.keys()], dir) !== undefined);
 }
 
 /** Why a checkpoint is taken and not another one of the same weights. */
@@ -90,10 +90,10 @@ export async function chooseSource(
 }
 
 async function ofRepository(
-  { folder }: ConfiguredModel,
+  { dir }: ConfiguredModel,
   { repository, tree, cacheDir, remote }: CheckpointPlaces,
 ): Promise<readonly OfferedCheckpointFile[] | undefined> {
-  const chosen = chooseCheckpoint([...tree.keys()], folder);
+  const chosen = chooseCheckpoint([...tree.keys()], dir);
   if (chosen === undefined) return undefined;
   const files: OfferedCheckpointFile[] = [];
   for (const path of chosen.paths) {

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolder as makeFolderIn } from '@heimdex/cache';
+import { makeDir as makeDirIn } from '@heimdex/cache';
 import { DownloaderError, errorMessage, systemCode } from './errors.js';
 import { formatBytes } from './format.js';
 
@@ -29,10 +29,10 @@ const REFUSED = new Set([
 const REMEDIES: Readonly<Record<string, string>> = {
   EROFS:
     'The volume is mounted read-only: mount it so that the downloader may write (the server needs to read it only)',
-  EACCES: "The downloader's user may not write there: change the folder's owner or mode, or the user",
-  EPERM: "The downloader's user may not write there: change the folder's owner or mode, or the user",
-  ENOTDIR: 'A file has the place of a folder: correct the variable that names the cache',
-  EEXIST: 'A file has the place of a folder: correct the variable that names the cache',
+  EACCES: "The downloader's user may not write there: change the directory's owner or mode, or the user",
+  EPERM: "The downloader's user may not write there: change the directory's owner or mode, or the user",
+  ENOTDIR: 'A file has the place of a directory: correct the variable that names the cache',
+  EEXIST: 'A file has the place of a directory: correct the variable that names the cache',
 };
 const USUAL_REMEDY = 'The downloader needs a volume it may write to: check its path, owner and mount';
 
@@ -65,9 +65,9 @@ function pathOf(error: unknown): string | undefined {
   return typeof error.path === 'string' ? error.path : undefined;
 }
 
-/** Bytes that this process may still write to the volume of a folder that exists. */
-export async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
+/** Bytes that this process may still write to the volume of a directory that exists. */
+export async function freeBytes(dir: string): Promise<number> {
+  const { bavail, bsize } = await statfs(dir);
   return bavail * bsize;
 }
 
@@ -80,31 +80,31 @@ const SPARE_BYTES = 16 * 1024 * 1024;
  * @param what - What is to be done with the bytes: `fetched`, `imported`.
  * @throws DownloaderError DISK_FULL.
  */
-export async function assertFits(folder: string, bytes: number, what: string): Promise<void> {
+export async function assertFits(dir: string, bytes: number, what: string): Promise<void> {
   if (bytes === 0) return;
-  const free = await freeBytes(folder);
+  const free = await freeBytes(dir);
   const lacking = bytes + SPARE_BYTES - free;
   if (lacking <= 0) return;
   throw new DownloaderError(
     'DISK_FULL',
-    `${formatBytes(bytes)} are to be ${what} and the volume of ${folder} has ${formatBytes(free)} free: ${formatBytes(lacking)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
+    `${formatBytes(bytes)} are to be ${what} and the volume of ${dir} has ${formatBytes(free)} free: ${formatBytes(lacking)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
   );
 }
 
 /**
- * Makes a folder, with those above it, that other users can read.
+ * Makes a directory, with those above it, that other users can read.
  *
  * @throws DownloaderError DISK_FULL or DISK_FAILED.
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeDir(path: string): Promise<void> {
   try {
-    await makeFolderIn(path);
+    await makeDirIn(path);
   } catch (error) {
     throw asDiskError(error, path);
   }
 }
 
-/** Makes the folder of a file. */
-export async function makeFolderOf(path: string): Promise<void> {
-  await makeFolder(dirname(path));
+/** Makes the directory of a file. */
+export async function makeDirOf(path: string): Promise<void> {
+  await makeDir(dirname(path));
 }

@@ -3,7 +3,7 @@ import { hashFile } from '@heimdex/cache';
 import pLimit from 'p-limit';
 import { takeLock } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
-import { asDiskError, makeFolderOf } from './disk.js';
+import { asDiskError, makeDirOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
 import type { OpenHasher } from './transfer/prefix-hasher.js';
@@ -95,7 +95,7 @@ async function bringBlob(
   events: FetchEvents,
   signal: AbortSignal,
 ): Promise<BlobOutcome> {
-  await makeFolderOf(blob.finalPath);
+  await makeDirOf(blob.finalPath);
   const lock = await takeLock(
     blob.lockPath,
     { onWait: () => events.onWait(blob), onUnsupported: (path, reason) => events.onLockUnsupported(path, reason) },

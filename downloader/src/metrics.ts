@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { asDiskError, makeFolderOf } from './disk.js';
+import { asDiskError, makeDirOf } from './disk.js';
 import { EXIT_STATUS } from './errors.js';
 
 /** A run's result, in numbers. What a command does not know it leaves out. */
@@ -58,7 +58,7 @@ export function metricsText(record: RunRecord): string {
 export async function writeMetrics(path: string, record: RunRecord): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await makeFolderOf(path);
+    await makeDirOf(path);
     await writeFile(temporary, metricsText(record), { mode: 0o644, flag: 'wx' });
     await rename(temporary, path);
   } catch (error) {

@@ -17,7 +17,7 @@ import {
   type Tree,
   treePath,
 } from '@heimdex/cache';
-import { asDiskError, makeFolder, makeFolderOf } from './disk.js';
+import { asDiskError, makeDir, makeDirOf } from './disk.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
 /** Publishes each model of a plan as soon as the last of its blobs is there, also when another model fails. */
@@ -103,16 +103,16 @@ async function publishModel(cacheDir: string, model: PlannedModel): Promise<void
   await publishSnapshot(cacheDir, { repository, commit, requestedRevision, tree, files });
 }
 
-/** Makes a compiled model visible whose files all lie in its folder: what it was made of is written last. */
+/** Makes a compiled model visible whose files all lie in its directory: what it was made of is written last. */
 export async function publishCompiled(cacheDir: string, manifest: CompiledManifest): Promise<void> {
-  const folder = join(compiledRepositoryPath(cacheDir, manifest.repository), compiledKeyName(manifest));
-  await replaceFile(join(folder, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
+  const dir = join(compiledRepositoryPath(cacheDir, manifest.repository), compiledKeyName(manifest));
+  await replaceFile(join(dir, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
 }
 
 /** Marks the cache as something a backup may pass over, as huggingface_hub does. */
 export async function publishCacheTag(cacheDir: string): Promise<void> {
   const path = join(cacheDir, CACHEDIR_TAG_NAME);
-  await makeFolder(cacheDir);
+  await makeDir(cacheDir);
   try {
     await writeFile(path, CACHEDIR_TAG_TEXT, { flag: 'wx', mode: 0o644 });
   } catch (error) {
@@ -133,7 +133,7 @@ async function publishPointer(
   if ((await linkTarget(pointer)) === target) return;
   const temporary = temporaryOf(pointer);
   try {
-    await makeFolderOf(pointer);
+    await makeDirOf(pointer);
     await symlink(target, temporary);
     await rename(temporary, pointer);
   } catch (error) {
@@ -154,7 +154,7 @@ async function linkTarget(path: string): Promise<string | undefined> {
 async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = temporaryOf(path);
   try {
-    await makeFolderOf(path);
+    await makeDirOf(path);
     await writeFile(temporary, text, { mode: 0o644, flag: 'wx' });
     await rename(temporary, path);
   } catch (error) {

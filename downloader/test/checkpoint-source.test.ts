@@ -8,14 +8,14 @@ import { loadConfig } from '../src/config.js';
 import { DownloaderError } from '../src/errors.js';
 import { openRemote, type Remote } from '../src/remote.js';
 import type { ByteSource } from '../src/transfer/source.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 const REPOSITORY = 'openai/whisper-medium';
 const COMMIT = 'a'.repeat(40);
 const SAFETENSORS = 'b'.repeat(64);
 
 describe('of several checkpoints of the same weights', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   const entry = (sizeBytes: number, sha256?: string) => ({
     sizeBytes,
     blobId: 'c'.repeat(40),
@@ -31,7 +31,7 @@ describe('of several checkpoints of the same weights', () => {
 
   /** The way to the public hub, on which OpenAI's address answers with a size, or not at all. */
   function remote(sizeBytes: number | undefined, endpoint = 'https://huggingface.co'): Remote {
-    const config = loadConfig({ HF_ENDPOINT: endpoint, HF_HUB_CACHE: folder.path });
+    const config = loadConfig({ HF_ENDPOINT: endpoint, HF_HUB_CACHE: dir.path });
     const events = {
       onRetry: () => {},
       onSourceFailed: (_model: string, _source: string, error: Error) => told.push(error.message),
@@ -54,7 +54,7 @@ describe('of several checkpoints of the same weights', () => {
   const choose = (way: Remote, configured: ConfiguredModel = resolveModel(loadManifest(), 'speech', 'medium')) => {
     const { compile } = configured;
     if (compile === undefined) throw new Error('nothing to compile');
-    const places = { repository: { repository: REPOSITORY, commit: COMMIT }, tree, cacheDir: folder.path, remote: way };
+    const places = { repository: { repository: REPOSITORY, commit: COMMIT }, tree, cacheDir: dir.path, remote: way };
     return chooseSource(configured, compile, places, new AbortController().signal);
   };
   const chosen = async (...args: Parameters<typeof choose>) => {
@@ -73,14 +73,14 @@ describe('of several checkpoints of the same weights', () => {
   });
 
   it('the one on the volume is taken, though another is smaller', async () => {
-    const blob = blobPath(folder.path, REPOSITORY, SAFETENSORS);
+    const blob = blobPath(dir.path, REPOSITORY, SAFETENSORS);
     await mkdir(join(blob, '..'), { recursive: true });
     await writeFile(blob, Buffer.alloc(3_000));
     expect(await chosen(remote(1_500))).to.deep.equal(['model.safetensors', 'on the volume']);
   });
 
   it('an unfinished file is none on the volume', async () => {
-    const blob = blobPath(folder.path, REPOSITORY, SAFETENSORS);
+    const blob = blobPath(dir.path, REPOSITORY, SAFETENSORS);
     await mkdir(join(blob, '..'), { recursive: true });
     await writeFile(`${blob}.incomplete`, Buffer.alloc(3_000));
     await writeFile(`${blob}.0a1b2c3d.incomplete`, Buffer.alloc(3_000));
@@ -88,8 +88,8 @@ describe('of several checkpoints of the same weights', () => {
   });
 
   it('one of the right name and other bytes is not taken, and nothing is fetched over it', async () => {
-    await mkdir(join(folder.path, 'whisper'));
-    await writeFile(join(folder.path, 'whisper', 'medium.pt'), 'my own');
+    await mkdir(join(dir.path, 'whisper'));
+    await writeFile(join(dir.path, 'whisper', 'medium.pt'), 'my own');
     expect(await chosen(remote(1_500))).to.deep.equal(['model.safetensors', 'the only one']);
     expect(told).to.have.length(1);
     expect(told[0]).to.include(createHash('sha256').update('my own').digest('hex'));

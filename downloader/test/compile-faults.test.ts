@@ -11,7 +11,7 @@ import { bertRepository } from './support/checkpoints.js';
 import { type Child, startChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { seededRandom } from './support/seeded.js';
-import { temporaryFolder, whenTrue } from './support/volume.js';
+import { temporaryDir, whenTrue } from './support/volume.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 const NAME = 'acme/german-bert';
@@ -20,7 +20,7 @@ const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
 
 describe('a compile', function () {
   this.timeout(240_000);
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let env: NodeJS.ProcessEnv;
   let cache: string;
@@ -53,7 +53,7 @@ describe('a compile', function () {
   after(() => hub.close());
 
   function volume(name: string): void {
-    const path = join(folder.path, name);
+    const path = join(dir.path, name);
     cache = join(path, 'cache');
     env = testEnvironment(path, hub.url, {
       ASR_MODEL: 'none',
@@ -207,7 +207,7 @@ describe('a compile', function () {
     expect(await scanCompiled(cache)).to.deep.equal([]);
   });
 
-  it('takes no folder that another version of the compiler made, and no half copy', async () => {
+  it('takes no directory that another version of the compiler made, and no half copy', async () => {
     await filled();
     expect((await runHere([], env)).status).to.equal(0);
     const [model] = await readCompiledModels(cache, NAME);

@@ -6,12 +6,12 @@ import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository, whisperCheckpoint, writeWhisperManifest } from './support/checkpoints.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 const NAME = 'acme/german-bert';
 
 describe('a checkpoint', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let cache: string;
 
@@ -34,13 +34,13 @@ describe('a checkpoint', () => {
   });
   after(() => hub.close());
   beforeEach(() => {
-    cache = join(folder.path, 'cache');
+    cache = join(dir.path, 'cache');
     hub.requests.clear();
   });
 
   const whisper = whisperCheckpoint();
   const env = (more: NodeJS.ProcessEnv = {}) =>
-    testEnvironment(folder.path, hub.url, {
+    testEnvironment(dir.path, hub.url, {
       ASR_MODEL: 'none',
       LOAD_BGE_M3: 'true',
       TEXT_MODEL_NAME: NAME,
@@ -108,8 +108,8 @@ describe('a checkpoint', () => {
   it('is compiled anew in another precision, and prune then offers the first one', async () => {
     await ok();
     await ok([], { TEXT_MODEL_NAME: `${NAME}:fp16` });
-    const folders = await scanCompiled(cache);
-    expect(folders.map(({ manifest }) => manifest?.precision)).to.have.members(['int8', 'fp16']);
+    const dirs = await scanCompiled(cache);
+    expect(dirs.map(({ manifest }) => manifest?.precision)).to.have.members(['int8', 'fp16']);
     const { steps } = await json(['prune'], { TEXT_MODEL_NAME: `${NAME}:fp16` });
     expect(steps.map(({ reason }: { reason: string }) => reason)).to.deep.equal([
       'compiled by another version or in another precision',
@@ -225,7 +225,7 @@ describe('a checkpoint', () => {
 
   describe("as OpenAI's own file on the volume", () => {
     const more = async () => ({
-      MODELS_MANIFEST: await writeWhisperManifest(folder.path, whisper.sha256),
+      MODELS_MANIFEST: await writeWhisperManifest(dir.path, whisper.sha256),
       ASR_MODEL: 'tiny-test',
       LOAD_BGE_M3: 'false',
     });
@@ -316,13 +316,13 @@ describe('a checkpoint', () => {
 
     it('is carried to a volume without a network, without its checkpoint', async () => {
       await ok();
-      const tar = join(folder.path, 'models.tar');
-      const other = { HF_HUB_CACHE: join(folder.path, 'other'), HF_HUB_OFFLINE: '1' };
+      const tar = join(dir.path, 'models.tar');
+      const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
       await ok(['export', tar]);
       await ok(['import', tar], other);
       expect(lastLine(await ok([], other)).msg).to.match(/^Everything is there/);
       await ok(['verify'], other);
-      const names = await readdir(join(folder.path, 'other'), { recursive: true });
+      const names = await readdir(join(dir.path, 'other'), { recursive: true });
       expect(names.filter((name) => name.includes('safetensors'))).to.deep.equal([]);
       const locks = await Promise.all(
         [cache, other.HF_HUB_CACHE].map((at) => readFile(join(at, 'models.lock.json'), 'utf8')),
@@ -332,8 +332,8 @@ describe('a checkpoint', () => {
 
     it('is not taken from an archive whose bytes are wrong', async () => {
       await ok();
-      const tar = join(folder.path, 'models.tar');
-      const other = { HF_HUB_CACHE: join(folder.path, 'other'), HF_HUB_OFFLINE: '1' };
+      const tar = join(dir.path, 'models.tar');
+      const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
       await ok(['export', tar]);
       const data = await readFile(join((await compiled()).path, 'model.onnx_data'));
       const bytes = await readFile(tar);

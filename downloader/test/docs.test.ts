@@ -8,13 +8,13 @@ import { CACHE_EXITS } from '../src/run.js';
 import { VERSION } from '../src/version.js';
 import { runChild } from './support/child.js';
 
-const FOLDER = new URL('../../', import.meta.url);
+const DIR = new URL('../../', import.meta.url);
 
 describe('the documentation of the downloader', () => {
   let readme: string;
 
   before(async () => {
-    readme = await readFile(new URL('README.md', FOLDER), 'utf8');
+    readme = await readFile(new URL('README.md', DIR), 'utf8');
   });
 
   /** The cells of a table's rows, below the heading. */
@@ -77,7 +77,7 @@ describe('the documentation of the downloader', () => {
   });
 
   it('gives the version of package.json', async () => {
-    const { version } = JSON.parse(await readFile(new URL('package.json', FOLDER), 'utf8'));
+    const { version } = JSON.parse(await readFile(new URL('package.json', DIR), 'utf8'));
     expect(VERSION).to.equal(version);
     expect((await runChild(['--version'], {})).stdout).to.equal(`${version}\n`);
   });

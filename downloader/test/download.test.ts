@@ -4,17 +4,17 @@ import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { DECODER, ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 describe('heimdex-downloader download', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let repo: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository()], token: 'hf_right' });
-    repo = join(folder.path, 'cache', 'models--acme--speech');
+    repo = join(dir.path, 'cache', 'models--acme--speech');
   });
   afterEach(() => hub.close());
 
@@ -27,7 +27,7 @@ describe('heimdex-downloader download', () => {
     expect(await readlink(join(repo, 'snapshots', commit.sha, ENCODER))).to.equal(`../../../blobs/${encoder}`);
     const config = commit.files.get('config.json')?.oid;
     expect(await readlink(join(repo, 'snapshots', commit.sha, 'config.json'))).to.equal(`../../blobs/${config}`);
-    expect(await readFile(join(folder.path, 'cache', 'CACHEDIR.TAG'), 'utf8')).to.match(/^Signature: 8a477f597d28d17/);
+    expect(await readFile(join(dir.path, 'cache', 'CACHEDIR.TAG'), 'utf8')).to.match(/^Signature: 8a477f597d28d17/);
   });
 
   it('writes the list of files when all of them are there: with a longer list Python calls the snapshot broken', async () => {

@@ -4,13 +4,13 @@ import { expect } from 'chai';
 import { type Encoded, type EncodingFront, startEncodingFront } from './support/encoding-front.js';
 import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
 import { speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 const GZIP: Encoded = { coding: 'gzip', encode: (body) => gzipSync(body) };
 const isJson = (path: string) => path.startsWith('/api/');
 
 describe('answers in an encoding that was not asked for', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let front: EncodingFront | undefined;
   before(async () => {
@@ -25,12 +25,12 @@ describe('answers in an encoding that was not asked for', () => {
   async function download(encodingOf: (path: string) => Encoded | undefined): Promise<ProgramResult> {
     front = await startEncodingFront(hub.url, encodingOf);
     // Packing and unpacking take this process's own time.
-    return runHere([], testEnvironment(folder.path, front.url, { DOWNLOAD_STALL_SECONDS: '60' }));
+    return runHere([], testEnvironment(dir.path, front.url, { DOWNLOAD_STALL_SECONDS: '60' }));
   }
 
   async function expectGood(result: ProgramResult): Promise<void> {
     expect(result.status, result.stderr).to.equal(0);
-    const verified = await runHere(['verify'], testEnvironment(folder.path, hub.url));
+    const verified = await runHere(['verify'], testEnvironment(dir.path, hub.url));
     expect(verified.status, verified.stderr).to.equal(0);
   }
 

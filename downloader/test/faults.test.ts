@@ -4,14 +4,14 @@ import { type Fault, type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe('a download through a bad network', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository()], token: 'hf_right', strangerTokens: ['hf_stranger'] });
@@ -34,7 +34,7 @@ describe('a download through a bad network', () => {
   /** Names of the encoder's blob that exist under its final name. */
   async function publishedBlobs(): Promise<string[]> {
     const oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid;
-    const names = await readdir(join(folder.path, 'cache', 'models--acme--speech', 'blobs'));
+    const names = await readdir(join(dir.path, 'cache', 'models--acme--speech', 'blobs'));
     return names.filter((name) => name === oid);
   }
 

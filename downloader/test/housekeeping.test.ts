@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { pack } from 'tar-stream';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 const FACES = {
   name: 'opencv/face_detection_yunet',
@@ -14,14 +14,14 @@ const FACES = {
 } as const;
 
 describe('keeping a volume', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let cache: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository(), FACES] });
-    cache = join(folder.path, 'cache');
+    cache = join(dir.path, 'cache');
   });
   afterEach(() => hub.close());
 
@@ -56,7 +56,7 @@ describe('keeping a volume', () => {
     it('keeps an empty volume at the locked commit when the branch has moved', async () => {
       await ok([]);
       const locked = hub.commit(SPEECH_REPOSITORY).sha;
-      const lockPath = join(folder.path, 'models.lock.json');
+      const lockPath = join(dir.path, 'models.lock.json');
       await cp(join(cache, 'models.lock.json'), lockPath);
       await hub.publish(speechRepository({ seed: 'two' }));
       await rm(cache, { recursive: true });
@@ -70,7 +70,7 @@ describe('keeping a volume', () => {
         hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '',
         'a'.repeat(64),
       );
-      const lockPath = join(folder.path, 'models.lock.json');
+      const lockPath = join(dir.path, 'models.lock.json');
       await writeFile(lockPath, text);
       const result = await runHere([], env({ MODELS_LOCK: lockPath }));
       expect(result.status).to.equal(7);
@@ -172,8 +172,8 @@ describe('keeping a volume', () => {
   });
 
   describe('export and import', () => {
-    const other = () => ({ HF_HUB_CACHE: join(folder.path, 'other'), HF_HUB_OFFLINE: '1' });
-    const tar = () => join(folder.path, 'models.tar');
+    const other = () => ({ HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' });
+    const tar = () => join(dir.path, 'models.tar');
 
     it('carry whole models to a volume without a network', async () => {
       await ok([]);
@@ -183,7 +183,7 @@ describe('keeping a volume', () => {
       await ok([], other());
       await ok(['verify'], other());
       expect(hub.requests.count).to.equal(0);
-      expect(await readdir(folder.path)).to.include('models.tar');
+      expect(await readdir(dir.path)).to.include('models.tar');
     });
 
     it('give a cache that is the same name by name', async () => {
@@ -192,7 +192,7 @@ describe('keeping a volume', () => {
       await ok(['import', tar()], other());
       const names = async (path: string) =>
         (await readdir(path, { recursive: true })).filter((name) => !name.startsWith('.locks')).sort();
-      expect(await names(join(folder.path, 'other'))).to.deep.equal(await names(cache));
+      expect(await names(join(dir.path, 'other'))).to.deep.equal(await names(cache));
     });
 
     it('work over stdout and stdin', async () => {
@@ -222,7 +222,7 @@ describe('keeping a volume', () => {
     it('refuse to export what is not whole', async () => {
       const result = await runHere(['export', tar()], env());
       expect(result.status).to.equal(3);
-      expect(await readdir(folder.path)).not.to.include('models.tar');
+      expect(await readdir(dir.path)).not.to.include('models.tar');
     });
 
     it('refuse to export damaged bytes', async () => {
@@ -232,7 +232,7 @@ describe('keeping a volume', () => {
       await file.write('x', 100);
       await file.close();
       expect((await runHere(['export', tar()], env())).status).to.equal(7);
-      expect((await readdir(folder.path)).filter((name) => name.startsWith('models.tar'))).to.deep.equal([]);
+      expect((await readdir(dir.path)).filter((name) => name.startsWith('models.tar'))).to.deep.equal([]);
     });
 
     it('refuse an archive with one wrong byte, and publish nothing of it', async () => {
@@ -270,13 +270,13 @@ describe('keeping a volume', () => {
       archive.finalize();
       const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from(archive) });
       expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
-      const names = await readdir(folder.path, { recursive: true });
+      const names = await readdir(dir.path, { recursive: true });
       expect(names.filter((name) => name.includes('escaped') || name.endsWith('blobs/x'))).to.deep.equal([]);
     });
   });
 
   describe('--metrics-file', () => {
-    const path = () => join(folder.path, 'metrics', 'heimdex.prom');
+    const path = () => join(dir.path, 'metrics', 'heimdex.prom');
 
     it('tells a good run in numbers', async () => {
       await ok(['--metrics-file', path()]);

@@ -6,7 +6,7 @@ import { startChild } from './support/child.js';
 import { runHere, testEnvironment } from './support/program.js';
 import { DECODER, ENCODER, speechRepository } from './support/repositories.js';
 import { seededRandom } from './support/seeded.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 /** Kills on a volume before it is brought to its end and a new one is begun. */
 const KILLS_A_VOLUME = 5;
@@ -23,7 +23,7 @@ const PIECE_BYTES = 256 * 1024;
 /** A kill comes after a seeded share of the time that a whole run takes: from before the first request to after the publish. */
 describe('a download that is killed at any moment', function () {
   this.timeout(240_000);
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let repo: string;
   let env: NodeJS.ProcessEnv;
@@ -34,7 +34,7 @@ describe('a download that is killed at any moment', function () {
   after(() => hub.close());
 
   function newVolume(name: string): void {
-    const path = join(folder.path, name);
+    const path = join(dir.path, name);
     repo = join(path, 'cache', 'models--acme--speech');
     env = testEnvironment(path, hub.url, {
       DOWNLOAD_PIECE_MIB: '0.25',

@@ -7,13 +7,13 @@ import { testEnvironment } from './support/program.js';
 import { type ForwardProxy, startProxy } from './support/proxy.js';
 import { speechRepository } from './support/repositories.js';
 import { startTlsFront, type TlsFront } from './support/tls-front.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 // Node.js and the proxy library read their variables when a process starts, so each run is a process of its own.
 const TOKEN = 'hf_right';
 
 describe('the way to the hub', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let proxy: ForwardProxy;
 
@@ -27,7 +27,7 @@ describe('the way to the hub', () => {
   });
 
   function run(endpoint: string, more: NodeJS.ProcessEnv): Promise<ChildResult> {
-    return runChild([], testEnvironment(folder.path, endpoint, more));
+    return runChild([], testEnvironment(dir.path, endpoint, more));
   }
 
   it('leads through HTTP_PROXY', async () => {
@@ -74,18 +74,18 @@ describe('the way to the hub', () => {
     const result = await run(hub.url, { HF_TOKEN: 'hf_one\nhf_two' });
     expect(result.status, result.stderr).to.equal(2);
     expect(result.stderr).to.include('HF_TOKEN').and.not.include('hf_one');
-    const path = join(folder.path, 'token');
+    const path = join(dir.path, 'token');
     await writeFile(path, 'hf_\u4e2d\n');
     const fromFile = await run(hub.url, { HF_TOKEN_PATH: path });
     expect(fromFile.status, fromFile.stderr).to.equal(2);
     expect(fromFile.stderr).to.include(path);
   });
 
-  it('finds the token below the home folder where a path says ~', async () => {
+  it('finds the token below the home directory where a path says ~', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
-    await mkdir(join(folder.path, 'home', 'hf'), { recursive: true });
-    await writeFile(join(folder.path, 'home', 'hf', 'token'), `${TOKEN}\n`);
-    const settings = { ASR_MODEL: 'acme/private', HOME: join(folder.path, 'home') };
+    await mkdir(join(dir.path, 'home', 'hf'), { recursive: true });
+    await writeFile(join(dir.path, 'home', 'hf', 'token'), `${TOKEN}\n`);
+    const settings = { ASR_MODEL: 'acme/private', HOME: join(dir.path, 'home') };
     for (const where of [{ HF_TOKEN_PATH: '~/hf/token' }, { HF_TOKEN_PATH: '', HF_HOME: '~/hf' }]) {
       const result = await run(hub.url, { ...settings, ...where });
       expect(result.status, result.stderr).to.equal(0);
@@ -96,7 +96,7 @@ describe('the way to the hub', () => {
     let front: TlsFront;
 
     beforeEach(async () => {
-      front = await startTlsFront(folder.path, hub.url, hub.cdnUrl);
+      front = await startTlsFront(dir.path, hub.url, hub.cdnUrl);
     });
     afterEach(() => front.close());
 
@@ -123,7 +123,7 @@ describe('the way to the hub', () => {
     });
 
     it('is refused where the certificate is for another number, through a proxy as without one: exit 5', async () => {
-      const other = await startTlsFront(folder.path, hub.url, hub.cdnUrl, 'DNS:localhost,IP:127.0.0.2');
+      const other = await startTlsFront(dir.path, hub.url, hub.cdnUrl, 'DNS:localhost,IP:127.0.0.2');
       for (const way of [{ HTTPS_PROXY: proxy.url }, {}]) {
         const result = await run(other.numberUrl, { NODE_EXTRA_CA_CERTS: other.caPath, ...way });
         expect(result.status, result.stderr).to.equal(5);
@@ -138,7 +138,7 @@ describe('the way to the hub', () => {
         do: { type: 'redirect', location: `${hub.cdnUrl}/anything` },
         times: 1,
       });
-      const front2 = await startTlsFront(folder.path, hub.url, 'http://never');
+      const front2 = await startTlsFront(dir.path, hub.url, 'http://never');
       const result = await run(front2.url, { NODE_EXTRA_CA_CERTS: front2.caPath });
       await front2.close();
       expect(result.status, result.stderr).to.equal(5);

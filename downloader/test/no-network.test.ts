@@ -7,7 +7,7 @@ import { parseRateLimit, retryAfterOf } from '../src/transfer/rate-limit.js';
 import { FirstContact } from '../src/transfer/retry.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 /** An address at which nobody listens. */
 async function nobody(): Promise<string> {
@@ -20,21 +20,21 @@ async function nobody(): Promise<string> {
 }
 
 describe('no network', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
 
   // A pause of a minute, a hundred times: the test ends within its time only where that is not waited for.
   const patient = { DOWNLOAD_ATTEMPTS: '100', DOWNLOAD_PAUSE_SECONDS: '60' };
 
   it('is said at once where every connection is refused: exit 5', async () => {
     const endpoint = await nobody();
-    const result = await runHere([], testEnvironment(folder.path, endpoint, patient));
+    const result = await runHere([], testEnvironment(dir.path, endpoint, patient));
     expect(result.status, result.stderr).to.equal(5);
     expect(lastLine(result)).to.include({ code: 'UNREACHABLE' });
     expect(lastLine(result).msg).to.include('ECONNREFUSED').and.include('HF_ENDPOINT');
   });
 
   it('is said at once where no name is found: exit 5', async () => {
-    const result = await runHere([], testEnvironment(folder.path, 'http://nowhere.invalid', patient));
+    const result = await runHere([], testEnvironment(dir.path, 'http://nowhere.invalid', patient));
     expect(result.status, result.stderr).to.equal(5);
     expect(lastLine(result).msg).to.match(/ENOTFOUND|EAI_AGAIN/);
   });
@@ -53,7 +53,7 @@ describe('no network', () => {
 });
 
 describe('a limit of requests', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository()] });
@@ -63,7 +63,7 @@ describe('a limit of requests', () => {
   it('is obeyed as the hub gives it', async () => {
     const headers = { RateLimit: '"api";r=0;t=1', 'RateLimit-Policy': '"fixed window";"api";q=500;w=300' };
     hub.faults.add({ on: { kind: 'info' }, do: { type: 'status', status: 429, headers }, times: 1 });
-    const result = await runHere([], testEnvironment(folder.path, hub.url));
+    const result = await runHere([], testEnvironment(dir.path, hub.url));
     expect(result.status, result.stderr).to.equal(0);
     const retry = result.log.find(({ event }) => event === 'retry');
     expect(Number(retry?.pauseMs)).to.be.within(1000, 1100);

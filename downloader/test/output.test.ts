@@ -40,12 +40,12 @@ describe('text of others', () => {
     expect(barLine(bar, 80)).to.match(/^\\u001b\[2J\.onnx /);
   });
 
-  it('is shown so by the commands: folders of a cache', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'heimdex-output-'));
+  it('is shown so by the commands: directories of a cache', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-output-'));
     try {
-      await mkdir(join(folder, NAME, `models--org--${NAME}`, 'blobs'), { recursive: true });
-      const env = testEnvironment(folder, 'http://127.0.0.1:1', {
-        HF_HUB_CACHE: join(folder, NAME),
+      await mkdir(join(dir, NAME, `models--org--${NAME}`, 'blobs'), { recursive: true });
+      const env = testEnvironment(dir, 'http://127.0.0.1:1', {
+        HF_HUB_CACHE: join(dir, NAME),
         LOG_FORMAT: 'human',
       });
       for (const args of [['list'], ['list', '--json'], ['prune'], ['verify'], ['verify', '--json']]) {
@@ -56,7 +56,7 @@ describe('text of others', () => {
         if (args.includes('--json') && stdout !== '') JSON.parse(stdout);
       }
     } finally {
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     }
   });
 });

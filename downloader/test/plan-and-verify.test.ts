@@ -4,12 +4,12 @@ import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 describe('heimdex-downloader plan and verify', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   before(async () => {
     hub = await startHub({ repositories: [speechRepository()] });
@@ -18,7 +18,7 @@ describe('heimdex-downloader plan and verify', () => {
   after(() => hub.close());
 
   const encoderPath = () =>
-    join(folder.path, 'cache', 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
+    join(dir.path, 'cache', 'models--acme--speech', 'snapshots', hub.commit(SPEECH_REPOSITORY).sha, ENCODER);
 
   /** Turns one bit of a file, which keeps its size. */
   async function damage(path: string): Promise<void> {

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 describe('prepare', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
 
   it('hands its work to the server beside it, and says so when that says no', async () => {
-    const result = await runHere(['prepare'], testEnvironment(folder.path, 'http://127.0.0.1:9'));
+    const result = await runHere(['prepare'], testEnvironment(dir.path, 'http://127.0.0.1:9'));
     expect(result.status).to.equal(1);
     expect(lastLine(result)).to.include({ code: 'PREPARE_FAILED' });
   });

@@ -7,7 +7,7 @@ import { type Hub, pythonWithHub, runPython, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository } from './support/checkpoints.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
-import { temporaryFolder, whenTrue } from './support/volume.js';
+import { temporaryDir, whenTrue } from './support/volume.js';
 
 const NAME = 'acme/german-bert';
 const WEIGHTS = { kind: 'bytes', file: 'model.safetensors' } as const;
@@ -29,7 +29,7 @@ own = (".compiled", "models.lock.json")
 print(json.dumps([str(w) for w in hub.scan_cache_dir().warnings if not str(w).endswith(own)]))`;
 
 describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let python = '';
 
@@ -45,14 +45,14 @@ describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
   afterEach(() => hub.close());
 
   const env = (more: NodeJS.ProcessEnv = {}) =>
-    testEnvironment(folder.path, hub.url, {
+    testEnvironment(dir.path, hub.url, {
       ASR_MODEL: 'none',
       LOAD_BGE_M3: 'true',
       TEXT_MODEL_NAME: NAME,
       DOWNLOAD_STALL_SECONDS: '30',
       ...more,
     });
-  const cache = () => join(folder.path, 'cache');
+  const cache = () => join(dir.path, 'cache');
   const pythonEnv = () => ({
     ...process.env,
     HF_HUB_CACHE: cache(),

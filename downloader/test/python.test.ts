@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { runChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
-import { temporaryFolder, whenTrue } from './support/volume.js';
+import { temporaryDir, whenTrue } from './support/volume.js';
 
 const DOWNLOAD = `
 import json, huggingface_hub as hub
@@ -28,7 +28,7 @@ print(json.dumps([result.checked_count, len(result.mismatches)]))`;
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe("the downloader beside Python's huggingface_hub", () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let python = '';
   let repo: string;
@@ -42,16 +42,16 @@ describe("the downloader beside Python's huggingface_hub", () => {
   });
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
-    repo = join(folder.path, 'cache', 'models--acme--speech');
+    repo = join(dir.path, 'cache', 'models--acme--speech');
     bin = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
   });
   afterEach(() => hub.close());
 
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
   const ask = (script: string, more: NodeJS.ProcessEnv = {}) =>
     runPython(python, script, {
       ...process.env,
-      HF_HUB_CACHE: join(folder.path, 'cache'),
+      HF_HUB_CACHE: join(dir.path, 'cache'),
       HF_ENDPOINT: hub.url,
       HF_HUB_DISABLE_XET: '1',
       ...more,

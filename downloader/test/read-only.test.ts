@@ -8,10 +8,10 @@ import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { lastLine, type ProgramResult, runHere, testEnvironment } from './support/program.js';
 import { speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
-/** Runs a command where one folder cannot be written: root may write past every mode, so the folder is mounted read-only. */
+/** Runs a command where one directory cannot be written: root may write past every mode, so the directory is mounted read-only. */
 const READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
 
 function mayMount(): boolean {
@@ -26,16 +26,16 @@ function mayMount(): boolean {
 }
 
 describe('a volume that cannot be written', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let cache: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
   before(async () => {
     hub = await startHub({ repositories: [speechRepository()] });
   });
   after(() => hub.close());
   beforeEach(async () => {
-    cache = join(folder.path, 'cache');
+    cache = join(dir.path, 'cache');
     await mkdir(cache);
   });
 
@@ -89,7 +89,7 @@ describe('a volume that cannot be written', () => {
 
     it('cannot be pruned, imported into or exported into: exit 6', async () => {
       expect((await runHere([], env())).status).to.equal(0);
-      const archive = join(folder.path, 'models.tar');
+      const archive = join(dir.path, 'models.tar');
       expect((await runHere(['export', archive], env())).status).to.equal(0);
       expectRefused(await mounted(['export', join(cache, 'models.tar')]), cache, /EROFS/);
       expectRefused(await mounted(['prune', '--yes'], { ASR_MODEL: 'none' }), cache, /EROFS/);
@@ -98,8 +98,8 @@ describe('a volume that cannot be written', () => {
     });
   });
 
-  it('because a file is above it, or no folder can be there, says so: exit 6', async () => {
-    const file = join(folder.path, 'file');
+  it('because a file is above it, or no directory can be there, says so: exit 6', async () => {
+    const file = join(dir.path, 'file');
     await writeFile(file, '');
     const cases = [
       [{ HF_HUB_CACHE: '', HF_HOME: file }, file],

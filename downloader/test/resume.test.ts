@@ -6,22 +6,22 @@ import { expect } from 'chai';
 import { startChild } from './support/child.js';
 import { runHere, testEnvironment } from './support/program.js';
 import { ENCODER, SPEECH_REPOSITORY, seededBytes, speechRepository } from './support/repositories.js';
-import { temporaryFolder, whenTrue } from './support/volume.js';
+import { temporaryDir, whenTrue } from './support/volume.js';
 
 const ENCODER_BYTES = 4_000_000;
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
 describe('a download that goes on', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let blobs: string;
   let oid: string;
   const env = (more: NodeJS.ProcessEnv = {}) =>
-    testEnvironment(folder.path, hub.url, { DOWNLOAD_PIECE_MIB: '0.5', DOWNLOAD_ATTEMPTS: '1', ...more });
+    testEnvironment(dir.path, hub.url, { DOWNLOAD_PIECE_MIB: '0.5', DOWNLOAD_ATTEMPTS: '1', ...more });
 
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository({ encoderBytes: ENCODER_BYTES })] });
-    blobs = join(folder.path, 'cache', 'models--acme--speech', 'blobs');
+    blobs = join(dir.path, 'cache', 'models--acme--speech', 'blobs');
     oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
   });
   afterEach(() => hub.close());

@@ -9,14 +9,14 @@ import { expect } from 'chai';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { type Registry, startRegistry } from './support/registry.js';
 import { seededBytes } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 const WEIGHTS = seededBytes(300_000, 'weights');
 const CONFIG = '{"kind":"test"}';
 const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
 
 describe('sources other than the hub', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let registry: Registry;
   let web: Server;
@@ -74,7 +74,7 @@ describe('sources other than the hub', () => {
 
   /** The environment with a manifest whose only model has these sources. */
   async function environment(sources: readonly unknown[], more: NodeJS.ProcessEnv = {}): Promise<NodeJS.ProcessEnv> {
-    const manifest = join(folder.path, 'models.json');
+    const manifest = join(dir.path, 'models.json');
     const model = {
       name: 'acme/pinned',
       role: 'speech',
@@ -85,13 +85,13 @@ describe('sources other than the hub', () => {
       defaultVariant: 'q8',
     };
     await writeFile(manifest, JSON.stringify({ formatVersion: 1, models: [model] }));
-    return testEnvironment(folder.path, hub.url, {
+    return testEnvironment(dir.path, hub.url, {
       MODELS_MANIFEST: manifest,
       ASR_MODEL: 'acme/pinned',
       npm_config_registry: registry.url,
-      npm_config_cache: join(folder.path, 'npm'),
-      npm_config_userconfig: join(folder.path, 'npmrc'),
-      HOME: folder.path,
+      npm_config_cache: join(dir.path, 'npm'),
+      npm_config_userconfig: join(dir.path, 'npmrc'),
+      HOME: dir.path,
       ...more,
     });
   }
@@ -108,14 +108,14 @@ describe('sources other than the hub', () => {
     await expectWhole(await environment([npmSource()]));
     expect(registry.requests).to.include('/@acme/models');
     expect(hub.requests.count).to.equal(0);
-    const [commit] = await readdir(join(folder.path, 'cache', 'models--acme--pinned', 'snapshots'));
-    const snapshot = join(folder.path, 'cache', 'models--acme--pinned', 'snapshots', commit ?? '');
+    const [commit] = await readdir(join(dir.path, 'cache', 'models--acme--pinned', 'snapshots'));
+    const snapshot = join(dir.path, 'cache', 'models--acme--pinned', 'snapshots', commit ?? '');
     expect((await readFile(join(snapshot, 'weights.onnx'))).equals(WEIGHTS)).to.equal(true);
   });
 
   it('takes files from addresses, and learns the sizes that the manifest does not give', async () => {
     await expectWhole(await environment([urlSource()]));
-    const lock = JSON.parse(await readFile(join(folder.path, 'cache', 'models.lock.json'), 'utf8'));
+    const lock = JSON.parse(await readFile(join(dir.path, 'cache', 'models.lock.json'), 'utf8'));
     expect(lock.models[0]).to.include({ source: 'url' });
     expect(lock.models[0].files.find((file: { path: string }) => file.path === 'weights.onnx').sizeBytes).to.equal(
       300_000,

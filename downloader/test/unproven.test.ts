@@ -5,20 +5,20 @@ import { type Hub, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, seededBytes, speechRepository } from './support/repositories.js';
-import { temporaryFolder } from './support/volume.js';
+import { temporaryDir } from './support/volume.js';
 
 describe('files whose bytes nothing on the volume proves', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let repo: string;
   let snapshot: string;
   let lockPath: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository()] });
-    repo = join(folder.path, 'cache', 'models--acme--speech');
-    lockPath = join(folder.path, 'cache', 'models.lock.json');
+    repo = join(dir.path, 'cache', 'models--acme--speech');
+    lockPath = join(dir.path, 'cache', 'models.lock.json');
     snapshot = join(repo, 'snapshots', hub.commit('acme/speech').sha);
   });
   afterEach(() => hub.close());
@@ -66,7 +66,7 @@ describe('files whose bytes nothing on the volume proves', () => {
     await filled();
     const quick = async () => (await runHere(['verify', '--quick'], env())).stdout;
     expect(await quick()).to.include('good');
-    await rm(join(folder.path, 'cache', '.locks', 'heimdex-proofs.json'));
+    await rm(join(dir.path, 'cache', '.locks', 'heimdex-proofs.json'));
     expect(await quick())
       .to.include('7 files never read')
       .and.not.include('good');
@@ -139,7 +139,7 @@ describe('files whose bytes nothing on the volume proves', () => {
 
   describe('a plain file that is not in LFS', () => {
     const faces = async (more: NodeJS.ProcessEnv = {}) => {
-      const manifest = join(folder.path, 'models.json');
+      const manifest = join(dir.path, 'models.json');
       const model = {
         name: 'acme/faces',
         role: 'faces',
@@ -154,7 +154,7 @@ describe('files whose bytes nothing on the volume proves', () => {
       const wanted = { ASR_MODEL: 'none', FEATURE_FACE: 'true', FACE_MODEL_NAME: 'acme/faces' };
       return env({ MODELS_MANIFEST: manifest, ...wanted, ...more });
     };
-    const file = () => join(folder.path, 'cache', 'faces.bin');
+    const file = () => join(dir.path, 'cache', 'faces.bin');
     const repository = (seed: string) => ({
       name: 'acme/faces',
       files: [{ path: 'faces.bin', bytes: seededBytes(5000, seed) }],
@@ -184,7 +184,7 @@ describe('files whose bytes nothing on the volume proves', () => {
 
     it('is not verified by its own hash, and proved by the hub before it is locked', async () => {
       const settings = await faces();
-      await mkdir(join(folder.path, 'cache'));
+      await mkdir(join(dir.path, 'cache'));
       await writeFile(file(), seededBytes(5000, 'one').fill(0, 100, 101));
       expect((await runHere(['verify'], settings)).status).to.equal(8);
       expect((await runHere([], { ...settings, HF_HUB_OFFLINE: '1' })).status).to.equal(0);
@@ -201,7 +201,7 @@ describe('files whose bytes nothing on the volume proves', () => {
     let form: string;
     beforeEach(async () => {
       expect((await runHere([], env())).status).to.equal(0);
-      form = join(folder.path, 'cache', '.prepared', SOURCE, FORM);
+      form = join(dir.path, 'cache', '.prepared', SOURCE, FORM);
       await mkdir(form, { recursive: true });
       await writeFile(join(form, 'model.onnx'), 'made here');
       const lock = JSON.parse(await readFile(lockPath, 'utf8')) as object;
@@ -222,7 +222,7 @@ describe('files whose bytes nothing on the volume proves', () => {
     });
 
     it('that the lock file does not name are shown by list and removed by prune', async () => {
-      const other = join(folder.path, 'cache', '.prepared', SOURCE, 'f'.repeat(32));
+      const other = join(dir.path, 'cache', '.prepared', SOURCE, 'f'.repeat(32));
       await cp(form, other, { recursive: true });
       const json = JSON.parse((await runHere(['list', '--json'], env())).stdout);
       expect(json.optimizedModels).to.deep.equal([
@@ -231,14 +231,14 @@ describe('files whose bytes nothing on the volume proves', () => {
       ]);
       expect((await runHere(['list'], env())).stdout).to.include('1 of them not in the lock file');
       expect((await runHere(['prune', '--yes'], env())).status).to.equal(0);
-      expect(await readdir(join(folder.path, 'cache', '.prepared', SOURCE))).to.deep.equal([FORM]);
+      expect(await readdir(join(dir.path, 'cache', '.prepared', SOURCE))).to.deep.equal([FORM]);
     });
 
     it('are forgotten by the lock file once prune has removed them, and kept in it by a download', async () => {
       await rm(join(repo, 'blobs', SOURCE));
       expect((await runHere([], env())).status).to.equal(0);
       expect(await readFile(lockPath, 'utf8')).to.include(FORM);
-      await rm(join(folder.path, 'cache', '.prepared'), { recursive: true });
+      await rm(join(dir.path, 'cache', '.prepared'), { recursive: true });
       expect((await runHere(['prune', '--yes'], env())).status).to.equal(0);
       expect(await readFile(lockPath, 'utf8')).not.to.include(FORM);
     });

@@ -10,19 +10,19 @@ import { auditRepository } from './support/audit.js';
 import { runChild, startChild } from './support/child.js';
 import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { DECODER, ENCODER, SPEECH_REPOSITORY, speechRepository } from './support/repositories.js';
-import { temporaryFolder, whenTrue } from './support/volume.js';
+import { temporaryDir, whenTrue } from './support/volume.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/heimdex-downloader.js', import.meta.url));
 
 describe('a volume', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   let hub: Hub;
   let repo: string;
-  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(folder.path, hub.url, more);
+  const env = (more: NodeJS.ProcessEnv = {}) => testEnvironment(dir.path, hub.url, more);
 
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository({ encoderBytes: 3_000_000 })] });
-    repo = join(folder.path, 'cache', 'models--acme--speech');
+    repo = join(dir.path, 'cache', 'models--acme--speech');
   });
   afterEach(() => hub.close());
 
@@ -54,10 +54,10 @@ describe('a volume', () => {
   });
 
   it('that cannot be written is an error that names the path: exit 6', async () => {
-    await writeFile(join(folder.path, 'cache'), 'a file where the folder should be');
+    await writeFile(join(dir.path, 'cache'), 'a file where the directory should be');
     const result = await runHere([], env());
     expect(result.status, result.stderr).to.equal(6);
-    expect(lastLine(result).msg).to.include(join(folder.path, 'cache'));
+    expect(lastLine(result).msg).to.include(join(dir.path, 'cache'));
   });
 
   it('is filled once by two downloaders at the same time: one fetches, the other finds it done', async () => {
@@ -100,7 +100,7 @@ describe('a volume', () => {
     });
     const [status] = await once(child, 'close');
     expect(status).to.equal(0);
-    const cache = join(folder.path, 'cache');
+    const cache = join(dir.path, 'cache');
     for (const name of await readdir(cache, { recursive: true })) {
       if (name.startsWith('.locks')) continue;
       const info = await stat(join(cache, name));
@@ -111,10 +111,10 @@ describe('a volume', () => {
 
   it('that is mounted read-only and whole needs nothing', async function () {
     await runHere([], env());
-    await rm(join(folder.path, 'cache', 'models.lock.json'));
+    await rm(join(dir.path, 'cache', 'models.lock.json'));
     const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"';
     const own = ['-rm', 'sh', '-c'];
-    const cache = join(folder.path, 'cache');
+    const cache = join(dir.path, 'cache');
     const probe = spawn('unshare', [...own, mount, cache], { stdio: 'ignore' });
     const [possible] = await Promise.race([once(probe, 'close'), once(probe, 'error').then(() => [1])]);
     if (possible !== 0) {
@@ -142,7 +142,7 @@ describe('a volume', () => {
   it('whose blob is a link into a shared store is used as it is', async () => {
     await runHere([], env());
     const oid = hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '';
-    const shared = join(folder.path, 'cache', 'blobs', oid.slice(0, 2));
+    const shared = join(dir.path, 'cache', 'blobs', oid.slice(0, 2));
     await mkdir(shared, { recursive: true });
     await rename(join(repo, 'blobs', oid), join(shared, oid));
     await symlink(`../../blobs/${oid.slice(0, 2)}/${oid}`, join(repo, 'blobs', oid));

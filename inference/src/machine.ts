@@ -29,7 +29,7 @@ export function readMachine(readText: ReadText = readIfThere): Machine {
 }
 
 /**
- * Folders of the cgroup (version 2) that this process is in and of those above it: each may have a limit. In a container the own one is
+ * Directories of the cgroup (version 2) that this process is in and of those above it: each may have a limit. In a container the own one is
  * the root; in a unit of systemd it is not.
  */
 function groupsOf(readText: ReadText): readonly string[] {
@@ -48,8 +48,8 @@ function cores(readText: ReadText, group: string): number | undefined {
 
 /** Version 1 of cgroups. */
 function oldCores(readText: ReadText): number | undefined {
-  const folder = `${CGROUPS}/cpu`;
-  return quotient(readText(`${folder}/cpu.cfs_quota_us`), readText(`${folder}/cpu.cfs_period_us`));
+  const dir = `${CGROUPS}/cpu`;
+  return quotient(readText(`${dir}/cpu.cfs_quota_us`), readText(`${dir}/cpu.cfs_period_us`));
 }
 
 function quotient(quota: string | undefined, period: string | undefined): number | undefined {

@@ -6,7 +6,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
   CacheError,
-  makeFolder,
+  makeDir,
   type OptimizedRecord,
   optimizedDir,
   optimizedSources,
@@ -49,7 +49,7 @@ export async function prepare(options: PrepareOptions): Promise<void> {
   if (config.verify === 'full') await verifyModels(models, stop);
   const root = optimizedDir(config.models.cacheDir);
   try {
-    await makeFolder(root);
+    await makeDir(root);
   } catch (cause) {
     throw unwritable(root, cause);
   }
@@ -91,7 +91,7 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Prepa
     return;
   }
   const places = [...optimizedSources(model.found).values()].map((source) => join(root, source));
-  const before = await foldersIn(places);
+  const before = await dirsIn(places);
   const startedAtMs = performance.now();
   try {
     const { graphs } = await loadOnce(model, options);
@@ -110,8 +110,8 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Prepa
     if (error instanceof FatalError || error instanceof CacheError) throw error;
     if (options.stop.aborted) return;
     // A form with which the model does not run is worse than none.
-    for (const folder of await foldersIn(places)) {
-      if (!before.includes(folder)) await rm(folder, { recursive: true, force: true });
+    for (const dir of await dirsIn(places)) {
+      if (!before.includes(dir)) await rm(dir, { recursive: true, force: true });
     }
     log.warn({ model: name, err: error }, 'Not prepared; it is served from its plain files');
   }
@@ -150,7 +150,7 @@ async function loadOnce(model: ConfiguredModel, { config, log, minBytes, stop }:
   }
 }
 
-async function foldersIn(places: readonly string[]): Promise<string[]> {
+async function dirsIn(places: readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const place of places) {
     try {

@@ -41,11 +41,11 @@ export function waitedBetween(before: WorkReading, after: WorkReading): number {
 export async function readProcessWork(pid: number): Promise<WorkReading | undefined> {
   const whole = await readStat(`/proc/${pid}`);
   if (whole === undefined) return undefined;
-  const folder = `/proc/${pid}/task`;
-  const threads = await readdir(folder).catch(() => []);
+  const dir = `/proc/${pid}/task`;
+  const threads = await readdir(dir).catch(() => []);
   const looks = await Promise.all(
     threads.map(async (thread) => {
-      const path = `${folder}/${thread}`;
+      const path = `${dir}/${thread}`;
       // Each file costs the serving thread some of its time: one that says no more is not read.
       const [stat, waitedMs] = await Promise.all([whole.state === 'R' ? whole : readStat(path), readWaited(path)]);
       return { runnable: stat?.state === 'R', waitedMs };

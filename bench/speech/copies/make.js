@@ -36,16 +36,16 @@ async function readings(shared, ffmpeg) {
   ];
 }
 
-/** Writes all copies into a folder; `only` is a part of their names. */
-export async function makeCopies(folder, { shared, ffmpeg, only }) {
+/** Writes all copies into a directory; `only` is a part of their names. */
+export async function makeCopies(dir, { shared, ffmpeg, only }) {
   const copies = [];
   for (const { name: reading, samples, said } of await readings(shared, ffmpeg)) {
     for (const { name, ending, settings, decibels } of COPIES) {
       const full = `${reading} ${name}`;
       if (!full.includes(only)) continue;
-      const source = join(folder, 'source.wav');
+      const source = join(dir, 'source.wav');
       await writeFile(source, wavOf(decibels === undefined ? samples : noisy(samples, decibels)));
-      const path = join(folder, `${full.replace(' ', '-')}.${ending}`);
+      const path = join(dir, `${full.replace(' ', '-')}.${ending}`);
       // 44.1 kHz, as files of music have; Opus has its own rate.
       const rate = ending === 'opus' ? '48000' : '44100';
       const args = ['-y', '-v', 'error', '-i', source, ...settings, '-ar', rate, '-ac', '1', path];

@@ -1,8 +1,8 @@
-// Words wrong in lossy copies: `node bench/speech/copies/run.js --model FOLDER --python PATH` (needs ffmpeg with flite). See ../README.md.
+// Words wrong in lossy copies: `node bench/speech/copies/run.js --model DIR --python PATH` (needs ffmpeg with flite). See ../README.md.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { temporaryFolder } from '../../support/folder.js';
+import { temporaryDir } from '../../support/dir.js';
 import { inRepository, runPython } from '../../support/measure.js';
 import { wavOf } from '../../support/wav.js';
 import { samplesOf, wordErrors } from '../recordings.js';
@@ -33,12 +33,12 @@ const OURS = {
 /** faster-whisper's compute types. */
 const PEERS = ['int8', 'float32'];
 
-const folder = temporaryFolder();
-const copies = await makeCopies(folder, flags);
+const dir = temporaryDir();
+const copies = await makeCopies(dir, flags);
 // Every program hears what this server's decoders give: the same samples.
 for (const copy of copies) {
   copy.samples = await samplesOf(copy.path);
-  copy.wav = join(folder, `${copy.name.replace(' ', '-')}.decoded.wav`);
+  copy.wav = join(dir, `${copy.name.replace(' ', '-')}.decoded.wav`);
   await writeFile(copy.wav, wavOf(copy.samples));
 }
 

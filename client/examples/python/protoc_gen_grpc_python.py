@@ -12,10 +12,10 @@ from grpc_tools import protoc
 def main() -> None:
     request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
     response = CodeGeneratorResponse(supported_features=CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL)
-    with tempfile.TemporaryDirectory() as folder:
-        descriptors = Path(folder, "descriptors.binpb")
+    with tempfile.TemporaryDirectory() as directory:
+        descriptors = Path(directory, "descriptors.binpb")
         descriptors.write_bytes(FileDescriptorSet(file=request.proto_file).SerializeToString())
-        out = Path(folder, "out")
+        out = Path(directory, "out")
         out.mkdir()
         arguments = ["protoc", f"--descriptor_set_in={descriptors}", f"--grpc_python_out={out}"]
         if protoc.main([*arguments, *request.file_to_generate]) != 0:

@@ -75,7 +75,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .addOption(
       new Option('--format <format>', 'how to write it (default: text)').choices(['text', 'json', 'srt', 'vtt']),
     )
-    .option('--output-dir <folder>', 'one file a recording in this folder, instead of standard output')
+    .option('--output-dir <directory>', 'one file a recording in this directory, instead of standard output')
     .option('--language <code>', 'the language spoken, such as en (default: detected)')
     .option('--translate', 'write English, whatever is spoken')
     .addOption(new Option('--timestamps <detail>', 'how finely times are given').choices(['none', 'segment', 'word']))
@@ -95,7 +95,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .action(async (files: string[], options: TranscribeCommandOptions) => done(await transcribe(host, files, options)));
 
   command('embed-image', 'images to vectors')
-    .argument('<file...>', 'images, or folders of images')
+    .argument('<file...>', 'images, or directories of images')
     .option('--no-normalize', 'leave the vectors at their own length')
     .action(async (files: string[], options: EmbedImageCommandOptions) => done(await embedImage(host, files, options)));
 
@@ -111,13 +111,13 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .action(async (texts: string[], options: EmbedTextCommandOptions) => done(await embedText(host, texts, options)));
 
   command('index', 'the vectors of many images into a file, for search')
-    .argument('<folder...>', 'folders of images, or images')
+    .argument('<directory...>', 'directories of images, or images')
     .option('--index <file>', 'where to write', DEFAULT_INDEX)
     .action(async (paths: string[], options: IndexCommandOptions) => done(await buildIndex(host, paths, options)));
 
   command('search', 'rank images by words, or by another image')
     .addArgument(new Argument('[words]', 'what to look for; left out with --like'))
-    .argument('[file...]', 'images, or folders of images; without any, those of --index')
+    .argument('[file...]', 'images, or directories of images; without any, those of --index')
     .option('--index <file>', `search in what heimdex index wrote (default: ${DEFAULT_INDEX})`)
     .option('--like <image>', 'look for images like this one')
     .option('--top <count>', 'how many to show', within(1, 1_000_000, true), 10)
@@ -126,9 +126,9 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     );
 
   command('detect-faces', 'faces in images, with five landmarks each')
-    .argument('<file...>', 'images, or folders of images')
+    .argument('<file...>', 'images, or directories of images')
     .option('--draw <file>', 'draw what was found on a copy of the one image')
-    .option('--draw-dir <folder>', 'the same for many: a PNG each in this folder')
+    .option('--draw-dir <directory>', 'the same for many: a PNG each in this directory')
     .option('--score <threshold>', 'leave out faces below this score, 0 to 1', within(0, 1))
     .option('--nms <threshold>', 'of two boxes that overlap by more the better stays, 0 to 1', within(0, 1))
     .option('--max <count>', 'the best so many an image; 0: all', within(0, 1_000_000, true))

@@ -5,7 +5,7 @@ import type { Model } from '../answers.js';
 
 /** An image whose vector is in an index. Size and time tell whether it has changed since. */
 export interface IndexedImage {
-  /** Relative to the folder the index lies in, with `/` between folders. */
+  /** Relative to the directory the index lies in, with `/` between directories. */
   readonly path: string;
   readonly sizeBytes: number;
   /** When the file was last changed, milliseconds since the epoch. */

@@ -15,7 +15,7 @@ describe('heimdex detect-faces', () => {
       .jpeg()
       .toBuffer();
     const path = await file('a.jpg', lying);
-    const drawn = join(cli.folder, 'drawn.png');
+    const drawn = join(cli.dir, 'drawn.png');
     const { stdout, exitCode } = await run(['detect-faces', path, '--draw', drawn]);
     expect(exitCode).to.equal(0);
     expect(stdout).to.equal(`${path}: 1 face in 100 x 200 -> ${drawn}\n  1.  0.875  40 x 60 at 30, 20\n`);
@@ -28,24 +28,24 @@ describe('heimdex detect-faces', () => {
     expect(pixel(10, 180)).to.deep.equal([0x80, 0x80, 0x80]);
   });
 
-  it('draws many images into a folder', async () => {
+  it('draws many images into a directory', async () => {
     const png = await sharp({ create: { width: 100, height: 200, channels: 3, background: '#000' } })
       .png()
       .toBuffer();
     await file('a.png', png);
     await file('b.png', png);
     await file('c.png', 'bad');
-    const out = join(cli.folder, 'out');
-    const result = await run(['detect-faces', cli.folder, '--draw-dir', out]);
+    const out = join(cli.dir, 'out');
+    const result = await run(['detect-faces', cli.dir, '--draw-dir', out]);
     expect(result.exitCode).to.equal(1);
     expect((await readdir(out)).sort()).to.deep.equal(['a.png', 'b.png']);
   });
 
   it('says before any work that a drawing cannot be written', async () => {
     const image = await file('a.png', 'any');
-    const nowhere = await run(['detect-faces', image, '--draw', join(cli.folder, 'nowhere', 'a.png')]);
+    const nowhere = await run(['detect-faces', image, '--draw', join(cli.dir, 'nowhere', 'a.png')]);
     expect(nowhere.exitCode).to.equal(2);
-    expect(nowhere.stderr).to.contain('a.png cannot be written: there is no folder');
+    expect(nowhere.stderr).to.contain('a.png cannot be written: there is no directory');
     const inTheWay = await run(['detect-faces', image, '--draw-dir', image]);
     expect(inTheWay.exitCode).to.equal(2);
     expect(inTheWay.stderr).to.contain('a file is in the way');
@@ -54,6 +54,6 @@ describe('heimdex detect-faces', () => {
   it('refuses one drawing for several images', async () => {
     await file('a.png', '');
     await file('b.png', '');
-    expect(await run(['detect-faces', cli.folder, '--draw', 'x.png'])).to.include({ exitCode: 2 });
+    expect(await run(['detect-faces', cli.dir, '--draw', 'x.png'])).to.include({ exitCode: 2 });
   });
 });

@@ -10,7 +10,7 @@ describe('heimdex', () => {
   describe('embed-image and embed-text', () => {
     it('show the beginning of each vector and the model', async () => {
       const { stdout } = await run(['embed-image', await file('a.png', '0.6,0.8')]);
-      expect(stdout).to.equal(`${join(cli.folder, 'a.png')}  [0.6000, 0.8000]  2 numbers, org/name@aaaaaaa q8\n`);
+      expect(stdout).to.equal(`${join(cli.dir, 'a.png')}  [0.6000, 0.8000]  2 numbers, org/name@aaaaaaa q8\n`);
       expect((await run(['embed-text', '1,0'])).stdout).to.equal(
         '"1,0"  [1.0000, 0.0000]  2 numbers, 4 tokens, org/name@aaaaaaa q8\n',
       );
@@ -21,7 +21,7 @@ describe('heimdex', () => {
       await file('b.png', 'not a vector');
       await file('c.png', '0,1');
       await file('notes.txt', '1,1');
-      const result = await run(['embed-image', cli.folder, '--json']);
+      const result = await run(['embed-image', cli.dir, '--json']);
       const documents = result.stdout
         .trim()
         .split('\n')
@@ -32,8 +32,8 @@ describe('heimdex', () => {
       expect(documents[2]).to.deep.include({ model: cli.server.model, dimensions: 2 });
     });
 
-    it('refuse a folder without images', async () => {
-      const result = await run(['embed-image', cli.folder]);
+    it('refuse a directory without images', async () => {
+      const result = await run(['embed-image', cli.dir]);
       expect(result).to.include({ exitCode: 2 });
       expect(result.stderr).to.contain('found none in');
     });
@@ -50,7 +50,7 @@ describe('heimdex', () => {
 
     it('send no more a call than the server takes', async () => {
       for (let name = 0; name < 8; name += 1) await file(`${name}.png`, '1,0');
-      const { stdout } = await run(['embed-image', cli.folder]);
+      const { stdout } = await run(['embed-image', cli.dir]);
       expect(stdout.trim().split('\n')).to.have.length(8);
       expect(cli.server.imageBatches.sort()).to.deep.equal([2, 3, 3]);
     });
@@ -64,8 +64,8 @@ describe('heimdex', () => {
     });
 
     it('ranks images by a text, with a bar each', async () => {
-      const { stdout } = await run(['search', '1,0', cli.folder]);
-      expect(stdout.split('\n').map((line) => line.replace(cli.folder, ''))).to.deep.equal([
+      const { stdout } = await run(['search', '1,0', cli.dir]);
+      expect(stdout.split('\n').map((line) => line.replace(cli.dir, ''))).to.deep.equal([
         '1.  1.000  ████████████████████  /right.png',
         '2.  0.800  ████████████████      /between.png',
         '3.  0.000                        /up.png',
@@ -74,28 +74,28 @@ describe('heimdex', () => {
     });
 
     it('ranks an index by words and by an image, without sending its images again', async () => {
-      const index = join(cli.folder, 'p.index');
-      await run(['index', cli.folder, '--index', index]);
+      const index = join(cli.dir, 'p.index');
+      await run(['index', cli.dir, '--index', index]);
       cli.server.imageBatches.length = 0;
       const byWords = await run(['search', '0,1', '--index', index, '--json', '--top', '1']);
-      expect(JSON.parse(byWords.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.folder, 'up.png') });
+      expect(JSON.parse(byWords.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.dir, 'up.png') });
       const byPicture = await run([
         'search',
         '--like',
-        join(cli.folder, 'right.png'),
+        join(cli.dir, 'right.png'),
         '--index',
         index,
         '--json',
         '--top',
         '1',
       ]);
-      expect(JSON.parse(byPicture.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.folder, 'right.png') });
+      expect(JSON.parse(byPicture.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.dir, 'right.png') });
       expect(cli.server.imageBatches).to.deep.equal([1]);
     });
 
     it('refuses an index of another model', async () => {
-      const index = join(cli.folder, 'p.index');
-      await run(['index', cli.folder, '--index', index]);
+      const index = join(cli.dir, 'p.index');
+      await run(['index', cli.dir, '--index', index]);
       cli.server.model = { ...cli.server.model, revision: 'b'.repeat(40) };
       const result = await run(['search', '1,0', '--index', index]);
       expect(result.exitCode).to.equal(1);
@@ -103,23 +103,23 @@ describe('heimdex', () => {
     });
 
     it('says what is missing when there is nothing to search in', async () => {
-      const result = await run(['search', 'words', '--index', join(cli.folder, 'none.index')]);
+      const result = await run(['search', 'words', '--index', join(cli.dir, 'none.index')]);
       expect(result).to.include({ exitCode: 2 });
       expect(result.stderr).to.contain('none.index cannot be read');
-      expect(result.stderr).to.match(/heimdex index FOLDER --index .*none\.index/);
+      expect(result.stderr).to.match(/heimdex index DIR --index .*none\.index/);
     });
   });
 
   describe('index', () => {
     const figures = async (index: string, ...more: string[]) => {
-      const { stdout } = await run(['index', cli.folder, '--index', index, '--json', ...more]);
+      const { stdout } = await run(['index', cli.dir, '--index', index, '--json', ...more]);
       const { images, embedded, unchanged, gone } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
       return { images, embedded, unchanged, gone };
     };
 
     it('sends only what is new or has changed, and forgets what is gone', async () => {
-      const index = join(cli.folder, 'p.index');
-      await mkdir(join(cli.folder, 'below'));
+      const index = join(cli.dir, 'p.index');
+      await mkdir(join(cli.dir, 'below'));
       const [a, b] = [await file('a.png', '1,0'), await file('b.png', '0,1')];
       await file('below/c.png', '0.6,0.8');
       expect(await figures(index)).to.deep.equal({ images: 3, embedded: 3, unchanged: 0, gone: 0 });
@@ -129,11 +129,11 @@ describe('heimdex', () => {
       await file('d.png', '1,0');
       expect(await figures(index)).to.deep.equal({ images: 3, embedded: 2, unchanged: 1, gone: 1 });
       const found = await run(['search', '0.6,0.8', '--index', index, '--top', '1', '--json']);
-      expect(JSON.parse(found.stdout).file).to.equal(join(cli.folder, 'below/c.png'));
+      expect(JSON.parse(found.stdout).file).to.equal(join(cli.dir, 'below/c.png'));
     });
 
     it('begins anew when the server has another model', async () => {
-      const index = join(cli.folder, 'p.index');
+      const index = join(cli.dir, 'p.index');
       await file('a.png', '1,0');
       await figures(index);
       cli.server.model = { ...cli.server.model, id: 'org/other' };
@@ -143,17 +143,17 @@ describe('heimdex', () => {
     it('leaves out an image that fails, and writes the others', async () => {
       await file('a.png', '1,0');
       await file('b.png', 'bad');
-      const result = await run(['index', cli.folder, '--index', join(cli.folder, 'p.index')]);
+      const result = await run(['index', cli.dir, '--index', join(cli.dir, 'p.index')]);
       expect(result.exitCode).to.equal(1);
       expect(result.stdout).to.contain('1 image (1 embedded, 0 unchanged, 0 gone)');
       expect(result.stderr).to.contain('b.png: not an image');
     });
 
     it('keeps what is embedded when the run cannot go on, and goes on from there', async () => {
-      const index = join(cli.folder, 'p.index');
+      const index = join(cli.dir, 'p.index');
       for (const name of ['a', 'b', 'c', 'd', 'e']) await file(`${name}.png`, '1,0');
       const last = await file('f.png', 'forbidden');
-      const stopped = await run(['index', cli.folder, '--index', index]);
+      const stopped = await run(['index', cli.dir, '--index', index]);
       expect(stopped.exitCode).to.equal(1);
       expect(stopped.stderr).to.match(/3 images of 6 embedded so far; the same command goes on from there/);
       await rm(last);
@@ -163,10 +163,10 @@ describe('heimdex', () => {
     it('says before any work that its file cannot be written', async () => {
       await file('a.png', '1,0');
       for (const [index, reason] of [
-        [join(cli.folder, 'nowhere', 'p.index'), 'there is no folder'],
-        [join(cli.folder, 'a.png', 'p.index'), join(cli.folder, 'a.png is not a folder')],
+        [join(cli.dir, 'nowhere', 'p.index'), 'there is no directory'],
+        [join(cli.dir, 'a.png', 'p.index'), join(cli.dir, 'a.png is not a directory')],
       ] as const) {
-        const result = await run(['index', cli.folder, '--index', index]);
+        const result = await run(['index', cli.dir, '--index', index]);
         expect(result.exitCode).to.equal(2);
         expect(result.stderr).to.contain(`cannot be written: ${reason}`);
       }
@@ -176,7 +176,7 @@ describe('heimdex', () => {
     it('does not overwrite a file that is no index', async () => {
       await file('a.png', '1,0');
       const precious = await file('precious.txt', 'my notes');
-      const result = await run(['index', cli.folder, '--index', precious]);
+      const result = await run(['index', cli.dir, '--index', precious]);
       expect(result.exitCode).to.equal(2);
       expect(await readFile(precious, 'utf8')).to.equal('my notes');
     });

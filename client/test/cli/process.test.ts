@@ -96,15 +96,15 @@ describe('the process heimdex', () => {
   });
 
   it('ends quietly when its reader has gone', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
     try {
-      for (let name = 0; name < 40; name += 1) await writeFile(join(folder, `${name}.png`), '1,0');
+      for (let name = 0; name < 40; name += 1) await writeFile(join(dir, `${name}.png`), '1,0');
       const script = `"$0" "$1" embed-image "$2" -a "$3" | head -n 1`;
-      const { stdout, stderr } = await execute('sh', ['-c', script, process.execPath, BIN, folder, server.address]);
+      const { stdout, stderr } = await execute('sh', ['-c', script, process.execPath, BIN, dir, server.address]);
       expect(stdout.trim().split('\n')).to.have.length(1);
       expect(stderr).to.equal('');
     } finally {
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     }
   });
 
@@ -147,19 +147,19 @@ describe('the process heimdex', () => {
     });
 
     it('names the file and ends with 74 where a transcript cannot be written', async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
+      const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
       try {
-        await writeFile(join(folder, 'a.wav'), 'hello');
-        // Its name is taken by a folder that is not empty.
-        await mkdir(join(folder, 'out/a.txt/b'), { recursive: true });
-        const args = ['transcribe', join(folder, 'a.wav'), '--output-dir', join(folder, 'out')];
+        await writeFile(join(dir, 'a.wav'), 'hello');
+        // Its name is taken by a directory that is not empty.
+        await mkdir(join(dir, 'out/a.txt/b'), { recursive: true });
+        const args = ['transcribe', join(dir, 'a.wav'), '--output-dir', join(dir, 'out')];
         const result = await heimdex(args, { address: server.address });
         expect(result.stderr)
-          .to.contain(`${join(folder, 'out/a.txt')} cannot be written`)
+          .to.contain(`${join(dir, 'out/a.txt')} cannot be written`)
           .and.not.contain('an error in');
         expect(result.exitCode).to.equal(74);
       } finally {
-        await rm(folder, { recursive: true });
+        await rm(dir, { recursive: true });
       }
     });
   });

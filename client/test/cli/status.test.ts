@@ -70,8 +70,8 @@ describe('heimdex', () => {
     it('shows progress on standard error, colours its results, and obeys NO_COLOR', async () => {
       await file('a.png', '1,0');
       await file('b.png', '0,1');
-      const index = join(cli.folder, 'p.index');
-      const { stderr, stdout } = await run(['index', cli.folder, '--index', index], { terminal: true });
+      const index = join(cli.dir, 'p.index');
+      const { stderr, stdout } = await run(['index', cli.dir, '--index', index], { terminal: true });
       expect(stderr).to.contain('1 of 2 images');
       expect(stderr.endsWith('\r\u001b[K')).to.equal(true);
       expect(stdout).to.match(/2 images/);

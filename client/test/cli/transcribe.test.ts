@@ -153,8 +153,8 @@ describe('heimdex transcribe', () => {
     expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
   });
 
-  it('writes a file a recording into a folder, and none for one that failed', async () => {
-    const out = join(cli.folder, 'out');
+  it('writes a file a recording into a directory, and none for one that failed', async () => {
+    const out = join(cli.dir, 'out');
     const [good, bad] = [await file('good.wav', 'Yes.'), await file('broken.wav', 'No.\nbad')];
     const result = await run(['transcribe', good, bad, '--format', 'srt', '--output-dir', out]);
     expect(result.exitCode).to.equal(1);
@@ -165,7 +165,7 @@ describe('heimdex transcribe', () => {
 
   it('goes on after a recording that fails or is not there', async () => {
     const [bad, good] = [await file('bad.wav', 'bad'), await file('good.wav', 'Yes.')];
-    const result = await run(['transcribe', bad, join(cli.folder, 'none.wav'), good]);
+    const result = await run(['transcribe', bad, join(cli.dir, 'none.wav'), good]);
     expect(result.exitCode).to.equal(1);
     expect(result.stdout).to.equal(`${good}: Yes.\n`);
     expect(result.stderr).to.match(/failed {2}.*bad\.wav: not audio\nfailed {2}.*none\.wav cannot be read: ENOENT/);
@@ -174,6 +174,6 @@ describe('heimdex transcribe', () => {
   it('refuses subtitles of several recordings in one stream', async () => {
     const result = await run(['transcribe', 'a', 'b', '--format', 'srt']);
     expect(result.exitCode).to.equal(2);
-    expect(result.stderr).to.contain('--output-dir FOLDER');
+    expect(result.stderr).to.contain('--output-dir DIR');
   });
 });

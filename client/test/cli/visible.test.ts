@@ -48,17 +48,17 @@ describe('text of others', () => {
       const recording = await file(NAME, 'hello\u001b[2J\u202e');
       const image = await file(`${NAME}.png`, '1,0');
       const broken = await file(`broken ${NAME}.png`, 'bad');
-      const index = join(cli.folder, 'i\u001b[31m.index');
+      const index = join(cli.dir, 'i\u001b[31m.index');
       for (const terminal of [false, true]) {
         const env = { NO_COLOR: '1' };
         for (const args of [
           ['transcribe', recording, recording],
-          ['transcribe', recording, '--output-dir', cli.folder],
+          ['transcribe', recording, '--output-dir', cli.dir],
           ['transcribe', `${recording}.gone`],
           ['embed-image', image, broken],
           ['detect-faces', image, broken],
           ['search', '1,0', image],
-          ['index', cli.folder, '--index', index],
+          ['index', cli.dir, '--index', index],
           ['search', '1,0', '--index', index],
           ['embed-text', NAME, 'bad'],
           ['embed-image', image, '--json'],

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { type FakeInference, startFakeInference } from './fake-inference.js';
 import { type CommandInput, type CommandResult, heimdex } from './run.js';
 
-/** A stand-in for the server and an empty folder, for one test of the command line. */
+/** A stand-in for the server and an empty directory, for one test of the command line. */
 export interface CliFixture {
   readonly server: FakeInference;
-  readonly folder: string;
+  readonly dir: string;
   /** Runs `heimdex` against the server. */
   run(args: readonly string[], input?: CommandInput): Promise<CommandResult>;
-  /** Writes a file into the folder and gives its path. */
+  /** Writes a file into the directory and gives its path. */
   file(name: string, content: string | Uint8Array): Promise<string>;
   close(): Promise<void>;
 }
@@ -30,8 +30,8 @@ export function useCli(): Omit<CliFixture, 'close'> {
     get server() {
       return fixture().server;
     },
-    get folder() {
-      return fixture().folder;
+    get dir() {
+      return fixture().dir;
     },
     run: (args, input) => fixture().run(args, input),
     file: (name, content) => fixture().file(name, content),
@@ -40,18 +40,18 @@ export function useCli(): Omit<CliFixture, 'close'> {
 
 async function openCliFixture(): Promise<CliFixture> {
   const server = await startFakeInference();
-  const folder = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
+  const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
   return {
     server,
-    folder,
+    dir,
     run: (args, input = {}) => heimdex(args, { address: server.address, ...input }),
     file: async (name, content) => {
-      await writeFile(join(folder, name), content);
-      return join(folder, name);
+      await writeFile(join(dir, name), content);
+      return join(dir, name);
     },
     close: async () => {
       server.close();
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     },
   };
 }

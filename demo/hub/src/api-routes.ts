@@ -26,15 +26,15 @@ export function sendInfo(exchange: Exchange, repository: StoredRepository, commi
 const DEFAULT_PAGE_SIZE = 1000;
 
 /**
- * `GET /api/models/<org>/<name>/tree/<revision>[/<folder>]`: files and folders, below each other with
+ * `GET /api/models/<org>/<name>/tree/<revision>[/<directory>]`: files and directories, below each other with
  * `recursive=true`; in pages, with the address of the next in the Link header.
  */
-export function sendTree(exchange: Exchange, commit: Commit, folder: string, pageSize: number | undefined): void {
+export function sendTree(exchange: Exchange, commit: Commit, dir: string, pageSize: number | undefined): void {
   const url = new URL(exchange.request.url ?? '', hostOf(exchange));
   const recursive = ['true', '1'].includes((url.searchParams.get('recursive') ?? '').toLowerCase());
-  const all = entriesOf(commit, folder, recursive);
-  if (all.length === 0 && folder !== '') {
-    exchange.error(404, 'EntryNotFound', `${folder} does not exist on "${commit.sha}"`);
+  const all = entriesOf(commit, dir, recursive);
+  if (all.length === 0 && dir !== '') {
+    exchange.error(404, 'EntryNotFound', `${dir} does not exist on "${commit.sha}"`);
     return;
   }
   const limit = Number(url.searchParams.get('limit') ?? pageSize ?? DEFAULT_PAGE_SIZE);
@@ -42,7 +42,7 @@ export function sendTree(exchange: Exchange, commit: Commit, folder: string, pag
   const lie = exchange.faults(['lie-size']).reduce((sum, { deltaBytes }) => sum + deltaBytes, 0);
   const page = all
     .slice(start, start + limit)
-    .map((entry) => (typeof entry === 'string' ? folderJson(entry) : fileJson(entry, lie)));
+    .map((entry) => (typeof entry === 'string' ? dirJson(entry) : fileJson(entry, lie)));
   const headers: Record<string, string> = {};
   if (start + limit < all.length) {
     url.searchParams.set('cursor', String(start + limit));
@@ -70,9 +70,9 @@ function pathsOf(body: string, contentType: string): string[] {
   return [paths].flat().filter((path) => typeof path === 'string');
 }
 
-/** Files, and folders as their paths, in the order of their names. */
-function entriesOf(commit: Commit, folder: string, recursive: boolean): (CommittedFile | string)[] {
-  const prefix = folder === '' ? '' : `${folder}/`;
+/** Files, and directories as their paths, in the order of their names. */
+function entriesOf(commit: Commit, dir: string, recursive: boolean): (CommittedFile | string)[] {
+  const prefix = dir === '' ? '' : `${dir}/`;
   const entries = new Map<string, CommittedFile | string>();
   for (const file of commit.files.values()) {
     if (!file.path.startsWith(prefix)) continue;
@@ -86,7 +86,7 @@ function entriesOf(commit: Commit, folder: string, recursive: boolean): (Committ
   return [...entries.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
 }
 
-function folderJson(path: string): unknown {
+function dirJson(path: string): unknown {
   return { type: 'directory', oid: '0'.repeat(40), size: 0, path };
 }
 

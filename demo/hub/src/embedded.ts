@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { filesIn } from './folders.js';
+import { filesIn } from './dirs.js';
 import { llamaTokenizerJson } from './llama-tokenizer.js';
 import type { HubFile, HubRepository } from './repository.js';
 
@@ -21,7 +21,7 @@ export async function embeddedRepositories(): Promise<HubRepository[]> {
 }
 
 async function moonshine(): Promise<HubRepository> {
-  const weights = join(packageFolder('@moonshine-ai/moonshine-js'), 'dist/model/tiny/quantized');
+  const weights = join(packageDir('@moonshine-ai/moonshine-js'), 'dist/model/tiny/quantized');
   const files: HubFile[] = [
     ...(await filesIn(join(MODELS, MOONSHINE))),
     { path: 'tokenizer.json', bytes: await llamaTokenizerJson() },
@@ -32,9 +32,9 @@ async function moonshine(): Promise<HubRepository> {
 }
 
 /** Where npm put a package. Not by its package.json: many packages do not export that. */
-function packageFolder(name: string): string {
+function packageDir(name: string): string {
   const places = createRequire(import.meta.url).resolve.paths(name) ?? [];
-  const found = places.map((place) => join(place, name)).find((folder) => existsSync(folder));
+  const found = places.map((place) => join(place, name)).find((dir) => existsSync(dir));
   if (found === undefined) throw new Error(`Expected the npm package ${name} to be installed. Run npm ci.`);
   return dirname(join(found, 'package.json'));
 }

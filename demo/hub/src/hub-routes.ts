@@ -25,7 +25,7 @@ interface Route extends RequestAbout {
   readonly repository: string;
   readonly revision: string;
   readonly action: 'info' | 'tree' | 'paths-info' | 'resolve' | 'cached';
-  /** A file's path, or a folder's for `tree`. */
+  /** A file's path, or a directory's for `tree`. */
   readonly path: string;
 }
 

@@ -3,9 +3,9 @@ export { safetensorsFile, shardedSafetensors } from './checkpoints/safetensors-f
 export { bertShapes, type Shapes, siglipShapes, whisperShapes } from './checkpoints/shapes.js';
 export { type NamedTensor, randomTensors } from './checkpoints/tensors.js';
 export { torchFile } from './checkpoints/torch-file.js';
+export { filesIn, repositoriesIn } from './dirs.js';
 export { embeddedRepositories } from './embedded.js';
 export type { Fault, FaultAction, FaultList, FaultMatch } from './faults.js';
-export { filesIn, repositoriesIn } from './folders.js';
 export { pythonWithHub, runPython } from './python.js';
 export { type Commit, type CommittedFile, type HubFile, type HubRepository, isLfs } from './repository.js';
 export type { RequestFilter, RequestKind, RequestLog, RequestRecord } from './request-log.js';

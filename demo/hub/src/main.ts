@@ -1,12 +1,12 @@
-/** Serves folders, or the embedded models, as a hub, by hand. */
+/** Serves directories, or the embedded models, as a hub, by hand. */
 import { parseArgs } from 'node:util';
 import { embeddedRepositories } from './embedded.js';
 import { startHub } from './start-hub.js';
 
-const USAGE = `Usage: node demo/hub/dist/src/main.js [--port PORT] [--host HOST] [FOLDER...]
+const USAGE = `Usage: node demo/hub/dist/src/main.js [--port PORT] [--host HOST] [DIR...]
 
-Serves every FOLDER/<org>/<name>/ as a model repository, with the API of the Hugging Face hub; the embedded models
-when no folder is given. Point HF_ENDPOINT at the address it prints. Ctrl-C ends it.
+Serves every DIR/<org>/<name>/ as a model repository, with the API of the Hugging Face hub; the embedded models
+when no directory is given. Point HF_ENDPOINT at the address it prints. Ctrl-C ends it.
 `;
 
 async function main(): Promise<void> {
@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   }
   const { host } = values;
   const hub = await startHub({
-    folders: positionals,
+    dirs: positionals,
     repositories: positionals.length === 0 ? await embeddedRepositories() : [],
     port: Number(values.port),
     ...(host === undefined ? {} : { host }),

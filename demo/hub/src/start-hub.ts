@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { handleCdn } from './cdn-routes.js';
+import { repositoriesIn } from './dirs.js';
 import { type Fault, FaultList } from './faults.js';
-import { repositoriesIn } from './folders.js';
 import { handleHub } from './hub-routes.js';
 import type { Commit, HubRepository } from './repository.js';
 import { RequestLog } from './request-log.js';
@@ -12,9 +12,9 @@ import { LinkSigner } from './signed-link.js';
 import { RepositoryStore } from './store.js';
 
 export interface HubOptions {
-  /** Folders in hub layout, `<folder>/<org>/<name>/...`. */
-  readonly folders?: readonly string[];
-  /** Repositories put together from files and bytes; one named as in `folders` is a later commit of it. */
+  /** Directories in hub layout, `<directory>/<org>/<name>/...`. */
+  readonly dirs?: readonly string[];
+  /** Repositories put together from files and bytes; one named as in `dirs` is a later commit of it. */
   readonly repositories?: readonly HubRepository[];
   /** Default 0: a free port. */
   readonly port?: number;
@@ -56,11 +56,11 @@ export interface Hub {
   close(): Promise<void>;
 }
 
-/** Starts a hub. Rejects when a folder cannot be read or the port is taken. */
+/** Starts a hub. Rejects when a directory cannot be read or the port is taken. */
 export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const store = new RepositoryStore();
-  for (const folder of options.folders ?? []) {
-    for (const repository of await repositoriesIn(folder)) await store.publish(repository);
+  for (const dir of options.dirs ?? []) {
+    for (const repository of await repositoriesIn(dir)) await store.publish(repository);
   }
   for (const repository of options.repositories ?? []) await store.publish(repository);
 

@@ -41,7 +41,7 @@ describe('hub', () => {
       ]);
     });
 
-    it('lists one folder, or its own files alone when not asked for more', async () => {
+    it('lists one directory, or its own files alone when not asked for more', async () => {
       const hub = await start();
       const paths = async (path: string) =>
         (jsonOf(await ask(`${hub.url}/api/models/me/tiny/tree/${path}`)) as { path: string }[]).map(

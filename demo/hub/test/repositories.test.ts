@@ -8,25 +8,25 @@ import { TINY, useHub } from './support/use-hub.js';
 
 describe('repositories of the hub', () => {
   const start = useHub();
-  let folder = '';
+  let dir = '';
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-hub-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-hub-'));
   });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
+  afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  it('come from folders, and from files of several places put together', async () => {
-    await mkdir(join(folder, 'org', 'name', 'onnx'), { recursive: true });
-    await writeFile(join(folder, 'org', 'name', 'onnx', 'a.onnx'), 'graph');
-    await writeFile(join(folder, 'org', 'name', 'b.json'), '{}');
-    await writeFile(join(folder, 'README.md'), 'not a repository');
+  it('come from directories, and from files of several places put together', async () => {
+    await mkdir(join(dir, 'org', 'name', 'onnx'), { recursive: true });
+    await writeFile(join(dir, 'org', 'name', 'onnx', 'a.onnx'), 'graph');
+    await writeFile(join(dir, 'org', 'name', 'b.json'), '{}');
+    await writeFile(join(dir, 'README.md'), 'not a repository');
     const mixed = {
       name: 'org/mixed',
       files: [
-        { path: 'moved/x.onnx', file: join(folder, 'org', 'name', 'onnx', 'a.onnx') },
+        { path: 'moved/x.onnx', file: join(dir, 'org', 'name', 'onnx', 'a.onnx') },
         { path: 'own.json', bytes: '{"own":1}' },
       ],
     };
-    const hub = await start({ folders: [folder], repositories: [mixed] });
+    const hub = await start({ dirs: [dir], repositories: [mixed] });
     expect(hub.names()).to.deep.equal(['org/mixed', 'org/name']);
     expect([...hub.commit('org/name').files.keys()]).to.deep.equal(['b.json', 'onnx/a.onnx']);
     const { headers } = await ask(`${hub.url}/org/mixed/resolve/main/moved/x.onnx`);

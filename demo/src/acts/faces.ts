@@ -16,8 +16,8 @@ export async function faces(
   out: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const folder = relative(process.cwd(), out) || '.';
-  show.command(`npx heimdex detect-faces ... --draw-dir ${folder}`);
+  const dir = relative(process.cwd(), out) || '.';
+  show.command(`npx heimdex detect-faces ... --draw-dir ${dir}`);
   const program = workplace.start(
     'heimdex',
     ['detect-faces', ...images, '--draw-dir', out, '--json', '-a', address],

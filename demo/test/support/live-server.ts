@@ -9,16 +9,16 @@ import { EMBEDDED_MODELS } from '../../src/demo.js';
 import { Show } from '../../src/show.js';
 import { Workplace } from '../../src/workplace.js';
 
-/** A real server on the embedded models, and an empty folder beside it. */
+/** A real server on the embedded models, and an empty directory beside it. */
 export interface LiveServer {
   readonly address: string;
-  readonly folder: string;
+  readonly dir: string;
   close(): Promise<void>;
 }
 
 /** Fills a volume from a local hub and serves it. */
 export async function startLiveServer(): Promise<LiveServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'heimdex-live-'));
+  const dir = await mkdtemp(join(tmpdir(), 'heimdex-live-'));
   const workplace = await Workplace.open(process.env);
   const silent = new Show(new PassThrough().resume(), true);
   const { signal } = new AbortController();
@@ -32,10 +32,10 @@ export async function startLiveServer(): Promise<LiveServer> {
   client.close();
   return {
     address,
-    folder,
+    dir,
     close: async () => {
       await workplace.close();
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     },
   };
 }

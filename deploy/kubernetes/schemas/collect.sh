@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # Collects the schemas that kubeconform holds the overlays to, without asking the network at each check:
-#   deploy/kubernetes/schemas/collect.sh FOLDER
+#   deploy/kubernetes/schemas/collect.sh DIR
 # Kubernetes' own, of the oldest and the newest version that is looked at, from the PyPI package kubernetes-validate (PYTHON
 # names a Python that has it); those of prometheus-operator from its Go module. Needs `npm ci`. Then:
 #   kubectl kustomize deploy/kubernetes/overlays/shared-volume |
-#     kubeconform -strict -summary -schema-location "FOLDER/v1.30.0/{{.ResourceKind}}{{.KindSuffix}}.json"
+#     kubeconform -strict -summary -schema-location "DIR/v1.30.0/{{.ResourceKind}}{{.KindSuffix}}.json"
 set -euo pipefail
 
-folder=${1:?Say where the schemas go}
+directory=${1:?Say where the schemas go}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 package=$("${PYTHON:-python3}" -c 'import kubernetes_validate, os; print(os.path.dirname(kubernetes_validate.__file__))')
 module=$(go mod download -json "$operator" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 for version in v1.30.0 v1.37.0; do
-  mkdir -p "$folder/$version"
-  node "$here/make.js" "$folder/$version" "$package/kubernetes-json-schema/$version-local-strict" \
+  mkdir -p "$directory/$version"
+  node "$here/make.js" "$directory/$version" "$package/kubernetes-json-schema/$version-local-strict" \
     "$module"/example/prometheus-operator-crd/*.yaml
 done

@@ -1,5 +1,5 @@
 /**
- * Makes JSON schemas as kubeconform looks for them: `node make.js OUT KUBERNETES CRD.yaml...`. KUBERNETES is a folder of the
+ * Makes JSON schemas as kubeconform looks for them: `node make.js OUT KUBERNETES CRD.yaml...`. KUBERNETES is a directory of the
  * package's, whose references lead to an address; those of custom resources come from the definitions that an operator
  * brings, as strict as an API server: a field that is not named is an error.
  */

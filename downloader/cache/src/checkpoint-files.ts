@@ -16,9 +16,9 @@ const FORMS = [
   { main: 'pytorch_model.bin.index.json', shard: /^pytorch_model-\d+-of-\d+\.bin$/ },
 ] as const;
 
-/** The checkpoint among a repository's files; undefined where there is none. `folder` is where the model lies in it. */
-export function chooseCheckpoint(paths: readonly string[], folder = ''): CheckpointFiles | undefined {
-  const prefix = folder === '' ? '' : `${folder}/`;
+/** The checkpoint among a repository's files; undefined where there is none. `dir` is where the model lies in it. */
+export function chooseCheckpoint(paths: readonly string[], dir = ''): CheckpointFiles | undefined {
+  const prefix = dir === '' ? '' : `${dir}/`;
   const names = paths.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
   for (const form of FORMS) {
     if (!names.includes(form.main)) continue;

@@ -41,15 +41,15 @@ export async function compilableOf(repository: CachedRepository): Promise<Compil
 
 /** OpenAI's own files, where openai-whisper keeps them: `whisper/*.pt`. */
 export async function whisperFiles(cacheDir: string): Promise<readonly CompilableCheckpoint[]> {
-  const folder = join(cacheDir, 'whisper');
+  const dir = join(cacheDir, 'whisper');
   let names: string[];
   try {
-    names = (await readdir(folder)).filter((name) => name.endsWith('.pt')).sort();
+    names = (await readdir(dir)).filter((name) => name.endsWith('.pt')).sort();
   } catch (error) {
     if (isNotFound(error) || (error instanceof Error && 'code' in error && error.code === 'ENOTDIR')) return [];
     throw error;
   }
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(dir, name))).size));
   return names.map((name, index) => ({
     path: `whisper/${basename(name)}`,
     sizeBytes: sizes[index] ?? 0,

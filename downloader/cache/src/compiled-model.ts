@@ -10,7 +10,7 @@ import type { CompiledGraphRecord, CompiledKey, CompiledManifest } from './compi
 import { isNotFound } from './error-message.js';
 import type { FoundFile } from './found-model.js';
 import { JsonCursor, JsonShapeError } from './json.js';
-import { repoFolderName } from './layout.js';
+import { repoDirName } from './layout.js';
 import type { LockedModel } from './lock-file.js';
 import { unsafePathReason } from './safe-path.js';
 
@@ -26,35 +26,32 @@ const FORMAT_VERSION = 1;
 const PATH_PREFIX = 'compiled/';
 
 /** A compiled model as it lies in the volume. */
-export interface CompiledModelFolder {
+export interface CompiledModelDir {
   readonly path: string;
   readonly key: string;
   readonly manifest: CompiledManifest;
 }
 
-/** The folder of all compiled models. */
+/** The directory of all compiled models. */
 export function compiledRoot(cacheDir: string): string {
   return join(cacheDir, '.compiled');
 }
 
-/** The folder of a repository's compiled models. */
+/** The directory of a repository's compiled models. */
 export function compiledRepositoryPath(cacheDir: string, repository: string): string {
-  return join(compiledRoot(cacheDir), repoFolderName(repository));
+  return join(compiledRoot(cacheDir), repoDirName(repository));
 }
 
-/** The name of a compiled model's folder: 32 hexadecimal digits. */
+/** The name of a compiled model's directory: 32 hexadecimal digits. */
 export function compiledKeyName({ compiler, precision, overflowSafe, sources }: CompiledKey): string {
   const lines = [compiler, precision, overflowSafe, ...sources.map(({ path, sha256 }) => `${path}\0${sha256}`).sort()];
   return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 32);
 }
 
 /** Every compiled model of a repository that can be read; nothing where there is none. */
-export async function readCompiledModels(
-  cacheDir: string,
-  repository: string,
-): Promise<readonly CompiledModelFolder[]> {
+export async function readCompiledModels(cacheDir: string, repository: string): Promise<readonly CompiledModelDir[]> {
   const root = compiledRepositoryPath(cacheDir, repository);
-  const models: CompiledModelFolder[] = [];
+  const models: CompiledModelDir[] = [];
   for (const key of (await namesIn(root)).filter((name) => /^[0-9a-f]{32}$/.test(name))) {
     const path = join(root, key);
     const manifest = await readCompiledManifest(path);
@@ -73,7 +70,7 @@ export const COMPILED_MANIFEST_NAME = MANIFEST_NAME;
 
 /** The files of a compiled model as those of any model, held to the lock file's hashes where it is locked. */
 export async function compiledFiles(
-  { path, manifest }: CompiledModelFolder,
+  { path, manifest }: CompiledModelDir,
   locked: LockedModel | undefined,
 ): Promise<readonly FoundFile[]> {
   const files = manifest.graphs.flatMap((graph) =>
@@ -97,7 +94,7 @@ export async function compiledFiles(
   );
 }
 
-/** Name of a compiled file in its folder, by its path among a model's files. */
+/** Name of a compiled file in its directory, by its path among a model's files. */
 export function compiledFileName(path: string): string {
   return path.slice(PATH_PREFIX.length);
 }
@@ -114,10 +111,10 @@ export function isCompiledPath(path: string): boolean {
   return path.startsWith(PATH_PREFIX);
 }
 
-/** compiled.json of a folder; undefined where there is none that can be read. */
-export async function readCompiledManifest(folder: string): Promise<CompiledManifest | undefined> {
+/** compiled.json of a directory; undefined where there is none that can be read. */
+export async function readCompiledManifest(dir: string): Promise<CompiledManifest | undefined> {
   try {
-    return parseCompiledManifest(await readFile(join(folder, MANIFEST_NAME), 'utf8'));
+    return parseCompiledManifest(await readFile(join(dir, MANIFEST_NAME), 'utf8'));
   } catch (error) {
     if (isNotFound(error) || error instanceof SyntaxError || error instanceof JsonShapeError) return undefined;
     throw error;

@@ -23,7 +23,7 @@ export interface FoundFile {
   readonly hash: ContentHash | undefined;
   /** True when `hash` was read from the file's own bytes, because nothing else says it: it names the bytes and proves nothing. */
   readonly selfHashed?: boolean;
-  /** The blob's name in the repository's folder; undefined for a file that is no pointer to a blob. */
+  /** The blob's name in the repository's directory; undefined for a file that is no pointer to a blob. */
   readonly blobId: string | undefined;
 }
 
@@ -42,8 +42,8 @@ export interface FoundModel {
   /** 40-digit commit; for a plain file its sha256. */
   readonly revision: string;
   readonly variant: string;
-  /** Absolute folder in which the model's files lie by the names their code expects. */
-  readonly folder: string;
+  /** Absolute directory in which the model's files lie by the names their code expects. */
+  readonly dir: string;
   /** Weights by their names: absolute paths inside the snapshot (or of the plain file). */
   readonly weights: Readonly<Record<string, string>>;
   readonly files: readonly FoundFile[];
@@ -65,7 +65,7 @@ export interface FileInspection {
 /** What became of one configured model. */
 export interface ModelInspection {
   readonly configured: ConfiguredModel;
-  /** The repository whose folder was looked at last, or the first one when none is there. */
+  /** The repository whose directory was looked at last, or the first one when none is there. */
   readonly repository: string;
   /** Commit of the snapshot looked at; undefined when none is known. For a plain file its sha256 when it is there. */
   readonly revision: string | undefined;

@@ -13,7 +13,7 @@ export * from './inspect-models.js';
 export { JsonShapeError } from './json.js';
 export * from './layout.js';
 export * from './lock-file.js';
-export * from './make-folder.js';
+export * from './make-dir.js';
 export * from './manifest.js';
 export * from './manifest-types.js';
 export * from './misspelt-variables.js';

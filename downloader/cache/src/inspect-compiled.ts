@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
-import { COMPILER_VERSION, type CompiledModelFolder, compiledFiles, readCompiledModels } from './compiled-model.js';
+import { COMPILER_VERSION, type CompiledModelDir, compiledFiles, readCompiledModels } from './compiled-model.js';
 import { hasExactByteProducts } from './cpu.js';
 import { isNotFound } from './error-message.js';
 import { CacheError } from './errors.js';
@@ -25,7 +25,7 @@ export interface CompiledSearch extends FileSearch {
 /** What was found of the weights. */
 export interface CompiledInspection {
   readonly files: readonly FoundFile[];
-  readonly model: CompiledModelFolder | undefined;
+  readonly model: CompiledModelDir | undefined;
   readonly checkpoint: FoundCheckpoint | undefined;
   readonly problems: readonly CacheError[];
 }
@@ -63,7 +63,7 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
 }
 
 function fits(
-  { manifest }: CompiledModelFolder,
+  { manifest }: CompiledModelDir,
   search: CompiledSearch,
   checkpoint: FoundCheckpoint | undefined,
 ): boolean {
@@ -86,7 +86,7 @@ async function findCheckpoint(search: CompiledSearch): Promise<Looked> {
   const { cacheDir, repository, commit, tree, configured } = search;
   const snapshot = snapshotPath(cacheDir, repository, commit);
   const names = new Set([...(await filesBelow(snapshot)), ...(tree?.keys() ?? [])]);
-  const chosen = chooseCheckpoint([...names], configured.folder);
+  const chosen = chooseCheckpoint([...names], configured.dir);
   const inSnapshot = chosen && (await look(search, chosen, (path) => pointerPath(cacheDir, repository, commit, path)));
   if (inSnapshot?.checkpoint !== undefined) return inSnapshot;
   for (const { path, sha256, sizeBytes } of search.request.checkpoints) {
@@ -161,7 +161,7 @@ function notCompiled(
   );
 }
 
-/** Files below a folder as paths relative to it, with `/`; none where it is not there. */
+/** Files below a directory as paths relative to it, with `/`; none where it is not there. */
 async function filesBelow(path: string): Promise<readonly string[]> {
   try {
     const entries = await readdir(path, { withFileTypes: true, recursive: true });

@@ -77,13 +77,13 @@ interface Search {
   readonly signal: AbortSignal | undefined;
 }
 
-/** A repository's folder that may hold the model, and the revision in it. */
+/** A repository's directory that may hold the model, and the revision in it. */
 interface Place {
   readonly repository: string;
   readonly revision: string;
 }
 
-/** Files from other sources than a hub lie in a folder of the same kind, under the model's own name. */
+/** Files from other sources than a hub lie in a directory of the same kind, under the model's own name. */
 const OWN_REVISION = 'main';
 
 function repositoriesOf(configured: ConfiguredModel, locked: LockedModel | undefined): Place[] {
@@ -109,7 +109,11 @@ async function cacheProblem(search: Search): Promise<CacheError | undefined> {
       await access(cacheDir, constants.R_OK | constants.X_OK);
       return undefined;
     }
-    return new CacheError('CACHE_MISSING', `The model cache ${cacheDir} (${cacheDirVariable}) is not a folder`, about);
+    return new CacheError(
+      'CACHE_MISSING',
+      `The model cache ${cacheDir} (${cacheDirVariable}) is not a directory`,
+      about,
+    );
   } catch (cause) {
     if (isNotFound(cause)) {
       return new CacheError(
@@ -174,22 +178,22 @@ async function inspectSnapshot(search: Search, repository: string, commit: strin
       inspectFile(search, file, pointerPath(cacheDir, repository, commit, file.path), tree),
     ),
   );
-  const folder = join(snapshotPath(cacheDir, repository, commit), ...configured.folder.split('/').filter(Boolean));
+  const dir = join(snapshotPath(cacheDir, repository, commit), ...configured.dir.split('/').filter(Boolean));
   const { compile: request } = configured;
-  if (request === undefined) return inspectionOf(search, repository, commit, folder, files);
+  if (request === undefined) return inspectionOf(search, repository, commit, dir, files);
   const weights = await inspectCompiled({ ...search, request, repository, commit, tree });
-  return inspectionOf(search, repository, commit, folder, files, weights);
+  return inspectionOf(search, repository, commit, dir, files, weights);
 }
 
 async function inspectPlain(search: Search, places: readonly Place[]): Promise<ModelInspection> {
   const { cacheDir, configured } = search;
   const repository = places[0]?.repository ?? configured.id;
   const files: FileInspection[] = [];
-  let folder = cacheDir;
+  let dir = cacheDir;
   for (const file of configured.files) {
     const path = plainPath(cacheDir, basename(file.path));
     let inspection = await inspectFile(search, file, path, undefined);
-    // What Python downloaded into the repository's folder serves as well.
+    // What Python downloaded into the repository's directory serves as well.
     for (const place of inspection.problem?.code === 'FILE_MISSING' ? places : []) {
       const commit = isCommit(place.revision)
         ? place.revision
@@ -199,20 +203,20 @@ async function inspectPlain(search: Search, places: readonly Place[]): Promise<M
       const second = await inspectFile(search, file, pointer, await readTree(cacheDir, place.repository, commit));
       if (second.found === undefined) continue;
       inspection = second;
-      folder = snapshotPath(cacheDir, place.repository, commit);
+      dir = snapshotPath(cacheDir, place.repository, commit);
       break;
     }
     files.push(inspection);
   }
   // A plain file has no commit: its sha256 says what it is.
-  return inspectionOf(search, repository, files[0]?.found?.hash?.value, folder, files);
+  return inspectionOf(search, repository, files[0]?.found?.hash?.value, dir, files);
 }
 
 function inspectionOf(
   search: Search,
   repository: string,
   revision: string | undefined,
-  folder: string,
+  dir: string,
   files: readonly FileInspection[],
   weights?: CompiledInspection,
 ): ModelInspection {
@@ -232,7 +236,7 @@ function inspectionOf(
           id: configured.id,
           revision,
           variant: configured.variant,
-          folder,
+          dir,
           weights: Object.fromEntries(
             found.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.absolutePath]])),
           ),

@@ -27,16 +27,16 @@ export function isRepositoryName(text: string): boolean {
 }
 
 /** `models--org--name`. Throws PATH_UNSAFE for anything that is not a repository's name. */
-export function repoFolderName(repository: string): string {
+export function repoDirName(repository: string): string {
   if (!isRepositoryName(repository)) {
     throw new CacheError('PATH_UNSAFE', `Expected a hub repository such as org/name, got "${repository}"`);
   }
   return `models--${repository.replace('/', '--')}`;
 }
 
-/** The folder of a repository in the cache. */
+/** The directory of a repository in the cache. */
 export function repoPath(cacheDir: string, repository: string): string {
-  return join(cacheDir, repoFolderName(repository));
+  return join(cacheDir, repoDirName(repository));
 }
 
 /** `blobs/<hash>` of a repository. */
@@ -54,7 +54,7 @@ export function pointerPath(cacheDir: string, repository: string, commit: string
   return join(snapshotPath(cacheDir, repository, commit), ...assertSafePath(path).split('/'));
 }
 
-/** What the pointer's symbolic link says: the blob's path relative to the pointer's folder, with `/`. */
+/** What the pointer's symbolic link says: the blob's path relative to the pointer's directory, with `/`. */
 export function pointerTarget(path: string, blobId: string): string {
   const depth = assertSafePath(path).split('/').length;
   return `${'../'.repeat(depth + 1)}blobs/${assertBlobId(blobId)}`;
@@ -72,10 +72,10 @@ export function treePath(cacheDir: string, repository: string, commit: string): 
 
 /** `.locks/models--org--name/<hash>.lock`, which huggingface_hub takes with flock while it writes that blob. */
 export function blobLockPath(cacheDir: string, repository: string, blobId: string): string {
-  return join(cacheDir, '.locks', repoFolderName(repository), `${assertBlobId(blobId)}.lock`);
+  return join(cacheDir, '.locks', repoDirName(repository), `${assertBlobId(blobId)}.lock`);
 }
 
-/** A plain file in the cache's root. Throws PATH_UNSAFE for a name with a folder in it. */
+/** A plain file in the cache's root. Throws PATH_UNSAFE for a name with a directory in it. */
 export function plainPath(cacheDir: string, name: string): string {
   if (assertSafePath(name).includes('/') || name.startsWith('models--')) {
     throw new CacheError('PATH_UNSAFE', `Expected the name of a plain file in the cache's root, got "${name}"`);

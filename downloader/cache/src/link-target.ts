@@ -13,20 +13,20 @@ import { join, relative, sep } from 'node:path';
 export async function linkEscapeReason(cacheDir: string, path: string, real: string): Promise<string | undefined> {
   const root = await realpath(cacheDir);
   const [first = '', ...below] = relative(cacheDir, path).split(sep);
-  if (below.length === 0 || !isRepositoryFolder(first))
+  if (below.length === 0 || !isRepositoryDir(first))
     return isInside(root, real) ? undefined : leadsOut(real, 'the cache');
   const repository = await realpath(join(cacheDir, first));
   const allowed = [join(repository, 'blobs'), join(repository, 'snapshots'), join(root, 'blobs')];
-  return allowed.some((folder) => isInside(folder, real)) ? undefined : leadsOut(real, "its repository's blobs");
+  return allowed.some((dir) => isInside(dir, real)) ? undefined : leadsOut(real, "its repository's blobs");
 }
 
-/** OpenAI's files lie in a folder of their own, `whisper`. */
-function isRepositoryFolder(name: string): boolean {
+/** OpenAI's files lie in a directory of their own, `whisper`. */
+function isRepositoryDir(name: string): boolean {
   return name.startsWith('models--');
 }
 
-function isInside(folder: string, path: string): boolean {
-  return path.startsWith(`${folder}${sep}`);
+function isInside(dir: string, path: string): boolean {
+  return path.startsWith(`${dir}${sep}`);
 }
 
 function leadsOut(real: string, where: string): string {

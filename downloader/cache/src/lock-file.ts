@@ -9,7 +9,7 @@ import { isNotFound, messageOf } from './error-message.js';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';
-import { makeFolder } from './make-folder.js';
+import { makeDir } from './make-dir.js';
 import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-types.js';
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
 import { unsafePathReason } from './safe-path.js';
@@ -31,7 +31,7 @@ export interface LockedModel {
   readonly entry: string;
   readonly variant: string;
   readonly layout: Layout;
-  /** The repository whose folder in the cache holds it (for a plain file: that it came from). */
+  /** The repository whose directory in the cache holds it (for a plain file: that it came from). */
   readonly repository: string;
   /** Which kind of source gave it: `hf`, `url`, `npm`. */
   readonly source: 'hf' | 'url' | 'npm';
@@ -93,9 +93,9 @@ export async function readLock(path: string): Promise<ModelsLock | undefined> {
   return parseLock(text, path);
 }
 
-/** Writes the lock file whole or not at all, readable by everybody. Makes its folder. */
+/** Writes the lock file whole or not at all, readable by everybody. Makes its directory. */
 export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
-  await makeFolder(dirname(path));
+  await makeDir(dirname(path));
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     await writeFile(temporary, formatLock(lock), { mode: 0o644, flag: 'wx', flush: true });

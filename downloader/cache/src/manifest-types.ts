@@ -78,10 +78,10 @@ export interface ManifestEntry {
   /** Other names by which ASR_MODEL and its like know it. */
   readonly aliases: readonly string[];
   readonly layout: Layout;
-  /** The hub repository that stands for the model in answers, lists and the cache's folder names. */
+  /** The hub repository that stands for the model in answers, lists and the cache's directory names. */
   readonly id: string;
-  /** Folder inside the repository in which the model lies; empty for the repository's root. */
-  readonly folder: string;
+  /** Directory inside the repository in which the model lies; empty for the repository's root. */
+  readonly dir: string;
   /** In the order in which they are tried. */
   readonly sources: readonly Source[];
   readonly defaultVariant: string;
@@ -126,8 +126,8 @@ export interface ConfiguredModel {
   readonly id: string;
   readonly variant: string;
   readonly layout: Layout;
-  /** Folder inside the repository in which the model lies; empty for the repository's root. */
-  readonly folder: string;
+  /** Directory inside the repository in which the model lies; empty for the repository's root. */
+  readonly dir: string;
   readonly sources: readonly Source[];
   readonly files: readonly ModelFile[];
   /** Set where its weights are compiled from a checkpoint: `files` then has all the others. */

@@ -116,13 +116,13 @@ const ENTRY_KEYS = [
 function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>): ManifestEntry {
   cursor.only(ENTRY_KEYS);
   const name = cursor.get('name').text();
-  const folder = cursor.get('folder').optional(parsePath) ?? '';
+  const dir = cursor.get('folder').optional(parsePath) ?? '';
   const layout: Layout = cursor.get('layout').optional((word) => word.word(['snapshot', 'plain'])) ?? 'snapshot';
   const set = parseEntryFiles(cursor, fileSets);
   const known = parseKnown(cursor.get('known'));
   const variants: Record<string, readonly ModelFile[]> = {};
   for (const [variant, files] of Object.entries(set.variants)) {
-    variants[variant] = files.map((file) => ({ ...file, ...known.get(file.path), path: joinPath(folder, file.path) }));
+    variants[variant] = files.map((file) => ({ ...file, ...known.get(file.path), path: joinPath(dir, file.path) }));
   }
   const id = cursor.get('id').optional((text) => text.text()) ?? name;
   if (!isRepositoryName(id)) return cursor.get('id').fail('a repository such as org/name');
@@ -135,7 +135,7 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
     aliases: cursor.get('aliases').optional((list) => list.items().map((item) => item.text())) ?? [],
     layout,
     id,
-    folder,
+    dir,
     sources,
     defaultVariant: cursor.get('defaultVariant').optional((text) => text.text()) ?? set.defaultVariant,
     variants,
@@ -232,6 +232,6 @@ function parsePath(cursor: JsonCursor): string {
   return reason === undefined ? path : cursor.fail(`a path inside the repository (${reason})`);
 }
 
-function joinPath(folder: string, path: string): string {
-  return folder === '' ? path : `${folder}/${path}`;
+function joinPath(dir: string, path: string): string {
+  return dir === '' ? path : `${dir}/${path}`;
 }

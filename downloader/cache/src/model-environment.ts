@@ -14,12 +14,12 @@ export const MODEL_VARIABLES = {
   modelsDir: stringVariable({
     name: 'MODELS_DIR',
     default: '/app/models',
-    doc: 'Folder of the models volume. The cache lies in its .cache folder unless one of the variables below names another.',
+    doc: 'Directory of the models volume. The cache lies in its .cache directory unless one of the variables below names another.',
     example: '/srv/models',
   }),
   hfHubCache: stringVariable({
     name: 'HF_HUB_CACHE',
-    doc: 'The hub cache itself, the folder that holds models--org--name. Wins over all below.',
+    doc: 'The hub cache itself, the directory that holds models--org--name. Wins over all below.',
     example: '/app/models/.cache',
   }),
   huggingfaceHubCache: stringVariable({
@@ -29,7 +29,7 @@ export const MODEL_VARIABLES = {
   }),
   hfHome: stringVariable({
     name: 'HF_HOME',
-    doc: "Hugging Face's folder; the cache is hub inside it.",
+    doc: "Hugging Face's directory; the cache is hub inside it.",
     example: '/app/models/.cache',
   }),
   transformersCache: stringVariable({
@@ -39,7 +39,7 @@ export const MODEL_VARIABLES = {
   }),
   xdgCacheHome: stringVariable({
     name: 'XDG_CACHE_HOME',
-    doc: "The user's cache folder; the cache is huggingface/hub inside it.",
+    doc: "The user's cache directory; the cache is huggingface/hub inside it.",
     example: '/home/me/.cache',
   }),
   asrModel: stringVariable({
@@ -121,7 +121,7 @@ export type Device = 'cpu' | 'cuda' | 'auto';
 /** Where the volume is and which models are wanted; the same in both programs. All paths are absolute. */
 export interface ModelEnvironment {
   readonly modelsDir: string;
-  /** The hub cache's root: the folder of `models--org--name`, of plain files and of the lock file. */
+  /** The hub cache's root: the directory of `models--org--name`, of plain files and of the lock file. */
   readonly cacheDir: string;
   /** The variable that gave `cacheDir`: the one to change when the cache is not where it should be. */
   readonly cacheDirVariable: string;
@@ -151,7 +151,7 @@ export const LOCK_FILE_NAME = 'models.lock.json';
 /**
  * Reads and checks the shared variables. Where the cache lies: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else
  * `HF_HOME/hub`, else TRANSFORMERS_CACHE, else `XDG_CACHE_HOME/huggingface/hub`, else `MODELS_DIR/.cache`: the order of
- * huggingface_hub, with TRANSFORMERS_CACHE before the folder that all programs share because it speaks of models alone.
+ * huggingface_hub, with TRANSFORMERS_CACHE before the directory that all programs share because it speaks of models alone.
  *
  * Throws ENVIRONMENT_INVALID with every problem at once.
  */
@@ -191,7 +191,7 @@ function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>, modelsD
   return [join(modelsDir, '.cache'), MODEL_VARIABLES.modelsDir.name];
 }
 
-/** A path from the environment: `~` is the home folder, as in Python's expanduser; the rest is taken from the working directory. */
+/** A path from the environment: `~` is the home directory, as in Python's expanduser; the rest is taken from the working directory. */
 export function absolutePath(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
 }

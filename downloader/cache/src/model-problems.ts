@@ -59,12 +59,12 @@ export function modelProblem(
   );
 }
 
-/** A model whose folders this process may not look into: downloading it once more would not mend that. */
+/** A model whose directories this process may not look into: downloading it once more would not mend that. */
 export function unreadableProblem(model: ConfiguredModel, path: string, cause: unknown): CacheError {
   const { role, id, variable, name } = model;
   return new CacheError(
     'CACHE_UNREADABLE',
-    `The ${role} model ${id} (${variable}=${name}) cannot be looked up at ${path}: ${messageOf(cause)}. Let this program's user read the volume (folders 755, files 644)`,
+    `The ${role} model ${id} (${variable}=${name}) cannot be looked up at ${path}: ${messageOf(cause)}. Let this program's user read the volume (directories 755, files 644)`,
     { role, model: id, path, variable, cause },
   );
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { isNotFound } from './error-message.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 
-/** The folder of all optimized models. */
+/** The directory of all optimized models. */
 export function optimizedDir(cacheDir: string): string {
   return join(cacheDir, '.prepared');
 }
@@ -35,7 +35,7 @@ function sourceOf({ hash }: FoundFile, lines: string): string {
 
 /** All optimized models of one source. */
 export interface OptimizedSource {
-  /** Its name in the folder, as preparedSources gives it. */
+  /** Its name in the directory, as preparedSources gives it. */
   readonly source: string;
   readonly path: string;
   readonly sizeBytes: number;
@@ -50,7 +50,7 @@ export interface OptimizedModel {
   readonly sizeBytes: number;
 }
 
-/** What lies in the folder of optimized models; nothing when there is none. Rejects when a folder cannot be read. */
+/** What lies in the directory of optimized models; nothing when there is none. Rejects when a directory cannot be read. */
 export async function scanOptimized(cacheDir: string): Promise<readonly OptimizedSource[]> {
   const root = optimizedDir(cacheDir);
   const found: OptimizedSource[] = [];
@@ -74,11 +74,11 @@ export function unusedOptimized(
   return prepared.filter(({ source }) => !used.has(source));
 }
 
-async function bytesBelow(folder: string): Promise<number> {
+async function bytesBelow(dir: string): Promise<number> {
   let bytes = 0;
-  for (const name of await namesIn(folder)) {
-    const info = await lstat(join(folder, name));
-    bytes += info.isDirectory() ? await bytesBelow(join(folder, name)) : info.size;
+  for (const name of await namesIn(dir)) {
+    const info = await lstat(join(dir, name));
+    bytes += info.isDirectory() ? await bytesBelow(join(dir, name)) : info.size;
   }
   return bytes;
 }

@@ -12,13 +12,13 @@ import { optimizedDir } from './optimized-path.js';
 
 /** One file of an optimized model. */
 export interface OptimizedFile {
-  /** Its name in the form's folder. */
+  /** Its name in the form's directory. */
   readonly name: string;
   readonly sizeBytes: number;
   readonly sha256: string;
 }
 
-/** An optimized model: the folder `.prepared/<source>/<form>` and what must be in it. */
+/** An optimized model: the directory `.prepared/<source>/<form>` and what must be in it. */
 export interface OptimizedRecord {
   /** What identifies the bytes it is made of, as preparedSources gives it: 64 hexadecimal digits. */
   readonly source: string;
@@ -31,7 +31,7 @@ export interface OptimizedRecord {
 /** The command that makes optimized models, as messages give it. */
 export const PREPARE_COMMAND = 'heimdex-inference prepare';
 
-/** The folder of a form. */
+/** The directory of a form. */
 export function optimizedModelDir(
   cacheDir: string,
   { source, form }: Pick<OptimizedRecord, 'source' | 'form'>,
@@ -71,7 +71,7 @@ export function sortedOptimized(records: readonly OptimizedRecord[]): OptimizedR
 
 /** What became of a look at a recorded form. */
 export interface OptimizedCheck {
-  /** Whether its folder is there: a form may be removed at any time. */
+  /** Whether its directory is there: a form may be removed at any time. */
   readonly present: boolean;
   readonly bytesRead: number;
   /** Empty when it is what was recorded, or not there. */
@@ -87,28 +87,28 @@ export async function checkOptimized(
   level: 'quick' | 'full',
   signal?: AbortSignal,
 ): Promise<OptimizedCheck> {
-  const folder = optimizedModelDir(cacheDir, record);
+  const dir = optimizedModelDir(cacheDir, record);
   if (!(await isOptimizedThere(cacheDir, record))) return { present: false, bytesRead: 0, problems: [] };
   const problems: CacheError[] = [];
   let bytesRead = 0;
   const wrong = (code: CacheErrorCode, name: string, what: string) => {
-    const path = join(folder, name);
+    const path = join(dir, name);
     problems.push(
       new CacheError(
         code,
-        `The optimized model at ${folder} is not used: its file ${name}: ${what}. Run ${PREPARE_COMMAND}, or remove the folder`,
+        `The optimized model at ${dir} is not used: its file ${name}: ${what}. Run ${PREPARE_COMMAND}, or remove the directory`,
         { file: name, path, command: PREPARE_COMMAND },
       ),
     );
   };
   for (const { name, sizeBytes, sha256 } of record.files) {
     try {
-      const info = await stat(join(folder, name));
+      const info = await stat(join(dir, name));
       if (!info.isFile()) wrong('FILE_UNREADABLE', name, 'it is not a file');
       else if (info.size !== sizeBytes) {
         wrong('FILE_SIZE_WRONG', name, `it has ${info.size} bytes, expected ${sizeBytes}`);
       } else if (level === 'full') {
-        const actual = await hashFile('sha256', join(folder, name), signal);
+        const actual = await hashFile('sha256', join(dir, name), signal);
         bytesRead += info.size;
         if (actual !== sha256) wrong('FILE_HASH_WRONG', name, `its sha256 is ${actual}, expected ${sha256}`);
       }
@@ -120,7 +120,7 @@ export async function checkOptimized(
   return { present: true, bytesRead, problems };
 }
 
-/** Whether a form's folder is there. Rejects when that cannot be looked up. */
+/** Whether a form's directory is there. Rejects when that cannot be looked up. */
 export async function isOptimizedThere(
   cacheDir: string,
   record: Pick<OptimizedRecord, 'source' | 'form'>,

@@ -8,7 +8,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { JsonCursor } from './json.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
-import { makeFolder } from './make-folder.js';
+import { makeDir } from './make-dir.js';
 
 /** One proved file. */
 export interface Proof {
@@ -60,7 +60,7 @@ export async function writeProofs(cacheDir: string, proofs: Proofs, gone: readon
   );
   const path = proofPath(cacheDir);
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  await makeFolder(dirname(path));
+  await makeDir(dirname(path));
   try {
     await writeFile(temporary, `${JSON.stringify({ formatVersion: PROOF_FORMAT_VERSION, files }, null, 1)}\n`, {
       mode: 0o644,

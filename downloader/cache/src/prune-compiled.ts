@@ -3,22 +3,22 @@ import { compiledKeyName } from './compiled-model.js';
 import type { CompiledKey } from './compiled-types.js';
 import type { ModelInspection } from './found-model.js';
 import type { PruneStep } from './prune-types.js';
-import type { CompiledFolder } from './scan-compiled.js';
+import type { CompiledDir } from './scan-compiled.js';
 
 /**
  * Steps for compiled models: all of them are this program's own. One stays that is used, that a model which was not found may
- * need, or that is the same for other CPUs, which share the volume. Folders on their way stay until `leftoversBeforeMs`.
+ * need, or that is the same for other CPUs, which share the volume. Directories on their way stay until `leftoversBeforeMs`.
  */
 export function pruneCompiled(
-  folders: readonly CompiledFolder[],
+  dirs: readonly CompiledDir[],
   configured: readonly ModelInspection[],
   leftoversBeforeMs: number,
 ): PruneStep[] {
-  return folders.flatMap((folder): PruneStep[] => {
-    const { path, sizeBytes: freedBytes, repository, manifest } = folder;
+  return dirs.flatMap((dir): PruneStep[] => {
+    const { path, sizeBytes: freedBytes, repository, manifest } = dir;
     const remove = (reason: PruneStep['reason']): PruneStep[] => [{ path, kind: 'folder', reason, freedBytes }];
-    if (folder.isTemporary || manifest === undefined) {
-      return folder.modifiedMs < leftoversBeforeMs ? remove('left by a compile that was killed') : [];
+    if (dir.isTemporary || manifest === undefined) {
+      return dir.modifiedMs < leftoversBeforeMs ? remove('left by a compile that was killed') : [];
     }
     const models = configured.filter(
       (model) => model.repository === repository && model.configured.compile !== undefined,

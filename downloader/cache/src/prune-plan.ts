@@ -14,7 +14,7 @@ import {
   type CachedRepository,
   isPartialName,
 } from './scan-cache.js';
-import type { CompiledFolder } from './scan-compiled.js';
+import type { CompiledDir } from './scan-compiled.js';
 
 export interface PrunePlan {
   /** In the order to remove them: what points before what is pointed at, so that an end halfway leaves no dead link. */
@@ -45,7 +45,7 @@ export interface PruneOptions {
   /** What scanPrepared gives. It stays as long as a configured model was not found, for it may be that one's. */
   readonly prepared?: readonly OptimizedSource[];
   /** What scanCompiled gives. */
-  readonly compiled?: readonly CompiledFolder[];
+  readonly compiled?: readonly CompiledDir[];
 }
 
 /**
@@ -117,7 +117,7 @@ function pruneOptimized(
   const found = configured.flatMap(({ found: model }): FoundModel[] => (model === undefined ? [] : [model]));
   if (found.length < configured.length) return [];
   const unused = unusedOptimized(prepared, found);
-  const folder = ({ path, sizeBytes }: { readonly path: string; readonly sizeBytes: number }, reason: PruneReason) =>
+  const dir = ({ path, sizeBytes }: { readonly path: string; readonly sizeBytes: number }, reason: PruneReason) =>
     ({ path, kind: 'folder', reason, freedBytes: sizeBytes }) as const;
   const unrecorded = prepared
     .filter((source) => recorded !== undefined && !unused.includes(source))
@@ -125,8 +125,8 @@ function pruneOptimized(
       forms.filter(({ form }) => !recorded?.some((record) => record.source === source && record.form === form)),
     );
   return [
-    ...unused.map((source) => folder(source, 'prepared for a model that is not configured')),
-    ...unrecorded.map((form) => folder(form, 'optimized model that the lock file does not name')),
+    ...unused.map((source) => dir(source, 'prepared for a model that is not configured')),
+    ...unrecorded.map((form) => dir(form, 'optimized model that the lock file does not name')),
   ];
 }
 
@@ -139,7 +139,7 @@ function wantedFiles(configured: readonly ModelInspection[]): Wanted {
     const { configured: model, repository, revision, found, checkpoint } = inspection;
     const paths = [...model.files, ...(checkpoint?.files ?? [])].map((file) => file.path);
     if (model.layout === 'plain') {
-      // A plain file may also lie in its repository's folder, where Python put it.
+      // A plain file may also lie in its repository's directory, where Python put it.
       const inRoot = found?.files.every((file) => file.blobId === undefined) ?? false;
       if (!inRoot) for (const source of model.sources) if (source.type === 'hf') wanted.set(source.repository, 'all');
       continue;
@@ -164,7 +164,7 @@ function pruneRepository(
   const links: PruneStep[] = [];
   const keptBlobs = new Set<string>();
   for (const ref of repository.refs) {
-    // A ref to a commit that is not there makes huggingface_hub call the whole folder corrupt.
+    // A ref to a commit that is not there makes huggingface_hub call the whole directory corrupt.
     if (!commits.has(ref.commit)) links.push(remove(ref.path, 'commit not configured', 0));
   }
   for (const snapshot of repository.snapshots) {
@@ -172,10 +172,10 @@ function pruneRepository(
     if (paths === undefined) {
       const freedBytes = snapshot.files.reduce((sum, file) => sum + unlinkedBytes(file), 0);
       links.push({ path: snapshot.path, kind: 'folder', reason: 'commit not configured', freedBytes });
-      for (const folder of ['trees', '.no_exist']) {
-        const name = folder === 'trees' ? `${snapshot.commit}.json` : snapshot.commit;
-        const kind = folder === 'trees' ? 'file' : 'folder';
-        links.push({ path: join(repository.path, folder, name), kind, reason: 'commit not configured', freedBytes: 0 });
+      for (const dir of ['trees', '.no_exist']) {
+        const name = dir === 'trees' ? `${snapshot.commit}.json` : snapshot.commit;
+        const kind = dir === 'trees' ? 'file' : 'folder';
+        links.push({ path: join(repository.path, dir, name), kind, reason: 'commit not configured', freedBytes: 0 });
       }
       continue;
     }

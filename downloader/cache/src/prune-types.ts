@@ -14,7 +14,7 @@ export type PruneReason =
   | 'compiled by another version or in another precision'
   | 'left by a compile that was killed';
 
-/** One thing to remove: a file, a link or a folder with all in it. */
+/** One thing to remove: a file, a link or a directory with all in it. */
 export interface PruneStep {
   readonly path: string;
   readonly kind: 'file' | 'folder';

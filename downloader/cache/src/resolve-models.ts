@@ -84,7 +84,7 @@ function configure(
 ): ConfiguredModel {
   const usual = preferred !== undefined && preferred in entry.variants ? preferred : entry.defaultVariant;
   const chosen = variant ?? usual;
-  const { role, family, id, layout, folder, sources } = entry;
+  const { role, family, id, layout, dir, sources } = entry;
   return {
     role,
     family,
@@ -94,7 +94,7 @@ function configure(
     id,
     variant: chosen,
     layout,
-    folder,
+    dir,
     // What a compiled model has at addresses of its own are checkpoints; the other files come from the hub.
     sources: entry.compiled ? sources.filter(({ type }) => type === 'hf') : sources,
     files: entry.variants[chosen] ?? [],
@@ -154,7 +154,7 @@ function deriveEntries(manifest: Manifest, role: Role, name: string): readonly M
       aliases: [],
       layout: 'snapshot',
       id: name,
-      folder: '',
+      dir: '',
       sources: [{ type: 'hf', repository: name, revision: 'main' }],
       defaultVariant: set.defaultVariant,
       variants: set.variants,

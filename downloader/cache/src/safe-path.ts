@@ -1,4 +1,4 @@
-/** Names that come from a network or a file are not trusted: none may lead out of its folder. */
+/** Names that come from a network or a file are not trusted: none may lead out of its directory. */
 import { CacheError } from './errors.js';
 
 const MAX_PATH_LENGTH = 1024;

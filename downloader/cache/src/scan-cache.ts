@@ -19,7 +19,7 @@ export interface CacheContents {
   readonly sharedBlobs: readonly CachedBlob[];
 }
 
-/** One folder `models--org--name` (or `datasets--`, `spaces--`, which are listed and never touched). */
+/** One directory `models--org--name` (or `datasets--`, `spaces--`, which are listed and never touched). */
 export interface CachedRepository {
   /** `org/name`. */
   readonly repository: string;
@@ -73,7 +73,7 @@ export interface CachedBlob {
   readonly modifiedMs: number;
 }
 
-const REPOSITORY_FOLDER = /^(models|datasets|spaces|kernels)--(.+)$/;
+const REPOSITORY_DIR = /^(models|datasets|spaces|kernels)--(.+)$/;
 const PARTIAL = /\.(incomplete|journal|tmp)$/;
 
 /** Whether a name is that of a file on its way. */
@@ -81,14 +81,14 @@ export function isPartialName(name: string): boolean {
   return PARTIAL.test(name);
 }
 
-/** Reads a cache's contents. A cache that is not there is empty. Rejects when a folder cannot be read. */
+/** Reads a cache's contents. A cache that is not there is empty. Rejects when a directory cannot be read. */
 export async function scanCache(cacheDir: string, lockFileName = 'models.lock.json'): Promise<CacheContents> {
   const repositories: CachedRepository[] = [];
   const plainFiles: CachedBlob[] = [];
   const partials: CachedBlob[] = [];
   for (const name of await namesIn(cacheDir)) {
     const path = join(cacheDir, name);
-    const match = REPOSITORY_FOLDER.exec(name);
+    const match = REPOSITORY_DIR.exec(name);
     if (match !== null && (await lstat(path)).isDirectory()) {
       const [, kind = '', rest = ''] = match;
       repositories.push(await scanRepository(path, kind, rest.replaceAll('--', '/')));
@@ -168,7 +168,7 @@ async function blobAt(path: string): Promise<CachedBlob | undefined> {
   }
 }
 
-/** Names in a folder, sorted; none when it is not there. */
+/** Names in a directory, sorted; none when it is not there. */
 async function namesIn(path: string): Promise<string[]> {
   try {
     return (await readdir(path)).sort();
@@ -178,7 +178,7 @@ async function namesIn(path: string): Promise<string[]> {
   }
 }
 
-/** Files and links below a folder as paths relative to it, with `/`, sorted; no link is followed. */
+/** Files and links below a directory as paths relative to it, with `/`, sorted; no link is followed. */
 async function filesBelow(path: string, below = ''): Promise<string[]> {
   const files: string[] = [];
   for (const name of await namesIn(join(path, below))) {

@@ -1,16 +1,16 @@
-/** Everything that lies in the folder of compiled models, for `list` and `prune`. */
+/** Everything that lies in the directory of compiled models, for `list` and `prune`. */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compiledRoot, readCompiledManifest } from './compiled-model.js';
 import type { CompiledManifest } from './compiled-types.js';
 import { isNotFound } from './error-message.js';
 
-/** Folders of compiled models on their way begin with it. */
+/** Directories of compiled models on their way begin with it. */
 export const COMPILING_PREFIX = '.tmp-';
 
-/** One folder in it. */
-export interface CompiledFolder {
-  /** `org/name`, by the folder above it. */
+/** One directory in it. */
+export interface CompiledDir {
+  /** `org/name`, by the directory above it. */
   readonly repository: string;
   readonly path: string;
   readonly sizeBytes: number;
@@ -22,10 +22,10 @@ export interface CompiledFolder {
   readonly manifest: CompiledManifest | undefined;
 }
 
-/** All compiled models, whole or not; nothing when there is no folder of them. Rejects when a folder cannot be read. */
-export async function scanCompiled(cacheDir: string): Promise<readonly CompiledFolder[]> {
+/** All compiled models, whole or not; nothing when there is no directory of them. Rejects when a directory cannot be read. */
+export async function scanCompiled(cacheDir: string): Promise<readonly CompiledDir[]> {
   const root = compiledRoot(cacheDir);
-  const found: CompiledFolder[] = [];
+  const found: CompiledDir[] = [];
   for (const place of (await namesIn(root)).filter((name) => name.startsWith('models--'))) {
     const repository = place.slice('models--'.length).replace('--', '/');
     for (const name of await namesIn(join(root, place))) {

@@ -64,7 +64,7 @@ export async function verifyModels(models: readonly FoundModel[], options: Verif
   }
   // The largest first, so that no core is left with it at the end.
   checks.sort((a, b) => b.file.sizeBytes - a.file.sizeBytes);
-  const root = options.cacheDir === undefined ? undefined : await realFolder(options.cacheDir);
+  const root = options.cacheDir === undefined ? undefined : await realDir(options.cacheDir);
   const reader = new Reader(options, checks);
   try {
     await inLanes(checks, reader.lanes, async (check) => {
@@ -140,7 +140,7 @@ function holds(proof: Proof, file: FoundFile, mtimeMs: number): boolean {
   return !other && proof.sizeBytes === file.sizeBytes && proof.mtimeMs === mtimeMs;
 }
 
-async function realFolder(path: string): Promise<string | undefined> {
+async function realDir(path: string): Promise<string | undefined> {
   try {
     return await realpath(path);
   } catch {

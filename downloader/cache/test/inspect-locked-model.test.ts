@@ -14,12 +14,12 @@ import {
 } from './support/make-cache.js';
 import { modelWith, sentenceModel } from './support/models.js';
 import { cacheErrorOf } from './support/rejection.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 const REPOSITORY = 'fixtures/bge-m3-tiny';
 
 describe('finding a model with a lock file', () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
 
   const lockOf = (change: Partial<LockedModel> = {}): ModelsLock => ({
     models: [
@@ -44,8 +44,8 @@ describe('finding a model with a lock file', () => {
   });
 
   it('holds to the locked commit though the branch has moved', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-    await writeRef(folder, 'main', OTHER_COMMIT);
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeRef(dir, 'main', OTHER_COMMIT);
     expect((await findModel(cache(), sentenceModel(), { lock: lockOf() })).revision).to.equal(COMMIT);
   });
 
@@ -65,8 +65,8 @@ describe('finding a model with a lock file', () => {
   });
 
   it('finds a truncated regular file, which nothing else knows the size of', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-    await writeFile(join(folder, 'blobs', blobIdOf('config.json', SENTENCE_FILES['config.json'])), '{');
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeFile(join(dir, 'blobs', blobIdOf('config.json', SENTENCE_FILES['config.json'])), '{');
     expect((await cacheErrorOf(findModel(cache(), sentenceModel(), { lock: lockOf() }))).code).to.equal(
       'FILE_SIZE_WRONG',
     );

@@ -14,13 +14,13 @@ import {
 } from './support/make-cache.js';
 import { modelWith, plainModel, sentenceModel } from './support/models.js';
 import { cacheErrorOf } from './support/rejection.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 const REPOSITORY = 'fixtures/bge-m3-tiny';
 const WEIGHTS = 'onnx/sentence_transformers.onnx';
 
 describe('finding a model', () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
   const blob = (path: keyof typeof SENTENCE_FILES) =>
     join(cache(), 'models--fixtures--bge-m3-tiny', 'blobs', blobIdOf(path, SENTENCE_FILES[path]));
   const pointer = (path: string) => join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT, path);
@@ -29,7 +29,7 @@ describe('finding a model', () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     const found = await findModel(cache(), sentenceModel());
     expect(found).to.include({ role: 'text', family: 'sentence', id: REPOSITORY, revision: COMMIT, variant: 'fp32' });
-    expect(found.folder).to.equal(join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT));
+    expect(found.dir).to.equal(join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT));
     expect(found.weights).to.deep.equal({ model: pointer(WEIGHTS) });
     const weights = found.files.find((file) => file.path === WEIGHTS);
     expect(weights).to.deep.equal({
@@ -45,7 +45,7 @@ describe('finding a model', () => {
     expect(found.files.find((file) => file.path === 'config.json')?.hash?.type).to.equal('git-sha1');
   });
 
-  it('says which folder is missing and which variable names it when there is no cache', async () => {
+  it('says which directory is missing and which variable names it when there is no cache', async () => {
     const missing = join(cache(), 'nowhere');
     const error = await cacheErrorOf(findModel(missing, sentenceModel(), { cacheDirVariable: 'HF_HOME' }));
     expect(error).to.include({ code: 'CACHE_MISSING', path: missing, variable: 'HF_HOME' });
@@ -65,11 +65,11 @@ describe('finding a model', () => {
   });
 
   it('does not take a ref for a snapshot: Python writes the ref first', async () => {
-    const folder = join(cache(), 'models--fixtures--bge-m3-tiny');
-    await writeRef(folder, 'main', COMMIT);
-    await mkdir(join(folder, 'blobs'));
+    const dir = join(cache(), 'models--fixtures--bge-m3-tiny');
+    await writeRef(dir, 'main', COMMIT);
+    await mkdir(join(dir, 'blobs'));
     expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('MODEL_MISSING');
-    await mkdir(join(folder, 'snapshots', COMMIT), { recursive: true });
+    await mkdir(join(dir, 'snapshots', COMMIT), { recursive: true });
     const { problems } = await inspectModel(cache(), sentenceModel());
     expect(problems[0]).to.include({ code: 'FILE_MISSING', file: 'config.json' });
     expect(problems).to.have.length(4);
@@ -87,8 +87,8 @@ describe('finding a model', () => {
     [
       "another repository's blobs",
       async (cacheDir) => {
-        const folder = await writeRepository(cacheDir, 'private/model', SENTENCE_FILES);
-        return join(folder, 'blobs', blobIdOf(WEIGHTS, SENTENCE_FILES[WEIGHTS]));
+        const dir = await writeRepository(cacheDir, 'private/model', SENTENCE_FILES);
+        return join(dir, 'blobs', blobIdOf(WEIGHTS, SENTENCE_FILES[WEIGHTS]));
       },
     ],
     [
@@ -123,7 +123,7 @@ describe('finding a model', () => {
   const damages: [string, string, (path: string) => Promise<unknown>][] = [
     ['FILE_MISSING', 'is gone', (path) => rm(path)],
     ['FILE_EMPTY', 'is empty', (path) => writeFile(path, '')],
-    ['FILE_UNREADABLE', 'is a folder', (path) => rm(path).then(() => mkdir(path))],
+    ['FILE_UNREADABLE', 'is a directory', (path) => rm(path).then(() => mkdir(path))],
   ];
   for (const [code, what, damage] of damages) {
     it(`reports ${code} when a blob ${what}`, async () => {
@@ -148,7 +148,7 @@ describe('finding a model', () => {
     expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('FILE_UNREADABLE');
   });
 
-  it('reports CACHE_UNREADABLE, and not that nothing is there, when a folder of the model may not be looked into', async () => {
+  it('reports CACHE_UNREADABLE, and not that nothing is there, when a directory of the model may not be looked into', async () => {
     const repository = join(cache(), 'models--fixtures--bge-m3-tiny');
     for (const path of [repository, join(repository, 'refs'), join(repository, 'snapshots')]) {
       await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
@@ -179,11 +179,11 @@ describe('finding a model', () => {
   });
 
   it("reports FILE_SIZE_WRONG by the size in Python's list of files", async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'short' });
-    await mkdir(join(folder, 'trees'));
+    const dir = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'short' });
+    await mkdir(join(dir, 'trees'));
     const entry = { size: 6, blob_id: COMMIT, lfs_sha256: sha256('short'), lfs_size: 6 };
     await writeFile(
-      join(folder, 'trees', `${COMMIT}.json`),
+      join(dir, 'trees', `${COMMIT}.json`),
       JSON.stringify({ format_version: 1, files: { 'm.onnx': entry } }),
     );
     expect((await cacheErrorOf(findModel(cache(), modelWith([{ path: 'm.onnx' }])))).code).to.equal('FILE_SIZE_WRONG');
@@ -198,11 +198,11 @@ describe('finding a model', () => {
 
   it('does without an optional file, but not without external data that the repository has', async () => {
     const files = [{ path: 'm.onnx' }, { path: 'm.onnx_data', required: false }, { path: 'x.json', required: false }];
-    const folder = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
+    const dir = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
     expect((await findModel(cache(), modelWith(files))).files.map((file) => file.path)).to.deep.equal(['m.onnx']);
-    await mkdir(join(folder, 'trees'));
+    await mkdir(join(dir, 'trees'));
     const list = { 'm.onnx_data': { size: 9, blob_id: COMMIT }, 'x.json': { size: 1, blob_id: COMMIT } };
-    await writeFile(join(folder, 'trees', `${COMMIT}.json`), JSON.stringify({ format_version: 1, files: list }));
+    await writeFile(join(dir, 'trees', `${COMMIT}.json`), JSON.stringify({ format_version: 1, files: list }));
     const inspection = await inspectModel(cache(), modelWith(files));
     expect(inspection.problems.map(({ code, file }) => [code, file])).to.deep.equal([['FILE_MISSING', 'm.onnx_data']]);
   });
@@ -229,15 +229,15 @@ describe('finding a model', () => {
     expect(found.files.map((file) => file.hash)).to.deep.equal([undefined, undefined, undefined, undefined]);
   });
 
-  it('looks in the folder of the model below the repository', async () => {
+  it('looks in the directory of the model below the repository', async () => {
     const below = Object.fromEntries(
       Object.entries(SENTENCE_FILES).map(([path, content]) => [`sub/dir/${path}`, content]),
     );
     await writeRepository(cache(), REPOSITORY, below);
     const model = sentenceModel();
     const files = model.files.map((file) => ({ ...file, path: `sub/dir/${file.path}` }));
-    const found = await findModel(cache(), { ...model, folder: 'sub/dir', files });
-    expect(found.folder).to.equal(join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT, 'sub', 'dir'));
+    const found = await findModel(cache(), { ...model, dir: 'sub/dir', files });
+    expect(found.dir).to.equal(join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT, 'sub', 'dir'));
   });
 
   it('takes the second source when the first one has nothing or not all', async () => {
@@ -273,11 +273,11 @@ describe('finding a model', () => {
     it("finds it in the cache's root, named by its sha256", async () => {
       await writeFile(join(cache(), NAME), 'a face detector');
       const found = await findModel(cache(), plainModel());
-      expect(found).to.include({ id: 'heimdex/face-pocket', revision: sha256('a face detector'), folder: cache() });
+      expect(found).to.include({ id: 'heimdex/face-pocket', revision: sha256('a face detector'), dir: cache() });
       expect(found.weights).to.deep.equal({ model: join(cache(), NAME) });
     });
 
-    it("finds it in its repository's folder, where Python puts it", async () => {
+    it("finds it in its repository's directory, where Python puts it", async () => {
       await writeRepository(cache(), 'heimdex/face-pocket', { [NAME]: 'a face detector' });
       const found = await findModel(cache(), plainModel());
       expect(found.revision).to.equal(sha256('a face detector'));

@@ -9,7 +9,7 @@ import {
   pointerPath,
   pointerTarget,
   refPath,
-  repoFolderName,
+  repoDirName,
   treePath,
 } from '../src/index.js';
 import { COMMIT } from './support/make-cache.js';
@@ -19,8 +19,8 @@ const SHA256 = 'c'.repeat(64);
 
 describe('layout', () => {
   it('names everything as huggingface_hub does', () => {
-    expect(repoFolderName('Xenova/whisper-medium')).to.equal('models--Xenova--whisper-medium');
-    expect(repoFolderName('gpt2')).to.equal('models--gpt2');
+    expect(repoDirName('Xenova/whisper-medium')).to.equal('models--Xenova--whisper-medium');
+    expect(repoDirName('gpt2')).to.equal('models--gpt2');
     expect(blobPath('/c', 'o/n', SHA256)).to.equal(`/c/models--o--n/blobs/${SHA256}`);
     expect(pointerPath('/c', 'o/n', COMMIT, 'onnx/m.onnx')).to.equal(`/c/models--o--n/snapshots/${COMMIT}/onnx/m.onnx`);
     expect(refPath('/c', 'o/n', 'refs/pr/1')).to.equal('/c/models--o--n/refs/refs/pr/1');
@@ -29,7 +29,7 @@ describe('layout', () => {
     expect(plainPath('/c', 'face.onnx')).to.equal('/c/face.onnx');
   });
 
-  it('points with one ../ more a folder', () => {
+  it('points with one ../ more a directory', () => {
     expect(pointerTarget('config.json', SHA256)).to.equal(`../../blobs/${SHA256}`);
     expect(pointerTarget('onnx/m.onnx', SHA256)).to.equal(`../../../blobs/${SHA256}`);
     expect(join('/c/r/snapshots/x/onnx', pointerTarget('onnx/m.onnx', SHA256))).to.equal(`/c/r/blobs/${SHA256}`);
@@ -75,8 +75,8 @@ describe('layout', () => {
       () => treePath('/c', 'o/n', '../x'),
       () => blobPath('/c', 'o/n', '../../x'),
       () => blobPath('/c', 'o/n', ''),
-      () => repoFolderName('../x'),
-      () => repoFolderName('a/b--c'),
+      () => repoDirName('../x'),
+      () => repoDirName('a/b--c'),
       () => plainPath('/c', 'a/b'),
       () => plainPath('/c', 'models--a--b'),
     ];

@@ -13,7 +13,7 @@ import {
 import { COMMIT, OTHER_COMMIT, sha256 } from './support/make-cache.js';
 import { sentenceModel } from './support/models.js';
 import { cacheErrorOf } from './support/rejection.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 const MODEL: LockedModel = {
   role: 'text',
@@ -39,10 +39,10 @@ const PLAIN: LockedModel = {
 };
 
 describe('lock file', () => {
-  const folder = useTempFolder();
+  const dir = useTempDir();
 
   it('gives back what was written, in an order of its own', async () => {
-    const path = join(folder(), 'new', 'models.lock.json');
+    const path = join(dir(), 'new', 'models.lock.json');
     await writeLock(path, { models: [PLAIN, MODEL] });
     const lock = await readLock(path);
     expect(lock?.models.map(({ entry }) => entry)).to.deep.equal([MODEL.entry, PLAIN.entry]);
@@ -57,23 +57,23 @@ describe('lock file', () => {
   });
 
   it('is readable by everybody and leaves no other file', async () => {
-    const path = join(folder(), 'models.lock.json');
+    const path = join(dir(), 'models.lock.json');
     await writeLock(path, { models: [MODEL] });
     await writeLock(path, { models: [PLAIN] });
-    expect(await readdir(folder())).to.deep.equal(['models.lock.json']);
+    expect(await readdir(dir())).to.deep.equal(['models.lock.json']);
     expect((await stat(path)).mode & 0o444).to.equal(0o444);
   });
 
   it('stays as it was when it cannot be replaced', async () => {
-    const path = join(folder(), 'taken');
-    await mkdir(join(path, 'by-a-folder'), { recursive: true });
+    const path = join(dir(), 'taken');
+    await mkdir(join(path, 'by-a-directory'), { recursive: true });
     const outcome = await writeLock(path, { models: [MODEL] }).catch(() => 'refused');
     expect(outcome).to.equal('refused');
-    expect(await readdir(folder())).to.deep.equal(['taken']);
+    expect(await readdir(dir())).to.deep.equal(['taken']);
   });
 
   it('is undefined where there is none', async () => {
-    expect(await readLock(join(folder(), 'none.json'))).to.equal(undefined);
+    expect(await readLock(join(dir(), 'none.json'))).to.equal(undefined);
   });
 
   it('finds a model by role, entry and variant', () => {
@@ -111,8 +111,8 @@ describe('lock file', () => {
   }
 
   it('tells a lock file that cannot be read from one that is not there', async () => {
-    await mkdir(join(folder(), 'folder.json'));
-    expect((await cacheErrorOf(readLock(join(folder(), 'folder.json')))).code).to.equal('FILE_UNREADABLE');
+    await mkdir(join(dir(), 'directory.json'));
+    expect((await cacheErrorOf(readLock(join(dir(), 'directory.json')))).code).to.equal('FILE_UNREADABLE');
   });
 
   it('shows in the README as it is written', async () => {

@@ -4,7 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
 import { builtInManifestPath, loadManifest, parseManifest, resolveModel } from '../src/index.js';
 import { cacheErrorOf } from './support/rejection.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 async function schema() {
   const text = await readFile(join(builtInManifestPath(), '..', 'models.schema.json'), 'utf8');
@@ -26,7 +26,7 @@ function manifestOf(change: object): string {
 }
 
 describe('manifest', () => {
-  const folder = useTempFolder();
+  const dir = useTempDir();
 
   let validate: Awaited<ReturnType<typeof schema>> | undefined;
   before(async () => {
@@ -89,7 +89,7 @@ describe('manifest', () => {
   });
 
   it('puts entries of the user before its own', async () => {
-    const path = join(folder(), 'mine.json');
+    const path = join(dir(), 'mine.json');
     const medium = { ...ENTRY, aliases: ['medium'] };
     await writeFile(path, JSON.stringify({ formatVersion: 1, models: [medium] }));
     const manifest = loadManifest(path);
@@ -98,7 +98,7 @@ describe('manifest', () => {
   });
 
   it("lets a user's entry take the built-in file sets", async () => {
-    const path = join(folder(), 'mine.json');
+    const path = join(dir(), 'mine.json');
     const { files: _files, variants: _variants, defaultVariant: _default, ...rest } = ENTRY;
     await writeFile(path, JSON.stringify({ formatVersion: 1, models: [{ ...rest, fileSet: 'whisper' }] }));
     const { files } = resolveModel(loadManifest(path), 'speech', 'me/mine');
@@ -140,9 +140,13 @@ describe('manifest', () => {
       { files: [{ path: '../../etc/passwd' }] },
       /files\[0\]\.path must be a path inside the repository/,
     ],
-    ['an absolute path', { folder: '/etc' }, /folder must be a path inside/],
+    ['an absolute path', { dir: '/etc' }, /folder must be a path inside/],
     ['no source', { sources: [] }, /sources must be a list of one source or more/],
-    ['a repository with a folder too many', { sources: [{ type: 'hf', repository: 'a/b/c' }] }, /repository must be/],
+    [
+      'a repository with a directory too many',
+      { sources: [{ type: 'hf', repository: 'a/b/c' }] },
+      /repository must be/,
+    ],
     ['a hash that is none', { known: { 'config.json': { sha256: 'abc' } } }, /sha256 must be 64 hexadecimal digits/],
     [
       'a range for a version',
@@ -164,9 +168,9 @@ describe('manifest', () => {
   }
 
   it('says so when the file is missing or no JSON', async () => {
-    const missing = await cacheErrorOf(() => loadManifest(join(folder(), 'none.json')));
+    const missing = await cacheErrorOf(() => loadManifest(join(dir(), 'none.json')));
     expect([missing.code, missing.variable]).to.deep.equal(['MANIFEST_INVALID', 'MODELS_MANIFEST']);
-    await writeFile(join(folder(), 'text.json'), 'models:');
-    expect((await cacheErrorOf(() => loadManifest(join(folder(), 'text.json')))).code).to.equal('MANIFEST_INVALID');
+    await writeFile(join(dir(), 'text.json'), 'models:');
+    expect((await cacheErrorOf(() => loadManifest(join(dir(), 'text.json')))).code).to.equal('MANIFEST_INVALID');
   });
 });

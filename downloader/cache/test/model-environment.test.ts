@@ -51,13 +51,13 @@ describe('model environment', () => {
     expect(cacheOf(env)).to.deep.equal(['/m/.cache', 'MODELS_DIR']);
   });
 
-  it('takes HF_HUB_CACHE where a deployment points all four variables at one folder', () => {
-    const folder = '/app/models/.cache';
-    const env = { HF_HOME: folder, HF_HUB_CACHE: folder, XDG_CACHE_HOME: folder, TRANSFORMERS_CACHE: folder };
-    expect(cacheOf(env)).to.deep.equal([folder, 'HF_HUB_CACHE']);
+  it('takes HF_HUB_CACHE where a deployment points all four variables at one directory', () => {
+    const dir = '/app/models/.cache';
+    const env = { HF_HOME: dir, HF_HUB_CACHE: dir, XDG_CACHE_HOME: dir, TRANSFORMERS_CACHE: dir };
+    expect(cacheOf(env)).to.deep.equal([dir, 'HF_HUB_CACHE']);
   });
 
-  it('makes every path absolute, with ~ as the home folder', () => {
+  it('makes every path absolute, with ~ as the home directory', () => {
     const env = readModelEnvironment({ HF_HUB_CACHE: '~/cache', MODELS_DIR: 'models', MODELS_LOCK: 'lock.json' });
     expect(env.cacheDir).to.equal(join(homedir(), 'cache'));
     expect(env.modelsDir).to.equal(resolve('models'));

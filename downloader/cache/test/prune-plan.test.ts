@@ -21,18 +21,18 @@ import {
 import { findModel } from './support/find-model.js';
 import { COMMIT, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRef, writeRepository } from './support/make-cache.js';
 import { plainModel, sentenceModel } from './support/models.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 const REPOSITORY = 'fixtures/bge-m3-tiny';
 const LATER_MS = Date.parse('2100-01-01');
 
 describe('the contents of a cache', () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
 
   it('lists repositories, refs, snapshots, blobs, partial and plain files, with sizes', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-    await writeRef(folder, 'refs/pr/1', COMMIT);
-    await writeFile(join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), '12345');
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeRef(dir, 'refs/pr/1', COMMIT);
+    await writeFile(join(dir, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), '12345');
     await writeFile(join(cache(), 'face.onnx'), '1234567');
     await writeFile(join(cache(), 'CACHEDIR.TAG'), 'tag');
     await writeFile(join(cache(), 'models.lock.json'), '{}');
@@ -52,8 +52,8 @@ describe('the contents of a cache', () => {
   });
 
   it('counts bytes in the shared store once', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
-    await share(cache(), join(folder, 'blobs', sha256('graph')));
+    const dir = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
+    await share(cache(), join(dir, 'blobs', sha256('graph')));
     const contents = await scanCache(cache());
     expect(contents.sizeBytes).to.equal(5);
     expect(contents.repositories[0]?.sizeBytes).to.equal(5);
@@ -66,7 +66,7 @@ describe('the contents of a cache', () => {
 });
 
 describe('planning a prune', () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
   /** Repositories that this program has brought. */
   let brought: readonly string[];
   let named: readonly string[];
@@ -126,14 +126,14 @@ describe('planning a prune', () => {
   });
 
   it('removes earlier commits with their refs and lists, files of other variants, and blobs nobody points at', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
     await writeRepository(
       cache(),
       REPOSITORY,
       { ...SENTENCE_FILES, 'config.json': 'old' },
       { commit: OTHER_COMMIT, ref: 'v1' },
     );
-    await writeFile(join(folder, 'blobs', sha256('orphan')), 'orphan');
+    await writeFile(join(dir, 'blobs', sha256('orphan')), 'orphan');
     const steps = await shown([sentenceModel()]);
     const below = 'models--fixtures--bge-m3-tiny';
     expect(steps.slice(0, 5)).to.deep.equal([
@@ -148,8 +148,8 @@ describe('planning a prune', () => {
   });
 
   it('leaves a whole model whole, and no dead link', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
-    await share(cache(), join(folder, 'blobs', sha256('other')));
+    const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'onnx/other.onnx': 'other' });
+    await share(cache(), join(dir, 'blobs', sha256('other')));
     await writeRepository(cache(), REPOSITORY, { 'config.json': 'old' }, { commit: OTHER_COMMIT, ref: 'v1' });
     for (const { path, kind } of (await plan([sentenceModel()])).steps) {
       if (kind === 'folder') await rm(path, { recursive: true, force: true });
@@ -163,9 +163,9 @@ describe('planning a prune', () => {
   });
 
   it('keeps everything of a model that was not found: it may be half downloaded', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, { 'config.json': '{}' });
-    await writeFile(join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), 'half');
-    await writeFile(join(folder, 'blobs', sha256('orphan')), 'orphan');
+    const dir = await writeRepository(cache(), REPOSITORY, { 'config.json': '{}' });
+    await writeFile(join(dir, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), 'half');
+    await writeFile(join(dir, 'blobs', sha256('orphan')), 'orphan');
     expect(await shown([sentenceModel()])).to.deep.equal([]);
   });
 
@@ -181,8 +181,8 @@ describe('planning a prune', () => {
   });
 
   it('removes what old downloads left, but not what was written a moment ago', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-    const partial = join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`);
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const partial = join(dir, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`);
     await writeFile(partial, 'half');
     await utimes(partial, new Date(), new Date('2020-01-01'));
     const limit = Date.parse('2020-01-02');
@@ -194,8 +194,8 @@ describe('planning a prune', () => {
   });
 
   it('leaves a blob that nothing points at yet when it has just come, as in an update under way', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-    await writeFile(join(folder, 'blobs', sha256('next')), 'next');
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    await writeFile(join(dir, 'blobs', sha256('next')), 'next');
     expect((await plan([sentenceModel()], Date.parse('2020-01-01'))).steps).to.deep.equal([]);
     expect((await plan([sentenceModel()], LATER_MS)).freedBytes).to.equal(4);
   });
@@ -213,12 +213,12 @@ describe('planning a prune', () => {
   });
 
   it('frees shared bytes only when the last repository lets go of them', async () => {
-    const folder = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
+    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     const other = await writeRepository(cache(), 'some/other', {
       'm.onnx': SENTENCE_FILES['onnx/sentence_transformers.onnx'],
     });
     const name = sha256(SENTENCE_FILES['onnx/sentence_transformers.onnx']);
-    const shared = await share(cache(), join(folder, 'blobs', name));
+    const shared = await share(cache(), join(dir, 'blobs', name));
     await unlink(join(other, 'blobs', name));
     await symlink(relative(join(other, 'blobs'), shared), join(other, 'blobs', name));
     expect((await plan([sentenceModel()])).freedBytes).to.equal(0);
@@ -229,9 +229,9 @@ describe('planning a prune', () => {
 
   it('leaves what other programs brought, configured or not, says so, and takes it when it is named', async () => {
     brought = [];
-    const folder = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'pytorch_model.bin': 'weights' });
-    await writeFile(join(folder, 'blobs', sha256('orphan')), 'orphan');
-    await writeFile(join(folder, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), 'half');
+    const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'pytorch_model.bin': 'weights' });
+    await writeFile(join(dir, 'blobs', sha256('orphan')), 'orphan');
+    await writeFile(join(dir, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), 'half');
     await writeRepository(cache(), 'some/other', { 'model.safetensors': '12345' });
     await mkdir(join(cache(), 'whisper'));
     await writeFile(join(cache(), 'whisper', 'medium.pt'), 'weights');

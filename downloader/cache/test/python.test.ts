@@ -18,7 +18,7 @@ import {
 import { findModel } from './support/find-model.js';
 import { COMMIT, gitSha1, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
 import { plainModel, sentenceModel } from './support/models.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 const REPOSITORY = 'fixtures/bge-m3-tiny';
 
@@ -51,13 +51,13 @@ const TREE = `
 import json
 from huggingface_hub._tree_cache import read_tree_cache, write_tree_cache
 import os
-folder = os.path.join(os.environ["HF_HUB_CACHE"], "models--fixtures--bge-m3-tiny")
-entries = read_tree_cache(folder, "${COMMIT}")
-write_tree_cache(folder, "${OTHER_COMMIT}", entries)
+directory = os.path.join(os.environ["HF_HUB_CACHE"], "models--fixtures--bge-m3-tiny")
+entries = read_tree_cache(directory, "${COMMIT}")
+write_tree_cache(directory, "${OTHER_COMMIT}", entries)
 print(json.dumps({path: entry.size for path, entry in entries.items()}))`;
 
 describe("Python's huggingface_hub", () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
   let python = '';
   const ask = (script: string) =>
     runPython(python, script, { ...process.env, HF_HUB_CACHE: cache(), HF_HUB_OFFLINE: '1' });
@@ -106,8 +106,8 @@ describe("Python's huggingface_hub", () => {
   it('finds our snapshot without network', async () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     await writeTree(SENTENCE_FILES);
-    const folder = join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT);
-    expect(await ask(SNAPSHOT)).to.equal(folder);
+    const dir = join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT);
+    expect(await ask(SNAPSHOT)).to.equal(dir);
   });
 
   it('reads our list of files, and writes one that we read the same', async () => {

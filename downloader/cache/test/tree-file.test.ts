@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { formatTree, parseTree, readTree, type Tree, type TreeEntry, treePath } from '../src/index.js';
 import { COMMIT } from './support/make-cache.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 /** As Python's json.dump(..., indent=1) writes it. */
 const TEXT = `{
@@ -41,7 +41,7 @@ const TREE: Tree = new Map<string, TreeEntry>([
 ]);
 
 describe('list of files', () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
 
   it('is written byte for byte as Python writes it', () => {
     expect(formatTree(TREE)).to.equal(TEXT);

@@ -14,12 +14,12 @@ import {
 import { findModel } from './support/find-model.js';
 import { SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
 import { sentenceModel } from './support/models.js';
-import { useTempFolder } from './support/temp-folder.js';
+import { useTempDir } from './support/temp-dir.js';
 
 const WEIGHTS = 'onnx/sentence_transformers.onnx';
 
 describe('verifying a model', () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
   const found = async (): Promise<FoundModel> => {
     await writeRepository(cache(), 'fixtures/bge-m3-tiny', SENTENCE_FILES);
     return findModel(cache(), sentenceModel());
@@ -136,26 +136,26 @@ describe('verifying a model', () => {
 });
 
 describe('hashing', () => {
-  const folder = useTempFolder();
+  const dir = useTempDir();
 
   it("gives sha256 and git's sha1 of a blob", async () => {
-    const path = join(folder(), 'file');
+    const path = join(dir(), 'file');
     await writeFile(path, 'hello\n');
     expect(await hashFile('git-sha1', path)).to.equal('ce013625030ba8dba906f756967f9e9ca394464a');
     expect(await hashFile('sha256', path)).to.equal(sha256('hello\n'));
   });
 
   it('hashes an empty file', async () => {
-    await writeFile(join(folder(), 'empty'), '');
-    expect(await hashFile('git-sha1', join(folder(), 'empty'))).to.equal('e69de29bb2d1d6434b8b29ae775ad8c2e48c5391');
+    await writeFile(join(dir(), 'empty'), '');
+    expect(await hashFile('git-sha1', join(dir(), 'empty'))).to.equal('e69de29bb2d1d6434b8b29ae775ad8c2e48c5391');
   });
 
   it('hashes more files than it has threads', async () => {
     const names = ['a', 'b', 'c', 'd', 'e'];
-    for (const name of names) await writeFile(join(folder(), name), name);
+    for (const name of names) await writeFile(join(dir(), name), name);
     const pool = new HashPool(2);
     try {
-      const hashes = await Promise.all(names.map((name) => pool.hash({ type: 'sha256', path: join(folder(), name) })));
+      const hashes = await Promise.all(names.map((name) => pool.hash({ type: 'sha256', path: join(dir(), name) })));
       expect(hashes).to.deep.equal(names.map(sha256));
     } finally {
       await pool.close();
@@ -163,13 +163,11 @@ describe('hashing', () => {
   });
 
   it('rejects what cannot be read and goes on with the rest', async () => {
-    await writeFile(join(folder(), 'a'), 'a');
+    await writeFile(join(dir(), 'a'), 'a');
     const pool = new HashPool(1);
     try {
-      const missing = pool
-        .hash({ type: 'sha256', path: join(folder(), 'none') })
-        .catch((error: Error) => error.message);
-      const there = pool.hash({ type: 'sha256', path: join(folder(), 'a') });
+      const missing = pool.hash({ type: 'sha256', path: join(dir(), 'none') }).catch((error: Error) => error.message);
+      const there = pool.hash({ type: 'sha256', path: join(dir(), 'a') });
       expect(await missing).to.match(/ENOENT/);
       expect(await there).to.equal(sha256('a'));
     } finally {
@@ -188,7 +186,7 @@ describe('hashing', () => {
 });
 
 describe('proofs', () => {
-  const cache = useTempFolder();
+  const cache = useTempDir();
   const proof = { sizeBytes: 1, mtimeMs: 1.5, hash: { type: 'sha256', value: 'a'.repeat(64) } } as const;
 
   it('adds to what was noted, and drops what is gone', async () => {

@@ -11,12 +11,12 @@ export interface BuildOptions {
   readonly config: ConfigReader;
   readonly recipe: Recipe;
   readonly overflowSafe: boolean;
-  readonly folder: string;
+  readonly dir: string;
 }
 
 /** Writes `ROLE.onnx` and its weights beside it. Throws CompilerError. */
 export function buildGraph(plan: GraphPlan, options: BuildOptions): readonly WrittenFile[] {
-  const graph = new GraphFile(options.folder, `${plan.role}.onnx`);
+  const graph = new GraphFile(options.dir, `${plan.role}.onnx`);
   try {
     plan.build(new Layers(graph, options.weights, options.recipe, options.overflowSafe), options.config);
     return graph.finish();

@@ -18,8 +18,8 @@ export interface CompileOptions {
   readonly checkpoint: string;
   /** The values of config.json; absent for OpenAI's .pt files, which say it themselves. */
   readonly config?: Config;
-  /** An empty folder that the graphs are written to. */
-  readonly folder: string;
+  /** An empty directory that the graphs are written to. */
+  readonly dir: string;
   readonly precision: Precision;
   /** Whether 8-bit weights are made for CPUs without VNNI, too. */
   readonly overflowSafe: boolean;
@@ -121,7 +121,7 @@ class GraphJob {
   /** The fastest recipe that is near enough to float32. */
   async inFewerBits(heard: Values): Promise<Done> {
     const { role, comparison } = this.#plan;
-    const { folder, precision } = this.#options;
+    const { dir, precision } = this.#options;
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
     const probe = this.#plan.probe(this.#config, heard);
@@ -132,26 +132,26 @@ class GraphJob {
       this.#onPhase('check');
       const cosine = comparison(reference, await this.#run(recipe, probe), probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
-      for (const { name } of files) rmSync(join(folder, name));
+      for (const { name } of files) rmSync(join(dir, name));
     }
     return { ...this.inFloat32(), reference };
   }
 
   /** A CPU runs half precision in float32, for which it would hold the whole model at once: so that runs layer by layer, too. */
   async #run(recipe: Recipe, probe: Values): Promise<Values> {
-    const { folder } = this.#options;
-    if (recipe !== HALF_PRECISION) return runCompiled(this.#plan, probe, folder);
-    await expectOpens(this.#plan, folder);
+    const { dir } = this.#options;
+    if (recipe !== HALF_PRECISION) return runCompiled(this.#plan, probe, dir);
+    await expectOpens(this.#plan, dir);
     return this.#runLayerwise(recipe, probe);
   }
 
   #runLayerwise(recipe: Recipe, probe: Values): Promise<Values> {
-    return runLayerwise(this.#plan, this.#weights, this.#config, recipe, probe, this.#options.folder);
+    return runLayerwise(this.#plan, this.#weights, this.#config, recipe, probe, this.#options.dir);
   }
 
   #build(recipe: Recipe): readonly WrittenFile[] {
     this.#onPhase('build');
-    const { overflowSafe, folder } = this.#options;
-    return buildGraph(this.#plan, { weights: this.#weights, config: this.#config, recipe, overflowSafe, folder });
+    const { overflowSafe, dir } = this.#options;
+    return buildGraph(this.#plan, { weights: this.#weights, config: this.#config, recipe, overflowSafe, dir });
   }
 }

@@ -11,8 +11,8 @@ function integers(rows: readonly (readonly number[])[]): Tensor {
 }
 
 /** SigLIP's answers to the golden inputs. */
-async function siglip(compiled: CompiledCheckpoint, folder: string) {
-  const expected = golden(folder);
+async function siglip(compiled: CompiledCheckpoint, dir: string) {
+  const expected = golden(dir);
   const pixels = new Tensor('float32', floats(expected.pixel_values), expected.pixel_shape as number[]);
   const images = (await compiled.run('vision', { pixel_values: pixels })).pooler_output?.data as Float32Array;
   const ids = integers(expected.input_ids as number[][]);
@@ -22,8 +22,8 @@ async function siglip(compiled: CompiledCheckpoint, folder: string) {
 }
 
 /** XLM-RoBERTa's first vectors, normalised. */
-async function bert(compiled: CompiledCheckpoint, folder: string) {
-  const expected = golden(folder);
+async function bert(compiled: CompiledCheckpoint, dir: string) {
+  const expected = golden(dir);
   const ids = expected.input_ids as number[][];
   const outputs = await compiled.run('model', {
     input_ids: integers(ids),
@@ -43,8 +43,8 @@ async function bert(compiled: CompiledCheckpoint, folder: string) {
 }
 
 /** Whisper's encoder rows and logits. The decoder reads some tokens at once, the rest one by one with the cache. */
-async function whisper(compiled: CompiledCheckpoint, folder: string) {
-  const expected = golden(folder);
+async function whisper(compiled: CompiledCheckpoint, dir: string) {
+  const expected = golden(dir);
   const width = expected.d_model as number;
   const vocabulary = expected.vocab as number;
   const mel = new Int8Array(Buffer.from(String(expected.mel_i8), 'base64'));
@@ -143,40 +143,40 @@ function joined(before: Tensor, behind: Tensor): Tensor {
 describe('compiled checkpoints', function () {
   needsCheckpoints(this);
 
-  for (const [file, folder] of [
+  for (const [file, dir] of [
     ['siglip-tiny-fp32/model.safetensors', 'siglip-tiny-fp32'],
     ['siglip-tiny-fp16/model.safetensors', 'siglip-tiny-fp16'],
     ['siglip-tiny-bf16/model.safetensors', 'siglip-tiny-bf16'],
     ['siglip-tiny-sharded/model.safetensors.index.json', 'siglip-tiny-sharded'],
   ] as const) {
     it(`answers as PyTorch does in float32: ${file}`, async () => {
-      const { images, texts, expected } = await siglip(await CompiledCheckpoint.open(file, FLOAT32), folder);
+      const { images, texts, expected } = await siglip(await CompiledCheckpoint.open(file, FLOAT32), dir);
       expect(relativeError(images, expected.images)).to.be.below(MAX_ERROR);
       expect(relativeError(texts, expected.texts)).to.be.below(MAX_ERROR);
     });
   }
 
-  for (const [file, folder] of [
+  for (const [file, dir] of [
     ['xlm-roberta-tiny-fp32/model.safetensors', 'xlm-roberta-tiny-fp32'],
     ['xlm-roberta-tiny-fp16/model.safetensors', 'xlm-roberta-tiny-fp16'],
     ['xlm-roberta-tiny-bin/pytorch_model.bin', 'xlm-roberta-tiny-bin'],
   ] as const) {
     it(`answers as PyTorch does in float32, texts of any length in one run: ${file}`, async () => {
-      const { rows, expected } = await bert(await CompiledCheckpoint.open(file, FLOAT32), folder);
+      const { rows, expected } = await bert(await CompiledCheckpoint.open(file, FLOAT32), dir);
       rows.forEach((row, index) => {
         expect(relativeError(row, expected[index] ?? [])).to.be.below(MAX_ERROR);
       });
     });
   }
 
-  for (const [file, folder] of [
+  for (const [file, dir] of [
     ['whisper-tiny-random-fp32/model.safetensors', 'whisper-tiny-random-fp32'],
     ['whisper-tiny-random-fp16/model.safetensors', 'whisper-tiny-random-fp16'],
     ['whisper-tiny-random-openai/whisper/tiny-random.pt', 'whisper-tiny-random-openai'],
     ['whisper-tiny-random-openai/whisper/tiny-random-legacy.pt', 'whisper-tiny-random-openai'],
   ] as const) {
     it(`answers as PyTorch does in float32, a prompt and then token by token: ${file}`, async () => {
-      const { rows, logits, expected } = await whisper(await CompiledCheckpoint.open(file, FLOAT32), folder);
+      const { rows, logits, expected } = await whisper(await CompiledCheckpoint.open(file, FLOAT32), dir);
       rows.forEach((row, index) => {
         expect(relativeError(row, expected.rows[index] ?? [])).to.be.below(MAX_ERROR);
       });
@@ -186,17 +186,17 @@ describe('compiled checkpoints', function () {
 
   /** How near the answers to the golden inputs are to PyTorch's: the least cosine of a row. */
   const nearness = {
-    async siglip(compiled: CompiledCheckpoint, folder: string) {
-      const { images, texts, expected } = await siglip(compiled, folder);
+    async siglip(compiled: CompiledCheckpoint, dir: string) {
+      const { images, texts, expected } = await siglip(compiled, dir);
       const width = 96;
       return Math.min(minCosine(images, expected.images, width), minCosine(texts, expected.texts, width));
     },
-    async bert(compiled: CompiledCheckpoint, folder: string) {
-      const { rows, expected } = await bert(compiled, folder);
+    async bert(compiled: CompiledCheckpoint, dir: string) {
+      const { rows, expected } = await bert(compiled, dir);
       return Math.min(...rows.map((row, index) => cosine(row, expected[index] ?? [])));
     },
-    async whisper(compiled: CompiledCheckpoint, folder: string) {
-      const { rows, logits, vocabulary, expected } = await whisper(compiled, folder);
+    async whisper(compiled: CompiledCheckpoint, dir: string) {
+      const { rows, logits, vocabulary, expected } = await whisper(compiled, dir);
       const encoded = rows.map((row, index) => cosine(row, expected.rows[index] ?? []));
       return Math.min(...encoded, minCosine(logits, expected.logits, vocabulary));
     },
@@ -210,7 +210,7 @@ describe('compiled checkpoints', function () {
     ['whisper', 'whisper-tiny-random-openai', 'whisper-tiny-random-openai/whisper/tiny-random.pt', 0.993],
   ] as const;
 
-  for (const [family, folder, file, mark] of FAMILIES) {
+  for (const [family, dir, file, mark] of FAMILIES) {
     for (const overflowSafe of [false, true]) {
       it(`keeps its marks in 8 bits: ${family}, ${overflowSafe ? 'for any CPU' : 'for CPUs with exact byte products'}`, async () => {
         const compiled = await CompiledCheckpoint.compile(file, 'int8', overflowSafe);
@@ -220,7 +220,7 @@ describe('compiled checkpoints', function () {
           if (recipe?.head === 'float32') expect(reported).to.equal(undefined);
           else expect(reported, plan.role).to.be.within(plan.minCosine, 1.000001);
         }
-        expect(await nearness[family](compiled, folder)).to.be.above(mark);
+        expect(await nearness[family](compiled, dir)).to.be.above(mark);
       });
     }
 
@@ -228,7 +228,7 @@ describe('compiled checkpoints', function () {
       const compiled = await CompiledCheckpoint.compile(file, 'fp16');
       for (const [role, { cosine: reported }] of compiled.checked)
         expect(reported, role).to.be.within(0.9999, 1.000001);
-      expect(await nearness[family](compiled, folder)).to.be.above(0.9999);
+      expect(await nearness[family](compiled, dir)).to.be.above(0.9999);
     });
   }
 

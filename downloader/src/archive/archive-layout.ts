@@ -25,7 +25,7 @@ export interface ArchivedBlob {
   readonly name: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  /** The blob's name in the repository's folder; of a plain file its sha256. */
+  /** The blob's name in the repository's directory; of a plain file its sha256. */
   readonly blobId: string;
   readonly repository: string;
 }

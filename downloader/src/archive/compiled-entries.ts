@@ -13,7 +13,7 @@ import type { ArchivedBlob } from './archive-layout.js';
 
 /** What a compiled model's compiled.json is called in an archive: its path in the cache. */
 export function compiledManifestName(manifest: CompiledManifest): string {
-  return `${folderName(manifest)}/${COMPILED_MANIFEST_NAME}`;
+  return `${dirName(manifest)}/${COMPILED_MANIFEST_NAME}`;
 }
 
 /** Whether a name in an archive may be that of a compiled.json. */
@@ -26,7 +26,7 @@ export function compiledBlobs(model: LockedModel, manifest: CompiledManifest): A
   return model.files
     .filter(({ path }) => isCompiledPath(path))
     .map(({ path, sizeBytes, sha256 }) => ({
-      name: `${folderName(manifest)}/${compiledFileName(path)}`,
+      name: `${dirName(manifest)}/${compiledFileName(path)}`,
       sizeBytes,
       sha256,
       blobId: sha256,
@@ -60,7 +60,7 @@ export function withSources(model: LockedModel, { sources }: CompiledManifest): 
   return { ...model, files: [...model.files, ...files].sort((a, b) => (a.path < b.path ? -1 : 1)) };
 }
 
-function folderName(manifest: CompiledManifest): string {
+function dirName(manifest: CompiledManifest): string {
   const path = join(compiledRepositoryPath('', manifest.repository), compiledKeyName(manifest));
   return relative('', path).split(sep).join('/');
 }

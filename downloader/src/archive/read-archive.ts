@@ -16,7 +16,7 @@ import {
   type Tree,
 } from '@heimdex/cache';
 import { type LockEvents, takeLock } from '../blob-lock.js';
-import { asDiskError, makeFolderOf } from '../disk.js';
+import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError, errorMessage } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
@@ -176,7 +176,7 @@ class ArchiveReader {
   async #takeBlob(blob: ArchivedBlob, entry: TarEntry): Promise<void> {
     const { cacheDir, locks } = this.#options;
     const path = this.#pathOf(blob);
-    await makeFolderOf(path);
+    await makeDirOf(path);
     const lock = await takeLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
     try {
       await receive(blob, entry, path, this.#signal);

@@ -1,7 +1,7 @@
 import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
 import { takeLock } from '../blob-lock.js';
 import { wasFound } from '../brought.js';
-import { assertFits, makeFolder } from '../disk.js';
+import { assertFits, makeDir } from '../disk.js';
 import { errorMessage } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
 import { formatBytes, formatCount } from '../format.js';
@@ -119,7 +119,7 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
   const { config, remote, log, screen, signal } = context;
   const { cacheDir } = config.models;
   const { fetchFiles, fetchBytes, resumedBytes } = totalsOf(plan);
-  await makeFolder(cacheDir);
+  await makeDir(cacheDir);
   await assertFits(cacheDir, fetchBytes, 'fetched');
   await publishCacheTag(cacheDir);
   const resumed = resumedBytes === 0 ? '' : `, going on from ${formatBytes(resumedBytes)} of an earlier run`;

@@ -5,7 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
-import { asDiskError, makeFolderOf } from '../disk.js';
+import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { formatBytes, formatCount } from '../format.js';
 import { type Inventory, isComplete, takeInventory } from '../inventory.js';
@@ -77,7 +77,7 @@ function realPaths(inventory: Inventory): Map<string, string> {
 async function toFile(path: string, write: (out: NodeJS.WritableStream) => Promise<void>): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await makeFolderOf(path);
+    await makeDirOf(path);
     const out = createWriteStream(temporary, { flags: 'wx', mode: 0o644, flush: true });
     try {
       const failed = new Promise<never>((_, reject) => void out.once('error', reject));

@@ -3,7 +3,7 @@ import { readLock } from '@heimdex/cache';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
 import { readArchive } from '../archive/read-archive.js';
-import { assertFits, makeFolder } from '../disk.js';
+import { assertFits, makeDir } from '../disk.js';
 import { DownloaderError, errorMessage } from '../errors.js';
 import { formatBytes, formatCount, formatDuration } from '../format.js';
 import { updateLock } from '../locked.js';
@@ -17,7 +17,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   const { cacheDir, lockPath } = config.models;
   const startedMs = performance.now();
   const before = await readLock(lockPath);
-  await makeFolder(cacheDir);
+  await makeDir(cacheDir);
   const input = args.file === '-' ? context.stdin : await openFile(args.file);
   const onLock = async (missing: readonly ArchivedBlob[]) => {
     await assertFits(

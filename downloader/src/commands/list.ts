@@ -2,7 +2,7 @@ import {
   type CacheContents,
   type CachedRepository,
   type CompilableCheckpoint,
-  type CompiledFolder,
+  type CompiledDir,
   compilableOf,
   scanCache,
   scanCompiled,
@@ -22,7 +22,7 @@ interface Listing {
   readonly compilable: ReadonlyMap<string, CompilableCheckpoint>;
   /** OpenAI's own files. */
   readonly whisper: readonly CompilableCheckpoint[];
-  readonly compiled: readonly CompiledFolder[];
+  readonly compiled: readonly CompiledDir[];
   readonly preparedBytes: number;
   readonly optimizedModels: readonly OptimizedModelRow[];
 }

@@ -36,7 +36,7 @@ export async function prepareModels({ env, signal }: CommandContext): Promise<un
   }
 }
 
-/** The server's program, by the folders in which packages are looked for. */
+/** The server's program, by the directories in which packages are looked for. */
 function serverProgram(): string | undefined {
   const places = createRequire(import.meta.url).resolve.paths('@heimdex/inference') ?? [];
   return places

@@ -25,7 +25,7 @@ import { checkpointBytes, estimateCompile } from './estimate.js';
 import { runCompiler } from './run-compiler.js';
 
 /**
- * Compiles a model's checkpoint: into a folder of its own, which is renamed to its key when it is whole. Nothing is left behind
+ * Compiles a model's checkpoint: into a directory of its own, which is renamed to its key when it is whole. Nothing is left behind
  * when that fails.
  *
  * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
@@ -63,7 +63,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
       {
         checkpoint: checkpoint.main,
         ...config,
-        folder: temporary,
+        dir: temporary,
         precision: precisionOf(key.precision),
         overflowSafe: key.overflowSafe,
       },

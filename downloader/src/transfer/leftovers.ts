@@ -20,11 +20,9 @@ export interface Leftover {
 /** The temporary files of a blob and their journals, whoever wrote them. */
 async function leftoversOf(finalPath: string): Promise<string[]> {
   const prefix = `${basename(finalPath)}.`;
-  const folder = dirname(finalPath);
-  const names = await readdir(folder);
-  return names
-    .filter((name) => name.startsWith(prefix) && name.includes('incomplete'))
-    .map((name) => join(folder, name));
+  const dir = dirname(finalPath);
+  const names = await readdir(dir);
+  return names.filter((name) => name.startsWith(prefix) && name.includes('incomplete')).map((name) => join(dir, name));
 }
 
 /** Bytes of a file that an earlier run left and a next one will go on with, before they are proved. */

@@ -16,7 +16,7 @@ export async function readNpmSettings(env: NodeJS.ProcessEnv, timeoutMs: number)
   ]);
   const config = new Config({
     ...definitions,
-    // npm's own folder, where a distribution may keep settings; there is none here.
+    // npm's own directory, where a distribution may keep settings; there is none here.
     npmPath: tmpdir(),
     argv: [process.execPath, 'heimdex-downloader'],
     // A copy: the library writes variables into it.

@@ -148,7 +148,7 @@ export class NpmFileSource implements ByteSource {
   }
 }
 
-/** A package's archive has one folder around all, mostly `package`. */
+/** A package's archive has one directory around all, mostly `package`. */
 function withoutRoot(name: string): string {
   return name.slice(name.indexOf('/') + 1);
 }

@@ -33,9 +33,9 @@ export async function auditRepository(repo: string, wanted: readonly string[]): 
   return wrong;
 }
 
-async function namesIn(folder: string, recursive = false): Promise<string[]> {
+async function namesIn(dir: string, recursive = false): Promise<string[]> {
   try {
-    return await readdir(folder, { recursive });
+    return await readdir(dir, { recursive });
   } catch {
     return [];
   }

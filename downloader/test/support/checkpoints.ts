@@ -87,8 +87,8 @@ export function whisperCheckpoint() {
 }
 
 /** A manifest with an entry as the built-in ones of OpenAI's models are: a repository, and a file at an address of its own. */
-export async function writeWhisperManifest(folder: string, sha256: string): Promise<string> {
-  const path = join(folder, 'models.json');
+export async function writeWhisperManifest(dir: string, sha256: string): Promise<string> {
+  const path = join(dir, 'models.json');
   const url = `https://openai.invalid/whisper/${sha256}/tiny-test.pt`;
   const entry = {
     name: 'acme/whisper-test',

@@ -16,12 +16,12 @@ export interface ProgramResult {
   readonly log: readonly LogLine[];
 }
 
-/** Settings under which failures come quickly. The cache is `<folder>/cache`. */
-export function testEnvironment(folder: string, endpoint: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+/** Settings under which failures come quickly. The cache is `<directory>/cache`. */
+export function testEnvironment(dir: string, endpoint: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   return {
     HF_ENDPOINT: endpoint,
-    HF_HUB_CACHE: join(folder, 'cache'),
-    HF_TOKEN_PATH: join(folder, 'no-token'),
+    HF_HUB_CACHE: join(dir, 'cache'),
+    HF_TOKEN_PATH: join(dir, 'no-token'),
     ASR_MODEL: 'acme/speech',
     VISION_MODEL_NAME: 'none',
     DOWNLOAD_PAUSE_SECONDS: '0.01',

@@ -19,15 +19,15 @@ export interface TlsFront {
 
 const CDN_PREFIX = '/__cdn';
 
-/** Makes a certificate for `names` in a folder, and puts TLS in front of a hub and of the host it redirects to. */
+/** Makes a certificate for `names` in a directory, and puts TLS in front of a hub and of the host it redirects to. */
 export async function startTlsFront(
-  folder: string,
+  dir: string,
   hubUrl: string,
   cdnUrl: string,
   names = 'DNS:localhost,IP:127.0.0.1',
 ): Promise<TlsFront> {
-  const key = join(folder, 'key.pem');
-  const caPath = join(folder, 'ca.pem');
+  const key = join(dir, 'key.pem');
+  const caPath = join(dir, 'ca.pem');
   const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`];
   const how = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
   await promisify(execFile)('openssl', [...how, '-keyout', key, '-out', caPath, ...subject]);

@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Gives each test of a suite an empty folder and removes it afterwards. Call it inside `describe`. */
-export function temporaryFolder(): { readonly path: string } {
-  const folder = { path: '' };
+/** Gives each test of a suite an empty directory and removes it afterwards. Call it inside `describe`. */
+export function temporaryDir(): { readonly path: string } {
+  const dir = { path: '' };
   beforeEach(async () => {
-    folder.path = await mkdtemp(join(tmpdir(), 'heimdex-downloader-'));
+    dir.path = await mkdtemp(join(tmpdir(), 'heimdex-downloader-'));
   });
   afterEach(async () => {
-    await rm(folder.path, { recursive: true, force: true });
+    await rm(dir.path, { recursive: true, force: true });
   });
-  return folder;
+  return dir;
 }
 
 /** Waits until something holds that another process brings about. */

@@ -18,7 +18,7 @@ export interface ExternalFile {
  * @param allowed - Absolute paths of the model's files.
  *
  * Throws, before anything but the graph is read, when the graph names any other file (an absolute path, one that leads out
- * of its folder, a file that is not the model's), something that is not a file, or bytes that the file does not have or that
+ * of its directory, a file that is not the model's), something that is not a file, or bytes that the file does not have or that
  * overlap another tensor's.
  */
 export async function externalFilesOf(graph: string, allowed: readonly string[]): Promise<readonly ExternalFile[]> {

@@ -71,7 +71,7 @@ function toConfigured(
   detector: FoundModel | undefined,
   records: readonly OptimizedRecord[],
 ): ConfiguredModel {
-  const { id, revision, variant, folder } = found;
+  const { id, revision, variant, dir } = found;
   const role = ROLES.find((name) => name === found.role);
   const family = FAMILIES.find((name) => name === found.family);
   if (role === undefined || family === undefined) throw new Error(`${found.role} is no role that is served by itself`);
@@ -81,5 +81,5 @@ function toConfigured(
   const sources = new Set(optimizedSources(found).values());
   const prepared = records.filter(({ source }) => sources.has(source));
   const helpers = detector === undefined ? [] : [detector];
-  return { role, family, files: { id, revision, variant, folder, weights, externalFiles }, found, helpers, prepared };
+  return { role, family, files: { id, revision, variant, dir, weights, externalFiles }, found, helpers, prepared };
 }

@@ -20,8 +20,8 @@ export interface ModelFiles {
   readonly revision: string;
   /** Such as `q8` or `fp32`. */
   readonly variant: string;
-  /** Absolute path of the snapshot folder, or of the folder a plain file lies in. */
-  readonly folder: string;
+  /** Absolute path of the snapshot directory, or of the directory a plain file lies in. */
+  readonly dir: string;
   /** Absolute paths of the weights, by the names the manifest gives them: `encoder`, `decoder`, `vision`, `text`, `model`, and `vad` beside a speech model. */
   readonly weights: Readonly<Record<string, string>>;
   /** Absolute paths of the files that a graph may name as places of its weights: those that were found. Absent: none. */

@@ -1,4 +1,4 @@
-/** The one table of model families. A new family is its folder, a line here and a line in loaders.ts. */
+/** The one table of model families. A new family is its directory, a line here and a line in loaders.ts. */
 import type { FamilyName, FamilySpec } from './model.js';
 import { moonshineSpec } from './moonshine/spec.js';
 import { transcribeWithMoonshine } from './moonshine/transcribe.js';

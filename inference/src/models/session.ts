@@ -68,7 +68,7 @@ export async function openGraph(
 
 /**
  * Opens a graph by its path, so that the kernel shares the weights' pages. Weights in a file beside it (`model.onnx_data`)
- * are found by the runtime, unless that file is a link into another folder, which the runtime refuses ("escapes model
+ * are found by the runtime, unless that file is a link into another directory, which the runtime refuses ("escapes model
  * directory"): then they are read here and handed over.
  *
  * @param externalFiles - Absolute paths of the files that the graph may name as places of its weights. Default: none.

@@ -78,7 +78,7 @@ function rewrite(
     const create = (settings: InferenceSession.SessionOptions) => createSession(path, settings, externalFiles);
     return { facts: () => graphFacts(model), changed: false, create };
   }
-  // The runtime refuses data outside the folder it is given, links followed.
+  // The runtime refuses data outside the directory it is given, links followed.
   const real = realpathSync(path);
   const entries = {
     model_external_initializers_file_folder_path: dirname(real),

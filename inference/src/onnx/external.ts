@@ -2,8 +2,8 @@ import type { OnnxGraph, OnnxModel, OnnxTensor } from '@heimdex/onnx';
 
 /**
  * Turns weights that were left in their file into external data of that same file, so that a changed graph needs no copy
- * of them: `location` is the file's name inside the folder given to the runtime
- * (`model_external_initializers_file_folder_path`), which must be the real folder, not a link out of it. Changes `model`.
+ * of them: `location` is the file's name inside the directory given to the runtime
+ * (`model_external_initializers_file_folder_path`), which must be the real directory, not a link out of it. Changes `model`.
  */
 export function withExternalWeights(model: OnnxModel, location: string): OnnxModel {
   eachTensor(model.graph, (tensor) => {

@@ -28,7 +28,7 @@ describe('AC-3', function () {
 
   it('is heard as ffmpeg decodes it: both kinds, stereo and 5.1, in MP4, Matroska and MPEG-TS', async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
-    const folder = await mkdtemp(join(tmpdir(), 'heimdex-ac3-'));
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-ac3-'));
     const source = ['-f', 'lavfi', '-i', 'aevalsrc=0.5*sin(300*t*t)+0.05*random(0):s=48000:d=1'];
     try {
       for (const codec of ['ac3', 'eac3']) {
@@ -37,7 +37,7 @@ describe('AC-3', function () {
           ['mkv', 6],
           ['ts', 2],
         ] as const) {
-          const [film, wav] = [join(folder, `a.${ending}`), join(folder, 'a.wav')];
+          const [film, wav] = [join(dir, `a.${ending}`), join(dir, 'a.wav')];
           const how = ['-ac', `${channels}`, '-c:a', codec, film];
           const made = spawnSync('ffmpeg', ['-v', 'error', '-y', ...source, ...how]);
           expect(made.status, String(made.stderr)).to.equal(0);
@@ -51,7 +51,7 @@ describe('AC-3', function () {
         }
       }
     } finally {
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     }
   });
 

@@ -84,7 +84,7 @@ describe('ALAC', function () {
 
   it('is lossless: of 16 and of 24 bits, mono and stereo, speech-like and noise', async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
-    const folder = await mkdtemp(join(tmpdir(), 'heimdex-alac-'));
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-alac-'));
     try {
       for (const [depth, pcm] of [
         ['s16p', 'pcm_s16le'],
@@ -95,7 +95,7 @@ describe('ALAC', function () {
           'anoisesrc=a=1:r=16000:d=1',
           'anullsrc=r=16000:cl=stereo:d=1',
         ]) {
-          const [alac, wav] = [join(folder, 'a.m4a'), join(folder, 'a.wav')];
+          const [alac, wav] = [join(dir, 'a.m4a'), join(dir, 'a.wav')];
           const input = ['-v', 'error', '-y', '-f', 'lavfi', '-i', source];
           const made = spawnSync('ffmpeg', [...input, '-sample_fmt', depth, '-c:a', 'alac', alac]);
           expect(made.status, String(made.stderr)).to.equal(0);
@@ -106,7 +106,7 @@ describe('ALAC', function () {
         }
       }
     } finally {
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     }
   });
 

@@ -53,25 +53,25 @@ const LENGTH = 20_000;
 
 describe('Recordings that ffmpeg makes', function () {
   this.timeout(120_000);
-  let folder: string | undefined;
+  let dir: string | undefined;
   /** What went in, and the same without what 8 kHz do not hold. */
   let source: Float32Array;
   let safeWeights: Float32Array;
 
   const pathOf = ({ ending }: Made, index: number, rateHz: number, channels: number) =>
-    join(folder ?? '', `${index}-${rateHz}-${channels}.${ending}`);
+    join(dir ?? '', `${index}-${rateHz}-${channels}.${ending}`);
 
   before(async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) {
       console.log('      skipped: ffmpeg is not installed');
       return this.skip();
     }
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-ffmpeg-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-ffmpeg-'));
     source = (await transcribe(await fromRoot('demo/samples/speech/party.flac'))).samples.subarray(
       8_000,
       8_000 + LENGTH,
     );
-    const input = join(folder, 'source.wav');
+    const input = join(dir, 'source.wav');
     await writeFile(input, wavFile(pcm16(source)));
     const outputs = EVERY.flatMap((made, index) =>
       RATES_HZ.flatMap((rateHz) =>
@@ -89,7 +89,7 @@ describe('Recordings that ffmpeg makes', function () {
   });
 
   after(async () => {
-    if (folder !== undefined) await rm(folder, { recursive: true });
+    if (dir !== undefined) await rm(dir, { recursive: true });
   });
 
   for (const [index, made] of EVERY.entries()) {
@@ -129,7 +129,7 @@ describe('Recordings that ffmpeg makes', function () {
       ];
       expect(Buffer.from(one.samples.buffer).equals(Buffer.from(other.samples.buffer)), made.name).to.equal(true);
     }
-    const deep = ['flac', 'wav'].map((ending) => join(folder ?? '', `deep.${ending}`));
+    const deep = ['flac', 'wav'].map((ending) => join(dir ?? '', `deep.${ending}`));
     const tone = ['-v', 'error', '-f', 'lavfi', '-t', '0.5', '-i', 'sine=r=16000,volume=20dB', '-ar', '16000'];
     const outputs = ['-sample_fmt', 's32', deep[0] ?? '', '-ar', '16000', '-c:a', 'pcm_s24le', deep[1] ?? ''];
     expect(spawnSync('ffmpeg', [...tone, ...outputs]).status).to.equal(0);

@@ -90,11 +90,11 @@ describe('Telephone speech in WAV', function () {
 
   it('has the samples that ffmpeg decodes of what it codes: both kinds of ADPCM, mono and stereo, whole and cut', async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
-    const folder = await mkdtemp(join(tmpdir(), 'heimdex-telephone-'));
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-telephone-'));
     try {
       for (const codec of ['adpcm_ms', 'adpcm_ima_wav']) {
         for (const mix of ['mono|c0=c0', 'stereo|c0=c0|c1=0.7*c1']) {
-          const path = join(folder, `${codec}-${mix.slice(0, 4)}.wav`);
+          const path = join(dir, `${codec}-${mix.slice(0, 4)}.wav`);
           const source = ['-f', 'lavfi', '-i', 'aevalsrc=random(0)*sin(300*t*t)|0.9*sin(2000*t):s=11025:d=1'];
           const made = spawnSync('ffmpeg', ['-v', 'error', ...source, '-af', `pan=${mix}`, '-c:a', codec, path]);
           expect(made.status, String(made.stderr)).to.equal(0);
@@ -106,7 +106,7 @@ describe('Telephone speech in WAV', function () {
         }
       }
     } finally {
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     }
   });
 

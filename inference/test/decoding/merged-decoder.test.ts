@@ -45,12 +45,12 @@ const MAKES = [
 
 for (const { make, writing, kept } of MAKES) {
   describe(`a merged decoder whose cache is ${make}`, () => {
-    let folder: string;
+    let dir: string;
     let decoder: MergedDecoder;
 
     before(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'heimdex-decoder-'));
-      const path = join(folder, 'decoder.onnx');
+      dir = await mkdtemp(join(tmpdir(), 'heimdex-decoder-'));
+      const path = join(dir, 'decoder.onnx');
       const model = tinyDecoder(writing);
       if (!kept) spoil(model);
       await writeFile(path, writeModel(model));
@@ -58,7 +58,7 @@ for (const { make, writing, kept } of MAKES) {
     });
     after(async () => {
       await decoder.close();
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     });
 
     /** What the decoder says when it reads all tokens at once. */

@@ -72,17 +72,17 @@ function model({ nodes = [node('Add', ['x', 'w'], 'y')], initializers = [], grap
 const OPTIONS = { device: 'cpu', threads: 1 } as const;
 
 describe('weights outside of a graph', () => {
-  let folder: string;
+  let dir: string;
   let graph: string;
   let data: string;
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-external-'));
-    await mkdir(join(folder, 'snapshot'));
-    graph = join(folder, 'snapshot', 'model.onnx');
-    data = join(folder, 'snapshot', 'model.onnx_data');
-    await writeFile(join(folder, 'secret'), BYTES);
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-external-'));
+    await mkdir(join(dir, 'snapshot'));
+    graph = join(dir, 'snapshot', 'model.onnx');
+    data = join(dir, 'snapshot', 'model.onnx_data');
+    await writeFile(join(dir, 'secret'), BYTES);
   });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
+  afterEach(() => rm(dir, { recursive: true, force: true }));
 
   async function opened(externalFiles: readonly string[] = [data]): Promise<readonly number[]> {
     const session = await openSession(graph, { ...OPTIONS, externalFiles });
@@ -123,8 +123,8 @@ describe('weights outside of a graph', () => {
   const locations: [string, string][] = [
     ['an absolute path', '/etc/hostname'],
     ['a path of the kernel', '/proc/self/environ'],
-    ['a way out of the folder', '../secret'],
-    ['a way out through a folder', 'a/../../secret'],
+    ['a way out of the directory', '../secret'],
+    ['a way out through a directory', 'a/../../secret'],
     ['a backslash', '..\\secret'],
     ['a name with a NUL', 'model.onnx_data\0x'],
     ['a dot before an allowed name', './model.onnx_data'],
@@ -132,12 +132,12 @@ describe('weights outside of a graph', () => {
     ['the mark of an address in memory', '*/_ORT_MEM_ADDR_/*'],
     ['an address', 'file:///etc/hostname'],
     ['a mark of byte order before an allowed name', '\ufeffmodel.onnx_data'],
-    ['another file of the folder', 'config.json'],
+    ['another file of the directory', 'config.json'],
   ];
   for (const [what, location] of locations) {
     it(`are refused at ${what}`, async () => {
       await writeFile(data, BYTES);
-      await writeFile(join(folder, 'snapshot', 'config.json'), BYTES);
+      await writeFile(join(dir, 'snapshot', 'config.json'), BYTES);
       await writeFile(graph, model({ initializers: [external('w', { location, length: '12' })] }));
       expect(await refusal()).to.include('refused');
     });
@@ -168,7 +168,7 @@ describe('weights outside of a graph', () => {
     ['a second graph', { model: [bytesField(7, inBranch)] }],
   ];
   for (const [what, parts] of places) {
-    it(`are refused outside of the folder, named by ${what}`, async () => {
+    it(`are refused outside of the directory, named by ${what}`, async () => {
       await writeFile(graph, model(parts));
       expect(await refusal()).to.match(/refused: it has a part|Expected one field/);
       const transformed = openTransformedSession(graph, OPTIONS, () => true);
@@ -213,7 +213,7 @@ describe('weights outside of a graph', () => {
     expect(await opened()).to.deep.equal([1, 2, 3]);
   });
 
-  it('are not waited for where a pipe, a device or a folder has the place of the file', async function () {
+  it('are not waited for where a pipe, a device or a directory has the place of the file', async function () {
     await writeFile(graph, model({ initializers: [external('w', { location: 'model.onnx_data', length: '12' })] }));
     try {
       execFileSync('mkfifo', [data]);

@@ -17,22 +17,22 @@ const SENTENCES = {
 
 describe('Moonshine', () => {
   const signal = new AbortController().signal;
-  let folder: string;
+  let dir: string;
   let model: LoadedModel<MoonshineWindow, MoonshineResult>;
 
   before(async () => {
-    folder = await layOutEmbedded('onnx-community/moonshine-tiny-ONNX');
+    dir = await layOutEmbedded('onnx-community/moonshine-tiny-ONNX');
     const weights = {
       encoder: 'onnx/encoder_model_quantized.onnx',
       decoder: 'onnx/decoder_model_merged_quantized.onnx',
     };
-    model = await load(modelFiles('onnx-community/moonshine-tiny-ONNX', folder, weights), OPTIONS);
+    model = await load(modelFiles('onnx-community/moonshine-tiny-ONNX', dir, weights), OPTIONS);
   });
 
   after(async () => {
     await model.close();
     await model.close();
-    await rm(folder, { recursive: true });
+    await rm(dir, { recursive: true });
   });
 
   const submit = async (window: MoonshineWindow): Promise<MoonshineResult> => {

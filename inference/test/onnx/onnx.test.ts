@@ -36,13 +36,13 @@ function product(): OnnxModel {
 }
 
 describe('ONNX files', () => {
-  let folder: string;
+  let dir: string;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-onnx-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-onnx-'));
   });
 
-  after(() => rm(folder, { recursive: true }));
+  after(() => rm(dir, { recursive: true }));
 
   it('are read as they were written', () => {
     const model = { ...product(), producer: 'a test' };
@@ -66,7 +66,7 @@ describe('ONNX files', () => {
   });
 
   it('keep large weights out of memory, and name them as ranges of their file', async () => {
-    const path = join(folder, 'product.onnx');
+    const path = join(dir, 'product.onnx');
     const bytes = writeModel(product());
     await writeFile(path, bytes);
     const model = parseModelFile(path);
@@ -94,7 +94,7 @@ describe('ONNX files', () => {
     const choice = node('If', ['c'], ['r']);
     choice.attributes.push(branchOf('then_branch', branch));
     model.graph.nodes.push(choice);
-    const path = join(folder, 'branches.onnx');
+    const path = join(dir, 'branches.onnx');
     await writeFile(path, writeModel(model));
     const facts = readGraphFacts(path);
     expect([...facts.opTypes].sort()).to.deep.equal([

@@ -58,9 +58,9 @@ describe('the form of 8-bit weights', () => {
     ['overflow-safe', 'overflow-safe'],
   ] as const) {
     it(`leaves a product of the largest numbers right: ${name}`, async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'weights-form-'));
+      const dir = await mkdtemp(join(tmpdir(), 'weights-form-'));
       try {
-        const path = join(folder, 'model.onnx');
+        const path = join(dir, 'model.onnx');
         await writeFile(path, GRAPH);
         const options = { device: 'cpu', threads: 1, ...(weights === undefined ? {} : { weights }) } as const;
         const { session, changed } = await openTransformedSession(path, options, ROW_SCALES);
@@ -81,7 +81,7 @@ describe('the form of 8-bit weights', () => {
           await session.release();
         }
       } finally {
-        await rm(folder, { recursive: true });
+        await rm(dir, { recursive: true });
       }
     });
   }

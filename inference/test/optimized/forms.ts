@@ -24,8 +24,8 @@ export const TEXTS = ['a red bicycle', 'two dogs on a beach'].map((text) => ({
   truncate: true,
 }));
 
-/** The folders of all forms that a volume has. */
-export async function formFolders(volume: Volume): Promise<string[]> {
+/** The directories of all forms that a volume has. */
+export async function formDirs(volume: Volume): Promise<string[]> {
   const root = optimizedDir(volume.cacheDir);
   const sources = await readdir(root);
   const keys = await Promise.all(

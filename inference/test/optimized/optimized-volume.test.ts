@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { formFolders, prepare, SIGLIP, VISION_ONLY } from './forms.js';
+import { formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
 
 describe('a lock file that cannot be written', () => {
   it('is refused by prepare, for what is not recorded would not be used', async () => {
@@ -74,7 +74,7 @@ describe('a prepared volume', () => {
     // What is there already needs no writing.
     expect((await runProgram(env, ['prepare', '--min-mb', '0'], command)).code).to.equal(0);
     // A form that is missing cannot be made there.
-    const [form = ''] = await formFolders(volume);
+    const [form = ''] = await formDirs(volume);
     await rename(form, `${form}-away`);
     try {
       const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0'], command);

@@ -7,11 +7,11 @@ import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/optimized/use.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository } from '../support/places.js';
-import { answers, formFolders, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
+import { answers, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
-/** Every file and folder below a folder. */
-async function listing(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+/** Every file and directory below a directory. */
+async function listing(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   return entries.map((entry) => `${entry.parentPath}/${entry.name}`).sort();
 }
 
@@ -40,7 +40,7 @@ describe('optimized models', () => {
     const messages = await prepare(volume, VISION_ONLY, '1000');
     expect(messages).to.have.length(2);
     for (const message of messages) expect(message).to.match(/^Left as it is: it is small/);
-    expect(await formFolders(volume)).to.deep.equal([]);
+    expect(await formDirs(volume)).to.deep.equal([]);
   });
 
   it('give the same bits as the plain files', async () => {
@@ -56,8 +56,8 @@ describe('optimized models', () => {
 
   it('are passed over when a bit is wrong, and made again by the next run', async () => {
     await prepare(volume, VISION_ONLY);
-    const [folder = ''] = await formFolders(volume);
-    const path = join(folder, 'model.data');
+    const [dir = ''] = await formDirs(volume);
+    const path = join(dir, 'model.data');
     const bytes = await readFile(path);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     await writeFile(path, bytes);
@@ -69,9 +69,9 @@ describe('optimized models', () => {
 
   it('that somebody has put in place of one are not used, whatever their own manifest says', async () => {
     await prepare(volume, VISION_ONLY);
-    const [folder = '', other = ''] = await formFolders(volume);
+    const [dir = '', other = ''] = await formDirs(volume);
     // Another whole form of this program, by all that lies beside it.
-    for (const name of ['model.onnx', 'model.data']) await cp(join(other, name), join(folder, name));
+    for (const name of ['model.onnx', 'model.data']) await cp(join(other, name), join(dir, name));
     const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
     expect(uses.map((use) => use.prepared).sort()).to.deep.equal([false, true]);
     expect(uses.find((use) => !use.prepared)?.reason).to.match(/sha256 of model|bytes, expected/);
@@ -79,8 +79,8 @@ describe('optimized models', () => {
 
   it('whose facts were changed are not used', async () => {
     await prepare(volume, VISION_ONLY);
-    for (const folder of await formFolders(volume)) {
-      const path = join(folder, 'manifest.json');
+    for (const dir of await formDirs(volume)) {
+      const path = join(dir, 'manifest.json');
       await writeFile(path, (await readFile(path, 'utf8')).replace('"changed": ', '"changed":  '));
     }
     const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
@@ -117,21 +117,21 @@ describe('optimized models', () => {
   it('of another CPU are not used, and stay; those of another runtime go', async () => {
     await prepare(volume, VISION_ONLY);
     const manifests = await Promise.all(
-      (await formFolders(volume)).map(async (folder, index) => {
+      (await formDirs(volume)).map(async (dir, index) => {
         const key = index === 0 ? { cpu: ['another'] } : { runtime: '0.0.1' };
-        const path = join(folder, 'manifest.json');
+        const path = join(dir, 'manifest.json');
         const manifest = JSON.parse(await readFile(path, 'utf8')) as { key: object };
         await writeFile(path, JSON.stringify({ ...manifest, key: { ...manifest.key, ...key } }));
         // Where a form lies follows from its key.
-        const moved = join(dirname(folder), String(index).repeat(32));
-        await rename(folder, moved);
+        const moved = join(dirname(dir), String(index).repeat(32));
+        await rename(dir, moved);
         return moved;
       }),
     );
     const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
     expect(uses.map((use) => use.reason)).to.deep.equal([NOT_OPTIMIZED, NOT_OPTIMIZED]);
     await prepare(volume, VISION_ONLY);
-    const after = await formFolders(volume);
+    const after = await formDirs(volume);
     expect(after).to.include(manifests[0]);
     expect(after).not.to.include(manifests[1]);
   });

@@ -8,7 +8,7 @@ import { parseModel, writeModel } from '../../src/onnx/index.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository, inShared, needsShared } from '../support/places.js';
 import { samplesOf } from '../support/speech.js';
-import { answers, expectSameBits, formFolders, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
+import { answers, expectSameBits, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
@@ -80,8 +80,8 @@ describe('prepared texts', () => {
 
 describe('a model of faces', () => {
   it('is too small to be prepared, and is served as it is', async () => {
-    const folder = join(DEMO_MODELS, 'heimdex/face-pocket');
-    const volume = await makeVolume({ plain: [join(folder, 'face_detection_pocket.onnx')] });
+    const dir = join(DEMO_MODELS, 'heimdex/face-pocket');
+    const volume = await makeVolume({ plain: [join(dir, 'face_detection_pocket.onnx')] });
     const env = {
       ASR_MODEL: 'none',
       VISION_MODEL_NAME: 'none',
@@ -90,8 +90,8 @@ describe('a model of faces', () => {
     };
     try {
       expect(await prepare(volume, env)).to.deep.equal([]);
-      expect(await formFolders(volume)).to.deep.equal([]);
-      const content = await readFile(join(folder, 'golden/g3_640x640.png'));
+      expect(await formDirs(volume)).to.deep.equal([]);
+      const content = await readFile(join(dir, 'golden/g3_640x640.png'));
       const plain = await answers(volume, env, facesOf(content), false);
       const prepared = await answers(volume, env, facesOf(content), true);
       expect(prepared).to.deep.equal({ ...plain, uses: [] });
@@ -124,15 +124,15 @@ describe('a model whose weights lie beside its graph', () => {
 
 /** The small model with the weights of its text graph in a file beside it; `changed`: one bit of them is another. */
 async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
-  const folder = join(DEMO_MODELS, SIGLIP);
+  const dir = join(DEMO_MODELS, SIGLIP);
   const graph = 'onnx/text_model.onnx';
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   const files = entries
     .filter((entry) => entry.isFile() && !entry.parentPath.includes('golden'))
     .map((entry) => join(entry.parentPath, entry.name))
-    .map((file) => ({ path: relative(folder, file), file }))
+    .map((file) => ({ path: relative(dir, file), file }))
     .filter(({ path }) => path !== graph);
-  const model = parseModel(await readFile(join(folder, graph)));
+  const model = parseModel(await readFile(join(dir, graph)));
   const pieces: Uint8Array[] = [];
   let offset = 0;
   for (const tensor of model.graph.initializers) {

@@ -129,10 +129,10 @@ describe('the sentence embedder', () => {
   });
 
   it('refuses weights that are no text encoder', async () => {
-    const folder = inRepository('demo/models/heimdex/siglip-pocket');
+    const dir = inRepository('demo/models/heimdex/siglip-pocket');
     for (const weights of [{ model: 'onnx/vision_model.onnx' }, {}]) {
       let said = '';
-      await load(modelFiles('x/y', folder, weights), OPTIONS).catch((error: unknown) => {
+      await load(modelFiles('x/y', dir, weights), OPTIONS).catch((error: unknown) => {
         said = String(error);
       });
       expect(said).to.match(/to take input_ids|weights named model/);

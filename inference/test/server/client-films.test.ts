@@ -39,14 +39,14 @@ async function answerOf(events: AsyncIterable<TranscribeEvent>) {
 
 describe('Films that the client reads from the disk', function () {
   this.timeout(120_000);
-  let folder: string;
+  let dir: string;
   let volume: Volume;
   let server: ServerProcess;
   let proxy: CountingProxy;
   let client: InferenceClient;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-films-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-films-'));
     const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
     volume = await makeVolume({ snapshots: { [MOONSHINE]: embedded?.files ?? [] } });
     server = await startProgram({
@@ -62,7 +62,7 @@ describe('Films that the client reads from the disk', function () {
     proxy?.close();
     await server?.stop('SIGKILL');
     await volume?.remove();
-    await rm(folder, { recursive: true });
+    await rm(dir, { recursive: true });
   });
 
   const sentFor = async (work: () => Promise<unknown>): Promise<number> => {
@@ -98,7 +98,7 @@ describe('Films that the client reads from the disk', function () {
   }
 
   it('cost what their audio costs, whatever the images are', async () => {
-    const path = join(folder, 'junk.mp4');
+    const path = join(dir, 'junk.mp4');
     await writeJunkFilm(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 40 * MIB, repeats: 2 });
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
     let film: unknown;
@@ -127,7 +127,7 @@ describe('Films that the client reads from the disk', function () {
       { ms: 700, mediaSample: -1 },
       { ms: 200, mediaSample: 28_000 },
     ];
-    const path = join(folder, 'edits.mov');
+    const path = join(dir, 'edits.mov');
     await writeFile(path, Buffer.concat([...mp4File({ chunks, betweenBytes: MIB, edits })]));
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
     let film: unknown;
@@ -147,7 +147,7 @@ describe('Films that the client reads from the disk', function () {
       ['damaged.ts', transport],
       ['cut.mp4', cut],
     ] as const) {
-      const path = join(folder, name);
+      const path = join(dir, name);
       await writeFile(path, bytes);
       const whole = await answerOf(client.transcribeStream([bytes], {}));
       expect(whole.summary.warnings, name).to.not.be.empty;

@@ -23,7 +23,7 @@ const MODELS = {
 
 describe("people's own fine-tunes, by their names alone", () => {
   let hub: Hub;
-  let folder: string;
+  let dir: string;
   let env: Record<string, string>;
   let server: ServerProcess;
   let client: GrpcClient;
@@ -34,9 +34,9 @@ describe("people's own fine-tunes, by their names alone", () => {
     });
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'heimdex-fine-tunes-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-fine-tunes-'));
     hub = await startHub({ repositories: [koreanWhisper(), japaneseSiglip(), germanBert()] });
-    env = { HF_HUB_CACHE: join(folder, 'cache'), ...MODELS };
+    env = { HF_HUB_CACHE: join(dir, 'cache'), ...MODELS };
     // A server must not need what it was compiled from.
     await download({ KEEP_CHECKPOINTS: 'false' });
     server = await startProgram(env);
@@ -46,7 +46,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     client?.close();
     await server?.stop('SIGKILL');
     await hub?.close();
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    if (dir !== undefined) await rm(dir, { recursive: true, force: true });
   });
 
   it('a Korean Whisper of three layers with a vocabulary of its own hears', async () => {
@@ -84,7 +84,7 @@ describe("people's own fine-tunes, by their names alone", () => {
   });
 
   it('that are there and not compiled are an error that names the command, and none is compiled by the server', async () => {
-    const other = { HF_HUB_CACHE: join(folder, 'other') };
+    const other = { HF_HUB_CACHE: join(dir, 'other') };
     await download({ ...other, ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
     await rm(join(other.HF_HUB_CACHE, '.compiled'), { recursive: true });
     const { code, stdout, stderr } = await runProgram({

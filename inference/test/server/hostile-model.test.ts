@@ -31,12 +31,12 @@ function thief(path: string): Uint8Array {
 describe('a hostile model', () => {
   for (const path of ['/etc/passwd', '../../../../../../../../../../etc/passwd', '/proc/self/environ']) {
     it(`does not get ${path} served: the server ends and says what the graph asks for`, async () => {
-      const folder = join(DEMO_MODELS, SIGLIP);
-      const names = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
+      const dir = join(DEMO_MODELS, SIGLIP);
+      const names = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
       const files = await Promise.all(
         names.map(async ({ parentPath, name }) => {
-          const file = join(parentPath, name).slice(folder.length + 1);
-          return { path: file, bytes: file === WEIGHTS ? thief(path) : await readFile(join(folder, file)) };
+          const file = join(parentPath, name).slice(dir.length + 1);
+          return { path: file, bytes: file === WEIGHTS ? thief(path) : await readFile(join(dir, file)) };
         }),
       );
       const volume = await makeVolume({ snapshots: { [SIGLIP]: files } });

@@ -66,16 +66,16 @@ describe('a short call', () => {
 
 describe('a short recording', () => {
   const NAME = 'onnx-community/whisper-base_timestamped';
-  const folder = join(SHARED_MODELS, NAME);
+  const dir = join(SHARED_MODELS, NAME);
   const samples = join(ROOT, '../shared/samples/speech');
 
   it('is written down while two windows of a long one are, which come out as they do alone', async function () {
     this.timeout(180_000);
-    if (!existsSync(folder)) {
-      console.log(`      skipped: there is no ${folder}`);
+    if (!existsSync(dir)) {
+      console.log(`      skipped: there is no ${dir}`);
       return this.skip();
     }
-    const volume = await makeVolume({ snapshots: { [NAME]: folder } });
+    const volume = await makeVolume({ snapshots: { [NAME]: dir } });
     const server = await startProgram({
       HF_HUB_CACHE: volume.cacheDir,
       ASR_MODEL: 'onnx-community/whisper-base_timestamped',

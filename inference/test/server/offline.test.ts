@@ -126,12 +126,12 @@ describe('offline', () => {
   });
 });
 
-/** Names, sizes and times of everything below a folder. */
-async function snapshot(folder: string): Promise<unknown[]> {
-  const names = (await readdir(folder, { recursive: true })).sort();
+/** Names, sizes and times of everything below a directory. */
+async function snapshot(dir: string): Promise<unknown[]> {
+  const names = (await readdir(dir, { recursive: true })).sort();
   return Promise.all(
     names.map(async (name) => {
-      const { size, mtimeMs } = await stat(join(folder, name));
+      const { size, mtimeMs } = await stat(join(dir, name));
       return [name, size, mtimeMs];
     }),
   );

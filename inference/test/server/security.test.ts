@@ -22,11 +22,11 @@ const REQUEST = { texts: ['a text'], model: TextModel.TEXT };
 const TOKEN = 'a-token-long-enough-to-count';
 const SECOND_TOKEN = 'another-token-just-as-long';
 
-let folder: string;
+let dir: string;
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'heimdex-security-'));
+  dir = await mkdtemp(join(tmpdir(), 'heimdex-security-'));
 });
-after(() => rm(folder, { recursive: true }));
+after(() => rm(dir, { recursive: true }));
 
 /** A GET over TLS, and the protocol that was agreed on. */
 function get(
@@ -53,8 +53,8 @@ describe('TLS', () => {
       console.log('      skipped: openssl is not installed');
       return this.skip();
     }
-    server = makeCertificate(folder, 'server');
-    caller = makeCertificate(folder, 'caller');
+    server = makeCertificate(dir, 'server');
+    caller = makeCertificate(dir, 'caller');
   });
   afterEach(async () => {
     await fake?.close();
@@ -105,8 +105,8 @@ describe('TLS', () => {
   });
 
   it('takes a new certificate over, and keeps the old when the new one is no good', async () => {
-    const certPath = join(folder, 'rotated.crt');
-    const keyPath = join(folder, 'rotated.key');
+    const certPath = join(dir, 'rotated.crt');
+    const keyPath = join(dir, 'rotated.key');
     const rotate = async (certificate: Certificate) => {
       await copyFile(certificate.certPath, certPath);
       await copyFile(certificate.keyPath, keyPath);
@@ -154,7 +154,7 @@ describe('TLS', () => {
   });
 
   it('takes issuers only from a file in which each block of PEM is a certificate, at start and later', async () => {
-    const clientCaPath = join(folder, 'issuers.pem');
+    const clientCaPath = join(dir, 'issuers.pem');
     const good = caller.cert.toString();
     const [first = '', ...rest] = good.split('\n');
     const paths = { certPath: server.certPath, keyPath: server.keyPath, clientCaPath };
@@ -229,7 +229,7 @@ describe('TLS', () => {
 describe('bearer tokens', () => {
   let fake: FakeServer;
   before(async () => {
-    const path = join(folder, 'tokens');
+    const path = join(dir, 'tokens');
     await writeFile(path, `# for the tests\n${TOKEN}\n\n${SECOND_TOKEN}\n`);
     fake = await startFakeServer({ AUTH_TOKENS_FILE: path });
     await fake.server.warm;
@@ -309,7 +309,7 @@ describe('bearer tokens', () => {
   });
 
   it('are refused at start when their file cannot be read, naming the variable', async () => {
-    const error = await startFakeServer({ AUTH_TOKENS_FILE: join(folder, 'nowhere') }).then(
+    const error = await startFakeServer({ AUTH_TOKENS_FILE: join(dir, 'nowhere') }).then(
       () => undefined,
       (reason: unknown) => reason,
     );
@@ -317,7 +317,7 @@ describe('bearer tokens', () => {
   });
 
   it('change with their file', async () => {
-    const path = join(folder, 'rotated-tokens');
+    const path = join(dir, 'rotated-tokens');
     await writeFile(path, TOKEN);
     const tokens = new Tokens();
     const files: WatchedFiles = await watchFiles({

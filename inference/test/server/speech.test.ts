@@ -250,15 +250,15 @@ describe('speech with Moonshine', () => {
 
 describe('speech with Whisper', () => {
   const NAME = 'onnx-community/whisper-base_timestamped';
-  const folder = join(SHARED_MODELS, NAME);
+  const dir = join(SHARED_MODELS, NAME);
   const recording = join(ROOT, '../shared/samples/speech/jfk.wav');
 
   it('writes down what was said, and finds the language', async function () {
-    if (!existsSync(folder)) {
-      console.log(`      skipped: there is no ${folder}`);
+    if (!existsSync(dir)) {
+      console.log(`      skipped: there is no ${dir}`);
       return this.skip();
     }
-    const volume = await makeVolume({ snapshots: { [NAME]: folder } });
+    const volume = await makeVolume({ snapshots: { [NAME]: dir } });
     const server = await startProgram({
       HF_HUB_CACHE: volume.cacheDir,
       ASR_MODEL: 'onnx-community/whisper-base_timestamped',

@@ -21,20 +21,20 @@ const MAX_KEPT_BYTES = 24 * 1024 * 1024;
 describe('whatever is sent', () => {
   let siglip: LoadedModel<ImageItem | TextItem, VectorResult>;
   let yunet: LoadedModel<FaceItem, FaceResult>;
-  let folder: string;
+  let dir: string;
 
   before(async () => {
     const pocket = inRepository('demo/models/heimdex/siglip-pocket');
     const weights = { vision: 'onnx/vision_model.onnx', text: 'onnx/text_model.onnx' };
     siglip = await loadSiglip(modelFiles('heimdex/siglip-pocket', pocket, weights), OPTIONS);
-    folder = await namelessFaces();
-    yunet = await loadYuNet(modelFiles('x/y', folder, { model: 'faces.onnx' }), OPTIONS);
+    dir = await namelessFaces();
+    yunet = await loadYuNet(modelFiles('x/y', dir, { model: 'faces.onnx' }), OPTIONS);
   });
 
   after(async () => {
     await siglip.close();
     await yunet.close();
-    await rm(folder, { recursive: true });
+    await rm(dir, { recursive: true });
   });
 
   /** Every answer is one of the right kind, or an error meant for the caller. */

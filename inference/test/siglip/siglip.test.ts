@@ -7,7 +7,7 @@ import type { LoadedModel, Outcome } from '../../src/models/model.js';
 import { load } from '../../src/models/siglip/model.js';
 import { CONTEXT, cosine, inRepository, modelFiles, OPTIONS, readJsonFile } from '../support/places.js';
 
-const FOLDER = inRepository('demo/models/heimdex/siglip-pocket');
+const DIR = inRepository('demo/models/heimdex/siglip-pocket');
 const IMAGES = inRepository('demo/samples/images');
 const FLOAT = { vision: 'onnx/vision_model.onnx', text: 'onnx/text_model.onnx' };
 const INT8 = { vision: 'onnx/vision_model_quantized.onnx', text: 'onnx/text_model_quantized.onnx' };
@@ -20,7 +20,7 @@ interface Golden {
 type Siglip = LoadedModel<ImageItem | TextItem, VectorResult>;
 
 function open(weights: Readonly<Record<string, string>>): Promise<Siglip> {
-  return load(modelFiles('heimdex/siglip-pocket', FOLDER, weights), OPTIONS);
+  return load(modelFiles('heimdex/siglip-pocket', DIR, weights), OPTIONS);
 }
 
 function text(words: string, truncate = true): TextItem {
@@ -41,7 +41,7 @@ function code(outcome: Outcome<VectorResult> | undefined): string {
 }
 
 describe('SigLIP', () => {
-  const golden = readJsonFile<Golden>(`${FOLDER}/golden.json`);
+  const golden = readJsonFile<Golden>(`${DIR}/golden.json`);
   let float: Siglip;
   let int8: Siglip;
 
@@ -82,7 +82,7 @@ describe('SigLIP', () => {
   });
 
   it('gives the reference vectors of images', async () => {
-    const items = await Promise.all(golden.images.map((entry) => imageItem(`${FOLDER}/${entry.file}`)));
+    const items = await Promise.all(golden.images.map((entry) => imageItem(`${DIR}/${entry.file}`)));
     for (const [model, least] of [
       [float, 0.9999],
       [int8, 0.97],
@@ -104,7 +104,7 @@ describe('SigLIP', () => {
   it('gives one item the same vector in any batch', async () => {
     const items: (ImageItem | TextItem)[] = [
       ...golden.texts.map((entry) => text(entry.text)),
-      ...(await Promise.all(golden.images.map((entry) => imageItem(`${FOLDER}/${entry.file}`)))),
+      ...(await Promise.all(golden.images.map((entry) => imageItem(`${DIR}/${entry.file}`)))),
     ];
     for (const model of [float, int8]) {
       const together = await model.run(items, CONTEXT);
@@ -150,7 +150,7 @@ describe('SigLIP', () => {
       CONTEXT,
     );
     expect(outcomes.map(code)).to.deep.equal(['IMAGE_UNREADABLE', 'ok', 'IMAGE_UNREADABLE', 'IMAGE_UNREADABLE', 'ok']);
-    const small = await load(modelFiles('x/y', FOLDER, FLOAT), { ...OPTIONS, maxImagePixels: 1000 });
+    const small = await load(modelFiles('x/y', DIR, FLOAT), { ...OPTIONS, maxImagePixels: 1000 });
     expect(code((await small.run([good], CONTEXT))[0])).to.equal('IMAGE_TOO_LARGE');
     await small.close();
   });
@@ -212,7 +212,7 @@ describe('SigLIP', () => {
   });
 
   it('reads the recipe for images in each form that repositories have it', async () => {
-    const recipe = readJsonFile<object>(`${FOLDER}/preprocessor_config.json`);
+    const recipe = readJsonFile<object>(`${DIR}/preprocessor_config.json`);
     const resize = { type: 'resize', size: [96, 96], interpolation: 'bicubic' };
     const stages = [resize, { type: 'to_tensor' }, { type: 'normalize', mean: [0.5], std: [0.5] }];
     const image = await imageItem(`${IMAGES}/03-pizza.jpg`);
@@ -221,20 +221,20 @@ describe('SigLIP', () => {
       ['processor_config.json', { image_processor: recipe, processor_class: 'SiglipProcessor' }],
       ['preprocessor.json', { stages }],
     ] as const) {
-      const folder = await mkdtemp(join(tmpdir(), 'heimdex-siglip-'));
-      await mkdir(join(folder, 'model'));
-      await copyFile(`${FOLDER}/${FLOAT.vision}`, join(folder, 'model', 'image_encode.onnx'));
-      await writeFile(join(folder, 'model', name), JSON.stringify(content));
-      const model = await load(modelFiles('x/y', folder, { vision: 'model/image_encode.onnx' }), OPTIONS);
+      const dir = await mkdtemp(join(tmpdir(), 'heimdex-siglip-'));
+      await mkdir(join(dir, 'model'));
+      await copyFile(`${DIR}/${FLOAT.vision}`, join(dir, 'model', 'image_encode.onnx'));
+      await writeFile(join(dir, 'model', name), JSON.stringify(content));
+      const model = await load(modelFiles('x/y', dir, { vision: 'model/image_encode.onnx' }), OPTIONS);
       expect([...value((await model.run([image], CONTEXT))[0]).vector], name).to.deep.equal([...expected]);
       await model.close();
       // A recipe that is not followed would not be noticed above where it says what is usual.
       const other = JSON.stringify(content).replace('bicubic', 'box').replace('"resample":3', '"resample":4');
-      await writeFile(join(folder, 'model', name), other);
-      const otherwise = await load(modelFiles('x/y', folder, { vision: 'model/image_encode.onnx' }), OPTIONS);
+      await writeFile(join(dir, 'model', name), other);
+      const otherwise = await load(modelFiles('x/y', dir, { vision: 'model/image_encode.onnx' }), OPTIONS);
       expect([...value((await otherwise.run([image], CONTEXT))[0]).vector]).to.not.deep.equal([...expected]);
       await otherwise.close();
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     }
   });
 

@@ -135,7 +135,7 @@ describe('Silero voice activity', function () {
   });
 
   describe('before Moonshine', () => {
-    let folder: string;
+    let dir: string;
     let model: LoadedModel<MoonshineWindow, MoonshineResult>;
     const submit = async (window: MoonshineWindow): Promise<MoonshineResult> => {
       const [outcome] = await model.run([window], CONTEXT);
@@ -146,8 +146,8 @@ describe('Silero voice activity', function () {
       eventsOf(transcribeWithMoonshine(sourceOf(samples), WITH_VAD, submit, signal));
 
     before(async () => {
-      folder = await layOutEmbedded('onnx-community/moonshine-tiny-ONNX');
-      const files = modelFiles('onnx-community/moonshine-tiny-ONNX', folder, {
+      dir = await layOutEmbedded('onnx-community/moonshine-tiny-ONNX');
+      const files = modelFiles('onnx-community/moonshine-tiny-ONNX', dir, {
         encoder: 'onnx/encoder_model_quantized.onnx',
         decoder: 'onnx/decoder_model_merged_quantized.onnx',
       });
@@ -156,7 +156,7 @@ describe('Silero voice activity', function () {
 
     after(async () => {
       await model.close();
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     });
 
     it('leaves out a gap of ten seconds, and the times after it are those of the recording', async () => {

@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { embeddedRepositories } from '@heimdex/hub';
 
-/** One of the project's own models laid out as its repository, in a temporary folder that the caller removes. */
+/** One of the project's own models laid out as its repository, in a temporary directory that the caller removes. */
 export async function layOutEmbedded(name: string): Promise<string> {
   const repository = (await embeddedRepositories()).find((candidate) => candidate.name === name);
   if (repository === undefined) throw new Error(`no embedded model ${name}`);
-  const folder = await mkdtemp(join(tmpdir(), 'heimdex-embedded-'));
+  const dir = await mkdtemp(join(tmpdir(), 'heimdex-embedded-'));
   for (const file of repository.files) {
-    const place = join(folder, file.path);
+    const place = join(dir, file.path);
     await mkdir(dirname(place), { recursive: true });
     if ('file' in file) await symlink(file.file, place);
     else await writeFile(place, file.bytes);
   }
-  return folder;
+  return dir;
 }

@@ -6,12 +6,12 @@ import type { LoadOptions, ModelFiles, RunContext } from '../../src/models/model
 /** The repository's root, seen from dist/test/support. */
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
-/** A file or folder of the repository. */
+/** A file or directory of the repository. */
 export function inRepository(path: string): string {
   return `${ROOT}${path}`;
 }
 
-/** A file or folder of the material that lies beside the repository, where it is there. */
+/** A file or directory of the material that lies beside the repository, where it is there. */
 export function inShared(path: string): string {
   return `${ROOT}../shared/${path}`;
 }
@@ -27,10 +27,10 @@ export function readJsonFile<T>(path: string): T {
   return JSON.parse(readFileSync(path, 'utf8')) as T;
 }
 
-/** What the server hands a model family, for a repository's folder. */
-export function modelFiles(id: string, folder: string, weights: Readonly<Record<string, string>>): ModelFiles {
-  const paths = Object.fromEntries(Object.entries(weights).map(([name, path]) => [name, `${folder}/${path}`]));
-  return { id, revision: '0'.repeat(40), variant: 'test', folder, weights: paths };
+/** What the server hands a model family, for a repository's directory. */
+export function modelFiles(id: string, dir: string, weights: Readonly<Record<string, string>>): ModelFiles {
+  const paths = Object.fromEntries(Object.entries(weights).map(([name, path]) => [name, `${dir}/${path}`]));
+  return { id, revision: '0'.repeat(40), variant: 'test', dir, weights: paths };
 }
 
 /**

@@ -41,7 +41,7 @@ function digest(value: unknown): string {
   return createHash('sha256').update(json).digest('hex');
 }
 
-function folderOf(id: string): string {
+function dirOf(id: string): string {
   return id.startsWith('heimdex/') ? inRepository(`demo/models/${id}`) : inShared(`models/${id}`);
 }
 
@@ -50,12 +50,12 @@ for (const [id, golden] of Object.entries(GOLDEN.models)) {
     let tokenizer: TextTokenizer;
 
     before(async function () {
-      const folder = folderOf(id);
-      if (!existsSync(folder)) {
+      const dir = dirOf(id);
+      if (!existsSync(dir)) {
         console.log(`      skipped: ${id} is not there`);
         this.skip();
       }
-      tokenizer = await loadTokenizer(`${folder}/tokenizer.json`, `${folder}/tokenizer_config.json`);
+      tokenizer = await loadTokenizer(`${dir}/tokenizer.json`, `${dir}/tokenizer_config.json`);
     });
 
     it("gives Python's ids for texts of every kind", () => {

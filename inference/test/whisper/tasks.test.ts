@@ -46,12 +46,12 @@ describe('what Whisper is asked to do', function () {
   });
 
   it('hears without the attentions that word times need, and says for word times which export has them', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'heimdex-plain-'));
+    const dir = await mkdtemp(join(tmpdir(), 'heimdex-plain-'));
     const files = whisperFiles();
     const { graph, ...model } = parseModel(await readFile(files.weights.decoder ?? ''));
     const outputs = graph.outputs.filter(({ name }) => !name.startsWith('cross_attentions'));
     expect(outputs.length).to.be.below(graph.outputs.length);
-    const decoder = join(folder, 'decoder.onnx');
+    const decoder = join(dir, 'decoder.onnx');
     await writeFile(decoder, writeModel({ ...model, graph: { ...graph, outputs } }));
     const plain = await load({ ...files, weights: { ...files.weights, decoder } }, OPTIONS);
     try {
@@ -61,7 +61,7 @@ describe('what Whisper is asked to do', function () {
       expect((error as Error).message).to.contain('ASR_MODEL=onnx-community/whisper-base_timestamped');
     } finally {
       await plain.close();
-      await rm(folder, { recursive: true });
+      await rm(dir, { recursive: true });
     }
   });
 });

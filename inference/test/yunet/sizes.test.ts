@@ -7,7 +7,7 @@ import { load } from '../../src/models/yunet/model.js';
 import { overlap } from '../../src/models/yunet/postprocess.js';
 import { CONTEXT, inShared, modelFiles, needsShared, OPTIONS } from '../support/places.js';
 
-const FOLDER = 'models/opencv/face_detection_yunet';
+const DIR = 'models/opencv/face_detection_yunet';
 /** The astronaut's face and what is around it, and where the face lies in that. */
 const CUT = { left: 110, top: 10, width: 230, height: 230 };
 const FACE = { x: 68, y: 53, width: 90, height: 112 };
@@ -16,10 +16,10 @@ describe('faces of every size', () => {
   let model: LoadedModel<FaceItem, FaceResult>;
 
   before(async function () {
-    needsShared(this, `${FOLDER}/face_detection_yunet_2023mar.onnx`);
+    needsShared(this, `${DIR}/face_detection_yunet_2023mar.onnx`);
     needsShared(this, 'cases/images/closeup_80pct.jpg');
     model = await load(
-      modelFiles('opencv/yunet', inShared(FOLDER), { model: 'face_detection_yunet_2023mar.onnx' }),
+      modelFiles('opencv/yunet', inShared(DIR), { model: 'face_detection_yunet_2023mar.onnx' }),
       OPTIONS,
     );
   });

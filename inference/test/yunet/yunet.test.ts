@@ -10,7 +10,7 @@ import { CONTEXT, inRepository, inShared, modelFiles, needsShared, OPTIONS, read
 
 type YuNet = LoadedModel<FaceItem, FaceResult>;
 
-const FOLDER = inRepository('demo/models/heimdex/face-pocket');
+const DIR = inRepository('demo/models/heimdex/face-pocket');
 const FACES = inRepository('demo/samples/faces');
 
 function face(content: Uint8Array, options: Partial<FaceItem> = {}): FaceItem {
@@ -52,12 +52,12 @@ describe('YuNet', () => {
   let model: YuNet;
   /** The same as a YuNet of unknown making: images in their own size. */
   let free: YuNet;
-  let folder: string;
+  let dir: string;
 
   before(async () => {
-    folder = await namelessFaces();
-    free = await load(modelFiles('x/y', folder, { model: 'faces.onnx' }), OPTIONS);
-    model = await load(modelFiles('heimdex/face-pocket', FOLDER, { model: 'face_detection_pocket.onnx' }), OPTIONS);
+    dir = await namelessFaces();
+    free = await load(modelFiles('x/y', dir, { model: 'faces.onnx' }), OPTIONS);
+    model = await load(modelFiles('heimdex/face-pocket', DIR, { model: 'face_detection_pocket.onnx' }), OPTIONS);
     await model.warmUp();
   });
 
@@ -65,12 +65,12 @@ describe('YuNet', () => {
     await model.close();
     await model.close();
     await free.close();
-    await rm(folder, { recursive: true });
+    await rm(dir, { recursive: true });
   });
 
   it('looks at an image in its own size by the graph, not by its name, unless the graph says who needs the fixed one', async () => {
     const content = await readFile(`${FACES}/faces_1.png`);
-    const named = await load(modelFiles('x/yunet', FOLDER, { model: 'face_detection_pocket.onnx' }), OPTIONS);
+    const named = await load(modelFiles('x/yunet', DIR, { model: 'face_detection_pocket.onnx' }), OPTIONS);
     const [fixed, other, own] = await Promise.all(
       [model, named, free].map(async (one) => value((await one.run([face(content)], CONTEXT))[0]).faces),
     );
@@ -83,9 +83,9 @@ describe('YuNet', () => {
   it("finds face-pocket's golden faces", async () => {
     const golden = readJsonFile<{
       images: { file: string; width: number; height: number; detections: Expected[] }[];
-    }>(`${FOLDER}/golden.json`);
+    }>(`${DIR}/golden.json`);
     for (const image of golden.images) {
-      const [outcome] = await model.run([face(await readFile(`${FOLDER}/${image.file}`))], CONTEXT);
+      const [outcome] = await model.run([face(await readFile(`${DIR}/${image.file}`))], CONTEXT);
       const result = value(outcome);
       expect([result.imageWidth, result.imageHeight]).to.deep.equal([image.width, image.height]);
       expectFaces(result, image.detections, 1.5);
@@ -132,7 +132,7 @@ describe('YuNet', () => {
     const good = await readFile(`${FACES}/faces_1.png`);
     const outcomes = await model.run([face(Buffer.from('text')), face(good), face(good.subarray(0, 3000))], CONTEXT);
     expect(outcomes.map(({ ok }) => ok)).to.deep.equal([false, true, false]);
-    const small = await load(modelFiles('x/y', FOLDER, { model: 'face_detection_pocket.onnx' }), {
+    const small = await load(modelFiles('x/y', DIR, { model: 'face_detection_pocket.onnx' }), {
       ...OPTIONS,
       maxImagePixels: 1000,
     });
@@ -163,12 +163,12 @@ describe('YuNet', () => {
   it("finds OpenCV's faces on photographs of any size", async function () {
     needsShared(this, 'golden/faces.json');
     needsShared(this, 'models/opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx');
-    const folder = inShared('models/opencv/face_detection_yunet');
+    const dir = inShared('models/opencv/face_detection_yunet');
     const weights = { model: 'face_detection_yunet_2023mar.onnx' };
     type Photo = { box: number[]; score: number; landmarks: Record<string, number[]> }[];
     const golden = readJsonFile<{ photos: Record<string, { native: Photo }> }>(inShared('golden/faces.json'));
     for (const id of ['opencv/face_detection_yunet', 'somebody/faces']) {
-      const real = await load(modelFiles(id, folder, weights), OPTIONS);
+      const real = await load(modelFiles(id, dir, weights), OPTIONS);
       for (const [file, photo] of Object.entries(golden.photos)) {
         const content = await readFile(inShared(`samples/photos/${file}`));
         const [outcome] = await real.run([face(content, { scoreThreshold: 0.6 })], CONTEXT);

@@ -21,7 +21,7 @@ type Entry = Parameters<typeof assembleIndex>[2][number];
 const BAR_CELLS = 20;
 
 /**
- * `heimdex index FOLDER...`: the vectors of many images into a file, for `heimdex search`. Images that are in it and
+ * `heimdex index DIR...`: the vectors of many images into a file, for `heimdex search`. Images that are in it and
  * have not changed are not sent again.
  */
 export function buildIndex(host: CliHost, paths: readonly string[], options: IndexCommandOptions): Promise<ExitCode> {

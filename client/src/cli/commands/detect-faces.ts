@@ -11,7 +11,7 @@ import { counted } from '../format.js';
 import { findImages } from '../images.js';
 import { table } from '../table.js';
 import { visible } from '../visible.js';
-import { expectWritable, makeFolder } from '../writable.js';
+import { expectWritable, makeDir } from '../writable.js';
 
 /** The options of `heimdex detect-faces`. */
 export interface DetectFacesCommandOptions extends CommonOptions {
@@ -38,7 +38,7 @@ export function detectFaces(
       ...(options.nms !== undefined && { nmsThreshold: options.nms }),
       ...(options.max !== undefined && { maxFaces: options.max }),
     };
-    if (options.drawDir !== undefined) await makeFolder(options.drawDir);
+    if (options.drawDir !== undefined) await makeDir(options.drawDir);
     if (options.draw !== undefined) await expectWritable(options.draw);
     const { limits } = await serverFacts(client, call);
     const outcomes = askForFiles(images, limits, async (contents) => {
@@ -65,7 +65,7 @@ function targetOf(
 ): (path: string) => string | undefined {
   if (draw !== undefined && drawDir !== undefined) throw usageError('Expected --draw or --draw-dir, got both');
   if (draw !== undefined && images.length !== 1) {
-    throw usageError(`--draw FILE is for one image, got ${images.length}: use --draw-dir FOLDER`);
+    throw usageError(`--draw FILE is for one image, got ${images.length}: use --draw-dir DIR`);
   }
   if (drawDir === undefined) return () => draw;
   const names = new Map(images.map((path) => [drawnName(path), path]));

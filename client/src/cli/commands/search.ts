@@ -99,8 +99,8 @@ async function indexedGallery(given: string | undefined): Promise<Gallery> {
   } catch (error) {
     if (!(error instanceof ImageIndexError)) throw error;
     if (error.code === 'DAMAGED') throw usageError(error.message);
-    if (given !== undefined) throw usageError(`${error.message}. To make one: heimdex index FOLDER --index ${given}`);
-    throw usageError('Expected images or a folder to search in, or an index: heimdex index FOLDER');
+    if (given !== undefined) throw usageError(`${error.message}. To make one: heimdex index DIR --index ${given}`);
+    throw usageError('Expected images or a directory to search in, or an index: heimdex index DIR');
   }
 }
 

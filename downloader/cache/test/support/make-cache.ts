@@ -22,22 +22,22 @@ export async function writeRepository(
   files: Readonly<Record<string, Content>>,
   { commit = COMMIT, ref = 'main' }: RepositoryOptions = {},
 ): Promise<string> {
-  const folder = join(cacheDir, `models--${repository.replace('/', '--')}`);
-  await mkdir(join(folder, 'blobs'), { recursive: true });
+  const dir = join(cacheDir, `models--${repository.replace('/', '--')}`);
+  await mkdir(join(dir, 'blobs'), { recursive: true });
   for (const [path, content] of Object.entries(files)) {
     const blobId = blobIdOf(path, content);
-    await writeFile(join(folder, 'blobs', blobId), content);
-    const pointer = join(folder, 'snapshots', commit, path);
+    await writeFile(join(dir, 'blobs', blobId), content);
+    const pointer = join(dir, 'snapshots', commit, path);
     await mkdir(dirname(pointer), { recursive: true });
     await symlink(`${'../'.repeat(path.split('/').length + 1)}blobs/${blobId}`, pointer);
   }
-  if (ref !== null) await writeRef(folder, ref, commit);
-  return folder;
+  if (ref !== null) await writeRef(dir, ref, commit);
+  return dir;
 }
 
-export async function writeRef(folder: string, ref: string, commit: string): Promise<void> {
-  await mkdir(dirname(join(folder, 'refs', ref)), { recursive: true });
-  await writeFile(join(folder, 'refs', ref), commit);
+export async function writeRef(dir: string, ref: string, commit: string): Promise<void> {
+  await mkdir(dirname(join(dir, 'refs', ref)), { recursive: true });
+  await writeFile(join(dir, 'refs', ref), commit);
 }
 
 export function blobIdOf(path: string, content: Content): string {

@@ -29,8 +29,8 @@ export class LayerwiseGraph extends Graph {
     this.nodes = [];
   }
 
-  /** The graph's outputs. `folder` holds a layer at a time. */
-  async run(feeds: Values, folder: string): Promise<Values> {
+  /** The graph's outputs. `dir` holds a layer at a time. */
+  async run(feeds: Values, dir: string): Promise<Values> {
     this.cut();
     const values = new Map(Object.entries(feeds));
     const results = new Set(this.outputs.map(({ name }) => name));
@@ -43,7 +43,7 @@ export class LayerwiseGraph extends Graph {
           .flatMap(readsOf),
       );
       const outputs = [...made].filter((name) => results.has(name) || readLater.has(name));
-      const given = await this.#runSegment(nodes, made, outputs, values, folder);
+      const given = await this.#runSegment(nodes, made, outputs, values, dir);
       for (const [name, value] of Object.entries(given)) values.set(name, value as Tensor);
       for (const name of values.keys()) if (!results.has(name) && !readLater.has(name)) values.delete(name);
     }
@@ -59,9 +59,9 @@ export class LayerwiseGraph extends Graph {
   ): Promise<InferenceSession.OnnxValueMapType> {
     const reads = [...new Set(nodes.flatMap(readsOf))].filter((name) => !made.has(name));
     const feeds = reads.filter((name) => values.has(name));
-    const folder = mkdtempSync(join(parent, 'layer-'));
+    const dir = mkdtempSync(join(parent, 'layer-'));
     try {
-      const weights = new WeightsFile(join(folder, 'layer.data'), 'layer.data');
+      const weights = new WeightsFile(join(dir, 'layer.data'), 'layer.data');
       const initializers = reads.flatMap((name) => {
         const constant = this.initializers.get(name);
         const parts = this.#parts.get(name);
@@ -76,7 +76,7 @@ export class LayerwiseGraph extends Graph {
         dims: (values.get(name) as Tensor).dims.map(() => null),
       }));
       const model = modelOf({ name: 'layer', nodes: [...nodes], initializers, inputs, outputs: outputs.map(value) });
-      const path = join(folder, 'layer.onnx');
+      const path = join(dir, 'layer.onnx');
       writeFileSync(path, writeModel(model));
       const session = await openSession(path);
       try {
@@ -85,7 +85,7 @@ export class LayerwiseGraph extends Graph {
         await session.release();
       }
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(dir, { recursive: true, force: true });
     }
   }
 }

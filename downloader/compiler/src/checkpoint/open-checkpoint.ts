@@ -91,7 +91,7 @@ function readText(path: string): string {
   );
 }
 
-/** The name of a file beside the index: no folder, no way out of this one. */
+/** The name of a file beside the index: no directory, no way out of this one. */
 function isPlainName(name: unknown): boolean {
   return typeof name === 'string' && /^[\w][\w.-]*$/.test(name);
 }

@@ -28,17 +28,17 @@ export function modelOf(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers'
  * `finish` writes NAME beside it.
  */
 export class GraphFile extends Graph {
-  readonly #folder: string;
+  readonly #dir: string;
   readonly #name: string;
   readonly #weights: WeightsFile;
 
   /** @param name Such as `encoder.onnx`. */
-  constructor(folder: string, name: string) {
+  constructor(dir: string, name: string) {
     super();
-    this.#folder = folder;
+    this.#dir = dir;
     this.#name = name;
     const weights = `${name}_data`;
-    this.#weights = new WeightsFile(join(folder, weights), weights);
+    this.#weights = new WeightsFile(join(dir, weights), weights);
   }
 
   protected override store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor {
@@ -51,7 +51,7 @@ export class GraphFile extends Graph {
     const { nodes, inputs, outputs } = this;
     const model = modelOf({ name: this.#name, nodes, initializers: [...this.initializers.values()], inputs, outputs });
     const bytes = writeModel(model);
-    writeFileSync(join(this.#folder, this.#name), bytes, { flag: 'wx', flush: true });
+    writeFileSync(join(this.#dir, this.#name), bytes, { flag: 'wx', flush: true });
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     return [{ name: this.#name, sizeBytes: bytes.length, sha256 }, weights];
   }

@@ -5,7 +5,7 @@ import { bertShapes, randomTensors, safetensorsFile, torchFile } from '@heimdex/
 import { expect } from 'chai';
 import { randomNumbers } from '../../src/check/random-numbers.js';
 import { CompilerError, compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
-import { refusal, temporaryFolder } from '../support/folder.js';
+import { refusal, temporaryDir } from '../support/dir.js';
 import { BERT_CONFIG, BERT_SIZE, bertTensors } from '../support/stand-ins.js';
 
 const HOSTILE = fileURLToPath(new URL('../../../test/hostile/', import.meta.url));
@@ -25,7 +25,7 @@ function readAll(path: string): number {
 }
 
 describe('a hostile checkpoint', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
 
   for (const [file, code, what] of [
     ['evil.pt', 'CHECKPOINT_REFUSED', /os|posix|system/],
@@ -59,8 +59,8 @@ describe('a hostile checkpoint', () => {
     [{ layer_norm_eps: 'small' }, 'layer_norm_eps'],
   ] as const) {
     it(`by its config.json is refused by the value's name: ${JSON.stringify(config)}`, async () => {
-      const checkpoint = folder.write('model.safetensors', safetensorsFile(bertTensors()));
-      const options = { checkpoint, folder: folder.path, precision: 'int8', overflowSafe: true } as const;
+      const checkpoint = dir.write('model.safetensors', safetensorsFile(bertTensors()));
+      const options = { checkpoint, dir: dir.path, precision: 'int8', overflowSafe: true } as const;
       const error = await refusal(() => compileCheckpoint({ ...options, config: { ...BERT_CONFIG, ...config } }));
       expect(error.code).to.equal('CONFIG_UNSUPPORTED');
       expect(error.message).to.include(named);
@@ -73,11 +73,11 @@ describe('a hostile checkpoint', () => {
   ] as const) {
     it(`with next to no positions is compiled all the same: ${JSON.stringify(config)}`, async () => {
       const tensors = randomTensors(bertShapes({ ...BERT_SIZE, positions }));
-      const checkpoint = folder.write('short.safetensors', safetensorsFile(tensors));
+      const checkpoint = dir.write('short.safetensors', safetensorsFile(tensors));
       const { graphs } = await compileCheckpoint({
         checkpoint,
         config: { ...BERT_CONFIG, ...config },
-        folder: folder.fresh(),
+        dir: dir.fresh(),
         precision: 'int8',
         overflowSafe: true,
       });
@@ -86,10 +86,10 @@ describe('a hostile checkpoint', () => {
   }
 
   it('with a size that no memory has asks for none: the images of a SigLIP', async () => {
-    const checkpoint = folder.write('siglip.safetensors', safetensorsFile(bertTensors()));
+    const checkpoint = dir.write('siglip.safetensors', safetensorsFile(bertTensors()));
     const config = { model_type: 'siglip', vision_config: { image_size: 1_000_000 } };
     const error = await refusal(() =>
-      compileCheckpoint({ checkpoint, config, folder: folder.path, precision: 'int8', overflowSafe: true }),
+      compileCheckpoint({ checkpoint, config, dir: dir.path, precision: 'int8', overflowSafe: true }),
     );
     expect(error.message).to.include('vision_config.image_size');
   });
@@ -100,7 +100,7 @@ describe('a hostile checkpoint', () => {
   ] as const) {
     it(`of flipped bytes, or cut short, is an error or is read whole, never anything else: ${name}`, () => {
       const random = randomNumbers(name === 'pt' ? 1 : 2);
-      const count = openCheckpoint(folder.write(`whole.${name}`, whole)).tensors.size;
+      const count = openCheckpoint(dir.write(`whole.${name}`, whole)).tensors.size;
       let read = 0;
       let refused = 0;
       for (let round = 0; round < 400; round++) {
@@ -113,7 +113,7 @@ describe('a hostile checkpoint', () => {
           bytes[place] = (bytes[place] as number) ^ (1 << Math.floor(random() * 8));
         }
         try {
-          expect(readAll(folder.write(`fuzz.${name}`, bytes))).to.be.at.most(count);
+          expect(readAll(dir.write(`fuzz.${name}`, bytes))).to.be.at.most(count);
           read += 1;
         } catch (error) {
           if (!(error instanceof CompilerError)) throw error;
@@ -144,7 +144,7 @@ describe('a hostile checkpoint', () => {
       const place = Math.floor(random() * Math.min(bytes.length, 20_000));
       if (bytes.length > 0) bytes[place] = Math.floor(random() * 256);
       try {
-        openCheckpoint(folder.write('legacy.pt', bytes));
+        openCheckpoint(dir.write('legacy.pt', bytes));
       } catch (error) {
         if (!(error instanceof CompilerError)) throw error;
         refused += 1;

@@ -1,18 +1,18 @@
 import { type NamedTensor, randomTensors, safetensorsFile, shardedSafetensors, torchFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { compileCheckpoint, openCheckpoint, Weights } from '../../src/index.js';
-import { refusal, temporaryFolder } from '../support/folder.js';
+import { refusal, temporaryDir } from '../support/dir.js';
 import { BERT_CONFIG, bertTensors } from '../support/stand-ins.js';
 
 const DENSE = 'encoder.layer.0.intermediate.dense.weight';
 
 describe('the tensors of a checkpoint', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
   const compile = (tensors: readonly NamedTensor[], more: object = {}) =>
     compileCheckpoint({
-      checkpoint: folder.write('model.safetensors', safetensorsFile(tensors)),
+      checkpoint: dir.write('model.safetensors', safetensorsFile(tensors)),
       config: { ...BERT_CONFIG, ...more },
-      folder: folder.fresh(),
+      dir: dir.fresh(),
       precision: 'fp32',
       overflowSafe: true,
     });
@@ -61,9 +61,9 @@ describe('the tensors of a checkpoint', () => {
   it('have the same values in every form of file', () => {
     const tensors = bertTensors();
     for (const path of [
-      folder.write('same.safetensors', safetensorsFile(tensors)),
-      folder.write('same.bin', torchFile(tensors)),
-      folder.write('same.pt', torchFile(tensors, { n_mels: 80 })),
+      dir.write('same.safetensors', safetensorsFile(tensors)),
+      dir.write('same.bin', torchFile(tensors)),
+      dir.write('same.pt', torchFile(tensors, { n_mels: 80 })),
     ]) {
       const weights = new Weights(openCheckpoint(path));
       for (const { name, shape, values } of tensors) expect(weights.take(name, shape)).to.deep.equal(values);
@@ -73,10 +73,10 @@ describe('the tensors of a checkpoint', () => {
 
   it('are found over shards; a shard that is not there is named', async () => {
     const files = shardedSafetensors(bertTensors(), 3);
-    for (const file of files) if ('bytes' in file) folder.write(file.path, file.bytes);
-    const index = folder.write('model.safetensors.index.json', (files.at(-1) as { bytes: string }).bytes);
+    for (const file of files) if ('bytes' in file) dir.write(file.path, file.bytes);
+    const index = dir.write('model.safetensors.index.json', (files.at(-1) as { bytes: string }).bytes);
     expect(openCheckpoint(index).tensors.size).to.equal(bertTensors().length);
-    const gone = folder.write(
+    const gone = dir.write(
       'gone.safetensors.index.json',
       JSON.stringify({ weight_map: { a: 'model-00009-of-00009.safetensors' } }),
     );
@@ -86,34 +86,34 @@ describe('the tensors of a checkpoint', () => {
   });
 
   for (const [what, index] of [
-    ['leads out of its folder', { weight_map: { a: '../../etc/passwd' } }],
+    ['leads out of its directory', { weight_map: { a: '../../etc/passwd' } }],
     ['leads anywhere by a full path', { weight_map: { a: '/etc/passwd' } }],
-    ['leads out by a folder', { weight_map: { a: 'sub/model.safetensors' } }],
+    ['leads out by a directory', { weight_map: { a: 'sub/model.safetensors' } }],
     ['names no files', { weight_map: { a: 1 } }],
     ['has no map', { metadata: {} }],
     ['is null', null],
   ] as const) {
     it(`refuse an index that ${what}`, async () => {
-      const path = folder.write('wrong.safetensors.index.json', JSON.stringify(index));
+      const path = dir.write('wrong.safetensors.index.json', JSON.stringify(index));
       expect((await refusal(() => openCheckpoint(path))).code).to.equal('CHECKPOINT_INVALID');
     });
   }
 
   it('refuse an index that is no JSON, and one of any size', async () => {
-    const path = folder.write('text.safetensors.index.json', 'no');
+    const path = dir.write('text.safetensors.index.json', 'no');
     expect((await refusal(() => openCheckpoint(path))).message).to.include('JSON');
-    const large = folder.write('large.safetensors.index.json', Buffer.alloc(17 << 20, ' '));
+    const large = dir.write('large.safetensors.index.json', Buffer.alloc(17 << 20, ' '));
     expect((await refusal(() => openCheckpoint(large))).message).to.include('bytes');
   });
 
   it('are named where the index and a shard do not agree', async () => {
     const files = shardedSafetensors(bertTensors(), 3);
-    for (const file of files) if ('bytes' in file) folder.write(file.path, file.bytes);
+    for (const file of files) if ('bytes' in file) dir.write(file.path, file.bytes);
     const map = JSON.parse((files.at(-1) as { bytes: string }).bytes).weight_map as Record<string, string>;
     const { [DENSE]: _, ...fewer } = map;
-    const one = folder.write('fewer.safetensors.index.json', JSON.stringify({ weight_map: fewer }));
+    const one = dir.write('fewer.safetensors.index.json', JSON.stringify({ weight_map: fewer }));
     expect((await refusal(() => openCheckpoint(one))).message).to.include(DENSE);
-    const more = folder.write(
+    const more = dir.write(
       'more.safetensors.index.json',
       JSON.stringify({ weight_map: { ...map, other: map[DENSE] } }),
     );

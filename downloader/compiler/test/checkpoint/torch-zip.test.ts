@@ -1,12 +1,12 @@
 import { torchFile } from '@heimdex/hub';
 import { expect } from 'chai';
 import { openCheckpoint, Weights } from '../../src/index.js';
-import { refusal, temporaryFolder } from '../support/folder.js';
+import { refusal, temporaryDir } from '../support/dir.js';
 
 const TENSORS = [{ name: 'a', shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) }];
 
 describe('the zip of a torch file', () => {
-  const folder = temporaryFolder();
+  const dir = temporaryDir();
 
   /** As torch writes archives beyond 4 GiB: sizes and places in zip64 fields. */
   function asZip64(zip: Buffer): Buffer {
@@ -47,7 +47,7 @@ describe('the zip of a torch file', () => {
   }
 
   it('is read in its form for 4 GiB and more', () => {
-    const weights = new Weights(openCheckpoint(folder.write('large.pt', asZip64(torchFile(TENSORS)))));
+    const weights = new Weights(openCheckpoint(dir.write('large.pt', asZip64(torchFile(TENSORS)))));
     expect([...weights.take('a', [2, 2])]).to.deep.equal([1, 2, 3, 4]);
     weights.close();
   });
@@ -55,16 +55,14 @@ describe('the zip of a torch file', () => {
   it('is refused where its zip64 directory is elsewhere', async () => {
     const zip = asZip64(torchFile(TENSORS));
     zip.writeBigUInt64LE(2n ** 60n, zip.length - 22 - 12);
-    expect((await refusal(() => openCheckpoint(folder.write('elsewhere.pt', zip)))).code).to.equal(
-      'CHECKPOINT_INVALID',
-    );
+    expect((await refusal(() => openCheckpoint(dir.write('elsewhere.pt', zip)))).code).to.equal('CHECKPOINT_INVALID');
   });
 
   it('is refused where an entry is compressed', async () => {
     const zip = torchFile(TENSORS);
     const start = zip.readUInt32LE(zip.length - 22 + 16);
     zip.writeUInt16LE(8, start + 10);
-    const error = await refusal(() => openCheckpoint(folder.write('deflated.pt', zip)));
+    const error = await refusal(() => openCheckpoint(dir.write('deflated.pt', zip)));
     expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
     expect(error.message).to.include('archive/data.pkl compressed');
   });
@@ -72,7 +70,7 @@ describe('the zip of a torch file', () => {
   it('is refused where it was written on a big-endian machine', async () => {
     const zip = torchFile(TENSORS);
     zip.write('bigger', zip.indexOf('little'));
-    expect((await refusal(() => openCheckpoint(folder.write('big.pt', zip)))).code).to.equal('CHECKPOINT_UNSUPPORTED');
+    expect((await refusal(() => openCheckpoint(dir.write('big.pt', zip)))).code).to.equal('CHECKPOINT_UNSUPPORTED');
   });
 
   it('is refused where a storage is shorter than its tensor', async () => {
@@ -80,7 +78,7 @@ describe('the zip of a torch file', () => {
     // The shape's second number, behind two BININTs and the mark.
     const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x02\0\0\0t', 'latin1'));
     zip.writeInt32LE(2 ** 30, at + 7);
-    const error = await refusal(() => openCheckpoint(folder.write('short.pt', zip)));
+    const error = await refusal(() => openCheckpoint(dir.write('short.pt', zip)));
     expect(error.code).to.equal('CHECKPOINT_INVALID');
     expect(error.message).to.include('tensor a');
   });
@@ -90,14 +88,14 @@ describe('the zip of a torch file', () => {
     const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x01\0\0\0t', 'latin1'));
     zip.writeInt32LE(1, at + 2);
     zip.writeInt32LE(2, at + 7);
-    const error = await refusal(() => openCheckpoint(folder.write('strides.pt', zip)));
+    const error = await refusal(() => openCheckpoint(dir.write('strides.pt', zip)));
     expect(error.code).to.equal('CHECKPOINT_UNSUPPORTED');
     expect(error.message).to.include('contiguous');
   });
 
   it('is refused where there is none, in words for a page of the web too', async () => {
     for (const text of ['', '<html>not found</html>', 'PK\x03\x04 and nothing more']) {
-      expect((await refusal(() => openCheckpoint(folder.write('page.pt', text)))).code).to.equal('CHECKPOINT_INVALID');
+      expect((await refusal(() => openCheckpoint(dir.write('page.pt', text)))).code).to.equal('CHECKPOINT_INVALID');
     }
   });
 });

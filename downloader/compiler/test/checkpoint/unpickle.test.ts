@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Unpickler } from '../../src/checkpoint/torch/unpickle.js';
-import { refusal } from '../support/folder.js';
+import { refusal } from '../support/dir.js';
 
 /** A pickle by its opcodes, as latin1 text. */
 const unpickle = (opcodes: string) => new Unpickler(Buffer.from(opcodes, 'latin1')).read();

@@ -33,8 +33,8 @@ export interface Golden {
   readonly [name: string]: unknown;
 }
 
-export function golden(folder: string): Golden {
-  return JSON.parse(readFileSync(join(CHECKPOINTS, folder, 'golden.json'), 'utf8')) as Golden;
+export function golden(dir: string): Golden {
+  return JSON.parse(readFileSync(join(CHECKPOINTS, dir, 'golden.json'), 'utf8')) as Golden;
 }
 
 /** Float32 numbers of a golden file. */
@@ -48,7 +48,7 @@ export class CompiledCheckpoint {
   /** What the self-check said, by graph; empty where a recipe was given. */
   readonly checked = new Map<string, CompiledGraph>();
 
-  private constructor(readonly folder: string) {}
+  private constructor(readonly dir: string) {}
 
   /** As the program compiles it: each graph checked, a finer form where it is needed. */
   static async compile(file: string, precision: Precision, overflowSafe = true): Promise<CompiledCheckpoint> {
@@ -59,7 +59,7 @@ export class CompiledCheckpoint {
     const { graphs } = await compileCheckpoint({
       checkpoint: path,
       ...config,
-      folder: compiled.folder,
+      dir: compiled.dir,
       precision,
       overflowSafe,
     });
@@ -88,7 +88,7 @@ export class CompiledCheckpoint {
         config: new ConfigReader(config),
         recipe,
         overflowSafe: options.overflowSafe ?? true,
-        folder: compiled.folder,
+        dir: compiled.dir,
       });
     }
     weights.expectAllTaken(architecture.unused);
@@ -99,7 +99,7 @@ export class CompiledCheckpoint {
 
   async #openAll(roles: readonly string[]): Promise<void> {
     for (const role of roles) {
-      const path = join(this.folder, `${role}.onnx`);
+      const path = join(this.dir, `${role}.onnx`);
       this.#sessions.set(role, await InferenceSession.create(path, { intraOpNumThreads: 1, logSeverityLevel: 4 }));
     }
   }
@@ -112,7 +112,7 @@ export class CompiledCheckpoint {
 
   async close(): Promise<void> {
     for (const session of this.#sessions.values()) await session.release();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.dir, { recursive: true, force: true });
   }
 }
 

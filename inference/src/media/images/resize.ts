@@ -4,7 +4,7 @@ import { type ResampleFilter, type Taps, tapsFor } from './taps.js';
 import { newWasmMemory } from './wasm.js';
 
 const PAGE_BYTES = 65_536;
-/** Sizes whose weights are kept: images of one folder are often of few sizes. */
+/** Sizes whose weights are kept: images of one directory are often of few sizes. */
 const MAX_TAPS = 32;
 /** More of them are not kept: those of a line of a million pixels would hold megabytes for a size that hardly comes again. */
 const MAX_WEIGHTS_KEPT = 100_000;

@@ -21,13 +21,10 @@ export async function load(
       `Expected ${files.id} to have weights encoder and decoder, got ${Object.keys(files.weights).join(', ')}.`,
     );
   }
-  const tokenizerPath = await findBeside(files.folder, decoder, 'tokenizer.json');
-  if (tokenizerPath === undefined) throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.folder}.`);
-  const textOf = await loadTokensToText(
-    tokenizerPath,
-    await findBeside(files.folder, decoder, 'tokenizer_config.json'),
-  );
-  const configPath = await findBeside(files.folder, decoder, 'config.json');
+  const tokenizerPath = await findBeside(files.dir, decoder, 'tokenizer.json');
+  if (tokenizerPath === undefined) throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.dir}.`);
+  const textOf = await loadTokensToText(tokenizerPath, await findBeside(files.dir, decoder, 'tokenizer_config.json'));
+  const configPath = await findBeside(files.dir, decoder, 'config.json');
   const config = configPath === undefined ? {} : await readJsonObject(configPath);
   const number = (name: string, otherwise: number) => {
     const value = config[name];

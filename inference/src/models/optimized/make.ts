@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hashFile, makeFolder, type OptimizedFile } from '@heimdex/cache';
+import { hashFile, makeDir, type OptimizedFile } from '@heimdex/cache';
 import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../onnx/index.js';
 import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
@@ -13,12 +13,12 @@ import { type Recipe, withSessionEntries } from './recipe.js';
 const EXTERNAL_MIN_BYTES = 1024;
 /** A form is up to this many times its source: what is stored and what is prepacked are both kept. */
 const MAX_GROWTH = 3;
-/** Temporary folders begin with it; prepare removes old ones. */
+/** Temporary directories begin with it; prepare removes old ones. */
 export const TEMPORARY_PREFIX = '.tmp-';
 
 export interface MakeRequest {
   /** Where it is to lie. */
-  readonly folder: string;
+  readonly dir: string;
   readonly source: string;
   readonly key: OptimizedKey;
   /** Bytes of the source, for a look at the room there is. */
@@ -28,14 +28,14 @@ export interface MakeRequest {
 }
 
 /**
- * Makes an optimized model: in a folder of its own, proved by opening it, then renamed into place. What lay there before is
+ * Makes an optimized model: in a directory of its own, proved by opening it, then renamed into place. What lay there before is
  * replaced. Returns its files, to be recorded. Throws, and leaves nothing behind, when there is no room, when the volume cannot be
  * written and when the runtime does not read back what it saved.
  */
 export async function makeForm(request: MakeRequest): Promise<readonly OptimizedFile[]> {
-  const { folder, source, key, recipe, settings } = request;
-  const place = dirname(folder);
-  await makeFolder(place);
+  const { dir, source, key, recipe, settings } = request;
+  const place = dirname(dir);
+  await makeDir(place);
   const { bavail, bsize } = await statfs(place);
   if (bavail * bsize < request.sourceBytes * MAX_GROWTH) {
     throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MAX_GROWTH}`);
@@ -52,7 +52,7 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
     const manifest = { key, source, facts: graph.facts(), changed: graph.changed };
     await writeFile(join(temporary, MANIFEST_NAME), writeManifest(manifest), { flag: 'wx', mode: 0o644 });
     const files = await filesOf(temporary);
-    await publish(temporary, folder);
+    await publish(temporary, dir);
     return files;
   } finally {
     await rm(temporary, { recursive: true, force: true });
@@ -60,18 +60,18 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
 }
 
 /** Opens a form. It is the optimised graph, so nothing is optimised again: what was proved is what runs. */
-export function openForm(folder: string, settings: InferenceSession.SessionOptions): Promise<InferenceSession> {
-  return InferenceSession.create(join(folder, GRAPH_NAME), { ...settings, graphOptimizationLevel: 'disabled' });
+export function openForm(dir: string, settings: InferenceSession.SessionOptions): Promise<InferenceSession> {
+  return InferenceSession.create(join(dir, GRAPH_NAME), { ...settings, graphOptimizationLevel: 'disabled' });
 }
 
-function saving(settings: InferenceSession.SessionOptions, folder: string): InferenceSession.SessionOptions {
+function saving(settings: InferenceSession.SessionOptions, dir: string): InferenceSession.SessionOptions {
   return {
     ...withSessionEntries(settings, {
       save_external_prepacked_constant_initializers: '1',
       optimized_model_external_initializers_file_name: WEIGHTS_NAME,
       optimized_model_external_initializers_min_size_in_bytes: String(EXTERNAL_MIN_BYTES),
     }),
-    optimizedModelFilePath: join(folder, GRAPH_NAME),
+    optimizedModelFilePath: join(dir, GRAPH_NAME),
   };
 }
 
@@ -79,10 +79,10 @@ function saving(settings: InferenceSession.SessionOptions, folder: string): Infe
  * onnxruntime 1.30 writes constants of an If's branches twice, the second time as external data if they are large, and then
  * refuses the file. One of each is kept, the external one, when the bytes are the same.
  */
-function mendRepeats(folder: string): void {
-  const path = join(folder, GRAPH_NAME);
+function mendRepeats(dir: string): void {
+  const path = join(dir, GRAPH_NAME);
   const model: OnnxModel = parseModel(readFileSync(path));
-  const weightsPath = join(folder, WEIGHTS_NAME);
+  const weightsPath = join(dir, WEIGHTS_NAME);
   // A graph without large constants has no such file, and nothing in it then asks for one.
   const weights = openSync(existsSync(weightsPath) ? weightsPath : path, 'r');
   try {
@@ -123,25 +123,25 @@ function bytesOf({ data }: OnnxTensor, weights: number): Buffer {
   return bytes;
 }
 
-async function filesOf(folder: string): Promise<OptimizedFile[]> {
+async function filesOf(dir: string): Promise<OptimizedFile[]> {
   const files: OptimizedFile[] = [];
   for (const name of [GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME]) {
-    const path = join(folder, name);
+    const path = join(dir, name);
     if (!existsSync(path)) continue;
     files.push({ name, sizeBytes: (await stat(path)).size, sha256: await hashFile('sha256', path) });
   }
   return files;
 }
 
-async function publish(temporary: string, folder: string): Promise<void> {
+async function publish(temporary: string, dir: string): Promise<void> {
   const old = `${temporary}-old`;
   try {
-    await rename(folder, old);
+    await rename(dir, old);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
   }
   try {
-    await rename(temporary, folder);
+    await rename(temporary, dir);
   } catch (error) {
     // Another run was faster; its form is as good.
     if (!(error instanceof Error && 'code' in error && /^(ENOTEMPTY|EEXIST)$/.test(String(error.code)))) throw error;

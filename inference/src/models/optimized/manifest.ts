@@ -8,7 +8,7 @@ export const MANIFEST_NAME = 'manifest.json';
 export const GRAPH_NAME = 'model.onnx';
 export const WEIGHTS_NAME = 'model.data';
 
-/** What a form's folder says of itself. */
+/** What a form's directory says of itself. */
 export interface OptimizedManifest {
   readonly key: OptimizedKey;
   readonly source: string;
@@ -26,10 +26,10 @@ export function writeManifest(manifest: OptimizedManifest): string {
 }
 
 /** Reads a form's manifest; undefined where there is no form. Throws, with the reason, when it is none of ours. */
-export async function readManifest(folder: string): Promise<OptimizedManifest | undefined> {
+export async function readManifest(dir: string): Promise<OptimizedManifest | undefined> {
   let text: string;
   try {
-    text = await readFile(join(folder, MANIFEST_NAME), 'utf8');
+    text = await readFile(join(dir, MANIFEST_NAME), 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
@@ -56,13 +56,9 @@ export async function readManifest(folder: string): Promise<OptimizedManifest | 
 }
 
 /** Throws, with the reason, when a form's files are not what is recorded of them: sizes, and with `full` every byte. */
-export async function checkFiles(
-  folder: string,
-  files: readonly OptimizedFile[],
-  level: 'quick' | 'full',
-): Promise<void> {
+export async function checkFiles(dir: string, files: readonly OptimizedFile[], level: 'quick' | 'full'): Promise<void> {
   for (const { name, sizeBytes, sha256 } of files) {
-    const path = join(folder, name);
+    const path = join(dir, name);
     const { size } = await stat(path);
     if (size !== sizeBytes) throw new Error(`${name} has ${size} bytes, expected ${sizeBytes}`);
     if (level === 'quick') continue;

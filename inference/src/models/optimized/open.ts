@@ -22,27 +22,27 @@ export async function openOptimized(
   if (source === undefined) return plain(UNKNOWN_BYTES);
   const key = optimizedKey(recipe.graphTransform ?? '', graphSettings(settings));
   const form = formName(key);
-  const folder = join(options.folder, source, form);
+  const dir = join(options.dir, source, form);
   let record = options.records.find((one) => one.source === source && one.form === form);
   let made: OptimizedRecord | undefined;
   try {
     if (options.make !== undefined) {
       const sourceBytes = await graphBytes(path);
       if (sourceBytes < options.make.minBytes) return plain(TOO_SMALL);
-      if (record === undefined || !(await isWhole(folder, source, record))) {
-        const files = await makeForm({ folder, source, key, sourceBytes, recipe, settings });
+      if (record === undefined || !(await isWhole(dir, source, record))) {
+        const files = await makeForm({ dir, source, key, sourceBytes, recipe, settings });
         made = { source, form, files };
         record = made;
       }
       // What cannot be removed, as on a volume mounted read-only, does no harm.
-      await removeStale(dirname(folder), key).catch(() => {});
+      await removeStale(dirname(dir), key).catch(() => {});
     }
-    const manifest = await readManifest(folder);
+    const manifest = await readManifest(dir);
     if (manifest === undefined) return plain(NOT_OPTIMIZED);
     if (record === undefined) return plain(NOT_RECORDED);
-    await checkFiles(folder, record.files, options.verify);
+    await checkFiles(dir, record.files, options.verify);
     if (manifest.source !== source || !sameKey(manifest.key, key)) return plain('the form is of another source');
-    const session = await openForm(folder, settings);
+    const session = await openForm(dir, settings);
     const opened: OpenedGraph = { session, facts: () => manifest.facts, changed: manifest.changed };
     return {
       graph: opened,
@@ -64,10 +64,10 @@ function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(EROFS|EACCES|EPERM|ENOTDIR)$/.test(String(error.code));
 }
 
-async function isWhole(folder: string, source: string, record: OptimizedRecord): Promise<boolean> {
+async function isWhole(dir: string, source: string, record: OptimizedRecord): Promise<boolean> {
   try {
-    await checkFiles(folder, record.files, 'full');
-    return (await readManifest(folder))?.source === source;
+    await checkFiles(dir, record.files, 'full');
+    return (await readManifest(dir))?.source === source;
   } catch {
     return false;
   }

@@ -8,5 +8,5 @@ export function preparedOptions(
   { found, prepared: records }: Pick<ConfiguredModel, 'found' | 'prepared'>,
   verify: OptimizedOptions['verify'],
 ): OptimizedOptions {
-  return { folder: optimizedDir(cacheDir), sources: Object.fromEntries(optimizedSources(found)), records, verify };
+  return { dir: optimizedDir(cacheDir), sources: Object.fromEntries(optimizedSources(found)), records, verify };
 }

@@ -3,7 +3,7 @@ import { env } from 'onnxruntime-node';
 import { VERSION } from '../../version.js';
 import { cpuFeatures } from './cpu.js';
 
-/** Goes up when the form of the folder changes. */
+/** Goes up when the form of the directory changes. */
 export const OPTIMIZED_FORMAT = 2;
 
 /** All that an optimized model depends on beside its source: where one part differs, it is another form. */

@@ -11,9 +11,9 @@ const TEMPORARY_AGE_MS = 60 * 60 * 1000;
  * Removes what lies beside the form that `key` names and is of no use any more: forms for another runtime or program,
  * those that cannot be read, leftovers. Forms for other CPUs stay: machines of several kinds may share the volume.
  */
-export async function removeStale(sourceFolder: string, key: OptimizedKey): Promise<void> {
-  for (const name of await readdir(sourceFolder)) {
-    const path = join(sourceFolder, name);
+export async function removeStale(sourceDir: string, key: OptimizedKey): Promise<void> {
+  for (const name of await readdir(sourceDir)) {
+    const path = join(sourceDir, name);
     const gone = name.startsWith(TEMPORARY_PREFIX)
       ? Date.now() - (await stat(path)).mtimeMs > TEMPORARY_AGE_MS
       : await isStale(path, key);
@@ -21,9 +21,9 @@ export async function removeStale(sourceFolder: string, key: OptimizedKey): Prom
   }
 }
 
-async function isStale(folder: string, key: OptimizedKey): Promise<boolean> {
+async function isStale(dir: string, key: OptimizedKey): Promise<boolean> {
   try {
-    const other = (await readManifest(folder))?.key;
+    const other = (await readManifest(dir))?.key;
     return other?.format !== key.format || other.program !== key.program || other.runtime !== key.runtime;
   } catch {
     return true;

@@ -4,8 +4,8 @@ import type { OptimizedRecord } from '@heimdex/cache';
 
 /** Where a worker finds optimized models of its model's graphs. Plain data: it crosses to the worker as JSON. */
 export interface OptimizedOptions {
-  /** The folder of all optimized models, absolute. */
-  readonly folder: string;
+  /** The directory of all optimized models, absolute. */
+  readonly dir: string;
   /** What identifies each graph's bytes, by the absolute path of its file. */
   readonly sources: Readonly<Record<string, string>>;
   /** The lock file's records of the model's forms: what is not recorded is not used. */

@@ -20,10 +20,10 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   if (path === undefined) {
     throw new Error(`Expected ${files.id} to have weights named model, got ${Object.keys(files.weights).join(', ')}.`);
   }
-  const tokenizerPath = await findBeside(files.folder, path, 'tokenizer.json');
-  if (tokenizerPath === undefined) throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.folder}.`);
+  const tokenizerPath = await findBeside(files.dir, path, 'tokenizer.json');
+  if (tokenizerPath === undefined) throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.dir}.`);
   const recipe = await readSentenceRecipe(files, path);
-  const tokenizer = await loadTokenizer(tokenizerPath, await findBeside(files.folder, path, 'tokenizer_config.json'));
+  const tokenizer = await loadTokenizer(tokenizerPath, await findBeside(files.dir, path, 'tokenizer_config.json'));
   const network = await SentenceNetwork.open(path, recipe, options);
   const model = new SentenceEmbedder(network, tokenizer, recipe);
   await model.measure();

@@ -41,7 +41,7 @@ async function readModules(
   files: ModelFiles,
   weights: string,
 ): Promise<{ readonly pooling: readonly PoolingMode[] | undefined; readonly unknown: readonly string[] }> {
-  const path = await findBeside(files.folder, weights, 'modules.json');
+  const path = await findBeside(files.dir, weights, 'modules.json');
   if (path === undefined) return { pooling: undefined, unknown: [] };
   const modules = await readJson(path);
   if (!Array.isArray(modules)) throw new Error(`Expected ${path} to hold a list of modules.`);
@@ -50,8 +50,8 @@ async function readModules(
   for (const module of modules.filter(isObject)) {
     const type = (stringAt(module, 'type') ?? '').split('.').at(-1) ?? '';
     if (type === 'Pooling') {
-      const folder = assertSafePath((stringAt(module, 'path') || '1_Pooling').replace(/\/$/, ''));
-      pooling = poolingModes(await readJsonObject(join(path, '..', folder, 'config.json')));
+      const dir = assertSafePath((stringAt(module, 'path') || '1_Pooling').replace(/\/$/, ''));
+      pooling = poolingModes(await readJsonObject(join(path, '..', dir, 'config.json')));
     } else if (type !== 'Transformer' && type !== 'Normalize') unknown.push(type);
   }
   return { pooling, unknown };
@@ -82,7 +82,7 @@ function positions(config: JsonObject): number {
 }
 
 async function optional(files: ModelFiles, weights: string, name: string): Promise<JsonObject> {
-  const path = await findBeside(files.folder, weights, name);
+  const path = await findBeside(files.dir, weights, name);
   return path === undefined ? {} : readJsonObject(path);
 }
 

@@ -51,21 +51,21 @@ async function openImages(files: ModelFiles, path: string, options: LoadOptions)
 
 /** The recipe for images, in whichever of its forms the repository has it; empty where it has none. */
 async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonObject> {
-  const usual = await findBeside(files.folder, weights, 'preprocessor_config.json');
+  const usual = await findBeside(files.dir, weights, 'preprocessor_config.json');
   if (usual !== undefined) return readJsonObject(usual);
   // transformers 5 writes one file for images and texts.
   const joint = await configOf(files, weights, 'processor_config.json');
   if (isObject(joint.image_processor)) return joint.image_processor;
-  const stages = await findBeside(files.folder, weights, 'preprocessor.json');
+  const stages = await findBeside(files.dir, weights, 'preprocessor.json');
   return stages === undefined ? {} : configFromStages(await readJsonObject(stages));
 }
 
 async function openTexts(files: ModelFiles, path: string, options: LoadOptions): Promise<TextEmbedder> {
-  const tokenizerPath = await findBeside(files.folder, path, 'tokenizer.json');
+  const tokenizerPath = await findBeside(files.dir, path, 'tokenizer.json');
   if (tokenizerPath === undefined) {
-    throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.folder}.`);
+    throw new Error(`Expected ${files.id} to have a tokenizer.json in ${files.dir}.`);
   }
-  const configPath = await findBeside(files.folder, path, 'tokenizer_config.json');
+  const configPath = await findBeside(files.dir, path, 'tokenizer_config.json');
   const tokenizer = await loadTokenizer(tokenizerPath, configPath);
   const tokenizerConfig = configPath === undefined ? {} : await readJsonObject(configPath);
   const recipe = readTextRecipe(tokenizer, await configOf(files, path, 'config.json'), tokenizerConfig);
@@ -73,7 +73,7 @@ async function openTexts(files: ModelFiles, path: string, options: LoadOptions):
 }
 
 async function configOf(files: ModelFiles, weights: string, name: string): Promise<JsonObject> {
-  const path = await findBeside(files.folder, weights, name);
+  const path = await findBeside(files.dir, weights, name);
   return path === undefined ? {} : readJsonObject(path);
 }
 

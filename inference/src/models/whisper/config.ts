@@ -36,11 +36,11 @@ export interface WhisperConfig {
 const MAX_INITIAL_TIMESTAMP_INDEX = 50;
 
 /** Reads config.json, generation_config.json and preprocessor_config.json. Throws when one is missing or lacks what is needed. */
-export async function readWhisperConfig(folder: string): Promise<WhisperConfig> {
+export async function readWhisperConfig(dir: string): Promise<WhisperConfig> {
   const [config, generation, preprocessor] = await Promise.all([
-    readJsonObject(join(folder, 'config.json')),
-    readJsonObject(join(folder, 'generation_config.json')),
-    readJsonObject(join(folder, 'preprocessor_config.json')),
+    readJsonObject(join(dir, 'config.json')),
+    readJsonObject(join(dir, 'generation_config.json')),
+    readJsonObject(join(dir, 'preprocessor_config.json')),
   ]);
   return parseWhisperConfig(config, generation, preprocessor);
 }

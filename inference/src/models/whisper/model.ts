@@ -23,8 +23,8 @@ export async function load(
   if (encoderPath === undefined || decoderPath === undefined) {
     throw new Error(`Expected ${files.id} to have weights named encoder and decoder.`);
   }
-  const config = await readWhisperConfig(files.folder);
-  const vocabulary = await Vocabulary.open(files.folder, config);
+  const config = await readWhisperConfig(files.dir);
+  const vocabulary = await Vocabulary.open(files.dir, config);
   const opened: { close(): Promise<void> }[] = [];
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
     opened.unshift(part);

@@ -55,10 +55,10 @@ export class Vocabulary {
     };
   }
 
-  static async open(folder: string, config: WhisperConfig): Promise<Vocabulary> {
+  static async open(dir: string, config: WhisperConfig): Promise<Vocabulary> {
     const [json, settings] = await Promise.all([
-      readJsonObject(join(folder, 'tokenizer.json')),
-      readJsonObject(join(folder, 'tokenizer_config.json')),
+      readJsonObject(join(dir, 'tokenizer.json')),
+      readJsonObject(join(dir, 'tokenizer_config.json')),
     ]);
     return new Vocabulary(new Tokenizer(json, settings), config);
   }

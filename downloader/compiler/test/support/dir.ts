@@ -3,31 +3,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CompilerError } from '../../src/index.js';
 
-/** A suite's folder. */
-export interface TestFolder {
+/** A suite's directory. */
+export interface TestDir {
   readonly path: string;
   /** Writes a file in it and gives its path. */
   write(name: string, bytes: Uint8Array | string): string;
-  /** An empty folder in it. */
+  /** An empty directory in it. */
   fresh(): string;
 }
 
-/** A folder for a suite's files, removed afterwards. Call it inside `describe`. */
-export function temporaryFolder(): TestFolder {
-  const folder = {
+/** A directory for a suite's files, removed afterwards. Call it inside `describe`. */
+export function temporaryDir(): TestDir {
+  const dir = {
     path: '',
     write(name: string, bytes: Uint8Array | string) {
-      const path = join(folder.path, name);
+      const path = join(dir.path, name);
       writeFileSync(path, bytes);
       return path;
     },
-    fresh: () => mkdtempSync(join(folder.path, 'fresh-')),
+    fresh: () => mkdtempSync(join(dir.path, 'fresh-')),
   };
   before(() => {
-    folder.path = mkdtempSync(join(tmpdir(), 'heimdex-compiler-'));
+    dir.path = mkdtempSync(join(tmpdir(), 'heimdex-compiler-'));
   });
-  after(() => rmSync(folder.path, { recursive: true, force: true }));
-  return folder;
+  after(() => rmSync(dir.path, { recursive: true, force: true }));
+  return dir;
 }
 
 /** The CompilerError that something ends with. */
