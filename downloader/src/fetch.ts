@@ -27,8 +27,8 @@ export interface FetchEvents {
 
 /** What became of a file. */
 export interface BlobOutcome {
-  /** `fetched`; `found`: another process had just brought it; `proved`: it was there and its bytes are right. */
-  readonly how: 'fetched' | 'found' | 'proved';
+  /** `fetched`; `found`: another process had just brought it; `verified`: it was there and its bytes are right. */
+  readonly how: 'fetched' | 'found' | 'verified';
   readonly sizeBytes: number;
   /** Bytes that were there already, of this file. */
   readonly reusedBytes: number;
@@ -76,7 +76,7 @@ export async function fetchBlobs(
       limit(async () => {
         if (both.aborted) return;
         try {
-          events.onDone(blob, await bringBlob(blob, bounds.transfer, events, both));
+          events.onDone(blob, await downloadBlob(blob, bounds.transfer, events, both));
           await onPlaced(blob);
         } catch (error) {
           failure ??= { error };
@@ -89,7 +89,7 @@ export async function fetchBlobs(
   if (failure !== undefined) throw failure.error;
 }
 
-async function bringBlob(
+async function downloadBlob(
   blob: PlannedBlob,
   options: TransferOptions,
   events: FetchEvents,
@@ -102,13 +102,13 @@ async function bringBlob(
     signal,
   );
   try {
-    return await bringLocked(blob, options, events, signal);
+    return await downloadLocked(blob, options, events, signal);
   } finally {
     await lock.release();
   }
 }
 
-async function bringLocked(
+async function downloadLocked(
   blob: PlannedBlob,
   options: TransferOptions,
   events: FetchEvents,
@@ -118,9 +118,9 @@ async function bringLocked(
   const sizeBytes = blob.sizeBytes ?? (await askSize(blob, options, signal));
   events.onStart(blob, sizeBytes);
   // Whoever held the lock before may have brought it; it is believed once its bytes are read.
-  if (there === sizeBytes && (await isProved(blob, signal))) {
+  if (there === sizeBytes && (await isVerified(blob, signal))) {
     events.onBytes(blob, sizeBytes);
-    return { how: blob.action === 'prove' ? 'proved' : 'found', sizeBytes, reusedBytes: sizeBytes };
+    return { how: blob.action === 'prove' ? 'verified' : 'found', sizeBytes, reusedBytes: sizeBytes };
   }
   const { reusedBytes } = await transferFile(
     { label: blob.label, finalPath: blob.finalPath, sizeBytes, hash: blob.hash, sources: blob.sources },
@@ -135,7 +135,7 @@ async function bringLocked(
   return { how: 'fetched', sizeBytes, reusedBytes };
 }
 
-async function isProved(blob: PlannedBlob, signal: AbortSignal): Promise<boolean> {
+async function isVerified(blob: PlannedBlob, signal: AbortSignal): Promise<boolean> {
   try {
     return (await hashFile(blob.hash.type, blob.finalPath, signal)) === blob.hash.value;
   } catch (error) {

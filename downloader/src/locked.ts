@@ -8,16 +8,16 @@ import {
   withLockedModels,
   writeLock,
 } from '@heimdex/cache';
-import type { Catalogue } from './catalogue.js';
+import type { ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
-import type { ModelState } from './inventory.js';
 import type { PlannedModel } from './plan.js';
+import type { RemoteFiles } from './remote-files.js';
 
 /** The lock file's entry of a model that has just been published. */
 export async function lockPublished(model: PlannedModel, signal: AbortSignal): Promise<LockedModel> {
-  const { catalogue } = model;
-  const { configured } = catalogue.state;
+  const { remoteFiles } = model;
+  const { configured } = remoteFiles.state;
   const files: LockedFile[] = [];
   for (const { offered, blob } of model.files) {
     const { hash, file } = offered;
@@ -28,7 +28,7 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
       path: file.path,
       sizeBytes,
       sha256,
-      blobId: catalogue.commit === undefined || offered.volumePath !== undefined ? undefined : hash.value,
+      blobId: remoteFiles.commit === undefined || offered.volumePath !== undefined ? undefined : hash.value,
     });
   }
   return {
@@ -36,10 +36,10 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
     entry: configured.entry,
     variant: configured.variant,
     layout: configured.layout,
-    repository: catalogue.repository,
-    source: catalogue.source,
-    requestedRevision: catalogue.requestedRevision,
-    revision: revisionOf(catalogue, files),
+    repository: remoteFiles.repository,
+    source: remoteFiles.source,
+    requestedRevision: remoteFiles.requestedRevision,
+    revision: revisionOf(remoteFiles, files),
     files: byPath(files),
   };
 }
@@ -108,10 +108,10 @@ export async function updateLock(
   }
 }
 
-function revisionOf(catalogue: Catalogue, files: readonly LockedFile[]): string {
-  if (catalogue.commit !== undefined) return catalogue.commit;
+function revisionOf(remoteFiles: RemoteFiles, files: readonly LockedFile[]): string {
+  if (remoteFiles.commit !== undefined) return remoteFiles.commit;
   const [first] = files;
-  if (first === undefined) throw new Error(`${catalogue.repository} has no files`);
+  if (first === undefined) throw new Error(`${remoteFiles.repository} has no files`);
   return first.sha256;
 }
 

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { blobLockPath, blobPath, type ContentHash, type FoundFile, plainPath } from '@heimdex/cache';
-import type { Catalogue, CatalogueFile } from './catalogue.js';
-import type { ModelState } from './inventory.js';
+import type { ModelState } from './cache-state.js';
+import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
 
 /** What has to be done to make the volume hold what is wanted. Plain data, made without input or output. */
@@ -17,13 +17,13 @@ export interface Plan {
 
 /** A model that lacks something. */
 export interface PlannedModel {
-  readonly catalogue: Catalogue;
+  readonly remoteFiles: RemoteFiles;
   readonly files: readonly PlannedFile[];
 }
 
 /** One file of a model and the blob behind it. */
 export interface PlannedFile {
-  readonly offered: CatalogueFile;
+  readonly offered: RemoteFile;
   readonly blob: PlannedBlob;
 }
 
@@ -57,11 +57,11 @@ export interface BlobOnDisk {
 }
 
 /** A catalogue's blob paths, so that the disk can be looked at before the plan is made. */
-export function blobPathOf(cacheDir: string, catalogue: Catalogue, offered: CatalogueFile): string {
+export function blobPathOf(cacheDir: string, remoteFiles: RemoteFiles, offered: RemoteFile): string {
   if (offered.volumePath !== undefined) return join(cacheDir, ...offered.volumePath.split('/'));
-  return catalogue.commit === undefined
+  return remoteFiles.commit === undefined
     ? plainPath(cacheDir, basename(offered.file.path))
-    : blobPath(cacheDir, catalogue.repository, offered.hash.value);
+    : blobPath(cacheDir, remoteFiles.repository, offered.hash.value);
 }
 
 /**
@@ -72,17 +72,17 @@ export function blobPathOf(cacheDir: string, catalogue: Catalogue, offered: Cata
 export function makePlan(
   cacheDir: string,
   { complete, compile }: Pick<Plan, 'complete' | 'compile'>,
-  catalogues: readonly Catalogue[],
+  allRemoteFiles: readonly RemoteFiles[],
   onDisk: (finalPath: string) => BlobOnDisk,
 ): Plan {
   const blobs = new Map<string, PlannedBlob>();
-  const models = catalogues.map((catalogue) => ({
-    catalogue,
-    files: catalogue.files.map((offered): PlannedFile => {
-      const finalPath = blobPathOf(cacheDir, catalogue, offered);
+  const models = allRemoteFiles.map((remoteFiles) => ({
+    remoteFiles,
+    files: remoteFiles.files.map((offered): PlannedFile => {
+      const finalPath = blobPathOf(cacheDir, remoteFiles, offered);
       const known = blobs.get(finalPath);
       if (known !== undefined) return { offered, blob: known };
-      const blob = planBlob(cacheDir, catalogue, offered, finalPath, onDisk(finalPath));
+      const blob = planBlob(cacheDir, remoteFiles, offered, finalPath, onDisk(finalPath));
       blobs.set(finalPath, blob);
       return { offered, blob };
     }),
@@ -92,19 +92,19 @@ export function makePlan(
 
 function planBlob(
   cacheDir: string,
-  catalogue: Catalogue,
-  offered: CatalogueFile,
+  remoteFiles: RemoteFiles,
+  offered: RemoteFile,
   finalPath: string,
   there: BlobOnDisk,
 ): PlannedBlob {
-  const { state, repository } = catalogue;
+  const { state, repository } = remoteFiles;
   const { file, hash, sources } = offered;
   const sizeBytes = offered.sizeBytes;
   const inspected = state.inspection.files.find((candidate) => candidate.file.path === file.path);
   const damaged = state.damaged.has(file.path);
   const looked =
-    offered.isProved === true ||
-    (inspected?.found !== undefined && sameBlob(inspected.found, catalogue, hash) && !damaged);
+    offered.isVerified === true ||
+    (inspected?.found !== undefined && sameBlob(inspected.found, remoteFiles, hash) && !damaged);
   const sized = there.sizeBytes !== undefined && (sizeBytes === undefined || sizeBytes === there.sizeBytes);
   const action = damaged || !sized ? 'fetch' : looked ? 'keep' : 'prove';
   return {
@@ -121,11 +121,11 @@ function planBlob(
 }
 
 /** Whether the file that was found is known to be the one that is wanted, without reading it. */
-function sameBlob(found: FoundFile, catalogue: Catalogue, hash: ContentHash): boolean {
+function sameBlob(found: FoundFile, remoteFiles: RemoteFiles, hash: ContentHash): boolean {
   // A plain file has no blob's name to compare.
-  if (catalogue.commit === undefined) return found.hash?.type === hash.type && found.hash.value === hash.value;
+  if (remoteFiles.commit === undefined) return found.hash?.type === hash.type && found.hash.value === hash.value;
   // The lock file is to name a sha256, which is that of whatever lies there: it is read before it is believed.
-  const nameIsEnough = hash.type === 'sha256' || catalogue.state.locked !== undefined;
+  const nameIsEnough = hash.type === 'sha256' || remoteFiles.state.locked !== undefined;
   return nameIsEnough && found.blobId === hash.value;
 }
 

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { type Catalogue, readCatalogue } from './catalogue.js';
+import { type CacheState, isComplete, type ModelState, needsOnlyCompiling } from './cache-state.js';
 import { DownloaderError } from './errors.js';
-import { type Inventory, isComplete, type ModelState, needsOnlyCompiling } from './inventory.js';
 import { type BlobOnDisk, blobPathOf, makePlan, type Plan } from './plan.js';
 import type { Remote } from './remote.js';
+import { listRemoteFiles, type RemoteFiles } from './remote-files.js';
 import { resumableBytes } from './transfer/leftovers.js';
 
 /**
@@ -11,40 +11,40 @@ import { resumableBytes } from './transfer/leftovers.js';
  *
  * @throws DownloaderError OFFLINE with all that is missing when requests are forbidden; what the sources answer else.
  */
-export async function preparePlan(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<Plan> {
-  const complete = inventory.models.filter(isComplete);
-  const compile = inventory.models.filter(needsOnlyCompiling);
-  const lacking = inventory.models.filter((model) => !isComplete(model) && !needsOnlyCompiling(model));
-  if (lacking.length > 0 && inventory.environment.offline) throw offlineError(lacking);
-  return planFor(inventory, { complete, compile }, lacking, remote, signal);
+export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
+  const complete = cacheState.models.filter(isComplete);
+  const compile = cacheState.models.filter(needsOnlyCompiling);
+  const lacking = cacheState.models.filter((model) => !isComplete(model) && !needsOnlyCompiling(model));
+  if (lacking.length > 0 && cacheState.environment.offline) throw offlineError(lacking);
+  return planFor(cacheState, { complete, compile }, lacking, remote, signal);
 }
 
 /** The same for every configured model, whether or not it lacks something: what its sources offer now. */
-export function planAnew(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<Plan> {
-  return planFor(inventory, { complete: [], compile: [] }, inventory.models, remote, signal);
+export function planAnew(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
+  return planFor(cacheState, { complete: [], compile: [] }, cacheState.models, remote, signal);
 }
 
 async function planFor(
-  inventory: Inventory,
+  cacheState: CacheState,
   settled: Pick<Plan, 'complete' | 'compile'>,
   asked: readonly ModelState[],
   remote: Remote,
   signal: AbortSignal,
 ): Promise<Plan> {
-  const { cacheDir } = inventory.environment;
-  const catalogues: Catalogue[] = [];
-  for (const model of asked) catalogues.push(await readCatalogue(model, cacheDir, remote, signal));
-  const onDisk = await lookAtBlobs(cacheDir, catalogues);
-  return makePlan(cacheDir, settled, catalogues, (path) => onDisk.get(path) ?? NOTHING);
+  const { cacheDir } = cacheState.environment;
+  const allRemoteFiles: RemoteFiles[] = [];
+  for (const model of asked) allRemoteFiles.push(await listRemoteFiles(model, cacheDir, remote, signal));
+  const onDisk = await lookAtBlobs(cacheDir, allRemoteFiles);
+  return makePlan(cacheDir, settled, allRemoteFiles, (path) => onDisk.get(path) ?? NOTHING);
 }
 
 const NOTHING: BlobOnDisk = { sizeBytes: undefined, resumableBytes: 0 };
 
-async function lookAtBlobs(cacheDir: string, catalogues: readonly Catalogue[]): Promise<Map<string, BlobOnDisk>> {
+async function lookAtBlobs(cacheDir: string, allRemoteFiles: readonly RemoteFiles[]): Promise<Map<string, BlobOnDisk>> {
   const onDisk = new Map<string, BlobOnDisk>();
-  for (const catalogue of catalogues) {
-    for (const offered of catalogue.files) {
-      const finalPath = blobPathOf(cacheDir, catalogue, offered);
+  for (const remoteFiles of allRemoteFiles) {
+    for (const offered of remoteFiles.files) {
+      const finalPath = blobPathOf(cacheDir, remoteFiles, offered);
       const { sizeBytes, hash } = offered;
       const resumable = sizeBytes === undefined ? 0 : await resumableBytes({ finalPath, sizeBytes, hash });
       onDisk.set(finalPath, { sizeBytes: await sizeOf(finalPath), resumableBytes: resumable });

@@ -96,7 +96,7 @@ async function isWhole(cacheDir: string, snapshot: Snapshot, tree: Tree): Promis
 
 /** A plain file is visible by its name already. */
 async function publishModel(cacheDir: string, model: PlannedModel): Promise<void> {
-  const { repository, commit, requestedRevision, tree } = model.catalogue;
+  const { repository, commit, requestedRevision, tree } = model.remoteFiles;
   if (commit === undefined) return;
   const own = model.files.filter(({ offered }) => offered.volumePath === undefined);
   const files = own.map(({ offered }) => ({ path: offered.file.path, blobId: offered.hash.value }));

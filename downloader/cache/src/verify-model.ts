@@ -9,7 +9,7 @@ import type { CacheError } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { HashPool } from './hash-pool.js';
 import { fileProblem, quickProblem } from './model-problems.js';
-import { type Proof, type Proofs, proofKey } from './proof-file.js';
+import { type Verification, type Verifications, verificationKey } from './verifications.js';
 
 export interface VerifyOptions {
   /**
@@ -20,7 +20,7 @@ export interface VerifyOptions {
   /** Where the models lie; needed to use and to make proofs. */
   readonly cacheDir?: string;
   /** What was proved before; see readProofs. Only `quick` uses it. Default: nothing. */
-  readonly proofs?: Proofs;
+  readonly verifications?: Verifications;
   /** Files read at the same time. Default: one a core. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
@@ -39,7 +39,7 @@ export interface VerifyResult {
   /** Files of which a hash is known and that nobody has ever read to compare it, as far as is noted. Only with `quick`. */
   readonly unread: readonly string[];
   /** What was proved by reading, to be given to writeProofs. Empty without `cacheDir`. */
-  readonly proofs: Proofs;
+  readonly verifications: Verifications;
   /** Empty when all is well. */
   readonly problems: readonly CacheError[];
 }
@@ -88,14 +88,14 @@ class Tally {
   readonly problems: CacheError[] = [];
   readonly unhashed: string[] = [];
   readonly unread: string[] = [];
-  readonly proofs = new Map<string, Proof>();
+  readonly verifications = new Map<string, Verification>();
   bytesRead = 0;
 
   constructor(readonly model: FoundModel) {}
 
   result(): VerifyResult {
-    const { model, problems, unhashed, unread, proofs, bytesRead } = this;
-    return { model, fileCount: model.files.length, bytesRead, unhashed, unread, proofs, problems };
+    const { model, problems, unhashed, unread, verifications, bytesRead } = this;
+    return { model, fileCount: model.files.length, bytesRead, unhashed, unread, verifications, problems };
   }
 }
 
@@ -108,20 +108,20 @@ async function checkFile(
   const { model, file, tallies } = check;
   const looked = await lookAgain(model, file);
   let problem = looked.problem;
-  if (problem === undefined && isUnproven(file)) for (const tally of tallies) tally.unhashed.push(file.path);
+  if (problem === undefined && isUnverified(file)) for (const tally of tallies) tally.unhashed.push(file.path);
   const { hash } = file;
-  const key = root === undefined ? undefined : proofKey(root, file.blobPath);
-  const noted = key === undefined ? undefined : options.proofs?.get(key);
+  const key = root === undefined ? undefined : verificationKey(root, file.blobPath);
+  const noted = key === undefined ? undefined : options.verifications?.get(key);
   const wanted = options.level === 'full' || (noted !== undefined && !holds(noted, file, looked.mtimeMs));
   if (problem === undefined && hash !== undefined && wanted) {
     problem = await reader.compare(model, file, hash);
     for (const tally of tallies) tally.bytesRead += looked.sizeBytes;
     if (problem === undefined && key !== undefined) {
-      const proof = { sizeBytes: looked.sizeBytes, mtimeMs: looked.mtimeMs, hash };
-      for (const tally of tallies) tally.proofs.set(key, proof);
+      const verification = { sizeBytes: looked.sizeBytes, mtimeMs: looked.mtimeMs, hash };
+      for (const tally of tallies) tally.verifications.set(key, verification);
     }
   }
-  if (problem === undefined && !isUnproven(file) && !wanted && noted === undefined) {
+  if (problem === undefined && !isUnverified(file) && !wanted && noted === undefined) {
     for (const tally of tallies) tally.unread.push(file.path);
   }
   if (problem !== undefined) for (const tally of tallies) tally.problems.push(problem);
@@ -129,15 +129,15 @@ async function checkFile(
 }
 
 /** Whether nothing but the file itself says what its bytes must be. */
-export function isUnproven({ hash, selfHashed }: Pick<FoundFile, 'hash' | 'selfHashed'>): boolean {
+export function isUnverified({ hash, selfHashed }: Pick<FoundFile, 'hash' | 'selfHashed'>): boolean {
   return hash === undefined || selfHashed === true;
 }
 
-function holds(proof: Proof, file: FoundFile, mtimeMs: number): boolean {
+function holds(verification: Verification, file: FoundFile, mtimeMs: number): boolean {
   const { hash } = file;
   // A proof of another kind of hash (git's sha1 by the blob's name, sha256 by the lock file) is as good.
-  const other = hash !== undefined && proof.hash.type === hash.type && proof.hash.value !== hash.value;
-  return !other && proof.sizeBytes === file.sizeBytes && proof.mtimeMs === mtimeMs;
+  const other = hash !== undefined && verification.hash.type === hash.type && verification.hash.value !== hash.value;
+  return !other && verification.sizeBytes === file.sizeBytes && verification.mtimeMs === mtimeMs;
 }
 
 async function realDir(path: string): Promise<string | undefined> {

@@ -5,11 +5,11 @@ import {
   type FoundModel,
   HashPool,
   hashFile,
-  proofPath,
-  readProofs,
+  readVerifications,
+  verificationsPath,
   verifyModel,
   verifyModels,
-  writeProofs,
+  writeVerifications,
 } from '../src/index.js';
 import { findModel } from './support/find-model.js';
 import { SENTENCE_FILES, sha256, writeRepository } from './support/make-cache.js';
@@ -63,13 +63,21 @@ describe('verifying a model', () => {
     const model = await found();
     const cacheDir = cache();
     const first = await verifyModel(model, { level: 'full', cacheDir });
-    await writeProofs(cacheDir, first.proofs);
-    const unchanged = await verifyModel(model, { level: 'quick', cacheDir, proofs: await readProofs(cacheDir) });
+    await writeVerifications(cacheDir, first.verifications);
+    const unchanged = await verifyModel(model, {
+      level: 'quick',
+      cacheDir,
+      verifications: await readVerifications(cacheDir),
+    });
     expect([unchanged.problems, unchanged.bytesRead]).to.deep.equal([[], 0]);
 
     const damaged = await flip(model, WEIGHTS);
     await utimes(damaged, new Date(), new Date('2030-01-01'));
-    const changed = await verifyModel(model, { level: 'quick', cacheDir, proofs: await readProofs(cacheDir) });
+    const changed = await verifyModel(model, {
+      level: 'quick',
+      cacheDir,
+      verifications: await readVerifications(cacheDir),
+    });
     expect(changed.problems.map(({ code }) => code)).to.deep.equal(['FILE_HASH_WRONG']);
     expect(changed.bytesRead).to.equal((await stat(damaged)).size);
   });
@@ -77,12 +85,16 @@ describe('verifying a model', () => {
   it('proves a file anew when only its time changed, as after a copy of the volume', async () => {
     const model = await found();
     const cacheDir = cache();
-    await writeProofs(cacheDir, (await verifyModel(model, { level: 'full', cacheDir })).proofs);
+    await writeVerifications(cacheDir, (await verifyModel(model, { level: 'full', cacheDir })).verifications);
     const blobPath = model.files.find((file) => file.path === WEIGHTS)?.blobPath ?? '';
     await utimes(blobPath, new Date(), new Date('2030-01-01'));
-    const again = await verifyModel(model, { level: 'quick', cacheDir, proofs: await readProofs(cacheDir) });
+    const again = await verifyModel(model, {
+      level: 'quick',
+      cacheDir,
+      verifications: await readVerifications(cacheDir),
+    });
     expect(again.problems).to.deep.equal([]);
-    expect([...again.proofs.values()].map(({ mtimeMs }) => mtimeMs)).to.deep.equal([Date.parse('2030-01-01')]);
+    expect([...again.verifications.values()].map(({ mtimeMs }) => mtimeMs)).to.deep.equal([Date.parse('2030-01-01')]);
   });
 
   it('reports a file that went away since it was found', async () => {
@@ -187,22 +199,22 @@ describe('hashing', () => {
 
 describe('proofs', () => {
   const cache = useTempDir();
-  const proof = { sizeBytes: 1, mtimeMs: 1.5, hash: { type: 'sha256', value: 'a'.repeat(64) } } as const;
+  const verification = { sizeBytes: 1, mtimeMs: 1.5, hash: { type: 'sha256', value: 'a'.repeat(64) } } as const;
 
   it('adds to what was noted, and drops what is gone', async () => {
-    await writeProofs(cache(), new Map([['a', proof]]));
-    await writeProofs(cache(), new Map([['b', proof]]));
-    expect([...(await readProofs(cache()))]).to.deep.equal([
-      ['a', proof],
-      ['b', proof],
+    await writeVerifications(cache(), new Map([['a', verification]]));
+    await writeVerifications(cache(), new Map([['b', verification]]));
+    expect([...(await readVerifications(cache()))]).to.deep.equal([
+      ['a', verification],
+      ['b', verification],
     ]);
-    await writeProofs(cache(), new Map(), ['a']);
-    expect([...(await readProofs(cache())).keys()]).to.deep.equal(['b']);
+    await writeVerifications(cache(), new Map(), ['a']);
+    expect([...(await readVerifications(cache())).keys()]).to.deep.equal(['b']);
   });
 
   it('takes a broken note for none', async () => {
-    await writeProofs(cache(), new Map([['a', proof]]));
-    await writeFile(proofPath(cache()), '{"formatVersion":1,"files":{"a":{}}}');
-    expect((await readProofs(cache())).size).to.equal(0);
+    await writeVerifications(cache(), new Map([['a', verification]]));
+    await writeFile(verificationsPath(cache()), '{"formatVersion":1,"files":{"a":{}}}');
+    expect((await readVerifications(cache())).size).to.equal(0);
   });
 });

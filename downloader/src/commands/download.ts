@@ -1,12 +1,12 @@
+import { readCacheState } from '../cache-state.js';
 import { formatBytes, formatCount, formatDuration } from '../format.js';
-import { takeInventory } from '../inventory.js';
 import type { RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import type { FetchTotals } from '../progress/progress.js';
-import { proveFound, type UnprovenModel } from '../prove-found.js';
-import { bringAndLock } from './bring.js';
+import { type UnverifiedModel, verifyFound } from '../verify-found.js';
 import type { CommandContext } from './context.js';
+import { downloadAndLock } from './download-and-lock.js';
 
 /** What a download did. */
 interface DownloadResult extends FetchTotals {
@@ -21,20 +21,20 @@ interface DownloadResult extends FetchTotals {
 export async function download(context: CommandContext): Promise<RunFigures> {
   const startedMs = performance.now();
   const { config, remote, signal, args } = context;
-  const looked = await takeInventory(config.models, { readBytes: args.check, signal });
-  const { inventory, unproven } = await proveFound(looked, remote, signal);
-  for (const model of unproven) warnUnproven(context, model);
-  const plan = await preparePlan(inventory, remote, signal);
-  const notLocked = new Set(unproven.map(({ state }) => state.configured));
-  const totals = await bringAndLock(context, inventory, plan, notLocked);
+  const looked = await readCacheState(config.models, { readBytes: args.check, signal });
+  const { cacheState, unverified } = await verifyFound(looked, remote, signal);
+  for (const model of unverified) warnUnverified(context, model);
+  const plan = await preparePlan(cacheState, remote, signal);
+  const notLocked = new Set(unverified.map(({ state }) => state.configured));
+  const totals = await downloadAndLock(context, cacheState, plan, notLocked);
   const { presentFiles, presentBytes } = totalsOf(plan);
   const durationMs = performance.now() - startedMs;
-  const result = { ...totals, models: inventory.models.length, presentFiles, presentBytes, durationMs };
+  const result = { ...totals, models: cacheState.models.length, presentFiles, presentBytes, durationMs };
   summarise(context, result);
   return { ...result, reusedBytes: presentBytes + totals.resumedBytes };
 }
 
-function warnUnproven({ log }: CommandContext, { state, paths, reason }: UnprovenModel): void {
+function warnUnverified({ log }: CommandContext, { state, paths, reason }: UnverifiedModel): void {
   const { role, id } = state.configured;
   log.warn(
     { event: 'not-verified', role, model: id, files: paths },

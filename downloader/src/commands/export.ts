@@ -5,10 +5,10 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArchivedBlob } from '../archive/archive-layout.js';
 import { archivedBlobs, type ExportedModel, writeArchive } from '../archive/write-archive.js';
+import { type CacheState, isComplete, readCacheState } from '../cache-state.js';
 import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { formatBytes, formatCount } from '../format.js';
-import { type Inventory, isComplete, takeInventory } from '../inventory.js';
 import { lockFound } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { missingLines } from '../prepare.js';
@@ -18,10 +18,10 @@ import type { CommandContext } from './context.js';
 export async function exportModels(context: CommandContext): Promise<RunFigures> {
   const { config, args, signal, log } = context;
   const { cacheDir } = config.models;
-  const inventory = await takeInventory(config.models, { signal });
-  assertComplete(inventory);
-  const models = await lockedModels(inventory, signal);
-  const paths = realPaths(inventory);
+  const cacheState = await readCacheState(config.models, { signal });
+  assertComplete(cacheState);
+  const models = await lockedModels(cacheState, signal);
+  const paths = realPaths(cacheState);
   const sourceOf = (blob: ArchivedBlob) =>
     paths.get(blob.sha256) ?? paths.get(blob.blobId) ?? join(cacheDir, blob.name);
   const write = (out: NodeJS.WritableStream) => writeArchive(cacheDir, models, sourceOf, out, signal);
@@ -36,8 +36,8 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
   return { models: models.length };
 }
 
-function assertComplete(inventory: Inventory): void {
-  const lacking = inventory.models.filter((model) => !isComplete(model));
+function assertComplete(cacheState: CacheState): void {
+  const lacking = cacheState.models.filter((model) => !isComplete(model));
   if (lacking.length === 0) return;
   const lines = lacking.flatMap((model) => missingLines(model).map((line) => `  ${line}`));
   throw new DownloaderError(
@@ -50,9 +50,9 @@ function assertComplete(inventory: Inventory): void {
   );
 }
 
-async function lockedModels(inventory: Inventory, signal: AbortSignal): Promise<ExportedModel[]> {
+async function lockedModels(cacheState: CacheState, signal: AbortSignal): Promise<ExportedModel[]> {
   const models: ExportedModel[] = [];
-  for (const state of inventory.models) {
+  for (const state of cacheState.models) {
     const locked = state.locked ?? (await lockFound(state, signal));
     // Where it is imported, this program brought it.
     if (locked !== undefined)
@@ -62,9 +62,9 @@ async function lockedModels(inventory: Inventory, signal: AbortSignal): Promise<
 }
 
 /** Where the bytes really are, by every hash that names them. */
-function realPaths(inventory: Inventory): Map<string, string> {
+function realPaths(cacheState: CacheState): Map<string, string> {
   const paths = new Map<string, string>();
-  for (const { inspection } of inventory.models) {
+  for (const { inspection } of cacheState.models) {
     for (const file of inspection.found?.files ?? []) {
       if (file.hash !== undefined) paths.set(file.hash.value, file.blobPath);
       if (file.blobId !== undefined) paths.set(file.blobId, file.blobPath);

@@ -9,8 +9,8 @@ import {
   scanOptimized,
   whisperFiles,
 } from '@heimdex/cache';
+import { readCacheState } from '../cache-state.js';
 import { formatBytes, formatCount } from '../format.js';
-import { takeInventory } from '../inventory.js';
 import type { CommandContext } from './context.js';
 
 /** All that is shown. */
@@ -40,9 +40,9 @@ export async function list(context: CommandContext): Promise<undefined> {
   const { config, args, print, signal } = context;
   const { cacheDir } = config.models;
   const contents = await scanCache(cacheDir);
-  const inventory = await takeInventory(config.models, { signal });
+  const cacheState = await readCacheState(config.models, { signal });
   const roles = new Map<string, string[]>();
-  for (const { configured, inspection } of inventory.models) {
+  for (const { configured, inspection } of cacheState.models) {
     const key = configured.layout === 'plain' ? (configured.files[0]?.path ?? '') : inspection.repository;
     const checkpoints = configured.compile?.checkpoints.map(({ path }) => path) ?? [];
     for (const name of [key, ...checkpoints]) roles.set(name, [...(roles.get(name) ?? []), configured.role]);
@@ -56,7 +56,7 @@ export async function list(context: CommandContext): Promise<undefined> {
   const compiled = await scanCompiled(cacheDir);
   const sources = await scanOptimized(cacheDir);
   const preparedBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const records = inventory.lock?.prepared ?? [];
+  const records = cacheState.lock?.prepared ?? [];
   const optimizedModels = sources.flatMap(({ source, forms }) =>
     forms.map(({ form, sizeBytes: bytes }) => {
       const recorded = records.some((record) => record.source === source && record.form === form);

@@ -1,6 +1,6 @@
+import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
 import { formatBytes, formatCount } from '../format.js';
-import { takeInventory } from '../inventory.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import type { CommandContext } from './context.js';
@@ -8,8 +8,8 @@ import type { CommandContext } from './context.js';
 /** Shows what a download would do. */
 export async function plan(context: CommandContext): Promise<undefined> {
   const { config, remote, signal, args, print } = context;
-  const inventory = await takeInventory(config.models, { readBytes: args.check, signal });
-  const made = await preparePlan(inventory, remote, signal);
+  const cacheState = await readCacheState(config.models, { readBytes: args.check, signal });
+  const made = await preparePlan(cacheState, remote, signal);
   print(args.json ? `${JSON.stringify(planDocument(config.models.cacheDir, made), null, 2)}\n` : planText(made));
 }
 
@@ -45,12 +45,12 @@ function planDocument(cacheDir: string, made: Plan) {
         })),
         ...compileField(compileOfFound({ configured, inspection })),
       })),
-      ...made.models.map(({ catalogue, files }) => ({
-        ...compileField(compileOfFetched({ catalogue, files })),
-        role: catalogue.state.configured.role,
-        id: catalogue.state.configured.id,
-        variant: catalogue.state.configured.variant,
-        revision: catalogue.commit ?? null,
+      ...made.models.map(({ remoteFiles, files }) => ({
+        ...compileField(compileOfFetched({ remoteFiles, files })),
+        role: remoteFiles.state.configured.role,
+        id: remoteFiles.state.configured.id,
+        variant: remoteFiles.state.configured.variant,
+        revision: remoteFiles.commit ?? null,
         complete: false,
         files: files.map(({ offered, blob }) => ({
           path: offered.file.path,
@@ -77,13 +77,13 @@ function planText(made: Plan): string {
     lines.push(`${configured.role}  ${configured.id} (${configured.variant}): its checkpoint is there, to be compiled`);
     if (compile !== undefined) lines.push(compileLine(compile));
   }
-  for (const { catalogue, files } of made.models) {
-    const { configured } = catalogue.state;
-    const at = catalogue.commit === undefined ? '' : ` at ${catalogue.commit.slice(0, 8)}`;
+  for (const { remoteFiles, files } of made.models) {
+    const { configured } = remoteFiles.state;
+    const at = remoteFiles.commit === undefined ? '' : ` at ${remoteFiles.commit.slice(0, 8)}`;
     lines.push(`${configured.role}  ${configured.id} (${configured.variant})${at}`);
     for (const { offered, blob } of files)
       lines.push(`  ${ACTION_WORDS[blob.action]}  ${offered.file.path}  ${blobNote(blob)}`);
-    const compile = compileOfFetched({ catalogue, files });
+    const compile = compileOfFetched({ remoteFiles, files });
     if (compile === undefined) continue;
     lines.push(compileLine(compile));
     const missing = files.filter(({ blob }) => blob.action === 'fetch').map(({ offered }) => offered.file.path);

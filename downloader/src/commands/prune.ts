@@ -9,9 +9,9 @@ import {
   scanCompiled,
   scanOptimized,
 } from '@heimdex/cache';
+import { readCacheState } from '../cache-state.js';
 import { asDiskError } from '../disk.js';
 import { formatBytes, formatCount } from '../format.js';
-import { takeInventory } from '../inventory.js';
 import type { CommandContext } from './context.js';
 
 /** Partial files that changed within this time may belong to a download under way. */
@@ -21,11 +21,11 @@ const PARTIAL_AGE_MS = 60 * 60 * 1000;
 export async function prune(context: CommandContext): Promise<undefined> {
   const { config, args, print, signal, log } = context;
   const { cacheDir, manifestPath } = config.models;
-  const inventory = await takeInventory(config.models, { signal });
-  const inspections = inventory.models.map(({ inspection }) => inspection);
+  const cacheState = await readCacheState(config.models, { signal });
+  const inspections = cacheState.models.map(({ inspection }) => inspection);
   const plan = planPrune(await scanCache(cacheDir), inspections, loadManifest(manifestPath), {
     leftoversBeforeMs: Date.now() - PARTIAL_AGE_MS,
-    lock: inventory.lock,
+    lock: cacheState.lock,
     named: args.repositories,
     prepared: await scanOptimized(cacheDir),
     compiled: await scanCompiled(cacheDir),

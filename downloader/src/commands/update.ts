@@ -1,12 +1,12 @@
 import { hashFile, type LockedFile, type LockedModel } from '@heimdex/cache';
+import { readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
 import { formatBytes, formatCount } from '../format.js';
-import { takeInventory } from '../inventory.js';
 import type { RunFigures } from '../metrics.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAnew } from '../prepare.js';
-import { bringAndLock } from './bring.js';
 import type { CommandContext } from './context.js';
+import { downloadAndLock } from './download-and-lock.js';
 
 /** One model's way from what is locked to what its sources offer now. */
 interface Move {
@@ -35,17 +35,17 @@ export async function update(context: CommandContext): Promise<RunFigures> {
       'HF_HUB_OFFLINE is set, and what has moved only the hub knows. With a network, run: HF_HUB_OFFLINE=0 heimdex-downloader update',
     );
   }
-  const inventory = await takeInventory(config.models, { ignoreLock: true, signal });
-  const anew = await planAnew(inventory, remote, signal);
+  const cacheState = await readCacheState(config.models, { ignoreLock: true, signal });
+  const anew = await planAnew(cacheState, remote, signal);
   const compared: Move[] = [];
-  for (const model of anew.models) compared.push(await moveOf(model, inventory.lock?.models ?? [], signal));
+  for (const model of anew.models) compared.push(await moveOf(model, cacheState.lock?.models ?? [], signal));
   const moves = compared.filter(hasMoved);
   const plan = withoutSettled(anew, new Set(moves.map(({ model }) => model)));
   print(
     args.json ? `${JSON.stringify(document(moves, args.dryRun), null, 2)}\n` : words(moves, totalsOf(plan).fetchBytes),
   );
-  if (args.dryRun || moves.length === 0) return { models: inventory.models.length };
-  const figures = await bringAndLock(context, inventory, plan);
+  if (args.dryRun || moves.length === 0) return { models: cacheState.models.length };
+  const figures = await downloadAndLock(context, cacheState, plan);
   log.info({ event: 'updated', models: moves.length }, `${formatCount(moves.length, 'model')} updated and locked`);
   return figures;
 }
@@ -53,14 +53,14 @@ export async function update(context: CommandContext): Promise<RunFigures> {
 /** A compiled model that has not moved needs its checkpoint no more, which may be gone from the volume. */
 function withoutSettled(plan: Plan, moved: ReadonlySet<PlannedModel>): Plan {
   const isSettled = (model: PlannedModel) =>
-    !moved.has(model) && model.catalogue.state.inspection.found?.compiled !== undefined;
+    !moved.has(model) && model.remoteFiles.state.inspection.found?.compiled !== undefined;
   const models = plan.models.filter((model) => !isSettled(model));
   const needed = new Set(models.flatMap(({ files }) => files.map(({ blob }) => blob)));
   return { ...plan, models, blobs: plan.blobs.filter((blob) => needed.has(blob)) };
 }
 
 async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signal: AbortSignal): Promise<Move> {
-  const { configured } = model.catalogue.state;
+  const { configured } = model.remoteFiles.state;
   const before = locked.find(
     (candidate) =>
       candidate.role === configured.role &&
@@ -74,7 +74,7 @@ async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signa
   for (const file of model.files) {
     const { offered } = file;
     const { path } = offered.file;
-    if (isMade(path) && before?.revision === model.catalogue.commit) continue;
+    if (isMade(path) && before?.revision === model.remoteFiles.commit) continue;
     const old = before?.files.find((one) => one.path === path);
     if (old !== undefined && (await isSame(old, file, signal))) continue;
     const how = old === undefined ? 'new' : 'changed';
@@ -105,7 +105,7 @@ async function isSame(old: LockedFile, { offered, blob }: PlannedFile, signal: A
 }
 
 function hasMoved({ model, before, files }: Move): boolean {
-  const { commit } = model.catalogue;
+  const { commit } = model.remoteFiles;
   return before === undefined || files.length > 0 || (commit !== undefined && commit !== before.revision);
 }
 
@@ -113,10 +113,10 @@ function document(moves: readonly Move[], dryRun: boolean) {
   return {
     dryRun,
     moved: moves.map(({ model, before, files }) => ({
-      role: model.catalogue.state.configured.role,
-      id: model.catalogue.state.configured.id,
+      role: model.remoteFiles.state.configured.role,
+      id: model.remoteFiles.state.configured.id,
       from: before?.revision ?? null,
-      to: model.catalogue.commit ?? model.files[0]?.offered.hash.value ?? null,
+      to: model.remoteFiles.commit ?? model.files[0]?.offered.hash.value ?? null,
       files,
     })),
   };
@@ -126,9 +126,9 @@ function words(moves: readonly Move[], fetchBytes: number): string {
   if (moves.length === 0) return 'Nothing has moved: the lock file names what the sources offer now.\n';
   const lines: string[] = [];
   for (const { model, before, files } of moves) {
-    const { configured } = model.catalogue.state;
+    const { configured } = model.remoteFiles.state;
     const from = before === undefined ? 'not locked' : before.revision.slice(0, 8);
-    const to = model.catalogue.commit?.slice(0, 8) ?? 'other bytes';
+    const to = model.remoteFiles.commit?.slice(0, 8) ?? 'other bytes';
     lines.push(`${configured.role}  ${configured.id} (${configured.variant}): ${from} -> ${to}`);
     for (const file of files) lines.push(`  ${file.how.padEnd(7)}  ${file.path}  ${sizes(file)}`);
     if (files.length === 0) lines.push('  the same bytes in every file');

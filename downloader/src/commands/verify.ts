@@ -6,15 +6,15 @@ import {
   type OptimizedRecord,
   optimizedSources,
   PREPARE_COMMAND,
-  type Proof,
-  readProofs,
+  readVerifications,
+  type Verification,
   type VerifyResult,
   verifyModels,
-  writeProofs,
+  writeVerifications,
 } from '@heimdex/cache';
+import { readCacheState } from '../cache-state.js';
 import { DownloaderError, errorMessage } from '../errors.js';
 import { formatBytes, formatCount, formatDuration } from '../format.js';
-import { takeInventory } from '../inventory.js';
 import type { CommandContext } from './context.js';
 
 /**
@@ -28,15 +28,20 @@ import type { CommandContext } from './context.js';
 export async function verify(context: CommandContext): Promise<undefined> {
   const { config, signal, args, print } = context;
   const startedMs = performance.now();
-  const inventory = await takeInventory(config.models, { signal });
-  const problems = inventory.models.flatMap(({ inspection }) => inspection.problems);
-  const found = inventory.models.flatMap(({ inspection }) => inspection.found ?? []);
+  const cacheState = await readCacheState(config.models, { signal });
+  const problems = cacheState.models.flatMap(({ inspection }) => inspection.problems);
+  const found = cacheState.models.flatMap(({ inspection }) => inspection.found ?? []);
   const { cacheDir } = config.models;
   const level = args.quick ? 'quick' : 'full';
-  const results = await verifyModels(found, { level, cacheDir, proofs: await readProofs(cacheDir), signal });
-  const prepared = await verifyOptimized(cacheDir, found, inventory.lock?.prepared ?? [], level, signal);
+  const results = await verifyModels(found, {
+    level,
+    cacheDir,
+    verifications: await readVerifications(cacheDir),
+    signal,
+  });
+  const prepared = await verifyOptimized(cacheDir, found, cacheState.lock?.prepared ?? [], level, signal);
   problems.push(...[...results, ...prepared].flatMap((result) => result.problems));
-  await noteProofs(context, results);
+  await recordVerifications(context, results);
   const report = { results, prepared, problems, durationMs: performance.now() - startedMs };
   print(args.json ? document(report) : words(report));
   if (problems.length > 0) throw verifyError(problems);
@@ -75,11 +80,11 @@ async function verifyOptimized(
 }
 
 /** What was proved needs no reading next time. A volume that cannot be written is proved all the same. */
-async function noteProofs({ config, log }: CommandContext, results: readonly VerifyResult[]): Promise<void> {
-  const proofs = new Map<string, Proof>(results.flatMap((result) => [...result.proofs]));
-  if (proofs.size === 0) return;
+async function recordVerifications({ config, log }: CommandContext, results: readonly VerifyResult[]): Promise<void> {
+  const verifications = new Map<string, Verification>(results.flatMap((result) => [...result.verifications]));
+  if (verifications.size === 0) return;
   try {
-    await writeProofs(config.models.cacheDir, proofs);
+    await writeVerifications(config.models.cacheDir, verifications);
   } catch (error) {
     log.debug({ event: 'proofs' }, `What was proved could not be noted: ${errorMessage(error)}`);
   }

@@ -16,11 +16,11 @@ import {
   hashFile,
 } from '@heimdex/cache';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
+import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { formatBytes } from '../format.js';
-import type { ModelState } from '../inventory.js';
 import { checkpointBytes, estimateCompile } from './estimate.js';
 import { runCompiler } from './run-compiler.js';
 
@@ -45,7 +45,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     { event: 'compile', model: configured.id, bytes: sizeBytes },
     `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${formatBytes(sizeBytes)}`,
   );
-  const sources = await proveSources(checkpoint, signal);
+  const sources = await verifySources(checkpoint, signal);
   const key: CompiledKey = {
     compiler: COMPILER_VERSION,
     precision: configured.compile.precision,
@@ -99,7 +99,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
 }
 
 /** Every byte of the checkpoint is read and its sha256 held against what is known, before anything is made of it. */
-async function proveSources(checkpoint: FoundCheckpoint, signal: AbortSignal): Promise<readonly CompiledSource[]> {
+async function verifySources(checkpoint: FoundCheckpoint, signal: AbortSignal): Promise<readonly CompiledSource[]> {
   const sources: CompiledSource[] = [];
   for (const { path, blobPath, sizeBytes, hash } of checkpoint.files) {
     const sha256 = await hashFile('sha256', blobPath, signal);

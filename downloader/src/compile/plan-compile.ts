@@ -1,6 +1,6 @@
+import type { ModelState } from '../cache-state.js';
 import type { CheckpointReason } from '../checkpoint-source.js';
 import { formatBytes, formatTimeLeft } from '../format.js';
-import type { ModelState } from '../inventory.js';
 import type { PlannedModel } from '../plan.js';
 import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
 
@@ -28,9 +28,9 @@ export function compileOfFound({
 }
 
 /** The compile of a model of which something is fetched first. */
-export function compileOfFetched({ catalogue, files }: PlannedModel): PlannedCompile | undefined {
-  const { compile } = catalogue.state.configured;
-  const { checkpoint } = catalogue;
+export function compileOfFetched({ remoteFiles, files }: PlannedModel): PlannedCompile | undefined {
+  const { compile } = remoteFiles.state.configured;
+  const { checkpoint } = remoteFiles;
   if (compile === undefined || checkpoint === undefined) return undefined;
   const sources = files.filter(({ offered }) => checkpoint.paths.includes(offered.file.path));
   const bytes = sources.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);

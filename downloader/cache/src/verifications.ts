@@ -11,7 +11,7 @@ import { type ContentHash, hashOfBlobId } from './layout.js';
 import { makeDir } from './make-dir.js';
 
 /** One proved file. */
-export interface Proof {
+export interface Verification {
   readonly sizeBytes: number;
   /** Time of the last change of the bytes, in ms since 1970, as `stat` gives it. */
   readonly mtimeMs: number;
@@ -19,30 +19,30 @@ export interface Proof {
 }
 
 /** Proofs by the file's path relative to the cache, with `/`. */
-export type Proofs = ReadonlyMap<string, Proof>;
+export type Verifications = ReadonlyMap<string, Verification>;
 
-const PROOF_FORMAT_VERSION = 1;
+const VERIFICATIONS_FORMAT_VERSION = 1;
 
 /** Where the proofs of a cache are noted. */
-export function proofPath(cacheDir: string): string {
+export function verificationsPath(cacheDir: string): string {
   return join(cacheDir, '.locks', 'heimdex-proofs.json');
 }
 
 /** The key of a file: its real path relative to the cache's real path. */
-export function proofKey(cacheDir: string, blobPath: string): string {
+export function verificationKey(cacheDir: string, blobPath: string): string {
   return relative(cacheDir, blobPath).split(sep).join('/');
 }
 
 /** Reads the proofs; none when there is no note, or none that can be read. */
-export async function readProofs(cacheDir: string): Promise<Proofs> {
+export async function readVerifications(cacheDir: string): Promise<Verifications> {
   try {
-    const root = new JsonCursor(JSON.parse(await readFile(proofPath(cacheDir), 'utf8')), 'proofs');
-    if (root.get('formatVersion').count() !== PROOF_FORMAT_VERSION) return new Map();
+    const root = new JsonCursor(JSON.parse(await readFile(verificationsPath(cacheDir), 'utf8')), 'proofs');
+    if (root.get('formatVersion').count() !== VERIFICATIONS_FORMAT_VERSION) return new Map();
     return new Map(
       root
         .get('files')
         .entries()
-        .map(([key, cursor]) => [key, parseProof(cursor)]),
+        .map(([key, cursor]) => [key, parseVerification(cursor)]),
     );
   } catch {
     return new Map();
@@ -50,19 +50,23 @@ export async function readProofs(cacheDir: string): Promise<Proofs> {
 }
 
 /** Notes proofs beside those noted before, whole or not at all. Proofs of files in `gone` are dropped. */
-export async function writeProofs(cacheDir: string, proofs: Proofs, gone: readonly string[] = []): Promise<void> {
-  const all = new Map([...(await readProofs(cacheDir)), ...proofs]);
+export async function writeVerifications(
+  cacheDir: string,
+  verifications: Verifications,
+  gone: readonly string[] = [],
+): Promise<void> {
+  const all = new Map([...(await readVerifications(cacheDir)), ...verifications]);
   for (const key of gone) all.delete(key);
   const files = Object.fromEntries(
     [...all]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, { sizeBytes, mtimeMs, hash }]) => [key, { sizeBytes, mtimeMs, hash: hash.value }]),
   );
-  const path = proofPath(cacheDir);
+  const path = verificationsPath(cacheDir);
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   await makeDir(dirname(path));
   try {
-    await writeFile(temporary, `${JSON.stringify({ formatVersion: PROOF_FORMAT_VERSION, files }, null, 1)}\n`, {
+    await writeFile(temporary, `${JSON.stringify({ formatVersion: VERIFICATIONS_FORMAT_VERSION, files }, null, 1)}\n`, {
       mode: 0o644,
       flag: 'wx',
     });
@@ -73,7 +77,7 @@ export async function writeProofs(cacheDir: string, proofs: Proofs, gone: readon
   }
 }
 
-function parseProof(cursor: JsonCursor): Proof {
+function parseVerification(cursor: JsonCursor): Verification {
   const hash = hashOfBlobId(cursor.get('hash').text());
   if (hash === undefined) return cursor.get('hash').fail('40 or 64 hexadecimal digits');
   return { sizeBytes: cursor.get('sizeBytes').count(), mtimeMs: cursor.get('mtimeMs').number(), hash };

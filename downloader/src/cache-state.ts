@@ -14,7 +14,7 @@ import {
 } from '@heimdex/cache';
 
 /** What is wanted and what of it lies on the volume. */
-export interface Inventory {
+export interface CacheState {
   readonly environment: ModelEnvironment;
   /** The lock file's content; undefined when there is none. */
   readonly lock: ModelsLock | undefined;
@@ -32,7 +32,7 @@ export interface ModelState {
 }
 
 /** How closely to look. */
-export interface InventoryOptions {
+export interface CacheStateOptions {
   /** Reads every byte of what is there and compares its hash. */
   readonly readBytes?: boolean;
   /** Looks past the lock file, as if there were none. */
@@ -45,7 +45,7 @@ export interface InventoryOptions {
  *
  * @throws CacheError MANIFEST_INVALID, MODEL_UNKNOWN, LOCK_INVALID.
  */
-export async function takeInventory(environment: ModelEnvironment, options: InventoryOptions): Promise<Inventory> {
+export async function readCacheState(environment: ModelEnvironment, options: CacheStateOptions): Promise<CacheState> {
   const wanted = resolveModels(environment);
   const lock = await readLock(environment.lockPath);
   const { cacheDir, cacheDirVariable } = environment;

@@ -1,16 +1,16 @@
 import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
 import { takeLock } from '../blob-lock.js';
-import { wasFound } from '../brought.js';
+import type { CacheState, ModelState } from '../cache-state.js';
 import { assertFits, makeDir } from '../disk.js';
+import { wasFound } from '../downloaded.js';
 import { errorMessage } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
 import { formatBytes, formatCount } from '../format.js';
-import type { Inventory, ModelState } from '../inventory.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
-import { noteProved } from '../prove.js';
 import { Publisher, publishCacheTag } from '../publish.js';
+import { recordVerified } from '../record-verified.js';
 import { HashThread } from '../transfer/hash-thread.js';
 import type { CommandContext } from './context.js';
 
@@ -19,24 +19,24 @@ import type { CommandContext } from './context.js';
  *
  * @param notLocked - Models that are there and whose bytes nothing proves.
  */
-export async function bringAndLock(
+export async function downloadAndLock(
   context: CommandContext,
-  inventory: Inventory,
+  cacheState: CacheState,
   plan: Plan,
   notLocked: ReadonlySet<ConfiguredModel> = new Set(),
 ): Promise<FetchTotals> {
   const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
-  const compiled = await compileAll(context, plan, inventory);
-  const downloaded = plan.models.filter(({ catalogue }) => catalogue.state.configured.compile === undefined);
+  const compiled = await compileAll(context, plan, cacheState);
+  const downloaded = plan.models.filter(({ remoteFiles }) => remoteFiles.state.configured.compile === undefined);
   const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
-  const models = inventory.models.filter(({ configured }) => !notLocked.has(configured));
-  const noted = [...published, ...compiled].map((model) => noteFound(model, plan, inventory));
-  await writeLockFile(context, { ...inventory, models }, plan, noted);
+  const models = cacheState.models.filter(({ configured }) => !notLocked.has(configured));
+  const noted = [...published, ...compiled].map((model) => recordFound(model, plan, cacheState));
+  await writeLockFile(context, { ...cacheState, models }, plan, noted);
   if (!context.config.keepCheckpoints) await dropCheckpoints(context, plan);
   return totals;
 }
 
-function noteFound(model: LockedModel, plan: Plan, { lock }: Inventory): LockedModel {
+function recordFound(model: LockedModel, plan: Plan, { lock }: CacheState): LockedModel {
   return wasFound(model, plan, lock) ? { ...model, found: true } : model;
 }
 
@@ -44,7 +44,7 @@ function noteFound(model: LockedModel, plan: Plan, { lock }: Inventory): LockedM
 async function dropCheckpoints(context: CommandContext, plan: Plan): Promise<void> {
   const fetched = new Set(plan.blobs.filter(({ action }) => action === 'fetch').map(({ finalPath }) => finalPath));
   // Of a name that may mean two layouts, the plan has the one that the repository is of.
-  const models = [...plan.models.map(({ catalogue }) => catalogue.state), ...plan.compile, ...plan.complete];
+  const models = [...plan.models.map(({ remoteFiles }) => remoteFiles.state), ...plan.compile, ...plan.complete];
   for (const { configured } of models.filter((model) => model.configured.compile !== undefined)) {
     const state = await lookAt(context, configured);
     if (state.inspection.found?.compiled === undefined || state.inspection.checkpoint === undefined) continue;
@@ -54,8 +54,12 @@ async function dropCheckpoints(context: CommandContext, plan: Plan): Promise<voi
 }
 
 /** Compiles what was fetched as a checkpoint, and what lay on the volume as one; gives the lock file's entries. */
-async function compileAll(context: CommandContext, plan: Plan, inventory: Inventory): Promise<readonly LockedModel[]> {
-  const fetched = plan.models.map(({ catalogue }) => catalogue.state.configured);
+async function compileAll(
+  context: CommandContext,
+  plan: Plan,
+  cacheState: CacheState,
+): Promise<readonly LockedModel[]> {
+  const fetched = plan.models.map(({ remoteFiles }) => remoteFiles.state.configured);
   const wanted = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
     ({ compile }) => compile !== undefined,
   );
@@ -65,7 +69,7 @@ async function compileAll(context: CommandContext, plan: Plan, inventory: Invent
   for (const configured of wanted) {
     const done = await underLock(context, configured, async () => {
       const state = await lookAt(context, configured);
-      if (state.inspection.found === undefined || isDamaged(inventory, configured)) await compileModel(context, state);
+      if (state.inspection.found === undefined || isDamaged(cacheState, configured)) await compileModel(context, state);
       return lookAt(context, configured);
     });
     const [problem] = done.inspection.problems;
@@ -77,7 +81,7 @@ async function compileAll(context: CommandContext, plan: Plan, inventory: Invent
 }
 
 /** Whether bytes of a compiled file were read and found wrong. */
-function isDamaged({ models }: Inventory, { role, entry }: ConfiguredModel): boolean {
+function isDamaged({ models }: CacheState, { role, entry }: ConfiguredModel): boolean {
   const state = models.find(({ configured }) => configured.role === role && configured.entry === entry);
   return [...(state?.damaged ?? [])].some(isCompiledPath);
 }
@@ -138,14 +142,14 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
     progress.stop();
     await hashing.close();
   }
-  await noteProofs(context, plan);
+  await recordVerifications(context, plan);
   return progress.totals;
 }
 
-async function noteProofs({ config, log }: CommandContext, plan: Plan): Promise<void> {
+async function recordVerifications({ config, log }: CommandContext, plan: Plan): Promise<void> {
   try {
-    const proved = plan.blobs.filter((blob) => blob.action !== 'keep');
-    await noteProved(config.models.cacheDir, proved);
+    const verified = plan.blobs.filter((blob) => blob.action !== 'keep');
+    await recordVerified(config.models.cacheDir, verified);
   } catch (error) {
     log.debug({ event: 'proofs' }, `What was proved could not be noted: ${errorMessage(error)}`);
   }
@@ -153,22 +157,22 @@ async function noteProofs({ config, log }: CommandContext, plan: Plan): Promise<
 
 async function writeLockFile(
   context: CommandContext,
-  inventory: Inventory,
+  cacheState: CacheState,
   plan: Plan,
   published: readonly LockedModel[],
 ): Promise<void> {
   const { log, signal } = context;
-  const unlocked = inventory.models.filter(
+  const unlocked = cacheState.models.filter(
     (model) => model.inspection.found !== undefined && model.locked === undefined,
   );
   const fresh = [...published];
   for (const model of unlocked) {
     if (published.some((other) => other.role === model.configured.role)) continue;
     const locked = await lockFound(model, signal);
-    if (locked !== undefined) fresh.push(noteFound(locked, plan, inventory));
+    if (locked !== undefined) fresh.push(recordFound(locked, plan, cacheState));
   }
-  const { lockPath } = inventory.environment;
-  const failure = await updateLock(lockPath, inventory.lock, fresh);
+  const { lockPath } = cacheState.environment;
+  const failure = await updateLock(lockPath, cacheState.lock, fresh);
   if (failure !== undefined) {
     log.warn(
       { event: 'lock-file' },

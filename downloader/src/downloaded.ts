@@ -13,12 +13,12 @@ export function wasFound(
   const before = lock?.models.filter(({ repository }) => repository === model.repository) ?? [];
   if (before.length > 0) return before.every(({ found }) => found === true);
   const planned = plan.models.find(
-    ({ catalogue: { state } }) => state.configured.role === model.role && state.configured.entry === model.entry,
+    ({ remoteFiles: { state } }) => state.configured.role === model.role && state.configured.entry === model.entry,
   );
   if (planned === undefined) return true;
   // A checkpoint outside of the repository says nothing of the repository's directory.
   const files = planned.files.filter(({ offered }) => offered.volumePath === undefined);
-  const checkpoint = new Set(planned.catalogue.checkpoint?.paths);
+  const checkpoint = new Set(planned.remoteFiles.checkpoint?.paths);
   const weights = files.filter(({ offered: { file } }) => file.weights !== undefined || checkpoint.has(file.path));
   return !(weights.length > 0 ? weights.some(isFetched) : files.every(isFetched));
 }

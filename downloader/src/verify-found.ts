@@ -1,12 +1,12 @@
-import { type ContentHash, type FoundFile, hashFile, isUnproven } from '@heimdex/cache';
-import { readCatalogue } from './catalogue.js';
+import { type ContentHash, type FoundFile, hashFile, isUnverified } from '@heimdex/cache';
+import type { CacheState, ModelState } from './cache-state.js';
 import { asDiskError } from './disk.js';
 import { DownloaderError } from './errors.js';
-import type { Inventory, ModelState } from './inventory.js';
 import type { Remote } from './remote.js';
+import { listRemoteFiles } from './remote-files.js';
 
 /** A model of which some files could not be proved. */
-export interface UnprovenModel {
+export interface UnverifiedModel {
   readonly state: ModelState;
   readonly paths: readonly string[];
   /** Why nothing says what their bytes must be. */
@@ -14,11 +14,11 @@ export interface UnprovenModel {
 }
 
 /** An inventory whose unlocked models were proved as far as that can be. */
-export interface ProvedInventory {
+export interface VerifiedCacheState {
   /** Files that were read and found wrong are among `damaged` of their model. */
-  readonly inventory: Inventory;
+  readonly cacheState: CacheState;
   /** Must not be locked: the lock file would make whatever lies there the right bytes. */
-  readonly unproven: readonly UnprovenModel[];
+  readonly unverified: readonly UnverifiedModel[];
 }
 
 /**
@@ -27,34 +27,38 @@ export interface ProvedInventory {
  * where nothing on the volume says a hash by asking the hub. Locked models cost nothing, models whose blobs are named by
  * their sha256 no more than a read of the small files beside them.
  */
-export async function proveFound(inventory: Inventory, remote: Remote, signal: AbortSignal): Promise<ProvedInventory> {
-  const unproven: UnprovenModel[] = [];
+export async function verifyFound(
+  cacheState: CacheState,
+  remote: Remote,
+  signal: AbortSignal,
+): Promise<VerifiedCacheState> {
+  const unverified: UnverifiedModel[] = [];
   const models: ModelState[] = [];
-  for (const state of inventory.models) {
+  for (const state of cacheState.models) {
     const { found } = state.inspection;
     if (found === undefined || state.locked !== undefined) {
       models.push(state);
       continue;
     }
     const damaged = new Set(state.damaged);
-    for (const file of found.files.filter((one) => !isUnproven(one))) {
+    for (const file of found.files.filter((one) => !isUnverified(one))) {
       // A sha256 goes into the lock as it is; of git's sha1 the bytes are read for it, right or wrong.
       if (file.hash?.type === 'git-sha1' && !(await hasHash(file, file.hash, signal))) damaged.add(file.path);
     }
-    const unnamed = found.files.filter(isUnproven);
+    const unnamed = found.files.filter(isUnverified);
     if (unnamed.length > 0) {
-      const { hashes, reason } = await askHashes(state, inventory.environment, remote, signal);
+      const { hashes, reason } = await askHashes(state, cacheState.environment, remote, signal);
       const paths: string[] = [];
       for (const file of unnamed) {
         const hash = hashes.get(file.path);
         if (hash === undefined) paths.push(file.path);
         else if (!(await hasHash(file, hash, signal))) damaged.add(file.path);
       }
-      if (paths.length > 0) unproven.push({ state, paths, reason });
+      if (paths.length > 0) unverified.push({ state, paths, reason });
     }
     models.push({ ...state, damaged });
   }
-  return { inventory: { ...inventory, models }, unproven };
+  return { cacheState: { ...cacheState, models }, unverified };
 }
 
 async function hasHash(file: FoundFile, { type, value }: ContentHash, signal: AbortSignal): Promise<boolean> {
@@ -73,7 +77,7 @@ interface Asked {
 
 async function askHashes(
   state: ModelState,
-  { offline, cacheDir }: Inventory['environment'],
+  { offline, cacheDir }: CacheState['environment'],
   remote: Remote,
   signal: AbortSignal,
 ): Promise<Asked> {
@@ -99,7 +103,7 @@ async function hashesOf(
 ): Promise<ReadonlyMap<string, ContentHash>> {
   const { configured, inspection } = state;
   if (configured.layout === 'plain') {
-    const { files } = await readCatalogue(state, cacheDir, remote, signal);
+    const { files } = await listRemoteFiles(state, cacheDir, remote, signal);
     return new Map(files.map(({ file, hash }) => [file.path, hash]));
   }
   const { repository, revision } = inspection;

@@ -11,15 +11,15 @@ import type {
   UrlSource,
 } from '@heimdex/cache';
 import { isCommit } from '@heimdex/cache';
+import { lockedFile, type ModelState } from './cache-state.js';
 import { type CheckpointReason, chooseSource, layoutOf } from './checkpoint-source.js';
 import { assertCompilable } from './compile/assert-compilable.js';
 import { combineFailures, DownloaderError } from './errors.js';
-import { lockedFile, type ModelState } from './inventory.js';
 import type { Remote } from './remote.js';
 import type { ByteSource } from './transfer/source.js';
 
 /** What a source offers of a model: which commit, which files, and where their bytes are. */
-export interface Catalogue {
+export interface RemoteFiles {
   readonly state: ModelState;
   readonly source: Source['type'];
   /** The repository whose directory in the cache holds the model. */
@@ -30,13 +30,13 @@ export interface Catalogue {
   readonly commit: string | undefined;
   /** The repository's list of files; undefined when it comes from no hub. */
   readonly tree: Tree | undefined;
-  readonly files: readonly CatalogueFile[];
+  readonly files: readonly RemoteFile[];
   /** The files among them that are to be compiled, and why they and no others. */
   readonly checkpoint?: { readonly paths: readonly string[]; readonly why: CheckpointReason };
 }
 
 /** One file of a model, as a source offers it. */
-export interface CatalogueFile {
+export interface RemoteFile {
   readonly file: ModelFile;
   /** Undefined when nobody says it before the first byte. */
   readonly sizeBytes: number | undefined;
@@ -46,7 +46,7 @@ export interface CatalogueFile {
   /** Where it goes below the cache's root, for a file outside of any repository: OpenAI's `whisper/medium.pt`. */
   readonly volumePath?: string;
   /** Whether its bytes were read on the volume and are right. */
-  readonly isProved?: boolean;
+  readonly isVerified?: boolean;
 }
 
 /**
@@ -55,12 +55,12 @@ export interface CatalogueFile {
  *
  * @throws DownloaderError of the first source when none answers.
  */
-export async function readCatalogue(
+export async function listRemoteFiles(
   state: ModelState,
   cacheDir: string,
   remote: Remote,
   signal: AbortSignal,
-): Promise<Catalogue> {
+): Promise<RemoteFiles> {
   const failures: DownloaderError[] = [];
   const sources = sourcesOf(state);
   for (const source of sources) {
@@ -95,7 +95,7 @@ function askSource(
   cacheDir: string,
   remote: Remote,
   signal: AbortSignal,
-): Promise<Catalogue> {
+): Promise<RemoteFiles> {
   switch (source.type) {
     case 'hf':
       return askHub(state, source, cacheDir, remote, signal);
@@ -111,7 +111,7 @@ async function askHub(
   cacheDir: string,
   remote: Remote,
   signal: AbortSignal,
-): Promise<Catalogue> {
+): Promise<RemoteFiles> {
   const { repository } = source;
   const wanted = lockedCommit(state, source) ?? source.revision;
   const hub = await remote.hub();
@@ -119,7 +119,7 @@ async function askHub(
   const tree = await hub.tree(repository, commit, signal);
   const configured = layoutOf(state.configured, tree);
   const { locked } = state;
-  const files: CatalogueFile[] = [];
+  const files: RemoteFile[] = [];
   for (const file of configured.files) {
     const entry = tree.get(file.path);
     if (entry === undefined) {
@@ -135,7 +135,7 @@ async function askHub(
     const own = remote.hubFile({ repository, commit, path: file.path });
     files.push({ file, sizeBytes, hash, sources: [own, ...otherSources(configured, file, hash, remote)] });
   }
-  let checkpoint: Catalogue['checkpoint'];
+  let checkpoint: RemoteFiles['checkpoint'];
   if (configured.compile !== undefined) {
     const config = files.find(({ file }) => file.path === posix.join(configured.dir, 'config.json'));
     const [json] = config?.sources ?? [];
@@ -146,7 +146,7 @@ async function askHub(
     checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
     for (const { path, isThere, ...rest } of chosen.files) {
       const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
-      files.push({ file, isProved: isThere && rest.volumePath !== undefined, ...rest });
+      files.push({ file, isVerified: isThere && rest.volumePath !== undefined, ...rest });
     }
   }
   const requestedRevision = source.revision;
@@ -168,9 +168,9 @@ function lockedCommit({ locked }: ModelState, source: HubSource): string | undef
   return locked.repository === source.repository ? locked.revision : undefined;
 }
 
-function askPinned(state: ModelState, source: UrlSource | NpmSource, remote: Remote): Catalogue {
+function askPinned(state: ModelState, source: UrlSource | NpmSource, remote: Remote): RemoteFiles {
   const { configured } = state;
-  const files: CatalogueFile[] = [];
+  const files: RemoteFile[] = [];
   for (const file of configured.files) {
     const pinned = source.files.find((candidate) => candidate.path === file.path);
     if (pinned === undefined) {
@@ -230,7 +230,7 @@ function byteSource(source: Source, file: ModelFile, hash: ContentHash, remote: 
 }
 
 /** A name of 40 hex digits for a set of files that no hub gave a commit: the same files always give the same name. */
-function madeUpCommit(files: readonly CatalogueFile[]): string {
+function madeUpCommit(files: readonly RemoteFile[]): string {
   const lines = files.map(({ file, hash }) => `${file.path}\0${hash.value}\n`).sort();
   return createHash('sha1').update(lines.join('')).digest('hex');
 }

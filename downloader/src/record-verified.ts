@@ -1,18 +1,18 @@
 import { realpath, stat } from 'node:fs/promises';
-import { type Proof, proofKey, writeProofs } from '@heimdex/cache';
+import { type Verification, verificationKey, writeVerifications } from '@heimdex/cache';
 import type { PlannedBlob } from './plan.js';
 
 /**
  * Notes of blobs whose bytes have just been proved what they look like now, so that `verify --quick` need not read them
  * again. A help and never a need: what cannot be noted is left out.
  */
-export async function noteProved(cacheDir: string, blobs: readonly PlannedBlob[]): Promise<void> {
+export async function recordVerified(cacheDir: string, blobs: readonly PlannedBlob[]): Promise<void> {
   const root = await realpath(cacheDir);
-  const proofs = new Map<string, Proof>();
+  const verifications = new Map<string, Verification>();
   for (const blob of blobs) {
     const path = await realpath(blob.finalPath);
     const { size, mtimeMs } = await stat(path);
-    proofs.set(proofKey(root, path), { sizeBytes: size, mtimeMs, hash: blob.hash });
+    verifications.set(verificationKey(root, path), { sizeBytes: size, mtimeMs, hash: blob.hash });
   }
-  if (proofs.size > 0) await writeProofs(cacheDir, proofs);
+  if (verifications.size > 0) await writeVerifications(cacheDir, verifications);
 }
