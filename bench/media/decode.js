@@ -1,4 +1,4 @@
-// How fast recordings are decoded, by processor time: `node bench/media/decode.js` (needs ffmpeg). See README.md.
+// How fast audio files are decoded, by processor time: `node bench/media/decode.js` (needs ffmpeg). See README.md.
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

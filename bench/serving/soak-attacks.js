@@ -91,7 +91,7 @@ function connection(text) {
 }
 
 const wav = wavOf(Float32Array.from({ length: 25 * MB }, (_, index) => Math.sin(index / 20) / 2));
-const recording = envelope(field(1, field(1, wav)));
+const audioFile = envelope(field(1, field(1, wav)));
 const zipped = gzipSync(field(1, field(1, Buffer.alloc(60 * MB))));
 const emptyMessages = Buffer.alloc(60 * MB, Buffer.from([0x0a, 0]));
 const json = (megabytes) => `{"images":[${'{},'.repeat((megabytes * MB) / 3)}{}]}`;
@@ -102,8 +102,8 @@ const HEAD = `POST ${SERVICE}EmbedText HTTP/1.1\r\nhost: x\r\ncontent-type: appl
 const many = (count, make) => Promise.all(Array.from({ length: count }, (_, index) => make(index)));
 
 const ATTACKS = {
-  '40 recordings of 50 MB at once': async (tell) => {
-    await many(40, async () => tell(await grpc('Transcribe', recording, { cancelAfterMs: 15_000 })));
+  '40 audio files of 50 MB at once': async (tell) => {
+    await many(40, async () => tell(await grpc('Transcribe', audioFile, { cancelAfterMs: 15_000 })));
     await sleep(10_000);
   },
   '40 messages of 58 KB that unpack to 60 MB': async (tell) => {
@@ -149,7 +149,7 @@ const ATTACKS = {
   },
   'uploads that are given up': async (tell) => {
     await many(10, async (index) => {
-      if (index % 2 === 0) tell(await grpc('Transcribe', recording, { cancelAfterMs: 20 + index * 20 }));
+      if (index % 2 === 0) tell(await grpc('Transcribe', audioFile, { cancelAfterMs: 20 + index * 20 }));
       else {
         const socket = connection(`${HEAD}content-length: 50000000\r\n\r\n`);
         socket.write(Buffer.alloc(MB, ' '));

@@ -1,7 +1,7 @@
-// Short clips to compare decodings of: cut from the recordings, joined, spoken by ffmpeg's flite, and changed.
+// Short clips to compare decodings of: cut from the audio files, joined, spoken by ffmpeg's flite, and changed.
 import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
-import { joined, RATE, recordings, SAID, samplesOf } from './recordings.js';
+import { audioFiles, joined, RATE, SAID, samplesOf } from './recordings.js';
 
 const CUT_SECONDS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
 export const VOICES = ['slt', 'awb', 'rms', 'kal'];
@@ -133,7 +133,7 @@ export async function shortClips(shared, ffmpeg) {
       for (const change of names(name)) add(`${name}+${change}`, CHANGES[change](samples, random), said);
     }
   };
-  const files = recordings(shared);
+  const files = audioFiles(shared);
   const whole = await Promise.all(files.map(samplesOf));
   files.forEach((file, index) => {
     add(basename(file).replace(/.*64kb-|\..*/g, ''), whole[index], SAID[index]);

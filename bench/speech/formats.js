@@ -1,4 +1,4 @@
-// The same words whatever the recording comes in: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
+// The same words whatever the audio comes in: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const { values: flags } = parseArgs({
   options: {
     shared: { type: 'string', default: inRepository('../shared') },
     ffmpeg: { type: 'string', default: 'ffmpeg' },
-    /** How often all recordings are in the file: 3 for two and a half minutes. */
+    /** How often all audio files are in the file: 3 for two and a half minutes. */
     turns: { type: 'string', default: '3' },
     rates: { type: 'string', default: '8000,16000,44100,48000' },
     channels: { type: 'string', default: '1,2' },

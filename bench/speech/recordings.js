@@ -1,4 +1,4 @@
-// The recordings that the benches of speech share.
+// The audio files that the benches of speech share.
 import { readFile } from 'node:fs/promises';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { inRepository } from '../support/measure.js';
@@ -25,8 +25,8 @@ export async function samplesOf(path) {
   return joined(parts);
 }
 
-/** Every recording there is: four that were spoken, three that were made. */
-export function recordings(shared) {
+/** Every audio there is: four that were spoken, three that were made. */
+export function audioFiles(shared) {
   const sense = `${shared}/samples/speech/sense_and_sensibility_01_austen_64kb`;
   return [
     `${shared}/samples/speech/jfk.wav`,
@@ -60,7 +60,7 @@ const orderOf = (turns) =>
  * would look like a text that repeats itself.
  */
 export async function threeMinutes(shared, turns = 3) {
-  const pieces = await Promise.all(recordings(shared).map(samplesOf));
+  const pieces = await Promise.all(audioFiles(shared).map(samplesOf));
   return joined(
     orderOf(turns).flatMap(({ turn, index }) => [pieces[index], new Float32Array((0.5 + 0.2 * turn) * RATE)]),
   );

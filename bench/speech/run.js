@@ -8,7 +8,7 @@ import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { RATE, recordings, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
+import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
 import { openWhisper, whisperDir } from './transcribe-window.js';
 
 const { values: flags } = parseArgs({
@@ -17,7 +17,7 @@ const { values: flags } = parseArgs({
     /** Directory of faster-whisper's form of the same weights. */
     model: { type: 'string' },
     rounds: { type: 'string', default: '3' },
-    /** The long recording alone, without transformers.js. */
+    /** The long audio alone, without transformers.js. */
     long: { type: 'boolean', default: false },
     shared: { type: 'string', default: inRepository('../shared') },
   },
@@ -40,7 +40,7 @@ async function best(run) {
 const dir = temporaryDir();
 const longPath = join(dir, 'long.wav');
 await writeFile(longPath, wavOf(await threeMinutes(flags.shared)));
-const all = recordings(flags.shared);
+const all = audioFiles(flags.shared);
 const files = flags.long ? [longPath] : [all[3], all[5], all[0], longPath];
 const seconds = await Promise.all(files.map(async (path) => (await samplesOf(path)).length / RATE));
 
@@ -86,7 +86,7 @@ const peer =
     : runPython(flags.python, new URL('./peer.py', import.meta.url), { model: flags.model, files, rounds });
 
 // One thread each: CPU seconds are the time it takes, and other programs do not change them much.
-console.log('| recording | program | seconds of audio a second | CPU seconds | times faster-whisper |');
+console.log('| audio | program | seconds of audio a second | CPU seconds | times faster-whisper |');
 console.log('|---|---|---|---|---|');
 files.forEach((_, index) => {
   const faster = peer?.answers[index];

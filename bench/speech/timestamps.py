@@ -43,7 +43,7 @@ for number, settings in enumerate(SETTINGS):
     for seed in range(4):
         runs = made(100 * number + seed)
         probabilities = numpy.concatenate([numpy.full(steps, value, "float32") for steps, value in runs])
-        # Its detector hears a step of silence more behind a recording of whole steps, so the recordings here end within one.
+        # Its detector hears a step of silence more behind an audio file of whole steps, so the audio files here end within one.
         length = len(probabilities) * STEP - 100
         vad.get_vad_model = lambda probabilities=probabilities: lambda _audio: probabilities
         stretches = vad.get_speech_timestamps(numpy.zeros(length, "float32"), vad.VadOptions(**settings))

@@ -17,7 +17,7 @@ export function whisperDir(shared) {
 }
 
 /**
- * `transcribe(samples, options)` gives text, segments and how many windows each run had; samples or an opened recording. `weights`:
+ * `transcribe(samples, options)` gives text, segments and how many windows each run had; samples or an opened audio. `weights`:
  * the form of its 8-bit weights, as in LoadOptions.
  */
 export async function openWhisper(shared, { weights } = {}) {

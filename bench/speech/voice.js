@@ -8,7 +8,7 @@ import { getSpeechTimestamps } from '../../inference/dist/src/models/silero/spee
 import { VAD_OPTIONS } from '../../inference/dist/src/models/silero/vad-options.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
-import { RATE, recordings, samplesOf, threeMinutes } from './recordings.js';
+import { audioFiles, RATE, samplesOf, threeMinutes } from './recordings.js';
 
 /** max_speech_duration_s; without it speech is never cut. */
 const LONGEST_SECONDS = [30, 10, 5];
@@ -22,7 +22,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** The long recording with 8 s of silence behind each 20 s, and faint noise under all of it. */
+/** The long audio with 8 s of silence behind each 20 s, and faint noise under all of it. */
 function withSilences(samples) {
   let state = 1;
   const noise = () => {
@@ -56,7 +56,7 @@ function largestDifferenceMs(ours, theirs) {
 
 const long = await threeMinutes(flags.shared);
 const all = [
-  ...(await Promise.all(recordings(flags.shared).map(async (file) => [basename(file), await samplesOf(file)]))),
+  ...(await Promise.all(audioFiles(flags.shared).map(async (file) => [basename(file), await samplesOf(file)]))),
   ['all of them, three times', long],
   ['the same with silences of 8 s', withSilences(long)],
 ];
@@ -76,7 +76,7 @@ const settings = [{}, ...LONGEST_SECONDS.map((seconds) => ({ max_speech_duration
 const job = { files, probabilities: probabilityFiles, settings };
 const theirs = runPython(flags.python, new URL('./voice.py', import.meta.url), job);
 console.log(
-  '| recording | seconds | at most, s | kept, s | faster-whisper kept, s | border off at most, ms | given our probabilities, ms |',
+  '| audio | seconds | at most, s | kept, s | faster-whisper kept, s | border off at most, ms | given our probabilities, ms |',
 );
 console.log('|---|---|---|---|---|---|---|');
 for (const [index, [name, samples]] of all.entries()) {

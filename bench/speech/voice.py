@@ -1,4 +1,4 @@
-"""faster-whisper's stretches of speech: recordings and our probabilities as float32 files in, stretches in samples out."""
+"""faster-whisper's stretches of speech: audio files and our probabilities as float32 files in, stretches in samples out."""
 import json
 import sys
 

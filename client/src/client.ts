@@ -24,10 +24,10 @@ export interface KnownServer {
  * the latest. Calls may run side by side.
  */
 export interface InferenceClient {
-  /** Speech to text: one recording in its file format (or raw samples, with `raw`), the whole result out. */
+  /** Speech to text: one audio file in its file format (or raw samples, with `raw`), the whole result out. */
   transcribe(audio: Uint8Array, options?: TranscribeOptions): Promise<Transcript>;
   /**
-   * Speech to text while the recording arrives: each segment as soon as it is final, the summary last. Leaving the loop
+   * Speech to text while the audio arrives: each segment as soon as it is final, the summary last. Leaving the loop
    * ends the call. A function that gives the audio anew lets the call be sent again where nothing has come out yet.
    */
   transcribeStream(

@@ -34,7 +34,7 @@ export class InferenceClientError extends Error {
    * caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed), `NO_TOKEN` (the token function failed),
    * `SOURCE_FAILED` (the audio could not be read), `MODEL_MISMATCH` (another model than expected answered),
    * `MALFORMED_ANSWER` (the answer breaks the contract). Of either side: `MESSAGE_TOO_LARGE` (a request beyond
-   * `limits.max_message_bytes`; a recording goes through `client.transcribeStream`).
+   * `limits.max_message_bytes`; an audio file goes through `client.transcribeStream`).
    */
   readonly reason: string | undefined;
   /** Every field the server complained of. */

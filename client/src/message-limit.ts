@@ -7,7 +7,7 @@ export const MESSAGE_TOO_LARGE = 'MESSAGE_TOO_LARGE';
 /** What to do about it. */
 export function insteadOf(method: string): string {
   return method === 'Transcribe'
-    ? 'Send the recording with client.transcribeFile or client.transcribeStream (TranscribeStream): a stream may be of any size.'
+    ? 'Send the audio with client.transcribeFile or client.transcribeStream (TranscribeStream): a stream may be of any size.'
     : 'Send fewer items a call.';
 }
 

@@ -69,13 +69,13 @@ export interface TranscribeOptions extends CallOptions {
   readonly hallucinationSilenceThresholdSeconds?: number;
   /** Which of the audio tracks, from 0. Default: the one marked as default if it can be decoded, else the first that can. */
   readonly audioTrack?: number;
-  /** Seconds from the recording's start. Default 0. */
+  /** Seconds from the audio's start. Default 0. */
   readonly clipStartSeconds?: number;
-  /** Seconds from the recording's start. Default: its end. */
+  /** Seconds from the audio's start. Default: its end. */
   readonly clipEndSeconds?: number;
 }
 
-/** A stretch of speech, a sentence or a part of one. Times are seconds from the recording's start. */
+/** A stretch of speech, a sentence or a part of one. Times are seconds from the audio's start. */
 export type Segment = Plain<contract.Segment>;
 /** One word with its time. */
 export type Word = Plain<contract.Word>;

@@ -73,9 +73,9 @@ async function embedded(options: DemoOptions, show: Show, workplace: Workplace, 
   const { client, address, stop } = await serve(show, workplace, EMBEDDED_MODELS, signal);
   try {
     show.step('Speech to text');
-    const recordings = await samplesIn(join(SAMPLES, 'speech'), '.flac');
+    const audioFiles = await samplesIn(join(SAMPLES, 'speech'), '.flac');
     const said = await facts<string>(join(SAMPLES, 'speech'), 'said.json');
-    const wrongWords = await speech(show, client, recordings, said, { signal });
+    const wrongWords = await speech(show, client, audioFiles, said, { signal });
 
     show.step('Images found by words');
     const images = await samplesIn(join(SAMPLES, 'images'), '.png', '.jpg');

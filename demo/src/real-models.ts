@@ -19,7 +19,7 @@ const MODELS: ModelSettings = {
   FACE_MODEL_NAME: 'opencv/face_detection_yunet',
 };
 
-/** What the recordings say; the last is from LibriVox, Sense and Sensibility, chapter 1. */
+/** What the audio files say; the last is from LibriVox, Sense and Sensibility, chapter 1. */
 const SAID: Readonly<Record<string, string>> = {
   'jfk.wav':
     'And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country.',
@@ -67,8 +67,8 @@ export async function realModels(
       return meaning;
     }
     show.step('Speech to text, Whisper base');
-    const recordings = (await samplesIn(join(samples, 'speech'), '.wav')).filter(({ name }) => name in SAID);
-    const wrongWords = await speech(show, client, recordings, SAID, { signal, timestamps: 'word' });
+    const audioFiles = (await samplesIn(join(samples, 'speech'), '.wav')).filter(({ name }) => name in SAID);
+    const wrongWords = await speech(show, client, audioFiles, SAID, { signal, timestamps: 'word' });
 
     show.step('Faces of people, YuNet');
     const photos = (await samplesIn(join(samples, 'photos'), '.png', '.jpg')).filter(({ name }) => name in FACES);

@@ -118,7 +118,7 @@ export const SERVER_VARIABLES = {
     default: 14_400,
     min: 1,
     max: 1_000_000,
-    doc: 'Longest recording of a call, in seconds.',
+    doc: 'Longest audio of a call, in seconds.',
     example: '3600',
   }),
   maxImagePixels: integerVariable({

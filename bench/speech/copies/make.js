@@ -26,7 +26,7 @@ const COPIES = [
   })),
 ];
 
-/** The recordings three times over, and sixty sentences of four made voices. */
+/** The audio files three times over, and sixty sentences of four made voices. */
 async function readings(shared, ffmpeg) {
   const pause = new Float32Array(0.5 * RATE);
   const made = SENTENCES.flatMap((text, index) => [spoken(ffmpeg, text, VOICES[index % VOICES.length]), pause]);

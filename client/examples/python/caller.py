@@ -26,7 +26,7 @@ def vector(result: common_pb2.EmbeddingResult) -> array.array:
 
 
 def pieces(path: Path):
-    """A recording as TranscribeStream takes it: the options first, then the bytes in pieces of any size."""
+    """An audio file as TranscribeStream takes it: the options first, then the bytes in pieces of any size."""
     start = speech_pb2.TranscribeStart(options=speech_pb2.TranscribeOptions(language="en"))
     yield speech_pb2.TranscribeStreamRequest(start=start)
     with path.open("rb") as file:
@@ -47,11 +47,11 @@ def explain(error: grpc.RpcError) -> str:
     return " ".join(words)
 
 
-def main(address: str, recording: Path, images: list[Path]) -> None:
+def main(address: str, audio: Path, images: list[Path]) -> None:
     with grpc.insecure_channel(address) as channel:
         stub = inference_service_pb2_grpc.InferenceServiceStub(channel)
 
-        for answer in stub.TranscribeStream(pieces(recording), timeout=300):
+        for answer in stub.TranscribeStream(pieces(audio), timeout=300):
             if answer.WhichOneof("message") == "segment":
                 print("heard:", answer.segment.text.strip())
 

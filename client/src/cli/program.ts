@@ -71,15 +71,15 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
   };
 
   command('transcribe', 'speech to text')
-    .argument('<file...>', 'recordings or films (WAV, FLAC, MP3, Ogg, MP4, WebM), or - for standard input')
+    .argument('<file...>', 'audio files or films (WAV, FLAC, MP3, Ogg, MP4, WebM), or - for standard input')
     .addOption(
       new Option('--format <format>', 'how to write it (default: text)').choices(['text', 'json', 'srt', 'vtt']),
     )
-    .option('--output-dir <directory>', 'one file a recording in this directory, instead of standard output')
+    .option('--output-dir <directory>', 'one file an audio file in this directory, instead of standard output')
     .option('--language <code>', 'the language spoken, such as en (default: detected)')
     .option('--translate', 'write English, whatever is spoken')
     .addOption(new Option('--timestamps <detail>', 'how finely times are given').choices(['none', 'segment', 'word']))
-    .option('--prompt <text>', 'text that stands before the recording: names, spelling, style')
+    .option('--prompt <text>', 'text that stands before the audio: names, spelling, style')
     .option('--hotwords <text>', 'words to expect')
     .option('--beam-size <count>', 'hypotheses kept, 1 to 8', within(1, 8, true))
     .option('--no-condition', 'do not show each window the text before it: faster, several at a time')

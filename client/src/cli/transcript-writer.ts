@@ -15,15 +15,15 @@ export interface TranscriptWriter {
   broken(): Promise<void>;
 }
 
-/** What the writer says of the recording. */
-export interface RecordingName {
+/** What the writer says of the audio. */
+export interface AudioName {
   readonly file: string;
   /** True: the text's line begins with the name, for there are several. */
   readonly named: boolean;
 }
 
 /** The writer for a format. */
-export function transcriptWriter(format: TranscriptFormat, sink: TextSink, name: RecordingName): TranscriptWriter {
+export function transcriptWriter(format: TranscriptFormat, sink: TextSink, name: AudioName): TranscriptWriter {
   switch (format) {
     case 'text':
       return textWriter(sink, name);
@@ -36,8 +36,8 @@ export function transcriptWriter(format: TranscriptFormat, sink: TextSink, name:
   }
 }
 
-/** One line a recording; each segment is added as soon as it is final. */
-function textWriter(sink: TextSink, { file, named }: RecordingName): TranscriptWriter {
+/** One line an audio file; each segment is added as soon as it is final. */
+function textWriter(sink: TextSink, { file, named }: AudioName): TranscriptWriter {
   let begun = false;
   const begin = async () => {
     if (!begun && named) await sink.write(`${visible(file)}: `);
@@ -59,8 +59,8 @@ function textWriter(sink: TextSink, { file, named }: RecordingName): TranscriptW
   };
 }
 
-/** One document a recording, as Transcribe answers, with the file's name. */
-function jsonWriter(sink: TextSink, { file }: RecordingName): TranscriptWriter {
+/** One document an audio file, as Transcribe answers, with the file's name. */
+function jsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
   const segments: Segment[] = [];
   return {
     segment: async (segment) => {

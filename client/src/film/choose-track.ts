@@ -59,7 +59,7 @@ export function chooseTrack(tracks: readonly FilmTrack[], wanted: number | undef
   if (others.length === 0) return { track, warnings: [] };
   const left = others.map((other) => `${trackText(other)}${isDecoded(other) ? '' : ', which is not decoded'}`);
   const warning =
-    `The recording has ${tracks.length} audio tracks; ${trackText(track)} was taken. ` +
+    `The audio has ${tracks.length} audio tracks; ${trackText(track)} was taken. ` +
     `Not taken: ${left.join('; ')}. audio_track chooses another.`;
   return { track, warnings: [warning] };
 }
@@ -75,7 +75,7 @@ function trackText({ index, codec, language }: FilmTrack): string {
 
 function noSuchTrack(tracks: readonly FilmTrack[], wanted: number): InferenceClientError {
   const field = 'options.audio_track';
-  const description = `must be the index of an audio track of this recording: ${tracks.map(trackText).join(', ')}; got ${wanted}.`;
+  const description = `must be the index of an audio track of this audio: ${tracks.map(trackText).join(', ')}; got ${wanted}.`;
   return new InferenceClientError('INVALID_ARGUMENT', `${field} ${description}`, {
     reason: 'INVALID_ARGUMENT',
     violations: [{ field, description }],

@@ -60,7 +60,7 @@ describe('heimdex transcribe', () => {
   const cli = useCli();
   const { run, file } = cli;
 
-  it('writes one line of text a recording', async () => {
+  it('writes one line of text an audio file', async () => {
     const result = await run(['transcribe', await file('a.wav', 'Hello there.\nHow are you?')]);
     expect(result).to.deep.equal({ exitCode: 0, stdout: 'Hello there. How are you?\n', stderr: '' });
   });
@@ -80,7 +80,7 @@ describe('heimdex transcribe', () => {
     );
   });
 
-  it('writes a JSON document a recording', async () => {
+  it('writes a JSON document an audio file', async () => {
     const { stdout } = await run(['transcribe', await file('a.wav', 'Hi.'), '--json']);
     const document = JSON.parse(stdout);
     expect(document).to.include({ text: 'Hi.', language: 'en', durationSeconds: 1 });
@@ -102,7 +102,7 @@ describe('heimdex transcribe', () => {
       [`WEBVTT\n\n${cue('', 0, 'One.')}`, `WEBVTT\n\n${cue('', 0, 'One.')}${cue('', 1, 'Two.')}`],
     ],
   ] as const) {
-    it(`writes each segment while the recording still comes: ${name}`, async () => {
+    it(`writes each segment while the audio still comes: ${name}`, async () => {
       const service = await startFakeService([[InferenceService, { transcribeStream: hearAtOnce }]]);
       const output = new Watched();
       try {
@@ -153,7 +153,7 @@ describe('heimdex transcribe', () => {
     expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
   });
 
-  it('writes a file a recording into a directory, and none for one that failed', async () => {
+  it('writes a file an audio file into a directory, and none for one that failed', async () => {
     const out = join(cli.dir, 'out');
     const [good, bad] = [await file('good.wav', 'Yes.'), await file('broken.wav', 'No.\nbad')];
     const result = await run(['transcribe', good, bad, '--format', 'srt', '--output-dir', out]);
@@ -163,7 +163,7 @@ describe('heimdex transcribe', () => {
     expect(await readFile(join(out, 'good.srt'), 'utf8')).to.contain('Yes.');
   });
 
-  it('goes on after a recording that fails or is not there', async () => {
+  it('goes on after an audio file that fails or is not there', async () => {
     const [bad, good] = [await file('bad.wav', 'bad'), await file('good.wav', 'Yes.')];
     const result = await run(['transcribe', bad, join(cli.dir, 'none.wav'), good]);
     expect(result.exitCode).to.equal(1);
@@ -171,7 +171,7 @@ describe('heimdex transcribe', () => {
     expect(result.stderr).to.match(/failed {2}.*bad\.wav: not audio\nfailed {2}.*none\.wav cannot be read: ENOENT/);
   });
 
-  it('refuses subtitles of several recordings in one stream', async () => {
+  it('refuses subtitles of several audio files in one stream', async () => {
     const result = await run(['transcribe', 'a', 'b', '--format', 'srt']);
     expect(result.exitCode).to.equal(2);
     expect(result.stderr).to.contain('--output-dir DIR');

@@ -45,16 +45,16 @@ describe('text of others', () => {
     const { run, file } = cli;
 
     it('does not reach the terminal as it is: names of files, in results and errors', async () => {
-      const recording = await file(NAME, 'hello\u001b[2J\u202e');
+      const audioFile = await file(NAME, 'hello\u001b[2J\u202e');
       const image = await file(`${NAME}.png`, '1,0');
       const broken = await file(`broken ${NAME}.png`, 'bad');
       const index = join(cli.dir, 'i\u001b[31m.index');
       for (const terminal of [false, true]) {
         const env = { NO_COLOR: '1' };
         for (const args of [
-          ['transcribe', recording, recording],
-          ['transcribe', recording, '--output-dir', cli.dir],
-          ['transcribe', `${recording}.gone`],
+          ['transcribe', audioFile, audioFile],
+          ['transcribe', audioFile, '--output-dir', cli.dir],
+          ['transcribe', `${audioFile}.gone`],
           ['embed-image', image, broken],
           ['detect-faces', image, broken],
           ['search', '1,0', image],
@@ -82,8 +82,8 @@ describe('text of others', () => {
     });
 
     it('is whole in JSON and in files', async () => {
-      const recording = await file('a.wav', 'he\u009bllo');
-      const { stdout } = await run(['transcribe', recording, '--json']);
+      const audioFile = await file('a.wav', 'he\u009bllo');
+      const { stdout } = await run(['transcribe', audioFile, '--json']);
       expect(JSON.parse(stdout).text).to.contain('he\u009bllo');
       expect(stdout).to.not.match(OBEYED);
     });

@@ -55,7 +55,7 @@ export const MAX_BATCH_ITEMS = 3;
 
 /**
  * A stand-in for the server whose answers follow from its inputs: an image (a text file) is the vector written in it, such
- * as `1,0`; a text likewise; a recording is its lines, a second each; `bad` is an error, `forbidden` one of the whole call; a face fills each image.
+ * as `1,0`; a text likewise; an audio file is its lines, a second each; `bad` is an error, `forbidden` one of the whole call; a face fills each image.
  */
 export async function startFakeInference(): Promise<FakeInference> {
   const state = {

@@ -3,16 +3,16 @@ import type { Sample } from '../samples.js';
 import { type Show, time } from '../show.js';
 import { wordErrors } from '../words.js';
 
-/** Transcribes recordings and holds what was heard against what was said. Gives the number of wrong words. */
+/** Transcribes audio files and holds what was heard against what was said. Gives the number of wrong words. */
 export async function speech(
   show: Show,
   client: InferenceClient,
-  recordings: readonly Sample[],
+  audioFiles: readonly Sample[],
   said: Readonly<Record<string, string>>,
   options: TranscribeOptions,
 ): Promise<number> {
   let allWrong = 0;
-  for (const { name, content } of recordings) {
+  for (const { name, content } of audioFiles) {
     const startMs = performance.now();
     const heard = await client.transcribe(content, options);
     const tookMs = performance.now() - startMs;

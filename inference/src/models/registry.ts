@@ -21,7 +21,7 @@ export const SPECS = {
   yunet: yunetSpec,
 } as const satisfies Record<FamilyName, AnySpec>;
 
-/** How a recording goes through a family; only speech families have one. */
+/** How an audio file goes through a family; only speech families have one. */
 export const TRANSCRIBERS: Readonly<Partial<Record<FamilyName, AnyTranscriber>>> = {
   whisper: transcribeWithWhisper,
   moonshine: transcribeWithMoonshine,

@@ -1,7 +1,7 @@
 /**
- * Speech, as the services see it. A recording is never one item of work: the parent keeps its state and cuts it into
+ * Speech, as the services see it. An audio file is never one item of work: the parent keeps its state and cuts it into
  * windows, each window is one item for the worker. So the windows of several callers interleave, a cancelled or crashed
- * window loses 30 s of work at most, and memory is bounded however long the recording is.
+ * window loses 30 s of work at most, and memory is bounded however long the audio is.
  */
 
 import type { PcmSource } from '../media/audio/pcm.js';
@@ -69,7 +69,7 @@ export type SpeechEvent =
 export type SubmitWindow<Window, Result> = (window: Window, signal: AbortSignal) => Promise<Result>;
 
 /**
- * One recording from start to end; each speech family exports one (`transcribe.ts`). Yields segments as each is final,
+ * One audio file from start to end; each speech family exports one (`transcribe.ts`). Yields segments as each is final,
  * progress after each window, the summary last. The caller closes the source. Throws LANGUAGE_UNSUPPORTED,
  * TIMESTAMPS_UNSUPPORTED, INVALID_ARGUMENT for options the family does not have.
  */

@@ -62,7 +62,7 @@ interface Run {
 
 /**
  * A worker collects its memory with the thread it has. What it holds are large arrays, of which there is nothing to do side by
- * side: V8's helper threads took a sixth of the time of a long recording from the other workers and saved none of it.
+ * side: V8's helper threads took a sixth of the time of a long audio file from the other workers and saved none of it.
  */
 const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc'];
 

@@ -1,6 +1,6 @@
 /**
  * When a short item may go between the steps of a long run, so that a search or a spoken command does not wait for four
- * windows of a recording. Pure.
+ * windows of an audio file. Pure.
  */
 import type { Entry, Flow, Priority } from './fair-queue.js';
 

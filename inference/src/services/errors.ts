@@ -45,7 +45,7 @@ export const ERROR_TABLE = {
     advice: 'Mend the field that BadRequest names; do not send it again as it is.',
   },
   AUDIO_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a format of audio_formats, whole and not empty.' },
-  AUDIO_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Cut the recording at limits.max_audio_seconds.' },
+  AUDIO_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Cut the audio at limits.max_audio_seconds.' },
   IMAGE_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a format of image_formats, whole and not empty.' },
   IMAGE_TOO_LARGE: { status: 'INVALID_ARGUMENT', advice: 'Scale the image below limits.max_image_pixels.' },
   TEXT_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Shorten the text, or leave truncate at true.' },
@@ -63,7 +63,7 @@ export const ERROR_TABLE = {
   },
   MESSAGE_TOO_LARGE: {
     status: 'RESOURCE_EXHAUSTED',
-    advice: 'Send less a call, within limits.max_message_bytes; a long recording goes through TranscribeStream.',
+    advice: 'Send less a call, within limits.max_message_bytes; a long audio file goes through TranscribeStream.',
   },
   QUEUE_FULL: { status: 'RESOURCE_EXHAUSTED', advice: 'Come back after RetryInfo.retry_delay.' },
   STARTING: { status: 'UNAVAILABLE', advice: 'Try again when health says SERVING.' },

@@ -14,11 +14,11 @@ import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
-import { type RecordingEvent, toSegment, transcribeRecording } from './transcription.js';
+import { type AudioEvent, toSegment, transcribeAudio } from './transcription.js';
 
 type Response = MessageInitShape<typeof TranscribeStreamResponseSchema>;
 
-/** A recording as it arrives: segments as each is final, a summary last. */
+/** An audio file as it arrives: segments as each is final, a summary last. */
 export function transcribeStream(
   models: Models,
   limits: ServiceLimits,
@@ -28,7 +28,7 @@ export function transcribeStream(
     const messages = new PatientIterator(requests, limits.streamIdleMs);
     const start = await readStart(messages);
     const audio = new AudioMessages(messages);
-    const recording = {
+    const audioFile = {
       content: audio,
       raw: parseRawAudio('start.raw', start.raw),
       audioTrack: start.options?.audioTrack,
@@ -36,7 +36,7 @@ export function transcribeStream(
     };
     const timing = new CallTiming();
     try {
-      for await (const event of transcribeRecording(model, limits, recording, call, timing)) {
+      for await (const event of transcribeAudio(model, limits, audioFile, call, timing)) {
         yield toResponse(event, model, timing, call);
       }
     } catch (error) {
@@ -109,7 +109,7 @@ class AudioMessages implements AsyncIterable<Uint8Array> {
   }
 }
 
-function toResponse(event: RecordingEvent, model: ServedModel, timing: CallTiming, call: Call): Response {
+function toResponse(event: AudioEvent, model: ServedModel, timing: CallTiming, call: Call): Response {
   switch (event.type) {
     case 'segment':
       return { message: { case: 'segment', value: toSegment(event.segment) } };

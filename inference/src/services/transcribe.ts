@@ -7,9 +7,9 @@ import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
-import { type RecordingEvent, toSegment, transcribeRecording } from './transcription.js';
+import { type AudioEvent, toSegment, transcribeAudio } from './transcription.js';
 
-/** One recording in, the whole text out. */
+/** One audio file in, the whole text out. */
 export function transcribe(
   models: Models,
   limits: ServiceLimits,
@@ -18,16 +18,16 @@ export function transcribe(
     const model = requireModel(models, 'speech', 'Transcribe');
     const content = request.audio?.content ?? new Uint8Array();
     if (content.byteLength === 0) {
-      const message = 'audio.content is empty: send the bytes of a recording.';
+      const message = 'audio.content is empty: send the bytes of an audio file.';
       throw new InferenceError('AUDIO_UNREADABLE', message, { field: 'audio.content' });
     }
     const raw = parseRawAudio('audio.raw', request.audio?.raw);
     const options = parseSpeechOptions(request.options);
     const timing = new CallTiming();
-    const recording = { content, raw, audioTrack: request.options?.audioTrack, options };
+    const audioFile = { content, raw, audioTrack: request.options?.audioTrack, options };
     const segments: SpeechSegment[] = [];
-    let end: Extract<RecordingEvent, { readonly type: 'summary' }> | undefined;
-    for await (const event of transcribeRecording(model, limits, recording, call, timing)) {
+    let end: Extract<AudioEvent, { readonly type: 'summary' }> | undefined;
+    for await (const event of transcribeAudio(model, limits, audioFile, call, timing)) {
       if (event.type === 'segment') segments.push(event.segment);
       else if (event.type === 'summary') end = event;
     }

@@ -1,4 +1,4 @@
-/** One recording through the speech model: what Transcribe and TranscribeStream have in common. */
+/** One audio file through the speech model: what Transcribe and TranscribeStream have in common. */
 import { create } from '@bufbuild/protobuf';
 import { type Segment, SegmentSchema } from '@heimdex/gen';
 import { type AudioTrackInfo, openAudio, type RawAudioFormat } from '../media/audio/index.js';
@@ -8,7 +8,7 @@ import type { Call } from './call.js';
 import type { ServedModel, ServiceLimits } from './engine.js';
 import type { CallTiming } from './timing.js';
 
-export interface Recording {
+export interface AudioFile {
   readonly content: Uint8Array | AsyncIterable<Uint8Array>;
   readonly raw: RawAudioFormat | undefined;
   /** Which of its audio tracks; undefined: whichever can be decoded. */
@@ -16,30 +16,30 @@ export interface Recording {
   readonly options: SpeechOptions;
 }
 
-/** What was learned of a recording beside what is said in it. */
-interface RecordingNotes {
+/** What was learned of an audio file beside what is said in it. */
+interface AudioNotes {
   readonly warnings: readonly string[];
   readonly audioTrack: AudioTrackInfo | undefined;
 }
 
-/** What comes of a recording; with the summary, what was wrong with it. */
-export type RecordingEvent =
+/** What comes of an audio file; with the summary, what was wrong with it. */
+export type AudioEvent =
   | Exclude<SpeechEvent, { readonly type: 'summary' }>
-  | (Extract<SpeechEvent, { readonly type: 'summary' }> & RecordingNotes);
+  | (Extract<SpeechEvent, { readonly type: 'summary' }> & AudioNotes);
 
-/** Segments, progress and the summary as they become final. Throws what concerns the recording as a whole. */
-export async function* transcribeRecording(
+/** Segments, progress and the summary as they become final. Throws what concerns the audio as a whole. */
+export async function* transcribeAudio(
   model: ServedModel,
   limits: ServiceLimits,
-  recording: Recording,
+  audioFile: AudioFile,
   call: Call,
   timing: CallTiming,
-): AsyncGenerator<RecordingEvent, void, void> {
+): AsyncGenerator<AudioEvent, void, void> {
   const { priority, deadlineAtMs, signal } = call;
   // It has a window in the queue at a time, or a few of a size, and how long they are nobody knows before the audio is read.
   const admission = model.modelQueue.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
   try {
-    const { content, raw, audioTrack, options } = recording;
+    const { content, raw, audioTrack, options } = audioFile;
     const source = await openAudio(content, { raw, audioTrack, maxSeconds: limits.maxAudioSeconds, signal });
     try {
       const submit = async (window: unknown, windowSignal: AbortSignal) => {

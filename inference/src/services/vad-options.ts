@@ -8,7 +8,7 @@ import { checkNumber, invalid } from './check.js';
 /** How far the lower threshold lies below the upper one, and the least it is, where it is not given. */
 const NEG_THRESHOLD_BELOW = 0.15;
 const MIN_NEG_THRESHOLD = 0.01;
-/** A recording keeps as much in memory as may yet turn out to be silence. */
+/** An audio file keeps as much in memory as may yet turn out to be silence. */
 const SPEECH_SECONDS = { min: 1, max: 300 };
 const DURATION_MS = { min: 0, max: 30_000 };
 

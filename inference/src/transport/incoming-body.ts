@@ -142,7 +142,7 @@ export class IncomingBody {
   }
 }
 
-const INSTEAD = 'Send less a call; a long recording goes through TranscribeStream.';
+const INSTEAD = 'Send less a call; a long audio file goes through TranscribeStream.';
 
 function tooLarge(bytes: number, maxBytes: number): InferenceError {
   const message = `The message has ${bytes} bytes or more; the largest this server takes has ${Math.floor(maxBytes)}. ${INSTEAD}`;

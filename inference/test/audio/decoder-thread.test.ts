@@ -6,7 +6,7 @@ import { readProcessWork } from '../../src/work-reading.js';
 import { fixture } from './listening.js';
 
 describe('A decoding thread', () => {
-  it('that gets no processor does not give its recording up', async function () {
+  it('that gets no processor does not give its audio up', async function () {
     if (process.platform !== 'linux') return this.skip();
     this.timeout(60_000);
     const before = new Set(readdirSync('/proc/self/task'));

@@ -51,7 +51,7 @@ const CHANNELS = [1, 2];
 const UNEVEN = 'pan=stereo|c0=c0|c1=0.5*c0';
 const LENGTH = 20_000;
 
-describe('Recordings that ffmpeg makes', function () {
+describe('Audio files that ffmpeg makes', function () {
   this.timeout(120_000);
   let dir: string | undefined;
   /** What went in, and the same without what 8 kHz do not hold. */

@@ -23,7 +23,7 @@ const FIXTURES: readonly [name: string, format: (typeof AUDIO_FORMATS)[number], 
   ['speech-48k-mono-faststart.m4a', 'mp4-aac', 0.97, 32_000],
 ];
 
-describe('Recordings of every format', () => {
+describe('Audio files of every format', () => {
   let wanted: Float32Array;
   before(async () => {
     wanted = await original();

@@ -37,7 +37,7 @@ async function* endless(counted: { parts: number }): AsyncGenerator<Uint8Array> 
   }
 }
 
-describe('What is no recording', () => {
+describe('What is no audio', () => {
   for (const [name, content, said] of [
     ['nothing', new Uint8Array(0), 'empty'],
     ['one byte', new Uint8Array([0x52]), 'text ("R")'],
@@ -98,7 +98,7 @@ describe('An endless stream without a sample', () => {
   });
 });
 
-describe('A damaged recording', () => {
+describe('A damaged audio', () => {
   for (const name of FIXTURES) {
     it(`ends well wherever it is cut: ${name}`, async () => {
       const bytes = await fixture(name);
@@ -170,7 +170,7 @@ describe('A damaged recording', () => {
   });
 });
 
-describe('A recording that is too long', () => {
+describe('An audio file that is too long', () => {
   it('is refused at the first read where its size says so', async () => {
     const source = await open(wavFile(pcm16(tone(440, 16_000, 3))), { maxSeconds: 2 });
     const error = await rejection(source.read(100));
@@ -301,7 +301,7 @@ describe('A source', () => {
     expect(content.equals(await fixture('speech-48k-stereo.opus'))).to.equal(true);
   });
 
-  it('leaves no thread behind but the one that waits for the next recording', async () => {
+  it('leaves no thread behind but the one that waits for the next audio', async () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();
     for (const name of FIXTURES.slice(0, 3)) {

@@ -16,7 +16,7 @@ export function open(content: Content, options: Partial<OpenAudioOptions> = {}) 
   return openAudio(content, { maxSeconds: 3_600, signal: new AbortController().signal, ...options });
 }
 
-/** Reads a recording to its end and closes it. */
+/** Reads an audio file to its end and closes it. */
 export async function transcribe(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<Transcribed> {
   const source = await open(content, options);
   try {
@@ -28,7 +28,7 @@ export async function transcribe(content: Content, options: Partial<OpenAudioOpt
   }
 }
 
-/** The error a recording ends with, at opening or while it is read. */
+/** The error an audio file ends with, at opening or while it is read. */
 export async function refusal(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<InferenceError> {
   try {
     await transcribe(content, options);
@@ -36,7 +36,7 @@ export async function refusal(content: Content, options: Partial<OpenAudioOption
     if (error instanceof InferenceError) return error;
     throw error;
   }
-  throw new Error('The recording was read to its end.');
+  throw new Error('The audio was read to its end.');
 }
 
 /** The same bytes in parts of `size`. */
@@ -53,7 +53,7 @@ export async function fromRoot(path: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../../${path}`, import.meta.url)));
 }
 
-/** Correlation of two recordings at the shift (in samples, up to `maxShift` either way) where it is highest. */
+/** Correlation of two audio files at the shift (in samples, up to `maxShift` either way) where it is highest. */
 export function alike(first: Float32Array, second: Float32Array, maxShift: number): { value: number; shift: number } {
   let best = { value: -1, shift: 0 };
   for (let shift = -maxShift; shift <= maxShift; shift++) {

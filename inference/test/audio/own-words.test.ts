@@ -16,7 +16,7 @@ const FIXTURES = [
   'speech-44k-stereo.m4a',
 ];
 
-/** Everything that is said to the caller of a recording: its warnings, or its refusal. */
+/** Everything that is said to the caller of an audio file: its warnings, or its refusal. */
 async function said(content: Uint8Array): Promise<{ texts: readonly string[]; cause: unknown }> {
   try {
     const source = await open(content);
@@ -30,7 +30,7 @@ async function said(content: Uint8Array): Promise<{ texts: readonly string[]; ca
   }
 }
 
-describe('What is said of damaged recordings', () => {
+describe('What is said of damaged audio files', () => {
   it('is never what a library said: an MP4 whose atom has the size 0', async () => {
     const m4a = await fixture('speech-48k-mono-faststart.m4a');
     const view = Buffer.from(m4a);

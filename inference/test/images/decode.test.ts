@@ -230,7 +230,7 @@ describe('decoding images', () => {
       [Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), /an SVG drawing/],
       [Buffer.from('%PDF-1.7\n'), /a PDF/],
       [Buffer.from([1, 2, 3, 200]), /4 bytes beginning 010203c8 in hex/],
-      [Buffer.from('RIFF\0\0\0\0WAVEfmt '), /a WAV recording/],
+      [Buffer.from('RIFF\0\0\0\0WAVEfmt '), /a WAV audio/],
       [Buffer.from([0xff]), /1 byte beginning ff/],
     ];
     for (const [content, message] of cases) {

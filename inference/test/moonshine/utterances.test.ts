@@ -6,7 +6,7 @@ function tone(seconds: number, amplitude = 0.3): number[] {
   return Array.from({ length: seconds * 16_000 }, (_, at) => amplitude * Math.sin(at / 5));
 }
 
-describe('cutting a recording into utterances', () => {
+describe('cutting an audio file into utterances', () => {
   it('cuts in the middle of the pause in its second half', () => {
     const samples = Float32Array.from([...tone(6), ...tone(0.4, 0), ...tone(2)]);
     expect(quietestCut(samples) / 16_000).to.be.within(6.05, 6.35);

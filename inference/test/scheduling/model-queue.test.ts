@@ -161,19 +161,19 @@ describe('Lane', () => {
       limits: { maxItems: 100, maxWaitMs: 1000 },
     });
     modelQueue.addExecutor(executor);
-    const recording = modelQueue.admit({ ...place, cost: undefined });
-    const first = recording.submit('3', NEVER);
+    const audioFile = modelQueue.admit({ ...place, cost: undefined });
+    const first = audioFile.submit('3', NEVER);
     await settled();
     executor.at(0).answer(undefined, 300);
     await first;
     // A cost of 1 takes 100 ms: three at once are 0.9 s, and another call's would make it 1.2 s.
-    const three = ['3', '3', '3'].map((item) => recording.submit(item, NEVER));
+    const three = ['3', '3', '3'].map((item) => audioFile.submit(item, NEVER));
     expect(refusal(() => modelQueue.admit({ ...place, cost: undefined })).code).to.equal('QUEUE_FULL');
     await settled();
     executor.at(1).answer(undefined, 900);
     await Promise.all(three);
     modelQueue.admit({ ...place, cost: undefined }).close();
-    recording.close();
+    audioFile.close();
   });
 
   it('refuses no call for what another one costs, before it says what it asks for', async () => {

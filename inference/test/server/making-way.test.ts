@@ -64,7 +64,7 @@ describe('a short call', () => {
   });
 });
 
-describe('a short recording', () => {
+describe('a short audio file', () => {
   const NAME = 'onnx-community/whisper-base_timestamped';
   const dir = join(SHARED_MODELS, NAME);
   const samples = join(ROOT, '../shared/samples/speech');

@@ -47,14 +47,14 @@ async function unary(client: InferenceClient, bytes: Uint8Array, options: Transc
   return answer;
 }
 
-/** A recording as a server would get it: of a file, or made of one. */
-interface Recording {
+/** An audio file as a server would get it: of a file, or made of one. */
+interface AudioFile {
   readonly name: string;
   read(): Promise<Uint8Array>;
   readonly sizes: readonly (readonly number[])[];
 }
 
-const file = (path: string, ...sizes: readonly (readonly number[])[]): Recording => ({
+const file = (path: string, ...sizes: readonly (readonly number[])[]): AudioFile => ({
   name: path.split('/').at(-1) ?? path,
   read: () => readFile(path),
   sizes,
@@ -64,7 +64,7 @@ const ONE = [1];
 const ALL = [1_000_000_000];
 const MIXED = [1, 40_990, 7, 64 * 1024, 1000];
 
-const EVERY_CONTAINER: readonly Recording[] = [
+const EVERY_CONTAINER: readonly AudioFile[] = [
   file(join(FIXTURES, 'speech-44k-stereo.mp3'), ONE, ALL),
   file(join(FIXTURES, 'speech-48k-stereo.vorbis.ogg'), ONE),
   file(join(FIXTURES, 'speech-48k-stereo.opus'), ONE),
@@ -96,7 +96,7 @@ const EVERY_CONTAINER: readonly Recording[] = [
   },
 ];
 
-for (const [family, setting, recordings] of [
+for (const [family, setting, audioFiles] of [
   ['Moonshine', 'moonshine-tiny', EVERY_CONTAINER],
   [
     'Whisper',
@@ -110,7 +110,7 @@ for (const [family, setting, recordings] of [
     ],
   ],
 ] as const) {
-  describe(`recordings that arrive in pieces, through ${family}`, () => {
+  describe(`audio files that arrive in pieces, through ${family}`, () => {
     let volume: Volume | undefined;
     let server: ServerProcess;
     let client: InferenceClient;
@@ -133,7 +133,7 @@ for (const [family, setting, recordings] of [
       await volume?.remove();
     });
 
-    for (const { name, read, sizes } of recordings) {
+    for (const { name, read, sizes } of audioFiles) {
       it(`give what the whole file gives: ${name}`, async () => {
         const bytes = await read();
         const whole = await unary(client, bytes, {});

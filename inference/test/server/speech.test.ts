@@ -121,7 +121,7 @@ describe('speech with Moonshine', () => {
     await Promise.all(calls);
   });
 
-  it('says what is wrong with a recording or its options', async () => {
+  it('says what is wrong with an audio file or its options', async () => {
     const flac = await sample('models.flac');
     const lyingWav = Buffer.from(
       'RIFF\xff\xff\xff\x7fWAVEfmt \x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00data\xff\xff\xff\x7f',
@@ -134,7 +134,7 @@ describe('speech with Moonshine', () => {
     ][] = [
       ['nothing', {}, 'AUDIO_UNREADABLE'],
       ['empty', { audio: { content: new Uint8Array() } }, 'AUDIO_UNREADABLE'],
-      ['a text', { audio: { content: Buffer.from('this is a text, not a recording') } }, 'AUDIO_UNREADABLE'],
+      ['a text', { audio: { content: Buffer.from('this is a text, not an audio file') } }, 'AUDIO_UNREADABLE'],
       ['a WAV with a lying header', { audio: { content: lyingWav } }, 'AUDIO_UNREADABLE'],
       ['a FLAC header alone', { audio: { content: flac.subarray(0, 42) } }, 'AUDIO_UNREADABLE'],
       ['raw without an encoding', { audio: { content: flac, raw: {} } }, 'INVALID_ARGUMENT'],
@@ -177,7 +177,7 @@ describe('speech with Moonshine', () => {
       ['audio first', [audio(new Uint8Array(10))], 'INVALID_ARGUMENT'],
       ['a second start', [start, start], 'INVALID_ARGUMENT'],
       ['no audio', [start], 'AUDIO_UNREADABLE'],
-      ['no recording', [start, audio(Buffer.from('this is a text, not a recording at all'))], 'AUDIO_UNREADABLE'],
+      ['no audio', [start, audio(Buffer.from('this is a text, not an audio file at all'))], 'AUDIO_UNREADABLE'],
     ];
     for (const [name, messages, reason] of cases) {
       const result = await stream(messages);
@@ -251,7 +251,7 @@ describe('speech with Moonshine', () => {
 describe('speech with Whisper', () => {
   const NAME = 'onnx-community/whisper-base_timestamped';
   const dir = join(SHARED_MODELS, NAME);
-  const recording = join(ROOT, '../shared/samples/speech/jfk.wav');
+  const audioFile = join(ROOT, '../shared/samples/speech/jfk.wav');
 
   it('writes down what was said, and finds the language', async function () {
     if (!existsSync(dir)) {
@@ -267,7 +267,7 @@ describe('speech with Whisper', () => {
     const client = new GrpcClient(server.address);
     try {
       const { text, language, languageProbability } = await client.value(transcribe, {
-        audio: { content: await readFile(recording) },
+        audio: { content: await readFile(audioFile) },
       });
       expect(words(text).join(' ')).to.equal(
         'and so my fellow americans ask not what your country can do for you ask what you can do for your country',

@@ -106,7 +106,7 @@ describe('Silero voice activity', function () {
     expect((error as InferenceError).message).to.contain('FEATURE_VAD=true');
   });
 
-  it('keeps only the speech of a long recording, in windows of 30 s, and knows where it was', async () => {
+  it('keeps only the speech of a long audio file, in windows of 30 s, and knows where it was', async () => {
     const pieces = [whiteNoise(25, 0.001), await speech('party'), whiteNoise(50, 0.001), await speech('models')];
     const samples = joined(pieces);
     const windows: number[] = [];
@@ -159,7 +159,7 @@ describe('Silero voice activity', function () {
       await rm(dir, { recursive: true });
     });
 
-    it('leaves out a gap of ten seconds, and the times after it are those of the recording', async () => {
+    it('leaves out a gap of ten seconds, and the times after it are those of the audio', async () => {
       const { samples, firstSeconds } = await withGap();
       const events = await transcribe(samples);
       expect(plainWords(textOf(events))).to.equal(`${SEARCH} ${MODELS}`);
@@ -182,7 +182,7 @@ describe('Silero voice activity', function () {
   });
 
   describe('before Whisper', () => {
-    it('leaves out a gap of ten seconds, and segments and words have the times of the recording', async function () {
+    it('leaves out a gap of ten seconds, and segments and words have the times of the audio', async function () {
       needsShared(this, WHISPER_BASE);
       const files = whisperFiles();
       const model = await loadWhisper({ ...files, weights: { ...files.weights, vad: voiceWeights() } }, OPTIONS);

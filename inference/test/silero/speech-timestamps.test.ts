@@ -25,7 +25,7 @@ describe('speech stretches', () => {
     expect(of(steps([200, 0.49]))).to.deep.equal([]);
   });
 
-  it('pads speech by 400 ms at either side, but not beyond the recording', () => {
+  it('pads speech by 400 ms at either side, but not beyond the audio', () => {
     const middle = of(steps([100, 0], [50, 0.9], [100, 0]));
     expect(middle).to.deep.equal([{ start: 100 * STEP_SAMPLES - PAD, end: 150 * STEP_SAMPLES + PAD }]);
     expect(of(steps([5, 0], [50, 0.9]))).to.deep.equal([{ start: 0, end: 55 * STEP_SAMPLES }]);

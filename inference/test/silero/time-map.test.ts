@@ -35,7 +35,7 @@ describe('times of what was kept', () => {
     return [startSeconds, endSeconds];
   };
 
-  it('puts a segment where it was in the recording', () => {
+  it('puts a segment where it was in the audio', () => {
     expect(parts.kept).to.equal(7 * RATE);
     expect(times(segment(0.5, 1))).to.deep.equal([2.5, 3]);
     expect(times(segment(3.5, 6.5))).to.deep.equal([20.5, 23.5]);

@@ -49,7 +49,7 @@ export function joined(pieces: readonly Float32Array[]): Float32Array {
   return samples;
 }
 
-/** A recording's samples, 16 kHz mono. */
+/** An audio file's samples, 16 kHz mono. */
 export async function samplesOf(path: string): Promise<Float32Array> {
   const source = await openAudio(await readFile(path), { maxSeconds: 600, signal: new AbortController().signal });
   try {
@@ -67,7 +67,7 @@ export async function eventsOf(events: AsyncIterable<SpeechEvent>): Promise<Spee
   return all;
 }
 
-/** The text of a recording's segments. */
+/** The text of the audio's segments. */
 export function textOf(events: readonly SpeechEvent[]): string {
   return events
     .map((event) => (event.type === 'segment' ? event.segment.text : ''))

@@ -21,7 +21,7 @@ export function loadWhisper(): Promise<WhisperModel> {
   return load(whisperFiles(), OPTIONS);
 }
 
-/** A recording through the model, without a server between. */
+/** An audio file through the model, without a server between. */
 export function transcribeWith(
   model: WhisperModel,
   samples: Float32Array,

@@ -74,7 +74,7 @@ function segmentsOf(events: readonly SpeechEvent[]): { from: number; to: number;
   );
 }
 
-describe('a recording whose windows do not depend on each other', () => {
+describe('an audio file whose windows do not depend on each other', () => {
   it('is cut in pauses, four pieces in the queue at a time, nothing left out and nothing twice', async () => {
     const worker = new Worker();
     const samples = sound(150);

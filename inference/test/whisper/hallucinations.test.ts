@@ -57,7 +57,7 @@ describe('the guard against words made up in silence', () => {
     expect(withoutHallucinations(segments, WINDOW).segments).to.deep.equal(segments);
   });
 
-  it('ends the recording with what is made up in the silence at its end', () => {
+  it('ends the audio with what is made up in the silence at its end', () => {
     const segments = [segmentAt(1, 4, SURE), segmentAt(12, 4, UNSURE)];
     expect(withoutHallucinations(segments, { ...WINDOW, windowSeconds: 18, endSeconds: 15 })).to.deep.equal({
       segments: [segments[0]],
@@ -75,11 +75,11 @@ describe('the guard against words made up in silence', () => {
 
 /**
  * Windows of faster-whisper 1.2.1 (base, int8, greedy, word times), decoded without the option, and what it did with it at 2 s: how many of the
- * segments it kept, and where its next window began. The recordings are sentences of the demo with silence, or with speech backwards,
+ * segments it kept, and where its next window began. The audio files are sentences of the demo with silence, or with speech backwards,
  * between and behind them, in which it makes up sentences.
  */
 interface Guarded {
-  readonly recording: string;
+  readonly audioFile: string;
   readonly seconds: number;
   readonly start: number;
   readonly lastSpeech: number;
@@ -96,7 +96,7 @@ const GOLDEN = readJsonFile<Guarded[]>(inRepository('inference/test/whisper/hall
 
 describe('the guard against faster-whisper', () => {
   for (const one of GOLDEN) {
-    it(`keeps ${one.kept} of ${one.segments.length} segments, and goes on where it does: ${one.recording}, ${one.start} s`, () => {
+    it(`keeps ${one.kept} of ${one.segments.length} segments, and goes on where it does: ${one.audioFile}, ${one.start} s`, () => {
       const segments = one.segments.map(
         ([start, end, words], id): SpeechSegment => ({
           ...segmentAt(0, 0, SURE),

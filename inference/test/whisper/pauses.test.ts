@@ -17,7 +17,7 @@ function speechWithPauses(pauses: readonly (readonly [number, number])[], noise 
 
 const cutSeconds = (samples: Float32Array) => (cutInPause(samples) ?? Number.NaN) / RATE;
 
-describe('cutting a recording', () => {
+describe('cutting an audio file', () => {
   it('takes the longest pause of the last six seconds, in its middle', () => {
     expect(
       cutSeconds(

@@ -6,7 +6,7 @@ import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';
 
 const RATE = 16_000;
 
-/** Windows that a worker was given for a recording of 100 s; it says of each what `answer` says. */
+/** Windows that a worker was given for an audio file of 100 s; it says of each what `answer` says. */
 async function windowsOf(
   answer: (index: number) => Partial<DecodeResult>,
   overrides: Partial<SpeechOptions> = {},
@@ -50,7 +50,7 @@ function said(...tokens: readonly number[]): Partial<DecodeResult> {
   return { segments: [segment], tokens: [tokens] };
 }
 
-describe('a recording whose windows have the text before them', () => {
+describe('an audio file whose windows have the text before them', () => {
   it('gives each the text of those before, and the first the prompt alone', async () => {
     const windows = await windowsOf((index) => said(100 + index), { initialPrompt: 'Names.' });
     expect(windows.map(({ promptText }) => promptText)).to.deep.equal(['Names.', undefined, undefined, undefined]);

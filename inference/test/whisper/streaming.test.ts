@@ -32,7 +32,7 @@ class Hour implements PcmSource {
   async close(): Promise<void> {}
 }
 
-describe('an hour of a recording', function () {
+describe('an hour of an audio file', function () {
   this.timeout(60_000);
 
   async function goThrough(source: Hour, overrides: Partial<SpeechOptions>): Promise<number[]> {

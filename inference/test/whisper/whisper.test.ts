@@ -42,7 +42,7 @@ function summaryOf(events: readonly SpeechEvent[]): SpeechSummary | undefined {
   return last?.type === 'summary' ? last.summary : undefined;
 }
 
-/** Every recording there is, and what is said in them. */
+/** Every audio there is, and what is said in them. */
 async function everySample(golden: Golden['speech']): Promise<{ pieces: Float32Array[]; said: string }> {
   const said: string[] = [];
   const pieces: Float32Array[] = [];
@@ -151,7 +151,7 @@ describe('Whisper base', function () {
     }
   });
 
-  it('goes through a recording longer than a window, each segment after the one before', async () => {
+  it('goes through an audio file longer than a window, each segment after the one before', async () => {
     const { pieces, said } = await everySample(golden);
     const samples = joined(pieces.flatMap((piece) => [piece, new Float32Array(24_000)]));
     expect(samples.length).to.be.above(45 * 16_000);

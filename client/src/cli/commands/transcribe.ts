@@ -50,7 +50,7 @@ export function transcribe(
   const format = options.format ?? (options.json === true ? 'json' : 'text');
   const { outputDir } = options;
   if (files.length > 1 && outputDir === undefined && (format === 'srt' || format === 'vtt')) {
-    throw usageError(`--format ${format} makes one file a recording: with several, say where: --output-dir DIR`);
+    throw usageError(`--format ${format} makes one file an audio file: with several, say where: --output-dir DIR`);
   }
   if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input can be read once');
   return withClient(host, options, async (context) => {

@@ -43,7 +43,7 @@ export class Weights {
     return this.takeRows(name, shape, 0, shape[0] ?? 1);
   }
 
-  /** Rows of a tensor, [count, ...], as float32: for tables that are read piece by piece. */
+  /** Rows of a tensor, [count, ...], as float32: for tables that are read slice by slice. */
   takeRows(name: string, shape: readonly number[], start: number, count: number): Float32Array {
     const entry = this.#entry(name);
     if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {

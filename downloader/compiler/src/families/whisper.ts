@@ -105,7 +105,7 @@ function feedForward(
   );
 }
 
-/** What a recording costs once: the keys and values that the decoder's cross attention reads, for every layer. */
+/** What an audio file costs once: the keys and values that the decoder's cross attention reads, for every layer. */
 export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
   const { graph } = layers;
   const { width, heads, size, layers: count } = sizesOf(config, 'decoder');
@@ -239,7 +239,7 @@ function crossAttention(layers: Layers, x: string, index: number, sizes: Sizes, 
 function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width: number): string {
   const { graph, weights, recipe } = layers;
   const name = weights.has('proj_out.weight') ? 'proj_out.weight' : 'decoder.embed_tokens.weight';
-  const pieces = function* (): Generator<{ readonly rows: number; readonly values: Float32Array }> {
+  const slices = function* (): Generator<{ readonly rows: number; readonly values: Float32Array }> {
     for (let row = 0; row < vocabulary; row += VOCABULARY_ROWS) {
       const rows = Math.min(VOCABULARY_ROWS, vocabulary - row);
       yield { rows, values: weights.takeRows(name, [vocabulary, width], row, rows) };
@@ -247,7 +247,7 @@ function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width:
   };
   if (recipe.vocabulary === 'float32') {
     const values = function* (): Generator<Float32Array> {
-      for (const piece of pieces()) yield piece.values;
+      for (const slice of slices()) yield slice.values;
     };
     const table = graph.streamed('vocabulary.weight', 'float32', [vocabulary, width], values);
     return graph.op('Gemm', [x, table], { transB: 1 });
@@ -256,10 +256,10 @@ function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width:
   const scales = new Float32Array(vocabulary * blocks);
   const values = function* (): Generator<Uint8Array> {
     let row = 0;
-    for (const piece of pieces()) {
-      const quantized = quantizeBlocks(piece.values, piece.rows, width);
+    for (const slice of slices()) {
+      const quantized = quantizeBlocks(slice.values, slice.rows, width);
       scales.set(quantized.scales, row * blocks);
-      row += piece.rows;
+      row += slice.rows;
       yield quantized.values;
     }
   };

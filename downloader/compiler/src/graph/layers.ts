@@ -155,21 +155,21 @@ export class Layers {
   }
 
   /**
-   * A table of token embeddings, read piece by piece: in half precision, of which a run touches only the rows it asks for, or
+   * A table of token embeddings, read slice by slice: in half precision, of which a run touches only the rows it asks for, or
    * in float32 in the float32 graph and where a value is beyond half precision. Gives the rows of `ids` as float32.
    */
   embedding(name: string, ids: string, rows: number, width: number): string {
     const { graph, weights } = this;
-    const pieces = function* (): Generator<Float32Array> {
+    const slices = function* (): Generator<Float32Array> {
       for (let row = 0; row < rows; row += TABLE_ROWS) {
         yield weights.takeRows(name, [rows, width], row, Math.min(TABLE_ROWS, rows - row));
       }
     };
-    if (this.isFloat32 || !fitsFloat16(pieces())) {
-      return graph.op('Gather', [graph.streamed(name, 'float32', [rows, width], pieces), ids]);
+    if (this.isFloat32 || !fitsFloat16(slices())) {
+      return graph.op('Gather', [graph.streamed(name, 'float32', [rows, width], slices), ids]);
     }
     const halves = function* (): Generator<Uint16Array> {
-      for (const piece of pieces()) yield toFloat16(piece);
+      for (const slice of slices()) yield toFloat16(slice);
     };
     const table = graph.streamed(name, 'float16', [rows, width], halves);
     return graph.op('Cast', [graph.op('Gather', [table, ids])], { to: 1 });
@@ -191,8 +191,8 @@ export interface AttentionShape {
   readonly merged?: { readonly condition: string; readonly logCounts: string };
 }
 
-function fitsFloat16(pieces: Iterable<Float32Array>): boolean {
-  for (const piece of pieces)
-    for (let i = 0; i < piece.length; i++) if (Math.abs(piece[i] as number) > MAX_FLOAT16) return false;
+function fitsFloat16(slices: Iterable<Float32Array>): boolean {
+  for (const slice of slices)
+    for (let i = 0; i < slice.length; i++) if (Math.abs(slice[i] as number) > MAX_FLOAT16) return false;
   return true;
 }

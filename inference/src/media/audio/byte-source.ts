@@ -5,7 +5,7 @@ const PART_BYTES = 65_536;
 /** Smaller ones are joined up to this: a caller who sends single bytes costs no exchange with a thread for each. */
 const PART_MIN_BYTES = 512;
 
-/** A recording's bytes in parts of bounded size, taken from where they come only as they are asked for. */
+/** An audio file's bytes in parts of bounded size, taken from where they come only as they are asked for. */
 export class ByteSource {
   readonly #iterator: AsyncIterator<Uint8Array> | undefined;
   #rest: Uint8Array;

@@ -13,7 +13,7 @@ const PULL_SAMPLES = 2 * SPEECH_SAMPLE_RATE_HZ;
 /** Content that gives no sample for this long is none; a cover image is smaller. */
 const SILENT_BYTES_MAX = 64 * 1_024 * 1_024;
 
-/** A recording that is being decoded: keeps a few seconds ready, and no more. */
+/** An audio file that is being decoded: keeps a few seconds ready, and no more. */
 export class DecodedSource implements PcmSource {
   readonly #queue = new SampleQueue();
   readonly #waiters = new Set<() => void>();
@@ -49,14 +49,14 @@ export class DecodedSource implements PcmSource {
     return this.#track;
   }
 
-  /** Waits for the first samples. Rejects where there are none; a recording that is too long is told by `read`. */
+  /** Waits for the first samples. Rejects where there are none; an audio file that is too long is told by `read`. */
   async begin(): Promise<void> {
     this.#startFilling();
     while (this.#queue.length === 0 && !this.#failed && !this.#done) await this.#change(undefined);
     if (this.#queue.length > 0) return;
     if (!this.#failed) {
       const warnings = this.#warnings.map((warning) => ` ${warning}`).join('');
-      throw new InferenceError('AUDIO_UNREADABLE', `The recording holds no samples that could be decoded.${warnings}`);
+      throw new InferenceError('AUDIO_UNREADABLE', `The audio holds no samples that could be decoded.${warnings}`);
     }
     const tooLong = this.#failure instanceof InferenceError && this.#failure.code === 'AUDIO_TOO_LONG';
     if (!tooLong) throw this.#failure;
@@ -129,9 +129,8 @@ export class DecodedSource implements PcmSource {
   #endOfSense(silentBytesMax: number): void {
     const megabytes = silentBytesMax / 1_048_576;
     const message = `${megabytes} MiB in a row held nothing that could be decoded`;
-    if (this.#madeSamples === 0)
-      return this.#fail(new InferenceError('AUDIO_UNREADABLE', `Of the recording, ${message}.`));
-    this.#warnings = [...this.#warnings, `The recording was given up where ${message}.`];
+    if (this.#madeSamples === 0) return this.#fail(new InferenceError('AUDIO_UNREADABLE', `Of the audio, ${message}.`));
+    this.#warnings = [...this.#warnings, `The audio was given up where ${message}.`];
     this.#end();
   }
 
@@ -167,7 +166,7 @@ export class DecodedSource implements PcmSource {
     const length = seconds === undefined ? 'longer than that' : `${Math.ceil(seconds)} s long`;
     return new InferenceError(
       'AUDIO_TOO_LONG',
-      `A recording may have ${this.maxSeconds} s; this one is ${length}. Cut it into shorter parts.`,
+      `An audio file may have ${this.maxSeconds} s; this one is ${length}. Cut it into shorter parts.`,
     );
   }
 
@@ -192,5 +191,5 @@ export class DecodedSource implements PcmSource {
 
 /** The reader gave up, or closed the source. */
 export function cancelled(): InferenceError {
-  return new InferenceError('CANCELLED', 'The recording was given up before its end.');
+  return new InferenceError('CANCELLED', 'The audio was given up before its end.');
 }

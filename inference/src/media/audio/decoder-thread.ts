@@ -8,13 +8,13 @@ import type { DecodeAnswer, DecodeRequest } from './session.js';
 
 /**
  * A few seconds of audio take some 50 ms; a decoder that works as long as this runs in circles on damaged content. What the
- * thread waits for a processor does not count: on a busy machine that says nothing of the recording.
+ * thread waits for a processor does not count: on a busy machine that says nothing of the audio.
  */
 const ANSWER_WORK_MS = 60_000;
 /** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a piece. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 
-/** A thread that decodes one recording after another. It holds no model, so it may be ended at any time. */
+/** A thread that decodes one audio file after another. It holds no model, so it may be ended at any time. */
 export class DecoderThread {
   readonly #worker: Worker;
   readonly #workMs: number;
@@ -52,12 +52,12 @@ export class DecoderThread {
     return this.#failure === undefined;
   }
 
-  /** Begins a recording; the one before it is forgotten. */
+  /** Begins an audio file; the one before it is forgotten. */
   async open(choice: DecoderChoice): Promise<void> {
     await this.#ask({ kind: 'open', choice });
   }
 
-  /** Frees what the recording held; the thread stays for the next one, and holds up no process that wants to end. */
+  /** Frees what the audio held; the thread stays for the next one, and holds up no process that wants to end. */
   async rest(): Promise<void> {
     await this.#ask({ kind: 'close' });
     this.#worker.unref();
@@ -106,7 +106,7 @@ export class DecoderThread {
   }
 
   #lost(reason: string, cause?: unknown): void {
-    const message = `The recording could not be decoded: the decoder stopped (${reason}).`;
+    const message = `The audio could not be decoded: the decoder stopped (${reason}).`;
     this.#limit.close();
     this.#failure ??= { kind: 'failed', code: 'AUDIO_UNREADABLE', message, cause: causeText(cause) };
     this.#answered(this.#failure);

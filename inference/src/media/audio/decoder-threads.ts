@@ -3,8 +3,8 @@ import type { DecoderChoice } from './decoders/create.js';
 import type { DecoderHost } from './decoding-place.js';
 
 /**
- * A thread for each recording that is open, and at most one that waits for the next: to start one and load a library
- * takes longer than to decode a few words. Only a thread that decoded its recording to the end, without damage, is kept.
+ * A thread for each audio file that is open, and at most one that waits for the next: to start one and load a library
+ * takes longer than to decode a few words. Only a thread that decoded its audio to the end, without damage, is kept.
  */
 export class DecoderThreads {
   #spare: DecoderThread | undefined;
@@ -47,7 +47,7 @@ export class DecoderThreads {
     try {
       await thread.rest();
     } catch {
-      // What held the recording could not be freed: the thread is no use for another.
+      // What held the audio could not be freed: the thread is no use for another.
       return thread.end();
     }
     if (this.#spare?.alive === true) await thread.end();

@@ -1,6 +1,6 @@
 import type { DecodeAnswer, DecodeRequest } from './session.js';
 
-/** Where one recording is decoded: in a thread, or beside the reader where that is no work. */
+/** Where one audio file is decoded: in a thread, or beside the reader where that is no work. */
 export interface DecoderHost {
   /** One exchange; never called again before it settles. */
   pull(request: DecodeRequest): Promise<DecodeAnswer>;

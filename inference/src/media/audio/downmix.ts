@@ -1,6 +1,6 @@
 import type { DecodedBlock } from './decoders/decoder.js';
 
-/** Channels are compared over so long, at places that depend on the recording alone, not on how it arrives. */
+/** Channels are compared over so long, at places that depend on the audio alone, not on how it arrives. */
 const WINDOW_SECONDS = 0.5;
 /**
  * Power of the mean of n channels, times n, over the sum of their powers: 1 for channels that have nothing in common (and for
@@ -15,7 +15,7 @@ const FADE_SECONDS = 0.01;
 /** Of the samples, each of this many is looked at. */
 const STRIDE = 4;
 
-/** A part of the recording as one channel. */
+/** A part of the audio as one channel. */
 export interface MonoBlock {
   readonly samples: Float32Array;
   readonly sampleRateHz: number;
@@ -41,7 +41,7 @@ export class Downmix {
     return this.#cancelled;
   }
 
-  /** What is whole windows now. A recording of one channel waits for none. */
+  /** What is whole windows now. An audio file of one channel waits for none. */
   push(block: DecodedBlock): readonly MonoBlock[] {
     const { channels, sampleRateHz } = block;
     const length = channels[0]?.length ?? 0;

@@ -1,4 +1,4 @@
-/** What recordings may be, as GetServerInfo lists it. Recognised by content, never by name. */
+/** What audio files may be, as GetServerInfo lists it. Recognised by content, never by name. */
 export const AUDIO_FORMATS = [
   'wav',
   'flac',
@@ -36,7 +36,7 @@ export interface RawAudioFormat {
 
 /** The audio track that was decoded. */
 export interface AudioTrackInfo {
-  /** Among the recording's audio tracks, from 0. */
+  /** Among the audio's audio tracks, from 0. */
   readonly index: number;
   /** "AAC", "Opus". */
   readonly codec: string;

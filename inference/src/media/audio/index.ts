@@ -17,7 +17,7 @@ export interface OpenAudioOptions {
   readonly raw?: RawAudioFormat | undefined;
   /** Which of the content's audio tracks, from 0. Absent: the default one if it can be decoded, else the first that can. */
   readonly audioTrack?: number | undefined;
-  /** A longer recording: AUDIO_TOO_LONG from `read`. */
+  /** A longer audio: AUDIO_TOO_LONG from `read`. */
   readonly maxSeconds: number;
   /** Aborted: the decoder ends and reads reject with CANCELLED. */
   readonly signal: AbortSignal;
@@ -27,7 +27,7 @@ export interface OpenAudioOptions {
 const threads = new DecoderThreads();
 
 /**
- * Opens a recording, whole or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decoding
+ * Opens an audio file, whole or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decoding
  * happens in a thread of its own, a few seconds ahead of the reader at most; uncompressed samples that are at 16 kHz
  * already are read where they are. Rejects with AUDIO_UNREADABLE (saying what came), INVALID_ARGUMENT (`raw`,
  * `audioTrack`) or CANCELLED. `content` must not be changed until the source is closed.

@@ -12,7 +12,7 @@ export interface PcmSource {
   read(maxSamples: number, signal?: AbortSignal): Promise<Float32Array | null>;
   /** Frees the decoder. Idempotent. */
   close(): Promise<void>;
-  /** Said of a recording whose tail was damaged: what was lost. Empty when nothing was. */
+  /** Said of an audio file whose tail was damaged: what was lost. Empty when nothing was. */
   readonly warnings: readonly string[];
   /** The audio track that is read; undefined of a source that has none. */
   readonly track?: AudioTrackInfo | undefined;

@@ -4,7 +4,7 @@ import { ACCEPTED_FORMATS_TEXT, type AudioContainer } from './formats.js';
 import { hasMpegFrames, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 
-/** What a recording is looked at for; by then every format has shown itself. */
+/** What an audio file is looked at for; by then every format has shown itself. */
 export const HEAD_BYTES = 8_192;
 /** Enough for a magic and a WAV's first chunk. */
 const HEAD_MIN_BYTES = 64;
@@ -37,7 +37,7 @@ const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot
  */
 export function detectFormat(head: Uint8Array, complete: boolean): AudioContainer | undefined {
   if (head.length === 0 && complete) {
-    throw new InferenceError('AUDIO_UNREADABLE', `The recording is empty. Accepted are ${ACCEPTED_FORMATS_TEXT}.`);
+    throw new InferenceError('AUDIO_UNREADABLE', `The audio is empty. Accepted are ${ACCEPTED_FORMATS_TEXT}.`);
   }
   if (head.length < HEAD_MIN_BYTES && !complete) return undefined;
   const text = latin1(head);
@@ -64,7 +64,7 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
 function notAccepted(what: string): InferenceError {
   return new InferenceError(
     'AUDIO_UNREADABLE',
-    `This is no recording that can be read: it looks like ${what}. Accepted are ${ACCEPTED_FORMATS_TEXT}; ` +
+    `This is no audio that can be read: it looks like ${what}. Accepted are ${ACCEPTED_FORMATS_TEXT}; ` +
       'samples without a container need their raw format.',
   );
 }

@@ -31,7 +31,7 @@ export interface DecodeAnswer {
   readonly declaredSeconds: number | undefined;
   readonly warnings: readonly string[];
   readonly track: AudioTrackInfo | undefined;
-  /** So many bytes in a row without a sample end the recording; undefined: the reader's own limit. */
+  /** So many bytes in a row without a sample end the audio; undefined: the reader's own limit. */
   readonly silentBytesMax: number | undefined;
 }
 
@@ -39,7 +39,7 @@ interface PlacedBlock extends Placement {
   readonly sampleRateHz: number;
 }
 
-/** Decodes, mixes and resamples one recording as it is asked to, and puts silence where its times have holes. */
+/** Decodes, mixes and resamples one audio file as it is asked to, and puts silence where its times have holes. */
 export class DecodeSession {
   readonly #decoder: Decoder;
   readonly #ready = new SampleQueue();
@@ -62,7 +62,7 @@ export class DecodeSession {
   }
 
   /**
-   * Rejects with AUDIO_UNREADABLE where nothing at all could be decoded. Where something was, damage ends the recording
+   * Rejects with AUDIO_UNREADABLE where nothing at all could be decoded. Where something was, damage ends the audio
    * there, with a warning.
    */
   async pull(request: DecodeRequest): Promise<DecodeAnswer> {
@@ -74,7 +74,7 @@ export class DecodeSession {
       while (this.#placed !== undefined || this.#mixed.length > 0) await this.#putNext();
       if (this.#madeSamples === 0) throw undecodable(error);
       const reason = error instanceof InferenceError ? ` ${error.message}` : '';
-      this.#warnings.push(`The recording is damaged after ${this.#seconds()} s and was read up to there.${reason}`);
+      this.#warnings.push(`The audio is damaged after ${this.#seconds()} s and was read up to there.${reason}`);
       this.#endResampler();
       this.#done = true;
     }
@@ -83,7 +83,7 @@ export class DecodeSession {
       samples,
       wantsInput: this.#input.length === 0,
       done: this.#done && this.#ready.length === 0,
-      // A header is believed only of what turned out to be a recording.
+      // A header is believed only of what turned out to be an audio file.
       declaredSeconds: this.#madeSamples > 0 ? this.#decoder.declaredSeconds : undefined,
       warnings: this.#allWarnings(),
       track: this.#decoder.track,

@@ -1,6 +1,6 @@
 /** Timestamps that are off by less are those of one sound: containers round them, recorders jitter. */
 const TOLERANCE_SECONDS = 0.15;
-/** A clock that jumps back by more, or forward by more than a recording pauses, was set anew. */
+/** A clock that jumps back by more, or forward by more than an audio file pauses, was set anew. */
 const BACK_MAX_SECONDS = 1;
 const FORWARD_MAX_SECONDS = 3_600;
 
@@ -44,7 +44,7 @@ export class Timeline {
     const jump = offset < 0 ? 'back' : 'on';
     if (this.#begun && this.warnings.length === 0) {
       this.warnings.push(
-        `The recording's clock jumps ${jump} by ${Math.abs(offset).toFixed(0)} s at ${this.#seconds.toFixed(2)} s; ` +
+        `The audio's clock jumps ${jump} by ${Math.abs(offset).toFixed(0)} s at ${this.#seconds.toFixed(2)} s; ` +
           'what follows was put right after what came before.',
       );
     }

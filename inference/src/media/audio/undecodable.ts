@@ -8,7 +8,7 @@ export function undecodable(error: unknown): InferenceError {
   if (error instanceof InferenceError) return error;
   return new InferenceError(
     'AUDIO_UNREADABLE',
-    'The recording could not be decoded. It may be damaged, cut off, or of a kind that is not read; a player or FFmpeg tells which.',
+    'The audio could not be decoded. It may be damaged, cut off, or of a kind that is not read; a player or FFmpeg tells which.',
     { cause: error },
   );
 }

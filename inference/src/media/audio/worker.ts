@@ -1,4 +1,4 @@
-/** Entry of the decoding thread: one recording at a time, one request at a time. */
+/** Entry of the decoding thread: one audio file at a time, one request at a time. */
 import { Console } from 'node:console';
 import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -10,7 +10,7 @@ import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import { DecodeSession } from './session.js';
 import { undecodable } from './undecodable.js';
 
-// The libraries write their complaints about a recording to the console; what matters of them is in the answers.
+// The libraries write their complaints about an audio file to the console; what matters of them is in the answers.
 globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
 
 parentPort?.postMessage({ kind: 'started', tid: ownThread() } satisfies ThreadStarted);

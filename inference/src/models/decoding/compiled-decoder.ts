@@ -10,7 +10,7 @@ import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio }
 const SIDES = ['key', 'value'] as const;
 
 /**
- * A decoder as the compiler writes it, in two graphs: one makes the cross attention's keys and values, once a recording; the other
+ * A decoder as the compiler writes it, in two graphs: one makes the cross attention's keys and values, once an audio file; the other
  * takes any number of tokens, reads a cache with room for more and gives the keys and values of its own tokens alone.
  */
 export class CompiledDecoder implements Decoder {

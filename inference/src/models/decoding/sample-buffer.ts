@@ -6,8 +6,8 @@ import type { SpeechOptions } from '../speech.js';
 const READ_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
 
 /**
- * A recording as a window that moves forward: filled from its source up to what is asked for, dropped at its front. Leaves
- * out what lies before `clipStartSeconds` and after `clipEndSeconds`. Times are the recording's own.
+ * An audio file as a window that moves forward: filled from its source up to what is asked for, dropped at its front. Leaves
+ * out what lies before `clipStartSeconds` and after `clipEndSeconds`. Times are the audio's own.
  */
 export class SampleBuffer {
   readonly #source: PcmSource;
@@ -15,9 +15,9 @@ export class SampleBuffer {
   readonly #clipEnd: number;
   #samples = new Float32Array(0);
   #filled = 0;
-  /** Where the buffer begins in the recording. */
+  /** Where the buffer begins in the audio. */
   #start = 0;
-  /** What was read of the recording. */
+  /** What was read of the audio. */
   #read = 0;
   #kept = 0;
   #skip: number;
@@ -37,12 +37,12 @@ export class SampleBuffer {
       clipEndSeconds === undefined ? Number.POSITIVE_INFINITY : Math.round(clipEndSeconds * SPEECH_SAMPLE_RATE_HZ);
   }
 
-  /** Where the buffer begins, in seconds from the recording's start. */
+  /** Where the buffer begins, in seconds from the audio's start. */
   get startSeconds(): number {
     return this.#start / SPEECH_SAMPLE_RATE_HZ;
   }
 
-  /** Length of what was read so far: of the whole recording once `fill` gave false. */
+  /** Length of what was read so far: of the whole audio once `fill` gave false. */
   get durationSeconds(): number {
     return this.#read / SPEECH_SAMPLE_RATE_HZ;
   }
@@ -52,7 +52,7 @@ export class SampleBuffer {
     return this.#kept / SPEECH_SAMPLE_RATE_HZ;
   }
 
-  /** Where what is to be given out ends, in seconds from the recording's start; Infinity while that is not known. */
+  /** Where what is to be given out ends, in seconds from the audio's start; Infinity while that is not known. */
   get endSeconds(): number {
     return this.#ended ? (this.#start + this.#filled) / SPEECH_SAMPLE_RATE_HZ : Number.POSITIVE_INFINITY;
   }
@@ -67,7 +67,7 @@ export class SampleBuffer {
     return this.#ended;
   }
 
-  /** Reads until `count` samples are there or the recording ends. False when none are left. */
+  /** Reads until `count` samples are there or the audio ends. False when none are left. */
   async fill(count: number): Promise<boolean> {
     for (;;) {
       const state = await this.fillOrRest(count);

@@ -5,10 +5,10 @@ import type { SpeechOptions, SpeechSegment, Transcriber } from '../speech.js';
 import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
 
-/** Longest utterance; the model was trained on few longer ones. A longer recording is cut at its pauses. */
+/** Longest utterance; the model was trained on few longer ones. A longer audio is cut at its pauses. */
 const MAX_UTTERANCE_SAMPLES = 15 * SPEECH_SAMPLE_RATE_HZ;
 
-/** One recording through Moonshine, utterance by utterance. English only; times are those of the cuts between utterances. */
+/** One audio file through Moonshine, utterance by utterance. English only; times are those of the cuts between utterances. */
 export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResult> = async function* (
   source,
   options,

@@ -1,5 +1,5 @@
 /**
- * Where a recording is cut for a model that reads one utterance at a time: at pauses, found by their loudness. Pure: samples
+ * Where an audio file is cut for a model that reads one utterance at a time: at pauses, found by their loudness. Pure: samples
  * in, places out.
  */
 

@@ -7,24 +7,24 @@ import { KeptParts, SAME_TIMES, type TimeMap } from './time-map.js';
 import type { VadOptions } from './vad-options.js';
 import type { VadResult, VadState, VadWindow } from './window.js';
 
-/** Whole steps of 30 s: what a recording keeps of the queue. */
+/** Whole steps of 30 s: what an audio file keeps of the queue. */
 const WINDOW_SAMPLES = STEP_SAMPLES * Math.floor((30 * SPEECH_SAMPLE_RATE_HZ) / STEP_SAMPLES);
 
 /** Takes a window of voice activity among others of its family. */
 export type SubmitVad = SubmitWindow<VadWindow, VadResult | { readonly type: 'decode' | 'utterance' }>;
 
-/** A recording as a transcriber reads it. */
+/** An audio file as a transcriber reads it. */
 export interface OpenedSpeech {
   /** The samples to transcribe; its times are to be restored by `times`. */
   readonly audio: SampleBuffer;
   readonly times: TimeMap;
-  /** Length of the recording and of what was kept of it, once it is read. */
+  /** Length of the audio and of what was kept of it, once it is read. */
   lengths(): Pick<SampleBuffer, 'durationSeconds' | 'keptSeconds'>;
-  /** How far the recording was listened to, in seconds from its start. */
+  /** How far the audio was listened to, in seconds from its start. */
   listenedSeconds(): number;
 }
 
-/** The recording within its clip; with `vadFilter` only its speech. */
+/** The audio within its clip; with `vadFilter` only its speech. */
 export function openSpeech(
   source: PcmSource,
   options: Pick<SpeechOptions, 'vadFilter' | 'vadOptions' | 'clipStartSeconds' | 'clipEndSeconds'>,
@@ -47,7 +47,7 @@ export function openSpeech(
 }
 
 /**
- * Only the speech of a recording, found in windows of 30 s as it is read; an empty piece for a window that has none. In memory: one window, and what may yet be
+ * Only the speech of an audio file, found in windows of 30 s as it is read; an empty piece for a window that has none. In memory: one window, and what may yet be
  * speech of those before: where speech may be cut, up to its greatest length.
  */
 export class SpeechSource implements PcmSource {
@@ -57,7 +57,7 @@ export class SpeechSource implements PcmSource {
   readonly #submit: SubmitVad;
   readonly #signal: AbortSignal;
   readonly #speechTimestamps: SpeechTimestamps;
-  /** Where the recording's clip begins, in samples. */
+  /** Where the audio's clip begins, in samples. */
   readonly #origin: number;
   #state: VadState | undefined;
   /** What may yet be given out, and where it begins after the origin. */
@@ -102,7 +102,7 @@ export class SpeechSource implements PcmSource {
     }
   }
 
-  /** The recording is its opener's to close. */
+  /** The audio is its opener's to close. */
   async close(): Promise<void> {
     this.#ready = [];
     this.#ended = true;

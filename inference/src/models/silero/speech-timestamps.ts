@@ -67,9 +67,9 @@ export class SpeechTimestamps {
     return this.#take(this.#position);
   }
 
-  /** Call once, when the recording of `length` samples is over: what is left of the speech. */
+  /** Call once, when the audio of `length` samples is over: what is left of the speech. */
   finish(length: number): readonly SpeechTimestamp[] {
-    // Speech that is under way lasts to the end of the recording, a short silence included.
+    // Speech that is under way lasts to the end of the audio, a short silence included.
     if (this.#speech !== undefined) this.#giveWhenLong(this.#speech.start, length, this.#padding);
     this.#speech = undefined;
     return this.#take(length);
@@ -146,7 +146,7 @@ export class SpeechTimestamps {
   }
 }
 
-/** Speech of a whole recording, given the probability of each step. Stretches whose padding meets are one. */
+/** Speech of a whole audio file, given the probability of each step. Stretches whose padding meets are one. */
 export function getSpeechTimestamps(
   probabilities: Float32Array,
   length: number,

@@ -2,24 +2,24 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { onSampleGrid } from '../decoding/sample-grid.js';
 import type { SpeechSegment } from '../speech.js';
 
-/** From times in what was kept of a recording to times in the recording. */
+/** From times in what was kept of an audio file to times in the audio. */
 export interface TimeMap {
-  /** Where what ends here ends in the recording, in seconds. */
+  /** Where what ends here ends in the audio, in seconds. */
   endOf(seconds: number): number;
   restore(segment: SpeechSegment): SpeechSegment;
 }
 
-/** For a recording that nothing was left out of. */
+/** For an audio file that nothing was left out of. */
 export const SAME_TIMES: TimeMap = { endOf: (seconds) => seconds, restore: (segment) => segment };
 
 interface Part {
   /** Sample of the kept ones that the part begins with. */
   readonly from: number;
-  /** How many samples of the recording were left out before. */
+  /** How many samples of the audio were left out before. */
   readonly leftOut: number;
 }
 
-/** The parts of a recording that were kept. Method: `SpeechTimestampsMap` of faster-whisper 1.2.1. */
+/** The parts of an audio file that were kept. Method: `SpeechTimestampsMap` of faster-whisper 1.2.1. */
 export class KeptParts implements TimeMap {
   readonly #parts: Part[] = [];
   #kept = 0;

@@ -1,9 +1,9 @@
-/** A stretch of a recording to be looked at for speech. The detector keeps no state of its own: it travels with the work. */
+/** A stretch of an audio file to be looked at for speech. The detector keeps no state of its own: it travels with the work. */
 export interface VadWindow {
   readonly type: 'vad';
   /** 16 kHz mono, any length; the last step is filled up with silence. */
   readonly samples: Float32Array;
-  /** What the stretch before left, absent at the start of a recording. */
+  /** What the stretch before left, absent at the start of an audio file. */
   readonly state: VadState | undefined;
 }
 

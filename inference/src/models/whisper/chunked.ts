@@ -8,13 +8,13 @@ import { type DetectedLanguage, type Transcription, transcribeWindow } from './t
 
 /** Passages that are in the queue at the same time: with four a token costs half, with more hardly less. */
 const AT_ONCE = 4;
-/** What has been cut waits this long for more of a recording that is still being sent. */
+/** What has been cut waits this long for more of an audio file that is still being sent. */
 const GATHER_MS = 500;
 
 /** Less sound than this is no rest of a piece to be heard for itself: 0.6 s. */
 const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
 
-/** A part of a recording that can be heard for itself. */
+/** A part of an audio file that can be heard for itself. */
 interface Chunk {
   readonly samples: Float32Array;
   readonly startSeconds: number;
@@ -32,7 +32,7 @@ interface TranscribedChunk extends DetectedLanguage {
 
 /**
  * Windows that do not depend on each other, several in the queue at a time, so that the worker may decode them together. The
- * recording is cut in pauses; where there is none in a window, its last time tells where the next one begins, as it does one
+ * audio is cut in pauses; where there is none in a window, its last time tells where the next one begins, as it does one
  * by one. The cuts depend on the audio alone, and so do the words. Keeps four windows of audio.
  */
 export async function* transcribeChunked(
@@ -48,7 +48,7 @@ export async function* transcribeChunked(
     for (const [index, chunk] of chunks.entries()) {
       let part = transcribed[index] as TranscribedChunk;
       if (language === undefined) ({ language, languageProbability } = part);
-      // The first language that is heard is the recording's.
+      // The first language that is heard is the audio's.
       else if (part.language !== undefined && part.language !== language) {
         part = await transcribeChunk(transcription, chunk, language);
       }
@@ -116,7 +116,7 @@ async function transcribeChunk(
       promptTokens: [],
       promptText,
       speechEnd: open ? undefined : speechEnd - at,
-      // The place in the recording: no two windows have the same.
+      // The place in the audio: no two windows have the same.
       seed: Math.round(seconds * SPEECH_SAMPLE_RATE_HZ) >>> 0,
       startSeconds: seconds,
       lastSpeechSeconds,

@@ -19,14 +19,14 @@ const SIGNS = '"\'“¿([{-"\'.。,，!！?？:：”)]}、';
 export interface WindowSilence {
   /** Silence around suspicious words that is skipped. */
   readonly thresholdSeconds: number;
-  /** How far the window's segments bring the recording. */
+  /** How far the window's segments bring the audio. */
   readonly advanceSeconds: number;
   readonly windowSeconds: number;
-  /** Where the window begins in the recording. */
+  /** Where the window begins in the audio. */
   readonly startSeconds: number;
   /** Where the last word before the window ended; 0 or less. */
   readonly lastSpeechSeconds: number;
-  /** Where the recording ends; Infinity while that is not known. */
+  /** Where the audio ends; Infinity while that is not known. */
   readonly endSeconds: number;
 }
 

@@ -1,6 +1,6 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
-/** The loudest sample of digital silence, -80 dB of full scale: less than 16-bit recordings have in noise alone. */
+/** The loudest sample of digital silence, -80 dB of full scale: less than 16-bit audio files have in noise alone. */
 const SILENCE_PEAK = 1e-4;
 const FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 40;
 const FEWEST_FRAMES = 20;

@@ -2,14 +2,14 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
 /** One frame of loudness: 20 ms. */
 const FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
-/** The shortest pause that a recording is cut in, 300 ms: longer than the closure of any consonant. */
+/** The shortest pause that an audio file is cut in, 300 ms: longer than the closure of any consonant. */
 const PAUSE_FRAMES = 15;
 /** A pause is so much quieter than the loud parts... */
 const BELOW_LOUD_DB = 30;
 /** ...or, where there is noise, hardly louder than the quiet ones, and still clearly below speech. */
 const ABOVE_QUIET_DB = 6;
 const MIN_BELOW_LOUD_DB = 10;
-/** Silence anywhere: less than 16-bit recordings have in noise alone. */
+/** Silence anywhere: less than 16-bit audio files have in noise alone. */
 const SILENCE_DB = -80;
 /** Keeps the logarithm of silence finite: -120 dB. */
 const MIN_POWER = 1e-12;

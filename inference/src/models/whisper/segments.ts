@@ -15,7 +15,7 @@ export interface TokenSegment {
 
 export interface SplitWindow {
   readonly segments: readonly TokenSegment[];
-  /** How far the recording is done, from the window's start. */
+  /** How far the audio is done, from the window's start. */
   readonly advanceSamples: number;
   /** The text goes on behind the last segment, so where that one really ends the next window begins. */
   readonly goesOn: boolean;

@@ -17,7 +17,7 @@ export interface TranscribedPart extends DetectedLanguage {
 
 /**
  * Windows one after the other: each begins where the last time of the one before stands, the text before as its prompt.
- * Keeps one window of audio, however long the recording is.
+ * Keeps one window of audio, however long the audio is.
  */
 export async function* transcribeSequentially(
   audio: SampleBuffer,

@@ -9,7 +9,7 @@ const WINDOW_SECONDS = WINDOW_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
 export const whisperSpec: FamilySpec<WhisperWindow> = {
   family: 'whisper',
   healthName: () => 'whisper',
-  // What is worked out is what costs: with the silence that is merged, 3 s of speech are as much as 11 s of a long recording.
+  // What is worked out is what costs: with the silence that is merged, 3 s of speech are as much as 11 s of a long audio file.
   cost: (item) =>
     item.type === 'vad'
       ? item.samples.length / SPEECH_SAMPLE_RATE_HZ

@@ -5,7 +5,7 @@ import type { SpeechOptions, SpeechSegment, SubmitWindow } from '../speech.js';
 import { withoutHallucinations } from './hallucinations.js';
 import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
-/** What all windows of a recording have in common. */
+/** What all windows of an audio file have in common. */
 export interface Transcription {
   readonly options: SpeechOptions;
   readonly submit: SubmitWindow<WhisperWindow, WhisperResult>;
@@ -18,20 +18,20 @@ export interface DetectedLanguage {
   readonly languageProbability: number;
 }
 
-/** A window and its place in the recording. */
+/** A window and its place in the audio. */
 export interface PlacedWindow
   extends Pick<DecodeWindow, 'samples' | 'language' | 'promptTokens' | 'promptText' | 'speechEnd' | 'seed'> {
   readonly startSeconds: number;
   /** Where the last word before it ended. */
   readonly lastSpeechSeconds: number;
-  /** The recording's end, from its start; Infinity while it is not known. */
+  /** The audio's end, from its start; Infinity while it is not known. */
   readonly endSeconds: number;
 }
 
 export interface TranscribedWindow extends DetectedLanguage {
-  /** Times from the recording's start; ids count from 0. */
+  /** Times from the audio's start; ids count from 0. */
   readonly segments: readonly SpeechSegment[];
-  /** How far the recording is done, in samples from the window's start. Above 0, and perhaps beyond the window. */
+  /** How far the audio is done, in samples from the window's start. Above 0, and perhaps beyond the window. */
   readonly advanceSamples: number;
   /** The text before the next window: what was before this one, and its own. */
   readonly tokens: readonly number[];
@@ -39,7 +39,7 @@ export interface TranscribedWindow extends DetectedLanguage {
   readonly lastSpeechSeconds: number;
 }
 
-/** Has one window decoded and puts what is heard into its place in the recording. */
+/** Has one window decoded and puts what is heard into its place in the audio. */
 export async function transcribeWindow(transcription: Transcription, window: PlacedWindow): Promise<TranscribedWindow> {
   const { options, submit, signal } = transcription;
   const { startSeconds, endSeconds, lastSpeechSeconds, ...rest } = window;
@@ -96,7 +96,7 @@ function decoded(answer: WhisperResult): DecodeResult {
   return answer;
 }
 
-/** A segment with its times in the recording instead of its window. */
+/** A segment with its times in the audio instead of its window. */
 function shifted(segment: SpeechSegment, seconds: number): SpeechSegment {
   return {
     ...segment,

@@ -6,7 +6,7 @@ import type { DetectedLanguage } from './transcribe-window.js';
 import type { WhisperResult, WhisperWindow } from './window.js';
 
 /**
- * One recording through Whisper: window after window, the text before as prompt; or several windows at a time, where the text
+ * One audio file through Whisper: window after window, the text before as prompt; or several windows at a time, where the text
  * before is not wanted (`conditionOnPreviousText` false).
  */
 export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = async function* (

@@ -1,7 +1,7 @@
 import type { VadResult, VadWindow } from '../silero/window.js';
 import type { SpeechOptions, SpeechSegment } from '../speech.js';
 
-/** One window of a recording, all the worker needs to decode it. */
+/** One window of an audio file, all the worker needs to decode it. */
 export interface DecodeWindow {
   readonly type: 'decode';
   /** 16 kHz mono, at most 30 s; the worker fills up the rest. */
@@ -11,7 +11,7 @@ export interface DecodeWindow {
   readonly options: DecodeOptions;
   /** Tokens of the text before, at most 223; they stand in front of the window. */
   readonly promptTokens: readonly number[];
-  /** Text that stands where `promptTokens` would, for a recording's first window. */
+  /** Text that stands where `promptTokens` would, for the audio's first window. */
   readonly promptText: string | undefined;
   /** Where speech ends, in samples, when all of it is in the window; absent: it may go on behind it. */
   readonly speechEnd: number | undefined;
@@ -19,7 +19,7 @@ export interface DecodeWindow {
   readonly seed: number;
 }
 
-/** The part of a recording's options that a window's decoding depends on. */
+/** The part of the audio's options that a window's decoding depends on. */
 export type DecodeOptions = Pick<
   SpeechOptions,
   | 'task'
@@ -42,7 +42,7 @@ export interface DecodeResult {
   readonly languageProbability: number;
   /** Times in seconds from the window's start; ids count from 0. Empty when the window holds no speech. */
   readonly segments: readonly SpeechSegment[];
-  /** How far the recording is done, in samples from the window's start. Above 0. */
+  /** How far the audio is done, in samples from the window's start. Above 0. */
   readonly advanceSamples: number;
   /** The text before this window as tokens: `promptTokens`, or `promptText` made into tokens. */
   readonly tokensBefore: readonly number[];

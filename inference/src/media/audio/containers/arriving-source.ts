@@ -217,5 +217,5 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 function unusable(reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `The recording cannot be read: ${reason}.`);
+  return new InferenceError('AUDIO_UNREADABLE', `The audio cannot be read: ${reason}.`);
 }

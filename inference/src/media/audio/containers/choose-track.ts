@@ -37,7 +37,7 @@ export function chooseTrack(tracks: readonly AudioTrack[], wanted: number | unde
     (other) => `${trackText(other)}${other.format === undefined ? ', which is not decoded' : ''}`,
   );
   const warning =
-    `The recording has ${tracks.length} audio tracks; ${trackText(track)} was taken. ` +
+    `The audio has ${tracks.length} audio tracks; ${trackText(track)} was taken. ` +
     `Not taken: ${left.join('; ')}. audio_track chooses another.`;
   return { track, format: track.format, warnings: [warning] };
 }
@@ -46,7 +46,7 @@ export function chooseTrack(tracks: readonly AudioTrack[], wanted: number | unde
 export function noSuchTrack(wanted: number, tracks: readonly string[]): InferenceError {
   return new InferenceError(
     'INVALID_ARGUMENT',
-    `options.audio_track must be the index of an audio track of this recording: ${tracks.join(', ')}; got ${wanted}.`,
+    `options.audio_track must be the index of an audio track of this audio: ${tracks.join(', ')}; got ${wanted}.`,
     { field: 'options.audio_track' },
   );
 }

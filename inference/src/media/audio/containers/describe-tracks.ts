@@ -12,7 +12,7 @@ export interface TrackIndex {
   /** Of every kind. */
   readonly trackCount: number;
   readonly mp4: Mp4Index | undefined;
-  /** Where the container's clock stands at the recording's beginning. */
+  /** Where the container's clock stands at the audio's beginning. */
   readonly originSeconds: number;
 }
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 
-/** FFmpeg with one recording. */
-export interface AacRecording {
+/** FFmpeg with one audio file. */
+export interface AacAudio {
   readonly sampleRate: number;
   readonly channelCount: number;
   /** All of it, the channels interleaved. Throws where FFmpeg finds damage. */
@@ -10,8 +10,8 @@ export interface AacRecording {
   dispose(): void;
 }
 
-/** A recording as the package gives it: what is used of it, and of the module within. */
-interface PackagedRecording {
+/** An audio file as the package gives it: what is used of it, and of the module within. */
+interface PackagedAudio {
   readonly sampleRate: number;
   readonly channelCount: number;
   readonly constructor: { readonly MEMFS_PATH: string };
@@ -35,35 +35,35 @@ interface PackagedSamples {
   delete(): void;
 }
 
-type OpenRecording = (wasm: string, content: ArrayBuffer) => Promise<PackagedRecording>;
+type OpenAudio = (wasm: string, content: ArrayBuffer) => Promise<PackagedAudio>;
 
 /**
  * Loads `audio-file-decoder` (FFmpeg as WebAssembly). The package is made for browsers, so four things are done for it:
  * it is an ES module that does not say so, which Node 20 loads only from a data URL; it looks for two names of CommonJS;
- * it leaves listeners on the process; and it fetches and compiles FFmpeg again for every recording, so it is given a `fetch`
+ * it leaves listeners on the process; and it fetches and compiles FFmpeg again for every audio file, so it is given a `fetch`
  * and a WebAssembly that do so once. Therefore: only inside the decoding thread.
  */
-export async function loadAacLibrary(): Promise<(content: ArrayBuffer) => Promise<AacRecording>> {
+export async function loadAacLibrary(): Promise<(content: ArrayBuffer) => Promise<AacAudio>> {
   const require = createRequire(import.meta.url);
   const heimdexBrowser = browserFor(await readFile(require.resolve('audio-file-decoder/decode-audio.wasm')));
   Object.assign(globalThis, { __dirname: '/', require, heimdexBrowser });
   const text = await readFile(require.resolve('audio-file-decoder'), 'utf8');
   const source = Buffer.from(`const {WebAssembly,fetch}=globalThis.heimdexBrowser;${text}`).toString('base64');
-  const library: { getAudioDecoder: OpenRecording } = await import(`data:text/javascript;base64,${source}`);
+  const library: { getAudioDecoder: OpenAudio } = await import(`data:text/javascript;base64,${source}`);
   return async (content) => {
-    const recording = await library.getAudioDecoder('decode-audio.wasm', content).finally(() => {
+    const audioFile = await library.getAudioDecoder('decode-audio.wasm', content).finally(() => {
       process.removeAllListeners('uncaughtException');
       process.removeAllListeners('unhandledRejection');
     });
-    const { sampleRate, channelCount } = recording;
-    return { sampleRate, channelCount, decode: () => decodeAll(recording), dispose: () => recording.dispose() };
+    const { sampleRate, channelCount } = audioFile;
+    return { sampleRate, channelCount, decode: () => decodeAll(audioFile), dispose: () => audioFile.dispose() };
   };
 }
 
 /** As the package's own `decodeAudioData`, which copies sample by sample through a function of the module. */
-function decodeAll(recording: PackagedRecording): Float32Array {
-  const module = recording._module;
-  const { status, samples } = module.decodeAudio(recording.constructor.MEMFS_PATH, 0, -1, { multiChannel: true });
+function decodeAll(audioFile: PackagedAudio): Float32Array {
+  const module = audioFile._module;
+  const { status, samples } = module.decodeAudio(audioFile.constructor.MEMFS_PATH, 0, -1, { multiChannel: true });
   try {
     if (status.status < 0) throw new Error(status.error);
     return (

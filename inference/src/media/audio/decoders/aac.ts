@@ -1,6 +1,6 @@
 import { InferenceError } from '../../../errors.js';
 import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseAdtsHeader } from './aac-config.js';
-import { type AacRecording, loadAacLibrary } from './aac-library.js';
+import { type AacAudio, loadAacLibrary } from './aac-library.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 
 /** Samples of a frame, before SBR doubles them. */
@@ -12,14 +12,14 @@ const FIRST_SEGMENT_FRAMES = 200;
 /** Of all channels together: what is decoded at once stays within some tens of megabytes. */
 const SEGMENT_FRAMES = 1_300;
 const MANY_CHANNELS_SEGMENT_FRAMES = 400;
-/** A segment with damage is halved until so few frames are left, which become silence; so many times in a recording. */
+/** A segment with damage is halved until so few frames are left, which become silence; so many times in an audio file. */
 const DAMAGED_FRAMES = 4;
 const SPLITS_MAX = 60;
 
 /**
  * AAC-LC and HE-AAC: FFmpeg as WebAssembly, which takes files. So frames are decoded a segment at a time, each segment as an
  * ADTS stream of its own with the frames before it, so that what comes out is the same as from one long stream. A segment
- * ends where its count is reached or where the times have a hole, never by the pieces in which a recording arrives.
+ * ends where its count is reached or where the times have a hole, never by the pieces in which an audio file arrives.
  */
 export async function createAacDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const config = format.description === undefined ? undefined : parseAacConfig(format.description);
@@ -36,7 +36,7 @@ class AacDecoder implements PacketDecoder {
 
   /** Without a config, each packet is an ADTS frame with its header. */
   constructor(
-    private readonly open: (content: ArrayBuffer) => Promise<AacRecording>,
+    private readonly open: (content: ArrayBuffer) => Promise<AacAudio>,
     private readonly config: AacConfig | undefined,
   ) {}
 
@@ -122,14 +122,14 @@ class AacDecoder implements PacketDecoder {
     frames: readonly Uint8Array[],
     config: AacConfig,
   ): Promise<Omit<TimedBlock, 'timestampSeconds'>> {
-    const recording = await this.open(this.#adts([...this.#before, ...frames], config));
+    const audioFile = await this.open(this.#adts([...this.#before, ...frames], config));
     try {
-      const { sampleRate, channelCount } = recording;
+      const { sampleRate, channelCount } = audioFile;
       const frameSamples = sampleRate >= 2 * config.coreRateHz ? 2 * FRAME_SAMPLES : FRAME_SAMPLES;
-      const decoded = recording.decode();
+      const decoded = audioFile.decode();
       return { channels: this.#fit(decoded, channelCount, frames.length, frameSamples), sampleRateHz: sampleRate };
     } finally {
-      recording.dispose();
+      audioFile.dispose();
     }
   }
 

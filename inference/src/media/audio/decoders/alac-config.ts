@@ -23,7 +23,7 @@ const FRAME_LENGTH_MAX = 65_536;
 /** A remainder, its prefix and the bit after it are read at once, of 32 bits. */
 const LIMIT_MAX = 22;
 
-/** Reads the setup. Throws AUDIO_UNREADABLE for one that no recording has. */
+/** Reads the setup. Throws AUDIO_UNREADABLE for one that no audio has. */
 export function readAlacConfig({ description, sampleRateHz: claimedRateHz }: PacketFormat): AlacConfig {
   if (description === undefined || description.length < CONFIG_BYTES) {
     throw unreadable(`it has ${description?.length ?? 0} bytes, ${CONFIG_BYTES} are needed`);

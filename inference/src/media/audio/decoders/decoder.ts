@@ -4,7 +4,7 @@ import type { AudioTrackInfo } from '../formats.js';
 export interface DecodedBlock {
   readonly channels: readonly Float32Array[];
   readonly sampleRateHz: number;
-  /** Where the first of them stands in the recording; absent: right after what came before. */
+  /** Where the first of them stands in the audio; absent: right after what came before. */
   readonly timestampSeconds?: number | undefined;
 }
 
@@ -15,13 +15,13 @@ export interface Decoder {
    * and not yet asked for stays within some tens of megabytes whatever the content claims.
    */
   readonly pieceBytes: number;
-  /** How long the header says the recording is; undefined while unknown, or where the header does not say. */
+  /** How long the header says the audio is; undefined while unknown, or where the header does not say. */
   readonly declaredSeconds: number | undefined;
   /** What was lost so far, for the caller. */
   readonly warnings: readonly string[];
-  /** What is decoded of the recording; undefined until it is known. */
+  /** What is decoded of the audio; undefined until it is known. */
   readonly track: AudioTrackInfo | undefined;
-  /** So many bytes in a row without a sample end the recording. Absent: the opener's own limit. */
+  /** So many bytes in a row without a sample end the audio. Absent: the opener's own limit. */
   readonly silentBytesMax?: number;
   /** True once nothing that follows can matter. */
   readonly finished: boolean;

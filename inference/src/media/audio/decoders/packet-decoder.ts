@@ -37,13 +37,13 @@ export interface PacketFormat {
 /** One packet (an access unit) of a track. Of ADPCM and GSM: one or more whole blocks; the last may be cut. */
 export interface AudioPacket {
   readonly data: Uint8Array;
-  /** Where its first sample stands in the recording. May be negative: an encoder's delay before the beginning. */
+  /** Where its first sample stands in the audio. May be negative: an encoder's delay before the beginning. */
   readonly timestampSeconds: number;
   /** The container's claim; 0 where it makes none. */
   readonly durationSeconds: number;
 }
 
-/** Decoded samples and where the first of them stands in the recording. */
+/** Decoded samples and where the first of them stands in the audio. */
 export interface TimedBlock extends DecodedBlock {
   readonly timestampSeconds: number;
 }

@@ -19,7 +19,7 @@ interface FlacDecoded extends WasmDecoded {
   readonly bitDepth: number;
 }
 
-/** As `blockOf`. The library takes the largest whole number for 1; WAV, and so the same recording as WAV, the one above it. */
+/** As `blockOf`. The library takes the largest whole number for 1; WAV, and so the same audio as WAV, the one above it. */
 export function flacBlockOf(decoded: FlacDecoded): readonly DecodedBlock[] {
   const full = 2 ** (decoded.bitDepth - 1);
   const channelData = decoded.channelData.map((samples) =>

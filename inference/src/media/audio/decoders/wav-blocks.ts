@@ -6,7 +6,7 @@ import { ErrorCount } from './wasm.js';
 export interface BlockCodec {
   /** As warnings name it. */
   readonly name: string;
-  /** One block; of the last of a recording it may be a part. */
+  /** One block; of the last of an audio file it may be a part. */
   readonly blockBytes: number;
   /** Of each channel, in a whole block: as long is the silence that stands for a damaged one. */
   readonly blockSamples: number;

@@ -48,7 +48,7 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
   61868: 'FLAC',
 };
 
-/** Reads the chunk's body. Throws AUDIO_UNREADABLE for an encoding that is not read, or numbers no recording has. */
+/** Reads the chunk's body. Throws AUDIO_UNREADABLE for an encoding that is not read, or numbers no audio has. */
 export function parseWavFormat(body: Uint8Array): WavFormat {
   if (body.length < 16) throw unreadable(`its 'fmt' chunk has ${body.length} bytes, at least 16 are needed`);
   const view = new DataView(body.buffer, body.byteOffset, body.length);

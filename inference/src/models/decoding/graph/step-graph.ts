@@ -33,8 +33,8 @@ const SWAPPED = { perm: [0, 2, 1, 3] } as const;
  * the cache and that against the token itself, side by side; they are the same, and the sums over them are added in another
  * order.
  *
- * Where there are several sequences to a recording (beams, samples), all hear the one audio there is: the cross attention's
- * keys and values have a row a recording, and the sequences stand side by side in its queries.
+ * Where there are several sequences to an audio file (beams, samples), all hear the one audio there is: the cross attention's
+ * keys and values have a row an audio file, and the sequences stand side by side in its queries.
  *
  * Adds the inputs PAST_LENGTH and STEP_MASK. Only for graphs with attention written out, where nothing but a mask is added to the
  * scores, and for one token a step. Returns false, the graph unchanged, when it is of another make.
