@@ -54,7 +54,7 @@ export const DOWNLOADER_VARIABLES = {
     doc: 'Files fetched at once.',
     example: '2',
   }),
-  pieceMib: numberVariable({
+  partMib: numberVariable({
     name: 'DOWNLOAD_PIECE_MIB',
     default: 16,
     min: 0.0625,
@@ -116,7 +116,7 @@ export interface DownloaderConfig {
   readonly token: () => string | undefined;
   readonly connections: number;
   readonly filesAtOnce: number;
-  readonly pieceBytes: number;
+  readonly partBytes: number;
   readonly stallMs: number;
   readonly attempts: number;
   readonly pauseMs: number;
@@ -152,7 +152,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     token: () => readToken(own.token, own.tokenPath ?? join(hubHome(env), 'token')),
     connections: own.connections,
     filesAtOnce: own.filesAtOnce,
-    pieceBytes: Math.round(own.pieceMib * 1024 * 1024),
+    partBytes: Math.round(own.partMib * 1024 * 1024),
     stallMs: own.stallSeconds * 1000,
     attempts: own.attempts,
     pauseMs: own.pauseSeconds * 1000,

@@ -38,8 +38,8 @@ export interface BlobOutcome {
 export function transferOptions(config: DownloaderConfig, retry: RetryPolicy, openHasher: OpenHasher): TransferOptions {
   const limit = pLimit(config.connections);
   return {
-    pieceBytes: config.pieceBytes,
-    checkpointBytes: Math.min(4 * 1024 * 1024, Math.max(64 * 1024, Math.floor(config.pieceBytes / 4))),
+    partBytes: config.partBytes,
+    checkpointBytes: Math.min(4 * 1024 * 1024, Math.max(64 * 1024, Math.floor(config.partBytes / 4))),
     connectionsPerFile: Math.max(1, Math.ceil(config.connections / 2)),
     connection: (work) => limit(work),
     retry,

@@ -89,7 +89,7 @@ describe('a download through a bad network', () => {
     },
     {
       name: 'a slow but steady sender',
-      faults: [{ on: onEncoder, do: { type: 'slow', pieceBytes: 50_000, pauseMs: 60 } }],
+      faults: [{ on: onEncoder, do: { type: 'slow', partBytes: 50_000, pauseMs: 60 } }],
       env: { DOWNLOAD_STALL_SECONDS: '0.3', DOWNLOAD_PIECE_MIB: '16' },
     },
     {

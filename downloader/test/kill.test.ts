@@ -18,7 +18,7 @@ const WANTED = ['config.json', 'tokenizer.json', ENCODER, DECODER];
 /** Kills in all; HEIMDEX_TEST_KILLS=100 for a long run. */
 const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
 const CONNECTIONS = 3;
-const PIECE_BYTES = 256 * 1024;
+const PART_BYTES = 256 * 1024;
 
 /** A kill comes after a seeded share of the time that a whole run takes: from before the first request to after the publish. */
 describe('a download that is killed at any moment', function () {
@@ -90,8 +90,8 @@ describe('a download that is killed at any moment', function () {
       expect(last.status, last.stderr).to.equal(0);
       networkBytes += hub.requests.bytesSent;
       expect((await runHere(['verify'], env)).status).to.equal(0);
-      // A kill costs at most the piece that each connection was at, and the small files and lists that come again.
-      const atMost = WHOLE_BYTES + rounds * (CONNECTIONS * PIECE_BYTES + SMALL_BYTES);
+      // A kill costs at most the part that each connection was at, and the small files and lists that come again.
+      const atMost = WHOLE_BYTES + rounds * (CONNECTIONS * PART_BYTES + SMALL_BYTES);
       expect(networkBytes, `seed ${seed}, volume ${volume}`).to.be.lessThan(atMost);
     }
     return killed;

@@ -30,8 +30,8 @@ describe('text of others', () => {
     let text = '';
     const target = {
       isTerminal: true,
-      write: (piece: string) => {
-        text += piece;
+      write: (part: string) => {
+        text += part;
       },
     };
     openLog({ level: 'info', format: 'human' }, target).error({ stack: `Error: ${NAME}\n    at x` }, `No ${NAME}`);
@@ -79,8 +79,8 @@ describe('output that cannot be written', () => {
     closeSync(full);
     let said = '';
     for (const output of [child.stdout, child.stderr])
-      output?.on('data', (piece) => {
-        said += piece;
+      output?.on('data', (part) => {
+        said += part;
       });
     const [status] = await once(child, 'close');
     return { status, said };

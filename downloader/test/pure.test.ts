@@ -5,7 +5,7 @@ import { metricsText } from '../src/metrics.js';
 import { barLine } from '../src/progress/bar.js';
 import { RateMeter } from '../src/progress/meter.js';
 import { openScreen } from '../src/progress/screen.js';
-import { cutIntoPieces, RangeSet } from '../src/transfer/ranges.js';
+import { cutIntoParts, RangeSet } from '../src/transfer/ranges.js';
 import { parseRetryAfter } from '../src/transfer/rate-limit.js';
 import { DEFAULT_RETRY, pauseMs, TransientError, withRetries } from '../src/transfer/retry.js';
 import { seededRandom } from './support/seeded.js';
@@ -65,9 +65,9 @@ describe('ranges', () => {
     expect([set.endOfRunAt(0), set.endOfRunAt(3), set.endOfRunAt(4)]).to.deep.equal([4, 4, 4]);
   });
 
-  it('are cut into pieces that cover them and are not larger than asked for', () => {
+  it('are cut into parts that cover them and are not larger than asked for', () => {
     expect(
-      cutIntoPieces(
+      cutIntoParts(
         [
           { start: 5, end: 12 },
           { start: 20, end: 21 },

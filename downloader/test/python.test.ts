@@ -94,7 +94,7 @@ describe("the downloader beside Python's huggingface_hub", () => {
   });
 
   it('waits for a Python that is fetching the same file, and finds it done', async () => {
-    hub.faults.add({ on: onEncoder, do: { type: 'slow', pieceBytes: 200_000, pauseMs: 100 } });
+    hub.faults.add({ on: onEncoder, do: { type: 'slow', partBytes: 200_000, pauseMs: 100 } });
     const other = ask(DOWNLOAD);
     await encoderRequested();
     const ours = await runChild([], env());
@@ -105,7 +105,7 @@ describe("the downloader beside Python's huggingface_hub", () => {
   });
 
   it('is waited for by a Python that wants the same file', async () => {
-    hub.faults.add({ on: onEncoder, do: { type: 'slow', pieceBytes: 40_000, pauseMs: 50 } });
+    hub.faults.add({ on: onEncoder, do: { type: 'slow', partBytes: 40_000, pauseMs: 50 } });
     const ours = runChild([], env({ DOWNLOAD_STALL_SECONDS: '30', DOWNLOAD_CONNECTIONS: '1' }));
     await encoderRequested();
     await ask(DOWNLOAD);

@@ -1,5 +1,5 @@
 /**
- * What can go wrong between a hub and a client, as small pieces that can be put together: each fault says which answers
+ * What can go wrong between a hub and a client, as small parts that can be put together: each fault says which answers
  * it touches, how often, and what it does to them. Several that match one request all apply.
  */
 import { isFile, type RequestKind } from './request-log.js';
@@ -33,8 +33,8 @@ export type FaultAction =
   | { readonly type: 'ignore-range' }
   /** Treats the signed address as expired: 403, as the storage behind the real hub answers. */
   | { readonly type: 'expire' }
-  /** Sends pieces with a pause between them: slow, but steady. */
-  | { readonly type: 'slow'; readonly pieceBytes: number; readonly pauseMs: number }
+  /** Sends parts with a pause between them: slow, but steady. */
+  | { readonly type: 'slow'; readonly partBytes: number; readonly pauseMs: number }
   /** Redirects to this address first. */
   | { readonly type: 'redirect'; readonly location: string; readonly status?: number };
 

@@ -94,17 +94,17 @@ async function fileContent(path: string): Promise<Content> {
 
 function bytesContent(bytes: Uint8Array | string): Content {
   const buffer = Buffer.from(bytes);
-  return { sizeBytes: buffer.length, read: (start, end) => Readable.from(pieces(buffer, start, end)) };
+  return { sizeBytes: buffer.length, read: (start, end) => Readable.from(parts(buffer, start, end)) };
 }
 
-const PIECE_BYTES = 64 * 1024;
+const PART_BYTES = 64 * 1024;
 
-function* pieces(buffer: Buffer, start: number, end: number): Generator<Buffer> {
-  for (let at = start; at < end; at += PIECE_BYTES) yield buffer.subarray(at, Math.min(at + PIECE_BYTES, end));
+function* parts(buffer: Buffer, start: number, end: number): Generator<Buffer> {
+  for (let at = start; at < end; at += PART_BYTES) yield buffer.subarray(at, Math.min(at + PART_BYTES, end));
 }
 
 async function digest(algorithm: 'sha1' | 'sha256', prefix: string, content: Content): Promise<string> {
   const hash = createHash(algorithm).update(prefix);
-  for await (const piece of content.read(0, content.sizeBytes)) hash.update(piece as Buffer);
+  for await (const part of content.read(0, content.sizeBytes)) hash.update(part as Buffer);
   return hash.digest('hex');
 }

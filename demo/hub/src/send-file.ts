@@ -57,9 +57,9 @@ async function sendBytes(exchange: Exchange, file: CommittedFile, range: Range):
   // The head goes out at once, so that a client sees an answer that stalls, not a server that does not answer.
   response.flushHeaders();
   for await (const read of file.read(range.start, end)) {
-    for (const piece of piecesOf(read as Buffer, slow?.pieceBytes)) {
+    for (const part of partsOf(read as Buffer, slow?.partBytes)) {
       if (response.destroyed || signal.aborted) return;
-      const bytes = flipped(piece, at, flips);
+      const bytes = flipped(part, at, flips);
       at += bytes.length;
       exchange.sent(bytes.length);
       if (!response.write(bytes)) await drained(response);
@@ -86,15 +86,15 @@ async function dropAfterFlush(exchange: Exchange): Promise<void> {
   response.socket?.destroySoon();
 }
 
-function* piecesOf(bytes: Buffer, pieceBytes: number | undefined): Generator<Buffer> {
-  const step = pieceBytes ?? Math.max(bytes.length, 1);
+function* partsOf(bytes: Buffer, partBytes: number | undefined): Generator<Buffer> {
+  const step = partBytes ?? Math.max(bytes.length, 1);
   for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
 }
 
-function flipped(piece: Buffer, at: number, flips: readonly number[]): Buffer {
-  const here = flips.filter((flip) => flip >= at && flip < at + piece.length);
-  if (here.length === 0) return piece;
-  const copy = Buffer.from(piece);
+function flipped(part: Buffer, at: number, flips: readonly number[]): Buffer {
+  const here = flips.filter((flip) => flip >= at && flip < at + part.length);
+  if (here.length === 0) return part;
+  const copy = Buffer.from(part);
   for (const flip of here) copy[flip - at] = (copy[flip - at] ?? 0) ^ 1;
   return copy;
 }

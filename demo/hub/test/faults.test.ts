@@ -107,7 +107,7 @@ describe('faults', () => {
   });
 
   it('sends slowly but steadily', async () => {
-    const hub = await withFaults({ on: BYTES, do: { type: 'slow', pieceBytes: 100, pauseMs: 1 } });
+    const hub = await withFaults({ on: BYTES, do: { type: 'slow', partBytes: 100, pauseMs: 1 } });
     expect((await fetch(hub)).body.equals(GRAPH)).to.equal(true);
   });
 

@@ -1,10 +1,10 @@
-/** Hashes of files, read in pieces so that memory stays the same whatever their size. */
+/** Hashes of files, read in parts so that memory stays the same whatever their size. */
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { ContentHash } from './layout.js';
 
 /** Bytes of one read. */
-export const READ_PIECE_BYTES = 1024 * 1024;
+export const READ_PART_BYTES = 1024 * 1024;
 
 /**
  * A hash to feed a file's bytes to: sha256, or git's sha1 of a blob, which is that of `blob <length>\0` and the bytes.
@@ -20,12 +20,12 @@ export async function hashFile(type: ContentHash['type'], path: string, signal?:
   try {
     const { size } = await file.stat();
     const hash = startContentHash(type, size);
-    const piece = Buffer.allocUnsafe(Math.min(READ_PIECE_BYTES, Math.max(size, 1)));
+    const part = Buffer.allocUnsafe(Math.min(READ_PART_BYTES, Math.max(size, 1)));
     for (;;) {
       signal?.throwIfAborted();
-      const { bytesRead } = await file.read(piece, 0, piece.length, null);
+      const { bytesRead } = await file.read(part, 0, part.length, null);
       if (bytesRead === 0) return hash.digest('hex');
-      hash.update(piece.subarray(0, bytesRead));
+      hash.update(part.subarray(0, bytesRead));
     }
   } finally {
     await file.close();

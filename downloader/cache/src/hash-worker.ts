@@ -1,19 +1,19 @@
 /** A thread that hashes files: the file's path comes in, its hash goes out. Started by hash-pool.ts alone. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { READ_PIECE_BYTES, startContentHash } from './content-hash.js';
+import { READ_PART_BYTES, startContentHash } from './content-hash.js';
 import type { HashReply, HashTask } from './hash-pool.js';
 
-const piece = Buffer.allocUnsafe(READ_PIECE_BYTES);
+const part = Buffer.allocUnsafe(READ_PART_BYTES);
 
 function hashOf({ type, path }: HashTask): string {
   const file = openSync(path, 'r');
   try {
     const hash = startContentHash(type, fstatSync(file).size);
     for (;;) {
-      const bytesRead = readSync(file, piece, 0, piece.length, null);
+      const bytesRead = readSync(file, part, 0, part.length, null);
       if (bytesRead === 0) return hash.digest('hex');
-      hash.update(piece.subarray(0, bytesRead));
+      hash.update(part.subarray(0, bytesRead));
     }
   } finally {
     closeSync(file);

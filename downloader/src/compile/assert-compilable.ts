@@ -32,18 +32,18 @@ export async function assertCompilable(
 
 async function readAll(source: ByteSource, signal: AbortSignal): Promise<string> {
   const opened = await source.open(undefined, signal);
-  const pieces: Buffer[] = [];
+  const parts: Buffer[] = [];
   let sizeBytes = 0;
   try {
-    for await (const piece of opened.body) {
-      sizeBytes += piece.length;
+    for await (const part of opened.body) {
+      sizeBytes += part.length;
       if (sizeBytes > MAX_BYTES) break;
-      pieces.push(piece);
+      parts.push(part);
     }
   } finally {
     opened.close();
   }
-  return sizeBytes > MAX_BYTES ? '' : Buffer.concat(pieces).toString('utf8');
+  return sizeBytes > MAX_BYTES ? '' : Buffer.concat(parts).toString('utf8');
 }
 
 function modelTypeOf(text: string): unknown {

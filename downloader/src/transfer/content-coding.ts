@@ -60,7 +60,7 @@ async function* decoded(
     stream = pipeline(stream, decoder(), () => {});
   }
   try {
-    for await (const piece of stream) yield piece as Buffer;
+    for await (const part of stream) yield part as Buffer;
   } catch (error) {
     if (error instanceof TransientError || error instanceof DownloaderError) throw error;
     throw new TransientError(

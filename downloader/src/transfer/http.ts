@@ -16,7 +16,7 @@ export interface HttpAnswer {
   /** A header by lower-case name; of a repeated one, the first. */
   header(name: string): string | undefined;
   /**
-   * The bytes as they came. The next piece is asked for when the one before has been dealt with, so a slow disk slows
+   * The bytes as they came. The next part is asked for when the one before has been dealt with, so a slow disk slows
    * the sender and is never taken for a stall.
    */
   readonly body: AsyncIterable<Buffer>;
@@ -138,7 +138,7 @@ class WatchedBody {
         const value = head.headers[name];
         return Array.isArray(value) ? value[0] : value;
       },
-      body: this.#pieces(),
+      body: this.#parts(),
       close: () => {
         this.#release();
         stream.destroy();
@@ -146,7 +146,7 @@ class WatchedBody {
     };
   }
 
-  async *#pieces(): AsyncGenerator<Buffer> {
+  async *#parts(): AsyncGenerator<Buffer> {
     const iterator = this.stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     try {
       for (;;) {

@@ -18,7 +18,7 @@ export interface PartialOptions extends Unfinished {
 const HASH_STEP_BYTES = 16 * 1024 * 1024;
 
 /**
- * The bytes of one file on their way: pieces come in any order, are written where they belong, and are read back and
+ * The bytes of one file on their way: parts come in any order, are written where they belong, and are read back and
  * hashed, from the first to the last, as soon as the bytes before them are there. Beside it a journal says what is on
  * disk, so that the next run after a kill goes on. Owned by one transfer; the lock of the blob keeps others away.
  *

@@ -64,13 +64,13 @@ export class RangeSet {
   }
 }
 
-/** Cuts ranges into pieces of at most `pieceBytes`, in order: each is what one request asks for. */
-export function cutIntoPieces(ranges: readonly ByteRange[], pieceBytes: number): ByteRange[] {
-  const pieces: ByteRange[] = [];
+/** Cuts ranges into parts of at most `partBytes`, in order: each is what one request asks for. */
+export function cutIntoParts(ranges: readonly ByteRange[], partBytes: number): ByteRange[] {
+  const parts: ByteRange[] = [];
   for (const range of ranges) {
-    for (let start = range.start; start < range.end; start += pieceBytes) {
-      pieces.push({ start, end: Math.min(start + pieceBytes, range.end) });
+    for (let start = range.start; start < range.end; start += partBytes) {
+      parts.push({ start, end: Math.min(start + partBytes, range.end) });
     }
   }
-  return pieces;
+  return parts;
 }

@@ -102,7 +102,7 @@ export function pauseMs(policy: RetryPolicy, failures: number, retryAfterMs?: nu
   return Math.min(retryAfterMs, policy.maxRetryAfterMs) + policy.random() * policy.baseMs;
 }
 
-/** What a retried piece of work may tell. */
+/** What a retried part of work may tell. */
 export interface Attempt {
   /** 1 for the first. */
   readonly number: number;

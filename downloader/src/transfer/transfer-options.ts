@@ -4,12 +4,12 @@ import type { RetryNotice, RetryPolicy } from './retry.js';
 /** How transfers are made. */
 export interface TransferOptions {
   /** The most one request asks for. A larger file is fetched in several parts at once. */
-  readonly pieceBytes: number;
+  readonly partBytes: number;
   /** A kill costs at most so many bytes of a file. */
   readonly checkpointBytes: number;
   /** Connections for one file. */
   readonly connectionsPerFile: number;
-  /** Runs a piece of work when a connection is free: the bound over all files. */
+  /** Runs a part of work when a connection is free: the bound over all files. */
   readonly connection: <T>(work: () => Promise<T>) => Promise<T>;
   readonly retry: RetryPolicy;
   readonly openHasher: OpenHasher;

@@ -1,8 +1,8 @@
 import type { ContentHash } from '@heimdex/cache';
 import { asDiskError } from '../disk.js';
 import { combineFailures, DownloaderError } from '../errors.js';
+import { PartFetcher } from './part-fetcher.js';
 import { PartialFile } from './partial-file.js';
-import { PieceFetcher } from './piece-fetcher.js';
 import type { ByteSource } from './source.js';
 import type { TransferEvents, TransferOptions } from './transfer-options.js';
 
@@ -76,7 +76,7 @@ async function transferFrom(
     const partial = await openPartial(job, options, signal);
     events.onBytes(partial.haveBytes);
     try {
-      await new PieceFetcher(source, partial, options, events).run(signal);
+      await new PartFetcher(source, partial, options, events).run(signal);
       const hex = await partial.finish();
       if (hex === job.hash.value) {
         await partial.publish();

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { HubRepository } from '@heimdex/hub';
 
-/** Bytes that look like weights: the same for the same seed, not compressible, no two pieces alike. */
+/** Bytes that look like weights: the same for the same seed, not compressible, no two parts alike. */
 export function seededBytes(sizeBytes: number, seed: string): Buffer {
   const blocks: Buffer[] = [];
   for (let have = 0, index = 0; have < sizeBytes; have += 64, index += 1) {

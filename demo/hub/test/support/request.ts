@@ -21,28 +21,28 @@ export interface RequestOptions {
 /** One request on a connection of its own. Rejects when no answer's head arrives. */
 export async function ask(url: string, options: RequestOptions = {}): Promise<Answer> {
   const response = await head(url, options);
-  const pieces: Buffer[] = [];
+  const parts: Buffer[] = [];
   let complete = true;
   try {
-    for await (const piece of response) pieces.push(piece as Buffer);
+    for await (const part of response) parts.push(part as Buffer);
   } catch {
     complete = false;
   }
-  return { ...headOf(response), body: Buffer.concat(pieces), complete };
+  return { ...headOf(response), body: Buffer.concat(parts), complete };
 }
 
 /** The bytes that arrive before the body stands still: reads until `count` have come, then leaves. */
 export async function askUntil(url: string, count: number, options: RequestOptions = {}): Promise<Answer> {
   const response = await head(url, options);
-  const pieces: Buffer[] = [];
+  const parts: Buffer[] = [];
   let received = 0;
-  for await (const piece of response) {
-    pieces.push(piece as Buffer);
-    received += (piece as Buffer).length;
+  for await (const part of response) {
+    parts.push(part as Buffer);
+    received += (part as Buffer).length;
     if (received >= count) break;
   }
   response.destroy();
-  return { ...headOf(response), body: Buffer.concat(pieces), complete: false };
+  return { ...headOf(response), body: Buffer.concat(parts), complete: false };
 }
 
 function head(url: string, { method = 'GET', headers = {}, body, signal }: RequestOptions): Promise<IncomingMessage> {

@@ -1,6 +1,6 @@
 import { DownloaderError } from '../errors.js';
 import type { PartialFile } from './partial-file.js';
-import { type ByteRange, cutIntoPieces } from './ranges.js';
+import { type ByteRange, cutIntoParts } from './ranges.js';
 import { TransientError, withRetries } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';
 import type { TransferEvents, TransferOptions } from './transfer-options.js';
@@ -13,11 +13,11 @@ const WRITE_CHUNKS = 512;
 const WRITE_MS = 2_000;
 
 /**
- * Fetches what a partial file lacks. The first piece goes alone: if its answer shows that the sender obeys ranges,
+ * Fetches what a partial file lacks. The first part goes alone: if its answer shows that the sender obeys ranges,
  * further connections join. A sender that ignores ranges starts again at the first byte: what is there already is
  * passed over, the rest is taken as it comes.
  */
-export class PieceFetcher {
+export class PartFetcher {
   readonly #queue: ByteRange[];
   readonly #workers: Promise<void>[] = [];
   readonly #stop = new AbortController();
@@ -30,7 +30,7 @@ export class PieceFetcher {
     readonly options: TransferOptions,
     readonly events: TransferEvents,
   ) {
-    this.#queue = cutIntoPieces(partial.missing(), options.pieceBytes);
+    this.#queue = cutIntoParts(partial.missing(), options.partBytes);
   }
 
   /** Ends when all bytes are there, or with the first failure, after all connections have ended. */
@@ -44,8 +44,8 @@ export class PieceFetcher {
 
   #startWorker(signal: AbortSignal): void {
     const work = async () => {
-      for (let piece = this.#queue.shift(); piece !== undefined; piece = this.#queue.shift()) {
-        await this.#fetchPiece(piece, signal);
+      for (let part = this.#queue.shift(); part !== undefined; part = this.#queue.shift()) {
+        await this.#fetchPart(part, signal);
       }
     };
     this.#workers.push(
@@ -64,9 +64,9 @@ export class PieceFetcher {
     for (let index = 0; index < more; index += 1) this.#startWorker(signal);
   }
 
-  async #fetchPiece(piece: ByteRange, signal: AbortSignal): Promise<void> {
-    let position = piece.start;
-    let end = piece.end;
+  async #fetchPart(part: ByteRange, signal: AbortSignal): Promise<void> {
+    let position = part.start;
+    let end = part.end;
     const work = async (progressed: () => void) => {
       const whole = position === 0 && end === this.partial.sizeBytes;
       const opened = await this.source.open(whole ? undefined : { start: position, end }, signal);
