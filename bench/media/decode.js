@@ -61,7 +61,7 @@ const openers = await Promise.all(
   ]),
 );
 
-async function* inPieces(bytes) {
+async function* inChunks(bytes) {
   for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
 }
 
@@ -69,7 +69,7 @@ async function* inPieces(bytes) {
 async function speedOf(openAudio, bytes) {
   const before = process.cpuUsage();
   try {
-    const source = await openAudio(inPieces(bytes), { maxSeconds: 100_000, signal: new AbortController().signal });
+    const source = await openAudio(inChunks(bytes), { maxSeconds: 100_000, signal: new AbortController().signal });
     let samples = 0;
     for (let block = await source.read(48_000); block !== null; block = await source.read(48_000))
       samples += block.length;

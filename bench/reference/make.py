@@ -224,15 +224,15 @@ def gemma_tokenizer(directory):
 TEXTS = [(ROOT, "README.md"), (ROOT, "inference/README.md"), (POCKET, "README.md")]
 
 
-def pieces(directory, **settings):
-    """A SentencePiece model trained on this project's own words; its pieces with their scores, and its character map."""
+def chunks(directory, **settings):
+    """A SentencePiece model trained on this project's own words; its chunks with their scores, and its character map."""
     os.makedirs(directory, exist_ok=True)
     words = [line for place, name in TEXTS for line in open(os.path.join(place, name), encoding="utf8") if line.strip()]
     spm.SentencePieceTrainer.train(sentence_iterator=iter(words + PLAIN * 20), model_prefix=f"{directory}/spiece", vocab_size=2000, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", minloglevel=2, **settings)
     os.remove(f"{directory}/spiece.vocab")
     proto = sentencepiece_model_pb2.ModelProto.FromString(open(f"{directory}/spiece.model", "rb").read())
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
-    return [[piece.piece, piece.score] for piece in proto.pieces], charsmap
+    return [[chunk.chunk, chunk.score] for chunk in proto.chunks], charsmap
 
 
 def special(content, id_, strip=False):
@@ -257,7 +257,7 @@ SPACES = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
 
 def siglip_tokenizer(directory):
     """SigLIP 1: lower case, no punctuation, `</s>` at the end and as the padding."""
-    vocabulary, charsmap = pieces(directory, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
+    vocabulary, charsmap = chunks(directory, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
     marks = "".join("\\" + mark for mark in string.punctuation)
     normalizer = [
         {"type": "Lowercase"},
@@ -289,8 +289,8 @@ def compare(fast, slow):
 
 
 def roberta_tokenizer(directory):
-    """XLM-R, and so BGE-M3: SentencePiece's pieces behind four tokens of fairseq's."""
-    vocabulary, charsmap = pieces(directory)
+    """XLM-R, and so BGE-M3: SentencePiece's chunks behind four tokens of fairseq's."""
+    vocabulary, charsmap = chunks(directory)
     vocabulary = [[name, 0.0] for name in ["<s>", "<pad>", "</s>", "<unk>"]] + vocabulary[3:] + [["<mask>", 0.0]]
     os.rename(f"{directory}/spiece.model", f"{directory}/sentencepiece.bpe.model")
     added = [special(name, id_) for id_, name in enumerate(["<s>", "<pad>", "</s>", "<unk>"])]

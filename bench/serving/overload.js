@@ -55,15 +55,15 @@ function ghz(address, args) {
   const child = spawn(...onCores(process.env.GHZ_CORES, 'ghz', [...common, ...args, address]), {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const pieces = [];
+  const chunks = [];
   let used = 0;
   const looking = setInterval(() => void cpuSeconds(child.pid).then((now) => (used = Math.max(used, now))), 250);
-  child.stdout.on('data', (piece) => pieces.push(piece));
+  child.stdout.on('data', (chunk) => chunks.push(chunk));
   return new Promise((resolve, reject) => {
     child.once('error', () => reject(new Error('ghz is not there: source .ci/peers')));
     child.once('close', (code) => {
       clearInterval(looking);
-      if (code === 0) resolve({ ...JSON.parse(Buffer.concat(pieces).toString()), cpuSeconds: used });
+      if (code === 0) resolve({ ...JSON.parse(Buffer.concat(chunks).toString()), cpuSeconds: used });
       else reject(new Error(`ghz ended with ${code}`));
     });
   });

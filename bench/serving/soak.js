@@ -24,9 +24,9 @@ const program = (name, ...args) => {
   const child = spawn(process.execPath, [at(`bench/serving/${name}`), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const pieces = [];
-  child.stdout.on('data', (piece) => pieces.push(piece));
-  const ended = new Promise((resolve) => child.once('close', () => resolve(Buffer.concat(pieces).toString())));
+  const chunks = [];
+  child.stdout.on('data', (chunk) => chunks.push(chunk));
+  const ended = new Promise((resolve) => child.once('close', () => resolve(Buffer.concat(chunks).toString())));
   return { child, ended };
 };
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

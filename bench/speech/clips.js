@@ -55,7 +55,7 @@ export const SENTENCES = [
   'I have never seen so many birds in one tree.',
   'Her grandfather was a sailor who had been around the world twice.',
   'The wind blew the papers off the desk and out of the window.',
-  'We ordered three coffees, one tea, and a piece of apple cake.',
+  'We ordered three coffees, one tea, and a chunk of apple cake.',
   'After the concert we went to a restaurant near the theatre.',
   'The thief was caught because he left his phone in the car.',
   'Write your name and your address at the top of the page.',

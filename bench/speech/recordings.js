@@ -60,9 +60,9 @@ const orderOf = (turns) =>
  * would look like a text that repeats itself.
  */
 export async function threeMinutes(shared, turns = 3) {
-  const pieces = await Promise.all(audioFiles(shared).map(samplesOf));
+  const chunks = await Promise.all(audioFiles(shared).map(samplesOf));
   return joined(
-    orderOf(turns).flatMap(({ turn, index }) => [pieces[index], new Float32Array((0.5 + 0.2 * turn) * RATE)]),
+    orderOf(turns).flatMap(({ turn, index }) => [chunks[index], new Float32Array((0.5 + 0.2 * turn) * RATE)]),
   );
 }
 

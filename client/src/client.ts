@@ -3,7 +3,7 @@ import type { DetectedFaces, DetectFacesOptions } from './faces.js';
 import { detectFaces } from './faces.js';
 import { transcribeFile } from './film/transcribe-file.js';
 import { checkHealth, listHealth, type ServingStatus, watchHealth } from './health.js';
-import type { AudioPieces } from './open-stream.js';
+import type { AudioChunks } from './open-stream.js';
 import type { CallOptions, InferenceClientOptions } from './options.js';
 import { getServerInfo, type ServerInfo } from './server-info.js';
 import { type TranscribeOptions, type Transcript, transcribe } from './speech.js';
@@ -31,7 +31,7 @@ export interface InferenceClient {
    * ends the call. A function that gives the audio anew lets the call be sent again where nothing has come out yet.
    */
   transcribeStream(
-    audio: AudioPieces | (() => AudioPieces),
+    audio: AudioChunks | (() => AudioChunks),
     options?: TranscribeOptions,
   ): AsyncGenerator<TranscribeEvent, void, void>;
   /**

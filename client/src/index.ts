@@ -4,7 +4,7 @@ export type { Embedding, Embeddings, EmbedImageOptions, EmbedTextOptions } from 
 export { type FieldViolation, InferenceClientError, type InferenceClientErrorOptions } from './errors.js';
 export type { Box, DetectedFaces, DetectFacesOptions, Face, FaceDetections, Landmarks, Point } from './faces.js';
 export type { ServingStatus } from './health.js';
-export type { AudioPieces } from './open-stream.js';
+export type { AudioChunks } from './open-stream.js';
 export {
   type CallOptions,
   DEFAULT_TIMEOUTS_MS,

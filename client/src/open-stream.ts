@@ -10,13 +10,13 @@ import {
 import { InferenceClientError } from './errors.js';
 import { abortable } from './wait.js';
 
-/** Audio in pieces of any size, cut anywhere. */
-export type AudioPieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+/** Audio in chunks of any size, cut anywhere. */
+export type AudioChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
-/** Larger pieces are cut, so that a huge one meets no message limit and back-pressure works. */
-const PIECE_BYTES = 64 * 1024;
+/** Larger chunks are cut, so that a huge one meets no message limit and back-pressure works. */
+const CHUNK_BYTES = 64 * 1024;
 
-/** One open TranscribeStream call: sends the start and the pieces in the background, hands out the answers. */
+/** One open TranscribeStream call: sends the start and the chunks in the background, hands out the answers. */
 export class OpenStream {
   readonly #stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>;
   readonly #answers: AsyncIterator<TranscribeStreamResponse>;
@@ -36,7 +36,7 @@ export class OpenStream {
   constructor(
     stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>,
     start: TranscribeStart,
-    pieces: AudioPieces,
+    chunks: AudioChunks,
     silence: { readonly ms: number; readonly firstMs: number },
     signal: AbortSignal,
   ) {
@@ -47,7 +47,7 @@ export class OpenStream {
     this.#signal = signal;
     stream.on('error', () => undefined); // next() tells it; after the last next() nobody asks.
     signal.addEventListener('abort', this.#cancel, { once: true });
-    void this.#send(start, iteratorOf(pieces));
+    void this.#send(start, iteratorOf(chunks));
   }
 
   /**
@@ -74,27 +74,27 @@ export class OpenStream {
     this.#stream.cancel();
   }
 
-  async #send(start: TranscribeStart, pieces: AsyncIterator<Uint8Array> | Iterator<Uint8Array>): Promise<void> {
+  async #send(start: TranscribeStart, chunks: AsyncIterator<Uint8Array> | Iterator<Uint8Array>): Promise<void> {
     try {
       await this.#write({ case: 'start', value: start });
-      for (let piece = await this.#read(pieces); piece !== undefined; piece = await this.#read(pieces)) {
-        for (let at = 0; at < piece.byteLength; at += PIECE_BYTES) {
-          await this.#write({ case: 'audio', value: piece.subarray(at, at + PIECE_BYTES) });
+      for (let chunk = await this.#read(chunks); chunk !== undefined; chunk = await this.#read(chunks)) {
+        for (let at = 0; at < chunk.byteLength; at += CHUNK_BYTES) {
+          await this.#write({ case: 'audio', value: chunk.subarray(at, at + CHUNK_BYTES) });
         }
       }
       this.#stream.end();
     } catch {
       if (!this.#stopped.signal.aborted) this.#cancel();
-      void Promise.resolve(pieces.return?.()).catch(() => undefined);
+      void Promise.resolve(chunks.return?.()).catch(() => undefined);
     }
   }
 
-  /** The next piece. While the source has none, the server owes nothing. */
-  async #read(pieces: AsyncIterator<Uint8Array> | Iterator<Uint8Array>): Promise<Uint8Array | undefined> {
+  /** The next chunk. While the source has none, the server owes nothing. */
+  async #read(chunks: AsyncIterator<Uint8Array> | Iterator<Uint8Array>): Promise<Uint8Array | undefined> {
     clearTimeout(this.#silence);
     this.#silence = undefined;
     try {
-      const { done, value } = await abortable(Promise.resolve(pieces.next()), this.#stopped.signal);
+      const { done, value } = await abortable(Promise.resolve(chunks.next()), this.#stopped.signal);
       return done === true ? undefined : value;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -138,6 +138,6 @@ export class OpenStream {
   }
 }
 
-function iteratorOf(pieces: AudioPieces): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
-  return Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
+function iteratorOf(chunks: AudioChunks): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
+  return Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
 }

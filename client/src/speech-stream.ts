@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, malformed, provenance, type Timing } from './answers.js';
 import { errorOf } from './errors.js';
-import { type AudioPieces, OpenStream } from './open-stream.js';
+import { type AudioChunks, OpenStream } from './open-stream.js';
 import { type Plain, plain } from './plain.js';
 import { optionsMessage, rawMessage, type Segment, type TranscribeOptions } from './speech.js';
 import type { Caller } from './transport/caller.js';
@@ -24,12 +24,12 @@ const METHOD = 'TranscribeStream';
 const codec = codecOf(contract.InferenceService.method.transcribeStream);
 
 /**
- * Calls TranscribeStream. Pieces are read no faster than the server takes them. Given as a function, the audio can be read
+ * Calls TranscribeStream. Chunks are read no faster than the server takes them. Given as a function, the audio can be read
  * from its start again, so a server that is lost before its first answer is replaced by another.
  */
 export async function* transcribeStream(
   caller: Caller,
-  audio: AudioPieces | (() => AudioPieces),
+  audio: AudioChunks | (() => AudioChunks),
   options: TranscribeOptions,
 ): AsyncGenerator<TranscribeEvent, void, void> {
   const silenceMs = caller.timeoutMs(METHOD, options);
@@ -51,11 +51,11 @@ export async function* transcribeStream(
         // A server that took its time to accept the connection has less of it left for its first answer.
         const leftMs = begun ? silenceMs : Math.max(1, silenceMs - (performance.now() - startMs));
         begun = true;
-        const pieces = typeof audio === 'function' ? audio() : audio;
+        const chunks = typeof audio === 'function' ? audio() : audio;
         const opened = new OpenStream(
           endpoint.duplex(codec, metadata, deadlineMs),
           start,
-          pieces,
+          chunks,
           { ms: silenceMs, firstMs: leftMs },
           scope.signal,
         );

@@ -33,14 +33,14 @@ describe('Files given to transcribeFile', () => {
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-film-'));
     const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
-      const pieces: Uint8Array[] = [];
+      const chunks: Uint8Array[] = [];
       call.on('data', ({ message }: TranscribeStreamRequest) => {
-        if (message.case === 'audio') pieces.push(message.value);
+        if (message.case === 'audio') chunks.push(message.value);
         else audioTracks.push(message.value?.options?.audioTrack);
       });
       call.on('error', () => undefined);
       call.on('end', () => {
-        received = Buffer.concat(pieces);
+        received = Buffer.concat(chunks);
         if (!answers) return;
         const audioTrack = { index: 0, codec: 'AAC', language: 'eng' };
         const summary = { language: 'en', warnings: ['one'], audioTrack };
@@ -116,10 +116,10 @@ describe('Files given to transcribeFile', () => {
       const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
       return (await Promise.all(links)).includes(FILM);
     };
-    const pieces = (await openFilm(FILM, undefined))?.pieces();
-    expect((await pieces?.next())?.value?.length).to.be.above(0);
+    const chunks = (await openFilm(FILM, undefined))?.chunks();
+    expect((await chunks?.next())?.value?.length).to.be.above(0);
     expect(await opened()).to.equal(true);
-    await pieces?.return();
+    await chunks?.return();
     while (await opened()) await nextTurn();
   });
 

@@ -28,7 +28,7 @@ describe('a stream of speech', () => {
     return client;
   }
 
-  it('sends the options first, then the audio in bounded pieces, and gives what comes out in order', async () => {
+  it('sends the options first, then the audio in bounded chunks, and gives what comes out in order', async () => {
     const sent: TranscribeStreamRequest['message'][] = [];
     const client = await clientOf((call) => {
       call.on('data', ({ message }: TranscribeStreamRequest) => sent.push(message));
@@ -50,15 +50,15 @@ describe('a stream of speech', () => {
     expect(events.map(({ type }) => type)).to.deep.equal(['segment', 'progress', 'summary']);
     expect(events[0]).to.deep.include({ type: 'segment' }).and.to.have.nested.property('segment.text', ' Hello.');
     expect(events[2]).to.have.nested.property('summary.model.id', '');
-    const [start, ...pieces] = sent;
+    const [start, ...chunks] = sent;
     expect(start?.case === 'start' && start.value.options).to.deep.include({
       language: 'en',
       timestamps: Timestamps.WORD,
     });
-    expect(pieces.map((piece) => piece.case === 'audio' && piece.value.byteLength)).to.deep.equal([
+    expect(chunks.map((chunk) => chunk.case === 'audio' && chunk.value.byteLength)).to.deep.equal([
       65_536, 65_536, 18_928, 3,
     ]);
-    const received = Buffer.concat(pieces.map((piece) => (piece.case === 'audio' ? piece.value : new Uint8Array())));
+    const received = Buffer.concat(chunks.map((chunk) => (chunk.case === 'audio' ? chunk.value : new Uint8Array())));
     expect(received.equals(Buffer.concat([audio, audio.subarray(0, 3)]))).to.equal(true);
   });
 
@@ -76,22 +76,22 @@ describe('a stream of speech', () => {
   });
 
   it('reads the audio no faster than the server takes it', async () => {
-    let pieces = 0;
+    let chunks = 0;
     const client = await clientOf((call) => {
       call.pause();
     });
     const controller = new AbortController();
     const audio = endless(() => {
-      pieces += 1;
+      chunks += 1;
     });
     const failed = failureOf(collect(client.transcribeStream(audio, { signal: controller.signal })));
-    for (let seen = -1, still = 0; still < 500 || pieces === 0; still = pieces === seen ? still + 1 : 0) {
-      seen = pieces;
+    for (let seen = -1, still = 0; still < 500 || chunks === 0; still = chunks === seen ? still + 1 : 0) {
+      seen = chunks;
       await turn();
     }
     controller.abort();
     expect(await failed).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
-    expect(pieces * 65_536).to.be.below(16 * 1024 * 1024);
+    expect(chunks * 65_536).to.be.below(16 * 1024 * 1024);
   });
 
   it('fails with the cause when the audio cannot be read', async () => {

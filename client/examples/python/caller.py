@@ -25,13 +25,13 @@ def vector(result: common_pb2.EmbeddingResult) -> array.array:
     return numbers
 
 
-def pieces(path: Path):
-    """An audio file as TranscribeStream takes it: the options first, then the bytes in pieces of any size."""
+def chunks(path: Path):
+    """An audio file as TranscribeStream takes it: the options first, then the bytes in chunks of any size."""
     start = speech_pb2.TranscribeStart(options=speech_pb2.TranscribeOptions(language="en"))
     yield speech_pb2.TranscribeStreamRequest(start=start)
     with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield speech_pb2.TranscribeStreamRequest(audio=piece)
+        while chunk := file.read(PIECE_BYTES):
+            yield speech_pb2.TranscribeStreamRequest(audio=chunk)
 
 
 def explain(error: grpc.RpcError) -> str:
@@ -51,7 +51,7 @@ def main(address: str, audio: Path, images: list[Path]) -> None:
     with grpc.insecure_channel(address) as channel:
         stub = inference_service_pb2_grpc.InferenceServiceStub(channel)
 
-        for answer in stub.TranscribeStream(pieces(audio), timeout=300):
+        for answer in stub.TranscribeStream(chunks(audio), timeout=300):
             if answer.WhichOneof("message") == "segment":
                 print("heard:", answer.segment.text.strip())
 

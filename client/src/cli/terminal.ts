@@ -45,7 +45,7 @@ export class Terminal {
     return this.#stdout.columns ?? 80;
   }
 
-  /** A piece of the result, without colours. What a terminal would obey is written out. */
+  /** A chunk of the result, without colours. What a terminal would obey is written out. */
   write(text: string): void {
     this.clearStatus();
     this.#stdout.write(harmless(text, false));

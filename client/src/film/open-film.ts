@@ -11,11 +11,11 @@ type Mediabunny = typeof import('mediabunny');
 
 /** The audio of a film. */
 export interface FilmAudio {
-  /** The audio in pieces, read from the disk; each call begins at the start. */
-  readonly pieces: () => AsyncGenerator<Uint8Array, void, void>;
+  /** The audio in chunks, read from the disk; each call begins at the start. */
+  readonly chunks: () => AsyncGenerator<Uint8Array, void, void>;
   /** The track that is sent, among the audio tracks of the film; undefined: all are, and the server chooses. */
   readonly trackIndex: number | undefined;
-  /** What the server cannot know. Complete once the pieces have been read. */
+  /** What the server cannot know. Complete once the chunks have been read. */
   readonly warnings: readonly string[];
 }
 
@@ -94,7 +94,7 @@ async function audioOf(path: string, film: Film, wanted: number | undefined): Pr
     if (!hasImages && !(await isMostlyOther(chosen, film.sizeBytes))) return undefined;
     if (film.kind === 'mpeg-ts') {
       const layout = transportLayoutOf(film.head);
-      return layout && { pieces: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
+      return layout && { chunks: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
     }
     if (chosen === undefined || formatFor(chosen.track.codec, library) === undefined) return undefined;
     if ((await chosen.track.input.getDecoderConfig()) === null) return undefined;
@@ -116,7 +116,7 @@ async function isMostlyOther(chosen: ChosenTrack | undefined, sizeBytes: number)
 function trackFilm(library: Mediabunny, path: string, film: Film, chosen: ChosenTrack): FilmAudio {
   const warnings = [...chosen.warnings];
   const { index } = chosen.track;
-  const pieces = async function* (): AsyncGenerator<Uint8Array, void, void> {
+  const chunks = async function* (): AsyncGenerator<Uint8Array, void, void> {
     warnings.splice(chosen.warnings.length);
     const input = openInput(library, path);
     try {
@@ -132,7 +132,7 @@ function trackFilm(library: Mediabunny, path: string, film: Film, chosen: Chosen
       input.dispose();
     }
   };
-  return { pieces, trackIndex: index, warnings };
+  return { chunks, trackIndex: index, warnings };
 }
 
 async function trackAt(input: Input, index: number): Promise<FilmTrack> {

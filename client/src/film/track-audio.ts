@@ -41,7 +41,7 @@ export async function* trackAudio(
   const decoderConfig = await input.getDecoderConfig();
   if (codec === null || format === undefined || decoderConfig === null) throw new Error('its audio track is damaged');
   const written: Uint8Array[] = [];
-  const sink = new WritableStream<Uint8Array>({ write: (piece) => void written.push(piece.slice()) });
+  const sink = new WritableStream<Uint8Array>({ write: (chunk) => void written.push(chunk.slice()) });
   const output = new library.Output({ format, target: new library.AppendOnlyStreamTarget(sink) });
   const source = new library.EncodedAudioPacketSource(codec);
   output.addAudioTrack(source, language === '' ? {} : { languageCode: language });
@@ -74,8 +74,8 @@ export async function* trackAudio(
       const copy = packet.clone({ data: packet.data.slice(), timestamp, type: 'key' });
       await source.add(copy, { decoderConfig });
       if (written.length > 0) {
-        const piece = take();
-        if (piece.length > 0) yield piece;
+        const chunk = take();
+        if (chunk.length > 0) yield chunk;
       }
       packet = await packets.getNextPacket(packet);
     }
@@ -111,8 +111,8 @@ function indexOf(bytes: Buffer) {
 }
 
 /** A table of where fragments begin comes last (mfra); with another index before them it would be wrong, and nobody needs it. */
-function withoutRandomAccess(piece: Uint8Array): Uint8Array {
-  const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+function withoutRandomAccess(chunk: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   const size = bytes.length < 16 ? 0 : bytes.readUInt32BE(bytes.length - 4);
   const at = bytes.length - size;
   return size >= 16 && at >= 0 && bytes.toString('latin1', at + 4, at + 8) === 'mfra' ? bytes.subarray(0, at) : bytes;

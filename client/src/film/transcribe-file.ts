@@ -20,7 +20,7 @@ export async function* transcribeFile(
   const sent = film.trackIndex === undefined ? options : others;
   let heard = false;
   try {
-    for await (const event of transcribeStream(caller, film.pieces, sent)) {
+    for await (const event of transcribeStream(caller, film.chunks, sent)) {
       heard ||= event.type === 'segment';
       yield ofTheFilm(event, film);
     }

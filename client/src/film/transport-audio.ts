@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import type { TransportLayout } from './film-kind.js';
 
-const PIECE_BYTES = 1_024 * 1_024;
+const CHUNK_BYTES = 1_024 * 1_024;
 const SYNC = 0x47;
 const NULL_PID = 0x1fff;
 const PACKET_BYTES = 188;
@@ -32,10 +32,10 @@ export async function* transportAudio(
   try {
     let held = Buffer.alloc(0);
     for (let ended = false; !ended; ) {
-      const piece = Buffer.allocUnsafe(PIECE_BYTES);
-      const { bytesRead } = await file.read(piece, 0, PIECE_BYTES);
+      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES);
       ended = bytesRead === 0;
-      const bytes = Buffer.concat([held, piece.subarray(0, bytesRead)]);
+      const bytes = Buffer.concat([held, chunk.subarray(0, bytesRead)]);
       const kept: Uint8Array[] = [];
       let at = 0;
       let from = 0;

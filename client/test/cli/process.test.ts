@@ -120,8 +120,8 @@ describe('the process heimdex', () => {
       closeSync(full);
       let said = '';
       for (const output of [child.stdout, child.stderr])
-        output?.on('data', (piece) => {
-          said += piece;
+        output?.on('data', (chunk) => {
+          said += chunk;
         });
       return once(child, 'close').then(([exitCode]) => ({ exitCode, said }));
     };

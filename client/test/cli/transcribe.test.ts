@@ -19,7 +19,7 @@ function cue(number: string, second: number, text: string): string {
   return `${number}00:00:0${second}${point}000 --> 00:00:0${second + 1}${point}000\n${text}\n\n`;
 }
 
-/** A server that gives a segment for each piece as soon as it comes. */
+/** A server that gives a segment for each chunk as soon as it comes. */
 function hearAtOnce(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>): void {
   let id = 0;
   const answer = (message: MessageInitShape<typeof TranscribeStreamResponseSchema>['message']) =>

@@ -107,12 +107,12 @@ export async function startFakeInference(): Promise<FakeInference> {
     );
   };
   const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
-    const pieces: Uint8Array[] = [];
+    const chunks: Uint8Array[] = [];
     call.on('data', ({ message }: TranscribeStreamRequest) => {
-      if (message.case === 'audio') pieces.push(message.value);
+      if (message.case === 'audio') chunks.push(message.value);
       else state.starts.push(message);
     });
-    call.on('end', () => hear(call, Buffer.concat(pieces).toString()));
+    call.on('end', () => hear(call, Buffer.concat(chunks).toString()));
   };
   const list: Unary<unknown, HealthListResponse> = (_call, reply) => {
     const statuses = { '': { status: state.health }, [InferenceService.typeName]: { status: state.health } };

@@ -72,7 +72,7 @@ class Look {
     return bytes.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset, 4).getFloat32(0, true) : undefined;
   }
 
-  /** The last two sizes of a shape of four: a constant, or joined of four pieces. */
+  /** The last two sizes of a shape of four: a constant, or joined of four chunks. */
   lastTwo(shape: string | undefined): readonly [number, number] | undefined {
     const joined = this.maker(shape, 'Concat');
     const sizes =

@@ -181,9 +181,9 @@ class Parser {
         const dims: (number | string | null)[] = [];
         for (const dim of this.#inside(part)) {
           let size: number | string | null = null;
-          for (const piece of this.#inside(dim)) {
-            if (piece.number === FIELDS.dim.value) size = Number(BigInt.asIntN(64, piece.value));
-            else if (piece.number === FIELDS.dim.param) size = this.#text(piece);
+          for (const chunk of this.#inside(dim)) {
+            if (chunk.number === FIELDS.dim.value) size = Number(BigInt.asIntN(64, chunk.value));
+            else if (chunk.number === FIELDS.dim.param) size = this.#text(chunk);
           }
           dims.push(size);
         }

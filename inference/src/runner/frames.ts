@@ -51,17 +51,17 @@ export function encodeFrame(message: unknown): readonly Uint8Array[] {
   return chunks;
 }
 
-/** Puts frames together from the pieces a pipe gives. */
+/** Puts frames together from the chunks a pipe gives. */
 export class FrameReader {
   #prefix = Buffer.alloc(PREFIX_BYTES);
   #prefixFilled = 0;
   #frame: Buffer<ArrayBuffer> | undefined;
   #frameFilled = 0;
 
-  /** The messages completed by `piece`. Throws when the bytes are no frames: the pipe is then of no use. */
-  push(piece: Uint8Array): unknown[] {
+  /** The messages completed by `chunk`. Throws when the bytes are no frames: the pipe is then of no use. */
+  push(chunk: Uint8Array): unknown[] {
     const messages: unknown[] = [];
-    let rest = piece;
+    let rest = chunk;
     while (rest.byteLength > 0) {
       rest = this.#frame === undefined ? this.#fillPrefix(rest) : this.#fillFrame(this.#frame, rest);
       if (this.#frame !== undefined && this.#frameFilled === this.#frame.byteLength) {
@@ -72,8 +72,8 @@ export class FrameReader {
     return messages;
   }
 
-  #fillPrefix(piece: Uint8Array): Uint8Array {
-    const taken = piece.subarray(0, PREFIX_BYTES - this.#prefixFilled);
+  #fillPrefix(chunk: Uint8Array): Uint8Array {
+    const taken = chunk.subarray(0, PREFIX_BYTES - this.#prefixFilled);
     this.#prefix.set(taken, this.#prefixFilled);
     this.#prefixFilled += taken.byteLength;
     if (this.#prefixFilled === PREFIX_BYTES) {
@@ -85,14 +85,14 @@ export class FrameReader {
       this.#frameFilled = PREFIX_BYTES;
       this.#prefixFilled = 0;
     }
-    return piece.subarray(taken.byteLength);
+    return chunk.subarray(taken.byteLength);
   }
 
-  #fillFrame(frame: Buffer<ArrayBuffer>, piece: Uint8Array): Uint8Array {
-    const taken = piece.subarray(0, frame.byteLength - this.#frameFilled);
+  #fillFrame(frame: Buffer<ArrayBuffer>, chunk: Uint8Array): Uint8Array {
+    const taken = chunk.subarray(0, frame.byteLength - this.#frameFilled);
     frame.set(taken, this.#frameFilled);
     this.#frameFilled += taken.byteLength;
-    return piece.subarray(taken.byteLength);
+    return chunk.subarray(taken.byteLength);
   }
 }
 

@@ -26,10 +26,10 @@ export function openFramePipe(stream: Duplex, handlers: FramePipeHandlers): Fram
     stream.destroy();
     handlers.closed(error);
   };
-  stream.on('data', (piece: Uint8Array) => {
+  stream.on('data', (chunk: Uint8Array) => {
     let messages: unknown[];
     try {
-      messages = reader.push(piece);
+      messages = reader.push(chunk);
     } catch (error) {
       close(error instanceof Error ? error : new Error(String(error)));
       return;

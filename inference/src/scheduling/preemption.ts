@@ -27,7 +27,7 @@ export interface Preemptible {
 
 /**
  * Whether an item may interrupt the run: only interactive ones, at most half as long as the run's longest item, or of bulk work
- * as all of the run. A call does not interrupt itself: it would only come to its end in smaller pieces.
+ * as all of the run. A call does not interrupt itself: it would only come to its end in smaller chunks.
  */
 export function mayPreempt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: Preemptible): boolean {
   if (entry.flow.priority !== 'interactive' || run.flows.has(entry.flow)) return false;

@@ -21,7 +21,7 @@ const MIB = 1024 * KIB;
 /** The part of all memory, and the most, that requests may hold. */
 const MEMORY_PART = 0.25;
 const MAX_REQUEST_BYTES = 1024 * MIB;
-/** What the largest message takes: itself, and its pieces while it is put together. */
+/** What the largest message takes: itself, and its chunks while it is put together. */
 const PER_MESSAGE_BYTE = 2;
 /** Of health and reflection. */
 const MAX_SMALL_BYTES = 64 * KIB;

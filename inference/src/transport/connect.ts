@@ -121,9 +121,9 @@ async function* standIn(
 }
 
 async function* counted(body: AsyncIterable<Uint8Array>, call: AdmittedCall): AsyncGenerator<Uint8Array> {
-  for await (const piece of body) {
-    call.answer(piece.byteLength);
-    yield piece;
+  for await (const chunk of body) {
+    call.answer(chunk.byteLength);
+    yield chunk;
   }
 }
 

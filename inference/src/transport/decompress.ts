@@ -18,7 +18,7 @@ export function isEncoding(name: string): name is Encoding {
 
 export interface UnpackLimit {
   readonly maxBytes: number;
-  /** Told of each piece; may throw. */
+  /** Told of each chunk; may throw. */
   unpack(bytes: number): void;
 }
 
@@ -51,9 +51,9 @@ export class Decompressor {
 async function decompress(bytes: Uint8Array, encoding: Encoding, limit: UnpackLimit): Promise<Buffer> {
   const message = new MessageBuffer(limit.maxBytes);
   await pipeline([bytes], DECOMPRESSORS[encoding](), async (source: AsyncIterable<Buffer>) => {
-    for await (const piece of source) {
-      limit.unpack(piece.byteLength);
-      message.push(piece);
+    for await (const chunk of source) {
+      limit.unpack(chunk.byteLength);
+      message.push(chunk);
     }
   });
   return message.take();

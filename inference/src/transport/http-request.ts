@@ -81,13 +81,13 @@ class Meter {
   }
 
   /** Throws where there is no room. */
-  push(piece: Buffer): void {
-    let rest = piece;
+  push(chunk: Buffer): void {
+    let rest = chunk;
     if (this.#head !== undefined && this.#headBytes < ENVELOPE_BYTES) {
-      const taken = piece.subarray(0, ENVELOPE_BYTES - this.#headBytes);
+      const taken = chunk.subarray(0, ENVELOPE_BYTES - this.#headBytes);
       this.#head.set(taken, this.#headBytes);
       this.#headBytes += taken.byteLength;
-      rest = piece.subarray(taken.byteLength);
+      rest = chunk.subarray(taken.byteLength);
       if (this.#headBytes === ENVELOPE_BYTES) this.#body.announce(this.#head.readUInt32BE(1));
     }
     this.#body.receive(rest.byteLength);
@@ -108,10 +108,10 @@ function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): 
       request.on('error', () => {}).resume();
       reject(error);
     };
-    const push = (piece: Buffer) => {
+    const push = (chunk: Buffer) => {
       try {
-        meter.push(piece);
-        message.push(piece);
+        meter.push(chunk);
+        message.push(chunk);
       } catch (error) {
         fail(error);
       }

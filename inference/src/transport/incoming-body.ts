@@ -12,7 +12,7 @@ export const CALL_BYTES = 16 * KIB;
 const FIRST_BYTES = 64 * KIB;
 /** Reserved over what has come. */
 const AHEAD = 4;
-/** A message exists twice while it is put together: in pieces and whole. */
+/** A message exists twice while it is put together: in chunks and whole. */
 const COPIES = 2;
 const RETRY_MS = 1000;
 /** Bytes a second that a body of unknown length must bring. */

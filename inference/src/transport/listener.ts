@@ -169,8 +169,8 @@ function route(
   let seen = Buffer.alloc(0);
   const timer = setTimeout(() => socket.destroy(), timeoutMs);
   const look = () => {
-    for (let piece = socket.read(); piece !== null; piece = socket.read()) {
-      seen = Buffer.concat([seen, piece]);
+    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {
+      seen = Buffer.concat([seen, chunk]);
       const compared = Math.min(seen.length, HTTP2_PREFACE.length);
       const matches = seen.compare(HTTP2_PREFACE, 0, compared, 0, compared) === 0;
       if (matches && seen.length < HTTP2_PREFACE.length) continue;

@@ -1,17 +1,17 @@
 /**
- * A message put together from its pieces. A large one is copied, as it comes, into memory that the system gives for it alone: the many
- * small pieces of large messages would be spread over the process's heap, which then stays large for ever. Pages of it that are not
+ * A message put together from its chunks. A large one is copied, as it comes, into memory that the system gives for it alone: the many
+ * small chunks of large messages would be spread over the process's heap, which then stays large for ever. Pages of it that are not
  * written take no memory.
  */
 
-/** Up to this, pieces are kept and joined at the end. */
+/** Up to this, chunks are kept and joined at the end. */
 const SMALL_BYTES = 1024 * 1024;
 /** glibc never puts what is larger than 32 MiB on its heap (mallopt(3), M_MMAP_THRESHOLD): it goes back to the system when it is freed. */
 export const OWN_PAGES_BYTES = 33 * 1024 * 1024;
 
 export class MessageBuffer {
   readonly #maxBytes: number;
-  #pieces: Uint8Array[] = [];
+  #chunks: Uint8Array[] = [];
   #whole: Buffer | undefined;
   #bytes = 0;
 
@@ -24,31 +24,31 @@ export class MessageBuffer {
     return this.#bytes;
   }
 
-  push(piece: Uint8Array): void {
-    const bytes = this.#bytes + piece.byteLength;
+  push(chunk: Uint8Array): void {
+    const bytes = this.#bytes + chunk.byteLength;
     if (this.#whole === undefined && bytes > SMALL_BYTES) {
       this.#whole = Buffer.allocUnsafeSlow(Math.max(this.#maxBytes, OWN_PAGES_BYTES));
       let at = 0;
-      for (const kept of this.#pieces) {
+      for (const kept of this.#chunks) {
         this.#whole.set(kept, at);
         at += kept.byteLength;
       }
-      this.#pieces = [];
+      this.#chunks = [];
     }
-    if (this.#whole === undefined) this.#pieces.push(piece);
-    else this.#whole.set(piece, this.#bytes);
+    if (this.#whole === undefined) this.#chunks.push(chunk);
+    else this.#whole.set(chunk, this.#bytes);
     this.#bytes = bytes;
   }
 
   /** All that was pushed. Once. */
   take(): Buffer {
-    const whole = this.#whole?.subarray(0, this.#bytes) ?? Buffer.concat(this.#pieces);
+    const whole = this.#whole?.subarray(0, this.#bytes) ?? Buffer.concat(this.#chunks);
     this.clear();
     return whole;
   }
 
   clear(): void {
-    this.#pieces = [];
+    this.#chunks = [];
     this.#whole = undefined;
     this.#bytes = 0;
   }

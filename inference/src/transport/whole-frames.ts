@@ -1,6 +1,6 @@
 /**
  * The messages in the bytes of a gRPC stream: how long each says it is, before it has come, and whether the stream ended with a whole
- * one. It takes the place of grpc-js's own decoder, which keeps the pieces of a message until it is whole, and forgets what is left of
+ * one. It takes the place of grpc-js's own decoder, which keeps the chunks of a message until it is whole, and forgets what is left of
  * one when its caller says that this was all: an audio file cut off on its way would look like one that ended there.
  */
 import { MessageBuffer } from './message-buffer.js';

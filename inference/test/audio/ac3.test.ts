@@ -11,7 +11,7 @@ const FILM = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
 describe('AC-3', function () {
   this.timeout(120_000);
 
-  it('says the sentence, whole and in pieces alike', async () => {
+  it('says the sentence, whole and in chunks alike', async () => {
     const content = await fromRoot(FILM);
     const sentence = (await transcribe(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;
     const whole = await transcribe(content, { audioTrack: 0 });

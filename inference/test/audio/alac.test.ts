@@ -70,7 +70,7 @@ async function decodeOne(given: Setup, data: Uint8Array): Promise<{ blocks: read
 describe('ALAC', function () {
   this.timeout(60_000);
 
-  it('has the samples that ffmpeg decodes, whole and in pieces', async () => {
+  it('has the samples that ffmpeg decodes, whole and in chunks', async () => {
     const content = new Uint8Array(await readFile(new URL('../../../test/audio/cases/alac.m4a', import.meta.url)));
     const whole = await transcribe(content);
     expect(whole.track?.codec).to.equal('ALAC');

@@ -66,7 +66,7 @@ describe('The cases', function () {
     });
 
     for (const size of [65_536, 1_024]) {
-      it(`give the same samples in pieces of ${size} bytes: ${name}`, async () => {
+      it(`give the same samples in chunks of ${size} bytes: ${name}`, async () => {
         const bytes = await caseOf(name);
         same(await transcribe(inParts(bytes, size)), await transcribe(bytes));
       });

@@ -4,7 +4,7 @@ import { tone } from './wav-file.js';
 
 const RATE_HZ = 8_000;
 
-/** What comes of channels that are given in pieces of so many samples. */
+/** What comes of channels that are given in chunks of so many samples. */
 function mixed(channels: readonly Float32Array[], size = 8_000): { samples: number[]; cancelled: boolean } {
   const downmix = new Downmix();
   const samples: number[] = [];

@@ -46,7 +46,7 @@ describe('A film', function () {
     expect(highestBytes / MIB).to.be.below(300);
   });
 
-  it('whose index comes last is read, whole and in pieces', async () => {
+  it('whose index comes last is read, whole and in chunks', async () => {
     const chunks = [chunk(1), chunk(2), chunk(3)];
     const content = whole(mp4File({ chunks, betweenBytes: 30 * MIB, indexLast: true }));
     for (const given of [content, inParts(content, 65_536)]) {

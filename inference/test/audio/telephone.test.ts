@@ -71,7 +71,7 @@ describe('Telephone speech in WAV', function () {
       expect(createHash('sha256').update(samples).digest('hex')).to.equal(hash);
     });
 
-    it(`is heard whole and in pieces alike: ${name}`, async () => {
+    it(`is heard whole and in chunks alike: ${name}`, async () => {
       const content = await caseOf(name);
       const whole = await transcribe(content);
       expect(whole.track?.codec).to.equal(codec);

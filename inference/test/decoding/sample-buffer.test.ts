@@ -6,7 +6,7 @@ const signal = new AbortController().signal;
 const counting = Float32Array.from({ length: 100_000 }, (_, i) => i);
 
 describe('SampleBuffer', () => {
-  it('gives windows that move forward by what is dropped, however the source cuts its pieces', async () => {
+  it('gives windows that move forward by what is dropped, however the source cuts its chunks', async () => {
     const buffer = new SampleBuffer(
       sourceOf(counting, 777),
       { clipStartSeconds: 0, clipEndSeconds: undefined },

@@ -16,8 +16,8 @@ describe('text of others', () => {
     const log = openLog(
       { level: 'info', format: 'human' },
       {
-        write: (piece: string) => {
-          text += piece;
+        write: (chunk: string) => {
+          text += chunk;
         },
       },
     );
@@ -45,8 +45,8 @@ describe('output that cannot be written', () => {
       const child = spawn(process.execPath, [PROGRAM, option], { stdio: ['ignore', full, 'pipe'] });
       closeSync(full);
       let stderr = '';
-      child.stderr?.on('data', (piece) => {
-        stderr += piece;
+      child.stderr?.on('data', (chunk) => {
+        stderr += chunk;
       });
       const [code] = await once(child, 'close');
       expect(stderr).to.equal(

@@ -133,16 +133,16 @@ async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
     .map((file) => ({ path: relative(dir, file), file }))
     .filter(({ path }) => path !== graph);
   const model = parseModel(await readFile(join(dir, graph)));
-  const pieces: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   let offset = 0;
   for (const tensor of model.graph.initializers) {
     if (tensor.data?.kind !== 'inline' || tensor.data.bytes.length < 1024) continue;
     const { bytes } = tensor.data;
     tensor.data = { kind: 'external', location: `${basename(graph)}_data`, offset, length: bytes.length };
-    pieces.push(bytes);
+    chunks.push(bytes);
     offset += bytes.length;
   }
-  const weights = Buffer.concat(pieces);
+  const weights = Buffer.concat(chunks);
   if (changed) weights[0] = (weights[0] ?? 0) ^ 1;
   return [...files, { path: graph, bytes: writeModel(model) }, { path: `${graph}_data`, bytes: weights }];
 }

@@ -41,7 +41,7 @@ describe('frames', () => {
     }
   });
 
-  it('are put together from any pieces', () => {
+  it('are put together from any chunks', () => {
     const messages = [{ a: new Float32Array([1, 2, 3]) }, { b: 'second' }, { c: new Uint8Array(100) }];
     const all = Buffer.concat(messages.map(bytesOf));
     for (const size of [1, 3, 7, 64, all.length]) {
@@ -49,7 +49,7 @@ describe('frames', () => {
       const received: unknown[] = [];
       for (let start = 0; start < all.length; start += size)
         received.push(...reader.push(all.subarray(start, start + size)));
-      expect(received, `pieces of ${size}`).to.deep.equal(messages);
+      expect(received, `chunks of ${size}`).to.deep.equal(messages);
     }
   });
 

@@ -257,7 +257,7 @@ describe('a message that costs too much', () => {
   });
   after(() => fake.close());
 
-  const repeated = (piece: string | Buffer, bytes: number) => Buffer.alloc(bytes, piece);
+  const repeated = (chunk: string | Buffer, bytes: number) => Buffer.alloc(bytes, chunk);
   const BOMBS: readonly (readonly [string, Form | 'grpc', string, Buffer])[] = [
     ['empty images', 'json', EMBED_IMAGE, Buffer.from(`{"images":[${'{},'.repeat(2_000_000)}{}]}`)],
     ['empty texts', 'json', EMBED_TEXT, Buffer.from(`{"texts":[${'"",'.repeat(2_000_000)}""]}`)],

@@ -281,8 +281,8 @@ describe('one port', () => {
     const socket = net.connect(server.port, '127.0.0.1');
     const answer = new Promise<string>((resolve) => {
       let text = '';
-      socket.on('data', (piece) => {
-        text += piece;
+      socket.on('data', (chunk) => {
+        text += chunk;
       });
       socket.on('close', () => resolve(text));
     });

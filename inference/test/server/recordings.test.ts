@@ -21,7 +21,7 @@ const SHARED = join(ROOT, '../shared/samples/speech');
 const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
 const RATE = 16_000;
 
-function* inPieces(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
+function* inChunks(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
   for (let at = 0, index = 0; at < bytes.length; index += 1) {
     const size = sizes[index % sizes.length] ?? 1;
     yield bytes.subarray(at, at + size);
@@ -30,9 +30,9 @@ function* inPieces(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8
 }
 
 /** What a stream gives, as Transcribe gives it; without what differs from call to call. */
-async function streamed(client: InferenceClient, pieces: Iterable<Uint8Array>, options: TranscribeOptions) {
+async function streamed(client: InferenceClient, chunks: Iterable<Uint8Array>, options: TranscribeOptions) {
   const segments: Segment[] = [];
-  for await (const event of client.transcribeStream(pieces, options)) {
+  for await (const event of client.transcribeStream(chunks, options)) {
     if (event.type === 'segment') segments.push(event.segment);
     if (event.type !== 'summary') continue;
     const { timing, ...summary } = event.summary;
@@ -110,7 +110,7 @@ for (const [family, setting, audioFiles] of [
     ],
   ],
 ] as const) {
-  describe(`audio files that arrive in pieces, through ${family}`, () => {
+  describe(`audio files that arrive in chunks, through ${family}`, () => {
     let volume: Volume | undefined;
     let server: ServerProcess;
     let client: InferenceClient;
@@ -138,7 +138,7 @@ for (const [family, setting, audioFiles] of [
         const bytes = await read();
         const whole = await unary(client, bytes, {});
         for (const each of sizes) {
-          expect(await streamed(client, inPieces(bytes, each), {}), `pieces of ${each}`).to.deep.equal(whole);
+          expect(await streamed(client, inChunks(bytes, each), {}), `chunks of ${each}`).to.deep.equal(whole);
         }
         if (!name.startsWith('speech-')) expect(whole.text).not.to.equal('');
         expect(whole.warnings.length).to.equal(name.endsWith('without its end') ? 1 : 0);

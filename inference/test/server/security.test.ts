@@ -78,8 +78,8 @@ describe('TLS', () => {
     expect(answer).to.deep.equal({ status: 200, protocol: 'http/1.1' });
     const plain = net.connect(port, '127.0.0.1', () => plain.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'));
     let text = '';
-    plain.on('data', (piece) => {
-      text += piece.toString('latin1');
+    plain.on('data', (chunk) => {
+      text += chunk.toString('latin1');
     });
     plain.on('error', () => {});
     await once(plain, 'close');
@@ -176,8 +176,8 @@ describe('TLS', () => {
         const { cert, key } = caller;
         const socket = tls.connect({ port: number, host: '127.0.0.1', rejectUnauthorized: false, cert, key });
         let text = '';
-        socket.on('data', (piece) => {
-          text += piece;
+        socket.on('data', (chunk) => {
+          text += chunk;
         });
         socket.on('error', () => {});
         socket.on('close', () => resolve(text));

@@ -88,10 +88,10 @@ describe('speech with Moonshine', () => {
   it('writes down a stream, cut anywhere, as it writes down the file', async () => {
     const content = await sample('search.flac');
     const whole = await client.value(transcribe, { audio: { content } });
-    const pieces = Array.from({ length: Math.ceil(content.length / 3001) }, (_, index) =>
+    const chunks = Array.from({ length: Math.ceil(content.length / 3001) }, (_, index) =>
       audio(content.subarray(index * 3001, (index + 1) * 3001)),
     );
-    const result = await stream([start, ...pieces]);
+    const result = await stream([start, ...chunks]);
     if (!result.ok) throw new Error(result.error.message);
     const cases = result.value.map(({ message }) => message.case);
     expect(cases.at(-1)).to.equal('summary');

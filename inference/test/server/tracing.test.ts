@@ -22,7 +22,7 @@ async function startCollector() {
   const spans: Span[] = [];
   const server = http.createServer(async (request, response) => {
     let text = '';
-    for await (const piece of request) text += piece;
+    for await (const chunk of request) text += chunk;
     const body = JSON.parse(text) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] };
     for (const { scopeSpans } of body.resourceSpans) for (const scope of scopeSpans) spans.push(...scope.spans);
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');

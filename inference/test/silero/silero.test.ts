@@ -107,8 +107,8 @@ describe('Silero voice activity', function () {
   });
 
   it('keeps only the speech of a long audio file, in windows of 30 s, and knows where it was', async () => {
-    const pieces = [whiteNoise(25, 0.001), await speech('party'), whiteNoise(50, 0.001), await speech('models')];
-    const samples = joined(pieces);
+    const chunks = [whiteNoise(25, 0.001), await speech('party'), whiteNoise(50, 0.001), await speech('models')];
+    const samples = joined(chunks);
     const windows: number[] = [];
     const submit = async (window: Parameters<typeof detectVoiceActivity>[1]) => {
       windows.push(window.samples.length);
@@ -126,7 +126,7 @@ describe('Silero voice activity', function () {
     const all = joined(kept);
     expect(lengths().durationSeconds).to.equal(samples.length / 16_000);
     expect(lengths().keptSeconds).to.equal(all.length / 16_000);
-    expect(all.length / 16_000).to.be.below((pieces[1]?.length ?? 0) / 16_000 + (pieces[3]?.length ?? 0) / 16_000 + 2);
+    expect(all.length / 16_000).to.be.below((chunks[1]?.length ?? 0) / 16_000 + (chunks[3]?.length ?? 0) / 16_000 + 2);
     // Every kept sample stands where its restored time says.
     for (let at = 0; at < all.length; at += 997) {
       const place = Math.round(times.endOf((at + 1) / 16_000) * 16_000) - 1;

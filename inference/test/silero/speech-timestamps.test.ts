@@ -56,7 +56,7 @@ describe('speech stretches', () => {
     const whole = [{ start: 0, end: 5051 * STEP_SAMPLES + PAD }];
     expect(of(probabilities)).to.deep.equal(whole);
     expectBitByBit(probabilities, length, {
-      piece: 64,
+      chunk: 64,
       thresholds: VAD_OPTIONS,
       whole,
       most: 32_000 + PAD + 30 * 16_000 + 64 * STEP_SAMPLES,
@@ -78,22 +78,22 @@ describe('speech stretches', () => {
     const length = probabilities.length * STEP_SAMPLES - 100;
     const whole = getSpeechTimestamps(probabilities, length);
     expect(whole.length).to.equal(3);
-    for (const piece of [1, 2, 7, 64, 1000]) {
-      expectBitByBit(probabilities, length, { piece, thresholds: VAD_OPTIONS, whole, most: 32_000 + PAD });
+    for (const chunk of [1, 2, 7, 64, 1000]) {
+      expectBitByBit(probabilities, length, { chunk, thresholds: VAD_OPTIONS, whole, most: 32_000 + PAD });
     }
   });
 });
 
-/** Gives the probabilities in pieces and keeps what comes: no sample twice, none that was said to be not needed, not more than `most` held. */
+/** Gives the probabilities in chunks and keeps what comes: no sample twice, none that was said to be not needed, not more than `most` held. */
 function expectBitByBit(
   probabilities: Float32Array,
   length: number,
   {
-    piece,
+    chunk,
     thresholds,
     whole,
     most,
-  }: { piece: number; thresholds: VadOptions; whole: readonly SpeechTimestamp[]; most: number },
+  }: { chunk: number; thresholds: VadOptions; whole: readonly SpeechTimestamp[]; most: number },
 ): void {
   const finder = new SpeechTimestamps(thresholds);
   const kept = new Uint8Array(length);
@@ -106,9 +106,9 @@ function expectBitByBit(
       kept.fill(1, start, end);
     }
   };
-  for (let at = 0; at < probabilities.length; at += piece) {
-    keep(finder.push(probabilities.subarray(at, at + piece)));
-    const known = Math.min(probabilities.length, at + piece) * STEP_SAMPLES;
+  for (let at = 0; at < probabilities.length; at += chunk) {
+    keep(finder.push(probabilities.subarray(at, at + chunk)));
+    const known = Math.min(probabilities.length, at + chunk) * STEP_SAMPLES;
     needed = Math.min(finder.neededFrom, known);
     held = Math.max(held, known - needed);
   }
@@ -179,8 +179,8 @@ describe('speech stretches against faster-whisper', () => {
         // And up to 126 steps here are neither speech nor silence.
         const silence = 16 * (speechPadMs + minSilenceDurationMs + minSpeechDurationMs) + 126 * STEP_SAMPLES;
         const most = Number.isFinite(longest) ? Math.max(longest * 16_000, silence) : silence;
-        for (const piece of [1, 64, 10_000]) {
-          expectBitByBit(probabilities, cut.samples, { piece, thresholds, whole, most });
+        for (const chunk of [1, 64, 10_000]) {
+          expectBitByBit(probabilities, cut.samples, { chunk, thresholds, whole, most });
         }
       }
     });

@@ -24,7 +24,7 @@ function segment(
 }
 
 describe('times of what was kept', () => {
-  // Kept: 2 to 5 s and, in two pieces, 20 to 24 s.
+  // Kept: 2 to 5 s and, in two chunks, 20 to 24 s.
   const parts = new KeptParts();
   parts.add(2 * RATE, 5 * RATE);
   parts.add(20 * RATE, 21 * RATE);

@@ -23,28 +23,28 @@ export function windowOf(samples: Float32Array, overrides: Partial<DecodeWindow>
   };
 }
 
-/** Samples that are already there, given out in pieces of at most `pieceSize`. */
-export function sourceOf(samples: Float32Array, pieceSize = 4096): PcmSource {
+/** Samples that are already there, given out in chunks of at most `chunkSize`. */
+export function sourceOf(samples: Float32Array, chunkSize = 4096): PcmSource {
   let at = 0;
   return {
     warnings: [],
     async read(maxSamples) {
       if (at >= samples.length) return null;
-      const piece = samples.slice(at, at + Math.min(maxSamples, pieceSize));
-      at += piece.length;
-      return piece;
+      const chunk = samples.slice(at, at + Math.min(maxSamples, chunkSize));
+      at += chunk.length;
+      return chunk;
     },
     async close() {},
   };
 }
 
 /** Samples one after the other. */
-export function joined(pieces: readonly Float32Array[]): Float32Array {
-  const samples = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+export function joined(chunks: readonly Float32Array[]): Float32Array {
+  const samples = new Float32Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
   let offset = 0;
-  for (const piece of pieces) {
-    samples.set(piece, offset);
-    offset += piece.length;
+  for (const chunk of chunks) {
+    samples.set(chunk, offset);
+    offset += chunk.length;
   }
   return samples;
 }

@@ -51,10 +51,10 @@ async function connect({ address: { port } }: Listener, text = ''): Promise<net.
 
 /** What the server says on a connection until it ends it. */
 async function said(socket: net.Socket): Promise<string> {
-  const pieces: Buffer[] = [];
-  socket.on('data', (piece) => pieces.push(piece));
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
   await once(socket, 'close');
-  return Buffer.concat(pieces).toString();
+  return Buffer.concat(chunks).toString();
 }
 
 const GET = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
@@ -80,7 +80,7 @@ describe('a connection that is slow', () => {
       /^(HTTP\/1.1 4|$)/,
     ],
     [
-      'with the pieces of its body',
+      'with the chunks of its body',
       { headersMs: 50, requestMs: 100 },
       'POST /body HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n',
       '1\r\na\r\n',

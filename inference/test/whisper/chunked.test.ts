@@ -75,7 +75,7 @@ function segmentsOf(events: readonly SpeechEvent[]): { from: number; to: number;
 }
 
 describe('an audio file whose windows do not depend on each other', () => {
-  it('is cut in pauses, four pieces in the queue at a time, nothing left out and nothing twice', async () => {
+  it('is cut in pauses, four chunks in the queue at a time, nothing left out and nothing twice', async () => {
     const worker = new Worker();
     const samples = sound(150);
     const events = await transcribe(worker, sourceOf(samples), { initialPrompt: 'Ask not.' });
@@ -109,7 +109,7 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(worker.windows.slice(1).reduce((sum, { samples }) => sum + samples.length, 0)).to.equal(50 * RATE);
   });
 
-  it('hears the rest of a piece whose text ended early', async () => {
+  it('hears the rest of a chunk whose text ended early', async () => {
     const worker = new Worker(({ samples }, index) =>
       index === 1 ? { advanceSamples: samples.length - 5 * RATE } : {},
     );
@@ -129,7 +129,7 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(worker.windows.slice(5).every(({ language }) => language === 'en')).to.equal(true);
   });
 
-  it('is heard as it comes: a piece that is whole does not wait for one that is not there yet', async () => {
+  it('is heard as it comes: a chunk that is whole does not wait for one that is not there yet', async () => {
     let go = () => {};
     const later = new Promise<void>((resolve) => {
       go = resolve;

@@ -43,19 +43,19 @@ function summaryOf(events: readonly SpeechEvent[]): SpeechSummary | undefined {
 }
 
 /** Every audio there is, and what is said in them. */
-async function everySample(golden: Golden['speech']): Promise<{ pieces: Float32Array[]; said: string }> {
+async function everySample(golden: Golden['speech']): Promise<{ chunks: Float32Array[]; said: string }> {
   const said: string[] = [];
-  const pieces: Float32Array[] = [];
+  const chunks: Float32Array[] = [];
   for (const [name, { text }] of Object.entries(golden)) {
     if (text === undefined) continue;
-    pieces.push(await samplesOf(inShared(`samples/speech/${name}`)));
+    chunks.push(await samplesOf(inShared(`samples/speech/${name}`)));
     said.push(text);
   }
   for (const [name, words] of Object.entries(SAID)) {
-    pieces.push(await samplesOf(inRepository(`demo/samples/speech/${name}`)));
+    chunks.push(await samplesOf(inRepository(`demo/samples/speech/${name}`)));
     said.push(words);
   }
-  return { pieces, said: said.join(' ') };
+  return { chunks, said: said.join(' ') };
 }
 
 describe('Whisper base', function () {
@@ -152,8 +152,8 @@ describe('Whisper base', function () {
   });
 
   it('goes through an audio file longer than a window, each segment after the one before', async () => {
-    const { pieces, said } = await everySample(golden);
-    const samples = joined(pieces.flatMap((piece) => [piece, new Float32Array(24_000)]));
+    const { chunks, said } = await everySample(golden);
+    const samples = joined(chunks.flatMap((chunk) => [chunk, new Float32Array(24_000)]));
     expect(samples.length).to.be.above(45 * 16_000);
     const events = await transcribeWith(model, samples);
     expect(wordErrors(textOf(events), said)).to.be.at.most(2);

@@ -11,7 +11,7 @@ import type { DecodeAnswer, DecodeRequest } from './session.js';
  * thread waits for a processor does not count: on a busy machine that says nothing of the audio.
  */
 const ANSWER_WORK_MS = 60_000;
-/** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a piece. */
+/** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a chunk. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 
 /** A thread that decodes one audio file after another. It holds no model, so it may be ended at any time. */

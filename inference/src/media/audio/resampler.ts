@@ -8,7 +8,7 @@ const INPUT_SAMPLES = 8_192;
 const FLOAT_BYTES = 4;
 
 /**
- * Mono samples of any rate as 16 kHz, in pieces of any size: the resampler of SpeexDSP as WebAssembly. Sample 0 of the
+ * Mono samples of any rate as 16 kHz, in chunks of any size: the resampler of SpeexDSP as WebAssembly. Sample 0 of the
  * output is at the time of sample 0 of the input, and the output is as long as the input, to the nearest sample.
  */
 export class Resampler {
@@ -71,9 +71,9 @@ export class Resampler {
     const result = new Float32Array(Math.ceil((samples.length * SPEECH_SAMPLE_RATE_HZ) / this.#rateHz) + 64);
     let given = 0;
     for (let offset = 0; offset < samples.length; ) {
-      const piece = samples.subarray(offset, offset + INPUT_SAMPLES);
-      this.#module.HEAPF32.set(piece, input / FLOAT_BYTES);
-      this.#module.HEAPU32[lengths / FLOAT_BYTES] = piece.length;
+      const chunk = samples.subarray(offset, offset + INPUT_SAMPLES);
+      this.#module.HEAPF32.set(chunk, input / FLOAT_BYTES);
+      this.#module.HEAPU32[lengths / FLOAT_BYTES] = chunk.length;
       this.#module.HEAPU32[lengths / FLOAT_BYTES + 1] = this.#outputSamples;
       this.#module._speex_resampler_process_float(this.#state, 0, input, lengths, output, lengths + FLOAT_BYTES);
       const taken = this.#module.HEAPU32[lengths / FLOAT_BYTES] ?? 0;

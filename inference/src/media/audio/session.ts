@@ -112,9 +112,9 @@ export class DecodeSession {
       } else if (this.#finished) {
         this.#flush();
       } else if (this.#input.length > 0 && !this.#decoder.finished) {
-        const piece = this.#input.subarray(0, this.#decoder.pieceBytes);
-        this.#input = this.#input.subarray(piece.length);
-        this.#take(await this.#decoder.push(piece));
+        const chunk = this.#input.subarray(0, this.#decoder.chunkBytes);
+        this.#input = this.#input.subarray(chunk.length);
+        this.#take(await this.#decoder.push(chunk));
       } else if (request.ended || this.#decoder.finished) {
         await this.#finish();
       } else {

@@ -47,7 +47,7 @@ export function openSpeech(
 }
 
 /**
- * Only the speech of an audio file, found in windows of 30 s as it is read; an empty piece for a window that has none. In memory: one window, and what may yet be
+ * Only the speech of an audio file, found in windows of 30 s as it is read; an empty chunk for a window that has none. In memory: one window, and what may yet be
  * speech of those before: where speech may be cut, up to its greatest length.
  */
 export class SpeechSource implements PcmSource {

@@ -11,7 +11,7 @@ const AT_ONCE = 4;
 /** What has been cut waits this long for more of an audio file that is still being sent. */
 const GATHER_MS = 500;
 
-/** Less sound than this is no rest of a piece to be heard for itself: 0.6 s. */
+/** Less sound than this is no rest of a chunk to be heard for itself: 0.6 s. */
 const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
 
 /** A part of an audio file that can be heard for itself. */
@@ -127,7 +127,7 @@ async function transcribeChunk(
     ({ lastSpeechSeconds } = transcribed);
     promptText = undefined;
     at = Math.min(samples.length, at + transcribed.advanceSamples);
-    // The end of a piece is a pause: what is left before it may be no more than the last word's own end.
+    // The end of a chunk is a pause: what is left before it may be no more than the last word's own end.
   } while (!open && speechEnd - at > MIN_REST_SAMPLES);
   return { segments, language, languageProbability, advanceSamples: open ? at : samples.length };
 }

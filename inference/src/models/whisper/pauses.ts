@@ -14,7 +14,7 @@ const SILENCE_DB = -80;
 /** Keeps the logarithm of silence finite: -120 dB. */
 const MIN_POWER = 1e-12;
 
-/** The longest pause of a window's last part is taken, or else the last one: the longer the pieces, the fewer they are. */
+/** The longest pause of a window's last part is taken, or else the last one: the longer the chunks, the fewer they are. */
 const LAST_PART = 0.2;
 /** What is cut off at the front is no shorter than this part of a window. */
 const MIN_PART = 1 / 3;

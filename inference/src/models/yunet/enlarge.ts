@@ -31,7 +31,7 @@ export function enlargementOf(
   return { from: { x, y, width, height }, size };
 }
 
-/** Where a piece of `length` around `middle` begins, and how long it is, within a line of `whole`. */
+/** Where a chunk of `length` around `middle` begins, and how long it is, within a line of `whole`. */
 function around(middle: number, length: number, whole: number): readonly [number, number] {
   const long = Math.min(length, whole);
   return [Math.max(0, Math.min(whole - long, Math.round(middle - long / 2))), long];

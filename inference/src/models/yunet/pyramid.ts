@@ -41,7 +41,7 @@ export interface Level {
   /** Longer side of faces in pixels of this level. */
   readonly smallest: number;
   readonly largest: number;
-  /** Pieces that are looked at one by one; undefined: the whole at once. */
+  /** Chunks that are looked at one by one; undefined: the whole at once. */
   readonly tiles: readonly Rectangle[] | undefined;
   /** Whether it shows faces that no other level shows, for they are too large there. */
   readonly isOverview?: boolean;

@@ -113,7 +113,7 @@ export class ArrivingSource extends Source {
   }
 
   _getFileSize(): number | null {
-    // Known only once the end was met, so that a file is read in the same way whatever the pieces it comes in.
+    // Known only once the end was met, so that a file is read in the same way whatever the chunks it comes in.
     return this.#endWasRead ? this.#receivedBytes : null;
   }
 
@@ -189,9 +189,9 @@ export class ArrivingSource extends Source {
     for (let position = start; position < end; index++) {
       const part = this.#parts[index];
       if (part === undefined) throw new Error(`Bytes ${position} to ${end} are not kept.`);
-      const piece = part.bytes.subarray(position - part.start, end - part.start);
-      bytes.set(piece, position - start);
-      position += piece.length;
+      const chunk = part.bytes.subarray(position - part.start, end - part.start);
+      bytes.set(chunk, position - start);
+      position += chunk.length;
     }
     return { bytes, view: viewOf(bytes), offset: start };
   }

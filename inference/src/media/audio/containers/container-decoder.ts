@@ -12,7 +12,7 @@ import { EditList } from './edit-list.js';
 import type { FrameResync } from './frame-resync.js';
 import { opusDelaySeconds, packetsOf } from './track-packets.js';
 
-const PIECE_BYTES = 65_536;
+const CHUNK_BYTES = 65_536;
 /** A film may have minutes of images without a sound; a stream without end has not. */
 const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
 /** Less than this of what an index promises is rounding. */
@@ -27,7 +27,7 @@ const TAG_BYTES = 128;
  * the packets. Bytes are pushed as they come; the demuxer reads on until it needs what has not come.
  */
 export class ContainerDecoder implements Decoder {
-  readonly pieceBytes = PIECE_BYTES;
+  readonly chunkBytes = CHUNK_BYTES;
   readonly silentBytesMax = SILENT_BYTES_MAX;
   readonly #container: ContainerFormat;
   readonly #source: ArrivingSource;
@@ -73,9 +73,9 @@ export class ContainerDecoder implements Decoder {
     return !this.#done && !this.#source.starved;
   }
 
-  async push(piece: Uint8Array): Promise<readonly TimedBlock[]> {
-    this.#resync ??= this.#container.resync?.(piece);
-    this.#source.push(this.#resync?.push(piece) ?? piece);
+  async push(chunk: Uint8Array): Promise<readonly TimedBlock[]> {
+    this.#resync ??= this.#container.resync?.(chunk);
+    this.#source.push(this.#resync?.push(chunk) ?? chunk);
     return this.more();
   }
 

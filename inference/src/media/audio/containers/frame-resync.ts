@@ -24,8 +24,8 @@ export class FrameResync {
   }
 
   /** The frames that are whole now. */
-  push(piece: Uint8Array): Uint8Array {
-    const bytes = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+  push(chunk: Uint8Array): Uint8Array {
+    const bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const frames: Uint8Array[] = [];
     let offset = 0;
     let from = 0;

@@ -3,7 +3,7 @@ import { opusPreSkip } from '../decoders/opus.js';
 import type { AudioPacket, PacketFormat } from '../decoders/packet-decoder.js';
 
 const OPUS_RATE_HZ = 48_000;
-/** A clock that begins later is that of a stream of which this is a piece. */
+/** A clock that begins later is that of a stream of which this is a chunk. */
 const CLOCK_START_MAX_SECONDS = 60;
 
 export interface PacketSource {

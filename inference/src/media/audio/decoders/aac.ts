@@ -19,7 +19,7 @@ const SPLITS_MAX = 60;
 /**
  * AAC-LC and HE-AAC: FFmpeg as WebAssembly, which takes files. So frames are decoded a segment at a time, each segment as an
  * ADTS stream of its own with the frames before it, so that what comes out is the same as from one long stream. A segment
- * ends where its count is reached or where the times have a hole, never by the pieces in which an audio file arrives.
+ * ends where its count is reached or where the times have a hole, never by the chunks in which an audio file arrives.
  */
 export async function createAacDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const config = format.description === undefined ? undefined : parseAacConfig(format.description);

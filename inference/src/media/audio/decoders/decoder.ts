@@ -8,13 +8,13 @@ export interface DecodedBlock {
   readonly timestampSeconds?: number | undefined;
 }
 
-/** One container and codec, fed in order in pieces of any size. Not for concurrent calls. */
+/** One container and codec, fed in order in chunks of any size. Not for concurrent calls. */
 export interface Decoder {
   /**
-   * The largest piece worth feeding at once: small where few bytes can stand for many samples, so that what is decoded
+   * The largest chunk worth feeding at once: small where few bytes can stand for many samples, so that what is decoded
    * and not yet asked for stays within some tens of megabytes whatever the content claims.
    */
-  readonly pieceBytes: number;
+  readonly chunkBytes: number;
   /** How long the header says the audio is; undefined while unknown, or where the header does not say. */
   readonly declaredSeconds: number | undefined;
   /** What was lost so far, for the caller. */
@@ -25,11 +25,11 @@ export interface Decoder {
   readonly silentBytesMax?: number;
   /** True once nothing that follows can matter. */
   readonly finished: boolean;
-  /** True while `more` has something without a further piece. Absent where `push` always gives everything. */
+  /** True while `more` has something without a further chunk. Absent where `push` always gives everything. */
   readonly hasMore?: boolean;
   more?(): Promise<readonly DecodedBlock[]>;
-  /** Decodes one piece. Throws InferenceError AUDIO_UNREADABLE, or whatever the library throws. */
-  push(piece: Uint8Array): Promise<readonly DecodedBlock[]>;
+  /** Decodes one chunk. Throws InferenceError AUDIO_UNREADABLE, or whatever the library throws. */
+  push(chunk: Uint8Array): Promise<readonly DecodedBlock[]>;
   /** Says that nothing follows and gives what was held back; `more` may have the rest. Called once. */
   finish(): Promise<readonly DecodedBlock[]>;
   /** Frees what is outside the JavaScript heap. */

@@ -33,9 +33,9 @@ export class FlacStream {
     return this.#declared === undefined ? undefined : this.#declared.samples / this.#declared.sampleRateHz;
   }
 
-  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
-    this.#readStreamInfo(piece);
-    return this.#take(await this.wasm.decode(piece));
+  async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
+    this.#readStreamInfo(chunk);
+    return this.#take(await this.wasm.decode(chunk));
   }
 
   async finish(): Promise<readonly DecodedBlock[]> {
@@ -68,11 +68,11 @@ export class FlacStream {
     return flacBlockOf(decoded);
   }
 
-  #readStreamInfo(piece: Uint8Array): void {
+  #readStreamInfo(chunk: Uint8Array): void {
     if (this.#head.length >= STREAM_INFO_BYTES) return;
-    const head = new Uint8Array(Math.min(STREAM_INFO_BYTES, this.#head.length + piece.length));
+    const head = new Uint8Array(Math.min(STREAM_INFO_BYTES, this.#head.length + chunk.length));
     head.set(this.#head);
-    head.set(piece.subarray(0, head.length - this.#head.length), this.#head.length);
+    head.set(chunk.subarray(0, head.length - this.#head.length), this.#head.length);
     this.#head = head;
     if (head.length < STREAM_INFO_BYTES || head[0] !== 0x66) return;
     const view = new DataView(head.buffer);

@@ -2,8 +2,8 @@ import type { DecodedBlock, Decoder } from './decoder.js';
 import { FlacStream } from './flac-stream.js';
 import { joinBytes } from './samples.js';
 
-/** A frame of silence is some 14 bytes for 65,535 samples of each channel, so pieces are small. */
-const PIECE_BYTES = 1_024;
+/** A frame of silence is some 14 bytes for 65,535 samples of each channel, so chunks are small. */
+const CHUNK_BYTES = 1_024;
 const MAGIC = 'fLaC';
 /** The magic, and the header of STREAMINFO, which comes first and has 34 bytes. */
 const START_BYTES = 8;
@@ -11,7 +11,7 @@ const STREAM_INFO_LENGTH = [0x00, 0x00, 0x22] as const;
 
 /** FLAC without Ogg. Files that were joined follow each other: each is a stream of its own. */
 export class FlacDecoder implements Decoder {
-  readonly pieceBytes = PIECE_BYTES;
+  readonly chunkBytes = CHUNK_BYTES;
   readonly finished = false;
   readonly track = { index: 0, codec: 'FLAC', language: '' };
   readonly #warnings: string[] = [];
@@ -37,9 +37,9 @@ export class FlacDecoder implements Decoder {
     return this.#warnings;
   }
 
-  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
+  async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks: DecodedBlock[] = [];
-    let bytes = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+    let bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     for (let start = this.#startIn(bytes); start !== undefined; start = this.#startIn(bytes)) {
       blocks.push(...(await this.#give(bytes.subarray(0, start))), ...(await this.#endStream()));
       this.#stream = await FlacStream.create();

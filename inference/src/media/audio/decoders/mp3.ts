@@ -4,14 +4,14 @@ import { MpegWalk } from './mpeg-walk.js';
 import { joinBytes } from './samples.js';
 import { blockOf, ErrorCount } from './wasm.js';
 
-const PIECE_BYTES = 4_096;
+const CHUNK_BYTES = 4_096;
 
 /**
  * MPEG audio layers 1 to 3: libmpg123 as WebAssembly. Passes over ID3 tags and undoes the encoder's delay. The library gives
- * all samples of a piece one rate, so where the rate changes, another of it goes on.
+ * all samples of a chunk one rate, so where the rate changes, another of it goes on.
  */
 export class Mp3Decoder implements Decoder {
-  readonly pieceBytes = PIECE_BYTES;
+  readonly chunkBytes = CHUNK_BYTES;
   readonly declaredSeconds = undefined;
   readonly finished = false;
   readonly track = { index: 0, codec: 'MP3', language: '' };
@@ -32,9 +32,9 @@ export class Mp3Decoder implements Decoder {
     return new Mp3Decoder(await loadLibrary());
   }
 
-  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
-    const changes = this.#walk.push(piece);
-    const bytes = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+  async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
+    const changes = this.#walk.push(chunk);
+    const bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const blocks: DecodedBlock[] = [];
     let from = 0;
     for (const change of changes) {

@@ -11,7 +11,7 @@ const MISSING_PART = 0.01;
 const MISSING_FRAMES = 3;
 
 /**
- * Goes from frame to frame of MPEG audio that comes in pieces, before the decoder, which does not say what it lacks: whether
+ * Goes from frame to frame of MPEG audio that comes in chunks, before the decoder, which does not say what it lacks: whether
  * the last frame is whole, whether as many came as the encoder noted ("Xing" or "Info" in the first one), and where a frame
  * of another rate begins, as in files that were joined.
  */
@@ -30,20 +30,20 @@ export class MpegWalk {
     return this.#header.length;
   }
 
-  /** Where in the content frames of another rate begin, of those that came whole with this piece. */
-  push(piece: Uint8Array): readonly number[] {
+  /** Where in the content frames of another rate begin, of those that came whole with this chunk. */
+  push(chunk: Uint8Array): readonly number[] {
     this.#changes = [];
-    for (let at = 0; at < piece.length; ) {
+    for (let at = 0; at < chunk.length; ) {
       if (this.#skip > 0) {
-        const count = Math.min(this.#skip, piece.length - at);
+        const count = Math.min(this.#skip, chunk.length - at);
         if (this.#frames === 1 && this.#first.length < NOTE_BYTES) {
-          this.#first.push(...piece.subarray(at, at + Math.min(count, NOTE_BYTES - this.#first.length)));
+          this.#first.push(...chunk.subarray(at, at + Math.min(count, NOTE_BYTES - this.#first.length)));
         }
         this.#skip -= count;
         this.#position += count;
         at += count;
       } else {
-        this.#header.push(piece[at] ?? 0);
+        this.#header.push(chunk[at] ?? 0);
         this.#position += 1;
         at += 1;
         this.#look();

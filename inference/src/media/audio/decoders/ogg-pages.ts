@@ -33,8 +33,8 @@ export class OggPages {
   #skippedBytes = 0;
 
   /** The pages that are whole now. */
-  push(piece: Uint8Array): readonly OggPage[] {
-    this.#held = this.#held.length === 0 ? piece : joinBytes(this.#held, piece);
+  push(chunk: Uint8Array): readonly OggPage[] {
+    this.#held = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const pages: OggPage[] = [];
     let offset = 0;
     for (;;) {

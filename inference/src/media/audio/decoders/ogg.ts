@@ -3,8 +3,8 @@ import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, OggPages } from './ogg-pages.js';
 import { blockOf, ErrorCount, flacBlockOf } from './wasm.js';
 
-/** A page of 282 bytes can stand for 255 packets of up to 8,192 samples of each channel, so pieces are small. */
-const PIECE_BYTES = 1_024;
+/** A page of 282 bytes can stand for 255 packets of up to 8,192 samples of each channel, so chunks are small. */
+const CHUNK_BYTES = 1_024;
 
 interface WasmOgg {
   readonly ready: Promise<void>;
@@ -33,7 +33,7 @@ const NAMES = { vorbis: 'Vorbis', opus: 'Opus', flac: 'FLAC' } as const satisfie
  * ("chained") are decoded one after the other, each from its own beginning.
  */
 export class OggDecoder implements Decoder {
-  readonly pieceBytes = PIECE_BYTES;
+  readonly chunkBytes = CHUNK_BYTES;
   readonly declaredSeconds = undefined;
   readonly finished = false;
   readonly warnings: string[] = [];
@@ -46,9 +46,9 @@ export class OggDecoder implements Decoder {
     return this.#first && { index: 0, codec: NAMES[this.#first], language: '' };
   }
 
-  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
+  async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks: DecodedBlock[] = [];
-    for (const { bytes, begins } of this.#pages.push(piece)) {
+    for (const { bytes, begins } of this.#pages.push(chunk)) {
       if (begins !== undefined) blocks.push(...(await this.#begin(begins)));
       if (this.#stream !== undefined) blocks.push(...this.#take(await this.#stream.wasm.decode(bytes)));
     }

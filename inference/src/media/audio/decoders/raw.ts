@@ -2,7 +2,7 @@ import type { RawAudioFormat } from '../formats.js';
 import type { DecodedBlock, Decoder } from './decoder.js';
 import { SampleReader, sampleBytes } from './samples.js';
 
-const PIECE_BYTES = 65_536;
+const CHUNK_BYTES = 65_536;
 
 const ENCODINGS = { 'pcm-s16le': 's16', 'pcm-f32le': 'f32' } as const satisfies Record<
   RawAudioFormat['encoding'],
@@ -11,7 +11,7 @@ const ENCODINGS = { 'pcm-s16le': 's16', 'pcm-f32le': 'f32' } as const satisfies 
 
 /** Samples without a container. */
 export class RawDecoder implements Decoder {
-  readonly pieceBytes = PIECE_BYTES;
+  readonly chunkBytes = CHUNK_BYTES;
   readonly declaredSeconds: number | undefined;
   readonly finished = false;
   readonly track = { index: 0, codec: 'PCM', language: '' };
@@ -25,8 +25,8 @@ export class RawDecoder implements Decoder {
     this.declaredSeconds = contentBytes === undefined ? undefined : contentBytes / bytesPerSecond;
   }
 
-  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
-    const block = this.#reader.push(piece);
+  async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
+    const block = this.#reader.push(chunk);
     return block === undefined ? [] : [block];
   }
 

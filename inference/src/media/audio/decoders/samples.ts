@@ -51,7 +51,7 @@ export function sampleBytes(encoding: SampleEncoding): number {
   return READERS[encoding].bytes;
 }
 
-/** Reads interleaved samples out of pieces of any size; a frame cut by a piece's end waits for the next piece. */
+/** Reads interleaved samples out of chunks of any size; a frame cut by a chunk's end waits for the next chunk. */
 export class SampleReader {
   readonly #read: ReadSample;
   readonly #sampleBytes: number;
@@ -74,8 +74,8 @@ export class SampleReader {
   }
 
   /** The whole frames so far; undefined where there is none. */
-  push(piece: Uint8Array): DecodedBlock | undefined {
-    const bytes = this.#rest.length === 0 ? piece : joinBytes(this.#rest, piece);
+  push(chunk: Uint8Array): DecodedBlock | undefined {
+    const bytes = this.#rest.length === 0 ? chunk : joinBytes(this.#rest, chunk);
     const frameCount = Math.floor(bytes.length / this.#frameBytes);
     this.#rest = bytes.slice(frameCount * this.#frameBytes);
     if (frameCount === 0) return undefined;

@@ -5,7 +5,7 @@ import { joinBytes, SampleReader } from './samples.js';
 import { parseWavFormat, type WavFormat } from './wav-format.js';
 import { WavPackets } from './wav-packets.js';
 
-const PIECE_BYTES = 65_536;
+const CHUNK_BYTES = 65_536;
 /** A `fmt ` or `ds64` chunk beyond this is no such chunk. */
 const HEADER_CHUNK_MAX_BYTES = 65_536;
 /** What writers to a pipe leave where the size would be; some leave this, or a little more, some all ones. */
@@ -19,7 +19,7 @@ type State = 'riff' | 'chunk' | 'body' | 'skip' | 'data' | 'after';
  * that is there is read, and said; a size of 0 or 0xFFFFFFFF in a stream means "until the end".
  */
 export class WavDecoder implements Decoder {
-  readonly pieceBytes = PIECE_BYTES;
+  readonly chunkBytes = CHUNK_BYTES;
   readonly #warnings: string[] = [];
   #state: State = 'riff';
   #held: Uint8Array = new Uint8Array(0);
@@ -55,9 +55,9 @@ export class WavDecoder implements Decoder {
     return [...this.#warnings, ...(this.#packets?.warnings ?? [])];
   }
 
-  async push(piece: Uint8Array): Promise<readonly DecodedBlock[]> {
+  async push(chunk: Uint8Array): Promise<readonly DecodedBlock[]> {
     const blocks: DecodedBlock[] = [];
-    let rest = piece;
+    let rest = chunk;
     while (rest.length > 0 && this.#state !== 'after') {
       if (this.#state === 'data') {
         const samples = rest.subarray(0, this.#leftBytes);
