@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDetector } from '../../inference/dist/src/models/silero/detector.js';
 import { getSpeechTimestamps } from '../../inference/dist/src/models/silero/speech-timestamps.js';
-import { VAD_OPTIONS } from '../../inference/dist/src/models/silero/vad-options.js';
+import { VAD_OPTIONS } from '../../inference/dist/src/models/speech/vad-options.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { audioFiles, RATE, samplesOf, threeMinutes } from './recordings.js';

@@ -2,7 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from './errors.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
-import type { CallObserver } from './transport/call-tracker.js';
+import type { CallObserver } from './transport/calls/call-tracker.js';
 
 /** Name and help of every metric of ours; the runtime's own (`nodejs_*`, `process_*`) stand beside them. */
 export const METRICS = {

@@ -17,10 +17,10 @@ import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
 import { WORKER_PROGRAM } from './host.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
-import { preparedOptions } from './models/optimized/options.js';
-import { graphBytes } from './models/optimized/size.js';
-import { TOO_SMALL } from './models/optimized/use.js';
 import { SPECS } from './models/registry.js';
+import { preparedOptions } from './models/session/optimized/options.js';
+import { graphBytes } from './models/session/optimized/size.js';
+import { TOO_SMALL } from './models/session/optimized/use.js';
 import { WorkerProcess, type WorkerReady } from './runner/worker-process.js';
 
 export interface PrepareOptions {

@@ -19,11 +19,11 @@ import { inferenceService } from './services/inference.js';
 import { ServerState } from './services/state.js';
 import { chooseWorkers } from './sizing.js';
 import { openTracing } from './tracing.js';
-import { CallAdmission, largestMessageBytes, requestMemoryBytes } from './transport/admission.js';
-import { CallTracker } from './transport/call-tracker.js';
+import { openSecurity } from './transport/auth/security.js';
+import { CallAdmission, largestMessageBytes, requestMemoryBytes } from './transport/calls/admission.js';
+import { CallTracker } from './transport/calls/call-tracker.js';
 import { listenAll } from './transport/listen-all.js';
-import { MessageDecoder, messageLimits } from './transport/message-decoder.js';
-import { openSecurity } from './transport/security.js';
+import { MessageDecoder, messageLimits } from './transport/messages/message-decoder.js';
 import { VERSION } from './version.js';
 
 export interface ServerOptions {

@@ -3,7 +3,7 @@
  * imported by the worker process that serves it.
  */
 import type { InferenceError } from '../errors.js';
-import type { GraphUse, OptimizedOptions } from './optimized/use.js';
+import type { GraphUse, OptimizedOptions } from './session/optimized/use.js';
 
 /** What a model is configured for; GetServerInfo and the metrics name models by it. */
 export const ROLES = ['speech', 'vision', 'text', 'faces'] as const;

@@ -4,7 +4,7 @@ import { moonshineSpec } from './moonshine/spec.js';
 import { transcribeWithMoonshine } from './moonshine/transcribe.js';
 import { sentenceSpec } from './sentence/spec.js';
 import { siglipSpec } from './siglip/spec.js';
-import type { Transcriber } from './speech.js';
+import type { Transcriber } from './speech/speech.js';
 import { whisperSpec } from './whisper/spec.js';
 import { transcribeWithWhisper } from './whisper/transcribe.js';
 import { yunetSpec } from './yunet/spec.js';

@@ -1,7 +1,7 @@
 /** The workers of one model: started, replaced when they are lost, given up when they keep dying. */
 import type { Logger } from 'pino';
 import type { ModelFacts } from '../models/model.js';
-import { isUnusable } from '../models/optimized/use.js';
+import { isUnusable } from '../models/session/optimized/use.js';
 import type { Executor } from '../scheduling/executor.js';
 import { backoffMs } from './backoff.js';
 import { processMemoryBytes } from './memory.js';

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
 import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
-import type { GraphUse } from '../models/optimized/use.js';
+import type { GraphUse } from '../models/session/optimized/use.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
 import { readProcessWork } from '../work-reading.js';
 import { lookEveryMs, WorkTimer } from '../work-timer.js';

@@ -1,7 +1,7 @@
 /** TranscribeOptions and RawAudio of the contract, checked, with their defaults filled in. */
 import { AudioEncoding, type RawAudio, Timestamps, type TranscribeOptions, TranscribeTask } from '@heimdex/gen';
 import type { RawAudioFormat } from '../media/audio/index.js';
-import type { SpeechOptions } from '../models/speech.js';
+import type { SpeechOptions } from '../models/speech/speech.js';
 import { checkEnum, checkNumber, invalid } from './check.js';
 import { parseVadOptions } from './vad-options.js';
 

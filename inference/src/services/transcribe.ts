@@ -1,6 +1,6 @@
 import type { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
-import type { SpeechSegment } from '../models/speech.js';
+import type { SpeechSegment } from '../models/speech/speech.js';
 import type { Models, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { type Segment, SegmentSchema } from '@heimdex/gen';
 import { type AudioTrackInfo, openAudio, type RawAudioFormat } from '../media/audio/index.js';
 import { TRANSCRIBERS } from '../models/registry.js';
-import type { SpeechEvent, SpeechOptions, SpeechSegment, Transcriber } from '../models/speech.js';
+import type { SpeechEvent, SpeechOptions, SpeechSegment, Transcriber } from '../models/speech/speech.js';
 import type { Call } from './call.js';
 import type { ServedModel, ServiceLimits } from './engine.js';
 import type { CallTiming } from './timing.js';

@@ -2,7 +2,7 @@
 import type { TranscribeOptions } from '@heimdex/gen';
 import { SPEECH_SAMPLE_RATE_HZ } from '../media/audio/pcm.js';
 import { STEP_SAMPLES } from '../models/silero/speech-timestamps.js';
-import { VAD_OPTIONS, type VadOptions } from '../models/silero/vad-options.js';
+import { VAD_OPTIONS, type VadOptions } from '../models/speech/vad-options.js';
 import { checkNumber, invalid } from './check.js';
 
 /** How far the lower threshold lies below the upper one, and the least it is, where it is not given. */

@@ -2,7 +2,7 @@
 import { InferenceError } from '../errors.js';
 import type { Loader } from '../models/loaders.js';
 import type { FamilyName, LoadedModel, ModelFacts, RunContext } from '../models/model.js';
-import type { GraphUse } from '../models/optimized/use.js';
+import type { GraphUse } from '../models/session/optimized/use.js';
 import { type FromWorker, type SettledItem, type ToWorker, toWireOutcome } from '../runner/messages.js';
 
 type AnyModel = LoadedModel<unknown, unknown>;

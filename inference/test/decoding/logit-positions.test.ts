@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { chooseLogitPositions, LOGIT_POSITIONS } from '../../src/models/decoding/graph/logit-positions.js';
-import { sessionOptions } from '../../src/models/session.js';
+import { sessionOptions } from '../../src/models/session/open-session.js';
 import { newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
 import { OPTIONS } from '../support/places.js';
 

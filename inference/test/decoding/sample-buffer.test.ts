@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { SampleBuffer } from '../../src/models/decoding/sample-buffer.js';
+import { SampleBuffer } from '../../src/models/speech/sample-buffer.js';
 import { sourceOf } from '../support/speech.js';
 
 const signal = new AbortController().signal;

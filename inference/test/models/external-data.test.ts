@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { bytesField, concatBytes, varintField } from '@heimdex/onnx';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { openSession } from '../../src/models/session.js';
-import { openTransformedSession } from '../../src/models/transformed-session.js';
+import { openSession } from '../../src/models/session/open-session.js';
+import { openTransformedSession } from '../../src/models/session/transformed-session.js';
 
 const FLOAT = 1;
 const THREE = new Float32Array([1, 2, 3]);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { withSessionEntries } from '../../src/models/optimized/recipe.js';
-import { sessionOptions } from '../../src/models/session.js';
+import { sessionOptions } from '../../src/models/session/open-session.js';
+import { withSessionEntries } from '../../src/models/session/optimized/recipe.js';
 import {
   mayOverflow,
   newModel,

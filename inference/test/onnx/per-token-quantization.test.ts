@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { sessionOptions } from '../../src/models/session.js';
+import { sessionOptions } from '../../src/models/session/open-session.js';
 import {
   graphFacts,
   isBatchInvariant,

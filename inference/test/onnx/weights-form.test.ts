@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import { ROW_SCALES } from '../../src/models/per-token-session.js';
-import { openTransformedSession } from '../../src/models/transformed-session.js';
-import { multipliesExactly, weightsForm } from '../../src/models/weights-form.js';
+import { ROW_SCALES } from '../../src/models/session/per-token-session.js';
+import { openTransformedSession } from '../../src/models/session/transformed-session.js';
+import { multipliesExactly, weightsForm } from '../../src/models/session/weights-form.js';
 import { newModel, node, tensor, writeModel } from '../../src/onnx/index.js';
 
 const INPUTS = 64;

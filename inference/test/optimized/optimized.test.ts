@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { optimizedDir } from '@heimdex/cache';
 import { expect } from 'chai';
-import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/optimized/use.js';
+import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/session/optimized/use.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { inRepository } from '../support/places.js';

@@ -11,8 +11,8 @@ import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { readConfig } from '../../src/config.js';
 import { FatalError } from '../../src/exit-codes.js';
-import { Tokens } from '../../src/transport/tokens.js';
-import { type WatchedFiles, watchFiles } from '../../src/transport/watched-file.js';
+import { Tokens } from '../../src/transport/auth/tokens.js';
+import { type WatchedFiles, watchFiles } from '../../src/transport/auth/watched-file.js';
 import { type Certificate, hasOpenssl, makeCertificate } from '../fixtures/certificates.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
@@ -112,7 +112,7 @@ describe('TLS', () => {
       await copyFile(certificate.keyPath, keyPath);
     };
     await rotate(server);
-    const { createTlsServer } = await import('../../src/transport/tls.js');
+    const { createTlsServer } = await import('../../src/transport/auth/tls.js');
     const events: string[] = [];
     const observer = { changed: () => void events.push('changed'), failed: () => void events.push('failed') };
     const rotated = await createTlsServer({ certPath, keyPath, clientCaPath: undefined }, observer);
@@ -161,7 +161,7 @@ describe('TLS', () => {
     const failures: unknown[] = [];
     const changes: unknown[] = [];
     const observer = { changed: () => void changes.push(1), failed: (error: unknown) => void failures.push(error) };
-    const { createTlsServer } = await import('../../src/transport/tls.js');
+    const { createTlsServer } = await import('../../src/transport/auth/tls.js');
     await writeFile(
       clientCaPath,
       `a note: issuers of ours\r\n${good.replaceAll('\n', '\r\n')}\n# and\n${server.cert}the end`,

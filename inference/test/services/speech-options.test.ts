@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { TranscribeOptionsSchema, type VadParametersSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { VAD_OPTIONS } from '../../src/models/silero/vad-options.js';
+import { VAD_OPTIONS } from '../../src/models/speech/vad-options.js';
 import { parseSpeechOptions } from '../../src/services/speech-options.js';
 
 describe('the options of a transcription', () => {

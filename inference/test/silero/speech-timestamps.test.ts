@@ -5,7 +5,7 @@ import {
   SpeechTimestamps,
   STEP_SAMPLES,
 } from '../../src/models/silero/speech-timestamps.js';
-import { VAD_OPTIONS, type VadOptions } from '../../src/models/silero/vad-options.js';
+import { VAD_OPTIONS, type VadOptions } from '../../src/models/speech/vad-options.js';
 import { inRepository, readJsonFile } from '../support/places.js';
 
 const PAD = 6400;

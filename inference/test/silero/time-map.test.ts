@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { KeptParts } from '../../src/models/silero/time-map.js';
-import type { SpeechSegment } from '../../src/models/speech.js';
+import type { SpeechSegment } from '../../src/models/speech/speech.js';
+import { KeptParts } from '../../src/models/speech/time-map.js';
 
 const RATE = 16_000;
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { openAudio } from '../../src/media/audio/index.js';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
-import type { SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import type { SpeechEvent, SpeechOptions } from '../../src/models/speech/speech.js';
 import type { DecodeWindow } from '../../src/models/whisper/window.js';
 import { parseSpeechOptions } from '../../src/services/speech-options.js';
 

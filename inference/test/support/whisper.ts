@@ -1,5 +1,5 @@
 import type { LoadedModel, ModelFiles } from '../../src/models/model.js';
-import type { SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import type { SpeechEvent, SpeechOptions } from '../../src/models/speech/speech.js';
 import { load } from '../../src/models/whisper/model.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';

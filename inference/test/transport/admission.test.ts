@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { InferenceError } from '../../src/errors.js';
-import { CallAdmission, type CallAdmissionOptions, largestMessageBytes } from '../../src/transport/admission.js';
-import { type Arrival, CallTracker } from '../../src/transport/call-tracker.js';
+import { CallAdmission, type CallAdmissionOptions, largestMessageBytes } from '../../src/transport/calls/admission.js';
+import { type Arrival, CallTracker } from '../../src/transport/calls/call-tracker.js';
 
 const MIB = 1024 * 1024;
 const ARRIVAL: Arrival = {

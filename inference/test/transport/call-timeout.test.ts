@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { MAX_TIMER_MS, timeoutMsOf, withinTimers } from '../../src/transport/call-timeout.js';
+import { MAX_TIMER_MS, timeoutMsOf, withinTimers } from '../../src/transport/calls/call-timeout.js';
 
 describe('a caller’s patience', () => {
   it('is read as the protocols write it', () => {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { expect } from 'chai';
-import { Connections, peerOf } from '../../src/transport/connections.js';
-import { type ConnectionTimeouts, type Listener, listen } from '../../src/transport/listener.js';
+import { Connections, peerOf } from '../../src/transport/http/connections.js';
+import { type ConnectionTimeouts, type Listener, listen } from '../../src/transport/http/listener.js';
 
 const PATIENT: ConnectionTimeouts = {
   firstBytesMs: 60_000,

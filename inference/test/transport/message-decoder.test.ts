@@ -1,7 +1,7 @@
 import { EmbedImageRequestSchema, EmbedTextRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { MessageDecoder, messageLimits } from '../../src/transport/message-decoder.js';
+import { MessageDecoder, messageLimits } from '../../src/transport/messages/message-decoder.js';
 
 const NEVER = new AbortController().signal;
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));

@@ -1,8 +1,8 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { EmbedImageRequestSchema, EmbedTextRequestSchema, TranscribeRequestSchema } from '@heimdex/gen';
 import { expect } from 'chai';
-import { refuseBinary } from '../../src/transport/scan-binary.js';
-import { refuseJson } from '../../src/transport/scan-json.js';
+import { refuseBinary } from '../../src/transport/messages/scan-binary.js';
+import { refuseJson } from '../../src/transport/messages/scan-json.js';
 
 const LIMITS = { maxValues: 1000, maxDepth: 8, maxTextBytes: 10_000 };
 const json = (text: string) => refuseJson(Buffer.from(text), LIMITS);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
-import type { SpeechEvent, SpeechOptions } from '../../src/models/speech.js';
+import type { SpeechEvent, SpeechOptions } from '../../src/models/speech/speech.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
 import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { sessionOptions } from '../../src/models/session.js';
+import { sessionOptions } from '../../src/models/session/open-session.js';
 import { choosePositions } from '../../src/models/whisper/encoder-graph.js';
 import { mergedSilence, WINDOW_POSITIONS, WINDOW_SAMPLES } from '../../src/models/whisper/length.js';
 import { whisperSpec } from '../../src/models/whisper/spec.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { SpeechSegment } from '../../src/models/speech.js';
+import type { SpeechSegment } from '../../src/models/speech/speech.js';
 import { type WindowSilence, withoutHallucinations } from '../../src/models/whisper/hallucinations.js';
 import { inRepository, readJsonFile } from '../support/places.js';
 

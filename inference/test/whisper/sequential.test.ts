@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { SpeechOptions } from '../../src/models/speech.js';
+import type { SpeechOptions } from '../../src/models/speech/speech.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { DecodeResult, DecodeWindow } from '../../src/models/whisper/window.js';
 import { eventsOf, SPEECH_OPTIONS, sourceOf } from '../support/speech.js';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { PcmSource } from '../../src/media/audio/pcm.js';
-import { VAD_OPTIONS } from '../../src/models/silero/vad-options.js';
-import type { SpeechOptions } from '../../src/models/speech.js';
+import type { SpeechOptions } from '../../src/models/speech/speech.js';
+import { VAD_OPTIONS } from '../../src/models/speech/vad-options.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
 import { SPEECH_OPTIONS } from '../support/speech.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech.js';
+import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech/speech.js';
 import { music } from '../support/music.js';
 import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
 import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';

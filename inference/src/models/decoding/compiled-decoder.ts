@@ -1,6 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { openCompiled } from '../compiled-session.js';
 import type { LoadOptions } from '../model.js';
+import { openCompiled } from '../session/compiled-session.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';

@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { type GraphTransform, openTransformedSession } from '../transformed-session.js';
+import { type GraphTransform, openTransformedSession } from '../session/transformed-session.js';
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { addProportionalAttention, LOG_COUNTS } from './graph/token-merging.js';

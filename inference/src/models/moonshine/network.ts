@@ -2,7 +2,7 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type DecoderSizes, MergedDecoder } from '../decoding/merged-decoder.js';
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
 import type { LoadOptions } from '../model.js';
-import { openSession } from '../session.js';
+import { openSession } from '../session/open-session.js';
 
 /** What one utterance said, in tokens. */
 export interface Decoded {

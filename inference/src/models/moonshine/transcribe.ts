@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import { openSpeech } from '../silero/speech-source.js';
-import type { SpeechOptions, SpeechSegment, Transcriber } from '../speech.js';
+import type { SpeechOptions, SpeechSegment, Transcriber } from '../speech/speech.js';
+import { openSpeech } from '../speech/speech-source.js';
 import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
 

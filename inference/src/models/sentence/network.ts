@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRowScaled } from '../per-token-session.js';
+import { openRowScaled } from '../session/per-token-session.js';
 import { type PoolingMode, pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
 

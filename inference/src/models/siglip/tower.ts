@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type GraphFacts, isBatchInvariant } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openRowScaled } from '../per-token-session.js';
+import { openRowScaled } from '../session/per-token-session.js';
 import { embeddingOutput, splitRows } from './postprocess.js';
 
 /** One of SigLIP's two networks: values in, one vector an item out. */

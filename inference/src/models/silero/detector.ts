@@ -1,7 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import { createSession, sessionOptions } from '../session.js';
+import { createSession, sessionOptions } from '../session/open-session.js';
 import { STEP_SAMPLES } from './speech-timestamps.js';
 import type { VadResult, VadState, VadWindow } from './window.js';
 

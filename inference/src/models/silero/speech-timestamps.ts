@@ -1,5 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import { VAD_OPTIONS, type VadOptions } from './vad-options.js';
+import { VAD_OPTIONS, type VadOptions } from '../speech/vad-options.js';
 
 /** Samples that one probability speaks of. */
 export const STEP_SAMPLES = 512;

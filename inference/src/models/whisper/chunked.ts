@@ -1,6 +1,6 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import type { SampleBuffer } from '../decoding/sample-buffer.js';
-import type { SpeechSegment } from '../speech.js';
+import type { SampleBuffer } from '../speech/sample-buffer.js';
+import type { SpeechSegment } from '../speech/speech.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { cutInPause, endOfSpeech } from './pauses.js';
 import type { TranscribedPart } from './sequential.js';

@@ -1,5 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import type { SpeechSegment } from '../speech.js';
+import type { SpeechSegment } from '../speech/speech.js';
 import { DecodingTask, type Look, type WhisperParts, type WindowContext } from './decoding-task.js';
 import { type Attempt, isSilence, isSilenceAfterAll, leastBad, mayHoldNoSpeech, needsFallback } from './fallback.js';
 import { mergedSilence, WINDOW_SAMPLES } from './length.js';

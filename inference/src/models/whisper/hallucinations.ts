@@ -1,4 +1,4 @@
-import type { SpeechSegment, SpeechWord } from '../speech.js';
+import type { SpeechSegment, SpeechWord } from '../speech/speech.js';
 
 /** A word less likely than this is suspicious. */
 const UNLIKELY = 0.15;

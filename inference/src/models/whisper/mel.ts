@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { LoadOptions } from '../model.js';
-import { sessionOptions } from '../session.js';
+import { sessionOptions } from '../session/open-session.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { FOLD_NAMES, FOLD_SIZE, FRAME_SAMPLES, foldFrames, HOP_SAMPLES, hannWindow, melGraph } from './mel-graph.js';
 

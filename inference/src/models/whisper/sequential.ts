@@ -1,5 +1,5 @@
-import type { SampleBuffer } from '../decoding/sample-buffer.js';
-import type { SpeechSegment } from '../speech.js';
+import type { SampleBuffer } from '../speech/sample-buffer.js';
+import type { SpeechSegment } from '../speech/speech.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { type DetectedLanguage, type Transcription, transcribeWindow } from './transcribe-window.js';
 

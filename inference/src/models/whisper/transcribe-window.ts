@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import { onSampleGrid } from '../decoding/sample-grid.js';
-import type { SpeechOptions, SpeechSegment, SubmitWindow } from '../speech.js';
+import { onSampleGrid } from '../speech/sample-grid.js';
+import type { SpeechOptions, SpeechSegment, SubmitWindow } from '../speech/speech.js';
 import { withoutHallucinations } from './hallucinations.js';
 import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 

@@ -1,5 +1,5 @@
-import { openSpeech } from '../silero/speech-source.js';
-import type { Transcriber } from '../speech.js';
+import type { Transcriber } from '../speech/speech.js';
+import { openSpeech } from '../speech/speech-source.js';
 import { transcribeChunked } from './chunked.js';
 import { transcribeSequentially } from './sequential.js';
 import type { DetectedLanguage } from './transcribe-window.js';

@@ -1,5 +1,5 @@
 import type { VadResult, VadWindow } from '../silero/window.js';
-import type { SpeechOptions, SpeechSegment } from '../speech.js';
+import type { SpeechOptions, SpeechSegment } from '../speech/speech.js';
 
 /** One window of an audio file, all the worker needs to decode it. */
 export interface DecodeWindow {

@@ -1,8 +1,8 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { OnnxModel } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
-import { openSession } from '../session.js';
-import { openTransformedSession } from '../transformed-session.js';
+import { openSession } from '../session/open-session.js';
+import { openTransformedSession } from '../session/transformed-session.js';
 import { type GridOutput, STRIDES } from './postprocess.js';
 import { blackInput, COARSEST_STRIDE, type NetworkInput } from './preprocess.js';
 

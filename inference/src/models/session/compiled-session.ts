@@ -1,0 +1,31 @@
+import type { InferenceSession } from 'onnxruntime-node';
+import { graphFacts, type OnnxModel, parseModelFile } from '../../onnx/index.js';
+import { createSession, openGraph, type SessionChoice } from './open-session.js';
+import { type ReadGraph, withSessionEntries } from './optimized/recipe.js';
+
+/** What the compiler writes as the producer of its graphs. */
+const COMPILER = 'heimdex';
+
+/** Whether a graph was written by the compiler: it has all that the server would change in an export. */
+export function isCompiled(model: Pick<OnnxModel, 'producer'>): boolean {
+  return model.producer === COMPILER;
+}
+
+/** Opens a compiled graph. Throws when it cannot be opened. */
+export async function openCompiled(path: string, options: SessionChoice): Promise<InferenceSession> {
+  const read = () => compiledGraph(path, parseModelFile(path), options.externalFiles);
+  return (await openGraph(path, options, { graphTransform: 'compiled', read })).session;
+}
+
+/** How a compiled graph is opened. */
+export function compiledGraph(path: string, model: OnnxModel, externalFiles: readonly string[] | undefined): ReadGraph {
+  // Products by blocks are several times slower unless they are packed; all others are nearly as fast from the mapped file, whose
+  // pages all processes share.
+  const packs = model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
+  const entries = { x64quantprecision: '0', ...(packs ? {} : { disable_prepacking: '1' }) };
+  return {
+    facts: () => graphFacts(model),
+    changed: false,
+    create: (settings) => createSession(path, withSessionEntries(settings, entries), externalFiles),
+  };
+}

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hashFile, makeDir, type OptimizedFile } from '@heimdex/cache';
+import { InferenceSession } from 'onnxruntime-node';
+import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../../onnx/index.js';
+import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
+import type { OptimizedKey } from './place.js';
+import { type Recipe, withSessionEntries } from './recipe.js';
+
+/** Constants with fewer bytes stay in the graph's file. */
+const EXTERNAL_MIN_BYTES = 1024;
+/** A form is up to this many times its source: what is stored and what is prepacked are both kept. */
+const MAX_GROWTH = 3;
+/** Temporary directories begin with it; prepare removes old ones. */
+export const TEMPORARY_PREFIX = '.tmp-';
+
+export interface MakeRequest {
+  /** Where it is to lie. */
+  readonly dir: string;
+  readonly source: string;
+  readonly key: OptimizedKey;
+  /** Bytes of the source, for a look at the room there is. */
+  readonly sourceBytes: number;
+  readonly recipe: Recipe;
+  readonly settings: InferenceSession.SessionOptions;
+}
+
+/**
+ * Makes an optimized model: in a directory of its own, proved by opening it, then renamed into place. What lay there before is
+ * replaced. Returns its files, to be recorded. Throws, and leaves nothing behind, when there is no room, when the volume cannot be
+ * written and when the runtime does not read back what it saved.
+ */
+export async function makeForm(request: MakeRequest): Promise<readonly OptimizedFile[]> {
+  const { dir, source, key, recipe, settings } = request;
+  const place = dirname(dir);
+  await makeDir(place);
+  const { bavail, bsize } = await statfs(place);
+  if (bavail * bsize < request.sourceBytes * MAX_GROWTH) {
+    throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MAX_GROWTH}`);
+  }
+  const temporary = join(place, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
+  await mkdir(temporary, { mode: 0o755 });
+  try {
+    const graph = recipe.read();
+    const session = await graph.create(saving(settings, temporary));
+    await session.release();
+    mendRepeats(temporary);
+    const again = await openForm(temporary, settings);
+    await again.release();
+    const manifest = { key, source, facts: graph.facts(), changed: graph.changed };
+    await writeFile(join(temporary, MANIFEST_NAME), writeManifest(manifest), { flag: 'wx', mode: 0o644 });
+    const files = await filesOf(temporary);
+    await publish(temporary, dir);
+    return files;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Opens a form. It is the optimised graph, so nothing is optimised again: what was proved is what runs. */
+export function openForm(dir: string, settings: InferenceSession.SessionOptions): Promise<InferenceSession> {
+  return InferenceSession.create(join(dir, GRAPH_NAME), { ...settings, graphOptimizationLevel: 'disabled' });
+}
+
+function saving(settings: InferenceSession.SessionOptions, dir: string): InferenceSession.SessionOptions {
+  return {
+    ...withSessionEntries(settings, {
+      save_external_prepacked_constant_initializers: '1',
+      optimized_model_external_initializers_file_name: WEIGHTS_NAME,
+      optimized_model_external_initializers_min_size_in_bytes: String(EXTERNAL_MIN_BYTES),
+    }),
+    optimizedModelFilePath: join(dir, GRAPH_NAME),
+  };
+}
+
+/**
+ * onnxruntime 1.30 writes constants of an If's branches twice, the second time as external data if they are large, and then
+ * refuses the file. One of each is kept, the external one, when the bytes are the same.
+ */
+function mendRepeats(dir: string): void {
+  const path = join(dir, GRAPH_NAME);
+  const model: OnnxModel = parseModel(readFileSync(path));
+  const weightsPath = join(dir, WEIGHTS_NAME);
+  // A graph without large constants has no such file, and nothing in it then asks for one.
+  const weights = openSync(existsSync(weightsPath) ? weightsPath : path, 'r');
+  try {
+    if (dropRepeats(model.graph, weights) > 0) writeFileSync(path, writeModel(model));
+  } finally {
+    closeSync(weights);
+  }
+}
+
+function dropRepeats(graph: OnnxGraph, weights: number): number {
+  const kept = new Map<string, OnnxTensor>();
+  for (const constant of graph.initializers) {
+    const known = kept.get(constant.name);
+    if (known === undefined || constant.data?.kind === 'external') kept.set(constant.name, constant);
+    if (known !== undefined && !isSame(known, constant, weights)) {
+      throw new Error(`the runtime saved two constants named ${constant.name}`);
+    }
+  }
+  const dropped = graph.initializers.length - kept.size;
+  graph.initializers = [...kept.values()];
+  const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
+  return branches.reduce((sum, branch) => sum + dropRepeats(branch, weights), dropped);
+}
+
+function isSame(one: OnnxTensor, other: OnnxTensor, weights: number): boolean {
+  return (
+    one.elementType === other.elementType &&
+    one.dims.join() === other.dims.join() &&
+    bytesOf(one, weights).equals(bytesOf(other, weights))
+  );
+}
+
+function bytesOf({ data }: OnnxTensor, weights: number): Buffer {
+  if (data?.kind === 'inline') return Buffer.from(data.bytes);
+  if (data?.kind !== 'external') return Buffer.alloc(0);
+  const bytes = Buffer.alloc(data.length);
+  readSync(weights, bytes, 0, data.length, data.offset);
+  return bytes;
+}
+
+async function filesOf(dir: string): Promise<OptimizedFile[]> {
+  const files: OptimizedFile[] = [];
+  for (const name of [GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME]) {
+    const path = join(dir, name);
+    if (!existsSync(path)) continue;
+    files.push({ name, sizeBytes: (await stat(path)).size, sha256: await hashFile('sha256', path) });
+  }
+  return files;
+}
+
+async function publish(temporary: string, dir: string): Promise<void> {
+  const old = `${temporary}-old`;
+  try {
+    await rename(dir, old);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  try {
+    await rename(temporary, dir);
+  } catch (error) {
+    // Another run was faster; its form is as good.
+    if (!(error instanceof Error && 'code' in error && /^(ENOTEMPTY|EEXIST)$/.test(String(error.code)))) throw error;
+  } finally {
+    await rm(old, { recursive: true, force: true });
+  }
+}

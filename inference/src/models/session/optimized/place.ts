@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import { env } from 'onnxruntime-node';
+import { VERSION } from '../../../version.js';
+import { cpuFeatures } from './cpu.js';
+
+/** Goes up when the form of the directory changes. */
+export const OPTIMIZED_FORMAT = 2;
+
+/** All that an optimized model depends on beside its source: where one part differs, it is another form. */
+export interface OptimizedKey {
+  readonly format: number;
+  readonly program: string;
+  readonly runtime: string;
+  readonly platform: string;
+  readonly cpu: readonly string[];
+  /** How the graph was changed before it was optimised. */
+  readonly graphTransform: string;
+  /** Session settings that change the graph. */
+  readonly settings: string;
+}
+
+/** The key of a form made and used by this program on this machine. */
+export function optimizedKey(graphTransform: string, settings: string): OptimizedKey {
+  return {
+    format: OPTIMIZED_FORMAT,
+    program: VERSION,
+    runtime: env.versions.node ?? env.versions.common,
+    platform: `${process.platform}-${process.arch}`,
+    cpu: cpuFeatures(),
+    graphTransform,
+    settings,
+  };
+}
+
+/** The name of a form among those of the same source: 32 hexadecimal digits. */
+export function formName(key: OptimizedKey): string {
+  return createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
+}

@@ -1,0 +1,51 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { newModel, node, tensor, writeModel } from '../../onnx/index.js';
+import type { LoadOptions, WeightsForm } from '../model.js';
+import { sessionOptions } from './open-session.js';
+import { withSessionEntries } from './optimized/recipe.js';
+
+/** A product large enough for every kernel of the runtime to be taken. */
+const ROWS = 8;
+const INPUTS = 64;
+const OUTPUTS = 32;
+/** The activation and the weight of the largest product. */
+const LARGEST_ACTIVATION = 255;
+const LARGEST_WEIGHT = 127;
+
+/**
+ * The form of the weights for this CPU. Overflow-safe weights cost up to a bit of eight, which now and then is another comma or
+ * word, and memory of their own; where the runtime's 8-bit product is exact (x86 with VNNI, ARM) the file's own are better. The
+ * runtime is asked, by the largest product there is, not the CPU's list of features: it alone knows which kernel it takes.
+ */
+export async function weightsForm(options: Pick<LoadOptions, 'weights'>): Promise<WeightsForm> {
+  if (options.weights !== undefined) return options.weights;
+  return (await multipliesExactly()) ? 'plain' : 'overflow-safe';
+}
+
+/** Whether the runtime's fast product of 8-bit numbers gives the sum of the largest there are, with one row and with several. */
+export async function multipliesExactly(): Promise<boolean> {
+  const model = newModel({
+    name: 'largest',
+    nodes: [node('MatMulIntegerToFloat', ['x', 'w', 'one', 'one'], ['y'], {}, 'com.microsoft')],
+    initializers: [
+      tensor('w', [INPUTS, OUTPUTS], new Int8Array(INPUTS * OUTPUTS).fill(LARGEST_WEIGHT)),
+      tensor('one', [], Float32Array.of(1)),
+    ],
+    inputs: [{ name: 'x', elementType: 'uint8', dims: ['rows', INPUTS] }],
+    outputs: [{ name: 'y', elementType: 'float32', dims: ['rows', OUTPUTS] }],
+  });
+  model.opsets.set('com.microsoft', 1n);
+  const fast = withSessionEntries(sessionOptions({ device: 'cpu', threads: 1 }), { x64quantprecision: '0' });
+  const session = await InferenceSession.create(writeModel(model), fast);
+  try {
+    for (const rows of [1, ROWS]) {
+      const x = new Tensor('uint8', new Uint8Array(rows * INPUTS).fill(LARGEST_ACTIVATION), [rows, INPUTS]);
+      const { y } = await session.run({ x });
+      const sums = y?.data as Float32Array;
+      if (sums.some((sum) => sum !== INPUTS * LARGEST_ACTIVATION * LARGEST_WEIGHT)) return false;
+    }
+    return true;
+  } finally {
+    await session.release();
+  }
+}

@@ -1,0 +1,125 @@
+import type { PcmSource } from '../../media/audio/pcm.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { SpeechOptions } from './speech.js';
+
+/** Samples asked for at once. */
+const READ_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
+
+/**
+ * An audio file as a window that moves forward: filled from its source up to what is asked for, dropped at its front. Leaves
+ * out what lies before `clipStartSeconds` and after `clipEndSeconds`. Times are the audio's own.
+ */
+export class SampleBuffer {
+  readonly #source: PcmSource;
+  readonly #signal: AbortSignal;
+  readonly #clipEnd: number;
+  #samples = new Float32Array(0);
+  #filled = 0;
+  /** Where the buffer begins in the audio. */
+  #start = 0;
+  /** What was read of the audio. */
+  #read = 0;
+  #kept = 0;
+  #skip: number;
+  #ended = false;
+
+  constructor(
+    source: PcmSource,
+    options: Pick<SpeechOptions, 'clipStartSeconds' | 'clipEndSeconds'>,
+    signal: AbortSignal,
+  ) {
+    this.#source = source;
+    this.#signal = signal;
+    this.#skip = Math.round(options.clipStartSeconds * SPEECH_SAMPLE_RATE_HZ);
+    this.#start = this.#skip;
+    const { clipEndSeconds } = options;
+    this.#clipEnd =
+      clipEndSeconds === undefined ? Number.POSITIVE_INFINITY : Math.round(clipEndSeconds * SPEECH_SAMPLE_RATE_HZ);
+  }
+
+  /** Where the buffer begins, in seconds from the audio's start. */
+  get startSeconds(): number {
+    return this.#start / SPEECH_SAMPLE_RATE_HZ;
+  }
+
+  /** Length of what was read so far: of the whole audio once `fill` gave false. */
+  get durationSeconds(): number {
+    return this.#read / SPEECH_SAMPLE_RATE_HZ;
+  }
+
+  /** Length of what was read and lies within the clip. */
+  get keptSeconds(): number {
+    return this.#kept / SPEECH_SAMPLE_RATE_HZ;
+  }
+
+  /** Where what is to be given out ends, in seconds from the audio's start; Infinity while that is not known. */
+  get endSeconds(): number {
+    return this.#ended ? (this.#start + this.#filled) / SPEECH_SAMPLE_RATE_HZ : Number.POSITIVE_INFINITY;
+  }
+
+  /** Samples in the buffer. */
+  get length(): number {
+    return this.#filled;
+  }
+
+  /** Whether the buffer holds all that is left. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Reads until `count` samples are there or the audio ends. False when none are left. */
+  async fill(count: number): Promise<boolean> {
+    for (;;) {
+      const state = await this.fillOrRest(count);
+      if (state !== 'silence') return state === 'samples';
+    }
+  }
+
+  /**
+   * As `fill`, but comes back as well when the source has come through a long silence of which it keeps nothing. `samples`:
+   * as many as are there, which may be fewer then; `silence`: there are none yet; `end`: none are left.
+   */
+  async fillOrRest(count: number): Promise<'samples' | 'silence' | 'end'> {
+    while (!this.#ended && this.#filled < count) {
+      const samples = await this.#source.read(READ_SAMPLES, this.#signal);
+      if (samples === null) this.#ended = true;
+      else if (samples.length > 0) this.#append(samples);
+      else return this.#filled > 0 ? 'samples' : 'silence';
+    }
+    return this.#filled > 0 ? 'samples' : 'end';
+  }
+
+  /** The first `count` samples, fewer at the end: a copy, which may be sent away. */
+  peek(count: number): Float32Array {
+    return this.#samples.slice(0, Math.min(count, this.#filled));
+  }
+
+  /** A view of what is there, valid until the next `fill` or `drop`. */
+  view(): Float32Array {
+    return this.#samples.subarray(0, this.#filled);
+  }
+
+  /** Forgets the first `count` samples. */
+  drop(count: number): void {
+    const dropped = Math.min(count, this.#filled);
+    this.#samples.copyWithin(0, dropped, this.#filled);
+    this.#filled -= dropped;
+    this.#start += dropped;
+  }
+
+  #append(samples: Float32Array): void {
+    const end = Math.min(samples.length, Math.max(0, this.#clipEnd - this.#read));
+    this.#read += samples.length;
+    const from = Math.min(this.#skip, end);
+    this.#skip -= Math.min(this.#skip, samples.length);
+    const kept = samples.subarray(from, end);
+    if (this.#filled + kept.length > this.#samples.length) {
+      const larger = new Float32Array(Math.max(this.#filled + kept.length, 2 * this.#samples.length));
+      larger.set(this.#samples.subarray(0, this.#filled));
+      this.#samples = larger;
+    }
+    this.#samples.set(kept, this.#filled);
+    this.#filled += kept.length;
+    this.#kept += kept.length;
+  }
+}

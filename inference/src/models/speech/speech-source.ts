@@ -1,0 +1,147 @@
+import { InferenceError } from '../../errors.js';
+import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import { type SpeechTimestamp, SpeechTimestamps, STEP_SAMPLES } from '../silero/speech-timestamps.js';
+import type { VadResult, VadState, VadWindow } from '../silero/window.js';
+import { SampleBuffer } from './sample-buffer.js';
+import type { SpeechOptions, SubmitWindow } from './speech.js';
+import { KeptParts, SAME_TIMES, type TimeMap } from './time-map.js';
+import type { VadOptions } from './vad-options.js';
+
+/** Whole steps of 30 s: what an audio file keeps of the queue. */
+const WINDOW_SAMPLES = STEP_SAMPLES * Math.floor((30 * SPEECH_SAMPLE_RATE_HZ) / STEP_SAMPLES);
+
+/** Takes a window of voice activity among others of its family. */
+export type SubmitVad = SubmitWindow<VadWindow, VadResult | { readonly type: 'decode' | 'utterance' }>;
+
+/** An audio file as a transcriber reads it. */
+export interface OpenedSpeech {
+  /** The samples to transcribe; its times are to be restored by `times`. */
+  readonly audio: SampleBuffer;
+  readonly times: TimeMap;
+  /** Length of the audio and of what was kept of it, once it is read. */
+  lengths(): Pick<SampleBuffer, 'durationSeconds' | 'keptSeconds'>;
+  /** How far the audio was listened to, in seconds from its start. */
+  listenedSeconds(): number;
+}
+
+/** The audio within its clip; with `vadFilter` only its speech. */
+export function openSpeech(
+  source: PcmSource,
+  options: Pick<SpeechOptions, 'vadFilter' | 'vadOptions' | 'clipStartSeconds' | 'clipEndSeconds'>,
+  submit: SubmitVad,
+  signal: AbortSignal,
+): OpenedSpeech {
+  const whole = new SampleBuffer(source, options, signal);
+  if (!options.vadFilter) {
+    return { audio: whole, times: SAME_TIMES, lengths: () => whole, listenedSeconds: () => whole.startSeconds };
+  }
+  const speech = new SpeechSource(whole, {
+    warnings: source.warnings,
+    thresholds: options.vadOptions,
+    submit,
+    signal,
+  });
+  const audio = new SampleBuffer(speech, { clipStartSeconds: 0, clipEndSeconds: undefined }, signal);
+  const lengths = () => ({ durationSeconds: whole.durationSeconds, keptSeconds: audio.keptSeconds });
+  return { audio, times: speech.times, lengths, listenedSeconds: () => whole.startSeconds };
+}
+
+/**
+ * Only the speech of an audio file, found in windows of 30 s as it is read; an empty chunk for a window that has none. In memory: one window, and what may yet be
+ * speech of those before: where speech may be cut, up to its greatest length.
+ */
+export class SpeechSource implements PcmSource {
+  readonly times = new KeptParts();
+  readonly warnings: readonly string[];
+  readonly #whole: SampleBuffer;
+  readonly #submit: SubmitVad;
+  readonly #signal: AbortSignal;
+  readonly #speechTimestamps: SpeechTimestamps;
+  /** Where the audio's clip begins, in samples. */
+  readonly #origin: number;
+  #state: VadState | undefined;
+  /** What may yet be given out, and where it begins after the origin. */
+  #held = new Float32Array(0);
+  #heldFrom = 0;
+  #ready: Float32Array[] = [];
+  #ended = false;
+
+  constructor(
+    whole: SampleBuffer,
+    {
+      warnings,
+      thresholds,
+      submit,
+      signal,
+    }: {
+      readonly warnings: readonly string[];
+      readonly thresholds: VadOptions;
+      readonly submit: SubmitVad;
+      readonly signal: AbortSignal;
+    },
+  ) {
+    this.#whole = whole;
+    this.warnings = warnings;
+    this.#speechTimestamps = new SpeechTimestamps(thresholds);
+    this.#submit = submit;
+    this.#signal = signal;
+    this.#origin = Math.round(whole.startSeconds * SPEECH_SAMPLE_RATE_HZ);
+  }
+
+  async read(maxSamples: number): Promise<Float32Array | null> {
+    for (;;) {
+      const first = this.#ready.shift();
+      if (first !== undefined) {
+        if (first.length > maxSamples) this.#ready.unshift(first.subarray(maxSamples));
+        return first.subarray(0, maxSamples);
+      }
+      if (this.#ended) return null;
+      await this.#listen();
+      // Nothing but silence: said, so that those who wait may know how far it is, and hear what was before it.
+      if (!this.#ended && this.#ready.length === 0) return new Float32Array(0);
+    }
+  }
+
+  /** The audio is its opener's to close. */
+  async close(): Promise<void> {
+    this.#ready = [];
+    this.#ended = true;
+  }
+
+  async #listen(): Promise<void> {
+    if (!(await this.#whole.fill(WINDOW_SAMPLES))) {
+      this.#ended = true;
+      this.#keep(this.#speechTimestamps.finish(this.#heldFrom + this.#held.length));
+      this.#held = new Float32Array(0);
+      return;
+    }
+    const samples = this.#whole.peek(WINDOW_SAMPLES);
+    this.#whole.drop(samples.length);
+    this.#hold(samples);
+    const answer = await this.#submit({ type: 'vad', samples, state: this.#state }, this.#signal);
+    if (answer.type !== 'vad') {
+      throw new InferenceError('INTERNAL', `Expected voice activity, got an answer of type ${answer.type}.`);
+    }
+    this.#state = answer.state;
+    this.#keep(this.#speechTimestamps.push(answer.probabilities));
+    const from = Math.min(this.#speechTimestamps.neededFrom, this.#heldFrom + this.#held.length);
+    this.#held = this.#held.slice(Math.max(0, from - this.#heldFrom));
+    this.#heldFrom = Math.max(from, this.#heldFrom);
+  }
+
+  #hold(samples: Float32Array): void {
+    const held = new Float32Array(this.#held.length + samples.length);
+    held.set(this.#held);
+    held.set(samples, this.#held.length);
+    this.#held = held;
+  }
+
+  #keep(speechTimestamps: readonly SpeechTimestamp[]): void {
+    for (const { start, end } of speechTimestamps) {
+      const samples = this.#held.slice(start - this.#heldFrom, end - this.#heldFrom);
+      if (samples.length === 0) continue;
+      this.times.add(this.#origin + start, this.#origin + start + samples.length);
+      this.#ready.push(samples);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** Certificates and tokens as the settings name them; both may change while the server runs. */
+import type { Logger } from 'pino';
+import { FatalError } from '../../exit-codes.js';
+import { createTlsServer, type TlsFiles, type TlsPort } from './tls.js';
+import { Tokens } from './tokens.js';
+import { watchFiles } from './watched-file.js';
+
+export interface SecurityOptions {
+  readonly tls: TlsFiles | undefined;
+  readonly authTokensPath: string | undefined;
+}
+
+export interface Security {
+  readonly tls: TlsPort | undefined;
+  readonly tokens: Tokens | undefined;
+  close(): void;
+}
+
+/** Rejects with a FatalError when a file cannot be read or is no good. */
+export async function openSecurity(options: SecurityOptions, log: Logger): Promise<Security> {
+  const observer = (what: string) => ({
+    changed: () => log.info({ what }, 'changed on disk and taken over'),
+    failed: (err: unknown) => log.error({ what, err }, 'changed on disk but no good; the old stays in force'),
+  });
+  const tls = options.tls === undefined ? undefined : await createTlsServer(options.tls, observer('certificate'));
+  const tokens = options.authTokensPath === undefined ? undefined : new Tokens();
+  if (tokens === undefined || options.authTokensPath === undefined) return { tls, tokens: undefined, close() {} };
+  const path = options.authTokensPath;
+  try {
+    const files = await watchFiles({
+      paths: [path],
+      apply: ([content = Buffer.alloc(0)]) => tokens.replace(content),
+      ...observer('tokens'),
+    });
+    return { tls, tokens, close: () => files.close() };
+  } catch (cause) {
+    tls?.files.close();
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new FatalError('configuration', `AUTH_TOKENS_FILE ${path} cannot be used: ${what}.`, { cause });
+  }
+}

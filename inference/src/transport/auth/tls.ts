@@ -1,0 +1,75 @@
+/** The certificates of the port, read from files and read again when they change. */
+import tls from 'node:tls';
+import { FatalError } from '../../exit-codes.js';
+import { checkCertificates } from './certificates.js';
+import { type WatchedFiles, watchFiles } from './watched-file.js';
+
+export interface TlsFiles {
+  /** The server's certificate and those of its issuers, PEM. */
+  readonly certPath: string;
+  /** Its private key, PEM. */
+  readonly keyPath: string;
+  /** Issuers of the certificates that callers must show; undefined: callers need none. */
+  readonly clientCaPath: string | undefined;
+}
+
+export interface TlsObserver {
+  changed(): void;
+  failed(error: unknown): void;
+}
+
+export interface TlsPort {
+  readonly server: tls.Server;
+  readonly files: WatchedFiles;
+}
+
+/**
+ * HTTP/1.1 stands first: who offers both (browsers, curl) must get it, for gRPC-Web and plain HTTP are spoken there. A
+ * native gRPC client offers h2 alone.
+ */
+const PROTOCOLS = ['http/1.1', 'h2'];
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** Rejects with a FatalError when a file cannot be read or is no good. */
+export async function createTlsServer(paths: TlsFiles, observer: TlsObserver): Promise<TlsPort> {
+  const { certPath, keyPath, clientCaPath } = paths;
+  const server = tls.createServer({
+    ALPNProtocols: PROTOCOLS,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    minVersion: 'TLSv1.2',
+    noDelay: true,
+    keepAlive: true,
+    requestCert: clientCaPath !== undefined,
+    rejectUnauthorized: clientCaPath !== undefined,
+  });
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  try {
+    const files = await watchFiles({
+      paths: clientCaPath === undefined ? [certPath, keyPath] : [certPath, keyPath, clientCaPath],
+      apply: ([cert = Buffer.alloc(0), key = Buffer.alloc(0), ca]) => {
+        if (ca !== undefined) checkIssuers(ca, clientCaPath);
+        server.setSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }) });
+      },
+      ...observer,
+    });
+    return { server, files };
+  } catch (cause) {
+    if (cause instanceof FatalError) throw cause;
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new FatalError(
+      'configuration',
+      `The certificate cannot be used: ${what}. Check TLS_CERT_FILE, TLS_KEY_FILE${clientCaPath === undefined ? '' : ' and TLS_CLIENT_CA_FILE'}.`,
+      { cause },
+    );
+  }
+}
+
+/** Throws a FatalError: with what is no certificate in the file, nobody would be let in. */
+function checkIssuers(pem: Buffer, path: string | undefined): void {
+  try {
+    checkCertificates(pem);
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new FatalError('configuration', `TLS_CLIENT_CA_FILE ${path} cannot be used: ${what}.`, { cause });
+  }
+}

@@ -1,0 +1,242 @@
+/** Every call passes here, whatever its protocol: admitted, timed, cancelled, counted, and written to the log at its end. */
+import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import type { Logger } from 'pino';
+import { InferenceError } from '../../errors.js';
+import { PRIORITIES, type Priority } from '../../scheduling/fair-queue.js';
+import type { Call, CallStats } from '../../services/call.js';
+import { toWireError, type WireError } from '../../services/errors.js';
+import { MAX_TIMER_MS } from './call-timeout.js';
+
+export type Protocol = 'grpc' | 'grpc-web' | 'connect';
+
+/** A call as a transport knows it. */
+export interface Arrival {
+  /** `heimdex.inference.v1.InferenceService/EmbedText`. */
+  readonly path: string;
+  readonly protocol: Protocol;
+  readonly peer: string;
+  /** Milliseconds until the deadline; Infinity: none. */
+  readonly timeoutMs: number;
+  /** Answered while draining, no line in the log unless the request is broken: health. */
+  readonly skipAccessLog: boolean;
+  header(name: string): string | undefined;
+}
+
+/** A call that has ended, for the metrics and the traces. */
+export interface EndedCall {
+  readonly path: string;
+  readonly protocol: Protocol;
+  /** Name of its gRPC status. */
+  readonly code: string;
+  readonly seconds: number;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly stats: CallStats;
+  /** The caller's place in a trace, unchecked. */
+  readonly traceparent: string | undefined;
+}
+
+export interface CallObserver {
+  /** Of every call, health included. */
+  ended?(call: EndedCall): void;
+}
+
+/** The protocol of a call over HTTP/1.1, by its content type. */
+export function protocolOf(contentType: string | null | undefined): Protocol {
+  return contentType?.startsWith('application/grpc-web') === true ? 'grpc-web' : 'connect';
+}
+
+export interface OpenCall {
+  readonly call: Call;
+  /** The caller is gone. Nothing happens once the call is finished. */
+  cancel(): void;
+  /** The server ends it. Nothing happens once the call is finished. */
+  stop(error: InferenceError): void;
+  /** At the end; gives the error that goes to the caller. Called again, it does nothing. */
+  finish(error?: unknown): WireError | undefined;
+}
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+export class CallTracker {
+  readonly #log: Logger;
+  readonly #observer: CallObserver;
+  readonly #open = new Set<AbortController>();
+  readonly #idle = new Set<() => void>();
+  #draining = false;
+  #busy = 0;
+
+  constructor(log: Logger, observer: CallObserver = {}) {
+    this.#log = log;
+    this.#observer = observer;
+  }
+
+  /** Calls in progress, health aside. */
+  get busy(): number {
+    return this.#busy;
+  }
+
+  /** From now on new calls are to get DRAINING. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Resolves when no call is in progress, or when `signal` is aborted. */
+  idle(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#busy === 0 || signal.aborted) return resolve();
+      const done = () => {
+        this.#idle.delete(done);
+        resolve();
+      };
+      this.#idle.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  /** Ends all calls in progress with an error. */
+  abort(error: InferenceError): void {
+    for (const controller of this.#open) controller.abort(error);
+  }
+
+  open(arrival: Arrival): OpenCall {
+    const startedAtMs = performance.now();
+    const controller = new AbortController();
+    // Each item of a batch listens to its call's signal; the items are bounded by limits.max_batch_items.
+    setMaxListeners(0, controller.signal);
+    const stats: CallStats = {};
+    const id = requestId(arrival);
+    const deadlineAtMs = startedAtMs + arrival.timeoutMs;
+    // A later deadline is no timer's; the queue still honours it.
+    const timer =
+      arrival.timeoutMs <= MAX_TIMER_MS
+        ? setTimeout(() => controller.abort(deadlineExceeded()), arrival.timeoutMs)
+        : undefined;
+    this.#open.add(controller);
+    if (!arrival.skipAccessLog) this.#busy += 1;
+    let finished = false;
+    const wireError = (error: unknown): WireError => {
+      const wire = toWireError(error);
+      recordCause(stats, wire);
+      if (wire.errorId !== undefined) {
+        stats.errorId = wire.errorId;
+        this.#log.error({ errorId: wire.errorId, call: id, path: arrival.path, err: error }, 'defect');
+      }
+      return wire;
+    };
+    return {
+      call: { id, signal: controller.signal, deadlineAtMs, priority: priorityOf(arrival), stats, wireError },
+      cancel: () => {
+        if (finished) return;
+        const late = performance.now() >= deadlineAtMs;
+        controller.abort(late ? deadlineExceeded() : new InferenceError('CANCELLED', 'The caller gave up.'));
+      },
+      stop: (error) => {
+        if (!finished) controller.abort(error);
+      },
+      finish: (error) => {
+        if (finished) return undefined;
+        finished = true;
+        clearTimeout(timer);
+        this.#open.delete(controller);
+        const wire = error === undefined ? undefined : wireError(error);
+        const ms = performance.now() - startedAtMs;
+        const endedAt = Date.now();
+        this.#observer.ended?.({
+          path: arrival.path,
+          protocol: arrival.protocol,
+          code: wire?.status ?? 'OK',
+          seconds: ms / 1000,
+          startedAt: endedAt - ms,
+          endedAt,
+          stats,
+          traceparent: arrival.header('traceparent'),
+        });
+        if (!arrival.skipAccessLog) this.#leave(arrival, id, stats, wire, ms);
+        // A probe that is broken is worth a line, the others are not.
+        else if (wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, stats, wire, ms);
+        return wire;
+      },
+    };
+  }
+
+  /** A call that ends before it begins: counted and logged as any other, and the error as it goes to the caller. */
+  refuse(arrival: Omit<Arrival, 'timeoutMs' | 'skipAccessLog'>, error: InferenceError): WireError {
+    const { path, protocol, header } = arrival;
+    const wire = toWireError(error);
+    const stats: CallStats = {};
+    recordCause(stats, wire);
+    const now = Date.now();
+    this.#observer.ended?.({
+      path,
+      protocol,
+      code: wire.status,
+      seconds: 0,
+      startedAt: now,
+      endedAt: now,
+      stats,
+      traceparent: header('traceparent'),
+    });
+    this.#write(arrival, requestId(arrival), stats, wire, 0);
+    return wire;
+  }
+
+  #leave(arrival: Arrival, id: string, stats: CallStats, wire: WireError | undefined, ms: number): void {
+    this.#write(arrival, id, stats, wire, ms);
+    this.#busy -= 1;
+    if (this.#busy === 0) for (const done of [...this.#idle]) done();
+  }
+
+  #write(
+    { path, protocol, peer }: Pick<Arrival, 'path' | 'protocol' | 'peer'>,
+    id: string,
+    stats: CallStats,
+    wire: WireError | undefined,
+    ms: number,
+  ): void {
+    const fields = { call: id, path, protocol, peer, code: wire?.status ?? 'OK', ms: rounded(ms) };
+    const failure = wire === undefined ? {} : { reason: wire.reason, error: wire.message };
+    this.#log.info({ ...fields, ...failure, ...roundedStats(stats) }, 'call');
+  }
+}
+
+/** A call of many broken items has a line of a bounded length. */
+const MAX_CAUSES = 3;
+
+function recordCause(stats: CallStats, { cause }: WireError): void {
+  const causes = stats.causes ?? [];
+  if (cause === undefined || causes.includes(cause) || causes.length >= MAX_CAUSES) return;
+  stats.causes = [...causes, cause];
+}
+
+/** The error of a call whose deadline is over. */
+export function deadlineExceeded(): InferenceError {
+  return new InferenceError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready.');
+}
+
+function requestId(arrival: Pick<Arrival, 'header'>): string {
+  const given = arrival.header('x-request-id');
+  return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+/** By `x-heimdex-priority`; anything but `bulk` is interactive. */
+function priorityOf(arrival: Arrival): Priority {
+  const given = arrival.header('x-heimdex-priority')?.toLowerCase();
+  return PRIORITIES.find((priority) => priority === given) ?? 'interactive';
+}
+
+function roundedStats(stats: CallStats): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(stats).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]),
+  );
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,36 @@
+/** An error as an HTTP/1.1 answer, in the shape that the protocol of the request has for it. */
+import { Code, ConnectError } from '@connectrpc/connect';
+import { encodeEnvelope } from '@connectrpc/connect/protocol';
+import { endStreamFlag, endStreamToJson, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { setTrailerStatus, trailerFlag, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
+import type { WireError } from '../../services/errors.js';
+
+export interface ErrorResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** The answer to a request of this content type. What is no protocol of ours gets Connect's. */
+export function errorResponse(contentType: string, wire: WireError): ErrorResponse {
+  const error = toConnectError(wire);
+  if (contentType.startsWith('application/grpc-web')) {
+    const trailer = setTrailerStatus(new Headers(), error);
+    return answer(200, contentType, encodeEnvelope(trailerFlag, trailerSerialize(trailer)));
+  }
+  if (contentType.startsWith('application/connect+')) {
+    const json = JSON.stringify(endStreamToJson(new Headers(), error, undefined));
+    return answer(200, contentType, encodeEnvelope(endStreamFlag, new TextEncoder().encode(json)));
+  }
+  return answer(wire.httpStatus, 'application/json', errorToJsonBytes(error, undefined));
+}
+
+function answer(status: number, contentType: string, body: Uint8Array): ErrorResponse {
+  return { status, headers: { 'content-type': contentType, 'content-length': String(body.byteLength) }, body };
+}
+
+/** The error for connect-node; undefined: the call was over before. */
+export function toConnectError(wire: WireError | undefined): ConnectError {
+  if (wire === undefined) return new ConnectError('the call is over', Code.Aborted);
+  return new ConnectError(wire.message, wire.grpcCode, undefined, [...wire.details]);
+}

@@ -1,0 +1,213 @@
+/** Native gRPC: the services on grpc-js, with the codecs of the generated messages. */
+import type { EventEmitter } from 'node:events';
+import { create, toBinary } from '@bufbuild/protobuf';
+import grpc from '@grpc/grpc-js';
+import { InferenceError } from '../../errors.js';
+import type { ServedMethod, ServedService } from '../../services/service.js';
+import type { OpenCall } from '../calls/call-tracker.js';
+import type { MessageDecoder } from '../messages/message-decoder.js';
+import { type GrpcCall, type GrpcCalls, type GuardOptions, grpcCalls, toGrpcStatus } from './interceptor.js';
+
+export interface GrpcLimits {
+  /** Largest message in and out. */
+  readonly maxMessageBytes: number;
+  readonly maxConcurrentStreams: number;
+  /** A connection is ended gently when it is this old, so that callers spread over new servers. 0: never. */
+  readonly maxConnectionAgeMs: number;
+  /** A caller that reads nothing of a stream's answers for so long is given up. */
+  readonly streamIdleMs: number;
+}
+
+/** Requests arrive as bytes: decoding them is the handler's, so that a broken message gets a clear answer. */
+type AnyUnary = grpc.ServerUnaryCall<Buffer, Uint8Array>;
+type AnyServerStream = grpc.ServerWritableStream<Buffer, Uint8Array>;
+type AnyBidi = grpc.ServerDuplexStream<Buffer, Uint8Array>;
+type AnyCall = EventEmitter & Pick<AnyUnary, 'metadata'>;
+
+export interface GrpcOptions extends Pick<GuardOptions, 'admission' | 'callTracker'> {
+  readonly decoder: MessageDecoder;
+}
+
+/** What a handler works with. */
+interface Context {
+  readonly calls: GrpcCalls;
+  readonly decoder: MessageDecoder;
+  readonly idleMs: number;
+}
+
+export function createGrpcServer(
+  services: readonly ServedService[],
+  { admission, callTracker, decoder }: GrpcOptions,
+  limits: GrpcLimits,
+): grpc.Server {
+  const calls = grpcCalls({ services, admission, callTracker, decompressor: decoder.decompressor });
+  const context = { calls, decoder, idleMs: limits.streamIdleMs };
+  const server = new grpc.Server({
+    'grpc.max_receive_message_length': limits.maxMessageBytes,
+    'grpc.max_send_message_length': limits.maxMessageBytes,
+    'grpc.max_concurrent_streams': limits.maxConcurrentStreams,
+    // A peer that is gone without a word is found out within a minute and a half.
+    'grpc.keepalive_time_ms': 60_000,
+    'grpc.keepalive_timeout_ms': 20_000,
+    'grpc.max_connection_idle_ms': 30 * 60_000,
+    'grpc.enable_channelz': 0,
+    ...(limits.maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs } : {}),
+    interceptors: [calls.interceptor],
+  });
+  for (const service of services) server.addService(definition(service), implementation(service, context));
+  return server;
+}
+
+function definition(service: ServedService): grpc.ServiceDefinition {
+  const methods = service.methods.map(({ method, path, kind }) => {
+    const attributes: grpc.MethodDefinition<Uint8Array, Uint8Array> = {
+      path: `/${path}`,
+      requestStream: kind === 'bidi_streaming',
+      responseStream: kind !== 'unary',
+      requestSerialize: toBuffer,
+      requestDeserialize: (bytes) => bytes,
+      responseSerialize: toBuffer,
+      responseDeserialize: (bytes) => bytes,
+    };
+    return [method.name, attributes] as const;
+  });
+  return Object.fromEntries(methods);
+}
+
+function implementation({ methods }: ServedService, context: Context): grpc.UntypedServiceImplementation {
+  return Object.fromEntries(methods.map((method) => [method.method.name, handler(method, context)] as const));
+}
+
+function handler(method: ServedMethod, context: Context): grpc.UntypedHandleCall {
+  const { calls, decoder, idleMs } = context;
+  const begin = (call: AnyCall): GrpcCall => {
+    const admitted = calls.take(call.metadata);
+    call.once('cancelled', () => admitted.open.cancel());
+    return admitted;
+  };
+  switch (method.kind) {
+    case 'unary':
+      return (call: AnyUnary, callback: grpc.sendUnaryData<Uint8Array>) => {
+        void answerUnary(method, call, begin(call), decoder, callback);
+      };
+    case 'server_streaming':
+      return (call: AnyServerStream) => {
+        const { open } = begin(call);
+        void answerStream(method, call, open, idleMs, () =>
+          method.run(decoder.binary(method.method.input, call.request), open.call),
+        );
+      };
+    case 'bidi_streaming':
+      return (call: AnyBidi) => {
+        const admitted = begin(call);
+        const { open } = admitted;
+        void answerStream(method, call, open, idleMs, () =>
+          method.run(requestsOf(method, call, admitted, decoder), open.call),
+        );
+      };
+  }
+}
+
+/** Never rejects: an error is the caller's answer. */
+async function answerUnary(
+  method: Extract<ServedMethod, { kind: 'unary' }>,
+  call: AnyUnary,
+  { open, answer }: GrpcCall,
+  decoder: MessageDecoder,
+  callback: grpc.sendUnaryData<Uint8Array>,
+): Promise<void> {
+  try {
+    const { signal } = open.call;
+    signal.throwIfAborted();
+    const request = await decoder.binaryInTurn(method.method.input, call.request, signal);
+    const response = await method.run(request, open.call);
+    const bytes = encode(method, response);
+    answer(bytes.byteLength);
+    open.finish();
+    callback(null, bytes);
+  } catch (error) {
+    const wire = open.finish(error);
+    if (wire !== undefined) callback(toGrpcStatus(wire));
+  }
+}
+
+/** Never rejects: an error ends the stream with its status. */
+async function answerStream(
+  method: Extract<ServedMethod, { kind: 'server_streaming' | 'bidi_streaming' }>,
+  call: AnyServerStream | AnyBidi,
+  open: OpenCall,
+  idleMs: number,
+  run: () => AsyncIterable<Parameters<typeof create>[1]>,
+): Promise<void> {
+  // A stream whose peer is gone emits errors after everything was said; unheard, they would end the process.
+  call.on('error', () => open.cancel());
+  try {
+    open.call.signal.throwIfAborted();
+    for await (const response of run()) {
+      if (!call.write(encode(method, response))) await drained(call, open.call.signal, idleMs);
+      open.call.signal.throwIfAborted();
+    }
+    open.finish();
+    call.end();
+  } catch (error) {
+    const wire = open.finish(error);
+    if (wire !== undefined) call.emit('error', toGrpcStatus(wire));
+  }
+}
+
+/** Waits until the caller has read; rejects when nobody will, or nobody does for `idleMs`. */
+function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const forget = () => {
+      clearTimeout(timer);
+      call.off('drain', onDrain);
+      signal.removeEventListener('abort', onAbort);
+    };
+    const onDrain = () => {
+      forget();
+      resolve();
+    };
+    const onAbort = () => {
+      forget();
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      forget();
+      reject(new InferenceError('DEADLINE_EXCEEDED', `No answer was read for ${idleMs / 1000} seconds.`));
+    }, idleMs);
+    if (signal.aborted) return onAbort();
+    call.on('drain', onDrain);
+    signal.addEventListener('abort', onAbort);
+  });
+}
+
+/** The caller's messages; ends with the call's own reason when the call is over. */
+async function* requestsOf(
+  { method }: ServedMethod,
+  call: AnyBidi,
+  { open, body, endsWhole }: GrpcCall,
+  decoder: MessageDecoder,
+) {
+  try {
+    // Leaving off to read must not destroy the stream: the answer still goes out on it.
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) {
+      yield decoder.binary(method.input, bytes);
+      // The next one is asked for: this one is used up.
+      body.forget(bytes.byteLength);
+    }
+  } catch (error) {
+    throw open.call.signal.aborted ? open.call.signal.reason : error;
+  }
+  // A cancelled stream may look like one that ended well.
+  open.call.signal.throwIfAborted();
+  if (!endsWhole()) throw new InferenceError('INVALID_ARGUMENT', 'The stream ended in the middle of a message.');
+}
+
+function encode(method: ServedMethod, response: Parameters<typeof create>[1]): Uint8Array {
+  const { output } = method.method;
+  return toBinary(output, create(output, response));
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,191 @@
+/** One port for everything: a connection that begins with HTTP/2's preface is native gRPC, any other HTTP/1.1. */
+import http from 'node:http';
+import net from 'node:net';
+import type tls from 'node:tls';
+import { REQUEST_TIMEOUT_MS } from '../calls/admission.js';
+import type { Connections } from './connections.js';
+
+/** What an HTTP/2 client says first (RFC 9113, section 3.4). */
+const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+/** How long a connection may take over what it does. */
+export interface ConnectionTimeouts {
+  /** Until its first bytes say which protocol it speaks. */
+  readonly firstBytesMs: number;
+  /** Until the headers of a request are whole, from its first byte. */
+  readonly headersMs: number;
+  /** Until a request is whole, from its first byte. */
+  readonly requestMs: number;
+  /** Between requests. */
+  readonly idleMs: number;
+  /** Without reading a byte of an answer that waits for it. */
+  readonly unreadMs: number;
+  /** How often headers and requests are looked at. */
+  readonly lookEveryMs: number;
+}
+
+const TIMEOUTS: ConnectionTimeouts = {
+  firstBytesMs: 10_000,
+  headersMs: 15_000,
+  requestMs: REQUEST_TIMEOUT_MS,
+  idleMs: 30_000,
+  unreadMs: 120_000,
+  lookEveryMs: 5000,
+};
+/** Beyond the bound, for those that are taken off the system's queue before they are looked at. */
+const SPARE_CONNECTIONS = 64;
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly connections: Connections;
+  readonly maxConnections: number;
+  readonly timeouts?: ConnectionTimeouts;
+  /** The server to listen with when the port speaks TLS; its sockets are the decrypted ones. */
+  readonly tls: tls.Server | undefined;
+  /** Takes an HTTP/2 connection whose first bytes are still to be read. */
+  http2(socket: net.Socket): void;
+  readonly http1: http.RequestListener;
+}
+
+export interface Listener {
+  readonly address: net.AddressInfo;
+  /** No new connections; resolves when there are no old ones, which `destroy` brings about. */
+  close(): Promise<void>;
+  /** Ends idle HTTP/1.1 connections, and tells the others to end after their answer. */
+  drain(): void;
+  destroy(): void;
+  traffic(): Traffic;
+}
+
+/** Since the start, all connections together. */
+export interface Traffic {
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly connections: number;
+}
+
+/** What is wrong with a request that is none, by Node.js's code; the rest is a bad request. */
+const STATUSES: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+};
+
+/** Rejects when the address cannot be listened on, with Node's own error. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const sockets = new Set<net.Socket>();
+  const closed = { receivedBytes: 0, sentBytes: 0 };
+  const { connections, timeouts = TIMEOUTS } = options;
+  const web = createWebServer(options.http1, connections, timeouts);
+  const server = options.tls ?? net.createServer({ noDelay: true, keepAlive: true });
+  server.on('connection', (socket: net.Socket) => {
+    if (!connections.add(socket)) return;
+    sockets.add(socket);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      closed.receivedBytes += socket.bytesRead;
+      closed.sentBytes += socket.bytesWritten;
+    });
+    // Errors of a connection are its owner's; before it has one, and after, there is nothing to be done.
+    socket.on('error', () => {});
+  });
+  server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: net.Socket) => {
+    socket.on('error', () => {});
+    route(socket, timeouts.firstBytesMs, options.http2, (accepted) => web.emit('connection', accepted));
+  });
+  server.maxConnections = options.maxConnections + SPARE_CONNECTIONS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    // As long as the system allows: what does not fit into its queue waits for seconds until it is tried again.
+    server.listen({ host: options.host, port: options.port, fairQueue: options.maxConnections }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    address: server.address() as net.AddressInfo,
+    close: () => {
+      web.close();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+    drain: () => web.closeIdleConnections(),
+    destroy: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+    traffic: () => {
+      const open = [...sockets];
+      return {
+        receivedBytes: open.reduce((sum, { bytesRead }) => sum + bytesRead, closed.receivedBytes),
+        sentBytes: open.reduce((sum, { bytesWritten }) => sum + bytesWritten, closed.sentBytes),
+        connections: open.length,
+      };
+    },
+  };
+}
+
+function createWebServer(
+  listener: http.RequestListener,
+  connections: Connections,
+  timeouts: ConnectionTimeouts,
+): http.Server {
+  const web = http.createServer({
+    maxHeaderSize: 32 * 1024,
+    headersTimeout: timeouts.headersMs,
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.idleMs,
+    connectionsCheckingInterval: timeouts.lookEveryMs,
+  });
+  const answer: http.RequestListener = (request, response) => {
+    const call = connections.begin(request.socket);
+    request.once('end', call.arrived);
+    response.once('close', call.ended);
+    listener(request, response);
+  };
+  web.on('request', answer);
+  // Asked before a large body: it is told to come when its call is let in.
+  web.on('checkContinue', answer);
+  web.maxRequestsPerSocket = 10_000;
+  // Between requests, or nobody reads the answer. A call that is worked on may take long.
+  web.setTimeout(timeouts.unreadMs, (socket) => {
+    if (socket.writableLength > 0 || !connections.busy(socket)) socket.destroy();
+  });
+  web.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = STATUSES[error.code ?? ''] ?? '400 Bad Request';
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    else socket.destroy();
+  });
+  // It never listens itself, and node:http begins to look after its time limits when a server does.
+  web.emit('listening');
+  return web;
+}
+
+/** Looks at the first bytes and puts them back. */
+function route(
+  socket: net.Socket,
+  timeoutMs: number,
+  http2: (socket: net.Socket) => void,
+  http1: (socket: net.Socket) => void,
+): void {
+  let seen = Buffer.alloc(0);
+  const timer = setTimeout(() => socket.destroy(), timeoutMs);
+  const look = () => {
+    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {
+      seen = Buffer.concat([seen, chunk]);
+      const compared = Math.min(seen.length, HTTP2_PREFACE.length);
+      const matches = seen.compare(HTTP2_PREFACE, 0, compared, 0, compared) === 0;
+      if (matches && seen.length < HTTP2_PREFACE.length) continue;
+      forget();
+      socket.unshift(seen);
+      if (matches) http2(socket);
+      else http1(socket);
+      return;
+    }
+  };
+  const forget = () => {
+    clearTimeout(timer);
+    socket.off('readable', look);
+    socket.off('close', forget);
+  };
+  socket.on('readable', look);
+  socket.on('close', forget);
+}

@@ -1,0 +1,74 @@
+/** Plain HTTP: health for people and probes. */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { ServerState } from '../../services/state.js';
+
+export interface PlainHttpOptions {
+  readonly state: ServerState;
+  readonly device: string;
+  uptimeSeconds(): number;
+  /** Bytes of the server and its workers together. */
+  memoryBytes(): Promise<number>;
+  /** The metrics in Prometheus' text format, with its content type. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+const GIB = 1024 ** 3;
+
+export function createPlainListener(options: PlainHttpOptions): RequestListener {
+  const routes: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
+    '/health': async (response) => {
+      const { status, reason, modelsLoaded } = options.state.report();
+      const body = {
+        status,
+        ...(reason === '' ? {} : { reason }),
+        models_loaded: modelsLoaded,
+        device: options.device,
+        memory_used_gb: Math.round(((await options.memoryBytes()) / GIB) * 1000) / 1000,
+        uptime_seconds: Math.floor(options.uptimeSeconds()),
+      };
+      sendJson(response, status === 'healthy' ? 200 : 503, body);
+    },
+    '/livez': async (response) => sendJson(response, 200, { status: 'alive' }),
+    '/readyz': async (response) => {
+      const { status, reason } = options.state.report();
+      sendJson(response, status === 'healthy' ? 200 : 503, { status, ...(reason === '' ? {} : { reason }) });
+    },
+    '/metrics': async (response) => {
+      const { contentType, text } = await options.metrics();
+      send(response, 200, contentType, text);
+    },
+  };
+  return (request, response) => {
+    const route = routes[pathOf(request)];
+    if (route === undefined)
+      return sendJson(response, 404, { error: `There is no ${request.method} ${pathOf(request)}.` });
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      return sendJson(response, 405, { error: `${pathOf(request)} takes GET.` });
+    }
+    route(response).catch(() => {
+      if (!response.headersSent) sendJson(response, 500, { error: 'Something is wrong in the server.' });
+    });
+  };
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0]?.slice(0, 200) ?? '/';
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`);
+}
+
+/** A response ends its connection while unread bytes of a body are in the way: nobody reads them. */
+function send(response: ServerResponse, status: number, contentType: string, text: string): void {
+  const unread =
+    response.req.headers['transfer-encoding'] !== undefined || Number(response.req.headers['content-length'] ?? 0) > 0;
+  response.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    ...(unread ? { connection: 'close' } : {}),
+  });
+  response.end(text);
+}
