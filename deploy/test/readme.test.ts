@@ -8,6 +8,8 @@ import { type EmbeddedServer, startEmbeddedServer } from './embedded.js';
 import { has, ROOT, read } from './support.js';
 
 const readme = read('README.md');
+const reference = read('docs/reference.md');
+const licences = read('LICENSES.md');
 
 /** The commands of the README's ```sh blocks, a line each; continued lines are joined. */
 const commands = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
@@ -26,13 +28,12 @@ describe('README.md', function () {
   });
 
   it("lists the server's exit statuses", () => {
-    const section = readme.slice(readme.indexOf('heimdex-inference:\n'), readme.indexOf('heimdex:\n'));
+    const section = reference.slice(reference.indexOf('### heimdex-inference\n'), reference.indexOf('### heimdex\n'));
     const listed = [...section.matchAll(/^\| `(\d+)` \|/gm)].map(([, status]) => Number(status));
     expect(listed).to.deep.equal(Object.values(EXIT_CODES));
   });
 
   it('names every package under the LGPL that is installed to run, and no other', () => {
-    const section = readme.slice(readme.indexOf('## Licences'));
     const { packages } = JSON.parse(read('package-lock.json')) as {
       packages: Record<string, { license?: string; dev?: boolean }>;
     };
@@ -40,7 +41,7 @@ describe('README.md', function () {
       .filter(([, { license = '', dev }]) => license.includes('GPL') && dev !== true)
       // sharp has a package for each platform.
       .map(([path]) => path.replace(/^.*node_modules\//, '').replace(/^@img\/sharp-.*/, '@img/sharp-…'));
-    const named = [...section.matchAll(/^\| `([^`]+)` \| LGPL/gm)].map(([, name]) => name);
+    const named = [...licences.matchAll(/^\| `([^`]+)` \| LGPL/gm)].map(([, name]) => name);
     expect(named.sort()).to.deep.equal([...new Set(found)].sort());
   });
 

@@ -1,5 +1,5 @@
 /**
- * How the downloader ends. Every failure has a stable code, every code one exit status; README.md lists both tables and
+ * How the downloader ends. Every failure has a stable code, every code one exit status; docs/reference.md lists both tables and
  * a test compares them with these.
  */
 export const EXIT_STATUS = {

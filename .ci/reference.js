@@ -1,6 +1,6 @@
 /**
- * Keeps the README's tables true: what stands between `<!-- table NAME -->` and `<!-- end -->` is made from the code's own
- * tables. Writes README.md; `--check` compares instead. Needs a build.
+ * Keeps the tables of docs/reference.md true: what is between `<!-- table NAME -->` and `<!-- end -->` is made from the code's own
+ * tables. Writes the file; `--check` compares instead. Needs a build.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { MODEL_VARIABLES } from '../downloader/cache/dist/src/index.js';
@@ -9,7 +9,7 @@ import { ERROR_CODES as DOWNLOADER_ERRORS, EXIT_STATUS } from '../downloader/dis
 import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS } from '../inference/dist/src/services/errors.js';
 import { SERVER_VARIABLES } from '../inference/dist/src/settings.js';
 
-const file = new URL('../README.md', import.meta.url);
+const file = new URL('../docs/reference.md', import.meta.url);
 
 const code = (text) => `\`${text}\``;
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
@@ -43,7 +43,7 @@ const DOWNLOADER_EXITS = {
 /** What an exit is for. Throws for one that nobody has described. */
 function exitWords(name) {
   const words = DOWNLOADER_EXITS[name];
-  if (words === undefined) throw new Error(`.ci/readme.js has no words for the downloader's exit "${name}"`);
+  if (words === undefined) throw new Error(`.ci/reference.js has no words for the downloader's exit "${name}"`);
   return words;
 }
 
@@ -79,15 +79,15 @@ const found = new Set();
 const before = readFileSync(file, 'utf8');
 const after = before.replace(/(<!-- table (.+?) -->\n)[\s\S]*?(<!-- end -->)/g, (_, start, name, end) => {
   const make = TABLES[name];
-  if (make === undefined) throw new Error(`README.md has a table "${name}" that .ci/readme.js does not know`);
+  if (make === undefined) throw new Error(`docs/reference.md has a table "${name}" that .ci/reference.js does not know`);
   found.add(name);
   return `${start}${make()}\n${end}`;
 });
 const lost = Object.keys(TABLES).filter((name) => !found.has(name));
-if (lost.length > 0) throw new Error(`README.md has no place for: ${lost.join(', ')}`);
+if (lost.length > 0) throw new Error(`docs/reference.md has no place for: ${lost.join(', ')}`);
 
 if (!process.argv.includes('--check')) writeFileSync(file, after);
 else if (before !== after) {
-  console.error("README.md: a table differs from the code's own. Run: npm run generate");
+  console.error("docs/reference.md: a table differs from the code's own. Run: npm run generate");
   process.exitCode = 1;
 }
