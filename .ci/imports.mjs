@@ -9,10 +9,11 @@ const never = (name, comment, from, to) => ({ name, comment, severity: 'error', 
 /** A package of node_modules by its exact name, or any path inside it. */
 const npm = (...names) => `(^|/)node_modules/(${names.join('|')})(/|$)`;
 
+const COMMON = '^downloader/common/';
 const CACHE = '^downloader/cache/';
 const ONNX = '^downloader/onnx/';
 const COMPILER = '^downloader/compiler/';
-const DOWNLOADER = '^downloader/(?!cache/|onnx/|compiler/)';
+const DOWNLOADER = '^downloader/(?!common/|cache/|onnx/|compiler/)';
 const INFERENCE = '^inference/';
 const CLIENT = '^client/';
 const GEN = '^gen/';
@@ -32,10 +33,16 @@ const packages = [
     },
   ),
   never(
+    'common-imports-nothing',
+    'What the programs share knows none of them; pino is for logs.',
+    { path: `${COMMON}src/` },
+    { pathNot: `${COMMON}|${npm('pino')}`, dependencyTypesNot: ['core'] },
+  ),
+  never(
     'cache-imports-nothing',
     'Both programs trust this package with the volume: no dependencies, no network.',
     { path: `${CACHE}src/` },
-    { pathNot: CACHE, dependencyTypesNot: ['core'] },
+    { pathNot: `${CACHE}|${COMMON}`, dependencyTypesNot: ['core'] },
   ),
   never(
     'cache-has-no-network',
@@ -73,7 +80,7 @@ const packages = [
   ),
   never(
     'client-stands-alone',
-    'A caller installs the client and gen, nothing else.',
+    'A caller installs the client, gen and common, nothing else.',
     { path: `${CLIENT}src/` },
     {
       path: `${CACHE}|${ONNX}|${COMPILER}|${DOWNLOADER}|${INFERENCE}|${DEMO}|${HUB}`,
@@ -171,7 +178,8 @@ const hygiene = [
   never(
     'declared',
     'A package is listed by the workspace that imports it, not found by luck of hoisting.',
-    { path: '/src/', pathNot: '^gen/' },
+    // pino is an optional peer of common: the programs that log list it.
+    { path: '/src/', pathNot: '^gen/|^downloader/common/src/log' },
     { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
   ),
   never(

@@ -79,7 +79,8 @@ const found = new Set();
 const before = readFileSync(file, 'utf8');
 const after = before.replace(/(<!-- table (.+?) -->\n)[\s\S]*?(<!-- end -->)/g, (_, start, name, end) => {
   const make = TABLES[name];
-  if (make === undefined) throw new Error(`docs/reference.md has a table "${name}" that .ci/reference.js does not know`);
+  if (make === undefined)
+    throw new Error(`docs/reference.md has a table "${name}" that .ci/reference.js does not know`);
   found.add(name);
   return `${start}${make()}\n${end}`;
 });

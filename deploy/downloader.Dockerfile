@@ -18,6 +18,7 @@ COPY downloader/package.json downloader/
 COPY downloader/bin downloader/bin
 COPY downloader/cache/package.json downloader/cache/
 COPY downloader/compiler/package.json downloader/compiler/
+COPY downloader/common/package.json downloader/common/
 COPY downloader/onnx/package.json downloader/onnx/
 COPY gen/package.json gen/
 COPY inference/package.json inference/
@@ -54,6 +55,7 @@ WORKDIR /app
 COPY --from=modules /app ./
 COPY --from=build /app/downloader/cache/dist/src downloader/cache/dist/src
 COPY --from=build /app/downloader/compiler/dist/src downloader/compiler/dist/src
+COPY --from=build /app/downloader/common/dist/src downloader/common/dist/src
 COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/downloader/dist/src downloader/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest

@@ -18,6 +18,7 @@ COPY downloader/package.json downloader/
 COPY downloader/bin downloader/bin
 COPY downloader/cache/package.json downloader/cache/
 COPY downloader/compiler/package.json downloader/compiler/
+COPY downloader/common/package.json downloader/common/
 COPY downloader/onnx/package.json downloader/onnx/
 COPY gen/package.json gen/
 COPY inference/package.json inference/
@@ -29,6 +30,7 @@ COPY tsconfig.json ./
 COPY client client
 COPY demo/hub demo/hub
 COPY downloader/cache downloader/cache
+COPY downloader/common downloader/common
 COPY downloader/onnx downloader/onnx
 COPY gen gen
 COPY inference inference
@@ -61,6 +63,7 @@ WORKDIR /app
 COPY --from=modules /app ./
 COPY --from=build /app/gen/dist gen/dist
 COPY --from=build /app/downloader/cache/dist/src downloader/cache/dist/src
+COPY --from=build /app/downloader/common/dist/src downloader/common/dist/src
 COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/inference/dist/src inference/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest

@@ -1,3 +1,4 @@
+import { exponentialDelayMs } from '@heimdex/common';
 import type { InferenceClientError } from './errors.js';
 
 /** When and how often a failed call is sent again. */
@@ -34,7 +35,7 @@ export function retryDelayMs(
 ): number | undefined {
   if (attempts >= options.maxAttempts || !isRetryable(error)) return undefined;
   if (error.retryAfterMs !== undefined) return error.retryAfterMs * (1 + RETRY_AFTER_SPREAD * random);
-  return random * Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempts - 1));
+  return random * exponentialDelayMs(attempts, options.initialDelayMs, options.maxDelayMs);
 }
 
 /** The client was closed; or the server has tried it twice, and lost a process each time. */

@@ -41,25 +41,30 @@ describe('the packed packages in an empty project', () => {
     server = await startFakeInference();
     project = await mkdtemp(join(tmpdir(), 'heimdex-pack-'));
     await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }));
-    for (const name of ['gen', 'client']) await install(name);
+    for (const [name, dir] of [
+      ['gen', 'gen'],
+      ['common', 'downloader/common'],
+      ['client', 'client'],
+    ] as const)
+      await install(name, dir);
   });
   after(async () => {
     server.close();
     await rm(project, { recursive: true });
   });
 
-  async function install(workspace: string): Promise<void> {
+  async function install(name: string, dir: string): Promise<void> {
     const { stdout } = await execute('npm', ['pack', '--json', '--pack-destination', project], {
-      cwd: join(ROOT, workspace),
+      cwd: join(ROOT, dir),
     });
     const [{ filename }]: [{ filename: string }] = JSON.parse(stdout);
-    const target = join(project, 'node_modules/@heimdex', workspace);
+    const target = join(project, 'node_modules/@heimdex', name);
     await mkdir(target, { recursive: true });
     await execute('tar', ['-xzf', join(project, filename), '--strip-components', '1', '-C', target]);
-    const manifest: { dependencies: Record<string, string> } = JSON.parse(
+    const manifest: { dependencies?: Record<string, string> } = JSON.parse(
       await readFile(join(target, 'package.json'), 'utf8'),
     );
-    for (const dependency of Object.keys(manifest.dependencies).filter((name) => !name.startsWith('@heimdex/'))) {
+    for (const dependency of Object.keys(manifest.dependencies ?? {}).filter((each) => !each.startsWith('@heimdex/'))) {
       const link = join(project, 'node_modules', dependency);
       await mkdir(dirname(link), { recursive: true });
       await symlink(join(ROOT, 'node_modules', dependency), link).catch((error: NodeJS.ErrnoException) => {

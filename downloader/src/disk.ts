@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeDir as makeDirIn } from '@heimdex/cache';
+import { formatBytes } from '@heimdex/common';
 import { DownloaderError, errorMessage, systemCode } from './errors.js';
-import { formatBytes } from './format.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Errors of a volume whatever call met them; others count when they name a path. */

@@ -1,4 +1,5 @@
-import { CacheError, type CacheErrorCode, visibleLines } from '@heimdex/cache';
+import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { visibleLines } from '@heimdex/common';
 import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
 import type { CommandContext } from './commands/context.js';
 import { loadConfig } from './config.js';

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { visible, visibleLines } from '@heimdex/cache';
+import { visible, visibleLines } from '@heimdex/common';
 import { expect } from 'chai';
 import { EXIT_STATUS } from '../src/errors.js';
 import { openLog } from '../src/log.js';
@@ -29,7 +29,7 @@ describe('text of others', () => {
   it('is shown so in sentences of the log, in stacks and in bars', () => {
     let text = '';
     const target = {
-      isTerminal: true,
+      isTTY: true,
       write: (part: string) => {
         text += part;
       },

@@ -1,6 +1,6 @@
+import { formatBytes, formatCount, formatDuration, formatTimeLeft } from '@heimdex/common';
 import { expect } from 'chai';
 import { parseArguments } from '../src/cli/arguments.js';
-import { formatBytes, formatCount, formatDuration, formatTimeLeft } from '../src/format.js';
 import { metricsText } from '../src/metrics.js';
 import { barLine } from '../src/progress/bar.js';
 import { RateMeter } from '../src/progress/meter.js';

@@ -1,9 +1,8 @@
 /** How much may share a run of a worker, by its threads and by the memory there is beside the models. Pure. */
+import { MIB } from '@heimdex/common';
 import type { FamilySpec } from './models/model.js';
 
 type CostUnit = FamilySpec<never>['costUnit'];
-
-const MIB = 1024 * 1024;
 
 /**
  * What is worth sharing a run, for each thread of it. Measured (bench/serving/batches.js): four images or some thirty texts a

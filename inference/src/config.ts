@@ -1,4 +1,5 @@
 /** The server's settings. Nothing else reads the environment. */
+
 import {
   environmentInvalid,
   type ModelEnvironment,
@@ -7,11 +8,9 @@ import {
   readModelEnvironment,
   readVariables,
 } from '@heimdex/cache';
+import { GIB, MIB } from '@heimdex/common';
 import type { Role } from './models/model.js';
 import { SERVER_VARIABLES } from './settings.js';
-
-const MIB = 1024 * 1024;
-const GIB = 1024 * MIB;
 
 const TLS_VARIABLES = {
   tlsCertFile: SERVER_VARIABLES.tlsCertFile,

@@ -1,9 +1,9 @@
-import { MODEL_VARIABLES, type Variable } from '@heimdex/cache';
+import { MODEL_VARIABLES } from '@heimdex/cache';
+import { helpEntry, variableEntry } from '@heimdex/common';
 import { EXIT_CODES } from './exit-codes.js';
 import { SERVER_VARIABLES } from './settings.js';
 
 const NAME_COLUMNS = 24;
-const TEXT_COLUMNS = 100;
 
 const EXIT_DOCS = {
   ok: 'ended as asked',
@@ -28,52 +28,32 @@ export function helpText(): string {
     'Makes no request to any network; serving writes nothing.',
     '',
     'Commands:',
-    ...entry('(none)', 'Serve.'),
-    ...entry(
+    entry('(none)', 'Serve.'),
+    entry(
       'prepare',
       'Leave the models in the volume in the form in which this machine loads them fastest, and end. Needs the volume read-write.',
     ),
     '',
     'Options:',
-    ...entry('--help, -h', 'Show this text.'),
-    ...entry('--version, -V', 'Show the version.'),
-    ...entry('--min-mb N', 'prepare: leave graphs with fewer MiB as they are. Default: 4.'),
+    entry('--help, -h', 'Show this text.'),
+    entry('--version, -V', 'Show the version.'),
+    entry('--min-mb N', 'prepare: leave graphs with fewer MiB as they are. Default: 4.'),
     '',
     'Environment, shared with heimdex-downloader:',
-    ...Object.values(MODEL_VARIABLES).flatMap(variableEntry),
+    ...Object.values(MODEL_VARIABLES).map((variable) => variableEntry(variable, NAME_COLUMNS)),
     '',
     'Environment:',
-    ...Object.values(SERVER_VARIABLES).flatMap(variableEntry),
+    ...Object.values(SERVER_VARIABLES).map((variable) => variableEntry(variable, NAME_COLUMNS)),
     '',
     'Signals:',
-    ...entry('SIGTERM, SIGINT', 'Drain and end; a second one ends at once.'),
+    entry('SIGTERM, SIGINT', 'Drain and end; a second one ends at once.'),
     '',
     'Exit status:',
-    ...names.flatMap((name) => entry(String(EXIT_CODES[name]), EXIT_DOCS[name])),
+    ...names.map((name) => entry(String(EXIT_CODES[name]), EXIT_DOCS[name])),
     '',
   ].join('\n');
 }
 
-function variableEntry(variable: Variable<unknown>): string[] {
-  const standard = variable.defaultText === undefined ? '' : ` Default: ${variable.defaultText}.`;
-  return entry(variable.name, `${variable.doc}${standard}`);
-}
-
-/** A name in a column and its text beside it, wrapped. */
-function entry(name: string, text: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + word.length + 1 > TEXT_COLUMNS - NAME_COLUMNS) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  const [first = '', ...rest] = [...lines, line];
-  const indent = ' '.repeat(NAME_COLUMNS + 2);
-  const head = `  ${name}`.padEnd(indent.length);
-  const start = head.length > indent.length ? [head, `${indent}${first}`] : [`${head}${first}`];
-  return [...start, ...rest.map((more) => `${indent}${more}`)];
+function entry(name: string, text: string): string {
+  return helpEntry(name, text, NAME_COLUMNS);
 }

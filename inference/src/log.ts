@@ -1,56 +1,32 @@
-import { Writable } from 'node:stream';
-import { visible, visibleLines } from '@heimdex/cache';
-import { type Logger, pino } from 'pino';
-import type { LogConfig } from './config.js';
+import { visible, visibleLines } from '@heimdex/common';
+import {
+  type LogConfig,
+  type Logger,
+  type LogRecord,
+  type LogTarget,
+  openLog as open,
+  stackLines,
+} from '@heimdex/common/log';
 
-/** Where the log goes. */
-export interface LogTarget {
-  readonly isTTY?: boolean;
-  write(text: string): unknown;
-}
+export type { LogTarget } from '@heimdex/common/log';
 
-/** How a level stands in a line for a person. */
-const LEVEL_WORDS: Readonly<Record<string, string>> = { warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
-
+const LEVEL_NAMES: Readonly<Record<string, string>> = { warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
 /** Fields that every JSON line has. */
 const HIDDEN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname']);
 
-/** Opens the log: sentences for a person, one JSON object a line for a machine. Secrets are removed here, in one place. */
+/** Opens the server's log; see `@heimdex/common/log`. */
 export function openLog(config: LogConfig, target: LogTarget): Logger {
-  const human = config.format === 'human' || (config.format === 'auto' && target.isTTY === true);
-  return pino(
-    {
-      level: config.level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      // A word, as the downloader writes it, not pino's number.
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: ['authorization', 'token', '*.authorization', '*.token'], censor: '[secret]' },
-    },
-    human ? humanStream(target) : { write: (line: string) => target.write(line) },
-  );
+  return open(config, target, humanLine);
 }
 
-/** Takes pino's JSON lines and writes sentences. */
-function humanStream(target: LogTarget): Writable {
-  return new Writable({
-    decodeStrings: false,
-    write(line: string, _encoding, done) {
-      target.write(`${humanLine(line)}\n`);
-      done();
-    },
-  });
-}
-
-function humanLine(line: string): string {
-  const record = JSON.parse(line) as Readonly<Record<string, unknown>>;
-  const { err, ...others } = record;
-  const time = String(record.time).slice(11, 19);
+/** Time, level, message and every other field as `name=value`. */
+function humanLine({ err, ...others }: LogRecord): string {
+  const time = String(others.time).slice(11, 19);
   const details = Object.entries(others)
     .filter(([name]) => !HIDDEN_FIELDS.has(name))
     .map(([name, value]) => `${name}=${visible(typeof value === 'string' ? value : JSON.stringify(value))}`);
-  const word = String(record.level);
-  const level = (LEVEL_WORDS[word] ?? word).padEnd(5);
-  const stack = (err as { readonly stack?: string } | undefined)?.stack;
-  return `${time} ${level} ${visibleLines(String(record.msg))}${details.length === 0 ? '' : `  ${details.join(' ')}`}${stack === undefined ? '' : `\n${visibleLines(stack)}`}`;
+  const name = String(others.level);
+  const level = (LEVEL_NAMES[name] ?? name).padEnd(5);
+  const stack = stackLines((err as { readonly stack?: string } | undefined)?.stack);
+  return `${time} ${level} ${visibleLines(String(others.msg))}${details.length === 0 ? '' : `  ${details.join(' ')}`}${stack}`;
 }

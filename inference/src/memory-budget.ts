@@ -1,9 +1,7 @@
 /** Whether the models fit into the memory there is, known before any of them is loaded. Pure. */
+import { GIB, MIB } from '@heimdex/common';
 import { FatalError } from './exit-codes.js';
 import type { ConfiguredModel } from './models/find.js';
-
-const MIB = 1024 * 1024;
-const GIB = 1024 * MIB;
 
 /** A process of Node.js with the runtime in it, before its model. */
 const WORKER_BASE_BYTES = 120 * MIB;

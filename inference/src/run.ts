@@ -1,6 +1,8 @@
 /** The program from its arguments to its exit code. */
+
 import { parseArgs } from 'node:util';
-import { CacheError, type CacheErrorCode, visibleLines } from '@heimdex/cache';
+import { CacheError, type CacheErrorCode } from '@heimdex/cache';
+import { MIB, visibleLines } from '@heimdex/common';
 import type { Logger } from 'pino';
 import { type Config, readConfig } from './config.js';
 import { chooseDevice } from './device.js';
@@ -129,7 +131,6 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-const MIB = 1024 * 1024;
 /** Below this a model's start is that of its process. */
 const PREPARE_MIN_MB = 4;
 

@@ -1,5 +1,6 @@
 /** The server put together: models behind lanes, services over them, one port in front. */
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { InferenceError } from './errors.js';
@@ -223,8 +224,4 @@ function cached(read: () => Promise<number>): () => Promise<number> {
     }
     return value;
   };
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

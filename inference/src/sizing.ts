@@ -1,11 +1,11 @@
 /** How many workers of how many threads each model gets, and how much may share a run, by the machine. Pure. */
+import { MIB } from '@heimdex/common';
 import { batchBudget } from './batch-budget.js';
 import type { Config } from './config.js';
 import type { Machine } from './machine.js';
 import { SERVER_BASE_BYTES } from './memory-budget.js';
 import { type FamilySpec, ROLES, type Role } from './models/model.js';
 
-const MIB = 1024 * 1024;
 /** More threads than this gain little in one run; a detector of faces is too small to gain by any (bench/serving). */
 const MAX_THREADS = { speech: 4, vision: 4, text: 4, faces: 1 } as const satisfies Record<Role, number>;
 /** More workers than this are for whoever runs the server to ask for. */

@@ -1,8 +1,8 @@
 /** What of a cache can be compiled, for `list`: checkpoints of known architectures. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { isNotFound } from '@heimdex/common';
 import { chooseCheckpoint } from './checkpoint-files.js';
-import { isNotFound } from './error-message.js';
 import type { Family } from './manifest-types.js';
 import type { CachedRepository } from './scan-cache.js';
 

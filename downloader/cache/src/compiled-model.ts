@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNotFound } from '@heimdex/common';
 import type { CompiledGraphRecord, CompiledKey, CompiledManifest } from './compiled-types.js';
-import { isNotFound } from './error-message.js';
 import type { FoundFile } from './found-model.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { repoDirName } from './layout.js';

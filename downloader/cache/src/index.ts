@@ -33,4 +33,3 @@ export * from './tree-file.js';
 export * from './variables.js';
 export * from './verifications.js';
 export * from './verify-model.js';
-export * from './visible.js';

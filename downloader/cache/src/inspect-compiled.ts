@@ -1,10 +1,10 @@
 /** Looks a compiled model up: its graphs, and the checkpoint they are made of. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNotFound } from '@heimdex/common';
 import { type CheckpointFiles, chooseCheckpoint } from './checkpoint-files.js';
 import { COMPILER_VERSION, type CompiledModelDir, compiledFiles, readCompiledModels } from './compiled-model.js';
 import { hasExactByteProducts } from './cpu.js';
-import { isNotFound } from './error-message.js';
 import { CacheError } from './errors.js';
 import type { FoundCheckpoint, FoundFile } from './found-model.js';
 import { type FileSearch, inspectFile } from './inspect-file.js';

@@ -1,8 +1,8 @@
 /** Looks at one file of a model: is it there, can it be read, has it the size and the name it must have. */
 import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { isNotFound, messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
-import { isNotFound, messageOf } from './error-message.js';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundFile } from './found-model.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';

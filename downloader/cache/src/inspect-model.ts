@@ -4,7 +4,7 @@
  */
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { isNotFound, messageOf } from './error-message.js';
+import { isNotFound, messageOf } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import type { FileInspection, FoundModel, ModelInspection } from './found-model.js';
 import { type CompiledInspection, inspectCompiled, loneCheckpointProblem } from './inspect-compiled.js';

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isNotFound, messageOf } from './error-message.js';
+import { isNotFound, messageOf } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isCommit, isRepositoryName } from './layout.js';

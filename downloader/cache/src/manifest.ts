@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from './error-message.js';
+import { messageOf } from '@heimdex/common';
 import { CacheError } from './errors.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { isRepositoryName } from './layout.js';

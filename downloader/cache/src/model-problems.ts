@@ -1,6 +1,6 @@
 /** What can be wrong with a model in the volume, said so that the reader knows what to do next. */
 
-import { messageOf } from './error-message.js';
+import { messageOf } from '@heimdex/common';
 import { CacheError, type CacheErrorCode } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { hashOfBlobId } from './layout.js';

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNotFound } from './error-message.js';
+import { isNotFound } from '@heimdex/common';
 import type { FoundFile, FoundModel } from './found-model.js';
 
 /** The directory of all optimized models. */

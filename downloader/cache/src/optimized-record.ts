@@ -4,8 +4,8 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNotFound, messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
-import { isNotFound, messageOf } from './error-message.js';
 import { CacheError, type CacheErrorCode } from './errors.js';
 import type { JsonCursor } from './json.js';
 import { optimizedDir } from './optimized-path.js';

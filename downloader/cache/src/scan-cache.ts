@@ -1,7 +1,7 @@
 /** Everything that lies in a cache, for `list` and `prune`. Names, links and sizes; no bytes are read. */
 import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isNotFound } from './error-message.js';
+import { isNotFound } from '@heimdex/common';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
 
 /** The whole cache. All paths are absolute. */

@@ -1,9 +1,9 @@
 /** Everything that lies in the directory of compiled models, for `list` and `prune`. */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNotFound } from '@heimdex/common';
 import { compiledRoot, readCompiledManifest } from './compiled-model.js';
 import type { CompiledManifest } from './compiled-types.js';
-import { isNotFound } from './error-message.js';
 
 /** Directories of compiled models on their way begin with it. */
 export const COMPILING_PREFIX = '.tmp-';

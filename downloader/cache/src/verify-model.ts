@@ -3,8 +3,8 @@
  */
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { messageOf } from '@heimdex/common';
 import { hashFile } from './content-hash.js';
-import { messageOf } from './error-message.js';
 import type { CacheError } from './errors.js';
 import type { FoundFile, FoundModel } from './found-model.js';
 import { HashPool } from './hash-pool.js';

@@ -1,4 +1,5 @@
-import { MODEL_VARIABLES, type Variable } from '@heimdex/cache';
+import { MODEL_VARIABLES } from '@heimdex/cache';
+import { helpEntry as entry, variableEntry } from '@heimdex/common';
 import { DOWNLOADER_VARIABLES } from '../config.js';
 import { EXIT_STATUS } from '../errors.js';
 import { COMMANDS, OPTIONS } from './arguments.js';
@@ -14,7 +15,9 @@ export function helpText(): string {
     const of = takers.length === 0 ? '' : `${takers.map(([command]) => command).join(', ')}: `;
     return entry(`${short}--${name}${option.type === 'string' ? ' FILE' : ''}`, `${of}${option.doc}`, 22);
   });
-  const variables = [...Object.values(MODEL_VARIABLES), ...Object.values(DOWNLOADER_VARIABLES)].map(variableEntry);
+  const variables = [...Object.values(MODEL_VARIABLES), ...Object.values(DOWNLOADER_VARIABLES)].map((variable) =>
+    variableEntry(variable, 26),
+  );
   const exits = Object.entries(EXIT_STATUS).map(([name, status]) => entry(String(status), name, 5));
   return [
     'Usage: heimdex-downloader [COMMAND] [FILE] [OPTIONS]',
@@ -36,31 +39,4 @@ export function helpText(): string {
     ...exits,
     '',
   ].join('\n');
-}
-
-function variableEntry(variable: Variable<unknown>): string {
-  const standard = variable.defaultText === undefined ? '' : ` Default: ${variable.defaultText}.`;
-  return entry(variable.name, `${variable.doc}${standard}`, 26);
-}
-
-const TEXT_COLUMNS = 100;
-
-/** A name in a column and its text beside it, wrapped. */
-function entry(name: string, doc: string, nameColumns: number): string {
-  const indent = ' '.repeat(nameColumns + 2);
-  const lines: string[] = [];
-  let line = '';
-  for (const word of doc.split(' ')) {
-    if (line.length + word.length + 1 > TEXT_COLUMNS - indent.length && line !== '') {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  lines.push(line);
-  const head = `  ${name}`.padEnd(indent.length);
-  const own =
-    head.length > indent.length ? [head, `${indent}${lines.shift() ?? ''}`] : [`${head}${lines.shift() ?? ''}`];
-  return [...own, ...lines.map((more) => `${indent}${more}`)].join('\n');
 }

@@ -1,11 +1,11 @@
 import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
+import { formatBytes, formatCount } from '@heimdex/common';
 import { takeLock } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
 import { assertFits, makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
 import { errorMessage } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
-import { formatBytes, formatCount } from '../format.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';

@@ -1,5 +1,5 @@
+import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
-import { formatBytes, formatCount, formatDuration } from '../format.js';
 import type { RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { readLock } from '@heimdex/cache';
+import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
 import { readArchive } from '../archive/read-archive.js';
 import { assertFits, makeDir } from '../disk.js';
 import { DownloaderError, errorMessage } from '../errors.js';
-import { formatBytes, formatCount, formatDuration } from '../format.js';
 import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';

@@ -9,8 +9,8 @@ import {
   scanOptimized,
   whisperFiles,
 } from '@heimdex/cache';
+import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
-import { formatBytes, formatCount } from '../format.js';
 import type { CommandContext } from './context.js';
 
 /** All that is shown. */

@@ -1,6 +1,6 @@
+import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
-import { formatBytes, formatCount } from '../format.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import type { CommandContext } from './context.js';

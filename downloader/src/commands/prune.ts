@@ -9,9 +9,9 @@ import {
   scanCompiled,
   scanOptimized,
 } from '@heimdex/cache';
+import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { asDiskError } from '../disk.js';
-import { formatBytes, formatCount } from '../format.js';
 import type { CommandContext } from './context.js';
 
 /** Partial files that changed within this time may belong to a download under way. */

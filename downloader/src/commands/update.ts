@@ -1,7 +1,7 @@
 import { hashFile, type LockedFile, type LockedModel } from '@heimdex/cache';
+import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
-import { formatBytes, formatCount } from '../format.js';
 import type { RunFigures } from '../metrics.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAnew } from '../prepare.js';

@@ -12,9 +12,9 @@ import {
   verifyModels,
   writeVerifications,
 } from '@heimdex/cache';
+import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { DownloaderError, errorMessage } from '../errors.js';
-import { formatBytes, formatCount, formatDuration } from '../format.js';
 import type { CommandContext } from './context.js';
 
 /**

@@ -15,12 +15,12 @@ import {
   hasExactByteProducts,
   hashFile,
 } from '@heimdex/cache';
+import { formatBytes } from '@heimdex/common';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
-import { formatBytes } from '../format.js';
 import { checkpointBytes, estimateCompile } from './estimate.js';
 import { runCompiler } from './run-compiler.js';
 

@@ -1,10 +1,10 @@
 import { lstat, readlink, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type FoundFile, repoPath, scanCache, treePath, verifyModel } from '@heimdex/cache';
+import { formatBytes } from '@heimdex/common';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError } from '../disk.js';
-import { formatBytes } from '../format.js';
 
 /**
  * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is read and right: its pointers in

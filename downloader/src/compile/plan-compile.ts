@@ -1,6 +1,6 @@
+import { formatBytes, formatTimeLeft } from '@heimdex/common';
 import type { ModelState } from '../cache-state.js';
 import type { CheckpointReason } from '../checkpoint-source.js';
-import { formatBytes, formatTimeLeft } from '../format.js';
 import type { PlannedModel } from '../plan.js';
 import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
 

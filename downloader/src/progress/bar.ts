@@ -1,4 +1,4 @@
-import { visible } from '@heimdex/cache';
+import { visible } from '@heimdex/common';
 
 /** What one bar shows. */
 export interface BarState {

@@ -1,5 +1,5 @@
+import { formatBytes, formatTimeLeft } from '@heimdex/common';
 import type { BlobOutcome, FetchEvents } from '../fetch.js';
-import { formatBytes, formatTimeLeft } from '../format.js';
 import type { Logger } from '../log.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import type { RetryNotice } from '../transfer/retry.js';
@@ -68,8 +68,8 @@ class FetchFollower implements Progress {
   }
 
   start(): void {
-    const show = this.#screen.isTerminal ? () => this.#draw() : () => this.#line();
-    this.#timer = setInterval(show, this.#screen.isTerminal ? DRAW_MS : LINE_MS);
+    const show = this.#screen.isTTY ? () => this.#draw() : () => this.#line();
+    this.#timer = setInterval(show, this.#screen.isTTY ? DRAW_MS : LINE_MS);
     this.#timer.unref();
   }
 

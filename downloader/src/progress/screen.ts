@@ -15,11 +15,11 @@ const ESCAPE = '\u001b[';
 export function openScreen(
   stream: Pick<WriteStream, 'write'> & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>,
 ): Screen {
-  const isTerminal = stream.isTTY === true;
+  const isTTY = stream.isTTY === true;
   let shown: readonly string[] = [];
   const erase = () => (shown.length === 0 ? '' : `${ESCAPE}${shown.length}A${ESCAPE}0J`);
   return {
-    isTerminal,
+    isTTY,
     get columns() {
       return stream.columns ?? 80;
     },
@@ -28,7 +28,7 @@ export function openScreen(
       stream.write(`${erase()}${text}${below}`);
     },
     draw(lines) {
-      if (!isTerminal) return;
+      if (!isTTY) return;
       const before = erase();
       shown = lines;
       stream.write(`${before}${lines.length === 0 ? '' : `${lines.join('\n')}\n`}`);

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { exponentialDelayMs } from '@heimdex/common';
 
 /** How often and how patiently something is tried again. */
 export interface RetryPolicy {
@@ -97,7 +98,7 @@ export class TransientError extends Error {
  * @param failures - Failures in a row so far, 1 or more.
  */
 export function pauseMs(policy: RetryPolicy, failures: number, retryAfterMs?: number): number {
-  const grown = Math.min(policy.maxMs, policy.baseMs * 2 ** (failures - 1));
+  const grown = exponentialDelayMs(failures, policy.baseMs, policy.maxMs);
   if (retryAfterMs === undefined) return grown / 2 + (policy.random() * grown) / 2;
   return Math.min(retryAfterMs, policy.maxRetryAfterMs) + policy.random() * policy.baseMs;
 }

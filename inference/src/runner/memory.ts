@@ -1,7 +1,7 @@
 /** What processes really use: their proportional set size, in which a page that n processes share counts as 1/n for each. */
-import { readFile } from 'node:fs/promises';
 
-const KIB = 1024;
+import { readFile } from 'node:fs/promises';
+import { KIB } from '@heimdex/common';
 
 /**
  * Bytes of a process; 0 when it is gone. Where the kernel has no smaps_rollup, or does not let it be read, the resident

@@ -1,6 +1,7 @@
 /** The server's one port and everything that is spoken on it. */
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
 import { FatalError } from '../exit-codes.js';
 import type { ServedService } from '../services/service.js';
@@ -135,8 +136,4 @@ function addressError({ host, port }: ListenAllOptions, error: unknown): FatalEr
   return new FatalError('address', `Cannot listen on ${host}:${port}: ${reasons[code ?? ''] ?? message}.`, {
     cause: error,
   });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

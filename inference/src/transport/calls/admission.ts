@@ -10,14 +10,13 @@
  *
  * Health passes all of them: whatever the load, probes are answered. Its messages are small.
  */
+import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { Tokens } from '../auth/tokens.js';
 import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall } from './call-tracker.js';
 import { CALL_BYTES, IncomingBody, noRoom } from './incoming-body.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
 
-const KIB = 1024;
-const MIB = 1024 * KIB;
 /** The part of all memory, and the most, that requests may hold. */
 const MEMORY_PART = 0.25;
 const MAX_REQUEST_BYTES = 1024 * MIB;

@@ -2,10 +2,10 @@
  * The memory and the time that one call's request takes while it arrives, whatever the protocol. Memory is reserved ahead of what comes,
  * in proportion to what has come: a caller that announces 50 MB and sends nothing holds little.
  */
+import { KIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { MemoryPermits, Permit } from './memory-permits.js';
 
-const KIB = 1024;
 /** What a call holds whatever it sends: headers, buffers, the objects around it. */
 export const CALL_BYTES = 16 * KIB;
 /** Reserved of an announced body before any of it has come. */

@@ -1,5 +1,7 @@
 /** Plain HTTP: health for people and probes. */
+
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { GIB } from '@heimdex/common';
 import type { ServerState } from '../../services/state.js';
 
 export interface PlainHttpOptions {
@@ -11,8 +13,6 @@ export interface PlainHttpOptions {
   /** The metrics in Prometheus' text format, with its content type. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
-
-const GIB = 1024 ** 3;
 
 export function createPlainListener(options: PlainHttpOptions): RequestListener {
   const routes: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {

@@ -1,12 +1,13 @@
 /** Request messages from their bytes, in either form. What a message costs to decode is bounded before it is decoded. */
+
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import { MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import { decodeJson } from './decode-json.js';
 import { Decompressor } from './decompress.js';
 import { JsonError, JsonThread } from './json-thread.js';
 import { type BinaryLimits, refuseBinary } from './scan-binary.js';
 
-const MIB = 1024 * 1024;
 /** JSON above this is parsed on its own thread: it takes the serving thread a millisecond. */
 const THREAD_BYTES = 64 * 1024;
 /** Of binary messages above this, one is decoded in a turn of the event loop. */

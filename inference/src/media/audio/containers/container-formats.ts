@@ -1,3 +1,4 @@
+import { MIB } from '@heimdex/common';
 import {
   AdtsInputFormat,
   type InputFormat,
@@ -10,7 +11,6 @@ import { transportLayout } from '../transport-layout.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { adtsLengthAt, FrameResync, transportLengthAt } from './frame-resync.js';
 
-const MIB = 1_024 * 1_024;
 /** An index at the end of a file makes it necessary to hold the file until there. */
 export const INDEX_LAST_MAX_BYTES = 256 * MIB;
 /** Tracks that do not begin within this are no tracks. */

@@ -7,7 +7,7 @@ const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t'
 
 /**
  * Text of others (names of files, what a hub says) as a person may see it, in one line: what cannot be seen is written out as JSON
- * does, `\u001b` for an escape, so that JSON stays what it was. The client has the same.
+ * does, `\u001b` for an escape, so that JSON stays what it was.
  */
 export function visible(text: string): string {
   return text.replace(UNSEEN, (character) => NAMED[character] ?? escaped(character));
@@ -18,7 +18,8 @@ export function visibleLines(text: string): string {
   return text.split('\n').map(visible).join('\n');
 }
 
-function escaped(character: string): string {
+/** Each character as JSON escapes it: `\\u001b`. */
+export function escaped(character: string): string {
   const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
   return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }
