@@ -41,8 +41,12 @@ export async function run(program: Program): Promise<number> {
     return EXIT_CODES.ok;
   } catch (error) {
     const { reason, message } = toFatal(error);
-    program.stderr.write(`heimdex-inference: ${visibleLines(message)}\n`);
-    return EXIT_CODES[reason];
+    const exitStatus = EXIT_CODES[reason];
+    // A log that is JSON by choice has the error as a line of its own; otherwise it is a sentence for whoever started the program.
+    if (program.env.LOG_FORMAT === 'json') {
+      openLog({ level: 'fatal', format: 'json' }, program.stdout).fatal({ reason, exitStatus }, message);
+    } else program.stderr.write(`heimdex-inference: ${visibleLines(message)}\n`);
+    return exitStatus;
   }
 }
 

@@ -37,6 +37,17 @@ describe('text of others', () => {
   });
 });
 
+describe('a server that cannot start', () => {
+  it('logs why as JSON where LOG_FORMAT asks for it', async () => {
+    const { code, stdout, stderr } = await runProgram({ LOG_FORMAT: 'json', PORT: 'abc' });
+    expect(code).to.equal(EXIT_CODES.configuration);
+    const record = JSON.parse(stdout) as Record<string, unknown>;
+    expect(record).to.include({ level: 'fatal', reason: 'configuration', exitStatus: EXIT_CODES.configuration });
+    expect(record.msg).to.contain('PORT');
+    expect(stderr).to.equal('');
+  });
+});
+
 describe('output that cannot be written', () => {
   it('is said where it was asked for, with an exit code of its own', async function () {
     if (!existsSync('/dev/full')) return this.skip();
