@@ -50,7 +50,7 @@ export function onCores(cores, command, args) {
 /** Starts a server, on the given processors or all, and waits until it is ready; `log` has its lines, as objects. */
 export async function started(env, cores) {
   const child = spawn(...onCores(cores, process.execPath, [at('inference/bin/heimdex-inference.js')]), {
-    env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'json' },
+    env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'auto' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   process.once('exit', () => child.kill());

@@ -29,7 +29,7 @@ export class Workplace {
 
   /** Starts a program on the volume with these settings. */
   start(name: ProgramName, args: readonly string[], settings: Readonly<Record<string, string>>): Program {
-    const program = new Program(name, args, { ...this.#env, MODELS_DIR: this.volume, LOG_FORMAT: 'json', ...settings });
+    const program = new Program(name, args, { ...this.#env, MODELS_DIR: this.volume, LOG_FORMAT: 'auto', ...settings });
     this.#programs.add(program);
     void program.ended.then(() => this.#programs.delete(program));
     return program;

@@ -19,8 +19,7 @@ export type ToWorker =
       readonly preempting: boolean;
     }
   | { readonly type: 'cancel'; readonly id: number; readonly index: number }
-  | { readonly type: 'ping' }
-  | { readonly type: 'close' };
+  | { readonly type: 'ping' };
 
 /** Worker to server. */
 export type FromWorker =

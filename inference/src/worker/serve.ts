@@ -112,11 +112,6 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
           return;
         case 'ping':
           return io.send({ type: 'pong' });
-        case 'close':
-          return then(async () => {
-            await model?.close();
-            process.kill(process.pid, 'SIGKILL');
-          });
       }
     },
   };

@@ -19,9 +19,6 @@ export function isDataType(name: string): name is DataType {
   return Object.hasOwn(DATA_TYPES, name);
 }
 
-/** Types that weights are read from. */
-export const FLOAT_TYPES: ReadonlySet<DataType> = new Set(['F32', 'F16', 'BF16', 'F64']);
-
 /**
  * Little-endian floats of any width as float32. Rounds float64. Throws CHECKPOINT_UNSUPPORTED for integers.
  *

@@ -92,8 +92,4 @@ export class Vocabulary {
   isText(token: number): boolean {
     return token < this.special.endOfText;
   }
-
-  isTimestamp(token: number): boolean {
-    return token >= this.special.firstTimestamp;
-  }
 }
