@@ -3,7 +3,7 @@
 # linux/amd64 and linux/arm64; only amd64 is built and run by this project's own checks.
 
 # Pin the digest where images must be reproducible: --build-arg NODE_IMAGE=docker.io/library/node@sha256:...
-ARG NODE_IMAGE=docker.io/library/node:20.20.2-bookworm-slim
+ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS manifests
 WORKDIR /app
@@ -48,7 +48,7 @@ LABEL org.opencontainers.image.title="heimdex-inference" \
       org.opencontainers.image.description="Serves speech, images, text and faces over gRPC from a read-only models volume." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="docker.io/library/node:20.20.2-bookworm-slim"
+      org.opencontainers.image.base.name="docker.io/library/node:24.21.0-bookworm-slim"
 ENV NODE_ENV=production \
     MODELS_DIR=/app/models \
     HF_HOME=/app/models/.cache \

@@ -50,7 +50,7 @@ for (const name of ['downloader', 'inference'] as const) {
     });
 
     it('builds on one base image whose Node.js version is said to the patch', () => {
-      expect(lines[0]).to.match(/^ARG NODE_IMAGE=docker\.io\/library\/node:20\.\d+\.\d+-bookworm-slim$/);
+      expect(lines[0]).to.match(/^ARG NODE_IMAGE=docker\.io\/library\/node:24\.\d+\.\d+-bookworm-slim$/);
       const bases = lines.filter((line) => line.startsWith('FROM ')).map((line) => line.split(' ')[1]);
       expect(new Set(bases)).to.deep.equal(new Set([`\${NODE_IMAGE}`, 'manifests']));
     });
