@@ -1,19 +1,9 @@
 import type { ChannelOptions } from '@grpc/grpc-js';
+import type { InferenceService } from '@heimdex/gen';
 import { DEFAULT_RETRY, type RetryOptions } from './retry.js';
 
-/** The service's methods, as the errors and the time limits name them. */
-export const METHODS = [
-  'Transcribe',
-  'TranscribeStream',
-  'EmbedImage',
-  'EmbedText',
-  'DetectFaces',
-  'GetServerInfo',
-  'Health',
-] as const;
-
-/** One of the service's methods. */
-export type MethodName = (typeof METHODS)[number];
+/** The service's methods and `Health`, as errors and timeouts name them. From the descriptor: a forgotten rpc does not compile. */
+export type MethodName = Capitalize<keyof (typeof InferenceService)['method']> | 'Health';
 
 /**
  * How long a call may take, all its attempts together, in milliseconds, unless told otherwise. For TranscribeStream it is
@@ -28,6 +18,9 @@ export const DEFAULT_TIMEOUTS_MS = {
   GetServerInfo: 5_000,
   Health: 5_000,
 } as const satisfies Record<MethodName, number>;
+
+/** The names of all methods. */
+export const METHODS = Object.keys(DEFAULT_TIMEOUTS_MS) as readonly MethodName[];
 
 /** `bulk` work stands back when others wait; `interactive`, the server's default, does not. */
 export type Priority = 'interactive' | 'bulk';

@@ -9,7 +9,7 @@ import {
   readVariables,
 } from '@heimdex/cache';
 import { GIB, MIB } from '@heimdex/common';
-import type { Role } from './models/model.js';
+import { forEachRole, type Role, roleVariable } from './models/roles.js';
 import { SERVER_VARIABLES } from './settings.js';
 
 const TLS_VARIABLES = {
@@ -95,18 +95,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     device: models.device === 'auto' ? 'cpu' : models.device,
     verify: values.verify,
     useOptimized: values.prepared === 'auto',
-    workers: {
-      speech: values.workersSpeech,
-      vision: values.workersVision,
-      text: values.workersText,
-      faces: values.workersFaces,
-    },
-    batchCosts: {
-      speech: values.batchSpeech,
-      vision: values.batchVision,
-      text: values.batchText,
-      faces: values.batchFaces,
-    },
+    workers: forEachRole((role) => values[roleVariable('WORKERS', role)]),
+    batchCosts: forEachRole((role) => values[roleVariable('BATCH', role)]),
     threads: values.threads,
     limits: {
       maxMessageBytes: values.maxMessageMib * MIB,

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
 import type { ConfiguredModel } from './models/find.js';
-import { SPECS } from './models/registry.js';
+import { type AnySpec, SPECS } from './models/registry.js';
 import { preparedOptions } from './models/session/optimized/options.js';
 import { Pool } from './runner/pool.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
@@ -15,8 +15,6 @@ import type { WorkerSize } from './sizing.js';
 /** The program of the workers. */
 export const WORKER_PROGRAM = fileURLToPath(new URL('./worker/main.js', import.meta.url));
 
-/** Text runs are padded to their longest; more padding than this costs more than a batch saves. */
-const MAX_PADDING = { tokens: 0.1, pixels: 1, 'audio seconds': 1 } as const;
 /** An idle worker is asked whether it answers once in so many looks. */
 const LOOKS_PER_HEARTBEAT = 5;
 
@@ -61,7 +59,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     kind: (item) => spec.kind?.(item as never) ?? '',
     alone: (item) => spec.alone?.(item as never) ?? false,
     limits: { maxItems: config.limits.maxQueue, maxWaitMs: config.limits.maxQueueMs },
-    batch: { maxItems: 1, maxCost: batchCost, maxPadding: MAX_PADDING[costUnit] },
+    batch: { maxItems: 1, maxCost: batchCost, maxPadding: spec.batch.maxPadding },
     now: () => performance.now(),
     observer: options.observer,
   });
@@ -132,11 +130,3 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     close: async () => pool?.close(),
   };
 }
-
-type AnySpec = {
-  healthName(id: string): string;
-  readonly costUnit: keyof typeof MAX_PADDING;
-  cost(item: never): number;
-  kind?(item: never): string;
-  alone?(item: never): boolean;
-};

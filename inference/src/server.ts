@@ -10,8 +10,8 @@ import type { Machine } from './machine.js';
 import { checkMemory, type ModelNeed, workerLimitBytes, workerNeedBytes } from './memory-budget.js';
 import { Metrics, type ModelReading } from './metrics.js';
 import type { ConfiguredModel } from './models/find.js';
-import type { Role } from './models/model.js';
 import { SPECS } from './models/registry.js';
+import type { Role } from './models/roles.js';
 import { processMemoryBytes } from './runner/memory.js';
 import type { ServedModel } from './services/engine.js';
 import { refusalOf } from './services/features.js';
@@ -186,7 +186,7 @@ function readingOf({ served, restarts }: Host): ModelReading {
 /** Chooses workers and threads. Throws a FatalError when the models do not fit. */
 function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
   const needs = models.map((model) => {
-    return { role: model.role, needBytes: workerNeedBytes(model), costUnit: SPECS[model.family].costUnit };
+    return { role: model.role, needBytes: workerNeedBytes(model), batch: SPECS[model.family].batch };
   });
   const sizes = chooseWorkers(needs, config, { cores: machine.cores, memoryBytes });
   const sized = models.flatMap((model) => {

@@ -6,8 +6,30 @@ import {
   numberVariable,
   stringVariable,
   urlVariable,
+  type Variable,
 } from '@heimdex/cache';
-import type { Role } from './models/model.js';
+import { ROLE_SPECS, ROLES, type Role, roleVariable } from './models/roles.js';
+
+/** `WORKERS_<ROLE>` and `BATCH_<ROLE>`, one of each per role. */
+const WORKERS = roleVariables('WORKERS', (name, role) =>
+  integerVariable({
+    name,
+    min: 1,
+    max: 64,
+    doc: `Processes that serve the ${role} model. Each holds the model in memory. Default: by cores and memory, 1 to 8.`,
+    example: '2',
+  }),
+);
+const BATCHES = roleVariables('BATCH', (name, role) => {
+  const { unit, usual, example } = ROLE_SPECS[role].batch;
+  return integerVariable({
+    name,
+    min: 1,
+    max: 1_000_000_000,
+    doc: `${unit}; one item always runs. Default: ${usual}, less where memory is short.`,
+    example,
+  });
+});
 
 /** The server's own variables, beside those it shares with the downloader. --help and the README are made from this table. */
 export const SERVER_VARIABLES = {
@@ -53,10 +75,7 @@ export const SERVER_VARIABLES = {
     doc: 'Whether forms of the models that `heimdex-inference prepare` has left in the volume are used. They load faster and give the same answers.',
     example: 'off',
   }),
-  workersSpeech: workers('WORKERS_SPEECH', 'speech'),
-  workersVision: workers('WORKERS_VISION', 'vision'),
-  workersText: workers('WORKERS_TEXT', 'text'),
-  workersFaces: workers('WORKERS_FACES', 'faces'),
+  ...WORKERS,
   threads: integerVariable({
     name: 'WORKER_THREADS',
     min: 1,
@@ -64,15 +83,7 @@ export const SERVER_VARIABLES = {
     doc: 'Threads of one run. Default: the cores there are (by the cgroup), 4 at most, 1 for faces; fewer where more workers are set.',
     example: '1',
   }),
-  batchSpeech: batch(
-    'BATCH_SPEECH',
-    'Seconds of audio (Whisper counts what it works out: 11 for 3)',
-    'four windows, 120',
-    '60',
-  ),
-  batchVision: batch('BATCH_VISION', 'Tokens (an image counts 576, a text 64)', '2304 a thread', '1152'),
-  batchText: batch('BATCH_TEXT', 'Tokens, padding included,', '2304 a thread', '8192'),
-  batchFaces: batch('BATCH_FACES', 'Pixels of images', '8 million a thread', '4000000'),
+  ...BATCHES,
   memoryLimitGb: numberVariable({
     name: 'MEMORY_LIMIT_GB',
     default: 0,
@@ -248,22 +259,10 @@ export const SERVER_VARIABLES = {
   }),
 } as const;
 
-function workers(name: string, role: Role) {
-  return integerVariable({
-    name,
-    min: 1,
-    max: 64,
-    doc: `Processes that serve the ${role} model. Each holds the model in memory. Default: by cores and memory, 1 to 8.`,
-    example: '2',
-  });
-}
-
-function batch(name: string, what: string, usual: string, example: string) {
-  return integerVariable({
-    name,
-    min: 1,
-    max: 1_000_000_000,
-    doc: `${what} that may share a run of a worker; one item always runs. Default: ${usual}, less where memory is short.`,
-    example,
-  });
+function roleVariables<Prefix extends string, Value>(
+  prefix: Prefix,
+  make: (name: string, role: Role) => Variable<Value>,
+) {
+  const entries = ROLES.map((role) => [roleVariable(prefix, role), make(roleVariable(prefix, role), role)] as const);
+  return Object.fromEntries(entries) as Record<`${Prefix}_${Uppercase<Role>}`, Variable<Value>>;
 }

@@ -4,10 +4,9 @@ import { batchBudget } from './batch-budget.js';
 import type { Config } from './config.js';
 import type { Machine } from './machine.js';
 import { SERVER_BASE_BYTES } from './memory-budget.js';
-import { type FamilySpec, ROLES, type Role } from './models/model.js';
+import type { BatchSpec } from './models/model.js';
+import { ROLE_SPECS, ROLES, type Role } from './models/roles.js';
 
-/** More threads than this gain little in one run; a detector of faces is too small to gain by any (bench/serving). */
-const MAX_THREADS = { speech: 4, vision: 4, text: 4, faces: 1 } as const satisfies Record<Role, number>;
 /** More workers than this are for whoever runs the server to ask for. */
 const MAX_WORKERS = 8;
 /**
@@ -33,7 +32,7 @@ export interface SizedModel {
   readonly role: Role;
   /** What one worker needs at least. */
   readonly needBytes: number;
-  readonly costUnit: FamilySpec<never>['costUnit'];
+  readonly batch: BatchSpec;
 }
 
 /**
@@ -45,7 +44,7 @@ export function chooseWorkers(
   config: Pick<Config, 'batchCosts' | 'device' | 'threads' | 'workers'>,
   { cores, memoryBytes }: Machine,
 ): ReadonlyMap<Role, WorkerSize> {
-  const most = (role: Role) => (config.device === 'cpu' ? maxWorkers(cores, MAX_THREADS[role]) : 1);
+  const most = (role: Role) => (config.device === 'cpu' ? maxWorkers(cores, ROLE_SPECS[role].maxThreads) : 1);
   const counts = new Map(models.map(({ role }) => [role, config.workers[role] ?? 1]));
   const inTurn = ROLES.flatMap((role) => models.filter((model) => model.role === role));
   let used = SERVER_BASE_BYTES + inTurn.reduce((sum, model) => sum + (counts.get(model.role) ?? 1) * roomOf(model), 0);
@@ -60,10 +59,10 @@ export function chooseWorkers(
   const total = [...counts.values()].reduce((sum, workers) => sum + workers, 0);
   const needed = models.reduce((sum, { role, needBytes }) => sum + (counts.get(role) ?? 1) * needBytes, 0);
   const freeBytes = Math.max(0, memoryBytes - SERVER_BASE_BYTES - needed) / total;
-  const sizes = models.map(({ role, needBytes, costUnit }) => {
+  const sizes = models.map(({ role, needBytes, batch }) => {
     const workers = counts.get(role) ?? 1;
-    const threads = config.threads ?? threadsOf(workers, cores, MAX_THREADS[role]);
-    const batchCost = config.batchCosts[role] ?? batchBudget({ unit: costUnit, threads, needBytes, freeBytes });
+    const threads = config.threads ?? threadsOf(workers, cores, ROLE_SPECS[role].maxThreads);
+    const batchCost = config.batchCosts[role] ?? batchBudget({ batch, threads, needBytes, freeBytes });
     return [role, { workers, threads, batchCost }] as const;
   });
   return new Map(sizes);

@@ -9,7 +9,9 @@ import {
   readLock,
   verifyModel,
 } from '@heimdex/cache';
-import { FAMILIES, type FamilyName, type ModelFiles, ROLES, type Role } from './model.js';
+import type { ModelFiles } from './model.js';
+import { type FamilyName, SPECS } from './registry.js';
+import { ROLES, type Role } from './roles.js';
 
 export interface ConfiguredModel {
   readonly role: Role;
@@ -73,7 +75,7 @@ function toConfigured(
 ): ConfiguredModel {
   const { id, revision, variant, dir } = found;
   const role = ROLES.find((name) => name === found.role);
-  const family = FAMILIES.find((name) => name === found.family);
+  const family = (Object.keys(SPECS) as FamilyName[]).find((name) => name === found.family);
   if (role === undefined || family === undefined) throw new Error(`${found.role} is no role that is served by itself`);
   const vad = detector?.weights.model;
   const weights = vad === undefined ? found.weights : { ...found.weights, vad };

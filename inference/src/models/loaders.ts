@@ -1,5 +1,6 @@
 /** How a worker loads a family. Imports are dynamic: a worker has only its own family, and the server none, in memory. */
-import type { FamilyName, LoadedModel, LoadOptions, ModelFiles } from './model.js';
+import type { LoadedModel, LoadOptions, ModelFiles } from './model.js';
+import type { FamilyName } from './registry.js';
 
 export type Loader = (files: ModelFiles, options: LoadOptions) => Promise<LoadedModel<unknown, unknown>>;
 

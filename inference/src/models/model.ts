@@ -5,13 +5,6 @@
 import type { InferenceError } from '../errors.js';
 import type { GraphUse, OptimizedOptions } from './session/optimized/use.js';
 
-/** What a model is configured for; GetServerInfo and the metrics name models by it. */
-export const ROLES = ['speech', 'vision', 'text', 'faces'] as const;
-export type Role = (typeof ROLES)[number];
-
-export const FAMILIES = ['whisper', 'moonshine', 'siglip', 'sentence', 'yunet'] as const;
-export type FamilyName = (typeof FAMILIES)[number];
-
 /** A model's files as they lie in the volume, found and checked. Plain data: it crosses to the worker as JSON. */
 export interface ModelFiles {
   /** Hub repository, `org/name`. */
@@ -88,14 +81,25 @@ export interface LoadedModel<Item, Result> {
   close(): Promise<void>;
 }
 
+/** How much work of a family is worth sharing a run, and what that takes. Measured (bench/serving/batches.js). */
+export interface BatchSpec {
+  /** Cost beyond which sharing gains nothing, for a run of so many threads. */
+  maxCost(threads: number): number;
+  /** Memory of a run per unit of cost, beside the model; `needBytes` is what a worker needs at least. */
+  bytesPerCost(needBytes: number): number;
+  /** Part of a padded run that may be padding, 0 to 1: 1 where nothing is padded. */
+  readonly maxPadding: number;
+}
+
 /** What the parent knows of a family without loading the runtime. Each family's spec.ts exports one. */
 export interface FamilySpec<Item> {
-  readonly family: FamilyName;
   /** The name that `models_loaded` of /health, the log and the metrics show for a model of it, by the model's hub repository. */
   healthName(id: string): string;
   /** What an item costs in the queue, in `costUnit`; a guess from its size is good enough. */
   cost(item: Item): number;
   readonly costUnit: 'tokens' | 'pixels' | 'audio seconds';
+  /** What shares a run. */
+  readonly batch: BatchSpec;
   /** Items of one kind share a batch. Absent: all are of one kind. */
   kind?(item: Item): string;
   /** Whether an item gains nothing from a batch and runs alone. Absent: none does. */

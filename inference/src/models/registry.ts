@@ -1,5 +1,8 @@
-/** The one table of model families. A new family is its directory, a line here and a line in loaders.ts. */
-import type { FamilyName, FamilySpec } from './model.js';
+/**
+ * The one table of model families. A new family is its directory and a line here; for the compiler to accept it, a loader in loaders.ts and the
+ * family's name in the manifest's types.
+ */
+import type { FamilySpec } from './model.js';
 import { moonshineSpec } from './moonshine/spec.js';
 import { transcribeWithMoonshine } from './moonshine/transcribe.js';
 import { sentenceSpec } from './sentence/spec.js';
@@ -10,7 +13,7 @@ import { transcribeWithWhisper } from './whisper/transcribe.js';
 import { yunetSpec } from './yunet/spec.js';
 
 /** Without their type of item: the parent passes items on and never looks into them. */
-type AnySpec = FamilySpec<never>;
+export type AnySpec = FamilySpec<never>;
 type AnyTranscriber = Transcriber<unknown, never>;
 
 export const SPECS = {
@@ -19,9 +22,11 @@ export const SPECS = {
   siglip: siglipSpec,
   sentence: sentenceSpec,
   yunet: yunetSpec,
-} as const satisfies Record<FamilyName, AnySpec>;
+} as const satisfies Record<string, AnySpec>;
 
-/** How an audio file goes through a family; only speech families have one. */
+export type FamilyName = keyof typeof SPECS;
+
+/** How audio goes through a family; only speech families have one. */
 export const TRANSCRIBERS: Readonly<Partial<Record<FamilyName, AnyTranscriber>>> = {
   whisper: transcribeWithWhisper,
   moonshine: transcribeWithMoonshine,

@@ -1,6 +1,7 @@
 /** What the server and a worker say to each other. Both sides are of one build; what comes from a worker is checked once. */
 import { causeText, ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
-import type { FamilyName, LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
+import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
+import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 
 /** Server to worker. */

@@ -1,6 +1,6 @@
 import { type InferenceService, TextModel } from '@heimdex/gen';
 import type { TextItem, VectorResult } from '../models/items.js';
-import type { Role } from '../models/model.js';
+import type { Role } from '../models/roles.js';
 import { runBatch } from './batch.js';
 import { checkBatch, checkEnum } from './check.js';
 import type { Models, ServiceLimits } from './engine.js';

@@ -1,6 +1,8 @@
 /** What the methods know of the models behind them. */
 import type { BatchPolicy } from '@heimdex/gen';
-import type { FamilyName, FamilySpec, ModelFiles, Role } from '../models/model.js';
+import type { FamilySpec, ModelFiles } from '../models/model.js';
+import type { FamilyName } from '../models/registry.js';
+import type { Role } from '../models/roles.js';
 import type { ModelQueue } from '../scheduling/model-queue.js';
 
 /** A configured model, loaded or loading. */

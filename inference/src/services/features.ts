@@ -1,8 +1,11 @@
 /** Which model answers which method, and which variable switches it on. */
 import { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
-import type { Role } from '../models/model.js';
+import { ROLE_SPECS, type Role } from '../models/roles.js';
 import type { Models, ServedModel } from './engine.js';
+
+/** The service's methods, from its descriptor: an rpc that the table below forgets does not compile. */
+export type MethodName = Capitalize<keyof (typeof InferenceService)['method']>;
 
 /** The models a method needs. GetServerInfo needs none. Health names the methods by this table. */
 export const METHOD_ROLES = {
@@ -12,16 +15,7 @@ export const METHOD_ROLES = {
   EmbedText: ['vision', 'text'],
   DetectFaces: ['faces'],
   GetServerInfo: [],
-} as const satisfies Record<string, readonly Role[]>;
-export type MethodName = keyof typeof METHOD_ROLES;
-
-/** How a role is switched on, as the message of FEATURE_DISABLED says it. */
-export const ROLE_SWITCHES = {
-  speech: 'set ASR_MODEL to a model such as base',
-  vision: 'set VISION_MODEL_NAME to a model such as Xenova/siglip-base-patch16-224',
-  text: 'set LOAD_BGE_M3=true',
-  faces: 'set FEATURE_FACE=true',
-} as const satisfies Record<Role, string>;
+} as const satisfies Record<MethodName, readonly Role[]>;
 
 /** The model of a role. Throws FEATURE_DISABLED when it is switched off. */
 export function requireModel(models: Models, role: Role, feature: string): ServedModel {
@@ -29,7 +23,7 @@ export function requireModel(models: Models, role: Role, feature: string): Serve
   if (model !== undefined) return model;
   throw new InferenceError(
     'FEATURE_DISABLED',
-    `${feature} is switched off on this server. To switch it on, ${ROLE_SWITCHES[role]} for the downloader and the server, download, and start the server again.`,
+    `${feature} is switched off on this server. To switch it on, ${ROLE_SPECS[role].enable} for the downloader and the server, download, and start the server again.`,
   );
 }
 

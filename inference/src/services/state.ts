@@ -1,6 +1,6 @@
 /** What the server says of itself: one derivation for gRPC health, GET /health and the probes, so that they never differ. */
 import { InferenceService } from '@heimdex/gen';
-import type { Role } from '../models/model.js';
+import type { Role } from '../models/roles.js';
 import type { Models } from './engine.js';
 import { enabledMethods, METHOD_ROLES } from './features.js';
 

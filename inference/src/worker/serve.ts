@@ -1,7 +1,8 @@
 /** The worker's side of the conversation: load one model, warm it, run batches one after the other. */
 import { InferenceError } from '../errors.js';
 import type { Loader } from '../models/loaders.js';
-import type { FamilyName, LoadedModel, ModelFacts, RunContext } from '../models/model.js';
+import type { LoadedModel, ModelFacts, RunContext } from '../models/model.js';
+import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import { type FromWorker, type SettledItem, type ToWorker, toWireOutcome } from '../runner/messages.js';
 

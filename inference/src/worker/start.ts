@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Loader } from '../models/loaders.js';
-import type { FamilyName } from '../models/model.js';
+import type { FamilyName } from '../models/registry.js';
 import { openFramePipe, WORKER_PIPE_FD } from '../runner/pipe.js';
 import { watchForOrphaning } from './orphan-watch.js';
 import { serve } from './serve.js';

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import type { Role } from '../../src/models/model.js';
+import { PIXEL_BATCH, SPEECH_BATCH, TOKEN_BATCH } from '../../src/models/batch-specs.js';
+import type { Role } from '../../src/models/roles.js';
 import { chooseWorkers, type SizedModel } from '../../src/sizing.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 
@@ -26,8 +27,8 @@ function sizes(models: readonly SizedModel[], machine: Given, config: Settings =
   return Object.fromEntries([...chosen].map(([role, { workers, threads }]) => [role, `${workers} x ${threads}`]));
 }
 
-const UNITS = { speech: 'audio seconds', vision: 'tokens', text: 'tokens', faces: 'pixels' } as const;
-const model = (role: Role, needBytes = SMALL): SizedModel => ({ role, needBytes, costUnit: UNITS[role] });
+const BATCHES = { speech: SPEECH_BATCH, vision: TOKEN_BATCH, text: TOKEN_BATCH, faces: PIXEL_BATCH } as const;
+const model = (role: Role, needBytes = SMALL): SizedModel => ({ role, needBytes, batch: BATCHES[role] });
 
 describe('workers and threads', () => {
   it('follow the cores: two runs at a time, each on all of them, four threads at most', () => {

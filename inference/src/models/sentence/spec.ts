@@ -1,3 +1,4 @@
+import { TOKEN_BATCH } from '../batch-specs.js';
 import type { TextItem } from '../items.js';
 import type { FamilySpec } from '../model.js';
 
@@ -16,8 +17,8 @@ const BGE_M3 = /(?:^|\/)bge-m3(?:-onnx)?$/i;
 
 /** Sentence embedders in the layout of sentence-transformers: BGE-M3, MiniLM and their kind. */
 export const sentenceSpec: FamilySpec<TextItem> = {
-  family: 'sentence',
   healthName: (id) => (BGE_M3.test(id) ? 'bge-m3' : 'sentence-transformers'),
   cost: (item) => Math.min(LONGEST_TOKENS, Math.ceil(item.text.length / CHARACTERS_PER_TOKEN) + OVERHEAD_TOKENS),
   costUnit: 'tokens',
+  batch: TOKEN_BATCH,
 };

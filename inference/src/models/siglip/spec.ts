@@ -1,3 +1,4 @@
+import { TOKEN_BATCH } from '../batch-specs.js';
 import type { ImageItem, TextItem } from '../items.js';
 import type { FamilySpec } from '../model.js';
 
@@ -8,9 +9,9 @@ const IMAGE_COST_TOKENS = 576;
 
 /** SigLIP: images and texts in one space of vectors. Images and texts go to different towers, so never in one batch. */
 export const siglipSpec: FamilySpec<ImageItem | TextItem> = {
-  family: 'siglip',
   healthName: () => 'siglip',
   cost: (item) => (item.type === 'text' ? TEXT_COST_TOKENS : IMAGE_COST_TOKENS),
   costUnit: 'tokens',
+  batch: TOKEN_BATCH,
   kind: (item) => item.type,
 };

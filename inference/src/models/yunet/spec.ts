@@ -1,3 +1,4 @@
+import { PIXEL_BATCH } from '../batch-specs.js';
 import type { FaceItem } from '../items.js';
 import type { FamilySpec } from '../model.js';
 
@@ -8,8 +9,8 @@ const MIN_COST_PIXELS = 640 * 640;
 
 /** YuNet: faces with five points each. */
 export const yunetSpec: FamilySpec<FaceItem> = {
-  family: 'yunet',
   healthName: () => 'yunet',
   cost: (item) => Math.max(MIN_COST_PIXELS, item.content.byteLength * PIXELS_PER_BYTE),
   costUnit: 'pixels',
+  batch: PIXEL_BATCH,
 };

@@ -1,0 +1,58 @@
+/**
+ * What a model is configured for: one line per role. The variables `WORKERS_<ROLE>` and `BATCH_<ROLE>`, the limits on threads and the message
+ * of FEATURE_DISABLED are made from it; GetServerInfo and the metrics name models by it.
+ */
+export interface RoleSpec {
+  /** More threads than this gain little in one run (bench/serving). */
+  readonly maxThreads: number;
+  /** How to enable it, as the message of FEATURE_DISABLED says it. */
+  readonly enable: string;
+  /** What `BATCH_<ROLE>` limits, its default and an example, for `--help`. */
+  readonly batch: { readonly unit: string; readonly usual: string; readonly example: string };
+}
+
+export const ROLE_SPECS = {
+  speech: {
+    maxThreads: 4,
+    enable: 'set ASR_MODEL to a model such as base',
+    batch: {
+      unit: 'Maximum audio seconds per batch (Whisper counts padding: a 3 s clip is 11 s)',
+      usual: 'four windows, 120',
+      example: '60',
+    },
+  },
+  vision: {
+    maxThreads: 4,
+    enable: 'set VISION_MODEL_NAME to a model such as Xenova/siglip-base-patch16-224',
+    batch: {
+      unit: 'Maximum tokens per batch (an image counts 576, a text 64)',
+      usual: '2304 per thread',
+      example: '1152',
+    },
+  },
+  text: {
+    maxThreads: 4,
+    enable: 'set LOAD_BGE_M3=true',
+    batch: { unit: 'Maximum tokens per batch, padding included', usual: '2304 per thread', example: '8192' },
+  },
+  faces: {
+    // The network is too small to gain from a second thread.
+    maxThreads: 1,
+    enable: 'set FEATURE_FACE=true',
+    batch: { unit: 'Maximum pixels per batch', usual: '8 million per thread', example: '4000000' },
+  },
+} as const satisfies Record<string, RoleSpec>;
+
+export type Role = keyof typeof ROLE_SPECS;
+
+export const ROLES = Object.keys(ROLE_SPECS) as readonly Role[];
+
+/** One value per role. */
+export function forEachRole<Value>(make: (role: Role) => Value): Readonly<Record<Role, Value>> {
+  return Object.fromEntries(ROLES.map((role) => [role, make(role)])) as Record<Role, Value>;
+}
+
+/** The name of a role's variable: `WORKERS_SPEECH`. */
+export function roleVariable<Prefix extends string>(prefix: Prefix, role: Role): `${Prefix}_${Uppercase<Role>}` {
+  return `${prefix}_${role.toUpperCase() as Uppercase<Role>}`;
+}
