@@ -1,7 +1,7 @@
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
 import { formatBytes, formatCount } from '../format.js';
-import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
+import { type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
 import type { CommandContext } from './context.js';
 
@@ -86,9 +86,7 @@ function planText(made: Plan): string {
     const compile = compileOfFetched({ remoteFiles, files });
     if (compile === undefined) continue;
     lines.push(compileLine(compile));
-    const missing = files.filter(({ blob }) => blob.action === 'fetch').map(({ offered }) => offered.file.path);
-    if (compile.why === 'on the volume' && missing.length > 0)
-      lines.push(`  The weights are there; what is not, and has to be fetched, are small files: ${missing.join(', ')}`);
+    if (compile.why === 'on the volume') lines.push(...smallFilesLine(files));
   }
   const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(made);
   lines.push(
@@ -97,6 +95,18 @@ function planText(made: Plan): string {
       : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}. There: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}. Next: heimdex-downloader download`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** What is fetched though the weights are on the volume, and why. */
+function smallFilesLine(files: readonly PlannedFile[]): readonly string[] {
+  const missing = files.filter(({ blob }) => blob.action === 'fetch');
+  if (missing.length === 0) return [];
+  const bytes = missing.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);
+  const isOpenAi = files.some(({ offered }) => offered.volumePath !== undefined);
+  const why = isOpenAi ? ', which openai-whisper keeps in its Python package and not on the volume' : '';
+  return [
+    `  The weights are there. To be fetched are ${formatBytes(bytes)} of small files: ${missing.map(({ offered }) => offered.file.path).join(', ')}${why}`,
+  ];
 }
 
 function compileField(compile: PlannedCompile | undefined) {

@@ -8,6 +8,7 @@ import {
   type CompiledKey,
   type CompiledManifest,
   type CompiledSource,
+  type ContentHash,
   compiledKeyName,
   compiledRepositoryPath,
   type FoundCheckpoint,
@@ -28,9 +29,14 @@ import { runCompiler } from './run-compiler.js';
  * Compiles a model's checkpoint: into a directory of its own, which is renamed to its key when it is whole. Nothing is left behind
  * when that fails.
  *
+ * @param proved - Hashes of files whose bytes this run has read already, by their real paths: they are not read again.
  * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  */
-export async function compileModel(context: CommandContext, state: ModelState): Promise<void> {
+export async function compileModel(
+  context: CommandContext,
+  state: ModelState,
+  verified: ReadonlyMap<string, ContentHash>,
+): Promise<void> {
   const { config, log, signal } = context;
   const { configured, inspection } = state;
   const { checkpoint, repository, revision } = inspection;
@@ -45,7 +51,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     { event: 'compile', model: configured.id, bytes: sizeBytes },
     `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${formatBytes(sizeBytes)}`,
   );
-  const sources = await verifySources(checkpoint, signal);
+  const sources = await verifySources(checkpoint, verified, signal);
   const key: CompiledKey = {
     compiler: COMPILER_VERSION,
     precision: configured.compile.precision,
@@ -99,15 +105,20 @@ export async function compileModel(context: CommandContext, state: ModelState): 
 }
 
 /** Every byte of the checkpoint is read and its sha256 held against what is known, before anything is made of it. */
-async function verifySources(checkpoint: FoundCheckpoint, signal: AbortSignal): Promise<readonly CompiledSource[]> {
+async function verifySources(
+  checkpoint: FoundCheckpoint,
+  verified: ReadonlyMap<string, ContentHash>,
+  signal: AbortSignal,
+): Promise<readonly CompiledSource[]> {
   const sources: CompiledSource[] = [];
   for (const { path, blobPath, sizeBytes, hash } of checkpoint.files) {
-    const sha256 = await hashFile('sha256', blobPath, signal);
-    const known = hash?.type === 'git-sha1' ? await hashFile('git-sha1', blobPath, signal) : sha256;
-    if (hash !== undefined && known !== hash.value) {
+    const known = verified.get(blobPath);
+    const sha256 = known?.type === 'sha256' ? known.value : await hashFile('sha256', blobPath, signal);
+    const actual = hash?.type === 'git-sha1' ? await hashFile('git-sha1', blobPath, signal) : sha256;
+    if (hash !== undefined && actual !== hash.value) {
       throw new DownloaderError(
         'HASH_MISMATCH',
-        `${blobPath} is damaged, or another file than its name says: its ${hash.type} is ${known}, expected ${hash.value}. To fetch the right one, move this one away and run: heimdex-downloader download`,
+        `${blobPath} is damaged, or another file than its name says: its ${hash.type} is ${actual}, expected ${hash.value}. To fetch the right one, move this one away and run: heimdex-downloader download`,
       );
     }
     sources.push({ path, sizeBytes, sha256 });
