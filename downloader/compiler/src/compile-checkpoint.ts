@@ -23,6 +23,8 @@ export interface CompileOptions {
   readonly precision: Precision;
   /** Whether 8-bit weights are made for CPUs without VNNI, too. */
   readonly overflowSafe: boolean;
+  /** The tokens of an empty text, which stand around every text: the self-check tries short ones. Absent: unknown. */
+  readonly emptyText?: readonly number[];
   /** Told what is done next. */
   onStep?(step: CompileStep): void;
 }
@@ -124,7 +126,7 @@ class GraphJob {
     const { dir, precision } = this.#options;
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
-    const probe = this.#plan.probe(this.#config, heard);
+    const probe = this.#plan.probe(this.#config, heard, this.#options.emptyText ?? []);
     this.#onPhase('check');
     const reference = await this.#runLayerwise(uniformRecipe('float32'), probe);
     for (const recipe of recipes) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
   COMPILER_VERSION,
@@ -22,6 +22,7 @@ import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { formatBytes } from '../format.js';
+import { readEmptyText } from './empty-text.js';
 import { checkpointBytes, estimateCompile } from './estimate.js';
 import { runCompiler } from './run-compiler.js';
 
@@ -64,11 +65,11 @@ export async function compileModel(
     await removeLeftovers(place, temporary);
     // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
     await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
-    const config = await readConfig(state);
     const model = await runCompiler(
       {
         checkpoint: checkpoint.main,
-        ...config,
+        ...(await readConfig(state)),
+        ...(await readTexts(state)),
         dir: temporary,
         precision: precisionOf(key.precision),
         overflowSafe: key.overflowSafe,
@@ -141,6 +142,13 @@ async function readConfig({ inspection }: ModelState): Promise<{ readonly config
     'CHECKPOINT_INVALID',
     `Expected ${file.found.absolutePath} to be a JSON object, got something else. To fetch it again, run: heimdex-downloader download --check`,
   );
+}
+
+/** What the tokenizer says that the self-check needs. */
+async function readTexts({ inspection }: ModelState): Promise<{ readonly emptyText?: readonly number[] }> {
+  const file = inspection.files.find(({ file: { path } }) => basename(path) === 'tokenizer.json');
+  const emptyText = file?.found === undefined ? undefined : await readEmptyText(file.found.absolutePath);
+  return emptyText === undefined ? {} : { emptyText };
 }
 
 /** What killed runs left: one that is under way would hold the lock. The compiler of a killed run ends a moment after it. */

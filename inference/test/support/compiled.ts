@@ -22,7 +22,7 @@ export interface CompiledRepository {
 export async function compileRepository(
   repository: HubRepository,
   checkpoint = 'model.safetensors',
-  options: Partial<Pick<CompileOptions, 'precision' | 'overflowSafe'>> = {},
+  options: Partial<Pick<CompileOptions, 'precision' | 'overflowSafe' | 'emptyText'>> = {},
 ): Promise<CompiledRepository> {
   const dir = await mkdtemp(join(tmpdir(), 'heimdex-compiled-'));
   try {

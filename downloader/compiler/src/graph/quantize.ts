@@ -49,6 +49,24 @@ export function quantizeColumns(
   return { values, scales };
 }
 
+/** What `quantizeColumns` left of the weights, [outputs, inputs]. */
+export function remaindersOf(
+  matrix: Float32Array,
+  { values, scales }: QuantizedColumns,
+  outputs: number,
+  inputs: number,
+): Float32Array {
+  const left = new Float32Array(matrix.length);
+  for (let output = 0; output < outputs; output++) {
+    const scale = scales[output] as number;
+    for (let input = 0; input < inputs; input++) {
+      const at = output * inputs + input;
+      left[at] = (matrix[at] as number) - (values[input * outputs + output] as number) * scale;
+    }
+  }
+  return left;
+}
+
 function peakOf(row: Float32Array): number {
   let peak = 0;
   for (let i = 0; i < row.length; i++) {
