@@ -50,7 +50,8 @@ const ROW2: Recipe = { ...uniformRecipe('row2'), vocabulary: 'nb8' };
 /** What hurts sentence embedders: rounded inputs of attention and feed-forward, one scale for an output of the second. */
 const MIX: Recipe = { ...uniformRecipe('row2'), 'attention output': 'row', 'feed-forward 2': 'nb8' };
 /** What short texts are hurt by is the rounding of the weights. */
-const FINE_MIX: Recipe = { ...MIX, 'attention input': 'row3', 'attention output': 'row2', 'feed-forward 1': 'row3' };
+const FINER_MIX: Recipe = { ...MIX, 'attention input': 'row3', 'attention output': 'row2' };
+const FINEST_MIX: Recipe = { ...FINER_MIX, 'feed-forward 1': 'row3' };
 const FINE_ROW: Recipe = { ...ROW2, 'attention input': 'row3', 'feed-forward 1': 'row3' };
 /** All but exact, and half as much again as ROW2. */
 const ROW3: Recipe = { ...uniformRecipe('row3'), vocabulary: 'nb8' };
@@ -62,7 +63,7 @@ const bert: Architecture = {
     {
       role: 'model',
       build: buildBert,
-      recipes: [MIX, FINE_MIX, ROW3],
+      recipes: [MIX, FINER_MIX, FINEST_MIX, ROW3],
       probe: bertProbe,
       comparison: compareTexts,
       minCosine: 0.999,
