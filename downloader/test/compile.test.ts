@@ -9,6 +9,8 @@ import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { temporaryDir } from './support/volume.js';
 
 const NAME = 'acme/german-bert';
+/** SigLIP needs it. */
+const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
 
 describe('a checkpoint', () => {
   const dir = temporaryDir();
@@ -22,8 +24,8 @@ describe('a checkpoint', () => {
         bertRepository({ name: 'acme/bin-bert', weights: 'bin' }),
         bertRepository({ name: 'acme/sharded-bert', weights: 'shards' }),
         { name: 'acme/no-tokenizer', files: bertRepository().files.filter(({ path }) => path !== 'tokenizer.json') },
-        { name: 'acme/clip', files: [...withType(bertRepository(), 'clip')] },
-        { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2')] },
+        { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
+        { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
         { name: 'acme/distil', files: [...withType(bertRepository(), 'distilbert')] },
         {
           name: 'acme/whisper-test',
