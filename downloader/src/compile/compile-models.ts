@@ -21,9 +21,11 @@ import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
-import { formatBytes } from '../format.js';
+import { formatBytes, formatDuration } from '../format.js';
+import { CompileProgress } from '../progress/compile-progress.js';
 import { readEmptyText } from './empty-text.js';
 import { checkpointBytes, estimateCompile } from './estimate.js';
+import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
 
 /**
@@ -38,7 +40,7 @@ export async function compileModel(
   state: ModelState,
   verified: ReadonlyMap<string, ContentHash>,
 ): Promise<void> {
-  const { config, log, signal } = context;
+  const { config, log, screen, signal } = context;
   const { configured, inspection } = state;
   const { checkpoint, repository, revision } = inspection;
   if (configured.compile === undefined || checkpoint === undefined || revision === undefined) {
@@ -48,10 +50,9 @@ export async function compileModel(
   const place = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
   const sizeBytes = checkpointBytes(checkpoint);
-  log.info(
-    { event: 'compile', model: configured.id, bytes: sizeBytes },
-    `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${formatBytes(sizeBytes)}`,
-  );
+  const compile = compileOfFound(state);
+  if (compile !== undefined)
+    log.info({ event: 'compile', model: configured.id, bytes: sizeBytes }, compileStart(configured.id, compile));
   const sources = await verifySources(checkpoint, verified, signal);
   const key: CompiledKey = {
     compiler: COMPILER_VERSION,
@@ -65,7 +66,8 @@ export async function compileModel(
     await removeLeftovers(place, temporary);
     // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
     await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
-    const model = await runCompiler(
+    const progress = new CompileProgress(configured.id, screen, log);
+    const { model, peakBytes } = await runCompiler(
       {
         checkpoint: checkpoint.main,
         ...(await readConfig(state)),
@@ -74,13 +76,9 @@ export async function compileModel(
         precision: precisionOf(key.precision),
         overflowSafe: key.overflowSafe,
       },
-      ({ role, phase, graph, graphs }) =>
-        log.info(
-          { event: 'compile-step', model: configured.id, role, phase },
-          `  ${graph}/${graphs} ${role}: ${phase}`,
-        ),
+      (step) => progress.onStep(step),
       signal,
-    );
+    ).finally(() => progress.stop());
     const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
     const manifest: CompiledManifest = { ...key, repository, commit: revision, modelType: model.modelType, graphs };
     await writeFile(join(temporary, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest), {
@@ -95,8 +93,8 @@ export async function compileModel(
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
     const least = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
     log.info(
-      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least },
-      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${seconds}s, cosine to float32 at least ${least.toFixed(5)}`,
+      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least, peakBytes },
+      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${formatDuration(seconds * 1000)}, cosine to float32 at least ${least.toFixed(5)}`,
     );
   } catch (error) {
     throw asDiskError(error, place);
