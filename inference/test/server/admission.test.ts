@@ -128,6 +128,25 @@ describe('a server whose memory is asked for', () => {
     await served();
   });
 
+  it('keeps nothing of calls whose callers are gone', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    await served();
+    const before = timers();
+    for (let index = 0; index < 20; index += 1) {
+      const session = http2.connect(fake.url);
+      session.on('error', () => {});
+      const call = `gone-${index}`;
+      const headers = { 'content-type': 'application/grpc', te: 'trailers', 'x-request-id': call };
+      const stream = session.request({ ':method': 'POST', ':path': `/${EMBED_IMAGE}`, ...headers });
+      stream.on('error', () => {});
+      stream.write(envelope(Buffer.alloc(2 * MIB)).subarray(0, MIB));
+      await once(session, 'remoteSettings');
+      session.destroy();
+      expect(await logged(fake, call)).to.include({ code: 'CANCELLED' });
+    }
+    expect(timers() - before).to.be.lessThan(10);
+  });
+
   it('by many small messages that unpack to large ones refuses what has no room and serves the next ones', async () => {
     const large = toBinary(
       EmbedImageRequestSchema,

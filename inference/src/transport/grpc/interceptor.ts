@@ -157,6 +157,7 @@ class Guarded {
     internals.decoder = { write: (bytes) => this.#decode(bytes) };
     stream.once('close', () => {
       clearTimeout(this.#unread);
+      this.#frames.clear();
       this.#open?.cancel();
       this.incoming.close();
       this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
@@ -193,13 +194,17 @@ class Guarded {
   answered(): void {
     // What still comes of the request is thrown away.
     if (!this.#answered) this.incoming.answer(0);
-    this.#unread ??= setTimeout(() => this.#stream?.destroy(), UNREAD_MS);
+    // Of a stream that is closed already nothing ends the timer, which would hold the call and its message until then.
+    if (this.#stream?.closed !== true) this.#unread ??= setTimeout(() => this.#stream?.destroy(), UNREAD_MS);
   }
 
   /** In place of grpc-js's own decoder; it answers what this throws, where that is not answered already. */
   #decode(bytes: Buffer): Buffer[] {
     try {
-      return this.#frames.write(bytes);
+      const messages = this.#frames.write(bytes);
+      // After a message grpc-js stops reading by itself.
+      if (messages.length === 0 && this.#stream !== undefined) this.incoming.body.pace(bytes.byteLength, this.#stream);
+      return messages;
     } catch (error) {
       if (error instanceof InferenceError) this.fail(error);
       throw error;
