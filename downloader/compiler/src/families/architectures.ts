@@ -8,7 +8,7 @@ import {
   whisperDecoderProbe,
   whisperEncoderProbe,
 } from '../check/probes.js';
-import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { type Checkpoint, shown } from '../checkpoint/checkpoint.js';
 import { type ExpectedUnused, type Renaming, withoutPrefix } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import { type Layers, type Recipe, uniformRecipe } from '../graph/layers.js';
@@ -142,7 +142,7 @@ export function architectureOf(config: Config): Architecture {
   if (found === undefined) {
     throw new CompilerError(
       'CONFIG_UNSUPPORTED',
-      `Expected model_type of config.json to be ${MODEL_TYPES.join(', ')}, got ${JSON.stringify(type) ?? 'nothing'}.`,
+      `Expected model_type of config.json to be ${MODEL_TYPES.join(', ')}, got ${shown(JSON.stringify(type) ?? 'nothing')}.`,
     );
   }
   return found;

@@ -1,3 +1,4 @@
+import { shown } from '../checkpoint/checkpoint.js';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
@@ -119,7 +120,7 @@ export class Layers {
       const known = Object.keys(ACTIVATIONS).join(', ');
       throw new CompilerError(
         'CONFIG_UNSUPPORTED',
-        `Expected an activation function of ${known} in config.json, got ${name}.`,
+        `Expected an activation function of ${known} in config.json, got ${shown(name)}.`,
       );
     }
     return this.graph.op('Gelu', [x], { approximate: { string: approximate } });
