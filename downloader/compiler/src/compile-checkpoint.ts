@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildGraph } from './build-graph.js';
+import { type BuiltGraph, buildGraph } from './build-graph.js';
 import type { Values } from './check/layerwise.js';
-import { expectOpens, runCompiled, runLayerwise } from './check/self-check.js';
+import { runFloat32, runWritten } from './check/self-check.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { Weights } from './checkpoint/weights.js';
 import { CompilerError } from './errors.js';
@@ -115,7 +115,7 @@ class GraphJob {
 
   inFloat32(): Done {
     const recipe = uniformRecipe('float32');
-    return { graph: { role: this.#plan.role, files: this.#build(recipe), recipe }, reference: {} };
+    return { graph: { role: this.#plan.role, files: this.#build(recipe).files, recipe }, reference: {} };
   }
 
   /** The fastest recipe that is near enough to float32. */
@@ -126,30 +126,18 @@ class GraphJob {
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
     const probe = this.#plan.probe(this.#config, heard);
     this.#onPhase('check');
-    const reference = await this.#runLayerwise(uniformRecipe('float32'), probe);
+    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, dir);
     for (const recipe of recipes) {
-      const files = this.#build(recipe);
+      const { files, layered } = this.#build(recipe);
       this.#onPhase('check');
-      const cosine = comparison(reference, await this.#run(recipe, probe), probe);
+      const cosine = comparison(reference, await runWritten(layered, role, probe, dir), probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
       for (const { name } of files) rmSync(join(dir, name));
     }
     return { ...this.inFloat32(), reference };
   }
 
-  /** A CPU runs half precision in float32, for which it would hold the whole model at once: so that runs layer by layer, too. */
-  async #run(recipe: Recipe, probe: Values): Promise<Values> {
-    const { dir } = this.#options;
-    if (recipe !== HALF_PRECISION) return runCompiled(this.#plan, probe, dir);
-    await expectOpens(this.#plan, dir);
-    return this.#runLayerwise(recipe, probe);
-  }
-
-  #runLayerwise(recipe: Recipe, probe: Values): Promise<Values> {
-    return runLayerwise(this.#plan, this.#weights, this.#config, recipe, probe, this.#options.dir);
-  }
-
-  #build(recipe: Recipe): readonly WrittenFile[] {
+  #build(recipe: Recipe): BuiltGraph {
     this.#onPhase('build');
     const { overflowSafe, dir } = this.#options;
     return buildGraph(this.#plan, { weights: this.#weights, config: this.#config, recipe, overflowSafe, dir });

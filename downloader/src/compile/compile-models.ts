@@ -59,7 +59,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
     await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
     const config = await readConfig(state);
-    const model = await runCompiler(
+    const { model, peakBytes } = await runCompiler(
       {
         checkpoint: checkpoint.main,
         ...config,
@@ -88,7 +88,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
     const least = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
     log.info(
-      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least },
+      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least, peakBytes },
       `Compiled ${configured.id}: ${formatBytes(bytes)} in ${seconds}s, cosine to float32 at least ${least.toFixed(5)}`,
     );
   } catch (error) {

@@ -2,36 +2,30 @@ import { join } from 'node:path';
 import type { Weights } from '../checkpoint/weights.js';
 import type { GraphPlan } from '../families/architectures.js';
 import type { ConfigReader } from '../families/config.js';
-import { Layers, type Recipe } from '../graph/layers.js';
-import { LayerwiseGraph, type Values } from './layerwise.js';
+import type { LayeredGraph } from '../graph/layered-graph.js';
+import { Layers, uniformRecipe } from '../graph/layers.js';
+import { runLayers, UnwrittenGraph, type Values } from './layerwise.js';
 import { openSession } from './session.js';
 
-/** What a graph of the checkpoint gives for its probe by a recipe, run layer by layer. `dir` holds a layer at a time. */
-export async function runLayerwise(
+/** What a graph of the checkpoint gives for its probe in float32. `dir` holds a layer at a time. */
+export function runFloat32(
   plan: GraphPlan,
   weights: Weights,
   config: ConfigReader,
-  recipe: Recipe,
   probe: Values,
   dir: string,
 ): Promise<Values> {
-  const graph = new LayerwiseGraph();
-  plan.build(new Layers(graph, weights, recipe, false), config);
-  return graph.run(probe, dir);
+  const graph = new UnwrittenGraph();
+  plan.build(new Layers(graph, weights, uniformRecipe('float32'), false), config);
+  return runLayers(graph.layered(dir), probe);
 }
 
-/** What the graph that was written gives for its probe. */
-export async function runCompiled(plan: GraphPlan, probe: Values, dir: string): Promise<Values> {
-  const session = await openSession(join(dir, `${plan.role}.onnx`));
-  try {
-    return (await session.run(probe)) as Values;
-  } finally {
-    await session.release();
-  }
-}
-
-/** Throws where the graph that was written cannot be opened. */
-export async function expectOpens(plan: GraphPlan, dir: string): Promise<void> {
-  const session = await openSession(join(dir, `${plan.role}.onnx`), 'as it is');
+/**
+ * What the graph that was written gives for its probe. Opened as a whole, to see that it can be, and run layer by layer: a run
+ * of the whole would touch all of its weights, and a CPU, which works out half precision in float32, would hold them all.
+ */
+export async function runWritten(graph: LayeredGraph, role: string, probe: Values, dir: string): Promise<Values> {
+  const session = await openSession(join(dir, `${role}.onnx`), 'as it is');
   await session.release();
+  return runLayers(graph, probe);
 }

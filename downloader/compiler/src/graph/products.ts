@@ -57,13 +57,15 @@ export class Products {
     const name = `${key}.weight`;
     if (form === 'float32') {
       const turned = () => transposed(values(), outputs, inputs);
-      return graph.op('MatMul', [x, graph.constant(name, 'float32', [inputs, outputs], turned)]);
+      return graph.op('MatMul', [x, graph.streamed(name, 'float32', [inputs, outputs], turned)]);
     }
     if (form === 'float16') {
-      const turned = () => toFloat16(transposed(values(), outputs, inputs));
+      const turned = function* (): Generator<Uint16Array> {
+        for (const rows of transposed(values(), outputs, inputs)) yield toFloat16(rows);
+      };
       const halves = [
         graph.op('Cast', [x], { to: FLOAT16 }),
-        graph.constant(name, 'float16', [inputs, outputs], turned),
+        graph.streamed(name, 'float16', [inputs, outputs], turned),
       ];
       return graph.op('Cast', [graph.op('MatMul', halves)], { to: FLOAT32 });
     }

@@ -14,16 +14,18 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
-/** The file that a graph's weights lie in: written from its beginning to its end, hashed on the way. */
+/** The file that a graph's weights lie in: written from its beginning to its end, hashed on the way where it is to stay. */
 export class WeightsFile {
   readonly #descriptor: number;
-  readonly #hash: Hash = createHash('sha256');
+  readonly #hash: Hash | undefined;
   #sizeBytes = 0;
 
   constructor(
     path: string,
     readonly name: string,
+    use: 'stays' | 'passes' = 'stays',
   ) {
+    this.#hash = use === 'stays' ? createHash('sha256') : undefined;
     this.#descriptor = openSync(path, 'wx');
   }
 
@@ -37,7 +39,7 @@ export class WeightsFile {
   }
 
   #append(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
+    this.#hash?.update(bytes);
     let written = 0;
     while (written < bytes.length) {
       written += writeSync(this.#descriptor, bytes, written, Math.min(bytes.length - written, 1 << 30));
@@ -48,10 +50,10 @@ export class WeightsFile {
   close(): WrittenFile {
     fsyncSync(this.#descriptor);
     closeSync(this.#descriptor);
-    return { name: this.name, sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
+    return { name: this.name, sizeBytes: this.#sizeBytes, sha256: this.#hash?.digest('hex') ?? '' };
   }
 
-  /** Without its hash, after a failure. */
+  /** Closes what does not stay. */
   abandon(): void {
     closeSync(this.#descriptor);
   }
