@@ -6,7 +6,7 @@ import { preparePlan } from '../prepare.js';
 import type { FetchTotals } from '../progress/progress.js';
 import { type UnverifiedModel, verifyFound } from '../verify-found.js';
 import type { CommandContext } from './context.js';
-import { downloadAndLock } from './download-and-lock.js';
+import { bringInTurn } from './download-and-lock-in-turn.js';
 
 /** What a download did. */
 interface DownloadResult extends FetchTotals {
@@ -26,7 +26,7 @@ export async function download(context: CommandContext): Promise<RunFigures> {
   for (const model of unverified) warnUnverified(context, model);
   const plan = await preparePlan(cacheState, remote, signal);
   const notLocked = new Set(unverified.map(({ state }) => state.configured));
-  const totals = await downloadAndLock(context, cacheState, plan, notLocked);
+  const totals = await bringInTurn(context, cacheState, plan, notLocked);
   const { presentFiles, presentBytes } = totalsOf(plan);
   const durationMs = performance.now() - startedMs;
   const result = { ...totals, models: cacheState.models.length, presentFiles, presentBytes, durationMs };

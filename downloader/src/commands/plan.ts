@@ -1,8 +1,9 @@
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
-import { formatBytes, formatCount } from '../format.js';
+import { formatBytes, formatCount, formatTimeLeft } from '../format.js';
 import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
+import { costsOf, type PlanCosts } from '../turns.js';
 import type { CommandContext } from './context.js';
 
 /** Shows what a download would do. */
@@ -10,7 +11,9 @@ export async function plan(context: CommandContext): Promise<undefined> {
   const { config, remote, signal, args, print } = context;
   const cacheState = await readCacheState(config.models, { readBytes: args.check, signal });
   const made = await preparePlan(cacheState, remote, signal);
-  print(args.json ? `${JSON.stringify(planDocument(config.models.cacheDir, made), null, 2)}\n` : planText(made));
+  const costs = costsOf(made, config.keepCheckpoints);
+  const document = { ...planDocument(config.models.cacheDir, made), costs };
+  print(args.json ? `${JSON.stringify(document, null, 2)}\n` : planText(made, costs));
 }
 
 function planDocument(cacheDir: string, made: Plan) {
@@ -64,7 +67,7 @@ function planDocument(cacheDir: string, made: Plan) {
   };
 }
 
-function planText(made: Plan): string {
+function planText(made: Plan, costs: PlanCosts): string {
   const lines: string[] = [];
   for (const { configured, inspection } of made.complete) {
     const files = inspection.found?.files ?? [];
@@ -91,6 +94,11 @@ function planText(made: Plan): string {
       lines.push(`  The weights are there; what is not, and has to be fetched, are small files: ${missing.join(', ')}`);
   }
   const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(made);
+  if (costs.seconds > 0) {
+    lines.push(
+      `Compiling takes about ${formatTimeLeft(costs.seconds * 1000)}. The volume will hold at most ${formatBytes(costs.peakBytes)} more than now on the way, ${formatBytes(costs.endBytes)} in the end.`,
+    );
+  }
   lines.push(
     fetchFiles === 0
       ? `Nothing to fetch, 0 bytes to fetch: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)} are there.${made.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
