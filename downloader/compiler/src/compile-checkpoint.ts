@@ -27,13 +27,20 @@ export interface CompileOptions {
   onStep?(step: CompileStep): void;
 }
 
-/** `graph` of `graphs` is built or checked. */
+/**
+ * What is done for `graph` of `graphs`: its answers in float32 are worked out, it is written, or its answers are compared with
+ * those. A graph that was not near enough is written and compared again.
+ */
 export interface CompileStep {
   readonly role: string;
-  readonly phase: 'build' | 'check';
+  readonly phase: 'float32' | 'build' | 'compare';
+  /** What of the phase is done, 0 to 1: told layer by layer where layers are run. */
+  readonly share: number;
   readonly graph: number;
   readonly graphs: number;
 }
+
+type OnPhase = (phase: CompileStep['phase'], share: number) => void;
 
 /** A graph that was written and checked. */
 export interface CompiledGraph {
@@ -66,8 +73,8 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
     const graphs: CompiledGraph[] = [];
     let heard: Values = {};
     for (const [index, plan] of architecture.graphs.entries()) {
-      const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase) =>
-        options.onStep?.({ role: plan.role, phase, graph: index + 1, graphs: architecture.graphs.length }),
+      const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase, share) =>
+        options.onStep?.({ role: plan.role, phase, share, graph: index + 1, graphs: architecture.graphs.length }),
       );
       const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inFewerBits(heard);
       graphs.push(graph);
@@ -97,15 +104,9 @@ class GraphJob {
   readonly #weights: Weights;
   readonly #config: ConfigReader;
   readonly #options: CompileOptions;
-  readonly #onPhase: (phase: CompileStep['phase']) => void;
+  readonly #onPhase: OnPhase;
 
-  constructor(
-    plan: GraphPlan,
-    weights: Weights,
-    config: ConfigReader,
-    options: CompileOptions,
-    onPhase: (phase: CompileStep['phase']) => void,
-  ) {
+  constructor(plan: GraphPlan, weights: Weights, config: ConfigReader, options: CompileOptions, onPhase: OnPhase) {
     this.#plan = plan;
     this.#weights = weights;
     this.#config = config;
@@ -125,20 +126,23 @@ class GraphJob {
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
     const probe = this.#plan.probe(this.#config, heard);
-    this.#onPhase('check');
-    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, dir);
+    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, dir, this.#tell('float32'));
     for (const recipe of recipes) {
       const { files, layered } = this.#build(recipe);
-      this.#onPhase('check');
-      const cosine = comparison(reference, await runWritten(layered, role, probe, dir), probe);
+      const answers = await runWritten(layered, role, probe, dir, this.#tell('compare'));
+      const cosine = comparison(reference, answers, probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
       for (const { name } of files) rmSync(join(dir, name));
     }
     return { ...this.inFloat32(), reference };
   }
 
+  #tell(phase: CompileStep['phase']): (share: number) => void {
+    return (share) => this.#onPhase(phase, share);
+  }
+
   #build(recipe: Recipe): BuiltGraph {
-    this.#onPhase('build');
+    this.#onPhase('build', 0);
     const { overflowSafe, dir } = this.#options;
     return buildGraph(this.#plan, { weights: this.#weights, config: this.#config, recipe, overflowSafe, dir });
   }

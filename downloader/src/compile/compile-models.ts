@@ -20,8 +20,10 @@ import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
-import { formatBytes } from '../format.js';
+import { formatBytes, formatDuration } from '../format.js';
+import { CompileProgress } from '../progress/compile-progress.js';
 import { checkpointBytes, estimateCompile } from './estimate.js';
+import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
 
 /**
@@ -31,7 +33,7 @@ import { runCompiler } from './run-compiler.js';
  * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  */
 export async function compileModel(context: CommandContext, state: ModelState): Promise<void> {
-  const { config, log, signal } = context;
+  const { config, log, screen, signal } = context;
   const { configured, inspection } = state;
   const { checkpoint, repository, revision } = inspection;
   if (configured.compile === undefined || checkpoint === undefined || revision === undefined) {
@@ -41,10 +43,9 @@ export async function compileModel(context: CommandContext, state: ModelState): 
   const place = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
   const sizeBytes = checkpointBytes(checkpoint);
-  log.info(
-    { event: 'compile', model: configured.id, bytes: sizeBytes },
-    `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${formatBytes(sizeBytes)}`,
-  );
+  const compile = compileOfFound(state);
+  if (compile !== undefined)
+    log.info({ event: 'compile', model: configured.id, bytes: sizeBytes }, compileStart(configured.id, compile));
   const sources = await verifySources(checkpoint, signal);
   const key: CompiledKey = {
     compiler: COMPILER_VERSION,
@@ -59,6 +60,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
     await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
     const config = await readConfig(state);
+    const progress = new CompileProgress(configured.id, screen, log);
     const { model, peakBytes } = await runCompiler(
       {
         checkpoint: checkpoint.main,
@@ -67,13 +69,9 @@ export async function compileModel(context: CommandContext, state: ModelState): 
         precision: precisionOf(key.precision),
         overflowSafe: key.overflowSafe,
       },
-      ({ role, phase, graph, graphs }) =>
-        log.info(
-          { event: 'compile-step', model: configured.id, role, phase },
-          `  ${graph}/${graphs} ${role}: ${phase}`,
-        ),
+      (step) => progress.onStep(step),
       signal,
-    );
+    ).finally(() => progress.stop());
     const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
     const manifest: CompiledManifest = { ...key, repository, commit: revision, modelType: model.modelType, graphs };
     await writeFile(join(temporary, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest), {
@@ -89,7 +87,7 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     const least = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
     log.info(
       { event: 'compiled', model: configured.id, bytes, seconds, cosine: least, peakBytes },
-      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${seconds}s, cosine to float32 at least ${least.toFixed(5)}`,
+      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${formatDuration(seconds * 1000)}, cosine to float32 at least ${least.toFixed(5)}`,
     );
   } catch (error) {
     throw asDiskError(error, place);

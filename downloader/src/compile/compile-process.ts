@@ -2,20 +2,20 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
-import { type CompiledModel, type CompileOptions, CompilerError, compileCheckpoint } from '@heimdex/compiler';
+import {
+  type CompiledModel,
+  type CompileOptions,
+  CompilerError,
+  type CompileStep,
+  compileCheckpoint,
+} from '@heimdex/compiler';
 
 /** What it is asked. */
 export type CompileOrder = Omit<CompileOptions, 'onStep'>;
 
 /** What it says. */
 export type CompileMessage =
-  | {
-      readonly type: 'step';
-      readonly role: string;
-      readonly phase: 'build' | 'check';
-      readonly graph: number;
-      readonly graphs: number;
-    }
+  | ({ readonly type: 'step' } & CompileStep)
   | {
       readonly type: 'done';
       readonly model: CompiledModel;

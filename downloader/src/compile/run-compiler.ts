@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import type { CompileStep } from '@heimdex/compiler';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import type { CompileMessage, CompileOrder } from './compile-process.js';
@@ -19,7 +20,6 @@ const ENVIRONMENT = {
 };
 
 type Done = Omit<Extract<CompileMessage, { readonly type: 'done' }>, 'type'>;
-type Step = Extract<CompileMessage, { readonly type: 'step' }>;
 
 /**
  * Compiles in a process of its own. Throws DownloaderError CHECKPOINT_INVALID for a checkpoint that cannot be compiled, DISK_FULL,
@@ -27,7 +27,7 @@ type Step = Extract<CompileMessage, { readonly type: 'step' }>;
  */
 export async function runCompiler(
   order: CompileOrder,
-  onStep: (step: Step) => void,
+  onStep: (step: CompileStep) => void,
   signal: AbortSignal,
 ): Promise<Done> {
   signal.throwIfAborted();

@@ -52,11 +52,15 @@ export class UnwrittenGraph extends Graph {
   }
 }
 
+/** Told before each layer what share of them is done. */
+export type OnLayer = (share: number) => void;
+
 /** The graph's outputs, worked out layer by layer. */
-export async function runLayers(graph: LayeredGraph, feeds: Values): Promise<Values> {
+export async function runLayers(graph: LayeredGraph, feeds: Values, onLayer: OnLayer): Promise<Values> {
   const values = new Map(Object.entries(feeds));
   const results = new Set(graph.outputs.map(({ name }) => name));
   for (const [index, nodes] of graph.layers.entries()) {
+    onLayer(index / graph.layers.length);
     const made = new Set(nodes.flatMap(({ outputs }) => outputs));
     const later = graph.layers.slice(index + 1).flat();
     const needed = new Set([...results, ...later.flatMap(readsOf)]);

@@ -4,7 +4,7 @@ import type { GraphPlan } from '../families/architectures.js';
 import type { ConfigReader } from '../families/config.js';
 import type { LayeredGraph } from '../graph/layered-graph.js';
 import { Layers, uniformRecipe } from '../graph/layers.js';
-import { runLayers, UnwrittenGraph, type Values } from './layerwise.js';
+import { type OnLayer, runLayers, UnwrittenGraph, type Values } from './layerwise.js';
 import { openSession } from './session.js';
 
 /** What a graph of the checkpoint gives for its probe in float32. `dir` holds a layer at a time. */
@@ -14,18 +14,25 @@ export function runFloat32(
   config: ConfigReader,
   probe: Values,
   dir: string,
+  onLayer: OnLayer,
 ): Promise<Values> {
   const graph = new UnwrittenGraph();
   plan.build(new Layers(graph, weights, uniformRecipe('float32'), false), config);
-  return runLayers(graph.layered(dir), probe);
+  return runLayers(graph.layered(dir), probe, onLayer);
 }
 
 /**
  * What the graph that was written gives for its probe. Opened as a whole, to see that it can be, and run layer by layer: a run
  * of the whole would touch all of its weights, and a CPU, which works out half precision in float32, would hold them all.
  */
-export async function runWritten(graph: LayeredGraph, role: string, probe: Values, dir: string): Promise<Values> {
+export async function runWritten(
+  graph: LayeredGraph,
+  role: string,
+  probe: Values,
+  dir: string,
+  onLayer: OnLayer,
+): Promise<Values> {
   const session = await openSession(join(dir, `${role}.onnx`), 'as it is');
   await session.release();
-  return runLayers(graph, probe);
+  return runLayers(graph, probe, onLayer);
 }
