@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Weights } from '../checkpoint/weights.js';
+import { CompilerError } from '../errors.js';
 import type { GraphPlan } from '../families/architectures.js';
 import type { ConfigReader } from '../families/config.js';
 import type { LayeredGraph } from '../graph/layered-graph.js';
@@ -7,8 +8,11 @@ import { Layers, uniformRecipe } from '../graph/layers.js';
 import { type OnLayer, runLayers, UnwrittenGraph, type Values } from './layerwise.js';
 import { openSession } from './session.js';
 
-/** What a graph of the checkpoint gives for its probe in float32. `dir` holds a layer at a time. */
-export function runFloat32(
+/**
+ * What a graph of the checkpoint gives for its probe in float32. `dir` holds a layer at a time. Throws TENSOR_NOT_FINITE where
+ * weights that are finite give answers that are not.
+ */
+export async function runFloat32(
   plan: GraphPlan,
   weights: Weights,
   config: ConfigReader,
@@ -18,7 +22,15 @@ export function runFloat32(
 ): Promise<Values> {
   const graph = new UnwrittenGraph();
   plan.build(new Layers(graph, weights, uniformRecipe('float32'), false), config);
-  return runLayers(graph.layered(dir), probe, onLayer);
+  const answers = await runLayers(graph.layered(dir), probe, onLayer);
+  for (const [name, { data }] of Object.entries(answers)) {
+    if ((data as Float32Array).every(Number.isFinite)) continue;
+    throw new CompilerError(
+      'TENSOR_NOT_FINITE',
+      `Expected finite answers of the ${plan.role} graph in float32, got NaN or infinity in ${name}: its weights are too large. The checkpoint is broken.`,
+    );
+  }
+  return answers;
 }
 
 /**

@@ -19,6 +19,14 @@ const EIGHT = Buffer.alloc(8);
 
 describe('a safetensors file made to mislead', () => {
   const dir = temporaryDir();
+  const compile = (bytes: Buffer, precision: 'int8' | 'fp32') =>
+    compileCheckpoint({
+      checkpoint: dir.write('model.safetensors', bytes),
+      config: BERT_CONFIG,
+      dir: dir.fresh(),
+      precision,
+      overflowSafe: true,
+    });
 
   for (const [what, bytes, named] of [
     ['names a tensor twice', headed(`{"a":${entry('[0,8]')},"a":${entry('[0,8]')}}`, EIGHT), 'twice'],
@@ -61,18 +69,16 @@ describe('a safetensors file made to mislead', () => {
     });
   }
 
+  it('is refused where finite weights give answers that are not', async () => {
+    const large = bertTensors().map((tensor) => ({ ...tensor, values: tensor.values.map((value) => value * 1e30) }));
+    const error = await refusal(() => compile(safetensorsFile(large), 'int8'));
+    expect(error.code).to.equal('TENSOR_NOT_FINITE');
+    expect(error.message).to.include('the model graph');
+  });
+
   it('of a name without end is told of in few words', async () => {
     const extra = { name: 'x'.repeat(1 << 20), shape: [2], values: new Float32Array(2) };
-    const checkpoint = dir.write('long.safetensors', safetensorsFile([...bertTensors(), extra]));
-    const error = await refusal(() =>
-      compileCheckpoint({
-        checkpoint,
-        config: BERT_CONFIG,
-        dir: dir.fresh(),
-        precision: 'fp32',
-        overflowSafe: true,
-      }),
-    );
+    const error = await refusal(() => compile(safetensorsFile([...bertTensors(), extra]), 'fp32'));
     expect(error.code).to.equal('TENSOR_UNEXPECTED');
     expect(error.message).to.have.length.below(500);
   });
