@@ -13,6 +13,7 @@ export type Values = Readonly<Record<string, Tensor>>;
 
 /** A graph whose constants are made, written, run and deleted layer by layer: disk holds its largest layer alone. */
 export class UnwrittenGraph extends Graph {
+  override readonly productRows = 16_384;
   readonly #parts = new Map<string, Lazy<Iterable<ConstantValues>>>();
 
   protected override store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor {

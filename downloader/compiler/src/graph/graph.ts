@@ -37,6 +37,8 @@ export abstract class Graph {
   protected readonly inputs: OnnxValue[] = [];
   protected readonly outputs: OnnxValue[] = [];
   #unnamed = 0;
+  /** Rows of a product's matrix that are multiplied in one slice: a graph that is only run may have a vocabulary in several. */
+  readonly productRows: number = Number.POSITIVE_INFINITY;
 
   input(name: string, elementType: ElementType, dims: readonly Dimension[]): string {
     this.inputs.push({ name, elementType, dims: [...dims] });

@@ -39,7 +39,7 @@ export interface Linear {
 }
 
 /** Rows of a table that are converted at once. */
-const TABLE_ROWS = 4096;
+const TABLE_ROWS = 1024;
 const MAX_FLOAT16 = 65504;
 
 /** Layers of transformers. Activations are [rows, width]: sequences stand one after the other, and attention parts them. */
