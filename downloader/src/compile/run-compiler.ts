@@ -34,6 +34,7 @@ export async function runCompiler(
   const child = fork(PROGRAM, [String(process.pid)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: ENVIRONMENT,
+    execArgv: ['--expose-gc'],
   });
   const end = () => void child.kill('SIGKILL');
   signal.addEventListener('abort', end, { once: true });
