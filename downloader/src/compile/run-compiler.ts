@@ -9,14 +9,15 @@ import type { CompileMessage, CompileOrder } from './compile-process.js';
 const PROGRAM = fileURLToPath(new URL('./compile-process.js', import.meta.url));
 
 /**
- * glibc's allocator would come to keep freed memory of up to 32 MB a part, of which a compile frees a great many: 280 MB more at
- * the peak.
+ * glibc's allocator would come to keep freed memory, up to 32 MB a part and in several arenas, of which a compile frees a great
+ * many: 280 MB more at the peak.
  */
 const ENVIRONMENT = {
   PATH: '/usr/bin:/bin',
   ORT_DISABLE_TELEMETRY: '1',
-  MALLOC_MMAP_THRESHOLD_: String(4 << 20),
-  MALLOC_TRIM_THRESHOLD_: String(16 << 20),
+  MALLOC_MMAP_THRESHOLD_: String(1 << 20),
+  MALLOC_TRIM_THRESHOLD_: String(1 << 20),
+  MALLOC_ARENA_MAX: '1',
 };
 
 type Done = Omit<Extract<CompileMessage, { readonly type: 'done' }>, 'type'>;
@@ -34,6 +35,7 @@ export async function runCompiler(
   const child = fork(PROGRAM, [String(process.pid)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: ENVIRONMENT,
+    execArgv: ['--expose-gc'],
   });
   const end = () => void child.kill('SIGKILL');
   signal.addEventListener('abort', end, { once: true });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OnnxNode, type OnnxTensor, writeModel } from '@heimdex/onnx';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { collectGarbage } from '../graph/garbage.js';
 import { type ConstantValues, Graph, type Lazy } from '../graph/graph.js';
 import { modelOf } from '../graph/graph-file.js';
 import type { LayeredGraph } from '../graph/layered-graph.js';
@@ -62,6 +63,7 @@ export async function runLayers(graph: LayeredGraph, feeds: Values, onLayer: OnL
   const results = new Set(graph.outputs.map(({ name }) => name));
   for (const [index, nodes] of graph.layers.entries()) {
     onLayer(index / graph.layers.length);
+    collectGarbage();
     const made = new Set(nodes.flatMap(({ outputs }) => outputs));
     const later = graph.layers.slice(index + 1).flat();
     const needed = new Set([...results, ...later.flatMap(readsOf)]);

@@ -1,10 +1,14 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import type { TensorData } from '@heimdex/onnx';
+import { collectGarbage } from './garbage.js';
 import type { ConstantValues } from './graph.js';
 
 /** Tensors begin at multiples of a page, so that the runtime can map each of them. */
 const ALIGNMENT = 4096;
+
+/** Bytes that are written between two collections of what they were made of. */
+const COLLECT_EVERY_BYTES = 32 << 20;
 
 /** A file that was written. */
 export interface WrittenFile {
@@ -44,7 +48,9 @@ export class WeightsFile {
     while (written < bytes.length) {
       written += writeSync(this.#descriptor, bytes, written, Math.min(bytes.length - written, 1 << 30));
     }
+    const before = this.#sizeBytes;
     this.#sizeBytes += bytes.length;
+    if (Math.floor(before / COLLECT_EVERY_BYTES) < Math.floor(this.#sizeBytes / COLLECT_EVERY_BYTES)) collectGarbage();
   }
 
   close(): WrittenFile {
