@@ -1,13 +1,13 @@
 /**
  * Makes stand-ins of the default checkpoints in their true shapes, with random weights, as a directory in hub layout: what costs time
  * and memory is there, and nobody's weights are needed. Every weight is another number: the runtime shares equal ones.
- * Usage: node bench/default-stack/make.js DIR [SHARED]   (about 7.3 GB)
+ * Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]   (about 7.3 GB; of one model: 3.5, 1.5, 2.3)
  */
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [dir, shared = '../shared'] = process.argv.slice(2);
-if (dir === undefined) throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED]');
+const [dir, shared = '../shared', only] = process.argv.slice(2);
+if (dir === undefined) throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]');
 
 /** Numbers around 0 whose spread is that of trained weights; xorshift, two sums of halves a number. */
 function fill(values, scale, state) {
@@ -257,6 +257,7 @@ function writeSafetensors(path, tensors, half) {
 }
 
 for (const { name, tensors, config, files, texts = {}, half = false } of MODELS) {
+  if (only !== undefined && name !== only) continue;
   const place = join(dir, name);
   mkdirSync(place, { recursive: true });
   writeFileSync(join(place, 'config.json'), JSON.stringify(config, undefined, 2));

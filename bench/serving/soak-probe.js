@@ -9,6 +9,7 @@ const times = { '/livez': [], '/readyz': [] };
 /** From the connection to the answer: what the server itself takes. Before it, TCP may wait in the system's queue. */
 const connected = [];
 const wrong = [];
+const slow = [];
 let heldUpMs = 0;
 let expectedAt = performance.now() + EVERY_MS;
 const paths = Object.keys(times);
@@ -20,6 +21,8 @@ function ask(path) {
   const ended = (what) => {
     connected.push(performance.now() - connectedAt);
     times[path].push(performance.now() - startedAt);
+    if (performance.now() - startedAt > 300)
+      slow.push([Date.now(), path, Math.round(connectedAt - startedAt), Math.round(performance.now() - connectedAt)]);
     if (what !== 200) wrong.push(`${path}: ${what}`);
   };
   const request = http.get(`http://${address}${path}`, { agent: false }, (response) => {
@@ -37,5 +40,6 @@ setInterval(() => {
   ask(paths[turn++ % 2]);
 }, EVERY_MS);
 process.once('SIGTERM', () => {
+  if (process.env.SLOW) process.stderr.write(`${JSON.stringify(slow)}\n`);
   process.stdout.write(JSON.stringify({ times, connected, wrong, heldUpMs }), () => process.exit(0));
 });

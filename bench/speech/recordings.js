@@ -80,16 +80,32 @@ const plain = (text) =>
     .trim()
     .split(/ +/);
 
-/** Words that are wrong, missing or too many, and how many there are. */
+/**
+ * Words that are wrong, missing or too many, how many there are, and which: `said>heard`, with nothing on one side for a word
+ * that is missing or made up.
+ */
 export function wordErrors(transcribed, said = saidInThreeMinutes()) {
   const expected = plain(said);
-  let row = [0, ...expected.map((_, at) => at + 1)];
-  for (const word of plain(transcribed)) {
+  const words = plain(transcribed);
+  const rows = [Array.from({ length: expected.length + 1 }, (_, at) => at)];
+  for (const word of words) {
+    const row = rows.at(-1);
     const next = [row[0] + 1];
     for (const [at, other] of expected.entries()) {
       next.push(Math.min(row[at] + (word === other ? 0 : 1), row[at + 1] + 1, next[at] + 1));
     }
-    row = next;
+    rows.push(next);
   }
-  return { errors: row.at(-1), words: expected.length };
+  const wrong = [];
+  for (let i = words.length, at = expected.length; i > 0 || at > 0; ) {
+    const cost = rows[i][at];
+    const isSame = i > 0 && at > 0 && words[i - 1] === expected[at - 1];
+    if (i > 0 && at > 0 && rows[i - 1][at - 1] + (isSame ? 0 : 1) === cost) {
+      if (!isSame) wrong.unshift(`${expected[at - 1]}>${words[i - 1]}`);
+      i -= 1;
+      at -= 1;
+    } else if (i > 0 && rows[i - 1][at] + 1 === cost) wrong.unshift(`>${words[--i]}`);
+    else wrong.unshift(`${expected[--at]}>`);
+  }
+  return { errors: rows.at(-1).at(-1), words: expected.length, wrong };
 }

@@ -11,7 +11,7 @@ import { likeliestLanguage } from '../../inference/dist/src/models/whisper/langu
 import { layoutOf } from '../../inference/dist/src/models/whisper/length.js';
 import { LogitsProcessors } from '../../inference/dist/src/models/whisper/logits-processors.js';
 import { MelExtractor } from '../../inference/dist/src/models/whisper/mel.js';
-import { Vocabulary } from '../../inference/dist/src/models/whisper/vocabulary.js';
+import { Vocabulary, WhisperTokenizer } from '../../inference/dist/src/models/whisper/vocabulary.js';
 import { inRepository, OPTIONS } from '../support/measure.js';
 import { shortClips } from './clips.js';
 import { RATE, wordErrors } from './recordings.js';
@@ -32,8 +32,9 @@ const { values: flags } = parseArgs({
 const LAYOUTS = [...flags.layouts.split(','), 'full'];
 
 const dir = whisperDir(flags.shared);
-const config = await readWhisperConfig(dir);
-const vocabulary = await Vocabulary.open(dir, config);
+const tokenizer = await WhisperTokenizer.open(dir);
+const config = await readWhisperConfig(dir, tokenizer);
+const vocabulary = new Vocabulary(tokenizer, config);
 const mel = await MelExtractor.open(config.melCount, OPTIONS);
 const encoder = await Encoder.open(`${dir}/onnx/encoder_model_quantized.onnx`, config.melCount, OPTIONS);
 const decoder = await MergedDecoder.open(`${dir}/onnx/decoder_model_merged_quantized.onnx`, config, OPTIONS);

@@ -18,11 +18,16 @@ export function whisperDir(shared) {
 
 /**
  * `transcribe(samples, options)` gives text, segments and how many windows each run had; samples or an opened audio. `weights`:
- * the form of its 8-bit weights, as in LoadOptions.
+ * the form of its 8-bit weights, as in LoadOptions. `compiled`: a directory of the compiler's graphs, to be taken instead.
  */
-export async function openWhisper(shared, { weights } = {}) {
-  const settings = weights === undefined ? OPTIONS : { ...OPTIONS, weights };
-  const model = await load(modelFiles(ID, whisperDir(shared), WEIGHTS), settings);
+export async function openWhisper(shared, { weights, compiled } = {}) {
+  const roles = compiled === undefined ? [] : ['encoder', 'cross', 'decoder'];
+  const externalFiles = roles.map((role) => `${compiled}/${role}.onnx_data`);
+  const settings = { ...OPTIONS, externalFiles, ...(weights === undefined ? {} : { weights }) };
+  const files = modelFiles(ID, whisperDir(shared), WEIGHTS);
+  if (compiled !== undefined)
+    files.weights = Object.fromEntries(roles.map((role) => [role, `${compiled}/${role}.onnx`]));
+  const model = await load(files, settings);
   const { shared: batches, maxItems } = model.facts.batching;
   const lane = new Lane({
     name: 'whisper',

@@ -133,7 +133,7 @@ async function scene(background, faces, heights, { width, height }, next) {
       .resize(place.width, place.height, { fit: 'fill' })
       .png({ compressionLevel: 0 })
       .toBuffer();
-    const input = await sharp(sized).extract(cut).png({ compressionLevel: 0 }).toBuffer();
+    const input = await sharp(sized, { limitInputPixels: false }).extract(cut).png({ compressionLevel: 0 }).toBuffer();
     layers.push({ input, left: Math.max(0, place.x), top: Math.max(0, place.y) });
   }
   const content = await sharp(background)
@@ -165,7 +165,7 @@ for (const megapixels of options.megapixels.split(',').map(Number)) {
     for (const [index, heights] of [CROWD, CROWD, ...LONE.map((part) => [part])].entries()) {
       const shape = SHAPES[(seed + index) % SHAPES.length];
       const height = Math.round(Math.sqrt((megapixels * 1e6) / shape));
-      const size = { width: Math.round(height * shape), height };
+      const size = { width: Math.floor((megapixels * 1e6) / height), height };
       const background = backgrounds[Math.floor(next() * backgrounds.length)];
       const { content, truths } = await scene(background, faces, heights, size, next);
       const before = process.cpuUsage();

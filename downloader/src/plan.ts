@@ -159,7 +159,9 @@ export function totalsOf(plan: Plan): PlanTotals {
     }
   }
   for (const { inspection } of [...plan.complete, ...plan.compile]) {
-    for (const file of [...(inspection.found?.files ?? []), ...(inspection.checkpoint?.files ?? [])]) {
+    const { found, files, checkpoint } = inspection;
+    const there = found?.files ?? files.flatMap((file) => file.found ?? []);
+    for (const file of [...there, ...(checkpoint?.files ?? [])]) {
       presentFiles += 1;
       presentBytes += file.sizeBytes;
     }

@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
-import { type Verification, verificationKey, writeVerifications } from '@heimdex/cache';
-import type { PlannedBlob } from './plan.js';
+import { type ContentHash, type Verification, verificationKey, writeVerifications } from '@heimdex/cache';
+import type { Plan, PlannedBlob } from './plan.js';
 
 /**
  * Notes of blobs whose bytes have just been proved what they look like now, so that `verify --quick` need not read them
@@ -15,4 +15,13 @@ export async function recordVerified(cacheDir: string, blobs: readonly PlannedBl
     verifications.set(verificationKey(root, path), { sizeBytes: size, mtimeMs, hash: blob.hash });
   }
   if (verifications.size > 0) await writeVerifications(cacheDir, verifications);
+}
+
+/** The hashes of files whose every byte this run has read, by their real paths, once the plan is carried out. */
+export async function provedHashes({ models }: Plan): Promise<ReadonlyMap<string, ContentHash>> {
+  const files = models.flatMap((model) => model.files);
+  const verified = files.filter(({ offered, blob }) => offered.isVerified === true || blob.action !== 'keep');
+  return new Map(
+    await Promise.all(verified.map(async ({ blob }) => [await realpath(blob.finalPath), blob.hash] as const)),
+  );
 }

@@ -209,6 +209,14 @@ describe('progress', () => {
     expect(barLine({ ...state, sizeBytes: 0, haveBytes: 0 }, 120)).to.include('100%');
   });
 
+  it('takes a terminal that does not say how wide it is for one of 80 columns', () => {
+    for (const columns of [undefined, 0]) {
+      expect(openScreen({ isTTY: true, ...(columns === 0 ? { columns } : {}), write: () => true }).columns).to.equal(
+        80,
+      );
+    }
+  });
+
   it('keeps its block below the lines of the log', () => {
     const written: string[] = [];
     const screen = openScreen({ isTTY: true, columns: 80, write: (text: string) => written.push(text) > 0 });

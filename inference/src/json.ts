@@ -10,6 +10,16 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
   return value;
 }
 
+/** As `readJsonObject`; empty where there is no such file. */
+export async function readOptionalObject(path: string): Promise<JsonObject> {
+  try {
+    return await readJsonObject(path);
+  } catch (error) {
+    if (isObject(error) && error.code === 'ENOENT') return {};
+    throw error;
+  }
+}
+
 /** Reads JSON of any kind. Throws an error that names the file when it is none. */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8');

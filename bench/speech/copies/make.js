@@ -1,5 +1,6 @@
 // Two readings of two and a half to three minutes, and what is done to them.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { wavOf } from '../../support/wav.js';
@@ -36,28 +37,30 @@ async function readings(shared, ffmpeg) {
   ];
 }
 
-/** Writes all copies into a directory; `only` is a part of their names. */
+/** Writes all copies into a directory, but for those that are there; `only` is a part of their names. */
 export async function makeCopies(dir, { shared, ffmpeg, only }) {
   const copies = [];
   for (const { name: reading, samples, said } of await readings(shared, ffmpeg)) {
     for (const { name, ending, settings, decibels } of COPIES) {
       const full = `${reading} ${name}`;
       if (!full.includes(only)) continue;
+      const path = join(dir, `${full.replace(' ', '-')}.${ending}`);
+      copies.push({ name: full, path, said });
+      if (existsSync(path)) continue;
       const source = join(dir, 'source.wav');
       await writeFile(source, wavOf(decibels === undefined ? samples : noisy(samples, decibels)));
-      const path = join(dir, `${full.replace(' ', '-')}.${ending}`);
       // 44.1 kHz, as files of music have; Opus has its own rate.
       const rate = ending === 'opus' ? '48000' : '44100';
       const args = ['-y', '-v', 'error', '-i', source, ...settings, '-ar', rate, '-ac', '1', path];
       const done = spawnSync(ffmpeg, args, { encoding: 'utf8' });
       if (done.status !== 0) throw new Error(`ffmpeg could not make ${full}: ${done.error?.message ?? done.stderr}`);
-      copies.push({ name: full, path, said });
     }
   }
   return copies;
 }
 
-function noisy(samples, decibels) {
+/** Samples with white noise so many decibels below them. */
+export function noisy(samples, decibels) {
   const random = dice(11);
   const power = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
   const amplitude = power * 10 ** (-decibels / 20);

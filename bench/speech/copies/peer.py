@@ -8,6 +8,6 @@ todo = json.load(sys.stdin)
 model = WhisperModel(todo["model"], device="cpu", compute_type=todo["type"], cpu_threads=1, num_workers=1)
 texts = []
 for path in todo["files"]:
-    segments, _ = model.transcribe(path, beam_size=1)
+    segments, _ = model.transcribe(path, beam_size=1, language=todo.get("language"))
     texts.append("".join(segment.text for segment in segments).strip())
 print(json.dumps(texts))

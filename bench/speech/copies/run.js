@@ -1,5 +1,5 @@
 // Words wrong in lossy copies: `node bench/speech/copies/run.js --model DIR --python PATH` (needs ffmpeg with flite). See ../README.md.
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { temporaryDir } from '../../support/dir.js';
@@ -8,6 +8,7 @@ import { wavOf } from '../../support/wav.js';
 import { samplesOf, wordErrors } from '../recordings.js';
 import { openWhisper } from '../transcribe-window.js';
 import { makeCopies } from './make.js';
+import { Texts } from './texts.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -16,24 +17,38 @@ const { values: flags } = parseArgs({
     python: { type: 'string', default: 'python3' },
     /** faster-whisper's form of Whisper base. */
     model: { type: 'string' },
+    /** The same weights, compiled to int8 and to fp32: directories of graphs. */
+    int8: { type: 'string' },
+    fp32: { type: 'string' },
     /** Copies whose names hold this. */
     only: { type: 'string', default: '' },
     /** Programs to try, by the names below. */
-    programs: { type: 'string', default: 'ours,whole,safe,alone,int8,float32' },
+    programs: { type: 'string', default: 'ours,whole,safe,alone,compiled,exact,int8,float32' },
+    /** A directory that keeps copies and texts: what is there is not made again. */
+    keep: { type: 'string' },
+    /** Says which words are wrong. */
+    show: { type: 'boolean', default: false },
   },
 });
 
-/** This server as it is, without merged silence, with overflow-safe weights, and with windows that do not see the text before. */
+/**
+ * This server as it is, without merged silence, with overflow-safe weights, with windows that do not see the text before, with
+ * graphs of its own compiler, and with every shortcut off.
+ */
 const OURS = {
   ours: [{}, {}],
   whole: [{}, { wholeWindows: true }],
   safe: [{ weights: 'overflow-safe' }, {}],
   alone: [{}, { conditionOnPreviousText: false }],
+  compiled: [{ compiled: flags.int8 }, {}],
+  exact: [{ compiled: flags.fp32 }, { wholeWindows: true }],
 };
+const NEEDED = { compiled: flags.int8, exact: flags.fp32, int8: flags.model, float32: flags.model };
 /** faster-whisper's compute types. */
 const PEERS = ['int8', 'float32'];
 
-const dir = temporaryDir();
+const dir = flags.keep ?? temporaryDir();
+await mkdir(dir, { recursive: true });
 const copies = await makeCopies(dir, flags);
 // Every program hears what this server's decoders give: the same samples.
 for (const copy of copies) {
@@ -42,45 +57,46 @@ for (const copy of copies) {
   await writeFile(copy.wav, wavOf(copy.samples));
 }
 
-const columns = [];
-for (const program of flags.programs.split(',')) {
-  const texts = PEERS.includes(program) ? peerTexts(program) : await ourTexts(program);
-  if (texts === undefined) continue;
-  const wrong = copies.map(({ said }, index) => wordErrors(texts[index], said).errors);
-  console.error(program, wrong.join(' '));
-  columns.push({ program, wrong });
+const texts = await Texts.open(join(dir, 'texts.jsonl'));
+const programs = flags.programs.split(',').filter((name) => !(name in NEEDED) || NEEDED[name] !== undefined);
+for (const program of programs) {
+  const left = copies.filter(({ name }) => texts.of(program, name) === undefined);
+  if (left.length === 0) continue;
+  if (PEERS.includes(program)) await askPeer(program, left);
+  else await askOurs(program, left);
 }
-console.log(`| words wrong | of | ${columns.map(({ program }) => program).join(' | ')} |`);
-console.log(`|---|---|${'---|'.repeat(columns.length)}`);
-const rows = copies.map(({ name, said }, index) => [
-  name,
-  said.split(' ').length,
-  ...columns.map(({ wrong }) => wrong[index]),
+const wrongIn = (program, { name, said }) => wordErrors(texts.of(program, name) ?? '', said);
+console.log(`| words wrong | of | ${programs.join(' | ')} |`);
+console.log(`|---|---|${'---|'.repeat(programs.length)}`);
+const rows = copies.map((copy) => [
+  copy.name,
+  copy.said.split(' ').length,
+  ...programs.map((program) => wrongIn(program, copy).errors),
 ]);
 const sums = rows.reduce((sum, [, ...counts]) => counts.map((count, at) => (sum[at] ?? 0) + count), []);
 for (const row of [...rows, ['all', ...sums]]) console.log(`| ${row.join(' | ')} |`);
+if (flags.show) {
+  for (const copy of copies) {
+    for (const program of programs) console.log(copy.name, program, wrongIn(program, copy).wrong.join(', '));
+  }
+}
 
-async function ourTexts(program) {
+async function askOurs(program, left) {
   const [loading, options] = OURS[program];
   const whisper = await openWhisper(flags.shared, loading);
   try {
-    const texts = [];
-    for (const { name, samples, said } of copies) {
+    for (const { name, samples, said } of left) {
       const { text } = await whisper.transcribe(samples, options);
-      texts.push(text);
+      await texts.keep(program, name, text);
       console.error(program, name, wordErrors(text, said).errors);
     }
-    return texts;
   } finally {
     await whisper.close();
   }
 }
 
-function peerTexts(type) {
-  if (flags.model === undefined) return undefined;
-  return runPython(flags.python, new URL('./peer.py', import.meta.url), {
-    model: flags.model,
-    type,
-    files: copies.map(({ wav }) => wav),
-  });
+async function askPeer(type, left) {
+  const job = { model: flags.model, type, files: left.map(({ wav }) => wav) };
+  const transcribed = runPython(flags.python, new URL('./peer.py', import.meta.url), job) ?? [];
+  for (const [index, text] of transcribed.entries()) await texts.keep(type, left[index].name, text);
 }

@@ -18,7 +18,7 @@ import { unsafePathReason } from './safe-path.js';
  * Version of the compiled graphs: it goes up when the same checkpoint would give other graphs. Models of another version are
  * compiled again.
  */
-export const COMPILER_VERSION = 1;
+export const COMPILER_VERSION = 2;
 
 const MANIFEST_NAME = 'compiled.json';
 const FORMAT_VERSION = 1;

@@ -64,6 +64,37 @@ describe('resolving models', () => {
     });
   }
 
+  // The keys of _MODELS in openai-whisper 20250625.
+  const openAi: [string, string, string][] = [
+    ...['tiny', 'base', 'small', 'medium'].flatMap((size): [string, string, string][] => [
+      [size, `openai/whisper-${size}`, size],
+      [`${size}.en`, `openai/whisper-${size}.en`, `${size}.en`],
+    ]),
+    ['large-v1', 'openai/whisper-large', 'large-v1'],
+    ['large-v2', 'openai/whisper-large-v2', 'large-v2'],
+    ['large-v3', 'openai/whisper-large-v3', 'large-v3'],
+    ['large', 'openai/whisper-large-v3', 'large-v3'],
+    ['large-v3-turbo', 'openai/whisper-large-v3-turbo', 'large-v3-turbo'],
+    ['turbo', 'openai/whisper-large-v3-turbo', 'large-v3-turbo'],
+  ];
+  for (const [name, id, file] of openAi) {
+    it(`knows openai-whisper's name ${name}, as a file's name too, in each precision, and that file's hash`, () => {
+      const manifest = loadManifest();
+      for (const spelt of [name, `${name}.pt`, id]) {
+        for (const precision of ['int8', 'fp16', 'fp32']) {
+          const { id: found, compile, sources } = resolveModel(manifest, 'speech', `${spelt}:${precision}`);
+          expect([found, compile?.precision], spelt).to.deep.equal([id, precision]);
+          expect(sources).to.deep.equal([{ type: 'hf', repository: id, revision: 'main' }]);
+          const [pt, ...more] = compile?.checkpoints ?? [];
+          expect(more).to.deep.equal([]);
+          expect(pt?.path).to.equal(`whisper/${file}.pt`);
+          // OpenAI's addresses carry the hash.
+          expect(pt?.url).to.match(new RegExp(`/whisper/models/${pt?.sha256}/${file}\\.pt$`));
+        }
+      }
+    });
+  }
+
   it("knows OpenAI's own file of the same weights, by its hash", () => {
     const { compile, sources } = resolveModel(loadManifest(), 'speech', 'medium');
     expect(compile?.checkpoints.map(({ path, sha256 }) => [path, sha256.slice(0, 8)])).to.deep.equal([

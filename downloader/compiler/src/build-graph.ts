@@ -2,6 +2,7 @@ import type { Weights } from './checkpoint/weights.js';
 import type { GraphPlan } from './families/architectures.js';
 import type { ConfigReader } from './families/config.js';
 import { GraphFile } from './graph/graph-file.js';
+import type { LayeredGraph } from './graph/layered-graph.js';
 import { Layers, type Recipe } from './graph/layers.js';
 import type { WrittenFile } from './graph/weights-file.js';
 
@@ -14,12 +15,18 @@ export interface BuildOptions {
   readonly dir: string;
 }
 
+/** A graph that was written: its files, and its layers over them. */
+export interface BuiltGraph {
+  readonly files: readonly WrittenFile[];
+  readonly layered: LayeredGraph;
+}
+
 /** Writes `ROLE.onnx` and its weights beside it. Throws CompilerError. */
-export function buildGraph(plan: GraphPlan, options: BuildOptions): readonly WrittenFile[] {
+export function buildGraph(plan: GraphPlan, options: BuildOptions): BuiltGraph {
   const graph = new GraphFile(options.dir, `${plan.role}.onnx`);
   try {
     plan.build(new Layers(graph, options.weights, options.recipe, options.overflowSafe), options.config);
-    return graph.finish();
+    return { files: graph.finish(), layered: graph.layered() };
   } catch (error) {
     graph.abandon();
     throw error;

@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildGraph } from './build-graph.js';
+import { type BuiltGraph, buildGraph } from './build-graph.js';
 import type { Values } from './check/layerwise.js';
-import { expectOpens, runCompiled, runLayerwise } from './check/self-check.js';
+import { runFloat32, runWritten } from './check/self-check.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { Weights } from './checkpoint/weights.js';
 import { CompilerError } from './errors.js';
@@ -23,17 +23,26 @@ export interface CompileOptions {
   readonly precision: Precision;
   /** Whether 8-bit weights are made for CPUs without VNNI, too. */
   readonly overflowSafe: boolean;
+  /** The tokens of an empty text, which stand around every text: the self-check tries short ones. Absent: unknown. */
+  readonly emptyText?: readonly number[];
   /** Told what is done next. */
   onStep?(step: CompileStep): void;
 }
 
-/** `graph` of `graphs` is built or checked. */
+/**
+ * What is done for `graph` of `graphs`: its answers in float32 are worked out, it is written, or its answers are compared with
+ * those. A graph that was not near enough is written and compared again.
+ */
 export interface CompileStep {
   readonly role: string;
-  readonly phase: 'build' | 'check';
+  readonly phase: 'float32' | 'build' | 'compare';
+  /** What of the phase is done, 0 to 1: told layer by layer where layers are run. */
+  readonly share: number;
   readonly graph: number;
   readonly graphs: number;
 }
+
+type OnPhase = (phase: CompileStep['phase'], share: number) => void;
 
 /** A graph that was written and checked. */
 export interface CompiledGraph {
@@ -66,8 +75,8 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
     const graphs: CompiledGraph[] = [];
     let heard: Values = {};
     for (const [index, plan] of architecture.graphs.entries()) {
-      const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase) =>
-        options.onStep?.({ role: plan.role, phase, graph: index + 1, graphs: architecture.graphs.length }),
+      const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase, share) =>
+        options.onStep?.({ role: plan.role, phase, share, graph: index + 1, graphs: architecture.graphs.length }),
       );
       const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inFewerBits(heard);
       graphs.push(graph);
@@ -97,15 +106,9 @@ class GraphJob {
   readonly #weights: Weights;
   readonly #config: ConfigReader;
   readonly #options: CompileOptions;
-  readonly #onPhase: (phase: CompileStep['phase']) => void;
+  readonly #onPhase: OnPhase;
 
-  constructor(
-    plan: GraphPlan,
-    weights: Weights,
-    config: ConfigReader,
-    options: CompileOptions,
-    onPhase: (phase: CompileStep['phase']) => void,
-  ) {
+  constructor(plan: GraphPlan, weights: Weights, config: ConfigReader, options: CompileOptions, onPhase: OnPhase) {
     this.#plan = plan;
     this.#weights = weights;
     this.#config = config;
@@ -115,7 +118,7 @@ class GraphJob {
 
   inFloat32(): Done {
     const recipe = uniformRecipe('float32');
-    return { graph: { role: this.#plan.role, files: this.#build(recipe), recipe }, reference: {} };
+    return { graph: { role: this.#plan.role, files: this.#build(recipe).files, recipe }, reference: {} };
   }
 
   /** The fastest recipe that is near enough to float32. */
@@ -124,33 +127,24 @@ class GraphJob {
     const { dir, precision } = this.#options;
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
-    const probe = this.#plan.probe(this.#config, heard);
-    this.#onPhase('check');
-    const reference = await this.#runLayerwise(uniformRecipe('float32'), probe);
+    const probe = this.#plan.probe(this.#config, heard, this.#options.emptyText ?? []);
+    const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, dir, this.#tell('float32'));
     for (const recipe of recipes) {
-      const files = this.#build(recipe);
-      this.#onPhase('check');
-      const cosine = comparison(reference, await this.#run(recipe, probe), probe);
+      const { files, layered } = this.#build(recipe);
+      const answers = await runWritten(layered, role, probe, dir, this.#tell('compare'));
+      const cosine = comparison(reference, answers, probe);
       if (cosine >= minCosine) return { graph: { role, files, recipe, cosine }, reference };
       for (const { name } of files) rmSync(join(dir, name));
     }
     return { ...this.inFloat32(), reference };
   }
 
-  /** A CPU runs half precision in float32, for which it would hold the whole model at once: so that runs layer by layer, too. */
-  async #run(recipe: Recipe, probe: Values): Promise<Values> {
-    const { dir } = this.#options;
-    if (recipe !== HALF_PRECISION) return runCompiled(this.#plan, probe, dir);
-    await expectOpens(this.#plan, dir);
-    return this.#runLayerwise(recipe, probe);
+  #tell(phase: CompileStep['phase']): (share: number) => void {
+    return (share) => this.#onPhase(phase, share);
   }
 
-  #runLayerwise(recipe: Recipe, probe: Values): Promise<Values> {
-    return runLayerwise(this.#plan, this.#weights, this.#config, recipe, probe, this.#options.dir);
-  }
-
-  #build(recipe: Recipe): readonly WrittenFile[] {
-    this.#onPhase('build');
+  #build(recipe: Recipe): BuiltGraph {
+    this.#onPhase('build', 0);
     const { overflowSafe, dir } = this.#options;
     return buildGraph(this.#plan, { weights: this.#weights, config: this.#config, recipe, overflowSafe, dir });
   }

@@ -232,6 +232,16 @@ describe('compiled checkpoints', function () {
     });
   }
 
+  for (const overflowSafe of [false, true]) {
+    it(`is all but exact where weights and activations have 16 bits, ${overflowSafe ? 'for any CPU' : 'for CPUs with exact byte products'}`, async () => {
+      const recipe = uniformRecipe('row3');
+      for (const [family, dir, file] of FAMILIES.filter(([name]) => name !== 'whisper')) {
+        const compiled = await CompiledCheckpoint.open(file, recipe, { overflowSafe });
+        expect(await nearness[family](compiled, dir), family).to.be.above(0.9999);
+      }
+    });
+  }
+
   it('takes the next finer form where the fastest is below the mark, and says which', async () => {
     const compiled = await CompiledCheckpoint.compile('siglip-tiny-fp32/model.safetensors', 'int8');
     const [vision] = architectureOf({ model_type: 'siglip' }).graphs;

@@ -10,9 +10,15 @@ import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
 import { Publisher, publishCacheTag } from '../publish.js';
-import { recordVerified } from '../record-verified.js';
+import { provedHashes, recordVerified } from '../record-verified.js';
 import { HashThread } from '../transfer/hash-thread.js';
 import type { CommandContext } from './context.js';
+
+/** What carrying a plan out came to. */
+export interface DownloadTotals extends FetchTotals {
+  /** Models that this run has compiled; those that another one compiled meanwhile are not counted. */
+  readonly compiledModels: number;
+}
 
 /**
  * Carries a plan out: fetch, prove, publish, and then the lock file.
@@ -24,16 +30,16 @@ export async function downloadAndLock(
   cacheState: CacheState,
   plan: Plan,
   notLocked: ReadonlySet<ConfiguredModel> = new Set(),
-): Promise<FetchTotals> {
+): Promise<DownloadTotals> {
   const totals = plan.models.length === 0 ? NOTHING_FETCHED : await carryOut(context, plan);
-  const compiled = await compileAll(context, plan, cacheState);
+  const { locked: compiled, models: compiledModels } = await compileAll(context, plan, cacheState);
   const downloaded = plan.models.filter(({ remoteFiles }) => remoteFiles.state.configured.compile === undefined);
   const published = await Promise.all(downloaded.map((model) => lockPublished(model, context.signal)));
   const models = cacheState.models.filter(({ configured }) => !notLocked.has(configured));
   const noted = [...published, ...compiled].map((model) => recordFound(model, plan, cacheState));
   await writeLockFile(context, { ...cacheState, models }, plan, noted);
   if (!context.config.keepCheckpoints) await dropCheckpoints(context, plan);
-  return totals;
+  return { ...totals, compiledModels };
 }
 
 function recordFound(model: LockedModel, plan: Plan, { lock }: CacheState): LockedModel {
@@ -58,18 +64,23 @@ async function compileAll(
   context: CommandContext,
   plan: Plan,
   cacheState: CacheState,
-): Promise<readonly LockedModel[]> {
+): Promise<{ readonly locked: readonly LockedModel[]; readonly models: number }> {
   const fetched = plan.models.map(({ remoteFiles }) => remoteFiles.state.configured);
   const wanted = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
     ({ compile }) => compile !== undefined,
   );
-  if (wanted.length === 0) return [];
+  if (wanted.length === 0) return { locked: [], models: 0 };
   const { compileModel } = await import('../compile/compile-models.js');
+  const verified = await provedHashes(plan);
   const locked: LockedModel[] = [];
+  let models = 0;
   for (const configured of wanted) {
     const done = await underLock(context, configured, async () => {
       const state = await lookAt(context, configured);
-      if (state.inspection.found === undefined || isDamaged(cacheState, configured)) await compileModel(context, state);
+      if (state.inspection.found === undefined || isDamaged(cacheState, configured)) {
+        await compileModel(context, state, verified);
+        models += 1;
+      }
       return lookAt(context, configured);
     });
     const [problem] = done.inspection.problems;
@@ -77,7 +88,7 @@ async function compileAll(
     const entry = await lockFound(done, context.signal);
     if (entry !== undefined) locked.push(entry);
   }
-  return locked;
+  return { locked, models };
 }
 
 /** Whether bytes of a compiled file were read and found wrong. */

@@ -3,13 +3,13 @@ import { readCacheState } from '../cache-state.js';
 import type { RunFigures } from '../metrics.js';
 import { totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
-import type { FetchTotals } from '../progress/progress.js';
 import { type UnverifiedModel, verifyFound } from '../verify-found.js';
 import type { CommandContext } from './context.js';
-import { downloadAndLock } from './download-and-lock.js';
+import type { DownloadTotals } from './download-and-lock.js';
+import { downloadInTurn } from './download-in-turn.js';
 
 /** What a download did. */
-interface DownloadResult extends FetchTotals {
+interface DownloadResult extends DownloadTotals {
   readonly models: number;
   /** Files and bytes that needed nothing. */
   readonly presentFiles: number;
@@ -26,7 +26,7 @@ export async function download(context: CommandContext): Promise<RunFigures> {
   for (const model of unverified) warnUnverified(context, model);
   const plan = await preparePlan(cacheState, remote, signal);
   const notLocked = new Set(unverified.map(({ state }) => state.configured));
-  const totals = await downloadAndLock(context, cacheState, plan, notLocked);
+  const totals = await downloadInTurn(context, cacheState, plan, notLocked);
   const { presentFiles, presentBytes } = totalsOf(plan);
   const durationMs = performance.now() - startedMs;
   const result = { ...totals, models: cacheState.models.length, presentFiles, presentBytes, durationMs };
@@ -43,7 +43,8 @@ function warnUnverified({ log }: CommandContext, { state, paths, reason }: Unver
 }
 
 function summarise({ log }: CommandContext, result: DownloadResult): void {
-  const { fetchedFiles, networkBytes, resumedBytes, presentFiles, presentBytes, durationMs, models } = result;
+  const { fetchedFiles, networkBytes, resumedBytes, compiledModels, presentFiles, presentBytes, durationMs } = result;
+  const { models } = result;
   const facts = {
     event: 'summary',
     models,
@@ -51,14 +52,18 @@ function summarise({ log }: CommandContext, result: DownloadResult): void {
     fetchedBytes: networkBytes,
     reusedFiles: presentFiles,
     reusedBytes: presentBytes + resumedBytes,
+    compiledModels,
     seconds: Number((durationMs / 1000).toFixed(3)),
   };
   const time = formatDuration(durationMs);
   const there =
     presentFiles === 0 ? '' : `; ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)} were there`;
+  const compiled = compiledModels === 0 ? '' : `compiled ${formatCount(compiledModels, 'model')}`;
   const resumed = resumedBytes === 0 ? '' : `; ${formatBytes(resumedBytes)} were left by an earlier run`;
   if (models === 0) {
     log.info(facts, 'No model is configured: nothing to do');
+  } else if (fetchedFiles === 0 && compiledModels > 0) {
+    log.info(facts, `Fetched nothing and ${compiled} in ${time}${there}`);
   } else if (fetchedFiles === 0) {
     log.info(
       facts,
@@ -67,7 +72,7 @@ function summarise({ log }: CommandContext, result: DownloadResult): void {
   } else {
     log.info(
       facts,
-      `Downloaded ${formatCount(fetchedFiles, 'file')}, ${formatBytes(networkBytes)} in ${time}${resumed}${there}`,
+      `Downloaded ${formatCount(fetchedFiles, 'file')}, ${formatBytes(networkBytes)}${compiled === '' ? '' : ` and ${compiled}`} in ${time}${resumed}${there}`,
     );
   }
 }

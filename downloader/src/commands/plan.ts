@@ -1,8 +1,9 @@
-import { formatBytes, formatCount } from '@heimdex/common';
+import { formatBytes, formatCount, formatTimeLeft } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import { compileLine, compileOfFetched, compileOfFound, type PlannedCompile } from '../compile/plan-compile.js';
-import { type Plan, type PlannedBlob, totalsOf } from '../plan.js';
+import { type Plan, type PlannedBlob, type PlannedFile, totalsOf } from '../plan.js';
 import { preparePlan } from '../prepare.js';
+import { costsOf, type PlanCosts } from '../turns.js';
 import type { CommandContext } from './context.js';
 
 /** Shows what a download would do. */
@@ -10,7 +11,9 @@ export async function plan(context: CommandContext): Promise<undefined> {
   const { config, remote, signal, args, print } = context;
   const cacheState = await readCacheState(config.models, { readBytes: args.check, signal });
   const made = await preparePlan(cacheState, remote, signal);
-  print(args.json ? `${JSON.stringify(planDocument(config.models.cacheDir, made), null, 2)}\n` : planText(made));
+  const costs = costsOf(made, config.keepCheckpoints);
+  const document = { ...planDocument(config.models.cacheDir, made), costs };
+  print(args.json ? `${JSON.stringify(document, null, 2)}\n` : planText(made, costs));
 }
 
 function planDocument(cacheDir: string, made: Plan) {
@@ -64,7 +67,7 @@ function planDocument(cacheDir: string, made: Plan) {
   };
 }
 
-function planText(made: Plan): string {
+function planText(made: Plan, costs: PlanCosts): string {
   const lines: string[] = [];
   for (const { configured, inspection } of made.complete) {
     const files = inspection.found?.files ?? [];
@@ -86,17 +89,32 @@ function planText(made: Plan): string {
     const compile = compileOfFetched({ remoteFiles, files });
     if (compile === undefined) continue;
     lines.push(compileLine(compile));
-    const missing = files.filter(({ blob }) => blob.action === 'fetch').map(({ offered }) => offered.file.path);
-    if (compile.why === 'on the volume' && missing.length > 0)
-      lines.push(`  The weights are there; what is not, and has to be fetched, are small files: ${missing.join(', ')}`);
+    if (compile.why === 'on the volume') lines.push(...smallFilesLine(files));
   }
   const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(made);
+  if (costs.seconds > 0) {
+    lines.push(
+      `Compiling takes about ${formatTimeLeft(costs.seconds * 1000)}. The volume will hold at most ${formatBytes(costs.peakBytes)} more than now on the way, ${formatBytes(costs.endBytes)} in the end.`,
+    );
+  }
   lines.push(
     fetchFiles === 0
       ? `Nothing to fetch, 0 bytes to fetch: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)} are there.${made.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
       : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}. There: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}. Next: heimdex-downloader download`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** What is fetched though the weights are on the volume, and why. */
+function smallFilesLine(files: readonly PlannedFile[]): readonly string[] {
+  const missing = files.filter(({ blob }) => blob.action === 'fetch');
+  if (missing.length === 0) return [];
+  const bytes = missing.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);
+  const isOpenAi = files.some(({ offered }) => offered.volumePath !== undefined);
+  const why = isOpenAi ? ', which openai-whisper keeps in its Python package and not on the volume' : '';
+  return [
+    `  The weights are there. To be fetched are ${formatBytes(bytes)} of small files: ${missing.map(({ offered }) => offered.file.path).join(', ')}${why}`,
+  ];
 }
 
 function compileField(compile: PlannedCompile | undefined) {

@@ -6,7 +6,7 @@ import type { RunFigures } from '../metrics.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
 import { planAnew } from '../prepare.js';
 import type { CommandContext } from './context.js';
-import { downloadAndLock } from './download-and-lock.js';
+import { downloadInTurn } from './download-in-turn.js';
 
 /** One model's way from what is locked to what its sources offer now. */
 interface Move {
@@ -45,7 +45,7 @@ export async function update(context: CommandContext): Promise<RunFigures> {
     args.json ? `${JSON.stringify(document(moves, args.dryRun), null, 2)}\n` : words(moves, totalsOf(plan).fetchBytes),
   );
   if (args.dryRun || moves.length === 0) return { models: cacheState.models.length };
-  const figures = await downloadAndLock(context, cacheState, plan);
+  const figures = await downloadInTurn(context, cacheState, plan);
   log.info({ event: 'updated', models: moves.length }, `${formatCount(moves.length, 'model')} updated and locked`);
   return figures;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   COMPILED_MANIFEST_NAME,
   COMPILER_VERSION,
@@ -8,6 +8,7 @@ import {
   type CompiledKey,
   type CompiledManifest,
   type CompiledSource,
+  type ContentHash,
   compiledKeyName,
   compiledRepositoryPath,
   type FoundCheckpoint,
@@ -15,23 +16,31 @@ import {
   hasExactByteProducts,
   hashFile,
 } from '@heimdex/cache';
-import { formatBytes } from '@heimdex/common';
+import { formatBytes, formatDuration } from '@heimdex/common';
 import { PRECISIONS, type Precision } from '@heimdex/compiler/precision';
 import type { ModelState } from '../cache-state.js';
 import type { CommandContext } from '../commands/context.js';
 import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
+import { CompileProgress } from '../progress/compile-progress.js';
+import { readEmptyText } from './empty-text.js';
 import { checkpointBytes, estimateCompile } from './estimate.js';
+import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
 
 /**
  * Compiles a model's checkpoint: into a directory of its own, which is renamed to its key when it is whole. Nothing is left behind
  * when that fails.
  *
+ * @param proved - Hashes of files whose bytes this run has read already, by their real paths: they are not read again.
  * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  */
-export async function compileModel(context: CommandContext, state: ModelState): Promise<void> {
-  const { config, log, signal } = context;
+export async function compileModel(
+  context: CommandContext,
+  state: ModelState,
+  verified: ReadonlyMap<string, ContentHash>,
+): Promise<void> {
+  const { config, log, screen, signal } = context;
   const { configured, inspection } = state;
   const { checkpoint, repository, revision } = inspection;
   if (configured.compile === undefined || checkpoint === undefined || revision === undefined) {
@@ -41,11 +50,10 @@ export async function compileModel(context: CommandContext, state: ModelState): 
   const place = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
   const sizeBytes = checkpointBytes(checkpoint);
-  log.info(
-    { event: 'compile', model: configured.id, bytes: sizeBytes },
-    `Compiling ${configured.id} (${configured.compile.precision}) from ${checkpoint.main}, ${formatBytes(sizeBytes)}`,
-  );
-  const sources = await verifySources(checkpoint, signal);
+  const compile = compileOfFound(state);
+  if (compile !== undefined)
+    log.info({ event: 'compile', model: configured.id, bytes: sizeBytes }, compileStart(configured.id, compile));
+  const sources = await verifySources(checkpoint, verified, signal);
   const key: CompiledKey = {
     compiler: COMPILER_VERSION,
     precision: configured.compile.precision,
@@ -58,22 +66,19 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     await removeLeftovers(place, temporary);
     // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
     await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
-    const config = await readConfig(state);
-    const model = await runCompiler(
+    const progress = new CompileProgress(configured.id, screen, log);
+    const { model, peakBytes } = await runCompiler(
       {
         checkpoint: checkpoint.main,
-        ...config,
+        ...(await readConfig(state)),
+        ...(await readTexts(state)),
         dir: temporary,
         precision: precisionOf(key.precision),
         overflowSafe: key.overflowSafe,
       },
-      ({ role, phase, graph, graphs }) =>
-        log.info(
-          { event: 'compile-step', model: configured.id, role, phase },
-          `  ${graph}/${graphs} ${role}: ${phase}`,
-        ),
+      (step) => progress.onStep(step),
       signal,
-    );
+    ).finally(() => progress.stop());
     const graphs = model.graphs.map(({ role, files, recipe, cosine }) => ({ role, cosine, recipe, files }));
     const manifest: CompiledManifest = { ...key, repository, commit: revision, modelType: model.modelType, graphs };
     await writeFile(join(temporary, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest), {
@@ -88,8 +93,8 @@ export async function compileModel(context: CommandContext, state: ModelState): 
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
     const least = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
     log.info(
-      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least },
-      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${seconds}s, cosine to float32 at least ${least.toFixed(5)}`,
+      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least, peakBytes },
+      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${formatDuration(seconds * 1000)}, cosine to float32 at least ${least.toFixed(5)}`,
     );
   } catch (error) {
     throw asDiskError(error, place);
@@ -99,15 +104,20 @@ export async function compileModel(context: CommandContext, state: ModelState): 
 }
 
 /** Every byte of the checkpoint is read and its sha256 held against what is known, before anything is made of it. */
-async function verifySources(checkpoint: FoundCheckpoint, signal: AbortSignal): Promise<readonly CompiledSource[]> {
+async function verifySources(
+  checkpoint: FoundCheckpoint,
+  verified: ReadonlyMap<string, ContentHash>,
+  signal: AbortSignal,
+): Promise<readonly CompiledSource[]> {
   const sources: CompiledSource[] = [];
   for (const { path, blobPath, sizeBytes, hash } of checkpoint.files) {
-    const sha256 = await hashFile('sha256', blobPath, signal);
-    const known = hash?.type === 'git-sha1' ? await hashFile('git-sha1', blobPath, signal) : sha256;
-    if (hash !== undefined && known !== hash.value) {
+    const known = verified.get(blobPath);
+    const sha256 = known?.type === 'sha256' ? known.value : await hashFile('sha256', blobPath, signal);
+    const actual = hash?.type === 'git-sha1' ? await hashFile('git-sha1', blobPath, signal) : sha256;
+    if (hash !== undefined && actual !== hash.value) {
       throw new DownloaderError(
         'HASH_MISMATCH',
-        `${blobPath} is damaged, or another file than its name says: its ${hash.type} is ${known}, expected ${hash.value}. To fetch the right one, move this one away and run: heimdex-downloader download`,
+        `${blobPath} is damaged, or another file than its name says: its ${hash.type} is ${actual}, expected ${hash.value}. To fetch the right one, move this one away and run: heimdex-downloader download`,
       );
     }
     sources.push({ path, sizeBytes, sha256 });
@@ -130,6 +140,13 @@ async function readConfig({ inspection }: ModelState): Promise<{ readonly config
     'CHECKPOINT_INVALID',
     `Expected ${file.found.absolutePath} to be a JSON object, got something else. To fetch it again, run: heimdex-downloader download --check`,
   );
+}
+
+/** What the tokenizer says that the self-check needs. */
+async function readTexts({ inspection }: ModelState): Promise<{ readonly emptyText?: readonly number[] }> {
+  const file = inspection.files.find(({ file: { path } }) => basename(path) === 'tokenizer.json');
+  const emptyText = file?.found === undefined ? undefined : await readEmptyText(file.found.absolutePath);
+  return emptyText === undefined ? {} : { emptyText };
 }
 
 /** What killed runs left: one that is under way would hold the lock. The compiler of a killed run ends a moment after it. */

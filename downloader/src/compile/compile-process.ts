@@ -1,21 +1,27 @@
 /** The program of the process that compiles: what it needs is gone with it, and it can be ended at any moment. */
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
-import { type CompiledModel, type CompileOptions, CompilerError, compileCheckpoint } from '@heimdex/compiler';
+import {
+  type CompiledModel,
+  type CompileOptions,
+  CompilerError,
+  type CompileStep,
+  compileCheckpoint,
+} from '@heimdex/compiler';
 
 /** What it is asked. */
 export type CompileOrder = Omit<CompileOptions, 'onStep'>;
 
 /** What it says. */
 export type CompileMessage =
+  | ({ readonly type: 'step' } & CompileStep)
   | {
-      readonly type: 'step';
-      readonly role: string;
-      readonly phase: 'build' | 'check';
-      readonly graph: number;
-      readonly graphs: number;
+      readonly type: 'done';
+      readonly model: CompiledModel;
+      /** The most memory that the process held, mapped files included; absent where the system does not say it. */
+      readonly peakBytes?: number;
     }
-  | { readonly type: 'done'; readonly model: CompiledModel }
   | { readonly type: 'failed'; readonly code: string; readonly message: string };
 
 // Building a graph leaves no turn for messages. A thread of its own sees that nobody waits for the answer any more.
@@ -31,7 +37,7 @@ process.once('message', (order: CompileOrder) => {
 async function compile(order: CompileOrder): Promise<void> {
   try {
     const model = await compileCheckpoint({ ...order, onStep: (step) => say({ type: 'step', ...step }) });
-    say({ type: 'done', model });
+    say({ type: 'done', model, ...peakMemory() });
   } catch (error) {
     const code = error instanceof CompilerError ? error.code : 'COMPILE_FAILED';
     const system = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : code;
@@ -42,4 +48,13 @@ async function compile(order: CompileOrder): Promise<void> {
 
 function say(message: CompileMessage): void {
   process.send?.(message);
+}
+
+function peakMemory(): { readonly peakBytes?: number } {
+  try {
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+    return kilobytes === undefined ? {} : { peakBytes: Number(kilobytes) * 1024 };
+  } catch {
+    return {};
+  }
 }

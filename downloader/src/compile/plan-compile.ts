@@ -48,8 +48,17 @@ const REASONS = {
 } as const satisfies Record<CheckpointReason, string>;
 
 /** The same as a line of text. */
-export function compileLine({ from, why, bytes, seconds, diskBytes, precision }: PlannedCompile): string {
-  const [first = ''] = from;
-  const name = from.length > 1 ? `${first} and ${from.length - 1} more` : first;
-  return `  compile  ${name}  ${formatBytes(bytes)}, ${REASONS[why]}; to ${precision} in about ${formatTimeLeft(seconds * 1000)}, at most ${formatBytes(diskBytes)} more on the volume`;
+export function compileLine(compile: PlannedCompile): string {
+  const { why, bytes, seconds, diskBytes, precision } = compile;
+  return `  compile  ${nameOf(compile)}  ${formatBytes(bytes)}, ${REASONS[why]}; to ${precision} in about ${formatTimeLeft(seconds * 1000)}, at most ${formatBytes(diskBytes)} more on the volume`;
+}
+
+/** What is said when it begins. */
+export function compileStart(id: string, compile: PlannedCompile): string {
+  const { bytes, seconds, precision } = compile;
+  return `Compiling ${id} from ${nameOf(compile)}, ${formatBytes(bytes)}, to ${precision}: about ${formatTimeLeft(seconds * 1000)}`;
+}
+
+function nameOf({ from: [first = '', ...more] }: PlannedCompile): string {
+  return more.length > 0 ? `${first} and ${more.length} more` : first;
 }

@@ -1,14 +1,26 @@
 import { fork } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import type { CompileStep } from '@heimdex/compiler';
 import { asDiskError } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import type { CompileMessage, CompileOrder } from './compile-process.js';
 
 const PROGRAM = fileURLToPath(new URL('./compile-process.js', import.meta.url));
 
-type Done = Extract<CompileMessage, { readonly type: 'done' }>['model'];
-type Step = Extract<CompileMessage, { readonly type: 'step' }>;
+/**
+ * glibc's allocator would come to keep freed memory, up to 32 MB a part and in several arenas, of which a compile frees a great
+ * many: 280 MB more at the peak.
+ */
+const ENVIRONMENT = {
+  PATH: '/usr/bin:/bin',
+  ORT_DISABLE_TELEMETRY: '1',
+  MALLOC_MMAP_THRESHOLD_: String(1 << 20),
+  MALLOC_TRIM_THRESHOLD_: String(1 << 20),
+  MALLOC_ARENA_MAX: '1',
+};
+
+type Done = Omit<Extract<CompileMessage, { readonly type: 'done' }>, 'type'>;
 
 /**
  * Compiles in a process of its own. Throws DownloaderError CHECKPOINT_INVALID for a checkpoint that cannot be compiled, DISK_FULL,
@@ -16,13 +28,14 @@ type Step = Extract<CompileMessage, { readonly type: 'step' }>;
  */
 export async function runCompiler(
   order: CompileOrder,
-  onStep: (step: Step) => void,
+  onStep: (step: CompileStep) => void,
   signal: AbortSignal,
 ): Promise<Done> {
   signal.throwIfAborted();
   const child = fork(PROGRAM, [String(process.pid)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { PATH: '/usr/bin:/bin', ORT_DISABLE_TELEMETRY: '1' },
+    env: ENVIRONMENT,
+    execArgv: ['--expose-gc'],
   });
   const end = () => void child.kill('SIGKILL');
   signal.addEventListener('abort', end, { once: true });
@@ -30,7 +43,7 @@ export async function runCompiler(
     return await new Promise<Done>((resolve, reject) => {
       child.on('message', (message: CompileMessage) => {
         if (message.type === 'step') onStep(message);
-        else if (message.type === 'done') resolve(message.model);
+        else if (message.type === 'done') resolve(message);
         else reject(failure(message, order.checkpoint));
       });
       child.once('error', reject);

@@ -21,7 +21,8 @@ export function openScreen(
   return {
     isTTY,
     get columns() {
-      return stream.columns ?? 80;
+      // A terminal that nobody told its size (docker run -t) says 0.
+      return stream.columns || 80;
     },
     write(text) {
       const below = shown.length === 0 ? '' : `${shown.join('\n')}\n`;

@@ -5,6 +5,7 @@ import {
   bertShapes,
   type HubFile,
   type HubRepository,
+  type NamedTensor,
   randomTensors,
   safetensorsFile,
   shardedSafetensors,
@@ -50,11 +51,11 @@ export function bertRepository(
   };
 }
 
-/** A small Whisper: its small files, its weights in safetensors, and the same weights as OpenAI's own file. */
-export function whisperCheckpoint() {
-  const size = { width: 32, layers: 1, vocabulary: 120, mels: 80 };
-  const tensors = randomTensors(whisperShapes(size), 3);
-  const dims = {
+const WHISPER = whisperShapes({ width: 32, layers: 1, vocabulary: 120, mels: 80 });
+
+/** `dims` of OpenAI's file of the small Whisper. */
+export function whisperDims() {
+  return {
     n_mels: 80,
     n_audio_ctx: 1500,
     n_audio_state: 32,
@@ -66,6 +67,26 @@ export function whisperCheckpoint() {
     n_text_head: 2,
     n_text_layer: 1,
   };
+}
+
+/** Weights of the small Whisper in half precision, which OpenAI's files are in. */
+export function whisperHalves(): readonly NamedTensor[] {
+  const bits = new DataView(new ArrayBuffer(4));
+  return randomTensors(WHISPER, 3).map(({ values, ...tensor }) => ({
+    ...tensor,
+    values: Uint16Array.from(values, (value) => {
+      bits.setFloat32(0, value);
+      const all = bits.getUint32(0);
+      const exponent = ((all >>> 23) & 0xff) - 112;
+      return exponent <= 0 ? 0 : ((all >>> 16) & 0x8000) | (exponent << 10) | ((all >>> 13) & 0x3ff);
+    }),
+  }));
+}
+
+/** A small Whisper: its small files, its weights in safetensors, and the same weights as OpenAI's own file. */
+export function whisperCheckpoint() {
+  const tensors = randomTensors(WHISPER, 3);
+  const dims = whisperDims();
   const config = {
     model_type: 'whisper',
     d_model: 32,

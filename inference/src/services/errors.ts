@@ -128,6 +128,11 @@ export function toWireError(error: unknown): WireError {
   return { ...wire(code, message, { field, retryAfterMs }), cause: causeText(cause) };
 }
 
+/** The same error with another status, where a protocol has one of its own for it. */
+export function withStatus(error: WireError, status: GrpcStatusName): WireError {
+  return { ...error, status, grpcCode: GRPC_STATUS[status], httpStatus: HTTP_STATUS[status] };
+}
+
 interface Extras {
   readonly field?: string | undefined;
   readonly retryAfterMs?: number | undefined;

@@ -5,6 +5,7 @@ import type { LoadedModel, ModelFacts, RunContext } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import { type FromWorker, type SettledItem, type ToWorker, toWireOutcome } from '../runner/messages.js';
+import { collectAtRest } from './rest.js';
 
 type AnyModel = LoadedModel<unknown, unknown>;
 type LoadMessage = Extract<ToWorker, { type: 'load' }>;
@@ -20,6 +21,7 @@ export interface Worker {
 
 export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>>): Worker {
   let model: AnyModel | undefined;
+  const rests = collectAtRest();
   /** Of the runs that were received and are not done. */
   const controllers = new Map<number, readonly AbortController[]>();
   /** Everything that touches the model, one after the other. */
@@ -88,6 +90,7 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       io.send({ type: 'broken', id, message: describe(error) });
     } finally {
       controllers.delete(id);
+      rests();
     }
   };
 

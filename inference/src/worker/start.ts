@@ -5,13 +5,22 @@ import { openFramePipe, WORKER_PIPE_FD } from '../runner/pipe.js';
 import { watchForOrphaning } from './orphan-watch.js';
 import { serve } from './serve.js';
 
+const CHUNK_BYTES = 64 * 1024;
+
 /**
  * Makes this process a worker. It is told everything through its pipe and ends when the pipe closes, so it never outlives
  * the server.
  */
 export function startWorker(loaders: Readonly<Record<FamilyName, Loader>>): void {
   watchForOrphaning();
-  const stream = new Socket({ fd: WORKER_PIPE_FD, readable: true, writable: true });
+  // The chunks are copied at once, so one buffer does for all. Of one for each the largest frames leave the process's heap in shreds.
+  const onread = {
+    buffer: Buffer.alloc(CHUNK_BYTES),
+    callback: (bytes: number, buffer: Uint8Array): boolean => stream.emit('data', buffer.subarray(0, bytes)),
+  };
+  // The types have `onread` for sockets that connect alone.
+  const options = { fd: WORKER_PIPE_FD, readable: true, writable: true, onread };
+  const stream: Socket = new Socket(options);
   const worker = serve({ send: (message) => pipe.send(message) }, loaders);
   const pipe = openFramePipe(stream, {
     message: (message) => worker.receive(message),

@@ -13,6 +13,8 @@ const OTHERS: readonly (readonly [content: string, name: string])[] = [
   ['<!DOCTYPE html><html>', 'an HTML page'],
   ['8BPS\0\u0001', 'a Photoshop file (PSD)'],
   ['\0\0\u0001\0\u0001\0', 'an ICO icon'],
+  ['\0\0\u0002\0\u0001\0', 'a CUR cursor'],
+  ['\0\0\u0002\0\0\0\0\0\0\0\0\0', 'a TGA image'],
   ['\0\0\0\u0018ftypcrx \0\0\0\u0001crx isom', 'a Canon CR3 camera raw file'],
   ['II*\0\u0010\0\0\0CR\u0002\0', 'a Canon CR2 camera raw file'],
   ['FUJIFILMCCD-RAW 0201', 'a Fujifilm RAF camera raw file'],

@@ -101,6 +101,15 @@ describe('TIFF images', () => {
     );
   });
 
+  it('are refused by name where separate planes lie in tiles', async () => {
+    const tiles: readonly TiffTag[] = [
+      [284, 3, [2]],
+      [322, 3, [16]],
+      [323, 3, [16]],
+    ];
+    expect(await messageOf(page(ORANGE, { samples: 3, more: tiles }))).to.contain('separate planes of tiles');
+  });
+
   it('are refused by name for colours and compressions that are not read', async () => {
     const compressed = (number: number): TiffPageFile => page(ORANGE, { samples: 3, more: [[259, 3, [number]]] });
     for (const [number, name] of [

@@ -128,6 +128,25 @@ describe('a server whose memory is asked for', () => {
     await served();
   });
 
+  it('keeps nothing of calls whose callers are gone', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    await served();
+    const before = timers();
+    for (let index = 0; index < 20; index += 1) {
+      const session = http2.connect(fake.url);
+      session.on('error', () => {});
+      const call = `gone-${index}`;
+      const headers = { 'content-type': 'application/grpc', te: 'trailers', 'x-request-id': call };
+      const stream = session.request({ ':method': 'POST', ':path': `/${EMBED_IMAGE}`, ...headers });
+      stream.on('error', () => {});
+      stream.write(envelope(Buffer.alloc(2 * MIB)).subarray(0, MIB));
+      await once(session, 'remoteSettings');
+      session.destroy();
+      expect(await logged(fake, call)).to.include({ code: 'CANCELLED' });
+    }
+    expect(timers() - before).to.be.lessThan(10);
+  });
+
   it('by many small messages that unpack to large ones refuses what has no room and serves the next ones', async () => {
     const large = toBinary(
       EmbedImageRequestSchema,
@@ -418,4 +437,44 @@ describe('callers of one byte each', () => {
       await fake.close();
     }
   });
+});
+
+describe('an answer larger than a message may be', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer({ MAX_MESSAGE_MIB: '1' });
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const asking = (texts: readonly string[]) => ({ texts: [...texts], model: TextModel.TEXT });
+  const LARGE = 'large answer';
+
+  it('is in the log as its caller got it, over every protocol', async () => {
+    const asked = asking([LARGE, LARGE]);
+    const binary = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, asked));
+    const ways = {
+      json: () => post(fake, EMBED_TEXT, 'json', Buffer.from(json([LARGE])), { 'x-request-id': 'json' }),
+      proto: () => post(fake, EMBED_TEXT, 'proto', binary, { 'x-request-id': 'proto' }),
+      'grpc-web': () => post(fake, EMBED_TEXT, 'grpc-web', binary, { 'x-request-id': 'grpc-web' }),
+      grpc: () => native(fake, EMBED_TEXT, envelope(binary), { 'x-request-id': 'grpc' }),
+    };
+    for (const [call, way] of Object.entries(ways)) {
+      const answer = await way();
+      const code = 'code' in answer ? answer.code : String(answer['grpc-status']);
+      expect(code, call).to.be.oneOf(EXHAUSTED);
+      expect(await logged(fake, call), call).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE' });
+    }
+  });
+
+  it('is told from one that is as large and fits', async () => {
+    const binary = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, asking([LARGE])));
+    for (const form of ['proto', 'grpc-web'] as const) {
+      const call = `fits-${form}`;
+      expect((await post(fake, EMBED_TEXT, form, binary, { 'x-request-id': call })).code, form).to.equal('0');
+      expect(await logged(fake, call)).to.include({ code: 'OK' });
+    }
+  });
+
+  const json = (texts: readonly string[]) => JSON.stringify({ texts, model: 'TEXT_MODEL_TEXT' });
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -195,7 +196,37 @@ describe('a request over gRPC', () => {
   });
 
   it('that cannot be decompressed gets what every gRPC library answers, INTERNAL', async () => {
-    const answer = await answerTo(EMBED_TEXT, envelope(GARBAGE, COMPRESSED), { 'grpc-encoding': 'gzip' });
+    const id = 'garbage';
+    const headers = { 'grpc-encoding': 'gzip', 'x-request-id': id };
+    const answer = await answerTo(EMBED_TEXT, envelope(GARBAGE, COMPRESSED), headers);
     expect(answer['grpc-status']).to.equal('13');
+    expect(await pocket.server.logged(({ call }) => call === id)).to.include({ code: 'INTERNAL' });
+  });
+
+  it('that is refused before it is whole is told to end, and keeps its status', async () => {
+    const session = http2.connect(pocket.server.url);
+    try {
+      const headers = {
+        ':method': 'POST',
+        ':path': `/${EMBED_TEXT}`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      };
+      const stream = session.request(headers);
+      let status: unknown;
+      stream.on('response', (answer) => {
+        status = answer['grpc-status'];
+      });
+      stream.resume();
+      // Longer than any message may be; the rest never comes.
+      const head = Buffer.alloc(5);
+      head.writeUInt32BE(0xf0000000, 1);
+      stream.write(head);
+      await once(stream, 'close');
+      expect(status).to.equal('8');
+      expect(stream.rstCode).to.equal(http2.constants.NGHTTP2_NO_ERROR);
+    } finally {
+      session.destroy();
+    }
   });
 });

@@ -1,31 +1,17 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech/speech.js';
+import {
+  expectGoldenSpeech,
+  expectGoldenWords,
+  type GoldenSpeech,
+  goldenSpeech,
+  segmentsOf,
+  summaryOf,
+} from '../support/golden-speech.js';
 import { music } from '../support/music.js';
-import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
+import { inRepository, inShared, needsShared } from '../support/places.js';
 import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
 import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
-
-interface Golden {
-  readonly speech: Readonly<
-    Record<
-      string,
-      {
-        readonly text?: string;
-        readonly language?: string;
-        readonly language_probability?: number;
-        readonly duration?: number;
-        readonly segments: readonly {
-          readonly start: number;
-          readonly end: number;
-          readonly text: string;
-          /** Start, end, text, probability. */
-          readonly words: readonly (readonly [number, number, string, number])[];
-        }[];
-      }
-    >
-  >;
-}
 
 const SAID = {
   'search.flac': 'you can search a video by the words that were spoken and by the things that were seen',
@@ -33,17 +19,8 @@ const SAID = {
   'models.flac': 'every model is downloaded once checked and then served without the network',
 };
 
-function segmentsOf(events: readonly SpeechEvent[]): SpeechSegment[] {
-  return events.flatMap((event) => (event.type === 'segment' ? [event.segment] : []));
-}
-
-function summaryOf(events: readonly SpeechEvent[]): SpeechSummary | undefined {
-  const last = events.at(-1);
-  return last?.type === 'summary' ? last.summary : undefined;
-}
-
 /** Every audio there is, and what is said in them. */
-async function everySample(golden: Golden['speech']): Promise<{ chunks: Float32Array[]; said: string }> {
+async function everySample(golden: GoldenSpeech): Promise<{ chunks: Float32Array[]; said: string }> {
   const said: string[] = [];
   const chunks: Float32Array[] = [];
   for (const [name, { text }] of Object.entries(golden)) {
@@ -61,11 +38,11 @@ async function everySample(golden: Golden['speech']): Promise<{ chunks: Float32A
 describe('Whisper base', function () {
   this.timeout(120_000);
   let model: WhisperModel;
-  let golden: Golden['speech'];
+  let golden: GoldenSpeech;
 
   before(async function () {
     needsShared(this, WHISPER_BASE);
-    golden = readJsonFile<Golden>(inShared('golden/speech.json')).speech;
+    golden = goldenSpeech();
     model = await loadWhisper();
     await model.warmUp();
   });
@@ -76,50 +53,11 @@ describe('Whisper base', function () {
   });
 
   it('says what faster-whisper says, in the same language, at the same times, within a second', async () => {
-    for (const [name, expected] of Object.entries(golden)) {
-      if (expected.text === undefined) continue;
-      const events = await transcribeWith(model, await samplesOf(inShared(`samples/speech/${name}`)));
-      expect(plainWords(textOf(events)), name).to.equal(plainWords(expected.text));
-      const summary = summaryOf(events);
-      expect(summary?.language, name).to.equal(expected.language);
-      expect(summary?.languageProbability, name).to.be.closeTo(expected.language_probability ?? 0, 0.05);
-      expect(summary?.durationSeconds, name).to.be.closeTo(expected.duration ?? 0, 0.01);
-      const segments = segmentsOf(events);
-      expect(segments[0]?.startSeconds, name).to.be.closeTo(expected.segments[0]?.start ?? -1, 1);
-      expect(segments.at(-1)?.endSeconds, name).to.be.closeTo(expected.segments.at(-1)?.end ?? -1, 1);
-    }
+    await expectGoldenSpeech(model, golden);
   });
 
   it('times its words as faster-whisper does: 0.15 s at the median, 0.4 s at the worst', async () => {
-    const off: number[] = [];
-    for (const [name, expected] of Object.entries(golden)) {
-      if (expected.text === undefined) continue;
-      const samples = await samplesOf(inShared(`samples/speech/${name}`));
-      const segments = segmentsOf(await transcribeWith(model, samples, { timestamps: 'word' }));
-      const words = segments.flatMap((segment) => segment.words);
-      const theirs = expected.segments.flatMap((segment) => segment.words);
-      expect(
-        words.map(({ text }) => plainWords(text)),
-        name,
-      ).to.deep.equal(theirs.map(([, , text]) => plainWords(text)));
-      const signs = (text: string | undefined) => text?.replace(/[\p{L}\p{N}' ]/gu, '') ?? '';
-      words.forEach((word, index) => {
-        const [start, end] = theirs[index] ?? [-9, -9];
-        // A pause belongs to the sign that stands in it, or else to the word behind it: that word then begins earlier. Which of
-        // the two is a matter of one comma more or less.
-        const alike = signs(words[index - 1]?.text) === signs(theirs[index - 1]?.[2]);
-        off.push(alike ? Math.abs(word.startSeconds - start) : Math.abs(word.endSeconds - end));
-        expect(word.endSeconds).to.be.at.least(word.startSeconds);
-        expect(word.probability).to.be.within(0, 1);
-      });
-      for (const segment of segments) {
-        expect(segment.words.map(({ text }) => text).join('')).to.equal(segment.text);
-        expect(segment.startSeconds).to.equal(segment.words[0]?.startSeconds);
-      }
-    }
-    off.sort((one, other) => one - other);
-    expect(off[off.length >> 1]).to.be.at.most(0.15);
-    expect(off.at(-1)).to.be.at.most(0.4);
+    await expectGoldenWords(model, golden);
   });
 
   it('hears each of the made sentences, commas aside', async () => {

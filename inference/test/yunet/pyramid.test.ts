@@ -106,8 +106,26 @@ describe('the levels at which an image is looked at', () => {
     }
   });
 
+  it('add a small image enlarged where all faces are wanted, and cost no more than one of a million pixels', () => {
+    for (const [width, height] of [
+      [320, 240],
+      [512, 512],
+      [480, 640],
+      [900, 300],
+    ] as const) {
+      const levels = pyramidOf({ width, height }, true);
+      const enlarged = levels.at(-1);
+      expect(enlarged?.isEnlarged, `${width} x ${height}`).to.equal(true);
+      expect(enlarged?.size.width, `${width} x ${height}`).to.be.within(1.4 * width, 2 * width);
+      const cost = levels.map(({ size }) => frameOf(size)).reduce((sum, frame) => sum + frame.width * frame.height, 0);
+      expect(cost, `${width} x ${height}`).to.be.at.most(1.15 * 1024 * 1024);
+      expect(pyramidOf({ width, height }, false).some(({ isEnlarged }) => isEnlarged)).to.equal(false);
+    }
+    expect(pyramidOf({ width: 800, height: 600 }, true).some(({ isEnlarged }) => isEnlarged)).to.equal(false);
+  });
+
   it('are one for a small image, two for one in which a face could be too large, more only with tiles', () => {
-    expect(pyramidOf({ width: 300, height: 300 }, true).length).to.equal(1);
+    expect(pyramidOf({ width: 300, height: 300 }, false).length).to.equal(1);
     expect(pyramidOf({ width: 1000, height: 1000 }, true).length).to.equal(2);
     expect(pyramidOf({ width: 4000, height: 3000 }, false).length).to.equal(2);
     expect(pyramidOf({ width: 4000, height: 3000 }, true).length).to.equal(3);

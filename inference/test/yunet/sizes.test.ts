@@ -109,6 +109,18 @@ describe('faces of every size', () => {
     await expectEach(await astronauts(size, small));
   });
 
+  it('finds faces of 12 to 14 pixels in a small image, and leaves the larger ones as they are', async () => {
+    const made = await astronauts({ width: 480, height: 360 }, [
+      { x: 60, y: 60, height: 12 },
+      { x: 200, y: 280, height: 13 },
+      { x: 400, y: 90, height: 14 },
+      { x: 230, y: 80, height: 80 },
+    ]);
+    await expectEach(made);
+    const [best] = await facesOf(made.content);
+    expect(best).to.deep.equal((await facesOf(made.content, { maxFaces: 1 }))[0]);
+  });
+
   it('finds faces of 40 to 180 pixels in an image of which the whole shows a few, wherever the edges of tiles are', async () => {
     const size = { width: 4000, height: 1900 };
     const faces = [40, 60, 80, 100, 120, 150, 180].flatMap((height, index) => [

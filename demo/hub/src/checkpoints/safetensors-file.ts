@@ -1,12 +1,13 @@
 import type { HubFile } from '../repository.js';
 import type { NamedTensor } from './tensors.js';
 
-/** A safetensors file of float32. */
+/** A safetensors file. */
 export function safetensorsFile(tensors: readonly NamedTensor[]): Buffer {
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   let offset = 0;
   for (const { name, shape, values } of tensors) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + values.byteLength] };
+    const dtype = values instanceof Float32Array ? 'F32' : 'F16';
+    header[name] = { dtype, shape, data_offsets: [offset, offset + values.byteLength] };
     offset += values.byteLength;
   }
   const json = Buffer.from(JSON.stringify(header));
@@ -28,8 +29,8 @@ export function shardedSafetensors(tensors: readonly NamedTensor[], shards: numb
   ];
 }
 
-/** Bytes of float32, little endian. */
-export function bytesOf(values: Float32Array): Buffer {
+/** Numbers as they lie in a file, little endian. */
+export function bytesOf(values: Float32Array | Uint16Array): Buffer {
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 }
 

@@ -1,10 +1,11 @@
 import type { Shapes } from './shapes.js';
 
-/** A tensor in memory; float32, row-major. */
+/** A tensor in memory, row-major. */
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: Float32Array;
+  /** Float32, or the bits of half precision. */
+  readonly values: Float32Array | Uint16Array;
 }
 
 /** Random weights with the spread of trained ones; the same for the same seed, and no two tensors alike. */

@@ -9,7 +9,7 @@ import type { NamedTensor } from './tensors.js';
  * Source: torch/serialization.py; CPython's Lib/pickletools.py; PKWARE's APPNOTE.TXT.
  */
 export function torchFile(tensors: readonly NamedTensor[], dims?: Readonly<Record<string, number>>): Buffer {
-  const state = dictOf(tensors.map(({ name, shape }, index) => [name, tensorOf(String(index), shape)]));
+  const state = dictOf(tensors.map(({ name, shape, values }, index) => [name, tensorOf(String(index), shape, values)]));
   const value =
     dims === undefined
       ? state
@@ -36,16 +36,16 @@ function dictOf(entries: readonly (readonly [string, Buffer])[]): Buffer {
 }
 
 /** torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict()). */
-function tensorOf(key: string, shape: readonly number[]): Buffer {
+function tensorOf(key: string, shape: readonly number[], values: NamedTensor['values']): Buffer {
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
-  const count = shape.reduce((product, size) => product * size, 1);
+  const type = values instanceof Float32Array ? 'FloatStorage' : 'HalfStorage';
   const storage = [
     Buffer.from('('),
     text('storage'),
-    Buffer.from('ctorch\nFloatStorage\n'),
+    Buffer.from(`ctorch\n${type}\n`),
     text(key),
     text('cpu'),
-    integer(count),
+    integer(values.length),
     Buffer.from('tQ'),
   ];
   return Buffer.concat([

@@ -1,22 +1,20 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OnnxNode, OnnxTensor } from '@heimdex/onnx';
-import { writeModel } from '@heimdex/onnx';
+import { type OnnxNode, type OnnxTensor, writeModel } from '@heimdex/onnx';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { collectGarbage } from '../graph/garbage.js';
 import { type ConstantValues, Graph, type Lazy } from '../graph/graph.js';
 import { modelOf } from '../graph/graph-file.js';
+import type { LayeredGraph } from '../graph/layered-graph.js';
 import { WeightsFile } from '../graph/weights-file.js';
 import { openSession } from './session.js';
 
 /** Values by name. */
 export type Values = Readonly<Record<string, Tensor>>;
 
-/**
- * Runs a graph layer by layer: each layer's constants are made, written, run and deleted before the next one's, so that a model of
- * any size needs memory and disk for its largest layer alone.
- */
-export class LayerwiseGraph extends Graph {
-  readonly #segments: (readonly OnnxNode[])[] = [];
+/** A graph whose constants are made, written, run and deleted layer by layer: disk holds its largest layer alone. */
+export class UnwrittenGraph extends Graph {
+  override readonly productRows = 16_384;
   readonly #parts = new Map<string, Lazy<Iterable<ConstantValues>>>();
 
   protected override store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor {
@@ -24,70 +22,92 @@ export class LayerwiseGraph extends Graph {
     return constant;
   }
 
-  override cut(): void {
-    if (this.nodes.length > 0) this.#segments.push(this.nodes);
-    this.nodes = [];
+  /** @param parent A directory that holds a layer at a time. */
+  layered(parent: string): LayeredGraph {
+    const { layers, outputs } = this;
+    return {
+      layers,
+      outputs,
+      withConstants: async (names, use) => {
+        const dir = mkdtempSync(join(parent, 'layer-'));
+        try {
+          return await use(this.#write(names, dir), dir);
+        } finally {
+          rmSync(dir, { recursive: true, force: true });
+        }
+      },
+    };
   }
 
-  /** The graph's outputs. `dir` holds a layer at a time. */
-  async run(feeds: Values, dir: string): Promise<Values> {
-    this.cut();
-    const values = new Map(Object.entries(feeds));
-    const results = new Set(this.outputs.map(({ name }) => name));
-    for (const [index, nodes] of this.#segments.entries()) {
-      const made = new Set(nodes.flatMap(({ outputs }) => outputs));
-      const readLater = new Set(
-        this.#segments
-          .slice(index + 1)
-          .flat()
-          .flatMap(readsOf),
-      );
-      const outputs = [...made].filter((name) => results.has(name) || readLater.has(name));
-      const given = await this.#runSegment(nodes, made, outputs, values, dir);
-      for (const [name, value] of Object.entries(given)) values.set(name, value as Tensor);
-      for (const name of values.keys()) if (!results.has(name) && !readLater.has(name)) values.delete(name);
-    }
-    return Object.fromEntries([...values].filter(([name]) => results.has(name)));
-  }
-
-  async #runSegment(
-    nodes: readonly OnnxNode[],
-    made: ReadonlySet<string>,
-    outputs: readonly string[],
-    values: ReadonlyMap<string, Tensor>,
-    parent: string,
-  ): Promise<InferenceSession.OnnxValueMapType> {
-    const reads = [...new Set(nodes.flatMap(readsOf))].filter((name) => !made.has(name));
-    const feeds = reads.filter((name) => values.has(name));
-    const dir = mkdtempSync(join(parent, 'layer-'));
+  #write(names: readonly string[], dir: string): readonly OnnxTensor[] {
+    const weights = new WeightsFile(join(dir, 'layer.data'), 'layer.data', 'passes');
     try {
-      const weights = new WeightsFile(join(dir, 'layer.data'), 'layer.data');
-      const initializers = reads.flatMap((name) => {
+      return names.flatMap((name) => {
         const constant = this.initializers.get(name);
         const parts = this.#parts.get(name);
         if (constant === undefined) return [];
         return [parts === undefined ? constant : { ...constant, data: weights.store(parts()) }];
       });
-      weights.close();
-      const value = (name: string) => ({ name, elementType: 'undefined' as const, dims: undefined });
-      const inputs = feeds.map((name) => ({
-        name,
-        elementType: (values.get(name) as Tensor).type as 'float32',
-        dims: (values.get(name) as Tensor).dims.map(() => null),
-      }));
-      const model = modelOf({ name: 'layer', nodes: [...nodes], initializers, inputs, outputs: outputs.map(value) });
-      const path = join(dir, 'layer.onnx');
-      writeFileSync(path, writeModel(model));
-      const session = await openSession(path);
-      try {
-        return await session.run(Object.fromEntries(feeds.map((name) => [name, values.get(name) as Tensor])));
-      } finally {
-        await session.release();
-      }
     } finally {
-      rmSync(dir, { recursive: true, force: true });
+      weights.abandon();
     }
   }
+}
+
+/** Told before each layer what share of them is done. */
+export type OnLayer = (share: number) => void;
+
+/** The graph's outputs, worked out layer by layer. */
+export async function runLayers(graph: LayeredGraph, feeds: Values, onLayer: OnLayer): Promise<Values> {
+  const values = new Map(Object.entries(feeds));
+  const results = new Set(graph.outputs.map(({ name }) => name));
+  for (const [index, nodes] of graph.layers.entries()) {
+    onLayer(index / graph.layers.length);
+    collectGarbage();
+    const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+    const later = graph.layers.slice(index + 1).flat();
+    const needed = new Set([...results, ...later.flatMap(readsOf)]);
+    const outputs = [...made].filter((name) => needed.has(name));
+    if (outputs.length === 0) continue;
+    const reads = [...new Set(nodes.flatMap(readsOf))].filter((name) => !made.has(name));
+    const given = await graph.withConstants(reads, (constants, dir) =>
+      runLayer(nodes, constants, pick(values, reads), outputs, dir),
+    );
+    for (const [name, value] of Object.entries(given)) values.set(name, value as Tensor);
+    for (const name of values.keys()) if (!needed.has(name)) values.delete(name);
+  }
+  return pick(values, [...results]);
+}
+
+async function runLayer(
+  nodes: readonly OnnxNode[],
+  constants: readonly OnnxTensor[],
+  feeds: Values,
+  outputs: readonly string[],
+  dir: string,
+): Promise<InferenceSession.OnnxValueMapType> {
+  const inputs = Object.entries(feeds).map(([name, { type, dims }]) => ({
+    name,
+    elementType: type as 'float32',
+    dims: dims.map(() => null),
+  }));
+  const model = modelOf({
+    name: 'layer',
+    nodes: [...nodes],
+    initializers: [...constants],
+    inputs,
+    outputs: outputs.map((name) => ({ name, elementType: 'undefined' as const, dims: undefined })),
+  });
+  const session = await openSession({ model: writeModel(model), dir });
+  try {
+    return await session.run(feeds);
+  } finally {
+    await session.release();
+  }
+}
+
+function pick(values: ReadonlyMap<string, Tensor>, names: readonly string[]): Values {
+  return Object.fromEntries(names.flatMap((name) => (values.has(name) ? [[name, values.get(name) as Tensor]] : [])));
 }
 
 /** What an operator reads, its branches included. */

@@ -5,8 +5,11 @@ import { pastName, WHISPER_VALUES } from '../families/whisper-values.js';
 import type { Values } from './layerwise.js';
 import { randomNumbers } from './random-numbers.js';
 
-/** What a graph is checked with; `heard` are the float32 outputs of the graphs before it. */
-export type Probe = (config: ConfigReader, heard: Values) => Values;
+/**
+ * What a graph is checked with; `heard` are the float32 outputs of the graphs before it, `emptyText` the tokens that stand around
+ * every text.
+ */
+export type Probe = (config: ConfigReader, heard: Values, emptyText: readonly number[]) => Values;
 
 /** Positions of the encoder that are worked out: 6 s. */
 const PROBE_POSITIONS = 300;
@@ -55,25 +58,44 @@ export const siglipVisionProbe: Probe = (config) => {
   return { pixel_values: new Tensor('float32', images, [2, 3, side, side]) };
 };
 
-/** A long text and a short one, padded with token 1. */
+/** A long text, a short one, two of a word and an empty one, padded with token 1: the shorter, the more the rounding shows. */
 export const siglipTextProbe: Probe = (config) => {
   const text = config.part('text_config');
   const length = text.count('max_position_embeddings', 64);
-  const ids = tokens(2 * length, text.count('vocab_size', 32000), 3);
-  ids.fill(1n, length + Math.floor(length / 4));
-  return { input_ids: new Tensor('int64', ids, [2, length]) };
+  const lengths = [length, Math.floor(length / 4), 1, 1, 0];
+  const random = tokens(lengths.length * length, text.count('vocab_size', 32000), 3);
+  lengths.forEach((words, row) => {
+    random.fill(1n, row * length + words, (row + 1) * length);
+  });
+  return { input_ids: new Tensor('int64', random, [lengths.length, length]) };
 };
 
-/** A long text and a short one, padded. */
-export const bertProbe: Probe = (config) => {
+/** A long text, a short one, two of a word and an empty one, padded: the fewer the tokens, the more the rounding shows. */
+export const bertProbe: Probe = (config, _heard, emptyText) => {
   const { first, count } = bertPositions(config);
   const length = Math.min(LONG_TEXT, count - first);
-  const short = Math.min(SHORT_TEXT, length);
-  const mask = new BigInt64Array(2 * length).fill(1n, 0, length + short);
-  return {
-    input_ids: new Tensor('int64', tokens(2 * length, config.count('vocab_size', 30522), 4), [2, length]),
-    attention_mask: new Tensor('int64', mask, [2, length]),
-  };
+  const vocabulary = config.count('vocab_size', 30522);
+  const random = tokens(3 * length, vocabulary, 4);
+  const begin = emptyText.slice(0, Math.ceil(emptyText.length / 2)).map(BigInt);
+  const end = emptyText.slice(begin.length).map(BigInt);
+  const text = (from: number, words: number) => [...begin, ...random.slice(from, from + words), ...end];
+  const around = emptyText.length;
+  const texts = [
+    text(0, length - around),
+    text(length, Math.min(SHORT_TEXT, length - around)),
+    text(2 * length, 1),
+    text(2 * length + 1, 1),
+    // Where nobody says what stands around a text, a text of nothing is none.
+    ...(around === 0 ? [] : [text(0, 0)]),
+  ];
+  const ids = new BigInt64Array(texts.length * length);
+  const mask = new BigInt64Array(texts.length * length);
+  texts.forEach((one, row) => {
+    ids.set(one, row * length);
+    mask.fill(1n, row * length, row * length + one.length);
+  });
+  const dims = [texts.length, length];
+  return { input_ids: new Tensor('int64', ids, dims), attention_mask: new Tensor('int64', mask, dims) };
 };
 
 /** Six seconds of something like a spectrogram. */

@@ -1,17 +1,32 @@
 import { InferenceSession } from 'onnxruntime-node';
 
-/** Opens a graph as little memory as possible: weights stay mapped from their file. Slower, and the same answers. */
+/** A graph in a file, or one in memory whose large constants lie in files of `dir`. */
+export type GraphPlace = string | { readonly model: Uint8Array; readonly dir: string };
+
+/**
+ * Opens a graph in as little memory as possible: weights stay mapped from their file, which is slower and gives the same answers. Not
+ * so a layer with products by blocks: unless it is packed its activations are not rounded, and all its weights are held in float32.
+ * The server packs them, so it is done here, too.
+ */
 export function openSession(
-  path: string,
+  place: GraphPlace,
   optimised: 'optimised' | 'as it is' = 'optimised',
 ): Promise<InferenceSession> {
-  return InferenceSession.create(path, {
+  const isFile = typeof place === 'string';
+  const packs = !isFile && Buffer.from(place.model).includes('MatMulNBits');
+  const options: InferenceSession.SessionOptions = {
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
     enableCpuMemArena: false,
     enableMemPattern: false,
     logSeverityLevel: 4,
     ...(optimised === 'optimised' ? {} : { graphOptimizationLevel: 'disabled' as const }),
-    extra: { session: { disable_prepacking: '1' } },
-  });
+    extra: {
+      session: {
+        ...(packs ? {} : { disable_prepacking: '1' }),
+        ...(isFile ? {} : { model_external_initializers_file_folder_path: place.dir }),
+      },
+    },
+  };
+  return isFile ? InferenceSession.create(place, options) : InferenceSession.create(place.model, options);
 }

@@ -62,7 +62,7 @@ export class PositionedFile {
 }
 
 /** torch has no tensors of weights with more axes, and messages name them all. */
-const MAX_AXES = 8;
+export const MAX_AXES = 8;
 
 /** Number of elements of a shape; NaN for one that is no shape. */
 export function elementCount(shape: readonly number[]): number {

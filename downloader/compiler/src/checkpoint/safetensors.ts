@@ -32,7 +32,8 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
   if (headerBytes > MAX_CONTENTS_BYTES || Number(headerBytes) + 8 > opened.sizeBytes) {
     throw invalid(`a header of ${headerBytes} bytes in a file of ${opened.sizeBytes}`);
   }
-  const header = parseHeader(opened.read(8, Number(headerBytes)).toString('utf8'));
+  const text = opened.read(8, Number(headerBytes)).toString('utf8');
+  const header = parseHeader(text);
   if (header === undefined) throw invalid('a header that is not a JSON object');
   const base = 8 + Number(headerBytes);
   const tensors = new Map<string, TensorEntry>();
@@ -58,6 +59,8 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
     if (begin < 0 || base + end > opened.sizeBytes) throw invalid(`tensor ${shown(tensor)} beyond the end of the file`);
     tensors.set(tensor, { type: dtype, shape, file, offset: base + begin, sizeBytes });
   }
+  // Of two entries of one name JSON keeps the last one, and another program may read the first.
+  if (text.split('"data_offsets"').length - 1 !== tensors.size) throw invalid('a header that names a tensor twice');
   let covered = base;
   for (const [tensor, { offset, sizeBytes }] of [...tensors].sort(
     ([, a], [, b]) => a.offset - b.offset || a.sizeBytes - b.sizeBytes,

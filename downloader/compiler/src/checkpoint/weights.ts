@@ -1,5 +1,5 @@
 import { CompilerError } from '../errors.js';
-import { type Checkpoint, PositionedFile, type TensorEntry } from './checkpoint.js';
+import { type Checkpoint, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
 import { DATA_TYPES, toFloat32 } from './data-types.js';
 
 /** Tensors that no graph needs, and why: a pattern of their names by reason. */
@@ -22,7 +22,10 @@ export class Weights {
     for (const [name, entry] of checkpoint.tensors) {
       const renamed = rename(name);
       if (this.#entries.has(renamed)) {
-        throw new CompilerError('TENSOR_UNEXPECTED', `Expected one tensor ${renamed}, got a second one, ${name}.`);
+        throw new CompilerError(
+          'TENSOR_UNEXPECTED',
+          `Expected one tensor ${shown(renamed)}, got a second one, ${shown(name)}.`,
+        );
       }
       this.#entries.set(renamed, entry);
     }
@@ -81,7 +84,7 @@ export class Weights {
       const more = extra.length > 1 ? ` and ${extra.length - 1} more` : '';
       throw new CompilerError(
         'TENSOR_UNEXPECTED',
-        `Expected the tensors that config.json describes, got ${extra[0]}${more} besides. config.json belongs to another model, or the architecture is not supported.`,
+        `Expected the tensors that config.json describes, got ${shown(extra[0] ?? '')}${more} besides. config.json belongs to another model, or the architecture is not supported.`,
       );
     }
   }

@@ -8,7 +8,7 @@ import {
   whisperDecoderProbe,
   whisperEncoderProbe,
 } from '../check/probes.js';
-import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { type Checkpoint, shown } from '../checkpoint/checkpoint.js';
 import { type ExpectedUnused, type Renaming, withoutPrefix } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import { type Layers, type Recipe, uniformRecipe } from '../graph/layers.js';
@@ -49,15 +49,21 @@ const ROW: Recipe = { ...uniformRecipe('row'), head: 'row2', vocabulary: 'nb8' }
 const ROW2: Recipe = { ...uniformRecipe('row2'), vocabulary: 'nb8' };
 /** What hurts sentence embedders: rounded inputs of attention and feed-forward, one scale for an output of the second. */
 const MIX: Recipe = { ...uniformRecipe('row2'), 'attention output': 'row', 'feed-forward 2': 'nb8' };
+/** What short texts are hurt by is the rounding of the weights. */
+const FINER_MIX: Recipe = { ...MIX, 'attention input': 'row3', 'attention output': 'row2' };
+const FINEST_MIX: Recipe = { ...FINER_MIX, 'feed-forward 1': 'row3' };
+const FINE_ROW: Recipe = { ...ROW2, 'attention input': 'row3', 'feed-forward 1': 'row3' };
+/** All but exact, and half as much again as ROW2. */
+const ROW3: Recipe = { ...uniformRecipe('row3'), vocabulary: 'nb8' };
 const BLOCKS: Recipe = uniformRecipe('nb8');
-const ROWS_OR_FINER: readonly Recipe[] = [ROW, ROW2, { ...ROW2, 'feed-forward 2': 'nb8' }, BLOCKS];
+const ROWS_OR_FINER: readonly Recipe[] = [ROW, ROW2, FINE_ROW, ROW3];
 
 const bert: Architecture = {
   graphs: [
     {
       role: 'model',
       build: buildBert,
-      recipes: [MIX, { ...ROW2, 'feed-forward 2': 'nb8' }, BLOCKS],
+      recipes: [MIX, FINER_MIX, FINEST_MIX, ROW3],
       probe: bertProbe,
       comparison: compareTexts,
       minCosine: 0.999,
@@ -94,7 +100,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
       {
         role: 'decoder',
         build: buildWhisperDecoder,
-        recipes: [BLOCKS],
+        recipes: [BLOCKS, ROW3],
         probe: whisperDecoderProbe,
         comparison: compareLogits,
         minCosine: 0.998,
@@ -142,7 +148,7 @@ export function architectureOf(config: Config): Architecture {
   if (found === undefined) {
     throw new CompilerError(
       'CONFIG_UNSUPPORTED',
-      `Expected model_type of config.json to be ${MODEL_TYPES.join(', ')}, got ${JSON.stringify(type) ?? 'nothing'}.`,
+      `Expected model_type of config.json to be ${MODEL_TYPES.join(', ')}, got ${shown(JSON.stringify(type) ?? 'nothing')}.`,
     );
   }
   return found;

@@ -29,7 +29,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const width = config.count('hidden_size', 768);
   const heads = config.count('num_attention_heads', 12);
   const feedForward = config.count('intermediate_size', 3072);
-  const epsilon = config.number('layer_norm_eps', 1e-12);
+  const epsilon = config.epsilon('layer_norm_eps', 1e-12);
   const activation = config.text('hidden_act', 'gelu');
   headSize(width, heads);
   config.expect('position_embedding_type', 'absolute');

@@ -1,3 +1,4 @@
+import { shown } from '../checkpoint/checkpoint.js';
 import { CompilerError } from '../errors.js';
 
 /** config.json, or an object in it. */
@@ -28,9 +29,11 @@ export class ConfigReader {
     return value;
   }
 
-  number(name: string, byDefault?: number): number {
+  /** What a norm adds to a variance. */
+  epsilon(name: string, byDefault: number): number {
     const value = this.config[name] ?? byDefault;
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.#wrong(name, 'a number', value);
+    if (typeof value !== 'number' || !(value >= 0 && value <= 1))
+      throw this.#wrong(name, 'a number from 0 to 1', value);
     return value;
   }
 
@@ -56,7 +59,7 @@ export class ConfigReader {
   #wrong(name: string, expected: string, value: unknown): CompilerError {
     return new CompilerError(
       'CONFIG_UNSUPPORTED',
-      `Expected ${this.path}${name} of config.json to be ${expected}, got ${JSON.stringify(value) ?? 'nothing'}.`,
+      `Expected ${this.path}${name} of config.json to be ${expected}, got ${shown(JSON.stringify(value) ?? 'nothing')}.`,
     );
   }
 }

@@ -14,7 +14,7 @@ export const WHISPER_UNUSED: ExpectedUnused = {
 };
 
 const EPSILON = 1e-5;
-const VOCABULARY_ROWS = 4096;
+const VOCABULARY_ROWS = 1024;
 
 interface Sizes {
   readonly width: number;
@@ -239,18 +239,28 @@ function crossAttention(layers: Layers, x: string, index: number, sizes: Sizes, 
 function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width: number): string {
   const { graph, weights, recipe } = layers;
   const name = weights.has('proj_out.weight') ? 'proj_out.weight' : 'decoder.embed_tokens.weight';
-  const slices = function* (): Generator<{ readonly rows: number; readonly values: Float32Array }> {
-    for (let row = 0; row < vocabulary; row += VOCABULARY_ROWS) {
-      const rows = Math.min(VOCABULARY_ROWS, vocabulary - row);
+  const slices = function* (
+    first = 0,
+    end = vocabulary,
+  ): Generator<{ readonly rows: number; readonly values: Float32Array }> {
+    for (let row = first; row < end; row += VOCABULARY_ROWS) {
+      const rows = Math.min(VOCABULARY_ROWS, end - row);
       yield { rows, values: weights.takeRows(name, [vocabulary, width], row, rows) };
     }
   };
   if (recipe.vocabulary === 'float32') {
-    const values = function* (): Generator<Float32Array> {
-      for (const slice of slices()) yield slice.values;
-    };
-    const table = graph.streamed('vocabulary.weight', 'float32', [vocabulary, width], values);
-    return graph.op('Gemm', [x, table], { transB: 1 });
+    const products: string[] = [];
+    for (let row = 0; row < vocabulary; row += graph.productRows) {
+      const end = Math.min(vocabulary, row + graph.productRows);
+      const values = function* (): Generator<Float32Array> {
+        for (const slice of slices(row, end)) yield slice.values;
+      };
+      const key = row === 0 ? 'vocabulary.weight' : `vocabulary.weight.${row}`;
+      const table = graph.streamed(key, 'float32', [end - row, width], values);
+      products.push(graph.op('Gemm', [x, table], { transB: 1 }));
+      if (end < vocabulary) graph.cut();
+    }
+    return products.length === 1 ? (products[0] as string) : graph.op('Concat', products, { axis: 1 });
   }
   const blocks = Math.ceil(width / BLOCK_SIZE);
   const scales = new Float32Array(vocabulary * blocks);

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, writeModel } from '@heimdex/onnx';
 import { type ConstantValues, Graph, type Lazy } from './graph.js';
+import type { LayeredGraph } from './layered-graph.js';
 import { WeightsFile, type WrittenFile } from './weights-file.js';
 
 /** Gelu as an operator came with 20. */
@@ -48,12 +49,27 @@ export class GraphFile extends Graph {
   /** Writes the graph. */
   finish(): readonly WrittenFile[] {
     const weights = this.#weights.close();
-    const { nodes, inputs, outputs } = this;
-    const model = modelOf({ name: this.#name, nodes, initializers: [...this.initializers.values()], inputs, outputs });
+    const { layers, inputs, outputs } = this;
+    const initializers = [...this.initializers.values()];
+    const model = modelOf({ name: this.#name, nodes: layers.flat(), initializers, inputs, outputs });
     const bytes = writeModel(model);
     writeFileSync(join(this.#dir, this.#name), bytes, { flag: 'wx', flush: true });
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     return [{ name: this.#name, sizeBytes: bytes.length, sha256 }, weights];
+  }
+
+  /** Its layers, with constants that lie in the weights file. */
+  layered(): LayeredGraph {
+    const { layers, outputs, initializers } = this;
+    return {
+      layers,
+      outputs,
+      withConstants: (names, use) =>
+        use(
+          names.flatMap((name) => initializers.get(name) ?? []),
+          this.#dir,
+        ),
+    };
   }
 
   /** Closes the weights file after a failure. */

@@ -27,15 +27,18 @@ export type Branch = (
 type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /**
- * Collects a graph: values are known by their names. What becomes of it is up to the classes that extend this one: it is
- * written to a file, or run part by part.
+ * Collects a graph: values are known by their names. Where its constants go is up to the classes that extend this one: to a file,
+ * or nowhere until its layers are run.
  */
 export abstract class Graph {
-  protected nodes: OnnxNode[] = [];
+  /** Operators, layer by layer. */
+  protected readonly layers: OnnxNode[][] = [[]];
   protected initializers = new Map<string, OnnxTensor>();
   protected readonly inputs: OnnxValue[] = [];
   protected readonly outputs: OnnxValue[] = [];
   #unnamed = 0;
+  /** Rows of a product's matrix that are multiplied in one slice: a graph that is only run may have a vocabulary in several. */
+  readonly productRows: number = Number.POSITIVE_INFINITY;
 
   input(name: string, elementType: ElementType, dims: readonly Dimension[]): string {
     this.inputs.push({ name, elementType, dims: [...dims] });
@@ -44,7 +47,7 @@ export abstract class Graph {
 
   /** Makes a value an output under `name`. */
   output(name: string, value: string, elementType: ElementType, dims: readonly Dimension[]): void {
-    this.nodes.push(node('Identity', [value], [name]));
+    this.#push(node('Identity', [value], [name]));
     this.outputs.push({ name, elementType, dims: [...dims] });
   }
 
@@ -133,7 +136,13 @@ export abstract class Graph {
   }
 
   /** The end of a layer: where the graph may be parted. */
-  cut(): void {}
+  cut(): void {
+    this.layers.push([]);
+  }
+
+  #push(operator: OnnxNode): void {
+    this.layers.at(-1)?.push(operator);
+  }
 
   #add(
     opType: string,
@@ -143,7 +152,7 @@ export abstract class Graph {
     count: number,
   ): readonly string[] {
     const outputs = Array.from({ length: count }, () => `${opType}_${this.#unnamed++}`);
-    this.nodes.push(node(opType, inputs, outputs, attributes, domain));
+    this.#push(node(opType, inputs, outputs, attributes, domain));
     return outputs;
   }
 }

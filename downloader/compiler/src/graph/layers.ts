@@ -1,3 +1,4 @@
+import { shown } from '../checkpoint/checkpoint.js';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
@@ -38,7 +39,7 @@ export interface Linear {
 }
 
 /** Rows of a table that are converted at once. */
-const TABLE_ROWS = 4096;
+const TABLE_ROWS = 1024;
 const MAX_FLOAT16 = 65504;
 
 /** Layers of transformers. Activations are [rows, width]: sequences stand one after the other, and attention parts them. */
@@ -119,7 +120,7 @@ export class Layers {
       const known = Object.keys(ACTIVATIONS).join(', ');
       throw new CompilerError(
         'CONFIG_UNSUPPORTED',
-        `Expected an activation function of ${known} in config.json, got ${name}.`,
+        `Expected an activation function of ${known} in config.json, got ${shown(name)}.`,
       );
     }
     return this.graph.op('Gelu', [x], { approximate: { string: approximate } });

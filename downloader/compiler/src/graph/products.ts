@@ -1,6 +1,6 @@
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Graph, Lazy } from './graph.js';
-import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, transposed } from './quantize.js';
+import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
 
 /**
  * How a matrix product is written.
@@ -8,11 +8,12 @@ import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, transposed } from './quant
  * - `float16`: in half precision, activations and weights; what lies between products stays float32.
  * - `row`: activations in 8 bits with a scale a row (token), weights in 8 bits with a scale an output.
  * - `row2`: as row, and a second 8-bit product for what rounding the activations left: they have 16 bits in effect.
+ * - `row3`: as row2, and a third product for what rounding the weights left: they have 16 bits in effect, too.
  * - `nb8`: weights in 8 bits with a scale for 32 inputs of an output (MatMulNBits, accuracy level 4).
  *
  * In none of them does a row depend on the others of its batch.
  */
-export const FORMS = ['float32', 'float16', 'row', 'row2', 'nb8'] as const;
+export const FORMS = ['float32', 'float16', 'row', 'row2', 'row3', 'nb8'] as const;
 export type Form = (typeof FORMS)[number];
 
 /** Weights of a product: [outputs, inputs], as torch keeps a linear layer's. */
@@ -57,13 +58,15 @@ export class Products {
     const name = `${key}.weight`;
     if (form === 'float32') {
       const turned = () => transposed(values(), outputs, inputs);
-      return graph.op('MatMul', [x, graph.constant(name, 'float32', [inputs, outputs], turned)]);
+      return graph.op('MatMul', [x, graph.streamed(name, 'float32', [inputs, outputs], turned)]);
     }
     if (form === 'float16') {
-      const turned = () => toFloat16(transposed(values(), outputs, inputs));
+      const turned = function* (): Generator<Uint16Array> {
+        for (const rows of transposed(values(), outputs, inputs)) yield toFloat16(rows);
+      };
       const halves = [
         graph.op('Cast', [x], { to: FLOAT16 }),
-        graph.constant(name, 'float16', [inputs, outputs], turned),
+        graph.streamed(name, 'float16', [inputs, outputs], turned),
       ];
       return graph.op('Cast', [graph.op('MatMul', halves)], { to: FLOAT32 });
     }
@@ -78,9 +81,20 @@ export class Products {
     const weights = graph.constant(name, 'int8', [inputs, outputs], () => quantized().values);
     const scales = graph.constant(`${key}.scale`, 'float32', [outputs], () => quantized().scales);
     const { peak, steps } = this.#quantized(x);
-    const first = this.#integers(steps, weights, STEP, scales);
-    const sum =
-      form === 'row' ? first : graph.op('Add', [first, this.#integers(this.#rest(x), weights, REST_STEP, scales)]);
+    let sum = this.#integers(steps, weights, STEP, scales);
+    const add = (product: string) => {
+      sum = graph.op('Add', [sum, product]);
+    };
+    if (form !== 'row') add(this.#integers(this.#rest(x), weights, REST_STEP, scales));
+    if (form === 'row3') {
+      const left = once(() => {
+        const remainders = remaindersOf(values(), quantized(), outputs, inputs);
+        return quantizeColumns(remainders, outputs, inputs, this.#overflowSafe);
+      });
+      const rest = graph.constant(`${key}.rest`, 'int8', [inputs, outputs], () => left().values);
+      const restScales = graph.constant(`${key}.rest_scale`, 'float32', [outputs], () => left().scales);
+      add(this.#integers(steps, rest, STEP, restScales));
+    }
     return graph.op('Mul', [sum, peak]);
   }
 

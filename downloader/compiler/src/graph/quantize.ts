@@ -49,6 +49,24 @@ export function quantizeColumns(
   return { values, scales };
 }
 
+/** What `quantizeColumns` left of the weights, [outputs, inputs]. */
+export function remaindersOf(
+  matrix: Float32Array,
+  { values, scales }: QuantizedColumns,
+  outputs: number,
+  inputs: number,
+): Float32Array {
+  const left = new Float32Array(matrix.length);
+  for (let output = 0; output < outputs; output++) {
+    const scale = scales[output] as number;
+    for (let input = 0; input < inputs; input++) {
+      const at = output * inputs + input;
+      left[at] = (matrix[at] as number) - (values[input * outputs + output] as number) * scale;
+    }
+  }
+  return left;
+}
+
 function peakOf(row: Float32Array): number {
   let peak = 0;
   for (let i = 0; i < row.length; i++) {
@@ -116,19 +134,19 @@ export function quantizeBlocks(matrix: Float32Array, outputs: number, inputs: nu
   return { values, scales };
 }
 
-/** [rows, columns] as [columns, rows]. */
-export function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const turned = new Float32Array(matrix.length);
-  for (let top = 0; top < rows; top += TILE) {
-    for (let left = 0; left < columns; left += TILE) {
+/** [rows, columns] as [columns, rows], some rows of it at a time: each part is overwritten by the next. */
+export function* transposed(matrix: Float32Array, rows: number, columns: number): Generator<Float32Array> {
+  const turned = new Float32Array(TILE * rows);
+  for (let left = 0; left < columns; left += TILE) {
+    const right = Math.min(columns, left + TILE);
+    for (let top = 0; top < rows; top += TILE) {
       const bottom = Math.min(rows, top + TILE);
-      const right = Math.min(columns, left + TILE);
       for (let row = top; row < bottom; row++) {
         for (let column = left; column < right; column++) {
-          turned[column * rows + row] = matrix[row * columns + column] as number;
+          turned[(column - left) * rows + row] = matrix[row * columns + column] as number;
         }
       }
     }
+    yield turned.subarray(0, (right - left) * rows);
   }
-  return turned;
 }

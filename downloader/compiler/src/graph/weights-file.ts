@@ -1,10 +1,14 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import type { TensorData } from '@heimdex/onnx';
+import { collectGarbage } from './garbage.js';
 import type { ConstantValues } from './graph.js';
 
 /** Tensors begin at multiples of a page, so that the runtime can map each of them. */
 const ALIGNMENT = 4096;
+
+/** Bytes that are written between two collections of what they were made of. */
+const COLLECT_EVERY_BYTES = 32 << 20;
 
 /** A file that was written. */
 export interface WrittenFile {
@@ -14,16 +18,18 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
-/** The file that a graph's weights lie in: written from its beginning to its end, hashed on the way. */
+/** The file that a graph's weights lie in: written from its beginning to its end, hashed on the way where it is to stay. */
 export class WeightsFile {
   readonly #descriptor: number;
-  readonly #hash: Hash = createHash('sha256');
+  readonly #hash: Hash | undefined;
   #sizeBytes = 0;
 
   constructor(
     path: string,
     readonly name: string,
+    use: 'stays' | 'passes' = 'stays',
   ) {
+    this.#hash = use === 'stays' ? createHash('sha256') : undefined;
     this.#descriptor = openSync(path, 'wx');
   }
 
@@ -37,21 +43,23 @@ export class WeightsFile {
   }
 
   #append(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
+    this.#hash?.update(bytes);
     let written = 0;
     while (written < bytes.length) {
       written += writeSync(this.#descriptor, bytes, written, Math.min(bytes.length - written, 1 << 30));
     }
+    const before = this.#sizeBytes;
     this.#sizeBytes += bytes.length;
+    if (Math.floor(before / COLLECT_EVERY_BYTES) < Math.floor(this.#sizeBytes / COLLECT_EVERY_BYTES)) collectGarbage();
   }
 
   close(): WrittenFile {
     fsyncSync(this.#descriptor);
     closeSync(this.#descriptor);
-    return { name: this.name, sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
+    return { name: this.name, sizeBytes: this.#sizeBytes, sha256: this.#hash?.digest('hex') ?? '' };
   }
 
-  /** Without its hash, after a failure. */
+  /** Closes what does not stay. */
   abandon(): void {
     closeSync(this.#descriptor);
   }

@@ -59,6 +59,7 @@ const KNOWN_OTHERS: readonly (readonly [at: number, signature: string, name: str
   [0, '8BPB', 'a Photoshop file (PSB)'],
   [0, 'gimp xcf', 'a GIMP file (XCF)'],
   [0, '\u0000\u0000\u0001\u0000', 'an ICO icon'],
+  [0, '\u0000\u0000\u0002\u0000\u0000\u0000\u0000\u0000', 'a TGA image'],
   [0, '\u0000\u0000\u0002\u0000', 'a CUR cursor'],
   [0, 'icns', 'an ICNS icon'],
   [0, 'BM', 'a BMP image with an unknown header'],

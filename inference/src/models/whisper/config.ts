@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { type JsonObject, numberAt, objectAt, readJsonObject } from '../../json.js';
+import { type JsonObject, numberAt, objectAt, readJsonObject, readOptionalObject } from '../../json.js';
+import { generationDefaults, type KnownTokens } from './generation-defaults.js';
 
 /** What Whisper's own JSON files say, checked. */
 export interface WhisperConfig {
@@ -32,50 +33,59 @@ export interface WhisperConfig {
   readonly alignmentHeads: readonly (readonly [number, number])[];
 }
 
+/** All Whispers before large-v3. */
+const DEFAULT_MEL_COUNT = 80;
 /** The reference's limit of 1 s for a window's first time. */
 const MAX_INITIAL_TIMESTAMP_INDEX = 50;
 
-/** Reads config.json, generation_config.json and preprocessor_config.json. Throws when one is missing or lacks what is needed. */
-export async function readWhisperConfig(dir: string): Promise<WhisperConfig> {
+/**
+ * Reads config.json, and generation_config.json and preprocessor_config.json where they are there: what those leave out is in
+ * config.json or as in every Whisper. Throws when config.json is missing or lacks what is needed.
+ */
+export async function readWhisperConfig(dir: string, tokens: KnownTokens): Promise<WhisperConfig> {
   const [config, generation, preprocessor] = await Promise.all([
     readJsonObject(join(dir, 'config.json')),
-    readJsonObject(join(dir, 'generation_config.json')),
-    readJsonObject(join(dir, 'preprocessor_config.json')),
+    readOptionalObject(join(dir, 'generation_config.json')),
+    readOptionalObject(join(dir, 'preprocessor_config.json')),
   ]);
-  return parseWhisperConfig(config, generation, preprocessor);
+  return parseWhisperConfig(config, generation, preprocessor, generationDefaults(config, tokens));
 }
 
-/** As `readWhisperConfig`, of files already read. */
+/** As `readWhisperConfig`, of files already read; `defaults` has what generation_config.json is not required to say. */
 export function parseWhisperConfig(
   config: JsonObject,
   generation: JsonObject,
   preprocessor: JsonObject,
+  defaults: JsonObject = {},
 ): WhisperConfig {
   const width = needed(config, 'd_model');
   const headCount = needed(config, 'decoder_attention_heads');
+  /** Older files have some of it in config.json. */
+  const said = (key: string): unknown => generation[key] ?? config[key] ?? defaults[key];
   const languages = new Map<string, number>();
-  for (const [token, id] of Object.entries(objectAt(generation, 'lang_to_id'))) {
+  for (const [token, id] of Object.entries(objectAt({ value: said('lang_to_id') }, 'value'))) {
     if (typeof id === 'number') languages.set(token.replace(/^<\|(.*)\|>$/, '$1'), id);
   }
-  const tasks = objectAt(generation, 'task_to_id');
+  const tasks = objectAt({ value: said('task_to_id') }, 'value');
+  const multilingual = said('is_multilingual');
   return {
-    melCount: numberAt(preprocessor, 'feature_size') ?? needed(config, 'num_mel_bins'),
+    melCount: numberAt(preprocessor, 'feature_size') ?? numberAt(config, 'num_mel_bins') ?? DEFAULT_MEL_COUNT,
     layerCount: needed(config, 'decoder_layers'),
     headCount,
     headSize: width / headCount,
     textPositions: numberAt(config, 'max_target_positions') ?? 448,
     audioPositions: numberAt(config, 'max_source_positions') ?? 1500,
-    startOfTranscript: numberAt(generation, 'decoder_start_token_id') ?? needed(config, 'decoder_start_token_id'),
-    endOfText: firstNumber(generation.eos_token_id) ?? needed(config, 'eos_token_id'),
-    multilingual: generation.is_multilingual === true || languages.size > 1,
+    startOfTranscript: neededToken(said('decoder_start_token_id'), 'decoder_start_token_id'),
+    endOfText: neededToken(said('eos_token_id'), 'eos_token_id'),
+    multilingual: typeof multilingual === 'boolean' ? multilingual : languages.size > 1,
     languages,
     tasks: { transcribe: numberAt(tasks, 'transcribe'), translate: numberAt(tasks, 'translate') },
     noTimestamps: numberAt(generation, 'no_timestamps_token_id'),
     startOfPrevious: numberAt(generation, 'prev_sot_token_id'),
-    suppressed: numbers(generation.suppress_tokens ?? config.suppress_tokens),
-    suppressedFirst: numbers(generation.begin_suppress_tokens ?? config.begin_suppress_tokens),
+    suppressed: numbers(said('suppress_tokens')),
+    suppressedFirst: numbers(said('begin_suppress_tokens')),
     maxInitialTimestampIndex: numberAt(generation, 'max_initial_timestamp_index') ?? MAX_INITIAL_TIMESTAMP_INDEX,
-    alignmentHeads: pairs(generation.alignment_heads),
+    alignmentHeads: pairs(said('alignment_heads')),
   };
 }
 
@@ -87,9 +97,13 @@ function needed(object: JsonObject, key: string): number {
   return value;
 }
 
-function firstNumber(value: unknown): number | undefined {
+/** A token that a file names by its number, or by a list that begins with it. */
+function neededToken(value: unknown, key: string): number {
   const first: unknown = Array.isArray(value) ? value[0] : value;
-  return typeof first === 'number' ? first : undefined;
+  if (typeof first === 'number') return first;
+  throw new Error(
+    `Expected the model's generation_config.json or config.json to have a number ${key}, got ${JSON.stringify(first)}.`,
+  );
 }
 
 function numbers(value: unknown): readonly number[] {

@@ -11,7 +11,7 @@ import type { WhisperParts, WindowContext } from './decoding-task.js';
 import { Encoder } from './encoder.js';
 import { MelExtractor } from './mel.js';
 import { assertSupported, checkWordTimes } from './prompt.js';
-import { Vocabulary } from './vocabulary.js';
+import { Vocabulary, WhisperTokenizer } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
 /** Loads Whisper: weights `encoder` and `decoder`, `cross` where they are compiled, and `vad` where it is there. Throws when a file is missing or of another kind. */
@@ -23,8 +23,9 @@ export async function load(
   if (encoderPath === undefined || decoderPath === undefined) {
     throw new Error(`Expected ${files.id} to have weights named encoder and decoder.`);
   }
-  const config = await readWhisperConfig(files.dir);
-  const vocabulary = await Vocabulary.open(files.dir, config);
+  const tokenizer = await WhisperTokenizer.open(files.dir);
+  const config = await readWhisperConfig(files.dir, tokenizer);
+  const vocabulary = new Vocabulary(tokenizer, config);
   const opened: { close(): Promise<void> }[] = [];
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
     opened.unshift(part);

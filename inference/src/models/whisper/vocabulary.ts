@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { readJsonObject } from '../../json.js';
+import { type JsonObject, readJsonObject, readOptionalObject } from '../../json.js';
 import type { WhisperConfig } from './config.js';
+import type { KnownTokens } from './generation-defaults.js';
 
 /** Tokens with a meaning of their own. */
 export interface SpecialTokens {
@@ -30,16 +31,41 @@ interface HubTokenizer {
 const PART_OF_LETTER = '\uFFFD';
 const NO_WORD = /[^\p{L}\p{N}\p{M}\uFFFD']/gu;
 
+/** tokenizer.json, read. */
+export class WhisperTokenizer implements KnownTokens {
+  readonly json: JsonObject;
+  readonly tokenizer: HubTokenizer;
+
+  private constructor(json: JsonObject, settings: JsonObject) {
+    this.json = json;
+    this.tokenizer = new Tokenizer(json, settings);
+  }
+
+  /** Reads tokenizer.json and, where it is there, tokenizer_config.json. Throws when a file is broken or the first one missing. */
+  static async open(dir: string): Promise<WhisperTokenizer> {
+    const [json, settings] = await Promise.all([
+      readJsonObject(join(dir, 'tokenizer.json')),
+      readOptionalObject(join(dir, 'tokenizer_config.json')),
+    ]);
+    return new WhisperTokenizer(json, settings);
+  }
+
+  readonly id = (token: string): number | undefined => this.tokenizer.token_to_id(token);
+
+  /** A text as it stands, without special tokens. */
+  readonly encode = (text: string): readonly number[] => this.tokenizer.encode(text, { add_special_tokens: false }).ids;
+}
+
 /** Text to tokens and back, by the repository's tokenizer.json. */
 export class Vocabulary {
   readonly #tokenizer: HubTokenizer;
   readonly #plainWords = new Map<number, string>();
   readonly special: SpecialTokens;
 
-  private constructor(tokenizer: HubTokenizer, config: WhisperConfig) {
+  constructor({ tokenizer, id: idOf }: WhisperTokenizer, config: WhisperConfig) {
     this.#tokenizer = tokenizer;
     const id = (...names: readonly string[]) =>
-      names.map((name) => tokenizer.token_to_id(`<|${name}|>`)).find((found) => found !== undefined);
+      names.map((name) => idOf(`<|${name}|>`)).find((found) => found !== undefined);
     const noTimestamps = config.noTimestamps ?? id('notimestamps');
     if (noTimestamps === undefined) throw new Error('Expected a Whisper tokenizer with <|notimestamps|>, got none.');
     this.special = {
@@ -53,14 +79,6 @@ export class Vocabulary {
       noTimestamps,
       firstTimestamp: noTimestamps + 1,
     };
-  }
-
-  static async open(dir: string, config: WhisperConfig): Promise<Vocabulary> {
-    const [json, settings] = await Promise.all([
-      readJsonObject(join(dir, 'tokenizer.json')),
-      readJsonObject(join(dir, 'tokenizer_config.json')),
-    ]);
-    return new Vocabulary(new Tokenizer(json, settings), config);
   }
 
   /** A text as it stands, without special tokens. */

@@ -76,6 +76,7 @@ export class FaceDetector {
   ): Promise<readonly Face[]> {
     const looks: Look[] = [];
     const levels = this.#levels(image, shown, options.tiles);
+    const inOwnSize = levels.findLastIndex(({ isEnlarged }) => isEnlarged !== true);
     let coarser: { readonly level: ScaledLevel; readonly suspects: Face[] } | undefined;
     for (const [index, level] of levels.entries()) {
       const suspects: Face[] = [];
@@ -84,9 +85,11 @@ export class FaceDetector {
         const found = await this.#look(level, tile, options);
         suspects.push(...found.suspects);
         const sure = found.faces.filter((face) => tile === undefined || isConfirmed(face, coarser));
-        looks.push({ level: index, faces: level.isOverview ? await this.#confirmed(sure, level, options) : sure });
-        if (index < levels.length - 1 || this.#network.fixedSide !== undefined) continue;
-        looks.push({ level: index, faces: await this.#enlarged(found.suspects, level, options) });
+        const faces = level.isOverview ? await this.#confirmed(sure, level, options) : sure;
+        looks.push({ level: index, faces: level.isEnlarged ? unseen(faces, looks) : faces });
+        if (index < inOwnSize || this.#network.fixedSide !== undefined) continue;
+        const enlarged = await this.#enlarged(found.suspects, level, options);
+        looks.push({ level: index, faces: level.isEnlarged ? unseen(enlarged, looks) : enlarged });
       }
       coarser = { level, suspects };
     }
@@ -101,9 +104,10 @@ export class FaceDetector {
     return plain
       .toReversed()
       .map((level) => {
-        larger = fitImage(larger, level.size, this.#resizer);
+        const scaled = fitImage(larger, level.size, this.#resizer);
         const scale = { x: level.size.width / shown.width, y: level.size.height / shown.height };
-        return { ...level, image: larger, scale };
+        if (level.isEnlarged !== true) larger = scaled;
+        return { ...level, image: scaled, scale };
       })
       .toReversed();
   }
@@ -181,6 +185,12 @@ export class FaceDetector {
 function fixedLevel(shown: Size, side: number): Level {
   const size = scaledSize(shown, side / Math.max(shown.width, shown.height));
   return { size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined };
+}
+
+/** Faces that no look has shown yet. */
+function unseen(faces: readonly Face[], looks: readonly Look[]): readonly Face[] {
+  const seen = looks.flatMap((look) => look.faces);
+  return faces.filter(({ box }) => !seen.some((other) => overlap(box, other.box) > SAME_PLACE));
 }
 
 /** Whether a face of a tile is suspected at the next smaller level too, if it is large enough there. */

@@ -1,6 +1,6 @@
 import type { Face } from '../items.js';
 import type { Scale } from './postprocess.js';
-import { COARSEST_STRIDE, type Size, scaledSize } from './preprocess.js';
+import { COARSEST_STRIDE, frameOf, type Size, scaledSize } from './preprocess.js';
 
 /** Pixels that go through the network at once: 1280 x 1280, some 30 ms. An image of more is scaled down to it. */
 export const MAX_PIXELS = 1280 * 1280;
@@ -25,6 +25,14 @@ const MAX_STEP = 4;
 /** A face is about so much higher than it is wide: one that fills a narrow image is no higher than this many widths. */
 const FACE_ASPECT = 1.4;
 
+/** A small image is also looked at enlarged, by at most this much, as long as both looks cost no more than one of so many pixels. */
+const MAX_ENLARGEMENT = 2;
+const ENLARGED_PIXELS = 1024 * 1024;
+/** By less it shows nothing more than the places do that are looked at enlarged by themselves. */
+const MIN_ENLARGEMENT = 1.4;
+/** Longer side of faces, in pixels of the image, that are taken from there: larger ones the image itself shows as well. */
+const ENLARGED_FACE = 40;
+
 /** Longest side of a tile. */
 const MAX_TILE_SIDE = 1280;
 /** Part of a face's size that must lie around it in its tile. */
@@ -45,17 +53,20 @@ export interface Level {
   readonly tiles: readonly Rectangle[] | undefined;
   /** Whether it shows faces that no other level shows, for they are too large there. */
   readonly isOverview?: boolean;
+  /** Whether it is larger than the image: it shows faces that are too small otherwise, and changes no other. */
+  readonly isEnlarged?: boolean;
 }
 
 /**
  * At which sizes an image is looked at, the smallest first, so that every face from SURE_FROM pixels on lies in the sure range of one:
  * - the image in its own size, or in MAX_PIXELS;
  * - a sixth of that, where a face could be too large for it: a thirtieth of the cost;
- * - with tiles, above MAX_PIXELS: in tiles in its own size and at most a quarter of that each, until the next is the whole.
+ * - with tiles, above MAX_PIXELS: in tiles in its own size and at most a quarter of that each, until the next is the whole;
+ * - with tiles, well below ENLARGED_PIXELS: enlarged, as one tile, for faces too small to be seen otherwise.
  */
 export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
   const size = wholeSize(shown);
-  const tiled = withTiles && needsTiles(shown) ? tiledLevels(shown, size) : [];
+  const tiled = !withTiles ? [] : needsTiles(shown) ? tiledLevels(shown, size) : enlargedLevels(size);
   if (!needsOverview(size))
     return [{ size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined }, ...tiled];
   return [
@@ -96,6 +107,14 @@ function tiledLevels(shown: Size, whole: Size): readonly Level[] {
     const size = index === count - 1 ? shown : scaledSize(whole, step ** (index + 1));
     return { size, smallest: 0, largest, tiles: tilesOf(size, Math.ceil(largest * (1 + 2 * TILE_MARGIN))) };
   });
+}
+
+function enlargedLevels(whole: Size): readonly Level[] {
+  const frame = frameOf(whole);
+  const factor = Math.min(MAX_ENLARGEMENT, Math.sqrt(ENLARGED_PIXELS / (frame.width * frame.height) - 1));
+  if (!(factor >= MIN_ENLARGEMENT) || Math.min(whole.width, whole.height) < MIN_FACE) return [];
+  const size = scaledSize(whole, factor);
+  return [{ size, smallest: 0, largest: ENLARGED_FACE * factor, tiles: [{ x: 0, y: 0, ...size }], isEnlarged: true }];
 }
 
 /** Tiles of equal size, but for rounding, that cover an image; neighbours share at least `overlap`. */

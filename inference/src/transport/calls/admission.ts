@@ -13,6 +13,7 @@
 import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { Tokens } from '../auth/tokens.js';
+import { Intake } from '../intake.js';
 import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall } from './call-tracker.js';
 import { CALL_BYTES, IncomingBody, noRoom } from './incoming-body.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
@@ -84,6 +85,7 @@ export interface Manner {
 export class CallAdmission {
   readonly #options: CallAdmissionOptions;
   readonly #permits: MemoryPermits;
+  readonly #intake = new Intake();
   #looking: NodeJS.Timeout | undefined;
 
   constructor(options: CallAdmissionOptions) {
@@ -143,6 +145,7 @@ export class CallAdmission {
       permits: this.#permits,
       permit,
       baseBytes: streaming ? STREAM_BYTES : CALL_BYTES,
+      intake: this.#intake,
       limits: {
         maxBytes: small ? Math.min(MAX_SMALL_BYTES, maxMessageBytes) : maxMessageBytes,
         timeoutMs: streaming ? Number.POSITIVE_INFINITY : requestTimeoutMs,

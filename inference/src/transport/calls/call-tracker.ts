@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { InferenceError } from '../../errors.js';
 import { PRIORITIES, type Priority } from '../../scheduling/fair-queue.js';
 import type { Call, CallStats } from '../../services/call.js';
-import { toWireError, type WireError } from '../../services/errors.js';
+import { type GrpcStatusName, toWireError, type WireError, withStatus } from '../../services/errors.js';
 import { MAX_TIMER_MS } from './call-timeout.js';
 
 export type Protocol = 'grpc' | 'grpc-web' | 'connect';
@@ -54,8 +54,8 @@ export interface OpenCall {
   cancel(): void;
   /** The server ends it. Nothing happens once the call is finished. */
   stop(error: InferenceError): void;
-  /** At the end; gives the error that goes to the caller. Called again, it does nothing. */
-  finish(error?: unknown): WireError | undefined;
+  /** At the end; gives the error that goes to the caller. Called again, it does nothing. `status` is the protocol's own, where it has one. */
+  finish(error?: unknown, status?: GrpcStatusName): WireError | undefined;
 }
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
@@ -140,12 +140,13 @@ export class CallTracker {
       stop: (error) => {
         if (!finished) controller.abort(error);
       },
-      finish: (error) => {
+      finish: (error, status) => {
         if (finished) return undefined;
         finished = true;
         clearTimeout(timer);
         this.#open.delete(controller);
-        const wire = error === undefined ? undefined : wireError(error);
+        const own = error === undefined ? undefined : wireError(error);
+        const wire = own !== undefined && status !== undefined ? withStatus(own, status) : own;
         const ms = performance.now() - startedAtMs;
         const endedAt = Date.now();
         this.#observer.ended?.({

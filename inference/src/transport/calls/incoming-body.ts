@@ -4,6 +4,7 @@
  */
 import { KIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
+import type { Intake, Source } from '../intake.js';
 import type { MemoryPermits, Permit } from './memory-permits.js';
 
 /** What a call holds whatever it sends: headers, buffers, the objects around it. */
@@ -33,6 +34,7 @@ export interface IncomingBodyOptions {
   /** What the call holds at least. */
   readonly baseBytes: number;
   readonly limits: BodyLimits;
+  readonly intake: Intake;
   /** Told once, when the body comes too slowly. */
   late(error: InferenceError): void;
 }
@@ -74,6 +76,11 @@ export class IncomingBody {
       throw tooLarge(this.#receivedBytes, this.#options.limits.maxBytes);
     }
     this.#hold();
+  }
+
+  /** Lets others have their turn after these bytes of the source, which goes on by itself. */
+  pace(bytes: number, source: Source): void {
+    this.#options.intake.take(bytes, source);
   }
 
   /** Counts bytes that came out of a decompressor. Throws as `announce` does. */

@@ -25,6 +25,7 @@ import {
   type UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { InferenceError } from '../../errors.js';
 import { ERROR_DETAIL_TYPES } from '../../services/errors.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { AdmittedCall } from '../calls/admission.js';
@@ -36,6 +37,10 @@ import { bodyFormOf, encodingHeaderOf, type HttpRequest, readMessage } from './r
 
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
+const HTTP_OK = 200;
+/** Begins the envelope of gRPC-Web that holds the status. */
+const TRAILERS = 0x80;
+const GOOD_STATUS = /grpc-status: ?0\r\n/i;
 const TIMEOUT_HEADERS: readonly TimeoutHeader[] = ['connect-timeout-ms', 'grpc-timeout'];
 
 export interface ConnectOptions {
@@ -84,6 +89,8 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
     if (own === undefined) return handler(request);
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
+    // Of a call whose method has answered this says that its answer could not be sent: written out it is too large.
+    if (method.methodKind === 'unary' && response.status !== HTTP_OK) own.call.open.finish(unsendable());
     return response.body === undefined ? response : { ...response, body: counted(response.body, own.call) };
   };
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
@@ -122,9 +129,19 @@ async function* standIn(
 
 async function* counted(body: AsyncIterable<Uint8Array>, call: AdmittedCall): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
+    // The same over gRPC-Web, where the status comes last.
+    if (chunk[0] === TRAILERS && !GOOD_STATUS.test(Buffer.from(chunk).toString('latin1'))) {
+      call.open.finish(unsendable());
+    }
     call.answer(chunk.byteLength);
     yield chunk;
   }
+  // Nothing but the answer's own size was left to go wrong.
+  call.open.finish();
+}
+
+function unsendable(): InferenceError {
+  return new InferenceError('MESSAGE_TOO_LARGE', 'The answer is larger than the largest message. Ask for less a call.');
 }
 
 function addRoute(router: ConnectRouter, served: ServedMethod): void {
@@ -139,9 +156,8 @@ function implementation(served: ServedMethod): unknown {
         const { open, message } = callIn(context);
         try {
           open.call.signal.throwIfAborted();
-          const response = create(served.method.output, await served.run(message, open.call));
-          open.finish();
-          return response;
+          // It is finished where its answer is written out.
+          return create(served.method.output, await served.run(message, open.call));
         } catch (error) {
           throw toConnectError(open.finish(error));
         }

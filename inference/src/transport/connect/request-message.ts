@@ -92,6 +92,10 @@ class Meter {
     }
     this.#body.receive(rest.byteLength);
   }
+
+  pace(chunk: Buffer, request: IncomingMessage): void {
+    this.#body.pace(chunk.byteLength, request);
+  }
 }
 
 function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): Promise<Buffer> {
@@ -105,13 +109,14 @@ function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): 
       forget();
       message.clear();
       // What is still on its way is thrown away: the answer must not wait behind it.
-      request.on('error', () => {}).resume();
+      request.on('error', () => {}).on('data', (chunk) => meter.pace(chunk, request));
       reject(error);
     };
     const push = (chunk: Buffer) => {
       try {
         meter.push(chunk);
         message.push(chunk);
+        meter.pace(chunk, request);
       } catch (error) {
         fail(error);
       }

@@ -33,6 +33,8 @@ interface Context {
   readonly calls: GrpcCalls;
   readonly decoder: MessageDecoder;
   readonly idleMs: number;
+  /** Of an answer. */
+  readonly maxBytes: number;
 }
 
 export function createGrpcServer(
@@ -41,7 +43,7 @@ export function createGrpcServer(
   limits: GrpcLimits,
 ): grpc.Server {
   const calls = grpcCalls({ services, admission, callTracker, decompressor: decoder.decompressor });
-  const context = { calls, decoder, idleMs: limits.streamIdleMs };
+  const context = { calls, decoder, idleMs: limits.streamIdleMs, maxBytes: limits.maxMessageBytes };
   const server = new grpc.Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,
@@ -88,7 +90,7 @@ function handler(method: ServedMethod, context: Context): grpc.UntypedHandleCall
   switch (method.kind) {
     case 'unary':
       return (call: AnyUnary, callback: grpc.sendUnaryData<Uint8Array>) => {
-        void answerUnary(method, call, begin(call), decoder, callback);
+        void answerUnary(method, call, begin(call), context, callback);
       };
     case 'server_streaming':
       return (call: AnyServerStream) => {
@@ -113,7 +115,7 @@ async function answerUnary(
   method: Extract<ServedMethod, { kind: 'unary' }>,
   call: AnyUnary,
   { open, answer }: GrpcCall,
-  decoder: MessageDecoder,
+  { decoder, maxBytes }: Context,
   callback: grpc.sendUnaryData<Uint8Array>,
 ): Promise<void> {
   try {
@@ -122,6 +124,10 @@ async function answerUnary(
     const request = await decoder.binaryInTurn(method.method.input, call.request, signal);
     const response = await method.run(request, open.call);
     const bytes = encode(method, response);
+    if (bytes.byteLength > maxBytes) {
+      const what = `The answer has ${bytes.byteLength} bytes; the largest message has ${maxBytes}. Ask for less a call.`;
+      throw new InferenceError('MESSAGE_TOO_LARGE', what);
+    }
     answer(bytes.byteLength);
     open.finish();
     callback(null, bytes);

@@ -3,7 +3,7 @@
  * that they arrive whole. What cannot be decompressed is answered INTERNAL, as gRPC's own table (grpc/doc/statuscodes.md) says and as
  * grpc-go does; so does grpc-js with a request of reflection that is none.
  */
-import type { ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { StatusSchema } from '@heimdex/gen';
@@ -78,7 +78,8 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
             try {
               guarded = admitted({ ...arrival, timeoutMs: timeoutMsOf(call) }, skipAccessLog.has(path), streaming);
             } catch (error) {
-              return call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
+              call.sendStatus(toGrpcStatus(callTracker.refuse(arrival, error as InferenceError)));
+              return endUpload((call as unknown as Internals).stream);
             }
             guarded.follow(call);
             waiting.set(metadata, guarded.take);
@@ -97,6 +98,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
       sendStatus: (status, next) => {
         guarded?.answered();
         next(status);
+        endUpload((call as unknown as Internals).stream);
       },
     });
   };
@@ -157,6 +159,7 @@ class Guarded {
     internals.decoder = { write: (bytes) => this.#decode(bytes) };
     stream.once('close', () => {
       clearTimeout(this.#unread);
+      this.#frames.clear();
       this.#open?.cancel();
       this.incoming.close();
       this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
@@ -178,6 +181,7 @@ class Guarded {
     if (wire !== undefined) this.#call?.sendStatus(toGrpcStatus(wire));
     else if (this.#open === undefined)
       this.#call?.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: error.message });
+    endUpload(this.#stream);
   }
 
   /** The request has ended and is not whole. A caller that gives up ends it as well, and is told apart a turn later. */
@@ -193,13 +197,17 @@ class Guarded {
   answered(): void {
     // What still comes of the request is thrown away.
     if (!this.#answered) this.incoming.answer(0);
-    this.#unread ??= setTimeout(() => this.#stream?.destroy(), UNREAD_MS);
+    // Of a stream that is closed already nothing ends the timer, which would hold the call and its message until then.
+    if (this.#stream?.closed !== true) this.#unread ??= setTimeout(() => this.#stream?.destroy(), UNREAD_MS);
   }
 
   /** In place of grpc-js's own decoder; it answers what this throws, where that is not answered already. */
   #decode(bytes: Buffer): Buffer[] {
     try {
-      return this.#frames.write(bytes);
+      const messages = this.#frames.write(bytes);
+      // After a message grpc-js stops reading by itself.
+      if (messages.length === 0 && this.#stream !== undefined) this.incoming.body.pace(bytes.byteLength, this.#stream);
+      return messages;
     } catch (error) {
       if (error instanceof InferenceError) this.fail(error);
       throw error;
@@ -223,10 +231,29 @@ class Guarded {
         throw { code: grpc.status.RESOURCE_EXHAUSTED, details: error.message };
       }
       const unreadable = new InferenceError('INVALID_ARGUMENT', `The message cannot be decompressed as ${encoding}.`);
-      this.#open?.finish(unreadable);
-      throw isEncoding(encoding) ? { code: grpc.status.INTERNAL, details: 'Failed to decompress message' } : error;
+      if (!isEncoding(encoding)) this.#open?.finish(unreadable, 'UNIMPLEMENTED');
+      else throw statusOf(this.#open?.finish(unreadable, 'INTERNAL'));
+      throw error;
     }
   }
+}
+
+/** Of a call that has a status already the second one goes nowhere. */
+function statusOf(wire: WireError | undefined): Partial<grpc.StatusObject> {
+  return wire === undefined
+    ? { code: grpc.status.INTERNAL, details: 'Failed to decompress message' }
+    : toGrpcStatus(wire);
+}
+
+/** After a status that came before the request was whole: its caller is to stop sending, as servers of grpc-go tell theirs (RFC 9113, section 8.1). */
+function endUpload(stream: ServerHttp2Stream | undefined): void {
+  // Where other headers went out first the status is still on its way.
+  if (stream?.sentHeaders?.['grpc-status'] === undefined) return;
+  setImmediate(() => {
+    const ended = stream.closed || stream.destroyed;
+    if (ended || stream.state.state !== constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL) return;
+    stream.close(constants.NGHTTP2_NO_ERROR);
+  });
 }
 
 function timeoutMsOf(call: grpc.ServerInterceptingCallInterface): number {

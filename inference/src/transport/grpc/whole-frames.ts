@@ -31,6 +31,11 @@ export class FrameDecoder {
     return this.#headBytes === 0;
   }
 
+  /** Gives up what has come of a message: no more of it comes. */
+  clear(): void {
+    this.#message.clear();
+  }
+
   /** The messages that these bytes complete, each behind its five bytes. Throws what the observer throws. */
   write(bytes: Uint8Array): Buffer[] {
     const messages: Buffer[] = [];

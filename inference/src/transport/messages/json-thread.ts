@@ -4,7 +4,6 @@
  * while, and what it held of memory ends with it.
  */
 import { Worker } from 'node:worker_threads';
-import { OWN_PAGES_BYTES } from './message-buffer.js';
 import type { JsonLimits } from './scan-json.js';
 
 /** What goes to the thread. */
@@ -91,7 +90,7 @@ export class JsonThread {
     this.#worker ??= this.#start();
     const { bytes } = next.job;
     // A view into a buffer that others may use is copied; one that has its buffer to itself goes over.
-    const alone = bytes.byteLength === bytes.buffer.byteLength || bytes.buffer.byteLength >= OWN_PAGES_BYTES;
+    const alone = bytes.byteLength === bytes.buffer.byteLength || (bytes.buffer as ArrayBuffer).resizable;
     const own = alone ? [bytes.buffer as ArrayBuffer] : [];
     this.#worker.postMessage(next.job, own);
   }

@@ -1,5 +1,5 @@
 import { CompilerError } from '../../errors.js';
-import { shown } from '../checkpoint.js';
+import { MAX_AXES, shown } from '../checkpoint.js';
 import type { DataType } from '../data-types.js';
 
 /** A storage that a pickle names: the bytes lie elsewhere in the file. */
@@ -73,19 +73,20 @@ export function globalOf(module: string, name: string): Pickled {
   return { kind: 'callable', call };
 }
 
-/** A persistent id of torch: ('storage', type, key, location, element count). */
+/** A persistent id of torch: ('storage', type, key, location, element count), and None behind it in the older form. */
 export function storageOf(id: Pickled): StorageReference {
-  const [tag, type, key] = Array.isArray(id) ? id : [];
+  const [tag, type, key, , , view] = Array.isArray(id) ? id : [];
   if (tag !== 'storage' || !isKind(type, 'storage type')) throw refused('it names an object outside the file');
   if (typeof key !== 'string' && typeof key !== 'number') throw invalid('it names a storage by what is no text');
+  if (view !== undefined && view !== null) throw invalid('it has a storage that is a view of another one');
   return { kind: 'storage', type: type.type, key: String(key) };
 }
 
 function rebuildTensor([storage, offset, shape, stride]: readonly Pickled[]): TensorReference {
-  if (!isKind(storage, 'storage') || typeof offset !== 'number' || !isNumbers(shape) || !isNumbers(stride)) {
+  if (!isKind(storage, 'storage') || !Number.isSafeInteger(offset) || !isNumbers(shape) || !isNumbers(stride)) {
     throw invalid('it describes a tensor without storage, offset, shape or stride');
   }
-  return { kind: 'tensor', storage, offset, shape, stride };
+  return { kind: 'tensor', storage, offset: Number(offset), shape, stride };
 }
 
 /** Whether a value of a pickle is of that kind. */
@@ -96,8 +97,9 @@ export function isKind<Kind extends 'storage' | 'tensor' | 'storage type' | 'cal
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === kind;
 }
 
+/** One for each axis: a list of any length may be named by any number of tensors. */
 function isNumbers(value: Pickled | undefined): value is number[] {
-  return Array.isArray(value) && value.every((one) => typeof one === 'number');
+  return Array.isArray(value) && value.length <= MAX_AXES && value.every((one) => typeof one === 'number');
 }
 
 /** The error of a pickle that would do more than hold tensors. */

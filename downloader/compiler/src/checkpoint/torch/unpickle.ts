@@ -5,7 +5,7 @@ import { globalOf, invalid, isKind, type Pickled, refused, storageOf } from './p
 /**
  * The values of a pickle of tensors, read without running it. Protocols 2 to 5, the opcodes that torch.save writes and the
  * globals of a state dict. Throws CHECKPOINT_REFUSED for any other global, CHECKPOINT_INVALID for bytes that are no pickle.
- * Memory is bounded by the number of its values.
+ * Time and memory are bounded by the number of its opcodes.
  *
  * Source: CPython's Lib/pickletools.py; torch/serialization.py and torch/_utils.py.
  */
@@ -16,7 +16,6 @@ export class Unpickler {
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, Pickled>();
   readonly #storages = new Map<string, DataType>();
-  #valueCount = 0;
 
   constructor(bytes: Buffer, at = 0) {
     this.#bytes = bytes;
@@ -35,7 +34,7 @@ export class Unpickler {
 
   read(): Pickled {
     try {
-      for (;;) {
+      for (let count = 0; count < MAX_OPCODES; count++) {
         const opcode = this.#number('uint8');
         if (opcode === OPCODES.STOP) return this.#pop();
         this.#do(opcode);
@@ -44,6 +43,7 @@ export class Unpickler {
       if (error instanceof RangeError) throw invalid('it ends in the middle');
       throw error;
     }
+    throw refused(`it has more than ${MAX_OPCODES} opcodes`);
   }
 
   #do(opcode: number): void {
@@ -148,8 +148,6 @@ export class Unpickler {
   }
 
   #push(value: Pickled): void {
-    this.#valueCount += 1;
-    if (this.#valueCount > MAX_VALUES) throw refused(`it has more than ${MAX_VALUES} values`);
     this.#stack.push(value);
   }
 
@@ -242,4 +240,4 @@ const NUMBERS = {
 } as const;
 
 /** A large model's state dict has some hundred thousand. */
-const MAX_VALUES = 2_000_000;
+const MAX_OPCODES = 2_000_000;

@@ -44,11 +44,13 @@ export function readZipDirectory(file: PositionedFile): ReadonlyMap<string, ZipE
     const nameBytes = directory.readUInt16LE(at + 28);
     const extraBytes = directory.readUInt16LE(at + 30);
     const name = directory.toString('utf8', at + 46, at + 46 + nameBytes);
+    if (entries.has(name)) throw invalid(`${shown(name)} twice`);
     const sizes = sizesOf(directory.subarray(at, at + 46 + nameBytes + extraBytes), 46 + nameBytes);
-    if (directory.readUInt16LE(at + 10) !== 0 || sizes.stored !== sizes.whole) {
+    const isEncrypted = (directory.readUInt16LE(at + 8) & 1) === 1;
+    if (isEncrypted || directory.readUInt16LE(at + 10) !== 0 || sizes.stored !== sizes.whole) {
       throw new CompilerError(
         'CHECKPOINT_UNSUPPORTED',
-        `Expected the entries of ${basename(file.path)} to be stored, got ${shown(name)} compressed. Save it again with torch.save.`,
+        `Expected the entries of ${basename(file.path)} to be stored, got ${shown(name)} compressed or encrypted. Save it again with torch.save.`,
       );
     }
     const header = file.read(sizes.offset, 30);

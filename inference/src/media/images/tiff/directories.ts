@@ -11,6 +11,8 @@ export const TAG = {
   photometric: 262,
   make: 271,
   samplesPerPixel: 277,
+  planarConfiguration: 284,
+  tileWidth: 322,
   subIfds: 330,
   extraSamples: 338,
   sampleFormat: 339,

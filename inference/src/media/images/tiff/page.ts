@@ -158,6 +158,14 @@ function describe({ tags }: TiffDirectory, page: number, subifd: number | undefi
     );
   }
   const samples = first(tags, TAG.samplesPerPixel, 1);
+  // libvips reads planes of strips, but none of tiles.
+  if (samples > 1 && first(tags, TAG.planarConfiguration, 1) === 2 && tags.has(TAG.tileWidth)) {
+    throw refuseImage(
+      'TIFF',
+      'one whose colours lie in separate planes of tiles',
+      'Write it with interleaved colours.',
+    );
+  }
   const extra = tags.get(TAG.extraSamples) ?? [];
   if (samples > MAX_SAMPLES || (photometric === PALETTE && samples > 1)) {
     throw refuseImage('TIFF', `one of ${samples} samples a pixel`, 'Convert it to RGB or grey.');

@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises';
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * The tokens of an empty text by a tokenizer.json: what its post-processor puts around every text. Undefined where that says nothing
+ * of the kind. Pure.
+ *
+ * Source: Hugging Face tokenizers, TemplateProcessing, BertProcessing and RobertaProcessing.
+ */
+export function emptyTextOf(tokenizer: unknown): readonly number[] | undefined {
+  const processor = at(tokenizer, 'post_processor');
+  const parts = at(processor, 'processors');
+  for (const part of Array.isArray(parts) ? parts : [processor]) {
+    const tokens = fromTemplate(part) ?? fromPair(part);
+    if (tokens !== undefined) return tokens;
+  }
+  return undefined;
+}
+
+/** As `emptyTextOf`; undefined, too, where the file is not there or no JSON. */
+export async function readEmptyText(path: string): Promise<readonly number[] | undefined> {
+  try {
+    return emptyTextOf(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+function fromTemplate(processor: unknown): readonly number[] | undefined {
+  const single = at(processor, 'single');
+  if (!Array.isArray(single)) return undefined;
+  const special = at(processor, 'special_tokens');
+  const ids = single.flatMap((part) => {
+    const name = at(at(part, 'SpecialToken'), 'id');
+    const tokens = typeof name === 'string' ? at(at(special, name), 'ids') : [];
+    return Array.isArray(tokens) ? tokens : [];
+  });
+  return ids.length > 0 && ids.every(isToken) ? ids : undefined;
+}
+
+/** `cls` and `sep`, each a token and its number. */
+function fromPair(processor: unknown): readonly number[] | undefined {
+  const ids = ['cls', 'sep'].map((key) => at(at(processor, key), '1'));
+  return ids.every(isToken) ? ids : undefined;
+}
+
+function isToken(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function at(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+    ? (value as JsonObject)[key]
+    : undefined;
+}

@@ -1,0 +1,40 @@
+import type { CompileStep } from '@heimdex/compiler';
+import type { Logger } from '../log.js';
+import { barLine } from './bar.js';
+import type { Screen } from './screen.js';
+
+/** What of a graph's time is over when a phase begins, and what the phase takes, as measured on SigLIP so400m. */
+const PHASES = {
+  float32: { words: 'float32 answers', begin: 0, length: 0.5 },
+  build: { words: 'writing', begin: 0.5, length: 0.35 },
+  compare: { words: 'comparing', begin: 0.85, length: 0.15 },
+} as const satisfies Record<CompileStep['phase'], object>;
+
+/** Shows how far the compile of a model is: a bar on a terminal, a line a phase elsewhere. */
+export class CompileProgress {
+  readonly #screen: Screen;
+  readonly #log: Logger;
+  readonly #model: string;
+
+  constructor(model: string, screen: Screen, log: Logger) {
+    this.#model = model;
+    this.#screen = screen;
+    this.#log = log;
+  }
+
+  onStep({ role, phase, share, graph, graphs }: CompileStep): void {
+    const { words, begin, length } = PHASES[phase];
+    const name = `${role} (${graph} of ${graphs}): ${words}`;
+    if (this.#screen.isTTY) {
+      const done = (graph - 1 + begin + length * share) / graphs;
+      this.#screen.draw([barLine({ name, haveBytes: done, sizeBytes: 1, note: '' }, this.#screen.columns)]);
+    } else if (share === 0) {
+      this.#log.info({ event: 'compile-step', model: this.#model, role, phase }, `  ${name}`);
+    }
+  }
+
+  /** Stops drawing. Idempotent. */
+  stop(): void {
+    this.#screen.draw([]);
+  }
+}

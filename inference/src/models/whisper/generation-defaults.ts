@@ -1,0 +1,78 @@
+import { isObject, type JsonObject, numberAt } from '../../json.js';
+
+/** What of a tokenizer the defaults are made of. */
+export interface KnownTokens {
+  /** tokenizer.json. */
+  readonly json: JsonObject;
+  /** The number of a special token, by its text. */
+  id(token: string): number | undefined;
+  encode(text: string): readonly number[];
+}
+
+/** Whisper models for English alone have this vocabulary; all others a larger one. Source: openai-whisper, model.py. */
+const ENGLISH_VOCABULARY = 51_864;
+
+/**
+ * What generation_config.json says of a Whisper, for a repository that has none, or one from before a member was known: the tokens
+ * by their names, and what is never sampled as openai-whisper has it. Its alignment heads, where nobody knows better: all of the
+ * later half of the decoder's layers.
+ *
+ * Source: openai-whisper, model.py and tokenizer.py.
+ */
+export function generationDefaults(config: JsonObject, tokens: KnownTokens): JsonObject {
+  const { id } = tokens;
+  const endOfText = id('<|endoftext|>');
+  // Made only where they are asked for: most repositories say it all.
+  return {
+    decoder_start_token_id: id('<|startoftranscript|>'),
+    eos_token_id: endOfText,
+    ...(config.vocab_size === ENGLISH_VOCABULARY ? { is_multilingual: false } : {}),
+    get lang_to_id() {
+      return languagesOf(tokens.json);
+    },
+    task_to_id: { transcribe: id('<|transcribe|>'), translate: id('<|translate|>') },
+    get suppress_tokens() {
+      return nonSpeechTokens(tokens);
+    },
+    get begin_suppress_tokens() {
+      return [tokens.encode(' ')[0], endOfText];
+    },
+    alignment_heads: laterHeads(
+      numberAt(config, 'decoder_layers') ?? 0,
+      numberAt(config, 'decoder_attention_heads') ?? 0,
+    ),
+  };
+}
+
+/** Special tokens named by a code of two or three letters; no task is. */
+function languagesOf(json: JsonObject): JsonObject {
+  const added = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
+  const languages = added.filter(({ content }) => typeof content === 'string' && /^<\|[a-z]{2,3}\|>$/.test(content));
+  return Object.fromEntries(languages.map(({ content, id }) => [String(content), id]));
+}
+
+const SYMBOLS = [
+  ...'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
+  ...'<< >> <<< >>> -- --- -( -[ (\' (" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪'.split(' '),
+];
+/** Of these the first token counts where they are several: it is none of speech. */
+const MUSIC = [...'♩♪♫♬♭♮♯'];
+
+/** Tokens of speaker tags and annotations. A hyphen or a quote may stand between words, not before one. */
+function nonSpeechTokens({ encode }: KnownTokens): readonly number[] {
+  const found = new Set<number | undefined>([encode(' -')[0], encode(" '")[0]]);
+  for (const symbol of [...SYMBOLS, ...MUSIC]) {
+    for (const ids of [encode(symbol), encode(` ${symbol}`)]) {
+      if (ids.length === 1 || MUSIC.includes(symbol)) found.add(ids[0]);
+    }
+  }
+  return [...found].filter((token) => token !== undefined).sort((one, other) => one - other);
+}
+
+function laterHeads(layers: number, heads: number): readonly (readonly [number, number])[] {
+  const first = Math.floor(layers / 2);
+  return Array.from({ length: (layers - first) * heads }, (_, index) => [
+    first + Math.floor(index / heads),
+    index % heads,
+  ]);
+}

@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+import { MessageBuffer } from '../../src/transport/messages/message-buffer.js';
+
+const MIB = 1024 * 1024;
+
+/** Chunks of a size that divides nothing, whose bytes say where they are. */
+function* chunksOf(bytes: number): Generator<Uint8Array> {
+  const size = 65_521;
+  for (let at = 0; at < bytes; at += size) {
+    yield Uint8Array.from({ length: Math.min(size, bytes - at) }, (_, index) => (at + index) % 251);
+  }
+}
+
+describe('a message put together from its chunks', () => {
+  it('has all its bytes, whatever its size', () => {
+    for (const bytes of [0, 1, 65_521, MIB, MIB + 1, 3 * MIB, 5 * MIB + 7]) {
+      for (const most of [bytes, 16 * MIB]) {
+        const message = new MessageBuffer(most);
+        for (const chunk of chunksOf(bytes)) message.push(chunk);
+        expect(message.bytes).to.equal(bytes);
+        const whole = message.take();
+        expect(whole.byteLength).to.equal(bytes);
+        expect(
+          whole.every((byte, index) => byte === index % 251),
+          `${bytes} of ${most}`,
+        ).to.equal(true);
+      }
+    }
+  });
+
+  it('is left alone by the next one', () => {
+    const message = new MessageBuffer(4 * MIB);
+    for (const chunk of chunksOf(2 * MIB)) message.push(chunk);
+    const first = message.take();
+    message.push(new Uint8Array(2 * MIB).fill(7));
+    message.clear();
+    expect(first.byteLength).to.equal(2 * MIB);
+    expect(first.every((byte, index) => byte === index % 251)).to.equal(true);
+  });
+
+  it('takes no memory for what has not come', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const messages = Array.from({ length: 100 }, () => new MessageBuffer(64 * MIB));
+    for (const message of messages) message.push(new Uint8Array(MIB + 1));
+    // V8 collects everything there is when it counts that much.
+    expect(process.memoryUsage().arrayBuffers - before).to.be.lessThan(messages.length * 4 * MIB);
+    for (const message of messages) message.clear();
+  });
+});

@@ -1,0 +1,86 @@
+import type { HubRepository } from '@heimdex/hub';
+import { expect } from 'chai';
+import { readJsonObject } from '../../src/json.js';
+import { readWhisperConfig } from '../../src/models/whisper/config.js';
+import { generationDefaults } from '../../src/models/whisper/generation-defaults.js';
+import { load } from '../../src/models/whisper/model.js';
+import { WhisperTokenizer } from '../../src/models/whisper/vocabulary.js';
+import { koreanWhisper } from '../fixtures/fine-tunes.js';
+import { type CompiledRepository, compileRepository } from '../support/compiled.js';
+import { inRepository, inShared, needsShared } from '../support/places.js';
+import { samplesOf } from '../support/speech.js';
+import { transcribeWith, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
+
+const SMALL_FILES = ['generation_config.json', 'preprocessor_config.json', 'tokenizer_config.json'];
+
+function without(repository: HubRepository, names: readonly string[]): HubRepository {
+  return { ...repository, files: repository.files.filter(({ path }) => !names.includes(path)) };
+}
+
+describe('a Whisper whose repository has config.json, tokenizer.json and its weights alone', () => {
+  for (const mels of [80, 128]) {
+    describe(`with ${mels} mel bands`, () => {
+      let compiled: CompiledRepository;
+      let model: WhisperModel;
+
+      before(async () => {
+        compiled = await compileRepository(without(koreanWhisper({ mels }), SMALL_FILES));
+        model = await load(compiled.files, compiled.options);
+      });
+      after(async () => {
+        await model?.close();
+        await compiled?.remove();
+      });
+
+      it('finds the language among those of its tokenizer, and takes a wish for times of words', async () => {
+        const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
+        const events = await transcribeWith(model, samples, { timestamps: 'word', temperatures: [0] });
+        const summary = events.at(-1);
+        expect(summary?.type === 'summary' && summary.summary.language).to.be.oneOf(['ko', 'en', 'ja', 'de']);
+      });
+    });
+  }
+
+  it('has the settings of its own files where it has them', async () => {
+    const repository = koreanWhisper();
+    const compiled = await compileRepository(repository);
+    const tokenizer = await WhisperTokenizer.open(compiled.files.dir);
+    const { alignmentHeads, suppressed, melCount } = await readWhisperConfig(compiled.files.dir, tokenizer);
+    await compiled.remove();
+    expect(alignmentHeads).to.deep.equal([
+      [1, 0],
+      [2, 2],
+    ]);
+    expect(suppressed).to.include(tokenizer.id('"') ?? 34);
+    expect(melCount).to.equal(80);
+  });
+});
+
+describe("what is assumed of a Whisper's generation_config.json", () => {
+  it("is what OpenAI's own says", async function () {
+    needsShared(this, `${WHISPER_BASE}/tokenizer.json`);
+    const dir = inShared(WHISPER_BASE);
+    const own = await readJsonObject(`${dir}/generation_config.json`);
+    const defaults = generationDefaults(await readJsonObject(`${dir}/config.json`), await WhisperTokenizer.open(dir));
+    for (const key of [
+      'decoder_start_token_id',
+      'eos_token_id',
+      'begin_suppress_tokens',
+      'lang_to_id',
+      'task_to_id',
+    ] as const) {
+      expect(defaults[key], key).to.deep.equal(own[key]);
+    }
+    // Special tokens are kept from being sampled by what they are.
+    const words = (tokens: unknown) => (tokens as readonly number[]).filter((token) => token < 50_257);
+    expect(words(defaults.suppress_tokens)).to.deep.equal(words(own.suppress_tokens));
+    expect(defaults.alignment_heads).to.have.length(3 * 8);
+  });
+
+  it('is English alone for the vocabulary of the models for English', async function () {
+    needsShared(this, `${WHISPER_BASE}/tokenizer.json`);
+    const tokenizer = await WhisperTokenizer.open(inShared(WHISPER_BASE));
+    expect(generationDefaults({ vocab_size: 51_864 }, tokenizer).is_multilingual).to.equal(false);
+    expect(generationDefaults({ vocab_size: 51_865 }, tokenizer).is_multilingual).to.equal(undefined);
+  });
+});
