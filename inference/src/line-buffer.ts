@@ -1,45 +1,49 @@
 import type { LogTarget } from './log.js';
 
-/** As many characters are written at once without waiting. */
+/** More buffered characters than this are written immediately. */
 const MAX_CHARACTERS = 64 * 1024;
-/** Lines that come closer together than this are written together. */
-const GATHER_MS = 50;
+/** Minimum time between writes. */
+const FLUSH_INTERVAL_MS = 50;
 
-/** A target whose lines are kept for a moment. */
+/** A target with buffered lines. */
 export interface LineBuffer extends LogTarget {
-  /** Writes what is kept now: to be called when the process ends. */
+  /** Writes the buffered lines now: must be called when the process ends. */
   flush(): void;
 }
 
 /**
- * Gathers lines into one write: those of one turn of the event loop, and where one was written less than `gatherMs` ago, what comes
- * until then. A write to a pipe is a system call during which nobody is answered: under load, line by line, it took a quarter of
- * the serving process's time, and turn by turn a fifth. What is kept is lost only when the process is killed.
+ * Combines lines into one write per turn of the event loop, at most one per `intervalMs`. A write to a pipe is a blocking
+ * system call: under load, writes per line took a quarter of the serving process's time, and writes per turn a fifth. Buffered
+ * lines are lost only if the process is killed.
  *
  * @param now monotonic milliseconds
  */
-export function bufferLines(target: LogTarget, gatherMs = GATHER_MS, now = () => performance.now()): LineBuffer {
-  let kept: string[] = [];
+export function bufferLines(
+  target: LogTarget,
+  intervalMs = FLUSH_INTERVAL_MS,
+  now = () => performance.now(),
+): LineBuffer {
+  let buffered: string[] = [];
   let characters = 0;
   let writtenAtMs = Number.NEGATIVE_INFINITY;
   const flush = () => {
-    if (kept.length === 0) return;
-    const text = kept.join('');
-    kept = [];
+    if (buffered.length === 0) return;
+    const text = buffered.join('');
+    buffered = [];
     characters = 0;
     writtenAtMs = now();
     target.write(text);
   };
   const flushSoon = () => {
-    const waitMs = writtenAtMs + gatherMs - now();
+    const waitMs = writtenAtMs + intervalMs - now();
     if (waitMs > 0) setTimeout(flush, waitMs).unref();
     else setImmediate(flush);
   };
   return {
     isTTY: target.isTTY === true,
     write(text) {
-      if (kept.length === 0) flushSoon();
-      kept.push(text);
+      if (buffered.length === 0) flushSoon();
+      buffered.push(text);
       characters += text.length;
       if (characters > MAX_CHARACTERS) flush();
     },

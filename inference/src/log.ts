@@ -3,19 +3,19 @@ import { visible, visibleLines } from '@heimdex/cache';
 import { type Logger, pino } from 'pino';
 import type { LogConfig } from './config.js';
 
-/** Where the log goes. */
+/** The destination of the log. */
 export interface LogTarget {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
-/** How a level stands in a line for a person. */
-const LEVEL_WORDS: Readonly<Record<string, string>> = { warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
+/** Level labels in the human format. */
+const LEVEL_LABELS: Readonly<Record<string, string>> = { warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
 
-/** Fields that every JSON line has. */
+/** Fields that are not repeated as details in the human format. */
 const HIDDEN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname']);
 
-/** Opens the log: sentences for a person, one JSON object a line for a machine. Secrets are removed here, in one place. */
+/** Opens the log, in the human format or as one JSON object per line. Secrets are redacted only here. */
 export function openLog(config: LogConfig, target: LogTarget): Logger {
   const human = config.format === 'human' || (config.format === 'auto' && target.isTTY === true);
   return pino(
@@ -23,7 +23,7 @@ export function openLog(config: LogConfig, target: LogTarget): Logger {
       level: config.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      // A word, as the downloader writes it, not pino's number.
+      // The level's name, as in the downloader's log, instead of pino's number.
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: ['authorization', 'token', '*.authorization', '*.token'], censor: '[secret]' },
     },
@@ -31,7 +31,7 @@ export function openLog(config: LogConfig, target: LogTarget): Logger {
   );
 }
 
-/** Takes pino's JSON lines and writes sentences. */
+/** Converts pino's JSON lines to the human format. */
 function humanStream(target: LogTarget): Writable {
   return new Writable({
     decodeStrings: false,
@@ -49,8 +49,8 @@ function humanLine(line: string): string {
   const details = Object.entries(others)
     .filter(([name]) => !HIDDEN_FIELDS.has(name))
     .map(([name, value]) => `${name}=${visible(typeof value === 'string' ? value : JSON.stringify(value))}`);
-  const word = String(record.level);
-  const level = (LEVEL_WORDS[word] ?? word).padEnd(5);
+  const label = String(record.level);
+  const level = (LEVEL_LABELS[label] ?? label).padEnd(5);
   const stack = (err as { readonly stack?: string } | undefined)?.stack;
   return `${time} ${level} ${visibleLines(String(record.msg))}${details.length === 0 ? '' : `  ${details.join(' ')}`}${stack === undefined ? '' : `\n${visibleLines(stack)}`}`;
 }

@@ -1,9 +1,9 @@
-/** How long to wait before a lost worker is started again. Pure. */
+/** Restart delay of a lost worker. Pure. */
 
 const FIRST_MS = 500;
 const MAX_MS = 30_000;
 
-/** 0 after the first loss in a row, then 0.5 s, doubled each time, 30 s at most. */
-export function backoffMs(lossesInARow: number): number {
-  return lossesInARow <= 1 ? 0 : Math.min(MAX_MS, FIRST_MS * 2 ** (lossesInARow - 2));
+/** Returns 0 after the first consecutive loss, then 0.5 s, doubled each time up to 30 s. */
+export function backoffMs(consecutiveLosses: number): number {
+  return consecutiveLosses <= 1 ? 0 : Math.min(MAX_MS, FIRST_MS * 2 ** (consecutiveLosses - 2));
 }

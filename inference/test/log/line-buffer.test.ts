@@ -21,8 +21,8 @@ function makeBuffer(gatherMs = 1e6) {
   return { buffer, writes, clock, written };
 }
 
-describe('the buffer of log lines', () => {
-  it('writes the lines of one turn at its end, as one', async () => {
+describe('bufferLines', () => {
+  it('writes the lines of one turn together', async () => {
     const { buffer, writes } = makeBuffer();
     for (const line of ['a', 'b']) buffer.write(line);
     expect(writes).to.deep.equal([]);
@@ -30,7 +30,7 @@ describe('the buffer of log lines', () => {
     expect(writes).to.deep.equal(['ab']);
   });
 
-  it('keeps what comes soon after a write, and writes it together', async () => {
+  it('buffers lines that follow soon after a write', async () => {
     const { buffer, writes, clock, written } = makeBuffer(5);
     buffer.write('first');
     await turn();
@@ -48,7 +48,7 @@ describe('the buffer of log lines', () => {
     expect(writes.at(-1)).to.equal('later');
   });
 
-  it('loses nothing when the process ends, and writes nothing twice', async () => {
+  it('loses nothing at exit, and writes nothing twice', async () => {
     const { buffer, writes } = makeBuffer();
     buffer.write('a');
     await turn();
@@ -60,7 +60,7 @@ describe('the buffer of log lines', () => {
     expect(writes).to.deep.equal(['a', 'b']);
   });
 
-  it('keeps no more than a pipe takes at once', () => {
+  it('buffers at most the capacity of a pipe', () => {
     const { buffer, writes } = makeBuffer();
     for (let line = 0; line < 3; line += 1) buffer.write('x'.repeat(30_000));
     expect(writes.map(({ length }) => length)).to.deep.equal([90_000]);

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { causeText, InferenceError } from '../../errors.js';
 import { readThreadWork } from '../../work-reading.js';
-import { lookEveryMs, WorkTimer } from '../../work-timer.js';
+import { sampleIntervalMs, WorkTimer } from '../../work-timer.js';
 import type { DecoderChoice } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';
@@ -28,7 +28,7 @@ export class DecoderThread {
     this.#workMs = workMs;
     this.#limit = new WorkTimer({
       read: async () => (this.#tid === undefined ? undefined : readThreadWork(this.#tid)),
-      everyMs: lookEveryMs(workMs),
+      everyMs: sampleIntervalMs(workMs),
     });
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       resourceLimits: RESOURCE_LIMITS,
