@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAc3Decoder } from '../../src/media/audio/decoders/ac3.js';
-import { alike, fromRoot, inParts, transcribe } from './listening.js';
+import { alike, fromRoot, inParts, transcribe } from './read-audio.js';
 
 const FILM = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAlacDecoder } from '../../src/media/audio/decoders/alac.js';
 import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
-import { inParts, transcribe } from './listening.js';
+import { inParts, transcribe } from './read-audio.js';
 
 interface Setup {
   readonly frameLength?: number;

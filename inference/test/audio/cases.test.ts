@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { alike, fromRoot, inParts, refusal, type Transcribed, transcribe } from './listening.js';
+import { alike, fromRoot, inParts, refusal, type Transcribed, transcribe } from './read-audio.js';
 
 const RATE_HZ = 16_000;
 

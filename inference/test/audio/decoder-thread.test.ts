@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { DecoderThread } from '../../src/media/audio/decoder-thread.js';
 import { readProcessWork } from '../../src/work-reading.js';
-import { fixture } from './listening.js';
+import { fixture } from './read-audio.js';
 
 describe('A decoder thread', () => {
   it('that is starved of CPU does not fail', async function () {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { alike, fromRoot, open, transcribe } from './listening.js';
+import { alike, fromRoot, open, transcribe } from './read-audio.js';
 import { pcm16, wavFile } from './wav-file.js';
 
 /** Arguments of ffmpeg and the minimum correlation with the input. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { alike, fromRoot, inParts, open, refusal, transcribe } from './listening.js';
+import { alike, fromRoot, inParts, open, refusal, transcribe } from './read-audio.js';
 import { box, mp4File } from './mp4-file.js';
 
 const MIB = 1_048_576;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { AUDIO_FORMATS } from '../../src/media/audio/index.js';
-import { alike, fixture, fromRoot, inParts, type Transcribed, transcribe } from './listening.js';
+import { alike, fixture, fromRoot, inParts, type Transcribed, transcribe } from './read-audio.js';
 
 /** The source of all fixtures: seconds 0.5 to 2.5 of a demo sample. */
 async function original(): Promise<Float32Array> {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
-import { fixture, inParts, open, refusal, transcribe } from './listening.js';
+import { fixture, inParts, open, refusal, transcribe } from './read-audio.js';
 import { pcm16, tone, wavFile } from './wav-file.js';
 
 const FIXTURES = [

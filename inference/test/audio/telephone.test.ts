@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { WavDecoder } from '../../src/media/audio/decoders/wav.js';
-import { inParts, refusal, transcribe } from './listening.js';
+import { inParts, refusal, transcribe } from './read-audio.js';
 import { chunk } from './wav-file.js';
 
 const MS = 2;

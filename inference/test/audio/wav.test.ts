@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { alike, inParts, refusal, transcribe } from './listening.js';
+import { alike, inParts, refusal, transcribe } from './read-audio.js';
 import { chunk, pcm16, tone, type WavOptions, wavFile } from './wav-file.js';
 
 const speechRate = tone(440, 16_000, 0.5);

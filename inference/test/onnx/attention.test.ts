@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { sessionOptions } from '../../src/models/session/open-session.js';
 import { fuseAttention, newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 
 const HEADS = 4;
 const SIZE = 16;

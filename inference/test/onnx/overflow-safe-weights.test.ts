@@ -14,7 +14,7 @@ import {
 } from '../../src/onnx/index.js';
 import { makeOverflowSafe, readInline } from '../../src/onnx/overflow-safe-weights.js';
 import { branchOf } from '../support/graphs.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 
 /** Deterministic pseudorandom integers from 0 to below `limit`. */
 function* numbers(seed: number, limit: number): Generator<number, never, void> {

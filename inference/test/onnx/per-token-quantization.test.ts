@@ -11,7 +11,7 @@ import {
   tensor,
   writeModel,
 } from '../../src/onnx/index.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 
 const INPUTS = 24;
 const OUTPUTS = 8;

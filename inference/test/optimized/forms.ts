@@ -8,7 +8,7 @@ import { preparedOptions } from '../../src/models/session/optimized/options.js';
 import type { GraphUse } from '../../src/models/session/optimized/use.js';
 import { runProgram } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
-import { CONTEXT, OPTIONS } from '../support/places.js';
+import { CONTEXT, OPTIONS } from '../support/paths.js';
 
 /** prepare chooses the form of the weights by the CPU, independent of HEIMDEX_TEST_WEIGHTS. */
 const { weights: _, ...AS_THE_PROGRAM } = OPTIONS;

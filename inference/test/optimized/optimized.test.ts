@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/session/optimized/use.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { inRepository } from '../support/places.js';
+import { inRepository } from '../support/paths.js';
 import { answers, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
 /** Every file and directory below a directory. */
@@ -64,7 +64,7 @@ describe('optimized models', () => {
     const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
     expect(uses.map((use) => use.prepared).sort()).to.deep.equal([false, true]);
     expect(uses.find((use) => !use.prepared)?.reason).to.include('sha256 of model.data');
-    expect((await prepare(volume, VISION_ONLY)).sort()).to.deep.equal(['Prepared', 'Already prepared']);
+    expect((await prepare(volume, VISION_ONLY)).sort()).to.deep.equal(['Already prepared', 'Prepared']);
   });
 
   it('that were replaced are not used, whatever their manifest says', async () => {
@@ -141,6 +141,6 @@ describe('optimized models', () => {
     const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
     const { code, stderr } = await runProgram(env, ['prepare']);
     expect(code).to.equal(3);
-    expect(stderr).to.include('.prepared').and.include('writes to the volume');
+    expect(stderr).to.include('.prepared').and.include('needs write access to the volume');
   });
 });

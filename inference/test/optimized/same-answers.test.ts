@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { inRepository, inShared, needsShared } from '../support/places.js';
+import { inRepository, inShared, needsShared } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 import { answers, expectSameBits, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 

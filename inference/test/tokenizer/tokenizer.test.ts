@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { memorySource } from '../../src/onnx/source.js';
 import { createTokenizer, loadTokenizer, type TextTokenizer } from '../../src/tokenizer/index.js';
 import { CharacterMap } from '../../src/tokenizer/precompiled.js';
-import { inRepository, inShared, readJsonFile } from '../support/places.js';
+import { inRepository, inShared, readJsonFile } from '../support/paths.js';
 
 interface Golden {
   readonly texts: readonly string[];

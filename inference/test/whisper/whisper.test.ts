@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
 import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech/speech.js';
 import { music } from '../support/music.js';
-import { inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
+import { inRepository, inShared, needsShared, readJsonFile } from '../support/paths.js';
 import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
 import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
 import { Random } from '../support/random.js';
-import { fixture, open } from './listening.js';
+import { fixture, open } from './read-audio.js';
 
 /** Texts of libraries and of the JavaScript engine. */
 const INTERNALS =
