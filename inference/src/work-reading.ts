@@ -39,21 +39,24 @@ export function waitedBetween(before: WorkReading, after: WorkReading): number {
 
 /** Reads a process, all its threads together; undefined if it does not exist or without /proc. */
 export async function readProcessWork(pid: number): Promise<WorkReading | undefined> {
-  const whole = await readStat(`/proc/${pid}`);
-  if (whole === undefined) return undefined;
+  const processStat = await readStat(`/proc/${pid}`);
+  if (processStat === undefined) return undefined;
   const dir = `/proc/${pid}/task`;
   const threads = await readdir(dir).catch(() => []);
   const readings = await Promise.all(
     threads.map(async (thread) => {
       const path = `${dir}/${thread}`;
       // Each read costs time on the serving thread: skip the ones that add no information.
-      const [stat, waitedMs] = await Promise.all([whole.state === 'R' ? whole : readStat(path), readWaited(path)]);
+      const [stat, waitedMs] = await Promise.all([
+        processStat.state === 'R' ? processStat : readStat(path),
+        readWaited(path),
+      ]);
       return { runnable: stat?.state === 'R', waitedMs };
     }),
   );
   return {
-    ...whole,
-    runnable: whole.state === 'R' || readings.some((reading) => reading.runnable),
+    ...processStat,
+    runnable: processStat.state === 'R' || readings.some((reading) => reading.runnable),
     waitedMs: readings.reduce((sum, { waitedMs }) => sum + waitedMs, 0),
   };
 }

@@ -40,11 +40,11 @@ export function createTokenizer(json: JsonObject, config: JsonObject): TextToken
     padId: padId(json, config),
     maxTokens: typeof limit === 'number' && limit > 0 && limit < MAX_LIMIT ? limit : Number.POSITIVE_INFINITY,
     encode(text, limit) {
-      const room = Math.max(0, limit - source.before.length - source.after.length);
-      const ids = source.idsOf(wellFormed(text.slice(0, MAX_CHARACTERS)), room);
+      const maxIds = Math.max(0, limit - source.before.length - source.after.length);
+      const ids = source.idsOf(wellFormed(text.slice(0, MAX_CHARACTERS)), maxIds);
       return {
-        ids: [...source.before, ...ids.slice(0, room), ...source.after],
-        truncated: ids.length > room || text.length > MAX_CHARACTERS,
+        ids: [...source.before, ...ids.slice(0, maxIds), ...source.after],
+        truncated: ids.length > maxIds || text.length > MAX_CHARACTERS,
       };
     },
   };
@@ -69,9 +69,9 @@ function idOfToken(json: JsonObject, name: string): number | undefined {
   if (typeof id === 'number') return id;
   const { vocab } = objectAt(json, 'model');
   if (Array.isArray(vocab)) {
-    const place = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === name);
-    return place < 0 ? undefined : place;
+    const index = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === name);
+    return index < 0 ? undefined : index;
   }
-  const known = isObject(vocab) ? vocab[name] : undefined;
-  return typeof known === 'number' ? known : undefined;
+  const knownId = isObject(vocab) ? vocab[name] : undefined;
+  return typeof knownId === 'number' ? knownId : undefined;
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { alike, fromRoot, inParts, open, refusal, transcribe } from './read-audio.js';
 import { box, mp4File } from './mp4-file.js';
+import { alike, fromRoot, inParts, open, refusal, transcribe } from './read-audio.js';
 
 const MIB = 1_048_576;
 

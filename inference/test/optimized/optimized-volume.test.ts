@@ -79,7 +79,7 @@ describe('a prepared volume', () => {
     try {
       const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0'], command);
       expect(code, stderr).to.equal(3);
-      expect(stderr).to.include('EROFS').and.include('mount it so that this user may write');
+      expect(stderr).to.include('EROFS').and.include('needs write access to the volume');
     } finally {
       await rename(`${form}-away`, form);
     }
@@ -88,7 +88,7 @@ describe('a prepared volume', () => {
       const inside = [...command.slice(0, -1), bare.cacheDir];
       const { code, stderr } = await runProgram({ ...env, HF_HUB_CACHE: bare.cacheDir }, ['prepare'], inside);
       expect(code).to.equal(3);
-      expect(stderr).to.include('mount it so that this user may write');
+      expect(stderr).to.include('needs write access to the volume');
     } finally {
       await bare.remove();
     }

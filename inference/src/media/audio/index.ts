@@ -43,8 +43,8 @@ export async function openAudio(
   let source: DecodedSource | undefined;
   try {
     const { format, head } = await untilAborted(readHead(bytes, options.raw), options.signal);
-    const place = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head);
-    source = new DecodedSource(place, bytes, options.maxSeconds, options.signal);
+    const decoder = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head);
+    source = new DecodedSource(decoder, bytes, options.maxSeconds, options.signal);
     await source.begin();
     return source;
   } catch (error) {

@@ -77,11 +77,11 @@ export class Resampler {
       this.#module.HEAPU32[lengths / FLOAT_BYTES + 1] = this.#outputSamples;
       this.#module._speex_resampler_process_float(this.#state, 0, input, lengths, output, lengths + FLOAT_BYTES);
       const taken = this.#module.HEAPU32[lengths / FLOAT_BYTES] ?? 0;
-      const made = this.#module.HEAPU32[lengths / FLOAT_BYTES + 1] ?? 0;
-      if (taken === 0 && made === 0) throw new Error(`The resampler from ${this.#rateHz} Hz makes no progress.`);
+      const produced = this.#module.HEAPU32[lengths / FLOAT_BYTES + 1] ?? 0;
+      if (taken === 0 && produced === 0) throw new Error(`The resampler from ${this.#rateHz} Hz makes no progress.`);
       const start = output / FLOAT_BYTES;
-      result.set(this.#module.HEAPF32.subarray(start, start + made), given);
-      given += made;
+      result.set(this.#module.HEAPF32.subarray(start, start + produced), given);
+      given += produced;
       offset += taken;
     }
     return result.subarray(0, given);

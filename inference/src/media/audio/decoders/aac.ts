@@ -135,15 +135,15 @@ class AacDecoder implements PacketDecoder {
 
   /** Separates the channels. The end of the decoded samples is the end of the segment; the beginning is warm-up. */
   #fit(decoded: Float32Array, channelCount: number, frameCount: number, frameSamples: number): Float32Array[] {
-    const wanted = frameCount * frameSamples;
-    const came = Math.floor(decoded.length / channelCount);
+    const expected = frameCount * frameSamples;
+    const available = Math.floor(decoded.length / channelCount);
     // FFmpeg drops the first frame of a stream, which only starts the overlap.
-    if (came < wanted) this.#lostFrames += Math.max(0, Math.round((wanted - came) / frameSamples) - 1);
+    if (available < expected) this.#lostFrames += Math.max(0, Math.round((expected - available) / frameSamples) - 1);
     return Array.from({ length: channelCount }, (_, channel) => {
-      const samples = new Float32Array(wanted);
-      const first = Math.max(0, wanted - came);
-      let at = Math.max(0, came - wanted) * channelCount + channel;
-      for (let index = first; index < wanted; index++, at += channelCount) samples[index] = decoded[at] ?? 0;
+      const samples = new Float32Array(expected);
+      const first = Math.max(0, expected - available);
+      let at = Math.max(0, available - expected) * channelCount + channel;
+      for (let index = first; index < expected; index++, at += channelCount) samples[index] = decoded[at] ?? 0;
       return samples;
     });
   }

@@ -98,8 +98,8 @@ function decodePulses({ maximum, grid, pulses }: GsmSubframe): Int16Array {
 
 /** Decodes a log area ratio, 5.2.8. */
 function decodeRatio(code: number, index: number): number {
-  const [offset, least, inverse] = RATIOS[index] ?? RATIOS[0];
-  const level = subtract((code + least) << 10, offset << 1);
+  const [offset, min, inverse] = RATIOS[index] ?? RATIOS[0];
+  const level = subtract((code + min) << 10, offset << 1);
   const ratio = product(inverse, level);
   return add(ratio, ratio);
 }

@@ -46,7 +46,7 @@ export class MpegWalk {
         this.#header.push(chunk[at] ?? 0);
         this.#position += 1;
         at += 1;
-        this.#look();
+        this.#readHeader();
       }
     }
     return this.#changes;
@@ -64,7 +64,7 @@ export class MpegWalk {
     return this.#skip > 0 ? 'The MP3 is truncated in its last frame.' : undefined;
   }
 
-  #look(): void {
+  #readHeader(): void {
     const header = this.#header;
     if (header.length <= ID3_BYTES && startsLikeId3(header)) {
       if (header.length < ID3_BYTES) return;

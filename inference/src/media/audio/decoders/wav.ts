@@ -133,13 +133,13 @@ export class WavDecoder implements Decoder {
     }
   }
 
-  #gather(bytes: Uint8Array, wanted: number, use: (head: Uint8Array) => void): Uint8Array {
-    const missing = wanted - this.#held.length;
+  #gather(bytes: Uint8Array, size: number, use: (head: Uint8Array) => void): Uint8Array {
+    const missing = size - this.#held.length;
     this.#held = joinBytes(this.#held, bytes.subarray(0, missing));
-    if (this.#held.length < wanted) return bytes.subarray(bytes.length);
+    if (this.#held.length < size) return bytes.subarray(bytes.length);
     const head = this.#held;
     this.#held = new Uint8Array(0);
-    this.#seenBytes += wanted;
+    this.#seenBytes += size;
     use(head);
     return bytes.subarray(missing);
   }
