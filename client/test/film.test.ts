@@ -97,7 +97,7 @@ describe('Files given to transcribeFile', () => {
     expect(audioTracks).to.deep.equal([undefined]);
     expect(summary.audioTrack).to.include({ index: 0 });
     expect(summary.warnings).to.have.length(2);
-    expect(summary.warnings[0]).to.match(/2 audio tracks; 0 \(AC-3.*\) was taken\. Not taken: 1 \(AAC/);
+    expect(summary.warnings[0]).to.match(/2 audio tracks; 0 \(AC-3.*\) was used\. Not used: 1 \(AAC/);
     const other = await summaryOf(client.transcribeFile(path, { audioTrack: 1 }));
     expect(received.length).to.be.below(15_000);
     expect(other.audioTrack).to.include({ index: 1, codec: 'AAC' });

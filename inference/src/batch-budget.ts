@@ -1,20 +1,20 @@
-/** How much may share a run of a worker, by its threads and by the memory there is beside the models. Pure. */
+/** The cost limit of a batch, from the worker's threads and the memory left besides the models. Pure. */
 import type { BatchSpec } from './models/model.js';
 
-/** The part of the memory that is free beside the models that runs may fill. */
-const MAX_OF_FREE = 0.5;
+/** Maximum fraction of the free memory that runs may use. */
+const MAX_FREE_FRACTION = 0.5;
 
 export interface BudgetRequest {
   readonly batch: BatchSpec;
   readonly threads: number;
-  /** What one worker needs at least. */
+  /** Minimum memory of a worker. */
   readonly needBytes: number;
-  /** What there is beside that, for this worker alone. */
+  /** Memory available to this worker in addition. */
   readonly freeBytes: number;
 }
 
-/** Maximum cost of the items of a run together, in the family's unit. One item always runs, whatever it costs. */
+/** Returns the maximum total cost per run, in the family's unit. A single item always runs, whatever its cost. */
 export function batchBudget({ batch, threads, needBytes, freeBytes }: BudgetRequest): number {
-  const affordable = (freeBytes * MAX_OF_FREE) / batch.bytesPerCost(needBytes);
+  const affordable = (freeBytes * MAX_FREE_FRACTION) / batch.bytesPerCost(needBytes);
   return Math.max(1, Math.floor(Math.min(batch.maxCost(threads), affordable)));
 }

@@ -23,14 +23,14 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly log: LogConfig;
-  /** Where models run. Of DEVICE=auto it is the CPU until chooseDevice has tried CUDA. */
+  /** The device of the models. With DEVICE=auto, the CPU until chooseDevice has probed CUDA. */
   readonly device: 'cpu' | 'cuda';
   readonly verify: 'full' | 'quick';
-  /** Whether optimized models of the models are used where they fit. */
+  /** Whether optimized models are used if available. */
   readonly useOptimized: boolean;
   /** Undefined: chosen from the machine. */
   readonly workers: Readonly<Record<Role, number | undefined>>;
-  /** Most that the items of a run may cost together, in the family's unit. Undefined: chosen from the machine. */
+  /** Maximum total cost per run, in the family's unit. Undefined: chosen from the machine. */
   readonly batchCosts: Readonly<Record<Role, number | undefined>>;
   /** Undefined: chosen from the machine. */
   readonly threads: number | undefined;
@@ -48,10 +48,10 @@ export interface Config {
     readonly loadTimeoutMs: number;
     readonly heartbeatMs: number;
     readonly maxRestarts: number;
-    /** 0: by what its model needs. */
+    /** 0: derived from the model's size. */
     readonly memoryLimitBytes: number;
   };
-  /** 0: what the machine gives. */
+  /** 0: the machine's memory. */
   readonly memoryLimitBytes: number;
   readonly security: {
     readonly tls: TlsConfig | undefined;
@@ -60,12 +60,12 @@ export interface Config {
     readonly maxConnectionAgeMs: number;
     readonly maxConnections: number;
   };
-  /** Undefined: nothing is traced. */
+  /** Undefined: tracing is off. */
   readonly tracing: { readonly endpoint: string; readonly serviceName: string } | undefined;
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
-  /** Sentences about variables that look misspelt. */
+  /** Warnings about variables that look misspelt. */
   readonly hints: readonly string[];
-  /** What worker processes get of the environment. */
+  /** The environment of worker processes. */
   readonly workerEnv: Readonly<Record<string, string>>;
 }
 
@@ -80,7 +80,7 @@ export interface LogConfig {
   readonly format: 'auto' | 'human' | 'json';
 }
 
-/** Reads and checks everything. Throws CacheError ENVIRONMENT_INVALID with every problem at once. */
+/** Reads and validates all settings. Throws CacheError ENVIRONMENT_INVALID with all problems at once. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const [models, values, tls] = readAll(
     () => readModelEnvironment(env),
@@ -132,7 +132,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   };
 }
 
-/** The three files go together. */
+/** Validates the three TLS files together. */
 function readTls(env: NodeJS.ProcessEnv): TlsConfig | undefined {
   const {
     tlsCertFile: certPath,
@@ -141,16 +141,18 @@ function readTls(env: NodeJS.ProcessEnv): TlsConfig | undefined {
   } = readVariables(env, TLS_VARIABLES);
   if (certPath !== undefined && keyPath !== undefined) return { certPath, keyPath, clientCaPath };
   const problems: string[] = [];
-  if (certPath === undefined && keyPath !== undefined) problems.push('TLS_CERT_FILE must be set where TLS_KEY_FILE is');
-  if (keyPath === undefined && certPath !== undefined) problems.push('TLS_KEY_FILE must be set where TLS_CERT_FILE is');
+  if (certPath === undefined && keyPath !== undefined)
+    problems.push('TLS_CERT_FILE must be set if TLS_KEY_FILE is set');
+  if (keyPath === undefined && certPath !== undefined)
+    problems.push('TLS_KEY_FILE must be set if TLS_CERT_FILE is set');
   if (clientCaPath !== undefined && certPath === undefined && keyPath === undefined) {
-    problems.push('TLS_CERT_FILE and TLS_KEY_FILE must be set where TLS_CLIENT_CA_FILE is');
+    problems.push('TLS_CERT_FILE and TLS_KEY_FILE must be set if TLS_CLIENT_CA_FILE is set');
   }
   if (problems.length > 0) throw environmentInvalid(problems);
   return undefined;
 }
 
-/** What a worker needs to find its libraries and a place for them; no tokens, no addresses. */
+/** Variables that a worker inherits: those needed to find its libraries and directories, no tokens, no addresses. */
 const WORKER_VARIABLES = [
   'PATH',
   'HOME',
@@ -165,11 +167,11 @@ const WORKER_VARIABLES = [
 
 function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const kept = WORKER_VARIABLES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
-  // Libraries in a worker must not even try: models are served offline. onnxruntime 1.30 for Linux sends telemetry to its
-  // maker, and leaves files in TMPDIR for it, unless it is told not to.
+  // Models are served offline; libraries in a worker must not attempt network access. onnxruntime 1.30 for Linux sends
+  // telemetry, and writes files to TMPDIR for it, unless disabled.
   const offline = { HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1', ORT_DISABLE_TELEMETRY: '1' };
-  // Weights and caches are read from end to end at every step of a decoder: with pages of 2 MiB, where the kernel gives them to
-  // who asks (transparent_hugepage=madvise), a step takes 0.7 of the time. Other C libraries do not look at it.
+  // Each decoder step reads all weights and caches: with 2 MiB pages, which the kernel provides on request
+  // (transparent_hugepage=madvise), a step takes 0.7 of the time. C libraries other than glibc ignore the variable.
   const largePages = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
   return { ...largePages, ...Object.fromEntries(kept), ...offline };
 }

@@ -1,4 +1,4 @@
-/** Where the models run: what DEVICE asks for, held to what opens on this machine. */
+/** Chooses the device of the models from DEVICE and what works on this machine. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -6,69 +6,69 @@ import type { Device } from '@heimdex/cache';
 import type { Logger } from 'pino';
 import { FatalError } from './exit-codes.js';
 import { readProcessWork } from './work-reading.js';
-import { lookEveryMs, WorkTimer } from './work-timer.js';
+import { sampleIntervalMs, WorkTimer } from './work-timer.js';
 
 const PROBE = fileURLToPath(new URL('./worker/cuda-probe.js', import.meta.url));
-/** A first start on a GPU compiles kernels. What the process waits for a processor does not count. */
+/** Generous because the first start on a GPU compiles kernels. Time waiting for a CPU does not count. */
 const PROBE_WORK_MS = 120_000;
 
 const NEEDS =
-  'It needs an NVIDIA GPU that this process may use (in a container: the NVIDIA container toolkit, and a GPU given to the ' +
-  'container), its driver, CUDA, cuDNN and the CUDA libraries of onnxruntime; deploy/README.md says how to make the ' +
-  'image that has the libraries.';
+  'CUDA needs an NVIDIA GPU that this process can access (in a container: the NVIDIA container toolkit, and a GPU assigned ' +
+  'to the container), its driver, CUDA, cuDNN and the CUDA libraries of onnxruntime; deploy/README.md describes how to ' +
+  'build an image with the libraries.';
 
 export interface ChooseDeviceOptions {
   readonly log: Logger;
-  /** What workers get of the environment. */
+  /** The environment of worker processes. */
   readonly env: Readonly<Record<string, string>>;
   readonly stop: AbortSignal;
-  /** Why CUDA does not open; undefined when it does. Default: a small run on the GPU in a process of its own. */
+  /** Returns why CUDA does not work; undefined if it does. Default: a small run on the GPU in a separate process. */
   readonly probe?: (env: Readonly<Record<string, string>>, stop: AbortSignal) => Promise<string | undefined>;
 }
 
 /**
- * The device that models are loaded on. `auto` is CUDA where it opens, else the CPU with a line in the log that says why.
- * Throws a FatalError (`configuration`) for `cuda` where it does not open.
+ * Returns the device that models are loaded on. `auto` is CUDA if it works, else the CPU, with the reason in the log. Throws a
+ * FatalError (`configuration`) for `cuda` if it does not work.
  */
-export async function chooseDevice(wanted: Device, options: ChooseDeviceOptions): Promise<'cpu' | 'cuda'> {
-  if (wanted === 'cpu') return 'cpu';
+export async function chooseDevice(requested: Device, options: ChooseDeviceOptions): Promise<'cpu' | 'cuda'> {
+  if (requested === 'cpu') return 'cpu';
   const { log, env, stop, probe = probeCuda } = options;
   const reason = await probe(env, stop);
   if (reason === undefined) return 'cuda';
   if (stop.aborted) return 'cpu';
-  if (wanted === 'cuda') {
+  if (requested === 'cuda') {
     throw new FatalError(
       'configuration',
-      `DEVICE=cuda, and CUDA does not open here: ${reason}. ${NEEDS} DEVICE=auto serves on the CPU where there is no CUDA, DEVICE=cpu always.`,
+      `DEVICE=cuda, but CUDA does not work: ${reason}. ${NEEDS} DEVICE=auto falls back to the CPU, DEVICE=cpu always uses it.`,
     );
   }
-  log.warn({ reason }, 'DEVICE=auto: CUDA does not open here, the models run on the CPU');
+  log.warn({ reason }, 'DEVICE=auto: CUDA does not work, the models run on the CPU');
   return 'cpu';
 }
 
 async function probeCuda(env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string | undefined> {
-  const trial = promisify(execFile)(process.execPath, [PROBE], { env: { ...env }, killSignal: 'SIGKILL', signal });
-  const { pid } = trial.child;
+  const probe = promisify(execFile)(process.execPath, [PROBE], { env: { ...env }, killSignal: 'SIGKILL', signal });
+  const { pid } = probe.child;
   const limit = new WorkTimer({
     read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
-    everyMs: lookEveryMs(PROBE_WORK_MS),
+    everyMs: sampleIntervalMs(PROBE_WORK_MS),
   });
-  limit.set(PROBE_WORK_MS, () => trial.child.kill('SIGKILL'));
+  limit.set(PROBE_WORK_MS, () => probe.child.kill('SIGKILL'));
   try {
-    const { stdout, stderr } = await trial;
+    const { stdout, stderr } = await probe;
     const reason = JSON.parse(stdout) as string | null;
     if (reason === null) return undefined;
     return missingLibrary(stderr) ?? reason;
   } catch (error) {
     const { killed, code, signal: by } = error as { killed?: boolean; code?: number | string; signal?: string };
-    if (killed === true) return `a run on it did not end within ${PROBE_WORK_MS / 1000} s`;
-    return `the process that tried it ended with ${by ?? code}`;
+    if (killed === true) return `the probe did not finish within ${PROBE_WORK_MS / 1000} s`;
+    return `the probe process ended with ${by ?? code}`;
   } finally {
     limit.close();
   }
 }
 
-/** The runtime's exception says that a library does not load; which, and for lack of what, it writes to its output. */
+/** Returns which library failed to load and why: onnxruntime writes that to its output, not into its exception. */
 function missingLibrary(output: string): string | undefined {
   const [, path, reason] = /Failed to load library (\S+) with error: ([^\n]+)/.exec(output) ?? [];
   if (path === undefined || reason === undefined) return undefined;

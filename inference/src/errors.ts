@@ -1,6 +1,6 @@
 /**
- * The server's own errors. Code below services/ throws these and knows nothing of gRPC or HTTP; services/errors.ts is
- * the one place that maps a code to statuses.
+ * The server's errors. Code below services/ throws these and knows neither gRPC nor HTTP; only services/errors.ts maps a code
+ * to statuses.
  */
 export const ERROR_CODES = [
   'INVALID_ARGUMENT',
@@ -28,16 +28,16 @@ export const ERROR_CODES = [
 /** One of the documented codes. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What an error carries besides its message. */
+/** Optional properties of an InferenceError. */
 export interface InferenceErrorOptions {
-  /** The request's field at fault, as a path: `images[3].content`. */
+  /** Path of the invalid field in the request, such as `images[3].content`. */
   readonly field?: string;
-  /** When to come back, for QUEUE_FULL. */
+  /** Delay before a retry. */
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
 
-/** An error whose message is meant for the caller: what was expected, what came, what to do. */
+/** An error whose message is for the caller: what was expected, what was received, what to do. */
 export class InferenceError extends Error {
   override readonly name = 'InferenceError';
   readonly field: string | undefined;
@@ -54,10 +54,10 @@ export class InferenceError extends Error {
   }
 }
 
-/** Longer causes are cut: what a library says of broken content may be of any length. */
+/** Longer causes are truncated: a library's message about broken content may have any length. */
 const MAX_CAUSE_CHARACTERS = 300;
 
-/** The cause of an error in one line, for the log and never for a caller; undefined where there is none. */
+/** Formats the cause of an error as one line, for the log, never for a caller; undefined if there is none. */
 export function causeText(cause: unknown): string | undefined {
   if (cause === undefined) return undefined;
   const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);

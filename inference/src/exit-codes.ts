@@ -1,20 +1,20 @@
-/** How the program ends. Documented in the README; a test compares. */
+/** Exit statuses. Documented in the README; a test compares them. */
 export const EXIT_CODES = {
-  /** Ended as asked: SIGTERM or SIGINT after draining, --help, --version. */
+  /** Success: SIGTERM or SIGINT after draining, --help, --version. */
   ok: 0,
   /** A defect: the log has the stack. */
   unexpected: 1,
-  /** A variable or a flag is wrong; the message names each. */
+  /** A variable or an option is invalid; the message names each. */
   configuration: 2,
-  /** A model's file is missing, damaged or cannot be read; the message says which and what mends it. */
+  /** A model file is missing, damaged or unreadable; the message names it and the remedy. */
   models: 3,
-  /** The address cannot be listened on. */
+  /** Listening on the address failed. */
   address: 4,
-  /** A model does not load, or its processes keep dying. */
+  /** A model failed to load, or its processes keep dying. */
   worker: 5,
-  /** The models do not fit into the memory there is. */
+  /** The models do not fit into the available memory. */
   memory: 6,
-  /** What was asked for (--help, --version) could not be written to standard output. */
+  /** The output of --help or --version could not be written. */
   output: 7,
   /** A second signal ended the program while it drained. */
   interrupted: 130,
@@ -22,7 +22,7 @@ export const EXIT_CODES = {
 
 export type ExitReason = keyof typeof EXIT_CODES;
 
-/** Ends the program with a message for the person who started it; main.ts alone turns it into an exit code. */
+/** An error that ends the program, with a message for its operator. run.ts maps it to an exit status. */
 export class FatalError extends Error {
   override readonly name = 'FatalError';
 

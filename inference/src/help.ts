@@ -6,38 +6,38 @@ import { SERVER_VARIABLES } from './settings.js';
 const NAME_COLUMNS = 24;
 
 const EXIT_DOCS = {
-  ok: 'ended as asked',
-  unexpected: 'a defect; the log has more',
-  configuration: 'a variable or an option is wrong',
+  ok: 'success',
+  unexpected: 'a defect; see the log',
+  configuration: 'a variable or an option is invalid',
   models:
-    'a model file is missing, damaged or cannot be read: heimdex-downloader download; prepare: the volume cannot be written',
-  address: 'HOST and PORT cannot be listened on',
-  worker: 'a model does not load, or its process keeps dying',
-  memory: 'the models do not fit into the memory there is',
-  output: 'what was asked for could not be written',
+    'a model file is missing, damaged or unreadable: run heimdex-downloader download; prepare: the volume is not writable',
+  address: 'listening on HOST and PORT failed',
+  worker: 'a model failed to load, or its process keeps dying',
+  memory: 'the models do not fit into the available memory',
+  output: 'the output could not be written',
   interrupted: 'ended by a second signal',
 } as const satisfies Record<keyof typeof EXIT_CODES, string>;
 
-/** The text of --help. */
+/** Returns the text of --help. */
 export function helpText(): string {
   const names = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
   return [
     'Usage: heimdex-inference [COMMAND] [OPTIONS]',
     '',
-    'Serves the models of a volume that heimdex-downloader has filled: gRPC, gRPC-Web, Connect and HTTP on one port.',
-    'Makes no request to any network; serving writes nothing.',
+    'Serves the models that heimdex-downloader has downloaded to a volume: gRPC, gRPC-Web, Connect and HTTP on one port.',
+    'Makes no network requests; serving does not write to the volume.',
     '',
     'Commands:',
     entry('(none)', 'Serve.'),
     entry(
       'prepare',
-      'Leave the models in the volume in the form in which this machine loads them fastest, and end. Needs the volume read-write.',
+      'Write optimized models for this machine to the volume: they load faster. Needs write access to the volume.',
     ),
     '',
     'Options:',
     entry('--help, -h', 'Show this text.'),
     entry('--version, -V', 'Show the version.'),
-    entry('--min-mb N', 'prepare: leave graphs with fewer MiB as they are. Default: 4.'),
+    entry('--min-mb N', 'prepare: skip graphs with fewer MiB. Default: 4.'),
     '',
     'Environment, shared with heimdex-downloader:',
     ...Object.values(MODEL_VARIABLES).map((variable) => variableEntry(variable, NAME_COLUMNS)),
@@ -46,7 +46,7 @@ export function helpText(): string {
     ...Object.values(SERVER_VARIABLES).map((variable) => variableEntry(variable, NAME_COLUMNS)),
     '',
     'Signals:',
-    entry('SIGTERM, SIGINT', 'Drain and end; a second one ends at once.'),
+    entry('SIGTERM, SIGINT', 'Drain and exit; a second signal exits immediately.'),
     '',
     'Exit status:',
     ...names.map((name) => entry(String(EXIT_CODES[name]), EXIT_DOCS[name])),

@@ -1,4 +1,4 @@
-/** One configured model: its lane, and the pool of workers that serves it once it is started. */
+/** Hosts one configured model: its queue and, once started, its worker pool. */
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
@@ -12,11 +12,11 @@ import { ModelQueue } from './scheduling/model-queue.js';
 import type { ServedModel } from './services/engine.js';
 import type { WorkerSize } from './sizing.js';
 
-/** The program of the workers. */
+/** Path of the worker program. */
 export const WORKER_PROGRAM = fileURLToPath(new URL('./worker/main.js', import.meta.url));
 
-/** An idle worker is asked whether it answers once in so many looks. */
-const LOOKS_PER_HEARTBEAT = 5;
+/** Watchdog samples per ping of an idle worker. */
+const SAMPLES_PER_PING = 5;
 
 export interface HostOptions {
   readonly config: Config;
@@ -24,31 +24,31 @@ export interface HostOptions {
   readonly log: Logger;
   /** Default WORKER_PROGRAM. */
   readonly workerProgram?: string | undefined;
-  /** More memory of its own ends a worker. */
+  /** Maximum private memory of a worker. */
   readonly maxWorkerBytes: number;
   readonly observer: QueueObserver;
-  /** Workers came or went. */
+  /** Called when a worker becomes ready or is lost. */
   changed(): void;
-  /** The model cannot be served. */
+  /** Called if the model cannot be served. */
   failed(error: FatalError): void;
 }
 
 export interface Host {
   readonly served: ServedModel;
-  /** Workers that were started again so far. */
+  /** Number of worker restarts. */
   restarts(): number;
-  /** Starts the first worker. Once. */
+  /** Starts the first worker. Call once. */
   start(): void;
-  /** Starts the others, if there are to be any. Once, after `start`. */
+  /** Starts the other workers, if any. Call once, after `start`. */
   grow(): void;
-  /** Ends the workers. Idempotent. */
+  /** Kills the workers. Idempotent. */
   close(): Promise<void>;
 }
 
 export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   const { config, log } = options;
   const { role, family, files } = model;
-  // The services give each role the items of its families; the lane passes them on without looking.
+  // Not type-checked here: the services submit the items of the role's family, and the queue passes them through.
   const spec: AnySpec = SPECS[family];
   const { costUnit } = spec;
   const healthName = spec.healthName(files.id);
@@ -84,7 +84,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
         limits: {
           loadMs: config.worker.loadTimeoutMs,
           hangMs: config.worker.runTimeoutMs,
-          heartbeatMs: config.worker.heartbeatMs * LOOKS_PER_HEARTBEAT,
+          heartbeatMs: config.worker.heartbeatMs * SAMPLES_PER_PING,
           watchMs: config.worker.heartbeatMs,
           maxOwnBytes: options.maxWorkerBytes,
         },

@@ -1,3 +1,3 @@
-/** What tests and tools use of the server; the program is bin/heimdex-inference.js. */
+/** Exports for tests and tools; the program is bin/heimdex-inference.js. */
 export { ERROR_CODES, type ErrorCode, InferenceError } from './errors.js';
 export { EXIT_CODES, type ExitReason } from './exit-codes.js';

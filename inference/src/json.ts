@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 
-/** A JSON object of a file that comes from elsewhere, not yet trusted. */
+/** A JSON object from an untrusted file. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Reads a JSON object. Throws an error that names the file when it is none. */
+/** Reads a JSON object from a file. Throws an error that names the file if it contains anything else. */
 export async function readJsonObject(path: string): Promise<JsonObject> {
   const value = await readJson(path);
-  if (!isObject(value)) throw new Error(`Expected ${path} to hold a JSON object.`);
+  if (!isObject(value)) throw new Error(`Expected ${path} to contain a JSON object.`);
   return value;
 }
 
-/** As `readJsonObject`; empty where there is no such file. */
+/** As `readJsonObject`; empty if there is no such file. */
 export async function readOptionalObject(path: string): Promise<JsonObject> {
   try {
     return await readJsonObject(path);
@@ -20,13 +20,13 @@ export async function readOptionalObject(path: string): Promise<JsonObject> {
   }
 }
 
-/** Reads JSON of any kind. Throws an error that names the file when it is none. */
+/** Reads JSON from a file. Throws an error that names the file if it is invalid. */
 export async function readJson(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8');
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new Error(`Expected ${path} to hold JSON.`, { cause });
+    throw new Error(`Expected ${path} to contain valid JSON.`, { cause });
   }
 }
 
@@ -34,13 +34,13 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The object under a key, empty where there is none. */
+/** Returns the object under a key, or an empty one. */
 export function objectAt(object: JsonObject, key: string): JsonObject {
   const value = object[key];
   return isObject(value) ? value : {};
 }
 
-/** The finite number under a key. */
+/** Returns the finite number under a key, or undefined. */
 export function numberAt(object: JsonObject, key: string): number | undefined {
   const value = object[key];
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;

@@ -4,11 +4,12 @@ import { pino } from 'pino';
 import { EXIT_CODES, FatalError } from './exit-codes.js';
 import { run } from './run.js';
 
-// Requests are buffers outside of V8's heap that die young. V8 takes so many of them for pressure and marks the whole heap for it, three
-// times a second under load, 6 to 40 ms each, during which nobody is answered. Without marking in steps it collects when its own heap is full.
+// Requests are short-lived buffers outside V8's heap. V8 treats many of them as memory pressure and marks the whole heap: under
+// load three times a second, 6 to 40 ms each, blocking all answers. Without incremental marking it collects only when its heap
+// is full.
 setFlagsFromString('--no-incremental-marking');
 
-/** The first signal drains, the second ends at once. */
+/** The first signal drains, the second exits immediately. */
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
@@ -29,7 +30,7 @@ let logLost = false;
 log.on('error', (error) => {
   if (logLost) return;
   logLost = true;
-  stderr.write(`heimdex-inference: standard output cannot be written, the log ends here: ${error.message}\n`);
+  stderr.write(`heimdex-inference: cannot write to standard output, the log ends here: ${error.message}\n`);
 });
 process.stdout.on('error', () => {});
 stderr.on('error', () => {});
@@ -37,14 +38,14 @@ const print = (text: string) =>
   new Promise<void>((resolve, reject) => {
     process.stdout.write(text, (error) => {
       const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
-      // A reader that closes its pipe, as `head` does, has what it wanted.
+      // A reader that closes its pipe, as `head` does, is not an error.
       if (message === undefined || code === 'EPIPE') resolve();
-      else reject(new FatalError('output', `Standard output cannot be written: ${message}`, { cause: error }));
+      else reject(new FatalError('output', `Cannot write to standard output: ${message}`, { cause: error }));
     });
   });
 process.on('exit', () => {
   if (!logLost) log.flushSync();
 });
 const code = await run({ argv: argv.slice(2), env, stdout, print, stderr, stop: stop.signal });
-// Everything is closed; whatever a library has left open must not keep the program alive.
+// Everything is closed; a handle left open by a library must not keep the program alive.
 process.exit(code);

@@ -1,28 +1,27 @@
-/** What Prometheus sees at /metrics. One table of names; the README lists them, and a test compares. */
+/** The Prometheus metrics at /metrics. The README lists the names; a test compares them. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from './errors.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
 import type { CallObserver } from './transport/calls/call-tracker.js';
 
-/** Name and help of every metric of ours; the runtime's own (`nodejs_*`, `process_*`) stand beside them. */
+/** Name and help of each metric; Node.js's own metrics (`nodejs_*`, `process_*`) are added to them. */
 export const METRICS = {
-  heimdex_requests_total: 'Calls that ended, by method, protocol and status code.',
-  heimdex_request_seconds: 'Time from a call to its answer, by method.',
-  heimdex_requests_in_progress: 'Calls that have begun and not ended, health aside.',
-  heimdex_queue_items: 'Items that wait for a run, by model.',
-  heimdex_queue_cost: "Cost that waits for a run, by model, in the family's unit.",
-  heimdex_queue_seconds: 'Time an item waited for its run, by model.',
-  heimdex_run_seconds: 'Time of a run in the worker, by model.',
-  heimdex_batch_items: 'Items of a run, by model.',
-  heimdex_items_total: 'Items that were run, by model.',
-  heimdex_item_errors_total:
-    'Items of answered calls that failed on their own, by method and reason (a code of the table of errors).',
-  heimdex_refused_total: 'Calls refused because too much work waited, by model.',
-  heimdex_workers_ready: 'Workers that can take a run, by model.',
-  heimdex_worker_restarts_total: 'Workers that were lost and started again, by model.',
-  heimdex_model_load_seconds: 'Time to load and warm the model at start, by model.',
-  heimdex_memory_bytes: 'Proportional set size, by process: server, or the model whose workers it is.',
-  heimdex_memory_limit_bytes: 'Memory for the server and its workers: MEMORY_LIMIT_GB, or what the machine gives.',
+  heimdex_requests_total: 'Completed calls, by method, protocol and status code.',
+  heimdex_request_seconds: 'Duration of a call, by method.',
+  heimdex_requests_in_progress: 'Calls in progress, without health calls.',
+  heimdex_queue_items: 'Items waiting in the queue, by model.',
+  heimdex_queue_cost: "Cost of the items waiting in the queue, by model, in the family's unit.",
+  heimdex_queue_seconds: 'Time of an item in the queue, by model.',
+  heimdex_run_seconds: 'Duration of a run in the worker, by model.',
+  heimdex_batch_items: 'Items per run, by model.',
+  heimdex_items_total: 'Items run, by model.',
+  heimdex_item_errors_total: 'Items of answered calls that failed individually, by method and reason (an error code).',
+  heimdex_refused_total: 'Calls refused because the queue was full, by model.',
+  heimdex_workers_ready: 'Ready workers, by model.',
+  heimdex_worker_restarts_total: 'Restarts of lost workers, by model.',
+  heimdex_model_load_seconds: 'Time to load and warm up the model at start, by model.',
+  heimdex_memory_bytes: 'Proportional set size, by process: the server, or the workers of a model.',
+  heimdex_memory_limit_bytes: "Memory for the server and its workers: MEMORY_LIMIT_GB, or the machine's memory.",
   heimdex_received_bytes_total: 'Bytes received on all connections.',
   heimdex_sent_bytes_total: 'Bytes sent on all connections.',
   heimdex_connections: 'Open connections.',
@@ -32,14 +31,14 @@ type MetricName = keyof typeof METRICS;
 const REQUEST_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64];
 
-/** What is usually wrong with an item, by method; other reasons are counted as they come. */
+/** Common item errors by method, initialized to zero; other reasons appear when they occur. */
 const USUAL_ITEM_ERRORS: Readonly<Record<string, readonly ErrorCode[]>> = {
   EmbedImage: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
   EmbedText: ['TEXT_TOO_LONG'],
   DetectFaces: ['IMAGE_UNREADABLE', 'IMAGE_TOO_LARGE'],
 };
 
-/** What the metrics read when they are scraped. */
+/** Values read at each scrape. */
 export interface MetricSources {
   models(): readonly ModelReading[];
   requestsInProgress(): number;
@@ -71,28 +70,28 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
-    // Named before the first event, so that a rate has a zero to start from.
+    // Initialized before the first event: a rate needs a zero to start from.
     for (const [method, reasons] of Object.entries(USUAL_ITEM_ERRORS)) {
       for (const reason of reasons) this.#itemErrors.inc({ method, reason }, 0);
     }
   }
 
-  /** For the desk that every call passes. */
+  /** Observer for the call tracker. */
   readonly calls: CallObserver = {
     ended: ({ path, protocol, code, seconds, stats }) => {
       const method = path.slice(path.lastIndexOf('/') + 1);
       this.#requests.inc({ method, protocol, code });
       this.#requestSeconds.observe({ method }, seconds);
-      // Methods and reasons are those of the contract, so there are never more than a few dozen of them.
+      // Methods and reasons are those of the contract: a few dozen combinations at most.
       for (const [reason, count] of Object.entries(stats.itemErrorReasons ?? {})) {
         this.#itemErrors.inc({ method, reason }, count);
       }
     },
   };
 
-  /** For one model's lane. */
+  /** Returns the observer for a model's queue. */
   modelQueue(model: string): QueueObserver {
-    // Named before the first event, so that a rate has a zero to start from.
+    // Initialized before the first event: a rate needs a zero to start from.
     this.#items.inc({ model }, 0);
     this.#refused.inc({ model }, 0);
     return {
@@ -106,7 +105,7 @@ export class Metrics {
     };
   }
 
-  /** Adds what is read at each scrape. Once. */
+  /** Adds the metrics read at each scrape. Call once. */
   watch(sources: MetricSources): void {
     const perModel = (name: MetricName, read: (model: ModelReading) => number) => {
       this.#gauge(name, ['model'], (gauge) => {
@@ -133,7 +132,7 @@ export class Metrics {
     });
   }
 
-  /** The text that Prometheus reads. */
+  /** Returns the metrics in Prometheus's text format. */
   async read(): Promise<{ readonly contentType: string; readonly text: string }> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
@@ -142,7 +141,7 @@ export class Metrics {
     return new Counter({ name, help: METRICS[name], labelNames, registers: [this.#registry] });
   }
 
-  /** A counter that is counted elsewhere: it is set anew at each scrape. */
+  /** Creates a counter whose value is kept elsewhere: it is set at each scrape. */
   #collectedCounter<Label extends string>(
     name: MetricName,
     labelNames: readonly Label[],

@@ -1,6 +1,6 @@
 /**
- * The one command that writes to the volume: it leaves the models in the form in which this machine loads them fastest. The
- * server only reads those forms, and works without them.
+ * The `prepare` command, the only one that writes to the volume: creates optimized models, which this machine loads faster. The
+ * server only reads them, and works without them.
  */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -26,7 +26,7 @@ import { WorkerProcess, type WorkerReady } from './runner/worker-process.js';
 export interface PrepareOptions {
   readonly config: Config;
   readonly log: Logger;
-  /** Graphs with fewer bytes are left as they are. */
+  /** Graphs with fewer bytes are skipped. */
   readonly minBytes: number;
   readonly stop: AbortSignal;
 }
@@ -34,18 +34,18 @@ export interface PrepareOptions {
 const IDLE_MS = 60_000;
 
 /**
- * Prepares every configured model, one after the other, each in a process of its own, and proves each form by a real run. A
- * model that cannot be prepared is a warning, for it can be served as it is. Throws a FatalError when the volume cannot be
- * written, and as findModels does when a model is missing or damaged.
+ * Optimizes all configured models sequentially, each in a separate process, and verifies each optimized model by a run. A model
+ * that cannot be optimized is only a warning: it is served from its original files. Throws a FatalError if the volume is not
+ * writable, and the errors of findModels if a model is missing or damaged.
  */
 export async function prepare(options: PrepareOptions): Promise<void> {
   const { config, stop } = options;
   if (config.device === 'cuda') {
-    options.log.info('Nothing is prepared: a GPU keeps its weights in an order of its own');
+    options.log.info('Nothing to prepare: optimized models are for the CPU');
     return;
   }
   const models = await findModels(config.models);
-  // A form of damaged bytes would hide the damage.
+  // An optimized model made from a damaged file would hide the damage.
   if (config.verify === 'full') await verifyModels(models, stop);
   const root = optimizedDir(config.models.cacheDir);
   try {
@@ -54,28 +54,28 @@ export async function prepare(options: PrepareOptions): Promise<void> {
     throw unwritable(root, cause);
   }
   for (const model of models) {
-    if (stop.aborted) throw new FatalError('interrupted', 'interrupted; what was prepared is kept');
+    if (stop.aborted) throw new FatalError('interrupted', 'interrupted; the models prepared so far are kept');
     await prepareModel(model, root, options);
   }
 }
 
-/** Names the forms in the lock file: what is not named there the server does not use. */
-async function record(made: readonly OptimizedRecord[], { config }: PrepareOptions): Promise<void> {
+/** Adds the optimized models to the lock file: the server uses only the ones listed there. */
+async function record(optimized: readonly OptimizedRecord[], { config }: PrepareOptions): Promise<void> {
   const { lockPath, cacheDir } = config.models;
-  if (made.length === 0) return;
+  if (optimized.length === 0) return;
   try {
-    await recordOptimized(lockPath, cacheDir, made);
+    await recordOptimized(lockPath, cacheDir, optimized);
   } catch (cause) {
     if (cause instanceof CacheError) throw cause;
     throw unwritable(`the lock file ${lockPath} (MODELS_LOCK)`, cause);
   }
 }
 
-function unwritable(what: string, cause: unknown): FatalError {
+function unwritable(target: string, cause: unknown): FatalError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new FatalError(
     'models',
-    `${what} cannot be made: ${reason}. prepare writes to the volume: mount it so that this user may write; the server then reads it only.`,
+    `Cannot write ${target}: ${reason}. prepare needs write access to the volume; the server only reads it.`,
     { cause },
   );
 }
@@ -86,40 +86,40 @@ async function prepareModel(model: ConfiguredModel, root: string, options: Prepa
   const paths = Object.values(model.files.weights);
   const sizes = await Promise.all(paths.map(graphBytes));
   if (sizes.every((bytes) => bytes < options.minBytes)) {
-    // Without loading it: this runs before each start of a server.
-    for (const path of paths) log.info({ model: name, graph: basename(path) }, `Left as it is: ${TOO_SMALL}`);
+    // Not loaded: prepare may run before each start of the server.
+    for (const path of paths) log.info({ model: name, graph: basename(path) }, `Skipped: ${TOO_SMALL}`);
     return;
   }
-  const places = [...optimizedSources(model.found).values()].map((source) => join(root, source));
-  const before = await dirsIn(places);
+  const dirs = [...optimizedSources(model.found).values()].map((source) => join(root, source));
+  const before = await dirsIn(dirs);
   const startedAtMs = performance.now();
   try {
     const { graphs } = await loadOnce(model, options);
     const refusal = graphs.find(({ unwritable }) => unwritable === true);
-    if (refusal !== undefined) throw unwritable(`forms in ${root}`, refusal.reason);
+    if (refusal !== undefined) throw unwritable(`optimized models in ${root}`, refusal.reason);
     await record(
       graphs.flatMap(({ made }) => made ?? []),
       options,
     );
     for (const { graph, prepared, madeBytes: bytes, reason } of graphs) {
       if (bytes !== undefined) log.info({ model: name, graph, bytes }, 'Prepared');
-      else if (prepared) log.info({ model: name, graph }, 'Was prepared before');
-      else log.info({ model: name, graph }, `Left as it is: ${reason}`);
+      else if (prepared) log.info({ model: name, graph }, 'Already prepared');
+      else log.info({ model: name, graph }, `Skipped: ${reason}`);
     }
   } catch (error) {
     if (error instanceof FatalError || error instanceof CacheError) throw error;
     if (options.stop.aborted) return;
-    // A form with which the model does not run is worse than none.
-    for (const dir of await dirsIn(places)) {
+    // Removes optimized models with which the model does not run.
+    for (const dir of await dirsIn(dirs)) {
       if (!before.includes(dir)) await rm(dir, { recursive: true, force: true });
     }
-    log.warn({ model: name, err: error }, 'Not prepared; it is served from its plain files');
+    log.warn({ model: name, err: error }, 'Not prepared; the model is served from its original files');
   }
   const seconds = (performance.now() - startedAtMs) / 1000;
   log.debug({ model: name }, `Took ${seconds.toFixed(2)}s`);
 }
 
-/** Loads and warms the model as a server would, except that what is not prepared is made. */
+/** Loads and warms up the model as the server does, and creates the missing optimized models. */
 async function loadOnce(model: ConfiguredModel, { config, log, minBytes, stop }: PrepareOptions): Promise<WorkerReady> {
   const { family, files } = model;
   const prepared = { ...preparedOptions(config.models.cacheDir, model, 'full'), make: { minBytes } };
@@ -134,29 +134,29 @@ async function loadOnce(model: ConfiguredModel, { config, log, minBytes, stop }:
       hangMs: config.worker.runTimeoutMs,
       heartbeatMs: IDLE_MS,
       watchMs: IDLE_MS,
-      // It holds the model twice, and more, while it saves it.
+      // While it saves the model, it holds it more than twice.
       maxOwnBytes: Number.MAX_SAFE_INTEGER,
     },
     output: (line) => log.warn({ model: files.id }, line),
   });
-  const end = () => worker.kill('preparing was interrupted');
-  stop.addEventListener('abort', end, { once: true });
+  const kill = () => worker.kill('prepare was interrupted');
+  stop.addEventListener('abort', kill, { once: true });
   try {
     return await worker.ready;
   } finally {
-    stop.removeEventListener('abort', end);
-    worker.kill('it is prepared');
+    stop.removeEventListener('abort', kill);
+    worker.kill('the model is prepared');
     await worker.ended;
   }
 }
 
-async function dirsIn(places: readonly string[]): Promise<string[]> {
+async function dirsIn(parents: readonly string[]): Promise<string[]> {
   const found: string[] = [];
-  for (const place of places) {
+  for (const parent of parents) {
     try {
-      found.push(...(await readdir(place)).map((name) => join(place, name)));
+      found.push(...(await readdir(parent)).map((name) => join(parent, name)));
     } catch {
-      // Nothing was prepared of it.
+      // Nothing was prepared from this source.
     }
   }
   return found;

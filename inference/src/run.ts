@@ -1,5 +1,4 @@
-/** The program from its arguments to its exit code. */
-
+/** The program, from its arguments to its exit status. */
 import { parseArgs } from 'node:util';
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
 import { MIB, visibleLines } from '@heimdex/common';
@@ -18,26 +17,26 @@ import { VERSION } from './version.js';
 export interface Program {
   readonly argv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** Where the log goes. */
+  /** Destination of the log. */
   readonly stdout: LogTarget;
-  /** Writes an answer to standard output. Rejects when it cannot be written. */
+  /** Writes text to standard output. Rejects if that fails. */
   print(text: string): Promise<void>;
   readonly stderr: LogTarget;
-  /** Aborted by the first signal: drain and end. */
+  /** Aborted by the first signal: drain and exit. */
   readonly stop: AbortSignal;
 }
 
-/** Runs until `stop`, or until something is wrong. Resolves with the exit code; never rejects. */
+/** Runs until `stop` or a fatal error. Resolves with the exit status; never rejects. */
 export async function run(program: Program): Promise<number> {
   try {
     const args = readArguments(program.argv);
-    if (args.words !== undefined) {
-      await program.print(`${args.words}\n`);
+    if (args.text !== undefined) {
+      await program.print(`${args.text}\n`);
       return EXIT_CODES.ok;
     }
     const config = readConfig(program.env);
     if (args.prepare === undefined) await serve(program, config);
-    else await prepare({ config, log: openHinted(config, program.stdout), stop: program.stop, ...args.prepare });
+    else await prepare({ config, log: openLogWithHints(config, program.stdout), stop: program.stop, ...args.prepare });
     return EXIT_CODES.ok;
   } catch (error) {
     const { reason, message } = toFatal(error);
@@ -50,27 +49,27 @@ export async function run(program: Program): Promise<number> {
   }
 }
 
-/** The log, which begins with what looks wrong in the environment. */
-function openHinted({ log: config, hints }: Config, target: LogTarget): Logger {
+/** Opens the log and writes the warnings about the environment. */
+function openLogWithHints({ log: config, hints }: Config, target: LogTarget): Logger {
   const log = openLog(config, target);
   for (const hint of hints) log.warn(hint);
   return log;
 }
 
 async function serve(program: Program, settings: Config): Promise<void> {
-  const log = openHinted(settings, program.stdout);
+  const log = openLogWithHints(settings, program.stdout);
   const models = await findModels(settings.models);
   if (models.length === 0) {
     throw new FatalError(
       'configuration',
-      'Nothing to serve: every feature is switched off. Set ASR_MODEL, VISION_MODEL_NAME, LOAD_BGE_M3 or FEATURE_FACE.',
+      'Nothing to serve: all features are disabled. Set ASR_MODEL, VISION_MODEL_NAME, LOAD_BGE_M3 or FEATURE_FACE.',
     );
   }
   const { workerEnv: env } = settings;
   const device = await chooseDevice(settings.models.device, { log, env, stop: program.stop });
   if (program.stop.aborted) return;
   const config: Config = { ...settings, device };
-  // Loaded when everything before it is right: what is wrong with settings or volume is said without waiting for it.
+  // Imported late: errors in the settings or the volume are reported without waiting for it.
   const { startServer } = await import('./server.js');
   const stopped = aborted(program.stop);
   const failure = new Failure();
@@ -81,12 +80,12 @@ async function serve(program: Program, settings: Config): Promise<void> {
     `Listening on ${address}:${port}`,
   );
   try {
-    await Promise.race([prove(server, models, config, { stop: program.stop, log }), stopped]);
+    await Promise.race([verify(server, models, config, { stop: program.stop, log }), stopped]);
     await Promise.race([server.warm, failure.raised, stopped]);
     if (!program.stop.aborted) log.info({ models: server.state.report().modelsLoaded }, 'Ready');
     await Promise.race([failure.raised, stopped]);
   } catch (error) {
-    log.fatal({ err: error }, 'the server cannot go on');
+    log.fatal({ err: error }, 'fatal error');
     await server.abort();
     throw error;
   }
@@ -96,10 +95,10 @@ async function serve(program: Program, settings: Config): Promise<void> {
 }
 
 /**
- * Reads every byte while the models load. It comes before anything else that may be wrong at start: of a model that does
- * not load because its file is damaged, the damage is what its owner must know.
+ * Hashes all files while the models load. Its error comes before other start errors: if a model fails to load because a file is
+ * damaged, the damage must be reported.
  */
-async function prove(
+async function verify(
   server: Server,
   models: readonly ConfiguredModel[],
   config: Config,
@@ -109,13 +108,13 @@ async function prove(
   if (unverified.length > 0) {
     log.warn(
       { files: unverified },
-      'Not verified: nothing on the volume says the hash of these files. To lock them, run with a network: heimdex-downloader download',
+      'Not verified: the volume has no hash of these files. To record hashes, run with network access: heimdex-downloader download',
     );
   }
-  server.state.proved();
+  server.state.filesVerified();
 }
 
-/** What ends the server from inside. */
+/** A fatal error raised by the running server. */
 class Failure {
   raise: (error: FatalError) => void = () => {};
   readonly raised = new Promise<never>((_resolve, reject) => {
@@ -123,7 +122,7 @@ class Failure {
   });
 
   constructor() {
-    // It may be raised while nobody waits for it yet.
+    // Avoids an unhandled rejection if it is raised before anyone awaits it.
     this.raised.catch(() => {});
   }
 }
@@ -135,16 +134,16 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Below this a model's start is that of its process. */
+/** Smaller models load about as fast as their process starts. */
 const PREPARE_MIN_MB = 4;
 
 interface Arguments {
-  /** What to print instead of anything else. */
-  readonly words?: string | undefined;
+  /** Text to print; nothing else is done. */
+  readonly text?: string | undefined;
   readonly prepare?: { readonly minBytes: number } | undefined;
 }
 
-/** Throws a FatalError for arguments that are not known. */
+/** Parses the arguments. Throws a FatalError for unknown ones. */
 function readArguments(argv: readonly string[]): Arguments {
   const options = {
     'min-mb': { type: 'string' },
@@ -153,27 +152,27 @@ function readArguments(argv: readonly string[]): Arguments {
   } as const;
   try {
     const { values, positionals } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
-    if (values.help === true) return { words: helpText() };
-    if (values.version === true) return { words: VERSION };
+    if (values.help === true) return { text: helpText() };
+    if (values.version === true) return { text: VERSION };
     const [command, ...others] = positionals;
     if (others.length > 0 || (command !== undefined && command !== 'prepare')) {
-      throw new Error(`There is no command "${positionals.join(' ')}"; expected prepare, or none to serve`);
+      throw new Error(`Unknown command "${positionals.join(' ')}"; expected prepare, or none to serve`);
     }
     const { 'min-mb': minMb } = values;
     if (command === undefined) {
-      if (minMb !== undefined) throw new Error('--min-mb is for prepare alone');
+      if (minMb !== undefined) throw new Error('--min-mb is only for prepare');
       return {};
     }
     const size = Number(minMb ?? PREPARE_MIN_MB);
-    if (!Number.isFinite(size) || size < 0) throw new Error(`--min-mb must be a number from 0, got "${minMb}"`);
+    if (!Number.isFinite(size) || size < 0) throw new Error(`--min-mb must be a number of at least 0, got "${minMb}"`);
     return { prepare: { minBytes: size * MIB } };
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
-    throw new FatalError('configuration', `${what}. See: heimdex-inference --help`, { cause });
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new FatalError('configuration', `${problem}. See: heimdex-inference --help`, { cause });
   }
 }
 
-/** Errors of the volume that are really errors of the settings. */
+/** Cache errors caused by the settings, not by the volume. */
 const SETTING_ERRORS: readonly CacheErrorCode[] = ['ENVIRONMENT_INVALID', 'MANIFEST_INVALID', 'MODEL_UNKNOWN'];
 
 function toFatal(error: unknown): { readonly reason: ExitReason; readonly message: string } {

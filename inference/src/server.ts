@@ -1,4 +1,4 @@
-/** The server put together: models behind lanes, services over them, one port in front. */
+/** Assembles the server: model hosts, services and the port listener. */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -32,9 +32,9 @@ export interface ServerOptions {
   readonly models: readonly ConfiguredModel[];
   readonly machine: Machine;
   readonly log: Logger;
-  /** Program of the workers; the built one when not given. */
+  /** Path of the worker program. Default: WORKER_PROGRAM. */
   readonly workerProgram?: string;
-  /** The server cannot go on. */
+  /** Called on a fatal error. */
   failed(error: FatalError): void;
 }
 
@@ -43,18 +43,18 @@ export interface Server {
   readonly state: ServerState;
   /** Resolves when the server is healthy for the first time. */
   readonly warm: Promise<void>;
-  /** Health says NOT_SERVING, calls in progress end within the bound, everything is closed. Idempotent. */
+  /** Reports NOT_SERVING, waits for calls in progress up to the drain limit, then closes everything. Idempotent. */
   close(): Promise<void>;
-  /** The same without grace or drain: calls in progress get UNAVAILABLE. */
+  /** Closes without grace or drain: calls in progress fail with UNAVAILABLE. */
   abort(): Promise<void>;
 }
 
-/** For answers and GOAWAYs that are on their way when the server ends. */
-const LAST_WORDS_MS = 500;
-/** Memory is read again after so long: of a large process it takes the kernel milliseconds. */
+/** Time to flush responses and GOAWAY frames before connections are closed. */
+const FLUSH_MS = 500;
+/** Cache time of the memory reading: for a large process it takes the kernel milliseconds. */
 const MEMORY_CACHE_MS = 1000;
 
-/** Starts listening, then the models. Rejects with a FatalError when the address cannot be listened on or the models do not fit. */
+/** Starts listening, then loads the models. Rejects with a FatalError if listening fails or the models do not fit into memory. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log, machine, workerProgram, failed } = options;
   const startedAtMs = performance.now();
@@ -88,7 +88,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const maxMessageBytes = largestMessageBytes(config.limits.maxMessageBytes, requestBytes);
   if (maxMessageBytes < config.limits.maxMessageBytes) {
     const fields = { setBytes: config.limits.maxMessageBytes, maxMessageBytes };
-    log.warn(fields, 'MAX_MESSAGE_MIB is more than memory has room for; smaller messages are taken');
+    log.warn(fields, 'MAX_MESSAGE_MIB exceeds the available memory; the limit is lowered');
   }
   const limits = { ...config.limits, maxMessageBytes };
   const admission = new CallAdmission({
@@ -98,8 +98,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     maxMessageBytes,
     overload: (path) => refusalOf(models, path),
     refusing: (reason) => {
-      if (reason === undefined) log.info('calls are let in again');
-      else log.error({ reason }, 'no call is let in');
+      if (reason === undefined) log.info('calls are admitted again');
+      else log.error({ reason }, 'all calls are refused');
       state.refuse(reason);
     },
   });
@@ -133,7 +133,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   const warm = firstHealthy(state);
   for (const host of hosts) host.start();
-  // Not before the first ones are ready: two of each would take twice as long to come up on the same cores.
+  // Only after the first workers are ready: starting two per model takes twice as long on the same cores.
   void warm.then(() => {
     for (const host of hosts) host.grow();
   });
@@ -144,14 +144,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     callTracker.drain();
     portListener.drain();
     await callTracker.idle(AbortSignal.timeout(drainMs));
-    const draining = new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
+    const draining = new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
     if (callTracker.busy > 0) {
-      log.warn({ calls: callTracker.busy }, 'calls did not end in time');
+      log.warn({ calls: callTracker.busy }, 'calls did not finish within the drain time');
       callTracker.abort(draining);
-      await callTracker.idle(AbortSignal.timeout(LAST_WORDS_MS));
+      await callTracker.idle(AbortSignal.timeout(FLUSH_MS));
     }
     for (const { served } of hosts) served.modelQueue.close(draining);
-    await portListener.close(LAST_WORDS_MS);
+    await portListener.close(FLUSH_MS);
     security.close();
     await tracing?.close();
     await Promise.all(hosts.map((host) => host.close()));
@@ -183,7 +183,7 @@ function readingOf({ served, restarts }: Host): ModelReading {
   };
 }
 
-/** Chooses workers and threads. Throws a FatalError when the models do not fit. */
+/** Chooses workers and threads. Throws a FatalError if the models do not fit into memory. */
 function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
   const needs = models.map((model) => {
     return { role: model.role, needBytes: workerNeedBytes(model), batch: SPECS[model.family].batch };

@@ -1,4 +1,4 @@
-/** The table of the server's own variables: names, defaults, bounds and what they mean. config.ts reads them. */
+/** The server's environment variables: names, defaults, limits and documentation. config.ts reads them. */
 import {
   enumVariable,
   integerVariable,
@@ -16,7 +16,7 @@ const WORKERS = roleVariables('WORKERS', (name, role) =>
     name,
     min: 1,
     max: 64,
-    doc: `Processes that serve the ${role} model. Each holds the model in memory. Default: by cores and memory, 1 to 8.`,
+    doc: `Worker processes of the ${role} model. Each has the model in memory. Default: by cores and memory, 1 to 8.`,
     example: '2',
   }),
 );
@@ -26,19 +26,19 @@ const BATCHES = roleVariables('BATCH', (name, role) => {
     name,
     min: 1,
     max: 1_000_000_000,
-    doc: `${unit}; one item always runs. Default: ${usual}, less where memory is short.`,
+    doc: `${unit}; a single item always runs. Default: ${usual}, less if memory is short.`,
     example,
   });
 });
 
-/** The server's own variables, beside those it shares with the downloader. --help and the README are made from this table. */
+/** The server's variables, besides those shared with the downloader. --help and the README are generated from this table. */
 export const SERVER_VARIABLES = {
   port: integerVariable({
     name: 'PORT',
     default: 8001,
     min: 0,
     max: 65535,
-    doc: 'Port of everything: gRPC, gRPC-Web, Connect, health, metrics. 0: any free one, said in the log.',
+    doc: 'Port for gRPC, gRPC-Web, Connect, health and metrics. 0: any free port; the log shows it.',
     example: '8001',
   }),
   host: stringVariable({
@@ -51,28 +51,28 @@ export const SERVER_VARIABLES = {
     name: 'LOG_LEVEL',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
     default: 'info',
-    doc: 'The least important log lines that are written.',
+    doc: 'Minimum level of log lines.',
     example: 'warn',
   }),
   logFormat: enumVariable({
     name: 'LOG_FORMAT',
     words: ['auto', 'human', 'json'],
     default: 'auto',
-    doc: 'Sentences for a person, or a JSON object a line. auto: sentences on a terminal.',
+    doc: 'Human-readable lines, or one JSON object per line. auto: human on a terminal, else json.',
     example: 'json',
   }),
   verify: enumVariable({
     name: 'VERIFY_MODELS',
     words: ['full', 'quick'],
     default: 'full',
-    doc: 'How model files are checked at start. full: every byte is hashed while the models load, and health waits for it. quick: presence, sizes and names only.',
+    doc: 'How model files are verified at start. full: all files are hashed while the models load, and health waits for it. quick: only presence, sizes and names.',
     example: 'quick',
   }),
   prepared: enumVariable({
     name: 'PREPARED_MODELS',
     words: ['auto', 'off'],
     default: 'auto',
-    doc: 'Whether forms of the models that `heimdex-inference prepare` has left in the volume are used. They load faster and give the same answers.',
+    doc: 'Whether to use the optimized models that `heimdex-inference prepare` wrote to the volume. They load faster and produce the same results.',
     example: 'off',
   }),
   ...WORKERS,
@@ -80,7 +80,7 @@ export const SERVER_VARIABLES = {
     name: 'WORKER_THREADS',
     min: 1,
     max: 256,
-    doc: 'Threads of one run. Default: the cores there are (by the cgroup), 4 at most, 1 for faces; fewer where more workers are set.',
+    doc: 'Threads per run. Default: the available cores (by the cgroup), at most 4, 1 for faces; fewer if more workers are set.',
     example: '1',
   }),
   ...BATCHES,
@@ -89,7 +89,7 @@ export const SERVER_VARIABLES = {
     default: 0,
     min: 0,
     max: 100_000,
-    doc: 'Memory for the server and its workers, in GB of 1024 MiB. Models that do not fit are refused at start. 0: what the machine, or the cgroup, gives.',
+    doc: 'Memory limit of the server and its workers, in GB of 1024 MiB. The server does not start if the models do not fit. 0: the memory of the machine or the cgroup.',
     example: '4',
   }),
   workerMemoryLimitGb: numberVariable({
@@ -97,7 +97,7 @@ export const SERVER_VARIABLES = {
     default: 0,
     min: 0,
     max: 100_000,
-    doc: 'A worker that has more memory of its own is ended and started again. 0: twice what its model needs and 2 GB.',
+    doc: 'Maximum private memory per worker; above it the worker is restarted. 0: twice what its model needs plus 2 GB.',
     example: '2',
   }),
   heartbeatSeconds: numberVariable({
@@ -105,7 +105,7 @@ export const SERVER_VARIABLES = {
     default: 2,
     min: 0.01,
     max: 3600,
-    doc: 'Workers are looked at this often: one that is stopped, or in a run neither works nor waits for a processor or a disk, in three looks in a row is ended and started again.',
+    doc: 'Interval of the worker health check. A worker that fails three checks in a row is restarted: it is stopped, or in a run it neither works nor waits for a CPU or a disk.',
     example: '5',
   }),
   maxMessageMib: integerVariable({
@@ -113,7 +113,7 @@ export const SERVER_VARIABLES = {
     default: 64,
     min: 1,
     max: 1024,
-    doc: 'Largest request and response in MiB, decompressed.',
+    doc: 'Maximum size of a request or response in MiB, decompressed.',
     example: '256',
   }),
   maxBatchItems: integerVariable({
@@ -121,7 +121,7 @@ export const SERVER_VARIABLES = {
     default: 256,
     min: 1,
     max: 100_000,
-    doc: 'Most texts or images a call.',
+    doc: 'Maximum texts or images per call.',
     example: '64',
   }),
   maxAudioSeconds: numberVariable({
@@ -129,7 +129,7 @@ export const SERVER_VARIABLES = {
     default: 14_400,
     min: 1,
     max: 1_000_000,
-    doc: 'Longest audio of a call, in seconds.',
+    doc: 'Maximum audio duration per call, in seconds.',
     example: '3600',
   }),
   maxImagePixels: integerVariable({
@@ -137,7 +137,7 @@ export const SERVER_VARIABLES = {
     default: 100_000_000,
     min: 1,
     max: 268_402_689,
-    doc: 'Largest image, width times height, checked before it is decoded.',
+    doc: 'Maximum image size, width times height, checked before decoding.',
     example: '25000000',
   }),
   maxQueue: integerVariable({
@@ -145,7 +145,7 @@ export const SERVER_VARIABLES = {
     default: 1024,
     min: 1,
     max: 1_000_000,
-    doc: 'Most items that wait for one model; more are refused at once with RESOURCE_EXHAUSTED.',
+    doc: 'Maximum queued items per model; further calls are refused immediately with RESOURCE_EXHAUSTED.',
     example: '256',
   }),
   maxQueueSeconds: numberVariable({
@@ -153,7 +153,7 @@ export const SERVER_VARIABLES = {
     default: 30,
     min: 0.1,
     max: 3600,
-    doc: 'Most work that waits for one model, in seconds by its measured speed; more is refused at once with RESOURCE_EXHAUSTED.',
+    doc: 'Maximum queued work per model, in seconds at its measured speed; further calls are refused immediately with RESOURCE_EXHAUSTED.',
     example: '10',
   }),
   streamIdleSeconds: numberVariable({
@@ -161,7 +161,7 @@ export const SERVER_VARIABLES = {
     default: 60,
     min: 0.05,
     max: 86_400,
-    doc: 'A stream whose caller sends no audio while it is waited for, or reads no answer, for so long is ended.',
+    doc: 'Idle timeout of a stream, in either direction.',
     example: '20',
   }),
   runTimeoutSeconds: numberVariable({
@@ -169,7 +169,7 @@ export const SERVER_VARIABLES = {
     default: 120,
     min: 0.1,
     max: 86_400,
-    doc: 'A model that makes no progress in a run for so long is ended and started again. Time in which its process waited for a processor does not count (where there is /proc; elsewhere all time counts).',
+    doc: 'Maximum time without progress in a run; after it the worker is restarted. Time waiting for a CPU does not count (with /proc; otherwise all time counts).',
     example: '300',
   }),
   loadTimeoutSeconds: numberVariable({
@@ -177,7 +177,7 @@ export const SERVER_VARIABLES = {
     default: 600,
     min: 1,
     max: 86_400,
-    doc: 'Longest time for a model to load and warm up, counted as RUN_TIMEOUT_SECONDS is.',
+    doc: 'Maximum time for a model to load and warm up, counted as for RUN_TIMEOUT_SECONDS.',
     example: '1200',
   }),
   maxRestarts: integerVariable({
@@ -185,33 +185,33 @@ export const SERVER_VARIABLES = {
     default: 5,
     min: 1,
     max: 1000,
-    doc: "So many losses of a model's process in a row, without a run that succeeded, end the server.",
+    doc: "The server exits after this many consecutive losses of a model's worker without a successful run.",
     example: '10',
   }),
   tlsCertFile: stringVariable({
     name: 'TLS_CERT_FILE',
-    doc: "The server's certificate and its issuers' (PEM); with TLS_KEY_FILE it makes the port speak TLS. Read again when it changes.",
+    doc: 'Certificate chain of the server (PEM); together with TLS_KEY_FILE it enables TLS. Reloaded when it changes.',
     example: '/run/secrets/tls.crt',
   }),
   tlsKeyFile: stringVariable({
     name: 'TLS_KEY_FILE',
-    doc: "The certificate's private key (PEM).",
+    doc: 'Private key of the certificate (PEM).',
     example: '/run/secrets/tls.key',
   }),
   tlsClientCaFile: stringVariable({
     name: 'TLS_CLIENT_CA_FILE',
-    doc: 'Issuers (PEM) of the certificates that callers must show; without it they need none.',
+    doc: 'CA certificates (PEM) for client certificates; if set, callers must present one.',
     example: '/run/secrets/clients.crt',
   }),
   authTokensFile: stringVariable({
     name: 'AUTH_TOKENS_FILE',
-    doc: 'File of bearer tokens, one a line; calls must carry one. Health, liveness and metrics stay open. Read again when it changes.',
+    doc: 'File of bearer tokens, one per line; calls must send one. Health, liveness and metrics need none. Reloaded when it changes.',
     example: '/run/secrets/tokens',
   }),
   corsOrigins: listVariable({
     name: 'CORS_ORIGINS',
     default: [],
-    doc: 'Origins of web pages that may call, separated by commas; * for all.',
+    doc: 'Allowed CORS origins, separated by commas; * for all.',
     example: 'https://search.example.com',
   }),
   maxConnections: integerVariable({
@@ -219,7 +219,7 @@ export const SERVER_VARIABLES = {
     default: 4096,
     min: 8,
     max: 1_000_000,
-    doc: 'Most connections at a time; one address may have half of them. When there are more, those without a call make room.',
+    doc: 'Maximum concurrent connections; one address may use half of them. Above the limit, connections without a call are closed.',
     example: '16384',
   }),
   maxConnectionAgeSeconds: numberVariable({
@@ -227,18 +227,18 @@ export const SERVER_VARIABLES = {
     default: 3600,
     min: 0,
     max: 1_000_000,
-    doc: 'A gRPC connection of this age is ended gently, so that callers spread over new servers. 0: never.',
+    doc: 'Maximum age of a gRPC connection; then it is closed gracefully, which spreads callers over new servers. 0: unlimited.',
     example: '600',
   }),
   otlpEndpoint: urlVariable({
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
-    doc: 'OTLP/HTTP collector that gets a trace of each call. Without it nothing is traced, and nothing is sent anywhere.',
+    doc: 'OTLP/HTTP collector for traces, one per call. Without it, tracing is off and nothing is sent.',
     example: 'http://collector:4318',
   }),
   otelServiceName: stringVariable({
     name: 'OTEL_SERVICE_NAME',
     default: 'heimdex-inference',
-    doc: "The server's name in traces.",
+    doc: 'Service name in traces.',
     example: 'search-inference',
   }),
   graceSeconds: numberVariable({
@@ -246,7 +246,7 @@ export const SERVER_VARIABLES = {
     default: 0,
     min: 0,
     max: 3600,
-    doc: 'After SIGTERM: health says NOT_SERVING for so long while calls are still taken, so that load balancers look away.',
+    doc: 'After SIGTERM: time in which health reports NOT_SERVING while calls are still accepted, for load balancers to react.',
     example: '5',
   }),
   drainSeconds: numberVariable({
@@ -254,7 +254,7 @@ export const SERVER_VARIABLES = {
     default: 30,
     min: 0,
     max: 3600,
-    doc: 'After that: no new calls; those in progress have so long to end.',
+    doc: 'After the grace time: maximum time for calls in progress to finish; new calls are refused.',
     example: '60',
   }),
 } as const;

@@ -1,4 +1,4 @@
-/** How many workers of how many threads each model gets, and how much may share a run, by the machine. Pure. */
+/** Chooses workers, threads and the batch limit per model from the machine's cores and memory. Pure. */
 import { MIB } from '@heimdex/common';
 import { batchBudget } from './batch-budget.js';
 import type { Config } from './config.js';
@@ -7,53 +7,55 @@ import { SERVER_BASE_BYTES } from './memory-budget.js';
 import type { BatchSpec } from './models/model.js';
 import { ROLE_SPECS, ROLES, type Role } from './models/roles.js';
 
-/** More workers than this are for whoever runs the server to ask for. */
+/** Maximum number of workers by default; more must be configured. */
 const MAX_WORKERS = 8;
 /**
- * Threads of all workers of a model over the cores there are. Threads that wait do not spin, so twice as many as cores cost
- * little under load, and a lone caller has the cores for each run.
+ * Threads of all workers of a model per core. Waiting threads do not spin: twice as many threads as cores cost little under
+ * load, and a single caller gets all cores for each run.
  */
 const THREADS_PER_CORE = 2;
-/** The part of all memory that workers beside the first ones may fill. */
-const MAX_OF_MEMORY = 0.75;
-/** What a worker may grow to beside its need: large requests, and what the runtime keeps of them. Measured: up to twice. */
-const ROOM_PER_NEED = 2;
-const ROOM_BYTES = 128 * MIB;
+/** Maximum fraction of the memory that additional workers may use. */
+const MAX_MEMORY_FRACTION = 0.75;
+/** Memory reserved per worker, as a multiple of its need: it grows with large requests. Measured: up to twice. */
+const RESERVE_FACTOR = 2;
+const RESERVE_BYTES = 128 * MIB;
 
 export interface WorkerSize {
   readonly workers: number;
-  /** Of each worker. */
+  /** Threads per worker. */
   readonly threads: number;
-  /** Most that the items of a run may cost together, in the family's unit. */
+  /** Maximum total cost per run, in the family's unit. */
   readonly batchCost: number;
 }
 
 export interface SizedModel {
   readonly role: Role;
-  /** What one worker needs at least. */
+  /** Minimum memory of a worker. */
   readonly needBytes: number;
   readonly batch: BatchSpec;
 }
 
 /**
- * Every model gets one worker, whatever there is (memory-budget.ts says whether that fits). Then, in turns, each gets another
- * one as long as cores and memory allow; what a variable says is taken as it is. `memoryBytes` is what the server may use.
+ * Chooses the size of each model's workers. Every model gets one worker (memory-budget.ts checks whether that fits). Then each
+ * in turn gets another one while cores and memory allow; configured values are used unchanged. `memoryBytes` is the server's
+ * memory limit.
  */
 export function chooseWorkers(
   models: readonly SizedModel[],
   config: Pick<Config, 'batchCosts' | 'device' | 'threads' | 'workers'>,
   { cores, memoryBytes }: Machine,
 ): ReadonlyMap<Role, WorkerSize> {
-  const most = (role: Role) => (config.device === 'cpu' ? maxWorkers(cores, ROLE_SPECS[role].maxThreads) : 1);
+  const maxCount = (role: Role) => (config.device === 'cpu' ? maxWorkers(cores, ROLE_SPECS[role].maxThreads) : 1);
   const counts = new Map(models.map(({ role }) => [role, config.workers[role] ?? 1]));
   const inTurn = ROLES.flatMap((role) => models.filter((model) => model.role === role));
-  let used = SERVER_BASE_BYTES + inTurn.reduce((sum, model) => sum + (counts.get(model.role) ?? 1) * roomOf(model), 0);
+  let used =
+    SERVER_BASE_BYTES + inTurn.reduce((sum, model) => sum + (counts.get(model.role) ?? 1) * reservedBytes(model), 0);
   for (let count = 2; count <= MAX_WORKERS; count += 1) {
-    for (const model of inTurn.filter(({ role }) => count <= most(role))) {
-      const more = used + roomOf(model);
-      if (config.workers[model.role] !== undefined || more > memoryBytes * MAX_OF_MEMORY) continue;
+    for (const model of inTurn.filter(({ role }) => count <= maxCount(role))) {
+      const increased = used + reservedBytes(model);
+      if (config.workers[model.role] !== undefined || increased > memoryBytes * MAX_MEMORY_FRACTION) continue;
       counts.set(model.role, count);
-      used = more;
+      used = increased;
     }
   }
   const total = [...counts.values()].reduce((sum, workers) => sum + workers, 0);
@@ -78,6 +80,6 @@ function threadsOf(workers: number, cores: number, maxThreads: number): number {
   return Math.max(1, Math.min(cores, maxThreads, share));
 }
 
-function roomOf({ needBytes }: SizedModel): number {
-  return ROOM_PER_NEED * needBytes + ROOM_BYTES;
+function reservedBytes({ needBytes }: SizedModel): number {
+  return RESERVE_FACTOR * needBytes + RESERVE_BYTES;
 }

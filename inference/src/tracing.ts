@@ -1,7 +1,7 @@
 /**
- * OpenTelemetry traces, off unless an address is configured: one span a call, and below it its wait in the queue and its
- * runs. The caller's trace goes on (W3C `traceparent`). Spans are made when a call has ended, from what is known of it
- * by then, so a server without tracing pays nothing and loads nothing.
+ * OpenTelemetry traces, off unless an endpoint is configured: one span per call, with child spans for its time in the queue and
+ * its runs. Continues the caller's trace (W3C `traceparent`). Spans are created from the statistics of the ended call: without
+ * tracing there is no overhead, and no library is loaded.
  */
 import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
 import type { Logger } from 'pino';
@@ -16,17 +16,17 @@ export interface TracingOptions {
 
 export interface Tracing {
   ended(call: EndedCall): void;
-  /** Sends what is left, within a few seconds. */
+  /** Flushes the remaining spans, within a few seconds. */
   close(): Promise<void>;
 }
 
 const TRACES_PATH = '/v1/traces';
 const CLOSE_TIMEOUT_MS = 3000;
 const EXPORT_TIMEOUT_MS = 10_000;
-/** More spans than this wait for a collector that does not answer: the rest are dropped. */
+/** Maximum queued spans while the collector does not answer; further spans are dropped. */
 const MAX_QUEUED_SPANS = 4096;
 
-/** Loads the libraries and opens the exporter. A collector that is not there is logged, and never in a call's way. */
+/** Loads the libraries and creates the exporter. An unavailable collector is logged and never affects a call. */
 export async function openTracing(options: TracingOptions, log: Logger): Promise<Tracing> {
   const api = await import('@opentelemetry/api');
   const { BasicTracerProvider, BatchSpanProcessor } = await import('@opentelemetry/sdk-trace-base');
@@ -73,7 +73,7 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
 
 const ERROR_STATUS: SpanStatusCode.ERROR = 2;
 
-/** Names of the semantic conventions for RPC. */
+/** Attribute names follow the semantic conventions for RPC. */
 function attributesOf({ path, protocol, code, stats }: EndedCall): Attributes {
   const slash = path.lastIndexOf('/');
   return {
@@ -86,7 +86,7 @@ function attributesOf({ path, protocol, code, stats }: EndedCall): Attributes {
   };
 }
 
-/** W3C Trace Context, version 00. Undefined for anything else: the call then begins a trace of its own. */
+/** Parses W3C Trace Context, version 00. Undefined for anything else: the call starts a new trace. */
 export function parentOf(traceparent: string | undefined) {
   const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '');
   const [, traceId, spanId, flags] = match ?? [];

@@ -1,28 +1,28 @@
 /**
- * What a process, or one of its threads, has got of the processors: time limits on work count this, not the clock on the wall. A
- * machine may be so busy that a worker has hardly worked in a minute, and it is not stuck for that.
+ * CPU time and scheduling delay of a process or a thread. Limits on work count this instead of wall time: on a busy machine a
+ * worker may get almost no CPU in a minute without being stuck.
  */
 import { readdir, readFile } from 'node:fs/promises';
 
-/** A look at a process or a thread, by proc(5). */
+/** A reading of a process or a thread, see proc(5). */
 export interface WorkReading {
-  /** One letter, as the kernel gives it of the main thread: R can run, S sleeping, D waiting for a disk, T stopped. */
+  /** The kernel's state letter of the main thread: R runnable, S sleeping, D waiting for a disk, T stopped. */
   readonly state: string;
-  /** Whether any thread of it can run: it runs, or waits for a processor. */
+  /** Whether any of its threads is runnable: running, or waiting for a CPU. */
   readonly runnable: boolean;
-  /** Processor time used so far, milliseconds. */
+  /** CPU time so far, milliseconds. */
   readonly cpuMs: number;
-  /** How long its threads have waited for a processor so far, milliseconds; 0 where the kernel does not count it. */
+  /** Time that its threads have waited for a CPU so far, milliseconds; 0 if the kernel does not count it. */
   readonly waitedMs: number;
 }
 
-/** The kernel counts processor time for others in hundredths of a second, whatever its own clock does (USER_HZ). */
+/** Unit of CPU times in /proc: always hundredths of a second (USER_HZ). */
 const TICK_MS = 10;
 
 /**
- * How much of `elapsedMs` between two looks counts as work, milliseconds. What can run has what it used of the processors; what
- * sleeps has all of the time, less what it waited for a processor in between: nobody keeps it from working. Without looks
- * (where there is no /proc: macOS, Windows) all time counts. Pure.
+ * Returns how much of `elapsedMs` between two readings counts as work, in milliseconds. For a runnable process, its CPU time.
+ * For a sleeping one, the elapsed time without its waits for a CPU: nothing else keeps it from working. Without readings (no
+ * /proc: macOS, Windows) all time counts. Pure.
  */
 export function workedMs(before: WorkReading | undefined, after: WorkReading | undefined, elapsedMs: number): number {
   if (before === undefined || after === undefined) return elapsedMs;
@@ -31,34 +31,37 @@ export function workedMs(before: WorkReading | undefined, after: WorkReading | u
   return Math.max(usedMs, elapsedMs - waitedBetween(before, after));
 }
 
-/** How long threads waited for a processor between two looks. */
+/** Returns how long threads waited for a CPU between two readings, in milliseconds. */
 export function waitedBetween(before: WorkReading, after: WorkReading): number {
-  // A thread that has ended takes its count with it.
+  // The count of an ended thread is lost.
   return Math.max(0, after.waitedMs - before.waitedMs);
 }
 
-/** A look at a process, all its threads together; undefined when it is gone, or there is no /proc. */
+/** Reads a process, all its threads together; undefined if it does not exist or without /proc. */
 export async function readProcessWork(pid: number): Promise<WorkReading | undefined> {
-  const whole = await readStat(`/proc/${pid}`);
-  if (whole === undefined) return undefined;
+  const processStat = await readStat(`/proc/${pid}`);
+  if (processStat === undefined) return undefined;
   const dir = `/proc/${pid}/task`;
   const threads = await readdir(dir).catch(() => []);
-  const looks = await Promise.all(
+  const readings = await Promise.all(
     threads.map(async (thread) => {
       const path = `${dir}/${thread}`;
-      // Each file costs the serving thread some of its time: one that says no more is not read.
-      const [stat, waitedMs] = await Promise.all([whole.state === 'R' ? whole : readStat(path), readWaited(path)]);
+      // Each read costs time on the serving thread: skip the ones that add no information.
+      const [stat, waitedMs] = await Promise.all([
+        processStat.state === 'R' ? processStat : readStat(path),
+        readWaited(path),
+      ]);
       return { runnable: stat?.state === 'R', waitedMs };
     }),
   );
   return {
-    ...whole,
-    runnable: whole.state === 'R' || looks.some((look) => look.runnable),
-    waitedMs: looks.reduce((sum, { waitedMs }) => sum + waitedMs, 0),
+    ...processStat,
+    runnable: processStat.state === 'R' || readings.some((reading) => reading.runnable),
+    waitedMs: readings.reduce((sum, { waitedMs }) => sum + waitedMs, 0),
   };
 }
 
-/** The same of one thread of this process. */
+/** Reads one thread of this process; undefined if it does not exist or without /proc. */
 export async function readThreadWork(tid: number): Promise<WorkReading | undefined> {
   const path = `/proc/self/task/${tid}`;
   const [stat, waitedMs] = await Promise.all([readStat(path), readWaited(path)]);
@@ -68,7 +71,7 @@ export async function readThreadWork(tid: number): Promise<WorkReading | undefin
 async function readStat(path: string): Promise<Pick<WorkReading, 'state' | 'cpuMs'> | undefined> {
   const text = await readFile(`${path}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
-  // The name in parentheses may hold anything; the fields are counted behind it.
+  // The name in parentheses may contain anything; fields are counted after it.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state = ''] = fields;
   return { state, cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS };

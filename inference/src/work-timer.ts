@@ -1,72 +1,71 @@
-/** A limit on work: as a timer, but time in which the work could not be done does not count. */
+/** A timeout on work: time in which the work could not run does not count. */
 import { type WorkReading, workedMs } from './work-reading.js';
 
 export interface WorkTimerOptions {
-  /** A look at who works; undefined where there is none: then the clock on the wall counts. */
+  /** Reads the process or thread; undefined: wall time counts. */
   read(): Promise<WorkReading | undefined>;
-  /** Time between two looks while a limit is set, milliseconds. */
+  /** Sampling interval, milliseconds. */
   readonly everyMs: number;
 }
 
-/** Longest and shortest time between two looks of a limit. */
-const MAX_BETWEEN_MS = 2000;
-const MIN_BETWEEN_MS = 10;
-const LOOKS_PER_LIMIT = 8;
-/** A look that comes later than this was kept from coming, as the work was: by a busy machine, or one that slept. */
-const LATEST_LOOK = 2;
+const MAX_INTERVAL_MS = 2000;
+const MIN_INTERVAL_MS = 10;
+const SAMPLES_PER_LIMIT = 8;
+/** Maximum intervals counted per sample: a later sample was delayed, as the work was, by a busy or suspended machine. */
+const MAX_INTERVALS = 2;
 
-/** How often to look for limits of which the shortest is `limitMs`. */
-export function lookEveryMs(limitMs: number): number {
-  return Math.min(MAX_BETWEEN_MS, Math.max(MIN_BETWEEN_MS, limitMs / LOOKS_PER_LIMIT));
+/** Returns the sampling interval for limits of at least `limitMs`: an eighth, between 10 ms and 2 s. */
+export function sampleIntervalMs(limitMs: number): number {
+  return Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, limitMs / SAMPLES_PER_LIMIT));
 }
 
 /**
- * Counts the work of one process or thread, and calls back when it has worked for as long as its limit without `set` or
- * `clear` in between. Does not keep the process alive.
+ * Counts the work of a process or thread, and calls back when it reaches the limit without a `set` or `clear` in between. Does
+ * not keep this process alive.
  */
 export class WorkTimer {
   readonly #options: WorkTimerOptions;
   readonly #timer: NodeJS.Timeout;
-  #limit: { readonly ms: number; readonly setAtMs: number; over(): void } | undefined;
+  #limit: { readonly ms: number; readonly setAtMs: number; onExceeded(): void } | undefined;
   #countedMs = 0;
   #last: { readonly atMs: number; readonly reading: WorkReading | undefined } | undefined;
-  #looking = false;
+  #sampling = false;
 
   constructor(options: WorkTimerOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#look(), options.everyMs).unref();
+    this.#timer = setInterval(() => void this.#sample(), options.everyMs).unref();
   }
 
-  /** Counts from 0 towards a new limit, whatever was set before. */
-  set(limitMs: number, over: () => void): void {
-    this.#limit = { ms: limitMs, setAtMs: performance.now(), over };
+  /** Sets a new limit and restarts the count. */
+  set(limitMs: number, onExceeded: () => void): void {
+    this.#limit = { ms: limitMs, setAtMs: performance.now(), onExceeded };
     this.#countedMs = 0;
   }
 
-  /** No limit from now on. */
+  /** Removes the limit. */
   clear(): void {
     this.#limit = undefined;
   }
 
-  /** Ends the looks. Idempotent. */
+  /** Stops sampling. Idempotent. */
   close(): void {
     this.#limit = undefined;
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
+  async #sample(): Promise<void> {
     if (this.#limit === undefined) {
       this.#last = undefined;
       return;
     }
-    // On a machine where one look takes longer than the time between two.
-    if (this.#looking) return;
-    this.#looking = true;
+    // On a slow machine, a read may take longer than the interval.
+    if (this.#sampling) return;
+    this.#sampling = true;
     try {
       const reading = await this.#options.read().catch(() => undefined);
       this.#count(reading);
     } finally {
-      this.#looking = false;
+      this.#sampling = false;
     }
   }
 
@@ -74,13 +73,13 @@ export class WorkTimer {
     const last = this.#last;
     const atMs = performance.now();
     this.#last = { atMs, reading };
-    // What answered while the look was made is not overdue.
+    // The limit may have been cleared or reset during the read.
     const limit = this.#limit;
     if (limit === undefined || last === undefined) return;
-    const elapsedMs = Math.min(atMs - last.atMs, this.#options.everyMs * LATEST_LOOK);
+    const elapsedMs = Math.min(atMs - last.atMs, this.#options.everyMs * MAX_INTERVALS);
     this.#countedMs += Math.min(workedMs(last.reading, reading, elapsedMs), atMs - limit.setAtMs);
     if (this.#countedMs < limit.ms) return;
     this.#limit = undefined;
-    limit.over();
+    limit.onExceeded();
   }
 }

@@ -57,10 +57,10 @@ export function chooseTrack(tracks: readonly FilmTrack[], wanted: number | undef
   if (track === undefined) return undefined;
   const others = tracks.filter((other) => other !== track);
   if (others.length === 0) return { track, warnings: [] };
-  const left = others.map((other) => `${trackText(other)}${isDecoded(other) ? '' : ', which is not decoded'}`);
+  const left = others.map((other) => `${trackText(other)}${isDecoded(other) ? '' : ', not supported'}`);
   const warning =
-    `The audio has ${tracks.length} audio tracks; ${trackText(track)} was taken. ` +
-    `Not taken: ${left.join('; ')}. audio_track chooses another.`;
+    `The audio has ${tracks.length} audio tracks; ${trackText(track)} was used. ` +
+    `Not used: ${left.join('; ')}. Set audio_track to choose another.`;
   return { track, warnings: [warning] };
 }
 

@@ -125,7 +125,7 @@ function trackFilm(library: Mediabunny, path: string, film: Film, chosen: Chosen
       const declared = indexed ? await track.input.getDurationFromMetadata() : null;
       const ended = (seconds: number) => {
         const missing = (declared ?? 0) - seconds;
-        if (missing > MISSING_SECONDS) warnings.push(`${missing.toFixed(2)} s that the MP4 index names did not come.`);
+        if (missing > MISSING_SECONDS) warnings.push(`${missing.toFixed(2)} s listed in the MP4 index are missing.`);
       };
       yield* trackAudio(library, track, { kind: film.kind, edits: film.mp4?.edits.get(track.input.id), ended });
     } finally {

@@ -3,28 +3,30 @@ import { node } from '@heimdex/onnx';
 import { dropDead } from './dead-nodes.js';
 import { Readers } from './readers.js';
 
-/** Attention written out, from the three projections [batch, length, width] to its result of that shape. */
+/** Decomposed attention, from the three projections [batch, length, width] to its result of that shape. */
 interface Attention {
   readonly query: string;
   readonly key: string;
   readonly value: string;
   readonly heads: number;
-  /** The node that gives the result. */
+  /** The node that outputs the result. */
   readonly last: OnnxNode;
 }
 
-/** By how much a constant may be off 1 / sqrt(size of a head) and still be it, in float32. */
+/** Relative tolerance of the scale against 1 / sqrt(head size), in float32. */
 const SCALE_TOLERANCE = 1e-6;
 
 /**
- * Has attention that is written out, as torch's exports have it, done by one operator of the runtime, which never holds the
- * whole table of weights (Dao et al., "FlashAttention", 2022): the same result to 1e-5, and less time the longer the
- * sequence. Only attention without a mask: with one the operator is no faster. Returns how many were changed; what is not of
- * this form, or scaled by another number than 1 / sqrt(size of a head), is left alone.
+ * Fuses decomposed attention, as in torch's exports, into one operator of the runtime, which never materializes the attention
+ * matrix (Dao et al., "FlashAttention", 2022): the same result to 1e-5, faster for longer sequences. Only without a mask: with
+ * one the operator is no faster. Returns the number of fusions; other forms, or scales other than 1 / sqrt(head size), are not
+ * changed.
  */
 export function fuseAttention({ graph, opsets }: OnnxModel): number {
-  const look = new Look(graph);
-  const found = graph.nodes.flatMap((one) => (one.opType === 'Softmax' ? (attentionAt(one, look) ?? []) : []));
+  const index = new GraphIndex(graph);
+  const found = graph.nodes.flatMap((candidate) =>
+    candidate.opType === 'Softmax' ? (attentionAt(candidate, index) ?? []) : [],
+  );
   for (const { query, key, value, heads, last } of found) {
     const fused = node('MultiHeadAttention', [query, key, value], last.outputs, { num_heads: heads }, 'com.microsoft');
     graph.nodes.splice(graph.nodes.indexOf(last), 1, fused);
@@ -36,35 +38,35 @@ export function fuseAttention({ graph, opsets }: OnnxModel): number {
   return found.length;
 }
 
-/** Who makes and who reads what in a graph. */
-class Look {
-  readonly #makers = new Map<string, OnnxNode>();
+/** Lookup of producers, readers and constants of a graph. */
+class GraphIndex {
+  readonly #producers = new Map<string, OnnxNode>();
   readonly #readers: Readers;
   readonly #constants = new Map<string, OnnxTensor>();
   readonly #outputs: ReadonlySet<string>;
 
   constructor(graph: OnnxGraph) {
     this.#readers = new Readers(graph);
-    for (const one of graph.initializers) this.#constants.set(one.name, one);
-    for (const one of graph.nodes) {
-      for (const name of one.outputs) this.#makers.set(name, one);
-      const constant = one.opType === 'Constant' ? one.attributes[0]?.tensor : undefined;
-      if (constant !== undefined) this.#constants.set(one.outputs[0] ?? '', constant);
+    for (const tensor of graph.initializers) this.#constants.set(tensor.name, tensor);
+    for (const node of graph.nodes) {
+      for (const name of node.outputs) this.#producers.set(name, node);
+      const constant = node.opType === 'Constant' ? node.attributes[0]?.tensor : undefined;
+      if (constant !== undefined) this.#constants.set(node.outputs[0] ?? '', constant);
     }
     this.#outputs = new Set(graph.outputs.map(({ name }) => name));
   }
 
-  maker(name: string | undefined, opType: string): OnnxNode | undefined {
-    const maker = this.#makers.get(name ?? '');
-    return maker?.opType === opType ? maker : undefined;
+  producer(name: string | undefined, opType: string): OnnxNode | undefined {
+    const producer = this.#producers.get(name ?? '');
+    return producer?.opType === opType ? producer : undefined;
   }
 
-  /** The only node that reads what another gives, where that is no output of the graph. */
+  /** Returns the only reader of a node's output, if that is not an output of the graph. */
   reader({ outputs: [name = ''] }: OnnxNode, opType: string): OnnxNode | undefined {
     return this.#outputs.has(name) ? undefined : this.#readers.only(name, opType);
   }
 
-  /** A constant's one float. */
+  /** Returns the value of a scalar float constant. */
   float(name: string | undefined): number | undefined {
     const constant = this.#constants.get(name ?? '');
     if (constant?.elementType !== 'float32' || constant.data?.kind !== 'inline') return undefined;
@@ -72,9 +74,9 @@ class Look {
     return bytes.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset, 4).getFloat32(0, true) : undefined;
   }
 
-  /** The last two sizes of a shape of four: a constant, or joined of four chunks. */
+  /** Returns the last two of four dimensions of a shape: a constant, or a Concat of four. */
   lastTwo(shape: string | undefined): readonly [number, number] | undefined {
-    const joined = this.maker(shape, 'Concat');
+    const joined = this.producer(shape, 'Concat');
     const sizes =
       joined === undefined ? this.#integers(shape) : joined.inputs.map((name) => this.#integers(name)?.[0] ?? -1);
     const [heads = -1, size = -1] = sizes?.length === 4 ? sizes.slice(2) : [];
@@ -88,50 +90,50 @@ class Look {
   }
 }
 
-function attentionAt(softmax: OnnxNode, look: Look): Attention | undefined {
+function attentionAt(softmax: OnnxNode, index: GraphIndex): Attention | undefined {
   const axis = softmax.attributes.find(({ name }) => name === 'axis')?.int ?? -1n;
-  const scores = unscaled(softmax.inputs[0], look);
-  const product = look.maker(scores.name, 'MatMul');
-  const weighted = look.reader(softmax, 'MatMul');
-  const turned = weighted === undefined ? undefined : look.reader(weighted, 'Transpose');
-  const last = turned === undefined ? undefined : look.reader(turned, 'Reshape');
+  const scores = unscaled(softmax.inputs[0], index);
+  const product = index.producer(scores.name, 'MatMul');
+  const weighted = index.reader(softmax, 'MatMul');
+  const turned = weighted === undefined ? undefined : index.reader(weighted, 'Transpose');
+  const last = turned === undefined ? undefined : index.reader(turned, 'Reshape');
   if (product === undefined || weighted === undefined || turned === undefined || last === undefined) return undefined;
   if (![-1n, 3n].includes(axis) || weighted.inputs[0] !== softmax.outputs[0]) return undefined;
 
-  const query = headsOf(product.inputs[0], '0,2,1,3', look);
-  const key = headsOf(product.inputs[1], '0,2,3,1', look);
-  const value = headsOf(weighted.inputs[1], '0,2,1,3', look);
+  const query = headsOf(product.inputs[0], '0,2,1,3', index);
+  const key = headsOf(product.inputs[1], '0,2,3,1', index);
+  const value = headsOf(weighted.inputs[1], '0,2,1,3', index);
   if (query === undefined || key === undefined || value === undefined || permutation(turned) !== '0,2,1,3') {
     return undefined;
   }
   if (key.heads !== query.heads || value.heads !== query.heads || key.size !== query.size) return undefined;
 
-  // The scale stands at the scores or at the query.
-  const source = scores.scale === 1 ? unscaled(query.name, look) : { name: query.name, scale: 1 };
+  // The scale is applied to the scores or to the query.
+  const source = scores.scale === 1 ? unscaled(query.name, index) : { name: query.name, scale: 1 };
   const scale = scores.scale * source.scale;
   if (Math.abs(scale * Math.sqrt(query.size) - 1) > SCALE_TOLERANCE) return undefined;
   return { query: source.name, key: key.name, value: value.name, heads: query.heads, last };
 }
 
-/** What a constant multiplies or divides, and the factor; the value itself and 1 where none does. */
-function unscaled(name = '', look: Look): { readonly name: string; readonly scale: number } {
-  const times = look.maker(name, 'Mul');
-  if (times !== undefined) {
-    for (const [one = '', other = ''] of [times.inputs, times.inputs.toReversed()]) {
-      const factor = look.float(other);
-      if (factor !== undefined) return { name: one, scale: factor };
+/** Returns the value before a multiplication or division by a constant, and the factor; the value itself and 1 without one. */
+function unscaled(name = '', index: GraphIndex): { readonly name: string; readonly scale: number } {
+  const multiplication = index.producer(name, 'Mul');
+  if (multiplication !== undefined) {
+    for (const [value = '', constant = ''] of [multiplication.inputs, multiplication.inputs.toReversed()]) {
+      const factor = index.float(constant);
+      if (factor !== undefined) return { name: value, scale: factor };
     }
   }
-  const over = look.maker(name, 'Div');
-  const divisor = look.float(over?.inputs[1]);
-  return divisor === undefined ? { name, scale: 1 } : { name: over?.inputs[0] ?? '', scale: 1 / divisor };
+  const division = index.producer(name, 'Div');
+  const divisor = index.float(division?.inputs[1]);
+  return divisor === undefined ? { name, scale: 1 } : { name: division?.inputs[0] ?? '', scale: 1 / divisor };
 }
 
-/** A projection [batch, length, width] that was split into heads and turned. */
-function headsOf(name: string | undefined, order: string, look: Look) {
-  const turned = look.maker(name, 'Transpose');
-  const split = turned === undefined ? undefined : look.maker(turned.inputs[0], 'Reshape');
-  const sizes = look.lastTwo(split?.inputs[1]);
+/** Returns a projection [batch, length, width] that was split into heads and transposed. */
+function headsOf(name: string | undefined, order: string, index: GraphIndex) {
+  const turned = index.producer(name, 'Transpose');
+  const split = turned === undefined ? undefined : index.producer(turned.inputs[0], 'Reshape');
+  const sizes = index.lastTwo(split?.inputs[1]);
   if (turned === undefined || split === undefined || sizes === undefined || permutation(turned) !== order) {
     return undefined;
   }

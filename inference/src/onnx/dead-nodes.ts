@@ -1,6 +1,6 @@
 import type { OnnxGraph, OnnxNode } from '@heimdex/onnx';
 
-/** Drops the nodes that lead to no output. */
+/** Removes the nodes that contribute to no output. */
 export function dropDead(graph: OnnxGraph): void {
   const read = new Set(graph.outputs.map(({ name }) => name));
   const addReads = ({ inputs, attributes }: OnnxNode) => {
@@ -8,7 +8,7 @@ export function dropDead(graph: OnnxGraph): void {
     for (const { graph: inner } of attributes) for (const one of inner?.nodes ?? []) addReads(one);
     for (const { graph: inner } of attributes) for (const one of inner?.outputs ?? []) read.add(one.name);
   };
-  // Readers stand behind makers.
+  // Nodes are in topological order.
   graph.nodes = graph.nodes
     .toReversed()
     .filter((one) => {

@@ -1,24 +1,24 @@
 import { type ByteSource, type Field, fieldsOf } from '@heimdex/onnx';
 import { withFileSource } from './source.js';
 
-/** What a tensor says of where its data lies outside of the model's file. */
+/** A tensor's reference to data outside the model file. */
 export interface ExternalReference {
   readonly tensor: string;
-  /** As the file has it: not checked. */
+  /** As in the file: not validated. */
   readonly location: string;
   /** In bytes. */
   readonly offset: number;
-  /** In bytes. Undefined: as many as the tensor's shape takes. */
+  /** In bytes. Undefined: the size of the tensor. */
   readonly length: number | undefined;
 }
 
 /**
- * Every reference to external data in an ONNX file, wherever a tensor may stand: initializers, sparse initializers, attributes
- * (one tensor or a list, dense or sparse), branches of If and Loop, functions, training graphs. Reads no weights. Blocks for
- * some milliseconds.
+ * Returns all references to external data in an ONNX file, of any tensor: initializers, sparse initializers, attributes (one
+ * tensor or a list, dense or sparse), branches of If and Loop, functions, training graphs. Reads no weights. Blocks for a few
+ * milliseconds.
  *
- * Throws when the file is no ONNX model, and when a reference can be read in two ways or asks for something other than a
- * range of a file: what one reader understands of such a file is not what the runtime does.
+ * Throws if the file is not an ONNX model, or if a reference is ambiguous or is not a range of a file: parsers and the runtime
+ * could interpret it differently.
  */
 export function externalReferences(path: string): readonly ExternalReference[] {
   return withFileSource(path, (source) => {
@@ -28,7 +28,7 @@ export function externalReferences(path: string): readonly ExternalReference[] {
   });
 }
 
-/** Messages of onnx.proto that lead to a tensor: their fields by number, and what each holds. */
+/** Messages of onnx.proto that can contain a tensor: their fields by number, with the message type of each. */
 const MESSAGES = {
   model: { 7: 'graph', 20: 'training', 25: 'function' },
   training: { 1: 'graph', 2: 'graph' },
@@ -42,7 +42,7 @@ const MESSAGES = {
 
 type MessageName = keyof typeof MESSAGES;
 
-/** Fields that a message has once. Protocol buffers merges repeated ones, others take the last. */
+/** Fields that may occur once. Protocol buffers merges repeated ones; other parsers use the last. */
 const SINGLE: Readonly<Partial<Record<MessageName, readonly number[]>>> = {
   model: [7],
   training: [1, 2],
@@ -50,7 +50,7 @@ const SINGLE: Readonly<Partial<Record<MessageName, readonly number[]>>> = {
   sparse: [1, 2],
 };
 
-/** Messages inside messages; the runtime's parser stops at as many. */
+/** Maximum nesting of messages, as in the runtime's parser. */
 const MAX_DEPTH = 100;
 const TENSOR_FIELDS = { name: 8, externalData: 13 } as const;
 const ENTRY_FIELDS = { key: 1, value: 2 } as const;
@@ -61,7 +61,7 @@ interface Scan {
 }
 
 function scan(state: Scan, name: MessageName, start: number, end: number, depth: number): void {
-  if (depth > MAX_DEPTH) throw new Error(`Expected an ONNX model of at most ${MAX_DEPTH} messages inside each other.`);
+  if (depth > MAX_DEPTH) throw new Error(`Expected an ONNX model with at most ${MAX_DEPTH} nested messages.`);
   if (name === 'tensor') return scanTensor(state, start, end);
   const children: Readonly<Record<number, MessageName>> = MESSAGES[name];
   const seen = new Set<number>();
@@ -84,13 +84,13 @@ function scanTensor({ source, found }: Scan, start: number, end: number): void {
     if (field.number === TENSOR_FIELDS.name) tensor = text(source, field);
     else if (field.number === TENSOR_FIELDS.externalData) {
       const [key, value] = entry(source, field);
-      if (entries.has(key)) throw refused(tensor, `gives its "${key}" twice`);
+      if (entries.has(key)) throw refused(tensor, `has "${key}" twice`);
       entries.set(key, value);
     }
   }
   if (entries.size === 0) return;
   const { location, offset, length, ...others } = Object.fromEntries(entries);
-  // A checksum is of no use: the whole file's is known.
+  // A checksum is ignored: the hash of the whole file is known.
   const unknown = Object.keys(others).find((key) => key !== 'checksum');
   if (unknown !== undefined) throw refused(tensor, `has a "${unknown}", expected location, offset and length`);
   if (location === undefined) throw refused(tensor, 'has no location');
@@ -111,7 +111,7 @@ function entry(source: ByteSource, field: Field): [string, string] {
   return [parts.get(ENTRY_FIELDS.key) ?? '', parts.get(ENTRY_FIELDS.value) ?? ''];
 }
 
-/** A file's name must be the same to every reader: no bytes that are no UTF-8, no mark at the start left out. */
+/** A file name must be the same to every parser: invalid UTF-8 is an error, and a byte order mark is kept. */
 const DECODER = { fatal: true, ignoreBOM: true } as const;
 
 function text(source: ByteSource, field: Field): string {

@@ -1,9 +1,9 @@
 import type { OnnxGraph, OnnxModel, OnnxTensor } from '@heimdex/onnx';
 
 /**
- * Turns weights that were left in their file into external data of that same file, so that a changed graph needs no copy
- * of them: `location` is the file's name inside the directory given to the runtime
- * (`model_external_initializers_file_folder_path`), which must be the real directory, not a link out of it. Changes `model`.
+ * Converts weights that remain in their file to external data of that file: a changed graph needs no copy of them. `location` is
+ * the file's name in the directory given to the runtime (`model_external_initializers_file_folder_path`), which must be the real
+ * directory, not a link out of it. Modifies `model`.
  */
 export function withExternalWeights(model: OnnxModel, location: string): OnnxModel {
   eachTensor(model.graph, (tensor) => {
@@ -14,7 +14,7 @@ export function withExternalWeights(model: OnnxModel, location: string): OnnxMod
   return model;
 }
 
-/** Every constant of a graph, those of its branches and of Constant nodes included. */
+/** Visits all constants of a graph, including those of branches and of Constant nodes. */
 export function eachTensor(graph: OnnxGraph, visit: (tensor: OnnxTensor) => void): void {
   for (const tensor of graph.initializers) visit(tensor);
   for (const node of graph.nodes) {

@@ -1,23 +1,23 @@
 import type { OnnxGraph, OnnxModel, OnnxValue } from '@heimdex/onnx';
 import { parseModelFile } from './parse.js';
 
-/** What a graph says of itself, without its weights. */
+/** Properties of a graph, without its weights. */
 export interface GraphFacts {
-  /** Every operator that occurs, those in the branches of If and Loop included; `domain::Op` outside the standard. */
+  /** All operators, including those in branches of If and Loop; `domain::Op` outside the standard domain. */
   readonly opTypes: ReadonlySet<string>;
   readonly inputs: readonly Readonly<OnnxValue>[];
   readonly outputs: readonly Readonly<OnnxValue>[];
 }
 
 /**
- * The facts of a graph's file. Reads its nodes and skips its weights: some milliseconds, during which it blocks. Throws
- * when the file cannot be read or is no ONNX model.
+ * Reads the facts of a graph's file. Reads its nodes and skips its weights: blocks for a few milliseconds. Throws if the file is
+ * unreadable or not an ONNX model.
  */
 export function readGraphFacts(path: string): GraphFacts {
   return graphFacts(parseModelFile(path));
 }
 
-/** As `readGraphFacts`, of a model already read and perhaps changed. */
+/** Returns the facts of a parsed, possibly modified model. */
 export function graphFacts({ graph }: Pick<OnnxModel, 'graph'>): GraphFacts {
   const opTypes = new Set<string>();
   collectOps(graph, opTypes);
@@ -32,8 +32,8 @@ function collectOps(graph: OnnxGraph, opTypes: Set<string>): void {
 }
 
 /**
- * Whether one item gets the same answer whatever it shares a batch with. Dynamic int8 graphs scale their activations over the
- * whole batch, padding included: such a graph gives the same answer every time only for one item alone.
+ * Returns whether an item's result is independent of its batch. Dynamic int8 graphs scale their activations over the whole batch
+ * including padding: their result is reproducible only for a single item.
  */
 export function isBatchInvariant(facts: GraphFacts): boolean {
   return !facts.opTypes.has('DynamicQuantizeLinear') && !facts.opTypes.has('com.microsoft::DynamicQuantizeMatMul');

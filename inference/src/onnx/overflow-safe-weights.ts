@@ -1,34 +1,34 @@
 import type { OnnxTensor } from '@heimdex/onnx';
 import { tensor } from '@heimdex/onnx';
 
-/** The largest sum of two neighbours' weights that 8-bit activations cannot take past 16 bits: 255 x 127 < 32768. */
+/** Maximum sum of a pair of weights for which products with 8-bit activations fit 16 bits: 255 x 127 < 32768. */
 const MAX_PAIR = 127;
-/** What the names of narrow weights end with. */
+/** Name suffix of overflow-safe weights. */
 const OVERFLOW_SAFE = '/heimdex_narrow';
 
-/** 8-bit weights of a product, [inputs, outputs], and what they stand for. */
+/** 8-bit weights of a product, [inputs, outputs], with scale and zero point. */
 export interface Weights {
   readonly values: OnnxTensor;
-  /** One for all outputs, or one each. */
+  /** One for all outputs, or one per output. */
   readonly scale: OnnxTensor;
-  /** As many as scales or one; absent: 0. */
+  /** One, or one per scale; absent: 0. */
   readonly zero?: OnnxTensor | undefined;
 }
 
-/** The bytes of a constant; undefined where they are out of reach. */
+/** Returns the bytes of a constant; undefined if they are not available. */
 export type ReadTensor = (tensor: OnnxTensor) => Uint8Array | undefined;
 
 /** Reads constants that are in memory. */
 export const readInline: ReadTensor = ({ data }) => (data?.kind === 'inline' ? data.bytes : undefined);
 
-/** Whether a constant of this name holds narrow weights. */
+/** Returns whether a constant of this name has overflow-safe weights. */
 export function isOverflowSafe(name: string): boolean {
   return name.endsWith(OVERFLOW_SAFE);
 }
 
 /**
- * The narrow form of weights, by their values; those that several products read in one way are made once. What cannot be
- * narrowed is not there.
+ * Returns overflow-safe weights by the values of the originals; weights shared by several products are converted once. Weights
+ * that cannot be converted are absent.
  */
 export function overflowSafe(all: readonly Weights[], read: ReadTensor): ReadonlyMap<OnnxTensor, Weights> {
   const ways = new Map<OnnxTensor, Weights>();
@@ -47,12 +47,12 @@ export function overflowSafe(all: readonly Weights[], read: ReadTensor): Readonl
 }
 
 /**
- * Weights for the fast 8-bit product of x86 CPUs without VNNI. It multiplies two neighbouring inputs at a time, unsigned
- * activations with signed weights, and keeps the sum of the two in 16 bits, where it overflows. Each output's weights are
- * scaled so far down that the weights of one sign of no two neighbours (rows 2i and 2i + 1) sum to more than 127: then no
- * activations overflow, and the answer is the exact one that every other CPU gives. An output that keeps to that already
- * is not touched. What it costs is up to a bit of the weights' eight, in most outputs a third of one. The two neighbours are
- * those of the runtime's kernels (MLAS, vpmaddubsw). Undefined for weights of other kinds, or out of reach.
+ * Converts weights for the fast 8-bit product of x86 CPUs without VNNI. That multiplies pairs of inputs, unsigned activations
+ * with signed weights, and adds the two products in 16 bits, which can overflow. The weights of each output are scaled down until
+ * the weights of equal sign in every pair (rows 2i and 2i + 1) sum to at most 127: then no activations overflow, and the result
+ * is exact, as on other CPUs. Outputs that already satisfy this are unchanged. The cost is up to one of the weights' eight bits,
+ * for most outputs a third of a bit. The pairs are those of the runtime's kernels (MLAS, vpmaddubsw). Undefined for other kinds
+ * of weights, or if they are not available.
  */
 export function makeOverflowSafe(name: string, weights: Weights, read: ReadTensor): Weights | undefined {
   const { values, scale, zero } = weights;
@@ -80,12 +80,12 @@ export function makeOverflowSafe(name: string, weights: Weights, read: ReadTenso
 
 type Steps = Int8Array | Uint8Array;
 
-/** Factors are whole numbers of 65536ths: some hundred million weights are multiplied when a large model is loaded. */
+/** Factors are 16-bit fixed point: a large model has hundreds of millions of weights to multiply at load time. */
 const ONE_BITS = 16;
 const ONE = 2 ** ONE_BITS;
 const HALF = ONE / 2;
 
-/** For each output the largest sum of two neighbours' weights of one sign. */
+/** Returns per output the maximum sum of a pair's weights of equal sign. */
 function largestPairs(steps: Steps, offsets: Int32Array): Int32Array {
   const outputs = offsets.length;
   const largest = new Int32Array(outputs);
@@ -120,15 +120,15 @@ function scaled(steps: Steps, offsets: Int32Array, factors: Int32Array): Int8Arr
   return result;
 }
 
-/** Where the row after `row` begins, and 1. The last of an odd number of rows has itself for a neighbour, times 0. */
+/** Returns the offset of the row after `row`, and the factor 1. The last of an odd number of rows is paired with itself, times 0. */
 function neighbour(steps: Steps, row: number, outputs: number): readonly [number, number] {
   return row + outputs < steps.length ? [row + outputs, 1] : [row, 0];
 }
 
-/** The sum of those of one sign, the larger of the two sums. Without branches: there is no telling signs of weights beforehand. */
-function pairOf(one: number, other: number): number {
-  const sum = one + other;
-  const above = (one & ~(one >> 31)) + (other & ~(other >> 31));
+/** Returns the larger of the sums of equal sign. Branch-free: the signs of weights are unpredictable. */
+function pairOf(first: number, second: number): number {
+  const sum = first + second;
+  const above = (first & ~(first >> 31)) + (second & ~(second >> 31));
   return above - (sum & (sum >> 31));
 }
 
@@ -142,6 +142,6 @@ function integersOf(constant: OnnxTensor, read: ReadTensor): Steps | undefined {
 function floatsOf(constant: OnnxTensor, read: ReadTensor): Float32Array | undefined {
   const bytes = read(constant);
   if (bytes === undefined || constant.elementType !== 'float32') return undefined;
-  // Bytes of a file may lie anywhere; floats may not.
+  // Bytes of a file may be unaligned; a Float32Array must be aligned.
   return new Float32Array(bytes.slice().buffer);
 }

@@ -18,24 +18,24 @@ import {
 } from '@heimdex/onnx';
 import { memorySource, withFileSource } from './source.js';
 
-/** Tensors with at least this many bytes stay in their file when a model is read from one. */
+/** Tensors with at least this many bytes remain in the file when a model is read from one. */
 const RANGE_MIN_BYTES = 1024;
 
-/** Reads a model from memory. Throws when the bytes are no ONNX model. */
+/** Parses a model from memory. Throws if the bytes are not an ONNX model. */
 export function parseModel(bytes: Uint8Array): OnnxModel {
   return new Parser(memorySource(bytes), Number.POSITIVE_INFINITY).model();
 }
 
 /**
- * Reads a model's graph from its file; weights of 1 KiB and more are not read but noted as ranges of the file. Blocks
- * for some milliseconds. Throws when the file cannot be read or is no ONNX model.
+ * Parses a model from its file; weights of 1 KiB or more are not read but recorded as ranges of the file. Blocks for a few
+ * milliseconds. Throws if the file is unreadable or not an ONNX model.
  */
 export function parseModelFile(path: string): OnnxModel {
   return withFileSource(path, (source) => new Parser(source, RANGE_MIN_BYTES).model());
 }
 
-/** What is modelled of a tensor's external data. */
-const PLACE_KEYS: ReadonlySet<string> = new Set(['location', 'offset', 'length']);
+/** The supported keys of a tensor's external data. */
+const EXTERNAL_KEYS: ReadonlySet<string> = new Set(['location', 'offset', 'length']);
 
 class Parser {
   readonly #source: ByteSource;
@@ -123,7 +123,7 @@ class Parser {
   #tensor(field: Field): OnnxTensor {
     const tensor: OnnxTensor = { name: '', dims: [], elementType: 'undefined', data: undefined, rest: [] };
     const external = new Map<string, string>();
-    /** Data in the typed fields, which small tensors often have: floats as they lie, integers as varints. */
+    /** Data in the typed fields, common for small tensors: raw floats, integers as varints. */
     const typed: Uint8Array[] = [];
     const numbers: bigint[] = [];
     for (const part of this.#inside(field)) {
@@ -142,8 +142,8 @@ class Parser {
           else if (entry.number === FIELDS.entry.value) value = this.#text(entry);
         }
         external.set(key, value);
-        // Such as where the runtime put the prepacked form.
-        if (!PLACE_KEYS.has(key)) tensor.rest.push(this.#whole(part));
+        // For example the location of the runtime's prepacked weights.
+        if (!EXTERNAL_KEYS.has(key)) tensor.rest.push(this.#whole(part));
       } else if (part.number !== FIELDS.tensor.dataLocation) tensor.rest.push(this.#whole(part));
     }
     if (typed.length > 0) tensor.data = { kind: 'inline', bytes: concatBytes(typed) };
@@ -214,7 +214,7 @@ function elementType(value: bigint): ElementType {
   return types[Number(value)] ?? 'undefined';
 }
 
-/** Bytes of one element; what int32_data and int64_data may hold. */
+/** Element size in bytes of the types that int32_data and int64_data may contain. */
 const INTEGER_BYTES: Readonly<Partial<Record<ElementType, number>>> = {
   bool: 1,
   uint8: 1,
@@ -227,7 +227,7 @@ const INTEGER_BYTES: Readonly<Partial<Record<ElementType, number>>> = {
   int64: 8,
 };
 
-/** Integers, or the bits of half floats, as raw data. */
+/** Converts integers, or the bits of half floats, to raw data. */
 function integerBytes(values: readonly bigint[], type: ElementType): Uint8Array {
   const size = INTEGER_BYTES[type];
   if (size === undefined) throw new Error(`Expected integers in a tensor's integer field, got ${type}.`);

@@ -2,34 +2,34 @@ import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '@heimdex/onnx';
 import { node, tensor } from '@heimdex/onnx';
 import { isOverflowSafe, overflowSafe, type ReadTensor, readInline, type Weights } from './overflow-safe-weights.js';
 
-/** The largest magnitude of an 8-bit activation; its zero is 128. */
+/** Maximum magnitude of an 8-bit activation; the zero point is 128. */
 const STEPS = 127;
 const ZERO = 128;
 
 const SCALE_NAME = 'heimdex_row_scale';
 const ZERO_NAME = 'heimdex_row_zero';
 const AXES_NAME = 'heimdex_row_axes';
-/** What the names of activations quantised row by row end with. */
+/** Name suffix of activations quantized per row. */
 const QUANTIZED = '/heimdex_quantized';
 
-/** A product of an int8 graph as quantize_dynamic writes it: its nodes and what they read. */
+/** A product of an int8 graph, as written by quantize_dynamic: its nodes and inputs. */
 interface Product {
   readonly multiply: OnnxNode;
   readonly cast: OnnxNode;
   readonly scale: OnnxNode;
   readonly scales: OnnxNode;
-  /** The node that quantises the activations, and the graph it stands in. */
+  /** The node that quantizes the activations, and its graph. */
   readonly quantize: OnnxNode;
   readonly quantizeIn: OnnxGraph;
   readonly weights: Weights;
 }
 
 /**
- * Has a dynamic int8 graph scale its activations row by row instead of all together. quantize_dynamic gives a whole
- * activation, every token of every sequence, one scale, so that one loud row takes the precision of all others and a row's
- * result depends on its batch. A scale a row is what CTranslate2 does. Weights that `read` reaches are narrowed
- * (`makeOverflowSafe`), so that the fast product of every CPU is exact with them. Works on the branches of an If as well. Returns
- * how many products were changed; those of other makes are left alone.
+ * Changes a dynamic int8 graph to scale its activations per row (token) instead of per tensor. quantize_dynamic uses one scale for
+ * all tokens of all sequences: one row with large values reduces the precision of all others, and a row's result depends on its
+ * batch. CTranslate2 also uses one scale per row. Weights available from `read` are made overflow-safe (`makeOverflowSafe`): the
+ * fast product of every CPU is exact with them. Also handles branches of If. Returns the number of changed products; products of
+ * other forms are not changed.
  */
 export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline): number {
   const { graph } = model;
@@ -50,7 +50,7 @@ export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline
       replace(part, product, safeWeights.get(product.weights.values) ?? product.weights, axesAsInput);
     }
   }
-  // The branches first: what they no longer read of the outer graph goes with it.
+  // Branches first: nodes of the outer graph that they no longer read are removed with it.
   for (const part of [...branches, graph]) {
     dropUnread(part);
     part.shapes = [];
@@ -68,7 +68,7 @@ export function quantizePerToken(model: OnnxModel, read: ReadTensor = readInline
   return products.length;
 }
 
-/** Operators that multiply 8-bit numbers, or that the runtime makes such of. */
+/** Operators that multiply 8-bit numbers, or that the runtime converts to such. */
 const BYTE_PRODUCTS: ReadonlySet<string> = new Set([
   'MatMulInteger',
   'MatMulIntegerToFloat',
@@ -82,8 +82,8 @@ const BYTE_PRODUCTS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether the fast 8-bit product of x86 CPUs without VNNI may overflow in a graph. It cannot when all products are those of
- * `quantizePerToken`, with narrow weights.
+ * Returns whether the fast 8-bit product of x86 CPUs without VNNI may overflow in a graph. It cannot if all products are those of
+ * `quantizePerToken` with overflow-safe weights.
  */
 export function mayOverflow(graph: OnnxGraph): boolean {
   return graph.nodes.some(({ opType, inputs, outputs, attributes }) => {
@@ -155,7 +155,7 @@ function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInpu
       axesAsInput
         ? node('ReduceMax', [name('magnitude'), AXES_NAME], [name('peak')], { keepdims: 1 })
         : node('ReduceMax', [name('magnitude')], [name('peak')], { axes: [-1], keepdims: 1 }),
-      // In a row of zeros 0 / 0 is quantised to some step or other; whatever it is, the product is then taken times 0.
+      // A row of zeros quantizes 0 / 0 to an arbitrary value, but its scale of 0 makes the product 0.
       node('Div', [values, name('peak')], [name('scaled')]),
       node('QuantizeLinear', [name('scaled'), SCALE_NAME, ZERO_NAME], [name('quantized')]),
     );
@@ -184,7 +184,7 @@ function replace(part: OnnxGraph, product: Product, weights: Weights, axesAsInpu
   part.nodes = part.nodes.filter((one) => !gone.has(one));
 }
 
-/** Drops what nothing reads any more: the quantisers and the products of their scales. */
+/** Removes nodes that are no longer read: the quantizers and the products of their scales. */
 function dropUnread(graph: OnnxGraph): void {
   const droppable = new Set(['DynamicQuantizeLinear', 'Mul']);
   for (;;) {

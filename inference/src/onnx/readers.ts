@@ -1,6 +1,6 @@
 import type { OnnxGraph, OnnxNode } from '@heimdex/onnx';
 
-/** Who reads what in a graph. What only asks for a shape is no reader. */
+/** The readers of each value in a graph. Nodes that only read its shape do not count. */
 export class Readers {
   readonly #byName = new Map<string, OnnxNode[]>();
 
@@ -11,7 +11,7 @@ export class Readers {
     }
   }
 
-  /** The only node that reads a value, if it is of that kind. */
+  /** Returns the only reader of a value, if it has that operator type. */
   only(name: string | undefined, opType: string): OnnxNode | undefined {
     const [reader, ...others] = this.#byName.get(name ?? '') ?? [];
     return others.length === 0 && reader?.opType === opType ? reader : undefined;

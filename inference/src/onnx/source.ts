@@ -1,9 +1,9 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ByteSource } from '@heimdex/onnx';
 
-/** Bytes already in memory. */
+/** Creates a source of bytes in memory. */
 export function memorySource(content: Uint8Array): ByteSource {
-  // A Buffer's slice() is a view; an array's is a copy, which is what is relied on.
+  // The parser relies on slice() to copy; a Buffer's slice() returns a view.
   const bytes = new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
   return {
     sizeBytes: bytes.length,
@@ -14,8 +14,8 @@ export function memorySource(content: Uint8Array): ByteSource {
 const WINDOW_BYTES = 256 * 1024;
 
 /**
- * Runs `use` on a file, read in windows of 256 KiB; what is skipped is never read, so the facts of a graph of 500 MB
- * cost a few milliseconds. Blocks meanwhile: made for workers and for start-up. Throws the file system's errors.
+ * Runs `use` with a file, read in windows of 256 KiB. Skipped data is not read: the facts of a 500 MB graph take a few
+ * milliseconds. Blocks meanwhile: for workers and startup only. Throws file system errors.
  */
 export function withFileSource<T>(path: string, use: (source: ByteSource) => T): T {
   const file = openSync(path, 'r');

@@ -2,8 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { type ReadTensor, readInline } from './overflow-safe-weights.js';
 
 /**
- * Runs `use` with a reader of the constants of a model that was read from the file at `path`. Blocks. Throws the file
- * system's errors.
+ * Runs `use` with a reader of the constants of the model parsed from the file at `path`. Blocks. Throws file system errors.
  */
 export function withTensorsOf<T>(path: string, use: (read: ReadTensor) => T): T {
   const file = openSync(path, 'r');

@@ -1,22 +1,22 @@
 /**
- * How the server and its workers write messages to each other: a frame is the length of the rest, the length of its
- * header (both 4 bytes, little endian), the header as JSON, then the typed arrays of the message as they lie in memory.
- * Images, samples and vectors never go through JSON.
+ * The frame format of the messages between the server and its workers: the length of the rest, the length of the header (both
+ * 4 bytes, little endian), the header as JSON, then the message's typed arrays as raw memory. Images, samples and vectors are
+ * never encoded as JSON.
  */
 
-/** Typed arrays that may stand anywhere in a message. */
+/** Typed arrays that a message can contain. */
 const ARRAYS = { u8: Uint8Array, i32: Int32Array, f32: Float32Array, f64: Float64Array } as const;
 type ArrayName = keyof typeof ARRAYS;
 type AnyArray = Uint8Array | Int32Array | Float32Array | Float64Array;
 
 const PREFIX_BYTES = 8;
-/** Arrays start at multiples of this within their frame, so that they can be used where they lie. */
+/** Alignment of arrays within a frame: they are used in place, without a copy. */
 const ALIGNMENT_BYTES = 8;
 
-/** A frame larger than this is a defect or an attack, not a message. */
+/** Maximum frame size. A larger one is a defect or an attack. */
 export const MAX_FRAME_BYTES = 1024 * 1024 * 1024;
 
-/** Begins the strings that stand for what JSON cannot hold. */
+/** Prefix of strings that represent values that JSON cannot. */
 const MARK = '\u0000';
 
 interface Header {
@@ -25,7 +25,7 @@ interface Header {
   readonly arrays: readonly (readonly [ArrayName, number, number])[];
 }
 
-/** A message as chunks to write in order; arrays are not copied. Throws for a value that is no plain data. */
+/** Encodes a message as chunks to write in order; arrays are not copied. Throws for a value that is not plain data. */
 export function encodeFrame(message: unknown): readonly Uint8Array[] {
   const arrays: { name: ArrayName; array: AnyArray; offset: number }[] = [];
   let arrayBytes = 0;
@@ -51,14 +51,14 @@ export function encodeFrame(message: unknown): readonly Uint8Array[] {
   return chunks;
 }
 
-/** Puts frames together from the chunks a pipe gives. */
+/** Decodes frames from the chunks of a pipe. */
 export class FrameReader {
   #prefix = Buffer.alloc(PREFIX_BYTES);
   #prefixFilled = 0;
   #frame: Buffer<ArrayBuffer> | undefined;
   #frameFilled = 0;
 
-  /** The messages completed by `chunk`. Throws when the bytes are no frames: the pipe is then of no use. */
+  /** Returns the messages completed by `chunk`. Throws on invalid bytes: the pipe cannot be used any more. */
   push(chunk: Uint8Array): unknown[] {
     const messages: unknown[] = [];
     let rest = chunk;
@@ -78,8 +78,8 @@ export class FrameReader {
     this.#prefixFilled += taken.byteLength;
     if (this.#prefixFilled === PREFIX_BYTES) {
       const bytes = this.#prefix.readUInt32LE(0);
-      if (bytes > MAX_FRAME_BYTES) throw new Error(`a frame of ${bytes} bytes is larger than ${MAX_FRAME_BYTES}`);
-      // An ArrayBuffer of its own: arrays are views into it, at offsets that fit their types.
+      if (bytes > MAX_FRAME_BYTES) throw new Error(`frame of ${bytes} bytes exceeds ${MAX_FRAME_BYTES}`);
+      // Not pooled: arrays are views into this buffer and need aligned offsets.
       this.#frame = Buffer.from(new ArrayBuffer(PREFIX_BYTES + bytes));
       this.#prefix.copy(this.#frame);
       this.#frameFilled = PREFIX_BYTES;
@@ -105,22 +105,22 @@ function decode(frame: Buffer<ArrayBuffer>): unknown {
   return restore(body, views);
 }
 
-/** The message with arrays and non-finite numbers replaced by marked strings; a text that begins with the mark is marked. */
-function replace(value: unknown, keep: (array: AnyArray) => number): unknown {
+/** Replaces arrays and non-finite numbers by marked strings, and escapes strings that begin with the mark. */
+function replace(value: unknown, addArray: (array: AnyArray) => number): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : `${MARK}n${value}`;
   if (typeof value !== 'object' || value === null) {
     if (typeof value === 'string') return value.startsWith(MARK) ? `${MARK}s${value}` : value;
     if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') {
-      throw new Error(`a message cannot hold a ${typeof value}`);
+      throw new Error(`a message cannot contain a ${typeof value}`);
     }
     return value;
   }
-  if (ArrayBuffer.isView(value)) return `${MARK}a${keep(value as AnyArray)}`;
+  if (ArrayBuffer.isView(value)) return `${MARK}a${addArray(value as AnyArray)}`;
   if (Array.isArray(value)) {
-    // Lists of tokens are long and plain: no need to walk what JSON can hold as it is.
-    return value.every((entry) => Number.isSafeInteger(entry)) ? value : value.map((entry) => replace(entry, keep));
+    // Fast path: token lists are long, and JSON can represent integers.
+    return value.every((entry) => Number.isSafeInteger(entry)) ? value : value.map((entry) => replace(entry, addArray));
   }
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, replace(entry, keep)]));
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, replace(entry, addArray)]));
 }
 
 function restore(value: unknown, views: readonly AnyArray[]): unknown {
@@ -139,7 +139,7 @@ function nameOf(array: AnyArray): ArrayName {
   if (array instanceof Int32Array) return 'i32';
   if (array instanceof Float64Array) return 'f64';
   if (array instanceof Uint8Array) return 'u8';
-  throw new Error('a message can hold Uint8Array, Int32Array, Float32Array and Float64Array, no other array');
+  throw new Error('a message can contain only Uint8Array, Int32Array, Float32Array and Float64Array');
 }
 
 function align(bytes: number): number {

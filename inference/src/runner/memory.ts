@@ -1,11 +1,11 @@
-/** What processes really use: their proportional set size, in which a page that n processes share counts as 1/n for each. */
+/** Memory use of processes as proportional set size (PSS): a page shared by n processes counts as 1/n for each. */
 
 import { readFile } from 'node:fs/promises';
 import { KIB } from '@heimdex/common';
 
 /**
- * Bytes of a process; 0 when it is gone. Where the kernel has no smaps_rollup, or does not let it be read, the resident
- * set stands in.
+ * Returns the PSS of a process in bytes; 0 if it does not exist. Falls back to the resident set size if smaps_rollup is not
+ * readable.
  */
 export async function processMemoryBytes(pid: number): Promise<number> {
   return (

@@ -1,4 +1,4 @@
-/** What the server and a worker say to each other. Both sides are of one build; what comes from a worker is checked once. */
+/** The messages between the server and a worker. Both have the same build; messages from a worker are validated once. */
 import { causeText, ERROR_CODES, type ErrorCode, InferenceError } from '../errors.js';
 import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
@@ -16,7 +16,7 @@ export type ToWorker =
       readonly type: 'run';
       readonly id: number;
       readonly items: readonly unknown[];
-      /** Whether it goes between the steps of the run that is going on. */
+      /** Whether it runs between the steps of the current run. */
       readonly preempting: boolean;
     }
   | { readonly type: 'cancel'; readonly id: number; readonly index: number }
@@ -27,7 +27,7 @@ export type FromWorker =
   | {
       readonly type: 'ready';
       readonly facts: ModelFacts;
-      /** How each graph was opened; empty where no optimized model was looked for. */
+      /** How each graph was loaded; empty if no optimized models were used. */
       readonly graphs: readonly GraphUse[];
       readonly loadMs: number;
       readonly warmUpMs: number;
@@ -36,27 +36,27 @@ export type FromWorker =
   | {
       readonly type: 'progress';
       readonly id: number;
-      /** Items that were done since the last message. */
+      /** Items that finished since the last message. */
       readonly settled: readonly SettledItem[];
     }
   | {
       readonly type: 'result';
       readonly id: number;
-      /** Null for items that were settled before. */
+      /** Null for items settled earlier. */
       readonly outcomes: readonly (WireOutcome | null)[];
       readonly runMs: number;
     }
   | { readonly type: 'broken'; readonly id: number; readonly message: string }
   | { readonly type: 'pong' };
 
-/** An item that is done while others of its run are not; `runMs` since the run began. */
+/** An item that finished before others of its run; `runMs` since the run began. */
 export interface SettledItem {
   readonly index: number;
   readonly outcome: WireOutcome;
   readonly runMs: number;
 }
 
-/** An outcome as it crosses the pipe: an error is its fields. */
+/** The wire form of an outcome: an error as its fields. */
 export type WireOutcome =
   | { readonly ok: true; readonly value: unknown }
   | {
@@ -94,7 +94,7 @@ export function fromWireOutcome(outcome: WireOutcome): Outcome<unknown> {
   return { ok: false, error: new InferenceError(code, message, extras) };
 }
 
-/** A message from a worker. Throws for anything else: a worker that says it is broken or no worker of ours. */
+/** Validates a message from a worker. Throws for anything else: the worker is broken. */
 export function parseFromWorker(value: unknown): FromWorker {
   const message = value as FromWorker;
   switch (message?.type) {
@@ -130,7 +130,7 @@ export function parseFromWorker(value: unknown): FromWorker {
     case 'pong':
       return message;
   }
-  throw new Error(`a worker sent a message that is none: ${JSON.stringify(message)?.slice(0, 200)}`);
+  throw new Error(`invalid message from worker: ${JSON.stringify(message)?.slice(0, 200)}`);
 }
 
 function isSettled(value: unknown): value is SettledItem {

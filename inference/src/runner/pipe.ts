@@ -1,19 +1,19 @@
-/** A two-way pipe of frames: the same on both of its ends. */
+/** A bidirectional pipe of frames, used on both ends. */
 import type { Duplex } from 'node:stream';
 import { encodeFrame, FrameReader } from './frames.js';
 
-/** The file descriptor of the pipe in a worker. */
+/** The pipe's file descriptor in a worker. */
 export const WORKER_PIPE_FD = 3;
 
 export interface FramePipe {
-  /** Queues a message for writing. Does nothing once the pipe is closed: the close is told apart. */
+  /** Queues a message for writing. Does nothing once the pipe is closed: `closed` reports that. */
   send(message: unknown): void;
   close(): void;
 }
 
 export interface FramePipeHandlers {
   message(message: unknown): void;
-  /** Once, when the other end is gone or sent what is no frame. */
+  /** Called once, when the pipe is closed or received an invalid frame. */
   closed(error: Error | undefined): void;
 }
 

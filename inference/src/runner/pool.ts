@@ -1,4 +1,4 @@
-/** The workers of one model: started, replaced when they are lost, given up when they keep dying. */
+/** The worker processes of one model: starts them, restarts lost ones, gives up if they keep dying. */
 import type { Logger } from 'pino';
 import type { ModelFacts } from '../models/model.js';
 import { isUnusable } from '../models/session/optimized/use.js';
@@ -8,21 +8,21 @@ import { processMemoryBytes } from './memory.js';
 import { WorkerProcess, type WorkerProcessOptions, type WorkerReady } from './worker-process.js';
 
 export interface PoolOptions {
-  /** Names the model in logs and messages: `siglip`. */
+  /** The model's name in logs and messages, such as `siglip`. */
   readonly name: string;
   readonly workers: number;
   readonly worker: Omit<WorkerProcessOptions, 'output'>;
-  /** So many losses in a row, without a run that succeeded between them, and the model is given up. */
+  /** Maximum consecutive losses without a successful run between them; then the pool gives up. */
   readonly maxLosses: number;
   readonly log: Logger;
   ready(executor: Executor<unknown, unknown>, facts: ModelFacts): void;
   lost(executor: Executor<unknown, unknown>): void;
-  /** The model cannot be served: it does not load, or its workers keep dying. Once. */
+  /** Called once if the model cannot be served: it does not load, or its workers keep dying. */
   failed(message: string): void;
 }
 
-/** A worker that lived this long before it was lost starts the count of losses anew. */
-const STEADY_MS = 60_000;
+/** The loss of a worker that ran at least this long restarts the count of losses. */
+const STABLE_MS = 60_000;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -34,29 +34,29 @@ export class Pool {
   #losses = 0;
   #restarts = 0;
 
-  /** Starts one worker; `grow` starts the others. */
+  /** Starts the first worker; `grow` starts the others. */
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#slots.push(this.#keep(0));
+    this.#slots.push(this.#supervise(0));
   }
 
-  /** Starts the workers that are not started yet: they need not hold up the time when the server is ready. Idempotent. */
+  /** Starts the remaining workers, after the server is ready: they must not delay it. Idempotent. */
   grow(): void {
     if (this.#closing.signal.aborted) return;
-    while (this.#slots.length < this.#options.workers) this.#slots.push(this.#keep(this.#slots.length));
+    while (this.#slots.length < this.#options.workers) this.#slots.push(this.#supervise(this.#slots.length));
   }
 
-  /** Of the loaded model; undefined until a worker was ready. */
+  /** Facts of the loaded model; undefined until the first worker is ready. */
   get facts(): ModelFacts | undefined {
     return this.#facts;
   }
 
-  /** How long the slowest of the first starts took, warm-up included. */
+  /** Longest load time of the initial starts in seconds, warm-up included. */
   get loadSeconds(): number {
     return this.#loadSeconds;
   }
 
-  /** Workers that were started again so far. */
+  /** Number of restarts. */
   get restarts(): number {
     return this.#restarts;
   }
@@ -70,38 +70,35 @@ export class Pool {
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  /** Ends the workers and waits until they are gone. Idempotent. */
+  /** Kills the workers and waits until they have ended. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();
-    for (const worker of this.#alive) worker.kill('the server is ending');
+    for (const worker of this.#alive) worker.kill('the server is shutting down');
     await Promise.all(this.#slots);
   }
 
   /** Keeps one worker running until the pool closes or gives up. Never rejects. */
-  async #keep(index: number): Promise<void> {
+  async #supervise(index: number): Promise<void> {
     const { log } = this.#options;
     const { signal } = this.#closing;
     while (!signal.aborted) {
       const startedAtMs = performance.now();
-      const end = await this.#live(index);
+      const end = await this.#runWorker(index);
       if (signal.aborted) return;
-      // An item that was tried again and lost its worker again has been counted: the model need not be at fault.
-      if (!end.killedByPoisonSuspect) this.#losses = performance.now() - startedAtMs > STEADY_MS ? 1 : this.#losses + 1;
+      // The first loss of a retried item was counted already: the item, not the model, may be the cause.
+      if (!end.killedByPoisonSuspect) this.#losses = performance.now() - startedAtMs > STABLE_MS ? 1 : this.#losses + 1;
       if ((end.loadFailure && this.#facts === undefined) || this.#losses >= this.#options.maxLosses) {
         return this.#giveUp(end.loadFailure, end.reason);
       }
       const delayMs = backoffMs(this.#losses);
-      log.error(
-        { model: this.#options.name, worker: index, reason: end.reason, delayMs },
-        'worker lost, starting another',
-      );
+      log.error({ model: this.#options.name, worker: index, reason: end.reason, delayMs }, 'worker lost, restarting');
       this.#restarts += 1;
       await sleep(delayMs, signal);
     }
   }
 
-  /** One worker from its start to its end. */
-  async #live(index: number) {
+  /** Runs one worker from its start to its end. */
+  async #runWorker(index: number) {
     const { name, log } = this.#options;
     const worker = new WorkerProcess({
       ...this.#options.worker,
@@ -136,23 +133,23 @@ export class Pool {
     const batchItems = ready.facts.batching.shared ? ready.facts.batching.maxItems : 1;
     log.info({ model: name, worker: index, pid, warmUpMs, prepared, batchItems }, `Loaded in ${seconds.toFixed(2)}s`);
     for (const use of ready.graphs.filter(isUnusable)) {
-      log.warn({ model: name, worker: index, graph: use.graph }, `Loaded from its plain file: ${use.reason}`);
+      log.warn({ model: name, worker: index, graph: use.graph }, `Loaded without its optimized model: ${use.reason}`);
     }
     this.#options.ready(executor, ready.facts);
   }
 
   #giveUp(loadFailure: boolean, reason: string): void {
     const { name, maxLosses } = this.#options;
-    const what = loadFailure
-      ? `The ${name} model does not load`
-      : `The ${name} model's process died ${maxLosses} times in a row`;
+    const problem = loadFailure
+      ? `The ${name} model failed to load`
+      : `The worker process of the ${name} model died ${maxLosses} times in a row`;
     this.#closing.abort();
-    for (const worker of this.#alive) worker.kill('its model was given up');
-    this.#options.failed(`${what}: ${reason}`);
+    for (const worker of this.#alive) worker.kill('the model was given up');
+    this.#options.failed(`${problem}: ${reason}`);
   }
 }
 
-/** Resolves early when aborted. */
+/** Resolves after `ms`, or earlier on abort. */
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted || ms <= 0) return resolve();

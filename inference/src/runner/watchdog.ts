@@ -1,44 +1,42 @@
-/** Looks at a worker from outside: what a process that is stopped or stuck cannot say itself. */
+/** Watches a worker from outside: a stopped or stuck process cannot report itself. */
 import { readFile } from 'node:fs/promises';
 import { readProcessWork, type WorkReading, waitedBetween } from '../work-reading.js';
 
-/** A look at a process. */
+/** A sample of a process. */
 export interface Sample extends WorkReading {
-  /** Memory of its own: mapped model files, which the kernel can drop, do not count. */
+  /** Private memory: mapped model files, which the kernel can drop, do not count. */
   readonly ownBytes: number;
-  /** The run it is in; undefined while it is idle. */
+  /** Id of the current run; undefined while idle. */
   readonly run: number | undefined;
-  /** Signs of life it has given so far. */
+  /** Number of progress messages so far. */
   readonly progress: number;
 }
 
 export interface WatchdogLimits {
-  /** Time between two looks. */
+  /** Sampling interval. */
   readonly everyMs: number;
-  /** More memory of its own ends a worker. */
+  /** Maximum private memory. */
   readonly maxOwnBytes: number;
-  /** Whether a run must use the processor: false where a GPU does the work. */
+  /** Whether a run must use CPU time: false on a GPU. */
   readonly cpuBound: boolean;
 }
 
-/** Of the time: a thread of a sleeping process that looks after it waits now and then as well, much less. */
-const STARVED_PART = 0.1;
-/** A worker that is stopped or stuck in so many looks in a row is ended. */
-const LOOKS = 3;
+/** Fraction of the time waiting for a CPU that counts as starved; background threads of a sleeping process wait much less. */
+const STARVED_FRACTION = 0.1;
+/** A worker that is stopped or stuck in this many consecutive samples has failed. */
+const SAMPLE_COUNT = 3;
 
-/**
- * What is wrong with a process, by its last looks (oldest first), or undefined. Pure.
- */
-export function judge(samples: readonly Sample[], limits: WatchdogLimits): string | undefined {
+/** Returns what is wrong with a process by its last samples (oldest first), or undefined. Pure. */
+export function diagnose(samples: readonly Sample[], limits: WatchdogLimits): string | undefined {
   const last = samples.at(-1);
   if (last === undefined) return undefined;
   if (last.ownBytes > limits.maxOwnBytes) {
-    return `it used ${toGib(last.ownBytes)} GiB of memory, more than its ${toGib(limits.maxOwnBytes)} GiB`;
+    return `memory limit exceeded: ${toGib(last.ownBytes)} GiB of ${toGib(limits.maxOwnBytes)} GiB`;
   }
-  const recent = samples.slice(-LOOKS);
-  if (recent.length < LOOKS) return undefined;
-  if (recent.every(({ state }) => state === 'T' || state === 't')) return 'it was stopped from outside';
-  const spanMs = (LOOKS - 1) * limits.everyMs;
+  const recent = samples.slice(-SAMPLE_COUNT);
+  if (recent.length < SAMPLE_COUNT) return undefined;
+  if (recent.every(({ state }) => state === 'T' || state === 't')) return 'the process was stopped by a signal';
+  const spanMs = (SAMPLE_COUNT - 1) * limits.everyMs;
   const stuck =
     limits.cpuBound &&
     last.run !== undefined &&
@@ -47,14 +45,14 @@ export function judge(samples: readonly Sample[], limits: WatchdogLimits): strin
         run === last.run && progress === last.progress && cpuMs === last.cpuMs && state !== 'D',
     ) &&
     !isStarved(recent, spanMs);
-  return stuck ? `it used no processor time in a run for ${spanMs} ms, and did not wait for any` : undefined;
+  return stuck ? `the process used no CPU time in a run for ${spanMs} ms, and did not wait for a CPU` : undefined;
 }
 
-/** Whether a process could have worked and was not let: it could run at a look, or waited for a processor between them. */
+/** Returns whether a process was ready to run without a CPU: runnable in a sample, or waiting for a CPU between samples. */
 function isStarved(samples: readonly Sample[], spanMs: number): boolean {
   const [first, last] = [samples[0], samples.at(-1)];
   if (first === undefined || last === undefined) return false;
-  return samples.some(({ runnable }) => runnable) || waitedBetween(first, last) >= spanMs * STARVED_PART;
+  return samples.some(({ runnable }) => runnable) || waitedBetween(first, last) >= spanMs * STARVED_FRACTION;
 }
 
 function toGib(bytes: number): string {
@@ -63,22 +61,22 @@ function toGib(bytes: number): string {
 
 export interface WatchedProcess {
   readonly pid: number;
-  /** What it does now. */
+  /** Returns its current run and progress. */
   activity(): Pick<Sample, 'run' | 'progress'>;
   /** Called once, with the reason. */
   failed(reason: string): void;
 }
 
-/** Looks until the returned function is called, or until something is wrong. Sees nothing where there is no /proc. */
+/** Samples until the returned function is called or the process has failed. Does nothing without /proc (macOS, Windows). */
 export function watchProcess(process: WatchedProcess, limits: WatchdogLimits): () => void {
   const samples: Sample[] = [];
-  const timer = setInterval(() => void look(), limits.everyMs);
-  const look = async () => {
-    const seen = await readProcess(process.pid);
-    if (seen === undefined) return;
-    samples.push({ ...seen, ...process.activity() });
-    if (samples.length > LOOKS) samples.shift();
-    const reason = judge(samples, limits);
+  const timer = setInterval(() => void sample(), limits.everyMs);
+  const sample = async () => {
+    const reading = await readProcess(process.pid);
+    if (reading === undefined) return;
+    samples.push({ ...reading, ...process.activity() });
+    if (samples.length > SAMPLE_COUNT) samples.shift();
+    const reason = diagnose(samples, limits);
     if (reason === undefined) return;
     clearInterval(timer);
     process.failed(reason);

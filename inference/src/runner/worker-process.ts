@@ -1,4 +1,4 @@
-/** One worker process, seen from the server: started, spoken to, watched and ended. */
+/** A worker process as the server controls it: starts it, exchanges messages, watches it and kills it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -9,33 +9,33 @@ import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
 import { readProcessWork } from '../work-reading.js';
-import { lookEveryMs, WorkTimer } from '../work-timer.js';
+import { sampleIntervalMs, WorkTimer } from '../work-timer.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker, type WireOutcome } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { watchProcess } from './watchdog.js';
 
 export interface WorkerLimits {
-  /** Longest time to load and warm a model. Like those below it counts while the worker can work: see WorkTimer. */
+  /** Maximum time to load and warm up a model. This and the next two limits count work, not wall time: see WorkTimer. */
   readonly loadMs: number;
-  /** Longest time without progress in a run. */
+  /** Maximum time without progress in a run. */
   readonly hangMs: number;
-  /** An idle worker is asked this often whether it lives, and has as long to answer. */
+  /** Interval and timeout of the ping to an idle worker. */
   readonly heartbeatMs: number;
-  /** More memory of its own, mapped model files aside, ends the worker. */
+  /** Maximum private memory, excluding mapped model files; above it the worker is killed. */
   readonly maxOwnBytes: number;
-  /** Time between two looks from outside. */
+  /** Sampling interval of the watchdog. */
   readonly watchMs: number;
 }
 
 export interface WorkerProcessOptions {
-  /** The worker's program, a path. */
+  /** Path of the worker program. */
   readonly program: string;
   readonly env: Readonly<Record<string, string>>;
   readonly family: FamilyName;
   readonly files: ModelFiles;
   readonly load: LoadOptions;
   readonly limits: WorkerLimits;
-  /** A line that the worker, or a native library in it, wrote to its output. */
+  /** Called for each line that the worker, or a native library in it, writes to stdout or stderr. */
   output(line: string): void;
 }
 
@@ -46,12 +46,12 @@ export interface WorkerReady {
   readonly warmUpMs: number;
 }
 
-/** Why a worker is gone: `reason` is one short sentence for the log. */
+/** Why a worker ended: `reason` is a short sentence for the log. */
 export interface WorkerEnd {
   readonly reason: string;
-  /** The model said that it cannot be loaded; starting it again will not help. */
+  /** The model failed to load; a restart will not help. */
   readonly loadFailure: boolean;
-  /** All that it worked on was an item that had been in a run that failed: the item may be why. */
+  /** Its only run had one item that was in a failed run before: the item may be the cause. */
   readonly killedByPoisonSuspect: boolean;
 }
 
@@ -62,14 +62,14 @@ interface Run {
 }
 
 /**
- * A worker collects its memory with the thread it has. What it holds are large arrays, of which there is nothing to do side by
- * side: V8's helper threads took a sixth of the time of a long audio file from the other workers and saved none of it.
+ * A worker collects garbage on its own thread. Its heap holds large arrays, which parallel collection does not speed up: V8's
+ * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing.
  */
 const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc'];
 
 /**
- * Starts at once. `ready` resolves when the model is loaded and warm and rejects when it never will be; `ended` resolves
- * when the process is gone, for whatever reason.
+ * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
+ * when the process has ended, for any reason.
  */
 export class WorkerProcess implements Executor<unknown, unknown> {
   readonly ready: Promise<WorkerReady>;
@@ -78,16 +78,16 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   readonly #child: ChildProcess;
   readonly #pipe: FramePipe;
   #settleReady: { resolve(ready: WorkerReady): void; reject(error: Error): void } = { resolve() {}, reject() {} };
-  /** The run it is in, and one that interrupts it, by id. */
+  /** The current run and the one that preempts it, by id. */
   readonly #runs = new Map<number, Run>();
   #lastRun = 0;
   #progress = 0;
-  /** When an idle worker is asked next. */
-  #ask: NodeJS.Timeout | undefined;
-  /** What is left of the time for what it does. */
+  /** Timer of the next ping to an idle worker. */
+  #ping: NodeJS.Timeout | undefined;
+  /** The limit on its current activity. */
   readonly #limit: WorkTimer;
   readonly #stopWatching: () => void;
-  /** Why it is being ended, known before the process is gone. */
+  /** Why it is being killed; set before the process has ended. */
   #endReason: string | undefined;
   #loadFailure = false;
 
@@ -104,19 +104,21 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
     });
-    // Nobody may be waiting for it when it fails; `ended` tells the same.
+    // Avoids an unhandled rejection if nobody awaits it; `ended` has the same reason.
     this.ready.catch(() => {});
     this.ended = new Promise((resolve) => {
-      this.#child.once('error', (error) => resolve(this.#finish(`it could not be started: ${error.message}`)));
-      this.#child.once('exit', (code, signal) => resolve(this.#finish(`it ended with ${signal ?? `code ${code}`}`)));
+      this.#child.once('error', (error) => resolve(this.#finish(`the process could not be started: ${error.message}`)));
+      this.#child.once('exit', (code, signal) =>
+        resolve(this.#finish(`the process ended with ${signal ?? `code ${code}`}`)),
+      );
     });
     this.#pipe = openFramePipe(this.#child.stdio[WORKER_PIPE_FD] as Duplex, {
       message: (message) => this.#receive(message),
-      closed: (error) => this.kill(error === undefined ? 'its pipe closed' : `its pipe broke: ${error.message}`),
+      closed: (error) => this.kill(error === undefined ? 'the pipe closed' : `the pipe failed: ${error.message}`),
     });
-    this.#stopWatching = this.#watchFromOutside();
-    this.#limit = this.#openLimit();
-    this.#watch(options.limits.loadMs, `it did not load within ${options.limits.loadMs} ms`);
+    this.#stopWatching = this.#startWatchdog();
+    this.#limit = this.#createLimit();
+    this.#watch(options.limits.loadMs, `the model did not load within ${options.limits.loadMs} ms`);
     this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
 
@@ -145,7 +147,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     });
   }
 
-  /** Ends the process now. */
+  /** Kills the process. `reason` is for the log. */
   kill(reason: string): void {
     this.#endReason ??= reason;
     this.#child.kill('SIGKILL');
@@ -181,7 +183,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       }
       case 'broken': {
         const { message: text } = message;
-        return this.#endRun(message.id, (run) => run.reject(new Error(`the model failed in a run: ${text}`)));
+        return this.#endRun(message.id, (run) => run.reject(new Error(`the model failed during a run: ${text}`)));
       }
       case 'pong':
         return this.#runs.size === 0 ? this.#watchIdle() : undefined;
@@ -190,14 +192,14 @@ export class WorkerProcess implements Executor<unknown, unknown> {
 
   #endRun(id: number, settle: (run: Run) => void): void {
     const run = this.#runs.get(id);
-    if (run === undefined) return this.kill(`it answered run ${id}, which nobody waits for`);
+    if (run === undefined) return this.kill(`the worker answered the unknown run ${id}`);
     this.#runs.delete(id);
     if (this.#runs.size === 0) this.#watchIdle();
     else this.#watchRun();
     settle(run);
   }
 
-  #watchFromOutside(): () => void {
+  #startWatchdog(): () => void {
     const { pid } = this.#child;
     if (pid === undefined) return () => {};
     const { watchMs, maxOwnBytes } = this.#options.limits;
@@ -211,41 +213,41 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     );
   }
 
-  #openLimit(): WorkTimer {
+  #createLimit(): WorkTimer {
     const { pid } = this.#child;
     const { loadMs, hangMs, heartbeatMs } = this.#options.limits;
     return new WorkTimer({
       read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
-      everyMs: lookEveryMs(Math.min(loadMs, hangMs, heartbeatMs)),
+      everyMs: sampleIntervalMs(Math.min(loadMs, hangMs, heartbeatMs)),
     });
   }
 
   #watchRun(): void {
     const { hangMs } = this.#options.limits;
-    this.#watch(hangMs, `it made no progress in a run for ${hangMs} ms`);
+    this.#watch(hangMs, `no progress in a run for ${hangMs} ms`);
   }
 
-  /** Idle: asks after a while; no answer in as long again is the end. */
+  /** While idle: pings after the heartbeat interval, and kills the worker without an answer in the same time. */
   #watchIdle(): void {
     const { heartbeatMs } = this.#options.limits;
-    clearTimeout(this.#ask);
+    clearTimeout(this.#ping);
     this.#limit.clear();
-    this.#ask = setTimeout(() => {
-      this.#watch(heartbeatMs, `it did not answer for ${heartbeatMs} ms while idle`);
+    this.#ping = setTimeout(() => {
+      this.#watch(heartbeatMs, `no answer to a ping for ${heartbeatMs} ms while idle`);
       this.#send({ type: 'ping' });
     }, heartbeatMs);
   }
 
   #watch(ms: number, reason: string): void {
-    clearTimeout(this.#ask);
+    clearTimeout(this.#ping);
     this.#limit.set(ms, () => this.kill(reason));
   }
 
-  #finish(how: string): WorkerEnd {
-    clearTimeout(this.#ask);
+  #finish(exitReason: string): WorkerEnd {
+    clearTimeout(this.#ping);
     this.#limit.close();
     this.#stopWatching();
-    const reason = this.#endReason ?? how;
+    const reason = this.#endReason ?? exitReason;
     this.#endReason = reason;
     this.#pipe.close();
     this.#settleReady.reject(new Error(reason));
@@ -260,7 +262,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   }
 
   #lost(reason: string): InferenceError {
-    return new InferenceError('WORKER_LOST', 'The process that worked on this was lost; try again.', {
+    return new InferenceError('WORKER_LOST', 'The worker process died during the run; retry.', {
       retryAfterMs: 1000,
       cause: new Error(reason),
     });
@@ -271,17 +273,14 @@ function toOutcome(outcome: WireOutcome | null): Outcome<unknown> | undefined {
   return outcome === null ? undefined : fromWireOutcome(outcome);
 }
 
-/** How much nicer a worker is than the server. */
+/** Nice value of a worker above the server's. */
 const PRIORITY_STEP = 10;
 
-/**
- * The process that answers callers goes before those that compute: it needs little, at once. Within the memory and processor of a
- * container nothing else changes by this.
- */
+/** Gives the worker a lower priority than the server: the serving process needs little CPU time, but without delay. */
 function lowerPriority(pid: number | undefined): void {
   try {
     if (pid !== undefined) setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + PRIORITY_STEP));
   } catch {
-    // It is gone already, or the system does not allow it; it works as it is.
+    // The process has ended, or the system does not permit it; the worker runs without it.
   }
 }

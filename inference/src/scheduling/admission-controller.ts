@@ -1,44 +1,44 @@
-/** How much work a lane takes on: what was admitted and is not done, held against the bounds. No queue in here, no clock. */
+/** Admission control for one model: compares the admitted, unfinished work with the limits. Has no queue and no clock. */
 import { InferenceError } from '../errors.js';
 import { Rate } from './rate.js';
 
 export interface AdmissionLimits {
-  /** Most items admitted and not done. */
+  /** Maximum number of admitted, unfinished items. */
   readonly maxItems: number;
-  /** Longest time that what is admitted may take, by the measured rate. */
+  /** Maximum time that the admitted work may need, estimated from the measured rate. */
   readonly maxWaitMs: number;
 }
 
 export interface PermitRequest {
   readonly items: number;
-  /** Sum of the items' costs. Undefined, for one item: not known yet; it counts as the usual one until `charge` says it. */
+  /** Sum of the items' costs. Undefined, for one item: not known yet; the usual cost counts until `charge` sets it. */
   readonly cost: number | undefined;
 }
 
-/** What a call holds of the room. */
+/** The capacity that a call holds. */
 export interface Permit {
   /**
-   * Says what an item costs that the call puts into the queue now, where its cost was not known when it was admitted; what is
-   * returned says that the item is done, idempotent. The call holds what its items in the queue cost together, and between
-   * them what the last one did.
+   * Sets the cost of an item that the call enqueues now, if the cost was unknown at admission. Returns an idempotent function
+   * that marks the item as done. The call holds the sum of its queued items' costs; while it has none queued, the cost of the
+   * last one.
    */
   charge(cost: number): () => void;
-  /** Gives the place back. Idempotent. */
+  /** Releases the capacity. Idempotent. */
   release(): void;
 }
 
 const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 30_000;
-/** What RetryInfo says while nothing was measured. */
+/** RetryInfo delay before the first measurement. */
 const UNKNOWN_RETRY_MS = 1000;
 /**
- * An item is done with its run, in which others may come before it: so much of the bound is kept for that, a run by the measured
- * rate at most, or what is taken in would be done that much later than the bound.
+ * Maximum part of `maxWaitMs` reserved for the run itself, in which other items may come first. The reserve is the measured
+ * mean run time, if that is shorter. Without it, admitted work would finish later than the limit.
  */
-const KEPT_FOR_THE_RUN = 0.1;
-/** How much what is taken for the least cost grows with each call, for the small ones may have stopped coming. */
-const MIN_GROWTH = 1.02;
-/** Weight of the newest item in what an item usually costs. */
+const RUN_RESERVE = 0.1;
+/** Growth of the minimum cost per call: small items may have stopped arriving. */
+const MIN_COST_GROWTH = 1.02;
+/** Weight of the newest item in the usual cost. */
 const NEWEST_WEIGHT = 0.2;
 
 export class AdmissionController {
@@ -48,33 +48,33 @@ export class AdmissionController {
   #items = 0;
   #cost = 0;
   #usualCost: number | undefined;
-  /** About the least that an item of a call has cost lately. */
+  /** Approximate minimum cost per item of recent calls. */
   #minCost: number | undefined;
 
-  /** `name` names the model in messages. */
+  /** `name` is the model's name in messages. */
   constructor(name: string, limits: AdmissionLimits) {
     this.#name = name;
     this.#limits = limits;
   }
 
-  /** Items admitted and not done. */
+  /** Number of admitted, unfinished items. */
   get items(): number {
     return this.#items;
   }
 
-  /** Notes a run of items that cost `cost` together and took `ms` of one worker. */
+  /** Records a run with a total cost of `cost` that took one worker `ms`. */
   recordRun(cost: number, ms: number): void {
-    this.#rate.note(cost, ms);
+    this.#rate.record(cost, ms);
   }
 
-  /** How long a run of `cost` takes one worker; undefined before the first run. */
+  /** Estimated time of a run of `cost` on one worker; undefined before the first run. */
   runMs(cost: number): number | undefined {
     return this.#rate.estimateMs(cost, 1);
   }
 
   /**
-   * A place, or QUEUE_FULL with the time to come back. An empty room takes any call: one that is larger than the bound
-   * could never run otherwise.
+   * Returns a permit, or throws QUEUE_FULL with a retry delay. While nothing is admitted, any call is: one larger than the
+   * limits could never run otherwise.
    */
   acquire(request: PermitRequest, workers: number): Permit {
     if (request.cost !== undefined) this.#recordItemCost(request.cost / request.items);
@@ -92,7 +92,7 @@ export class AdmissionController {
     return {
       charge: (cost) => {
         if (request.cost !== undefined) return () => {};
-        this.#usualCost = this.#usualCost === undefined ? cost : mix(cost, this.#usualCost);
+        this.#usualCost = this.#usualCost === undefined ? cost : movingAverage(cost, this.#usualCost);
         const item = { cost };
         queued.add(item);
         hold(sumOf(queued));
@@ -109,13 +109,13 @@ export class AdmissionController {
     };
   }
 
-  /** Why not even a call of one small item would be taken now, or undefined: what it asks for is not known yet. */
+  /** Returns why even a call with one small item would be refused now, or undefined. Used before the request is known. */
   refusal(workers: number): InferenceError | undefined {
     return this.#items === 0 ? undefined : this.#refusalOf(1, this.#minCost ?? this.#usualCost ?? 0, workers);
   }
 
   #recordItemCost(cost: number): void {
-    this.#minCost = Math.min(cost, (this.#minCost ?? cost) * MIN_GROWTH);
+    this.#minCost = Math.min(cost, (this.#minCost ?? cost) * MIN_COST_GROWTH);
   }
 
   #check(items: number, cost: number, workers: number): void {
@@ -125,23 +125,23 @@ export class AdmissionController {
 
   #refusalOf(items: number, cost: number, workers: number): InferenceError | undefined {
     const { maxItems, maxWaitMs } = this.#limits;
-    const runMs = Math.min(this.#rate.runMs, maxWaitMs * KEPT_FOR_THE_RUN);
+    const runMs = Math.min(this.#rate.runMs, maxWaitMs * RUN_RESERVE);
     const waitMs = (this.#rate.estimateMs(this.#cost + cost, workers) ?? 0) + runMs;
     const tooMany = this.#items + items > maxItems;
     if (!tooMany && waitMs <= maxWaitMs) return undefined;
     const freeMs = tooMany ? (this.#rate.estimateMs(cost, workers) ?? UNKNOWN_RETRY_MS) : waitMs - maxWaitMs;
     const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.ceil(freeMs)));
-    const message = `Too much work waits for the ${this.#name} model: ${this.#items} items, about ${Math.ceil(waitMs)} ms. Come back later.`;
+    const message = `The queue of the ${this.#name} model is full: ${this.#items} items, about ${Math.ceil(waitMs)} ms. Retry later.`;
     return withoutStack(() => new InferenceError('QUEUE_FULL', message, { retryAfterMs }));
   }
 }
 
-/** Of what is made many times a second when there is no time to lose, the stack says nothing. */
-function withoutStack<T>(make: () => T): T {
+/** Creates an error without a stack: under overload many are thrown per second, and the stack has no useful information. */
+function withoutStack<T>(create: () => T): T {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
   try {
-    return make();
+    return create();
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
@@ -153,6 +153,6 @@ function sumOf(items: Iterable<{ readonly cost: number }>): number {
   return sum;
 }
 
-function mix(newest: number, before: number): number {
-  return newest * NEWEST_WEIGHT + before * (1 - NEWEST_WEIGHT);
+function movingAverage(newest: number, previous: number): number {
+  return newest * NEWEST_WEIGHT + previous * (1 - NEWEST_WEIGHT);
 }

@@ -1,4 +1,4 @@
-/** The workers of a lane: which are idle, what the others run, and what may go between. It knows no queue. */
+/** Assigns batches to the workers of one model: tracks idle workers, current runs and preemptions. Does not know the queue. */
 
 import type { AdmissionController } from './admission-controller.js';
 import type { Executor } from './executor.js';
@@ -6,7 +6,7 @@ import type { Entry } from './fair-queue.js';
 import { deliver, type Job, type RunFacts } from './job.js';
 import type { Preemptible } from './preemption.js';
 
-/** Told of what happens, for the metrics. */
+/** Callbacks for the metrics. */
 export interface QueueObserver {
   batch?(facts: { readonly size: number; readonly cost: number; readonly runMs: number }): void;
   queued?(queueMs: number): void;
@@ -17,20 +17,21 @@ export interface DispatcherOptions<Item, Result> {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly observer: QueueObserver;
-  /** Told how long runs take. */
+  /** Receives the measured run times. */
   readonly admission: AdmissionController;
-  /** A run of so many items failed as a whole, and this item has no outcome. */
-  failed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void;
-  /** A worker can take a run, or a run an interruption. */
-  free(): void;
+  /** Called for an item without an outcome whose run, of `batchSize` items, failed as a whole. */
+  onFailed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void;
+  /** Called when a worker can accept a run, or a run a preemption. */
+  onAvailable(): void;
 }
 
 type Batch<Item, Result> = readonly Entry<Job<Item, Result>>[];
 
-/** A run that a worker is in. */
+/** The current run of a worker. */
 interface Running extends Preemptible {
-  /** Whether something goes between its steps now; what did so far, and how long it took. */
+  /** Whether a preempting batch runs between its steps now. */
   preempted: boolean;
+  /** Total cost and time of the preempting batches so far. */
   preemptedCost: number;
   preemptedMs: number;
 }
@@ -46,12 +47,12 @@ export class Dispatcher<Item, Result> {
     this.#options = options;
   }
 
-  /** Workers that are here. */
+  /** Number of workers. */
   get size(): number {
     return this.#executors.size;
   }
 
-  /** Workers that can take a run now. */
+  /** Number of workers that can accept a run now. */
   get idle(): number {
     return this.#idle.size;
   }
@@ -66,7 +67,7 @@ export class Dispatcher<Item, Result> {
     this.#idle.delete(executor);
   }
 
-  /** Gives a batch to an idle worker. Throws when there is none. */
+  /** Runs a batch on an idle worker. Throws if there is none. */
   run(batch: Batch<Item, Result>): void {
     const executor = this.#idle.values().next().value;
     if (executor === undefined) throw new Error('no worker is idle');
@@ -74,7 +75,7 @@ export class Dispatcher<Item, Result> {
     void this.#run(executor, batch);
   }
 
-  /** Asks for what may interrupt each run that has nothing between its steps now. */
+  /** Calls `next` for each run that is not preempted now, and preempts it with the returned batch, if not empty. */
   preempt(next: (run: Preemptible) => Batch<Item, Result>): void {
     for (const [executor, running] of this.#running) {
       if (running.preempted || !this.#executors.has(executor)) continue;
@@ -99,7 +100,7 @@ export class Dispatcher<Item, Result> {
     this.#running.set(executor, running);
     await this.#execute(executor, batch, running);
     this.#running.delete(executor);
-    // What was to interrupt it may come to its turn only now.
+    // A preempting batch may still be running; it releases the worker when it ends.
     if (!running.preempted) this.#release(executor);
   }
 
@@ -109,25 +110,25 @@ export class Dispatcher<Item, Result> {
     running.preemptedCost += sumOfCosts(batch);
     running.preemptedMs += await this.#execute(executor, batch, undefined);
     running.preempted = false;
-    if (this.#running.get(executor) === running) this.#options.free();
+    if (this.#running.get(executor) === running) this.#options.onAvailable();
     else this.#release(executor);
   }
 
   #release(executor: Executor<Item, Result>): void {
     if (this.#executors.has(executor)) this.#idle.add(executor);
-    this.#options.free();
+    this.#options.onAvailable();
   }
 
   /**
-   * Runs items and gives each its outcome as soon as it is known. Without `running` they go between the steps of the worker's
-   * run. Gives the time it took in the worker. Never rejects.
+   * Runs items and delivers each outcome as soon as it is known. Without `running`, the items preempt the worker's current
+   * run. Returns the time in the worker. Never rejects.
    */
   async #execute(
     executor: Executor<Item, Result>,
     batch: Batch<Item, Result>,
     running: Running | undefined,
   ): Promise<number> {
-    const { now, observer, admission, failed } = this.#options;
+    const { now, observer, admission, onFailed } = this.#options;
     const startedAtMs = now();
     const jobs = batch.map((entry) => entry.item);
     for (const job of jobs) {
@@ -155,7 +156,7 @@ export class Dispatcher<Item, Result> {
           },
         },
       );
-      // What went between is counted for itself. A worker is busy on the way to it and back as well.
+      // Preempting batches are recorded separately. A worker is also busy during the transfer to it and back.
       const otherMs = running?.preemptedMs ?? 0;
       const cost = sumOfCosts(batch);
       admission.recordRun(cost, Math.max(answer.runMs, now() - startedAtMs) - otherMs);
@@ -165,7 +166,7 @@ export class Dispatcher<Item, Result> {
       }
       return answer.runMs;
     } catch (error) {
-      for (const [index, entry] of batch.entries()) if (!settled.has(index)) failed(entry, error, batch.length);
+      for (const [index, entry] of batch.entries()) if (!settled.has(index)) onFailed(entry, error, batch.length);
       return now() - startedAtMs;
     }
   }

@@ -1,20 +1,20 @@
 import type { Outcome } from '../models/model.js';
 
-/** How a run is made, and who hears of it before its end. */
+/** Options of a run, and the callback for early outcomes. */
 export interface RunOptions<Result> {
-  /** It goes between the steps of the run that the worker is in, which waits meanwhile. */
+  /** The items run between the steps of the worker's current run, which waits meanwhile. */
   readonly preempting: boolean;
-  /** Its one item was in a run that failed: if the worker is lost now, the item may be why. */
+  /** The run's only item was in a failed run before: if the worker is lost now, the item may be the cause. */
   readonly poisonSuspect: boolean;
-  /** Told of an item that is done while others of the run are not; `runMs` is the time since the run began. */
+  /** Called for an item that finishes before the others of its run; `runMs` is the time since the run began. */
   settled(index: number, outcome: Outcome<Result>, runMs: number): void;
 }
 
-/** A worker as the lane sees it. One run at a time, and one that interrupts it. */
+/** A worker as the model queue sees it: one run at a time, plus one run that preempts it. */
 export interface Executor<Item, Result> {
   /**
-   * `signals` are the items' own. Rejects with WORKER_LOST when the worker was lost in the run, with anything else when the
-   * run failed as a whole; what was settled before holds all the same.
+   * `signals` has one signal per item. Rejects with WORKER_LOST if the worker was lost during the run, with any other error if
+   * the run failed as a whole; outcomes settled earlier remain valid.
    */
   run(
     items: readonly Item[],
@@ -24,8 +24,8 @@ export interface Executor<Item, Result> {
 }
 
 export interface ExecutorAnswer<Result> {
-  /** One an item, in order; undefined: it was settled before. */
+  /** One per item, in order; undefined: settled earlier. */
   readonly outcomes: readonly (Outcome<Result> | undefined)[];
-  /** Measured where the model runs, waiting excluded. */
+  /** Measured in the worker, queueing excluded. */
   readonly runMs: number;
 }

@@ -1,20 +1,20 @@
 /**
- * What waits for one model, and what runs next: a pure structure without timers, promises or a clock of its own.
+ * The queue of one model: which items run next. A pure data structure without timers, promises or a clock.
  *
  * The order is start-time fair queueing (Goyal, Vin, Cheng, 1996) on two levels. The classes `interactive` and `bulk` share
- * the model by weight, so bulk work is slower under load but never starves. Within a class every call is a flow of its own:
- * a call with 200 items and a call with one item take turns by cost, so the short one is not behind the long one.
+ * the model by weight, so bulk work is slower under load but never starves. Within a class, every call is a separate flow:
+ * a call with 200 items and a call with one item take turns by cost, so the short call does not wait for the long one.
  */
 
 export const PRIORITIES = ['interactive', 'bulk'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** Share of the model a class gets while both have work. */
+/** Share of the model per class while both have work. */
 const WEIGHTS = { interactive: 8, bulk: 1 } as const satisfies Record<Priority, number>;
 
-/** One caller's items. A call makes one and gives it with each of its items. */
+/** The items of one call. A call creates one flow and passes it with each item. */
 export class Flow {
-  /** Virtual time at which the flow's items so far are done; kept by the backlog. */
+  /** Virtual finish time of the flow's items so far; maintained by the queue. */
   finish = 0;
 
   constructor(readonly priority: Priority) {}
@@ -23,7 +23,7 @@ export class Flow {
 export interface Entry<Item> {
   readonly item: Item;
   readonly flow: Flow;
-  /** In the family's unit; above 0. */
+  /** In the model family's unit; above 0. */
   readonly cost: number;
   /** Only entries of one kind share a batch. */
   readonly kind: string;
@@ -33,33 +33,33 @@ export interface Entry<Item> {
   readonly alone: boolean;
 }
 
-/** How entries may be put together. */
+/** Limits of a batch. */
 export interface BatchLimits {
   readonly maxItems: number;
-  /** Sum of the costs, each counted as the batch's largest: that is what a padded run costs. The first always fits. */
+  /** Maximum cost of the padded run: the number of items times the largest cost. The first item always fits. */
   readonly maxCost: number;
-  /** Part of a padded run that may be padding, 0 to 1. */
+  /** Maximum fraction of a padded run that is padding, 0 to 1. */
   readonly maxPadding: number;
 }
 
-export interface Taken<Item> {
+export interface TakeResult<Item> {
   readonly batch: readonly Entry<Item>[];
-  /** Entries whose deadline has passed: they are out of the backlog and must not run. */
+  /** Entries past their deadline: removed from the queue, must not run. */
   readonly expired: readonly Entry<Item>[];
 }
 
 interface Waiting<Item> {
   readonly entry: Entry<Item>;
-  /** Virtual time at which it may start. */
+  /** Virtual start time. */
   readonly start: number;
 }
 
-/** The order of one class: sorted by virtual start; equal starts keep their order of arrival. */
+/** The queue of one class, sorted by virtual start; equal starts keep their order of arrival. */
 class ClassQueue<Item> {
   waiting: Waiting<Item>[] = [];
-  /** Virtual time of the class among the classes. */
+  /** Virtual time of this class relative to the other. */
   served = 0;
-  /** Virtual time among the flows of this class: the start of what was taken last. */
+  /** Virtual time among the flows of this class: the start of the last entry taken. */
   now = 0;
 }
 
@@ -71,7 +71,7 @@ export class FairQueue<Item> {
   #cost = 0;
   #size = 0;
 
-  /** Entries waiting. */
+  /** Number of waiting entries. */
   get size(): number {
     return this.#size;
   }
@@ -81,7 +81,7 @@ export class FairQueue<Item> {
     return this.#cost;
   }
 
-  /** Adds an entry behind its flow's others. */
+  /** Adds an entry after the others of its flow. */
   push(entry: Entry<Item>): void {
     const own = this.#classes[entry.flow.priority];
     if (own.waiting.length === 0) this.#wake(entry.flow.priority);
@@ -92,7 +92,7 @@ export class FairQueue<Item> {
     this.#size += 1;
   }
 
-  /** Puts an entry that did not get its run at the very front again. */
+  /** Puts an entry whose run failed at the front of its class. */
   pushFront(entry: Entry<Item>): void {
     const own = this.#classes[entry.flow.priority];
     if (own.waiting.length === 0) this.#wake(entry.flow.priority);
@@ -101,7 +101,7 @@ export class FairQueue<Item> {
     this.#size += 1;
   }
 
-  /** Takes an abandoned entry out. False when it is not here (any more). */
+  /** Removes an abandoned entry. Returns false if it is not in the queue. */
   remove(entry: Entry<Item>): boolean {
     const { waiting } = this.#classes[entry.flow.priority];
     const index = waiting.findIndex((candidate) => candidate.entry === entry);
@@ -111,8 +111,8 @@ export class FairQueue<Item> {
     return true;
   }
 
-  /** The next batch; empty only when nothing waits that is not expired. */
-  take(limits: BatchLimits, nowMs: number): Taken<Item> {
+  /** Removes and returns the next batch; empty only if no unexpired entry waits. */
+  take(limits: BatchLimits, nowMs: number): TakeResult<Item> {
     const expired = this.#takeExpired(nowMs);
     const own = this.#nextClass();
     const head = own?.waiting.shift();
@@ -123,7 +123,7 @@ export class FairQueue<Item> {
     return { batch, expired };
   }
 
-  /** The first interactive entry, in the fair order, that passes the test, and others that do as well; empty where none does. */
+  /** Removes and returns a batch of interactive entries that pass the test, in fair order; empty if none does. */
   takeInteractive(test: (entry: Entry<Item>) => boolean, limits: BatchLimits): readonly Entry<Item>[] {
     const own = this.#classes.interactive;
     const index = own.waiting.findIndex(({ entry }) => test(entry));
@@ -134,7 +134,7 @@ export class FairQueue<Item> {
     return batch;
   }
 
-  /** Everything, in no order; the backlog is empty afterwards. */
+  /** Removes and returns all entries, in no particular order. */
   drain(): readonly Entry<Item>[] {
     const all = PRIORITIES.flatMap((priority) => this.#classes[priority].waiting.splice(0));
     this.#cost = 0;
@@ -142,7 +142,7 @@ export class FairQueue<Item> {
     return all.map(({ entry }) => entry);
   }
 
-  /** A class that was idle starts level with the other one: it has no claim on time it did not use. */
+  /** A class that was idle starts at the other's virtual time: it has no claim on unused time. */
   #wake(priority: Priority): void {
     const own = this.#classes[priority];
     const other = this.#classes[priority === 'interactive' ? 'bulk' : 'interactive'];
@@ -157,7 +157,7 @@ export class FairQueue<Item> {
     );
   }
 
-  /** Fills the batch from the head's class, in the fair order, with what is of its kind and like its length. */
+  /** Fills the batch from the head's class, in fair order, with entries of the same kind and a similar length. */
   #fillBatch(
     own: ClassQueue<Item>,
     head: Entry<Item>,
@@ -210,7 +210,7 @@ export class FairQueue<Item> {
   }
 }
 
-/** Inserts behind all with the same or an earlier start, by binary search. */
+/** Inserts after all entries with the same or an earlier start, by binary search. */
 function insert<Item>(waiting: Waiting<Item>[], added: Waiting<Item>): void {
   let low = 0;
   let high = waiting.length;

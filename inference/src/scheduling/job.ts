@@ -1,23 +1,23 @@
-/** What a lane does its work with: items that wait for a run, and how they end. */
+/** Jobs of a model queue: items that wait for a run, and their outcomes. */
 import { InferenceError } from '../errors.js';
 import type { Outcome } from '../models/model.js';
 import type { Entry, Flow } from './fair-queue.js';
 
-/** One item's result and what its run was. */
+/** The result of an item and the facts of its run. */
 export interface Done<Result> {
   readonly value: Result;
   readonly run: RunFacts;
 }
 
 export interface RunFacts {
-  /** The same for all items that ran together. */
+  /** Equal for all items of one run. */
   readonly id: number;
   readonly queueMs: number;
   readonly runMs: number;
   readonly batchSize: number;
 }
 
-/** An item on its way into the queue. */
+/** An item to enqueue. */
 export interface Submission<Item> {
   readonly item: Item;
   readonly cost: number;
@@ -26,42 +26,42 @@ export interface Submission<Item> {
   readonly deadlineAtMs: number;
 }
 
-/** An item in the queue or in a run, and the caller who waits for it. */
+/** An item in the queue or in a run, with the callbacks of its caller. */
 export interface Job<Item, Result> {
   readonly item: Item;
   readonly signal: AbortSignal;
   readonly submittedAtMs: number;
   attempts: number;
-  /** Where it waits, to be taken out when it is abandoned. */
+  /** Its entry in the queue, removed if the caller abandons it. */
   entry: Entry<Job<Item, Result>> | undefined;
   resolve(done: Done<Result>): void;
   reject(error: unknown): void;
 }
 
-/** Gives an item's outcome to its caller. */
+/** Delivers an item's outcome to its caller. */
 export function deliver<Item, Result>(
   job: Job<Item, Result>,
   outcome: Outcome<Result> | undefined,
   run: RunFacts,
 ): void {
-  if (outcome === undefined) job.reject(new Error('a worker answered with fewer outcomes than it was given items'));
+  if (outcome === undefined) job.reject(new Error('a worker returned fewer outcomes than items'));
   else if (outcome.ok) job.resolve({ value: outcome.value, run });
   else job.reject(outcome.error);
 }
 
-/** The error of an item over which a worker was lost, and alone in its run another one. */
-export function lostTwice(): InferenceError {
+/** Returns the error of an item whose worker was lost, and again when it ran alone. */
+export function workerLostTwice(): InferenceError {
   return new InferenceError(
     'WORKER_LOST_TWICE',
-    'The process that worked on this was lost, and the next one, which had nothing else to do: it may be the input. The ' +
-      'log has the reason.',
+    'Two worker processes died on this item, the second with no other work: the input may be the cause. See the server ' +
+      'log.',
   );
 }
 
-/** The error of an item that was taken out of the queue too late to run. */
+/** Returns the error of an item whose deadline passed in the queue. */
 export function deadlineExceeded(): InferenceError {
   return new InferenceError(
     'DEADLINE_EXCEEDED',
-    'The deadline passed while the work waited in the queue; it was not run.',
+    'The deadline passed while the item waited in the queue; it was not run.',
   );
 }

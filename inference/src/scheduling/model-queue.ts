@@ -1,21 +1,21 @@
 /**
- * One model's lane: a bounded queue on one side, its workers on the other. No wait while a worker is idle; under load, what
- * has gathered goes out in batches. It knows neither processes nor protocols.
+ * The scheduler of one model: a bounded queue in front of its workers. Items run immediately while a worker is idle; under
+ * load, queued items run in batches. Knows neither processes nor protocols.
  */
 import { InferenceError } from '../errors.js';
 import { AdmissionController, type AdmissionLimits, type Permit } from './admission-controller.js';
 import { Dispatcher, type QueueObserver } from './dispatcher.js';
 import type { Executor } from './executor.js';
 import { type BatchLimits, type Entry, FairQueue, Flow, type Priority } from './fair-queue.js';
-import { type Done, deadlineExceeded, type Job, lostTwice, type Submission } from './job.js';
+import { type Done, deadlineExceeded, type Job, type Submission, workerLostTwice } from './job.js';
 import { mayPreempt, preemptionBudget } from './preemption.js';
 
 export interface ModelQueueOptions<Item> {
-  /** Names the model in messages. */
+  /** The model's name in messages. */
   readonly name: string;
   readonly cost: (item: Item) => number;
   readonly kind: (item: Item) => string;
-  /** Whether an item gains nothing from a batch. Absent: none does. */
+  /** Whether an item runs alone because a batch saves nothing. Absent: none does. */
   readonly alone?: (item: Item) => boolean;
   readonly limits: AdmissionLimits;
   readonly batch: BatchLimits;
@@ -26,24 +26,24 @@ export interface ModelQueueOptions<Item> {
 
 export interface AdmissionRequest {
   readonly items: number;
-  /** Sum of the items' costs. Undefined: one item at a time, whose cost is not known before it is submitted. */
+  /** Sum of the items' costs. Undefined: one item at a time, with a cost unknown until it is submitted. */
   readonly cost: number | undefined;
   readonly priority: Priority;
-  /** Monotonic milliseconds; Infinity: none. */
+  /** Monotonic milliseconds; default Infinity: none. */
   readonly deadlineAtMs?: number;
 }
 
-/** A call's place in the lane. What it was admitted with is never refused later. */
+/** An admitted call. Its items are never refused later. */
 export interface Admission<Item, Result> {
-  /** Resolves when the item has run. Rejects with the item's error, or with the signal's reason when it is aborted. */
+  /** Resolves when the item has run. Rejects with the item's error, or with the signal's reason on abort. */
   submit(item: Item, signal: AbortSignal): Promise<Done<Result>>;
-  /** Gives the place back. Idempotent. */
+  /** Releases the permit. Idempotent. */
   close(): void;
 }
 
-/** An item whose run failed as a whole is run once more, alone; a second failure is its error. */
+/** An item whose run failed as a whole is retried once, alone; the second failure is its error. */
 const MAX_ATTEMPTS = 2;
-/** What RetryInfo says while no worker is ready. */
+/** RetryInfo delay while no worker is ready. */
 const NOT_READY_RETRY_MS = 1000;
 
 export class ModelQueue<Item, Result> {
@@ -64,27 +64,27 @@ export class ModelQueue<Item, Result> {
       now: options.now,
       observer: options.observer ?? {},
       admission: this.#admission,
-      failed: (entry, error, batchSize) => this.#failed(entry, error, batchSize),
-      free: () => this.#schedulePump(),
+      onFailed: (entry, error, batchSize) => this.#failed(entry, error, batchSize),
+      onAvailable: () => this.#schedulePump(),
     });
   }
 
-  /** Workers ready now. */
+  /** Number of ready workers. */
   get workers(): number {
     return this.#dispatcher.size;
   }
 
-  /** Items waiting for a run. */
+  /** Number of items waiting for a run. */
   get waiting(): number {
     return this.#fairQueue.size;
   }
 
-  /** Cost waiting for a run, in the family's unit. */
+  /** Total cost of the waiting items, in the family's unit. */
   get waitingCost(): number {
     return this.#fairQueue.cost;
   }
 
-  /** Items in a run now or waiting for one. */
+  /** Number of items waiting or in a run. */
   get admitted(): number {
     return this.#admission.items;
   }
@@ -93,7 +93,7 @@ export class ModelQueue<Item, Result> {
     return Math.max(1e-6, this.#options.cost(item));
   }
 
-  /** How many items may share a run; a model says so when it is loaded. */
+  /** Sets the maximum number of items per run; known once the model is loaded. */
   limitBatch(maxItems: number): void {
     this.#batch = { ...this.#batch, maxItems: Math.max(1, maxItems) };
   }
@@ -107,7 +107,7 @@ export class ModelQueue<Item, Result> {
     this.#dispatcher.remove(executor);
   }
 
-  /** A place for a call, or QUEUE_FULL, STARTING or WORKER_LOST at once. The caller closes it. */
+  /** Admits a call, or throws QUEUE_FULL, STARTING, WORKER_LOST or DRAINING immediately. The caller must close the admission. */
   admit(request: AdmissionRequest): Admission<Item, Result> {
     this.#checkReady();
     const permit = this.#acquirePermit(request);
@@ -127,7 +127,7 @@ export class ModelQueue<Item, Result> {
     };
   }
 
-  /** QUEUE_FULL where even a call of one small item would get it now, counted as refused; else undefined. */
+  /** Returns QUEUE_FULL, counted as a refusal, if even a call with one small item would be refused now; else undefined. */
   refusal(): InferenceError | undefined {
     if (this.#closed || this.#dispatcher.size === 0) return undefined;
     const refusal = this.#admission.refusal(this.#dispatcher.size);
@@ -135,7 +135,7 @@ export class ModelQueue<Item, Result> {
     return refusal;
   }
 
-  /** Rejects all that waits, and everything from now on. */
+  /** Rejects all waiting items and all later ones. */
   close(error: InferenceError): void {
     this.#closed = true;
     for (const { item: job } of this.#fairQueue.drain()) job.reject(error);
@@ -143,13 +143,13 @@ export class ModelQueue<Item, Result> {
 
   #checkReady(): void {
     const { name } = this.#options;
-    if (this.#closed) throw new InferenceError('DRAINING', 'The server is shutting down; ask another one.');
+    if (this.#closed) throw new InferenceError('DRAINING', 'The server is shutting down; retry on another server.');
     if (this.#dispatcher.size > 0) return;
     const retryAfterMs = NOT_READY_RETRY_MS;
     if (this.#everReady) {
-      throw new InferenceError('WORKER_LOST', `The ${name} model is being started again; try again.`, { retryAfterMs });
+      throw new InferenceError('WORKER_LOST', `The ${name} model is restarting; retry.`, { retryAfterMs });
     }
-    throw new InferenceError('STARTING', `The ${name} model is still loading; try again soon.`, { retryAfterMs });
+    throw new InferenceError('STARTING', `The ${name} model is still loading; retry soon.`, { retryAfterMs });
   }
 
   #acquirePermit(request: AdmissionRequest): Permit {
@@ -164,7 +164,8 @@ export class ModelQueue<Item, Result> {
   #submit({ item, cost, signal, flow, deadlineAtMs }: Submission<Item>): Promise<Done<Result>> {
     return new Promise<Done<Result>>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      if (this.#closed) return reject(new InferenceError('DRAINING', 'The server is shutting down; ask another one.'));
+      if (this.#closed)
+        return reject(new InferenceError('DRAINING', 'The server is shutting down; retry on another server.'));
       const abandon = () => {
         if (job.entry !== undefined) this.#fairQueue.remove(job.entry);
         reject(signal.reason);
@@ -199,7 +200,7 @@ export class ModelQueue<Item, Result> {
     });
   }
 
-  /** After the current tick's submits, so that the items of one call can share a batch. */
+  /** Runs after the submits of the current tick: the items of one call can share a batch then. */
   #schedulePump(): void {
     if (this.#pumpQueued) return;
     this.#pumpQueued = true;
@@ -213,7 +214,7 @@ export class ModelQueue<Item, Result> {
     while (this.#fairQueue.size > 0) {
       const { idle } = this.#dispatcher;
       if (idle === 0) return this.#preemptRuns();
-      // Idle workers share what waits instead of one taking it all.
+      // Divides the waiting items among the idle workers.
       const share = Math.ceil(this.#fairQueue.size / idle);
       const limits = { ...this.#batch, maxItems: Math.min(this.#batch.maxItems, share) };
       const { batch, expired } = this.#fairQueue.take(limits, this.#options.now());
@@ -222,26 +223,26 @@ export class ModelQueue<Item, Result> {
     }
   }
 
-  /** Lets short items go between the steps of long runs. */
+  /** Preempts long runs with short items. */
   #preemptRuns(): void {
     const nowMs = this.#options.now();
     this.#dispatcher.preempt((run) =>
       this.#fairQueue.takeInteractive(
-        // What has failed before might take the others along.
+        // An item that failed before could make the run fail as well.
         (entry) => entry.item.attempts === 0 && entry.deadlineAtMs > nowMs && mayPreempt(entry, run),
         { ...this.#batch, maxCost: Math.min(this.#batch.maxCost, preemptionBudget(run)) },
       ),
     );
   }
 
-  /** What failed with others may not be to blame, and what lost its worker may have been unlucky: once more, alone. */
+  /** Retries an item once, alone: another item of the batch, or chance, may have caused the failure. */
   #failed(entry: Entry<Job<Item, Result>>, error: unknown, batchSize: number): void {
     const job = entry.item;
     const lost = error instanceof InferenceError && error.code === 'WORKER_LOST';
-    const again = lost || batchSize > 1;
-    const triedOut = job.attempts >= MAX_ATTEMPTS;
-    if (lost && triedOut && batchSize === 1) return job.reject(lostTwice());
-    if (!again || triedOut || job.signal.aborted || this.#closed) return job.reject(error);
+    const retryable = lost || batchSize > 1;
+    const exhausted = job.attempts >= MAX_ATTEMPTS;
+    if (lost && exhausted && batchSize === 1) return job.reject(workerLostTwice());
+    if (!retryable || exhausted || job.signal.aborted || this.#closed) return job.reject(error);
     job.entry = { ...entry, alone: true };
     this.#fairQueue.pushFront(job.entry);
   }

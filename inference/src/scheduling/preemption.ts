@@ -1,42 +1,43 @@
 /**
- * When a short item may go between the steps of a long run, so that a search or a spoken command does not wait for four
- * windows of an audio file. Pure.
+ * When a short item may run between the steps of a long run: a search or a voice command should not wait for four windows of
+ * an audio file. Pure.
  */
 import type { Entry, Flow, Priority } from './fair-queue.js';
 
-/** An item this much shorter than what it would wait for may go between. */
-const MAX_OF_THE_LONGEST = 0.5;
-/** What goes between may make a run longer by so much altogether: then it is the turn of who waits longest. */
-const MAX_OF_THE_RUN = 0.5;
-/** A run that is sooner over is not worth it: what waits shares the next one. */
+/** Maximum cost of a preempting item, as a fraction of the work that it would wait for. */
+const MAX_ITEM_FRACTION = 0.5;
+/** Preempting items may extend a run by at most this fraction. */
+const MAX_RUN_FRACTION = 0.5;
+/** Shorter runs are not preempted: the waiting items share the next run. */
 export const MIN_RUN_MS = 250;
 
-/** A run that is going on, and what has gone between its steps. */
+/** A current run and its preemptions. */
 export interface Preemptible {
   readonly priority: Priority;
-  /** The calls whose items it has. */
+  /** The flows of its items. */
   readonly flows: ReadonlySet<Flow>;
-  /** Sum of the costs of its items, in the family's unit, and the largest of them. */
+  /** Sum of its items' costs, in the family's unit. */
   readonly cost: number;
+  /** The largest cost of an item. */
   readonly longest: number;
-  /** Sum of the costs of what interrupted it so far. */
+  /** Total cost of the items that preempted it so far. */
   readonly preemptedCost: number;
-  /** How long it will take by the measured rate; undefined: nothing was measured. */
+  /** Expected run time by the measured rate; undefined: nothing measured yet. */
   readonly expectedMs: number | undefined;
 }
 
 /**
- * Whether an item may interrupt the run: only interactive ones, at most half as long as the run's longest item, or of bulk work
- * as all of the run. A call does not interrupt itself: it would only come to its end in smaller chunks.
+ * Returns whether an item may preempt the run. Only an interactive item may, if its cost is at most half of the run's longest
+ * item, or half of the whole run if that is bulk work. A call does not preempt itself: that would only split its own work.
  */
 export function mayPreempt(entry: Pick<Entry<unknown>, 'cost' | 'flow'>, run: Preemptible): boolean {
   if (entry.flow.priority !== 'interactive' || run.flows.has(entry.flow)) return false;
   if ((run.expectedMs ?? MIN_RUN_MS) < MIN_RUN_MS) return false;
   const waitsFor = run.priority === 'bulk' ? run.cost : run.longest;
-  return entry.cost <= waitsFor * MAX_OF_THE_LONGEST && entry.cost <= preemptionBudget(run);
+  return entry.cost <= waitsFor * MAX_ITEM_FRACTION && entry.cost <= preemptionBudget(run);
 }
 
-/** Cost of what may still go between the run's steps. */
+/** Returns the total cost of the items that may still preempt the run. */
 export function preemptionBudget({ cost, preemptedCost }: Preemptible): number {
-  return cost * MAX_OF_THE_RUN - preemptedCost;
+  return cost * MAX_RUN_FRACTION - preemptedCost;
 }

@@ -1,4 +1,4 @@
-/** A batch of items through a model's lane: every item gets its own result or its own error. */
+/** Runs the items of a call through a model's queue: each item gets its own result or error. */
 import { type ErrorCode, InferenceError } from '../errors.js';
 import type { Call } from './call.js';
 import type { ServedModel } from './engine.js';
@@ -14,9 +14,9 @@ export interface BatchResult<Result> {
   readonly timing: { readonly queueMs: number; readonly runMs: number; readonly batchSize: number };
 }
 
-/** Errors that are the call's, not an item's: nobody waits for its items any more. */
+/** Errors of the call, not of an item: the caller no longer waits. */
 const CALL_ERRORS: readonly ErrorCode[] = ['CANCELLED', 'DEADLINE_EXCEEDED'];
-/** Errors that say nothing of the item. When every item has one, the call as a whole fails and can be tried again. */
+/** Errors that are not the item's fault. If every item has one, the whole call fails and can be retried. */
 const SERVER_ERRORS: readonly ErrorCode[] = [
   'WORKER_LOST',
   'WORKER_LOST_TWICE',
@@ -26,7 +26,7 @@ const SERVER_ERRORS: readonly ErrorCode[] = [
   'INTERNAL',
 ];
 
-/** Runs all items; throws what concerns the call as a whole. */
+/** Runs all items. Throws errors of the call as a whole. */
 export async function runBatch<Item, Result>(
   model: ServedModel,
   items: readonly Item[],
@@ -46,7 +46,7 @@ export async function runBatch<Item, Result>(
     const timing = new CallTiming();
     const results = settled.map((entry): ItemResult<Result> => {
       if (entry.status === 'rejected') return { ok: false, error: call.wireError(entry.reason) };
-      timing.note(entry.value.run);
+      timing.record(entry.value.run);
       return { ok: true, value: entry.value.value as Result };
     });
     return { results, timing: timing.finish(call) };

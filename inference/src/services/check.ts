@@ -1,7 +1,7 @@
-/** What is wrong with a request, said so that its author can mend it. */
+/** Request validation. */
 import { InferenceError } from '../errors.js';
 
-/** INVALID_ARGUMENT for one field; `field` is its path in the request: `images[3].content`. */
+/** Creates INVALID_ARGUMENT for a field; `field` is its path in the request, such as `images[3].content`. */
 export function invalid(field: string, message: string): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', `${field} ${message}`, { field });
 }
@@ -9,10 +9,11 @@ export function invalid(field: string, message: string): InferenceError {
 /** Throws INVALID_ARGUMENT unless there are 1 to `max` items. */
 export function checkBatch(field: string, count: number, max: number): void {
   if (count < 1) throw invalid(field, `must have 1 to ${max} entries, got none`);
-  if (count > max) throw invalid(field, `must have at most ${max} entries a call, got ${count}; send several calls`);
+  if (count > max)
+    throw invalid(field, `must have at most ${max} entries per call, got ${count}; split it into several calls`);
 }
 
-/** The number, or `fallback` when it is not given. Throws INVALID_ARGUMENT for one outside `min` to `max`, or NaN. */
+/** Returns the number, or `fallback` if undefined. Throws INVALID_ARGUMENT for NaN or a number outside `min` to `max`. */
 export function checkNumber(
   field: string,
   value: number | undefined,
@@ -25,12 +26,12 @@ export function checkNumber(
   throw invalid(field, `must be ${expected}, got ${value}`);
 }
 
-/** The table's entry for an enum's value. Throws INVALID_ARGUMENT for a number that the contract does not have. */
+/** Returns the table's entry for an enum value. Throws INVALID_ARGUMENT for a number that the contract does not define. */
 export function checkEnum<Value extends number, Result>(
   field: string,
   value: Value,
   table: Readonly<Record<Value, Result>>,
 ): Result {
-  if (!Object.hasOwn(table, value)) throw invalid(field, `has no value ${value}`);
+  if (!Object.hasOwn(table, value)) throw invalid(field, `has no enum value ${value}`);
   return table[value];
 }

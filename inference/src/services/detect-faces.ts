@@ -12,7 +12,7 @@ import type { MethodHandler } from './service.js';
 const DEFAULT_SCORE_THRESHOLD = 0.7;
 const DEFAULT_NMS_THRESHOLD = 0.3;
 
-/** Faces in images. */
+/** DetectFaces: detects the faces of a batch of images. */
 export function detectFaces(
   models: Models,
   limits: ServiceLimits,

@@ -8,7 +8,7 @@ import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 import { ENCODINGS, toEmbeddingResult } from './vectors.js';
 
-/** Images to vectors. */
+/** EmbedImage: computes the embeddings of a batch of images. */
 export function embedImage(
   models: Models,
   limits: ServiceLimits,

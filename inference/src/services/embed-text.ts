@@ -15,7 +15,7 @@ const TEXT_ROLES = {
   [TextModel.TEXT]: 'text',
 } as const satisfies Record<TextModel, Role>;
 
-/** Texts to vectors. */
+/** EmbedText: computes the embeddings of a batch of texts. */
 export function embedText(
   models: Models,
   limits: ServiceLimits,

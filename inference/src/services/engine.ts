@@ -1,26 +1,26 @@
-/** What the methods know of the models behind them. */
+/** The models and limits as the methods see them. */
 import type { BatchPolicy } from '@heimdex/gen';
 import type { FamilySpec, ModelFiles } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { Role } from '../models/roles.js';
 import type { ModelQueue } from '../scheduling/model-queue.js';
 
-/** A configured model, loaded or loading. */
+/** A configured model, loading or loaded. */
 export interface ServedModel {
   readonly role: Role;
   readonly family: FamilyName;
-  /** As `models_loaded` of /health names it. */
+  /** Its name in `models_loaded` of /health. */
   readonly healthName: string;
   readonly files: ModelFiles;
-  /** The items' types are the role's; models/items.ts and the speech families' window.ts say which. */
+  /** The item and result types depend on the role: see models/items.ts and the window.ts of each speech family. */
   readonly modelQueue: ModelQueue<unknown, unknown>;
   readonly device: 'cpu' | 'cuda';
   readonly workers: number;
   readonly threads: number;
-  /** Most that the items of a run may cost together, in `costUnit`. */
+  /** Maximum total cost per run, in `costUnit`. */
   readonly batchCost: number;
   readonly costUnit: FamilySpec<never>['costUnit'];
-  /** What the loaded model says of itself. */
+  /** Facts of the loaded model; undefined while it loads. */
   readonly facts: ModelSummary | undefined;
   readonly loadSeconds: number;
   memoryBytes(): Promise<number>;
@@ -31,14 +31,14 @@ export interface ModelSummary {
   readonly batching: Pick<BatchPolicy, 'shared' | 'maxItems' | 'reason'>;
 }
 
-/** What a call may ask for at most. */
+/** Limits per call. */
 export interface ServiceLimits {
   readonly maxMessageBytes: number;
   readonly maxBatchItems: number;
   readonly maxAudioSeconds: number;
   readonly maxImagePixels: number;
   readonly maxQueue: number;
-  /** Longest time a stream's next message is waited for. */
+  /** Idle timeout of a stream. */
   readonly streamIdleMs: number;
 }
 

@@ -1,4 +1,4 @@
-/** The one place that knows statuses: a code of errors.ts becomes a gRPC status, an HTTP status and the details of both. */
+/** Maps the error codes of errors.ts to gRPC statuses, HTTP statuses and google.rpc details. The only place that does. */
 import { randomUUID } from 'node:crypto';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
@@ -9,7 +9,7 @@ import { causeText, type ErrorCode, InferenceError } from '../errors.js';
 /** The domain of every google.rpc.ErrorInfo the server sends. */
 export const ERROR_DOMAIN = 'heimdex.inference.v1';
 
-/** gRPC's status codes by name, as far as the server sends them. */
+/** The gRPC status codes that the server sends, by name. */
 export const GRPC_STATUS = {
   CANCELLED: 1,
   INVALID_ARGUMENT: 3,
@@ -24,7 +24,7 @@ export const GRPC_STATUS = {
 } as const;
 export type GrpcStatusName = keyof typeof GRPC_STATUS;
 
-/** HTTP status of a Connect answer by gRPC status, as the Connect protocol fixes it. */
+/** HTTP status by gRPC status, as defined by the Connect protocol. */
 export const HTTP_STATUS = {
   CANCELLED: 499,
   INVALID_ARGUMENT: 400,
@@ -38,56 +38,59 @@ export const HTTP_STATUS = {
   UNAUTHENTICATED: 401,
 } as const satisfies Record<GrpcStatusName, number>;
 
-/** What every error code is on the wire, and what its caller should do. The README's table is compared with this one. */
+/** The status of each error code and the advice for its caller. The README's tables are generated from it or compared with it. */
 export const ERROR_TABLE = {
   INVALID_ARGUMENT: {
     status: 'INVALID_ARGUMENT',
-    advice: 'Mend the field that BadRequest names; do not send it again as it is.',
+    advice: 'Fix the field named in BadRequest; do not retry unchanged.',
   },
-  AUDIO_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a format of audio_formats, whole and not empty.' },
-  AUDIO_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Cut the audio at limits.max_audio_seconds.' },
-  IMAGE_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a format of image_formats, whole and not empty.' },
-  IMAGE_TOO_LARGE: { status: 'INVALID_ARGUMENT', advice: 'Scale the image below limits.max_image_pixels.' },
-  TEXT_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Shorten the text, or leave truncate at true.' },
+  AUDIO_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a complete file in one of audio_formats.' },
+  AUDIO_TOO_LONG: {
+    status: 'INVALID_ARGUMENT',
+    advice: 'Split the audio into files of at most limits.max_audio_seconds.',
+  },
+  IMAGE_UNREADABLE: { status: 'INVALID_ARGUMENT', advice: 'Send a complete file in one of image_formats.' },
+  IMAGE_TOO_LARGE: { status: 'INVALID_ARGUMENT', advice: 'Downscale the image to at most limits.max_image_pixels.' },
+  TEXT_TOO_LONG: { status: 'INVALID_ARGUMENT', advice: 'Shorten the text, or keep truncate enabled.' },
   LANGUAGE_UNSUPPORTED: {
     status: 'INVALID_ARGUMENT',
-    advice: 'Use a language that the message lists, or none to detect it.',
+    advice: 'Use a language listed in the message, or none to detect it.',
   },
   TIMESTAMPS_UNSUPPORTED: {
     status: 'FAILED_PRECONDITION',
-    advice: 'Ask for SEGMENT, or configure a model with alignment heads.',
+    advice: 'Request SEGMENT timestamps, or configure a model with alignment heads.',
   },
   FEATURE_DISABLED: {
     status: 'UNIMPLEMENTED',
-    advice: 'Set the variable that the message names and start the server again.',
+    advice: 'Set the variable named in the message and restart the server.',
   },
   MESSAGE_TOO_LARGE: {
     status: 'RESOURCE_EXHAUSTED',
-    advice: 'Send less a call, within limits.max_message_bytes; a long audio file goes through TranscribeStream.',
+    advice: 'Send at most limits.max_message_bytes per call; use TranscribeStream for long audio.',
   },
-  QUEUE_FULL: { status: 'RESOURCE_EXHAUSTED', advice: 'Come back after RetryInfo.retry_delay.' },
-  STARTING: { status: 'UNAVAILABLE', advice: 'Try again when health says SERVING.' },
-  DRAINING: { status: 'UNAVAILABLE', advice: 'Try again elsewhere.' },
-  WORKER_LOST: { status: 'UNAVAILABLE', advice: 'Try again.' },
+  QUEUE_FULL: { status: 'RESOURCE_EXHAUSTED', advice: 'Retry after RetryInfo.retry_delay.' },
+  STARTING: { status: 'UNAVAILABLE', advice: 'Retry when health reports SERVING.' },
+  DRAINING: { status: 'UNAVAILABLE', advice: 'Retry on another server.' },
+  WORKER_LOST: { status: 'UNAVAILABLE', advice: 'Retry.' },
   WORKER_LOST_TWICE: {
     status: 'UNAVAILABLE',
-    advice: 'Two processes were lost over it: ask a person before it is sent again.',
+    advice: 'Two worker processes died on this item; do not retry automatically.',
   },
-  DEADLINE_EXCEEDED: { status: 'DEADLINE_EXCEEDED', advice: 'Give more time, or send less at once.' },
-  CANCELLED: { status: 'CANCELLED', advice: 'The caller gave up.' },
-  NOT_FOUND: { status: 'NOT_FOUND', advice: 'Ask for a name that Health.List gives.' },
+  DEADLINE_EXCEEDED: { status: 'DEADLINE_EXCEEDED', advice: 'Set a longer deadline, or send fewer items per call.' },
+  CANCELLED: { status: 'CANCELLED', advice: 'None: the caller cancelled.' },
+  NOT_FOUND: { status: 'NOT_FOUND', advice: 'Use a service name returned by Health.List.' },
   UNAUTHENTICATED: {
     status: 'UNAUTHENTICATED',
     advice: 'Send `authorization: Bearer <token>` with a token of the server.',
   },
-  INTERNAL: { status: 'INTERNAL', advice: 'Report it with the id in the message; the log has the rest.' },
+  INTERNAL: { status: 'INTERNAL', advice: 'Report it with the id in the message; the server log has the details.' },
 } as const satisfies Record<ErrorCode, { readonly status: GrpcStatusName; readonly advice: string }>;
 
-/** Every type of detail that the server sends. JSON and reflection look types up by name, so both are given this list. */
+/** All detail types that the server sends. JSON and reflection look types up by name and need this list. */
 export const ERROR_DETAIL_TYPES = [ErrorInfoSchema, BadRequestSchema, RetryInfoSchema] as const;
 type DetailType = (typeof ERROR_DETAIL_TYPES)[number];
 
-/** One google.rpc detail with its descriptor, for either protocol. */
+/** A google.rpc detail with its descriptor, for all protocols. */
 export interface ErrorDetail {
   readonly desc: DescMessage;
   readonly value: MessageInitShape<DescMessage>;
@@ -101,28 +104,23 @@ export interface WireError {
   readonly httpStatus: number;
   readonly message: string;
   readonly details: readonly ErrorDetail[];
-  /** Of a defect: the id that the message and the log share. */
+  /** For an INTERNAL error: the id in the message and the log. */
   readonly errorId: string | undefined;
-  /** What was behind it, for the log alone; undefined where nothing was, and of a defect, which is logged whole. */
+  /** The cause, only for the log; undefined if there is none, and for INTERNAL errors, which are logged in full. */
   readonly cause: string | undefined;
 }
 
-/** Longer messages are cut: details travel in headers, and clients bound those at 8 KiB. */
+/** Longer messages are truncated: they are sent in headers, which clients limit to 8 KiB. */
 const MAX_MESSAGE_CHARACTERS = 1000;
 
 /**
- * Any thrown value as it leaves the server. What is no InferenceError is a defect: it leaves as INTERNAL with an id and
- * none of its own text.
+ * Converts any thrown value to its wire form. A value that is not an InferenceError is a defect: it becomes INTERNAL with an
+ * id and without its text.
  */
 export function toWireError(error: unknown): WireError {
   if (!(error instanceof InferenceError) || error.code === 'INTERNAL') {
     const errorId = randomUUID();
-    return wire(
-      'INTERNAL',
-      `Something is wrong in the server. Its log has the reason under id ${errorId}.`,
-      {},
-      errorId,
-    );
+    return wire('INTERNAL', `Internal server error. The server log has the details under id ${errorId}.`, {}, errorId);
   }
   const { code, message, field, retryAfterMs, cause } = error;
   return { ...wire(code, message, { field, retryAfterMs }), cause: causeText(cause) };
@@ -162,13 +160,13 @@ function toDuration(ms: number) {
   return create(DurationSchema, { seconds: BigInt(Math.floor(whole / 1000)), nanos: (whole % 1000) * 1_000_000 });
 }
 
-/** Well-formed Unicode (a lone surrogate makes header encoding throw) of bounded length. */
+/** Returns well-formed Unicode (header encoding throws on a lone surrogate) of bounded length. */
 function clean(text: string): string {
   const cut = text.length > MAX_MESSAGE_CHARACTERS ? `${text.slice(0, MAX_MESSAGE_CHARACTERS)}...` : text;
   return cut.replace(/\p{Surrogate}/gu, '\uFFFD');
 }
 
-/** A wire error as google.rpc.Status: for one item of a batch, and for gRPC's status details. */
+/** Converts a wire error to google.rpc.Status, for an item of a batch and for gRPC's status details. */
 export function toStatus(error: WireError): Status {
   return create(StatusSchema, {
     code: error.grpcCode,

@@ -1,13 +1,13 @@
-/** Which model answers which method, and which variable switches it on. */
+/** Which models each method needs, and which variable enables them. */
 import { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { ROLE_SPECS, type Role } from '../models/roles.js';
 import type { Models, ServedModel } from './engine.js';
 
-/** The service's methods, from its descriptor: an rpc that the table below forgets does not compile. */
+/** The service's methods, from its descriptor: an rpc missing in the table below does not compile. */
 export type MethodName = Capitalize<keyof (typeof InferenceService)['method']>;
 
-/** The models a method needs. GetServerInfo needs none. Health names the methods by this table. */
+/** The models that each method needs. Health lists the methods of this table. */
 export const METHOD_ROLES = {
   Transcribe: ['speech'],
   TranscribeStream: ['speech'],
@@ -17,30 +17,30 @@ export const METHOD_ROLES = {
   GetServerInfo: [],
 } as const satisfies Record<MethodName, readonly Role[]>;
 
-/** The model of a role. Throws FEATURE_DISABLED when it is switched off. */
+/** Returns the model of a role. Throws FEATURE_DISABLED if it is not configured. */
 export function requireModel(models: Models, role: Role, feature: string): ServedModel {
   const model = models.get(role);
   if (model !== undefined) return model;
   throw new InferenceError(
     'FEATURE_DISABLED',
-    `${feature} is switched off on this server. To switch it on, ${ROLE_SPECS[role].enable} for the downloader and the server, download, and start the server again.`,
+    `${feature} is disabled on this server. To enable it, ${ROLE_SPECS[role].enable} for the downloader and the server, run the downloader and restart the server.`,
   );
 }
 
 /**
- * Why a call of a method would be refused for want of room, whatever it asks: every model that it may go to is full. Undefined:
- * it may come in. `path` is the service's name and the method's.
+ * Returns why any call of a method would be refused now, before its request is read: the queue of its model is full. Undefined:
+ * the call may proceed. `path` is `<service>/<method>`.
  */
 export function refusalOf(models: Models, path: string): InferenceError | undefined {
   const [service, name] = path.split('/');
   if (service !== InferenceService.typeName) return undefined;
   const roles: readonly Role[] = METHOD_ROLES[name as MethodName] ?? [];
   const modelQueues = roles.flatMap((role) => models.get(role)?.modelQueue ?? []);
-  // The one model there is decides; of two, only the request says which one it is for.
+  // With two models, only the request says which one it is for.
   return modelQueues.length === 1 ? modelQueues[0]?.refusal() : undefined;
 }
 
-/** Methods whose feature is on: one of the roles behind it is configured. */
+/** Returns the methods with at least one configured model. */
 export function enabledMethods(models: Models): readonly MethodName[] {
   const names = Object.keys(METHOD_ROLES) as MethodName[];
   return names.filter((name) => {

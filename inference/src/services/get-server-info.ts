@@ -5,13 +5,13 @@ import type { Models, ServedModel, ServiceLimits } from './engine.js';
 import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 
-/** What the program knows of itself. */
+/** Version and uptime of the server process. */
 export interface ServerIdentity {
   readonly version: string;
   uptimeSeconds(): number;
 }
 
-/** What is loaded, what it accepts, its limits. */
+/** GetServerInfo: returns the loaded models, the accepted formats and the limits. */
 export function getServerInfo(
   models: Models,
   limits: ServiceLimits,

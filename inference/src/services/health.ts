@@ -1,10 +1,10 @@
-/** grpc.health.v1.Health from the server's real state. Watch streams end when the server drains, so that it can stop. */
+/** grpc.health.v1.Health, from the server's state. Watch streams end when the server drains. */
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import { defineService, type ServedService } from './service.js';
 import type { ServerState } from './state.js';
 
-/** Watchers at a time; each costs memory as long as it likes. */
+/** Maximum concurrent watchers: each holds memory for an unlimited time. */
 const MAX_WATCHERS = 1000;
 
 export function healthService(state: ServerState): ServedService {
@@ -23,7 +23,7 @@ export function healthService(state: ServerState): ServedService {
         const known = [...state.statuses().keys()].map((name) => JSON.stringify(name)).join(', ');
         throw new InferenceError(
           'NOT_FOUND',
-          `Health knows no ${JSON.stringify(service.slice(0, 200))}; it knows ${known}.`,
+          `Unknown service ${JSON.stringify(service.slice(0, 200))}; known services: ${known}.`,
         );
       },
       list: () => ({
@@ -34,7 +34,9 @@ export function healthService(state: ServerState): ServedService {
       async *watch({ service }, { signal }) {
         if (watchers >= MAX_WATCHERS) {
           const retryAfterMs = 10_000;
-          throw new InferenceError('QUEUE_FULL', `${MAX_WATCHERS} health watchers are enough.`, { retryAfterMs });
+          throw new InferenceError('QUEUE_FULL', `The maximum of ${MAX_WATCHERS} health watchers is reached.`, {
+            retryAfterMs,
+          });
         }
         watchers += 1;
         const changes = new Changes(state, signal);
@@ -55,7 +57,7 @@ export function healthService(state: ServerState): ServedService {
   );
 }
 
-/** The state's changes, one wait each; a change between two waits is not lost. */
+/** Waits for state changes. A change between two waits is not lost. */
 class Changes {
   #pending = false;
   #wake: (() => void) | undefined;
@@ -76,7 +78,7 @@ class Changes {
     };
   }
 
-  /** False when nobody watches any more. */
+  /** Resolves at the next change; with false when the call is aborted. */
   async next(): Promise<boolean> {
     if (!this.#pending && !this.#signal.aborted) {
       await new Promise<void>((resolve) => {

@@ -8,7 +8,7 @@ import { defineService, type ServedService } from './service.js';
 import { transcribe } from './transcribe.js';
 import { transcribeStream } from './transcribe-stream.js';
 
-/** heimdex.inference.v1.InferenceService over the given models. */
+/** Creates heimdex.inference.v1.InferenceService for the given models. */
 export function inferenceService(models: Models, limits: ServiceLimits, identity: ServerIdentity): ServedService {
   return defineService(InferenceService, {
     transcribe: transcribe(models, limits),

@@ -1,4 +1,4 @@
-/** A service's methods, written once against its generated descriptor and served by every protocol. */
+/** Service definitions: the methods of a generated descriptor with their handlers, independent of the protocol. */
 import type {
   DescMessage,
   DescMethod,
@@ -11,7 +11,7 @@ import type {
 } from '@bufbuild/protobuf';
 import type { Call } from './call.js';
 
-/** How one method is written. Throws InferenceError; anything else is a defect. */
+/** The handler of a method. Throws InferenceError; any other error is a defect. */
 export type MethodHandler<Method extends DescMethod> =
   Method extends DescMethodUnary<infer In, infer Out>
     ? (request: MessageShape<In>, call: Call) => Promise<MessageInitShape<Out>> | MessageInitShape<Out>
@@ -28,7 +28,7 @@ export type ServiceHandlers<Service extends DescService> = {
 type AnyMessage = MessageShape<DescMessage>;
 type AnyInit = MessageInitShape<DescMessage>;
 
-/** A method with the types of its messages forgotten: what a transport works with. */
+/** A method with its message types erased, as the transports use it. */
 export type ServedMethod = { readonly method: DescMethod; readonly path: string } & (
   | { readonly kind: 'unary'; readonly run: (request: AnyMessage, call: Call) => Promise<AnyInit> | AnyInit }
   | {
@@ -44,11 +44,11 @@ export type ServedMethod = { readonly method: DescMethod; readonly path: string 
 export interface ServedService {
   readonly service: DescService;
   readonly methods: readonly ServedMethod[];
-  /** Calls of it are answered while the server drains, and make no line in the access log. */
+  /** Calls are answered while the server drains, and write no access log line. */
   readonly skipAccessLog: boolean;
 }
 
-/** Joins a descriptor and its handlers. Throws for a kind of method that no service here has. */
+/** Combines a descriptor with its handlers. Throws for a client-streaming method. */
 export function defineService<Service extends DescService>(
   service: Service,
   handlers: ServiceHandlers<Service>,
@@ -56,7 +56,7 @@ export function defineService<Service extends DescService>(
 ): ServedService {
   const methods = service.methods.map((method): ServedMethod => {
     const kind = method.methodKind;
-    if (kind === 'client_streaming') throw new Error(`${method.name}: client streaming is not served`);
+    if (kind === 'client_streaming') throw new Error(`${method.name}: client streaming is not supported`);
     const run = handlers[method.localName as keyof ServiceHandlers<Service>];
     // The handlers' types were checked against the descriptor above; a transport only passes messages through.
     return { method, path: `${service.typeName}/${method.name}`, kind, run } as unknown as ServedMethod;

@@ -1,4 +1,4 @@
-/** TranscribeOptions and RawAudio of the contract, checked, with their defaults filled in. */
+/** Validates TranscribeOptions and RawAudio of the contract and fills in their defaults. */
 import { AudioEncoding, type RawAudio, Timestamps, type TranscribeOptions, TranscribeTask } from '@heimdex/gen';
 import type { RawAudioFormat } from '../media/audio/index.js';
 import type { SpeechOptions } from '../models/speech/speech.js';
@@ -29,7 +29,7 @@ const MAX_TEMPERATURES = 16;
 const MAX_BEAM_SIZE = 8;
 const MAX_PROMPT_CHARACTERS = 10_000;
 
-/** Throws INVALID_ARGUMENT for a value outside its range; what only some models can do, the family checks. */
+/** Parses the options. Throws INVALID_ARGUMENT for a value outside its range; each family checks what its models support. */
 export function parseSpeechOptions(options: TranscribeOptions | undefined): SpeechOptions {
   const from = (name: string) => `options.${name}`;
   const clipStartSeconds = checkNumber(from('clip_start_seconds'), options?.clipStartSeconds, AT_LEAST_ZERO);
@@ -65,7 +65,7 @@ export function parseSpeechOptions(options: TranscribeOptions | undefined): Spee
   };
 }
 
-/** `field` is where the message stands in the request: `audio.raw`. Throws INVALID_ARGUMENT. */
+/** Parses RawAudio; `field` is its path in the request, such as `audio.raw`. Throws INVALID_ARGUMENT. */
 export function parseRawAudio(field: string, raw: RawAudio | undefined): RawAudioFormat | undefined {
   if (raw === undefined) return undefined;
   const encoding = checkEnum(`${field}.encoding`, raw.encoding, ENCODINGS);

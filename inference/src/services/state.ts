@@ -1,4 +1,4 @@
-/** What the server says of itself: one derivation for gRPC health, GET /health and the probes, so that they never differ. */
+/** The server's health state: the single source for gRPC health, GET /health and the probes. */
 import { InferenceService } from '@heimdex/gen';
 import type { Role } from '../models/roles.js';
 import type { Models } from './engine.js';
@@ -8,9 +8,9 @@ export type ServerStatus = 'starting' | 'healthy' | 'unhealthy' | 'draining';
 
 export interface ServerReport {
   readonly status: ServerStatus;
-  /** Why it is not healthy; empty when it is. */
+  /** Why it is not healthy; empty if it is. */
   readonly reason: string;
-  /** Health names of the models that can answer now. */
+  /** Health names of the models with a ready worker. */
   readonly modelsLoaded: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export class ServerState {
   readonly #listeners = new Set<() => void>();
   readonly #everReady = new Set<Role>();
   #draining = false;
-  #proved = false;
+  #filesVerified = false;
   #refusing: string | undefined;
   #last = '';
 
@@ -31,9 +31,9 @@ export class ServerState {
     return this.#draining;
   }
 
-  /** The models' files are proved; until then nothing is healthy. */
-  proved(): void {
-    this.#proved = true;
+  /** Marks the model files as verified; until then nothing is healthy. */
+  filesVerified(): void {
+    this.#filesVerified = true;
     this.update();
   }
 
@@ -42,13 +42,13 @@ export class ServerState {
     this.update();
   }
 
-  /** Why no call at all is let in; undefined: they are. */
+  /** Sets why all calls are refused; undefined: they are admitted. */
   refuse(reason: string | undefined): void {
     this.#refusing = reason;
     this.update();
   }
 
-  /** To be called when workers came or went. Listeners hear of it when anything they can see has changed. */
+  /** Must be called when the set of workers changes. Notifies the listeners if the report or a status changed. */
   update(): void {
     for (const { role, modelQueue } of this.#models.values()) if (modelQueue.workers > 0) this.#everReady.add(role);
     const now = JSON.stringify([this.report(), [...this.statuses()]]);
@@ -72,17 +72,17 @@ export class ServerState {
     const lost = missing.filter(({ role }) => this.#everReady.has(role));
     if (lost.length > 0) {
       const names = lost.map(({ healthName }) => healthName).join(', ');
-      return { status: 'unhealthy', reason: `being started again: ${names}`, modelsLoaded };
+      return { status: 'unhealthy', reason: `restarting: ${names}`, modelsLoaded };
     }
     if (missing.length > 0) {
       const names = missing.map(({ healthName }) => healthName).join(', ');
       return { status: 'starting', reason: `still loading: ${names}`, modelsLoaded };
     }
-    if (!this.#proved) return { status: 'starting', reason: 'still checking the model files', modelsLoaded };
+    if (!this.#filesVerified) return { status: 'starting', reason: 'still verifying the model files', modelsLoaded };
     return { status: 'healthy', reason: '', modelsLoaded };
   }
 
-  /** Names of health, each with whether it can be served now. */
+  /** Returns the health service names with whether each can be served now. */
   statuses(): ReadonlyMap<string, boolean> {
     const healthy = this.report().status === 'healthy';
     const service = InferenceService.typeName;
@@ -96,7 +96,7 @@ export class ServerState {
 
   #canServe(method: keyof typeof METHOD_ROLES): boolean {
     const roles: readonly Role[] = METHOD_ROLES[method];
-    const open = this.#proved && !this.#draining && this.#refusing === undefined;
+    const open = this.#filesVerified && !this.#draining && this.#refusing === undefined;
     return open && roles.every((role) => this.#models.get(role)?.modelQueue.workers !== 0);
   }
 }

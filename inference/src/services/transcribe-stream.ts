@@ -18,14 +18,14 @@ import { type AudioEvent, toSegment, transcribeAudio } from './transcription.js'
 
 type Response = MessageInitShape<typeof TranscribeStreamResponseSchema>;
 
-/** An audio file as it arrives: segments as each is final, a summary last. */
+/** TranscribeStream: transcribes an audio file as it arrives. Sends each segment when it is final, and a summary last. */
 export function transcribeStream(
   models: Models,
   limits: ServiceLimits,
 ): MethodHandler<typeof InferenceService.method.transcribeStream> {
   return async function* (requests, call) {
     const model = requireModel(models, 'speech', 'TranscribeStream');
-    const messages = new PatientIterator(requests, limits.streamIdleMs);
+    const messages = new IdleTimeoutIterator(requests, limits.streamIdleMs);
     const start = await readStart(messages);
     const audio = new AudioMessages(messages);
     const audioFile = {
@@ -40,21 +40,21 @@ export function transcribeStream(
         yield toResponse(event, model, timing, call);
       }
     } catch (error) {
-      // The decoder reports a failed input in its own words; what the input said itself is the better reason.
+      // The decoder wraps an error of its input; the original error is more useful.
       throw audio.failure ?? error;
     }
   };
 }
 
-async function readStart(messages: PatientIterator): Promise<TranscribeStart> {
+async function readStart(messages: IdleTimeoutIterator): Promise<TranscribeStart> {
   const first = await messages.next();
   if (first.done !== true && first.value.message.case === 'start') return first.value.message.value;
-  const came = first.done === true ? 'nothing' : (first.value.message.case ?? 'an empty message');
-  throw invalid('message', `must be start in the first message of a stream, got ${came}`);
+  const received = first.done === true ? 'nothing' : (first.value.message.case ?? 'an empty message');
+  throw invalid('message', `must be start in the first message of a stream, got ${received}`);
 }
 
-/** The caller's messages, each waited for so long and no longer. */
-class PatientIterator {
+/** Iterates over the caller's messages with an idle timeout. */
+class IdleTimeoutIterator {
   readonly #messages: AsyncIterator<TranscribeStreamRequest>;
   readonly #idleMs: number;
 
@@ -63,12 +63,12 @@ class PatientIterator {
     this.#idleMs = idleMs;
   }
 
-  /** The next message. Rejects with DEADLINE_EXCEEDED when it does not come in time. */
+  /** Returns the next message. Rejects with DEADLINE_EXCEEDED if none arrives within the idle timeout. */
   next(): Promise<IteratorResult<TranscribeStreamRequest>> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const seconds = this.#idleMs / 1000;
-        reject(new InferenceError('DEADLINE_EXCEEDED', `No message came for ${seconds} seconds; the stream is ended.`));
+        reject(new InferenceError('DEADLINE_EXCEEDED', `Idle timeout: no message arrived for ${seconds} seconds.`));
       }, this.#idleMs);
       this.#messages
         .next()
@@ -80,11 +80,11 @@ class PatientIterator {
 
 /** The audio of the messages after the first. */
 class AudioMessages implements AsyncIterable<Uint8Array> {
-  /** Why it ended early, when it did. */
+  /** The error that ended it early, if any. */
   failure: unknown;
-  readonly #messages: PatientIterator;
+  readonly #messages: IdleTimeoutIterator;
 
-  constructor(messages: PatientIterator) {
+  constructor(messages: IdleTimeoutIterator) {
     this.#messages = messages;
   }
 
@@ -100,7 +100,7 @@ class AudioMessages implements AsyncIterable<Uint8Array> {
         if (message.value.byteLength > 0) yield message.value;
       }
       if (bytes === 0) {
-        throw new InferenceError('AUDIO_UNREADABLE', 'The stream ended before any audio came.', { field: 'audio' });
+        throw new InferenceError('AUDIO_UNREADABLE', 'The stream ended before any audio arrived.', { field: 'audio' });
       }
     } catch (error) {
       this.failure = error;
@@ -118,8 +118,8 @@ function toResponse(event: AudioEvent, model: ServedModel, timing: CallTiming, c
     case 'summary': {
       call.stats.items = event.summary.durationSeconds;
       const { audioTrack } = event;
-      const notes = { warnings: [...event.warnings], ...(audioTrack === undefined ? {} : { audioTrack }) };
-      const summary = { ...event.summary, ...notes, model: toModel(model), timing: timing.finish(call) };
+      const audioInfo = { warnings: [...event.warnings], ...(audioTrack === undefined ? {} : { audioTrack }) };
+      const summary = { ...event.summary, ...audioInfo, model: toModel(model), timing: timing.finish(call) };
       return { message: { case: 'summary', value: summary } };
     }
   }

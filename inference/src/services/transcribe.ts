@@ -9,7 +9,7 @@ import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
 import { type AudioEvent, toSegment, transcribeAudio } from './transcription.js';
 
-/** One audio file in, the whole text out. */
+/** Transcribe: transcribes a complete audio file. */
 export function transcribe(
   models: Models,
   limits: ServiceLimits,

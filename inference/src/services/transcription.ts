@@ -1,4 +1,4 @@
-/** One audio file through the speech model: what Transcribe and TranscribeStream have in common. */
+/** Transcribes an audio file with the speech model; shared by Transcribe and TranscribeStream. */
 import { create } from '@bufbuild/protobuf';
 import { type Segment, SegmentSchema } from '@heimdex/gen';
 import { type AudioTrackInfo, openAudio, type RawAudioFormat } from '../media/audio/index.js';
@@ -11,23 +11,23 @@ import type { CallTiming } from './timing.js';
 export interface AudioFile {
   readonly content: Uint8Array | AsyncIterable<Uint8Array>;
   readonly raw: RawAudioFormat | undefined;
-  /** Which of its audio tracks; undefined: whichever can be decoded. */
+  /** Index of the audio track; undefined: the first one that can be decoded. */
   readonly audioTrack: number | undefined;
   readonly options: SpeechOptions;
 }
 
-/** What was learned of an audio file beside what is said in it. */
-interface AudioNotes {
+/** Facts of an audio file besides its transcript. */
+interface AudioInfo {
   readonly warnings: readonly string[];
   readonly audioTrack: AudioTrackInfo | undefined;
 }
 
-/** What comes of an audio file; with the summary, what was wrong with it. */
+/** Events of a transcription; the summary also has the warnings and the audio track. */
 export type AudioEvent =
   | Exclude<SpeechEvent, { readonly type: 'summary' }>
-  | (Extract<SpeechEvent, { readonly type: 'summary' }> & AudioNotes);
+  | (Extract<SpeechEvent, { readonly type: 'summary' }> & AudioInfo);
 
-/** Segments, progress and the summary as they become final. Throws what concerns the audio as a whole. */
+/** Yields segments, progress and the summary as they become final. Throws errors of the audio as a whole. */
 export async function* transcribeAudio(
   model: ServedModel,
   limits: ServiceLimits,
@@ -36,7 +36,7 @@ export async function* transcribeAudio(
   timing: CallTiming,
 ): AsyncGenerator<AudioEvent, void, void> {
   const { priority, deadlineAtMs, signal } = call;
-  // It has a window in the queue at a time, or a few of a size, and how long they are nobody knows before the audio is read.
+  // One window at a time is queued, or a few of one size. Their length is unknown until the audio is decoded.
   const admission = model.modelQueue.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
   try {
     const { content, raw, audioTrack, options } = audioFile;
@@ -44,7 +44,7 @@ export async function* transcribeAudio(
     try {
       const submit = async (window: unknown, windowSignal: AbortSignal) => {
         const done = await admission.submit(window, windowSignal);
-        timing.note(done.run);
+        timing.record(done.run);
         return done.value as never;
       };
       for await (const event of transcriberOf(model)(source, options, submit, signal)) {
@@ -54,7 +54,7 @@ export async function* transcribeAudio(
       await source.close();
     }
   } catch (error) {
-    // A decoder that was stopped because nobody waits says so in its own words; the call's reason is the true one.
+    // A decoder stopped by the abort throws its own error; the signal's reason is the actual cause.
     throw signal.aborted ? signal.reason : error;
   } finally {
     admission.close();
@@ -63,7 +63,7 @@ export async function* transcribeAudio(
 
 function transcriberOf({ family }: ServedModel): Transcriber<unknown, never> {
   const transcriber = TRANSCRIBERS[family];
-  if (transcriber === undefined) throw new Error(`${family} is no family of speech models`);
+  if (transcriber === undefined) throw new Error(`${family} is not a speech model family`);
   return transcriber;
 }
 

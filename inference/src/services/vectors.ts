@@ -1,11 +1,11 @@
-/** Vectors as the contract writes them. */
+/** Embedding vectors in the contract's encodings. */
 import { create } from '@bufbuild/protobuf';
 import { type EmbeddingResult, EmbeddingResultSchema, VectorEncoding } from '@heimdex/gen';
 import type { VectorResult } from '../models/items.js';
 import type { ItemResult } from './batch.js';
 import { toStatus } from './errors.js';
 
-/** Whether an encoding is written as bytes. */
+/** The representation of each encoding. */
 export const ENCODINGS = {
   [VectorEncoding.UNSPECIFIED]: 'floats',
   [VectorEncoding.FLOATS]: 'floats',
@@ -22,7 +22,7 @@ export function toEmbeddingResult(item: ItemResult<VectorResult>, encoding: Enco
   });
 }
 
-/** The machines this runs on are little endian, so the memory is the answer; another kind would swap. */
+/** Returns the vector's memory on a little-endian machine, a byte-swapped copy on others. */
 function toLittleEndian(vector: Float32Array): Uint8Array {
   const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   if (LITTLE_ENDIAN) return bytes;

@@ -1,20 +1,20 @@
 import { isObject, type JsonObject } from '../json.js';
 import { isSpace, type Normalizer } from './normalizers.js';
 
-/** A part of a text: the id of a token that is written out in it, or what lies between two of them. */
+/** A section of a text: the id of an added token in it, or the text between two of them. */
 export type Section = { readonly id: number } | { readonly text: string };
 
 interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Takes the spaces in front of it, or behind it. */
+  /** Includes the spaces before (`lstrip`) or after it (`rstrip`). */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Counts only where no letter or digit touches it. */
+  /** Matches only if not adjacent to a letter or digit. */
   readonly singleWord: boolean;
 }
 
-/** Finds the tokens that were added to a vocabulary, such as `<s>`, where they stand written out in a text. */
+/** Finds tokens added to a vocabulary, such as `<s>`, in a text. */
 export class AddedTokens {
   readonly #raw: TokenFinder;
   readonly #normalized: TokenFinder;
@@ -31,12 +31,12 @@ export class AddedTokens {
     );
   }
 
-  /** Of the text as it came. */
+  /** Splits the original text. */
   split(text: string): Iterable<Section> {
     return this.#raw.split(text);
   }
 
-  /** Of a part after normalisation. */
+  /** Splits a section after normalization. */
   splitNormalized(text: string): Iterable<Section> {
     return this.#normalized.split(text);
   }

@@ -8,34 +8,34 @@ import { CachedModel, type WordModel } from './word-model.js';
 import { WordPieceModel } from './wordpiece.js';
 
 /**
- * A tokenizer for the kinds that BERT's and SentencePiece's families have, exact to Python's tokenizers for every code point.
- * It stops reading when it has enough, so the longest text costs what the model reads of it, normalisation aside. Undefined
- * for a tokenizer.json with parts of another kind.
+ * Creates a tokenizer of the BERT and SentencePiece families, exact to Python's tokenizers for every code point. It stops at the
+ * limit: apart from normalization, a long text costs no more than the tokens used of it. Undefined for a tokenizer.json with
+ * unsupported components.
  */
 export function createExactSource(json: JsonObject): IdSource | undefined {
   const normalize = createNormalizer(json.normalizer);
   const preTokenize = createPreTokenizer(json.pre_tokenizer);
   const model = createModel(objectAt(json, 'model'));
-  const around = specialTokens(json.post_processor);
-  if (normalize === undefined || preTokenize === undefined || model === undefined || around === undefined)
+  const specialTokens = readSpecialTokens(json.post_processor);
+  if (normalize === undefined || preTokenize === undefined || model === undefined || specialTokens === undefined)
     return undefined;
   return new ExactSource(
     normalize,
     preTokenize,
     new CachedModel(model),
     new AddedTokens(json.added_tokens, normalize),
-    around,
+    specialTokens,
   );
 }
 
 function createModel(config: JsonObject): WordModel | undefined {
-  // Old files leave the type out.
+  // Old files have no type.
   const type = stringAt(config, 'type') ?? (Array.isArray(config.vocab) ? 'Unigram' : 'other');
   if (type === 'Unigram') return UnigramModel.read(config);
   return type === 'WordPiece' ? WordPieceModel.read(config) : undefined;
 }
 
-interface Around {
+interface SpecialTokens {
   readonly before: readonly number[];
   readonly after: readonly number[];
 }
@@ -48,9 +48,15 @@ class ExactSource implements IdSource {
   readonly #model: WordModel;
   readonly #added: AddedTokens;
 
-  constructor(normalize: Normalizer, preTokenize: PreTokenizer, model: WordModel, added: AddedTokens, around: Around) {
-    this.before = around.before;
-    this.after = around.after;
+  constructor(
+    normalize: Normalizer,
+    preTokenize: PreTokenizer,
+    model: WordModel,
+    added: AddedTokens,
+    specialTokens: SpecialTokens,
+  ) {
+    this.before = specialTokens.before;
+    this.after = specialTokens.after;
     this.#normalize = normalize;
     this.#preTokenize = preTokenize;
     this.#model = model;
@@ -84,8 +90,8 @@ class ExactSource implements IdSource {
   }
 }
 
-/** What `post_processor` puts around a single text. Undefined for one of a kind that is not known here. */
-function specialTokens(config: unknown): Around | undefined {
+/** Returns the tokens that `post_processor` adds around a single text. Undefined for an unsupported kind. */
+function readSpecialTokens(config: unknown): SpecialTokens | undefined {
   if (config === null || config === undefined) return { before: [], after: [] };
   if (!isObject(config)) return undefined;
   const type = stringAt(config, 'type');
@@ -100,7 +106,7 @@ function idOfPair(pair: unknown): number | undefined {
   return Array.isArray(pair) && typeof pair[1] === 'number' ? pair[1] : undefined;
 }
 
-function templateTokens(config: JsonObject): Around | undefined {
+function templateTokens(config: JsonObject): SpecialTokens | undefined {
   if (!Array.isArray(config.single)) return undefined;
   const known = objectAt(config, 'special_tokens');
   const before: number[] = [];

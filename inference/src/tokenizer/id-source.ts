@@ -1,8 +1,8 @@
-/** Makes the ids of a text, without what a tokenizer puts around it. */
+/** Encodes texts to token ids, without special tokens. */
 export interface IdSource {
-  /** What is put around every text. */
+  /** Special tokens before and after each text. */
   readonly before: readonly number[];
   readonly after: readonly number[];
-  /** The first ids of a text; it may stop as soon as it has more than `limit`. */
+  /** Returns the first ids of a text; may stop once there are more than `limit`. */
   idsOf(text: string, limit: number): readonly number[];
 }

@@ -2,7 +2,7 @@ import * as hub from '@huggingface/tokenizers';
 import type { JsonObject } from '../json.js';
 import type { IdSource } from './id-source.js';
 
-/** What is used of the library; its own declarations do not resolve under NodeNext. */
+/** The used part of the library; its declarations do not resolve under NodeNext. */
 interface HubTokenizer {
   encode(text: string, options?: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
 }
@@ -14,28 +14,28 @@ interface HubLibrary {
 
 const library: HubLibrary = hub as unknown as HubLibrary;
 
-/** Replaces what an expression finds. The library turns the expressions, which are Oniguruma's, into JavaScript's. */
+/** Creates a regular expression replacement. The library converts Oniguruma expressions to JavaScript's. */
 export function createReplacement(config: JsonObject): (text: string) => string {
   const normalizer = new library.ReplaceNormalizer(config);
   return (text) => normalizer.normalize(text);
 }
 
-/** Tokens that are read beyond those wanted: where a text is cut, the last ones are not those of the whole text. */
+/** Tokens encoded beyond the limit: the last tokens of a truncated text differ from those of the whole text. */
 const SPARE_TOKENS = 32;
-/** Characters a token that are read at first; where they are too few, four times as many are, and so on. */
-const CHARACTERS_A_TOKEN = 8;
+/** Characters per token read initially; quadrupled while they are too few. */
+const CHARACTERS_PER_TOKEN = 8;
 
 /**
- * A tokenizer of any kind that @huggingface/tokenizers knows, byte-pair encoding above all. Throws for others. The library has no
- * limit and takes seconds for a text of 100,000 characters, so of a long one only as much is read as the tokens wanted need.
+ * Creates a tokenizer of any kind that @huggingface/tokenizers supports, mainly byte-pair encoding. Throws for others. The library
+ * has no limit and takes seconds for a text of 100,000 characters: of a long text, only as much is encoded as the limit needs.
  */
 export function createLibrarySource(json: JsonObject, config: JsonObject): IdSource {
   const tokenizer = new library.Tokenizer(json, config);
   const allIds = (text: string): readonly number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
   const idsOf = (text: string, limit: number): readonly number[] => {
     const enough = limit + SPARE_TOKENS;
-    for (let length = enough * CHARACTERS_A_TOKEN; length < text.length; length *= 4) {
-      const ids = allIds(beginning(text, length));
+    for (let length = enough * CHARACTERS_PER_TOKEN; length < text.length; length *= 4) {
+      const ids = allIds(prefixOf(text, length));
       if (ids.length >= enough) return ids;
     }
     return allIds(text);
@@ -44,12 +44,12 @@ export function createLibrarySource(json: JsonObject, config: JsonObject): IdSou
   const bare = allIds(probe);
   const whole = tokenizer.encode(probe).ids;
   const start = whole.findIndex((_, at) => bare.every((id, offset) => whole[at + offset] === id));
-  if (start < 0) throw new Error('Expected a tokenizer that puts its special tokens around a text.');
+  if (start < 0) throw new Error('Expected a tokenizer with its special tokens around the text.');
   return { before: whole.slice(0, start), after: whole.slice(start + bare.length), idsOf };
 }
 
-/** The first `length` code units, or one less where a character would be halved. */
-function beginning(text: string, length: number): string {
+/** Returns the first `length` code units, or one less to keep a surrogate pair together. */
+function prefixOf(text: string, length: number): string {
   const last = text.charCodeAt(length - 1);
   return text.slice(0, last >= 0xd800 && last < 0xdc00 ? length - 1 : length);
 }

@@ -6,16 +6,15 @@ import { INVISIBLE, lowerCase, MARKS, normalForm } from './unicode.js';
 export type Normalizer = (text: string) => string;
 
 /**
- * The normalizer that tokenizer.json describes, to the letter as Python's tokenizers applies it. Undefined for one of a kind
- * that is not known here.
+ * Creates the normalizer of a tokenizer.json, exact to Python's tokenizers. Undefined for an unsupported kind.
  */
 export function createNormalizer(config: unknown): Normalizer | undefined {
   if (config === null || config === undefined) return (text) => text;
   if (!isObject(config)) return undefined;
-  return MAKERS[stringAt(config, 'type') ?? '']?.(config);
+  return FACTORIES[stringAt(config, 'type') ?? '']?.(config);
 }
 
-const MAKERS: Readonly<Record<string, (config: JsonObject) => Normalizer | undefined>> = {
+const FACTORIES: Readonly<Record<string, (config: JsonObject) => Normalizer | undefined>> = {
   Sequence: sequence,
   BertNormalizer: bert,
   Precompiled: precompiled,
@@ -43,7 +42,7 @@ function sequence(config: JsonObject): Normalizer | undefined {
 
 function precompiled(config: JsonObject): Normalizer | undefined {
   const map = stringAt(config, 'precompiled_charsmap');
-  // Some files leave the map out; then nothing is changed.
+  // Some files have no map; then nothing is changed.
   if (map === undefined || map === '') return (text) => text;
   const characters = new CharacterMap(map);
   return (text) => characters.apply(text);
@@ -81,7 +80,7 @@ function strip(config: JsonObject): Normalizer {
   };
 }
 
-/** All of Unicode's spaces are of one code unit. */
+/** Returns whether a code unit is white space; all of Unicode's spaces have one code unit. */
 export function isSpace(text: string, at: number): boolean {
   return /\p{White_Space}/u.test(text.charAt(at));
 }

@@ -1,16 +1,16 @@
 import { isObject, type JsonObject, stringAt } from '../json.js';
 import { PUNCTUATION } from './unicode.js';
 
-/** Cuts a part of a text into what the model takes as words; `first`: the part begins the text. */
+/** Splits a section of a text into words; `first`: the section begins the text. */
 export type PreTokenizer = (text: string, first: boolean) => Iterable<string>;
 
-/** The pre-tokenizer that tokenizer.json describes. Undefined for one of a kind that is not known here. */
+/** Creates the pre-tokenizer of a tokenizer.json. Undefined for an unsupported kind. */
 export function createPreTokenizer(config: unknown): PreTokenizer | undefined {
   if (!isObject(config)) return undefined;
-  return MAKERS[stringAt(config, 'type') ?? '']?.(config);
+  return FACTORIES[stringAt(config, 'type') ?? '']?.(config);
 }
 
-const MAKERS: Readonly<Record<string, (config: JsonObject) => PreTokenizer | undefined>> = {
+const FACTORIES: Readonly<Record<string, (config: JsonObject) => PreTokenizer | undefined>> = {
   BertPreTokenizer: () => bert,
   WhitespaceSplit: () => words,
   Metaspace: metaspace,
@@ -27,7 +27,7 @@ function* words(text: string): Iterable<string> {
   for (const [word] of text.matchAll(/\P{White_Space}+/gu)) yield word;
 }
 
-/** Marks spaces with a character of their own, mostly `▁`, and cuts in front of each. */
+/** Replaces spaces by a marker, usually `▁`, and splits before each. */
 function metaspace(config: JsonObject): PreTokenizer {
   const mark = stringAt(config, 'replacement') ?? '\u2581';
   const scheme = stringAt(config, 'prepend_scheme') ?? (config.add_prefix_space === false ? 'never' : 'always');
@@ -61,11 +61,11 @@ function sequence(config: JsonObject): PreTokenizer | undefined {
   return whole;
 }
 
-function chain(one: PreTokenizer, other: PreTokenizer): PreTokenizer {
+function chain(outer: PreTokenizer, inner: PreTokenizer): PreTokenizer {
   return function* (text, first) {
     let begins = first;
-    for (const part of one(text, first)) {
-      yield* other(part, begins);
+    for (const part of outer(text, first)) {
+      yield* inner(part, begins);
       begins = false;
     }
   };

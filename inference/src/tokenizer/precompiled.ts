@@ -1,7 +1,7 @@
 /**
- * SentencePiece's compiled character map, as the tokenizers library applies it: to each grapheme of few bytes as a whole,
- * else to each character; a grapheme becomes what its shortest known beginning becomes. Layout of the map: the size of a
- * double array in bytes, the double array (darts-clone), then the replacements, each ended by a zero byte.
+ * SentencePiece's precompiled character map, applied as in the tokenizers library: to a short grapheme as a whole, else to each
+ * character; a grapheme is replaced by the replacement of its shortest known prefix. Layout of the map: the size of a double
+ * array in bytes, the double array (darts-clone), then the zero-terminated replacements.
  */
 export class CharacterMap {
   readonly #units: Uint32Array;
@@ -9,15 +9,15 @@ export class CharacterMap {
   readonly #decoder = new TextDecoder();
   readonly #encoder = new TextEncoder();
   readonly #segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
-  /** What single characters become; most texts use few different ones. */
+  /** Cache of the replacements of single characters; most texts use few different ones. */
   readonly #characters = new Map<string, string>();
 
-  /** Throws when `base64` is no such map. */
+  /** Throws if `base64` is not a valid map. */
   constructor(base64: string) {
     const bytes = Buffer.from(base64, 'base64');
     const size = bytes.length < 4 ? -1 : bytes.readUInt32LE(0);
     if (size <= 0 || size % 4 !== 0 || 4 + size > bytes.length) {
-      throw new Error(`Expected a precompiled_charsmap with its trie, got ${bytes.length} bytes.`);
+      throw new Error(`Expected a precompiled_charsmap with a trie, got ${bytes.length} bytes.`);
     }
     this.#units = Uint32Array.from({ length: size / 4 }, (_, unit) => bytes.readUInt32LE(4 + unit * 4));
     this.#replacements = bytes.subarray(4 + size);
@@ -44,7 +44,7 @@ export class CharacterMap {
     return out;
   }
 
-  /** Slice by slice, for Intl.Segmenter needs the square of a text's length. The last of a slice may go on in the next. */
+  /** Segments in slices, since Intl.Segmenter takes quadratic time. The last grapheme of a slice may continue in the next. */
   *#graphemes(text: string): Iterable<string> {
     let start = 0;
     let size = SLICE;
@@ -53,7 +53,7 @@ export class CharacterMap {
       const graphemes = Array.from(this.#segmenter.segment(text.slice(start, end)), ({ segment }) => segment);
       const last = end < text.length ? graphemes.pop() : undefined;
       yield* graphemes;
-      // A grapheme longer than the slice: look further.
+      // A grapheme longer than the slice: extend the slice.
       size = graphemes.length === 0 ? size * 2 : SLICE;
       start = end - (last?.length ?? 0);
     }
@@ -68,7 +68,7 @@ export class CharacterMap {
     return replacement;
   }
 
-  /** What the shortest beginning of `text` that the map knows becomes. */
+  /** Returns the replacement of the shortest prefix of `text` in the map. */
   #lookUp(text: string): string | undefined {
     let node = offsetOf(this.#units[0] ?? 0);
     for (const byte of this.#encoder.encode(text)) {
@@ -92,8 +92,8 @@ const MAX_CHARACTERS = 10_000;
 const SLICE = 256;
 
 /**
- * Characters that are a grapheme each as long as their neighbours are of them too: Latin, Greek, Cyrillic, Armenian, Hebrew,
- * Arabic and Georgian letters, kana, Chinese and whole Korean syllables, and what stands between them.
+ * Characters that are single graphemes next to each other: Latin, Greek, Cyrillic, Armenian, Hebrew, Arabic and Georgian letters,
+ * kana, Chinese characters, precomposed Korean syllables, and the punctuation between them.
  */
 const PLAIN =
   '\\n\\u0020-\\u007e\\u00a0-\\u00ac\\u00ae-\\u02ff\\u0370-\\u0482\\u048a-\\u052f\\u0531-\\u058a\\u05be\\u05d0-\\u05ea' +
@@ -119,7 +119,7 @@ function byteLength(text: string): number {
   return text.length >= SHORT_GRAPHEME_BYTES ? text.length : Buffer.byteLength(text);
 }
 
-/** `at`, or one further where that would cut a surrogate pair. */
+/** Returns `at`, or one more to keep a surrogate pair together. */
 function characterEnd(text: string, at: number): number {
   return at < text.length && (text.charCodeAt(at) & 0xfc00) === 0xdc00 ? at + 1 : Math.min(at, text.length);
 }

@@ -2,55 +2,55 @@ import { isObject, type JsonObject, objectAt, readJsonObject, stringAt } from '.
 import { createExactSource } from './exact.js';
 import { createLibrarySource } from './library.js';
 
-/** A text as a model reads it. */
+/** A tokenized text. */
 export interface TokenizedText {
-  /** Special tokens included, padding not. */
+  /** Token ids with special tokens, without padding. */
   readonly ids: readonly number[];
-  /** Whether the text was longer and its end is missing. */
+  /** Whether the text was truncated. */
   readonly truncated: boolean;
 }
 
-/** Turns texts into token ids as the repository's own tokenizer.json says. */
+/** Converts texts to token ids by the repository's tokenizer.json. */
 export interface TextTokenizer {
-  /** What a text is padded with; undefined where the files name nothing. */
+  /** Padding id; undefined if the files have none. */
   readonly padId: number | undefined;
-  /** The longest text by tokenizer_config.json (`model_max_length`), special tokens included; Infinity where it gives none. */
+  /** Maximum tokens by tokenizer_config.json (`model_max_length`), including special tokens; Infinity if there is none. */
   readonly maxTokens: number;
-  /** At most `limit` ids. A longer text loses its end, never its special tokens, as in transformers' `truncation=True`. */
+  /** Encodes a text to at most `limit` ids. A longer text is truncated, keeping its special tokens, as in transformers' `truncation=True`. */
   encode(text: string, limit: number): TokenizedText;
 }
 
-/** Above this `model_max_length` is a stand-in for "no limit" (transformers writes 1e30). */
-const LARGEST_LIMIT = 1e9;
-/** More of a text is not looked at; the longest limit of any known model, 8192 tokens, ends far before. */
-const LONGEST_TEXT = 262_144;
+/** A larger `model_max_length` means "no limit" (transformers writes 1e30). */
+const MAX_LIMIT = 1e9;
+/** Maximum characters read; far more than the limit of any known model, 8192 tokens, needs. */
+const MAX_CHARACTERS = 262_144;
 
-/** Loads tokenizer.json and, where there is one, tokenizer_config.json. Throws when a file is broken or of an unknown kind. */
+/** Loads tokenizer.json and, if given, tokenizer_config.json. Throws if a file is invalid or of an unsupported kind. */
 export async function loadTokenizer(tokenizerPath: string, configPath: string | undefined): Promise<TextTokenizer> {
   const json = await readJsonObject(tokenizerPath);
   const config = configPath === undefined ? {} : await readJsonObject(configPath);
   return createTokenizer(json, config);
 }
 
-/** The same from what the files hold. */
+/** Creates a tokenizer from the contents of the files. */
 export function createTokenizer(json: JsonObject, config: JsonObject): TextTokenizer {
   const source = createExactSource(json) ?? createLibrarySource(json, config);
   const limit = config.model_max_length;
   return {
     padId: padId(json, config),
-    maxTokens: typeof limit === 'number' && limit > 0 && limit < LARGEST_LIMIT ? limit : Number.POSITIVE_INFINITY,
+    maxTokens: typeof limit === 'number' && limit > 0 && limit < MAX_LIMIT ? limit : Number.POSITIVE_INFINITY,
     encode(text, limit) {
-      const room = Math.max(0, limit - source.before.length - source.after.length);
-      const ids = source.idsOf(wellFormed(text.slice(0, LONGEST_TEXT)), room);
+      const maxIds = Math.max(0, limit - source.before.length - source.after.length);
+      const ids = source.idsOf(wellFormed(text.slice(0, MAX_CHARACTERS)), maxIds);
       return {
-        ids: [...source.before, ...ids.slice(0, room), ...source.after],
-        truncated: ids.length > room || text.length > LONGEST_TEXT,
+        ids: [...source.before, ...ids.slice(0, maxIds), ...source.after],
+        truncated: ids.length > maxIds || text.length > MAX_CHARACTERS,
       };
     },
   };
 }
 
-/** Halves of surrogate pairs are no characters; they are read as the replacement character, as UTF-8 would have them. */
+/** Replaces lone surrogates by the replacement character, as in a conversion to UTF-8. */
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
@@ -69,9 +69,9 @@ function idOfToken(json: JsonObject, name: string): number | undefined {
   if (typeof id === 'number') return id;
   const { vocab } = objectAt(json, 'model');
   if (Array.isArray(vocab)) {
-    const place = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === name);
-    return place < 0 ? undefined : place;
+    const index = vocab.findIndex((entry) => Array.isArray(entry) && entry[0] === name);
+    return index < 0 ? undefined : index;
   }
-  const known = isObject(vocab) ? vocab[name] : undefined;
-  return typeof known === 'number' ? known : undefined;
+  const knownId = isObject(vocab) ? vocab[name] : undefined;
+  return typeof knownId === 'number' ? knownId : undefined;
 }

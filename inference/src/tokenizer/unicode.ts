@@ -1,7 +1,7 @@
 /**
- * Unicode as the Rust library behind Python's tokenizers knows it: its tables are of Unicode 8, from 2015. Characters that
- * were added to a class or got a decomposition since then are none to it, and a model's ids depend on that. The lists were
- * found by asking the library about every code point.
+ * Unicode as in the Rust library behind Python's tokenizers, whose tables are of Unicode 8 (2015). It does not know later
+ * additions to a class or later decompositions, and a model's ids depend on that. The lists were derived by querying the library
+ * for every code point.
  */
 
 const LATE_MARKS =
@@ -19,7 +19,7 @@ const LATE_MARKS =
   '\\u{1612d}-\\u{1612f}\\u{16f4f}\\u{16fe4}\\u{1cf00}-\\u{1cf2d}\\u{1cf30}-\\u{1cf46}\\u{1e000}-\\u{1e006}\\u{1e008}-\\u{1e018}' +
   '\\u{1e01b}-\\u{1e021}\\u{1e023}-\\u{1e024}\\u{1e026}-\\u{1e02a}\\u{1e08f}\\u{1e130}-\\u{1e136}\\u{1e2ae}\\u{1e2ec}-\\u{1e2ef}' +
   '\\u{1e4ec}-\\u{1e4ef}\\u{1e5ee}-\\u{1e5ef}\\u{1e6e3}\\u{1e6e6}\\u{1e6ee}-\\u{1e6ef}\\u{1e6f5}\\u{1e944}-\\u{1e94a}';
-/** Marks in 2015 that have moved to another class since. */
+/** Marks of Unicode 8 that have moved to another class since. */
 const FORMER_MARKS = '\\u{1734}\\u{1171e}';
 
 const LATE_PUNCTUATION =
@@ -38,24 +38,24 @@ const LATE_DECOMPOSITIONS =
   '\\u{16d68}-\\u{16d6a}\\u{32ff}\\u{a7f1}-\\u{a7f4}\\u{ab69}\\u{10781}-\\u{10785}\\u{10787}-\\u{107b0}\\u{107b2}-\\u{107ba}' +
   '\\u{1ccd6}-\\u{1ccf9}\\u{1e030}-\\u{1e06d}\\u{1f16c}\\u{1fbf0}-\\u{1fbf9}';
 
-/** Nonspacing marks, Unicode's class Mn. */
+/** Nonspacing marks, Unicode class Mn. */
 export const MARKS = new RegExp(`[${FORMER_MARKS}]|(?![${LATE_MARKS}])\\p{Mn}`, 'gu');
 
-/** Punctuation as BERT has it: Unicode's class P and every ASCII character that is neither letter, digit nor space. */
+/** BERT's punctuation: Unicode class P and every ASCII character that is not a letter, digit or space. */
 export const PUNCTUATION = `(?:[!-/:-@\\[-\`{-~${FORMER_PUNCTUATION}]|(?![${LATE_PUNCTUATION}])\\p{P})`;
 
-/** What is neither seen nor a space: control characters but tab and line ends, format characters, private ones. */
+/** Invisible characters that are not spaces: control characters except tab and line breaks, format and private-use characters. */
 export const INVISIBLE = new RegExp(`(?![\\t\\n\\r${LATE_FORMATS}])[\\p{Cc}\\p{Cf}\\p{Co}]`, 'gu');
 
 const LATE = new RegExp(`[${LATE_DECOMPOSITIONS}]`, 'u');
 const NOT_LATE = new RegExp(`[^${LATE_DECOMPOSITIONS}]+`, 'gu');
 
-/** A normal form of Unicode. */
+/** Returns a Unicode normal form of a text. */
 export function normalForm(text: string, form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): string {
   return LATE.test(text) ? text.replace(NOT_LATE, (part) => part.normalize(form)) : text.normalize(form);
 }
 
-/** Lower case a character at a time: a sigma at the end of a word is one like any other. */
+/** Converts to lower case per character, without the special case of a final sigma. */
 export function lowerCase(text: string): string {
   return text.includes('\u03a3') ? text.replaceAll('\u03a3', '\u03c3').toLowerCase() : text.toLowerCase();
 }

@@ -2,19 +2,19 @@ import type { JsonObject } from '../json.js';
 import { PieceTrie } from './piece-trie.js';
 import type { WordModel } from './word-model.js';
 
-/** By so much an unknown character is worse than the worst piece. */
+/** Score of an unknown character below the minimum score of all pieces. */
 const UNKNOWN_PENALTY = 10;
 
 /**
- * Cuts a word into the pieces whose scores sum up highest. Method: Kudo, "Subword Regularization" (2018), with the ties and
- * the joining of unknown characters as in the tokenizers library.
+ * Splits a word into the pieces with the maximum total score (Viterbi). Method: Kudo, "Subword Regularization" (2018); ties and
+ * the merging of unknown characters as in the tokenizers library.
  */
 export class UnigramModel implements WordModel {
   readonly #trie = new PieceTrie();
   readonly #scores: Float64Array;
   readonly #unknown: number;
   readonly #unknownScore: number;
-  /** By place in the word: the best sum up to there, where its last piece began, and that piece. Kept, and grown. */
+  /** By position in the word: the best total score, and the start and id of the last piece. Reused between words. */
   #best = new Float64Array(64);
   #starts = new Int32Array(64);
   #pieces = new Int32Array(64);
@@ -22,13 +22,13 @@ export class UnigramModel implements WordModel {
   private constructor(vocabulary: readonly (readonly [string, number])[], unknown: number) {
     this.#scores = Float64Array.from(vocabulary, ([, score]) => score);
     this.#unknown = unknown;
-    this.#unknownScore = this.#scores.reduce((least, score) => Math.min(least, score), 0) - UNKNOWN_PENALTY;
+    this.#unknownScore = this.#scores.reduce((min, score) => Math.min(min, score), 0) - UNKNOWN_PENALTY;
     vocabulary.forEach(([piece], id) => {
       if (piece !== '') this.#trie.add(piece, id);
     });
   }
 
-  /** Reads `model` of tokenizer.json. Undefined where it is one of another kind. */
+  /** Reads `model` of tokenizer.json. Undefined for an unsupported kind. */
   static read(config: JsonObject): UnigramModel | undefined {
     const { vocab, unk_id: unknown, byte_fallback: bytes } = config;
     if (!Array.isArray(vocab) || typeof unknown !== 'number' || bytes === true) return undefined;
@@ -40,7 +40,7 @@ export class UnigramModel implements WordModel {
     const ids: number[] = [];
     for (let end = word.length; end > 0; end = this.#starts[end] as number) {
       const id = this.#pieces[end] as number;
-      // Neighbouring unknown characters are one.
+      // Adjacent unknown characters are merged.
       if (id !== this.#unknown || ids.at(-1) !== this.#unknown) ids.push(id);
     }
     return ids.reverse();
@@ -52,7 +52,7 @@ export class UnigramModel implements WordModel {
     let start = 0;
     this.#best[0] = 0;
     while (start < word.length) {
-      const sofar = this.#best[start] as number;
+      const score = this.#best[start] as number;
       const single = (word.codePointAt(start) ?? 0) > 0xffff ? 2 : 1;
       let known = false;
       let node = 0;
@@ -61,10 +61,10 @@ export class UnigramModel implements WordModel {
         if (node === 0) break;
         const id = this.#trie.pieceAt(node);
         if (id < 0) continue;
-        this.#offer(start, end, id, sofar + (this.#scores[id] as number));
+        this.#offer(start, end, id, score + (this.#scores[id] as number));
         known ||= end - start === single;
       }
-      if (!known) this.#offer(start, start + single, this.#unknown, sofar + this.#unknownScore);
+      if (!known) this.#offer(start, start + single, this.#unknown, score + this.#unknownScore);
       start += single;
     }
   }
@@ -76,9 +76,9 @@ export class UnigramModel implements WordModel {
     this.#pieces[end] = id;
   }
 
-  #reserve(places: number): void {
-    if (places <= this.#best.length) return;
-    const size = 2 ** Math.ceil(Math.log2(places));
+  #reserve(length: number): void {
+    if (length <= this.#best.length) return;
+    const size = 2 ** Math.ceil(Math.log2(length));
     this.#best = new Float64Array(size);
     this.#starts = new Int32Array(size);
     this.#pieces = new Int32Array(size);

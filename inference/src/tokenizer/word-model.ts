@@ -1,13 +1,13 @@
-/** Makes token ids of a word. */
+/** Encodes a word to token ids. */
 export interface WordModel {
   idsOf(word: string): readonly number[];
 }
 
 const MAX_WORDS = 20_000;
-/** Longer words are rare, and would fill the memory. */
-const LONGEST_WORD = 24;
+/** Maximum length of cached words: longer ones are rare and would fill the memory. */
+const MAX_WORD_LENGTH = 24;
 
-/** Remembers the ids of short words: a text's words are mostly those of the texts before. */
+/** Caches the ids of short words: most words of a text occurred in earlier texts. */
 export class CachedModel implements WordModel {
   readonly #model: WordModel;
   readonly #known = new Map<string, readonly number[]>();
@@ -17,7 +17,7 @@ export class CachedModel implements WordModel {
   }
 
   idsOf(word: string): readonly number[] {
-    if (word.length > LONGEST_WORD) return this.#model.idsOf(word);
+    if (word.length > MAX_WORD_LENGTH) return this.#model.idsOf(word);
     const known = this.#known.get(word);
     if (known !== undefined) return known;
     const ids = this.#model.idsOf(word);

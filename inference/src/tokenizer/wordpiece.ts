@@ -2,35 +2,40 @@ import { isObject, type JsonObject, numberAt, stringAt } from '../json.js';
 import { PieceTrie } from './piece-trie.js';
 import type { WordModel } from './word-model.js';
 
-const DEFAULT_LONGEST = 100;
+const DEFAULT_MAX_CHARACTERS = 100;
 
-/** Cuts a word into the longest known pieces from its front; a word that cannot be cut is unknown as a whole. Method: BERT's. */
+/** Splits a word greedily into the longest pieces; a word that cannot be split is unknown as a whole. Method: BERT's. */
 export class WordPieceModel implements WordModel {
   readonly #trie = new PieceTrie();
-  /** Where the pieces that go on with a word begin in the tree. */
-  readonly #inside: number;
+  /** The trie node at which continuation pieces begin. */
+  readonly #continuation: number;
   readonly #unknown: number;
-  readonly #longest: number;
+  readonly #maxCharacters: number;
 
-  private constructor(vocabulary: JsonObject, prefix: string, unknown: number, longest: number) {
+  private constructor(vocabulary: JsonObject, prefix: string, unknown: number, maxCharacters: number) {
     for (const [piece, id] of Object.entries(vocabulary))
       if (piece !== '' && typeof id === 'number') this.#trie.add(piece, id);
-    this.#inside = this.#trie.find(prefix);
+    this.#continuation = this.#trie.find(prefix);
     this.#unknown = unknown;
-    this.#longest = longest;
+    this.#maxCharacters = maxCharacters;
   }
 
-  /** Reads `model` of tokenizer.json. Undefined where it is one of another kind. */
+  /** Reads `model` of tokenizer.json. Undefined for an unsupported kind. */
   static read(config: JsonObject): WordPieceModel | undefined {
     const { vocab } = config;
     const unknown = isObject(vocab) ? vocab[stringAt(config, 'unk_token') ?? '[UNK]'] : undefined;
     if (!isObject(vocab) || typeof unknown !== 'number') return undefined;
     const prefix = stringAt(config, 'continuing_subword_prefix') ?? '##';
-    return new WordPieceModel(vocab, prefix, unknown, numberAt(config, 'max_input_chars_per_word') ?? DEFAULT_LONGEST);
+    return new WordPieceModel(
+      vocab,
+      prefix,
+      unknown,
+      numberAt(config, 'max_input_chars_per_word') ?? DEFAULT_MAX_CHARACTERS,
+    );
   }
 
   idsOf(word: string): number[] {
-    if (word.length > this.#longest && [...word].length > this.#longest) return [this.#unknown];
+    if (word.length > this.#maxCharacters && [...word].length > this.#maxCharacters) return [this.#unknown];
     const ids: number[] = [];
     let start = 0;
     while (start < word.length) {
@@ -41,9 +46,9 @@ export class WordPieceModel implements WordModel {
     return ids;
   }
 
-  /** Adds the longest piece at `start` to `ids` and gives its end; `start` where there is none. */
+  /** Appends the longest piece at `start` to `ids` and returns its end; `start` if there is none. */
   #longestPiece(word: string, start: number, ids: number[]): number {
-    let node = start === 0 ? 0 : this.#inside;
+    let node = start === 0 ? 0 : this.#continuation;
     let end = start;
     let found = -1;
     for (let at = start; at < word.length; at += 1) {

@@ -1,6 +1,6 @@
 /**
- * The program that tries CUDA: it runs a sum on the GPU and nothing else, in a process of its own, for what is wrong with
- * a driver or its libraries may crash. Its output is one line of JSON: null, or why it does not work.
+ * The CUDA probe program: runs a sum on the GPU. It is a separate process because a faulty driver or library may crash. Writes
+ * one line of JSON: null, or why CUDA does not work.
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { newModel, node, writeModel } from '../onnx/index.js';
@@ -14,19 +14,19 @@ const sum = newModel({
   outputs: [value('y')],
 });
 
-async function reasonAgainstCuda(): Promise<string | null> {
+async function probeCuda(): Promise<string | null> {
   try {
     const session = await InferenceSession.create(writeModel(sum), {
       executionProviders: ['cuda'],
-      // Else what the GPU cannot run goes to the CPU without a word.
+      // Otherwise operators that the GPU cannot run silently fall back to the CPU.
       extra: { session: { disable_cpu_ep_fallback: '1' } },
     });
     const { y } = await session.run({ x: new Tensor('float32', Float32Array.of(1, 2), [2]) });
     const numbers = [...(y?.data ?? [])];
-    return numbers.join() === '2,4' ? null : `the GPU computes 1 + 1 and 2 + 2 as ${numbers.join(' and ')}`;
+    return numbers.join() === '2,4' ? null : `wrong result from the GPU: 1 + 1 and 2 + 2 are ${numbers.join(' and ')}`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
-process.stdout.write(`${JSON.stringify(await reasonAgainstCuda())}\n`);
+process.stdout.write(`${JSON.stringify(await probeCuda())}\n`);

@@ -1,6 +1,6 @@
 /**
- * The program of a worker process. A run blocks its thread and cannot be cancelled, and a crash of native code takes its
- * process down; neither may happen to the server, so each model lives in a process of its own.
+ * The worker program. A run blocks its thread and cannot be cancelled, and a crash in native code ends its process. Neither may
+ * affect the server: each model runs in separate processes.
  */
 import { LOADERS } from '../models/loaders.js';
 import { startWorker } from './start.js';

@@ -1,17 +1,17 @@
 import { Worker } from 'node:worker_threads';
 
-/** How often the thread looks; a look is one system call. */
-const LOOK_EVERY_MS = 500;
+/** Interval of the check, which is one system call. */
+const CHECK_INTERVAL_MS = 500;
 
 /**
- * Ends this process when its parent is gone, even while its main thread is in a run that never ends: a thread of its own
- * looks whether the parent has changed. (The pipe's end is seen only between runs.)
+ * Kills this process when its parent has ended, even while the main thread is stuck in a run: a separate thread checks whether
+ * the parent has changed. (The end of the pipe is noticed only between runs.)
  */
 export function watchForOrphaning(): void {
   const thread = new Worker(
     `const { workerData } = require('node:worker_threads');
-     setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, 'SIGKILL'); }, ${LOOK_EVERY_MS});`,
-    // Read here: a thread that starts late, on a busy machine, would take the new parent for the first one.
+     setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, 'SIGKILL'); }, ${CHECK_INTERVAL_MS});`,
+    // Read here: a thread that starts late on a busy machine could already see the new parent.
     {
       eval: true,
       workerData: process.ppid,
@@ -19,6 +19,6 @@ export function watchForOrphaning(): void {
     },
   );
   thread.unref();
-  // A process that cannot have the thread still works; it only ends a run later when its parent dies.
+  // Without the thread the worker still works; it only notices the parent's death one run later.
   thread.on('error', () => {});
 }

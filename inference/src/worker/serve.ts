@@ -1,4 +1,4 @@
-/** The worker's side of the conversation: load one model, warm it, run batches one after the other. */
+/** The worker's message loop: loads one model, warms it up and runs batches sequentially. */
 import { InferenceError } from '../errors.js';
 import type { Loader } from '../models/loaders.js';
 import type { LoadedModel, ModelFacts, RunContext } from '../models/model.js';
@@ -22,16 +22,17 @@ export interface Worker {
 export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>>): Worker {
   let model: AnyModel | undefined;
   const rests = collectAtRest();
-  /** Of the runs that were received and are not done. */
+  /** Abort controllers of the unfinished runs, one per item. */
   const controllers = new Map<number, readonly AbortController[]>();
-  /** Everything that touches the model, one after the other. */
+  /** Serializes all uses of the model. */
   let work: Promise<void> = Promise.resolve();
-  const then = (task: () => Promise<void>) => {
+  const enqueue = (task: () => Promise<void>) => {
     work = work.then(task);
   };
 
-  /** Runs that go between the steps of another one: waiting, and the one that is being made. */
+  /** Waiting preempting runs. */
   const preempting: RunMessage[] = [];
+  /** The preempting run in progress. */
   let preemption: Promise<void> | undefined;
   const runPreempting = async () => {
     while (preemption !== undefined || preempting.length > 0) {
@@ -62,11 +63,11 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
     }
   };
 
-  /** Never rejects. `between` is called with each breath. */
-  const run = async ({ id, items }: RunMessage, between: () => Promise<void>): Promise<void> => {
+  /** Never rejects. `onYield` is called each time the model yields to the event loop. */
+  const run = async ({ id, items }: RunMessage, onYield: () => Promise<void>): Promise<void> => {
     const signals = (controllers.get(id) ?? []).map(({ signal }) => signal);
     const startedAt = performance.now();
-    const told = new Set<number>();
+    const reported = new Set<number>();
     let settled: SettledItem[] = [];
     const context: RunContext = {
       signals,
@@ -75,16 +76,16 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       },
       async yieldToEventLoop() {
         io.send({ type: 'progress', id, settled });
-        for (const { index } of settled) told.add(index);
+        for (const { index } of settled) reported.add(index);
         settled = [];
         await new Promise((resolve) => setImmediate(resolve));
-        await between();
+        await onYield();
       },
     };
     try {
       if (model === undefined) throw new Error('no model is loaded');
       const all = await model.run(items, context);
-      const outcomes = all.map((outcome, index) => (told.has(index) ? null : toWireOutcome(outcome)));
+      const outcomes = all.map((outcome, index) => (reported.has(index) ? null : toWireOutcome(outcome)));
       io.send({ type: 'result', id, outcomes, runMs: performance.now() - startedAt });
     } catch (error) {
       io.send({ type: 'broken', id, message: describe(error) });
@@ -99,20 +100,20 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       const message = value as ToWorker;
       switch (message.type) {
         case 'load':
-          return then(() => load(message));
+          return enqueue(() => load(message));
         case 'run':
           controllers.set(
             message.id,
             message.items.map(() => new AbortController()),
           );
-          if (!message.preempting) return then(() => run(message, runPreempting));
+          if (!message.preempting) return enqueue(() => run(message, runPreempting));
           preempting.push(message);
-          // Where the run that it was to interrupt has ended, or does not breathe any more.
-          return then(runPreempting);
+          // For the case that the run to preempt has ended or does not yield any more.
+          return enqueue(runPreempting);
         case 'cancel':
           controllers
             .get(message.id)
-            ?.[message.index]?.abort(new InferenceError('CANCELLED', 'Nobody waits for this item any more.'));
+            ?.[message.index]?.abort(new InferenceError('CANCELLED', 'The caller no longer waits for this item.'));
           return;
         case 'ping':
           return io.send({ type: 'pong' });

@@ -8,8 +8,7 @@ import { serve } from './serve.js';
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Makes this process a worker. It is told everything through its pipe and ends when the pipe closes, so it never outlives
- * the server.
+ * Runs this process as a worker. It is controlled through its pipe and ends when the pipe closes: it never outlives the server.
  */
 export function startWorker(loaders: Readonly<Record<FamilyName, Loader>>): void {
   watchForOrphaning();
@@ -24,10 +23,10 @@ export function startWorker(loaders: Readonly<Record<FamilyName, Loader>>): void
   const worker = serve({ send: (message) => pipe.send(message) }, loaders);
   const pipe = openFramePipe(stream, {
     message: (message) => worker.receive(message),
-    // Ending normally would wait for native threads, or crash in them.
+    // A normal exit would wait for native threads, or crash in them.
     closed: () => process.kill(process.pid, 'SIGKILL'),
   });
-  // The server decides when its workers end; a Ctrl-C at a terminal reaches the whole process group.
+  // Ctrl-C in a terminal signals the whole process group, but only the server ends its workers.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});
 }

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAc3Decoder } from '../../src/media/audio/decoders/ac3.js';
-import { alike, fromRoot, inParts, transcribe } from './listening.js';
+import { alike, fromRoot, inParts, transcribe } from './read-audio.js';
 
 const FILM = 'inference/test/audio/cases/ac3_first_aac_second.mp4';
 
 describe('AC-3', function () {
   this.timeout(120_000);
 
-  it('says the sentence, whole and in chunks alike', async () => {
+  it('decodes the sentence, whole and in chunks', async () => {
     const content = await fromRoot(FILM);
     const sentence = (await transcribe(await fromRoot('inference/test/audio/cases/quicktime_pcm.mov'))).samples;
     const whole = await transcribe(content, { audioTrack: 0 });
@@ -20,13 +20,13 @@ describe('AC-3', function () {
     expect(whole.samples.length / 16_000).to.be.closeTo(2.99, 0.05);
     const { value, shift } = alike(sentence, whole.samples, 400);
     expect(value).to.be.above(0.98);
-    // 256 samples of 48 kHz, which no container of AC-3 takes off.
+    // The decoder delay of 256 samples at 48 kHz, which no container of AC-3 removes.
     expect(shift / 16_000).to.be.within(-0.001, 0.007);
     for (const size of [65_536, 1_024])
       expect(await transcribe(inParts(content, size), { audioTrack: 0 })).to.deep.equal(whole);
   });
 
-  it('is heard as ffmpeg decodes it: both kinds, stereo and 5.1, in MP4, Matroska and MPEG-TS', async function () {
+  it('matches ffmpeg: both kinds, stereo and 5.1, in MP4, Matroska and MPEG-TS', async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-ac3-'));
     const source = ['-f', 'lavfi', '-i', 'aevalsrc=0.5*sin(300*t*t)+0.05*random(0):s=48000:d=1'];
@@ -56,7 +56,7 @@ describe('AC-3', function () {
   });
 
   for (const codec of ['ac3', 'eac3'] as const) {
-    it(`passes over packets that are damaged, and says so: ${codec}`, async () => {
+    it(`skips damaged packets with a warning: ${codec}`, async () => {
       const decoder = await createAc3Decoder({ codec, sampleRateHz: 48_000, channelCount: 2, description: undefined });
       let state = 5;
       for (let round = 0; round < 200; round++) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { createAlacDecoder } from '../../src/media/audio/decoders/alac.js';
 import type { TimedBlock } from '../../src/media/audio/decoders/packet-decoder.js';
-import { inParts, transcribe } from './listening.js';
+import { inParts, transcribe } from './read-audio.js';
 
 interface Setup {
   readonly frameLength?: number;
@@ -17,7 +17,7 @@ interface Setup {
   readonly rateHz?: number;
 }
 
-/** The setup that Apple's encoder writes, but for what is given. */
+/** The configuration of Apple's encoder, with the given changes. */
 function setup({
   frameLength = 4_096,
   version = 0,
@@ -42,7 +42,7 @@ function decoderOf(given: Setup) {
   return createAlacDecoder({ codec: 'alac', sampleRateHz: 16_000, channelCount: 1, description: setup(given) });
 }
 
-/** Written bit by bit: pairs of a value and its width. */
+/** Packs pairs of a value and its width in bits. */
 function packed(...fields: readonly (readonly [number, number])[]): Uint8Array {
   const bits = fields
     .map(([value, width]) =>
@@ -55,7 +55,7 @@ function packed(...fields: readonly (readonly [number, number])[]): Uint8Array {
   return Uint8Array.from(bits.match(/.{1,8}/g) ?? [], (byte) => Number.parseInt(byte.padEnd(8, '0'), 2));
 }
 
-/** A packet of samples as they are, of which it says that there are `count`. */
+/** A packet of uncompressed samples that declares `count` samples. */
 function plainPacket(samples: readonly number[], bitDepth: number, count = samples.length): Uint8Array {
   const values = samples.map((sample) => [sample, bitDepth] as const);
   return packed([0, 3], [0, 4], [0, 12], [1, 1], [0, 2], [1, 1], [count, 32], ...values, [7, 3]);
@@ -70,7 +70,7 @@ async function decodeOne(given: Setup, data: Uint8Array): Promise<{ blocks: read
 describe('ALAC', function () {
   this.timeout(60_000);
 
-  it('has the samples that ffmpeg decodes, whole and in chunks', async () => {
+  it('matches ffmpeg, whole and in chunks', async () => {
     const content = new Uint8Array(await readFile(new URL('../../../test/audio/cases/alac.m4a', import.meta.url)));
     const whole = await transcribe(content);
     expect(whole.track?.codec).to.equal('ALAC');
@@ -82,7 +82,7 @@ describe('ALAC', function () {
     for (const size of [65_536, 1_024]) expect(await transcribe(inParts(content, size))).to.deep.equal(whole);
   });
 
-  it('is lossless: of 16 and of 24 bits, mono and stereo, speech-like and noise', async function () {
+  it('is lossless: 16 and 24 bits, mono and stereo, speech-like and noise', async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-alac-'));
     try {
@@ -111,7 +111,7 @@ describe('ALAC', function () {
   });
 
   for (const bitDepth of [16, 20, 24, 32]) {
-    it(`reads samples of ${bitDepth} bits that are not coded`, async () => {
+    it(`reads uncompressed samples of ${bitDepth} bits`, async () => {
       const full = 2 ** (bitDepth - 1);
       const { blocks } = await decodeOne({ bitDepth }, plainPacket([0, full / 2, -full, -1], bitDepth));
       expect(blocks).to.have.length(1);
@@ -120,7 +120,7 @@ describe('ALAC', function () {
     });
   }
 
-  it('leaves a channel silent that a packet does not hold', async () => {
+  it('leaves a missing channel silent', async () => {
     const { blocks } = await decodeOne({ channels: 2 }, plainPacket([16_384, 16_384], 16));
     expect(blocks[0]?.channels.map((channel) => [...channel])).to.deep.equal([
       [0.5, 0.5],
@@ -139,14 +139,14 @@ describe('ALAC', function () {
     ['factors beyond its end', packed([0, 3], [0, 16], [0, 4], [0, 16], [0x0f, 8], [0x1f, 8], [1, 16])],
     ['ones only', new Uint8Array(500).fill(0xff)],
   ] as const) {
-    it(`passes over a packet with ${what}, and says so`, async () => {
+    it(`skips a packet with ${what}, with a warning`, async () => {
       const { blocks, said } = await decodeOne({}, data);
       expect(blocks).to.deep.equal([]);
-      expect(said).to.equal('1 damaged ALAC frames were passed over.');
+      expect(said).to.equal('1 damaged ALAC frames were skipped.');
     });
   }
 
-  it('stays within its range and its length whatever a packet holds', async () => {
+  it('stays in range and length for any packet', async () => {
     const decoder = await decoderOf({ channels: 2, bitDepth: 24 });
     let state = 7;
     for (let round = 0; round < 300; round++) {
@@ -154,7 +154,7 @@ describe('ALAC', function () {
         state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
         return state >>> 24;
       });
-      // A pair of channels, coded, so that what is random is what is decoded.
+      // A compressed channel pair: its random bits are decoded.
       data.set([0x20 | ((data[0] ?? 0) % 2), 0, 0x00]);
       for (const { channels } of await decoder.decode({ data, timestampSeconds: 0, durationSeconds: 0 })) {
         for (const channel of channels) {
@@ -166,19 +166,19 @@ describe('ALAC', function () {
     expect(decoder.warnings).to.have.length(1);
   });
 
-  for (const [given, said] of [
-    [{ frameLength: 0 }, '0 samples a packet'],
-    [{ frameLength: 0xffff_ffff }, '4294967295 samples a packet'],
-    [{ bitDepth: 17 }, '17 bits'],
+  for (const [given, message] of [
+    [{ frameLength: 0 }, 'frame length 0'],
+    [{ frameLength: 0xffff_ffff }, 'frame length 4294967295'],
+    [{ bitDepth: 17 }, 'bit depth 17'],
     [{ version: 1 }, 'version 1'],
-    [{ limit: 0 }, 'limit is 0'],
-    [{ channels: 200 }, '200 channels'],
-    [{ rateHz: 5 }, '5 samples a second'],
+    [{ limit: 0 }, 'limit 0'],
+    [{ channels: 200 }, 'channel count 200'],
+    [{ rateHz: 5 }, 'sample rate 5 Hz'],
   ] as const) {
-    it(`is refused where its setup says ${said}`, async () => {
+    it(`is rejected with ${message}`, async () => {
       const error = await decoderOf(given).catch((reason: unknown) => reason);
       expect(error).to.include({ code: 'AUDIO_UNREADABLE' });
-      expect(String(error)).to.contain(said);
+      expect(String(error)).to.contain(message);
     });
   }
 });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { alike, fromRoot, inParts, refusal, type Transcribed, transcribe } from './listening.js';
+import { alike, fromRoot, inParts, refusal, type Transcribed, transcribe } from './read-audio.js';
 
 const RATE_HZ = 16_000;
 
@@ -8,7 +8,7 @@ async function caseOf(name: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../test/audio/cases/${name}`, import.meta.url)));
 }
 
-/** Where a stretch of `wanted` is heard, in seconds from where it was, and how alike it is. */
+/** The offset of a part of the reference in seconds, and its correlation. */
 function transcribedAt(wanted: Float32Array, samples: Float32Array, seconds: number): { value: number; late: number } {
   const expected = Math.round(seconds * RATE_HZ);
   const from = Math.max(0, expected - 1_600);
@@ -16,17 +16,17 @@ function transcribedAt(wanted: Float32Array, samples: Float32Array, seconds: num
   return { value, late: (from + shift) / RATE_HZ - seconds };
 }
 
-/** What says the sentence: how long it is, where it begins, and how near to the samples before they were coded. */
+/** Files with the sentence: duration, start, and correlation with the original samples. */
 interface Sentence {
   readonly seconds: number;
-  /** Where the sentence's own samples begin, each time it is said. */
+  /** The start of the sentence's samples, for each repetition. */
   readonly at: readonly number[];
   readonly codec: string;
   readonly least: number;
 }
 const AAC = { codec: 'AAC', least: 0.95 };
 const OPUS = { codec: 'Opus', least: 0.9 };
-/** AAC begins with 1,024 samples (at 16 or 48 kHz) that only start the decoder: files without an edit list count them. */
+/** AAC begins with a delay of 1,024 samples (at 16 or 48 kHz), which files without an edit list include. */
 const SENTENCES: Readonly<Record<string, Sentence>> = {
   'quicktime_pcm.mov': { seconds: 2.99, at: [0], codec: 'PCM', least: 0.9999 },
   'quicktime_aac.mov': { ...AAC, seconds: 2.99, at: [0] },
@@ -48,12 +48,12 @@ describe('The cases', function () {
   this.timeout(60_000);
   let sentence: Float32Array;
   before(async () => {
-    // Without loss, and told from silence: what lies before and after is none of it.
+    // Lossless and surrounded by silence.
     sentence = (await transcribe(await caseOf('quicktime_pcm.mov'))).samples;
   });
 
   for (const [name, { seconds, at, codec, least }] of Object.entries(SENTENCES)) {
-    it(`say the sentence where the file has it: ${name}`, async () => {
+    it(`decode the sentence at its position: ${name}`, async () => {
       const { samples, warnings, track } = await transcribe(await caseOf(name));
       expect(samples.length / RATE_HZ).to.be.closeTo(seconds, 0.02);
       expect(track).to.include({ index: 0, codec });
@@ -66,7 +66,7 @@ describe('The cases', function () {
     });
 
     for (const size of [65_536, 1_024]) {
-      it(`give the same samples in chunks of ${size} bytes: ${name}`, async () => {
+      it(`return the same samples in chunks of ${size} bytes: ${name}`, async () => {
         const bytes = await caseOf(name);
         same(await transcribe(inParts(bytes, size)), await transcribe(bytes));
       });
@@ -74,12 +74,12 @@ describe('The cases', function () {
   }
 
   for (const name of ['faststart_video_loses_end.mp4', 'fragmented_video_loses_end.mp4']) {
-    it(`are heard to their end beside a video track: ${name}`, async () => {
+    it(`are decoded to the end next to a video track: ${name}`, async () => {
       const bytes = await caseOf(name);
       const whole = await transcribe(bytes);
       expect(whole.samples.length / RATE_HZ).to.be.within(10.98, 11.14);
       expect(whole.warnings).to.deep.equal([]);
-      // "what you can do for your country": there is speech in each of the last seconds.
+      // "what you can do for your country": each of the last seconds has speech.
       for (const second of [8, 9]) {
         const loud = Math.hypot(...whole.samples.subarray(second * RATE_HZ, (second + 1) * RATE_HZ));
         expect(loud, `second ${second}`).to.be.above(2);
@@ -88,13 +88,13 @@ describe('The cases', function () {
     });
   }
 
-  it('leave no silence undone: nothing is heard in the gap and before the beginning', async () => {
+  it('preserve silence in the gap and before the beginning', async () => {
     const gap = (await transcribe(await caseOf('audio_gap_4s.mp4'))).samples.subarray(3.1 * RATE_HZ, 6.9 * RATE_HZ);
     const late = (await transcribe(await caseOf('audio_starts_2s_late.mp4'))).samples.subarray(0, 1.9 * RATE_HZ);
     for (const silence of [gap, late]) expect(silence.every((sample) => sample === 0)).to.equal(true);
   });
 
-  it('say that channels cancel, and give one of them', async () => {
+  it('use one channel if channels cancel, with a warning', async () => {
     const { warnings } = await transcribe(await caseOf('antiphase.m4a'));
     expect(warnings[0]).to.contain('channels cancel');
   });
@@ -104,28 +104,28 @@ describe('Audio tracks', function () {
   this.timeout(60_000);
   const FILM = 'ac3_first_aac_second.mp4';
 
-  it('of which the one that was taken is said, and those that were not', async () => {
+  it('are listed in a warning with the one that was used', async () => {
     const { samples, warnings, track } = await transcribe(await caseOf(FILM));
     expect(samples.length / RATE_HZ).to.be.closeTo(2.99, 0.05);
     expect(track?.codec).to.be.oneOf(['AAC', 'AC-3']);
     expect(warnings).to.have.length(1);
-    expect(warnings[0]).to.contain(`${track?.index} (${track?.codec}) was taken`).and.to.contain('audio_track');
+    expect(warnings[0]).to.contain(`${track?.index} (${track?.codec}) was used`).and.to.contain('audio_track');
   });
 
-  it('are taken by their index', async () => {
+  it('are selected by their index', async () => {
     const { warnings, track } = await transcribe(await caseOf(FILM), { audioTrack: 1 });
     expect(track).to.deep.equal({ index: 1, codec: 'AAC', language: '' });
     expect(warnings).to.deep.equal([]);
   });
 
-  it('that are not there are refused with those that are', async () => {
+  it('are listed in the error for an unknown index', async () => {
     const error = await refusal(await caseOf(FILM), { audioTrack: 2 });
     expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
     expect(error.message).to.contain('0 (AC-3)').and.to.contain('1 (AAC)').and.to.contain('got 2');
   });
 
   for (const path of ['demo/samples/speech/party.flac', 'inference/test/audio/cases/chained.opus']) {
-    it(`beyond the first are refused where a format has one: ${path}`, async () => {
+    it(`beyond the first are rejected in formats with one track: ${path}`, async () => {
       const error = await refusal(await fromRoot(path), { audioTrack: 1 });
       expect(error).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
       expect((await transcribe(await fromRoot(path), { audioTrack: 0 })).samples.length).to.be.above(0);

@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { DecoderThread } from '../../src/media/audio/decoder-thread.js';
 import { readProcessWork } from '../../src/work-reading.js';
-import { fixture } from './listening.js';
+import { fixture } from './read-audio.js';
 
-describe('A decoding thread', () => {
-  it('that gets no processor does not give its audio up', async function () {
+describe('A decoder thread', () => {
+  it('that is starved of CPU does not fail', async function () {
     if (process.platform !== 'linux') return this.skip();
     this.timeout(60_000);
     const before = new Set(readdirSync('/proc/self/task'));
@@ -23,7 +23,7 @@ describe('A decoding thread', () => {
       }
       const pulled = thread.pull({ input: content, ended: true, maxSamples: 32_000 });
       const used = async () => (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0;
-      // Longer than the thread may work for one answer.
+      // Longer than the work limit of one answer.
       for (const end = (await used()) + 1000; (await used()) < end; );
       rival.kill('SIGKILL');
       expect((await pulled).samples.length).to.be.greaterThan(0);

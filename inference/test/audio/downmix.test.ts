@@ -4,7 +4,7 @@ import { tone } from './wav-file.js';
 
 const RATE_HZ = 8_000;
 
-/** What comes of channels that are given in chunks of so many samples. */
+/** Mixes channels in chunks of a number of samples. */
 function mixed(channels: readonly Float32Array[], size = 8_000): { samples: number[]; cancelled: boolean } {
   const downmix = new Downmix();
   const samples: number[] = [];
@@ -21,7 +21,7 @@ function mixed(channels: readonly Float32Array[], size = 8_000): { samples: numb
 const scaled = (samples: Float32Array, factor: number) => samples.map((sample) => sample * factor);
 const power = (samples: readonly number[]) => Math.hypot(...samples) / Math.sqrt(samples.length);
 
-describe('Several channels as one', () => {
+describe('Channels mixed to mono', () => {
   const left = tone(440, RATE_HZ, 2);
 
   it('are their mean', () => {
@@ -33,21 +33,21 @@ describe('Several channels as one', () => {
   });
 
   for (const factor of [-1, -0.9, -0.7]) {
-    it(`that cancel are heard as the loudest: the right is ${factor} times the left`, () => {
+    it(`that cancel become the loudest: the right is ${factor} times the left`, () => {
       const { samples, cancelled } = mixed([left, scaled(left, factor)]);
       expect(samples.slice(200)).to.deep.equal([...left.subarray(200)]);
       expect(cancelled).to.equal(true);
     });
   }
 
-  it('that cancel for a while are one channel for so long', () => {
+  it('that cancel for a while become one channel for that time', () => {
     const right = left.map((sample, index) => (index < 8_000 ? sample : -sample));
     const { samples } = mixed([left, right]);
     expect(power(samples.slice(0, 7_000))).to.be.closeTo(power([...left.subarray(0, 7_000)]), 1e-6);
     expect(power(samples.slice(9_000))).to.be.closeTo(power([...left.subarray(9_000)]), 1e-6);
   });
 
-  it('that are alike in part, or apart, or of which one is silent, are mixed as ever', () => {
+  it('that are correlated, uncorrelated or silent become their mean', () => {
     const other = tone(1_000, RATE_HZ, 2);
     const wide = left.map((sample, index) => 0.5 * (other[index] ?? 0) - 0.4 * sample);
     for (const right of [other, wide, new Float32Array(left.length)]) {
@@ -56,13 +56,13 @@ describe('Several channels as one', () => {
     expect(mixed([left, left, left, left, left, left]).cancelled).to.equal(false);
   });
 
-  it('are the same however they come', () => {
+  it('are independent of the chunk size', () => {
     const right = left.map((sample, index) => (index % 9_000 < 5_000 ? -sample : sample));
     const whole = mixed([left, right], left.length);
     for (const size of [7, 1_000, 4_001]) expect(mixed([left, right], size)).to.deep.equal(whole);
   });
 
-  it('of which some samples are no numbers become silence there', () => {
+  it('become silence at NaN', () => {
     const broken = left.slice();
     broken[100] = Number.NaN;
     broken[101] = Number.POSITIVE_INFINITY;

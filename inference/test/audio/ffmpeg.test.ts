@@ -3,20 +3,20 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { alike, fromRoot, open, transcribe } from './listening.js';
+import { alike, fromRoot, open, transcribe } from './read-audio.js';
 import { pcm16, wavFile } from './wav-file.js';
 
-/** What ffmpeg is told, and how alike to what went in it must come out. */
+/** Arguments of ffmpeg and the minimum correlation with the input. */
 interface Made {
   readonly name: string;
   readonly ending: string;
   readonly settings: readonly string[];
   readonly least: number;
-  /** A file without its end has this part of its bytes; half of its sound at least must come out of it. */
+  /** Fraction of the bytes in the truncated file, of which at least half of the audio must be decoded. */
   readonly cut: number;
 }
 
-/** The most common container, so every kind of sample in it. */
+/** The most common container, with every kind of sample. */
 const pcm = (codec: string, least = 0.9999): Made => ({
   name: `WAV, ${codec}`,
   ending: 'wav',
@@ -41,20 +41,20 @@ const EVERY: readonly Made[] = [
   { name: 'MP3', ending: 'mp3', settings: ['-c:a', 'libmp3lame', '-q:a', '4'], least: 0.999, cut: 0.6 },
   { name: 'Ogg Vorbis', ending: 'ogg', settings: ['-c:a', 'libvorbis', '-q:a', '4'], least: 0.999, cut: 0.95 },
   { name: 'Ogg Opus', ending: 'opus', settings: ['-c:a', 'libopus', '-b:a', '32k'], least: 0.998, cut: 0.95 },
-  // Its index is at the end: without it nothing can be read, which is held elsewhere.
+  // Its index is at the end: truncated, it is unreadable, which is tested elsewhere.
   { name: 'MP4', ending: 'mp4', settings: aac, least: 0.97, cut: 1 },
   { name: 'M4A, index first', ending: 'm4a', settings: [...aac, '-movflags', '+faststart'], least: 0.97, cut: 0.7 },
 ];
 const RATES_HZ = [8_000, 16_000, 44_100, 48_000];
 const CHANNELS = [1, 2];
-/** The second channel is half as loud as the first: their mean is three quarters. */
+/** The second channel has half the amplitude of the first: their mean is three quarters. */
 const UNEVEN = 'pan=stereo|c0=c0|c1=0.5*c0';
 const LENGTH = 20_000;
 
 describe('Audio files that ffmpeg makes', function () {
   this.timeout(120_000);
   let dir: string | undefined;
-  /** What went in, and the same without what 8 kHz do not hold. */
+  /** The input, and the same limited to the bandwidth of 8 kHz. */
   let source: Float32Array;
   let safeWeights: Float32Array;
 
@@ -76,7 +76,7 @@ describe('Audio files that ffmpeg makes', function () {
     const outputs = EVERY.flatMap((made, index) =>
       RATES_HZ.flatMap((rateHz) =>
         CHANNELS.flatMap((channels) => {
-          // Opus has rates of its own.
+          // Opus has fixed rates.
           const rate = made.ending === 'opus' && rateHz === 44_100 ? 24_000 : rateHz;
           const mix = channels === 1 ? [] : ['-af', UNEVEN];
           return [...mix, '-ar', `${rate}`, ...made.settings, pathOf(made, index, rateHz, channels)];
@@ -93,7 +93,7 @@ describe('Audio files that ffmpeg makes', function () {
   });
 
   for (const [index, made] of EVERY.entries()) {
-    it(`are heard as what went in, at every rate, mono and stereo: ${made.name}`, async () => {
+    it(`match the input, at every rate, mono and stereo: ${made.name}`, async () => {
       for (const rateHz of RATES_HZ) {
         for (const channels of CHANNELS) {
           const what = `${made.name}, ${rateHz} Hz, ${channels} channels`;
@@ -110,7 +110,7 @@ describe('Audio files that ffmpeg makes', function () {
       }
     });
 
-    it(`keep what is good and say so without their end: ${made.name}`, async () => {
+    it(`are read up to their end if truncated, with a warning: ${made.name}`, async () => {
       const whole = await readFile(pathOf(made, index, 44_100, 2));
       const { samples, warnings } = await transcribe(whole.subarray(0, Math.floor(made.cut * whole.length)));
       expect(samples.length / LENGTH).to.be.within(made.cut === 1 ? 1 : 0.5, made.cut === 1 ? 1 : 0.95);
@@ -119,7 +119,7 @@ describe('Audio files that ffmpeg makes', function () {
     });
   }
 
-  it('have the same samples to the bit without loss: FLAC, FLAC in Ogg and WAV, of 16 and of 24 bits', async () => {
+  it('are bit-exact if lossless: FLAC, FLAC in Ogg and WAV, 16 and 24 bits', async () => {
     const wav = EVERY.findIndex(({ name }) => name === 'WAV, s16le');
     for (const [index, made] of EVERY.entries()) {
       if (!made.name.startsWith('FLAC')) continue;
@@ -137,8 +137,8 @@ describe('Audio files that ffmpeg makes', function () {
     expect(flac).to.deep.equal(wide);
   });
 
-  it('are refused at the limit where few bytes hold hours', async () => {
-    // Through a pipe, so that no header says how long it is.
+  it('are rejected at the limit if few bytes contain hours', async () => {
+    // Through a pipe, without the duration in a header.
     const silence = ['-v', 'error', '-f', 'lavfi', '-t', '3600', '-i', 'anullsrc=r=8000:cl=mono'];
     const { stdout } = spawnSync('ffmpeg', [...silence, '-c:a', 'flac', '-f', 'flac', '-'], { maxBuffer: 2 ** 26 });
     expect(stdout.length).to.be.within(1_000, 1_000_000);

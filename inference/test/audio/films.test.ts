@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { alike, fromRoot, inParts, open, refusal, transcribe } from './listening.js';
 import { box, mp4File } from './mp4-file.js';
+import { alike, fromRoot, inParts, open, refusal, transcribe } from './read-audio.js';
 
 const MIB = 1_048_576;
 
-/** A chunk that is told from every other by its numbers. */
+/** A chunk with unique samples. */
 function chunk(index: number, samples = 8_000): Int16Array {
   return Int16Array.from({ length: samples }, (_, at) => ((index * 131 + at) % 2_000) - 1_000);
 }
@@ -21,7 +21,7 @@ const asFloats = (chunks: readonly Int16Array[]): number[] =>
 describe('A film', function () {
   this.timeout(120_000);
 
-  it('of a gigabyte loses nothing, and little of it is ever held', async () => {
+  it('of a gigabyte is read completely, with bounded memory', async () => {
     const chunks = Array.from({ length: 240 }, (_, index) => chunk(index));
     let highestBytes = 0;
     const before = process.memoryUsage().rss;
@@ -46,7 +46,7 @@ describe('A film', function () {
     expect(highestBytes / MIB).to.be.below(300);
   });
 
-  it('whose index comes last is read, whole and in chunks', async () => {
+  it('with its index at the end is read, whole and in chunks', async () => {
     const chunks = [chunk(1), chunk(2), chunk(3)];
     const content = whole(mp4File({ chunks, betweenBytes: 30 * MIB, indexLast: true }));
     for (const given of [content, inParts(content, 65_536)]) {
@@ -56,7 +56,7 @@ describe('A film', function () {
     }
   });
 
-  it('whose index comes last, beyond what is held for it, is refused with what to do, before all of it came', async () => {
+  it('with its index at the end, beyond the buffer limit, is rejected with the remedy before all of it is received', async () => {
     let came = 0;
     async function* counted(): AsyncGenerator<Uint8Array> {
       for (const part of mp4File({ chunks: [chunk(1)], betweenBytes: 400 * MIB, indexLast: true })) {
@@ -71,7 +71,7 @@ describe('A film', function () {
   });
 
   for (const size of [64, 0xffff_fff0, 0x7fff_ffff]) {
-    it(`whose index is said to have ${size} bytes costs no more than it sends`, async () => {
+    it(`whose index declares ${size} bytes uses no more memory than it sends`, async () => {
       const before = process.memoryUsage().arrayBuffers;
       const content = mp4File({ chunks: [chunk(1)], betweenBytes: 0, moovSize: size });
       const error = await refusal(streamed(content));
@@ -93,7 +93,7 @@ describe('A film', function () {
     ['an empty index', Buffer.concat([box('ftyp', Buffer.from('isom0000')), box('moov')])],
     ['fragments without an index', Buffer.concat([box('styp', Buffer.from('msdh0000')), box('moof', box('mfhd'))])],
   ] as const) {
-    it(`with ${name} is refused in our own words`, async () => {
+    it(`with ${name} is rejected with a message of the server`, async () => {
       for (const given of [content, inParts(content, 5)]) {
         const error = await refusal(given);
         expect(error).to.be.instanceOf(InferenceError);
@@ -104,7 +104,7 @@ describe('A film', function () {
     });
   }
 
-  it('is cut and put together as its edit list says', async () => {
+  it('is edited as its edit list specifies', async () => {
     const chunks = [chunk(1, 16_000), chunk(2, 16_000), chunk(3, 16_000)];
     const edits = [
       { ms: 500, mediaSample: -1 },
@@ -118,7 +118,7 @@ describe('A film', function () {
     expect(warnings).to.deep.equal([]);
   });
 
-  it('whose edit list goes back is read once, and it is said', async () => {
+  it('whose edit list goes back is read once, with a warning', async () => {
     const edits = [
       { ms: 1000, mediaSample: 0 },
       { ms: 1000, mediaSample: 0 },
@@ -130,18 +130,18 @@ describe('A film', function () {
     expect(warnings[0]).to.contain('edit list');
   });
 
-  it('without its end says how much is missing', async () => {
+  it('without its end reports how much is missing', async () => {
     const content = whole(
       mp4File({ chunks: [chunk(1, 16_000), chunk(2, 16_000), chunk(3, 16_000)], betweenBytes: 1_000 }),
     );
     const { samples, warnings } = await transcribe(content.subarray(0, content.length - 33_000));
     expect(samples.length).to.equal(32_000);
     expect(warnings).to.have.length(1);
-    expect(warnings[0]).to.contain('1.00 s').and.to.contain('did not come');
+    expect(warnings[0]).to.contain('1.00 s').and.to.contain('are missing');
   });
 });
 
-/** The same on every run, and as good as random. */
+/** Deterministic pseudorandom numbers. */
 function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -163,22 +163,22 @@ describe('A damaged film', function () {
   ];
 
   for (const name of FILMS) {
-    it(`gives what came before its end, and says that it is cut: ${name}`, async () => {
+    it(`is read up to its end if truncated, with a warning: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
       const whole = await transcribe(bytes);
       const { samples, warnings } = await transcribe(
         inParts(bytes.subarray(0, Math.floor(bytes.length * 0.7) + 1), 4_096),
       ).catch((error: InferenceError) => {
-        // QuickTime has its index at the end.
+        // The QuickTime file has its index at the end.
         expect(error.message).to.contain('moov');
         return { samples: whole.samples.subarray(0, 24_000), warnings: ['refused'] };
       });
       expect(samples.length / whole.samples.length).to.be.within(0.4, 0.95);
-      // Of a cut packet, a decoder may say so as well.
+      // A decoder may also report the truncated packet.
       expect(warnings.length).to.be.within(1, 2);
     });
 
-    it(`ends well whatever bits are wrong: ${name}`, async () => {
+    it(`does not fail unexpectedly with any wrong bits: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
       for (const seed of [1, 2, 3]) {
         const below = numbers(seed);
@@ -199,16 +199,16 @@ describe('A damaged film', function () {
 describe('A stream of frames', function () {
   this.timeout(30_000);
   for (const name of ['video_h264_aac.mpegts', 'adts.aac']) {
-    it(`is read behind damage too: ${name}`, async () => {
+    it(`is read after damage: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
       const whole = await transcribe(bytes);
       const damaged = Buffer.concat([bytes.subarray(0, 11_000), new Uint8Array(333), bytes.subarray(11_000)]);
       for (const given of [damaged, inParts(damaged, 1_000)]) {
         const { samples, warnings } = await transcribe(given);
         expect(samples.length / whole.samples.length).to.be.within(0.9, 1.01);
-        // The end is what it was.
+        // The end is unchanged.
         expect(alike(whole.samples.subarray(-16_000), samples.subarray(-16_000), 0).value).to.be.above(0.99);
-        expect(warnings.join(' ')).to.contain('passed over');
+        expect(warnings.join(' ')).to.contain('skipped');
       }
     });
   }
@@ -223,8 +223,8 @@ describe('A stream of frames', function () {
   });
 });
 
-describe('Files that were joined', () => {
-  it('of FLAC are heard one after the other', async () => {
+describe('Concatenated files', () => {
+  it('of FLAC are decoded sequentially', async () => {
     const one = await fromRoot('demo/samples/speech/party.flac');
     const other = await fromRoot('demo/samples/speech/models.flac');
     const { samples, warnings } = await transcribe(inParts(Buffer.concat([one, other]), 777));
@@ -234,7 +234,7 @@ describe('Files that were joined', () => {
     expect(warnings).to.deep.equal([]);
   });
 
-  it('of Ogg with other codecs and rates are heard one after the other', async () => {
+  it('of Ogg with different codecs and rates are decoded sequentially', async () => {
     const names = ['speech-48k-stereo.opus', 'speech-8k-mono.vorbis.ogg', 'speech-48k-mono.flac.ogg'];
     const parts = await Promise.all(names.map((name) => fromRoot(`inference/test/audio/fixtures/${name}`)));
     const { samples, warnings } = await transcribe(inParts(Buffer.concat(parts), 777));

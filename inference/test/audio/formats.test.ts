@@ -1,19 +1,19 @@
 import { expect } from 'chai';
 import { AUDIO_FORMATS } from '../../src/media/audio/index.js';
-import { alike, fixture, fromRoot, inParts, type Transcribed, transcribe } from './listening.js';
+import { alike, fixture, fromRoot, inParts, type Transcribed, transcribe } from './read-audio.js';
 
-/** What every fixture was made of: seconds 0.5 to 2.5 of a sample of the demo. */
+/** The source of all fixtures: seconds 0.5 to 2.5 of a demo sample. */
 async function original(): Promise<Float32Array> {
   const { samples } = await transcribe(await fromRoot('demo/samples/speech/party.flac'));
   return samples.subarray(8_000, 40_000);
 }
 
-/** Loss-free is 1; 8 kHz lack the upper half of the spectrum. */
+/** Minimum correlation. Lossless is 1; 8 kHz lack the upper half of the spectrum. */
 const FIXTURES: readonly [name: string, format: (typeof AUDIO_FORMATS)[number], least: number, samples: number][] = [
   ['speech-48k-mono.flac.ogg', 'flac', 0.9999, 32_000],
   ['speech-44k-stereo.mp3', 'mp3', 0.98, 32_000],
   ['speech-16k-mono.mp3', 'mp3', 0.97, 32_000],
-  // Without the header that says how long it is, the encoder's delay of 1,105 samples stays at 8 kHz.
+  // Without the header, the encoder's delay of 1,105 samples remains at 8 kHz.
   ['speech-8k-mono.mp3', 'mp3', 0.9, 34_560],
   ['speech-48k-stereo.vorbis.ogg', 'ogg-vorbis', 0.97, 32_000],
   ['speech-8k-mono.vorbis.ogg', 'ogg-vorbis', 0.9, 32_000],
@@ -29,15 +29,15 @@ describe('Audio files of every format', () => {
     wanted = await original();
   });
 
-  it('are all tried here', () => {
-    // WAV has a test of its own, films stand among the cases.
+  it('are all tested', () => {
+    // WAV has its own test, films are among the cases.
     const films = ['mp4', 'quicktime', 'webm', 'matroska', 'mpeg-ts', 'adts'];
     const tried = new Set(['wav', ...films, ...FIXTURES.map(([, format]) => format)]);
     expect([...tried].sort()).to.deep.equal([...AUDIO_FORMATS].sort());
   });
 
   for (const [name, , least, length] of FIXTURES) {
-    it(`come out as the speech that went in: ${name}`, async () => {
+    it(`decode to the source speech: ${name}`, async () => {
       const { samples, warnings } = await transcribe(await fixture(name));
       const delayed = length > 32_000;
       const { value, shift } = alike(wanted, samples, delayed ? 2_400 : 40);
@@ -48,7 +48,7 @@ describe('Audio files of every format', () => {
     });
 
     for (const size of [7, 1_000]) {
-      it(`come out the same in parts of ${size} bytes: ${name}`, async () => {
+      it(`decode to the same samples in parts of ${size} bytes: ${name}`, async () => {
         const bytes = await fixture(name);
         const whole: Transcribed = await transcribe(bytes);
         const parts: Transcribed = await transcribe(inParts(bytes, size));
@@ -64,20 +64,20 @@ describe('Audio files of every format', () => {
     ['models', 100_560],
     ['search', 98_080],
   ] as const) {
-    it(`are whole to the last sample: ${name}.flac`, async () => {
+    it(`are complete to the last sample: ${name}.flac`, async () => {
       const transcribed = await transcribe(await fromRoot(`demo/samples/speech/${name}.flac`));
       expect(transcribed.samples.length).to.equal(samples);
       expect(transcribed.warnings).to.deep.equal([]);
     });
   }
 
-  it('of FLAC are the numbers that were written, as a WAV has them', async () => {
+  it('of FLAC have the same values as WAV', async () => {
     const { samples } = await transcribe(await fromRoot('demo/samples/speech/party.flac'));
     expect(samples.some((sample) => Math.abs(sample) > 0.1)).to.equal(true);
     expect(samples.every((sample) => Number.isInteger(sample * 32_768))).to.equal(true);
   });
 
-  it('of FLAC at 44.1 kHz stereo agree with the same as WAV at 16 kHz', async function () {
+  it('of FLAC at 44.1 kHz stereo match the WAV at 16 kHz', async function () {
     const read = (file: string) => fromRoot(`../shared/samples/speech/${file}`).catch(() => undefined);
     const [flac, wav] = [await read('jfk.flac'), await read('jfk.wav')];
     if (flac === undefined || wav === undefined) {

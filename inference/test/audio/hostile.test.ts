@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
-import { fixture, inParts, open, refusal, transcribe } from './listening.js';
+import { fixture, inParts, open, refusal, transcribe } from './read-audio.js';
 import { pcm16, tone, wavFile } from './wav-file.js';
 
 const FIXTURES = [
@@ -12,7 +12,7 @@ const FIXTURES = [
   'speech-44k-stereo.m4a',
 ];
 
-/** The same on every run, and as good as random. */
+/** Deterministic pseudorandom numbers. */
 function noise(length: number, seed = 1): Uint8Array {
   let state = seed;
   return Uint8Array.from({ length }, () => {
@@ -37,7 +37,7 @@ async function* endless(counted: { parts: number }): AsyncGenerator<Uint8Array> 
   }
 }
 
-describe('What is no audio', () => {
+describe('Content that is not audio', () => {
   for (const [name, content, said] of [
     ['nothing', new Uint8Array(0), 'empty'],
     ['one byte', new Uint8Array([0x52]), 'text ("R")'],
@@ -46,10 +46,10 @@ describe('What is no audio', () => {
     ['a web page', Buffer.from('<!DOCTYPE html><html><body>404</body></html>'), 'a web page'],
     ['a PNG', Buffer.from('\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR', 'latin1'), 'a PNG image'],
     ['an AVI film', Buffer.from('RIFF\x00\x10\x00\x00AVI LIST', 'latin1'), 'an AVI film'],
-    ['random bytes', noise(20_000), 'an unknown kind, beginning'],
-    ['zeros', new Uint8Array(100_000), 'an unknown kind, beginning 00 00'],
+    ['random bytes', noise(20_000), 'unknown data beginning with'],
+    ['zeros', new Uint8Array(100_000), 'unknown data beginning with 00 00'],
   ] as const) {
-    it(`is refused by what it looks like: ${name}`, async () => {
+    it(`is rejected with what it looks like: ${name}`, async () => {
       const error = await refusal(content);
       expect(error.code).to.equal('AUDIO_UNREADABLE');
       expect(error.message).to.contain(said);
@@ -77,7 +77,7 @@ describe('What is no audio', () => {
     ['AAC', '\xff\xf1\x50\x80\x2e\x7f\xfc\x21'],
     ['MPEG-TS', `G${'\x00'.repeat(187)}G${'\x00'.repeat(187)}G${'\x00'.repeat(187)}G${'\x00'.repeat(187)}`],
   ] as const) {
-    it(`is refused although it begins like ${name}`, async () => {
+    it(`is rejected although it begins like ${name}`, async () => {
       const content = Buffer.concat([Buffer.from(magic, 'latin1'), noise(100_000)]);
       expect((await refusal(content)).code).to.equal('AUDIO_UNREADABLE');
       expect((await refusal(content.subarray(0, magic.length))).code).to.equal('AUDIO_UNREADABLE');
@@ -86,7 +86,7 @@ describe('What is no audio', () => {
 });
 
 describe('An endless stream without a sample', () => {
-  it('is given up', async () => {
+  it('is rejected', async () => {
     async function* junk(): AsyncGenerator<Uint8Array> {
       const head = wavFile(new Uint8Array(0), { between: Buffer.from('junk\xf0\xff\xff\xff', 'latin1') });
       yield head.subarray(0, head.length - 8);
@@ -94,13 +94,13 @@ describe('An endless stream without a sample', () => {
     }
     const error = await refusal(junk());
     expect(error.code).to.equal('AUDIO_UNREADABLE');
-    expect(error.message).to.contain('64 MiB in a row');
+    expect(error.message).to.contain('64 consecutive MiB');
   });
 });
 
-describe('A damaged audio', () => {
+describe('A damaged audio file', () => {
   for (const name of FIXTURES) {
-    it(`ends well wherever it is cut: ${name}`, async () => {
+    it(`does not fail unexpectedly when truncated anywhere: ${name}`, async () => {
       const bytes = await fixture(name);
       for (const part of [0.03, 0.5, 0.97]) {
         const cut = bytes.subarray(0, Math.floor(bytes.length * part));
@@ -110,7 +110,7 @@ describe('A damaged audio', () => {
       }
     });
 
-    it(`ends well with noise in its middle: ${name}`, async () => {
+    it(`does not fail unexpectedly with noise in the middle: ${name}`, async () => {
       const bytes = (await fixture(name)).slice();
       bytes.set(noise(400), Math.floor(bytes.length / 2));
       const result = await transcribe(bytes).catch((error: InferenceError) => error);
@@ -118,7 +118,7 @@ describe('A damaged audio', () => {
       else expect(result.samples.every((sample) => sample >= -1 && sample <= 1)).to.equal(true);
     });
 
-    it(`ends well with noise after its beginning: ${name}`, async () => {
+    it(`does not fail unexpectedly with noise after its beginning: ${name}`, async () => {
       const bytes = await fixture(name);
       const content = Buffer.concat([bytes.subarray(0, 900), noise(50_000, 7)]);
       const result = await transcribe(content).catch((error: InferenceError) => error);
@@ -127,7 +127,7 @@ describe('A damaged audio', () => {
     });
   }
 
-  it('of FLAC keeps what is good and says how much is missing', async () => {
+  it('of FLAC is read up to the damage, with a warning', async () => {
     const { readFile } = await import('node:fs/promises');
     const url = new URL('../../../../demo/samples/speech/party.flac', import.meta.url);
     const bytes = new Uint8Array(await readFile(url));
@@ -138,40 +138,40 @@ describe('A damaged audio', () => {
   });
 
   for (const name of ['speech-44k-stereo.mp3', 'speech-16k-mono.mp3', 'speech-8k-mono.mp3']) {
-    it(`of MP3 keeps what is good and says that the end is missing: ${name}`, async () => {
+    it(`of MP3 is read up to its end if truncated, with a warning: ${name}`, async () => {
       const bytes = await fixture(name);
       const whole = await transcribe(bytes);
       expect(whole.warnings).to.deep.equal([]);
       const cut = await transcribe(inParts(bytes.subarray(0, Math.floor(bytes.length / 2) + 5), 1_000));
       expect(cut.samples.length).to.be.within(whole.samples.length * 0.4, whole.samples.length * 0.6);
       expect(cut.warnings).to.have.length(1);
-      expect(cut.warnings[0]).to.contain('The MP3 is cut');
+      expect(cut.warnings[0]).to.contain('The MP3 is truncated');
     });
 
-    it(`of MP3 takes a tag at its end for no damage: ${name}`, async () => {
+    it(`of MP3 with a tag at its end causes no warning: ${name}`, async () => {
       const tag = Buffer.alloc(128);
       tag.write('TAG');
       expect((await transcribe(Buffer.concat([await fixture(name), tag]))).warnings).to.deep.equal([]);
     });
   }
 
-  it('whose MP4 index did not come is refused, and it is said', async () => {
+  it('without its MP4 index is rejected with the reason', async () => {
     const bytes = await fixture('speech-44k-stereo.m4a');
     const error = await refusal(bytes.subarray(0, bytes.length - 2_000));
     expect(error.code).to.equal('AUDIO_UNREADABLE');
     expect(error.message).to.contain('moov');
   });
 
-  it('whose MP4 frames did not all come says how many', async () => {
+  it('with missing MP4 frames reports how much is missing', async () => {
     const bytes = await fixture('speech-48k-mono-faststart.m4a');
     const { samples, warnings } = await transcribe(bytes.subarray(0, bytes.length - 3_000));
     expect(samples.length).to.be.within(10_000, 30_000);
-    expect(warnings[0]).to.contain('did not come');
+    expect(warnings[0]).to.contain('are missing');
   });
 });
 
 describe('An audio file that is too long', () => {
-  it('is refused at the first read where its size says so', async () => {
+  it('is rejected at the first read by its size', async () => {
     const source = await open(wavFile(pcm16(tone(440, 16_000, 3))), { maxSeconds: 2 });
     const error = await rejection(source.read(100));
     expect(error.code).to.equal('AUDIO_TOO_LONG');
@@ -179,12 +179,12 @@ describe('An audio file that is too long', () => {
     await source.close();
   });
 
-  it('may have just the limit', async () => {
+  it('may have exactly the limit', async () => {
     const { samples } = await transcribe(wavFile(pcm16(tone(440, 44_100, 2)), { rateHz: 44_100 }), { maxSeconds: 2 });
     expect(samples.length).to.equal(32_000);
   });
 
-  it('is refused at the limit where it has no end, and no more of it is taken', async () => {
+  it('is rejected at the limit if it is endless, without reading further', async () => {
     const counted = { parts: 0 };
     const source = await open(endless(counted), { maxSeconds: 20 });
     let samples = 0;
@@ -201,7 +201,7 @@ describe('An audio file that is too long', () => {
 });
 
 describe('A source', () => {
-  it('takes no more of a stream than a few seconds ahead of its reader', async () => {
+  it('reads a stream at most a few seconds ahead of its reader', async () => {
     const counted = { parts: 0 };
     const source = await open(endless(counted));
     for (let seconds = 0; seconds < 20; ) {
@@ -211,7 +211,7 @@ describe('A source', () => {
     await source.close();
   });
 
-  it('tells the stream that no more is wanted when it is closed', async () => {
+  it('ends the iterator of the stream when closed', async () => {
     let returned = false;
     async function* watched(): AsyncGenerator<Uint8Array> {
       try {
@@ -227,7 +227,7 @@ describe('A source', () => {
     expect((await rejection(source.read(1))).code).to.equal('CANCELLED');
   });
 
-  it('gives CANCELLED to a waiting reader when its signal is aborted, though the stream is silent', async () => {
+  it('rejects a waiting read with CANCELLED on abort, even while the stream is idle', async () => {
     const controller = new AbortController();
     async function* stalled(): AsyncGenerator<Uint8Array> {
       yield wavFile(pcm16(tone(440, 48_000, 0.1)), { rateHz: 48_000, dataSize: 0xffff_ffff });
@@ -241,7 +241,7 @@ describe('A source', () => {
     await source.close();
   });
 
-  it('gives CANCELLED to one read whose own signal is aborted, and goes on for the next', async () => {
+  it('rejects a single read with CANCELLED on abort, and continues with the next', async () => {
     let go = () => {};
     const gate = new Promise<void>((resolve) => {
       go = resolve;
@@ -263,7 +263,7 @@ describe('A source', () => {
     await source.close();
   });
 
-  it('is not opened where nothing ever comes and the signal is aborted', async () => {
+  it('is not opened on abort while no bytes arrive', async () => {
     const controller = new AbortController();
     async function* silent(): AsyncGenerator<Uint8Array> {
       await new Promise(() => {});
@@ -274,7 +274,7 @@ describe('A source', () => {
     expect((await rejection(open(silent(), { signal: controller.signal }))).code).to.equal('CANCELLED');
   });
 
-  it('is not opened where the signal is aborted while the decoder starts', async () => {
+  it('is not opened on abort while the decoder starts', async () => {
     const controller = new AbortController();
     const bytes = await fixture('speech-48k-stereo.opus');
     const opening = rejection(open(bytes, { signal: controller.signal }));
@@ -282,7 +282,7 @@ describe('A source', () => {
     expect((await opening).code).to.equal('CANCELLED');
   });
 
-  it("passes on its stream's own error after what came before it", async () => {
+  it("rethrows its stream's error after the samples before it", async () => {
     async function* failing(): AsyncGenerator<Uint8Array> {
       yield wavFile(pcm16(tone(440, 16_000, 0.1)), { dataSize: 0xffff_ffff });
       throw new Error('the line is dead');
@@ -293,7 +293,7 @@ describe('A source', () => {
     await source.close();
   });
 
-  it('leaves the content as it was, to be opened again', async () => {
+  it('does not change the content, which can be opened again', async () => {
     const content = Buffer.from(await fixture('speech-48k-stereo.opus'));
     const first = await transcribe(content);
     const second = await transcribe(content);
@@ -301,7 +301,7 @@ describe('A source', () => {
     expect(content.equals(await fixture('speech-48k-stereo.opus'))).to.equal(true);
   });
 
-  it('leaves no thread behind but the one that waits for the next audio', async () => {
+  it('leaves only the idle thread for the next audio file', async () => {
     const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
     const before = threads();
     for (const name of FIXTURES.slice(0, 3)) {
@@ -312,7 +312,7 @@ describe('A source', () => {
     expect(threads()).to.be.at.most(before + 1);
   });
 
-  it('gives no more than was asked for', async () => {
+  it('returns at most the requested number of samples', async () => {
     const source = await open(wavFile(pcm16(tone(440, 16_000, 1))));
     expect((await source.read(7))?.length).to.equal(7);
     await source.close();

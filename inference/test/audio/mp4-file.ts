@@ -1,15 +1,15 @@
-/** Makes MP4 content for the tests: one track of 16-bit PCM at 16 kHz, mono, with whatever lies between its chunks. */
+/** Creates MP4 content for the tests: one track of 16-bit PCM at 16 kHz, mono, with arbitrary data between its chunks. */
 
 export interface Mp4Options {
-  /** Bytes before each chunk that belong to nobody: images. */
+  /** Unrelated bytes before each chunk, such as video. */
   readonly betweenBytes: number;
   /** Samples of each chunk. */
   readonly chunks: readonly Int16Array[];
-  /** The index at the end, where cameras write it. */
+  /** Whether the index is at the end, as written by cameras. */
   readonly indexLast?: boolean;
-  /** Entries of an edit list: duration in ms (-1 for a pause: `mediaSample` -1), and where it begins in the media. */
+  /** Entries of an edit list: duration in ms (-1 for a pause: `mediaSample` -1), and start in the media. */
   readonly edits?: readonly { readonly ms: number; readonly mediaSample: number }[];
-  /** What the size of the first sample is said to be instead. */
+  /** Declared size of the first sample, instead of the true one. */
   readonly moovSize?: number;
 }
 
@@ -34,7 +34,7 @@ const halves = (...values: readonly number[]): Uint8Array => {
   return bytes;
 };
 
-/** The content in parts of bounded size, so that a film of gigabytes is never held. */
+/** Yields the content in parts of bounded size: a film of gigabytes is never in memory. */
 export function* mp4File(options: Mp4Options): Generator<Uint8Array, void, void> {
   const { chunks, betweenBytes, indexLast = false } = options;
   const ftyp = box('ftyp', Buffer.from('qt  '), words(0), Buffer.from('qt  '));

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { WavDecoder } from '../../src/media/audio/decoders/wav.js';
-import { inParts, refusal, transcribe } from './listening.js';
+import { inParts, refusal, transcribe } from './read-audio.js';
 import { chunk } from './wav-file.js';
 
 const MS = 2;
@@ -16,7 +16,7 @@ async function caseOf(name: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../test/audio/cases/${name}`, import.meta.url)));
 }
 
-/** Its samples before they are mixed and resampled, interleaved in 16 bits. */
+/** The decoded samples before mixing and resampling, interleaved in 16 bits. */
 async function samplesOf(content: Uint8Array): Promise<Buffer> {
   const decoder = new WavDecoder(content.length);
   const blocks = [...(await decoder.push(content)), ...(await decoder.finish())];
@@ -32,11 +32,11 @@ interface Header {
   readonly channels?: number;
   readonly blockBytes?: number;
   readonly bits?: number;
-  /** What follows `cbSize`. */
+  /** The extension after `cbSize`. */
   readonly own?: Uint8Array;
 }
 
-/** A WAV of a codec of blocks, honest or not. */
+/** Creates a WAV of a block codec, valid or not. */
 function blocksFile(body: Uint8Array, { tag, channels = 1, blockBytes = 256, bits = 4, own }: Header): Uint8Array {
   const format = new DataView(new ArrayBuffer(18 + (own?.length ?? 0)));
   format.setUint16(0, tag, true);
@@ -66,12 +66,12 @@ describe('Telephone speech in WAV', function () {
     ],
     ['telephone_gsm.wav', 'GSM 6.10', 3, 'cf127aeaefd115f2320e827141932a4e0fd6ebc0bf0609eec02965172fcd5dc2'],
   ] as const) {
-    it(`has the samples that ffmpeg decodes: ${name}`, async () => {
+    it(`matches ffmpeg: ${name}`, async () => {
       const samples = await samplesOf(await caseOf(name));
       expect(createHash('sha256').update(samples).digest('hex')).to.equal(hash);
     });
 
-    it(`is heard whole and in chunks alike: ${name}`, async () => {
+    it(`decodes to the same samples in chunks: ${name}`, async () => {
       const content = await caseOf(name);
       const whole = await transcribe(content);
       expect(whole.track?.codec).to.equal(codec);
@@ -80,15 +80,15 @@ describe('Telephone speech in WAV', function () {
       expect(await transcribe(inParts(content, 1_000))).to.deep.equal(whole);
     });
 
-    it(`is read as far as it goes, and it is said: ${name}`, async () => {
+    it(`is read up to its end if truncated, with a warning: ${name}`, async () => {
       const content = await caseOf(name);
       const { samples, warnings } = await transcribe(content.subarray(0, Math.floor(content.length * 0.6)));
       expect(samples.length / 16_000 / seconds).to.be.within(0.5, 0.65);
-      expect(warnings.join()).to.contain('more than came');
+      expect(warnings.join()).to.contain('The WAV is truncated');
     });
   }
 
-  it('has the samples that ffmpeg decodes of what it codes: both kinds of ADPCM, mono and stereo, whole and cut', async function () {
+  it('matches ffmpeg on its own encodings: both kinds of ADPCM, mono and stereo, whole and truncated', async function () {
     if (spawnSync('ffmpeg', ['-version']).status !== 0) return this.skip();
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-telephone-'));
     try {
@@ -110,7 +110,7 @@ describe('Telephone speech in WAV', function () {
     }
   });
 
-  it('keeps the samples within their range whatever is predicted', async () => {
+  it('keeps samples in range for any prediction', async () => {
     const loud = new Uint8Array(256).fill(0x77);
     loud.set([1, 0xff, 0x7f, 0xff, 0x7f, 0x00, 0x80]);
     for (const header of [{ tag: MS }, { tag: IMA }]) {
@@ -121,7 +121,7 @@ describe('Telephone speech in WAV', function () {
     }
   });
 
-  it('with a block that is damaged is silent there, and it is said', async () => {
+  it('is silent at a damaged block, with a warning', async () => {
     for (const [tag, at] of [
       [MS, 0],
       [IMA, 2],
@@ -143,16 +143,16 @@ describe('Telephone speech in WAV', function () {
   });
 
   for (const [what, header, said] of [
-    ['no bytes in a block', { tag: MS, blockBytes: 0 }, 'no bytes'],
-    ['a block that is smaller than its head', { tag: MS, channels: 2, blockBytes: 13 }, '13 bytes a block'],
-    ['a block of IMA that is smaller than its head', { tag: IMA, blockBytes: 3 }, '3 bytes a block'],
-    ['more channels than are read', { tag: IMA, channels: 8, blockBytes: 2_048 }, '8 channels'],
-    ['other bits a sample', { tag: MS, bits: 16 }, '16 bits'],
-    ['more coefficients than there are', { tag: MS, own: Uint8Array.from([0, 1, 255, 255, 0, 0]) }, '65535 pairs'],
-    ['two channels of GSM', { tag: GSM, channels: 2, blockBytes: 130, bits: 0 }, '2 channels'],
-    ['a block of GSM of another size', { tag: GSM, blockBytes: 33, bits: 0 }, '33 bytes a block'],
+    ['a block size of 0', { tag: MS, blockBytes: 0 }, 'is 0'],
+    ['a block smaller than its header', { tag: MS, channels: 2, blockBytes: 13 }, '13 bytes'],
+    ['a block of IMA smaller than its header', { tag: IMA, blockBytes: 3 }, '3 bytes'],
+    ['too many channels', { tag: IMA, channels: 8, blockBytes: 2_048 }, 'channel count 8'],
+    ['unsupported bits per sample', { tag: MS, bits: 16 }, '16 bits'],
+    ['missing coefficients', { tag: MS, own: Uint8Array.from([0, 1, 255, 255, 0, 0]) }, '65535 coefficient pairs'],
+    ['two channels of GSM', { tag: GSM, channels: 2, blockBytes: 130, bits: 0 }, 'channel count 2'],
+    ['an unsupported block size of GSM', { tag: GSM, blockBytes: 33, bits: 0 }, '33 bytes'],
   ] as const) {
-    it(`is refused where its header says ${what}`, async () => {
+    it(`is rejected with ${what} in its header`, async () => {
       const error = await refusal(blocksFile(new Uint8Array(5_000), header));
       expect(error.code).to.equal('AUDIO_UNREADABLE');
       expect(error.message).to.contain(said);

@@ -4,7 +4,7 @@ import { Timeline } from '../../src/media/audio/timeline.js';
 const RATE_HZ = 1_000;
 const block = (milliseconds: number) => new Float32Array(milliseconds).fill(0.5);
 
-/** Silent and sounding milliseconds of each block, in turn. */
+/** Milliseconds of silence and of samples of each placed block. */
 function placed(blocks: readonly (readonly [milliseconds: number, timestampSeconds: number | undefined])[]) {
   const timeline = new Timeline();
   const parts = blocks.map(([milliseconds, timestampSeconds]) => {
@@ -15,7 +15,7 @@ function placed(blocks: readonly (readonly [milliseconds: number, timestampSecon
 }
 
 describe('A timeline', () => {
-  it('begins with the silence before the first sample, and leaves out what lies before 0', () => {
+  it('begins with the silence before the first sample, and drops samples before 0', () => {
     expect(placed([[100, 2]]).parts).to.deep.equal([[2_000, 100]]);
     expect(placed([[100, -0.03]]).parts).to.deep.equal([[0, 70]]);
     expect(
@@ -29,7 +29,7 @@ describe('A timeline', () => {
     ]);
   });
 
-  it('fills holes, and takes times that are off by little for rounding', () => {
+  it('fills gaps, and ignores small deviations', () => {
     const { parts, seconds } = placed([
       [100, 0],
       [100, 0.13],
@@ -45,12 +45,12 @@ describe('A timeline', () => {
     expect(seconds).to.be.closeTo(4.2, 1e-9);
   });
 
-  it('never lets roundings add up', () => {
+  it('does not accumulate rounding errors', () => {
     const blocks = Array.from({ length: 1_000 }, (_, index) => [100, index * 0.101] as const);
     expect(placed(blocks).seconds).to.be.closeTo(101, 0.16);
   });
 
-  it('leaves out what was given already', () => {
+  it('drops samples that overlap the previous ones', () => {
     expect(
       placed([
         [1_000, 0],
@@ -64,9 +64,9 @@ describe('A timeline', () => {
 
   for (const [name, timestamp, said] of [
     ['back', -500, 'back by 501 s'],
-    ['far on', 90_000, 'on by 89999 s'],
+    ['far forward', 90_000, 'forward by 89999 s'],
   ] as const) {
-    it(`does not follow a clock that jumps ${name}, and says so`, () => {
+    it(`ignores a clock jump ${name}, with a warning`, () => {
       const { parts, warnings } = placed([
         [1_000, 0],
         [100, timestamp],
@@ -84,7 +84,7 @@ describe('A timeline', () => {
     });
   }
 
-  it('takes a clock that begins a day late, or that is none, for one that begins at 0', () => {
+  it('treats a clock that starts a day late or is invalid as starting at 0', () => {
     for (const timestamp of [86_400, Number.NaN, Number.POSITIVE_INFINITY]) {
       const { parts, warnings } = placed([[100, timestamp]]);
       expect(parts).to.deep.equal([[0, 100]]);

@@ -1,4 +1,4 @@
-/** Makes WAV content for the tests, honest or not. */
+/** Creates WAV content for the tests, valid or not. */
 
 export interface WavOptions {
   /** Format tag: 1 PCM, 3 float, 6 A-law, 7 mu-law. */
@@ -8,7 +8,7 @@ export interface WavOptions {
   readonly rateHz?: number;
   /** As WAVE_FORMAT_EXTENSIBLE. */
   readonly extensible?: boolean;
-  /** What the header says instead of the truth. */
+  /** Header values that differ from the content. */
   readonly dataSize?: number;
   readonly riffSize?: number;
   readonly frameBytes?: number;
@@ -26,7 +26,7 @@ export function chunk(id: string, body: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** A file of `body`, which is samples written as the options say. */
+/** Creates a file of `body`, samples in the format of the options. */
 export function wavFile(body: Uint8Array, options: WavOptions = {}): Uint8Array {
   const { tag = 1, bits = 16, channels = 1, rateHz = 16_000, extensible = false } = options;
   const frameBytes = options.frameBytes ?? (bits / 8) * channels;
@@ -59,7 +59,7 @@ export function tone(hertz: number, rateHz: number, seconds: number): Float32Arr
   });
 }
 
-/** Each sample once for each channel, in 16 bits. */
+/** Repeats each sample per channel, in 16 bits. */
 export function pcm16(samples: Float32Array, channels = 1): Uint8Array {
   const bytes = new Uint8Array(samples.length * channels * 2);
   const view = new DataView(bytes.buffer);

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { alike, inParts, refusal, transcribe } from './listening.js';
+import { alike, inParts, refusal, transcribe } from './read-audio.js';
 import { chunk, pcm16, tone, type WavOptions, wavFile } from './wav-file.js';
 
 const speechRate = tone(440, 16_000, 0.5);
 
-/** Writes samples one by one with a DataView method. */
+/** Writes samples with a DataView method. */
 function written(bytes: number, write: (view: DataView, offset: number, sample: number) => void): Uint8Array {
   const view = new DataView(new ArrayBuffer(speechRate.length * bytes));
   speechRate.forEach((sample, index) => {
@@ -65,7 +65,7 @@ describe('WAV', () => {
     ],
   ];
   for (const [name, options, body, tolerance] of kinds) {
-    it(`of ${name} samples comes out as it went in`, async () => {
+    it(`of ${name} samples is decoded exactly`, async () => {
       const { samples, warnings } = await transcribe(wavFile(body(), options));
       expect(samples.length).to.equal(speechRate.length);
       const worst = samples.reduce(
@@ -90,7 +90,7 @@ describe('WAV', () => {
     }
   }
 
-  it('loses nothing of 7 kHz and lets nothing of 9 kHz through', async () => {
+  it('passes 7 kHz and blocks 9 kHz', async () => {
     const level = async (hertz: number) => {
       const { samples } = await transcribe(wavFile(pcm16(tone(hertz, 48_000, 1)), { rateHz: 48_000 }));
       return Math.hypot(...samples.subarray(1_000, 15_000)) / Math.sqrt(14_000);
@@ -99,19 +99,19 @@ describe('WAV', () => {
     expect(await level(9_000)).to.be.below(2e-5);
   });
 
-  it('is mixed by the mean of its channels', async () => {
+  it('is mixed to the mean of its channels', async () => {
     const stereo = new Uint8Array(new Int16Array([16_384, 0, -16_384, 16_384, 8_192, 8_192]).buffer);
     const { samples } = await transcribe(wavFile(stereo, { channels: 2 }));
     expect([...samples]).to.deep.equal([0.25, 0, 0.25]);
   });
 
-  it('reads past chunks it does not know, of odd length too', async () => {
+  it('skips unknown chunks, also of odd length', async () => {
     const between = Buffer.concat([chunk('LIST', new Uint8Array(33)), chunk('junk', new Uint8Array(70_000))]);
     const { samples } = await transcribe(wavFile(pcm16(speechRate), { between }));
     expect(samples.length).to.equal(speechRate.length);
   });
 
-  it('stops where the data chunk ends', async () => {
+  it('stops at the end of the data chunk', async () => {
     const content = Buffer.concat([wavFile(pcm16(speechRate)), chunk('LIST', new Uint8Array(2_000))]);
     expect((await transcribe(content)).samples.length).to.equal(speechRate.length);
   });
@@ -123,7 +123,7 @@ describe('WAV', () => {
     ['0x7FFFF000', { dataSize: 0x7fff_f000, riffSize: 0x7fff_f024 }],
     ['RF64 without ds64', { dataSize: 0xffff_ffff, riffSize: 0xffff_ffff, magic: 'RF64' }],
   ] as const) {
-    it(`of a stream whose size is ${name} is read to its end, without a warning`, async () => {
+    it(`of a stream with size ${name} is read to its end, without a warning`, async () => {
       const { samples, warnings } = await transcribe(inParts(wavFile(pcm16(speechRate), options), 999));
       expect(samples.length).to.equal(speechRate.length);
       expect(warnings).to.deep.equal([]);
@@ -142,68 +142,68 @@ describe('WAV', () => {
     expect((await transcribe(content)).samples.length).to.equal(1_000);
   });
 
-  it('cut short gives what is there and says what is missing', async () => {
+  it('is read up to its end if truncated, with a warning', async () => {
     const content = wavFile(pcm16(speechRate));
     const { samples, warnings } = await transcribe(content.subarray(0, content.length - 8_001));
     expect(samples.length).to.equal(speechRate.length - 4_001);
     expect(warnings).to.have.length(1);
-    expect(warnings[0]).to.contain('promises 0.25 s more');
+    expect(warnings[0]).to.contain('0.25 s declared in its header are missing');
   });
 
-  it('that lies about its frame size is read by its other fields, with a warning', async () => {
+  it('with a wrong frame size is read by its other fields, with a warning', async () => {
     const { samples, warnings } = await transcribe(wavFile(pcm16(speechRate), { frameBytes: 7 }));
     expect(samples.length).to.equal(speechRate.length);
-    expect(warnings[0]).to.contain('7 bytes a frame');
+    expect(warnings[0]).to.contain('7 bytes per frame');
   });
 
-  it('turns what is not a number into silence and clips what is out of range', async () => {
+  it('converts NaN to silence and clips samples out of range', async () => {
     const floats = new Float32Array([Number.NaN, Number.POSITIVE_INFINITY, -1e30, 0.25]);
     const { samples } = await transcribe(wavFile(new Uint8Array(floats.buffer), { bits: 32, tag: 3 }));
     expect([...samples]).to.deep.equal([0, 1, -1, 0.25]);
   });
 
   for (const [name, options, said] of [
-    ['no channels', { channels: 0 }, '0 channels'],
-    ['65,535 channels', { channels: 65_535, frameBytes: 2 }, '65535 channels'],
-    ['a rate of 0', { rateHz: 0 }, '0 samples a second'],
-    ['a rate of 4 GHz', { rateHz: 4_000_000_000 }, '4000000000 samples a second'],
+    ['no channels', { channels: 0 }, 'channel count 0'],
+    ['65,535 channels', { channels: 65_535, frameBytes: 2 }, 'channel count 65535'],
+    ['a rate of 0', { rateHz: 0 }, 'sample rate 0 Hz'],
+    ['a rate of 4 GHz', { rateHz: 4_000_000_000 }, 'sample rate 4000000000 Hz'],
     ['Windows Media Audio', { tag: 353, bits: 16 }, 'Windows Media Audio'],
     ['float of 16 bits', { tag: 3, bits: 16 }, 'encoding 3'],
   ] as const) {
-    it(`with ${name} is refused, and it is said`, async () => {
+    it(`is rejected with ${name}`, async () => {
       const error = await refusal(wavFile(pcm16(speechRate), options));
       expect(error.code).to.equal('AUDIO_UNREADABLE');
       expect(error.message).to.contain(said);
     });
   }
 
-  it('without samples is refused', async () => {
+  it('is rejected without samples', async () => {
     expect((await refusal(wavFile(new Uint8Array(0)))).code).to.equal('AUDIO_UNREADABLE');
     const ended = Buffer.concat([wavFile(new Uint8Array(0)), chunk('LIST', new Uint8Array(20))]);
     new DataView(ended.buffer, ended.byteOffset).setUint32(4, ended.length - 8, true);
     expect((await refusal(ended)).code).to.equal('AUDIO_UNREADABLE');
   });
 
-  it('without a format before its samples is refused', async () => {
+  it('is rejected without a format before its samples', async () => {
     const content = Buffer.concat([Buffer.from('RIFF\x20\x00\x00\x00WAVE'), chunk('data', pcm16(speechRate))]);
     expect((await refusal(content)).message).to.contain("no 'fmt' chunk");
   });
 });
 
 describe('Samples without a container', () => {
-  it('are read as the caller says', async () => {
+  it('are read in the format of the caller', async () => {
     const format = { encoding: 'pcm-s16le', sampleRateHz: 44_100, channelCount: 2 } as const;
     const { samples } = await transcribe(pcm16(tone(440, 44_100, 1), 2), { raw: format });
     expect(alike(samples, tone(440, 16_000, 1), 2).value).to.be.above(0.999);
   });
 
-  it('may be floats, cut anywhere', async () => {
+  it('may be floats, in chunks of any size', async () => {
     const raw = { encoding: 'pcm-f32le', sampleRateHz: 16_000, channelCount: 1 } as const;
     const { samples } = await transcribe(inParts(new Uint8Array(speechRate.buffer), 3), { raw });
     expect([...samples]).to.deep.equal([...speechRate]);
   });
 
-  it('that end within a frame are read without it, with a warning', async () => {
+  it('with an incomplete last frame are read without it, with a warning', async () => {
     const raw = { encoding: 'pcm-s16le', sampleRateHz: 16_000, channelCount: 2 } as const;
     const { samples, warnings } = await transcribe(new Uint8Array(4_003), { raw });
     expect(samples.length).to.equal(1_000);
@@ -216,7 +216,7 @@ describe('Samples without a container', () => {
     ['raw.channel_count', { encoding: 'pcm-s16le', sampleRateHz: 16_000, channelCount: 33 }],
     ['raw.encoding', { encoding: 'mp3' as 'pcm-s16le', sampleRateHz: 16_000, channelCount: 1 }],
   ] as const) {
-    it(`are refused where ${field} is out of range (${JSON.stringify(raw)})`, async () => {
+    it(`are rejected with ${field} out of range (${JSON.stringify(raw)})`, async () => {
       const error = await refusal(new Uint8Array(100), { raw });
       expect(error.code).to.equal('INVALID_ARGUMENT');
       expect(error.field).to.equal(field);

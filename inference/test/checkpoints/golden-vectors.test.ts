@@ -9,7 +9,7 @@ import type { LoadedModel } from '../../src/models/model.js';
 import { load as loadSentence } from '../../src/models/sentence/model.js';
 import { load as loadSiglip } from '../../src/models/siglip/model.js';
 import { compileRepository } from '../support/compiled.js';
-import { CONTEXT, cosine, inRepository, inShared, needsShared, readJsonFile } from '../support/places.js';
+import { CONTEXT, cosine, inRepository, inShared, needsShared, readJsonFile } from '../support/paths.js';
 import { siglipTensors } from '../support/pocket-tensors.js';
 import { inCheckpoints, needsCheckpoint } from '../support/real-checkpoints.js';
 

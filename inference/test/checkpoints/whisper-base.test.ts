@@ -5,7 +5,7 @@ import { load } from '../../src/models/whisper/model.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
 import { openAiTensors, whisperTensors } from '../support/ctranslate2.js';
 import { expectGoldenSpeech, expectGoldenWords, goldenSpeech } from '../support/golden-speech.js';
-import { inShared, needsShared } from '../support/places.js';
+import { inShared, needsShared } from '../support/paths.js';
 import { inCheckpoints, needsCheckpoint } from '../support/real-checkpoints.js';
 import { WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 

@@ -3,7 +3,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { chooseLogitPositions, LOGIT_POSITIONS } from '../../src/models/decoding/graph/logit-positions.js';
 import { sessionOptions } from '../../src/models/session/open-session.js';
 import { newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 
 const WIDTH = 4;
 const WORDS = 6;

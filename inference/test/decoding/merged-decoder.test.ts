@@ -8,7 +8,7 @@ import { keepCacheInPlace } from '../../src/models/decoding/graph/step-graph.js'
 import { type DecoderState, type EncodedAudio, MergedDecoder } from '../../src/models/decoding/merged-decoder.js';
 import { exchangeStateRows, selectRows } from '../../src/models/decoding/state-rows.js';
 import { node, type OnnxModel, writeModel } from '../../src/onnx/index.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 import { TINY, tinyDecoder } from '../support/tiny-decoder.js';
 
 const WIDTH = TINY.headCount * TINY.headSize;

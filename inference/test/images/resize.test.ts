@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { decodeImage, type Image, ImageResizer, interpolateImage, writePlanes } from '../../src/media/images/index.js';
-import { inRepository } from '../support/places.js';
+import { inRepository } from '../support/paths.js';
 
 /** An image in which no two neighbours are alike. */
 function pattern(width: number, height: number): Image {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { openLog } from '../../src/log.js';
 
-/** What two lines come out as. */
+/** The output of two lines. */
 function written(format: 'auto' | 'human' | 'json', isTTY = false): string[] {
   const lines: string[] = [];
   const log = openLog({ level: 'info', format }, { isTTY, write: (text: string) => lines.push(text) });
@@ -11,7 +11,7 @@ function written(format: 'auto' | 'human' | 'json', isTTY = false): string[] {
 }
 
 describe('the log', () => {
-  it('is an object a line for a machine, its level a word, its time UTC', () => {
+  it('is one JSON object per line, with a level name and a UTC time', () => {
     const [first = '', second = ''] = written('json');
     const record = JSON.parse(first) as Record<string, unknown>;
     expect(Object.keys(record).slice(0, 2)).to.deep.equal(['level', 'time']);
@@ -21,7 +21,7 @@ describe('the log', () => {
     expect(first).to.match(/\n$/);
   });
 
-  it('is a sentence a line for a person, on a terminal by itself', () => {
+  it('is human-readable, by default on a terminal', () => {
     for (const lines of [written('human'), written('auto', true)]) {
       expect(lines[0]).to.match(/^\d\d:\d\d:\d\d info {2}first {2}call=7 /);
       expect(lines[1]).to.match(/^\d\d:\d\d:\d\d WARN {2}second\n$/);
@@ -30,7 +30,7 @@ describe('the log', () => {
     expect(() => JSON.parse(written('auto')[0] ?? '')).not.to.throw();
   });
 
-  it('has no secret in either form', () => {
+  it('has no secret in either format', () => {
     for (const format of ['json', 'human'] as const) expect(written(format).join('')).not.to.include('abc');
   });
 });

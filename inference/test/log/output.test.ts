@@ -10,8 +10,8 @@ import { PROGRAM, runProgram } from '../fixtures/server-process.js';
 const NAME = 'a\u001b[31m\u001b]0;title\u0007b\u202egnp\u009b2J';
 const SHOWN = 'a\\u001b[31m\\u001b]0;title\\u0007b\\u202egnp\\u009b2J';
 
-describe('text of others', () => {
-  it('is shown to a person with what a terminal obeys written out', () => {
+describe('untrusted text', () => {
+  it('is logged with escaped control characters', () => {
     let text = '';
     const log = openLog(
       { level: 'info', format: 'human' },
@@ -28,7 +28,7 @@ describe('text of others', () => {
     expect(text).to.match(/defect\nError: a\\u001b\[31m.*\n {4}at x\n$/);
   });
 
-  it('is shown so where the program says why it does not start', async () => {
+  it('is escaped in start errors', async () => {
     const { code, stderr } = await runProgram({ HF_HUB_CACHE: `/nowhere/${NAME}`, ASR_MODEL: 'base' });
     expect(code).to.equal(EXIT_CODES.models);
     expect(stderr)
@@ -49,7 +49,7 @@ describe('a server that cannot start', () => {
 });
 
 describe('output that cannot be written', () => {
-  it('is said where it was asked for, with an exit code of its own', async function () {
+  it('is an error of --help, with its own exit status', async function () {
     if (!existsSync('/dev/full')) return this.skip();
     for (const option of ['--help', '--version']) {
       const full = openSync('/dev/full', 'w');
@@ -61,13 +61,13 @@ describe('output that cannot be written', () => {
       });
       const [code] = await once(child, 'close');
       expect(stderr).to.equal(
-        'heimdex-inference: Standard output cannot be written: ENOSPC: no space left on device, write\n',
+        'heimdex-inference: Cannot write to standard output: ENOSPC: no space left on device, write\n',
       );
       expect(code).to.equal(EXIT_CODES.output);
     }
   });
 
-  it('costs a server its log and nothing else', async () => {
+  it('stops the log, not the server', async () => {
     const { server, stop } = await pocketServer();
     try {
       server.child.stdout?.destroy();
@@ -79,7 +79,7 @@ describe('output that cannot be written', () => {
         });
         return response.status;
       };
-      // Each call writes a line.
+      // Each call writes a log line.
       while (!server.stderr().includes('the log ends here')) expect(await call()).to.equal(200);
       expect(await call()).to.equal(200);
       expect(server.stderr().split('\n')).to.have.length(2);

@@ -5,8 +5,8 @@ import { readMachine } from '../../src/machine.js';
 const MIB = 1024 * 1024;
 const read = (files: Readonly<Record<string, string>>) => readMachine((path) => files[path]);
 
-describe('what the machine gives', () => {
-  it('is all of it where no cgroup sets a limit', () => {
+describe('readMachine', () => {
+  it('returns the whole machine without a cgroup limit', () => {
     const all = { cores: availableParallelism(), memoryBytes: totalmem() };
     expect(read({})).to.deep.equal(all);
     expect(
@@ -18,7 +18,7 @@ describe('what the machine gives', () => {
     ).to.deep.equal(all);
   });
 
-  it('is what the container gives, by either version of cgroups', () => {
+  it('returns the container’s limits for both cgroup versions', () => {
     expect(
       read({
         '/proc/self/cgroup': '0::/\n',
@@ -35,7 +35,7 @@ describe('what the machine gives', () => {
     ).to.deep.equal({ cores: 1, memoryBytes: 256 * MIB });
   });
 
-  it('is the least of what the unit and all that hold it give', () => {
+  it('returns the minimum of the limits of a unit and its ancestors', () => {
     const files = {
       '/proc/self/cgroup': '0::/system.slice/heimdex.service\n',
       '/sys/fs/cgroup/system.slice/cpu.max': '100000 100000\n',
@@ -46,11 +46,11 @@ describe('what the machine gives', () => {
     expect(read(files)).to.deep.equal({ cores: 1, memoryBytes: 300 * MIB });
   });
 
-  it('is read from a path that leads nowhere as if there were none', () => {
+  it('ignores a cgroup path that does not exist', () => {
     expect(read({ '/proc/self/cgroup': '0::/../../other\n' }).memoryBytes).to.equal(totalmem());
   });
 
-  it('is read from this machine', () => {
+  it('reads this machine', () => {
     const { cores, memoryBytes } = readMachine();
     expect(cores).to.be.within(1, availableParallelism());
     expect(memoryBytes).to.be.within(1, totalmem());

@@ -234,6 +234,6 @@ describe('weights outside of a graph', () => {
     let nested = inBranch;
     for (let depth = 0; depth < 5000; depth += 1) nested = bytesField(1, node('If', [], 'y', [bytesField(6, nested)]));
     await writeFile(graph, model({ graph: [nested] }));
-    expect(await refusal()).to.match(/inside each other|stack/);
+    expect(await refusal()).to.match(/nested messages|stack/);
   });
 });

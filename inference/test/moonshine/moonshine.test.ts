@@ -6,7 +6,7 @@ import { load } from '../../src/models/moonshine/model.js';
 import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
 import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
 import { layOutEmbedded } from '../support/embedded.js';
-import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/places.js';
+import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/paths.js';
 import { eventsOf, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf, wordErrors } from '../support/speech.js';
 
 const SENTENCES = {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { sessionOptions } from '../../src/models/session/open-session.js';
 import { fuseAttention, newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 
 const HEADS = 4;
 const SIZE = 16;
@@ -10,14 +10,14 @@ const WIDTH = HEADS * SIZE;
 const NAMES = ['q', 'k', 'v'];
 
 interface Form {
-  /** Where the scale stands. */
+  /** Where the scale is applied. */
   readonly scaled?: 'query' | 'scores' | 'divided';
   readonly scale?: number;
   readonly masked?: boolean;
   readonly shown?: boolean;
 }
 
-/** As torch exports attention. */
+/** Attention as exported by torch. */
 function written({
   scaled = 'query',
   scale = 1 / Math.sqrt(SIZE),
@@ -65,7 +65,7 @@ function written({
   });
 }
 
-/** Runs a model on noise; keys and values are `keys` long. */
+/** Runs a model on noise with `keys` keys and values. */
 async function run(model: OnnxModel, count: number, queries: number, keys: number): Promise<Float32Array> {
   const session = await InferenceSession.create(writeModel(model), sessionOptions(OPTIONS));
   try {
@@ -86,7 +86,7 @@ async function run(model: OnnxModel, count: number, queries: number, keys: numbe
 
 describe('fuseAttention', () => {
   for (const scaled of ['query', 'scores', 'divided'] as const) {
-    it(`gives what attention gives that is scaled at ${scaled}, to 1e-5, at any length`, async () => {
+    it(`equals decomposed attention scaled at ${scaled} to 1e-5, at any length`, async () => {
       const model = written({ scaled });
       expect(fuseAttention(model)).to.equal(1);
       expect(model.graph.nodes.map(({ opType }) => opType)).to.deep.equal(['MultiHeadAttention']);
@@ -108,7 +108,7 @@ describe('fuseAttention', () => {
     ['is scaled by another number', { scale: 0.3 }],
     ['shows its weights', { shown: true }],
   ] as const) {
-    it(`leaves attention alone that ${what}`, () => {
+    it(`does not fuse attention that ${what}`, () => {
       const model = written(form);
       expect(fuseAttention(model)).to.equal(0);
       expect(writeModel(model)).to.deep.equal(writeModel(written(form)));

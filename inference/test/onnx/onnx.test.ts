@@ -18,7 +18,7 @@ import {
 } from '../../src/onnx/index.js';
 import { branchOf } from '../support/graphs.js';
 
-/** y = x W, with a weight large enough to be left in its file. */
+/** y = x W, with a weight large enough to remain in its file. */
 function product(): OnnxModel {
   return newModel({
     name: 'product',
@@ -44,7 +44,7 @@ describe('ONNX files', () => {
 
   after(() => rm(dir, { recursive: true }));
 
-  it('are read as they were written', () => {
+  it('are parsed as they were written', () => {
     const model = { ...product(), producer: 'a test' };
     model.graph.nodes[0]?.attributes.push(...node('Cast', [], ['c'], { to: -1, axes: [0, -2] }).attributes);
     const read = parseModel(writeModel(model));
@@ -57,7 +57,7 @@ describe('ONNX files', () => {
     ]);
   });
 
-  it('are read from a Buffer inside a larger one without sharing its memory', () => {
+  it('are parsed from a Buffer slice without sharing its memory', () => {
     const bytes = Buffer.concat([Buffer.alloc(7), writeModel(product())]).subarray(7);
     const read = parseModel(bytes);
     const [weight] = read.graph.initializers;
@@ -65,7 +65,7 @@ describe('ONNX files', () => {
     expect(new Float32Array(data.slice().buffer)[511]).to.equal(511 / 512);
   });
 
-  it('keep large weights out of memory, and name them as ranges of their file', async () => {
+  it('keep large weights in the file, as ranges', async () => {
     const path = join(dir, 'product.onnx');
     const bytes = writeModel(product());
     await writeFile(path, bytes);
@@ -84,7 +84,7 @@ describe('ONNX files', () => {
     });
   });
 
-  it('tell their operators, also those in branches, their inputs and outputs', async () => {
+  it('have operators, including those in branches, inputs and outputs as facts', async () => {
     const model = product();
     const branch = product().graph;
     branch.nodes = [
@@ -108,7 +108,7 @@ describe('ONNX files', () => {
     expect(isBatchInvariant(graphFacts(product()))).to.equal(true);
   });
 
-  it('give small constants as raw bytes whatever form the file has them in', () => {
+  it('have small constants as raw bytes for any encoding in the file', () => {
     // TensorProto of dims [2], int64_data [-1, 2], name "n"; and of dims [2], float_data [1, -2].
     const int64s = Uint8Array.of(
       8,
@@ -144,7 +144,7 @@ describe('ONNX files', () => {
     'a number without an end': new Uint8Array(40).fill(0xff),
   };
   for (const [what, bytes] of Object.entries(hostile)) {
-    it(`are refused when they are ${what}`, () => {
+    it(`are rejected if they are ${what}`, () => {
       expect(() => parseModel(bytes)).to.throw(/^Expected/);
     });
   }

@@ -14,9 +14,9 @@ import {
 } from '../../src/onnx/index.js';
 import { makeOverflowSafe, readInline } from '../../src/onnx/overflow-safe-weights.js';
 import { branchOf } from '../support/graphs.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 
-/** Whole numbers from 0 to below `limit`, the same every time. */
+/** Deterministic pseudorandom integers from 0 to below `limit`. */
 function* numbers(seed: number, limit: number): Generator<number, never, void> {
   let state = seed;
   for (;;) {
@@ -25,7 +25,7 @@ function* numbers(seed: number, limit: number): Generator<number, never, void> {
   }
 }
 
-/** Pairs of rows as bad as can be: both large, and of one sign. */
+/** Worst-case pairs of rows: both large, with equal signs. */
 function loudWeights(inputs: number, outputs: number, seed: number): Int8Array {
   const next = numbers(seed, 128);
   const weights = new Int8Array(inputs * outputs);
@@ -64,7 +64,7 @@ function overflowSafeOf(
   };
 }
 
-/** The largest sum of weights of one sign in rows 2i and 2i + 1. */
+/** The maximum sum of weights of equal sign in rows 2i and 2i + 1. */
 function largestPair(weights: Int8Array, [inputs, outputs]: readonly [number, number]): number {
   let largest = 0;
   for (let row = 0; row < inputs; row += 2) {
@@ -81,7 +81,7 @@ function largestPair(weights: Int8Array, [inputs, outputs]: readonly [number, nu
   return largest;
 }
 
-/** A session that takes the fast product, as one for a graph that cannot overflow does. */
+/** A session with the fast product, as used for a graph that cannot overflow. */
 async function product(
   activations: Uint8Array,
   weights: Int8Array,
@@ -111,7 +111,7 @@ async function product(
   }
 }
 
-describe('narrowWeights', () => {
+describe('makeOverflowSafe', () => {
   const sizes: readonly (readonly [number, number])[] = [
     [2, 1],
     [37, 17],
@@ -121,12 +121,12 @@ describe('narrowWeights', () => {
   ];
 
   for (const dims of sizes) {
-    it(`gives the whole-number product of ${dims.join('x')} weights with the fast product, whatever the activations`, async () => {
+    it(`has the exact integer product of ${dims.join('x')} weights with the fast product, for any activations`, async () => {
       const [inputs, outputs] = dims;
       const { weights } = overflowSafeOf(loudWeights(inputs, outputs, 3), [inputs, outputs], Float32Array.of(1));
       for (const rows of [1, 2, 3, 4, 5, 7, 9]) {
         const next = numbers(rows, 256);
-        // Most are the largest there are, or the smallest.
+        // Most are the maximum or the minimum.
         const activations = Uint8Array.from({ length: rows * inputs }, () => {
           const one = next.next().value;
           return one < 100 ? 255 : one < 140 ? 0 : one;
@@ -144,7 +144,7 @@ describe('narrowWeights', () => {
     });
   }
 
-  it('lets no two neighbours of one sign sum to more than 127, and each weight stand for what it did within one of its steps', () => {
+  it('limits pairs of equal sign to 127, and changes each weight by at most one step', () => {
     const dims: [number, number] = [51, 8];
     const before = loudWeights(51, 8, 5);
     const { weights, scales } = overflowSafeOf(before, dims, Float32Array.of(0.5));
@@ -156,7 +156,7 @@ describe('narrowWeights', () => {
     });
   });
 
-  it('takes unsigned weights with a zero of their own, one for all or one an output', () => {
+  it('accepts unsigned weights with a zero point, one for all or one per output', () => {
     for (const zeros of [Uint8Array.of(115), Uint8Array.of(0, 140, 255)]) {
       const values = Uint8Array.from({ length: 12 }, (_, at) => (at * 53) % 256);
       const { weights, scales } = overflowSafeOf(values, [4, 3], Float32Array.of(1, 2, 3), zeros);
@@ -169,14 +169,14 @@ describe('narrowWeights', () => {
     }
   });
 
-  it('does not touch an output whose weights are narrow already', () => {
+  it('does not change an output that is already overflow-safe', () => {
     const values = Int8Array.of(60, 127, 67, -127, -60, 0, -67, 127);
     const { weights, scales } = overflowSafeOf(values, [4, 2], Float32Array.of(0.25, 4));
     expect(Array.from(weights)).to.deep.equal(Array.from(values));
     expect(Array.from(scales)).to.deep.equal([0.25, 4]);
   });
 
-  it('leaves weights out of reach, and those of other kinds, as they are', () => {
+  it('does not change unavailable weights, or those of other kinds', () => {
     const scale = tensor('s', [], Float32Array.of(1));
     const away = { ...tensor('w', [2, 2], new Int8Array(4)), data: { kind: 'range', offset: 0, length: 4 } as const };
     expect(makeOverflowSafe('n', { values: away, scale }, readInline)).to.equal(undefined);
@@ -187,7 +187,7 @@ describe('narrowWeights', () => {
   });
 });
 
-/** As quantize_dynamic writes a product; its name tells its tensors from those of another. */
+/** A product as written by quantize_dynamic; its name makes tensor names unique. */
 function dynamicProduct(weights: string, result: string): OnnxGraph['nodes'] {
   return [
     node('DynamicQuantizeLinear', ['x'], [`${result}q`, `${result}s`, `${result}z`]),
@@ -212,8 +212,8 @@ function twoProducts(weights: readonly [string, string]): OnnxModel {
   });
 }
 
-describe('scaleRows with branches', () => {
-  /** As a merged decoder: the activations are quantised outside, the weights lie outside, the products stand in branches. */
+describe('quantizePerToken with branches', () => {
+  /** As in a merged decoder: activations are quantized and weights stored in the outer graph, products are in branches. */
   function merged(): OnnxModel {
     const branch = (name: 'then_branch' | 'else_branch', result: string) => {
       const { graph } = newModel({
@@ -242,7 +242,7 @@ describe('scaleRows with branches', () => {
   const ATTRIBUTE_IS_GRAPH = Uint8Array.of(0xa0, 0x01, 0x05);
   const LOUD = loudWeights(24, 8, 2);
 
-  it('narrows weights that products in both branches read, so that neither overflows', async () => {
+  it('makes weights of products in both branches overflow-safe', async () => {
     const model = merged();
     expect(quantizePerToken(model)).to.equal(2);
     expect(mayOverflow(model.graph)).to.equal(false);
@@ -250,7 +250,7 @@ describe('scaleRows with branches', () => {
     const fast = withSessionEntries(sessionOptions(OPTIONS), { x64quantprecision: '0' });
     const session = await InferenceSession.create(writeModel(model), fast);
     try {
-      // All of them the largest: the overflowing product would be far off.
+      // All are the maximum: an overflowing product would be far off.
       const x = new Tensor('float32', new Float32Array(24).fill(3), [1, 24]);
       const truth = Array.from({ length: 8 }, (_, output) => {
         let sum = 0;
@@ -271,7 +271,7 @@ describe('scaleRows with branches', () => {
 });
 
 describe('mayOverflow', () => {
-  it('is false of a graph whose products are all made narrow, which keeps no constant that is not read', () => {
+  it('is false if all products are overflow-safe, and unread constants are removed', () => {
     const model = twoProducts(['a', 'b']);
     expect(mayOverflow(model.graph)).to.equal(true);
     expect(quantizePerToken(model)).to.equal(2);
@@ -279,13 +279,13 @@ describe('mayOverflow', () => {
     expect(model.graph.initializers.map(({ name }) => name)).to.not.include.members(['a', 'b']);
   });
 
-  it('makes weights that two products read narrow once', () => {
+  it('converts weights of two products once', () => {
     const model = twoProducts(['a', 'a']);
     quantizePerToken(model);
     expect(model.graph.initializers.filter(({ elementType }) => elementType === 'int8')).to.have.length(1);
   });
 
-  it('stays true where one product, here inside a branch, is of another make or its weights are out of reach', () => {
+  it('is true if one product, here in a branch, has another form or unavailable weights', () => {
     const model = twoProducts(['a', 'b']);
     const branch = {
       ...newModel({

@@ -11,7 +11,7 @@ import {
   tensor,
   writeModel,
 } from '../../src/onnx/index.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 
 const INPUTS = 24;
 const OUTPUTS = 8;
@@ -27,7 +27,7 @@ function noise(length: number, seed: number): Float32Array {
 const WEIGHTS = noise(INPUTS * OUTPUTS, 1);
 const WEIGHT_SCALES = Float32Array.from({ length: OUTPUTS }, (_, column) => (column + 1) / 127);
 
-/** As quantize_dynamic writes a product: activations quantised all together, weights by column. */
+/** A product as written by quantize_dynamic: activations quantized per tensor, weights per column. */
 function dynamicProduct(): OnnxModel {
   const int8 = Int8Array.from(WEIGHTS, (weight) => Math.round(weight * 127));
   return newModel({
@@ -72,11 +72,11 @@ function exact(row: Float32Array): number[] {
   });
 }
 
-describe('scaleRows', () => {
+describe('quantizePerToken', () => {
   const skipAccessLog = noise(INPUTS, 2).map((value) => value / 100);
   const loud = noise(INPUTS, 3).map((value) => value * 1000);
 
-  it('keeps a quiet row precise beside a loud one, where one scale for all loses it', async () => {
+  it('keeps a row with small values precise next to one with large values, unlike a scale per tensor', async () => {
     const before = await run(dynamicProduct(), [skipAccessLog, loud]);
     const model = dynamicProduct();
     expect(quantizePerToken(model)).to.equal(1);
@@ -91,7 +91,7 @@ describe('scaleRows', () => {
     expect(Array.from(before[0] ?? [])).to.deep.equal(new Array(OUTPUTS).fill(0));
   });
 
-  it('gives a row the same numbers alone and in a batch, and the graph is known to be so', async () => {
+  it('makes a row independent of its batch, and the graph batch-invariant', async () => {
     const model = dynamicProduct();
     expect(isBatchInvariant(graphFacts(model))).to.equal(false);
     quantizePerToken(model);
@@ -101,7 +101,7 @@ describe('scaleRows', () => {
     expect(among).to.deep.equal(alone);
   });
 
-  it('gives zeros for a row of zeros', async () => {
+  it('returns zeros for a row of zeros', async () => {
     const model = dynamicProduct();
     quantizePerToken(model);
     const [zeros, other] = await run(model, [new Float32Array(INPUTS), loud]);
@@ -111,7 +111,7 @@ describe('scaleRows', () => {
     expect(other).to.deep.equal((await run(model, [loud]))[0]);
   });
 
-  it('leaves a product alone whose parts are read elsewhere or made otherwise', () => {
+  it('does not change a product whose parts are read elsewhere or have another form', () => {
     const model = dynamicProduct();
     model.graph.outputs.push({ name: 'yf', elementType: 'float32', dims: ['rows', OUTPUTS] });
     model.graph.nodes.push(node('Identity', ['yf'], ['also']));

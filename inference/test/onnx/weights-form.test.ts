@@ -11,11 +11,11 @@ import { newModel, node, tensor, writeModel } from '../../src/onnx/index.js';
 
 const INPUTS = 64;
 const OUTPUTS = 8;
-/** Neighbours whose sum overflows 16 bits on CPUs that add them up there, beside small ones. */
+/** Pairs whose sum overflows 16 bits on some CPUs, among small ones. */
 const WEIGHTS = Int8Array.from({ length: INPUTS * OUTPUTS }, (_, at) => (at % 5 === 0 ? 3 : 127));
 const SCALE = 0.01;
 
-/** A product as quantize_dynamic writes it. */
+/** A product as written by quantize_dynamic. */
 const GRAPH = writeModel(
   newModel({
     name: 'product',
@@ -37,7 +37,7 @@ const GRAPH = writeModel(
 );
 
 describe('the form of 8-bit weights', () => {
-  it('is plain on a CPU that says it multiplies 8-bit numbers exactly', async function () {
+  it('is plain on a CPU with an exact 8-bit product', async function () {
     let features: string;
     try {
       features = readFileSync('/proc/cpuinfo', 'utf8');
@@ -48,7 +48,7 @@ describe('the form of 8-bit weights', () => {
     else expect(await weightsForm({})).to.equal((await multipliesExactly()) ? 'plain' : 'overflow-safe');
   });
 
-  it('is the one that is asked for, if one is', async () => {
+  it('is the requested one, if set', async () => {
     expect(await weightsForm({ weights: 'overflow-safe' })).to.equal('overflow-safe');
     expect(await weightsForm({ weights: 'plain' })).to.equal('plain');
   });
@@ -57,7 +57,7 @@ describe('the form of 8-bit weights', () => {
     ['this CPU’s own', undefined],
     ['overflow-safe', 'overflow-safe'],
   ] as const) {
-    it(`leaves a product of the largest numbers right: ${name}`, async () => {
+    it(`has the correct product of maximum values: ${name}`, async () => {
       const dir = await mkdtemp(join(tmpdir(), 'weights-form-'));
       try {
         const path = join(dir, 'model.onnx');

@@ -8,15 +8,15 @@ import { preparedOptions } from '../../src/models/session/optimized/options.js';
 import type { GraphUse } from '../../src/models/session/optimized/use.js';
 import { runProgram } from '../fixtures/server-process.js';
 import type { Volume } from '../fixtures/volume.js';
-import { CONTEXT, OPTIONS } from '../support/places.js';
+import { CONTEXT, OPTIONS } from '../support/paths.js';
 
-/** The program that prepares asks the CPU for the form of the weights, whatever the tests are told. */
+/** prepare chooses the form of the weights by the CPU, independent of HEIMDEX_TEST_WEIGHTS. */
 const { weights: _, ...AS_THE_PROGRAM } = OPTIONS;
 
 export const SIGLIP = 'heimdex/siglip-pocket';
 export const VISION_ONLY = { ASR_MODEL: 'none', VISION_MODEL_NAME: SIGLIP };
 
-/** Items of texts. */
+/** Text items. */
 export const TEXTS = ['a red bicycle', 'two dogs on a beach'].map((text) => ({
   type: 'text',
   text,
@@ -24,7 +24,7 @@ export const TEXTS = ['a red bicycle', 'two dogs on a beach'].map((text) => ({
   truncate: true,
 }));
 
-/** The directories of all forms that a volume has. */
+/** The directories of all optimized models of a volume. */
 export async function formDirs(volume: Volume): Promise<string[]> {
   const root = optimizedDir(volume.cacheDir);
   const sources = await readdir(root);
@@ -34,7 +34,7 @@ export async function formDirs(volume: Volume): Promise<string[]> {
   return keys.flat();
 }
 
-/** Prepares with the real program; the messages of its log. */
+/** Runs `prepare` and returns its log messages. */
 export async function prepare(volume: Volume, env: Readonly<Record<string, string>>, minMb = '0'): Promise<string[]> {
   const settings = { HF_HUB_CACHE: volume.cacheDir, ...env };
   const { code, stdout, stderr } = await runProgram(settings, ['prepare', '--min-mb', minMb]);
@@ -45,7 +45,7 @@ export async function prepare(volume: Volume, env: Readonly<Record<string, strin
     .map((line) => (JSON.parse(line) as { msg: string }).msg);
 }
 
-/** Loads the one configured model here, runs items through it and says how its graphs were opened. */
+/** Loads the configured model in this process, runs items and returns how its graphs were loaded. */
 export async function answers(
   volume: Volume,
   env: Readonly<Record<string, string>>,
@@ -70,7 +70,7 @@ export async function answers(
 
 const NEVER = new AbortController().signal;
 
-/** Answers of plain and prepared graphs are equal, and every graph was opened from its form. */
+/** Expects equal results from original and optimized graphs, and that every graph was loaded from its optimized model. */
 export async function expectSameBits(
   volume: Volume,
   env: Readonly<Record<string, string>>,

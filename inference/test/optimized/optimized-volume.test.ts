@@ -7,7 +7,7 @@ import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
 import { formDirs, prepare, SIGLIP, VISION_ONLY } from './forms.js';
 
 describe('a lock file that cannot be written', () => {
-  it('is refused by prepare, for what is not recorded would not be used', async () => {
+  it('is an error of prepare: unrecorded models would not be used', async () => {
     const volume = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
     try {
       const lock = join(volume.cacheDir, 'models--heimdex--siglip-pocket/refs/main/models.lock.json');
@@ -29,7 +29,7 @@ describe('a prepared volume', () => {
   });
   after(() => volume.remove());
 
-  it('is in memory once, however many workers serve it', async function () {
+  it('is in memory once, with any number of workers', async function () {
     const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY, WORKERS_VISION: '2' });
     try {
       const loaded = (worker: number) => server.logged((line) => line.worker === worker && /^Loaded/.test(line.msg));
@@ -40,7 +40,7 @@ describe('a prepared volume', () => {
         return this.skip();
       }
       for (const size of sizes) {
-        // Two processes with the same pages: each counts half of them.
+        // Two processes share the pages: each counts half of them.
         expect(size?.resident).to.be.greaterThan(1024 * 1024);
         expect(size?.proportional).to.be.lessThan(0.6 * (size?.resident ?? 0));
       }
@@ -49,7 +49,7 @@ describe('a prepared volume', () => {
     }
   });
 
-  it('serves from a mount that nobody can write to, and prepare says so', async function () {
+  it('is served from a read-only mount, and prepare reports that', async function () {
     const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
     const command = ['unshare', '-rm', 'sh', '-c', mount, volume.cacheDir];
     try {
@@ -71,15 +71,15 @@ describe('a prepared volume', () => {
     } finally {
       await server.stop();
     }
-    // What is there already needs no writing.
+    // Existing models need no write access.
     expect((await runProgram(env, ['prepare', '--min-mb', '0'], command)).code).to.equal(0);
-    // A form that is missing cannot be made there.
+    // A missing one cannot be created.
     const [form = ''] = await formDirs(volume);
     await rename(form, `${form}-away`);
     try {
       const { code, stderr } = await runProgram(env, ['prepare', '--min-mb', '0'], command);
       expect(code, stderr).to.equal(3);
-      expect(stderr).to.include('EROFS').and.include('mount it so that this user may write');
+      expect(stderr).to.include('EROFS').and.include('needs write access to the volume');
     } finally {
       await rename(`${form}-away`, form);
     }
@@ -88,14 +88,14 @@ describe('a prepared volume', () => {
       const inside = [...command.slice(0, -1), bare.cacheDir];
       const { code, stderr } = await runProgram({ ...env, HF_HUB_CACHE: bare.cacheDir }, ['prepare'], inside);
       expect(code).to.equal(3);
-      expect(stderr).to.include('mount it so that this user may write');
+      expect(stderr).to.include('needs write access to the volume');
     } finally {
       await bare.remove();
     }
   });
 });
 
-/** Bytes of a process's mappings of files of a name; undefined where the system does not say. */
+/** PSS of a process's mappings of files with a name, in bytes; undefined if the system does not report it. */
 async function mappedBytes(
   pid: number,
   name: string,

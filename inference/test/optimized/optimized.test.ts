@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { NOT_OPTIMIZED, NOT_RECORDED } from '../../src/models/session/optimized/use.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { inRepository } from '../support/places.js';
+import { inRepository } from '../support/paths.js';
 import { answers, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
 /** Every file and directory below a directory. */
@@ -22,9 +22,9 @@ describe('optimized models', () => {
   });
   afterEach(() => volume.remove());
 
-  it('are made once, used by the server, which says so and leaves the volume as it was', async () => {
+  it('are created once, and used and logged by the server, which does not change the volume', async () => {
     expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Prepared', 'Prepared']);
-    expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Was prepared before', 'Was prepared before']);
+    expect(await prepare(volume, VISION_ONLY)).to.deep.equal(['Already prepared', 'Already prepared']);
     const before = await listing(volume.cacheDir);
     const server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY });
     try {
@@ -36,14 +36,14 @@ describe('optimized models', () => {
     expect(await listing(volume.cacheDir)).to.deep.equal(before);
   });
 
-  it('are not made of graphs that are too small to gain by it', async () => {
+  it('are not created for small graphs', async () => {
     const messages = await prepare(volume, VISION_ONLY, '1000');
     expect(messages).to.have.length(2);
-    for (const message of messages) expect(message).to.match(/^Left as it is: it is small/);
+    for (const message of messages) expect(message).to.match(/^Skipped: it is small/);
     expect(await formDirs(volume)).to.deep.equal([]);
   });
 
-  it('give the same bits as the plain files', async () => {
+  it('produce the same bits as the original files', async () => {
     const content = await readFile(inRepository('demo/samples/images/03-pizza.jpg'));
     const items = [...TEXTS, { type: 'image', content, normalize: true }];
     await prepare(volume, VISION_ONLY);
@@ -54,7 +54,7 @@ describe('optimized models', () => {
     expect(prepared.results).to.deep.equal(plain.results);
   });
 
-  it('are passed over when a bit is wrong, and made again by the next run', async () => {
+  it('are ignored if a bit is wrong, and created again by the next run', async () => {
     await prepare(volume, VISION_ONLY);
     const [dir = ''] = await formDirs(volume);
     const path = join(dir, 'model.data');
@@ -64,20 +64,20 @@ describe('optimized models', () => {
     const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
     expect(uses.map((use) => use.prepared).sort()).to.deep.equal([false, true]);
     expect(uses.find((use) => !use.prepared)?.reason).to.include('sha256 of model.data');
-    expect((await prepare(volume, VISION_ONLY)).sort()).to.deep.equal(['Prepared', 'Was prepared before']);
+    expect((await prepare(volume, VISION_ONLY)).sort()).to.deep.equal(['Already prepared', 'Prepared']);
   });
 
-  it('that somebody has put in place of one are not used, whatever their own manifest says', async () => {
+  it('that were replaced are not used, whatever their manifest says', async () => {
     await prepare(volume, VISION_ONLY);
     const [dir = '', other = ''] = await formDirs(volume);
-    // Another whole form of this program, by all that lies beside it.
+    // A complete optimized model of this program, with its manifest.
     for (const name of ['model.onnx', 'model.data']) await cp(join(other, name), join(dir, name));
     const { uses } = await answers(volume, VISION_ONLY, TEXTS, true);
     expect(uses.map((use) => use.prepared).sort()).to.deep.equal([false, true]);
     expect(uses.find((use) => !use.prepared)?.reason).to.match(/sha256 of model|bytes, expected/);
   });
 
-  it('whose facts were changed are not used', async () => {
+  it('with changed facts are not used', async () => {
     await prepare(volume, VISION_ONLY);
     for (const dir of await formDirs(volume)) {
       const path = join(dir, 'manifest.json');
@@ -87,7 +87,7 @@ describe('optimized models', () => {
     expect(uses.map((use) => use.prepared)).to.deep.equal([false, false]);
   });
 
-  it('that the lock file does not name are not used, and made anew by the next run', async () => {
+  it('that are not in the lock file are not used, and created again by the next run', async () => {
     await prepare(volume, VISION_ONLY);
     const lock = join(volume.cacheDir, 'models.lock.json');
     const before = await readFile(lock, 'utf8');
@@ -100,7 +100,7 @@ describe('optimized models', () => {
     );
   });
 
-  it('are named by a lock file kept elsewhere, which what lies on the volume cannot change', async () => {
+  it('are recorded in a lock file outside the volume, which the volume cannot change', async () => {
     const elsewhere = await mkdtemp(join(tmpdir(), 'heimdex-lock-'));
     try {
       const env = { ...VISION_ONLY, MODELS_LOCK: join(elsewhere, 'models.lock.json') };
@@ -114,7 +114,7 @@ describe('optimized models', () => {
     }
   });
 
-  it('of another CPU are not used, and stay; those of another runtime go', async () => {
+  it('of another CPU are not used, but kept; those of another runtime are removed', async () => {
     await prepare(volume, VISION_ONLY);
     const manifests = await Promise.all(
       (await formDirs(volume)).map(async (dir, index) => {
@@ -122,7 +122,7 @@ describe('optimized models', () => {
         const path = join(dir, 'manifest.json');
         const manifest = JSON.parse(await readFile(path, 'utf8')) as { key: object };
         await writeFile(path, JSON.stringify({ ...manifest, key: { ...manifest.key, ...key } }));
-        // Where a form lies follows from its key.
+        // The directory is derived from the key.
         const moved = join(dirname(dir), String(index).repeat(32));
         await rename(dir, moved);
         return moved;
@@ -136,11 +136,11 @@ describe('optimized models', () => {
     expect(after).not.to.include(manifests[1]);
   });
 
-  it('are refused with a clear word where the volume cannot be written', async () => {
+  it('cause a clear error if the volume is not writable', async () => {
     await writeFile(optimizedDir(volume.cacheDir), 'in the way');
     const env = { HF_HUB_CACHE: volume.cacheDir, ...VISION_ONLY };
     const { code, stderr } = await runProgram(env, ['prepare']);
     expect(code).to.equal(3);
-    expect(stderr).to.include('.prepared').and.include('writes to the volume');
+    expect(stderr).to.include('.prepared').and.include('needs write access to the volume');
   });
 });

@@ -6,17 +6,17 @@ import { expect } from 'chai';
 import { findModels } from '../../src/models/find.js';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
 import { DEMO_MODELS, makeVolume, type Volume } from '../fixtures/volume.js';
-import { inRepository, inShared, needsShared } from '../support/places.js';
+import { inRepository, inShared, needsShared } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 import { answers, expectSameBits, formDirs, prepare, SIGLIP, TEXTS, VISION_ONLY } from './forms.js';
 
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
-/** A model whose weights may lie beside its graphs. */
+/** A model whose weights may be external. */
 const LARGE = 'Xenova/siglip-base-patch16-384';
 const BESIDE = { ASR_MODEL: 'none', VISION_MODEL_NAME: `${LARGE}:fp32` };
 
-/** Items of faces in an image. */
+/** A face detection item of an image. */
 const facesOf = (content: Uint8Array) => [{ content, scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 }];
 
 describe('prepared speech', () => {
@@ -24,7 +24,7 @@ describe('prepared speech', () => {
     ['Moonshine', MOONSHINE],
     ['Whisper', WHISPER],
   ] as const) {
-    it(`of ${name} says the same with the same probabilities`, async function () {
+    it(`of ${name} has the same text and probabilities`, async function () {
       if (id === WHISPER) needsShared(this, `models/${id}`);
       const embedded = (await embeddedRepositories()).find((repository) => repository.name === id);
       const volume = await makeVolume({ snapshots: { [id]: embedded?.files ?? inShared(`models/${id}`) } });
@@ -79,7 +79,7 @@ describe('prepared texts', () => {
 });
 
 describe('a model of faces', () => {
-  it('is too small to be prepared, and is served as it is', async () => {
+  it('is too small to be prepared, and is served from its original file', async () => {
     const dir = join(DEMO_MODELS, 'heimdex/face-pocket');
     const volume = await makeVolume({ plain: [join(dir, 'face_detection_pocket.onnx')] });
     const env = {
@@ -102,8 +102,8 @@ describe('a model of faces', () => {
   });
 });
 
-describe('a model whose weights lie beside its graph', () => {
-  it('is prepared whole, and other weights beside the same graph are another source', async () => {
+describe('a model with external weights', () => {
+  it('is prepared with its weights, and other weights are another source', async () => {
     const volume = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside() } });
     const changed = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside({ changed: true }) } });
     const whole = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
@@ -122,7 +122,7 @@ describe('a model whose weights lie beside its graph', () => {
   });
 });
 
-/** The small model with the weights of its text graph in a file beside it; `changed`: one bit of them is another. */
+/** The small model with external weights of its text graph; `changed`: one bit of them differs. */
 async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
   const dir = join(DEMO_MODELS, SIGLIP);
   const graph = 'onnx/text_model.onnx';
@@ -147,7 +147,7 @@ async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
   return [...files, { path: graph, bytes: writeModel(model) }, { path: `${graph}_data`, bytes: weights }];
 }
 
-/** What identifies the bytes of the vision model's graphs. */
+/** The hashes of the vision model's graphs. */
 async function sourcesOf(volume: Volume): Promise<string[]> {
   const [model] = await findModels(readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...BESIDE }));
   if (model === undefined) throw new Error('no model is configured');

@@ -4,12 +4,12 @@ import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { decodeWithin } from '../../src/media/images/decode-limit.js';
 import { readProcessWork, readThreadWork, type WorkReading, workedMs } from '../../src/work-reading.js';
-import { lookEveryMs, WorkTimer } from '../../src/work-timer.js';
+import { sampleIntervalMs, WorkTimer } from '../../src/work-timer.js';
 
 const AT_REST: WorkReading = { state: 'S', runnable: false, cpuMs: 100, waitedMs: 50 };
 
-describe('work', () => {
-  it('is the processor time of what can run, and all time of what sleeps but its waits for a processor', () => {
+describe('workedMs', () => {
+  it('is the CPU time of a runnable process, and the elapsed time without waits of a sleeping one', () => {
     const cases: readonly (readonly [string, Partial<WorkReading>, number])[] = [
       ['a thread that ran all the time', { runnable: true, state: 'R', cpuMs: 1100 }, 1000],
       ['four threads that did', { runnable: true, state: 'R', cpuMs: 4100 }, 1000],
@@ -27,69 +27,69 @@ describe('work', () => {
     }
   });
 
-  it('is all time where the system does not tell', () => {
+  it('is the elapsed time without readings', () => {
     expect(workedMs(undefined, AT_REST, 1000)).to.equal(1000);
     expect(workedMs(AT_REST, undefined, 1000)).to.equal(1000);
   });
 });
 
-describe('a limit on work', () => {
+describe('WorkTimer', () => {
   const open: WorkTimer[] = [];
   afterEach(() => {
     for (const timer of open.splice(0)) timer.close();
   });
-  /** Looks at what `next` gives, one after the other, and calls `told` at each look. */
+  /** Creates a timer that reads from `next`. */
   function timer(next: () => WorkReading | undefined, everyMs = 1): WorkTimer {
-    const made = new WorkTimer({ read: async () => next(), everyMs });
-    open.push(made);
-    return made;
+    const created = new WorkTimer({ read: async () => next(), everyMs });
+    open.push(created);
+    return created;
   }
 
-  it('is reached by what sleeps, and where there is nothing to look at', async () => {
+  it('reaches the limit for a sleeping process, and without readings', async () => {
     for (const reading of [AT_REST, undefined]) {
       const limit = timer(() => reading);
       await new Promise<void>((resolve) => limit.set(20, resolve));
     }
   });
 
-  it('is not reached by what gets no processor, however long it takes, and then by what it works', async () => {
-    let looks = 0;
-    let over = false;
+  it('does not count time without CPU, only work', async () => {
+    let samples = 0;
+    let exceeded = false;
     await new Promise<void>((resolve) => {
       const limit = timer(() => {
-        looks += 1;
-        if (looks === 200) expect(over).to.equal(false);
-        // After 200 looks it has the processor to itself.
-        return { state: 'R', runnable: true, cpuMs: looks < 200 ? 100 : 100 + looks, waitedMs: 0 };
+        samples += 1;
+        if (samples === 200) expect(exceeded).to.equal(false);
+        // After 200 samples it gets the CPU.
+        return { state: 'R', runnable: true, cpuMs: samples < 200 ? 100 : 100 + samples, waitedMs: 0 };
       });
       limit.set(5, () => {
-        over = true;
+        exceeded = true;
         resolve();
       });
     });
-    expect(looks).to.be.greaterThan(200);
+    expect(samples).to.be.greaterThan(200);
   });
 
-  it('begins anew when it is set anew, and ends when it is cleared', async () => {
-    let looks = 0;
-    let over = 0;
+  it('restarts on set, and stops on clear', async () => {
+    let samples = 0;
+    let exceeded = 0;
     const limit = timer(() => {
-      looks += 1;
+      samples += 1;
       return AT_REST;
     });
-    limit.set(1_000_000, () => over++);
-    limit.set(1, () => over++);
+    limit.set(1_000_000, () => exceeded++);
+    limit.set(1, () => exceeded++);
     limit.clear();
     await new Promise<void>((resolve) => limit.set(30, resolve));
-    expect([over, looks > 2]).to.deep.equal([0, true]);
+    expect([exceeded, samples > 2]).to.deep.equal([0, true]);
   });
 
-  it('is looked at eight times, at least every two seconds', () => {
-    expect([80, 400, 120_000, 1].map(lookEveryMs)).to.deep.equal([10, 50, 2000, 10]);
+  it('samples eight times per limit, at least every two seconds', () => {
+    expect([80, 400, 120_000, 1].map(sampleIntervalMs)).to.deep.equal([10, 50, 2000, 10]);
   });
 });
 
-describe('a look', () => {
+describe('readProcessWork and readThreadWork', () => {
   const children: ChildProcess[] = [];
   before(function () {
     if (process.platform !== 'linux') this.skip();
@@ -117,23 +117,23 @@ describe('a look', () => {
   };
   const BUSY = ['-c', 'while :; do :; done'];
 
-  it('tells a process that is stopped from one that works', async () => {
+  it('distinguish a stopped process from a running one', async () => {
     const pid = await started('sh', BUSY);
     const before = await until(pid, ({ cpuMs }) => cpuMs >= 30);
     expect(before).to.include({ state: 'R', runnable: true });
     process.kill(pid, 'SIGSTOP');
     const stopped = await until(pid, ({ state }) => state === 'T');
     const later = await until(pid, () => true);
-    // All time counts: nothing keeps it from working but whoever has stopped it.
+    // All time counts: it is stopped, not starved.
     expect(workedMs(stopped, later, 1000)).to.equal(1000);
   });
 
-  it('counts of a starved process what it worked, not how long it took', async function () {
+  it('count the CPU time of a starved process, not the elapsed time', async function () {
     const [cpu = '0'] = /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.slice(1) ?? [];
     let starved: number;
     let rival: number;
     try {
-      // Both on one processor; the first gets it when nobody else wants it.
+      // Both on one CPU; the first has the lowest priority.
       starved = await started('taskset', ['-c', cpu, 'chrt', '-i', '0', 'sh', ...BUSY]);
       rival = await started('taskset', ['-c', cpu, 'sh', ...BUSY]);
     } catch (error) {
@@ -158,7 +158,7 @@ describe('a look', () => {
     expect(worked).to.be.at.most(passed / 4);
   });
 
-  it('at a thread of this process sees that thread alone', async () => {
+  it('read a single thread of this process', async () => {
     const thread = new Worker(
       `const { parentPort } = require('node:worker_threads');
        parentPort.postMessage(require('node:fs').readlinkSync('/proc/thread-self'));
@@ -176,16 +176,16 @@ describe('a look', () => {
     }
   });
 
-  it('is undefined of a process that is gone', async () => {
+  it('return undefined for a process that has ended', async () => {
     expect(await readProcessWork(2 ** 22 + 1)).to.equal(undefined);
   });
 });
 
-describe('the limit of an image’s decoder', () => {
+describe('decodeWithin', () => {
   const timeUp = new Error('timeout: 12% complete');
   const isTimeUp = (error: unknown) => error === timeUp;
 
-  /** Attempts that end in time once they are given `enough` seconds; each uses the processor for `cpuMs`. */
+  /** Runs attempts that succeed with a limit of `enough` seconds; each uses `usedMs` of CPU time. */
   async function attempts(enough: number, usedMs: number): Promise<{ given: number[]; failed: boolean }> {
     const given: number[] = [];
     let cpuMs = 0;
@@ -201,23 +201,23 @@ describe('the limit of an image’s decoder', () => {
     return { given, failed };
   }
 
-  it('gives more time where the process could not work', async () => {
+  it('extends the limit if the process was starved of CPU', async () => {
     expect(await attempts(100, 400)).to.deep.equal({ given: [30, 60, 120], failed: false });
   });
 
-  it('ends at the first attempt where it worked, and in the end in any case', async () => {
+  it('fails at the first attempt that had CPU, and eventually in any case', async () => {
     expect(await attempts(100, 29_000)).to.deep.equal({ given: [30], failed: true });
     const { given, failed } = await attempts(1e9, 0);
     expect([given.at(-1), failed]).to.deep.equal([3600, true]);
   });
 
-  it('passes on what is no matter of time', async () => {
+  it('rethrows other errors', async () => {
     const broken = new Error('damaged');
-    let turns = 0;
+    let attemptCount = 0;
     const error = await decodeWithin({ seconds: 30, isTimeUp, cpuMs: () => 0 }, async () => {
-      turns += 1;
+      attemptCount += 1;
       throw broken;
     }).catch((reason: unknown) => reason);
-    expect([error, turns]).to.deep.equal([broken, 1]);
+    expect([error, attemptCount]).to.deep.equal([broken, 1]);
   });
 });

@@ -15,7 +15,7 @@ function takeAll(fairQueue: FairQueue<string>, limits = ONE): string[][] {
   return batches;
 }
 
-describe('Backlog', () => {
+describe('FairQueue', () => {
   it('keeps the order of one call', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');
@@ -23,7 +23,7 @@ describe('Backlog', () => {
     expect(takeAll(fairQueue)).to.deep.equal([['a'], ['b'], ['c']]);
   });
 
-  it('does not put a short call behind all items of a long one', () => {
+  it('does not queue a short call behind all items of a long one', () => {
     const fairQueue = new FairQueue<string>();
     const long = new Flow('interactive');
     for (let index = 0; index < 100; index += 1) fairQueue.push(entry(`long ${index}`, long));
@@ -45,7 +45,7 @@ describe('Backlog', () => {
     expect(first.filter((item) => item === 'light')).to.have.length(10);
   });
 
-  it('gives interactive work most of the model, and bulk work its part', () => {
+  it('shares the model between interactive and bulk work by weight', () => {
     const fairQueue = new FairQueue<string>();
     const interactive = new Flow('interactive');
     const bulk = new Flow('bulk');
@@ -57,7 +57,7 @@ describe('Backlog', () => {
     expect(first.filter((item) => item === 'bulk')).to.have.length(10);
   });
 
-  it('gives a class that was idle no claim on the time it did not use', () => {
+  it('gives an idle class no credit for unused time', () => {
     const fairQueue = new FairQueue<string>();
     const bulk = new Flow('bulk');
     for (let index = 0; index < 50; index += 1) fairQueue.push(entry('bulk', bulk));
@@ -68,7 +68,7 @@ describe('Backlog', () => {
     expect(first.filter((item) => item === 'bulk').length).to.be.within(1, 3);
   });
 
-  it('puts only one kind into a batch', () => {
+  it('batches only items of one kind', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');
     for (const item of ['text 1', 'image 1', 'text 2']) {
@@ -77,21 +77,21 @@ describe('Backlog', () => {
     expect(takeAll(fairQueue, MANY)).to.deep.equal([['text 1', 'text 2'], ['image 1']]);
   });
 
-  it('puts items of several callers into a batch', () => {
+  it('batches items of several callers', () => {
     const fairQueue = new FairQueue<string>();
     fairQueue.push(entry('a', new Flow('interactive')));
     fairQueue.push(entry('b', new Flow('interactive')));
     expect(takeAll(fairQueue, MANY)).to.deep.equal([['a', 'b']]);
   });
 
-  it('keeps a batch within its cost, counted with its padding', () => {
+  it('limits the padded cost of a batch', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');
     for (const cost of [3, 3, 3, 3]) fairQueue.push(entry('item', flow, { cost }));
     expect(takeAll(fairQueue, { ...MANY, maxCost: 9 }).map(({ length }) => length)).to.deep.equal([3, 1]);
   });
 
-  it('runs an item alone that is larger than the budget', () => {
+  it('runs an item above the cost limit alone', () => {
     const fairQueue = new FairQueue<string>();
     fairQueue.push(entry('large', new Flow('interactive'), { cost: 50 }));
     fairQueue.push(entry('small', new Flow('interactive'), { cost: 1 }));
@@ -99,7 +99,7 @@ describe('Backlog', () => {
     expect(batches.map(({ length }) => length)).to.deep.equal([1, 1]);
   });
 
-  it('batches like with like where padding would cost more than a batch saves', () => {
+  it('batches items of similar length to limit padding', () => {
     const fairQueue = new FairQueue<string>();
     const costs = [10, 100, 10, 95, 11];
     for (const cost of costs) fairQueue.push(entry(String(cost), new Flow('interactive'), { cost }));
@@ -110,22 +110,22 @@ describe('Backlog', () => {
     ]);
   });
 
-  it('runs an entry that must be alone alone', () => {
+  it('does not batch an entry marked as alone', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');
     for (const item of ['a', 'suspect', 'b']) fairQueue.push(entry(item, flow, { alone: item === 'suspect' }));
     expect(takeAll(fairQueue, MANY)).to.deep.equal([['a', 'b'], ['suspect']]);
   });
 
-  it('runs what was put to the front first', () => {
+  it('runs entries pushed to the front first', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');
     fairQueue.push(entry('later', flow));
-    fairQueue.pushFront(entry('again', flow));
-    expect(takeAll(fairQueue)).to.deep.equal([['again'], ['later']]);
+    fairQueue.pushFront(entry('retried', flow));
+    expect(takeAll(fairQueue)).to.deep.equal([['retried'], ['later']]);
   });
 
-  it('never gives out an entry whose deadline has passed', () => {
+  it('never returns an entry past its deadline in a batch', () => {
     const fairQueue = new FairQueue<string>();
     const flow = new Flow('interactive');
     fairQueue.push(entry('late', flow, { deadlineAtMs: 10 }));
@@ -136,7 +136,7 @@ describe('Backlog', () => {
     expect(fairQueue.size).to.equal(0);
   });
 
-  it('forgets a removed entry, once', () => {
+  it('removes an entry once', () => {
     const fairQueue = new FairQueue<string>();
     const gone = entry('gone', new Flow('bulk'), { cost: 7 });
     fairQueue.push(gone);
@@ -147,7 +147,7 @@ describe('Backlog', () => {
     expect(fairQueue.take(MANY, 0).batch).to.deep.equal([]);
   });
 
-  it('drains to nothing', () => {
+  it('is empty after drain', () => {
     const fairQueue = new FairQueue<string>();
     fairQueue.push(entry('a', new Flow('interactive')));
     fairQueue.push(entry('b', new Flow('bulk')));

@@ -1,24 +1,24 @@
 import { expect } from 'chai';
 import { InferenceError } from '../../src/errors.js';
-import { errorOf, ManualExecutor, makeModelQueue, NEVER, place, refusal, settled } from '../support/model-queue.js';
+import { createModelQueue, errorOf, ManualExecutor, NEVER, refusal, request, settled } from '../support/model-queue.js';
 
-describe('Lane', () => {
+describe('ModelQueue', () => {
   it('runs an item at once when a worker is idle', async () => {
-    const { modelQueue, executor, clock } = makeModelQueue();
+    const { modelQueue, executor, clock } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const done = modelQueue.admit(place).submit('one', NEVER);
+    const done = modelQueue.admit(request).submit('one', NEVER);
     await settled();
     clock.nowMs = 5;
     executor.at(0).answer();
     expect(await done).to.deep.equal({ value: 'ONE', run: { id: 1, queueMs: 0, runMs: 10, batchSize: 1 } });
   });
 
-  it('puts what gathered during a run into the next one', async () => {
-    const { modelQueue, executor, clock } = makeModelQueue();
+  it('batches the items that arrive during a run into the next one', async () => {
+    const { modelQueue, executor, clock } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const first = modelQueue.admit(place).submit('a', NEVER);
+    const first = modelQueue.admit(request).submit('a', NEVER);
     await settled();
-    const others = ['b', 'c', 'd'].map((item) => modelQueue.admit(place).submit(item, NEVER));
+    const others = ['b', 'c', 'd'].map((item) => modelQueue.admit(request).submit(item, NEVER));
     await settled();
     expect(executor.runs).to.have.length(1);
     clock.nowMs = 7;
@@ -35,12 +35,12 @@ describe('Lane', () => {
     ]);
   });
 
-  it('shares waiting items among idle workers', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('divides waiting items among idle workers', async () => {
+    const { modelQueue, executor } = createModelQueue();
     const second = new ManualExecutor();
     modelQueue.addExecutor(executor);
     modelQueue.addExecutor(second);
-    const admission = modelQueue.admit({ ...place, items: 4 });
+    const admission = modelQueue.admit({ ...request, items: 4 });
     for (const item of ['a', 'b', 'c', 'd']) void admission.submit(item, NEVER);
     await settled();
     expect([executor.at(0).items, second.at(0).items]).to.deep.equal([
@@ -49,10 +49,10 @@ describe('Lane', () => {
     ]);
   });
 
-  it('gives each item its own error', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('rejects an item with its own error', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const admission = modelQueue.admit({ ...place, items: 2 });
+    const admission = modelQueue.admit({ ...request, items: 2 });
     const good = admission.submit('good', NEVER);
     const bad = admission.submit('bad', NEVER);
     await settled();
@@ -65,12 +65,12 @@ describe('Lane', () => {
   });
 
   it('never runs an item that was abandoned in the queue', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    void modelQueue.admit(place).submit('running', NEVER);
+    void modelQueue.admit(request).submit('running', NEVER);
     await settled();
     const caller = new AbortController();
-    const abandoned = modelQueue.admit(place).submit('abandoned', caller.signal);
+    const abandoned = modelQueue.admit(request).submit('abandoned', caller.signal);
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect((await errorOf(abandoned)).code).to.equal('CANCELLED');
     expect(modelQueue.waiting).to.equal(0);
@@ -80,146 +80,146 @@ describe('Lane', () => {
   });
 
   it('never runs an item whose deadline passed in the queue', async () => {
-    const { modelQueue, executor, clock } = makeModelQueue();
+    const { modelQueue, executor, clock } = createModelQueue();
     modelQueue.addExecutor(executor);
-    void modelQueue.admit(place).submit('running', NEVER);
+    void modelQueue.admit(request).submit('running', NEVER);
     await settled();
-    const late = modelQueue.admit({ ...place, deadlineAtMs: 100 }).submit('late', NEVER);
+    const late = modelQueue.admit({ ...request, deadlineAtMs: 100 }).submit('late', NEVER);
     clock.nowMs = 200;
     executor.at(0).answer();
     expect((await errorOf(late)).code).to.equal('DEADLINE_EXCEEDED');
     expect(executor.runs).to.have.length(1);
   });
 
-  it('answers an abandoned caller at once while its item runs, and tells the worker', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('rejects an aborted item immediately while it runs, and signals the worker', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
     const caller = new AbortController();
-    const running = modelQueue.admit(place).submit('running', caller.signal);
+    const running = modelQueue.admit(request).submit('running', caller.signal);
     await settled();
     caller.abort(new InferenceError('CANCELLED', 'gone'));
     expect((await errorOf(running)).code).to.equal('CANCELLED');
     expect(executor.at(0).signals[0]?.aborted).to.equal(true);
   });
 
-  it('refuses at once over the bound of items, with a time to come back', () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('refuses a call above the item limit immediately, with a retry delay', () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    modelQueue.admit({ ...place, items: 10 });
-    const error = refusal(() => modelQueue.admit(place));
+    modelQueue.admit({ ...request, items: 10 });
+    const error = refusal(() => modelQueue.admit(request));
     expect(error.code).to.equal('QUEUE_FULL');
     expect(error.retryAfterMs).to.be.greaterThan(0);
   });
 
-  it('refuses work that would wait longer than the bound, by the measured rate', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('refuses work whose estimated wait exceeds the limit', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const first = modelQueue.admit(place);
+    const first = modelQueue.admit(request);
     const done = first.submit('12345', NEVER);
     await settled();
     executor.at(0).answer(undefined, 100);
     await done;
     first.close();
-    // 5 characters took 100 ms: 45 fit into the bound of a second, and the time of a run.
-    modelQueue.admit({ ...place, cost: 45 });
-    const error = refusal(() => modelQueue.admit({ ...place, cost: 25 }));
+    // 5 characters took 100 ms: 45 and the run reserve fit into the limit of one second.
+    modelQueue.admit({ ...request, cost: 45 });
+    const error = refusal(() => modelQueue.admit({ ...request, cost: 25 }));
     expect(error.code).to.equal('QUEUE_FULL');
     expect(error.retryAfterMs).to.equal(500);
   });
 
-  it('takes a call larger than the bound when nothing else is there', () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('admits a call above the limits while nothing else is admitted', () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    expect(() => modelQueue.admit({ ...place, items: 1000 })).not.to.throw();
+    expect(() => modelQueue.admit({ ...request, items: 1000 })).not.to.throw();
   });
 
-  it('holds work of unknown cost against the bound by what such work usually costs', async () => {
-    const { modelQueue, executor } = makeModelQueue({
+  it('estimates work of unknown cost by the usual cost', async () => {
+    const { modelQueue, executor } = createModelQueue({
       cost: (item) => Number(item),
       limits: { maxItems: 100, maxWaitMs: 1000 },
     });
     modelQueue.addExecutor(executor);
-    const unknown = { ...place, cost: undefined };
+    const unknown = { ...request, cost: undefined };
     const first = modelQueue.admit(unknown);
     const done = first.submit('3', NEVER);
     await settled();
     executor.at(0).answer(undefined, 300);
     await done;
     first.close();
-    // A cost of 1 takes 100 ms and the usual one is 3: a fourth would make it 1.2 s.
-    const places = [modelQueue.admit(unknown), modelQueue.admit(unknown), modelQueue.admit(unknown)];
+    // A cost of 1 takes 100 ms and the usual cost is 3: a fourth call would make it 1.2 s.
+    const admissions = [modelQueue.admit(unknown), modelQueue.admit(unknown), modelQueue.admit(unknown)];
     expect(refusal(() => modelQueue.admit(unknown)).code).to.equal('QUEUE_FULL');
     // One of them turns out to be short.
-    void places[0]?.submit('0.5', NEVER);
+    void admissions[0]?.submit('0.5', NEVER);
     modelQueue.admit(unknown).close();
-    for (const open of places) open.close();
+    for (const open of admissions) open.close();
   });
 
-  it('holds all that a call of unknown cost has waiting at the same time against the bound', async () => {
-    const { modelQueue, executor } = makeModelQueue({
+  it('counts all queued items of a call of unknown cost', async () => {
+    const { modelQueue, executor } = createModelQueue({
       cost: (item) => Number(item),
       limits: { maxItems: 100, maxWaitMs: 1000 },
     });
     modelQueue.addExecutor(executor);
-    const audioFile = modelQueue.admit({ ...place, cost: undefined });
+    const audioFile = modelQueue.admit({ ...request, cost: undefined });
     const first = audioFile.submit('3', NEVER);
     await settled();
     executor.at(0).answer(undefined, 300);
     await first;
-    // A cost of 1 takes 100 ms: three at once are 0.9 s, and another call's would make it 1.2 s.
+    // A cost of 1 takes 100 ms: three items are 0.9 s, and another call would make it 1.2 s.
     const three = ['3', '3', '3'].map((item) => audioFile.submit(item, NEVER));
-    expect(refusal(() => modelQueue.admit({ ...place, cost: undefined })).code).to.equal('QUEUE_FULL');
+    expect(refusal(() => modelQueue.admit({ ...request, cost: undefined })).code).to.equal('QUEUE_FULL');
     await settled();
     executor.at(1).answer(undefined, 900);
     await Promise.all(three);
-    modelQueue.admit({ ...place, cost: undefined }).close();
+    modelQueue.admit({ ...request, cost: undefined }).close();
     audioFile.close();
   });
 
-  it('refuses no call for what another one costs, before it says what it asks for', async () => {
-    const { modelQueue, executor } = makeModelQueue({
+  it('refuses an unknown request only if even a small one would not fit', async () => {
+    const { modelQueue, executor } = createModelQueue({
       cost: (item) => Number(item),
       limits: { maxItems: 100, maxWaitMs: 1000 },
     });
     modelQueue.addExecutor(executor);
-    const first = modelQueue.admit({ ...place, cost: undefined });
+    const first = modelQueue.admit({ ...request, cost: undefined });
     const done = first.submit('1', NEVER);
     await settled();
     executor.at(0).answer(undefined, 100);
     await done;
     first.close();
-    // Six of a cost of 1 are 0.6 s: another such call would be 1.2 s, a usual one is not.
-    void modelQueue.admit({ ...place, cost: undefined }).submit('6', NEVER);
+    // A cost of 6 is 0.6 s: another such call would make it 1.2 s, a usual one would not.
+    void modelQueue.admit({ ...request, cost: undefined }).submit('6', NEVER);
     expect(modelQueue.refusal()).to.equal(undefined);
-    // By items of known cost it is the small ones that count.
-    modelQueue.admit({ ...place, cost: 1 });
+    // Among items of known cost, the small ones count.
+    modelQueue.admit({ ...request, cost: 1 });
     expect(modelQueue.refusal()).to.equal(undefined);
-    modelQueue.admit({ ...place, cost: 1.5 });
+    modelQueue.admit({ ...request, cost: 1.5 });
     expect(modelQueue.refusal()?.code).to.equal('QUEUE_FULL');
   });
 
-  it('has room again when a call is closed, however often it is closed', () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('releases capacity once when a call is closed repeatedly', () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const admission = modelQueue.admit({ ...place, items: 10 });
+    const admission = modelQueue.admit({ ...request, items: 10 });
     admission.close();
     admission.close();
     expect(modelQueue.admitted).to.equal(0);
-    expect(() => modelQueue.admit(place)).not.to.throw();
+    expect(() => modelQueue.admit(request)).not.to.throw();
   });
 
-  it('says STARTING before the first worker, and WORKER_LOST after the last one', () => {
-    const { modelQueue, executor } = makeModelQueue();
-    expect(refusal(() => modelQueue.admit(place)).code).to.equal('STARTING');
+  it('throws STARTING before the first worker, and WORKER_LOST after the last one', () => {
+    const { modelQueue, executor } = createModelQueue();
+    expect(refusal(() => modelQueue.admit(request)).code).to.equal('STARTING');
     modelQueue.addExecutor(executor);
     modelQueue.removeExecutor(executor);
-    expect(refusal(() => modelQueue.admit(place)).code).to.equal('WORKER_LOST');
+    expect(refusal(() => modelQueue.admit(request)).code).to.equal('WORKER_LOST');
   });
 
-  it('runs what a lost worker had once more, each item alone, before what waits', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('retries the items of a lost worker alone, before waiting items', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const admission = modelQueue.admit({ ...place, items: 3 });
+    const admission = modelQueue.admit({ ...request, items: 3 });
     const results = ['a', 'b'].map((item) => admission.submit(item, NEVER));
     await settled();
     const waiting = admission.submit('c', NEVER);
@@ -239,10 +239,10 @@ describe('Lane', () => {
     expect((await Promise.all([...results, waiting])).map(({ value }) => value)).to.deep.equal(['A', 'B', 'C']);
   });
 
-  it('finds out which item of a failed batch is to blame', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('isolates the bad item of a failed batch', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const admission = modelQueue.admit({ ...place, items: 2 });
+    const admission = modelQueue.admit({ ...request, items: 2 });
     const good = admission.submit('good', NEVER);
     const bad = admission.submit('bad', NEVER).catch((error: unknown) => error);
     await settled();
@@ -258,10 +258,10 @@ describe('Lane', () => {
     expect(await bad).to.include({ message: 'this one' });
   });
 
-  it('gives an item its outcome as soon as it is known, before the others of its run', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('delivers an outcome before the others of its run', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const admission = modelQueue.admit({ ...place, items: 2 });
+    const admission = modelQueue.admit({ ...request, items: 2 });
     const [first, second] = ['a', 'b'].map((item) => admission.submit(item, NEVER));
     await settled();
     executor.at(0).settle(1);
@@ -271,10 +271,10 @@ describe('Lane', () => {
     expect((await second)?.value).to.equal('b early');
   });
 
-  it('does not run again what was answered before its worker was lost', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('does not retry items settled before their worker was lost', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const admission = modelQueue.admit({ ...place, items: 3 });
+    const admission = modelQueue.admit({ ...request, items: 3 });
     const results = ['a', 'b', 'c'].map((item) => admission.submit(item, NEVER));
     await settled();
     executor.at(0).settle(0);
@@ -287,10 +287,10 @@ describe('Lane', () => {
     expect(executor.runs.slice(1).flatMap(({ items }) => items)).to.have.members(['b', 'c']);
   });
 
-  it('gives up an item that lost two workers', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('rejects an item that lost two workers', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
-    const poison = modelQueue.admit(place).submit('poison', NEVER);
+    const poison = modelQueue.admit(request).submit('poison', NEVER);
     await settled();
     executor.at(0).fail(new InferenceError('WORKER_LOST', 'gone'));
     await settled();
@@ -299,11 +299,11 @@ describe('Lane', () => {
     expect(executor.runs).to.have.length(2);
   });
 
-  it('does not run an item again that its caller abandoned while its worker was lost', async () => {
-    const { modelQueue, executor } = makeModelQueue();
+  it('does not retry an aborted item of a lost worker', async () => {
+    const { modelQueue, executor } = createModelQueue();
     modelQueue.addExecutor(executor);
     const caller = new AbortController();
-    const gone = modelQueue.admit(place).submit('gone', caller.signal);
+    const gone = modelQueue.admit(request).submit('gone', caller.signal);
     await settled();
     modelQueue.removeExecutor(executor);
     executor.at(0).fail(new InferenceError('WORKER_LOST', 'lost'));
@@ -313,17 +313,17 @@ describe('Lane', () => {
     expect(modelQueue.waiting).to.equal(0);
   });
 
-  it('rejects everything when it is closed', async () => {
-    const { modelQueue } = makeModelQueue();
+  it('rejects all items when closed', async () => {
+    const { modelQueue } = createModelQueue();
     const executor = new ManualExecutor();
     modelQueue.addExecutor(executor);
-    const admission = modelQueue.admit({ ...place, items: 2 });
+    const admission = modelQueue.admit({ ...request, items: 2 });
     void admission.submit('running', NEVER);
     await settled();
     const waiting = admission.submit('waiting', NEVER);
     modelQueue.close(new InferenceError('DRAINING', 'closing'));
     expect((await errorOf(waiting)).code).to.equal('DRAINING');
     expect((await errorOf(admission.submit('new', NEVER))).code).to.equal('DRAINING');
-    expect(refusal(() => modelQueue.admit(place)).code).to.equal('DRAINING');
+    expect(refusal(() => modelQueue.admit(request)).code).to.equal('DRAINING');
   });
 });

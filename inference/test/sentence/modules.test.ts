@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readSentenceRecipe } from '../../src/models/sentence/preprocess.js';
-import { modelFiles } from '../support/places.js';
+import { modelFiles } from '../support/paths.js';
 
 describe("a sentence model's modules", () => {
   let dir: string;

@@ -11,7 +11,7 @@ import {
   needsShared,
   OPTIONS,
   readJsonFile,
-} from '../support/places.js';
+} from '../support/paths.js';
 
 type Embedder = LoadedModel<TextItem, VectorResult>;
 

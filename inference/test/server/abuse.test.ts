@@ -12,7 +12,7 @@ import { pocketServer } from '../fixtures/pocket.js';
 const { embedText, getServerInfo } = InferenceService.method;
 const ask = (...texts: string[]) => ({ texts, model: TextModel.TEXT });
 
-/** Open file descriptors of this process: the server's, its callers' and their pipes. */
+/** Number of open file descriptors of this process. */
 async function descriptors(): Promise<number> {
   return (await readdir('/proc/self/fd')).length;
 }
@@ -25,7 +25,7 @@ describe('many calls', () => {
   });
   afterEach(() => fake.close());
 
-  it('of all kinds leave nothing behind: no descriptor, no place in the queue, no call in progress', async () => {
+  it('of all kinds leak nothing: no descriptor, no queue entry, no call in progress', async () => {
     const round = async (calls: number) => {
       const client = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
       const all = Array.from({ length: calls }, (_, index) => {
@@ -49,7 +49,7 @@ describe('many calls', () => {
     expect((await fake.client.value(embedText, ask('next'))).results).to.have.length(1);
   });
 
-  it('more than fit are refused with a time to come back, and the others get right answers', async () => {
+  it('above the limit are refused with a retry delay, and the others get correct answers', async () => {
     const texts = Array.from({ length: 300 }, (_, index) => 'x'.repeat(1 + (index % 50)));
     const results = await Promise.all(texts.map((text) => fake.client.unary(embedText, ask(text))));
     for (const [index, result] of results.entries()) {
@@ -66,8 +66,8 @@ describe('many calls', () => {
   });
 });
 
-describe('many calls under which workers', () => {
-  /** What each way of a worker to go needs of the settings, and how many of the calls bring it about by what they ask. */
+describe('many calls during which workers', () => {
+  /** Settings for each kind of worker failure, and the number of calls that cause it by their content. */
   const WAYS = [
     ['are killed again and again', 'kill', 2, {}],
     ['abort again and again', 'abort', 2, {}],
@@ -76,7 +76,7 @@ describe('many calls under which workers', () => {
     ['are stopped from outside', undefined, 0, { HEARTBEAT_SECONDS: '0.1', WORKERS_TEXT: '1' }],
   ] as const;
   for (const [name, poison, poisons, env] of WAYS) {
-    it(`${name} are all answered, none wrongly, and health tells`, async () => {
+    it(`${name} are all answered correctly, and health reports it`, async () => {
       const fake = await startFakeServer({ MAX_QUEUE: '64', WORKERS_TEXT: '2', ...env });
       try {
         await fake.server.warm;
@@ -114,7 +114,7 @@ describe('many calls under which workers', () => {
   }
 });
 
-describe('callers of ill will', () => {
+describe('malicious callers', () => {
   let fake: FakeServer;
   before(async () => {
     fake = await startFakeServer();
@@ -122,7 +122,7 @@ describe('callers of ill will', () => {
   });
   after(() => fake.close());
 
-  it('that flood Watch get so many streams and no more', async () => {
+  it('that flood Watch get a limited number of streams', async () => {
     const clients = [0, 1].map(() => new GrpcClient(`127.0.0.1:${fake.server.address.port}`));
     const streams = clients.flatMap((client) =>
       Array.from({ length: 600 }, () => client.serverStream(Health.method.watch, { service: '' })),
@@ -142,7 +142,7 @@ describe('callers of ill will', () => {
     expect((await fake.client.value(Health.method.check, {})).status).to.equal(1);
   });
 
-  it('that send half a message and leave are forgotten', async () => {
+  it('that disconnect after half a message leave no state', async () => {
     for (let index = 0; index < 20; index += 1) {
       const session = http2.connect(fake.url);
       session.on('error', () => {});
@@ -163,7 +163,7 @@ describe('callers of ill will', () => {
     await settled(fake);
   });
 
-  it('that send endless metadata are refused, and the others are served', async () => {
+  it('that send endless metadata are rejected, and others are served', async () => {
     const client = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
     const headers = { endless: 'x'.repeat(1_000_000) };
     const result = await client.unary(embedText, ask('a'), { headers, timeoutMs: 5000 });
@@ -172,7 +172,7 @@ describe('callers of ill will', () => {
     expect((await fake.client.value(embedText, ask('b'))).results).to.have.length(1);
   });
 
-  it('that offer another protocol over HTTP/1.1 get an answer in HTTP/1.1', async () => {
+  it('that offer an upgrade over HTTP/1.1 get a response in HTTP/1.1', async () => {
     const request = http.get(`${fake.url}/livez`, {
       agent: false,
       headers: { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAAP__' },
@@ -182,7 +182,7 @@ describe('callers of ill will', () => {
     expect(response.statusCode).to.equal(200);
   });
 
-  it('that ask for nothing we speak get an answer or a closed door', async () => {
+  it('that use no supported protocol get a response or a closed connection', async () => {
     const session = http2.connect(fake.url);
     session.on('error', () => {});
     const stream = session.request({ ':method': 'GET', ':path': '/health' });
@@ -193,7 +193,7 @@ describe('callers of ill will', () => {
 });
 
 describe('a volume that vanishes', () => {
-  it('is not missed by a server that has loaded it, until a worker must start again', async () => {
+  it('does not affect a server that has loaded it, until a worker restarts', async () => {
     const { server, volume, stop } = await pocketServer({ MAX_RESTARTS: '1' });
     const client = new GrpcClient(server.address);
     try {
@@ -211,7 +211,7 @@ describe('a volume that vanishes', () => {
   });
 });
 
-/** Waits until no call is in progress: abandoned ones end a little after their callers are gone. */
+/** Waits until no call is in progress: abandoned ones end shortly after their callers disconnect. */
 async function settled(fake: FakeServer): Promise<void> {
   for (;;) {
     const text = await (await fetch(`${fake.url}/metrics`)).text();

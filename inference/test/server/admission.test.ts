@@ -1,4 +1,4 @@
-/** What strangers can make the server spend, over every protocol: memory, time on the serving thread, and its answers meanwhile. */
+/** Resource exhaustion over every protocol: memory, time on the serving thread, and availability meanwhile. */
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
@@ -24,7 +24,7 @@ function envelope(bytes: Uint8Array, flags = 0): Buffer {
   return Buffer.concat([head, bytes]);
 }
 
-/** The protocols over HTTP/1.1, and how each writes a message and says its status. */
+/** The protocols over HTTP/1.1, with their message encoding and status. */
 const FORMS = {
   json: { type: 'application/json', enveloped: false, encoding: 'content-encoding' },
   proto: { type: 'application/proto', enveloped: false, encoding: 'content-encoding' },
@@ -55,9 +55,9 @@ async function post(
 const EXHAUSTED = ['resource_exhausted', '8'];
 const INVALID = ['invalid_argument', '3'];
 
-/** A call over native gRPC, its message as given. */
+/** A call over native gRPC with raw message bytes. */
 async function native(fake: FakeServer, path: string, body: Buffer, headers: http2.OutgoingHttpHeaders = {}) {
-  // Node.js's own client cannot read an answer while more than this waits to be sent (MB).
+  // Node.js's client cannot read a response while more than this waits to be sent (MB).
   const session = http2.connect(fake.url, { maxSessionMemory: 1000 });
   try {
     const stream = session.request({
@@ -92,10 +92,10 @@ async function logged(fake: FakeServer, call: string) {
   }
 }
 
-describe('a server whose memory is asked for', () => {
+describe('memory for requests', () => {
   let fake: FakeServer;
   before(async () => {
-    // A quarter is for requests: 90 MiB.
+    // A quarter is reserved for requests: 90 MiB.
     fake = await startFakeServer({ MEMORY_LIMIT_GB: '0.35', MAX_MESSAGE_MIB: '16' });
     await fake.server.warm;
   });
@@ -111,8 +111,8 @@ describe('a server whose memory is asked for', () => {
     expect((await fetch(`${fake.url}/readyz`)).status).to.equal(200);
   };
 
-  it('by many large calls at a time refuses what has no room and serves the next ones', async () => {
-    // Vision is off here: what was taken in gets UNIMPLEMENTED.
+  it('is limited for concurrent large calls, and later ones are served', async () => {
+    // Vision is disabled here: admitted calls get UNIMPLEMENTED.
     const message = { images: [{ content: new Uint8Array(12 * MIB) }] };
     const results = await Promise.all(
       Array.from({ length: 12 }, (_, index) => {
@@ -147,7 +147,7 @@ describe('a server whose memory is asked for', () => {
     expect(timers() - before).to.be.lessThan(10);
   });
 
-  it('by many small messages that unpack to large ones refuses what has no room and serves the next ones', async () => {
+  it('is limited for small messages that decompress to large ones, and later ones are served', async () => {
     const large = toBinary(
       EmbedImageRequestSchema,
       create(EmbedImageRequestSchema, { images: [{ content: new Uint8Array(15 * MIB) }] }),
@@ -166,7 +166,7 @@ describe('a server whose memory is asked for', () => {
     await served();
   });
 
-  it('for more than it ever has says so, with the largest message there may be', async () => {
+  it('is reported with the maximum message size if a message can never fit', async () => {
     const huge = Buffer.alloc(17 * MIB);
     const packed = gzipSync(huge);
     const said = [
@@ -188,7 +188,7 @@ describe('a server whose memory is asked for', () => {
     await served();
   });
 
-  it('by streams of packed messages holds no more than it has', async () => {
+  it('is limited for streams of compressed messages', async () => {
     const packed = gzipSync(new Uint8Array(15 * MIB));
     const messages = Buffer.concat(Array.from({ length: 12 }, () => envelope(packed, 1)));
     const path = `${transcribeStream.parent.typeName}/${transcribeStream.name}`;
@@ -197,12 +197,12 @@ describe('a server whose memory is asked for', () => {
     await served();
   });
 
-  it('says what it takes', async () => {
+  it('determines the reported maximum message size', async () => {
     const { limits } = await fake.client.value(getServerInfo, {});
     expect(limits?.maxMessageBytes).to.equal(BigInt(16 * MIB));
   });
 
-  it('takes smaller messages than it is set to where memory is short', async () => {
+  it('lowers MAX_MESSAGE_MIB if memory is short', async () => {
     const small = await startFakeServer({ MEMORY_LIMIT_GB: '0.5', MAX_MESSAGE_MIB: '512' });
     try {
       await small.server.warm;
@@ -215,7 +215,7 @@ describe('a server whose memory is asked for', () => {
   });
 });
 
-describe('a server that has no room', () => {
+describe('a server without capacity', () => {
   let fake: FakeServer;
   let cancel: (() => void) | undefined;
   before(async () => {
@@ -231,7 +231,7 @@ describe('a server that has no room', () => {
   });
 
   for (const form of ['json', 'proto', 'grpc-web'] as const) {
-    it(`says so before a body has come: ${form}`, async () => {
+    it(`refuses before the body arrives: ${form}`, async () => {
       const request = http.request(`${fake.url}/${EMBED_TEXT}`, {
         method: 'POST',
         agent: false,
@@ -250,7 +250,7 @@ describe('a server that has no room', () => {
     });
   }
 
-  it('tells a caller that asks before it sends', async () => {
+  it('refuses a caller that sends Expect: 100-continue', async () => {
     const request = http.request(`${fake.url}/${EMBED_TEXT}`, {
       method: 'POST',
       agent: false,
@@ -268,7 +268,7 @@ describe('a server that has no room', () => {
   });
 });
 
-describe('a message that costs too much', () => {
+describe('a message that is too expensive to decode', () => {
   let fake: FakeServer;
   before(async () => {
     fake = await startFakeServer();
@@ -294,7 +294,7 @@ describe('a message that costs too much', () => {
     ],
   ];
   for (const [what, form, path, body] of BOMBS) {
-    it(`is refused before it is decoded: ${what}, ${form}`, async () => {
+    it(`is rejected before it is decoded: ${what}, ${form}`, async () => {
       if (form === 'grpc') {
         const answer = await native(fake, path, envelope(body));
         expect(answer['grpc-status']).to.equal('3');
@@ -307,13 +307,13 @@ describe('a message that costs too much', () => {
     });
   }
 
-  it('may be large where its content is', async () => {
+  it('may have large content', async () => {
     const content = Buffer.alloc(20 * MIB).toString('base64');
     const body = Buffer.from(JSON.stringify({ images: [{ content }] }));
     expect((await post(fake, EMBED_IMAGE, 'json', body)).code).to.equal('unimplemented');
   });
 
-  it('is told from one that is no UTF-8, small or large', async () => {
+  it('is distinguished from one with invalid UTF-8, small or large', async () => {
     for (const size of [10, 100_000]) {
       const body = Buffer.concat([
         Buffer.from(`{"model":"TEXT_MODEL_TEXT","texts":["${'a'.repeat(size)}`),
@@ -329,7 +329,7 @@ describe('a message that costs too much', () => {
   });
 });
 
-describe('a deadline beyond any timer', () => {
+describe('a deadline beyond the timer limit', () => {
   let fake: FakeServer;
   before(async () => {
     fake = await startFakeServer();
@@ -339,27 +339,27 @@ describe('a deadline beyond any timer', () => {
 
   const message = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
   for (const value of ['2147484S', '600H', '1000000H', '99999999H', '99999999M']) {
-    it(`is no deadline that has passed: ${value}`, async () => {
+    it(`has not passed: ${value}`, async () => {
       const answer = await native(fake, EMBED_TEXT, envelope(message), { 'grpc-timeout': value });
       expect(answer['grpc-status']).to.equal('0');
       expect((await post(fake, EMBED_TEXT, 'grpc-web', message, { 'grpc-timeout': value })).code).to.equal('0');
     });
   }
   for (const value of ['2147483648', '9999999999']) {
-    it(`is no deadline that has passed: ${value} ms over Connect`, async () => {
+    it(`has not passed: ${value} ms over Connect`, async () => {
       const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': value });
       expect(code).to.equal('0');
     });
   }
 
-  it('is told from one that has', async () => {
+  it('is distinguished from one that has passed', async () => {
     expect((await native(fake, EMBED_TEXT, envelope(message), { 'grpc-timeout': '1n' }))['grpc-status']).to.equal('4');
     const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': '0' });
     expect(code).to.equal('deadline_exceeded');
   });
 });
 
-describe('a call that is given up while it arrives', () => {
+describe('a call that is cancelled while it arrives', () => {
   let fake: FakeServer;
   before(async () => {
     fake = await startFakeServer();
@@ -376,7 +376,7 @@ describe('a call that is given up while it arrives', () => {
       const head = `POST /${EMBED_TEXT} HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\ncontent-type: ${FORMS[form].type}\r\n`;
       socket.write(`${head}content-length: 100000\r\n\r\n`);
       socket.write(FORMS[form].enveloped ? Buffer.from([0, 0, 1, 0, 0, 10]) : '{"texts":');
-      // The server has it when it counts it.
+      // The server has received it when it counts it.
       while (!/heimdex_requests_in_progress 1/.test(await (await fetch(`${fake.url}/metrics`)).text()));
       socket.destroy();
       expect(await logged(fake, id)).to.include({ code: 'CANCELLED', reason: 'CANCELLED', peer });
@@ -409,14 +409,14 @@ describe('a call that is given up while it arrives', () => {
     });
   }
 
-  it('leaves nothing behind', async () => {
+  it('frees its resources', async () => {
     while (!/heimdex_requests_in_progress 0/.test(await (await fetch(`${fake.url}/metrics`)).text()));
     expect((await fake.client.value(embedText, ONE)).results).to.have.length(1);
   });
 });
 
-describe('callers of one byte each', () => {
-  it('keep nobody out', async () => {
+describe('callers that send one byte each', () => {
+  it('do not block others', async () => {
     const fake = await startFakeServer({ MAX_CONNECTIONS: '32' });
     const sockets: net.Socket[] = [];
     try {

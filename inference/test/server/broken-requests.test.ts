@@ -13,9 +13,9 @@ const EMBED_TEXT = 'heimdex.inference.v1.InferenceService/EmbedText';
 const EMBED_IMAGE = 'heimdex.inference.v1.InferenceService/EmbedImage';
 const WATCH = 'grpc.health.v1.Health/Watch';
 
-/** No tag of protobuf. */
+/** Not a protobuf tag. */
 const GARBAGE = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x13]);
-/** A string that is no UTF-8, and one that ends before its length. */
+/** A string with invalid UTF-8, and one shorter than its length. */
 const NO_TEXT = Buffer.from([0x0a, 2, 0xff, 0xfe]);
 const CUT_SHORT = Buffer.from([0x0a, 50, 0x61]);
 /** `texts: ["a"]`. */
@@ -31,7 +31,7 @@ function envelope(bytes: Uint8Array, flags = 0): Buffer {
 
 type Form = 'connect' | 'connect-stream' | 'grpc-web';
 
-/** The error in an answer's bytes. */
+/** Decodes the error of a response. */
 function errorIn(form: Form, body: Buffer): ConnectError | undefined {
   if (form === 'connect') return errorFromJsonBytes(body, undefined, new ConnectError('no error'));
   const ended = body.subarray(5);
@@ -92,7 +92,7 @@ const CASES: readonly (readonly [
   ['half a frame', 'connect-stream', WATCH, { 'content-type': 'application/connect+proto' }, Buffer.from([0, 0, 0])],
 ];
 
-describe('a request over HTTP/1.1 that is no message', () => {
+describe('an invalid message over HTTP/1.1', () => {
   let pocket: PocketServer;
   before(async () => {
     pocket = await pocketServer();
@@ -116,7 +116,7 @@ describe('a request over HTTP/1.1 that is no message', () => {
     });
   }
 
-  it('is told apart from a good one of the same kind', async () => {
+  it('is distinguished from a valid one of the same kind', async () => {
     const answers = await Promise.all([
       fetch(`${pocket.server.url}/${EMBED_TEXT}`, {
         method: 'POST',
@@ -135,7 +135,7 @@ describe('a request over HTTP/1.1 that is no message', () => {
     expect(web?.toString('latin1')).to.include('grpc-status: 0');
   });
 
-  it('leaves nothing wrong in the log', () => {
+  it('causes no error in the log', () => {
     expect(pocket.server.log.filter(({ msg }) => /defect|lost/.test(msg))).to.deep.equal([]);
   });
 });
@@ -147,7 +147,7 @@ describe('a request over gRPC', () => {
   });
   after(() => pocket.stop());
 
-  /** Status and message of the answer. */
+  /** Status and message of the response. */
   async function answerTo(path: string, body: Buffer, headers: Readonly<Record<string, string>>) {
     const session = http2.connect(pocket.server.url);
     try {
@@ -179,7 +179,7 @@ describe('a request over gRPC', () => {
     ['nothing', Buffer.alloc(0)],
   ];
   for (const [index, [what, body]] of CUT.entries()) {
-    it(`that ends after ${what} gets INVALID_ARGUMENT, with details and a line in the log`, async () => {
+    it(`that ends after ${what} gets INVALID_ARGUMENT, with details and a log line`, async () => {
       const id = `cut-${index}`;
       const answer = await answerTo(EMBED_TEXT, body, { 'x-request-id': id });
       expect(answer['grpc-status']).to.equal('3');
@@ -190,12 +190,12 @@ describe('a request over gRPC', () => {
     });
   }
 
-  it('that is whole, with nothing in it, is answered', async () => {
+  it('that is complete but empty is answered', async () => {
     const answer = await answerTo('grpc.health.v1.Health/Check', envelope(Buffer.alloc(0)), {});
     expect(answer['grpc-status']).to.equal('0');
   });
 
-  it('that cannot be decompressed gets what every gRPC library answers, INTERNAL', async () => {
+  it('that cannot be decompressed gets INTERNAL, as from every gRPC library', async () => {
     const id = 'garbage';
     const headers = { 'grpc-encoding': 'gzip', 'x-request-id': id };
     const answer = await answerTo(EMBED_TEXT, envelope(GARBAGE, COMPRESSED), headers);

@@ -4,7 +4,7 @@ import { type Browser, findChromium, openBrowser } from '../fixtures/browser.js'
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 
-/** In a page: calls over gRPC-Web and Connect; what came back, as plain values. */
+/** Runs in a page: calls over gRPC-Web and Connect, with the results as plain values. */
 const callsOf = (url: string) => `
   const outcomes = {};
   for (const [name, create] of [['grpc-web', web.createGrpcWebTransport], ['connect', web.createConnectTransport]]) {
@@ -68,7 +68,7 @@ describe('a page in Chromium', () => {
     await browser?.close();
   });
 
-  it('of a named origin calls over gRPC-Web and Connect: answers, errors with details, streams', async () => {
+  it('of an allowed origin calls over gRPC-Web and Connect: responses, errors with details, streams', async () => {
     const outcomes = (await browser.run(callsOf(named.server.url))) as Outcomes;
     const client = new GrpcClient(named.server.address);
     const { results } = await client.value(InferenceService.method.embedText, { texts: ['a red heart'] });
@@ -86,19 +86,19 @@ describe('a page in Chromium', () => {
     }
   });
 
-  it('of another origin does not get an answer', async () => {
+  it('of another origin is blocked', async () => {
     const outcomes = (await browser.run(callsOf(named.server.url), 'localhost')) as Outcomes;
     for (const outcome of Object.values(outcomes)) expectBlocked(outcome);
   });
 
-  it('of any origin does not get an answer by default', async () => {
+  it('of any origin is blocked by default', async () => {
     const outcomes = (await browser.run(callsOf(byDefault.server.url))) as Outcomes;
     for (const outcome of Object.values(outcomes)) expectBlocked(outcome);
     expect(byDefault.server.log.filter(({ msg }) => msg === 'call')).to.deep.equal([]);
   });
 });
 
-/** The browser itself refused: no status of the server's, and no details. */
+/** Blocked by the browser: no status of the server, and no details. */
 function expectBlocked(outcome: Outcome): void {
   expect(outcome.vector).to.equal(undefined);
   expect(outcome.error).to.deep.equal({ code: 'Unknown', message: 'Failed to fetch' });

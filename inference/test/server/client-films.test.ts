@@ -25,7 +25,7 @@ const CASES = join(ROOT, 'inference/test/audio/cases');
 const HEIMDEX = join(ROOT, 'client/bin/heimdex.js');
 const MIB = 1_024 * 1_024;
 
-/** All of an answer but what differs from call to call. */
+/** A response without the parts that differ between calls. */
 async function answerOf(events: AsyncIterable<TranscribeEvent>) {
   const segments: Segment[] = [];
   for await (const event of events) {
@@ -84,7 +84,7 @@ describe('Films that the client reads from the disk', function () {
     ['ac3_first_aac_second.mp4', {}],
     ['ac3_first_aac_second.mp4', { audioTrack: 1 }],
   ] as readonly (readonly [string, TranscribeOptions])[]) {
-    it(`give with fewer bytes what the whole file gives: ${name} ${JSON.stringify(options)}`, async () => {
+    it(`have the result of the whole file with fewer bytes: ${name} ${JSON.stringify(options)}`, async () => {
       const path = join(CASES, name);
       const whole = await answerOf(client.transcribeStream(createReadStream(path), options));
       let film: unknown;
@@ -97,7 +97,7 @@ describe('Films that the client reads from the disk', function () {
     });
   }
 
-  it('cost what their audio costs, whatever the images are', async () => {
+  it('send only their audio, whatever the video', async () => {
     const path = join(dir, 'junk.mp4');
     await writeJunkFilm(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 40 * MIB, repeats: 2 });
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
@@ -113,7 +113,7 @@ describe('Films that the client reads from the disk', function () {
     expect(byCommand).to.be.below(100_000);
   });
 
-  it('are played as an edit list of several entries says', async () => {
+  it('are edited by an edit list with several entries', async () => {
     const samples = Int16Array.from(
       await samplesOf(join(ROOT, 'inference/test/audio/fixtures/speech-16k-mono.mp3')),
       (value) => value * 32_767,
@@ -139,7 +139,7 @@ describe('Films that the client reads from the disk', function () {
     expect(sent).to.be.below(MIB);
   });
 
-  it('that are damaged give what the server gives for the whole file', async () => {
+  it('that are damaged have the result of the whole file', async () => {
     const transport = await readFile(join(CASES, 'video_h264_aac.mpegts'));
     transport.fill(0x55, 20_000, 20_500);
     const cut = (await readFile(join(CASES, 'fragmented_video_loses_end.mp4'))).subarray(0, 50_000);
@@ -155,13 +155,13 @@ describe('Films that the client reads from the disk', function () {
     }
   });
 
-  it('are sent as they are where there are no images', async () => {
+  it('are sent unchanged without video', async () => {
     const path = join(CASES, 'audio_gap_4s.mp4');
     const sent = await sentFor(() => answerOf(client.transcribeFile(path)));
     expect(sent).to.be.at.least((await stat(path)).size);
   });
 
-  it('name the tracks they have when another is asked for, and send nothing', async () => {
+  it('list their tracks for an unknown one, and send nothing', async () => {
     const path = join(CASES, 'ac3_first_aac_second.mp4');
     const said = async (events: AsyncIterable<TranscribeEvent>) => {
       try {

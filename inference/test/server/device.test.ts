@@ -8,7 +8,7 @@ import type { Volume } from '../fixtures/volume.js';
 
 const NO_DRIVER = 'CUDA failure 35: the driver is too old';
 
-/** What is chosen where CUDA opens (no reason) or does not, and what the log says of it. */
+/** The chosen device if CUDA works (no reason) or not, and the log. */
 async function choose(wanted: 'cpu' | 'cuda' | 'auto', reason?: string) {
   const lines: string[] = [];
   let probes = 0;
@@ -25,22 +25,22 @@ async function choose(wanted: 'cpu' | 'cuda' | 'auto', reason?: string) {
 }
 
 describe('the device', () => {
-  it('is the CPU without a look at CUDA unless something else is asked for', async () => {
+  it('is the CPU without probing CUDA unless requested', async () => {
     expect(await choose('cpu')).to.deep.equal({ device: 'cpu', probes: 0, log: '' });
   });
 
-  it('is CUDA where it opens, asked for or not', async () => {
+  it('is CUDA if it works, for auto and cuda', async () => {
     expect(await choose('cuda')).to.deep.equal({ device: 'cuda', probes: 1, log: '' });
     expect(await choose('auto')).to.deep.equal({ device: 'cuda', probes: 1, log: '' });
   });
 
-  it('is the CPU for auto where CUDA does not open, and the log says why', async () => {
+  it('is the CPU for auto if CUDA does not work, with the reason in the log', async () => {
     const { device, log } = await choose('auto', NO_DRIVER);
     expect(device).to.equal('cpu');
     expect(log).to.include(NO_DRIVER);
   });
 
-  it('is refused for cuda where CUDA does not open, with the reason and what to do', async () => {
+  it('is an error for cuda if CUDA does not work, with the reason and the remedy', async () => {
     const error = await choose('cuda', NO_DRIVER).catch((thrown: unknown) => thrown);
     if (!(error instanceof FatalError)) throw new Error('Expected a FatalError');
     expect(error.reason).to.equal('configuration');
@@ -59,13 +59,13 @@ describe('the device', () => {
     });
     after(() => volume.remove());
 
-    it('ends at once for cuda, and names the library', async () => {
+    it('exits immediately for cuda, and names the library', async () => {
       const { code, stderr } = await runProgram({ ...pocketEnv(volume), DEVICE: 'cuda' });
       expect(code).to.equal(EXIT_CODES.configuration);
       expect(stderr).to.match(/DEVICE=cuda.*libonnxruntime_providers_shared\.so: cannot open shared object file/);
     });
 
-    it('serves on the CPU for auto, and says so everywhere', async () => {
+    it('serves on the CPU for auto, and reports it everywhere', async () => {
       const server = await startProgram({ ...pocketEnv(volume), DEVICE: 'auto' });
       try {
         const why = await server.logged((line) => line.msg.startsWith('DEVICE=auto'));

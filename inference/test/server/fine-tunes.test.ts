@@ -37,7 +37,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-fine-tunes-'));
     hub = await startHub({ repositories: [koreanWhisper(), japaneseSiglip(), germanBert()] });
     env = { HF_HUB_CACHE: join(dir, 'cache'), ...MODELS };
-    // A server must not need what it was compiled from.
+    // A server must not need the sources of the compilation.
     await download({ KEEP_CHECKPOINTS: 'false' });
     server = await startProgram(env);
     client = new GrpcClient(server.address);
@@ -49,7 +49,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     if (dir !== undefined) await rm(dir, { recursive: true, force: true });
   });
 
-  it('a Korean Whisper of three layers with a vocabulary of its own hears', async () => {
+  it('a Korean Whisper with three layers and its own vocabulary transcribes', async () => {
     const content = await readFile(join(ROOT, 'demo/samples/speech/models.flac'));
     const { language, durationSeconds, model } = await client.value(transcribe, {
       audio: { content },
@@ -60,7 +60,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     expect(model?.id).to.equal(MODELS.ASR_MODEL);
   });
 
-  it('a Japanese SigLIP of another size, in shards, sees and reads', async () => {
+  it('a sharded Japanese SigLIP of another size embeds images and texts', async () => {
     const content = await readFile(join(ROOT, 'demo/samples/images/01-red-heart.png'));
     const images = await client.value(embedImage, { images: [{ content }, { content }] });
     const texts = await client.value(embedText, { texts: ['赤い丸', '青い四角'], model: TextModel.VISION });
@@ -71,7 +71,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     expect(images.results[0]).to.deep.equal(images.results[1]);
   });
 
-  it('a German BERT with the mean of its tokens embeds sentences', async () => {
+  it('a German BERT with mean pooling embeds sentences', async () => {
     const texts = ['Die Straße ist naß.', 'Der Bär schläft über Nacht!', 'Die Straße ist naß.'];
     const { results, dimensions } = await client.value(embedText, { texts, model: TextModel.TEXT });
     expect(dimensions).to.equal(48);
@@ -83,7 +83,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     expect(one).not.to.deep.equal(other);
   });
 
-  it('that are there and not compiled are an error that names the command, and none is compiled by the server', async () => {
+  it('that are not compiled are an error that names the command, and the server compiles none', async () => {
     const other = { HF_HUB_CACHE: join(dir, 'other') };
     await download({ ...other, ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
     await rm(join(other.HF_HUB_CACHE, '.compiled'), { recursive: true });

@@ -8,7 +8,7 @@ import { SIGLIP, VISION_ONLY } from '../optimized/forms.js';
 
 const WEIGHTS = 'onnx/text_model.onnx';
 
-/** A text model whose answer is a file of the machine, byte by byte. */
+/** A text model whose output is the content of a file of the machine. */
 function thief(path: string): Uint8Array {
   const graph = newModel({
     name: 'thief',
@@ -30,7 +30,7 @@ function thief(path: string): Uint8Array {
 
 describe('a hostile model', () => {
   for (const path of ['/etc/passwd', '../../../../../../../../../../etc/passwd', '/proc/self/environ']) {
-    it(`does not get ${path} served: the server ends and says what the graph asks for`, async () => {
+    it(`cannot read ${path}: the server exits and reports the reference`, async () => {
       const dir = join(DEMO_MODELS, SIGLIP);
       const names = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
       const files = await Promise.all(

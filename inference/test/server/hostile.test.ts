@@ -11,7 +11,7 @@ import { DEMO_MODELS } from '../fixtures/volume.js';
 const SERVICE = 'heimdex.inference.v1.InferenceService';
 const { detectFaces, embedImage, embedText } = InferenceService.method;
 
-/** A PNG of so many pixels, all black, in a few kilobytes. */
+/** A black PNG with many pixels in a few kilobytes. */
 function pngBomb(width: number, height: number): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -40,7 +40,7 @@ function crc32(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** The reason of a result's own error, or what the result is. */
+/** The reason of a result's error, or the case of the result. */
 function errorMessage(result: { readonly case: string | undefined; readonly value?: unknown }): string | undefined {
   if (result.case !== 'error') return result.case;
   const [detail] = (result.value as Status).details;
@@ -66,7 +66,7 @@ describe('hostile input', () => {
     expect(pocket.server.log.filter(({ msg }) => /lost|defect/.test(msg))).to.deep.equal([]);
   });
 
-  it('spoils its own place in a batch, nothing else', async () => {
+  it('fails only its own entry of a batch', async () => {
     const images: [string, Uint8Array, string][] = [
       ['good', good, 'embedding'],
       ['empty', new Uint8Array(), 'IMAGE_UNREADABLE'],
@@ -89,7 +89,7 @@ describe('hostile input', () => {
     }
   });
 
-  it('as text is text: empty, endless, not well-formed, full of control characters', async () => {
+  it('is accepted as text: empty, very long, malformed, with control characters', async () => {
     const texts = [
       '',
       'x'.repeat(1_000_000),
@@ -104,17 +104,17 @@ describe('hostile input', () => {
     expect(endless?.result.case === 'embedding' && endless.result.value.truncated).to.equal(true);
   });
 
-  it('longer than the model reads is that text’s error where it must not be cut', async () => {
+  it('above the maximum length of the model is an error of that text without truncation', async () => {
     const { results } = await client.value(embedText, { texts: ['short', 'long '.repeat(500)], truncate: false });
     expect(results.map(({ result }) => errorMessage(result))).to.deep.equal(['embedding', 'TEXT_TOO_LONG']);
   });
 
-  it('of too many items is refused as a whole', async () => {
+  it('with too many items is rejected as a whole', async () => {
     const error = await client.failure(embedText, { texts: Array.from({ length: 257 }, () => 'x') });
     expect([error.code, ...error.fields]).to.deep.equal(['INVALID_ARGUMENT', 'texts']);
   });
 
-  it('larger than a message may be is refused on every protocol', async () => {
+  it('above the maximum message size is rejected on every protocol', async () => {
     const content = new Uint8Array(5 * 1024 * 1024);
     expect((await client.failure(embedImage, { images: [{ content }] })).code).to.equal('RESOURCE_EXHAUSTED');
     const body = JSON.stringify({ images: [{ content: Buffer.from(content).toString('base64') }] });
@@ -126,7 +126,7 @@ describe('hostile input', () => {
     expect(response.status).to.equal(429);
   });
 
-  it('that unpacks to more than a message may be is refused on every protocol', async () => {
+  it('that decompresses above the maximum message size is rejected on every protocol', async () => {
     const packed = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '));
     const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
     const url = `${pocket.server.url}/${SERVICE}/EmbedText`;
@@ -140,7 +140,7 @@ describe('hostile input', () => {
     }
   });
 
-  it('leaves a server that serves', async () => {
+  it('does not stop the server', async () => {
     const { results } = await client.value(embedImage, { images: [{ content: good }] });
     expect(results[0]?.result.case).to.equal('embedding');
     expect((await fetch(`${pocket.server.url}/health`)).status).to.equal(200);

@@ -30,7 +30,7 @@ interface JsonResult {
   readonly error?: { readonly code: number; readonly message: string; readonly details: readonly JsonDetail[] };
 }
 
-describe('the errors of single items', () => {
+describe('item errors', () => {
   let server: ServerProcess;
   let stop: () => Promise<void>;
 
@@ -53,7 +53,7 @@ describe('the errors of single items', () => {
     ['DetectFaces', 'detections', { images: [GOOD, BAD] }, 'IMAGE_UNREADABLE'],
     ['EmbedText', 'embedding', { texts: ['a dog', LONG], truncate: false }, 'TEXT_TOO_LONG'],
   ] as const) {
-    it(`stand beside the values of the others in JSON: ${method}`, async () => {
+    it(`appear next to the other results in JSON: ${method}`, async () => {
       const response = await post(method, body);
       expect(response.status).to.equal(200);
       const [good, bad] = await resultsOf(response);
@@ -67,7 +67,7 @@ describe('the errors of single items', () => {
     });
   }
 
-  it('stand there in JSON when every item failed, whatever the order', async () => {
+  it('appear in JSON when every item failed, in any order', async () => {
     const results = await resultsOf(await post('EmbedImage', { images: [BAD, GOOD, BAD, BAD] }));
     expect(results.map(({ error }) => error?.details[0]?.reason)).to.deep.equal([
       'IMAGE_UNREADABLE',
@@ -78,10 +78,10 @@ describe('the errors of single items', () => {
     expect((await resultsOf(await post('DetectFaces', { images: [BAD] })))[0]?.error?.code).to.equal(3);
   });
 
-  it('come over gRPC-Web and Connect, as binary and as JSON', async () => {
+  it('work over gRPC-Web and Connect, in binary and JSON', async () => {
     const image = (content: string) => ({ content: Buffer.from(content, 'base64') });
     const request = { images: [image(PNG), image(BAD.content)] };
-    // The JSON of an answer with details is read only where their types are known.
+    // JSON with details can only be parsed if their types are registered.
     const jsonOptions = { registry: createRegistry(...ERROR_DETAIL_TYPES) };
     for (const useBinaryFormat of [true, false]) {
       const options = { baseUrl: server.url, httpVersion: '1.1', useBinaryFormat } as const;
@@ -98,7 +98,7 @@ describe('the errors of single items', () => {
     }
   });
 
-  it('are counted by method and reason, and told in the line of their call', async () => {
+  it('are counted by method and reason, and logged with their call', async () => {
     const before = await counted('EmbedImage', 'IMAGE_UNREADABLE');
     expect(await counted('DetectFaces', 'IMAGE_TOO_LARGE'), 'a zero for a rate to start from').to.equal(0);
     await post('EmbedImage', { images: [BAD, GOOD, BAD] }, { 'x-request-id': 'two-of-three' });
@@ -107,7 +107,7 @@ describe('the errors of single items', () => {
     expect(line).to.deep.include({ code: 'OK', items: 3, itemErrors: 2, itemErrorReasons: { IMAGE_UNREADABLE: 2 } });
   });
 
-  it('say nothing of what a decoder itself said: that is in the log', async () => {
+  it('hide the decoder’s message, which is logged', async () => {
     const broken = Buffer.from(PNG, 'base64').fill(0x41, 45);
     const headers = { 'x-request-id': 'broken-png' };
     const answer = await (
@@ -127,7 +127,7 @@ describe('the errors of single items', () => {
     return Number(found?.slice(line.length));
   }
 
-  it('can be looked up by reflection: every type of detail that the server sends', async () => {
+  it('have detail types that reflection can resolve', async () => {
     expect(ERROR_DETAIL_TYPES).to.have.members([ErrorInfoSchema, BadRequestSchema, RetryInfoSchema]);
     const client = new GrpcClient(server.address);
     try {
@@ -138,7 +138,7 @@ describe('the errors of single items', () => {
     }
   });
 
-  it('are printed by grpcurl, as are the details of a whole call', async function () {
+  it('are printed by grpcurl, as are the details of a failed call', async function () {
     const grpcurl = async (method: string, body: unknown) => {
       try {
         const args = ['-plaintext', '-d', JSON.stringify(body), server.address, `${SERVICE}/${method}`];

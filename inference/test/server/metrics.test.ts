@@ -59,14 +59,14 @@ describe('metrics', () => {
       expect(value(`heimdex_memory_bytes{process="${name}"}`)).to.be.greaterThan(1e6);
   });
 
-  it('do not count twice what they read at each scrape', async () => {
+  it('do not double count at each scrape', async () => {
     const first = await scrape();
     const second = await scrape();
     const line = 'heimdex_worker_restarts_total{model="bge-m3"}';
     expect(second.value(line)).to.equal(first.value(line));
   });
 
-  it('are all that the alert rules and the dashboard ask for', async () => {
+  it('include all that the alert rules and the dashboard use', async () => {
     for (const file of ['alerts.yaml', 'grafana-dashboard.json']) {
       const text = await readFile(join(ROOT, 'deploy/monitoring', file), 'utf8');
       const asked = [...text.matchAll(/\b(heimdex_[a-z_]+?)(?:_bucket|_sum|_count)?(?=[^a-z_])/g)].map(
@@ -77,7 +77,7 @@ describe('metrics', () => {
     }
   });
 
-  it('are those that the README lists, and no others', async () => {
+  it('are exactly those in the README', async () => {
     const { text } = await scrape();
     const served = [...text.matchAll(/^# HELP (heimdex_\w+)/gm)].map(([, name]) => name);
     expect(served).to.have.members(Object.keys(METRICS));

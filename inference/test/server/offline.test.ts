@@ -11,7 +11,7 @@ import { startProgram } from '../fixtures/server-process.js';
 
 const { embedText } = InferenceService.method;
 
-/** True when this machine lets the tests make namespaces. */
+/** Whether the tests can create namespaces on this machine. */
 function canUnshare(...flags: string[]): boolean {
   try {
     execFileSync('unshare', [...flags, 'true'], { stdio: 'ignore' });
@@ -22,14 +22,14 @@ function canUnshare(...flags: string[]): boolean {
 }
 
 describe('offline', () => {
-  it('serves without a route to anywhere', async function () {
+  it('serves without a network', async function () {
     if (!canUnshare('-rn')) {
       console.log('      skipped: network namespaces are not permitted here');
       return this.skip();
     }
     const volume = await pocketVolume();
     try {
-      // Inside there is a loopback interface and nothing else; it is called from inside as well.
+      // The namespace has only a loopback interface; the caller runs in it as well.
       const script = 'ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || true; exec "$@"';
       const server = await startProgram(pocketEnv(volume), { command: ['unshare', '-rn', 'sh', '-c', script, 'sh'] });
       try {
@@ -49,7 +49,7 @@ describe('offline', () => {
     }
   });
 
-  it('asks no proxy and no hub, even where the environment names them', async () => {
+  it('contacts no proxy and no hub, even if set in the environment', async () => {
     let requests = 0;
     const trap = net.createServer((socket) => {
       requests += 1;
@@ -76,7 +76,7 @@ describe('offline', () => {
     }
   });
 
-  it('serves from a volume that is mounted read-only', async function () {
+  it('serves from a read-only volume', async function () {
     if (!canUnshare('-rm')) {
       console.log('      skipped: mount namespaces are not permitted here');
       return this.skip();
@@ -99,7 +99,7 @@ describe('offline', () => {
     }
   });
 
-  it('leaves the volume as it was', async () => {
+  it('does not change the volume', async () => {
     const { server, volume, stop } = await pocketServer();
     const client = new GrpcClient(server.address);
     try {
@@ -113,7 +113,7 @@ describe('offline', () => {
     }
   });
 
-  it('gives workers nothing of the environment that is not theirs', async () => {
+  it('passes only the needed environment variables to workers', async () => {
     const { server, stop } = await pocketServer({ HF_TOKEN: 'hf_secret' });
     try {
       const pid = server.log.find((line) => typeof line.pid === 'number')?.pid;
@@ -126,7 +126,7 @@ describe('offline', () => {
   });
 });
 
-/** Names, sizes and times of everything below a directory. */
+/** Names, sizes and times of all files below a directory. */
 async function snapshot(dir: string): Promise<unknown[]> {
   const names = (await readdir(dir, { recursive: true })).sort();
   return Promise.all(

@@ -8,7 +8,7 @@ const { embedText } = InferenceService.method;
 const PATH = '/heimdex.inference.v1.InferenceService/EmbedText';
 const HEADERS = { ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc', te: 'trailers' };
 
-describe('a server with no room', () => {
+describe('a server with a full queue', () => {
   let fake: FakeServer;
   beforeEach(async () => {
     fake = await startFakeServer({ MAX_QUEUE: '2' });
@@ -16,16 +16,16 @@ describe('a server with no room', () => {
   });
   afterEach(() => fake.close());
 
-  it('refuses a call over gRPC before its body has come, with the time to come back, in log and metrics', async () => {
+  it('refuses a gRPC call before its body arrives, with a retry delay, in log and metrics', async () => {
     const cancels: (() => void)[] = [];
     const request = { texts: ['until cancelled', 'until cancelled'], model: TextModel.TEXT };
     const running = fake.client.unary(embedText, request, { onStart: (cancel) => void cancels.push(cancel) });
-    // Another call on the same connection is answered when the first one was taken in.
+    // A second call on the same connection is answered after the first was admitted.
     await fake.client.value(InferenceService.method.getServerInfo, {});
     const session = http2.connect(fake.url);
     try {
       const stream = session.request({ ...HEADERS, 'x-request-id': 'no-room' }, { endStream: false });
-      // The announced message never comes.
+      // The announced message never arrives.
       stream.write(Buffer.from([0, 0, 0x10, 0, 0]));
       const headers = await new Promise<http2.IncomingHttpHeaders>((resolve, reject) => {
         stream.once('response', resolve);
@@ -53,7 +53,7 @@ describe('a server with no room', () => {
 });
 
 describe('a connection', () => {
-  it('lets a caller send half a megabyte of a call before it is read, and four calls’ of it', async () => {
+  it('accepts half a megabyte per call before it is read, and that of four calls per connection', async () => {
     const fake = await startFakeServer();
     const session = http2.connect(fake.url);
     try {

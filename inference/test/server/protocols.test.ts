@@ -49,7 +49,7 @@ describe('one port', () => {
       body: JSON.stringify(body),
     });
 
-  it('gives the same vector over gRPC, gRPC-Web, Connect and JSON', async () => {
+  it('returns the same vector over gRPC, gRPC-Web, Connect and JSON', async () => {
     const request = create(EmbedTextRequestSchema, { texts: ['a red heart'] });
     const web = createClient(InferenceService, createGrpcWebTransport({ baseUrl: server.url, httpVersion: '1.1' }));
     const connect = createClient(InferenceService, createConnectTransport({ baseUrl: server.url, httpVersion: '1.1' }));
@@ -67,7 +67,7 @@ describe('one port', () => {
     for (const vector of [...answers, fromJson]) expect(vector).to.deep.equal(native);
   });
 
-  it('says in each answer which model gave it and where the time went', async () => {
+  it('returns the model and the timing in each response', async () => {
     const { model, dimensions, timing } = await client.value(method.embedText, { texts: ['one', 'two'] });
     expect([model?.id, model?.revision, model?.variant]).to.deep.equal(['heimdex/siglip-pocket', COMMIT, 'fp32']);
     expect(dimensions).to.equal(192);
@@ -76,7 +76,7 @@ describe('one port', () => {
     expect(timing?.batchSize).to.equal(2);
   });
 
-  it('gives a text the same vector alone and in a batch with many callers', async () => {
+  it('returns the same vector alone and in a batch with many callers', async () => {
     const texts = Array.from({ length: 64 }, (_, index) => 'one more word '.repeat(1 + (index % 9)) + index);
     const vectorOf = async (text: string) => {
       const { results, timing } = await client.value(method.embedText, { texts: [text] });
@@ -95,7 +95,7 @@ describe('one port', () => {
     }
   });
 
-  it('writes the same numbers as floats and as bytes', async () => {
+  it('returns the same numbers as floats and as bytes', async () => {
     const texts = ['pizza'];
     const floats = await client.value(method.embedText, { texts });
     const bytes = await client.value(method.embedText, { texts, encoding: VectorEncoding.FLOAT32_LE });
@@ -109,7 +109,7 @@ describe('one port', () => {
     expect(other.result.value.values).to.deep.equal([]);
   });
 
-  it('embeds images and finds faces', async () => {
+  it('embeds images and detects faces', async () => {
     const content = await readFile(join(DEMO_MODELS, 'heimdex/face-pocket/golden/g3_640x640.png'));
     const embedded = await client.value(method.embedImage, { images: [{ content }, { content }] });
     expect(embedded.results.map(({ result }) => result.case)).to.deep.equal(['embedding', 'embedding']);
@@ -122,7 +122,7 @@ describe('one port', () => {
     expect(faces[0]?.landmarks?.nose?.x).to.be.within(0, 640);
   });
 
-  it('says what it is', async () => {
+  it('returns its server info', async () => {
     const info = await client.value(method.getServerInfo, {});
     expect(info.models.map(({ role, family, dimensions }) => [role, family, dimensions])).to.deep.equal([
       ['vision', 'siglip', 192],
@@ -139,14 +139,14 @@ describe('one port', () => {
   });
 
   describe('errors', () => {
-    it('name the field at fault over gRPC', async () => {
+    it('name the invalid field over gRPC', async () => {
       const error = await client.failure(method.embedText, { texts: [] });
       expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT' });
       expect(error.fields).to.deep.equal(['texts']);
       expect(error.message).to.include('1 to 256');
     });
 
-    it('carry the same details over Connect, with the HTTP status', async () => {
+    it('have the same details over Connect, with the HTTP status', async () => {
       const response = await post(`${SERVICE}/EmbedText`, { texts: [] });
       expect(response.status).to.equal(400);
       const { code, details } = await bodyOf<{ code: string; details: { type: string }[] }>(response);
@@ -154,7 +154,7 @@ describe('one port', () => {
       expect(details.map(({ type }) => type)).to.deep.equal(['google.rpc.ErrorInfo', 'google.rpc.BadRequest']);
     });
 
-    it('carry the same details over gRPC-Web', async () => {
+    it('have the same details over gRPC-Web', async () => {
       const web = createClient(InferenceService, createGrpcWebTransport({ baseUrl: server.url, httpVersion: '1.1' }));
       const error = await web.transcribe({}).then(
         () => undefined,
@@ -164,7 +164,7 @@ describe('one port', () => {
       expect(error?.findDetails(ErrorInfoSchema).map(({ reason }) => reason)).to.deep.equal(['FEATURE_DISABLED']);
     });
 
-    it('name the variable that switches a feature on', async () => {
+    it('name the variable that enables a feature', async () => {
       const speech = await client.failure(method.transcribe, { audio: { content: new Uint8Array(10) } });
       expect(speech).to.include({ code: 'UNIMPLEMENTED', reason: 'FEATURE_DISABLED' });
       expect(speech.message).to.include('ASR_MODEL');
@@ -173,7 +173,7 @@ describe('one port', () => {
       expect(text.message).to.include('LOAD_BGE_M3');
     });
 
-    it('refuse numbers outside their range and enum values nobody knows', async () => {
+    it('reject numbers out of range and unknown enum values', async () => {
       const images = [{ content: new Uint8Array() }];
       for (const [request, field] of [
         [{ images, scoreThreshold: 1.5 }, 'score_threshold'],
@@ -186,7 +186,7 @@ describe('one port', () => {
       expect(unknown.fields).to.deep.equal(['model']);
     });
 
-    it('say DEADLINE_EXCEEDED or CANCELLED of calls that nobody waits for', async () => {
+    it('are DEADLINE_EXCEEDED or CANCELLED for calls without a waiting caller', async () => {
       const texts = Array.from({ length: 256 }, (_, index) => `text number ${index}`);
       const late = await client.failure(method.embedText, { texts }, { timeoutMs: 1 });
       expect(late.code).to.equal('DEADLINE_EXCEEDED');
@@ -199,12 +199,12 @@ describe('one port', () => {
       await server.logged((line) => line.msg === 'call' && line.code === 'CANCELLED');
     });
 
-    it('say UNIMPLEMENTED of a method nobody has', async () => {
+    it('are UNIMPLEMENTED for an unknown method', async () => {
       const missing = { ...method.embedText, name: 'EmbedSound' } as typeof method.embedText;
       expect((await client.failure(missing, {})).code).to.equal('UNIMPLEMENTED');
     });
 
-    it('say INVALID_ARGUMENT of bytes that are no message', async () => {
+    it('are INVALID_ARGUMENT for an invalid message', async () => {
       const response = await fetch(`${server.url}/${SERVICE}/EmbedText`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -216,7 +216,7 @@ describe('one port', () => {
         input: { ...method.embedImage.input },
       } as unknown as typeof method.embedImage;
       const images = [{ content: new Uint8Array([1, 2, 3]) }];
-      // Images sent as texts: bytes that are no UTF-8 are no string.
+      // Images sent as texts: invalid UTF-8 is not a string.
       const error = await client.failure(broken, { images: [...images, { content: new Uint8Array([0xff, 0xfe]) }] });
       expect(error.code).to.equal('INVALID_ARGUMENT');
     });
@@ -225,21 +225,21 @@ describe('one port', () => {
   describe('health', () => {
     const check = (service: string) => client.unary(Health.method.check, { service });
 
-    it('says SERVING of the whole, the service and each method that is on', async () => {
+    it('reports SERVING for the server, the service and each enabled method', async () => {
       for (const name of ['', SERVICE, `${SERVICE}/EmbedImage`, `${SERVICE}/EmbedText`, `${SERVICE}/DetectFaces`]) {
         const result = await check(name);
         expect(result.ok && result.value.status, name).to.equal(Serving.SERVING);
       }
     });
 
-    it('says NOT_FOUND of a method that is off, and of any other name', async () => {
+    it('returns NOT_FOUND for a disabled method, and for any other name', async () => {
       for (const name of [`${SERVICE}/Transcribe`, 'no.such.Service']) {
         const result = await check(name);
         expect(result.ok ? undefined : result.error.code, name).to.equal('NOT_FOUND');
       }
     });
 
-    it('lists what it knows', async () => {
+    it('lists its services', async () => {
       const { statuses } = await client.value(Health.method.list, {});
       expect(Object.keys(statuses)).to.have.members([
         '',
@@ -248,7 +248,7 @@ describe('one port', () => {
       ]);
     });
 
-    it('watches: SERVING at once, SERVICE_UNKNOWN for a name it does not know', async () => {
+    it('streams SERVING immediately, SERVICE_UNKNOWN for an unknown name', async () => {
       for (const [service, status] of [
         ['', Serving.SERVING],
         ['no.such.Service', Serving.SERVICE_UNKNOWN],
@@ -262,7 +262,7 @@ describe('one port', () => {
       }
     });
 
-    it('answers plain HTTP as documented', async () => {
+    it('serves plain HTTP as documented', async () => {
       const response = await fetch(`${server.url}/health`);
       expect(response.status).to.equal(200);
       const body = await bodyOf<Record<string, unknown>>(response);
@@ -277,7 +277,7 @@ describe('one port', () => {
     });
   });
 
-  it('takes a connection whose first bytes come one by one', async () => {
+  it('accepts a connection whose first bytes arrive one by one', async () => {
     const socket = net.connect(server.port, '127.0.0.1');
     const answer = new Promise<string>((resolve) => {
       let text = '';
@@ -290,7 +290,7 @@ describe('one port', () => {
     expect(await answer).to.match(/^HTTP\/1\.1 200 /);
   });
 
-  it('lives on after bytes that are no protocol, and after HTTP without a host', async () => {
+  it('survives bytes of no known protocol, and HTTP without a host', async () => {
     for (const text of [
       'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage',
       'garbage\r\n\r\n',
@@ -306,7 +306,7 @@ describe('one port', () => {
     expect((await fetch(`${server.url}/livez`)).status).to.equal(200);
   });
 
-  it('writes one line a call to the log, without the payload', async () => {
+  it('writes one log line per call, without the payload', async () => {
     const headers = { 'x-request-id': 'test-request-7' };
     await client.value(method.embedText, { texts: ['a secret text'] }, { headers });
     const line = await server.logged((entry) => entry.call === 'test-request-7');
@@ -314,7 +314,7 @@ describe('one port', () => {
     expect(JSON.stringify(server.log)).not.to.include('secret text');
   });
 
-  it('takes the largest batch without a warning of the runtime', async () => {
+  it('accepts the largest batch without a warning of the runtime', async () => {
     const texts = Array.from({ length: 256 }, (_, index) => `text number ${index}`);
     const { results } = await client.value(method.embedText, { texts }, { headers: { 'x-request-id': 'largest' } });
     expect(results).to.have.length(256);
@@ -322,7 +322,7 @@ describe('one port', () => {
     expect(server.stderr()).to.equal('');
   });
 
-  describe('tools of other people', () => {
+  describe('third-party tools', () => {
     const exec = promisify(execFile);
     const toolOr = async (test: Mocha.Context, name: string, ...args: string[]): Promise<string> => {
       try {

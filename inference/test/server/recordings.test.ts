@@ -29,7 +29,7 @@ function* inChunks(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8
   }
 }
 
-/** What a stream gives, as Transcribe gives it; without what differs from call to call. */
+/** The result of a stream in the form of Transcribe, without the parts that differ between calls. */
 async function streamed(client: InferenceClient, chunks: Iterable<Uint8Array>, options: TranscribeOptions) {
   const segments: Segment[] = [];
   for await (const event of client.transcribeStream(chunks, options)) {
@@ -47,7 +47,7 @@ async function unary(client: InferenceClient, bytes: Uint8Array, options: Transc
   return answer;
 }
 
-/** An audio file as a server would get it: of a file, or made of one. */
+/** An audio file as sent to a server: a file, or derived from one. */
 interface AudioFile {
   readonly name: string;
   read(): Promise<Uint8Array>;
@@ -59,7 +59,7 @@ const file = (path: string, ...sizes: readonly (readonly number[])[]): AudioFile
   read: () => readFile(path),
   sizes,
 });
-/** Every byte for itself; all at once; every size. */
+/** Chunk sizes: single bytes, everything at once, and others. */
 const ONE = [1];
 const ALL = [1_000_000_000];
 const MIXED = [1, 40_990, 7, 64 * 1024, 1000];
@@ -134,7 +134,7 @@ for (const [family, setting, audioFiles] of [
     });
 
     for (const { name, read, sizes } of audioFiles) {
-      it(`give what the whole file gives: ${name}`, async () => {
+      it(`have the result of the whole file: ${name}`, async () => {
         const bytes = await read();
         const whole = await unary(client, bytes, {});
         for (const each of sizes) {
@@ -145,10 +145,10 @@ for (const [family, setting, audioFiles] of [
       });
     }
 
-    // Slower through Whisper, and the same way.
+    // Slower with Whisper, with the same code path.
     if (family === 'Whisper') return;
 
-    it('may be films larger than any message, in a stream', async () => {
+    it('may be films larger than the maximum message, in a stream', async () => {
       const samples = await samplesOf(join(DEMO, 'party.flac'));
       const chunks = Array.from({ length: 8 }, (_, index) =>
         Int16Array.from(samples.subarray(index * RATE, (index + 1) * RATE), (sample) => Math.round(sample * 32_767)),
@@ -160,14 +160,14 @@ for (const [family, setting, audioFiles] of [
       expect(transcribed.audioTrack).to.include({ index: 0, codec: 'PCM' });
     });
 
-    it('of several audio tracks say which was heard, and refuse those that are not there', async () => {
+    it('with several audio tracks report the used one, and reject unknown ones', async () => {
       const film = await readFile(join(CASES, 'ac3_first_aac_second.mp4'));
       const answer = await unary(client, film, {});
       expect(answer.warnings).to.have.length(1);
       expect(answer.warnings[0]).to.contain(`${answer.audioTrack?.index} (${answer.audioTrack?.codec})`);
     });
 
-    it('are given up at their deadline, and the worker is there for the next one', async () => {
+    it('are cancelled at their deadline, and the worker serves the next one', async () => {
       const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
       const long = Buffer.concat(Array.from({ length: 1500 }, () => second));
       const raw = { encoding: 'pcm_s16le', sampleRateHz: RATE, channelCount: 1 } as const;
@@ -182,14 +182,14 @@ for (const [family, setting, audioFiles] of [
     });
 
     for (const format of ['text', 'srt']) {
-      it(`come out of the command while they still go in: ${format}`, async () => {
+      it(`are transcribed by the command while they arrive: ${format}`, async () => {
         const said = ['party', 'models', 'search'].map((name) => samplesOf(join(DEMO, `${name}.flac`)));
         const samples = joined((await Promise.all(said)).flatMap((each) => [each, new Float32Array(RATE)]));
         const bytes = pcm16(samples);
         const args = [HEIMDEX, 'transcribe', '-', '-a', server.address, '--raw', 's16le', '--format', format];
         const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
         const output = child.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
-        // A window of 15 s and what is decoded ahead; the pipe stays open.
+        // A window of 15 s and the audio decoded ahead; the pipe stays open.
         child.stdin.write(bytes.subarray(0, 20 * RATE * 2));
         let written = '';
         while (!/saturday/i.test(written)) written += (await output.next()).value ?? '';
@@ -200,14 +200,14 @@ for (const [family, setting, audioFiles] of [
       });
     }
 
-    it('come from ffmpeg through a pipe, in containers that are written without knowing their end', async function () {
+    it('are accepted from ffmpeg through a pipe, in containers written without a known end', async function () {
       if (spawnSync('ffmpeg', ['-version']).status !== 0) {
         console.log('      skipped: ffmpeg is not installed');
         return this.skip();
       }
       const whole = await unary(client, await readFile(join(DEMO, 'models.flac')), {});
       for (const container of [
-        // Without loss: the text to the last comma.
+        // Lossless: the text is equal to the last comma.
         ['-f', 'wav'],
         ['-f', 'flac'],
         ['-c:a', 'libvorbis', '-f', 'ogg'],
@@ -223,7 +223,7 @@ for (const [family, setting, audioFiles] of [
       }
     });
 
-    it('are taken no faster than they are heard, without an end too, and let go in their midst', async () => {
+    it('are read no faster than transcribed, even if endless, and can be cancelled', async () => {
       const second = pcm16((await samplesOf(join(DEMO, 'party.flac'))).subarray(RATE, 2 * RATE));
       let sentSeconds = 0;
       let closed = false;
@@ -242,7 +242,7 @@ for (const [family, setting, audioFiles] of [
       let windows = 0;
       for await (const event of client.transcribeStream(endless(), options)) {
         if (event.type !== 'progress') continue;
-        // A window, what is decoded ahead, and 2 MiB at either side that are on their way.
+        // A window, the audio decoded ahead, and 2 MiB in flight on both sides.
         expect(sentSeconds - event.processedSeconds).to.be.below(30 + 10 + 2 * 65);
         windows += 1;
         if (windows === 3) break;

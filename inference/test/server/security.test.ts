@@ -28,7 +28,7 @@ before(async () => {
 });
 after(() => rm(dir, { recursive: true }));
 
-/** A GET over TLS, and the protocol that was agreed on. */
+/** A GET over TLS, with the negotiated protocol. */
 function get(
   url: string,
   options: https.RequestOptions & { readonly ALPNProtocols?: string[] },
@@ -64,7 +64,7 @@ describe('TLS', () => {
   const secure = (port: number, ...credentials: Parameters<typeof grpc.credentials.createSsl>) =>
     new GrpcClient(`localhost:${port}`, grpc.credentials.createSsl(...credentials));
 
-  it('serves gRPC and HTTP on the one port, and nothing in plain text', async () => {
+  it('serves gRPC and HTTP on one port, and nothing in plain text', async () => {
     fake = await startFakeServer({ TLS_CERT_FILE: server.certPath, TLS_KEY_FILE: server.keyPath });
     await fake.server.warm;
     const { port } = fake.server.address;
@@ -73,7 +73,7 @@ describe('TLS', () => {
     client.close();
     expect(results).to.have.length(1);
     const url = `https://localhost:${port}/livez`;
-    // Who offers both protocols, as browsers do, gets the one that gRPC-Web is spoken on.
+    // A client that offers both protocols, as browsers do, gets the one for gRPC-Web.
     const answer = await get(url, { ca: server.cert, ALPNProtocols: ['h2', 'http/1.1'] });
     expect(answer).to.deep.equal({ status: 200, protocol: 'http/1.1' });
     const plain = net.connect(port, '127.0.0.1', () => plain.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'));
@@ -86,7 +86,7 @@ describe('TLS', () => {
     expect(text).not.to.include('200');
   });
 
-  it('lets in only callers with a certificate of the named issuer, where one is named', async () => {
+  it('accepts only callers with a certificate of the configured CA', async () => {
     fake = await startFakeServer({
       TLS_CERT_FILE: server.certPath,
       TLS_KEY_FILE: server.keyPath,
@@ -104,7 +104,7 @@ describe('TLS', () => {
     }
   });
 
-  it('takes a new certificate over, and keeps the old when the new one is no good', async () => {
+  it('reloads a new certificate, and keeps the old one if the new one is invalid', async () => {
     const certPath = join(dir, 'rotated.crt');
     const keyPath = join(dir, 'rotated.key');
     const rotate = async (certificate: Certificate) => {
@@ -143,7 +143,7 @@ describe('TLS', () => {
     }
   });
 
-  it('is refused at start with files that are no good, naming the variables', async () => {
+  it('is rejected at start with invalid files, naming the variables', async () => {
     const error = await startFakeServer({ TLS_CERT_FILE: server.keyPath, TLS_KEY_FILE: server.keyPath }).then(
       () => undefined,
       (reason: unknown) => reason,
@@ -153,7 +153,7 @@ describe('TLS', () => {
     expect(String(error)).to.include('TLS_CERT_FILE');
   });
 
-  it('takes issuers only from a file in which each block of PEM is a certificate, at start and later', async () => {
+  it('accepts CA files only if each PEM block is a certificate, at start and later', async () => {
     const clientCaPath = join(dir, 'issuers.pem');
     const good = caller.cert.toString();
     const [first = '', ...rest] = good.split('\n');
@@ -243,7 +243,7 @@ describe('bearer tokens', () => {
       body: JSON.stringify({ texts: ['a text'], model: 'TEXT_MODEL_TEXT' }),
     });
 
-  it('are asked of every call, on every protocol', async () => {
+  it('are required for every call, on every protocol', async () => {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: TOKEN }]) {
       const error = await fake.client.failure(embedText, REQUEST, { headers });
       expect(error).to.include({ code: 'UNAUTHENTICATED', reason: 'UNAUTHENTICATED' });
@@ -256,7 +256,7 @@ describe('bearer tokens', () => {
     }
   });
 
-  it('are asked of reflection too', async () => {
+  it('are required for reflection', async () => {
     const method = {
       ...Health.method.watch,
       parent: { typeName: 'grpc.reflection.v1.ServerReflection' },
@@ -267,23 +267,23 @@ describe('bearer tokens', () => {
     expect(error.code).to.equal(grpc.status.UNAUTHENTICATED);
   });
 
-  it('are not asked of health, liveness and metrics', async () => {
+  it('are not required for health, liveness and metrics', async () => {
     await fake.client.value(Health.method.check, {});
     for (const path of ['health', 'livez', 'readyz', 'metrics']) {
       expect((await fetch(`${fake.url}/${path}`)).status, path).to.equal(200);
     }
   });
 
-  it('never stand in the log', () => {
+  it('are never logged', () => {
     expect(JSON.stringify(fake.log)).not.to.include(TOKEN);
   });
 
-  it('must be there, and long enough to be worth asking for', () => {
+  it('must exist and have the minimum length', () => {
     expect(() => new Tokens().replace('# nothing\n\n')).to.throw(/at least one/);
     expect(() => new Tokens().replace('short')).to.throw(/too short/);
   });
 
-  it('must be such that a caller can show them: the old ones stay where a new file has none', () => {
+  it('must be valid in a header: the old ones are kept if a new file has none', () => {
     const tokens = new Tokens();
     tokens.replace(Buffer.from(`\uFEFF${TOKEN}\r\n# another\r\n${SECOND_TOKEN}\r\n`));
     const secret = 'a-secret-that-is-long-enough';
@@ -308,7 +308,7 @@ describe('bearer tokens', () => {
     }
   });
 
-  it('are refused at start when their file cannot be read, naming the variable', async () => {
+  it('are rejected at start if their file is unreadable, naming the variable', async () => {
     const error = await startFakeServer({ AUTH_TOKENS_FILE: join(dir, 'nowhere') }).then(
       () => undefined,
       (reason: unknown) => reason,
@@ -316,7 +316,7 @@ describe('bearer tokens', () => {
     expect(String(error)).to.include('AUTH_TOKENS_FILE');
   });
 
-  it('change with their file', async () => {
+  it('are reloaded with their file', async () => {
     const path = join(dir, 'rotated-tokens');
     await writeFile(path, TOKEN);
     const tokens = new Tokens();
@@ -346,7 +346,7 @@ describe('web pages of other origins', () => {
   };
   const path = 'heimdex.inference.v1.InferenceService/EmbedText';
 
-  it('may not call unless they are named', async () => {
+  it('may not call unless allowed', async () => {
     const fake = await startFakeServer();
     try {
       const response = await fetch(`${fake.url}/${path}`, preflight);
@@ -356,7 +356,7 @@ describe('web pages of other origins', () => {
     }
   });
 
-  it('may call when they are named', async () => {
+  it('may call if allowed', async () => {
     const fake = await startFakeServer({ CORS_ORIGINS: 'https://page.example' });
     try {
       const response = await fetch(`${fake.url}/${path}`, preflight);
@@ -374,7 +374,7 @@ describe('web pages of other origins', () => {
   });
 });
 
-describe('slow and half-said requests', () => {
+describe('slow and incomplete requests', () => {
   let fake: FakeServer;
   before(async () => {
     fake = await startFakeServer();
@@ -382,7 +382,7 @@ describe('slow and half-said requests', () => {
   });
   after(() => fake.close());
 
-  it('of callers that stop in the middle cost the others nothing', async () => {
+  it('of callers that stop in the middle do not affect others', async () => {
     const { port } = fake.server.address;
     const stalled = Array.from({ length: 50 }, (_, index) => {
       const socket = net.connect(port, '127.0.0.1');
@@ -400,7 +400,7 @@ describe('slow and half-said requests', () => {
     for (const socket of stalled) socket.destroy();
   });
 
-  it('with endless headers are refused', async () => {
+  it('with endless headers are rejected', async () => {
     const { port } = fake.server.address;
     const request = http.get({
       port,

@@ -12,12 +12,12 @@ const { embedText, getServerInfo } = InferenceService.method;
 const FAKE_PROGRAM = fileURLToPath(new URL('../fixtures/fake-program.js', import.meta.url));
 const MANY = Array.from({ length: 200 }, (_, index) => `an image of the number ${index}`);
 
-/** Process ids of the program's workers, as its log has them. */
+/** Process ids of the program's workers, from its log. */
 function workersOf({ server }: PocketServer): number[] {
   return server.log.flatMap(({ pid }) => (typeof pid === 'number' ? [pid] : []));
 }
 
-/** Resolves when the process is gone; its parent may not be there to reap it. Rejects, and ends it, when it stays. */
+/** Resolves when the process has ended, possibly as a zombie. Otherwise kills it and rejects. */
 async function gone(pid: number): Promise<void> {
   const giveUp = AbortSignal.timeout(30_000);
   while (!giveUp.aborted) {
@@ -42,7 +42,7 @@ describe('signals', () => {
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`${signal} finishes the calls in progress and ends with 0, workers included`, async () => {
+    it(`${signal} finishes the calls in progress and exits with 0, including its workers`, async () => {
       const running = client.value(embedText, { texts: MANY });
       await client.value(getServerInfo, {});
       const workers = workersOf(pocket);
@@ -53,7 +53,7 @@ describe('signals', () => {
     });
   }
 
-  it('a second one ends at once', async () => {
+  it('a second one exits immediately', async () => {
     const calls = Array.from({ length: 8 }, () => client.unary(embedText, { texts: MANY }));
     await client.value(getServerInfo, {});
     const closed = once(pocket.server.child, 'close');
@@ -66,13 +66,13 @@ describe('signals', () => {
     await Promise.all(workersOf(pocket).map(gone));
   });
 
-  it('SIGKILL leaves no worker behind', async () => {
+  it('SIGKILL leaves no worker running', async () => {
     const workers = workersOf(pocket);
     await pocket.server.stop('SIGKILL');
     await Promise.all(workers.map(gone));
   });
 
-  it('SIGKILL leaves no worker behind that is in a run which never ends', async () => {
+  it('SIGKILL leaves no worker running that hangs in a run', async () => {
     const program = spawn(process.execPath, [FAKE_PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [text] = await once(program.stdout, 'data');
     const { address, pids } = JSON.parse(String(text)) as { address: string; pids: number[] };

@@ -31,7 +31,7 @@ const BATCHES = { speech: SPEECH_BATCH, vision: TOKEN_BATCH, text: TOKEN_BATCH, 
 const model = (role: Role, needBytes = SMALL): SizedModel => ({ role, needBytes, batch: BATCHES[role] });
 
 describe('workers and threads', () => {
-  it('follow the cores: two runs at a time, each on all of them, four threads at most', () => {
+  it('follow the cores: two runs at a time on all cores, at most four threads each', () => {
     const of = (cores: number) => sizes([model('speech')], { cores, memoryGib: 1000 }).speech;
     expect([1, 2, 3, 4, 8, 16, 64].map(of)).to.deep.equal([
       '1 x 1',
@@ -44,12 +44,12 @@ describe('workers and threads', () => {
     ]);
   });
 
-  it('are a worker a core for faces, of one thread: threads gain nothing there', () => {
+  it('are one worker per core for faces, with one thread each', () => {
     const of = (cores: number) => sizes([model('faces')], { cores, memoryGib: 1000 }).faces;
     expect([1, 2, 4, 64].map(of)).to.deep.equal(['1 x 1', '2 x 1', '4 x 1', '8 x 1']);
   });
 
-  it('stay one where memory has no room for another, the roles taking turns', () => {
+  it('are limited by memory, the roles in turn', () => {
     const large = [model('speech', 2 * GIB), model('vision'), model('faces')];
     expect(sizes(large, { cores: 2, memoryGib: 6 })).to.deep.equal({
       speech: '1 x 2',
@@ -68,23 +68,23 @@ describe('workers and threads', () => {
     });
   });
 
-  it('are what the variables say, whatever the machine is', () => {
+  it('are set by the variables, independent of the machine', () => {
     const workers = { ...NOTHING_SET, speech: 5 };
     const machine = { cores: 2, memoryGib: 1 };
     expect(sizes([model('speech')], machine, { workers }).speech).to.equal('5 x 1');
     expect(sizes([model('speech')], machine, { workers, threads: 7 }).speech).to.equal('5 x 7');
   });
 
-  it('are one worker a model on a GPU, which runs one thing at a time', () => {
+  it('are one worker per model on a GPU', () => {
     expect(sizes([model('vision')], { cores: 8, memoryGib: 100 }, { device: 'cuda' }).vision).to.equal('1 x 4');
   });
 });
 
-describe('what may share a run', () => {
+describe('the batch limit', () => {
   const budget = (role: Role, machine: Given, config: Settings = {}, needBytes = SMALL) =>
     choose([model(role, needBytes)], machine, config).get(role)?.batchCost;
 
-  it('grows with the threads of a worker, of speech it is four windows', () => {
+  it('grows with the threads of a worker; for speech it is four windows', () => {
     const plenty = (cores: number) => ({ cores, memoryGib: 1000 });
     expect([1, 2, 4, 64].map((cores) => budget('vision', plenty(cores)))).to.deep.equal([2304, 4608, 9216, 9216]);
     expect([1, 64].map((cores) => budget('text', plenty(cores), { threads: 2 }))).to.deep.equal([4608, 4608]);
@@ -92,35 +92,35 @@ describe('what may share a run', () => {
     expect([1, 64].map((cores) => budget('faces', plenty(cores)))).to.deep.equal([8 * 1024 ** 2, 8 * 1024 ** 2]);
   });
 
-  it('fits into half of the memory that the models leave', () => {
-    // The server's own 150 MiB and the model aside, 106 MiB are free: half of them for 4.3 MiB a second, or 64 KiB a token.
+  it('uses at most half of the memory left by the models', () => {
+    // Besides the server's 150 MiB and the model, 106 MiB are free; half of that, at 4.3 MiB per second or 64 KiB per token.
     const machine = { cores: 1, memoryGib: 0.5 };
     expect(budget('speech', machine)).to.equal(12);
     expect(budget('vision', machine)).to.equal(848);
     expect(budget('speech', { cores: 1, memoryGib: 0.1 })).to.equal(1);
   });
 
-  it('is shared out among the workers', () => {
+  it('is divided among the workers', () => {
     const of = (workers: number) =>
       budget('vision', { cores: 1, memoryGib: 0.4 + 0.25 * workers }, { workers: { ...NOTHING_SET, vision: workers } });
     expect(of(1)).to.equal(2076);
     expect(of(4)).to.equal(519);
   });
 
-  it('is what the variable says', () => {
+  it('is set by the variable', () => {
     const batchCosts = { ...NOTHING_SET, text: 100_000 };
     expect(budget('text', { cores: 1, memoryGib: 0.1 }, { batchCosts })).to.equal(100_000);
   });
 });
 
-describe('workers beside the first', () => {
+describe('additional workers', () => {
   let pocket: PocketServer;
   before(async () => {
     pocket = await pocketServer({ WORKERS_VISION: '2', BATCH_VISION: '1152' });
   });
   after(() => pocket.stop());
 
-  it('start when the server is ready, and do not hold it up', async () => {
+  it('start after the server is ready', async () => {
     const { server } = pocket;
     await server.logged(({ msg, model: name, worker }) => /^Loaded in/.test(msg) && name === 'siglip' && worker === 1);
     const messages = server.log.map(({ msg, worker }) => (worker === 1 ? `${msg} the second` : msg));

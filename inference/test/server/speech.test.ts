@@ -58,7 +58,7 @@ describe('speech with Moonshine', () => {
 
   const sample = (name: string) => readFile(join(SAMPLES, name));
 
-  /** Sends messages, then ends the caller's side. */
+  /** Sends messages, then closes the request stream. */
   async function stream(messages: readonly StreamRequest[]) {
     const call = client.bidi(transcribeStream);
     const received = gather<TranscribeStreamResponse>(call);
@@ -67,7 +67,7 @@ describe('speech with Moonshine', () => {
     return received;
   }
 
-  it('writes down what is said', async () => {
+  it('transcribes an audio file', async () => {
     const { text, language, durationSeconds, segments, model, timing } = await client.value(transcribe, {
       audio: { content: await sample('models.flac') },
     });
@@ -85,7 +85,7 @@ describe('speech with Moonshine', () => {
     expect(timing?.runMs).to.be.greaterThan(0);
   });
 
-  it('writes down a stream, cut anywhere, as it writes down the file', async () => {
+  it('transcribes a stream, in chunks of any size, like the file', async () => {
     const content = await sample('search.flac');
     const whole = await client.value(transcribe, { audio: { content } });
     const chunks = Array.from({ length: Math.ceil(content.length / 3001) }, (_, index) =>
@@ -104,14 +104,14 @@ describe('speech with Moonshine', () => {
     expect(last?.case === 'summary' && last.value.durationSeconds).to.equal(whole.durationSeconds);
   });
 
-  it('takes raw samples', async () => {
+  it('accepts raw samples', async () => {
     const content = new Uint8Array(16_000 * 2);
     const raw = { encoding: AudioEncoding.PCM_S16LE, sampleRateHz: 16_000, channelCount: 1 };
     const { durationSeconds, text } = await client.value(transcribe, { audio: { content, raw } });
     expect([durationSeconds, text]).to.deep.equal([1, '']);
   });
 
-  it('lets short calls of others through while long ones run', async () => {
+  it('serves short calls of others during long ones', async () => {
     const content = await sample('models.flac');
     const calls = ['search.flac', 'party.flac', 'models.flac'].map(async (name) => {
       const { text } = await client.value(transcribe, { audio: { content: await sample(name) } });
@@ -121,7 +121,7 @@ describe('speech with Moonshine', () => {
     await Promise.all(calls);
   });
 
-  it('says what is wrong with an audio file or its options', async () => {
+  it('reports errors of an audio file or its options', async () => {
     const flac = await sample('models.flac');
     const lyingWav = Buffer.from(
       'RIFF\xff\xff\xff\x7fWAVEfmt \x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00data\xff\xff\xff\x7f',
@@ -171,7 +171,7 @@ describe('speech with Moonshine', () => {
     }
   });
 
-  it('says what is wrong with a stream', async () => {
+  it('reports errors of a stream', async () => {
     const cases: [string, StreamRequest[], string][] = [
       ['nothing at all', [], 'INVALID_ARGUMENT'],
       ['audio first', [audio(new Uint8Array(10))], 'INVALID_ARGUMENT'],
@@ -185,7 +185,7 @@ describe('speech with Moonshine', () => {
     }
   });
 
-  it('does not take a stream that was cut off on its way for a whole one', async () => {
+  it('does not treat an interrupted stream as complete', async () => {
     const bytes = await sample('search.flac');
     const frames = [start, audio(bytes.subarray(0, 20_000)), audio(bytes.subarray(20_000))].map((message) => {
       const body = toBinary(TranscribeStreamRequestSchema, message);
@@ -222,7 +222,7 @@ describe('speech with Moonshine', () => {
     }
   });
 
-  it('ends a stream whose caller falls silent', async () => {
+  it('ends an idle stream', async () => {
     const call = client.bidi(transcribeStream);
     const received = gather<TranscribeStreamResponse>(call);
     call.write(start);
@@ -230,7 +230,7 @@ describe('speech with Moonshine', () => {
     expect(result.ok ? 'no error' : result.error.code).to.equal('DEADLINE_EXCEEDED');
   });
 
-  it('lets go of a stream whose caller is gone', async () => {
+  it('ends a stream whose caller disconnected', async () => {
     const call = client.bidi(transcribeStream, { headers: { 'x-request-id': 'gone-caller' } });
     const ended = new Promise((resolve) => call.on('error', (error) => resolve(failureOf(error as never).code)));
     call.write(start);
@@ -241,7 +241,7 @@ describe('speech with Moonshine', () => {
     expect(line.code).to.equal('CANCELLED');
   });
 
-  it('is left unharmed by all that', async () => {
+  it('still works after all that', async () => {
     expect(server.log.filter(({ msg }) => /lost|defect/.test(msg))).to.deep.equal([]);
     const { text } = await client.value(transcribe, { audio: { content: await sample('models.flac') } });
     expect(words(text)).to.deep.equal(words(said['models.flac'] ?? ''));
@@ -253,7 +253,7 @@ describe('speech with Whisper', () => {
   const dir = join(SHARED_MODELS, NAME);
   const audioFile = join(ROOT, '../shared/samples/speech/jfk.wav');
 
-  it('writes down what was said, and finds the language', async function () {
+  it('transcribes an audio file and detects its language', async function () {
     if (!existsSync(dir)) {
       console.log(`      skipped: there is no ${dir}`);
       return this.skip();

@@ -13,38 +13,38 @@ import { ROOT, type Volume } from '../fixtures/volume.js';
 const SIGLIP = 'heimdex/siglip-pocket';
 
 describe('the program', () => {
-  it('says what it takes', async () => {
+  it('prints its help', async () => {
     const { code, stdout } = await runProgram({}, ['--help']);
     expect(code).to.equal(EXIT_CODES.ok);
     for (const word of ['ASR_MODEL', 'PORT', 'MAX_QUEUE', 'SIGTERM', 'Exit status']) expect(stdout).to.include(word);
   });
 
-  it('says its version, which is the package’s', async () => {
+  it('prints the version of the package', async () => {
     const manifest = JSON.parse(await readFile(join(ROOT, 'inference/package.json'), 'utf8')) as { version: string };
     const { code, stdout } = await runProgram({}, ['--version']);
     expect([code, stdout]).to.deep.equal([EXIT_CODES.ok, `${manifest.version}\n`]);
   });
 
-  it('refuses an option it does not know', async () => {
+  it('rejects an unknown option', async () => {
     const { code, stderr } = await runProgram({}, ['--fast']);
     expect(code).to.equal(EXIT_CODES.configuration);
     expect(stderr).to.include('--fast').and.include('--help');
   });
 
-  it('names every wrong variable at once', async () => {
+  it('reports all invalid variables at once', async () => {
     const { code, stderr, stdout } = await runProgram({ PORT: 'eight', FEATURE_FACE: 'perhaps', MAX_QUEUE: '-1' });
     expect(code).to.equal(EXIT_CODES.configuration);
     for (const name of ['PORT', 'FEATURE_FACE', 'MAX_QUEUE']) expect(stderr).to.include(name);
     expect(stdout).to.equal('');
   });
 
-  it('names the models it knows when it is asked for another', async () => {
+  it('lists the known models for an unknown one', async () => {
     const { code, stderr } = await runProgram({ ASR_MODEL: 'enormous' });
     expect(code).to.equal(EXIT_CODES.configuration);
     expect(stderr).to.include('ASR_MODEL').and.include('enormous').and.include('medium');
   });
 
-  it('warns of a variable that looks misspelt, and asks which model was meant', async () => {
+  it('warns of a misspelt variable, and suggests a model', async () => {
     const { code, stdout } = await runProgram({ ASR_MODLE: 'base', HF_HUB_CACHE: '/nowhere' });
     expect(code).to.equal(EXIT_CODES.models);
     expect(stdout).to.include('did you mean ASR_MODEL?');
@@ -53,21 +53,21 @@ describe('the program', () => {
     expect(misspelt.stderr).to.include('did you mean "medium"?');
   });
 
-  it('does not start with nothing to serve', async () => {
+  it('does not start without a feature', async () => {
     const { code, stderr } = await runProgram({ ASR_MODEL: 'none', VISION_MODEL_NAME: 'none' });
     expect(code).to.equal(EXIT_CODES.configuration);
     expect(stderr).to.include('ASR_MODEL');
   });
 });
 
-describe('a volume that is not right', () => {
+describe('a faulty volume', () => {
   let volume: Volume;
   beforeEach(async () => {
     volume = await pocketVolume();
   });
   afterEach(() => volume.remove());
 
-  /** Ends with the code for models, naming role, file, path, variable and command. */
+  /** Expects the exit status for models and a message with role, file, path, variable and command. */
   async function expectRefusal(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const { code, stderr, stdout } = await runProgram({ ...pocketEnv(volume), ...env });
     expect(code, stderr).to.equal(EXIT_CODES.models);
@@ -75,12 +75,12 @@ describe('a volume that is not right', () => {
     return stdout;
   }
 
-  it('is refused when it is not there', async () => {
+  it('is rejected if it does not exist', async () => {
     const nowhere = join(volume.cacheDir, 'nowhere');
     await expectRefusal([nowhere, 'HF_HUB_CACHE'], { HF_HUB_CACHE: nowhere });
   });
 
-  it('is refused when it is empty', async () => {
+  it('is rejected if it is empty', async () => {
     const empty = await mkdtemp(join(tmpdir(), 'heimdex-empty-'));
     try {
       await expectRefusal([empty, 'VISION_MODEL_NAME', SIGLIP], { HF_HUB_CACHE: empty });
@@ -89,47 +89,47 @@ describe('a volume that is not right', () => {
     }
   });
 
-  it('is refused when a file is missing', async () => {
+  it('is rejected if a file is missing', async () => {
     const blob = volume.blobOf(SIGLIP, 'onnx/text_model.onnx');
     await unlink(blob);
     await expectRefusal(['vision', 'onnx/text_model.onnx', 'VISION_MODEL_NAME']);
   });
 
-  it('is refused with all that is wrong in it, not only the first', async () => {
+  it('is rejected with all its faults, not only the first', async () => {
     await unlink(volume.blobOf(SIGLIP, 'tokenizer.json'));
     await unlink(join(volume.cacheDir, 'face_detection_pocket.onnx'));
     await expectRefusal(['tokenizer.json', 'face_detection_pocket.onnx', 'VISION_MODEL_NAME', 'FACE_MODEL_NAME']);
   });
 
-  it('is refused when a file is empty', async () => {
+  it('is rejected if a file is empty', async () => {
     await truncate(volume.blobOf(SIGLIP, 'config.json'), 0);
     await expectRefusal(['config.json', 'empty']);
   });
 
-  it('is refused when a file is truncated', async () => {
+  it('is rejected if a file is truncated', async () => {
     const blob = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
     await truncate(blob, 100_000);
     await expectRefusal(['onnx/vision_model.onnx']);
   });
 
-  it('is refused when one bit of a weight is wrong', async () => {
+  it('is rejected if one bit of a weight is wrong', async () => {
     const blob = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
     const bytes = await readFile(blob);
     const middle = Math.floor(bytes.length / 2);
     bytes[middle] = (bytes[middle] ?? 0) ^ 1;
     await writeFile(blob, bytes);
     const stdout = await expectRefusal(['onnx/vision_model.onnx', 'sha256']);
-    expect(stdout, 'was never ready').not.to.include('"Ready"');
+    expect(stdout, 'never ready').not.to.include('"Ready"');
   });
 
-  it('is refused when a file has another’s name', async () => {
+  it('is rejected if a file has the name of another', async () => {
     const vision = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
     const text = volume.blobOf(SIGLIP, 'onnx/text_model.onnx');
     await copyFile(text, vision);
     await expectRefusal(['onnx/vision_model.onnx']);
   });
 
-  it('ends the program when a model’s file is whole but no model', async () => {
+  it('stops the program if a model file is intact but not a model', async () => {
     const blob = volume.blobOf(SIGLIP, 'onnx/vision_model.onnx');
     const junk = Buffer.from('this is no graph');
     // Renamed to its own hash, as a faulty upload would be.
@@ -146,7 +146,7 @@ describe('a volume that is not right', () => {
     expect(stderr).to.include('siglip');
   });
 
-  it('is refused when a file cannot be read', async function () {
+  it('is rejected if a file is unreadable', async function () {
     if (process.getuid?.() === 0) {
       console.log('      skipped: root can read everything');
       return this.skip();
@@ -155,20 +155,20 @@ describe('a volume that is not right', () => {
     await expectRefusal(['onnx/vision_model.onnx']);
   });
 
-  it('is refused when its models do not fit into the memory there is', async () => {
+  it('is rejected if its models do not fit into memory', async () => {
     const { code, stderr } = await runProgram({ ...pocketEnv(volume), MEMORY_LIMIT_GB: '0.25' });
     expect(code).to.equal(EXIT_CODES.memory);
     expect(stderr).to.include(SIGLIP).and.include('MEMORY_LIMIT_GB').and.include('0.25 GB');
   });
 
-  it('starts with quick verification when names and sizes are right', async () => {
+  it('starts with quick verification if names and sizes are right', async () => {
     const server = await startProgram({ ...pocketEnv(volume), VERIFY_MODELS: 'quick' });
     expect(await server.stop()).to.equal(EXIT_CODES.ok);
   });
 });
 
 describe('an address', () => {
-  it('that is in use is named, with the variable to change', async () => {
+  it('that is in use is reported with the variable to change', async () => {
     const volume = await pocketVolume();
     const other = net.createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
@@ -183,7 +183,7 @@ describe('an address', () => {
     }
   });
 
-  it('that the machine does not have is named, with the variable to change', async () => {
+  it('that the machine does not have is reported with the variable to change', async () => {
     const volume = await pocketVolume();
     try {
       const { code, stderr } = await runProgram({ ...pocketEnv(volume), HOST: '192.0.2.1' });

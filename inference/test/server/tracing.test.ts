@@ -17,7 +17,7 @@ interface Span {
   readonly parentSpanId?: string;
 }
 
-/** A collector that keeps what it gets. */
+/** A collector that stores the spans. */
 async function startCollector() {
   const spans: Span[] = [];
   const server = http.createServer(async (request, response) => {
@@ -33,7 +33,7 @@ async function startCollector() {
 }
 
 describe('traces', () => {
-  it('go to the collector, below the caller’s own span', async () => {
+  it('are sent to the collector as children of the caller’s span', async () => {
     const collector = await startCollector();
     const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     try {
@@ -50,7 +50,7 @@ describe('traces', () => {
     expect(below).to.have.members(['queue', 'run']);
   });
 
-  it('are not in the way when the collector is not there', async () => {
+  it('do not affect calls if the collector is unavailable', async () => {
     const collector = await startCollector();
     collector.close();
     const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
@@ -63,7 +63,7 @@ describe('traces', () => {
     }
   });
 
-  it('begin anew where the caller’s header is none', () => {
+  it('start a new trace for an invalid header', () => {
     expect(parentOf(`00-${TRACE_ID}-${SPAN_ID}-01`)).to.include({ traceId: TRACE_ID, traceFlags: 1 });
     for (const header of [
       undefined,

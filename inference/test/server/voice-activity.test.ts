@@ -25,7 +25,7 @@ describe('voice activity in the server', () => {
     options: { vadFilter: true },
   });
 
-  it('is run by the speech model when FEATURE_VAD is set, and named by the error when it is not', async () => {
+  it('is used by the speech model if FEATURE_VAD is set, and named in the error if it is not', async () => {
     const volume = await volumeWith([voiceWeights()]);
     try {
       for (const on of [true, false]) {
@@ -55,7 +55,7 @@ describe('voice activity in the server', () => {
     }
   });
 
-  /** A pause of a second belongs to the speech, unless the speech is too long with it. */
+  /** A pause of one second is part of the speech, unless the speech becomes too long. */
   async function expectCutInPauses(client: GrpcClient): Promise<void> {
     const said = await samplesOf(join(ROOT, 'demo/samples/speech/models.flac'));
     const content = wavFile(pcm16(joined([said, new Float32Array(0.8 * 16_000), said])));
@@ -74,7 +74,7 @@ describe('voice activity in the server', () => {
     expect(failure.message).to.include('options.vad_parameters needs vad_filter');
   }
 
-  it('is missed at the start when it was not downloaded', async () => {
+  it('is an error at startup if it was not downloaded', async () => {
     const volume = await volumeWith([]);
     try {
       const env = { ...SPEECH_ONLY, HF_HUB_CACHE: volume.cacheDir, FEATURE_VAD: 'true' };

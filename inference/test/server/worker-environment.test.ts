@@ -2,18 +2,18 @@ import { expect } from 'chai';
 import { readConfig } from '../../src/config.js';
 
 describe('the environment of a worker', () => {
-  it('has its libraries stay offline, and ask for large pages', () => {
+  it('keeps libraries offline and requests large pages', () => {
     const { workerEnv } = readConfig({ PATH: '/bin', HF_HUB_OFFLINE: '0' });
     expect(workerEnv).to.include({ PATH: '/bin', HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1' });
     expect(workerEnv.GLIBC_TUNABLES).to.equal('glibc.malloc.hugetlb=1');
   });
 
-  it('leaves the C library’s settings to who has some', () => {
+  it('keeps existing settings of the C library', () => {
     const { workerEnv } = readConfig({ GLIBC_TUNABLES: 'glibc.malloc.arena_max=2' });
     expect(workerEnv.GLIBC_TUNABLES).to.equal('glibc.malloc.arena_max=2');
   });
 
-  it('has no token and no address', () => {
+  it('has no token and no proxy', () => {
     const { workerEnv } = readConfig({ PATH: '/bin', HF_TOKEN: 'hf_secret', HTTPS_PROXY: 'http://proxy' });
     expect(JSON.stringify(workerEnv)).to.not.match(/secret|proxy/);
   });

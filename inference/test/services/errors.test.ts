@@ -8,8 +8,8 @@ import { EXIT_CODES } from '../../src/exit-codes.js';
 import { ERROR_TABLE, GRPC_STATUS, HTTP_STATUS, toStatus, toWireError } from '../../src/services/errors.js';
 import { ROOT } from '../fixtures/volume.js';
 
-describe('errors on the wire', () => {
-  it('have a status, an HTTP status and a detail with the code', () => {
+describe('toWireError', () => {
+  it('returns the gRPC status, the HTTP status and ErrorInfo of each code', () => {
     for (const code of ERROR_CODES.filter((name) => name !== 'INTERNAL')) {
       const wire = toWireError(new InferenceError(code, 'what is wrong'));
       expect(wire.grpcCode).to.equal(GRPC_STATUS[ERROR_TABLE[code].status]);
@@ -20,7 +20,7 @@ describe('errors on the wire', () => {
     }
   });
 
-  it('name the field at fault', () => {
+  it('names the invalid field in BadRequest', () => {
     const status = toStatus(toWireError(new InferenceError('INVALID_ARGUMENT', 'too many', { field: 'texts' })));
     const detail = status.details.map((any) => anyUnpack(any, BadRequestSchema)).find((any) => any !== undefined);
     expect(detail?.fieldViolations.map(({ field, description }) => [field, description])).to.deep.equal([
@@ -28,19 +28,19 @@ describe('errors on the wire', () => {
     ]);
   });
 
-  it('say when to come back', () => {
+  it('puts the retry delay into RetryInfo', () => {
     const status = toStatus(toWireError(new InferenceError('QUEUE_FULL', 'full', { retryAfterMs: 2500 })));
     const detail = status.details.map((any) => anyUnpack(any, RetryInfoSchema)).find((any) => any !== undefined);
     expect([detail?.retryDelay?.seconds, detail?.retryDelay?.nanos]).to.deep.equal([2n, 500_000_000]);
   });
 
-  it('tell nothing of a defect but an id', () => {
+  it('hides the text of an unexpected error behind an id', () => {
     const wire = toWireError(new TypeError('cannot read /etc/passwd'));
     expect(wire.status).to.equal('INTERNAL');
     expect(wire.message).to.include(wire.errorId).and.not.include('passwd');
   });
 
-  it('can be put into headers whatever a caller sent', () => {
+  it('returns header-safe text of bounded length', () => {
     const wire = toWireError(
       new InferenceError('INVALID_ARGUMENT', `\ud800${'x'.repeat(100_000)}`, { field: '\udfff' }),
     );

@@ -5,8 +5,8 @@ import { InferenceError } from '../../src/errors.js';
 import { VAD_OPTIONS } from '../../src/models/speech/vad-options.js';
 import { parseSpeechOptions } from '../../src/services/speech-options.js';
 
-describe('the options of a transcription', () => {
-  it('have the defaults of the contract', () => {
+describe('parseSpeechOptions', () => {
+  it('returns the defaults of the contract', () => {
     expect(parseSpeechOptions(undefined)).to.deep.equal({
       language: undefined,
       task: 'transcribe',
@@ -36,11 +36,11 @@ describe('the options of a transcription', () => {
     });
   });
 
-  describe('of voice activity', () => {
+  describe('VAD parameters', () => {
     const parse = (vadParameters: MessageInitShape<typeof VadParametersSchema>, vadFilter = true) =>
       parseSpeechOptions(create(TranscribeOptionsSchema, { vadFilter, vadParameters })).vadOptions;
 
-    it('are taken as they are given, and the lower threshold follows the upper one', () => {
+    it('are returned as given, and neg_threshold follows threshold', () => {
       expect(parse({ maxSpeechDurationS: 30, minSilenceDurationMs: 0, speechPadMs: 30 })).to.deep.equal({
         ...VAD_OPTIONS,
         maxSpeechDurationSeconds: 30,
@@ -53,24 +53,28 @@ describe('the options of a transcription', () => {
       expect(parse({ negThreshold: 0.5 }).negThreshold).to.equal(0.5);
     });
 
-    for (const [name, parameters, said] of [
+    for (const [name, parameters, message] of [
       ['a threshold above 1', { threshold: 1.5 }, 'threshold must be 0 to 1, got 1.5'],
-      ['a lower threshold above the upper one', { negThreshold: 0.75 }, 'neg_threshold must be 0 to 0.5, got 0.75'],
-      ['a longest speech of no length', { maxSpeechDurationS: 0 }, 'max_speech_duration_s must be 1 to 300, got 0'],
-      ['no longest speech', { maxSpeechDurationS: Number.NaN }, 'max_speech_duration_s must be 1 to 300, got NaN'],
+      ['neg_threshold above threshold', { negThreshold: 0.75 }, 'neg_threshold must be 0 to 0.5, got 0.75'],
+      ['max_speech_duration_s of 0', { maxSpeechDurationS: 0 }, 'max_speech_duration_s must be 1 to 300, got 0'],
       [
-        'a longest speech that is all padding',
+        'max_speech_duration_s of NaN',
+        { maxSpeechDurationS: Number.NaN },
+        'max_speech_duration_s must be 1 to 300, got NaN',
+      ],
+      [
+        'max_speech_duration_s shorter than the padding',
         { maxSpeechDurationS: 2, speechPadMs: 1000 },
-        'max_speech_duration_s must be more than 2.032, twice speech_pad_ms and a step, got 2',
+        'max_speech_duration_s must be greater than 2.032 (2 * speech_pad_ms plus one step), got 2',
       ],
       ['a silence of hours', { minSilenceDurationMs: 1e7 }, 'min_silence_duration_ms must be 0 to 30000, got 10000000'],
     ] as const) {
-      it(`are refused by name: ${name}`, () => {
-        expect(() => parse(parameters)).to.throw(InferenceError, `options.vad_parameters.${said}`);
+      it(`reject ${name}`, () => {
+        expect(() => parse(parameters)).to.throw(InferenceError, `options.vad_parameters.${message}`);
       });
     }
 
-    it('are refused without the filter that they are for', () => {
+    it('are rejected without vad_filter', () => {
       expect(() => parse({}, false)).to.throw(InferenceError, 'options.vad_parameters needs vad_filter');
     });
   });

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { ServerState } from '../../src/services/state.js';
 
-describe('the state of the server', () => {
-  it('is unhealthy, with the reason, while no call is let in', () => {
+describe('ServerState', () => {
+  it('is unhealthy, with the reason, while all calls are refused', () => {
     const state = new ServerState(new Map());
-    state.proved();
+    state.filesVerified();
     const seen: string[] = [];
     state.onChange(() => void seen.push(state.report().status));
     state.refuse('no memory for requests');

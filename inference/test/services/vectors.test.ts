@@ -6,13 +6,13 @@ interface Answer {
   readonly outcomes: { ok: true; value: { vector: Float32Array; tokenCount: number; truncated: boolean } }[];
 }
 
-describe('vectors on their way from the worker to the answer', () => {
+describe('vectors from the worker to the response', () => {
   const outcomes = [1, 2, 3].map((number) => ({
     ok: true,
     value: { vector: Float32Array.of(number, -number, 0.5), tokenCount: number, truncated: false },
   }));
 
-  it('share one buffer, which the answer writes without a copy', () => {
+  it('share one buffer that the response uses without a copy', () => {
     const [received] = new FrameReader().push(Buffer.concat(encodeFrame({ outcomes }))) as [Answer];
     const vectors = received.outcomes.map(({ value }) => value.vector);
     const written = received.outcomes.map((outcome) => toEmbeddingResult(outcome, 'bytes').result.value);
@@ -30,7 +30,7 @@ describe('vectors on their way from the worker to the answer', () => {
     ]);
   });
 
-  it('are little-endian bytes, or numbers where the caller asked for those', () => {
+  it('are little-endian bytes, or numbers if the caller requested floats', () => {
     const [outcome] = outcomes as Answer['outcomes'];
     if (outcome === undefined) throw new Error('no outcome');
     const bytes = toEmbeddingResult(outcome, 'bytes').result.value as { float32Le: Uint8Array; values: number[] };

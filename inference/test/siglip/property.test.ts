@@ -8,7 +8,7 @@ import type { LoadedModel, Outcome } from '../../src/models/model.js';
 import { load as loadSiglip } from '../../src/models/siglip/model.js';
 import { load as loadYuNet } from '../../src/models/yunet/model.js';
 import { namelessFaces } from '../support/faces.js';
-import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/places.js';
+import { CONTEXT, inRepository, modelFiles, OPTIONS } from '../support/paths.js';
 import { damage, Random, randomImage, randomText } from '../support/random.js';
 
 const ROUNDS = 8;

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import type { ImageItem, TextItem, VectorResult } from '../../src/models/items.js';
 import type { LoadedModel, Outcome } from '../../src/models/model.js';
 import { load } from '../../src/models/siglip/model.js';
-import { CONTEXT, cosine, inRepository, modelFiles, OPTIONS, readJsonFile } from '../support/places.js';
+import { CONTEXT, cosine, inRepository, modelFiles, OPTIONS, readJsonFile } from '../support/paths.js';
 
 const DIR = inRepository('demo/models/heimdex/siglip-pocket');
 const IMAGES = inRepository('demo/samples/images');

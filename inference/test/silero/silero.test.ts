@@ -11,7 +11,7 @@ import type { SpeechEvent } from '../../src/models/speech/speech.js';
 import { openSpeech } from '../../src/models/speech/speech-source.js';
 import { load as loadWhisper } from '../../src/models/whisper/model.js';
 import { layOutEmbedded } from '../support/embedded.js';
-import { CONTEXT, inRepository, modelFiles, needsShared, OPTIONS } from '../support/places.js';
+import { CONTEXT, inRepository, modelFiles, needsShared, OPTIONS } from '../support/paths.js';
 import { voiceWeights } from '../support/silero.js';
 import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
 import { transcribeWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';

@@ -6,7 +6,7 @@ import {
   STEP_SAMPLES,
 } from '../../src/models/silero/speech-timestamps.js';
 import { VAD_OPTIONS, type VadOptions } from '../../src/models/speech/vad-options.js';
-import { inRepository, readJsonFile } from '../support/places.js';
+import { inRepository, readJsonFile } from '../support/paths.js';
 
 const PAD = 6400;
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { type CompiledGraph, type CompileOptions, compileCheckpoint } from '@heimdex/compiler';
 import type { HubFile, HubRepository } from '@heimdex/hub';
 import type { LoadOptions, ModelFiles } from '../../src/models/model.js';
-import { OPTIONS } from './places.js';
+import { OPTIONS } from './paths.js';
 
 /** A repository's small files and what its checkpoint was compiled to, as the server finds them. */
 export interface CompiledRepository {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { embeddedRepositories } from '@heimdex/hub';
 
-/** One of the project's own models laid out as its repository, in a temporary directory that the caller removes. */
+/** One of the project's own models with its repository layout, in a temporary directory that the caller removes. */
 export async function layOutEmbedded(name: string): Promise<string> {
   const repository = (await embeddedRepositories()).find((candidate) => candidate.name === name);
   if (repository === undefined) throw new Error(`no embedded model ${name}`);

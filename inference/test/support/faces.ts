@@ -2,11 +2,11 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
-import { inRepository } from './places.js';
+import { inRepository } from './paths.js';
 
 /**
- * A directory with face-pocket as somebody else's `faces.onnx`: its graph no longer says who made it, so it is taken for what it
- * looks like, a YuNet, and is given images in their own size. The caller removes the directory.
+ * Creates a directory with face-pocket as a third-party `faces.onnx`: without its producer name the graph is detected as a YuNet,
+ * and gets images in their original size. The caller removes the directory.
  */
 export async function namelessFaces(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'heimdex-faces-'));

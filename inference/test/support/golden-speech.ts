@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { SpeechEvent, SpeechSegment, SpeechSummary } from '../../src/models/speech/speech.js';
-import { inShared, readJsonFile } from './places.js';
+import { inShared, readJsonFile } from './paths.js';
 import { plainWords, samplesOf, textOf } from './speech.js';
 import { transcribeWith, type WhisperModel } from './whisper.js';
 

@@ -1,6 +1,6 @@
 import type { OnnxGraph, OnnxNode } from '../../src/onnx/index.js';
 
-/** The attribute of an If that holds a branch. `rest`: fields that the runtime wants besides. */
+/** The attribute of an If with a branch. `rest`: further fields that the runtime needs. */
 export function branchOf(
   name: 'then_branch' | 'else_branch',
   graph: OnnxGraph,

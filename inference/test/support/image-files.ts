@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { InferenceError } from '../../src/errors.js';
 import { decodeImage, type Image } from '../../src/media/images/index.js';
-import { inRepository } from './places.js';
+import { inRepository } from './paths.js';
 
 const MAX_PIXELS = 1_000_000;
 

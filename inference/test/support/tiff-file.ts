@@ -4,13 +4,13 @@ export type TiffTag = readonly [tag: number, type: 1 | 2 | 3 | 4, values: readon
 export interface TiffPageFile {
   readonly tags: readonly TiffTag[];
   readonly pixels: Uint8Array;
-  /** Written behind, and named by this page's SubIFDs. */
+  /** Written after this page and referenced by its SubIFDs. */
   readonly children?: readonly TiffPageFile[];
 }
 
 const SIZES = { 1: 1, 2: 1, 3: 2, 4: 4 } as const;
 
-/** Writes an uncompressed little-endian TIFF of one strip a page. */
+/** Creates an uncompressed little-endian TIFF with one strip per page. */
 export function writeTiff(pages: readonly TiffPageFile[]): Buffer {
   const parts: Buffer[] = [Buffer.from('II*\0\0\0\0\0', 'latin1')];
   let length = 8;

@@ -1,15 +1,15 @@
 import { newModel, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../src/onnx/index.js';
 import { branchOf } from './graphs.js';
 
-/** One layer in the layout of transformers.js' merged decoders: attention written out, a branch with a cache and one without. */
+/** One layer in the layout of transformers.js' merged decoders: decomposed attention, a branch with a cache and one without. */
 export const TINY = { layerCount: 1, headCount: 2, headSize: 4, vocabulary: 12, positions: 200 } as const;
 const WIDTH = TINY.headCount * TINY.headSize;
-/** What onnx.proto says of an attribute that holds a graph: its kind. */
+/** The type of a graph attribute in onnx.proto. */
 const ATTRIBUTE_IS_GRAPH = Uint8Array.of(0xa0, 0x01, 0x05);
 
 /**
- * How an export writes attention: `plain` scales the query; `shared` multiplies the query and all keys by a root each, and asks
- * the joined cache how long it is.
+ * Forms of exported attention: `plain` scales the query; `shared` multiplies the query and all keys by the square root of the
+ * scale, and reads the length of the concatenated cache.
  */
 export type Writing = 'plain' | 'shared';
 

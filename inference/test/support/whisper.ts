@@ -3,7 +3,7 @@ import type { SpeechEvent, SpeechOptions } from '../../src/models/speech/speech.
 import { load } from '../../src/models/whisper/model.js';
 import { transcribeWithWhisper } from '../../src/models/whisper/transcribe.js';
 import type { WhisperResult, WhisperWindow } from '../../src/models/whisper/window.js';
-import { CONTEXT, inShared, modelFiles, OPTIONS } from './places.js';
+import { CONTEXT, inShared, modelFiles, OPTIONS } from './paths.js';
 import { eventsOf, SPEECH_OPTIONS, sourceOf } from './speech.js';
 
 export const WHISPER_BASE = 'models/onnx-community/whisper-base_timestamped';
@@ -21,7 +21,7 @@ export function loadWhisper(): Promise<WhisperModel> {
   return load(whisperFiles(), OPTIONS);
 }
 
-/** An audio file through the model, without a server between. */
+/** Transcribes an audio file with the model, without a server. */
 export function transcribeWith(
   model: WhisperModel,
   samples: Float32Array,
@@ -36,7 +36,7 @@ export function transcribeWith(
   return eventsOf(transcribeWithWhisper(sourceOf(samples), { ...SPEECH_OPTIONS, ...options }, submit, signal));
 }
 
-/** Windows as the worker gets them: all in one run. Throws the first one's error. */
+/** Runs windows in one batch, as in a worker. Throws the first error. */
 export async function decodeTogether(
   model: WhisperModel,
   windows: readonly WhisperWindow[],
@@ -48,7 +48,7 @@ export async function decodeTogether(
   });
 }
 
-/** Gaussian noise by Box and Muller's method, the same each time. */
+/** Deterministic Gaussian noise (Box-Muller). */
 export function whiteNoise(seconds: number, amplitude: number): Float32Array {
   let state = 1;
   const next = () => {

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { memorySource } from '../../src/onnx/source.js';
 import { createTokenizer, loadTokenizer, type TextTokenizer } from '../../src/tokenizer/index.js';
 import { CharacterMap } from '../../src/tokenizer/precompiled.js';
-import { inRepository, inShared, readJsonFile } from '../support/places.js';
+import { inRepository, inShared, readJsonFile } from '../support/paths.js';
 
 interface Golden {
   readonly texts: readonly string[];
@@ -22,7 +22,7 @@ interface Golden {
 const GOLDEN = readJsonFile<Golden>(fileURLToPath(new URL('../../../test/tokenizer/golden.json', import.meta.url)));
 const EVERYTHING = Number.POSITIVE_INFINITY;
 
-/** Every code point of the first two planes, with letters between, 48 to a text. */
+/** Every code point of the first two planes, separated by letters, 48 per text. */
 function* blocks(): Iterable<string> {
   for (let low = 0; low < 0x20000; low += 48) {
     const points = Array.from({ length: 48 }, (_, index) => low + index).filter(
@@ -33,7 +33,7 @@ function* blocks(): Iterable<string> {
   }
 }
 
-/** As Python's json.dumps writes it, with everything but ASCII escaped. */
+/** JSON as written by Python's json.dumps, with non-ASCII characters escaped. */
 function digest(value: unknown): string {
   const json = JSON.stringify(value).replace(/[\u007f-\uffff]/g, (unit) => {
     return unit === '\u007f' ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -58,24 +58,24 @@ for (const [id, golden] of Object.entries(GOLDEN.models)) {
       tokenizer = await loadTokenizer(`${dir}/tokenizer.json`, `${dir}/tokenizer_config.json`);
     });
 
-    it("gives Python's ids for texts of every kind", () => {
+    it("returns Python's ids for texts of every kind", () => {
       GOLDEN.texts.forEach((text, index) => {
         expect(tokenizer.encode(text, EVERYTHING).ids, JSON.stringify(text)).to.deep.equal(golden.ids[index]);
       });
     });
 
-    it("gives Python's ids for every character", () => {
+    it("returns Python's ids for every character", () => {
       expect(digest(Array.from(blocks(), (text) => tokenizer.encode(text, EVERYTHING).ids))).to.equal(golden.blocks);
     });
 
-    it("gives Python's ids for words and texts of a hundred thousand characters", () => {
+    it("returns Python's ids for words and texts of a hundred thousand characters", () => {
       for (const [text, times, count, expected] of golden.long) {
         const { ids } = tokenizer.encode(text.repeat(times), EVERYTHING);
         expect([ids.length, digest(ids)], JSON.stringify(text)).to.deep.equal([count, expected]);
       }
     });
 
-    it('cuts a text at its end, and keeps what stands around it', () => {
+    it('truncates a text, keeping its special tokens', () => {
       const whole = tokenizer.encode('one two three four five six seven', EVERYTHING);
       for (let limit = whole.ids.length; limit > 2; limit -= 1) {
         const cut = tokenizer.encode('one two three four five six seven', limit);
@@ -89,7 +89,7 @@ for (const [id, golden] of Object.entries(GOLDEN.models)) {
 }
 
 describe("SentencePiece's character map", () => {
-  /** Of a SentencePiece model: field 2 of its field 3. */
+  /** The map in a SentencePiece model: field 2 of its field 3. */
   function characterMap(): CharacterMap {
     const bytes = readFileSync(inRepository('demo/models/heimdex/siglip-pocket/spiece.model'));
     const source = memorySource(bytes);
@@ -104,13 +104,13 @@ describe("SentencePiece's character map", () => {
     throw new Error('no character map');
   }
 
-  it("changes texts as Python's tokenizers does", () => {
+  it("normalizes texts as Python's tokenizers does", () => {
     const map = characterMap();
     expect(digest(GOLDEN.texts.map((text) => map.apply(text)))).to.equal(GOLDEN.charactermap.texts);
     expect(digest(Array.from(blocks(), (text) => map.apply(text)))).to.equal(GOLDEN.charactermap.blocks);
   });
 
-  it('takes an emoji of several people apart as the reference does, and a long one in its stride', () => {
+  it('splits a multi-person emoji as the reference does, and handles a long one', () => {
     const map = characterMap();
     const family = '\u{1f469}\u200d\u{1f469}\u200d\u{1f467}';
     const once = map.apply(family);
@@ -119,14 +119,14 @@ describe("SentencePiece's character map", () => {
     expect(map.apply(`a${'\u0301'.repeat(3000)}`).startsWith('a')).to.equal(true);
   });
 
-  it('refuses bytes that are none', () => {
+  it('rejects invalid bytes', () => {
     expect(() => new CharacterMap('')).to.throw(/precompiled_charsmap/);
     expect(() => new CharacterMap(Buffer.from([255, 255, 0, 0]).toString('base64'))).to.throw(/precompiled_charsmap/);
   });
 });
 
 describe('a tokenizer of another kind', () => {
-  /** Byte-pair encoding, as SigLIP 2 has it: through the library. */
+  /** Byte-pair encoding, as in SigLIP 2: through the library. */
   const json = {
     added_tokens: [
       { id: 0, content: '<pad>', special: true, normalized: false },
@@ -152,7 +152,7 @@ describe('a tokenizer of another kind', () => {
     },
   };
 
-  it('works through the library, with the same cutting', () => {
+  it('works through the library, with the same truncation', () => {
     const tokenizer = createTokenizer(json, { pad_token: '<pad>', model_max_length: 1e30 });
     expect(tokenizer.padId).to.equal(0);
     expect(tokenizer.maxTokens).to.equal(EVERYTHING);
@@ -160,7 +160,7 @@ describe('a tokenizer of another kind', () => {
     expect(tokenizer.encode('ab ab a', 3)).to.deep.equal({ ids: [4, 6, 1], truncated: true });
   });
 
-  it('reads no more of a long text than the tokens wanted may need, and gives the same ids', () => {
+  it('reads only as much of a long text as the limit needs, with the same ids', () => {
     const replace = { type: 'Replace', pattern: { Regex: ' +' }, content: '\u2581' };
     for (const normalizer of [json.normalizer, replace]) {
       const tokenizer = createTokenizer({ ...json, normalizer }, {});
@@ -177,11 +177,11 @@ describe('a tokenizer of another kind', () => {
     }
   });
 
-  it('is refused where nobody knows it', () => {
+  it('is rejected if unknown', () => {
     expect(() => createTokenizer({ ...json, model: { type: 'Magic' } }, {})).to.throw();
   });
 
-  it('takes its padding from tokenizer.json where there is no tokenizer_config.json', () => {
+  it('uses the padding of tokenizer.json without a tokenizer_config.json', () => {
     expect(createTokenizer({ ...json, padding: { pad_id: 7 } }, {}).padId).to.equal(7);
     expect(createTokenizer(json, {}).padId).to.equal(undefined);
     expect(createTokenizer(json, { pad_token: { content: 'ab' } }).padId).to.equal(4);

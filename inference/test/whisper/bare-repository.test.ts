@@ -7,7 +7,7 @@ import { load } from '../../src/models/whisper/model.js';
 import { WhisperTokenizer } from '../../src/models/whisper/vocabulary.js';
 import { koreanWhisper } from '../fixtures/fine-tunes.js';
 import { type CompiledRepository, compileRepository } from '../support/compiled.js';
-import { inRepository, inShared, needsShared } from '../support/places.js';
+import { inRepository, inShared, needsShared } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 import { transcribeWith, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 

@@ -5,7 +5,7 @@ import { choosePositions } from '../../src/models/whisper/encoder-graph.js';
 import { mergedSilence, WINDOW_POSITIONS, WINDOW_SAMPLES } from '../../src/models/whisper/length.js';
 import { whisperSpec } from '../../src/models/whisper/spec.js';
 import { newModel, node, type OnnxModel, tensor, writeModel } from '../../src/onnx/index.js';
-import { OPTIONS } from '../support/places.js';
+import { OPTIONS } from '../support/paths.js';
 import { SPEECH_OPTIONS, windowOf } from '../support/speech.js';
 
 const WIDTH = 4;

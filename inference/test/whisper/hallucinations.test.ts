@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { SpeechSegment } from '../../src/models/speech/speech.js';
 import { type WindowSilence, withoutHallucinations } from '../../src/models/whisper/hallucinations.js';
-import { inRepository, readJsonFile } from '../support/places.js';
+import { inRepository, readJsonFile } from '../support/paths.js';
 
 /** A segment of words half a second long; a probability below 0.15 makes them suspicious. */
 function segmentAt(startSeconds: number, count: number, probability: number): SpeechSegment {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { holdsNothing, isSteady, loudnessRangeDb } from '../../src/models/whisper/loudness.js';
-import { inRepository } from '../support/places.js';
+import { inRepository } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 import { whiteNoise } from '../support/whisper.js';
 

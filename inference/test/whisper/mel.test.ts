@@ -2,7 +2,7 @@ import { WhisperFeatureExtractor } from '@huggingface/transformers';
 import { expect } from 'chai';
 import { MelExtractor } from '../../src/models/whisper/mel.js';
 import { melFilters } from '../../src/models/whisper/mel-filters.js';
-import { inRepository, OPTIONS } from '../support/places.js';
+import { inRepository, OPTIONS } from '../support/paths.js';
 import { samplesOf } from '../support/speech.js';
 
 function reference(melCount: number) {

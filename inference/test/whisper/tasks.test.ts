@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { load } from '../../src/models/whisper/model.js';
 import { parseModel, writeModel } from '../../src/onnx/index.js';
-import { inShared, needsShared, OPTIONS } from '../support/places.js';
+import { inShared, needsShared, OPTIONS } from '../support/paths.js';
 import { plainWords, samplesOf, textOf } from '../support/speech.js';
 import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whisperFiles } from '../support/whisper.js';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { WhisperResult } from '../../src/models/whisper/window.js';
-import { CONTEXT, inRepository, inShared, needsShared } from '../support/places.js';
+import { CONTEXT, inRepository, inShared, needsShared } from '../support/paths.js';
 import { SPEECH_OPTIONS, samplesOf, windowOf } from '../support/speech.js';
 import { decodeTogether, loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 

@@ -9,7 +9,7 @@ import {
   summaryOf,
 } from '../support/golden-speech.js';
 import { music } from '../support/music.js';
-import { inRepository, inShared, needsShared } from '../support/places.js';
+import { inRepository, inShared, needsShared } from '../support/paths.js';
 import { joined, plainWords, samplesOf, textOf, windowOf, wordErrors } from '../support/speech.js';
 import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whiteNoise } from '../support/whisper.js';
 

@@ -5,7 +5,7 @@ import type { Face, FaceItem, FaceResult } from '../../src/models/items.js';
 import type { LoadedModel } from '../../src/models/model.js';
 import { load } from '../../src/models/yunet/model.js';
 import { overlap } from '../../src/models/yunet/postprocess.js';
-import { CONTEXT, inShared, modelFiles, needsShared, OPTIONS } from '../support/places.js';
+import { CONTEXT, inShared, modelFiles, needsShared, OPTIONS } from '../support/paths.js';
 
 const DIR = 'models/opencv/face_detection_yunet';
 /** The astronaut's face and what is around it, and where the face lies in that. */

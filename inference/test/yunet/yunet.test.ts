@@ -6,7 +6,7 @@ import type { LoadedModel, Outcome } from '../../src/models/model.js';
 import { load } from '../../src/models/yunet/model.js';
 import { overlap } from '../../src/models/yunet/postprocess.js';
 import { namelessFaces } from '../support/faces.js';
-import { CONTEXT, inRepository, inShared, modelFiles, needsShared, OPTIONS, readJsonFile } from '../support/places.js';
+import { CONTEXT, inRepository, inShared, modelFiles, needsShared, OPTIONS, readJsonFile } from '../support/paths.js';
 
 type YuNet = LoadedModel<FaceItem, FaceResult>;
 

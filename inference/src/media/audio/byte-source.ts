@@ -1,11 +1,11 @@
 import { joinBytes } from './decoders/samples.js';
 
-/** The largest part handed on at once. */
-const PART_BYTES = 65_536;
-/** Smaller ones are joined up to this: a caller who sends single bytes costs no exchange with a thread for each. */
-const PART_MIN_BYTES = 512;
+/** Maximum size of a chunk. */
+const MAX_CHUNK_BYTES = 65_536;
+/** Smaller chunks are joined up to this size: single bytes from a caller must not each cost a thread round trip. */
+const MIN_CHUNK_BYTES = 512;
 
-/** An audio file's bytes in parts of bounded size, taken from where they come only as they are asked for. */
+/** The bytes of an audio file in chunks of bounded size, read from the content only on demand. */
 export class ByteSource {
   readonly #iterator: AsyncIterator<Uint8Array> | undefined;
   #rest: Uint8Array;
@@ -19,28 +19,28 @@ export class ByteSource {
     this.#iterator = whole ? undefined : content[Symbol.asyncIterator]();
   }
 
-  /** The next part; undefined at the end. Rejects with what the content's own iterator rejects with. */
+  /** Returns the next chunk; undefined at the end. Rejects with the error of the content's iterator. */
   async next(): Promise<Uint8Array | undefined> {
     const unread = this.#unread;
     this.#unread = undefined;
     if (unread !== undefined && unread.length > 0) return unread;
-    while (this.#rest.length < PART_MIN_BYTES && !this.#ended) {
+    while (this.#rest.length < MIN_CHUNK_BYTES && !this.#ended) {
       const step = await this.#iterator?.next();
       if (step === undefined || step.done === true) this.#ended = true;
       else this.#rest = this.#rest.length === 0 ? plain(step.value) : joinBytes(this.#rest, step.value);
     }
     if (this.#rest.length === 0) return undefined;
-    const part = this.#rest.subarray(0, PART_BYTES);
-    this.#rest = this.#rest.subarray(part.length);
-    return part;
+    const chunk = this.#rest.subarray(0, MAX_CHUNK_BYTES);
+    this.#rest = this.#rest.subarray(chunk.length);
+    return chunk;
   }
 
-  /** Puts back what `next` gave; it comes again, before the rest. */
+  /** Pushes back the chunk that `next` returned; it is returned again. */
   unread(bytes: Uint8Array): void {
     this.#unread = bytes;
   }
 
-  /** Tells an iterator that no more is wanted. Does not wait for it: it may be in the middle of a read. */
+  /** Ends the content's iterator. Does not wait for it: it may be blocked in a read. */
   close(): void {
     this.#rest = new Uint8Array(0);
     this.#unread = undefined;
@@ -50,7 +50,7 @@ export class ByteSource {
   }
 }
 
-/** Without what Buffer does differently: its `slice` copies nothing. */
+/** Converts a Buffer to a plain Uint8Array, whose `slice` copies. */
 function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }

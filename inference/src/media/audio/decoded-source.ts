@@ -1,19 +1,19 @@
 import { InferenceError } from '../../errors.js';
 import type { ByteSource } from './byte-source.js';
-import type { DecoderHost } from './decoding-place.js';
+import type { DecoderHost } from './decoder-host.js';
 import type { AudioTrackInfo } from './formats.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 import { SampleQueue } from './sample-queue.js';
 import type { DecodeAnswer } from './session.js';
 
-/** Decoding goes on until this much waits for the reader. */
+/** Maximum number of samples decoded ahead of the reader. */
 const AHEAD_SAMPLES = 5 * SPEECH_SAMPLE_RATE_HZ;
-/** Asked of the decoder at once. */
+/** Samples per request to the decoder. */
 const PULL_SAMPLES = 2 * SPEECH_SAMPLE_RATE_HZ;
-/** Content that gives no sample for this long is none; a cover image is smaller. */
+/** Maximum consecutive bytes without a sample; larger than any cover image. */
 const SILENT_BYTES_MAX = 64 * 1_024 * 1_024;
 
-/** An audio file that is being decoded: keeps a few seconds ready, and no more. */
+/** An audio file that is decoded a few seconds ahead of its reader. */
 export class DecodedSource implements PcmSource {
   readonly #queue = new SampleQueue();
   readonly #waiters = new Set<() => void>();
@@ -27,11 +27,11 @@ export class DecodedSource implements PcmSource {
   #filling = false;
   #wantsInput = true;
   #contentEnded = false;
-  #madeSamples = 0;
+  #decodedSamples = 0;
   #silentBytes = 0;
 
   constructor(
-    private readonly place: DecoderHost,
+    private readonly decoder: DecoderHost,
     private readonly bytes: ByteSource,
     private readonly maxSeconds: number,
     private readonly signal: AbortSignal,
@@ -49,14 +49,14 @@ export class DecodedSource implements PcmSource {
     return this.#track;
   }
 
-  /** Waits for the first samples. Rejects where there are none; an audio file that is too long is told by `read`. */
+  /** Waits for the first samples. Rejects if there are none. AUDIO_TOO_LONG is thrown by `read`. */
   async begin(): Promise<void> {
     this.#startFilling();
     while (this.#queue.length === 0 && !this.#failed && !this.#done) await this.#change(undefined);
     if (this.#queue.length > 0) return;
     if (!this.#failed) {
       const warnings = this.#warnings.map((warning) => ` ${warning}`).join('');
-      throw new InferenceError('AUDIO_UNREADABLE', `The audio holds no samples that could be decoded.${warnings}`);
+      throw new InferenceError('AUDIO_UNREADABLE', `The audio has no samples that could be decoded.${warnings}`);
     }
     const tooLong = this.#failure instanceof InferenceError && this.#failure.code === 'AUDIO_TOO_LONG';
     if (!tooLong) throw this.#failure;
@@ -79,7 +79,7 @@ export class DecodedSource implements PcmSource {
 
   async close(): Promise<void> {
     this.#abandon();
-    await this.place.close();
+    await this.decoder.close();
   }
 
   #startFilling(): void {
@@ -88,7 +88,7 @@ export class DecodedSource implements PcmSource {
     this.#fill().then(
       () => {
         this.#filling = false;
-        // The reader may have taken some since the last look at the queue.
+        // The reader may have read from the queue meanwhile.
         this.#startFilling();
       },
       (error: unknown) => {
@@ -104,37 +104,38 @@ export class DecodedSource implements PcmSource {
       if (this.#failed) return;
       if (this.#wantsInput && input === undefined) this.#contentEnded = true;
       this.#silentBytes += input?.length ?? 0;
-      const answer = await this.place.pull({ input, ended: this.#contentEnded, maxSamples: PULL_SAMPLES });
+      const answer = await this.decoder.pull({ input, ended: this.#contentEnded, maxSamples: PULL_SAMPLES });
       if (this.#failed) return;
       this.#wantsInput = answer.wantsInput;
-      this.#take(answer);
+      this.#accept(answer);
     }
   }
 
-  #take(answer: DecodeAnswer): void {
+  #accept(answer: DecodeAnswer): void {
     this.#warnings = answer.warnings;
     this.#track = answer.track;
     if ((answer.declaredSeconds ?? 0) > this.maxSeconds) return this.#fail(this.#tooLong(answer.declaredSeconds));
-    const room = this.#maxSamples - this.#madeSamples;
-    this.#madeSamples += answer.samples.length;
-    this.#queue.put(answer.samples.subarray(0, room));
-    if (this.#madeSamples > this.#maxSamples) return this.#fail(this.#tooLong(undefined));
+    const capacity = this.#maxSamples - this.#decodedSamples;
+    this.#decodedSamples += answer.samples.length;
+    this.#queue.put(answer.samples.subarray(0, capacity));
+    if (this.#decodedSamples > this.#maxSamples) return this.#fail(this.#tooLong(undefined));
     if (answer.samples.length > 0) this.#silentBytes = 0;
     if (answer.done) return this.#end();
     const silentBytesMax = answer.silentBytesMax ?? SILENT_BYTES_MAX;
-    if (this.#silentBytes > silentBytesMax) return this.#endOfSense(silentBytesMax);
+    if (this.#silentBytes > silentBytesMax) return this.#endAtGarbage(silentBytesMax);
     this.#notify();
   }
 
-  #endOfSense(silentBytesMax: number): void {
+  #endAtGarbage(silentBytesMax: number): void {
     const megabytes = silentBytesMax / 1_048_576;
-    const message = `${megabytes} MiB in a row held nothing that could be decoded`;
-    if (this.#madeSamples === 0) return this.#fail(new InferenceError('AUDIO_UNREADABLE', `Of the audio, ${message}.`));
-    this.#warnings = [...this.#warnings, `The audio was given up where ${message}.`];
+    const message = `${megabytes} consecutive MiB had nothing that could be decoded`;
+    if (this.#decodedSamples === 0)
+      return this.#fail(new InferenceError('AUDIO_UNREADABLE', `The audio is unreadable: ${message}.`));
+    this.#warnings = [...this.#warnings, `Decoding stopped early: ${message}.`];
     this.#end();
   }
 
-  /** Nobody wants the rest, nor what waits. */
+  /** Discards the queue and the rest. */
   #abandon(): void {
     this.#queue.clear();
     this.#done = false;
@@ -142,7 +143,7 @@ export class DecodedSource implements PcmSource {
     this.#fail(cancelled());
   }
 
-  /** The decoder is freed at once; the reader still gets what waits. */
+  /** Frees the decoder; the reader still gets the queued samples. */
   #end(): void {
     this.#done = true;
     this.#release();
@@ -158,15 +159,15 @@ export class DecodedSource implements PcmSource {
   #release(): void {
     this.signal.removeEventListener('abort', this.#onAbort);
     this.bytes.close();
-    this.place.close().catch(() => undefined);
+    this.decoder.close().catch(() => undefined);
     this.#notify();
   }
 
   #tooLong(seconds: number | undefined): InferenceError {
-    const length = seconds === undefined ? 'longer than that' : `${Math.ceil(seconds)} s long`;
+    const length = seconds === undefined ? 'longer' : `${Math.ceil(seconds)} s long`;
     return new InferenceError(
       'AUDIO_TOO_LONG',
-      `An audio file may have ${this.maxSeconds} s; this one is ${length}. Cut it into shorter parts.`,
+      `The maximum audio duration is ${this.maxSeconds} s; this file is ${length}. Split it into shorter files.`,
     );
   }
 
@@ -189,7 +190,7 @@ export class DecodedSource implements PcmSource {
   }
 }
 
-/** The reader gave up, or closed the source. */
+/** Returns the error of a reader that aborted or closed the source. */
 export function cancelled(): InferenceError {
-  return new InferenceError('CANCELLED', 'The audio was given up before its end.');
+  return new InferenceError('CANCELLED', 'Reading the audio was cancelled before its end.');
 }

@@ -1,20 +1,20 @@
 import { Worker } from 'node:worker_threads';
 import { causeText, InferenceError } from '../../errors.js';
 import { readThreadWork } from '../../work-reading.js';
-import { lookEveryMs, WorkTimer } from '../../work-timer.js';
+import { sampleIntervalMs, WorkTimer } from '../../work-timer.js';
 import type { DecoderChoice } from './decoders/create.js';
 import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';
 
 /**
- * A few seconds of audio take some 50 ms; a decoder that works as long as this runs in circles on damaged content. What the
- * thread waits for a processor does not count: on a busy machine that says nothing of the audio.
+ * A few seconds of audio take about 50 ms; a decoder that works this long is stuck on damaged content. Time waiting for a CPU
+ * does not count.
  */
 const ANSWER_WORK_MS = 60_000;
-/** The JavaScript heap of the thread; decoders keep their samples outside it, bounded by the size of a chunk. */
+/** Limits of the thread's JavaScript heap; decoders keep their samples outside it, bounded by the chunk size. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 
-/** A thread that decodes one audio file after another. It holds no model, so it may be ended at any time. */
+/** A thread that decodes audio files sequentially. It has no model and may be terminated at any time. */
 export class DecoderThread {
   readonly #worker: Worker;
   readonly #workMs: number;
@@ -23,12 +23,12 @@ export class DecoderThread {
   #settle: ((answer: ThreadAnswer) => void) | undefined;
   #failure: ThreadAnswer | undefined;
 
-  /** @param workMs most work for one answer, milliseconds */
+  /** @param workMs maximum work per answer, milliseconds */
   constructor(workMs = ANSWER_WORK_MS) {
     this.#workMs = workMs;
     this.#limit = new WorkTimer({
       read: async () => (this.#tid === undefined ? undefined : readThreadWork(this.#tid)),
-      everyMs: lookEveryMs(workMs),
+      everyMs: sampleIntervalMs(workMs),
     });
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       resourceLimits: RESOURCE_LIMITS,
@@ -41,9 +41,9 @@ export class DecoderThread {
     });
     this.#worker.on('error', (error: NodeJS.ErrnoException) => {
       const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-      this.#lost(outOfMemory ? 'it needed too much memory' : 'its thread failed', error);
+      this.#lost(outOfMemory ? 'out of memory' : 'its thread failed', error);
     });
-    this.#worker.on('messageerror', (error) => this.#lost('its answer could not be read', error));
+    this.#worker.on('messageerror', (error) => this.#lost('invalid message from its thread', error));
     this.#worker.on('exit', () => this.#lost('its thread ended'));
   }
 
@@ -52,12 +52,12 @@ export class DecoderThread {
     return this.#failure === undefined;
   }
 
-  /** Begins an audio file; the one before it is forgotten. */
+  /** Opens an audio file; the previous one is discarded. */
   async open(choice: DecoderChoice): Promise<void> {
     await this.#ask({ kind: 'open', choice });
   }
 
-  /** Frees what the audio held; the thread stays for the next one, and holds up no process that wants to end. */
+  /** Frees the audio's resources; the idle thread does not keep the process alive. */
   async rest(): Promise<void> {
     await this.#ask({ kind: 'close' });
     this.#worker.unref();
@@ -68,14 +68,14 @@ export class DecoderThread {
   }
 
   async pull(request: DecodeRequest): Promise<DecodeAnswer> {
-    // The thread gets a copy of its own: what the caller handed in stays usable.
+    // Copied, so that the caller's bytes remain usable.
     const input = request.input === undefined ? undefined : new Uint8Array(request.input);
     const answer = await this.#ask({ ...request, kind: 'pull', input }, input === undefined ? [] : [input.buffer]);
-    if (answer.kind !== 'pulled') throw new InferenceError('INTERNAL', 'The decoder answered out of turn.');
+    if (answer.kind !== 'pulled') throw new InferenceError('INTERNAL', 'Unexpected answer from the decoder thread.');
     return answer;
   }
 
-  /** Ends the thread; what is being asked rejects. Idempotent. */
+  /** Terminates the thread; a pending request rejects. Idempotent. */
   async end(): Promise<void> {
     this.#lost('it was closed');
     await this.#worker.terminate();
@@ -101,7 +101,7 @@ export class DecoderThread {
   }
 
   #overdue(): void {
-    this.#lost(`it worked for ${this.#workMs / 1_000} s without an answer`);
+    this.#lost(`no answer after ${this.#workMs / 1_000} s of work`);
     this.#worker.terminate().catch(() => undefined);
   }
 

@@ -1,15 +1,15 @@
+import type { DecoderHost } from './decoder-host.js';
 import { DecoderThread } from './decoder-thread.js';
 import type { DecoderChoice } from './decoders/create.js';
-import type { DecoderHost } from './decoding-place.js';
 
 /**
- * A thread for each audio file that is open, and at most one that waits for the next: to start one and load a library
- * takes longer than to decode a few words. Only a thread that decoded its audio to the end, without damage, is kept.
+ * One thread per open audio file, and at most one idle thread for the next: starting a thread and loading a library takes longer
+ * than decoding a few words. A thread is reused only if it decoded its audio to the end, without damage.
  */
 export class DecoderThreads {
   #spare: DecoderThread | undefined;
 
-  /** Rejects where the decoder cannot be started. */
+  /** Opens a decoder. Rejects if it cannot be created. */
   async open(choice: DecoderChoice): Promise<DecoderHost> {
     const thread = this.#take();
     try {
@@ -18,18 +18,18 @@ export class DecoderThreads {
       await thread.end();
       throw error;
     }
-    let whole = false;
+    let reusable = false;
     let closed = false;
     return {
       pull: async (request) => {
         const answer = await thread.pull(request);
-        whole = answer.done && answer.warnings.length === 0;
+        reusable = answer.done && answer.warnings.length === 0;
         return answer;
       },
       close: async () => {
         if (closed) return;
         closed = true;
-        if (whole) await this.#keep(thread);
+        if (reusable) await this.#keep(thread);
         else await thread.end();
       },
     };
@@ -47,7 +47,7 @@ export class DecoderThreads {
     try {
       await thread.rest();
     } catch {
-      // What held the audio could not be freed: the thread is no use for another.
+      // The audio's resources could not be freed: the thread cannot be reused.
       return thread.end();
     }
     if (this.#spare?.alive === true) await thread.end();

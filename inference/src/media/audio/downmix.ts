@@ -1,47 +1,46 @@
 import type { DecodedBlock } from './decoders/decoder.js';
 
-/** Channels are compared over so long, at places that depend on the audio alone, not on how it arrives. */
+/** Window over which channels are compared, aligned to the audio, independent of how it arrives. */
 const WINDOW_SECONDS = 0.5;
 /**
- * Power of the mean of n channels, times n, over the sum of their powers: 1 for channels that have nothing in common (and for
- * one that sounds alone), n for equal ones, 0 where they cancel. Below the first they are taken to cancel, above the second
- * no longer. Stereo of equal power reaches 0.2 at a correlation of -0.8.
+ * Thresholds, with hysteresis, for the power of the mean of n channels, times n, divided by the sum of their powers: 1 for
+ * uncorrelated channels (and a single active one), n for equal ones, 0 if they cancel. Stereo of equal power reaches 0.2 at a
+ * correlation of -0.8.
  */
 const CANCEL_BELOW = 0.2;
 const SOUND_ABOVE = 0.6;
-/** Quieter windows (-60 dB of full scale) say nothing. */
+/** Quieter windows (-60 dBFS) are not evaluated. */
 const QUIET_POWER = 1e-6;
 const FADE_SECONDS = 0.01;
-/** Of the samples, each of this many is looked at. */
+/** Only every fourth sample is evaluated. */
 const STRIDE = 4;
 
-/** A part of the audio as one channel. */
+/** A mono part of the audio. */
 export interface MonoBlock {
   readonly samples: Float32Array;
   readonly sampleRateHz: number;
-  /** Of the first sample; undefined: right after what came before. */
+  /** Time of the first sample; undefined: directly after the previous block. */
   readonly timestampSeconds: number | undefined;
 }
 
 /**
- * One channel of several: their mean. Where they cancel each other (one is the other inverted, as wrong wiring makes it), the
- * loudest instead, so that speech is not lost; `cancelled` says that it happened. What is not a number becomes silence and
- * what is out of range is clipped.
+ * Mixes channels to mono: their mean, or the loudest channel where they cancel each other (one is the other inverted, a wiring
+ * fault), which would lose the speech; `cancelled` reports that. NaN becomes silence; values out of range are clipped.
  */
 export class Downmix {
-  /** Blocks of one window, cut to it. */
+  /** Blocks of the current window, cut to it. */
   #held: DecodedBlock[] = [];
   #heldSamples = 0;
-  /** The channel that stands for all; undefined: their mean. */
+  /** The channel used instead of the mean; undefined: the mean. */
   #alone: number | undefined;
   #cancelled = false;
 
-  /** Channels were found to cancel. */
+  /** Whether channels cancelled somewhere. */
   get cancelled(): boolean {
     return this.#cancelled;
   }
 
-  /** What is whole windows now. An audio file of one channel waits for none. */
+  /** Adds a block and returns the completed windows. Mono audio is returned immediately. */
   push(block: DecodedBlock): readonly MonoBlock[] {
     const { channels, sampleRateHz } = block;
     const length = channels[0]?.length ?? 0;
@@ -61,7 +60,7 @@ export class Downmix {
     return mono;
   }
 
-  /** The window that is not whole. Called where nothing follows. */
+  /** Returns the incomplete last window. */
   flush(): readonly MonoBlock[] {
     const window = this.#held;
     this.#held = [];
@@ -85,18 +84,18 @@ export class Downmix {
     const kept = together / all;
     if (this.#alone !== undefined && kept > SOUND_ABOVE) this.#alone = undefined;
     if (this.#alone === undefined && kept < CANCEL_BELOW) {
-      // Of channels about as loud as the loudest, the first.
+      // The first of the channels that are about as loud as the loudest.
       this.#alone = channels.findIndex((power) => power >= Math.max(...channels) / 2);
       this.#cancelled = true;
     }
   }
 }
 
-/** Powers of channels and of their sum, by every fourth sample of a window wherever it was cut. */
+/** Powers of the channels and of their sum over every fourth sample of a window, independent of its blocks. */
 class Powers {
   readonly channels: number[];
   together = 0;
-  /** How many were looked at. */
+  /** Number of samples seen. */
   samples = 0;
   #position = 0;
 
@@ -104,7 +103,7 @@ class Powers {
     this.channels = new Array<number>(channelCount).fill(0);
   }
 
-  /** Gives back the mean of the channels. */
+  /** Adds a block and returns the mean of its channels. */
   addMean(channels: readonly Float32Array[]): Float32Array {
     const sums = sumOf(channels);
     const first = (STRIDE - (this.#position % STRIDE)) % STRIDE;
@@ -142,14 +141,14 @@ function part(block: DecodedBlock, from: number, to: number): DecodedBlock {
   };
 }
 
-/** One channel, or the mean of all where none stands for them. */
+/** Returns the selected channel, or the mean. */
 function pick(block: DecodedBlock, alone: number | undefined, mean: Float32Array | undefined): MonoBlock {
   const { channels, sampleRateHz, timestampSeconds } = block;
   const samples = (alone === undefined ? mean : channels[alone]?.slice()) ?? new Float32Array(0);
   return { samples: clip(samples), sampleRateHz, timestampSeconds };
 }
 
-/** From one way of mixing to another without a click; `done` samples of the window came before. */
+/** Cross-fades from one mix to another; `done` samples of the window precede the block. */
 function fade(before: MonoBlock, after: MonoBlock, done: number): void {
   const length = Math.round(FADE_SECONDS * after.sampleRateHz);
   for (let index = 0; index < Math.min(after.samples.length, length - done); index++) {
@@ -158,7 +157,7 @@ function fade(before: MonoBlock, after: MonoBlock, done: number): void {
   }
 }
 
-/** Brings samples to -1 to 1 where they are; gives back the same array. */
+/** Clips samples to -1 to 1 in place; returns the same array. */
 export function clip(samples: Float32Array): Float32Array {
   for (let index = 0; index < samples.length; index++) {
     const sample = samples[index] ?? 0;

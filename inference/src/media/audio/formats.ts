@@ -1,4 +1,4 @@
-/** What audio files may be, as GetServerInfo lists it. Recognised by content, never by name. */
+/** Accepted audio formats, as listed by GetServerInfo. Detected by content, never by file name. */
 export const AUDIO_FORMATS = [
   'wav',
   'flac',
@@ -15,17 +15,17 @@ export const AUDIO_FORMATS = [
 ] as const;
 export type AudioFormat = (typeof AUDIO_FORMATS)[number];
 
-/** What is told apart to be decoded. */
+/** The formats that detection distinguishes. */
 export type AudioContainer = 'wav' | 'flac' | 'mp3' | 'ogg' | PacketContainer;
 
-/** What holds packets of tracks, read by mediabunny. */
+/** Containers with packets, demuxed by mediabunny. */
 export type PacketContainer = 'mp4' | 'matroska' | 'mpeg-ts' | 'adts';
 
-/** As a message to the caller names them. */
+/** The accepted formats, for messages to the caller. */
 export const ACCEPTED_FORMATS_TEXT =
   'WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska and MPEG-TS';
 
-/** How samples without a container are written: little endian, channels interleaved. */
+/** Format of samples without a container: little endian, interleaved channels. */
 export interface RawAudioFormat {
   readonly encoding: 'pcm-s16le' | 'pcm-f32le';
   /** 1,000 to 384,000. */
@@ -36,15 +36,15 @@ export interface RawAudioFormat {
 
 /** The audio track that was decoded. */
 export interface AudioTrackInfo {
-  /** Among the audio's audio tracks, from 0. */
+  /** Index among the audio tracks, from 0. */
   readonly index: number;
-  /** "AAC", "Opus". */
+  /** Codec name, such as "AAC" or "Opus". */
   readonly codec: string;
-  /** ISO 639-2 code as the container has it, such as "eng"; empty where it does not say. */
+  /** ISO 639-2 code from the container, such as "eng"; empty if unknown. */
   readonly language: string;
 }
 
-/** What is believable in a header, and accepted of a caller. */
+/** Accepted ranges, of headers and of callers. */
 export const SAMPLE_RATE_MIN_HZ = 1_000;
 export const SAMPLE_RATE_MAX_HZ = 384_000;
 export const CHANNELS_MAX = 32;

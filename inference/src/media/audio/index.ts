@@ -1,36 +1,36 @@
 import { InferenceError } from '../../errors.js';
 import { ByteSource } from './byte-source.js';
-import { decodeInWorker, isLight } from './decode-beside.js';
 import { cancelled, DecodedSource } from './decoded-source.js';
+import type { DecoderHost } from './decoder-host.js';
 import { DecoderThreads } from './decoder-threads.js';
 import type { DecoderChoice } from './decoders/create.js';
 import { joinBytes } from './decoders/samples.js';
-import type { DecoderHost } from './decoding-place.js';
+import { detectFormat, HEAD_BYTES } from './detect-format.js';
 import { CHANNELS_MAX, type RawAudioFormat, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from './formats.js';
+import { canDecodeInline, createInlineDecoder } from './inline-decoder.js';
 import type { PcmSource } from './pcm.js';
-import { detectFormat, HEAD_BYTES } from './recognise.js';
 
 export { AUDIO_FORMATS, type AudioFormat, type AudioTrackInfo, type RawAudioFormat } from './formats.js';
 
 export interface OpenAudioOptions {
-  /** Present only when the content has no container. */
+  /** Format of content without a container. */
   readonly raw?: RawAudioFormat | undefined;
-  /** Which of the content's audio tracks, from 0. Absent: the default one if it can be decoded, else the first that can. */
+  /** Index of the audio track. Default: the default track if it can be decoded, else the first that can. */
   readonly audioTrack?: number | undefined;
-  /** A longer audio: AUDIO_TOO_LONG from `read`. */
+  /** For longer audio, `read` throws AUDIO_TOO_LONG. */
   readonly maxSeconds: number;
-  /** Aborted: the decoder ends and reads reject with CANCELLED. */
+  /** On abort, the decoder is closed and reads reject with CANCELLED. */
   readonly signal: AbortSignal;
 }
 
-/** The process's own, as its threads are: it holds one idle thread at most. */
+/** Shared by the process; holds at most one idle thread. */
 const threads = new DecoderThreads();
 
 /**
- * Opens an audio file, whole or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decoding
- * happens in a thread of its own, a few seconds ahead of the reader at most; uncompressed samples that are at 16 kHz
- * already are read where they are. Rejects with AUDIO_UNREADABLE (saying what came), INVALID_ARGUMENT (`raw`,
- * `audioTrack`) or CANCELLED. `content` must not be changed until the source is closed.
+ * Opens an audio file, complete or as it arrives, for reading as 16 kHz mono, and waits for its first samples. Decodes in a
+ * separate thread, at most a few seconds ahead of the reader; uncompressed 16 kHz samples are decoded inline. Rejects with
+ * AUDIO_UNREADABLE (naming what was received), INVALID_ARGUMENT (`raw`, `audioTrack`) or CANCELLED. `content` must not be
+ * changed until the source is closed.
  */
 export async function openAudio(
   content: Uint8Array | AsyncIterable<Uint8Array>,
@@ -43,8 +43,8 @@ export async function openAudio(
   let source: DecodedSource | undefined;
   try {
     const { format, head } = await untilAborted(readHead(bytes, options.raw), options.signal);
-    const place = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head);
-    source = new DecodedSource(place, bytes, options.maxSeconds, options.signal);
+    const decoder = await startDecoding({ format, contentBytes, audioTrack: options.audioTrack }, head);
+    source = new DecodedSource(decoder, bytes, options.maxSeconds, options.signal);
     await source.begin();
     return source;
   } catch (error) {
@@ -55,10 +55,10 @@ export async function openAudio(
 }
 
 async function startDecoding(choice: DecoderChoice, head: Uint8Array): Promise<DecoderHost> {
-  return isLight(choice.format, head) ? decodeInWorker(choice) : threads.open(choice);
+  return canDecodeInline(choice.format, head) ? createInlineDecoder(choice) : threads.open(choice);
 }
 
-/** Reads until it is plain what this is; the bytes stay in the source. */
+/** Reads until the format is detected; the bytes remain in the source. */
 async function readHead(
   bytes: ByteSource,
   raw: RawAudioFormat | undefined,
@@ -78,16 +78,16 @@ async function readHead(
 function checkRaw(raw: RawAudioFormat): void {
   const { sampleRateHz, channelCount } = raw;
   if (raw.encoding !== 'pcm-s16le' && raw.encoding !== 'pcm-f32le') {
-    throw invalid('raw.encoding', `must be pcm-s16le or pcm-f32le; '${String(raw.encoding)}' came`);
+    throw invalid('raw.encoding', `must be pcm-s16le or pcm-f32le, got '${String(raw.encoding)}'`);
   }
   if (!(sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ) || !Number.isInteger(sampleRateHz)) {
     throw invalid(
       'raw.sample_rate_hz',
-      `must be a whole number from ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}; ${sampleRateHz} came`,
+      `must be a whole number from ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}, got ${sampleRateHz}`,
     );
   }
   if (!(channelCount >= 1 && channelCount <= CHANNELS_MAX) || !Number.isInteger(channelCount)) {
-    throw invalid('raw.channel_count', `must be a whole number from 1 to ${CHANNELS_MAX}; ${channelCount} came`);
+    throw invalid('raw.channel_count', `must be a whole number from 1 to ${CHANNELS_MAX}, got ${channelCount}`);
   }
 }
 

@@ -2,13 +2,13 @@ import type { ErrorCode } from '../../errors.js';
 import type { DecoderChoice } from './decoders/create.js';
 import type { DecodeAnswer, DecodeRequest } from './session.js';
 
-/** To the decoding thread: one at a time, each answered once. */
+/** Requests to the decoder thread: one at a time, each with one answer. */
 export type ThreadRequest =
   | { readonly kind: 'open'; readonly choice: DecoderChoice }
   | ({ readonly kind: 'pull' } & DecodeRequest)
   | { readonly kind: 'close' };
 
-/** Said by the thread once, before anything else: its number in /proc, where there is one. */
+/** The thread's first message: its thread id in /proc, if available. */
 export interface ThreadStarted {
   readonly kind: 'started';
   readonly tid: number | undefined;

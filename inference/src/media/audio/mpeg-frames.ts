@@ -1,9 +1,9 @@
-/** How far into the content the first frame may be: some writers put zeros before it. */
+/** Maximum offset of the first frame: some writers put zeros before it. */
 const SEARCH_BYTES = 2_048;
-/** Frames in a row that make it certain: sync bits alone turn up in any data. */
+/** Consecutive frames required for detection: sync bits alone occur in any data. */
 const FRAMES_IN_A_ROW = 3;
 
-/** Bit rates in kbit/s by their four bits, for the five kinds of layer and version (ISO 11172-3, 13818-3). */
+/** Bit rates in kbit/s by bit rate index, per version and layer (ISO 11172-3, 13818-3). */
 const V1_LAYER1 = [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448];
 const V1_LAYER2 = [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384];
 const V1_LAYER3 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
@@ -11,7 +11,7 @@ const V2_LAYER1 = [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224,
 const V2_LAYER2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 const V1_RATES_HZ = [44_100, 48_000, 32_000];
 
-/** Whether frames of MPEG audio follow each other near the beginning. */
+/** Returns whether consecutive MPEG audio frames are near the beginning. */
 export function hasMpegFrames(bytes: Uint8Array): boolean {
   const last = Math.min(SEARCH_BYTES, bytes.length - 4);
   for (let offset = 0; offset <= last; offset++) {
@@ -20,7 +20,7 @@ export function hasMpegFrames(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Whether this is AAC in ADTS frames: the same sync word with layer 0, and another frame where the first ends. */
+/** Returns whether this is AAC in ADTS frames: the same sync word with layer 0, followed by another frame. */
 export function isAdts(bytes: Uint8Array): boolean {
   const [first = 0, second = 0, third = 0, fourth = 0, fifth = 0, sixth = 0] = bytes;
   if (first !== 0xff || (second & 0xf6) !== 0xf0 || ((third >> 2) & 0x0f) >= 13) return false;
@@ -32,7 +32,7 @@ export function isAdts(bytes: Uint8Array): boolean {
 function framesFollow(bytes: Uint8Array, start: number): boolean {
   let offset = start;
   for (let count = 0; count < FRAMES_IN_A_ROW; count++) {
-    // Content that ends after a whole frame is as good as one more frame.
+    // The end of the content after a complete frame counts as a frame.
     if (count > 0 && offset + 4 > bytes.length) return true;
     const length = frameLength(bytes, offset);
     if (length === undefined) return false;
@@ -41,14 +41,14 @@ function framesFollow(bytes: Uint8Array, start: number): boolean {
   return true;
 }
 
-/** What a decoder must be begun anew for: samples a second, and one channel or two. Of a valid header of four bytes. */
+/** Returns a key of the properties that need a new decoder: sample rate and mono or stereo. Expects a valid 4-byte header. */
 export function frameFormat(header: Uint8Array): string {
   const [, second = 0, third = 0, fourth = 0] = header;
   const version = (second >> 3) & 3;
   return `${version}/${(third >> 2) & 3}/${fourth >> 6 === 3 ? 1 : 2}`;
 }
 
-/** Length in bytes of the frame whose header stands at `offset`; undefined where there is none. */
+/** Returns the length in bytes of the frame at `offset`; undefined if there is none. */
 export function frameLength(bytes: Uint8Array, offset: number): number | undefined {
   const [first = 0, second = 0, third = 0] = bytes.subarray(offset, offset + 3);
   if (first !== 0xff || (second & 0xe0) !== 0xe0) return undefined;

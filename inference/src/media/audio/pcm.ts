@@ -1,19 +1,19 @@
 import type { AudioTrackInfo } from './formats.js';
 
-/** Sample rate of every speech model here. */
+/** Sample rate of all speech models. */
 export const SPEECH_SAMPLE_RATE_HZ = 16_000;
 
-/** Mono samples at 16 kHz, -1 to 1, decoded as they are asked for. */
+/** Mono samples at 16 kHz, -1 to 1, decoded on demand. */
 export interface PcmSource {
   /**
-   * The next samples, at most `maxSamples`; null at the end. Throws AUDIO_UNREADABLE, or AUDIO_TOO_LONG past the limit
-   * the source was opened with.
+   * Returns the next samples, at most `maxSamples`; null at the end. Throws AUDIO_UNREADABLE, or AUDIO_TOO_LONG beyond the
+   * limit that the source was opened with.
    */
   read(maxSamples: number, signal?: AbortSignal): Promise<Float32Array | null>;
   /** Frees the decoder. Idempotent. */
   close(): Promise<void>;
-  /** Said of an audio file whose tail was damaged: what was lost. Empty when nothing was. */
+  /** Warnings about damaged or missing parts. Empty if there are none. */
   readonly warnings: readonly string[];
-  /** The audio track that is read; undefined of a source that has none. */
+  /** The audio track that is read; undefined if the source has none. */
   readonly track?: AudioTrackInfo | undefined;
 }

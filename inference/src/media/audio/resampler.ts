@@ -1,15 +1,15 @@
 import type { SpeexModule } from '@echogarden/speex-resampler-wasm/simd';
 import { SPEECH_SAMPLE_RATE_HZ } from './pcm.js';
 
-/** Of 0 to 10. Measured in README.md: flat to 7.4 kHz, what would alias is 113 dB down. */
+/** SpeexDSP quality, 0 to 10. Measured in README.md: flat to 7.4 kHz, aliasing 113 dB down. */
 const QUALITY = 8;
-/** Samples given to the resampler at once. */
+/** Samples per call of the resampler. */
 const INPUT_SAMPLES = 8_192;
 const FLOAT_BYTES = 4;
 
 /**
- * Mono samples of any rate as 16 kHz, in chunks of any size: the resampler of SpeexDSP as WebAssembly. Sample 0 of the
- * output is at the time of sample 0 of the input, and the output is as long as the input, to the nearest sample.
+ * Resamples mono samples of any rate to 16 kHz, in chunks of any size: SpeexDSP's resampler as WebAssembly. Output sample 0 is
+ * at the time of input sample 0, and the output has the input's duration, to the nearest sample.
  */
 export class Resampler {
   readonly #module: SpeexModule;
@@ -28,11 +28,11 @@ export class Resampler {
     this.#outputSamples = Math.ceil((INPUT_SAMPLES * SPEECH_SAMPLE_RATE_HZ) / rateHz) + 64;
     this.#memory = module._malloc((2 + INPUT_SAMPLES + this.#outputSamples) * FLOAT_BYTES);
     this.#state = module._speex_resampler_init(1, rateHz, SPEECH_SAMPLE_RATE_HZ, QUALITY, this.#memory);
-    if (this.#memory === 0 || this.#state === 0) throw new Error(`No resampler for ${rateHz} Hz.`);
+    if (this.#memory === 0 || this.#state === 0) throw new Error(`Cannot create a resampler for ${rateHz} Hz.`);
     module._speex_resampler_skip_zeros(this.#state);
   }
 
-  /** For input of `rateHz`. */
+  /** Creates a resampler for input of `rateHz`. */
   static async create(rateHz: number): Promise<Resampler> {
     const { default: create } = await import('@echogarden/speex-resampler-wasm/simd');
     return new Resampler(await create(), rateHz);
@@ -49,7 +49,7 @@ export class Resampler {
     return output;
   }
 
-  /** What the filter still holds. */
+  /** Returns the samples remaining in the filter. */
   flush(): Float32Array {
     const missing = Math.round((this.#takenSamples * SPEECH_SAMPLE_RATE_HZ) / this.#rateHz) - this.#givenSamples;
     if (missing <= 0) return new Float32Array(0);
@@ -77,11 +77,11 @@ export class Resampler {
       this.#module.HEAPU32[lengths / FLOAT_BYTES + 1] = this.#outputSamples;
       this.#module._speex_resampler_process_float(this.#state, 0, input, lengths, output, lengths + FLOAT_BYTES);
       const taken = this.#module.HEAPU32[lengths / FLOAT_BYTES] ?? 0;
-      const made = this.#module.HEAPU32[lengths / FLOAT_BYTES + 1] ?? 0;
-      if (taken === 0 && made === 0) throw new Error(`The resampler from ${this.#rateHz} Hz does not go on.`);
+      const produced = this.#module.HEAPU32[lengths / FLOAT_BYTES + 1] ?? 0;
+      if (taken === 0 && produced === 0) throw new Error(`The resampler from ${this.#rateHz} Hz makes no progress.`);
       const start = output / FLOAT_BYTES;
-      result.set(this.#module.HEAPF32.subarray(start, start + made), given);
-      given += made;
+      result.set(this.#module.HEAPF32.subarray(start, start + produced), given);
+      given += produced;
       offset += taken;
     }
     return result.subarray(0, given);

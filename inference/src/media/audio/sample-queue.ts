@@ -1,4 +1,4 @@
-/** Samples in order, put in as blocks and taken out in any size. */
+/** A queue of samples, added as blocks and removed in any size. */
 export class SampleQueue {
   #blocks: Float32Array[] = [];
   #length = 0;
@@ -18,7 +18,7 @@ export class SampleQueue {
     this.#length = 0;
   }
 
-  /** The first samples, at most `maxSamples`, in an array of their own. */
+  /** Removes and returns the first samples, at most `maxSamples`, as a copy. */
   take(maxSamples: number): Float32Array<ArrayBuffer> {
     const result = new Float32Array(Math.min(maxSamples, this.#length));
     let filled = 0;

@@ -8,30 +8,30 @@ import { SampleQueue } from './sample-queue.js';
 import { type Placement, Timeline } from './timeline.js';
 import { undecodable } from './undecodable.js';
 
-/** Silence is put out in parts, however long a hole is. */
+/** Maximum silence per block, for gaps of any length. */
 const SILENCE_SECONDS = 1;
 
-/** One exchange with a decoder, wherever it runs. */
+/** A request to a decoder, in a thread or inline. */
 export interface DecodeRequest {
-  /** What follows in the content. Sent when the last answer wanted it. */
+  /** The next bytes of the content. Sent if the last answer had `wantsInput`. */
   readonly input: Uint8Array | undefined;
-  /** Nothing follows `input`. */
+  /** `input` is the last. */
   readonly ended: boolean;
-  /** How many samples are wanted now. */
+  /** Maximum number of samples in the answer. */
   readonly maxSamples: number;
 }
 
 export interface DecodeAnswer {
   /** Mono at 16 kHz. */
   readonly samples: Float32Array;
-  /** The decoder has used up its input and needs more to go on. */
+  /** The decoder has consumed its input and needs more. */
   readonly wantsInput: boolean;
-  /** Nothing follows `samples`. */
+  /** `samples` are the last. */
   readonly done: boolean;
   readonly declaredSeconds: number | undefined;
   readonly warnings: readonly string[];
   readonly track: AudioTrackInfo | undefined;
-  /** So many bytes in a row without a sample end the audio; undefined: the reader's own limit. */
+  /** Maximum consecutive bytes without a sample; undefined: the reader's default. */
   readonly silentBytesMax: number | undefined;
 }
 
@@ -39,19 +39,19 @@ interface PlacedBlock extends Placement {
   readonly sampleRateHz: number;
 }
 
-/** Decodes, mixes and resamples one audio file as it is asked to, and puts silence where its times have holes. */
+/** Decodes, mixes and resamples one audio file on demand, and fills gaps in its timestamps with silence. */
 export class DecodeSession {
   readonly #decoder: Decoder;
   readonly #ready = new SampleQueue();
   readonly #warnings: string[] = [];
   readonly #downmix = new Downmix();
   readonly #timeline = new Timeline();
-  /** Mixed, and not put out yet. */
+  /** Mixed blocks that are not output yet. */
   #mixed: MonoBlock[] = [];
   #placed: PlacedBlock | undefined;
   #input: Uint8Array = new Uint8Array(0);
   #resampler: Resampler | undefined;
-  #madeSamples = 0;
+  #outputSamples = 0;
   #ended = false;
   #finished = false;
   #flushed = false;
@@ -62,8 +62,8 @@ export class DecodeSession {
   }
 
   /**
-   * Rejects with AUDIO_UNREADABLE where nothing at all could be decoded. Where something was, damage ends the audio
-   * there, with a warning.
+   * Returns the next samples. Rejects with AUDIO_UNREADABLE if nothing could be decoded. Otherwise damage ends the audio with a
+   * warning.
    */
   async pull(request: DecodeRequest): Promise<DecodeAnswer> {
     if (request.input !== undefined) this.#input = request.input;
@@ -72,9 +72,9 @@ export class DecodeSession {
     } catch (error) {
       this.#flush();
       while (this.#placed !== undefined || this.#mixed.length > 0) await this.#putNext();
-      if (this.#madeSamples === 0) throw undecodable(error);
+      if (this.#outputSamples === 0) throw undecodable(error);
       const reason = error instanceof InferenceError ? ` ${error.message}` : '';
-      this.#warnings.push(`The audio is damaged after ${this.#seconds()} s and was read up to there.${reason}`);
+      this.#warnings.push(`The audio is damaged after ${this.#seconds()} s and was read up to that point.${reason}`);
       this.#endResampler();
       this.#done = true;
     }
@@ -83,8 +83,8 @@ export class DecodeSession {
       samples,
       wantsInput: this.#input.length === 0,
       done: this.#done && this.#ready.length === 0,
-      // A header is believed only of what turned out to be an audio file.
-      declaredSeconds: this.#madeSamples > 0 ? this.#decoder.declaredSeconds : undefined,
+      // The header is trusted only once samples were decoded.
+      declaredSeconds: this.#outputSamples > 0 ? this.#decoder.declaredSeconds : undefined,
       warnings: this.#allWarnings(),
       track: this.#decoder.track,
       silentBytesMax: this.#decoder.silentBytesMax,
@@ -98,7 +98,7 @@ export class DecodeSession {
 
   #allWarnings(): readonly string[] {
     const cancelled = this.#downmix.cancelled
-      ? ['The channels cancel each other (one is the other inverted); where they do, the loudest was heard alone.']
+      ? ['The channels cancel each other (one is the other inverted); where they do, only the loudest was used.']
       : [];
     return [...this.#decoder.warnings, ...this.#timeline.warnings, ...cancelled, ...this.#warnings];
   }
@@ -108,13 +108,13 @@ export class DecodeSession {
       if (this.#placed !== undefined || this.#mixed.length > 0) {
         await this.#putNext();
       } else if (this.#decoder.hasMore === true) {
-        this.#take((await this.#decoder.more?.()) ?? []);
+        this.#mix((await this.#decoder.more?.()) ?? []);
       } else if (this.#finished) {
         this.#flush();
       } else if (this.#input.length > 0 && !this.#decoder.finished) {
         const chunk = this.#input.subarray(0, this.#decoder.chunkBytes);
         this.#input = this.#input.subarray(chunk.length);
-        this.#take(await this.#decoder.push(chunk));
+        this.#mix(await this.#decoder.push(chunk));
       } else if (request.ended || this.#decoder.finished) {
         await this.#finish();
       } else {
@@ -123,11 +123,11 @@ export class DecodeSession {
     }
   }
 
-  /** Says once that nothing follows; `more` may then have the rest. */
+  /** Finishes the decoder once; `more` may then return the rest. */
   async #finish(): Promise<void> {
     if (!this.#ended) {
       this.#ended = true;
-      this.#take(await this.#decoder.finish());
+      this.#mix(await this.#decoder.finish());
     }
     this.#finished = this.#decoder.hasMore !== true;
   }
@@ -141,11 +141,11 @@ export class DecodeSession {
     this.#mixed.push(...this.#downmix.flush());
   }
 
-  #take(blocks: readonly DecodedBlock[]): void {
+  #mix(blocks: readonly DecodedBlock[]): void {
     for (const block of blocks) this.#mixed.push(...this.#downmix.push(block));
   }
 
-  /** Puts out a part of what is mixed: the silence of a hole before it, second by second, then the samples. */
+  /** Outputs the next part of the mixed blocks: the silence of a gap, second by second, then the samples. */
   async #putNext(): Promise<void> {
     const placed = this.#placed ?? this.#placeNext();
     if (placed === undefined) return;
@@ -178,11 +178,11 @@ export class DecodeSession {
   }
 
   #put(samples: Float32Array): void {
-    this.#madeSamples += samples.length;
+    this.#outputSamples += samples.length;
     this.#ready.put(samples);
   }
 
   #seconds(): string {
-    return (this.#madeSamples / SPEECH_SAMPLE_RATE_HZ).toFixed(2);
+    return (this.#outputSamples / SPEECH_SAMPLE_RATE_HZ).toFixed(2);
   }
 }

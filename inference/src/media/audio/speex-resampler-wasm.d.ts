@@ -1,4 +1,4 @@
-/** The part of the package that is used; it carries no types of its own. */
+/** Types of the used part of the package, which has none. */
 declare module '@echogarden/speex-resampler-wasm/simd' {
   export interface SpeexModule {
     /** Views of the module's memory; replaced when it grows. */

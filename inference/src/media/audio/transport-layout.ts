@@ -1,17 +1,17 @@
-/** Bytes before the sync byte of a packet of MPEG-TS, and from packet to packet. */
+/** Layout of MPEG-TS packets: bytes before the first sync byte, and packet stride. */
 export type TransportLayout = readonly [first: number, stride: number];
 
-/** As they are, with a time before each (M2TS), or with check bytes behind each. */
+/** Plain, with a timestamp before each packet (M2TS), or with error correction bytes after each. */
 const LAYOUTS: readonly TransportLayout[] = [
   [0, 188],
   [4, 192],
   [0, 204],
 ];
 const SYNC = 0x47;
-/** Packets in a row that make it certain. */
+/** Consecutive packets required for detection. */
 const PACKETS = 4;
 
-/** How the packets of an MPEG-TS lie, by its first bytes; undefined: it is none. */
+/** Detects the packet layout of an MPEG-TS from its first bytes; undefined for other data. */
 export function findTransportLayout(head: Uint8Array): TransportLayout | undefined {
   return LAYOUTS.find(([first, stride]) => {
     const packets = Math.min(PACKETS, Math.ceil((head.length - first) / stride));
@@ -19,7 +19,7 @@ export function findTransportLayout(head: Uint8Array): TransportLayout | undefin
   });
 }
 
-/** Of content that was found to be MPEG-TS. */
+/** Returns the packet layout of content detected as MPEG-TS. */
 export function transportLayout(head: Uint8Array): TransportLayout {
   return findTransportLayout(head) ?? [0, 188];
 }

@@ -1,4 +1,4 @@
-/** Entry of the decoding thread: one audio file at a time, one request at a time. */
+/** Entry point of the decoder thread: one audio file and one request at a time. */
 import { Console } from 'node:console';
 import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -10,7 +10,7 @@ import type { ThreadAnswer, ThreadRequest, ThreadStarted } from './messages.js';
 import { DecodeSession } from './session.js';
 import { undecodable } from './undecodable.js';
 
-// The libraries write their complaints about an audio file to the console; what matters of them is in the answers.
+// Libraries log errors of an audio file to the console; the relevant ones are in the answers.
 globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
 
 parentPort?.postMessage({ kind: 'started', tid: ownThread() } satisfies ThreadStarted);
@@ -28,7 +28,8 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
       session = new DecodeSession(await createDecoder(request.choice));
       return { kind: 'opened' };
     }
-    if (session === undefined) throw new InferenceError('INTERNAL', 'The decoder was asked before it was opened.');
+    if (session === undefined)
+      throw new InferenceError('INTERNAL', 'The decoder received a request before it was opened.');
     return { kind: 'pulled', ...(await session.pull(request)) };
   } catch (error) {
     const { code, message, field, cause } = undecodable(error);
@@ -36,7 +37,7 @@ async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
   }
 }
 
-/** By proc(5): /proc/thread-self is a link to PID/task/TID. */
+/** Returns this thread's id from /proc/thread-self, a link to PID/task/TID (proc(5)). */
 function ownThread(): number | undefined {
   try {
     return Number(basename(readlinkSync('/proc/thread-self')));

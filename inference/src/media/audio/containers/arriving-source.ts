@@ -1,12 +1,12 @@
 import { Source } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 
-/** One read of a demuxer is never larger: packets, clusters and indexes are not; a header that says so lies. */
+/** Maximum size of a demuxer's read: packets, clusters and indexes are smaller; a header with a larger size is wrong. */
 const READ_MAX_BYTES = 64 * 1_024 * 1_024;
-/** Kept behind what was read last: tracks lie beside each other, and a demuxer goes back to a header it has seen. */
+/** Bytes retained before the last read: tracks are interleaved, and a demuxer rereads headers. */
 const KEPT_BEHIND_BYTES = 16 * 1_024 * 1_024;
 
-/** As mediabunny's readers expect it: the wanted range lies in `bytes`, which begins at `offset` of the file. */
+/** The result that mediabunny's readers expect: `bytes` begins at `offset` of the file and contains the range. */
 interface ReadResult {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -26,18 +26,18 @@ interface Part {
 }
 
 export interface ArrivingSourceOptions {
-  /** While the index is looked for, everything is kept, up to here. */
+  /** Maximum bytes retained while the demuxer looks for the index. */
   readonly openingMaxBytes: number;
-  /** What is said where the index lies beyond. */
+  /** Error message if the index is beyond that. */
   readonly beyondOpening: string;
-  /** A read that begins before the end of the content and goes beyond it is given what is there, and zeros. */
+  /** A read across the end of the content returns the available bytes, padded with zeros. */
   readonly padLastRead: boolean;
 }
 
 /**
- * A file as mediabunny reads it, while it arrives: forward, within bounds, and without holding what lies between. Unlike the
- * library's ReadableStreamSource it believes no size before it is there, and bounds what is kept by where is read, not by
- * where the stream is. The three methods with an underscore are the library's own interface of a source, in 1.61.
+ * A mediabunny source for a file that is still arriving: reads forward with bounded memory. Unlike the library's
+ * ReadableStreamSource, it trusts no size before the bytes have arrived, and bounds the retained bytes by the reading position,
+ * not by the stream position. The three methods with an underscore are the library's internal source interface, in 1.61.
  */
 export class ArrivingSource extends Source {
   readonly #options: ArrivingSourceOptions;
@@ -58,27 +58,27 @@ export class ArrivingSource extends Source {
     this.#options = options;
   }
 
-  /** A read waits for bytes that have not come. */
+  /** Whether a read waits for bytes that have not arrived. */
   get starved(): boolean {
     return this.#waiting !== undefined;
   }
 
-  /** What was read last promised more than the file holds. */
+  /** Whether the last read exceeded the end of the file. */
   get cut(): boolean {
     return this.#cutAt !== undefined;
   }
 
-  /** A read met the end of the file. */
+  /** Whether a read reached the end of the file. */
   get endWasRead(): boolean {
     return this.#endWasRead;
   }
 
-  /** Whether so many bytes follow what was read. */
+  /** Returns whether that many bytes follow the last read. */
   async hasUnread(bytes: number): Promise<boolean> {
     return !this.#endWasRead && (await this.read(this.#readEnd, this.#readEnd + bytes)) !== null;
   }
 
-  /** Resolves once a read waits for bytes that have not come. */
+  /** Resolves once a read waits for bytes that have not arrived. */
   async whenStarved(): Promise<void> {
     if (this.#waiting !== undefined) return;
     await new Promise<void>((resolve) => {
@@ -86,7 +86,7 @@ export class ArrivingSource extends Source {
     });
   }
 
-  /** What comes next in the file. Bytes nobody will read any more are not kept. */
+  /** Appends the next bytes of the file. Bytes that will not be read any more are dropped. */
   push(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     const start = this.#receivedBytes;
@@ -95,40 +95,38 @@ export class ArrivingSource extends Source {
     this.#answer();
   }
 
-  /** Nothing follows. */
+  /** Marks the end of the file. */
   end(): void {
     this.#ended = true;
     this.#answer();
   }
 
-  /** The index is known: from here on only what lies near the reading position is kept. */
+  /** Marks the index as read: from now on only bytes near the reading position are retained. */
   opened(): void {
     this.#opening = false;
   }
 
-  /** The bytes from `start` to `end`; null where the file ends before. */
+  /** Returns the bytes from `start` to `end`; null if the file ends before. */
   async read(start: number, end: number): Promise<Uint8Array | null> {
     const result = await this._read(start, end);
     return result === null ? null : result.bytes.subarray(start - result.offset, end - result.offset);
   }
 
   _getFileSize(): number | null {
-    // Known only once the end was met, so that a file is read in the same way whatever the chunks it comes in.
+    // The size is reported only once the end was read, so that the result does not depend on the chunk sizes.
     return this.#endWasRead ? this.#receivedBytes : null;
   }
 
   _read(start: number, end: number): ReadResult | null | Promise<ReadResult | null> {
     if (end - start > READ_MAX_BYTES) {
-      throw unusable(
-        `a header in it claims a part of ${end - start} bytes, more than ${READ_MAX_BYTES} are not believed`,
-      );
+      throw unusable(`a header claims ${end - start} bytes, more than the maximum of ${READ_MAX_BYTES}`);
     }
     if (this.#opening && start > this.#options.openingMaxBytes) throw unusable(this.#options.beyondOpening);
     if (!this.#opening) this.#release(start - KEPT_BEHIND_BYTES);
     if (start < this.#floor) {
       throw unusable(
-        'its audio is not in the order of time, so it cannot be read as it arrives. Write it with `-movflags +faststart`, or ' +
-          'let the client read the file: it sends the audio track alone',
+        'its audio is not in chronological order and cannot be read as it arrives. Write it with `-movflags +faststart`, or ' +
+          'let the client read the file: it sends only the audio track',
       );
     }
     this.#readEnd = Math.max(this.#readEnd, end);
@@ -158,10 +156,10 @@ export class ArrivingSource extends Source {
 
   #atEnd(start: number, end: number): ReadResult | null {
     this.#endWasRead = true;
-    // Whoever looks for what comes next looks at the end itself.
+    // The caller checks the end itself.
     if (start !== this.#receivedBytes) this.#cutAt = start;
     if (start >= this.#receivedBytes) return null;
-    // A range that may be shorter is asked for again, at the same place, now that the size is known.
+    // The reader repeats a range that may be shorter at the same position, now that the size is known.
     if (!this.#options.padLastRead || end - start <= MAY_BE_SHORTER_BYTES) return null;
     const bytes = new Uint8Array(end - start);
     const there = this.#gather(start, this.#receivedBytes);
@@ -188,7 +186,7 @@ export class ArrivingSource extends Source {
     const bytes = new Uint8Array(end - start);
     for (let position = start; position < end; index++) {
       const part = this.#parts[index];
-      if (part === undefined) throw new Error(`Bytes ${position} to ${end} are not kept.`);
+      if (part === undefined) throw new Error(`Bytes ${position} to ${end} are not retained.`);
       const chunk = part.bytes.subarray(position - part.start, end - part.start);
       bytes.set(chunk, position - start);
       position += chunk.length;
@@ -196,7 +194,7 @@ export class ArrivingSource extends Source {
     return { bytes, view: viewOf(bytes), offset: start };
   }
 
-  /** Index of the part that holds a position, by halving. */
+  /** Returns the index of the part with a position, by binary search. */
   #partAt(position: number): number {
     let low = 0;
     let high = this.#parts.length - 1;
@@ -209,7 +207,7 @@ export class ArrivingSource extends Source {
   }
 }
 
-/** Reads of a demuxer that look for a header take fewer bytes where fewer are left. */
+/** A demuxer's reads up to this size, which look for a header, may return fewer bytes at the end. */
 const MAY_BE_SHORTER_BYTES = 64;
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -9,22 +9,22 @@ import type { IndexedTrack } from './mp4-index.js';
 
 /** An audio track of a container. */
 export interface AudioTrack {
-  /** Among the audio tracks, from 0. */
+  /** Index among the audio tracks, from 0. */
   readonly index: number;
   readonly id: number;
-  /** As messages name it. */
+  /** Codec name in messages. */
   readonly codecName: string;
-  /** ISO 639-2 code; empty where the container does not say. */
+  /** ISO 639-2 code; empty if unknown. */
   readonly language: string;
   readonly isDefault: boolean;
   /** Undefined: it cannot be decoded. */
   readonly format: PacketFormat | undefined;
-  /** Why it cannot be decoded, where its codec's name is not the whole reason. */
+  /** Why it cannot be decoded, if not just because of its codec. */
   readonly refusal: InferenceError | undefined;
   readonly input: InputAudioTrack;
 }
 
-/** mediabunny's names of codecs, as ours. */
+/** Codecs by mediabunny's names. */
 const CODECS: Readonly<Partial<Record<AudioCodec, PacketCodec>>> = {
   aac: 'aac',
   opus: 'opus',
@@ -50,7 +50,7 @@ const PCM_ENCODINGS: Readonly<Partial<Record<AudioCodec, SampleEncoding>>> = {
   ulaw: 'ulaw',
   alaw: 'alaw',
 };
-/** What containers call codecs that the library does not know: sample entries of MP4 and QuickTime, codec ids of Matroska. */
+/** Names of codecs unknown to the library, by sample entry (MP4, QuickTime) or codec id (Matroska). */
 const FOREIGN_CODECS: Readonly<Record<string, string>> = {
   alac: 'ALAC',
   samr: 'AMR-NB',
@@ -81,7 +81,7 @@ const FOREIGN_CODECS: Readonly<Record<string, string>> = {
 const LIBRARY_NAMES: Readonly<Partial<Record<AudioCodec, string>>> = { dts: 'DTS' };
 const PRINTED_CHARACTERS = 24;
 
-/** Reads what a container says of a track. `indexed`: of MP4, what the library does not give. */
+/** Describes a track. `indexed`: for MP4, the properties that the library does not provide. */
 export async function describeTrack(
   input: InputAudioTrack,
   index: number,
@@ -118,12 +118,12 @@ export async function describeTrack(
     const refusal =
       error instanceof InferenceError
         ? error
-        : new InferenceError('AUDIO_UNREADABLE', 'Its setup is damaged.', { cause: error });
+        : new InferenceError('AUDIO_UNREADABLE', 'Its codec configuration is damaged.', { cause: error });
     return { ...track, isDefault, format: undefined, refusal };
   }
 }
 
-/** "0 (AAC, eng)". */
+/** Formats a track, such as "0 (AAC, eng)". */
 export function trackText({ index, codecName, language }: AudioTrack): string {
   return `${index} (${[codecName, language].filter((part) => part !== '').join(', ')})`;
 }
@@ -132,7 +132,7 @@ function foreignCodec(
   id: string | number | Uint8Array | null,
   alacConfig: Uint8Array | undefined,
 ): PacketCodec | undefined {
-  // Layers 1 and 2 of MPEG audio are decoded as layer 3 is.
+  // The MP3 decoder handles MPEG audio layers 1 and 2 as well.
   if (id === 'A_MPEG/L2' || id === 'A_MPEG/L1') return 'mp3';
   return id === 'alac' && alacConfig !== undefined ? 'alac' : undefined;
 }
@@ -151,10 +151,12 @@ function checkFormat(format: PacketFormat): void {
   const { sampleRateHz, channelCount } = format;
   const refused = (reason: string) => new InferenceError('AUDIO_UNREADABLE', `${reason}.`);
   if (!(channelCount >= 1 && channelCount <= CHANNELS_MAX)) {
-    throw refused(`It says ${channelCount} channels, 1 to ${CHANNELS_MAX} are read`);
+    throw refused(`Unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
   }
   if (!(sampleRateHz >= SAMPLE_RATE_MIN_HZ && sampleRateHz <= SAMPLE_RATE_MAX_HZ)) {
-    throw refused(`It says ${sampleRateHz} samples a second, ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ} are read`);
+    throw refused(
+      `Unsupported sample rate ${sampleRateHz} Hz, expected ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}`,
+    );
   }
   if (format.codec === 'aac' && format.description !== undefined) parseAacConfig(format.description);
 }

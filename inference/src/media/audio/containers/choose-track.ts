@@ -6,26 +6,30 @@ import { type AudioTrack, trackText } from './audio-track.js';
 export interface ChosenTrack {
   readonly track: AudioTrack;
   readonly format: PacketFormat;
-  /** What the caller should know of the tracks that were not taken. */
+  /** A warning that lists the other tracks. */
   readonly warnings: readonly string[];
 }
 
 /**
- * The track that is wanted; else the default one if it can be decoded, else the first that can. Throws INVALID_ARGUMENT for
- * an index that no track has, AUDIO_UNREADABLE where none can be decoded, or the wanted one cannot.
+ * Returns the requested track; without a request, the default track if it can be decoded, else the first that can. Throws
+ * INVALID_ARGUMENT for an index that no track has, AUDIO_UNREADABLE if the requested track, or none, can be decoded.
  */
-export function chooseTrack(tracks: readonly AudioTrack[], wanted: number | undefined, container: string): ChosenTrack {
+export function chooseTrack(
+  tracks: readonly AudioTrack[],
+  requested: number | undefined,
+  container: string,
+): ChosenTrack {
   if (tracks.length === 0) {
     throw new InferenceError(
       'AUDIO_UNREADABLE',
-      `The ${container} file has no audio track, or none of a kind that is known. Convert it first.`,
+      `The ${container} file has no audio track of a known kind. Convert it first.`,
     );
   }
-  if (wanted !== undefined) {
-    const track = tracks[wanted];
-    if (track === undefined) throw noSuchTrack(wanted, tracks.map(trackText));
+  if (requested !== undefined) {
+    const track = tracks[requested];
+    if (track === undefined) throw noSuchTrack(requested, tracks.map(trackText));
     if (track.format === undefined) throw notDecoded(track, tracks, container);
-    // Whoever names a track knows of the others.
+    // A caller who requests a track knows the others.
     return { track, format: track.format, warnings: [] };
   }
   const decodable = tracks.filter(({ format }) => format !== undefined);
@@ -33,20 +37,18 @@ export function chooseTrack(tracks: readonly AudioTrack[], wanted: number | unde
   if (track?.format === undefined) throw notDecoded(tracks[0] as AudioTrack, tracks, container);
   const others = tracks.filter((other) => other !== track);
   if (others.length === 0) return { track, format: track.format, warnings: [] };
-  const left = others.map(
-    (other) => `${trackText(other)}${other.format === undefined ? ', which is not decoded' : ''}`,
-  );
+  const left = others.map((other) => `${trackText(other)}${other.format === undefined ? ', not supported' : ''}`);
   const warning =
-    `The audio has ${tracks.length} audio tracks; ${trackText(track)} was taken. ` +
-    `Not taken: ${left.join('; ')}. audio_track chooses another.`;
+    `The audio has ${tracks.length} audio tracks; ${trackText(track)} was used. ` +
+    `Not used: ${left.join('; ')}. Set audio_track to choose another.`;
   return { track, format: track.format, warnings: [warning] };
 }
 
-/** `tracks`: as messages name them. */
-export function noSuchTrack(wanted: number, tracks: readonly string[]): InferenceError {
+/** Creates the error for an unknown track; `tracks` are the formatted tracks. */
+export function noSuchTrack(requested: number, tracks: readonly string[]): InferenceError {
   return new InferenceError(
     'INVALID_ARGUMENT',
-    `options.audio_track must be the index of an audio track of this audio: ${tracks.join(', ')}; got ${wanted}.`,
+    `options.audio_track must be the index of an audio track of this audio: ${tracks.join(', ')}; got ${requested}.`,
     { field: 'options.audio_track' },
   );
 }
@@ -54,10 +56,11 @@ export function noSuchTrack(wanted: number, tracks: readonly string[]): Inferenc
 function notDecoded(track: AudioTrack, tracks: readonly AudioTrack[], container: string): InferenceError {
   const others = tracks.filter(({ format }) => format !== undefined).map(trackText);
   const advice = others.length === 0 ? 'Convert it first' : `Choose another with audio_track: ${others.join(', ')}`;
-  const which = tracks.length === 1 ? 'its audio' : `its audio track ${track.index}`;
-  const what = track.refusal?.message ?? `${track.codecName} is not decoded; decoded are ${decodedCodecsText()}.`;
+  const subject = tracks.length === 1 ? 'The audio' : `Audio track ${track.index}`;
+  const reason =
+    track.refusal?.message ?? `${track.codecName} is not supported; supported codecs: ${decodedCodecsText()}.`;
   return new InferenceError(
     'AUDIO_UNREADABLE',
-    `Of the ${container} file, ${which} cannot be used: ${what} ${advice}.`,
+    `${subject} of the ${container} file cannot be decoded: ${reason} ${advice}.`,
   );
 }

@@ -13,18 +13,18 @@ import type { FrameResync } from './frame-resync.js';
 import { opusDelaySeconds, packetsOf } from './track-packets.js';
 
 const CHUNK_BYTES = 65_536;
-/** A film may have minutes of images without a sound; a stream without end has not. */
+/** A film may have minutes of video without audio packets; the limit catches endless streams. */
 const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
-/** Less than this of what an index promises is rounding. */
+/** Smaller deficits relative to the index are rounding. */
 const MISSING_SECONDS = 0.5;
-/** What follows the last packet and is no more than a tag. */
+/** Maximum size of data after the last packet that is just a tag. */
 const UNREAD_BYTES = 1_024;
-/** A tag at the end of AAC (ID3v1). */
+/** Size of an ID3v1 tag at the end of AAC. */
 const TAG_BYTES = 128;
 
 /**
- * One audio track of MP4, QuickTime, WebM, Matroska, MPEG-TS or ADTS: mediabunny takes the container apart, a codec's decoder
- * the packets. Bytes are pushed as they come; the demuxer reads on until it needs what has not come.
+ * Decodes one audio track of MP4, QuickTime, WebM, Matroska, MPEG-TS or ADTS: mediabunny demuxes the container, a codec's
+ * decoder decodes the packets. Bytes are pushed as they arrive; the demuxer runs until it needs more.
  */
 export class ContainerDecoder implements Decoder {
   readonly chunkBytes = CHUNK_BYTES;
@@ -85,7 +85,7 @@ export class ContainerDecoder implements Decoder {
     return this.more();
   }
 
-  /** What comes next, or nothing once the demuxer needs more bytes. */
+  /** Returns the next blocks, or none if the demuxer needs more bytes. */
   async more(): Promise<readonly TimedBlock[]> {
     if (this.#done) return [];
     this.#next ??= this.#blocks.next();
@@ -110,15 +110,13 @@ export class ContainerDecoder implements Decoder {
     const chosen = chooseTrack(index.tracks, this.wantedTrack, this.#container.name);
     this.#chosen = chosen;
     const decoder = await PACKET_CODECS[chosen.format.codec].create?.(chosen.format);
-    if (decoder === undefined) throw new InferenceError('INTERNAL', 'A track without a decoder was chosen.');
+    if (decoder === undefined) throw new InferenceError('INTERNAL', 'A track without a decoder was selected.');
     this.#decoder = decoder;
     const edits = new EditList(index.mp4?.tracks.get(chosen.track.id)?.edits ?? []);
     if (edits.reordered) {
-      this.#warnings.push(
-        'The edit list plays parts again or out of order; they were read once, in the order of the media.',
-      );
+      this.#warnings.push('The edit list repeats or reorders parts; they were read once, in the order of the media.');
     }
-    // Of a film, the length is that of the longest track; where there is one alone, it is its own.
+    // The header's duration is that of the longest track: it is the audio's only if there is a single track.
     const indexed = index.mp4?.fragmented === false || (this.#container.lengthInHeader && index.trackCount === 1);
     if (indexed) this.#declaredSeconds = await this.#durationOf(chosen);
     const delay = this.#container.countsOpusDelay ? opusDelaySeconds(chosen.format) : 0;
@@ -133,7 +131,7 @@ export class ContainerDecoder implements Decoder {
         if (blocks.length > 0) yield blocks;
       }
     } catch (error) {
-      // What came before it is good, and a decoder may hold seconds of it.
+      // Packets before the damage are good, and a decoder may hold seconds of them.
       damage = this.#unreadable(error, 'its packets are damaged');
     }
     const blocks = place(await decoder.flush());
@@ -146,7 +144,7 @@ export class ContainerDecoder implements Decoder {
     try {
       return await describeTracks(this.#input, this.#source, this.#container);
     } catch (error) {
-      throw this.#unreadable(error, 'its index is missing or damaged. Send the whole file');
+      throw this.#unreadable(error, 'its index is missing or damaged. Send the complete file');
     }
   }
 
@@ -154,7 +152,7 @@ export class ContainerDecoder implements Decoder {
     return (await track.input.getDurationFromMetadata()) ?? undefined;
   }
 
-  /** What the library throws is never for the caller. */
+  /** Hides the library's message from the caller. */
   #unreadable(error: unknown, reason: string): InferenceError {
     if (error instanceof InferenceError) return error;
     return new InferenceError('AUDIO_UNREADABLE', `The ${this.#container.name} file cannot be read: ${reason}.`, {
@@ -162,20 +160,21 @@ export class ContainerDecoder implements Decoder {
     });
   }
 
-  /** The library ends at damage as at the end: whether it was the end is asked of the source. */
+  /** The library treats damage as the end of the file; the source tells whether it was the end. */
   async #sumUp(endSeconds: number, indexed: boolean): Promise<void> {
     const { name } = this.#container;
     const dropped = this.#resync?.droppedBytes ?? 0;
-    if (dropped > TAG_BYTES)
-      this.#warnings.push(`${dropped} bytes of the ${name} file are damaged and were passed over.`);
+    if (dropped > TAG_BYTES) this.#warnings.push(`${dropped} bytes of the ${name} file are damaged and were skipped.`);
     const missing = (this.#declaredSeconds ?? 0) - endSeconds;
     const promised = indexed && (this.#source.endWasRead || this.#container.lengthInHeader);
     if (promised && missing > MISSING_SECONDS) {
-      this.#warnings.push(`${missing.toFixed(2)} s that the ${name} index names did not come.`);
+      this.#warnings.push(`${missing.toFixed(2)} s listed in the ${name} index are missing.`);
     } else if (this.#source.cut) {
-      this.#warnings.push(`The ${name} file ends within a packet; what came before was read.`);
+      this.#warnings.push(`The ${name} file ends within a packet and was read up to that point.`);
     } else if (!indexed && this.#container.readsToEnd && (await this.#source.hasUnread(UNREAD_BYTES))) {
-      this.#warnings.push(`The ${name} file is damaged after ${endSeconds.toFixed(2)} s and was read up to there.`);
+      this.#warnings.push(
+        `The ${name} file is damaged after ${endSeconds.toFixed(2)} s and was read up to that point.`,
+      );
     }
   }
 }

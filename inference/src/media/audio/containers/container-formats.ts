@@ -11,12 +11,12 @@ import { transportLayout } from '../transport-layout.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { adtsLengthAt, FrameResync, transportLengthAt } from './frame-resync.js';
 
-/** An index at the end of a file makes it necessary to hold the file until there. */
+/** Maximum bytes buffered for a file with its index at the end. */
 export const INDEX_LAST_MAX_BYTES = 256 * MIB;
-/** Tracks that do not begin within this are no tracks. */
+/** Maximum offset of the first tracks. */
 const TRACKS_WITHIN_BYTES = 32 * MIB;
 
-// Which format it is was found before; QuickTime files of old times have no `ftyp` to ask for.
+// Skips the library's detection, since the format is known: old QuickTime files have no `ftyp`.
 class AnyMp4 extends QuickTimeInputFormat {
   async _canReadInput(): Promise<boolean> {
     return true;
@@ -29,27 +29,27 @@ class AnyMatroska extends MatroskaInputFormat {
 }
 
 export interface ContainerFormat {
-  /** As messages name it. */
+  /** Name in messages. */
   readonly name: string;
   readonly input: () => InputFormat;
   readonly source: ArrivingSourceOptions;
-  /** Drops what is no frame before the demuxer sees it; by the first bytes. */
+  /** Creates a filter that drops non-frame bytes before the demuxer, from the first bytes. */
   readonly resync?: (head: Uint8Array) => FrameResync;
-  /** Times count from the earliest of all tracks, as players show them: the clock of a broadcast begins anywhere. */
+  /** Times are relative to the earliest of all tracks, as in players: a broadcast's clock starts anywhere. */
   readonly broadcastClock: boolean;
-  /** It has an index in a box `moov`. */
+  /** It has an index in a `moov` box. */
   readonly hasMoov: boolean;
-  /** The demuxer looks at all there is: what it leaves unread, it could not read. */
+  /** The demuxer reads everything: unread bytes were unreadable. */
   readonly readsToEnd: boolean;
-  /** Its header says how long the longest track is. */
+  /** Its header has the duration of the longest track. */
   readonly lengthInHeader: boolean;
-  /** The samples that Opus skips at its start count in the times. */
+  /** Timestamps include Opus's pre-skip samples. */
   readonly countsOpusDelay: boolean;
 }
 
-const tracksMissing = `its tracks do not begin within the first ${TRACKS_WITHIN_BYTES / MIB} MiB`;
+const tracksMissing = `no track begins within the first ${TRACKS_WITHIN_BYTES / MIB} MiB`;
 
-/** By kind: how a container is read. */
+/** The properties of each container. */
 export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat>> = {
   mp4: {
     name: 'MP4',
@@ -57,9 +57,9 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
     source: {
       openingMaxBytes: INDEX_LAST_MAX_BYTES,
       beyondOpening:
-        `its index (moov) lies behind its media, beyond the ${INDEX_LAST_MAX_BYTES / MIB} MiB that are held for it. ` +
-        'Write it first (`ffmpeg -i IN -c copy -movflags +faststart OUT`), or let the client read the film from disk: it ' +
-        'sends the audio track alone',
+        `its index (moov) is after its media, beyond the first ${INDEX_LAST_MAX_BYTES / MIB} MiB. ` +
+        'Move it to the front (`ffmpeg -i IN -c copy -movflags +faststart OUT`), or let the client read the film from disk: it ' +
+        'sends only the audio track',
       padLastRead: false,
     },
     broadcastClock: false,

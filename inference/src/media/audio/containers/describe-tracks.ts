@@ -6,17 +6,17 @@ import type { ContainerFormat } from './container-formats.js';
 import { findMoov } from './find-moov.js';
 import { type Mp4Index, readMp4Index } from './mp4-index.js';
 
-/** What a container says before its first packet. */
+/** The index of a container. */
 export interface TrackIndex {
   readonly tracks: readonly AudioTrack[];
-  /** Of every kind. */
+  /** Number of tracks of all kinds. */
   readonly trackCount: number;
   readonly mp4: Mp4Index | undefined;
-  /** Where the container's clock stands at the audio's beginning. */
+  /** The container's time at the beginning of the audio. */
   readonly originSeconds: number;
 }
 
-/** Reads the index, and tells the source that it is read. Throws whatever the library throws. */
+/** Reads the index and marks it as read in the source. Throws the library's errors. */
 export async function describeTracks(
   input: Input,
   source: ArrivingSource,
@@ -26,7 +26,7 @@ export async function describeTracks(
   if (container.hasMoov && moov === undefined) {
     throw new InferenceError(
       'AUDIO_UNREADABLE',
-      `The ${container.name} file cannot be read: its index (moov) is missing or damaged. Send the whole file.`,
+      `The ${container.name} file cannot be read: its index (moov) is missing or damaged. Send the complete file.`,
     );
   }
   const mp4 = moov === undefined ? undefined : readMp4Index(moov);
@@ -44,7 +44,7 @@ async function audioTracksOf(input: Input, mp4: Mp4Index | undefined, container:
   try {
     return await input.getAudioTracks();
   } catch (error) {
-    // The library stops at some kinds of encryption.
+    // The library fails on some kinds of encryption.
     if (![...(mp4?.tracks.values() ?? [])].some(({ encrypted }) => encrypted)) throw error;
     throw new InferenceError('AUDIO_UNREADABLE', `The audio of the ${container.name} file is encrypted.`, {
       cause: error,

@@ -2,9 +2,9 @@ import type { TimedBlock } from '../decoders/packet-decoder.js';
 import type { Edit } from './mp4-index.js';
 
 /**
- * Puts blocks of a track's media where an edit list has them in the film, cut to its entries: encoders put their delay before
- * the first and their padding after the last, editors cut out what lies between two. Entries that go back in the media are not
- * played, since it is read once, forward; `reordered` says that there are such.
+ * Maps blocks of a track's media to the times of an edit list, cut to its entries: encoders put their delay before the first
+ * and their padding after the last, editors remove what is between two. Entries that go back in the media are skipped, since it
+ * is read once, forward; `reordered` reports them.
  */
 export class EditList {
   readonly reordered: boolean;
@@ -14,7 +14,7 @@ export class EditList {
     const forward: Edit[] = [];
     let end = 0;
     for (const edit of edits) {
-      // Half a millisecond: the two clocks of a list round differently.
+      // Tolerance of half a millisecond: the two clocks of a list round differently.
       if (edit.mediaSeconds < end - 5e-4) continue;
       forward.push(edit);
       end = edit.mediaSeconds + edit.seconds;
@@ -23,13 +23,13 @@ export class EditList {
     this.reordered = forward.length < edits.length;
   }
 
-  /** mediabunny subtracts the first entry's beginning from every time; this gives the media's own again. */
+  /** Restores the media's times: mediabunny subtracts the start of the first entry from every time. */
   get offsetSeconds(): number {
     const first = this.#edits[0];
     return first === undefined ? 0 : first.mediaSeconds - first.filmSeconds;
   }
 
-  /** `block.timestampSeconds` is that of the media. */
+  /** Maps a block; its `timestampSeconds` is that of the media. */
   place(block: TimedBlock): readonly TimedBlock[] {
     if (this.#edits.length === 0) return [block];
     const { channels, sampleRateHz } = block;

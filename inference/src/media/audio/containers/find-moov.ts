@@ -2,7 +2,7 @@ import type { ArrivingSource } from './arriving-source.js';
 
 const TOP_LEVEL_MAX = 10_000;
 
-/** The body of the `moov` box of a file whose index was just read; undefined where it has none that can be read. */
+/** Returns the body of the `moov` box of a file whose index was just read; undefined if it has no readable one. */
 export async function findMoov(source: ArrivingSource): Promise<Uint8Array | undefined> {
   let position = 0;
   for (let count = 0; count < TOP_LEVEL_MAX; count++) {

@@ -1,11 +1,11 @@
 import { joinBytes } from '../decoders/samples.js';
 
-/** Length in bytes of the frame that begins at `offset`; undefined: none does; null: more bytes are needed to tell. */
+/** Returns the length in bytes of the frame at `offset`; undefined: there is none; null: more bytes are needed. */
 export type FrameLengthAt = (bytes: Uint8Array, offset: number) => number | undefined | null;
 
 /**
- * Lets through whole frames of a stream that has nothing but frames, and drops what lies between them: the demuxer ends at the
- * first byte that is none. After such bytes a frame counts once another follows it.
+ * Passes complete frames of a stream of frames and drops bytes between them, at which the demuxer would stop. After dropped
+ * bytes, a frame is accepted only if another follows it.
  */
 export class FrameResync {
   readonly #lengthAt: FrameLengthAt;
@@ -18,12 +18,12 @@ export class FrameResync {
     this.#lengthAt = lengthAt;
   }
 
-  /** Bytes between frames; not those before the first. */
+  /** Number of dropped bytes between frames, without those before the first. */
   get droppedBytes(): number {
     return this.#droppedBytes;
   }
 
-  /** The frames that are whole now. */
+  /** Adds bytes and returns the complete frames. */
   push(chunk: Uint8Array): Uint8Array {
     const bytes = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const frames: Uint8Array[] = [];
@@ -49,7 +49,7 @@ export class FrameResync {
     return joined(frames);
   }
 
-  /** What is left at the end: the beginning of a frame. */
+  /** Returns the rest at the end: an incomplete frame. */
   end(): Uint8Array {
     const rest = this.#held;
     this.#held = new Uint8Array(0);

@@ -1,31 +1,31 @@
 /**
- * What the index of an MP4 or QuickTime file says and mediabunny passes over: every entry of an edit list and how long each
- * is, and the setup of ALAC (ISO 14496-12, QuickTime File Format).
+ * Reads the parts of an MP4 or QuickTime index that mediabunny ignores: all entries of an edit list with their durations, and
+ * the configuration of ALAC (ISO 14496-12, QuickTime File Format).
  */
 
-/** A stretch of a track's media that is played, in the order of entries. */
+/** A segment of a track's media, an entry of the edit list. */
 export interface Edit {
-  /** Where it begins in the media, seconds. */
+  /** Start in the media, seconds. */
   readonly mediaSeconds: number;
-  /** Where it begins in the film, seconds. */
+  /** Start in the film, seconds. */
   readonly filmSeconds: number;
-  /** How long it is; infinite where the list does not say. */
+  /** Duration, seconds; infinite if unspecified. */
   readonly seconds: number;
 }
 
 export interface IndexedTrack {
-  /** Empty: the media is played as it is. */
+  /** Empty: the whole media is played. */
   readonly edits: readonly Edit[];
   /** ALACSpecificConfig. */
   readonly alacConfig: Uint8Array | undefined;
-  /** Its packets need a key. */
+  /** Whether it is encrypted. */
   readonly encrypted: boolean;
 }
 
 export interface Mp4Index {
   /** By track id. */
   readonly tracks: ReadonlyMap<number, IndexedTrack>;
-  /** The media comes in fragments, each with an index of its own. */
+  /** Whether the media is fragmented, with an index per fragment. */
   readonly fragmented: boolean;
 }
 
@@ -39,7 +39,7 @@ const EDITS_MAX = 10_000;
 const EDIT_BYTES = { 0: 12, 1: 20 } as const;
 const ALAC_CONFIG_BYTES = 24;
 
-/** `moov`: the body of the box. Of a damaged index, what can be read. */
+/** Reads the index from the body of the `moov` box. Returns the readable part of a damaged index. */
 export function readMp4Index(moov: Uint8Array): Mp4Index {
   const tracks = new Map<number, IndexedTrack>();
   const boxes = boxesOf(viewOf(moov));
@@ -75,7 +75,7 @@ function readEdits(
     const mediaTime = version === 1 ? Number(list.getBigInt64(at + 8)) : list.getInt32(at + 4);
     const seconds = duration / filmScale;
     if (mediaTime >= 0) {
-      // Of fragments, the index was written before it was known how much comes; 0 says the same.
+      // With fragments, the duration was unknown when the index was written; 0 means the same.
       const open = index === count - 1 && (duration === 0 || fragmented);
       edits.push({
         mediaSeconds: mediaTime / mediaScale,
@@ -94,13 +94,13 @@ function trackIdOf(track: DataView): number | undefined {
   return header === undefined || header.byteLength < at + 4 ? undefined : header.getUint32(at);
 }
 
-/** Of `mvhd` and `mdhd`. */
+/** Returns the timescale of `mvhd` or `mdhd`. */
 function timescaleOf(header: DataView): number {
   const at = header.byteLength > 0 && header.getUint8(0) === 1 ? 20 : 12;
   return header.byteLength < at + 4 ? 0 : header.getUint32(at);
 }
 
-/** The setup lies in the sample entry, or in its `wave` in QuickTime; entries of QuickTime have headers of three lengths. */
+/** The configuration is in the sample entry, or in its `wave` in QuickTime, whose entries have three header lengths. */
 function alacConfigOf(track: DataView): Uint8Array | undefined {
   const entry = entryOf(track, 'alac');
   if (entry === undefined || entry.byteLength < 28) return undefined;
@@ -124,7 +124,7 @@ function find(view: DataView, path: readonly string[]): DataView | undefined {
   return body;
 }
 
-/** The boxes of a box's body. A size that goes beyond the body ends at it. */
+/** Returns the boxes of a box's body. A size beyond the body is cut to it. */
 function boxesOf(view: DataView): readonly Box[] {
   const boxes: Box[] = [];
   for (let at = 0; at + 8 <= view.byteLength && boxes.length < BOXES_MAX; ) {

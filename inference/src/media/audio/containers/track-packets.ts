@@ -3,18 +3,18 @@ import { opusPreSkip } from '../decoders/opus.js';
 import type { AudioPacket, PacketFormat } from '../decoders/packet-decoder.js';
 
 const OPUS_RATE_HZ = 48_000;
-/** A clock that begins later is that of a stream of which this is a chunk. */
+/** A clock that starts later belongs to a longer stream of which this is a part. */
 const CLOCK_START_MAX_SECONDS = 60;
 
 export interface PacketSource {
   readonly input: InputAudioTrack;
-  /** Added to the container's times. */
+  /** Offset added to the container's times. */
   readonly shiftSeconds: number;
 }
 
 /**
- * The packets of a track in their order, each in memory of its own: what a container hands out would keep alive all that lies
- * around it.
+ * Yields the packets of a track in order, as copies: the library's packets are views that would keep the surrounding bytes
+ * alive.
  */
 export async function* packetsOf({ input, shiftSeconds }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
   const sink = new EncodedPacketSink(input);
@@ -31,7 +31,7 @@ export async function* packetsOf({ input, shiftSeconds }: PacketSource): AsyncGe
   }
 }
 
-/** Matroska leaves the samples that Opus skips at its start in the packets and in their times. */
+/** Returns Opus's pre-skip in seconds: Matroska includes these samples in the packets and their times. */
 export function opusDelaySeconds(format: PacketFormat): number {
   return format.codec === 'opus' ? opusPreSkip(format.description) / OPUS_RATE_HZ : 0;
 }

@@ -7,7 +7,7 @@ const TYPE_MAIN = 1;
 const TYPE_LTP = 4;
 const TYPE_SBR = 5;
 const TYPE_PS = 29;
-/** ISO 14496-3, table 1.17: what else is met in files. */
+/** Names of unsupported object types (ISO 14496-3, table 1.17). */
 const TYPE_NAMES: Readonly<Record<number, string>> = {
   6: 'AAC scalable',
   17: 'ER AAC-LC',
@@ -17,39 +17,39 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   42: 'xHE-AAC (USAC)',
 };
 export const ADTS_HEADER_BYTES = 7;
-/** The header's length has 13 bits. */
+/** The header's length field has 13 bits. */
 export const AAC_FRAME_MAX_BYTES = 8_191 - ADTS_HEADER_BYTES;
 
-/** What an AudioSpecificConfig (ISO 14496-3) says of the frames. */
+/** The fields of an AudioSpecificConfig (ISO 14496-3). */
 export interface AacConfig {
-  /** 1 to 4: Main, LC, SSR, LTP. */
+  /** Object type, 1 to 4: Main, LC, SSR, LTP. */
   readonly objectType: number;
   readonly rateIndex: number;
   readonly channelConfiguration: number;
-  /** Of the core, before SBR doubles it. */
+  /** Sample rate of the core, before SBR doubles it. */
   readonly coreRateHz: number;
 }
 
-/** Reads an AudioSpecificConfig. Throws AUDIO_UNREADABLE, by name, for kinds of AAC that are not decoded. */
+/** Parses an AudioSpecificConfig. Throws AUDIO_UNREADABLE with the name of an unsupported kind of AAC. */
 export function parseAacConfig(bytes: Uint8Array): AacConfig {
   const [first = 0, second = 0, third = 0] = bytes;
   const rateIndex = ((first & 7) << 1) | (second >> 7);
   const channelConfiguration = (second >> 3) & 0x0f;
   const escaped = first >> 3 === 31;
   const outer = escaped ? 32 + (((first & 7) << 3) | (second >> 5)) : first >> 3;
-  // With SBR or parametric stereo announced, the core's own type follows the doubled rate; it is LC in practice.
+  // With explicit SBR or parametric stereo, the core's object type follows the doubled rate; in practice it is LC.
   const inner = outer === TYPE_SBR || outer === TYPE_PS ? ((second & 3) << 3) | (third >> 5) : outer;
   const objectType = inner === 0 ? 2 : inner;
   const coreRateHz = SAMPLE_RATES_HZ[rateIndex];
   if (objectType < TYPE_MAIN || objectType > TYPE_LTP || coreRateHz === undefined) {
     const name = TYPE_NAMES[outer];
-    const what = name ?? `AAC of a kind that is not known (object type ${outer}, rate index ${rateIndex})`;
-    throw new InferenceError('AUDIO_UNREADABLE', `${what} is not decoded; AAC-LC and HE-AAC are.`);
+    const kind = name ?? `Unknown kind of AAC (object type ${outer}, rate index ${rateIndex})`;
+    throw new InferenceError('AUDIO_UNREADABLE', `${kind} is not supported; AAC-LC and HE-AAC are.`);
   }
   return { objectType, rateIndex, channelConfiguration, coreRateHz };
 }
 
-/** What the header of an ADTS frame (ISO 13818-7) says; undefined where it is none. */
+/** Parses the header of an ADTS frame (ISO 13818-7); undefined if it is not one. */
 export function parseAdtsHeader(frame: Uint8Array): AacConfig | undefined {
   const [first = 0, second = 0, third = 0, fourth = 0] = frame;
   const rateIndex = (third >> 2) & 0x0f;
@@ -63,7 +63,7 @@ export function parseAdtsHeader(frame: Uint8Array): AacConfig | undefined {
   };
 }
 
-/** The header of an ADTS frame, without checksum. */
+/** Creates the header of an ADTS frame, without checksum. */
 export function adtsHeader(config: AacConfig, frameBytes: number): number[] {
   const { objectType, rateIndex, channelConfiguration } = config;
   const length = frameBytes + ADTS_HEADER_BYTES;

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 
-/** FFmpeg with one audio file. */
+/** An audio file opened in FFmpeg. */
 export interface AacAudio {
   readonly sampleRate: number;
   readonly channelCount: number;
-  /** All of it, the channels interleaved. Throws where FFmpeg finds damage. */
+  /** Decodes the whole file to interleaved channels. Throws on damage. */
   decode(): Float32Array;
   dispose(): void;
 }
 
-/** An audio file as the package gives it: what is used of it, and of the module within. */
+/** The used parts of the package's audio file, and of its inner module. */
 interface PackagedAudio {
   readonly sampleRate: number;
   readonly channelCount: number;
@@ -38,10 +38,10 @@ interface PackagedSamples {
 type OpenAudio = (wasm: string, content: ArrayBuffer) => Promise<PackagedAudio>;
 
 /**
- * Loads `audio-file-decoder` (FFmpeg as WebAssembly). The package is made for browsers, so four things are done for it:
- * it is an ES module that does not say so, which Node 20 loads only from a data URL; it looks for two names of CommonJS;
- * it leaves listeners on the process; and it fetches and compiles FFmpeg again for every audio file, so it is given a `fetch`
- * and a WebAssembly that do so once. Therefore: only inside the decoding thread.
+ * Loads `audio-file-decoder` (FFmpeg as WebAssembly). The package is made for browsers and needs four workarounds: it is an ES
+ * module that is not declared as one, which Node 20 loads only from a data URL; it expects two CommonJS globals; it leaves
+ * listeners on the process; and it fetches and compiles FFmpeg for every audio file, so it gets a `fetch` and a WebAssembly that
+ * do so once. Therefore: only for the decoder thread.
  */
 export async function loadAacLibrary(): Promise<(content: ArrayBuffer) => Promise<AacAudio>> {
   const require = createRequire(import.meta.url);
@@ -60,7 +60,7 @@ export async function loadAacLibrary(): Promise<(content: ArrayBuffer) => Promis
   };
 }
 
-/** As the package's own `decodeAudioData`, which copies sample by sample through a function of the module. */
+/** Replaces the package's `decodeAudioData`, which copies sample by sample through a function call. */
 function decodeAll(audioFile: PackagedAudio): Float32Array {
   const module = audioFile._module;
   const { status, samples } = module.decodeAudio(audioFile.constructor.MEMFS_PATH, 0, -1, { multiChannel: true });
@@ -74,7 +74,7 @@ function decodeAll(audioFile: PackagedAudio): Float32Array {
   }
 }
 
-/** The vector's memory: its handle holds a pointer to where it begins and ends, under a name that differs from build to build. */
+/** Returns the vector's memory: its handle has pointers to its begin and end, in a property whose name differs per build. */
 function samplesInMemory({ HEAPU32, HEAPF32 }: PackagedModule, samples: PackagedSamples): Float32Array | undefined {
   const size = samples.size();
   if (size === 0) return new Float32Array(0);
@@ -92,13 +92,13 @@ function samplesInMemory({ HEAPU32, HEAPF32 }: PackagedModule, samples: Packaged
   return undefined;
 }
 
-/** What is used of WebAssembly; the compiler's types have it only with those of browsers. */
+/** The used part of WebAssembly; TypeScript declares it only with the DOM types. */
 interface WebAssemblyCompiler {
   compile(bytes: Uint8Array): Promise<object>;
   instantiate(module: object, imports: object): Promise<object>;
 }
 
-/** What the package fetches and compiles whenever it is asked: always the same, so it is compiled once. */
+/** Returns the browser APIs for the package, with a module that is compiled once. */
 function browserFor(wasm: Uint8Array): object {
   const { WebAssembly: compiler } = globalThis as unknown as { readonly WebAssembly: WebAssemblyCompiler };
   const compiled = compiler.compile(wasm);

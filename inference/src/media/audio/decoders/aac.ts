@@ -3,23 +3,23 @@ import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseA
 import { type AacAudio, loadAacLibrary } from './aac-library.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 
-/** Samples of a frame, before SBR doubles them. */
+/** Samples per frame, before SBR doubles them. */
 const FRAME_SAMPLES = 1_024;
-/** Frames before a segment that bring the decoder's overlap and SBR to where they would have been. */
+/** Frames decoded before a segment to restore the state of the decoder's overlap and SBR. */
 const WARM_UP_FRAMES = 8;
-/** The first segment is short so that the reader can begin. */
+/** The first segment is short: the reader can start early. */
 const FIRST_SEGMENT_FRAMES = 200;
-/** Of all channels together: what is decoded at once stays within some tens of megabytes. */
+/** Maximum samples per segment, of all channels: a few tens of megabytes. */
 const SEGMENT_FRAMES = 1_300;
 const MANY_CHANNELS_SEGMENT_FRAMES = 400;
-/** A segment with damage is halved until so few frames are left, which become silence; so many times in an audio file. */
+/** A damaged segment is bisected down to this many frames, which become silence; at most that many times per audio file. */
 const DAMAGED_FRAMES = 4;
 const SPLITS_MAX = 60;
 
 /**
- * AAC-LC and HE-AAC: FFmpeg as WebAssembly, which takes files. So frames are decoded a segment at a time, each segment as an
- * ADTS stream of its own with the frames before it, so that what comes out is the same as from one long stream. A segment
- * ends where its count is reached or where the times have a hole, never by the chunks in which an audio file arrives.
+ * Creates a decoder of AAC-LC and HE-AAC: FFmpeg as WebAssembly, which decodes files. Frames are decoded in segments, each as an
+ * ADTS stream with the preceding frames; the result equals that of one long stream. A segment ends at its maximum length or at a
+ * gap in the times, independent of how the audio arrives.
  */
 export async function createAacDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const config = format.description === undefined ? undefined : parseAacConfig(format.description);
@@ -34,7 +34,7 @@ class AacDecoder implements PacketDecoder {
   #lostFrames = 0;
   #splits = 0;
 
-  /** Without a config, each packet is an ADTS frame with its header. */
+  /** Undefined: each packet is an ADTS frame with its header. */
   constructor(
     private readonly open: (content: ArrayBuffer) => Promise<AacAudio>,
     private readonly config: AacConfig | undefined,
@@ -81,7 +81,7 @@ class AacDecoder implements PacketDecoder {
     this.#before = [];
   }
 
-  /** Whether a packet does not follow the one before it, in time or in kind. */
+  /** Returns whether a packet does not continue the previous one, by time or configuration. */
   #isApart(packet: AudioPacket, config: AacConfig): boolean {
     const last = this.#packets.at(-1);
     if (last === undefined) return false;
@@ -101,7 +101,7 @@ class AacDecoder implements PacketDecoder {
     } catch (error) {
       this.#splits += 1;
       if (this.#splits > SPLITS_MAX) {
-        throw new InferenceError('AUDIO_UNREADABLE', 'Its AAC is damaged in too many places to be decoded.', {
+        throw new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
           cause: error,
         });
       }
@@ -133,17 +133,17 @@ class AacDecoder implements PacketDecoder {
     }
   }
 
-  /** Channels apart. The end of what was decoded is the end of the segment; the beginning was warm-up. */
+  /** Separates the channels. The end of the decoded samples is the end of the segment; the beginning is warm-up. */
   #fit(decoded: Float32Array, channelCount: number, frameCount: number, frameSamples: number): Float32Array[] {
-    const wanted = frameCount * frameSamples;
-    const came = Math.floor(decoded.length / channelCount);
-    // FFmpeg leaves out the first frame of a stream, which only starts the overlap.
-    if (came < wanted) this.#lostFrames += Math.max(0, Math.round((wanted - came) / frameSamples) - 1);
+    const expected = frameCount * frameSamples;
+    const available = Math.floor(decoded.length / channelCount);
+    // FFmpeg drops the first frame of a stream, which only starts the overlap.
+    if (available < expected) this.#lostFrames += Math.max(0, Math.round((expected - available) / frameSamples) - 1);
     return Array.from({ length: channelCount }, (_, channel) => {
-      const samples = new Float32Array(wanted);
-      const first = Math.max(0, wanted - came);
-      let at = Math.max(0, came - wanted) * channelCount + channel;
-      for (let index = first; index < wanted; index++, at += channelCount) samples[index] = decoded[at] ?? 0;
+      const samples = new Float32Array(expected);
+      const first = Math.max(0, expected - available);
+      let at = Math.max(0, available - expected) * channelCount + channel;
+      for (let index = first; index < expected; index++, at += channelCount) samples[index] = decoded[at] ?? 0;
       return samples;
     });
   }
@@ -162,11 +162,11 @@ class AacDecoder implements PacketDecoder {
   }
 }
 
-function sameConfig(one: AacConfig | undefined, other: AacConfig): boolean {
+function sameConfig(current: AacConfig | undefined, other: AacConfig): boolean {
   return (
-    one !== undefined &&
-    one.rateIndex === other.rateIndex &&
-    one.channelConfiguration === other.channelConfiguration &&
-    one.objectType === other.objectType
+    current !== undefined &&
+    current.rateIndex === other.rateIndex &&
+    current.channelConfiguration === other.channelConfiguration &&
+    current.objectType === other.objectType
   );
 }

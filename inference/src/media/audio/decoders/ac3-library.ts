@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 
-/** What is used of FFmpeg's AC-3 decoders, as `@mediabunny/ac3` builds them. Pointers are numbers; below 0 is an error. */
+/** The used part of FFmpeg's AC-3 decoders, as built by `@mediabunny/ac3`. Pointers are numbers; negative results are errors. */
 export interface Ac3Library {
   readonly HEAPU8: Uint8Array;
-  /** 0: AC-3, 1: E-AC-3. Gives 0 where there is no memory. */
+  /** Creates a context (0: AC-3, 1: E-AC-3). Returns 0 if out of memory. */
   _init_decoder(codec: number): number;
-  /** Where the packet goes. 0 where there is no memory. */
+  /** Returns the packet's buffer; 0 if out of memory. */
   _configure_decode_packet(context: number, bytes: number): number;
   _decode_packet(context: number, time: bigint): number;
   _get_decoded_format(context: number): number;
@@ -17,16 +17,16 @@ export interface Ac3Library {
   _close_decoder(context: number): void;
 }
 
-/** Within the package: FFmpeg as WebAssembly, with the script that starts it. Held by the tests, in 1.59.0. */
+/** The package's inner module: FFmpeg as WebAssembly with its loader. Checked by the tests, for 1.59.0. */
 const BUILD = '../modules/build/ac3.js';
 
-/** What the script looks for; what FFmpeg writes of each damaged frame goes nowhere. */
+/** Globals that the script expects; FFmpeg's messages about damaged frames are discarded. */
 const HEAD = 'const exports={},console={log(){},warn(){},error(){}};';
 
 /**
- * Loads FFmpeg's AC-3 decoders. The package's public part decodes for mediabunny, through WebCodecs' classes and in a worker of
- * its own; this is in the decoding thread already and has packets. Its inner module is neither CommonJS, since it uses
- * `import.meta`, nor an ES module, since it uses `exports`: it is given both, from a data URL.
+ * Loads FFmpeg's AC-3 decoders. The package's public API decodes for mediabunny, through WebCodecs classes and in its own worker,
+ * while this code already runs in the decoder thread and has packets. The inner module uses both `import.meta` and `exports`, so
+ * it is neither CommonJS nor an ES module: a data URL provides both.
  */
 export async function loadAc3Library(): Promise<Ac3Library> {
   const text = await readFile(new URL(BUILD, import.meta.resolve('@mediabunny/ac3')), 'utf8');

@@ -5,15 +5,15 @@ import type { DecodedBlock } from './decoder.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 import { ErrorCount } from './wasm.js';
 
-/** FFmpeg's number of floats, a plane for each channel. */
+/** FFmpeg's sample format of planar floats. */
 const PLANES_OF_FLOATS = 8;
-/** Of E-AC-3, the longest; AC-3's are shorter. */
+/** Maximum frame size of E-AC-3; AC-3's are smaller. */
 const FRAME_MAX_BYTES = 4_096;
-/** An independent frame, eight dependent ones, each for six blocks of 256 samples of one. */
+/** An independent frame and eight dependent ones. */
 const PACKET_MAX_BYTES = 6 * 9 * FRAME_MAX_BYTES;
 const FRAME_MAX_SAMPLES = 1_536;
 
-/** AC-3 and E-AC-3: FFmpeg as WebAssembly. */
+/** Creates a decoder of AC-3 and E-AC-3: FFmpeg as WebAssembly. */
 export async function createAc3Decoder({ codec }: PacketFormat): Promise<PacketDecoder> {
   const library = await loadAc3Library();
   const context = library._init_decoder(codec === 'eac3' ? 1 : 0);
@@ -67,8 +67,8 @@ function decodeFrame(library: Ac3Library, context: number, frame: Uint8Array): D
 }
 
 /**
- * Where a packet of E-AC-3 has several frames in a row: each independent frame (ETSI TS 102 366, E.1.3.1.1) with the dependent
- * ones after it, since one is decoded at a time. What does not begin like a frame stays with what is before it.
+ * Splits an E-AC-3 packet into its independent frames (ETSI TS 102 366, E.1.3.1.1), each with its dependent ones: one is decoded
+ * at a time. Data that does not begin like a frame stays with the preceding one.
  */
 function independentFrames(data: Uint8Array): readonly Uint8Array[] {
   const starts: number[] = [0];

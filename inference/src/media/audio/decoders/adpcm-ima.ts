@@ -1,21 +1,21 @@
-/** Recommended Practices for Enhancing Digital Audio Compatibility (IMA, 1992): the steps, each about a tenth above the last. */
+/** Step sizes (IMA, Recommended Practices for Enhancing Digital Audio Compatibility, 1992), each about 10% above the last. */
 const STEPS = [
   7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 19, 21, 23, 25, 28, 31, 34, 37, 41, 45, 50, 55, 60, 66, 73, 80, 88, 97, 107, 118,
   130, 143, 157, 173, 190, 209, 230, 253, 279, 307, 337, 371, 408, 449, 494, 544, 598, 658, 724, 796, 876, 963, 1060,
   1166, 1282, 1411, 1552, 1707, 1878, 2066, 2272, 2499, 2749, 3024, 3327, 3660, 4026, 4428, 4871, 5358, 5894, 6484,
   7132, 7845, 8630, 9493, 10442, 11487, 12635, 13899, 15289, 16818, 18500, 20350, 22385, 24623, 27086, 29794, 32767,
 ];
-/** How many steps on, by what was coded, its sign apart. */
+/** Change of the step index by code, without the sign. */
 const MOVES = [-1, -1, -1, -1, 2, 4, 6, 8];
 const HEADER_BYTES = 4;
-/** Eight samples of one channel, before those of the next. */
+/** Samples per group: eight of one channel, then those of the next. */
 const GROUP_BYTES = 4;
 const GROUP_SAMPLES = 8;
 
 /**
- * One block of WAV (Microsoft, New Multimedia Data Types and Data Techniques 3.0, "DVI ADPCM Wave Type"): for each channel
- * its first sample and the index of its step; then four bits a sample, in groups of eight, the low half of a byte first.
- * Undefined where the header is cut or names a step that is not there.
+ * Decodes a WAV block (Microsoft, New Multimedia Data Types and Data Techniques 3.0, "DVI ADPCM Wave Type"): the first sample
+ * and the step index of each channel, then four bits per sample in groups of eight, the low nibble first. Undefined if the
+ * header is truncated or has an invalid step index.
  */
 export function decodeImaBlock(block: Uint8Array, channelCount: number): Int16Array[] | undefined {
   const headerBytes = HEADER_BYTES * channelCount;

@@ -1,7 +1,7 @@
-/** Pairs of factors, in 256ths, of the last sample and the one before it. */
+/** Coefficient pairs, in 256ths, for the last sample and the one before it. */
 export type MsCoefficients = readonly (readonly [number, number])[];
 
-/** Microsoft's New Multimedia Data Types and Data Techniques, 3.0: those that every decoder has. */
+/** The standard pairs (Microsoft, New Multimedia Data Types and Data Techniques 3.0). */
 export const MS_COEFFICIENTS: MsCoefficients = [
   [256, 0],
   [512, -256],
@@ -11,17 +11,17 @@ export const MS_COEFFICIENTS: MsCoefficients = [
   [460, -208],
   [392, -232],
 ];
-/** How a step grows or shrinks by what was coded with it, in 256ths. */
+/** Factor of the step by code, in 256ths. */
 const ADAPTATION = [230, 230, 230, 230, 307, 409, 512, 614, 768, 614, 512, 409, 307, 230, 230, 230];
 const STEP_MIN = 16;
-/** No step grows beyond what stays in 32 bits. */
+/** Maximum step; keeps products within 32 bits. */
 const STEP_MAX = Math.floor(0x7fff_ffff / 768);
 const HEADER_BYTES = 7;
 
 /**
- * One block (Microsoft, New Multimedia Data Types and Data Techniques 3.0, "ADPCM Wave Type"): for all channels the number
- * of the pair, the step and the first two samples; then four bits a sample, channels in turn, the high half of a byte first.
- * Undefined where the header is cut or names a pair that is not there.
+ * Decodes a block (Microsoft, New Multimedia Data Types and Data Techniques 3.0, "ADPCM Wave Type"): for all channels the pair
+ * index, the step and the first two samples, then four bits per sample, channels interleaved, the high nibble first. Undefined
+ * if the header is truncated or has an invalid pair index.
  */
 export function decodeMsBlock(
   block: Uint8Array,

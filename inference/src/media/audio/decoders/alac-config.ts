@@ -2,13 +2,13 @@ import { InferenceError } from '../../../errors.js';
 import { CHANNELS_MAX, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ } from '../formats.js';
 import type { PacketFormat } from './packet-decoder.js';
 
-/** Apple's ALACSpecificConfig, as far as it is needed. */
+/** The used fields of Apple's ALACSpecificConfig. */
 export interface AlacConfig {
-  /** Samples of each channel in a packet, unless it says otherwise: never more. */
+  /** Maximum and default samples per channel and packet. */
   readonly frameLength: number;
   /** 16, 20, 24 or 32. */
   readonly bitDepth: number;
-  /** The Rice coder's: history multiplier, initial history and the most bits of a remainder. */
+  /** Rice coder parameters: history multiplier, initial history and maximum bits of a remainder. */
   readonly historyMultiplier: number;
   readonly initialHistory: number;
   readonly limit: number;
@@ -18,15 +18,15 @@ export interface AlacConfig {
 
 const CONFIG_BYTES = 24;
 const BIT_DEPTHS = [16, 20, 24, 32];
-/** Apple's encoder writes 4,096; no writer is known that comes near to this. */
+/** Far above known encoders; Apple's writes 4,096. */
 const FRAME_LENGTH_MAX = 65_536;
-/** A remainder, its prefix and the bit after it are read at once, of 32 bits. */
+/** A remainder is read with its prefix and the following bit from 32 bits. */
 const LIMIT_MAX = 22;
 
-/** Reads the setup. Throws AUDIO_UNREADABLE for one that no audio has. */
+/** Parses the configuration. Throws AUDIO_UNREADABLE for implausible values. */
 export function readAlacConfig({ description, sampleRateHz: claimedRateHz }: PacketFormat): AlacConfig {
   if (description === undefined || description.length < CONFIG_BYTES) {
-    throw unreadable(`it has ${description?.length ?? 0} bytes, ${CONFIG_BYTES} are needed`);
+    throw unreadable(`${description?.length ?? 0} bytes, expected ${CONFIG_BYTES}`);
   }
   const view = new DataView(description.buffer, description.byteOffset, description.length);
   const config = {
@@ -40,21 +40,22 @@ export function readAlacConfig({ description, sampleRateHz: claimedRateHz }: Pac
   };
   const { frameLength, bitDepth, limit, channelCount, sampleRateHz } = config;
   const version = view.getUint8(4);
-  if (version !== 0) throw unreadable(`it is of version ${version}, 0 is read`);
+  if (version !== 0) throw unreadable(`unsupported version ${version}, expected 0`);
   if (frameLength < 1 || frameLength > FRAME_LENGTH_MAX) {
-    throw unreadable(`it says ${frameLength} samples a packet, 1 to ${FRAME_LENGTH_MAX} are read`);
+    throw unreadable(`invalid frame length ${frameLength}, expected 1 to ${FRAME_LENGTH_MAX}`);
   }
-  if (!BIT_DEPTHS.includes(bitDepth)) throw unreadable(`it says ${bitDepth} bits, ${BIT_DEPTHS.join(', ')} are read`);
-  if (limit < 1 || limit > LIMIT_MAX) throw unreadable(`its Rice limit is ${limit}, 1 to ${LIMIT_MAX} are read`);
+  if (!BIT_DEPTHS.includes(bitDepth))
+    throw unreadable(`unsupported bit depth ${bitDepth}, expected ${BIT_DEPTHS.join(', ')}`);
+  if (limit < 1 || limit > LIMIT_MAX) throw unreadable(`invalid Rice limit ${limit}, expected 1 to ${LIMIT_MAX}`);
   if (channelCount < 1 || channelCount > CHANNELS_MAX) {
-    throw unreadable(`it says ${channelCount} channels, 1 to ${CHANNELS_MAX} are read`);
+    throw unreadable(`unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
   }
   if (sampleRateHz < SAMPLE_RATE_MIN_HZ || sampleRateHz > SAMPLE_RATE_MAX_HZ) {
-    throw unreadable(`it says ${sampleRateHz} samples a second`);
+    throw unreadable(`invalid sample rate ${sampleRateHz} Hz`);
   }
   return config;
 }
 
 function unreadable(reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `Its ALAC setup cannot be used: ${reason}.`);
+  return new InferenceError('AUDIO_UNREADABLE', `Invalid ALAC configuration: ${reason}.`);
 }

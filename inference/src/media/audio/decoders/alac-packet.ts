@@ -3,7 +3,7 @@ import { type AlacPredictor, predict } from './alac-predictor.js';
 import { readResiduals } from './alac-rice.js';
 import { BitReader } from './bit-reader.js';
 
-/** Kinds of elements, as in AAC. */
+/** Element types, as in AAC. */
 const ONE_CHANNEL = 0;
 const TWO_CHANNELS = 1;
 const LOW_FREQUENCIES = 3;
@@ -14,8 +14,8 @@ const END = 7;
 const SAMPLE_BITS_MAX = 32;
 
 /**
- * The channels of one packet, whole numbers of the setup's depth (Apple's ALACDecoder.cpp). Channels that it does not hold
- * are silent. Undefined where it is damaged.
+ * Decodes the channels of a packet to integers of the configured bit depth (Apple's ALACDecoder.cpp). Missing channels are
+ * silent. Undefined if the packet is damaged.
  */
 export function decodeAlacPacket(data: Uint8Array, config: AlacConfig): readonly Int32Array[] | undefined {
   const bits = new BitReader(data);
@@ -66,7 +66,7 @@ function readCoded(
   lowBits: number,
   config: AlacConfig,
 ): Int32Array[] | undefined {
-  // A difference of two channels needs one bit more than each of them.
+  // The difference of two channels needs one bit more.
   const sampleBits = config.bitDepth - lowBits + count - 1;
   if (sampleBits > SAMPLE_BITS_MAX) return undefined;
   const mixBits = bits.read(8);
@@ -89,7 +89,7 @@ function readCoded(
       for (const channel of channels) channel[at] = ((channel[at] ?? 0) << lowBits) | low.read(lowBits);
     }
   }
-  // What a damaged packet makes of its samples stays in their range.
+  // Keeps the samples of a damaged packet in range.
   const wrap = 32 - config.bitDepth;
   for (const channel of channels) for (const [at, value] of channel.entries()) channel[at] = (value << wrap) >> wrap;
   return channels;
@@ -104,7 +104,7 @@ function readPredictor(bits: BitReader): AlacPredictor {
   return { mode, shift, multiplierQuarters, factors };
 }
 
-/** Of a weighted mean and a difference, left and right again (Apple's matrix_dec.c). In place. */
+/** Converts weighted mean and difference to left and right, in place (Apple's matrix_dec.c). */
 function unmix([mean, difference]: readonly Int32Array[], mixBits: number, mixFactor: number): void {
   if (mean === undefined || difference === undefined) return;
   for (let at = 0; at < mean.length; at++) {

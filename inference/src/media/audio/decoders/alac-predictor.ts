@@ -1,19 +1,19 @@
-/** How a channel was predicted, as its packet says. */
+/** The predictor of a channel, from its packet. */
 export interface AlacPredictor {
-  /** Not 0: residuals of residuals. */
+  /** Nonzero: residuals of residuals. */
   readonly mode: number;
-  /** The factors are parts of 2 to the power of this. */
+  /** The factors are divided by 2 to the power of this. */
   readonly shift: number;
-  /** Of the Rice coder, in quarters. */
+  /** Rice coder parameter, in quarters. */
   readonly multiplierQuarters: number;
-  /** They learn while the channel is decoded. */
+  /** Adapted while the channel is decoded. */
   readonly factors: Int16Array;
 }
 
-/** As many factors say that each sample is predicted by the one before it. */
+/** This number of factors means prediction by the previous sample. */
 const FIRST_ORDER = 31;
 
-/** Turns residuals into samples of `sampleBits`, in place (Apple's dp_dec.c). */
+/** Converts residuals to samples of `sampleBits`, in place (Apple's dp_dec.c). */
 export function predict(values: Int32Array, sampleBits: number, predictor: AlacPredictor): void {
   const wrap = 32 - sampleBits;
   if (predictor.mode !== 0) addUp(values, 1, values.length, wrap);
@@ -29,7 +29,7 @@ function addUp(values: Int32Array, from: number, to: number, wrap: number): void
   for (let at = from; at < end; at++) values[at] = (((values[at - 1] ?? 0) + (values[at] ?? 0)) << wrap) >> wrap;
 }
 
-/** Sign by sign: each factor moves by one towards what would have made the residual smaller. */
+/** Sign-sign LMS: each factor moves by one in the direction that reduces the residual. */
 function predictAdaptively(values: Int32Array, wrap: number, { factors, shift }: AlacPredictor): void {
   const order = factors.length;
   const half = shift === 0 ? 0 : 1 << (shift - 1);

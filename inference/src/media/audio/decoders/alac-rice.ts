@@ -8,8 +8,8 @@ const RUN_BITS = 16;
 const HISTORY_MAX = 0xffff;
 
 /**
- * The residuals of one channel: adaptive Golomb-Rice codes, with runs of zeros where little was said before (Apple's
- * ag_dec.c). Undefined where they go beyond the packet or beyond `count`.
+ * Decodes the residuals of a channel: adaptive Golomb-Rice codes, with runs of zeros after small values (Apple's ag_dec.c).
+ * Undefined if they exceed the packet or `count`.
  */
 export function readResiduals(
   bits: BitReader,
@@ -43,7 +43,7 @@ export function readResiduals(
   return bits.exhausted ? undefined : residuals;
 }
 
-/** Ones, how often `factor` fits in, then the rest; more than eight ones: the number itself in `wideBits`. */
+/** Reads a code: a unary quotient by `factor` and the remainder; after more than eight ones, the number in `wideBits`. */
 function readCode(bits: BitReader, parameter: number, factor: number, wideBits: number): number {
   const prefix = Math.clz32(~bits.peek());
   if (prefix >= PREFIX_MAX) {
@@ -54,7 +54,7 @@ function readCode(bits: BitReader, parameter: number, factor: number, wideBits: 
   return prefix * factor + readRest(bits, parameter);
 }
 
-/** A rest of 0 is one bit shorter; all others are one more than they say. */
+/** Reads a remainder: 0 is one bit shorter, all others are stored plus one. */
 function readRest(bits: BitReader, parameter: number): number {
   const rest = bits.read(parameter);
   if (rest >= 2) return rest - 1;

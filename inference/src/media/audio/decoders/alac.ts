@@ -3,7 +3,7 @@ import { decodeAlacPacket } from './alac-packet.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 import { ErrorCount } from './wasm.js';
 
-/** Apple Lossless, after Apple's open source decoder. The setup's numbers are believed, not those of the container. */
+/** Creates an Apple Lossless decoder, after Apple's open source one. Uses the values of the configuration, not the container's. */
 export async function createAlacDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const config = readAlacConfig(format);
   const damaged = new ErrorCount();

@@ -1,4 +1,4 @@
-/** Reads bits, the highest of a byte first. Behind the end come zeros; `exhausted` says that some were read. */
+/** Reads bits, the most significant first. Returns zeros beyond the end; `exhausted` reports that. */
 export class BitReader {
   constructor(
     readonly bytes: Uint8Array,
@@ -13,7 +13,7 @@ export class BitReader {
     return 8 * this.bytes.length - this.position;
   }
 
-  /** The next 32 bits without going on, as a whole number with a sign. */
+  /** Returns the next 32 bits without consuming them, as a signed integer. */
   peek(): number {
     const at = this.position >> 3;
     const shift = this.position & 7;
@@ -23,7 +23,7 @@ export class BitReader {
     return shift === 0 ? word : (word << shift) | ((bytes[at + 4] ?? 0) >> (8 - shift));
   }
 
-  /** 0 to 32 bits, without a sign. */
+  /** Reads 0 to 32 bits as an unsigned integer. */
   read(bits: number): number {
     if (bits === 0) return 0;
     const value = this.peek() >>> (32 - bits);
@@ -31,7 +31,7 @@ export class BitReader {
     return value;
   }
 
-  /** 1 to 32 bits, the highest of them the sign. */
+  /** Reads 1 to 32 bits as a signed integer. */
   readSigned(bits: number): number {
     const value = this.peek() >> (32 - bits);
     this.position += bits;

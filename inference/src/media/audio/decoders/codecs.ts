@@ -10,7 +10,7 @@ import type { CreatePacketDecoder, PacketCodec } from './packet-decoder.js';
 import { createPcmDecoder } from './pcm.js';
 import { createVorbisDecoder } from './vorbis.js';
 
-/** How a codec is called in messages, and its decoder; undefined: it is refused by that name. */
+/** Name and decoder of each codec; undefined decoder: unsupported, named in the error. */
 export const PACKET_CODECS: Readonly<
   Record<PacketCodec, { readonly name: string; readonly create: CreatePacketDecoder | undefined }>
 > = {
@@ -28,7 +28,7 @@ export const PACKET_CODECS: Readonly<
   gsm: { name: 'GSM 6.10', create: createGsmDecoder },
 };
 
-/** As a message to the caller names what is decoded. */
+/** Returns the supported codecs, for messages to the caller. */
 export function decodedCodecsText(): string {
   return Object.values(PACKET_CODECS)
     .filter(({ create }) => create !== undefined)

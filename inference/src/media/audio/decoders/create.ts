@@ -7,12 +7,12 @@ import { OggDecoder } from './ogg.js';
 import { RawDecoder } from './raw.js';
 import { WavDecoder } from './wav.js';
 
-/** What is to be decoded, as the opener found it. */
+/** The detected format and the options of the decoder. */
 export interface DecoderChoice {
   readonly format: AudioContainer | RawAudioFormat;
-  /** Size of the whole content; undefined for one that is still arriving. */
+  /** Size of the content; undefined while it is arriving. */
   readonly contentBytes: number | undefined;
-  /** The audio track that is wanted; undefined: whichever can be decoded. */
+  /** The requested audio track; undefined: the first that can be decoded. */
   readonly audioTrack?: number | undefined;
 }
 
@@ -29,7 +29,7 @@ const CREATORS = {
 
 const ONE_TRACK: ReadonlySet<AudioContainer> = new Set(['wav', 'flac', 'mp3', 'ogg']);
 
-/** The decoder for a format; loads its library. Throws INVALID_ARGUMENT for a track that the format has no place for. */
+/** Creates the decoder of a format and loads its library. Throws INVALID_ARGUMENT for a track that the format cannot have. */
 export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {
   const { format, audioTrack = 0 } = choice;
   const name = typeof format === 'string' ? format.toUpperCase() : 'samples';
@@ -38,7 +38,7 @@ export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {
   return typeof format === 'string' ? CREATORS[format](choice) : new RawDecoder(format, choice.contentBytes);
 }
 
-/** The demuxer is large: only what is in a container waits for it to be loaded. */
+/** The demuxer is large: it is loaded only for containers. */
 async function containerDecoder(kind: PacketContainer, audioTrack: number | undefined): Promise<Decoder> {
   const { ContainerDecoder } = await import('../containers/container-decoder.js');
   return new ContainerDecoder(kind, audioTrack);

@@ -1,37 +1,37 @@
 import type { AudioTrackInfo } from '../formats.js';
 
-/** Samples as a decoder gives them: one array per channel, all of one length, nominally -1 to 1. */
+/** Decoded samples: one array per channel, of equal length, nominally -1 to 1. */
 export interface DecodedBlock {
   readonly channels: readonly Float32Array[];
   readonly sampleRateHz: number;
-  /** Where the first of them stands in the audio; absent: right after what came before. */
+  /** Time of the first sample; absent: directly after the previous block. */
   readonly timestampSeconds?: number | undefined;
 }
 
-/** One container and codec, fed in order in chunks of any size. Not for concurrent calls. */
+/** Decodes one container and codec, in sequential chunks of any size. Not for concurrent calls. */
 export interface Decoder {
   /**
-   * The largest chunk worth feeding at once: small where few bytes can stand for many samples, so that what is decoded
-   * and not yet asked for stays within some tens of megabytes whatever the content claims.
+   * Maximum chunk size for `push`. Small if few bytes can decode to many samples: it limits the decoded samples to a few tens of
+   * megabytes for any content.
    */
   readonly chunkBytes: number;
-  /** How long the header says the audio is; undefined while unknown, or where the header does not say. */
+  /** Duration from the header; undefined if unknown. */
   readonly declaredSeconds: number | undefined;
-  /** What was lost so far, for the caller. */
+  /** Warnings about lost parts so far, for the caller. */
   readonly warnings: readonly string[];
-  /** What is decoded of the audio; undefined until it is known. */
+  /** The decoded track; undefined until known. */
   readonly track: AudioTrackInfo | undefined;
-  /** So many bytes in a row without a sample end the audio. Absent: the opener's own limit. */
+  /** Maximum consecutive bytes without a sample. Absent: the reader's default. */
   readonly silentBytesMax?: number;
-  /** True once nothing that follows can matter. */
+  /** True once the remaining content is irrelevant. */
   readonly finished: boolean;
-  /** True while `more` has something without a further chunk. Absent where `push` always gives everything. */
+  /** True while `more` can return blocks without a further chunk. Absent if `push` always returns everything. */
   readonly hasMore?: boolean;
   more?(): Promise<readonly DecodedBlock[]>;
-  /** Decodes one chunk. Throws InferenceError AUDIO_UNREADABLE, or whatever the library throws. */
+  /** Decodes a chunk. Throws InferenceError AUDIO_UNREADABLE, or the library's errors. */
   push(chunk: Uint8Array): Promise<readonly DecodedBlock[]>;
-  /** Says that nothing follows and gives what was held back; `more` may have the rest. Called once. */
+  /** Marks the end and returns the buffered samples; `more` may return the rest. Called once. */
   finish(): Promise<readonly DecodedBlock[]>;
-  /** Frees what is outside the JavaScript heap. */
+  /** Frees memory outside the JavaScript heap. */
   close(): void;
 }

@@ -1,7 +1,7 @@
 import type { AudioPacket, PacketDecoder, TimedBlock } from './packet-decoder.js';
 import { ErrorCount, flacBlockOf } from './wasm.js';
 
-/** Frames of FLAC outside its own container: libFLAC as WebAssembly. */
+/** Creates a decoder of FLAC frames in other containers: libFLAC as WebAssembly. */
 export async function createFlacPacketDecoder(): Promise<PacketDecoder> {
   const { FLACDecoder } = await import('@wasm-audio-decoders/flac');
   const wasm = new FLACDecoder();

@@ -2,16 +2,16 @@ import type { FLACDecodedAudio, FLACDecoder as WasmFlac } from '@wasm-audio-deco
 import type { DecodedBlock } from './decoder.js';
 import { ErrorCount, flacBlockOf } from './wasm.js';
 
-/** `fLaC`, the block's header of four bytes, and STREAMINFO up to its 36 bits of sample count. */
+/** Size of `fLaC`, the 4-byte block header, and STREAMINFO up to its 36-bit sample count. */
 const STREAM_INFO_BYTES = 26;
 /**
- * A frame header that is never decoded. The library takes a frame to be whole when it sees the next one's header, and
- * loses the last where that is short; this one after the end makes it whole.
+ * A frame header appended to the end, never decoded. The library treats a frame as complete when it sees the next header, and
+ * otherwise loses a short last frame.
  */
 const HEADER_AFTER_THE_END = [0xff, 0xf8, 0xc5, 0x08, 0x00, 0x6f];
 const HEADER_ROOM_BYTES = 32;
 
-/** One stream of FLAC without Ogg: libFLAC as WebAssembly. */
+/** Decodes one native FLAC stream: libFLAC as WebAssembly. */
 export class FlacStream {
   readonly warnings: string[] = [];
   readonly #errors = new ErrorCount();
@@ -43,7 +43,7 @@ export class FlacStream {
     const lost = (this.#declared?.samples ?? 0) - this.#decodedSamples;
     if (lost > 0 && this.#declared !== undefined) {
       const seconds = (lost / this.#declared.sampleRateHz).toFixed(2);
-      this.warnings.push(`${seconds} s of what the FLAC header promises are missing or damaged.`);
+      this.warnings.push(`${seconds} s declared in the FLAC header are missing or damaged.`);
     } else {
       this.warnings.push(...this.#errors.warnings('FLAC'));
     }

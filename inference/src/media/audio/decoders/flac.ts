@@ -2,21 +2,21 @@ import type { DecodedBlock, Decoder } from './decoder.js';
 import { FlacStream } from './flac-stream.js';
 import { joinBytes } from './samples.js';
 
-/** A frame of silence is some 14 bytes for 65,535 samples of each channel, so chunks are small. */
+/** Small, because a frame of silence has about 14 bytes for 65,535 samples per channel. */
 const CHUNK_BYTES = 1_024;
 const MAGIC = 'fLaC';
-/** The magic, and the header of STREAMINFO, which comes first and has 34 bytes. */
+/** The magic number and the block header of STREAMINFO, which is first and has 34 bytes. */
 const START_BYTES = 8;
 const STREAM_INFO_LENGTH = [0x00, 0x00, 0x22] as const;
 
-/** FLAC without Ogg. Files that were joined follow each other: each is a stream of its own. */
+/** Decodes native FLAC. Concatenated files are decoded as consecutive streams. */
 export class FlacDecoder implements Decoder {
   readonly chunkBytes = CHUNK_BYTES;
   readonly finished = false;
   readonly track = { index: 0, codec: 'FLAC', language: '' };
   readonly #warnings: string[] = [];
   #stream: FlacStream;
-  /** The end of what came, which may be the beginning of a start. */
+  /** The end of the input, which may be the first bytes of a stream start. */
   #held: Uint8Array = new Uint8Array(0);
   #streamBytes = 0;
   #streams = 1;
@@ -75,7 +75,7 @@ export class FlacDecoder implements Decoder {
     return blocks;
   }
 
-  /** Where a further stream starts; not where the present one did. */
+  /** Returns where the next stream starts, after the current one. */
   #startIn(bytes: Uint8Array): number | undefined {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     const from = this.#streamBytes === 0 ? 1 : 0;

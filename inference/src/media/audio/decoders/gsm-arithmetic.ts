@@ -1,20 +1,18 @@
-/** Arithmetic of ETSI EN 300 961 (GSM 06.10), 5.1: whole numbers of 16 bits that stay at their ends. */
+/** Saturating 16-bit arithmetic of ETSI EN 300 961 (GSM 06.10), 5.1. */
 
-/** The sum. */
-export function add(one: number, other: number): number {
-  return limited(one + other);
+export function add(left: number, right: number): number {
+  return saturate(left + right);
 }
 
-/** The difference. */
-export function subtract(one: number, other: number): number {
-  return limited(one - other);
+export function subtract(left: number, right: number): number {
+  return saturate(left - right);
 }
 
-/** Of two parts of 32,768, rounded. */
-export function roundedProduct(one: number, other: number): number {
-  return limited((one * other + 16_384) >> 15);
+/** Returns the rounded product of two Q15 numbers. */
+export function roundedProduct(left: number, right: number): number {
+  return saturate((left * right + 16_384) >> 15);
 }
 
-function limited(value: number): number {
+function saturate(value: number): number {
   return value > 32_767 ? 32_767 : value < -32_768 ? -32_768 : value;
 }

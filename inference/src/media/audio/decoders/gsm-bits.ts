@@ -1,29 +1,29 @@
-/** What a frame of 20 ms says (ETSI EN 300 961, table 1.1). */
+/** The parameters of a 20 ms frame (ETSI EN 300 961, table 1.1). */
 export interface GsmFrame {
-  /** Coded log area ratios, eight. */
+  /** Eight coded log area ratios. */
   readonly ratios: readonly number[];
-  /** Of 5 ms each, four. */
-  readonly parts: readonly GsmPart[];
+  /** Four subframes of 5 ms. */
+  readonly subframes: readonly GsmSubframe[];
 }
 
-/** The excitation of 40 samples. */
-export interface GsmPart {
-  /** How many samples back its long term prediction looks. */
+/** The excitation parameters of 40 samples. */
+export interface GsmSubframe {
+  /** Lag of the long-term predictor, in samples. */
   readonly lag: number;
   readonly gain: number;
-  /** Where the first of its pulses stands. */
+  /** Position of the first pulse. */
   readonly grid: number;
   readonly maximum: number;
-  /** Thirteen, three samples apart. */
+  /** Thirteen coded pulses, three samples apart. */
   readonly pulses: readonly number[];
 }
 
 const RATIO_BITS = [6, 6, 5, 5, 4, 4, 3, 3];
 const FRAME_BITS = 260;
-const PARTS = 4;
+const SUBFRAMES = 4;
 const PULSES = 13;
 
-/** Reads a frame of a WAV block: frames follow each other without a gap, and each value's lowest bit comes first. */
+/** Reads a frame of a WAV block: frames are packed without gaps, the least significant bit of each value first. */
 export function readGsmFrame(block: Uint8Array, index: number): GsmFrame {
   let at = index * FRAME_BITS;
   const take = (bits: number): number => {
@@ -32,12 +32,12 @@ export function readGsmFrame(block: Uint8Array, index: number): GsmFrame {
     return value;
   };
   const ratios = RATIO_BITS.map(take);
-  const parts = Array.from({ length: PARTS }, () => ({
+  const subframes = Array.from({ length: SUBFRAMES }, () => ({
     lag: take(7),
     gain: take(2),
     grid: take(2),
     maximum: take(6),
     pulses: Array.from({ length: PULSES }, () => take(3)),
   }));
-  return { ratios, parts };
+  return { ratios, subframes };
 }

@@ -1,26 +1,26 @@
 import { add, roundedProduct as product, subtract } from './gsm-arithmetic.js';
-import type { GsmFrame, GsmPart } from './gsm-bits.js';
+import type { GsmFrame, GsmSubframe } from './gsm-bits.js';
 
-/** What a frame leaves to the next. */
+/** Decoder state between frames. */
 export interface GsmState {
-  /** The last 120 samples of the excitation, and room for 40 more. */
+  /** The last 120 samples of the excitation, with space for 40 more. */
   readonly excitation: Int16Array;
   lag: number;
   ratios: readonly number[];
-  /** Of the short term filter. */
+  /** State of the short-term filter. */
   readonly filter: Int16Array;
-  /** Of the de-emphasis. */
+  /** State of the de-emphasis. */
   last: number;
 }
 
-const PART = 40;
+const SUBFRAME_SAMPLES = 40;
 const HISTORY = 120;
 const LAG_MIN = 40;
-/** Table 4.3b: gains of the long term prediction. */
+/** Table 4.3b: gains of the long-term predictor. */
 const GAINS = [3_277, 11_469, 21_299, 32_767];
 /** Table 4.6: mantissas of the largest pulse. */
 const MANTISSAS = [18_431, 20_479, 22_527, 24_575, 26_623, 28_671, 30_719, 32_767];
-/** Table 4.1: offset, least code and inverse of the factor of each log area ratio. */
+/** Table 4.1: offset, minimum code and inverse of the factor of each log area ratio. */
 const RATIOS = [
   [0, -32, 13_107],
   [0, -32, 13_107],
@@ -34,10 +34,10 @@ const RATIOS = [
 const DEEMPHASIS = 28_180;
 const FRAME = 160;
 
-/** As it is before the first frame. */
+/** Creates the state before the first frame. */
 export function createGsmState(): GsmState {
   return {
-    excitation: new Int16Array(HISTORY + PART),
+    excitation: new Int16Array(HISTORY + SUBFRAME_SAMPLES),
     lag: LAG_MIN,
     ratios: RATIOS.map(() => 0),
     filter: new Int16Array(9),
@@ -45,13 +45,13 @@ export function createGsmState(): GsmState {
   };
 }
 
-/** 160 samples of one frame, to the bit as ETSI EN 300 961 (GSM 06.10), 5.3 has them. */
-export function decodeGsmFrame(state: GsmState, { ratios, parts }: GsmFrame): Int16Array {
+/** Decodes the 160 samples of a frame, bit-exact to ETSI EN 300 961 (GSM 06.10), 5.3. */
+export function decodeGsmFrame(state: GsmState, { ratios, subframes }: GsmFrame): Int16Array {
   const samples = new Int16Array(FRAME);
-  parts.forEach((part, index) => {
-    predictLong(state, part);
-    samples.set(state.excitation.subarray(HISTORY), index * PART);
-    state.excitation.copyWithin(0, PART);
+  subframes.forEach((subframe, index) => {
+    predictLong(state, subframe);
+    samples.set(state.excitation.subarray(HISTORY), index * SUBFRAME_SAMPLES);
+    state.excitation.copyWithin(0, SUBFRAME_SAMPLES);
   });
   const decoded = ratios.map((code, index) => decodeRatio(code, index));
   filterShort(state, decoded, samples);
@@ -63,20 +63,20 @@ export function decodeGsmFrame(state: GsmState, { ratios, parts }: GsmFrame): In
   return samples;
 }
 
-/** 5.3.1 and 5.3.2: the pulses, and what is like them one lag ago. */
-function predictLong(state: GsmState, part: GsmPart): void {
-  const pulses = decodePulses(part);
-  if (part.lag >= LAG_MIN && part.lag <= HISTORY) state.lag = part.lag;
-  const gain = GAINS[part.gain] ?? 0;
+/** Long-term synthesis, 5.3.1 and 5.3.2: the pulses plus the excitation one lag ago. */
+function predictLong(state: GsmState, subframe: GsmSubframe): void {
+  const pulses = decodePulses(subframe);
+  if (subframe.lag >= LAG_MIN && subframe.lag <= HISTORY) state.lag = subframe.lag;
+  const gain = GAINS[subframe.gain] ?? 0;
   const { excitation, lag } = state;
-  for (let index = 0; index < PART; index++) {
+  for (let index = 0; index < SUBFRAME_SAMPLES; index++) {
     const predicted = product(gain, excitation[HISTORY + index - lag] ?? 0);
     excitation[HISTORY + index] = add(pulses[index] ?? 0, predicted);
   }
 }
 
-/** 4.2.15 to 4.2.17 backwards: pulses of three bits, as parts of the largest. */
-function decodePulses({ maximum, grid, pulses }: GsmPart): Int16Array {
+/** Inverse of 4.2.15 to 4.2.17: 3-bit pulses relative to the largest. */
+function decodePulses({ maximum, grid, pulses }: GsmSubframe): Int16Array {
   let exponent = maximum > 15 ? (maximum >> 3) - 1 : 0;
   let mantissa = maximum - (exponent << 3);
   if (mantissa === 0) {
@@ -89,22 +89,22 @@ function decodePulses({ maximum, grid, pulses }: GsmPart): Int16Array {
   const factor = MANTISSAS[mantissa] ?? 0;
   const shift = 6 - exponent;
   const half = shift === 0 ? 0 : 1 << (shift - 1);
-  const samples = new Int16Array(PART);
+  const samples = new Int16Array(SUBFRAME_SAMPLES);
   for (const [index, pulse] of pulses.entries()) {
     samples[grid + 3 * index] = add(product(factor, (2 * pulse - 7) << 12), half) >> shift;
   }
   return samples;
 }
 
-/** 5.2.8 */
+/** Decodes a log area ratio, 5.2.8. */
 function decodeRatio(code: number, index: number): number {
-  const [offset, least, inverse] = RATIOS[index] ?? RATIOS[0];
-  const level = subtract((code + least) << 10, offset << 1);
+  const [offset, min, inverse] = RATIOS[index] ?? RATIOS[0];
+  const level = subtract((code + min) << 10, offset << 1);
   const ratio = product(inverse, level);
   return add(ratio, ratio);
 }
 
-/** How the ratios of this frame and of the one before it are mixed (5.2.9.1), and up to which sample. */
+/** Interpolation of this frame's ratios with the previous frame's (5.2.9.1), each up to a sample. */
 const MIXES: readonly { readonly end: number; readonly mix: (before: number, now: number) => number }[] = [
   { end: 13, mix: (before, now) => add(add(before >> 2, now >> 2), before >> 1) },
   { end: 27, mix: (before, now) => add(before >> 1, now >> 1) },
@@ -112,7 +112,7 @@ const MIXES: readonly { readonly end: number; readonly mix: (before: number, now
   { end: FRAME, mix: (_before, now) => now },
 ];
 
-/** 5.3.3: the excitation as the vocal tract lets it through. In place. */
+/** Short-term synthesis filter, 5.3.3, in place. */
 function filterShort(state: GsmState, ratios: readonly number[], samples: Int16Array): void {
   const { filter } = state;
   let at = 0;
@@ -132,7 +132,7 @@ function filterShort(state: GsmState, ratios: readonly number[], samples: Int16A
   }
 }
 
-/** 5.2.9.2 */
+/** Converts a log area ratio to a reflection coefficient, 5.2.9.2. */
 function reflectionOf(ratio: number): number {
   const size = Math.min(32_767, Math.abs(ratio));
   const reflection = size < 11_059 ? size << 1 : size < 20_070 ? size + 11_059 : add(size >> 2, 26_112);

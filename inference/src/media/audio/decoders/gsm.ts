@@ -8,12 +8,12 @@ const NAME = 'GSM 6.10';
 const BLOCK_BYTES = 65;
 const FRAME_SAMPLES = 160;
 
-/** GSM full rate as WAV has it: two frames in 65 bytes, of one channel. A frame that is not whole says nothing. */
+/** Creates a decoder of GSM full rate in WAV: two frames in 65 bytes, mono. An incomplete frame is dropped. */
 export async function createGsmDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const { blockBytes } = readBlockFormat(format, NAME);
-  if (format.channelCount !== 1) throw unreadable(NAME, `it says ${format.channelCount} channels, 1 is read`);
+  if (format.channelCount !== 1) throw unreadable(NAME, `unsupported channel count ${format.channelCount}, expected 1`);
   if (blockBytes % BLOCK_BYTES !== 0) {
-    throw unreadable(NAME, `it says ${blockBytes} bytes a block, ${BLOCK_BYTES} or a multiple are read`);
+    throw unreadable(NAME, `unsupported block size of ${blockBytes} bytes, expected a multiple of ${BLOCK_BYTES}`);
   }
   const state = createGsmState();
   const decode = (block: Uint8Array): readonly Int16Array[] | undefined => {

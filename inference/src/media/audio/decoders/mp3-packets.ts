@@ -1,10 +1,10 @@
 import type { AudioPacket, PacketDecoder, TimedBlock } from './packet-decoder.js';
 import { blockOf, ErrorCount } from './wasm.js';
 
-/** Frames of MPEG audio, layers 1 to 3, in another container: libmpg123 as WebAssembly. */
+/** Creates a decoder of MPEG audio frames, layers 1 to 3, in other containers: libmpg123 as WebAssembly. */
 export async function createMp3PacketDecoder(): Promise<PacketDecoder> {
   const { MPEGDecoder } = await import('mpg123-decoder');
-  // Gaps are told by the container's times, and there is no encoder's note in it.
+  // The container's times show gaps, and there is no Xing header in it.
   const wasm = new MPEGDecoder({ enableGapless: false });
   await wasm.ready;
   const errors = new ErrorCount();

@@ -7,8 +7,8 @@ import { blockOf, ErrorCount } from './wasm.js';
 const CHUNK_BYTES = 4_096;
 
 /**
- * MPEG audio layers 1 to 3: libmpg123 as WebAssembly. Passes over ID3 tags and undoes the encoder's delay. The library gives
- * all samples of a chunk one rate, so where the rate changes, another of it goes on.
+ * Decodes MPEG audio layers 1 to 3: libmpg123 as WebAssembly. Skips ID3 tags and removes the encoder delay. The library reports
+ * one rate per chunk: at a change of the rate, a new instance continues.
  */
 export class Mp3Decoder implements Decoder {
   readonly chunkBytes = CHUNK_BYTES;
@@ -19,9 +19,9 @@ export class Mp3Decoder implements Decoder {
   readonly #errors = new ErrorCount();
   readonly #walk = new MpegWalk();
   #wasm: WasmMpeg;
-  /** What came and may belong to the next frame. */
+  /** Received bytes that may belong to the next frame. */
   #held: Uint8Array = new Uint8Array(0);
-  /** Where in the content it begins. */
+  /** Their offset in the content. */
   #position = 0;
 
   private constructor(wasm: WasmMpeg) {

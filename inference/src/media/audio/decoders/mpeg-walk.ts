@@ -2,18 +2,18 @@ import { frameFormat, frameLength } from '../mpeg-frames.js';
 
 const HEADER_BYTES = 4;
 const ID3_BYTES = 10;
-/** Frames in a row that make it certain: sync bits alone turn up in any data. */
+/** Consecutive frames required for detection: sync bits alone occur in any data. */
 const FRAMES_IN_A_ROW = 3;
-/** Of the first frame, what may hold an encoder's note of how many frames follow. */
+/** Bytes of the first frame that may contain a Xing header with the number of frames. */
 const NOTE_BYTES = 64;
-/** Fewer frames than an encoder noted by this part are missing; some notes are off by a frame or two. */
-const MISSING_PART = 0.01;
+/** Fewer frames than declared by this fraction are reported as missing; some encoders are off by a frame or two. */
+const MISSING_FRACTION = 0.01;
 const MISSING_FRAMES = 3;
 
 /**
- * Goes from frame to frame of MPEG audio that comes in chunks, before the decoder, which does not say what it lacks: whether
- * the last frame is whole, whether as many came as the encoder noted ("Xing" or "Info" in the first one), and where a frame
- * of another rate begins, as in files that were joined.
+ * Parses the frame headers of MPEG audio in chunks before the decoder, which reports nothing missing: whether the last frame is
+ * complete, whether the number of frames matches the encoder's header ("Xing" or "Info" in the first frame), and where frames of
+ * another rate begin, as in concatenated files.
  */
 export class MpegWalk {
   #header: number[] = [];
@@ -25,12 +25,12 @@ export class MpegWalk {
   #position = 0;
   #changes: number[] = [];
 
-  /** Bytes at the end of what came that may be the beginning of a header: what they belong to is not known. */
+  /** Bytes at the end of the input that may be an incomplete header. */
   get undecidedBytes(): number {
     return this.#header.length;
   }
 
-  /** Where in the content frames of another rate begin, of those that came whole with this chunk. */
+  /** Adds a chunk and returns the offsets in the content at which frames of another rate begin. */
   push(chunk: Uint8Array): readonly number[] {
     this.#changes = [];
     for (let at = 0; at < chunk.length; ) {
@@ -46,30 +46,30 @@ export class MpegWalk {
         this.#header.push(chunk[at] ?? 0);
         this.#position += 1;
         at += 1;
-        this.#look();
+        this.#readHeader();
       }
     }
     return this.#changes;
   }
 
-  /** What is missing at the end, now that nothing follows; undefined when nothing is or when it cannot be told. */
+  /** Returns a warning about missing data at the end; undefined if there is none, or if unknown. */
   missing(): string | undefined {
     if (this.#inARow < FRAMES_IN_A_ROW) return undefined;
-    const noted = this.#notedFrames();
-    // The frame with the note holds no sound and is not counted.
-    const came = this.#frames - 1 - (this.#skip > 0 ? 1 : 0);
-    if (noted !== undefined && noted - came > Math.max(MISSING_FRAMES, noted * MISSING_PART)) {
-      return `The MP3 is cut: ${came} of ${noted} frames are there.`;
+    const declared = this.#declaredFrames();
+    // The frame with the Xing header has no audio and is not counted.
+    const received = this.#frames - 1 - (this.#skip > 0 ? 1 : 0);
+    if (declared !== undefined && declared - received > Math.max(MISSING_FRAMES, declared * MISSING_FRACTION)) {
+      return `The MP3 is truncated: ${received} of ${declared} frames were received.`;
     }
-    return this.#skip > 0 ? 'The MP3 is cut in its last frame.' : undefined;
+    return this.#skip > 0 ? 'The MP3 is truncated in its last frame.' : undefined;
   }
 
-  #look(): void {
+  #readHeader(): void {
     const header = this.#header;
     if (header.length <= ID3_BYTES && startsLikeId3(header)) {
       if (header.length < ID3_BYTES) return;
       const [size3 = 0, size2 = 0, size1 = 0, size0 = 0] = header.slice(6);
-      // Seven bits a byte; a flag says that the header stands at the end once more.
+      // Seven bits per byte; a flag indicates that the header is repeated at the end.
       this.#skip = ((size3 << 21) | (size2 << 14) | (size1 << 7) | size0) + ((header[5] ?? 0) & 0x10 ? ID3_BYTES : 0);
       this.#header = [];
       return;
@@ -88,7 +88,7 @@ export class MpegWalk {
     this.#header = [];
   }
 
-  /** After a frame, the next header is certain; elsewhere, only once another frame follows. */
+  /** After a frame, a header is accepted; elsewhere, only if another frame follows. */
   #noteFormat(format: string): void {
     if (format === this.#format) return;
     const certain = this.#format === undefined || this.#inARow > 0;
@@ -97,8 +97,8 @@ export class MpegWalk {
     this.#format = format;
   }
 
-  /** The encoder's note stands behind the side information, whose length depends on version and channels. */
-  #notedFrames(): number | undefined {
+  /** The Xing header is after the side information, whose length depends on version and channels. */
+  #declaredFrames(): number | undefined {
     const bytes = Buffer.from(this.#first);
     for (const name of ['Xing', 'Info']) {
       const at = bytes.indexOf(name, 0, 'latin1');

@@ -1,6 +1,6 @@
 import { joinBytes } from './samples.js';
 
-/** Ogg's page (RFC 3533): a header of 27 bytes, the sizes of its segments, the segments. */
+/** An Ogg page (RFC 3533) has a 27-byte header, the sizes of its segments, and the segments. */
 const HEADER_BYTES = 27;
 const FLAG_FIRST = 2;
 const FLAG_LAST = 4;
@@ -8,31 +8,31 @@ const CRC_OFFSET = 22;
 const CRC_POLYNOMIAL = 0x04c11db7;
 const MAGIC = [0x4f, 0x67, 0x67, 0x53] as const;
 
-/** What begins the first packet of each stream. */
+/** Magic numbers of the first packet of a stream. */
 export const OGG_MAGICS = { opus: 'OpusHead', vorbis: '\x01vorbis', flac: '\x7fFLAC' } as const;
 export type OggCodec = keyof typeof OGG_MAGICS;
 
-/** A whole page of the stream that is decoded. */
+/** A complete page of the decoded stream. */
 export interface OggPage {
   readonly bytes: Uint8Array;
-  /** The stream begins with this page. */
+  /** Whether the stream begins with this page. */
   readonly begins: OggCodec | undefined;
 }
 
 /**
- * Lets through whole pages of one stream at a time whose checksum is right, and nothing else: the libraries take the
- * beginning of a page for the page, and noise for packets.
+ * Passes only complete pages with a valid checksum, of one stream at a time: the libraries accept incomplete pages, and noise as
+ * packets.
  */
 export class OggPages {
   readonly #crcTable = crcTable();
   #held: Uint8Array = new Uint8Array(0);
   #serial: number | undefined;
   #open = false;
-  /** A page other than the first has come. */
+  /** Whether a page other than a first one was received. */
   #goneOn = false;
   #skippedBytes = 0;
 
-  /** The pages that are whole now. */
+  /** Adds bytes and returns the complete pages. */
   push(chunk: Uint8Array): readonly OggPage[] {
     this.#held = this.#held.length === 0 ? chunk : joinBytes(this.#held, chunk);
     const pages: OggPage[] = [];
@@ -57,14 +57,14 @@ export class OggPages {
     return pages;
   }
 
-  /** What was lost, once nothing follows. */
+  /** Returns warnings about lost data, at the end. */
   warnings(): readonly string[] {
     const lostBytes = this.#skippedBytes + this.#held.length;
-    const lost = lostBytes === 0 ? [] : [`${lostBytes} bytes that are no whole Ogg page were passed over.`];
-    return this.#open ? [...lost, 'The Ogg stream ends before its last page; what came was read.'] : lost;
+    const lost = lostBytes === 0 ? [] : [`${lostBytes} bytes outside complete Ogg pages were skipped.`];
+    return this.#open ? [...lost, 'The Ogg stream ends before its last page and was read up to that point.'] : lost;
   }
 
-  /** Where the next page may begin: its magic, or what is left of the content that may become one. */
+  /** Returns where the next page may begin: at its magic number, or at the end of the bytes, if that may be a part of it. */
   #findPage(from: number): number {
     for (let offset = from; offset < this.#held.length; offset++) {
       if (MAGIC.every((byte, index) => (this.#held[offset + index] ?? byte) === byte)) return offset;
@@ -80,13 +80,13 @@ export class OggPages {
     return offset + length > this.#held.length ? undefined : length;
   }
 
-  /** Of several streams beside each other, the first that can be decoded; after its end, or where it just stops, the next. */
+  /** Selects the first decodable of several multiplexed streams; after its end, or if it just stops, the next. */
   #found(page: Uint8Array): OggPage | undefined {
     const view = new DataView(page.buffer, page.byteOffset);
     const flags = view.getUint8(5);
     const serial = view.getUint32(14, true);
     const codec = (flags & FLAG_FIRST) === 0 ? undefined : codecOf(page);
-    // All streams that lie beside each other begin before the first goes on: one that begins later follows.
+    // All multiplexed streams begin before the first continues: one that begins later is chained.
     const begins = codec !== undefined && (!this.#open || this.#goneOn) ? codec : undefined;
     if (begins !== undefined) {
       this.#serial = serial;
@@ -100,7 +100,7 @@ export class OggPages {
   }
 }
 
-/** Which codec's stream begins with a page. */
+/** Returns the codec of the stream that begins with a page. */
 function codecOf(page: Uint8Array): OggCodec | undefined {
   const start = HEADER_BYTES + (page[HEADER_BYTES - 1] ?? 0);
   const packet = Buffer.from(page.subarray(start, start + 8)).toString('latin1');

@@ -3,7 +3,7 @@ import type { DecodedBlock, Decoder } from './decoder.js';
 import { type OggCodec, OggPages } from './ogg-pages.js';
 import { blockOf, ErrorCount, flacBlockOf } from './wasm.js';
 
-/** A page of 282 bytes can stand for 255 packets of up to 8,192 samples of each channel, so chunks are small. */
+/** Small, because a page of 282 bytes can have 255 packets of up to 8,192 samples per channel. */
 const CHUNK_BYTES = 1_024;
 
 interface WasmOgg {
@@ -16,7 +16,7 @@ interface WasmOggDecoded {
   readonly channelData: readonly Float32Array[];
   readonly samplesDecoded: number;
   readonly sampleRate: number;
-  /** True of FLAC alone; Vorbis has none, and says 16. */
+  /** Only meaningful for FLAC; Vorbis always reports 16. */
   readonly bitDepth?: number;
   readonly errors: readonly { readonly message: string }[];
 }
@@ -29,8 +29,8 @@ const LIBRARIES = {
 const NAMES = { vorbis: 'Vorbis', opus: 'Opus', flac: 'FLAC' } as const satisfies Record<OggCodec, string>;
 
 /**
- * Vorbis, Opus or FLAC in Ogg pages: libvorbis, libopus or libFLAC as WebAssembly. Streams that follow each other in one file
- * ("chained") are decoded one after the other, each from its own beginning.
+ * Decodes Vorbis, Opus or FLAC in Ogg: libvorbis, libopus or libFLAC as WebAssembly. Chained streams are decoded sequentially,
+ * each with a new decoder.
  */
 export class OggDecoder implements Decoder {
   readonly chunkBytes = CHUNK_BYTES;
@@ -66,7 +66,7 @@ export class OggDecoder implements Decoder {
     this.#stream = undefined;
   }
 
-  /** A stream begins: what the one before it still holds comes out first. */
+  /** Starts a stream, after flushing the previous one. */
   async #begin(codec: OggCodec): Promise<readonly DecodedBlock[]> {
     const blocks = await this.#end();
     const wasm: WasmOgg = await LIBRARIES[codec]();

@@ -3,7 +3,7 @@ import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './pac
 import { blockOf, ErrorCount } from './wasm.js';
 
 const SAMPLE_RATE_HZ = 48_000;
-/** `OpusHead` up to the mapping family (RFC 7845). */
+/** Size of `OpusHead` up to the mapping family (RFC 7845). */
 const HEAD_BYTES = 19;
 const MAPPING_OFFSET = 21;
 
@@ -12,11 +12,11 @@ interface OpusHead {
   readonly streamCount: number;
   readonly coupledStreamCount: number;
   readonly channelMappingTable: number[];
-  /** Factor of all samples. */
+  /** Output gain, a factor of all samples. */
   readonly gain: number;
 }
 
-/** Packets of Opus outside Ogg: libopus as WebAssembly. The samples to be skipped at the start are left to the times. */
+/** Creates a decoder of Opus packets in other containers: libopus as WebAssembly. The timestamps handle the pre-skip. */
 export async function createOpusDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const { gain, ...head } = parseOpusHead(format);
   const { OpusDecoder } = await import('opus-decoder');
@@ -48,7 +48,7 @@ export async function createOpusDecoder(format: PacketFormat): Promise<PacketDec
   };
 }
 
-/** Samples at 48 kHz that are not heard, by `OpusHead`. */
+/** Returns the pre-skip of `OpusHead`, in samples at 48 kHz. */
 export function opusPreSkip(description: Uint8Array | undefined): number {
   if (description === undefined || description.length < HEAD_BYTES) return 0;
   return (description[10] ?? 0) | ((description[11] ?? 0) << 8);
@@ -81,7 +81,7 @@ function parseOpusHead({ description, channelCount }: PacketFormat): OpusHead {
   if (channels < 1 || description.length < MAPPING_OFFSET + channels) {
     throw new InferenceError(
       'AUDIO_UNREADABLE',
-      `Its Opus header cannot be used: ${channels} channels of family ${family}.`,
+      `Unsupported Opus header: ${channels} channels of mapping family ${family}.`,
     );
   }
   return {

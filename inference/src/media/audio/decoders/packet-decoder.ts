@@ -1,7 +1,7 @@
 import type { DecodedBlock } from './decoder.js';
 import type { SampleEncoding } from './samples.js';
 
-/** What packets can be coded with. A codec without a decoder is refused by its name. */
+/** Codecs of packets. A codec without a decoder is rejected by its name. */
 export type PacketCodec =
   | 'aac'
   | 'opus'
@@ -16,53 +16,53 @@ export type PacketCodec =
   | 'adpcm-ima'
   | 'gsm';
 
-/** What the container says of a track's packets. */
+/** The container's description of a track's packets. */
 export interface PacketFormat {
   readonly codec: PacketCodec;
-  /** The container's claim; what the packets themselves say is the truth where a codec's packets say it. */
+  /** From the container; the packets' own value takes precedence. */
   readonly sampleRateHz: number;
   /** 1 to 32. */
   readonly channelCount: number;
   /**
-   * The codec's setup as the container holds it, without the container's own headers. AAC: AudioSpecificConfig; absent in
-   * ADTS, whose packets carry their headers. Opus: OpusHead. Vorbis: the three headers with Xiph lacing. FLAC: `fLaC` and
-   * its metadata blocks. ALAC: ALACSpecificConfig, 24 bytes or more ("magic cookie"). ADPCM and GSM of WAV: the body of the
+   * The codec's configuration from the container, without the container's headers. AAC: AudioSpecificConfig; absent in ADTS,
+   * whose packets have headers. Opus: OpusHead. Vorbis: the three headers with Xiph lacing. FLAC: `fLaC` and its metadata
+   * blocks. ALAC: ALACSpecificConfig, 24 bytes or more ("magic cookie"). ADPCM and GSM in WAV: the body of the
    * `fmt ` chunk. Absent: AC-3, E-AC-3, MP3.
    */
   readonly description: Uint8Array | undefined;
-  /** How samples are written; of PCM alone. */
+  /** Sample encoding; only for PCM. */
   readonly encoding?: SampleEncoding;
 }
 
-/** One packet (an access unit) of a track. Of ADPCM and GSM: one or more whole blocks; the last may be cut. */
+/** A packet (access unit) of a track. For ADPCM and GSM: one or more blocks; the last may be incomplete. */
 export interface AudioPacket {
   readonly data: Uint8Array;
-  /** Where its first sample stands in the audio. May be negative: an encoder's delay before the beginning. */
+  /** Time of its first sample. May be negative: an encoder's delay before the beginning. */
   readonly timestampSeconds: number;
-  /** The container's claim; 0 where it makes none. */
+  /** From the container; 0 if unknown. */
   readonly durationSeconds: number;
 }
 
-/** Decoded samples and where the first of them stands in the audio. */
+/** Decoded samples with the time of the first one. */
 export interface TimedBlock extends DecodedBlock {
   readonly timestampSeconds: number;
 }
 
-/** Decodes the packets of one track, in order. Not for concurrent calls. */
+/** Decodes the packets of a track, in order. Not for concurrent calls. */
 export interface PacketDecoder {
   /**
-   * What can be given now: nothing while the decoder gathers packets, several blocks after that. Blocks come in order. What
-   * is not in them (a packet that cannot be decoded) becomes silence by its time. A damaged packet does not throw: it is
-   * counted in `warnings`. Throws InferenceError AUDIO_UNREADABLE where no packet of this kind can be decoded.
+   * Adds a packet and returns the available blocks, in order: none while the decoder collects packets, then several. Missing
+   * blocks (of a packet that cannot be decoded) become silence by their time. A damaged packet does not throw: it is counted in
+   * `warnings`. Throws InferenceError AUDIO_UNREADABLE if no packet of this kind can be decoded.
    */
   decode(packet: AudioPacket): Promise<readonly TimedBlock[]>;
-  /** What was held back. Called once, after the last packet. */
+  /** Returns the buffered blocks. Called once, after the last packet. */
   flush(): Promise<readonly TimedBlock[]>;
-  /** What was lost so far: a sentence each, for the caller. */
+  /** Warnings about lost parts so far, for the caller. */
   readonly warnings: readonly string[];
-  /** Frees what is outside the JavaScript heap. Idempotent. */
+  /** Frees memory outside the JavaScript heap. Idempotent. */
   close(): void;
 }
 
-/** Loads the codec's library. Throws InferenceError AUDIO_UNREADABLE, by name, for a variant that is not decoded. */
+/** Loads the codec's library. Throws InferenceError AUDIO_UNREADABLE with the name of an unsupported variant. */
 export type CreatePacketDecoder = (format: PacketFormat) => Promise<PacketDecoder>;

@@ -2,10 +2,10 @@ import { InferenceError } from '../../../errors.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 import { SampleReader } from './samples.js';
 
-/** Packets of samples as they are: a packet holds whole frames; what is left of one is not read. */
+/** Creates a decoder of uncompressed packets. A packet has complete frames; an incomplete one is dropped. */
 export async function createPcmDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const { encoding } = format;
-  if (encoding === undefined) throw new InferenceError('INTERNAL', 'PCM was to be decoded without an encoding.');
+  if (encoding === undefined) throw new InferenceError('INTERNAL', 'PCM without a sample encoding.');
   return {
     warnings: [],
     decode: async (packet: AudioPacket): Promise<readonly TimedBlock[]> => {

@@ -9,7 +9,7 @@ const ENCODINGS = { 'pcm-s16le': 's16', 'pcm-f32le': 'f32' } as const satisfies 
   string
 >;
 
-/** Samples without a container. */
+/** Decodes samples without a container. */
 export class RawDecoder implements Decoder {
   readonly chunkBytes = CHUNK_BYTES;
   readonly declaredSeconds: number | undefined;
@@ -32,7 +32,7 @@ export class RawDecoder implements Decoder {
 
   async finish(): Promise<readonly DecodedBlock[]> {
     if (this.#reader.restBytes > 0) {
-      this.warnings.push(`The last ${this.#reader.restBytes} bytes are less than one sample of each channel.`);
+      this.warnings.push(`The last ${this.#reader.restBytes} bytes are not a complete frame.`);
     }
     return [];
   }

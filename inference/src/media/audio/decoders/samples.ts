@@ -1,6 +1,6 @@
 import type { DecodedBlock } from './decoder.js';
 
-/** How one sample is written: little endian, or big endian with `be`; `u8` is offset by 128 as WAV has it. */
+/** Sample encodings: little endian, big endian with `be`; `u8` is offset by 128, as in WAV. */
 export type SampleEncoding =
   | ('u8' | 's8' | 's16' | 's24' | 's32' | 'f32' | 'f64' | 'alaw' | 'ulaw')
   | ('s16be' | 's24be' | 's32be' | 'f32be' | 'f64be');
@@ -16,7 +16,7 @@ function expandALaw(code: number): number {
   return bits & 0x80 ? magnitude : -magnitude;
 }
 
-/** ITU-T G.711, mu-law: all bits inverted, a bias of 132 taken off again. */
+/** ITU-T G.711, mu-law: all bits inverted, with a bias of 132. */
 function expandMuLaw(code: number): number {
   const bits = ~code & 0xff;
   const magnitude = ((((bits & 0x0f) << 3) + 0x84) << ((bits & 0x70) >> 4)) - 0x84;
@@ -46,12 +46,12 @@ const READERS = {
   ulaw: { bytes: 1, read: (view, offset) => expandMuLaw(view.getUint8(offset)) / 32_768 },
 } satisfies Record<SampleEncoding, { bytes: number; read: ReadSample }>;
 
-/** Width of one sample. */
+/** Returns the size of a sample in bytes. */
 export function sampleBytes(encoding: SampleEncoding): number {
   return READERS[encoding].bytes;
 }
 
-/** Reads interleaved samples out of chunks of any size; a frame cut by a chunk's end waits for the next chunk. */
+/** Reads interleaved samples from chunks of any size; a frame across two chunks is buffered. */
 export class SampleReader {
   readonly #read: ReadSample;
   readonly #sampleBytes: number;
@@ -68,12 +68,12 @@ export class SampleReader {
     this.#frameBytes = this.#sampleBytes * channelCount;
   }
 
-  /** Bytes of a frame that has not come whole. */
+  /** Number of bytes of the incomplete frame. */
   get restBytes(): number {
     return this.#rest.length;
   }
 
-  /** The whole frames so far; undefined where there is none. */
+  /** Returns the complete frames; undefined if there is none. */
   push(chunk: Uint8Array): DecodedBlock | undefined {
     const bytes = this.#rest.length === 0 ? chunk : joinBytes(this.#rest, chunk);
     const frameCount = Math.floor(bytes.length / this.#frameBytes);
@@ -92,7 +92,7 @@ export class SampleReader {
   }
 }
 
-/** One array of two. */
+/** Concatenates two arrays. */
 export function joinBytes(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
   const joined = new Uint8Array(first.length + second.length);
   joined.set(first);

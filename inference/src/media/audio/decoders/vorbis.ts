@@ -2,7 +2,7 @@ import { InferenceError } from '../../../errors.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 import { blockOf, ErrorCount } from './wasm.js';
 
-/** The part of the library that takes packets; its public part takes Ogg pages alone. Held by the tests, in 0.1.20. */
+/** The library's inner module, which accepts packets; its public API accepts only Ogg pages. Checked by the tests, for 0.1.20. */
 interface VorbisPackets {
   sendSetupHeader(header: Uint8Array): void;
   initDsp(): void;
@@ -13,10 +13,10 @@ interface VorbisPackets {
     readonly errors: readonly { readonly message: string }[];
   };
 }
-/** The library's own buffer. */
+/** Size of the library's buffer. */
 const PACKET_MAX_BYTES = 128 * 1_024;
 
-/** Packets of Vorbis outside Ogg: libvorbis as WebAssembly. */
+/** Creates a decoder of Vorbis packets in other containers: libvorbis as WebAssembly. */
 export async function createVorbisDecoder(format: PacketFormat): Promise<PacketDecoder> {
   const [identification, , setup] = vorbisHeaders(format.description);
   const { OggVorbisDecoder } = await import('@wasm-audio-decoders/ogg-vorbis');
@@ -46,7 +46,7 @@ export async function createVorbisDecoder(format: PacketFormat): Promise<PacketD
   };
 }
 
-/** The three headers, laced as Matroska keeps them: how many less one, the sizes of all but the last in bytes of 255. */
+/** Splits the three headers in Matroska's Xiph lacing: their number minus one, the sizes of all but the last in 255s. */
 function vorbisHeaders(description: Uint8Array | undefined): [Uint8Array, Uint8Array, Uint8Array] {
   const bytes = description ?? new Uint8Array(0);
   const sizes: number[] = [];
@@ -67,6 +67,6 @@ function vorbisHeaders(description: Uint8Array | undefined): [Uint8Array, Uint8A
     bytes.subarray(at + first + second),
   ];
   const sound = headers.every((header, index) => header[0] === 2 * index + 1 && header.length <= PACKET_MAX_BYTES);
-  if (!sound) throw new InferenceError('AUDIO_UNREADABLE', 'Its Vorbis headers are damaged.');
+  if (!sound) throw new InferenceError('AUDIO_UNREADABLE', 'The Vorbis headers are damaged.');
   return headers;
 }

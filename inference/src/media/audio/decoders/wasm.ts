@@ -1,25 +1,25 @@
 import type { DecodedBlock } from './decoder.js';
 
-/** What every decoder of the wasm-audio-decoders family gives. */
+/** The result of the decoders of the wasm-audio-decoders family. */
 interface WasmDecoded {
   readonly channelData: readonly Float32Array[];
   readonly samplesDecoded: number;
   readonly sampleRate: number;
 }
 
-/** Its samples as a block; none where nothing was decoded. */
+/** Converts a result to blocks; none if nothing was decoded. */
 export function blockOf(decoded: WasmDecoded): readonly DecodedBlock[] {
   if (decoded.samplesDecoded <= 0 || decoded.channelData.length === 0) return [];
   const channels = decoded.channelData.map((samples) => samples.subarray(0, decoded.samplesDecoded));
   return [{ channels, sampleRateHz: decoded.sampleRate }];
 }
 
-/** What libFLAC as WebAssembly gives. */
+/** The result of the FLAC decoder. */
 interface FlacDecoded extends WasmDecoded {
   readonly bitDepth: number;
 }
 
-/** As `blockOf`. The library takes the largest whole number for 1; WAV, and so the same audio as WAV, the one above it. */
+/** As `blockOf`, rescaled: the library maps the largest integer to 1, but WAV, and so the same audio as WAV, the one above it. */
 export function flacBlockOf(decoded: FlacDecoded): readonly DecodedBlock[] {
   const full = 2 ** (decoded.bitDepth - 1);
   const channelData = decoded.channelData.map((samples) =>
@@ -28,7 +28,7 @@ export function flacBlockOf(decoded: FlacDecoded): readonly DecodedBlock[] {
   return blockOf({ ...decoded, channelData });
 }
 
-/** Counts a decoder's complaints: one sentence for the caller however many there were, and none of the library's own words. */
+/** Counts a decoder's errors and reports them to the caller as one warning, without the library's messages. */
 export class ErrorCount {
   #count = 0;
 
@@ -38,6 +38,6 @@ export class ErrorCount {
 
   warnings(format: string): readonly string[] {
     if (this.#count === 0) return [];
-    return [`${this.#count} damaged ${format} frames were passed over.`];
+    return [`${this.#count} damaged ${format} frames were skipped.`];
   }
 }

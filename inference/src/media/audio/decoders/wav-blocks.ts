@@ -2,30 +2,30 @@ import { InferenceError } from '../../../errors.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
 import { ErrorCount } from './wasm.js';
 
-/** What a codec of telephone days says of its blocks. */
+/** A codec with fixed-size blocks. */
 export interface BlockCodec {
-  /** As warnings name it. */
+  /** Name in warnings. */
   readonly name: string;
-  /** One block; of the last of an audio file it may be a part. */
+  /** Size of a block; the last one may be incomplete. */
   readonly blockBytes: number;
-  /** Of each channel, in a whole block: as long is the silence that stands for a damaged one. */
+  /** Samples per channel and block; a damaged block becomes silence of that length. */
   readonly blockSamples: number;
-  /** Its samples in 16 bits, a channel each; undefined: it is damaged, or too short to say anything. */
+  /** Decodes a block to 16-bit samples per channel; undefined if it is damaged or too short. */
   readonly decode: (block: Uint8Array) => readonly Int16Array[] | undefined;
 }
 
-/** The body of a `fmt ` chunk, its fields beyond those that every format has. */
+/** The codec-specific fields of a `fmt ` chunk. */
 export interface BlockFormat {
   readonly blockBytes: number;
   readonly bitsPerSample: number;
-  /** What follows the size of the codec's own part; empty where there is none. */
+  /** The extension after `cbSize`; empty if there is none. */
   readonly own: DataView;
 }
 
 const FORMAT_BYTES = 16;
 const OWN_OFFSET = 18;
 
-/** Throws AUDIO_UNREADABLE where the chunk is not there. */
+/** Parses the fields. Throws AUDIO_UNREADABLE if the chunk is missing. */
 export function readBlockFormat({ description }: PacketFormat, name: string): BlockFormat {
   if (description === undefined || description.length < FORMAT_BYTES) {
     throw unreadable(name, "it has no 'fmt' chunk");
@@ -44,12 +44,12 @@ export function readBlockFormat({ description }: PacketFormat, name: string): Bl
   };
 }
 
-/** A header that cannot be used. */
+/** Creates the error of an unusable header. */
 export function unreadable(name: string, reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `Its ${name} header cannot be used: ${reason}.`);
+  return new InferenceError('AUDIO_UNREADABLE', `Unusable ${name} header: ${reason}.`);
 }
 
-/** Decodes packets of one block or more. What is damaged is counted, and silent. */
+/** Creates a decoder of packets of one or more blocks. Damaged blocks are counted and become silence. */
 export function createBlockDecoder(codec: BlockCodec, format: PacketFormat): PacketDecoder {
   const { name, blockBytes, blockSamples, decode } = codec;
   const damaged = new ErrorCount();

@@ -4,26 +4,26 @@ import { PACKET_CODECS } from './codecs.js';
 import type { PacketCodec } from './packet-decoder.js';
 import { type SampleEncoding, sampleBytes } from './samples.js';
 
-/** What a `fmt ` chunk says. */
+/** The format in a `fmt ` chunk. */
 export interface WavFormat {
   readonly codec: PacketCodec;
-  /** As messages name it. */
+  /** Codec name in messages. */
   readonly codecName: string;
-  /** How samples are written; undefined where `codec` is not PCM. */
+  /** Sample encoding; undefined if `codec` is not PCM. */
   readonly encoding: SampleEncoding | undefined;
-  /** What is decoded at once: a frame of PCM, a block of the other codecs. */
+  /** Size of a PCM frame, or of a block of the other codecs. */
   readonly blockBytes: number;
-  /** All of the chunk: a codec's own part follows what all have. */
+  /** The whole chunk, with the codec-specific fields. */
   readonly body: Uint8Array;
   readonly channelCount: number;
   readonly sampleRateHz: number;
-  /** 0 where it cannot be told. */
+  /** 0 if unknown. */
   readonly bytesPerSecond: number;
   readonly warning: string | undefined;
 }
 
 const TAG_EXTENSIBLE = 0xfffe;
-/** Tags of RFC 2361 of codecs that come in packets. */
+/** Tags (RFC 2361) of packet codecs. */
 const PACKET_TAGS: Readonly<Record<number, PacketCodec>> = {
   2: 'adpcm-ms',
   17: 'adpcm-ima',
@@ -31,7 +31,7 @@ const PACKET_TAGS: Readonly<Record<number, PacketCodec>> = {
   80: 'mp3',
   85: 'mp3',
 };
-/** Names of the tags that are met in practice and not read. */
+/** Names of unsupported tags that occur in practice. */
 const TAG_NAMES: Readonly<Record<number, string>> = {
   34: 'TrueSpeech',
   64: 'G.721 ADPCM',
@@ -48,28 +48,28 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
   61868: 'FLAC',
 };
 
-/** Reads the chunk's body. Throws AUDIO_UNREADABLE for an encoding that is not read, or numbers no audio has. */
+/** Parses the chunk's body. Throws AUDIO_UNREADABLE for an unsupported encoding or implausible values. */
 export function parseWavFormat(body: Uint8Array): WavFormat {
-  if (body.length < 16) throw unreadable(`its 'fmt' chunk has ${body.length} bytes, at least 16 are needed`);
+  if (body.length < 16) throw unreadable(`its 'fmt' chunk has ${body.length} bytes, expected at least 16`);
   const view = new DataView(body.buffer, body.byteOffset, body.length);
   const channelCount = view.getUint16(2, true);
   const sampleRateHz = view.getUint32(4, true);
   const frameBytes = view.getUint16(12, true);
   const bits = view.getUint16(14, true);
   if (channelCount < 1 || channelCount > CHANNELS_MAX) {
-    throw unreadable(`it says ${channelCount} channels, 1 to ${CHANNELS_MAX} are read`);
+    throw unreadable(`unsupported channel count ${channelCount}, expected 1 to ${CHANNELS_MAX}`);
   }
   if (sampleRateHz < SAMPLE_RATE_MIN_HZ || sampleRateHz > SAMPLE_RATE_MAX_HZ) {
     throw unreadable(
-      `it says ${sampleRateHz} samples a second, ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ} are read`,
+      `unsupported sample rate ${sampleRateHz} Hz, expected ${SAMPLE_RATE_MIN_HZ} to ${SAMPLE_RATE_MAX_HZ}`,
     );
   }
-  // WAVE_FORMAT_EXTENSIBLE keeps the old tag in the first two bytes of its GUID.
+  // WAVE_FORMAT_EXTENSIBLE has the original tag in the first two bytes of its GUID.
   const outer = view.getUint16(0, true);
   const tag = outer === TAG_EXTENSIBLE && body.length >= 26 ? view.getUint16(24, true) : outer;
   const codec = PACKET_TAGS[tag];
   if (codec !== undefined) {
-    if (frameBytes === 0) throw unreadable(`it says that a block of ${PACKET_CODECS[codec].name} has no bytes`);
+    if (frameBytes === 0) throw unreadable(`the block size of ${PACKET_CODECS[codec].name} is 0`);
     const common = { codec, codecName: PACKET_CODECS[codec].name, encoding: undefined, channelCount, sampleRateHz };
     const bytesPerSecond = codec === 'mp3' ? 0 : view.getUint32(8, true);
     return { ...common, blockBytes: frameBytes, body: body.slice(), bytesPerSecond, warning: undefined };
@@ -88,13 +88,13 @@ export function parseWavFormat(body: Uint8Array): WavFormat {
     warning:
       frameBytes === trueFrameBytes || frameBytes === 0
         ? undefined
-        : `The WAV header says ${frameBytes} bytes a frame, its other fields say ${trueFrameBytes}; the latter was used.`,
+        : `The WAV header declares ${frameBytes} bytes per frame, but its other fields imply ${trueFrameBytes}; the latter was used.`,
   };
 }
 
 function encodingOf(tag: number, bits: number): SampleEncoding {
   if (tag === 1) {
-    // Depths between whole bytes are kept in the upper bits of the next whole byte.
+    // Other bit depths use the upper bits of the next full byte.
     if (bits >= 1 && bits <= 8) return 'u8';
     if (bits > 8 && bits <= 16) return 's16';
     if (bits > 16 && bits <= 24) return 's24';
@@ -105,9 +105,9 @@ function encodingOf(tag: number, bits: number): SampleEncoding {
   if (tag === 6 && bits === 8) return 'alaw';
   if (tag === 7 && bits === 8) return 'ulaw';
   const name = TAG_NAMES[tag];
-  const what = name === undefined ? `encoding ${tag}` : `${name} (encoding ${tag})`;
+  const label = name === undefined ? `encoding ${tag}` : `${name} (encoding ${tag})`;
   throw unreadable(
-    `it holds ${what} of ${bits} bits; PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law and ${decodedWavCodecs()} are read`,
+    `unsupported ${label} of ${bits} bits; supported are PCM of 8 to 32 bits, float of 32 or 64, A-law, mu-law and ${decodedWavCodecs()}`,
   );
 }
 
@@ -117,5 +117,5 @@ function decodedWavCodecs(): string {
 }
 
 function unreadable(reason: string): InferenceError {
-  return new InferenceError('AUDIO_UNREADABLE', `The WAV header cannot be used: ${reason}.`);
+  return new InferenceError('AUDIO_UNREADABLE', `Unusable WAV header: ${reason}.`);
 }

@@ -5,10 +5,10 @@ import type { PacketDecoder } from './packet-decoder.js';
 import { joinBytes } from './samples.js';
 import type { WavFormat } from './wav-format.js';
 
-/** Decoded at once: some hundred milliseconds of telephone speech. */
+/** Bytes per packet: a few hundred milliseconds of telephone speech. */
 const PACKET_BYTES = 2_048;
 
-/** The compressed body of a WAV: cut into packets of whole blocks, at places that depend on the content alone. */
+/** Splits the compressed data of a WAV into packets of complete blocks, independent of how it arrives. */
 export class WavPackets {
   #rest: Uint8Array = new Uint8Array(0);
   readonly #packetBytes: number;
@@ -20,7 +20,7 @@ export class WavPackets {
     this.#packetBytes = blockBytes * Math.max(1, Math.floor(PACKET_BYTES / blockBytes));
   }
 
-  /** Throws AUDIO_UNREADABLE, by name, for a codec that is not decoded. */
+  /** Creates the packetizer. Throws AUDIO_UNREADABLE with the name of an unsupported codec. */
   static async create({
     codec,
     codecName,
@@ -33,7 +33,7 @@ export class WavPackets {
     if (create === undefined) {
       throw new InferenceError(
         'AUDIO_UNREADABLE',
-        `The WAV holds ${codecName}, which is not decoded. Convert it first.`,
+        `The WAV contains ${codecName}, which is not supported. Convert it first.`,
       );
     }
     return new WavPackets(await create({ codec, sampleRateHz, channelCount, description: body }), blockBytes);
@@ -68,7 +68,7 @@ export class WavPackets {
   }
 }
 
-/** A WAV has no times: what is decoded follows what was. */
+/** Removes the times, which a WAV does not have: each block follows the previous one. */
 function untimed(blocks: readonly DecodedBlock[]): readonly DecodedBlock[] {
   return blocks.map(({ channels, sampleRateHz }) => ({ channels, sampleRateHz }));
 }

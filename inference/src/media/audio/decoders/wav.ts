@@ -6,17 +6,17 @@ import { parseWavFormat, type WavFormat } from './wav-format.js';
 import { WavPackets } from './wav-packets.js';
 
 const CHUNK_BYTES = 65_536;
-/** A `fmt ` or `ds64` chunk beyond this is no such chunk. */
+/** Maximum size of a `fmt ` or `ds64` chunk. */
 const HEADER_CHUNK_MAX_BYTES = 65_536;
-/** What writers to a pipe leave where the size would be; some leave this, or a little more, some all ones. */
+/** Placeholder size of writers to a pipe; some leave this or slightly more, some 0xFFFFFFFF. */
 const SIZE_DOUBTFUL = 0x7fff_f000;
 const SIZE_UNKNOWN = 0xffff_ffff;
 
 type State = 'riff' | 'chunk' | 'body' | 'skip' | 'data' | 'after';
 
 /**
- * WAV, RF64 and BW64 (Microsoft RIFF, EBU Tech 3306). Sizes are believed as far as bytes come: of a cut file the part
- * that is there is read, and said; a size of 0 or 0xFFFFFFFF in a stream means "until the end".
+ * Decodes WAV, RF64 and BW64 (Microsoft RIFF, EBU Tech 3306). A truncated file is read up to its end, with a warning; a size of
+ * 0 or 0xFFFFFFFF in a stream means "until the end".
  */
 export class WavDecoder implements Decoder {
   readonly chunkBytes = CHUNK_BYTES;
@@ -34,7 +34,7 @@ export class WavDecoder implements Decoder {
   #reader: SampleReader | undefined;
   #packets: WavPackets | undefined;
 
-  /** `contentBytes`: the size of the content where it is known, to hold the header's claim against. */
+  /** `contentBytes`: size of the content, if known, to check the header's size. */
   constructor(private readonly contentBytes: number | undefined) {}
 
   get track(): AudioTrackInfo | undefined {
@@ -78,19 +78,16 @@ export class WavDecoder implements Decoder {
     if (this.#state === 'data' && format !== undefined) {
       const restBytes = this.#reader?.restBytes ?? 0;
       if (this.#dataBytes !== undefined && this.#dataBytes < SIZE_DOUBTFUL && this.#leftBytes > 0) {
-        const more =
+        const missing =
           format.bytesPerSecond === 0
             ? `${this.#leftBytes} bytes`
             : `${(this.#leftBytes / format.bytesPerSecond).toFixed(2)} s`;
-        this.#warnings.push(`The WAV header promises ${more} more than came; what came was read.`);
+        this.#warnings.push(`The WAV is truncated: ${missing} declared in its header are missing.`);
       } else if (restBytes > 0) {
-        this.#warnings.push(`The last ${restBytes} bytes are less than one sample of each channel.`);
+        this.#warnings.push(`The last ${restBytes} bytes are not a complete frame.`);
       }
     } else if (this.#state !== 'after') {
-      throw new InferenceError(
-        'AUDIO_UNREADABLE',
-        'The WAV content ends before its samples begin. Send the whole file.',
-      );
+      throw new InferenceError('AUDIO_UNREADABLE', 'The WAV ends before its samples begin. Send the complete file.');
     }
     return blocks;
   }
@@ -111,7 +108,7 @@ export class WavDecoder implements Decoder {
     return this.#packets.push(bytes);
   }
 
-  /** Takes what the present state needs from the front of `bytes`; gives back the rest. */
+  /** Consumes the bytes that the current state needs; returns the rest. */
   #step(bytes: Uint8Array): Uint8Array {
     switch (this.#state) {
       case 'riff':
@@ -136,13 +133,13 @@ export class WavDecoder implements Decoder {
     }
   }
 
-  #gather(bytes: Uint8Array, wanted: number, use: (head: Uint8Array) => void): Uint8Array {
-    const missing = wanted - this.#held.length;
+  #gather(bytes: Uint8Array, size: number, use: (head: Uint8Array) => void): Uint8Array {
+    const missing = size - this.#held.length;
     this.#held = joinBytes(this.#held, bytes.subarray(0, missing));
-    if (this.#held.length < wanted) return bytes.subarray(bytes.length);
+    if (this.#held.length < size) return bytes.subarray(bytes.length);
     const head = this.#held;
     this.#held = new Uint8Array(0);
-    this.#seenBytes += wanted;
+    this.#seenBytes += size;
     use(head);
     return bytes.subarray(missing);
   }
@@ -155,7 +152,7 @@ export class WavDecoder implements Decoder {
       if (this.#chunkBytes > HEADER_CHUNK_MAX_BYTES) {
         throw new InferenceError(
           'AUDIO_UNREADABLE',
-          `The WAV header says that its '${this.#chunkId.trim()}' chunk has ${this.#chunkBytes} bytes; it is damaged.`,
+          `The WAV header is damaged: its '${this.#chunkId.trim()}' chunk has ${this.#chunkBytes} bytes.`,
         );
       }
       this.#state = this.#chunkBytes === 0 ? 'chunk' : 'body';
@@ -195,9 +192,9 @@ export class WavDecoder implements Decoder {
       return size === undefined || size === 0 || !Number.isSafeInteger(size) ? undefined : size;
     }
     if (this.#chunkBytes > 0) return this.#chunkBytes;
-    // An honest file without samples names further chunks; a writer that never went back to fill in sizes does not.
-    const more = this.#riffBytes !== SIZE_UNKNOWN && this.#riffBytes + 8 > this.#seenBytes;
-    return more ? 0 : undefined;
+    // A valid file without samples has further chunks; a writer that did not fill in the sizes afterwards has none.
+    const hasMore = this.#riffBytes !== SIZE_UNKNOWN && this.#riffBytes + 8 > this.#seenBytes;
+    return hasMore ? 0 : undefined;
   }
 }
 

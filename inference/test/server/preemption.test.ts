@@ -19,7 +19,7 @@ describe('a short call', () => {
   });
   afterEach(() => fake.close());
 
-  /** A call that runs until the returned function is called; the server has taken it in. */
+  /** Starts a call that runs until the returned function is called; resolves when the server has admitted it. */
   async function begin(text: string): Promise<() => Promise<void>> {
     let cancel = () => {};
     const ended = fake.client.unary(embedText, ask(text), {
@@ -27,7 +27,7 @@ describe('a short call', () => {
         cancel = stop;
       },
     });
-    // Another call on the same connection is answered when the first one was taken in.
+    // A second call on the same connection is answered after the first was admitted.
     await fake.client.value(getServerInfo, {});
     return async () => {
       cancel();
@@ -35,7 +35,7 @@ describe('a short call', () => {
     };
   }
 
-  it('is answered while the others of its run go on', async () => {
+  it('is answered before the others of its run', async () => {
     const endFirst = await begin('until cancelled');
     const short = fake.client.value(embedText, ask('quick'.padEnd(15)));
     const endLong = await begin('until cancelled');
@@ -46,7 +46,7 @@ describe('a short call', () => {
     await endLong();
   });
 
-  it('is answered while a long run of another caller goes on', async () => {
+  it('is answered during a long run of another caller', async () => {
     const endLong = await begin('until cancelled'.padEnd(300));
     const { results } = await fake.client.value(embedText, ask('quick'));
     expect(results[0]?.result.case).to.equal('embedding');
@@ -55,7 +55,7 @@ describe('a short call', () => {
     expect(fake.pids()).to.have.length(1);
   });
 
-  it('that kills the worker takes the long run that it interrupted along no more than once', async () => {
+  it('that kills the worker fails the preempted run at most once', async () => {
     const long = fake.client.value(embedText, ask('slow'.padEnd(300)));
     await fake.client.value(getServerInfo, {});
     const error = await fake.client.failure(embedText, ask('kill'));
@@ -69,7 +69,7 @@ describe('a short audio file', () => {
   const dir = join(SHARED_MODELS, NAME);
   const samples = join(ROOT, '../shared/samples/speech');
 
-  it('is written down while two windows of a long one are, which come out as they do alone', async function () {
+  it('is transcribed during a run of two windows of a long one, without changing its result', async function () {
     this.timeout(180_000);
     if (!existsSync(dir)) {
       console.log(`      skipped: there is no ${dir}`);
@@ -81,16 +81,16 @@ describe('a short audio file', () => {
       ASR_MODEL: 'onnx-community/whisper-base_timestamped',
       VISION_MODEL_NAME: 'none',
       WORKERS_SPEECH: '1',
-      // On a machine with other things to do nothing is refused for that.
+      // A busy machine must not cause refusals.
       MAX_QUEUE_SECONDS: '300',
     });
     const client = new GrpcClient(server.address);
     const textOf = async (content: Uint8Array) => {
-      // What is said again and again would be decoded at one temperature after the other.
+      // Repeated speech would trigger the temperature fallback.
       const options = { conditionOnPreviousText: false, language: 'en', temperatures: [0] };
       return (await client.value(transcribe, { audio: { content }, options })).text;
     };
-    /** Items that a worker has begun. */
+    /** Number of items that workers have started. */
     const begun = async () => {
       const metrics = await (await fetch(`${server.url}/metrics`)).text();
       return Number(/^heimdex_queue_seconds_count\{model="whisper"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
@@ -118,7 +118,7 @@ describe('a short audio file', () => {
   });
 });
 
-/** The samples of a WAV file so many times in a row, as another one. */
+/** Repeats the samples of a WAV file, as a WAV file. */
 async function wavOfMany(path: string, times: number): Promise<Buffer> {
   const file = await readFile(path);
   const [head, samples] = [Buffer.from(file.subarray(0, 44)), file.subarray(44)];

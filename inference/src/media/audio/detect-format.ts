@@ -4,12 +4,12 @@ import { ACCEPTED_FORMATS_TEXT, type AudioContainer } from './formats.js';
 import { hasMpegFrames, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 
-/** What an audio file is looked at for; by then every format has shown itself. */
+/** Maximum number of bytes examined: enough to detect every format. */
 export const HEAD_BYTES = 8_192;
-/** Enough for a magic and a WAV's first chunk. */
+/** Enough for a magic number and the first chunk of a WAV. */
 const HEAD_MIN_BYTES = 64;
 
-/** Magics of what is sent by mistake or hoped for, to name it. Latin-1. */
+/** Magic numbers (Latin-1) of unsupported formats, to name them in the error. */
 const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[] = [
   [0, '\x89PNG', 'a PNG image'],
   [0, '\xff\xd8\xff', 'a JPEG image'],
@@ -29,15 +29,15 @@ const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[
   [8, 'WEBP', 'a WebP image'],
 ];
 
-/** Boxes that MP4 and QuickTime files begin with. */
+/** First boxes of MP4 and QuickTime files. */
 const MP4_BOXES = new Set(['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp', 'moof', 'sidx']);
 /**
- * Which format this is, from its first bytes; undefined while more are needed. `complete`: no more come, or enough are
- * there. Throws AUDIO_UNREADABLE, which says what came and what is accepted.
+ * Detects the format from the first bytes; undefined if more are needed. `complete`: there are no more bytes, or enough.
+ * Throws AUDIO_UNREADABLE, which names the detected and the accepted formats.
  */
 export function detectFormat(head: Uint8Array, complete: boolean): AudioContainer | undefined {
   if (head.length === 0 && complete) {
-    throw new InferenceError('AUDIO_UNREADABLE', `The audio is empty. Accepted are ${ACCEPTED_FORMATS_TEXT}.`);
+    throw new InferenceError('AUDIO_UNREADABLE', `The audio is empty. Accepted formats: ${ACCEPTED_FORMATS_TEXT}.`);
   }
   if (head.length < HEAD_MIN_BYTES && !complete) return undefined;
   const text = latin1(head);
@@ -56,7 +56,7 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (latin1(body.subarray(0, 4)) === 'fLaC') return 'flac';
   if (findTransportLayout(head) !== undefined) return 'mpeg-ts';
   if (isAdts(body)) return 'adts';
-  // Behind a tag longer than the head, the decoder has to find the frames.
+  // After a tag longer than the head, the decoder has to find the frames.
   if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
   throw notAccepted(nameOf(head, text));
 }
@@ -64,8 +64,8 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
 function notAccepted(what: string): InferenceError {
   return new InferenceError(
     'AUDIO_UNREADABLE',
-    `This is no audio that can be read: it looks like ${what}. Accepted are ${ACCEPTED_FORMATS_TEXT}; ` +
-      'samples without a container need their raw format.',
+    `Unsupported audio format: this looks like ${what}. Accepted formats: ${ACCEPTED_FORMATS_TEXT}; ` +
+      'samples without a container need `raw`.',
   );
 }
 
@@ -76,10 +76,10 @@ function nameOf(head: Uint8Array, text: string): string {
   if (/^\s*[[{]\s*["{[\d]/.test(text)) return 'JSON';
   if (looksLikeText(head)) return `text (${JSON.stringify(new TextDecoder().decode(head.subarray(0, 24)))})`;
   const bytes = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
-  return `data of an unknown kind, beginning ${bytes.join(' ')}`;
+  return `unknown data beginning with ${bytes.join(' ')}`;
 }
 
-/** No control characters besides white space, and well-formed UTF-8 up to where the head may cut a character. */
+/** Returns whether this is well-formed UTF-8 (the head may cut the last character) without control characters. */
 function looksLikeText(head: Uint8Array): boolean {
   const part = head.subarray(0, 512);
   if (part.some((byte) => byte < 32 && byte !== 9 && byte !== 10 && byte !== 13)) return false;
@@ -91,7 +91,7 @@ function looksLikeText(head: Uint8Array): boolean {
   }
 }
 
-/** Length of an ID3v2 tag with its header: the size has seven bits a byte. */
+/** Returns the length of an ID3v2 tag including its header; the size field has seven bits per byte. */
 function id3Length(head: Uint8Array): number {
   const [a = 0, b = 0, c = 0, d = 0] = head.subarray(6, 10);
   return 10 + ((a & 0x7f) << 21) + ((b & 0x7f) << 14) + ((c & 0x7f) << 7) + (d & 0x7f);

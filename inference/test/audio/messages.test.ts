@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import type { InferenceError } from '../../src/errors.js';
 import { Random } from '../support/random.js';
-import { fixture, open } from './listening.js';
+import { fixture, open } from './read-audio.js';
 
-/** What a library, or the engine under it, would say. */
+/** Texts of libraries and of the JavaScript engine. */
 const INTERNALS =
   /undefined|null|NaN|\w+Error\b|is not (?:an? |defined|iterable|of type|valid)|cannot read|bounds|offset|wasm|heap|\.js\b|\bcode -?\d|\n/i;
 
@@ -16,7 +16,7 @@ const FIXTURES = [
   'speech-44k-stereo.m4a',
 ];
 
-/** Everything that is said to the caller of an audio file: its warnings, or its refusal. */
+/** All messages to the caller about an audio file: its warnings, or its error. */
 async function said(content: Uint8Array): Promise<{ texts: readonly string[]; cause: unknown }> {
   try {
     const source = await open(content);
@@ -30,8 +30,8 @@ async function said(content: Uint8Array): Promise<{ texts: readonly string[]; ca
   }
 }
 
-describe('What is said of damaged audio files', () => {
-  it('is never what a library said: an MP4 whose atom has the size 0', async () => {
+describe('Messages about damaged audio files', () => {
+  it('are not from a library: an MP4 with an atom of size 0', async () => {
     const m4a = await fixture('speech-48k-mono-faststart.m4a');
     const view = Buffer.from(m4a);
     for (const atom of [
@@ -57,14 +57,14 @@ describe('What is said of damaged audio files', () => {
   });
 
   for (const name of FIXTURES) {
-    it(`is never what a library said: ${name} with its first bytes changed`, async function () {
+    it(`are not from a library: ${name} with its first bytes changed`, async function () {
       this.timeout(30_000);
       const random = new Random(7);
       const whole = (await fixture(name)).subarray(0, 12_000);
       let refused = 0;
       for (let turn = 0; turn < 6; turn += 1) {
         const broken = Uint8Array.from(whole);
-        // Its first bytes stay: it is taken for what it was.
+        // The first bytes are unchanged: the format is still detected.
         for (let change = 0; change < 10; change += 1) {
           broken[48 + random.below(turn < 3 ? 600 : 6000)] = random.below(256);
         }

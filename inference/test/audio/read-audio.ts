@@ -11,7 +11,7 @@ export interface Transcribed {
   readonly track: AudioTrackInfo | undefined;
 }
 
-/** Opens with limits that do not matter, unless given. */
+/** Opens an audio file, by default with high limits. */
 export function open(content: Content, options: Partial<OpenAudioOptions> = {}) {
   return openAudio(content, { maxSeconds: 3_600, signal: new AbortController().signal, ...options });
 }
@@ -28,7 +28,7 @@ export async function transcribe(content: Content, options: Partial<OpenAudioOpt
   }
 }
 
-/** The error an audio file ends with, at opening or while it is read. */
+/** Returns the error of opening or reading an audio file. */
 export async function refusal(content: Content, options: Partial<OpenAudioOptions> = {}): Promise<InferenceError> {
   try {
     await transcribe(content, options);
@@ -39,7 +39,7 @@ export async function refusal(content: Content, options: Partial<OpenAudioOption
   throw new Error('The audio was read to its end.');
 }
 
-/** The same bytes in parts of `size`. */
+/** Yields the bytes in parts of `size`. */
 export async function* inParts(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < bytes.length; offset += size) yield bytes.subarray(offset, offset + size);
 }
@@ -48,12 +48,12 @@ export async function fixture(name: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../test/audio/fixtures/${name}`, import.meta.url)));
 }
 
-/** A file of the repository, by its path from the root. */
+/** Reads a file of the repository, by its path from the root. */
 export async function fromRoot(path: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../../${path}`, import.meta.url)));
 }
 
-/** Correlation of two audio files at the shift (in samples, up to `maxShift` either way) where it is highest. */
+/** Returns the maximum correlation of two audio files over shifts of up to `maxShift` samples in both directions. */
 export function alike(first: Float32Array, second: Float32Array, maxShift: number): { value: number; shift: number } {
   let best = { value: -1, shift: 0 };
   for (let shift = -maxShift; shift <= maxShift; shift++) {

@@ -3,23 +3,23 @@ import { fileURLToPath } from 'node:url';
 import type { Context } from 'mocha';
 import type { LoadOptions, ModelFiles, RunContext } from '../../src/models/model.js';
 
-/** The repository's root, seen from dist/test/support. */
+/** The repository root, relative to dist/test/support. */
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
-/** A file or directory of the repository. */
+/** Returns the path of a file or directory of the repository. */
 export function inRepository(path: string): string {
   return `${ROOT}${path}`;
 }
 
-/** A file or directory of the material that lies beside the repository, where it is there. */
+/** Returns the path of shared material next to the repository, which may not exist. */
 export function inShared(path: string): string {
   return `${ROOT}../shared/${path}`;
 }
 
-/** Skips a test, with a line that says why, where the material beside the repository is absent. */
+/** Skips a test, with the reason on the console, if shared material is absent. */
 export function needsShared(test: Context, path: string): void {
   if (existsSync(inShared(path))) return;
-  console.log(`      skipped: ../shared/${path} is not there`);
+  console.log(`      skipped: ../shared/${path} does not exist`);
   test.skip();
 }
 
@@ -27,15 +27,15 @@ export function readJsonFile<T>(path: string): T {
   return JSON.parse(readFileSync(path, 'utf8')) as T;
 }
 
-/** What the server hands a model family, for a repository's directory. */
+/** Creates the ModelFiles of a model directory. */
 export function modelFiles(id: string, dir: string, weights: Readonly<Record<string, string>>): ModelFiles {
   const paths = Object.fromEntries(Object.entries(weights).map(([name, path]) => [name, `${dir}/${path}`]));
   return { id, revision: '0'.repeat(40), variant: 'test', dir, weights: paths };
 }
 
 /**
- * HEIMDEX_TEST_WEIGHTS=plain or overflow-safe has the models that tests load themselves take that form of their 8-bit weights,
- * whatever the CPU says; plain ones are only right on a CPU whose 8-bit product is exact.
+ * HEIMDEX_TEST_WEIGHTS=plain or overflow-safe sets the form of 8-bit weights for models loaded by tests, independent of the CPU;
+ * plain ones are only correct on a CPU with an exact 8-bit product.
  */
 function testedWeights(): Pick<LoadOptions, 'weights'> {
   const { HEIMDEX_TEST_WEIGHTS: weights } = process.env;
@@ -46,17 +46,17 @@ function testedWeights(): Pick<LoadOptions, 'weights'> {
 
 export const OPTIONS: LoadOptions = { device: 'cpu', threads: 1, maxImagePixels: 50_000_000, ...testedWeights() };
 
-/** For a run that nobody cancels. */
+/** The context of a run without cancellation. */
 export const CONTEXT: RunContext = { signals: [], yieldToEventLoop: () => Promise.resolve() };
 
 /** Cosine of the angle between two vectors. */
-export function cosine(one: ArrayLike<number>, other: ArrayLike<number>): number {
+export function cosine(first: ArrayLike<number>, second: ArrayLike<number>): number {
   let dot = 0;
   let left = 0;
   let right = 0;
-  for (let index = 0; index < one.length; index += 1) {
-    const a = one[index] ?? Number.NaN;
-    const b = other[index] ?? Number.NaN;
+  for (let index = 0; index < first.length; index += 1) {
+    const a = first[index] ?? Number.NaN;
+    const b = second[index] ?? Number.NaN;
     dot += a * b;
     left += a * a;
     right += b * b;
