@@ -1,34 +1,34 @@
-/** Text of others (names of files, what a server says) as a person may see it: a terminal obeys what it is shown. */
+/** Escapes untrusted text (file names, server messages), which could contain terminal control sequences. */
 
 /**
- * What a terminal obeys or hides: control characters, marks and overrides of the direction of writing, separators of lines, halves of
- * characters. The two joiners stay: Persian and Indian words, and some emoji, need them.
+ * Control and invisible characters: controls, bidirectional marks and overrides, line separators, lone surrogates. The two
+ * joiners are allowed: Persian and Indic words, and some emoji, need them.
  */
 const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** A name, or another text of one line, with what cannot be seen written out: `\u001b` for an escape. */
+/** Escapes the invisible characters of a single-line text, as `\u001b`. */
 export function visible(text: string): string {
   return text.replace(UNSEEN, (character) => NAMED[character] ?? escaped(character));
 }
 
-/** As {@link visible}, of a text that may have lines. */
+/** Like {@link visible}, but keeps line breaks. */
 export function visibleLines(text: string): string {
   return text.split('\n').map(visible).join('\n');
 }
 
-/** Of whole output, whoever wrote it: what a terminal obeys. Marks of direction stay, which texts in Arabic or Hebrew may have. */
-const OBEYED = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+/** Control characters in output. Directional marks are allowed: Arabic and Hebrew text may contain them. */
+const CONTROL = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 const ESCAPE = '\u001b';
-/** A colour, as this program sets it. */
+/** A colour sequence of this program. */
 const COLOR = new RegExp(`(${ESCAPE}\\[\\d{1,2}m)`);
 
-/** Output with everything that a terminal obeys written out, as JSON writes it; `colored`: colours may stay. */
-export function harmless(text: string, colored: boolean): string {
-  if (!colored) return text.replace(OBEYED, escaped);
-  // Every second part is a colour.
+/** Escapes the control characters of output, as JSON does. With `colored`, colour sequences are kept. */
+export function escapeControls(text: string, colored: boolean): string {
+  if (!colored) return text.replace(CONTROL, escaped);
+  // Parts with an odd index are colours.
   const parts = text.split(COLOR);
-  return parts.map((part, place) => (place % 2 === 1 ? part : part.replace(OBEYED, escaped))).join('');
+  return parts.map((part, index) => (index % 2 === 1 ? part : part.replace(CONTROL, escaped))).join('');
 }
 
 function escaped(character: string): string {
