@@ -1,7 +1,7 @@
 import type { HubFile } from '../repository.js';
 import type { NamedTensor } from './tensors.js';
 
-/** A safetensors file of float32. */
+/** Returns a safetensors file of float32 tensors. */
 export function safetensorsFile(tensors: readonly NamedTensor[]): Buffer {
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   let offset = 0;
@@ -15,7 +15,7 @@ export function safetensorsFile(tensors: readonly NamedTensor[]): Buffer {
   return Buffer.concat([length, json, ...tensors.map(({ values }) => bytesOf(values))]);
 }
 
-/** The same tensors in so many files and their index. */
+/** Returns the tensors in several shards, with their index file. */
 export function shardedSafetensors(tensors: readonly NamedTensor[], shards: number): HubFile[] {
   const name = (shard: number) => `model-${padded(shard + 1)}-of-${padded(shards)}.safetensors`;
   const parts = Array.from({ length: shards }, (_, shard) => tensors.filter((_, index) => index % shards === shard));
@@ -28,7 +28,7 @@ export function shardedSafetensors(tensors: readonly NamedTensor[], shards: numb
   ];
 }
 
-/** Bytes of float32, little endian. */
+/** Returns float32 values as little-endian bytes. */
 export function bytesOf(values: Float32Array): Buffer {
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 }
