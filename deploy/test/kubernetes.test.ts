@@ -60,7 +60,7 @@ for (const overlay of overlays) {
 
     before(function () {
       if (!has('kubectl', 'kustomize', '--help')) {
-        console.log('      kubectl is not here: the overlays are not rendered');
+        console.log('      kubectl is not installed: the overlays are not rendered');
         this.skip();
       }
       resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/${overlay}`]));

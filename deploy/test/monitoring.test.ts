@@ -79,7 +79,7 @@ describe('deploy/monitoring', function () {
 
   it('is valid for promtool, and its alert tests pass', function () {
     if (!has('promtool', '--version')) {
-      console.log('      promtool is not here');
+      console.log('      promtool is not installed');
       this.skip();
     }
     output('promtool', ['check', 'config', `${DIR}/prometheus.yml`]);
@@ -94,7 +94,7 @@ describe('deploy/monitoring', function () {
 
     before(async function () {
       if (!has('prometheus', '--version')) {
-        console.log('      prometheus is not here');
+        console.log('      prometheus is not installed');
         this.skip();
       }
       served = await startEmbeddedServer();

