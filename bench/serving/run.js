@@ -1,9 +1,9 @@
-// What batching and the queue do under load, through the whole server: `node bench/serving/run.js` (after npm run build).
+// Measures batching and the queue under load, through the complete server: `node bench/serving/run.js` (after npm run build).
 //
-// Each text model of ../shared and of the project is served by a server of its own from a fresh volume; texts of 4 to 80 words
-// come (a) from one caller, one by one, (b) from 64 callers at once. Printed: texts a second of both, their ratio, p50 of the
-// lone caller, and the least cosine between a text's vector alone and in a batch. Then, with a queue of 16, callers
-// that never rest: how many calls are served and refused, and how long both take (`overload` as an argument: that alone).
+// Each text model of ../shared and of the project is served by a separate server from a new volume. Texts of 4 to 80 words come (a)
+// sequentially from one caller, (b) from 64 concurrent callers. Prints texts per second of both, their ratio, the p50 of the single
+// caller, and the minimum cosine between a text's vector alone and in a batch. Then, with a queue of 16 and callers that retry
+// immediately: served and refused calls and their latency (argument `overload`: only this part).
 import { createInferenceClient } from '@heimdex/client';
 import { quantile, started, stop, timed, withVolume } from './setup.js';
 
@@ -70,7 +70,7 @@ async function measure(name, env, model) {
   }
 }
 
-/** Callers that come again as soon as they are answered, refused or not: many times what the server can do. */
+/** Runs callers that call again immediately after every response, refused or not: many times the capacity. */
 async function overload(env, model) {
   const server = await started({ ...env, MAX_QUEUE: '16' });
   const client = createInferenceClient({ address: server.address, retry: { maxAttempts: 1 } });
@@ -109,7 +109,7 @@ await withVolume(async (fill) => {
     const settings = await fill(chosen);
     first ??= settings;
     if (process.argv[2] === 'overload') break;
-    if (settings === undefined) console.log(`| ${name} | not there | | | | |`);
+    if (settings === undefined) console.log(`| ${name} | missing | | | | |`);
     else await measure(name, settings, model);
   }
   if (first !== undefined) await overload(first, 'vision');

@@ -1,4 +1,4 @@
-// Whisper in this process, behind the same queue as in the server: windows that wait together run together.
+// Whisper in this process, with the server's queue and batching.
 import { load } from '../../inference/dist/src/models/whisper/model.js';
 import { whisperSpec } from '../../inference/dist/src/models/whisper/spec.js';
 import { transcribeWithWhisper } from '../../inference/dist/src/models/whisper/transcribe.js';
@@ -9,7 +9,7 @@ import { RATE, signal } from './recordings.js';
 
 const ID = 'onnx-community/whisper-base_timestamped';
 const WEIGHTS = { encoder: 'onnx/encoder_model_quantized.onnx', decoder: 'onnx/decoder_model_merged_quantized.onnx' };
-/** As the server has them for speech. */
+/** The server's settings for speech. */
 const BATCH = { maxCost: 120, maxPadding: 1 };
 
 export function whisperDir(shared) {
@@ -17,8 +17,8 @@ export function whisperDir(shared) {
 }
 
 /**
- * `transcribe(samples, options)` gives text, segments and how many windows each run had; samples or an opened audio. `weights`:
- * the form of its 8-bit weights, as in LoadOptions.
+ * `transcribe(audio, options)` accepts samples or an opened audio, and returns the text, the segments and the number of windows per
+ * run. `weights` is the layout of the 8-bit weights, as in LoadOptions.
  */
 export async function openWhisper(shared, { weights } = {}) {
   const settings = weights === undefined ? OPTIONS : { ...OPTIONS, weights };
@@ -46,7 +46,7 @@ export async function openWhisper(shared, { weights } = {}) {
   async function transcribe(audio, { wholeWindows = false, ...options } = {}) {
     runs = [];
     const admission = lane.admit({ items: 1, cost: undefined, priority: 'interactive' });
-    // A window of 30 s has no silence that is merged.
+    // A window of 30 s has no silence to merge.
     const filled = (window) =>
       wholeWindows && window.type === 'decode' ? { ...window, samples: filledUp(window) } : window;
     const submit = async (window, windowSignal) => (await admission.submit(filled(window), windowSignal)).value;

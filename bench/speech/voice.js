@@ -1,4 +1,4 @@
-// Stretches of speech against faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
+// Compares speech timestamps with faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
 // See README.md.
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -10,7 +10,7 @@ import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { audioFiles, RATE, samplesOf, threeMinutes } from './recordings.js';
 
-/** max_speech_duration_s; without it speech is never cut. */
+/** Values of max_speech_duration_s; without it speech is never split. */
 const LONGEST_SECONDS = [30, 10, 5];
 
 const { values: flags } = parseArgs({
@@ -22,7 +22,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** The long audio with 8 s of silence behind each 20 s, and faint noise under all of it. */
+/** Returns the long audio with 8 s of silence after every 20 s, and faint noise throughout. */
 function withSilences(samples) {
   let state = 1;
   const noise = () => {

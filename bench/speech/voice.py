@@ -1,4 +1,4 @@
-"""faster-whisper's stretches of speech: audio files and our probabilities as float32 files in, stretches in samples out."""
+"""Speech timestamps by faster-whisper: reads audio and our probabilities as float32 files, writes timestamps in samples."""
 import json
 import sys
 
@@ -7,7 +7,7 @@ from faster_whisper import vad
 
 
 def united(stretches):
-    """Stretches that lie against each other as one."""
+    """Joins adjacent segments."""
     whole = []
     for one in stretches:
         if whole and whole[-1][1] == one["start"]:

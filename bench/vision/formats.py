@@ -1,4 +1,4 @@
-"""Makes the files of formats.js: one photograph of 12 million pixels, with the noise of a sensor, in formats that sharp does not write."""
+"""Creates the files of formats.js: a photograph of 12 million pixels with sensor noise, in formats that sharp cannot write."""
 import json
 import sys
 

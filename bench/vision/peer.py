@@ -1,4 +1,4 @@
-"""Images to vectors as one would in Python: Pillow, numpy, onnxruntime."""
+"""Image embedding in plain Python: Pillow, numpy, onnxruntime."""
 import io
 import json
 import os

@@ -1,4 +1,4 @@
-// Two readings of two and a half to three minutes, and what is done to them.
+// Creates two readings of two and a half to three minutes and their lossy copies.
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const bitRate = (encoder, ending, kb) => ({
   settings: ['-c:a', encoder, '-b:a', `${kb}k`],
 });
 
-/** Fifteen copies of each reading: ffmpeg's settings. A speed is that of a record player: pitch goes with it. */
+/** ffmpeg options of the fifteen copies. A change of speed also changes the pitch, as on a record player. */
 const COPIES = [
   ...[32, 40, 48, 96].map((kb) => bitRate('libmp3lame', 'mp3', kb)),
   ...[24, 48, 96].map((kb) => bitRate('libopus', 'opus', kb)),
@@ -26,7 +26,7 @@ const COPIES = [
   })),
 ];
 
-/** The audio files three times over, and sixty sentences of four made voices. */
+/** The readings: the audio files three times, and sixty sentences by four synthetic voices. */
 async function readings(shared, ffmpeg) {
   const pause = new Float32Array(0.5 * RATE);
   const made = SENTENCES.flatMap((text, index) => [spoken(ffmpeg, text, VOICES[index % VOICES.length]), pause]);
@@ -36,7 +36,7 @@ async function readings(shared, ffmpeg) {
   ];
 }
 
-/** Writes all copies into a directory; `only` is a part of their names. */
+/** Writes copies into a directory; `only` selects by a part of the name. */
 export async function makeCopies(dir, { shared, ffmpeg, only }) {
   const copies = [];
   for (const { name: reading, samples, said } of await readings(shared, ffmpeg)) {
@@ -46,11 +46,11 @@ export async function makeCopies(dir, { shared, ffmpeg, only }) {
       const source = join(dir, 'source.wav');
       await writeFile(source, wavOf(decibels === undefined ? samples : noisy(samples, decibels)));
       const path = join(dir, `${full.replace(' ', '-')}.${ending}`);
-      // 44.1 kHz, as files of music have; Opus has its own rate.
+      // 44.1 kHz, as in music files; Opus has its own rate.
       const rate = ending === 'opus' ? '48000' : '44100';
       const args = ['-y', '-v', 'error', '-i', source, ...settings, '-ar', rate, '-ac', '1', path];
       const done = spawnSync(ffmpeg, args, { encoding: 'utf8' });
-      if (done.status !== 0) throw new Error(`ffmpeg could not make ${full}: ${done.error?.message ?? done.stderr}`);
+      if (done.status !== 0) throw new Error(`ffmpeg could not create ${full}: ${done.error?.message ?? done.stderr}`);
       copies.push({ name: full, path, said });
     }
   }

@@ -1,4 +1,4 @@
-// Words wrong in lossy copies: `node bench/speech/copies/run.js --model DIR --python PATH` (needs ffmpeg with flite). See ../README.md.
+// Measures word errors of lossy copies: `node bench/speech/copies/run.js --model DIR --python PATH` (needs ffmpeg with flite). See ../README.md.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,16 +14,16 @@ const { values: flags } = parseArgs({
     shared: { type: 'string', default: inRepository('../shared') },
     ffmpeg: { type: 'string', default: 'ffmpeg' },
     python: { type: 'string', default: 'python3' },
-    /** faster-whisper's form of Whisper base. */
+    /** Directory of Whisper base in faster-whisper's format. */
     model: { type: 'string' },
-    /** Copies whose names hold this. */
+    /** Selects copies by a part of the name. */
     only: { type: 'string', default: '' },
-    /** Programs to try, by the names below. */
+    /** Programs to run, by the names below. */
     programs: { type: 'string', default: 'ours,whole,safe,alone,int8,float32' },
   },
 });
 
-/** This server as it is, without merged silence, with overflow-safe weights, and with windows that do not see the text before. */
+/** This server by default, without merged silence, with overflow-safe weights, and not conditioned on previous text. */
 const OURS = {
   ours: [{}, {}],
   whole: [{}, { wholeWindows: true }],
@@ -35,7 +35,7 @@ const PEERS = ['int8', 'float32'];
 
 const dir = temporaryDir();
 const copies = await makeCopies(dir, flags);
-// Every program hears what this server's decoders give: the same samples.
+// Every program gets the same samples, decoded by this server.
 for (const copy of copies) {
   copy.samples = await samplesOf(copy.path);
   copy.wav = join(dir, `${copy.name.replace(' ', '-')}.decoded.wav`);
@@ -50,7 +50,7 @@ for (const program of flags.programs.split(',')) {
   console.error(program, wrong.join(' '));
   columns.push({ program, wrong });
 }
-console.log(`| words wrong | of | ${columns.map(({ program }) => program).join(' | ')} |`);
+console.log(`| word errors | of | ${columns.map(({ program }) => program).join(' | ')} |`);
 console.log(`|---|---|${'---|'.repeat(columns.length)}`);
 const rows = copies.map(({ name, said }, index) => [
   name,
