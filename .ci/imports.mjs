@@ -72,7 +72,7 @@ const packages = [
     },
   ),
   never(
-    'client-stands-alone',
+    'client-is-independent',
     'The client depends only on gen.',
     { path: `${CLIENT}src/` },
     {
@@ -80,14 +80,14 @@ const packages = [
     },
   ),
   never(
-    'hub-stands-alone',
+    'hub-is-independent',
     'The local hub has no dependencies on other workspaces.',
     { path: `${HUB}src/` },
     {
       path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${CLIENT}|${GEN}|${DEMO}`,
     },
   ),
-  never('nobody-needs-the-demo', 'The programs do not depend on the demo.', { pathNot: DEMO }, { path: DEMO }),
+  never('no-imports-of-demo', 'The programs do not depend on the demo.', { pathNot: DEMO }, { path: DEMO }),
   never(
     'got-in-downloader-only',
     'Only the downloader makes HTTP requests.',
@@ -128,7 +128,7 @@ const server = [
     { path: layer('transport', 'runner', 'worker', 'main') },
   ),
   never(
-    'nobody-imports-main',
+    'no-imports-of-main',
     'main.ts wires; nothing is taken from it.',
     { pathNot: '\\.test\\.ts$' },
     {

@@ -169,13 +169,13 @@ def siglip_expected(model, processor, tokenizer, images):
     encoded = [one.ids for one in tokenizer.encode_batch(PLAIN)]
     with torch.no_grad():
         texts = model.text_model(torch.tensor(encoded)).pooler_output
-        images = []
+        image_vectors = []
         for path in images:
             values = processor(images=upright(path), return_tensors="pt")["pixel_values"]
-            images.append(model.vision_model(values).pooler_output[0].tolist())
+            image_vectors.append(model.vision_model(values).pooler_output[0].tolist())
     return {
         "texts": [{"text": text, "ids": ids, "vector": vector} for text, ids, vector in zip(PLAIN, encoded, rows(texts))],
-        "pictures": [{"path": path, "vector": vector} for path, vector in zip(images, images)],
+        "images": [{"path": path, "vector": vector} for path, vector in zip(images, image_vectors)],
     }
 
 
@@ -380,7 +380,7 @@ def sentence_expected(directory, limit):
     long = PLAIN + ["boat on the sea " * 4000]
     ids = model.tokenizer(long, truncation=True, max_length=limit)["input_ids"]
     vectors = model.encode(long, normalize_embeddings=True)
-    return {"texts": [{"text": t, "ids": i, "vector": v.tolist()} for t, i, v in zip(long, ids, vectors)], "pictures": []}
+    return {"texts": [{"text": t, "ids": i, "vector": v.tolist()} for t, i, v in zip(long, ids, vectors)], "images": []}
 
 
 def repository(directory, model, tokenizer, pooling, limit):
@@ -480,7 +480,7 @@ def large_constant(path):
 
 def main(out, shared, images):
     models_ = [*make_siglip1(out, images), *make_siglip2(out, images), *make_sentences(out, shared)]
-    write(f"{out}/expected.json", [dict(zip(["family", "name", "folder", "weights", "least", "expected"], model)) for model in models_])
+    write(f"{out}/expected.json", [dict(zip(["family", "name", "dir", "weights", "minCosine", "expected"], model)) for model in models_])
 
 
 main(sys.argv[1], sys.argv[2], sys.argv[3:])

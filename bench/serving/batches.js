@@ -106,12 +106,12 @@ const CASES = [
 
 console.log(`| model, ${THREADS} threads | items per run | CPU ms per item | wall ms per item | growth, MB |`);
 console.log('|---|---|---|---|---|');
-const wanted = process.env.SIZES?.split(',');
+const sizeFilter = process.env.SIZES?.split(',');
 for (const [name, all, open, itemOf] of CASES) {
   if (process.env.ONLY !== undefined && !name.includes(process.env.ONLY)) continue;
   const model = await open();
   const make = await itemOf();
-  const sizes = all.filter((size) => wanted === undefined || wanted.includes(String(size)));
+  const sizes = all.filter((size) => sizeFilter === undefined || sizeFilter.includes(String(size)));
   const batches = sizes.map((size) => Array.from({ length: size }, make));
   await model.run([make(undefined, 0)], CONTEXT);
   const startBytes = process.memoryUsage.rss();

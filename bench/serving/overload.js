@@ -141,7 +141,7 @@ await withVolume(async (fill) => {
     const seconds = run.total / 1e9;
     const report = [
       [`capacity, ${CALLERS} callers that wait`, `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
-      ['sent', `${rate} a second asked, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
+      ['sent', `${rate} per second requested, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
       [
         'served',
         `${(served.length / seconds).toFixed(1)} calls/s, ${(served.length / seconds / capacity).toFixed(2)} of capacity`,
@@ -152,19 +152,19 @@ await withVolume(async (fill) => {
       ['time of the refused, ghz', shown(ms(refused))],
       ['time of the refused, server', shown(own('RESOURCE_EXHAUSTED'))],
       [
-        'memory before; most while it lasted; after, GB',
+        'memory before; peak; after, GB',
         `${before.memory_used_gb}; ${Math.max(...sizes)}; ${(await health(server.address)).memory_used_gb}`,
       ],
       [
-        'processor of the server itself',
-        `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms a call; of its workers ${(
+        'CPU of the server',
+        `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms per call; of its workers ${(
           working.reduce((sum, used) => sum + used, 0) / seconds
         ).toFixed(2)} cores; of ghz ${(run.cpuSeconds / seconds).toFixed(2)} cores`,
       ],
       ['health after', (await health(server.address)).status],
     ];
     console.log(
-      `Queue bound ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${IMAGES} images a call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
+      `Queue limit ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${IMAGES} images per call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
     );
   } finally {
     client.close();

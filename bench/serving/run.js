@@ -59,10 +59,10 @@ async function measure(name, env, model) {
     const together = await embedAll(client, model, CALLERS);
     const times = [];
     for (let i = 0; i < 100; i += 1) times.push(await timed(() => client.embedText([texts[i]], { model })));
-    const least = Math.min(...texts.map((_, index) => cosine(alone.vectors[index], together.vectors[index])));
+    const minCosine = Math.min(...texts.map((_, index) => cosine(alone.vectors[index], together.vectors[index])));
     const p50 = quantile(times, 0.5);
     console.log(
-      `| ${name} | ${alone.perSecond.toFixed(0)} | ${together.perSecond.toFixed(0)} | ${(together.perSecond / alone.perSecond).toFixed(2)} | ${p50.toFixed(1)} | ${least.toFixed(6)} |`,
+      `| ${name} | ${alone.perSecond.toFixed(0)} | ${together.perSecond.toFixed(0)} | ${(together.perSecond / alone.perSecond).toFixed(2)} | ${p50.toFixed(1)} | ${minCosine.toFixed(6)} |`,
     );
   } finally {
     client.close();
@@ -92,17 +92,17 @@ async function overload(env, model) {
   client.close();
   await stop(server);
   const calls = server.log.slice(before).filter(({ msg }) => msg === 'call');
-  const times = (wanted) => calls.filter(({ code }) => code === wanted).map(({ ms }) => ms);
+  const times = (status) => calls.filter(({ code }) => code === status).map(({ ms }) => ms);
   const [served, refused] = [times('OK'), times('RESOURCE_EXHAUSTED')];
   console.log(
-    `\nA queue of 16 texts, calls of 4: ${capacity} calls/s by 4 callers; by 32 that never rest ${served.length / SECONDS} calls/s served, ` +
-      `p99 ${quantile(served, 0.99)} ms, and ${refused.length / SECONDS} a second refused, in ${quantile(refused, 0.5)} ms (p50), ${quantile(refused, 0.99)} ms (p99), by the server's log.`,
+    `\nA queue of 16 texts, calls of 4: ${capacity} calls/s by 4 callers; by 32 that retry immediately ${served.length / SECONDS} calls/s served, ` +
+      `p99 ${quantile(served, 0.99)} ms, and ${refused.length / SECONDS} calls/s refused, in ${quantile(refused, 0.5)} ms (p50), ${quantile(refused, 0.99)} ms (p99), by the server's log.`,
   );
 }
 
 await withVolume(async (fill) => {
   console.log(
-    `| model | texts/s, one caller | texts/s, ${CALLERS} callers | ratio | p50 of a lone caller, ms | least cosine, alone to in a batch |\n|---|---|---|---|---|---|`,
+    `| model | texts/s, one caller | texts/s, ${CALLERS} callers | ratio | p50 of a single caller, ms | min cosine, alone vs. batched |\n|---|---|---|---|---|---|`,
   );
   let first;
   for (const [name, chosen, model] of CASES) {

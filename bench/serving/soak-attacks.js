@@ -15,7 +15,7 @@ const MB = 1e6;
 const SERVICE = '/heimdex.inference.v1.InferenceService/';
 
 const outcomes = {};
-const note = (kind, outcome) => {
+const record = (kind, outcome) => {
   outcomes[kind] ??= {};
   outcomes[kind][outcome] = (outcomes[kind][outcome] ?? 0) + 1;
 };
@@ -173,7 +173,7 @@ await Promise.all(
   Object.entries(ATTACKS)
     .filter(([kind]) => only === undefined || kind.includes(only))
     .map(async ([kind, attack]) => {
-      while (!over()) await attack((outcome) => note(kind, outcome));
+      while (!over()) await attack((outcome) => record(kind, outcome));
     }),
 );
 console.log(JSON.stringify(outcomes));

@@ -85,7 +85,7 @@ async function measure(settings, role, workers, threads, call) {
 }
 
 console.log(
-  `| model, on ${cores} cores | setting | lone caller, ms | calls/s, ${4 * cores} callers |\n|---|---|---|---|`,
+  `| model, on ${cores} cores | setting | single caller, ms | calls/s, ${4 * cores} callers |\n|---|---|---|---|`,
 );
 await withVolume(async (fill) => {
   for (const [role, name, chosen, call] of CASES) {

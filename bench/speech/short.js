@@ -153,11 +153,11 @@ const spoken = errorsOf(
 );
 const mean = (value) => (rows.reduce((sum, row) => sum + value(row), 0) / rows.length).toFixed(2);
 console.log(
-  `${rows.length} clips, ${mean(({ seconds: length }) => length)} s at the mean; whole input: ${spoken.errors} of`,
+  `${rows.length} clips, ${mean(({ seconds: length }) => length)} s on average; without merging: ${spoken.errors} of`,
 );
 console.log(`${spoken.words} spoken words wrong, ${mean((row) => whole(row).seconds)} CPU s per clip\n`);
 console.log(
-  '| layout | doubtful from | decoded twice | other words | words that differ | spoken words wrong | CPU s a clip |',
+  '| layout | doubt threshold | decoded twice | clips with different words | different words | spoken words wrong | CPU s per clip |',
 );
 console.log('|---|---|---|---|---|---|---|');
 for (const layout of LAYOUTS.slice(0, -1)) {

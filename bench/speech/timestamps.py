@@ -46,13 +46,13 @@ for number, settings in enumerate(SETTINGS):
         # Its detector adds a step of silence after audio of whole steps, so the audio here ends within a step.
         length = len(probabilities) * STEP - 100
         vad.get_vad_model = lambda probabilities=probabilities: lambda _audio: probabilities
-        stretches = vad.get_speech_timestamps(numpy.zeros(length, "float32"), vad.VadOptions(**settings))
+        speech_timestamps = vad.get_speech_timestamps(numpy.zeros(length, "float32"), vad.VadOptions(**settings))
         cases.append(
             {
                 "settings": settings,
                 "runs": runs,
                 "samples": length,
-                "stretches": [[int(one["start"]), int(one["end"])] for one in stretches],
+                "speechTimestamps": [[int(one["start"]), int(one["end"])] for one in speech_timestamps],
             }
         )
 print("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]")

@@ -6,7 +6,7 @@ import numpy
 from faster_whisper import vad
 
 
-def united(stretches):
+def joined(stretches):
     """Joins adjacent segments."""
     whole = []
     for one in stretches:
@@ -18,12 +18,12 @@ def united(stretches):
 
 
 todo = json.load(sys.stdin)
-stretches = []
+speech_timestamps = []
 for path, known in zip(todo["files"], todo["probabilities"]):
     samples = numpy.fromfile(path, dtype="<f4")
-    heard = [united(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
+    detected = [joined(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
     theirs, vad.get_vad_model = vad.get_vad_model, lambda known=known: lambda _samples: numpy.fromfile(known, dtype="<f4")
-    given = [united(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
+    given = [joined(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
     vad.get_vad_model = theirs
-    stretches.append([{"heard": one, "given": other} for one, other in zip(heard, given)])
-print(json.dumps({"stretches": stretches}))
+    speech_timestamps.append([{"detected": one, "given": other} for one, other in zip(detected, given)])
+print(json.dumps({"speechTimestamps": speech_timestamps}))

@@ -128,7 +128,7 @@ for (const one of CASES) {
     runPython(options.python, new URL('./peer.py', import.meta.url), { ...job, sizes, rounds });
   // Dynamic int8 is deterministic only without batching, so compare that.
   const fastest = one.alone ? [1] : [1, 8, 32];
-  printTable(`256 texts of 4 to 80 words, ${one.name} (tokenizing here: ${tokenizing.toFixed(3)} ms a text)`, [
+  printTable(`256 texts of 4 to 80 words, ${one.name} (tokenization here: ${tokenizing.toFixed(3)} ms per text)`, [
     ['Python: tokenizers, onnxruntime', python(fastest, options.rounds)],
     ['@huggingface/transformers', await transformersJs(one, fastest, options.rounds)],
     ['this server', await ours(one)],

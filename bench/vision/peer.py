@@ -13,7 +13,7 @@ from peer import job, measure, session
 todo = job()
 network = session(todo["model"])
 side = network.get_inputs()[0].shape[-1]
-contents = [open(path, "rb").read() for path in todo["pictures"]]
+contents = [open(path, "rb").read() for path in todo["images"]]
 
 
 def prepare(content):

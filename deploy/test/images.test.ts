@@ -17,8 +17,8 @@ function ownDependencies(name: string): readonly string[] {
     return { dir, name: own.name, needs: Object.keys(own.dependencies ?? {}) };
   });
   const found = new Set<string>();
-  const add = (wanted: string): void => {
-    const own = packages.find((one) => one.name === wanted);
+  const add = (name: string): void => {
+    const own = packages.find((workspace) => workspace.name === name);
     if (own === undefined || found.has(own.dir)) return;
     found.add(own.dir);
     for (const need of own.needs) add(need);
@@ -68,8 +68,8 @@ for (const name of ['downloader', 'inference'] as const) {
     });
 
     it('contains the build output of every workspace that it needs', () => {
-      const wanted = ownDependencies(`@heimdex/${name}`);
-      const missing = wanted.filter((workspace) => !last.some((line) => line.includes(`/app/${workspace}/dist`)));
+      const needed = ownDependencies(`@heimdex/${name}`);
+      const missing = needed.filter((workspace) => !last.some((line) => line.includes(`/app/${workspace}/dist`)));
       expect(missing).to.deep.equal([]);
     });
 

@@ -37,7 +37,9 @@ describe('heimdex', () => {
         for (const args of [[name], ['--service', name]]) {
           expect(await run(['health', ...args]), name).to.include({ exitCode: 0, stdout: 'SERVING\n' });
         }
-        expect(cli.server.healthChecks.at(-1), name).to.match(/^heimdex\.inference\.v1\.InferenceService(\/EmbedImage)?$/);
+        expect(cli.server.healthChecks.at(-1), name).to.match(
+          /^heimdex\.inference\.v1\.InferenceService(\/EmbedImage)?$/,
+        );
       }
       expect((await run(['health', 'embedimage'])).exitCode).to.equal(1);
       expect((await run(['health', 'EmbedImage', '--service', 'EmbedText'])).exitCode).to.equal(2);

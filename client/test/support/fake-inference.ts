@@ -113,7 +113,7 @@ export async function startFakeInference(): Promise<FakeInference> {
       if (message.case === 'audio') chunks.push(message.value);
       else state.starts.push(message);
     });
-    call.on('end', () => hear(call, Buffer.concat(chunks).toString()));
+    call.on('end', () => respond(call, Buffer.concat(chunks).toString()));
   };
   const list: Unary<unknown, HealthListResponse> = (_call, reply) => {
     const statuses = { '': { status: state.health }, [InferenceService.typeName]: { status: state.health } };
@@ -169,7 +169,7 @@ function face(content: Uint8Array): FaceResult {
   });
 }
 
-function hear(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>, text: string): void {
+function respond(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>, text: string): void {
   const send = (message: Parameters<typeof create<typeof TranscribeStreamResponseSchema>>[1]) =>
     call.write(create(TranscribeStreamResponseSchema, message));
   const lines = text.split('\n').filter((line) => line !== '');

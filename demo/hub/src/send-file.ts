@@ -18,10 +18,10 @@ export async function sendFile(
 ): Promise<void> {
   const lie = exchange.faults(['lie-size']).reduce((sum, { deltaBytes }) => sum + deltaBytes, 0);
   const reportedBytes = Math.max(0, file.sizeBytes + lie);
-  const asked = exchange.request.headers.range;
+  const requested = exchange.request.headers.range;
   const whole: Range = { start: 0, end: file.sizeBytes };
-  const ignored = asked !== undefined && exchange.faults(['ignore-range']).length > 0;
-  const range = asked === undefined || ignored ? whole : parseRange(asked, whole);
+  const ignored = requested !== undefined && exchange.faults(['ignore-range']).length > 0;
+  const range = requested === undefined || ignored ? whole : parseRange(requested, whole);
   if (range === undefined) {
     exchange.send(416, { ...headers, 'content-range': `bytes */${reportedBytes}` }, '');
     return;
