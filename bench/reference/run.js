@@ -61,7 +61,8 @@ for (const model of JSON.parse(readFileSync(`${dir}/expected.json`, 'utf8'))) {
       model.minCosine,
     ];
     console.log(`| ${model.name} | ${figures.join(' | ')} |`);
-    if (figures[1] > 0 || Math.min(figures[0], figures[2] === '-' ? 1 : figures[2]) < model.minCosine) process.exitCode = 1;
+    if (figures[1] > 0 || Math.min(figures[0], figures[2] === '-' ? 1 : figures[2]) < model.minCosine)
+      process.exitCode = 1;
     await loaded.close();
   } catch (error) {
     console.log(`| ${model.name} | ${String(error).split('\n')[0]} | | | |`);
