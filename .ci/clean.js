@@ -1,4 +1,4 @@
-/** Removes what builds made: every workspace's dist/. A deleted test must not live on as compiled JavaScript. */
+/** Removes every workspace's dist/, so that deleted tests do not survive as compiled JavaScript. */
 import { readFile, rm } from 'node:fs/promises';
 
 const root = new URL('../', import.meta.url);

@@ -1,7 +1,7 @@
 /**
- * Writes what is made from proto/: the TypeScript under gen/src, and gen/contract.json, the contract in force as buf's
- * own JSON image. `npm run generate` writes both and refuses a contract that breaks its callers; `-- --accept-breaking`
- * is for a new major version. `--check` compares instead of writing (part of `npm run check`).
+ * Generates the TypeScript under gen/src and gen/contract.json, the current contract as a buf image in JSON, from proto/.
+ * `npm run generate` rejects a breaking change of the contract; `-- --accept-breaking` allows it for a new major version.
+ * `--check` compares instead of writing (part of `npm run check`).
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,11 +13,11 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const generatedDir = join(root, 'gen/src');
 const contractFile = join(root, 'gen/contract.json');
 
-// As npm has it: buf, and the plugins that buf looks for.
+// As in npm scripts: buf and its plugins are in node_modules/.bin.
 process.env.PATH = [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter);
 const buf = (...args) => execFileSync('buf', args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
 
-/** Every file below a directory by its path in it. */
+/** Returns the content of every file below a directory, by relative path. */
 function readTree(dir) {
   const files = new Map();
   for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
@@ -32,7 +32,7 @@ function differences(expected, found) {
   return names.filter((name) => expected.get(name) !== found.get(name));
 }
 
-/** The contract without comments or other people's files, one line a value, so that a review shows what changed. */
+/** Returns our part of the contract without comments, one value per line for readable diffs. */
 function describeContract() {
   const image = JSON.parse(
     buf('build', '--path', 'proto/heimdex', '--exclude-source-info', '-o', '-#format=json').toString(),
@@ -44,15 +44,17 @@ function refuseBreakingChanges() {
   try {
     execFileSync('buf', ['breaking', 'proto', '--against', contractFile], { cwd: root, stdio: 'inherit' });
   } catch (error) {
-    // Without a status buf has not run at all.
+    // Without a status, buf did not run.
     if (error.status === undefined || error.status === null) throw error;
-    console.error('The contract in proto/ breaks callers of gen/contract.json (above). Add, do not change or remove.');
+    console.error(
+      'The contract in proto/ breaks callers of gen/contract.json (above). Fields, methods and reasons may only be added.',
+    );
     process.exit(1);
   }
 }
 
 if (existsSync(contractFile) && !process.argv.includes('--accept-breaking')) refuseBreakingChanges();
-// buf ends by Ctrl-C as well, and so the steps below: with a listener they still clean up.
+// Ctrl-C also ends buf, and thereby the steps below; with a listener they still clean up.
 process.once('SIGINT', () => process.exit(130));
 const scratch = mkdtempSync(join(tmpdir(), 'heimdex-generate-'));
 try {
@@ -63,7 +65,7 @@ try {
     const stale = differences(readTree(fresh), readTree(generatedDir)).map((name) => `gen/src/${name}`);
     if (!existsSync(contractFile) || readFileSync(contractFile, 'utf8') !== contract) stale.push('gen/contract.json');
     if (stale.length > 0) {
-      console.error(`Not current with proto/: ${stale.join(', ')}. Run: npm run generate`);
+      console.error(`Out of date with proto/: ${stale.join(', ')}. Run: npm run generate`);
       process.exitCode = 1;
     }
   } else {

@@ -1,12 +1,12 @@
 /**
- * Which way imports may point, for dependency-cruiser (`npm run check:imports`). Type-only imports count: a layer that
- * names another's types knows of it. The rules apply to src/; tests may reach anything of their own package.
+ * Import rules for dependency-cruiser (`npm run check:imports`). Type-only imports count as dependencies. The rules apply
+ * to src/; tests may import anything of their own package.
  */
 
-/** One rule: files matching `from` never import files (or packages) matching `to`. */
+/** A rule: files matching `from` must not import files or packages matching `to`. */
 const never = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 
-/** A package of node_modules by its exact name, or any path inside it. */
+/** Matches packages in node_modules by exact name, and paths inside them. */
 const npm = (...names) => `(^|/)node_modules/(${names.join('|')})(/|$)`;
 
 const COMMON = '^downloader/common/';
@@ -20,13 +20,13 @@ const GEN = '^gen/';
 const DEMO = '^demo/(?!hub/)';
 const HUB = '^demo/hub/';
 
-/** A source directory, or a file, of the server. */
+/** Matches source directories or files of the server. */
 const layer = (...names) => `^inference/src/(${names.join('|')})(/|\\.ts$)`;
 
 const packages = [
   never(
     'gen-imports-nothing',
-    'Generated code knows only its runtime.',
+    'Generated code imports only its runtime.',
     { path: GEN },
     {
       pathNot: `${GEN}|${npm('@bufbuild/protobuf')}`,
@@ -40,7 +40,7 @@ const packages = [
   ),
   never(
     'cache-imports-nothing',
-    'Both programs trust this package with the volume: no dependencies, no network.',
+    'Both programs rely on this package for the volume: no dependencies, no network.',
     { path: `${CACHE}src/` },
     { pathNot: `${CACHE}|${COMMON}`, dependencyTypesNot: ['core'] },
   ),
@@ -52,19 +52,19 @@ const packages = [
   ),
   never(
     'onnx-imports-nothing',
-    'Reading and writing ONNX files needs nothing else.',
+    'Reading and writing ONNX files has no dependencies.',
     { path: `${ONNX}src/` },
     { pathNot: ONNX },
   ),
   never(
     'compiler-knows-onnx-only',
-    'From checkpoint files to graph files: no volume, no network.',
+    'Compiles checkpoint files to graph files: no volume, no network.',
     { path: `${COMPILER}src/` },
     { path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${CLIENT}|${GEN}|${DEMO}|${HUB}` },
   ),
   never(
     'downloader-knows-the-cache-only',
-    'The downloader needs nothing of the server.',
+    'The downloader does not depend on the server.',
     { path: `${DOWNLOADER}src/` },
     {
       path: `${INFERENCE}|${CLIENT}|${GEN}|${DEMO}|${HUB}`,
@@ -72,37 +72,32 @@ const packages = [
   ),
   never(
     'server-without-downloader',
-    'The server never touches the network.',
+    'The server makes no network requests.',
     { path: `${INFERENCE}src/` },
     {
       path: `${DOWNLOADER}|${COMPILER}|${CLIENT}|${DEMO}|${HUB}`,
     },
   ),
   never(
-    'client-stands-alone',
-    'A caller installs the client, gen and common, nothing else.',
+    'client-is-independent',
+    'The client depends only on gen and common.',
     { path: `${CLIENT}src/` },
     {
       path: `${CACHE}|${ONNX}|${COMPILER}|${DOWNLOADER}|${INFERENCE}|${DEMO}|${HUB}`,
     },
   ),
   never(
-    'hub-stands-alone',
-    'The stand-in hub is used by everybody, and uses nobody.',
+    'hub-is-independent',
+    'The local hub has no dependencies on other workspaces.',
     { path: `${HUB}src/` },
     {
       path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${CLIENT}|${GEN}|${DEMO}`,
     },
   ),
-  never(
-    'nobody-needs-the-demo',
-    'The demo shows the programs; they do not know of it.',
-    { pathNot: DEMO },
-    { path: DEMO },
-  ),
+  never('no-imports-of-demo', 'The programs do not depend on the demo.', { pathNot: DEMO }, { path: DEMO }),
   never(
     'got-in-downloader-only',
-    'One program makes requests.',
+    'Only the downloader makes HTTP requests.',
     { pathNot: `${DOWNLOADER}src/` },
     { path: npm('got') },
   ),
@@ -111,36 +106,36 @@ const packages = [
 const server = [
   never(
     'models-know-no-server',
-    'A family is its files, arithmetic and errors.',
+    'A model family imports only its own files, arithmetic and errors.',
     { path: layer('models', 'media') },
     { path: layer('transport', 'services', 'scheduling', 'runner', 'worker', 'config', 'log', 'main') },
   ),
   never(
     'worker-knows-models-only',
-    'The child loads one model and runs batches; what it shares with its parent is the frames.',
+    'The child loads one model and runs batches; it shares only the frames with its parent.',
     { path: layer('worker') },
     { path: layer('transport', 'services', 'scheduling', 'config', 'main') },
   ),
   never(
     'runner-looks-down',
-    'The parent side of a worker fills an interface that the scheduler declares; it knows nothing above.',
+    'The parent side of a worker implements an interface of the scheduler; it imports no higher layer.',
     { path: layer('runner') },
     { path: layer('transport', 'services', 'worker', 'config', 'main') },
   ),
   never(
     'scheduling-looks-down',
-    'Queue and batcher are a pure core: processes are behind an interface.',
+    'Queue and batcher are a pure core; processes are behind an interface.',
     { path: layer('scheduling') },
     { path: layer('transport', 'services', 'runner', 'worker', 'config', 'main') },
   ),
   never(
     'services-look-down',
-    'Services call the scheduler; how a batch reaches a process is not theirs.',
+    'Services call the scheduler; they do not import the workers.',
     { path: layer('services') },
     { path: layer('transport', 'runner', 'worker', 'main') },
   ),
   never(
-    'nobody-imports-main',
+    'no-imports-of-main',
     'main.ts wires; nothing is taken from it.',
     { pathNot: '\\.test\\.ts$' },
     {
@@ -155,42 +150,37 @@ const server = [
   ),
   never(
     'spec-and-transcribe-without-runtime',
-    'The parent imports these files of a family: they must not pull the runtime in.',
+    'The parent process imports these files of a family: they must not load the runtime.',
     { path: '^inference/src/models/([^/]+/(spec|transcribe)|items|model|speech|registry)\\.ts$' },
     { path: npm('onnxruntime-node', 'onnxruntime-common', '@huggingface/transformers', 'sharp'), reachable: true },
   ),
   never(
     'domain-knows-no-grpc',
-    'Statuses are services/ and transport/ matter.',
+    'Only services/ and transport/ know gRPC statuses.',
     { path: layer('models', 'media', 'scheduling', 'runner', 'worker', 'errors') },
     { path: `${npm('@grpc/grpc-js', '@connectrpc/connect', '@connectrpc/connect-node')}|${GEN}` },
   ),
 ];
 
 const hygiene = [
-  never('no-cycles', 'Imports point one way.', {}, { circular: true }),
-  never(
-    'resolvable',
-    'Each import names something that is there. Built? npm run build.',
-    {},
-    { couldNotResolve: true },
-  ),
+  never('no-cycles', 'No import cycles.', {}, { circular: true }),
+  never('resolvable', 'Every import resolves. If not built: npm run build.', {}, { couldNotResolve: true }),
   never(
     'declared',
-    'A package is listed by the workspace that imports it, not found by luck of hoisting.',
-    // pino is an optional peer of common: the programs that log list it.
+    'A workspace declares every package that it imports.',
+    // pino is an optional peer of common: the programs that log declare it.
     { path: '/src/', pathNot: '^gen/|^downloader/common/src/log' },
     { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
   ),
   never(
     'src-without-dev',
-    'What is shipped needs no devDependency. The hub and the demo are not shipped.',
+    'Shipped code imports no devDependencies. The hub and the demo are not shipped.',
     { path: '/src/', pathNot: '^demo/' },
     {
       dependencyTypes: ['npm-dev'],
     },
   ),
-  never('src-without-tests', 'Shipped code knows no tests.', { path: '/src/' }, { path: '/test/' }),
+  never('src-without-tests', 'Shipped code imports no tests.', { path: '/src/' }, { path: '/test/' }),
 ];
 
 export default {

@@ -1,6 +1,6 @@
 /**
- * mocha's spec reporter with a last line a machine can read: `12 passed, 0 failed, 3 skipped`. The counts are the
- * runner's own; a failing hook counts as a failure, so that it can never look like a pass.
+ * mocha's spec reporter with a machine-readable last line: `12 passed, 0 failed, 3 skipped`. The counts are the runner's,
+ * in which a failing hook is a failure.
  */
 import Mocha from 'mocha';
 

@@ -1,7 +1,6 @@
 /**
- * What every test process starts with. ONNX Runtime for Linux would send its maker telemetry, and a test sends nothing. And a
- * directory for temporary ones of its own, which is gone when the process ends, also when a run is interrupted in the middle of
- * a test that would have tidied up.
+ * Preloaded into every test process. Disables the telemetry of ONNX Runtime, and sets TMPDIR to a new directory that is
+ * removed when the process ends, even if a run is interrupted within a test.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +12,7 @@ const dir = mkdtempSync(join(tmpdir(), 'heimdex-test-'));
 process.env.TMPDIR = dir;
 process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }));
 
-// Without a listener a signal ends the process before anything else is done.
+// Without a listener, a signal ends the process without the exit event.
 for (const [signal, status] of Object.entries({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 })) {
   process.once(signal, () => process.exit(status));
 }

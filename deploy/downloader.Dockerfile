@@ -1,8 +1,8 @@
-# The program that fills the volume and exits. Build from the repository's root:
+# The downloader: fills the volume and exits. Build from the repository root:
 #   docker build -f deploy/downloader.Dockerfile -t heimdex/downloader .
-# linux/amd64 and linux/arm64; only amd64 is built and run by this project's own checks.
+# linux/amd64 and linux/arm64; only amd64 is built and tested by this project.
 
-# Pin the digest where images must be reproducible: --build-arg NODE_IMAGE=docker.io/library/node@sha256:...
+# Pin a digest for reproducible images: --build-arg NODE_IMAGE=docker.io/library/node@sha256:...
 ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS manifests
@@ -40,7 +40,7 @@ FROM ${NODE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="heimdex-downloader" \
-      org.opencontainers.image.description="Fills a models volume, proves every byte, compiles checkpoints, publishes and exits." \
+      org.opencontainers.image.description="Fills a models volume, verifies every byte, compiles checkpoints, publishes and exits." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="docker.io/library/node:24.21.0-bookworm-slim"
@@ -59,7 +59,7 @@ COPY --from=build /app/downloader/common/dist/src downloader/common/dist/src
 COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/downloader/dist/src downloader/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest
-# A new named volume takes its owner from this directory.
+# A new named volume inherits the owner of this directory.
 RUN mkdir -p /app/models/.cache && chown -R 1000:1000 /app/models
 USER 1000:1000
 HEALTHCHECK NONE

@@ -1,8 +1,8 @@
-# The server. It reads the volume and never the network. Build from the repository's root:
+# The server: reads the volume and makes no network requests. Build from the repository root:
 #   docker build -f deploy/inference.Dockerfile -t heimdex/inference .
-# linux/amd64 and linux/arm64; only amd64 is built and run by this project's own checks.
+# linux/amd64 and linux/arm64; only amd64 is built and tested by this project.
 
-# Pin the digest where images must be reproducible: --build-arg NODE_IMAGE=docker.io/library/node@sha256:...
+# Pin a digest for reproducible images: --build-arg NODE_IMAGE=docker.io/library/node@sha256:...
 ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS manifests
@@ -68,7 +68,7 @@ COPY --from=build /app/downloader/onnx/dist/src downloader/onnx/dist/src
 COPY --from=build /app/inference/dist/src inference/dist/src
 COPY downloader/cache/manifest downloader/cache/manifest
 COPY deploy/images/healthcheck.js deploy/images/forward.js deploy/images/
-# A new named volume takes its owner from this directory.
+# A new named volume inherits the owner of this directory.
 RUN mkdir -p /app/models/.cache && chown -R 1000:1000 /app/models
 USER 1000:1000
 EXPOSE 8001

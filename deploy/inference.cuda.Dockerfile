@@ -1,15 +1,15 @@
-# The server on NVIDIA GPUs: the image of inference.Dockerfile with the CUDA libraries of onnxruntime, on NVIDIA's base. Build
-# that image first, then from the repository's root:
+# The server on NVIDIA GPUs: the image of inference.Dockerfile with onnxruntime's CUDA libraries, on NVIDIA's base. Build that
+# image first, then from the repository root:
 #   docker build -f deploy/inference.cuda.Dockerfile -t heimdex/inference:cuda .
-# linux/amd64 alone: onnxruntime-node has no CUDA for arm64. Never built and never run by this project.
+# Only linux/amd64: onnxruntime-node has no CUDA for arm64. Never built or tested by this project.
 
 ARG INFERENCE_IMAGE=heimdex/inference
-# CUDA and cuDNN as onnxruntime's provider wants them; pin the digest where images must be reproducible.
+# CUDA and cuDNN versions required by onnxruntime's provider; pin a digest for reproducible images.
 ARG CUDA_IMAGE=docker.io/nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
 
 FROM ${INFERENCE_IMAGE} AS server
 USER 0:0
-# As its documentation says: the script that the package has for it fetches them, of the same release, from NuGet.
+# As documented: the package's script fetches the libraries of the same release from NuGet.
 RUN node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 && \
     rm node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_tensorrt.so
 USER 1000:1000
@@ -17,10 +17,10 @@ USER 1000:1000
 FROM ${CUDA_IMAGE}
 COPY --from=server /usr/local/bin/node /usr/local/bin/node
 COPY --from=server --chown=0:0 /app /app
-# Whatever the provider wants must be here, but for the driver, which the host gives.
+# Every library that the provider needs must be present, except the driver, which the host provides.
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 RUN missing=$(ldd /app/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so | grep 'not found' | grep -v 'libcuda\.so') || true; \
-    if [[ -n $missing ]]; then echo "Give another CUDA_IMAGE, one that has: $missing"; exit 1; fi
+    if [[ -n $missing ]]; then echo "Set CUDA_IMAGE to a base with: $missing"; exit 1; fi
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="heimdex-inference-cuda" \

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 const [dir, shared = '../shared', only] = process.argv.slice(2);
 if (dir === undefined) throw new Error('Usage: node bench/default-stack/make.js DIR [SHARED [NAME]]');
 
-/** Numbers around 0 whose spread is that of trained weights; xorshift, two sums of halves a number. */
+/** Returns random numbers around 0 with the spread of trained weights (xorshift, two sums of halves per number). */
 function fill(values, scale, state) {
   let x = state | 1;
   for (let i = 0; i < values.length; i++) {
@@ -157,7 +157,7 @@ const MODELS = [
   {
     name: 'openai/whisper-medium',
     tensors: whisper({ width: 1024, layers: 24, vocabulary: 51_865, mels: 80 }),
-    // With half the bytes of the hub's, as OpenAI's own file has them.
+    // Half precision, as in OpenAI's file; the hub's has twice the bytes.
     half: true,
     config: {
       model_type: 'whisper',
@@ -216,7 +216,7 @@ const MODELS = [
   },
 ];
 
-/** Rounds to half precision by what float32 has too many bits; these weights are neither large nor subnormal. */
+/** Rounds float32 to half precision. The weights are neither large nor subnormal. */
 function toHalf(values) {
   const bits = new Uint32Array(values.buffer, 0, values.length);
   return Uint16Array.from(

@@ -1,5 +1,5 @@
-// Fetches the same files from the local hub with this downloader and with Python's snapshot_download, in turns, and
-// prints wall time, CPU time and memory of each. README.md beside this file says how to read it.
+// Downloads the same files from the local hub with this downloader and with Python's snapshot_download, alternating, and prints
+// the wall time, CPU time and memory of each. See README.md.
 import { spawn } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ const { values } = parseArgs({
 const fileCount = Number(values.files);
 const fileBytes = Math.floor((Number(values.mib) * MIB) / fileCount);
 
-/** Bytes of a cipher: as fast as memory, not compressible, no two files alike. */
+/** Returns the output of a cipher: fast, incompressible, and different for each file. */
 async function writeFileOf(path, index) {
   const key = Buffer.alloc(32, index + 1);
   const cipher = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
@@ -37,7 +37,7 @@ async function writeFileOf(path, index) {
   await file.close();
 }
 
-/** Runs a command under GNU time and gives seconds, CPU seconds and peak memory. */
+/** Runs a command under GNU time and returns its wall seconds, CPU seconds and peak memory. */
 async function measured(command, args, env, dir) {
   const figures = join(dir, 'time.txt');
   const child = spawn('/usr/bin/time', ['-o', figures, '-f', '%e %U %S %M', command, ...args], {
@@ -109,7 +109,7 @@ try {
       ),
   };
   const gigabytes = (fileBytes * fileCount) / 1e9;
-  console.log(`${fileCount} files, ${gigabytes.toFixed(2)} GB in all, from a hub on this machine`);
+  console.log(`${fileCount} files, ${gigabytes.toFixed(2)} GB in total, from a local hub`);
   console.log('client             wall s   CPU s/GB   peak MB');
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const [name, run] of Object.entries(clients)) {

@@ -1,4 +1,4 @@
-// How fast audio files are decoded, by processor time: `node bench/media/decode.js` (needs ffmpeg). See README.md.
+// Measures the CPU time of audio decoding: `node bench/media/decode.js` (needs ffmpeg). See README.md.
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -12,14 +12,14 @@ const { values: flags } = parseArgs({
     ffmpeg: { type: 'string', default: 'ffmpeg' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '120' },
-    /** Another build's directory `dist`, to be measured in turn with this one. */
+    /** The `dist` directory of another build, to alternate with. */
     against: { type: 'string' },
     only: { type: 'string' },
   },
 });
 const VIDEO = ['-f', 'lavfi', '-i', `testsrc=size=640x360:rate=25:duration=${flags.seconds}`];
 const H264 = ['-c:v', 'libx264', '-preset', 'ultrafast'];
-/** Name, ending, ffmpeg's settings, and whether there is an image beside the sound. */
+/** Name, file extension, ffmpeg options, and whether there is a video track. */
 const FORMATS = [
   ['WAV, 48 kHz stereo', 'wav', ['-c:a', 'pcm_s16le', '-ar', '48000', '-ac', '2']],
   ['FLAC', 'flac', ['-c:a', 'flac', '-ar', '48000', '-ac', '2']],
@@ -65,7 +65,7 @@ async function* inChunks(bytes) {
   for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
 }
 
-/** Seconds of audio for each second of processor time, all threads; undefined where it is refused. */
+/** Returns seconds of audio per second of CPU time over all threads, or undefined if decoding fails. */
 async function speedOf(openAudio, bytes) {
   const before = process.cpuUsage();
   try {
@@ -83,7 +83,7 @@ async function speedOf(openAudio, bytes) {
 
 const median = (values) => values.sort((one, other) => one - other)[values.length >> 1];
 const dir = temporaryDir();
-console.log(`seconds of audio for a second of processor time, median of ${flags.rounds}\n`);
+console.log(`seconds of audio per second of CPU time, median of ${flags.rounds}\n`);
 console.log(`| format | MB | ${builds.map(([name]) => name).join(' | ')} |`);
 console.log(`|---|---|${builds.map(() => '---|').join('')}`);
 for (const [name, ending, settings, images] of FORMATS) {
@@ -92,7 +92,7 @@ for (const [name, ending, settings, images] of FORMATS) {
   const inputs = ['-stream_loop', '-1', '-t', flags.seconds, '-i', SAMPLES[0]];
   const args = ['-y', '-v', 'error', ...(images ? VIDEO : []), ...inputs, '-t', flags.seconds, ...settings, path];
   const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });
-  if (made.status !== 0) throw new Error(`ffmpeg could not make ${name}: ${made.error?.message ?? made.stderr}`);
+  if (made.status !== 0) throw new Error(`ffmpeg could not create ${name}: ${made.error?.message ?? made.stderr}`);
   const bytes = await readFile(path);
   const speeds = openers.map(() => []);
   for (let round = 0; round < Number(flags.rounds); round += 1) {

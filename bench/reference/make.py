@@ -1,5 +1,5 @@
-"""Small models with random weights in the shapes and file layouts of the large ones on the hub, and what transformers and
-sentence-transformers make of texts and images with them: `python make.py DIR SHARED IMAGE...`. See README.md."""
+"""Creates small models with random weights in the architectures and file layouts of the large ones on the hub, and computes their
+results with transformers and sentence-transformers: `python make.py DIR SHARED IMAGE...`. See README.md."""
 import base64
 import io
 import json
@@ -64,7 +64,7 @@ PLAIN = [
 
 
 def loud(model, seed):
-    """Random weights large enough that different inputs give different vectors."""
+    """Sets random weights large enough for different inputs to have different vectors."""
     torch.manual_seed(seed)
     with torch.no_grad():
         for name, values in model.named_parameters():
@@ -83,7 +83,7 @@ def export(module, inputs, path, names, outputs, axes):
 
 
 def outside(path):
-    """Moves the weights into a file beside the graph, as exports above 2 GB have it."""
+    """Moves the weights to an external data file, as in exports above 2 GB."""
     name = os.path.basename(path) + "_data"
     onnx.save_model(onnx.load(path), path, save_as_external_data=True, location=name, size_threshold=1024)
 
@@ -93,7 +93,7 @@ def quantize(path):
 
 
 class Picked(torch.nn.Module):
-    """A part of a model, and what is taken of its answer."""
+    """A part of a model with selected outputs."""
 
     def __init__(self, part, pick):
         super().__init__()
@@ -110,7 +110,7 @@ def write(path, value):
 
 
 def upright(path):
-    """Turned as it is shown, in sRGB, transparent parts on white."""
+    """Applies the orientation, converts to sRGB, and blends transparency onto white."""
     image = ImageOps.exif_transpose(Image.open(path))
     profile = image.info.get("icc_profile")
     if profile and image.mode == "RGB":
@@ -165,22 +165,22 @@ def siglip_towers(model, directory, names, outputs, size, text_length="sequence_
 
 
 def siglip_expected(model, processor, tokenizer, images):
-    """As transformers' documentation does it: every text padded to 64 tokens, without a mask."""
+    """As in the documentation of transformers: every text padded to 64 tokens, without a mask."""
     encoded = [one.ids for one in tokenizer.encode_batch(PLAIN)]
     with torch.no_grad():
         texts = model.text_model(torch.tensor(encoded)).pooler_output
-        images = []
+        image_vectors = []
         for path in images:
             values = processor(images=upright(path), return_tensors="pt")["pixel_values"]
-            images.append(model.vision_model(values).pooler_output[0].tolist())
+            image_vectors.append(model.vision_model(values).pooler_output[0].tolist())
     return {
         "texts": [{"text": text, "ids": ids, "vector": vector} for text, ids, vector in zip(PLAIN, encoded, rows(texts))],
-        "pictures": [{"path": path, "vector": vector} for path, vector in zip(images, images)],
+        "images": [{"path": path, "vector": vector} for path, vector in zip(images, image_vectors)],
     }
 
 
 def gemma_tokenizer(directory):
-    """A byte-pair tokenizer of Gemma's construction, trained on this project's own words."""
+    """Trains a byte-pair tokenizer like Gemma's on this project's text."""
     words = [open(os.path.join(folder_, name), encoding="utf8").read() for folder_, name in TEXTS] + PLAIN * 20
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<2mass>", "[@BOS@]", "<unused0>", "<start_of_turn>", "<end_of_turn>"]
@@ -195,7 +195,7 @@ def gemma_tokenizer(directory):
     backend.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in special])
     backend.add_tokens([AddedToken(name, normalized=False) for name in spaces])
     backend.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
-    # The hub's files were written by GemmaTokenizerFast: no Lowercase in tokenizer.json, but do_lower_case beside it.
+    # The hub's files were written by GemmaTokenizerFast: do_lower_case is in tokenizer_config.json, not in tokenizer.json.
     state = json.loads(backend.to_str())
     state["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
     write(f"{directory}/tokenizer.json", state)
@@ -225,7 +225,7 @@ TEXTS = [(ROOT, "README.md"), (ROOT, "inference/README.md"), (POCKET, "README.md
 
 
 def chunks(directory, **settings):
-    """A SentencePiece model trained on this project's own words; its chunks with their scores, and its character map."""
+    """Trains a SentencePiece model on this project's text; returns its pieces with scores, and its character map."""
     os.makedirs(directory, exist_ok=True)
     words = [line for place, name in TEXTS for line in open(os.path.join(place, name), encoding="utf8") if line.strip()]
     spm.SentencePieceTrainer.train(sentence_iterator=iter(words + PLAIN * 20), model_prefix=f"{directory}/spiece", vocab_size=2000, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", minloglevel=2, **settings)
@@ -247,7 +247,7 @@ def template(before, after):
 
 
 def unigram(path, vocabulary, unknown, added, normalizer, processor):
-    """tokenizer.json as older libraries wrote it, which is how it lies on the hub."""
+    """Writes tokenizer.json as older libraries did, which is the format on the hub."""
     mark = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
     write(path, {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": {"type": "Sequence", "normalizers": normalizer}, "pre_tokenizer": mark, "post_processor": processor, "decoder": mark, "model": {"type": "Unigram", "unk_id": unknown, "vocab": vocabulary}})
 
@@ -283,13 +283,13 @@ def padded(tokenizer, pad, name):
 
 
 def compare(fast, slow):
-    """tokenizer.json is a translation; where SentencePiece itself reads a text otherwise, both Pythons cannot be right."""
+    """tokenizer.json is a conversion: prints texts that SentencePiece itself tokenizes differently."""
     other = [text for text in PLAIN if fast.encode(text).ids != slow(text)["input_ids"]]
     print(f"tokenizer.json and spiece.model differ in {len(other)} of {len(PLAIN)} texts: {other}")
 
 
 def roberta_tokenizer(directory):
-    """XLM-R, and so BGE-M3: SentencePiece's chunks behind four tokens of fairseq's."""
+    """XLM-R and BGE-M3: four fairseq tokens, then the pieces of SentencePiece."""
     vocabulary, charsmap = chunks(directory)
     vocabulary = [[name, 0.0] for name in ["<s>", "<pad>", "</s>", "<unk>"]] + vocabulary[3:] + [["<mask>", 0.0]]
     os.rename(f"{directory}/spiece.model", f"{directory}/sentencepiece.bpe.model")
@@ -371,7 +371,7 @@ def make_siglip2(out, images):
 def sentence_expected(directory, limit):
     from sentence_transformers import SentenceTransformer
 
-    # transformers 5 builds these tokenizers anew, by rules of its own; the class below takes tokenizer.json as it is.
+    # transformers 5 rebuilds these tokenizers by its own rules; the class below uses tokenizer.json unchanged.
     path = f"{directory}/tokenizer_config.json"
     settings = json.load(open(path, encoding="utf8"))
     write(path, settings | {"tokenizer_class": "PreTrainedTokenizerFast"})
@@ -380,11 +380,11 @@ def sentence_expected(directory, limit):
     long = PLAIN + ["boat on the sea " * 4000]
     ids = model.tokenizer(long, truncation=True, max_length=limit)["input_ids"]
     vectors = model.encode(long, normalize_embeddings=True)
-    return {"texts": [{"text": t, "ids": i, "vector": v.tolist()} for t, i, v in zip(long, ids, vectors)], "pictures": []}
+    return {"texts": [{"text": t, "ids": i, "vector": v.tolist()} for t, i, v in zip(long, ids, vectors)], "images": []}
 
 
 def repository(directory, model, tokenizer, pooling, limit):
-    """What a sentence-transformers repository has beside its graphs."""
+    """Writes the configuration files of a sentence-transformers repository."""
     model.config.save_pretrained(directory)
     model.save_pretrained(directory)
     for name in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]:
@@ -423,7 +423,7 @@ def make_sentences(out, shared):
     inputs = ["input_ids", "attention_mask"]
     encoder(model, inputs, f"{directory}/onnx/model.onnx", ["token_embeddings", "sentence_embedding"], both)
     outside(f"{directory}/onnx/model.onnx")
-    # The hub's export keeps one large constant in a file of its own.
+    # The hub's export stores one large constant in a separate file.
     large_constant(f"{directory}/onnx/model.onnx")
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]:
         shutil.copy(f"{directory}/{name}", f"{directory}/onnx/{name}")
@@ -457,7 +457,7 @@ def make_sentences(out, shared):
 
 
 def large_constant(path):
-    """Gives a graph a constant whose numbers lie in a file `Constant_7_attr__value`, as BAAI's export has it."""
+    """Adds a constant stored in a file `Constant_7_attr__value`, as in BAAI's export."""
     model = onnx.load(path, load_external_data=False)
     values = np.zeros(2048, dtype=np.float32)
     with open(os.path.join(os.path.dirname(path), "Constant_7_attr__value"), "wb") as file:
@@ -480,7 +480,7 @@ def large_constant(path):
 
 def main(out, shared, images):
     models_ = [*make_siglip1(out, images), *make_siglip2(out, images), *make_sentences(out, shared)]
-    write(f"{out}/expected.json", [dict(zip(["family", "name", "folder", "weights", "least", "expected"], model)) for model in models_])
+    write(f"{out}/expected.json", [dict(zip(["family", "name", "dir", "weights", "minCosine", "expected"], model)) for model in models_])
 
 
 main(sys.argv[1], sys.argv[2], sys.argv[3:])

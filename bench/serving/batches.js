@@ -1,7 +1,7 @@
-// How much of a run pays, and what it takes of memory: `node bench/serving/batches.js [THREADS]` (after npm run build).
+// Measures time and memory by batch size: `node bench/serving/batches.js [THREADS]` (after npm run build).
 //
-// Each model of the project and of ../shared runs batches of 1, 2, 4 ... items in this process, in turns, and the least of the rounds
-// counts. Printed: CPU milliseconds and wall milliseconds an item, and what the process grew by. The budgets of batch-budget.ts are chosen by this.
+// Each model of the project and of ../shared runs batches of 1, 2, 4 ... items in this process, alternating; the minimum of the rounds
+// counts. Prints CPU and wall milliseconds per item, and the memory growth of the process. Basis of the budgets in batch-budget.ts.
 import { readdir, readFile } from 'node:fs/promises';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
 import { load as loadSiglip } from '../../inference/dist/src/models/siglip/model.js';
@@ -104,14 +104,14 @@ const CASES = [
   ],
 ];
 
-console.log(`| model, ${THREADS} threads | items a run | CPU ms an item | wall ms an item | grew by, MB |`);
+console.log(`| model, ${THREADS} threads | items per run | CPU ms per item | wall ms per item | growth, MB |`);
 console.log('|---|---|---|---|---|');
-const wanted = process.env.SIZES?.split(',');
+const sizeFilter = process.env.SIZES?.split(',');
 for (const [name, all, open, itemOf] of CASES) {
   if (process.env.ONLY !== undefined && !name.includes(process.env.ONLY)) continue;
   const model = await open();
   const make = await itemOf();
-  const sizes = all.filter((size) => wanted === undefined || wanted.includes(String(size)));
+  const sizes = all.filter((size) => sizeFilter === undefined || sizeFilter.includes(String(size)));
   const batches = sizes.map((size) => Array.from({ length: size }, make));
   await model.run([make(undefined, 0)], CONTEXT);
   const startBytes = process.memoryUsage.rss();

@@ -1,8 +1,8 @@
-// Whether anything is left behind: `node bench/serving/leaks.js` (after npm run build).
+// Looks for leaks: `node bench/serving/leaks.js` (after npm run build).
 //
-// A server of the small models gets, in rounds, 10,000 calls (texts, images and faces by 16 callers, each call with an id of its
-// own), of which every tenth is refused for what it asks, and 1,000 that their callers give up. After each round: open file descriptors and active
-// handles of the serving process, memory of it and of its workers, and what waits.
+// In rounds, a server with the small models gets 10,000 calls (texts, images and faces from 16 callers, each with its own id), of
+// which every tenth is invalid, and 1,000 that their callers cancel. After each round it prints open file descriptors and active handles
+// of the serving process, its memory and that of its workers, and queued items.
 import { readdir, readFile } from 'node:fs/promises';
 import { createInferenceClient } from '@heimdex/client';
 import { at, started, stop, withVolume } from './setup.js';
@@ -20,7 +20,7 @@ async function kilobytes(pid, field) {
   return Number(new RegExp(`^${field}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0);
 }
 
-async function look(server) {
+async function inspect(server) {
   const { pid } = server.child;
   const metrics = await (await fetch(`http://${server.address}/metrics`)).text();
   const metric = (name) => metrics.match(new RegExp(`^${name}(?:{[^}]*})? ([0-9.e+]+)$`, 'm'))?.[1] ?? '-';
@@ -79,7 +79,7 @@ await withVolume(async (fill) => {
     for (let count = 0; count <= ROUNDS; count += 1) {
       if (count > 0) await round(client, CALLS / ROUNDS, CANCELLED / ROUNDS);
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      console.log(`| ${(count * CALLS) / ROUNDS} | ${(await look(server)).join(' | ')} |`);
+      console.log(`| ${(count * CALLS) / ROUNDS} | ${(await inspect(server)).join(' | ')} |`);
     }
   } finally {
     client.close();

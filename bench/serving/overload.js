@@ -1,9 +1,9 @@
-// Four times what the server can do, at a constant rate: `source .ci/peers && node bench/serving/overload.js` (after npm run build).
+// Sends four times the capacity at a constant rate: `source .ci/peers && node bench/serving/overload.js` (after npm run build).
 //
-// ghz (Go) calls EmbedImage of the small model with IMAGES images a call, or, with the argument speech, Transcribe of Moonshine tiny. First callers that wait for their answers find the
-// capacity; then ghz sends at RATIO times that rate for SECONDS, whatever comes back. Printed: what was served and refused, how
-// long both took by ghz's clock and by the server's, the most memory before, during and after, and health after. SERVER_CORES and
-// GHZ_CORES ("0", "1") keep the two apart, so that the load takes nothing from what it measures.
+// ghz (Go) calls EmbedImage of the small model with IMAGES images per call, or, with the argument speech, Transcribe of Moonshine tiny.
+// First, closed-loop callers measure the capacity; then ghz sends RATIO times that rate for SECONDS, open-loop. Prints served and refused
+// calls, their latency measured by ghz and by the server, memory before, peak and after, and the health afterwards. SERVER_CORES and
+// GHZ_CORES ("0", "1") pin the two to separate cores, so that the load generator does not affect the server.
 import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ const CASES = {
 const chosen = CASES[process.argv[2] ?? 'images'];
 await writeFile(data, JSON.stringify(chosen.request));
 
-/** Runs ghz; its report. */
+/** Runs ghz and returns its report. */
 function ghz(address, args) {
   const common = [
     '--insecure',
@@ -60,7 +60,7 @@ function ghz(address, args) {
   const looking = setInterval(() => void cpuSeconds(child.pid).then((now) => (used = Math.max(used, now))), 250);
   child.stdout.on('data', (chunk) => chunks.push(chunk));
   return new Promise((resolve, reject) => {
-    child.once('error', () => reject(new Error('ghz is not there: source .ci/peers')));
+    child.once('error', () => reject(new Error('ghz is not installed: source .ci/peers')));
     child.once('close', (code) => {
       clearInterval(looking);
       if (code === 0) resolve({ ...JSON.parse(Buffer.concat(chunks).toString()), cpuSeconds: used });
@@ -69,7 +69,7 @@ function ghz(address, args) {
   });
 }
 
-/** Seconds of processor that a process has used; 0 where the system does not say. */
+/** Returns the CPU seconds of a process; 0 if the system does not report them. */
 async function cpuSeconds(pid) {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -88,7 +88,7 @@ await withVolume(async (fill) => {
   const server = await started({ ...settings, MAX_QUEUE_SECONDS: String(QUEUE_SECONDS) }, process.env.SERVER_CORES);
   const client = createInferenceClient({ address: server.address });
   try {
-    // Long enough for the workers that start behind the first one, and for the measured rate.
+    // Long enough for further workers to start, and for a stable rate.
     const until = performance.now() + 5000;
     while (performance.now() < until) await Promise.all(Array.from({ length: 4 }, () => chosen.call(client)));
     const before = await health(server.address);
@@ -141,7 +141,7 @@ await withVolume(async (fill) => {
     const seconds = run.total / 1e9;
     const report = [
       [`capacity, ${CALLERS} callers that wait`, `${capacity.toFixed(1)} calls/s, ${shown(ms(okOf(calm)))}`],
-      ['sent', `${rate} a second asked, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
+      ['sent', `${rate} per second requested, ${(run.count / seconds).toFixed(1)} sent, for ${seconds.toFixed(1)} s`],
       [
         'served',
         `${(served.length / seconds).toFixed(1)} calls/s, ${(served.length / seconds / capacity).toFixed(2)} of capacity`,
@@ -152,19 +152,19 @@ await withVolume(async (fill) => {
       ['time of the refused, ghz', shown(ms(refused))],
       ['time of the refused, server', shown(own('RESOURCE_EXHAUSTED'))],
       [
-        'memory before; most while it lasted; after, GB',
+        'memory before; peak; after, GB',
         `${before.memory_used_gb}; ${Math.max(...sizes)}; ${(await health(server.address)).memory_used_gb}`,
       ],
       [
-        'processor of the server itself',
-        `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms a call; of its workers ${(
+        'CPU of the server',
+        `${(serving / seconds).toFixed(2)} cores, ${((serving / run.count) * 1000).toFixed(2)} ms per call; of its workers ${(
           working.reduce((sum, used) => sum + used, 0) / seconds
         ).toFixed(2)} cores; of ghz ${(run.cpuSeconds / seconds).toFixed(2)} cores`,
       ],
       ['health after', (await health(server.address)).status],
     ];
     console.log(
-      `Queue bound ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${IMAGES} images a call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
+      `Queue limit ${QUEUE_SECONDS} s, ${chosen.method}${process.argv[2] === 'speech' ? '' : `, ${IMAGES} images per call`}.\n\n| | |\n|---|---|\n${report.map(([name, value]) => `| ${name} | ${value} |`).join('\n')}`,
     );
   } finally {
     client.close();

@@ -1,9 +1,9 @@
-// What batching and the queue do under load, through the whole server: `node bench/serving/run.js` (after npm run build).
+// Measures batching and the queue under load, through the complete server: `node bench/serving/run.js` (after npm run build).
 //
-// Each text model of ../shared and of the project is served by a server of its own from a fresh volume; texts of 4 to 80 words
-// come (a) from one caller, one by one, (b) from 64 callers at once. Printed: texts a second of both, their ratio, p50 of the
-// lone caller, and the least cosine between a text's vector alone and in a batch. Then, with a queue of 16, callers
-// that never rest: how many calls are served and refused, and how long both take (`overload` as an argument: that alone).
+// Each text model of ../shared and of the project is served by a separate server from a new volume. Texts of 4 to 80 words come (a)
+// sequentially from one caller, (b) from 64 concurrent callers. Prints texts per second of both, their ratio, the p50 of the single
+// caller, and the minimum cosine between a text's vector alone and in a batch. Then, with a queue of 16 and callers that retry
+// immediately: served and refused calls and their latency (argument `overload`: only this part).
 import { createInferenceClient } from '@heimdex/client';
 import { quantile, started, stop, timed, withVolume } from './setup.js';
 
@@ -59,10 +59,10 @@ async function measure(name, env, model) {
     const together = await embedAll(client, model, CALLERS);
     const times = [];
     for (let i = 0; i < 100; i += 1) times.push(await timed(() => client.embedText([texts[i]], { model })));
-    const least = Math.min(...texts.map((_, index) => cosine(alone.vectors[index], together.vectors[index])));
+    const minCosine = Math.min(...texts.map((_, index) => cosine(alone.vectors[index], together.vectors[index])));
     const p50 = quantile(times, 0.5);
     console.log(
-      `| ${name} | ${alone.perSecond.toFixed(0)} | ${together.perSecond.toFixed(0)} | ${(together.perSecond / alone.perSecond).toFixed(2)} | ${p50.toFixed(1)} | ${least.toFixed(6)} |`,
+      `| ${name} | ${alone.perSecond.toFixed(0)} | ${together.perSecond.toFixed(0)} | ${(together.perSecond / alone.perSecond).toFixed(2)} | ${p50.toFixed(1)} | ${minCosine.toFixed(6)} |`,
     );
   } finally {
     client.close();
@@ -70,7 +70,7 @@ async function measure(name, env, model) {
   }
 }
 
-/** Callers that come again as soon as they are answered, refused or not: many times what the server can do. */
+/** Runs callers that call again immediately after every response, refused or not: many times the capacity. */
 async function overload(env, model) {
   const server = await started({ ...env, MAX_QUEUE: '16' });
   const client = createInferenceClient({ address: server.address, retry: { maxAttempts: 1 } });
@@ -92,24 +92,24 @@ async function overload(env, model) {
   client.close();
   await stop(server);
   const calls = server.log.slice(before).filter(({ msg }) => msg === 'call');
-  const times = (wanted) => calls.filter(({ code }) => code === wanted).map(({ ms }) => ms);
+  const times = (status) => calls.filter(({ code }) => code === status).map(({ ms }) => ms);
   const [served, refused] = [times('OK'), times('RESOURCE_EXHAUSTED')];
   console.log(
-    `\nA queue of 16 texts, calls of 4: ${capacity} calls/s by 4 callers; by 32 that never rest ${served.length / SECONDS} calls/s served, ` +
-      `p99 ${quantile(served, 0.99)} ms, and ${refused.length / SECONDS} a second refused, in ${quantile(refused, 0.5)} ms (p50), ${quantile(refused, 0.99)} ms (p99), by the server's log.`,
+    `\nA queue of 16 texts, calls of 4: ${capacity} calls/s by 4 callers; by 32 that retry immediately ${served.length / SECONDS} calls/s served, ` +
+      `p99 ${quantile(served, 0.99)} ms, and ${refused.length / SECONDS} calls/s refused, in ${quantile(refused, 0.5)} ms (p50), ${quantile(refused, 0.99)} ms (p99), by the server's log.`,
   );
 }
 
 await withVolume(async (fill) => {
   console.log(
-    `| model | texts/s, one caller | texts/s, ${CALLERS} callers | ratio | p50 of a lone caller, ms | least cosine, alone to in a batch |\n|---|---|---|---|---|---|`,
+    `| model | texts/s, one caller | texts/s, ${CALLERS} callers | ratio | p50 of a single caller, ms | min cosine, alone vs. batched |\n|---|---|---|---|---|---|`,
   );
   let first;
   for (const [name, chosen, model] of CASES) {
     const settings = await fill(chosen);
     first ??= settings;
     if (process.argv[2] === 'overload') break;
-    if (settings === undefined) console.log(`| ${name} | not there | | | | |`);
+    if (settings === undefined) console.log(`| ${name} | missing | | | | |`);
     else await measure(name, settings, model);
   }
   if (first !== undefined) await overload(first, 'vision');

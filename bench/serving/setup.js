@@ -1,4 +1,4 @@
-// What the benches of the whole server share: a volume filled by the downloader, and servers started from it.
+// Shared by the benchmarks of the complete server: fills a volume with the downloader, and starts servers on it.
 import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { temporaryDir } from '../support/dir.js';
 
 export const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** Runs `work` with a function that fills a temporary volume for settings and gives the settings to serve them, or undefined. */
+/** Runs `work` with a function that fills a temporary volume for given settings and returns the server settings, or undefined. */
 export async function withVolume(work) {
   const volume = temporaryDir();
   const shared = await repositoriesIn(at('../shared/models')).catch(() => []);
@@ -42,12 +42,12 @@ export async function withVolume(work) {
   }
 }
 
-/** A command that keeps to the given processors ("0", "0-3"); as it is where none are given. */
+/** Returns a command pinned to the given CPUs ("0", "0-3"); unchanged if none are given. */
 export function onCores(cores, command, args) {
   return cores === undefined ? [command, args] : ['taskset', ['-c', cores, command, ...args]];
 }
 
-/** Starts a server, on the given processors or all, and waits until it is ready; `log` has its lines, as objects. */
+/** Starts a server, on the given CPUs or all, and waits until it is ready; `log` has its log lines as objects. */
 export async function started(env, cores) {
   const child = spawn(...onCores(cores, process.execPath, [at('inference/bin/heimdex-inference.js')]), {
     env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'auto' },
@@ -67,7 +67,7 @@ export async function started(env, cores) {
   });
 }
 
-/** Ends a server. */
+/** Stops a server. */
 export function stop({ child }) {
   return new Promise((resolve) => {
     child.once('close', resolve);
@@ -81,7 +81,7 @@ export async function timed(work) {
   return performance.now() - startedAt;
 }
 
-/** The value below which `share` of the values lie. */
+/** Returns the quantile `share` of the values. */
 export function quantile(values, share) {
   return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? Number.NaN;
 }

@@ -1,6 +1,6 @@
-// What strangers do in the soak (soak.js starts this as a process of its own): node bench/serving/soak-attacks.js HOST:PORT SECONDS
+// Attacks of the soak test, started by soak.js as a separate process: node bench/serving/soak-attacks.js HOST:PORT SECONDS
 //
-// Each kind runs in a loop until the time is over. Printed at the end, as JSON: how often each ended how.
+// Each kind runs in a loop for SECONDS. Prints the number of each outcome as JSON.
 import http2 from 'node:http2';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -15,7 +15,7 @@ const MB = 1e6;
 const SERVICE = '/heimdex.inference.v1.InferenceService/';
 
 const outcomes = {};
-const note = (kind, outcome) => {
+const record = (kind, outcome) => {
   outcomes[kind] ??= {};
   outcomes[kind][outcome] = (outcomes[kind][outcome] ?? 0) + 1;
 };
@@ -35,10 +35,10 @@ function envelope(bytes, flags = 0) {
   return Buffer.concat([head, bytes]);
 }
 
-/** A call over gRPC with its message as given; how it ended. */
+/** Makes a gRPC call with a raw message and returns its outcome. */
 function grpc(method, body, { headers = {}, cancelAfterMs } = {}) {
   return new Promise((resolve) => {
-    // Node.js's own client cannot read an answer while more than this waits to be sent (MB).
+    // Node.js' client cannot read a response while more than this is waiting to be sent (MB).
     const session = http2.connect(`http://${address}`, { maxSessionMemory: 1000 });
     const end = (outcome) => {
       clearTimeout(timer);
@@ -84,7 +84,7 @@ async function post(method, body, headers) {
 function connection(text) {
   const socket = net.connect(port, host);
   socket.on('error', () => {});
-  // Without reading, its end is not seen.
+  // The end is noticed only while reading.
   socket.resume();
   if (text !== '') socket.write(text);
   return socket;
@@ -173,7 +173,7 @@ await Promise.all(
   Object.entries(ATTACKS)
     .filter(([kind]) => only === undefined || kind.includes(only))
     .map(async ([kind, attack]) => {
-      while (!over()) await attack((outcome) => note(kind, outcome));
+      while (!over()) await attack((outcome) => record(kind, outcome));
     }),
 );
 console.log(JSON.stringify(outcomes));

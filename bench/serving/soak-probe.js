@@ -1,12 +1,12 @@
-// Asks /livez and /readyz again and again, each time on a new connection, until it is ended (soak.js starts this):
-// node bench/serving/soak-probe.js HOST:PORT. It prints, as JSON at its end, the times in milliseconds and what was not 200. What its own
-// process was held up by (its timer, late) is printed beside them.
+// Polls /livez and /readyz, each time on a new connection, until it is stopped; started by soak.js:
+// node bench/serving/soak-probe.js HOST:PORT. At the end it prints the latencies in milliseconds and failed responses as JSON, together
+// with the delay of its own event loop.
 import http from 'node:http';
 
 const address = process.argv[2];
 const EVERY_MS = 100;
 const times = { '/livez': [], '/readyz': [] };
-/** From the connection to the answer: what the server itself takes. Before it, TCP may wait in the system's queue. */
+/** Latency from the connection to the response: the server's part. Before it, TCP may wait in the kernel's queue. */
 const connected = [];
 const wrong = [];
 const slow = [];

@@ -1,9 +1,10 @@
-// Whether honest callers are served while strangers do their worst: `nice node bench/serving/soak.js` (after npm run build).
+// Soak test with attacks: `nice node bench/serving/soak.js` (after npm run build).
 //
-// A server with MEMORY_LIMIT_GB=3 and small models (texts, images, faces, and Moonshine tiny from ../shared) has eight honest callers for MINUTES (10), and
-// soak-attacks.js against it meanwhile. Printed: how the honest calls ended, how long /livez and /readyz took, the memory of server and
-// workers before, the most, and a minute after, restarts and defects in the log, and how the attacks ended. Exit code 1 where an honest call failed
-// without a stated reason, /livez took a second, memory stayed above 1.2 times its start, or a worker was lost.
+// A server with MEMORY_LIMIT_GB=3 and small models (texts, images, faces, and Moonshine tiny from ../shared) serves eight legitimate
+// callers for MINUTES (10) while soak-attacks.js attacks it. Prints the outcomes of the legitimate calls, the latency of /livez and
+// /readyz, the memory of server and workers before, peak, and a minute after, restarts and bugs in the log, and the outcomes of the
+// attacks. Exits with 1 if a legitimate call failed without a stated reason, /livez took a second, memory stayed above 1.2 times its
+// start, or a worker was lost.
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
@@ -15,7 +16,7 @@ const REST_SECONDS = Number(process.env.REST_SECONDS ?? 60);
 const WARM_UP_MS = Number(process.env.WARM ?? 20_000);
 const MAX_LIVEZ_MS = 1000;
 const MAX_GROWTH = 1.2;
-/** Reasons that say what to do: come back. */
+/** Reasons after which a caller may retry. */
 const REFUSED = new Set(['QUEUE_FULL', 'DEADLINE_EXCEEDED']);
 
 const image = await readFile(at('demo/samples/images/03-pizza.jpg'));
@@ -42,7 +43,7 @@ const CALLS = [
   (client) => client.transcribe(sound),
 ];
 
-/** Calls in turn until `over`; counts how they ended. */
+/** Makes calls sequentially until `over`, and counts their outcomes. */
 async function honest(address, index, over, ends) {
   const client = createInferenceClient({ address });
   try {
@@ -109,25 +110,25 @@ await withVolume(async (fill) => {
     const unstated = [...ends].filter(([how]) => how !== 'served' && !REFUSED.has(how.split(/[ :]/)[1]));
     const livezMs = Math.max(...times['/livez']);
     console.log(`\n| | |\n|---|---|`);
-    console.log(`| honest calls | ${[...ends].map(([how, count]) => `${count} ${how}`).join('; ')} |`);
+    console.log(`| legitimate calls | ${[...ends].map(([how, count]) => `${count} ${how}`).join('; ')} |`);
     for (const [path, all] of Object.entries(times)) {
-      const most = Math.max(...all).toFixed(0);
+      const maxMs = Math.max(...all).toFixed(0);
       console.log(
-        `| ${path}, ${all.length} times: p50, p99, most | ${quantile(all, 0.5).toFixed(0)}, ${quantile(all, 0.99).toFixed(0)}, ${most} ms |`,
+        `| ${path}, ${all.length} times: p50, p99, max | ${quantile(all, 0.5).toFixed(0)}, ${quantile(all, 0.99).toFixed(0)}, ${maxMs} ms |`,
       );
     }
     const answeredMs = `${quantile(connected, 0.99).toFixed(0)}, ${Math.max(...connected).toFixed(0)} ms`;
-    console.log(`| the same from the connection on: p99, most | ${answeredMs} |`);
-    console.log(`| the serving thread was held up, at most | ${(lagSeconds * 1000).toFixed(0)} ms |`);
-    console.log(`| the probe itself was held up, at most | ${heldUpMs.toFixed(0)} ms |`);
+    console.log(`| the same from the connection on: p99, max | ${answeredMs} |`);
+    console.log(`| event loop delay of the server, max | ${(lagSeconds * 1000).toFixed(0)} ms |`);
+    console.log(`| event loop delay of the probe, max | ${heldUpMs.toFixed(0)} ms |`);
     console.log(
-      `| probes that were not 200 | ${wrong.length === 0 ? 'none' : wrong.slice(0, 5).join(', ')} (${wrong.length}) |`,
+      `| probes without status 200 | ${wrong.length === 0 ? 'none' : wrong.slice(0, 5).join(', ')} (${wrong.length}) |`,
     );
     console.log(
-      `| memory before, the most, after, GB | ${before.memory_used_gb}, ${maxGb}, ${after.memory_used_gb} (${growth.toFixed(2)}) |`,
+      `| memory before, peak, after, GB | ${before.memory_used_gb}, ${maxGb}, ${after.memory_used_gb} (${growth.toFixed(2)}) |`,
     );
     console.log(
-      `| losses and defects in the log | ${lost.length === 0 ? 'none' : lost.map(({ msg }) => msg).join('; ')} |`,
+      `| lost workers and bugs in the log | ${lost.length === 0 ? 'none' : lost.map(({ msg }) => msg).join('; ')} |`,
     );
     console.log(`| health after | ${after.status} |`);
     for (const [kind, how] of Object.entries(attacked)) {
@@ -138,13 +139,14 @@ await withVolume(async (fill) => {
       );
     }
     const failed = [
-      unstated.length > 0 && `honest calls failed without a stated reason: ${unstated.map(([how]) => how).join('; ')}`,
+      unstated.length > 0 &&
+        `legitimate calls failed without a stated reason: ${unstated.map(([how]) => how).join('; ')}`,
       livezMs >= MAX_LIVEZ_MS && `/livez took ${livezMs.toFixed(0)} ms`,
       growth > MAX_GROWTH && `memory grew by ${growth.toFixed(2)}`,
-      lost.length > 0 && 'something was lost',
-      after.status !== 'healthy' && `health says ${after.status}`,
+      lost.length > 0 && 'a worker was lost or the log has a bug',
+      after.status !== 'healthy' && `the health is ${after.status}`,
     ].filter(Boolean);
-    console.log(failed.length === 0 ? '\nIt holds.' : `\nIt does not hold: ${failed.join(', ')}.`);
+    console.log(failed.length === 0 ? '\nPassed.' : `\nFailed: ${failed.join(', ')}.`);
     process.exitCode = failed.length === 0 ? 0 : 1;
   } finally {
     await stop(server);

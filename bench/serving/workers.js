@@ -1,8 +1,8 @@
-// How many workers of how many threads serve best: `node bench/serving/workers.js` (after npm run build).
+// Compares numbers of workers and threads: `node bench/serving/workers.js` (after npm run build).
 //
-// Each model is served with one worker of all cores, with a worker of one thread a core, and with a worker of all cores' threads a
-// core. Printed: the time of a lone caller, and calls a second of many callers. Settings take turns, round after round, and the
-// medians of the rounds are given, for the machine may be doing other things.
+// Each model is served with one worker that uses all cores, with one single-threaded worker per core, and with one worker per core that
+// uses all cores. Prints the latency of a single caller and the calls per second of many callers. Settings alternate, and the medians of
+// the rounds are printed, in case the machine is busy.
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { createInferenceClient } from '@heimdex/client';
@@ -85,14 +85,14 @@ async function measure(settings, role, workers, threads, call) {
 }
 
 console.log(
-  `| model, on ${cores} cores | setting | lone caller, ms | calls/s, ${4 * cores} callers |\n|---|---|---|---|`,
+  `| model, on ${cores} cores | setting | single caller, ms | calls/s, ${4 * cores} callers |\n|---|---|---|---|`,
 );
 await withVolume(async (fill) => {
   for (const [role, name, chosen, call] of CASES) {
     if (process.argv.length > 2 && !process.argv.slice(2).some((word) => name.includes(word))) continue;
     const settings = await fill(chosen);
     if (settings === undefined) {
-      console.log(`| ${name} | not there | | |`);
+      console.log(`| ${name} | missing | | |`);
       continue;
     }
     const rounds = SETTINGS.map(() => []);

@@ -1,4 +1,4 @@
-// Short clips to compare decodings of: cut from the audio files, joined, spoken by ffmpeg's flite, and changed.
+// Short clips to compare decodings: cut from audio files, joined, synthesized by ffmpeg's flite, and modified.
 import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
 import { audioFiles, joined, RATE, SAID, samplesOf } from './recordings.js';
@@ -6,7 +6,7 @@ import { audioFiles, joined, RATE, SAID, samplesOf } from './recordings.js';
 const CUT_SECONDS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
 export const VOICES = ['slt', 'awb', 'rms', 'kal'];
 
-/** Spoken by two voices each. */
+/** Sentences, each spoken by two voices. */
 export const SENTENCES = [
   'Yes, please.',
   'No, thank you.',
@@ -70,7 +70,7 @@ export const SENTENCES = [
   'When the music stopped, everybody in the hall began to clap.',
 ];
 
-/** Gives [0, 1), the same every time. */
+/** Returns deterministic pseudo-random numbers in [0, 1). */
 export function dice(seed) {
   let state = seed;
   const next = () => {
@@ -81,7 +81,7 @@ export function dice(seed) {
   return next;
 }
 
-/** What is done to a clip, by name. */
+/** Modifications of a clip, by name. */
 const CHANGES = {
   quiet: (samples) => samples.map((sample) => sample * 0.1),
   noise20: (samples, random) => noisy(samples, 20, random),
@@ -105,7 +105,7 @@ function resampled(samples, speed) {
   });
 }
 
-/** Places where it is quiet, in samples. */
+/** Returns quiet positions, in samples. */
 function pausesOf(samples) {
   const size = RATE / 20;
   const levels = Array.from({ length: Math.floor(samples.length / size) }, (_, frame) =>
@@ -119,11 +119,11 @@ export function spoken(ffmpeg, text, voice) {
   const filter = `flite=text='${text.replace(/[',]/g, (sign) => `\\${sign}`)}':voice=${voice}`;
   const args = ['-v', 'error', '-f', 'lavfi', '-i', filter, '-ac', '1', '-ar', `${RATE}`, '-f', 'f32le', '-'];
   const made = spawnSync(ffmpeg, args, { maxBuffer: 2 ** 26 });
-  if (made.status !== 0) throw new Error(`ffmpeg could not speak: ${made.error?.message ?? made.stderr}`);
+  if (made.status !== 0) throw new Error(`ffmpeg could not synthesize speech: ${made.error?.message ?? made.stderr}`);
   return new Float32Array(new Uint8Array(made.stdout).buffer);
 }
 
-/** All clips, in an order that mixes them: name, samples, what is said where all of it is in the clip. */
+/** Returns all clips in mixed order: name, samples, and the text if the clip contains all of it. */
 export async function shortClips(shared, ffmpeg) {
   const random = dice(7);
   const clips = [];

@@ -1,4 +1,4 @@
-// The same words whatever the audio comes in: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
+// Compares the words of the same audio in all formats: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,18 +13,18 @@ const { values: flags } = parseArgs({
   options: {
     shared: { type: 'string', default: inRepository('../shared') },
     ffmpeg: { type: 'string', default: 'ffmpeg' },
-    /** How often all audio files are in the file: 3 for two and a half minutes. */
+    /** Repetitions of all audio files: 3 for two and a half minutes. */
     turns: { type: 'string', default: '3' },
     rates: { type: 'string', default: '8000,16000,44100,48000' },
     channels: { type: 'string', default: '1,2' },
-    /** Each window with the text before it, one by one. */
+    /** Condition on previous text, with sequential windows. */
     condition: { type: 'boolean', default: false },
   },
 });
 const RATES_HZ = flags.rates.split(',').map(Number);
 const CHANNELS = flags.channels.split(',').map(Number);
 const OPTIONS = { conditionOnPreviousText: flags.condition };
-/** Name, ending and ffmpeg's settings; Opus has its own rates. */
+/** Name, file extension and ffmpeg options; Opus has its own rates. */
 const FORMATS = [
   ['WAV', 'wav', ['-c:a', 'pcm_s16le']],
   ['FLAC', 'flac', ['-c:a', 'flac']],
@@ -42,8 +42,8 @@ try {
   const source = join(dir, 'source.wav');
   await writeFile(source, wavOf(await threeMinutes(flags.shared, Number(flags.turns))));
   const plain = wordErrors((await whisper.transcribe(await samplesOf(source), OPTIONS)).text, said);
-  console.log(`WAV, 16 kHz, mono, as it is: ${plain.errors} of ${plain.words} words wrong\n`);
-  console.log(`words wrong\n\n| format | channels | ${RATES_HZ.map((rate) => `${rate / 1000} kHz`).join(' | ')} |`);
+  console.log(`Original WAV, 16 kHz, mono: ${plain.errors} of ${plain.words} words wrong\n`);
+  console.log(`word errors\n\n| format | channels | ${RATES_HZ.map((rate) => `${rate / 1000} kHz`).join(' | ')} |`);
   console.log(`|---|---|${'---|'.repeat(RATES_HZ.length)}`);
   for (const [name, ending, settings] of FORMATS) {
     for (const channels of CHANNELS) {
@@ -53,7 +53,8 @@ try {
         const rate = ending === 'opus' && rateHz === 44_100 ? 48_000 : rateHz;
         const args = ['-y', '-v', 'error', '-i', source, '-ac', `${channels}`, '-ar', `${rate}`, ...settings, path];
         const made = spawnSync(flags.ffmpeg, args, { encoding: 'utf8' });
-        if (made.status !== 0) throw new Error(`ffmpeg could not make ${name}: ${made.error?.message ?? made.stderr}`);
+        if (made.status !== 0)
+          throw new Error(`ffmpeg could not create ${name}: ${made.error?.message ?? made.stderr}`);
         const { text } = await whisper.transcribe(await samplesOf(path), OPTIONS);
         row.push(wordErrors(text, said).errors);
       }

@@ -1,4 +1,4 @@
-"""faster-whisper on the same audio files: one thread, int8, greedy. Reads a job as JSON, writes figures as JSON."""
+"""faster-whisper on the same audio files: one thread, int8, greedy. Reads a job and writes the results as JSON."""
 import json
 import resource
 import sys

@@ -1,4 +1,4 @@
-// The audio files that the benches of speech share.
+// Audio files shared by the speech benchmarks.
 import { readFile } from 'node:fs/promises';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { inRepository } from '../support/measure.js';
@@ -16,7 +16,7 @@ export function joined(parts) {
   return all;
 }
 
-/** What a file holds, decoded, mixed and resampled as the server does. */
+/** Decodes, downmixes and resamples a file as the server does. */
 export async function samplesOf(path) {
   const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
   const parts = [];
@@ -25,7 +25,7 @@ export async function samplesOf(path) {
   return joined(parts);
 }
 
-/** Every audio there is: four that were spoken, three that were made. */
+/** All audio files: four recorded, three synthesized. */
 export function audioFiles(shared) {
   const sense = `${shared}/samples/speech/sense_and_sensibility_01_austen_64kb`;
   return [
@@ -39,7 +39,7 @@ export function audioFiles(shared) {
   ];
 }
 
-/** What is said in each of them. */
+/** Their reference transcripts. */
 export const SAID = [
   'and so my fellow americans ask not what your country can do for you ask what you can do for your country',
   'and mr john dashwood had then leisure to consider how much there might be prudently in his power to do for them',
@@ -56,8 +56,8 @@ const orderOf = (turns) =>
   ).flat();
 
 /**
- * All of them three times over, the pauses longer each time: two and a half minutes. Within 30 s nothing is said twice: that
- * would look like a text that repeats itself.
+ * Returns all of them three times with increasing pauses: two and a half minutes. Nothing repeats within 30 s, which would look
+ * like a repetition loop.
  */
 export async function threeMinutes(shared, turns = 3) {
   const chunks = await Promise.all(audioFiles(shared).map(samplesOf));

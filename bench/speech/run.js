@@ -1,4 +1,4 @@
-// Audio seconds a second against faster-whisper and transformers.js: `node bench/speech/run.js --model DIR --python PATH`.
+// Compares the speed with faster-whisper and transformers.js: `node bench/speech/run.js --model DIR --python PATH`.
 // See README.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,16 +14,16 @@ import { openWhisper, whisperDir } from './transcribe-window.js';
 const { values: flags } = parseArgs({
   options: {
     python: { type: 'string', default: 'python3' },
-    /** Directory of faster-whisper's form of the same weights. */
+    /** Directory of the same weights in faster-whisper's format. */
     model: { type: 'string' },
     rounds: { type: 'string', default: '3' },
-    /** The long audio alone, without transformers.js. */
+    /** Only the long audio, without transformers.js. */
     long: { type: 'boolean', default: false },
     shared: { type: 'string', default: inRepository('../shared') },
   },
 });
 const rounds = Number(flags.rounds);
-/** The best of `rounds` after one that is not counted. */
+/** Returns the best of `rounds` after a warm-up round. */
 async function best(run) {
   const figures = { wallSeconds: Number.POSITIVE_INFINITY, cpuSeconds: Number.POSITIVE_INFINITY, text: '' };
   for (let round = 0; round <= rounds; round += 1) {
@@ -44,7 +44,7 @@ const all = audioFiles(flags.shared);
 const files = flags.long ? [longPath] : [all[3], all[5], all[0], longPath];
 const seconds = await Promise.all(files.map(async (path) => (await samplesOf(path)).length / RATE));
 
-/** From the file to the words, decoding of the audio included; the model runs in this process. */
+/** Transcribes a file, including audio decoding; the model runs in this process. */
 async function ours(whisper, path, options) {
   const source = await openAudio(await readFile(path), { maxSeconds: 3600, signal });
   try {
@@ -85,8 +85,8 @@ const peer =
     ? undefined
     : runPython(flags.python, new URL('./peer.py', import.meta.url), { model: flags.model, files, rounds });
 
-// One thread each: CPU seconds are the time it takes, and other programs do not change them much.
-console.log('| audio | program | seconds of audio a second | CPU seconds | times faster-whisper |');
+// One thread each: CPU seconds equal the run time and hardly depend on other programs.
+console.log('| audio | program | seconds of audio per second | CPU seconds | times faster-whisper |');
 console.log('|---|---|---|---|---|');
 files.forEach((_, index) => {
   const faster = peer?.answers[index];

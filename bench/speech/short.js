@@ -1,4 +1,4 @@
-// What merged silence does to the words of short speech: `node bench/speech/short.js --cache FILE` (needs ffmpeg with flite).
+// Measures the effect of token merging on short audio: `node bench/speech/short.js --cache FILE` (needs ffmpeg with flite).
 // See README.md.
 import { appendFile, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -21,11 +21,11 @@ const { values: flags } = parseArgs({
   options: {
     shared: { type: 'string', default: inRepository('../shared') },
     ffmpeg: { type: 'string', default: 'ffmpeg' },
-    /** What was decoded before is taken from here, and what is decoded is added. */
+    /** File that caches results. */
     cache: { type: 'string' },
-    /** Positions of silence behind the speech that are left as they are, and how many are one behind them. */
+    /** Unmerged positions of trailing silence, and the number of positions merged into one after them. */
     layouts: { type: 'string', default: '64:4' },
-    /** A regular expression: these clips alone. */
+    /** Regular expression that selects clips. */
     only: { type: 'string', default: '' },
   },
 });
@@ -51,7 +51,7 @@ const seconds = () => {
   return (user + system) / 1e6;
 };
 
-/** Greedy decoding that keeps, for each token, the five likeliest and the logarithms of their probabilities. */
+/** Greedy decoding that records the five most likely tokens of each step with their log-probabilities. */
 async function decoded(samples, name) {
   const layout = name === 'full' ? undefined : layoutOf(samples.length, ...name.split(':').map(Number));
   const began = seconds();
@@ -96,14 +96,14 @@ if (flags.cache !== undefined) {
   }
 }
 const clips = await shortClips(flags.shared, flags.ffmpeg);
-console.error(`${clips.length} clips, ${cached.size} decoded before`);
+console.error(`${clips.length} clips, ${cached.size} cached`);
 for (const { name, samples, said } of clips.filter((clip) => new RegExp(flags.only).test(clip.name))) {
   const row = cached.get(name) ?? { name, seconds: samples.length / RATE, said, by: {} };
   const missing = LAYOUTS.filter((layout) => row.by[layout] === undefined);
   if (missing.length === 0) continue;
   for (const layout of missing) row.by[layout] = await decoded(samples, layout);
   cached.set(name, row);
-  // Read again, the last line of a clip counts.
+  // The last line of a clip counts.
   if (flags.cache !== undefined) await appendFile(flags.cache, `${JSON.stringify(row)}\n`);
 }
 
@@ -117,7 +117,7 @@ const plain = (text) =>
     .join(' ');
 const wordOf = (token) => (token === special.endOfText ? 'end of text' : vocabulary.plainWord(token));
 
-/** The largest part of a chosen word's probability that another word has. */
+/** Returns the maximum probability of another word, relative to the chosen word. */
 function largestRival({ steps }) {
   const parts = steps.map(([[token, own] = [], [rival, other] = []]) => {
     const words = [token, rival].map((one) => (one === undefined ? '' : wordOf(one)));
@@ -126,7 +126,7 @@ function largestRival({ steps }) {
   return Math.max(0, ...parts);
 }
 
-/** Whether the thresholds send a text back. */
+/** Whether the thresholds cause a fallback. */
 function fails({ text, steps, noSpeech }) {
   const mean = steps.reduce((sum, [[, own] = [0, 0]]) => sum + own, 0) / steps.length;
   return (mean < -1 && noSpeech <= 0.6) || compressionRatio(text.trim()) > 2.4;
@@ -154,11 +154,11 @@ const spoken = errorsOf(
 );
 const mean = (value) => (rows.reduce((sum, row) => sum + value(row), 0) / rows.length).toFixed(2);
 console.log(
-  `${rows.length} clips, ${mean(({ seconds: length }) => length)} s at the mean; whole input: ${spoken.errors} of`,
+  `${rows.length} clips, ${mean(({ seconds: length }) => length)} s on average; without merging: ${spoken.errors} of`,
 );
-console.log(`${spoken.words} spoken words wrong, ${mean((row) => whole(row).seconds)} CPU s a clip\n`);
+console.log(`${spoken.words} spoken words wrong, ${mean((row) => whole(row).seconds)} CPU s per clip\n`);
 console.log(
-  '| layout | doubtful from | decoded twice | other words | words that differ | spoken words wrong | CPU s a clip |',
+  '| layout | doubt threshold | decoded twice | clips with different words | different words | spoken words wrong | CPU s per clip |',
 );
 console.log('|---|---|---|---|---|---|---|');
 for (const layout of LAYOUTS.slice(0, -1)) {

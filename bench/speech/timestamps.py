@@ -1,4 +1,4 @@
-"""Where faster-whisper cuts speech, for probabilities made here: `python stretches.py > ../../inference/test/silero/timestamps-golden.json`."""
+"""Speech timestamps by faster-whisper for generated probabilities: `python timestamps.py > ../../inference/test/silero/timestamps-golden.json`."""
 import json
 import random
 
@@ -25,7 +25,7 @@ def probability(chance, least, most):
 
 
 def made(seed):
-    """Runs of [steps, probability]: speech in all lengths, silences short and long, doubtful steps; none on a threshold."""
+    """Runs of [steps, probability]: speech and silence of all lengths, uncertain steps; none equal to a threshold."""
     chance = random.Random(seed)
     runs = []
     for _ in range(chance.randint(8, 40)):
@@ -43,16 +43,16 @@ for number, settings in enumerate(SETTINGS):
     for seed in range(4):
         runs = made(100 * number + seed)
         probabilities = numpy.concatenate([numpy.full(steps, value, "float32") for steps, value in runs])
-        # Its detector hears a step of silence more behind an audio file of whole steps, so the audio files here end within one.
+        # Its detector adds a step of silence after audio of whole steps, so the audio here ends within a step.
         length = len(probabilities) * STEP - 100
         vad.get_vad_model = lambda probabilities=probabilities: lambda _audio: probabilities
-        stretches = vad.get_speech_timestamps(numpy.zeros(length, "float32"), vad.VadOptions(**settings))
+        speech_timestamps = vad.get_speech_timestamps(numpy.zeros(length, "float32"), vad.VadOptions(**settings))
         cases.append(
             {
                 "settings": settings,
                 "runs": runs,
                 "samples": length,
-                "stretches": [[int(one["start"]), int(one["end"])] for one in stretches],
+                "speechTimestamps": [[int(one["start"]), int(one["end"])] for one in speech_timestamps],
             }
         )
 print("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]")

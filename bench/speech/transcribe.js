@@ -1,4 +1,4 @@
-// Whisper in this process, behind the same queue as in the server: windows that wait together run together.
+// Whisper in this process, with the server's queue and batching.
 import { load } from '../../inference/dist/src/models/whisper/model.js';
 import { whisperSpec } from '../../inference/dist/src/models/whisper/spec.js';
 import { transcribeWithWhisper } from '../../inference/dist/src/models/whisper/transcribe.js';
@@ -9,7 +9,7 @@ import { RATE, signal } from './recordings.js';
 
 const ID = 'onnx-community/whisper-base_timestamped';
 const WEIGHTS = { encoder: 'onnx/encoder_model_quantized.onnx', decoder: 'onnx/decoder_model_merged_quantized.onnx' };
-/** As the server has them for speech. */
+/** The server's settings for speech. */
 const BATCH = { maxCost: 120, maxPadding: 1 };
 
 export function whisperDir(shared) {
@@ -51,7 +51,7 @@ export async function openWhisper(shared, { weights, compiled } = {}) {
   async function transcribe(audio, { wholeWindows = false, ...options } = {}) {
     runs = [];
     const admission = lane.admit({ items: 1, cost: undefined, priority: 'interactive' });
-    // A window of 30 s has no silence that is merged.
+    // A window of 30 s has no silence to merge.
     const filled = (window) =>
       wholeWindows && window.type === 'decode' ? { ...window, samples: filledUp(window) } : window;
     const submit = async (window, windowSignal) => (await admission.submit(filled(window), windowSignal)).value;

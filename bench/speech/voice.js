@@ -1,4 +1,4 @@
-// Stretches of speech against faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
+// Compares speech timestamps with faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
 // See README.md.
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -10,7 +10,7 @@ import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { audioFiles, RATE, samplesOf, threeMinutes } from './recordings.js';
 
-/** max_speech_duration_s; without it speech is never cut. */
+/** Values of max_speech_duration_s; without it speech is never split. */
 const LONGEST_SECONDS = [30, 10, 5];
 
 const { values: flags } = parseArgs({
@@ -22,7 +22,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** The long audio with 8 s of silence behind each 20 s, and faint noise under all of it. */
+/** Returns the long audio with 8 s of silence after every 20 s, and faint noise throughout. */
 function withSilences(samples) {
   let state = 1;
   const noise = () => {
@@ -49,7 +49,7 @@ function keptSeconds(speechTimestamps) {
 }
 
 function largestDifferenceMs(ours, theirs) {
-  if (ours.length !== theirs.length) return `${ours.length} and ${theirs.length} stretches`;
+  if (ours.length !== theirs.length) return `${ours.length} and ${theirs.length} segments`;
   const differences = ours.flatMap((borders, at) => borders.map((border, side) => Math.abs(border - theirs[at][side])));
   return ((Math.max(0, ...differences) / RATE) * 1000).toFixed(1);
 }
@@ -57,7 +57,7 @@ function largestDifferenceMs(ours, theirs) {
 const long = await threeMinutes(flags.shared);
 const all = [
   ...(await Promise.all(audioFiles(flags.shared).map(async (file) => [basename(file), await samplesOf(file)]))),
-  ['all of them, three times', long],
+  ['all audio files, three times', long],
   ['the same with silences of 8 s', withSilences(long)],
 ];
 const dir = temporaryDir();
@@ -65,10 +65,10 @@ const detector = await openDetector(flags.vad);
 const run = { signal: undefined, yieldToEventLoop: async () => {} };
 const files = [];
 const probabilityFiles = [];
-const transcribed = [];
+const allProbabilities = [];
 for (const [index, [, samples]] of all.entries()) {
   const { probabilities } = await detector.run(samples, undefined, run);
-  transcribed.push(probabilities);
+  allProbabilities.push(probabilities);
   files.push(await written(join(dir, `${index}.f32`), samples));
   probabilityFiles.push(await written(join(dir, `${index}.probabilities.f32`), probabilities));
 }
@@ -76,24 +76,24 @@ const settings = [{}, ...LONGEST_SECONDS.map((seconds) => ({ max_speech_duration
 const job = { files, probabilities: probabilityFiles, settings };
 const theirs = runPython(flags.python, new URL('./voice.py', import.meta.url), job);
 console.log(
-  '| audio | seconds | at most, s | kept, s | faster-whisper kept, s | border off at most, ms | given our probabilities, ms |',
+  '| audio | seconds | max, s | kept, s | faster-whisper kept, s | max boundary difference, ms | with our probabilities, ms |',
 );
 console.log('|---|---|---|---|---|---|---|');
 for (const [index, [name, samples]] of all.entries()) {
   for (const [at, { max_speech_duration_s: longest }] of settings.entries()) {
     const thresholds = { ...VAD_OPTIONS, maxSpeechDurationSeconds: longest ?? Number.POSITIVE_INFINITY };
-    const ours = getSpeechTimestamps(transcribed[index], samples.length, thresholds).map(({ start, end }) => [
+    const ours = getSpeechTimestamps(allProbabilities[index], samples.length, thresholds).map(({ start, end }) => [
       start,
       end,
     ]);
-    const other = theirs?.speechTimestamps[index]?.[at] ?? { transcribed: [], given: [] };
+    const other = theirs?.speechTimestamps[index]?.[at] ?? { detected: [], given: [] };
     const row = [
       name,
       (samples.length / RATE).toFixed(1),
       longest ?? '',
       keptSeconds(ours),
-      keptSeconds(other.transcribed),
-      largestDifferenceMs(ours, other.transcribed),
+      keptSeconds(other.detected),
+      largestDifferenceMs(ours, other.detected),
       largestDifferenceMs(ours, other.given),
     ];
     console.log(`| ${row.join(' | ')} |`);

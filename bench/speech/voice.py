@@ -1,4 +1,4 @@
-"""faster-whisper's stretches of speech: audio files and our probabilities as float32 files in, stretches in samples out."""
+"""Speech timestamps by faster-whisper: reads audio and our probabilities as float32 files, writes timestamps in samples."""
 import json
 import sys
 
@@ -6,8 +6,8 @@ import numpy
 from faster_whisper import vad
 
 
-def united(stretches):
-    """Stretches that lie against each other as one."""
+def joined(stretches):
+    """Joins adjacent segments."""
     whole = []
     for one in stretches:
         if whole and whole[-1][1] == one["start"]:
@@ -18,12 +18,12 @@ def united(stretches):
 
 
 todo = json.load(sys.stdin)
-stretches = []
+speech_timestamps = []
 for path, known in zip(todo["files"], todo["probabilities"]):
     samples = numpy.fromfile(path, dtype="<f4")
-    heard = [united(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
+    detected = [joined(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
     theirs, vad.get_vad_model = vad.get_vad_model, lambda known=known: lambda _samples: numpy.fromfile(known, dtype="<f4")
-    given = [united(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
+    given = [joined(vad.get_speech_timestamps(samples, vad.VadOptions(**one))) for one in todo["settings"]]
     vad.get_vad_model = theirs
-    stretches.append([{"heard": one, "given": other} for one, other in zip(heard, given)])
-print(json.dumps({"stretches": stretches}))
+    speech_timestamps.append([{"detected": one, "given": other} for one, other in zip(detected, given)])
+print(json.dumps({"speechTimestamps": speech_timestamps}))

@@ -1,9 +1,9 @@
 /**
- * How long models take to load from their plain files and from optimized models: `node bench/start/run.js`.
+ * Measures the load time of plain and optimized models: `node bench/start/run.js`. Needs a build.
  *
- * The models are those of the environment, as for the server (HF_HUB_CACHE, ASR_MODEL, ...); the volume is prepared first,
- * every graph of it. Each run is a worker process of its own, as the server starts them, plain and prepared in turns; medians
- * and their ratios are printed. Processor time says more than wall time on a machine that does other things as well. Build first.
+ * The models are configured by the server's environment variables (HF_HUB_CACHE, ASR_MODEL, ...). Every graph of the volume is
+ * prepared first. Each run is a separate worker process, as in the server, plain and prepared alternating. Prints medians and their
+ * ratios. On a busy machine CPU time is more reliable than wall time.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ import '../support/offline.js';
 const RUNS = Number(process.env.RUNS ?? 7);
 const at = (path) => new URL(`../../${path}`, import.meta.url);
 
-/** In a child: loads one model and says what it took. */
+/** In a child process: loads one model and reports its costs. */
 async function loadOnce(index, useOptimized) {
   const { readModelEnvironment } = await import(at('downloader/cache/dist/src/index.js'));
   const { findModels } = await import(at('inference/dist/src/models/find.js'));
@@ -41,7 +41,7 @@ async function loadOnce(index, useOptimized) {
     const rollup = readFileSync('/proc/self/smaps_rollup', 'utf8');
     ownMib = Number(/^Private_Dirty:\s+(\d+)/m.exec(rollup)?.[1]) / 1024;
   } catch {
-    // Another system than Linux.
+    // Not on Linux.
   }
   const prepared = uses.filter((use) => use.prepared).length;
   console.log(
@@ -58,7 +58,7 @@ function measure() {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   if (made.status !== 0) process.exit(1);
-  console.log('| model | | load | load and warm-up | processor | memory of its own |\n|---|---|---|---|---|---|');
+  console.log('| model | | load | load and warm-up | CPU | private memory |\n|---|---|---|---|---|---|');
   for (let index = 0; ; index += 1) {
     const results = { plain: [], prepared: [] };
     for (let run = 0; run < RUNS; run += 1) {

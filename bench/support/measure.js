@@ -1,4 +1,4 @@
-// What the benches of images and texts share: options, taking turns, and the table.
+// Shared by the image and text benchmarks: options, alternation, and the table.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ export function inRepository(path) {
   return `${ROOT}${path}`;
 }
 
-/** `--python PATH`, `--rounds N`, `--shared DIR`, and those that a bench has of its own. */
+/** Parses `--python PATH`, `--rounds N`, `--shared DIR`, and a benchmark's own options. */
 export function readOptions(own = {}) {
   const { values } = parseArgs({
     options: {
@@ -23,7 +23,7 @@ export function readOptions(own = {}) {
   return { ...values, rounds: Number(values.rounds) };
 }
 
-/** Items a second and CPU milliseconds an item, best of `rounds` after one run that is not counted. */
+/** Returns items per second and CPU milliseconds per item, best of `rounds` after a warm-up run. */
 export async function measure(count, rounds, run) {
   await run();
   let wallMs = Number.POSITIVE_INFINITY;
@@ -39,9 +39,9 @@ export async function measure(count, rounds, run) {
   return { perSecond: (count / wallMs) * 1000, cpuMs: cpuMs / count };
 }
 
-/** Runs a Python peer with a job as JSON on its standard input; undefined where Python or its packages are missing. */
+/** Runs a Python peer with a JSON job on its standard input. Returns undefined if Python or its packages are missing. */
 export function runPython(python, script, job) {
-  // As its users have it; this server's workers ask for large pages.
+  // Default environment; this server's workers use huge pages.
   const { GLIBC_TUNABLES: _, ...env } = process.env;
   const result = spawnSync(python, [fileURLToPath(script)], { input: JSON.stringify(job), encoding: 'utf8', env });
   if (result.status !== 0) {
@@ -53,7 +53,7 @@ export function runPython(python, script, job) {
 
 export function printTable(title, rows) {
   console.log(`\n${title}\n`);
-  console.log('| program | items/s | CPU ms an item | times Python |');
+  console.log('| program | items/s | CPU ms per item | times Python |');
   console.log('|---|---|---|---|');
   const python = rows.find(([name]) => name.startsWith('Python'))?.[1];
   for (const [name, figures] of rows) {
@@ -63,7 +63,7 @@ export function printTable(title, rows) {
   }
 }
 
-/** Time a step takes by itself, in ms, the least of some rounds. */
+/** Returns the time of a single step in ms, minimum of several rounds. */
 export async function stepMs(inputs, step) {
   for (const input of inputs) await step(input);
   let best = Number.POSITIVE_INFINITY;
@@ -75,7 +75,7 @@ export async function stepMs(inputs, step) {
   return best / inputs.length;
 }
 
-/** A model family's directory as the server would hand it over. */
+/** Returns the files of a model directory as the server passes them to a model family. */
 export function modelFiles(id, dir, weights) {
   const paths = Object.fromEntries(Object.entries(weights).map(([name, path]) => [name, `${dir}/${path}`]));
   return { id, revision: '0'.repeat(40), variant: 'bench', dir, weights: paths };

@@ -1,3 +1,2 @@
-// ONNX Runtime for Linux would send its maker telemetry, and leave a file in the directory for temporary ones for it. A bench sends
-// nothing, nor does a Python that it starts.
+// Disables the telemetry of ONNX Runtime, which also leaves a file in the temporary directory, here and in Python child processes.
 process.env.ORT_DISABLE_TELEMETRY = '1';

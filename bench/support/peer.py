@@ -1,4 +1,4 @@
-"""What the Python peers share: a session with one thread, and the best of some rounds."""
+"""Shared by the Python peers: a single-threaded session, and the best of several rounds."""
 import json
 import sys
 import time

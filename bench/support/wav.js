@@ -1,6 +1,6 @@
 const HEADER_BYTES = 44;
 
-/** A WAV file of mono samples, 16 bits each. */
+/** Returns a WAV file of mono 16-bit samples. */
 export function wavOf(samples, rateHz = 16_000) {
   const wav = Buffer.alloc(HEADER_BYTES + samples.length * 2);
   wav.write('RIFF', 0);

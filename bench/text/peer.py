@@ -1,4 +1,4 @@
-"""Texts to vectors as one would in Python: tokenizers, numpy, onnxruntime. The best of the sizes of batches asked for."""
+"""Text embedding in plain Python: tokenizers, numpy, onnxruntime. Reports the best of the given batch sizes."""
 import json
 import os
 import sys

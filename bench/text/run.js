@@ -1,4 +1,4 @@
-// Texts a second, and where the time goes: `node bench/text/run.js --python PATH`. See README.md.
+// Measures and profiles text embedding: `node bench/text/run.js --python PATH`. See README.md.
 import { existsSync } from 'node:fs';
 import { AutoModel, AutoTokenizer, env, SiglipTextModel } from '@huggingface/transformers';
 import { load as loadSentence } from '../../inference/dist/src/models/sentence/model.js';
@@ -22,12 +22,12 @@ const WORDS = (
   'nobody said a word about the harbour until morning, when the first ships came back with fish and news'
 ).split(' ');
 
-/** Texts of 4 to 80 words, none like another. */
+/** Distinct texts of 4 to 80 words. */
 const TEXTS = Array.from({ length: COUNT }, (_, index) =>
   Array.from({ length: 4 + ((index * 37) % 77) }, (_, word) => WORDS[(index * 7 + word * 5) % WORDS.length]).join(' '),
 );
 
-/** `--only WORD`: the cases with that word in their names. */
+/** `--only WORD` selects cases by a part of the name. */
 const options = readOptions({ only: { type: 'string', default: '' } });
 env.allowRemoteModels = false;
 env.useFSCache = false;
@@ -76,9 +76,9 @@ const CASES = [
   },
 ];
 
-/** In padded batches of each of these sizes; the best counts. */
+/** Runs padded batches of each of these sizes; the best counts. */
 async function transformersJs(one, sizes, rounds) {
-  // It knows the file names of the hub's usual exports only.
+  // It only supports the file names of the hub's usual exports.
   if (one.dtype === undefined) return undefined;
   const tokenizer = await AutoTokenizer.from_pretrained(one.dir);
   const kind = one.family === 'siglip' ? SiglipTextModel : AutoModel;
@@ -102,7 +102,7 @@ async function ours(one) {
   const files = modelFiles(one.name, one.dir, siglip ? { text: one.weights } : { model: one.weights });
   const model = await (siglip ? loadSiglip : loadSentence)(files, OPTIONS);
   const items = TEXTS.map((text) => ({ type: 'text', text, normalize: true, truncate: true }));
-  // As the server gives them to a model: no more at a time than it takes.
+  // As in the server: no more texts at a time than the model accepts.
   const size = model.facts.batching.maxItems;
   const figures = await measure(COUNT, options.rounds, async () => {
     for (let start = 0; start < COUNT; start += size) await model.run(items.slice(start, start + size), CONTEXT);
@@ -126,9 +126,9 @@ for (const one of CASES) {
   };
   const python = (sizes, rounds) =>
     runPython(options.python, new URL('./peer.py', import.meta.url), { ...job, sizes, rounds });
-  // Dynamic int8 gives the same answer every time only alone, so that is what is compared there.
+  // Dynamic int8 is deterministic only without batching, so compare that.
   const fastest = one.alone ? [1] : [1, 8, 32];
-  printTable(`256 texts of 4 to 80 words, ${one.name} (tokenizing here: ${tokenizing.toFixed(3)} ms a text)`, [
+  printTable(`256 texts of 4 to 80 words, ${one.name} (tokenization here: ${tokenizing.toFixed(3)} ms per text)`, [
     ['Python: tokenizers, onnxruntime', python(fastest, options.rounds)],
     ['@huggingface/transformers', await transformersJs(one, fastest, options.rounds)],
     ['this server', await ours(one)],

@@ -1,4 +1,4 @@
-// Recall of faces by their size and the image's: `node bench/vision/face-sizes.js`. See README.md.
+// Measures the recall of faces by face and image size: `node bench/vision/face-sizes.js`. See README.md.
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -12,18 +12,18 @@ const options = readOptions({
   /** Directories of photographs with faces, and of photographs without. */
   people: { type: 'string', multiple: true, default: [] },
   backgrounds: { type: 'string', multiple: true, default: [] },
-  /** Millions of pixels of the images that are made. */
+  /** Sizes of the generated images, in million pixels. */
   megapixels: { type: 'string', default: '0.1,0.4,1,3,12,49,100' },
-  /** Images of each kind. */
+  /** Number of images of each kind. */
   seeds: { type: 'string', default: '2' },
-  /** The compiled model: another one's directory compares two builds. */
+  /** The compiled `model.js`, of this or another build. */
   model: { type: 'string', default: inRepository('inference/dist/src/models/yunet/model.js') },
 });
-/** Parts of the image's height: several faces in one image, and one that fills much of it. */
+/** Shares of the image height: several faces in one image, or one large face. */
 const CROWD = [0.02, 0.02, 0.03, 0.03, 0.05, 0.05, 0.08, 0.08, 0.12, 0.2];
 const LONE = [0.35, 0.5, 0.65, 0.8, 0.95];
 const SHAPES = [4 / 3, 3 / 4, 16 / 9, 3];
-/** Of a face's box, on each side of it. */
+/** Margin on each side, as a share of a face's box. */
 const SURROUNDINGS = 0.6;
 const BANDS = [8, 12, 16, 24, 32, 48, 96, 192, 384, 768, 1536, 20_000];
 const FACELESS = ['chelsea.png', 'china.jpg', 'coffee.png', 'flower.jpg', 'rocket.jpg'];
@@ -34,7 +34,7 @@ const model = await load(
   OPTIONS,
 );
 
-/** A generator of numbers from 0 to 1 that gives the same ones each time (mulberry32). */
+/** Deterministic random numbers from 0 to 1 (mulberry32). */
 function numbers(seed) {
   let state = seed;
   return () => {
@@ -58,7 +58,7 @@ async function detect(content) {
   return outcome.value.faces;
 }
 
-/** Faces cut out of photographs, as the model sees them at 640 pixels, where it is surest. */
+/** Cuts faces out of photographs, as detected at 640 pixels, where the model is most confident. */
 async function sprites(paths) {
   const found = [];
   for (const path of paths) {
@@ -97,7 +97,7 @@ function iou(one, other) {
   return (width * height) / (one.width * one.height + other.width * other.height - width * height);
 }
 
-/** A photograph without faces in the wanted size, with faces pasted in; where they are. */
+/** Returns a photograph of the given size with faces pasted in, and their positions. */
 async function scene(background, faces, heights, { width, height }, next) {
   const pasted = [];
   const truths = [];
@@ -157,7 +157,7 @@ console.log(`${faces.length} faces of ${people.length} photographs, ${background
 
 const bands = BANDS.map(() => ({ found: 0, all: 0 }));
 const parts = new Map([...new Set([...CROWD, ...LONE])].map((part) => [part, { found: 0, all: 0 }]));
-console.log('| million pixels | images | faces | found | beside faces | CPU s an image |\n|---|---|---|---|---|---|');
+console.log('| million pixels | images | faces | found | false | CPU s per image |\n|---|---|---|---|---|---|');
 for (const megapixels of options.megapixels.split(',').map(Number)) {
   const total = { images: 0, faces: 0, found: 0, wrong: 0, cpu: 0 };
   const next = numbers(megapixels * 1000 + 1);

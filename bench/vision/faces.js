@@ -1,4 +1,4 @@
-// YuNet against OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH --yunet FILE`. See README.md.
+// Compares YuNet with OpenCV's FaceDetectorYN: `node bench/vision/faces.js --python PATH --yunet FILE`. See README.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -18,7 +18,7 @@ const SIZES = [
   [868, 600],
   [1000, 872],
 ];
-/** Images of one run: a call's worth, so that decoding ahead has something to do. */
+/** Images per run: enough to decode ahead. */
 const COUNT = 16;
 
 const model = await load(
@@ -50,7 +50,7 @@ try {
     const ours = await measure(COUNT, rounds, () => model.run(items, CONTEXT));
     const [outcome] = await model.run([item], CONTEXT);
     if (peer !== undefined && outcome.value.faces.length !== peer.faces)
-      console.log(`OpenCV sees ${peer.faces} faces, this server ${outcome.value.faces.length}`);
+      console.log(`OpenCV finds ${peer.faces} faces, this server ${outcome.value.faces.length}`);
     const show = (figures) =>
       figures === undefined ? '-' : `${(1000 / figures.perSecond).toFixed(1)} ms (CPU ${figures.cpuMs.toFixed(1)})`;
     const times = peer === undefined ? '-' : (ours.perSecond / peer.whole.perSecond).toFixed(1);

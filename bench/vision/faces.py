@@ -1,4 +1,4 @@
-"""FaceDetectorYN as one would call it: an image decoded, the detector at its size."""
+"""FaceDetectorYN in its usual form: decodes an image and runs the detector at its size."""
 import json
 import os
 import sys

@@ -1,4 +1,4 @@
-// What 12 million pixels cost by their format: `node bench/vision/formats.js --python PATH`. See README.md.
+// Measures decoding of 12 million pixels by format: `node bench/vision/formats.js --python PATH`. See README.md.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,8 +11,8 @@ const options = readOptions({ file: { type: 'string', default: '' } });
 if (options.file === '') {
   const job = { dir: temporaryDir(), photograph: `${options.shared}/cases/images/closeup_50pct.jpg` };
   const files = runPython(options.python, new URL('./formats.py', import.meta.url), job) ?? {};
-  console.log('| format | file, MB | CPU s | largest memory of the process, MiB |\n|---|---|---|---|');
-  // Each in a process of its own: memory is counted from the start.
+  console.log('| format | file, MB | CPU s | peak process memory, MiB |\n|---|---|---|---|');
+  // Each in a separate process, to measure its memory.
   for (const path of Object.values(files)) {
     const own = [fileURLToPath(import.meta.url), '--file', path, '--rounds', String(options.rounds)];
     spawnSync(process.execPath, own, { stdio: 'inherit' });

@@ -1,4 +1,4 @@
-"""Makes the files of formats.js: one photograph of 12 million pixels, with the noise of a sensor, in formats that sharp does not write."""
+"""Creates the files of formats.js: a photograph of 12 million pixels with sensor noise, in formats that sharp cannot write."""
 import json
 import sys
 
@@ -15,6 +15,6 @@ noise = numpy.random.default_rng(1).normal(0, 3, pixels.shape)
 image = Image.fromarray(numpy.clip(pixels + noise, 0, 255).astype("uint8"))
 made = {}
 for name, options in {"jpg": {"quality": 90}, "heic": {"quality": 60}, "jxl": {"quality": 90}, "bmp": {}}.items():
-    made[name] = f"{job['directory']}/large.{name}"
+    made[name] = f"{job['dir']}/large.{name}"
     image.save(made[name], **options)
 print(json.dumps(made))

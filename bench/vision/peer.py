@@ -1,4 +1,4 @@
-"""Images to vectors as one would in Python: Pillow, numpy, onnxruntime."""
+"""Image embedding in plain Python: Pillow, numpy, onnxruntime."""
 import io
 import json
 import os
@@ -13,7 +13,7 @@ from peer import job, measure, session
 todo = job()
 network = session(todo["model"])
 side = network.get_inputs()[0].shape[-1]
-contents = [open(path, "rb").read() for path in todo["pictures"]]
+contents = [open(path, "rb").read() for path in todo["images"]]
 
 
 def prepare(content):

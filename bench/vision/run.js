@@ -1,4 +1,4 @@
-// Images a second, and where the time goes: `node bench/vision/run.js --python PATH`. See README.md.
+// Measures and profiles image embedding: `node bench/vision/run.js --python PATH`. See README.md.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { env, RawImage, SiglipImageProcessor, SiglipVisionModel } from '@huggingface/transformers';
 import sharp from 'sharp';
@@ -33,7 +33,7 @@ function images(dir) {
   return Array.from({ length: COUNT }, (_, index) => `${dir}/${names.sort()[index % names.length]}`);
 }
 
-/** Photographs of 12 million pixels, as a telephone takes them: the samples enlarged. */
+/** Photographs of 12 million pixels, as from a phone: enlarged samples. */
 async function large(paths) {
   const dir = temporaryDir();
   const made = [];
@@ -95,18 +95,18 @@ async function profile(title, paths) {
   const scale = { rescale: 1 / 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
   const values = new Float32Array(3 * SIDE * SIDE);
   const tower = await Tower.open(`${DIR}/onnx/vision_model.onnx`, 'pixel_values', OPTIONS);
-  const places = contents.map((_, index) => index);
+  const indexes = contents.map((_, index) => index);
   const steps = {
     'header (libvips)': await stepMs(contents, (content) => readImageHeader(content, 1e9)),
-    'decoding, and shrinking where it is large (libvips, other thread)': await stepMs(places, (index) =>
+    'decoding, and downscaling of large images (libvips, other thread)': await stepMs(indexes, (index) =>
       decodePixels(contents[index], headers[index], target),
     ),
     'resizing (WebAssembly)': await stepMs(decoded, (image) => resizer.resize(image, SIDE, SIDE, 'bicubic')),
-    'floats in planes': await stepMs(resized, (image) => writePlanes(image, scale, values, 0)),
+    'conversion to planar floats': await stepMs(resized, (image) => writePlanes(image, scale, values, 0)),
     'the network': await stepMs(resized, () => tower.run(values, [1, 3, SIDE, SIDE])),
   };
   await tower.close();
-  console.log(`\n${title}, one image, each step by itself\n\n| step | ms |\n|---|---|`);
+  console.log(`\n${title}, one image, each step alone\n\n| step | ms |\n|---|---|`);
   for (const [step, ms] of Object.entries(steps)) console.log(`| ${step} | ${ms.toFixed(2)} |`);
 }
 

@@ -1,4 +1,4 @@
-// What 256 vectors of 1024 numbers cost on their way out: `node bench/vision/vectors.js`. See README.md.
+// Measures the encoding of 256 vectors of 1024 values: `node bench/vision/vectors.js`. See README.md.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { EmbedTextResponseSchema } from '@heimdex/gen';
 import { embedText } from '../../client/dist/src/embedding.js';
@@ -9,7 +9,7 @@ const COUNT = 256;
 const DIMENSIONS = 1024;
 const ROUNDS = 200;
 
-/** Milliseconds of processor time a call takes, once it is warm. */
+/** Returns the CPU milliseconds of a call after warm-up. */
 async function costMs(run) {
   for (let round = 0; round < ROUNDS / 4; round += 1) await run();
   const before = process.cpuUsage();
@@ -37,13 +37,13 @@ const answer = (encoding) =>
   });
 
 const texts = outcomes.map(() => '');
-console.log('| step, ms of processor time | FLOAT32_LE | FLOATS |\n|---|---|---|');
+console.log('| step, CPU ms | FLOAT32_LE | FLOATS |\n|---|---|---|');
 const rows = {
   'worker to server: frame written and read': {},
-  'message made': {},
-  'message made and written': {},
-  'message read': {},
-  "read, checked and put into the client's one array": {},
+  'message created': {},
+  'message created and serialized': {},
+  'message parsed': {},
+  "parsed, checked and copied into the client's array": {},
 };
 for (const encoding of new Set(Object.values(ENCODINGS))) {
   const bytes = toBinary(EmbedTextResponseSchema, answer(encoding));

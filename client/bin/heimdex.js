@@ -6,6 +6,6 @@ if (existsSync(program)) {
   const { main } = await import(program.href);
   await main();
 } else {
-  process.stderr.write('heimdex is not built yet: npm run build\n');
+  process.stderr.write('heimdex is not built: run npm run build\n');
   process.exitCode = 70;
 }

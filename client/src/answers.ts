@@ -4,17 +4,17 @@ import { InferenceClientError } from './errors.js';
 import type { MethodName } from './options.js';
 import { type Plain, plain } from './plain.js';
 
-/** Which model gave an answer. Vectors of two different models must never be compared. */
+/** The model that computed a response. Never compare vectors of two different models. */
 export type Model = Plain<contract.Model>;
-/** Where the time of a call went, as the server measured it. */
+/** Queue and run time of a call, as measured by the server. */
 export type Timing = Plain<contract.Timing>;
 
-/** What became of one item of a batch: one that failed leaves the others alone. */
+/** The result of one item of a batch. A failed item does not affect the others. */
 export type Outcome<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: InferenceClientError };
 
-/** The values of a batch of which every item must have succeeded. @throws the first item's InferenceClientError */
+/** Returns the values of a batch in which every item must have succeeded. @throws the first failed item's InferenceClientError */
 export function valuesOf<Value>(outcomes: readonly Outcome<Value>[]): Value[] {
   return outcomes.map((outcome) => {
     if (!outcome.ok) throw outcome.error;
@@ -22,22 +22,22 @@ export function valuesOf<Value>(outcomes: readonly Outcome<Value>[]): Value[] {
   });
 }
 
-/** The outcomes with another value each; the errors stay. */
+/** Maps the values of successful outcomes and keeps the errors. */
 export function mapValues<From, To>(outcomes: readonly Outcome<From>[], map: (value: From) => To): Outcome<To>[] {
   return outcomes.map((outcome) => (outcome.ok ? { ok: true, value: map(outcome.value) } : outcome));
 }
 
-/** True when both are the same model, revision and weights. */
+/** Whether both are the same model, revision and weights. */
 export function sameModel(one: Model, other: Model): boolean {
   return one.id === other.id && one.revision === other.revision && one.variant === other.variant;
 }
 
-/** A model as a person reads it: `org/name@1234567 q8`. */
+/** Formats a model for display: `org/name@1234567 q8`. */
 export function modelName({ id, revision, variant }: Model): string {
   return [`${id}@${revision.slice(0, 7)}`, variant].filter((part) => part !== '').join(' ');
 }
 
-/** The model and the times that every answer bears; empty where a server leaves them out. */
+/** Returns a response's model and timing; empty messages where the server omits them. */
 export function provenance(answer: {
   readonly model?: contract.Model | undefined;
   readonly timing?: contract.Timing | undefined;
@@ -48,14 +48,14 @@ export function provenance(answer: {
   };
 }
 
-/** @throws InferenceClientError INTERNAL unless there is one result an input */
+/** @throws InferenceClientError INTERNAL unless there is one result per input */
 export function checkCount(method: MethodName, expected: number, got: number): void {
   if (got !== expected) throw malformed(method, `${got} results for ${expected} inputs`);
 }
 
-/** An answer that breaks the contract. */
+/** The error for a response that violates the contract. */
 export function malformed(method: MethodName, what: string): InferenceClientError {
-  return new InferenceClientError('INTERNAL', `${method} was answered with ${what}`, {
+  return new InferenceClientError('INTERNAL', `malformed response to ${method}: ${what}`, {
     reason: 'MALFORMED_ANSWER',
     method,
   });

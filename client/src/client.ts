@@ -11,63 +11,63 @@ import { type TranscribeEvent, transcribeStream } from './speech-stream.js';
 import { Caller } from './transport/caller.js';
 import type { EndpointHealth } from './transport/endpoint.js';
 
-/** One server of a client, and what is known of it. */
+/** One server of a client and its state. */
 export interface KnownServer {
   readonly address: string;
   readonly health: EndpointHealth;
-  /** True while a connection stands. */
+  /** True while connected. */
   readonly connected: boolean;
 }
 
 /**
- * A client of the inference service. Every call ends: with its answer, or with an InferenceClientError at its deadline at
- * the latest. Calls may run side by side.
+ * A client of the inference service. Every call settles by its deadline: with its response or with an
+ * InferenceClientError. Calls may run concurrently.
  */
 export interface InferenceClient {
-  /** Speech to text: one audio file in its file format (or raw samples, with `raw`), the whole result out. */
+  /** Transcribes one audio file (or raw samples, with `raw`) and returns the complete transcript. */
   transcribe(audio: Uint8Array, options?: TranscribeOptions): Promise<Transcript>;
   /**
-   * Speech to text while the audio arrives: each segment as soon as it is final, the summary last. Leaving the loop
-   * ends the call. A function that gives the audio anew lets the call be sent again where nothing has come out yet.
+   * Transcribes audio while it arrives: yields each segment as soon as it is final, and the summary last. Leaving the
+   * loop ends the call. Pass a function that returns a new iterable to make the call retryable until its first event.
    */
   transcribeStream(
     audio: AudioChunks | (() => AudioChunks),
     options?: TranscribeOptions,
   ): AsyncGenerator<TranscribeEvent, void, void>;
   /**
-   * Speech to text of a file on the disk. Of a film (MP4, QuickTime, Matroska, WebM, MPEG-TS with images) the audio track alone
-   * is sent, at its times in the film; any other file as it is.
+   * Transcribes a file on disk. Of a video (MP4, QuickTime, Matroska, WebM, MPEG-TS) only the audio track is sent, with
+   * its original timestamps; any other file is sent unchanged.
    */
   transcribeFile(path: string, options?: TranscribeOptions): AsyncGenerator<TranscribeEvent, void, void>;
-  /** Images, in their file formats, to vectors. */
+  /** Embeds encoded image files. */
   embedImage(images: readonly Uint8Array[], options?: EmbedImageOptions): Promise<Embeddings>;
-  /** Texts to vectors. */
+  /** Embeds texts. */
   embedText(texts: readonly string[], options?: EmbedTextOptions): Promise<Embeddings>;
-  /** Faces in images, with five landmarks each. */
+  /** Detects faces in images, with five landmarks per face. */
   detectFaces(images: readonly Uint8Array[], options?: DetectFacesOptions): Promise<DetectedFaces>;
-  /** What is loaded, what it accepts, its limits. */
+  /** Returns the loaded models, accepted formats and limits. */
   getServerInfo(options?: CallOptions): Promise<ServerInfo>;
   /**
-   * Whether the server serves: as a whole (''), or one method, such as `EmbedImage` (short for
-   * `heimdex.inference.v1.InferenceService/EmbedImage`, which is understood as well).
-   * An unknown name: NOT_FOUND.
+   * Returns the health of the server ('') or of one method, such as `EmbedImage` (short for
+   * `heimdex.inference.v1.InferenceService/EmbedImage`, which is also accepted). Fails with NOT_FOUND for an unknown
+   * name.
    */
   checkHealth(service?: string, options?: CallOptions): Promise<ServingStatus>;
-  /** The status of everything the server has. */
+  /** Returns the health of every service and method of the server. */
   listHealth(options?: CallOptions): Promise<Readonly<Record<string, ServingStatus>>>;
-  /** The status now, and each change, until the loop is left or the signal fires. */
+  /** Yields the current status and each change, until the loop is left or the signal fires. */
   watchHealth(service?: string, options?: CallOptions): AsyncGenerator<ServingStatus, void, void>;
-  /** The servers this client may send to at present. */
+  /** Returns the servers currently known. */
   servers(): readonly KnownServer[];
-  /** Ends every call (UNAVAILABLE, reason CLOSED) and connection. Idempotent. */
+  /** Fails every open call (UNAVAILABLE, reason CLOSED) and closes every connection. Idempotent. */
   close(): void;
 }
 
 /**
- * Makes a client. Nothing is sent before the first call. With several servers their health is watched, which keeps the
+ * Creates a client. Nothing is sent before the first call. With several servers it watches their health, which keeps the
  * process alive until `close()`.
  *
- * @throws TypeError for options that contradict each other or an address that cannot be read
+ * @throws TypeError for contradictory options or an invalid address
  */
 export function createInferenceClient(options: InferenceClientOptions = {}): InferenceClient {
   const caller = new Caller(options);

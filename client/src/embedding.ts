@@ -24,43 +24,43 @@ import { errorOfItem, InferenceClientError } from './errors.js';
 import type { CallOptions, MethodName } from './options.js';
 import type { Caller } from './transport/caller.js';
 
-/** Settings of EmbedImage. */
+/** Options of EmbedImage. */
 export interface EmbedImageOptions extends CallOptions {
   /** Scale each vector to length 1. Default true. */
   readonly normalize?: boolean;
   /**
-   * The model the vectors will be compared with. When another one answers, the call fails with FAILED_PRECONDITION, reason
-   * MODEL_MISMATCH, and no vector comes out.
+   * The model the vectors will be compared with. If the server runs another model, the call fails with
+   * FAILED_PRECONDITION, reason MODEL_MISMATCH.
    */
   readonly expectModel?: Model;
 }
 
-/** Settings of EmbedText. */
+/** Options of EmbedText. */
 export interface EmbedTextOptions extends EmbedImageOptions {
   /**
-   * `vision` (the default): the text tower that shares its space with embedImage, to find images by words. `text`: the
-   * sentence embedder, to find texts by texts.
+   * `vision` (default): the text tower in the same vector space as embedImage, for text-to-image search. `text`: the
+   * sentence embedder, for text-to-text search.
    */
   readonly model?: 'vision' | 'text';
-  /** Cut a text that is longer than the model reads. Default true; false: a longer text is that item's error. */
+  /** Truncate texts beyond the model's maximum length. Default true. If false, such an item fails. */
   readonly truncate?: boolean;
 }
 
 /** One vector. */
 export interface Embedding {
-  /** `dimensions` numbers. The vectors of one answer lie behind each other in one buffer. */
+  /** `dimensions` values, a view of {@link Embeddings.vectors}. */
   readonly vector: Float32Array;
-  /** Text only: how many tokens the model saw; 0 for images. */
+  /** Tokens the model processed; 0 for images. */
   readonly tokenCount: number;
-  /** Text only: true when the end of the text was left out. */
+  /** Whether the text was truncated; false for images. */
   readonly truncated: boolean;
 }
 
 /** The vectors of a batch. */
 export interface Embeddings {
-  /** One an input, in order. */
+  /** One per input, in order. */
   readonly results: readonly Outcome<Embedding>[];
-  /** All vectors behind each other, as `rank` takes them; zeros in the place of an input that failed. */
+  /** All vectors, row-major [inputs, dimensions], as `rank` expects them; zeros for a failed input. */
   readonly vectors: Float32Array;
   readonly dimensions: number;
   readonly model: Model;
@@ -122,7 +122,7 @@ function outcome(method: MethodName, { result }: EmbeddingResult, vector: Float3
   const { float32Le, values, tokenCount, truncated } = result.value;
   if (float32Le.byteLength === vector.byteLength) copyLittleEndian(float32Le, vector);
   else if (values.length === vector.length) vector.set(values);
-  else throw malformed(method, `a vector that has not ${vector.length} numbers`);
+  else throw malformed(method, `a vector without ${vector.length} values`);
   return { ok: true, value: { vector, tokenCount, truncated } };
 }
 
@@ -136,7 +136,7 @@ function copyLittleEndian(from: Uint8Array, to: Float32Array): void {
 function mismatch(method: MethodName, expected: Model, got: Model): InferenceClientError {
   return new InferenceClientError(
     'FAILED_PRECONDITION',
-    `Expected vectors of ${modelName(expected)}, the server has ${modelName(got)}: vectors of two models cannot be compared`,
+    `Expected vectors of ${modelName(expected)}, but the server runs ${modelName(got)}: vectors of two models cannot be compared`,
     { reason: 'MODEL_MISMATCH', method },
   );
 }

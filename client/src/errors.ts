@@ -2,17 +2,17 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { type Any, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceError } from '@grpc/grpc-js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
-import { insteadOf, MESSAGE_TOO_LARGE } from './message-limit.js';
+import { MESSAGE_TOO_LARGE, tooLargeRemedy } from './message-limit.js';
 import { type StatusCode, statusCodeOf } from './status.js';
 
-/** One thing that is wrong with a request: which field, and why. */
+/** One invalid field of a request. */
 export interface FieldViolation {
-  /** The field as a path, such as `images[3].content`. */
+  /** Field path, such as `images[3].content`. */
   readonly field: string;
   readonly description: string;
 }
 
-/** What an error carries besides its code and message. */
+/** Fields of an error besides its code and message. */
 export interface InferenceClientErrorOptions {
   readonly reason?: string | undefined;
   readonly violations?: readonly FieldViolation[] | undefined;
@@ -24,28 +24,28 @@ export interface InferenceClientErrorOptions {
 }
 
 /**
- * The one error of this client: for a call as a whole, and for one item of a batch. The message is the server's own, or
- * says what this side ran into and what to do.
+ * The only error class of this client, for a whole call and for one item of a batch. The message is the server's, or
+ * describes the client-side failure and its remedy.
  */
 export class InferenceClientError extends Error {
   override readonly name = 'InferenceClientError';
   /**
-   * The server's reason in UPPER_SNAKE, such as `QUEUE_FULL`. Of this side: `UNREACHABLE` (no connection), `ABORTED` (the
-   * caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed), `NO_TOKEN` (the token function failed),
-   * `SOURCE_FAILED` (the audio could not be read), `MODEL_MISMATCH` (another model than expected answered),
-   * `MALFORMED_ANSWER` (the answer breaks the contract). Of either side: `MESSAGE_TOO_LARGE` (a request beyond
-   * `limits.max_message_bytes`; an audio file goes through `client.transcribeStream`).
+   * The server's reason in UPPER_SNAKE, such as `QUEUE_FULL`. Set by the client: `UNREACHABLE` (no connection), `ABORTED`
+   * (the caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed), `NO_TOKEN` (the token
+   * function failed), `SOURCE_FAILED` (the audio could not be read), `MODEL_MISMATCH` (another model than expected),
+   * `MALFORMED_ANSWER` (the response violates the contract). Set by either side: `MESSAGE_TOO_LARGE` (a request larger
+   * than `limits.max_message_bytes`; send audio with `client.transcribeStream`).
    */
   readonly reason: string | undefined;
-  /** Every field the server complained of. */
+  /** Every invalid field reported by the server. */
   readonly violations: readonly FieldViolation[];
-  /** When the server asked to come back, in milliseconds from its answer. */
+  /** Delay requested by the server before a retry, in milliseconds. */
   readonly retryAfterMs: number | undefined;
-  /** The method called, such as `EmbedText`. Absent on an item of a batch. */
+  /** The called method, such as `EmbedText`. Absent for an item of a batch. */
   readonly method: string | undefined;
-  /** Which server answered, or was tried last. */
+  /** The server that responded, or was tried last. */
   readonly address: string | undefined;
-  /** How often the call was sent. 0 on an item of a batch. */
+  /** How often the call was sent. 0 for an item of a batch. */
   readonly attempts: number;
 
   constructor(
@@ -62,19 +62,19 @@ export class InferenceClientError extends Error {
     this.attempts = options.attempts ?? 0;
   }
 
-  /** Everything but the cause, the message among it, which JSON.stringify leaves out of an error by itself. */
+  /** All fields except the cause, including the message, which JSON.stringify omits from errors by default. */
   toJSON(): Record<string, unknown> {
     const { name, code, reason, message, violations, retryAfterMs, method, address, attempts } = this;
     return { name, code, reason, message, violations, retryAfterMs, method, address, attempts };
   }
 
-  /** The first field the server complained of. */
+  /** The first invalid field reported by the server. */
   get field(): string | undefined {
     return this.violations[0]?.field;
   }
 }
 
-/** Where a call stood when it failed. */
+/** State of a call at the time of its failure. */
 export interface CallContext {
   readonly method: string;
   readonly address: string;
@@ -87,22 +87,22 @@ interface Details {
   retryAfterMs?: number;
 }
 
-/** How grpc-js begins to say that there is, or was, no connection. */
+/** How connection errors of grpc-js begin. */
 const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
-/** What it says of the last attempt, without its time. */
+/** The last connection error in that text, without its timestamp. */
 const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
-/** How grpc-js refuses a message. */
+/** How gRPC implementations reject a message that exceeds the size limit. */
 const TOO_LARGE = /larger than max/;
 const DETAILS_KEY = 'grpc-status-details-bin';
 
-/** The error of one item of a batch. */
+/** Converts the status of one item of a batch. */
 export function errorOfItem(status: Status): InferenceClientError {
   return new InferenceClientError(statusCodeOf(status.code), status.message, readDetails(status.details));
 }
 
 /**
- * Whatever a call failed with, as this client's error. Details that cannot be read are left out; an error that is not
- * gRPC's (a message that could not be written, say) is INTERNAL.
+ * Converts anything a call throws into this client's error. Details that cannot be parsed are dropped. An error that is
+ * not gRPC's, such as a serialization failure, becomes INTERNAL.
  */
 export function errorOf(thrown: unknown, context: CallContext): InferenceClientError {
   if (thrown instanceof InferenceClientError) return inContext(thrown, context);
@@ -114,13 +114,13 @@ export function errorOf(thrown: unknown, context: CallContext): InferenceClientE
   }
   const code = statusCodeOf(thrown.code);
   const details = readDetails(detailsIn(thrown));
-  const said = details.reason === undefined ? ownWords(code, thrown, context) : undefined;
-  const reason = said?.reason ?? details.reason;
-  const message = said?.message ?? thrown.details;
-  const named = reason !== MESSAGE_TOO_LARGE || message.includes('client.transcribeStream');
+  const explained = details.reason === undefined ? explain(code, thrown, context) : undefined;
+  const reason = explained?.reason ?? details.reason;
+  const message = explained?.message ?? thrown.details;
+  const complete = reason !== MESSAGE_TOO_LARGE || message.includes('client.transcribeStream');
   return new InferenceClientError(
     code,
-    named ? message : `${message}. ${insteadOf(context.method)}`.replace('..', '.'),
+    complete ? message : `${message}. ${tooLargeRemedy(context.method)}`.replace('..', '.'),
     {
       ...details,
       reason,
@@ -146,16 +146,16 @@ function isServiceError(thrown: unknown): thrown is ServiceError {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && 'details' in thrown;
 }
 
-/** What this side has to say of a failure that the server did not explain. */
-function ownWords(code: StatusCode, error: ServiceError, context: CallContext) {
+/** Returns the reason and message for a failure that came without the server's ErrorInfo. */
+function explain(code: StatusCode, error: ServiceError, context: CallContext) {
   if (code === 'DEADLINE_EXCEEDED') {
-    return { reason: 'TIMEOUT', message: `${context.method} got no answer from ${context.address} in time` };
+    return { reason: 'TIMEOUT', message: `${context.method} got no response from ${context.address} in time` };
   }
   if (code === 'UNAVAILABLE' && NO_CONNECTION.test(error.details)) {
     const why = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
     return { reason: 'UNREACHABLE', message: `${context.address} cannot be reached: ${why}` };
   }
-  // Servers of gRPC say so without details. Of other methods it may be the answer that was too large.
+  // gRPC servers send this without details. For other methods the response may be what was too large.
   if (code === 'RESOURCE_EXHAUSTED' && context.method === 'Transcribe' && TOO_LARGE.test(error.details)) {
     return { reason: MESSAGE_TOO_LARGE, message: error.details };
   }
@@ -178,7 +178,7 @@ function readDetails(details: readonly Any[]): Details {
     try {
       readDetail(detail, found);
     } catch {
-      // A detail that does not parse tells nothing; the status and the message stand.
+      // Ignore a detail that does not parse; the status and the message remain.
     }
   }
   return found;

@@ -6,23 +6,23 @@ import type { CallOptions } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
 
-/** Settings of DetectFaces. */
+/** Options of DetectFaces. */
 export interface DetectFacesOptions extends CallOptions {
-  /** Faces below this score are left out. 0 to 1, default 0.7. */
+  /** Minimum score of a face. 0 to 1, default 0.7. */
   readonly scoreThreshold?: number;
-  /** Of two boxes that overlap by more than this (intersection over union) the better stays. 0 to 1, default 0.3. */
+  /** IoU threshold of non-maximum suppression. 0 to 1, default 0.3. */
   readonly nmsThreshold?: number;
-  /** The best N an image. Default 0: all. */
+  /** Maximum faces per image, best first. Default 0: all. */
   readonly maxFaces?: number;
 }
 
-/** A place in the image as it is shown (after its EXIF orientation), in pixels from the left upper corner. */
+/** A point in the displayed image (after EXIF orientation), in pixels from the top left corner. */
 export type Point = Plain<contract.Point>;
 
-/** A rectangle in the image as it is shown, in pixels; it may reach beyond the edge. */
+/** A rectangle in the displayed image, in pixels. It may extend beyond the edge. */
 export type Box = Plain<contract.Box>;
 
-/** Right and left are the person's own. */
+/** Five landmarks. Right and left are the person's own. */
 export interface Landmarks {
   readonly rightEye: Point;
   readonly leftEye: Point;
@@ -31,7 +31,7 @@ export interface Landmarks {
   readonly leftMouthCorner: Point;
 }
 
-/** One face. */
+/** One detected face. */
 export interface Face {
   readonly box: Box;
   /** 0 to 1. */
@@ -39,18 +39,18 @@ export interface Face {
   readonly landmarks: Landmarks;
 }
 
-/** What was found in one image. */
+/** The faces of one image. */
 export interface FaceDetections {
-  /** Pixels of the image as shown. */
+  /** Size of the displayed image, in pixels. */
   readonly imageWidth: number;
   readonly imageHeight: number;
-  /** Best first; empty when there is none. */
+  /** Sorted by score, best first. */
   readonly faces: readonly Face[];
 }
 
-/** What was found in a batch of images. */
+/** The faces of a batch of images. */
 export interface DetectedFaces {
-  /** One an image, in order. */
+  /** One per image, in order. */
   readonly results: readonly Outcome<FaceDetections>[];
   readonly model: Model;
   readonly timing: Timing;

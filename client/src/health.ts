@@ -11,7 +11,7 @@ import type { CallOptions } from './options.js';
 import type { Caller } from './transport/caller.js';
 import { codecOf } from './transport/codec.js';
 
-/** What a server says of itself or of one of its methods. `SERVICE_UNKNOWN`: it does not have it. */
+/** Health of a server or of one of its methods. `SERVICE_UNKNOWN`: the server does not have it. */
 export type ServingStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 
 const STATUSES = {
@@ -22,9 +22,9 @@ const STATUSES = {
 } as const satisfies Record<Serving, ServingStatus>;
 
 /**
- * The name that health knows a service by. A method of the inference service may be given by its own name: `EmbedImage` is
- * `heimdex.inference.v1.InferenceService/EmbedImage`; likewise `InferenceService` and `InferenceService/EmbedImage`. Any
- * other name stays as it is.
+ * Returns the full service name for the health service. `EmbedImage` and `InferenceService/EmbedImage` become
+ * `heimdex.inference.v1.InferenceService/EmbedImage`, `InferenceService` its full name. Any other name is returned
+ * unchanged.
  */
 export function healthServiceName(given: string): string {
   const { typeName, name: service, methods } = InferenceService;
@@ -51,7 +51,7 @@ export async function listHealth(
 
 const watchCodec = codecOf(Health.method.watch);
 
-/** Calls Watch on one server: the status now, then each change, until the caller stops. */
+/** Calls Watch on one server. Yields the current status, then each change, until the caller stops. */
 export async function* watchHealth(
   caller: Caller,
   service: string,
@@ -73,13 +73,13 @@ export async function* watchHealth(
       );
     });
     const cancel = () => stream.cancel();
-    let late = false;
-    // The first status is owed at once; what follows comes when something changes.
+    let timedOut = false;
+    // The deadline applies to the first status only; later ones arrive when something changes.
     const timer = setTimeout(() => {
-      late = true;
+      timedOut = true;
       cancel();
     }, plan.deadlineMs - Date.now());
-    stream.on('error', () => undefined); // The loop tells it; after the loop nobody asks.
+    stream.on('error', () => undefined); // The loop reports it; after the loop it is irrelevant.
     scope.signal.addEventListener('abort', cancel, { once: true });
     try {
       for await (const { status } of stream) {
@@ -88,8 +88,8 @@ export async function* watchHealth(
       }
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error('Health');
-      if (late)
-        throw new InferenceClientError('DEADLINE_EXCEEDED', `Health got no answer from ${context.address} in time`, {
+      if (timedOut)
+        throw new InferenceClientError('DEADLINE_EXCEEDED', `Health got no response from ${context.address} in time`, {
           ...context,
           reason: 'TIMEOUT',
         });

@@ -1,17 +1,17 @@
-/** What one message may hold where nobody says otherwise: the server's default, 64 MiB. */
+/** The server's default message limit, 64 MiB. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
-/** The reason of a request that is larger than the server takes in one message. */
+/** The reason of a request that exceeds the server's message limit. */
 export const MESSAGE_TOO_LARGE = 'MESSAGE_TOO_LARGE';
 
-/** What to do about it. */
-export function insteadOf(method: string): string {
+/** Returns the advice for a request of `method` that is too large. */
+export function tooLargeRemedy(method: string): string {
   return method === 'Transcribe'
-    ? 'Send the audio with client.transcribeFile or client.transcribeStream (TranscribeStream): a stream may be of any size.'
-    : 'Send fewer items a call.';
+    ? 'Send the audio with client.transcribeFile or client.transcribeStream (TranscribeStream), which have no size limit.'
+    : 'Send fewer items per call.';
 }
 
-/** What is said of a request of this side that is too large. */
-export function tooLargeText(method: string, bytes: number, maxBytes: number): string {
-  return `The request of ${method} has ${bytes} bytes; the server takes ${maxBytes} in one message. ${insteadOf(method)}`;
+/** Returns the message for a request that the client itself found to be too large. */
+export function tooLargeMessage(method: string, bytes: number, maxBytes: number): string {
+  return `The ${method} request has ${bytes} bytes; the server accepts ${maxBytes} per message. ${tooLargeRemedy(method)}`;
 }

@@ -10,55 +10,56 @@ import {
 import { InferenceClientError } from './errors.js';
 import { abortable } from './wait.js';
 
-/** Audio in chunks of any size, cut anywhere. */
+/** Audio in chunks of any size, split anywhere. */
 export type AudioChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
-/** Larger chunks are cut, so that a huge one meets no message limit and back-pressure works. */
+/** Larger chunks are split, to stay below message limits and to keep back-pressure effective. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** One open TranscribeStream call: sends the start and the chunks in the background, hands out the answers. */
+/** One open TranscribeStream call: sends the start message and the chunks in the background and returns the responses. */
 export class OpenStream {
   readonly #stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>;
   readonly #answers: AsyncIterator<TranscribeStreamResponse>;
-  readonly #silenceMs: number;
-  /** How long it may be silent now: until its first answer it may be less. */
-  #allowedMs: number;
+  readonly #idleTimeoutMs: number;
+  /** The idle timeout in force; it may be shorter until the first response. */
+  #currentTimeoutMs: number;
   readonly #signal: AbortSignal;
   readonly #stopped = new AbortController();
   readonly #cancel = () => this.#stream.cancel();
-  #silence: NodeJS.Timeout | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
   #failure: InferenceClientError | undefined;
 
   /**
-   * @param silence how long the server may stay silent while it has audio to work on, and how long before its first answer
-   * @param signal gives the call up
+   * @param idleTimeout `ms`: how long the server may send nothing while it has audio to process; `firstMs`: the same
+   * until its first response
+   * @param signal cancels the call
    */
   constructor(
     stream: ClientDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>,
     start: TranscribeStart,
     chunks: AudioChunks,
-    silence: { readonly ms: number; readonly firstMs: number },
+    idleTimeout: { readonly ms: number; readonly firstMs: number },
     signal: AbortSignal,
   ) {
     this.#stream = stream;
     this.#answers = stream[Symbol.asyncIterator]();
-    this.#silenceMs = silence.ms;
-    this.#allowedMs = silence.firstMs;
+    this.#idleTimeoutMs = idleTimeout.ms;
+    this.#currentTimeoutMs = idleTimeout.firstMs;
     this.#signal = signal;
-    stream.on('error', () => undefined); // next() tells it; after the last next() nobody asks.
+    stream.on('error', () => undefined); // next() reports it; after the last next() it is irrelevant.
     signal.addEventListener('abort', this.#cancel, { once: true });
     void this.#send(start, iteratorOf(chunks));
   }
 
   /**
-   * The next answer; undefined at the end. After it has rejected the call is over.
+   * Returns the next response, or undefined at the end. A rejection ends the call.
    *
-   * @throws gRPC's ServiceError; InferenceClientError when the audio could not be read or the server fell silent
+   * @throws gRPC's ServiceError; InferenceClientError when the audio could not be read or the idle timeout expired
    */
   async next(): Promise<TranscribeStreamResponse | undefined> {
     try {
       const { done, value } = await this.#answers.next();
-      this.#listen();
+      this.#onResponse();
       return done === true ? undefined : value;
     } catch (thrown) {
       this.end();
@@ -66,9 +67,9 @@ export class OpenStream {
     }
   }
 
-  /** Ends the call, whatever is still on the way. Idempotent. */
+  /** Ends the call and drops what is in flight. Idempotent. */
   end(): void {
-    clearTimeout(this.#silence);
+    clearTimeout(this.#idleTimer);
     this.#signal.removeEventListener('abort', this.#cancel);
     this.#stopped.abort();
     this.#stream.cancel();
@@ -89,10 +90,10 @@ export class OpenStream {
     }
   }
 
-  /** The next chunk. While the source has none, the server owes nothing. */
+  /** Returns the next chunk. The idle timer is stopped while the source has none. */
   async #read(chunks: AsyncIterator<Uint8Array> | Iterator<Uint8Array>): Promise<Uint8Array | undefined> {
-    clearTimeout(this.#silence);
-    this.#silence = undefined;
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
     try {
       const { done, value } = await abortable(Promise.resolve(chunks.next()), this.#stopped.signal);
       return done === true ? undefined : value;
@@ -104,7 +105,7 @@ export class OpenStream {
       });
       throw cause;
     } finally {
-      if (!this.#stopped.signal.aborted) this.#expect();
+      if (!this.#stopped.signal.aborted) this.#startIdleTimer();
     }
   }
 
@@ -116,25 +117,24 @@ export class OpenStream {
     }
   }
 
-  /** Starts to wait for the server. */
-  #expect(): void {
-    this.#silence ??= setTimeout(() => {
+  #startIdleTimer(): void {
+    this.#idleTimer ??= setTimeout(() => {
       this.#failure = new InferenceClientError(
         'DEADLINE_EXCEEDED',
-        `TranscribeStream got no answer for ${this.#silenceMs / 1000} s`,
+        `TranscribeStream got no response for ${this.#idleTimeoutMs / 1000} s`,
         { reason: 'TIMEOUT' },
       );
       this.#cancel();
-    }, this.#allowedMs);
+    }, this.#currentTimeoutMs);
   }
 
-  /** The server has spoken: what it owes is counted anew. */
-  #listen(): void {
-    this.#allowedMs = this.#silenceMs;
-    if (this.#silence === undefined) return;
-    clearTimeout(this.#silence);
-    this.#silence = undefined;
-    this.#expect();
+  /** Restarts the idle timer. */
+  #onResponse(): void {
+    this.#currentTimeoutMs = this.#idleTimeoutMs;
+    if (this.#idleTimer === undefined) return;
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+    this.#startIdleTimer();
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Message } from '@bufbuild/protobuf';
 
 /**
- * A message of the contract as plain data: the same fields, without the codec's own keys, 64-bit integers as numbers
- * (exact up to 2^53). It prints and serialises as JSON as it stands.
+ * A protobuf message as plain data, ready for JSON: the same fields without the codec's keys, and 64-bit integers as
+ * numbers (exact up to 2^53).
  */
 export type Plain<T> = T extends bigint
   ? number
@@ -14,7 +14,7 @@ export type Plain<T> = T extends bigint
         ? { readonly [Key in keyof T as Key extends '$typeName' | '$unknown' ? never : Key]: Plain<T[Key]> }
         : T;
 
-/** A message as plain data. Bytes are shared with the message, everything else is copied. */
+/** Converts a message to plain data. Bytes are shared with the message, everything else is copied. */
 export function plain<T extends Message>(message: T): Plain<T> {
   return plainValue(message) as Plain<T>;
 }

@@ -4,7 +4,7 @@ import type { CallOptions } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';
 
-/** What a server has loaded, what it accepts, its limits. */
+/** Loaded models, accepted formats and limits of a server. */
 export type ServerInfo = Plain<contract.GetServerInfoResponse>;
 /** One model that a server has loaded. */
 export type LoadedModel = Plain<contract.LoadedModel>;

@@ -8,13 +8,13 @@ import { optionsMessage, rawMessage, type Segment, type TranscribeOptions } from
 import type { Caller } from './transport/caller.js';
 import { codecOf } from './transport/codec.js';
 
-/** What a stream gives last. */
+/** The last event of a stream. */
 export type TranscribeSummary = Omit<Plain<contract.TranscribeSummary>, 'model' | 'timing'> & {
   readonly model: Model;
   readonly timing: Timing;
 };
 
-/** What comes out of a stream, in the order of time. */
+/** Events of a stream, in chronological order. */
 export type TranscribeEvent =
   | { readonly type: 'segment'; readonly segment: Segment }
   | { readonly type: 'progress'; readonly processedSeconds: number }
@@ -24,39 +24,39 @@ const METHOD = 'TranscribeStream';
 const codec = codecOf(contract.InferenceService.method.transcribeStream);
 
 /**
- * Calls TranscribeStream. Chunks are read no faster than the server takes them. Given as a function, the audio can be read
- * from its start again, so a server that is lost before its first answer is replaced by another.
+ * Calls TranscribeStream. Chunks are read no faster than the server accepts them. If `audio` is a function, the call can
+ * be retried on another server until the first response.
  */
 export async function* transcribeStream(
   caller: Caller,
   audio: AudioChunks | (() => AudioChunks),
   options: TranscribeOptions,
 ): AsyncGenerator<TranscribeEvent, void, void> {
-  const silenceMs = caller.timeoutMs(METHOD, options);
+  const idleTimeoutMs = caller.timeoutMs(METHOD, options);
   const start = create(contract.TranscribeStartSchema, { ...rawMessage(options), options: optionsMessage(options) });
   const startMs = performance.now();
-  let begun = false;
+  let started = false;
   const plan = {
     name: METHOD,
     call: options,
     deadlineMs: Number.POSITIVE_INFINITY,
-    connectMs: silenceMs,
-    mayRepeat: () => typeof audio === 'function' || !begun,
+    connectMs: idleTimeoutMs,
+    mayRetry: () => typeof audio === 'function' || !started,
   } as const;
   yield* caller.streamInScope(options.signal, async function* (scope) {
     const { stream, first, address } = await caller.attempts(
       plan,
       scope,
       async ({ endpoint, metadata, deadlineMs }) => {
-        // A server that took its time to accept the connection has less of it left for its first answer.
-        const leftMs = begun ? silenceMs : Math.max(1, silenceMs - (performance.now() - startMs));
-        begun = true;
+        // The time spent on connecting counts towards the first response.
+        const leftMs = started ? idleTimeoutMs : Math.max(1, idleTimeoutMs - (performance.now() - startMs));
+        started = true;
         const chunks = typeof audio === 'function' ? audio() : audio;
         const opened = new OpenStream(
           endpoint.duplex(codec, metadata, deadlineMs),
           start,
           chunks,
-          { ms: silenceMs, firstMs: leftMs },
+          { ms: idleTimeoutMs, firstMs: leftMs },
           scope.signal,
         );
         return { stream: opened, first: await opened.next(), address: endpoint.address };

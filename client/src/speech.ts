@@ -9,78 +9,78 @@ import type { Caller } from './transport/caller.js';
 export interface RawAudio {
   /** Little endian, channels interleaved. */
   readonly encoding: 'pcm_s16le' | 'pcm_f32le';
-  /** Samples a second and channel, 1,000 to 384,000. */
+  /** Samples per second and channel, 1,000 to 384,000. */
   readonly sampleRateHz: number;
-  /** 1 to 32; they are mixed to one. */
+  /** 1 to 32; downmixed to mono. */
   readonly channelCount: number;
 }
 
-/** What the voice activity detector takes for speech; names and defaults are those of faster-whisper's VadOptions. */
+/** Options of the voice activity detector; names and defaults are those of faster-whisper's VadOptions. */
 export interface VadParameters {
-  /** From this probability on it is speech, 0 to 1. Default 0.5. */
+  /** Speech starts at this probability, 0 to 1. Default 0.5. */
   readonly threshold?: number;
-  /** Below this probability speech ends, 0 to `threshold`. Default: `threshold` less 0.15. */
+  /** Speech ends below this probability, 0 to `threshold`. Default: `threshold` - 0.15. */
   readonly negThreshold?: number;
-  /** Speech that is not longer is left out, 0 to 30,000. Default 0. */
+  /** Shorter speech is dropped, 0 to 30,000. Default 0. */
   readonly minSpeechDurationMs?: number;
-  /** Longer speech is cut in its last short silence, seconds, 1 to 300. Default: never. */
+  /** Longer speech is split at its last short silence, seconds, 1 to 300. Default: never. */
   readonly maxSpeechDurationS?: number;
-  /** Shorter silences belong to the speech, 0 to 30,000. Default 2000. */
+  /** Shorter silence does not end speech, 0 to 30,000. Default 2000. */
   readonly minSilenceDurationMs?: number;
-  /** Kept before and after speech, 0 to 30,000. Default 400. */
+  /** Padding before and after speech, 0 to 30,000. Default 400. */
   readonly speechPadMs?: number;
 }
 
-/** Settings of Transcribe; names and defaults are those of the reference implementation (Whisper, faster-whisper). */
+/** Options of Transcribe; names and defaults are those of the reference implementation (Whisper, faster-whisper). */
 export interface TranscribeOptions extends CallOptions {
-  /** Given only when the audio has no container. */
+  /** Set only when the audio has no container. */
   readonly raw?: RawAudio;
   /** ISO 639-1, such as `en`. Default: detected. */
   readonly language?: string;
-  /** `translate` writes English whatever is spoken. Default `transcribe`. */
+  /** `translate` outputs English for any spoken language. Default `transcribe`. */
   readonly task?: 'transcribe' | 'translate';
-  /** How finely times are given. Default `segment`. */
+  /** Timestamp granularity. Default `segment`. */
   readonly timestamps?: 'none' | 'segment' | 'word';
-  /** Text that stands before the first window, to set names, spelling and style. */
+  /** Prompt for the first window, to set names, spelling and style. */
   readonly initialPrompt?: string;
-  /** Words to expect. */
+  /** Hint words, added to the prompt of every window. */
   readonly hotwords?: string;
   /** Tried in order until a window passes the thresholds. Default 0, 0.2, 0.4, 0.6, 0.8, 1. */
   readonly temperatures?: readonly number[];
-  /** Hypotheses kept in the search, 1 to 8. Default 1. */
+  /** Beams of the search, 1 to 8. Default 1. */
   readonly beamSize?: number;
-  /** Beam search ends when so many times `beamSize` hypotheses have ended, 0.1 to 10. Default 1. */
+  /** Beam search ends after `patience` * `beamSize` finished hypotheses, 0.1 to 10. Default 1. */
   readonly patience?: number;
-  /** Beam search ranks hypotheses by their log-probability over their length to this power, 0 to 2. Default 1. */
+  /** Exponent of the length that divides a hypothesis's log-probability, 0 to 2. Default 1. */
   readonly lengthPenalty?: number;
-  /** Default 2.4. */
+  /** Fall back to the next temperature above this ratio. Default 2.4. */
   readonly compressionRatioThreshold?: number;
-  /** Default -1. */
+  /** Fall back to the next temperature below this mean log-probability. Default -1. */
   readonly logProbThreshold?: number;
-  /** 0 to 1, default 0.6. */
+  /** A window above this no-speech probability that fails `logProbThreshold` is silence. 0 to 1, default 0.6. */
   readonly noSpeechThreshold?: number;
-  /** Give each window the text before it as a prompt; false is faster, several windows being decoded at a time. Default true. */
+  /** Prompt each window with the preceding text. Default true. False decodes several windows at a time, which is faster. */
   readonly conditionOnPreviousText?: boolean;
-  /** Leave out what a voice activity detector finds without speech. Default false. */
+  /** Skip audio without speech, found by a voice activity detector. Default false. */
   readonly vadFilter?: boolean;
-  /** How `vadFilter` tells speech from silence; not without it. */
+  /** Options of `vadFilter`, which must be set. */
   readonly vadParameters?: VadParameters;
-  /** Skip silences longer than so many seconds around words that look made up; with timestamps `word`. Default: none. */
+  /** Skip silence longer than this around likely hallucinations. Needs `word` timestamps. Default: skip nothing. */
   readonly hallucinationSilenceThresholdSeconds?: number;
-  /** Which of the audio tracks, from 0. Default: the one marked as default if it can be decoded, else the first that can. */
+  /** Index of the audio track, from 0. Default: the default track if it can be decoded, else the first that can. */
   readonly audioTrack?: number;
-  /** Seconds from the audio's start. Default 0. */
+  /** Start of the clip, seconds from the audio's start. Default 0. */
   readonly clipStartSeconds?: number;
-  /** Seconds from the audio's start. Default: its end. */
+  /** End of the clip, seconds from the audio's start. Default: the audio's end. */
   readonly clipEndSeconds?: number;
 }
 
-/** A stretch of speech, a sentence or a part of one. Times are seconds from the audio's start. */
+/** A segment of speech: a sentence or a part of one. Times are seconds from the audio's start. */
 export type Segment = Plain<contract.Segment>;
-/** One word with its time. */
+/** One word with its timestamps. */
 export type Word = Plain<contract.Word>;
 
-/** What was said. */
+/** The complete result of Transcribe. */
 export type Transcript = Omit<Plain<contract.TranscribeResponse>, 'model' | 'timing'> & {
   readonly model: Model;
   readonly timing: Timing;
@@ -112,12 +112,12 @@ const ENCODINGS = {
   pcm_f32le: contract.AudioEncoding.PCM_F32LE,
 } as const satisfies Record<RawAudio['encoding'], contract.AudioEncoding>;
 
-/** The message's `raw`, or nothing. */
+/** Returns the message's `raw` field, if set. */
 export function rawMessage({ raw }: TranscribeOptions): { raw?: MessageInitShape<typeof contract.RawAudioSchema> } {
   return raw === undefined ? {} : { raw: { ...raw, encoding: ENCODINGS[raw.encoding] } };
 }
 
-/** The options as the contract has them; what is absent stays absent, so the server's defaults hold. */
+/** Converts the options to the protobuf message. Absent options stay absent, so the server's defaults apply. */
 export function optionsMessage(options: TranscribeOptions): MessageInitShape<typeof contract.TranscribeOptionsSchema> {
   const { raw, task, timestamps, temperatures, timeoutMs, signal, headers, priority, ...same } = options;
   return {

@@ -1,4 +1,4 @@
-/** The gRPC status codes by name, at the place of their number. */
+/** Names of the gRPC status codes, indexed by number. */
 export const STATUS_CODES = [
   'OK',
   'CANCELLED',
@@ -19,10 +19,10 @@ export const STATUS_CODES = [
   'UNAUTHENTICATED',
 ] as const;
 
-/** One of gRPC's status codes, by name. */
+/** Name of a gRPC status code. */
 export type StatusCode = (typeof STATUS_CODES)[number];
 
-/** The name of a status number; a number that gRPC does not know is UNKNOWN. */
+/** Returns the name of a status number; UNKNOWN for an undefined one. */
 export function statusCodeOf(number: number): StatusCode {
   return STATUS_CODES[number] ?? 'UNKNOWN';
 }

@@ -1,4 +1,4 @@
-/** The promise's value, or a rejection with the signal's reason as soon as it fires. The promise itself goes on. */
+/** Returns the promise's value, or rejects with the signal's reason when it fires. The promise itself continues. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
@@ -8,19 +8,19 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
-/** What `before` rejects with when the time is up. */
+/** Thrown by `before` after the deadline. */
 export class TimeUpError extends Error {
   override readonly name = 'TimeUpError';
 }
 
 /**
- * The promise's value, or a rejection with TimeUpError once `deadlineMs` (milliseconds since the epoch) has passed, or with the
- * signal's reason as soon as it fires. The promise itself goes on.
+ * Returns the promise's value. Rejects with TimeUpError after `deadlineMs` (milliseconds since the epoch), or with the
+ * signal's reason when it fires. The promise itself continues.
  */
 export async function before<T>(promise: Promise<T>, deadlineMs: number, signal: AbortSignal): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const timeUp = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new TimeUpError('the time is up')), Math.max(0, deadlineMs - Date.now()));
+    timer = setTimeout(() => reject(new TimeUpError('deadline exceeded')), Math.max(0, deadlineMs - Date.now()));
   });
   try {
     return await abortable(Promise.race([promise, timeUp]), signal);

@@ -15,19 +15,19 @@ describe('an address', () => {
     ['unix:/run/heimdex.sock', 'unix:/run/heimdex.sock'],
   ];
   for (const [written, target] of targets) {
-    it(`reads ${written}`, () => {
+    it(`parses ${written}`, () => {
       expect(parseAddress(written).target).to.equal(target);
     });
   }
 
-  it('says whether it is encrypted and whether it stands for many servers', () => {
+  it('reports TLS and DNS names', () => {
     expect(parseAddress('https://a')).to.include({ tls: true, dns: false });
     expect(parseAddress('dns:///a')).to.include({ tls: false, dns: true });
   });
 
-  for (const wrong of ['', 'a b', 'host:0', 'host:70000', 'ftp://host', 'http://host/path', '::1', 'unix:']) {
-    it(`refuses ${JSON.stringify(wrong)}`, () => {
-      expect(() => parseAddress(wrong)).to.throw(TypeError, 'Expected an address such as localhost:8001');
+  for (const invalid of ['', 'a b', 'host:0', 'host:70000', 'ftp://host', 'http://host/path', '::1', 'unix:']) {
+    it(`rejects ${JSON.stringify(invalid)}`, () => {
+      expect(() => parseAddress(invalid)).to.throw(TypeError, 'Expected an address such as localhost:8001');
     });
   }
 });

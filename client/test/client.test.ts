@@ -32,7 +32,7 @@ const one = create(EmbedTextResponseSchema, {
 describe('the client', () => {
   const open: { close(): void }[] = [];
   afterEach(() => {
-    for (const each of open.splice(0).reverse()) each.close();
+    for (const resource of open.splice(0).reverse()) resource.close();
   });
 
   async function serve(embedText: (call: EmbedTextCall, reply: Reply) => void): Promise<FakeService> {
@@ -47,10 +47,10 @@ describe('the client', () => {
     return client;
   }
 
-  it('gives vectors as Float32Arrays that share one buffer', async () => {
-    const asked: EmbedTextRequest[] = [];
+  it('returns vectors as Float32Arrays that share one buffer', async () => {
+    const requests: EmbedTextRequest[] = [];
     const { address } = await serve((call, reply) => {
-      asked.push(call.request);
+      requests.push(call.request);
       const embedding = (numbers: number[]) => ({
         result: { case: 'embedding' as const, value: { float32Le: bytesOf(numbers), tokenCount: 3 } },
       });
@@ -66,10 +66,10 @@ describe('the client', () => {
     expect(second?.vector.buffer).to.equal(first?.vector.buffer);
     expect(answer.vectors).to.deep.equal(new Float32Array([0.5, -1, 2, 3]));
     expect(answer).to.deep.include({ dimensions: 2, model });
-    expect(asked[0]).to.deep.include({ texts: ['a', 'b'], encoding: VectorEncoding.FLOAT32_LE, normalize: false });
+    expect(requests[0]).to.deep.include({ texts: ['a', 'b'], encoding: VectorEncoding.FLOAT32_LE, normalize: false });
   });
 
-  it('reads vectors written as floats too', async () => {
+  it('also decodes vectors encoded as floats', async () => {
     const { address } = await serve((_call, reply) => {
       const results = [{ result: { case: 'embedding' as const, value: { values: [0.25, 0.75] } } }];
       reply(null, create(EmbedTextResponseSchema, { dimensions: 2, model, results }));
@@ -79,7 +79,7 @@ describe('the client', () => {
     expect(results[0]?.ok === true && results[0].value.vector).to.deep.equal(new Float32Array([0.25, 0.75]));
   });
 
-  it('gives the error of one item in its place', async () => {
+  it('returns the error of a failed item as its result', async () => {
     const { address } = await serve((_call, reply) => {
       const details = detailsOf({ reason: 'TEXT_TOO_LONG', field: 'texts[1]' });
       const error = create(StatusSchema, { code: status.INVALID_ARGUMENT, message: 'too long', details });
@@ -104,7 +104,7 @@ describe('the client', () => {
     });
   });
 
-  it('refuses vectors of another model than the expected one', async () => {
+  it('rejects vectors of another model than expected', async () => {
     const { address } = await serve((_call, reply) => reply(null, one));
     const client = connect({ address });
     await client.embedText(['a'], { expectModel: model });
@@ -113,13 +113,13 @@ describe('the client', () => {
     expect(error.message).to.contain('org/name@aaaaaaa fp32').and.to.contain('org/name@aaaaaaa q8');
   });
 
-  it('refuses an answer that has not one result an input', async () => {
+  it('rejects a response without one result per input', async () => {
     const { address } = await serve((_call, reply) => reply(null, one));
     const error = await failureOf(connect({ address }).embedText(['a', 'b']));
     expect(error).to.include({ code: 'INTERNAL', reason: 'MALFORMED_ANSWER' });
   });
 
-  it('gives an error of the whole call with its details', async () => {
+  it('throws an error of the whole call with its details', async () => {
     const { address } = await serve((_call, reply) => {
       reply(
         failure(status.INVALID_ARGUMENT, 'expected 1 to 64 texts, got 0', {
@@ -140,7 +140,7 @@ describe('the client', () => {
     });
   });
 
-  it('sends a call again when the server was unavailable', async () => {
+  it('retries when the server is unavailable', async () => {
     let calls = 0;
     const { address } = await serve((_call, reply) => {
       calls += 1;
@@ -151,7 +151,7 @@ describe('the client', () => {
     expect(calls).to.equal(3);
   });
 
-  it('comes back no sooner than the server asked when its queue was full', async () => {
+  it("waits for the server's requested delay after a full queue", async () => {
     const times: number[] = [];
     const { address } = await serve((_call, reply) => {
       times.push(performance.now());
@@ -164,7 +164,7 @@ describe('the client', () => {
     expect((times[1] ?? 0) - (times[0] ?? 0)).to.be.at.least(59);
   });
 
-  it('does not wait for a server whose delay is longer than the deadline', async () => {
+  it('does not wait for a delay beyond the deadline', async () => {
     const { address } = await serve((_call, reply) => {
       reply(failure(status.RESOURCE_EXHAUSTED, 'full', { reason: 'QUEUE_FULL', retryAfterMs: 3_600_000 }));
     });
@@ -172,13 +172,13 @@ describe('the client', () => {
     expect(error).to.include({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 3_600_000, attempts: 1 });
   });
 
-  it('gives up after the last attempt and says how many it made', async () => {
+  it('fails after the last attempt and reports the number of attempts', async () => {
     const { address } = await serve((_call, reply) => reply(failure(status.UNAVAILABLE, 'draining')));
     const error = await failureOf(connect({ address, retry: { maxAttempts: 2, initialDelayMs: 1 } }).embedText(['a']));
     expect(error).to.include({ code: 'UNAVAILABLE', message: 'draining', attempts: 2 });
   });
 
-  it('bounds its retries over many calls by a budget', async () => {
+  it('limits retries over all calls by a budget', async () => {
     let calls = 0;
     const { address } = await serve((_call, reply) => {
       calls += 1;
@@ -186,16 +186,16 @@ describe('the client', () => {
     });
     const client = connect({ address, retry: { initialDelayMs: 1 } });
     for (let call = 0; call < 20; call += 1) await failureOf(client.embedText(['a']));
-    expect(calls).to.equal(24); // 4 retries use the budget up; the other calls are sent once.
+    expect(calls).to.equal(24); // 4 retries exhaust the budget; the other calls are sent once.
   });
 
-  it('ends a call at its deadline when the server is silent', async () => {
+  it('ends a call at its deadline when the server does not respond', async () => {
     const { address } = await serve(() => undefined);
     const error = await failureOf(connect({ address, timeoutsMs: { EmbedText: 50 } }).embedText(['a']));
     expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT', method: 'EmbedText' });
   });
 
-  it('gives a call up when its signal fires, on the server too', async () => {
+  it('cancels a call when its signal fires, on the server as well', async () => {
     const controller = new AbortController();
     const cancelled = deferred();
     const { address } = await serve((call) => {
@@ -208,7 +208,7 @@ describe('the client', () => {
     await cancelled.promise;
   });
 
-  it('ends what is under way when it is closed, and takes no more', async () => {
+  it('fails open and new calls when closed', async () => {
     const called = deferred();
     const { address } = await serve(() => called.resolve());
     const client = connect({ address });
@@ -220,7 +220,7 @@ describe('the client', () => {
     expect(await failureOf(client.embedText(['a']))).to.include({ code: 'UNAVAILABLE', reason: 'CLOSED' });
   });
 
-  it('says plainly that nobody listens', async () => {
+  it('reports a refused connection clearly', async () => {
     const { address, close } = await serve(() => undefined);
     close();
     const error = await failureOf(connect({ address, retry: { maxAttempts: 2, initialDelayMs: 1 } }).embedText(['a']));
@@ -228,14 +228,14 @@ describe('the client', () => {
     expect(error.message).to.equal(`${address} cannot be reached: connect ECONNREFUSED ${address}`);
   });
 
-  it('sends the token, the priority and the headers, those of the call first', async () => {
+  it("sends the token, priority and headers; the call's take precedence", async () => {
     const seen: Record<string, unknown>[] = [];
     const { address } = await serve((call, reply) => {
       seen.push(call.metadata.getMap());
       reply(null, one);
     });
-    let asked = 0;
-    const token = async () => `token-${++asked}`;
+    let tokens = 0;
+    const token = async () => `token-${++tokens}`;
     const client = connect({ address, token, priority: 'bulk', headers: { 'x-a': '1', 'x-b': '2' } });
     await client.embedText(['a'], { headers: { 'x-b': '3' } });
     await client.embedText(['a'], { priority: 'interactive' });
@@ -248,7 +248,7 @@ describe('the client', () => {
     expect(seen[1]).to.include({ authorization: 'Bearer token-2', 'x-heimdex-priority': 'interactive', 'x-b': '2' });
   });
 
-  it('fails when no token comes, or none in time', async () => {
+  it('fails when the token function fails or times out', async () => {
     const { address } = await serve((_call, reply) => reply(null, one));
     const broken = await failureOf(
       connect({ address, token: () => Promise.reject(new Error('vault sealed')) }).embedText(['a']),
@@ -259,7 +259,7 @@ describe('the client', () => {
     expect(late).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN' });
   });
 
-  it('gives answers as plain data, large integers as numbers', async () => {
+  it('returns responses as plain data, with large integers as numbers', async () => {
     const info = create(GetServerInfoResponseSchema, {
       version: '1.2.3',
       models: [{ role: 'vision', model, memoryBytes: 5_000_000_000n }],
@@ -278,7 +278,7 @@ describe('the client', () => {
     expect(answer).to.not.have.property('$typeName');
   });
 
-  it('refuses options that contradict each other', () => {
+  it('rejects contradictory options', () => {
     expect(() => createInferenceClient({ address: 'a', addresses: ['b'] })).to.throw(TypeError, 'got both');
     expect(() => createInferenceClient({ addresses: [] })).to.throw(TypeError, 'at least one address');
     expect(() => createInferenceClient({ addresses: ['https://a', 'b'] })).to.throw(TypeError, 'https://');

@@ -68,13 +68,13 @@ describe('Files given to transcribeFile', () => {
   }
 
   for (const name of ['antiphase.m4a', 'adts.aac', 'mp3_rate_change.mp3', 'telephone_gsm.wav', 'chained.opus']) {
-    it(`go as they are where they are no films: ${name}`, async () => {
+    it(`are sent unchanged if they are not videos: ${name}`, async () => {
       await summaryOf(client.transcribeFile(join(CASES, name)));
       expect(received.equals(await readFile(join(CASES, name)))).to.equal(true);
     });
   }
 
-  it('go as they are where they are damaged, empty or raw samples', async () => {
+  it('are sent unchanged if they are damaged, empty or raw samples', async () => {
     const film = await readFile(FILM);
     const damaged = join(dir, 'damaged.mkv');
     const empty = join(dir, 'empty.mp4');
@@ -89,7 +89,7 @@ describe('Files given to transcribeFile', () => {
     expect(received.equals(film)).to.equal(true);
   });
 
-  it('of a film, send the chosen track alone, and say which of the film it was', async () => {
+  it('are reduced to the chosen track of a video, and its index is reported', async () => {
     const path = join(CASES, 'ac3_first_aac_second.mp4');
     const { size } = await stat(path);
     const summary = await summaryOf(client.transcribeFile(path));
@@ -104,13 +104,13 @@ describe('Files given to transcribeFile', () => {
     expect(other.warnings).to.deep.equal(['one']);
   });
 
-  it('that are not there say so as before', async () => {
+  it('fail with SOURCE_FAILED if they are missing', async () => {
     const missing = join(dir, 'missing.mp4');
     const error = await failureOf(summaryOf(client.transcribeFile(missing)));
     expect(error).to.include({ reason: 'SOURCE_FAILED' });
   });
 
-  it('are closed when they are not read to the end', async function () {
+  it('are closed if they are not read to the end', async function () {
     if (!existsSync('/proc/self/fd')) return this.skip();
     const opened = async () => {
       const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
@@ -123,7 +123,7 @@ describe('Files given to transcribeFile', () => {
     while (await opened()) await nextTurn();
   });
 
-  it('end with the signal', async () => {
+  it('stop when the signal fires', async () => {
     answers = false;
     const stop = new AbortController();
     const error = failureOf(summaryOf(client.transcribeFile(FILM, { signal: stop.signal })));

@@ -20,7 +20,7 @@ describe('A request that is too large for one message', () => {
       reply(null, create(GetServerInfoResponseSchema, { limits: { maxMessageBytes } }));
     const transcribe = (_call: ServerUnaryCall<unknown, unknown>, reply: sendUnaryData<unknown>) => {
       calls += 1;
-      if (refusal === undefined) reply(null, create(TranscribeResponseSchema, { text: 'heard' }));
+      if (refusal === undefined) reply(null, create(TranscribeResponseSchema, { text: 'text' }));
       else reply(refusal);
     };
     service = await startFakeService([[InferenceService, { getServerInfo, transcribe }]], {
@@ -38,27 +38,27 @@ describe('A request that is too large for one message', () => {
     service.close();
   });
 
-  it('is not sent, and the stream is named', async () => {
+  it('is not sent, and the error suggests a stream', async () => {
     const error = await failureOf(client.transcribe(new Uint8Array(64 * MIB)));
     expect(error).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE', method: 'Transcribe' });
     expect(error.message)
-      .to.include(`takes ${64 * MIB}`)
+      .to.include(`accepts ${64 * MIB}`)
       .and.to.include('client.transcribeStream');
     expect(calls).to.equal(0);
   });
 
-  it('says of a batch to send less a call', async () => {
+  it('suggests fewer items per call for a batch', async () => {
     const error = await failureOf(client.embedImage([new Uint8Array(40 * MIB), new Uint8Array(40 * MIB)]));
     expect(error).to.include({ reason: 'MESSAGE_TOO_LARGE', method: 'EmbedImage' });
-    expect(error.message).to.include('Send fewer items a call');
+    expect(error.message).to.include('Send fewer items per call');
   });
 
-  it('is sent to a server that takes more', async () => {
+  it('is sent to a server with a higher limit', async () => {
     maxMessageBytes = BigInt(80 * MIB);
-    expect((await client.transcribe(new Uint8Array(65 * MIB))).text).to.equal('heard');
+    expect((await client.transcribe(new Uint8Array(65 * MIB))).text).to.equal('text');
   });
 
-  it('names the stream too where the server refuses it', async () => {
+  it('gets the same suggestion when the server rejects it', async () => {
     refusal = failure(status.RESOURCE_EXHAUSTED, 'Received message larger than max (9 vs. 8)');
     const plain = await failureOf(client.transcribe(new Uint8Array(9)));
     expect(plain).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE' });

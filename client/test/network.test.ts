@@ -5,7 +5,7 @@ import { createInferenceClient } from '../src/index.js';
 import { failureOf } from './support/failure-of.js';
 import { startFakeInference } from './support/fake-inference.js';
 
-/** Between a client and a server: once it is cut, bytes go nowhere and nobody is told, as with a cable that is pulled. */
+/** A proxy that can drop all bytes without closing its connections, like an unplugged cable. */
 async function startCable(target: string) {
   const [host = '', port = ''] = target.split(':');
   const sockets = new Set<net.Socket>();
@@ -33,7 +33,7 @@ async function startCable(target: string) {
     cut: () => {
       cut = true;
     },
-    mend: () => {
+    restore: () => {
       cut = false;
     },
     close: () => {
@@ -44,7 +44,7 @@ async function startCable(target: string) {
 }
 
 describe('a connection that goes silent', () => {
-  it('is found out by keepalive long before the deadline, and made again for the next call', async () => {
+  it('is detected by keepalive long before the deadline, and reopened for the next call', async () => {
     const fake = await startFakeInference();
     const cable = await startCable(fake.address);
     const client = createInferenceClient({
@@ -58,7 +58,7 @@ describe('a connection that goes silent', () => {
       cable.cut();
       const error = await failureOf(client.embedText(['1,0'], { timeoutMs: 60_000 }));
       expect(error).to.include({ code: 'UNAVAILABLE', method: 'EmbedText', attempts: 1 });
-      cable.mend();
+      cable.restore();
       const { results } = await client.embedText(['0,1']);
       expect(results).to.have.length(1);
     } finally {

@@ -8,8 +8,8 @@ import { type FakeService, startFakeService } from './support/fake-service.js';
 
 type Reply = sendUnaryData<EmbedTextResponse>;
 
-/** A timer of Node.js waits no longer than 2^31 ms. */
-const LONGEST_MS = 2_000_000_000;
+/** Timers of Node.js are limited to 2^31 ms. */
+const MAX_TIMEOUT_MS = 2_000_000_000;
 
 describe("the client's options", () => {
   const open: InferenceClient[] = [];
@@ -36,16 +36,16 @@ describe("the client's options", () => {
     return client;
   }
 
-  it('may ask for any time, however long: it is given as much as a timer can hold', async () => {
+  it('accept any timeout and cap it to what timers hold', async () => {
     for (const timeoutMs of [3e9, 1e12, Number.MAX_VALUE, Number.POSITIVE_INFINITY]) {
       const startMs = Date.now();
       await connect({ connectTimeoutMs: Number.POSITIVE_INFINITY }).embedText([], { timeoutMs });
-      // gRPC writes eight digits of a deadline at most, and rounds up.
-      expect((deadlines.pop() ?? 0) - startMs).to.be.within(LONGEST_MS - 3_600_000, LONGEST_MS + 3_600_000);
+      // gRPC encodes a deadline with at most eight digits, and rounds up.
+      expect((deadlines.pop() ?? 0) - startMs).to.be.within(MAX_TIMEOUT_MS - 3_600_000, MAX_TIMEOUT_MS + 3_600_000);
     }
   });
 
-  it('must be numbers where they are times: anything else is refused, and ends no process', async () => {
+  it('reject timeouts that are not numbers, without crashing', async () => {
     const noNumber = '5000' as unknown as number;
     for (const timeoutMs of [Number.NaN, noNumber]) {
       const error = await failureOf(connect().embedText([], { timeoutMs }));
@@ -59,13 +59,13 @@ describe("the client's options", () => {
     }
   });
 
-  it('with a token that cannot be sent fail without showing it', async () => {
+  it('with an invalid token fail without showing it', async () => {
     const error = await failureOf(connect({ token: 'secret\nx' }).embedText([]));
     expect(error).to.include({ code: 'UNAUTHENTICATED', reason: 'NO_TOKEN' });
     expect(error.message).not.to.include('secret');
   });
 
-  it('with a header that cannot be sent fail by its name', async () => {
+  it('with an invalid header fail with its name', async () => {
     for (const [name, value] of [
       ['x-a', 'value-1\nvalue-2'],
       ['x y', 'value-1'],

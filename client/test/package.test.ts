@@ -30,8 +30,8 @@ declare const console: { log(...what: unknown[]): void };
 `;
 
 /**
- * An empty project with the packages as npm would publish them. Their dependencies are linked, those alone that
- * package.json names, so that a forgotten one is noticed, and no registry is asked.
+ * An empty project with the packages as npm would publish them. Only the dependencies declared in package.json are
+ * linked, to detect missing ones without a registry.
  */
 describe('the packed packages in an empty project', () => {
   let project: string;
@@ -83,13 +83,13 @@ describe('the packed packages in an empty project', () => {
     expect(stdout).to.equal('org/name 2\nINVALID_ARGUMENT texts[0]\n');
   });
 
-  it('bring the command', async () => {
+  it('include the command', async () => {
     const bin = join(project, 'node_modules/@heimdex/client/bin/heimdex.js');
     const { stdout } = await execute(process.execPath, [bin, 'info', '--json', '-a', server.address]);
     expect(JSON.parse(stdout)).to.include({ version: '9.9.9' });
   });
 
-  it('hold no tests and no leftovers', async () => {
+  it('contain no tests or build leftovers', async () => {
     const { stdout } = await execute('npm', ['pack', '--dry-run', '--json'], { cwd: join(ROOT, 'client') });
     const [{ files }]: [{ files: { path: string }[] }] = JSON.parse(stdout);
     const odd = files.map(({ path }) => path).filter((path) => /test|\.map$|tsbuildinfo|\.ts$(?<!\.d\.ts)/.test(path));

@@ -29,9 +29,9 @@ import { type FakeService, type FakeServiceOptions, failure, startFakeService } 
 type Info = ServerUnaryCall<unknown, unknown>;
 type Reply = sendUnaryData<ReturnType<typeof info>>;
 
-/** A server that answers with its name and says of itself what it is told to. */
+/** A server that responds with its name and reports a configurable health. */
 interface Replica extends FakeService {
-  say(status: Serving): void;
+  setHealth(status: Serving): void;
   refuse: boolean;
   readonly calls: { count: number };
 }
@@ -39,7 +39,7 @@ interface Replica extends FakeService {
 describe('several servers', () => {
   const open: { close(): void }[] = [];
   afterEach(() => {
-    for (const each of open.splice(0).reverse()) each.close();
+    for (const resource of open.splice(0).reverse()) resource.close();
   });
 
   async function replica(name: string, options: FakeServiceOptions = {}): Promise<Replica> {
@@ -75,9 +75,9 @@ describe('several servers', () => {
     return {
       ...service,
       calls,
-      say: (said) => {
-        state.status = said;
-        for (const call of watchers) call.write(create(HealthCheckResponseSchema, { status: said }));
+      setHealth: (health) => {
+        state.status = health;
+        for (const call of watchers) call.write(create(HealthCheckResponseSchema, { status: health }));
       },
       get refuse() {
         return state.refuse;
@@ -94,27 +94,27 @@ describe('several servers', () => {
     return client;
   }
 
-  it('are used in turn', async () => {
+  it('are used round robin', async () => {
     const servers = [await replica('a'), await replica('b'), await replica('c')];
     const client = connect({ addresses: servers.map(({ address }) => address) });
     await until(() => client.servers().every(({ health }) => health === 'serving'));
     expect((await names(client, 6)).sort()).to.deep.equal(['a', 'a', 'b', 'b', 'c', 'c']);
   });
 
-  it('are passed over while they say that they do not serve, and used again afterwards', async () => {
+  it('are skipped while not serving, and used again afterwards', async () => {
     const a = await replica('a');
     const b = await replica('b');
     const client = connect({ addresses: [a.address, b.address] });
     await until(() => client.servers().every(({ health }) => health === 'serving'));
-    b.say(Serving.NOT_SERVING);
+    b.setHealth(Serving.NOT_SERVING);
     await until(() => client.servers().some(({ health }) => health === 'not-serving'));
     expect(await names(client, 4)).to.deep.equal(['a', 'a', 'a', 'a']);
-    b.say(Serving.SERVING);
+    b.setHealth(Serving.SERVING);
     await until(() => client.servers().every(({ health }) => health === 'serving'));
     expect((await names(client, 4)).sort()).to.deep.equal(['a', 'a', 'b', 'b']);
   });
 
-  it('stand in for one that cannot be reached, at once', async () => {
+  it('replace an unreachable one immediately', async () => {
     const gone = await replica('gone');
     gone.close();
     const a = await replica('a');
@@ -123,7 +123,7 @@ describe('several servers', () => {
     await until(() => client.servers()[0]?.health === 'unreachable');
   });
 
-  it('stand in for one that refuses, which is then left alone for a while', async () => {
+  it('replace one that refuses, which is then skipped for a while', async () => {
     const a = await replica('a');
     const b = await replica('b');
     a.refuse = true;
@@ -132,7 +132,7 @@ describe('several servers', () => {
     expect(a.calls.count).to.be.at.most(1);
   });
 
-  it('are found again after they were gone', async () => {
+  it('are used again after they return', async () => {
     const a = await replica('a');
     const b = await replica('b');
     const client = connect({ addresses: [a.address, b.address] });
@@ -144,7 +144,7 @@ describe('several servers', () => {
     expect((await names(client, 2)).sort()).to.deep.equal(['a', 'b']);
   });
 
-  it('count as serving when they have no health service', async () => {
+  it('count as serving without a health service', async () => {
     const plain = await startFakeService([
       [InferenceService, { getServerInfo: (_call: Info, reply: Reply) => reply(null, info('plain')) }],
     ]);
@@ -155,7 +155,7 @@ describe('several servers', () => {
     expect((await names(client, 2)).sort()).to.deep.equal(['a', 'plain']);
   });
 
-  it('behind one DNS name each get a connection', async () => {
+  it('behind one DNS name each get their own connection', async () => {
     const a = await replica('a', { host: '127.0.0.1' });
     await replica('b', { host: '127.0.0.2', port: a.port });
     const lookup = async () => ['127.0.0.1', '127.0.0.2'];
@@ -163,7 +163,7 @@ describe('several servers', () => {
     expect((await names(client, 2)).sort()).to.deep.equal(['a', 'b']);
   });
 
-  it('behind a DNS name are looked up again after 30 s, and sooner after a failure', async () => {
+  it('behind a DNS name are refreshed after 30 s, or sooner after a failure', async () => {
     let found = ['10.0.0.1'];
     let nowMs = 1_000_000;
     const lookedUp: string[] = [];
@@ -191,17 +191,17 @@ describe('several servers', () => {
     await until(() => addresses()[0] === '10.0.0.2:9');
 
     found = ['10.0.0.3'];
-    pool.failed(first);
+    pool.recordFailure(first);
     expect(lookedUp).to.have.length(2);
     nowMs += 1_000;
     await until(() => {
-      pool.failed(first);
+      pool.recordFailure(first);
       return addresses()[0] === '10.0.0.3:9';
     });
     expect(addresses()).to.have.length(1);
   });
 
-  it('behind a name that does not resolve: the error says so', async () => {
+  it('behind a name that does not resolve fail with the resolver error', async () => {
     const lookup = async () => {
       throw new Error('getaddrinfo ENOTFOUND inference.test');
     };
@@ -211,7 +211,7 @@ describe('several servers', () => {
     expect(error.message).to.equal('inference.test cannot be reached: getaddrinfo ENOTFOUND inference.test');
   });
 
-  it('behind several names do without those that do not resolve, and stay when their own no longer does', async () => {
+  it('behind several names ignore unresolvable ones, and are kept when their own stops resolving', async () => {
     const known = new Map([['one.test', '10.0.0.1']]);
     let nowMs = 1_000_000;
     const pool = new EndpointPool({
@@ -236,7 +236,7 @@ describe('several servers', () => {
     expect(addresses()).to.deep.equal(['10.0.0.1:9', '10.0.0.2:9']);
   });
 
-  it('behind a name whose resolver never answers: the call ends all the same', async () => {
+  it('behind a name whose resolver hangs do not block the call', async () => {
     const lookup = () => new Promise<string[]>(() => undefined);
     const client = connect({
       address: 'dns:///inference.test',
@@ -247,22 +247,23 @@ describe('several servers', () => {
     expect(await failureOf(client.getServerInfo())).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
   });
 
-  it('that accept no connection are given up in time', async () => {
-    const taken: Socket[] = [];
-    const deaf = createServer((socket) => taken.push(socket)).listen(0, '127.0.0.1'); // Takes connections, says nothing.
-    await once(deaf, 'listening');
+  it('that do not complete a connection time out', async () => {
+    const sockets: Socket[] = [];
+    // Accepts connections without responding.
+    const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
     try {
-      const { port } = deaf.address() as AddressInfo;
+      const { port } = silent.address() as AddressInfo;
       const client = connect({ address: `127.0.0.1:${port}`, connectTimeoutMs: 30, retry: { maxAttempts: 1 } });
       const error = await failureOf(client.getServerInfo());
       expect(error.code).to.be.oneOf(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
     } finally {
-      deaf.close();
-      for (const socket of taken) socket.destroy(); // Nobody reads them, so their end is not noticed.
+      silent.close();
+      for (const socket of sockets) socket.destroy(); // They are not read, so they do not close on their own.
     }
   });
 
-  it('are let go of by close()', async () => {
+  it('are released by close()', async () => {
     const servers = [await replica('a'), await replica('b')];
     const client = connect({ addresses: servers.map(({ address }) => address) });
     await names(client, 2);
@@ -281,7 +282,7 @@ async function names(client: InferenceClient, count: number): Promise<string[]> 
   return found;
 }
 
-/** Lets the event loop turn until the condition holds; mocha's time limit bounds it. */
+/** Waits until the condition holds, at most for mocha's timeout. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }

@@ -6,14 +6,14 @@ const unavailable = new InferenceClientError('UNAVAILABLE', 'draining');
 const full = new InferenceClientError('RESOURCE_EXHAUSTED', 'full', { retryAfterMs: 400 });
 
 describe('retries', () => {
-  it('back off exponentially with full jitter up to the longest delay', () => {
+  it('back off exponentially with full jitter up to the maximum delay', () => {
     expect(retryDelayMs(unavailable, 1, DEFAULT_RETRY, 0)).to.equal(0);
     expect(retryDelayMs(unavailable, 1, DEFAULT_RETRY, 1)).to.equal(200);
     expect(retryDelayMs(unavailable, 3, DEFAULT_RETRY, 1)).to.equal(800);
     expect(retryDelayMs(unavailable, 9, { ...DEFAULT_RETRY, maxAttempts: 99 }, 1)).to.equal(5_000);
   });
 
-  it('wait as long as the server asked, and a little longer at random', () => {
+  it("wait for the server's requested delay plus jitter", () => {
     expect(retryDelayMs(full, 1, DEFAULT_RETRY, 0)).to.equal(400);
     expect(retryDelayMs(full, 1, DEFAULT_RETRY, 1)).to.equal(480);
   });
@@ -22,7 +22,7 @@ describe('retries', () => {
     expect(retryDelayMs(unavailable, 5, DEFAULT_RETRY, 1)).to.equal(undefined);
   });
 
-  it('are not made for errors that the same call would meet again', () => {
+  it('are not made for permanent errors', () => {
     expect(retryDelayMs(new InferenceClientError('INVALID_ARGUMENT', 'empty'), 1, DEFAULT_RETRY, 1)).to.equal(
       undefined,
     );
@@ -35,10 +35,10 @@ describe('retries', () => {
     }
   });
 
-  it('stop when half of the budget is used up, and come back with successes', () => {
+  it('stop when half of the budget is used, and resume after successes', () => {
     const budget = new RetryBudget();
-    expect([1, 2, 3, 4, 5].map(() => budget.failed())).to.deep.equal([true, true, true, true, false]);
-    for (let success = 0; success < 20; success += 1) budget.succeeded();
-    expect(budget.failed()).to.equal(true);
+    expect([1, 2, 3, 4, 5].map(() => budget.recordFailure())).to.deep.equal([true, true, true, true, false]);
+    for (let success = 0; success < 20; success += 1) budget.recordSuccess();
+    expect(budget.recordFailure()).to.equal(true);
   });
 });

@@ -6,7 +6,7 @@ import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } fro
 import { rank } from '../src/search/rank.js';
 
 describe('the nearest vectors', () => {
-  it('come best first, of equals the earlier first, and no more than asked for', () => {
+  it('are sorted best first with stable ties, up to the limit', () => {
     const vectors = new Float32Array([0, 1, 1, 0, 0.5, 0.5, 1, 0]);
     const found = rank(new Float32Array([1, 0]), vectors, 3);
     expect(found).to.deep.equal([
@@ -16,7 +16,7 @@ describe('the nearest vectors', () => {
     ]);
   });
 
-  it('of nothing are none', () => {
+  it('are empty for empty input', () => {
     expect(rank(new Float32Array(2), new Float32Array(), 3)).to.deep.equal([]);
     expect(rank(new Float32Array(), new Float32Array(), 3)).to.deep.equal([]);
   });
@@ -41,7 +41,7 @@ describe('an index of images', () => {
   });
   afterEach(() => rm(dir, { recursive: true }));
 
-  it('is read as it was written, and leaves nothing else behind', async () => {
+  it('round-trips, and leaves no temporary files', async () => {
     await writeImageIndex(path, index);
     await writeImageIndex(path, index);
     expect(await readImageIndex(path)).to.deep.equal(index);
@@ -54,7 +54,7 @@ describe('an index of images', () => {
     expect(await readImageIndex(path)).to.deep.equal(empty);
   });
 
-  it('that is cut anywhere is refused', async () => {
+  it('truncated anywhere is rejected', async () => {
     await writeImageIndex(path, index);
     const whole = await readFile(path);
     for (let length = 0; length < whole.byteLength; length += 1) {
@@ -68,8 +68,8 @@ describe('an index of images', () => {
     }
   });
 
-  it('with a header of another shape is refused', async () => {
-    for (const header of ['[]', 'null', '{"version":2}', '{"version":1,"dimensions":-1,"model":{},"pictures":[]}']) {
+  it('with an invalid header is rejected', async () => {
+    for (const header of ['[]', 'null', '{"version":2}', '{"version":1,"dimensions":-1,"model":{},"images":{}}']) {
       const prefix = Buffer.alloc(12);
       prefix.write('HDXINDEX');
       prefix.writeUInt32LE(header.length, 8);
@@ -79,7 +79,7 @@ describe('an index of images', () => {
     }
   });
 
-  it('that is not there is told apart from a damaged one', async () => {
+  it('that is missing is distinguished from a damaged one', async () => {
     const error = await readImageIndex(path).catch((thrown: unknown) => thrown);
     expect(error).to.include({ code: 'NOT_FOUND' });
   });

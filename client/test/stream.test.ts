@@ -18,7 +18,7 @@ type Call = ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse
 describe('a stream of speech', () => {
   const open: { close(): void }[] = [];
   afterEach(() => {
-    for (const each of open.splice(0).reverse()) each.close();
+    for (const resource of open.splice(0).reverse()) resource.close();
   });
 
   async function clientOf(transcribeStream: (call: Call) => void): Promise<InferenceClient> {
@@ -28,7 +28,7 @@ describe('a stream of speech', () => {
     return client;
   }
 
-  it('sends the options first, then the audio in bounded chunks, and gives what comes out in order', async () => {
+  it('sends the options first, then the audio in bounded chunks, and yields events in order', async () => {
     const sent: TranscribeStreamRequest['message'][] = [];
     const client = await clientOf((call) => {
       call.on('data', ({ message }: TranscribeStreamRequest) => sent.push(message));
@@ -75,7 +75,7 @@ describe('a stream of speech', () => {
     await cancelled.promise;
   });
 
-  it('reads the audio no faster than the server takes it', async () => {
+  it('reads the audio no faster than the server accepts it', async () => {
     let chunks = 0;
     const client = await clientOf((call) => {
       call.pause();
@@ -105,26 +105,26 @@ describe('a stream of speech', () => {
     expect(error.cause).to.have.property('message', 'disk gone');
   });
 
-  it('ends when the server falls silent', async () => {
+  it('fails at the idle timeout', async () => {
     const client = await clientOf((call) => call.resume());
     const error = await failureOf(collect(client.transcribeStream([new Uint8Array(8)], { timeoutMs: 40 })));
     expect(error).to.include({ code: 'DEADLINE_EXCEEDED', reason: 'TIMEOUT' });
   });
 
-  it('does not hold a pause of its source against the server', async () => {
+  it('does not count pauses of its source towards the idle timeout', async () => {
     const client = await clientOf((call) => {
       call.resume();
       call.on('end', () => finish(call, progress(2)));
     });
     const pausing = (async function* () {
       yield new Uint8Array(8);
-      await pause(200); // Five times the limit: time itself is what this is about.
+      await pause(200); // Five times the idle timeout; only elapsed time can test this.
     })();
     const events = await collect(client.transcribeStream(pausing, { timeoutMs: 40 }));
     expect(events).to.deep.equal([{ type: 'progress', processedSeconds: 2 }]);
   });
 
-  it('is sent again after a refusal when the audio can be read anew, and only then', async () => {
+  it('is retried only if the audio can be read again', async () => {
     let calls = 0;
     const client = await clientOf((call) => {
       calls += 1;
@@ -138,7 +138,7 @@ describe('a stream of speech', () => {
     expect(calls).to.equal(3);
   });
 
-  it('gives the server’s error after the segments that came before it', async () => {
+  it("throws the server's error after the preceding segments", async () => {
     const client = await clientOf((call) => {
       call.write(progress(1));
       call.emit('error', failure(status.INVALID_ARGUMENT, 'not audio', { reason: 'AUDIO_UNREADABLE', field: 'audio' }));

@@ -39,12 +39,12 @@ describe('an encrypted connection', () => {
     return client;
   }
 
-  it('trusts the given authority and shows its own certificate', async () => {
+  it('trusts the given authority and sends its client certificate', async () => {
     const client = connect({ address: `https://${service.address}`, tls: { ca: ca.cert, ...own } });
     expect(await client.getServerInfo()).to.include({ version: '1' });
   });
 
-  it('to a server found by DNS holds the certificate against the name', async () => {
+  it('to a server found by DNS verifies the certificate against the name', async () => {
     const lookup = async () => ['127.0.0.1'];
     const address = (name: string) => ({
       address: `dns:///${name}:${service.port}`,
@@ -57,7 +57,7 @@ describe('an encrypted connection', () => {
     expect(error.message).to.contain('another.test');
   });
 
-  it('holds the certificate against another name when told so', async () => {
+  it('verifies the certificate against serverName', async () => {
     const tls = { ca: ca.cert, ...own };
     const address = `https://${service.address}`;
     expect(await connect({ address, tls: { ...tls, serverName: NAME } }).getServerInfo()).to.include({ version: '1' });
@@ -65,13 +65,13 @@ describe('an encrypted connection', () => {
     expect(error.message).to.contain('another.test');
   });
 
-  it('is not made to a server of an unknown authority', async () => {
+  it('is refused to a server of an unknown authority', async () => {
     const error = await failureOf(connect({ address: service.address, tls: true }).getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
     expect(error.message).to.match(/certificate/);
   });
 
-  it('is not made without the certificate that the server asks for', async () => {
+  it('fails without a required client certificate', async () => {
     const error = await failureOf(connect({ address: service.address, tls: { ca: ca.cert } }).getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE' });
   });

@@ -1,19 +1,19 @@
 import { join, relative } from 'node:path';
 import type { Hub } from '@heimdex/hub';
 import { embeddedRepositories, startHub } from '@heimdex/hub';
-import { download, type ModelSettings } from './acts/download.js';
-import { faces } from './acts/faces.js';
-import { health } from './acts/health.js';
-import { type ImageFacts, search } from './acts/search.js';
-import { serve } from './acts/serve.js';
-import { speech } from './acts/speech.js';
 import { DEMO_DIR, type DemoOptions } from './options.js';
 import { realModels } from './real-models.js';
-import { facts, samplesIn } from './samples.js';
-import { counted, megabytes, type Show, time } from './show.js';
-import { Workplace } from './workplace.js';
+import { metadataOf, samplesIn } from './samples.js';
+import { Sandbox } from './sandbox.js';
+import { formatCount, formatMegabytes, formatMs, type Show } from './show.js';
+import { download, type ModelSettings } from './steps/download.js';
+import { faces } from './steps/faces.js';
+import { health } from './steps/health.js';
+import { type ImageMetadata, search } from './steps/search.js';
+import { serve } from './steps/serve.js';
+import { speech } from './steps/speech.js';
 
-/** What the demo runs in. */
+/** Output, environment and signal of a run. */
 export interface DemoRun {
   readonly show: Show;
   readonly env: NodeJS.ProcessEnv;
@@ -21,7 +21,7 @@ export interface DemoRun {
   readonly signal: AbortSignal;
 }
 
-/** The models that come with the project. */
+/** The models included in the repository. */
 export const EMBEDDED_MODELS: ModelSettings = {
   ASR_MODEL: 'moonshine-tiny',
   VISION_MODEL_NAME: 'heimdex/siglip-pocket',
@@ -32,62 +32,62 @@ export const EMBEDDED_MODELS: ModelSettings = {
 const SAMPLES = join(DEMO_DIR, 'samples');
 
 /**
- * Shows the pair from the first download to the last answer. Gives true when everything was as expected. Whatever happens,
- * every program has ended and the volume is gone afterwards.
+ * Runs both programs from the first download to the last response. Returns whether all results were as expected. In every
+ * case all programs have ended and the volume is removed afterwards.
  */
 export async function runDemo(options: DemoOptions, { show, env, signal }: DemoRun): Promise<boolean> {
   const startMs = performance.now();
-  const workplace = await Workplace.open(env);
-  let good: boolean;
+  const sandbox = await Sandbox.open(env);
+  let passed: boolean;
   try {
     show.title(
       'Heimdex: models are downloaded once and served offline',
-      'Everything below happens now, on this machine; no other is asked.',
+      'Everything below runs live on this machine, without a network.',
     );
-    good = await embedded(options, show, workplace, signal);
+    passed = await embedded(options, show, sandbox, signal);
     if (options.models !== undefined && !signal.aborted) {
-      good = (await realModels(options.models, options.out, show, workplace, signal)) && good;
+      passed = (await realModels(options.models, options.out, show, sandbox, signal)) && passed;
     }
   } catch (error) {
     if (signal.aborted) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    throw new Error([message, workplace.lastWords()].filter((text) => text !== '').join('\n\n'), { cause: error });
+    throw new Error([message, sandbox.lastOutput()].filter((text) => text !== '').join('\n\n'), { cause: error });
   } finally {
-    await workplace.close();
+    await sandbox.close();
   }
   show.line();
-  show.item('images drawn', show.color.bold(relative(process.cwd(), options.out) || '.'));
-  show.item('all in all', `${time(performance.now() - startMs)}; the volume and every process are gone again`);
+  show.item('drawings', show.color.bold(relative(process.cwd(), options.out) || '.'));
+  show.item('total', `${formatMs(performance.now() - startMs)}; the volume is removed, every process has ended`);
   show.line();
-  return good;
+  return passed;
 }
 
-async function embedded(options: DemoOptions, show: Show, workplace: Workplace, signal: AbortSignal): Promise<boolean> {
+async function embedded(options: DemoOptions, show: Show, sandbox: Sandbox, signal: AbortSignal): Promise<boolean> {
   const hub = await startHub({ repositories: await embeddedRepositories() });
   try {
     showHub(show, hub);
-    await download(show, workplace, hub, EMBEDDED_MODELS, signal);
+    await download(show, sandbox, hub, EMBEDDED_MODELS, signal);
   } finally {
     await hub.close();
   }
-  const { client, address, stop } = await serve(show, workplace, EMBEDDED_MODELS, signal);
+  const { client, address, stop } = await serve(show, sandbox, EMBEDDED_MODELS, signal);
   try {
     show.step('Speech to text');
     const audioFiles = await samplesIn(join(SAMPLES, 'speech'), '.flac');
-    const said = await facts<string>(join(SAMPLES, 'speech'), 'said.json');
-    const wrongWords = await speech(show, client, audioFiles, said, { signal });
+    const references = await metadataOf<string>(join(SAMPLES, 'speech'), 'said.json');
+    const wrongWords = await speech(show, client, audioFiles, references, { signal });
 
-    show.step('Images found by words');
+    show.step('Text-to-image search');
     const images = await samplesIn(join(SAMPLES, 'images'), '.png', '.jpg');
-    const names = await facts<ImageFacts>(join(SAMPLES, 'images'), 'names.json');
+    const names = await metadataOf<ImageMetadata>(join(SAMPLES, 'images'), 'names.json');
     const { found, reference } = await search(show, client, images, names, signal);
 
-    show.step('Faces, with five landmarks each');
+    show.step('Face detection, with five landmarks per face');
     const scenes = await samplesIn(join(SAMPLES, 'faces'), '.png');
-    const known = await facts<{ detected: number }>(join(SAMPLES, 'faces'), 'names.json');
+    const known = await metadataOf<{ detected: number }>(join(SAMPLES, 'faces'), 'names.json');
     const expected = Object.fromEntries(Object.entries(known).map(([name, { detected }]) => [name, detected]));
     const paths = scenes.map(({ path }) => path);
-    const wrongFaces = await faces(show, workplace, address, paths, expected, options.out, signal);
+    const wrongFaces = await faces(show, sandbox, address, paths, expected, options.out, signal);
 
     await health(show, client, address, signal);
     if (options.stay) await stay(show, address, signal);
@@ -99,19 +99,19 @@ async function embedded(options: DemoOptions, show: Show, workplace: Workplace, 
 }
 
 function showHub(show: Show, hub: Hub): void {
-  show.step('A hub on this machine, with the API of the real one');
+  show.step('A local hub with the API of the Hugging Face hub');
   show.item('HF_ENDPOINT', hub.url);
   show.rows(
     hub.names().map((name) => {
       const { sha, files } = hub.commit(name);
       const bytes = [...files.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-      return ['', name, show.color.dim(sha.slice(0, 7)), counted(files.size, 'file'), megabytes(bytes)];
+      return ['', name, show.color.dim(sha.slice(0, 7)), formatCount(files.size, 'file'), formatMegabytes(bytes)];
     }),
   );
 }
 
 async function stay(show: Show, address: string, signal: AbortSignal): Promise<void> {
-  show.step('Your turn: the server stays until Ctrl-C');
+  show.step('Try it: the server runs until Ctrl-C');
   show.command(`export HEIMDEX_ADDRESS=${address}`);
   show.command('npx heimdex search "a red fruit" demo/samples/images --top 5');
   show.command('npx heimdex transcribe demo/samples/speech/party.flac --format srt');

@@ -1,4 +1,4 @@
-/** The process behind `npm run demo`. */
+/** Entry point of `npm run demo`. */
 import { runDemo } from './demo.js';
 import { readOptions, USAGE } from './options.js';
 import { Show } from './show.js';
@@ -9,7 +9,7 @@ async function main(): Promise<number> {
   const { stdout, stderr, env, argv } = process;
   const stop = new AbortController();
   const interrupt = () => {
-    if (stop.signal.aborted) process.exit(INTERRUPTED); // A second time: at once; the rest is done at exit.
+    if (stop.signal.aborted) process.exit(INTERRUPTED); // Exit immediately on the second signal; the exit listener cleans up.
     stop.abort(new Error('interrupted'));
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
@@ -20,12 +20,12 @@ async function main(): Promise<number> {
       stdout.write(USAGE);
       return 0;
     }
-    const good = await runDemo(options, { show: new Show(stdout, plain), env, signal: stop.signal });
+    const passed = await runDemo(options, { show: new Show(stdout, plain), env, signal: stop.signal });
     if (stop.signal.aborted && !options.stay) return INTERRUPTED;
-    return good ? 0 : 1;
+    return passed ? 0 : 1;
   } catch (error) {
     if (stop.signal.aborted) {
-      stderr.write('\nInterrupted; everything is cleaned up.\n');
+      stderr.write('\nInterrupted; all processes and files are cleaned up.\n');
       return INTERRUPTED;
     }
     const usage = error instanceof TypeError;

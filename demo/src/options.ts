@@ -3,38 +3,38 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-/** What the demo is asked to do. */
+/** Options of the demo. */
 export interface DemoOptions {
-  /** A directory of models in hub layout, `<org>/<name>/...`, for the second part. */
+  /** Directory of real models in hub layout, `<org>/<name>/...`, for a second run. */
   readonly models: string | undefined;
-  /** Where the drawn images go. */
+  /** Directory for images with drawn faces. */
   readonly out: string;
-  /** Leave the server running at the end, until Ctrl-C. */
+  /** Keep the server running until Ctrl-C. */
   readonly stay: boolean;
   readonly help: boolean;
 }
 
-/** The demo's own directory. */
+/** Directory of the demo. */
 export const DEMO_DIR = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The project's directory. */
+/** Root directory of the project. */
 export const PROJECT_DIR = fileURLToPath(new URL('../../../', import.meta.url));
 
 export const USAGE = `Usage: npm run demo -- [--models DIR] [--out DIR] [--stay]
 
-Shows the pair on models that come with the project: a local hub, the downloader, the server offline, the client.
+Demonstrates the programs with the included models: a local hub, the downloader, the offline server, the client.
 
-  --models DIR  then again with real models from a directory in hub layout (DIR/<org>/<name>/...): Whisper base,
-                   MiniLM and YuNet, on the samples beside it (DIR/../samples)
-  --out DIR     where the images with the faces drawn on them go (default: demo/out)
-  --stay           leave the server running until Ctrl-C, to try the commands
-  --help           show this
+  --models DIR  run again with real models from a directory in hub layout (DIR/<org>/<name>/...): Whisper base,
+                MiniLM and YuNet, on the samples in DIR/../samples
+  --out DIR     directory for images with drawn faces (default: demo/out)
+  --stay        keep the server running until Ctrl-C, to try the commands
+  --help        show this help
 `;
 
 /**
- * Reads the command line. Paths are meant from where npm was called.
+ * Parses the command line. Paths are relative to the directory in which npm was called.
  *
- * @throws TypeError for anything that is not in USAGE
+ * @throws TypeError for anything not in USAGE
  */
 export function readOptions(args: readonly string[], from: string): DemoOptions {
   const { values } = parseArgs({
@@ -47,7 +47,7 @@ export function readOptions(args: readonly string[], from: string): DemoOptions 
     },
   });
   const models = values.models === undefined ? undefined : resolve(from, values.models);
-  if (models !== undefined && !existsSync(models)) throw new TypeError(`--models: ${models} is not there`);
+  if (models !== undefined && !existsSync(models)) throw new TypeError(`--models: ${models} does not exist`);
   const out = values.out === undefined ? join(DEMO_DIR, 'out') : resolve(from, values.out);
   return { models, out, stay: values.stay, help: values.help };
 }

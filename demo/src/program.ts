@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PROJECT_DIR } from './options.js';
 
-/** The project's programs, as npm links them. */
+/** Executables of the project, as linked by npm. */
 const PROGRAMS = {
   'heimdex-downloader': 'downloader/bin/heimdex-downloader.js',
   'heimdex-inference': 'inference/bin/heimdex-inference.js',
@@ -13,27 +13,27 @@ const PROGRAMS = {
 
 export type ProgramName = keyof typeof PROGRAMS;
 
-/** How long a program may take to end when asked to. */
-const STOP_MS = 10_000;
-/** How much of a program's output is kept. */
-const KEPT_LINES = 200;
+/** Grace period after SIGTERM. */
+const STOP_TIMEOUT_MS = 10_000;
+/** Number of output lines to keep. */
+const MAX_LINES = 200;
 
-/** One of the project's programs as a child process, as a user would start it. */
+/** A program of the project as a child process, started as a user would. */
 export class Program {
   readonly name: ProgramName;
-  /** The last lines of both outputs. */
+  /** Last lines of both output streams. */
   readonly lines: string[] = [];
   readonly #child: ChildProcess;
   readonly #events = new EventEmitter();
   readonly #ended: Promise<number>;
 
-  /** @param env everything the program finds in its environment */
+  /** @param env the complete environment of the program */
   constructor(name: ProgramName, args: readonly string[], env: NodeJS.ProcessEnv) {
     this.name = name;
     this.#child = spawn(process.execPath, [join(PROJECT_DIR, PROGRAMS[name]), ...args], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true, // A group of its own: Ctrl-C reaches the demo alone, which ends its programs in order.
+      detached: true, // A separate process group: Ctrl-C reaches only the demo, which ends its programs in order.
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#read(line));
@@ -52,21 +52,21 @@ export class Program {
     return this.#ended;
   }
 
-  /** The first line that `read` makes something of. Rejects when the program ends without one, or the signal fires. */
+  /** Returns the first defined result of `read` on an output line. Rejects if the program ends first or the signal fires. */
   async find<T>(read: (line: string) => T | undefined, signal: AbortSignal): Promise<T> {
     const done = new AbortController();
     try {
       return await new Promise<T>((resolve, reject) => {
-        const look = (line: string) => {
+        const check = (line: string) => {
           const found = read(line);
           if (found !== undefined) resolve(found);
         };
         const options = { signal: done.signal, once: true };
         signal.addEventListener('abort', () => reject(signal.reason), options);
         if (signal.aborted) reject(signal.reason);
-        this.#events.on('line', look);
-        done.signal.addEventListener('abort', () => this.#events.off('line', look), { once: true });
-        for (const line of this.lines) look(line);
+        this.#events.on('line', check);
+        done.signal.addEventListener('abort', () => this.#events.off('line', check), { once: true });
+        for (const line of this.lines) check(line);
         this.#ended.then(() => reject(this.failure('ended too early')), reject);
       });
     } finally {
@@ -74,40 +74,40 @@ export class Program {
     }
   }
 
-  /** Waits for the end. @throws unless the exit status is 0 */
+  /** Waits for the program to end. @throws Error unless the exit status is 0 */
   async finish(): Promise<void> {
     const exitCode = await this.#ended;
     if (exitCode !== 0) throw this.failure(`ended with ${exitCode}`);
   }
 
-  /** Asks the program to end, and makes it end when it does not. Idempotent. */
+  /** Ends the program with SIGTERM, then SIGKILL after the grace period. Idempotent. */
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGTERM');
-    const force = setTimeout(() => this.kill(), STOP_MS);
+    const force = setTimeout(() => this.kill(), STOP_TIMEOUT_MS);
     await this.#ended;
     clearTimeout(force);
   }
 
-  /** Ends the program at once, and its children with it. */
+  /** Kills the program and its children immediately. */
   kill(): void {
     const { pid } = this.#child;
     if (pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
-      this.#child.kill('SIGKILL'); // No groups on this system.
+      this.#child.kill('SIGKILL'); // The system has no process groups.
     }
   }
 
-  /** An error that shows what the program said last. */
+  /** Returns an error with the program's last output. */
   failure(what: string): Error {
     const last = this.lines.slice(-8).map((line) => `  ${line}`);
-    return new Error([`${this.name} ${what}. It said last:`, ...last].join('\n'));
+    return new Error([`${this.name} ${what}. Last output:`, ...last].join('\n'));
   }
 
   #read(line: string): void {
     this.lines.push(line);
-    if (this.lines.length > KEPT_LINES) this.lines.shift();
+    if (this.lines.length > MAX_LINES) this.lines.shift();
     this.#events.emit('line', line);
   }
 }

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type InferenceClient, valuesOf } from '@heimdex/client';
 import { startHub } from '@heimdex/hub';
-import { download, type ModelSettings } from './acts/download.js';
-import { faces } from './acts/faces.js';
-import { serve } from './acts/serve.js';
-import { speech } from './acts/speech.js';
 import { samplesIn } from './samples.js';
-import { type Show, time } from './show.js';
-import type { Workplace } from './workplace.js';
+import type { Sandbox } from './sandbox.js';
+import { formatMs, type Show } from './show.js';
+import { download, type ModelSettings } from './steps/download.js';
+import { faces } from './steps/faces.js';
+import { serve } from './steps/serve.js';
+import { speech } from './steps/speech.js';
 
 const MODELS: ModelSettings = {
   ASR_MODEL: 'onnx-community/whisper-base_timestamped',
@@ -19,15 +19,15 @@ const MODELS: ModelSettings = {
   FACE_MODEL_NAME: 'opencv/face_detection_yunet',
 };
 
-/** What the audio files say; the last is from LibriVox, Sense and Sensibility, chapter 1. */
-const SAID: Readonly<Record<string, string>> = {
+/** Reference transcripts; the last is from LibriVox, Sense and Sensibility, chapter 1. */
+const TRANSCRIPTS: Readonly<Record<string, string>> = {
   'jfk.wav':
     'And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country.',
   'sense_and_sensibility_01_austen_64kb-0870.wav':
     'And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for them.',
 };
 
-/** How many faces the reference program finds. */
+/** Number of faces found by the reference implementation. */
 const FACES: Readonly<Record<string, number>> = {
   'astronaut.png': 1,
   'camera.png': 1,
@@ -42,39 +42,39 @@ const SENTENCES = [
   'The cat slept on the warm roof all afternoon.',
 ];
 
-/** The same once more with real models: Whisper base, MiniLM, YuNet. Gives true when everything was as expected. */
+/** Repeats the demo with real models: Whisper base, MiniLM, YuNet. Returns whether all results were as expected. */
 export async function realModels(
   dir: string,
   out: string,
   show: Show,
-  workplace: Workplace,
+  sandbox: Sandbox,
   signal: AbortSignal,
 ): Promise<boolean> {
-  show.title('The same with real models', dir);
+  show.title('Again with real models', dir);
   const hub = await startHub({ dirs: [dir] });
   try {
-    await download(show, workplace, hub, MODELS, signal);
+    await download(show, sandbox, hub, MODELS, signal);
   } finally {
     await hub.close();
   }
   const samples = join(dirname(dir), 'samples');
-  const { client, address, stop } = await serve(show, workplace, MODELS, signal);
+  const { client, address, stop } = await serve(show, sandbox, MODELS, signal);
   try {
-    const meaning = await sentences(show, client, signal);
+    const rankedCorrectly = await sentences(show, client, signal);
     if (!existsSync(samples)) {
       await stop();
-      show.line(`   ${show.bad(`no samples beside the models: ${samples} is not there`)}`);
-      return meaning;
+      show.line(`   ${show.bad(`no samples: ${samples} does not exist`)}`);
+      return rankedCorrectly;
     }
     show.step('Speech to text, Whisper base');
-    const audioFiles = (await samplesIn(join(samples, 'speech'), '.wav')).filter(({ name }) => name in SAID);
-    const wrongWords = await speech(show, client, audioFiles, SAID, { signal, timestamps: 'word' });
+    const audioFiles = (await samplesIn(join(samples, 'speech'), '.wav')).filter(({ name }) => name in TRANSCRIPTS);
+    const wrongWords = await speech(show, client, audioFiles, TRANSCRIPTS, { signal, timestamps: 'word' });
 
-    show.step('Faces of people, YuNet');
+    show.step('Face detection in photos, YuNet');
     const photos = (await samplesIn(join(samples, 'photos'), '.png', '.jpg')).filter(({ name }) => name in FACES);
     const wrongFaces = await faces(
       show,
-      workplace,
+      sandbox,
       address,
       photos.map(({ path }) => path),
       FACES,
@@ -82,26 +82,26 @@ export async function realModels(
       signal,
     );
     await stop();
-    return meaning && wrongWords === 0 && wrongFaces === 0;
+    return rankedCorrectly && wrongWords === 0 && wrongFaces === 0;
   } finally {
     client.close();
   }
 }
 
 async function sentences(show: Show, client: InferenceClient, signal: AbortSignal): Promise<boolean> {
-  show.step('Texts found by their meaning, MiniLM');
+  show.step('Semantic text search, MiniLM');
   const startMs = performance.now();
   const answer = await client.embedText(SENTENCES, { model: 'text', signal });
   const tookMs = performance.now() - startMs;
   const [query, ...others] = valuesOf(answer.results).map(({ vector }) => vector);
   const scores = others.map((vector) => vector.reduce((sum, number, at) => sum + number * (query?.[at] ?? 0), 0));
   show.item('question', SENTENCES[0] ?? '');
-  for (const [place, score] of scores.entries()) {
+  for (const [index, score] of scores.entries()) {
     show.item(
-      place === 0 ? 'answers' : '',
-      `${show.bar(score)} ${score.toFixed(3).padStart(6)}  ${SENTENCES[place + 1] ?? ''}`,
+      index === 0 ? 'answers' : '',
+      `${show.bar(score)} ${score.toFixed(3).padStart(6)}  ${SENTENCES[index + 1] ?? ''}`,
     );
   }
-  show.item('took', `${time(tookMs)} for ${SENTENCES.length} texts, ${answer.dimensions} numbers each`);
+  show.item('took', `${formatMs(tookMs)} for ${SENTENCES.length} texts, ${answer.dimensions} dimensions`);
   return Math.max(...scores) === scores[0];
 }

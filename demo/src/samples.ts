@@ -1,14 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A file of samples with its bytes. */
+/** A sample file with its content. */
 export interface Sample {
   readonly name: string;
   readonly path: string;
   readonly content: Uint8Array;
 }
 
-/** The files of a directory whose names end so, by name. */
+/** Reads the files of a directory with the given name endings, sorted by name. */
 export async function samplesIn(dir: string, ...endings: readonly string[]): Promise<Sample[]> {
   const names = (await readdir(dir)).filter((name) => endings.some((ending) => name.endsWith(ending))).sort();
   return Promise.all(
@@ -16,7 +16,7 @@ export async function samplesIn(dir: string, ...endings: readonly string[]): Pro
   );
 }
 
-/** A JSON file that says something of each file of a directory. */
-export async function facts<T>(dir: string, name: string): Promise<Readonly<Record<string, T>>> {
+/** Reads a JSON file with metadata of the other files in a directory, by file name. */
+export async function metadataOf<T>(dir: string, name: string): Promise<Readonly<Record<string, T>>> {
   return JSON.parse(await readFile(join(dir, name), 'utf8'));
 }

@@ -7,13 +7,13 @@ export type ShowStream = NodeJS.WritableStream & { readonly isTTY?: boolean };
 const LABEL_WIDTH = 15;
 const BAR_CELLS = 16;
 
-/** How the demo looks: numbered steps, commands, aligned lines; colour on a terminal alone. */
+/** Formats the demo's output: numbered steps, commands, aligned lines; colour only on a terminal. */
 export class Show {
   readonly color: ReturnType<typeof pc.createColors>;
   readonly #stream: ShowStream;
   #steps = 0;
 
-  /** @param plain no colour, whatever the stream is */
+  /** @param plain disables colour */
   constructor(stream: ShowStream, plain: boolean) {
     this.#stream = stream;
     this.color = pc.createColors(!plain && stream.isTTY === true);
@@ -29,30 +29,30 @@ export class Show {
     this.line(`  ${this.color.dim(below)}`);
   }
 
-  /** Begins a numbered step. */
+  /** Starts a numbered step. */
   step(text: string): void {
     this.#steps += 1;
     this.line();
     this.line(`${this.color.cyan(this.color.bold(String(this.#steps).padStart(2)))} ${this.color.bold(text)}`);
   }
 
-  /** A command as a person would type it. */
+  /** Prints a command line. */
   command(text: string): void {
     this.line(`   ${this.color.dim('$')} ${text}`);
   }
 
-  /** A label and what belongs to it. A long label's end counts: it is a file's name. */
+  /** Prints a label and a text. Long labels are file names and are shortened at the start. */
   item(label: string, text: string): void {
     const short = label.length > LABEL_WIDTH ? `…${label.slice(1 - LABEL_WIDTH)}` : label;
     this.line(`   ${this.color.dim(pad(short, LABEL_WIDTH))}  ${text}`);
   }
 
-  /** Further text below an item. */
+  /** Prints further text below an item. */
   more(text: string): void {
     this.item('', text);
   }
 
-  /** Rows of a label and aligned columns. */
+  /** Prints rows of a label and aligned columns. */
   rows(rows: readonly (readonly [string, ...string[]])[]): void {
     const widths = columnWidths(rows.map(([, ...cells]) => cells));
     for (const [label, ...cells] of rows) {
@@ -79,18 +79,18 @@ export class Show {
   }
 }
 
-/** 41392136 is `41.4 MB`. */
-export function megabytes(bytes: number): string {
+/** Formats 41392136 as `41.4 MB`. */
+export function formatMegabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** 1234.5 ms is `1.23 s`, 12.3 ms is `12 ms`. */
-export function time(ms: number): string {
+/** Formats 1234.5 ms as `1.23 s`, 12.3 ms as `12 ms`. */
+export function formatMs(ms: number): string {
   return ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-/** `1 face`, `2 faces`. */
-export function counted(count: number, noun: string): string {
+/** Formats a count with its noun: `1 face`, `2 faces`. */
+export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 

@@ -9,21 +9,21 @@ import { type LiveServer, startLiveServer } from './support/live-server.js';
 const execute = promisify(execFile);
 const SAMPLES = join(DEMO_DIR, 'samples');
 const EXAMPLES = join(PROJECT_DIR, 'client/examples');
-/** A Python with the example's requirements; .ci/peers makes one. */
+/** A Python with the example's requirements, as installed by .ci/peers. */
 const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
 
-/** The template says python3: it shall be that one. */
+/** Returns a PATH in which the template's `python3` is PYTHON. */
 function pathWithPython(): string {
   const path = process.env.PATH ?? '';
   return PYTHON.includes('/') ? [dirname(PYTHON), path].join(delimiter) : path;
 }
 
-/** The code of a page's blocks of one language, in order. */
+/** Returns the code blocks of one language on a page, in order. */
 function blocks(page: string, language: string): string[] {
   return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1] ?? '');
 }
 
-describe('what the client’s pages say, on a real server', () => {
+describe("the client's documentation, on a real server", () => {
   let server: LiveServer;
   let page: string;
   let env: NodeJS.ProcessEnv;
@@ -53,11 +53,11 @@ describe('what the client’s pages say, on a real server', () => {
   });
   after(() => server.close());
 
-  it('the programs type-check and say what they should', async () => {
+  it('has programs that type-check and print the documented output', async () => {
     const { dir } = server;
     const programs = blocks(page, 'ts');
-    const names = programs.map((_program, place) => `program-${place}.ts`);
-    for (const [place, program] of programs.entries()) await writeFile(join(dir, names[place] ?? ''), program);
+    const names = programs.map((_program, index) => `program-${index}.ts`);
+    for (const [index, program] of programs.entries()) await writeFile(join(dir, names[index] ?? ''), program);
     const tsc = join(PROJECT_DIR, 'node_modules/typescript/bin/tsc');
     const options = [
       '--strict',
@@ -78,14 +78,14 @@ describe('what the client’s pages say, on a real server', () => {
     expect(outputs).to.have.length(5);
     expect(transcribe).to.match(/^You can search a video by the words/);
     expect(batches)
-      .to.contain('24 images, 192 numbers each, by heimdex/siglip-pocket')
+      .to.contain('24 images, 192 dimensions, by heimdex/siglip-pocket')
       .and.to.contain('best: 06-elephant.jpg');
     expect(streams).to.match(/You can search[\s\S]*6\.13 s of en/);
     expect(film).to.match(/ask not what your country can do for you/i);
     expect(errors).to.match(/^INVALID_ARGUMENT INVALID_ARGUMENT texts\n/);
   });
 
-  it('the commands do what they should', async () => {
+  it('has commands that print the documented output', async () => {
     const [, commands = ''] = blocks(page, 'sh');
     const outputs = new Map<string, string>();
     for (const line of commands.trim().split('\n')) {
@@ -107,7 +107,7 @@ describe('what the client’s pages say, on a real server', () => {
     expect(first('heimdex health')).to.match(/^the server +SERVING/);
   });
 
-  it('the Python example runs', async function () {
+  it('has a working Python example', async function () {
     const found = spawnSync(PYTHON, ['-c', 'import grpc_tools, grpc_status']);
     if (found.status !== 0) {
       console.log('      skipped: pip install -r client/examples/python/requirements.txt');
@@ -119,9 +119,9 @@ describe('what the client’s pages say, on a real server', () => {
     expectCaller(stdout, 'INVALID_ARGUMENT');
   });
 
-  it('the Go example runs', async function () {
+  it('has a working Go example', async function () {
     if (process.env.TEST_GO !== '1' || spawnSync('go', ['version']).status !== 0) {
-      console.log('      skipped: needs Go and its module proxy, and is slow the first time: TEST_GO=1 runs it');
+      console.log('      skipped: needs Go, a module proxy and TEST_GO=1; the first run is slow');
       this.skip();
     }
     this.timeout(600_000);
@@ -148,7 +148,7 @@ describe('what the client’s pages say, on a real server', () => {
   }
 
   function expectCaller(output: string, code: string): void {
-    expect(output).to.contain('heard: You can search a video');
+    expect(output).to.contain('transcript: You can search a video');
     expect(output).to.contain('elephant: 06-elephant.jpg');
     expect(output).to.match(new RegExp(`refused: ${code} .* texts`));
   }

@@ -15,7 +15,7 @@ describe('the demo', () => {
   });
   afterEach(() => rm(dir, { recursive: true }));
 
-  /** Runs the demo in a process group of its own; `watch` sees its output as it comes. */
+  /** Runs the demo in its own process group; `watch` receives the output so far. */
   async function run(args: readonly string[], watch: (output: string, pid: number) => void = () => undefined) {
     const child = spawn(process.execPath, [MAIN, ...args], {
       detached: true,
@@ -34,7 +34,7 @@ describe('the demo', () => {
     return { exitCode, output };
   }
 
-  /** The processes that live on of those that were given this test's directory. Known on Linux alone. */
+  /** Returns the running processes with this test's directory in their environment (Linux only). */
   async function survivors(): Promise<string[]> {
     const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
     const found = await Promise.all(
@@ -45,19 +45,19 @@ describe('the demo', () => {
     return found.flat();
   }
 
-  it('shows the whole pair, whatever the environment says, and leaves only the images behind', async () => {
+  it('runs completely, ignores the environment, and leaves only the images', async () => {
     const out = join(dir, 'drawn');
     const { exitCode, output } = await run(['--out', out]);
     expect(exitCode, output).to.equal(0);
-    for (const shown of [
+    for (const expected of [
       'nothing: 15 files checked',
-      'the hub saw      0 requests',
+      'hub requests     0',
       'all 18 words',
-      'names find their image first',
+      'labels rank their image first',
       '"status":"healthy"',
-      'the volume and every process are gone again',
+      'the volume is removed, every process has ended',
     ]) {
-      expect(output).to.contain(shown);
+      expect(output).to.contain(expected);
     }
     expect(await readdir(out)).to.have.length(4);
     expect(await readdir(dir)).to.deep.equal(['drawn']);
@@ -74,7 +74,7 @@ describe('the demo', () => {
       const { exitCode, output } = await run(['--out', join(dir, 'drawn')], (seen, demo) => {
         if (sent || !seen.includes(line)) return;
         sent = true;
-        process.kill(-demo, 'SIGINT'); // As a terminal does: to every process of the group.
+        process.kill(-demo, 'SIGINT'); // As a terminal does, to the whole process group.
       });
       expect(exitCode, output).to.equal(130);
       expect(await readdir(dir)).to.deep.equal([]);
@@ -82,7 +82,7 @@ describe('the demo', () => {
     });
   }
 
-  it('refuses what it does not know', async () => {
+  it('rejects unknown options', async () => {
     const { exitCode, output } = await run(['--louder']);
     expect(exitCode).to.equal(2);
     expect(output).to.contain('Usage: npm run demo');

@@ -1,6 +1,6 @@
 /**
- * Passes connections on: `node forward.js LISTEN_PORT HOST:PORT`. The model service stands in a network without a route
- * out, where compose cannot publish a port; this stands in both networks and sees bytes, no models.
+ * Forwards TCP connections: `node forward.js LISTEN_PORT HOST:PORT`. The model service is in an internal network, from which
+ * compose cannot publish a port; this runs in both networks.
  */
 import { connect, createServer } from 'node:net';
 

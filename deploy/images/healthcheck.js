@@ -1,4 +1,4 @@
-/** The image's health check: 0 when this container's server says that it is ready for calls, 1 with the reason else. */
+/** Health check of the image: exits with 0 if the server is ready, else with 1 and prints the reason. */
 const address = `http://127.0.0.1:${process.env.PORT || 8001}/readyz`;
 
 try {

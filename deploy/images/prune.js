@@ -1,13 +1,13 @@
 /**
- * Takes out of an image's build stage what one workspace never runs: packages that only others need, the ONNX Runtime of
- * other platforms, types, source maps and documents. `node prune.js @heimdex/NAME` in the repository's root, after
- * `npm ci --omit=dev --workspace=@heimdex/NAME`, which also installs what the workspaces it is tested with need.
- * Throws when the runtime of this platform is not there.
+ * Removes from an image's build stage what a workspace does not need at run time: packages of other workspaces, the ONNX
+ * Runtime of other platforms, types, source maps and documents. Run `node prune.js @heimdex/NAME` in the repository root
+ * after `npm ci --omit=dev --workspace=@heimdex/NAME`, which also installs dependencies of other workspaces. Throws if the
+ * runtime of this platform is missing.
  */
 import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
-const [wanted] = process.argv.slice(2);
+const [selected] = process.argv.slice(2);
 const root = process.cwd();
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const remove = (path) => rmSync(path, { recursive: true, force: true });
@@ -15,17 +15,17 @@ const remove = (path) => rmSync(path, { recursive: true, force: true });
 const workspaces = new Map(
   readJson('package.json').workspaces.map((dir) => [readJson(join(dir, 'package.json')).name, join(root, dir)]),
 );
-if (!workspaces.has(wanted))
-  throw new Error(`${wanted} is no workspace: give one of ${[...workspaces.keys()].join(', ')}`);
+if (!workspaces.has(selected))
+  throw new Error(`${selected} is not a workspace: expected one of ${[...workspaces.keys()].join(', ')}`);
 
-/** Where Node.js finds a package from a directory: the nearest node_modules upwards. Undefined for what is not installed. */
+/** Resolves a package from a directory as Node.js does: in the nearest node_modules upwards. Undefined if not installed. */
 function locate(name, from) {
   const found = join(from, 'node_modules', name);
   if (existsSync(found)) return found;
   return from === root ? undefined : locate(name, dirname(from));
 }
 
-/** Marks the package at a path, and what it needs to run, by the paths in node_modules and the directories they lead to. */
+/** Marks a package and its run-time dependencies, by their paths in node_modules and the directories these link to. */
 function mark(path, marked) {
   if (marked.has(path)) return marked;
   const dir = realpathSync(path);
@@ -38,7 +38,7 @@ function mark(path, marked) {
   return marked;
 }
 
-/** The packages in a node_modules directory and in those below it. */
+/** Returns the packages in a node_modules directory and in nested ones. */
 function packagesIn(nodeModules) {
   if (!existsSync(nodeModules)) return [];
   const names = readdirSync(nodeModules).filter((name) => !name.startsWith('.'));
@@ -51,14 +51,14 @@ function packagesIn(nodeModules) {
   });
 }
 
-/** Every file below a directory that the test takes; links are not followed. */
+/** Returns every file below a directory that passes the test. Does not follow links. */
 function filesIn(dir, test) {
   return readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && test(entry))
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-const needed = mark(join(root, 'node_modules', wanted), new Set());
+const needed = mark(join(root, 'node_modules', selected), new Set());
 for (const dir of [root, ...workspaces.values()]) {
   for (const path of packagesIn(join(dir, 'node_modules'))) if (!needed.has(path)) remove(path);
   remove(join(dir, 'node_modules/.bin'));

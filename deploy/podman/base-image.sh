@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Makes sure that the images' base is there: pulled, or, where no image registry is reached, a stand-in from Debian's
-# packages and this machine's own Node.js. Images on the stand-in are for trying out, not for use.
+# Ensures that the base image exists: pulls it or, without an image registry, builds a substitute from Debian packages and
+# the host's Node.js. Images on the substitute are for testing only.
 set -euo pipefail
 
 image=$(sed -n 's/^ARG NODE_IMAGE=//p' "$(dirname "${BASH_SOURCE[0]}")/../inference.Dockerfile")
 if podman image exists "$image" || podman pull --quiet "$image" 2>/dev/null; then
-  echo "$image is there"
+  echo "$image exists"
   exit 0
 fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-echo "$image cannot be pulled: building a stand-in for it"
+echo "$image cannot be pulled: building a substitute"
 debootstrap --variant=minbase --include=ca-certificates bookworm "$work/root" >"$work/log" 2>&1 ||
   { tail -n 5 "$work/log"; exit 1; }
 rm -rf "$work/root/var/cache/apt/archives" "$work/root/var/lib/apt/lists"
 
-# As in the real one: node and npm in /usr/local, and a user named node with number 1000.
+# As in the original: node and npm in /usr/local, and the user node with id 1000.
 local_root=$work/root/usr/local
 cp "$(node -p process.execPath)" "$local_root/bin/node"
 mkdir -p "$local_root/lib/node_modules"

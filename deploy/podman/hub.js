@@ -1,7 +1,7 @@
 /**
- * The local hub with the embedded models, for a container in the stack's outside network: prints `HF_ENDPOINT=...` with the
- * container's own address. `--slow` sends every file slowly, for a download that is to be interrupted; each ORG/NAME=DIR
- * is one more repository. Needs a build.
+ * Runs the local hub with the embedded models in a container of the stack's outside network, and prints `HF_ENDPOINT=...`
+ * with the container's address. `--slow` sends every file slowly, to interrupt downloads. Each ORG/NAME=DIR adds a
+ * repository. Needs a build.
  */
 import { networkInterfaces } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -14,7 +14,7 @@ const { values, positionals } = parseArgs({ options: { slow: { type: 'boolean' }
 const host = Object.values(networkInterfaces())
   .flat()
   .find((address) => address.family === 'IPv4' && !address.internal)?.address;
-if (host === undefined) throw new Error('This container has no address: give it a network');
+if (host === undefined) throw new Error('This container has no address: attach it to a network');
 
 const repositories = await embeddedRepositories();
 for (const pair of positionals) {

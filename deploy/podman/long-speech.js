@@ -1,4 +1,4 @@
-/** Writes a long audio file: `node long-speech.js OUT.wav SECONDS` repeats a sample of the demo. Needs a build. */
+/** Writes a long audio file by repeating a demo sample: `node long-speech.js OUT.wav SECONDS`. Needs a build. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { RATE, samplesOf } from '../../bench/speech/recordings.js';

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes sure that the image of Prometheus which compose names is there: pulled, or, where no image registry is reached,
-# built by Go from the source of the same release. Ends with 1 where neither can be had.
+# Ensures that the Prometheus image of compose.yaml exists: pulls it or, without an image registry, builds the same release
+# from source with Go. Exits with 1 if neither is possible.
 #   prometheus-image.sh [PROGRAM]
-# PROGRAM is one built before, without cgo, from the same release.
+# PROGRAM is an executable of the same release, built before without cgo.
 set -euo pipefail
 
 image=$(sed -n 's/^ *image: \(.*prom\/prometheus:.*\)/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../compose.yaml")
 version=${image##*:v}
 if podman image exists "$image" || podman pull --quiet "$image" 2>/dev/null; then
-  echo "$image is there"
+  echo "$image exists"
   exit 0
 fi
 
@@ -20,8 +20,8 @@ module=github.com/prometheus/prometheus
 release=v0.$major$(printf '%02d' "$minor").$patch
 program=${1:-}
 if [[ -z $program ]]; then
-  echo "$image cannot be pulled: building the program, which takes minutes the first time"
-  # Of its service discovery, what monitoring/prometheus.yml needs.
+  echo "$image cannot be pulled: building from source, which takes minutes the first time"
+  # Only the service discovery that monitoring/prometheus.yml uses.
   GOBIN=$work CGO_ENABLED=0 go install -tags remove_all_sd,enable_dns_sd "$module/cmd/prometheus@$release" >"$work/log" 2>&1 ||
     { tail -n 5 "$work/log"; exit 1; }
   program=$work/prometheus
@@ -30,7 +30,7 @@ elif ! go version -m "$program" | grep -qE "$module\s+$release\s"; then
   exit 1
 fi
 
-# As in the real one: the program in /bin, and a directory of the user nobody.
+# As in the original: the program in /bin, and a directory owned by nobody.
 mkdir -p "$work/root/bin" "$work/root/etc/prometheus" "$work/root/prometheus" "$work/root/tmp"
 cp "$program" "$work/root/bin/prometheus"
 echo 'nobody:x:65534:65534:nobody:/home:/bin/false' >"$work/root/etc/passwd"

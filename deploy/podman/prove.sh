@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Proves the images, the compose stack and the Kubernetes pod for real, with podman, on the embedded models from the local
-# hub: cold start, warm start, a killed downloader, an empty volume, no network, nothing written, draining, memory, the
-# profiles, what Prometheus sees.
+# End-to-end test of the images, the compose stack and the Kubernetes pod with podman, on the embedded models from the local
+# hub: cold and warm start, a killed downloader, an empty volume, no network, no writes, draining, memory, the profiles,
+# Prometheus.
 #
 #   npm ci && npm run build && deploy/podman/prove.sh [images] [refusal] [kill] [compose] [profiles] [monitoring] [kubernetes]
 #
 # Needs podman and podman-compose 1.1 or later (PODMAN_COMPOSE names it); kubectl for the Kubernetes part; for Prometheus its
-# image, or Go (PROMETHEUS names a program built before). The last line is `N passed, N failed`. Takes everything it made away
-# again, the images apart.
+# image or Go (PROMETHEUS names an executable built before). The last line is `N passed, N failed`. Removes everything it
+# created, except the images.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,7 +19,7 @@ source "$here/steps.sh"
 
 if [[ -z ${CONTAINERS_CONF:-} && ! -d /run/systemd/system ]]; then export CONTAINERS_CONF=$here/containers.conf; fi
 
-# What the stack is given; nothing else of the caller's settings gets in.
+# Settings of the stack, independent of the caller's environment.
 unset HF_TOKEN HTTPS_PROXY NO_PROXY PUBLISH
 export DOWNLOADER_IMAGE=localhost/heimdex/downloader:proof INFERENCE_IMAGE=localhost/heimdex/inference:proof
 export ASR_MODEL=moonshine-tiny VISION_MODEL_NAME=heimdex/siglip-pocket
@@ -29,22 +29,22 @@ export HEIMDEX_ADDRESS=127.0.0.1:18001
 service=heimdex_model-service_1
 base=$(sed -n 's/^ARG NODE_IMAGE=//p' "$here/../inference.Dockerfile")
 
-# Without systemd podman complains on every call that its timers cannot run.
+# Without systemd podman warns about its timers on every call.
 podman() { command podman "$@" 2> >(grep -vE 'systemd connection|connect to syslog' >&2); }
 compose() { "$compose_program" -f "$here/../compose.yaml" "$@"; }
 heimdex() { node "$root/client/bin/heimdex.js" "$@"; }
-# Is the server ready at this address, or at the first one?
+# Whether the server is ready at the given address (default: HEIMDEX_ADDRESS).
 ready() { curl -sf -m 2 "http://${1:-$HEIMDEX_ADDRESS}/readyz"; }
 logs() { podman logs "$1" 2>&1; }
 inside() { podman exec "$service" node -e "$1"; }
-# The downloader by itself: volume, arguments.
+# Runs only the downloader: VOLUME [ARGUMENT...].
 download() { podman run --rm --name heimdex-proof-download --network heimdex_outside --read-only -v "$1:/app/models/.cache" \
   "${model_env[@]}" "$DOWNLOADER_IMAGE" "${@:2}"; }
-# The server by itself: volume.
+# Runs only the server: VOLUME.
 serve_alone() { podman run --rm --network none --read-only --tmpfs /tmp -v "$1:/app/models/.cache:ro" "${model_env[@]}" "$INFERENCE_IMAGE"; }
 model_env=(-e ASR_MODEL -e VISION_MODEL_NAME -e FEATURE_FACE -e FACE_MODEL_NAME -e HF_ENDPOINT)
 
-# The models that the project does not come with; absent, what needs them is left out.
+# Models that are not in the repository; without them, their tests are skipped.
 fixture=$root/../shared/models/fixtures/bge-m3-tiny
 
 start_hub() {
@@ -60,7 +60,7 @@ start_hub() {
   export HF_ENDPOINT
 }
 
-# The stack and its volumes. podman-compose leaves a volume that has a name of its own.
+# Removes the stack and its volumes. podman-compose does not remove explicitly named volumes.
 take_down() {
   compose --profile face --profile bge --profile monitoring down -v
   podman volume rm -f models_cache heimdex_prometheus_data
@@ -75,7 +75,7 @@ clean_up() {
   rm -rf "$work"
 } >/dev/null 2>&1
 if podman volume exists models_cache; then
-  echo 'The volume models_cache is there, and the proof would take it away. Is nothing of worth in it? podman volume rm models_cache' >&2
+  echo 'The volume models_cache exists, and this test would remove it. If it is not needed: podman volume rm models_cache' >&2
   exit 2
 fi
 trap clean_up EXIT
@@ -98,8 +98,8 @@ prove_images() {
   local downloader_mb inference_mb
   downloader_mb=$(above_base_mb "$DOWNLOADER_IMAGE")
   inference_mb=$(above_base_mb "$INFERENCE_IMAGE")
-  check "downloader: $downloader_mb MB above its base, 120 at most" at_most "$downloader_mb" 120
-  check "inference: $inference_mb MB above its base, 300 at most" at_most "$inference_mb" 300
+  check "downloader: $downloader_mb MB above its base, maximum 120" at_most "$downloader_mb" 120
+  check "inference: $inference_mb MB above its base, maximum 300" at_most "$inference_mb" 300
   check 'both run as user 1000' says '1000:1000 1000:1000' echo \
     "$(podman image inspect "$DOWNLOADER_IMAGE" "$INFERENCE_IMAGE" --format '{{.Config.User}}' | tr '\n' ' ')"
   check 'the server answers --version without a network' podman run --rm --network none --read-only "$INFERENCE_IMAGE" --version
@@ -109,7 +109,7 @@ prove_refusal() {
   echo 'An empty volume'
   podman volume create heimdex-proof-empty >/dev/null
   check 'the server ends with 3' ends_with 3 serve_alone heimdex-proof-empty
-  check 'and names the command that mends it' says 'heimdex-downloader download' serve_alone heimdex-proof-empty
+  check 'and names the command that fixes it' says 'heimdex-downloader download' serve_alone heimdex-proof-empty
 }
 
 prove_kill() {
@@ -125,12 +125,12 @@ prove_kill() {
   model_bytes=$(logs heimdex-proof-download | sed -n 's/.*"event":"start".*"bytes":\([0-9]*\).*/\1/p')
   podman kill heimdex-proof-download >/dev/null
   podman rm -f heimdex-proof-download >/dev/null
-  check 'the server refuses what is there' ends_with 3 serve_alone heimdex-proof-killed
+  check 'the server rejects the incomplete volume' ends_with 3 serve_alone heimdex-proof-killed
   start_hub
-  check 'started again, it ends well' says '"event":"summary"' download heimdex-proof-killed
-  check 'and goes on where it stopped' at_most "$(fetched_bytes "$work/said.log")" $((model_bytes - 65536))
-  check 'and every byte is right' download heimdex-proof-killed verify
-  check 'no unfinished file stays' not has_unfinished "$data"
+  check 'the restarted downloader succeeds' says '"event":"summary"' download heimdex-proof-killed
+  check 'and resumes where it stopped' at_most "$(fetched_bytes "$work/said.log")" $((model_bytes - 65536))
+  check 'and every byte is verified' download heimdex-proof-killed verify
+  check 'no incomplete file remains' not has_unfinished "$data"
 }
 
 fetched_bytes() { sed -n 's/.*"fetchedBytes":\([0-9]*\).*/\1/p' "$1" | tail -n 1; }
@@ -138,7 +138,7 @@ has_bytes() { [[ -n $(find "$1" -name '*.incomplete' -size +64k -print -quit) ]]
 has_unfinished() { find "$1" -name '*.incomplete' | grep .; }
 
 prove_compose() {
-  echo 'Compose, cold: an empty volume, the hub there'
+  echo 'Compose, cold: empty volume, hub running'
   start_hub
   local start_ms
   start_ms=$(now_ms)
@@ -146,10 +146,10 @@ prove_compose() {
   check 'the service is ready' within 60 ready
   echo "          after $(($(now_ms) - start_ms)) ms, download included"
   check 'the models were prepared' says '"msg":"Prepared"' logs heimdex_model-preparer_1
-  check 'and the server loads what was prepared' says '"prepared":true' logs "$service"
-  check 'the image says that it is healthy' podman healthcheck run "$service"
+  check 'and the server loads the prepared models' says '"prepared":true' logs "$service"
+  check 'the image health check passes' podman healthcheck run "$service"
   check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
-  check 'images by words' says 03-pizza.jpg heimdex search pizza "$root"/demo/samples/images/*.jpg --top 1
+  check 'text-to-image search' says 03-pizza.jpg heimdex search pizza "$root"/demo/samples/images/*.jpg --top 1
   check 'faces' heimdex detect-faces "$root/demo/samples/faces/faces_1.png" --json
 
   echo 'An update'
@@ -158,32 +158,32 @@ prove_compose() {
   check 'and restarts the server' compose restart model-service
   check 'which is ready' within 60 ready
 
-  echo 'From inside the container of the service'
-  check 'no address outside can be reached' says ENETUNREACH inside 'fetch("http://192.0.2.1").catch((e) => console.log(e.cause.code))'
-  check 'no name outside is known' says ENOTFOUND inside 'require("dns").lookup("example.com", (e) => console.log(e && e.code))'
+  echo 'Isolation, from inside the service container'
+  check 'external addresses are unreachable' says ENETUNREACH inside 'fetch("http://192.0.2.1").catch((e) => console.log(e.cause.code))'
+  check 'external names do not resolve' says ENOTFOUND inside 'require("dns").lookup("example.com", (e) => console.log(e && e.code))'
   check 'the volume cannot be written' says EROFS inside 'try { require("fs").writeFileSync("/app/models/.cache/x", "") } catch (e) { console.log(e.code) }'
-  check 'nor the rest of the file system' says EROFS inside 'try { require("fs").writeFileSync("/app/x", "") } catch (e) { console.log(e.code) }'
+  check 'the root file system cannot be written' says EROFS inside 'try { require("fs").writeFileSync("/app/x", "") } catch (e) { console.log(e.code) }'
 
   echo 'Memory'
   local limit peak
   limit=$(podman inspect "$service" --format '{{.HostConfig.Memory}}')
   peak=$(podman exec "$service" sh -c 'cat /sys/fs/cgroup/memory.peak 2>/dev/null || cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes')
   check "the limit is in force: $((limit / 1048576)) MiB" at_most 1 "$limit"
-  check "at most $((peak / 1048576)) MiB were used" at_most "$peak" "$limit"
-  check 'nothing was killed for memory' says false podman inspect "$service" --format '{{.State.OOMKilled}}'
+  check "peak memory: $((peak / 1048576)) MiB" at_most "$peak" "$limit"
+  check 'no process was OOM-killed' says false podman inspect "$service" --format '{{.State.OOMKilled}}'
 
   echo 'SIGTERM while a call is in progress'
   node "$here/long-speech.js" "$work/long.wav" 90 || exit 1
   heimdex transcribe "$work/long.wav" >"$work/long.txt" 2>"$work/long.log" &
   local call=$!
-  check 'the call has begun' within 20 in_progress
+  check 'the call has started' within 20 in_progress
   podman stop -t 45 "$service" >/dev/null
-  check 'it is answered whole' wait "$call"
-  check 'to its last sentence' at_least "$(grep -o 'on Saturday' "$work/long.txt" | wc -l)" 10
+  check 'it completes' wait "$call"
+  check 'with its last sentence' at_least "$(grep -o 'on Saturday' "$work/long.txt" | wc -l)" 10
   check 'the server ends with 0' says 0 podman inspect "$service" --format '{{.State.ExitCode}}'
-  check 'and took its leave' says '"msg":"ended"' logs "$service"
+  check 'and logs its end' says '"msg":"ended"' logs "$service"
 
-  echo 'Compose, warm: the volume full, the hub gone'
+  echo 'Compose, warm: filled volume, no hub'
   podman rm -f heimdex-proof-hub >/dev/null
   compose down >/dev/null 2>&1
   start_ms=$(now_ms)
@@ -200,7 +200,7 @@ prove_compose() {
   check 'export, a file' back_up
   take_down
   check 'import, into an empty volume' bring_back
-  check 'and every byte is right' compose run --rm model-downloader verify
+  check 'and every byte is verified' compose run --rm model-downloader verify
   take_down
 }
 
@@ -208,22 +208,22 @@ back_up() { podman run --rm --network none -v models_cache:/app/models/.cache:ro
 bring_back() { podman run --rm -i --network none -v models_cache:/app/models/.cache "${model_env[@]}" "$DOWNLOADER_IMAGE" import - <"$work/models.tar"; }
 
 prove_profiles() {
-  echo 'Profiles: faces, and sentences, in servers of their own'
-  if [[ ! -d $fixture ]]; then echo '          without sentences: the small model for them is not here'; fi
+  echo 'Profiles: separate servers for faces and sentences'
+  if [[ ! -d $fixture ]]; then echo '          sentences skipped: their small model is missing'; fi
   start_hub
   export TEXT_MODEL_NAME=fixtures/bge-m3-tiny FEATURE_FACE=false
   local profiles=(--profile face)
   if [[ -d $fixture ]]; then profiles+=(--profile bge); fi
-  # podman 4.3 starts programs that have ended again for whoever depends on them, and gives up where one ends before it looks.
+  # podman 4.3 restarts ended dependencies, and fails if one ends before it is inspected.
   check 'up' twice compose "${profiles[@]}" up -d --no-build
   check 'the face server is ready' within 60 ready "$PUBLISH_FACE"
-  check 'and finds faces' says '"landmarks"' heimdex detect-faces -a "$PUBLISH_FACE" "$root/demo/samples/faces/faces_1.png" --json
-  check 'and nothing else' says FEATURE_DISABLED heimdex transcribe -a "$PUBLISH_FACE" "$root/demo/samples/speech/party.flac"
+  check 'and detects faces' says '"landmarks"' heimdex detect-faces -a "$PUBLISH_FACE" "$root/demo/samples/faces/faces_1.png" --json
+  check 'and has no other models' says FEATURE_DISABLED heimdex transcribe -a "$PUBLISH_FACE" "$root/demo/samples/speech/party.flac"
   check 'the first server has no faces' says FEATURE_DISABLED heimdex detect-faces "$root/demo/samples/faces/faces_1.png"
   if [[ -d $fixture ]]; then
     check 'the sentence server is ready' within 60 ready "$PUBLISH_BGE"
     check 'and embeds' says '"vector"' heimdex embed-text -a "$PUBLISH_BGE" --model text --json 'Hello world'
-    check 'from what was prepared' says '"prepared":true' logs heimdex_bge-service_1
+    check 'with the prepared model' says '"prepared":true' logs heimdex_bge-service_1
   fi
   take_down
   export FEATURE_FACE=true
@@ -231,33 +231,33 @@ prove_profiles() {
 }
 
 prove_monitoring() {
-  echo 'Profile monitoring: Prometheus beside the server'
+  echo 'Profile monitoring: Prometheus'
   if ! "$here/prometheus-image.sh" ${PROMETHEUS:+"$PROMETHEUS"}; then
-    echo '          left out: there is no Prometheus'
+    echo '          skipped: no Prometheus'
     return
   fi
   start_hub
-  check 'up, Grafana apart' compose --profile monitoring up -d --no-build gateway prometheus
+  check 'up, except Grafana' compose --profile monitoring up -d --no-build gateway prometheus
   check 'the service is ready' within 60 ready
-  check 'Prometheus sees it' within 60 says '"health":"up"' prometheus targets
-  check 'and no server that is not there' says 1 echo "$(prometheus targets | grep -o '"scrapeUrl"' | wc -l)"
+  check 'Prometheus scrapes it' within 60 says '"health":"up"' prometheus targets
+  check 'and no other server' says 1 echo "$(prometheus targets | grep -o '"scrapeUrl"' | wc -l)"
   check 'it has loaded the alerts' says HeimdexModelWithoutWorker prometheus rules
   check 'speech' says 'on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
   check 'the call is counted' within 40 says '"1"]' prometheus 'query?query=sum(heimdex_items_total)'
-  check 'Prometheus has no way out either' says '"heimdex_inside"' podman inspect heimdex_prometheus_1 \
+  check 'Prometheus is only in the internal network' says '"heimdex_inside"' podman inspect heimdex_prometheus_1 \
     --format '{{json .NetworkSettings.Networks}}'
   take_down
 }
 
-# Prometheus' API, asked from the server's container: no port of it is published.
+# Queries the Prometheus API from the server's container, since its port is not published.
 prometheus() { inside "fetch('http://prometheus:9090/api/v1/$1').then((r) => r.text()).then(console.log)"; }
 
 in_progress() { curl -sf "http://$HEIMDEX_ADDRESS/metrics" | grep -qE '^heimdex_requests_in_progress(\{.*\})? [1-9]'; }
 
 prove_kubernetes() {
-  echo 'Kubernetes: the pod that fetches its own models'
+  echo 'Kubernetes: the pod with node-local models'
   if ! command -v kubectl >/dev/null; then
-    echo '          left out: kubectl is not here'
+    echo '          skipped: kubectl is not installed'
     return
   fi
   start_hub
@@ -266,7 +266,7 @@ prove_kubernetes() {
   check 'podman kube play' podman kube play --network heimdex_outside "$work/pod.yaml"
   check 'the service is ready' within 60 ready
   check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
-  check 'from what was prepared' says '"prepared":true' logs inference-pod-0-inference
+  check 'with the prepared model' says '"prepared":true' logs inference-pod-0-inference
   check 'the volume is mounted read-only' says '/app/models/.cache false' podman inspect inference-pod-0-inference \
     --format '{{range .Mounts}}{{.Destination}} {{.RW}} {{end}}'
   check 'podman kube down' podman kube down "$work/pod.yaml"

@@ -1,25 +1,25 @@
 # shellcheck shell=bash
-# For prove.sh: how a step is said, counted and waited for. `work` is a directory for logs.
+# Functions of prove.sh to report, count and await steps. `work` is a directory for logs.
 : "${work:?}"
 
 passed=0
 failed=0
 
-# check WORDS COMMAND...: one thing that must hold.
+# check NAME COMMAND...: runs a command that must succeed.
 check() {
-  local words=$1
+  local name=$1
   shift
   if "$@" >"$work/check.log" 2>&1; then
     passed=$((passed + 1))
-    echo "  ok      $words"
+    echo "  ok      $name"
   else
     failed=$((failed + 1))
-    echo "  FAILED  $words"
+    echo "  FAILED  $name"
     sed 's/^/          | /' "$work/check.log" | tail -n 15
   fi
 }
 
-# Waits until a command succeeds, SECONDS at most.
+# within SECONDS COMMAND...: repeats a command until it succeeds, at most SECONDS.
 within() {
   local until_s=$((SECONDS + $1))
   shift
@@ -31,7 +31,7 @@ within() {
 
 now_ms() { date +%s%3N; }
 
-# Does the output of a command hold this text? How the command ends does not matter.
+# says TEXT COMMAND...: whether the output of a command contains a text, whatever its exit status.
 says() {
   local text=$1
   shift
@@ -39,19 +39,19 @@ says() {
   grep -qF -- "$text" "$work/said.log" || { cat "$work/said.log"; return 1; }
 }
 
-# Does a command end with this exit status?
+# ends_with STATUS COMMAND...: whether a command ends with an exit status.
 ends_with() {
-  local wanted=$1 status=0
+  local expected=$1 status=0
   shift
   "$@" || status=$?
-  ((status == wanted)) || { echo "expected exit status $wanted, got $status"; return 1; }
+  ((status == expected)) || { echo "expected exit status $expected, got $status"; return 1; }
 }
 
 not() { ! "$@"; }
 at_least() { (($1 >= $2)) || { echo "$1 is less than $2"; return 1; }; }
 at_most() { (($1 <= $2)) || { echo "$1 is more than $2"; return 1; }; }
 
-# Runs a command, and once more when it fails.
+# twice COMMAND...: runs a command, and again if it fails.
 twice() {
   "$@" || "$@"
 }

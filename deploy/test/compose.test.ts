@@ -32,13 +32,13 @@ function service(name: string): ComposeService {
 }
 
 describe('deploy/compose.yaml', () => {
-  it('gives both programs one block of environment', () => {
+  it('shares one environment block between both programs', () => {
     for (const name of ['model-downloader', 'model-service']) {
       expect(service(name).environment).to.include(shared);
     }
   });
 
-  it('names only variables that the programs read, with their defaults', () => {
+  it('sets only known variables, with their defaults', () => {
     const declared = new Map(Object.values(MODEL_VARIABLES).map(({ name, defaultText }) => [name, defaultText]));
     for (const [name, text] of Object.entries(shared)) {
       if (name === 'LOG_LEVEL') continue;
@@ -48,7 +48,7 @@ describe('deploy/compose.yaml', () => {
     }
   });
 
-  it('lets nothing write the volume but downloaders and preparers', () => {
+  it('mounts the volume writable only in downloaders and preparers', () => {
     for (const [name, { volumes = [] }] of Object.entries(services)) {
       const models = volumes.filter((volume) => volume.startsWith('models_cache:'));
       if (/-(downloader|preparer)$/.test(name)) expect(models, name).to.deep.equal(['models_cache:/app/models/.cache']);
@@ -57,24 +57,24 @@ describe('deploy/compose.yaml', () => {
     }
   });
 
-  it('leaves every server in the network without a route out alone', () => {
+  it('attaches servers only to the internal network', () => {
     expect(compose.networks.inside?.internal).to.equal(true);
     const servers = Object.entries(services).filter(([name]) => name.endsWith('-service'));
     expect(servers.map(([, { networks }]) => networks)).to.deep.equal(servers.map(() => ['inside']));
   });
 
-  it('keeps Prometheus in the network of the servers, without a way out either', () => {
+  it('attaches Prometheus only to the internal network', () => {
     expect(service('prometheus').networks).to.deep.equal(['inside']);
   });
 
-  it('names every image of others with its version', () => {
+  it('pins the version of every third-party image', () => {
     const images = Object.values(services).flatMap(({ image }) => image ?? []);
     const others = images.filter((image) => !image.startsWith('$'));
     expect(others).to.have.lengthOf(2);
     for (const image of others) expect(image).to.match(/^docker\.io\/.+:v?\d+\.\d+\.\d+$/);
   });
 
-  it('starts a server once its models are there and prepared', () => {
+  it('starts a server after its models are downloaded and prepared', () => {
     const afterAll = { condition: 'service_completed_successfully' };
     expect(service('model-preparer').depends_on).to.deep.equal({ 'model-downloader': afterAll });
     expect(service('model-service').depends_on).to.deep.equal({ 'model-preparer': afterAll });
@@ -87,11 +87,11 @@ describe('deploy/compose.yaml', () => {
         .map(([name]) => name),
     ).to.deep.equal([]);
     expect(service('model-service').mem_limit).to.equal(`\${MEMORY_LIMIT:-6g}`);
-    // A compile needs 500 MB.
+    // Compiling needs 500 MB.
     expect(service('model-downloader').mem_limit).to.equal('1g');
   });
 
-  it('takes its settings from variables that .env.example shows with the same defaults', () => {
+  it('uses variables that .env.example lists with the same defaults', () => {
     const example = new Map(
       read('deploy/.env.example')
         .split('\n')
@@ -109,14 +109,14 @@ describe('deploy/compose.yaml', () => {
 });
 
 describe('deploy/compose.cuda.yaml', () => {
-  it('lets CUDA_IMAGE name the base, as the Dockerfile and its error say, with the same default', () => {
+  it('accepts CUDA_IMAGE like the Dockerfile, with the same default', () => {
     const standard = /^ARG CUDA_IMAGE=(.*)$/m.exec(read('deploy/inference.cuda.Dockerfile'))?.[1] ?? '';
     const text = read('deploy/compose.cuda.yaml');
     expect(text).to.include(`CUDA_IMAGE: "\${CUDA_IMAGE:-${standard}}"`);
     expect(text).not.to.match(/image: \$\{CUDA_IMAGE/);
   });
 
-  it('tells every program of the GPU, and changes no program that compose.yaml has not', () => {
+  it('configures the GPU for every program of compose.yaml', () => {
     const [cuda] = parseYaml<Pick<Compose, 'services'>>(read('deploy/compose.cuda.yaml'));
     const changed = Object.entries(cuda?.services ?? {});
     expect(changed.map(([name]) => name)).to.deep.equal(['model-downloader', 'model-preparer', 'model-service']);

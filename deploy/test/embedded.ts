@@ -1,4 +1,4 @@
-/** The downloader and a server of the embedded models, as their users start them. */
+/** Runs the downloader and a server with the embedded models, as users start them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,16 +9,16 @@ import { embeddedRepositories, startHub } from '@heimdex/hub';
 import { ROOT } from './support.js';
 
 export interface EmbeddedServer {
-  /** host:port of the server. */
+  /** `host:port` of the server. */
   readonly address: string;
-  /** The environment in which the programs, found by their names, know the server and its models. */
+  /** Environment with the programs in PATH and the server and its models configured. */
   readonly env: NodeJS.ProcessEnv;
-  /** A directory for the caller's own files; it goes with the server. */
+  /** Directory for the caller's files, removed with the server. */
   readonly dir: string;
   close(): Promise<void>;
 }
 
-/** Fetches the embedded models from a local hub and serves them. Resolves when the server is ready; rejects with its reason. */
+/** Downloads the embedded models from a local hub and serves them. Resolves when the server is ready. */
 export async function startEmbeddedServer(): Promise<EmbeddedServer> {
   const dir = await mkdtemp(join(tmpdir(), 'heimdex-deploy-'));
   const hub = await startHub({ repositories: await embeddedRepositories() });
@@ -51,7 +51,7 @@ export async function startEmbeddedServer(): Promise<EmbeddedServer> {
     if (status !== 0) throw new Error(`heimdex-downloader ended with ${status}`);
     server = spawn('heimdex-inference', { env, stdio: 'ignore' });
     const ready = spawnSync('heimdex', ['health', '--wait', '60'], { env, encoding: 'utf8' });
-    if (ready.status !== 0) throw new Error(`The server does not become ready: ${ready.stderr}`);
+    if (ready.status !== 0) throw new Error(`The server did not become ready: ${ready.stderr}`);
   } catch (error) {
     await close();
     throw error;
@@ -59,7 +59,7 @@ export async function startEmbeddedServer(): Promise<EmbeddedServer> {
   return { address, env, dir, close };
 }
 
-/** A port that was free a moment ago. */
+/** Returns a currently free port. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

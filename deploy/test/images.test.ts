@@ -10,15 +10,15 @@ interface RootPackage {
 
 const rootPackage = readJson('package.json') as RootPackage;
 
-/** Directories of the workspaces that a package runs with, itself included. */
+/** Returns the directories of a workspace and of its workspace dependencies. */
 function ownDependencies(name: string): readonly string[] {
   const packages = rootPackage.workspaces.map((dir) => {
     const own = readJson(`${dir}/package.json`) as { readonly name: string; readonly dependencies?: object };
     return { dir, name: own.name, needs: Object.keys(own.dependencies ?? {}) };
   });
   const found = new Set<string>();
-  const add = (wanted: string): void => {
-    const own = packages.find((one) => one.name === wanted);
+  const add = (name: string): void => {
+    const own = packages.find((workspace) => workspace.name === name);
     if (own === undefined || found.has(own.dir)) return;
     found.add(own.dir);
     for (const need of own.needs) add(need);
@@ -27,7 +27,7 @@ function ownDependencies(name: string): readonly string[] {
   return [...found];
 }
 
-/** A Dockerfile's instructions, continued lines joined, comments dropped. */
+/** Returns the instructions of a Dockerfile, with continued lines joined and comments removed. */
 function instructions(path: string): readonly string[] {
   const joined = read(path)
     .replace(/^\s*#.*\n/gm, '')
@@ -41,7 +41,7 @@ for (const name of ['downloader', 'inference'] as const) {
   const last = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
 
   describe(path, () => {
-    it('gives npm ci the package.json of every workspace', () => {
+    it('copies the package.json of every workspace for npm ci', () => {
       const copied = lines.filter((line) => line.startsWith('COPY ')).join('\n');
       const missing = rootPackage.workspaces.filter(
         (workspace) => !copied.includes(`${workspace}/package.json`) && !workspace.startsWith('demo/stubs/'),
@@ -49,7 +49,7 @@ for (const name of ['downloader', 'inference'] as const) {
       expect(missing).to.deep.equal([]);
     });
 
-    it('builds on one base image whose Node.js version is said to the patch', () => {
+    it('uses one base image with a pinned Node.js patch version', () => {
       expect(lines[0]).to.match(/^ARG NODE_IMAGE=docker\.io\/library\/node:24\.\d+\.\d+-bookworm-slim$/);
       const bases = lines.filter((line) => line.startsWith('FROM ')).map((line) => line.split(' ')[1]);
       expect(new Set(bases)).to.deep.equal(new Set([`\${NODE_IMAGE}`, 'manifests']));
@@ -62,18 +62,18 @@ for (const name of ['downloader', 'inference'] as const) {
       );
     });
 
-    it('is labelled with the version of the project', () => {
+    it('has a label with the project version', () => {
       expect(last).to.include(`ARG VERSION=${rootPackage.version}`);
       expect(last.join('\n')).to.include('org.opencontainers.image.revision=');
     });
 
-    it('carries what was built of every workspace that the program runs with', () => {
-      const wanted = ownDependencies(`@heimdex/${name}`);
-      const missing = wanted.filter((workspace) => !last.some((line) => line.includes(`/app/${workspace}/dist`)));
+    it('contains the build output of every workspace that it needs', () => {
+      const needed = ownDependencies(`@heimdex/${name}`);
+      const missing = needed.filter((workspace) => !last.some((line) => line.includes(`/app/${workspace}/dist`)));
       expect(missing).to.deep.equal([]);
     });
 
-    it('takes from the repository only what .dockerignore lets in', () => {
+    it('copies only files that .dockerignore allows', () => {
       const opened = read('.dockerignore')
         .split('\n')
         .filter((line) => line.startsWith('!'))
@@ -102,13 +102,13 @@ describe('deploy/inference.cuda.Dockerfile', () => {
       ?.split(' ')
       .slice(1) ?? [];
 
-  it('has the environment of the other image, and CUDA', () => {
+  it('has the environment of the CPU image, and CUDA', () => {
     expect(environment(own).filter((pair) => pair !== '' && pair !== 'DEVICE=cuda')).to.deep.equal(
       environment(plain).filter((pair) => pair !== ''),
     );
   });
 
-  it('runs as the other image does', () => {
+  it('has the entry point of the CPU image', () => {
     for (const word of ['USER', 'EXPOSE', 'STOPSIGNAL', 'ENTRYPOINT']) {
       const line = plain.find((text) => text.startsWith(`${word} `));
       expect(own).to.include(line);

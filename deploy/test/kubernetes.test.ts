@@ -40,7 +40,7 @@ interface Resource {
 
 const DIR = 'deploy/kubernetes/overlays';
 const overlays = readdirSync(`${ROOT}${DIR}`);
-/** Volumes that the restricted profile of the pod security standards takes. */
+/** Volume types allowed by the restricted pod security profile. */
 const RESTRICTED_VOLUMES = [
   'configMap',
   'csi',
@@ -60,17 +60,17 @@ for (const overlay of overlays) {
 
     before(function () {
       if (!has('kubectl', 'kustomize', '--help')) {
-        console.log('      kubectl is not here: the overlays are not rendered');
+        console.log('      kubectl is not installed: the overlays are not rendered');
         this.skip();
       }
       resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/${overlay}`]));
       pods = resources.flatMap(({ spec }) => spec?.template?.spec ?? []);
       const found = resources.find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec;
-      if (found === undefined) throw new Error('There is no Deployment');
+      if (found === undefined) throw new Error('Expected a Deployment');
       server = found;
     });
 
-    it('keeps to the restricted profile', () => {
+    it('complies with the restricted profile', () => {
       for (const pod of pods) {
         expect(pod.securityContext).to.include({ runAsNonRoot: true, runAsUser: 1000 });
         expect(pod.securityContext.seccompProfile).to.deep.equal({ type: 'RuntimeDefault' });
@@ -91,7 +91,7 @@ for (const overlay of overlays) {
       expect(limits.filter(({ resources: { limits } }) => limits?.memory === undefined)).to.deep.equal([]);
     });
 
-    it('fetches the models, then prepares them', () => {
+    it('downloads the models, then prepares them', () => {
       const orders = pods.map(({ initContainers = [], containers }) =>
         [...initContainers, ...containers]
           .map(({ name }) => name)
@@ -105,7 +105,7 @@ for (const overlay of overlays) {
       expect(mount?.readOnly).to.equal(true);
     });
 
-    it('asks health by gRPC before it sends calls, and waits for those in progress at the end', () => {
+    it('uses gRPC probes, and drains calls before it stops', () => {
       const container = server.containers[0];
       expect(container?.startupProbe?.grpc).to.not.equal(undefined);
       expect(container?.readinessProbe?.grpc).to.not.equal(undefined);
@@ -115,7 +115,7 @@ for (const overlay of overlays) {
       expect(server.terminationGracePeriodSeconds).to.be.greaterThan(seconds);
     });
 
-    it('gives the server no way out, where its models come by another pod', () => {
+    it('denies egress of the server if another pod downloads its models', () => {
       const policies = resources.filter(({ kind }) => kind === 'NetworkPolicy');
       const own = policies.find(({ metadata }) => metadata.name.startsWith('inference'));
       expect(own?.spec?.policyTypes).to.include('Egress');
@@ -126,7 +126,7 @@ for (const overlay of overlays) {
 }
 
 describe(`${DIR}/gpu`, () => {
-  it('tells both programs of the GPU: what one fetches is what the other looks for', function () {
+  it('configures the GPU for both programs', function () {
     if (!has('kubectl', 'kustomize', '--help')) this.skip();
     const resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/gpu`]));
     const devices = resources.flatMap(({ kind, data }) => (kind === 'ConfigMap' ? [data?.DEVICE] : []));
@@ -138,13 +138,13 @@ describe(DIR, function () {
   this.timeout(60_000);
 
   for (const version of ['v1.30.0', 'v1.37.0']) {
-    it(`has no field that Kubernetes ${version}, or prometheus-operator, does not know`, function () {
+    it(`has only fields known to Kubernetes ${version} and prometheus-operator`, function () {
       const schemas = `${process.env.HEIMDEX_TEST_SCHEMAS}/${version}`;
       if (!has('kubectl', 'kustomize', '--help') || !has('kubeconform', '-v') || !existsSync(schemas)) {
         console.log('      kubectl, kubeconform, or its schemas in HEIMDEX_TEST_SCHEMAS, are not here');
         this.skip();
       }
-      // All at once: reading the schemas is most of the work.
+      // In one run: reading the schemas takes most of the time.
       const rendered = overlays.map((overlay) => output('kubectl', ['kustomize', `${DIR}/${overlay}`]));
       const location = `${schemas}/{{.ResourceKind}}{{.KindSuffix}}.json`;
       output('kubeconform', ['-strict', '-schema-location', location], rendered.join('---\n'));
@@ -153,7 +153,7 @@ describe(DIR, function () {
 });
 
 describe('deploy/kubernetes/base', () => {
-  it('gives both programs the environment that compose gives them', () => {
+  it('sets the same environment as compose', () => {
     const [kustomization] = parseYaml<{ configMapGenerator: { literals: string[] }[] }>(
       read('deploy/kubernetes/base/kustomization.yaml'),
     );

@@ -27,7 +27,7 @@ interface RuleGroups {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string }[] }[];
 }
 
-/** Prometheus' answer to a query. */
+/** Prometheus' response to a query. */
 interface Vector {
   readonly result: readonly { readonly value: readonly [number, string] }[];
 }
@@ -43,7 +43,7 @@ describe('deploy/monitoring', function () {
   this.timeout(120_000);
 
   describe('the dashboard', () => {
-    it('numbers its panels, lays none over another and asks the data source that was chosen', () => {
+    it('has unique panel ids, no overlapping panels, and uses the selected data source', () => {
       const { panels } = dashboard;
       expect(new Set(panels.map(({ id }) => id)).size).to.equal(panels.length);
       const cells = panels.flatMap(({ gridPos: { h, w, x, y } }) =>
@@ -55,19 +55,19 @@ describe('deploy/monitoring', function () {
         expect(datasource).to.deep.equal({ type: 'prometheus', uid: `\${datasource}` });
     });
 
-    it('uses no variable that it does not declare', () => {
+    it('uses only declared variables', () => {
       const declared = dashboard.templating.list.map(({ name }) => name);
       const used = queries.flatMap(({ expr }) => [...expr.matchAll(/\$\{?(\w+)/g)].map(([, name]) => name));
       expect([...declared, '__rate_interval']).to.include.members([...new Set(used)]);
     });
   });
 
-  it('gives prometheus-operator the same alerts', () => {
+  it('has the same alerts for prometheus-operator', () => {
     const [rule] = parseYaml<{ spec: unknown }>(read('deploy/kubernetes/components/monitoring/prometheus-rule.yaml'));
     expect(rule?.spec).to.deep.equal(alerts);
   });
 
-  it('has an example of each alert', () => {
+  it('has a test for each alert', () => {
     const [examples] = parseYaml<{ tests: { alert_rule_test?: { alertname: string }[] }[] }>(
       read('deploy/monitoring/alerts.test.yaml'),
     );
@@ -77,9 +77,9 @@ describe('deploy/monitoring', function () {
     expect(tested).to.deep.equal(alertNames);
   });
 
-  it('is accepted by promtool, and its alerts fire when they should and not else', function () {
+  it('is valid for promtool, and its alert tests pass', function () {
     if (!has('promtool', '--version')) {
-      console.log('      promtool is not here');
+      console.log('      promtool is not installed');
       this.skip();
     }
     output('promtool', ['check', 'config', `${DIR}/prometheus.yml`]);
@@ -87,14 +87,14 @@ describe('deploy/monitoring', function () {
     output('promtool', ['test', 'rules', `${DIR}/alerts.test.yaml`]);
   });
 
-  describe('with Prometheus on a server of the embedded models', () => {
+  describe('with Prometheus and a server with the embedded models', () => {
     let served: EmbeddedServer;
     let prometheus: ChildProcess;
     let api: string;
 
     before(async function () {
       if (!has('prometheus', '--version')) {
-        console.log('      prometheus is not here');
+        console.log('      prometheus is not installed');
         this.skip();
       }
       served = await startEmbeddedServer();
@@ -118,7 +118,7 @@ describe('deploy/monitoring', function () {
       await served?.close();
     });
 
-    /** What the server of Prometheus says, once it says what is waited for. Throws with its last answer after a minute. */
+    /** Polls the Prometheus API until the expected result. Throws with the last result after a minute. */
     async function ask<Data>(path: string, enough: (data: Data) => boolean): Promise<Data> {
       const until = AbortSignal.timeout(60_000);
       let last: unknown;
@@ -132,10 +132,10 @@ describe('deploy/monitoring', function () {
         }
         await sleep(100);
       }
-      throw new Error(`${path} gives no more than ${JSON.stringify(last)}`);
+      throw new Error(`${path} returned ${JSON.stringify(last)}`);
     }
 
-    it('sees the server', async () => {
+    it('scrapes the server', async () => {
       type Targets = { readonly activeTargets: readonly { readonly health: string }[] };
       const { activeTargets } = await ask<Targets>('/targets', (data) =>
         data.activeTargets.some(({ health }) => health === 'up'),
@@ -143,7 +143,7 @@ describe('deploy/monitoring', function () {
       expect(activeTargets.map(({ health }) => health)).to.deep.equal(['up']);
     });
 
-    it('loads the alerts, and none is raised by a server that is well', async () => {
+    it('loads the alerts, and none fires for a healthy server', async () => {
       type Rules = { readonly groups: readonly { readonly rules: readonly Rule[] }[] };
       type Rule = { readonly name: string; readonly health: string; readonly state: string };
       const rulesOf = (data: Rules) => data.groups.flatMap(({ rules }) => rules);
@@ -160,12 +160,12 @@ describe('deploy/monitoring', function () {
       };
       call(served);
       const items = await counted(1);
-      // A rate needs two looks at a number that has grown between them.
+      // A rate needs two scrapes with an increase between them.
       call(served);
       await counted(items + 1);
     });
 
-    it('answers what the autoscaler asks through prometheus-adapter', async () => {
+    it("answers the autoscaler's query for prometheus-adapter", async () => {
       const [rule] = parseYaml<{ rules: { custom: { metricsQuery: string }[] } }>(
         read('deploy/kubernetes/components/autoscale-queue/adapter-rule.yaml'),
       );
@@ -190,7 +190,7 @@ describe('deploy/monitoring', function () {
   });
 });
 
-/** The configuration as it is, but for a server at another address that is looked at each second. */
+/** Returns the configuration with the server's address and a scrape interval of one second. */
 function impatient(config: string, address: string): string {
   return config
     .replaceAll('15s', '1s')
@@ -198,7 +198,7 @@ function impatient(config: string, address: string): string {
     .replace(/dns_sd_configs:\n.*/, `static_configs:\n      - { targets: ["${address}"] }`);
 }
 
-/** A call of each kind. */
+/** Makes one call of each kind. */
 function call({ env, dir }: EmbeddedServer): void {
   const samples = join(ROOT, 'demo/samples');
   for (const args of [

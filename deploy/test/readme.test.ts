@@ -11,7 +11,7 @@ const readme = read('README.md');
 const reference = read('docs/reference.md');
 const licences = read('LICENSES.md');
 
-/** The commands of the README's ```sh blocks, a line each; continued lines are joined. */
+/** The commands in the README's ```sh blocks, one per line, with continued lines joined. */
 const commands = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
   .map(([, block = '']) => block.replace(/\\\n\s*/g, ''))
   .flatMap((block) => block.split('\n'))
@@ -29,7 +29,7 @@ describe('README.md', function () {
     'docs/troubleshooting.md',
     'docs/models.md',
   ]) {
-    it(`and the other pages lead to files that are there: ${page}`, () => {
+    it(`and the other pages link to existing files: ${page}`, () => {
       const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);
       expect(links.filter((path) => !existsSync(join(ROOT, dirname(page), path)))).to.deep.equal([]);
     });
@@ -41,7 +41,7 @@ describe('README.md', function () {
     expect(listed).to.deep.equal(Object.values(EXIT_CODES));
   });
 
-  it('names every package under the LGPL that is installed to run, and no other', () => {
+  it('lists exactly the production dependencies under the LGPL', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as {
       packages: Record<string, { license?: string; dev?: boolean }>;
     };
@@ -53,13 +53,13 @@ describe('README.md', function () {
     expect(named.sort()).to.deep.equal([...new Set(found)].sort());
   });
 
-  it('names scripts that package.json has', () => {
+  it('mentions only existing npm scripts', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const named = [...readme.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name);
     expect(named.filter((name) => !(name in scripts))).to.deep.equal([]);
   });
 
-  describe('against a server of the embedded models', () => {
+  describe('with a server with the embedded models', () => {
     let served: EmbeddedServer;
 
     before(async () => {
@@ -68,19 +68,19 @@ describe('README.md', function () {
 
     after(() => served?.close());
 
-    const harmless = commands.filter((line) =>
+    const runnable = commands.filter((line) =>
       /^(npx heimdex (?!--help)|curl |grpcurl |npx heimdex\S* --help$)/.test(line),
     );
 
-    it('has commands to try', () => {
-      expect(harmless.length).to.be.greaterThan(8);
+    it('has runnable commands', () => {
+      expect(runnable.length).to.be.greaterThan(8);
     });
 
-    for (const line of harmless) {
+    for (const line of runnable) {
       it(`runs: ${line}`, function () {
         const [program = ''] = line.split(' ');
         if (program !== 'npx' && !has(program, '--version')) {
-          console.log(`      ${program} is not here`);
+          console.log(`      ${program} is not installed`);
           this.skip();
         }
         const own = line
@@ -97,7 +97,7 @@ describe('README.md', function () {
       });
     }
 
-    it('shows TypeScript that runs', async () => {
+    it('has working TypeScript code', async () => {
       const code = /^```ts\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '';
       const file = join(dirname(new URL(import.meta.url).pathname), 'readme-example.mjs');
       await writeFile(file, code.replace('localhost:8001', served.address));

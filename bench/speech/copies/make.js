@@ -1,4 +1,4 @@
-// Two readings of two and a half to three minutes, and what is done to them.
+// Creates two readings of two and a half to three minutes and their lossy copies.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -13,7 +13,7 @@ const bitRate = (encoder, ending, kb) => ({
   settings: ['-c:a', encoder, '-b:a', `${kb}k`],
 });
 
-/** Fifteen copies of each reading: ffmpeg's settings. A speed is that of a record player: pitch goes with it. */
+/** ffmpeg options of the fifteen copies. A change of speed also changes the pitch, as on a record player. */
 const COPIES = [
   ...[32, 40, 48, 96].map((kb) => bitRate('libmp3lame', 'mp3', kb)),
   ...[24, 48, 96].map((kb) => bitRate('libopus', 'opus', kb)),
@@ -27,7 +27,7 @@ const COPIES = [
   })),
 ];
 
-/** The audio files three times over, and sixty sentences of four made voices. */
+/** The readings: the audio files three times, and sixty sentences by four synthetic voices. */
 async function readings(shared, ffmpeg) {
   const pause = new Float32Array(0.5 * RATE);
   const made = SENTENCES.flatMap((text, index) => [spoken(ffmpeg, text, VOICES[index % VOICES.length]), pause]);

@@ -1,4 +1,4 @@
-"""faster-whisper on a list of files: one thread, greedy. Reads a job as JSON, writes the texts as lines of JSON."""
+"""faster-whisper on a list of files: one thread, greedy. Reads a job and writes the texts as JSON."""
 import json
 import sys
 

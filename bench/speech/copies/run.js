@@ -15,7 +15,7 @@ const { values: flags } = parseArgs({
     shared: { type: 'string', default: inRepository('../shared') },
     ffmpeg: { type: 'string', default: 'ffmpeg' },
     python: { type: 'string', default: 'python3' },
-    /** faster-whisper's form of Whisper base. */
+    /** Directory of Whisper base in faster-whisper's format. */
     model: { type: 'string' },
     /** The same weights, compiled to int8 and to fp32: directories of graphs. */
     int8: { type: 'string' },
@@ -50,7 +50,7 @@ const PEERS = ['int8', 'float32'];
 const dir = flags.keep ?? temporaryDir();
 await mkdir(dir, { recursive: true });
 const copies = await makeCopies(dir, flags);
-// Every program hears what this server's decoders give: the same samples.
+// Every program gets the same samples, decoded by this server.
 for (const copy of copies) {
   copy.samples = await samplesOf(copy.path);
   copy.wav = join(dir, `${copy.name.replace(' ', '-')}.decoded.wav`);

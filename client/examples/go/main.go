@@ -1,4 +1,4 @@
-// Calls a Heimdex inference server: go run . ADDRESS RECORDING PICTURE...
+// Calls a Heimdex inference server: go run . ADDRESS AUDIO IMAGE...
 package main
 
 import (
@@ -22,22 +22,22 @@ import (
 	inferencev1 "heimdex.example/caller/generated/heimdex/inference/v1"
 )
 
-const pieceBytes = 64 * 1024
+const chunkBytes = 64 * 1024
 
-// Calls are sent again while the server starts or drains. (RetryInfo of RESOURCE_EXHAUSTED is left to the caller.)
+// Retries calls while the server starts or drains. (RetryInfo of RESOURCE_EXHAUSTED is left to the caller.)
 const serviceConfig = `{"methodConfig":[{"name":[{"service":"heimdex.inference.v1.InferenceService"}],"retryPolicy":{
 	"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"5s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}`
 
 func main() {
 	if len(os.Args) < 4 {
-		log.Fatal("usage: go run . ADDRESS RECORDING PICTURE...")
+		log.Fatal("usage: go run . ADDRESS AUDIO IMAGE...")
 	}
 	if err := run(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(address, recording string, pictures []string) error {
+func run(address, audioPath string, paths []string) error {
 	connection, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultServiceConfig(serviceConfig))
 	if err != nil {
@@ -48,10 +48,10 @@ func run(address, recording string, pictures []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 
-	if err := transcribe(ctx, client, recording); err != nil {
+	if err := transcribe(ctx, client, audioPath); err != nil {
 		return err
 	}
-	if err := search(ctx, client, "elephant", pictures); err != nil {
+	if err := search(ctx, client, "elephant", paths); err != nil {
 		return err
 	}
 	_, err = client.EmbedText(ctx, &inferencev1.EmbedTextRequest{})
@@ -59,9 +59,9 @@ func run(address, recording string, pictures []string) error {
 	return nil
 }
 
-// transcribe streams a recording: the options first, then the bytes in pieces of any size.
-func transcribe(ctx context.Context, client inferencev1.InferenceServiceClient, recording string) error {
-	file, err := os.Open(recording)
+// transcribe streams an audio file: the options first, then the bytes in chunks of any size.
+func transcribe(ctx context.Context, client inferencev1.InferenceServiceClient, audioPath string) error {
+	file, err := os.Open(audioPath)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func transcribe(ctx context.Context, client inferencev1.InferenceServiceClient, 
 			return err
 		}
 		if segment := answer.GetSegment(); segment != nil {
-			fmt.Println("heard:", string(bytes.TrimSpace([]byte(segment.GetText()))))
+			fmt.Println("transcript:", string(bytes.TrimSpace([]byte(segment.GetText()))))
 		}
 	}
 }
@@ -93,10 +93,10 @@ func send(stream inferencev1.InferenceService_TranscribeStreamClient, audio io.R
 		return err
 	}
 	for {
-		piece := make([]byte, pieceBytes)
-		count, err := audio.Read(piece)
+		chunk := make([]byte, chunkBytes)
+		count, err := audio.Read(chunk)
 		if count > 0 {
-			message := &inferencev1.TranscribeStreamRequest_Audio{Audio: piece[:count]}
+			message := &inferencev1.TranscribeStreamRequest_Audio{Audio: chunk[:count]}
 			if err := stream.Send(&inferencev1.TranscribeStreamRequest{Message: message}); err != nil {
 				return err
 			}
@@ -110,15 +110,15 @@ func send(stream inferencev1.InferenceService_TranscribeStreamClient, audio io.R
 	}
 }
 
-// search says which picture is nearest to the words.
-func search(ctx context.Context, client inferencev1.InferenceServiceClient, words string, pictures []string) error {
-	images := make([]*inferencev1.ImageInput, len(pictures))
-	for place, path := range pictures {
+// search prints the image that matches the text best.
+func search(ctx context.Context, client inferencev1.InferenceServiceClient, words string, paths []string) error {
+	images := make([]*inferencev1.ImageInput, len(paths))
+	for index, path := range paths {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		images[place] = &inferencev1.ImageInput{Content: content}
+		images[index] = &inferencev1.ImageInput{Content: content}
 	}
 	encoding := inferencev1.VectorEncoding_VECTOR_ENCODING_FLOAT32_LE
 	embedded, err := client.EmbedImage(ctx, &inferencev1.EmbedImageRequest{Images: images, Encoding: encoding})
@@ -130,20 +130,20 @@ func search(ctx context.Context, client inferencev1.InferenceServiceClient, word
 		return err
 	}
 	if !proto.Equal(query.GetModel(), embedded.GetModel()) {
-		return errors.New("vectors of two models must never meet")
+		return errors.New("vectors of two models cannot be compared")
 	}
-	wanted, err := vector(query.GetResults()[0])
+	target, err := vector(query.GetResults()[0])
 	if err != nil {
 		return err
 	}
 	best, nearest := float32(-2), ""
-	for place, result := range embedded.GetResults() {
+	for index, result := range embedded.GetResults() {
 		numbers, err := vector(result)
 		if err != nil {
-			return fmt.Errorf("%s: %w", pictures[place], err)
+			return fmt.Errorf("%s: %w", paths[index], err)
 		}
-		if score := dot(wanted, numbers); score > best {
-			best, nearest = score, filepath.Base(pictures[place])
+		if score := dot(target, numbers); score > best {
+			best, nearest = score, filepath.Base(paths[index])
 		}
 	}
 	fmt.Printf("%s: %s\n", words, nearest)
@@ -156,7 +156,7 @@ func search(ctx context.Context, client inferencev1.InferenceServiceClient, word
 	return nil
 }
 
-// vector gives the numbers of one item, or the item's own error.
+// vector returns the vector of one item, or the item's error.
 func vector(result *inferencev1.EmbeddingResult) ([]float32, error) {
 	if failed := result.GetError(); failed != nil {
 		return nil, status.ErrorProto(failed)
@@ -168,13 +168,13 @@ func vector(result *inferencev1.EmbeddingResult) ([]float32, error) {
 
 func dot(one, other []float32) float32 {
 	var sum float32
-	for place := range one {
-		sum += one[place] * other[place]
+	for index := range one {
+		sum += one[index] * other[index]
 	}
 	return sum
 }
 
-// explain says what a failed call says of itself: status, message, reason, fields.
+// explain prints the status, message, reason and fields of a failed call.
 func explain(err error) string {
 	failed := status.Convert(err)
 	text := fmt.Sprintf("%s %s", failed.Code(), failed.Message())

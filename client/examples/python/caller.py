@@ -1,4 +1,4 @@
-"""Calls a Heimdex inference server: python3 caller.py ADDRESS RECORDING IMAGE..."""
+"""Calls a Heimdex inference server: python3 caller.py ADDRESS AUDIO IMAGE..."""
 
 import array
 import sys
@@ -12,11 +12,11 @@ from grpc_status import rpc_status
 
 from heimdex.inference.v1 import common_pb2, embedding_pb2, faces_pb2, inference_service_pb2_grpc, speech_pb2
 
-PIECE_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 
 
 def vector(result: common_pb2.EmbeddingResult) -> array.array:
-    """The numbers of one item; an item's error is raised."""
+    """Returns the vector of one item, or raises the item's error."""
     if result.WhichOneof("result") == "error":
         raise ValueError(result.error.message)
     numbers = array.array("f", result.embedding.float32_le)
@@ -26,16 +26,16 @@ def vector(result: common_pb2.EmbeddingResult) -> array.array:
 
 
 def chunks(path: Path):
-    """An audio file as TranscribeStream takes it: the options first, then the bytes in chunks of any size."""
+    """Yields the requests of TranscribeStream: the options first, then the bytes in chunks of any size."""
     start = speech_pb2.TranscribeStart(options=speech_pb2.TranscribeOptions(language="en"))
     yield speech_pb2.TranscribeStreamRequest(start=start)
     with path.open("rb") as file:
-        while chunk := file.read(PIECE_BYTES):
+        while chunk := file.read(CHUNK_BYTES):
             yield speech_pb2.TranscribeStreamRequest(audio=chunk)
 
 
 def explain(error: grpc.RpcError) -> str:
-    """What a failed call says of itself: status, reason, fields."""
+    """Formats the status, reason and fields of a failed call."""
     status = rpc_status.from_call(error)
     words = [error.code().name, error.details()]
     for detail in status.details if status else []:
@@ -53,13 +53,13 @@ def main(address: str, audio: Path, images: list[Path]) -> None:
 
         for answer in stub.TranscribeStream(chunks(audio), timeout=300):
             if answer.WhichOneof("message") == "segment":
-                print("heard:", answer.segment.text.strip())
+                print("transcript:", answer.segment.text.strip())
 
         inputs = [common_pb2.ImageInput(content=image.read_bytes()) for image in images]
         encoding = common_pb2.VECTOR_ENCODING_FLOAT32_LE
         embedded = stub.EmbedImage(embedding_pb2.EmbedImageRequest(images=inputs, encoding=encoding), timeout=60)
         query = stub.EmbedText(embedding_pb2.EmbedTextRequest(texts=["elephant"], encoding=encoding), timeout=60)
-        # Vectors of two models must never meet.
+        # Never compare vectors of two models.
         assert query.model == embedded.model
         words = vector(query.results[0])
         scores = [sum(a * b for a, b in zip(words, vector(result))) for result in embedded.results]

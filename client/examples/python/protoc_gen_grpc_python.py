@@ -1,4 +1,4 @@
-"""A buf plugin that writes gRPC stubs with the generator inside grpcio-tools, which is no program of its own."""
+"""A buf plugin for the gRPC stub generator of grpcio-tools, which has no executable."""
 
 import sys
 import tempfile

@@ -4,34 +4,34 @@ import type { InferenceClient } from '../client.js';
 import { InferenceClientError } from '../errors.js';
 import type { CallOptions } from '../options.js';
 
-/** What one call may hold. */
+/** Limits of one call. */
 export interface BatchLimits {
   readonly maxItems: number;
   readonly maxBytes: number;
 }
 
-/** What became of one file. */
+/** The outcome of one file. */
 export interface FileOutcome<Value> {
   readonly path: string;
   readonly outcome: Outcome<Value>;
 }
 
-/** Small enough that progress is seen, large enough that the way there costs little. */
+/** Small enough for visible progress, large enough to amortize the round trip. */
 const BATCH_ITEMS = 16;
 const BATCH_BYTES = 16 * 1024 * 1024;
-/** Room in a message for what is not content. */
+/** Space in a message for everything but content. */
 const ENVELOPE_BYTES = 64 * 1024;
-/** Calls on the way at a time: the server has the next while the last is read here. */
-const CALLS = 2;
+/** Concurrent calls: the server processes one while the next is read from disk. */
+const MAX_CALLS = 2;
 
-/** What is asked of a server before images are sent to it. */
+/** Server information needed before images are sent. */
 export interface ServerFacts {
   readonly limits: BatchLimits;
-  /** The model for images, if there is one. */
+  /** The image embedding model, if loaded. */
   readonly visionModel: Model | undefined;
 }
 
-/** What a call to this server may hold, and whose its vectors will be. */
+/** Returns the call limits and the image model of a server. */
 export async function serverFacts(client: InferenceClient, call: CallOptions): Promise<ServerFacts> {
   const { limits, models } = await client.getServerInfo(call);
   const maxBytes =
@@ -42,27 +42,27 @@ export async function serverFacts(client: InferenceClient, call: CallOptions): P
 }
 
 /**
- * Sends files in batches, two on the way at a time, and gives each file's outcome in the files' order. A file that cannot
- * be read is an outcome like any other.
+ * Sends files in batches, two at a time, and yields the outcome of each file in order. An unreadable file yields a failed
+ * outcome.
  *
- * @throws whatever `ask` rejects with
+ * @throws whatever `call` rejects with
  */
-export async function* askForFiles<Value>(
+export async function* callWithFiles<Value>(
   paths: readonly string[],
   limits: BatchLimits,
-  ask: (contents: readonly Uint8Array[]) => Promise<readonly Outcome<Value>[]>,
+  call: (contents: readonly Uint8Array[]) => Promise<readonly Outcome<Value>[]>,
 ): AsyncGenerator<FileOutcome<Value>, void, void> {
-  const underWay: Promise<readonly FileOutcome<Value>[]>[] = [];
+  const pending: Promise<readonly FileOutcome<Value>[]>[] = [];
   try {
     for await (const batch of readBatches(paths, limits)) {
-      const asked = askForBatch(batch, ask);
-      asked.catch(() => undefined); // It is awaited in its turn; until then nobody listens.
-      underWay.push(asked);
-      if (underWay.length >= CALLS) yield* (await underWay.shift()) ?? [];
+      const outcomes = callWithBatch(batch, call);
+      outcomes.catch(() => undefined); // Awaited below; avoids an unhandled rejection until then.
+      pending.push(outcomes);
+      if (pending.length >= MAX_CALLS) yield* (await pending.shift()) ?? [];
     }
-    while (underWay.length > 0) yield* (await underWay.shift()) ?? [];
+    while (pending.length > 0) yield* (await pending.shift()) ?? [];
   } finally {
-    await Promise.allSettled(underWay);
+    await Promise.allSettled(pending);
   }
 }
 
@@ -71,12 +71,12 @@ interface ReadFile {
   readonly content: Uint8Array | InferenceClientError;
 }
 
-async function askForBatch<Value>(
+async function callWithBatch<Value>(
   batch: readonly ReadFile[],
-  ask: (contents: readonly Uint8Array[]) => Promise<readonly Outcome<Value>[]>,
+  call: (contents: readonly Uint8Array[]) => Promise<readonly Outcome<Value>[]>,
 ): Promise<FileOutcome<Value>[]> {
   const contents = batch.flatMap(({ content }) => (content instanceof Uint8Array ? [content] : []));
-  const answers = contents.length === 0 ? [] : await ask(contents);
+  const answers = contents.length === 0 ? [] : await call(contents);
   const next = answers[Symbol.iterator]();
   return batch.flatMap(({ path, content }) => {
     if (content instanceof InferenceClientError) return [{ path, outcome: { ok: false, error: content } }];
@@ -113,7 +113,7 @@ async function readInput(path: string): Promise<Uint8Array | InferenceClientErro
   }
 }
 
-/** A file that cannot be read, as an outcome. */
+/** Returns the error for an unreadable file. */
 export function unreadable(path: string, cause: unknown): InferenceClientError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new InferenceClientError('NOT_FOUND', `${path} cannot be read: ${why}`, { reason: 'FILE_UNREADABLE', cause });

@@ -1,7 +1,7 @@
 import { InferenceClientError } from '../errors.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 
-/** Something that ends the command with a message and an exit code. */
+/** An error that ends the command with a message and an exit code. */
 export class CliError extends Error {
   override readonly name = 'CliError';
 
@@ -13,28 +13,28 @@ export class CliError extends Error {
   }
 }
 
-/** A wrong command line. */
+/** Returns the error for an invalid command line. */
 export function usageError(message: string): CliError {
   return new CliError(message, EXIT_CODES.usage);
 }
 
-/** What is shown of an error, and the exit code it stands for. */
-export interface Verdict {
+/** How an error is reported: its message, advice and exit code. */
+export interface ErrorReport {
   readonly message: string;
-  /** What to do, a line each. */
+  /** Remedies, one per line. */
   readonly advice: readonly string[];
   readonly exitCode: ExitCode;
 }
 
-/** How any error is told to a person. */
-export function judge(error: unknown): Verdict {
+/** Returns the report of any error. */
+export function reportOf(error: unknown): ErrorReport {
   if (error instanceof CliError) return { message: error.message, advice: [], exitCode: error.exitCode };
-  if (error instanceof InferenceClientError) return judgeCall(error);
+  if (error instanceof InferenceClientError) return reportOfCall(error);
   const message = error instanceof Error ? error.message : String(error);
   if (isWriteError(error)) return { message, advice: [], exitCode: EXIT_CODES.output };
   return {
     message,
-    advice: ['This is an error in heimdex; HEIMDEX_DEBUG=1 shows where.'],
+    advice: ['This is a bug in heimdex; set HEIMDEX_DEBUG=1 for a stack trace.'],
     exitCode: EXIT_CODES.internal,
   };
 }
@@ -42,33 +42,33 @@ export function judge(error: unknown): Verdict {
 const WRITE_CALLS = ['write', 'writev', 'pwrite', 'fsync', 'rename', 'mkdir'];
 const WRITE_CODES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS'];
 
-/** Whether it is what the system says of a file that cannot be written. */
+/** Whether it is a system error of a failed write. */
 function isWriteError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
   return WRITE_CALLS.includes(syscall) || WRITE_CODES.includes(code);
 }
 
-/** True when no further input has a chance either: the server is not there, or the caller wants to stop. */
+/** Whether further inputs would fail as well: the server is unavailable, or the user interrupted. */
 export function endsTheRun(error: unknown): boolean {
   if (!(error instanceof InferenceClientError)) return false;
   if (error.reason === 'ABORTED' || error.reason === 'MODEL_MISMATCH') return true;
   return ['UNAVAILABLE', 'UNAUTHENTICATED', 'UNIMPLEMENTED', 'PERMISSION_DENIED'].includes(error.code);
 }
 
-function judgeCall(error: InferenceClientError): Verdict {
+function reportOfCall(error: InferenceClientError): ErrorReport {
   const message = error.field === undefined ? error.message : `${error.message} (${error.field})`;
   if (error.reason === 'ABORTED') return { message: 'interrupted', advice: [], exitCode: EXIT_CODES.interrupted };
   if (error.reason === 'UNREACHABLE') return { message, advice: UNREACHABLE, exitCode: EXIT_CODES.unavailable };
   switch (error.code) {
     case 'UNAVAILABLE':
-      return { message, advice: ['What the server says of itself: heimdex health'], exitCode: EXIT_CODES.unavailable };
+      return { message, advice: ['To see the server status: heimdex health'], exitCode: EXIT_CODES.unavailable };
     case 'RESOURCE_EXHAUSTED':
       return { message, advice: [], exitCode: EXIT_CODES.unavailable };
     case 'DEADLINE_EXCEEDED':
       return { message, advice: ['To wait longer: --timeout SECONDS'], exitCode: EXIT_CODES.timeout };
     case 'UNAUTHENTICATED':
-      return { message, advice: ['To show a token: --token-file FILE, or HEIMDEX_TOKEN'], exitCode: EXIT_CODES.failed };
+      return { message, advice: ['To send a token: --token-file FILE, or HEIMDEX_TOKEN'], exitCode: EXIT_CODES.failed };
     default:
       return { message: `${message} [${error.reason ?? error.code}]`, advice: [], exitCode: EXIT_CODES.failed };
   }
@@ -76,5 +76,5 @@ function judgeCall(error: InferenceClientError): Verdict {
 
 const UNREACHABLE = [
   'Is the server running? To start it: npx heimdex-inference',
-  'Is it elsewhere? Say where: --address HOST:PORT, or HEIMDEX_ADDRESS=HOST:PORT',
+  'Is it on another host? Set --address HOST:PORT, or HEIMDEX_ADDRESS=HOST:PORT',
 ];

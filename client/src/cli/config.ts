@@ -4,19 +4,19 @@ import type { InferenceClientOptions, TlsOptions } from '../options.js';
 import { DEFAULT_ADDRESS } from '../transport/connect.js';
 import { usageError } from './cli-error.js';
 
-/** What the command takes from its environment. */
+/** Environment variables of the command. */
 export interface CliEnvironment {
-  /** HEIMDEX_ADDRESS: where the server is; several, separated by commas. Default localhost:8001. */
+  /** HEIMDEX_ADDRESS: server address, or several separated by commas. Default localhost:8001. */
   readonly address: string;
-  /** HEIMDEX_TOKEN: the bearer token. */
+  /** HEIMDEX_TOKEN: bearer token. */
   readonly token: string | undefined;
-  /** NO_COLOR: any value: no colour (no-color.org). */
+  /** NO_COLOR: any value disables colour (no-color.org). */
   readonly plain: boolean;
-  /** HEIMDEX_DEBUG: any value: show where an unexpected error happened. */
+  /** HEIMDEX_DEBUG: any value adds stack traces to error messages. */
   readonly debug: boolean;
 }
 
-/** The one place of the client that reads the environment. */
+/** Reads the environment variables. No other file of the client does. */
 export function readEnvironment(env: NodeJS.ProcessEnv): CliEnvironment {
   const given = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name]);
   return {
@@ -27,7 +27,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): CliEnvironment {
   };
 }
 
-/** The options that every command has. */
+/** Options of every command. */
 export interface CommonOptions {
   readonly address?: string;
   readonly json?: boolean;
@@ -40,29 +40,29 @@ export interface CommonOptions {
   readonly tokenFile?: string;
 }
 
-/** As {@link CommonOptions}, for the command line's parser. */
+/** Returns {@link CommonOptions} for the command line parser. */
 export function commonOptions(): Option[] {
-  const json = new Option('--json', 'results as JSON, one document a line');
+  const json = new Option('--json', 'print results as JSON, one document per line');
   const connection = [
     new Option(
       '-a, --address <address>',
-      'where the server is; several, separated by commas, or dns:///name:port (HEIMDEX_ADDRESS, default localhost:8001)',
+      'server address; several separated by commas, or dns:///name:port (HEIMDEX_ADDRESS, default localhost:8001)',
     ),
-    new Option('--timeout <seconds>', 'time limit of a call').argParser(positive),
-    new Option('--bulk', 'stand back when others wait'),
-    new Option('--tls', 'encrypt the connection'),
-    new Option('--tls-ca <file>', 'trust the authorities in this PEM file'),
-    new Option('--tls-cert <file>', 'show this certificate'),
-    new Option('--tls-key <file>', 'the key of --tls-cert'),
-    new Option('--token-file <file>', 'show the bearer token in this file (or HEIMDEX_TOKEN)'),
+    new Option('--timeout <seconds>', 'timeout per call').argParser(positive),
+    new Option('--bulk', 'run at low priority'),
+    new Option('--tls', 'use TLS'),
+    new Option('--tls-ca <file>', 'trusted certificate authorities (PEM)'),
+    new Option('--tls-cert <file>', 'client certificate (PEM)'),
+    new Option('--tls-key <file>', 'private key of --tls-cert (PEM)'),
+    new Option('--token-file <file>', 'file with the bearer token (or HEIMDEX_TOKEN)'),
   ];
   return [json, ...connection.map((option) => option.helpGroup('Connection:'))];
 }
 
 /**
- * The client's settings for one command.
+ * Returns the client options for one command.
  *
- * @throws CliError when a file cannot be read
+ * @throws CliError if a file cannot be read
  */
 export async function clientOptions(options: CommonOptions, env: CliEnvironment): Promise<InferenceClientOptions> {
   const addresses = (options.address ?? env.address).split(',').map((address) => address.trim());
@@ -70,26 +70,26 @@ export async function clientOptions(options: CommonOptions, env: CliEnvironment)
   const tls = await tlsOptions(options);
   return {
     addresses,
-    retry: { maxAttempts: 4, initialDelayMs: 100 }, // A person waits: a server that is not there is said soon.
+    retry: { maxAttempts: 4, initialDelayMs: 100 }, // Report an unreachable server quickly in interactive use.
     ...(token !== undefined && { token }),
     ...(tls !== undefined && { tls }),
     ...(options.bulk === true && { priority: 'bulk' }),
   };
 }
 
-/** Seconds, sizes and the like on the command line. @throws InvalidArgumentError unless above 0 */
+/** Parses a positive number on the command line. @throws InvalidArgumentError */
 export function positive(text: string): number {
   const number = Number(text);
   if (!(number > 0) || !Number.isFinite(number)) throw new InvalidArgumentError('Expected a number above 0.');
   return number;
 }
 
-/** A number from `least` to `most` on the command line. */
-export function within(least: number, most: number, whole = false): (text: string) => number {
+/** Returns a parser for a number from `min` to `max` on the command line. */
+export function within(min: number, max: number, whole = false): (text: string) => number {
   return (text) => {
     const number = text.trim() === '' ? Number.NaN : Number(text);
-    if (!(number >= least && number <= most) || (whole && !Number.isInteger(number))) {
-      const range = most === Number.POSITIVE_INFINITY ? `from ${least}` : `from ${least} to ${most}`;
+    if (!(number >= min && number <= max) || (whole && !Number.isInteger(number))) {
+      const range = max === Number.POSITIVE_INFINITY ? `from ${min}` : `from ${min} to ${max}`;
       throw new InvalidArgumentError(`Expected a ${whole ? 'whole ' : ''}number ${range}.`);
     }
     return number;
@@ -97,7 +97,8 @@ export function within(least: number, most: number, whole = false): (text: strin
 }
 
 async function tlsOptions({ tls, tlsCa, tlsCert, tlsKey }: CommonOptions): Promise<TlsOptions | true | undefined> {
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw usageError('--tls-cert and --tls-key go together');
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw usageError('--tls-cert and --tls-key must be used together');
   if (tlsCa === undefined && tlsCert === undefined) return tls === true ? true : undefined;
   return {
     ...(tlsCa !== undefined && { ca: await readText(tlsCa) }),

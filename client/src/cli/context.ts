@@ -7,7 +7,7 @@ import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 import type { Terminal } from './terminal.js';
 import { visible } from './visible.js';
 
-/** What the program gives every command. */
+/** Environment of every command. */
 export interface CliHost {
   readonly terminal: Terminal;
   readonly environment: CliEnvironment;
@@ -15,13 +15,13 @@ export interface CliHost {
   readonly signal: AbortSignal;
 }
 
-/** What a command works with. */
+/** Environment of a command that calls the server. */
 export interface CommandContext extends CliHost {
   readonly client: InferenceClient;
   readonly json: boolean;
-  /** For every call: the time limit and the signal. */
+  /** Options of every call: timeout and signal. */
   readonly call: CallOptions;
-  /** Tells of an input that failed; the command goes on and ends with exit code 1. */
+  /** Reports a failed input. The command continues and ends with exit code 1. */
   fail(input: string, error: InferenceClientError): void;
 }
 
@@ -44,7 +44,7 @@ export async function withClient(
       const { code, reason, message, field } = error;
       if (options.json === true) host.terminal.json({ file: input, error: { code, reason, message, field } });
       const text = message.startsWith(input) ? message : `${input}: ${message}`;
-      host.terminal.note(`${host.terminal.err.red('failed')}  ${visible(text)}`);
+      host.terminal.error(`${host.terminal.err.red('failed')}  ${visible(text)}`);
     },
   };
   try {

@@ -18,11 +18,11 @@ const POINT_COLORS = {
 } as const satisfies Record<keyof Landmarks, string>;
 
 /**
- * Writes a copy of an image with the faces drawn on it: a box with its score, and the five points (the person's right eye
- * red, left eye blue, nose yellow, right mouth corner pink, left mouth corner light blue). The file's extension says its
- * format; it appears whole or not at all.
+ * Writes a copy of an image with the faces drawn on it: a box with its score, and the five landmarks (the person's right
+ * eye red, left eye blue, nose yellow, right mouth corner pink, left mouth corner light blue). The format follows the file
+ * extension. The file is written atomically.
  *
- * @param content the image's file; it is turned upright by its EXIF orientation, as the boxes are meant
+ * @param content the image file; its EXIF orientation is applied, as boxes refer to the displayed image
  */
 export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
   const { default: sharp } = await import('sharp');
@@ -36,14 +36,14 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    // libvips tells a full disk in words alone.
+    // libvips reports a full disk only in its message.
     if (error instanceof Error && /no space left|system error/i.test(error.message))
       throw new CliError(`${path} cannot be written: ${error.message}`, EXIT_CODES.output);
     throw error;
   }
 }
 
-/** The boxes and points as an SVG of the image's size. */
+/** Returns the boxes and landmarks as an SVG of the image's size. */
 export function facesSvg({ imageWidth, imageHeight, faces }: FaceDetections): string {
   const unit = Math.max(1, Math.hypot(imageWidth, imageHeight) / 700);
   const drawn = faces.map((face) => faceSvg(face, unit, imageWidth));
@@ -69,7 +69,7 @@ function dot({ x, y }: Point, radius: number, color: string): string {
   return `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="${fixed(radius)}" fill="${color}" stroke="${INK}" stroke-width="${fixed(radius / 3)}"/>`;
 }
 
-/** The score on a plate above the box, below its upper edge where the image ends. */
+/** Returns the score label above the box, or inside it at the upper image edge. */
 function label(text: string, boxX: number, boxY: number, unit: number, imageWidth: number): string {
   const numerals = numeralsPath(text, 10 * unit);
   const padding = 4 * unit;

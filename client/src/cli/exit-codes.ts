@@ -1,20 +1,20 @@
-/** What the command's exit status says. Part of the interface: a number keeps its meaning. */
+/** Exit statuses of the command. Part of the interface: a number keeps its meaning. */
 export const EXIT_CODES = {
-  /** Everything was done. */
+  /** Success. */
   ok: 0,
-  /** At least one input has no result, or the server refused the call; standard error says which and why. */
+  /** At least one input failed, or the server refused the call; see standard error. */
   failed: 1,
-  /** The command line is wrong; nothing was sent. */
+  /** Invalid command line; nothing was sent. */
   usage: 2,
-  /** The server cannot be reached, or is not ready. */
+  /** The server is unreachable or not ready. */
   unavailable: 3,
-  /** The time limit passed. */
+  /** Timeout. */
   timeout: 4,
-  /** `health`: the server, or the method asked for, does not serve. */
+  /** `health`: the server or the given method is not serving. */
   notServing: 5,
-  /** An error in this program. */
+  /** A bug in this program. */
   internal: 70,
-  /** The results could not be written: a full disk, a broken terminal. A reader that closes its pipe, as `head` does, is none. */
+  /** The results could not be written, for example to a full disk. A closed pipe, as with `head`, is not an error. */
   output: 74,
   /** Interrupted by Ctrl-C. */
   interrupted: 130,
@@ -23,15 +23,15 @@ export const EXIT_CODES = {
 /** One of the documented exit codes. */
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 
-/** The exit codes as `--help` shows them. */
+/** The exit codes for `--help`. */
 export const EXIT_CODES_HELP = `
 Exit codes:
-  0    done
+  0    success
   1    at least one input failed, or the server refused the call
-  2    wrong command line
-  3    the server cannot be reached or is not ready
-  4    the time limit passed
+  2    invalid command line
+  3    the server is unreachable or not ready
+  4    timeout
   5    health: not serving
-  70   an error in this program
+  70   a bug in this program
   74   the results could not be written
   130  interrupted`;

@@ -2,14 +2,13 @@ import { opendir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { usageError } from './cli-error.js';
 
-/** What a directory's images are recognised by. */
+/** Extensions of image files in a directory. */
 const IMAGE_EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.avif', '.tif', '.tiff']);
 
 /**
- * The images that paths stand for: a file for itself, a directory for the images in it and below it, by name, hidden ones
- * left out.
+ * Expands paths to image files. A directory is searched recursively by file extension; hidden files are skipped.
  *
- * @throws CliError when a path does not exist, or there is no image
+ * @throws CliError if a path does not exist, or there is no image
  */
 export async function findImages(paths: readonly string[]): Promise<string[]> {
   const found: string[] = [];
@@ -21,7 +20,7 @@ export async function findImages(paths: readonly string[]): Promise<string[]> {
   return found;
 }
 
-/** The paths of a directory's images, sorted. */
+/** Returns the paths of the images below a directory, sorted. */
 export async function imagesIn(dir: string): Promise<string[]> {
   const found: string[] = [];
   for await (const entry of await opendir(dir)) {

@@ -1,33 +1,33 @@
-/** The process `heimdex`: its streams, its signals, its exit status. */
+/** Entry point of `heimdex`: streams, signals and exit status. */
 
 import { EXIT_CODES } from './exit-codes.js';
 import { runCli } from './program.js';
 
 /** Runs the command line of this process. */
 export async function main(): Promise<void> {
-  Object.assign(process, { noDeprecation: true }); // What a library has still to change says nothing to who runs this.
+  Object.assign(process, { noDeprecation: true }); // Deprecation warnings of libraries do not concern the user.
   const interrupted = new AbortController();
   const stop = () => {
-    if (interrupted.signal.aborted) process.exit(EXIT_CODES.interrupted); // A second time: at once.
+    if (interrupted.signal.aborted) process.exit(EXIT_CODES.interrupted); // Exit immediately on the second signal.
     interrupted.abort();
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   const { stdin, stdout, stderr, env } = process;
-  stderr.on('error', () => undefined); // There is nobody left to tell.
+  stderr.on('error', () => undefined); // Nowhere left to report it.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT_CODES.ok); // The reader has what it wanted, as `head` does.
+    if (error.code === 'EPIPE') process.exit(EXIT_CODES.ok); // The reader closed the pipe, as `head` does.
     stderr.write(`heimdex: the results could not be written: ${error.message}\n`);
     process.exit(EXIT_CODES.output);
   });
   const exitCode = await runCli(process.argv.slice(2), { stdin, stdout, stderr, env, signal: interrupted.signal });
-  await Promise.all([written(stdout), written(stderr)]);
-  // A server that never ends its TLS handshake, or a name server that does not answer, must not keep the program alive.
+  await Promise.all([flushed(stdout), flushed(stderr)]);
+  // A stalled TLS handshake or DNS query must not keep the process alive.
   process.exit(exitCode);
 }
 
-/** Resolves when everything that was written so far is out, or cannot be. */
-function written(stream: NodeJS.WriteStream): Promise<void> {
+/** Resolves when all pending output is written, or cannot be. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     if (!stream.writable) return resolve();
     stream.write('', () => resolve());

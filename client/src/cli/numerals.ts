@@ -1,6 +1,6 @@
 /**
- * Numerals as strokes. An image is drawn on where no font may be installed (a container), so the few characters of a score
- * bring their own shapes: each on a field 10 wide and 14 high.
+ * Digits as vector strokes, each on a field 10 wide and 14 high. Containers may have no fonts, so the score labels cannot
+ * rely on them.
  */
 const SHAPES: Readonly<Record<string, { readonly width: number; readonly strokes: string }>> = {
   '0': { width: 10, strokes: 'M5 0C1.6 0 0 3 0 7S1.6 14 5 14S10 11 10 7S8.4 0 5 0Z' },
@@ -32,14 +32,14 @@ const SHAPES: Readonly<Record<string, { readonly width: number; readonly strokes
 const FIELD_HEIGHT = 14;
 const GAP = 4;
 
-/** Digits and points as one SVG path to be stroked; other characters are left out. */
+/** Digits and points as one SVG path to stroke; other characters are omitted. */
 export interface NumeralsPath {
   readonly path: string;
   readonly width: number;
   readonly height: number;
 }
 
-/** Draws `text`, `height` high, its left upper corner at 0, 0. */
+/** Returns the path of `text`, `height` units high, with its top left corner at (0, 0). */
 export function numeralsPath(text: string, height: number): NumeralsPath {
   const scale = height / FIELD_HEIGHT;
   let left = 0;
@@ -47,14 +47,14 @@ export function numeralsPath(text: string, height: number): NumeralsPath {
   for (const character of text) {
     const shape = SHAPES[character];
     if (shape === undefined) continue;
-    paths.push(placed(shape.strokes, left, scale));
+    paths.push(transformed(shape.strokes, left, scale));
     left += shape.width + GAP;
   }
   return { path: paths.join(''), width: Math.max(0, left - GAP) * scale, height };
 }
 
 /** Moves and scales a path of absolute commands that take pairs of coordinates. */
-function placed(strokes: string, left: number, scale: number): string {
+function transformed(strokes: string, left: number, scale: number): string {
   return strokes.replaceAll(/([\d.]+) ([\d.]+)/g, (_pair, x: string, y: string) => {
     const at = [(Number(x) + left) * scale, Number(y) * scale];
     return at.map((number) => number.toFixed(2)).join(' ');

@@ -4,15 +4,15 @@ import type { Segment } from '../speech.js';
 /** One subtitle. */
 export type Cue = Pick<Segment, 'startSeconds' | 'endSeconds' | 'text'>;
 
-/** A cue of a SubRip file; `number` counts from 1. */
+/** Formats a SubRip cue; `number` counts from 1. */
 export function srtCue(cue: Cue, number: number): string {
   return `${number}\n${span(cue, ',')}\n${cueText(cue)}\n\n`;
 }
 
-/** What a WebVTT file begins with. */
+/** Header of a WebVTT file. */
 export const VTT_HEADER = 'WEBVTT\n\n';
 
-/** A cue of a WebVTT file. */
+/** Formats a WebVTT cue. */
 export function vttCue(cue: Cue): string {
   const text = cueText(cue).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
   return `${span(cue, '.')}\n${text}\n\n`;
@@ -22,7 +22,7 @@ function span({ startSeconds, endSeconds }: Cue, point: string): string {
   return `${time(startSeconds, point)} --> ${time(Math.max(startSeconds, endSeconds), point)}`;
 }
 
-/** A blank line would end the cue. */
+/** Removes blank lines, which would end the cue. */
 function cueText({ text }: Cue): string {
   return text.trim().replaceAll(/\s*\n\s*/g, '\n');
 }

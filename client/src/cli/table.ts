@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 
-/** Rows as aligned columns, two spaces apart; columns listed in `right` are set to the right. */
+/** Formats rows as aligned columns, two spaces apart; columns in `right` are right-aligned. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) {
@@ -18,9 +18,9 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 }
 
 /**
- * As table, but columns listed in `dispensable` are left out, the first ones first, until the lines fit.
+ * Like table, but drops the columns in `dispensable`, in that order, until the lines fit.
  *
- * @param columns characters in a line; undefined: any number
+ * @param columns maximum characters per line; undefined: unlimited
  */
 export function fitted(
   rows: readonly (readonly string[])[],
@@ -33,14 +33,14 @@ export function fitted(
     const kept = [...(rows[0] ?? []).keys()].filter((column) => !without.includes(column));
     const lines = table(
       rows.map((row) => kept.map((column) => row[column] ?? '')),
-      kept.flatMap((column, place) => (right.includes(column) ? [place] : [])),
+      kept.flatMap((column, index) => (right.includes(column) ? [index] : [])),
     );
     if (columns === undefined || dropped === dispensable.length || lines.every((line) => width(line) <= columns))
       return lines;
   }
 }
 
-/** A bar of at most `cells` characters for a share of 0 to 1, in steps of an eighth. */
+/** Formats a share of 0 to 1 as a bar of at most `cells` characters, in steps of an eighth. */
 export function bar(share: number, cells: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * cells * 8);
   return '█'.repeat(Math.floor(eighths / 8)) + (' ▏▎▍▌▋▊▉'[eighths % 8] ?? '').trim();

@@ -1,36 +1,36 @@
 import type { Readable, Writable } from 'node:stream';
 import pc from 'picocolors';
-import { harmless, visible } from './visible.js';
+import { escapeControls, visible } from './visible.js';
 
 /** An output stream that may be a terminal. */
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** Where the command reads and writes. */
+/** Standard streams of the command. */
 export interface CliStreams {
   readonly stdin: Readable;
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
 }
 
-/** Ways to set text off. */
+/** Text styles. */
 export type Colors = ReturnType<typeof pc.createColors>;
 
-const STATUS_EVERY_MS = 100;
+const STATUS_INTERVAL_MS = 100;
 const ERASE_LINE = '\r\u001b[K';
 
-/** Results to standard output, everything else to standard error; colour and progress on a terminal alone. */
+/** Writes results to standard output and messages to standard error; colour and progress only on a terminal. */
 export class Terminal {
   readonly stdin: Readable;
   readonly out: Colors;
   readonly err: Colors;
-  /** True when results go to a person's screen. */
+  /** True if standard output is a terminal. */
   readonly live: boolean;
   readonly #stdout: OutputStream;
   readonly #stderr: OutputStream;
   #status = false;
   #statusMs = 0;
 
-  /** @param plain no colour, whatever the streams are */
+  /** @param plain disables colour */
   constructor({ stdin, stdout, stderr }: CliStreams, plain: boolean) {
     this.stdin = stdin;
     this.#stdout = stdout;
@@ -40,44 +40,44 @@ export class Terminal {
     this.err = pc.createColors(!plain && stderr.isTTY === true);
   }
 
-  /** Characters in a line of results. Default 80. */
+  /** Columns of standard output. Default 80. */
   get columns(): number {
     return this.#stdout.columns ?? 80;
   }
 
-  /** A chunk of the result, without colours. What a terminal would obey is written out. */
+  /** Writes a chunk of the result, without colours. Control characters are escaped. */
   write(text: string): void {
     this.clearStatus();
-    this.#stdout.write(harmless(text, false));
+    this.#stdout.write(escapeControls(text, false));
   }
 
-  /** A line of the result. It may have this terminal's colours. */
+  /** Writes a line of the result, which may be coloured. */
   line(text = ''): void {
     this.clearStatus();
-    this.#stdout.write(harmless(`${text}\n`, this.out.isColorSupported));
+    this.#stdout.write(escapeControls(`${text}\n`, this.out.isColorSupported));
   }
 
-  /** One line of JSON. */
+  /** Writes one line of JSON. */
   json(value: unknown): void {
     this.line(JSON.stringify(value));
   }
 
-  /** A line for the person who watches. */
-  note(text: string): void {
+  /** Writes a line to standard error. */
+  error(text: string): void {
     this.clearStatus();
-    this.#stderr.write(harmless(`${text}\n`, this.err.isColorSupported));
+    this.#stderr.write(escapeControls(`${text}\n`, this.err.isColorSupported));
   }
 
-  /** Shows what is going on, in a line that the next one replaces, a few times a second at most. Only on a terminal. */
+  /** Shows a progress line that the next one replaces, rate-limited, only on a terminal. */
   status(text: string): void {
     const nowMs = performance.now();
-    if (this.#stderr.isTTY !== true || (this.#status && nowMs - this.#statusMs < STATUS_EVERY_MS)) return;
+    if (this.#stderr.isTTY !== true || (this.#status && nowMs - this.#statusMs < STATUS_INTERVAL_MS)) return;
     this.#statusMs = nowMs;
     this.#stderr.write(ERASE_LINE + visible(text).slice(0, (this.#stderr.columns ?? 80) - 1));
     this.#status = true;
   }
 
-  /** Takes the line of status() away. */
+  /** Erases the progress line. */
   clearStatus(): void {
     if (this.#status) this.#stderr.write(ERASE_LINE);
     this.#status = false;

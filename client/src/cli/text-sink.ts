@@ -3,12 +3,12 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { CliError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 
-/** Somewhere text goes. */
+/** A destination for text. */
 export interface TextSink {
   write(text: string): void | Promise<void>;
 }
 
-/** A text file that appears whole: written under a temporary name, published by a rename. */
+/** A text file that is written to a temporary name and published atomically by rename. */
 export class FileSink implements TextSink {
   readonly #path: string;
   readonly #temporary: string;
@@ -22,24 +22,24 @@ export class FileSink implements TextSink {
     this.#file = file;
   }
 
-  /** @throws CliError when it cannot be made */
+  /** @throws CliError if the file cannot be created */
   static async open(path: string): Promise<FileSink> {
     const temporary = `${path}.${randomUUID()}.tmp`;
     return new FileSink(path, temporary, await writing(path, open(temporary, 'wx')));
   }
 
-  /** @throws CliError when it cannot be written */
+  /** @throws CliError if the file cannot be written */
   async write(text: string): Promise<void> {
     await writing(this.#path, this.#file.appendFile(text));
   }
 
-  /** Gives the file its name. @throws CliError when it cannot be written */
+  /** Renames the file to its final name. @throws CliError if that fails */
   async publish(): Promise<void> {
     await writing(this.#path, rename(this.#temporary, this.#path));
     this.#published = true;
   }
 
-  /** What was not published is gone. Idempotent. */
+  /** Closes the file and deletes it unless published. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -48,7 +48,7 @@ export class FileSink implements TextSink {
   }
 }
 
-/** What the promise gives. @throws CliError that names the file */
+/** Returns the promise's value. @throws CliError that names the file */
 async function writing<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

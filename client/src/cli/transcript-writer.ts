@@ -4,25 +4,25 @@ import { srtCue, VTT_HEADER, vttCue } from './subtitles.js';
 import type { TextSink } from './text-sink.js';
 import { visible } from './visible.js';
 
-/** How a transcript is written. */
+/** Output format of a transcript. */
 export type TranscriptFormat = 'text' | 'json' | 'srt' | 'vtt';
 
-/** Writes a transcript while it comes. */
+/** Writes a transcript incrementally. */
 export interface TranscriptWriter {
   segment(segment: Segment): Promise<void>;
   summary(summary: TranscribeSummary): Promise<void>;
-  /** Nothing more will come: leaves what was written in order. */
-  broken(): Promise<void>;
+  /** Completes the partial output after an error. */
+  abort(): Promise<void>;
 }
 
-/** What the writer says of the audio. */
+/** Name of the audio in the output. */
 export interface AudioName {
   readonly file: string;
-  /** True: the text's line begins with the name, for there are several. */
+  /** Whether text output is prefixed with the name, as with several files. */
   readonly named: boolean;
 }
 
-/** The writer for a format. */
+/** Returns the writer for a format. */
 export function transcriptWriter(format: TranscriptFormat, sink: TextSink, name: AudioName): TranscriptWriter {
   switch (format) {
     case 'text':
@@ -36,16 +36,16 @@ export function transcriptWriter(format: TranscriptFormat, sink: TextSink, name:
   }
 }
 
-/** One line an audio file; each segment is added as soon as it is final. */
+/** Writes one line per audio file; each segment is appended as soon as it is final. */
 function textWriter(sink: TextSink, { file, named }: AudioName): TranscriptWriter {
-  let begun = false;
+  let started = false;
   const begin = async () => {
-    if (!begun && named) await sink.write(`${visible(file)}: `);
-    begun = true;
+    if (!started && named) await sink.write(`${visible(file)}: `);
+    started = true;
   };
   return {
     segment: async ({ text }) => {
-      const first = !begun;
+      const first = !started;
       await begin();
       await sink.write(first ? text.trimStart() : text);
     },
@@ -53,13 +53,13 @@ function textWriter(sink: TextSink, { file, named }: AudioName): TranscriptWrite
       await begin();
       await sink.write('\n');
     },
-    broken: async () => {
-      if (begun) await sink.write('\n');
+    abort: async () => {
+      if (started) await sink.write('\n');
     },
   };
 }
 
-/** One document an audio file, as Transcribe answers, with the file's name. */
+/** Writes one JSON document per audio file: the response of Transcribe and the file name. */
 function jsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
   const segments: Segment[] = [];
   return {
@@ -73,7 +73,7 @@ function jsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
         .trim();
       await sink.write(`${JSON.stringify({ file, text, ...summary, segments })}\n`);
     },
-    broken: async () => undefined,
+    abort: async () => undefined,
   };
 }
 
@@ -93,6 +93,6 @@ function cueWriter(
       await sink.write(cue(segment, count));
     },
     summary: begin,
-    broken: async () => undefined,
+    abort: async () => undefined,
   };
 }

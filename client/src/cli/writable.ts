@@ -3,7 +3,7 @@ import { access, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { usageError } from './cli-error.js';
 
-/** Makes sure, before any work, that a file can be made at `path`. @throws CliError that says why not */
+/** Checks before any work that a file can be created at `path`. @throws CliError with the reason */
 export async function expectWritable(path: string): Promise<void> {
   const dir = dirname(path);
   try {
@@ -15,12 +15,12 @@ export async function expectWritable(path: string): Promise<void> {
   }
 }
 
-/** Makes a directory where there is none. @throws CliError that says why it cannot */
-export async function makeDir(path: string): Promise<void> {
+/** Creates a directory unless it exists. @throws CliError with the reason */
+export async function createDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {
-    throw usageError(`${path} cannot be made: ${errorMessage(cause, path)}`);
+    throw usageError(`${path} cannot be created: ${errorMessage(cause, path)}`);
   }
   await expectWritable(`${path}/x`);
 }
@@ -37,10 +37,10 @@ function errorMessage(cause: unknown, dir: string): string {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return `${dir} may not be written to`;
+      return `${dir} is not writable`;
     case 'EEXIST':
     case 'ENOTDIR':
-      return 'a file is in the way';
+      return 'a file of that name exists';
     default:
       return cause.message;
   }

@@ -1,24 +1,24 @@
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
 
-/** An audio track of a film, as far as the choice goes by it. */
+/** The properties of an audio track that determine the choice. */
 export interface FilmTrack {
-  /** Among the audio tracks, from 0. */
+  /** Index among the audio tracks, from 0. */
   readonly index: number;
   readonly input: InputAudioTrack;
   readonly codec: AudioCodec | null;
-  /** ISO 639-2; empty where the film does not say. */
+  /** ISO 639-2; empty if the file does not declare one. */
   readonly language: string;
   readonly isDefault: boolean;
 }
 
-/** The track to send, and what the server, which will see it alone, cannot say of the others. */
+/** The track to send, with warnings about the others, which the server will not see. */
 export interface ChosenTrack {
   readonly track: FilmTrack;
   readonly warnings: readonly string[];
 }
 
-/** What the server decodes; the choice of a track goes by it. `pcm-` codecs and those of telephones as well. */
+/** Codecs that the server decodes, in addition to `pcm-` codecs. */
 const DECODED: readonly string[] = ['aac', 'opus', 'vorbis', 'mp3', 'flac', 'ulaw', 'alaw', 'ac3', 'eac3'];
 const NAMES: Readonly<Record<string, string>> = {
   aac: 'AAC',
@@ -33,7 +33,7 @@ const NAMES: Readonly<Record<string, string>> = {
   dts: 'DTS',
 };
 
-/** Reads what the choice goes by. */
+/** Reads the properties of a track. */
 export async function filmTrackOf(input: InputAudioTrack, index: number): Promise<FilmTrack> {
   const language = await input.getLanguageCode();
   const { default: isDefault } = await input.getDisposition();
@@ -41,15 +41,15 @@ export async function filmTrackOf(input: InputAudioTrack, index: number): Promis
 }
 
 /**
- * The server's rule: the wanted track, else the default one if it is decoded, else the first that is. Undefined: none is
- * decoded, and the server is to say so.
+ * Chooses a track by the server's rule: the requested one, else the default track if it can be decoded, else the first
+ * that can. Returns undefined if none can be decoded; the server then reports the error.
  *
- * @throws InferenceClientError INVALID_ARGUMENT for an index that no track has
+ * @throws InferenceClientError INVALID_ARGUMENT for an index out of range
  */
-export function chooseTrack(tracks: readonly FilmTrack[], wanted: number | undefined): ChosenTrack | undefined {
-  if (wanted !== undefined) {
-    const track = tracks[wanted];
-    if (track === undefined) throw noSuchTrack(tracks, wanted);
+export function chooseTrack(tracks: readonly FilmTrack[], requested: number | undefined): ChosenTrack | undefined {
+  if (requested !== undefined) {
+    const track = tracks[requested];
+    if (track === undefined) throw noSuchTrack(tracks, requested);
     return { track, warnings: [] };
   }
   const decoded = tracks.filter(isDecoded);
@@ -73,9 +73,9 @@ function trackText({ index, codec, language }: FilmTrack): string {
   return `${index} (${[name, language].filter((part) => part !== '').join(', ')})`;
 }
 
-function noSuchTrack(tracks: readonly FilmTrack[], wanted: number): InferenceClientError {
+function noSuchTrack(tracks: readonly FilmTrack[], requested: number): InferenceClientError {
   const field = 'options.audio_track';
-  const description = `must be the index of an audio track of this audio: ${tracks.map(trackText).join(', ')}; got ${wanted}.`;
+  const description = `must be the index of an audio track of this audio: ${tracks.map(trackText).join(', ')}; got ${requested}.`;
   return new InferenceClientError('INVALID_ARGUMENT', `${field} ${description}`, {
     reason: 'INVALID_ARGUMENT',
     violations: [{ field, description }],

@@ -1,71 +1,71 @@
 /**
- * The edit list of a track of MP4 and QuickTime (ISO 14496-12): which part of the track's media is played when. mediabunny
- * reads and writes its first entry alone, so the whole list is carried over here.
+ * The edit list of an MP4 or QuickTime track (ISO 14496-12): which part of the track's media is played when. mediabunny
+ * reads and writes only its first entry, so this file copies the complete list.
  */
 import type { FileHandle } from 'node:fs/promises';
 
 /** The edit list of one track. */
 export interface EditList {
-  /** Ticks a second of the entries' durations. */
+  /** Ticks per second of the entries' durations. */
   readonly movieScale: number;
   readonly entries: readonly Edit[];
-  /** False: the last entry goes on to the end of the media, however long that is. */
+  /** False: the last entry extends to the end of the media. */
   readonly ends: boolean;
 }
 
 interface Edit {
-  /** In ticks of the movie. */
+  /** In `movieScale` ticks. */
   readonly duration: number;
-  /** Where it begins in the media; undefined: nothing is played. */
+  /** Start within the media; undefined for an empty edit. */
   readonly mediaSeconds: number | undefined;
 }
 
 interface Box {
   readonly type: string;
-  /** With its header. */
+  /** Start of the box, header included. */
   readonly start: number;
   readonly end: number;
   readonly body: number;
 }
 
-const MOOV_MAX_BYTES = 256 * 1_024 * 1_024;
-const BOXES_MAX = 100_000;
-const EDITS_MAX = 10_000;
+const MAX_MOOV_BYTES = 256 * 1_024 * 1_024;
+const MAX_BOXES = 100_000;
+const MAX_EDITS = 10_000;
 
-/** What the index of an MP4 says beside what mediabunny gives. */
+/** The parts of an MP4 index (moov) that mediabunny does not expose. */
 export interface Mp4Index {
   readonly fragmented: boolean;
-  /** A fragment ends beyond the end of the file. */
-  readonly cut: boolean;
-  /** An audio track needs a key. */
+  /** A fragment extends beyond the end of the file. */
+  readonly truncated: boolean;
+  /** An audio track is encrypted. */
   readonly encrypted: boolean;
-  /** By track id; absent: the media is played as it is. */
+  /** Edit lists by track id; a track without one is played in full. */
   readonly edits: ReadonlyMap<number, EditList>;
 }
 
-/** Reads the index (moov) wherever it is in the file; undefined: there is none. */
+/** Reads the index (moov), wherever it is in the file. Returns undefined if there is none. */
 export async function readMp4Index(file: FileHandle, sizeBytes: number): Promise<Mp4Index | undefined> {
   const header = new Uint8Array(16);
-  let index: Omit<Mp4Index, 'cut'> | undefined;
+  let index: Omit<Mp4Index, 'truncated'> | undefined;
   let at = 0;
-  // Of fragments, all are looked at: the index does not say how many there are.
-  for (let count = 0; at + 8 <= sizeBytes && count < BOXES_MAX && index?.fragmented !== false; count++) {
+  // Visit every fragment: the index does not contain their number.
+  for (let count = 0; at + 8 <= sizeBytes && count < MAX_BOXES && index?.fragmented !== false; count++) {
     await file.read(header, 0, 16, at);
     const box = boxAt(new DataView(header.buffer), 0, Number.POSITIVE_INFINITY);
     if (box === undefined) break;
     const end = Number.isFinite(box.end) ? at + box.end : sizeBytes;
     if (box.type === 'moov') {
-      if (end - at > MOOV_MAX_BYTES) return undefined;
+      if (end - at > MAX_MOOV_BYTES) return undefined;
       const moov = new Uint8Array(Math.min(end, sizeBytes) - at);
       const { bytesRead } = await file.read(moov, 0, moov.length, at);
       index = parseMoov(moov.subarray(box.body, bytesRead));
     }
     at = end;
   }
-  return index && { ...index, cut: index.fragmented && at > sizeBytes };
+  return index && { ...index, truncated: index.fragmented && at > sizeBytes };
 }
 
-/** Where the first entry that plays begins in the media, less where it begins in the film, in seconds. */
+/** Returns the media start minus the presentation start of the first non-empty edit, in seconds. */
 export function offsetSeconds({ entries, movieScale }: EditList): number {
   let before = 0;
   for (const { duration, mediaSeconds } of entries) {
@@ -75,7 +75,7 @@ export function offsetSeconds({ entries, movieScale }: EditList): number {
   return 0;
 }
 
-/** The index of a film with one track, with that track's edit list replaced. */
+/** Returns the moov box of a file with one track, with that track's edit list replaced. */
 export function withEditList(moov: Uint8Array, list: EditList): Uint8Array {
   const view = viewOf(moov);
   const whole = boxAt(view, 0, moov.length);
@@ -83,7 +83,7 @@ export function withEditList(moov: Uint8Array, list: EditList): Uint8Array {
   const mediaHeader = track && find(view, track, ['mdia', 'mdhd']);
   const movieHeader = whole && find(view, whole, ['mvhd']);
   if (whole === undefined || track === undefined || mediaHeader === undefined || movieHeader === undefined) {
-    throw new Error('the index that was written has no track');
+    throw new Error('the written index has no track');
   }
   const old = find(view, track, ['edts']);
   const edts = editBox(list, timescaleOf(view, mediaHeader));
@@ -101,7 +101,7 @@ function mediaStart(view: DataView, track: Box): number {
 }
 
 function editBox({ entries, ends }: EditList, mediaScale: number): Buffer {
-  // What follows the last entry of fragments is played too, unless an empty entry comes after it.
+  // In fragmented files, media after the last entry is played too, unless an empty entry follows.
   const all = ends ? [...entries, { duration: 0, mediaSeconds: undefined }] : entries;
   const box = Buffer.alloc(8 + 16 + all.length * 20);
   box.writeUInt32BE(box.length, 0);
@@ -119,7 +119,7 @@ function editBox({ entries, ends }: EditList, mediaScale: number): Buffer {
   return box;
 }
 
-function parseMoov(body: Uint8Array): Omit<Mp4Index, 'cut'> {
+function parseMoov(body: Uint8Array): Omit<Mp4Index, 'truncated'> {
   const view = viewOf(body);
   const whole = { type: 'moov', start: 0, body: 0, end: body.length };
   const boxes = childrenOf(view, whole);
@@ -156,7 +156,7 @@ function entriesOf(view: DataView, list: Box, mediaScale: number): readonly Edit
   const long = view.getUint8(list.body) === 1;
   const size = long ? 20 : 12;
   const fits = Math.floor((list.end - list.body - 8) / size);
-  const count = mediaScale === 0 ? 0 : Math.min(view.getUint32(list.body + 4), fits, EDITS_MAX);
+  const count = mediaScale === 0 ? 0 : Math.min(view.getUint32(list.body + 4), fits, MAX_EDITS);
   return Array.from({ length: count }, (_, index) => {
     const at = list.body + 8 + index * size;
     const mediaTime = long ? Number(view.getBigInt64(at + 8)) : view.getInt32(at + 4);
@@ -184,7 +184,7 @@ function find(view: DataView, within: Box, path: readonly string[]): Box | undef
 
 function childrenOf(view: DataView, { body, end }: Box): readonly Box[] {
   const boxes: Box[] = [];
-  for (let at = body; boxes.length < BOXES_MAX; ) {
+  for (let at = body; boxes.length < MAX_BOXES; ) {
     const box = boxAt(view, at, end);
     if (box === undefined) return boxes;
     boxes.push(box);
@@ -193,7 +193,7 @@ function childrenOf(view: DataView, { body, end }: Box): readonly Box[] {
   return boxes;
 }
 
-/** The box at an offset; undefined: there is none. One that goes beyond `limit` ends there. */
+/** Returns the box at an offset, clipped to `limit`, or undefined if there is none. */
 function boxAt(view: DataView, start: number, limit: number): Box | undefined {
   if (start + 8 > Math.min(limit, view.byteLength)) return undefined;
   const short = view.getUint32(start);

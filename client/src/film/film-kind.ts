@@ -1,14 +1,14 @@
-/** Containers of films that are taken apart here. */
+/** Container formats from which the client extracts audio. */
 export type FilmKind = 'mp4' | 'matroska' | 'mpeg-ts';
 
-/** Bytes that tell the kind. */
+/** Bytes needed to detect the format. */
 export const HEAD_BYTES = 1_024;
 
 const MP4_BOXES = ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot', 'styp'];
 const EBML = 0x1a45dfa3;
 const SYNC = 0x47;
 
-/** How the packets of MPEG-TS lie: bytes before the first one's sync byte, and bytes from packet to packet. */
+/** Packet layout of an MPEG-TS: bytes before the first sync byte, and the packet stride in bytes. */
 export interface TransportLayout {
   readonly first: number;
   readonly stride: number;
@@ -20,7 +20,7 @@ const LAYOUTS: readonly TransportLayout[] = [
   { first: 0, stride: 204 },
 ];
 
-/** The kind of a film by its first bytes; undefined: something else, such as a WAV or an MP3 file. */
+/** Detects the format from the first bytes. Returns undefined for anything else, such as WAV or MP3. */
 export function filmKindOf(head: Uint8Array): FilmKind | undefined {
   if (head.length < 8) return undefined;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
@@ -29,13 +29,13 @@ export function filmKindOf(head: Uint8Array): FilmKind | undefined {
   return transportLayoutOf(head) === undefined ? undefined : 'mpeg-ts';
 }
 
-/** The layout of MPEG-TS by its first bytes; undefined: it is something else. */
+/** Detects the MPEG-TS packet layout from the first bytes. Returns undefined for any other format. */
 export function transportLayoutOf(head: Uint8Array): TransportLayout | undefined {
   return LAYOUTS.find(({ first, stride }) => [0, 1, 2, 3].every((index) => head[first + index * stride] === SYNC));
 }
 
-/** Whether a Matroska file is shorter than its header says: what is left of its last cluster is read by the server alone. */
-export function isCutMatroska(head: Uint8Array, sizeBytes: number): boolean {
+/** Whether a Matroska file is shorter than its header declares. Only the server can read its partial last cluster. */
+export function isTruncatedMatroska(head: Uint8Array, sizeBytes: number): boolean {
   const header = elementAt(head, 0);
   const segment = header && elementAt(head, header.end);
   return segment?.end !== undefined && segment.id === SEGMENT && segment.end > sizeBytes;
@@ -43,7 +43,7 @@ export function isCutMatroska(head: Uint8Array, sizeBytes: number): boolean {
 
 const SEGMENT = 0x18538067;
 
-/** An element of EBML with an id of four bytes; its end is 0 where the size is not known. */
+/** Parses an EBML element with a four-byte id; `end` is 0 for an unknown size. */
 function elementAt(head: Uint8Array, at: number): { readonly id: number; readonly end: number } | undefined {
   const first = head[at + 4];
   if (first === undefined || first === 0 || at + 12 > head.length) return undefined;

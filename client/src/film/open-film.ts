@@ -3,47 +3,47 @@ import type { Input } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
 import { type ChosenTrack, chooseTrack, type FilmTrack, filmTrackOf } from './choose-track.js';
 import { type Mp4Index, readMp4Index } from './edit-list.js';
-import { type FilmKind, filmKindOf, HEAD_BYTES, isCutMatroska, transportLayoutOf } from './film-kind.js';
+import { type FilmKind, filmKindOf, HEAD_BYTES, isTruncatedMatroska, transportLayoutOf } from './film-kind.js';
 import { formatFor, trackAudio } from './track-audio.js';
 import { transportAudio } from './transport-audio.js';
 
 type Mediabunny = typeof import('mediabunny');
 
-/** The audio of a film. */
+/** The audio of a video file. */
 export interface FilmAudio {
-  /** The audio in chunks, read from the disk; each call begins at the start. */
+  /** Reads the audio from disk in chunks; each call starts at the beginning. */
   readonly chunks: () => AsyncGenerator<Uint8Array, void, void>;
-  /** The track that is sent, among the audio tracks of the film; undefined: all are, and the server chooses. */
+  /** Index of the sent audio track in the file; undefined if all are sent and the server chooses. */
   readonly trackIndex: number | undefined;
-  /** What the server cannot know. Complete once the chunks have been read. */
+  /** Warnings that the server cannot issue. Complete after all chunks are read. */
   readonly warnings: readonly string[];
 }
 
 /**
- * MP4 without images is sent as it is, up to this size: its index may come last, and a server holds only so much of a file
- * until it has come.
+ * An MP4 without video is sent unchanged up to this size. Its index may be at the end, and the server buffers only a
+ * limited amount until it arrives.
  */
-const AUDIO_FILE_MAX_BYTES = 128 * 1_024 * 1_024;
-/** Smaller files without images are not worth a look. */
+const MAX_AUDIO_FILE_BYTES = 128 * 1_024 * 1_024;
+/** Smaller files without video are sent unchanged. */
 const SMALL_FILE_BYTES = 1_024 * 1_024;
 const MEASURED_PACKETS = 100;
-/** Less than this of what an index promises is rounding. */
-const MISSING_SECONDS = 0.5;
+/** A smaller difference between declared and actual duration is rounding. */
+const MIN_MISSING_SECONDS = 0.5;
 
 /**
- * The audio of a film on the disk; undefined: the file is to be sent as it is, because it is no film, or one of which the
- * server has to say what is wrong with it.
+ * Extracts the audio of a video file on disk. Returns undefined if the file must be sent unchanged: it is not a video, or
+ * it is damaged and the server must report how.
  *
- * @param wantedTrack among the audio tracks, from 0
- * @throws InferenceClientError INVALID_ARGUMENT for an index that no audio track has
+ * @param requestedTrack index among the audio tracks, from 0
+ * @throws InferenceClientError INVALID_ARGUMENT for an index out of range
  */
-export async function openFilm(path: string, wantedTrack: number | undefined): Promise<FilmAudio | undefined> {
+export async function openFilm(path: string, requestedTrack: number | undefined): Promise<FilmAudio | undefined> {
   try {
-    const film = await lookAt(path);
-    return film && (await audioOf(path, film, wantedTrack));
+    const film = await inspect(path);
+    return film && (await audioOf(path, film, requestedTrack));
   } catch (error) {
     if (error instanceof InferenceClientError) throw error;
-    return undefined; // What cannot be read here, the server names.
+    return undefined; // The server reports what is wrong with the file.
   }
 }
 
@@ -54,16 +54,16 @@ interface Film {
   readonly mp4: Mp4Index | undefined;
 }
 
-async function lookAt(path: string): Promise<Film | undefined> {
+async function inspect(path: string): Promise<Film | undefined> {
   const file = await open(path);
   try {
     const found = await file.stat();
     if (!found.isFile()) return undefined;
     const head = await headOf(file);
     const kind = filmKindOf(head);
-    if (kind === undefined || (kind === 'matroska' && isCutMatroska(head, found.size))) return undefined;
+    if (kind === undefined || (kind === 'matroska' && isTruncatedMatroska(head, found.size))) return undefined;
     const mp4 = kind === 'mp4' ? await readMp4Index(file, found.size) : undefined;
-    const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted || mp4.cut);
+    const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted || mp4.truncated);
     return unusable ? undefined : { kind, head, sizeBytes: found.size, mp4 };
   } finally {
     await file.close();
@@ -76,22 +76,22 @@ async function headOf(file: FileHandle): Promise<Uint8Array> {
   return head.subarray(0, bytesRead);
 }
 
-async function audioOf(path: string, film: Film, wanted: number | undefined): Promise<FilmAudio | undefined> {
-  // Loaded for films alone: most callers send none.
+async function audioOf(path: string, film: Film, requested: number | undefined): Promise<FilmAudio | undefined> {
+  // Loaded on demand: most callers send no video.
   const library = await import('mediabunny');
-  // What it does not know of a film, the server says. A program that has chosen its own level keeps it.
+  // The server reports unsupported content. Keep a log level that the program has set itself.
   if (library.Logging.level === library.LogLevel.Info) library.Logging.level = library.LogLevel.Errors;
   const input = openInput(library, path);
   try {
     const tracks = await input.getTracks();
-    const images = tracks.filter((track) => track.isVideoTrack());
+    const videoTracks = tracks.filter((track) => track.isVideoTrack());
     const audioTracks = await Promise.all((await input.getAudioTracks()).map(filmTrackOf));
-    const large = film.kind === 'mp4' && film.sizeBytes > AUDIO_FILE_MAX_BYTES;
-    // Kinds of images that the library does not know are told by their packets.
-    const hasImages = film.kind === 'mpeg-ts' || images.length > 0 || large;
+    const large = film.kind === 'mp4' && film.sizeBytes > MAX_AUDIO_FILE_BYTES;
+    // The library does not list video codecs that it does not know: see isMostlyOther.
+    const hasVideo = film.kind === 'mpeg-ts' || videoTracks.length > 0 || large;
     if (audioTracks.length === 0) return undefined;
-    const chosen = chooseTrack(audioTracks, wanted);
-    if (!hasImages && !(await isMostlyOther(chosen, film.sizeBytes))) return undefined;
+    const chosen = chooseTrack(audioTracks, requested);
+    if (!hasVideo && !(await isMostlyOther(chosen, film.sizeBytes))) return undefined;
     if (film.kind === 'mpeg-ts') {
       const layout = transportLayoutOf(film.head);
       return layout && { chunks: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
@@ -104,7 +104,7 @@ async function audioOf(path: string, film: Film, wanted: number | undefined): Pr
   }
 }
 
-/** Whether most of a file is something else than the chosen track: images of a track that is not listed, or other languages. */
+/** Whether most of a file is not the chosen track, but for example an unlisted video track or other languages. */
 async function isMostlyOther(chosen: ChosenTrack | undefined, sizeBytes: number): Promise<boolean> {
   if (chosen === undefined || sizeBytes < SMALL_FILE_BYTES) return false;
   const { input } = chosen.track;
@@ -125,7 +125,8 @@ function trackFilm(library: Mediabunny, path: string, film: Film, chosen: Chosen
       const declared = indexed ? await track.input.getDurationFromMetadata() : null;
       const ended = (seconds: number) => {
         const missing = (declared ?? 0) - seconds;
-        if (missing > MISSING_SECONDS) warnings.push(`${missing.toFixed(2)} s listed in the MP4 index are missing.`);
+        if (missing > MIN_MISSING_SECONDS)
+          warnings.push(`${missing.toFixed(2)} s listed in the MP4 index are missing.`);
       };
       yield* trackAudio(library, track, { kind: film.kind, edits: film.mp4?.edits.get(track.input.id), ended });
     } finally {
@@ -137,7 +138,7 @@ function trackFilm(library: Mediabunny, path: string, film: Film, chosen: Chosen
 
 async function trackAt(input: Input, index: number): Promise<FilmTrack> {
   const track = (await input.getAudioTracks())[index];
-  if (track === undefined) throw new Error('the film was changed while it was read');
+  if (track === undefined) throw new Error('the file changed while it was being read');
   return filmTrackOf(track, index);
 }
 

@@ -5,23 +5,23 @@ import type { FilmKind } from './film-kind.js';
 
 type Mediabunny = typeof import('mediabunny');
 
-/** What a track is sent with. */
+/** Options of trackAudio. */
 export interface TrackAudioOptions {
   readonly kind: FilmKind;
-  /** Of MP4 and QuickTime. */
+  /** Edit list of an MP4 or QuickTime track. */
   readonly edits: EditList | undefined;
-  /** Told the end of the last packet, in seconds of the film. */
+  /** Called with the end of the last packet, in seconds on the file's timeline. */
   readonly ended: (seconds: number) => void;
 }
 
 const OPUS_RATE_HZ = 48_000;
-/** Where OpusHead has the samples to skip (RFC 7845). */
-const PRE_SKIP_AT = 10;
+/** Offset of the pre-skip in OpusHead (RFC 7845). */
+const PRE_SKIP_OFFSET = 10;
 const FRAGMENT_SECONDS = 1;
-/** Times of MP4 grow; the server takes what differs by this for rounding. */
-const BACK_MAX_SECONDS = 0.1;
+/** MP4 timestamps must increase; the server treats smaller steps back as rounding. */
+const MAX_BACKWARD_SECONDS = 0.1;
 
-/** The container in which a codec is sent; undefined: none can hold it. */
+/** Returns the container format for a codec, or undefined if none supports it. */
 export function formatFor(codec: AudioCodec | null, library: Mediabunny): OutputFormat | undefined {
   const options = { fastStart: 'fragmented', minimumFragmentDuration: FRAGMENT_SECONDS } as const;
   const formats = [new library.Mp4OutputFormat(options), new library.MovOutputFormat(options)];
@@ -29,8 +29,8 @@ export function formatFor(codec: AudioCodec | null, library: Mediabunny): Output
 }
 
 /**
- * One audio track as a fragmented MP4 that begins with its index: the packets as they are, at the times they have in the film. A
- * second of audio is held at a time.
+ * Remuxes one audio track into a fragmented MP4 that starts with its index. Packets are copied with their original
+ * timestamps. One second of audio is buffered at a time.
  */
 export async function* trackAudio(
   library: Mediabunny,
@@ -39,15 +39,15 @@ export async function* trackAudio(
 ): AsyncGenerator<Uint8Array, void, void> {
   const format = formatFor(codec, library);
   const decoderConfig = await input.getDecoderConfig();
-  if (codec === null || format === undefined || decoderConfig === null) throw new Error('its audio track is damaged');
+  if (codec === null || format === undefined || decoderConfig === null) throw new Error('the audio track is damaged');
   const written: Uint8Array[] = [];
   const sink = new WritableStream<Uint8Array>({ write: (chunk) => void written.push(chunk.slice()) });
   const output = new library.Output({ format, target: new library.AppendOnlyStreamTarget(sink) });
   const source = new library.EncodedAudioPacketSource(codec);
   output.addAudioTrack(source, language === '' ? {} : { languageCode: language });
   let index: Buffer | undefined = Buffer.alloc(0);
-  /** What has been written, the index with its edit list. */
-  const take = (): Uint8Array => {
+  /** Returns the bytes written since the last call, with the edit list added to the index. */
+  const drain = (): Uint8Array => {
     const bytes = Buffer.concat(written.splice(0));
     if (edits === undefined || index === undefined) return bytes;
     index = Buffer.concat([index, bytes]);
@@ -56,7 +56,7 @@ export async function* trackAudio(
     index = undefined;
     return Buffer.concat([parts.before, withEditList(parts.moov, edits), parts.after]);
   };
-  // Packets are sent at the times of the media, for which the edit list was made.
+  // Packets keep their media timestamps, to which the edit list refers.
   const shift = (edits === undefined ? 0 : offsetSeconds(edits)) - (kind === 'matroska' ? opusDelay(decoderConfig) : 0);
   let endSeconds = 0;
   let last = Number.NEGATIVE_INFINITY;
@@ -66,37 +66,37 @@ export async function* trackAudio(
     let packet: EncodedPacket | null = await packets.getFirstPacket();
     while (packet !== null) {
       endSeconds = packet.timestamp + packet.duration;
-      const wanted = packet.timestamp + shift;
-      if (wanted < last - BACK_MAX_SECONDS) throw new Error('the clock of its audio track goes back');
-      const timestamp = Math.max(wanted, last + 1 / decoderConfig.sampleRate);
+      const shifted = packet.timestamp + shift;
+      if (shifted < last - MAX_BACKWARD_SECONDS) throw new Error('timestamps of the audio track decrease');
+      const timestamp = Math.max(shifted, last + 1 / decoderConfig.sampleRate);
       last = timestamp;
-      // Copied: a packet keeps alive all that was read around it.
+      // Copy the data: a packet is a view of a larger buffer.
       const copy = packet.clone({ data: packet.data.slice(), timestamp, type: 'key' });
       await source.add(copy, { decoderConfig });
       if (written.length > 0) {
-        const chunk = take();
+        const chunk = drain();
         if (chunk.length > 0) yield chunk;
       }
       packet = await packets.getNextPacket(packet);
     }
     await output.finalize();
     ended(endSeconds);
-    yield withoutRandomAccess(take());
+    yield withoutRandomAccess(drain());
   } finally {
     if (output.state !== 'finalized') await output.cancel();
   }
 }
 
-/** Matroska leaves the samples that Opus skips at its start in the times; MP4 does not. */
+/** Returns the Opus pre-skip in seconds: Matroska timestamps include it, MP4's do not. */
 function opusDelay({ codec, description }: AudioDecoderConfig): number {
   if (codec !== 'opus' || description === undefined) return 0;
   const view = ArrayBuffer.isView(description)
     ? new DataView(description.buffer, description.byteOffset, description.byteLength)
     : new DataView(description);
-  return view.byteLength < PRE_SKIP_AT + 2 ? 0 : view.getUint16(PRE_SKIP_AT, true) / OPUS_RATE_HZ;
+  return view.byteLength < PRE_SKIP_OFFSET + 2 ? 0 : view.getUint16(PRE_SKIP_OFFSET, true) / OPUS_RATE_HZ;
 }
 
-/** The index (moov) within the beginning of a file; undefined: it is not there yet. */
+/** Splits the start of a file at its moov box. Returns undefined if the box is not complete yet. */
 function indexOf(bytes: Buffer) {
   let at = 0;
   while (at + 8 <= bytes.length) {
@@ -110,7 +110,7 @@ function indexOf(bytes: Buffer) {
   return undefined;
 }
 
-/** A table of where fragments begin comes last (mfra); with another index before them it would be wrong, and nobody needs it. */
+/** Removes the trailing table of fragment offsets (mfra): the changed index makes it wrong, and it is optional. */
 function withoutRandomAccess(chunk: Uint8Array): Uint8Array {
   const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   const size = bytes.length < 16 ? 0 : bytes.readUInt32BE(bytes.length - 4);

@@ -5,7 +5,7 @@ import { type TranscribeEvent, transcribeStream } from '../speech-stream.js';
 import type { Caller } from '../transport/caller.js';
 import { type FilmAudio, openFilm } from './open-film.js';
 
-/** Calls TranscribeStream with a file, of a film with its audio track alone. */
+/** Calls TranscribeStream with a file, or with only the audio track of a video file. */
 export async function* transcribeFile(
   caller: Caller,
   path: string,
@@ -18,23 +18,23 @@ export async function* transcribeFile(
   }
   const { audioTrack, ...others } = options;
   const sent = film.trackIndex === undefined ? options : others;
-  let heard = false;
+  let hasSegments = false;
   try {
     for await (const event of transcribeStream(caller, film.chunks, sent)) {
-      heard ||= event.type === 'segment';
-      yield ofTheFilm(event, film);
+      hasSegments ||= event.type === 'segment';
+      yield withFilmTrack(event, film);
     }
     return;
   } catch (error) {
     const unreadable = error instanceof InferenceClientError && error.reason === 'SOURCE_FAILED';
-    if (!unreadable || heard) throw error;
+    if (!unreadable || hasSegments) throw error;
   }
-  // Damaged, or of a kind that cannot be written anew: what is wrong with it, the server says.
+  // Damaged, or cannot be remuxed: send the whole file, so that the server reports the reason.
   yield* transcribeStream(caller, () => createReadStream(path), options);
 }
 
-/** The server saw one track: which of the film's it was, and what is to be said of the others, is known here. */
-function ofTheFilm(event: TranscribeEvent, { trackIndex, warnings }: FilmAudio): TranscribeEvent {
+/** Adds the warnings and the track's index in the original file to the summary, since the server saw only one track. */
+function withFilmTrack(event: TranscribeEvent, { trackIndex, warnings }: FilmAudio): TranscribeEvent {
   if (event.type !== 'summary' || trackIndex === undefined) return event;
   const { summary } = event;
   const { audioTrack } = summary;

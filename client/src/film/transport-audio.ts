@@ -6,14 +6,14 @@ const SYNC = 0x47;
 const NULL_PID = 0x1fff;
 const PACKET_BYTES = 188;
 /**
- * Frames of each image track that are sent: the clock of a film begins with the earliest of all its tracks, and what a
- * track is, is told by its first frames.
+ * Leading frames of each video track that are kept: the timeline starts at the earliest of all tracks, and the codec of a
+ * track is detected from its first frames.
  */
 const FRAMES_KEPT = 8;
 
 /**
- * The packets of an MPEG-TS less those of images, but for their beginning. Everything else is passed on as it
- * is, damage too, so the server says of it what it would say of the whole file.
+ * Yields an MPEG-TS without its video packets, except for the first frames. Everything else is passed through, damage
+ * included, so the server reports the same errors as for the whole file.
  */
 export async function* transportAudio(
   path: string,
@@ -25,7 +25,7 @@ export async function* transportAudio(
     const pid = ((flags & 0x1f) << 8) | (packet[first + 2] ?? 0);
     if (pid === NULL_PID) return true;
     const begins = (flags & 0x40) !== 0;
-    if (begins && isImage(packet, first)) frames.set(pid, (frames.get(pid) ?? 0) + 1);
+    if (begins && startsVideoFrame(packet, first)) frames.set(pid, (frames.get(pid) ?? 0) + 1);
     return (frames.get(pid) ?? 0) > FRAMES_KEPT;
   };
   const file = await open(path);
@@ -39,7 +39,7 @@ export async function* transportAudio(
       const kept: Uint8Array[] = [];
       let at = 0;
       let from = 0;
-      // Two packets ahead, so that a packet is told by the sync bytes of both its ends.
+      // Require the sync bytes at both ends of a packet.
       while (at + stride + PACKET_BYTES <= bytes.length) {
         const framed = bytes[at + first] === SYNC && bytes[at + stride + first] === SYNC;
         if (framed && dropped(bytes.subarray(at, at + stride))) {
@@ -58,8 +58,8 @@ export async function* transportAudio(
   }
 }
 
-/** Whether a packet in which something begins begins a frame of images: stream ids of a PES packet, ISO 13818-1. */
-function isImage(packet: Uint8Array, first: number): boolean {
+/** Whether a packet starts a PES packet with a video stream id (ISO 13818-1). */
+function startsVideoFrame(packet: Uint8Array, first: number): boolean {
   const adapted = ((packet[first + 3] ?? 0) & 0x20) !== 0;
   const at = first + 4 + (adapted ? 1 + (packet[first + 4] ?? 0) : 0);
   const started = packet[at] === 0 && packet[at + 1] === 0 && packet[at + 2] === 1;

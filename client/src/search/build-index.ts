@@ -3,24 +3,24 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import { type Model, sameModel } from '../answers.js';
 import type { ImageIndex, IndexedImage } from './image-index.js';
 
-/** What an index needs: which images keep their vector, and which must be sent to the model. */
+/** Which images keep their vector, and which must be embedded. */
 export interface IndexPlan {
-  /** Images with the vector they have in the index as it stands. */
+  /** Unchanged images, with their vector in the existing index. */
   readonly kept: readonly { readonly image: IndexedImage; readonly vector: Float32Array }[];
-  /** Images that are new or have changed, by their paths as given. */
+  /** New or changed images, with the given path. */
   readonly missing: readonly { readonly path: string; readonly image: IndexedImage }[];
-  /** How many of the index as it stands are not among the images any more. */
+  /** Number of images in the existing index that are no longer present. */
   readonly gone: number;
-  /** True when the index as it stands is another model's and is of no use. */
+  /** Whether the existing index was built by another model and cannot be reused. */
   readonly otherModel: boolean;
 }
 
 /**
- * Compares images with an index.
+ * Compares images with an existing index.
  *
- * @param files paths of the images, each of which exists
- * @param indexPath where the index lies or will lie
- * @param model the model that will embed
+ * @param files paths of existing images
+ * @param indexPath path of the index, to which image paths are relative
+ * @param model the model that will embed the images
  */
 export async function planIndex(
   files: readonly string[],
@@ -30,7 +30,7 @@ export async function planIndex(
 ): Promise<IndexPlan> {
   const otherModel = existing !== undefined && !sameModel(existing.model, model);
   const usable = otherModel ? undefined : existing;
-  const known = new Map(usable?.images.map((image, place) => [image.path, { image, place }]));
+  const known = new Map(usable?.images.map((image, index) => [image.path, { image, index }]));
   const plan = { kept: [] as IndexPlan['kept'][number][], missing: [] as IndexPlan['missing'][number][] };
   const seen = new Set<string>();
   for (const path of files) {
@@ -40,13 +40,13 @@ export async function planIndex(
     const old = known.get(image.path);
     const same = old?.image.sizeBytes === image.sizeBytes && old.image.modifiedMs === image.modifiedMs;
     if (usable === undefined || old === undefined || !same) plan.missing.push({ path, image });
-    else plan.kept.push({ image, vector: vectorAt(usable, old.place) });
+    else plan.kept.push({ image, vector: vectorAt(usable, old.index) });
   }
   const gone = [...known.keys()].filter((path) => !seen.has(path)).length;
   return { ...plan, gone, otherModel };
 }
 
-/** Puts an index together, in the order of the images' paths. */
+/** Creates an index, sorted by path. */
 export function assembleIndex(
   model: Model,
   dimensions: number,
@@ -54,16 +54,16 @@ export function assembleIndex(
 ): ImageIndex {
   const sorted = [...entries].sort((one, other) => (one.image.path < other.image.path ? -1 : 1));
   const vectors = new Float32Array(sorted.length * dimensions);
-  for (const [place, { vector }] of sorted.entries()) vectors.set(vector, place * dimensions);
+  for (const [index, { vector }] of sorted.entries()) vectors.set(vector, index * dimensions);
   return { model, dimensions, images: sorted.map(({ image }) => image), vectors };
 }
 
-function vectorAt({ vectors, dimensions }: ImageIndex, place: number): Float32Array {
-  return vectors.subarray(place * dimensions, (place + 1) * dimensions);
+function vectorAt({ vectors, dimensions }: ImageIndex, index: number): Float32Array {
+  return vectors.subarray(index * dimensions, (index + 1) * dimensions);
 }
 
 async function describe(path: string, indexPath: string): Promise<IndexedImage> {
   const { size, mtimeMs } = await stat(path);
-  const place = relative(dirname(resolve(indexPath)), resolve(path));
-  return { path: place.split(sep).join('/'), sizeBytes: size, modifiedMs: Math.round(mtimeMs) };
+  const relativePath = relative(dirname(resolve(indexPath)), resolve(path));
+  return { path: relativePath.split(sep).join('/'), sizeBytes: size, modifiedMs: Math.round(mtimeMs) };
 }

@@ -3,25 +3,25 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import type { Model } from '../answers.js';
 
-/** An image whose vector is in an index. Size and time tell whether it has changed since. */
+/** An image in an index. Size and modification time detect changes. */
 export interface IndexedImage {
-  /** Relative to the directory the index lies in, with `/` between directories. */
+  /** Relative to the directory of the index, with `/` separators. */
   readonly path: string;
   readonly sizeBytes: number;
-  /** When the file was last changed, milliseconds since the epoch. */
+  /** Modification time, milliseconds since the epoch. */
   readonly modifiedMs: number;
 }
 
-/** The vectors of many images, all by one model. */
+/** The vectors of images, all by the same model. */
 export interface ImageIndex {
   readonly model: Model;
   readonly dimensions: number;
   readonly images: readonly IndexedImage[];
-  /** `dimensions` numbers an image, in the images' order, each vector of length 1. */
+  /** Row-major [images, dimensions], normalized to length 1. */
   readonly vectors: Float32Array;
 }
 
-/** An index file that is not there, damaged or of another kind. */
+/** Thrown for an index file that is missing, damaged or of another format. */
 export class ImageIndexError extends Error {
   override readonly name = 'ImageIndexError';
 
@@ -35,14 +35,14 @@ export class ImageIndexError extends Error {
 }
 
 /**
- * The file: 8 bytes `HDXINDEX`, the header's length (unsigned 32-bit, little endian), the header (JSON in UTF-8, padded
- * with spaces so that the numbers begin at a multiple of 4), then the vectors (float32, little endian).
+ * File format: 8 bytes `HDXINDEX`, the header length (uint32, little endian), the header (JSON in UTF-8, padded with
+ * spaces to align the vectors to 4 bytes), then the vectors (float32, little endian).
  */
 const MAGIC = 'HDXINDEX';
 const PREFIX_BYTES = MAGIC.length + 4;
 const FORMAT_VERSION = 1;
 
-/** Writes an index under a temporary name beside its place, then renames it: readers see the old or the new one, whole. */
+/** Writes an index atomically: to a temporary file in the same directory, then by rename. */
 export async function writeImageIndex(path: string, index: ImageIndex): Promise<void> {
   const { vectors, ...rest } = index;
   const json = JSON.stringify({ version: FORMAT_VERSION, ...rest });
@@ -69,11 +69,11 @@ export async function writeImageIndex(path: string, index: ImageIndex): Promise<
   }
 }
 
-/** Reads an index. @throws ImageIndexError when it is not there or not whole */
+/** Reads an index. @throws ImageIndexError if it is missing or damaged */
 export async function readImageIndex(path: string): Promise<ImageIndex> {
   const bytes = await readBytes(path);
   const damaged = (what: string, cause?: unknown) =>
-    new ImageIndexError('DAMAGED', `${path} is not a whole image index: ${what}`, { cause });
+    new ImageIndexError('DAMAGED', `${path} is not a valid image index: ${what}`, { cause });
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC || bytes.byteLength < PREFIX_BYTES) {
     throw damaged(`it does not begin with ${MAGIC}`);
   }
@@ -106,7 +106,7 @@ function parseHeader(json: string, damaged: (what: string, cause?: unknown) => I
   } catch (cause) {
     throw damaged('its header is not JSON', cause);
   }
-  if (!isHeader(header)) throw damaged(`its header is not that of version ${FORMAT_VERSION}`);
+  if (!isHeader(header)) throw damaged(`its header is not of version ${FORMAT_VERSION}`);
   const { model, dimensions, images } = header;
   return { model, dimensions, images };
 }
@@ -119,7 +119,7 @@ function isHeader(value: unknown): value is Header {
     Number(value.dimensions) >= 0 &&
     hasTypes(value.model, { id: 'string', revision: 'string', variant: 'string' }) &&
     Array.isArray(value.images) &&
-    value.images.every((each) => hasTypes(each, { path: 'string', sizeBytes: 'number', modifiedMs: 'number' }))
+    value.images.every((image) => hasTypes(image, { path: 'string', sizeBytes: 'number', modifiedMs: 'number' }))
   );
 }
 

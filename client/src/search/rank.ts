@@ -1,28 +1,28 @@
-/** Something found, and how near it is. */
+/** One search result. */
 export interface Ranked {
-  /** Its place among the vectors. */
+  /** Index of the vector. */
   readonly index: number;
-  /** The dot product with the query: the cosine, where both are normalised. */
+  /** Dot product with the query: the cosine similarity of normalized vectors. */
   readonly score: number;
 }
 
 /**
- * The nearest vectors, best first; of equals the earlier first.
+ * Returns the vectors with the highest dot product, best first; ties keep their order.
  *
- * @param query one vector
- * @param vectors vectors of the same length, behind each other
- * @param most how many to give
+ * @param query one vector, [dimensions]
+ * @param vectors row-major [count, dimensions]
+ * @param limit maximum number of results
  */
-export function rank(query: Float32Array, vectors: Float32Array, most: number): Ranked[] {
+export function rank(query: Float32Array, vectors: Float32Array, limit: number): Ranked[] {
   const scores: Ranked[] = [];
   for (let at = 0; at < vectors.length; at += query.length) {
     scores.push({ index: at / query.length, score: dot(query, vectors, at) });
   }
-  return scores.sort((one, other) => other.score - one.score || one.index - other.index).slice(0, most);
+  return scores.sort((one, other) => other.score - one.score || one.index - other.index).slice(0, limit);
 }
 
 function dot(query: Float32Array, vectors: Float32Array, at: number): number {
   let sum = 0;
-  for (let place = 0; place < query.length; place += 1) sum += (query[place] ?? 0) * (vectors[at + place] ?? 0);
+  for (let index = 0; index < query.length; index += 1) sum += (query[index] ?? 0) * (vectors[at + index] ?? 0);
   return sum;
 }

@@ -1,11 +1,10 @@
-/** Where a server is, as the caller wrote it, understood. */
+/** A parsed server address. */
 export interface ServerAddress {
   /**
-   * What gRPC connects to: `host:port`, `[v6]:port` or `unix:/path`. For `dns` the name whose every address is a server
-   * of its own.
+   * gRPC target: `host:port`, `[v6]:port` or `unix:/path`. With `dns`, the name whose addresses are separate servers.
    */
   readonly target: string;
-  /** True: the name stands for many servers, found by DNS; each gets its own connection. */
+  /** Whether every DNS address of the name is a separate server with its own connection. */
   readonly dns: boolean;
   readonly host: string;
   readonly port: number;
@@ -13,14 +12,14 @@ export interface ServerAddress {
   readonly tls: boolean;
 }
 
-/** The port servers listen on unless told otherwise. */
+/** The servers' default port. */
 export const DEFAULT_PORT = 8001;
 
 const SCHEME = /^(https?|dns|unix):(?:\/{2,3})?(.*)$/i;
 
 /**
- * Reads `host`, `host:port`, `[v6]:port`, `http://host:port`, `https://host:port`, `dns:///name:port` (every address of
- * the name is a server of its own) or `unix:/path`. Without a port: 8001.
+ * Parses `host`, `host:port`, `[v6]:port`, `http://host:port`, `https://host:port`, `dns:///name:port` (every address of
+ * the name is a separate server) or `unix:/path`. The default port is 8001.
  *
  * @throws TypeError for anything else
  */

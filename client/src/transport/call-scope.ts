@@ -1,8 +1,8 @@
 import { InferenceClientError } from '../errors.js';
 
 /**
- * One call's right to go on: its signal fires when the caller's does and when the client is closed. Whoever opens it ends
- * it.
+ * The lifetime of one call. Its signal fires with the caller's signal and when the client is closed. Whoever opens a scope
+ * must end it.
  */
 export class CallScope {
   readonly #controller = new AbortController();
@@ -19,21 +19,21 @@ export class CallScope {
     return this.#controller.signal;
   }
 
-  /** Gives the call up because of `reason`. */
+  /** Aborts the call with `reason`. */
   abort(reason: unknown): void {
     this.#controller.abort(reason);
   }
 
-  /** Lets go of the caller's signal. Idempotent. */
+  /** Stops listening to the caller's signal. Idempotent. */
   end(): void {
     this.#outer?.removeEventListener('abort', this.#abort);
   }
 
-  /** The error a call fails with once its signal has fired. */
+  /** Returns the error of a call whose signal has fired. */
   error(method: string): InferenceClientError {
     const { reason } = this.signal;
     if (reason instanceof InferenceClientError) return reason;
-    return new InferenceClientError('CANCELLED', `${method} was given up by its caller`, {
+    return new InferenceClientError('CANCELLED', `${method} was cancelled by its caller`, {
       reason: 'ABORTED',
       method,
       cause: reason,
@@ -41,7 +41,7 @@ export class CallScope {
   }
 }
 
-/** The calls under way, so that closing the client can end them. */
+/** The open calls, for close(). */
 export class OpenCalls {
   readonly #scopes = new Set<CallScope>();
   #closed = false;
@@ -59,7 +59,7 @@ export class OpenCalls {
     this.#scopes.delete(scope);
   }
 
-  /** Ends every call. Idempotent. */
+  /** Fails every open call. Idempotent. */
   close(): void {
     this.#closed = true;
     for (const scope of this.#scopes) scope.abort(closed());

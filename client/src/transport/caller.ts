@@ -3,12 +3,12 @@ import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf'
 import type { Metadata } from '@grpc/grpc-js';
 import { GetServerInfoRequestSchema, InferenceService } from '@heimdex/gen';
 import { type CallContext, errorOf, InferenceClientError } from '../errors.js';
-import { DEFAULT_MAX_MESSAGE_BYTES, MESSAGE_TOO_LARGE, tooLargeText } from '../message-limit.js';
+import { DEFAULT_MAX_MESSAGE_BYTES, MESSAGE_TOO_LARGE, tooLargeMessage } from '../message-limit.js';
 import {
   type CallOptions,
   checkTimes,
   type InferenceClientOptions,
-  isTime,
+  isTimeout,
   type MethodName,
   retryOptions,
   timeLimitMs,
@@ -16,31 +16,31 @@ import {
 import { isRetryable, RetryBudget, type RetryOptions, retryDelayMs } from '../retry.js';
 import { before, TimeUpError } from '../wait.js';
 import { type CallScope, OpenCalls } from './call-scope.js';
-import { codecOf, type TypedMethod, writtenOnce } from './codec.js';
+import { codecOf, serializeOnce, type TypedMethod } from './codec.js';
 import { metadataOf, openPool } from './connect.js';
 import type { Endpoint, WireOptions } from './endpoint.js';
 import type { EndpointPool } from './pool.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** What one attempt is told. */
+/** Parameters of one attempt. */
 export interface Attempt extends WireOptions {
   readonly endpoint: Endpoint;
 }
 
-/** What is to be carried out. */
+/** A call to execute. */
 export interface CallPlan {
   readonly name: MethodName;
   readonly call: CallOptions;
   /** Milliseconds since the epoch, for all attempts together. */
   readonly deadlineMs: number;
-  /** Most milliseconds without a connection, all attempts together; the deadline holds as well. Absent: only the deadline. */
+  /** Maximum milliseconds without a connection, over all attempts. Default: until the deadline. */
   readonly connectMs?: number;
-  /** Asked after a failure: false where the call cannot be sent again. Absent: it can. */
-  readonly mayRepeat?: () => boolean;
+  /** Whether a failed call can be retried. Default: it can. */
+  readonly mayRetry?: () => boolean;
 }
 
-/** How a call is carried out: whose turn it is, its deadline, its attempts, its error. */
+/** Executes calls: picks a server, applies the deadline, retries, and converts errors. */
 export class Caller {
   readonly #options: InferenceClientOptions;
   readonly #retry: RetryOptions;
@@ -60,13 +60,13 @@ export class Caller {
   }
 
   /**
-   * The time limit of a call.
+   * Returns the timeout of a call.
    *
-   * @throws InferenceClientError INVALID_ARGUMENT for a limit that is no number: gRPC would end the process over it
+   * @throws InferenceClientError INVALID_ARGUMENT for a timeout that is not a number: gRPC would crash the process
    */
   timeoutMs(name: MethodName, call: CallOptions): number {
     const limitMs = timeLimitMs(name, this.#options, call);
-    if (isTime(limitMs)) return limitMs;
+    if (isTimeout(limitMs)) return limitMs;
     const description = `must be a number of milliseconds, got ${String(limitMs)}`;
     throw new InferenceClientError('INVALID_ARGUMENT', `timeoutMs ${description}`, {
       violations: [{ field: 'timeoutMs', description }],
@@ -74,7 +74,7 @@ export class Caller {
     });
   }
 
-  /** One message out, one in, sent again as the retry options say. Rejects with InferenceClientError alone. */
+  /** Executes a unary call with retries. Rejects only with InferenceClientError. */
   async unary<Input extends DescMessage, Output extends DescMessage>(
     name: MethodName,
     method: TypedMethod<Input, Output>,
@@ -85,15 +85,17 @@ export class Caller {
     const plan = { name, call, deadlineMs: Date.now() + this.timeoutMs(name, call) };
     const scope = this.#open.open(call.signal);
     try {
-      const written = writtenOnce(codec, message);
-      await this.#checkSize(written.bytes, plan, scope);
-      return await this.attempts(plan, scope, ({ endpoint, ...wire }) => endpoint.unary(written.codec, message, wire));
+      const serialized = serializeOnce(codec, message);
+      await this.#checkSize(serialized.bytes, plan, scope);
+      return await this.attempts(plan, scope, ({ endpoint, ...wire }) =>
+        endpoint.unary(serialized.codec, message, wire),
+      );
     } finally {
       this.#open.end(scope);
     }
   }
 
-  /** Runs a call of many answers; close() and the caller's signal can end it. */
+  /** Runs a streaming call that close() and the caller's signal can end. */
   async *streamInScope<T>(
     signal: AbortSignal | undefined,
     run: (scope: CallScope) => AsyncGenerator<T, void, void>,
@@ -107,16 +109,17 @@ export class Caller {
   }
 
   /**
-   * Carries `run` out on one server after the other until it succeeds, the error is final, or there is no time or budget
-   * left. A server that has not been tried yet is asked at once; the same one only after its back-off.
+   * Runs `run` on one server after another until it succeeds, the error is final, or the time or the retry budget runs
+   * out. An untried server is called immediately, the same server only after its back-off.
    *
    * @throws InferenceClientError
    */
   async attempts<T>(plan: CallPlan, scope: CallScope, run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const tried = new Set<Endpoint>();
     const context = { method: plan.name, address: '', attempts: 0 };
-    const unconnectedUntil = () => Math.min(plan.deadlineMs, Date.now() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
-    let lastMs = unconnectedUntil();
+    const connectDeadlineMs = () =>
+      Math.min(plan.deadlineMs, Date.now() + (plan.connectMs ?? Number.POSITIVE_INFINITY));
+    let lastMs = connectDeadlineMs();
     for (;;) {
       try {
         const readyMs = Math.min(lastMs, Date.now() + (this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS));
@@ -128,15 +131,15 @@ export class Caller {
         const { connected } = endpoint;
         const answer = await run({ endpoint, metadata, deadlineMs: plan.deadlineMs, signal: scope.signal }).finally(
           () => {
-            if (connected) lastMs = unconnectedUntil();
+            if (connected) lastMs = connectDeadlineMs();
           },
         );
-        this.#budget.succeeded();
+        this.#budget.recordSuccess();
         return answer;
       } catch (thrown) {
         if (scope.signal.aborted) throw scope.error(plan.name);
         const error = errorOf(thrown, context);
-        const delayMs = plan.mayRepeat?.() === false ? undefined : this.#delayMs(error, context, tried);
+        const delayMs = plan.mayRetry?.() === false ? undefined : this.#delayMs(error, context, tried);
         if (delayMs === undefined || Date.now() + delayMs >= lastMs) throw error;
         await sleep(delayMs, undefined, { signal: scope.signal }).catch(() => {
           throw scope.error(plan.name);
@@ -145,28 +148,28 @@ export class Caller {
     }
   }
 
-  /** Ends every call and connection. Idempotent. */
+  /** Fails every open call and closes every connection. Idempotent. */
   close(): void {
     this.#open.close();
     this.#pool.close();
   }
 
   /**
-   * A request beyond the default limit is not sent where the server takes no more than that: it would refuse it after all of
-   * it has arrived, or break the connection. Where the server does not say, it is sent.
+   * Rejects a request that exceeds the server's message limit before it is sent: the server would reject it only after
+   * receiving all of it, or drop the connection. If the server does not report its limit, the request is sent.
    */
   async #checkSize(bytes: number, plan: CallPlan, scope: CallScope): Promise<void> {
     if (bytes <= DEFAULT_MAX_MESSAGE_BYTES) return;
     const codec = codecOf(InferenceService.method.getServerInfo);
     const request = create(GetServerInfoRequestSchema);
-    const ask = { ...plan, name: 'GetServerInfo' } as const;
-    const info = await this.attempts(ask, scope, ({ endpoint, ...wire }) => endpoint.unary(codec, request, wire)).catch(
-      () => undefined,
-    );
+    const infoPlan = { ...plan, name: 'GetServerInfo' } as const;
+    const info = await this.attempts(infoPlan, scope, ({ endpoint, ...wire }) =>
+      endpoint.unary(codec, request, wire),
+    ).catch(() => undefined);
     if (scope.signal.aborted) throw scope.error(plan.name);
     const maxBytes = Number(info?.limits?.maxMessageBytes ?? 0n);
     if (maxBytes === 0 || bytes <= maxBytes) return;
-    throw new InferenceClientError('RESOURCE_EXHAUSTED', tooLargeText(plan.name, bytes, maxBytes), {
+    throw new InferenceClientError('RESOURCE_EXHAUSTED', tooLargeMessage(plan.name, bytes, maxBytes), {
       reason: MESSAGE_TOO_LARGE,
       method: plan.name,
     });
@@ -177,7 +180,7 @@ export class Caller {
       return await before(this.#pool.pick(tried), readyMs, signal);
     } catch (error) {
       if (!(error instanceof TimeUpError)) throw error;
-      throw new InferenceClientError('UNAVAILABLE', 'the name of the server was not resolved in time', {
+      throw new InferenceClientError('UNAVAILABLE', "the server's name was not resolved in time", {
         reason: 'UNREACHABLE',
         cause: error,
       });
@@ -199,11 +202,11 @@ export class Caller {
     const endpoint = this.#pool.endpoints.find(({ address }) => address === context.address);
     if (endpoint !== undefined) {
       tried.add(endpoint);
-      if (error.code === 'UNAVAILABLE') this.#pool.failed(endpoint);
+      if (error.code === 'UNAVAILABLE') this.#pool.recordFailure(endpoint);
     }
-    if (!this.#budget.failed()) return undefined;
+    if (!this.#budget.recordFailure()) return undefined;
     const delayMs = retryDelayMs(error, context.attempts, this.#retry, Math.random());
-    const elsewhere = this.#pool.endpoints.some((each) => !tried.has(each) && each.rank(Date.now()) < 2);
-    return delayMs !== undefined && elsewhere ? 0 : delayMs;
+    const otherAvailable = this.#pool.endpoints.some((other) => !tried.has(other) && other.rank(Date.now()) < 2);
+    return delayMs !== undefined && otherAvailable ? 0 : delayMs;
   }
 }

@@ -1,6 +1,6 @@
 import { type DescMessage, type DescMethod, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 
-/** A method as gRPC calls it: its path and how its messages are written. */
+/** The path and the message serializers of a gRPC method. */
 export interface MethodCodec<Input, Output> {
   readonly name: string;
   readonly path: string;
@@ -14,7 +14,7 @@ export type TypedMethod<Input extends DescMessage, Output extends DescMessage> =
   readonly output: Output;
 };
 
-/** Makes the generated message codecs those of native gRPC. */
+/** Adapts the generated message codecs to grpc-js. */
 export function codecOf<Input extends DescMessage, Output extends DescMessage>(
   method: TypedMethod<Input, Output>,
 ): MethodCodec<MessageShape<Input>, MessageShape<Output>> {
@@ -29,14 +29,14 @@ export function codecOf<Input extends DescMessage, Output extends DescMessage>(
   };
 }
 
-/** A message written once for all attempts, and its size; 0 where it cannot be written, which the attempt says. */
-export function writtenOnce<Input, Output>(
+/** Serializes a message once for all attempts. `bytes` is 0 if that fails; the attempt then throws the error. */
+export function serializeOnce<Input, Output>(
   codec: MethodCodec<Input, Output>,
   message: Input,
 ): { readonly codec: MethodCodec<Input, Output>; readonly bytes: number } {
   try {
-    const written = codec.serialize(message);
-    return { codec: { ...codec, serialize: () => written }, bytes: written.length };
+    const serialized = codec.serialize(message);
+    return { codec: { ...codec, serialize: () => serialized }, bytes: serialized.length };
   } catch {
     return { codec, bytes: 0 };
   }

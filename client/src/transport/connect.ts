@@ -7,13 +7,13 @@ import { Endpoint } from './endpoint.js';
 import { HealthWatch } from './health-watch.js';
 import { EndpointPool } from './pool.js';
 
-/** Where a client connects when nobody says. */
+/** The default server address. */
 export const DEFAULT_ADDRESS = 'localhost:8001';
 
 /**
- * The servers of a client, ready to be called; nothing is connected yet.
+ * Creates the server pool of a client, without connecting.
  *
- * @throws TypeError for an address that cannot be read, or a mixture of encrypted and plain ones
+ * @throws TypeError for an invalid address, or a mixture of https:// and other addresses
  */
 export function openPool(options: InferenceClientOptions): EndpointPool {
   const addresses = addressesOf(options);
@@ -30,10 +30,10 @@ export function openPool(options: InferenceClientOptions): EndpointPool {
 }
 
 /**
- * What goes with a call: the token, the priority, the headers; the call's own win.
+ * Builds the metadata of a call: token, priority and headers. The call's values override the client's.
  *
- * @throws InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for a token or a header that cannot be sent; and whatever
- * the function that gives the token throws
+ * @throws InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for an invalid token or header; also whatever the token
+ * function throws
  */
 export async function metadataOf(client: InferenceClientOptions, call: CallOptions): Promise<Metadata> {
   const metadata = new Metadata();
@@ -41,14 +41,14 @@ export async function metadataOf(client: InferenceClientOptions, call: CallOptio
   if (priority !== undefined) metadata.set('x-heimdex-priority', priority);
   const token = typeof client.token === 'function' ? await client.token() : client.token;
   if (token !== undefined && !isSet(metadata, 'authorization', `Bearer ${token}`)) {
-    throw new InferenceClientError('UNAUTHENTICATED', 'no token: it has a line break or a letter that cannot be sent', {
+    throw new InferenceClientError('UNAUTHENTICATED', 'no token: it contains a line break or an invalid character', {
       reason: 'NO_TOKEN',
     });
   }
   for (const [name, value] of Object.entries({ ...client.headers, ...call.headers })) {
     if (isSet(metadata, name, value)) continue;
     const description =
-      'must be plain text in one line, under a name of letters, digits and dashes that does not end in -bin';
+      'must be a single line of plain text, with a name of letters, digits and dashes that does not end in -bin';
     throw new InferenceClientError('INVALID_ARGUMENT', `the header ${name} ${description}`, {
       violations: [{ field: `headers.${name}`, description }],
     });
@@ -56,7 +56,7 @@ export async function metadataOf(client: InferenceClientOptions, call: CallOptio
   return metadata;
 }
 
-/** False where a header cannot be sent. The reason is left out: it shows the value, which may be a secret. */
+/** Returns false for an invalid header. The reason is omitted: it contains the value, which may be a secret. */
 function isSet(metadata: Metadata, name: string, value: string): boolean {
   try {
     metadata.set(name, value);

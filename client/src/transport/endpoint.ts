@@ -12,23 +12,23 @@ import { abortable } from '../wait.js';
 import type { MethodCodec } from './codec.js';
 
 /**
- * What is known of a server: `serving` and `not-serving` as its own health service says, `unreachable` when that cannot
- * be asked, `unknown` before the first answer and where nobody watches.
+ * Health of a server: `serving` and `not-serving` as reported by its health service, `unreachable` when that fails,
+ * `unknown` before the first report and without a health watch.
  */
 export type EndpointHealth = 'unknown' | 'serving' | 'not-serving' | 'unreachable';
 
-/** What goes with a call besides its message. */
+/** Metadata, deadline and signal of a call. */
 export interface WireOptions {
   readonly metadata: Metadata;
-  /** When to give up, in milliseconds since the epoch; Infinity: never. */
+  /** Milliseconds since the epoch; Infinity: no deadline. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
 }
 
-/** How long a server that failed a call is passed over while others are there. */
+/** How long a server is skipped after a failed call, if others are available. */
 const COOL_DOWN_MS = 1_000;
 
-/** One server and the connection to it. The connection is made at the first call and made again as needed. */
+/** One server and its connection, which is opened on the first call and reopened as needed. */
 export class Endpoint {
   health: EndpointHealth = 'unknown';
   readonly #client: GrpcClient;
@@ -43,22 +43,22 @@ export class Endpoint {
     this.#client = new GrpcClient(address, credentials, options);
   }
 
-  /** 0: send here; 1: not known yet; 2: only when there is nobody else. */
+  /** Returns the preference: 0 healthy, 1 unknown, 2 last resort. */
   rank(nowMs: number): 0 | 1 | 2 {
     if (nowMs < this.#coolUntilMs || this.health === 'not-serving' || this.health === 'unreachable') return 2;
     return this.health === 'serving' ? 0 : 1;
   }
 
-  /** Notes that a call failed here for a reason that may not hold elsewhere. */
-  failed(nowMs: number): void {
+  /** Records a failure that may not occur on other servers. */
+  recordFailure(nowMs: number): void {
     this.#coolUntilMs = nowMs + COOL_DOWN_MS;
   }
 
   /**
-   * Waits until there is a connection, until `deadlineMs` at the latest (milliseconds since the epoch). Returns at once when there is one, and when the last attempt
-   * has just failed: the call that follows then says why.
+   * Waits for a connection, until `deadlineMs` (milliseconds since the epoch). Returns at once if there is one, or if the
+   * last attempt has just failed: the following call then reports why.
    *
-   * @throws InferenceClientError UNAVAILABLE, reason UNREACHABLE, when the time is up
+   * @throws InferenceClientError UNAVAILABLE, reason UNREACHABLE, at the deadline
    */
   async connect(deadlineMs: number, signal: AbortSignal): Promise<void> {
     const timeoutMs = Math.max(0, deadlineMs - Date.now());
@@ -77,12 +77,12 @@ export class Endpoint {
     }
   }
 
-  /** True while a connection stands. */
+  /** True while connected. */
   get connected(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY;
   }
 
-  /** One message out, one in. Rejects with gRPC's ServiceError. */
+  /** Makes a unary call. Rejects with gRPC's ServiceError. */
   unary<Input, Output>(codec: MethodCodec<Input, Output>, message: Input, options: WireOptions): Promise<Output> {
     return new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
@@ -95,7 +95,7 @@ export class Endpoint {
         (error, answer) => {
           options.signal.removeEventListener('abort', cancel);
           if (error !== null) reject(error);
-          else if (answer === undefined) reject(new Error(`${codec.name} ended without an answer`));
+          else if (answer === undefined) reject(new Error(`${codec.name} ended without a response`));
           else resolve(answer);
         },
       );
@@ -104,7 +104,7 @@ export class Endpoint {
     });
   }
 
-  /** One message out, many in. Whoever reads it ends or cancels it. */
+  /** Opens a server stream. The reader must end or cancel it. */
   serverStream<Input, Output>(
     codec: MethodCodec<Input, Output>,
     message: Input,
@@ -113,7 +113,7 @@ export class Endpoint {
     return this.#client.makeServerStreamRequest(codec.path, codec.serialize, codec.deserialize, message, metadata);
   }
 
-  /** Many messages out, many in. Whoever opens it ends or cancels it. */
+  /** Opens a bidirectional stream. The caller must end or cancel it. */
   duplex<Input, Output>(
     codec: MethodCodec<Input, Output>,
     metadata: Metadata,
@@ -124,7 +124,7 @@ export class Endpoint {
     });
   }
 
-  /** No new calls; those on the way finish. Idempotent. */
+  /** Rejects new calls; open calls finish. Idempotent. */
   close(): void {
     this.#client.close();
   }

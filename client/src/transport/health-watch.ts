@@ -10,12 +10,12 @@ import { codecOf } from './codec.js';
 import type { Endpoint } from './endpoint.js';
 
 const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 30_000;
+const MAX_RETRY_MS = 30_000;
 const watchCodec = codecOf(Health.method.watch);
 
 /**
- * Keeps an endpoint's `health` as its own health service tells it (grpc.health.v1 Watch), until stopped. A server without
- * that service counts as serving. A stream that breaks is opened again after a back-off with jitter.
+ * Updates an endpoint's `health` from its health service (grpc.health.v1 Watch), until stopped. A server without that
+ * service counts as serving. A broken stream is reopened after a back-off with jitter.
  */
 export class HealthWatch {
   readonly #endpoint: Endpoint;
@@ -25,7 +25,7 @@ export class HealthWatch {
   #retryMs = FIRST_RETRY_MS;
   #stopped = false;
 
-  /** @param metadata what goes with the call, such as the token; asked for each time the stream is opened */
+  /** @param metadata returns the call's metadata, such as the token; called each time the stream is opened */
   constructor(endpoint: Endpoint, metadata: () => Promise<Metadata> = async () => new Metadata()) {
     this.#endpoint = endpoint;
     this.#metadata = metadata;
@@ -44,7 +44,7 @@ export class HealthWatch {
     try {
       metadata = await this.#metadata();
     } catch {
-      this.#broken();
+      this.#reopenLater();
       return;
     }
     if (this.#stopped) return;
@@ -54,18 +54,18 @@ export class HealthWatch {
       this.#retryMs = FIRST_RETRY_MS;
       this.#endpoint.health = answer.status === ServingStatus.SERVING ? 'serving' : 'not-serving';
     });
-    stream.on('error', () => undefined); // The status tells it.
+    stream.on('error', () => undefined); // Handled by the status event.
     stream.on('status', ({ code }: StatusObject) => {
       if (code === status.UNIMPLEMENTED) this.#endpoint.health = 'serving';
-      else this.#broken();
+      else this.#reopenLater();
     });
   }
 
-  #broken(): void {
+  #reopenLater(): void {
     if (this.#stopped || this.#timer !== undefined) return;
     this.#endpoint.health = 'unreachable';
     const waitMs = this.#retryMs * (0.5 + Math.random() / 2);
-    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+    this.#retryMs = Math.min(MAX_RETRY_MS, this.#retryMs * 2);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#open();

@@ -3,19 +3,19 @@ import type { ServerAddress } from './address.js';
 import type { Endpoint } from './endpoint.js';
 import type { HealthWatch } from './health-watch.js';
 
-/** How long the addresses of a DNS name are used before they are looked up again in the background. */
+/** Age after which the addresses of a DNS name are refreshed in the background. */
 const LOOKUP_FRESH_MS = 30_000;
-/** After a failed call the name is looked up again, but not more often than this. */
-const LOOKUP_MIN_MS = 1_000;
+/** Minimum interval between refreshes caused by failed calls. */
+const MIN_LOOKUP_INTERVAL_MS = 1_000;
 
-/** What a pool is made of. */
+/** Dependencies of a pool. */
 export interface PoolParts {
   readonly addresses: readonly ServerAddress[];
-  /** Makes the connection to `target`; `name` is the DNS name it was found under. */
+  /** Creates the endpoint for `target`; `name` is the DNS name that resolved to it. */
   connect(target: string, name?: string): Endpoint;
-  /** Every IP address of a name. */
+  /** Returns every IP address of a name. */
   lookup(host: string): Promise<readonly string[]>;
-  /** Starts to watch an endpoint's health. Called only while there are several servers. */
+  /** Starts watching an endpoint's health. Called only if there are several servers. */
   watch(endpoint: Endpoint): HealthWatch;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -23,14 +23,14 @@ export interface PoolParts {
 
 interface Member {
   readonly endpoint: Endpoint;
-  /** The DNS name it was found under. */
+  /** The DNS name that resolved to it. */
   readonly name: string | undefined;
   watch: HealthWatch | undefined;
 }
 
 /**
- * The servers a client may send to, and whose turn it is: round robin over those that say they serve, by their health
- * service. With one server nothing is watched.
+ * The servers of a client, selected round robin among the healthy ones. Health is watched only if there are several
+ * servers.
  */
 export class EndpointPool {
   readonly #parts: PoolParts;
@@ -49,31 +49,31 @@ export class EndpointPool {
   }
 
   /**
-   * Whose turn it is. Prefers servers that are not in `tried`.
+   * Selects the next server. Prefers servers not in `tried`.
    *
-   * @throws InferenceClientError UNAVAILABLE when a DNS name has no address
+   * @throws InferenceClientError UNAVAILABLE if a DNS name has no address
    */
   async pick(tried: ReadonlySet<Endpoint> = new Set()): Promise<Endpoint> {
     if (this.#names.length > 0) await this.#resolved();
     const nowMs = this.#parts.now();
-    const places = this.endpoints.map((endpoint) => ({
+    const ranked = this.endpoints.map((endpoint) => ({
       endpoint,
-      place: place(endpoint.rank(nowMs), tried.has(endpoint)),
+      preference: preference(endpoint.rank(nowMs), tried.has(endpoint)),
     }));
-    const best = Math.min(...places.map((each) => each.place));
-    const candidates = places.filter((each) => each.place === best);
+    const best = Math.min(...ranked.map((candidate) => candidate.preference));
+    const candidates = ranked.filter((candidate) => candidate.preference === best);
     const chosen = candidates[this.#turn++ % candidates.length];
     if (chosen === undefined) throw noAddress(this.#names);
     return chosen.endpoint;
   }
 
-  /** Notes that a call to this server failed for a reason that may not hold elsewhere. */
-  failed(endpoint: Endpoint): void {
-    endpoint.failed(this.#parts.now());
-    if (this.#names.length > 0) this.#refresh(LOOKUP_MIN_MS);
+  /** Records a failed call to this server whose reason may not apply to others. */
+  recordFailure(endpoint: Endpoint): void {
+    endpoint.recordFailure(this.#parts.now());
+    if (this.#names.length > 0) this.#refresh(MIN_LOOKUP_INTERVAL_MS);
   }
 
-  /** Every server known at present. */
+  /** Every known server. */
   get endpoints(): readonly Endpoint[] {
     return [...this.#members.values()].map(({ endpoint }) => endpoint);
   }
@@ -84,7 +84,7 @@ export class EndpointPool {
     for (const target of [...this.#members.keys()]) this.#remove(target);
   }
 
-  /** Waits for the names' first look-up; afterwards only renews it in the background. */
+  /** Waits for the first look-up of the names; later refreshes run in the background. */
   #resolved(): Promise<void> {
     if (this.#members.size > 0) {
       this.#refresh(LOOKUP_FRESH_MS);
@@ -122,7 +122,7 @@ export class EndpointPool {
       for (const error of failures.values()) throw error;
       return;
     }
-    // A name that does not resolve for once keeps the addresses it had.
+    // A name that fails to resolve keeps its previous addresses.
     for (const [target, { name }] of [...this.#members]) {
       if (name !== undefined && !failures.has(name) && !found.has(target)) this.#remove(target);
     }
@@ -160,8 +160,8 @@ export class EndpointPool {
   }
 }
 
-/** Least first: a healthy server, one not known yet, a healthy one that was tried already, and only then the others. */
-function place(rank: 0 | 1 | 2, tried: boolean): number {
+/** Lower is better: healthy, unknown, healthy but tried, unknown but tried, then unhealthy servers. */
+function preference(rank: 0 | 1 | 2, tried: boolean): number {
   return (rank === 2 ? 4 : rank) + (tried ? 2 : 0);
 }
 

@@ -9,12 +9,12 @@ describe('heimdex detect-faces', () => {
   const { run, file } = cli;
 
   it('lists the faces and draws them on the upright image', async () => {
-    const lying = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
+    const rotated = await sharp({ create: { width: 200, height: 100, channels: 3, background: '#808080' } })
       .withExif({ IFD0: { Orientation: '6' } })
       .withMetadata({ orientation: 6 })
       .jpeg()
       .toBuffer();
-    const path = await file('a.jpg', lying);
+    const path = await file('a.jpg', rotated);
     const drawn = join(cli.dir, 'drawn.png');
     const { stdout, exitCode } = await run(['detect-faces', path, '--draw', drawn]);
     expect(exitCode).to.equal(0);
@@ -41,17 +41,17 @@ describe('heimdex detect-faces', () => {
     expect((await readdir(out)).sort()).to.deep.equal(['a.png', 'b.png']);
   });
 
-  it('says before any work that a drawing cannot be written', async () => {
+  it('reports an unwritable drawing path before any work', async () => {
     const image = await file('a.png', 'any');
     const nowhere = await run(['detect-faces', image, '--draw', join(cli.dir, 'nowhere', 'a.png')]);
     expect(nowhere.exitCode).to.equal(2);
     expect(nowhere.stderr).to.contain('a.png cannot be written: there is no directory');
-    const inTheWay = await run(['detect-faces', image, '--draw-dir', image]);
-    expect(inTheWay.exitCode).to.equal(2);
-    expect(inTheWay.stderr).to.contain('a file is in the way');
+    const occupied = await run(['detect-faces', image, '--draw-dir', image]);
+    expect(occupied.exitCode).to.equal(2);
+    expect(occupied.stderr).to.contain('a file of that name exists');
   });
 
-  it('refuses one drawing for several images', async () => {
+  it('rejects --draw with several images', async () => {
     await file('a.png', '');
     await file('b.png', '');
     expect(await run(['detect-faces', cli.dir, '--draw', 'x.png'])).to.include({ exitCode: 2 });

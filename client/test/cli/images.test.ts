@@ -8,15 +8,15 @@ describe('heimdex', () => {
   const { run, file } = cli;
 
   describe('embed-image and embed-text', () => {
-    it('show the beginning of each vector and the model', async () => {
+    it('show the first values of each vector and the model', async () => {
       const { stdout } = await run(['embed-image', await file('a.png', '0.6,0.8')]);
-      expect(stdout).to.equal(`${join(cli.dir, 'a.png')}  [0.6000, 0.8000]  2 numbers, org/name@aaaaaaa q8\n`);
+      expect(stdout).to.equal(`${join(cli.dir, 'a.png')}  [0.6000, 0.8000]  2 dimensions, org/name@aaaaaaa q8\n`);
       expect((await run(['embed-text', '1,0'])).stdout).to.equal(
-        '"1,0"  [1.0000, 0.0000]  2 numbers, 4 tokens, org/name@aaaaaaa q8\n',
+        '"1,0"  [1.0000, 0.0000]  2 dimensions, 4 tokens, org/name@aaaaaaa q8\n',
       );
     });
 
-    it('write whole vectors as JSON, and the errors of single files between them', async () => {
+    it('write complete vectors as JSON, interleaved with the errors of failed files', async () => {
       await file('a.png', '1,0');
       await file('b.png', 'not a vector');
       await file('c.png', '0,1');
@@ -32,13 +32,13 @@ describe('heimdex', () => {
       expect(documents[2]).to.deep.include({ model: cli.server.model, dimensions: 2 });
     });
 
-    it('refuse a directory without images', async () => {
+    it('reject a directory without images', async () => {
       const result = await run(['embed-image', cli.dir]);
       expect(result).to.include({ exitCode: 2 });
       expect(result.stderr).to.contain('found none in');
     });
 
-    it('read texts from standard input, a line each', async () => {
+    it('read texts from standard input, one per line', async () => {
       const { stdout } = await run(['embed-text', '--json'], { stdin: '1,0\n0,1\n' });
       expect(
         stdout
@@ -48,7 +48,7 @@ describe('heimdex', () => {
       ).to.deep.equal(['1,0', '0,1']);
     });
 
-    it('send no more a call than the server takes', async () => {
+    it("respect the server's batch limit", async () => {
       for (let name = 0; name < 8; name += 1) await file(`${name}.png`, '1,0');
       const { stdout } = await run(['embed-image', cli.dir]);
       expect(stdout.trim().split('\n')).to.have.length(8);
@@ -63,7 +63,7 @@ describe('heimdex', () => {
       await file('between.png', '0.8,0.6');
     });
 
-    it('ranks images by a text, with a bar each', async () => {
+    it('ranks images by a text, with a bar per result', async () => {
       const { stdout } = await run(['search', '1,0', cli.dir]);
       expect(stdout.split('\n').map((line) => line.replace(cli.dir, ''))).to.deep.equal([
         '1.  1.000  ████████████████████  /right.png',
@@ -73,13 +73,13 @@ describe('heimdex', () => {
       ]);
     });
 
-    it('ranks an index by words and by an image, without sending its images again', async () => {
+    it('ranks an index by a text and by an image, without sending its images again', async () => {
       const index = join(cli.dir, 'p.index');
       await run(['index', cli.dir, '--index', index]);
       cli.server.imageBatches.length = 0;
       const byWords = await run(['search', '0,1', '--index', index, '--json', '--top', '1']);
       expect(JSON.parse(byWords.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.dir, 'up.png') });
-      const byPicture = await run([
+      const byImage = await run([
         'search',
         '--like',
         join(cli.dir, 'right.png'),
@@ -89,11 +89,11 @@ describe('heimdex', () => {
         '--top',
         '1',
       ]);
-      expect(JSON.parse(byPicture.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.dir, 'right.png') });
+      expect(JSON.parse(byImage.stdout)).to.deep.equal({ rank: 1, score: 1, file: join(cli.dir, 'right.png') });
       expect(cli.server.imageBatches).to.deep.equal([1]);
     });
 
-    it('refuses an index of another model', async () => {
+    it('rejects an index of another model', async () => {
       const index = join(cli.dir, 'p.index');
       await run(['index', cli.dir, '--index', index]);
       cli.server.model = { ...cli.server.model, revision: 'b'.repeat(40) };
@@ -102,7 +102,7 @@ describe('heimdex', () => {
       expect(result.stderr).to.contain('org/name@aaaaaaa q8').and.to.contain('index them again');
     });
 
-    it('says what is missing when there is nothing to search in', async () => {
+    it('explains how to create a missing index', async () => {
       const result = await run(['search', 'words', '--index', join(cli.dir, 'none.index')]);
       expect(result).to.include({ exitCode: 2 });
       expect(result.stderr).to.contain('none.index cannot be read');
@@ -117,7 +117,7 @@ describe('heimdex', () => {
       return { images, embedded, unchanged, gone };
     };
 
-    it('sends only what is new or has changed, and forgets what is gone', async () => {
+    it('sends only new and changed images, and drops removed ones', async () => {
       const index = join(cli.dir, 'p.index');
       await mkdir(join(cli.dir, 'below'));
       const [a, b] = [await file('a.png', '1,0'), await file('b.png', '0,1')];
@@ -132,7 +132,7 @@ describe('heimdex', () => {
       expect(JSON.parse(found.stdout).file).to.equal(join(cli.dir, 'below/c.png'));
     });
 
-    it('begins anew when the server has another model', async () => {
+    it('embeds all images again for another model', async () => {
       const index = join(cli.dir, 'p.index');
       await file('a.png', '1,0');
       await figures(index);
@@ -140,27 +140,27 @@ describe('heimdex', () => {
       expect(await figures(index)).to.deep.equal({ images: 1, embedded: 1, unchanged: 0, gone: 0 });
     });
 
-    it('leaves out an image that fails, and writes the others', async () => {
+    it('skips failed images and writes the others', async () => {
       await file('a.png', '1,0');
       await file('b.png', 'bad');
       const result = await run(['index', cli.dir, '--index', join(cli.dir, 'p.index')]);
       expect(result.exitCode).to.equal(1);
-      expect(result.stdout).to.contain('1 image (1 embedded, 0 unchanged, 0 gone)');
+      expect(result.stdout).to.contain('1 image (1 embedded, 0 unchanged, 0 removed)');
       expect(result.stderr).to.contain('b.png: not an image');
     });
 
-    it('keeps what is embedded when the run cannot go on, and goes on from there', async () => {
+    it('saves partial progress on a failure and resumes from it', async () => {
       const index = join(cli.dir, 'p.index');
       for (const name of ['a', 'b', 'c', 'd', 'e']) await file(`${name}.png`, '1,0');
       const last = await file('f.png', 'forbidden');
       const stopped = await run(['index', cli.dir, '--index', index]);
       expect(stopped.exitCode).to.equal(1);
-      expect(stopped.stderr).to.match(/3 images of 6 embedded so far; the same command goes on from there/);
+      expect(stopped.stderr).to.match(/3 images of 6 embedded; run the same command to resume/);
       await rm(last);
       expect(await figures(index)).to.deep.equal({ images: 5, embedded: 2, unchanged: 3, gone: 0 });
     });
 
-    it('says before any work that its file cannot be written', async () => {
+    it('reports an unwritable index path before any work', async () => {
       await file('a.png', '1,0');
       for (const [index, reason] of [
         [join(cli.dir, 'nowhere', 'p.index'), 'there is no directory'],
@@ -173,7 +173,7 @@ describe('heimdex', () => {
       expect(cli.server.imageBatches).to.deep.equal([]);
     });
 
-    it('does not overwrite a file that is no index', async () => {
+    it('does not overwrite a file of another format', async () => {
       await file('a.png', '1,0');
       const precious = await file('precious.txt', 'my notes');
       const result = await run(['index', cli.dir, '--index', precious]);

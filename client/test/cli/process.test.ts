@@ -25,7 +25,7 @@ describe('the process heimdex', () => {
   });
   after(() => server.close());
 
-  it('has help for every command, with the exit codes, and a version', async () => {
+  it('prints help with every command and exit code, and its version', async () => {
     const { stdout } = await execute(process.execPath, [BIN, '--help']);
     for (const text of [
       'transcribe',
@@ -43,7 +43,7 @@ describe('the process heimdex', () => {
     expect((await execute(process.execPath, [BIN, '--version'])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it('says what to do when no server is there, and ends with 3', async () => {
+  it('exits with 3 and advice when the server is unreachable', async () => {
     const gone = await startFakeInference();
     gone.close();
     const result = await heimdex(['info'], { address: gone.address });
@@ -52,30 +52,30 @@ describe('the process heimdex', () => {
     expect(result.stderr).to.contain('To start it: npx heimdex-inference').and.to.contain('HEIMDEX_ADDRESS=HOST:PORT');
   });
 
-  it('ends with 4 when the time is up', async () => {
+  it('exits with 4 on a timeout', async () => {
     const silent = await startFakeService([[InferenceService, { getServerInfo: () => undefined }]]);
     try {
       const result = await heimdex(['info', '--timeout', '0.05'], { address: silent.address });
       expect(result.exitCode).to.equal(4);
-      expect(result.stderr).to.contain('got no answer').and.to.contain('--timeout SECONDS');
+      expect(result.stderr).to.contain('got no response').and.to.contain('--timeout SECONDS');
     } finally {
       silent.close();
     }
   });
 
-  const wrong: readonly (readonly [string, readonly string[]])[] = [
+  const invalid: readonly (readonly [string, readonly string[]])[] = [
     ['an unknown command', ['sing']],
     ['an unknown option', ['info', '--louder']],
     ['a missing argument', ['transcribe']],
-    ['a number that is none', ['health', '--wait', 'long']],
+    ['an invalid number', ['health', '--wait', 'long']],
     ['a number out of range', ['transcribe', 'a', '--beam-size', '9']],
-    ['a choice that is none', ['transcribe', 'a', '--format', 'pdf']],
-    ['an address that is none', ['info', '--address', 'a b']],
+    ['an invalid choice', ['transcribe', 'a', '--format', 'pdf']],
+    ['an invalid address', ['info', '--address', 'a b']],
     ['a certificate without its key', ['info', '--tls-cert', 'x']],
-    ['a token file that is not there', ['info', '--token-file', '/nowhere/token']],
+    ['a missing token file', ['info', '--token-file', '/nowhere/token']],
   ];
-  for (const [what, args] of wrong) {
-    it(`refuses ${what} and ends with 2`, async () => {
+  for (const [what, args] of invalid) {
+    it(`rejects ${what} and exits with 2`, async () => {
       const result = await heimdex(args, { address: server.address });
       expect(result.exitCode).to.equal(2);
       expect(result.stderr).to.not.equal('');
@@ -83,7 +83,7 @@ describe('the process heimdex', () => {
     });
   }
 
-  it('ends with 130 on Ctrl-C, while it waits for its input', async () => {
+  it('exits with 130 on Ctrl-C while waiting for input', async () => {
     const child = spawn(process.execPath, [BIN, 'transcribe', '-', '-a', server.address], {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -95,7 +95,7 @@ describe('the process heimdex', () => {
     expect(exitCode).to.equal(130);
   });
 
-  it('ends quietly when its reader has gone', async () => {
+  it('exits silently when its reader closes the pipe', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
     try {
       for (let name = 0; name < 40; name += 1) await writeFile(join(dir, `${name}.png`), '1,0');
@@ -108,22 +108,22 @@ describe('the process heimdex', () => {
     }
   });
 
-  describe('whose results cannot be written', () => {
+  describe('with unwritable results', () => {
     before(function () {
       if (!existsSync('/dev/full')) this.skip();
     });
-    const onto = (file: string, args: readonly string[], stream: 'stdout' | 'stderr' = 'stdout') => {
+    const runWithOutput = (file: string, args: readonly string[], stream: 'stdout' | 'stderr' = 'stdout') => {
       const full = openSync(file, 'w');
       const stdio: ['ignore', 'pipe' | number, 'pipe' | number] = ['ignore', 'pipe', 'pipe'];
       stdio[stream === 'stdout' ? 1 : 2] = full;
       const child = spawn(process.execPath, [BIN, ...args, '-a', server.address], { stdio });
       closeSync(full);
-      let said = '';
-      for (const output of [child.stdout, child.stderr])
-        output?.on('data', (chunk) => {
-          said += chunk;
+      let output = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream?.on('data', (chunk) => {
+          output += chunk;
         });
-      return once(child, 'close').then(([exitCode]) => ({ exitCode, said }));
+      return once(child, 'close').then(([exitCode]) => ({ exitCode, output }));
     };
 
     for (const args of [
@@ -134,29 +134,29 @@ describe('the process heimdex', () => {
       ['embed-text', '1,0', '0,1'],
       ['health', '--watch'],
     ]) {
-      it(`says so and ends with 74: ${args.join(' ')}`, async () => {
-        const { exitCode, said } = await onto('/dev/full', args);
-        expect(said).to.equal('heimdex: the results could not be written: ENOSPC: no space left on device, write\n');
+      it(`reports it and exits with 74: ${args.join(' ')}`, async () => {
+        const { exitCode, output } = await runWithOutput('/dev/full', args);
+        expect(output).to.equal('heimdex: the results could not be written: ENOSPC: no space left on device, write\n');
         expect(exitCode).to.equal(74);
       });
     }
 
-    it('keeps its exit code where what it has to say cannot be written', async () => {
-      expect(await onto('/dev/full', ['info', '--top'], 'stderr')).to.deep.equal({ exitCode: 2, said: '' });
-      expect((await onto('/dev/full', ['info'], 'stderr')).exitCode).to.equal(0);
+    it('keeps its exit code when messages cannot be written', async () => {
+      expect(await runWithOutput('/dev/full', ['info', '--top'], 'stderr')).to.deep.equal({ exitCode: 2, output: '' });
+      expect((await runWithOutput('/dev/full', ['info'], 'stderr')).exitCode).to.equal(0);
     });
 
-    it('names the file and ends with 74 where a transcript cannot be written', async () => {
+    it('names the file and exits with 74 when a transcript cannot be written', async () => {
       const dir = await mkdtemp(join(tmpdir(), 'heimdex-cli-'));
       try {
         await writeFile(join(dir, 'a.wav'), 'hello');
-        // Its name is taken by a directory that is not empty.
+        // A non-empty directory occupies its name.
         await mkdir(join(dir, 'out/a.txt/b'), { recursive: true });
         const args = ['transcribe', join(dir, 'a.wav'), '--output-dir', join(dir, 'out')];
         const result = await heimdex(args, { address: server.address });
         expect(result.stderr)
           .to.contain(`${join(dir, 'out/a.txt')} cannot be written`)
-          .and.not.contain('an error in');
+          .and.not.contain('a bug in');
         expect(result.exitCode).to.equal(74);
       } finally {
         await rm(dir, { recursive: true });
@@ -164,7 +164,7 @@ describe('the process heimdex', () => {
     });
   });
 
-  describe('before a server that accepts connections and says nothing', () => {
+  describe('with a server that accepts connections but never responds', () => {
     let silent: Server;
     let address: string;
     const sockets = new Set<Socket>();
@@ -183,7 +183,7 @@ describe('the process heimdex', () => {
       silent.close();
     });
 
-    it('gives a stream up when the time is up, at its first attempt', async () => {
+    it('fails a stream at the timeout, on the first attempt', async () => {
       const client = createInferenceClient({ address, retry: { maxAttempts: 4, initialDelayMs: 1 } });
       try {
         const error = await failureOf(client.transcribeStream(() => [new Uint8Array(9)], { timeoutMs: 50 }).next());
@@ -194,7 +194,7 @@ describe('the process heimdex', () => {
     });
 
     for (const scheme of ['', 'https://']) {
-      it(`ends though the connection stands: ${scheme || 'plain'}`, async () => {
+      it(`exits although the connection is open: ${scheme || 'plain'}`, async () => {
         const args = ['transcribe', BIN, '--timeout', '0.2', '-a', `${scheme}${address}`];
         const { code, stderr } = await execute(process.execPath, [BIN, ...args]).then(
           () => ({ code: 0, stderr: '' }),
@@ -206,12 +206,12 @@ describe('the process heimdex', () => {
     }
   });
 
-  it('gives a watch up whose first status does not come in time', async () => {
+  it('fails a watch whose first status does not arrive in time', async () => {
     const silent = await startFakeService([[Health, { watch: () => undefined }]]);
     try {
       const result = await heimdex(['health', '--watch', '--timeout', '0.05'], { address: silent.address });
       expect(result).to.include({ exitCode: 4 });
-      expect(result.stderr).to.contain('Health got no answer');
+      expect(result.stderr).to.contain('Health got no response');
     } finally {
       silent.close();
     }

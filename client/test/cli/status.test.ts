@@ -8,15 +8,15 @@ describe('heimdex', () => {
   const { run, file } = cli;
 
   describe('info and health', () => {
-    it('show what is loaded', async () => {
+    it('show the loaded models', async () => {
       const { stdout } = await run(['info']);
       expect(stdout).to.contain('Heimdex inference 9.9.9, up 1 min 2 s');
-      expect(stdout).to.match(/vision {2}org\/name@aaaaaaa q8 {2}siglip {8}2 {2}cpu/);
-      expect(stdout).to.contain('64 MiB a message, 3 items a call, 2 h of audio');
+      expect(stdout).to.match(/vision {2}org\/name@aaaaaaa q8 {2}siglip {11}2 {2}cpu/);
+      expect(stdout).to.contain('64 MiB per message, 3 items per call, 2 h of audio');
       expect(JSON.parse((await run(['info', '--json'])).stdout)).to.include({ version: '9.9.9' });
     });
 
-    it('say by the exit code whether the server serves', async () => {
+    it('report the health by the exit code', async () => {
       expect(await run(['health'])).to.include({ exitCode: 0 });
       cli.server.health = Serving.NOT_SERVING;
       const result = await run(['health']);
@@ -25,7 +25,7 @@ describe('heimdex', () => {
       expect((await run(['health', '--service', 'nobody'])).exitCode).to.equal(1);
     });
 
-    it('take a method by its own name, and any name that health knows', async () => {
+    it('accept a short method name, or any service name', async () => {
       const full = 'heimdex.inference.v1.InferenceService';
       for (const name of [
         'EmbedImage',
@@ -37,15 +37,17 @@ describe('heimdex', () => {
         for (const args of [[name], ['--service', name]]) {
           expect(await run(['health', ...args]), name).to.include({ exitCode: 0, stdout: 'SERVING\n' });
         }
-        expect(cli.server.asked.at(-1), name).to.match(/^heimdex\.inference\.v1\.InferenceService(\/EmbedImage)?$/);
+        expect(cli.server.healthChecks.at(-1), name).to.match(
+          /^heimdex\.inference\.v1\.InferenceService(\/EmbedImage)?$/,
+        );
       }
       expect((await run(['health', 'embedimage'])).exitCode).to.equal(1);
       expect((await run(['health', 'EmbedImage', '--service', 'EmbedText'])).exitCode).to.equal(2);
       expect((await run(['health', 'EmbedText', '--watch', '--json'])).exitCode).to.equal(0);
-      expect(cli.server.asked.at(-1)).to.equal(`${full}/EmbedText`);
+      expect(cli.server.healthChecks.at(-1)).to.equal(`${full}/EmbedText`);
     });
 
-    it('wait until the server serves', async () => {
+    it('wait until the server is serving', async () => {
       cli.server.health = Serving.NOT_SERVING;
       expect((await run(['health', '--wait', '0.2'])).exitCode).to.equal(5);
       const waiting = run(['health', '--wait', '60', '--json']);
@@ -67,7 +69,7 @@ describe('heimdex', () => {
   });
 
   describe('on a terminal', () => {
-    it('shows progress on standard error, colours its results, and obeys NO_COLOR', async () => {
+    it('shows progress on standard error, colours its results, and respects NO_COLOR', async () => {
       await file('a.png', '1,0');
       await file('b.png', '0,1');
       const index = join(cli.dir, 'p.index');

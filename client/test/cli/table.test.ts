@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { bytes, duration } from '../../src/cli/format.js';
+import { formatBytes, formatDuration } from '../../src/cli/format.js';
 import { bar, fitted, table } from '../../src/cli/table.js';
 
-describe('what a person reads', () => {
-  it('has its columns aligned, colours aside', () => {
+describe('terminal output', () => {
+  it('aligns columns, ignoring colours', () => {
     const rows = [
       ['a', '\u001b[32m1\u001b[39m', 'x'],
       ['long', '100', ''],
@@ -11,7 +11,7 @@ describe('what a person reads', () => {
     expect(table(rows, [1])).to.deep.equal(['a       \u001b[32m1\u001b[39m  x', 'long  100']);
   });
 
-  it('leaves columns out, the most dispensable first, until it fits', () => {
+  it('drops columns in the given order until it fits', () => {
     const rows = [['one', 'two', 'three']];
     expect(fitted(rows, [], [1, 0], undefined)).to.deep.equal(['one  two  three']);
     expect(fitted(rows, [], [1, 0], 10)).to.deep.equal(['one  three']);
@@ -19,7 +19,7 @@ describe('what a person reads', () => {
     expect(fitted(rows, [], [1, 0], 1)).to.deep.equal(['three']);
   });
 
-  it('has bars in steps of an eighth', () => {
+  it('draws bars in steps of an eighth', () => {
     expect(bar(0, 4)).to.equal('');
     expect(bar(0.5, 4)).to.equal('██');
     expect(bar(0.53, 4)).to.equal('██▏');
@@ -27,15 +27,15 @@ describe('what a person reads', () => {
     expect(bar(-1, 4)).to.equal('');
   });
 
-  it('has sizes and times in fitting units', () => {
-    expect([0, 1023, 1536, 64 * 1024 ** 2, 1.5 * 1024 ** 3].map(bytes)).to.deep.equal([
+  it('formats sizes and durations', () => {
+    expect([0, 1023, 1536, 64 * 1024 ** 2, 1.5 * 1024 ** 3].map(formatBytes)).to.deep.equal([
       '0 B',
       '1023 B',
       '1.5 KiB',
       '64 MiB',
       '1.5 GiB',
     ]);
-    expect([0, 4.25, 62, 3725, 90_000, 7200].map(duration)).to.deep.equal([
+    expect([0, 4.25, 62, 3725, 90_000, 7200].map(formatDuration)).to.deep.equal([
       '0 s',
       '4.3 s',
       '1 min 2 s',

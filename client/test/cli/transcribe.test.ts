@@ -13,14 +13,14 @@ import { useCli } from '../support/cli-fixture.js';
 import { startFakeService } from '../support/fake-service.js';
 import { heimdex } from '../support/run.js';
 
-/** The subtitle of a second, numbered (SRT) or not (WebVTT). */
+/** The cue of one second, numbered (SRT) or not (WebVTT). */
 function cue(number: string, second: number, text: string): string {
   const point = number === '' ? '.' : ',';
   return `${number}00:00:0${second}${point}000 --> 00:00:0${second + 1}${point}000\n${text}\n\n`;
 }
 
-/** A server that gives a segment for each chunk as soon as it comes. */
-function hearAtOnce(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>): void {
+/** A server that sends one segment per chunk as soon as it arrives. */
+function transcribeImmediately(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>): void {
   let id = 0;
   const answer = (message: MessageInitShape<typeof TranscribeStreamResponseSchema>['message']) =>
     call.write(create(TranscribeStreamResponseSchema, message === undefined ? {} : { message }));
@@ -37,18 +37,18 @@ function hearAtOnce(call: ServerDuplexStream<TranscribeStreamRequest, Transcribe
   });
 }
 
-/** What was written so far, and who waits for it. */
-class Watched {
+/** The output so far, with a promise for an expected value. */
+class WatchedOutput {
   #text = '';
   #waiting: (() => void) | undefined;
 
-  now(text: string): void {
+  update(text: string): void {
     this.#text = text;
     this.#waiting?.();
   }
 
-  async reaches(wanted: string): Promise<void> {
-    while (this.#text !== wanted) {
+  async equals(expected: string): Promise<void> {
+    while (this.#text !== expected) {
       await new Promise<void>((resolve) => {
         this.#waiting = resolve;
       });
@@ -60,12 +60,12 @@ describe('heimdex transcribe', () => {
   const cli = useCli();
   const { run, file } = cli;
 
-  it('writes one line of text an audio file', async () => {
+  it('writes one line of text per audio file', async () => {
     const result = await run(['transcribe', await file('a.wav', 'Hello there.\nHow are you?')]);
     expect(result).to.deep.equal({ exitCode: 0, stdout: 'Hello there. How are you?\n', stderr: '' });
   });
 
-  it('begins each line with the name when there are several', async () => {
+  it('prefixes each line with the name for several files', async () => {
     const [a, b] = [await file('a.wav', 'One.'), await file('b.wav', 'Two.')];
     expect((await run(['transcribe', a, b])).stdout).to.equal(`${a}: One.\n${b}: Two.\n`);
   });
@@ -80,7 +80,7 @@ describe('heimdex transcribe', () => {
     );
   });
 
-  it('writes a JSON document an audio file', async () => {
+  it('writes one JSON document per audio file', async () => {
     const { stdout } = await run(['transcribe', await file('a.wav', 'Hi.'), '--json']);
     const document = JSON.parse(stdout);
     expect(document).to.include({ text: 'Hi.', language: 'en', durationSeconds: 1 });
@@ -102,21 +102,21 @@ describe('heimdex transcribe', () => {
       [`WEBVTT\n\n${cue('', 0, 'One.')}`, `WEBVTT\n\n${cue('', 0, 'One.')}${cue('', 1, 'Two.')}`],
     ],
   ] as const) {
-    it(`writes each segment while the audio still comes: ${name}`, async () => {
-      const service = await startFakeService([[InferenceService, { transcribeStream: hearAtOnce }]]);
-      const output = new Watched();
+    it(`writes each segment while audio is still arriving: ${name}`, async () => {
+      const service = await startFakeService([[InferenceService, { transcribeStream: transcribeImmediately }]]);
+      const output = new WatchedOutput();
       try {
-        const said = (async function* () {
+        const audio = (async function* () {
           yield Buffer.from('One.');
-          await output.reaches(shown[0]);
+          await output.equals(shown[0]);
           yield Buffer.from('Two.');
-          await output.reaches(shown[1]);
+          await output.equals(shown[1]);
         })();
         const result = await heimdex(['transcribe', '-', ...args], {
           address: service.address,
-          stdin: said,
+          stdin: audio,
           terminal,
-          watch: (text) => output.now(text),
+          watch: (text) => output.update(text),
         });
         expect(result).to.deep.equal({ exitCode: 0, stdout: shown.at(-1), stderr: '' });
       } finally {
@@ -125,7 +125,7 @@ describe('heimdex transcribe', () => {
     });
   }
 
-  it('sends its options, and nothing for what was not given', async () => {
+  it('sends only the given options', async () => {
     const path = await file('a.wav', 'x');
     await run(['transcribe', path]);
     await run([
@@ -153,7 +153,7 @@ describe('heimdex transcribe', () => {
     expect(full?.raw).to.include({ encoding: 1, sampleRateHz: 16_000, channelCount: 1 });
   });
 
-  it('writes a file an audio file into a directory, and none for one that failed', async () => {
+  it('writes one output file per audio file, and none for a failed one', async () => {
     const out = join(cli.dir, 'out');
     const [good, bad] = [await file('good.wav', 'Yes.'), await file('broken.wav', 'No.\nbad')];
     const result = await run(['transcribe', good, bad, '--format', 'srt', '--output-dir', out]);
@@ -163,7 +163,7 @@ describe('heimdex transcribe', () => {
     expect(await readFile(join(out, 'good.srt'), 'utf8')).to.contain('Yes.');
   });
 
-  it('goes on after an audio file that fails or is not there', async () => {
+  it('continues after a failed or missing audio file', async () => {
     const [bad, good] = [await file('bad.wav', 'bad'), await file('good.wav', 'Yes.')];
     const result = await run(['transcribe', bad, join(cli.dir, 'none.wav'), good]);
     expect(result.exitCode).to.equal(1);
@@ -171,7 +171,7 @@ describe('heimdex transcribe', () => {
     expect(result.stderr).to.match(/failed {2}.*bad\.wav: not audio\nfailed {2}.*none\.wav cannot be read: ENOENT/);
   });
 
-  it('refuses subtitles of several audio files in one stream', async () => {
+  it('rejects subtitles of several audio files on standard output', async () => {
     const result = await run(['transcribe', 'a', 'b', '--format', 'srt']);
     expect(result.exitCode).to.equal(2);
     expect(result.stderr).to.contain('--output-dir DIR');

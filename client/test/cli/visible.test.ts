@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { harmless, visible, visibleLines } from '../../src/cli/visible.js';
+import { escapeControls, visible, visibleLines } from '../../src/cli/visible.js';
 import { useCli } from '../support/cli-fixture.js';
 
-/** What a terminal obeys: controls but the end of a line, and overrides of direction. */
-const OBEYED = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
+/** Control characters except line feeds, and bidirectional overrides. */
+const CONTROL = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
 const NAME = 'a\u001b[31m\u001b]0;title\u0007b\u202egnp\u009b2J\r.wav';
 const SHOWN = 'a\\u001b[31m\\u001b]0;title\\u0007b\\u202egnp\\u009b2J\\r.wav';
 
-describe('text of others', () => {
-  it('has what a terminal obeys or hides written out', () => {
+describe('untrusted text', () => {
+  it('has control and invisible characters escaped', () => {
     expect(visible(NAME)).to.equal(SHOWN);
     expect(visible('two\nlines\tand\u2028more\u200b\ufeff\ud800')).to.equal(
       'two\\nlines\\tand\\u2028more\\u200b\\ufeff\\ud800',
@@ -18,7 +18,7 @@ describe('text of others', () => {
     expect(visibleLines('two\nlin\u0007es')).to.equal('two\nlin\\u0007es');
   });
 
-  it('stays as it is otherwise, in every script', () => {
+  it('is otherwise unchanged, in every script', () => {
     for (const text of [
       'Straße 7 %~.wav',
       '한국어.mp3',
@@ -31,20 +31,22 @@ describe('text of others', () => {
     }
   });
 
-  it('loses what a terminal obeys in all output, but for colours where they are on', () => {
-    expect(harmless('\u001b[31mred\u001b[39m \u001b[2J\n', true)).to.equal('\u001b[31mred\u001b[39m \\u001b[2J\n');
-    expect(harmless('\u001b[31mred\u001b[39m\tשלום\u200f\n', false)).to.equal(
+  it('has control characters escaped in all output, except enabled colours', () => {
+    expect(escapeControls('\u001b[31mred\u001b[39m \u001b[2J\n', true)).to.equal(
+      '\u001b[31mred\u001b[39m \\u001b[2J\n',
+    );
+    expect(escapeControls('\u001b[31mred\u001b[39m\tשלום\u200f\n', false)).to.equal(
       '\\u001b[31mred\\u001b[39m\tשלום\u200f\n',
     );
     const json = JSON.stringify({ name: NAME });
-    expect(JSON.parse(harmless(json, true))).to.deep.equal({ name: NAME });
+    expect(JSON.parse(escapeControls(json, true))).to.deep.equal({ name: NAME });
   });
 
-  describe('shown by heimdex', () => {
+  describe('printed by heimdex', () => {
     const cli = useCli();
     const { run, file } = cli;
 
-    it('does not reach the terminal as it is: names of files, in results and errors', async () => {
+    it('is escaped: file names in results and errors', async () => {
       const audioFile = await file(NAME, 'hello\u001b[2J\u202e');
       const image = await file(`${NAME}.png`, '1,0');
       const broken = await file(`broken ${NAME}.png`, 'bad');
@@ -69,23 +71,23 @@ describe('text of others', () => {
         ]) {
           const { stdout, stderr } = await run(args, { terminal, env });
           expect(stdout + stderr, args.join(' ')).to.not.equal('');
-          // Progress on a terminal is drawn over: the line's beginning, and what is right of it erased.
-          expect((stdout + stderr).replaceAll('\r\u001b[K', ''), args.join(' ')).to.not.match(OBEYED);
+          // Progress lines return to the start of the line and erase it.
+          expect((stdout + stderr).replaceAll('\r\u001b[K', ''), args.join(' ')).to.not.match(CONTROL);
         }
       }
     });
 
-    it('does not colour it either: what a server says', async () => {
+    it('is escaped: server messages with colours enabled', async () => {
       cli.server.model = { id: 'org/\u001b[31mname\u001b]0;x\u0007', revision: 'a'.repeat(40), variant: '\u202eq8' };
       const { stdout } = await run(['info'], { terminal: true });
       expect(stdout).to.contain('org/\\u001b[31mname\\u001b]0;x\\u0007').and.contain('\\u202eq8');
     });
 
-    it('is whole in JSON and in files', async () => {
+    it('is preserved in JSON and files', async () => {
       const audioFile = await file('a.wav', 'he\u009bllo');
       const { stdout } = await run(['transcribe', audioFile, '--json']);
       expect(JSON.parse(stdout).text).to.contain('he\u009bllo');
-      expect(stdout).to.not.match(OBEYED);
+      expect(stdout).to.not.match(CONTROL);
     });
   });
 });

@@ -1,12 +1,12 @@
 import { generate } from 'selfsigned';
 
-/** PEM texts of a certificate and its private key. */
+/** A certificate and its private key, in PEM. */
 export interface KeyPair {
   readonly cert: string;
   readonly key: string;
 }
 
-/** An authority, a server's certificate for `name` and 127.0.0.1, and a client's, all new. */
+/** Creates an authority, a server certificate for `name` and 127.0.0.1, and a client certificate. */
 export async function makeCertificates(name: string): Promise<{ ca: KeyPair; server: KeyPair; client: KeyPair }> {
   const ca = await make('test authority', undefined, [
     { name: 'basicConstraints', cA: true, critical: true },

@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import { type FakeInference, startFakeInference } from './fake-inference.js';
 import { type CommandInput, type CommandResult, heimdex } from './run.js';
 
-/** A stand-in for the server and an empty directory, for one test of the command line. */
+/** A fake server and an empty directory for one test of the command line. */
 export interface CliFixture {
   readonly server: FakeInference;
   readonly dir: string;
   /** Runs `heimdex` against the server. */
   run(args: readonly string[], input?: CommandInput): Promise<CommandResult>;
-  /** Writes a file into the directory and gives its path. */
+  /** Writes a file into the directory and returns its path. */
   file(name: string, content: string | Uint8Array): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Gives each test of a describe block a fixture of its own; what it gives may be used inside tests alone. */
+/** Creates a new fixture for each test of a describe block. Use the result only inside tests. */
 export function useCli(): Omit<CliFixture, 'close'> {
   let open: CliFixture | undefined;
   beforeEach(async () => {
@@ -23,7 +23,7 @@ export function useCli(): Omit<CliFixture, 'close'> {
   });
   afterEach(() => open?.close());
   const fixture = (): CliFixture => {
-    if (open === undefined) throw new Error('the fixture is there inside tests alone');
+    if (open === undefined) throw new Error('the fixture is available only inside tests');
     return open;
   };
   return {

@@ -1,6 +1,6 @@
 import { InferenceClientError } from '../../src/index.js';
 
-/** The error a call fails with; anything but an InferenceClientError is thrown on. */
+/** Returns the error of a failed call; rethrows anything but an InferenceClientError. */
 export async function failureOf(call: Promise<unknown>): Promise<InferenceClientError> {
   try {
     await call;

@@ -37,32 +37,33 @@ import {
 } from '@heimdex/gen';
 import { detailsOf, type FakeService, failure, startFakeService } from './fake-service.js';
 
-/** What the fake's models are and what it was asked; a test changes and reads it. */
+/** State of the fake server, which tests read and change. */
 export interface FakeInference extends FakeService {
   model: { id: string; revision: string; variant: string };
   health: Serving;
   /** Batch sizes of EmbedImage, in the order of the calls. */
   readonly imageBatches: number[];
-  /** The names that health was asked for, in order. */
-  readonly asked: string[];
+  /** The service names of health checks, in order. */
+  readonly healthChecks: string[];
   readonly starts: TranscribeStreamRequest['message'][];
 }
 
 type Unary<Input, Output> = (call: ServerUnaryCall<Input, Output>, reply: sendUnaryData<Output>) => void;
 
-/** How many items the fake takes a call. */
+/** Maximum items per call. */
 export const MAX_BATCH_ITEMS = 3;
 
 /**
- * A stand-in for the server whose answers follow from its inputs: an image (a text file) is the vector written in it, such
- * as `1,0`; a text likewise; an audio file is its lines, a second each; `bad` is an error, `forbidden` one of the whole call; a face fills each image.
+ * A fake server whose responses derive from the inputs. An image (a text file) or a text is the vector written in it, such
+ * as `1,0`. An audio file is its lines, one second each. `bad` fails the item, `forbidden` the call. Every image has one
+ * face.
  */
 export async function startFakeInference(): Promise<FakeInference> {
   const state = {
     model: { id: 'org/name', revision: 'a'.repeat(40), variant: 'q8' },
     health: Serving.SERVING,
     imageBatches: [] as number[],
-    asked: [] as string[],
+    healthChecks: [] as string[],
     starts: [] as TranscribeStreamRequest['message'][],
   };
 
@@ -112,20 +113,20 @@ export async function startFakeInference(): Promise<FakeInference> {
       if (message.case === 'audio') chunks.push(message.value);
       else state.starts.push(message);
     });
-    call.on('end', () => hear(call, Buffer.concat(chunks).toString()));
+    call.on('end', () => respond(call, Buffer.concat(chunks).toString()));
   };
   const list: Unary<unknown, HealthListResponse> = (_call, reply) => {
     const statuses = { '': { status: state.health }, [InferenceService.typeName]: { status: state.health } };
     reply(null, create(HealthListResponseSchema, { statuses }));
   };
   const check: Unary<HealthCheckRequest, HealthCheckResponse> = ({ request }, reply) => {
-    state.asked.push(request.service);
+    state.healthChecks.push(request.service);
     if (request.service !== '' && !request.service.startsWith(InferenceService.typeName))
       reply(failure(status.NOT_FOUND, 'no such service'));
     else reply(null, create(HealthCheckResponseSchema, { status: state.health }));
   };
   const watch = (call: ServerWritableStream<HealthCheckRequest, HealthCheckResponse>) => {
-    state.asked.push(call.request.service);
+    state.healthChecks.push(call.request.service);
     for (const status of [Serving.NOT_SERVING, Serving.SERVING])
       call.write(create(HealthCheckResponseSchema, { status }));
     call.end();
@@ -168,7 +169,7 @@ function face(content: Uint8Array): FaceResult {
   });
 }
 
-function hear(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>, text: string): void {
+function respond(call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>, text: string): void {
   const send = (message: Parameters<typeof create<typeof TranscribeStreamResponseSchema>>[1]) =>
     call.write(create(TranscribeStreamResponseSchema, message));
   const lines = text.split('\n').filter((line) => line !== '');

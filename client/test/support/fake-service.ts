@@ -20,11 +20,11 @@ import {
 } from '@grpc/grpc-js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, StatusSchema } from '@heimdex/gen';
 
-/** A gRPC server on a real socket, with the handlers a test gives it. */
+/** A gRPC server on a real socket, with the test's handlers. */
 export interface FakeService {
   readonly address: string;
   readonly port: number;
-  /** Ends at once, calls and all. */
+  /** Shuts down immediately, including open calls. */
   close(): void;
 }
 
@@ -32,7 +32,7 @@ export interface FakeServiceOptions {
   readonly host?: string;
   readonly port?: number;
   readonly credentials?: ServerCredentials;
-  /** Of grpc-js' server. */
+  /** Options of the grpc-js server. */
   readonly options?: ServerOptions;
 }
 
@@ -57,7 +57,7 @@ export interface FailureOptions {
   readonly retryAfterMs?: number;
 }
 
-/** The details of an error, as the server packs them. */
+/** Packs the details of an error as the server does. */
 export function detailsOf({ reason, field, retryAfterMs }: FailureOptions) {
   return [
     ...(reason === undefined
@@ -72,7 +72,7 @@ export function detailsOf({ reason, field, retryAfterMs }: FailureOptions) {
   ];
 }
 
-/** What a handler fails a call with. */
+/** Returns an error for a handler to fail a call with. */
 export function failure(code: status, text: string, options: FailureOptions = {}) {
   const metadata = new Metadata();
   const details = detailsOf(options);

@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { runCli } from '../../src/cli/program.js';
 
-/** What a command wrote and how it ended. */
+/** Output and exit code of a command. */
 export interface CommandResult {
   readonly exitCode: number;
   readonly stdout: string;
@@ -11,7 +11,7 @@ export interface CommandResult {
 export interface CommandInput {
   readonly address?: string;
   readonly stdin?: string | AsyncIterable<Uint8Array>;
-  /** Called with all of standard output as often as something is written. */
+  /** Called with the complete standard output after each write. */
   readonly watch?: (stdout: string) => void;
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;

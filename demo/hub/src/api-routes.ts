@@ -1,4 +1,4 @@
-/** The hub's JSON API, as far as downloads need it. */
+/** The part of the hub's JSON API that downloads use. */
 import type { Exchange } from './exchange.js';
 import type { Commit, CommittedFile } from './repository.js';
 import type { StoredRepository } from './store.js';
@@ -26,8 +26,8 @@ export function sendInfo(exchange: Exchange, repository: StoredRepository, commi
 const DEFAULT_PAGE_SIZE = 1000;
 
 /**
- * `GET /api/models/<org>/<name>/tree/<revision>[/<directory>]`: files and directories, below each other with
- * `recursive=true`; in pages, with the address of the next in the Link header.
+ * `GET /api/models/<org>/<name>/tree/<revision>[/<directory>]`: files and directories, including subdirectories with
+ * `recursive=true`. Paginated, with the URL of the next page in the Link header.
  */
 export function sendTree(exchange: Exchange, commit: Commit, dir: string, pageSize: number | undefined): void {
   const url = new URL(exchange.request.url ?? '', hostOf(exchange));
@@ -51,7 +51,7 @@ export function sendTree(exchange: Exchange, commit: Commit, dir: string, pageSi
   exchange.json(200, page, headers);
 }
 
-/** `POST /api/models/<org>/<name>/paths-info/<revision>` with `paths`: those files that exist. */
+/** `POST /api/models/<org>/<name>/paths-info/<revision>` with `paths`: the existing ones of these files. */
 export function sendPathsInfo(exchange: Exchange, commit: Commit, body: string): void {
   const paths = pathsOf(body, exchange.request.headers['content-type'] ?? '');
   exchange.json(
@@ -70,7 +70,7 @@ function pathsOf(body: string, contentType: string): string[] {
   return [paths].flat().filter((path) => typeof path === 'string');
 }
 
-/** Files, and directories as their paths, in the order of their names. */
+/** Returns files, and directories as their paths, sorted by name. */
 function entriesOf(commit: Commit, dir: string, recursive: boolean): (CommittedFile | string)[] {
   const prefix = dir === '' ? '' : `${dir}/`;
   const entries = new Map<string, CommittedFile | string>();

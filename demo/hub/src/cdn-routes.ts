@@ -1,4 +1,4 @@
-/** The second server, which large files are redirected to: signed addresses, and no interest in tokens. */
+/** The second server, to which large files are redirected: signed URLs, no tokens. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Exchange, type ExchangeContext } from './exchange.js';
 import { sendFile } from './send-file.js';
@@ -10,7 +10,7 @@ export interface CdnContext extends ExchangeContext {
   readonly signer: LinkSigner;
 }
 
-/** Answers one request to the second server. */
+/** Handles one request to the second server. */
 export async function handleCdn(
   request: IncomingMessage,
   response: ServerResponse,
@@ -26,7 +26,7 @@ export async function handleCdn(
     return;
   }
   if (request.headers.authorization !== undefined) {
-    // As S3 does; and a client that brings its token here has given it to a stranger.
+    // As S3 does. A client must not send its token to another host.
     sendXml(exchange, 400, 'Only one auth mechanism allowed');
     return;
   }

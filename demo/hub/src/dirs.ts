@@ -1,9 +1,9 @@
-/** Repositories from directories on disk: `<directory>/<org>/<name>/...`, as a hub would show them. */
+/** Reads repositories from directories on disk, `<directory>/<org>/<name>/...`. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HubFile, HubRepository } from './repository.js';
 
-/** All repositories below a directory. Files right in it or in an organisation's directory are passed over. */
+/** Returns all repositories below a directory. Files outside repositories are ignored. */
 export async function repositoriesIn(dir: string): Promise<HubRepository[]> {
   const repositories: HubRepository[] = [];
   for (const org of await dirsIn(dir)) {
@@ -14,7 +14,7 @@ export async function repositoriesIn(dir: string): Promise<HubRepository[]> {
   return repositories;
 }
 
-/** All files below a directory, as files of one repository. Symbolic links to files are followed. */
+/** Returns all files below a directory as files of one repository. Follows symbolic links to files. */
 export async function filesIn(dir: string): Promise<HubFile[]> {
   const files: HubFile[] = [];
   const walk = async (below: string): Promise<void> => {

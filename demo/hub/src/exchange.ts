@@ -1,4 +1,4 @@
-/** One request and its answer: the log, the faults and the small words of HTTP in one place. */
+/** One request and its response, with logging, faults and HTTP helpers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultAction, FaultList, FaultSubject } from './faults.js';
@@ -52,12 +52,12 @@ export class Exchange {
     return this.request.method === 'HEAD';
   }
 
-  /** The token of an `Authorization: Bearer` header. */
+  /** Returns the token of an `Authorization: Bearer` header. */
   get token(): string | undefined {
     return /^Bearer (.+)$/.exec(this.request.headers.authorization ?? '')?.[1];
   }
 
-  /** The faults of these types that apply to this request. */
+  /** Returns the faults of these types that apply to this request. */
   faults<const Type extends FaultAction['type']>(
     types: readonly Type[],
     accept?: (action: Extract<FaultAction, { type: Type }>) => boolean,
@@ -65,7 +65,7 @@ export class Exchange {
     return this.context.faults.take(this.#subject, types, accept);
   }
 
-  /** Applies the faults that come before any answer. False: the request is answered, or never will be. */
+  /** Applies the faults that precede the response. Returns false if they handled the request. */
   async begin(): Promise<boolean> {
     for (const { delayMs } of this.faults(['delay'])) await sleep(delayMs, undefined, { signal: this.context.signal });
     if (this.faults(['refuse']).length > 0) {
@@ -84,18 +84,18 @@ export class Exchange {
     return true;
   }
 
-  /** Starts the answer. */
+  /** Sends the head of the response. */
   head(status: number, headers: Readonly<Record<string, string | number>>): void {
     this.#record.status = status;
     this.response.writeHead(status, headers);
   }
 
-  /** Notes bytes of the body that went out. */
+  /** Records sent bytes of the body. */
   sent(bytes: number): void {
     this.#record.bytesSent += bytes;
   }
 
-  /** A whole answer. */
+  /** Sends a complete response. */
   send(status: number, headers: Readonly<Record<string, string | number>>, body: string): void {
     const bytes = Buffer.from(body);
     this.head(status, { 'content-length': bytes.length, ...headers });
@@ -111,7 +111,7 @@ export class Exchange {
     this.send(status, { 'content-type': 'application/json; charset=utf-8', ...headers }, JSON.stringify(value));
   }
 
-  /** An error as the real hub tells it: in two headers and in the body. */
+  /** Sends an error as the real hub does, in two headers and the body. */
   error(
     status: number,
     code: string | undefined,

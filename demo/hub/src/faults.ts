@@ -1,51 +1,51 @@
 /**
- * What can go wrong between a hub and a client, as small parts that can be put together: each fault says which answers
- * it touches, how often, and what it does to them. Several that match one request all apply.
+ * Composable faults of a hub and its network. Each fault defines which responses it affects, how often and how. All faults
+ * that match a request apply.
  */
 import { isFile, type RequestKind } from './request-log.js';
 
-/** What a fault does to an answer. Byte positions are positions in the file, whatever range was asked for. */
+/** Effect of a fault on a response. Byte positions refer to the file, not to the requested range. */
 export type FaultAction =
-  /** Answers with this status instead: 429, 503, 403, ... */
+  /** Responds with this status instead: 429, 503, 403, ... */
   | {
       readonly type: 'status';
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>>;
       readonly body?: string;
     }
-  /** Closes the connection before any answer. */
+  /** Closes the connection without a response. */
   | { readonly type: 'refuse' }
-  /** Takes the request and never answers. */
+  /** Never responds. */
   | { readonly type: 'silence' }
-  /** Waits before the answer's head. */
+  /** Delays the head of the response. */
   | { readonly type: 'delay'; readonly delayMs: number }
   /** Sends the bytes before `atByte`, then nothing more; the connection stays open. */
   | { readonly type: 'stall'; readonly atByte: number }
-  /** Sends the bytes before `atByte`, then cuts the connection. */
+  /** Sends the bytes before `atByte`, then closes the connection. */
   | { readonly type: 'drop'; readonly atByte: number }
-  /** Sends this byte with one bit turned. */
+  /** Sends this byte with one bit flipped. */
   | { readonly type: 'flip'; readonly atByte: number }
-  /** Ends the body cleanly `missingBytes` early, with a Content-Length that agrees with what is sent. */
+  /** Ends the body `missingBytes` early, with a matching Content-Length. */
   | { readonly type: 'truncate'; readonly missingBytes: number }
-  /** Says that the file is this much larger (or smaller, below 0), in the file list and in every header. */
+  /** Reports the file as larger (or smaller, if negative) by this many bytes, in the file list and every header. */
   | { readonly type: 'lie-size'; readonly deltaBytes: number }
-  /** Answers a Range request with 200 and the whole file. */
+  /** Responds to a Range request with 200 and the complete file. */
   | { readonly type: 'ignore-range' }
-  /** Treats the signed address as expired: 403, as the storage behind the real hub answers. */
+  /** Treats the signed URL as expired: 403, as the storage of the real hub does. */
   | { readonly type: 'expire' }
-  /** Sends parts with a pause between them: slow, but steady. */
+  /** Sends parts with pauses: slow but steady. */
   | { readonly type: 'slow'; readonly partBytes: number; readonly pauseMs: number }
-  /** Redirects to this address first. */
+  /** Redirects to this URL first. */
   | { readonly type: 'redirect'; readonly location: string; readonly status?: number };
 
-/** Which requests a fault touches; all that is given must hold. */
+/** Requests affected by a fault; all given conditions must hold. */
 export interface FaultMatch {
-  /** `hub`: the API and resolve addresses. `cdn`: the second server, that large files are redirected to. */
+  /** `hub`: the API and resolve URLs. `cdn`: the second server, to which large files are redirected. */
   readonly server?: 'hub' | 'cdn';
-  /** `info`, `tree` and `paths-info` are API calls; `resolve` is a file's address; `bytes` is any answer with a file's bytes. */
+  /** `info`, `tree` and `paths-info` are API calls; `resolve` is a file URL; `bytes` is any response with file content. */
   readonly kind?: RequestKind | readonly RequestKind[];
   readonly method?: 'GET' | 'HEAD' | 'POST';
-  /** The file's path in its repository, its name, or its ending from a dot on. */
+  /** Path of the file in its repository, its name, or its extension with the dot. */
   readonly file?: string;
   /** `org/name`. */
   readonly repository?: string;
@@ -54,13 +54,13 @@ export interface FaultMatch {
 export interface Fault {
   readonly on: FaultMatch;
   readonly do: FaultAction;
-  /** How many requests it touches, then it is over. Default: every one. */
+  /** Maximum number of affected requests. Default: unlimited. */
   readonly times?: number;
-  /** How many matching requests pass untouched before. Default 0. */
+  /** Number of matching requests to leave unaffected first. Default 0. */
   readonly after?: number;
 }
 
-/** What a fault is held against. */
+/** Properties of a request that faults match. */
 export interface FaultSubject {
   readonly server: 'hub' | 'cdn';
   readonly kinds: readonly RequestKind[];
@@ -69,7 +69,7 @@ export interface FaultSubject {
   readonly repository: string | undefined;
 }
 
-/** The faults in force. Made by startHub; tests add and remove faults while the hub runs. */
+/** Active faults of a hub. Tests add and remove faults while the hub runs. */
 export class FaultList {
   readonly #faults = new Set<{ readonly fault: Fault; matched: number; applied: number }>();
 
@@ -77,7 +77,7 @@ export class FaultList {
     this.add(...faults);
   }
 
-  /** Adds faults; the function that comes back removes them again. */
+  /** Adds faults and returns a function that removes them. */
   add(...faults: readonly Fault[]): () => void {
     const added = faults.map((fault) => ({ fault, matched: 0, applied: 0 }));
     for (const item of added) this.#faults.add(item);
@@ -86,12 +86,12 @@ export class FaultList {
     };
   }
 
-  /** Removes all. */
+  /** Removes all faults. */
   clear(): void {
     this.#faults.clear();
   }
 
-  /** The actions that apply to a request now, of the types asked for; counts them as used. */
+  /** Returns the actions of the given types that apply to a request, and counts them as used. */
   take<const Type extends FaultAction['type']>(
     subject: FaultSubject,
     types: readonly Type[],

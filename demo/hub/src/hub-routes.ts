@@ -1,4 +1,4 @@
-/** Which address of the hub means what: repository, revision, path, and who may see it. */
+/** Routing and access control of the hub. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -12,11 +12,11 @@ import type { RepositoryStore, StoredRepository } from './store.js';
 export interface HubContext extends ExchangeContext {
   readonly store: RepositoryStore;
   readonly signer: LinkSigner;
-  /** Address of the second server; read at each request, for its port is known late. */
+  /** URL of the second server; read at each request because its port is assigned late. */
   readonly cdnUrl: () => string;
-  /** The token that opens private and gated repositories. */
+  /** Token with access to private and gated repositories. */
   readonly token: string | undefined;
-  /** Tokens that are valid but have not accepted any licence. */
+  /** Valid tokens that have not accepted any licence. */
   readonly strangerTokens: readonly string[];
   readonly pageSize: number | undefined;
 }
@@ -25,11 +25,11 @@ interface Route extends RequestAbout {
   readonly repository: string;
   readonly revision: string;
   readonly action: 'info' | 'tree' | 'paths-info' | 'resolve' | 'cached';
-  /** A file's path, or a directory's for `tree`. */
+  /** Path of a file, or of a directory for `tree`. */
   readonly path: string;
 }
 
-/** Answers one request to the hub. */
+/** Handles one request to the hub. */
 export async function handleHub(
   request: IncomingMessage,
   response: ServerResponse,
@@ -79,8 +79,8 @@ async function answer(
 }
 
 /**
- * `/<org>/<name>/resolve/<revision>/<path>`. A file in LFS: 302 to a signed address on the second server. A regular
- * one: a relative 307 to the hub's own cache of small files. Both tell hash and size in X-Linked headers.
+ * `/<org>/<name>/resolve/<revision>/<path>`. An LFS file: 302 to a signed URL on the second server. A regular file: a
+ * relative 307 to the hub's cache of small files. Both responses have the hash and size in X-Linked headers.
  */
 function sendResolve(exchange: Exchange, route: Route, commit: Commit, context: HubContext): void {
   const file = commit.files.get(route.path);
@@ -115,7 +115,7 @@ async function sendRegular(exchange: Exchange, route: Route, commit: Commit): Pr
   await sendFile(exchange, file, { etag: `"${file.oid}"`, 'x-repo-commit': commit.sha });
 }
 
-/** The repository when the caller may have it; else the answer is sent, in the words of the real hub. */
+/** Returns the repository if the caller has access; else sends the real hub's error. */
 function allowed(exchange: Exchange, route: Route, context: HubContext): StoredRepository | undefined {
   const repository = context.store.get(route.repository);
   const { token } = exchange;
@@ -126,7 +126,7 @@ function allowed(exchange: Exchange, route: Route, context: HubContext): StoredR
   }
   const trusted = context.token !== undefined && token === context.token;
   if (repository === undefined || (repository.private && !trusted)) {
-    // The real hub does not tell a stranger whether a repository exists.
+    // The real hub does not reveal whether a private repository exists.
     if (token === undefined) exchange.error(401, 'RepoNotFound', 'Invalid username or password.');
     else exchange.error(404, 'RepoNotFound', 'Repository not found');
     return undefined;
@@ -165,7 +165,7 @@ function parseApi(words: readonly string[], store: RepositoryStore): Route | und
   return { kind: 'tree', action, repository, ...splitRevision(rest, repository, store) };
 }
 
-/** A revision may hold slashes (`refs/pr/1`): the longest one that is known wins, else the first part is it. */
+/** A revision may contain slashes (`refs/pr/1`): the longest known one wins, else the first path segment. */
 function splitRevision(
   words: readonly string[],
   repository: string,
@@ -176,7 +176,7 @@ function splitRevision(
     const revision = words.slice(0, length).join('/');
     if (revisions?.has(revision)) return { revision, path: words.slice(length).join('/') };
   }
-  // Clients write `refs/pr/1` as one part, encoded.
+  // Clients encode `refs/pr/1` as one path segment.
   return { revision: words[0] ?? '', path: words.slice(1).join('/') };
 }
 

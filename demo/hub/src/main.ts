@@ -1,4 +1,4 @@
-/** Serves directories, or the embedded models, as a hub, by hand. */
+/** Command line of the hub: serves directories, or the embedded models. */
 import { parseArgs } from 'node:util';
 import { embeddedRepositories } from './embedded.js';
 import { startHub } from './start-hub.js';

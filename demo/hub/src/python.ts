@@ -1,10 +1,9 @@
-/** Runs the real huggingface_hub, where a Python has it: tests hold the hub and the cache to its eyes. */
+/** Runs the real huggingface_hub, to test the hub and the cache for compatibility. */
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 
 /**
- * A Python that can import huggingface_hub: the one that HEIMDEX_TEST_PYTHON names, else the system's. Undefined when
- * there is none.
+ * Returns a Python that can import huggingface_hub: HEIMDEX_TEST_PYTHON, else the system's. Undefined if there is none.
  */
 export async function pythonWithHub(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   for (const command of [env.HEIMDEX_TEST_PYTHON, 'python3', 'python']) {
@@ -15,7 +14,7 @@ export async function pythonWithHub(env: NodeJS.ProcessEnv): Promise<string | un
   return undefined;
 }
 
-/** What a Python script printed, as JSON. Rejects with its error output when it fails. `env` is all that it sees. */
+/** Runs a Python script and parses its JSON output. Rejects with its error output. `env` is its complete environment. */
 export async function runPython(command: string, script: string, env: NodeJS.ProcessEnv): Promise<unknown> {
   const { code, stdout, stderr } = await run(command, script, env);
   if (code !== 0) throw new Error(`Python ended with ${code}: ${stderr}`);

@@ -1,65 +1,65 @@
-/** What the hub serves: repositories, each a list of commits, each a list of files with the hashes git and LFS give them. */
+/** Repositories of the hub: commits of files with their git and LFS hashes. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 
-/** One file of a repository: its bytes, or where they lie on disk. */
+/** One file of a repository: its bytes, or its path on disk. */
 export type HubFile =
   | { readonly path: string; readonly bytes: Uint8Array | string }
   | { readonly path: string; readonly file: string };
 
-/** A repository as the caller describes it. Its files may come from several places. */
+/** Definition of a repository. Its files may have several sources. */
 export interface HubRepository {
   /** `org/name`. */
   readonly name: string;
   readonly files: readonly HubFile[];
   /** Branch or tag that points at this commit. Default `main`. */
   readonly revision?: string;
-  /** Needs a token and, for tokens not in `acceptedTokens`, a licence to be accepted: 403 GatedRepo. */
+  /** Requires a token that has accepted the licence, else 403 GatedRepo. */
   readonly gated?: boolean;
-  /** Only seen with the hub's token: RepoNotFound to everybody else, as the real hub answers. */
+  /** Visible only with the hub's token; RepoNotFound to others, as on the real hub. */
   readonly private?: boolean;
-  /** Names the repository had before: a relative 307 leads to this one. */
+  /** Former names of the repository, which redirect to it with a relative 307. */
   readonly formerNames?: readonly string[];
 }
 
-/** A file of a commit, with what the API says of it. */
+/** A file of a commit, with its metadata in the API. */
 export interface CommittedFile {
   readonly path: string;
   readonly sizeBytes: number;
-  /** Git's sha1 of the blob: of the bytes, or of the LFS pointer. */
+  /** Git sha1 of the blob: of the bytes, or of the LFS pointer. */
   readonly oid: string;
-  /** sha256 of the bytes for a file kept in LFS, else undefined. */
+  /** sha256 of the bytes of an LFS file, else undefined. */
   readonly lfsOid: string | undefined;
   /** Size of the LFS pointer. */
   readonly pointerSizeBytes: number;
-  /** The bytes from `start` to `end` (not included). */
+  /** Reads the bytes from `start` to `end` (exclusive). */
   read(start: number, end: number): Readable;
 }
 
 export interface Commit {
-  /** 40 digits, the same whenever the same files are published under the same name. */
+  /** 40 hexadecimal digits, derived from the name and the files. */
   readonly sha: string;
-  /** By path, in the order of the API. */
+  /** Files by path, in the order of the API. */
   readonly files: ReadonlyMap<string, CommittedFile>;
 }
 
 const LFS_ENDINGS = ['.onnx', '.onnx_data', '.bin', '.safetensors', '.gguf', '.pt', '.tar', '.zip'];
 
-/** The real hub keeps large regular files in LFS too; 10 MB is its limit. */
+/** The real hub stores regular files over 10 MB in LFS. */
 const REGULAR_LIMIT_BYTES = 10_000_000;
 
-/** Whether a file is kept in LFS: weights by their ending, anything else by its size. */
+/** Whether a file is in LFS: weights by extension, others by size. */
 export function isLfs(path: string, sizeBytes: number): boolean {
   return sizeBytes > REGULAR_LIMIT_BYTES || LFS_ENDINGS.some((ending) => path.endsWith(ending));
 }
 
-/** Hashes the files and makes the commit. Reads every file once. Rejects when one cannot be read. */
+/** Hashes the files and creates the commit. Reads every file once. Rejects if one cannot be read. */
 export async function makeCommit(repository: HubRepository): Promise<Commit> {
   const files = new Map<string, CommittedFile>();
   for (const file of [...repository.files].sort((a, b) => (a.path < b.path ? -1 : 1))) {
-    if (files.has(file.path)) throw new Error(`${repository.name} has two files ${file.path}`);
+    if (files.has(file.path)) throw new Error(`${repository.name} has duplicate files: ${file.path}`);
     files.set(file.path, await commitFile(file));
   }
   const list = [...files.values()].map(({ path, oid, sizeBytes }) => [path, oid, sizeBytes]);

@@ -1,13 +1,13 @@
-/** What was asked of the hub, for tests: how often, with which headers, how many bytes went out. */
+/** Log of the hub's requests for tests: counts, headers and sent bytes. */
 import { EventEmitter, once } from 'node:events';
 
-/** What a request asks for. `bytes`: an answer with a file's bytes, from the hub or the second server. */
+/** Kind of a request. `bytes`: file content, from the hub or the second server. */
 export type RequestKind = 'info' | 'tree' | 'paths-info' | 'resolve' | 'bytes' | 'other';
 
 export interface RequestRecord {
   readonly server: 'hub' | 'cdn';
   readonly method: string;
-  /** Path with its query. */
+  /** Path with the query. */
   readonly url: string;
   readonly kind: RequestKind;
   readonly repository: string | undefined;
@@ -17,11 +17,11 @@ export interface RequestRecord {
   /** The Authorization header, if any. */
   readonly authorization: string | undefined;
   readonly userAgent: string | undefined;
-  /** 0 until the answer's head went out, and for ever when none did. */
+  /** 0 until the head of the response is sent. */
   status: number;
-  /** Bytes of the body that were handed to the socket. */
+  /** Bytes of the body written to the socket. */
   bytesSent: number;
-  /** Whether the answer is over, in whatever way. */
+  /** Whether the response has ended, completely or not. */
   ended: boolean;
 }
 
@@ -29,11 +29,11 @@ export interface RequestFilter {
   readonly server?: 'hub' | 'cdn';
   readonly kind?: RequestKind;
   readonly method?: string;
-  /** The file's path in its repository, its name, or its ending from a dot on. */
+  /** Path of the file in its repository, its name, or its extension with the dot. */
   readonly file?: string;
 }
 
-/** All requests since the start or the last `clear()`. */
+/** Requests since the start or the last `clear()`. */
 export class RequestLog {
   readonly #records: RequestRecord[] = [];
   readonly #events = new EventEmitter().setMaxListeners(0);
@@ -46,7 +46,7 @@ export class RequestLog {
     return this.#records.length;
   }
 
-  /** Bytes of bodies sent in all. */
+  /** Total body bytes sent. */
   get bytesSent(): number {
     return this.#records.reduce((sum, record) => sum + record.bytesSent, 0);
   }
@@ -55,7 +55,7 @@ export class RequestLog {
     return this.#records.filter((record) => matches(record, filter));
   }
 
-  /** The next request that fits, once its head has arrived. */
+  /** Resolves with the next matching request, once its head has arrived. */
   async next(filter: RequestFilter = {}, signal?: AbortSignal): Promise<RequestRecord> {
     for (;;) {
       const [record] = (await once(this.#events, 'request', { ...(signal && { signal }) })) as [RequestRecord];
@@ -67,7 +67,7 @@ export class RequestLog {
     this.#records.length = 0;
   }
 
-  /** For the servers. */
+  /** Called by the servers. */
   add(record: RequestRecord): RequestRecord {
     this.#records.push(record);
     this.#events.emit('request', record);
@@ -84,7 +84,7 @@ function matches(record: RequestRecord, filter: RequestFilter): boolean {
   );
 }
 
-/** Whether a file is meant by its path, by its name, or by its ending (which starts with a dot). */
+/** Whether a pattern matches the path, the name or the extension (with the dot) of a file. */
 export function isFile(meant: string, path: string | undefined): boolean {
   if (path === undefined) return false;
   return path === meant || path.endsWith(`/${meant}`) || (meant.startsWith('.') && path.endsWith(meant));

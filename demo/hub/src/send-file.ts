@@ -1,4 +1,4 @@
-/** A file's bytes over HTTP: whole or a range, with the faults that touch bytes. */
+/** Sends a file or a range of it over HTTP, applying faults on bytes. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exchange } from './exchange.js';
@@ -6,24 +6,24 @@ import type { CommittedFile } from './repository.js';
 
 interface Range {
   readonly start: number;
-  /** Not included. */
+  /** Exclusive. */
   readonly end: number;
 }
 
-/** Answers 200, 206 or 416 with a file's bytes. `headers` are those that do not depend on the range. */
+/** Responds with 200, 206 or 416. `headers` are those that do not depend on the range. */
 export async function sendFile(
   exchange: Exchange,
   file: CommittedFile,
   headers: Readonly<Record<string, string | number>>,
 ): Promise<void> {
   const lie = exchange.faults(['lie-size']).reduce((sum, { deltaBytes }) => sum + deltaBytes, 0);
-  const saidBytes = Math.max(0, file.sizeBytes + lie);
-  const asked = exchange.request.headers.range;
+  const reportedBytes = Math.max(0, file.sizeBytes + lie);
+  const requested = exchange.request.headers.range;
   const whole: Range = { start: 0, end: file.sizeBytes };
-  const ignored = asked !== undefined && exchange.faults(['ignore-range']).length > 0;
-  const range = asked === undefined || ignored ? whole : parseRange(asked, whole);
+  const ignored = requested !== undefined && exchange.faults(['ignore-range']).length > 0;
+  const range = requested === undefined || ignored ? whole : parseRange(requested, whole);
   if (range === undefined) {
-    exchange.send(416, { ...headers, 'content-range': `bytes */${saidBytes}` }, '');
+    exchange.send(416, { ...headers, 'content-range': `bytes */${reportedBytes}` }, '');
     return;
   }
   const partial = range !== whole;
@@ -34,8 +34,8 @@ export async function sendFile(
     'accept-ranges': 'bytes',
     ...headers,
     'content-length': end - range.start + (partial ? 0 : lie),
-    ...(partial ? { 'content-range': `bytes ${range.start}-${range.end - 1}/${saidBytes}` } : {}),
-    // After a length that is not true the connection cannot be used again.
+    ...(partial ? { 'content-range': `bytes ${range.start}-${range.end - 1}/${reportedBytes}` } : {}),
+    // A wrong length makes the connection unusable.
     ...(lie === 0 ? {} : { connection: 'close' }),
   });
   if (exchange.headOnly) {
@@ -54,7 +54,7 @@ async function sendBytes(exchange: Exchange, file: CommittedFile, range: Range):
   const [slow] = exchange.faults(['slow']);
   const end = stop?.atByte ?? range.end;
   let at = range.start;
-  // The head goes out at once, so that a client sees an answer that stalls, not a server that does not answer.
+  // Flush the head immediately: a stalled body must not look like a server without a response.
   response.flushHeaders();
   for await (const read of file.read(range.start, end)) {
     for (const part of partsOf(read as Buffer, slow?.partBytes)) {
@@ -72,14 +72,14 @@ async function sendBytes(exchange: Exchange, file: CommittedFile, range: Range):
 
 function drained(response: Exchange['response']): Promise<unknown> {
   const stop = new AbortController();
-  // Whichever comes first: room for more, or nobody there any more.
+  // Wait for drain or close, whichever comes first.
   return Promise.race([
     once(response, 'drain', { signal: stop.signal }),
     once(response, 'close', { signal: stop.signal }),
   ]).finally(() => stop.abort());
 }
 
-/** Cuts the connection once the bytes before the cut are with the kernel, so that the client gets just those. */
+/** Closes the connection after the preceding bytes have reached the kernel, so that the client receives exactly those. */
 async function dropAfterFlush(exchange: Exchange): Promise<void> {
   const { response } = exchange;
   await new Promise<void>((resolve) => response.write(Buffer.alloc(0), () => resolve()));
@@ -99,7 +99,7 @@ function flipped(part: Buffer, at: number, flips: readonly number[]): Buffer {
   return copy;
 }
 
-/** One range of bytes (RFC 9110, 14.1.2); undefined when it cannot be satisfied. Any other header is passed over, as the RFC allows. */
+/** Parses one byte range (RFC 9110, 14.1.2). Returns undefined if unsatisfiable. Ignores other headers, as the RFC allows. */
 function parseRange(header: string, whole: Range): Range | undefined {
   const sizeBytes = whole.end;
   const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());

@@ -1,10 +1,10 @@
-/** Addresses on the second server: signed, and good for a while only, as the real hub's are. */
+/** Signed URLs of the second server that expire, as those of the real hub. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export interface SignedLink {
   readonly repository: string;
   readonly file: string;
-  /** The blob's LFS or git hash. */
+  /** LFS or git hash of the blob. */
   readonly blobId: string;
 }
 
@@ -18,7 +18,7 @@ export class LinkSigner {
     this.#now = now;
   }
 
-  /** Path and query of a link made now. */
+  /** Returns the path and query of a new link. */
   sign(link: SignedLink): string {
     const query = new URLSearchParams({
       repository: link.repository,
@@ -29,7 +29,7 @@ export class LinkSigner {
     return `${unsigned}&signature=${this.#signature(unsigned)}`;
   }
 
-  /** What a link stands for, or why it does not. */
+  /** Verifies a link and returns its content, or why it is invalid. */
   open(pathAndQuery: string): SignedLink | 'forged' | 'expired' {
     const at = pathAndQuery.lastIndexOf('&signature=');
     const unsigned = pathAndQuery.slice(0, Math.max(at, 0));

@@ -1,4 +1,4 @@
-/** A local hub with the Hugging Face hub's API: what it serves, where, and what it has been asked. */
+/** A local hub with the API of the Hugging Face hub. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,49 +14,49 @@ import { RepositoryStore } from './store.js';
 export interface HubOptions {
   /** Directories in hub layout, `<directory>/<org>/<name>/...`. */
   readonly dirs?: readonly string[];
-  /** Repositories put together from files and bytes; one named as in `dirs` is a later commit of it. */
+  /** Repositories from files and bytes; one with a name from `dirs` becomes a later commit of it. */
   readonly repositories?: readonly HubRepository[];
-  /** Default 0: a free port. */
+  /** Port. Default 0: any free port. */
   readonly port?: number;
-  /** Default 127.0.0.1. */
+  /** Host. Default 127.0.0.1. */
   readonly host?: string;
   /**
-   * The second server's name in signed addresses. Default `localhost` beside 127.0.0.1, else the host: the real hub's
-   * storage has another name, and huggingface_hub 1.x tells the two apart by their names alone.
+   * Host name of the second server in signed URLs. Default: `localhost` if the host is 127.0.0.1, else the host. The
+   * storage of the real hub has a different name, by which huggingface_hub 1.x distinguishes the two.
    */
   readonly cdnHost?: string;
-  /** The token that opens private and gated repositories. Default: none does. */
+  /** Token with access to private and gated repositories. Default: none. */
   readonly token?: string;
-  /** Tokens that are valid but have accepted no licence: gated repositories answer them 403. */
+  /** Valid tokens that have accepted no licence: 403 from gated repositories. */
   readonly strangerTokens?: readonly string[];
-  /** Entries of a page of the file list. Default 1000, as the real hub. */
+  /** Page size of the file list. Default 1000, as the real hub. */
   readonly pageSize?: number;
-  /** How long a signed address is good for. Default an hour. */
+  /** Lifetime of a signed URL. Default: one hour. */
   readonly linkLifetimeMs?: number;
-  /** Clock of the signed addresses, in ms. Default Date.now. */
+  /** Clock for signed URLs, in ms. Default Date.now. */
   readonly now?: () => number;
   readonly faults?: readonly Fault[];
 }
 
-/** A hub that runs. */
+/** A running hub. */
 export interface Hub {
-  /** What HF_ENDPOINT is set to. */
+  /** Value for HF_ENDPOINT. */
   readonly url: string;
-  /** The second server, that large files are redirected to. */
+  /** URL of the second server, to which large files are redirected. */
   readonly cdnUrl: string;
   readonly requests: RequestLog;
   readonly faults: FaultList;
   /** Names of all repositories. */
   readonly names: () => readonly string[];
-  /** The commit a revision stands for now; `main` when none is given. Throws when there is none. */
+  /** Returns the current commit of a revision, by default `main`. Throws if there is none. */
   commit(name: string, revision?: string): Commit;
-  /** Publishes a further commit: its branch (`main` unless told) moves, as when somebody pushes. */
+  /** Publishes a new commit and moves its branch, by default `main`, like a push. */
   publish(repository: HubRepository): Promise<Commit>;
-  /** Ends both servers and every connection. Idempotent. */
+  /** Closes both servers and every connection. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Starts a hub. Rejects when a directory cannot be read or the port is taken. */
+/** Starts a hub. Rejects if a directory cannot be read or the port is in use. */
 export async function startHub(options: HubOptions = {}): Promise<Hub> {
   const store = new RepositoryStore();
   for (const dir of options.dirs ?? []) {
@@ -118,7 +118,7 @@ export async function startHub(options: HubOptions = {}): Promise<Hub> {
 function serve(handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>): Server {
   return createServer((request, response) => {
     handle(request, response).catch(() => {
-      // A client that went away, a hub that closes, a file that vanished: the connection tells it.
+      // Disconnected client, closing hub or deleted file: closing the connection reports it.
       response.destroy();
     });
   });

@@ -1,13 +1,13 @@
-/** The hub's repositories by name and revision. */
+/** Repositories of the hub by name and revision. */
 import { type Commit, type CommittedFile, type HubRepository, makeCommit } from './repository.js';
 
 export interface StoredRepository {
   readonly name: string;
   readonly gated: boolean;
   readonly private: boolean;
-  /** By 40-digit commit. */
+  /** Commits by their 40 digits. */
   readonly commits: Map<string, Commit>;
-  /** Branches and tags to commits. */
+  /** Commits of branches and tags. */
   readonly revisions: Map<string, string>;
 }
 
@@ -16,7 +16,7 @@ export class RepositoryStore {
   readonly #movedTo = new Map<string, string>();
   readonly #blobs = new Map<string, CommittedFile>();
 
-  /** Publishes a commit; a repository of that name gets it as a further one, and its branch moves. */
+  /** Publishes a commit. In an existing repository it becomes a new commit, and its branch moves. */
   async publish(described: HubRepository): Promise<Commit> {
     const commit = await makeCommit(described);
     const { name } = described;
@@ -40,7 +40,7 @@ export class RepositoryStore {
     return this.#repositories.get(name);
   }
 
-  /** Where a repository of this name went. */
+  /** Returns the current name of a renamed repository. */
   movedTo(name: string): string | undefined {
     return this.#movedTo.get(name);
   }
@@ -49,12 +49,12 @@ export class RepositoryStore {
     return [...this.#repositories.keys()].sort();
   }
 
-  /** A commit by branch, tag or 40 digits. */
+  /** Returns a commit by branch, tag or 40 digits. */
   commit(repository: StoredRepository, revision: string): Commit | undefined {
     return repository.commits.get(repository.revisions.get(revision) ?? revision);
   }
 
-  /** Any published file by its LFS or git hash. */
+  /** Returns a published file by its LFS or git hash. */
   blob(id: string): CommittedFile | undefined {
     return this.#blobs.get(id);
   }

@@ -13,7 +13,7 @@ describe('faults', () => {
   const fetch = async (hub: Hub, range?: string) =>
     ask(await linkOf(hub), { headers: range === undefined ? {} : { range } });
 
-  it('answers with a status, headers and body of choice', async () => {
+  it('responds with a given status, headers and body', async () => {
     const action = { type: 'status', status: 429, headers: { 'retry-after': '7' }, body: 'slow down' } as const;
     const hub = await withFaults({ on: { kind: 'tree' }, do: action });
     const answer = await ask(`${hub.url}/api/models/me/tiny/tree/main`);
@@ -25,14 +25,14 @@ describe('faults', () => {
     expect((await ask(`${hub.url}/api/models/me/tiny`)).status).to.equal(200);
   });
 
-  it('touches so many requests, after so many, and no more', async () => {
+  it('affects a limited number of requests after an offset', async () => {
     const hub = await withFaults({ on: { kind: 'info' }, do: { type: 'status', status: 503 }, after: 1, times: 2 });
     const statuses: number[] = [];
     for (let count = 0; count < 5; count += 1) statuses.push((await ask(`${hub.url}/api/models/me/tiny`)).status);
     expect(statuses).to.deep.equal([200, 503, 503, 200, 200]);
   });
 
-  it('is added and removed while the hub runs', async () => {
+  it('can be added and removed while the hub runs', async () => {
     const hub = await start();
     const remove = hub.faults.add({ on: {}, do: { type: 'status', status: 500 } });
     expect((await ask(`${hub.url}/api/models/me/tiny`)).status).to.equal(500);
@@ -40,7 +40,7 @@ describe('faults', () => {
     expect((await ask(`${hub.url}/api/models/me/tiny`)).status).to.equal(200);
   });
 
-  it('cuts the connection at a byte of the file', async () => {
+  it('closes the connection at a byte of the file', async () => {
     const hub = await withFaults({ on: BYTES, do: { type: 'drop', atByte: 300 }, times: 1 });
     const cut = await fetch(hub);
     expect([cut.status, cut.headers['content-length'], cut.body.length, cut.complete]).to.deep.equal([
@@ -52,7 +52,7 @@ describe('faults', () => {
     expect((await fetch(hub)).body.length).to.equal(1000);
   });
 
-  it('counts byte faults only for answers that hold the byte', async () => {
+  it('counts byte faults only for responses that contain the byte', async () => {
     const hub = await withFaults({ on: BYTES, do: { type: 'drop', atByte: 300 }, times: 1 });
     expect((await fetch(hub, 'bytes=301-')).complete).to.equal(true);
     expect((await fetch(hub, 'bytes=0-299')).complete).to.equal(true);
@@ -60,13 +60,13 @@ describe('faults', () => {
     expect((await fetch(hub, 'bytes=300-')).complete).to.equal(true);
   });
 
-  it('stands still at a byte, the connection open', async () => {
+  it('stalls at a byte with the connection open', async () => {
     const hub = await withFaults({ on: BYTES, do: { type: 'stall', atByte: 400 } });
     const stalled = await askUntil(await linkOf(hub), 400);
     expect([stalled.status, stalled.body.length]).to.deep.equal([200, 400]);
   });
 
-  it('turns a bit of a byte, wherever the range starts', async () => {
+  it('flips a bit of a byte, independent of the range', async () => {
     const hub = await withFaults({ on: BYTES, do: { type: 'flip', atByte: 500 } });
     for (const [range, first] of [
       [undefined, 0],
@@ -78,13 +78,13 @@ describe('faults', () => {
     }
   });
 
-  it('ends early with a length that agrees', async () => {
+  it('ends early with a matching length', async () => {
     const hub = await withFaults({ on: BYTES, do: { type: 'truncate', missingBytes: 10 } });
     const short = await fetch(hub);
     expect([short.headers['content-length'], short.body.length, short.complete]).to.deep.equal(['990', 990, true]);
   });
 
-  it('lies about the size in list and headers', async () => {
+  it('reports a wrong size in the file list and headers', async () => {
     const hub = await withFaults({ on: { file: 'model.onnx' }, do: { type: 'lie-size', deltaBytes: 5 } });
     expect((await ask(hub.url + FILE)).headers['x-linked-size']).to.equal('1005');
     const bytes = await fetch(hub);
@@ -95,13 +95,13 @@ describe('faults', () => {
     expect(list.at(-1)).to.include({ size: 999 });
   });
 
-  it('passes over Range and sends the whole', async () => {
+  it('ignores Range and sends the complete file', async () => {
     const hub = await withFaults({ on: BYTES, do: { type: 'ignore-range' } });
     const answer = await fetch(hub, 'bytes=500-');
     expect([answer.status, answer.body.length]).to.deep.equal([200, 1000]);
   });
 
-  it('lets a signed address expire', async () => {
+  it('expires a signed URL', async () => {
     const hub = await withFaults({ on: { server: 'cdn' }, do: { type: 'expire' }, times: 1 });
     expect([(await fetch(hub)).status, (await fetch(hub)).status]).to.deep.equal([403, 200]);
   });
@@ -111,7 +111,7 @@ describe('faults', () => {
     expect((await fetch(hub)).body.equals(GRAPH)).to.equal(true);
   });
 
-  it('redirects elsewhere first', async () => {
+  it('redirects to another URL first', async () => {
     const hub = await withFaults({
       on: { kind: 'resolve' },
       do: { type: 'redirect', location: 'http://x.example/', status: 301 },
@@ -120,7 +120,7 @@ describe('faults', () => {
     expect([answer.status, answer.headers.location]).to.deep.equal([301, 'http://x.example/']);
   });
 
-  it('refuses the connection, or never answers', async () => {
+  it('closes the connection, or never responds', async () => {
     const hub = await withFaults({ on: { kind: 'info' }, do: { type: 'refuse' } });
     const refused = await ask(`${hub.url}/api/models/me/tiny`).catch((error: NodeJS.ErrnoException) => error.code);
     expect(refused).to.equal('ECONNRESET');
@@ -135,12 +135,12 @@ describe('faults', () => {
     expect(record.status).to.equal(0);
   });
 
-  it('waits before it answers', async () => {
+  it('delays the response', async () => {
     const hub = await withFaults({ on: { kind: 'info' }, do: { type: 'delay', delayMs: 1 } });
     expect((await ask(`${hub.url}/api/models/me/tiny`)).status).to.equal(200);
   });
 
-  it('puts several faults together', async () => {
+  it('combines several faults', async () => {
     const hub = await withFaults(
       { on: BYTES, do: { type: 'ignore-range' } },
       { on: BYTES, do: { type: 'flip', atByte: 1 } },

@@ -10,7 +10,7 @@ describe('hub', () => {
   const start = useHub();
 
   describe('the API', () => {
-    it('tells the commit of a branch and of a commit, and the names of the files', async () => {
+    it('returns the commit of a revision and the names of its files', async () => {
       const hub = await start();
       const { sha } = hub.commit('me/tiny');
       expect(sha).to.match(/^[0-9a-f]{40}$/);
@@ -41,7 +41,7 @@ describe('hub', () => {
       ]);
     });
 
-    it('lists one directory, or its own files alone when not asked for more', async () => {
+    it('lists one directory, recursively or not', async () => {
       const hub = await start();
       const paths = async (path: string) =>
         (jsonOf(await ask(`${hub.url}/api/models/me/tiny/tree/${path}`)) as { path: string }[]).map(
@@ -53,7 +53,7 @@ describe('hub', () => {
       expect([missing.status, missing.headers['x-error-code']]).to.deep.equal([404, 'EntryNotFound']);
     });
 
-    it('pages the list, with the next address in the Link header', async () => {
+    it('paginates the list, with the next URL in the Link header', async () => {
       const files = Array.from({ length: 5 }, (_, index) => ({ path: `f${index}`, bytes: 'x' }));
       const hub = await start({ repositories: [{ name: 'me/many', files }], pageSize: 2 });
       const paths: string[] = [];
@@ -67,7 +67,7 @@ describe('hub', () => {
       expect(hub.requests.filter({ kind: 'tree' })).to.have.length(3);
     });
 
-    it('tells of single paths, asked as form or JSON, and leaves out what is not there', async () => {
+    it('returns single paths, requested as form or JSON, and omits missing ones', async () => {
       const hub = await start();
       const url = `${hub.url}/api/models/me/tiny/paths-info/main`;
       const form = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' } };
@@ -80,7 +80,7 @@ describe('hub', () => {
       }
     });
 
-    it('answers in the words of the real hub when something is not there', async () => {
+    it('responds with the errors of the real hub for missing things', async () => {
       const hub = await start({ repositories: [TINY], token: 'good' });
       const cases: [string, Record<string, string>, number, string | undefined][] = [
         ['/api/models/no/such', {}, 401, 'RepoNotFound'],
@@ -100,7 +100,7 @@ describe('hub', () => {
   });
 
   describe('a file', () => {
-    it('that is large is redirected to a signed address on another server', async () => {
+    it('that is large is redirected to a signed URL on another server', async () => {
       const hub = await start();
       for (const method of ['HEAD', 'GET']) {
         const answer = await ask(hub.url + FILE, { method });
@@ -119,7 +119,7 @@ describe('hub', () => {
       }
     });
 
-    it('that is small comes from the hub itself, by a relative redirect', async () => {
+    it('that is small is served by the hub, after a relative redirect', async () => {
       const hub = await start();
       const answer = await ask(hub.url + CONFIG);
       expect(answer.status).to.equal(307);
@@ -147,7 +147,7 @@ describe('hub', () => {
       });
     }
 
-    it('answers 416 past its end, and passes over a Range it does not understand', async () => {
+    it('responds with 416 past its end, and ignores an invalid Range', async () => {
       const hub = await start();
       const { headers } = await ask(hub.url + FILE);
       const past = await ask(headers.location ?? '', { headers: { range: 'bytes=1000-' } });
@@ -156,7 +156,7 @@ describe('hub', () => {
       expect([several.status, several.body.length]).to.deep.equal([200, 1000]);
     });
 
-    it('is refused once its address expired or was changed, and to whoever brings a token', async () => {
+    it('is refused for an expired or modified URL, and with a token', async () => {
       let now = 1_000_000;
       const hub = await start({ repositories: [TINY], linkLifetimeMs: 1000, now: () => now });
       const link = (await ask(hub.url + FILE)).headers.location ?? '';
@@ -170,7 +170,7 @@ describe('hub', () => {
     });
   });
 
-  describe('who may see what', () => {
+  describe('access control', () => {
     const secret = { ...TINY, name: 'me/private', private: true };
     const gated = { ...TINY, name: 'me/gated', gated: true };
     const options = { repositories: [secret, gated], token: 'owner', strangerTokens: ['stranger'] };
@@ -193,7 +193,7 @@ describe('hub', () => {
     }
   });
 
-  it('logs what it is asked: who, what, which range, how many bytes', async () => {
+  it('logs requests with token, path, range and bytes', async () => {
     const hub = await start();
     const { headers } = await ask(hub.url + FILE, { headers: { authorization: 'Bearer x' } }).catch(() => ({
       headers: {},
@@ -217,7 +217,7 @@ describe('hub', () => {
     expect(hub.requests.count).to.equal(0);
   });
 
-  it('says when the next request comes', async () => {
+  it('reports the next request', async () => {
     const hub = await start();
     const next = hub.requests.next({ kind: 'tree' });
     await ask(`${hub.url}/api/models/me/tiny`);
@@ -225,7 +225,7 @@ describe('hub', () => {
     expect((await next).url).to.equal('/api/models/me/tiny/tree/main');
   });
 
-  it('closes twice without a word, and ends what is under way', async () => {
+  it('closes idempotently and ends open responses', async () => {
     const hub = await start({ repositories: [TINY], faults: [{ on: { kind: 'info' }, do: { type: 'silence' } }] });
     const arrived = hub.requests.next();
     const waiting = ask(`${hub.url}/api/models/me/tiny`).catch((error: NodeJS.ErrnoException) => error.code);
@@ -234,7 +234,7 @@ describe('hub', () => {
     expect(await waiting).to.equal('ECONNRESET');
   });
 
-  it('says so when its port is taken', async () => {
+  it('rejects if its port is in use', async () => {
     const hub = await start();
     const port = Number(new URL(hub.url).port);
     const outcome = await startHub({ port }).catch((error: NodeJS.ErrnoException) => error.code);

@@ -14,7 +14,7 @@ describe('repositories of the hub', () => {
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  it('come from directories, and from files of several places put together', async () => {
+  it('combine directories and files from several sources', async () => {
     await mkdir(join(dir, 'org', 'name', 'onnx'), { recursive: true });
     await writeFile(join(dir, 'org', 'name', 'onnx', 'a.onnx'), 'graph');
     await writeFile(join(dir, 'org', 'name', 'b.json'), '{}');
@@ -33,7 +33,7 @@ describe('repositories of the hub', () => {
     expect((await ask(headers.location ?? '')).body.toString()).to.equal('graph');
   });
 
-  it('have the same commit for the same files, another for other files', async () => {
+  it('have a commit that depends only on the files', async () => {
     const first = await start();
     const second = await start();
     expect(second.commit('me/tiny').sha).to.equal(first.commit('me/tiny').sha);
@@ -41,7 +41,7 @@ describe('repositories of the hub', () => {
     expect(other.commit('me/tiny').sha).to.not.equal(first.commit('me/tiny').sha);
   });
 
-  it('keep earlier commits when a branch moves, and have other branches and tags', async () => {
+  it('keep earlier commits when a branch moves, and support branches and tags', async () => {
     const hub = await start();
     const before = hub.commit('me/tiny').sha;
     const next = await hub.publish({ ...TINY, files: [{ path: 'config.json', bytes: '{"tiny":false}' }] });
@@ -54,7 +54,7 @@ describe('repositories of the hub', () => {
     expect((await ask(`${hub.url}/me/tiny/resolve/refs%2Fpr%2F1/x`)).status).to.equal(307);
   });
 
-  it('that were renamed answer with a relative redirect to the new name', async () => {
+  it('that were renamed redirect to the new name', async () => {
     const hub = await start({ repositories: [{ ...TINY, formerNames: ['old/name'] }] });
     for (const path of ['/api/models/old/name/tree/main?recursive=true', '/old/name/resolve/main/config.json']) {
       const answer = await ask(hub.url + path);
@@ -62,7 +62,7 @@ describe('repositories of the hub', () => {
     }
   });
 
-  it('with the same file twice are refused', async () => {
+  it('with duplicate files are rejected', async () => {
     const files = [
       { path: 'a', bytes: '1' },
       { path: 'a', bytes: '2' },
@@ -70,6 +70,6 @@ describe('repositories of the hub', () => {
     const outcome = await startHub({ repositories: [{ name: 'me/twice', files }] }).catch(
       (error: Error) => error.message,
     );
-    expect(outcome).to.equal('me/twice has two files a');
+    expect(outcome).to.equal('me/twice has duplicate files: a');
   });
 });

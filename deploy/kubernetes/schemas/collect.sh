@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Collects the schemas that kubeconform holds the overlays to, without asking the network at each check:
+# Collects the schemas for kubeconform, so that validation needs no network:
 #   deploy/kubernetes/schemas/collect.sh DIR
-# Kubernetes' own, of the oldest and the newest version that is looked at, from the PyPI package kubernetes-validate (PYTHON
-# names a Python that has it); those of prometheus-operator from its Go module. Needs `npm ci`. Then:
+# Those of the oldest and newest supported Kubernetes version come from the PyPI package kubernetes-validate (installed in
+# PYTHON), those of prometheus-operator from its Go module. Needs `npm ci`. Then:
 #   kubectl kustomize deploy/kubernetes/overlays/shared-volume |
 #     kubeconform -strict -summary -schema-location "DIR/v1.30.0/{{.ResourceKind}}{{.KindSuffix}}.json"
 set -euo pipefail

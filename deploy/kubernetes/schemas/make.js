@@ -1,16 +1,16 @@
 /**
- * Makes JSON schemas as kubeconform looks for them: `node make.js OUT KUBERNETES CRD.yaml...`. KUBERNETES is a directory of the
- * package's, whose references lead to an address; those of custom resources come from the definitions that an operator
- * brings, as strict as an API server: a field that is not named is an error.
+ * Creates JSON schemas in the layout of kubeconform: `node make.js OUT KUBERNETES CRD.yaml...`. KUBERNETES is a schema
+ * directory of kubernetes-validate, whose references are URLs. Schemas of custom resources are created from their definitions,
+ * as strict as an API server: unknown fields are errors.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 
-/** What kustomize and the API server know of every resource, and a definition does not repeat. */
+/** Fields of every resource, which definitions do not repeat. */
 const EVERY_RESOURCE = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: { type: 'object' } };
 
-/** The schema of a definition, its objects closed but where any field is allowed; `int-or-string` is no word of JSON schema. */
+/** Returns the JSON schema of a definition. Closes objects unless any field is allowed, and replaces `int-or-string`. */
 function closed(schema) {
   if (Array.isArray(schema)) return schema.map(closed);
   if (schema === null || typeof schema !== 'object') return schema;

@@ -1,17 +1,17 @@
 import { assembleIndex, planIndex } from '../../search/build-index.js';
 import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } from '../../search/image-index.js';
-import { askForFiles, serverFacts } from '../batches.js';
+import { callWithFiles, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
-import { counted, duration } from '../format.js';
+import { formatCount, formatDuration } from '../format.js';
 import { findImages } from '../images.js';
 import { bar } from '../table.js';
 import { visible } from '../visible.js';
 import { expectWritable } from '../writable.js';
 
-/** The options of `heimdex index`. */
+/** Options of `heimdex index`. */
 export interface IndexCommandOptions extends CommonOptions {
   readonly index: string;
 }
@@ -21,8 +21,8 @@ type Entry = Parameters<typeof assembleIndex>[2][number];
 const BAR_CELLS = 20;
 
 /**
- * `heimdex index DIR...`: the vectors of many images into a file, for `heimdex search`. Images that are in it and
- * have not changed are not sent again.
+ * `heimdex index DIR...`: embeds images into an index file for `heimdex search`. Unchanged images of an existing index are
+ * reused.
  */
 export function buildIndex(host: CliHost, paths: readonly string[], options: IndexCommandOptions): Promise<ExitCode> {
   return withClient(host, { bulk: true, ...options }, async (context) => {
@@ -30,14 +30,15 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
     await expectWritable(options.index);
     const { limits, visionModel: model } = await serverFacts(client, call);
     if (model === undefined)
-      throw new CliError('The server has no model for images (VISION_MODEL_NAME)', EXIT_CODES.failed);
+      throw new CliError('The server has no image model loaded (VISION_MODEL_NAME)', EXIT_CODES.failed);
     const existing = await existingIndex(options.index);
     const plan = await planIndex(await findImages(paths), options.index, existing, model);
-    if (plan.otherModel) terminal.note(`${visible(options.index)} is another model's: every image is embedded anew`);
+    if (plan.otherModel)
+      terminal.error(`${visible(options.index)} was built by another model: embedding all images again`);
     const entries: Entry[] = [...plan.kept];
     const missing = new Map(plan.missing.map(({ path, image }) => [path, image]));
     const progress = progressOf(context, missing.size);
-    const outcomes = askForFiles([...missing.keys()], limits, async (contents) => {
+    const outcomes = callWithFiles([...missing.keys()], limits, async (contents) => {
       const { results } = await client.embedImage(contents, { ...call, expectModel: model });
       return results;
     });
@@ -53,12 +54,12 @@ export function buildIndex(host: CliHost, paths: readonly string[], options: Ind
         progress();
       }
     } catch (error) {
-      // Hours may lie behind an interruption or a server that went away.
+      // Save the progress, which may be hours of work, before an interruption or a lost server ends the run.
       const embedded = entries.length - plan.kept.length;
       if (embedded > 0 && !plan.otherModel) {
         await write();
-        const so = `${counted(embedded, 'image')} of ${missing.size} embedded so far`;
-        terminal.note(`${visible(options.index)}: ${so}; the same command goes on from there`);
+        const progressText = `${formatCount(embedded, 'image')} of ${missing.size} embedded`;
+        terminal.error(`${visible(options.index)}: ${progressText}; run the same command to resume`);
       }
       throw error;
     }
@@ -79,7 +80,7 @@ async function existingIndex(path: string): Promise<ImageIndex | undefined> {
   } catch (error) {
     if (!(error instanceof ImageIndexError)) throw error;
     if (error.code === 'NOT_FOUND') return undefined;
-    throw usageError(`${error.message}. It is left as it is: name another file, or remove it.`);
+    throw usageError(`${error.message}. It was not changed: choose another file, or remove it.`);
   }
 }
 
@@ -90,8 +91,8 @@ function progressOf({ terminal }: CommandContext, total: number): () => void {
     done += 1;
     const rate = done / ((performance.now() - startMs) / 1000);
     const share = bar(done / total, BAR_CELLS).padEnd(BAR_CELLS);
-    const left = duration(Math.ceil((total - done) / rate));
-    terminal.status(`${share} ${done} of ${counted(total, 'image')}, ${rate.toFixed(0)} a second, ${left} left`);
+    const left = formatDuration(Math.ceil((total - done) / rate));
+    terminal.status(`${share} ${done} of ${formatCount(total, 'image')}, ${rate.toFixed(0)} per second, ${left} left`);
   };
 }
 
@@ -109,6 +110,6 @@ function report({ terminal, json }: CommandContext, index: string, figures: Figu
   }
   const { images, embedded, unchanged, gone } = figures;
   terminal.line(
-    `${visible(index)}: ${counted(images, 'image')} (${embedded} embedded, ${unchanged} unchanged, ${gone} gone)`,
+    `${visible(index)}: ${formatCount(images, 'image')} (${embedded} embedded, ${unchanged} unchanged, ${gone} removed)`,
   );
 }

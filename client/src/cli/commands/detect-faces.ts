@@ -1,19 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { FaceDetections } from '../../faces.js';
-import { askForFiles, serverFacts } from '../batches.js';
+import { callWithFiles, serverFacts } from '../batches.js';
 import { usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { drawFaces } from '../draw-faces.js';
 import type { ExitCode } from '../exit-codes.js';
-import { counted } from '../format.js';
+import { formatCount } from '../format.js';
 import { findImages } from '../images.js';
 import { table } from '../table.js';
 import { visible } from '../visible.js';
-import { expectWritable, makeDir } from '../writable.js';
+import { createDir, expectWritable } from '../writable.js';
 
-/** The options of `heimdex detect-faces`. */
+/** Options of `heimdex detect-faces`. */
 export interface DetectFacesCommandOptions extends CommonOptions {
   readonly draw?: string;
   readonly drawDir?: string;
@@ -22,7 +22,7 @@ export interface DetectFacesCommandOptions extends CommonOptions {
   readonly max?: number;
 }
 
-/** `heimdex detect-faces FILE...`: faces with their landmarks, drawn on a copy of the image where wanted. */
+/** `heimdex detect-faces FILE...`: detects faces, and optionally draws them on a copy of each image. */
 export function detectFaces(
   host: CliHost,
   paths: readonly string[],
@@ -38,10 +38,10 @@ export function detectFaces(
       ...(options.nms !== undefined && { nmsThreshold: options.nms }),
       ...(options.max !== undefined && { maxFaces: options.max }),
     };
-    if (options.drawDir !== undefined) await makeDir(options.drawDir);
+    if (options.drawDir !== undefined) await createDir(options.drawDir);
     if (options.draw !== undefined) await expectWritable(options.draw);
     const { limits } = await serverFacts(client, call);
-    const outcomes = askForFiles(images, limits, async (contents) => {
+    const outcomes = callWithFiles(images, limits, async (contents) => {
       const { results } = await client.detectFaces(contents, settings);
       return results;
     });
@@ -58,7 +58,7 @@ export function detectFaces(
   });
 }
 
-/** Where the drawing of each image goes. */
+/** Returns a function from an image to the path of its drawing. */
 function targetOf(
   images: readonly string[],
   { draw, drawDir }: DetectFacesCommandOptions,
@@ -69,7 +69,7 @@ function targetOf(
   }
   if (drawDir === undefined) return () => draw;
   const names = new Map(images.map((path) => [drawnName(path), path]));
-  if (names.size < images.length) throw usageError('Two images have the same name: draw them in two runs');
+  if (names.size < images.length) throw usageError('Two images have the same name: draw them in separate runs');
   return (path) => join(drawDir, drawnName(path));
 }
 
@@ -90,10 +90,10 @@ function show(
   const { faces, imageWidth, imageHeight } = detections;
   const where = drawn === undefined ? '' : ` -> ${visible(drawn)}`;
   terminal.line(
-    `${visible(path)}: ${counted(faces.length, 'face')} ${terminal.out.dim(`in ${imageWidth} x ${imageHeight}`)}${where}`,
+    `${visible(path)}: ${formatCount(faces.length, 'face')} ${terminal.out.dim(`in ${imageWidth} x ${imageHeight}`)}${where}`,
   );
-  const rows = faces.map(({ score, box }, place) => [
-    `  ${place + 1}.`,
+  const rows = faces.map(({ score, box }, index) => [
+    `  ${index + 1}.`,
     score.toFixed(3),
     `${pixels(box.width)} x ${pixels(box.height)} at ${pixels(box.x)}, ${pixels(box.y)}`,
   ]);

@@ -1,27 +1,27 @@
 import { createInterface } from 'node:readline';
 import { mapValues, modelName } from '../../answers.js';
 import type { Embedding, Embeddings } from '../../embedding.js';
-import { askForFiles, serverFacts } from '../batches.js';
+import { callWithFiles, serverFacts } from '../batches.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { findImages } from '../images.js';
 import { visible } from '../visible.js';
 
-/** The options of `heimdex embed-image`. */
+/** Options of `heimdex embed-image`. */
 export interface EmbedImageCommandOptions extends CommonOptions {
   /** False with --no-normalize. */
   readonly normalize: boolean;
 }
 
-/** The options of `heimdex embed-text`. */
+/** Options of `heimdex embed-text`. */
 export interface EmbedTextCommandOptions extends EmbedImageCommandOptions {
   readonly model: 'vision' | 'text';
   /** False with --no-truncate. */
   readonly truncate: boolean;
 }
 
-/** `heimdex embed-image FILE...`: images to vectors. */
+/** `heimdex embed-image FILE...`: embeds images. */
 export function embedImage(
   host: CliHost,
   paths: readonly string[],
@@ -31,7 +31,7 @@ export function embedImage(
     const { client, call } = context;
     const images = await findImages(paths);
     const { limits } = await serverFacts(client, call);
-    const outcomes = askForFiles(images, limits, async (contents) => {
+    const outcomes = callWithFiles(images, limits, async (contents) => {
       const answer = await client.embedImage(contents, { ...call, normalize: options.normalize });
       return mapValues(answer.results, (embedding) => ({ embedding, answer }));
     });
@@ -43,7 +43,7 @@ export function embedImage(
   });
 }
 
-/** `heimdex embed-text TEXT...`: texts to vectors; without a text the lines of standard input. */
+/** `heimdex embed-text TEXT...`: embeds texts, by default the lines of standard input. */
 export function embedText(
   host: CliHost,
   texts: readonly string[],
@@ -91,8 +91,8 @@ function show(
     return;
   }
   const name = 'text' in input ? visible(JSON.stringify(input.text)) : visible(input.file);
-  const tokens = 'text' in input ? `, ${tokenCount} tokens${truncated ? ' (cut)' : ''}` : '';
-  const about = `${vector.length} numbers${tokens}, ${visible(modelName(model))}`;
+  const tokens = 'text' in input ? `, ${tokenCount} tokens${truncated ? ' (truncated)' : ''}` : '';
+  const about = `${vector.length} dimensions${tokens}, ${visible(modelName(model))}`;
   terminal.line(`${name}  ${preview(vector)}  ${terminal.out.dim(about)}`);
 }
 

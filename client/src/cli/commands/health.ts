@@ -8,7 +8,7 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
 import { table } from '../table.js';
 import { visible } from '../visible.js';
 
-/** The options of `heimdex health`. */
+/** Options of `heimdex health`. */
 export interface HealthCommandOptions extends CommonOptions {
   readonly service?: string;
   readonly watch?: boolean;
@@ -17,7 +17,7 @@ export interface HealthCommandOptions extends CommonOptions {
 
 const POLL_MS = 100;
 
-/** `heimdex health`: whether the server, or one method, serves. */
+/** `heimdex health`: shows whether the server or one method is serving. */
 export function health(host: CliHost, method: string | undefined, options: HealthCommandOptions): Promise<ExitCode> {
   if (method !== undefined && options.service !== undefined)
     throw usageError('Expected a method or --service, got both');
@@ -61,18 +61,18 @@ async function watch(context: CommandContext, service: string): Promise<ExitCode
   return exitCodeOf(last);
 }
 
-/** Asks again and again until the answer is SERVING or the time is up. */
+/** Polls until the status is SERVING or the timeout expires. */
 async function wait(context: CommandContext, service: string | undefined, seconds: number): Promise<ExitCode> {
   const deadlineMs = Date.now() + seconds * 1000;
   for (;;) {
-    const status = await statusOrNothing(context, service ?? '', deadlineMs);
+    const status = await reachableStatus(context, service ?? '', deadlineMs);
     if (status === 'SERVING' || Date.now() + POLL_MS > deadlineMs) return show(context, service);
     context.terminal.status(`waiting: ${status ?? 'not reachable yet'}`);
     await sleep(POLL_MS, undefined, { signal: context.signal }).catch(() => undefined);
   }
 }
 
-async function statusOrNothing(
+async function reachableStatus(
   { client, signal }: CommandContext,
   service: string,
   deadlineMs: number,

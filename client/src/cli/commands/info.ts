@@ -3,11 +3,11 @@ import type { ServerInfo } from '../../server-info.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
-import { bytes, duration } from '../format.js';
+import { formatBytes, formatDuration } from '../format.js';
 import { fitted, table } from '../table.js';
 import { visible } from '../visible.js';
 
-/** `heimdex info`: what the server has loaded, what it accepts, its limits. */
+/** `heimdex info`: shows the loaded models, accepted formats and limits. */
 export function info(host: CliHost, options: CommonOptions): Promise<ExitCode> {
   return withClient(host, options, async ({ client, json, call, terminal }) => {
     const answer = await client.getServerInfo(call);
@@ -19,17 +19,19 @@ export function info(host: CliHost, options: CommonOptions): Promise<ExitCode> {
   });
 }
 
-/** Columns that are left out first where the terminal is narrow: FAMILY, DEVICE, BATCHES, WORKERS. */
+/** Columns dropped first on a narrow terminal: FAMILY, DEVICE, BATCHES, WORKERS. */
 const DISPENSABLE = [2, 4, 8, 5];
 
 /**
- * The server's answer as a person reads it.
+ * Formats the response for display.
  *
- * @param width characters in a line; undefined: as wide as it is
+ * @param width maximum characters per line; undefined: unlimited
  */
 export function infoLines(answer: ServerInfo, dim: (text: string) => string, width?: number): string[] {
   const { version, uptimeSeconds, models, limits, audioFormats, imageFormats } = answer;
-  const head = ['ROLE', 'MODEL', 'FAMILY', 'NUMBERS', 'DEVICE', 'WORKERS', 'LOADED IN', 'MEMORY', 'BATCHES'].map(dim);
+  const head = ['ROLE', 'MODEL', 'FAMILY', 'DIMENSIONS', 'DEVICE', 'WORKERS', 'LOADED IN', 'MEMORY', 'BATCHES'].map(
+    dim,
+  );
   const rows = models.map((loaded) => [
     visible(loaded.role),
     loaded.model === undefined ? '' : visible(modelName(loaded.model)),
@@ -38,8 +40,8 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
     visible(loaded.device),
     `${loaded.workers} x ${loaded.threads} thread${loaded.threads === 1 ? '' : 's'}`,
     `${loaded.loadSeconds.toFixed(2)} s`,
-    bytes(loaded.memoryBytes),
-    loaded.batchPolicy?.shared === true ? `up to ${loaded.batchPolicy.maxItems}` : 'one by one',
+    formatBytes(loaded.memoryBytes),
+    loaded.batchPolicy?.shared === true ? `up to ${loaded.batchPolicy.maxItems}` : 'no',
   ]);
   const accepts = [
     ['audio', visible(audioFormats.join(', '))],
@@ -47,7 +49,7 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
     ['limits', limits === undefined ? '' : limitsText(limits)],
   ].map(([name = '', value = '']) => [dim(name), value]);
   return [
-    `Heimdex inference ${visible(version)}, up ${duration(uptimeSeconds)}`,
+    `Heimdex inference ${visible(version)}, up ${formatDuration(uptimeSeconds)}`,
     '',
     ...fitted([head, ...rows], [3, 6, 7], DISPENSABLE, width),
     '',
@@ -57,10 +59,10 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
 
 function limitsText(limits: NonNullable<ServerInfo['limits']>): string {
   return [
-    `${bytes(limits.maxMessageBytes)} a message`,
-    `${limits.maxBatchItems} items a call`,
-    `${duration(limits.maxAudioSeconds)} of audio`,
+    `${formatBytes(limits.maxMessageBytes)} per message`,
+    `${limits.maxBatchItems} items per call`,
+    `${formatDuration(limits.maxAudioSeconds)} of audio`,
     `${Math.round(limits.maxImagePixels / 1e6)} megapixels`,
-    `${limits.maxQueue} items waiting a model`,
+    `${limits.maxQueue} queued items per model`,
   ].join(', ');
 }

@@ -4,7 +4,7 @@ import { type Model, modelName, valuesOf } from '../../answers.js';
 import { InferenceClientError } from '../../errors.js';
 import { ImageIndexError, readImageIndex } from '../../search/image-index.js';
 import { rank } from '../../search/rank.js';
-import { askForFiles, serverFacts } from '../batches.js';
+import { callWithFiles, serverFacts } from '../batches.js';
 import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
@@ -13,21 +13,21 @@ import { findImages } from '../images.js';
 import { bar, table } from '../table.js';
 import { visible } from '../visible.js';
 
-/** The options of `heimdex search`. */
+/** Options of `heimdex search`. */
 export interface SearchCommandOptions extends CommonOptions {
   readonly index?: string;
   readonly like?: string;
   readonly top: number;
 }
 
-/** Where `heimdex index` writes and `heimdex search` looks, unless told otherwise. */
+/** Default index file of `heimdex index` and `heimdex search`. */
 export const DEFAULT_INDEX = 'pictures.index';
 
-/** Images with their vectors, wherever they came from. */
+/** Images with their vectors, from an index or embedded on the fly. */
 interface Gallery {
   readonly paths: readonly string[];
   readonly vectors: Float32Array;
-  /** Undefined where the server does not say. */
+  /** Undefined if the server does not report it. */
   readonly model: Model | undefined;
 }
 
@@ -43,25 +43,25 @@ export function search(host: CliHost, args: readonly string[], options: SearchCo
   return withClient(host, options, async (context) => {
     const gallery = paths.length > 0 ? await embedGallery(context, paths) : await indexedGallery(options.index);
     const query = await embedQuery(context, words, options.like, gallery.model);
-    const found = rank(query, gallery.vectors, options.top).map(({ index, score }, place) => ({
-      rank: place + 1,
+    const found = rank(query, gallery.vectors, options.top).map(({ index, score }, position) => ({
+      rank: position + 1,
       score,
       file: gallery.paths[index] ?? '',
     }));
-    if (context.json) for (const each of found) context.terminal.json(each);
+    if (context.json) for (const result of found) context.terminal.json(result);
     else for (const line of lines(found, context.terminal.out.cyan)) context.terminal.line(line);
     return undefined;
   });
 }
 
-/** The images found, with a bar each: the best one's is full. */
+/** Formats the results, each with a bar relative to the best score. */
 export function lines(
   found: readonly { readonly rank: number; readonly score: number; readonly file: string }[],
   color: (text: string) => string,
 ): string[] {
   const best = found[0]?.score ?? 0;
-  const rows = found.map(({ rank: place, score, file }) => [
-    `${place}.`,
+  const rows = found.map(({ rank: position, score, file }) => [
+    `${position}.`,
     score.toFixed(3),
     color(bar(best > 0 ? score / best : 0, BAR_CELLS)),
     visible(file),
@@ -76,7 +76,7 @@ async function embedGallery(context: CommandContext, given: readonly string[]): 
   const vectors: Float32Array[] = [];
   const { limits, visionModel: model } = await serverFacts(client, call);
   const options = { ...call, ...(model !== undefined && { expectModel: model }) };
-  const outcomes = askForFiles(
+  const outcomes = callWithFiles(
     images,
     limits,
     async (contents) => (await client.embedImage(contents, options)).results,
@@ -99,7 +99,7 @@ async function indexedGallery(given: string | undefined): Promise<Gallery> {
   } catch (error) {
     if (!(error instanceof ImageIndexError)) throw error;
     if (error.code === 'DAMAGED') throw usageError(error.message);
-    if (given !== undefined) throw usageError(`${error.message}. To make one: heimdex index DIR --index ${given}`);
+    if (given !== undefined) throw usageError(`${error.message}. To create one: heimdex index DIR --index ${given}`);
     throw usageError('Expected images or a directory to search in, or an index: heimdex index DIR');
   }
 }
@@ -122,7 +122,7 @@ async function embedQuery(
     if (!(error instanceof InferenceClientError && error.reason === 'MODEL_MISMATCH') || model === undefined)
       throw error;
     throw new CliError(
-      `The images were indexed by ${modelName(model)}, the server has another model: index them again (heimdex index)`,
+      `The images were indexed by ${modelName(model)}, but the server runs another model: index them again (heimdex index)`,
       EXIT_CODES.failed,
     );
   }
@@ -139,6 +139,6 @@ async function readQuery(path: string): Promise<Uint8Array> {
 function joined(vectors: readonly Float32Array[]): Float32Array {
   const dimensions = vectors[0]?.length ?? 0;
   const all = new Float32Array(vectors.length * dimensions);
-  for (const [place, vector] of vectors.entries()) all.set(vector, place * dimensions);
+  for (const [index, vector] of vectors.entries()) all.set(vector, index * dimensions);
   return all;
 }

@@ -7,12 +7,12 @@ import { endsTheRun, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
-import { duration } from '../format.js';
+import { formatDuration } from '../format.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter } from '../transcript-writer.js';
 import { visible } from '../visible.js';
 
-/** The options of `heimdex transcribe`. */
+/** Options of `heimdex transcribe`. */
 export interface TranscribeCommandOptions extends CommonOptions {
   readonly format?: TranscriptFormat;
   readonly outputDir?: string;
@@ -41,7 +41,7 @@ const EXTENSIONS = { text: 'txt', json: 'json', srt: 'srt', vtt: 'vtt' } as cons
 >;
 const STDIN = '-';
 
-/** `heimdex transcribe FILE...`: what is said, as it is found; `-` is standard input. */
+/** `heimdex transcribe FILE...`: writes the transcript while it is produced; `-` is standard input. */
 export function transcribe(
   host: CliHost,
   files: readonly string[],
@@ -50,14 +50,15 @@ export function transcribe(
   const format = options.format ?? (options.json === true ? 'json' : 'text');
   const { outputDir } = options;
   if (files.length > 1 && outputDir === undefined && (format === 'srt' || format === 'vtt')) {
-    throw usageError(`--format ${format} makes one file an audio file: with several, say where: --output-dir DIR`);
+    throw usageError(`--format ${format} with several files needs --output-dir DIR`);
   }
-  if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input can be read once');
+  if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input (-) can only be given once');
   return withClient(host, options, async (context) => {
     if (outputDir !== undefined) await mkdir(outputDir, { recursive: true });
     for (const file of files) {
       try {
-        if (outputDir === undefined) await one(context, file, format, options, context.terminal, files.length > 1);
+        if (outputDir === undefined)
+          await transcribeOne(context, file, format, options, context.terminal, files.length > 1);
         else await intoFile(context, file, format, options, outputDir);
       } catch (error) {
         if (!(error instanceof InferenceClientError) || endsTheRun(error)) throw error;
@@ -79,15 +80,15 @@ async function intoFile(
   const path = join(outputDir, `${name}.${EXTENSIONS[format]}`);
   const sink = await FileSink.open(path);
   try {
-    await one(context, file, format, options, sink, false);
+    await transcribeOne(context, file, format, options, sink, false);
     await sink.publish();
   } finally {
     await sink.close();
   }
-  context.terminal.note(visible(`${nameOf(file)} -> ${path}`));
+  context.terminal.error(visible(`${nameOf(file)} -> ${path}`));
 }
 
-async function one(
+async function transcribeOne(
   { client, call, terminal }: CommandContext,
   file: string,
   format: TranscriptFormat,
@@ -108,11 +109,11 @@ async function one(
       if (event.type === 'segment') await writer.segment(event.segment);
       else if (event.type === 'summary') {
         await writer.summary(event.summary);
-        for (const warning of event.summary.warnings) terminal.note(visible(`${nameOf(file)}: ${warning}`));
-      } else if (showsProgress) terminal.status(`${nameOf(file)}: ${duration(event.processedSeconds)} done`);
+        for (const warning of event.summary.warnings) terminal.error(visible(`${nameOf(file)}: ${warning}`));
+      } else if (showsProgress) terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds)} done`);
     }
   } catch (error) {
-    await writer.broken();
+    await writer.abort();
     if (error instanceof InferenceClientError && error.reason === 'SOURCE_FAILED')
       throw unreadable(nameOf(file), error.cause);
     throw error;
@@ -133,7 +134,7 @@ function nameOf(file: string): string {
 
 function settings(options: TranscribeCommandOptions): TranscribeOptions {
   const { language, prompt, hotwords, beamSize, maxSpeech, skipSilence, audioTrack, start, end } = options;
-  // The guard goes by the words' times.
+  // hallucinationSilenceThresholdSeconds needs word timestamps.
   const timestamps = options.timestamps ?? (skipSilence === undefined ? undefined : 'word');
   return {
     ...(language !== undefined && { language }),

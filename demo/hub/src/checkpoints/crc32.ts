@@ -4,7 +4,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** The checksum of zip entries. node:zlib has it from Node 22 on. Source: PKWARE's APPNOTE.TXT, 4.4.7. */
+/** Returns the checksum of a zip entry. node:zlib has it since Node 22. Source: PKWARE's APPNOTE.TXT, 4.4.7. */
 export function crc32(bytes: Uint8Array): number {
   let value = 0xffffffff;
   for (const byte of bytes) value = (TABLE[(value ^ byte) & 0xff] as number) ^ (value >>> 8);

@@ -1,7 +1,7 @@
 import type { HubFile } from '../repository.js';
 import type { NamedTensor } from './tensors.js';
 
-/** A safetensors file. */
+/** Returns a safetensors file. */
 export function safetensorsFile(tensors: readonly NamedTensor[]): Buffer {
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   let offset = 0;
@@ -16,7 +16,7 @@ export function safetensorsFile(tensors: readonly NamedTensor[]): Buffer {
   return Buffer.concat([length, json, ...tensors.map(({ values }) => bytesOf(values))]);
 }
 
-/** The same tensors in so many files and their index. */
+/** Returns the tensors in several shards, with their index file. */
 export function shardedSafetensors(tensors: readonly NamedTensor[], shards: number): HubFile[] {
   const name = (shard: number) => `model-${padded(shard + 1)}-of-${padded(shards)}.safetensors`;
   const parts = Array.from({ length: shards }, (_, shard) => tensors.filter((_, index) => index % shards === shard));
@@ -29,7 +29,7 @@ export function shardedSafetensors(tensors: readonly NamedTensor[], shards: numb
   ];
 }
 
-/** Numbers as they lie in a file, little endian. */
+/** Returns values as little-endian bytes. */
 export function bytesOf(values: Float32Array | Uint16Array): Buffer {
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 }

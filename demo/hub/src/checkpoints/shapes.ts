@@ -1,9 +1,9 @@
-/** Tensors of checkpoints by their configuration: names and shapes as transformers saves them. */
+/** Tensor names and shapes of checkpoints by configuration, as saved by transformers. */
 
-/** Shapes by name, in the order in which they are written. */
+/** Shapes by tensor name, in file order. */
 export type Shapes = Readonly<Record<string, readonly number[]>>;
 
-/** A Whisper of one width and one number of layers in both halves. */
+/** A Whisper with the same width and depth in encoder and decoder. */
 export interface WhisperSize {
   readonly width: number;
   readonly layers: number;
@@ -11,7 +11,7 @@ export interface WhisperSize {
   readonly mels: number;
 }
 
-/** A SigLIP whose towers have one size. */
+/** A SigLIP with two towers of the same size. */
 export interface SiglipSize {
   readonly width: number;
   readonly inner: number;
@@ -21,7 +21,7 @@ export interface SiglipSize {
   readonly patch: number;
 }
 
-/** A BERT or an XLM-RoBERTa. */
+/** A BERT or XLM-RoBERTa. */
 export interface BertSize {
   readonly width: number;
   readonly inner: number;
@@ -31,7 +31,7 @@ export interface BertSize {
   readonly types: number;
 }
 
-/** `proj_out` is tied to the table of tokens and not in the file. */
+/** `proj_out` is tied to the token embeddings and not in the file. */
 export function whisperShapes({ width, layers, vocabulary, mels }: WhisperSize): Shapes {
   const attention = (name: string): Shapes => ({
     ...linear(`${name}.q_proj`, width, width),
@@ -63,7 +63,7 @@ export function whisperShapes({ width, layers, vocabulary, mels }: WhisperSize):
   };
 }
 
-/** Both towers, the pooling head of the images' and the projection of the texts'. */
+/** Both towers, the pooling head of the vision tower and the projection of the text tower. */
 export function siglipShapes({ width, inner, layers, vocabulary, side, patch }: SiglipSize): Shapes {
   const encoder = (tower: string) =>
     repeated(layers, (index) => {
@@ -100,7 +100,7 @@ export function siglipShapes({ width, inner, layers, vocabulary, side, patch }: 
   };
 }
 
-/** The encoder alone, as BAAI/bge-m3 has it; with BERT's pooler, which sentence embedders do not use, where `pooler` is set. */
+/** Only the encoder, as in BAAI/bge-m3. `pooler` adds BERT's pooler, which sentence embedders do not use. */
 export function bertShapes(size: BertSize, { pooler = false } = {}): Shapes {
   const { width, inner, layers, vocabulary, positions, types } = size;
   return {

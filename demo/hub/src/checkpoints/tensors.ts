@@ -1,6 +1,6 @@
 import type { Shapes } from './shapes.js';
 
-/** A tensor in memory, row-major. */
+/** A tensor in memory, in row-major order. */
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
@@ -8,7 +8,7 @@ export interface NamedTensor {
   readonly values: Float32Array | Uint16Array;
 }
 
-/** Random weights with the spread of trained ones; the same for the same seed, and no two tensors alike. */
+/** Returns random weights with a realistic spread, deterministic per seed and different for each tensor. */
 export function randomTensors(shapes: Shapes, seed = 1): readonly NamedTensor[] {
   return Object.entries(shapes).map(([name, shape], index) => {
     const count = shape.reduce((product, size) => product * size, 1);
@@ -21,7 +21,7 @@ export function randomTensors(shapes: Shapes, seed = 1): readonly NamedTensor[] 
   });
 }
 
-/** Numbers around 0: the sum of two halves of a xorshift's state. */
+/** Returns random numbers around 0: the sum of the two halves of a xorshift state. */
 function fill(values: Float32Array, scale: number, state: number): void {
   let x = state | 1;
   for (let i = 0; i < values.length; i++) {

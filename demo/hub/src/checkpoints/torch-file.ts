@@ -3,8 +3,8 @@ import { bytesOf } from './safetensors-file.js';
 import type { NamedTensor } from './tensors.js';
 
 /**
- * A state dict as torch.save writes it: a zip of stored entries, a pickle of protocol 2 and the tensors' bytes. With `dims` it has
- * the form of OpenAI's .pt files: `dims` and `model_state_dict`.
+ * Returns a state dict in the format of torch.save: a zip with stored entries, a pickle (protocol 2) and the tensor bytes.
+ * With `dims` it has the layout of OpenAI's .pt files: `dims` and `model_state_dict`.
  *
  * Source: torch/serialization.py; CPython's Lib/pickletools.py; PKWARE's APPNOTE.TXT.
  */
@@ -26,7 +26,7 @@ export function torchFile(tensors: readonly NamedTensor[], dims?: Readonly<Recor
   ]);
 }
 
-/** `{` values by names `}`: EMPTY_DICT, MARK, keys and values, SETITEMS. */
+/** Pickles a dictionary: EMPTY_DICT, MARK, keys and values, SETITEMS. */
 function dictOf(entries: readonly (readonly [string, Buffer])[]): Buffer {
   return Buffer.concat([
     Buffer.from('}('),

@@ -1,4 +1,4 @@
-/** Small HTTP requests that follow nothing and hide nothing. */
+/** Raw HTTP requests that do not follow redirects. */
 
 import { createHash } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -7,7 +7,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** Whether the body ended as its length says; false when the connection broke. */
+  /** Whether the body is complete; false if the connection broke. */
   readonly complete: boolean;
 }
 
@@ -18,7 +18,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One request on a connection of its own. Rejects when no answer's head arrives. */
+/** Sends one request on a new connection. Rejects if no response head arrives. */
 export async function ask(url: string, options: RequestOptions = {}): Promise<Answer> {
   const response = await head(url, options);
   const parts: Buffer[] = [];
@@ -31,7 +31,7 @@ export async function ask(url: string, options: RequestOptions = {}): Promise<An
   return { ...headOf(response), body: Buffer.concat(parts), complete };
 }
 
-/** The bytes that arrive before the body stands still: reads until `count` have come, then leaves. */
+/** Reads the first `count` bytes of a stalling body, then closes the connection. */
 export async function askUntil(url: string, count: number, options: RequestOptions = {}): Promise<Answer> {
   const response = await head(url, options);
   const parts: Buffer[] = [];
@@ -58,7 +58,7 @@ function headOf(response: IncomingMessage): Pick<Answer, 'status' | 'headers'> {
   return { status: response.statusCode ?? 0, headers: response.headers as Record<string, string> };
 }
 
-/** The body as JSON. */
+/** Parses the body as JSON. */
 export function jsonOf(answer: Answer): unknown {
   return JSON.parse(answer.body.toString());
 }

@@ -1,6 +1,6 @@
 import { type Hub, type HubOptions, type HubRepository, startHub } from '../../src/index.js';
 
-/** Bytes of a made-up graph, each its position. */
+/** Content of a fake graph; each byte is its position. */
 export const GRAPH = Buffer.from(Array.from({ length: 1000 }, (_, index) => index % 251));
 
 export const TINY: HubRepository = {
@@ -11,7 +11,7 @@ export const TINY: HubRepository = {
   ],
 };
 
-/** Starts hubs that are closed after the test. Returns the starter. */
+/** Returns a function that starts hubs, which are closed after the test. */
 export function useHub(): (options?: HubOptions) => Promise<Hub> {
   const hubs: Hub[] = [];
   afterEach(async () => {

@@ -15,8 +15,8 @@ export const file_heimdex_inference_v1_common: GenFile = /*@__PURE__*/
   fileDesc("CiFoZWltZGV4L2luZmVyZW5jZS92MS9jb21tb24ucHJvdG8SFGhlaW1kZXguaW5mZXJlbmNlLnYxIjYKBU1vZGVsEgoKAmlkGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEg8KB3ZhcmlhbnQYAyABKAkiPgoGVGltaW5nEhAKCHF1ZXVlX21zGAEgASgBEg4KBnJ1bl9tcxgCIAEoARISCgpiYXRjaF9zaXplGAMgASgNIh0KCkltYWdlSW5wdXQSDwoHY29udGVudBgBIAEoDCJbCglFbWJlZGRpbmcSEgoGdmFsdWVzGAEgAygCQgIQARISCgpmbG9hdDMyX2xlGAIgASgMEhMKC3Rva2VuX2NvdW50GAMgASgNEhEKCXRydW5jYXRlZBgEIAEoCCJ2Cg9FbWJlZGRpbmdSZXN1bHQSNAoJZW1iZWRkaW5nGAEgASgLMh8uaGVpbWRleC5pbmZlcmVuY2UudjEuRW1iZWRkaW5nSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCptCg5WZWN0b3JFbmNvZGluZxIfChtWRUNUT1JfRU5DT0RJTkdfVU5TUEVDSUZJRUQQABIaChZWRUNUT1JfRU5DT0RJTkdfRkxPQVRTEAESHgoaVkVDVE9SX0VOQ09ESU5HX0ZMT0FUMzJfTEUQAmIGcHJvdG8z", [file_google_rpc_status]);
 
 /**
- * Which model gave an answer. Vectors of two different models must never meet in one index: compare this message
- * before mixing answers.
+ * The model that computed a response. Never mix vectors of two models in one index: compare this message before combining
+ * responses.
  *
  * @generated from message heimdex.inference.v1.Model
  */
@@ -29,14 +29,14 @@ export type Model = Message<"heimdex.inference.v1.Model"> & {
   id: string;
 
   /**
-   * The 40 hexadecimal digits of the repository's commit, or, for a plain file, the file's sha256 (64 digits).
+   * Commit of the repository (40 hexadecimal digits), or, for a plain file, its sha256 (64 digits).
    *
    * @generated from field: string revision = 2;
    */
   revision: string;
 
   /**
-   * Which of the repository's weights are in use, such as "q8" (8-bit integers) or "fp32".
+   * Precision of the weights in use, such as "q8" (8-bit integers) or "fp32".
    *
    * @generated from field: string variant = 3;
    */
@@ -51,27 +51,27 @@ export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_common, 0);
 
 /**
- * Where the time of one call went, measured by the server's monotonic clock.
+ * Queue and run time of one call, measured with the server's monotonic clock.
  *
  * @generated from message heimdex.inference.v1.Timing
  */
 export type Timing = Message<"heimdex.inference.v1.Timing"> & {
   /**
-   * Milliseconds between the call's admission and the start of its first run; the longest of a batch's items.
+   * Milliseconds from admission to the start of the first run; the maximum over the items of a batch.
    *
    * @generated from field: double queue_ms = 1;
    */
   queueMs: number;
 
   /**
-   * Milliseconds the model worked on the call's items, preprocessing included.
+   * Milliseconds the model processed the call's items, preprocessing included.
    *
    * @generated from field: double run_ms = 2;
    */
   runMs: number;
 
   /**
-   * How many items of all callers ran together with this call's at most. 1 where a model runs its items alone.
+   * Maximum size of the batches that contained this call's items, over all callers. 1 if the model does not batch.
    *
    * @generated from field: uint32 batch_size = 3;
    */
@@ -86,15 +86,15 @@ export const TimingSchema: GenMessage<Timing> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_common, 1);
 
 /**
- * One picture in its file format, recognised by content: JPEG, PNG, WebP, GIF, AVIF (of an animation, the first frame), HEIC
- * (the primary image), TIFF (the first page that is no smaller copy), BMP or JPEG XL. Transparent parts are put on white.
+ * One encoded image; the format is detected from its content: JPEG, PNG, WebP, GIF, AVIF (first frame of an animation), HEIC
+ * (primary image), TIFF (first page that is not a thumbnail), BMP or JPEG XL. Transparency is blended onto white.
  *
  * @generated from message heimdex.inference.v1.ImageInput
  */
 export type ImageInput = Message<"heimdex.inference.v1.ImageInput"> & {
   /**
-   * The file's bytes. Empty, unreadable, truncated or too large (limits.max_image_pixels of GetServerInfo): an error in
-   * this picture's place of `results`, code INVALID_ARGUMENT.
+   * The bytes of the file. An empty, unreadable, truncated or too large image (limits.max_image_pixels of GetServerInfo)
+   * fails only its own item of `results`, with INVALID_ARGUMENT.
    *
    * @generated from field: bytes content = 1;
    */
@@ -115,28 +115,28 @@ export const ImageInputSchema: GenMessage<ImageInput> = /*@__PURE__*/
  */
 export type Embedding = Message<"heimdex.inference.v1.Embedding"> & {
   /**
-   * The numbers, when the encoding is FLOATS; `dimensions` of them.
+   * The vector, if the encoding is FLOATS; `dimensions` values.
    *
    * @generated from field: repeated float values = 1 [packed = true];
    */
   values: number[];
 
   /**
-   * The numbers, when the encoding is FLOAT32_LE; 4 * `dimensions` bytes.
+   * The vector, if the encoding is FLOAT32_LE; 4 * `dimensions` bytes.
    *
    * @generated from field: bytes float32_le = 2;
    */
   float32Le: Uint8Array;
 
   /**
-   * Text only: how many tokens the model saw, its special tokens included, padding excluded.
+   * Text only: number of tokens processed, including special tokens, excluding padding.
    *
    * @generated from field: uint32 token_count = 3;
    */
   tokenCount: number;
 
   /**
-   * Text only: true when the text was longer than the model reads and its end was left out.
+   * Text only: true if the text exceeded the model's maximum length and was truncated.
    *
    * @generated from field: bool truncated = 4;
    */
@@ -151,7 +151,7 @@ export const EmbeddingSchema: GenMessage<Embedding> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_common, 3);
 
 /**
- * The answer for one item of a batch, in the order of the request.
+ * The result for one item of a batch, in the order of the request.
  *
  * @generated from message heimdex.inference.v1.EmbeddingResult
  */
@@ -169,7 +169,7 @@ export type EmbeddingResult = Message<"heimdex.inference.v1.EmbeddingResult"> & 
     case: "embedding";
   } | {
     /**
-     * Why this one item failed; the others of the batch are not touched by it. `details` holds a google.rpc.ErrorInfo.
+     * Why this item failed; other items of the batch are not affected. `details` contains a google.rpc.ErrorInfo.
      *
      * @generated from field: google.rpc.Status error = 2;
      */
@@ -186,27 +186,27 @@ export const EmbeddingResultSchema: GenMessage<EmbeddingResult> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_common, 4);
 
 /**
- * How the vectors of an answer are written.
+ * Encoding of the vectors in a response.
  *
  * @generated from enum heimdex.inference.v1.VectorEncoding
  */
 export enum VectorEncoding {
   /**
-   * The same as FLOATS.
+   * Same as FLOATS.
    *
    * @generated from enum value: VECTOR_ENCODING_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * `repeated float values`: easy to read in every language and in JSON.
+   * `repeated float values`: convenient in every language and in JSON.
    *
    * @generated from enum value: VECTOR_ENCODING_FLOATS = 1;
    */
   FLOATS = 1,
 
   /**
-   * `bytes float32_le`: 4 bytes a number, little endian. About five times cheaper to write and read.
+   * `bytes float32_le`: 4 bytes per value, little endian. About five times cheaper to encode and decode.
    *
    * @generated from enum value: VECTOR_ENCODING_FLOAT32_LE = 2;
    */

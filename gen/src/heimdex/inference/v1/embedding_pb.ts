@@ -19,7 +19,7 @@ export const file_heimdex_inference_v1_embedding: GenFile = /*@__PURE__*/
  */
 export type EmbedImageRequest = Message<"heimdex.inference.v1.EmbedImageRequest"> & {
   /**
-   * 1 to limits.max_batch_items pictures; none or more: INVALID_ARGUMENT.
+   * 1 to limits.max_batch_items images, else INVALID_ARGUMENT.
    *
    * @generated from field: repeated heimdex.inference.v1.ImageInput images = 1;
    */
@@ -52,28 +52,28 @@ export const EmbedImageRequestSchema: GenMessage<EmbedImageRequest> = /*@__PURE_
  */
 export type EmbedImageResponse = Message<"heimdex.inference.v1.EmbedImageResponse"> & {
   /**
-   * One a picture, in the request's order.
+   * One per image, in the order of the request.
    *
    * @generated from field: repeated heimdex.inference.v1.EmbeddingResult results = 1;
    */
   results: EmbeddingResult[];
 
   /**
-   * How many numbers a vector has.
+   * Length of each vector.
    *
    * @generated from field: uint32 dimensions = 2;
    */
   dimensions: number;
 
   /**
-   * The model that answered.
+   * The model that computed the response.
    *
    * @generated from field: heimdex.inference.v1.Model model = 3;
    */
   model?: Model | undefined;
 
   /**
-   * Where the time went.
+   * Queue and run time of the call.
    *
    * @generated from field: heimdex.inference.v1.Timing timing = 4;
    */
@@ -92,7 +92,7 @@ export const EmbedImageResponseSchema: GenMessage<EmbedImageResponse> = /*@__PUR
  */
 export type EmbedTextRequest = Message<"heimdex.inference.v1.EmbedTextRequest"> & {
   /**
-   * 1 to limits.max_batch_items texts; none or more: INVALID_ARGUMENT. An empty text is a text like any other.
+   * 1 to limits.max_batch_items texts, else INVALID_ARGUMENT. An empty text is valid.
    *
    * @generated from field: repeated string texts = 1;
    */
@@ -120,7 +120,7 @@ export type EmbedTextRequest = Message<"heimdex.inference.v1.EmbedTextRequest"> 
   normalize?: boolean | undefined;
 
   /**
-   * Cut a text that is longer than the model reads. Default true; false: a longer text is that item's error.
+   * Truncate texts beyond the model's maximum length. Default true. If false, such an item fails.
    *
    * @generated from field: optional bool truncate = 5;
    */
@@ -139,28 +139,28 @@ export const EmbedTextRequestSchema: GenMessage<EmbedTextRequest> = /*@__PURE__*
  */
 export type EmbedTextResponse = Message<"heimdex.inference.v1.EmbedTextResponse"> & {
   /**
-   * One a text, in the request's order.
+   * One per text, in the order of the request.
    *
    * @generated from field: repeated heimdex.inference.v1.EmbeddingResult results = 1;
    */
   results: EmbeddingResult[];
 
   /**
-   * How many numbers a vector has.
+   * Length of each vector.
    *
    * @generated from field: uint32 dimensions = 2;
    */
   dimensions: number;
 
   /**
-   * The model that answered.
+   * The model that computed the response.
    *
    * @generated from field: heimdex.inference.v1.Model model = 3;
    */
   model?: Model | undefined;
 
   /**
-   * Where the time went.
+   * Queue and run time of the call.
    *
    * @generated from field: heimdex.inference.v1.Timing timing = 4;
    */
@@ -175,27 +175,27 @@ export const EmbedTextResponseSchema: GenMessage<EmbedTextResponse> = /*@__PURE_
   messageDesc(file_heimdex_inference_v1_embedding, 3);
 
 /**
- * Which model reads the texts.
+ * The model that embeds the texts.
  *
  * @generated from enum heimdex.inference.v1.TextModel
  */
 export enum TextModel {
   /**
-   * The same as VISION.
+   * Same as VISION.
    *
    * @generated from enum value: TEXT_MODEL_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * The text tower that shares its space with EmbedImage: to find pictures by words.
+   * The text tower in the same vector space as EmbedImage, for text-to-image search.
    *
    * @generated from enum value: TEXT_MODEL_VISION = 1;
    */
   VISION = 1,
 
   /**
-   * The sentence embedder (BGE-M3): to find texts by texts. UNIMPLEMENTED unless LOAD_BGE_M3 is true.
+   * The sentence embedder (BGE-M3), for text-to-text search. UNIMPLEMENTED unless LOAD_BGE_M3 is true.
    *
    * @generated from enum value: TEXT_MODEL_TEXT = 2;
    */

@@ -21,32 +21,33 @@ export const file_heimdex_inference_v1_faces: GenFile = /*@__PURE__*/
  */
 export type DetectFacesRequest = Message<"heimdex.inference.v1.DetectFacesRequest"> & {
   /**
-   * 1 to limits.max_batch_items pictures; none or more: INVALID_ARGUMENT.
+   * 1 to limits.max_batch_items images, else INVALID_ARGUMENT.
    *
    * @generated from field: repeated heimdex.inference.v1.ImageInput images = 1;
    */
   images: ImageInput[];
 
   /**
-   * Faces below this score are left out. 0 to 1, default 0.7.
+   * Minimum score of a face. 0 to 1, default 0.7.
    *
    * @generated from field: optional float score_threshold = 2;
    */
   scoreThreshold?: number | undefined;
 
   /**
-   * Of two boxes that overlap by more than this (intersection over union) the better stays. 0 to 1, default 0.3.
+   * Threshold of non-maximum suppression: of two boxes with a higher intersection over union, the better one is kept. 0 to
+   * 1, default 0.3.
    *
    * @generated from field: optional float nms_threshold = 3;
    */
   nmsThreshold?: number | undefined;
 
   /**
-   * The best N a picture. 0, the default: all. Faces up to the picture's own size are found either way. A picture of more than
-   * 1280 x 1280 pixels is looked at scaled down to that; with 0 also in pieces at its own size, for its small faces: that takes about
-   * as many times longer as it has more pixels, and a face that only a piece shows must score a quarter of the way to 1 more than
-   * score_threshold. Faces are found reliably from some 24 pixels on; of those from
-   * 12 to 20 about half are.
+   * Maximum faces per image, best first. Default 0: all. Large faces, up to the size of the image, are always found. An image
+   * larger than 1280 x 1280 pixels is scaled down to that size. With 0 it is also processed in tiles at full resolution, to
+   * find small faces; the time then grows in proportion to the number of pixels. A face found only in a tile must score a
+   * quarter of the way from score_threshold to 1. Faces are found reliably from about 24 pixels; of those with 12 to 20
+   * pixels about half are found.
    *
    * @generated from field: optional uint32 max_faces = 4;
    */
@@ -61,7 +62,7 @@ export const DetectFacesRequestSchema: GenMessage<DetectFacesRequest> = /*@__PUR
   messageDesc(file_heimdex_inference_v1_faces, 0);
 
 /**
- * A place in the picture as it is shown, that is after its EXIF orientation: pixels from the left upper corner.
+ * A point in the displayed image, after EXIF orientation, in pixels from the top left corner.
  *
  * @generated from message heimdex.inference.v1.Point
  */
@@ -85,7 +86,7 @@ export const PointSchema: GenMessage<Point> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_faces, 1);
 
 /**
- * A rectangle in the picture as it is shown, in pixels. It may reach beyond the picture's edge.
+ * A rectangle in the displayed image, in pixels. It may extend beyond the edge.
  *
  * @generated from message heimdex.inference.v1.Box
  */
@@ -123,7 +124,7 @@ export const BoxSchema: GenMessage<Box> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_faces, 2);
 
 /**
- * Right and left are the person's own.
+ * Five landmarks. Right and left are the person's own.
  *
  * @generated from message heimdex.inference.v1.Landmarks
  */
@@ -195,21 +196,21 @@ export const FaceSchema: GenMessage<Face> = /*@__PURE__*/
  */
 export type FaceDetections = Message<"heimdex.inference.v1.FaceDetections"> & {
   /**
-   * Pixels of the picture as shown.
+   * Size of the displayed image, in pixels.
    *
    * @generated from field: uint32 image_width = 1;
    */
   imageWidth: number;
 
   /**
-   * Pixels of the picture as shown.
+   * Size of the displayed image, in pixels.
    *
    * @generated from field: uint32 image_height = 2;
    */
   imageHeight: number;
 
   /**
-   * Best first. Empty when there is none.
+   * Sorted by score, best first.
    *
    * @generated from field: repeated heimdex.inference.v1.Face faces = 3;
    */
@@ -232,7 +233,7 @@ export type FaceResult = Message<"heimdex.inference.v1.FaceResult"> & {
    */
   result: {
     /**
-     * What was found, maybe nothing.
+     * The detected faces, possibly none.
      *
      * @generated from field: heimdex.inference.v1.FaceDetections detections = 1;
      */
@@ -240,7 +241,7 @@ export type FaceResult = Message<"heimdex.inference.v1.FaceResult"> & {
     case: "detections";
   } | {
     /**
-     * Why this one picture failed; the others of the batch are not touched by it.
+     * Why this image failed; other images of the batch are not affected.
      *
      * @generated from field: google.rpc.Status error = 2;
      */
@@ -261,21 +262,21 @@ export const FaceResultSchema: GenMessage<FaceResult> = /*@__PURE__*/
  */
 export type DetectFacesResponse = Message<"heimdex.inference.v1.DetectFacesResponse"> & {
   /**
-   * One a picture, in the request's order.
+   * One per image, in the order of the request.
    *
    * @generated from field: repeated heimdex.inference.v1.FaceResult results = 1;
    */
   results: FaceResult[];
 
   /**
-   * The model that answered.
+   * The model that computed the response.
    *
    * @generated from field: heimdex.inference.v1.Model model = 2;
    */
   model?: Model | undefined;
 
   /**
-   * Where the time went.
+   * Queue and run time of the call.
    *
    * @generated from field: heimdex.inference.v1.Timing timing = 3;
    */

@@ -20,21 +20,21 @@ export const file_heimdex_inference_v1_inference_service: GenFile = /*@__PURE__*
   fileDesc("CixoZWltZGV4L2luZmVyZW5jZS92MS9pbmZlcmVuY2Vfc2VydmljZS5wcm90bxIUaGVpbWRleC5pbmZlcmVuY2UudjEy9wQKEEluZmVyZW5jZVNlcnZpY2USXwoKVHJhbnNjcmliZRInLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVSZXF1ZXN0GiguaGVpbWRleC5pbmZlcmVuY2UudjEuVHJhbnNjcmliZVJlc3BvbnNlEnUKEFRyYW5zY3JpYmVTdHJlYW0SLS5oZWltZGV4LmluZmVyZW5jZS52MS5UcmFuc2NyaWJlU3RyZWFtUmVxdWVzdBouLmhlaW1kZXguaW5mZXJlbmNlLnYxLlRyYW5zY3JpYmVTdHJlYW1SZXNwb25zZSgBMAESXwoKRW1iZWRJbWFnZRInLmhlaW1kZXguaW5mZXJlbmNlLnYxLkVtYmVkSW1hZ2VSZXF1ZXN0GiguaGVpbWRleC5pbmZlcmVuY2UudjEuRW1iZWRJbWFnZVJlc3BvbnNlElwKCUVtYmVkVGV4dBImLmhlaW1kZXguaW5mZXJlbmNlLnYxLkVtYmVkVGV4dFJlcXVlc3QaJy5oZWltZGV4LmluZmVyZW5jZS52MS5FbWJlZFRleHRSZXNwb25zZRJiCgtEZXRlY3RGYWNlcxIoLmhlaW1kZXguaW5mZXJlbmNlLnYxLkRldGVjdEZhY2VzUmVxdWVzdBopLmhlaW1kZXguaW5mZXJlbmNlLnYxLkRldGVjdEZhY2VzUmVzcG9uc2USaAoNR2V0U2VydmVySW5mbxIqLmhlaW1kZXguaW5mZXJlbmNlLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GisuaGVpbWRleC5pbmZlcmVuY2UudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlYgZwcm90bzM", [file_heimdex_inference_v1_embedding, file_heimdex_inference_v1_faces, file_heimdex_inference_v1_server_info, file_heimdex_inference_v1_speech]);
 
 /**
- * Speech, pictures, text and faces from models that were downloaded once and are served offline.
+ * Inference for speech, images, texts and faces, with models that are downloaded once and served offline.
  *
- * Errors of a whole call carry google.rpc.ErrorInfo (domain "heimdex.inference.v1", reason in UPPER_SNAKE) and, where they
- * apply, google.rpc.BadRequest with the field at fault or google.rpc.RetryInfo. Of every method:
- *   INVALID_ARGUMENT     the request is wrong as it stands; do not send it again
- *   UNIMPLEMENTED        the feature is switched off; the message names the variable that switches it on
- *   RESOURCE_EXHAUSTED   too much work is waiting; RetryInfo says when to come back
- *   UNAVAILABLE          starting, draining or a worker was lost; try again, elsewhere if possible
- *   DEADLINE_EXCEEDED    the deadline passed; work still in the queue is never run
+ * Errors of a whole call contain google.rpc.ErrorInfo (domain "heimdex.inference.v1", reason in UPPER_SNAKE) and, where
+ * applicable, google.rpc.BadRequest with the invalid field or google.rpc.RetryInfo. Every method may return:
+ *   INVALID_ARGUMENT     the request is invalid; do not retry unchanged
+ *   UNIMPLEMENTED        the feature is disabled; the message names the variable that enables it
+ *   RESOURCE_EXHAUSTED   the queue is full; retry after the delay in RetryInfo
+ *   UNAVAILABLE          starting, draining, or a worker died; retry, on another server if possible
+ *   DEADLINE_EXCEEDED    the deadline passed; queued work is dropped
  *
  * @generated from service heimdex.inference.v1.InferenceService
  */
 export const InferenceService: GenService<{
   /**
-   * Speech to text: one recording in, the whole result out.
+   * Transcribes one audio file and returns the complete result.
    *
    * @generated from rpc heimdex.inference.v1.InferenceService.Transcribe
    */
@@ -44,8 +44,8 @@ export const InferenceService: GenService<{
     output: typeof TranscribeResponseSchema;
   },
   /**
-   * Speech to text while the recording arrives: options first, then audio in pieces of any size; each segment comes out
-   * as soon as it is final, a summary last.
+   * Transcribes audio while it arrives. The client sends options first, then audio in chunks of any size. The server sends
+   * each segment as soon as it is final, and a summary last.
    *
    * @generated from rpc heimdex.inference.v1.InferenceService.TranscribeStream
    */
@@ -55,7 +55,7 @@ export const InferenceService: GenService<{
     output: typeof TranscribeStreamResponseSchema;
   },
   /**
-   * Pictures to vectors, in one space with EmbedText's model VISION.
+   * Embeds images, in the same vector space as EmbedText with model VISION.
    *
    * @generated from rpc heimdex.inference.v1.InferenceService.EmbedImage
    */
@@ -65,7 +65,7 @@ export const InferenceService: GenService<{
     output: typeof EmbedImageResponseSchema;
   },
   /**
-   * Texts to vectors.
+   * Embeds texts.
    *
    * @generated from rpc heimdex.inference.v1.InferenceService.EmbedText
    */
@@ -75,7 +75,7 @@ export const InferenceService: GenService<{
     output: typeof EmbedTextResponseSchema;
   },
   /**
-   * Faces in pictures, with five landmarks each.
+   * Detects faces in images, with five landmarks per face.
    *
    * @generated from rpc heimdex.inference.v1.InferenceService.DetectFaces
    */
@@ -85,7 +85,7 @@ export const InferenceService: GenService<{
     output: typeof DetectFacesResponseSchema;
   },
   /**
-   * What is loaded, what it accepts, its limits.
+   * Returns the loaded models, accepted formats and limits.
    *
    * @generated from rpc heimdex.inference.v1.InferenceService.GetServerInfo
    */

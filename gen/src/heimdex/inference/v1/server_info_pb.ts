@@ -28,34 +28,34 @@ export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@_
   messageDesc(file_heimdex_inference_v1_server_info, 0);
 
 /**
- * How the items of a model are put together.
+ * How the items of a model are batched.
  *
  * @generated from message heimdex.inference.v1.BatchPolicy
  */
 export type BatchPolicy = Message<"heimdex.inference.v1.BatchPolicy"> & {
   /**
-   * False where an answer would depend on the other items of its batch (dynamically quantised graphs): items run alone.
+   * Whether items share runs. False if a result would depend on the other items (dynamically quantized graphs).
    *
    * @generated from field: bool shared = 1;
    */
   shared: boolean;
 
   /**
-   * Most items in one run.
+   * Maximum items per run.
    *
    * @generated from field: uint32 max_items = 2;
    */
   maxItems: number;
 
   /**
-   * Why, in one sentence.
+   * The reason for the policy, in one sentence.
    *
    * @generated from field: string reason = 3;
    */
   reason: string;
 
   /**
-   * Most that the items of one run may cost together, in cost_unit; one item always runs, whatever it costs.
+   * Maximum total cost of a run, in cost_unit. A single item may exceed it.
    *
    * @generated from field: double max_cost = 4;
    */
@@ -90,14 +90,14 @@ export type LoadedModel = Message<"heimdex.inference.v1.LoadedModel"> & {
   role: string;
 
   /**
-   * Its identity.
+   * Repository, revision and variant.
    *
    * @generated from field: heimdex.inference.v1.Model model = 2;
    */
   model?: Model | undefined;
 
   /**
-   * Length of its vectors; 0 where it gives none.
+   * Length of its vectors; 0 if it returns none.
    *
    * @generated from field: uint32 dimensions = 3;
    */
@@ -111,14 +111,14 @@ export type LoadedModel = Message<"heimdex.inference.v1.LoadedModel"> & {
   device: string;
 
   /**
-   * How long it took to load and warm up.
+   * Time to load and warm up.
    *
    * @generated from field: double load_seconds = 5;
    */
   loadSeconds: number;
 
   /**
-   * What its processes use now (proportional set size).
+   * Current memory use of its processes (proportional set size).
    *
    * @generated from field: uint64 memory_bytes = 6;
    */
@@ -132,21 +132,21 @@ export type LoadedModel = Message<"heimdex.inference.v1.LoadedModel"> & {
   family: string;
 
   /**
-   * How many processes serve it.
+   * Number of worker processes.
    *
    * @generated from field: uint32 workers = 8;
    */
   workers: number;
 
   /**
-   * Threads a process.
+   * Threads per process.
    *
    * @generated from field: uint32 threads = 9;
    */
   threads: number;
 
   /**
-   * How its items are put together.
+   * How its items are batched.
    *
    * @generated from field: heimdex.inference.v1.BatchPolicy batch_policy = 10;
    */
@@ -165,35 +165,35 @@ export const LoadedModelSchema: GenMessage<LoadedModel> = /*@__PURE__*/
  */
 export type Limits = Message<"heimdex.inference.v1.Limits"> & {
   /**
-   * Largest request and response.
+   * Maximum size of a request or response.
    *
    * @generated from field: uint64 max_message_bytes = 1;
    */
   maxMessageBytes: bigint;
 
   /**
-   * Most texts or pictures a call.
+   * Maximum texts or images per call.
    *
    * @generated from field: uint32 max_batch_items = 2;
    */
   maxBatchItems: number;
 
   /**
-   * Longest recording of Transcribe.
+   * Maximum audio duration of Transcribe.
    *
    * @generated from field: double max_audio_seconds = 3;
    */
   maxAudioSeconds: number;
 
   /**
-   * Largest picture, width times height.
+   * Maximum image size, width times height.
    *
    * @generated from field: uint64 max_image_pixels = 4;
    */
   maxImagePixels: bigint;
 
   /**
-   * Most items waiting for one model.
+   * Maximum queued items per model.
    *
    * @generated from field: uint32 max_queue = 5;
    */
@@ -212,7 +212,7 @@ export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
  */
 export type GetServerInfoResponse = Message<"heimdex.inference.v1.GetServerInfoResponse"> & {
   /**
-   * The server's version.
+   * Version of the server.
    *
    * @generated from field: string version = 1;
    */
@@ -226,28 +226,28 @@ export type GetServerInfoResponse = Message<"heimdex.inference.v1.GetServerInfoR
   uptimeSeconds: number;
 
   /**
-   * What is loaded.
+   * Loaded models.
    *
    * @generated from field: repeated heimdex.inference.v1.LoadedModel models = 3;
    */
   models: LoadedModel[];
 
   /**
-   * What it accepts at most.
+   * Limits of requests.
    *
    * @generated from field: heimdex.inference.v1.Limits limits = 4;
    */
   limits?: Limits | undefined;
 
   /**
-   * Containers and codecs that Transcribe reads, such as "wav", "flac".
+   * Containers and codecs accepted by Transcribe, such as "wav", "flac".
    *
    * @generated from field: repeated string audio_formats = 5;
    */
   audioFormats: string[];
 
   /**
-   * File formats that EmbedImage and DetectFaces read, such as "jpeg", "heic", "jxl" (JPEG XL).
+   * File formats accepted by EmbedImage and DetectFaces, such as "jpeg", "heic", "jxl" (JPEG XL).
    *
    * @generated from field: repeated string image_formats = 6;
    */

@@ -21,21 +21,21 @@ export const file_heimdex_inference_v1_speech: GenFile = /*@__PURE__*/
  */
 export type RawAudio = Message<"heimdex.inference.v1.RawAudio"> & {
   /**
-   * How the samples are written. Required.
+   * Encoding of the samples. Required.
    *
    * @generated from field: heimdex.inference.v1.AudioEncoding encoding = 1;
    */
   encoding: AudioEncoding;
 
   /**
-   * Samples a second and channel, 1,000 to 384,000. Required.
+   * Samples per second and channel, 1,000 to 384,000. Required.
    *
    * @generated from field: uint32 sample_rate_hz = 2;
    */
   sampleRateHz: number;
 
   /**
-   * Interleaved channels, 1 to 32; they are mixed to one. Required.
+   * Interleaved channels, 1 to 32; downmixed to mono. Required.
    *
    * @generated from field: uint32 channel_count = 3;
    */
@@ -50,22 +50,22 @@ export const RawAudioSchema: GenMessage<RawAudio> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_speech, 0);
 
 /**
- * One recording.
+ * One audio file.
  *
  * @generated from message heimdex.inference.v1.AudioInput
  */
 export type AudioInput = Message<"heimdex.inference.v1.AudioInput"> & {
   /**
-   * The file's bytes (WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska, MPEG-TS; recognised by
-   * content), or raw samples when `raw` is given. Of a film, its audio. Larger than limits.max_message_bytes: TranscribeStream
-   * takes recordings of any size. Empty or unreadable: INVALID_ARGUMENT.
+   * The bytes of the file (WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska, MPEG-TS; detected
+   * from the content), or raw samples if `raw` is set. Of a video, its audio is used. For files larger than
+   * limits.max_message_bytes use TranscribeStream, which accepts any size. Empty or unreadable: INVALID_ARGUMENT.
    *
    * @generated from field: bytes content = 1;
    */
   content: Uint8Array;
 
   /**
-   * Present only when `content` has no container.
+   * Set only if `content` has no container.
    *
    * @generated from field: optional heimdex.inference.v1.RawAudio raw = 2;
    */
@@ -107,14 +107,14 @@ export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"
   timestamps: Timestamps;
 
   /**
-   * Text that stands before the first window, to set names, spelling and style. Its last 224 tokens count.
+   * Prompt for the first window, to set names, spelling and style. Only its last 224 tokens are used.
    *
    * @generated from field: optional string initial_prompt = 4;
    */
   initialPrompt?: string | undefined;
 
   /**
-   * Words to expect, given to every window.
+   * Hint words, added to the prompt of every window.
    *
    * @generated from field: optional string hotwords = 5;
    */
@@ -128,96 +128,96 @@ export type TranscribeOptions = Message<"heimdex.inference.v1.TranscribeOptions"
   temperatures: number[];
 
   /**
-   * Hypotheses kept in the search at temperature 0, 1 (greedy, the default) to 8.
+   * Number of beams at temperature 0. 1 (greedy, the default) to 8.
    *
    * @generated from field: optional uint32 beam_size = 7;
    */
   beamSize?: number | undefined;
 
   /**
-   * A window whose text compresses better than this repeats itself: the next temperature is tried. Default 2.4.
+   * Fall back to the next temperature if the text of a window has a higher compression ratio, a sign of repetition. Default
+   * 2.4.
    *
    * @generated from field: optional float compression_ratio_threshold = 8;
    */
   compressionRatioThreshold?: number | undefined;
 
   /**
-   * A window whose mean log-probability a token is below this: the next temperature is tried. Default -1.
+   * Fall back to the next temperature if the mean log-probability per token of a window is lower. Default -1.
    *
    * @generated from field: optional float log_prob_threshold = 9;
    */
   logProbThreshold?: number | undefined;
 
   /**
-   * A window whose no-speech probability is above this, and whose mean log-probability fails its threshold, is
-   * silence. 0 to 1, default 0.6.
+   * A window with a higher no-speech probability that also fails log_prob_threshold is silence. 0 to 1, default 0.6.
    *
    * @generated from field: optional float no_speech_threshold = 10;
    */
   noSpeechThreshold?: number | undefined;
 
   /**
-   * Give each window the text before it as a prompt. Default true. False: long recordings are cut in pauses, and several
-   * windows are decoded at a time, which is faster.
+   * Prompt each window with the preceding text. Default true. If false, long audio is split at pauses and several windows are
+   * decoded at a time, which is faster.
    *
    * @generated from field: optional bool condition_on_previous_text = 11;
    */
   conditionOnPreviousText?: boolean | undefined;
 
   /**
-   * Leave out what a voice activity detector finds without speech; times stay those of the recording. Default false.
+   * Skip audio without speech, found by a voice activity detector. Timestamps still refer to the original audio. Default
+   * false.
    *
    * @generated from field: optional bool vad_filter = 12;
    */
   vadFilter?: boolean | undefined;
 
   /**
-   * Where to begin, seconds from the recording's start. Default 0.
+   * Start of the clip, in seconds from the start of the audio. Default 0.
    *
    * @generated from field: optional double clip_start_seconds = 13;
    */
   clipStartSeconds?: number | undefined;
 
   /**
-   * Where to stop, seconds from the recording's start. Default: its end.
+   * End of the clip, in seconds from the start of the audio. Default: its end.
    *
    * @generated from field: optional double clip_end_seconds = 14;
    */
   clipEndSeconds?: number | undefined;
 
   /**
-   * Beam search ends when this many times beam_size hypotheses have ended. 0.1 to 10, default 1.
+   * Beam search ends after patience * beam_size finished hypotheses. 0.1 to 10, default 1.
    *
    * @generated from field: optional float patience = 15;
    */
   patience?: number | undefined;
 
   /**
-   * Beam search ranks hypotheses by their log-probability over their length to this power. 0 to 2, default 1.
+   * Beam search ranks hypotheses by log-probability / length ^ length_penalty. 0 to 2, default 1.
    *
    * @generated from field: optional float length_penalty = 16;
    */
   lengthPenalty?: number | undefined;
 
   /**
-   * Skip silences longer than this around words that look made up: the reference's hallucination_silence_threshold.
-   * Seconds, 0 to 30. Needs timestamps WORD, else INVALID_ARGUMENT. Absent: nothing is skipped.
+   * Skip silence longer than this around likely hallucinations: the reference's hallucination_silence_threshold. Seconds, 0
+   * to 30. Needs timestamps WORD, else INVALID_ARGUMENT. Default: nothing is skipped.
    *
    * @generated from field: optional double hallucination_silence_threshold_seconds = 17;
    */
   hallucinationSilenceThresholdSeconds?: number | undefined;
 
   /**
-   * How vad_filter tells speech from silence. Needs vad_filter, else INVALID_ARGUMENT. Absent: every default.
+   * Options of vad_filter. Needs vad_filter, else INVALID_ARGUMENT. Default: all defaults.
    *
    * @generated from field: optional heimdex.inference.v1.VadParameters vad_parameters = 18;
    */
   vadParameters?: VadParameters | undefined;
 
   /**
-   * Which of the recording's audio tracks, counted from 0 among its audio tracks in the order of the file. An index that no
-   * track has: INVALID_ARGUMENT, which names the tracks. Absent: the track marked as default if it can be decoded, else the
-   * first that can.
+   * Index of the audio track, from 0, in file order. An index out of range: INVALID_ARGUMENT, with a list of the tracks.
+   * Default: the default track if it can be decoded, else the first that can.
    *
    * @generated from field: optional uint32 audio_track = 19;
    */
@@ -232,49 +232,49 @@ export const TranscribeOptionsSchema: GenMessage<TranscribeOptions> = /*@__PURE_
   messageDesc(file_heimdex_inference_v1_speech, 2);
 
 /**
- * What the voice activity detector takes for speech. Names and defaults are those of faster-whisper's VadOptions.
+ * Options of the voice activity detector. Names and defaults are those of faster-whisper's VadOptions.
  *
  * @generated from message heimdex.inference.v1.VadParameters
  */
 export type VadParameters = Message<"heimdex.inference.v1.VadParameters"> & {
   /**
-   * From this probability on it is speech. 0 to 1, default 0.5.
+   * Speech starts at this probability. 0 to 1, default 0.5.
    *
    * @generated from field: optional float threshold = 1;
    */
   threshold?: number | undefined;
 
   /**
-   * Below this probability speech ends. 0 to 1, not above threshold. Default: threshold less 0.15, at least 0.01.
+   * Speech ends below this probability. 0 to 1, not above threshold. Default: threshold - 0.15, at least 0.01.
    *
    * @generated from field: optional float neg_threshold = 2;
    */
   negThreshold?: number | undefined;
 
   /**
-   * Speech that is not longer than this is left out. Milliseconds, 0 to 30,000, default 0.
+   * Speech that is not longer than this is dropped. Milliseconds, 0 to 30,000, default 0.
    *
    * @generated from field: optional uint32 min_speech_duration_ms = 3;
    */
   minSpeechDurationMs?: number | undefined;
 
   /**
-   * Speech longer than this is cut in its last silence of 98 ms and more, or where it has none at the maximum, and of the
-   * silence no more is kept than the padding. Seconds, 1 to 300, and more than twice the padding. Default: speech is never cut.
+   * Longer speech is split at its last silence of at least 98 ms, else at the maximum. Only the padding of that silence is
+   * kept. Seconds, 1 to 300, more than twice the padding. Default: never split.
    *
    * @generated from field: optional double max_speech_duration_s = 4;
    */
   maxSpeechDurationS?: number | undefined;
 
   /**
-   * Shorter silences belong to the speech around them. Milliseconds, 0 to 30,000, default 2000.
+   * Shorter silence does not end speech. Milliseconds, 0 to 30,000, default 2000.
    *
    * @generated from field: optional uint32 min_silence_duration_ms = 5;
    */
   minSilenceDurationMs?: number | undefined;
 
   /**
-   * Kept before and after speech. Milliseconds, 0 to 30,000, default 400.
+   * Padding before and after speech. Milliseconds, 0 to 30,000, default 400.
    *
    * @generated from field: optional uint32 speech_pad_ms = 6;
    */
@@ -295,21 +295,21 @@ export const VadParametersSchema: GenMessage<VadParameters> = /*@__PURE__*/
  */
 export type AudioTrack = Message<"heimdex.inference.v1.AudioTrack"> & {
   /**
-   * Counted from 0 among the recording's audio tracks, as in TranscribeOptions.audio_track.
+   * Index among the audio tracks, from 0, as in TranscribeOptions.audio_track.
    *
    * @generated from field: uint32 index = 1;
    */
   index: number;
 
   /**
-   * Name of its codec, such as "AAC", "Opus" or "PCM".
+   * Name of the codec, such as "AAC", "Opus" or "PCM".
    *
    * @generated from field: string codec = 2;
    */
   codec: string;
 
   /**
-   * ISO 639-2 code of its language as the file says it, such as "eng". Empty: the file does not say.
+   * ISO 639-2 language code declared in the file, such as "eng". Empty if not declared.
    *
    * @generated from field: string language = 3;
    */
@@ -324,27 +324,27 @@ export const AudioTrackSchema: GenMessage<AudioTrack> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_speech, 4);
 
 /**
- * One word with its time.
+ * One word with its timestamps.
  *
  * @generated from message heimdex.inference.v1.Word
  */
 export type Word = Message<"heimdex.inference.v1.Word"> & {
   /**
-   * The word with the space before it and the punctuation that belongs to it.
+   * The word with its leading space and its punctuation.
    *
    * @generated from field: string text = 1;
    */
   text: string;
 
   /**
-   * Seconds from the recording's start.
+   * Seconds from the start of the audio.
    *
    * @generated from field: double start_seconds = 2;
    */
   startSeconds: number;
 
   /**
-   * Seconds from the recording's start.
+   * Seconds from the start of the audio.
    *
    * @generated from field: double end_seconds = 3;
    */
@@ -366,69 +366,69 @@ export const WordSchema: GenMessage<Word> = /*@__PURE__*/
   messageDesc(file_heimdex_inference_v1_speech, 5);
 
 /**
- * A stretch of speech, a sentence or a part of one.
+ * A segment of speech: a sentence or a part of one.
  *
  * @generated from message heimdex.inference.v1.Segment
  */
 export type Segment = Message<"heimdex.inference.v1.Segment"> & {
   /**
-   * Counts from 0 through the recording.
+   * Index of the segment, from 0.
    *
    * @generated from field: uint32 id = 1;
    */
   id: number;
 
   /**
-   * Seconds from the recording's start.
+   * Seconds from the start of the audio.
    *
    * @generated from field: double start_seconds = 2;
    */
   startSeconds: number;
 
   /**
-   * Seconds from the recording's start.
+   * Seconds from the start of the audio.
    *
    * @generated from field: double end_seconds = 3;
    */
   endSeconds: number;
 
   /**
-   * What is said.
+   * The transcribed text.
    *
    * @generated from field: string text = 4;
    */
   text: string;
 
   /**
-   * The text's tokens in the model's vocabulary, without special tokens.
+   * Token ids of the text, without special tokens.
    *
    * @generated from field: repeated uint32 tokens = 5;
    */
   tokens: number[];
 
   /**
-   * Mean natural logarithm of the window's token probabilities; nearer to 0 is surer.
+   * Mean natural logarithm of the token probabilities of the window. Closer to 0 is more confident.
    *
    * @generated from field: float avg_log_prob = 6;
    */
   avgLogProb: number;
 
   /**
-   * Length of the window's text over its length when compressed (zlib); above 2.4 it likely repeats itself.
+   * Length of the window's text divided by its compressed length (zlib). A value above 2.4 suggests repetition.
    *
    * @generated from field: float compression_ratio = 7;
    */
   compressionRatio: number;
 
   /**
-   * Probability that the window holds no speech, 0 to 1.
+   * Probability that the window contains no speech, 0 to 1.
    *
    * @generated from field: float no_speech_prob = 8;
    */
   noSpeechProb: number;
 
   /**
-   * The temperature that gave this text.
+   * Temperature at which the text was decoded.
    *
    * @generated from field: float temperature = 9;
    */
@@ -461,7 +461,7 @@ export type TranscribeRequest = Message<"heimdex.inference.v1.TranscribeRequest"
   audio?: AudioInput | undefined;
 
   /**
-   * Absent: every default.
+   * Default: all defaults.
    *
    * @generated from field: heimdex.inference.v1.TranscribeOptions options = 2;
    */
@@ -480,7 +480,7 @@ export const TranscribeRequestSchema: GenMessage<TranscribeRequest> = /*@__PURE_
  */
 export type TranscribeResponse = Message<"heimdex.inference.v1.TranscribeResponse"> & {
   /**
-   * The whole text: the segments' texts joined and trimmed.
+   * The complete text: the segment texts joined and trimmed.
    *
    * @generated from field: string text = 1;
    */
@@ -494,50 +494,50 @@ export type TranscribeResponse = Message<"heimdex.inference.v1.TranscribeRespons
   language: string;
 
   /**
-   * 0 to 1; 1 when the language was given.
+   * 0 to 1; 1 if the language was given.
    *
    * @generated from field: float language_probability = 3;
    */
   languageProbability: number;
 
   /**
-   * Length of the recording on its own timeline: an audio track that begins late, or pauses, counts its silence.
+   * Duration of the audio on its own timeline, including a late start and gaps of the track.
    *
    * @generated from field: double duration_seconds = 4;
    */
   durationSeconds: number;
 
   /**
-   * How much of it was given to the model: less than the duration with clip_* or vad_filter.
+   * Seconds processed by the model; less than the duration with clip_* or vad_filter.
    *
    * @generated from field: double speech_seconds = 5;
    */
   speechSeconds: number;
 
   /**
-   * In the order of time. Empty when nothing is said.
+   * Segments in chronological order. Empty if there is no speech.
    *
    * @generated from field: repeated heimdex.inference.v1.Segment segments = 6;
    */
   segments: Segment[];
 
   /**
-   * The model that answered.
+   * The model that computed the response.
    *
    * @generated from field: heimdex.inference.v1.Model model = 7;
    */
   model?: Model | undefined;
 
   /**
-   * Where the time went.
+   * Queue and run time of the call.
    *
    * @generated from field: heimdex.inference.v1.Timing timing = 8;
    */
   timing?: Timing | undefined;
 
   /**
-   * What was wrong with the recording though it was read, such as a damaged end, and which audio tracks were not taken; a
-   * sentence each. Mostly empty.
+   * Problems of audio that could still be decoded, such as a damaged end, and audio tracks that were not used; one sentence
+   * each. Usually empty.
    *
    * @generated from field: repeated string warnings = 9;
    */
@@ -565,14 +565,14 @@ export const TranscribeResponseSchema: GenMessage<TranscribeResponse> = /*@__PUR
  */
 export type TranscribeStart = Message<"heimdex.inference.v1.TranscribeStart"> & {
   /**
-   * Present only when the audio has no container.
+   * Set only if the audio has no container.
    *
    * @generated from field: optional heimdex.inference.v1.RawAudio raw = 1;
    */
   raw?: RawAudio | undefined;
 
   /**
-   * Absent: every default.
+   * Default: all defaults.
    *
    * @generated from field: heimdex.inference.v1.TranscribeOptions options = 2;
    */
@@ -595,7 +595,7 @@ export type TranscribeStreamRequest = Message<"heimdex.inference.v1.TranscribeSt
    */
   message: {
     /**
-     * First, once; anything else first, or a second one: INVALID_ARGUMENT.
+     * Must be the first message, exactly once, else INVALID_ARGUMENT.
      *
      * @generated from field: heimdex.inference.v1.TranscribeStart start = 1;
      */
@@ -603,7 +603,7 @@ export type TranscribeStreamRequest = Message<"heimdex.inference.v1.TranscribeSt
     case: "start";
   } | {
     /**
-     * The next bytes of the recording, cut anywhere.
+     * The next bytes of the audio, split anywhere.
      *
      * @generated from field: bytes audio = 2;
      */
@@ -620,13 +620,13 @@ export const TranscribeStreamRequestSchema: GenMessage<TranscribeStreamRequest> 
   messageDesc(file_heimdex_inference_v1_speech, 10);
 
 /**
- * How far the work has come.
+ * Progress of the transcription.
  *
  * @generated from message heimdex.inference.v1.TranscribeProgress
  */
 export type TranscribeProgress = Message<"heimdex.inference.v1.TranscribeProgress"> & {
   /**
-   * Seconds from the recording's start that are done.
+   * Processed seconds from the start of the audio.
    *
    * @generated from field: double processed_seconds = 1;
    */
@@ -719,7 +719,7 @@ export type TranscribeStreamResponse = Message<"heimdex.inference.v1.TranscribeS
    */
   message: {
     /**
-     * A segment that will not change any more.
+     * A final segment.
      *
      * @generated from field: heimdex.inference.v1.Segment segment = 1;
      */
@@ -735,7 +735,7 @@ export type TranscribeStreamResponse = Message<"heimdex.inference.v1.TranscribeS
     case: "progress";
   } | {
     /**
-     * Sent once, last.
+     * Sent once, as the last message.
      *
      * @generated from field: heimdex.inference.v1.TranscribeSummary summary = 3;
      */
@@ -752,7 +752,7 @@ export const TranscribeStreamResponseSchema: GenMessage<TranscribeStreamResponse
   messageDesc(file_heimdex_inference_v1_speech, 13);
 
 /**
- * How raw samples are written. Little endian, channels interleaved.
+ * Encoding of raw samples. Little endian, channels interleaved.
  *
  * @generated from enum heimdex.inference.v1.AudioEncoding
  */
@@ -786,27 +786,27 @@ export const AudioEncodingSchema: GenEnum<AudioEncoding> = /*@__PURE__*/
   enumDesc(file_heimdex_inference_v1_speech, 0);
 
 /**
- * What to do with the speech.
+ * Transcription task.
  *
  * @generated from enum heimdex.inference.v1.TranscribeTask
  */
 export enum TranscribeTask {
   /**
-   * The same as TRANSCRIBE.
+   * Same as TRANSCRIBE.
    *
    * @generated from enum value: TRANSCRIBE_TASK_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Write down what is said, in the language it is said in.
+   * Transcribe in the spoken language.
    *
    * @generated from enum value: TRANSCRIBE_TASK_TRANSCRIBE = 1;
    */
   TRANSCRIBE = 1,
 
   /**
-   * Write down what is said, in English. Multilingual Whisper only; else INVALID_ARGUMENT.
+   * Translate to English. Multilingual Whisper only, else INVALID_ARGUMENT.
    *
    * @generated from enum value: TRANSCRIBE_TASK_TRANSLATE = 2;
    */
@@ -820,20 +820,20 @@ export const TranscribeTaskSchema: GenEnum<TranscribeTask> = /*@__PURE__*/
   enumDesc(file_heimdex_inference_v1_speech, 1);
 
 /**
- * How finely times are given.
+ * Timestamp granularity.
  *
  * @generated from enum heimdex.inference.v1.Timestamps
  */
 export enum Timestamps {
   /**
-   * The same as SEGMENT.
+   * Same as SEGMENT.
    *
    * @generated from enum value: TIMESTAMPS_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * No times are predicted: each segment spans its window. The fastest.
+   * No timestamps are predicted; each segment spans its window. Fastest.
    *
    * @generated from enum value: TIMESTAMPS_NONE = 1;
    */
@@ -847,8 +847,8 @@ export enum Timestamps {
   SEGMENT = 2,
 
   /**
-   * Start and end of each word as well. Needs a model with alignment heads, such as
-   * onnx-community/whisper-base_timestamped; else FAILED_PRECONDITION.
+   * Start and end of each segment and word. Needs a model with alignment heads, such as
+   * onnx-community/whisper-base_timestamped, else FAILED_PRECONDITION.
    *
    * @generated from enum value: TIMESTAMPS_WORD = 3;
    */

@@ -1,9 +1,9 @@
 import type { InferenceClient } from '@heimdex/client';
-import { type Show, time } from '../show.js';
+import { formatMs, type Show } from '../show.js';
 
-/** Shows what the server says of itself. */
+/** Shows the server's health over HTTP and gRPC. */
 export async function health(show: Show, client: InferenceClient, address: string, signal: AbortSignal): Promise<void> {
-  show.step('Health, for people and for orchestrators');
+  show.step('Health, over HTTP and gRPC');
   show.command(`curl http://${address}/health`);
   const response = await fetch(`http://${address}/health`, { signal });
   show.line(`   ${(await response.text()).trim()}`);
@@ -11,5 +11,5 @@ export async function health(show: Show, client: InferenceClient, address: strin
   const methods = Object.keys(statuses).flatMap((name) => name.split('/').slice(1));
   const startMs = performance.now();
   const status = await client.checkHealth('', { signal });
-  show.item('grpc.health.v1', `${status} in ${time(performance.now() - startMs)}: ${methods.join(', ')}`);
+  show.item('grpc.health.v1', `${status} in ${formatMs(performance.now() - startMs)}: ${methods.join(', ')}`);
 }

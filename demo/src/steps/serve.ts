@@ -1,37 +1,34 @@
 import { createInferenceClient, type InferenceClient } from '@heimdex/client';
 import type { Program } from '../program.js';
-import { counted, megabytes, type Show, time } from '../show.js';
-import type { Workplace } from '../workplace.js';
+import type { Sandbox } from '../sandbox.js';
+import { formatCount, formatMegabytes, formatMs, type Show } from '../show.js';
 import type { ModelSettings } from './download.js';
 
-/** A server that serves, and a client of it. */
-export interface Served {
+/** A running server and its client. */
+export interface RunningServer {
   readonly address: string;
   readonly client: InferenceClient;
-  /** Drains and ends the server. */
+  /** Drains and stops the server. */
   stop(): Promise<void>;
 }
 
-/** Starts the server on the volume and waits until it serves. */
+/** Starts the server on the volume and waits until it is serving. */
 export async function serve(
   show: Show,
-  workplace: Workplace,
+  sandbox: Sandbox,
   settings: ModelSettings,
   signal: AbortSignal,
-): Promise<Served> {
-  show.step('Serve offline: the hub is closed, the server reads the volume alone');
+): Promise<RunningServer> {
+  show.step('Serve offline: the hub is closed, the server reads only the volume');
   show.command('HF_HUB_OFFLINE=1 npx heimdex-inference');
   const startMs = performance.now();
   const offline = { HF_HUB_OFFLINE: '1', HOST: '127.0.0.1', PORT: '0' };
-  const program = workplace.start('heimdex-inference', [], { ...settings, ...offline });
+  const program = sandbox.start('heimdex-inference', [], { ...settings, ...offline });
   const address = await program.find((line) => /Listening on ([^\s"]+)/.exec(line)?.[1], signal);
   const client = createInferenceClient({ address });
   try {
     await ready(program, client, signal);
-    show.item(
-      'ready',
-      show.good(`on ${address} after ${time(performance.now() - startMs)}, each model warmed up by a real run`),
-    );
+    show.item('ready', show.good(`on ${address} after ${formatMs(performance.now() - startMs)}, each model warmed up`));
     await showModels(show, client, signal);
   } catch (error) {
     client.close();
@@ -44,7 +41,7 @@ export async function serve(
   };
 }
 
-/** Waits for SERVING; fails when the server ends before. */
+/** Waits for SERVING. Rejects if the server ends first. */
 async function ready(program: Program, client: InferenceClient, signal: AbortSignal): Promise<void> {
   const ended = new AbortController();
   void program.ended.then(() => ended.abort(program.failure('ended before it was ready')));
@@ -64,10 +61,13 @@ async function showModels(show: Show, client: InferenceClient, signal: AbortSign
     models.map(({ role, model, loadSeconds, memoryBytes }) => [
       role,
       model?.id ?? '',
-      `loaded in ${time(loadSeconds * 1000)}`,
-      memoryBytes > 0 ? megabytes(memoryBytes) : '',
+      `loaded in ${formatMs(loadSeconds * 1000)}`,
+      memoryBytes > 0 ? formatMegabytes(memoryBytes) : '',
     ]),
   );
   const total = models.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
-  show.item('together', `${counted(models.length, 'model')}, a process each, ${megabytes(total)} of memory`);
+  show.item(
+    'total',
+    `${formatCount(models.length, 'model')}, one process per model, ${formatMegabytes(total)} of memory`,
+  );
 }

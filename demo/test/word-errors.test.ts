@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { wordErrors } from '../src/words.js';
+import { wordErrors } from '../src/word-errors.js';
 
 describe('word errors', () => {
-  it('do not count punctuation and case', () => {
+  it('ignore punctuation and case', () => {
     expect(wordErrors("Don't stop, now!", "don't Stop now")).to.deep.equal({ wrong: 0, of: 3 });
   });
 

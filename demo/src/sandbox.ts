@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Program, type ProgramName } from './program.js';
 
-/** What programs are given of this process's environment; every setting of theirs is the demo's. */
-const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'LD_LIBRARY_PATH'];
+/** Variables that programs inherit. All other settings come from the demo. */
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'LD_LIBRARY_PATH'];
 
-/** An empty volume and the programs that use it; close() takes everything away. */
-export class Workplace {
+/** A temporary models volume and the programs that use it. close() removes both. */
+export class Sandbox {
   /** The models volume. */
   readonly volume: string;
   readonly #dir: string;
@@ -19,15 +19,15 @@ export class Workplace {
   private constructor(dir: string, env: NodeJS.ProcessEnv) {
     this.#dir = dir;
     this.volume = join(dir, 'models');
-    this.#env = Object.fromEntries(PASSED_ON.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+    this.#env = Object.fromEntries(INHERITED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
     process.on('exit', this.#atExit);
   }
 
-  static async open(env: NodeJS.ProcessEnv): Promise<Workplace> {
-    return new Workplace(await mkdtemp(join(tmpdir(), 'heimdex-demo-')), env);
+  static async open(env: NodeJS.ProcessEnv): Promise<Sandbox> {
+    return new Sandbox(await mkdtemp(join(tmpdir(), 'heimdex-demo-')), env);
   }
 
-  /** Starts a program on the volume with these settings. */
+  /** Starts a program on the volume with the given settings. */
   start(name: ProgramName, args: readonly string[], settings: Readonly<Record<string, string>>): Program {
     const program = new Program(name, args, { ...this.#env, MODELS_DIR: this.volume, LOG_FORMAT: 'auto', ...settings });
     this.#programs.add(program);
@@ -35,8 +35,8 @@ export class Workplace {
     return program;
   }
 
-  /** What the programs that still run said last, for an error's sake. */
-  lastWords(): string {
+  /** Returns the last output of the running programs, for error messages. */
+  lastOutput(): string {
     return [...this.#programs].map((program) => program.failure('was running').message).join('\n');
   }
 
@@ -47,7 +47,7 @@ export class Workplace {
     process.off('exit', this.#atExit);
   }
 
-  /** The same when there is no time left. */
+  /** Synchronous cleanup at process exit. */
   #remove(): void {
     for (const program of this.#programs) program.kill();
     rmSync(this.#dir, { recursive: true, force: true });

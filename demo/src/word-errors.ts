@@ -1,17 +1,17 @@
-/** How far what was heard is from what was said. */
+/** Word errors of a transcript. */
 export interface WordErrors {
-  /** Words that are wrong, missing or too many. */
+  /** Substituted, missing and additional words. */
   readonly wrong: number;
-  /** Words that were said. */
+  /** Words of the reference. */
   readonly of: number;
 }
 
-/** Word errors by the least number of changes (Levenshtein); punctuation and case do not count. */
-export function wordErrors(said: string, heard: string): WordErrors {
-  const expected = wordsOf(said);
+/** Counts word errors by Levenshtein distance, ignoring punctuation and case. */
+export function wordErrors(reference: string, hypothesis: string): WordErrors {
+  const expected = wordsOf(reference);
   let row = [...Array(expected.length + 1).keys()];
-  for (const [place, word] of wordsOf(heard).entries()) {
-    const next = [place + 1];
+  for (const [index, word] of wordsOf(hypothesis).entries()) {
+    const next = [index + 1];
     for (const [at, other] of expected.entries()) {
       const replaced = (row[at] ?? 0) + (word === other ? 0 : 1);
       next.push(Math.min(replaced, (row[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1));

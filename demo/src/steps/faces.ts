@@ -1,15 +1,14 @@
 import { relative } from 'node:path';
 import type { FaceDetections } from '@heimdex/client';
-import { counted, type Show } from '../show.js';
-import type { Workplace } from '../workplace.js';
+import type { Sandbox } from '../sandbox.js';
+import { formatCount, type Show } from '../show.js';
 
 /**
- * Finds faces with the command line, which draws them. Gives how many images do not have the number of faces that is
- * expected of them.
+ * Detects and draws faces with the command line client. Returns the number of images with an unexpected number of faces.
  */
 export async function faces(
   show: Show,
-  workplace: Workplace,
+  sandbox: Sandbox,
   address: string,
   images: readonly string[],
   expected: Readonly<Record<string, number>>,
@@ -18,11 +17,7 @@ export async function faces(
 ): Promise<number> {
   const dir = relative(process.cwd(), out) || '.';
   show.command(`npx heimdex detect-faces ... --draw-dir ${dir}`);
-  const program = workplace.start(
-    'heimdex',
-    ['detect-faces', ...images, '--draw-dir', out, '--json', '-a', address],
-    {},
-  );
+  const program = sandbox.start('heimdex', ['detect-faces', ...images, '--draw-dir', out, '--json', '-a', address], {});
   const stop = () => void program.stop();
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -42,8 +37,8 @@ export async function faces(
       return [
         show.color.dim(name.padEnd(14)),
         right
-          ? show.good(counted(found.length, 'face'))
-          : show.bad(`${counted(found.length, 'face')}, not ${expected[name]}`),
+          ? show.good(formatCount(found.length, 'face'))
+          : show.bad(`${formatCount(found.length, 'face')}, expected ${expected[name]}`),
         show.color.dim(scores),
         `-> ${relative(process.cwd(), drawn)}`,
       ];

@@ -1,8 +1,8 @@
 import type { Hub } from '@heimdex/hub';
-import { counted, megabytes, type Show, time } from '../show.js';
-import type { Workplace } from '../workplace.js';
+import type { Sandbox } from '../sandbox.js';
+import { formatCount, formatMegabytes, formatMs, type Show } from '../show.js';
 
-/** What the downloader says of its run. */
+/** The downloader's summary of a run. */
 interface Summary {
   readonly models: number;
   readonly fetchedFiles: number;
@@ -11,43 +11,43 @@ interface Summary {
   readonly seconds: number;
 }
 
-/** Which models, in the words of the programs' environment. */
+/** Model settings, as environment variables of the programs. */
 export type ModelSettings = Readonly<Record<string, string>>;
 
-/** Fills the volume, and again: the second run finds everything there. */
+/** Fills the volume, then runs the downloader again, which finds nothing to do. */
 export async function download(
   show: Show,
-  workplace: Workplace,
+  sandbox: Sandbox,
   hub: Hub,
   settings: ModelSettings,
   signal: AbortSignal,
 ): Promise<void> {
-  show.step('Download once: every file hashed while it streams, published when it is whole');
+  show.step('Download once: files are hashed while streaming and published when complete');
   for (const [name, value] of Object.entries(settings)) show.line(`   ${show.color.dim(`${name}=${value}`)}`);
   show.command('npx heimdex-downloader');
-  const first = await runDownloader(workplace, hub, settings, signal);
+  const first = await runDownloader(sandbox, hub, settings, signal);
   const { fetchedFiles, fetchedBytes, reusedFiles } = first.summary;
-  const reused = reusedFiles > 0 ? `, ${counted(reusedFiles, 'file')} were there already` : '';
+  const reused = reusedFiles > 0 ? `, ${formatCount(reusedFiles, 'file')} already present` : '';
   show.item(
-    'fetched',
-    `${counted(fetchedFiles, 'file')}, ${megabytes(fetchedBytes)} in ${time(first.summary.seconds * 1000)}${reused}`,
+    'downloaded',
+    `${formatCount(fetchedFiles, 'file')}, ${formatMegabytes(fetchedBytes)} in ${formatMs(first.summary.seconds * 1000)}${reused}`,
   );
-  show.item('the hub saw', counted(first.requests, 'request'));
+  show.item('hub requests', String(first.requests));
   show.command('npx heimdex-downloader');
-  const second = await runDownloader(workplace, hub, settings, signal);
-  const nothing = `${counted(second.summary.reusedFiles, 'file')} checked in ${time(second.summary.seconds * 1000)}`;
-  show.item('fetched', second.summary.fetchedFiles === 0 ? show.good(`nothing: ${nothing}`) : show.bad(nothing));
-  show.item('the hub saw', counted(second.requests, 'request'));
+  const second = await runDownloader(sandbox, hub, settings, signal);
+  const checked = `${formatCount(second.summary.reusedFiles, 'file')} checked in ${formatMs(second.summary.seconds * 1000)}`;
+  show.item('downloaded', second.summary.fetchedFiles === 0 ? show.good(`nothing: ${checked}`) : show.bad(checked));
+  show.item('hub requests', String(second.requests));
 }
 
 async function runDownloader(
-  workplace: Workplace,
+  sandbox: Sandbox,
   hub: Hub,
   settings: ModelSettings,
   signal: AbortSignal,
 ): Promise<{ readonly summary: Summary; readonly requests: number }> {
   const before = hub.requests.count;
-  const program = workplace.start('heimdex-downloader', [], { ...settings, HF_ENDPOINT: hub.url });
+  const program = sandbox.start('heimdex-downloader', [], { ...settings, HF_ENDPOINT: hub.url });
   const stop = () => void program.stop();
   signal.addEventListener('abort', stop, { once: true });
   try {
