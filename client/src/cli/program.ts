@@ -75,6 +75,10 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .addOption(
       new Option('--format <format>', 'how to write it (default: text)').choices(['text', 'json', 'srt', 'vtt']),
     )
+    .option('--max-line-width <columns>', 'srt, vtt: longest line (default: 42)', within(8, 1000, true))
+    .option('--max-lines <count>', 'srt, vtt: most lines of a cue (default: 2)', within(1, 100, true))
+    .option('--highlight-words', 'vtt: underline each word while it is spoken')
+    .addOption(new Option('--words <format>', 'the words with their times instead').choices(['tsv', 'json']))
     .option('--output-dir <directory>', 'one file an audio file in this directory, instead of standard output')
     .option('--language <code>', 'the language spoken, such as en (default: detected)')
     .option('--translate', 'write English, whatever is spoken')
