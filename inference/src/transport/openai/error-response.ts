@@ -23,6 +23,8 @@ const DIFFERENCES: Readonly<Partial<Record<ErrorCode, { readonly status?: number
 
 /** The contract's fields by the parameters they were made from. */
 const PARAMETERS: Readonly<Record<string, string>> = {
+  texts: 'input',
+  images: 'input',
   'audio.content': 'file',
   audio: 'file',
   'options.language': 'language',
