@@ -46,6 +46,17 @@ describe('a form for the OpenAI API', () => {
       ],
       ['with an unknown parameter', field('speed', '2') + file('x') + END, { param: 'speed', says: /unknown/ }],
       [
+        'with a name of every object',
+        field('constructor', '2') + file('x') + END,
+        { param: 'constructor', says: /unknown/ },
+      ],
+      ['with another one', field('__proto__', '2') + file('x') + END, { param: '__proto__', says: /unknown/ }],
+      [
+        'with such a truth',
+        field('model', 'whisper-1') + field('stream', 'constructor') + file('x') + END,
+        { param: 'stream', says: /true or false/ },
+      ],
+      [
         'with a wrong word',
         field('model', 'whisper-1') + field('response_format', 'xml') + file('x') + END,
         { param: 'response_format', says: /json, text, srt, vtt/ },

@@ -28,6 +28,7 @@ describe('the OpenAI API', () => {
       ['of other dimensions', { model: MODEL, input: 'a', dimensions: 3 }, 'dimensions', /have 2/],
       ['in another format', { model: MODEL, input: 'a', encoding_format: 'int8' }, 'encoding_format', /float, base64/],
       ['with an unknown parameter', { model: MODEL, input: 'a', truncate: true }, 'truncate', /unknown/],
+      ['with a name of every object', { model: MODEL, input: 'a', constructor: 1 }, 'constructor', /unknown/],
       [
         'of an image, by the text model',
         { model: MODEL, input: 'data:image/png;base64,AAAA' },
@@ -36,7 +37,7 @@ describe('the OpenAI API', () => {
       ],
       ['with one text too long', { model: MODEL, input: ['a', 'item error'] }, 'input[1]', /too long/],
       ['that is an array', [], null, /JSON object/],
-      ['that is no JSON', '{"model":', null, /no JSON/],
+      ['that is no JSON', '{"model":', null, /not valid JSON|cannot be read as JSON/],
     ] as const) {
       it(`${what} is refused by name`, async () => {
         const { status, error } = await embed(body);

@@ -180,7 +180,7 @@ async function readJson(
   }
   const message = await readMessage(request, ValueSchema, decoder).catch((error: unknown) => {
     if (!(error instanceof InferenceError) || !(error.cause instanceof Error)) throw error;
-    throw new InferenceError('INVALID_ARGUMENT', `The body is no JSON that can be read: ${error.cause.message}.`);
+    throw new InferenceError('INVALID_ARGUMENT', `The body cannot be read as JSON: ${error.cause.message}.`);
   });
   const value = toJson(ValueSchema, message as never) as unknown;
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;

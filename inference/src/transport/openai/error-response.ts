@@ -22,17 +22,17 @@ const DIFFERENCES: Readonly<Partial<Record<ErrorCode, { readonly status?: number
 };
 
 /** The contract's fields by the parameters they were made from. */
-const PARAMETERS: Readonly<Record<string, string>> = {
-  texts: 'input',
-  images: 'input',
-  'audio.content': 'file',
-  audio: 'file',
-  'options.language': 'language',
-  'options.task': 'model',
-  'options.timestamps': 'timestamp_granularities',
-  'options.initial_prompt': 'prompt',
-  'options.temperatures': 'temperature',
-};
+const PARAMETERS: ReadonlyMap<string, string> = new Map([
+  ['texts', 'input'],
+  ['images', 'input'],
+  ['audio.content', 'file'],
+  ['audio', 'file'],
+  ['options.language', 'language'],
+  ['options.task', 'model'],
+  ['options.timestamps', 'timestamp_granularities'],
+  ['options.initial_prompt', 'prompt'],
+  ['options.temperatures', 'temperature'],
+]);
 
 export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
   const status = statusOf(wire);
@@ -41,7 +41,7 @@ export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
     error: {
       message: wire.message,
       type: status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error',
-      param: field === undefined ? null : (PARAMETERS[field.replace(/\[\d+\]$/, '')] ?? field),
+      param: field === undefined ? null : (PARAMETERS.get(field.replace(/\[\d+\]$/, '')) ?? field),
       code: DIFFERENCES[wire.reason]?.code ?? wire.reason.toLowerCase(),
     },
   };

@@ -102,11 +102,18 @@ export function number(
   };
 }
 
+const TRUTHS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
+
 export function flag(description: string): Parameter<boolean> {
   return {
     ...PLAIN,
     schema: { type: 'boolean', default: false, description },
-    fromText: (given) => ({ true: true, false: false, 1: true, 0: false })[given.toLowerCase()] ?? given,
+    fromText: (given) => TRUTHS.get(given.toLowerCase()) ?? given,
     parse(value, name) {
       if (value === undefined) return false;
       if (typeof value !== 'boolean') throw invalidParameter(name, `expected true or false, got ${shown(value)}.`);

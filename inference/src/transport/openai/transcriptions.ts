@@ -145,7 +145,7 @@ async function readValues<Table extends Parameters>(table: Table, request: OpenA
   const { fields, file: content } = await readForm(request, FILE);
   request.call.body.keep(content?.byteLength ?? 0);
   const values = [...fields].map(([name, given]): [string, unknown] => {
-    const parameter = table[name];
+    const parameter = Object.hasOwn(table, name) ? table[name] : undefined;
     if (parameter === undefined) return [name, given[0]];
     const meant = given.map((one) => parameter.fromText(one));
     if (!parameter.many && meant.length > 1) throw invalidParameter(name, `expected one value, got ${meant.length}.`);
