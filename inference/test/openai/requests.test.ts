@@ -191,3 +191,27 @@ describe('the OpenAI API, when the queue is full', () => {
     }
   });
 });
+
+describe('the OpenAI API, given much text', () => {
+  it('refuses what is more than over the other protocols', async () => {
+    const fake = await startFakeServer();
+    try {
+      await fake.server.warm;
+      const embed = async (bytes: number) => {
+        const response = await fetch(`${fake.url}/v1/embeddings`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ model: MODEL, input: 'x'.repeat(bytes) }),
+        });
+        return { status: response.status, text: await response.text() };
+      };
+      const MIB = 1024 * 1024;
+      expect((await embed(6 * MIB)).status).to.equal(200);
+      const { status, text } = await embed(9 * MIB);
+      expect(status).to.equal(400);
+      expect(text).to.include('more than 8388608 bytes of text');
+    } finally {
+      await fake.close();
+    }
+  });
+});

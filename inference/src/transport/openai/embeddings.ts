@@ -127,7 +127,7 @@ async function embed(
   isTextModel: boolean,
   id: string,
   { call }: OpenAiRequest,
-  { rpcs }: OpenAiContext,
+  { rpcs, decoder }: OpenAiContext,
 ): Promise<readonly EmbeddingResult[]> {
   const encoding = VectorEncoding.FLOAT32_LE;
   const image = inputs.findIndex((one) => DATA_URL.test(one));
@@ -136,6 +136,10 @@ async function embed(
   }
   const isImage = inputs.map((one) => DATA_URL.test(one));
   const texts = inputs.filter((_, index) => isImage[index] !== true);
+  const textBytes = texts.reduce((sum, one) => sum + Buffer.byteLength(one), 0);
+  if (textBytes > decoder.maxTextBytes) {
+    throw invalidParameter('input', `it has more than ${decoder.maxTextBytes} bytes of text.`);
+  }
   const images = inputs.filter((_, index) => isImage[index] === true).map(decodeDataUrl);
   call.body.keep(images.reduce((sum, { content }) => sum + content.byteLength, 0));
   const own = call.open.call;
