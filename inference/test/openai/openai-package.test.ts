@@ -4,8 +4,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import OpenAI, { toFile } from 'openai';
+import { pcm16, wavFile } from '../audio/wav-file.js';
 import { MOONSHINE, type OpenAiServer, openAiServer, SIGLIP } from '../fixtures/openai-server.js';
 import { ROOT } from '../fixtures/volume.js';
+import { samplesOf } from '../support/speech.js';
 
 const SAMPLES = join(ROOT, 'demo/samples');
 const TOKEN = 'a-token-of-enough-characters';
@@ -177,5 +179,21 @@ describe('the npm package openai', () => {
   it('is accepted with its own dimensions', async () => {
     const { data } = await client.embeddings.create({ model: SIGLIP, input: 'one', dimensions: 192 });
     expect(data).to.have.length(1);
+  });
+
+  it('ends the call when the caller leaves its stream', async () => {
+    const samples = await samplesOf(join(SAMPLES, 'speech/party.flac'));
+    // Minutes of speech, so that it is still worked on when the first words come.
+    const long = wavFile(Buffer.concat(Array.from({ length: 60 }, () => pcm16(samples))));
+    const stream = await client.audio.transcriptions.create(
+      { file: await toFile(long, 'long.wav'), model: 'whisper-1', stream: true },
+      { headers: { 'x-request-id': 'left' } },
+    );
+    for await (const { type } of stream) {
+      expect(type).to.equal('transcript.text.delta');
+      break;
+    }
+    const line = await served.server.logged(({ call }) => call === 'left');
+    expect(line).to.include({ protocol: 'openai', code: 'CANCELLED' });
   });
 });
