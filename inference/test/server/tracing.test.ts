@@ -69,7 +69,9 @@ describe('traces', () => {
       collector.close();
     }
     const calls = collector.spans.filter(({ name }) => name.endsWith('/EmbedText'));
-    const systems = calls.map(({ attributes }) => attributes.find(({ key }) => key === 'rpc.system')?.value.stringValue);
+    const systems = calls.map(
+      ({ attributes }) => attributes.find(({ key }) => key === 'rpc.system')?.value.stringValue,
+    );
     expect(systems).to.have.members(['grpc', 'openai']);
   });
 
