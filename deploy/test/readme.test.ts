@@ -11,12 +11,16 @@ const readme = read('README.md');
 const reference = read('docs/reference.md');
 const licences = read('LICENSES.md');
 
-/** The commands in the README's ```sh blocks, one per line, with continued lines joined. */
-const commands = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
-  .map(([, block = '']) => block.replace(/\\\n\s*/g, ''))
-  .flatMap((block) => block.split('\n'))
-  .map((line) => line.replace(/\s+#.*$/, '').trim())
-  .filter((line) => line !== '');
+/** The commands in a page's ```sh blocks, one per line, with continued lines joined. */
+function commandsOf(page: string): string[] {
+  return [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
+    .map(([, block = '']) => block.replace(/\\\n\s*/g, ''))
+    .flatMap((block) => block.split('\n'))
+    .map((line) => line.replace(/\s+#.*$/, '').trim())
+    .filter((line) => line !== '');
+}
+
+const commands = [...commandsOf(readme), ...commandsOf(read('docs/openai.md'))];
 
 describe('README.md', function () {
   this.timeout(120_000);
@@ -28,6 +32,7 @@ describe('README.md', function () {
     'docs/reference.md',
     'docs/troubleshooting.md',
     'docs/models.md',
+    'docs/openai.md',
   ]) {
     it(`and the other pages link to existing files: ${page}`, () => {
       const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);
@@ -85,7 +90,10 @@ describe('README.md', function () {
         }
         const own = line
           .replace('npx ', '')
+          .replace(/^curl /, 'curl --fail-with-body ')
           .replaceAll('localhost:8001', served.address)
+          // The pages name the default model; the embedded one is served.
+          .replaceAll('google/siglip-so400m-patch14-384', 'heimdex/siglip-pocket')
           .replaceAll('demo/samples', join(ROOT, 'demo/samples'));
         const { status, stdout, stderr } = spawnSync('bash', ['-c', own], {
           env: served.env,

@@ -60,6 +60,8 @@ export interface Config {
     readonly maxConnectionAgeMs: number;
     readonly maxConnections: number;
   };
+  /** Whether the port serves the OpenAI API. */
+  readonly openAi: boolean;
   /** Undefined: tracing is off. */
   readonly tracing: { readonly endpoint: string; readonly serviceName: string } | undefined;
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
@@ -122,6 +124,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       maxConnectionAgeMs: values.maxConnectionAgeSeconds * 1000,
       maxConnections: values.maxConnections,
     },
+    openAi: values.openAi,
     tracing:
       values.otlpEndpoint === undefined
         ? undefined

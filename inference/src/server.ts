@@ -116,6 +116,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     streamIdleMs: config.limits.streamIdleMs,
     maxConnectionAgeMs: config.security.maxConnectionAgeMs,
     maxConnections: config.security.maxConnections,
+    openAi: config.openAi ? { models, version: VERSION } : undefined,
     plain: {
       state,
       device: config.device,

@@ -1,5 +1,6 @@
 /** The server's environment variables: names, defaults, limits and documentation. config.ts reads them. */
 import {
+  booleanVariable,
   enumVariable,
   integerVariable,
   listVariable,
@@ -207,6 +208,12 @@ export const SERVER_VARIABLES = {
     name: 'AUTH_TOKENS_FILE',
     doc: 'File of bearer tokens, one per line; calls must send one. Health, liveness and metrics need none. Reloaded when it changes.',
     example: '/run/secrets/tokens',
+  }),
+  openAi: booleanVariable({
+    name: 'OPENAI_API',
+    default: true,
+    doc: "Whether the port speaks OpenAI's API as well: /v1/audio/transcriptions, /v1/audio/translations, /v1/embeddings, /v1/models, /openapi.json and /docs.",
+    example: 'false',
   }),
   corsOrigins: listVariable({
     name: 'CORS_ORIGINS',

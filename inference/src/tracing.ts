@@ -5,7 +5,7 @@
  */
 import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { EndedCall } from './transport/calls/call-tracker.js';
+import type { EndedCall, Protocol } from './transport/calls/call-tracker.js';
 
 export interface TracingOptions {
   /** Base address of an OTLP/HTTP collector: `http://collector:4318`. */
@@ -73,11 +73,18 @@ export async function openTracing(options: TracingOptions, log: Logger): Promise
 
 const ERROR_STATUS: SpanStatusCode.ERROR = 2;
 
+const RPC_SYSTEMS = {
+  grpc: 'grpc',
+  'grpc-web': 'grpc',
+  connect: 'connect_rpc',
+  openai: 'openai',
+} as const satisfies Record<Protocol, string>;
+
 /** Attribute names follow the semantic conventions for RPC. */
 function attributesOf({ path, protocol, code, stats }: EndedCall): Attributes {
   const slash = path.lastIndexOf('/');
   return {
-    'rpc.system': protocol === 'connect' ? 'connect_rpc' : 'grpc',
+    'rpc.system': RPC_SYSTEMS[protocol],
     'rpc.service': path.slice(0, slash),
     'rpc.method': path.slice(slash + 1),
     'heimdex.status': code,

@@ -1,11 +1,18 @@
+import {
+  SUBTITLE_HEADERS,
+  type SubtitleFormat,
+  SubtitleFormatter,
+  type SubtitleOptions,
+} from '@heimdex/common/subtitles';
 import type { Segment } from '../speech.js';
 import type { TranscribeSummary } from '../speech-stream.js';
-import { srtCue, VTT_HEADER, vttCue } from './subtitles.js';
 import type { TextSink } from './text-sink.js';
 import { visible } from './visible.js';
 
 /** Output format of a transcript. */
-export type TranscriptFormat = 'text' | 'json' | 'srt' | 'vtt';
+export type TranscriptFormat = 'text' | 'json' | SubtitleFormat;
+/** Output format of words with their times. */
+export type WordsFormat = 'tsv' | 'json';
 
 /** Writes a transcript incrementally. */
 export interface TranscriptWriter {
@@ -23,17 +30,26 @@ export interface AudioName {
 }
 
 /** Returns the writer for a format. */
-export function transcriptWriter(format: TranscriptFormat, sink: TextSink, name: AudioName): TranscriptWriter {
+export function transcriptWriter(
+  format: TranscriptFormat,
+  sink: TextSink,
+  name: AudioName,
+  subtitles: SubtitleOptions = {},
+): TranscriptWriter {
   switch (format) {
     case 'text':
       return textWriter(sink, name);
     case 'json':
       return jsonWriter(sink, name);
     case 'srt':
-      return cueWriter(sink, '', srtCue);
     case 'vtt':
-      return cueWriter(sink, VTT_HEADER, vttCue);
+      return cueWriter(sink, format, subtitles);
   }
+}
+
+/** Returns the writer for words with their times. */
+export function wordsWriter(format: WordsFormat, sink: TextSink, name: AudioName): TranscriptWriter {
+  return format === 'tsv' ? wordLinesWriter(sink) : wordsJsonWriter(sink, name);
 }
 
 /** Writes one line per audio file; each segment is appended as soon as it is final. */
@@ -77,22 +93,55 @@ function jsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
   };
 }
 
-function cueWriter(
-  sink: TextSink,
-  header: string,
-  cue: (segment: Segment, number: number) => string,
-): TranscriptWriter {
-  let count = 0;
+function cueWriter(sink: TextSink, format: SubtitleFormat, options: SubtitleOptions): TranscriptWriter {
+  const formatter = new SubtitleFormatter(format, options);
+  let begun = false;
   const begin = async () => {
-    if (count === 0 && header !== '') await sink.write(header);
+    if (!begun && SUBTITLE_HEADERS[format] !== '') await sink.write(SUBTITLE_HEADERS[format]);
+    begun = true;
   };
   return {
     segment: async (segment) => {
       await begin();
-      count += 1;
-      await sink.write(cue(segment, count));
+      const cues = formatter.segment(segment);
+      if (cues !== '') await sink.write(cues);
     },
     summary: begin,
+    abort: async () => undefined,
+  };
+}
+
+/** A line a word: start and end in milliseconds, as Whisper's own tsv has them, and the word. */
+function wordLinesWriter(sink: TextSink): TranscriptWriter {
+  let begun = false;
+  const begin = async () => {
+    if (!begun) await sink.write('start\tend\ttext\n');
+    begun = true;
+  };
+  return {
+    segment: async ({ words }) => {
+      await begin();
+      const lines = words.map(({ text, startSeconds, endSeconds }) => {
+        const word = text.trim().replaceAll(/\s+/g, ' ');
+        return `${Math.round(startSeconds * 1000)}\t${Math.round(endSeconds * 1000)}\t${word}\n`;
+      });
+      if (lines.length > 0) await sink.write(lines.join(''));
+    },
+    summary: begin,
+    abort: async () => undefined,
+  };
+}
+
+/** Writes one JSON document per audio file: its words only. */
+function wordsJsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
+  const words: Segment['words'][number][] = [];
+  return {
+    segment: async (segment) => {
+      words.push(...segment.words);
+    },
+    summary: async () => {
+      await sink.write(`${JSON.stringify({ file, words })}\n`);
+    },
     abort: async () => undefined,
   };
 }

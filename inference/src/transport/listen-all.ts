@@ -19,6 +19,7 @@ import { answerCors } from './http/cors.js';
 import { type ConnectionTimeouts, listen, type Traffic } from './http/listener.js';
 import { createPlainListener, type PlainHttpOptions } from './http/plain-http.js';
 import type { MessageDecoder } from './messages/message-decoder.js';
+import { createOpenAiListener, type OpenAiOptions } from './openai/openai-listener.js';
 
 /** Of one connection. */
 const MAX_CONCURRENT_STREAMS = 1000;
@@ -30,6 +31,8 @@ export interface ListenAllOptions {
   readonly services: readonly ServedService[];
   readonly callTracker: CallTracker;
   readonly plain: PlainHttpOptions;
+  /** Undefined: the OpenAI API is off. */
+  readonly openAi: Pick<OpenAiOptions, 'models' | 'version'> | undefined;
   readonly admission: CallAdmission;
   readonly decoder: MessageDecoder;
   /** Undefined: the port speaks plain text. */
@@ -114,14 +117,16 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
   };
 }
 
-/** HTTP/1.1: cross-origin rules first, then admission, then Connect and gRPC-Web, then plain GETs. */
+/** HTTP/1.1: cross-origin rules first, then the OpenAI API, then Connect and gRPC-Web, then plain GETs. */
 function createWebListener(options: ListenAllOptions): RequestListener {
   const { services, callTracker, admission, decoder, corsOrigins, maxMessageBytes } = options;
   const { listener, callOf } = httpCalls(services, admission, callTracker);
   const fallback = createPlainListener(options.plain);
   const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
+  const { openAi } = options;
+  const first = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi }, calls);
   return (request, response) => {
-    if (!answerCors(request, response, corsOrigins)) calls(request, response);
+    if (!answerCors(request, response, corsOrigins)) first(request, response);
   };
 }
 

@@ -15,6 +15,7 @@ interface Span {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId?: string;
+  readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
 }
 
 /** A collector that stores the spans. */
@@ -48,6 +49,30 @@ describe('traces', () => {
     expect(call).to.include({ traceId: TRACE_ID, parentSpanId: SPAN_ID });
     const below = collector.spans.filter(({ parentSpanId }) => parentSpanId === call?.spanId).map(({ name }) => name);
     expect(below).to.have.members(['queue', 'run']);
+  });
+
+  it('say which protocol a call came by', async () => {
+    const collector = await startCollector();
+    const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    try {
+      await fake.server.warm;
+      await fake.client.value(embedText, { texts: ['a'], model: TextModel.TEXT });
+      const response = await fetch(`${fake.url}/v1/embeddings`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'fake/bge-m3', input: 'a' }),
+      });
+      expect(response.status).to.equal(200);
+      await response.text();
+    } finally {
+      await fake.close();
+      collector.close();
+    }
+    const calls = collector.spans.filter(({ name }) => name.endsWith('/EmbedText'));
+    const systems = calls.map(
+      ({ attributes }) => attributes.find(({ key }) => key === 'rpc.system')?.value.stringValue,
+    );
+    expect(systems).to.have.members(['grpc', 'openai']);
   });
 
   it('do not affect calls if the collector is unavailable', async () => {

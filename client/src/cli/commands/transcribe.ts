@@ -9,12 +9,16 @@ import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
 import { formatDuration } from '../format.js';
 import { FileSink, type TextSink } from '../text-sink.js';
-import { type TranscriptFormat, transcriptWriter } from '../transcript-writer.js';
+import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
 import { visible } from '../visible.js';
 
 /** Options of `heimdex transcribe`. */
 export interface TranscribeCommandOptions extends CommonOptions {
   readonly format?: TranscriptFormat;
+  readonly maxLineWidth?: number;
+  readonly maxLines?: number;
+  readonly highlightWords?: boolean;
+  readonly words?: WordsFormat;
   readonly outputDir?: string;
   readonly language?: string;
   readonly translate?: boolean;
@@ -49,8 +53,11 @@ export function transcribe(
 ): Promise<ExitCode> {
   const format = options.format ?? (options.json === true ? 'json' : 'text');
   const { outputDir } = options;
-  if (files.length > 1 && outputDir === undefined && (format === 'srt' || format === 'vtt')) {
-    throw usageError(`--format ${format} with several files needs --output-dir DIR`);
+  checkFormat(format, options);
+  const oneFile = options.words === 'tsv' ? '--words tsv' : options.words === undefined && isSubtitles(format);
+  if (files.length > 1 && outputDir === undefined && oneFile !== false) {
+    const what = oneFile === true ? `--format ${format}` : oneFile;
+    throw usageError(`${what} with several files needs --output-dir DIR`);
   }
   if (files.filter((file) => file === STDIN).length > 1) throw usageError('Standard input (-) can only be given once');
   return withClient(host, options, async (context) => {
@@ -69,6 +76,20 @@ export function transcribe(
   });
 }
 
+function isSubtitles(format: TranscriptFormat): boolean {
+  return format === 'srt' || format === 'vtt';
+}
+
+/** Throws for options that the format would pass over. */
+function checkFormat(format: TranscriptFormat, options: TranscribeCommandOptions): void {
+  const { words, maxLineWidth, maxLines, highlightWords } = options;
+  if (words !== undefined && options.format !== undefined) throw usageError('Expected one of --words and --format');
+  if ((maxLineWidth !== undefined || maxLines !== undefined) && !isSubtitles(format)) {
+    throw usageError('--max-line-width and --max-lines need --format srt or vtt');
+  }
+  if (highlightWords === true && format !== 'vtt') throw usageError('--highlight-words needs --format vtt');
+}
+
 async function intoFile(
   context: CommandContext,
   file: string,
@@ -77,7 +98,7 @@ async function intoFile(
   outputDir: string,
 ): Promise<void> {
   const name = file === STDIN ? 'stdin' : basename(file, extname(file));
-  const path = join(outputDir, `${name}.${EXTENSIONS[format]}`);
+  const path = join(outputDir, `${name}.${options.words ?? EXTENSIONS[format]}`);
   const sink = await FileSink.open(path);
   try {
     await transcribeOne(context, file, format, options, sink, false);
@@ -102,7 +123,11 @@ async function transcribeOne(
     file === STDIN
       ? client.transcribeStream(terminal.stdin as AsyncIterable<Uint8Array>, sent)
       : client.transcribeFile(file, sent);
-  const writer = transcriptWriter(format, sink, { file: nameOf(file), named });
+  const name = { file: nameOf(file), named };
+  const writer =
+    options.words === undefined
+      ? transcriptWriter(format, sink, name, options)
+      : wordsWriter(options.words, sink, name);
   const showsProgress = sink !== terminal || !terminal.live;
   try {
     for await (const event of events) {
@@ -135,7 +160,8 @@ function nameOf(file: string): string {
 function settings(options: TranscribeCommandOptions): TranscribeOptions {
   const { language, prompt, hotwords, beamSize, maxSpeech, skipSilence, audioTrack, start, end } = options;
   // hallucinationSilenceThresholdSeconds needs word timestamps.
-  const timestamps = options.timestamps ?? (skipSilence === undefined ? undefined : 'word');
+  const needsWords = skipSilence !== undefined || options.highlightWords === true || options.words !== undefined;
+  const timestamps = options.timestamps ?? (needsWords ? 'word' : undefined);
   return {
     ...(language !== undefined && { language }),
     ...(options.translate === true && { task: 'translate' }),

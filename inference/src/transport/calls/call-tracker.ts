@@ -8,7 +8,7 @@ import type { Call, CallStats } from '../../services/call.js';
 import { type GrpcStatusName, toWireError, type WireError, withStatus } from '../../services/errors.js';
 import { MAX_TIMER_MS } from './call-timeout.js';
 
-export type Protocol = 'grpc' | 'grpc-web' | 'connect';
+export type Protocol = 'grpc' | 'grpc-web' | 'connect' | 'openai';
 
 /** A call as a transport knows it. */
 export interface Arrival {

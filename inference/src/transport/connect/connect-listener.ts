@@ -29,11 +29,12 @@ import { InferenceError } from '../../errors.js';
 import { ERROR_DETAIL_TYPES } from '../../services/errors.js';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { AdmittedCall } from '../calls/admission.js';
+import type { HttpRequest } from '../calls/admit-request.js';
 import { type TimeoutHeader, withinTimers } from '../calls/call-timeout.js';
 import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
 import { toConnectError } from './error-response.js';
-import { bodyFormOf, encodingHeaderOf, type HttpRequest, readMessage } from './request-message.js';
+import { bodyFormOf, encodingHeaderOf, readMessage } from './request-message.js';
 
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { InferenceError } from '../../errors.js';
 import type { AdmittedCall } from '../calls/admission.js';
+import type { HttpRequest } from '../calls/admit-request.js';
 import type { IncomingBody } from '../calls/incoming-body.js';
 import { type Encoding, isEncoding } from '../messages/decompress.js';
 import { MessageBuffer } from '../messages/message-buffer.js';
@@ -38,11 +39,6 @@ export function bodyFormOf({ headers }: Pick<IncomingMessage, 'headers'>): BodyF
     enveloped: /^application\/(?:connect\+|grpc-web)/.test(type),
     encoding: isEncoding(encoding) && encoding !== 'deflate' ? encoding : undefined,
   };
-}
-
-export interface HttpRequest {
-  readonly request: IncomingMessage;
-  readonly call: AdmittedCall;
 }
 
 /** Rejects with an InferenceError for what is no message, or one that there is no room for; with the call's reason when it is over. */

@@ -5,6 +5,23 @@ import { cors } from '@connectrpc/connect';
 const MAX_AGE_SECONDS = 3600;
 /** Beside what gRPC-Web and Connect need. */
 const OWN_HEADERS = ['authorization', 'x-request-id', 'x-heimdex-priority'];
+/** What OpenAI's client for browsers sends. */
+const OPENAI_HEADERS = [
+  ...['openai-beta', 'openai-organization', 'openai-project'],
+  ...[
+    'arch',
+    'helper-method',
+    'lang',
+    'os',
+    'package-version',
+    'retry-count',
+    'runtime',
+    'runtime-version',
+    'timeout',
+  ].map((name) => `x-stainless-${name}`),
+];
+/** Of its answers. */
+const EXPOSED_HEADERS = ['x-request-id', 'retry-after', 'retry-after-ms'];
 
 /** Answers a preflight, and marks other answers. True when the request is answered. `origins` may hold `*`. */
 export function answerCors(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): boolean {
@@ -13,11 +30,11 @@ export function answerCors(request: IncomingMessage, response: ServerResponse, o
   response.setHeader('vary', 'origin');
   if (!origins.includes('*') && !origins.includes(origin)) return false;
   response.setHeader('access-control-allow-origin', origin);
-  response.setHeader('access-control-expose-headers', cors.exposedHeaders.join(', '));
+  response.setHeader('access-control-expose-headers', [...cors.exposedHeaders, ...EXPOSED_HEADERS].join(', '));
   if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) return false;
   response.writeHead(204, {
     'access-control-allow-methods': cors.allowedMethods.join(', '),
-    'access-control-allow-headers': [...cors.allowedHeaders, ...OWN_HEADERS].join(', '),
+    'access-control-allow-headers': [...cors.allowedHeaders, ...OWN_HEADERS, ...OPENAI_HEADERS].join(', '),
     'access-control-max-age': String(MAX_AGE_SECONDS),
   });
   response.end();

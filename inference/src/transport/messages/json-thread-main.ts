@@ -1,12 +1,17 @@
 /** The thread that parses large JSON; json-thread.ts starts it. */
 import { parentPort } from 'node:worker_threads';
-import { toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, toBinary } from '@bufbuild/protobuf';
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { Health, InferenceService } from '@heimdex/gen';
 import { decodeJson } from './decode-json.js';
 import type { JsonJob, JsonOutcome } from './json-thread.js';
 
-const inputs = new Map(
-  [InferenceService, Health].flatMap(({ methods }) => methods.map(({ input }) => [input.typeName, input] as const)),
+/** Requests of the services, and any JSON at all. */
+const inputs = new Map<string, DescMessage>(
+  [InferenceService, Health]
+    .flatMap(({ methods }) => methods.map(({ input }): DescMessage => input))
+    .concat(ValueSchema)
+    .map((input) => [input.typeName, input]),
 );
 
 parentPort?.on('message', ({ id, typeName, bytes, limits }: JsonJob) => {

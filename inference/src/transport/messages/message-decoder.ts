@@ -44,6 +44,11 @@ export class MessageDecoder {
     this.#thread = new JsonThread(limits);
   }
 
+  /** Most text, in bytes of UTF-8, that a request may have. */
+  get maxTextBytes(): number {
+    return this.#limits.maxTextBytes;
+  }
+
   /** A message in binary form. Throws INVALID_ARGUMENT for what is none, and for what would cost too much. */
   binary(desc: DescMessage, bytes: Uint8Array): MessageShape<DescMessage> {
     return decoded(desc, () => {

@@ -1,0 +1,215 @@
+/** Subtitles that people can read: SubRip (SRT) and WebVTT, in lines and cues of a bounded size. Pure. */
+
+export interface SubtitleWord {
+  /** The word with the space before it and the punctuation that belongs to it. */
+  readonly text: string;
+  readonly startSeconds: number;
+  readonly endSeconds: number;
+}
+
+/** A segment of a transcript. */
+export interface SubtitleSegment extends SubtitleWord {
+  /** Empty: the times of words are estimated by their position in the text. */
+  readonly words: readonly SubtitleWord[];
+}
+
+export interface SubtitleOptions {
+  /** Columns; wide characters (Chinese, Japanese, Korean) take two. Default 42. */
+  readonly maxLineWidth?: number | undefined;
+  /** Lines of a cue. Default 2. */
+  readonly maxLines?: number | undefined;
+  /** WebVTT: underlines each word while it is spoken. Needs the words' times; other segments stay as they are. */
+  readonly highlightWords?: boolean | undefined;
+}
+
+export type SubtitleFormat = 'srt' | 'vtt';
+
+/** What a file of the format begins with. */
+export const SUBTITLE_HEADERS = { srt: '', vtt: 'WEBVTT\n\n' } as const satisfies Record<SubtitleFormat, string>;
+
+const DEFAULT_LINE_WIDTH = 42;
+const DEFAULT_LINES = 2;
+
+interface Cue {
+  readonly startSeconds: number;
+  readonly endSeconds: number;
+  readonly lines: readonly (readonly SubtitleWord[])[];
+}
+
+/** Turns segments, one after the other, into the text of one file, after its header. */
+export class SubtitleFormatter {
+  readonly #format: SubtitleFormat;
+  readonly #options: SubtitleOptions;
+  #count = 0;
+
+  constructor(format: SubtitleFormat, options: SubtitleOptions = {}) {
+    this.#format = format;
+    this.#options = options;
+  }
+
+  /** The segment's cues; none for a segment without text. */
+  segment(segment: SubtitleSegment): string {
+    const cues = cuesOf(segment, this.#options);
+    const highlights = this.#format === 'vtt' && this.#options.highlightWords === true && segment.words.length > 0;
+    return cues
+      .map((cue) => (highlights ? this.#highlighted(cue) : this.#cue(cue, textOf(cue, this.#format))))
+      .join('');
+  }
+
+  #cue({ startSeconds, endSeconds }: Pick<Cue, 'startSeconds' | 'endSeconds'>, text: string): string {
+    this.#count += 1;
+    const point = this.#format === 'srt' ? ',' : '.';
+    const number = this.#format === 'srt' ? `${this.#count}\n` : '';
+    const end = Math.max(startSeconds, endSeconds);
+    return `${number}${clock(startSeconds, point)} --> ${clock(end, point)}\n${text}\n\n`;
+  }
+
+  /** The cue once for each word, and once for each pause between words. */
+  #highlighted(cue: Cue): string {
+    let at = cue.startSeconds;
+    let text = '';
+    for (const word of cue.lines.flat()) {
+      const startSeconds = Math.max(at, word.startSeconds);
+      const endSeconds = Math.min(cue.endSeconds, word.endSeconds);
+      if (endSeconds <= startSeconds) continue;
+      if (startSeconds > at) text += this.#cue({ startSeconds: at, endSeconds: startSeconds }, textOf(cue, 'vtt'));
+      text += this.#cue({ startSeconds, endSeconds }, textOf(cue, 'vtt', word));
+      at = endSeconds;
+    }
+    if (cue.endSeconds > at) text += this.#cue({ startSeconds: at, endSeconds: cue.endSeconds }, textOf(cue, 'vtt'));
+    return text;
+  }
+}
+
+/** A whole file. */
+export function formatSubtitles(
+  format: SubtitleFormat,
+  segments: readonly SubtitleSegment[],
+  options?: SubtitleOptions,
+): string {
+  const formatter = new SubtitleFormatter(format, options);
+  return SUBTITLE_HEADERS[format] + segments.map((segment) => formatter.segment(segment)).join('');
+}
+
+/** Cues of about the same width, so that the last one is not a single word. */
+function cuesOf(segment: SubtitleSegment, options: SubtitleOptions): Cue[] {
+  const width = options.maxLineWidth ?? DEFAULT_LINE_WIDTH;
+  const maxLines = options.maxLines ?? DEFAULT_LINES;
+  const words = wordsOf(segment, width);
+  const total = widthOf(words);
+  const count = Math.ceil(wrap(words, width).length / maxLines);
+  const groups: SubtitleWord[][] = [];
+  let done = 0;
+  for (const word of words) {
+    const current = groups.at(-1);
+    const share = (total * groups.length) / count;
+    const enough = groups.length < count && done + widthOf([word]) / 2 > share;
+    if (current === undefined || enough || wrap([...current, word], width).length > maxLines) groups.push([word]);
+    else current.push(word);
+    done += widthOf([word]);
+  }
+  return groups.map((group, index) => ({
+    startSeconds: index === 0 ? segment.startSeconds : (group[0]?.startSeconds ?? 0),
+    endSeconds: index === groups.length - 1 ? segment.endSeconds : (group.at(-1)?.endSeconds ?? 0),
+    lines: balanced(group, width),
+  }));
+}
+
+/** What a line may be broken between. A word that is wider than a line is cut, as text without spaces has to be. */
+function wordsOf(segment: SubtitleSegment, width: number): SubtitleWord[] {
+  const { text, words, startSeconds, endSeconds } = segment;
+  const parts = words.length > 0 ? words : estimated(text, startSeconds, endSeconds);
+  return parts
+    .filter((word) => word.text.trim() !== '')
+    .flatMap((word) => (columns(word.text) > width ? cut(word, width) : word));
+}
+
+function estimated(text: string, startSeconds: number, endSeconds: number): SubtitleWord[] {
+  const perCharacter = (endSeconds - startSeconds) / Math.max(1, text.length);
+  return [...text.matchAll(/\s*\S+/g)].map((match) => ({
+    text: match[0],
+    startSeconds: startSeconds + match.index * perCharacter,
+    endSeconds: startSeconds + (match.index + match[0].length) * perCharacter,
+  }));
+}
+
+function cut(word: SubtitleWord, width: number): SubtitleWord[] {
+  const pieces: string[] = [];
+  for (const { segment } of new Intl.Segmenter().segment(word.text)) {
+    const last = pieces.at(-1);
+    if (last === undefined || columns(last + segment) > width) pieces.push(segment);
+    else pieces[pieces.length - 1] = last + segment;
+  }
+  const step = (word.endSeconds - word.startSeconds) / pieces.length;
+  return pieces.map((text, index) => ({
+    text,
+    startSeconds: word.startSeconds + index * step,
+    endSeconds: word.startSeconds + (index + 1) * step,
+  }));
+}
+
+/** As few lines as `wrap` makes, of about the same width. */
+function balanced(words: readonly SubtitleWord[], width: number): SubtitleWord[][] {
+  const { length } = wrap(words, width);
+  for (let narrow = Math.ceil(widthOf(words) / Math.max(1, length)); narrow < width; narrow += 1) {
+    const lines = wrap(words, narrow);
+    if (lines.length === length && lines.every((line) => widthOf(line) <= width)) return lines;
+  }
+  return wrap(words, width);
+}
+
+function wrap(words: readonly SubtitleWord[], width: number): SubtitleWord[][] {
+  const lines: SubtitleWord[][] = [];
+  for (const word of words) {
+    const line = lines.at(-1);
+    if (line === undefined || widthOf([...line, word]) > width) lines.push([word]);
+    else line.push(word);
+  }
+  return lines;
+}
+
+function widthOf(words: readonly SubtitleWord[]): number {
+  return columns(
+    words
+      .map(({ text }) => text)
+      .join('')
+      .trim(),
+  );
+}
+
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/g;
+
+function columns(text: string): number {
+  const plain = text.replaceAll(/\s+/g, ' ');
+  return plain.length + (plain.match(WIDE)?.length ?? 0);
+}
+
+/** A blank line would end the cue, and so might an arrow in SRT, which has no escapes. */
+function textOf({ lines }: Cue, format: SubtitleFormat, highlighted?: SubtitleWord): string {
+  return lines
+    .map((line) => {
+      if (format === 'srt') return spaced(line.map(({ text }) => text).join('')).replaceAll('-->', '->');
+      return spaced(line.map((word) => (word === highlighted ? underlined(word.text) : escaped(word.text))).join(''));
+    })
+    .join('\n');
+}
+
+function underlined(text: string): string {
+  const word = text.trimStart();
+  return `${text.slice(0, text.length - word.length)}<u>${escaped(word)}</u>`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+function spaced(text: string): string {
+  return text.trim().replaceAll(/\s+/g, ' ');
+}
+
+function clock(seconds: number, point: string): string {
+  const ms = Math.max(0, Math.round(seconds * 1000));
+  const two = (value: number) => String(value).padStart(2, '0');
+  const parts = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60, Math.floor(ms / 1000) % 60].map(two);
+  return `${parts.join(':')}${point}${String(ms % 1000).padStart(3, '0')}`;
+}

@@ -1,0 +1,192 @@
+/** POST /v1/embeddings: texts to vectors, and images in data URLs. */
+import { toJson } from '@bufbuild/protobuf';
+import { anyUnpack, ValueSchema } from '@bufbuild/protobuf/wkt';
+import {
+  type EmbeddingResult,
+  ErrorInfoSchema,
+  InferenceService,
+  type Status,
+  TextModel,
+  VectorEncoding,
+} from '@heimdex/gen';
+import { ERROR_CODES, InferenceError } from '../../errors.js';
+import { readMessage } from '../connect/request-message.js';
+import { modelNamed } from './models.js';
+import { jsonAnswer, type OpenAiContext, type OpenAiRequest, type Operation } from './operation.js';
+import {
+  choice,
+  invalidParameter,
+  kindOf,
+  number,
+  type Parameter,
+  PLAIN,
+  parseParameters,
+  required,
+  text,
+} from './parameters.js';
+import { pathOf } from './rpcs.js';
+
+const { embedText, embedImage } = InferenceService.method;
+const DATA_URL = /^data:image\/[\w.+-]+;base64,/i;
+const TOKENS = 'tokens are not taken, send text (LangChain: check_embedding_ctx_length=False).';
+
+const input: Parameter<readonly string[] | undefined> = {
+  ...PLAIN,
+  schema: {
+    description:
+      'A text, or an array of texts. With the vision model also images, each as a data URL: data:image/png;base64,...',
+    oneOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }],
+  },
+  parse(value, name) {
+    if (value === undefined) return undefined;
+    if (typeof value === 'string') return [value];
+    if (!Array.isArray(value)) throw invalidParameter(name, `expected a string or an array, got ${kindOf(value)}.`);
+    if (value.length === 0) throw invalidParameter(name, 'expected at least one text.');
+    return value.map((one: unknown, index) => {
+      if (typeof one === 'string') return one;
+      const isTokens = typeof one === 'number' || Array.isArray(one);
+      throw invalidParameter(`${name}[${index}]`, isTokens ? TOKENS : `expected a string, got ${kindOf(one)}.`);
+    });
+  },
+};
+
+const PARAMETERS = {
+  model: required(text('Id of the text model or of the vision model, whose texts and images share one space.')),
+  input: required(input),
+  encoding_format: choice('base64: float32, little endian.', ['float', 'base64'], 'float'),
+  dimensions: number('Vectors are not shortened: only their own length is accepted.', {
+    min: 1,
+    max: 1_000_000,
+    integer: true,
+  }),
+  user: text('Accepted and ignored.'),
+};
+
+export const createEmbeddings: Operation = {
+  id: 'createEmbeddings',
+  method: 'POST',
+  path: '/v1/embeddings',
+  summary: 'Texts, or images, to vectors of length 1.',
+  rpc: pathOf(embedText),
+  body: 'application/json',
+  parameters: PARAMETERS,
+  answers: {
+    'application/json': {
+      type: 'object',
+      required: ['object', 'data', 'model', 'usage'],
+      properties: {
+        object: { const: 'list' },
+        data: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: {
+              object: { const: 'embedding' },
+              index: { type: 'integer' },
+              embedding: { oneOf: [{ type: 'array', items: { type: 'number' } }, { type: 'string' }] },
+            },
+          },
+        },
+        model: { type: 'string' },
+        usage: {
+          type: 'object',
+          properties: { prompt_tokens: { type: 'integer' }, total_tokens: { type: 'integer' } },
+        },
+      },
+    },
+  },
+  async run(request, context) {
+    const body = await readJson(request, context);
+    const values = parseParameters(PARAMETERS, body);
+    const model = modelNamed(context.models, values.model, ['text', 'vision']);
+    const dimensions = model.facts?.dimensions ?? 0;
+    if (values.dimensions !== undefined && dimensions > 0 && values.dimensions !== dimensions) {
+      throw invalidParameter('dimensions', `the vectors of ${model.files.id} have ${dimensions} dimensions.`);
+    }
+    const results = await embed(values.input, model.role === 'text', model.files.id, request, context);
+    const asBase64 = values.encoding_format === 'base64';
+    const data = results.map((result, index) => {
+      const embedding = embeddingOf(result, index);
+      const bytes = embedding.float32Le;
+      const vector = asBase64 ? Buffer.from(bytes).toString('base64') : numbersOf(bytes);
+      return { tokens: embedding.tokenCount, entry: { object: 'embedding', index, embedding: vector } };
+    });
+    const tokens = data.reduce((sum, one) => sum + one.tokens, 0);
+    return jsonAnswer({
+      object: 'list',
+      data: data.map(({ entry }) => entry),
+      model: model.files.id,
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    });
+  },
+};
+
+/** Texts in one call, images in another; the results in the order of the input. */
+async function embed(
+  inputs: readonly string[],
+  isTextModel: boolean,
+  id: string,
+  { call }: OpenAiRequest,
+  { rpcs, decoder }: OpenAiContext,
+): Promise<readonly EmbeddingResult[]> {
+  const encoding = VectorEncoding.FLOAT32_LE;
+  const image = inputs.findIndex((one) => DATA_URL.test(one));
+  if (isTextModel && image >= 0) {
+    throw invalidParameter(`input[${image}]`, `${id} reads texts only; images are the vision model's.`);
+  }
+  const isImage = inputs.map((one) => DATA_URL.test(one));
+  const texts = inputs.filter((_, index) => isImage[index] !== true);
+  const textBytes = texts.reduce((sum, one) => sum + Buffer.byteLength(one), 0);
+  if (textBytes > decoder.maxTextBytes) {
+    throw invalidParameter('input', `it has more than ${decoder.maxTextBytes} bytes of text.`);
+  }
+  const images = inputs.filter((_, index) => isImage[index] === true).map(decodeDataUrl);
+  call.body.keep(images.reduce((sum, { content }) => sum + content.byteLength, 0));
+  const own = call.open.call;
+  const model = isTextModel ? TextModel.TEXT : TextModel.VISION;
+  const fromTexts = texts.length === 0 ? [] : (await rpcs.unary(embedText, { texts, model, encoding }, own)).results;
+  const fromImages = images.length === 0 ? [] : (await rpcs.unary(embedImage, { images, encoding }, own)).results;
+  own.stats.items = inputs.length;
+  const [text, picture] = [fromTexts.values(), fromImages.values()];
+  return isImage.map((one) => (one ? picture : text).next().value as EmbeddingResult);
+}
+
+function decodeDataUrl(url: string): { readonly content: Uint8Array } {
+  return { content: Buffer.from(url.slice(url.indexOf(',') + 1), 'base64') };
+}
+
+/** OpenAI has no errors of single items: the first one is the request's. */
+function embeddingOf({ result }: EmbeddingResult, index: number) {
+  if (result.case === 'embedding') return result.value;
+  throw result.case === 'error' ? itemError(result.value, index) : new Error('an item has neither vector nor error');
+}
+
+function itemError({ details, message }: Status, index: number): InferenceError {
+  const info = details.map((detail) => anyUnpack(detail, ErrorInfoSchema)).find((one) => one !== undefined);
+  const code = ERROR_CODES.find((one) => one === info?.reason) ?? 'INTERNAL';
+  return new InferenceError(code, message, { field: `input[${index}]` });
+}
+
+function numbersOf(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.byteLength / 4 }, (_, index) => view.getFloat32(index * 4, true));
+}
+
+/** The body as a JSON object, read and bounded as Connect's are. */
+async function readJson(
+  request: OpenAiRequest,
+  { decoder }: OpenAiContext,
+): Promise<Readonly<Record<string, unknown>>> {
+  const type = request.request.headers['content-type'] ?? '';
+  if (!/^application\/json\b/i.test(type)) {
+    const came = type === '' ? 'none' : JSON.stringify(type.slice(0, 100));
+    throw new InferenceError('INVALID_ARGUMENT', `Expected content-type application/json, got ${came}.`);
+  }
+  const message = await readMessage(request, ValueSchema, decoder).catch((error: unknown) => {
+    if (!(error instanceof InferenceError) || !(error.cause instanceof Error)) throw error;
+    throw new InferenceError('INVALID_ARGUMENT', `The body cannot be read as JSON: ${error.cause.message}.`);
+  });
+  const value = toJson(ValueSchema, message as never) as unknown;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new InferenceError('INVALID_ARGUMENT', `Expected a JSON object as the body, got ${kindOf(value)}.`);
+}

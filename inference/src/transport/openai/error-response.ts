@@ -1,0 +1,59 @@
+/** An error in OpenAI's form. Statuses come from the table of error codes; what OpenAI's clients expect otherwise is here. */
+import { type ErrorCode, InferenceError } from '../../errors.js';
+import type { WireError } from '../../services/errors.js';
+
+export interface OpenAiError {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    /** The parameter at fault. */
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+}
+
+/** Where OpenAI's status or code differs from Connect's status and the reason in lower case. */
+const DIFFERENCES: Readonly<Partial<Record<ErrorCode, { readonly status?: number; readonly code?: string }>>> = {
+  MESSAGE_TOO_LARGE: { status: 413 },
+  FEATURE_DISABLED: { status: 404, code: 'model_not_found' },
+  NOT_FOUND: { code: 'model_not_found' },
+  UNAUTHENTICATED: { code: 'invalid_api_key' },
+  QUEUE_FULL: { code: 'rate_limit_exceeded' },
+};
+
+/** The contract's fields by the parameters they were made from. */
+const PARAMETERS: ReadonlyMap<string, string> = new Map([
+  ['texts', 'input'],
+  ['images', 'input'],
+  ['audio.content', 'file'],
+  ['audio', 'file'],
+  ['options.language', 'language'],
+  ['options.task', 'model'],
+  ['options.timestamps', 'timestamp_granularities'],
+  ['options.initial_prompt', 'prompt'],
+  ['options.temperatures', 'temperature'],
+]);
+
+export function toOpenAiError(wire: WireError, error: unknown): OpenAiError {
+  const status = statusOf(wire);
+  const field = error instanceof InferenceError ? error.field : undefined;
+  return {
+    error: {
+      message: wire.message,
+      type: status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error',
+      param: field === undefined ? null : (PARAMETERS.get(field.replace(/\[\d+\]$/, '')) ?? field),
+      code: DIFFERENCES[wire.reason]?.code ?? wire.reason.toLowerCase(),
+    },
+  };
+}
+
+export function statusOf({ reason, httpStatus }: WireError): number {
+  return DIFFERENCES[reason]?.status ?? httpStatus;
+}
+
+/** When to come back, as HTTP says it and as OpenAI's clients read it first. */
+export function retryHeaders(error: unknown): Readonly<Record<string, string>> {
+  const ms = error instanceof InferenceError ? error.retryAfterMs : undefined;
+  if (ms === undefined) return {};
+  return { 'retry-after': String(Math.max(1, Math.ceil(ms / 1000))), 'retry-after-ms': String(Math.ceil(ms)) };
+}

@@ -1,0 +1,113 @@
+/** A form with one file, read within what its call may hold. Every part of it is bounded. */
+import type { IncomingMessage } from 'node:http';
+import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import { InferenceError } from '../../errors.js';
+import type { HttpRequest } from '../calls/admit-request.js';
+import { MessageBuffer } from '../messages/message-buffer.js';
+import { invalidParameter } from './parameters.js';
+
+const MAX_FIELDS = 64;
+const MAX_FIELD_BYTES = 64 * 1024;
+const MAX_HEADER_PAIRS = 32;
+const MAX_HEADER_BYTES = 16 * 1024;
+
+export interface Form {
+  /** Texts by name, a trailing `[]` left out; in the order in which they came. */
+  readonly fields: ReadonlyMap<string, readonly string[]>;
+  /** Undefined: none was sent. */
+  readonly file: Uint8Array | undefined;
+}
+
+/** Rejects with INVALID_ARGUMENT for what is no such form, MESSAGE_TOO_LARGE or QUEUE_FULL; with the call's reason when it is over. */
+export function readForm({ request, call }: HttpRequest, fileField: string): Promise<Form> {
+  const { body, open } = call;
+  const { signal } = open.call;
+  return new Promise<Form>((resolve, reject) => {
+    const parser = parserOf(request, body.maxBytes);
+    const fields = new Map<string, string[]>();
+    const content = new MessageBuffer(body.maxBytes);
+    let hasFile = false;
+    const abort = () => fail(signal.reason);
+    const gone = () => fail(new InferenceError('CANCELLED', 'The caller gave up before its request was whole.'));
+    const close = () => (request.complete ? undefined : gone());
+    const count = (chunk: Buffer) => attempt(() => body.receive(chunk.byteLength));
+    const forget = () => {
+      request.off('data', count).off('error', gone).off('close', close);
+      signal.removeEventListener('abort', abort);
+    };
+    const fail = (error: unknown) => {
+      forget();
+      content.clear();
+      // What is still on its way is thrown away: the answer must not wait behind it.
+      request.unpipe(parser);
+      request.on('error', () => {}).resume();
+      reject(error);
+    };
+    const attempt = (action: () => void) => {
+      try {
+        action();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    parser.on('field', (name: string | undefined, value, _nameCut, cut) => {
+      if (name === fileField) return fail(invalidParameter(name, FILE_AS_TEXT));
+      if (cut) return fail(invalidParameter(name ?? '', `a field has at most ${MAX_FIELD_BYTES} bytes.`));
+      const key = (name ?? '').replace(/\[\]$/, '');
+      fields.set(key, [...(fields.get(key) ?? []), value]);
+    });
+    parser.on('file', (name: string | undefined, stream) => {
+      stream.on('error', (error) => fail(malformed(error)));
+      if (name !== fileField) {
+        stream.resume();
+        return fail(invalidParameter(name ?? '', `unexpected file; the audio goes into '${fileField}'.`));
+      }
+      hasFile = true;
+      stream.on('data', (chunk: Buffer) => attempt(() => content.push(chunk)));
+    });
+    parser.on('filesLimit', () => fail(invalidParameter(fileField, 'expected one file.')));
+    for (const limit of ['fieldsLimit', 'partsLimit'] as const) {
+      parser.on(limit, () => fail(malformed(`it has more than ${MAX_FIELDS} fields`)));
+    }
+    parser.on('error', (error) => fail(malformed(error)));
+    parser.on('finish', () => {
+      forget();
+      resolve({ fields, file: hasFile ? content.take() : undefined });
+    });
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) return abort();
+    if (request.destroyed && !request.complete) return gone();
+    request.on('data', count).on('error', gone).on('close', close).pipe(parser);
+  }).finally(() => body.end());
+}
+
+const FILE_AS_TEXT = "expected a file: its part needs a filename, as curl's -F file=@audio.mp3 sends it.";
+
+function parserOf({ headers }: IncomingMessage, maxBytes: number): BusboyInstance {
+  const type = headers['content-type'] ?? '';
+  if (!/^multipart\/form-data\b/i.test(type)) {
+    const came = type === '' ? 'none' : JSON.stringify(type.slice(0, 100));
+    throw new InferenceError('INVALID_ARGUMENT', `Expected content-type multipart/form-data, got ${came}.`);
+  }
+  try {
+    return Busboy({
+      headers: { ...headers, 'content-type': type },
+      limits: {
+        files: 1,
+        fileSize: maxBytes,
+        fields: MAX_FIELDS,
+        fieldSize: MAX_FIELD_BYTES,
+        parts: MAX_FIELDS + 2,
+        headerPairs: MAX_HEADER_PAIRS,
+        headerSize: MAX_HEADER_BYTES,
+      },
+    });
+  } catch (error) {
+    throw malformed(error);
+  }
+}
+
+function malformed(cause: unknown): InferenceError {
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return new InferenceError('INVALID_ARGUMENT', `The body is no multipart/form-data that can be read: ${what}.`);
+}

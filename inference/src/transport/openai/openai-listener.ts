@@ -1,0 +1,139 @@
+/** The OpenAI API on the port: its paths are routed here, everything else goes on to `next`. */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Models } from '../../services/engine.js';
+import type { WireError } from '../../services/errors.js';
+import type { ServedService } from '../../services/service.js';
+import type { CallAdmission } from '../calls/admission.js';
+import { admitRequest, linger } from '../calls/admit-request.js';
+import type { CallTracker } from '../calls/call-tracker.js';
+import type { MessageDecoder } from '../messages/message-decoder.js';
+import { DOCS_POLICY, docsPage } from './docs-page.js';
+import { retryHeaders, statusOf, toOpenAiError } from './error-response.js';
+import { openApiDocument } from './openapi.js';
+import type { OpenAiContext, OpenAiRequest, Operation, TextAnswer } from './operation.js';
+import { OPERATIONS } from './operations.js';
+import { Rpcs } from './rpcs.js';
+import { sendEvents } from './send-events.js';
+
+export interface OpenAiOptions {
+  readonly services: readonly ServedService[];
+  readonly models: Models;
+  readonly version: string;
+  readonly admission: CallAdmission;
+  readonly callTracker: CallTracker;
+  readonly decoder: MessageDecoder;
+  /** A caller that reads nothing of its events for so long is given up. */
+  readonly streamIdleMs: number;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const MAX_SHOWN_PATH = 200;
+
+export function createOpenAiListener(options: OpenAiOptions, next: RequestListener): RequestListener {
+  const { services, models, version, decoder } = options;
+  const startedAtSeconds = Math.floor(Date.now() / 1000);
+  const context = { rpcs: new Rpcs(services), models, decoder, startedAtSeconds };
+  const pages: Readonly<Record<string, TextAnswer>> = {
+    '/openapi.json': { contentType: JSON_TYPE, body: JSON.stringify(openApiDocument(OPERATIONS, version)) },
+    '/docs': { contentType: 'text/html; charset=utf-8', body: docsPage(OPERATIONS, version) },
+  };
+  return (request, response) => {
+    const path = request.url?.split('?', 1)[0] ?? '/';
+    const page = pages[path];
+    if (page === undefined && !path.startsWith('/v1/')) return next(request, response);
+    if (page !== undefined && (request.method === 'GET' || request.method === 'HEAD')) {
+      response.setHeader('content-security-policy', DOCS_POLICY);
+      response.setHeader('x-content-type-options', 'nosniff');
+      return send(response, 200, page.contentType, page.body);
+    }
+    const found = OPERATIONS.map((operation) => ({ operation, rest: matched(operation, path) })).filter(
+      (one): one is { operation: Operation; rest: string } => one.rest !== undefined,
+    );
+    const match = found.find(({ operation }) => operation.method === request.method);
+    if (match !== undefined) return void answer(match.operation, match.rest, request, response, options, context);
+    response.once('finish', () => linger(request));
+    const allowed = page !== undefined ? ['GET'] : found.map(({ operation }) => operation.method);
+    if (allowed.length > 0) response.setHeader('allow', allowed.join(', '));
+    refuseUrl(request, response, path, allowed);
+  };
+}
+
+/** What stands for `{model}`, or '' where the path has none; undefined for another path. */
+function matched({ path }: Operation, given: string): string | undefined {
+  const prefix = path.replace(/\{model\}$/, '');
+  if (prefix === path) return given === path ? '' : undefined;
+  if (!given.startsWith(prefix) || given.length === prefix.length) return undefined;
+  try {
+    return decodeURIComponent(given.slice(prefix.length));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Never rejects: an error is the caller's answer. */
+async function answer(
+  operation: Operation,
+  rest: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: OpenAiOptions,
+  context: OpenAiContext,
+): Promise<void> {
+  const call = admitRequest(options, request, response, {
+    path: operation.rpc,
+    protocol: 'openai',
+    skipAccessLog: false,
+    envelopeBytes: 0,
+    refuse: (wire, error) => sendError(response, wire, error),
+  });
+  if (call === undefined) return;
+  const { open } = call;
+  response.setHeader('x-request-id', open.call.id);
+  const exchange: OpenAiRequest = { request, call, rest };
+  try {
+    open.call.signal.throwIfAborted();
+    const made = await operation.run(exchange, context);
+    if ('events' in made) {
+      await sendEvents(response, made.events, call, options.streamIdleMs);
+      open.finish();
+      response.end();
+      return;
+    }
+    call.answer(Buffer.byteLength(made.body));
+    open.finish();
+    send(response, 200, made.contentType, made.body);
+  } catch (error) {
+    const wire = open.finish(error);
+    // What is still on its way is thrown away: the answer must not wait behind it.
+    if (!request.complete) request.on('error', () => {}).resume();
+    if (wire === undefined) response.destroy();
+    else if (response.headersSent) response.end(`data: ${JSON.stringify(toOpenAiError(wire, error))}\n\n`);
+    else sendError(response, wire, error);
+  }
+}
+
+function sendError(response: ServerResponse, wire: WireError, error: unknown): void {
+  for (const [name, value] of Object.entries(retryHeaders(error))) response.setHeader(name, value);
+  const body = JSON.stringify(toOpenAiError(wire, error));
+  send(response, statusOf(wire), JSON_TYPE, body);
+}
+
+function refuseUrl(request: IncomingMessage, response: ServerResponse, path: string, allowed: readonly string[]): void {
+  const url = `${request.method} ${path.slice(0, MAX_SHOWN_PATH)}`;
+  const takes = allowed.length > 0 ? `${path} takes ${allowed.join(', ')}.` : 'GET /docs lists what there is.';
+  const message = `Unknown request URL: ${url}. ${takes}`;
+  const error = { message, type: 'invalid_request_error', param: null, code: 'unknown_url' };
+  request.on('error', () => {}).resume();
+  send(response, allowed.length > 0 ? 405 : 404, JSON_TYPE, JSON.stringify({ error }));
+}
+
+/** A response ends its connection while unread bytes of a body are in the way. */
+function send(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    ...(response.req.complete ? {} : { connection: 'close' }),
+  });
+  response.end(body);
+}

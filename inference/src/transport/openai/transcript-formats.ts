@@ -1,0 +1,104 @@
+/** A transcript as each response_format writes it. */
+import { formatSubtitles } from '@heimdex/common/subtitles';
+import type { Segment, TranscribeResponse } from '@heimdex/gen';
+import { languageName } from './languages.js';
+import { type Answer, jsonAnswer } from './operation.js';
+import type { JsonSchema } from './parameters.js';
+
+export const RESPONSE_FORMATS = ['json', 'text', 'srt', 'vtt', 'verbose_json'] as const;
+export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
+export const GRANULARITIES = ['word', 'segment'] as const;
+export type Granularity = (typeof GRANULARITIES)[number];
+
+export interface TranscriptOptions {
+  readonly task: 'transcribe' | 'translate';
+  readonly granularities: readonly Granularity[];
+}
+
+/** Whisper counts in frames of 10 ms. */
+const FRAMES_PER_SECOND = 100;
+
+export const TRANSCRIPT_ANSWERS: Readonly<Record<string, JsonSchema>> = {
+  'application/json': {
+    description: 'json has `text` and `usage`; verbose_json the rest as well.',
+    type: 'object',
+    required: ['text'],
+    properties: {
+      text: { type: 'string' },
+      usage: { type: 'object', properties: { type: { const: 'duration' }, seconds: { type: 'integer' } } },
+      task: { enum: ['transcribe', 'translate'] },
+      language: { type: 'string', description: 'Its name in English, lower case: "english".' },
+      duration: { type: 'number', description: 'Seconds of audio.' },
+      segments: { type: 'array', items: { type: 'object' } },
+      words: { type: 'array', items: { type: 'object' } },
+    },
+  },
+  'text/plain': { type: 'string', description: 'text, srt and vtt.' },
+};
+
+export function formatTranscript(
+  format: ResponseFormat,
+  transcript: TranscribeResponse,
+  options: TranscriptOptions,
+): Answer {
+  switch (format) {
+    case 'json':
+      return jsonAnswer({ text: transcript.text, usage: usageOf(transcript) });
+    case 'text':
+      return { contentType: 'text/plain; charset=utf-8', body: `${transcript.text}\n` };
+    case 'srt':
+      return { contentType: 'application/x-subrip; charset=utf-8', body: formatSubtitles('srt', transcript.segments) };
+    case 'vtt':
+      return { contentType: 'text/vtt; charset=utf-8', body: formatSubtitles('vtt', transcript.segments) };
+    case 'verbose_json':
+      return jsonAnswer(verbose(transcript, options));
+  }
+}
+
+export function usageOf({ durationSeconds }: Pick<TranscribeResponse, 'durationSeconds'>) {
+  return { type: 'duration', seconds: Math.ceil(durationSeconds) };
+}
+
+function verbose(transcript: TranscribeResponse, { task, granularities }: TranscriptOptions) {
+  const hasWords = granularities.includes('word');
+  const hasSegments = !hasWords || granularities.includes('segment');
+  const words = transcript.segments.flatMap((segment) => segment.words);
+  return {
+    task,
+    language: task === 'translate' ? 'english' : languageName(transcript.language),
+    duration: seconds(transcript.durationSeconds),
+    text: transcript.text,
+    ...(hasWords && {
+      words: words.map(({ text, startSeconds, endSeconds }) => {
+        return { word: text.trim(), start: seconds(startSeconds), end: seconds(endSeconds) };
+      }),
+    }),
+    ...(hasSegments && { segments: transcript.segments.map(verboseSegment) }),
+    usage: usageOf(transcript),
+  };
+}
+
+function verboseSegment(segment: Segment) {
+  return {
+    id: segment.id,
+    seek: Math.round(segment.startSeconds * FRAMES_PER_SECOND),
+    start: seconds(segment.startSeconds),
+    end: seconds(segment.endSeconds),
+    text: segment.text,
+    tokens: segment.tokens,
+    temperature: rounded(segment.temperature),
+    avg_logprob: rounded(segment.avgLogProb),
+    compression_ratio: rounded(segment.compressionRatio),
+    no_speech_prob: rounded(segment.noSpeechProb),
+  };
+}
+
+/** To the millisecond. */
+function seconds(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+/** A float32 without the digits that it does not have. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(7));
+}

@@ -1,0 +1,217 @@
+/** Requests to the OpenAI API over made-up workers: what is wrong, what is not allowed, what is published. */
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { startFakeServer } from '../fixtures/fake-server.js';
+import { MODEL, ORIGIN, type Reply, Requests } from './requests.js';
+
+const TRANSCRIPTIONS = '/v1/audio/transcriptions';
+
+describe('the OpenAI API', () => {
+  let requests: Requests;
+  before(async () => {
+    requests = await Requests.start();
+  });
+  after(() => requests?.close());
+  afterEach(() => requests.answers());
+
+  describe('a request for embeddings', () => {
+    const embed = (body: unknown, headers = {}) =>
+      requests.refused('/v1/embeddings', typeof body === 'string' ? body : JSON.stringify(body), headers);
+
+    for (const [what, body, param, says] of [
+      ['without input', { model: MODEL }, 'input', /required/],
+      ['without a text', { model: MODEL, input: [] }, 'input', /at least one/],
+      ['of tokens', { model: MODEL, input: [1, 2, 3] }, 'input[0]', /check_embedding_ctx_length=False/],
+      ['of arrays of tokens', { model: MODEL, input: ['a', [1]] }, 'input[1]', /tokens/],
+      ['of objects', { model: MODEL, input: [{}] }, 'input[0]', /string/],
+      ['of too many texts', { model: MODEL, input: ['1', '2', '3', '4', '5'] }, 'input', /at most 4/],
+      ['of other dimensions', { model: MODEL, input: 'a', dimensions: 3 }, 'dimensions', /have 2/],
+      ['in another format', { model: MODEL, input: 'a', encoding_format: 'int8' }, 'encoding_format', /float, base64/],
+      ['with an unknown parameter', { model: MODEL, input: 'a', truncate: true }, 'truncate', /unknown/],
+      ['with a name of every object', { model: MODEL, input: 'a', constructor: 1 }, 'constructor', /unknown/],
+      [
+        'of an image, by the text model',
+        { model: MODEL, input: 'data:image/png;base64,AAAA' },
+        'input[0]',
+        /texts only/,
+      ],
+      ['with one text too long', { model: MODEL, input: ['a', 'item error'] }, 'input[1]', /too long/],
+      ['that is an array', [], null, /JSON object/],
+      ['that is no JSON', '{"model":', null, /not valid JSON|cannot be read as JSON/],
+    ] as const) {
+      it(`${what} is refused by name`, async () => {
+        const { status, error } = await embed(body);
+        expect(error.message).to.match(says);
+        expect([status, error.param, error.type]).to.deep.equal([400, param, 'invalid_request_error']);
+      });
+    }
+
+    it('for a model that is not served names those that are', async () => {
+      const { status, error } = await embed({ model: 'text-embedding-3-small', input: 'a' });
+      expect([status, error.code, error.param]).to.deep.equal([404, 'model_not_found', 'model']);
+      expect(error.message).to.include(MODEL);
+    });
+
+    it('of another content type is refused', async () => {
+      const { status, error } = await embed('{}', { 'content-type': 'text/plain' });
+      expect([status, error.message]).to.deep.equal([400, 'Expected content-type application/json, got "text/plain".']);
+    });
+
+    it('may be compressed', async () => {
+      const body = gzipSync(JSON.stringify({ model: MODEL, input: ['ab', 'abc'], dimensions: 2 }));
+      const response = await requests.send('/v1/embeddings', body, { 'content-encoding': 'gzip' });
+      const { data, usage } = (await response.json()) as {
+        data: { embedding: number[] }[];
+        usage: { prompt_tokens: number };
+      };
+      expect(data.map(({ embedding }) => embedding)).to.deep.equal([
+        [2, 0],
+        [3, 1],
+      ]);
+      expect(usage.prompt_tokens).to.equal(2);
+    });
+
+    it('that is large is read on its own thread', async () => {
+      const response = await requests.send(
+        '/v1/embeddings',
+        JSON.stringify({ model: MODEL, input: 'x'.repeat(200_000) }),
+      );
+      const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+      expect(data[0]?.embedding[0]).to.equal(200_000);
+    });
+
+    it('that fails in the server says so, and nothing of why', async () => {
+      const { status, error } = await embed({ model: MODEL, input: 'defect' });
+      expect([status, error.type]).to.deep.equal([500, 'server_error']);
+      expect(error.message).to.not.include('secret');
+    });
+  });
+
+  it('needs a token, and says so before the body comes', async () => {
+    const { status, error } = await requests.refused('/v1/embeddings', '{}', { authorization: 'Bearer wrong' });
+    expect([status, error.code]).to.deep.equal([401, 'invalid_api_key']);
+    const models = await fetch(`${requests.fake.url}/v1/models`);
+    expect(models.status).to.equal(401);
+    await models.text();
+  });
+
+  it('answers other URLs in its own form, and leaves the rest of the port alone', async () => {
+    const chat = await requests.refused('/v1/chat/completions', '{}');
+    expect([chat.status, chat.error.code]).to.deep.equal([404, 'unknown_url']);
+    const get = await fetch(`${requests.fake.url}/v1/embeddings`);
+    expect([get.status, get.headers.get('allow')]).to.deep.equal([405, 'POST']);
+    await get.text();
+    expect((await fetch(`${requests.fake.url}/livez`)).status).to.equal(200);
+  });
+
+  it('follows the rules for other origins', async () => {
+    const preflight = await fetch(`${requests.fake.url}/v1/embeddings`, {
+      method: 'OPTIONS',
+      headers: {
+        origin: ORIGIN,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,x-stainless-os',
+      },
+    });
+    expect(preflight.status).to.equal(204);
+    expect(preflight.headers.get('access-control-allow-origin')).to.equal(ORIGIN);
+    expect(preflight.headers.get('access-control-allow-headers')).to.include('x-stainless-os');
+  });
+
+  it('is in the access log and the metrics as protocol openai', async () => {
+    const response = await requests.send('/v1/embeddings', JSON.stringify({ model: MODEL, input: ['a', 'b'] }), {
+      'x-request-id': 'seen',
+    });
+    expect([response.status, response.headers.get('x-request-id')]).to.deep.equal([200, 'seen']);
+    const line = await requests.logged('seen');
+    expect(line).to.include({ protocol: 'openai', code: 'OK', items: 2 });
+    expect(line.path).to.equal('heimdex.inference.v1.InferenceService/EmbedText');
+    const metrics = await (await fetch(`${requests.fake.url}/metrics`)).text();
+    expect(metrics).to.match(/heimdex_requests_total\{method="EmbedText",protocol="openai",code="OK"\} \d+/);
+  });
+
+  it('publishes what it takes, and a page without scripts', async () => {
+    const document = (await (await fetch(`${requests.fake.url}/openapi.json`)).json()) as {
+      openapi: string;
+      paths: Record<
+        string,
+        Record<string, { requestBody?: { content: Record<string, { schema: { properties: object } }> } }>
+      >;
+    };
+    expect(document.openapi).to.equal('3.1.0');
+    expect(Object.keys(document.paths)).to.include.members([TRANSCRIPTIONS, '/v1/embeddings', '/v1/models/{model}']);
+    const { requestBody } = document.paths[TRANSCRIPTIONS]?.post ?? {};
+    expect(requestBody?.content['multipart/form-data']?.schema.properties).to.include.keys(
+      'file',
+      'timestamp_granularities[]',
+    );
+    const page = await fetch(`${requests.fake.url}/docs`);
+    const html = await page.text();
+    expect(page.headers.get('content-security-policy')).to.match(/^default-src 'none'; style-src 'sha256-[^']+'/);
+    expect(html)
+      .to.include('timestamp_granularities')
+      .and.not.match(/<script|https?:\/\//);
+  });
+});
+
+describe('the OpenAI API, switched off', () => {
+  it('is not there', async () => {
+    const fake = await startFakeServer({ OPENAI_API: 'false' });
+    try {
+      for (const path of ['/v1/models', '/docs', '/openapi.json']) {
+        expect((await fetch(fake.url + path)).status, path).to.equal(404);
+      }
+    } finally {
+      await fake.close();
+    }
+  });
+});
+
+describe('the OpenAI API, when the queue is full', () => {
+  it('answers 429 with the time to come back', async () => {
+    const fake = await startFakeServer({ MAX_QUEUE: '1', BATCH_TEXT: '1' });
+    try {
+      await fake.server.warm;
+      const send = () =>
+        fetch(`${fake.url}/v1/embeddings`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ model: MODEL, input: 'slow' }),
+        });
+      const responses = await Promise.all(Array.from({ length: 8 }, send));
+      const full = responses.find(({ status }) => status === 429);
+      if (full === undefined) throw new Error('no call was refused');
+      expect(Number(full.headers.get('retry-after'))).to.be.at.least(1);
+      expect(Number(full.headers.get('retry-after-ms'))).to.be.greaterThan(0);
+      const { error } = (await full.json()) as Pick<Reply, 'error'>;
+      expect([error.type, error.code]).to.deep.equal(['rate_limit_error', 'rate_limit_exceeded']);
+      await Promise.all(responses.filter(({ bodyUsed }) => !bodyUsed).map((response) => response.text()));
+    } finally {
+      await fake.close();
+    }
+  });
+});
+
+describe('the OpenAI API, given much text', () => {
+  it('refuses what is more than over the other protocols', async () => {
+    const fake = await startFakeServer();
+    try {
+      await fake.server.warm;
+      const embed = async (bytes: number) => {
+        const response = await fetch(`${fake.url}/v1/embeddings`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ model: MODEL, input: 'x'.repeat(bytes) }),
+        });
+        return { status: response.status, text: await response.text() };
+      };
+      const MIB = 1024 * 1024;
+      expect((await embed(6 * MIB)).status).to.equal(200);
+      const { status, text } = await embed(9 * MIB);
+      expect(status).to.equal(400);
+      expect(text).to.include('more than 8388608 bytes of text');
+    } finally {
+      await fake.close();
+    }
+  });
+});
