@@ -28,6 +28,8 @@ describe('README.md', function () {
     'docs/reference.md',
     'docs/troubleshooting.md',
     'docs/models.md',
+    'docs/moving-from-the-python-service.md',
+    'client/python/README.md',
   ]) {
     it(`and the other pages lead to files that are there: ${page}`, () => {
       const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);
