@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +24,12 @@ _TEXT_MODELS = {"vision": embedding_pb2.TEXT_MODEL_VISION, "text": embedding_pb2
 
 def plain(kind: Callable[..., _T], message: Message) -> _T:
     """The message as the dataclass `kind`, whose fields have the names of the message's."""
-    types = typing.get_type_hints(kind)
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
-    return kind(**{field.name: _field(message, field.name, types[field.name]) for field in fields})
+    return kind(**{name: _field(message, name, hint) for name, hint in _hints(kind).items()})
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _field(message: Message, name: str, hint: Any) -> Any:

@@ -131,6 +131,8 @@ class Settings:
     def error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
         """The typed error of a grpc.RpcError; it is the error's cause."""
         code, details = failure.code(), failure.details() or ""
+        if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
+            self.info = None  # Maybe the server came back with other limits.
         if details.startswith("Internal error from Core"):
             # A write of grpc.aio met the end of its call, whose true status is then lost.
             code, details = grpc.StatusCode.UNAVAILABLE, "the server ended the call while it was sent"

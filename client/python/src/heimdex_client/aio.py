@@ -75,7 +75,11 @@ class AsyncHeimdexClient:
         timeout: float | None = None,
         **options: Unpack[TranscribeOptions],
     ) -> AsyncIterator[TranscribeEvent]:
-        """See HeimdexClient.transcribe_stream. The chunks may come from an asynchronous iterable; others are read in a thread."""
+        """See HeimdexClient.transcribe_stream. The chunks may come from an asynchronous iterable; others are read in a thread.
+
+        A stream that the server ends while audio is sent may fail with UnavailableError instead of the server's own reason,
+        which grpc.aio loses then.
+        """
         silence = self._settings.timeout("TranscribeStream", timeout)
         return self._stream(messages.start_request(raw, options), audio, silence=silence)
 
@@ -177,8 +181,8 @@ class AsyncHeimdexClient:
                     raise error from failure
                 delay = attempts.delay(error)
             finally:
-                feed.stop()
                 call.cancel()
+                await feed.stop()
             await asyncio.sleep(delay)
 
 
@@ -230,10 +234,10 @@ class _Feed:
         finally:
             read.cancel()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         self._writer.cancel()
         # What a write to a call that has failed raises, the read of the call tells as well.
-        self._writer.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.gather(self._writer, return_exceptions=True)
 
 
 async def _async_chunks(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
