@@ -1,9 +1,9 @@
 /**
- * Generates the TypeScript under gen/src and gen/contract.json, the current contract as a buf image in JSON, from proto/.
- * `npm run generate` rejects a breaking change of the contract; `-- --accept-breaking` allows it for a new major version.
- * `--check` compares instead of writing (part of `npm run check`).
+ * Generates from proto/: the TypeScript under gen/src, the Python of client/python where a Python with grpcio-tools is installed
+ * (HEIMDEX_TEST_PYTHON, else python3), and gen/contract.json, the current contract as a buf image in JSON. `npm run generate` rejects a
+ * breaking change of the contract; `-- --accept-breaking` allows it for a new major version. `--check` compares instead of writing.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
@@ -53,6 +53,19 @@ function refuseBreakingChanges() {
   }
 }
 
+/** client/python/generate.py, with this script's arguments. */
+function generatePython() {
+  const python = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
+  if (spawnSync(python, ['-c', 'import grpc_tools']).status !== 0) {
+    console.warn('client/python is left out: it needs Python with grpcio-tools (source .ci/peers).');
+    return;
+  }
+  const { status } = spawnSync(python, [join(root, 'client/python/generate.py'), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) process.exitCode = 1;
+}
+
 if (existsSync(contractFile) && !process.argv.includes('--accept-breaking')) refuseBreakingChanges();
 // Ctrl-C also ends buf, and thereby the steps below; with a listener they still clean up.
 process.once('SIGINT', () => process.exit(130));
@@ -73,6 +86,7 @@ try {
     cpSync(fresh, generatedDir, { recursive: true });
     writeFileSync(contractFile, contract);
   }
+  generatePython();
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

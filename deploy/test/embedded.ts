@@ -18,8 +18,12 @@ export interface EmbeddedServer {
   close(): Promise<void>;
 }
 
-/** Downloads the embedded models from a local hub and serves them. Resolves when the server is ready. */
-export async function startEmbeddedServer(): Promise<EmbeddedServer> {
+/**
+ * Downloads the embedded models from a local hub and serves them. Resolves when the server is ready; rejects with its reason.
+ *
+ * @param variables further environment variables of both programs
+ */
+export async function startEmbeddedServer(variables: NodeJS.ProcessEnv = {}): Promise<EmbeddedServer> {
   const dir = await mkdtemp(join(tmpdir(), 'heimdex-deploy-'));
   const hub = await startHub({ repositories: await embeddedRepositories() });
   const address = `127.0.0.1:${await freePort()}`;
@@ -35,6 +39,7 @@ export async function startEmbeddedServer(): Promise<EmbeddedServer> {
     HEIMDEX_ADDRESS: address,
     PORT: address.split(':')[1],
     HOST: '127.0.0.1',
+    ...variables,
   };
   let server: ChildProcess | undefined;
   const close = async () => {

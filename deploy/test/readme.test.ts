@@ -33,6 +33,8 @@ describe('README.md', function () {
     'docs/troubleshooting.md',
     'docs/models.md',
     'docs/openai.md',
+    'docs/moving-from-the-python-service.md',
+    'client/python/README.md',
   ]) {
     it(`and the other pages link to existing files: ${page}`, () => {
       const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);

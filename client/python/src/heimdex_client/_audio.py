@@ -1,0 +1,46 @@
+"""Audio as a stream of chunks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+
+from .options import Content
+
+CHUNK_BYTES = 64 * 1024
+
+AudioChunks = Content | Iterable[bytes]
+AudioSource = AudioChunks | Callable[[], AudioChunks]
+"""What transcribe_stream takes: a file's bytes, its path, an open file, chunks of any size, or a function that gives one of these."""
+
+AsyncAudioSource = AudioSource | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
+
+
+def is_repeatable(audio: AsyncAudioSource) -> bool:
+    """Whether the audio can be read from its start again, so that the call can be retried before its first answer."""
+    if callable(audio) or isinstance(audio, (bytes, bytearray, memoryview, str, os.PathLike)):
+        return True
+    if hasattr(audio, "read") or isinstance(audio, (Iterator, AsyncIterator)):
+        return False
+    return True
+
+
+def chunks_of(audio: AudioChunks) -> Iterator[bytes]:
+    """The audio's bytes from its start."""
+    if isinstance(audio, (bytes, bytearray, memoryview)):
+        view = memoryview(audio).cast("B")
+        return (bytes(view[at : at + CHUNK_BYTES]) for at in range(0, len(view), CHUNK_BYTES))
+    if isinstance(audio, (str, os.PathLike)):
+        return _path_chunks(audio)
+    read = getattr(audio, "read", None)
+    return iter(audio) if read is None else _file_chunks(read)
+
+
+def _path_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        yield from _file_chunks(file.read)
+
+
+def _file_chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while chunk := read(CHUNK_BYTES):
+        yield chunk

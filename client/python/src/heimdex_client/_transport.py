@@ -1,0 +1,160 @@
+"""What both clients need of gRPC: addresses, credentials, metadata, methods, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from ._proto import (
+    embedding_pb2,
+    faces_pb2,
+    health_pb2,
+    inference_service_pb2,
+    server_info_pb2,
+    speech_pb2,
+    status_pb2,
+)
+from .answers import ServerInfo
+from .errors import HeimdexError, make_error
+from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions
+from .retry import Attempts, RetryBudget, RetryOptions
+
+Token = str | Callable[[], str]
+
+_SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+_METHODS = [method.name for method in inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].methods]
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+RESPONSES: Mapping[str, Any] = {
+    "Transcribe": speech_pb2.TranscribeResponse,
+    "TranscribeStream": speech_pb2.TranscribeStreamResponse,
+    "EmbedImage": embedding_pb2.EmbedImageResponse,
+    "EmbedText": embedding_pb2.EmbedTextResponse,
+    "DetectFaces": faces_pb2.DetectFacesResponse,
+    "GetServerInfo": server_info_pb2.GetServerInfoResponse,
+    "Check": health_pb2.HealthCheckResponse,
+}
+
+_CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),  # The server's limit counts; it says so in its error.
+    ("grpc.enable_retries", 0),  # This client retries, within one budget.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.use_local_subchannel_pool", 1),  # close() ends this client's connections and nobody else's.
+    ("grpc.enable_http_proxy", 0),  # An inference server is near; a proxy for the web is not on the way.
+]
+
+
+def stubs(multicallable: Callable[..., Any], stream: Callable[..., Any]) -> dict[str, Any]:
+    """The channel's callables by rpc."""
+    made = {}
+    for name, response in RESPONSES.items():
+        path = f"/{_HEALTH if name == 'Check' else _SERVICE}/{name}"
+        make = stream if name == "TranscribeStream" else multicallable
+        made[name] = make(path, request_serializer=_serialize, response_deserializer=response.FromString)
+    return made
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def health_name(given: str) -> str:
+    """The name that health knows: "EmbedImage" is short for "heimdex.inference.v1.InferenceService/EmbedImage"."""
+    return f"{_SERVICE}/{given}" if given in _METHODS else given
+
+
+def _read(path: PathLike | None) -> bytes | None:
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+@dataclass
+class Settings:
+    """The settings of a client, and what its calls share."""
+
+    address: str
+    tls: bool | TlsOptions | None
+    token: Token | None
+    retry: RetryOptions
+    timeouts: Mapping[str, float]
+    headers: Mapping[str, str]
+    priority: Priority | None
+
+    def __post_init__(self) -> None:
+        unknown = self.timeouts.keys() - DEFAULT_TIMEOUTS.keys()
+        if unknown:
+            raise ValueError(f"Expected timeouts for {', '.join(DEFAULT_TIMEOUTS)}, got {', '.join(sorted(unknown))}")
+        scheme, separator, rest = self.address.partition("://")
+        https = separator != "" and scheme == "https"
+        self.target = rest.rstrip("/") if separator and scheme in ("http", "https") else self.address
+        if https and self.tls is False:
+            raise ValueError(f"{self.address} asks for TLS, and tls is False")
+        self.secure = https if self.tls is None else self.tls is not False
+        self.budget = RetryBudget()
+        self.info: ServerInfo | None = None  # Kept for its limits.
+
+    def channel(self, kind: Any) -> Any:
+        """A channel of grpc or grpc.aio."""
+        if not self.secure:
+            return kind.insecure_channel(self.target, options=_CHANNEL_OPTIONS)
+        tls = self.tls if isinstance(self.tls, TlsOptions) else TlsOptions()
+        credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), _read(tls.key_file), _read(tls.cert_file))
+        name = [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
+        return kind.secure_channel(self.target, credentials, options=[*_CHANNEL_OPTIONS, *name])
+
+    def metadata(self) -> list[tuple[str, str]]:
+        """Of one attempt: a token that is a function is asked each time."""
+        pairs = [(name.lower(), value) for name, value in self.headers.items()]
+        if self.priority is not None:
+            pairs.append(("x-heimdex-priority", self.priority))
+        if self.token is not None:
+            pairs.append(("authorization", f"Bearer {self.token if isinstance(self.token, str) else self.token()}"))
+        return pairs
+
+    def timeout(self, method: str, given: float | None) -> float:
+        return self.timeouts.get(method, DEFAULT_TIMEOUTS[method]) if given is None else given
+
+    def attempts(self, timeout: float | None) -> Attempts:
+        return Attempts(self.retry, self.budget, timeout)
+
+    def error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
+        """The typed error of a grpc.RpcError; it is the error's cause."""
+        code, details = failure.code(), failure.details() or ""
+        if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
+            self.info = None  # Maybe the server came back with other limits.
+        if details.startswith("Internal error from Core"):
+            # A write of grpc.aio met the end of its call, whose true status is then lost.
+            code, details = grpc.StatusCode.UNAVAILABLE, "the server ended the call while it was sent"
+        packed = next((value for key, value in failure.trailing_metadata() or () if key == "grpc-status-details-bin"), b"")
+        status = status_pb2.Status(code=code.value[0], message=details)
+        try:
+            status = status_pb2.Status.FromString(packed) if packed else status
+        except DecodeError:
+            pass
+        reason = None
+        if not packed:
+            status.message, reason = self._own_words(code, details, method)
+        error = make_error(status, reason, method, attempts)
+        error.__cause__ = failure
+        return error
+
+    def _own_words(self, code: grpc.StatusCode, details: str, method: str) -> tuple[str, str | None]:
+        """What this side says of a failure that the server did not explain."""
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"{method} got no answer from {self.target} in time", "TIMEOUT"
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return f"{self.target} cannot be reached: {details}", "UNREACHABLE"
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
+            return details, "MESSAGE_TOO_LARGE"
+        return details, None

@@ -1,0 +1,251 @@
+"""The asynchronous client, on grpc.aio."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import grpc
+import grpc.aio
+
+from . import _messages as messages
+from ._audio import AsyncAudioSource, chunks_of, is_repeatable
+from ._proto import health_pb2, server_info_pb2, speech_pb2
+from ._transport import Settings, Token, health_name, stubs
+from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
+from .client import _NONE
+from .options import Content, Errors, Priority, RawAudio, TlsOptions, TranscribeOptions
+from .retry import DEFAULT_RETRY, RetryOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+_T = TypeVar("_T")
+
+
+class AsyncHeimdexClient:
+    """HeimdexClient for asyncio: the same settings, calls and errors. Make it inside a running event loop. Cancelling a task
+    cancels its call on the server."""
+
+    def __init__(
+        self,
+        address: str = "localhost:8001",
+        *,
+        tls: bool | TlsOptions | None = None,
+        token: Token | None = None,
+        retry: RetryOptions = DEFAULT_RETRY,
+        timeouts: Mapping[str, float] = _NONE,
+        headers: Mapping[str, str] = _NONE,
+        priority: Priority | None = None,
+    ) -> None:
+        self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
+        self._channel = self._settings.channel(grpc.aio)
+        self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends every call and the connection."""
+        await self._channel.close()
+
+    async def transcribe(
+        self, audio: Content, *, raw: RawAudio | None = None, timeout: float | None = None, **options: Unpack[TranscribeOptions]
+    ) -> Transcript:
+        """See HeimdexClient.transcribe."""
+        content = await asyncio.to_thread(messages.read_content, audio)
+        timeout = self._settings.timeout("Transcribe", timeout)
+        if len(content) > messages.SMALL_BYTES and len(content) > messages.room(await self._limits()):
+            start = messages.start_request(raw, options)
+            return messages.transcript_of([event async for event in self._stream(start, content, timeout=timeout)])
+        request = messages.transcribe_request(content, raw, options)
+        return messages.plain(Transcript, await self._unary("Transcribe", request, timeout))
+
+    def transcribe_stream(
+        self,
+        audio: AsyncAudioSource,
+        *,
+        raw: RawAudio | None = None,
+        timeout: float | None = None,
+        **options: Unpack[TranscribeOptions],
+    ) -> AsyncIterator[TranscribeEvent]:
+        """See HeimdexClient.transcribe_stream. The chunks may come from an asynchronous iterable; others are read in a thread.
+
+        A stream that the server ends while audio is sent may fail with UnavailableError instead of the server's own reason,
+        which grpc.aio loses then.
+        """
+        silence = self._settings.timeout("TranscribeStream", timeout)
+        return self._stream(messages.start_request(raw, options), audio, silence=silence)
+
+    async def embed_images(
+        self, images: Sequence[Content], *, normalize: bool = True, errors: Errors = "return", timeout: float | None = None
+    ) -> Embeddings:
+        """See HeimdexClient.embed_images."""
+        return await self._batch(await asyncio.to_thread(messages.embed_images, images, normalize, errors), timeout)
+
+    async def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        model: Literal["vision", "text"] = "vision",
+        normalize: bool = True,
+        truncate: bool = True,
+        errors: Errors = "return",
+        timeout: float | None = None,
+    ) -> Embeddings:
+        """See HeimdexClient.embed_texts."""
+        return await self._batch(messages.embed_texts(texts, model, normalize, truncate, errors), timeout)
+
+    async def detect_faces(
+        self,
+        images: Sequence[Content],
+        *,
+        score_threshold: float | None = None,
+        nms_threshold: float | None = None,
+        max_faces: int | None = None,
+        errors: Errors = "return",
+        timeout: float | None = None,
+    ) -> DetectedFaces:
+        """See HeimdexClient.detect_faces."""
+        batch = await asyncio.to_thread(messages.detect_faces, images, score_threshold, nms_threshold, max_faces, errors)
+        return await self._batch(batch, timeout)
+
+    async def server_info(self, *, timeout: float | None = None) -> ServerInfo:
+        """See HeimdexClient.server_info."""
+        timeout = self._settings.timeout("GetServerInfo", timeout)
+        response = await self._unary("GetServerInfo", server_info_pb2.GetServerInfoRequest(), timeout)
+        self._settings.info = messages.plain(ServerInfo, response)
+        return self._settings.info
+
+    async def health(self, service: str = "", *, timeout: float | None = None) -> ServingStatus:
+        """See HeimdexClient.health."""
+        request = health_pb2.HealthCheckRequest(service=health_name(service))
+        return messages.serving_status(await self._unary("Check", request, self._settings.timeout("Check", timeout)))
+
+    async def _limits(self) -> Limits:
+        return (self._settings.info or await self.server_info()).limits
+
+    async def _batch(self, batch: messages.Batch[_T], timeout: float | None) -> _T:
+        end = time.monotonic() + self._settings.timeout(batch.method, timeout)
+        limits = await self._limits() if len(batch.items) > 1 else None
+        return batch.merge([await self._unary(batch.method, part, end - time.monotonic()) for part in batch.requests(limits)])
+
+    async def _unary(self, method: str, request: Any, timeout: float) -> Any:
+        attempts = self._settings.attempts(timeout)
+        while True:
+            try:
+                answer = await self._stubs[method](request, timeout=attempts.start(), metadata=self._settings.metadata())
+            except grpc.RpcError as failure:
+                delay = attempts.delay(self._settings.error(failure, method, attempts.count))
+            else:
+                attempts.succeeded()
+                return answer
+            await asyncio.sleep(delay)
+
+    async def _stream(
+        self,
+        start: speech_pb2.TranscribeStreamRequest,
+        audio: AsyncAudioSource,
+        *,
+        silence: float | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[TranscribeEvent]:
+        method = "TranscribeStream"
+        attempts = self._settings.attempts(timeout)
+        while True:
+            call = self._stubs[method](timeout=attempts.start(), metadata=self._settings.metadata())
+            feed = _Feed(call, start, audio)
+            answered = False
+            try:
+                while (response := await feed.read(silence)) is not grpc.aio.EOF:
+                    if response is None:
+                        raise messages.silent(self._settings.target, silence, attempts.count)
+                    if not answered:
+                        answered = True
+                        attempts.succeeded()
+                    event = messages.stream_event(response)
+                    if event is not None:
+                        yield event
+                if await call.code() is grpc.StatusCode.OK:
+                    return
+                raise await _failure(call)
+            except grpc.RpcError as failure:
+                error = self._settings.error(failure, method, attempts.count)
+                if answered or not is_repeatable(audio):
+                    raise error from failure
+                delay = attempts.delay(error)
+            finally:
+                call.cancel()
+                await feed.stop()
+            await asyncio.sleep(delay)
+
+
+async def _failure(call: Any) -> grpc.aio.AioRpcError:
+    initial, trailing = await call.initial_metadata(), await call.trailing_metadata()
+    return grpc.aio.AioRpcError(await call.code(), initial, trailing, await call.details())
+
+
+class _Feed:
+    """Writes the audio of a stream in a task of its own, and reads its answers."""
+
+    def __init__(self, call: Any, start: speech_pb2.TranscribeStreamRequest, audio: AsyncAudioSource) -> None:
+        self._call = call
+        self._last = time.monotonic()
+        self._writer = asyncio.ensure_future(self._write(start, audio))
+        self._source: Exception | None = None
+
+    async def _write(self, start: speech_pb2.TranscribeStreamRequest, audio: AsyncAudioSource) -> None:
+        await self._call.write(start)
+        chunks = _async_chunks(audio)
+        while True:
+            try:
+                chunk = await anext(chunks)
+            except StopAsyncIteration:
+                break
+            except Exception as error:
+                self._source = error
+                raise
+            if self._call.done():
+                return
+            self._last = time.monotonic()
+            await self._call.write(speech_pb2.TranscribeStreamRequest(audio=bytes(chunk)))
+        await self._call.done_writing()
+
+    async def read(self, silence: float | None) -> Any:
+        """The next answer, EOF, or None where nothing went in either direction for `silence` seconds."""
+        self._last = time.monotonic()
+        read = asyncio.ensure_future(self._call.read())
+        try:
+            while not read.done():
+                left = None if silence is None else self._last + silence - time.monotonic()
+                if left is not None and left <= 0:
+                    return None
+                waited = {read} if self._writer.done() else {read, self._writer}
+                await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if self._source is not None:
+                    raise self._source
+            return read.result()
+        finally:
+            read.cancel()
+
+    async def stop(self) -> None:
+        self._writer.cancel()
+        # What a write to a call that has failed raises, the read of the call tells as well.
+        await asyncio.gather(self._writer, return_exceptions=True)
+
+
+async def _async_chunks(audio: AsyncAudioSource) -> AsyncIterator[bytes]:
+    given: Any = audio() if callable(audio) else audio
+    if hasattr(given, "__aiter__"):
+        async for chunk in given:
+            yield chunk
+        return
+    chunks: Iterator[bytes] = chunks_of(given)
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk

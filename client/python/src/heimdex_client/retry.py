@@ -1,0 +1,87 @@
+"""When a failed call is sent again. Every rpc is a pure computation, so sending one twice is harmless."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+
+from .errors import HeimdexError
+
+
+@dataclass(frozen=True)
+class RetryOptions:
+    """How often a call is sent at most (1: no retries), and the back-off of this side's own choice, in seconds."""
+
+    max_attempts: int = 5
+    initial_delay: float = 0.2
+    max_delay: float = 5.0
+
+
+DEFAULT_RETRY = RetryOptions()
+
+_RETRY_AFTER_SPREAD = 0.2  # Callers that were refused together must not come back together.
+_BUDGET_TOKENS = 10.0
+_BUDGET_REFILL = 0.1
+
+
+def is_retryable(error: HeimdexError) -> bool:
+    """UNAVAILABLE, but for an item that killed two workers; RESOURCE_EXHAUSTED with RetryInfo alone."""
+    if error.code == "UNAVAILABLE":
+        return error.reason != "WORKER_LOST_TWICE"
+    return error.code == "RESOURCE_EXHAUSTED" and error.retry_after is not None
+
+
+class RetryBudget:
+    """Bounds the load that retries add to a server in trouble, over all calls of a client (gRPC's retry throttling,
+    proposal A6): a failure that could be retried takes a token of ten, a success gives a tenth back, and calls are retried
+    only while more than half are left."""
+
+    def __init__(self) -> None:
+        self._tokens = _BUDGET_TOKENS
+        self._lock = threading.Lock()
+
+    def succeeded(self) -> None:
+        with self._lock:
+            self._tokens = min(_BUDGET_TOKENS, self._tokens + _BUDGET_REFILL)
+
+    def failed(self) -> bool:
+        """Notes a failure that could be retried; True where it may be."""
+        with self._lock:
+            self._tokens = max(0.0, self._tokens - 1)
+            return self._tokens > _BUDGET_TOKENS / 2
+
+
+class Attempts:
+    """The attempts of one call within one deadline."""
+
+    def __init__(self, options: RetryOptions, budget: RetryBudget, timeout: float | None) -> None:
+        self._options = options
+        self._budget = budget
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self.count = 0
+
+    def start(self) -> float | None:
+        """Begins the next attempt; the seconds it may take, None for no limit."""
+        self.count += 1
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def succeeded(self) -> None:
+        self._budget.succeeded()
+
+    def delay(self, error: HeimdexError) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises the error where the call must not be sent again: it is final, the attempts or the budget are used up, or the
+        deadline would pass before the next attempt.
+        """
+        if not is_retryable(error) or not self._budget.failed() or self.count >= self._options.max_attempts:
+            raise error
+        if error.retry_after is not None:
+            delay = error.retry_after * (1 + _RETRY_AFTER_SPREAD * random.random())
+        else:
+            delay = random.random() * min(self._options.max_delay, self._options.initial_delay * 2 ** (self.count - 1))
+        if self._deadline is not None and time.monotonic() + delay >= self._deadline:
+            raise error
+        return delay

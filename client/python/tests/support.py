@@ -1,0 +1,66 @@
+"""The server and the samples that the tests call, and a server that answers as a test says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from heimdex_client._proto import error_details_pb2, status_pb2
+
+ADDRESS = os.environ.get("HEIMDEX_ADDRESS", "localhost:8001")
+SAMPLES = Path(__file__).resolve().parents[3] / "demo/samples"
+SPEECH = SAMPLES / "speech/search.flac"
+SAID = "You can search a video by the words"
+ELEPHANT, PENGUIN, HEART = (SAMPLES / "images" / name for name in ("06-elephant.jpg", "07-penguin.png", "01-red-heart.png"))
+TWO_FACES = SAMPLES / "faces/faces_2.png"
+
+
+def padded_flac(size: int) -> bytes:
+    """The speech with a padding block in front of its sound: a large file with little to hear."""
+    flac = SPEECH.read_bytes()
+    header, rest = flac[4:42], flac[42:]
+    assert flac[:4] == b"fLaC" and header[0] == 0, "STREAMINFO first, and not the last block"
+    return b"fLaC" + header + b"\x01" + size.to_bytes(3, "big") + bytes(size) + rest
+
+
+def refuse(context: Any, code: grpc.StatusCode, reason: str, retry_after_ms: int | None = None) -> None:
+    """Ends a call of a FakeServer as the server does."""
+    status = status_pb2.Status(code=code.value[0], message=reason.lower())
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason))
+    if retry_after_ms is not None:
+        delay = {"nanos": retry_after_ms * 1_000_000}
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+    context.abort(code, status.message)
+
+
+@contextmanager
+def fake_server(
+    unary: Callable[[bytes, Any], bytes] | None = None,
+    stream: Callable[[Iterator[bytes], Any], Iterator[bytes]] | None = None,
+    credentials: grpc.ServerCredentials | None = None,
+) -> Iterator[int]:
+    """A server on a port of its own that answers every unary call, or every stream, by a function of raw messages."""
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, details: Any) -> Any:
+            if stream is not None:
+                return grpc.stream_stream_rpc_method_handler(stream)
+            return grpc.unary_unary_rpc_method_handler(unary)
+
+    server = grpc.server(futures.ThreadPoolExecutor(4), handlers=[Handler()])
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(None)

@@ -1,0 +1,113 @@
+"""AsyncHeimdexClient on a real server, and on one that is in trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import unittest
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc
+from support import ADDRESS, ELEPHANT, SAID, SPEECH, TWO_FACES, fake_server, padded_flac, refuse
+
+from heimdex_client import (
+    AsyncHeimdexClient,
+    DeadlineExceededError,
+    ImageUnreadableError,
+    RetryOptions,
+    Segment,
+    TranscribeSummary,
+    UnavailableError,
+)
+from heimdex_client._proto import embedding_pb2, speech_pb2
+
+
+class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
+    async def test_answers_as_the_other_client_does(self) -> None:
+        async with AsyncHeimdexClient(ADDRESS) as client:
+            transcript, texts, images, faces, info, health = await asyncio.gather(
+                client.transcribe(padded_flac(5 * 1024 * 1024), language="en"),
+                client.embed_texts(["an elephant", "a penguin", "a heart", "a pizza", "an owl"]),
+                client.embed_images([ELEPHANT, b"no image"]),
+                client.detect_faces([TWO_FACES]),
+                client.server_info(),
+                client.health("Transcribe"),
+            )
+            self.assertTrue(transcript.text.startswith(SAID), transcript.text)
+            self.assertEqual(len(texts.vectors), 5)
+            self.assertEqual(len(faces.detections[0].faces), 3)
+            self.assertEqual((info.limits.max_batch_items, health), (4, "SERVING"))
+            with self.assertRaises(ImageUnreadableError):
+                _ = images.vectors
+
+    async def test_streams_chunks_of_an_asynchronous_iterable(self) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            audio = SPEECH.read_bytes()
+            for at in range(0, len(audio), 10_000):
+                yield audio[at : at + 10_000]
+
+        async with AsyncHeimdexClient(ADDRESS) as client:
+            events = [event async for event in client.transcribe_stream(chunks())]
+            text = "".join(event.text for event in events if isinstance(event, Segment))
+            self.assertTrue(text.strip().startswith(SAID), text)
+            self.assertIsInstance(events[-1], TranscribeSummary)
+
+    async def test_raises_an_error_of_the_audio_itself(self) -> None:
+        async def broken() -> AsyncIterator[bytes]:
+            yield SPEECH.read_bytes()[:1000]
+            raise OSError("the disk is gone")
+
+        async with AsyncHeimdexClient(ADDRESS) as client:
+            with self.assertRaisesRegex(OSError, "the disk is gone"):
+                async for _event in client.transcribe_stream(broken()):
+                    pass
+
+    async def test_retries_when_the_server_says_when(self) -> None:
+        calls: list[float] = []
+
+        def unary(_request: bytes, context: Any) -> bytes:
+            calls.append(time.monotonic())
+            if len(calls) < 3:
+                refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", retry_after_ms=20)
+            return embedding_pb2.EmbedTextResponse(dimensions=7, results=[{}], model={"id": "a"}).SerializeToString()
+
+        with fake_server(unary) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                self.assertEqual((await client.embed_texts(["text"])).dimensions, 7)
+        self.assertEqual(len(calls), 3)
+        self.assertGreaterEqual(calls[1] - calls[0], 0.02)
+
+    async def test_retries_a_stream_before_its_first_answer_alone(self) -> None:
+        calls: list[int] = []
+
+        def stream(_requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+            calls.append(0)
+            if len(calls) > 1:
+                yield speech_pb2.TranscribeStreamResponse(segment={"text": "hi"}).SerializeToString()
+            refuse(context, grpc.StatusCode.UNAVAILABLE, "DRAINING")
+
+        with fake_server(stream=stream) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}", retry=RetryOptions(initial_delay=0.01)) as client:
+                # Not always a DrainingError: grpc.aio loses the status of a call that ends while it is written to.
+                with self.assertRaises(UnavailableError):
+                    async for event in client.transcribe_stream(b"audio"):
+                        self.assertIsInstance(event, Segment)
+                self.assertEqual(len(calls), 2)
+                with self.assertRaises(UnavailableError):
+                    async for _event in client.transcribe_stream(iter([b"audio"])):
+                        pass
+                self.assertEqual(len(calls), 3)
+
+    async def test_gives_a_silent_server_up(self) -> None:
+        def stream(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+            yield from (b"" for request in requests if request == b"never")
+            while _context.is_active():
+                time.sleep(0.01)
+
+        with fake_server(stream=stream) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                with self.assertRaises(DeadlineExceededError) as caught:
+                    async for _event in client.transcribe_stream(b"audio", timeout=0.2):
+                        pass
+                self.assertEqual(caught.exception.reason, "TIMEOUT")

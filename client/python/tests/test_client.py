@@ -1,0 +1,134 @@
+"""HeimdexClient on a real server whose batches hold four items and whose messages hold 4 MiB."""
+
+from __future__ import annotations
+
+import io
+import unittest
+from collections.abc import Iterator
+
+from support import ADDRESS, ELEPHANT, HEART, PENGUIN, SAID, SPEECH, TWO_FACES, padded_flac
+
+from heimdex_client import (
+    FaceDetections,
+    FeatureDisabledError,
+    HeimdexClient,
+    ImageUnreadableError,
+    InvalidArgumentError,
+    ItemError,
+    NotFoundError,
+    Segment,
+    TranscribeProgress,
+    TranscribeSummary,
+)
+
+
+def dot(one: Iterator[float], other: Iterator[float]) -> float:
+    return float(sum(a * b for a, b in zip(one, other, strict=True)))
+
+
+class ClientTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.client = HeimdexClient(ADDRESS)
+        cls.addClassCleanup(cls.client.close)
+
+    def test_transcribes_bytes_and_an_open_file(self) -> None:
+        with SPEECH.open("rb") as file:
+            transcripts = [self.client.transcribe(audio, language="en") for audio in (SPEECH.read_bytes(), file)]
+        for transcript in transcripts:
+            self.assertTrue(transcript.text.startswith(SAID), transcript.text)
+            self.assertEqual(transcript.language, "en")
+            self.assertAlmostEqual(transcript.duration_seconds, 6.13, places=2)
+            self.assertEqual("".join(segment.text for segment in transcript.segments).strip(), transcript.text)
+
+    def test_sends_audio_that_is_larger_than_a_message_as_a_stream(self) -> None:
+        transcript = self.client.transcribe(padded_flac(5 * 1024 * 1024))
+        self.assertTrue(transcript.text.startswith(SAID), transcript.text)
+        self.assertEqual(transcript.audio_track.codec, "FLAC")
+
+    def test_streams_segments_progress_and_a_summary_last(self) -> None:
+        audio = SPEECH.read_bytes()
+        events = list(self.client.transcribe_stream(audio[at : at + 1000] for at in range(0, len(audio), 1000)))
+        segments = [event for event in events if isinstance(event, Segment)]
+        self.assertTrue("".join(segment.text for segment in segments).strip().startswith(SAID))
+        self.assertTrue(any(isinstance(event, TranscribeProgress) for event in events))
+        self.assertIsInstance(events[-1], TranscribeSummary)
+        self.assertGreater(events[-1].timing.run_ms, 0)
+
+    def test_raises_an_error_of_the_audio_itself(self) -> None:
+        def broken() -> Iterator[bytes]:
+            yield SPEECH.read_bytes()[:1000]
+            raise OSError("the disk is gone")
+
+        with self.assertRaisesRegex(OSError, "the disk is gone"):
+            list(self.client.transcribe_stream(broken()))
+
+    def test_leaving_a_stream_ends_it(self) -> None:
+        for _event in self.client.transcribe_stream(SPEECH):
+            break
+        self.assertEqual(self.client.health(), "SERVING")
+
+    def test_finds_an_image_by_words(self) -> None:
+        images = self.client.embed_images([ELEPHANT, PENGUIN, HEART])
+        texts = self.client.embed_texts(["a red heart", "a penguin"])
+        self.assertEqual(images.model, texts.model)
+        self.assertEqual(images.dimensions, 192)
+        best = [max(range(3), key=lambda index: dot(text, images.vectors[index])) for text in texts.vectors]
+        self.assertEqual(best, [2, 1])
+        for vector in images.vectors:
+            self.assertEqual(memoryview(vector).format, "f")
+            self.assertAlmostEqual(dot(vector, vector), 1, places=5)
+        plain = self.client.embed_images([ELEPHANT], normalize=False).vectors[0]
+        self.assertGreater(abs(dot(plain, plain) - 1), 0.01)
+
+    def test_splits_a_batch_that_is_larger_than_the_server_takes(self) -> None:
+        names = ["elephant", "penguin", "red heart", "pizza", "owl", "cactus", "volcano", "bicycle", "octopus"]
+        self.assertEqual(self.client.server_info().limits.max_batch_items, 4)
+        together = self.client.embed_texts(names)
+        self.assertEqual(len(together.results), 9)
+        for name, vector in zip(names, together.vectors, strict=True):
+            alone = self.client.embed_texts([name]).vectors[0]
+            self.assertGreater(dot(vector, alone), 0.9999)
+
+    def test_gives_the_error_of_an_item_as_a_value_or_raises_it(self) -> None:
+        images = [ELEPHANT, b"no image", PENGUIN, HEART, ELEPHANT, b"none either"]
+        answer = self.client.embed_images(images)
+        broken = [result for result in answer.results if isinstance(result, ItemError)]
+        self.assertEqual([item.index for item in broken], [1, 5])
+        self.assertIsInstance(broken[0].error, ImageUnreadableError)
+        self.assertEqual(broken[0].error.reason, "IMAGE_UNREADABLE")
+        with self.assertRaises(ImageUnreadableError):
+            _ = answer.vectors
+        with self.assertRaises(ImageUnreadableError):
+            self.client.embed_images(images, errors="raise")
+
+    def test_detects_faces(self) -> None:
+        answer = self.client.detect_faces([TWO_FACES, ELEPHANT, io.BytesIO(b"nothing")])
+        people, _elephant, broken = answer.results
+        assert isinstance(people, FaceDetections)
+        self.assertEqual(len(people.faces), 3)
+        face = people.faces[0]
+        self.assertLess(face.landmarks.right_eye.x, face.landmarks.left_eye.x)
+        self.assertIsInstance(broken, ItemError)
+        self.assertEqual(len(self.client.detect_faces([TWO_FACES], max_faces=1).detections[0].faces), 1)
+
+    def test_tells_what_the_server_is(self) -> None:
+        info = self.client.server_info()
+        self.assertEqual({model.role for model in info.models}, {"speech", "vision", "faces"})
+        self.assertIn("flac", info.audio_formats)
+        self.assertEqual(self.client.health(), "SERVING")
+        self.assertEqual(self.client.health("EmbedImage"), "SERVING")
+        with self.assertRaises(NotFoundError):
+            self.client.health("nothing")
+
+    def test_names_the_field_that_is_wrong(self) -> None:
+        with self.assertRaises(InvalidArgumentError) as caught:
+            self.client.embed_texts([])
+        error = caught.exception
+        self.assertEqual((error.code, error.reason, error.method), ("INVALID_ARGUMENT", "INVALID_ARGUMENT", "EmbedText"))
+        self.assertEqual([violation.field for violation in error.violations], ["texts"])
+        self.assertEqual(error.attempts, 1)
+        with self.assertRaises(FeatureDisabledError):
+            self.client.embed_texts(["text"], model="text")
+        with self.assertRaisesRegex(ValueError, "one of transcribe, translate, got 'sing'"):
+            self.client.transcribe(SPEECH, task="sing")  # type: ignore[arg-type]

@@ -1,0 +1,173 @@
+"""HeimdexClient and servers in trouble."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from support import fake_server, refuse
+
+from heimdex_client import (
+    DeadlineExceededError,
+    DrainingError,
+    HeimdexClient,
+    HeimdexError,
+    QueueFullError,
+    RetryOptions,
+    Segment,
+    TlsOptions,
+    UnreachableError,
+)
+from heimdex_client._proto import server_info_pb2, speech_pb2
+from heimdex_client.retry import Attempts, RetryBudget
+
+QUICK = RetryOptions(initial_delay=0.01, max_delay=0.02)
+INFO = server_info_pb2.GetServerInfoResponse(version="1").SerializeToString()
+
+
+class RetryTest(unittest.TestCase):
+    def call(self, code: grpc.StatusCode, reason: str, retry_after_ms: int | None, failures: int) -> int:
+        """How often a call is sent whose first attempts are refused; raises what it ends with."""
+        self.calls = 0
+
+        def unary(_request: bytes, context: Any) -> bytes:
+            self.calls += 1
+            if self.calls <= failures:
+                refuse(context, code, reason, retry_after_ms)
+            return INFO
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}", retry=QUICK) as client:
+            self.assertEqual(client.server_info().version, "1")
+        return self.calls
+
+    def test_retries_what_may_be_retried(self) -> None:
+        self.assertEqual(self.call(grpc.StatusCode.UNAVAILABLE, "WORKER_LOST", None, failures=2), 3)
+        self.assertEqual(self.call(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", 10, failures=2), 3)
+
+    def test_does_not_retry_anything_else(self) -> None:
+        for code, reason in (
+            (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"),
+            (grpc.StatusCode.UNAVAILABLE, "WORKER_LOST_TWICE"),
+            (grpc.StatusCode.INTERNAL, "INTERNAL"),
+        ):
+            with self.assertRaises(HeimdexError) as caught:
+                self.call(code, reason, None, failures=9)
+            self.assertEqual((self.calls, caught.exception.reason), (1, reason))
+            self.assertIs(type(caught.exception), HeimdexError.by_reason[reason])
+
+    def test_ends_after_max_attempts_with_the_last_error(self) -> None:
+        with self.assertRaises(DrainingError) as caught:
+            self.call(grpc.StatusCode.UNAVAILABLE, "DRAINING", None, failures=9)
+        self.assertEqual((self.calls, caught.exception.attempts), (5, 5))
+
+    def test_does_not_wait_past_the_deadline(self) -> None:
+        error = QueueFullError("full", code="RESOURCE_EXHAUSTED", retry_after=10)
+        attempts = Attempts(RetryOptions(), RetryBudget(), 1)
+        attempts.start()
+        with self.assertRaises(QueueFullError):
+            attempts.delay(error)
+
+    def test_a_budget_over_all_calls_ends_retries(self) -> None:
+        budget = RetryBudget()
+        self.assertEqual([budget.failed() for _ in range(5)], [True] * 4 + [False])
+        for _ in range(20):
+            budget.succeeded()
+        self.assertTrue(budget.failed())
+
+
+class StreamTest(unittest.TestCase):
+    def test_is_not_retried_once_something_came(self) -> None:
+        calls: list[int] = []
+
+        def stream(_requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+            calls.append(0)
+            if len(calls) > 1:
+                yield speech_pb2.TranscribeStreamResponse(segment={"text": "hi"}).SerializeToString()
+            refuse(context, grpc.StatusCode.UNAVAILABLE, "DRAINING")
+
+        with fake_server(stream=stream) as port, HeimdexClient(f"127.0.0.1:{port}", retry=QUICK) as client:
+            events = client.transcribe_stream(lambda: [b"audio"])
+            self.assertIsInstance(next(events), Segment)
+            with self.assertRaises(DrainingError):
+                next(events)
+            self.assertEqual(len(calls), 2)
+
+    def test_without_a_message_ends_at_its_time_limit(self) -> None:
+        done = threading.Event()
+
+        def stream(_requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+            done.wait(30)
+            yield b""
+
+        with fake_server(stream=stream) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            with self.assertRaises(DeadlineExceededError) as caught:
+                list(client.transcribe_stream(b"audio", timeout=0.2))
+            self.assertEqual(caught.exception.reason, "TIMEOUT")
+            done.set()
+
+
+class ConnectionTest(unittest.TestCase):
+    def test_a_call_without_an_answer_ends_at_its_time_limit(self) -> None:
+        done = threading.Event()
+
+        def unary(_request: bytes, _context: Any) -> bytes:
+            done.wait(30)
+            return INFO
+
+        with fake_server(unary) as port, HeimdexClient(f"127.0.0.1:{port}", timeouts={"GetServerInfo": 0.2}) as client:
+            with self.assertRaises(DeadlineExceededError) as caught:
+                client.server_info()
+            self.assertEqual((caught.exception.code, caught.exception.reason), ("DEADLINE_EXCEEDED", "TIMEOUT"))
+            done.set()
+
+    def test_a_server_that_is_not_there_is_named(self) -> None:
+        with fake_server(lambda _request, _context: INFO) as port:
+            pass
+        with HeimdexClient(f"http://127.0.0.1:{port}", retry=QUICK) as client:
+            with self.assertRaisesRegex(UnreachableError, f"127.0.0.1:{port} cannot be reached"):
+                client.server_info()
+
+    def test_contradictory_settings_are_refused(self) -> None:
+        with self.assertRaisesRegex(ValueError, "tls is False"):
+            HeimdexClient("https://server:8001", tls=False)
+        with self.assertRaisesRegex(ValueError, "got Embed"):
+            HeimdexClient(timeouts={"Embed": 1})
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl makes the certificates")
+    def test_tls_with_a_client_certificate_and_a_token_that_is_renewed(self) -> None:
+        seen: list[dict[str, Any]] = []
+
+        def unary(_request: bytes, context: Any) -> bytes:
+            seen.append(dict(context.invocation_metadata()))
+            return INFO
+
+        with tempfile.TemporaryDirectory() as directory:
+            key, cert = Path(directory, "key.pem"), Path(directory, "cert.pem")
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+                + ["-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=inference.test"]
+                + ["-addext", "subjectAltName=DNS:inference.test"],
+                check=True,
+                capture_output=True,
+            )
+            pair = (key.read_bytes(), cert.read_bytes())
+            credentials = grpc.ssl_server_credentials([pair], pair[1], require_client_auth=True)
+            tls = TlsOptions(cert, cert, key, server_name="inference.test")
+            tokens = iter(["first", "second"])
+            with fake_server(unary, credentials=credentials) as port:
+                address = f"https://127.0.0.1:{port}"
+                with HeimdexClient(address, tls=tls, token=lambda: next(tokens), priority="bulk") as client:
+                    client.server_info()
+                    client.server_info()
+                with HeimdexClient(address, retry=RetryOptions(max_attempts=1)) as stranger:
+                    with self.assertRaises(UnreachableError):
+                        stranger.server_info()
+        self.assertEqual([metadata["authorization"] for metadata in seen], ["Bearer first", "Bearer second"])
+        self.assertEqual(seen[0]["x-heimdex-priority"], "bulk")

@@ -1,0 +1,87 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { type EmbeddedServer, startEmbeddedServer } from './embedded.js';
+import { ROOT, read } from './support.js';
+
+const execute = promisify(execFile);
+/** A Python with grpcio and setuptools; .ci/peers makes one. */
+const PYTHON = process.env.HEIMDEX_TEST_PYTHON ?? 'python3';
+const PACKAGE = join(ROOT, 'client/python');
+
+function imports(...modules: string[]): boolean {
+  return spawnSync(PYTHON, ['-c', `import ${modules.join(', ')}`]).status === 0;
+}
+
+describe('the Python client', function () {
+  this.timeout(120_000);
+  let dir: string;
+  let site: string;
+  let served: EmbeddedServer;
+  let env: NodeJS.ProcessEnv;
+
+  before(async function () {
+    if (!imports('setuptools', 'pip', 'grpc', 'google.protobuf.runtime_version')) {
+      console.log('      skipped: needs Python with grpcio, protobuf, pip and setuptools (source .ci/peers)');
+      this.skip();
+    }
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-python-'));
+    site = join(dir, 'site');
+    env = { ...process.env, PYTHONPATH: site, PYTHONDONTWRITEBYTECODE: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
+    [, served] = await Promise.all([install(), startEmbeddedServer({ MAX_BATCH_ITEMS: '4', MAX_MESSAGE_MIB: '4' })]);
+    env.HEIMDEX_ADDRESS = served.address;
+  });
+  after(async () => {
+    await served?.close();
+    if (dir !== undefined) await rm(dir, { recursive: true, force: true });
+  });
+
+  /** Builds the wheel and installs it where PYTHONPATH looks, without a network. */
+  async function install(): Promise<void> {
+    // setuptools builds inside the directory that it is given.
+    const copy = join(dir, 'package');
+    await cp(PACKAGE, copy, { recursive: true });
+    const offline = ['--no-deps', '--no-build-isolation', '--no-index', '--quiet'];
+    await execute(PYTHON, ['-m', 'pip', 'wheel', ...offline, '--wheel-dir', join(dir, 'wheels'), copy], { env });
+    const wheel = join(dir, 'wheels', 'heimdex_client-0.1.0-py3-none-any.whl');
+    await execute(PYTHON, ['-m', 'pip', 'install', ...offline, '--target', site, wheel], { env });
+  }
+
+  it('passes its own tests, installed from its wheel, on a real server', async () => {
+    const tests = join(PACKAGE, 'tests');
+    const { stderr } = await execute(PYTHON, ['-m', 'unittest', 'discover', '--start-directory', tests], { env });
+    expect(stderr).to.match(/^Ran \d\d tests in .*\n\nOK/m);
+  });
+
+  it('has a class for every error code of the server', async () => {
+    const print = 'from heimdex_client import HeimdexError; print(*HeimdexError.by_reason)';
+    const { stdout } = await execute(PYTHON, ['-c', print], { env });
+    const codes = [...read('inference/README.md').matchAll(/^\| `([A-Z_]+)` \| [A-Z_]+ \| \d{3} \|/gm)].map(
+      ([, code]) => code,
+    );
+    expect(codes).to.have.length.above(15);
+    expect(stdout.trim().split(' ')).to.include.members(codes);
+  });
+
+  it('runs the program of its README', async () => {
+    const [, program = ''] = /```python\n([\s\S]*?)```/.exec(read('client/python/README.md')) ?? [];
+    const { stdout } = await execute(PYTHON, ['-c', program.replace('localhost:8001', served.address)], {
+      cwd: ROOT,
+      env,
+    });
+    expect(stdout)
+      .to.match(/You can search a video/)
+      .and.to.match(/best: .*06-elephant\.jpg/);
+  });
+
+  it('type-checks strictly', async function () {
+    if (!imports('mypy')) {
+      console.log('      skipped: needs mypy (source .ci/peers)');
+      this.skip();
+    }
+    await execute(PYTHON, ['-m', 'mypy', '--cache-dir', join(dir, 'mypy')], { cwd: PACKAGE, env: process.env });
+  });
+});
