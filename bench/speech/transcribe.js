@@ -2,7 +2,7 @@
 import { load } from '../../inference/dist/src/models/whisper/model.js';
 import { whisperSpec } from '../../inference/dist/src/models/whisper/spec.js';
 import { transcribeWithWhisper } from '../../inference/dist/src/models/whisper/transcribe.js';
-import { Lane } from '../../inference/dist/src/scheduling/lane.js';
+import { ModelQueue } from '../../inference/dist/src/scheduling/model-queue.js';
 import { parseSpeechOptions } from '../../inference/dist/src/services/speech-options.js';
 import { CONTEXT, modelFiles, OPTIONS } from '../support/measure.js';
 import { RATE, signal } from './recordings.js';
@@ -29,7 +29,7 @@ export async function openWhisper(shared, { weights, compiled } = {}) {
     files.weights = Object.fromEntries(roles.map((role) => [role, `${compiled}/${role}.onnx`]));
   const model = await load(files, settings);
   const { shared: batches, maxItems } = model.facts.batching;
-  const lane = new Lane({
+  const modelQueue = new ModelQueue({
     name: 'whisper',
     cost: whisperSpec.cost,
     kind: whisperSpec.kind,
@@ -39,7 +39,7 @@ export async function openWhisper(shared, { weights, compiled } = {}) {
     now: () => performance.now(),
   });
   let runs = [];
-  lane.addExecutor({
+  modelQueue.addExecutor({
     async run(items, signals) {
       runs.push(items.length);
       const startedAt = performance.now();
@@ -50,8 +50,8 @@ export async function openWhisper(shared, { weights, compiled } = {}) {
 
   async function transcribe(audio, { wholeWindows = false, ...options } = {}) {
     runs = [];
-    const admission = lane.admit({ items: 1, cost: undefined, priority: 'interactive' });
-    // A window of 30 s has no silence to merge.
+    const admission = modelQueue.admit({ items: 1, cost: undefined, priority: 'interactive' });
+    // A window of 30 s has no silence that is merged.
     const filled = (window) =>
       wholeWindows && window.type === 'decode' ? { ...window, samples: filledUp(window) } : window;
     const submit = async (window, windowSignal) => (await admission.submit(filled(window), windowSignal)).value;

@@ -120,7 +120,7 @@ function scaled(steps: Steps, offsets: Int32Array, factors: Int32Array): Int8Arr
   return result;
 }
 
-/** Returns the offset of the row after `row`, and the factor 1. The last of an odd number of rows is paired with itself, times 0. */
+/** Returns the offset of the row after `row`, and the factor 1. An odd last row is paired with itself, times 0. */
 function neighbour(steps: Steps, row: number, outputs: number): readonly [number, number] {
   return row + outputs < steps.length ? [row + outputs, 1] : [row, 0];
 }

@@ -16,7 +16,10 @@ export interface TextTokenizer {
   readonly padId: number | undefined;
   /** Maximum tokens by tokenizer_config.json (`model_max_length`), including special tokens; Infinity if there is none. */
   readonly maxTokens: number;
-  /** Encodes a text to at most `limit` ids. A longer text is truncated, keeping its special tokens, as in transformers' `truncation=True`. */
+  /**
+   * Encodes a text to at most `limit` ids. A longer text is truncated but keeps its special tokens, as in transformers'
+   * `truncation=True`.
+   */
   encode(text: string, limit: number): TokenizedText;
 }
 

@@ -11,16 +11,16 @@ const AT_REST: WorkReading = { state: 'S', runnable: false, cpuMs: 100, waitedMs
 describe('workedMs', () => {
   it('is the CPU time of a runnable process, and the elapsed time without waits of a sleeping one', () => {
     const cases: readonly (readonly [string, Partial<WorkReading>, number])[] = [
-      ['a thread that ran all the time', { runnable: true, state: 'R', cpuMs: 1100 }, 1000],
-      ['four threads that did', { runnable: true, state: 'R', cpuMs: 4100 }, 1000],
-      ['one that had a tenth', { runnable: true, state: 'R', cpuMs: 200 }, 100],
-      ['one that had nothing', { runnable: true, state: 'R' }, 0],
-      ['one that sleeps and nobody keeps it from working', {}, 1000],
+      ['a thread that ran the whole time', { runnable: true, state: 'R', cpuMs: 1100 }, 1000],
+      ['four such threads', { runnable: true, state: 'R', cpuMs: 4100 }, 1000],
+      ['one that got a tenth of a CPU', { runnable: true, state: 'R', cpuMs: 200 }, 100],
+      ['one that got no CPU', { runnable: true, state: 'R' }, 0],
+      ['one that sleeps', {}, 1000],
       ['one that is stopped', { state: 'T' }, 1000],
       ['one that waits for a disk', { state: 'D' }, 1000],
-      ['one that waited for most of the time and sleeps just now', { cpuMs: 150, waitedMs: 950 }, 100],
-      ['one whose threads waited for longer than there was time', { cpuMs: 150, waitedMs: 4050 }, 50],
-      ['one that ended threads, which took their counts along', { waitedMs: 3 }, 1000],
+      ['one that waited most of the time and now sleeps', { cpuMs: 150, waitedMs: 950 }, 100],
+      ['one whose threads together waited longer than the elapsed time', { cpuMs: 150, waitedMs: 4050 }, 50],
+      ['one with ended threads, whose counts are lost', { waitedMs: 3 }, 1000],
     ];
     for (const [what, after, expected] of cases) {
       expect(workedMs(AT_REST, { ...AT_REST, ...after }, 1000), what).to.equal(expected);

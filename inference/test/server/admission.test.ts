@@ -283,7 +283,7 @@ describe('a message that is too expensive to decode', () => {
     ['numbers', 'json', EMBED_TEXT, Buffer.from(`{"texts":[${'0,'.repeat(2_000_000)}0]}`)],
     ['depth', 'json', EMBED_TEXT, repeated('[', 2_000_000)],
     ['empty images', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
-    ['fields nobody knows', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x78, 0]), 4_000_000)],
+    ['unknown fields', 'proto', EMBED_IMAGE, repeated(Buffer.from([0x78, 0]), 4_000_000)],
     ['empty texts', 'grpc-web', EMBED_TEXT, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
     ['empty images', 'grpc', EMBED_IMAGE, repeated(Buffer.from([0x0a, 0]), 4_000_000)],
     [

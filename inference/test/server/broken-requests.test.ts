@@ -45,10 +45,10 @@ const CASES: readonly (readonly [
   headers: Readonly<Record<string, string>>,
   body: string | Buffer,
 ])[] = [
-  ['no protobuf', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, GARBAGE],
-  ['no UTF-8', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, NO_TEXT],
+  ['invalid protobuf', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, GARBAGE],
+  ['invalid UTF-8', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, NO_TEXT],
   ['half a message', 'connect', EMBED_TEXT, { 'content-type': 'application/proto' }, CUT_SHORT],
-  ['no gzip', 'connect', EMBED_TEXT, { 'content-type': 'application/proto', 'content-encoding': 'gzip' }, GARBAGE],
+  ['invalid gzip', 'connect', EMBED_TEXT, { 'content-type': 'application/proto', 'content-encoding': 'gzip' }, GARBAGE],
   [
     'half a gzip stream',
     'connect',
@@ -56,14 +56,20 @@ const CASES: readonly (readonly [
     { 'content-type': 'application/proto', 'content-encoding': 'gzip' },
     gzipSync(GOOD).subarray(0, 12),
   ],
-  ['no JSON', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts": 7'],
+  ['invalid JSON', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts": 7'],
   ['a number for a list', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts": 7}'],
-  ['a field nobody knows', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts":["a"],"text":"b"}'],
-  ['a word nobody knows', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts":["a"],"model":"X"}'],
-  ['no base64', 'connect', EMBED_IMAGE, { 'content-type': 'application/json' }, '{"images":[{"content":"@@"}]}'],
+  ['an unknown field', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '{"texts":["a"],"text":"b"}'],
+  [
+    'an unknown enum name',
+    'connect',
+    EMBED_TEXT,
+    { 'content-type': 'application/json' },
+    '{"texts":["a"],"model":"X"}',
+  ],
+  ['invalid base64', 'connect', EMBED_IMAGE, { 'content-type': 'application/json' }, '{"images":[{"content":"@@"}]}'],
   ['endless nesting', 'connect', EMBED_TEXT, { 'content-type': 'application/json' }, '['.repeat(200_000)],
-  ['no protobuf', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+proto' }, envelope(GARBAGE)],
-  ['no JSON', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+json' }, envelope(GARBAGE)],
+  ['invalid protobuf', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+proto' }, envelope(GARBAGE)],
+  ['invalid JSON', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+json' }, envelope(GARBAGE)],
   [
     'half a frame',
     'grpc-web',
@@ -73,22 +79,22 @@ const CASES: readonly (readonly [
   ],
   ['half a header', 'grpc-web', EMBED_TEXT, { 'content-type': 'application/grpc-web+proto' }, Buffer.alloc(2)],
   [
-    'no gzip',
+    'invalid gzip',
     'grpc-web',
     EMBED_TEXT,
     { 'content-type': 'application/grpc-web+proto', 'grpc-encoding': 'gzip' },
     envelope(GARBAGE, COMPRESSED),
   ],
   [
-    'packed nobody knows how',
+    'compressed data without an encoding',
     'grpc-web',
     EMBED_TEXT,
     { 'content-type': 'application/grpc-web+proto' },
     envelope(GOOD, COMPRESSED),
   ],
-  ['no protobuf', 'grpc-web', WATCH, { 'content-type': 'application/grpc-web+proto' }, envelope(GARBAGE)],
-  ['no protobuf', 'connect-stream', WATCH, { 'content-type': 'application/connect+proto' }, envelope(GARBAGE)],
-  ['no JSON', 'connect-stream', WATCH, { 'content-type': 'application/connect+json' }, envelope(GARBAGE)],
+  ['invalid protobuf', 'grpc-web', WATCH, { 'content-type': 'application/grpc-web+proto' }, envelope(GARBAGE)],
+  ['invalid protobuf', 'connect-stream', WATCH, { 'content-type': 'application/connect+proto' }, envelope(GARBAGE)],
+  ['invalid JSON', 'connect-stream', WATCH, { 'content-type': 'application/connect+json' }, envelope(GARBAGE)],
   ['half a frame', 'connect-stream', WATCH, { 'content-type': 'application/connect+proto' }, Buffer.from([0, 0, 0])],
 ];
 
@@ -175,7 +181,7 @@ describe('a request over gRPC', () => {
 
   const CUT: readonly (readonly [string, Buffer])[] = [
     ['half a message', envelope(GOOD).subarray(0, 7)],
-    ['half of what stands before it', Buffer.alloc(2)],
+    ['half of its prefix', Buffer.alloc(2)],
     ['nothing', Buffer.alloc(0)],
   ];
   for (const [index, [what, body]] of CUT.entries()) {
