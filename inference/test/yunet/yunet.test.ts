@@ -82,9 +82,9 @@ describe('YuNet', () => {
 
   it("finds face-pocket's golden faces", async () => {
     const golden = readJsonFile<{
-      images: { file: string; width: number; height: number; detections: Expected[] }[];
+      pictures: { file: string; width: number; height: number; detections: Expected[] }[];
     }>(`${DIR}/golden.json`);
-    for (const image of golden.images) {
+    for (const image of golden.pictures) {
       const [outcome] = await model.run([face(await readFile(`${DIR}/${image.file}`))], CONTEXT);
       const result = value(outcome);
       expect([result.imageWidth, result.imageHeight]).to.deep.equal([image.width, image.height]);
