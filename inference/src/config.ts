@@ -181,6 +181,8 @@ function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const offline = { HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1', ORT_DISABLE_TELEMETRY: '1' };
   // Weights and caches are read from end to end at every step of a decoder: with pages of 2 MiB, where the kernel gives them to
   // who asks (transparent_hugepage=madvise), a step takes 0.7 of the time. Other C libraries do not look at it.
-  const largePages = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
-  return { ...largePages, ...Object.fromEntries(kept), ...offline };
+  // Tensors of a MiB and more are given back to the system when they are freed: by itself the library raises that mark to 32 MiB,
+  // and keeps hundreds of MiB of a window's keys and values.
+  const tunables = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1048576' };
+  return { ...tunables, ...Object.fromEntries(kept), ...offline };
 }

@@ -166,7 +166,7 @@ export const SERVER_VARIABLES = {
     default: 600,
     min: 1,
     max: 86_400,
-    doc: 'Longest time for a model to load and warm up, counted as RUN_TIMEOUT_SECONDS is.',
+    doc: 'A model that makes no progress while it is loaded or prepared (a graph opened, a form saved, the warm-up done) for so long is ended. Counted as RUN_TIMEOUT_SECONDS is.',
     example: '1200',
   }),
   maxRestarts: integerVariable({

@@ -14,7 +14,7 @@ import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { watchProcess } from './watchdog.js';
 
 export interface WorkerLimits {
-  /** Longest time to load and warm a model. Like those below it counts while the worker can work: see WorkTimer. */
+  /** Longest time without progress while a model is loaded and warmed. Like those below it counts while the worker can work: see WorkTimer. */
   readonly loadMs: number;
   /** Longest time without progress in a run. */
   readonly hangMs: number;
@@ -64,7 +64,7 @@ interface Run {
  * A worker collects its memory with the thread it has. What it holds are large arrays, of which there is nothing to do side by
  * side: V8's helper threads took a sixth of the time of a long audio file from the other workers and saved none of it.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc'];
+const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc', '--expose-gc'];
 
 /**
  * Starts at once. `ready` resolves when the model is loaded and warm and rejects when it never will be; `ended` resolves
@@ -115,7 +115,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     });
     this.#stopWatching = this.#watchFromOutside();
     this.#limit = this.#openLimit();
-    this.#watch(options.limits.loadMs, `it did not load within ${options.limits.loadMs} ms`);
+    this.#watchLoading();
     this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
 
@@ -165,6 +165,8 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       case 'ready':
         this.#settleReady.resolve(message);
         return this.#watchIdle();
+      case 'loading':
+        return this.#watchLoading();
       case 'failed':
         this.#loadFailure = true;
         return this.kill(message.message);
@@ -217,6 +219,11 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
       everyMs: lookEveryMs(Math.min(loadMs, hangMs, heartbeatMs)),
     });
+  }
+
+  #watchLoading(): void {
+    const { loadMs } = this.#options.limits;
+    this.#watch(loadMs, `it made no progress in loading for ${loadMs} ms`);
   }
 
   #watchRun(): void {
