@@ -1,40 +1,37 @@
 /** Whether the models fit into the memory there is, known before any of them is loaded. Pure. */
 import { FatalError } from './exit-codes.js';
-import type { ConfiguredModel } from './models/find.js';
+import type { MemoryNeed } from './memory-need.js';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 
-/** A process of Node.js with the runtime in it, before its model. */
-const WORKER_BASE_BYTES = 120 * MIB;
 /** The server itself. */
 export const SERVER_BASE_BYTES = 150 * MIB;
-/** Weights in memory, prepacked, and what a run needs beside them, over the size of the files. Measured: 1.4 to 1.6. */
-const MEMORY_PER_WEIGHT_BYTE = 1.5;
-
-/** What one worker of a model needs, by the size of its weights. */
-export function workerNeedBytes({ found }: Pick<ConfiguredModel, 'found'>): number {
-  const weights = found.files.filter(({ path, weights }) => weights !== undefined || path.endsWith('_data'));
-  const fileBytes = weights.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  return WORKER_BASE_BYTES + fileBytes * MEMORY_PER_WEIGHT_BYTE;
-}
+/** Runs beside the ordinary one: batches, long texts, windows side by side. */
+const MORE_RUNS_BYTES = 2 * GIB;
 
 /** What a worker may have of its own before it counts as leaking. */
-export function workerLimitBytes(needBytes: number, settingBytes: number, limitBytes: number): number {
-  return settingBytes > 0 ? settingBytes : Math.min(limitBytes, 2 * needBytes + 2 * GIB);
+export function workerLimitBytes({ ownBytes }: MemoryNeed, settingBytes: number, limitBytes: number): number {
+  return settingBytes > 0 ? settingBytes : Math.min(limitBytes, 2 * ownBytes + MORE_RUNS_BYTES);
 }
 
 export interface ModelNeed {
   readonly name: string;
   readonly workers: number;
-  readonly needBytes: number;
+  /** Of one worker. */
+  readonly need: MemoryNeed;
 }
 
 /** Throws a FatalError that names each model's need when together they are more than `limitBytes`. */
 export function checkMemory(needs: readonly ModelNeed[], limitBytes: number): void {
-  const total = needs.reduce((sum, { workers, needBytes }) => sum + workers * needBytes, SERVER_BASE_BYTES);
+  const total = needs.reduce(
+    (sum, { workers, need }) => sum + workers * need.ownBytes + need.mappedBytes,
+    SERVER_BASE_BYTES,
+  );
   if (total <= limitBytes) return;
-  const list = needs.map(({ name, workers, needBytes }) => `${name} ${workers} x ${inGb(needBytes)} GB`).join(', ');
+  const list = needs
+    .map(({ name, workers, need }) => `${name} ${workers} x ${inGb(need.ownBytes)} + ${inGb(need.mappedBytes)} GB`)
+    .join(', ');
   throw new FatalError(
     'memory',
     `The models need about ${inGb(total)} GB of memory (${list}, the server ${inGb(SERVER_BASE_BYTES)} GB), and there are ${inGb(limitBytes)} GB. ` +
