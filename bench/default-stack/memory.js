@@ -61,7 +61,7 @@ try {
   const image = readFileSync(join(shared, 'samples/photos/astronaut.png'));
   const speech = readFileSync(join(shared, 'samples/speech/jfk.wav'));
   const again = async (call) => {
-    while (!stop.aborted) await call().catch((error) => stop.aborted || console.log(error.message));
+    while (!stop.aborted) await call().catch(() => sleep(SAMPLE_MS));
   };
   const text = 'a photograph of a harbour in the evening, '.repeat(8);
   const work = [
