@@ -7,7 +7,8 @@ import { InferenceError } from './errors.js';
 import type { FatalError } from './exit-codes.js';
 import { createHost, type Host } from './host.js';
 import type { Machine } from './machine.js';
-import { checkMemory, type ModelNeed, workerLimitBytes, workerNeedBytes } from './memory-budget.js';
+import { checkMemory, type ModelNeed, workerLimitBytes } from './memory-budget.js';
+import { memoryNeed } from './memory-need.js';
 import { Metrics, type ModelReading } from './metrics.js';
 import type { ConfiguredModel } from './models/find.js';
 import { SPECS } from './models/registry.js';
@@ -66,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const limitBytes = config.memoryLimitBytes > 0 ? config.memoryLimitBytes : machine.memoryBytes;
   const sizes = sizesOf(options, limitBytes);
   const hosts = sizes.map(({ model, size }) => {
-    const maxWorkerBytes = workerLimitBytes(workerNeedBytes(model), config.worker.memoryLimitBytes, limitBytes);
+    const maxWorkerBytes = workerLimitBytes(memoryNeed(model.found), config.worker.memoryLimitBytes, limitBytes);
     const observer = metrics.modelQueue(SPECS[model.family].healthName(model.files.id));
     return createHost(model, { config, log, size, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
@@ -187,7 +188,8 @@ function readingOf({ served, restarts }: Host): ModelReading {
 /** Chooses workers and threads. Throws a FatalError if the models do not fit into memory. */
 function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
   const needs = models.map((model) => {
-    return { role: model.role, needBytes: workerNeedBytes(model), batch: SPECS[model.family].batch };
+    const { ownBytes, mappedBytes } = memoryNeed(model.found);
+    return { role: model.role, needBytes: ownBytes + mappedBytes, batch: SPECS[model.family].batch };
   });
   const sizes = chooseWorkers(needs, config, { cores: machine.cores, memoryBytes });
   const sized = models.flatMap((model) => {
@@ -195,7 +197,7 @@ function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: n
     return size === undefined ? [] : [{ model, size }];
   });
   const checked = sized.map(({ model, size }): ModelNeed => {
-    return { name: model.files.id, workers: size.workers, needBytes: workerNeedBytes(model) };
+    return { name: model.files.id, workers: size.workers, need: memoryNeed(model.found) };
   });
   checkMemory(checked, memoryBytes);
   log.info(

@@ -178,7 +178,7 @@ export const SERVER_VARIABLES = {
     default: 600,
     min: 1,
     max: 86_400,
-    doc: 'Maximum time for a model to load and warm up, counted as for RUN_TIMEOUT_SECONDS.',
+    doc: 'Maximum time without progress while a model is loaded or prepared (a graph opened, a file saved, the warm-up done). Counted as for RUN_TIMEOUT_SECONDS.',
     example: '1200',
   }),
   maxRestarts: integerVariable({

@@ -38,6 +38,8 @@ export interface LoadOptions {
   readonly prepared?: OptimizedOptions;
   /** Told how each graph was opened, when `prepared` is set. */
   onGraph?(use: GraphUse): void;
+  /** Told of each step of loading that is done: a graph was opened, an optimized model saved. */
+  onProgress?(): void;
 }
 
 /** What a run may ask of the process it runs in. */

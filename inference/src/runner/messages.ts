@@ -24,6 +24,8 @@ export type ToWorker =
 
 /** Worker to server. */
 export type FromWorker =
+  /** A step of loading is done. */
+  | { readonly type: 'loading' }
   | {
       readonly type: 'ready';
       readonly facts: ModelFacts;
@@ -127,6 +129,7 @@ export function parseFromWorker(value: unknown): FromWorker {
     case 'failed':
       if (typeof message.message === 'string') return message;
       break;
+    case 'loading':
     case 'pong':
       return message;
   }

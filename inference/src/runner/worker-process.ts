@@ -15,7 +15,7 @@ import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
 import { watchProcess } from './watchdog.js';
 
 export interface WorkerLimits {
-  /** Maximum time to load and warm up a model. This and the next two limits count work, not wall time: see WorkTimer. */
+  /** Maximum time without progress while a model loads and warms up. This and the next two limits count work, not wall time: see WorkTimer. */
   readonly loadMs: number;
   /** Maximum time without progress in a run. */
   readonly hangMs: number;
@@ -65,7 +65,7 @@ interface Run {
  * A worker collects garbage on its own thread. Its heap holds large arrays, which parallel collection does not speed up: V8's
  * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc'];
+const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc', '--expose-gc'];
 
 /**
  * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
@@ -118,7 +118,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     });
     this.#stopWatching = this.#startWatchdog();
     this.#limit = this.#createLimit();
-    this.#watch(options.limits.loadMs, `the model did not load within ${options.limits.loadMs} ms`);
+    this.#watchLoading();
     this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
 
@@ -168,6 +168,8 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       case 'ready':
         this.#settleReady.resolve(message);
         return this.#watchIdle();
+      case 'loading':
+        return this.#watchLoading();
       case 'failed':
         this.#loadFailure = true;
         return this.kill(message.message);
@@ -220,6 +222,11 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
       everyMs: sampleIntervalMs(Math.min(loadMs, hangMs, heartbeatMs)),
     });
+  }
+
+  #watchLoading(): void {
+    const { loadMs } = this.#options.limits;
+    this.#watch(loadMs, `it made no progress in loading for ${loadMs} ms`);
   }
 
   #watchRun(): void {

@@ -21,7 +21,7 @@ export interface Worker {
 
 export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>>): Worker {
   let model: AnyModel | undefined;
-  const rests = collectAtRest();
+  const scheduleCollection = collectAtRest();
   /** Abort controllers of the unfinished runs, one per item. */
   const controllers = new Map<number, readonly AbortController[]>();
   /** Serializes all uses of the model. */
@@ -51,8 +51,13 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
     try {
       const startedAt = performance.now();
       const graphs: GraphUse[] = [];
-      const options = { ...message.options, onGraph: (use: GraphUse) => void graphs.push(use) };
+      const options = {
+        ...message.options,
+        onGraph: (use: GraphUse) => void graphs.push(use),
+        onProgress: () => io.send({ type: 'loading' }),
+      };
       const loaded = await loaders[message.family](message.files, options);
+      io.send({ type: 'loading' });
       const loadedAt = performance.now();
       await loaded.warmUp();
       model = loaded;
@@ -91,7 +96,7 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       io.send({ type: 'broken', id, message: describe(error) });
     } finally {
       controllers.delete(id);
-      rests();
+      scheduleCollection();
     }
   };
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { readProcessWork } from '../../src/work-reading.js';
-import { FAILS_TO_LOAD } from '../fixtures/fake-model.js';
+import { FAILS_TO_LOAD, LOADS_AT_ONCE, LOADS_IN_STEPS } from '../fixtures/fake-model.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { gather } from '../fixtures/grpc-client.js';
 
@@ -193,6 +193,25 @@ describe('a model', () => {
       const error = await fake.failed;
       expect(error.reason).to.equal('worker');
       expect(error.message).to.include('sentence-transformers').and.include('the graph has no output');
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('that makes progress while it loads is not ended, however long it takes', async () => {
+    const fake = await startFakeServer({ LOAD_TIMEOUT_SECONDS: '1', MAX_RESTARTS: '1' }, LOADS_IN_STEPS);
+    try {
+      await Promise.race([fake.server.warm, fake.failed.then((error) => Promise.reject(error))]);
+      expect(fake.pids()).to.have.length(1);
+    } finally {
+      await fake.close();
+    }
+  });
+
+  it('that makes no progress while it loads is ended', async () => {
+    const fake = await startFakeServer({ LOAD_TIMEOUT_SECONDS: '1', MAX_RESTARTS: '1' }, LOADS_AT_ONCE);
+    try {
+      expect((await fake.failed).message).to.include('no progress in loading for 1000 ms');
     } finally {
       await fake.close();
     }

@@ -2,10 +2,10 @@ import { expect } from 'chai';
 import { readConfig } from '../../src/config.js';
 
 describe('the environment of a worker', () => {
-  it('keeps libraries offline and requests large pages', () => {
+  it('keeps libraries offline, requests large pages and returns large blocks', () => {
     const { workerEnv } = readConfig({ PATH: '/bin', HF_HUB_OFFLINE: '0' });
     expect(workerEnv).to.include({ PATH: '/bin', HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1' });
-    expect(workerEnv.GLIBC_TUNABLES).to.equal('glibc.malloc.hugetlb=1');
+    expect(workerEnv.GLIBC_TUNABLES).to.equal('glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1048576');
   });
 
   it('keeps existing settings of the C library', () => {

@@ -32,7 +32,7 @@ export class CompiledDecoder implements Decoder {
     sizes: DecoderSizes,
     options: LoadOptions,
   ): Promise<CompiledDecoder> {
-    const cross = await openCompiled(paths.cross, options);
+    const cross = await openCompiled(paths.cross, options, false);
     const session = await openCompiled(paths.decoder, options);
     const decoder = new CompiledDecoder(cross, session, sizes);
     const last = sizes.layerCount - 1;

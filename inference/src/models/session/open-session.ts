@@ -31,7 +31,7 @@ export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>)
 /** What opening a graph takes of the load options. */
 export type SessionChoice = Pick<
   LoadOptions,
-  'device' | 'threads' | 'externalFiles' | 'prepared' | 'onGraph' | 'weights'
+  'device' | 'threads' | 'externalFiles' | 'prepared' | 'onGraph' | 'onProgress' | 'weights'
 >;
 
 /** As `openGraph`, of a file as it is. */
@@ -55,15 +55,18 @@ export async function openGraph(
   options: SessionChoice,
   recipe: Recipe = asItIs(path, options.externalFiles),
 ): Promise<OpenedGraph> {
-  const settings = sessionOptions(options);
+  const settings = { ...sessionOptions(options), enableCpuMemArena: recipe.arena ?? true };
   // A GPU keeps its weights in an order of its own.
   if (options.prepared !== undefined && options.device === 'cpu' && recipe.graphTransform !== undefined) {
-    const { graph, use } = await openOptimized(options.prepared, path, recipe, settings);
+    const { graph, use } = await openOptimized(options.prepared, path, recipe, settings, options.onProgress);
     options.onGraph?.(use);
+    options.onProgress?.();
     if (graph !== undefined) return graph;
   }
   const { create, facts, changed } = recipe.read();
-  return { session: await create(settings), facts, changed };
+  const session = await create(settings);
+  options.onProgress?.();
+  return { session, facts, changed };
 }
 
 /**

@@ -3,7 +3,7 @@ import { BatchedDecoder, type DecoderSlot } from '../decoding/batched-decoder.js
 import { CompiledDecoder } from '../decoding/compiled-decoder.js';
 import { type Decoder, MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { failed, UNCANCELLED } from '../outcomes.js';
+import { failed } from '../outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
 import { decodeWindow } from './decode.js';
@@ -78,8 +78,14 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
   }
 
   async warmUp(): Promise<void> {
-    const outcomes = await this.run([WARM_UP], UNCANCELLED);
-    for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
+    const enough = new AbortController();
+    let breaths = 0;
+    const yieldToEventLoop = async () => {
+      breaths += 1;
+      if (breaths === WARM_UP_BREATHS) enough.abort();
+    };
+    const outcomes = await this.run([WARM_UP], { signals: [enough.signal], yieldToEventLoop });
+    for (const outcome of outcomes) if (!outcome.ok && outcome.error.code !== 'CANCELLED') throw outcome.error;
   }
 
   async run(items: readonly WhisperWindow[], context: RunContext): Promise<readonly Outcome<WhisperResult>[]> {
@@ -133,6 +139,9 @@ function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batchi
   const reason = 'windows of one length share the runs of the decoder; the words do not depend on the batch';
   return { shared: maxItems > 1, maxItems, reason };
 }
+
+/** Then every graph has run: weights that say much of a tone, as those of some fine-tunes do, could take a minute over it. */
+const WARM_UP_BREATHS = 8;
 
 /** Half a second of a tone that swells, for a steady one is not even looked at: every graph runs, and few tokens come. */
 const WARM_UP: DecodeWindow = {

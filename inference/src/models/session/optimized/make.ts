@@ -25,6 +25,8 @@ export interface MakeRequest {
   readonly sourceBytes: number;
   readonly recipe: Recipe;
   readonly settings: InferenceSession.SessionOptions;
+  /** Told when it is saved, opened again and hashed. */
+  onProgress(): void;
 }
 
 /**
@@ -46,12 +48,15 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
     const graph = recipe.read();
     const session = await graph.create(saving(settings, temporary));
     await session.release();
+    request.onProgress();
     mendRepeats(temporary);
     const again = await openForm(temporary, settings);
     await again.release();
+    request.onProgress();
     const manifest = { key, source, facts: graph.facts(), changed: graph.changed };
     await writeFile(join(temporary, MANIFEST_NAME), writeManifest(manifest), { flag: 'wx', mode: 0o644 });
     const files = await filesOf(temporary);
+    request.onProgress();
     await publish(temporary, dir);
     return files;
   } finally {

@@ -15,6 +15,7 @@ export async function openOptimized(
   path: string,
   recipe: Recipe,
   settings: InferenceSession.SessionOptions,
+  onProgress: () => void = () => {},
 ): Promise<{ readonly graph: OpenedGraph | undefined; readonly use: GraphUse }> {
   const graph = basename(path);
   const plain = (reason: string) => ({ graph: undefined, use: { graph, prepared: false, reason } });
@@ -30,7 +31,7 @@ export async function openOptimized(
       const sourceBytes = await graphBytes(path);
       if (sourceBytes < options.make.minBytes) return plain(TOO_SMALL);
       if (record === undefined || !(await isWhole(dir, source, record))) {
-        const files = await makeForm({ dir, source, key, sourceBytes, recipe, settings });
+        const files = await makeForm({ dir, source, key, sourceBytes, recipe, settings, onProgress });
         made = { source, form, files };
         record = made;
       }

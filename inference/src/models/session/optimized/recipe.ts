@@ -5,6 +5,8 @@ import type { GraphFacts } from '../../../onnx/index.js';
 export interface Recipe {
   /** Name and version of the change, part of an optimized model's key: it goes up when the change gives another graph. Undefined: never prepared. */
   readonly graphTransform: string | undefined;
+  /** Whether the session keeps the memory of its runs for the next ones. Default true. */
+  readonly arena?: boolean;
   /** Reads and changes the graph. */
   read(): ReadGraph;
 }

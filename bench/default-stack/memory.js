@@ -1,0 +1,88 @@
+/**
+ * Measures what a volume's models take in memory: starts the server, and reads the proportional set size (PSS) of every process of it
+ * at rest, and its most while images, texts and 11 s of speech are worked on at once, private and mapped pages told apart.
+ * Usage: MODELS_DIR=... [VARIABLE=...] node bench/default-stack/memory.js [SECONDS_OF_LOAD [SHARED]]   (default 40, ../shared)
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createInferenceClient } from '@heimdex/client';
+
+const [seconds = '40', shared = '../shared'] = process.argv.slice(2);
+const PORT = process.env.PORT ?? '18701';
+const SAMPLE_MS = 250;
+const KIB = 1024;
+
+const startedAtMs = performance.now();
+const since = () => ((performance.now() - startedAtMs) / 1000).toFixed(1);
+const server = spawn(process.execPath, ['inference/dist/src/main.js'], {
+  env: { ...process.env, PORT, LOG_FORMAT: 'json' },
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+server.once('exit', (code) => console.log(`the server ended with ${code}`));
+const ready = new Promise((resolve, reject) => {
+  server.once('exit', () => reject(new Error('it did not start')));
+  createInterface({ input: server.stdout }).on('line', (line) => {
+    const { msg, model } = JSON.parse(line);
+    if (/^Loaded|^Ready/.test(msg)) console.log(`${since()} s ${model ?? ''} ${msg}`);
+    if (msg === 'Ready') resolve();
+  });
+});
+
+/** Name and MiB of every process of the server. */
+function read() {
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
+  return [String(server.pid), ...children].filter(Boolean).map((pid) => {
+    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const of = (key) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0) / KIB;
+    return { pid, pss: of('Pss'), own: of('Pss_Anon'), mapped: of('Pss_File') };
+  });
+}
+
+const total = (processes) => processes.reduce((sum, { pss }) => sum + pss, 0);
+
+function print(title, processes) {
+  console.log(`${title}: ${total(processes).toFixed(0)} MiB in all (load ${loadavg()[0]?.toFixed(1)})`);
+  for (const { pid, pss, own, mapped } of processes)
+    console.log(`  ${pid}: PSS ${pss.toFixed(0)}, own ${own.toFixed(0)}, mapped ${mapped.toFixed(0)}`);
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+try {
+  await ready;
+  console.log(`${since()} s to SERVING`);
+  await sleep(3000);
+  print('At rest', read());
+  const client = createInferenceClient({ address: `127.0.0.1:${PORT}` });
+  const stop = AbortSignal.timeout(Number(seconds) * 1000);
+  const image = readFileSync(join(shared, 'samples/photos/astronaut.png'));
+  const speech = readFileSync(join(shared, 'samples/speech/jfk.wav'));
+  const again = async (call) => {
+    while (!stop.aborted) await call().catch(() => sleep(SAMPLE_MS));
+  };
+  const text = 'a photograph of a harbour in the evening, '.repeat(8);
+  const work = [
+    again(() => client.embedImage([image, image], { signal: stop })),
+    again(() => client.embedText([text, text], { signal: stop })),
+    again(() => client.transcribe(speech, { signal: stop })),
+    ...(process.env.LOAD_BGE_M3 === 'true'
+      ? [again(() => client.embedText(Array(8).fill(text), { model: 'text', signal: stop }))]
+      : []),
+  ];
+  let most = read();
+  while (!stop.aborted) {
+    await sleep(SAMPLE_MS);
+    const now = read();
+    if (total(now) > total(most)) most = now;
+  }
+  print('Most under load', most);
+  await Promise.all(work);
+  client.close();
+  await sleep(5000);
+  print('At rest again', read());
+} finally {
+  server.kill();
+}
