@@ -135,6 +135,18 @@ const server = [
     { path: layer('transport', 'runner', 'worker', 'main') },
   ),
   never(
+    'protocols-are-independent',
+    'Each protocol has a directory of its own; what they share is in calls/, messages/ and auth/.',
+    { path: '^inference/src/transport/(grpc|connect|http|openai)/' },
+    { path: '^inference/src/transport/(grpc|connect|http|openai)/', pathNot: '^inference/src/transport/$1/' },
+  ),
+  never(
+    'shared-transport-knows-no-protocol',
+    'Admission, messages and authentication are the same for every protocol.',
+    { path: '^inference/src/transport/(calls|messages|auth)/' },
+    { path: '^inference/src/transport/(grpc|connect|http|openai)/' },
+  ),
+  never(
     'no-imports-of-main',
     'main.ts wires; nothing is taken from it.',
     { pathNot: '\\.test\\.ts$' },
@@ -151,7 +163,7 @@ const server = [
   never(
     'spec-and-transcribe-without-runtime',
     'The parent process imports these files of a family: they must not load the runtime.',
-    { path: '^inference/src/models/([^/]+/(spec|transcribe)|items|model|speech|registry)\\.ts$' },
+    { path: '^inference/src/models/([^/]+/(spec|transcribe)|items|model|speech/speech|registry)\\.ts$' },
     { path: npm('onnxruntime-node', 'onnxruntime-common', '@huggingface/transformers', 'sharp'), reachable: true },
   ),
   never(

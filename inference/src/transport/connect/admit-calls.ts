@@ -4,8 +4,8 @@ import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
 import { admitRequest, type HttpRequest } from '../calls/admit-request.js';
 import { type CallTracker, protocolOf } from '../calls/call-tracker.js';
+import { bodyFormOf } from '../messages/request-message.js';
 import { errorResponse } from './error-response.js';
-import { bodyFormOf } from './request-message.js';
 
 const ENVELOPE_BYTES = 5;
 

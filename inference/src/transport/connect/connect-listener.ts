@@ -33,8 +33,8 @@ import type { HttpRequest } from '../calls/admit-request.js';
 import { type TimeoutHeader, withinTimers } from '../calls/call-timeout.js';
 import type { OpenCall } from '../calls/call-tracker.js';
 import type { MessageDecoder } from '../messages/message-decoder.js';
+import { bodyFormOf, encodingHeaderOf, readMessage } from '../messages/request-message.js';
 import { toConnectError } from './error-response.js';
-import { bodyFormOf, encodingHeaderOf, readMessage } from './request-message.js';
 
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });

@@ -10,7 +10,7 @@ import {
   VectorEncoding,
 } from '@heimdex/gen';
 import { ERROR_CODES, InferenceError } from '../../errors.js';
-import { readMessage } from '../connect/request-message.js';
+import { readMessage } from '../messages/request-message.js';
 import { modelNamed } from './models.js';
 import { jsonAnswer, type OpenAiContext, type OpenAiRequest, type Operation } from './operation.js';
 import {

@@ -5,9 +5,9 @@ import { InferenceError } from '../../errors.js';
 import type { AdmittedCall } from '../calls/admission.js';
 import type { HttpRequest } from '../calls/admit-request.js';
 import type { IncomingBody } from '../calls/incoming-body.js';
-import { type Encoding, isEncoding } from '../messages/decompress.js';
-import { MessageBuffer } from '../messages/message-buffer.js';
-import type { MessageDecoder } from '../messages/message-decoder.js';
+import { type Encoding, isEncoding } from './decompress.js';
+import { MessageBuffer } from './message-buffer.js';
+import type { MessageDecoder } from './message-decoder.js';
 
 /** Flags and length: what stands before a message in a stream. */
 const ENVELOPE_BYTES = 5;
