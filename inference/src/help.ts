@@ -28,7 +28,7 @@ export function helpText(): string {
     'Makes no network requests; serving does not write to the volume.',
     '',
     'Commands:',
-    entry('(none)', 'Serve.'),
+    entry('serve', 'Serve the models. The default.'),
     entry(
       'prepare',
       'Write optimized models for this machine to the volume: they load faster. Needs write access to the volume.',

@@ -154,12 +154,12 @@ function readArguments(argv: readonly string[]): Arguments {
     const { values, positionals } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
     if (values.help === true) return { text: helpText() };
     if (values.version === true) return { text: VERSION };
-    const [command, ...others] = positionals;
-    if (others.length > 0 || (command !== undefined && command !== 'prepare')) {
-      throw new Error(`Unknown command "${positionals.join(' ')}"; expected prepare, or none to serve`);
+    const [command = 'serve', ...others] = positionals;
+    if (others.length > 0 || (command !== 'serve' && command !== 'prepare')) {
+      throw new Error(`Unknown command "${positionals.join(' ')}"; expected serve (the default) or prepare`);
     }
     const { 'min-mb': minMb } = values;
-    if (command === undefined) {
+    if (command === 'serve') {
       if (minMb !== undefined) throw new Error('--min-mb is only for prepare');
       return {};
     }

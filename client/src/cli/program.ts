@@ -64,6 +64,15 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     })
     .exitOverride();
 
+  // Common options may stand before the command as well; those after it win.
+  for (const option of commonOptions()) program.addOption(option.hideHelp());
+  program.hook('preAction', (_program, command) => {
+    for (const [name, value] of Object.entries(program.opts())) {
+      const given = program.getOptionValueSource(name) === 'cli' && command.getOptionValueSource(name) !== 'cli';
+      if (given) command.setOptionValueWithSource(name, value, 'cli');
+    }
+  });
+
   const command = (name: string, description: string) => {
     const subcommand = program.command(name).description(description);
     for (const option of commonOptions()) subcommand.addOption(option);

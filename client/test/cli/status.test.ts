@@ -16,6 +16,12 @@ describe('heimdex', () => {
       expect(JSON.parse((await run(['info', '--json'])).stdout)).to.include({ version: '9.9.9' });
     });
 
+    it('accept the common options before the command, and prefer those after it', async () => {
+      expect(JSON.parse((await run(['--json', 'info'])).stdout)).to.include({ version: '9.9.9' });
+      expect((await run(['-a', '127.0.0.1:1', '--timeout', '1', 'health'])).exitCode).to.equal(3);
+      expect((await run(['-a', '127.0.0.1:1', 'health', '-a', cli.server.address])).exitCode).to.equal(0);
+    });
+
     it('report the health by the exit code', async () => {
       expect(await run(['health'])).to.include({ exitCode: 0 });
       cli.server.health = Serving.NOT_SERVING;
