@@ -29,6 +29,11 @@ export interface Call {
   readonly deadlineAtMs: number;
   readonly priority: Priority;
   readonly stats: CallStats;
+  /**
+   * Counts bytes of the request that stay in memory after their message was used, until the next call of it or the end of the call.
+   * Throws QUEUE_FULL if they do not fit. Absent: nothing is counted.
+   */
+  retain?(bytes: number): void;
   /** Converts an error to its wire form; an unexpected error is logged with the id that the caller gets. */
   wireError(error: unknown): WireError;
 }

@@ -27,7 +27,7 @@ export function transcribeStream(
     const model = requireModel(models, 'speech', 'TranscribeStream');
     const messages = new IdleTimeoutIterator(requests, limits.streamIdleMs);
     const start = await readStart(messages);
-    const audio = new AudioMessages(messages);
+    const audio = new AudioMessages(messages, (bytes) => call.retain?.(bytes));
     const audioFile = {
       content: audio,
       raw: parseRawAudio('start.raw', start.raw),
@@ -37,6 +37,7 @@ export function transcribeStream(
     const timing = new CallTiming();
     try {
       for await (const event of transcribeAudio(model, limits, audioFile, call, timing)) {
+        audio.decoding();
         yield toResponse(event, model, timing, call);
       }
     } catch (error) {
@@ -83,9 +84,20 @@ class AudioMessages implements AsyncIterable<Uint8Array> {
   /** The error that ended it early, if any. */
   failure: unknown;
   readonly #messages: IdleTimeoutIterator;
+  readonly #retain: (bytes: number) => void;
+  #isDecoding = false;
 
-  constructor(messages: IdleTimeoutIterator) {
+  /** `retain` is told how many bytes the decoder holds: all, until it has found the index of the file. Throws QUEUE_FULL. */
+  constructor(messages: IdleTimeoutIterator, retain: (bytes: number) => void) {
     this.#messages = messages;
+    this.#retain = retain;
+  }
+
+  /** The first words are there: from now on the decoder holds only bytes near its reading position. */
+  decoding(): void {
+    if (this.#isDecoding) return;
+    this.#isDecoding = true;
+    this.#retain(0);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
@@ -97,6 +109,7 @@ class AudioMessages implements AsyncIterable<Uint8Array> {
         const { message } = next.value;
         if (message.case !== 'audio') throw invalid('message', 'must be audio after the first message of a stream');
         bytes += message.value.byteLength;
+        if (!this.#isDecoding) this.#retain(bytes);
         if (message.value.byteLength > 0) yield message.value;
       }
       if (bytes === 0) {

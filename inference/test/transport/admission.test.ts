@@ -54,6 +54,20 @@ describe('admission', () => {
     expect(admission.heldBytes).to.equal(0);
   });
 
+  it('counts what a stream leaves in memory until it is decoded, and refuses what does not fit', () => {
+    const admission = controller();
+    const [first, second] = [admission.admit(ARRIVAL, STREAM), admission.admit(ARRIVAL, STREAM)];
+    first.open.call.retain?.(10 * MIB);
+    expect(admission.heldBytes).to.be.at.least(10 * MIB);
+    expect(codeOf(() => second.open.call.retain?.(10 * MIB))).to.equal('QUEUE_FULL');
+    first.open.call.retain?.(0);
+    expect(codeOf(() => second.open.call.retain?.(10 * MIB))).to.equal(undefined);
+    expect(codeOf(() => second.open.call.retain?.(17 * MIB))).to.equal('MESSAGE_TOO_LARGE');
+    first.close();
+    second.close();
+    expect(admission.heldBytes).to.equal(0);
+  });
+
   it('holds little for a caller that announces much and sends nothing', () => {
     const admission = controller();
     const calls = Array.from({ length: 40 }, () => admission.admit(ARRIVAL, UNARY));

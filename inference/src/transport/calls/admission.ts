@@ -103,7 +103,8 @@ export class CallAdmission {
     const permit = this.#check(arrival, manner);
     const open = this.#options.callTracker.open(arrival);
     const incoming = this.#incoming(permit, { ...manner, small: arrival.skipAccessLog }, (error) => open.stop(error));
-    return { ...incoming, open };
+    const call = { ...open.call, retain: (bytes: number) => incoming.body.retain(bytes) };
+    return { ...incoming, open: { ...open, call } };
   }
 
   /** The same for a call that the desk does not follow: reflection. It may take as long as it likes. */

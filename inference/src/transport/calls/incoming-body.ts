@@ -48,6 +48,7 @@ export class IncomingBody {
   #receivedBytes = 0;
   #unpackedBytes = 0;
   #keptBytes = 0;
+  #retainedBytes = 0;
 
   constructor(options: IncomingBodyOptions) {
     this.#options = options;
@@ -111,6 +112,20 @@ export class IncomingBody {
     this.#hold();
   }
 
+  /** Counts bytes of earlier messages that are still in memory. Throws as `announce` does. */
+  retain(bytes: number): void {
+    const { totalBytes } = this.#options.permits;
+    if (bytes > totalBytes) {
+      throw new InferenceError(
+        'MESSAGE_TOO_LARGE',
+        `This audio needs more than the ${totalBytes} bytes of memory for requests before it can be decoded. Write the file with its ` +
+          'index first (ffmpeg -movflags +faststart), or let the client read the file: it sends only the audio track.',
+      );
+    }
+    this.#retainedBytes = bytes;
+    this.#hold();
+  }
+
   /** Nothing more comes: the time limit is over. Idempotent. */
   end(): void {
     clearInterval(this.#timer);
@@ -124,7 +139,10 @@ export class IncomingBody {
       this.#announcedBytes === undefined
         ? received
         : Math.min(this.#announcedBytes, Math.max(FIRST_BYTES, AHEAD * received));
-    const needed = Math.max(baseBytes, COPIES * (arriving + this.#unpackedBytes) + this.#keptBytes);
+    const needed = Math.max(
+      baseBytes,
+      COPIES * (arriving + this.#unpackedBytes) + this.#keptBytes + this.#retainedBytes,
+    );
     if (permit === undefined || permit.resize(needed)) return;
     if (needed > permits.totalBytes) throw tooLarge(received + this.#unpackedBytes, permits.totalBytes / COPIES);
     throw noRoom();
