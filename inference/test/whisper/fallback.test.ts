@@ -52,10 +52,24 @@ describe('judging an attempt', () => {
   });
 
   it('takes a window for silence of which no attempt convinces, when half of what is needed speaks for it', () => {
-    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
-    expect(isSilenceAfterAll([attempt(-1.2, 0.2), attempt(-1.5, 0.2, 1, 1)], LIMITS)).to.equal(false);
-    expect(isSilenceAfterAll([attempt(-0.2, 0.4, 9), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
-    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-0.5, 0.4, 1, 1)], LIMITS)).to.equal(false);
+    const silent = (...attempts: Attempt[]) => isSilenceAfterAll(attempts, attempt(-1.1, 0.5), LIMITS);
+    expect(silent(attempt(-1.4, 0.4), attempt(-1.5, 0.4, 1, 1))).to.equal(true);
+    expect(silent(attempt(-1.4, 0.2), attempt(-1.5, 0.2, 1, 1))).to.equal(false);
+    expect(silent(attempt(-1.4, 0.4), attempt(-0.5, 0.4, 9, 1))).to.equal(true);
+    expect(silent(attempt(-1.4, 0.4), attempt(-0.5, 0.4, 1, 1))).to.equal(false);
+  });
+
+  it('takes words that are as sure before a hiss as before silence for speech that noise hides', () => {
+    const heard = [attempt(-1.1, 0.4), attempt(-1.5, 0.4, 1, 1)];
+    expect(isSilenceAfterAll(heard, attempt(-1.2, 0.3), LIMITS)).to.equal(false);
+    expect(isSilenceAfterAll(heard, attempt(-1.05, 0.3), LIMITS)).to.equal(false);
+    expect(isSilenceAfterAll(heard, undefined, LIMITS)).to.equal(false);
+  });
+
+  it('takes a text that repeats itself for silence, whether or not it was heard before a hiss', () => {
+    const heard = [attempt(-0.2, 0.4, 9), attempt(-1.5, 0.4, 1, 1)];
+    expect(isSilenceAfterAll(heard, undefined, LIMITS)).to.equal(true);
+    expect(isSilenceAfterAll(heard, attempt(-0.2, 0.4, 9), LIMITS)).to.equal(true);
   });
 
   it('has what may be made up looked at twice: unsure words, and what is half said to be no speech', () => {
