@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { compressionRatio } from '../../src/models/decoding/compression-ratio.js';
 import {
   type Attempt,
+  isEndOf,
   isSilence,
   isSilenceAfterAll,
   leastBad,
@@ -20,6 +21,7 @@ function attempt(avgLogProb: number, noSpeechProb: number, ratio = 1, temperatur
     compressionRatio: ratio,
     temperature,
     steady: false,
+    echoes: false,
     doubtful: false,
   };
 }
@@ -43,6 +45,21 @@ describe('judging an attempt', () => {
     expect(isSilence(transcribed, LIMITS)).to.equal(true);
     expect(needsFallback({ ...transcribed, compressionRatio: 9 }, LIMITS)).to.equal(false);
     expect(isSilence({ ...transcribed, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
+  });
+
+  it('takes the end of the text before, said again, for silence where nothing is said', () => {
+    const heard = { ...attempt(-0.4, 0.9), echoes: true };
+    expect(isSilence(heard, LIMITS)).to.equal(true);
+    expect(needsFallback(heard, LIMITS)).to.equal(false);
+    expect(isSilence({ ...heard, noSpeechProb: 0.5 }, LIMITS)).to.equal(false);
+  });
+
+  it('knows the end of a text by its words, in any script', () => {
+    expect(isEndOf('The music stopped.', 'It was loud. When the music stopped')).to.equal(true);
+    expect(isEndOf('음악이 멈췄다', '그리고 음악이 멈췄다.')).to.equal(true);
+    expect(isEndOf('topped.', 'When the music stopped')).to.equal(false);
+    expect(isEndOf('When the music', 'When the music stopped')).to.equal(false);
+    expect(isEndOf('...', 'When the music stopped')).to.equal(false);
   });
 
   it('takes words that are sure by repetition alone for silence too where nothing is said', () => {

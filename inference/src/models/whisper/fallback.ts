@@ -12,12 +12,21 @@ export interface Attempt {
   readonly temperature: number;
   /** The window is as steady as noise is. */
   readonly steady: boolean;
+  /** Its words are the last ones of the text before. */
+  readonly echoes: boolean;
   /** A word was nearly another one; only looked for where the input was cut short. */
   readonly doubtful: boolean;
 }
 
 /** The thresholds an attempt is judged by. */
 type Thresholds = Pick<DecodeOptions, 'compressionRatioThreshold' | 'logProbThreshold' | 'noSpeechThreshold'>;
+
+/** Whether a text, signs and capitals aside, is the end of another; of no words it is not. */
+export function isEndOf(text: string, other: string): boolean {
+  const wordsOf = (one: string) => (one.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? []).join(' ');
+  const end = wordsOf(text);
+  return end !== '' && ` ${wordsOf(other)}`.endsWith(` ${end}`);
+}
 
 /** Whether the window needs another attempt, hotter. Source: transcribe.py of OpenAI's Whisper. */
 export function needsFallback(attempt: Attempt, limits: Thresholds): boolean {
@@ -28,13 +37,13 @@ export function needsFallback(attempt: Attempt, limits: Thresholds): boolean {
 
 /**
  * Whether the window holds no speech, whatever words were found. The reference wants the words to be unsure; of a text that
- * repeats itself the model grows sure by the repetition alone, and of steady noise it is sure to hear thanks for watching: there
- * its no-speech probability decides alone.
+ * repeats itself, or the end of the text before, the model grows sure by the repetition alone, and of steady noise it is sure to
+ * hear thanks for watching: there its no-speech probability decides alone.
  */
 export function isSilence(attempt: Attempt, limits: Thresholds): boolean {
   const unsure = attempt.avgLogProb < limits.logProbThreshold;
   const repeats = attempt.compressionRatio > limits.compressionRatioThreshold;
-  return attempt.noSpeechProb > limits.noSpeechThreshold && (unsure || repeats || attempt.steady);
+  return attempt.noSpeechProb > limits.noSpeechThreshold && (unsure || repeats || attempt.steady || attempt.echoes);
 }
 
 /**
