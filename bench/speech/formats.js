@@ -7,7 +7,7 @@ import { temporaryDir } from '../support/dir.js';
 import { inRepository } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './recordings.js';
-import { openWhisper } from './transcribe-window.js';
+import { openWhisper } from './transcribe.js';
 
 const { values: flags } = parseArgs({
   options: {

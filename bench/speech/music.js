@@ -7,7 +7,7 @@ import { readOptions, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { noisy } from './copies/make.js';
 import { audioFiles, SAID, samplesOf, wordErrors } from './recordings.js';
-import { openWhisper } from './transcribe-window.js';
+import { openWhisper } from './transcribe.js';
 
 const flags = readOptions({
   /** faster-whisper's form of Whisper base; absent: this server alone. */

@@ -9,7 +9,7 @@ import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
 import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
-import { openWhisper, whisperDir } from './transcribe-window.js';
+import { openWhisper, whisperDir } from './transcribe.js';
 
 const { values: flags } = parseArgs({
   options: {

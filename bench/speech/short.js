@@ -15,7 +15,7 @@ import { Vocabulary, WhisperTokenizer } from '../../inference/dist/src/models/wh
 import { inRepository, OPTIONS } from '../support/measure.js';
 import { shortClips } from './clips.js';
 import { RATE, wordErrors } from './recordings.js';
-import { whisperDir } from './transcribe-window.js';
+import { whisperDir } from './transcribe.js';
 
 const { values: flags } = parseArgs({
   options: {

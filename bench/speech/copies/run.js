@@ -6,7 +6,7 @@ import { temporaryDir } from '../../support/dir.js';
 import { inRepository, runPython } from '../../support/measure.js';
 import { wavOf } from '../../support/wav.js';
 import { samplesOf, wordErrors } from '../recordings.js';
-import { openWhisper } from '../transcribe-window.js';
+import { openWhisper } from '../transcribe.js';
 import { makeCopies } from './make.js';
 import { Texts } from './texts.js';
 

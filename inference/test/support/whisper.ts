@@ -49,8 +49,8 @@ export async function decodeTogether(
 }
 
 /** Deterministic Gaussian noise (Box-Muller). */
-export function whiteNoise(seconds: number, amplitude: number): Float32Array {
-  let state = 1;
+export function whiteNoise(seconds: number, amplitude: number, seed = 1): Float32Array {
+  let state = seed;
   const next = () => {
     state = (state * 48_271) % 2_147_483_647;
     return state / 2_147_483_647;

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { compressionRatio } from '../../src/models/decoding/compression-ratio.js';
 import {
   type Attempt,
+  isEndOf,
   isSilence,
   isSilenceAfterAll,
   leastBad,
@@ -20,6 +21,7 @@ function attempt(avgLogProb: number, noSpeechProb: number, ratio = 1, temperatur
     compressionRatio: ratio,
     temperature,
     steady: false,
+    echoes: false,
     doubtful: false,
   };
 }
@@ -45,6 +47,21 @@ describe('judging an attempt', () => {
     expect(isSilence({ ...transcribed, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
   });
 
+  it('takes the end of the text before, said again, for silence where nothing is said', () => {
+    const heard = { ...attempt(-0.4, 0.9), echoes: true };
+    expect(isSilence(heard, LIMITS)).to.equal(true);
+    expect(needsFallback(heard, LIMITS)).to.equal(false);
+    expect(isSilence({ ...heard, noSpeechProb: 0.5 }, LIMITS)).to.equal(false);
+  });
+
+  it('knows the end of a text by its words, in any script', () => {
+    expect(isEndOf('The music stopped.', 'It was loud. When the music stopped')).to.equal(true);
+    expect(isEndOf('음악이 멈췄다', '그리고 음악이 멈췄다.')).to.equal(true);
+    expect(isEndOf('topped.', 'When the music stopped')).to.equal(false);
+    expect(isEndOf('When the music', 'When the music stopped')).to.equal(false);
+    expect(isEndOf('...', 'When the music stopped')).to.equal(false);
+  });
+
   it('takes words that are sure by repetition alone for silence too where nothing is said', () => {
     expect(isSilence(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(true);
     expect(needsFallback(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(false);
@@ -52,10 +69,24 @@ describe('judging an attempt', () => {
   });
 
   it('takes a window for silence of which no attempt convinces, when half of what is needed speaks for it', () => {
-    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
-    expect(isSilenceAfterAll([attempt(-1.2, 0.2), attempt(-1.5, 0.2, 1, 1)], LIMITS)).to.equal(false);
-    expect(isSilenceAfterAll([attempt(-0.2, 0.4, 9), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
-    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-0.5, 0.4, 1, 1)], LIMITS)).to.equal(false);
+    const silent = (...attempts: Attempt[]) => isSilenceAfterAll(attempts, attempt(-1.1, 0.5), LIMITS);
+    expect(silent(attempt(-1.4, 0.4), attempt(-1.5, 0.4, 1, 1))).to.equal(true);
+    expect(silent(attempt(-1.4, 0.2), attempt(-1.5, 0.2, 1, 1))).to.equal(false);
+    expect(silent(attempt(-1.4, 0.4), attempt(-0.5, 0.4, 9, 1))).to.equal(true);
+    expect(silent(attempt(-1.4, 0.4), attempt(-0.5, 0.4, 1, 1))).to.equal(false);
+  });
+
+  it('takes words that are as sure before a hiss as before silence for speech that noise hides', () => {
+    const heard = [attempt(-1.1, 0.4), attempt(-1.5, 0.4, 1, 1)];
+    expect(isSilenceAfterAll(heard, attempt(-1.2, 0.3), LIMITS)).to.equal(false);
+    expect(isSilenceAfterAll(heard, attempt(-1.05, 0.3), LIMITS)).to.equal(false);
+    expect(isSilenceAfterAll(heard, undefined, LIMITS)).to.equal(false);
+  });
+
+  it('takes a text that repeats itself for silence, whether or not it was heard before a hiss', () => {
+    const heard = [attempt(-0.2, 0.4, 9), attempt(-1.5, 0.4, 1, 1)];
+    expect(isSilenceAfterAll(heard, undefined, LIMITS)).to.equal(true);
+    expect(isSilenceAfterAll(heard, attempt(-0.2, 0.4, 9), LIMITS)).to.equal(true);
   });
 
   it('has what may be made up looked at twice: unsure words, and what is half said to be no speech', () => {

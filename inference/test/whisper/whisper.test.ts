@@ -89,6 +89,14 @@ describe('Whisper base', function () {
     }
   });
 
+  it('hears speech in noise as loud as itself, unsure as it is', async () => {
+    const speech = await samplesOf(inRepository('demo/samples/speech/models.flac'));
+    const power = speech.reduce((sum, sample) => sum + sample ** 2, 0) / speech.length;
+    const noise = whiteNoise(speech.length / 16_000, Math.sqrt(power), 383_619_965);
+    const noisy = speech.map((sample, i) => sample + (noise[i] ?? 0));
+    expect(textOf(await transcribeWith(model, noisy, { language: 'en' }))).to.not.equal('');
+  });
+
   it('goes through an audio file longer than a window, each segment after the one before', async () => {
     const { chunks, said } = await everySample(golden);
     const samples = joined(chunks.flatMap((chunk) => [chunk, new Float32Array(24_000)]));

@@ -21,6 +21,7 @@ export async function decodeWindow(
     DecodingTask.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...overrides }, context);
   let opened = await looks({ layout: merged });
   const attempts: Attempt[] = [];
+  let beforeSilence: Attempt | undefined;
   let passed: Attempt | undefined;
   for (const [index, temperature] of window.options.temperatures.entries()) {
     let attempt = await opened.attempt(temperature, index, merged !== undefined && index === 0);
@@ -35,6 +36,7 @@ export async function decodeWindow(
       const beside = await looks({ fill: 'zeros' });
       const again = await beside.attempt(temperature, index, false);
       if (isSilence(again, window.options) || needsFallback(attempt, window.options)) {
+        beforeSilence = attempt;
         opened = beside;
         attempt = again;
       }
@@ -47,7 +49,7 @@ export async function decodeWindow(
   }
   const best = passed ?? leastBad(attempts, window.options);
   const temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
-  const silent = isSilence(best, window.options) || isSilenceAfterAll(attempts, window.options);
+  const silent = isSilence(best, window.options) || isSilenceAfterAll(attempts, beforeSilence, window.options);
   const split = silent
     ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);

@@ -7,7 +7,7 @@ import { logSumExp } from '../decoding/scores.js';
 import { beamSearch } from './beam-search.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
-import type { Attempt } from './fallback.js';
+import { type Attempt, isEndOf } from './fallback.js';
 import { type Beginning, greedySearch, meanLogProb } from './greedy-search.js';
 import { likeliestLanguage } from './languages.js';
 import { type Layout, WINDOW_SAMPLES } from './length.js';
@@ -60,6 +60,7 @@ export class DecodingTask {
   readonly #noSpeechProb: number;
   readonly #rules: LogitsProcessors;
   readonly #steady: boolean;
+  readonly #textBefore: string;
   readonly language: string;
   readonly languageProbability: number;
 
@@ -68,7 +69,13 @@ export class DecodingTask {
     window: DecodeWindow,
     context: WindowContext,
     audio: EncodedAudio,
-    begun: { beginning: Beginning; noSpeechProb: number; language: string; languageProbability: number },
+    begun: {
+      beginning: Beginning;
+      noSpeechProb: number;
+      language: string;
+      languageProbability: number;
+      previousTokens: readonly number[];
+    },
   ) {
     this.#parts = parts;
     this.#window = window;
@@ -79,6 +86,7 @@ export class DecodingTask {
     this.language = begun.language;
     this.languageProbability = begun.languageProbability;
     this.#steady = isSteady(window.samples);
+    this.#textBefore = parts.vocabulary.decode(begun.previousTokens);
     this.#rules = new LogitsProcessors({
       special: parts.vocabulary.special,
       suppressed: parts.config.suppressed,
@@ -121,12 +129,8 @@ export class DecodingTask {
       const noSpeechProb = probability(output.logits(0), vocabulary.special.noSpeech);
       for (const token of job) output = await decoder.step(output.state, [token]);
       const beginning = { state: output.state, logits: output.logits(0) };
-      return new DecodingTask(parts, window, context, audio, {
-        beginning,
-        noSpeechProb,
-        language,
-        languageProbability,
-      });
+      const begun = { beginning, noSpeechProb, language, languageProbability, previousTokens };
+      return new DecodingTask(parts, window, context, audio, begun);
     }
     const prompt = [...before, start, ...job];
     output = await decoder.start(audio, [prompt], [before.length, prompt.length - 1]);
@@ -135,6 +139,7 @@ export class DecodingTask {
       noSpeechProb: probability(output.logits(0, 0), vocabulary.special.noSpeech),
       language,
       languageProbability,
+      previousTokens,
     });
   }
 
@@ -169,6 +174,7 @@ export class DecodingTask {
       compressionRatio: compressionRatio(text),
       temperature,
       steady: this.#steady,
+      echoes: isEndOf(text, this.#textBefore),
       doubtful: hypothesis.doubtful,
     };
   }
