@@ -82,7 +82,7 @@ describe('a checkpoint', () => {
       const paths = lock.models[0].files.map(({ path }: { path: string }) => path);
       expect(paths).to.include.members(['compiled/model.onnx', 'config.json', manifest.sources[0]?.path]);
       hub.requests.clear();
-      expect(lastLine(await ok([], more)).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
       expect(hub.requests.count).to.equal(0);
       await ok(['verify'], more);
     });
@@ -135,9 +135,9 @@ describe('a checkpoint', () => {
     expect(made.models[0].compile.diskBytes).to.be.within(1, made.models[0].compile.bytes);
     expect((await ok(['plan'])).stdout)
       .to.match(
-        /compile {2}model\.safetensors {2}[\d.]+ kB, the only checkpoint .*; to int8 in about 1 s, at most [\d.]+ kB/,
+        /compile {2}model\.safetensors {2}[\d.]+ kB, the only checkpoint .*; to int8 in about 1 s, up to [\d.]+ kB/,
       )
-      .and.match(/Compiling takes about 1 s\. The volume will hold at most [\d.]+ kB more than now on the way/);
+      .and.match(/Compiling takes about 1 s\. The volume needs up to [\d.]+ kB more during the run/);
     await ok();
     expect((await json(['plan'])).models[0]).to.deep.include({ complete: true });
   });
@@ -155,7 +155,7 @@ describe('a checkpoint', () => {
     expect(made.fetch).to.deep.equal({ files: 0, bytes: 0, resumedBytes: 0 });
     expect(made.models[0].compile.why).to.equal('on the volume');
     const said = lastLine(await ok([], { HF_HUB_OFFLINE: '1' })).msg;
-    expect(said).to.match(/^Fetched nothing and compiled 1 model in .*; 3 files, [\d.]+ kB were there$/);
+    expect(said).to.match(/^Fetched nothing and compiled 1 model in .*; already present: 3 files, [\d.]+ kB$/);
     expect(hub.requests.count).to.equal(0);
     for (const more of [{}, { LOAD_BGE_M3: 'false' }]) {
       const { steps, kept } = await json(['prune'], more);
@@ -182,11 +182,11 @@ describe('a checkpoint', () => {
         const lock = await readFile(join(cache, 'models.lock.json'), 'utf8');
         for (const { sha256 } of (await compiled(name)).manifest.sources) expect(lock).to.include(sha256);
         hub.requests.clear();
-        expect(lastLine(await ok([], more)).msg).to.match(/^Everything is there/);
+        expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
         await ok(['verify'], more);
         expect(hub.requests.count).to.equal(0);
         expect((await json(['prune'], more)).steps).to.deep.equal([]);
-        expect((await ok(['update'], more)).stdout).to.match(/^Nothing has moved/);
+        expect((await ok(['update'], more)).stdout).to.match(/No changes/);
         expect(bytesAsked()).not.to.include('model.safetensors');
       });
     }
@@ -205,7 +205,7 @@ describe('a checkpoint', () => {
       expect(done).to.deep.equal([...steps, ...steps]);
       expect(log.at(-1)).to.include({ event: 'summary', fetchedFiles: 6 });
       hub.requests.clear();
-      expect(lastLine(await ok([], more)).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
       await ok(['verify'], more);
       expect(hub.requests.count).to.equal(0);
       const lock = JSON.parse(await readFile(join(cache, 'models.lock.json'), 'utf8'));
@@ -268,7 +268,7 @@ describe('a checkpoint', () => {
       expect(said).to.match(/keep +whisper\/tiny-test\.pt/);
       expect(said).to.match(/compile {2}whisper\/tiny-test\.pt .*, which is on the volume/);
       expect(said).to.match(
-        /The weights are there\. To be fetched are \d+ B of small files: config\.json, tokenizer\.json, which openai-whisper keeps in its Python package/,
+        /The weights are present\. Small files to fetch, \d+ B: config\.json, tokenizer\.json, which openai-whisper ships in its Python package/,
       );
       expect(said).not.to.include('model.safetensors');
       hub.requests.clear();
@@ -277,7 +277,7 @@ describe('a checkpoint', () => {
       expect((await compiled('acme/whisper-test')).manifest.sources.map(({ path }) => path)).to.deep.equal([
         'whisper/tiny-test.pt',
       ]);
-      expect(lastLine(await ok([], await more())).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], await more())).msg).to.match(/^Up to date/);
       const { whisperFiles } = await json(['list'], await more());
       expect(whisperFiles[0]).to.deep.include({ path: 'whisper/tiny-test.pt', roles: ['speech'] });
     });
@@ -304,7 +304,7 @@ describe('a checkpoint', () => {
       own.writeUInt8(own.readUInt8(9000) ^ 1, 9000);
       await put(own);
       const { stderr } = await ok([], await more());
-      expect(stderr).to.include('is not the file that the manifest names').and.include('It is left as it is');
+      expect(stderr).to.include('is not the file in the manifest').and.include('It is left unchanged');
       expect((await compiled('acme/whisper-test')).manifest.sources[0]?.path).to.equal('model.safetensors');
       expect((await readFile(join(cache, 'whisper', 'tiny-test.pt'))).equals(own)).to.equal(true);
     });
@@ -350,7 +350,7 @@ describe('a checkpoint', () => {
       const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
       await ok(['export', tar]);
       await ok(['import', tar], other);
-      expect(lastLine(await ok([], other)).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], other)).msg).to.match(/^Up to date/);
       await ok(['verify'], other);
       const names = await readdir(join(dir.path, 'other'), { recursive: true });
       expect(names.filter((name) => name.includes('safetensors'))).to.deep.equal([]);

@@ -129,7 +129,7 @@ describe('a download through a bad network', () => {
       faults: [{ on: onEncoder, do: { type: 'lie-size', deltaBytes: 100 } }],
       status: 7,
       code: 'SIZE_MISMATCH',
-      says: /should have 700000 bytes and has 700100/,
+      says: /expected 700000 bytes, got 700100/,
     },
     {
       name: 'a hub that is down',
@@ -165,7 +165,7 @@ describe('a download through a bad network', () => {
       faults: [{ on: onEncoder, do: { type: 'drop', atByte: 100_000 } }],
       status: 5,
       code: 'UNREACHABLE',
-      says: /continues where it stopped/,
+      says: /resumes where it stopped/,
     },
     {
       name: 'a store that refuses every signed address',
@@ -184,7 +184,7 @@ describe('a download through a bad network', () => {
       ],
       status: 5,
       code: 'REDIRECT_REFUSED',
-      says: /circle/,
+      says: /more than \d+ times/,
     },
     {
       name: 'a redirect to another kind of address',

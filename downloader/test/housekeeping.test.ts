@@ -104,7 +104,7 @@ describe('keeping a volume', () => {
       );
       await hub.publish({ name: SPEECH_REPOSITORY, files });
       hub.requests.clear();
-      expect(await ok(['update'])).to.match(/1 model moved/);
+      expect(await ok(['update'])).to.match(/1 model changed/);
       expect(hub.requests.filter({ kind: 'bytes' }).map((request) => request.file)).to.deep.equal(['config.json']);
       expect(JSON.parse(await lockText()).models[0].revision).to.equal(hub.commit(SPEECH_REPOSITORY).sha);
       await ok(['verify']);
@@ -112,7 +112,7 @@ describe('keeping a volume', () => {
 
     it('says so when nothing has moved', async () => {
       await ok([]);
-      expect(await ok(['update'])).to.match(/^Nothing has moved/);
+      expect(await ok(['update'])).to.match(/No changes/);
     });
 
     it('is refused offline', async () => {

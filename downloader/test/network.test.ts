@@ -103,7 +103,7 @@ describe('the way to the hub', () => {
     it('is refused at once without the certificate, saying which variable names it: exit 5', async () => {
       const result = await run(front.url, {});
       expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=').and.not.include('trying again');
+      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=').and.not.include('retrying');
     });
 
     it('is trusted with NODE_EXTRA_CA_CERTS', async () => {

@@ -42,12 +42,12 @@ describe('no network', () => {
   it('is an outage, to be waited for as configured, once anybody has answered', () => {
     const contact = new FirstContact();
     expect(contact.leftMs(0)).to.equal(Number.POSITIVE_INFINITY);
-    contact.asked(1000);
-    contact.asked(2000);
+    contact.onRequest(1000);
+    contact.onRequest(2000);
     expect(contact.leftMs(1000)).to.equal(2000);
     expect(contact.leftMs(2500)).to.equal(500);
     expect(contact.leftMs(9000)).to.equal(0);
-    contact.made();
+    contact.onAnswer();
     expect(contact.leftMs(9000)).to.equal(Number.POSITIVE_INFINITY);
   });
 });

@@ -2,7 +2,7 @@ import { realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Plan, PlannedFile } from '../src/plan.js';
-import { provedHashes } from '../src/record-verified.js';
+import { verifiedHashes } from '../src/record-verified.js';
 import { temporaryDir } from './support/volume.js';
 
 describe('files whose bytes a run has read', () => {
@@ -21,7 +21,7 @@ describe('files whose bytes a run has read', () => {
       await file('looked-at', 'keep'),
       await file('whisper.pt', 'keep', true),
     ];
-    const hashes = await provedHashes({ models: [{ files }] } as unknown as Plan);
+    const hashes = await verifiedHashes({ models: [{ files }] } as unknown as Plan);
     const root = await realpath(dir.path);
     expect([...hashes].map(([path, { value }]) => [path, value])).to.deep.equal(
       ['fetched', 'proved', 'whisper.pt'].map((name) => [join(root, name), name]),
