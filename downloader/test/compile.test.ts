@@ -289,7 +289,7 @@ describe('a checkpoint', () => {
       const [problem] = JSON.parse(result.stdout).problems;
       expect(problem).to.include({ code: 'MODEL_NOT_COMPILED' });
       expect(problem.message)
-        .to.include('whisper/tiny-test.pt is there, but not compiled yet')
+        .to.include('whisper/tiny-test.pt is present but not compiled yet')
         .and.include('tokenizer.json');
     });
 

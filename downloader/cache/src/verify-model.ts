@@ -1,5 +1,5 @@
 /**
- * Proves what lies in the volume, without network: by names, sizes and times, or by every byte.
+ * Verifies models on the volume without network: by names, sizes and times, or by every byte.
  */
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -13,38 +13,38 @@ import { type Verification, type Verifications, verificationKey } from './verifi
 
 export interface VerifyOptions {
   /**
-   * `quick`: presence, size and identity; a file whose time of change is another than when it was proved is read.
+   * `quick`: presence, size and identity; reads files whose change time differs from the recorded one.
    * `full`: every byte is read and its hash compared.
    */
   readonly level: 'quick' | 'full';
-  /** Where the models lie; needed to use and to make proofs. */
+  /** The cache; needed to read and write verification records. */
   readonly cacheDir?: string;
   /** What was proved before; see readProofs. Only `quick` uses it. Default: nothing. */
   readonly verifications?: Verifications;
-  /** Files read at the same time. Default: one a core. */
+  /** Files read concurrently. Default: one per core. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
-  /** Told of each file once it is checked. */
+  /** Called after each file is checked. */
   readonly onFile?: (file: FoundFile, problem: CacheError | undefined) => void;
 }
 
 export interface VerifyResult {
   readonly model: FoundModel;
-  /** Files looked at. */
+  /** Number of checked files. */
   readonly fileCount: number;
   /** Bytes read and hashed. */
   readonly bytesRead: number;
-  /** Files nothing but themselves says a hash of: only their presence and size could be checked. */
+  /** Files without a known hash: only presence and size could be checked. */
   readonly unhashed: readonly string[];
   /** Files of which a hash is known and that nobody has ever read to compare it, as far as is noted. Only with `quick`. */
   readonly unread: readonly string[];
   /** What was proved by reading, to be given to writeProofs. Empty without `cacheDir`. */
   readonly verifications: Verifications;
-  /** Empty when all is well. */
+  /** Empty if everything matches. */
   readonly problems: readonly CacheError[];
 }
 
-/** Checks one model's files. What is wrong stands in `problems`; throws only when the signal is aborted. */
+/** Verifies one model's files. Problems are returned in `problems`; throws only if the signal is aborted. */
 export async function verifyModel(model: FoundModel, options: VerifyOptions): Promise<VerifyResult> {
   const [result] = await verifyModels([model], options);
   if (result === undefined) throw new Error('One model gives one result');
