@@ -140,7 +140,7 @@ describe('manifest', () => {
       { files: [{ path: '../../etc/passwd' }] },
       /files\[0\]\.path must be a path inside the repository/,
     ],
-    ['an absolute path', { dir: '/etc' }, /folder must be a path inside/],
+    ['an absolute path', { dir: '/etc' }, /dir must be a path inside/],
     ['no source', { sources: [] }, /sources must be a list of one source or more/],
     [
       'a repository with a directory too many',
@@ -155,7 +155,7 @@ describe('manifest', () => {
     ],
     ['a default that is no variant', { defaultVariant: 'q4' }, /defaultVariant must be the name of a variant/],
     ['a file set that does not exist', { ...noFiles, fileSet: 'wisper' }, /fileSet must be one of/],
-    ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be left out/],
+    ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be omitted/],
   ];
   for (const [what, change, message] of mistakes) {
     it(`refuses ${what}, and says where`, async () => {
