@@ -140,7 +140,7 @@ describe('manifest', () => {
       { files: [{ path: '../../etc/passwd' }] },
       /files\[0\]\.path must be a path inside the repository/,
     ],
-    ['an absolute path', { dir: '/etc' }, /dir must be a path inside/],
+    ['an absolute path', { folder: '/etc' }, /folder must be a path inside/],
     ['no source', { sources: [] }, /sources must be a list of one source or more/],
     [
       'a repository with a directory too many',
