@@ -109,7 +109,7 @@ describe('a checkpoint', () => {
     expect(lastLine(result).msg).to.include('has no tokenizer.json');
   });
 
-  it('is compiled anew in another precision, and prune then offers the first one', async () => {
+  it('is compiled again in another precision, and prune then offers the first one', async () => {
     await ok();
     await ok([], { TEXT_MODEL_NAME: `${NAME}:fp16` });
     const dirs = await scanCompiled(cache);
@@ -142,7 +142,7 @@ describe('a checkpoint', () => {
     expect((await json(['plan'])).models[0]).to.deep.include({ complete: true });
   });
 
-  it('that another program left is used as it lies: 0 bytes to fetch, no request, and prune never offers it', async () => {
+  it('that another program left is used unchanged: 0 bytes to fetch, no request, and prune never offers it', async () => {
     await ok();
     // As huggingface_hub leaves it: no lock file, nothing compiled.
     await rm(join(cache, 'models.lock.json'));
@@ -171,7 +171,7 @@ describe('a checkpoint', () => {
     const DROP = { KEEP_CHECKPOINTS: 'false' };
 
     for (const name of [NAME, 'acme/sharded-bert']) {
-      it(`goes once it is compiled and proved; its hashes stay, and the volume is whole: ${name}`, async () => {
+      it(`goes once it is compiled and verified; its hashes stay, and the volume is whole: ${name}`, async () => {
         const more = { ...DROP, TEXT_MODEL_NAME: name };
         const { log } = await ok([], more);
         expect(log.some(({ event }) => event === 'checkpoint-dropped')).to.equal(true);
@@ -293,7 +293,7 @@ describe('a checkpoint', () => {
         .and.include('tokenizer.json');
     });
 
-    it('stays whatever KEEP_CHECKPOINTS says, for this program did not bring it', async () => {
+    it('stays whatever KEEP_CHECKPOINTS says, for this program did not download it', async () => {
       await put(whisper.pt);
       await ok([], { ...(await more()), KEEP_CHECKPOINTS: 'false' });
       expect((await stat(join(cache, 'whisper', 'tiny-test.pt'))).size).to.equal(whisper.pt.length);
@@ -311,7 +311,7 @@ describe('a checkpoint', () => {
   });
 
   describe('once compiled', () => {
-    it('is verified by its own hashes, and made anew where a byte is wrong', async () => {
+    it('is verified by its own hashes, and compiled again if a byte is wrong', async () => {
       await ok();
       const { path } = await compiled();
       await flip(join(path, 'model.onnx_data'));
@@ -324,7 +324,7 @@ describe('a checkpoint', () => {
       expect(bytesAsked()).to.deep.equal([]);
     });
 
-    it('is listed, beside what can be compiled', async () => {
+    it('is listed, next to what can be compiled', async () => {
       await ok();
       await mkdir(join(cache, 'whisper'));
       await writeFile(join(cache, 'whisper', 'medium.pt'), 'weights');

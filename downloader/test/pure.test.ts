@@ -124,7 +124,7 @@ describe('retries', () => {
     expect([attempts, (error as Error).message]).to.deep.equal([3, 'for now']);
   });
 
-  it('begin to count anew after progress', async () => {
+  it('restart the count after progress', async () => {
     let attempts = 0;
     const result = await withRetries(
       async ({ progressed }) => {
@@ -249,14 +249,14 @@ describe('the command line', () => {
     expect(parseArguments(['--check'])).to.include({ command: 'download', check: true });
   });
 
-  it('refuses options of other commands, saying which it takes', () => {
+  it('refuses options of other commands, naming those it accepts', () => {
     expect(code(['list', '--yes'])).to.match(/list does not accept --yes; accepted options: --json\. See: /);
     expect(code(['download', 'x'])).to.match(/does not accept the argument "x"/);
     expect(code(['export'])).to.match(/export requires a FILE/);
     expect(code(['export', '-'])).to.equal('export');
   });
 
-  it('shows help and version whatever else is there', () => {
+  it('shows help and version regardless of other arguments', () => {
     expect([code(['prune', '--help']), code(['help']), code(['-V'])]).to.deep.equal(['help', 'help', 'version']);
   });
 });

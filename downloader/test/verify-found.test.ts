@@ -8,7 +8,7 @@ import { temporaryDir } from './support/volume.js';
 describe('files whose bytes a run has read', () => {
   const dir = temporaryDir();
 
-  it('are those that it fetched, proved or found right before the plan, and not those it only looked at', async () => {
+  it('are those that it fetched, verified or found right before the plan, and not those it only inspected', async () => {
     const file = async (name: string, action: 'fetch' | 'prove' | 'keep', isVerified?: boolean) => {
       const finalPath = join(dir.path, name);
       await writeFile(finalPath, name);
