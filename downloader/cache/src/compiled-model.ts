@@ -158,7 +158,7 @@ function parseGraph(cursor: JsonCursor): CompiledGraphRecord {
       .get('files')
       .items()
       .map((file) => ({
-        name: file.get('name').text(/^[\w][\w.-]*$/, 'the name of a file beside it'),
+        name: file.get('name').text(/^[\w][\w.-]*$/, 'the name of a file in its directory'),
         sizeBytes: file.get('sizeBytes').count(),
         sha256: file.get('sha256').sha256(),
       })),
