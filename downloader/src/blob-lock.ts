@@ -3,17 +3,17 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asDiskError, makeDirOf } from './disk.js';
 
-/** A lock that is held. */
+/** A held lock. */
 export interface HeldLock {
-  /** Lets it go; the empty lock file stays, as others may be waiting on it. Idempotent. */
+  /** Releases the lock. The empty lock file stays, since other processes may wait on it. Idempotent. */
   release(): Promise<void>;
 }
 
-/** What a wait for a lock tells. */
+/** Callbacks of a wait for a lock. */
 export interface LockEvents {
-  /** Somebody else has it. Told once. */
+  /** Called once if another process holds the lock. */
   onWait(path: string): void;
-  /** The volume knows no locks: two downloaders would both fetch, each into files of its own. Told once. */
+  /** Called once if the volume does not support locks: two downloaders would both fetch, each into its own files. */
   onUnsupported(path: string, reason: string): void;
 }
 
@@ -22,12 +22,12 @@ const LOCK_NB = 4;
 const POLL_MS = 100;
 
 /**
- * Takes the lock that huggingface_hub takes for the same blob: flock(2), exclusive, on a file that stays. The kernel
- * lets it go when the process ends in whatever way, so a dead process holds nobody up.
+ * Acquires the same lock as huggingface_hub for the same blob: an exclusive flock(2) on a file that stays. The kernel releases
+ * it when the process ends for any reason, so a dead process blocks nobody.
  *
- * Node.js has no flock; it is called in the C library through koffi, which is loaded at first use.
+ * Node.js has no flock; the C function is called through koffi, which is loaded on first use.
  */
-export async function takeLock(path: string, events: LockEvents, signal: AbortSignal): Promise<HeldLock> {
+export async function acquireLock(path: string, events: LockEvents, signal: AbortSignal): Promise<HeldLock> {
   await makeDirOf(path);
   const { flock } = await loadFlock();
   let waiting = false;
@@ -49,13 +49,13 @@ export async function takeLock(path: string, events: LockEvents, signal: AbortSi
   }
 }
 
-/** `taken`, `busy`, or the name of the system's error. */
+/** Returns `taken`, `busy`, or the name of the system error. */
 type FlockAnswer = 'taken' | 'busy' | (string & {});
 type Flock = (fd: number, operation: number) => FlockAnswer;
 
 let loaded: Promise<{ flock: Flock }> | undefined;
 
-/** Once a process: a library is not loaded twice. */
+/** Loaded once per process. */
 function loadFlock(): Promise<{ flock: Flock }> {
   loaded ??= (async () => {
     const { default: koffi } = await import('koffi');
@@ -72,7 +72,7 @@ function loadFlock(): Promise<{ flock: Flock }> {
   return loaded;
 }
 
-/** Group-writable, as huggingface_hub makes them, so that users who share a cache can wait for each other. */
+/** Group-writable, as in huggingface_hub, so that users who share a cache can wait for each other. */
 async function openLockFile(path: string): Promise<FileHandle> {
   try {
     return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o664);
@@ -81,7 +81,7 @@ async function openLockFile(path: string): Promise<FileHandle> {
   }
 }
 
-/** A lock on a file that somebody deleted meanwhile guards nothing. */
+/** Returns whether the lock file is still at its path: a lock on a deleted file protects nothing. */
 async function stillNamed(file: FileHandle): Promise<boolean> {
   if ((await file.stat()).nlink > 0) return true;
   await file.close();

@@ -13,48 +13,48 @@ import {
   verifyModel,
 } from '@heimdex/cache';
 
-/** What is wanted and what of it lies on the volume. */
+/** The configured models and their state on the volume. */
 export interface CacheState {
   readonly environment: ModelEnvironment;
-  /** The lock file's content; undefined when there is none. */
+  /** Content of the lock file; undefined if there is none. */
   readonly lock: ModelsLock | undefined;
   readonly models: readonly ModelState[];
 }
 
-/** One configured model. */
+/** State of one configured model. */
 export interface ModelState {
   readonly configured: ConfiguredModel;
-  /** What the lock file says of it; undefined when it is not locked yet. */
+  /** The lock file's entry; undefined if the model is not locked. */
   readonly locked: LockedModel | undefined;
   readonly inspection: ModelInspection;
-  /** Paths of files whose bytes were read and found wrong. Empty unless asked for. */
+  /** Paths of files whose bytes were read and do not match. Empty unless `readBytes` is set. */
   readonly damaged: ReadonlySet<string>;
 }
 
-/** How closely to look. */
+/** How thoroughly to inspect the volume. */
 export interface CacheStateOptions {
-  /** Reads every byte of what is there and compares its hash. */
+  /** Reads every byte on the volume and compares hashes. */
   readonly readBytes?: boolean;
-  /** Looks past the lock file, as if there were none. */
+  /** Ignores the lock file. */
   readonly ignoreLock?: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * Looks at the volume: names and sizes, no request, no bytes unless asked for.
+ * Inspects the volume: names and sizes, no requests, and no file contents unless `readBytes` is set.
  *
  * @throws CacheError MANIFEST_INVALID, MODEL_UNKNOWN, LOCK_INVALID.
  */
 export async function readCacheState(environment: ModelEnvironment, options: CacheStateOptions): Promise<CacheState> {
-  const wanted = resolveModels(environment);
+  const configuredModels = resolveModels(environment);
   const lock = await readLock(environment.lockPath);
   const { cacheDir, cacheDirVariable } = environment;
   const { signal } = options;
   const held = options.ignoreLock === true ? undefined : lock;
   const models: ModelState[] = [];
-  for (const asked of wanted) {
-    const inspection = await inspectModel(cacheDir, asked, { lock: held, cacheDirVariable, signal });
-    // Of a name that may mean two layouts, the one that the volume has.
+  for (const requested of configuredModels) {
+    const inspection = await inspectModel(cacheDir, requested, { lock: held, cacheDirVariable, signal });
+    // A name that may mean two layouts resolves to the one on the volume.
     const { configured } = inspection;
     const damaged = options.readBytes === true ? await damagedFiles(inspection, signal) : new Set<string>();
     models.push({ configured, locked: lockedModel(held, configured), inspection, damaged });
@@ -62,12 +62,12 @@ export async function readCacheState(environment: ModelEnvironment, options: Cac
   return { environment, lock, models };
 }
 
-/** Whether nothing has to be fetched for a model. */
+/** Returns whether a model has everything it needs on the volume. */
 export function isComplete(model: ModelState): boolean {
   return model.inspection.found !== undefined && model.damaged.size === 0;
 }
 
-/** Whether all that a model lacks can be made of what is on the volume, without a request. */
+/** Returns whether a model only has to be compiled from files on the volume, without a request. */
 export function needsOnlyCompiling({ inspection, damaged }: ModelState): boolean {
   const { found, checkpoint, problems } = inspection;
   const compiles = problems.every(({ code, file }) => code === 'MODEL_NOT_COMPILED' || isCompiledPath(file ?? ''));
@@ -75,7 +75,7 @@ export function needsOnlyCompiling({ inspection, damaged }: ModelState): boolean
   return found === undefined ? damaged.size === 0 && compiles : damaged.size > 0 && [...damaged].every(isCompiledPath);
 }
 
-/** The lock's word on a file. */
+/** Returns the lock file's entry of a file. */
 export function lockedFile(locked: LockedModel | undefined, path: string): LockedFile | undefined {
   return locked?.files.find((file) => file.path === path);
 }

@@ -15,23 +15,23 @@ import type { Remote } from './remote.js';
 import type { HubFileAddress } from './transfer/hub-source.js';
 import type { ByteSource } from './transfer/source.js';
 
-/** One file of a checkpoint, where it is to be had. */
+/** One file of a checkpoint and its sources. */
 export interface OfferedCheckpointFile {
   readonly path: string;
   readonly sizeBytes: number | undefined;
   readonly hash: ContentHash;
   readonly sources: readonly ByteSource[];
-  /** Where it goes below the cache's root, where it is of no repository. */
+  /** Path below the cache's root, for a file outside of any repository. */
   readonly volumePath?: string;
-  /** Whether it lies on the volume; of a file outside of any repository the bytes were read and are right. */
+  /** Whether the file is on the volume. Outside of a repository its bytes have been verified too. */
   readonly isThere: boolean;
 }
 
-/** What a name means in a repository of these files: of an export and a checkpoint, the one that it has. */
+/** Resolves a name against a repository's files: of an export and a checkpoint, the one that exists. */
 export function layoutOf(configured: ConfiguredModel, tree: Tree): ConfiguredModel {
   const { otherwise } = configured;
   if (otherwise === undefined || hasAll(configured, tree)) return configured;
-  // Weights of one form and none of the other: what is missing of that form is what has to be said.
+  // With weights of only one layout, report what is missing of that layout.
   const isCheckpoint = hasWeights(otherwise, tree) && !hasWeights(configured, tree);
   return hasAll(otherwise, tree) || isCheckpoint ? otherwise : configured;
 }
@@ -46,16 +46,16 @@ function hasAll({ files, compile, dir }: ConfiguredModel, tree: Tree): boolean {
   return listed && (compile === undefined || chooseCheckpoint([...tree.keys()], dir) !== undefined);
 }
 
-/** Why a checkpoint is taken and not another one of the same weights. */
+/** Why a checkpoint was chosen among those with the same weights. */
 export type CheckpointReason = 'on the volume' | 'the smallest' | 'the only one';
 
-/** A checkpoint that was chosen. */
+/** A chosen checkpoint. */
 export interface ChosenCheckpoint {
   readonly files: readonly OfferedCheckpointFile[];
   readonly why: CheckpointReason;
 }
 
-/** Where checkpoints are looked for. */
+/** Where to look for checkpoints. */
 export interface CheckpointPlaces {
   readonly repository: Pick<HubFileAddress, 'repository' | 'commit'>;
   readonly tree: Tree;
@@ -64,9 +64,9 @@ export interface CheckpointPlaces {
 }
 
 /**
- * Of all checkpoints of the same weights whose hash is known before the first byte the one of which the fewest bytes are to be
- * fetched: one on the volume, else the smallest. Candidates are the repository's own, and single files outside of it (OpenAI's
- * .pt files have half its size). Undefined where there is none.
+ * Chooses among the checkpoints of the same weights whose hashes are known in advance the one with the fewest bytes to fetch:
+ * one on the volume, else the smallest. Candidates are the repository's own and single files outside of it (OpenAI's .pt files
+ * are half the size). Returns undefined if there is none.
  */
 export async function chooseSource(
   configured: ConfiguredModel,
@@ -110,7 +110,7 @@ async function ofRepository(
   return files;
 }
 
-/** A file outside of any repository, where it lies on the volume with the right bytes. One with other bytes is the user's own. */
+/** Returns a file outside of any repository if it is on the volume with the right bytes. A file with other bytes belongs to the user. */
 async function onVolume(
   { id }: ConfiguredModel,
   { path, url, sha256 }: UrlSourceFile,
@@ -125,7 +125,7 @@ async function onVolume(
     const sources = remote.isPublicHub ? [remote.urlFile(new URL(url))] : [];
     return { path, sizeBytes, hash: { type: 'sha256', value: sha256 }, sources, volumePath: path, isThere: true };
   }
-  const message = `${absolutePath} is not the file that the manifest names: its sha256 is ${found}, expected ${sha256}. It is left as it is.`;
+  const message = `${absolutePath} is not the file in the manifest: expected sha256 ${sha256}, got ${found}. It is left unchanged.`;
   remote.onSourceFailed(id, 'volume', new DownloaderError('HASH_MISMATCH', message));
   return 'another file';
 }
@@ -139,7 +139,7 @@ async function sizeOn(path: string): Promise<number | undefined> {
   }
 }
 
-/** A file at an address that does not answer is no choice; the repository's own is then. */
+/** An address that does not answer is not a candidate; the repository's own checkpoint is used then. */
 async function ofAddress(
   { path, url, sha256, sizeBytes }: UrlSourceFile,
   remote: Remote,
@@ -163,7 +163,7 @@ async function sizeAt(source: ByteSource, signal: AbortSignal): Promise<number |
   return opened.totalBytes;
 }
 
-/** Bytes that are still to be fetched. */
+/** Returns the bytes still to fetch. */
 function lacking(files: readonly OfferedCheckpointFile[]): number {
   return bytesOf(files.filter(({ isThere }) => !isThere));
 }

@@ -19,7 +19,7 @@ import { getProxyForUrl } from 'proxy-from-env';
 import { DownloaderError } from './errors.js';
 import type { ProxyFor } from './transfer/proxy.js';
 
-/** The downloader's own variables, beside those it shares with the server. --help and the README are made from this table. */
+/** The downloader's own variables, in addition to those shared with the server. --help and the docs are generated from this table. */
 export const DOWNLOADER_VARIABLES = {
   endpoint: urlVariable({
     name: 'HF_ENDPOINT',
@@ -29,13 +29,13 @@ export const DOWNLOADER_VARIABLES = {
   }),
   token: stringVariable({
     name: 'HF_TOKEN',
-    doc: 'Token for private or licensed repositories. Sent to HF_ENDPOINT alone.',
+    doc: 'Token for private or licensed repositories. Sent only to HF_ENDPOINT.',
     example: 'hf_...',
     secret: true,
   }),
   tokenPath: stringVariable({
     name: 'HF_TOKEN_PATH',
-    doc: 'File that holds the token, where HF_TOKEN is not set. Default: token in HF_HOME.',
+    doc: 'File with the token, used if HF_TOKEN is not set. Default: token in HF_HOME.',
     example: '/run/secrets/hf_token',
   }),
   connections: integerVariable({
@@ -43,7 +43,7 @@ export const DOWNLOADER_VARIABLES = {
     default: 8,
     min: 1,
     max: 64,
-    doc: 'Connections at once, over all files.',
+    doc: 'Maximum concurrent connections over all files.',
     example: '4',
   }),
   filesAtOnce: integerVariable({
@@ -51,7 +51,7 @@ export const DOWNLOADER_VARIABLES = {
     default: 4,
     min: 1,
     max: 64,
-    doc: 'Files fetched at once.',
+    doc: 'Maximum files fetched concurrently.',
     example: '2',
   }),
   partMib: numberVariable({
@@ -59,7 +59,7 @@ export const DOWNLOADER_VARIABLES = {
     default: 16,
     min: 0.0625,
     max: 4096,
-    doc: 'Size of one request in MiB. A larger file is fetched in several such parts at once.',
+    doc: 'Size of one range request in MiB. Larger files are fetched in several concurrent ranges.',
     example: '32',
   }),
   stallSeconds: numberVariable({
@@ -67,7 +67,7 @@ export const DOWNLOADER_VARIABLES = {
     default: 30,
     min: 0.1,
     max: 3600,
-    doc: 'A connection on which no byte comes for so many seconds is given up and made anew.',
+    doc: 'Seconds without a byte after which a connection is closed and opened again.',
     example: '60',
   }),
   attempts: integerVariable({
@@ -75,7 +75,7 @@ export const DOWNLOADER_VARIABLES = {
     default: 8,
     min: 1,
     max: 100,
-    doc: 'Failures in a row, without a byte in between, after which a request is given up. Where nobody at all is reached from the start, 2 s end it.',
+    doc: 'Consecutive failures without progress after which a request fails. If no host can be reached at all, the run fails after 2 s.',
     example: '3',
   }),
   pauseSeconds: numberVariable({
@@ -83,36 +83,36 @@ export const DOWNLOADER_VARIABLES = {
     default: 0.5,
     min: 0,
     max: 60,
-    doc: 'Pause before the second attempt; it doubles with each further one, up to 30 s, and is jittered.',
+    doc: 'Delay before the first retry; it doubles with each further one, up to 30 s, with jitter.',
     example: '1',
   }),
   keepCheckpoints: booleanVariable({
     name: 'KEEP_CHECKPOINTS',
     default: true,
-    doc: 'Whether a checkpoint stays on the volume once it is compiled and every byte of that is proved. true: other programs that share the cache still find it.',
+    doc: 'Whether a checkpoint stays on the volume after it is compiled and verified. true: other programs that share the cache still find it.',
     example: 'false',
   }),
   logLevel: enumVariable({
     name: 'LOG_LEVEL',
     words: ['debug', 'info', 'warn', 'error', 'silent'],
     default: 'info',
-    doc: 'The least important log lines that are written.',
+    doc: 'Minimum log level.',
     example: 'debug',
   }),
   logFormat: enumVariable({
     name: 'LOG_FORMAT',
     words: ['auto', 'human', 'json'],
     default: 'auto',
-    doc: 'How log lines look; auto: human on a terminal, JSON elsewhere.',
+    doc: 'Log format; auto: human-readable on a terminal, JSON otherwise.',
     example: 'json',
   }),
 } as const;
 
-/** What the environment says, checked. */
+/** The validated configuration. */
 export interface DownloaderConfig {
   readonly models: ModelEnvironment;
   readonly endpoint: URL;
-  /** Reads the token when it is first needed, so that a run without requests opens no file for it. */
+  /** Reads the token on first use, so that a run without requests opens no token file. */
   readonly token: () => string | undefined;
   readonly connections: number;
   readonly filesAtOnce: number;
@@ -120,26 +120,26 @@ export interface DownloaderConfig {
   readonly stallMs: number;
   readonly attempts: number;
   readonly pauseMs: number;
-  /** False: a checkpoint is removed once it is compiled. */
+  /** False: a checkpoint is removed after it is compiled. */
   readonly keepCheckpoints: boolean;
   readonly proxyFor: ProxyFor;
-  /** The environment as npm's own settings read it: `npm_config_registry` and its like, HOME for `.npmrc`. */
+  /** The environment for npm's own settings: `npm_config_registry` and similar, HOME for `.npmrc`. */
   readonly npmEnvironment: NodeJS.ProcessEnv;
   readonly log: LogConfig;
-  /** Sentences about variables that look misspelt. */
+  /** Warnings about variables that look misspelt. */
   readonly hints: readonly string[];
 }
 
-/** What the log is to look like. */
+/** Log options. */
 export interface LogConfig {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly format: 'auto' | 'human' | 'json';
 }
 
 /**
- * Reads the environment.
+ * Reads the configuration from the environment.
  *
- * @throws CacheError ENVIRONMENT_INVALID with all problems at once.
+ * @throws CacheError ENVIRONMENT_INVALID with all problems.
  */
 export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
   const [models, own] = readAll(
@@ -165,19 +165,19 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
 }
 
 /**
- * HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, as proxy-from-env reads them.
+ * Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, as proxy-from-env does.
  *
- * @throws DownloaderError USAGE for a proxy that is none; its address may hold a password, so it is not shown.
+ * @throws DownloaderError USAGE for an invalid proxy; its address may hold a password, so it is not shown.
  */
 function proxyFor(url: URL): URL | undefined {
   const text = getProxyForUrl(url.href);
   if (text === '') return undefined;
   const proxy = URL.canParse(text) ? new URL(text) : undefined;
   if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy;
-  const came = proxy === undefined ? 'something that is no address' : `a proxy of the kind ${proxy.protocol}//`;
+  const came = proxy === undefined ? 'an invalid URL' : `the unsupported scheme ${proxy.protocol}//`;
   throw new DownloaderError(
     'USAGE',
-    `${url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'} (or ALL_PROXY) must be an address like http://host:port, got ${came}. Correct it, or name ${url.hostname} in NO_PROXY, then run: heimdex-downloader download`,
+    `${url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'} (or ALL_PROXY) must be a URL like http://host:port, got ${came}. Correct it, or add ${url.hostname} to NO_PROXY, then run: heimdex-downloader download`,
   );
 }
 
@@ -188,13 +188,13 @@ function hubHome(env: NodeJS.ProcessEnv): string {
   return join(cache ? absolutePath(cache) : join(homedir(), '.cache'), 'huggingface');
 }
 
-/** @throws DownloaderError USAGE for a text that no request's header can hold; it is not shown. */
+/** @throws DownloaderError USAGE for a token that is not a valid header value; it is not shown. */
 function readToken(given: string | undefined, path: string): string | undefined {
   const token = given ?? readTokenFile(absolutePath(path));
   if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;
   throw new DownloaderError(
     'USAGE',
-    `${given === undefined ? `The token in ${path}` : 'HF_TOKEN'} must be one word of plain letters and digits, got blanks, line breaks or other letters in it. Correct it, then run: heimdex-downloader download`,
+    `${given === undefined ? `The token in ${path}` : 'HF_TOKEN'} must be printable ASCII without blanks or line breaks. Correct it, then run: heimdex-downloader download`,
   );
 }
 

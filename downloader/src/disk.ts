@@ -5,7 +5,7 @@ import { formatBytes } from '@heimdex/common';
 import { DownloaderError, errorMessage, systemCode } from './errors.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-/** Errors of a volume whatever call met them; others count when they name a path. */
+/** Errors of a volume whichever call met them; other errors count only if they name a path. */
 const REFUSED = new Set([
   'EACCES',
   'EBADF',
@@ -25,18 +25,17 @@ const REFUSED = new Set([
   'ESTALE',
 ]);
 
-/** What to do about the usual ones. */
+/** Remedies for the common errors. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  EROFS:
-    'The volume is mounted read-only: mount it so that the downloader may write (the server needs to read it only)',
+  EROFS: 'The volume is mounted read-only: mount it read-write for the downloader (the server only reads it)',
   EACCES: "The downloader's user may not write there: change the directory's owner or mode, or the user",
   EPERM: "The downloader's user may not write there: change the directory's owner or mode, or the user",
-  ENOTDIR: 'A file has the place of a directory: correct the variable that names the cache',
-  EEXIST: 'A file has the place of a directory: correct the variable that names the cache',
+  ENOTDIR: 'A file is where a directory is expected: correct the variable that names the cache',
+  EEXIST: 'A file is where a directory is expected: correct the variable that names the cache',
 };
-const USUAL_REMEDY = 'The downloader needs a volume it may write to: check its path, owner and mount';
+const USUAL_REMEDY = 'The downloader needs a writable volume: check its path, owner and mount';
 
-/** A system error of the volume as a DownloaderError; anything else unchanged. */
+/** Converts a system error of the volume to a DownloaderError; returns any other error unchanged. */
 export function asDiskError(error: unknown, path?: string): unknown {
   const code = systemCode(error);
   if (error instanceof DownloaderError || code === undefined) return error;
@@ -45,7 +44,7 @@ export function asDiskError(error: unknown, path?: string): unknown {
   if (FULL.has(code)) {
     return new DownloaderError(
       'DISK_FULL',
-      `The volume of ${where} is full (${code}). What has come so far is kept: make room (heimdex-downloader prune lists what no configured model needs), then run: heimdex-downloader download`,
+      `The volume of ${where} is full (${code}). Bytes received so far are kept: free space (heimdex-downloader prune lists what no configured model needs), then run: heimdex-downloader download`,
       { cause: error },
     );
   }
@@ -59,25 +58,25 @@ export function asDiskError(error: unknown, path?: string): unknown {
   return error;
 }
 
-/** The path that a system error is about. */
+/** Returns the path in a system error. */
 function pathOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('path' in error)) return undefined;
   return typeof error.path === 'string' ? error.path : undefined;
 }
 
-/** Bytes that this process may still write to the volume of a directory that exists. */
+/** Returns the bytes that this process may still write to the volume of an existing directory. */
 export async function freeBytes(dir: string): Promise<number> {
   const { bavail, bsize } = await statfs(dir);
   return bavail * bsize;
 }
 
-/** Kept free beside what is written: journals, pointers, the file system's own. */
+/** Kept free for journals, pointers and the file system's own data. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
 /**
- * Refuses what does not fit on a volume, before the first byte.
+ * Throws if the bytes do not fit on the volume. Called before the first byte is written.
  *
- * @param what - What is to be done with the bytes: `fetched`, `imported`.
+ * @param what - Participle for the message: `fetched`, `imported`.
  * @throws DownloaderError DISK_FULL.
  */
 export async function assertFits(dir: string, bytes: number, what: string): Promise<void> {
@@ -87,12 +86,12 @@ export async function assertFits(dir: string, bytes: number, what: string): Prom
   if (lacking <= 0) return;
   throw new DownloaderError(
     'DISK_FULL',
-    `${formatBytes(bytes)} are to be ${what} and the volume of ${dir} has ${formatBytes(free)} free: ${formatBytes(lacking)} too little. Make room (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
+    `${formatBytes(bytes)} are to be ${what}, but the volume of ${dir} has only ${formatBytes(free)} free: ${formatBytes(lacking)} too little. Free space (heimdex-downloader prune lists what no configured model needs) or choose smaller models, then run: heimdex-downloader download`,
   );
 }
 
 /**
- * Makes a directory, with those above it, that other users can read.
+ * Creates a directory and its parents, readable by other users.
  *
  * @throws DownloaderError DISK_FULL or DISK_FAILED.
  */
@@ -104,7 +103,7 @@ export async function makeDir(path: string): Promise<void> {
   }
 }
 
-/** Makes the directory of a file. */
+/** Creates the directory of a file. */
 export async function makeDirOf(path: string): Promise<void> {
   await makeDir(dirname(path));
 }

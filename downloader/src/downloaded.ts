@@ -2,8 +2,8 @@ import type { LockedModel, ModelsLock } from '@heimdex/cache';
 import type { Plan, PlannedFile } from './plan.js';
 
 /**
- * Whether a model's weights were on the volume before this program brought any: other programs may need them, and `prune`
- * leaves them. What an earlier run locked as its own stays its own.
+ * Returns whether this program downloaded a model's weights. If they were on the volume before, other programs may need them
+ * and `prune` keeps them. An earlier run's entry in the lock file stays valid.
  */
 export function wasFound(
   model: Pick<LockedModel, 'role' | 'entry' | 'repository'>,
@@ -16,7 +16,7 @@ export function wasFound(
     ({ remoteFiles: { state } }) => state.configured.role === model.role && state.configured.entry === model.entry,
   );
   if (planned === undefined) return true;
-  // A checkpoint outside of the repository says nothing of the repository's directory.
+  // A checkpoint outside of the repository does not count for the repository's directory.
   const files = planned.files.filter(({ offered }) => offered.volumePath === undefined);
   const checkpoint = new Set(planned.remoteFiles.checkpoint?.paths);
   const weights = files.filter(({ offered: { file } }) => file.weights !== undefined || checkpoint.has(file.path));

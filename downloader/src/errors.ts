@@ -1,34 +1,34 @@
 /**
- * How the downloader ends. Every failure has a stable code, every code one exit status; docs/reference.md lists both tables and
- * a test compares them with these.
+ * Exit statuses and error codes. Every failure has a stable code, and every code has one exit status; docs/reference.md lists
+ * both tables and a test compares them with these.
  */
 export const EXIT_STATUS = {
-  /** Everything asked for is done. */
+  /** Success. */
   ok: 0,
-  /** A fault of the program itself. */
+  /** A bug in the program. */
   unexpected: 1,
-  /** A variable, an option or the manifest is wrong: nothing was attempted. */
+  /** A variable, an option or the manifest is invalid: nothing was attempted. */
   usage: 2,
-  /** Something is missing: a file on the volume, or a name the hub does not know. */
+  /** A file is not on the volume, or the hub does not know a name. */
   missing: 3,
-  /** The hub wants a token, or the token lacks a permission. */
+  /** The hub requires a token, or the token lacks a permission. */
   auth: 4,
-  /** The hub, or the way to it, did not answer well for as long as the retries lasted. A later run continues. */
+  /** The hub, or the network on the way to it, was unavailable until the retries ended. A later run resumes. */
   network: 5,
-  /** The volume is full, or cannot be written or read. A later run continues. */
+  /** The volume is full, unwritable or unreadable. A later run resumes. */
   disk: 6,
-  /** Bytes, sizes or names are not what they should be. */
+  /** Hashes, sizes or names do not match. */
   verification: 7,
-  /** Nothing was found wrong, but of some files nothing says what their bytes must be. */
+  /** No mismatch was found, but some files have no known hash. */
   unverified: 8,
-  /** Ended by a signal (SIGINT, SIGTERM). A later run continues. */
+  /** Ended by a signal (SIGINT, SIGTERM). A later run resumes. */
   interrupted: 130,
 } as const;
 
-/** A way to end, by name. */
+/** Name of an exit status. */
 export type ExitName = keyof typeof EXIT_STATUS;
 
-/** The exit status of every error code. */
+/** Exit status of every error code. */
 export const ERROR_CODES = {
   USAGE: 'usage',
   OFFLINE: 'missing',
@@ -57,10 +57,10 @@ export const ERROR_CODES = {
   INTERNAL: 'unexpected',
 } as const satisfies Record<string, ExitName>;
 
-/** One of the documented codes. */
+/** A documented error code. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** An error meant for the person who runs the program: what was expected, what came, what to type next. */
+/** An error for the user: what was expected, what was found, and which command to run next. */
 export class DownloaderError extends Error {
   override readonly name = 'DownloaderError';
 
@@ -72,35 +72,35 @@ export class DownloaderError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
   }
 
-  /** The status the process ends with when this error reaches the top. */
+  /** Exit status of the process if this error ends it. */
   get exitStatus(): number {
     return EXIT_STATUS[ERROR_CODES[this.code]];
   }
 }
 
-/** The `code` of a Node.js system error (`ENOSPC`, `ECONNRESET`), or undefined for anything else. */
+/** Returns the `code` of a Node.js system error (`ENOSPC`, `ECONNRESET`), or undefined for anything else. */
 export function systemCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** The message of whatever was thrown, for use inside another message. */
+/** Returns the message of a thrown value, for use inside another message. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /**
- * One error for several sources that failed one after the other: the only one as it is, or the first one's code with all
- * messages.
+ * Combines the errors of several sources into one: a single error is returned unchanged; several become one with the first
+ * code and all messages.
  *
- * @param what - What none of them gave.
+ * @param what - What no source provided.
  */
 export function combineFailures(what: string, failures: readonly DownloaderError[]): DownloaderError {
   const [first] = failures;
   if (first === undefined) return new DownloaderError('INTERNAL', `${what} has no source`);
   if (failures.length === 1) return first;
   const lines = failures.map((failure) => `  ${failure.message}`).join('\n');
-  return new DownloaderError(first.code, `None of the ${failures.length} sources gave ${what}:\n${lines}`, {
+  return new DownloaderError(first.code, `None of the ${failures.length} sources provided ${what}:\n${lines}`, {
     cause: first,
   });
 }

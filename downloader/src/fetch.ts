@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { hashFile } from '@heimdex/cache';
 import pLimit from 'p-limit';
-import { takeLock } from './blob-lock.js';
+import { acquireLock } from './blob-lock.js';
 import type { DownloaderConfig } from './config.js';
 import { asDiskError, makeDirOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
@@ -12,12 +12,12 @@ import type { ByteSource } from './transfer/source.js';
 import { transferFile } from './transfer/transfer.js';
 import type { TransferOptions } from './transfer/transfer-options.js';
 
-/** Told while files are fetched; progress bars and logs are made from it. */
+/** Events of a fetch, for progress bars and logs. */
 export interface FetchEvents {
   onStart(blob: PlannedBlob, sizeBytes: number): void;
-  /** Bytes of the file that are on disk now. */
+  /** Bytes of the file on disk. */
   onBytes(blob: PlannedBlob, haveBytes: number): void;
-  /** Bytes that came over the network. */
+  /** Bytes received over the network. */
   onFetched(bytes: number): void;
   onRetry(blob: PlannedBlob, notice: RetryNotice): void;
   onDone(blob: PlannedBlob, outcome: BlobOutcome): void;
@@ -25,16 +25,16 @@ export interface FetchEvents {
   onLockUnsupported(path: string, reason: string): void;
 }
 
-/** What became of a file. */
+/** Outcome of one file. */
 export interface BlobOutcome {
-  /** `fetched`; `found`: another process had just brought it; `verified`: it was there and its bytes are right. */
+  /** `fetched`; `found`: another process has just fetched it; `verified`: it was present and its bytes match. */
   readonly how: 'fetched' | 'found' | 'verified';
   readonly sizeBytes: number;
-  /** Bytes that were there already, of this file. */
+  /** Bytes of this file that were already on disk. */
   readonly reusedBytes: number;
 }
 
-/** Transfers' bounds, from the configuration. */
+/** Limits of transfers, from the configuration. */
 export function transferOptions(config: DownloaderConfig, retry: RetryPolicy, openHasher: OpenHasher): TransferOptions {
   const limit = pLimit(config.connections);
   return {
@@ -47,15 +47,15 @@ export function transferOptions(config: DownloaderConfig, retry: RetryPolicy, op
   };
 }
 
-/** How much is done at once. */
+/** Concurrency limits. */
 export interface FetchBounds {
   readonly filesAtOnce: number;
   readonly transfer: TransferOptions;
 }
 
 /**
- * Brings every file of a plan to its place, several at once, and tells `onPlaced` of each. The first failure ends the
- * others, whose bytes stay for the next run.
+ * Fetches every file of a plan, several concurrently, and calls `onPlaced` for each. The first failure stops the others;
+ * their bytes stay for the next run.
  *
  * @throws DownloaderError; the signal's reason when it fires.
  */
@@ -96,7 +96,7 @@ async function downloadBlob(
   signal: AbortSignal,
 ): Promise<BlobOutcome> {
   await makeDirOf(blob.finalPath);
-  const lock = await takeLock(
+  const lock = await acquireLock(
     blob.lockPath,
     { onWait: () => events.onWait(blob), onUnsupported: (path, reason) => events.onLockUnsupported(path, reason) },
     signal,
@@ -117,7 +117,7 @@ async function downloadLocked(
   const there = await sizeOf(blob.finalPath);
   const sizeBytes = blob.sizeBytes ?? (await askSize(blob, options, signal));
   events.onStart(blob, sizeBytes);
-  // Whoever held the lock before may have brought it; it is believed once its bytes are read.
+  // The previous holder of the lock may have fetched the file; its bytes are verified first.
   if (there === sizeBytes && (await isVerified(blob, signal))) {
     events.onBytes(blob, sizeBytes);
     return { how: blob.action === 'prove' ? 'verified' : 'found', sizeBytes, reusedBytes: sizeBytes };
@@ -152,7 +152,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** Asks the sources for a size that neither the manifest nor a list of files says. */
+/** Requests the size from the sources if neither the manifest nor a tree list contains it. */
 async function askSize(blob: PlannedBlob, options: TransferOptions, signal: AbortSignal): Promise<number> {
   const failures: DownloaderError[] = [];
   for (const source of blob.sources) {
@@ -173,6 +173,6 @@ async function sizeAt(source: ByteSource, signal: AbortSignal): Promise<number> 
   if (opened.totalBytes !== undefined) return opened.totalBytes;
   throw new DownloaderError(
     'ANSWER_INVALID',
-    `${source.label} does not say its size. Give its sizeBytes in the manifest, then run: heimdex-downloader download`,
+    `${source.label} does not report its size. Set its sizeBytes in the manifest, then run: heimdex-downloader download`,
   );
 }

@@ -1,3 +1,3 @@
-/** The downloader as a library: the program without a process around it. */
+/** The downloader as a library, without the process. */
 export { DownloaderError, ERROR_CODES, type ErrorCode, EXIT_STATUS } from './errors.js';
 export { type RunOptions, run } from './run.js';

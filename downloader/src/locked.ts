@@ -14,14 +14,14 @@ import { DownloaderError } from './errors.js';
 import type { PlannedModel } from './plan.js';
 import type { RemoteFiles } from './remote-files.js';
 
-/** The lock file's entry of a model that has just been published. */
+/** Returns the lock file's entry of a model that has just been published. */
 export async function lockPublished(model: PlannedModel, signal: AbortSignal): Promise<LockedModel> {
   const { remoteFiles } = model;
   const { configured } = remoteFiles.state;
   const files: LockedFile[] = [];
   for (const { offered, blob } of model.files) {
     const { hash, file } = offered;
-    // Small files are known by git's sha1; the lock names every file's sha256, so that one tool can check them all.
+    // Small files are known by git's sha1; the lock file has every file's sha256, so that one tool can check them all.
     const sha256 = hash.type === 'sha256' ? hash.value : await hashFile('sha256', blob.finalPath, signal);
     const sizeBytes = blob.sizeBytes ?? (await sizeOfBlob(blob.finalPath));
     files.push({
@@ -45,9 +45,9 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
 }
 
 /**
- * The lock file's entry of a model that was on the volume before there was a lock file.
+ * Returns the lock file's entry of a model that was on the volume before there was a lock file.
  *
- * @throws DownloaderError HASH_MISMATCH for a file that is not what its blob's name says.
+ * @throws DownloaderError HASH_MISMATCH if a file does not match its blob's name.
  */
 export async function lockFound(state: ModelState, signal: AbortSignal): Promise<LockedModel | undefined> {
   const { configured, inspection } = state;
@@ -59,7 +59,7 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
     const sha256 = file.hash?.type === 'sha256' ? file.hash.value : await hashFile('sha256', file.blobPath, signal);
     files.push({ path: file.path, sizeBytes: file.sizeBytes, sha256, blobId: blobIdOf(file.blobId) });
   }
-  // The checkpoint is locked with what was made of it, whether or not it stays.
+  // The checkpoint is locked with the compiled model, whether or not it is kept.
   for (const { path, sizeBytes, sha256 } of found.compiled?.sources ?? []) {
     files.push({ path, sizeBytes, sha256, blobId: undefined });
   }
@@ -79,7 +79,7 @@ export async function lockFound(state: ModelState, signal: AbortSignal): Promise
   };
 }
 
-/** A file named by git's sha1 is read for its sha256, so it must be the file of that name first. */
+/** A file named by git's sha1 must match it before its sha256 is recorded. */
 async function assertNamed({ hash, path, absolutePath, blobPath }: FoundFile, signal: AbortSignal): Promise<void> {
   if (hash?.type !== 'git-sha1') return;
   const actual = await hashFile('git-sha1', blobPath, signal);
@@ -91,8 +91,8 @@ async function assertNamed({ hash, path, absolutePath, blobPath }: FoundFile, si
 }
 
 /**
- * Writes the lock file when it would change. A volume that cannot be written is no reason to fail when all models are
- * there: the answer is then the error, for a warning.
+ * Writes the lock file if it changed. An unwritable volume is not a failure when all models are present: the error is
+ * returned, for a warning.
  */
 export async function updateLock(
   path: string,

@@ -17,7 +17,7 @@ export function openLog(config: LogConfig, target: LogTarget): Logger {
   return open(config, target, humanLine);
 }
 
-/** The message alone: it says what the fields say. */
+/** Formats the message alone: it already contains the fields. */
 function humanLine({ level, msg, stack }: LogRecord): string {
   return `${LEVEL_PREFIXES[String(level)] ?? ''}${visibleLines(String(msg))}${stackLines(stack)}`;
 }

@@ -3,12 +3,12 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { asDiskError, makeDirOf } from './disk.js';
 import { EXIT_STATUS } from './errors.js';
 
-/** A run's result, in numbers. What a command does not know it leaves out. */
+/** Numeric results of a run. A command omits what it does not know. */
 export interface RunFigures {
   readonly models?: number;
   readonly fetchedFiles?: number;
   readonly networkBytes?: number;
-  /** Bytes that needed no request: they were there, or an earlier run had left them. */
+  /** Bytes that needed no request: already present, or left by an earlier run. */
   readonly reusedBytes?: number;
   readonly retries?: number;
 }
@@ -24,14 +24,14 @@ export interface RunRecord {
 }
 
 const FIGURE_METRICS = {
-  models: ['models', 'Models that are configured.'],
-  fetchedFiles: ['fetched_files', 'Files that were fetched.'],
-  networkBytes: ['fetched_bytes', 'Bytes that came over the network.'],
-  reusedBytes: ['reused_bytes', 'Bytes that were on the volume already.'],
-  retries: ['retries', 'Requests that had to be made again.'],
+  models: ['models', 'Number of configured models.'],
+  fetchedFiles: ['fetched_files', 'Number of fetched files.'],
+  networkBytes: ['fetched_bytes', 'Bytes received over the network.'],
+  reusedBytes: ['reused_bytes', 'Bytes already on the volume.'],
+  retries: ['retries', 'Number of retried requests.'],
 } as const satisfies Record<keyof RunFigures, readonly [string, string]>;
 
-/** The run as Prometheus' text format; each name begins with `heimdex_downloader_`. */
+/** Formats the run as Prometheus text; each name begins with `heimdex_downloader_`. */
 export function metricsText(record: RunRecord): string {
   const { command, exitStatus, durationMs, endedAtMs, figures } = record;
   const lines: string[] = [];
@@ -39,10 +39,10 @@ export function metricsText(record: RunRecord): string {
     const full = `heimdex_downloader_${name}`;
     lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} gauge`, `${full}{command="${command}"} ${value}`);
   };
-  gauge('success', 'Whether the last run ended well.', exitStatus === EXIT_STATUS.ok ? 1 : 0);
+  gauge('success', 'Whether the last run succeeded.', exitStatus === EXIT_STATUS.ok ? 1 : 0);
   gauge('exit_status', 'Exit status of the last run.', exitStatus);
-  gauge('duration_seconds', 'How long the last run took.', durationMs / 1000);
-  gauge('last_run_timestamp_seconds', 'When the last run ended, in seconds since 1970.', endedAtMs / 1000);
+  gauge('duration_seconds', 'Duration of the last run in seconds.', durationMs / 1000);
+  gauge('last_run_timestamp_seconds', 'End of the last run, in seconds since 1970.', endedAtMs / 1000);
   for (const [key, [name, help]] of Object.entries(FIGURE_METRICS)) {
     const value = figures[key as keyof RunFigures];
     if (value !== undefined) gauge(name, help, value);
@@ -51,7 +51,7 @@ export function metricsText(record: RunRecord): string {
 }
 
 /**
- * Writes the metrics file in one step, so that the collector never reads half of it.
+ * Writes the metrics file atomically, so that the collector never reads half of it.
  *
  * @throws DownloaderError DISK_FULL or DISK_FAILED.
  */

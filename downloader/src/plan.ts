@@ -4,30 +4,30 @@ import type { ModelState } from './cache-state.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
 
-/** What has to be done to make the volume hold what is wanted. Plain data, made without input or output. */
+/** The steps that bring the volume to the configured state. Plain data, computed without I/O. */
 export interface Plan {
-  /** Models that need nothing. */
+  /** Models that are complete. */
   readonly complete: readonly ModelState[];
-  /** Models whose checkpoint is on the volume and has only to be compiled. */
+  /** Models whose checkpoint is on the volume and only has to be compiled. */
   readonly compile: readonly ModelState[];
   readonly models: readonly PlannedModel[];
   /** Each once, though several models may share it. */
   readonly blobs: readonly PlannedBlob[];
 }
 
-/** A model that lacks something. */
+/** An incomplete model. */
 export interface PlannedModel {
   readonly remoteFiles: RemoteFiles;
   readonly files: readonly PlannedFile[];
 }
 
-/** One file of a model and the blob behind it. */
+/** One file of a model and its blob. */
 export interface PlannedFile {
   readonly offered: RemoteFile;
   readonly blob: PlannedBlob;
 }
 
-/** One file to be on disk under its final name. */
+/** One blob and how to get it to its final path. */
 export interface PlannedBlob {
   /** For messages: repository and path. */
   readonly label: string;
@@ -35,28 +35,28 @@ export interface PlannedBlob {
   readonly path: string;
   readonly finalPath: string;
   readonly lockPath: string;
-  /** Undefined when nobody says it before the first byte. */
+  /** Undefined if unknown before the first byte. */
   readonly sizeBytes: number | undefined;
   readonly hash: ContentHash;
   readonly sources: readonly ByteSource[];
   /**
-   * `keep`: it is there and was looked at. `prove`: it is there, but nothing we did put it there for this model: its
-   * bytes are read once. `fetch`: it is missing or wrong.
+   * `keep`: present and trusted. `prove`: present, but not put there by this program for this model: its bytes are verified
+   * once. `fetch`: missing or wrong.
    */
   readonly action: 'keep' | 'prove' | 'fetch';
-  /** Bytes of an earlier run to go on with. */
+  /** Bytes of an earlier run to resume. */
   readonly resumableBytes: number;
 }
 
-/** What lies at a blob's final path. */
+/** State of a blob's final path. */
 export interface BlobOnDisk {
-  /** Undefined: nothing. */
+  /** Undefined if there is no file. */
   readonly sizeBytes: number | undefined;
-  /** Bytes of an earlier run beside it. */
+  /** Bytes of an earlier run in a partial file next to it. */
   readonly resumableBytes: number;
 }
 
-/** A catalogue's blob paths, so that the disk can be looked at before the plan is made. */
+/** Returns the final path of a remote file's blob, needed to inspect the disk before planning. */
 export function blobPathOf(cacheDir: string, remoteFiles: RemoteFiles, offered: RemoteFile): string {
   if (offered.volumePath !== undefined) return join(cacheDir, ...offered.volumePath.split('/'));
   return remoteFiles.commit === undefined
@@ -65,9 +65,9 @@ export function blobPathOf(cacheDir: string, remoteFiles: RemoteFiles, offered: 
 }
 
 /**
- * Puts together what is wanted, what is offered and what is there.
+ * Computes the plan from the configuration, the remote files and the state of the disk.
  *
- * @param onDisk - What lies at a final path.
+ * @param onDisk - Returns the state of a final path.
  */
 export function makePlan(
   cacheDir: string,
@@ -102,11 +102,11 @@ function planBlob(
   const sizeBytes = offered.sizeBytes;
   const inspected = state.inspection.files.find((candidate) => candidate.file.path === file.path);
   const damaged = state.damaged.has(file.path);
-  const looked =
+  const trusted =
     offered.isVerified === true ||
     (inspected?.found !== undefined && sameBlob(inspected.found, remoteFiles, hash) && !damaged);
   const sized = there.sizeBytes !== undefined && (sizeBytes === undefined || sizeBytes === there.sizeBytes);
-  const action = damaged || !sized ? 'fetch' : looked ? 'keep' : 'prove';
+  const action = damaged || !sized ? 'fetch' : trusted ? 'keep' : 'prove';
   return {
     label: `${repository} ${file.path}`,
     path: file.path,
@@ -120,27 +120,27 @@ function planBlob(
   };
 }
 
-/** Whether the file that was found is known to be the one that is wanted, without reading it. */
+/** Returns whether the file on disk is known, without reading it, to be the configured one. */
 function sameBlob(found: FoundFile, remoteFiles: RemoteFiles, hash: ContentHash): boolean {
-  // A plain file has no blob's name to compare.
+  // A plain file has no blob name to compare.
   if (remoteFiles.commit === undefined) return found.hash?.type === hash.type && found.hash.value === hash.value;
-  // The lock file is to name a sha256, which is that of whatever lies there: it is read before it is believed.
+  // The lock file will record the sha256 of the bytes on disk, so they are read before they are trusted.
   const nameIsEnough = hash.type === 'sha256' || remoteFiles.state.locked !== undefined;
   return nameIsEnough && found.blobId === hash.value;
 }
 
-/** What a plan costs. */
+/** Costs of a plan. */
 export interface PlanTotals {
   readonly fetchFiles: number;
-  /** Bytes to come over the network. Files of unknown size count as 0. */
+  /** Bytes to fetch over the network. Files of unknown size count as 0. */
   readonly fetchBytes: number;
-  /** Bytes of earlier runs that are gone on with. */
+  /** Bytes resumed from earlier runs. */
   readonly resumedBytes: number;
   readonly presentFiles: number;
   readonly presentBytes: number;
 }
 
-/** Adds a plan up. */
+/** Sums up a plan. */
 export function totalsOf(plan: Plan): PlanTotals {
   let fetchFiles = 0;
   let fetchBytes = 0;

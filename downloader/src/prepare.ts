@@ -7,9 +7,9 @@ import { listRemoteFiles, type RemoteFiles } from './remote-files.js';
 import { resumableBytes } from './transfer/leftovers.js';
 
 /**
- * From what is there to what has to be done. Models that lack nothing cost no request.
+ * Plans the download. Complete models cost no request.
  *
- * @throws DownloaderError OFFLINE with all that is missing when requests are forbidden; what the sources answer else.
+ * @throws DownloaderError OFFLINE with all missing files if requests are forbidden; errors of the sources otherwise.
  */
 export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);
@@ -19,28 +19,28 @@ export async function preparePlan(cacheState: CacheState, remote: Remote, signal
   return planFor(cacheState, { complete, compile }, lacking, remote, signal);
 }
 
-/** The same for every configured model, whether or not it lacks something: what its sources offer now. */
-export function planAnew(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
+/** Plans every configured model, complete or not, against the current files of its sources. */
+export function planAll(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   return planFor(cacheState, { complete: [], compile: [] }, cacheState.models, remote, signal);
 }
 
 async function planFor(
   cacheState: CacheState,
   settled: Pick<Plan, 'complete' | 'compile'>,
-  asked: readonly ModelState[],
+  models: readonly ModelState[],
   remote: Remote,
   signal: AbortSignal,
 ): Promise<Plan> {
   const { cacheDir } = cacheState.environment;
   const allRemoteFiles: RemoteFiles[] = [];
-  for (const model of asked) allRemoteFiles.push(await listRemoteFiles(model, cacheDir, remote, signal));
-  const onDisk = await lookAtBlobs(cacheDir, allRemoteFiles);
+  for (const model of models) allRemoteFiles.push(await listRemoteFiles(model, cacheDir, remote, signal));
+  const onDisk = await statBlobs(cacheDir, allRemoteFiles);
   return makePlan(cacheDir, settled, allRemoteFiles, (path) => onDisk.get(path) ?? NOTHING);
 }
 
 const NOTHING: BlobOnDisk = { sizeBytes: undefined, resumableBytes: 0 };
 
-async function lookAtBlobs(cacheDir: string, allRemoteFiles: readonly RemoteFiles[]): Promise<Map<string, BlobOnDisk>> {
+async function statBlobs(cacheDir: string, allRemoteFiles: readonly RemoteFiles[]): Promise<Map<string, BlobOnDisk>> {
   const onDisk = new Map<string, BlobOnDisk>();
   for (const remoteFiles of allRemoteFiles) {
     for (const offered of remoteFiles.files) {
@@ -73,7 +73,7 @@ function offlineError(lacking: readonly ModelState[]): DownloaderError {
   );
 }
 
-/** What a model lacks, a line each. */
+/** Lists what a model lacks, one line per file. */
 export function missingLines({ configured, inspection, damaged }: ModelState): string[] {
   const name = `${configured.role} ${configured.id}`;
   const problems = inspection.files.filter((file) => file.problem !== undefined);
@@ -81,7 +81,7 @@ export function missingLines({ configured, inspection, damaged }: ModelState): s
     return configured.files.filter((file) => file.required).map((file) => `${name}: ${file.path}`);
   }
   return [
-    ...problems.map(({ file, absolutePath }) => `${name}: ${file.path} (looked at ${absolutePath})`),
+    ...problems.map(({ file, absolutePath }) => `${name}: ${file.path} (expected at ${absolutePath})`),
     ...[...damaged].map((path) => `${name}: ${path} (its bytes are wrong)`),
   ];
 }

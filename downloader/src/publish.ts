@@ -20,7 +20,7 @@ import {
 import { asDiskError, makeDir, makeDirOf } from './disk.js';
 import type { PlannedBlob, PlannedModel } from './plan.js';
 
-/** Publishes each model of a plan as soon as the last of its blobs is there, also when another model fails. */
+/** Publishes each model of a plan as soon as its last blob is present, even if another model fails. */
 export class Publisher {
   readonly #cacheDir: string;
   readonly #waiting: { readonly model: PlannedModel; readonly blobs: Set<PlannedBlob> }[];
@@ -33,40 +33,40 @@ export class Publisher {
     }));
   }
 
-  /** A blob is there now. Publishes what waited for it alone. */
+  /** Records a blob as present and publishes the models that waited only for it. */
   async blobDone(blob: PlannedBlob): Promise<void> {
     for (const { blobs } of this.#waiting) blobs.delete(blob);
     await this.publishReady();
   }
 
-  /** Publishes the models that wait for nothing. */
+  /** Publishes the models that wait for no blob. */
   async publishReady(): Promise<void> {
-    for (let ready = this.#takeReady(); ready !== undefined; ready = this.#takeReady()) {
+    for (let ready = this.#nextReady(); ready !== undefined; ready = this.#nextReady()) {
       await publishModel(this.#cacheDir, ready);
     }
   }
 
-  #takeReady(): PlannedModel | undefined {
+  #nextReady(): PlannedModel | undefined {
     const index = this.#waiting.findIndex(({ blobs }) => blobs.size === 0);
     return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]?.model;
   }
 }
 
-/** A model's snapshot, ready to be seen. */
+/** A model's snapshot to publish. */
 export interface Snapshot {
   readonly repository: string;
   /** 40 hex digits. */
   readonly commit: string;
-  /** What was asked for. A branch or tag gets a ref; a commit has none. */
+  /** The configured revision. A branch or tag gets a ref; a commit has none. */
   readonly requestedRevision: string;
-  /** The repository's list of files, where it is known. */
+  /** The repository's tree list, if known. */
   readonly tree: Tree | undefined;
   readonly files: readonly { readonly path: string; readonly blobId: string }[];
 }
 
 /**
- * Makes a snapshot visible whose blobs are all there: pointers, then the list of files, then the ref, which is written
- * last so that a ref of ours means a whole model. Each appears in one step.
+ * Publishes a snapshot whose blobs are all present: pointers, then the tree list, then the ref. The ref is written last, so
+ * that it always points at a complete model. Each file appears atomically.
  *
  * @throws DownloaderError DISK_FULL or DISK_FAILED.
  */
@@ -80,9 +80,9 @@ export async function publishSnapshot(cacheDir: string, snapshot: Snapshot): Pro
 }
 
 /**
- * Whether a snapshot has every file of its repository. With a list of more than that, huggingface_hub's
- * `snapshot_download(local_files_only=True)` calls the snapshot incomplete, though all that was asked for is there;
- * without a list it takes what it finds.
+ * Returns whether a snapshot has every file of its repository. With a tree list of more files, huggingface_hub's
+ * `snapshot_download(local_files_only=True)` calls the snapshot incomplete although all requested files are present; without
+ * a list it accepts what it finds.
  */
 async function isWhole(cacheDir: string, snapshot: Snapshot, tree: Tree): Promise<boolean> {
   const { repository, commit, files } = snapshot;
@@ -103,13 +103,13 @@ async function publishModel(cacheDir: string, model: PlannedModel): Promise<void
   await publishSnapshot(cacheDir, { repository, commit, requestedRevision, tree, files });
 }
 
-/** Makes a compiled model visible whose files all lie in its directory: what it was made of is written last. */
+/** Publishes a compiled model whose files are all in its directory: compiled.json is written last. */
 export async function publishCompiled(cacheDir: string, manifest: CompiledManifest): Promise<void> {
   const dir = join(compiledRepositoryPath(cacheDir, manifest.repository), compiledKeyName(manifest));
   await replaceFile(join(dir, COMPILED_MANIFEST_NAME), formatCompiledManifest(manifest));
 }
 
-/** Marks the cache as something a backup may pass over, as huggingface_hub does. */
+/** Marks the cache with CACHEDIR.TAG so that backups may skip it, as huggingface_hub does. */
 export async function publishCacheTag(cacheDir: string): Promise<void> {
   const path = join(cacheDir, CACHEDIR_TAG_NAME);
   await makeDir(cacheDir);
@@ -150,7 +150,7 @@ async function linkTarget(path: string): Promise<string | undefined> {
   }
 }
 
-/** Puts a text under its name in one step, readable by every user whatever the umask says. */
+/** Writes a text file atomically, readable by every user regardless of the umask. */
 async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = temporaryOf(path);
   try {
@@ -163,7 +163,7 @@ async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
-/** Beside the final path, for a rename must stay on the volume; not inside a snapshot's view for longer than a moment. */
+/** Returns a temporary path next to the final one, since a rename must stay on the volume. In a snapshot it exists only briefly. */
 function temporaryOf(path: string): string {
   return join(dirname(path), `.${randomBytes(4).toString('hex')}.heimdex.tmp`);
 }

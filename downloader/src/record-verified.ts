@@ -3,8 +3,8 @@ import { type ContentHash, type Verification, verificationKey, writeVerification
 import type { Plan, PlannedBlob } from './plan.js';
 
 /**
- * Notes of blobs whose bytes have just been proved what they look like now, so that `verify --quick` need not read them
- * again. A help and never a need: what cannot be noted is left out.
+ * Records size and times of blobs that have just been verified, so that `verify --quick` need not read them again. Optional:
+ * failures to record are ignored.
  */
 export async function recordVerified(cacheDir: string, blobs: readonly PlannedBlob[]): Promise<void> {
   const root = await realpath(cacheDir);
@@ -17,8 +17,8 @@ export async function recordVerified(cacheDir: string, blobs: readonly PlannedBl
   if (verifications.size > 0) await writeVerifications(cacheDir, verifications);
 }
 
-/** The hashes of files whose every byte this run has read, by their real paths, once the plan is carried out. */
-export async function provedHashes({ models }: Plan): Promise<ReadonlyMap<string, ContentHash>> {
+/** Returns the hashes of files that this run has read completely, by real path, after the plan has run. */
+export async function verifiedHashes({ models }: Plan): Promise<ReadonlyMap<string, ContentHash>> {
   const files = models.flatMap((model) => model.files);
   const verified = files.filter(({ offered, blob }) => offered.isVerified === true || blob.action !== 'keep');
   return new Map(

@@ -18,42 +18,42 @@ import { combineFailures, DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
 import type { ByteSource } from './transfer/source.js';
 
-/** What a source offers of a model: which commit, which files, and where their bytes are. */
+/** The files that a source offers for a model: commit, paths, hashes and byte sources. */
 export interface RemoteFiles {
   readonly state: ModelState;
   readonly source: Source['type'];
-  /** The repository whose directory in the cache holds the model. */
+  /** The repository whose cache directory holds the model. */
   readonly repository: string;
-  /** What was asked for: a branch, a tag, a commit. */
+  /** The configured revision: a branch, a tag or a commit. */
   readonly requestedRevision: string;
-  /** 40 hex digits; of files that come from no hub, made from their names and hashes. Undefined for a plain file. */
+  /** 40 hex digits; derived from names and hashes if the files come from no hub. Undefined for a plain file. */
   readonly commit: string | undefined;
-  /** The repository's list of files; undefined when it comes from no hub. */
+  /** The repository's tree list; undefined if it comes from no hub. */
   readonly tree: Tree | undefined;
   readonly files: readonly RemoteFile[];
-  /** The files among them that are to be compiled, and why they and no others. */
+  /** The files to compile, and why they were chosen. */
   readonly checkpoint?: { readonly paths: readonly string[]; readonly why: CheckpointReason };
 }
 
-/** One file of a model, as a source offers it. */
+/** One file of a model as offered by a source. */
 export interface RemoteFile {
   readonly file: ModelFile;
-  /** Undefined when nobody says it before the first byte. */
+  /** Undefined if unknown before the first byte. */
   readonly sizeBytes: number | undefined;
   readonly hash: ContentHash;
-  /** In the order in which they are tried. */
+  /** In the order of attempts. */
   readonly sources: readonly ByteSource[];
-  /** Where it goes below the cache's root, for a file outside of any repository: OpenAI's `whisper/medium.pt`. */
+  /** Path below the cache's root, for a file outside of any repository: OpenAI's `whisper/medium.pt`. */
   readonly volumePath?: string;
-  /** Whether its bytes were read on the volume and are right. */
+  /** Whether its bytes on the volume have been verified. */
   readonly isVerified?: boolean;
 }
 
 /**
- * Asks a model's sources, one after the other, until one answers. A locked model is asked for at its locked commit, and
- * must have the locked bytes.
+ * Lists a model's files from the first of its sources that answers. A locked model is requested at its locked commit and must
+ * have the locked hashes.
  *
- * @throws DownloaderError of the first source when none answers.
+ * @throws DownloaderError of the first source if none answers.
  */
 export async function listRemoteFiles(
   state: ModelState,
@@ -79,10 +79,10 @@ export async function listRemoteFiles(
   throw new DownloaderError(failure.code, `${failure.message.replace(/\.$/, '')}${suggestion}`, { cause: failure });
 }
 
-/** What a hub answers for a name that it does not know. */
+/** Error codes of a hub that does not know a name. */
 const UNKNOWN_CODES = new Set(['NOT_FOUND', 'AUTH_REQUIRED']);
 
-/** The sources in order; of a locked model, those of the kind that is locked first. */
+/** Returns the sources in order; for a locked model, those of the locked type first. */
 function sourcesOf({ configured, locked }: ModelState): readonly Source[] {
   if (locked === undefined) return configured.sources;
   const same = configured.sources.filter((source) => source.type === locked.source);
@@ -113,9 +113,9 @@ async function askHub(
   signal: AbortSignal,
 ): Promise<RemoteFiles> {
   const { repository } = source;
-  const wanted = lockedCommit(state, source) ?? source.revision;
+  const revision = lockedCommit(state, source) ?? source.revision;
   const hub = await remote.hub();
-  const commit = isCommit(wanted) ? wanted : await hub.commit(repository, wanted, signal);
+  const commit = isCommit(revision) ? revision : await hub.commit(repository, revision, signal);
   const tree = await hub.tree(repository, commit, signal);
   const configured = layoutOf(state.configured, tree);
   const { locked } = state;
@@ -162,7 +162,7 @@ async function askHub(
   };
 }
 
-/** The locked commit, where the lock speaks of this repository. */
+/** Returns the locked commit if the lock file entry is for this repository. */
 function lockedCommit({ locked }: ModelState, source: HubSource): string | undefined {
   if (locked === undefined || locked.layout === 'plain') return undefined;
   return locked.repository === source.repository ? locked.revision : undefined;
@@ -196,7 +196,7 @@ function askPinned(state: ModelState, source: UrlSource | NpmSource, remote: Rem
   };
 }
 
-/** The chosen source and all others that can give the same bytes, which the hash will prove. */
+/** Returns the chosen source and all others that can provide the same bytes, which the hash will verify. */
 function pinnedSources(
   configured: ConfiguredModel,
   first: Source,
@@ -208,7 +208,7 @@ function pinnedSources(
   return ordered.flatMap((source) => byteSource(source, file, hash, remote) ?? []);
 }
 
-/** Sources other than the hub that pin the same bytes. */
+/** Returns the sources other than the hub that pin the same bytes. */
 function otherSources(configured: ConfiguredModel, file: ModelFile, hash: ContentHash, remote: Remote): ByteSource[] {
   const others = configured.sources.filter((source) => source.type !== 'hf');
   return others.flatMap((source) => byteSource(source, file, hash, remote) ?? []);
@@ -229,13 +229,13 @@ function byteSource(source: Source, file: ModelFile, hash: ContentHash, remote: 
   }
 }
 
-/** A name of 40 hex digits for a set of files that no hub gave a commit: the same files always give the same name. */
+/** Derives a 40-digit name for a set of files without a commit: the same files always have the same name. */
 function madeUpCommit(files: readonly RemoteFile[]): string {
   const lines = files.map(({ file, hash }) => `${file.path}\0${hash.value}\n`).sort();
   return createHash('sha1').update(lines.join('')).digest('hex');
 }
 
-/** The manifest's and the lock file's word on a file, against what a source offers. */
+/** Checks an offered file against the manifest and the lock file. */
 function assertPinned(
   state: ModelState,
   file: ModelFile,
@@ -245,21 +245,21 @@ function assertPinned(
 ): void {
   const locked = lockedFile(state.locked, file.path);
   const wantedHash = locked?.sha256 ?? file.sha256;
-  const wantedSize = locked?.sizeBytes ?? file.sizeBytes;
+  const expectedSize = locked?.sizeBytes ?? file.sizeBytes;
   const wantedBlob = locked?.blobId;
   const by = locked === undefined ? 'the manifest' : 'the lock file';
   const next = locked === undefined ? 'heimdex-downloader plan' : 'heimdex-downloader update';
   const differs = (expected: string, got: string) =>
     new DownloaderError(
       'HASH_MISMATCH',
-      `${where} offers other bytes of ${file.path} than ${by} names: expected ${expected}, got ${got}. To see what moved, run: ${next}`,
+      `${where} offers different bytes for ${file.path} than ${by} names: expected ${expected}, got ${got}. To see what changed, run: ${next}`,
     );
   if (wantedHash !== undefined && hash.type === 'sha256' && wantedHash !== hash.value)
     throw differs(wantedHash, hash.value);
   if (wantedBlob !== undefined && hash.type === 'git-sha1' && wantedBlob !== hash.value)
     throw differs(wantedBlob, hash.value);
-  if (wantedSize !== undefined && sizeBytes !== undefined && wantedSize !== sizeBytes) {
-    throw differs(`${wantedSize} bytes`, `${sizeBytes} bytes`);
+  if (expectedSize !== undefined && sizeBytes !== undefined && expectedSize !== sizeBytes) {
+    throw differs(`${expectedSize} bytes`, `${sizeBytes} bytes`);
   }
 }
 
@@ -272,6 +272,6 @@ function fileUnknown(
   const { configured } = state;
   return new DownloaderError(
     'NOT_FOUND',
-    `${source.repository} has no ${file.path} at ${commit.slice(0, 8)}, which the ${configured.role} model ${configured.id} (${configured.variable}=${configured.name}, ${configured.variant}) needs. Choose another variant or model by ${configured.variable}, then run: heimdex-downloader plan`,
+    `${source.repository} has no ${file.path} at ${commit.slice(0, 8)}, which the ${configured.role} model ${configured.id} (${configured.variable}=${configured.name}, ${configured.variant}) needs. Choose another variant or model with ${configured.variable}, then run: heimdex-downloader plan`,
   );
 }

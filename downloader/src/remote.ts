@@ -10,28 +10,28 @@ import { DEFAULT_RETRY, FirstContact, type RetryNotice, type RetryPolicy } from 
 import type { ByteSource } from './transfer/source.js';
 import { UrlFileSource } from './transfer/url-source.js';
 
-/** Everything outside this machine. Nothing is opened before it is needed, so a run that needs nothing loads nothing. */
+/** Access to everything outside this machine. Opened lazily, so a run without requests loads nothing. */
 export interface Remote {
   readonly retry: RetryPolicy;
-  /** Whether the hub is the public one, and not a mirror or a stand-in, whose network may reach nothing else. */
+  /** Whether the hub is the public one. A mirror's or stand-in's network may reach nothing else. */
   readonly isPublicHub: boolean;
   hub(): Promise<HubApi>;
   hubFile(address: HubFileAddress): ByteSource;
   urlFile(url: URL): ByteSource;
   npmFile(name: string, version: string, file: string): ByteSource;
   onRetry(notice: RetryNotice): void;
-  /** A source of a model did not answer, and the next one is tried. */
+  /** Called when a source of a model did not answer and the next one is tried. */
   onSourceFailed(model: string, source: string, error: DownloaderError): void;
-  /** Ends idle connections. Idempotent. */
+  /** Closes idle connections. Idempotent. */
   close(): void;
 }
 
-/** What the remote side tells while it works. */
+/** Events of remote access. */
 export type RemoteEvents = Pick<Remote, 'onRetry' | 'onSourceFailed'>;
 
 const PUBLIC_HUB = 'huggingface.co';
 
-/** Opens the remote side by the configuration. */
+/** Opens remote access by the configuration. */
 export function openRemote(config: DownloaderConfig, version: string, events: RemoteEvents): Remote {
   const contact = new FirstContact();
   const retry: RetryPolicy = { ...DEFAULT_RETRY, attempts: config.attempts, baseMs: config.pauseMs, contact };

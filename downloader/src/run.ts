@@ -11,7 +11,7 @@ import { openScreen, type Screen } from './progress/screen.js';
 import { openRemote } from './remote.js';
 import { VERSION } from './version.js';
 
-/** What the program is started with. */
+/** Inputs of the program. */
 export interface RunOptions {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
@@ -19,11 +19,11 @@ export interface RunOptions {
   readonly stdin: NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: Parameters<typeof openScreen>[0];
-  /** Ends the run; what has come stays for the next one. */
+  /** Ends the run; received bytes stay for the next one. */
   readonly signal: AbortSignal;
 }
 
-/** Runs the program and gives its exit status. Never throws. */
+/** Runs the program and returns its exit status. Never throws. */
 export async function run(options: RunOptions): Promise<number> {
   const screen = openScreen(options.stderr);
   try {
@@ -42,7 +42,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
   for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
   const remote = openRemote(config, VERSION, {
     onRetry: ({ error, pauseMs }) => {
-      log.warn({ event: 'retry', pauseMs: Math.round(pauseMs) }, `${error.message.split('. ')[0]}; trying again`);
+      log.warn({ event: 'retry', pauseMs: Math.round(pauseMs) }, `${error.message.split('. ')[0]}; retrying`);
     },
     onSourceFailed: (model, source, error) => {
       log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);
@@ -76,7 +76,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
 
 type Command = (context: CommandContext) => Promise<RunFigures | undefined>;
 
-/** Each command is loaded when it is called, so that none pays for what another one needs. */
+/** Each command is imported when it is called, so that none loads another's dependencies. */
 const COMMAND_LOADERS = {
   download: async () => (await import('./commands/download.js')).download,
   plan: async () => (await import('./commands/plan.js')).plan,
@@ -94,12 +94,12 @@ function printed(options: RunOptions, text: string): number {
   return EXIT_STATUS.ok;
 }
 
-/** Says what went wrong, once, and gives the status to end with. */
+/** Logs the error once and returns the exit status. */
 function report(error: unknown, signal: AbortSignal, log: Logger): number {
   if (signal.aborted) {
     log.warn(
       { event: 'interrupted' },
-      'Interrupted. What has come is kept; to continue, run: heimdex-downloader download',
+      'Interrupted. Received bytes are kept; to resume, run: heimdex-downloader download',
     );
     return EXIT_STATUS.interrupted;
   }
@@ -115,12 +115,12 @@ function report(error: unknown, signal: AbortSignal, log: Logger): number {
   const stack = error instanceof Error ? error.stack : undefined;
   log.error(
     { event: 'failed', code: 'INTERNAL', ...(stack === undefined ? {} : { stack }) },
-    `A fault of the program itself: ${errorMessage(error)}. To see more, run: LOG_LEVEL=debug heimdex-downloader`,
+    `Internal error: ${errorMessage(error)}. For details, run: LOG_LEVEL=debug heimdex-downloader`,
   );
   return EXIT_STATUS.unexpected;
 }
 
-/** How the program ends for each error of the cache package. */
+/** Error codes of the cache package, mapped to the downloader's. */
 export const CACHE_EXITS = {
   ENVIRONMENT_INVALID: 'usage',
   MANIFEST_INVALID: 'usage',

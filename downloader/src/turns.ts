@@ -2,7 +2,7 @@ import { compileOfFetched, compileOfFound } from './compile/plan-compile.js';
 import { type Plan, totalsOf } from './plan.js';
 
 /**
- * A plan in parts, to be carried out one after the other: first what is not compiled, then each repository whose checkpoint is on
+ * Splits a plan into parts that run one after the other: first what is not compiled, then each repository whose checkpoint is on
  * the volume, then each that has to be fetched. Pure.
  */
 export function plansInTurn(plan: Plan): readonly Plan[] {
@@ -22,16 +22,16 @@ export function plansInTurn(plan: Plan): readonly Plan[] {
   ];
 }
 
-/** What a plan costs beside the fetch. */
+/** Costs of a plan in addition to the fetch. */
 export interface PlanCosts {
-  /** Of compiling. */
+  /** Compile time. */
   readonly seconds: number;
-  /** The most that the volume holds more than now while the plan is carried out, and what it holds more when it is done. */
+  /** Maximum additional bytes on the volume while the plan runs, and additional bytes afterwards. */
   readonly peakBytes: number;
   readonly endBytes: number;
 }
 
-/** Reckons what carrying a plan out takes; checkpoints that are on the volume already are not counted as room that is made. Pure. */
+/** Estimates the costs of a plan. Checkpoints already on the volume are not counted as freed space. Pure. */
 export function costsOf(plan: Plan, keepCheckpoints: boolean): PlanCosts {
   let seconds = 0;
   let peakBytes = 0;
@@ -50,7 +50,7 @@ export function costsOf(plan: Plan, keepCheckpoints: boolean): PlanCosts {
   return { seconds, peakBytes, endBytes };
 }
 
-/** Bytes of checkpoints that are fetched. */
+/** Returns the bytes of fetched checkpoints. */
 function fetchedCheckpoints({ models }: Plan): number {
   const blobs = new Set(
     models.flatMap(({ remoteFiles, files }) =>

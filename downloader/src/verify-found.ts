@@ -5,27 +5,27 @@ import { DownloaderError } from './errors.js';
 import type { Remote } from './remote.js';
 import { listRemoteFiles } from './remote-files.js';
 
-/** A model of which some files could not be proved. */
+/** A model with files that could not be verified. */
 export interface UnverifiedModel {
   readonly state: ModelState;
   readonly paths: readonly string[];
-  /** Why nothing says what their bytes must be. */
+  /** Why no hash is known. */
   readonly reason: string;
 }
 
-/** An inventory whose unlocked models were proved as far as that can be. */
+/** The cache state after verifying unlocked models as far as possible. */
 export interface VerifiedCacheState {
-  /** Files that were read and found wrong are among `damaged` of their model. */
+  /** Files that were read and do not match are in `damaged` of their model. */
   readonly cacheState: CacheState;
-  /** Must not be locked: the lock file would make whatever lies there the right bytes. */
+  /** Must not be locked: the lock file would declare whatever is on the volume correct. */
   readonly unverified: readonly UnverifiedModel[];
 }
 
 /**
- * Looks closely at models that were on the volume before there was a lock file. What the lock file says of a file is believed
- * ever after, so each file is proved first: by the hash that its blob's name says where the lock would need another one, and
- * where nothing on the volume says a hash by asking the hub. Locked models cost nothing, models whose blobs are named by
- * their sha256 no more than a read of the small files beside them.
+ * Verifies models that were on the volume before there was a lock file. Hashes in the lock file are trusted ever after, so each
+ * file is verified first: by the hash in its blob's name if the lock needs another one, and by a hash from the hub if none is
+ * on the volume. Locked models cost nothing; models whose blobs are named by their sha256 cost only a read of the small
+ * files next to them.
  */
 export async function verifyFound(
   cacheState: CacheState,
@@ -41,8 +41,8 @@ export async function verifyFound(
       continue;
     }
     const damaged = new Set(state.damaged);
-    for (const file of found.files.filter((one) => !isUnverified(one))) {
-      // A sha256 goes into the lock as it is; of git's sha1 the bytes are read for it, right or wrong.
+    for (const file of found.files.filter((file) => !isUnverified(file))) {
+      // A sha256 is locked as it is; with git's sha1 the bytes are read to get it.
       if (file.hash?.type === 'git-sha1' && !(await hasHash(file, file.hash, signal))) damaged.add(file.path);
     }
     const unnamed = found.files.filter(isUnverified);
@@ -70,7 +70,7 @@ async function hasHash(file: FoundFile, { type, value }: ContentHash, signal: Ab
   }
 }
 
-interface Asked {
+interface KnownHashes {
   readonly hashes: ReadonlyMap<string, ContentHash>;
   readonly reason: string;
 }
@@ -80,12 +80,12 @@ async function askHashes(
   { offline, cacheDir }: CacheState['environment'],
   remote: Remote,
   signal: AbortSignal,
-): Promise<Asked> {
+): Promise<KnownHashes> {
   if (offline) return { hashes: new Map(), reason: 'HF_HUB_OFFLINE is set, so the hub is not asked' };
   try {
     return {
       hashes: await hashesOf(state, cacheDir, remote, signal),
-      reason: 'no source of the model says their hash',
+      reason: 'no source of the model has their hash',
     };
   } catch (error) {
     signal.throwIfAborted();
@@ -94,7 +94,7 @@ async function askHashes(
   }
 }
 
-/** Of a snapshot at the commit that lies there; of a plain file, which has none, as its sources offer it now. */
+/** For a snapshot, at its commit on the volume; for a plain file, which has none, as its sources offer it now. */
 async function hashesOf(
   state: ModelState,
   cacheDir: string,

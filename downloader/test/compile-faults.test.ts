@@ -177,7 +177,7 @@ describe('a compile', function () {
     expect((await runHere([], env)).status).to.equal(0);
   });
 
-  it('of two programs at once is done once', async () => {
+  it('of two concurrent programs is done once', async () => {
     await filled();
     const results = await Promise.all([startChild([], env).ended, startChild([], env).ended]);
     for (const { status, stderr } of results) expect(status, stderr).to.equal(0);
@@ -215,7 +215,7 @@ describe('a compile', function () {
     expect(await scanCompiled(cache)).to.deep.equal([]);
   });
 
-  it('takes no directory that another version of the compiler made, and no half copy', async () => {
+  it('ignores a directory of another compiler version and an incomplete copy', async () => {
     await filled();
     expect((await runHere([], env)).status).to.equal(0);
     const [model] = await readCompiledModels(cache, NAME);

@@ -82,7 +82,7 @@ describe('a checkpoint', () => {
       const paths = lock.models[0].files.map(({ path }: { path: string }) => path);
       expect(paths).to.include.members(['compiled/model.onnx', 'config.json', manifest.sources[0]?.path]);
       hub.requests.clear();
-      expect(lastLine(await ok([], more)).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
       expect(hub.requests.count).to.equal(0);
       await ok(['verify'], more);
     });
@@ -109,7 +109,7 @@ describe('a checkpoint', () => {
     expect(lastLine(result).msg).to.include('has no tokenizer.json');
   });
 
-  it('is compiled anew in another precision, and prune then offers the first one', async () => {
+  it('is compiled again in another precision, and prune then offers the first one', async () => {
     await ok();
     await ok([], { TEXT_MODEL_NAME: `${NAME}:fp16` });
     const dirs = await scanCompiled(cache);
@@ -135,14 +135,14 @@ describe('a checkpoint', () => {
     expect(made.models[0].compile.diskBytes).to.be.within(1, made.models[0].compile.bytes);
     expect((await ok(['plan'])).stdout)
       .to.match(
-        /compile {2}model\.safetensors {2}[\d.]+ kB, the only checkpoint .*; to int8 in about 1 s, at most [\d.]+ kB/,
+        /compile {2}model\.safetensors {2}[\d.]+ kB, the only checkpoint .*; to int8 in about 1 s, up to [\d.]+ kB/,
       )
-      .and.match(/Compiling takes about 1 s\. The volume will hold at most [\d.]+ kB more than now on the way/);
+      .and.match(/Compiling takes about 1 s\. The volume needs up to [\d.]+ kB more during the run/);
     await ok();
     expect((await json(['plan'])).models[0]).to.deep.include({ complete: true });
   });
 
-  it('that another program left is used as it lies: 0 bytes to fetch, no request, and prune never offers it', async () => {
+  it('that another program left is used unchanged: 0 bytes to fetch, no request, and prune never offers it', async () => {
     await ok();
     // As huggingface_hub leaves it: no lock file, nothing compiled.
     await rm(join(cache, 'models.lock.json'));
@@ -155,7 +155,7 @@ describe('a checkpoint', () => {
     expect(made.fetch).to.deep.equal({ files: 0, bytes: 0, resumedBytes: 0 });
     expect(made.models[0].compile.why).to.equal('on the volume');
     const said = lastLine(await ok([], { HF_HUB_OFFLINE: '1' })).msg;
-    expect(said).to.match(/^Fetched nothing and compiled 1 model in .*; 3 files, [\d.]+ kB were there$/);
+    expect(said).to.match(/^Fetched nothing and compiled 1 model in .*; already present: 3 files, [\d.]+ kB$/);
     expect(hub.requests.count).to.equal(0);
     for (const more of [{}, { LOAD_BGE_M3: 'false' }]) {
       const { steps, kept } = await json(['prune'], more);
@@ -171,7 +171,7 @@ describe('a checkpoint', () => {
     const DROP = { KEEP_CHECKPOINTS: 'false' };
 
     for (const name of [NAME, 'acme/sharded-bert']) {
-      it(`goes once it is compiled and proved; its hashes stay, and the volume is whole: ${name}`, async () => {
+      it(`goes once it is compiled and verified; its hashes stay, and the volume is whole: ${name}`, async () => {
         const more = { ...DROP, TEXT_MODEL_NAME: name };
         const { log } = await ok([], more);
         expect(log.some(({ event }) => event === 'checkpoint-dropped')).to.equal(true);
@@ -182,11 +182,11 @@ describe('a checkpoint', () => {
         const lock = await readFile(join(cache, 'models.lock.json'), 'utf8');
         for (const { sha256 } of (await compiled(name)).manifest.sources) expect(lock).to.include(sha256);
         hub.requests.clear();
-        expect(lastLine(await ok([], more)).msg).to.match(/^Everything is there/);
+        expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
         await ok(['verify'], more);
         expect(hub.requests.count).to.equal(0);
         expect((await json(['prune'], more)).steps).to.deep.equal([]);
-        expect((await ok(['update'], more)).stdout).to.match(/^Nothing has moved/);
+        expect((await ok(['update'], more)).stdout).to.match(/No changes/);
         expect(bytesAsked()).not.to.include('model.safetensors');
       });
     }
@@ -205,7 +205,7 @@ describe('a checkpoint', () => {
       expect(done).to.deep.equal([...steps, ...steps]);
       expect(log.at(-1)).to.include({ event: 'summary', fetchedFiles: 6 });
       hub.requests.clear();
-      expect(lastLine(await ok([], more)).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
       await ok(['verify'], more);
       expect(hub.requests.count).to.equal(0);
       const lock = JSON.parse(await readFile(join(cache, 'models.lock.json'), 'utf8'));
@@ -268,7 +268,7 @@ describe('a checkpoint', () => {
       expect(said).to.match(/keep +whisper\/tiny-test\.pt/);
       expect(said).to.match(/compile {2}whisper\/tiny-test\.pt .*, which is on the volume/);
       expect(said).to.match(
-        /The weights are there\. To be fetched are \d+ B of small files: config\.json, tokenizer\.json, which openai-whisper keeps in its Python package/,
+        /The weights are present\. Small files to fetch, \d+ B: config\.json, tokenizer\.json, which openai-whisper ships in its Python package/,
       );
       expect(said).not.to.include('model.safetensors');
       hub.requests.clear();
@@ -277,7 +277,7 @@ describe('a checkpoint', () => {
       expect((await compiled('acme/whisper-test')).manifest.sources.map(({ path }) => path)).to.deep.equal([
         'whisper/tiny-test.pt',
       ]);
-      expect(lastLine(await ok([], await more())).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], await more())).msg).to.match(/^Up to date/);
       const { whisperFiles } = await json(['list'], await more());
       expect(whisperFiles[0]).to.deep.include({ path: 'whisper/tiny-test.pt', roles: ['speech'] });
     });
@@ -289,11 +289,11 @@ describe('a checkpoint', () => {
       const [problem] = JSON.parse(result.stdout).problems;
       expect(problem).to.include({ code: 'MODEL_NOT_COMPILED' });
       expect(problem.message)
-        .to.include('whisper/tiny-test.pt is there, but not compiled yet')
+        .to.include('whisper/tiny-test.pt is present but not compiled yet')
         .and.include('tokenizer.json');
     });
 
-    it('stays whatever KEEP_CHECKPOINTS says, for this program did not bring it', async () => {
+    it('stays whatever KEEP_CHECKPOINTS says, for this program did not download it', async () => {
       await put(whisper.pt);
       await ok([], { ...(await more()), KEEP_CHECKPOINTS: 'false' });
       expect((await stat(join(cache, 'whisper', 'tiny-test.pt'))).size).to.equal(whisper.pt.length);
@@ -304,14 +304,14 @@ describe('a checkpoint', () => {
       own.writeUInt8(own.readUInt8(9000) ^ 1, 9000);
       await put(own);
       const { stderr } = await ok([], await more());
-      expect(stderr).to.include('is not the file that the manifest names').and.include('It is left as it is');
+      expect(stderr).to.include('is not the file in the manifest').and.include('It is left unchanged');
       expect((await compiled('acme/whisper-test')).manifest.sources[0]?.path).to.equal('model.safetensors');
       expect((await readFile(join(cache, 'whisper', 'tiny-test.pt'))).equals(own)).to.equal(true);
     });
   });
 
   describe('once compiled', () => {
-    it('is verified by its own hashes, and made anew where a byte is wrong', async () => {
+    it('is verified by its own hashes, and compiled again if a byte is wrong', async () => {
       await ok();
       const { path } = await compiled();
       await flip(join(path, 'model.onnx_data'));
@@ -324,7 +324,7 @@ describe('a checkpoint', () => {
       expect(bytesAsked()).to.deep.equal([]);
     });
 
-    it('is listed, beside what can be compiled', async () => {
+    it('is listed, next to what can be compiled', async () => {
       await ok();
       await mkdir(join(cache, 'whisper'));
       await writeFile(join(cache, 'whisper', 'medium.pt'), 'weights');
@@ -350,7 +350,7 @@ describe('a checkpoint', () => {
       const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
       await ok(['export', tar]);
       await ok(['import', tar], other);
-      expect(lastLine(await ok([], other)).msg).to.match(/^Everything is there/);
+      expect(lastLine(await ok([], other)).msg).to.match(/^Up to date/);
       await ok(['verify'], other);
       const names = await readdir(join(dir.path, 'other'), { recursive: true });
       expect(names.filter((name) => name.includes('safetensors'))).to.deep.equal([]);

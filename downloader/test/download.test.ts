@@ -90,7 +90,7 @@ describe('heimdex-downloader download', () => {
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('uses blobs that lie there without a pointer once their bytes are proved', async () => {
+  it('uses blobs that lie there without a pointer once their bytes are verified', async () => {
     await runHere([], env());
     await rm(join(repo, 'snapshots'), { recursive: true });
     hub.requests.clear();
@@ -149,21 +149,21 @@ describe('heimdex-downloader download', () => {
   describe('refuses', () => {
     const cases: readonly { name: string; env: NodeJS.ProcessEnv; status: number; code: string; says: string }[] = [
       {
-        name: 'a repository that is not there',
+        name: 'a repository that does not exist',
         env: { ASR_MODEL: 'acme/other' },
         status: 4,
         code: 'AUTH_REQUIRED',
         says: 'acme/other',
       },
       {
-        name: 'a repository that is not there, with a token',
+        name: 'a repository that does not exist, with a token',
         env: { ASR_MODEL: 'acme/other', HF_TOKEN: 'hf_right' },
         status: 3,
         code: 'NOT_FOUND',
         says: 'acme/other',
       },
       {
-        name: 'a model name that nobody knows',
+        name: 'an unknown model name',
         env: { ASR_MODEL: 'gigantic' },
         status: 2,
         code: 'MODEL_UNKNOWN',

@@ -87,7 +87,7 @@ describe('keeping a volume', () => {
   });
 
   describe('update', () => {
-    it('shows what has moved and with --dry-run changes nothing', async () => {
+    it('shows what changed and with --dry-run changes nothing', async () => {
       await ok([]);
       const before = await lockText();
       await hub.publish(speechRepository({ seed: 'two' }));
@@ -104,15 +104,15 @@ describe('keeping a volume', () => {
       );
       await hub.publish({ name: SPEECH_REPOSITORY, files });
       hub.requests.clear();
-      expect(await ok(['update'])).to.match(/1 model moved/);
+      expect(await ok(['update'])).to.match(/1 model changed/);
       expect(hub.requests.filter({ kind: 'bytes' }).map((request) => request.file)).to.deep.equal(['config.json']);
       expect(JSON.parse(await lockText()).models[0].revision).to.equal(hub.commit(SPEECH_REPOSITORY).sha);
       await ok(['verify']);
     });
 
-    it('says so when nothing has moved', async () => {
+    it('reports when nothing changed', async () => {
       await ok([]);
-      expect(await ok(['update'])).to.match(/^Nothing has moved/);
+      expect(await ok(['update'])).to.match(/No changes/);
     });
 
     it('is refused offline', async () => {
@@ -219,7 +219,7 @@ describe('keeping a volume', () => {
       expect(lastLine(again)).to.include({ event: 'imported', files: 0, presentFiles: 7 });
     });
 
-    it('refuse to export what is not whole', async () => {
+    it('refuse to export an incomplete model', async () => {
       const result = await runHere(['export', tar()], env());
       expect(result.status).to.equal(3);
       expect(await readdir(dir.path)).not.to.include('models.tar');
@@ -255,7 +255,7 @@ describe('keeping a volume', () => {
       expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
     });
 
-    it('refuse what is no archive, and one that is not there', async () => {
+    it('reject an invalid archive and a missing one', async () => {
       const result = await runHere(['import', '-'], env(other()), { stdin: Readable.from([Buffer.alloc(5_000, 'x')]) });
       expect(lastLine(result)).to.include({ code: 'ARCHIVE_INVALID' });
       expect((await runHere(['import', tar()], env(other()))).status).to.equal(3);

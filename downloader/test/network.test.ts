@@ -57,14 +57,14 @@ describe('the way to the hub', () => {
     ['http://[::', 'http://host:port'],
     ['socks5://127.0.0.1:1080', 'socks5'],
   ] as const) {
-    it(`takes no ${proxyUrl} for a proxy, and says so: exit 2`, async () => {
+    it(`rejects the proxy ${proxyUrl}: exit 2`, async () => {
       const result = await run(hub.url, { HTTP_PROXY: proxyUrl });
       expect(result.status, result.stderr).to.equal(2);
       expect(result.stderr).to.include('HTTP_PROXY').and.include(says).and.not.include('"stack"');
     });
   }
 
-  it("does not show a proxy's password where the proxy is no good", async () => {
+  it("does not show a proxy's password where the proxy is invalid", async () => {
     const result = await run(hub.url, { HTTP_PROXY: 'socks5://me:hunter2@127.0.0.1:1080' });
     expect(result.status, result.stderr).to.equal(2);
     expect(result.stderr).not.to.include('hunter2');
@@ -103,7 +103,7 @@ describe('the way to the hub', () => {
     it('is refused at once without the certificate, saying which variable names it: exit 5', async () => {
       const result = await run(front.url, {});
       expect(result.status, result.stderr).to.equal(5);
-      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=').and.not.include('trying again');
+      expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=').and.not.include('retrying');
     });
 
     it('is trusted with NODE_EXTRA_CA_CERTS', async () => {

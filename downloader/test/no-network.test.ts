@@ -25,7 +25,7 @@ describe('no network', () => {
   // A pause of a minute, a hundred times: the test ends within its time only where that is not waited for.
   const patient = { DOWNLOAD_ATTEMPTS: '100', DOWNLOAD_PAUSE_SECONDS: '60' };
 
-  it('is said at once where every connection is refused: exit 5', async () => {
+  it('is reported at once if every connection is refused: exit 5', async () => {
     const endpoint = await nobody();
     const result = await runHere([], testEnvironment(dir.path, endpoint, patient));
     expect(result.status, result.stderr).to.equal(5);
@@ -33,7 +33,7 @@ describe('no network', () => {
     expect(lastLine(result).msg).to.include('ECONNREFUSED').and.include('HF_ENDPOINT');
   });
 
-  it('is said at once where no name is found: exit 5', async () => {
+  it('is reported at once if no name resolves: exit 5', async () => {
     const result = await runHere([], testEnvironment(dir.path, 'http://nowhere.invalid', patient));
     expect(result.status, result.stderr).to.equal(5);
     expect(lastLine(result).msg).to.match(/ENOTFOUND|EAI_AGAIN/);
@@ -42,12 +42,12 @@ describe('no network', () => {
   it('is an outage, to be waited for as configured, once anybody has answered', () => {
     const contact = new FirstContact();
     expect(contact.leftMs(0)).to.equal(Number.POSITIVE_INFINITY);
-    contact.asked(1000);
-    contact.asked(2000);
+    contact.onRequest(1000);
+    contact.onRequest(2000);
     expect(contact.leftMs(1000)).to.equal(2000);
     expect(contact.leftMs(2500)).to.equal(500);
     expect(contact.leftMs(9000)).to.equal(0);
-    contact.made();
+    contact.onAnswer();
     expect(contact.leftMs(9000)).to.equal(Number.POSITIVE_INFINITY);
   });
 });

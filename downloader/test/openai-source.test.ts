@@ -104,7 +104,7 @@ describe("OpenAI's own file, at its address", () => {
     expect(file).to.include({ sha256 });
   });
 
-  it('is gone on with where a run before was cut off', async () => {
+  it('is resumed after an interrupted run', async () => {
     const cut = 200_000;
     // The first answer is asked for its size alone.
     hub.faults.add({ on: PT, do: { type: 'drop', atByte: cut }, after: 1 });

@@ -36,7 +36,7 @@ describe('text of others', () => {
     };
     openLog({ level: 'info', format: 'human' }, target).error({ stack: `Error: ${NAME}\n    at x` }, `No ${NAME}`);
     expect(text).to.equal(`error: No ${SHOWN}\nError: ${SHOWN}\n    at x\n`);
-    const bar = { name: '\u001b[2J.onnx', haveBytes: 1, sizeBytes: 2, note: '' };
+    const bar = { name: '\u001b[2J.onnx', haveBytes: 1, sizeBytes: 2, suffix: '' };
     expect(barLine(bar, 80)).to.match(/^\\u001b\[2J\.onnx /);
   });
 

@@ -40,7 +40,7 @@ describe('heimdex-downloader plan and verify', () => {
     expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
   });
 
-  it('plan in words names each file and ends with the next thing to type', async () => {
+  it('plan as text names each file and ends with the next command to run', async () => {
     const result = await runHere(['plan'], env());
     expect(result.stdout)
       .to.include(ENCODER)
@@ -76,7 +76,7 @@ describe('heimdex-downloader plan and verify', () => {
     expect(hub.requests.count).to.equal(0);
   });
 
-  it('verify finds one wrong bit, names the file and the command that mends it', async () => {
+  it('verify finds one wrong bit, names the file and the command that repairs it', async () => {
     await runHere([], env());
     await damage(encoderPath());
     const result = await runHere(['verify'], env());

@@ -124,7 +124,7 @@ describe('retries', () => {
     expect([attempts, (error as Error).message]).to.deep.equal([3, 'for now']);
   });
 
-  it('begin to count anew after progress', async () => {
+  it('restart the count after progress', async () => {
     let attempts = 0;
     const result = await withRetries(
       async ({ progressed }) => {
@@ -202,7 +202,7 @@ describe('progress', () => {
       name: 'onnx/a-very-long-name-of-a-decoder-model.onnx',
       haveBytes: 50,
       sizeBytes: 100,
-      note: '100 B',
+      suffix: '100 B',
     };
     expect(barLine(state, 120)).to.match(/^…[^ ]+\.onnx ████████████░{12} {2}50% {2}100 B$/);
     for (const columns of [20, 40, 80]) expect(barLine(state, columns).length).to.be.lessThan(columns);
@@ -249,14 +249,14 @@ describe('the command line', () => {
     expect(parseArguments(['--check'])).to.include({ command: 'download', check: true });
   });
 
-  it('refuses options of other commands, saying which it takes', () => {
-    expect(code(['list', '--yes'])).to.match(/list takes no option --yes; it takes --json\. See: /);
-    expect(code(['download', 'x'])).to.match(/takes no argument "x"/);
-    expect(code(['export'])).to.match(/export needs a FILE/);
+  it('refuses options of other commands, naming those it accepts', () => {
+    expect(code(['list', '--yes'])).to.match(/list does not accept --yes; accepted options: --json\. See: /);
+    expect(code(['download', 'x'])).to.match(/does not accept the argument "x"/);
+    expect(code(['export'])).to.match(/export requires a FILE/);
     expect(code(['export', '-'])).to.equal('export');
   });
 
-  it('shows help and version whatever else is there', () => {
+  it('shows help and version regardless of other arguments', () => {
     expect([code(['prune', '--help']), code(['help']), code(['-V'])]).to.deep.equal(['help', 'help', 'version']);
   });
 });

@@ -63,7 +63,7 @@ describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
   const blobs = () => readdir(join(cache(), 'models--acme--german-bert', 'blobs'));
   const incomplete = async () => (await blobs()).filter((name) => name.endsWith('.incomplete'));
 
-  it('is compiled as it lies, without a request; Python still finds it, and prune leaves it', async () => {
+  it('is compiled without a request; Python still finds it, and prune leaves it', async () => {
     await ask(DOWNLOAD);
     hub.requests.clear();
     expect((await runHere(['plan'], env())).stdout).to.include('0 bytes to fetch');
@@ -83,7 +83,7 @@ describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
     expect(await blobs()).to.have.length(2);
   });
 
-  it('halfway is not taken for whole: what is missing is fetched, and then it is compiled', async () => {
+  it('halfway is not treated as complete: what is missing is fetched, and then it is compiled', async () => {
     hub.faults.add({ on: WEIGHTS, do: { type: 'stall', atByte: 300_000 } });
     const child = spawn(python, ['-c', DOWNLOAD], { env: pythonEnv(), stdio: 'ignore' });
     await whenTrue(async () => hub.requests.filter(WEIGHTS).length > 0 && (await incomplete()).length > 0);
@@ -101,6 +101,6 @@ describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
     const sent = hub.requests.filter(WEIGHTS).reduce((sum, request) => sum + request.bytesSent, 0);
     expect(sent).to.be.within(1, whole);
     expect(await incomplete()).to.deep.equal([]);
-    expect(lastLine(await runHere([], env())).msg).to.match(/^Everything is there/);
+    expect(lastLine(await runHere([], env())).msg).to.match(/^Up to date/);
   });
 });

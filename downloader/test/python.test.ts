@@ -27,7 +27,7 @@ print(json.dumps([result.checked_count, len(result.mismatches)]))`;
 
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
-describe("the downloader beside Python's huggingface_hub", () => {
+describe("the downloader with Python's huggingface_hub", () => {
   const dir = temporaryDir();
   let hub: Hub;
   let python = '';
@@ -67,7 +67,7 @@ describe("the downloader beside Python's huggingface_hub", () => {
     expect(await ask(VERIFY)).to.deep.equal([7, 0]);
   });
 
-  it('takes what Python has downloaded as it is, without a request', async () => {
+  it('uses what Python has downloaded, without a request', async () => {
     await ask(DOWNLOAD);
     hub.requests.clear();
     const result = await runHere([], env());
@@ -76,7 +76,7 @@ describe("the downloader beside Python's huggingface_hub", () => {
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('goes on with the temporary file of a Python that was killed', async () => {
+  it('resumes the temporary file of a Python that was killed', async () => {
     await mkdir(join(repo, 'blobs'), { recursive: true });
     const bytes = seededBytes(3_000_000, 'encoder one').subarray(0, 2_000_000);
     await writeFile(join(repo, 'blobs', `${bin}.${'0'.repeat(8)}.incomplete`), bytes);

@@ -45,7 +45,7 @@ describe('a volume that cannot be written', () => {
     expect(stderr).to.include('DISK_FAILED').and.include(path).and.match(reason);
     expect(stderr)
       .to.include('then run: heimdex-downloader download')
-      .and.not.match(/fault of the program|\n\s+at /);
+      .and.not.match(/Internal error|\n\s+at /);
   }
 
   describe('because it is mounted read-only', () => {

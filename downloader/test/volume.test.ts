@@ -37,7 +37,7 @@ describe('a volume', () => {
     expect(hub.requests.filter({ kind: 'bytes' })).to.deep.equal([]);
   });
 
-  it('that refuses bytes midway keeps what has come, and the next run goes on: exit 6', async () => {
+  it('that refuses bytes midway keeps what has come, and the next run resumes: exit 6', async () => {
     // A limit on the size of a file is a disk that is full for large files alone, and needs no mount.
     const limited = `trap '' XFSZ; ulimit -f 4000; exec "$0" "$@"`;
     const child = spawn('/bin/sh', ['-c', limited, process.execPath, PROGRAM], {
@@ -68,7 +68,7 @@ describe('a volume', () => {
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('whose lock a dead process held is taken at once', async () => {
+  it('whose lock a dead process held is acquired at once', async () => {
     hub.faults.add({ on: { kind: 'bytes', file: ENCODER }, do: { type: 'stall', atByte: 100_000 } });
     const child = startChild([], env({ DOWNLOAD_STALL_SECONDS: '60' }));
     await whenTrue(async () => hub.requests.filter({ kind: 'bytes', file: ENCODER }).length > 0);
@@ -79,7 +79,7 @@ describe('a volume', () => {
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('is left in order by Ctrl-C, and the next run goes on: exit 130', async () => {
+  it('is left in order by Ctrl-C, and the next run resumes: exit 130', async () => {
     hub.faults.add({ on: { kind: 'bytes', file: ENCODER }, do: { type: 'stall', atByte: 2_000_000 } });
     const child = startChild([], env({ DOWNLOAD_STALL_SECONDS: '60', DOWNLOAD_CONNECTIONS: '1' }));
     await whenTrue(async () => bytesSent(ENCODER) >= 1_950_000);

@@ -1,14 +1,14 @@
-/** Which of a repository's files are its checkpoint. Pure. */
+/** Finds the checkpoint among a repository's files. Pure. */
 
 /** The files of one checkpoint. */
 export interface CheckpointFiles {
-  /** The file that is opened: the checkpoint itself, or the index of one in shards. */
+  /** The file to open: the checkpoint itself, or the index of a sharded one. */
   readonly main: string;
-  /** All of its files, `main` among them, sorted. */
+  /** All of its files including `main`, sorted. */
   readonly paths: readonly string[];
 }
 
-/** Names of checkpoints in the order in which they are preferred: safetensors need no trust in a pickle. */
+/** Checkpoint names in order of preference: safetensors first, since they need no pickle. */
 const FORMS = [
   { main: 'model.safetensors' },
   { main: 'model.safetensors.index.json', shard: /^model-\d+-of-\d+\.safetensors$/ },
@@ -16,7 +16,7 @@ const FORMS = [
   { main: 'pytorch_model.bin.index.json', shard: /^pytorch_model-\d+-of-\d+\.bin$/ },
 ] as const;
 
-/** The checkpoint among a repository's files; undefined where there is none. `dir` is where the model lies in it. */
+/** Returns the checkpoint among a repository's files; undefined if there is none. `dir` is the model's directory in it. */
 export function chooseCheckpoint(paths: readonly string[], dir = ''): CheckpointFiles | undefined {
   const prefix = dir === '' ? '' : `${dir}/`;
   const names = paths.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));

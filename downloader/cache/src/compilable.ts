@@ -1,4 +1,4 @@
-/** What of a cache can be compiled, for `list`: checkpoints of known architectures. */
+/** Finds what can be compiled in a cache, for `list`: checkpoints of known architectures. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
@@ -6,7 +6,7 @@ import { chooseCheckpoint } from './checkpoint-files.js';
 import type { Family } from './manifest-types.js';
 import type { CachedRepository } from './scan-cache.js';
 
-/** The architectures that are compiled for each family, as `model_type` of config.json names them: those that the compiler knows. */
+/** The architectures that the compiler supports per family, as in `model_type` of config.json. */
 export const COMPILABLE_FAMILIES: Readonly<Partial<Record<Family, readonly string[]>>> = {
   whisper: ['whisper'],
   siglip: ['siglip'],
@@ -23,7 +23,7 @@ export interface CompilableCheckpoint {
   readonly modelType: string;
 }
 
-/** The checkpoint of a repository's latest snapshot; undefined where it has none whole, or is of an architecture unknown here. */
+/** Returns the checkpoint of a repository's latest snapshot; undefined if it is incomplete or of an unknown architecture. */
 export async function compilableOf(repository: CachedRepository): Promise<CompilableCheckpoint | undefined> {
   for (const { files } of repository.snapshots) {
     const config = files.find(({ path }) => path === 'config.json');
@@ -39,7 +39,7 @@ export async function compilableOf(repository: CachedRepository): Promise<Compil
   return undefined;
 }
 
-/** OpenAI's own files, where openai-whisper keeps them: `whisper/*.pt`. */
+/** Lists OpenAI's original files in openai-whisper's directory: `whisper/*.pt`. */
 export async function whisperFiles(cacheDir: string): Promise<readonly CompilableCheckpoint[]> {
   const dir = join(cacheDir, 'whisper');
   let names: string[];

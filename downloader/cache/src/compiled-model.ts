@@ -1,7 +1,7 @@
 /**
- * Compiled models: graphs that the downloader has made of a checkpoint (safetensors, pytorch_model.bin, OpenAI's .pt). They lie
- * in `.compiled/models--org--name/<key>/`, with compiled.json beside them; the key stands for the checkpoint's bytes, the
- * compiler and what was asked of it.
+ * Compiled models: graphs that the downloader compiled from a checkpoint (safetensors, pytorch_model.bin, OpenAI's .pt), in
+ * `.compiled/models--org--name/<key>/` with a compiled.json. The key identifies the checkpoint's bytes, the compiler and its
+ * options.
  */
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile } from 'node:fs/promises';
@@ -15,40 +15,40 @@ import type { LockedModel } from './lock-file.js';
 import { unsafePathReason } from './safe-path.js';
 
 /**
- * Version of the compiled graphs: it goes up when the same checkpoint would give other graphs. Models of another version are
- * compiled again.
+ * Version of the compiled graphs. Incremented when the same checkpoint would produce different graphs; models of another
+ * version are compiled again.
  */
 export const COMPILER_VERSION = 2;
 
 const MANIFEST_NAME = 'compiled.json';
 const FORMAT_VERSION = 1;
-/** What compiled files are called among a model's files, in messages and in the lock file. */
+/** Prefix of compiled files among a model's files, in messages and in the lock file. */
 const PATH_PREFIX = 'compiled/';
 
-/** A compiled model as it lies in the volume. */
+/** A compiled model on the volume. */
 export interface CompiledModelDir {
   readonly path: string;
   readonly key: string;
   readonly manifest: CompiledManifest;
 }
 
-/** The directory of all compiled models. */
+/** Returns the directory of all compiled models. */
 export function compiledRoot(cacheDir: string): string {
   return join(cacheDir, '.compiled');
 }
 
-/** The directory of a repository's compiled models. */
+/** Returns the directory of a repository's compiled models. */
 export function compiledRepositoryPath(cacheDir: string, repository: string): string {
   return join(compiledRoot(cacheDir), repoDirName(repository));
 }
 
-/** The name of a compiled model's directory: 32 hexadecimal digits. */
+/** Returns the name of a compiled model's directory: 32 hexadecimal digits. */
 export function compiledKeyName({ compiler, precision, overflowSafe, sources }: CompiledKey): string {
   const lines = [compiler, precision, overflowSafe, ...sources.map(({ path, sha256 }) => `${path}\0${sha256}`).sort()];
   return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 32);
 }
 
-/** Every compiled model of a repository that can be read; nothing where there is none. */
+/** Returns every readable compiled model of a repository; empty if there is none. */
 export async function readCompiledModels(cacheDir: string, repository: string): Promise<readonly CompiledModelDir[]> {
   const root = compiledRepositoryPath(cacheDir, repository);
   const models: CompiledModelDir[] = [];
@@ -60,15 +60,15 @@ export async function readCompiledModels(cacheDir: string, repository: string): 
   return models;
 }
 
-/** The text of compiled.json. */
+/** Returns the text of compiled.json. */
 export function formatCompiledManifest(manifest: CompiledManifest): string {
   return `${JSON.stringify({ formatVersion: FORMAT_VERSION, ...manifest }, null, 2)}\n`;
 }
 
-/** Name of the file that says what a compiled model is. It is written last. */
+/** Name of the file that describes a compiled model. It is written last. */
 export const COMPILED_MANIFEST_NAME = MANIFEST_NAME;
 
-/** The files of a compiled model as those of any model, held to the lock file's hashes where it is locked. */
+/** Returns the files of a compiled model in the form of any model's files, checked against the lock file if it is locked. */
 export async function compiledFiles(
   { path, manifest }: CompiledModelDir,
   locked: LockedModel | undefined,
@@ -94,24 +94,24 @@ export async function compiledFiles(
   );
 }
 
-/** Name of a compiled file in its directory, by its path among a model's files. */
+/** Returns the name of a compiled file in its directory. */
 export function compiledFileName(path: string): string {
   return path.slice(PATH_PREFIX.length);
 }
 
-/** A link could lead to what only this program's user may read: the compiler makes none. Throws ENOENT for one. */
+/** A link could point at a file that only this program's user may read; the compiler creates none. Throws ENOENT for a link. */
 async function ownSize(path: string): Promise<number> {
   const info = await lstat(path);
   if (info.isFile()) return info.size;
-  throw Object.assign(new Error(`${path} is not a file of its own`), { code: 'ENOENT' });
+  throw Object.assign(new Error(`${path} is not a regular file`), { code: 'ENOENT' });
 }
 
-/** Whether a path of a model's files is a compiled one. */
+/** Returns whether a path among a model's files is a compiled one. */
 export function isCompiledPath(path: string): boolean {
   return path.startsWith(PATH_PREFIX);
 }
 
-/** compiled.json of a directory; undefined where there is none that can be read. */
+/** Reads compiled.json of a directory; undefined if it is missing or unreadable. */
 export async function readCompiledManifest(dir: string): Promise<CompiledManifest | undefined> {
   try {
     return parseCompiledManifest(await readFile(join(dir, MANIFEST_NAME), 'utf8'));
@@ -158,7 +158,7 @@ function parseGraph(cursor: JsonCursor): CompiledGraphRecord {
       .get('files')
       .items()
       .map((file) => ({
-        name: file.get('name').text(/^[\w][\w.-]*$/, 'the name of a file beside it'),
+        name: file.get('name').text(/^[\w][\w.-]*$/, 'the name of a file in its directory'),
         sizeBytes: file.get('sizeBytes').count(),
         sha256: file.get('sha256').sha256(),
       })),

@@ -1,4 +1,4 @@
-/** What compiled.json says. Plain data. */
+/** Content of compiled.json. Plain data. */
 
 /** One file of the checkpoint that a model was compiled from. */
 export interface CompiledSource {
@@ -13,7 +13,7 @@ export interface CompiledKey {
   readonly compiler: number;
   /** `int8`, `fp32`, `fp16`. */
   readonly precision: string;
-  /** Whether 8-bit weights are made for CPUs without VNNI, too. */
+  /** Whether 8-bit weights also suit CPUs without VNNI. */
   readonly overflowSafe: boolean;
   /** Sorted by path. */
   readonly sources: readonly CompiledSource[];
@@ -30,9 +30,9 @@ export interface CompiledManifest extends CompiledKey {
 }
 
 export interface CompiledGraphRecord {
-  /** The name the model's family knows it by: `encoder`, `vision`, `model`. */
+  /** Name of the graph in the model's family: `encoder`, `vision`, `model`. */
   readonly role: string;
-  /** The least cosine to float32 of the self-check; undefined in float32. */
+  /** Minimum cosine to float32 in the self-check; undefined in float32. */
   readonly cosine: number | undefined;
   /** The form of each kind of matrix product. */
   readonly recipe: Readonly<Record<string, string>>;

@@ -1,20 +1,20 @@
-/** Hashes of files, read in parts so that memory stays the same whatever their size. */
+/** Hashes of files, read in blocks so that memory use does not depend on file size. */
 import { createHash, type Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { ContentHash } from './layout.js';
 
-/** Bytes of one read. */
+/** Bytes per read. */
 export const READ_PART_BYTES = 1024 * 1024;
 
 /**
- * A hash to feed a file's bytes to: sha256, or git's sha1 of a blob, which is that of `blob <length>\0` and the bytes.
- * `sizeBytes` is what the file will have; sha256 does not need it.
+ * Creates a hash of a file's bytes: sha256, or git's sha1 of a blob (over `blob <length>\0` and the bytes). `sizeBytes` is the
+ * final file size; sha256 does not need it.
  */
 export function startContentHash(type: ContentHash['type'], sizeBytes: number): Hash {
   return type === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${sizeBytes}\0`);
 }
 
-/** The hash of a file. Rejects with the system's error, or with the signal's reason when it is aborted. */
+/** Returns the hash of a file. Rejects with the system's error, or with the signal's reason when it is aborted. */
 export async function hashFile(type: ContentHash['type'], path: string, signal?: AbortSignal): Promise<string> {
   const file = await open(path, 'r');
   try {

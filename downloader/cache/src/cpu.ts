@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { arch } from 'node:os';
 
 /**
- * Whether this machine's 8-bit products are exact for all weights: those of x86 without VNNI overflow in 16 bits, unless the
- * weights are made for it. True where the system does not say (other systems than Linux).
+ * Returns whether this machine's 8-bit products are exact for all weights: on x86 without VNNI they overflow 16 bits unless the
+ * weights have a reduced range. True if the system does not report it (other systems than Linux).
  */
 export function hasExactByteProducts(): boolean {
   if (arch() !== 'x64') return true;

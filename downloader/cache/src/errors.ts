@@ -1,6 +1,6 @@
 /**
- * What can be wrong with a models volume or with the words that describe it. The codes are API: the README of this
- * package lists them, and a test compares the two.
+ * Errors of a models volume and its configuration. The codes are API: the README of this package lists them, and a test
+ * compares the two.
  */
 export const CACHE_ERROR_CODES = [
   'ENVIRONMENT_INVALID',
@@ -19,24 +19,24 @@ export const CACHE_ERROR_CODES = [
   'FILE_HASH_WRONG',
 ] as const;
 
-/** One of the documented codes. */
+/** A documented error code. */
 export type CacheErrorCode = (typeof CACHE_ERROR_CODES)[number];
 
-/** What an error is about, for logs and for programs; the message says the same in words. */
+/** Structured details of an error, for logs and programs; the message contains the same. */
 export interface CacheErrorDetails {
   /** Role of the model at fault: `speech`, `vision`, `text`, `faces`, `vad`. */
   readonly role?: string;
   /** Hub repository of the model at fault. */
   readonly model?: string;
-  /** The file at fault, as the repository names it. */
+  /** Path of the file at fault in its repository. */
   readonly file?: string;
-  /** The path that was looked at. */
+  /** The inspected path. */
   readonly path?: string;
   /** The environment variable to change. */
   readonly variable?: string;
-  /** The command that mends it. */
+  /** The command that fixes it. */
   readonly command?: string;
-  /** Every single problem, where one error stands for several. */
+  /** The individual problems if one error combines several. */
   readonly problems?: readonly string[];
   readonly cause?: unknown;
 }

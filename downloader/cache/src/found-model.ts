@@ -1,39 +1,39 @@
-/** A model as it lies in the volume. Plain data. */
+/** A model on the volume. Plain data. */
 
 import type { CompiledManifest } from './compiled-types.js';
 import type { CacheError } from './errors.js';
 import type { ContentHash } from './layout.js';
 import type { ConfiguredModel, Family, ModelFile, Role } from './manifest-types.js';
 
-/** One file of a model in the volume. */
+/** One file of a model on the volume. */
 export interface FoundFile {
   /** Path in the repository, or a plain file's name. */
   readonly path: string;
-  /** The name the family knows it by, for weights. */
+  /** For weights, the file's name in the model's family. */
   readonly weights: string | undefined;
-  /** Where a program opens it: the snapshot's pointer, or the plain file. */
+  /** Path to open: the snapshot's pointer, or the plain file. */
   readonly absolutePath: string;
-  /** Where its bytes really lie: all symbolic links followed, also the second one into Xet's shared store. */
+  /** Real path of the bytes: all symbolic links resolved, including the second one into Xet's shared store. */
   readonly blobPath: string;
-  /** On disk. */
+  /** Size on disk. */
   readonly sizeBytes: number;
-  /** What it must have by the lock file, the manifest or the repository's list of files, in this order. */
+  /** Expected size from the lock file, the manifest or the repository's tree list, in this order. */
   readonly expectedSizeBytes: number | undefined;
-  /** What its bytes must give by the lock file, the manifest or the blob's name, in this order. */
+  /** Expected hash from the lock file, the manifest or the blob's name, in this order. */
   readonly hash: ContentHash | undefined;
-  /** True when `hash` was read from the file's own bytes, because nothing else says it: it names the bytes and proves nothing. */
+  /** True if `hash` was computed from the file itself because no other hash is known: it verifies nothing. */
   readonly selfHashed?: boolean;
-  /** The blob's name in the repository's directory; undefined for a file that is no pointer to a blob. */
+  /** Blob name in the repository's directory; undefined for a file that is not a pointer to a blob. */
   readonly blobId: string | undefined;
 }
 
-/** A model whose files are all there. */
+/** A complete model. */
 export interface FoundModel {
   readonly role: Role;
   readonly family: Family;
-  /** What the variable said: `medium`. */
+  /** Value of the variable: `medium`. */
   readonly name: string;
-  /** The variable that said it: `ASR_MODEL`. */
+  /** Name of the variable: `ASR_MODEL`. */
   readonly variable: string;
   /** The manifest entry's name. */
   readonly entry: string;
@@ -42,43 +42,43 @@ export interface FoundModel {
   /** 40-digit commit; for a plain file its sha256. */
   readonly revision: string;
   readonly variant: string;
-  /** Absolute directory in which the model's files lie by the names their code expects. */
+  /** Absolute directory with the model's files under the names that its code expects. */
   readonly dir: string;
   /** Weights by their names: absolute paths inside the snapshot (or of the plain file). */
   readonly weights: Readonly<Record<string, string>>;
   readonly files: readonly FoundFile[];
-  /** What its weights were compiled from, where they were. */
+  /** The checkpoint files that its weights were compiled from, if they were. */
   readonly compiled?: CompiledManifest;
 }
 
-/** What became of one file of a configured model. */
+/** Inspection result of one file of a configured model. */
 export interface FileInspection {
   readonly file: ModelFile;
-  /** Where it was looked for. */
+  /** The inspected path. */
   readonly absolutePath: string;
-  /** Set when it is there and nothing is wrong with its size and its identity. */
+  /** Set if the file is present with the right size and identity. */
   readonly found: FoundFile | undefined;
-  /** Set when it is missing or wrong. Both undefined: an optional file that the repository does not have. */
+  /** Set if it is missing or wrong. Both undefined: an optional file that the repository does not have. */
   readonly problem: CacheError | undefined;
 }
 
-/** What became of one configured model. */
+/** Inspection result of one configured model. */
 export interface ModelInspection {
   readonly configured: ConfiguredModel;
-  /** The repository whose directory was looked at last, or the first one when none is there. */
+  /** The repository inspected last, or the first one if none is present. */
   readonly repository: string;
-  /** Commit of the snapshot looked at; undefined when none is known. For a plain file its sha256 when it is there. */
+  /** Commit of the inspected snapshot; undefined if unknown. For a plain file its sha256 if it is present. */
   readonly revision: string | undefined;
   readonly files: readonly FileInspection[];
-  /** Empty when the model can be used. */
+  /** Empty if the model is usable. */
   readonly problems: readonly CacheError[];
-  /** Set when there are no problems. */
+  /** Set if there are no problems. */
   readonly found: FoundModel | undefined;
-  /** The checkpoint that a compiled model is made of, where all of it lies in the volume. */
+  /** The complete checkpoint of a compiled model, if it is on the volume. */
   readonly checkpoint?: FoundCheckpoint;
 }
 
-/** A checkpoint in the volume. */
+/** A checkpoint on the volume. */
 export interface FoundCheckpoint {
   /** The file to open: the checkpoint, or the index of its shards. */
   readonly main: string;

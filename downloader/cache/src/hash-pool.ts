@@ -1,6 +1,6 @@
 /**
- * Hashes many files on several cores. A hash in JavaScript holds its thread, so each lane is a thread of its own; one
- * file is never split, for neither sha256 nor sha1 can be.
+ * Hashes many files on several cores. A hash blocks its JavaScript thread, so each lane is a worker thread; a single file is
+ * never split, since neither sha256 nor sha1 can be.
  */
 import { Worker } from 'node:worker_threads';
 import type { ContentHash } from './layout.js';
@@ -18,7 +18,7 @@ interface Job {
   readonly reject: (error: Error) => void;
 }
 
-/** Threads that hash files. Whoever makes one closes it. */
+/** Worker threads that hash files. The creator closes it. */
 export class HashPool {
   readonly #lanes: number;
   readonly #waiting: Job[] = [];
@@ -26,12 +26,12 @@ export class HashPool {
   readonly #busy = new Map<Worker, Job>();
   #closed = false;
 
-  /** @param lanes Threads at most; each is started when it is first needed. */
+  /** @param lanes Maximum threads; each is started on demand. */
   constructor(lanes: number) {
     this.#lanes = lanes;
   }
 
-  /** The hash of a file. Rejects when it cannot be read, and when the pool is closed before its turn ends. */
+  /** Returns the hash of a file. Rejects if it cannot be read, or if the pool is closed first. */
   hash(task: HashTask): Promise<string> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
@@ -43,7 +43,7 @@ export class HashPool {
     });
   }
 
-  /** Ends the threads at once; what is under way is rejected. Idempotent. */
+  /** Terminates the threads; pending hashes reject. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     const error = new Error('The hash pool was closed');

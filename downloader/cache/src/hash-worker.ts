@@ -1,4 +1,4 @@
-/** A thread that hashes files: the file's path comes in, its hash goes out. Started by hash-pool.ts alone. */
+/** Worker thread that hashes files: receives a path, replies with the hash. Started by hash-pool.ts. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { READ_PART_BYTES, startContentHash } from './content-hash.js';

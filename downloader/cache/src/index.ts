@@ -1,4 +1,4 @@
-/** What the downloader and the server both know of the models volume. No network, no dependencies. */
+/** The models volume, as shared by the downloader and the server. No network, no dependencies. */
 export * from './checkpoint-files.js';
 export * from './compilable.js';
 export * from './compiled-model.js';

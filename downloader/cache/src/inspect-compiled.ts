@@ -1,4 +1,4 @@
-/** Looks a compiled model up: its graphs, and the checkpoint they are made of. */
+/** Finds a compiled model: its graphs, and the checkpoint that they were compiled from. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
@@ -13,7 +13,7 @@ import type { CompileRequest, ConfiguredModel, ModelFile } from './manifest-type
 import { DOWNLOAD_COMMAND, fileProblem, quickProblem } from './model-problems.js';
 import type { Tree } from './tree-file.js';
 
-/** Where a compiled model is looked for. */
+/** Parameters of the search for a compiled model. */
 export interface CompiledSearch extends FileSearch {
   readonly cacheDir: string;
   readonly request: CompileRequest;
@@ -22,7 +22,7 @@ export interface CompiledSearch extends FileSearch {
   readonly tree: Tree | undefined;
 }
 
-/** What was found of the weights. */
+/** The weights that were found. */
 export interface CompiledInspection {
   readonly files: readonly FoundFile[];
   readonly model: CompiledModelDir | undefined;
@@ -30,7 +30,7 @@ export interface CompiledInspection {
   readonly problems: readonly CacheError[];
 }
 
-/** Looks for graphs of the wanted precision, made by this compiler of the checkpoint that belongs to the snapshot. */
+/** Finds graphs of the configured precision, compiled by this compiler version from the snapshot's checkpoint. */
 export async function inspectCompiled(search: CompiledSearch): Promise<CompiledInspection> {
   const { cacheDir, repository, locked } = search;
   const { checkpoint, missing } = await findCheckpoint(search);
@@ -38,7 +38,7 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
     fits(model, search, checkpoint),
   );
   const usable = candidates.filter(({ manifest }) => manifest.overflowSafe || hasExactByteProducts());
-  // Full-range weights are a little nearer to the checkpoint.
+  // Full-range weights are slightly closer to the checkpoint.
   const [model] = [...usable].sort((a, b) => Number(a.manifest.overflowSafe) - Number(b.manifest.overflowSafe));
   if (model === undefined) {
     const problem = notCompiled(search, checkpoint, missing, candidates.length > 0);
@@ -55,7 +55,7 @@ export async function inspectCompiled(search: CompiledSearch): Promise<CompiledI
       'compiled',
       model.path,
       'FILE_MISSING',
-      'a compiled file is not there',
+      'a compiled file is missing',
       cause,
     );
     return { files: [], model: undefined, checkpoint, problems: [problem] };
@@ -75,14 +75,14 @@ function fits(
   });
 }
 
-interface Looked {
+interface CheckpointSearchResult {
   readonly checkpoint: FoundCheckpoint | undefined;
-  /** What is wrong with the checkpoint, where one is known. */
+  /** Problems of the checkpoint, if one is known. */
   readonly missing: CacheError | undefined;
 }
 
-/** The checkpoint of the snapshot, or one of the same weights outside of it. */
-async function findCheckpoint(search: CompiledSearch): Promise<Looked> {
+/** Finds the checkpoint of the snapshot, or one of the same weights outside of it. */
+async function findCheckpoint(search: CompiledSearch): Promise<CheckpointSearchResult> {
   const { cacheDir, repository, commit, tree, configured } = search;
   const snapshot = snapshotPath(cacheDir, repository, commit);
   const names = new Set([...(await filesBelow(snapshot)), ...(tree?.keys() ?? [])]);
@@ -97,7 +97,11 @@ async function findCheckpoint(search: CompiledSearch): Promise<Looked> {
   return inSnapshot ?? { checkpoint: undefined, missing: undefined };
 }
 
-async function look(search: CompiledSearch, chosen: CheckpointFiles, at: (path: string) => string): Promise<Looked> {
+async function look(
+  search: CompiledSearch,
+  chosen: CheckpointFiles,
+  at: (path: string) => string,
+): Promise<CheckpointSearchResult> {
   const inspections = await Promise.all(
     chosen.paths.map((path) => {
       const file = { path, required: true, weights: undefined, sizeBytes: undefined, sha256: undefined };
@@ -110,7 +114,7 @@ async function look(search: CompiledSearch, chosen: CheckpointFiles, at: (path: 
   return { checkpoint: { main: at(chosen.main), files }, missing: undefined };
 }
 
-/** What to say of a model of which nothing is there but a checkpoint outside of its repository; undefined where there is none. */
+/** Returns the problem of a model with only a checkpoint outside of its repository; undefined if there is none. */
 export async function loneCheckpointProblem(
   cacheDir: string,
   { compile, role, id, variable, name }: ConfiguredModel,
@@ -124,7 +128,7 @@ export async function loneCheckpointProblem(
     if (!isThere) continue;
     return new CacheError(
       'MODEL_NOT_COMPILED',
-      `The ${role} model ${id} (${variable}=${name}) cannot be used: its checkpoint ${path} is there, but not compiled yet, and its small files (config.json, tokenizer.json) are not there. Run ${DOWNLOAD_COMMAND}, which fetches those and compiles it`,
+      `The ${role} model ${id} (${variable}=${name}) cannot be used: its checkpoint ${path} is present but not compiled yet, and its small files (config.json, tokenizer.json) are missing. Run ${DOWNLOAD_COMMAND}, which fetches them and compiles it`,
       { role, model: id, path, variable, command: DOWNLOAD_COMMAND },
     );
   }
@@ -143,7 +147,7 @@ function notCompiled(
   if (checkpoint !== undefined || forOtherCpu) {
     const why = forOtherCpu
       ? 'it is compiled for CPUs with VNNI, and this one has none'
-      : `its checkpoint ${checkpoint?.main} is there, but not compiled yet`;
+      : `its checkpoint ${checkpoint?.main} is present but not compiled yet`;
     return new CacheError(
       'MODEL_NOT_COMPILED',
       `The ${role} model ${id} (${variable}=${name}) cannot be used: ${why}. Run ${DOWNLOAD_COMMAND}, which compiles it`,
@@ -161,7 +165,7 @@ function notCompiled(
   );
 }
 
-/** Files below a directory as paths relative to it, with `/`; none where it is not there. */
+/** Lists files below a directory as relative paths with `/`; empty if it does not exist. */
 async function filesBelow(path: string): Promise<readonly string[]> {
   try {
     const entries = await readdir(path, { withFileTypes: true, recursive: true });

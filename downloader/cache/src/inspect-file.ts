@@ -1,4 +1,4 @@
-/** Looks at one file of a model: is it there, can it be read, has it the size and the name it must have. */
+/** Inspects one file of a model: presence, readability, size and name. */
 import { access, constants, lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isNotFound, messageOf } from '@heimdex/common';
@@ -12,7 +12,7 @@ import type { ConfiguredModel, ModelFile } from './manifest-types.js';
 import { fileProblem, quickProblem } from './model-problems.js';
 import type { Tree, TreeEntry } from './tree-file.js';
 
-/** What a file is looked up for. */
+/** Parameters of the inspection. */
 export interface FileSearch {
   readonly configured: ConfiguredModel;
   readonly locked: LockedModel | undefined;
@@ -20,7 +20,7 @@ export interface FileSearch {
   readonly cacheDir: string;
 }
 
-/** Looks at the file at `path`. What is wrong stands in `problem`; throws only when the signal is aborted. */
+/** Inspects the file at `path`. Problems are returned in `problem`; throws only if the signal is aborted. */
 export async function inspectFile(
   search: FileSearch,
   file: ModelFile,
@@ -44,10 +44,10 @@ export async function inspectFile(
   }
   const needed = file.required || locked !== undefined || (isExternalData(file.path) && tree?.has(file.path) === true);
   if (!needed) return { ...nothing, problem: undefined };
-  return { ...nothing, problem: fileProblem(configured, file.path, path, 'FILE_MISSING', 'it is not there') };
+  return { ...nothing, problem: fileProblem(configured, file.path, path, 'FILE_MISSING', 'it is missing') };
 }
 
-/** The weights beside a graph too large for one file: needed whenever the repository has them. */
+/** The external weights of a graph too large for one file: required if the repository has them. */
 function isExternalData(path: string): boolean {
   return path.endsWith('_data');
 }
@@ -91,7 +91,7 @@ async function lookAt(
   };
 }
 
-/** A plain file is named by its sha256; where nothing says it, its bytes do. */
+/** A plain file is identified by its sha256; if none is known, it is computed from its bytes. */
 async function ownHash(path: string, signal: AbortSignal | undefined): Promise<ContentHash> {
   return { type: 'sha256', value: await hashFile('sha256', path, signal) };
 }

@@ -1,6 +1,6 @@
 /**
- * Looks a configured model up in the volume: which snapshot, which files, their sizes and identities. Reads names and
- * sizes, never a model's bytes (but for a plain file whose hash nobody knows), and writes nothing.
+ * Finds a configured model on the volume: snapshot, files, sizes and identities. Reads names and sizes, not file contents
+ * (except for a plain file without a known hash), and writes nothing.
  */
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -16,7 +16,7 @@ import { DOWNLOAD_COMMAND, modelProblem, unreadableProblem } from './model-probl
 import { readTree } from './tree-file.js';
 
 export interface InspectOptions {
-  /** Holds the model to what was locked: its commit, and each file's size and sha256. */
+  /** Requires the locked commit, and each file's locked size and sha256. */
   readonly lock?: ModelsLock | undefined;
   /** The variable that names the cache, for messages. Default `HF_HUB_CACHE`. */
   readonly cacheDirVariable?: string | undefined;
@@ -24,8 +24,8 @@ export interface InspectOptions {
 }
 
 /**
- * Looks one model up and checks presence, sizes and identities. What is wrong stands in `problems`; throws only when
- * the signal is aborted.
+ * Finds one model and checks presence, sizes and identities. Problems are returned in `problems`; throws only if the signal is
+ * aborted.
  */
 export async function inspectModel(
   cacheDir: string,
@@ -35,7 +35,7 @@ export async function inspectModel(
   const inspection = await inspectAs(cacheDir, configured, options);
   if (inspection.found !== undefined || configured.otherwise === undefined) return inspection;
   const other = await inspectAs(cacheDir, configured.otherwise, options);
-  // What is nearly there says more than what is not there at all.
+  // A nearly complete model is more informative than a missing one.
   return other.found !== undefined || other.checkpoint !== undefined ? other : inspection;
 }
 
@@ -53,8 +53,8 @@ async function inspectAs(
   };
   options.signal?.throwIfAborted();
   const missing = await cacheProblem(search);
-  const places = repositoriesOf(configured, search.locked);
-  const [firstPlace] = places;
+  const locations = repositoriesOf(configured, search.locked);
+  const [firstPlace] = locations;
   if (missing !== undefined || firstPlace === undefined) {
     const problems = missing === undefined ? [modelMissing(search, repoPath(cacheDir, configured.id))] : [missing];
     return {
@@ -66,7 +66,9 @@ async function inspectAs(
       found: undefined,
     };
   }
-  return configured.layout === 'plain' ? inspectPlain(search, places) : inspectSnapshots(search, places, firstPlace);
+  return configured.layout === 'plain'
+    ? inspectPlain(search, locations)
+    : inspectSnapshots(search, locations, firstPlace);
 }
 
 interface Search {
@@ -77,28 +79,28 @@ interface Search {
   readonly signal: AbortSignal | undefined;
 }
 
-/** A repository's directory that may hold the model, and the revision in it. */
+/** A repository directory that may hold the model, and the revision in it. */
 interface Place {
   readonly repository: string;
   readonly revision: string;
 }
 
-/** Files from other sources than a hub lie in a directory of the same kind, under the model's own name. */
+/** Files from sources other than a hub use a directory of the same layout, under the model's own name. */
 const OWN_REVISION = 'main';
 
 function repositoriesOf(configured: ConfiguredModel, locked: LockedModel | undefined): Place[] {
   if (locked !== undefined && locked.layout === 'snapshot') {
     return [{ repository: locked.repository, revision: locked.revision }];
   }
-  const places = new Map<string, Place>();
+  const locations = new Map<string, Place>();
   for (const source of configured.sources) {
-    const place =
+    const location =
       source.type === 'hf'
         ? { repository: source.repository, revision: source.revision }
         : { repository: configured.id, revision: OWN_REVISION };
-    places.set(`${place.repository}@${place.revision}`, place);
+    locations.set(`${location.repository}@${location.revision}`, location);
   }
-  return [...places.values()];
+  return [...locations.values()];
 }
 
 async function cacheProblem(search: Search): Promise<CacheError | undefined> {
@@ -129,11 +131,11 @@ async function cacheProblem(search: Search): Promise<CacheError | undefined> {
   }
 }
 
-async function inspectSnapshots(search: Search, places: readonly Place[], first: Place): Promise<ModelInspection> {
+async function inspectSnapshots(search: Search, locations: readonly Place[], first: Place): Promise<ModelInspection> {
   let best: ModelInspection | undefined;
   let unreadable: CacheError | undefined;
   let lookedAt = '';
-  for (const { repository, revision } of places) {
+  for (const { repository, revision } of locations) {
     let path = refPath(search.cacheDir, repository, revision);
     try {
       const commit = isCommit(revision) ? revision : await readRef(search.cacheDir, repository, revision);
@@ -156,8 +158,8 @@ async function inspectSnapshots(search: Search, places: readonly Place[], first:
 }
 
 /**
- * The commit a branch or tag stood for when it was downloaded; undefined when there is none. Throws the system's error where
- * that cannot be looked up.
+ * Returns the commit of a branch or tag at download time; undefined if there is none. Throws the system's error if it cannot be
+ * read.
  */
 async function readRef(cacheDir: string, repository: string, revision: string): Promise<string | undefined> {
   try {
@@ -185,30 +187,30 @@ async function inspectSnapshot(search: Search, repository: string, commit: strin
   return inspectionOf(search, repository, commit, dir, files, weights);
 }
 
-async function inspectPlain(search: Search, places: readonly Place[]): Promise<ModelInspection> {
+async function inspectPlain(search: Search, locations: readonly Place[]): Promise<ModelInspection> {
   const { cacheDir, configured } = search;
-  const repository = places[0]?.repository ?? configured.id;
+  const repository = locations[0]?.repository ?? configured.id;
   const files: FileInspection[] = [];
   let dir = cacheDir;
   for (const file of configured.files) {
     const path = plainPath(cacheDir, basename(file.path));
     let inspection = await inspectFile(search, file, path, undefined);
-    // What Python downloaded into the repository's directory serves as well.
-    for (const place of inspection.problem?.code === 'FILE_MISSING' ? places : []) {
-      const commit = isCommit(place.revision)
-        ? place.revision
-        : await readRef(cacheDir, place.repository, place.revision).catch(() => undefined);
+    // Files that Python downloaded into the repository's directory are valid too.
+    for (const location of inspection.problem?.code === 'FILE_MISSING' ? locations : []) {
+      const commit = isCommit(location.revision)
+        ? location.revision
+        : await readRef(cacheDir, location.repository, location.revision).catch(() => undefined);
       if (commit === undefined) continue;
-      const pointer = pointerPath(cacheDir, place.repository, commit, file.path);
-      const second = await inspectFile(search, file, pointer, await readTree(cacheDir, place.repository, commit));
+      const pointer = pointerPath(cacheDir, location.repository, commit, file.path);
+      const second = await inspectFile(search, file, pointer, await readTree(cacheDir, location.repository, commit));
       if (second.found === undefined) continue;
       inspection = second;
-      dir = snapshotPath(cacheDir, place.repository, commit);
+      dir = snapshotPath(cacheDir, location.repository, commit);
       break;
     }
     files.push(inspection);
   }
-  // A plain file has no commit: its sha256 says what it is.
+  // A plain file has no commit: its sha256 identifies it.
   return inspectionOf(search, repository, files[0]?.found?.hash?.value, dir, files);
 }
 

@@ -1,4 +1,4 @@
-/** What the server starts with: a look at every configured model. */
+/** Inspects every configured model, as the server does at startup. */
 import type { ModelInspection } from './found-model.js';
 import { inspectModel } from './inspect-model.js';
 import { readLock } from './lock-file.js';
@@ -6,8 +6,8 @@ import type { ModelEnvironment } from './model-environment.js';
 import { resolveModels } from './resolve-models.js';
 
 /**
- * Inspects every model that the environment asks for, held to the lock file when there is one. Throws only what makes
- * all of them unknowable: MANIFEST_INVALID, MODEL_UNKNOWN, LOCK_INVALID.
+ * Inspects every configured model, against the lock file if there is one. Throws only errors that concern all models:
+ * MANIFEST_INVALID, MODEL_UNKNOWN, LOCK_INVALID.
  */
 export async function inspectModels(environment: ModelEnvironment, signal?: AbortSignal): Promise<ModelInspection[]> {
   const lock = await readLock(environment.lockPath);

@@ -1,8 +1,8 @@
-/** Reading JSON of unknown shape piece by piece, with the place of a mistake in each message. */
+/** Parses JSON of unknown shape; each error message contains the path of the invalid value. */
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** A mistake at a place in a document: `models[3].files[0].path must be a text`. */
+/** An invalid value in a document: `models[3].files[0].path must be a text`. */
 export class JsonShapeError extends Error {
   override readonly name = 'JsonShapeError';
 }
@@ -11,47 +11,46 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A cursor into a document: it knows where it is, so that its errors can say it. */
+/** A cursor into a document that knows its path, for error messages. */
 export class JsonCursor {
   readonly #value: unknown;
-  readonly #place: string;
+  readonly #path: string;
 
-  constructor(value: unknown, place: string) {
+  constructor(value: unknown, path: string) {
     this.#value = value;
-    this.#place = place;
+    this.#path = path;
   }
 
   get present(): boolean {
     return this.#value !== undefined;
   }
 
-  /** Throws a JsonShapeError for this place. */
+  /** Throws a JsonShapeError for this path. */
   fail(expectation: string): never {
     const got = this.#value === undefined ? 'nothing' : (JSON.stringify(this.#value) ?? 'nothing').slice(0, 80);
-    throw new JsonShapeError(`${this.#place} must be ${expectation}, got ${got}`);
+    throw new JsonShapeError(`${this.#path} must be ${expectation}, got ${got}`);
   }
 
-  /** A member of this object; a cursor on nothing where there is none. */
+  /** Returns a member of this object; a cursor on undefined if it is missing. */
   get(key: string): JsonCursor {
-    return new JsonCursor(this.#object()[key], `${this.#place}.${key}`);
+    return new JsonCursor(this.#object()[key], `${this.#path}.${key}`);
   }
 
-  /** Refuses members that are not in the list: they are misspelt ones. */
+  /** Rejects members that are not in the list, since they are probably misspelt. */
   only(keys: readonly string[]): this {
     for (const key of Object.keys(this.#object())) {
-      if (!keys.includes(key))
-        throw new JsonShapeError(`${this.#place}.${key} is not known; known: ${keys.join(', ')}`);
+      if (!keys.includes(key)) throw new JsonShapeError(`${this.#path}.${key} is not known; known: ${keys.join(', ')}`);
     }
     return this;
   }
 
   entries(): [string, JsonCursor][] {
-    return Object.entries(this.#object()).map(([key, value]) => [key, new JsonCursor(value, `${this.#place}.${key}`)]);
+    return Object.entries(this.#object()).map(([key, value]) => [key, new JsonCursor(value, `${this.#path}.${key}`)]);
   }
 
   items(): JsonCursor[] {
     if (!Array.isArray(this.#value)) return this.fail('a list');
-    return this.#value.map((item, index) => new JsonCursor(item, `${this.#place}[${index}]`));
+    return this.#value.map((item, index) => new JsonCursor(item, `${this.#path}[${index}]`));
   }
 
   text(pattern?: RegExp, expectation = 'a text'): string {
@@ -69,7 +68,7 @@ export class JsonCursor {
     return typeof this.#value === 'boolean' ? this.#value : this.fail('true or false');
   }
 
-  /** A whole number of 0 or more. */
+  /** An integer of 0 or more. */
   count(): number {
     const value = this.#value;
     return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
@@ -86,7 +85,7 @@ export class JsonCursor {
     return this.text(/^[0-9a-f]{64}$/, '64 hexadecimal digits');
   }
 
-  /** The result of `read`, or undefined where there is nothing. */
+  /** Returns the result of `read`, or undefined if the value is missing. */
   optional<Value>(read: (cursor: JsonCursor) => Value): Value | undefined {
     return this.present ? read(this) : undefined;
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { CacheError } from './errors.js';
 import { assertSafePath } from './safe-path.js';
 
-/** A blob's name: the sha256 of a large file, or git's sha1 of a regular one. */
+/** The hash in a blob's name: the sha256 of a large file, or git's sha1 of a regular one. */
 export interface ContentHash {
   readonly type: 'sha256' | 'git-sha1';
   /** Lower-case hexadecimal, 64 or 40 digits. */
@@ -49,18 +49,18 @@ export function snapshotPath(cacheDir: string, repository: string, commit: strin
   return join(repoPath(cacheDir, repository), 'snapshots', assertCommit(commit));
 }
 
-/** A file's pointer: `snapshots/<commit>/<path>`. Throws PATH_UNSAFE when it would lie outside. */
+/** A file's pointer: `snapshots/<commit>/<path>`. Throws PATH_UNSAFE if it would be outside. */
 export function pointerPath(cacheDir: string, repository: string, commit: string, path: string): string {
   return join(snapshotPath(cacheDir, repository, commit), ...assertSafePath(path).split('/'));
 }
 
-/** What the pointer's symbolic link says: the blob's path relative to the pointer's directory, with `/`. */
+/** The target of a pointer: the blob's path relative to the pointer's directory, with `/`. */
 export function pointerTarget(path: string, blobId: string): string {
   const depth = assertSafePath(path).split('/').length;
   return `${'../'.repeat(depth + 1)}blobs/${assertBlobId(blobId)}`;
 }
 
-/** `refs/<revision>`; nested for `refs/pr/1`. Throws PATH_UNSAFE when it would lie outside. */
+/** `refs/<revision>`; nested for `refs/pr/1`. Throws PATH_UNSAFE if it would be outside. */
 export function refPath(cacheDir: string, repository: string, revision: string): string {
   return join(repoPath(cacheDir, repository), 'refs', ...assertSafePath(revision).split('/'));
 }
@@ -70,7 +70,7 @@ export function treePath(cacheDir: string, repository: string, commit: string): 
   return join(repoPath(cacheDir, repository), 'trees', `${assertCommit(commit)}.json`);
 }
 
-/** `.locks/models--org--name/<hash>.lock`, which huggingface_hub takes with flock while it writes that blob. */
+/** `.locks/models--org--name/<hash>.lock`, which huggingface_hub locks with flock while it writes that blob. */
 export function blobLockPath(cacheDir: string, repository: string, blobId: string): string {
   return join(cacheDir, '.locks', repoDirName(repository), `${assertBlobId(blobId)}.lock`);
 }
@@ -83,14 +83,14 @@ export function plainPath(cacheDir: string, name: string): string {
   return join(cacheDir, name);
 }
 
-/** What a blob's name says of its content: 64 digits are a sha256, 40 a git sha1, anything else nothing. */
+/** Returns the hash in a blob's name: 64 digits are a sha256, 40 a git sha1; undefined otherwise. */
 export function hashOfBlobId(blobId: string): ContentHash | undefined {
   if (/^[0-9a-f]{64}$/.test(blobId)) return { type: 'sha256', value: blobId };
   if (/^[0-9a-f]{40}$/.test(blobId)) return { type: 'git-sha1', value: blobId };
   return undefined;
 }
 
-/** Name and content of the file that tells backup programs to pass over the cache (bford.info/cachedir). */
+/** Name and content of the file that makes backup programs skip the cache (bford.info/cachedir). */
 export const CACHEDIR_TAG_NAME = 'CACHEDIR.TAG';
 export const CACHEDIR_TAG_TEXT = [
   'Signature: 8a477f597d28d172789f06886806bc55',

@@ -2,10 +2,10 @@ import { realpath } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 
 /**
- * Says why the file that `path` leads to must not be read, or nothing when it may: symbolic links may lead only where the
- * hub cache makes them lead, into the blobs of the same repository or the store that repositories share
- * (`blobs/<2 digits>/<hash>` in the cache's root). A link to anywhere else would let whoever can write a link to the volume
- * read files that only this program's user can read. A file outside of any repository may be a link to anything in the cache.
+ * Returns why the file behind `path` must not be read, or undefined if it may. Symbolic links may point only where the hub cache
+ * creates them: into the blobs of the same repository or the store shared by repositories (`blobs/<2 digits>/<hash>` in the
+ * cache's root). Otherwise whoever can create a link on the volume could read files that only this program's user can read.
+ * A file outside of any repository may link to anything in the cache.
  *
  * @param path - The pointer of a snapshot or the plain file, below `cacheDir`.
  * @param real - The same path with all links followed.

@@ -1,6 +1,6 @@
 /**
- * `models.lock.json`: for every model the commit, and each file's size and sha256, so that the same bytes are served on
- * every machine until somebody says `update`. The README documents the format.
+ * `models.lock.json`: the commit of every model and each file's size and sha256, so that every machine serves the same bytes
+ * until `update` runs. The README documents the format.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -18,28 +18,28 @@ export const LOCK_FORMAT_VERSION = 1;
 
 /** The lock file's content. */
 export interface ModelsLock {
-  /** Sorted by role, entry and variant; one a model. */
+  /** Sorted by role, entry and variant; one per model. */
   readonly models: readonly LockedModel[];
-  /** Forms that `heimdex-inference prepare` has made; sorted by source and form. Absent: none. */
+  /** Forms created by `heimdex-inference prepare`; sorted by source and form. Absent: none. */
   readonly prepared?: readonly OptimizedRecord[];
 }
 
 /** One model as it was when it was locked. */
 export interface LockedModel {
   readonly role: Role;
-  /** The manifest entry it came from. */
+  /** Its manifest entry. */
   readonly entry: string;
   readonly variant: string;
   readonly layout: Layout;
-  /** The repository whose directory in the cache holds it (for a plain file: that it came from). */
+  /** The repository whose cache directory holds it (for a plain file: that it came from). */
   readonly repository: string;
-  /** Which kind of source gave it: `hf`, `url`, `npm`. */
+  /** Type of its source: `hf`, `url`, `npm`. */
   readonly source: 'hf' | 'url' | 'npm';
-  /** What was asked for: a branch, a tag or a commit. */
+  /** Configured revision: a branch, a tag or a commit. */
   readonly requestedRevision: string;
   /** The 40-digit commit; for a plain file the sha256 of the file. */
   readonly revision: string;
-  /** True: its weights were on the volume before, and nothing says that this program brought them. `prune` leaves such a model. */
+  /** True: its weights were on the volume before this program ran. `prune` keeps such a model. */
   readonly found?: boolean | undefined;
   /** Sorted by path. */
   readonly files: readonly LockedFile[];
@@ -55,7 +55,7 @@ export interface LockedFile {
   readonly blobId: string | undefined;
 }
 
-/** The locked model of a configured one: same role, manifest entry and variant; undefined when it is not locked. */
+/** Returns the locked model of a configured one: same role, manifest entry and variant; undefined if it is not locked. */
 export function lockedModel(lock: ModelsLock | undefined, configured: ConfiguredModel): LockedModel | undefined {
   return lock?.models.find(
     (model) =>
@@ -63,7 +63,7 @@ export function lockedModel(lock: ModelsLock | undefined, configured: Configured
   );
 }
 
-/** A lock with some models put in or replaced; the others stay. */
+/** Returns a lock with some models added or replaced. */
 export function withLockedModels(lock: ModelsLock | undefined, models: readonly LockedModel[]): ModelsLock {
   const byKey = new Map<string, LockedModel>();
   for (const model of [...(lock?.models ?? []), ...models]) byKey.set(lockKey(model), model);
@@ -77,7 +77,7 @@ function lockKey(model: LockedModel): string {
   return `${ROLES.indexOf(model.role)} ${model.entry}:${model.variant}`;
 }
 
-/** Reads the lock file; undefined when there is none. Throws LOCK_INVALID, FILE_UNREADABLE. */
+/** Reads the lock file; undefined if there is none. Throws LOCK_INVALID, FILE_UNREADABLE. */
 export async function readLock(path: string): Promise<ModelsLock | undefined> {
   let text: string;
   try {
@@ -93,7 +93,7 @@ export async function readLock(path: string): Promise<ModelsLock | undefined> {
   return parseLock(text, path);
 }
 
-/** Writes the lock file whole or not at all, readable by everybody. Makes its directory. */
+/** Writes the lock file atomically, readable by everybody. Creates its directory. */
 export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
   await makeDir(dirname(path));
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
@@ -106,7 +106,7 @@ export async function writeLock(path: string, lock: ModelsLock): Promise<void> {
   }
 }
 
-/** The lock file's text: the same lock always gives the same bytes. */
+/** Returns the lock file's text; deterministic. */
 export function formatLock(lock: ModelsLock): string {
   const models = withLockedModels(undefined, lock.models).models.map((model) => ({
     role: model.role,
@@ -132,7 +132,7 @@ export function formatLock(lock: ModelsLock): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** Parses a lock file's text. `path` is for messages. Throws LOCK_INVALID that names the place of the mistake. */
+/** Parses a lock file's text. `path` is for messages. Throws LOCK_INVALID with the path of the invalid value. */
 export function parseLock(text: string, path: string): ModelsLock {
   try {
     const root = new JsonCursor(JSON.parse(text), 'lock');
@@ -145,7 +145,7 @@ export function parseLock(text: string, path: string): ModelsLock {
     if (!(cause instanceof JsonShapeError || cause instanceof SyntaxError)) throw cause;
     throw new CacheError(
       'LOCK_INVALID',
-      `The lock file ${path} is wrong: ${cause.message}. Delete it and run heimdex-downloader download to make a new one`,
+      `The lock file ${path} is invalid: ${cause.message}. Delete it and run heimdex-downloader download to create a new one`,
       { path, variable: 'MODELS_LOCK', command: 'heimdex-downloader download', cause },
     );
   }

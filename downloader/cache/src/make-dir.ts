@@ -1,12 +1,12 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Directories above each other that are made at most; no path of a system has more. */
+/** Maximum depth of created directories; no system has longer paths. */
 const MAX_DEPTH = 4096;
 
 /**
- * Makes a directory, with those above it, that other users can read. mkdir's own `recursive` says ENOENT where the truth is
- * EROFS, and never ends below /proc. Rejects with the system's error about the directory that cannot be made.
+ * Creates a directory and its parents, readable by other users. mkdir's own `recursive` reports ENOENT where the error is EROFS,
+ * and never ends below /proc. Rejects with the system's error about the directory that cannot be created.
  */
 export async function makeDir(path: string, depth = 0): Promise<void> {
   try {

@@ -1,6 +1,6 @@
-/** The words of the model manifest, as the programs see them once it is parsed. The README describes the file itself. */
+/** Types of the parsed model manifest. The README documents the file itself. */
 
-/** What a model is configured for. `vad` (voice activity) is a helper of speech and never configured by name. */
+/** Role of a configured model. `vad` (voice activity) belongs to speech and is never configured by name. */
 export const ROLES = ['speech', 'vision', 'text', 'faces', 'vad'] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -52,40 +52,40 @@ export interface NpmSourceFile {
 
 export type Source = HubSource | UrlSource | NpmSource;
 
-/** Where a model's files lie in the volume: a hub snapshot, or one plain file in the cache's root. */
+/** Location of a model's files on the volume: a hub snapshot, or one plain file in the cache's root. */
 export type Layout = 'snapshot' | 'plain';
 
 /** One file of a model. */
 export interface ModelFile {
   /** Path in the repository, with `/`. A plain file's name in the cache's root. */
   readonly path: string;
-  /** An optional file is taken when the repository has it; nobody misses it else. */
+  /** An optional file is fetched if the repository has it. */
   readonly required: boolean;
-  /** The name the family knows this file by, for weights: `encoder`, `decoder`, `vision`, `text`, `model`. */
+  /** For weights, the file's name in the family: `encoder`, `decoder`, `vision`, `text`, `model`. */
   readonly weights: string | undefined;
-  /** Known size, or undefined: the source says it at the first download. */
+  /** Known size, or undefined: the source reports it at the first download. */
   readonly sizeBytes: number | undefined;
   /** Known hash (64 hexadecimal digits), or undefined. */
   readonly sha256: string | undefined;
 }
 
-/** A model of the manifest in one of its variants, before anybody configured it. */
+/** A model of the manifest with its variants. */
 export interface ManifestEntry {
-  /** The name in the manifest, mostly the hub repository. */
+  /** Name in the manifest, usually the hub repository. */
   readonly name: string;
   readonly role: Role;
   readonly family: Family;
-  /** Other names by which ASR_MODEL and its like know it. */
+  /** Other names accepted by ASR_MODEL and similar variables. */
   readonly aliases: readonly string[];
   readonly layout: Layout;
-  /** The hub repository that stands for the model in answers, lists and the cache's directory names. */
+  /** Hub repository that names the model in answers, lists and the cache's directories. */
   readonly id: string;
-  /** Directory inside the repository in which the model lies; empty for the repository's root. */
+  /** Directory of the model inside the repository; empty for the repository's root. */
   readonly dir: string;
-  /** In the order in which they are tried. */
+  /** In the order of attempts. */
   readonly sources: readonly Source[];
   readonly defaultVariant: string;
-  /** Variant name (`q8`, `fp32`) to its files, the files common to all variants included. */
+  /** Variant name (`q8`, `fp32`) to its files, including the files common to all variants. */
   readonly variants: Readonly<Record<string, readonly ModelFile[]>>;
   /** Whether its weights are compiled from a checkpoint; the variants are then precisions, without weights of their own. */
   readonly compiled: boolean;
@@ -93,7 +93,7 @@ export interface ManifestEntry {
   readonly note: string | undefined;
 }
 
-/** Files that several models have in common, by variant; the files of every variant included. */
+/** Files shared by several models, by variant; including the files of every variant. */
 export interface FileSet {
   /** Whether the weights are compiled from the repository's checkpoint. */
   readonly compiled: boolean;
@@ -103,36 +103,36 @@ export interface FileSet {
 
 /** The parsed manifest. */
 export interface Manifest {
-  /** Where it was read from, for messages. */
+  /** Source of the manifest, for messages. */
   readonly path: string;
-  /** In order: of two entries that answer to a name, the first wins. */
+  /** In order: of two entries with the same name, the first wins. */
   readonly entries: readonly ManifestEntry[];
   readonly fileSets: ReadonlyMap<string, FileSet>;
 }
 
-/** A model that the environment asks for, resolved to files and sources. Plain data. */
+/** A configured model, resolved to files and sources. Plain data. */
 export interface ConfiguredModel {
   readonly role: Role;
   readonly family: Family;
-  /** What the variable said: `medium`, `google/siglip-so400m-patch14-384`. */
+  /** Value of the variable: `medium`, `google/siglip-so400m-patch14-384`. */
   readonly name: string;
-  /** The variable that said it: `ASR_MODEL`. */
+  /** Name of the variable: `ASR_MODEL`. */
   readonly variable: string;
-  /** The manifest entry's name. A repository that is not in the manifest has its own name here. */
+  /** Name of the manifest entry. A repository outside the manifest has its own name here. */
   readonly entry: string;
-  /** Of a repository that is not in the manifest: the name in it that was likely meant, as the end of a sentence. */
+  /** For a repository outside the manifest: the similar known name, as the end of a sentence. */
   readonly suggestion?: string;
   /** Hub repository, `org/name`. */
   readonly id: string;
   readonly variant: string;
   readonly layout: Layout;
-  /** Directory inside the repository in which the model lies; empty for the repository's root. */
+  /** Directory of the model inside the repository; empty for the repository's root. */
   readonly dir: string;
   readonly sources: readonly Source[];
   readonly files: readonly ModelFile[];
-  /** Set where its weights are compiled from a checkpoint: `files` then has all the others. */
+  /** Set if its weights are compiled from a checkpoint: `files` then has all other files. */
   readonly compile?: CompileRequest;
-  /** What the same name means where the repository has no such files: an export may be a checkpoint. */
+  /** Alternative meaning if the repository has no such files: an export may be a checkpoint. */
   readonly otherwise?: ConfiguredModel;
 }
 
@@ -140,6 +140,6 @@ export interface ConfiguredModel {
 export interface CompileRequest {
   /** `int8`, `fp32`, `fp16`. */
   readonly precision: string;
-  /** Checkpoints of the same weights outside of the repository: their paths are those below the cache's root. */
+  /** Checkpoints of the same weights outside of the repository, with paths below the cache's root. */
   readonly checkpoints: readonly UrlSourceFile[];
 }

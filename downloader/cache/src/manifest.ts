@@ -1,6 +1,6 @@
 /**
- * Reads the model manifest, which is data: manifest/models.json of this package, and a file of the user's own in the
- * same form. The README describes the form, manifest/models.schema.json says it to machines.
+ * Reads the model manifest: manifest/models.json of this package, and a user's own file in the same format. The README describes
+ * the format; manifest/models.schema.json is its schema.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -31,8 +31,8 @@ export function builtInManifestPath(): string {
 }
 
 /**
- * Reads a manifest; the built-in one when no path is given. With `ownPath`, the entries of that file come before the
- * built-in ones, so that they win over built-in entries of the same name. Throws MANIFEST_INVALID.
+ * Reads a manifest; the built-in one if no path is given. With `ownPath`, the entries of that file come before the built-in
+ * ones, so that they override entries of the same name. Throws MANIFEST_INVALID.
  */
 export function loadManifest(ownPath?: string): Manifest {
   const builtIn = readManifest(builtInManifestPath(), new Map());
@@ -55,8 +55,8 @@ function readManifest(path: string, fileSets: Manifest['fileSets']): Manifest {
 }
 
 /**
- * Parses a manifest's text. `path` is for messages; `known` are file sets that its entries may use beside its own.
- * Throws MANIFEST_INVALID that names the place of the mistake.
+ * Parses a manifest's text. `path` is for messages; `known` are additional file sets that its entries may use. Throws
+ * MANIFEST_INVALID with the path of the invalid value.
  */
 export function parseManifest(text: string, path: string, known: Manifest['fileSets'] = new Map()): Manifest {
   try {
@@ -75,7 +75,7 @@ export function parseManifest(text: string, path: string, known: Manifest['fileS
     return { path, entries, fileSets };
   } catch (cause) {
     if (!(cause instanceof JsonShapeError || cause instanceof SyntaxError)) throw cause;
-    throw new CacheError('MANIFEST_INVALID', `The model manifest ${path} is wrong: ${cause.message}`, {
+    throw new CacheError('MANIFEST_INVALID', `The model manifest ${path} is invalid: ${cause.message}`, {
       path,
       variable: 'MODELS_MANIFEST',
       cause,
@@ -149,7 +149,7 @@ function parseEntryFiles(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileS
   const name = cursor.get('fileSet').optional((text) => text.text());
   if (name === undefined) return parseFileSet(cursor);
   if (cursor.get('files').present || cursor.get('variants').present) {
-    return cursor.get('fileSet').fail('left out where files and variants are given');
+    return cursor.get('fileSet').fail('omitted if files and variants are given');
   }
   return fileSets.get(name) ?? cursor.get('fileSet').fail(`one of ${[...fileSets.keys()].join(', ')}`);
 }

@@ -1,25 +1,25 @@
 /**
- * The variables that the downloader and the server must read in the same way: where the volume is and which models are
- * wanted. Each program has its own further variables in its config.ts.
+ * The variables that the downloader and the server read in the same way: the volume and the configured models. Each program has
+ * further variables in its config.ts.
  */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { booleanVariable, enumVariable, readVariables, stringVariable, type VariableValues } from './variables.js';
 
-/** The word that switches speech or vision off. */
+/** The value that disables speech or vision. */
 export const NO_MODEL = 'none';
 
-/** Every variable that both programs share. --help and the README are made from this table. */
+/** The variables shared by both programs. --help and the docs are generated from this table. */
 export const MODEL_VARIABLES = {
   modelsDir: stringVariable({
     name: 'MODELS_DIR',
     default: '/app/models',
-    doc: 'Directory of the models volume. The cache lies in its .cache directory unless one of the variables below names another.',
+    doc: 'Directory of the models volume. The cache is its .cache directory unless one of the variables below names another.',
     example: '/srv/models',
   }),
   hfHubCache: stringVariable({
     name: 'HF_HUB_CACHE',
-    doc: 'The hub cache itself, the directory that holds models--org--name. Wins over all below.',
+    doc: 'The hub cache itself, the directory that contains models--org--name. Takes precedence over all below.',
     example: '/app/models/.cache',
   }),
   huggingfaceHubCache: stringVariable({
@@ -34,7 +34,7 @@ export const MODEL_VARIABLES = {
   }),
   transformersCache: stringVariable({
     name: 'TRANSFORMERS_CACHE',
-    doc: "The cache as old releases of Python's transformers named it. Taken after Hugging Face's own variables.",
+    doc: "The cache variable of old releases of Python's transformers. Read after Hugging Face's own variables.",
     example: '/app/models/.cache',
   }),
   xdgCacheHome: stringVariable({
@@ -45,60 +45,60 @@ export const MODEL_VARIABLES = {
   asrModel: stringVariable({
     name: 'ASR_MODEL',
     default: 'medium',
-    doc: 'Speech model: tiny, base, small, medium, large-v3-turbo, moonshine-tiny, a name of the manifest, or org/name of a repository with the layout of the Whisper exports. none switches speech off.',
+    doc: 'Speech model: tiny, base, small, medium, large-v3-turbo, moonshine-tiny, a name of the manifest, or org/name of a repository with the layout of the Whisper exports. none disables speech.',
     example: 'base',
   }),
   visionModelName: stringVariable({
     name: 'VISION_MODEL_NAME',
     default: 'google/siglip-so400m-patch14-384',
-    doc: 'Model of images and of the texts that are compared with them. none switches it off.',
+    doc: 'Model of images and of the texts compared with them. none disables it.',
     example: 'Xenova/siglip-base-patch16-224',
   }),
   loadBgeM3: booleanVariable({
     name: 'LOAD_BGE_M3',
     default: false,
-    doc: 'Whether the sentence embedder TEXT_MODEL_NAME is wanted.',
+    doc: 'Whether to load the sentence embedder TEXT_MODEL_NAME.',
     example: 'true',
   }),
   textModelName: stringVariable({
     name: 'TEXT_MODEL_NAME',
     default: 'BAAI/bge-m3',
-    doc: 'The sentence embedder that LOAD_BGE_M3 switches on.',
+    doc: 'The sentence embedder enabled by LOAD_BGE_M3.',
     example: 'Xenova/all-MiniLM-L6-v2',
   }),
   featureFace: booleanVariable({
     name: 'FEATURE_FACE',
     default: false,
-    doc: 'Whether the face detector FACE_MODEL_NAME is wanted.',
+    doc: 'Whether to load the face detector FACE_MODEL_NAME.',
     example: 'true',
   }),
   faceModelName: stringVariable({
     name: 'FACE_MODEL_NAME',
     default: 'opencv/face_detection_yunet',
-    doc: 'The face detector that FEATURE_FACE switches on.',
+    doc: 'The face detector enabled by FEATURE_FACE.',
     example: 'opencv/face_detection_yunet',
   }),
   featureVad: booleanVariable({
     name: 'FEATURE_VAD',
     default: false,
-    doc: 'Whether the detector of voice activity is wanted beside the speech model: vad_filter needs it.',
+    doc: 'Whether to load the voice activity detector with the speech model; required by vad_filter.',
     example: 'true',
   }),
   device: enumVariable({
     name: 'DEVICE',
     words: ['cpu', 'cuda', 'auto'],
     default: 'cpu',
-    doc: 'Where the server runs the models. cuda needs an NVIDIA GPU and the CUDA libraries of onnxruntime, and makes both programs take fp16 files where the manifest has them; auto takes CUDA where it opens, else the CPU, and the files of the CPU.',
+    doc: 'Where the server runs the models. cuda requires an NVIDIA GPU and the CUDA libraries of onnxruntime, and selects fp16 files where the manifest has them; auto uses CUDA if available, otherwise the CPU, with the files of the CPU.',
     example: 'cuda',
   }),
   manifestPath: stringVariable({
     name: 'MODELS_MANIFEST',
-    doc: 'A manifest of your own (JSON); its entries come before the built-in ones.',
+    doc: 'Your own manifest (JSON); its entries come before the built-in ones.',
     example: '/etc/heimdex/models.json',
   }),
   lockPath: stringVariable({
     name: 'MODELS_LOCK',
-    doc: 'The lock file. models.lock.json in the cache when not set.',
+    doc: 'The lock file. Default: models.lock.json in the cache.',
     example: '/etc/heimdex/models.lock.json',
   }),
   hubOffline: booleanVariable({
@@ -110,36 +110,36 @@ export const MODEL_VARIABLES = {
   transformersOffline: booleanVariable({
     name: 'TRANSFORMERS_OFFLINE',
     default: false,
-    doc: 'The same as HF_HUB_OFFLINE.',
+    doc: 'Same as HF_HUB_OFFLINE.',
     example: '1',
   }),
 } as const;
 
-/** `auto`: CUDA where it opens, else the CPU. */
+/** `auto`: CUDA if available, otherwise the CPU. */
 export type Device = 'cpu' | 'cuda' | 'auto';
 
-/** Where the volume is and which models are wanted; the same in both programs. All paths are absolute. */
+/** Volume and configured models, the same in both programs. All paths are absolute. */
 export interface ModelEnvironment {
   readonly modelsDir: string;
   /** The hub cache's root: the directory of `models--org--name`, of plain files and of the lock file. */
   readonly cacheDir: string;
-  /** The variable that gave `cacheDir`: the one to change when the cache is not where it should be. */
+  /** The variable that set `cacheDir`, for messages. */
   readonly cacheDirVariable: string;
-  /** The lock file; need not exist. */
+  /** Path of the lock file, which need not exist. */
   readonly lockPath: string;
-  /** What DEVICE says: where models are run, and so which of their files are wanted. */
+  /** Value of DEVICE: where models run, and so which of their files are used. */
   readonly device: Device;
-  /** A manifest of the user's own, or undefined. */
+  /** Path of the user's own manifest, or undefined. */
   readonly manifestPath: string | undefined;
-  /** Undefined: speech is off. */
+  /** Undefined: speech is disabled. */
   readonly asrModel: string | undefined;
-  /** Undefined: vision is off. */
+  /** Undefined: vision is disabled. */
   readonly visionModelName: string | undefined;
   readonly loadBgeM3: boolean;
   readonly textModelName: string;
   readonly featureFace: boolean;
   readonly faceModelName: string;
-  /** Counts only where speech is on. */
+  /** Only used if speech is enabled. */
   readonly featureVad: boolean;
   /** True: the downloader makes no request. */
   readonly offline: boolean;
@@ -149,11 +149,11 @@ export interface ModelEnvironment {
 export const LOCK_FILE_NAME = 'models.lock.json';
 
 /**
- * Reads and checks the shared variables. Where the cache lies: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else
- * `HF_HOME/hub`, else TRANSFORMERS_CACHE, else `XDG_CACHE_HOME/huggingface/hub`, else `MODELS_DIR/.cache`: the order of
- * huggingface_hub, with TRANSFORMERS_CACHE before the directory that all programs share because it speaks of models alone.
+ * Reads and validates the shared variables. The cache is the first of HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, `HF_HOME/hub`,
+ * TRANSFORMERS_CACHE, `XDG_CACHE_HOME/huggingface/hub` and `MODELS_DIR/.cache`: the order of huggingface_hub, with
+ * TRANSFORMERS_CACHE before the directory shared by all programs, because it is specific to models.
  *
- * Throws ENVIRONMENT_INVALID with every problem at once.
+ * Throws ENVIRONMENT_INVALID with every problem.
  */
 export function readModelEnvironment(env: NodeJS.ProcessEnv): ModelEnvironment {
   const values = readVariables(env, MODEL_VARIABLES);
@@ -191,7 +191,7 @@ function resolveCacheDir(values: VariableValues<typeof MODEL_VARIABLES>, modelsD
   return [join(modelsDir, '.cache'), MODEL_VARIABLES.modelsDir.name];
 }
 
-/** A path from the environment: `~` is the home directory, as in Python's expanduser; the rest is taken from the working directory. */
+/** Resolves a path from the environment: `~` is the home directory, as in Python's expanduser; relative to the working directory. */
 export function absolutePath(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(path);
 }

@@ -1,4 +1,4 @@
-/** What can be wrong with a model in the volume, said so that the reader knows what to do next. */
+/** Errors about a model on the volume, each with the next step for the user. */
 
 import { messageOf } from '@heimdex/common';
 import { CacheError, type CacheErrorCode } from './errors.js';
@@ -6,10 +6,10 @@ import type { FoundFile, FoundModel } from './found-model.js';
 import { hashOfBlobId } from './layout.js';
 import type { ConfiguredModel } from './manifest-types.js';
 
-/** The command that mends a volume, as the messages give it. */
+/** The command that repairs a volume, as in the messages. */
 export const DOWNLOAD_COMMAND = 'heimdex-downloader download';
 
-/** What a look at name and size says against a file: empty, another size than expected, another blob than pinned. */
+/** Checks a file's name and size: empty, another size than expected, another blob than pinned. */
 export function quickProblem(model: ConfiguredModel | FoundModel, found: FoundFile): CacheError | undefined {
   const { path, absolutePath, sizeBytes, expectedSizeBytes, hash, blobId } = found;
   if (sizeBytes === 0 && expectedSizeBytes !== 0) {
@@ -27,7 +27,7 @@ export function quickProblem(model: ConfiguredModel | FoundModel, found: FoundFi
   return undefined;
 }
 
-/** An error about one file of a model: role, file, path looked at, variable to change, command that mends it. */
+/** Creates an error about one file of a model: role, file, inspected path, variable to change, command that repairs it. */
 export function fileProblem(
   model: Pick<ConfiguredModel, 'role' | 'id' | 'variable' | 'name'>,
   file: string,
@@ -43,7 +43,7 @@ export function fileProblem(
   );
 }
 
-/** A model of which nothing is there, or not the commit that the lock file wants. */
+/** Creates the error for a model that is missing or not at its locked commit. */
 export function modelProblem(
   model: ConfiguredModel,
   where: { readonly cacheDir: string; readonly cacheDirVariable: string },
@@ -51,7 +51,7 @@ export function modelProblem(
   path: string,
 ): CacheError {
   const { role, id, variable, name } = model;
-  const locked = lockedRevision === undefined ? '' : ` at ${lockedRevision}, as the lock file wants it,`;
+  const locked = lockedRevision === undefined ? '' : ` at ${lockedRevision}, as the lock file requires,`;
   return new CacheError(
     'MODEL_MISSING',
     `The ${role} model ${id} (${variable}=${name})${locked} is not in the cache ${where.cacheDir}: there is nothing at ${path}. Run ${DOWNLOAD_COMMAND}, change ${variable}, or point ${where.cacheDirVariable} at the volume that has it${model.suggestion ?? ''}`,
@@ -59,7 +59,7 @@ export function modelProblem(
   );
 }
 
-/** A model whose directories this process may not look into: downloading it once more would not mend that. */
+/** Creates the error for a model whose directories are unreadable: downloading it again would not help. */
 export function unreadableProblem(model: ConfiguredModel, path: string, cause: unknown): CacheError {
   const { role, id, variable, name } = model;
   return new CacheError(

@@ -1,20 +1,20 @@
-/** The longest word that is compared: what is longer is no misspelt name. */
+/** Maximum length of compared words: a longer one is not a misspelt name. */
 const MAX_LENGTH = 96;
 
 /**
- * The known word that a misspelt one was most likely meant to be; undefined when none is near. Near is one slip in a short
- * word and two in one of 8 letters or more; a slip is a letter too many, too few or another, or two that changed places
- * (optimal string alignment distance). Case does not count. Gives undefined for a word that is known.
+ * Returns the known word that a misspelt one most likely means; undefined if none is similar. Similar is one edit in a short word
+ * and two in one of 8 letters or more; an edit is an inserted, deleted or replaced letter, or two adjacent letters swapped
+ * (optimal string alignment distance). Case is ignored. Returns undefined for a known word.
  */
 export function nearestWord(word: string, known: Iterable<string>): string | undefined {
-  const wanted = word.toLowerCase();
+  const lowerCase = word.toLowerCase();
   let best: { readonly candidate: string; readonly slips: number } | undefined;
   if (word.length > MAX_LENGTH) return undefined;
   for (const candidate of known) {
-    const length = Math.max(wanted.length, candidate.length);
+    const length = Math.max(lowerCase.length, candidate.length);
     const allowed = length < 8 ? 1 : 2;
-    if (Math.abs(wanted.length - candidate.length) > allowed) continue;
-    const slips = countSlips(wanted, candidate.toLowerCase());
+    if (Math.abs(lowerCase.length - candidate.length) > allowed) continue;
+    const slips = countSlips(lowerCase, candidate.toLowerCase());
     if (slips === 0) return undefined;
     if (slips <= allowed && slips < (best?.slips ?? Number.POSITIVE_INFINITY)) best = { candidate, slips };
   }

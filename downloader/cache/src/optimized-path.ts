@@ -1,7 +1,7 @@
 /**
- * Where optimized models of weights lie in a cache: `.prepared/<source>/<key>/`. An optimized model is a graph as the runtime has
- * optimised it, with its weights in the order the machine's kernels read them. It is made from the volume alone and can be
- * removed at any time. What is in it is the server's matter; this is what `list` and `prune` need to know.
+ * Paths of optimized models in a cache: `.prepared/<source>/<key>/`. An optimized model is a graph as optimized by the runtime,
+ * with its weights in the order in which the machine's kernels read them. It is derived from the volume and can be removed at
+ * any time. Only the server knows its content; this is what `list` and `prune` need.
  */
 import { createHash } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
@@ -9,14 +9,14 @@ import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import type { FoundFile, FoundModel } from './found-model.js';
 
-/** The directory of all optimized models. */
+/** Returns the directory of all optimized models. */
 export function optimizedDir(cacheDir: string): string {
   return join(cacheDir, '.prepared');
 }
 
 /**
- * What identifies the bytes of each graph of a model, weights beside it (`.onnx_data`) included: 64 hexadecimal digits by
- * the graph's absolute path. A graph whose hash nothing says is left out. Pure.
+ * Returns what identifies the bytes of each graph of a model, external weights (`.onnx_data`) included: 64 hexadecimal digits by
+ * the graph's absolute path. A graph without a known hash is omitted. Pure.
  */
 export function optimizedSources(model: Pick<FoundModel, 'files'>): ReadonlyMap<string, string> {
   const sources = new Map<string, string>();
@@ -39,18 +39,18 @@ export interface OptimizedSource {
   readonly source: string;
   readonly path: string;
   readonly sizeBytes: number;
-  /** Its forms, one for each kind of machine and program that prepared it. */
+  /** Its forms, one per kind of machine and program version. */
   readonly forms: readonly OptimizedModel[];
 }
 
-/** One optimized model on the volume, whoever made it. */
+/** One optimized model on the volume. */
 export interface OptimizedModel {
   readonly form: string;
   readonly path: string;
   readonly sizeBytes: number;
 }
 
-/** What lies in the directory of optimized models; nothing when there is none. Rejects when a directory cannot be read. */
+/** Scans the directory of optimized models; empty if there is none. Rejects if a directory cannot be read. */
 export async function scanOptimized(cacheDir: string): Promise<readonly OptimizedSource[]> {
   const root = optimizedDir(cacheDir);
   const found: OptimizedSource[] = [];
@@ -65,7 +65,7 @@ export async function scanOptimized(cacheDir: string): Promise<readonly Optimize
   return found;
 }
 
-/** Those of a source that no configured model has any more. Pure. */
+/** Returns those whose source no configured model has. Pure. */
 export function unusedOptimized(
   prepared: readonly OptimizedSource[],
   configured: readonly Pick<FoundModel, 'files'>[],

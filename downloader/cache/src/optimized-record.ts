@@ -1,6 +1,6 @@
 /**
- * What the lock file says of optimized models (optimized-path.ts): the hashes of a form's files, as `heimdex-inference prepare`
- * has made them. A form lies on the volume with nothing but itself to vouch for it, so the server uses only what is recorded.
+ * The lock file's records of optimized models (optimized-path.ts): hashes of a form's files as `heimdex-inference prepare` wrote
+ * them. Nothing else verifies a form on the volume, so the server uses only recorded ones.
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,17 +18,17 @@ export interface OptimizedFile {
   readonly sha256: string;
 }
 
-/** An optimized model: the directory `.prepared/<source>/<form>` and what must be in it. */
+/** An optimized model: the directory `.prepared/<source>/<form>` and its expected files. */
 export interface OptimizedRecord {
-  /** What identifies the bytes it is made of, as preparedSources gives it: 64 hexadecimal digits. */
+  /** Identity of its source bytes, from preparedSources: 64 hexadecimal digits. */
   readonly source: string;
-  /** What identifies the program, runtime and CPU it is made for: 32 hexadecimal digits. */
+  /** Identity of the program, runtime and CPU: 32 hexadecimal digits. */
   readonly form: string;
   /** Sorted by name. */
   readonly files: readonly OptimizedFile[];
 }
 
-/** The command that makes optimized models, as messages give it. */
+/** The command that creates optimized models, as in the messages. */
 export const PREPARE_COMMAND = 'heimdex-inference prepare';
 
 /** The directory of a form. */
@@ -39,7 +39,7 @@ export function optimizedModelDir(
   return join(optimizedDir(cacheDir), source, form);
 }
 
-/** Parses one record of a lock file. Throws a JsonShapeError that names the place of a mistake. */
+/** Parses one record of a lock file. Throws a JsonShapeError with the path of the invalid value. */
 export function parseOptimizedRecord(cursor: JsonCursor): OptimizedRecord {
   return {
     source: cursor.get('source').sha256(),
@@ -55,7 +55,7 @@ export function parseOptimizedRecord(cursor: JsonCursor): OptimizedRecord {
   };
 }
 
-/** Records in one order, one a form: the later of two wins. */
+/** Sorts records, one per form: the later of two wins. */
 export function sortedOptimized(records: readonly OptimizedRecord[]): OptimizedRecord[] {
   const byKey = new Map(records.map((record) => [`${record.source}/${record.form}`, record]));
   return [...byKey]
@@ -69,17 +69,17 @@ export function sortedOptimized(records: readonly OptimizedRecord[]): OptimizedR
     }));
 }
 
-/** What became of a look at a recorded form. */
+/** Inspection result of a recorded form. */
 export interface OptimizedCheck {
-  /** Whether its directory is there: a form may be removed at any time. */
+  /** Whether its directory exists: a form may be removed at any time. */
   readonly present: boolean;
   readonly bytesRead: number;
-  /** Empty when it is what was recorded, or not there. */
+  /** Empty if it matches its record or does not exist. */
   readonly problems: readonly CacheError[];
 }
 
 /**
- * Compares a form's files with their record: sizes, and with `full` every byte. Throws only when the signal is aborted.
+ * Compares a form's files with their record: sizes, and with `full` every byte. Throws only if the signal is aborted.
  */
 export async function checkOptimized(
   cacheDir: string,
@@ -120,7 +120,7 @@ export async function checkOptimized(
   return { present: true, bytesRead, problems };
 }
 
-/** Whether a form's directory is there. Rejects when that cannot be looked up. */
+/** Returns whether a form's directory exists. Rejects if that cannot be checked. */
 export async function isOptimizedThere(
   cacheDir: string,
   record: Pick<OptimizedRecord, 'source' | 'form'>,

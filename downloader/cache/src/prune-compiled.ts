@@ -1,4 +1,4 @@
-/** Which compiled models no configured model needs. Pure. */
+/** Finds compiled models that no configured model needs. Pure. */
 import { compiledKeyName } from './compiled-model.js';
 import type { CompiledKey } from './compiled-types.js';
 import type { ModelInspection } from './found-model.js';
@@ -6,8 +6,9 @@ import type { PruneStep } from './prune-types.js';
 import type { CompiledDir } from './scan-compiled.js';
 
 /**
- * Steps for compiled models: all of them are this program's own. One stays that is used, that a model which was not found may
- * need, or that is the same for other CPUs, which share the volume. Directories on their way stay until `leftoversBeforeMs`.
+ * Returns the steps for compiled models, which are all this program's own. One is kept if it is used, if a model that was not
+ * found may need it, or if it is the same for other CPUs that share the volume. Temporary directories are kept until
+ * `leftoversBeforeMs`.
  */
 export function pruneCompiled(
   dirs: readonly CompiledDir[],

@@ -1,4 +1,4 @@
-/** What no configured model needs, as a list of things to remove. Pure: it only looks at what scanCache has read. */
+/** Lists what no configured model needs. Pure: works on the result of scanCache. */
 import { join } from 'node:path';
 import type { FoundModel, ModelInspection } from './found-model.js';
 import type { ModelsLock } from './lock-file.js';
@@ -17,42 +17,42 @@ import {
 import type { CompiledDir } from './scan-compiled.js';
 
 export interface PrunePlan {
-  /** In the order to remove them: what points before what is pointed at, so that an end halfway leaves no dead link. */
+  /** In the order of removal: pointers before their targets, so that an interrupted run leaves no dead link. */
   readonly steps: readonly PruneStep[];
   readonly freedBytes: number;
-  /** What no configured model needs and this program did not bring: it stays until somebody names it. */
+  /** Unneeded, but not downloaded by this program: kept until the user names it. */
   readonly kept: readonly KeptThing[];
 }
 
-/** Something that prune leaves, because other programs may need it. */
+/** An item that prune keeps, because other programs may need it. */
 export interface KeptThing {
   /** `org/name`, or a plain file's name. */
   readonly name: string;
   readonly sizeBytes: number;
 }
 
-/** What a prune has to know beside the cache's contents. */
+/** Inputs of a prune in addition to the cache's contents. */
 export interface PruneOptions {
   /**
-   * Partial files, and blobs that no snapshot ever pointed at, stay when they changed after this time: a download under way
-   * may have written them.
+   * Partial files, and blobs that no snapshot points at, are kept if they changed after this time: a running download may have
+   * written them.
    */
   readonly leftoversBeforeMs: number;
-  /** By it this program knows what it has brought. Undefined: nothing. */
+  /** Identifies what this program downloaded. Undefined: nothing. */
   readonly lock: ModelsLock | undefined;
-  /** Repositories that the user names: they are treated as if this program had brought them. */
+  /** Repositories named by the user, treated as downloaded by this program. */
   readonly named?: readonly string[];
-  /** What scanPrepared gives. It stays as long as a configured model was not found, for it may be that one's. */
+  /** Result of scanPrepared. Kept as long as a configured model was not found, since it may belong to it. */
   readonly prepared?: readonly OptimizedSource[];
-  /** What scanCompiled gives. */
+  /** Result of scanCompiled. */
   readonly compiled?: readonly CompiledDir[];
 }
 
 /**
- * Plans what to remove: of what this program has brought, and nothing of what other programs left. Kept: for every configured
- * model the commit it is used at with the files its variant has, and the checkpoint it was compiled from; all of a repository
- * whose model was not found, for it may be half downloaded; what may belong to a download under way; repositories of data sets
- * and spaces; plain files that no manifest entry names.
+ * Plans the removal of what this program downloaded; files of other programs are kept. Also kept: every configured model's
+ * commit with the files of its variant and the checkpoint it was compiled from; all of a repository whose model was not found,
+ * since it may be half downloaded; what may belong to a running download; repositories of data sets and spaces; plain files
+ * that no manifest entry names.
  */
 export function planPrune(
   contents: CacheContents,
@@ -65,12 +65,12 @@ export function planPrune(
   const ownFiles = new Set(
     brought.filter(({ layout }) => layout === 'plain').flatMap(({ files }) => files.map(nameOf)),
   );
-  const wanted = wantedFiles(configured);
+  const used = usedFiles(configured);
   const steps: PruneStep[] = [];
   const kept: KeptThing[] = [];
   const keptReal = new Set<string>();
   for (const repository of contents.repositories.filter(({ kind }) => kind === 'models')) {
-    const commits = wanted.get(repository.repository);
+    const commits = used.get(repository.repository);
     if (!own.has(repository.repository)) {
       if (commits === undefined) kept.push({ name: repository.repository, sizeBytes: repository.sizeBytes });
     } else if (commits === undefined) {
@@ -99,7 +99,7 @@ export function planPrune(
     }
   }
   for (const blob of contents.sharedBlobs) {
-    // Only what this plan lets go of: huggingface_hub's own store may hold more than any snapshot names.
+    // Only what this plan releases: huggingface_hub's own store may hold more than any snapshot names.
     const { realPath = '' } = blob;
     if (goneReal.has(realPath) && !keptReal.has(realPath))
       steps.push(remove(blob.path, 'blob without a file', blob.sizeBytes));
@@ -130,30 +130,30 @@ function pruneOptimized(
   ];
 }
 
-/** By repository: all of it, or by commit the paths that are used. */
-type Wanted = Map<string, 'all' | Map<string, Set<string>>>;
+/** By repository: all of it, or the used paths by commit. */
+type UsedFiles = Map<string, 'all' | Map<string, Set<string>>>;
 
-function wantedFiles(configured: readonly ModelInspection[]): Wanted {
-  const wanted: Wanted = new Map();
+function usedFiles(configured: readonly ModelInspection[]): UsedFiles {
+  const used: UsedFiles = new Map();
   for (const inspection of configured) {
     const { configured: model, repository, revision, found, checkpoint } = inspection;
     const paths = [...model.files, ...(checkpoint?.files ?? [])].map((file) => file.path);
     if (model.layout === 'plain') {
-      // A plain file may also lie in its repository's directory, where Python put it.
+      // A plain file may also be in its repository's directory, if Python downloaded it.
       const inRoot = found?.files.every((file) => file.blobId === undefined) ?? false;
-      if (!inRoot) for (const source of model.sources) if (source.type === 'hf') wanted.set(source.repository, 'all');
+      if (!inRoot) for (const source of model.sources) if (source.type === 'hf') used.set(source.repository, 'all');
       continue;
     }
     if (found === undefined || revision === undefined) {
-      for (const source of model.sources) wanted.set(source.type === 'hf' ? source.repository : model.id, 'all');
-      wanted.set(repository, 'all');
+      for (const source of model.sources) used.set(source.type === 'hf' ? source.repository : model.id, 'all');
+      used.set(repository, 'all');
       continue;
     }
-    const commits = wanted.get(repository) ?? new Map<string, Set<string>>();
-    wanted.set(repository, commits);
+    const commits = used.get(repository) ?? new Map<string, Set<string>>();
+    used.set(repository, commits);
     if (commits !== 'all') commits.set(revision, new Set([...(commits.get(revision) ?? []), ...paths]));
   }
-  return wanted;
+  return used;
 }
 
 function pruneRepository(
@@ -164,7 +164,7 @@ function pruneRepository(
   const links: PruneStep[] = [];
   const keptBlobs = new Set<string>();
   for (const ref of repository.refs) {
-    // A ref to a commit that is not there makes huggingface_hub call the whole directory corrupt.
+    // A ref to a missing commit makes huggingface_hub call the whole directory corrupt.
     if (!commits.has(ref.commit)) links.push(remove(ref.path, 'commit not configured', 0));
   }
   for (const snapshot of repository.snapshots) {
@@ -180,7 +180,7 @@ function pruneRepository(
       continue;
     }
     for (const file of snapshot.files) {
-      // A temporary name in a snapshot is a pointer on its way.
+      // A temporary name in a snapshot is a pointer being written.
       if (paths.has(file.path) || isPartialName(file.path)) keptBlobs.add(file.blobPath);
       else links.push(remove(file.pointerPath, 'file not configured', unlinkedBytes(file)));
     }
@@ -202,7 +202,7 @@ function pruneLeftovers(partials: readonly CachedBlob[], leftoversBeforeMs: numb
     .map((partial) => remove(partial.path, 'left by a download', ownBytes([partial])));
 }
 
-/** Files in the root that some entry of the manifest names, and no configured model. */
+/** Returns files in the root that a manifest entry names but no configured model uses. */
 function unusedPlainFiles(
   contents: CacheContents,
   configured: readonly ModelInspection[],
@@ -229,12 +229,12 @@ function remove(path: string, reason: PruneReason, freedBytes: number): PruneSte
   return { path, kind: 'file', reason, freedBytes };
 }
 
-/** Bytes that go with these blobs; one that is a link into the shared store has none itself. */
+/** Bytes freed with these blobs; a link into the shared store has none itself. */
 function ownBytes(blobs: readonly CachedBlob[]): number {
   return blobs.filter((blob) => !blob.isLink).reduce((sum, blob) => sum + blob.sizeBytes, 0);
 }
 
-/** Bytes of a snapshot's file that is no link, as huggingface_hub writes where links are not supported. */
+/** Bytes of a snapshot's file that is not a link, as huggingface_hub writes where links are unsupported. */
 function unlinkedBytes(file: CachedPointer): number {
   return file.blobPath === file.pointerPath ? (file.sizeBytes ?? 0) : 0;
 }

@@ -1,6 +1,6 @@
-/** What a prune removes. Plain data. */
+/** Steps of a prune. Plain data. */
 
-/** Why something may go. */
+/** Reason of a removal. */
 export type PruneReason =
   | 'repository not configured'
   | 'commit not configured'
@@ -14,11 +14,11 @@ export type PruneReason =
   | 'compiled by another version or in another precision'
   | 'left by a compile that was killed';
 
-/** One thing to remove: a file, a link or a directory with all in it. */
+/** One item to remove: a file, a link or a directory with its content. */
 export interface PruneStep {
   readonly path: string;
   readonly kind: 'file' | 'folder';
   readonly reason: PruneReason;
-  /** Bytes that are free afterwards; 0 for links and for bytes that something else still has. */
+  /** Bytes freed; 0 for links and for bytes that are still referenced. */
   readonly freedBytes: number;
 }

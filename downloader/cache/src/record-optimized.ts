@@ -1,13 +1,13 @@
 import { type ModelsLock, readLock, writeLock } from './lock-file.js';
 import { isOptimizedThere, type OptimizedRecord, sortedOptimized } from './optimized-record.js';
 
-/** Attempts at a change of the lock file that another process changes at the same time. */
+/** Maximum attempts to change a lock file that another process changes at the same time. */
 const MAX_ATTEMPTS = 5;
 
 /**
- * Records forms in the lock file, and forgets those that are no longer on the volume. Reads the file again each time, for
- * machines of several kinds may prepare one volume at once. Writes nothing when nothing changes. Throws LOCK_INVALID and the
- * system's errors.
+ * Records forms in the lock file and drops those that are no longer on the volume. Reads the file again each time, since
+ * machines of several kinds may prepare one volume concurrently. Writes nothing if nothing changes. Throws LOCK_INVALID and
+ * the system's errors.
  */
 export async function recordOptimized(
   lockPath: string,

@@ -1,4 +1,4 @@
-/** From the environment's names to files and sources. */
+/** Resolves the environment's names to files and sources. */
 import { CacheError } from './errors.js';
 import { isRepositoryName } from './layout.js';
 import { loadManifest } from './manifest.js';
@@ -6,13 +6,13 @@ import type { ConfiguredModel, Family, Manifest, ManifestEntry, Role } from './m
 import { type ModelEnvironment, NO_MODEL } from './model-environment.js';
 import { didYouMean } from './nearest-word.js';
 
-/** The detector that FEATURE_VAD switches on; there is no choice of another. */
+/** The detector enabled by FEATURE_VAD; the only one. */
 const VAD_MODEL = 'snakers4/silero-vad';
 
-/** Half the bytes, and what GPUs are fast at. Of `auto` nobody knows before the server runs whether there is a GPU. */
+/** Half the bytes, and fast on GPUs. For `auto` it is unknown before the server runs whether there is a GPU. */
 const GPU_VARIANT = 'fp16';
 
-/** The variable that names a role's model, or switches it on where there is but one. */
+/** The variable that names or enables a role's model. */
 export const ROLE_VARIABLES = {
   speech: 'ASR_MODEL',
   vision: 'VISION_MODEL_NAME',
@@ -22,8 +22,8 @@ export const ROLE_VARIABLES = {
 } as const satisfies Record<Role, string>;
 
 /**
- * The models that the environment asks for, in the order speech, vision, text, faces, and what goes with speech. Reads the manifest unless one is
- * given. Throws MANIFEST_INVALID; MODEL_UNKNOWN with every unknown name and the names known for its variable.
+ * Resolves the configured models in the order speech, vision, text, faces, vad. Reads the manifest unless one is given. Throws
+ * MANIFEST_INVALID; MODEL_UNKNOWN with every unknown name and the names known for its variable.
  */
 export function resolveModels(
   environment: ModelEnvironment,
@@ -57,9 +57,9 @@ export function resolveModels(
 }
 
 /**
- * One model by its name: a manifest name, an alias, or `org/name` where the role has a layout to assume. A variant may
- * follow a colon, which no repository's name can hold: `base:fp32`. Where none does, it is `preferred` if the model has that
- * variant, else the model's default. Throws MODEL_UNKNOWN with the known names.
+ * Resolves one model by its name: a manifest name, an alias, or `org/name` if the role has a default layout. A variant may follow
+ * a colon, which no repository name contains: `base:fp32`. Without one it is `preferred` if the model has that variant, else
+ * the model's default. Throws MODEL_UNKNOWN with the known names.
  */
 export function resolveModel(manifest: Manifest, role: Role, name: string, preferred?: string): ConfiguredModel {
   const { base, variant } = splitVariant(name);
@@ -95,7 +95,7 @@ function configure(
     variant: chosen,
     layout,
     dir,
-    // What a compiled model has at addresses of its own are checkpoints; the other files come from the hub.
+    // A compiled model's url sources are checkpoints; the other files come from the hub.
     sources: entry.compiled ? sources.filter(({ type }) => type === 'hf') : sources,
     files: entry.variants[chosen] ?? [],
     ...(entry.compiled
@@ -104,7 +104,7 @@ function configure(
   };
 }
 
-/** One name a model, the first alias where there is one, else the manifest's own; for --help and for messages. */
+/** Returns one name per model: the first alias, else the manifest's name; for --help and for messages. */
 export function knownNames(manifest: Manifest, role: Role): string[] {
   const entries = manifest.entries.filter((entry) => entry.role === role);
   return [...new Set(entries.map((entry) => entry.aliases[0] ?? entry.name))];
@@ -124,7 +124,7 @@ function findEntry(manifest: Manifest, role: Role, name: string): ManifestEntry 
   );
 }
 
-/** What a repository outside the manifest is taken for: an export in the layout of its kind, or a checkpoint. */
+/** Layouts assumed for a repository outside the manifest: an export of its kind, or a checkpoint. */
 interface Assumption {
   readonly repository: RegExp;
   readonly family: Family;
@@ -179,11 +179,11 @@ function unknownModel(manifest: Manifest, role: Role, name: string): CacheError 
   );
 }
 
-/** What a misspelt name was meant to be, its variant left out. */
+/** Suggests the intended name of a misspelt one, without its variant. */
 function suggestion(manifest: Manifest, role: Role, name: string): string {
   const entries = manifest.entries.filter((entry) => entry.role === role);
   const names = [...entries.flatMap((entry) => entry.aliases), ...entries.map((entry) => entry.name)];
-  // Switching it off is meant by a word, too: speech and vision have one.
+  // Speech and vision can be disabled by a name too.
   const off = role === 'speech' || role === 'vision' ? [NO_MODEL] : [];
   return didYouMean(splitVariant(name).base, [...names, ...off]);
 }

@@ -1,13 +1,13 @@
-/** Names that come from a network or a file are not trusted: none may lead out of its directory. */
+/** Names from a network or a file are untrusted: none may point outside its directory. */
 import { CacheError } from './errors.js';
 
 const MAX_PATH_LENGTH = 1024;
 const MAX_NAME_BYTES = 255;
 
 /**
- * Says why a repository's path cannot be used in the volume, or nothing when it can: no absolute path, no `.` or `..`,
- * no empty part, no backslash or colon (a separator, a drive or a stream elsewhere), no control character, no part
- * longer than a file name may be.
+ * Returns why a repository's path cannot be used on the volume, or undefined if it can: no absolute path, no `.` or `..`, no
+ * empty part, no backslash or colon (a separator, a drive or a stream on other systems), no control character, no part longer
+ * than a file name may be.
  */
 export function unsafePathReason(path: string): string | undefined {
   if (path === '') return 'it is empty';
@@ -27,7 +27,7 @@ export function unsafePathReason(path: string): string | undefined {
   return undefined;
 }
 
-/** The path itself when it is safe. Throws PATH_UNSAFE else. */
+/** Returns the path if it is safe. Throws PATH_UNSAFE otherwise. */
 export function assertSafePath(path: string): string {
   const reason = unsafePathReason(path);
   if (reason === undefined) return path;

@@ -1,4 +1,4 @@
-/** Everything that lies in a cache, for `list` and `prune`. Names, links and sizes; no bytes are read. */
+/** Lists everything in a cache, for `list` and `prune`. Names, links and sizes; no file contents. */
 import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isNotFound } from '@heimdex/common';
@@ -7,19 +7,19 @@ import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
 /** The whole cache. All paths are absolute. */
 export interface CacheContents {
   readonly cacheDir: string;
-  /** Bytes of all files, each file once however many names it has. */
+  /** Bytes of all files, each counted once regardless of its names. */
   readonly sizeBytes: number;
   /** Sorted by name. */
   readonly repositories: readonly CachedRepository[];
   /** Files in the cache's root that are neither its tag nor its lock file. */
   readonly plainFiles: readonly CachedBlob[];
-  /** What downloads of plain files left in the root. */
+  /** Leftovers of plain file downloads in the root. */
   readonly partials: readonly CachedBlob[];
   /** Xet's shared store, `blobs/<2 digits>/<hash>`, which several repositories link into. */
   readonly sharedBlobs: readonly CachedBlob[];
 }
 
-/** One directory `models--org--name` (or `datasets--`, `spaces--`, which are listed and never touched). */
+/** One directory `models--org--name` (or `datasets--`, `spaces--`, which are listed but never changed). */
 export interface CachedRepository {
   /** `org/name`. */
   readonly repository: string;
@@ -28,12 +28,12 @@ export interface CachedRepository {
   readonly path: string;
   /** Bytes of its blobs and partial files; a shared blob counts here as well. */
   readonly sizeBytes: number;
-  /** When a blob was last read, as far as the file system notes it; undefined without blobs. */
+  /** Last read of a blob, as recorded by the file system; undefined without blobs. */
   readonly lastUsedMs: number | undefined;
   readonly refs: readonly CachedRef[];
   readonly snapshots: readonly CachedSnapshot[];
   readonly blobs: readonly CachedBlob[];
-  /** What downloads left: `<hash>.<8 digits>.incomplete` of huggingface_hub and ours, journals, temporary files. */
+  /** Leftovers of downloads: `<hash>.<8 digits>.incomplete` of huggingface_hub and ours, journals, temporary files. */
   readonly partials: readonly CachedBlob[];
 }
 
@@ -41,7 +41,7 @@ export interface CachedRef {
   /** `main`, `refs/pr/1`. */
   readonly name: string;
   readonly path: string;
-  /** The commit, or whatever else the file says. */
+  /** The commit, or whatever else the file contains. */
   readonly commit: string;
 }
 
@@ -55,9 +55,9 @@ export interface CachedPointer {
   /** Path in the repository. */
   readonly path: string;
   readonly pointerPath: string;
-  /** What the pointer's own link names; the pointer itself where it is a file. */
+  /** Target of the pointer; the pointer itself if it is a regular file. */
   readonly blobPath: string;
-  /** Undefined: the link leads nowhere. */
+  /** Undefined: the link is dead. */
   readonly sizeBytes: number | undefined;
 }
 
@@ -66,7 +66,7 @@ export interface CachedBlob {
   readonly path: string;
   /** Whether it is a link, as blobs in Xet's shared store are. */
   readonly isLink: boolean;
-  /** Where the bytes are, all links followed; undefined for a link that leads nowhere. */
+  /** Real path of the bytes; undefined for a dead link. */
   readonly realPath: string | undefined;
   readonly sizeBytes: number;
   readonly lastUsedMs: number;
@@ -76,12 +76,12 @@ export interface CachedBlob {
 const REPOSITORY_DIR = /^(models|datasets|spaces|kernels)--(.+)$/;
 const PARTIAL = /\.(incomplete|journal|tmp)$/;
 
-/** Whether a name is that of a file on its way. */
+/** Returns whether a name is that of a temporary file. */
 export function isPartialName(name: string): boolean {
   return PARTIAL.test(name);
 }
 
-/** Reads a cache's contents. A cache that is not there is empty. Rejects when a directory cannot be read. */
+/** Reads a cache's contents. A missing cache is empty. Rejects if a directory cannot be read. */
 export async function scanCache(cacheDir: string, lockFileName = 'models.lock.json'): Promise<CacheContents> {
   const repositories: CachedRepository[] = [];
   const plainFiles: CachedBlob[] = [];
@@ -151,7 +151,7 @@ async function scanShared(path: string): Promise<CachedBlob[]> {
   return blobs;
 }
 
-/** A file, or a link to one; undefined for anything else and for nothing. */
+/** Returns a file, or a link to one; undefined for anything else. */
 async function blobAt(path: string): Promise<CachedBlob | undefined> {
   const name = basename(path);
   let isLink = false;
@@ -163,12 +163,12 @@ async function blobAt(path: string): Promise<CachedBlob | undefined> {
     const { size: sizeBytes, atimeMs: lastUsedMs, mtimeMs: modifiedMs } = info;
     return { name, path, isLink, realPath, sizeBytes, lastUsedMs, modifiedMs };
   } catch {
-    // A link that leads nowhere is there all the same, and prune wants to know of it.
+    // A dead link is included too: prune removes it.
     return isLink ? { name, path, isLink, realPath: undefined, sizeBytes: 0, lastUsedMs: 0, modifiedMs: 0 } : undefined;
   }
 }
 
-/** Names in a directory, sorted; none when it is not there. */
+/** Returns the names in a directory, sorted; empty if it does not exist. */
 async function namesIn(path: string): Promise<string[]> {
   try {
     return (await readdir(path)).sort();
@@ -178,7 +178,7 @@ async function namesIn(path: string): Promise<string[]> {
   }
 }
 
-/** Files and links below a directory as paths relative to it, with `/`, sorted; no link is followed. */
+/** Returns files and links below a directory as relative paths with `/`, sorted; links are not followed. */
 async function filesBelow(path: string, below = ''): Promise<string[]> {
   const files: string[] = [];
   for (const name of await namesIn(join(path, below))) {
@@ -189,7 +189,7 @@ async function filesBelow(path: string, below = ''): Promise<string[]> {
   return files;
 }
 
-/** Bytes of all files, each once however many names it has. */
+/** Returns the bytes of all files, each counted once regardless of its names. */
 function totalBytes(blobs: readonly CachedBlob[]): number {
   const sizes = new Map<string, number>();
   for (const blob of blobs) if (blob.realPath !== undefined) sizes.set(blob.realPath, blob.sizeBytes);

@@ -1,35 +1,35 @@
-/** Everything that lies in the directory of compiled models, for `list` and `prune`. */
+/** Lists the directory of compiled models, for `list` and `prune`. */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { compiledRoot, readCompiledManifest } from './compiled-model.js';
 import type { CompiledManifest } from './compiled-types.js';
 
-/** Directories of compiled models on their way begin with it. */
+/** Prefix of temporary directories of compiled models. */
 export const COMPILING_PREFIX = '.tmp-';
 
 /** One directory in it. */
 export interface CompiledDir {
-  /** `org/name`, by the directory above it. */
+  /** `org/name`, from its parent directory. */
   readonly repository: string;
   readonly path: string;
   readonly sizeBytes: number;
-  /** When something in it was last written. */
+  /** Time of the last write in it. */
   readonly modifiedMs: number;
-  /** Whether it is one on its way, or what a killed run left of it. */
+  /** Whether it is being written, or left by a killed run. */
   readonly isTemporary: boolean;
-  /** Undefined for one that is not whole. */
+  /** Undefined if it is incomplete. */
   readonly manifest: CompiledManifest | undefined;
 }
 
-/** All compiled models, whole or not; nothing when there is no directory of them. Rejects when a directory cannot be read. */
+/** Returns all compiled models, complete or not; empty if there is no directory. Rejects if a directory cannot be read. */
 export async function scanCompiled(cacheDir: string): Promise<readonly CompiledDir[]> {
   const root = compiledRoot(cacheDir);
   const found: CompiledDir[] = [];
-  for (const place of (await namesIn(root)).filter((name) => name.startsWith('models--'))) {
-    const repository = place.slice('models--'.length).replace('--', '/');
-    for (const name of await namesIn(join(root, place))) {
-      const path = join(root, place, name);
+  for (const dir of (await namesIn(root)).filter((name) => name.startsWith('models--'))) {
+    const repository = dir.slice('models--'.length).replace('--', '/');
+    for (const name of await namesIn(join(root, dir))) {
+      const path = join(root, dir, name);
       const isTemporary = name.startsWith(COMPILING_PREFIX);
       const manifest = isTemporary ? undefined : await readCompiledManifest(path);
       found.push({

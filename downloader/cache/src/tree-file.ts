@@ -1,6 +1,6 @@
 /**
- * `trees/<commit>.json`: what files a repository has at a commit, as huggingface_hub (1.22 and later) keeps it beside
- * the snapshots. A commit never changes, so the list never does.
+ * `trees/<commit>.json`: the files of a repository at a commit, as huggingface_hub (1.22 and later) stores them next to the
+ * snapshots. A commit never changes, so the list never does.
  */
 import { readFile } from 'node:fs/promises';
 import { isObject, JsonCursor } from './json.js';
@@ -9,7 +9,7 @@ import { treePath } from './layout.js';
 /** One file of a repository at a commit. */
 export interface TreeEntry {
   readonly sizeBytes: number;
-  /** Git's sha1 of the blob; of a large file's pointer for a large file. */
+  /** Git's sha1 of the blob; for a large file, of its pointer. */
   readonly blobId: string;
   /** For a large file (LFS): the sha256 of its bytes. */
   readonly lfsSha256: string | undefined;
@@ -22,19 +22,19 @@ export type Tree = ReadonlyMap<string, TreeEntry>;
 
 const TREE_FORMAT_VERSION = 1;
 
-/** Reads the list of a commit's files; undefined when there is none, or none that can be read. */
+/** Reads the tree list of a commit; undefined if it is missing or unreadable. */
 export async function readTree(cacheDir: string, repository: string, commit: string): Promise<Tree | undefined> {
   let text: string;
   try {
     text = await readFile(treePath(cacheDir, repository, commit), 'utf8');
   } catch {
-    // Python writes it with mode 0600: another user cannot read it. It is a help, never a need.
+    // Python writes it with mode 0600, unreadable for other users. It is optional.
     return undefined;
   }
   return parseTree(text);
 }
 
-/** Parses a list of files; undefined when it is not one of a known format. */
+/** Parses a tree list; undefined if its format is unknown. */
 export function parseTree(text: string): Tree | undefined {
   try {
     const root: unknown = JSON.parse(text);
@@ -57,7 +57,7 @@ function parseTreeEntry(cursor: JsonCursor): TreeEntry {
   };
 }
 
-/** The text of `trees/<commit>.json`, byte for byte as huggingface_hub writes it: sorted by path, indented by one. */
+/** Returns the text of `trees/<commit>.json`, byte for byte as huggingface_hub writes it: sorted by path, indented by one. */
 export function formatTree(tree: Tree): string {
   const files: Record<string, unknown> = {};
   for (const path of [...tree.keys()].sort(byCodePoint)) {
@@ -73,12 +73,12 @@ export function formatTree(tree: Tree): string {
   return escapeNonAscii(JSON.stringify({ format_version: TREE_FORMAT_VERSION, files }, null, 1));
 }
 
-/** Python sorts texts by code point, JavaScript by UTF-16 unit; they differ above U+FFFF. */
+/** Python sorts strings by code point, JavaScript by UTF-16 unit; they differ above U+FFFF. */
 function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** Python's json escapes what is not ASCII, unit by unit. */
+/** Python's json escapes non-ASCII characters, unit by unit. */
 function escapeNonAscii(text: string): string {
   return text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

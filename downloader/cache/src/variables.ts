@@ -1,25 +1,24 @@
 /**
- * A small way to declare environment variables: each has a name, a default, a sentence and an example, and knows how to
- * parse itself. --help and the README are made from the same tables that the programs read with, and all problems of an
- * environment are reported at once.
+ * Declares environment variables: each has a name, a default, a description and an example, and a parser. --help and the docs are
+ * generated from the same tables that the programs read with, and all problems of an environment are reported together.
  */
 import { CacheError } from './errors.js';
 
-/** One environment variable that gives a `Value`. Make one with the functions below. */
+/** One environment variable with a parsed `Value`. Create one with the functions below. */
 export interface Variable<Value> {
   readonly name: string;
-  /** One sentence or two, with the unit. */
+  /** Description of one or two sentences, with the unit. */
   readonly doc: string;
-  /** The default as a person would write it; undefined where not being set has a meaning of its own. */
+  /** The default for the docs; undefined if the unset state has its own meaning. */
   readonly defaultText: string | undefined;
   readonly example: string;
-  /** What to expect, in words: `true or false`, `a whole number from 1 to 64`. */
+  /** The expected values: `true or false`, `a whole number from 1 to 64`. */
   readonly expected: string;
   /** True for tokens and keys: their values are never shown. */
   readonly secret: boolean;
-  /** The value of a text, or a problem as half a sentence: `must be ..., got "..."`. */
+  /** Parses a text; a problem is half a sentence: `must be ..., got "..."`. */
   parse(text: string): Parsed<Value>;
-  /** The value when the variable is not set. */
+  /** The value if the variable is not set. */
   readonly fallback: Value;
 }
 
@@ -27,10 +26,10 @@ export type Parsed<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly problem: string };
 
-/** Variables by the names that the program uses for them. */
+/** Variables by the program's names for them. */
 export type VariableTable = Readonly<Record<string, Variable<unknown>>>;
 
-/** What a table's variables give. */
+/** Parsed values of a table. */
 export type VariableValues<Table extends VariableTable> = {
   readonly [Key in keyof Table]: Table[Key] extends Variable<infer Value> ? Value : never;
 };
@@ -55,7 +54,7 @@ export function stringVariable(
 const TRUE_WORDS = ['1', 'true', 'yes', 'on'];
 const FALSE_WORDS = ['0', 'false', 'no', 'off'];
 
-/** true, 1, yes, on; false, 0, no, off; in any case, as huggingface_hub takes them. */
+/** true, 1, yes, on; false, 0, no, off; in any case, as in huggingface_hub. */
 export function booleanVariable(declaration: Declaration & { readonly default: boolean }): Variable<boolean> {
   const expected = 'true or false';
   return variable(declaration, declaration.default, String(declaration.default), expected, (text) => {
@@ -66,7 +65,7 @@ export function booleanVariable(declaration: Declaration & { readonly default: b
   });
 }
 
-/** A whole number between `min` and `max`, both allowed. */
+/** An integer between `min` and `max`, inclusive. */
 export function integerVariable(
   declaration: Declaration & { readonly default: number; readonly min: number; readonly max: number },
 ): Variable<number>;
@@ -85,7 +84,7 @@ export function integerVariable(
   });
 }
 
-/** A number, fractions allowed, between `min` and `max`, both allowed. */
+/** A number between `min` and `max`, inclusive; fractions allowed. */
 export function numberVariable(
   declaration: Declaration & { readonly default: number; readonly min: number; readonly max: number },
 ): Variable<number> {
@@ -114,7 +113,7 @@ export function enumVariable<const Word extends string>(
   });
 }
 
-/** An http or https address, given without a slash at its end. */
+/** An http or https URL, without a trailing slash. */
 export function urlVariable(declaration: Declaration & { readonly default: string }): Variable<string>;
 export function urlVariable(declaration: Declaration & { readonly default?: undefined }): Variable<string | undefined>;
 export function urlVariable(
@@ -144,8 +143,8 @@ export function listVariable(
 }
 
 /**
- * Reads a table of variables. A variable that is set to nothing or blanks counts as not set, as in compose files with
- * `${NAME:-}`. Throws ENVIRONMENT_INVALID with every problem.
+ * Reads a table of variables. An empty or blank variable counts as not set, as in compose files with `${NAME:-}`. Throws
+ * ENVIRONMENT_INVALID with every problem.
  */
 export function readVariables<const Table extends VariableTable>(
   env: NodeJS.ProcessEnv,
@@ -168,8 +167,8 @@ export function readVariables<const Table extends VariableTable>(
 }
 
 /**
- * Runs several readers of the environment and reports the problems of all of them in one ENVIRONMENT_INVALID. Other
- * errors pass through at once.
+ * Runs several readers of the environment and reports the problems of all in one ENVIRONMENT_INVALID. Other errors are thrown
+ * immediately.
  *
  * @example const [models, server] = readAll(() => readModelEnvironment(env), () => readVariables(env, SERVER_VARIABLES));
  */
@@ -190,7 +189,7 @@ export function readAll<const Readers extends readonly (() => unknown)[]>(
   return values as { readonly [Index in keyof Readers]: ReturnType<Readers[Index]> };
 }
 
-/** One ENVIRONMENT_INVALID for a list of problems, each a whole sentence that starts with the variable's name. */
+/** Creates one ENVIRONMENT_INVALID for a list of problems, each a sentence that starts with the variable's name. */
 export function environmentInvalid(problems: readonly string[]): CacheError {
   const count = problems.length === 1 ? 'A setting is wrong' : `${problems.length} settings are wrong`;
   return new CacheError('ENVIRONMENT_INVALID', [`${count}:`, ...problems.map((line) => `  ${line}`)].join('\n'), {

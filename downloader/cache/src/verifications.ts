@@ -1,7 +1,7 @@
 /**
- * What was proved byte by byte, and what the file looked like then: size and time of change. As long as those two are
- * the same, its bytes need not be read again. The note belongs to one machine's volume, so it is not in the lock file;
- * it lies among the locks, which huggingface_hub passes over when it scans the cache. It is a help and never a need.
+ * Records of verified files: size and change time at verification. As long as both are unchanged, the bytes need not be read
+ * again. The records belong to one machine's volume, so they are not in the lock file; they are stored among the locks, which
+ * huggingface_hub skips when it scans the cache. They are optional.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -10,30 +10,30 @@ import { JsonCursor } from './json.js';
 import { type ContentHash, hashOfBlobId } from './layout.js';
 import { makeDir } from './make-dir.js';
 
-/** One proved file. */
+/** One verified file. */
 export interface Verification {
   readonly sizeBytes: number;
-  /** Time of the last change of the bytes, in ms since 1970, as `stat` gives it. */
+  /** Modification time in ms since 1970, from `stat`. */
   readonly mtimeMs: number;
   readonly hash: ContentHash;
 }
 
-/** Proofs by the file's path relative to the cache, with `/`. */
+/** Verifications by the file's path relative to the cache, with `/`. */
 export type Verifications = ReadonlyMap<string, Verification>;
 
 const VERIFICATIONS_FORMAT_VERSION = 1;
 
-/** Where the proofs of a cache are noted. */
+/** Returns the path of a cache's verification records. */
 export function verificationsPath(cacheDir: string): string {
   return join(cacheDir, '.locks', 'heimdex-proofs.json');
 }
 
-/** The key of a file: its real path relative to the cache's real path. */
+/** Returns the key of a file: its real path relative to the cache's real path. */
 export function verificationKey(cacheDir: string, blobPath: string): string {
   return relative(cacheDir, blobPath).split(sep).join('/');
 }
 
-/** Reads the proofs; none when there is no note, or none that can be read. */
+/** Reads the records; empty if there are none or they are unreadable. */
 export async function readVerifications(cacheDir: string): Promise<Verifications> {
   try {
     const root = new JsonCursor(JSON.parse(await readFile(verificationsPath(cacheDir), 'utf8')), 'proofs');
@@ -49,7 +49,7 @@ export async function readVerifications(cacheDir: string): Promise<Verifications
   }
 }
 
-/** Notes proofs beside those noted before, whole or not at all. Proofs of files in `gone` are dropped. */
+/** Merges records into the file atomically. Records of files in `gone` are dropped. */
 export async function writeVerifications(
   cacheDir: string,
   verifications: Verifications,

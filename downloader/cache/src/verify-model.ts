@@ -1,5 +1,5 @@
 /**
- * Proves what lies in the volume, without network: by names, sizes and times, or by every byte.
+ * Verifies models on the volume without network: by names, sizes and times, or by every byte.
  */
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -13,45 +13,45 @@ import { type Verification, type Verifications, verificationKey } from './verifi
 
 export interface VerifyOptions {
   /**
-   * `quick`: presence, size and identity; a file whose time of change is another than when it was proved is read.
+   * `quick`: presence, size and identity; reads files whose change time differs from the recorded one.
    * `full`: every byte is read and its hash compared.
    */
   readonly level: 'quick' | 'full';
-  /** Where the models lie; needed to use and to make proofs. */
+  /** The cache; needed to read and write verification records. */
   readonly cacheDir?: string;
-  /** What was proved before; see readProofs. Only `quick` uses it. Default: nothing. */
+  /** Earlier verifications; see readVerifications. Used only by `quick`. Default: none. */
   readonly verifications?: Verifications;
-  /** Files read at the same time. Default: one a core. */
+  /** Files read concurrently. Default: one per core. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
-  /** Told of each file once it is checked. */
+  /** Called after each file is checked. */
   readonly onFile?: (file: FoundFile, problem: CacheError | undefined) => void;
 }
 
 export interface VerifyResult {
   readonly model: FoundModel;
-  /** Files looked at. */
+  /** Number of checked files. */
   readonly fileCount: number;
   /** Bytes read and hashed. */
   readonly bytesRead: number;
-  /** Files nothing but themselves says a hash of: only their presence and size could be checked. */
+  /** Files without a known hash: only presence and size could be checked. */
   readonly unhashed: readonly string[];
   /** Files of which a hash is known and that nobody has ever read to compare it, as far as is noted. Only with `quick`. */
   readonly unread: readonly string[];
-  /** What was proved by reading, to be given to writeProofs. Empty without `cacheDir`. */
+  /** Files verified by reading, for writeVerifications. Empty without `cacheDir`. */
   readonly verifications: Verifications;
-  /** Empty when all is well. */
+  /** Empty if everything matches. */
   readonly problems: readonly CacheError[];
 }
 
-/** Checks one model's files. What is wrong stands in `problems`; throws only when the signal is aborted. */
+/** Verifies one model's files. Problems are returned in `problems`; throws only if the signal is aborted. */
 export async function verifyModel(model: FoundModel, options: VerifyOptions): Promise<VerifyResult> {
   const [result] = await verifyModels([model], options);
   if (result === undefined) throw new Error('One model gives one result');
   return result;
 }
 
-/** Checks several models at once, a file that several share only once. One result a model, in order. */
+/** Verifies several models concurrently, shared files only once. Returns one result per model, in order. */
 export async function verifyModels(models: readonly FoundModel[], options: VerifyOptions): Promise<VerifyResult[]> {
   const tallies = models.map((model) => new Tally(model));
   const checks: Check[] = [];
@@ -62,7 +62,7 @@ export async function verifyModels(models: readonly FoundModel[], options: Verif
       else same.tallies.push(...[tallies[index]].flatMap((tally) => tally ?? []));
     }
   }
-  // The largest first, so that no core is left with it at the end.
+  // Largest first, so that no core is left with it at the end.
   checks.sort((a, b) => b.file.sizeBytes - a.file.sizeBytes);
   const root = options.cacheDir === undefined ? undefined : await realDir(options.cacheDir);
   const reader = new Reader(options, checks);
@@ -83,7 +83,7 @@ interface Check {
   readonly tallies: Tally[];
 }
 
-/** What is counted for one model. */
+/** Counters of one model. */
 class Tally {
   readonly problems: CacheError[] = [];
   readonly unhashed: string[] = [];
@@ -128,14 +128,14 @@ async function checkFile(
   options.onFile?.(file, problem);
 }
 
-/** Whether nothing but the file itself says what its bytes must be. */
+/** Returns whether no hash is known except the one computed from the file. */
 export function isUnverified({ hash, selfHashed }: Pick<FoundFile, 'hash' | 'selfHashed'>): boolean {
   return hash === undefined || selfHashed === true;
 }
 
 function holds(verification: Verification, file: FoundFile, mtimeMs: number): boolean {
   const { hash } = file;
-  // A proof of another kind of hash (git's sha1 by the blob's name, sha256 by the lock file) is as good.
+  // A record with another type of hash (git's sha1 by the blob's name, sha256 by the lock file) is equally valid.
   const other = hash !== undefined && verification.hash.type === hash.type && verification.hash.value !== hash.value;
   return !other && verification.sizeBytes === file.sizeBytes && verification.mtimeMs === mtimeMs;
 }
@@ -164,10 +164,10 @@ async function lookAgain(model: FoundModel, file: FoundFile): Promise<Looked> {
   }
 }
 
-/** Below this many bytes in all, threads cost more than they save. */
+/** Below this many bytes in total, threads cost more than they save. */
 const POOL_FROM_BYTES = 32 * 1024 * 1024;
 
-/** Reads and hashes files: here for little work, on threads for much. */
+/** Reads and hashes files: in this thread for little work, on worker threads for much. */
 class Reader {
   readonly lanes: number;
   readonly #signal: AbortSignal | undefined;
@@ -182,11 +182,11 @@ class Reader {
   }
 
   readonly #abort = (): void => {
-    // Rejects what is under way; verifyModels then throws the signal's reason.
+    // Pending hashes reject; verifyModels then throws the signal's reason.
     void this.#pool?.close();
   };
 
-  /** The problem of a file whose bytes do not give the hash, or cannot be read. */
+  /** Returns the problem of a file with another hash, or an unreadable file. */
   async compare(
     model: FoundModel,
     file: FoundFile,

@@ -53,7 +53,7 @@ describe('finding a model with a lock file', () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES, { commit: OTHER_COMMIT });
     const error = await cacheErrorOf(findModel(cache(), sentenceModel(), { lock: lockOf() }));
     expect(error.code).to.equal('MODEL_MISSING');
-    expect(error.message).to.include(`at ${COMMIT}, as the lock file wants it`);
+    expect(error.message).to.include(`at ${COMMIT}, as the lock file requires`);
   });
 
   it('expects the locked sizes and sha256, for regular files too', async () => {

@@ -148,7 +148,7 @@ describe('finding a model', () => {
     expect((await cacheErrorOf(findModel(cache(), sentenceModel()))).code).to.equal('FILE_UNREADABLE');
   });
 
-  it('reports CACHE_UNREADABLE, and not that nothing is there, when a directory of the model may not be looked into', async () => {
+  it('reports CACHE_UNREADABLE, and not that nothing is there, when a directory of the model is unreadable', async () => {
     const repository = join(cache(), 'models--fixtures--bge-m3-tiny');
     for (const path of [repository, join(repository, 'refs'), join(repository, 'snapshots')]) {
       await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
@@ -162,7 +162,7 @@ describe('finding a model', () => {
     }
   });
 
-  it('takes the second source when the first one may not be looked into', async () => {
+  it('uses the second source when the first one is unreadable', async () => {
     const sources = ['a/first', 'b/second'].map(
       (repository) => ({ type: 'hf', repository, revision: 'main' }) as const,
     );
@@ -219,7 +219,7 @@ describe('finding a model', () => {
     expect(weights?.blobId).to.equal(sha256(SENTENCE_FILES[WEIGHTS]));
   });
 
-  it('takes a snapshot of plain copies, as Python writes where links are not supported', async () => {
+  it('accepts a snapshot of plain copies, as Python writes where links are not supported', async () => {
     await writeRef(join(cache(), 'models--fixtures--bge-m3-tiny'), 'main', COMMIT);
     for (const [path, content] of Object.entries(SENTENCE_FILES)) {
       await mkdir(join(pointer(path), '..'), { recursive: true });
@@ -240,7 +240,7 @@ describe('finding a model', () => {
     expect(found.dir).to.equal(join(cache(), 'models--fixtures--bge-m3-tiny', 'snapshots', COMMIT, 'sub', 'dir'));
   });
 
-  it('takes the second source when the first one has nothing or not all', async () => {
+  it('uses the second source when the first one has nothing or not all', async () => {
     const sources = ['a/first', 'b/second'].map(
       (repository) => ({ type: 'hf', repository, revision: 'main' }) as const,
     );
@@ -284,7 +284,7 @@ describe('finding a model', () => {
       expect(found.weights.model).to.equal(join(cache(), 'models--heimdex--face-pocket', 'snapshots', COMMIT, NAME));
     });
 
-    it('names the root as the path looked at when it is in neither place', async () => {
+    it('names the root as the inspected path when it is in neither directory', async () => {
       const error = await cacheErrorOf(findModel(cache(), plainModel()));
       expect(error).to.include({
         code: 'FILE_MISSING',

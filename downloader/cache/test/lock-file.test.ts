@@ -41,7 +41,7 @@ const PLAIN: LockedModel = {
 describe('lock file', () => {
   const dir = useTempDir();
 
-  it('gives back what was written, in an order of its own', async () => {
+  it('returns what was written, sorted', async () => {
     const path = join(dir(), 'new', 'models.lock.json');
     await writeLock(path, { models: [PLAIN, MODEL] });
     const lock = await readLock(path);

@@ -7,7 +7,7 @@ import { useTempDir } from './support/temp-dir.js';
 describe('making a directory', () => {
   const dir = useTempDir();
 
-  it('makes those above it too, however many do so at once', async () => {
+  it('creates its parents too, also concurrently', async () => {
     const paths = Array.from({ length: 32 }, (_, index) => join(dir(), 'a/b/c', String(index % 4), 'd'));
     await Promise.all(paths.map((path) => makeDir(path)));
     for (const path of paths) expect((await stat(path)).isDirectory()).to.equal(true);

@@ -47,7 +47,7 @@ describe('manifest', () => {
     expect(names.filter((name, index) => names.indexOf(name) !== index)).to.deep.equal([]);
   });
 
-  it('gives every variant the weights that its family loads', () => {
+  it('returns for every variant the weights that its family loads', () => {
     const weights = {
       whisper: ['decoder', 'encoder'],
       moonshine: ['decoder', 'encoder'],
@@ -105,7 +105,7 @@ describe('manifest', () => {
     expect(files.map((file) => file.path)).to.include('onnx/encoder_model_quantized.onnx');
   });
 
-  it('takes sources of every kind, in their order, with defaults filled in', () => {
+  it('accepts sources of every type, in their order, with defaults filled in', () => {
     const hash = 'a'.repeat(64);
     const sources = [
       { type: 'hf', repository: 'me/mine' },
@@ -155,7 +155,7 @@ describe('manifest', () => {
     ],
     ['a default that is no variant', { defaultVariant: 'q4' }, /defaultVariant must be the name of a variant/],
     ['a file set that does not exist', { ...noFiles, fileSet: 'wisper' }, /fileSet must be one of/],
-    ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be left out/],
+    ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be omitted/],
   ];
   for (const [what, change, message] of mistakes) {
     it(`refuses ${what}, and says where`, async () => {

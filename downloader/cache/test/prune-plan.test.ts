@@ -227,7 +227,7 @@ describe('planning a prune', () => {
     expect(all.freedBytes).to.equal((await scanCache(cache())).sizeBytes);
   });
 
-  it('leaves what other programs brought, configured or not, says so, and takes it when it is named', async () => {
+  it('leaves files of other programs, configured or not, reports it, and removes them when named', async () => {
     brought = [];
     const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'pytorch_model.bin': 'weights' });
     await writeFile(join(dir, 'blobs', sha256('orphan')), 'orphan');

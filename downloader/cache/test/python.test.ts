@@ -137,7 +137,7 @@ describe("Python's huggingface_hub", () => {
     });
     after(() => hub?.close());
 
-    it('download a snapshot that we find and prove, and that Python verifies', async () => {
+    it('download a snapshot that we find and verify, and that Python verifies', async () => {
       await ask(DOWNLOAD);
       const model = await findModel(cache(), sentenceModel());
       expect(model.revision).to.equal(hub?.commit(REPOSITORY).sha);

@@ -5,7 +5,7 @@ import { cacheErrorOf } from './support/rejection.js';
 const resolve = (env: NodeJS.ProcessEnv) => resolveModels(readModelEnvironment(env));
 
 describe('resolving models', () => {
-  it('gives speech and vision by default, text and faces when they are switched on', () => {
+  it('returns speech and vision by default, text and faces when they are enabled', () => {
     expect(resolve({}).map(({ role, entry }) => [role, entry])).to.deep.equal([
       ['speech', 'openai/whisper-medium'],
       ['vision', 'google/siglip-so400m-patch14-384'],
@@ -17,7 +17,7 @@ describe('resolving models', () => {
     ]);
   });
 
-  it('gives the detector of voice activity beside a speech model when it is switched on, and never without one', () => {
+  it('returns the voice activity detector with a speech model when it is enabled, and never without one', () => {
     const env = { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none', FEATURE_VAD: 'true' };
     expect(resolve(env).map(({ role, entry }) => [role, entry])).to.deep.equal([
       ['speech', 'openai/whisper-base'],
@@ -117,7 +117,7 @@ describe('resolving models', () => {
     expect(resolveModel(manifest, 'speech', 'somebody/whisper-korean:int8').compile?.precision).to.equal('int8');
   });
 
-  it('takes a variant after a colon', () => {
+  it('accepts a variant after a colon', () => {
     const manifest = loadManifest();
     expect(resolveModel(manifest, 'vision', 'heimdex/siglip-pocket').variant).to.equal('fp32');
     const quantised = resolveModel(manifest, 'vision', 'siglip-pocket:q8');

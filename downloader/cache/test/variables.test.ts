@@ -23,7 +23,7 @@ const TABLE = {
 } as const;
 
 describe('variables', () => {
-  it('gives the defaults for an empty environment and for blanks, as compose files leave them', () => {
+  it('returns the defaults for an empty environment and for blanks, as compose files leave them', () => {
     const defaults = readVariables({}, TABLE);
     expect(defaults).to.deep.equal({
       port: 8001,
@@ -72,7 +72,7 @@ describe('variables', () => {
     expect(error.message).to.match(/^5 settings are wrong:\n {2}PORT must be/);
   });
 
-  it('takes no number for what merely starts with one', async () => {
+  it('rejects a text that merely starts with a number', async () => {
     for (const text of ['8001x', '0x10', '1_000', '1.5', '', 'Infinity', '99999999999999999999']) {
       if (text === '') continue;
       const error = await cacheErrorOf(() => readVariables({ PORT: text }, TABLE));
@@ -87,7 +87,7 @@ describe('variables', () => {
     expect(error.problems.map((problem) => problem.split(' ')[0])).to.deep.equal(['ONE', 'TWO']);
   });
 
-  it('gives the values of several readers in their order', () => {
+  it('returns the values of several readers in their order', () => {
     expect(
       readAll(
         () => 1,

@@ -59,7 +59,7 @@ describe('verifying a model', () => {
     expect([problems, bytesRead]).to.deep.equal([[], 0]);
   });
 
-  it('reads a file again in a quick look when it changed after it was proved', async () => {
+  it('reads a file again in a quick look when it changed after it was verified', async () => {
     const model = await found();
     const cacheDir = cache();
     const first = await verifyModel(model, { level: 'full', cacheDir });
@@ -82,7 +82,7 @@ describe('verifying a model', () => {
     expect(changed.bytesRead).to.equal((await stat(damaged)).size);
   });
 
-  it('proves a file anew when only its time changed, as after a copy of the volume', async () => {
+  it('verifies a file again when only its time changed, as after a copy of the volume', async () => {
     const model = await found();
     const cacheDir = cache();
     await writeVerifications(cacheDir, (await verifyModel(model, { level: 'full', cacheDir })).verifications);
@@ -121,7 +121,7 @@ describe('verifying a model', () => {
     expect(results.map(({ problems }) => problems.length)).to.deep.equal([1, 1]);
   });
 
-  it('gives the same answers on threads as without', async () => {
+  it('returns the same results with threads as without', async () => {
     const large = { ...SENTENCE_FILES, [WEIGHTS]: Buffer.alloc(33 * 1024 * 1024, 7) };
     await writeRepository(cache(), 'fixtures/bge-m3-tiny', large);
     const model = await findModel(cache(), sentenceModel());
@@ -150,7 +150,7 @@ describe('verifying a model', () => {
 describe('hashing', () => {
   const dir = useTempDir();
 
-  it("gives sha256 and git's sha1 of a blob", async () => {
+  it("returns sha256 and git's sha1 of a blob", async () => {
     const path = join(dir(), 'file');
     await writeFile(path, 'hello\n');
     expect(await hashFile('git-sha1', path)).to.equal('ce013625030ba8dba906f756967f9e9ca394464a');
@@ -174,7 +174,7 @@ describe('hashing', () => {
     }
   });
 
-  it('rejects what cannot be read and goes on with the rest', async () => {
+  it('rejects what cannot be read and continues with the rest', async () => {
     await writeFile(join(dir(), 'a'), 'a');
     const pool = new HashPool(1);
     try {
@@ -201,7 +201,7 @@ describe('proofs', () => {
   const cache = useTempDir();
   const verification = { sizeBytes: 1, mtimeMs: 1.5, hash: { type: 'sha256', value: 'a'.repeat(64) } } as const;
 
-  it('adds to what was noted, and drops what is gone', async () => {
+  it('adds to the recorded verifications, and drops removed files', async () => {
     await writeVerifications(cache(), new Map([['a', verification]]));
     await writeVerifications(cache(), new Map([['b', verification]]));
     expect([...(await readVerifications(cache()))]).to.deep.equal([
@@ -212,7 +212,7 @@ describe('proofs', () => {
     expect([...(await readVerifications(cache())).keys()]).to.deep.equal(['b']);
   });
 
-  it('takes a broken note for none', async () => {
+  it('treats a broken record file as missing', async () => {
     await writeVerifications(cache(), new Map([['a', verification]]));
     await writeFile(verificationsPath(cache()), '{"formatVersion":1,"files":{"a":{}}}');
     expect((await readVerifications(cache())).size).to.equal(0);

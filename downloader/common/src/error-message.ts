@@ -1,6 +1,6 @@
-/** What a thrown value says, whatever it is. */
+/** Returns the message of any thrown value. */
 
-/** The system's error code, such as `ENOENT`. */
+/** Returns the system's error code, such as `ENOENT`. */
 export function codeOf(cause: unknown): string | undefined {
   return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
 }
@@ -9,7 +9,7 @@ export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Whether there is nothing at a path. */
+/** Returns whether an error means that a path does not exist. */
 export function isNotFound(cause: unknown): boolean {
   const code = codeOf(cause);
   return code === 'ENOENT' || code === 'ENOTDIR';

@@ -1,4 +1,4 @@
-/** Sizes, times and counts as a person likes to read them. */
+/** Formats sizes, times and counts for people. */
 
 const UNITS = ['kB', 'MB', 'GB', 'TB'] as const;
 
@@ -30,7 +30,7 @@ export function formatCount(count: number, one: string, many = `${one}s`): strin
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** What is left, in whole seconds: `3 s`, `4 min 05 s`. */
+/** Formats remaining time in whole seconds: `3 s`, `4 min 05 s`. */
 export function formatTimeLeft(ms: number): string {
   const seconds = Math.ceil(ms / 1000);
   return seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1000);

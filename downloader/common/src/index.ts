@@ -1,4 +1,4 @@
-/** What the three programs share. Logs are apart, in `@heimdex/common/log`: the client has none and installs no pino. */
+/** Shared by the three programs. Logs are separate, in `@heimdex/common/log`: the client has none and does not install pino. */
 export * from './backoff.js';
 export * from './byte-units.js';
 export * from './error-message.js';

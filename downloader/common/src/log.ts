@@ -6,17 +6,17 @@ export type { Logger } from 'pino';
 
 export interface LogConfig {
   readonly level: string;
-  /** `auto`: human on a terminal, JSON elsewhere. */
+  /** `auto`: human-readable on a terminal, JSON otherwise. */
   readonly format: 'auto' | 'human' | 'json';
 }
 
-/** Where the log is written. */
+/** Destination of the log. */
 export interface LogTarget {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
-/** A record as pino writes it. */
+/** A record as written by pino. */
 export type LogRecord = Readonly<Record<string, unknown>>;
 
 /**
@@ -39,7 +39,7 @@ export function openLog(config: LogConfig, target: LogTarget, humanLine: (record
   );
 }
 
-/** A stack below its message, where a record has one. */
+/** Formats the stack of a record, if it has one. */
 export function stackLines(stack: unknown): string {
   return typeof stack === 'string' ? `\n${visibleLines(stack)}` : '';
 }

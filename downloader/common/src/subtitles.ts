@@ -1,4 +1,4 @@
-/** Subtitles that people can read: SubRip (SRT) and WebVTT, in lines and cues of a bounded size. Pure. */
+/** Formats readable subtitles: SubRip (SRT) and WebVTT, in lines and cues of limited size. Pure. */
 
 export interface SubtitleWord {
   /** The word with the space before it and the punctuation that belongs to it. */
@@ -18,13 +18,13 @@ export interface SubtitleOptions {
   readonly maxLineWidth?: number | undefined;
   /** Lines of a cue. Default 2. */
   readonly maxLines?: number | undefined;
-  /** WebVTT: underlines each word while it is spoken. Needs the words' times; other segments stay as they are. */
+  /** WebVTT: underlines each word while it is spoken. Requires word times; other segments are unchanged. */
   readonly highlightWords?: boolean | undefined;
 }
 
 export type SubtitleFormat = 'srt' | 'vtt';
 
-/** What a file of the format begins with. */
+/** Header of a file of the format. */
 export const SUBTITLE_HEADERS = { srt: '', vtt: 'WEBVTT\n\n' } as const satisfies Record<SubtitleFormat, string>;
 
 const DEFAULT_LINE_WIDTH = 42;
@@ -36,7 +36,7 @@ interface Cue {
   readonly lines: readonly (readonly SubtitleWord[])[];
 }
 
-/** Turns segments, one after the other, into the text of one file, after its header. */
+/** Converts segments, one at a time, to the text of one file, after its header. */
 export class SubtitleFormatter {
   readonly #format: SubtitleFormat;
   readonly #options: SubtitleOptions;
@@ -47,7 +47,7 @@ export class SubtitleFormatter {
     this.#options = options;
   }
 
-  /** The segment's cues; none for a segment without text. */
+  /** Returns the segment's cues; none for a segment without text. */
   segment(segment: SubtitleSegment): string {
     const cues = cuesOf(segment, this.#options);
     const highlights = this.#format === 'vtt' && this.#options.highlightWords === true && segment.words.length > 0;
@@ -148,7 +148,7 @@ function cut(word: SubtitleWord, width: number): SubtitleWord[] {
   }));
 }
 
-/** As few lines as `wrap` makes, of about the same width. */
+/** Wraps into the same number of lines as `wrap`, of about equal width. */
 function balanced(words: readonly SubtitleWord[], width: number): SubtitleWord[][] {
   const { length } = wrap(words, width);
   for (let narrow = Math.ceil(widthOf(words) / Math.max(1, length)); narrow < width; narrow += 1) {

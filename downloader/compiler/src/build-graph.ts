@@ -6,7 +6,7 @@ import type { LayeredGraph } from './graph/layered-graph.js';
 import { Layers, type Recipe } from './graph/layers.js';
 import type { WrittenFile } from './graph/weights-file.js';
 
-/** What a graph is built from and where it goes. */
+/** Source and destination of a graph. */
 export interface BuildOptions {
   readonly weights: Weights;
   readonly config: ConfigReader;
@@ -15,13 +15,13 @@ export interface BuildOptions {
   readonly dir: string;
 }
 
-/** A graph that was written: its files, and its layers over them. */
+/** A written graph: its files, and its layers over them. */
 export interface BuiltGraph {
   readonly files: readonly WrittenFile[];
   readonly layered: LayeredGraph;
 }
 
-/** Writes `ROLE.onnx` and its weights beside it. Throws CompilerError. */
+/** Writes `ROLE.onnx` and its weights file. Throws CompilerError. */
 export function buildGraph(plan: GraphPlan, options: BuildOptions): BuiltGraph {
   const graph = new GraphFile(options.dir, `${plan.role}.onnx`);
   try {

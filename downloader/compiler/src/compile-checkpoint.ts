@@ -16,27 +16,27 @@ import type { Precision } from './precision.js';
 export interface CompileOptions {
   /** A safetensors file, a file of torch.save, or the index of shards. */
   readonly checkpoint: string;
-  /** The values of config.json; absent for OpenAI's .pt files, which say it themselves. */
+  /** Values of config.json; absent for OpenAI's .pt files, which contain them. */
   readonly config?: Config;
-  /** An empty directory that the graphs are written to. */
+  /** An empty directory for the graphs. */
   readonly dir: string;
   readonly precision: Precision;
-  /** Whether 8-bit weights are made for CPUs without VNNI, too. */
+  /** Whether 8-bit weights also suit CPUs without VNNI. */
   readonly overflowSafe: boolean;
-  /** The tokens of an empty text, which stand around every text: the self-check tries short ones. Absent: unknown. */
+  /** Tokens of an empty text, i.e. the special tokens around every text, for short texts in the self-check. Absent: unknown. */
   readonly emptyText?: readonly number[];
-  /** Told what is done next. */
+  /** Called at each step. */
   onStep?(step: CompileStep): void;
 }
 
 /**
- * What is done for `graph` of `graphs`: its answers in float32 are worked out, it is written, or its answers are compared with
- * those. A graph that was not near enough is written and compared again.
+ * Step of `graph` of `graphs`: its float32 outputs are computed, it is written, or its outputs are compared with those. A graph
+ * that is not accurate enough is written and compared again.
  */
 export interface CompileStep {
   readonly role: string;
   readonly phase: 'float32' | 'build' | 'compare';
-  /** What of the phase is done, 0 to 1: told layer by layer where layers are run. */
+  /** Completed fraction of the phase, 0 to 1; reported layer by layer when layers are run. */
   readonly share: number;
   readonly graph: number;
   readonly graphs: number;
@@ -44,13 +44,13 @@ export interface CompileStep {
 
 type OnPhase = (phase: CompileStep['phase'], share: number) => void;
 
-/** A graph that was written and checked. */
+/** A written and checked graph. */
 export interface CompiledGraph {
   readonly role: string;
   readonly files: readonly WrittenFile[];
   /** The form of each kind of product. */
   readonly recipe: Recipe;
-  /** The least cosine to float32 over the probe; absent in float32. */
+  /** Minimum cosine to float32 over the probe; absent in float32. */
   readonly cosine?: number;
 }
 
@@ -60,15 +60,15 @@ export interface CompiledModel {
 }
 
 /**
- * Compiles a checkpoint to graphs of its architecture. Each 8-bit graph is compared with float32 on inputs of its own, and a finer
- * form is taken where it is not near enough. Memory holds a layer at a time. Throws CompilerError.
+ * Compiles a checkpoint to graphs of its architecture. Each 8-bit graph is compared with float32 on built-in inputs, and a finer
+ * form is used if it is not accurate enough. Memory holds one layer at a time. Throws CompilerError.
  */
 export async function compileCheckpoint(options: CompileOptions): Promise<CompiledModel> {
   const checkpoint = openCheckpoint(options.checkpoint);
-  // OpenAI's files say what they are; what lies beside them may be of another size.
+  // OpenAI's files contain their config; a config.json next to them may be for another size.
   const config = checkpoint.dims === undefined ? options.config : configFromDims(checkpoint.dims);
   if (config === undefined)
-    throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json beside the checkpoint, got none.');
+    throw new CompilerError('CONFIG_UNSUPPORTED', 'Expected config.json next to the checkpoint, got none.');
   const architecture = architectureOf(config);
   const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
   try {
@@ -82,17 +82,17 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
       graphs.push(graph);
       heard = { ...heard, ...reference };
     }
-    weights.expectAllTaken(architecture.unused);
+    weights.expectAllUsed(architecture.unused);
     return { modelType: String(config.model_type), graphs };
   } finally {
     weights.close();
   }
 }
 
-/** A vocabulary's scores are told apart by less than half precision has. */
+/** Scores of a vocabulary differ by less than half precision can represent. */
 const HALF_PRECISION: Recipe = { ...uniformRecipe('float16'), vocabulary: 'float32' };
 
-/** What half precision must come to; where it does not (values beyond its range), the graph is in float32. */
+/** Threshold for half precision; below it (values beyond its range) the graph is in float32. */
 const HALF_MIN_COSINE = 0.9999;
 
 interface Done {
@@ -100,7 +100,7 @@ interface Done {
   readonly reference: Values;
 }
 
-/** One graph of a model on its way. */
+/** A graph being compiled. */
 class GraphJob {
   readonly #plan: GraphPlan;
   readonly #weights: Weights;
@@ -121,7 +121,7 @@ class GraphJob {
     return { graph: { role: this.#plan.role, files: this.#build(recipe).files, recipe }, reference: {} };
   }
 
-  /** The fastest recipe that is near enough to float32. */
+  /** Finds the fastest recipe that is close enough to float32. */
   async inFewerBits(heard: Values): Promise<Done> {
     const { role, comparison } = this.#plan;
     const { dir, precision } = this.#options;

@@ -242,7 +242,7 @@ describe('compiled checkpoints', function () {
     });
   }
 
-  it('takes the next finer form where the fastest is below the mark, and says which', async () => {
+  it('uses the next finer form if the fastest is below the threshold, and reports it', async () => {
     const compiled = await CompiledCheckpoint.compile('siglip-tiny-fp32/model.safetensors', 'int8');
     const [vision] = architectureOf({ model_type: 'siglip' }).graphs;
     const taken = compiled.checked.get('vision')?.recipe;

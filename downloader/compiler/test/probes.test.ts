@@ -26,7 +26,7 @@ describe('the inputs of the self-check', () => {
     expect(new Set(texts.map((text) => text[1])).size).to.equal(5);
   });
 
-  it('have no empty text where nobody says what stands around one', () => {
+  it('have no empty text if its special tokens are unknown', () => {
     expect(bert([]).map(({ length }) => length)).to.deep.equal([64, 24, 1, 1]);
   });
 

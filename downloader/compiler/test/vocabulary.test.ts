@@ -6,7 +6,7 @@ import { temporaryDir } from './support/dir.js';
 describe('a vocabulary that is checked in slices', () => {
   const dir = temporaryDir();
 
-  it('gives the scores that the graph gives, which has it in one slice', async () => {
+  it('returns the same scores as the graph with one slice', async () => {
     const size = { width: 32, layers: 1, vocabulary: 40_000, mels: 80 };
     const config = {
       model_type: 'whisper',

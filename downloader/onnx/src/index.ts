@@ -1,4 +1,4 @@
-/** ONNX files as objects and bytes: what the compiler writes and the server reads. No dependencies. */
+/** ONNX files as objects and bytes: written by the compiler, read by the server. No dependencies. */
 export * from './model.js';
 export * from './wire.js';
 export * from './write.js';

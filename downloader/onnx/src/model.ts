@@ -1,6 +1,6 @@
 /**
- * An ONNX file as objects, for looking at a graph and for changing it. Field numbers: onnx.proto of onnx 1.17 (IR
- * version 10). What is not modelled here is kept as bytes and written back unchanged.
+ * An ONNX file as objects, to inspect and change a graph. Field numbers: onnx.proto of onnx 1.17 (IR version 10). Fields not
+ * modelled here are kept as bytes and written back unchanged.
  */
 
 /** Element types by their number in TensorProto.DataType. */
@@ -33,11 +33,11 @@ export interface OnnxValue {
   name: string;
   /** `undefined` for sequences and maps. */
   elementType: ElementType;
-  /** Absent: not even the rank is known. */
+  /** Absent: even the rank is unknown. */
   dims: Dimension[] | undefined;
 }
 
-/** A tensor's data: in memory, or where it lies in the file the model was read from. */
+/** A tensor's data: in memory, or a range of the file that the model was read from. */
 export type TensorData =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'range'; readonly offset: number; readonly length: number }
@@ -47,7 +47,7 @@ export interface OnnxTensor {
   name: string;
   dims: number[];
   elementType: ElementType;
-  /** Little endian, as raw_data, whatever form the file has it in. Absent: none, or of a form kept in `rest`. */
+  /** Little endian, as raw_data, whatever the encoding in the file. Absent: none, or an encoding kept in `rest`. */
   data: TensorData | undefined;
   rest: Unmodelled[];
 }
@@ -79,14 +79,14 @@ export interface OnnxGraph {
   initializers: OnnxTensor[];
   inputs: OnnxValue[];
   outputs: OnnxValue[];
-  /** Shapes of what lies between, one field each. Only hints: a change of the graph that makes them wrong drops them. */
+  /** Shapes of intermediate values, one field each. Only hints: a change of the graph that invalidates them drops them. */
   shapes: Unmodelled[];
   rest: Unmodelled[];
 }
 
 export interface OnnxModel {
   irVersion: bigint;
-  /** The program that made it, '' where it does not say. */
+  /** The program that created it, '' if unknown. */
   producer: string;
   /** Version by domain; the standard one is ''. */
   opsets: Map<string, bigint>;
@@ -120,5 +120,5 @@ export const FIELDS = {
   dim: { value: 1, param: 2 },
 } as const;
 
-/** AttributeProto.type of the kinds that are modelled. */
+/** AttributeProto.type of the modelled kinds. */
 export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, ints: 7 } as const;

@@ -1,6 +1,6 @@
-/** Protocol buffers' wire format, as little of it as an ONNX file needs. Source: protobuf.dev, "Encoding". */
+/** The subset of Protocol Buffers' wire format that ONNX files need. Source: protobuf.dev, "Encoding". */
 
-/** Where a model's bytes are read from: memory, or a file whose large parts are never read. */
+/** Source of a model's bytes: memory, or a file whose large parts are never read. */
 export interface ByteSource {
   readonly sizeBytes: number;
   /** The bytes from `offset`; a view or a copy, valid until the next call only when it comes from a file. */
@@ -13,17 +13,17 @@ export interface Field {
   readonly wireType: 0 | 1 | 2 | 5;
   /** The value of a varint; 0 for the other wire types. */
   readonly value: bigint;
-  /** Where the payload begins in the source; for wire type 2 after its length. */
+  /** Offset of the payload in the source; for wire type 2 after its length. */
   readonly offset: number;
   /** Bytes of the payload. */
   readonly length: number;
-  /** Where the field begins, its key included. */
+  /** Offset of the field, key included. */
   readonly start: number;
 }
 
 const MAX_VARINT_BYTES = 10;
 
-/** Reads one varint; returns it with its size. Throws when it does not end within ten bytes. */
+/** Reads one varint; returns it with its size. Throws if it does not end within ten bytes. */
 function readVarint(source: ByteSource, offset: number, end: number): { value: bigint; sizeBytes: number } {
   const bytes = source.bytes(offset, Math.min(MAX_VARINT_BYTES, end - offset));
   let low = 0;
@@ -43,7 +43,7 @@ function readVarint(source: ByteSource, offset: number, end: number): { value: b
   );
 }
 
-/** The fields of the message that lies from `start` to `end`. Throws on anything that is not a message. */
+/** Iterates over the fields of the message from `start` to `end`. Throws for invalid data. */
 export function* fieldsOf(source: ByteSource, start: number, end: number): Generator<Field, void, void> {
   let position = start;
   while (position < end) {
@@ -116,7 +116,7 @@ export function bytesField(number: number, payload: Uint8Array | string): Uint8A
   return concatBytes([varint((number << 3) | 2), varint(bytes.length), bytes]);
 }
 
-/** As `bytesField`, of a message in parts; gives parts, none of them copied. */
+/** Like `bytesField`, for a message in parts; returns parts without copying them. */
 export function partsField(number: number, payload: readonly Uint8Array[]): Uint8Array[] {
   const sizeBytes = payload.reduce((sum, part) => sum + part.length, 0);
   return [concatBytes([varint((number << 3) | 2), varint(sizeBytes)]), ...payload];

@@ -13,8 +13,8 @@ import {
 import { bytesField, concatBytes, floatField, partsField, varintField } from './wire.js';
 
 /**
- * A model as an ONNX file's bytes. Throws for a tensor that still lies as a range of the file it was read from: point it
- * at that file first (`withExternalWeights`).
+ * Returns a model as an ONNX file's bytes. Throws for a tensor that is still a range of its source file: point it at that file
+ * first (`withExternalWeights`).
  */
 export function writeModel(model: OnnxModel): Uint8Array {
   return concatBytes([
@@ -56,7 +56,7 @@ function writeNode(node: OnnxNode): Uint8Array {
   ]);
 }
 
-/** The kind of an attribute stands in `rest` when it was read from a file. */
+/** The kind of an attribute is in `rest` if it was read from a file. */
 function writeAttribute(attribute: OnnxAttribute): Uint8Array {
   return concatBytes([
     bytesField(FIELDS.attribute.name, attribute.name),

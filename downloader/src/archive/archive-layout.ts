@@ -13,29 +13,29 @@ import {
 } from '@heimdex/cache';
 
 /**
- * What an archive holds: the lock file first, by which the reader knows every name, size and hash that may follow, then
- * blobs, pointers, lists of files and refs by their paths in the cache. Unpacked with any tar it is a cache; `import`
- * proves it on the way.
+ * Name of the lock file, the first entry of an archive: it gives the reader every name, size and hash that may follow. Blobs,
+ * pointers, tree lists and refs follow under their cache paths. Unpacked with any tar it is a cache; `import` verifies every
+ * byte.
  */
 export const ARCHIVE_LOCK_NAME = 'models.lock.json';
 
-/** One file's bytes in an archive. */
+/** One blob of an archive. */
 export interface ArchivedBlob {
-  /** Path in the archive, and in the cache, with `/`. */
+  /** Path in the archive and in the cache, with `/`. */
   readonly name: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  /** The blob's name in the repository's directory; of a plain file its sha256. */
+  /** Blob name in the repository's directory; the sha256 for a plain file. */
   readonly blobId: string;
   readonly repository: string;
 }
 
-/** The blob's name of a locked file. Where a cache held a plain copy instead of a blob, the hash stands in. */
+/** Returns the blob name of a locked file; its sha256 if the cache held a plain copy instead of a blob. */
 export function blobIdOf(file: LockedFile): string {
   return file.blobId ?? file.sha256;
 }
 
-/** The bytes that the models of a lock consist of, each once. */
+/** Returns the blobs of the locked models, each once. */
 export function blobsOf(models: readonly LockedModel[]): ArchivedBlob[] {
   const blobs = new Map<string, ArchivedBlob>();
   for (const model of models) {
@@ -51,12 +51,12 @@ export function blobsOf(models: readonly LockedModel[]): ArchivedBlob[] {
   return [...blobs.values()];
 }
 
-/** The files of a model's snapshot: compiled ones lie elsewhere. */
+/** Returns the files of a model's snapshot. Compiled files are stored elsewhere. */
 export function filesOf(model: LockedModel): readonly LockedFile[] {
   return model.files.filter(({ path }) => !isCompiledPath(path));
 }
 
-/** Symbolic links of a model: name and what it says. */
+/** Returns the symbolic links of a model: name and target. */
 export function pointersOf(model: LockedModel): { readonly name: string; readonly target: string }[] {
   if (model.layout === 'plain') return [];
   return filesOf(model).map((file) => ({
@@ -65,12 +65,12 @@ export function pointersOf(model: LockedModel): { readonly name: string; readonl
   }));
 }
 
-/** Name of a model's list of files; undefined for a plain file. */
+/** Returns the name of a model's tree list; undefined for a plain file. */
 export function treeNameOf(model: LockedModel): string | undefined {
   return model.layout === 'plain' ? undefined : slashed(treePath('', model.repository, model.revision));
 }
 
-/** Name of a model's ref; undefined where it has none. */
+/** Returns the name of a model's ref; undefined if it has none. */
 export function refNameOf(model: LockedModel): string | undefined {
   if (model.layout === 'plain' || isCommit(model.requestedRevision)) return undefined;
   return slashed(refPath('', model.repository, model.requestedRevision));

@@ -11,17 +11,17 @@ import {
 } from '@heimdex/cache';
 import type { ArchivedBlob } from './archive-layout.js';
 
-/** What a compiled model's compiled.json is called in an archive: its path in the cache. */
+/** Returns the name of a compiled.json in an archive: its path in the cache. */
 export function compiledManifestName(manifest: CompiledManifest): string {
   return `${dirName(manifest)}/${COMPILED_MANIFEST_NAME}`;
 }
 
-/** Whether a name in an archive may be that of a compiled.json. */
+/** Returns whether an archive entry has the name of a compiled.json. */
 export function isCompiledManifestName(name: string): boolean {
   return /^\.compiled\/models--[^/]+\/[0-9a-f]{32}\/compiled\.json$/.test(name);
 }
 
-/** A compiled model's graphs and weights, with the sizes and hashes that the lock file has. */
+/** Returns the graphs and weights of a compiled model, with sizes and hashes from the lock file. */
 export function compiledBlobs(model: LockedModel, manifest: CompiledManifest): ArchivedBlob[] {
   return model.files
     .filter(({ path }) => isCompiledPath(path))
@@ -34,7 +34,7 @@ export function compiledBlobs(model: LockedModel, manifest: CompiledManifest): A
     }));
 }
 
-/** Whether compiled.json speaks of the same files as a model of the lock file. */
+/** Returns whether a compiled.json lists the same files as a locked model. */
 export function isOfModel(model: LockedModel, manifest: CompiledManifest): boolean {
   if (model.repository !== manifest.repository || model.variant !== manifest.precision) return false;
   const files = manifest.graphs.flatMap((graph) => graph.files);
@@ -46,13 +46,13 @@ export function isOfModel(model: LockedModel, manifest: CompiledManifest): boole
   );
 }
 
-/** A model without the checkpoint that it was compiled from: an archive carries what is served. */
+/** Returns the model without its checkpoint: an archive contains only what is served. */
 export function withoutSources(model: LockedModel, manifest: CompiledManifest): LockedModel {
   const sources = new Set(manifest.sources.map(({ path }) => path));
   return { ...model, files: model.files.filter(({ path }) => !sources.has(path)) };
 }
 
-/** The model with the checkpoint's hashes, as the lock file has it where it was compiled. */
+/** Returns the model with its checkpoint's hashes, as in the lock file of the machine that compiled it. */
 export function withSources(model: LockedModel, { sources }: CompiledManifest): LockedModel {
   const files = sources.map(
     ({ path, sizeBytes, sha256 }): LockedFile => ({ path, sizeBytes, sha256, blobId: undefined }),

@@ -15,40 +15,40 @@ import {
   parseTree,
   type Tree,
 } from '@heimdex/cache';
-import { type LockEvents, takeLock } from '../blob-lock.js';
+import { acquireLock, type LockEvents } from '../blob-lock.js';
 import { asDiskError, makeDirOf } from '../disk.js';
 import { DownloaderError, errorMessage } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
 import { type TarEntry, tarEntries } from './tar-entries.js';
 
-/** What an archive gave. */
+/** Result of reading an archive. */
 export interface ReadArchive {
   readonly lock: ModelsLock;
-  /** Lists of files, by repository and commit: `org/name@<commit>`. */
+  /** Tree lists by repository and commit: `org/name@<commit>`. */
   readonly trees: ReadonlyMap<string, Tree>;
-  /** What each compiled model was made of, by the model of the lock. */
+  /** Manifests of the compiled models, by locked model. */
   readonly compiled: ReadonlyMap<LockedModel, CompiledManifest>;
   readonly receivedFiles: number;
   readonly receivedBytes: number;
-  /** Files that were there already, with the right bytes. */
+  /** Files already on the volume with the right bytes. */
   readonly presentFiles: number;
 }
 
-/** What reading an archive needs to know. */
+/** Options of `readArchive`. */
 export interface ReadArchiveOptions {
   readonly cacheDir: string;
   readonly locks: LockEvents;
-  /** Called before the first blob of what it is given: refuses what does not fit. */
+  /** Called with the missing blobs before the first is read; throws if they do not fit on the volume. */
   readonly onLock: (missing: readonly ArchivedBlob[]) => Promise<void>;
 }
 
-/** Lock and lists of files are texts: no more than this is kept in memory. */
+/** The lock file and tree lists are kept in memory up to this size. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 /**
- * Reads an archive into the cache's blobs, proving every byte. No name of the archive is used as a path: only blobs
- * that its lock file lists are taken, and to where the lock's hashes say. Pointers and refs are for the caller to make.
+ * Reads an archive into the cache's blobs and verifies every byte. Entry names are never used as paths: only blobs that the
+ * lock file lists are accepted, and their paths come from its hashes. The caller creates pointers and refs.
  *
  * @throws DownloaderError ARCHIVE_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED.
  */
@@ -59,7 +59,7 @@ export async function readArchive(
 ): Promise<ReadArchive> {
   const reader = new ArchiveReader(options, signal);
   try {
-    for await (const entry of tarEntries(input, signal)) await reader.take(entry);
+    for await (const entry of tarEntries(input, signal)) await reader.accept(entry);
   } catch (error) {
     signal.throwIfAborted();
     const known = asDiskError(error, options.cacheDir);
@@ -85,36 +85,36 @@ class ArchiveReader {
     this.#signal = signal;
   }
 
-  async take(entry: TarEntry): Promise<void> {
+  async accept(entry: TarEntry): Promise<void> {
     const { name, type } = entry.header;
     if (this.#lock === undefined) {
-      if (name !== ARCHIVE_LOCK_NAME) throw invalid(`it begins with "${name}" instead of ${ARCHIVE_LOCK_NAME}`);
-      await this.#takeLock(await textOf(entry));
+      if (name !== ARCHIVE_LOCK_NAME) throw invalid(`expected ${ARCHIVE_LOCK_NAME} as the first entry, got "${name}"`);
+      await this.#readLock(await textOf(entry));
       return;
     }
     const blob = this.#missing.get(name);
     const tree = this.#treeNames.get(name);
     if (blob !== undefined && type === 'file') {
-      await this.#takeBlob(blob, entry);
+      await this.#readBlob(blob, entry);
     } else if (isCompiledManifestName(name) && type === 'file') {
-      await this.#takeCompiled(name, await textOf(entry), this.#lock);
+      await this.#readCompiled(name, await textOf(entry), this.#lock);
     } else if (tree !== undefined && type === 'file') {
       const files = parseTree(await textOf(entry));
       if (files !== undefined) this.#trees.set(tree, files);
     } else {
-      // Pointers and refs are made from the lock file.
+      // Pointers and refs are created from the lock file.
       entry.resume();
     }
   }
 
   result(): ReadArchive {
-    if (this.#lock === undefined) throw invalid('it is empty');
+    if (this.#lock === undefined) throw invalid('the archive is empty');
     const [left] = this.#missing.values();
-    if (left !== undefined) throw invalid(`${left.name} is not in it, which its lock file lists`);
+    if (left !== undefined) throw invalid(`${left.name} is in its lock file but missing from the archive`);
     for (const model of this.#lock.models) {
-      const isMade = model.files.some(({ path }) => isCompiledPath(path));
-      if (isMade && !this.#compiled.has(model))
-        throw invalid(`it does not say what ${model.repository} was compiled from`);
+      const isCompiled = model.files.some(({ path }) => isCompiledPath(path));
+      if (isCompiled && !this.#compiled.has(model))
+        throw invalid(`the compiled.json of ${model.repository} is missing`);
     }
     return {
       lock: this.#lock,
@@ -126,19 +126,19 @@ class ArchiveReader {
     };
   }
 
-  async #takeLock(text: string): Promise<void> {
+  async #readLock(text: string): Promise<void> {
     const lock = lockOf(text);
     for (const model of lock.models) this.#expectTree(model);
     await this.#expect(blobsOf(lock.models));
     this.#lock = lock;
   }
 
-  /** compiled.json gives names to files whose hashes the lock has. */
-  async #takeCompiled(name: string, text: string, lock: ModelsLock): Promise<void> {
+  /** compiled.json names files whose hashes are in the lock file. */
+  async #readCompiled(name: string, text: string, lock: ModelsLock): Promise<void> {
     const manifest = manifestOf(text);
-    const model = lock.models.find((one) => isOfModel(one, manifest));
+    const model = lock.models.find((candidate) => isOfModel(candidate, manifest));
     if (name !== compiledManifestName(manifest) || model === undefined)
-      throw invalid(`${name} is not of a model that its lock file lists`);
+      throw invalid(`${name} does not belong to a model in its lock file`);
     this.#compiled.set(model, manifest);
     await this.#expect(compiledBlobs(model, manifest));
   }
@@ -173,11 +173,11 @@ class ArchiveReader {
     return join(this.#options.cacheDir, ...blob.name.split('/'));
   }
 
-  async #takeBlob(blob: ArchivedBlob, entry: TarEntry): Promise<void> {
+  async #readBlob(blob: ArchivedBlob, entry: TarEntry): Promise<void> {
     const { cacheDir, locks } = this.#options;
     const path = this.#pathOf(blob);
     await makeDirOf(path);
-    const lock = await takeLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
+    const lock = await acquireLock(blobLockPath(cacheDir, blob.repository, blob.blobId), locks, this.#signal);
     try {
       await receive(blob, entry, path, this.#signal);
     } finally {
@@ -189,7 +189,7 @@ class ArchiveReader {
   }
 }
 
-/** Writes an entry's bytes beside the final path and renames them there when they are the right ones. */
+/** Writes an entry to a temporary file next to the final path and renames it once its hash is verified. */
 async function receive(blob: ArchivedBlob, entry: TarEntry, path: string, signal: AbortSignal): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.incomplete`;
   const hash = createHash('sha256');
@@ -214,7 +214,7 @@ async function receive(blob: ArchivedBlob, entry: TarEntry, path: string, signal
     if (sizeBytes !== blob.sizeBytes || actual !== blob.sha256) {
       throw new DownloaderError(
         'HASH_MISMATCH',
-        `${blob.name} in the archive has other bytes than its lock file says: expected ${blob.sizeBytes} bytes with sha256 ${blob.sha256}, got ${sizeBytes} with ${actual}. Copy the archive anew, then run: heimdex-downloader import FILE`,
+        `${blob.name} in the archive does not match its lock file: expected ${blob.sizeBytes} bytes with sha256 ${blob.sha256}, got ${sizeBytes} with ${actual}. Copy the archive again, then run: heimdex-downloader import FILE`,
       );
     }
     await rename(temporary, path);
@@ -257,7 +257,7 @@ function manifestOf(text: string): CompiledManifest {
 function invalid(what: string, cause?: unknown): DownloaderError {
   return new DownloaderError(
     'ARCHIVE_INVALID',
-    `This is no whole archive of models: ${what}. Make it anew where the models are: heimdex-downloader export FILE`,
+    `Invalid or incomplete archive: ${what}. Export it again on the machine with the models: heimdex-downloader export FILE`,
     { cause },
   );
 }

@@ -1,16 +1,16 @@
 import { type Extract, extract } from 'tar-stream';
 
-/** One entry of a tar stream: its header, and its bytes to be read or passed over by `resume()`. */
+/** One entry of a tar stream: its header and its bytes. Read the bytes or skip them with `resume()`. */
 export type TarEntry = Extract extends AsyncIterable<infer Item> ? Item : never;
 
 /**
- * The entries of a tar stream, in order. Each must be read to its end or resumed before the next one is asked for.
- * Errors of the input and of the tar format are thrown where the next entry or byte is waited for.
+ * Yields the entries of a tar stream in order. Read or resume each entry before requesting the next. Errors of the input and
+ * of the tar format are thrown by the next read.
  */
 export async function* tarEntries(input: AsyncIterable<unknown>, signal: AbortSignal): AsyncGenerator<TarEntry> {
   const tar = extract();
   const feeding = feed(input, tar, signal);
-  // Looked at below; until then a failure shows itself through the destroyed tar stream.
+  // Awaited below; until then a failure surfaces through the destroyed tar stream.
   feeding.catch(() => {});
   try {
     yield* tar;
@@ -27,7 +27,7 @@ async function feed(input: AsyncIterable<unknown>, tar: Extract, signal: AbortSi
       if (tar.destroyed) return;
       if (!tar.write(chunk)) await drained(tar);
     }
-    // The types ask for an argument, the stream does not.
+    // The types require an argument, the stream does not.
     tar.end(null);
   } catch (error) {
     tar.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -35,7 +35,7 @@ async function feed(input: AsyncIterable<unknown>, tar: Extract, signal: AbortSi
   }
 }
 
-/** Resolves when more may be written, and also when nobody will read any more. */
+/** Resolves when the stream is writable again, or when its reader is gone. */
 function drained(tar: Extract): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -14,23 +14,23 @@ import { DownloaderError } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, pointersOf, refNameOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, withoutSources } from './compiled-entries.js';
 
-/** Where the bytes of an archived blob are. */
+/** Returns the path of an archived blob's bytes. */
 export type BlobSource = (blob: ArchivedBlob) => string;
 
-/** A model of an archive. */
+/** A model to export. */
 export interface ExportedModel {
   readonly locked: LockedModel;
-  /** What it was compiled from, where it was. */
+  /** Its compiled.json, if the model is compiled. */
   readonly compiled: CompiledManifest | undefined;
 }
 
-/** The same bytes for the same models, whoever writes them when. */
+/** Fixed modification time: the same models always produce the same archive. */
 const FIXED = { mtime: new Date(0), uid: 0, gid: 0 } as const;
 
 /**
- * Writes an archive of models to a stream, reading each file once and proving it on the way out.
+ * Writes an archive of models to a stream. Reads each file once and verifies it while writing.
  *
- * @throws DownloaderError HASH_MISMATCH when a file is not what the lock says; what reading and writing throw.
+ * @throws DownloaderError HASH_MISMATCH if a file does not match the lock file; errors of reading and writing.
  */
 export async function writeArchive(
   cacheDir: string,
@@ -71,7 +71,7 @@ async function fill(
     await addBlob(archive, blob, sourceOf(blob), signal);
   }
   const named = new Set<string>();
-  /** Models may share a snapshot, and a tar file has each name once. */
+  /** Models may share a snapshot; each name appears once in the archive. */
   const isNew = (name: string | undefined): name is string => {
     if (name === undefined || named.has(name)) return false;
     named.add(name);
@@ -89,15 +89,15 @@ async function fill(
   }
 }
 
-/** All bytes of an archive, each once. */
+/** Returns all blobs of an archive, each once. */
 export function archivedBlobs(exported: readonly ExportedModel[]): readonly ArchivedBlob[] {
   const models = exported.map(({ locked, compiled }) =>
     compiled === undefined ? locked : withoutSources(locked, compiled),
   );
-  const made = exported.flatMap(({ locked, compiled }) =>
+  const compiledFiles = exported.flatMap(({ locked, compiled }) =>
     compiled === undefined ? [] : compiledBlobs(locked, compiled),
   );
-  return [...blobsOf(models), ...made];
+  return [...blobsOf(models), ...compiledFiles];
 }
 
 function addText(archive: Pack, name: string, text: string): void {
@@ -119,13 +119,13 @@ async function addBlob(archive: Pack, blob: ArchivedBlob, path: string, signal: 
   if (sizeBytes !== blob.sizeBytes || actual !== blob.sha256) {
     throw new DownloaderError(
       'HASH_MISMATCH',
-      `${path} is not what the lock file says: expected ${blob.sizeBytes} bytes with sha256 ${blob.sha256}, got ${sizeBytes} with ${actual}. To mend it, run: heimdex-downloader download --check`,
+      `${path} does not match the lock file: expected ${blob.sizeBytes} bytes with sha256 ${blob.sha256}, got ${sizeBytes} with ${actual}. To repair it, run: heimdex-downloader download --check`,
     );
   }
   entry.end(null);
 }
 
-/** Copies the archive's bytes to a stream that somebody else closes. */
+/** Copies the archive to a stream that the caller closes. */
 async function sendOut(archive: Pack, out: NodeJS.WritableStream): Promise<void> {
   for await (const chunk of archive) {
     if (!out.write(chunk as Buffer)) await once(out, 'drain');

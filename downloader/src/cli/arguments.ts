@@ -2,22 +2,22 @@ import { parseArgs } from 'node:util';
 import { didYouMean } from '@heimdex/cache';
 import { DownloaderError, errorMessage } from '../errors.js';
 
-/** What a command takes. */
+/** Options and argument of a command. */
 interface CommandShape {
   readonly doc: string;
-  /** The name of its one argument, where it takes one. */
+  /** Name of its argument, if it accepts one. */
   readonly argument?: string;
   readonly options: readonly OptionName[];
 }
 
-/** What the program can do. */
+/** The commands of the program. */
 export const COMMANDS = {
   download: {
-    doc: 'Fetch what the configured models lack, prove it and publish it. The default.',
+    doc: 'Fetch, verify and publish what the configured models lack. The default.',
     options: ['check', 'metrics-file'],
   },
   plan: {
-    doc: 'Show what would be fetched, and how many bytes. Asks the hub for lists of files, fetches no file.',
+    doc: 'Show what would be fetched and how many bytes. Requests file lists from the hub, fetches no file.',
     options: ['json', 'check'],
   },
   verify: {
@@ -25,7 +25,7 @@ export const COMMANDS = {
     options: ['json', 'quick', 'metrics-file'],
   },
   update: {
-    doc: 'Show which models have moved since they were locked, fetch what is new and lock that.',
+    doc: 'Show which models changed since they were locked, fetch the new files and lock them.',
     options: ['json', 'dry-run', 'metrics-file'],
   },
   list: {
@@ -33,39 +33,39 @@ export const COMMANDS = {
     options: ['json'],
   },
   prune: {
-    doc: 'Show what no configured model needs of all that this program brought; with --yes remove it. No network.',
+    doc: 'Show what this program downloaded and no configured model needs; with --yes remove it. No network.',
     options: ['json', 'yes', 'repository'],
   },
   prepare: {
-    doc: 'Leave the models in the form in which the server loads them fastest: runs heimdex-inference prepare, where it is installed beside this program.',
+    doc: 'Save the models in the form that the server loads fastest: runs heimdex-inference prepare, if it is installed next to this program.',
     options: [],
   },
   export: {
-    doc: 'Write the configured models to one tar file, for a site without a network; - is stdout.',
+    doc: 'Write the configured models to one tar file for a site without a network; - is stdout.',
     argument: 'FILE',
     options: ['metrics-file'],
   },
   import: {
-    doc: 'Read such a tar file into the cache, proving every byte; - is stdin.',
+    doc: 'Read such a tar file into the cache and verify every byte; - is stdin.',
     argument: 'FILE',
     options: ['metrics-file'],
   },
 } as const satisfies Record<string, CommandShape>;
 
-/** One of the commands. */
+/** Name of a command. */
 export type CommandName = keyof typeof COMMANDS;
 
-/** The options, for --help. */
+/** The options, with their text in --help. */
 export const OPTIONS = {
-  json: { type: 'boolean', doc: 'Print one JSON document instead of words.' },
-  check: { type: 'boolean', doc: 'Read every byte of what is there first, and fetch what is wrong.' },
-  quick: { type: 'boolean', doc: 'Look at names, sizes and times; read only files changed since they were proved.' },
+  json: { type: 'boolean', doc: 'Print one JSON document instead of text.' },
+  check: { type: 'boolean', doc: 'First read every byte on the volume, and fetch what is wrong.' },
+  quick: { type: 'boolean', doc: 'Check names, sizes and times; read only files changed since they were verified.' },
   'dry-run': { type: 'boolean', doc: 'Only show what would be done.' },
-  yes: { type: 'boolean', doc: 'Do it, rather than only show it.' },
+  yes: { type: 'boolean', doc: 'Do it instead of only showing it.' },
   repository: {
     type: 'string',
     multiple: true,
-    doc: 'Treat this repository (org/name) as brought by this program; may be given several times.',
+    doc: 'Treat this repository (org/name) as downloaded by this program; repeatable.',
   },
   'metrics-file': { type: 'string', doc: "Write the run's result to this file, for Prometheus' textfile collector." },
   help: { type: 'boolean', short: 'h', doc: 'Show this text.' },
@@ -74,10 +74,10 @@ export const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS;
 
-/** The command line, checked. */
+/** The parsed command line. */
 export interface Arguments {
   readonly command: CommandName | 'help' | 'version';
-  /** What a command with an argument was given; empty for the others. */
+  /** The command's argument; empty if it accepts none. */
   readonly file: string;
   readonly json: boolean;
   readonly check: boolean;
@@ -85,12 +85,12 @@ export interface Arguments {
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly metricsFile: string | undefined;
-  /** Repositories that `prune` may touch though this program did not bring them. */
+  /** Repositories that `prune` may remove although this program did not download them. */
   readonly repositories: readonly string[];
 }
 
 /**
- * Reads the command line.
+ * Parses the command line.
  *
  * @throws DownloaderError USAGE.
  */
@@ -111,23 +111,23 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (values.version === true) return { ...base, command: 'version' };
   if (!isCommand(word)) {
     throw usageError(
-      `There is no command "${word}"; expected one of ${Object.keys(COMMANDS).join(', ')}${didYouMean(word, Object.keys(COMMANDS))}`,
+      `Unknown command "${word}"; expected one of ${Object.keys(COMMANDS).join(', ')}${didYouMean(word, Object.keys(COMMANDS))}`,
     );
   }
-  assertTakes(word, Object.keys(values), rest);
+  assertAccepted(word, Object.keys(values), rest);
   return { ...base, command: word };
 }
 
-function assertTakes(word: CommandName, given: readonly string[], rest: readonly string[]): void {
+function assertAccepted(word: CommandName, given: readonly string[], rest: readonly string[]): void {
   const shape: CommandShape = COMMANDS[word];
   const foreign = given.find((name) => !shape.options.some((option) => option === name));
   if (foreign !== undefined) {
-    const takes = shape.options.length === 0 ? 'none' : shape.options.map((option) => `--${option}`).join(', ');
-    throw usageError(`${word} takes no option --${foreign}; it takes ${takes}`);
+    const accepted = shape.options.length === 0 ? 'none' : shape.options.map((option) => `--${option}`).join(', ');
+    throw usageError(`${word} does not accept --${foreign}; accepted options: ${accepted}`);
   }
-  const wanted = shape.argument === undefined ? 0 : 1;
-  if (rest.length > wanted) throw usageError(`${word} takes no argument "${rest[wanted]}"`);
-  if (rest.length < wanted) throw usageError(`${word} needs a ${shape.argument}`);
+  const expected = shape.argument === undefined ? 0 : 1;
+  if (rest.length > expected) throw usageError(`${word} does not accept the argument "${rest[expected]}"`);
+  if (rest.length < expected) throw usageError(`${word} requires a ${shape.argument}`);
 }
 
 function isCommand(word: string): word is CommandName {

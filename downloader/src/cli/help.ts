@@ -4,7 +4,7 @@ import { DOWNLOADER_VARIABLES } from '../config.js';
 import { EXIT_STATUS } from '../errors.js';
 import { COMMANDS, OPTIONS } from './arguments.js';
 
-/** The text of --help. */
+/** Returns the text of --help. */
 export function helpText(): string {
   const commands = Object.entries(COMMANDS).map(([name, shape]) =>
     entry(`${name}${'argument' in shape ? ` ${shape.argument}` : ''}`, shape.doc, 13),
@@ -22,7 +22,7 @@ export function helpText(): string {
   return [
     'Usage: heimdex-downloader [COMMAND] [FILE] [OPTIONS]',
     '',
-    'Fills the models volume so that the server can start without a network, and exits.',
+    'Downloads the models to the volume so that the server can start without a network, then exits.',
     '',
     'Commands:',
     ...commands,
@@ -32,7 +32,7 @@ export function helpText(): string {
     '',
     'Environment:',
     ...variables,
-    entry('HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'The proxy, and the hosts that need none.', 26),
+    entry('HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'The proxy, and the hosts to reach directly.', 26),
     entry('NODE_EXTRA_CA_CERTS', 'File with certificates of your own authority.', 26),
     '',
     'Exit status:',

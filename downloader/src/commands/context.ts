@@ -4,11 +4,11 @@ import type { Logger } from '../log.js';
 import type { Screen } from '../progress/screen.js';
 import type { Remote } from '../remote.js';
 
-/** What every command works with. */
+/** Shared context of all commands. */
 export interface CommandContext {
   readonly args: Arguments;
   readonly config: DownloaderConfig;
-  /** What the program was started with, for a program that it starts in turn. */
+  /** The process environment, for child processes. */
   readonly env: NodeJS.ProcessEnv;
   readonly log: Logger;
   /** stderr: log and progress. */

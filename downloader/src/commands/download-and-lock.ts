@@ -1,6 +1,6 @@
 import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
 import { formatBytes, formatCount } from '@heimdex/common';
-import { takeLock } from '../blob-lock.js';
+import { acquireLock } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
 import { assertFits, makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
@@ -10,20 +10,20 @@ import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
 import { type FetchTotals, startProgress } from '../progress/progress.js';
 import { Publisher, publishCacheTag } from '../publish.js';
-import { provedHashes, recordVerified } from '../record-verified.js';
+import { recordVerified, verifiedHashes } from '../record-verified.js';
 import { HashThread } from '../transfer/hash-thread.js';
 import type { CommandContext } from './context.js';
 
-/** What carrying a plan out came to. */
+/** Result of running a plan. */
 export interface DownloadTotals extends FetchTotals {
-  /** Models that this run has compiled; those that another one compiled meanwhile are not counted. */
+  /** Models compiled by this run; excludes models that another process compiled meanwhile. */
   readonly compiledModels: number;
 }
 
 /**
- * Carries a plan out: fetch, prove, publish, and then the lock file.
+ * Runs a plan: fetches, verifies and publishes the files, compiles, then writes the lock file.
  *
- * @param notLocked - Models that are there and whose bytes nothing proves.
+ * @param notLocked - Models on the volume whose bytes cannot be verified.
  */
 export async function downloadAndLock(
   context: CommandContext,
@@ -46,42 +46,42 @@ function recordFound(model: LockedModel, plan: Plan, { lock }: CacheState): Lock
   return wasFound(model, plan, lock) ? { ...model, found: true } : model;
 }
 
-/** KEEP_CHECKPOINTS=false: what is compiled and locked needs its checkpoint no more. */
+/** KEEP_CHECKPOINTS=false: removes checkpoints of models that are compiled and locked. */
 async function dropCheckpoints(context: CommandContext, plan: Plan): Promise<void> {
   const fetched = new Set(plan.blobs.filter(({ action }) => action === 'fetch').map(({ finalPath }) => finalPath));
-  // Of a name that may mean two layouts, the plan has the one that the repository is of.
+  // For a name that may mean two layouts, the plan has the repository's actual one.
   const models = [...plan.models.map(({ remoteFiles }) => remoteFiles.state), ...plan.compile, ...plan.complete];
   for (const { configured } of models.filter((model) => model.configured.compile !== undefined)) {
-    const state = await lookAt(context, configured);
+    const state = await readState(context, configured);
     if (state.inspection.found?.compiled === undefined || state.inspection.checkpoint === undefined) continue;
     const { dropCheckpoint } = await import('../compile/drop-checkpoints.js');
     await dropCheckpoint(context, state, fetched);
   }
 }
 
-/** Compiles what was fetched as a checkpoint, and what lay on the volume as one; gives the lock file's entries. */
+/** Compiles fetched checkpoints and those already on the volume; returns the lock file's entries. */
 async function compileAll(
   context: CommandContext,
   plan: Plan,
   cacheState: CacheState,
 ): Promise<{ readonly locked: readonly LockedModel[]; readonly models: number }> {
   const fetched = plan.models.map(({ remoteFiles }) => remoteFiles.state.configured);
-  const wanted = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
+  const toCompile = [...fetched, ...plan.compile.map(({ configured }) => configured)].filter(
     ({ compile }) => compile !== undefined,
   );
-  if (wanted.length === 0) return { locked: [], models: 0 };
+  if (toCompile.length === 0) return { locked: [], models: 0 };
   const { compileModel } = await import('../compile/compile-models.js');
-  const verified = await provedHashes(plan);
+  const verified = await verifiedHashes(plan);
   const locked: LockedModel[] = [];
   let models = 0;
-  for (const configured of wanted) {
+  for (const configured of toCompile) {
     const done = await underLock(context, configured, async () => {
-      const state = await lookAt(context, configured);
+      const state = await readState(context, configured);
       if (state.inspection.found === undefined || isDamaged(cacheState, configured)) {
         await compileModel(context, state, verified);
         models += 1;
       }
-      return lookAt(context, configured);
+      return readState(context, configured);
     });
     const [problem] = done.inspection.problems;
     if (problem !== undefined) throw problem;
@@ -91,22 +91,22 @@ async function compileAll(
   return { locked, models };
 }
 
-/** Whether bytes of a compiled file were read and found wrong. */
+/** Returns whether a compiled file was read and has wrong bytes. */
 function isDamaged({ models }: CacheState, { role, entry }: ConfiguredModel): boolean {
   const state = models.find(({ configured }) => configured.role === role && configured.entry === entry);
   return [...(state?.damaged ?? [])].some(isCompiledPath);
 }
 
-/** One program at a time compiles for a repository: the second one finds it done, and what it finds half made is nobody's. */
+/** Only one process compiles per repository: a second one finds it done, and incomplete output has no owner. */
 async function underLock<T>(context: CommandContext, { id }: ConfiguredModel, work: () => Promise<T>): Promise<T> {
   const { config, log, signal } = context;
   const path = blobLockPath(config.models.cacheDir, id, 'compile');
   const events = {
     onWait: () => log.info({ event: 'wait', path }, `Another process is compiling ${id}; waiting for it`),
     onUnsupported: (where: string, reason: string) =>
-      log.warn({ event: 'no-lock', path: where, reason }, 'This volume has no file locks'),
+      log.warn({ event: 'no-lock', path: where, reason }, 'This volume does not support file locks'),
   };
-  const lock = await takeLock(path, events, signal);
+  const lock = await acquireLock(path, events, signal);
   try {
     return await work();
   } finally {
@@ -114,8 +114,8 @@ async function underLock<T>(context: CommandContext, { id }: ConfiguredModel, wo
   }
 }
 
-/** A model as it lies on the volume now, whatever the lock file says of it. */
-async function lookAt({ config, signal }: CommandContext, configured: ConfiguredModel): Promise<ModelState> {
+/** Reads the current state of a model on the volume, ignoring the lock file. */
+async function readState({ config, signal }: CommandContext, configured: ConfiguredModel): Promise<ModelState> {
   const { cacheDir, cacheDirVariable } = config.models;
   const inspection = await inspectModel(cacheDir, configured, { cacheDirVariable, signal });
   return { configured, locked: undefined, inspection, damaged: new Set() };
@@ -137,7 +137,7 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
   await makeDir(cacheDir);
   await assertFits(cacheDir, fetchBytes, 'fetched');
   await publishCacheTag(cacheDir);
-  const resumed = resumedBytes === 0 ? '' : `, going on from ${formatBytes(resumedBytes)} of an earlier run`;
+  const resumed = resumedBytes === 0 ? '' : `, resuming ${formatBytes(resumedBytes)} of an earlier run`;
   log.info(
     { event: 'start', files: fetchFiles, bytes: fetchBytes, cache: cacheDir },
     `Fetching ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}${resumed}, into ${cacheDir}`,
@@ -162,7 +162,7 @@ async function recordVerifications({ config, log }: CommandContext, plan: Plan):
     const verified = plan.blobs.filter((blob) => blob.action !== 'keep');
     await recordVerified(config.models.cacheDir, verified);
   } catch (error) {
-    log.debug({ event: 'proofs' }, `What was proved could not be noted: ${errorMessage(error)}`);
+    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${errorMessage(error)}`);
   }
 }
 
@@ -187,7 +187,7 @@ async function writeLockFile(
   if (failure !== undefined) {
     log.warn(
       { event: 'lock-file' },
-      `All models are there, but the lock file could not be written: ${errorMessage(failure)}`,
+      `All models are on the volume, but the lock file could not be written: ${errorMessage(failure)}`,
     );
   }
 }

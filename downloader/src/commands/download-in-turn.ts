@@ -6,10 +6,10 @@ import type { CommandContext } from './context.js';
 import { downloadAndLock } from './download-and-lock.js';
 
 /**
- * Carries a plan out. Where checkpoints go once they are compiled (KEEP_CHECKPOINTS=false), one repository after the other: the next
- * one is fetched when the checkpoint before has made room for it.
+ * Runs a plan. If checkpoints are removed after compiling (KEEP_CHECKPOINTS=false), processes one repository at a time: the
+ * next one is fetched once the previous checkpoint has been removed.
  *
- * @param notLocked - As `downloadAndLock` has it.
+ * @param notLocked - See `downloadAndLock`.
  */
 export async function downloadInTurn(
   context: CommandContext,
@@ -34,11 +34,11 @@ function modelsOf({ compile, models }: Plan, cacheState: CacheState): CacheState
     ({ configured }) => configured,
   );
   return cacheState.models.filter(({ configured: { role, entry } }) =>
-    planned.some((one) => one.role === role && one.entry === entry),
+    planned.some((candidate) => candidate.role === role && candidate.entry === entry),
   );
 }
 
-function sum<Totals extends object>(one: Totals, other: Totals): Totals {
-  const added = Object.entries(one).map(([name, value]) => [name, value + other[name as keyof Totals]]);
+function sum<Totals extends object>(left: Totals, right: Totals): Totals {
+  const added = Object.entries(left).map(([name, value]) => [name, value + right[name as keyof Totals]]);
   return Object.fromEntries(added) as Totals;
 }

@@ -8,21 +8,21 @@ import type { CommandContext } from './context.js';
 import type { DownloadTotals } from './download-and-lock.js';
 import { downloadInTurn } from './download-in-turn.js';
 
-/** What a download did. */
+/** Result of a download. */
 interface DownloadResult extends DownloadTotals {
   readonly models: number;
-  /** Files and bytes that needed nothing. */
+  /** Files and bytes that were already on the volume. */
   readonly presentFiles: number;
   readonly presentBytes: number;
   readonly durationMs: number;
 }
 
-/** Brings the volume to what is configured: manifest, inventory, plan, fetch, verify, publish. */
+/** Downloads the configured models: manifest, cache state, plan, fetch, verify, publish. */
 export async function download(context: CommandContext): Promise<RunFigures> {
   const startedMs = performance.now();
   const { config, remote, signal, args } = context;
-  const looked = await readCacheState(config.models, { readBytes: args.check, signal });
-  const { cacheState, unverified } = await verifyFound(looked, remote, signal);
+  const found = await readCacheState(config.models, { readBytes: args.check, signal });
+  const { cacheState, unverified } = await verifyFound(found, remote, signal);
   for (const model of unverified) warnUnverified(context, model);
   const plan = await preparePlan(cacheState, remote, signal);
   const notLocked = new Set(unverified.map(({ state }) => state.configured));
@@ -38,7 +38,7 @@ function warnUnverified({ log }: CommandContext, { state, paths, reason }: Unver
   const { role, id } = state.configured;
   log.warn(
     { event: 'not-verified', role, model: id, files: paths },
-    `The ${role} model ${id} is there, but not verified and so not locked: nothing on the volume says the hash of ${paths.join(', ')}, and the hub does not either: ${reason.replace(/\.$/, '')}. To verify and lock it, run with a network: heimdex-downloader download`,
+    `The ${role} model ${id} is on the volume but could not be verified, so it is not locked: no hash is known for ${paths.join(', ')}, and the hub did not provide one: ${reason.replace(/\.$/, '')}. To verify and lock it, run with a network: heimdex-downloader download`,
   );
 }
 
@@ -57,17 +57,17 @@ function summarise({ log }: CommandContext, result: DownloadResult): void {
   };
   const time = formatDuration(durationMs);
   const there =
-    presentFiles === 0 ? '' : `; ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)} were there`;
+    presentFiles === 0 ? '' : `; already present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}`;
   const compiled = compiledModels === 0 ? '' : `compiled ${formatCount(compiledModels, 'model')}`;
-  const resumed = resumedBytes === 0 ? '' : `; ${formatBytes(resumedBytes)} were left by an earlier run`;
+  const resumed = resumedBytes === 0 ? '' : `; resumed ${formatBytes(resumedBytes)} of an earlier run`;
   if (models === 0) {
-    log.info(facts, 'No model is configured: nothing to do');
+    log.info(facts, 'No model is configured: nothing to download');
   } else if (fetchedFiles === 0 && compiledModels > 0) {
     log.info(facts, `Fetched nothing and ${compiled} in ${time}${there}`);
   } else if (fetchedFiles === 0) {
     log.info(
       facts,
-      `Everything is there: ${formatCount(models, 'model')}, ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}, checked in ${time}`,
+      `Up to date: ${formatCount(models, 'model')}, ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}, checked in ${time}`,
     );
   } else {
     log.info(

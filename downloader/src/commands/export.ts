@@ -31,7 +31,7 @@ export async function exportModels(context: CommandContext): Promise<RunFigures>
   const bytes = blobs.reduce((total, blob) => total + blob.sizeBytes, 0);
   log.info(
     { event: 'exported', models: models.length, files: blobs.length, bytes },
-    `Exported ${formatCount(models.length, 'model')}, ${formatCount(blobs.length, 'file')}, ${formatBytes(bytes)}. On the other side, run: heimdex-downloader import ${args.file}`,
+    `Exported ${formatCount(models.length, 'model')}, ${formatCount(blobs.length, 'file')}, ${formatBytes(bytes)}. On the target machine, run: heimdex-downloader import ${args.file}`,
   );
   return { models: models.length };
 }
@@ -43,7 +43,7 @@ function assertComplete(cacheState: CacheState): void {
   throw new DownloaderError(
     'MODEL_INCOMPLETE',
     [
-      'Only whole models can be exported, and these files are missing:',
+      'Only complete models can be exported, and these files are missing:',
       ...lines,
       'First run: heimdex-downloader download',
     ].join('\n'),
@@ -54,14 +54,14 @@ async function lockedModels(cacheState: CacheState, signal: AbortSignal): Promis
   const models: ExportedModel[] = [];
   for (const state of cacheState.models) {
     const locked = state.locked ?? (await lockFound(state, signal));
-    // Where it is imported, this program brought it.
+    // On the importing machine it counts as downloaded by this program.
     if (locked !== undefined)
       models.push({ locked: { ...locked, found: undefined }, compiled: state.inspection.found?.compiled });
   }
   return models;
 }
 
-/** Where the bytes really are, by every hash that names them. */
+/** Maps every blob name to the path of its bytes. */
 function realPaths(cacheState: CacheState): Map<string, string> {
   const paths = new Map<string, string>();
   for (const { inspection } of cacheState.models) {
@@ -73,7 +73,7 @@ function realPaths(cacheState: CacheState): Map<string, string> {
   return paths;
 }
 
-/** A file that is only there once it is whole. */
+/** Creates a file that appears only once it is complete. */
 async function toFile(path: string, write: (out: NodeJS.WritableStream) => Promise<void>): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {

@@ -11,7 +11,7 @@ import type { RunFigures } from '../metrics.js';
 import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
 import type { CommandContext } from './context.js';
 
-/** Reads an archive of models into the cache. Models are visible only once all bytes of the archive are proved. */
+/** Reads an archive of models into the cache. Models become visible only after every byte of the archive is verified. */
 export async function importModels(context: CommandContext): Promise<RunFigures> {
   const { config, args, signal, log } = context;
   const { cacheDir, lockPath } = config.models;
@@ -29,7 +29,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   const locks = {
     onWait: (path: string) => log.info({ event: 'wait', path }, 'Another process is writing this file; waiting for it'),
     onUnsupported: (path: string, reason: string) =>
-      log.warn({ event: 'no-lock', path, reason }, 'This volume has no file locks'),
+      log.warn({ event: 'no-lock', path, reason }, 'This volume does not support file locks'),
   };
   const archive = await readArchive(input, { cacheDir, locks, onLock }, signal);
   await publishCacheTag(cacheDir);
@@ -51,7 +51,7 @@ export async function importModels(context: CommandContext): Promise<RunFigures>
   const models = archive.lock.models.length;
   log.info(
     { event: 'imported', models, files: receivedFiles, bytes: receivedBytes, presentFiles },
-    `Imported ${formatCount(models, 'model')}: ${formatCount(receivedFiles, 'file')}, ${formatBytes(receivedBytes)} in ${formatDuration(performance.now() - startedMs)}; ${formatCount(presentFiles, 'file')} were there`,
+    `Imported ${formatCount(models, 'model')}: ${formatCount(receivedFiles, 'file')}, ${formatBytes(receivedBytes)} in ${formatDuration(performance.now() - startedMs)}; ${formatCount(presentFiles, 'file')} already present`,
   );
   return { models };
 }

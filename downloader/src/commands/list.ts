@@ -13,21 +13,21 @@ import { formatBytes, formatCount } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
 import type { CommandContext } from './context.js';
 
-/** All that is shown. */
+/** Everything that `list` shows. */
 interface Listing {
   readonly contents: CacheContents;
-  /** What each name is configured for. */
+  /** The roles that each name is configured for. */
   readonly roles: ReadonlyMap<string, readonly string[]>;
-  /** By repository: the checkpoint in it that can be compiled. */
+  /** The compilable checkpoint of each repository. */
   readonly compilable: ReadonlyMap<string, CompilableCheckpoint>;
-  /** OpenAI's own files. */
+  /** OpenAI's original files. */
   readonly whisper: readonly CompilableCheckpoint[];
   readonly compiled: readonly CompiledDir[];
   readonly preparedBytes: number;
   readonly optimizedModels: readonly OptimizedModelRow[];
 }
 
-/** An optimized model, and whether the lock file names it: the server uses no others. */
+/** An optimized model, and whether the lock file names it: the server ignores all others. */
 interface OptimizedModelRow {
   readonly source: string;
   readonly form: string;
@@ -35,7 +35,7 @@ interface OptimizedModelRow {
   readonly recorded: boolean;
 }
 
-/** Shows what lies in the cache, which of it is configured, what is compiled and what could be. */
+/** Shows the contents of the cache: what is configured, what is compiled and what can be compiled. */
 export async function list(context: CommandContext): Promise<undefined> {
   const { config, args, print, signal } = context;
   const { cacheDir } = config.models;
@@ -69,8 +69,8 @@ export async function list(context: CommandContext): Promise<undefined> {
 
 function describeOptimized(bytes: number, forms: readonly { readonly recorded: boolean }[]): string {
   const unrecorded = forms.filter(({ recorded }) => !recorded).length;
-  const note = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
-  return `and ${formatBytes(bytes)} in ${formatCount(forms.length, 'optimized model')}${note}`;
+  const remark = unrecorded === 0 ? '' : `, ${unrecorded} of them not in the lock file and so not used`;
+  return `and ${formatBytes(bytes)} in ${formatCount(forms.length, 'optimized model')}${remark}`;
 }
 
 function document({ contents, roles, compilable, whisper, compiled, preparedBytes, optimizedModels }: Listing) {
@@ -124,20 +124,20 @@ function words({ contents, roles, compilable, whisper, compiled, preparedBytes, 
       repository.repository,
       formatBytes(repository.sizeBytes),
       timeOf(repository.lastUsedMs)?.slice(0, 10) ?? '-',
-      note(roles.get(repository.repository), unfinishedBytes(repository)),
+      configuredFor(roles.get(repository.repository), unfinishedBytes(repository)),
     ]),
     ...contents.plainFiles.map((file) => [
       file.name,
       formatBytes(file.sizeBytes),
       timeOf(file.lastUsedMs)?.slice(0, 10) ?? '-',
-      note(roles.get(file.name), 0),
+      configuredFor(roles.get(file.name), 0),
     ]),
-    ...whisper.map(({ path, sizeBytes }) => [path, formatBytes(sizeBytes), '-', note(roles.get(path), 0)]),
+    ...whisper.map(({ path, sizeBytes }) => [path, formatBytes(sizeBytes), '-', configuredFor(roles.get(path), 0)]),
   ];
   const more = [
     ...compiled.map(({ repository, sizeBytes, manifest }) =>
       manifest === undefined
-        ? `compiled  ${repository}: ${formatBytes(sizeBytes)} of one that is not whole`
+        ? `compiled  ${repository}: ${formatBytes(sizeBytes)}, incomplete`
         : `compiled  ${repository} (${manifest.precision}): ${formatBytes(sizeBytes)}, from ${manifest.sources[0]?.path}`,
     ),
     ...[...compilable].map(([name, { path, sizeBytes, modelType }]) => canBe(name, path, sizeBytes, modelType)),
@@ -155,7 +155,7 @@ function canBe(name: string, path: string, sizeBytes: number, modelType: string)
   return `can be compiled  ${name}${of}: ${formatBytes(sizeBytes)}, ${modelType}`;
 }
 
-function note(roles: readonly string[] | undefined, unfinished: number): string {
+function configuredFor(roles: readonly string[] | undefined, unfinished: number): string {
   const left = unfinished === 0 ? '' : ` (${formatBytes(unfinished)} unfinished)`;
   return `${roles?.join(', ') ?? '-'}${left}`;
 }
@@ -168,7 +168,7 @@ function timeOf(atMs: number | undefined): string | undefined {
   return atMs === undefined ? undefined : new Date(atMs).toISOString();
 }
 
-/** Rows as columns that line up; the last one is not padded. */
+/** Formats rows as aligned columns; the last column is not padded. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => (row[index] ?? '').length)));
   return rows

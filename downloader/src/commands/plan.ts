@@ -6,24 +6,24 @@ import { preparePlan } from '../prepare.js';
 import { costsOf, type PlanCosts } from '../turns.js';
 import type { CommandContext } from './context.js';
 
-/** Shows what a download would do. */
+/** Shows what `download` would do. */
 export async function plan(context: CommandContext): Promise<undefined> {
   const { config, remote, signal, args, print } = context;
   const cacheState = await readCacheState(config.models, { readBytes: args.check, signal });
-  const made = await preparePlan(cacheState, remote, signal);
-  const costs = costsOf(made, config.keepCheckpoints);
-  const document = { ...planDocument(config.models.cacheDir, made), costs };
-  print(args.json ? `${JSON.stringify(document, null, 2)}\n` : planText(made, costs));
+  const plan = await preparePlan(cacheState, remote, signal);
+  const costs = costsOf(plan, config.keepCheckpoints);
+  const document = { ...planDocument(config.models.cacheDir, plan), costs };
+  print(args.json ? `${JSON.stringify(document, null, 2)}\n` : planText(plan, costs));
 }
 
-function planDocument(cacheDir: string, made: Plan) {
-  const { fetchFiles, fetchBytes, resumedBytes, presentFiles, presentBytes } = totalsOf(made);
+function planDocument(cacheDir: string, plan: Plan) {
+  const { fetchFiles, fetchBytes, resumedBytes, presentFiles, presentBytes } = totalsOf(plan);
   return {
     cacheDir,
     fetch: { files: fetchFiles, bytes: fetchBytes, resumedBytes },
     present: { files: presentFiles, bytes: presentBytes },
     models: [
-      ...made.complete.map(({ configured, inspection }) => ({
+      ...plan.complete.map(({ configured, inspection }) => ({
         role: configured.role,
         id: configured.id,
         variant: configured.variant,
@@ -35,7 +35,7 @@ function planDocument(cacheDir: string, made: Plan) {
           bytes: file.sizeBytes,
         })),
       })),
-      ...made.compile.map(({ configured, inspection }) => ({
+      ...plan.compile.map(({ configured, inspection }) => ({
         role: configured.role,
         id: configured.id,
         variant: configured.variant,
@@ -48,7 +48,7 @@ function planDocument(cacheDir: string, made: Plan) {
         })),
         ...compileField(compileOfFound({ configured, inspection })),
       })),
-      ...made.models.map(({ remoteFiles, files }) => ({
+      ...plan.models.map(({ remoteFiles, files }) => ({
         ...compileField(compileOfFetched({ remoteFiles, files })),
         role: remoteFiles.state.configured.role,
         id: remoteFiles.state.configured.id,
@@ -67,20 +67,20 @@ function planDocument(cacheDir: string, made: Plan) {
   };
 }
 
-function planText(made: Plan, costs: PlanCosts): string {
+function planText(plan: Plan, costs: PlanCosts): string {
   const lines: string[] = [];
-  for (const { configured, inspection } of made.complete) {
+  for (const { configured, inspection } of plan.complete) {
     const files = inspection.found?.files ?? [];
     const bytes = files.reduce((total, file) => total + file.sizeBytes, 0);
-    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): all there, ${formatBytes(bytes)}`);
+    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): complete, ${formatBytes(bytes)}`);
   }
-  for (const state of made.compile) {
+  for (const state of plan.compile) {
     const { configured } = state;
     const compile = compileOfFound(state);
-    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): its checkpoint is there, to be compiled`);
+    lines.push(`${configured.role}  ${configured.id} (${configured.variant}): checkpoint present, to be compiled`);
     if (compile !== undefined) lines.push(compileLine(compile));
   }
-  for (const { remoteFiles, files } of made.models) {
+  for (const { remoteFiles, files } of plan.models) {
     const { configured } = remoteFiles.state;
     const at = remoteFiles.commit === undefined ? '' : ` at ${remoteFiles.commit.slice(0, 8)}`;
     lines.push(`${configured.role}  ${configured.id} (${configured.variant})${at}`);
@@ -91,29 +91,29 @@ function planText(made: Plan, costs: PlanCosts): string {
     lines.push(compileLine(compile));
     if (compile.why === 'on the volume') lines.push(...smallFilesLine(files));
   }
-  const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(made);
+  const { fetchFiles, fetchBytes, presentFiles, presentBytes } = totalsOf(plan);
   if (costs.seconds > 0) {
     lines.push(
-      `Compiling takes about ${formatTimeLeft(costs.seconds * 1000)}. The volume will hold at most ${formatBytes(costs.peakBytes)} more than now on the way, ${formatBytes(costs.endBytes)} in the end.`,
+      `Compiling takes about ${formatTimeLeft(costs.seconds * 1000)}. The volume needs up to ${formatBytes(costs.peakBytes)} more during the run, and holds ${formatBytes(costs.endBytes)} more afterwards.`,
     );
   }
   lines.push(
     fetchFiles === 0
-      ? `Nothing to fetch, 0 bytes to fetch: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)} are there.${made.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
-      : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}. There: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}. Next: heimdex-downloader download`,
+      ? `Nothing to fetch, 0 bytes to fetch. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}.${plan.compile.length === 0 ? '' : ' Next: heimdex-downloader download'}`
+      : `To fetch: ${formatCount(fetchFiles, 'file')}, ${formatBytes(fetchBytes)}. Present: ${formatCount(presentFiles, 'file')}, ${formatBytes(presentBytes)}. Next: heimdex-downloader download`,
   );
   return `${lines.join('\n')}\n`;
 }
 
-/** What is fetched though the weights are on the volume, and why. */
+/** Describes files to fetch although the weights are on the volume, with the reason. */
 function smallFilesLine(files: readonly PlannedFile[]): readonly string[] {
   const missing = files.filter(({ blob }) => blob.action === 'fetch');
   if (missing.length === 0) return [];
   const bytes = missing.reduce((sum, { blob }) => sum + (blob.sizeBytes ?? 0), 0);
   const isOpenAi = files.some(({ offered }) => offered.volumePath !== undefined);
-  const why = isOpenAi ? ', which openai-whisper keeps in its Python package and not on the volume' : '';
+  const why = isOpenAi ? ', which openai-whisper ships in its Python package' : '';
   return [
-    `  The weights are there. To be fetched are ${formatBytes(bytes)} of small files: ${missing.map(({ offered }) => offered.file.path).join(', ')}${why}`,
+    `  The weights are present. Small files to fetch, ${formatBytes(bytes)}: ${missing.map(({ offered }) => offered.file.path).join(', ')}${why}`,
   ];
 }
 
@@ -121,12 +121,12 @@ function compileField(compile: PlannedCompile | undefined) {
   return compile === undefined ? {} : { compile };
 }
 
-const ACTION_WORDS = { fetch: 'fetch', prove: 'prove', keep: 'keep ' } as const satisfies Record<
+const ACTION_WORDS = { fetch: 'fetch ', prove: 'verify', keep: 'keep  ' } as const satisfies Record<
   PlannedBlob['action'],
   string
 >;
 
 function blobNote(blob: PlannedBlob): string {
-  const size = blob.sizeBytes === undefined ? 'size not known yet' : formatBytes(blob.sizeBytes);
+  const size = blob.sizeBytes === undefined ? 'unknown size' : formatBytes(blob.sizeBytes);
   return blob.resumableBytes === 0 ? size : `${size}, ${formatBytes(blob.resumableBytes)} of it from an earlier run`;
 }

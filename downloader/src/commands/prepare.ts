@@ -7,17 +7,17 @@ import { DownloaderError } from '../errors.js';
 import type { CommandContext } from './context.js';
 
 /**
- * Runs the server's `prepare` on the volume. The work needs the runtime that serves the models, many times the size of this
- * program, so it is the server's package that does it.
+ * Runs the server's `prepare` on the volume. It needs the runtime that serves the models, many times the size of this program,
+ * so the server's package does the work.
  *
- * @throws DownloaderError USAGE where the server is not installed beside this program; PREPARE_FAILED when it says no.
+ * @throws DownloaderError USAGE if the server is not installed next to this program; PREPARE_FAILED if it fails.
  */
 export async function prepareModels({ env, signal }: CommandContext): Promise<undefined> {
   const program = serverProgram();
   if (program === undefined) {
     throw new DownloaderError(
       'USAGE',
-      "prepare is done by the server, which is not installed beside this program. Run it from the server, with the volume read-write: heimdex-inference prepare (in containers: the server's image with the argument prepare)",
+      "prepare is done by the server, which is not installed next to this program. Run it from the server, with the volume read-write: heimdex-inference prepare (in containers: the server's image with the argument prepare)",
     );
   }
   const child = spawn(process.execPath, [program, 'prepare'], { env, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -36,10 +36,8 @@ export async function prepareModels({ env, signal }: CommandContext): Promise<un
   }
 }
 
-/** The server's program, by the directories in which packages are looked for. */
+/** Finds the server's program in the package directories. */
 function serverProgram(): string | undefined {
   const places = createRequire(import.meta.url).resolve.paths('@heimdex/inference') ?? [];
-  return places
-    .map((place) => join(place, '@heimdex/inference/bin/heimdex-inference.js'))
-    .find((path) => existsSync(path));
+  return places.map((dir) => join(dir, '@heimdex/inference/bin/heimdex-inference.js')).find((path) => existsSync(path));
 }

@@ -14,10 +14,10 @@ import { readCacheState } from '../cache-state.js';
 import { asDiskError } from '../disk.js';
 import type { CommandContext } from './context.js';
 
-/** Partial files that changed within this time may belong to a download under way. */
+/** Partial files changed within this time may belong to a running download. */
 const PARTIAL_AGE_MS = 60 * 60 * 1000;
 
-/** Shows what no configured model needs, and removes it when told to. */
+/** Shows what no configured model needs, and removes it with --yes. */
 export async function prune(context: CommandContext): Promise<undefined> {
   const { config, args, print, signal, log } = context;
   const { cacheDir, manifestPath } = config.models;
@@ -51,7 +51,7 @@ export async function prune(context: CommandContext): Promise<undefined> {
   );
 }
 
-/** The lock file does not go on naming optimized models that are gone. */
+/** Removes the lock file's records of deleted optimized models. */
 async function forgetOptimized({ config }: CommandContext): Promise<void> {
   const { lockPath, cacheDir } = config.models;
   try {
@@ -73,21 +73,24 @@ function document(plan: PrunePlan, removed: boolean) {
 function words(cacheDir: string, plan: PrunePlan, removing: boolean, named: readonly string[]): string {
   const kept = plan.kept.map(({ name, sizeBytes }) => {
     const next = name.includes('/') ? `; to remove it: heimdex-downloader prune --repository ${name}` : '';
-    return `keeping  ${name}  (${formatBytes(sizeBytes)}; no configured model needs it, and this program did not bring it${next})\n`;
+    return `keeping  ${name}  (${formatBytes(sizeBytes)}; no configured model needs it, and this program did not download it${next})\n`;
   });
   if (plan.steps.length === 0) {
-    const why = kept.length === 0 ? 'configured models need all of it' : 'the rest is needed or not of this program';
+    const why =
+      kept.length === 0
+        ? 'configured models need all of it'
+        : 'the rest is needed or was not downloaded by this program';
     return `${kept.join('')}Nothing to remove from ${cacheDir}: ${why}.\n`;
   }
   const lines = plan.steps.map(({ path, reason, freedBytes }) => {
     const size = freedBytes === 0 ? '' : `, ${formatBytes(freedBytes)}`;
     return `${removing ? 'removing' : 'would remove'}  ${relative(cacheDir, path)}  (${reason}${size})`;
   });
-  const things = formatCount(plan.steps.length, 'thing');
+  const items = formatCount(plan.steps.length, 'item');
   lines.push(
     removing
-      ? `${things}, ${formatBytes(plan.freedBytes)}.`
-      : `${things}, ${formatBytes(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune${named.map((name) => ` --repository ${name}`).join('')} --yes`,
+      ? `${items}, ${formatBytes(plan.freedBytes)}.`
+      : `${items}, ${formatBytes(plan.freedBytes)}. Nothing was removed; to remove them, run: heimdex-downloader prune${named.map((name) => ` --repository ${name}`).join('')} --yes`,
   );
   return `${kept.join('')}${lines.join('\n')}\n`;
 }

@@ -4,15 +4,15 @@ import { readCacheState } from '../cache-state.js';
 import { DownloaderError } from '../errors.js';
 import type { RunFigures } from '../metrics.js';
 import { type Plan, type PlannedFile, type PlannedModel, totalsOf } from '../plan.js';
-import { planAnew } from '../prepare.js';
+import { planAll } from '../prepare.js';
 import type { CommandContext } from './context.js';
 import { downloadInTurn } from './download-in-turn.js';
 
-/** One model's way from what is locked to what its sources offer now. */
+/** Changes of one model between the lock file and its sources. */
 interface Move {
   readonly model: PlannedModel;
   readonly before: LockedModel | undefined;
-  /** Files that are new, other or gone. */
+  /** Files that are new, changed or gone. */
   readonly files: readonly MovedFile[];
 }
 
@@ -24,23 +24,23 @@ interface MovedFile {
 }
 
 /**
- * Asks every model's source what it offers now, shows what differs from the lock file, and unless it is a dry run
- * fetches that and locks it.
+ * Lists the current files of every model's source, shows the differences from the lock file, and unless it is a dry run
+ * fetches and locks them.
  */
 export async function update(context: CommandContext): Promise<RunFigures> {
   const { config, remote, signal, args, print, log } = context;
   if (config.models.offline) {
     throw new DownloaderError(
       'OFFLINE',
-      'HF_HUB_OFFLINE is set, and what has moved only the hub knows. With a network, run: HF_HUB_OFFLINE=0 heimdex-downloader update',
+      'HF_HUB_OFFLINE is set, and only the hub knows what changed. With a network, run: HF_HUB_OFFLINE=0 heimdex-downloader update',
     );
   }
   const cacheState = await readCacheState(config.models, { ignoreLock: true, signal });
-  const anew = await planAnew(cacheState, remote, signal);
+  const complete = await planAll(cacheState, remote, signal);
   const compared: Move[] = [];
-  for (const model of anew.models) compared.push(await moveOf(model, cacheState.lock?.models ?? [], signal));
+  for (const model of complete.models) compared.push(await moveOf(model, cacheState.lock?.models ?? [], signal));
   const moves = compared.filter(hasMoved);
-  const plan = withoutSettled(anew, new Set(moves.map(({ model }) => model)));
+  const plan = withoutSettled(complete, new Set(moves.map(({ model }) => model)));
   print(
     args.json ? `${JSON.stringify(document(moves, args.dryRun), null, 2)}\n` : words(moves, totalsOf(plan).fetchBytes),
   );
@@ -50,7 +50,7 @@ export async function update(context: CommandContext): Promise<RunFigures> {
   return figures;
 }
 
-/** A compiled model that has not moved needs its checkpoint no more, which may be gone from the volume. */
+/** Drops unchanged compiled models: they no longer need their checkpoint, which may have been removed from the volume. */
 function withoutSettled(plan: Plan, moved: ReadonlySet<PlannedModel>): Plan {
   const isSettled = (model: PlannedModel) =>
     !moved.has(model) && model.remoteFiles.state.inspection.found?.compiled !== undefined;
@@ -68,28 +68,28 @@ async function moveOf(model: PlannedModel, locked: readonly LockedModel[], signa
       candidate.variant === configured.variant,
   );
   const files: MovedFile[] = [];
-  // A compiled model's checkpoint moves with its commit; which one of the same weights it was made of does not matter.
-  const isMade = (path: string) =>
+  // A compiled model's checkpoint changes with its commit; which of the equal checkpoints it was compiled from is irrelevant.
+  const isCompiled = (path: string) =>
     configured.compile !== undefined && !configured.files.some((file) => file.path === path);
   for (const file of model.files) {
     const { offered } = file;
     const { path } = offered.file;
-    if (isMade(path) && before?.revision === model.remoteFiles.commit) continue;
-    const old = before?.files.find((one) => one.path === path);
+    if (isCompiled(path) && before?.revision === model.remoteFiles.commit) continue;
+    const old = before?.files.find((file) => file.path === path);
     if (old !== undefined && (await isSame(old, file, signal))) continue;
     const how = old === undefined ? 'new' : 'changed';
     files.push({ path, how, bytesBefore: old?.sizeBytes, bytesAfter: offered.sizeBytes });
   }
   for (const old of before?.files ?? []) {
-    if (isMade(old.path) || model.files.some(({ offered }) => offered.file.path === old.path)) continue;
+    if (isCompiled(old.path) || model.files.some(({ offered }) => offered.file.path === old.path)) continue;
     files.push({ path: old.path, how: 'gone', bytesBefore: old.sizeBytes, bytesAfter: undefined });
   }
   return { model, before, files };
 }
 
 /**
- * Whether a locked file is the one that is offered. The hub knows a small file by git's sha1 alone, and the lock file may
- * know it, as a plain file, by its sha256 alone: then the bytes on the volume tell whether both are of the same file.
+ * Returns whether a locked file equals the offered one. The hub knows a small file only by git's sha1, and the lock file may
+ * know a plain file only by its sha256: then the bytes on the volume are hashed to compare.
  */
 async function isSame(old: LockedFile, { offered, blob }: PlannedFile, signal: AbortSignal): Promise<boolean> {
   const { type, value } = offered.hash;
@@ -123,23 +123,23 @@ function document(moves: readonly Move[], dryRun: boolean) {
 }
 
 function words(moves: readonly Move[], fetchBytes: number): string {
-  if (moves.length === 0) return 'Nothing has moved: the lock file names what the sources offer now.\n';
+  if (moves.length === 0) return 'No changes: the lock file matches the sources.\n';
   const lines: string[] = [];
   for (const { model, before, files } of moves) {
     const { configured } = model.remoteFiles.state;
     const from = before === undefined ? 'not locked' : before.revision.slice(0, 8);
-    const to = model.remoteFiles.commit?.slice(0, 8) ?? 'other bytes';
+    const to = model.remoteFiles.commit?.slice(0, 8) ?? 'different bytes';
     lines.push(`${configured.role}  ${configured.id} (${configured.variant}): ${from} -> ${to}`);
     for (const file of files) lines.push(`  ${file.how.padEnd(7)}  ${file.path}  ${sizes(file)}`);
-    if (files.length === 0) lines.push('  the same bytes in every file');
+    if (files.length === 0) lines.push('  all files have the same bytes');
   }
-  lines.push(`${formatCount(moves.length, 'model')} moved, ${formatBytes(fetchBytes)} to fetch.`);
+  lines.push(`${formatCount(moves.length, 'model')} changed, ${formatBytes(fetchBytes)} to fetch.`);
   return `${lines.join('\n')}\n`;
 }
 
 function sizes({ bytesBefore, bytesAfter }: MovedFile): string {
-  const say = (bytes: number | undefined) => (bytes === undefined ? '-' : formatBytes(bytes));
+  const format = (bytes: number | undefined) => (bytes === undefined ? '-' : formatBytes(bytes));
   return bytesBefore === undefined || bytesAfter === undefined
-    ? say(bytesBefore ?? bytesAfter)
-    : `${say(bytesBefore)} -> ${say(bytesAfter)}`;
+    ? format(bytesBefore ?? bytesAfter)
+    : `${format(bytesBefore)} -> ${format(bytesAfter)}`;
 }

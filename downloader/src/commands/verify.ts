@@ -18,12 +18,12 @@ import { DownloaderError, errorMessage } from '../errors.js';
 import type { CommandContext } from './context.js';
 
 /**
- * Reads every byte of the configured models and of their optimized models, and compares its hash with the lock file, the
- * manifest, the blob's name or the repository's list of files. With --quick only files whose time of change is another than
- * when they were proved. No request.
+ * Reads every byte of the configured models and their optimized models and compares the hashes with the lock file, the
+ * manifest, the blob's name or the repository's tree list. With --quick reads only files whose change time differs from
+ * the one recorded when they were verified. Makes no request.
  *
- * @throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED, HASH_MISMATCH or NOT_VERIFIED after everything has been looked at and
- * printed.
+ * @throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED, HASH_MISMATCH or NOT_VERIFIED, after all files have been checked and
+ * the result printed.
  */
 export async function verify(context: CommandContext): Promise<undefined> {
   const { config, signal, args, print } = context;
@@ -58,7 +58,7 @@ interface Report {
   readonly durationMs: number;
 }
 
-/** An optimized model that the lock file names and that is there. */
+/** Returns an optimized model if it is in the lock file and on the volume. */
 interface OptimizedResult extends OptimizedCheck {
   readonly record: OptimizedRecord;
 }
@@ -79,18 +79,18 @@ async function verifyOptimized(
   return results.filter(({ present }) => present);
 }
 
-/** What was proved needs no reading next time. A volume that cannot be written is proved all the same. */
+/** Records verified files so that the next run need not read them. A read-only volume is not an error. */
 async function recordVerifications({ config, log }: CommandContext, results: readonly VerifyResult[]): Promise<void> {
   const verifications = new Map<string, Verification>(results.flatMap((result) => [...result.verifications]));
   if (verifications.size === 0) return;
   try {
     await writeVerifications(config.models.cacheDir, verifications);
   } catch (error) {
-    log.debug({ event: 'proofs' }, `What was proved could not be noted: ${errorMessage(error)}`);
+    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${errorMessage(error)}`);
   }
 }
 
-/** `good`: every byte is proved. `not verified`: nothing is wrong, and of some files nothing says what their bytes must be. */
+/** `good`: every byte is verified. `not verified`: no mismatch was found, but some files have no known hash. */
 function statusOf(problems: readonly CacheError[], unhashed: readonly string[]): 'good' | 'wrong' | 'not verified' {
   if (problems.length > 0) return 'wrong';
   return unhashed.length > 0 ? 'not verified' : 'good';
@@ -130,10 +130,9 @@ function document({ results, prepared, problems, durationMs }: Report): string {
 function words({ results, prepared, durationMs }: Report): string {
   const lines = results.map(({ model, fileCount, bytesRead, problems, unhashed, unread }) => {
     const verdicts = {
-      good:
-        unread.length === 0 ? 'good' : `names and sizes are right, ${formatCount(unread.length, 'file')} never read`,
+      good: unread.length === 0 ? 'good' : `names and sizes match, ${formatCount(unread.length, 'file')} never read`,
       wrong: formatCount(problems.length, 'problem'),
-      'not verified': `${formatCount(unhashed.length, 'file')} not verified (nothing says their hash)`,
+      'not verified': `${formatCount(unhashed.length, 'file')} not verified (no known hash)`,
     };
     const read = bytesRead === 0 ? '' : `, ${formatBytes(bytesRead)} read`;
     const verdict = verdicts[statusOf(problems, unhashed)];
@@ -152,9 +151,9 @@ function unverifiedError(lines: readonly string[]): DownloaderError {
   return new DownloaderError(
     'NOT_VERIFIED',
     [
-      `Nothing is wrong, but ${formatCount(lines.length, 'file')} could not be verified: neither the lock file, the manifest, a blob's name nor the repository's list of files says the hash of:`,
+      `No mismatch was found, but ${formatCount(lines.length, 'file')} could not be verified: neither the lock file, the manifest, a blob's name nor the repository's tree list contains the hash of:`,
       ...lines.map((line) => `  ${line}`),
-      'To ask the hub for it and lock the model, with a network, run: heimdex-downloader download',
+      'To get it from the hub and lock the model, with a network, run: heimdex-downloader download',
     ].join('\n'),
   );
 }
@@ -178,7 +177,7 @@ function verifyError(problems: readonly CacheError[]): DownloaderError {
     [
       `${formatCount(lines.length, 'problem')}:`,
       ...lines,
-      wrong || !unreadable ? `To mend it, run: ${next}` : 'Check the owner and the mode of what cannot be read.',
+      wrong || !unreadable ? `To repair it, run: ${next}` : 'Check the owner and the mode of the unreadable files.',
     ].join('\n'),
   );
 }

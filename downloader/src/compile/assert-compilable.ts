@@ -3,14 +3,13 @@ import { DownloaderError } from '../errors.js';
 import { type RetryPolicy, withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
 
-/** A config.json has some kilobytes. */
+/** A config.json is a few kilobytes. */
 const MAX_BYTES = 4 << 20;
 
 /**
- * Reads config.json and refuses a checkpoint of an architecture that cannot be compiled for its role, before gigabytes of it are
- * fetched.
+ * Reads config.json and rejects a checkpoint whose architecture cannot be compiled for its role, before gigabytes are fetched.
  *
- * @throws DownloaderError CHECKPOINT_INVALID that names the architecture and those that are known; what the source throws.
+ * @throws DownloaderError CHECKPOINT_INVALID with the architecture and the supported ones; errors of the source.
  */
 export async function assertCompilable(
   configured: ConfiguredModel,
@@ -23,10 +22,10 @@ export async function assertCompilable(
   const known = COMPILABLE_FAMILIES[configured.family] ?? [];
   if (typeof type === 'string' && known.includes(type)) return;
   const naflex =
-    type === 'siglip2' ? ' Of SigLIP 2 the models of one size can be compiled, and those named naflex cannot.' : '';
+    type === 'siglip2' ? ' SigLIP 2 models can be compiled only with a fixed image size, not the naflex variants.' : '';
   throw new DownloaderError(
     'CHECKPOINT_INVALID',
-    `${configured.id} cannot be compiled: its config.json says model_type ${JSON.stringify(type) ?? 'nothing'}, and for ${configured.variable} it must be ${known.join(' or ')}.${naflex} Choose another model by ${configured.variable}, then run: heimdex-downloader plan`,
+    `${configured.id} cannot be compiled: ${configured.variable} requires model_type ${known.join(' or ')} in config.json, got ${JSON.stringify(type) ?? 'nothing'}.${naflex} Choose another model with ${configured.variable}, then run: heimdex-downloader plan`,
   );
 }
 

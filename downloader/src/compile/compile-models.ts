@@ -29,10 +29,10 @@ import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
 
 /**
- * Compiles a model's checkpoint: into a directory of its own, which is renamed to its key when it is whole. Nothing is left behind
- * when that fails.
+ * Compiles a model's checkpoint into a temporary directory and renames it to its key once it is complete. Leaves nothing
+ * behind on failure.
  *
- * @param proved - Hashes of files whose bytes this run has read already, by their real paths: they are not read again.
+ * @param verified - Hashes of files that this run has already read, by real path; they are not read again.
  * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  */
 export async function compileModel(
@@ -47,7 +47,7 @@ export async function compileModel(
     throw new Error(`${configured.id} has no checkpoint to compile`);
   }
   const { cacheDir } = config.models;
-  const place = compiledRepositoryPath(cacheDir, repository);
+  const repositoryDir = compiledRepositoryPath(cacheDir, repository);
   const startedMs = performance.now();
   const sizeBytes = checkpointBytes(checkpoint);
   const compile = compileOfFound(state);
@@ -60,12 +60,12 @@ export async function compileModel(
     overflowSafe: !hasExactByteProducts(),
     sources,
   };
-  const temporary = join(place, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
+  const temporary = join(repositoryDir, `${COMPILING_PREFIX}${randomBytes(6).toString('hex')}`);
   try {
     await mkdir(temporary, { recursive: true, mode: 0o755 });
-    await removeLeftovers(place, temporary);
-    // The checkpoint may be in half precision; what is not needed then is room for a layer of the self-check.
-    await assertFits(place, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
+    await removeLeftovers(repositoryDir, temporary);
+    // Assumes half precision; for float32 the surplus leaves space for a layer of the self-check.
+    await assertFits(repositoryDir, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
     const progress = new CompileProgress(configured.id, screen, log);
     const { model, peakBytes } = await runCompiler(
       {
@@ -86,24 +86,24 @@ export async function compileModel(
       flag: 'wx',
       flush: true,
     });
-    const final = join(place, compiledKeyName(key));
+    const final = join(repositoryDir, compiledKeyName(key));
     await rm(final, { recursive: true, force: true });
     await rename(temporary, final);
     const bytes = graphs.flatMap(({ files }) => files).reduce((sum, file) => sum + file.sizeBytes, 0);
     const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(2));
-    const least = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
+    const minCosine = Math.min(...graphs.map(({ cosine }) => cosine ?? 1));
     log.info(
-      { event: 'compiled', model: configured.id, bytes, seconds, cosine: least, peakBytes },
-      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${formatDuration(seconds * 1000)}, cosine to float32 at least ${least.toFixed(5)}`,
+      { event: 'compiled', model: configured.id, bytes, seconds, cosine: minCosine, peakBytes },
+      `Compiled ${configured.id}: ${formatBytes(bytes)} in ${formatDuration(seconds * 1000)}, cosine to float32 at least ${minCosine.toFixed(5)}`,
     );
   } catch (error) {
-    throw asDiskError(error, place);
+    throw asDiskError(error, repositoryDir);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
 }
 
-/** Every byte of the checkpoint is read and its sha256 held against what is known, before anything is made of it. */
+/** Reads every byte of the checkpoint and compares its sha256 with the known hash before compiling. */
 async function verifySources(
   checkpoint: FoundCheckpoint,
   verified: ReadonlyMap<string, ContentHash>,
@@ -117,7 +117,7 @@ async function verifySources(
     if (hash !== undefined && actual !== hash.value) {
       throw new DownloaderError(
         'HASH_MISMATCH',
-        `${blobPath} is damaged, or another file than its name says: its ${hash.type} is ${actual}, expected ${hash.value}. To fetch the right one, move this one away and run: heimdex-downloader download`,
+        `${blobPath} is damaged or does not match its name: expected ${hash.type} ${hash.value}, got ${actual}. To fetch the right file, move this one away and run: heimdex-downloader download`,
       );
     }
     sources.push({ path, sizeBytes, sha256 });
@@ -125,10 +125,10 @@ async function verifySources(
   return sources.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** config.json of the snapshot. */
+/** Reads config.json of the snapshot. */
 async function readConfig({ inspection }: ModelState): Promise<{ readonly config: Record<string, unknown> }> {
   const file = inspection.files.find(({ file: { path } }) => path.endsWith('config.json') && !path.includes('_config'));
-  if (file?.found === undefined) throw new Error('config.json is not there');
+  if (file?.found === undefined) throw new Error('config.json is missing');
   try {
     const value: unknown = JSON.parse(await readFile(file.found.absolutePath, 'utf8'));
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
@@ -138,21 +138,21 @@ async function readConfig({ inspection }: ModelState): Promise<{ readonly config
   }
   throw new DownloaderError(
     'CHECKPOINT_INVALID',
-    `Expected ${file.found.absolutePath} to be a JSON object, got something else. To fetch it again, run: heimdex-downloader download --check`,
+    `Expected ${file.found.absolutePath} to be a JSON object. To fetch it again, run: heimdex-downloader download --check`,
   );
 }
 
-/** What the tokenizer says that the self-check needs. */
+/** Reads the token ids that the self-check needs from the tokenizer. */
 async function readTexts({ inspection }: ModelState): Promise<{ readonly emptyText?: readonly number[] }> {
   const file = inspection.files.find(({ file: { path } }) => basename(path) === 'tokenizer.json');
   const emptyText = file?.found === undefined ? undefined : await readEmptyText(file.found.absolutePath);
   return emptyText === undefined ? {} : { emptyText };
 }
 
-/** What killed runs left: one that is under way would hold the lock. The compiler of a killed run ends a moment after it. */
-async function removeLeftovers(place: string, own: string): Promise<void> {
-  for (const name of await readdir(place)) {
-    if (name.startsWith(COMPILING_PREFIX) && join(place, name) !== own)
+/** Removes output of killed runs: a running one would hold the lock. A killed run's compiler ends a moment after it. */
+async function removeLeftovers(dir: string, own: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (name.startsWith(COMPILING_PREFIX) && join(dir, name) !== own)
       await rm(join(dirname(own), name), { recursive: true, force: true, maxRetries: 5 });
   }
 }

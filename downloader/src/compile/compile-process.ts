@@ -1,4 +1,4 @@
-/** The program of the process that compiles: what it needs is gone with it, and it can be ended at any moment. */
+/** Child process that compiles: its memory is freed when it exits, and it can be killed at any moment. */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
@@ -10,21 +10,21 @@ import {
   compileCheckpoint,
 } from '@heimdex/compiler';
 
-/** What it is asked. */
+/** Request from the parent. */
 export type CompileOrder = Omit<CompileOptions, 'onStep'>;
 
-/** What it says. */
+/** Reply to the parent. */
 export type CompileMessage =
   | ({ readonly type: 'step' } & CompileStep)
   | {
       readonly type: 'done';
       readonly model: CompiledModel;
-      /** The most memory that the process held, mapped files included; absent where the system does not say it. */
+      /** Peak memory of the process, mapped files included; absent if the system does not report it. */
       readonly peakBytes?: number;
     }
   | { readonly type: 'failed'; readonly code: string; readonly message: string };
 
-// Building a graph leaves no turn for messages. A thread of its own sees that nobody waits for the answer any more.
+// Building a graph blocks the event loop. A separate thread notices when the parent is gone.
 const watch = `
 const { workerData } = require('node:worker_threads');
 setInterval(() => { if (process.ppid !== workerData) process.kill(process.pid, 'SIGKILL'); }, 100);`;

@@ -7,12 +7,12 @@ import type { CommandContext } from '../commands/context.js';
 import { asDiskError } from '../disk.js';
 
 /**
- * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is read and right: its pointers in
- * the snapshot, and their blobs where nothing else points at them. A file outside of the repository (`whisper/medium.pt`) is
- * removed only where it is in `fetched`: what this run has brought. The lock file keeps its hashes.
+ * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is verified: its pointers in the
+ * snapshot, and their blobs if nothing else points at them. A file outside of the repository (`whisper/medium.pt`) is removed
+ * only if this run fetched it. The lock file keeps the hashes.
  *
- * @param fetched - Absolute paths.
- * @throws DownloaderError DISK_FAILED; the first problem of a compiled model that is damaged.
+ * @param fetched - Absolute paths of files fetched by this run.
+ * @throws DownloaderError DISK_FAILED; the first problem of a damaged compiled model.
  */
 export async function dropCheckpoint(
   context: CommandContext,
@@ -32,11 +32,11 @@ export async function dropCheckpoint(
   const [problem] = problems;
   if (problem !== undefined) throw problem;
   const freedBytes = await removeFiles(context, files);
-  // A list of more files than there are makes huggingface_hub call the snapshot incomplete.
+  // With a tree list of more files than present, huggingface_hub calls the snapshot incomplete.
   await rm(treePath(config.models.cacheDir, repository, revision), { force: true });
   log.info(
     { event: 'checkpoint-dropped', model: configured.id, bytes: freedBytes },
-    `Removed the checkpoint of ${configured.id}, which is compiled: ${formatBytes(freedBytes)} freed (KEEP_CHECKPOINTS=false)`,
+    `Removed the checkpoint of ${configured.id} after compiling: ${formatBytes(freedBytes)} freed (KEEP_CHECKPOINTS=false)`,
   );
 }
 
@@ -49,9 +49,9 @@ async function removeFiles({ config }: CommandContext, files: readonly FoundFile
   let freedBytes = 0;
   const { repositories } = await scanCache(config.models.cacheDir);
   const used = new Set(
-    repositories.flatMap(({ snapshots }) => snapshots.flatMap((one) => one.files.map(({ blobPath }) => blobPath))),
+    repositories.flatMap(({ snapshots }) => snapshots.flatMap(({ files }) => files.map(({ blobPath }) => blobPath))),
   );
-  // A blob that is itself a link leads into a store that other programs share: the link goes, the bytes stay.
+  // A blob that is itself a link points into a store shared with other programs: remove the link, keep the bytes.
   for (const [path, sizeBytes] of blobs) {
     if (used.has(path)) continue;
     const info = await lstat(path).catch(() => undefined);
@@ -61,7 +61,7 @@ async function removeFiles({ config }: CommandContext, files: readonly FoundFile
   return freedBytes;
 }
 
-/** What a pointer's own link names; the file itself where it is none. */
+/** Returns the target of a pointer; the path itself if it is not a link. */
 async function targetOf(path: string): Promise<string> {
   return (await lstat(path)).isSymbolicLink() ? resolve(dirname(path), await readlink(path)) : path;
 }

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * The tokens of an empty text by a tokenizer.json: what its post-processor puts around every text. Undefined where that says nothing
- * of the kind. Pure.
+ * Returns the tokens of an empty text from a tokenizer.json: the special tokens that its post-processor adds to every text.
+ * Returns undefined if it adds none. Pure.
  *
  * Source: Hugging Face tokenizers, TemplateProcessing, BertProcessing and RobertaProcessing.
  */
@@ -18,7 +18,7 @@ export function emptyTextOf(tokenizer: unknown): readonly number[] | undefined {
   return undefined;
 }
 
-/** As `emptyTextOf`; undefined, too, where the file is not there or no JSON. */
+/** Like `emptyTextOf`; also undefined if the file is missing or not JSON. */
 export async function readEmptyText(path: string): Promise<readonly number[] | undefined> {
   try {
     return emptyTextOf(JSON.parse(await readFile(path, 'utf8')));
@@ -39,7 +39,7 @@ function fromTemplate(processor: unknown): readonly number[] | undefined {
   return ids.length > 0 && ids.every(isToken) ? ids : undefined;
 }
 
-/** `cls` and `sep`, each a token and its number. */
+/** Reads `cls` and `sep`, each a token and its id. */
 function fromPair(processor: unknown): readonly number[] | undefined {
   const ids = ['cls', 'sep'].map((key) => at(at(processor, key), '1'));
   return ids.every(isToken) ? ids : undefined;

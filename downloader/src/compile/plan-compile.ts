@@ -4,7 +4,7 @@ import type { CheckpointReason } from '../checkpoint-source.js';
 import type { PlannedModel } from '../plan.js';
 import { checkpointBytes, estimateCompile, isHalfPrecision } from './estimate.js';
 
-/** What `plan` says of a compile. */
+/** The compile step of a plan. */
 export interface PlannedCompile {
   readonly precision: string;
   /** Paths in the repository, or below the cache's root. */
@@ -15,7 +15,7 @@ export interface PlannedCompile {
   readonly diskBytes: number;
 }
 
-/** The compile of a model whose checkpoint is on the volume. */
+/** Plans the compile of a model whose checkpoint is on the volume. */
 export function compileOfFound({
   configured,
   inspection,
@@ -27,7 +27,7 @@ export function compileOfFound({
   return planned(compile.precision, from, 'on the volume', checkpointBytes(checkpoint));
 }
 
-/** The compile of a model of which something is fetched first. */
+/** Plans the compile of a model with files to fetch. */
 export function compileOfFetched({ remoteFiles, files }: PlannedModel): PlannedCompile | undefined {
   const { compile } = remoteFiles.state.configured;
   const { checkpoint } = remoteFiles;
@@ -47,13 +47,13 @@ const REASONS = {
   'the only one': 'the only checkpoint of these weights whose hash is known',
 } as const satisfies Record<CheckpointReason, string>;
 
-/** The same as a line of text. */
+/** Formats the compile step for `plan`. */
 export function compileLine(compile: PlannedCompile): string {
   const { why, bytes, seconds, diskBytes, precision } = compile;
-  return `  compile  ${nameOf(compile)}  ${formatBytes(bytes)}, ${REASONS[why]}; to ${precision} in about ${formatTimeLeft(seconds * 1000)}, at most ${formatBytes(diskBytes)} more on the volume`;
+  return `  compile  ${nameOf(compile)}  ${formatBytes(bytes)}, ${REASONS[why]}; to ${precision} in about ${formatTimeLeft(seconds * 1000)}, up to ${formatBytes(diskBytes)} more on the volume`;
 }
 
-/** What is said when it begins. */
+/** Formats the log message at the start of a compile. */
 export function compileStart(id: string, compile: PlannedCompile): string {
   const { bytes, seconds, precision } = compile;
   return `Compiling ${id} from ${nameOf(compile)}, ${formatBytes(bytes)}, to ${precision}: about ${formatTimeLeft(seconds * 1000)}`;

@@ -9,8 +9,8 @@ import type { CompileMessage, CompileOrder } from './compile-process.js';
 const PROGRAM = fileURLToPath(new URL('./compile-process.js', import.meta.url));
 
 /**
- * glibc's allocator would come to keep freed memory, up to 32 MB a part and in several arenas, of which a compile frees a great
- * many: 280 MB more at the peak.
+ * By default glibc's allocator keeps freed memory, up to 32 MB per block and in several arenas. A compile frees many such
+ * blocks: 280 MB more at the peak.
  */
 const ENVIRONMENT = {
   PATH: '/usr/bin:/bin',
@@ -23,7 +23,7 @@ const ENVIRONMENT = {
 type Done = Omit<Extract<CompileMessage, { readonly type: 'done' }>, 'type'>;
 
 /**
- * Compiles in a process of its own. Throws DownloaderError CHECKPOINT_INVALID for a checkpoint that cannot be compiled, DISK_FULL,
+ * Compiles in a child process. Throws DownloaderError CHECKPOINT_INVALID for a checkpoint that cannot be compiled, DISK_FULL,
  * DISK_FAILED, COMPILE_FAILED; the signal's reason when it fires.
  */
 export async function runCompiler(
@@ -70,6 +70,6 @@ function failure({ code, message }: Extract<CompileMessage, { readonly type: 'fa
 function unexpectedEnd(how: string): DownloaderError {
   return new DownloaderError(
     'COMPILE_FAILED',
-    `The compiler ended with ${how}, which a lack of memory may do: it needs 500 MB. To try again, run: heimdex-downloader download`,
+    `The compiler ended with ${how}, possibly out of memory: it needs 500 MB. To try again, run: heimdex-downloader download`,
   );
 }

@@ -1,28 +1,28 @@
 import { visible } from '@heimdex/common';
 
-/** What one bar shows. */
+/** State of one progress bar. */
 export interface BarState {
   readonly name: string;
   readonly haveBytes: number;
   readonly sizeBytes: number;
-  /** Behind the bar: size, rate, time left. */
-  readonly note: string;
+  /** Text after the bar: size, rate, time left. */
+  readonly suffix: string;
 }
 
 const NAME_COLUMNS = 34;
 const BAR_COLUMNS = 24;
 
-/** One line with a bar, never wider than the terminal. */
+/** Formats one line with a bar, never wider than the terminal. */
 export function barLine(state: BarState, columns: number): string {
   const share = state.sizeBytes === 0 ? 1 : Math.min(1, state.haveBytes / state.sizeBytes);
   const filled = Math.round(share * BAR_COLUMNS);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_COLUMNS - filled)}`;
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  const line = `${shorten(visible(state.name), NAME_COLUMNS).padEnd(NAME_COLUMNS)} ${bar} ${percent}  ${state.note}`;
+  const line = `${shorten(visible(state.name), NAME_COLUMNS).padEnd(NAME_COLUMNS)} ${bar} ${percent}  ${state.suffix}`;
   return line.slice(0, Math.max(10, columns - 1));
 }
 
-/** Keeps a name's end, which says more than its beginning. */
+/** Keeps the end of a name, which is more specific than its beginning. */
 function shorten(name: string, columns: number): string {
   return name.length <= columns ? name : `…${name.slice(name.length - columns + 1)}`;
 }

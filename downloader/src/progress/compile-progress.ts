@@ -3,14 +3,14 @@ import type { Logger } from '../log.js';
 import { barLine } from './bar.js';
 import type { Screen } from './screen.js';
 
-/** What of a graph's time is over when a phase begins, and what the phase takes, as measured on SigLIP so400m. */
+/** Start and length of each phase as fractions of a graph's time, measured on SigLIP so400m. */
 const PHASES = {
   float32: { words: 'float32 answers', begin: 0, length: 0.5 },
   build: { words: 'writing', begin: 0.5, length: 0.35 },
   compare: { words: 'comparing', begin: 0.85, length: 0.15 },
 } as const satisfies Record<CompileStep['phase'], object>;
 
-/** Shows how far the compile of a model is: a bar on a terminal, a line a phase elsewhere. */
+/** Shows the progress of a model's compile: a bar on a terminal, otherwise one line per phase. */
 export class CompileProgress {
   readonly #screen: Screen;
   readonly #log: Logger;
@@ -27,7 +27,7 @@ export class CompileProgress {
     const name = `${role} (${graph} of ${graphs}): ${words}`;
     if (this.#screen.isTTY) {
       const done = (graph - 1 + begin + length * share) / graphs;
-      this.#screen.draw([barLine({ name, haveBytes: done, sizeBytes: 1, note: '' }, this.#screen.columns)]);
+      this.#screen.draw([barLine({ name, haveBytes: done, sizeBytes: 1, suffix: '' }, this.#screen.columns)]);
     } else if (share === 0) {
       this.#log.info({ event: 'compile-step', model: this.#model, role, phase }, `  ${name}`);
     }

@@ -1,24 +1,24 @@
-/** Bytes a second over the last seconds, from samples with their times. A pure value holder: the clock is the caller's. */
+/** Bytes per second over a sliding window, from timestamped samples. Pure: the caller provides the clock. */
 export class RateMeter {
   readonly #windowMs: number;
   #samples: { readonly atMs: number; readonly bytes: number }[] = [];
   #totalBytes = 0;
 
-  /** @param windowMs How far back the rate looks. Default 5 s. */
+  /** @param windowMs Length of the window. Default 5 s. */
   constructor(windowMs = 5_000) {
     this.#windowMs = windowMs;
   }
 
-  /** All bytes so far. */
+  /** Total bytes so far. */
   get totalBytes(): number {
     return this.#totalBytes;
   }
 
-  /** Counts bytes that came at a time. */
+  /** Adds bytes received at a time. */
   add(bytes: number, atMs: number): void {
     this.#totalBytes += bytes;
     const last = this.#samples.at(-1);
-    // Samples closer than 100 ms are one: thousands of chunks a second would cost more than they tell.
+    // Samples closer than 100 ms are merged: thousands of chunks per second would cost more than they are worth.
     if (last !== undefined && atMs - last.atMs < 100) {
       this.#samples[this.#samples.length - 1] = { atMs: last.atMs, bytes: last.bytes + bytes };
     } else {
@@ -27,7 +27,7 @@ export class RateMeter {
     this.#forget(atMs);
   }
 
-  /** Bytes a second at a time; undefined before there is anything to measure. */
+  /** Returns bytes per second at a time; undefined before the first sample. */
   rate(atMs: number): number | undefined {
     this.#forget(atMs);
     const [first] = this.#samples;

@@ -7,20 +7,20 @@ import { barLine } from './bar.js';
 import { RateMeter } from './meter.js';
 import type { Screen } from './screen.js';
 
-/** What was done, for the summary and the metrics. */
+/** Counts for the summary and the metrics. */
 export interface FetchTotals {
   readonly fetchedFiles: number;
-  /** Bytes that came over the network, those that were of no use included. */
+  /** Bytes received over the network, including discarded ones. */
   readonly networkBytes: number;
-  /** Bytes of fetched files that an earlier run had left. */
+  /** Bytes of fetched files resumed from an earlier run. */
   readonly resumedBytes: number;
-  /** Files that another process brought meanwhile, or that only had to be proved. */
+  /** Files that another process fetched meanwhile, or that only had to be verified. */
   readonly reusedFiles: number;
   readonly reusedBytes: number;
   readonly retries: number;
 }
 
-/** Follows a fetch and shows it: bars on a terminal, a line every few seconds elsewhere. */
+/** Reports the progress of a fetch: bars on a terminal, otherwise a line every few seconds. */
 export interface Progress extends FetchEvents {
   readonly totals: FetchTotals;
   /** Stops drawing. Idempotent. */
@@ -37,7 +37,7 @@ interface ActiveFile {
   haveBytes: number;
 }
 
-/** Starts following a plan's fetch. */
+/** Starts reporting the fetch of a plan. */
 export function startProgress(plan: Plan, screen: Screen, log: Logger): Progress {
   const follower = new FetchFollower(plan, screen, log);
   follower.start();
@@ -97,7 +97,7 @@ class FetchFollower implements Progress {
     const { error, failures, pauseMs } = notice;
     this.#log.warn(
       { event: 'retry', file: blob.label, failures, pauseMs: Math.round(pauseMs) },
-      `${error.message.split('. ')[0]}; trying again`,
+      `${error.message.split('. ')[0]}; retrying`,
     );
   }
 
@@ -121,7 +121,7 @@ class FetchFollower implements Progress {
   onLockUnsupported(path: string, reason: string): void {
     this.#log.warn(
       { event: 'no-lock', path, reason },
-      `This volume has no file locks (${reason}); run one downloader at a time`,
+      `This volume does not support file locks (${reason}); run one downloader at a time`,
     );
   }
 
@@ -158,14 +158,16 @@ class FetchFollower implements Progress {
     const files = [...this.#active.values()];
     const lines = files
       .slice(0, MAX_BARS)
-      .map((file) => barLine({ ...file, note: formatBytes(file.sizeBytes) }, columns));
+      .map((file) => barLine({ ...file, suffix: formatBytes(file.sizeBytes) }, columns));
     if (files.length > MAX_BARS) lines.push(`  and ${files.length - MAX_BARS} more`);
     const total = {
       name: `${this.#counts.fetchedFiles} of ${this.#fileCount} files`,
       sizeBytes: this.#expectedBytes,
       haveBytes,
     };
-    lines.push(barLine({ ...total, note: `${formatBytes(this.#expectedBytes)}${speedWords(rate, leftMs)}` }, columns));
+    lines.push(
+      barLine({ ...total, suffix: `${formatBytes(this.#expectedBytes)}${speedWords(rate, leftMs)}` }, columns),
+    );
     this.#screen.draw(lines);
   }
 
@@ -175,7 +177,7 @@ class FetchFollower implements Progress {
   }
 }
 
-/** `, 53.7 MB/s, 12 s left`, as far as it is known. */
+/** Formats `, 53.7 MB/s, 12 s left`, omitting what is unknown. */
 function speedWords(rate: number | undefined, leftMs: number | undefined): string {
   const speed = rate === undefined ? '' : `, ${formatBytes(Math.round(rate))}/s`;
   const left = leftMs === undefined ? '' : `, ${formatTimeLeft(leftMs)} left`;

@@ -1,17 +1,17 @@
 import type { WriteStream } from 'node:tty';
 import type { LogTarget } from '../log.js';
 
-/** A terminal with lines that scroll and, below them, a block that is drawn again and again. */
+/** A terminal with scrolling lines and, below them, a block that is redrawn. */
 export interface Screen extends LogTarget {
   /** Columns of the terminal. */
   readonly columns: number;
-  /** Replaces the block at the bottom; no lines remove it. */
+  /** Replaces the block at the bottom; an empty list removes it. */
   draw(lines: readonly string[]): void;
 }
 
 const ESCAPE = '\u001b[';
 
-/** Makes a screen of a stream. On something that is no terminal `draw` does nothing. */
+/** Creates a screen on a stream. If the stream is not a terminal, `draw` does nothing. */
 export function openScreen(
   stream: Pick<WriteStream, 'write'> & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>,
 ): Screen {
@@ -21,7 +21,7 @@ export function openScreen(
   return {
     isTTY,
     get columns() {
-      // A terminal that nobody told its size (docker run -t) says 0.
+      // A terminal without a known size (docker run -t) reports 0.
       return stream.columns || 80;
     },
     write(text) {

@@ -3,34 +3,34 @@ import type { HttpAnswer } from './http.js';
 import { retryAfterOf } from './rate-limit.js';
 import { TransientError } from './retry.js';
 
-/** What was asked for, for messages. */
-export interface Asked {
+/** The requested resource, for messages. */
+export interface RequestTarget {
   /** Such as `the file onnx/model.onnx of org/name at 0123abcd`. */
   readonly what: string;
-  /** Where a person accepts a licence or sees the files; undefined for an address that is not the hub's. */
+  /** Page where a user accepts a licence or sees the files; undefined for an address outside the hub. */
   readonly page: string | undefined;
 }
 
 const MAY_PASS = new Set([408, 429, 500, 502, 503, 504]);
 
-/** Whether a status is worth another attempt. */
+/** Returns whether a status is worth a retry. */
 export function mayPass(status: number): boolean {
   return MAY_PASS.has(status);
 }
 
 /**
- * The error that an answer other than 2xx means.
+ * Returns the error for an answer other than 2xx.
  *
- * @param hasToken - Whether a token was sent: without one the advice is to set it, with one to look at its rights.
+ * @param hasToken - Whether a token was sent: without one the advice is to set it, with one to check its permissions.
  */
-export function answerError(answer: HttpAnswer, asked: Asked, hasToken: boolean): Error {
+export function answerError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean): Error {
   const { status } = answer;
   const host = answer.url.host;
   if (mayPass(status)) {
     const limited = status === 429;
     const final = new DownloaderError(
       limited ? 'RATE_LIMITED' : 'SERVER_FAILED',
-      `${host} answered ${status} for ${asked.what}${limited ? ' (too many requests)' : ''}. Run the command again later: it continues where it stopped.`,
+      `${host} answered ${status} for ${target.what}${limited ? ' (too many requests)' : ''}. Run the command again later: it resumes where it stopped.`,
     );
     return new TransientError(
       final,
@@ -40,48 +40,48 @@ export function answerError(answer: HttpAnswer, asked: Asked, hasToken: boolean)
   const reason = answer.header('x-error-code');
   const said = answer.header('x-error-message');
   const detail = said === undefined ? '' : ` The hub says: ${printable(said).replace(/\.$/, '')}.`;
-  if (status === 401 || (status === 403 && !hasToken)) return authError(answer, asked, hasToken, detail);
+  if (status === 401 || (status === 403 && !hasToken)) return authError(answer, target, hasToken, detail);
   if (status === 403) {
     const licence =
-      asked.page === undefined
+      target.page === undefined
         ? ''
-        : ` If it asks for a licence, accept it at ${asked.page} with the account that owns HF_TOKEN.`;
+        : ` If it requires accepting a licence, do so at ${target.page} with the account that owns HF_TOKEN.`;
     return new DownloaderError(
       'ACCESS_DENIED',
-      `${host} refuses ${asked.what} (403${reason === undefined ? '' : `, ${reason}`}).${detail}${licence} Then run: heimdex-downloader download`,
+      `${host} refuses ${target.what} (403${reason === undefined ? '' : `, ${reason}`}).${detail}${licence} Then run: heimdex-downloader download`,
     );
   }
   if (status === 404 || status === 410) {
     return new DownloaderError(
       'NOT_FOUND',
-      `${host} does not know ${asked.what} (${status}${reason === undefined ? '' : `, ${reason}`}).${detail} Check the name and the revision, and HF_ENDPOINT if it names a mirror, then run: heimdex-downloader plan`,
+      `${host} does not know ${target.what} (${status}${reason === undefined ? '' : `, ${reason}`}).${detail} Check the name and the revision, and HF_ENDPOINT if it names a mirror, then run: heimdex-downloader plan`,
     );
   }
   if (status === 416) {
     return new DownloaderError(
       'SIZE_MISMATCH',
-      `${host} has fewer bytes of ${asked.what} than its file list says (416). Nothing was published. Check HF_ENDPOINT and any proxy between, then run: heimdex-downloader download`,
+      `${host} has fewer bytes of ${target.what} than its file list states (416). Nothing was published. Check HF_ENDPOINT and any proxy in between, then run: heimdex-downloader download`,
     );
   }
   return new DownloaderError(
     'ANSWER_INVALID',
-    `${host} answered ${status} for ${asked.what}, where 200 was expected.${detail} Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+    `${host} answered ${status} for ${target.what}, expected 200.${detail} Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
   );
 }
 
-function authError(answer: HttpAnswer, asked: Asked, hasToken: boolean, detail: string): DownloaderError {
+function authError(answer: HttpAnswer, target: RequestTarget, hasToken: boolean, detail: string): DownloaderError {
   const { host } = answer.url;
   const advice = hasToken
-    ? 'The token in HF_TOKEN was not accepted: make a new one with read access'
-    : 'It is private, needs a licence, or is misspelt (the hub does not tell which): check the name and set HF_TOKEN';
-  const page = asked.page === undefined ? '' : `, look at ${asked.page}`;
+    ? 'The token in HF_TOKEN was rejected: create a new one with read access'
+    : 'It is private, requires accepting a licence, or is misspelt (the hub does not say which): check the name and set HF_TOKEN';
+  const page = target.page === undefined ? '' : `, see ${target.page}`;
   return new DownloaderError(
     'AUTH_REQUIRED',
-    `${host} wants a login for ${asked.what} (${answer.status}).${detail} ${advice}${page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,
+    `${host} requires a login for ${target.what} (${answer.status}).${detail} ${advice}${page}, then run: HF_TOKEN=hf_... heimdex-downloader download`,
   );
 }
 
-/** A header's text without control characters and not endless, for a message. */
+/** Returns a header's text for a message, truncated and without control characters. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 300);
 }

@@ -1,21 +1,21 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createUnzip } from 'node:zlib';
 import { DownloaderError, errorMessage } from '../errors.js';
-import type { Asked } from './answers.js';
+import type { RequestTarget } from './answers.js';
 import type { HttpAnswer } from './http.js';
 import { TransientError } from './retry.js';
 
-/** What the encodings that servers use are undone by. */
+/** Decoders of the common content encodings. */
 const DECODERS: Readonly<Record<string, () => Transform>> = {
   gzip: createUnzip,
   'x-gzip': createUnzip,
   deflate: createUnzip,
   br: createBrotliDecompress,
 };
-/** One after the other; a server has no reason for more. */
+/** Maximum nested encodings; a server has no reason for more. */
 const MAX_CODINGS = 2;
 
-/** The encodings of an answer's body, in the order in which they were applied; empty when the body is what it is. */
+/** Returns the encodings of an answer's body in the order of application; empty if it is not encoded. */
 export function contentCodings(answer: Pick<HttpAnswer, 'header'>): readonly string[] {
   return (answer.header('content-encoding') ?? '')
     .split(',')
@@ -23,19 +23,19 @@ export function contentCodings(answer: Pick<HttpAnswer, 'header'>): readonly str
     .filter((coding) => coding !== '' && coding !== 'identity');
 }
 
-/** Whether an answer is a part of an encoded file: a part of the encoded bytes, which is of no use. */
+/** Returns whether an answer is a range of an encoded file: a range of the encoded bytes, which is useless. */
 export function isEncodedPart(answer: Pick<HttpAnswer, 'header' | 'status'>): boolean {
   return answer.status === 206 && contentCodings(answer).length > 0;
 }
 
 /**
- * The body of an answer without the encoding that a server or proxy gave it although none was asked for. Its size is bounded
- * by whoever reads it, for it is decoded as it is read.
+ * Decodes the body of an answer that a server or proxy encoded although no encoding was requested. The consumer limits its
+ * size, since it is decoded while it is read.
  *
- * @throws DownloaderError ANSWER_INVALID for an encoding that is not known; while it is read TransientError for a body that
- * is not of its encoding, or was cut.
+ * @throws DownloaderError ANSWER_INVALID for an unknown encoding; while reading, TransientError for a corrupt or truncated
+ * body.
  */
-export function decodedBody(answer: HttpAnswer, asked: Asked): AsyncIterable<Buffer> {
+export function decodedBody(answer: HttpAnswer, target: RequestTarget): AsyncIterable<Buffer> {
   const codings = contentCodings(answer);
   if (codings.length === 0) return answer.body;
   const decoders = codings.toReversed().flatMap((coding) => DECODERS[coding] ?? []);
@@ -43,20 +43,20 @@ export function decodedBody(answer: HttpAnswer, asked: Asked): AsyncIterable<Buf
     answer.close();
     throw new DownloaderError(
       'ANSWER_INVALID',
-      `${answer.url.host} sent ${asked.what} in the encoding ${JSON.stringify(codings.join(', ').slice(0, 80))}, where none was asked for, and that one is not known. Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+      `${answer.url.host} sent ${target.what} in the unknown encoding ${JSON.stringify(codings.join(', ').slice(0, 80))} although none was requested. Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
     );
   }
-  return decoded(answer, asked, decoders);
+  return decoded(answer, target, decoders);
 }
 
 async function* decoded(
   answer: HttpAnswer,
-  asked: Asked,
+  target: RequestTarget,
   decoders: readonly (() => Transform)[],
 ): AsyncGenerator<Buffer> {
   let stream: Readable = Readable.from(answer.body, { objectMode: false });
   for (const decoder of decoders) {
-    // What fails is told to whoever reads the last of them.
+    // A failure reaches the consumer through the last decoder.
     stream = pipeline(stream, decoder(), () => {});
   }
   try {
@@ -66,7 +66,7 @@ async function* decoded(
     throw new TransientError(
       new DownloaderError(
         'ANSWER_INVALID',
-        `${answer.url.host} sent ${asked.what} encoded, where that was not asked for, and it cannot be decoded (${errorMessage(error)}). Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+        `${answer.url.host} sent ${target.what} encoded although no encoding was requested, and it cannot be decoded (${errorMessage(error)}). Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
         { cause: error },
       ),
     );

@@ -4,7 +4,7 @@ import { parentPort } from 'node:worker_threads';
 import { startContentHash } from '@heimdex/cache';
 import type { HashReply, HashRequest } from './hash-thread.js';
 
-/** The thread's side of hash-thread.ts. It reads and hashes without pause, which is what it is for. */
+/** The thread's side of hash-thread.ts. It reads and hashes synchronously: it has no other work. */
 interface OpenFile {
   readonly path: string;
   readonly fd: number;
@@ -54,8 +54,8 @@ function carryOut(request: HashRequest): string {
 function advance(file: OpenFile, end: number): string {
   file.before = { hash: file.hash.copy(), position: file.position };
   while (file.position < end) {
-    const wanted = Math.min(buffer.length, end - file.position);
-    const bytesRead = readSync(file.fd, buffer, 0, wanted, file.position);
+    const bytes = Math.min(buffer.length, end - file.position);
+    const bytesRead = readSync(file.fd, buffer, 0, bytes, file.position);
     if (bytesRead === 0) throw new Error(`${file.path} ends at ${file.position}, before ${end}`);
     file.hash.update(buffer.subarray(0, bytesRead));
     file.position += bytesRead;

@@ -2,29 +2,29 @@ import { Worker } from 'node:worker_threads';
 import type { HasherSubject, OpenHasher, PrefixHasher } from './prefix-hasher.js';
 import { openInlineHasher } from './prefix-hasher.js';
 
-/** What the thread is asked. */
+/** Request to the thread. */
 export type HashRequest =
   | ({ readonly op: 'open'; readonly id: number } & HasherSubject)
   | { readonly op: 'advance'; readonly id: number; readonly end: number }
   | { readonly op: 'rollback'; readonly id: number }
   | { readonly op: 'close'; readonly id: number };
 
-/** What it answers, one answer a request, in order. */
+/** Replies of the thread, one per request, in order. */
 export type HashReply = { readonly hex: string } | { readonly failure: string };
 
-/** A smaller file is hashed sooner than a thread starts. */
+/** A smaller file is hashed faster than a thread starts. */
 const INLINE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Hashes large files in a thread of its own, so that the thread that receives bytes does nothing else. Started with the
- * first large file; whoever makes one closes it.
+ * Hashes large files in a worker thread, so that the main thread only receives bytes. Starts with the first large file; the
+ * creator closes it.
  */
 export class HashThread {
   #worker: Worker | undefined;
   #nextId = 1;
   readonly #waiting: { readonly resolve: (hex: string) => void; readonly reject: (error: Error) => void }[] = [];
 
-  /** Opens a hasher: in the thread for a large file, in this one for a small one. */
+  /** Opens a hasher: in the worker thread for a large file, in this thread for a small one. */
   readonly open: OpenHasher = async (subject) => {
     if (subject.sizeBytes < INLINE_BYTES) return openInlineHasher(subject);
     const id = this.#nextId++;
@@ -32,7 +32,7 @@ export class HashThread {
     return this.#hasher(id);
   };
 
-  /** Ends the thread; what it was asked fails. Idempotent. */
+  /** Terminates the thread; pending requests fail. Idempotent. */
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
@@ -63,13 +63,13 @@ export class HashThread {
 
   #start(): Worker {
     const worker = new Worker(new URL('./hash-thread-worker.js', import.meta.url), {
-      // It keeps one buffer and some hash states: the default heap of a thread would be a waste.
+      // The thread keeps one buffer and a few hash states: the default heap would be a waste.
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
     });
     worker.on('message', (reply: HashReply) => {
-      const asked = this.#waiting.shift();
-      if ('hex' in reply) asked?.resolve(reply.hex);
-      else asked?.reject(new Error(reply.failure));
+      const request = this.#waiting.shift();
+      if ('hex' in reply) request?.resolve(reply.hex);
+      else request?.reject(new Error(reply.failure));
     });
     worker.on('error', (error) => {
       this.#worker = undefined;

@@ -9,45 +9,45 @@ import type { ProxyFor } from './proxy.js';
 import { proxyAgents } from './proxy.js';
 import { type FirstContact, isUnreached, TransientError } from './retry.js';
 
-/** An answer whose body has not been read. Read `body` to its end or call `close()`. */
+/** An answer with an unread body. Read `body` to its end or call `close()`. */
 export interface HttpAnswer {
   readonly url: URL;
   readonly status: number;
-  /** A header by lower-case name; of a repeated one, the first. */
+  /** Returns a header by its lower-case name; the first if it is repeated. */
   header(name: string): string | undefined;
   /**
-   * The bytes as they came. The next part is asked for when the one before has been dealt with, so a slow disk slows
-   * the sender and is never taken for a stall.
+   * The raw bytes. The next chunk is requested once the previous one is processed, so a slow disk slows the sender and is
+   * never mistaken for a stall.
    */
   readonly body: AsyncIterable<Buffer>;
-  /** Ends the connection if it is still busy. Idempotent. */
+  /** Closes the connection if it is still busy. Idempotent. */
   close(): void;
 }
 
-/** One GET request, without redirects and without retries: those are decisions of the caller. */
+/** Sends one GET request, without redirects and retries: the caller decides about those. */
 export interface HttpClient {
   /**
-   * @throws TransientError when the connection fails or stays silent too long.
-   * @throws DownloaderError UNREACHABLE when it cannot succeed later either, such as an unknown certificate.
+   * @throws TransientError if the connection fails or stalls.
+   * @throws DownloaderError UNREACHABLE if a retry cannot succeed, as with an unknown certificate.
    */
   get(url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer>;
-  /** Ends idle connections. Idempotent. */
+  /** Closes idle connections. Idempotent. */
   close(): void;
 }
 
-/** How connections are made. */
+/** Connection options. */
 export interface HttpOptions {
   /** No byte, header or handshake for this long is a stall. */
   readonly stallMs: number;
-  /** Connections to one host at once. */
+  /** Maximum concurrent connections per host. */
   readonly connections: number;
   readonly proxyFor: ProxyFor;
   readonly userAgent: string;
-  /** Told when anybody answers. */
+  /** Notified of the first answer from any host. */
   readonly contact: FirstContact;
 }
 
-/** Answers of the TLS layer that no retry mends. */
+/** TLS errors that no retry fixes. */
 const CERTIFICATE_CODES = new Set([
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -58,7 +58,7 @@ const CERTIFICATE_CODES = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-/** Opens the HTTP client. got is loaded here and not before, so that a run without requests does not pay for it. */
+/** Opens the HTTP client. got is imported here, so that a run without requests does not load it. */
 export async function openHttp(options: HttpOptions): Promise<HttpClient> {
   const { got } = await import('got');
   const settings = { keepAlive: true, maxSockets: options.connections, maxFreeSockets: options.connections };
@@ -79,7 +79,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
       });
       const body = new WatchedBody(stream, url, options.stallMs, signal);
       const answer = await body.answer();
-      options.contact.made();
+      options.contact.onAnswer();
       return answer;
     },
     close() {
@@ -89,8 +89,8 @@ export async function openHttp(options: HttpOptions): Promise<HttpClient> {
 }
 
 /**
- * Who must be named in the certificate. A name is sent along and compared by itself; a number cannot be sent, and the agent
- * of proxies then compares with localhost.
+ * Returns the name that the certificate must have. A host name is sent as SNI and compared by default; an IP address cannot be
+ * sent, and the proxy agent would then compare with localhost.
  */
 function identityOf(url: URL): HttpsOptions {
   const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -104,7 +104,7 @@ interface ResponseHead {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** One request's stream with a watch on it: every wait for the network ends at the stall limit or by the signal. */
+/** One request's stream with a watchdog: every network wait ends at the stall limit or by the signal. */
 class WatchedBody {
   #failure: Error | undefined;
   #waiting = false;
@@ -160,7 +160,7 @@ class WatchedBody {
     }
   }
 
-  /** Waits for `pending`; silence or the signal destroys the stream, which makes `pending` fail. */
+  /** Awaits `pending`; a stall or the signal destroys the stream, which makes `pending` reject. */
   async #watched<T>(pending: Promise<T>): Promise<T> {
     this.#waiting = true;
     this.#timer.refresh();
@@ -192,7 +192,7 @@ function stallError(url: URL, stallMs: number): TransientError {
   return new TransientError(
     new DownloaderError(
       'STALLED',
-      `${url.host} sent no byte for ${stallMs / 1000} s. Run the command again to continue; DOWNLOAD_STALL_SECONDS sets the limit.`,
+      `${url.host} sent no byte for ${stallMs / 1000} s. Run the command again to resume; DOWNLOAD_STALL_SECONDS sets the limit.`,
     ),
   );
 }
@@ -202,14 +202,14 @@ function connectionError(url: URL, error: unknown): Error {
   if (code !== undefined && CERTIFICATE_CODES.has(code)) {
     return new DownloaderError(
       'UNREACHABLE',
-      `The certificate of ${url.host} is not trusted (${code}). If it was issued by your own authority, name its file: NODE_EXTRA_CA_CERTS=/path/ca.pem heimdex-downloader download`,
+      `The certificate of ${url.host} is not trusted (${code}). If it was issued by your own authority, add its file: NODE_EXTRA_CA_CERTS=/path/ca.pem heimdex-downloader download`,
       { cause: error },
     );
   }
   return new TransientError(
     new DownloaderError(
       'UNREACHABLE',
-      `${url.host} cannot be reached or broke the connection (${code ?? errorMessage(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it continues where it stopped.`,
+      `${url.host} cannot be reached or closed the connection (${code ?? errorMessage(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it resumes where it stopped.`,
       { cause: error },
     ),
     undefined,

@@ -1,20 +1,20 @@
 import { type Tree, type TreeEntry, unsafePathReason } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
-import type { Asked } from './answers.js';
+import type { RequestTarget } from './answers.js';
 import { decodedBody } from './content-coding.js';
 import type { HttpClient } from './http.js';
 import { expectOk, getFollowing, type Origin } from './origin.js';
 import { type RetryNotice, type RetryPolicy, TransientError, withRetries } from './retry.js';
 
-/** What the hub says of a repository. */
+/** The hub's metadata API. */
 export interface HubApi {
-  /** The commit a branch, tag or commit stands for: 40 hex digits. */
+  /** Resolves a branch, tag or commit to a commit: 40 hex digits. */
   commit(repository: string, revision: string, signal: AbortSignal): Promise<string>;
-  /** All files of a commit. */
+  /** Lists all files of a commit. */
   tree(repository: string, commit: string, signal: AbortSignal): Promise<Tree>;
 }
 
-/** What the API needs. */
+/** Dependencies of the API. */
 export interface HubOptions {
   readonly http: HttpClient;
   readonly origin: Origin;
@@ -22,21 +22,21 @@ export interface HubOptions {
   readonly onRetry: (notice: RetryNotice) => void;
 }
 
-/** The most a metadata answer may weigh: a tree of 100,000 files is about 20 MB. */
+/** Maximum size of a metadata answer: a tree of 100,000 files is about 20 MB. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
-/** Pages of a tree; the hub sends 1,000 entries a page. */
+/** Maximum pages of a tree; the hub sends 1,000 entries per page. */
 const MAX_PAGES = 1_000;
 
-/** The hub's API over HTTP. Every call is retried by the policy. */
+/** Creates a client of the hub's API over HTTP. Every call is retried by the policy. */
 export function openHub(options: HubOptions): HubApi {
   const { http, origin, retry, onRetry } = options;
-  const getJson = (url: URL, asked: Asked, signal: AbortSignal) =>
+  const getJson = (url: URL, target: RequestTarget, signal: AbortSignal) =>
     withRetries(
       async () => {
-        const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, asked, signal);
-        expectOk(answer, asked, origin.token !== undefined);
-        const text = await readText(decodedBody(answer, asked), asked);
-        return { value: parseJson(text, url, asked), link: answer.header('link'), url: answer.url };
+        const answer = await getFollowing(http, url, origin, { accept: 'application/json' }, target, signal);
+        expectOk(answer, target, origin.token !== undefined);
+        const text = await readText(decodedBody(answer, target), target);
+        return { value: parseJson(text, url, target), link: answer.header('link'), url: answer.url };
       },
       retry,
       signal,
@@ -45,40 +45,40 @@ export function openHub(options: HubOptions): HubApi {
 
   return {
     async commit(repository, revision, signal) {
-      const asked = { what: `the revision ${revision} of ${repository}`, page: repositoryPage(origin, repository) };
+      const target = { what: `the revision ${revision} of ${repository}`, page: repositoryPage(origin, repository) };
       const url = apiUrl(origin, repository, `revision/${encodeURIComponent(revision)}`);
-      const { value } = await getJson(url, asked, signal);
+      const { value } = await getJson(url, target, signal);
       const sha = field(value, 'sha');
-      if (typeof sha !== 'string' || !/^[0-9a-f]{40}$/.test(sha)) throw shapeError(url, asked, 'a 40-digit "sha"');
+      if (typeof sha !== 'string' || !/^[0-9a-f]{40}$/.test(sha)) throw shapeError(url, target, 'a 40-digit "sha"');
       return sha;
     },
 
     async tree(repository, commit, signal) {
-      const asked = { what: `the file list of ${repository}`, page: repositoryPage(origin, repository) };
+      const target = { what: `the file list of ${repository}`, page: repositoryPage(origin, repository) };
       const files = new Map<string, TreeEntry>();
       let next: URL | undefined = apiUrl(origin, repository, `tree/${commit}?recursive=true`);
       for (let page = 0; next !== undefined; page += 1) {
-        if (page === MAX_PAGES) throw shapeError(next, asked, `at most ${MAX_PAGES} pages`);
-        const { value, link, url }: Awaited<ReturnType<typeof getJson>> = await getJson(next, asked, signal);
-        if (!Array.isArray(value)) throw shapeError(url, asked, 'a JSON array');
+        if (page === MAX_PAGES) throw shapeError(next, target, `at most ${MAX_PAGES} pages`);
+        const { value, link, url }: Awaited<ReturnType<typeof getJson>> = await getJson(next, target, signal);
+        if (!Array.isArray(value)) throw shapeError(url, target, 'a JSON array');
         for (const entry of value) {
-          const file = readEntry(entry, url, asked);
+          const file = readEntry(entry, url, target);
           if (file !== undefined) files.set(...file);
         }
-        next = nextPage(link, url, asked);
+        next = nextPage(link, url, target);
       }
       return files;
     },
   };
 }
 
-/** The page of a repository, for a person. */
+/** Returns the web page of a repository. */
 export function repositoryPage(origin: Origin, repository: string): string {
   const { origin: host, pathname } = new URL(repository, directory(origin.endpoint));
   return `${host}${pathname}`;
 }
 
-/** The address of a file's bytes. */
+/** Returns the address of a file's bytes. */
 export function resolveUrl(origin: Origin, repository: string, commit: string, path: string): URL {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
   return new URL(`${repository}/resolve/${commit}/${encoded}`, directory(origin.endpoint));
@@ -88,12 +88,12 @@ function apiUrl(origin: Origin, repository: string, rest: string): URL {
   return new URL(`api/models/${repository}/${rest}`, directory(origin.endpoint));
 }
 
-/** The endpoint with a slash at its end, so that a mirror may live under a path. */
+/** Returns the endpoint with a trailing slash, so that a mirror may have a path. */
 function directory(endpoint: URL): URL {
   return endpoint.pathname.endsWith('/') ? endpoint : new URL(`${endpoint.href}/`);
 }
 
-async function readText(body: AsyncIterable<Buffer>, asked: Asked): Promise<string> {
+async function readText(body: AsyncIterable<Buffer>, target: RequestTarget): Promise<string> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of body) {
@@ -101,7 +101,7 @@ async function readText(body: AsyncIterable<Buffer>, asked: Asked): Promise<stri
     if (sizeBytes > MAX_JSON_BYTES) {
       throw new DownloaderError(
         'ANSWER_INVALID',
-        `The answer for ${asked.what} is larger than ${MAX_JSON_BYTES} bytes.`,
+        `The answer for ${target.what} is larger than ${MAX_JSON_BYTES} bytes.`,
       );
     }
     chunks.push(chunk);
@@ -109,31 +109,31 @@ async function readText(body: AsyncIterable<Buffer>, asked: Asked): Promise<stri
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function parseJson(text: string, url: URL, asked: Asked): unknown {
+function parseJson(text: string, url: URL, target: RequestTarget): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // A proxy's page or a cut answer: worth another try.
-    throw new TransientError(shapeError(url, asked, 'JSON'));
+    // A proxy's error page or a truncated answer: worth a retry.
+    throw new TransientError(shapeError(url, target, 'JSON'));
   }
 }
 
-function readEntry(entry: unknown, url: URL, asked: Asked): [string, TreeEntry] | undefined {
+function readEntry(entry: unknown, url: URL, target: RequestTarget): [string, TreeEntry] | undefined {
   if (field(entry, 'type') !== 'file') return undefined;
   const path = field(entry, 'path');
   const sizeBytes = field(entry, 'size');
   const blobId = field(entry, 'oid');
   if (typeof path !== 'string' || typeof blobId !== 'string' || !/^[0-9a-f]{40}$/.test(blobId)) {
-    throw shapeError(url, asked, 'entries with "path" and a 40-digit "oid"');
+    throw shapeError(url, target, 'entries with "path" and a 40-digit "oid"');
   }
   const unsafe = unsafePathReason(path);
   if (unsafe !== undefined) {
     throw new DownloaderError(
       'PATH_REFUSED',
-      `${url.host} lists a file ${JSON.stringify(path)} in ${asked.what}, which is refused: ${unsafe}. Nothing was written. Check HF_ENDPOINT, then run: heimdex-downloader plan`,
+      `${url.host} lists the file ${JSON.stringify(path)} in ${target.what}, which is rejected: ${unsafe}. Nothing was written. Check HF_ENDPOINT, then run: heimdex-downloader plan`,
     );
   }
-  if (!isSize(sizeBytes)) throw shapeError(url, asked, `a size for ${path}`);
+  if (!isSize(sizeBytes)) throw shapeError(url, target, `a size for ${path}`);
   const xet = field(entry, 'xetHash');
   const xetHash = typeof xet === 'string' ? xet : undefined;
   const lfs = field(entry, 'lfs') ?? undefined;
@@ -141,7 +141,7 @@ function readEntry(entry: unknown, url: URL, asked: Asked): [string, TreeEntry] 
   const lfsSha256 = field(lfs, 'oid');
   const lfsSizeBytes = field(lfs, 'size') ?? sizeBytes;
   if (typeof lfsSha256 !== 'string' || !/^[0-9a-f]{64}$/.test(lfsSha256) || !isSize(lfsSizeBytes)) {
-    throw shapeError(url, asked, `a 64-digit "lfs.oid" and a size for ${path}`);
+    throw shapeError(url, target, `a 64-digit "lfs.oid" and a size for ${path}`);
   }
   return [path, { sizeBytes, blobId, lfsSha256, lfsSizeBytes, xetHash }];
 }
@@ -150,12 +150,12 @@ function isSize(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function nextPage(link: string | undefined, base: URL, asked: Asked): URL | undefined {
-  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
-  if (target === undefined) return undefined;
-  const next = URL.canParse(target, base.href) ? new URL(target, base) : undefined;
+function nextPage(link: string | undefined, base: URL, target: RequestTarget): URL | undefined {
+  const address = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
+  if (address === undefined) return undefined;
+  const next = URL.canParse(address, base.href) ? new URL(address, base) : undefined;
   if (next?.protocol === base.protocol || next?.protocol === 'https:') return next;
-  throw shapeError(base, asked, 'an address of its next page');
+  throw shapeError(base, target, 'an address of its next page');
 }
 
 function field(value: unknown, name: string): unknown {
@@ -163,9 +163,9 @@ function field(value: unknown, name: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[name];
 }
 
-function shapeError(url: URL, asked: Asked, expected: string): DownloaderError {
+function shapeError(url: URL, target: RequestTarget, expected: string): DownloaderError {
   return new DownloaderError(
     'ANSWER_INVALID',
-    `${url.host} answered something else than ${expected} for ${asked.what}. Check that HF_ENDPOINT is a hub and that no proxy answers in its place, then run: heimdex-downloader plan`,
+    `${url.host} sent an invalid answer for ${target.what}: expected ${expected}. Check that HF_ENDPOINT is a hub and that no proxy answers instead, then run: heimdex-downloader plan`,
   );
 }

@@ -3,13 +3,13 @@ import type { ContentHash } from '@heimdex/cache';
 import type { ByteRange } from './ranges.js';
 
 /**
- * What is written beside a partial file, one JSON text a line, appended only: which bytes are on disk, and now and then
- * the hash of all bytes up to a position, by which a later run proves them anew. A line cut by a kill or a full disk is
- * passed over, and costs the bytes it told of.
+ * An append-only journal next to a partial file, one JSON text per line: which bytes are on disk and, at intervals, the hash of
+ * all bytes up to a position, with which a later run verifies them. A line truncated by a kill or a full disk is skipped; its
+ * bytes are fetched again.
  */
 export interface JournalState {
   readonly done: readonly ByteRange[];
-  /** Hashes of the file's first `end` bytes, by rising position. */
+  /** Hashes of the file's first `end` bytes, by ascending position. */
   readonly prefixes: readonly PrefixHash[];
 }
 
@@ -19,13 +19,13 @@ export interface PrefixHash {
   readonly hex: string;
 }
 
-/** One entry: ranges that are on disk since the entry before, and how far the hash has come. */
+/** One entry: ranges on disk since the previous entry, and the progress of the hash. */
 export interface JournalEntry {
   readonly done: readonly ByteRange[];
   readonly prefix: PrefixHash | undefined;
 }
 
-/** Whose bytes a journal speaks of. A journal of other bytes is not used. */
+/** The file that a journal belongs to. A journal of other bytes is ignored. */
 export interface JournalSubject {
   readonly sizeBytes: number;
   readonly hash: ContentHash;
@@ -33,12 +33,12 @@ export interface JournalSubject {
 
 const FORMAT_VERSION = 1;
 
-/** The journal's path of a partial file. */
+/** Returns the journal's path of a partial file. */
 export function journalPath(partialPath: string): string {
   return `${partialPath}.journal`;
 }
 
-/** Writes a journal anew, under its own name in one step. */
+/** Rewrites a journal atomically. */
 export async function writeJournal(path: string, subject: JournalSubject, state: JournalState): Promise<void> {
   const prefixes = state.prefixes.map((prefix) => entryLine({ done: [], prefix }));
   const done = state.done.length === 0 ? '' : entryLine({ done: state.done, prefix: undefined });
@@ -52,7 +52,7 @@ function headerLine(subject: JournalSubject): string {
   return `${JSON.stringify({ version: FORMAT_VERSION, size: sizeBytes, type: hash.type, hash: hash.value })}\n`;
 }
 
-/** Adds an entry. One write, so that a kill leaves it whole or cut, never mixed. */
+/** Appends an entry in one write, so that a kill leaves it complete or truncated, never interleaved. */
 export async function appendEntry(path: string, entry: JournalEntry): Promise<void> {
   await appendFile(path, entryLine(entry));
 }
@@ -65,7 +65,7 @@ function entryLine(entry: JournalEntry): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** Reads a journal; undefined when there is none or it is about other bytes. */
+/** Reads a journal; undefined if there is none or it belongs to other bytes. */
 export async function readJournal(path: string, subject: JournalSubject): Promise<JournalState | undefined> {
   let text: string;
   try {

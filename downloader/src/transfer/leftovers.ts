@@ -4,20 +4,20 @@ import { systemCode } from '../errors.js';
 import { type JournalState, type JournalSubject, journalPath, readJournal } from './journal.js';
 import { RangeSet } from './ranges.js';
 
-/** A file of which an earlier run may have left something. */
+/** A file that an earlier run may have left incomplete. */
 export interface Unfinished extends JournalSubject {
-  /** Where the finished file will lie. */
+  /** Path of the finished file. */
   readonly finalPath: string;
 }
 
-/** A temporary file to go on with. */
+/** A temporary file to resume. */
 export interface Leftover {
   readonly path: string;
   readonly state: JournalState;
   readonly sizeBytes: number;
 }
 
-/** The temporary files of a blob and their journals, whoever wrote them. */
+/** Lists the temporary files of a blob and their journals, whoever wrote them. */
 async function leftoversOf(finalPath: string): Promise<string[]> {
   const prefix = `${basename(finalPath)}.`;
   const dir = dirname(finalPath);
@@ -25,7 +25,7 @@ async function leftoversOf(finalPath: string): Promise<string[]> {
   return names.filter((name) => name.startsWith(prefix) && name.includes('incomplete')).map((name) => join(dir, name));
 }
 
-/** Bytes of a file that an earlier run left and a next one will go on with, before they are proved. */
+/** Returns the bytes of a file that the next run can resume, not yet verified. */
 export async function resumableBytes(options: Unfinished): Promise<number> {
   try {
     return (await findLeftover(options))?.sizeBytes ?? 0;
@@ -34,7 +34,7 @@ export async function resumableBytes(options: Unfinished): Promise<number> {
   }
 }
 
-/** The temporary file with the most bytes to go on with. */
+/** Returns the temporary file with the most resumable bytes. */
 export async function findLeftover(options: Unfinished): Promise<Leftover | undefined> {
   let best: Leftover | undefined;
   const paths = (await leftoversOf(options.finalPath)).filter((path) => path.endsWith('incomplete'));
@@ -54,8 +54,8 @@ async function withoutJournal(path: string, subject: JournalSubject): Promise<Jo
 }
 
 /**
- * Takes a leftover by renaming it: of two processes that a broken lock let in, one gets it, and the other hears false.
- * The journal of the new name is there already, so a kill in between loses nothing.
+ * Claims a leftover by renaming it: if a broken lock admits two processes, one gets it and the other gets false. The journal
+ * exists under the new name first, so a kill in between loses nothing.
  */
 export async function claim(from: string, to: string): Promise<boolean> {
   try {
@@ -69,7 +69,7 @@ export async function claim(from: string, to: string): Promise<boolean> {
   return true;
 }
 
-/** Removes what earlier runs and other programs left of a blob that is whole now. Call it under the blob's lock. */
+/** Removes the leftovers of earlier runs and other programs of a complete blob. Call it while holding the blob's lock. */
 export async function removeLeftovers(finalPath: string): Promise<void> {
   for (const path of await leftoversOf(finalPath)) await rm(path, { force: true });
 }

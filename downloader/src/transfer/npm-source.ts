@@ -7,7 +7,7 @@ import type { ByteRange } from './ranges.js';
 import { isUnreached, TransientError } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';
 
-/** A file inside a package of the registry that the user's npm settings name. */
+/** A file inside a package of the configured registry. */
 export interface NpmFileAddress {
   readonly package: string;
   /** An exact version. */
@@ -16,7 +16,7 @@ export interface NpmFileAddress {
   readonly file: string;
 }
 
-/** Reads one file out of a package's archive as it comes. Ranges are not known there: it always starts at byte 0. */
+/** Streams one file from a package's archive. Ranges are not supported: it always starts at byte 0. */
 export class NpmFileSource implements ByteSource {
   readonly label: string;
   readonly #address: NpmFileAddress;
@@ -38,7 +38,7 @@ export class NpmFileSource implements ByteSource {
     const { package: name, version } = this.#address;
     return new Promise((resolve, reject) => {
       const read = async (archive: NodeJS.ReadableStream) => {
-        // A settled promise: pacote would else fetch the archive again when a reader leaves it early.
+        // A settled promise: otherwise pacote would fetch the archive again if a reader stops early.
         await this.#readFile(archive, signal, resolve).catch(reject);
       };
       pacote.tarball
@@ -47,7 +47,7 @@ export class NpmFileSource implements ByteSource {
     });
   }
 
-  /** Gives the file's bytes to whoever opened it, and ends when they are read or no longer wanted. */
+  /** Passes the file's bytes to the consumer; ends when they are read or cancelled. */
   async #readFile(
     archive: NodeJS.ReadableStream,
     signal: AbortSignal,
@@ -69,7 +69,7 @@ export class NpmFileSource implements ByteSource {
       throw this.#registryError(error);
     } finally {
       unpacked.destroy();
-      // The rest goes to npm's own cache, for the next file of the same package.
+      // The rest goes to npm's cache, for the next file of the same package.
       archive.unpipe(unpacked);
       archive.resume();
     }
@@ -79,7 +79,7 @@ export class NpmFileSource implements ByteSource {
     );
   }
 
-  /** Waits until the entry's bytes are read or the reader has left. */
+  /** Waits until the entry's bytes are read or the consumer is gone. */
   #handOver(entry: TarEntry, give: (opened: OpenedBytes) => void, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const body = Readable.from(this.#watched(entry, signal));
@@ -90,7 +90,7 @@ export class NpmFileSource implements ByteSource {
     });
   }
 
-  /** The entry's bytes, with an end to every wait: the stall limit or the signal. */
+  /** Yields the entry's bytes; every wait ends at the stall limit or by the signal. */
   async *#watched(entry: TarEntry, signal: AbortSignal): AsyncGenerator<Buffer> {
     const stall = new AbortController();
     const timer = setTimeout(() => stall.abort(this.#stallError()), this.#stallMs);
@@ -148,7 +148,7 @@ export class NpmFileSource implements ByteSource {
   }
 }
 
-/** A package's archive has one directory around all, mostly `package`. */
+/** Strips the top-level directory of a package's archive, usually `package`. */
 function withoutRoot(name: string): string {
   return name.slice(name.indexOf('/') + 1);
 }

@@ -1,4 +1,4 @@
-/** The part of @npmcli/config that is used here; the package has no types of its own. */
+/** Types of the part of @npmcli/config used here; the package has none. */
 declare module '@npmcli/config' {
   interface ConfigOptions {
     readonly npmPath: string;
@@ -14,7 +14,7 @@ declare module '@npmcli/config' {
     constructor(options: ConfigOptions);
     /** Reads the settings of the project, the user and the machine. */
     load(): Promise<void>;
-    /** Settings in the form that npm's libraries take. */
+    /** Settings in the form that npm's libraries accept. */
     readonly flat: Readonly<Record<string, unknown>>;
   }
   export = Config;

@@ -1,34 +1,34 @@
 import { DownloaderError } from '../errors.js';
-import { type Asked, answerError } from './answers.js';
+import { answerError, type RequestTarget } from './answers.js';
 import type { HttpAnswer, HttpClient } from './http.js';
 import { TransientError } from './retry.js';
 
-/** A host that is trusted with the token, and how to ask it. */
+/** A host trusted with the token, and how to access it. */
 export interface Origin {
   readonly endpoint: URL;
-  /** Sent to the endpoint's own origin and to no other. */
+  /** Sent only to the endpoint's own origin. */
   readonly token: string | undefined;
 }
 
-/** Redirects followed for one request; the hub makes one or two. */
+/** Maximum redirects per request; the hub uses one or two. */
 const MAX_REDIRECTS = 8;
 
-/** The header that carries the token, only for addresses of the origin itself: same scheme, host and port. */
+/** Returns the header with the token, only for addresses of the origin itself: same scheme, host and port. */
 export function authorization(url: URL, origin: Origin): Record<string, string> {
   if (origin.token === undefined || url.origin !== origin.endpoint.origin) return {};
   return { authorization: `Bearer ${origin.token}` };
 }
 
 /**
- * GETs an address, following redirects, up to an answer that is none, whatever its status. The token leaves with the
- * first hop to another origin and does not come back.
+ * GETs an address and follows redirects up to the first other answer, whatever its status. The token is dropped at the first
+ * hop to another origin and stays dropped.
  */
 export async function getFollowing(
   http: HttpClient,
   url: URL,
   origin: Origin,
   headers: Readonly<Record<string, string>>,
-  asked: Asked,
+  target: RequestTarget,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
   let current = url;
@@ -44,25 +44,25 @@ export async function getFollowing(
   }
   throw new DownloaderError(
     'REDIRECT_REFUSED',
-    `${url.host} redirects ${asked.what} in a circle (more than ${MAX_REDIRECTS} times). Check HF_ENDPOINT, then run: heimdex-downloader download`,
+    `${url.host} redirects ${target.what} more than ${MAX_REDIRECTS} times. Check HF_ENDPOINT, then run: heimdex-downloader download`,
   );
 }
 
 /**
- * Lets a 2xx answer pass.
+ * Returns a 2xx answer.
  *
  * @throws DownloaderError or TransientError for any other.
  */
-export function expectOk(answer: HttpAnswer, asked: Asked, hasToken: boolean): HttpAnswer {
+export function expectOk(answer: HttpAnswer, target: RequestTarget, hasToken: boolean): HttpAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   answer.close();
-  throw answerError(answer, asked, hasToken);
+  throw answerError(answer, target, hasToken);
 }
 
 /**
- * Where a 3xx answer points.
+ * Returns the target of a 3xx answer.
  *
- * @throws DownloaderError REDIRECT_REFUSED for a target that is not http(s), or that would leave https for http.
+ * @throws DownloaderError REDIRECT_REFUSED for a target that is not http(s), or for a redirect from https to http.
  */
 export function redirectTarget(answer: HttpAnswer): URL {
   const location = answer.header('location');

@@ -5,17 +5,17 @@ import { TransientError, withRetries } from './retry.js';
 import type { ByteSource, OpenedBytes } from './source.js';
 import type { TransferEvents, TransferOptions } from './transfer-options.js';
 
-/** Bytes gathered before a write. Large enough that writes cost little, small enough that memory does not matter. */
+/** Bytes collected before a write. Large enough to keep writes cheap, small enough for memory. */
 const WRITE_BYTES = 512 * 1024;
-/** Chunks gathered before a write, for senders that send them tiny. */
+/** Chunks collected before a write, for senders of tiny chunks. */
 const WRITE_CHUNKS = 512;
-/** A slow sender's bytes are written after this long at the latest, so that a kill does not cost minutes. */
+/** A slow sender's bytes are written after this delay at the latest, so that a kill does not cost minutes. */
 const WRITE_MS = 2_000;
 
 /**
- * Fetches what a partial file lacks. The first part goes alone: if its answer shows that the sender obeys ranges,
- * further connections join. A sender that ignores ranges starts again at the first byte: what is there already is
- * passed over, the rest is taken as it comes.
+ * Fetches the missing bytes of a partial file. The first range is requested alone: if the answer shows that the sender supports
+ * ranges, further connections start. A sender that ignores ranges starts again at the first byte: bytes already present are
+ * skipped, the rest is used.
  */
 export class PartFetcher {
   readonly #queue: ByteRange[];
@@ -33,7 +33,7 @@ export class PartFetcher {
     this.#queue = cutIntoParts(partial.missing(), options.partBytes);
   }
 
-  /** Ends when all bytes are there, or with the first failure, after all connections have ended. */
+  /** Resolves when all bytes are present; rejects with the first failure, after all connections have ended. */
   async run(signal: AbortSignal): Promise<void> {
     const both = AbortSignal.any([signal, this.#stop.signal]);
     this.#startWorker(both);
@@ -56,7 +56,7 @@ export class PartFetcher {
     );
   }
 
-  /** More connections, once it is known that each can have a part of its own. */
+  /** Starts more connections, once each is known to get a range of its own. */
   #join(signal: AbortSignal): void {
     if (this.#joined) return;
     this.#joined = true;
@@ -96,7 +96,7 @@ export class PartFetcher {
     );
   }
 
-  /** Whether the answer is about the bytes that were asked for. */
+  /** Checks that the answer contains the requested bytes. */
   #check(opened: OpenedBytes, position: number): void {
     const { totalBytes } = opened;
     if (totalBytes !== undefined && totalBytes !== this.partial.sizeBytes) {
@@ -107,7 +107,7 @@ export class PartFetcher {
     }
   }
 
-  /** Writes the body's bytes from `start` up to `end`; yields the number of bytes after each write. */
+  /** Writes the body's bytes from `start` to `end`; yields the number of bytes after each write. */
   async *#store(opened: OpenedBytes, start: number, end: number): AsyncGenerator<number> {
     let chunks: Buffer[] = [];
     let gathered = 0;
@@ -129,19 +129,19 @@ export class PartFetcher {
         this.events.onFetched(received.length);
         const chunk = received.subarray(Math.min(passOver, received.length));
         passOver -= received.length - chunk.length;
-        const room = end - position - gathered;
-        if (chunk.length > room && (opened.ranged || end === this.partial.sizeBytes)) {
+        const capacity = end - position - gathered;
+        if (chunk.length > capacity && (opened.ranged || end === this.partial.sizeBytes)) {
           throw sizeMismatch(this.source, this.partial.sizeBytes, `more than ${this.partial.sizeBytes}`);
         }
-        const wanted = chunk.length > room ? chunk.subarray(0, room) : chunk;
-        chunks.push(wanted);
-        gathered += wanted.length;
+        const used = chunk.length > capacity ? chunk.subarray(0, capacity) : chunk;
+        chunks.push(used);
+        gathered += used.length;
         const due = gathered >= WRITE_BYTES || chunks.length >= WRITE_CHUNKS || performance.now() - lastMs > WRITE_MS;
         if (due) yield await flush();
-        if (chunk.length > room) break;
+        if (chunk.length > capacity) break;
       }
     } catch (error) {
-      // What came before the connection broke is as good as the rest.
+      // Bytes received before the connection broke are valid.
       if (gathered > 0 && !(error instanceof DownloaderError)) yield await flush();
       throw error;
     }
@@ -152,20 +152,20 @@ export class PartFetcher {
 function sizeMismatch(source: ByteSource, expected: number, got: string): DownloaderError {
   return new DownloaderError(
     'SIZE_MISMATCH',
-    `${source.label} should have ${expected} bytes and has ${got}. Nothing was published. Check HF_ENDPOINT and any proxy between, then run: heimdex-downloader download`,
+    `${source.label} has the wrong size: expected ${expected} bytes, got ${got}. Nothing was published. Check HF_ENDPOINT and any proxy in between, then run: heimdex-downloader download`,
   );
 }
 
 function endedEarly(source: ByteSource, position: number, end: number): DownloaderError {
   return new DownloaderError(
     'UNREACHABLE',
-    `${source.label} ended at byte ${position} of ${end}. Run the command again: it continues there.`,
+    `${source.label} ended at byte ${position} of ${end}. Run the command again: it resumes there.`,
   );
 }
 
 function wrongPart(source: ByteSource, expected: number, got: number): DownloaderError {
   return new DownloaderError(
     'ANSWER_INVALID',
-    `${source.label} sent bytes from ${got} where those from ${expected} were asked for. Check the proxy variables, then run: heimdex-downloader download`,
+    `${source.label} sent bytes from position ${got}, expected ${expected}. Check the proxy variables, then run: heimdex-downloader download`,
   );
 }

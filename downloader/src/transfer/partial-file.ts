@@ -7,34 +7,34 @@ import { type ByteRange, RangeSet } from './ranges.js';
 import { type Resumed, rehash } from './rehash.js';
 import { writeAll } from './write-all.js';
 
-/** What a partial file is of. Partial files lie beside the final one, on the same volume, under names of their own. */
+/** Parameters of a partial file. Partial files are next to the final one, on the same volume, under unique names. */
 export interface PartialOptions extends Unfinished {
-  /** A kill costs at most so many bytes: the journal is written when that many have come. */
+  /** Bytes between journal entries: the most that a kill costs. */
   readonly checkpointBytes: number;
   readonly openHasher: OpenHasher;
 }
 
-/** The most that is hashed in one go, so that the journal's hashes keep close to what has come. */
+/** Maximum bytes hashed at once, so that the journal's hashes keep up with the received bytes. */
 const HASH_STEP_BYTES = 16 * 1024 * 1024;
 
 /**
- * The bytes of one file on their way: parts come in any order, are written where they belong, and are read back and
- * hashed, from the first to the last, as soon as the bytes before them are there. Beside it a journal says what is on
- * disk, so that the next run after a kill goes on. Owned by one transfer; the lock of the blob keeps others away.
+ * The bytes of an incomplete file: parts arrive in any order, are written at their positions, and are read back and hashed from
+ * first to last as soon as there is no gap before them. A journal next to it records what is on disk, so that the next run
+ * resumes after a kill. Owned by one transfer; the blob's lock excludes others.
  *
- * Names end in `.<8 hex>.incomplete`, as huggingface_hub names its own temporary files.
+ * Names end in `.<8 hex>.incomplete`, like huggingface_hub's temporary files.
  */
 export class PartialFile {
   readonly path: string;
   readonly sizeBytes: number;
-  /** Bytes found on disk at the start: proved against the journal's hashes, or to be proved by the whole file's hash. */
+  /** Bytes found on disk at the start: verified by the journal's hashes, or later by the whole file's hash. */
   readonly reusedBytes: number;
   readonly #options: PartialOptions;
   readonly #handle: FileHandle;
   readonly #hasher: PrefixHasher;
   readonly #done: RangeSet;
   #fresh = new RangeSet();
-  /** How far the bytes are hashed, and their hash. */
+  /** Position and value of the hash. */
   #front: PrefixHash;
   #following: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -52,9 +52,9 @@ export class PartialFile {
   }
 
   /**
-   * Opens the file to go on with what an earlier run left, or a new one. Bytes that the journal vouches for are read
-   * and hashed again; those that do not match are fetched anew. A temporary file of huggingface_hub, which has no
-   * journal, is taken up too: its bytes are the file's beginning, or the whole file's hash will say that they are not.
+   * Opens a file that an earlier run left, or a new one. Bytes in the journal are read and hashed again; those that do not
+   * match are fetched again. A temporary file of huggingface_hub, which has no journal, is resumed too: its bytes are taken
+   * for the file's beginning, and the whole file's hash verifies them.
    */
   static async open(options: PartialOptions, signal: AbortSignal): Promise<PartialFile> {
     const path = `${options.finalPath}.${randomBytes(4).toString('hex')}.incomplete`;
@@ -90,17 +90,17 @@ export class PartialFile {
     }
   }
 
-  /** How many bytes are on disk. */
+  /** Number of bytes on disk. */
   get haveBytes(): number {
     return this.#done.sizeBytes;
   }
 
-  /** What is not on disk yet, lowest first. */
+  /** Missing ranges, lowest first. */
   missing(): ByteRange[] {
     return this.#done.missing(this.sizeBytes);
   }
 
-  /** Writes bytes at a position. Different positions may be written at the same time. */
+  /** Writes bytes at a position. Different positions may be written concurrently. */
   async write(position: number, chunks: readonly Buffer[]): Promise<void> {
     const sizeBytes = chunks.reduce((total, chunk) => total + chunk.length, 0);
     await writeAll(this.#handle, chunks, position);
@@ -111,7 +111,7 @@ export class PartialFile {
     if (this.#fresh.sizeBytes >= this.#options.checkpointBytes) await this.checkpoint();
   }
 
-  /** Writes to the journal what has come since it was last written. */
+  /** Appends the bytes received since the last entry to the journal. */
   async checkpoint(): Promise<void> {
     const fresh = this.#fresh;
     if (fresh.sizeBytes === 0) return;
@@ -119,15 +119,15 @@ export class PartialFile {
     await appendEntry(journalPath(this.path), { done: fresh.ranges, prefix: this.#front });
   }
 
-  /** Waits until all bytes are hashed and on disk, and gives the hash of the whole file in hex. All bytes must have come. */
+  /** Waits until all bytes are hashed and on disk; returns the whole file's hash in hex. All bytes must have been written. */
   async finish(): Promise<string> {
-    // A rename must not reach the disk before the bytes, or a power cut would leave an empty file under the final name.
+    // A rename must not reach the disk before the bytes, or a power failure would leave an empty file under the final name.
     await Promise.all([this.#handle.datasync(), this.#hashAll()]);
     if (this.#failure !== undefined) throw this.#failure.error;
     return this.#front.hex;
   }
 
-  /** Gives the file its final name. Call it only with the right hash. */
+  /** Renames the file to its final name. Call it only if the hash matches. */
   async publish(): Promise<void> {
     await this.#handle.chmod(0o644);
     await this.close();
@@ -135,7 +135,7 @@ export class PartialFile {
     await removeLeftovers(this.#options.finalPath);
   }
 
-  /** Closes the file and leaves it, with its journal, for the next run. Idempotent. */
+  /** Closes the file and keeps it, with its journal, for the next run. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -144,7 +144,7 @@ export class PartialFile {
     await this.#handle.close();
   }
 
-  /** Closes the file and throws its bytes away. */
+  /** Closes and deletes the file. */
   async discard(): Promise<void> {
     await this.close();
     await rm(this.path, { force: true });
@@ -159,7 +159,7 @@ export class PartialFile {
     }
   }
 
-  /** Hashes in the background what is on disk without a gap before it. */
+  /** Hashes in the background the bytes on disk that have no gap before them. */
   #follow(): void {
     if (this.#following !== undefined || this.#closed || this.#failure !== undefined) return;
     if (this.#done.endOfRunAt(this.#front.end) === this.#front.end) return;

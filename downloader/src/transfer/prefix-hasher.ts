@@ -2,30 +2,30 @@ import type { Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ContentHash, startContentHash } from '@heimdex/cache';
 
-/** Hashes a file that grows, from its first byte on. One call at a time. */
+/** Hashes a growing file from its first byte. One call at a time. */
 export interface PrefixHasher {
   /**
-   * Reads on from where it stopped.
+   * Continues to read where it stopped.
    *
-   * @param end - Position to read up to; never before an earlier one. The bytes before it are on disk.
+   * @param end - Position to read up to; never lower than in an earlier call. The bytes before it are on disk.
    * @returns The hash of the first `end` bytes, in hex.
-   * @throws Error when the file is shorter.
+   * @throws Error if the file is shorter.
    */
   advance(end: number): Promise<string>;
-  /** Forgets what the last `advance` read, once. */
+  /** Reverts the last `advance`, once. */
   rollback(): Promise<void>;
   /** Idempotent. */
   close(): Promise<void>;
 }
 
-/** Of which file, and what kind of hash. git's sha1 needs the size before the first byte. */
+/** File and type of hash. git's sha1 needs the size before the first byte. */
 export interface HasherSubject {
   readonly path: string;
   readonly type: ContentHash['type'];
   readonly sizeBytes: number;
 }
 
-/** Opens a hasher for a file that exists. */
+/** Opens a hasher for an existing file. */
 export type OpenHasher = (subject: HasherSubject) => Promise<PrefixHasher>;
 
 const READ_BYTES = 1024 * 1024;
@@ -52,8 +52,8 @@ class InlineHasher implements PrefixHasher {
     this.#before = { ...this.#state, hash: this.#state.hash.copy() };
     const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, end - this.#state.position)));
     while (this.#state.position < end) {
-      const wanted = Math.min(buffer.length, end - this.#state.position);
-      const { bytesRead } = await this.#file.read(buffer, 0, wanted, this.#state.position);
+      const bytes = Math.min(buffer.length, end - this.#state.position);
+      const { bytesRead } = await this.#file.read(buffer, 0, bytes, this.#state.position);
       if (bytesRead === 0) throw new Error(`${this.#subject.path} ends at ${this.#state.position}, before ${end}`);
       this.#state.hash.update(buffer.subarray(0, bytesRead));
       this.#state.position += bytesRead;

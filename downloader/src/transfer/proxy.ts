@@ -1,16 +1,16 @@
 import type { AgentOptions, Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
-/** The proxy to use for a URL, as a URL, or undefined for a direct connection. */
+/** Returns the proxy for a URL, or undefined for a direct connection. */
 export type ProxyFor = (url: URL) => URL | undefined;
 
-/** got's shape of a pair of agents. */
+/** got's pair of agents. */
 export interface AgentPair {
   readonly http: HttpAgent;
   readonly https: HttpsAgent;
 }
 
-/** Gives each URL its agents: direct ones, or ones that go through its proxy. The proxy libraries are loaded at first use. */
+/** Returns the agents for each URL: direct ones, or ones for its proxy. The proxy libraries are imported on first use. */
 export function proxyAgents(
   proxyFor: ProxyFor,
   direct: AgentPair,

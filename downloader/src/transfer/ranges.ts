@@ -1,15 +1,15 @@
-/** Bytes from `start` up to, not including, `end`. */
+/** Bytes from `start` (inclusive) to `end` (exclusive). */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
-/** The number of bytes in a range. */
+/** Returns the number of bytes in a range. */
 export function lengthOf(range: ByteRange): number {
   return range.end - range.start;
 }
 
-/** A set of byte positions, kept as sorted ranges that neither touch nor overlap. A value object without any input or output. */
+/** A set of byte positions, stored as sorted ranges that neither touch nor overlap. Pure value object. */
 export class RangeSet {
   #ranges: ByteRange[] = [];
 
@@ -22,7 +22,7 @@ export class RangeSet {
     return this.#ranges;
   }
 
-  /** How many bytes the set holds. */
+  /** Number of bytes in the set. */
   get sizeBytes(): number {
     return this.#ranges.reduce((total, range) => total + lengthOf(range), 0);
   }
@@ -44,13 +44,13 @@ export class RangeSet {
     this.#ranges = kept.sort((a, b) => a.start - b.start);
   }
 
-  /** The first position at or after `position` that the set does not hold. */
+  /** Returns the first position at or after `position` that is not in the set. */
   endOfRunAt(position: number): number {
     const run = this.#ranges.find((range) => range.start <= position && position < range.end);
     return run?.end ?? position;
   }
 
-  /** What of `[0, sizeBytes)` the set does not hold, lowest first. */
+  /** Returns the ranges of `[0, sizeBytes)` that are not in the set, lowest first. */
   missing(sizeBytes: number): ByteRange[] {
     const gaps: ByteRange[] = [];
     let position = 0;
@@ -64,7 +64,7 @@ export class RangeSet {
   }
 }
 
-/** Cuts ranges into parts of at most `partBytes`, in order: each is what one request asks for. */
+/** Splits ranges into parts of at most `partBytes`, in order: one request each. */
 export function cutIntoParts(ranges: readonly ByteRange[], partBytes: number): ByteRange[] {
   const parts: ByteRange[] = [];
   for (const range of ranges) {

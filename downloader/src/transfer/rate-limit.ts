@@ -1,13 +1,13 @@
-/** What a server says of when to come back, by header name in lower case. */
+/** Response headers that say when to retry, by lower-case name. */
 type Header = (name: string) => string | undefined;
 
-/** A larger number of `RateLimit-Reset` is a time of day, in seconds since 1970, as some servers give it. */
+/** A larger `RateLimit-Reset` is a timestamp in seconds since 1970, as some servers send it. */
 const EPOCH_SECONDS = 1_000_000_000;
 
 /**
- * The pause that an answer asks for, in ms; undefined when it asks for none. Retry-After goes before the RateLimit headers,
- * as their drafts want it: `RateLimit: "api";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers-08 and later, as the hub sends
- * it), `RateLimit: limit=100, remaining=0, reset=30` (before), `RateLimit-Reset: 30` (the first ones).
+ * Returns the requested pause in ms; undefined if there is none. Retry-After takes precedence over the RateLimit headers, as
+ * their drafts require: `RateLimit: "api";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers-08 and later, as the hub sends it),
+ * `RateLimit: limit=100, remaining=0, reset=30` (earlier), `RateLimit-Reset: 30` (the first drafts).
  */
 export function retryAfterOf(header: Header, nowMs: number): number | undefined {
   return (
@@ -17,18 +17,18 @@ export function retryAfterOf(header: Header, nowMs: number): number | undefined 
   );
 }
 
-/** Reads a Retry-After header: seconds, or an HTTP date compared with `nowMs`. Undefined when there is none or it is unreadable. */
+/** Parses a Retry-After header: seconds, or an HTTP date compared with `nowMs`. Undefined if it is missing or invalid. */
 export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
-  // A date has words in it; Date.parse takes much for one that is none.
+  // An HTTP date contains words; Date.parse accepts many texts that are no date.
   const at = /[a-z]{3}/i.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 }
 
 /**
- * Reads a RateLimit header: of several limits the longest wait among those that are used up, and of limits that do not say
- * what remains the longest of all.
+ * Parses a RateLimit header: the longest wait among the exhausted limits; if the limits do not say what remains, the longest of
+ * all.
  */
 export function parseRateLimit(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;

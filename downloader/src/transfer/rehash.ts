@@ -3,19 +3,19 @@ import type { JournalState, PrefixHash } from './journal.js';
 import type { PrefixHasher } from './prefix-hasher.js';
 import { RangeSet } from './ranges.js';
 
-/** What of a partial file can be gone on with. */
+/** The resumable part of a partial file. */
 export interface Resumed {
   readonly done: RangeSet;
-  /** How far the hasher has read, and the hash up to there. */
+  /** Position of the hasher, and the hash up to there. */
   readonly front: PrefixHash;
 }
 
-/** How much is read between two looks at the signal. */
+/** Bytes read between two checks of the signal. */
 const STEP_BYTES = 64 * 1024 * 1024;
 
 /**
- * Reads a partial file's bytes again, from the first on, and believes the journal as far as its hashes are met. At the
- * first one that is not, the bytes since the one before are given up; the hasher stands where the proved bytes end.
+ * Reads a partial file's bytes again from the first and trusts the journal as far as its hashes match. At the first mismatch,
+ * the bytes since the previous hash are dropped; the hasher is left at the end of the verified bytes.
  */
 export async function rehash(
   path: string,
@@ -43,7 +43,7 @@ export async function rehash(
   return { done: onDisk, front };
 }
 
-/** Positions to stop at, with the hash that the journal gives for them; between two of them no more than a step. */
+/** Returns the positions to stop at, with the journal's hashes; at most one step between two of them. */
 function stopsUpTo(end: number, prefixes: readonly PrefixHash[]): { readonly end: number; readonly hex?: string }[] {
   const stops: { readonly end: number; readonly hex?: string }[] = [];
   let position = 0;

@@ -1,23 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { exponentialDelayMs } from '@heimdex/common';
 
-/** How often and how patiently something is tried again. */
+/** Retry limits and delays. */
 export interface RetryPolicy {
-  /** Attempts in a row that may fail without a byte of progress, the first included. */
+  /** Consecutive attempts that may fail without a byte of progress, the first included. */
   readonly attempts: number;
   /** The first pause; each further one is up to twice as long. */
   readonly baseMs: number;
-  /** No pause of our own choosing is longer. */
+  /** Maximum pause chosen by the backoff. */
   readonly maxMs: number;
-  /** A server may ask for a longer pause by Retry-After or RateLimit, up to this. */
+  /** Maximum pause that a server may request with Retry-After or RateLimit. */
   readonly maxRetryAfterMs: number;
-  /** A number in [0, 1), for the jitter. */
+  /** Returns a number in [0, 1), for the jitter. */
   readonly random: () => number;
-  /** Whether anybody was reached yet. Absent: it makes no difference. */
+  /** Whether any host was reached yet. Absent: it makes no difference. */
   readonly contact?: FirstContact;
 }
 
-/** What the system says when nobody was reached: no such name, nobody listens, no way there. */
+/** System errors if no host was reached: unknown name, connection refused, no route. */
 const UNREACHED_CODES = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -32,41 +32,41 @@ const UNREACHED_CODES = new Set([
   'EADDRNOTAVAIL',
 ]);
 
-/** Whether a system error's code says that nobody was reached. */
+/** Returns whether a system error's code means that no host was reached. */
 export function isUnreached(code: string | undefined): boolean {
   return code !== undefined && UNREACHED_CODES.has(code);
 }
 
-/** From the first request on, how long somebody may be tried to be reached by a run that has reached nobody yet. */
+/** Time limit from the first request for a run that has reached no host yet. */
 const FIRST_CONTACT_MS = 2_000;
 
 /**
- * What a run knows of the network. Where no name is found, every connection refused and no route there from the start, there
- * is no network, or its settings are wrong, and a minute of retries would only keep that from the person who waits. Once
- * anybody has answered, the same failures are an outage that passes, and are retried as configured.
+ * What a run knows of the network. If from the start no name resolves, every connection is refused or there is no route, there
+ * is no network or its settings are wrong, and a minute of retries would only delay the error. Once any host has answered,
+ * the same failures are a temporary outage and are retried as configured.
  */
 export class FirstContact {
-  #made = false;
+  #reached = false;
   #sinceMs: number | undefined;
 
-  /** Somebody is asked. */
-  asked(nowMs: number): void {
+  /** Records a request. */
+  onRequest(nowMs: number): void {
     this.#sinceMs ??= nowMs;
   }
 
-  /** Somebody answered. */
-  made(): void {
-    this.#made = true;
+  /** Records an answer. */
+  onAnswer(): void {
+    this.#reached = true;
   }
 
-  /** Milliseconds that are left for further attempts once nobody was reached; Infinity once anybody was. */
+  /** Returns the milliseconds left for further attempts after no host was reached; Infinity once any host was. */
   leftMs(nowMs: number): number {
-    if (this.#made || this.#sinceMs === undefined) return Number.POSITIVE_INFINITY;
+    if (this.#reached || this.#sinceMs === undefined) return Number.POSITIVE_INFINITY;
     return Math.max(0, this.#sinceMs + FIRST_CONTACT_MS - nowMs);
   }
 }
 
-/** The program's policy; the number of attempts and the first pause are settable. */
+/** Creates the program's policy; the number of attempts and the first pause are configurable. */
 export const DEFAULT_RETRY: RetryPolicy = {
   attempts: 8,
   baseMs: 500,
@@ -75,16 +75,16 @@ export const DEFAULT_RETRY: RetryPolicy = {
   random: Math.random,
 };
 
-/** A failure that may pass: a broken connection, a stall, a busy server. Carries what to say if it does not. */
+/** A failure that may pass: a broken connection, a stall, a busy server. Contains the error to report if it does not. */
 export class TransientError extends Error {
   override readonly name = 'TransientError';
 
   constructor(
-    /** What it becomes once the attempts are used up. */
+    /** The error to throw once the attempts are used up. */
     readonly final: Error,
-    /** The pause the server asked for. */
+    /** The pause requested by the server. */
     readonly retryAfterMs?: number,
-    /** Nobody was reached at all: see FirstContact. */
+    /** No host was reached: see FirstContact. */
     readonly unreached = false,
   ) {
     super(final.message, { cause: final });
@@ -92,10 +92,10 @@ export class TransientError extends Error {
 }
 
 /**
- * The pause before the next attempt. "Equal jitter": half of an exponentially growing pause is fixed and half random,
- * so that many clients spread out and none comes back at once. A server's own wish is obeyed, plus a little jitter.
+ * Returns the pause before the next attempt. "Equal jitter": half of an exponentially growing pause is fixed and half random,
+ * so that clients spread out and none retries immediately. A pause requested by the server is obeyed, plus a little jitter.
  *
- * @param failures - Failures in a row so far, 1 or more.
+ * @param failures - Consecutive failures so far, 1 or more.
  */
 export function pauseMs(policy: RetryPolicy, failures: number, retryAfterMs?: number): number {
   const grown = exponentialDelayMs(failures, policy.baseMs, policy.maxMs);
@@ -103,15 +103,15 @@ export function pauseMs(policy: RetryPolicy, failures: number, retryAfterMs?: nu
   return Math.min(retryAfterMs, policy.maxRetryAfterMs) + policy.random() * policy.baseMs;
 }
 
-/** What a retried part of work may tell. */
+/** Context of a retried operation. */
 export interface Attempt {
   /** 1 for the first. */
   readonly number: number;
-  /** Says that bytes came: earlier failures are forgotten, for a connection that moves on is worth keeping. */
+  /** Reports received bytes: earlier failures are forgotten, since a connection with progress is worth keeping. */
   progressed(): void;
 }
 
-/** A failure that will be tried again. */
+/** A failure that will be retried. */
 export interface RetryNotice {
   readonly error: Error;
   readonly failures: number;
@@ -119,8 +119,8 @@ export interface RetryNotice {
 }
 
 /**
- * Runs `work` until it succeeds, fails for good (any error but TransientError), or has failed `policy.attempts` times
- * without progress; then the TransientError's `final` is thrown.
+ * Runs `work` until it succeeds, fails permanently (any error but TransientError), or has failed `policy.attempts` times without
+ * progress; then throws the TransientError's `final`.
  *
  * @throws AbortError when `signal` fires, also during a pause.
  */
@@ -136,10 +136,10 @@ export async function withRetries<T>(
     const progressed = () => {
       failures = 0;
     };
-    policy.contact?.asked(performance.now());
+    policy.contact?.onRequest(performance.now());
     try {
       const result = await work({ number, progressed });
-      policy.contact?.made();
+      policy.contact?.onAnswer();
       return result;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;

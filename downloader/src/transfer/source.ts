@@ -2,25 +2,25 @@ import type { ByteRange } from './ranges.js';
 
 /** An answer to a request for bytes. */
 export interface OpenedBytes {
-  /** The position of the first byte that comes. 0 when the whole file was sent although a part was asked for. */
+  /** Position of the first byte. 0 if the whole file was sent although a range was requested. */
   readonly start: number;
-  /** The size of the whole file as the sender states it, where it does. */
+  /** Size of the whole file as stated by the sender. */
   readonly totalBytes: number | undefined;
-  /** True when the sender obeyed the range, so that other parts can be asked for at the same time. */
+  /** True if the sender supports ranges, so that other ranges can be requested concurrently. */
   readonly ranged: boolean;
   readonly body: AsyncIterable<Buffer>;
-  /** Ends the connection if it is still busy. Idempotent. */
+  /** Closes the connection if it is still busy. Idempotent. */
   close(): void;
 }
 
-/** Where the bytes of one file come from. */
+/** A source of one file's bytes. */
 export interface ByteSource {
   /** For messages: the address or package, without secrets. */
   readonly label: string;
   /**
-   * Asks for a part of the file, or for all of it (undefined).
+   * Requests a range of the file, or all of it (undefined).
    *
-   * @throws TransientError when trying again may help; DownloaderError when it will not.
+   * @throws TransientError if a retry may help; DownloaderError if not.
    */
   open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes>;
 }

@@ -1,25 +1,25 @@
 import type { OpenHasher } from './prefix-hasher.js';
 import type { RetryNotice, RetryPolicy } from './retry.js';
 
-/** How transfers are made. */
+/** Options of transfers. */
 export interface TransferOptions {
-  /** The most one request asks for. A larger file is fetched in several parts at once. */
+  /** Maximum bytes per request. Larger files are fetched in several concurrent ranges. */
   readonly partBytes: number;
-  /** A kill costs at most so many bytes of a file. */
+  /** Maximum bytes of a file that a kill costs. */
   readonly checkpointBytes: number;
-  /** Connections for one file. */
+  /** Maximum connections per file. */
   readonly connectionsPerFile: number;
-  /** Runs a part of work when a connection is free: the bound over all files. */
+  /** Runs an operation when a connection is free: the limit over all files. */
   readonly connection: <T>(work: () => Promise<T>) => Promise<T>;
   readonly retry: RetryPolicy;
   readonly openHasher: OpenHasher;
 }
 
-/** Told while a transfer runs. */
+/** Callbacks of a transfer. */
 export interface TransferEvents {
-  /** Bytes of the file that are on disk. Falls when a file is fetched anew. */
+  /** Bytes of the file on disk. Decreases if a file is fetched again. */
   onBytes(haveBytes: number): void;
-  /** Bytes that came over the network, whether or not they will be of use. */
+  /** Bytes received over the network, including discarded ones. */
   onFetched(bytes: number): void;
   onRetry(notice: RetryNotice): void;
 }

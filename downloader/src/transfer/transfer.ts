@@ -6,26 +6,26 @@ import { PartialFile } from './partial-file.js';
 import type { ByteSource } from './source.js';
 import type { TransferEvents, TransferOptions } from './transfer-options.js';
 
-/** One file to bring to its place. */
+/** One file to fetch. */
 export interface TransferJob {
   /** For messages: the file's path in its repository. */
   readonly label: string;
   readonly finalPath: string;
   readonly sizeBytes: number;
   readonly hash: ContentHash;
-  /** Tried in order; the next one when one does not answer. */
+  /** Tried in order; the next one if one does not answer. */
   readonly sources: readonly ByteSource[];
 }
 
-/** What a transfer did. */
+/** Result of a transfer. */
 export interface TransferResult {
-  /** Bytes that an earlier run had left and that were right. */
+  /** Bytes resumed from an earlier run that matched. */
   readonly reusedBytes: number;
 }
 
-/** Whole fetches that may end in wrong bytes. */
+/** Maximum complete fetches that end with wrong bytes. */
 const MAX_MISMATCHES = 2;
-/** Errors of a source after which another source may do better. */
+/** Errors of a source after which another source may succeed. */
 const TRY_NEXT = new Set([
   'UNREACHABLE',
   'STALLED',
@@ -41,8 +41,8 @@ const TRY_NEXT = new Set([
 ]);
 
 /**
- * Fetches a file, proves its bytes and gives it its final name, and nothing else ever appears there. On any failure the
- * bytes that have come stay for the next run.
+ * Fetches a file, verifies its bytes and renames it to its final name; nothing else ever appears there. On failure the received
+ * bytes stay for the next run.
  *
  * @throws DownloaderError; AbortError (the signal's reason) when the signal fires.
  */
@@ -89,7 +89,7 @@ async function transferFrom(
         throw asDiskError(error, job.finalPath);
       }
       await partial.discard();
-      // Bytes of an earlier run may be the wrong ones: only a whole fetch of our own counts.
+      // Bytes of an earlier run may be the wrong ones: only a complete fetch of this run counts.
       if (partial.reusedBytes === 0) mismatches += 1;
       if (mismatches === MAX_MISMATCHES) throw error;
       events.onRetry({ error, failures: Math.max(1, mismatches), pauseMs: 0 });
@@ -108,7 +108,7 @@ async function openPartial(job: TransferJob, options: TransferOptions, signal: A
   }
 }
 
-/** Leaves what has come for the next run. A full disk may keep the journal from being written: then it tells of less. */
+/** Keeps the received bytes for the next run. A full disk may prevent the journal entry: then fewer are resumed. */
 async function keep(partial: PartialFile): Promise<void> {
   await partial.checkpoint().catch(() => {});
   await partial.close();
@@ -121,6 +121,6 @@ function isMismatch(error: unknown): error is DownloaderError {
 function hashMismatch(job: TransferJob, source: ByteSource, hex: string): DownloaderError {
   return new DownloaderError(
     'HASH_MISMATCH',
-    `${job.label} came with wrong bytes: expected ${job.hash.type} ${job.hash.value}, got ${hex} from ${source.label}. Nothing was published. A proxy or mirror between may change files: check HF_ENDPOINT, then run: heimdex-downloader download`,
+    `${job.label} has wrong bytes: expected ${job.hash.type} ${job.hash.value}, got ${hex} from ${source.label}. Nothing was published. A proxy or mirror in between may change files: check HF_ENDPOINT, then run: heimdex-downloader download`,
   );
 }

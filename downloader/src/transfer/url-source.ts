@@ -18,15 +18,15 @@ export class UrlFileSource implements ByteSource {
   }
 
   async open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes> {
-    const asked = { what: this.label, page: undefined };
+    const target = { what: this.label, page: undefined };
     const origin = { endpoint: this.url, token: undefined };
     const http = await this.http();
     const headers = rangeHeader(this.#encodes ? undefined : range);
-    const answer = expectOk(await getFollowing(http, this.url, origin, headers, asked, signal), asked, false);
-    if (!isEncodedPart(answer)) return openedBytes(answer, asked);
-    // A part of an encoded file is of no use: such a sender is asked for the whole file from then on.
+    const answer = expectOk(await getFollowing(http, this.url, origin, headers, target, signal), target, false);
+    if (!isEncodedPart(answer)) return openedBytes(answer, target);
+    // A range of an encoded file is useless: such a server is asked for the whole file from then on.
     answer.close();
-    if (this.#encodes) throw encodedPart(answer, asked);
+    if (this.#encodes) throw encodedPart(answer, target);
     this.#encodes = true;
     return this.open(undefined, signal);
   }

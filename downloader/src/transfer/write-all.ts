@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** Writes all bytes of several buffers at a position; a short write is continued. */
+/** Writes all bytes of several buffers at a position; continues after a short write. */
 export async function writeAll(handle: FileHandle, chunks: readonly Buffer[], position: number): Promise<void> {
   let rest: Buffer[] = [...chunks];
   let at = position;

@@ -95,7 +95,7 @@ describe("people's own fine-tunes, by their names alone", () => {
     });
     expect(code).to.equal(3);
     expect(stdout + stderr)
-      .to.include('is there, but not compiled yet')
+      .to.include('is present but not compiled yet')
       .and.include('heimdex-downloader download');
   });
 });

@@ -2,24 +2,24 @@ import type { Tensor } from 'onnxruntime-node';
 import { WHISPER_VALUES } from '../families/whisper-values.js';
 import type { Values } from './layerwise.js';
 
-/** How near two runs over one probe came: the least cosine of what is compared. -1 where there are no numbers. */
+/** Similarity of two runs over one probe: the minimum cosine of the compared values. -1 if there are no numbers. */
 export type Comparison = (reference: Values, compiled: Values, probe: Values) => number;
 
-/** Each row of the last dimension by itself: vectors of images and texts. */
+/** Compares each row of the last dimension: vectors of images and texts. */
 export const compareRows: Comparison = (reference, compiled) =>
-  least(reference, compiled, (name) => (reference[name] as Tensor).dims.at(-1) ?? 1);
+  minCosine(reference, compiled, (name) => (reference[name] as Tensor).dims.at(-1) ?? 1);
 
-/** All values of an output together: what many rows of attention read, where no single row matters. */
+/** Compares all values of an output together: attention reads many rows of it, and no single row matters. */
 export const compareWhole: Comparison = (reference, compiled) =>
-  least(reference, compiled, (name) => (reference[name] as Tensor).data.length);
+  minCosine(reference, compiled, (name) => (reference[name] as Tensor).data.length);
 
-/** Each token's scores over the vocabulary. */
+/** Compares each token's scores over the vocabulary. */
 export const compareLogits: Comparison = (reference, compiled) => {
   const only = (values: Values) => ({ [WHISPER_VALUES.logits]: values[WHISPER_VALUES.logits] as Tensor });
   return compareRows(only(reference), only(compiled), {});
 };
 
-/** Each text's mean over its tokens, and its first token: what sentence embedders pool. */
+/** Compares each text's mean over its tokens and its first token, as pooled by sentence embedders. */
 export const compareTexts: Comparison = (reference, compiled, probe) => {
   const mask = (probe.attention_mask as Tensor).data as BigInt64Array;
   let smallest = 1;
@@ -51,7 +51,7 @@ function meanOf(tokens: Float32Array, mask: BigInt64Array, width: number): Float
   return sum;
 }
 
-function least(reference: Values, compiled: Values, rowOf: (name: string) => number): number {
+function minCosine(reference: Values, compiled: Values, rowOf: (name: string) => number): number {
   let smallest = 1;
   for (const name of Object.keys(reference)) {
     const values = (reference[name] as Tensor).data as Float32Array;

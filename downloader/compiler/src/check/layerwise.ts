@@ -12,7 +12,7 @@ import { openSession } from './session.js';
 /** Values by name. */
 export type Values = Readonly<Record<string, Tensor>>;
 
-/** A graph whose constants are made, written, run and deleted layer by layer: disk holds its largest layer alone. */
+/** A graph whose constants are created, written, run and deleted layer by layer: the disk holds only the largest layer. */
 export class UnwrittenGraph extends Graph {
   override readonly productRows = 16_384;
   readonly #parts = new Map<string, Lazy<Iterable<ConstantValues>>>();
@@ -22,7 +22,7 @@ export class UnwrittenGraph extends Graph {
     return constant;
   }
 
-  /** @param parent A directory that holds a layer at a time. */
+  /** @param parent Directory that holds one layer at a time. */
   layered(parent: string): LayeredGraph {
     const { layers, outputs } = this;
     return {
@@ -54,10 +54,10 @@ export class UnwrittenGraph extends Graph {
   }
 }
 
-/** Told before each layer what share of them is done. */
+/** Called before each layer with the fraction of completed layers. */
 export type OnLayer = (share: number) => void;
 
-/** The graph's outputs, worked out layer by layer. */
+/** Computes the graph's outputs layer by layer. */
 export async function runLayers(graph: LayeredGraph, feeds: Values, onLayer: OnLayer): Promise<Values> {
   const values = new Map(Object.entries(feeds));
   const results = new Set(graph.outputs.map(({ name }) => name));
@@ -110,7 +110,7 @@ function pick(values: ReadonlyMap<string, Tensor>, names: readonly string[]): Va
   return Object.fromEntries(names.flatMap((name) => (values.has(name) ? [[name, values.get(name) as Tensor]] : [])));
 }
 
-/** What an operator reads, its branches included. */
+/** Returns the inputs of an operator, including those of its branches. */
 function readsOf(node: OnnxNode): readonly string[] {
   const branches = node.attributes.flatMap(({ graph }) => graph?.nodes.flatMap(readsOf) ?? []);
   return [...node.inputs, ...branches].filter((name) => name !== '');

@@ -6,18 +6,18 @@ import type { Values } from './layerwise.js';
 import { randomNumbers } from './random-numbers.js';
 
 /**
- * What a graph is checked with; `heard` are the float32 outputs of the graphs before it, `emptyText` the tokens that stand around
- * every text.
+ * Inputs of the self-check; `heard` are the float32 outputs of the preceding graphs, `emptyText` the special tokens around every
+ * text.
  */
 export type Probe = (config: ConfigReader, heard: Values, emptyText: readonly number[]) => Values;
 
-/** Positions of the encoder that are worked out: 6 s. */
+/** Computed positions of the encoder: 6 s. */
 const PROBE_POSITIONS = 300;
 const PROBE_TOKENS = 8;
 const SHORT_TEXT = 24;
 const LONG_TEXT = 64;
 
-/** Values that change slowly over two axes, as brightness and sound do, with some noise; -1 to 1. [planes, rows, columns]. */
+/** Values that vary smoothly over two axes, like brightness and sound, with some noise; -1 to 1. [planes, rows, columns]. */
 function smooth(planes: number, rows: number, columns: number, seed: number): Float32Array {
   const random = randomNumbers(seed);
   const values = new Float32Array(planes * rows * columns);
@@ -58,7 +58,7 @@ export const siglipVisionProbe: Probe = (config) => {
   return { pixel_values: new Tensor('float32', images, [2, 3, side, side]) };
 };
 
-/** A long text, a short one, two of a word and an empty one, padded with token 1: the shorter, the more the rounding shows. */
+/** A long text, a short one, two of one word and an empty one, padded with token 1: the shorter, the larger the rounding error. */
 export const siglipTextProbe: Probe = (config) => {
   const text = config.part('text_config');
   const length = text.count('max_position_embeddings', 64);
@@ -70,7 +70,7 @@ export const siglipTextProbe: Probe = (config) => {
   return { input_ids: new Tensor('int64', random, [lengths.length, length]) };
 };
 
-/** A long text, a short one, two of a word and an empty one, padded: the fewer the tokens, the more the rounding shows. */
+/** A long text, a short one, two of one word and an empty one, padded: the fewer the tokens, the larger the rounding error. */
 export const bertProbe: Probe = (config, _heard, emptyText) => {
   const { first, count } = bertPositions(config);
   const length = Math.min(LONG_TEXT, count - first);
@@ -85,7 +85,7 @@ export const bertProbe: Probe = (config, _heard, emptyText) => {
     text(length, Math.min(SHORT_TEXT, length - around)),
     text(2 * length, 1),
     text(2 * length + 1, 1),
-    // Where nobody says what stands around a text, a text of nothing is none.
+    // Without known special tokens there is no empty text.
     ...(around === 0 ? [] : [text(0, 0)]),
   ];
   const ids = new BigInt64Array(texts.length * length);
@@ -98,7 +98,7 @@ export const bertProbe: Probe = (config, _heard, emptyText) => {
   return { input_ids: new Tensor('int64', ids, dims), attention_mask: new Tensor('int64', mask, dims) };
 };
 
-/** Six seconds of something like a spectrogram. */
+/** Six seconds of a synthetic spectrogram. */
 export const whisperEncoderProbe: Probe = (config) => {
   const mels = config.count('num_mel_bins', 80);
   const frames = 2 * PROBE_POSITIONS;
@@ -111,12 +111,12 @@ export const whisperEncoderProbe: Probe = (config) => {
   };
 };
 
-/** What the float32 encoder gave. */
+/** Outputs of the float32 encoder. */
 export const whisperCrossProbe: Probe = (_config, heard) => ({
   [WHISPER_VALUES.states]: heard[WHISPER_VALUES.encoded] as Tensor,
 });
 
-/** A prompt over what the float32 graphs gave. */
+/** A prompt over the outputs of the float32 graphs. */
 export const whisperDecoderProbe: Probe = (config, heard) => {
   const heads = config.count('decoder_attention_heads');
   const size = config.count('d_model') / heads;

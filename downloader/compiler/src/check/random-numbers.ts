@@ -1,4 +1,4 @@
-/** Numbers from 0 to 1 that are the same each time. Source: mulberry32. */
+/** Reproducible numbers from 0 to 1. Source: mulberry32. */
 export function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {

@@ -9,8 +9,8 @@ import { type OnLayer, runLayers, UnwrittenGraph, type Values } from './layerwis
 import { openSession } from './session.js';
 
 /**
- * What a graph of the checkpoint gives for its probe in float32. `dir` holds a layer at a time. Throws TENSOR_NOT_FINITE where
- * weights that are finite give answers that are not.
+ * Runs a graph of the checkpoint in float32 on its probe. `dir` holds one layer at a time. Throws TENSOR_NOT_FINITE if finite
+ * weights produce outputs that are not finite.
  */
 export async function runFloat32(
   plan: GraphPlan,
@@ -34,8 +34,8 @@ export async function runFloat32(
 }
 
 /**
- * What the graph that was written gives for its probe. Opened as a whole, to see that it can be, and run layer by layer: a run
- * of the whole would touch all of its weights, and a CPU, which works out half precision in float32, would hold them all.
+ * Runs the written graph on its probe. It is opened as a whole to check that it loads, and run layer by layer: a full run would
+ * touch all of its weights, and a CPU, which computes half precision in float32, would hold them all.
  */
 export async function runWritten(
   graph: LayeredGraph,

@@ -1,12 +1,12 @@
 import { InferenceSession } from 'onnxruntime-node';
 
-/** A graph in a file, or one in memory whose large constants lie in files of `dir`. */
+/** A graph in a file, or one in memory with its large constants in files of `dir`. */
 export type GraphPlace = string | { readonly model: Uint8Array; readonly dir: string };
 
 /**
- * Opens a graph in as little memory as possible: weights stay mapped from their file, which is slower and gives the same answers. Not
- * so a layer with products by blocks: unless it is packed its activations are not rounded, and all its weights are held in float32.
- * The server packs them, so it is done here, too.
+ * Opens a graph with minimal memory: weights stay mapped from their file, which is slower and has the same results. Exception: a
+ * layer with products by blocks. Unless it is packed its activations are not rounded, and all its weights are held in float32.
+ * The server packs them, so it is done here too.
  */
 export function openSession(
   place: GraphPlace,

@@ -1,34 +1,34 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { DataType } from './data-types.js';
 
-/** Where a tensor lies. */
+/** Location of a tensor. */
 export interface TensorEntry {
   readonly type: DataType;
   readonly shape: readonly number[];
-  /** The file it lies in, by its index in `files`, and where its first byte is. Row-major, little endian. */
+  /** Index of its file in `files`, and offset of its first byte. Row-major, little endian. */
   readonly file: number;
   readonly offset: number;
   readonly sizeBytes: number;
 }
 
-/** A checkpoint's table of contents. Values are read one tensor at a time, so that memory does not follow its size. */
+/** A checkpoint's table of contents. Values are read one tensor at a time, so that memory does not depend on its size. */
 export interface Checkpoint {
-  /** Paths of the files that hold the tensors. */
+  /** Paths of the files with the tensors. */
   readonly files: readonly string[];
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** OpenAI's `dims` of a Whisper .pt file. */
   readonly dims?: Readonly<Record<string, number>>;
 }
 
-/** Bytes of a table of contents (header, pickle, zip directory, index) that are read: some hundred a tensor. */
+/** Maximum bytes of a table of contents (header, pickle, zip directory, index): some hundred per tensor. */
 export const MAX_CONTENTS_BYTES = 16 << 20;
 
-/** A name of a hostile file, short enough for a message. */
+/** Truncates a name from an untrusted file for a message. */
 export function shown(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}...` : text;
 }
 
-/** A file that is read by position. */
+/** A file with random access. */
 export class PositionedFile {
   readonly #descriptor: number;
   readonly sizeBytes: number;
@@ -38,7 +38,7 @@ export class PositionedFile {
     this.sizeBytes = fstatSync(this.#descriptor).size;
   }
 
-  /** The bytes from `offset`; fewer only where the file ends. */
+  /** Reads the bytes from `offset`; fewer only at the end of the file. */
   read(offset: number, length: number): Buffer {
     const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, this.sizeBytes - offset)));
     let filled = 0;
@@ -61,10 +61,10 @@ export class PositionedFile {
   }
 }
 
-/** torch has no tensors of weights with more axes, and messages name them all. */
+/** torch has no weights with more axes, and messages list them all. */
 export const MAX_AXES = 8;
 
-/** Number of elements of a shape; NaN for one that is no shape. */
+/** Returns the number of elements of a shape; NaN for an invalid one. */
 export function elementCount(shape: readonly number[]): number {
   if (shape.length > MAX_AXES) return Number.NaN;
   const count = shape.reduce(

@@ -1,6 +1,6 @@
 import { CompilerError } from '../errors.js';
 
-/** Element types of checkpoints, as safetensors names them, with their size in bytes. */
+/** Element types of checkpoints, named as in safetensors, with their size in bytes. */
 export const DATA_TYPES = {
   F64: 8,
   F32: 4,
@@ -20,7 +20,7 @@ export function isDataType(name: string): name is DataType {
 }
 
 /**
- * Little-endian floats of any width as float32. Rounds float64. Throws CHECKPOINT_UNSUPPORTED for integers.
+ * Converts little-endian floats of any width to float32. Rounds float64. Throws CHECKPOINT_UNSUPPORTED for integers.
  *
  * @param bytes Freshly read; float32 is a view of them where their alignment allows it.
  */
@@ -41,7 +41,7 @@ function fromBfloat16(values: Uint16Array): Float32Array {
   return new Float32Array(bits.buffer);
 }
 
-/** IEEE 754 binary16: by arithmetic on the bits, subnormal numbers by their value. */
+/** Converts IEEE 754 binary16 by bit operations, subnormal numbers by value. */
 function fromFloat16(values: Uint16Array): Float32Array {
   const bits = new Uint32Array(values.length);
   const floats = new Float32Array(bits.buffer);
@@ -59,7 +59,7 @@ function fromFloat16(values: Uint16Array): Float32Array {
   return floats;
 }
 
-/** float32 as IEEE 754 binary16, rounded to nearest, ties to even; beyond its range: infinity. */
+/** Converts float32 to IEEE 754 binary16, rounded to nearest, ties to even; infinity beyond its range. */
 export function toFloat16(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const halves = new Uint16Array(values.length);

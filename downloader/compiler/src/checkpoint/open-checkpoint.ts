@@ -6,15 +6,15 @@ import { readSafetensors } from './safetensors.js';
 import { readTorchFile } from './torch/torch-file.js';
 
 /**
- * The table of contents of a checkpoint: a safetensors file, a file of torch.save (.bin, .pt, .pth), or the index
- * (`*.index.json`) of one in shards, which lie beside it. Throws CompilerError.
+ * Opens the table of contents of a checkpoint: a safetensors file, a file of torch.save (.bin, .pt, .pth), or the index
+ * (`*.index.json`) of shards in the same directory. Throws CompilerError.
  */
 export function openCheckpoint(path: string): Checkpoint {
   if (path.endsWith('.index.json')) return openShards(path);
   return path.endsWith('.safetensors') ? { files: [path], tensors: readSafetensors(path) } : readTorchFile(path);
 }
 
-/** Names of the shards of an index, sorted. Throws CHECKPOINT_INVALID. */
+/** Returns the shard names in an index, sorted. Throws CHECKPOINT_INVALID. */
 export function shardsOf(indexPath: string): readonly string[] {
   return [...new Set(Object.values(weightMap(indexPath)))].sort();
 }
@@ -27,7 +27,7 @@ function openShards(indexPath: string): Checkpoint {
   if (missing !== undefined) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
-      `Expected shard ${shown(missing)} beside ${basename(indexPath)}, which names it, got none. Download the model again.`,
+      `Expected shard ${shown(missing)} next to ${basename(indexPath)}, which names it, got none. Download the model again.`,
     );
   }
   const shards = files.map((path, index) =>
@@ -72,7 +72,7 @@ function weightMap(indexPath: string): Readonly<Record<string, string>> {
   if (!isMap) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
-      `Expected ${basename(indexPath)} to have a weight_map of file names beside it.`,
+      `Expected ${basename(indexPath)} to have a weight_map of file names in its directory.`,
     );
   }
   return map as Record<string, string>;
@@ -91,7 +91,7 @@ function readText(path: string): string {
   );
 }
 
-/** The name of a file beside the index: no directory, no way out of this one. */
+/** A file name in the index's directory, without a path. */
 function isPlainName(name: unknown): boolean {
   return typeof name === 'string' && /^[\w][\w.-]*$/.test(name);
 }

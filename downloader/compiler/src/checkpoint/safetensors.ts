@@ -4,9 +4,9 @@ import { elementCount, MAX_CONTENTS_BYTES, PositionedFile, shown, type TensorEnt
 import { DATA_TYPES, isDataType } from './data-types.js';
 
 /**
- * The table of contents of a safetensors file: eight bytes with the header's length, the header (JSON), the tensors. Throws
- * CHECKPOINT_INVALID for offsets that overlap, leave holes, end beyond the file or do not fit the shape, as the reference
- * implementation does; CHECKPOINT_UNSUPPORTED for an element type that is not known.
+ * Reads the table of contents of a safetensors file: eight bytes with the header's length, the header (JSON), the tensors. Throws
+ * CHECKPOINT_INVALID for offsets that overlap, leave holes, end beyond the file or do not match the shape, as the reference
+ * implementation does; CHECKPOINT_UNSUPPORTED for an unknown element type.
  *
  * Source: github.com/huggingface/safetensors, "Format".
  */
@@ -59,7 +59,7 @@ function entriesOf(opened: PositionedFile, file: number): ReadonlyMap<string, Te
     if (begin < 0 || base + end > opened.sizeBytes) throw invalid(`tensor ${shown(tensor)} beyond the end of the file`);
     tensors.set(tensor, { type: dtype, shape, file, offset: base + begin, sizeBytes });
   }
-  // Of two entries of one name JSON keeps the last one, and another program may read the first.
+  // Of duplicate keys JSON keeps the last one, and another program may read the first.
   if (text.split('"data_offsets"').length - 1 !== tensors.size) throw invalid('a header that names a tensor twice');
   let covered = base;
   for (const [tensor, { offset, sizeBytes }] of [...tensors].sort(

@@ -2,22 +2,22 @@ import { CompilerError } from '../errors.js';
 import { type Checkpoint, PositionedFile, shown, type TensorEntry } from './checkpoint.js';
 import { DATA_TYPES, toFloat32 } from './data-types.js';
 
-/** Tensors that no graph needs, and why: a pattern of their names by reason. */
+/** Tensors that no graph needs: name patterns by reason. */
 export type ExpectedUnused = Readonly<Record<string, RegExp>>;
 
-/** A tensor's name as the builders know it, from its name in the file. */
+/** Maps a tensor's name in the file to its name in the builders. */
 export type Renaming = (name: string) => string;
 
 /**
- * The weights of a checkpoint, each read when it is asked for. Every tensor has to be taken once or be expected to be unused: a
- * checkpoint that holds more than the graph does is another model than its config says.
+ * The weights of a checkpoint, each read on demand. Every tensor must be used or be listed as unused: a checkpoint with more
+ * tensors than the graph is not the model in its config.
  */
 export class Weights {
   readonly #entries = new Map<string, TensorEntry>();
   readonly #files: readonly PositionedFile[];
-  readonly #taken = new Set<string>();
+  readonly #used = new Set<string>();
 
-  /** Throws TENSOR_UNEXPECTED when two tensors get one name. */
+  /** Throws TENSOR_UNEXPECTED if two tensors map to one name. */
   constructor(checkpoint: Checkpoint, rename: Renaming = (name) => name) {
     for (const [name, entry] of checkpoint.tensors) {
       const renamed = rename(name);
@@ -41,12 +41,12 @@ export class Weights {
     return this.#entry(name).shape;
   }
 
-  /** A whole tensor as float32. Throws TENSOR_MISSING, TENSOR_SHAPE or TENSOR_NOT_FINITE. */
+  /** Reads a whole tensor as float32. Throws TENSOR_MISSING, TENSOR_SHAPE or TENSOR_NOT_FINITE. */
   take(name: string, shape: readonly number[]): Float32Array {
     return this.takeRows(name, shape, 0, shape[0] ?? 1);
   }
 
-  /** Rows of a tensor, [count, ...], as float32: for tables that are read slice by slice. */
+  /** Reads rows of a tensor, [count, ...], as float32: for tables that are read slice by slice. */
   takeRows(name: string, shape: readonly number[], start: number, count: number): Float32Array {
     const entry = this.#entry(name);
     if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
@@ -55,7 +55,7 @@ export class Weights {
         `Expected tensor ${name} to be [${shape.join(', ')}], as config.json says, got [${entry.shape.join(', ')}].`,
       );
     }
-    this.#taken.add(name);
+    this.#used.add(name);
     const rowBytes = shape.slice(1).reduce((product, size) => product * size, DATA_TYPES[entry.type]);
     const bytes = this.#file(entry).read(entry.offset + start * rowBytes, count * rowBytes);
     if (bytes.length < count * rowBytes) {
@@ -74,11 +74,11 @@ export class Weights {
     return values;
   }
 
-  /** Throws TENSOR_UNEXPECTED for a tensor that was neither taken nor expected to be unused. */
-  expectAllTaken(unused: ExpectedUnused): void {
+  /** Throws TENSOR_UNEXPECTED for a tensor that was neither read nor listed as unused. */
+  expectAllUsed(unused: ExpectedUnused): void {
     const patterns = Object.values(unused);
     const extra = [...this.#entries.keys()].filter(
-      (name) => !this.#taken.has(name) && !patterns.some((pattern) => pattern.test(name)),
+      (name) => !this.#used.has(name) && !patterns.some((pattern) => pattern.test(name)),
     );
     if (extra.length > 0) {
       const more = extra.length > 1 ? ` and ${extra.length - 1} more` : '';
@@ -112,7 +112,7 @@ export class Weights {
   }
 }
 
-/** Tensor names with a model's prefix taken away, where any has it: `roberta.`, `bert.`, `model.`. */
+/** Removes a model's prefix from tensor names, if any has it: `roberta.`, `bert.`, `model.`. */
 export function withoutPrefix(checkpoint: Checkpoint, prefixes: readonly string[]): Renaming {
   const prefix = prefixes.find((one) => [...checkpoint.tensors.keys()].some((name) => name.startsWith(one)));
   return (name) => (prefix !== undefined && name.startsWith(prefix) ? name.slice(prefix.length) : name);

@@ -26,19 +26,19 @@ import { fromOpenAi } from './whisper-names.js';
 
 /** One graph of a compiled model. */
 export interface GraphPlan {
-  /** The name the server's model families know its file by: `encoder`, `vision`, `model`. */
+  /** Name of its file in the server's model families: `encoder`, `vision`, `model`. */
   readonly role: string;
   readonly build: (layers: Layers, config: ConfigReader) => void;
-  /** 8-bit recipes from the fastest to the finest; behind the last comes float32. */
+  /** 8-bit recipes from the fastest to the finest; float32 follows the last. */
   readonly recipes: readonly Recipe[];
   readonly probe: Probe;
-  /** How its outputs are compared with float32. */
+  /** How to compare its outputs with float32. */
   readonly comparison: Comparison;
-  /** The least cosine to float32 that is near enough; below, the next finer recipe is taken. */
+  /** Minimum cosine to float32; below it the next finer recipe is used. */
   readonly minCosine: number;
 }
 
-/** A kind of checkpoint that can be compiled. */
+/** A supported architecture. */
 export interface Architecture {
   readonly graphs: readonly GraphPlan[];
   readonly unused: ExpectedUnused;
@@ -47,13 +47,13 @@ export interface Architecture {
 
 const ROW: Recipe = { ...uniformRecipe('row'), head: 'row2', vocabulary: 'nb8' };
 const ROW2: Recipe = { ...uniformRecipe('row2'), vocabulary: 'nb8' };
-/** What hurts sentence embedders: rounded inputs of attention and feed-forward, one scale for an output of the second. */
+/** Sentence embedders are sensitive to rounded inputs of attention and feed-forward, and to one scale per output of the second. */
 const MIX: Recipe = { ...uniformRecipe('row2'), 'attention output': 'row', 'feed-forward 2': 'nb8' };
-/** What short texts are hurt by is the rounding of the weights. */
+/** Short texts are sensitive to the rounding of the weights. */
 const FINER_MIX: Recipe = { ...MIX, 'attention input': 'row3', 'attention output': 'row2' };
 const FINEST_MIX: Recipe = { ...FINER_MIX, 'feed-forward 1': 'row3' };
 const FINE_ROW: Recipe = { ...ROW2, 'attention input': 'row3', 'feed-forward 1': 'row3' };
-/** All but exact, and half as much again as ROW2. */
+/** Nearly exact, and half as much again as ROW2. */
 const ROW3: Recipe = { ...uniformRecipe('row3'), vocabulary: 'nb8' };
 const BLOCKS: Recipe = uniformRecipe('nb8');
 const ROWS_OR_FINER: readonly Recipe[] = [ROW, ROW2, FINE_ROW, ROW3];
@@ -86,7 +86,7 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
         recipes: ROWS_OR_FINER,
         probe: whisperEncoderProbe,
         comparison: compareWhole,
-        // Words stay at 0.995; the mark leaves room for noise, which the probe is.
+        // Transcripts are unchanged at 0.995; the threshold leaves a margin for the noisy probe.
         minCosine: 0.993,
       },
       {
@@ -138,10 +138,10 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   'xlm-roberta': bert,
 };
 
-/** Names of the architectures, as `model_type` has them. */
+/** Supported values of `model_type`. */
 export const MODEL_TYPES: readonly string[] = Object.keys(ARCHITECTURES);
 
-/** How a checkpoint of this config.json is compiled. Throws CONFIG_UNSUPPORTED. */
+/** Returns how to compile a checkpoint with this config.json. Throws CONFIG_UNSUPPORTED. */
 export function architectureOf(config: Config): Architecture {
   const type = config.model_type;
   const found = typeof type === 'string' && Object.hasOwn(ARCHITECTURES, type) ? ARCHITECTURES[type] : undefined;

@@ -3,17 +3,17 @@ import type { Layers } from '../graph/layers.js';
 import { bertPositions } from './bert-positions.js';
 import { type ConfigReader, headSize } from './config.js';
 
-/** What a checkpoint of BERT or XLM-RoBERTa holds that a vector a token does not need. */
+/** Tensors of a BERT or XLM-RoBERTa checkpoint that token vectors do not need. */
 export const BERT_UNUSED: ExpectedUnused = {
   'positions that count up': /^embeddings\.(position_ids|token_type_ids)$/,
   "the pooler of BERT's own training": /^pooler\./,
   'heads for masked words': /^(cls|lm_head)\./,
 };
 
-/** Prefixes that heads put in front of the encoder's names. */
+/** Prefixes that heads add to the encoder's names. */
 export const BERT_PREFIXES = ['bert.', 'roberta.', 'model.'] as const;
 
-/** Names of old checkpoints, which call a norm's weights as TensorFlow did. */
+/** Names in old checkpoints, which name a norm's weights as TensorFlow did. */
 export function currentBertName(name: string): string {
   return name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
 }

@@ -11,17 +11,17 @@ export class ConfigReader {
     readonly path = '',
   ) {}
 
-  /** A whole number above 0, and of a size that such a model can have: a config.json may ask for any amount of memory. */
+  /** An integer above 0, bounded by plausible model sizes: otherwise a config.json could request any amount of memory. */
   count(name: string, byDefault?: number): number {
     const value = this.config[name] ?? byDefault;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
       throw this.#wrong(name, 'a whole number above 0', value);
-    const most = MOST[name] ?? MAX_OF_ALL;
-    if (value > most) throw this.#wrong(name, `at most ${most}`, value);
+    const max = MAX_VALUES[name] ?? MAX_OF_ALL;
+    if (value > max) throw this.#wrong(name, `at most ${max}`, value);
     return value;
   }
 
-  /** A place in a table: a whole number from 0 to below `size`. */
+  /** An index into a table: an integer from 0 to below `size`. */
   index(name: string, size: number, byDefault: number): number {
     const value = this.config[name] ?? byDefault;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value >= size)
@@ -29,7 +29,7 @@ export class ConfigReader {
     return value;
   }
 
-  /** What a norm adds to a variance. */
+  /** The epsilon of a norm. */
   epsilon(name: string, byDefault: number): number {
     const value = this.config[name] ?? byDefault;
     if (typeof value !== 'number' || !(value >= 0 && value <= 1))
@@ -43,14 +43,14 @@ export class ConfigReader {
     return value;
   }
 
-  /** An object in it; empty where there is none. */
+  /** Returns an object in it; empty if there is none. */
   part(name: string): ConfigReader {
     const value = this.config[name] ?? {};
     if (typeof value !== 'object' || Array.isArray(value)) throw this.#wrong(name, 'an object', value);
     return new ConfigReader(value as Config, `${this.path}${name}.`);
   }
 
-  /** Throws where a value that changes the graph is another than the one that is built. */
+  /** Throws if a value that changes the graph is not the supported one. */
   expect(name: string, expected: unknown, byDefault: unknown = expected): void {
     const value = this.config[name] ?? byDefault;
     if (value !== expected) throw this.#wrong(name, JSON.stringify(expected), value);
@@ -64,9 +64,9 @@ export class ConfigReader {
   }
 }
 
-/** More than any model has. */
+/** Larger than in any model. */
 const MAX_OF_ALL = 1 << 22;
-const MOST: Readonly<Record<string, number>> = {
+const MAX_VALUES: Readonly<Record<string, number>> = {
   num_hidden_layers: 256,
   encoder_layers: 256,
   decoder_layers: 256,

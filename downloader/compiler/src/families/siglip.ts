@@ -3,7 +3,7 @@ import { CompilerError } from '../errors.js';
 import type { AttentionShape, Layers } from '../graph/layers.js';
 import { type ConfigReader, headSize } from './config.js';
 
-/** What a SigLIP checkpoint holds that its towers do not need. */
+/** Tensors of a SigLIP checkpoint that its towers do not need. */
 export const SIGLIP_UNUSED: ExpectedUnused = {
   'how similarities are scaled to probabilities': /^logit_(scale|bias)$/,
   'positions that count up': /\.position_ids$/,
@@ -107,7 +107,7 @@ function positions(layers: Layers, tower: string, length: number, width: number)
   return layers.tensor(`${tower}.embeddings.position_embedding.weight`, [length, width]);
 }
 
-/** The encoder: layers with their norms in front (pre-norm). Gives [rows, width], not yet normed. */
+/** The encoder: pre-norm layers. Returns [rows, width], not yet normed. */
 function encode(layers: Layers, embedded: string, tower: string, config: TowerConfig, dims: string): string {
   const { graph } = layers;
   const { width, heads, feedForward, epsilon } = config;
@@ -172,7 +172,7 @@ function attentionPooling(
   const name = 'vision_model.head';
   const projection = () => weights.take(`${name}.attention.in_proj_weight`, [3 * width, width]);
   const bias = () => weights.take(`${name}.attention.in_proj_bias`, [3 * width]);
-  // The query is the same for every image: it is worked out here.
+  // The query is the same for every image: it is computed here.
   const query = () => affine(projection(), bias(), weights.take(`${name}.probe`, [1, 1, width]));
   const keysAndValues = { values: () => projection().subarray(width * width), outputs: 2 * width, inputs: width };
   const product = graph.op('Add', [

@@ -20,12 +20,12 @@ const RENAMED: readonly (readonly [RegExp, string])[] = [
   [/_attn\.out\./, '_attn.out_proj.'],
 ];
 
-/** The name that transformers has for a tensor of OpenAI's Whisper, without `model.` in front. */
+/** Returns transformers' name of an OpenAI Whisper tensor, without the `model.` prefix. */
 export function fromOpenAi(name: string): string {
   return RENAMED.reduce((renamed, [pattern, replacement]) => renamed.replace(pattern, replacement), name);
 }
 
-/** config.json as transformers would write it, from the `dims` of a .pt file. */
+/** Returns the config.json that transformers would write, from the `dims` of a .pt file. */
 export function configFromDims(dims: Readonly<Record<string, number>>): Config {
   return {
     model_type: 'whisper',

@@ -1,18 +1,18 @@
-/** Names of the values that Whisper's graphs take and give: what the server feeds and reads. */
+/** Names of the inputs and outputs of Whisper's graphs, as the server feeds and reads them. */
 export const WHISPER_VALUES = {
   /** Log-mel spectrogram, float32 [1, mels, frames]. */
   features: 'input_features',
-  /** Which rows the convolutions give are worked out, int64 [rows]. */
+  /** Indexes of the convolutions' output rows to compute, int64 [rows]. */
   rows: 'heimdex_rows',
-  /** At which of the 1500 positions each of them stands, int64 [rows]. */
+  /** Position of each of them among the 1500, int64 [rows]. */
   positions: 'heimdex_positions',
-  /** Whether rows stand for several positions, bool [1]. */
+  /** Whether rows represent several positions, bool [1]. */
   merged: 'heimdex_merged',
-  /** Then the logarithm of how many, float32 [1, 1, rows, rows]. */
+  /** If so, the logarithm of how many, float32 [1, 1, rows, rows]. */
   logCounts: 'heimdex_log_counts',
-  /** What the encoder gives, float32 [1, rows, width]. */
+  /** Output of the encoder, float32 [1, rows, width]. */
   encoded: 'last_hidden_state',
-  /** What the cross attention's keys and values are made of, float32 [audios, positions, width]. */
+  /** Source of the cross attention's keys and values, float32 [audios, positions, width]. */
   states: 'encoder_hidden_states',
   /** int64 [rows, tokens]. */
   tokens: 'input_ids',
@@ -22,18 +22,18 @@ export const WHISPER_VALUES = {
   mask: 'heimdex_step_mask',
   /** Added to the scores of cross attention, float32 [audios or 1, 1, 1, positions or 1]. */
   encoderLogCounts: 'heimdex.encoder.log_counts',
-  /** Which of the run's tokens get logits, int64 [positions]. */
+  /** Indexes of the run's tokens that get logits, int64 [positions]. */
   logitPositions: 'heimdex_logit_positions',
   /** float32 [rows, positions, vocabulary]. */
   logits: 'logits',
 } as const;
 
-/** Keys or values that are read: of the tokens so far [rows, heads, room, size], of the audio [audios, heads, positions, size]. */
+/** Input keys or values: of the tokens so far [rows, heads, room, size], of the audio [audios, heads, positions, size]. */
 export function pastName(layer: number, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
   return `past_key_values.${layer}.${part}.${side}`;
 }
 
-/** Keys or values that are made: of the tokens of this run alone [rows, heads, tokens, size], of the audio as they are read. */
+/** Output keys or values: of the tokens of this run [rows, heads, tokens, size], of the audio in the same shape as the input. */
 export function presentName(layer: number, part: 'decoder' | 'encoder', side: 'key' | 'value'): string {
   return `present.${layer}.${part}.${side}`;
 }

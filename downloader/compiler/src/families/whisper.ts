@@ -7,7 +7,7 @@ import { attentionsName, pastName, presentName, WHISPER_VALUES as VALUES } from 
 /** transformers' prefix; OpenAI's files have none. */
 export const WHISPER_PREFIXES = ['model.'] as const;
 
-/** All tensors of a Whisper are needed: by one of its three graphs, which share the table of tokens. */
+/** All tensors of a Whisper are needed by one of its three graphs, which share the token table. */
 export const WHISPER_UNUSED: ExpectedUnused = {
   'alignment heads of a .pt file': /^alignment_heads$/,
   'a mask that is worked out': /^decoder\.mask$/,
@@ -40,8 +40,8 @@ function sizesOf(config: ConfigReader, part: 'encoder' | 'decoder'): Sizes {
 }
 
 /**
- * Whisper's encoder: a log-mel spectrogram to a row for each position that is asked for. Only chosen positions are worked out,
- * and a row may stand for several (token merging): silence costs a quarter.
+ * Whisper's encoder: a log-mel spectrogram to one row per requested position. Only the requested positions are computed, and a
+ * row may represent several (token merging): silence costs a quarter.
  *
  * Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022; Bolya et al., "Token Merging", 2023.
  */
@@ -105,7 +105,7 @@ function feedForward(
   );
 }
 
-/** What an audio file costs once: the keys and values that the decoder's cross attention reads, for every layer. */
+/** Computed once per audio: the keys and values that the decoder's cross attention reads, for every layer. */
 export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
   const { graph } = layers;
   const { width, heads, size, layers: count } = sizesOf(config, 'decoder');
@@ -132,8 +132,8 @@ export function buildWhisperCross(layers: Layers, config: ConfigReader): void {
 }
 
 /**
- * Whisper's decoder, for prompts and for single tokens: the KV cache is read with room for more tokens than it holds and is not
- * written; the keys and values of the run's tokens are given by themselves. Several rows (beams, samples) may share one audio.
+ * Whisper's decoder, for prompts and for single tokens. The KV cache has capacity for more tokens than it holds and is only read;
+ * the keys and values of the run's tokens are separate outputs. Several rows (beams, samples) may share one audio.
  *
  * Source: as the encoder.
  */
@@ -184,7 +184,7 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
   graph.output(VALUES.logits, graph.op('Reshape', [scores, shape]), 'float32', ['rows', 'logit_positions', vocabulary]);
 }
 
-/** The scores against the cache and those against the run's own tokens, side by side. Gives [rows x tokens, width]. */
+/** The scores against the cache and those against the run's own tokens, concatenated. Returns [rows x tokens, width]. */
 function selfAttention(layers: Layers, x: string, index: number, sizes: Sizes, perToken: string, mask: string): string {
   const { graph } = layers;
   const { width, heads, size } = sizes;
@@ -214,7 +214,7 @@ function selfAttention(layers: Layers, x: string, index: number, sizes: Sizes, p
   return graph.op('Reshape', [graph.op('Transpose', [context], { perm: [0, 2, 1, 3] }), graph.integers(-1, width)]);
 }
 
-/** All rows over one audio are queries side by side, so that its keys and values are there once. Gives [rows x tokens, width]. */
+/** All rows of one audio are queries together, so that its keys and values exist once. Returns [rows x tokens, width]. */
 function crossAttention(layers: Layers, x: string, index: number, sizes: Sizes, logCounts: string): string {
   const { graph } = layers;
   const { width, heads, size } = sizes;
@@ -235,7 +235,7 @@ function crossAttention(layers: Layers, x: string, index: number, sizes: Sizes, 
   return graph.op('Reshape', [context, graph.integers(-1, width)]);
 }
 
-/** Scores over the vocabulary, by the table of tokens or by a table of its own where a fine-tune has parted the two. */
+/** Scores over the vocabulary, from the token table or from a separate table if a fine-tune has untied the two. */
 function vocabularyProduct(layers: Layers, x: string, vocabulary: number, width: number): string {
   const { graph, weights, recipe } = layers;
   const name = weights.has('proj_out.weight') ? 'proj_out.weight' : 'decoder.embed_tokens.weight';

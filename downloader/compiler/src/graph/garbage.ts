@@ -1,6 +1,6 @@
 /**
- * Gives weights and answers back that are needed no more, where the process was started with --expose-gc: they lie outside of
- * JavaScript's heap, whose collector hardly sees them.
+ * Frees unused weights and outputs if the process was started with --expose-gc: they are outside of JavaScript's heap, so its
+ * collector hardly accounts for them.
  */
 export function collectGarbage(): void {
   globalThis.gc?.();

@@ -25,8 +25,8 @@ export function modelOf(graph: Pick<OnnxGraph, 'name' | 'nodes' | 'initializers'
 }
 
 /**
- * Writes a graph to a file: its constants go to NAME_data as soon as they are made, so that memory holds one of them at a time;
- * `finish` writes NAME beside it.
+ * Writes a graph to a file: each constant goes to NAME_data as soon as it is created, so that memory holds one at a time; `finish`
+ * writes NAME.
  */
 export class GraphFile extends Graph {
   readonly #dir: string;
@@ -58,7 +58,7 @@ export class GraphFile extends Graph {
     return [{ name: this.#name, sizeBytes: bytes.length, sha256 }, weights];
   }
 
-  /** Its layers, with constants that lie in the weights file. */
+  /** Its layers, with constants in the weights file. */
   layered(): LayeredGraph {
     const { layers, outputs, initializers } = this;
     return {

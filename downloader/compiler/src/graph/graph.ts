@@ -13,7 +13,7 @@ import {
 /** Values of a constant. */
 export type ConstantValues = Float32Array | Uint16Array | BigInt64Array | Uint8Array | Int8Array;
 
-/** Values that are made when they are written, and not at all where only the graph's shape is looked at. */
+/** Values created when they are written, and not at all if only the graph's shape is needed. */
 export type Lazy<Values> = () => Values;
 
 /** Adds an operator to a branch of an If; returns its output. */
@@ -27,8 +27,8 @@ export type Branch = (
 type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /**
- * Collects a graph: values are known by their names. Where its constants go is up to the classes that extend this one: to a file,
- * or nowhere until its layers are run.
+ * Collects a graph: values are identified by name. Subclasses decide where constants go: to a file, or nowhere until the layers
+ * are run.
  */
 export abstract class Graph {
   /** Operators, layer by layer. */
@@ -45,20 +45,20 @@ export abstract class Graph {
     return name;
   }
 
-  /** Makes a value an output under `name`. */
+  /** Declares a value as an output under `name`. */
   output(name: string, value: string, elementType: ElementType, dims: readonly Dimension[]): void {
     this.#push(node('Identity', [value], [name]));
     this.outputs.push({ name, elementType, dims: [...dims] });
   }
 
-  /** A constant; one of a name that is there already is that one. Returns its name. */
+  /** Adds a constant; an existing one of that name is reused. Returns its name. */
   constant(name: string, elementType: ElementType, dims: readonly number[], values: Lazy<ConstantValues>): string {
     return this.streamed(name, elementType, dims, function* () {
       yield values();
     });
   }
 
-  /** A constant that is made part by part. */
+  /** Adds a constant that is created part by part. */
   streamed(
     name: string,
     elementType: ElementType,
@@ -70,10 +70,10 @@ export abstract class Graph {
     return name;
   }
 
-  /** Where a large constant goes. */
+  /** Stores a large constant. */
   protected abstract store(constant: OnnxTensor, parts: Lazy<Iterable<ConstantValues>>): OnnxTensor;
 
-  /** A constant that lies in the graph itself. */
+  /** Adds a constant stored in the graph itself. */
   #inline(name: string, dims: readonly number[], values: Float32Array | BigInt64Array | Uint8Array): string {
     if (!this.initializers.has(name)) this.initializers.set(name, tensor(name, dims, values));
     return name;
@@ -112,7 +112,7 @@ export abstract class Graph {
     return this.#add(opType, inputs, attributes, 'com.microsoft', 1)[0] as string;
   }
 
-  /** If: each branch reads values of this graph and makes one float32 value of `rank` dimensions. */
+  /** If: each branch reads values of this graph and returns one float32 value of `rank` dimensions. */
   either(
     condition: string,
     whether: (branch: Branch) => string,
@@ -135,7 +135,7 @@ export abstract class Graph {
     });
   }
 
-  /** The end of a layer: where the graph may be parted. */
+  /** Marks the end of a layer, where the graph may be split. */
   cut(): void {
     this.layers.push([]);
   }

@@ -3,20 +3,20 @@ import type { Graph, Lazy } from './graph.js';
 import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, remaindersOf, transposed } from './quantize.js';
 
 /**
- * How a matrix product is written.
+ * Forms of a matrix product.
  * - `float32`: as in the checkpoint.
- * - `float16`: in half precision, activations and weights; what lies between products stays float32.
- * - `row`: activations in 8 bits with a scale a row (token), weights in 8 bits with a scale an output.
- * - `row2`: as row, and a second 8-bit product for what rounding the activations left: they have 16 bits in effect.
- * - `row3`: as row2, and a third product for what rounding the weights left: they have 16 bits in effect, too.
- * - `nb8`: weights in 8 bits with a scale for 32 inputs of an output (MatMulNBits, accuracy level 4).
+ * - `float16`: in half precision, activations and weights; values between products stay float32.
+ * - `row`: activations in 8 bits with one scale per row (token), weights in 8 bits with one scale per output.
+ * - `row2`: as row, plus a second 8-bit product for the rounding error of the activations: effectively 16 bits.
+ * - `row3`: as row2, plus a third product for the rounding error of the weights: effectively 16 bits too.
+ * - `nb8`: weights in 8 bits with one scale per 32 inputs of an output (MatMulNBits, accuracy level 4).
  *
- * In none of them does a row depend on the others of its batch.
+ * In none of them does a row depend on the other rows of its batch.
  */
 export const FORMS = ['float32', 'float16', 'row', 'row2', 'row3', 'nb8'] as const;
 export type Form = (typeof FORMS)[number];
 
-/** Weights of a product: [outputs, inputs], as torch keeps a linear layer's. */
+/** Weights of a product: [outputs, inputs], as in torch's linear layers. */
 export interface Matrix {
   readonly values: Lazy<Float32Array>;
   readonly outputs: number;
@@ -32,7 +32,7 @@ const FLOAT16 = 10;
 /** A step of the rest: half a step of the first rounding in 127 steps. */
 const REST_STEP = STEP / 254;
 
-/** Activations of several products are quantised once. */
+/** Activations of several products are quantized once. */
 interface QuantizedRows {
   readonly peak: string;
   readonly scaled: string;
@@ -46,7 +46,7 @@ export class Products {
   readonly #overflowSafe: boolean;
   readonly #rows = new Map<string, QuantizedRows>();
 
-  /** @param overflowSafe Whether 8-bit weights are made such that the fast product of CPUs without VNNI is exact. */
+  /** @param overflowSafe Whether 8-bit weights are exact with the fast product of CPUs without VNNI. */
   constructor(graph: Graph, overflowSafe: boolean) {
     this.#graph = graph;
     this.#overflowSafe = overflowSafe;

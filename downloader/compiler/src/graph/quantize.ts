@@ -1,25 +1,25 @@
-/** Weights as 8-bit numbers. A matrix is [outputs, inputs], row by row, as torch keeps it. */
+/** Quantizes weights to 8 bits. A matrix is [outputs, inputs], row-major, as in torch. */
 
-/** The largest magnitude of a signed 8-bit weight: symmetric, so -128 is not used. */
+/** Maximum magnitude of a signed 8-bit weight: symmetric, so -128 is not used. */
 const MAX_STEP = 127;
 /**
- * The largest sum of two neighbouring weights of one sign in the overflow-safe form: the 8-bit product of x86 CPUs without VNNI
- * (MLAS, vpmaddubsw) adds two products of an unsigned activation (at most 255) in 16 bits, and 255 x 127 < 32768.
+ * Maximum sum of two adjacent weights of one sign in the overflow-safe form: the 8-bit product of x86 CPUs without VNNI (MLAS,
+ * vpmaddubsw) adds two products of an unsigned activation (at most 255) in 16 bits, and 255 x 127 < 32768.
  */
 const MAX_PAIR = 127;
 /** Rows and columns of a block in a transposition: what fits the first cache. */
 const TILE = 64;
 
 export interface QuantizedColumns {
-  /** [inputs, outputs], as the runtime's products take it. */
+  /** [inputs, outputs], the layout of the runtime's products. */
   readonly values: Int8Array;
-  /** One an output. */
+  /** One per output. */
   readonly scales: Float32Array;
 }
 
 /**
- * Weights as int8 with a scale an output (symmetric). `overflowSafe`: each output's weights are scaled down until no two
- * neighbouring inputs' of one sign sum to more than 127, so that the fast product of every CPU is exact.
+ * Quantizes weights to int8 with one scale per output (symmetric). `overflowSafe`: each output's weights are scaled down until no
+ * two adjacent inputs of one sign sum to more than 127, so that the fast product of every CPU is exact.
  */
 export function quantizeColumns(
   matrix: Float32Array,
@@ -49,7 +49,7 @@ export function quantizeColumns(
   return { values, scales };
 }
 
-/** What `quantizeColumns` left of the weights, [outputs, inputs]. */
+/** Returns the remainder of the weights after `quantizeColumns`, [outputs, inputs]. */
 export function remaindersOf(
   matrix: Float32Array,
   { values, scales }: QuantizedColumns,
@@ -76,7 +76,7 @@ function peakOf(row: Float32Array): number {
   return peak;
 }
 
-/** The largest sum of two neighbours of one sign. */
+/** Returns the maximum sum of two adjacent values of one sign. */
 function pairPeakOf(row: Float32Array): number {
   let peak = 0;
   for (let i = 0; i + 1 < row.length; i += 2) {
@@ -90,7 +90,7 @@ function pairPeakOf(row: Float32Array): number {
 
 function quantizeRow(row: Float32Array, peak: number, into: Int8Array): void {
   const factor = peak > 0 ? MAX_STEP / peak : 0;
-  // To nearest by an addition: Math.round is five times slower.
+  // Rounds to nearest by an addition: Math.round is five times slower.
   for (let i = 0; i < row.length; i++) into[i] = (((row[i] as number) * factor + 128.5) | 0) - 128;
 }
 
@@ -110,10 +110,10 @@ export interface QuantizedBlocks {
   readonly scales: Float32Array;
 }
 
-/** Inputs that share a scale in `quantizeBlocks`. */
+/** Inputs per scale in `quantizeBlocks`. */
 export const BLOCK_SIZE = 32;
 
-/** Weights as the runtime's MatMulNBits takes them: 8 bits, a scale for each 32 inputs of an output (symmetric). */
+/** Quantizes weights for the runtime's MatMulNBits: 8 bits, one scale per 32 inputs of an output (symmetric). */
 export function quantizeBlocks(matrix: Float32Array, outputs: number, inputs: number): QuantizedBlocks {
   const blocks = Math.ceil(inputs / BLOCK_SIZE);
   const values = new Uint8Array(outputs * blocks * BLOCK_SIZE).fill(128);

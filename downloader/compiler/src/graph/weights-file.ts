@@ -4,10 +4,10 @@ import type { TensorData } from '@heimdex/onnx';
 import { collectGarbage } from './garbage.js';
 import type { ConstantValues } from './graph.js';
 
-/** Tensors begin at multiples of a page, so that the runtime can map each of them. */
+/** Tensors are page-aligned, so that the runtime can map each of them. */
 const ALIGNMENT = 4096;
 
-/** Bytes that are written between two collections of what they were made of. */
+/** Bytes written between two garbage collections. */
 const COLLECT_EVERY_BYTES = 32 << 20;
 
 /** A file that was written. */
@@ -18,7 +18,7 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
-/** The file that a graph's weights lie in: written from its beginning to its end, hashed on the way where it is to stay. */
+/** The weights file of a graph: written sequentially, and hashed while writing if it is to be kept. */
 export class WeightsFile {
   readonly #descriptor: number;
   readonly #hash: Hash | undefined;
@@ -33,7 +33,7 @@ export class WeightsFile {
     this.#descriptor = openSync(path, 'wx');
   }
 
-  /** Writes a tensor; returns where it lies. */
+  /** Writes a tensor; returns its location. */
   store(parts: Iterable<ConstantValues>): TensorData {
     const gap = -this.#sizeBytes & (ALIGNMENT - 1);
     if (gap > 0) this.#append(new Uint8Array(gap));
@@ -59,7 +59,7 @@ export class WeightsFile {
     return { name: this.name, sizeBytes: this.#sizeBytes, sha256: this.#hash?.digest('hex') ?? '' };
   }
 
-  /** Closes what does not stay. */
+  /** Closes a file that is not kept. */
   abandon(): void {
     closeSync(this.#descriptor);
   }

@@ -91,7 +91,7 @@ export class CompiledCheckpoint {
         dir: compiled.dir,
       });
     }
-    weights.expectAllTaken(architecture.unused);
+    weights.expectAllUsed(architecture.unused);
     weights.close();
     await compiled.#openAll(architecture.graphs.map(({ role }) => role));
     return compiled;

@@ -2,7 +2,7 @@ import { CompilerError } from '../../errors.js';
 import { MAX_AXES, shown } from '../checkpoint.js';
 import type { DataType } from '../data-types.js';
 
-/** A storage that a pickle names: the bytes lie elsewhere in the file. */
+/** A storage named in a pickle; its bytes are elsewhere in the file. */
 export interface StorageReference {
   readonly kind: 'storage';
   readonly type: DataType;
@@ -18,7 +18,7 @@ export interface TensorReference {
   readonly stride: readonly number[];
 }
 
-/** What stands in a pickle of tensors. */
+/** Values in a pickle of tensors. */
 export type Pickled =
   | null
   | boolean
@@ -56,14 +56,14 @@ const STORAGE_TYPES: Readonly<Record<string, DataType>> = {
   BoolStorage: 'BOOL',
 };
 
-/** All that a state dict needs. Whatever else a pickle names is refused, and nothing of it is run. */
+/** The globals of a state dict. All others are rejected, and none is run. */
 const CALLABLES: Readonly<Record<string, (args: readonly Pickled[]) => Pickled>> = {
   'collections OrderedDict': () => new Map(),
   'torch._utils _rebuild_tensor_v2': rebuildTensor,
   'torch._utils _rebuild_parameter': ([tensor]) => tensor ?? null,
 };
 
-/** What a global stands for. Throws CHECKPOINT_REFUSED for one that a state dict does not need. */
+/** Resolves a global. Throws CHECKPOINT_REFUSED for one that a state dict does not need. */
 export function globalOf(module: string, name: string): Pickled {
   const type = module === 'torch' && Object.hasOwn(STORAGE_TYPES, name) ? STORAGE_TYPES[name] : undefined;
   if (type !== undefined) return { kind: 'storage type', type };
@@ -73,7 +73,7 @@ export function globalOf(module: string, name: string): Pickled {
   return { kind: 'callable', call };
 }
 
-/** A persistent id of torch: ('storage', type, key, location, element count), and None behind it in the older form. */
+/** Parses a persistent id of torch: ('storage', type, key, location, element count), followed by None in the older form. */
 export function storageOf(id: Pickled): StorageReference {
   const [tag, type, key, , , view] = Array.isArray(id) ? id : [];
   if (tag !== 'storage' || !isKind(type, 'storage type')) throw refused('it names an object outside the file');
@@ -89,7 +89,7 @@ function rebuildTensor([storage, offset, shape, stride]: readonly Pickled[]): Te
   return { kind: 'tensor', storage, offset: Number(offset), shape, stride };
 }
 
-/** Whether a value of a pickle is of that kind. */
+/** Returns whether a value of a pickle is of that kind. */
 export function isKind<Kind extends 'storage' | 'tensor' | 'storage type' | 'callable'>(
   value: Pickled | undefined,
   kind: Kind,
@@ -97,12 +97,12 @@ export function isKind<Kind extends 'storage' | 'tensor' | 'storage type' | 'cal
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === kind;
 }
 
-/** One for each axis: a list of any length may be named by any number of tensors. */
+/** Bounded by the axes: many tensors may name one list of any length. */
 function isNumbers(value: Pickled | undefined): value is number[] {
   return Array.isArray(value) && value.length <= MAX_AXES && value.every((one) => typeof one === 'number');
 }
 
-/** The error of a pickle that would do more than hold tensors. */
+/** Returns the error for a pickle that does more than hold tensors. */
 export function refused(why: string): CompilerError {
   return new CompilerError(
     'CHECKPOINT_REFUSED',
@@ -110,7 +110,7 @@ export function refused(why: string): CompilerError {
   );
 }
 
-/** The error of bytes that are no pickle of torch.save. */
+/** Returns the error for bytes that are not a pickle of torch.save. */
 export function invalid(why: string): CompilerError {
   return new CompilerError(
     'CHECKPOINT_INVALID',

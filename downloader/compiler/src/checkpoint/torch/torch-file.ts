@@ -14,12 +14,12 @@ import { Unpickler } from './unpickle.js';
 import { readZipDirectory, type ZipEntry } from './zip-directory.js';
 
 const ZIP_MAGIC = 0x04034b50;
-/** The first value of a file in torch's form before 1.6. */
+/** The first value of a file in torch's format before 1.6. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 
 /**
- * The table of contents of a file of torch.save: in its zip form, or in the older form of pickles and storages one after the
- * other. The state dict may be the file's value, or lie in it as `model_state_dict` (OpenAI's Whisper, with `dims` beside it) or
+ * Reads the table of contents of a file of torch.save: in its zip format, or in the older format of consecutive pickles and
+ * storages. The state dict may be the file's value, or its `model_state_dict` (OpenAI's Whisper, next to `dims`) or
  * `state_dict`. Throws CHECKPOINT_INVALID, CHECKPOINT_REFUSED or CHECKPOINT_UNSUPPORTED.
  */
 export function readTorchFile(path: string, file = 0): Checkpoint {
@@ -43,7 +43,7 @@ export function readTorchFile(path: string, file = 0): Checkpoint {
 
 interface TorchContents {
   readonly value: Pickled;
-  /** Where each storage's bytes lie. */
+  /** Locations of the storages' bytes. */
   readonly storages: ReadonlyMap<string, ZipEntry>;
 }
 
@@ -72,11 +72,11 @@ function readZip(file: PositionedFile): TorchContents {
   return { value: new Unpickler(file.read(offset, sizeBytes)).read(), storages };
 }
 
-/** Magic number, protocol, facts of the machine, the value, the storages' keys: each a pickle. Then the storages themselves. */
+/** Magic number, protocol, system info, the value, the storages' keys: each a pickle. Then the storages themselves. */
 function readLegacy(file: PositionedFile): TorchContents {
   const bytes = file.read(0, MAX_CONTENTS_BYTES);
   let at = 0;
-  // The older form gives the storages' sizes in elements.
+  // The older format has the storages' sizes in elements.
   const types = new Map<string, DataType>();
   const next = (): Pickled => {
     const unpickler = new Unpickler(bytes, at);

@@ -3,9 +3,9 @@ import { OPCODES } from './opcodes.js';
 import { globalOf, invalid, isKind, type Pickled, refused, storageOf } from './pickled.js';
 
 /**
- * The values of a pickle of tensors, read without running it. Protocols 2 to 5, the opcodes that torch.save writes and the
- * globals of a state dict. Throws CHECKPOINT_REFUSED for any other global, CHECKPOINT_INVALID for bytes that are no pickle.
- * Time and memory are bounded by the number of its opcodes.
+ * Reads the values of a pickle of tensors without running it. Supports protocols 2 to 5, the opcodes that torch.save writes and
+ * the globals of a state dict. Throws CHECKPOINT_REFUSED for any other global, CHECKPOINT_INVALID for invalid bytes. Time and
+ * memory are bounded by the number of opcodes.
  *
  * Source: CPython's Lib/pickletools.py; torch/serialization.py and torch/_utils.py.
  */
@@ -22,12 +22,12 @@ export class Unpickler {
     this.#at = at;
   }
 
-  /** Where the pickle ended, once it is read. */
+  /** End of the pickle, after reading. */
   get end(): number {
     return this.#at;
   }
 
-  /** Element types of the storages that it names, by their keys. */
+  /** Element types of its storages, by key. */
   get storages(): ReadonlyMap<string, DataType> {
     return this.#storages;
   }
@@ -133,7 +133,7 @@ export class Unpickler {
         return this.#push(callable.call(args));
       }
       case OPCODES.BUILD:
-        // The `_metadata` of a state dict, which says nothing of the tensors.
+        // The `_metadata` of a state dict, which does not affect the tensors.
         this.#pop();
         if (!(this.#top() instanceof Map)) throw refused('it sets the state of an object');
         return;
@@ -207,7 +207,7 @@ export class Unpickler {
     return Buffer.from(this.#raw(length)).toString('utf8');
   }
 
-  /** Little endian, two's complement: a number where it is safe, else a bigint. */
+  /** Little endian, two's complement: a number if it is safe, else a bigint. */
   #long(length: number): number | bigint {
     const bytes = this.#raw(length);
     let value = 0n;
@@ -230,7 +230,7 @@ export class Unpickler {
   }
 }
 
-/** How to read numbers out of a pickle. */
+/** Readers of numbers in a pickle. */
 const NUMBERS = {
   uint8: { sizeBytes: 1, read: (bytes: Buffer, at: number) => bytes.readUInt8(at) },
   uint16: { sizeBytes: 2, read: (bytes: Buffer, at: number) => bytes.readUInt16LE(at) },

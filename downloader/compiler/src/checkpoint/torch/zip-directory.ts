@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { CompilerError } from '../../errors.js';
 import { MAX_CONTENTS_BYTES, type PositionedFile, shown } from '../checkpoint.js';
 
-/** Where the bytes of a zip's entry lie. */
+/** Location of a zip entry's bytes. */
 export interface ZipEntry {
   readonly offset: number;
   readonly sizeBytes: number;
@@ -19,8 +19,8 @@ const MAX_COMMENT_BYTES = 0xffff;
 const IN_ZIP64 = 0xffffffff;
 
 /**
- * The entries of a zip whose files are stored and not deflated, as torch.save writes them, by name. Reading them in place is
- * the point: a zip library would copy gigabytes out of the archive. Throws CHECKPOINT_INVALID.
+ * Returns the entries of a zip whose files are stored and not deflated, as torch.save writes them, by name. They are read in place:
+ * a zip library would copy gigabytes out of the archive. Throws CHECKPOINT_INVALID.
  *
  * Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3.
  */
@@ -93,7 +93,7 @@ function endOf(file: PositionedFile, invalid: (found: string) => CompilerError):
   };
 }
 
-/** Sizes and place of an entry; those of 4 GiB and more stand in its zip64 field. */
+/** Sizes and offset of an entry; values of 4 GiB and more are in its zip64 field. */
 function sizesOf(entry: Buffer, extraOffset: number): { whole: number; stored: number; offset: number } {
   const sizes = { stored: entry.readUInt32LE(20), whole: entry.readUInt32LE(24), offset: entry.readUInt32LE(42) };
   for (let at = extraOffset; at + 4 <= entry.length; at += 4 + entry.readUInt16LE(at + 2)) {

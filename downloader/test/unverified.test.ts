@@ -7,7 +7,7 @@ import { lastLine, runHere, testEnvironment } from './support/program.js';
 import { ENCODER, seededBytes, speechRepository } from './support/repositories.js';
 import { temporaryDir } from './support/volume.js';
 
-describe('files whose bytes nothing on the volume proves', () => {
+describe('files without a hash on the volume', () => {
   const dir = temporaryDir();
   let hub: Hub;
   let repo: string;
@@ -62,7 +62,7 @@ describe('files whose bytes nothing on the volume proves', () => {
     expect(hub.requests.count).to.equal(0);
   });
 
-  it('are not called good by verify --quick where nobody has read them', async () => {
+  it('are not called good by verify --quick if they were never read', async () => {
     await filled();
     const quick = async () => (await runHere(['verify', '--quick'], env())).stdout;
     expect(await quick()).to.include('good');
@@ -72,7 +72,7 @@ describe('files whose bytes nothing on the volume proves', () => {
       .and.not.include('good');
   });
 
-  it('are proved by asking the hub before they are locked, and not fetched', async () => {
+  it('are verified with hashes from the hub before they are locked, and not fetched', async () => {
     await filledWithoutLinks();
     const result = await runHere([], env());
     expect(result.status, result.stderr).to.equal(0);
@@ -178,11 +178,11 @@ describe('files whose bytes nothing on the volume proves', () => {
       expect(moved.status, moved.stderr).to.equal(0);
       expect(moved.stdout).to.include('changed').and.include('faces.bin');
       expect((await readFile(file())).equals(seededBytes(5000, 'two'))).to.equal(true);
-      expect((await runHere(['update'], settings)).stdout).to.include('Nothing has moved');
+      expect((await runHere(['update'], settings)).stdout).to.include('No changes');
       expect((await runHere(['verify'], settings)).status).to.equal(0);
     });
 
-    it('is not verified by its own hash, and proved by the hub before it is locked', async () => {
+    it('is not verified by its own hash, but with one from the hub before it is locked', async () => {
       const settings = await faces();
       await mkdir(join(dir.path, 'cache'));
       await writeFile(file(), seededBytes(5000, 'one').fill(0, 100, 101));

@@ -2,13 +2,13 @@ import { realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Plan, PlannedFile } from '../src/plan.js';
-import { provedHashes } from '../src/record-verified.js';
+import { verifiedHashes } from '../src/record-verified.js';
 import { temporaryDir } from './support/volume.js';
 
 describe('files whose bytes a run has read', () => {
   const dir = temporaryDir();
 
-  it('are those that it fetched, proved or found right before the plan, and not those it only looked at', async () => {
+  it('are those that it fetched, verified or found right before the plan, and not those it only inspected', async () => {
     const file = async (name: string, action: 'fetch' | 'prove' | 'keep', isVerified?: boolean) => {
       const finalPath = join(dir.path, name);
       await writeFile(finalPath, name);
@@ -21,7 +21,7 @@ describe('files whose bytes a run has read', () => {
       await file('looked-at', 'keep'),
       await file('whisper.pt', 'keep', true),
     ];
-    const hashes = await provedHashes({ models: [{ files }] } as unknown as Plan);
+    const hashes = await verifiedHashes({ models: [{ files }] } as unknown as Plan);
     const root = await realpath(dir.path);
     expect([...hashes].map(([path, { value }]) => [path, value])).to.deep.equal(
       ['fetched', 'proved', 'whisper.pt'].map((name) => [join(root, name), name]),
