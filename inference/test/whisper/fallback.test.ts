@@ -1,17 +1,17 @@
 import { expect } from 'chai';
 import { compressionRatio } from '../../src/models/decoding/compression-ratio.js';
 import {
-  type Attempt,
+  allSuggestSilence,
+  bestOfFailed,
+  type DecodingResult,
   isSilence,
-  isSilenceAfterAll,
-  leastBad,
   mayHoldNoSpeech,
   needsFallback,
 } from '../../src/models/whisper/fallback.js';
 
 const LIMITS = { compressionRatioThreshold: 2.4, logProbThreshold: -1, noSpeechThreshold: 0.6 };
 
-function attempt(avgLogProb: number, noSpeechProb: number, ratio = 1, temperature = 0): Attempt {
+function result(avgLogProb: number, noSpeechProb: number, ratio = 1, temperature = 0): DecodingResult {
   return {
     tokens: [],
     text: '',
@@ -24,53 +24,53 @@ function attempt(avgLogProb: number, noSpeechProb: number, ratio = 1, temperatur
   };
 }
 
-describe('judging an attempt', () => {
-  it('accepts a sure one, sends back one that is unsure or repeats itself', () => {
-    expect(needsFallback(attempt(-0.3, 0.1), LIMITS)).to.equal(false);
-    expect(needsFallback(attempt(-1.2, 0.1), LIMITS)).to.equal(true);
-    expect(needsFallback(attempt(-0.3, 0.1, 5), LIMITS)).to.equal(true);
+describe('the temperature fallback', () => {
+  it('falls back when the log-probability is low or the text repeats itself', () => {
+    expect(needsFallback(result(-0.3, 0.1), LIMITS)).to.equal(false);
+    expect(needsFallback(result(-1.2, 0.1), LIMITS)).to.equal(true);
+    expect(needsFallback(result(-0.3, 0.1, 5), LIMITS)).to.equal(true);
   });
 
-  it('takes unsure words where nothing is said for silence, and sure ones for speech', () => {
-    expect(needsFallback(attempt(-1.2, 0.9), LIMITS)).to.equal(false);
-    expect(isSilence(attempt(-1.2, 0.9), LIMITS)).to.equal(true);
-    expect(isSilence(attempt(-0.3, 0.9), LIMITS)).to.equal(false);
-    expect(isSilence(attempt(-1.2, 0.5), LIMITS)).to.equal(false);
+  it('treats uncertain text with a high no-speech probability as silence, and certain text as speech', () => {
+    expect(needsFallback(result(-1.2, 0.9), LIMITS)).to.equal(false);
+    expect(isSilence(result(-1.2, 0.9), LIMITS)).to.equal(true);
+    expect(isSilence(result(-0.3, 0.9), LIMITS)).to.equal(false);
+    expect(isSilence(result(-1.2, 0.5), LIMITS)).to.equal(false);
   });
 
-  it('takes sure words for silence too where the sound is as steady as noise', () => {
-    const transcribed = { ...attempt(-0.3, 0.9), steady: true };
-    expect(isSilence(transcribed, LIMITS)).to.equal(true);
+  it('treats certain text as silence when the sound is as steady as noise', () => {
+    const steady = { ...decode(-0.3, 0.9), steady: true };
+    expect(isSilence(steady, LIMITS)).to.equal(true);
     expect(needsFallback({ ...transcribed, compressionRatio: 9 }, LIMITS)).to.equal(false);
     expect(isSilence({ ...transcribed, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
   });
 
-  it('takes words that are sure by repetition alone for silence too where nothing is said', () => {
-    expect(isSilence(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(true);
-    expect(needsFallback(attempt(-0.3, 0.9, 5), LIMITS)).to.equal(false);
-    expect(isSilence(attempt(-0.3, 0.5, 5), LIMITS)).to.equal(false);
+  it('treats repeated text with a high no-speech probability as silence', () => {
+    expect(isSilence(result(-0.3, 0.9, 5), LIMITS)).to.equal(true);
+    expect(needsFallback(result(-0.3, 0.9, 5), LIMITS)).to.equal(false);
+    expect(isSilence(result(-0.3, 0.5, 5), LIMITS)).to.equal(false);
   });
 
-  it('takes a window for silence of which no attempt convinces, when half of what is needed speaks for it', () => {
-    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
-    expect(isSilenceAfterAll([attempt(-1.2, 0.2), attempt(-1.5, 0.2, 1, 1)], LIMITS)).to.equal(false);
-    expect(isSilenceAfterAll([attempt(-0.2, 0.4, 9), attempt(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
-    expect(isSilenceAfterAll([attempt(-1.2, 0.4), attempt(-0.5, 0.4, 1, 1)], LIMITS)).to.equal(false);
+  it('treats a window as silence when all temperatures fail and half of the no-speech threshold is reached', () => {
+    expect(allSuggestSilence([result(-1.2, 0.4), result(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
+    expect(allSuggestSilence([result(-1.2, 0.2), result(-1.5, 0.2, 1, 1)], LIMITS)).to.equal(false);
+    expect(allSuggestSilence([result(-0.2, 0.4, 9), result(-1.5, 0.4, 1, 1)], LIMITS)).to.equal(true);
+    expect(allSuggestSilence([result(-1.2, 0.4), result(-0.5, 0.4, 1, 1)], LIMITS)).to.equal(false);
   });
 
-  it('has what may be made up looked at twice: unsure words, and what is half said to be no speech', () => {
-    expect(mayHoldNoSpeech(attempt(-0.3, 0.1), LIMITS)).to.equal(false);
-    expect(mayHoldNoSpeech(attempt(-0.3, 0.4), LIMITS)).to.equal(true);
-    expect(mayHoldNoSpeech(attempt(-1.2, 0.1), LIMITS)).to.equal(true);
+  it('suspects uncertain text, and a no-speech probability above half the threshold', () => {
+    expect(mayHoldNoSpeech(result(-0.3, 0.1), LIMITS)).to.equal(false);
+    expect(mayHoldNoSpeech(result(-0.3, 0.4), LIMITS)).to.equal(true);
+    expect(mayHoldNoSpeech(result(-1.2, 0.1), LIMITS)).to.equal(true);
   });
 
-  it('prefers the surest that does not repeat itself when all failed', () => {
-    const attempts = [attempt(-1.5, 0, 1, 0), attempt(-0.2, 0, 9, 0.2), attempt(-1.2, 0, 1.1, 0.4)];
-    expect(leastBad(attempts, LIMITS).temperature).to.equal(0.4);
-    expect(leastBad(attempts.slice(1, 2), LIMITS).temperature).to.equal(0.2);
+  it('prefers the most probable result that does not repeat itself when all failed', () => {
+    const results = [result(-1.5, 0, 1, 0), result(-0.2, 0, 9, 0.2), result(-1.2, 0, 1.1, 0.4)];
+    expect(bestOfFailed(results, LIMITS).temperature).to.equal(0.4);
+    expect(bestOfFailed(results.slice(1, 2), LIMITS).temperature).to.equal(0.2);
   });
 
-  it('measures repetition as Python does with zlib', () => {
+  it('computes the compression ratio as Python with zlib', () => {
     // len(t) / len(zlib.compress(t)) for these texts, Python 3.11.
     expect(compressionRatio('And so my fellow Americans')).to.be.closeTo(26 / 34, 1e-9);
     expect(compressionRatio('ha '.repeat(100))).to.be.above(10);

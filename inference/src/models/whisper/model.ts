@@ -14,7 +14,10 @@ import { assertSupported, checkWordTimes } from './prompt.js';
 import { Vocabulary, WhisperTokenizer } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
-/** Loads Whisper: weights `encoder` and `decoder`, `cross` where they are compiled, and `vad` where it is there. Throws when a file is missing or of another kind. */
+/**
+ * Loads Whisper: weights `encoder` and `decoder`, `cross` for compiled models, and `vad` if present. Throws when a file
+ * is missing or of the wrong kind.
+ */
 export async function load(
   files: ModelFiles,
   options: LoadOptions,
@@ -49,9 +52,9 @@ export async function load(
   }
 }
 
-/** Keys and values of the audio, of all windows of a batch, may take so much. */
+/** Maximum bytes of cross-attention keys and values, over all windows of a batch. */
 const MAX_CACHE_BYTES = 640 * 1024 * 1024;
-/** Beyond so many windows a token costs no less. */
+/** Above this number of windows the cost per token no longer falls. */
 const MAX_WINDOWS = 8;
 
 class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
@@ -134,7 +137,7 @@ function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batchi
   return { shared: maxItems > 1, maxItems, reason };
 }
 
-/** Half a second of a tone that swells, for a steady one is not even looked at: every graph runs, and few tokens come. */
+/** Half a second of a swelling tone (a steady one is skipped as noise): runs every graph and produces few tokens. */
 const WARM_UP: DecodeWindow = {
   type: 'decode',
   samples: Float32Array.from({ length: SPEECH_SAMPLE_RATE_HZ / 2 }, (_, i) => 2e-5 * i * Math.sin(i / 5)),
