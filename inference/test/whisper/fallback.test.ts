@@ -39,10 +39,10 @@ describe('the temperature fallback', () => {
   });
 
   it('treats certain text as silence when the sound is as steady as noise', () => {
-    const steady = { ...decode(-0.3, 0.9), steady: true };
+    const steady = { ...result(-0.3, 0.9), steady: true };
     expect(isSilence(steady, LIMITS)).to.equal(true);
-    expect(needsFallback({ ...transcribed, compressionRatio: 9 }, LIMITS)).to.equal(false);
-    expect(isSilence({ ...transcribed, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
+    expect(needsFallback({ ...steady, compressionRatio: 9 }, LIMITS)).to.equal(false);
+    expect(isSilence({ ...steady, noSpeechProb: 0.1 }, LIMITS)).to.equal(false);
   });
 
   it('treats repeated text with a high no-speech probability as silence', () => {

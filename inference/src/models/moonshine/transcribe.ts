@@ -5,10 +5,10 @@ import { openSpeech } from '../speech/speech-source.js';
 import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
 
-/** Longest utterance; the model was trained on few longer ones. A longer audio is cut at its pauses. */
+/** Maximum length of an utterance; few training examples were longer. Longer audio is cut at pauses. */
 const MAX_UTTERANCE_SAMPLES = 15 * SPEECH_SAMPLE_RATE_HZ;
 
-/** One audio file through Moonshine, utterance by utterance. English only; times are those of the cuts between utterances. */
+/** Transcribes one audio file with Moonshine, utterance by utterance. English only; times are those of the cuts. */
 export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResult> = async function* (
   source,
   options,
