@@ -1,4 +1,4 @@
-/** A worker's memory between its runs: what large images and audio files took is given back. */
+/** Frees a worker's memory between runs: what large images and audio files used. */
 import { collectGarbage } from '../garbage.js';
 
 /** Worth a collection. */
