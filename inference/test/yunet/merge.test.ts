@@ -11,8 +11,8 @@ function face(x: number, y: number, side: number, score: number): Face {
   };
 }
 
-describe('merging what several passes at an image showed', () => {
-  it('gives one box for a face that two passes show, the surer one where they differ', () => {
+describe('merging the passes over an image', () => {
+  it('returns one box for a face found in two passes, the one with the higher score where they differ', () => {
     const [coarse, fine] = [face(0, 0, 100, 0.9), face(20, 10, 80, 0.8)];
     expect(
       mergePasses([
@@ -67,7 +67,7 @@ describe('merging what several passes at an image showed', () => {
     ).to.equal(2);
   });
 
-  it('leaves what one pass shows as it is', () => {
+  it('keeps the faces of a single pass', () => {
     const faces = [face(0, 0, 400, 0.9), face(50, 80, 60, 0.8), face(10, 10, 390, 0.7)];
     expect(mergePasses([{ level: 1, faces }])).to.deep.equal(faces);
   });

@@ -60,21 +60,21 @@ function checkOptions(options: SpeechOptions): void {
   if (options.language !== undefined && options.language !== 'en') {
     throw new InferenceError(
       'LANGUAGE_UNSUPPORTED',
-      `Expected language "en", got "${options.language}". Moonshine understands English; serve Whisper for other languages (ASR_MODEL=base, say).`,
+      `Expected language "en", got "${options.language}". Moonshine understands English; serve Whisper for other languages (for example ASR_MODEL=base).`,
       { field: 'options.language' },
     );
   }
   if (options.task === 'translate') {
     throw new InferenceError(
       'INVALID_ARGUMENT',
-      'Moonshine does not translate. Serve Whisper for it (ASR_MODEL=base, say).',
+      'Moonshine does not translate. Serve Whisper for it (for example ASR_MODEL=base).',
       { field: 'options.task' },
     );
   }
   if (options.timestamps === 'word') {
     throw new InferenceError(
       'TIMESTAMPS_UNSUPPORTED',
-      'Moonshine gives no times of words. Serve onnx-community/whisper-base_timestamped for them (ASR_MODEL=onnx-community/whisper-base_timestamped).',
+      'Moonshine does not support word timestamps. Serve onnx-community/whisper-base_timestamped for them (ASR_MODEL=onnx-community/whisper-base_timestamped).',
       { field: 'options.timestamps' },
     );
   }
