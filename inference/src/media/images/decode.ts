@@ -100,9 +100,9 @@ async function render(image: Sharp, header: ImageHeader, target: TargetSize | un
 }
 
 /**
- * Brings long sides to twice their target. A JPEG is then decoded at a half, a quarter or an eighth of its size (by its cosine
- * transform), never below twice what is asked for (`fastShrinkOnLoad: false`). Each side by itself: it also bounds what a
- * image of two by a million pixels costs afterwards.
+ * Reduces long sides to twice their target. A JPEG is decoded at a half, a quarter or an eighth of its size (in the DCT),
+ * never below twice the target (`fastShrinkOnLoad: false`). Sides are reduced independently, which also bounds the later
+ * cost of an image of two by a million pixels.
  */
 function shrunk(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Sharp {
   if (target === undefined) return image;
