@@ -106,7 +106,6 @@ export class MergedDecoder implements Decoder {
   readonly #choosesPositions: boolean;
   readonly #inPlace: boolean;
   readonly #noCache: Readonly<Record<string, Tensor>>;
-  /** Whether a sequence's scores depend on the other sequences in the batch. */
   readonly batchInvariant: boolean;
 
   private constructor(
@@ -154,7 +153,6 @@ export class MergedDecoder implements Decoder {
     return new MergedDecoder(session, sizes, choosesPositions, isBatchInvariant(facts));
   }
 
-  /** Whether rows of the audio may represent several positions. */
   get hasProportionalAttention(): boolean {
     return this.#session.inputNames.includes(LOG_COUNTS);
   }
@@ -167,10 +165,6 @@ export class MergedDecoder implements Decoder {
     });
   }
 
-  /**
-   * Begins a sequence per audio; all prompts have the same length. Returns logits for `positions` of the prompt,
-   * default the last.
-   */
   async start(
     { states, logCounts }: EncodedAudio,
     prompts: readonly (readonly number[])[],
@@ -194,7 +188,6 @@ export class MergedDecoder implements Decoder {
     return this.#output(outputs, weights, prompts.length, length, states.dims[1] ?? 0, positions, length);
   }
 
-  /** Appends one token to every sequence. */
   async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
     // Not read when there is a cache, but quantized at every step by the hub's exports: keep it as short as possible.
     const unread = new Tensor('float32', new Float32Array(state.rows * this.#width), [state.rows, 1, this.#width]);

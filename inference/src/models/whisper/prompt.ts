@@ -64,14 +64,14 @@ export function assertSupported(
     if (language !== undefined && language !== 'en') {
       throw new InferenceError(
         'LANGUAGE_UNSUPPORTED',
-        `${modelId} knows English only, got language "${language}". Serve a multilingual model, such as ASR_MODEL=base, for it.`,
+        `${modelId} supports English only, got language "${language}". Serve a multilingual model, such as ASR_MODEL=base, for it.`,
         { field: 'options.language' },
       );
     }
     if (options.task === 'translate') {
       throw new InferenceError(
         'INVALID_ARGUMENT',
-        `${modelId} knows English only and cannot translate. Serve a multilingual model, such as ASR_MODEL=base, for it.`,
+        `${modelId} supports English only and cannot translate. Serve a multilingual model, such as ASR_MODEL=base, for it.`,
         { field: 'options.task' },
       );
     }
@@ -96,7 +96,7 @@ export function checkWordTimes(
   if (alignmentHeads.length > 0 && alignmentHeads.every(([layer]) => attentionLayers.includes(layer))) return;
   throw new InferenceError(
     'TIMESTAMPS_UNSUPPORTED',
-    `${modelId} gives no times of words: it was exported without its cross attentions. Serve an export that has them, such as ASR_MODEL=onnx-community/whisper-base_timestamped (also whisper-tiny_timestamped, whisper-small_timestamped).`,
+    `${modelId} does not support word timestamps: it was exported without its cross attentions. Serve an export that has them, such as ASR_MODEL=onnx-community/whisper-base_timestamped (also whisper-tiny_timestamped, whisper-small_timestamped).`,
     { field: 'options.timestamps' },
   );
 }
