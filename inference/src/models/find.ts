@@ -1,4 +1,4 @@
-/** The configured models as they lie in the volume, found and checked before anything is started. */
+/** Finds and checks the configured models on the volume before any process starts. */
 import {
   CacheError,
   type FoundModel,
@@ -19,15 +19,15 @@ export interface ConfiguredModel {
   readonly files: ModelFiles;
   /** For the full verification. */
   readonly found: FoundModel;
-  /** Models that this one's worker runs too; their weights are among `files.weights`. */
+  /** Models that run in this model's worker; their weights are part of `files.weights`. */
   readonly helpers: readonly FoundModel[];
-  /** What the lock file records of optimized models of its graphs: no others are used. */
+  /** The lock file's records of this model's optimized models. Unrecorded ones are not used. */
   readonly prepared: readonly OptimizedRecord[];
 }
 
 /**
- * Finds every model that the environment asks for. Throws one CacheError that names all that is missing or wrong: role,
- * file, path looked at, variable and the command that mends it.
+ * Finds all configured models. Throws one CacheError that lists everything missing or wrong: role, file, path, variable
+ * and the command that fixes it.
  */
 export async function findModels(environment: ModelEnvironment): Promise<readonly ConfiguredModel[]> {
   const inspections = await inspectModels(environment);
@@ -43,8 +43,8 @@ export async function findModels(environment: ModelEnvironment): Promise<readonl
 }
 
 /**
- * Reads every byte of every model and compares its hash. Gives the files of which nothing on the volume says what their bytes
- * must be. Throws like findModels.
+ * Reads all files of all models and compares their hashes. Returns the files without a recorded hash to compare with.
+ * Throws like findModels.
  */
 export async function verifyModels(
   models: readonly ConfiguredModel[],
@@ -67,7 +67,7 @@ function throwAll(problems: readonly CacheError[]): void {
   throw new CacheError(first.code, message, { problems: problems.map((problem) => problem.message) });
 }
 
-/** The detector of voice activity is no process of its own: the speech model's worker runs it, as its weights `vad`. */
+/** The voice activity detector has no process: the speech model's worker runs it from its weights `vad`. */
 function toConfigured(
   found: FoundModel,
   detector: FoundModel | undefined,

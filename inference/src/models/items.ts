@@ -1,23 +1,23 @@
-/** What goes to a worker and comes back, by role. Plain data and typed arrays: it crosses a pipe. */
+/** Items and results exchanged with workers, by role. Plain data and typed arrays, sent over a pipe. */
 
 export interface TextItem {
   readonly type: 'text';
   readonly text: string;
   readonly normalize: boolean;
-  /** False: a text longer than the model reads is an error, TEXT_TOO_LONG. */
+  /** False: a text longer than the model's limit fails with TEXT_TOO_LONG. */
   readonly truncate: boolean;
 }
 
 export interface ImageItem {
   readonly type: 'image';
-  /** The image's file. */
+  /** The encoded image file. */
   readonly content: Uint8Array;
   readonly normalize: boolean;
 }
 
 export interface VectorResult {
   readonly vector: Float32Array;
-  /** Tokens seen, special ones included, padding excluded; 0 for images. */
+  /** Tokens used, including special tokens and without padding; 0 for images. */
   readonly tokenCount: number;
   readonly truncated: boolean;
 }
@@ -35,7 +35,7 @@ export interface Point {
   readonly y: number;
 }
 
-/** Pixels of the image as shown; right and left are the person's own. */
+/** Pixels of the image as shown. Right and left are the person's. */
 export interface Face {
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
   readonly score: number;

@@ -1,10 +1,10 @@
-/** How a worker loads a family. Imports are dynamic: a worker has only its own family, and the server none, in memory. */
+/** Loads a family in a worker. Dynamic imports keep other families, and in the server all families, out of memory. */
 import type { LoadedModel, LoadOptions, ModelFiles } from './model.js';
 import type { FamilyName } from './registry.js';
 
 export type Loader = (files: ModelFiles, options: LoadOptions) => Promise<LoadedModel<unknown, unknown>>;
 
-/** Items come from the services, which make what the family takes; the pipe between forgets their type. */
+/** Services create items of the family's type; the type is lost on the pipe. */
 type TypedLoader = (files: ModelFiles, options: LoadOptions) => Promise<LoadedModel<never, unknown>>;
 
 function erase(loader: TypedLoader): Loader {

@@ -1,21 +1,21 @@
 import { InferenceError } from '../errors.js';
 import type { Outcome, RunContext } from './model.js';
 
-/** The error of an item nobody waits for any more. */
+/** The error of an item whose caller is gone. */
 export function cancelled<Result>(): Outcome<Result> {
   return failed(new InferenceError('CANCELLED', 'The call was cancelled before its turn came.'));
 }
 
-/** An item's own error; anything but an InferenceError is the model's and is thrown on. */
+/** The outcome of an item's own error. Errors other than InferenceError are the model's and are rethrown. */
 export function failed<Result>(error: unknown): Outcome<Result> {
   if (!(error instanceof InferenceError)) throw error;
   return { ok: false, error };
 }
 
-/** Whether item `index` of the batch is still waited for. */
-export function isWanted(context: RunContext, index: number): boolean {
+/** Whether a caller is still waiting for item `index` of the batch. */
+export function isWaitedFor(context: RunContext, index: number): boolean {
   return context.signals[index]?.aborted !== true;
 }
 
-/** Context for a run that nobody can cancel, such as the one that warms a model up. */
+/** Context for a run that cannot be cancelled, such as a warm-up. */
 export const UNCANCELLED: RunContext = { signals: [], yieldToEventLoop: () => Promise.resolve() };

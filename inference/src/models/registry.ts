@@ -1,6 +1,6 @@
 /**
- * The one table of model families. A new family is its directory and a line here; for the compiler to accept it, a loader in loaders.ts and the
- * family's name in the manifest's types.
+ * The table of model families. To add a family, create its directory and add a line here. The compiler then requires a
+ * loader in loaders.ts and the family's name in the manifest's types.
  */
 import type { FamilySpec } from './model.js';
 import { moonshineSpec } from './moonshine/spec.js';
@@ -12,7 +12,7 @@ import { whisperSpec } from './whisper/spec.js';
 import { transcribeWithWhisper } from './whisper/transcribe.js';
 import { yunetSpec } from './yunet/spec.js';
 
-/** Without their type of item: the parent passes items on and never looks into them. */
+/** Without item types: the parent passes items on and does not inspect them. */
 export type AnySpec = FamilySpec<never>;
 type AnyTranscriber = Transcriber<unknown, never>;
 
@@ -26,7 +26,7 @@ export const SPECS = {
 
 export type FamilyName = keyof typeof SPECS;
 
-/** How audio goes through a family; only speech families have one. */
+/** Transcription function of a family; only speech families have one. */
 export const TRANSCRIBERS: Readonly<Partial<Record<FamilyName, AnyTranscriber>>> = {
   whisper: transcribeWithWhisper,
   moonshine: transcribeWithMoonshine,

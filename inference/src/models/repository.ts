@@ -2,14 +2,14 @@ import { stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 
 /**
- * Where a repository keeps a file that belongs to `weights`: beside it, in a directory above it (weights mostly lie in `onnx/`), at
- * last in the repository's root. Undefined where it has none.
+ * Finds a repository's file that belongs to `weights`: in the same directory, in a parent directory (weights are mostly
+ * in `onnx/`), finally in the root. Undefined if there is none.
  */
 export async function findBeside(dir: string, weights: string, name: string): Promise<string | undefined> {
-  let place = dirname(weights);
-  while (place !== dir && !relative(dir, place).startsWith('..') && place !== dirname(place)) {
-    if (await isFile(join(place, name))) return join(place, name);
-    place = dirname(place);
+  let parent = dirname(weights);
+  while (parent !== dir && !relative(dir, parent).startsWith('..') && parent !== dirname(parent)) {
+    if (await isFile(join(parent, name))) return join(parent, name);
+    parent = dirname(parent);
   }
   const last = join(dir, name);
   return (await isFile(last)) ? last : undefined;
@@ -17,7 +17,7 @@ export async function findBeside(dir: string, weights: string, name: string): Pr
 
 async function isFile(path: string): Promise<boolean> {
   try {
-    // A pipe or a device in a file's place would hold up whoever opens it.
+    // Opening a pipe or a device would block.
     return (await stat(path)).isFile();
   } catch {
     return false;

@@ -1,11 +1,11 @@
 /**
- * What a model is configured for: one line per role. The variables `WORKERS_<ROLE>` and `BATCH_<ROLE>`, the limits on threads and the message
- * of FEATURE_DISABLED are made from it; GetServerInfo and the metrics name models by it.
+ * The roles a model can be configured for. The variables `WORKERS_<ROLE>` and `BATCH_<ROLE>`, the thread limits and the
+ * FEATURE_DISABLED message are derived from this table; GetServerInfo and the metrics use its names.
  */
 export interface RoleSpec {
   /** More threads than this gain little in one run (bench/serving). */
   readonly maxThreads: number;
-  /** How to enable it, as the message of FEATURE_DISABLED says it. */
+  /** How to enable it, for the FEATURE_DISABLED message. */
   readonly enable: string;
   /** What `BATCH_<ROLE>` limits, its default and an example, for `--help`. */
   readonly batch: { readonly unit: string; readonly usual: string; readonly example: string };
@@ -52,7 +52,7 @@ export function forEachRole<Value>(make: (role: Role) => Value): Readonly<Record
   return Object.fromEntries(ROLES.map((role) => [role, make(role)])) as Record<Role, Value>;
 }
 
-/** The name of a role's variable: `WORKERS_SPEECH`. */
+/** Returns the name of a role's variable, for example `WORKERS_SPEECH`. */
 export function roleVariable<Prefix extends string>(prefix: Prefix, role: Role): `${Prefix}_${Uppercase<Role>}` {
   return `${prefix}_${role.toUpperCase() as Uppercase<Role>}`;
 }

@@ -1,4 +1,4 @@
-/** Scales a vector to length 1, in place; one of zeros stays as it is. */
+/** Normalizes a vector to length 1, in place. A zero vector is unchanged. */
 export function normalize(vector: Float32Array): Float32Array {
   let sum = 0;
   for (const value of vector) sum += value * value;

@@ -1,12 +1,12 @@
 /**
- * How much of all requests is taken in before others get their turn. A turn of the event loop reads up to 2 MiB from each connection that
- * has them: forty large bodies take it for a quarter of a second, and an answer to anybody needs three turns.
+ * Limits how much request data is read per turn of the event loop. A turn reads up to 2 MiB from each readable
+ * connection: forty large bodies would block it for a quarter of a second, and any response needs three turns.
  */
 
 const KIB = 1024;
-/** Of a turn: some milliseconds of copying. What comes meanwhile waits in the system, and then in its sender. */
+/** Bytes per turn: some milliseconds of copying. More data waits in the system's buffers, and then in its sender. */
 const TURN_BYTES = 2 * 1024 * KIB;
-/** What one read brings at the most: each that goes on brings so much before it is told to wait again. */
+/** Maximum bytes per read: every resumed source brings this much before it is paused again. */
 const CHUNK_BYTES = 64 * KIB;
 
 export interface Source {
@@ -16,7 +16,7 @@ export interface Source {
 
 export class Intake {
   readonly #turnBytes: number;
-  /** In the order in which they were told to wait. */
+  /** In the order in which they were paused. */
   readonly #waiting = new Set<Source>();
   #bytes = 0;
   #scheduled = false;
@@ -25,7 +25,10 @@ export class Intake {
     this.#turnBytes = turnBytes;
   }
 
-  /** Counts what a source has brought; when the turn is full it is paused, and goes on in a later one. */
+  /**
+   * Counts the bytes read from a source. When the turn's limit is reached the source is paused and resumed in a later
+   * turn.
+   */
   take(bytes: number, source: Source): void {
     this.#bytes += bytes;
     this.#schedule();

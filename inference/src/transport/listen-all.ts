@@ -1,4 +1,4 @@
-/** The server's one port and everything that is spoken on it. */
+/** The server's single port with all its protocols. */
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,7 +21,7 @@ import { createPlainListener, type PlainHttpOptions } from './http/plain-http.js
 import type { MessageDecoder } from './messages/message-decoder.js';
 import { createOpenAiListener, type OpenAiOptions } from './openai/openai-listener.js';
 
-/** Of one connection. */
+/** Per connection. */
 const MAX_CONCURRENT_STREAMS = 1000;
 
 export interface ListenAllOptions {
@@ -35,27 +35,27 @@ export interface ListenAllOptions {
   readonly openAi: Pick<OpenAiOptions, 'models' | 'version'> | undefined;
   readonly admission: CallAdmission;
   readonly decoder: MessageDecoder;
-  /** Undefined: the port speaks plain text. */
+  /** Undefined: the port is plaintext. */
   readonly tls: TlsPort | undefined;
-  /** Origins of web pages that may call. */
+  /** Allowed origins of web pages. */
   readonly corsOrigins: readonly string[];
   readonly streamIdleMs: number;
   readonly maxConnections: number;
   readonly timeouts?: ConnectionTimeouts;
-  /** 0: connections may grow old. */
+  /** 0: no maximum age of connections. */
   readonly maxConnectionAgeMs: number;
 }
 
 export interface PortListener {
   readonly address: AddressInfo;
-  /** No new connections from now on; the open ones are told to end after their calls. */
+  /** Stops accepting connections. Open ones are asked to end after their calls. */
   drain(): void;
   traffic(): Traffic;
-  /** Ends all connections, after `graceMs` those with answers under way. */
+  /** Closes all connections, those with pending responses after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Rejects with a FatalError when the address cannot be listened on. */
+/** Rejects with a FatalError when it cannot listen on the address. */
 export async function listenAll(options: ListenAllOptions): Promise<PortListener> {
   const { services, callTracker, maxMessageBytes } = options;
   const { admission, decoder, maxConnections, timeouts } = options;
@@ -117,7 +117,7 @@ export async function listenAll(options: ListenAllOptions): Promise<PortListener
   };
 }
 
-/** HTTP/1.1: cross-origin rules first, then the OpenAI API, then Connect and gRPC-Web, then plain GETs. */
+/** HTTP/1.1: CORS first, then the OpenAI API, Connect and gRPC-Web, plain GETs. */
 function createWebListener(options: ListenAllOptions): RequestListener {
   const { services, callTracker, admission, decoder, corsOrigins, maxMessageBytes } = options;
   const { listener, callOf } = httpCalls(services, admission, callTracker);

@@ -81,7 +81,7 @@ async function decode(
 }
 
 describe('the batched decoder', () => {
-  it('has what waits together run together, and each row its own', async () => {
+  it('batches waiting slots, and returns each its own row', async () => {
     const decoder = new Adder();
     const batchedDecoder = new BatchedDecoder(decoder);
     const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
@@ -97,7 +97,7 @@ describe('the batched decoder', () => {
     expect(decoder.buffers.size, 'the audio is not copied from step to step').to.equal(1);
   });
 
-  it('lets those that are behind catch up, and goes on without those that are done', async () => {
+  it('lets slots catch up, and continues without finished ones', async () => {
     const decoder = new Adder();
     const batchedDecoder = new BatchedDecoder(decoder);
     const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
@@ -126,7 +126,7 @@ describe('the batched decoder', () => {
     expect(decoder.runs).to.deep.equal([1, 1, 1, 1]);
   });
 
-  it('has one window at a time work apart, while the others go on', async () => {
+  it('runs exclusive work one window at a time, while the others continue', async () => {
     const decoder = new Adder();
     const batchedDecoder = new BatchedDecoder(decoder);
     const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
@@ -168,7 +168,7 @@ describe('the batched decoder', () => {
     expect(settled.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'fulfilled']);
   });
 
-  it('lets one window at a time do long work, in turn, whatever becomes of the one before', async () => {
+  it('runs long work one window at a time, in turn, even after a failure', async () => {
     const batchedDecoder = new BatchedDecoder(new Adder());
     const slots = [1, 2, 3].map(() => batchedDecoder.openSlot());
     const seen: string[] = [];
@@ -189,7 +189,7 @@ describe('the batched decoder', () => {
 });
 
 describe('joined tensors', () => {
-  it('are a view where the parts lie behind each other, and a copy elsewhere', () => {
+  it('are a view where the parts are adjacent, otherwise a copy', () => {
     const whole = Float32Array.of(1, 2, 3, 4, 5, 6);
     const row = (index: number) => new Tensor('float32', whole.subarray(2 * index, 2 * index + 2), [1, 2]);
     const view = joinTensors([row(0), row(1), row(2)]);

@@ -47,7 +47,7 @@ describe('chooseLogitPositions', () => {
     [1, 5, WIDTH],
   );
 
-  it('gives the logits of the chosen positions, equal to those of the whole', async () => {
+  it('returns the logits of the chosen positions, equal to the full ones', async () => {
     const whole = (await run(decoderEnd(), { states })).data as Float32Array;
     const model = decoderEnd();
     expect(chooseLogitPositions(model.graph)).to.equal(true);
@@ -59,7 +59,7 @@ describe('chooseLogitPositions', () => {
     expect(rows.slice(WORDS)).to.deep.equal(whole.slice(WORDS, 2 * WORDS));
   });
 
-  it('leaves a graph alone whose logits are made in another way', () => {
+  it('leaves a graph with another structure unchanged', () => {
     const model = decoderEnd();
     const [last] = model.graph.nodes.slice(-1);
     if (last !== undefined) last.opType = 'Softmax';

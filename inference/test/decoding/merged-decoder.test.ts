@@ -203,7 +203,7 @@ for (const { make, writing, kept } of MAKES) {
 }
 
 describe('keepCacheInPlace', () => {
-  it('leaves a graph of another make as it is', () => {
+  it('leaves a graph of another structure unchanged', () => {
     const model = tinyDecoder();
     spoil(model);
     const bytes = writeModel(model);

@@ -223,7 +223,7 @@ describe('decoding images', () => {
     expect(pixel(image, 5, 5)).to.deep.equal([255, 0, 0]);
   });
 
-  it('says what came when it is no image', async () => {
+  it('describes content that is not an image', async () => {
     const cases: readonly [Uint8Array, RegExp][] = [
       [new Uint8Array(), /no bytes at all/],
       [Buffer.from('Hello, world'), /12 bytes of text beginning "Hello, world"/],

@@ -71,7 +71,7 @@ function model({ nodes = [node('Add', ['x', 'w'], 'y')], initializers = [], grap
 
 const OPTIONS = { device: 'cpu', threads: 1 } as const;
 
-describe('weights outside of a graph', () => {
+describe('external weights', () => {
   let dir: string;
   let graph: string;
   let data: string;

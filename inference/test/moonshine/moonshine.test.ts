@@ -51,7 +51,7 @@ describe('Moonshine', () => {
     });
   }
 
-  it('cuts a long audio file at its pauses and hears each sentence by itself, one word off at most', async () => {
+  it('cuts a long audio file at its pauses and transcribes each sentence, one word off at most', async () => {
     const parts = await Promise.all(
       Object.keys(SENTENCES).map((name) => samplesOf(inRepository(`demo/samples/speech/${name}`))),
     );
@@ -71,7 +71,7 @@ describe('Moonshine', () => {
     expect(last?.type === 'summary' && last.summary.durationSeconds).to.be.closeTo(samples.length / 16_000, 1e-6);
   });
 
-  it('hears only the part of the audio that is asked for', async () => {
+  it('transcribes only the requested clip', async () => {
     const search = await samplesOf(inRepository('demo/samples/speech/search.flac'));
     const models = await samplesOf(inRepository('demo/samples/speech/models.flac'));
     const samples = new Float32Array(search.length + models.length);
@@ -96,7 +96,7 @@ describe('Moonshine', () => {
     }
   });
 
-  it('gives up a cancelled utterance between two decoding steps', async () => {
+  it('stops a cancelled utterance between two decoding steps', async () => {
     const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
     const abort = new AbortController();
     let steps = 0;

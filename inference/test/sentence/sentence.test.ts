@@ -88,7 +88,7 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
       }
     });
 
-    it('reads what it can of texts of every kind', async () => {
+    it('accepts texts of every kind', async () => {
       const short = HOSTILE.filter((text) => text.length < 5000);
       for (const outcome of await model.run(
         short.map((text) => item(text)),
@@ -100,7 +100,7 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
       expect(refused?.ok === false && refused.error.code).to.equal('TEXT_TOO_LONG');
     });
 
-    it('leaves out texts that nobody waits for any more', async () => {
+    it('skips cancelled texts', async () => {
       const signals = [AbortSignal.abort(), new AbortController().signal];
       const outcomes = await model.run([item('one'), item('two')], { ...CONTEXT, signals });
       expect(outcomes.map((outcome) => (outcome.ok ? 'ok' : outcome.error.code))).to.deep.equal(['CANCELLED', 'ok']);
@@ -128,7 +128,7 @@ describe('the sentence embedder', () => {
     await model.close();
   });
 
-  it('refuses weights that are no text encoder', async () => {
+  it('rejects weights that are not a text encoder', async () => {
     const dir = inRepository('demo/models/heimdex/siglip-pocket');
     for (const weights of [{ model: 'onnx/vision_model.onnx' }, {}]) {
       let said = '';

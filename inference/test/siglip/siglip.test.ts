@@ -56,14 +56,14 @@ describe('SigLIP', () => {
     await float.close();
   });
 
-  it('says how long its vectors are and whether items share a run', () => {
+  it('reports its dimensions and whether items share a run', () => {
     expect(float.facts.dimensions).to.equal(192);
     expect(float.facts.batching.shared).to.equal(true);
     expect(int8.facts.batching.shared).to.equal(true);
     expect(int8.facts.batching.reason).to.contain('items share a run');
   });
 
-  it('gives the reference vectors of texts', async () => {
+  it('returns the reference vectors of texts', async () => {
     for (const [model, least] of [
       [float, 0.9999],
       [int8, 0.97],
@@ -81,7 +81,7 @@ describe('SigLIP', () => {
     }
   });
 
-  it('gives the reference vectors of images', async () => {
+  it('returns the reference vectors of images', async () => {
     const items = await Promise.all(golden.images.map((entry) => imageItem(`${DIR}/${entry.file}`)));
     for (const [model, least] of [
       [float, 0.9999],
@@ -94,14 +94,14 @@ describe('SigLIP', () => {
     }
   });
 
-  it('gives vectors of length 1, or as the tower made them', async () => {
+  it('returns vectors normalized or unchanged', async () => {
     const [scaled, raw] = await float.run([text('pizza'), { ...text('pizza'), normalize: false }], CONTEXT);
     expect(Math.hypot(...value(scaled).vector)).to.be.closeTo(1, 1e-6);
     expect(Math.hypot(...value(raw).vector)).to.be.above(1.5);
     expect(cosine(value(scaled).vector, value(raw).vector)).to.be.closeTo(1, 1e-6);
   });
 
-  it('gives one item the same vector in any batch', async () => {
+  it('returns the same vector for an item in any batch', async () => {
     const items: (ImageItem | TextItem)[] = [
       ...golden.texts.map((entry) => text(entry.text)),
       ...(await Promise.all(golden.images.map((entry) => imageItem(`${DIR}/${entry.file}`)))),
@@ -136,7 +136,7 @@ describe('SigLIP', () => {
     }
   });
 
-  it('lets a broken image fail alone, and says why', async () => {
+  it('reports a broken image without failing the others', async () => {
     const good = await imageItem(`${IMAGES}/01-red-heart.png`);
     const bad = (content: Uint8Array): ImageItem => ({ type: 'image', content, normalize: true });
     const outcomes = await float.run(
@@ -155,7 +155,7 @@ describe('SigLIP', () => {
     await small.close();
   });
 
-  it('reads what it can of texts of every kind', async () => {
+  it('accepts texts of every kind', async () => {
     const texts = [
       '',
       ' ',
@@ -179,14 +179,14 @@ describe('SigLIP', () => {
     expect(value(outcomes[5]).tokenCount).to.equal(64);
   });
 
-  it('refuses a longer text when it may not cut it', async () => {
+  it('rejects a longer text without truncation', async () => {
     const long = 'pizza '.repeat(80);
     const outcomes = await float.run([text(long, false), text('pizza', false)], CONTEXT);
     expect(outcomes.map(code)).to.deep.equal(['TEXT_TOO_LONG', 'ok']);
     expect(outcomes[0]?.ok === false && outcomes[0].error.message).to.contain('at most 64 tokens');
   });
 
-  it('leaves out items that nobody waits for any more', async () => {
+  it('skips cancelled items', async () => {
     const gone = AbortSignal.abort();
     const there = new AbortController().signal;
     const items = [
@@ -199,7 +199,7 @@ describe('SigLIP', () => {
     expect(outcomes.map(code)).to.deep.equal(['CANCELLED', 'CANCELLED', 'ok', 'ok']);
   });
 
-  it('loads one tower alone', async () => {
+  it('loads a single tower', async () => {
     const vision = await open({ vision: FLOAT.vision });
     const words = await open({ text: FLOAT.text });
     const items = [await imageItem(`${IMAGES}/03-pizza.jpg`), text('pizza')];
@@ -238,7 +238,7 @@ describe('SigLIP', () => {
     }
   });
 
-  it('refuses weights that are no such tower', async () => {
+  it('rejects weights that are not such a tower', async () => {
     const attempts = [
       [{}, /weights named vision or text/],
       [{ vision: FLOAT.text }, /to take pixel_values, got input_ids/],

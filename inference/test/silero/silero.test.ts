@@ -74,7 +74,7 @@ describe('Silero voice activity', function () {
     });
   }
 
-  it('hears none in silence and in noise', async () => {
+  it('detects none in silence and in noise', async () => {
     for (const samples of [new Float32Array(160_000), whiteNoise(10, 0.01), whiteNoise(10, 0.1)]) {
       const { probabilities } = await detector.run(samples, undefined, RUN);
       expect(probabilities.length).to.equal(313);
@@ -82,7 +82,7 @@ describe('Silero voice activity', function () {
     }
   });
 
-  it('gives the same probabilities in one run and in several', async () => {
+  it('returns the same probabilities in one run and in several', async () => {
     const samples = await speech('search');
     const whole = await detector.run(samples, undefined, RUN);
     const first = await detector.run(samples.subarray(0, 50 * 512), undefined, RUN);
@@ -91,7 +91,7 @@ describe('Silero voice activity', function () {
     expect(rest.state).to.deep.equal(whole.state);
   });
 
-  it('stops when nobody waits any more', async () => {
+  it('stops when cancelled', async () => {
     const abort = new AbortController();
     abort.abort();
     const error = await rejection(detector.run(new Float32Array(160_000), undefined, { ...RUN, signal: abort.signal }));

@@ -15,7 +15,7 @@ function steps(...runs: readonly (readonly [number, number])[]): Float32Array {
   return Float32Array.from(runs.flatMap(([count, probability]) => new Array<number>(count).fill(probability)));
 }
 
-describe('speech stretches', () => {
+describe('speech timestamps', () => {
   const of = (probabilities: Float32Array, change = {}) =>
     getSpeechTimestamps(probabilities, probabilities.length * STEP_SAMPLES, { ...VAD_OPTIONS, ...change });
 

@@ -23,7 +23,7 @@ function segment(
   };
 }
 
-describe('times of what was kept', () => {
+describe('the time map', () => {
   // Kept: 2 to 5 s and, in two chunks, 20 to 24 s.
   const parts = new KeptParts();
   parts.add(2 * RATE, 5 * RATE);

@@ -39,7 +39,7 @@ function codeOf(work: () => unknown): string | undefined {
 }
 
 describe('admission', () => {
-  it('lets calls in again as soon as others are over', () => {
+  it('admits calls again as soon as others end', () => {
     const admission = controller();
     const first = admission.admit(ARRIVAL, UNARY);
     first.body.announce(7 * MIB);
@@ -105,7 +105,7 @@ describe('admission', () => {
     close();
   });
 
-  it('takes no message that its memory never has room for', () => {
+  it('rejects a message larger than its memory', () => {
     const largest = largestMessageBytes(64 * MIB, 16 * MIB);
     const admission = controller({ maxMessageBytes: largest });
     const { body, close } = admission.admit(ARRIVAL, UNARY);
@@ -148,7 +148,7 @@ describe('admission', () => {
     probe.close();
   });
 
-  it('tells while no call at all is let in, and when they are again', async () => {
+  it('reports when no calls are admitted, and when they are again', async () => {
     let told: (reason: string | undefined) => void = () => {};
     const admission = controller({ fullMs: 5, refusing: (reason) => told(reason) });
     const next = () => new Promise<string | undefined>((resolve) => (told = resolve));

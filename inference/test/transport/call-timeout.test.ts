@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { MAX_TIMER_MS, timeoutMsOf, withinTimers } from '../../src/transport/calls/call-timeout.js';
 
-describe('a caller’s patience', () => {
+describe('call timeouts', () => {
   it('is read as the protocols write it', () => {
     expect(timeoutMsOf('grpc-timeout', '2S')).to.equal(2000);
     expect(timeoutMsOf('grpc-timeout', '99999999H')).to.equal(99_999_999 * 3_600_000);

@@ -17,7 +17,7 @@ class Endless {
   }
 }
 
-describe('what requests bring', () => {
+describe('request intake', () => {
   it('is taken in by so much a turn, however many there are', async () => {
     const intake = new Intake(4 * CHUNK);
     const sources = Array.from({ length: 20 }, () => new Endless());

@@ -11,7 +11,7 @@ function* chunksOf(bytes: number): Generator<Uint8Array> {
   }
 }
 
-describe('a message put together from its chunks', () => {
+describe('the message buffer', () => {
   it('has all its bytes, whatever its size', () => {
     for (const bytes of [0, 1, 65_521, MIB, MIB + 1, 3 * MIB, 5 * MIB + 7]) {
       for (const most of [bytes, 16 * MIB]) {

@@ -20,7 +20,7 @@ describe('large JSON', () => {
   const decoder = new MessageDecoder(messageLimits({ maxBatchItems: 4, maxMessageBytes: 64 * 1024 * 1024 }));
   after(() => decoder.close());
 
-  it('is parsed beside the thread that serves', async () => {
+  it('is parsed on a separate thread', async () => {
     let turns = 0;
     let decoded = false;
     const count = () => {

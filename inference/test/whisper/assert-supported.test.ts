@@ -22,7 +22,7 @@ describe('the options of a Whisper model', () => {
     ['a language it knows, translated', MULTILINGUAL, 'de', 'translate'],
     ['a language that it is to find', MULTILINGUAL, undefined, 'translate'],
   ] as const) {
-    it(`is taken: ${name}`, () => {
+    it(`accepts ${name}`, () => {
       expect(() => assertSupported('org/name', config, language, { task })).not.to.throw();
     });
   }
@@ -32,7 +32,7 @@ describe('the options of a Whisper model', () => {
     ['a translation by it', ENGLISH_ONLY, undefined, 'translate', 'INVALID_ARGUMENT', 'ASR_MODEL=base'],
     ['a language it does not know', MULTILINGUAL, 'fr', 'transcribe', 'LANGUAGE_UNSUPPORTED', 'one of de, en'],
   ] as const) {
-    it(`is refused, with what to do instead: ${name}`, () => {
+    it(`rejects ${name} and suggests an alternative`, () => {
       let error: unknown;
       try {
         assertSupported('org/name', config, language, { task });

@@ -32,7 +32,7 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
         await compiled?.remove();
       });
 
-      it('finds the language among those of its tokenizer, and takes a wish for times of words', async () => {
+      it('detects a language from its tokenizer and accepts word timestamps', async () => {
         const samples = (await samplesOf(inRepository('demo/samples/speech/models.flac'))).subarray(0, 32_000);
         const events = await transcribeWith(model, samples, { timestamps: 'word', temperatures: [0] });
         const summary = events.at(-1);

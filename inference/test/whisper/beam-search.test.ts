@@ -71,7 +71,7 @@ const DEFAULTS = { patience: 1, lengthPenalty: 1 };
 const beginning = () => ({ state: stateOf([0]), logits: logitsAfter(undefined) });
 
 describe('beam search', () => {
-  it('finds the likelier text where the likeliest first word leads astray', async () => {
+  it('finds the more probable text where the most probable first word misleads', async () => {
     const greedy = await greedySearch(decoder, beginning(), {
       ...shared,
       temperature: 0,
@@ -86,7 +86,7 @@ describe('beam search', () => {
     }
   });
 
-  it('looks further with patience', async () => {
+  it('searches longer with patience', async () => {
     // At each step the text may end, or go on with one word.
     const logits = () => {
       const scores = new Float32Array(12).fill(Number.NEGATIVE_INFINITY);
@@ -107,19 +107,19 @@ describe('beam search', () => {
     expect([await stepsWith(0.5), await stepsWith(1), await stepsWith(3)]).to.deep.equal([0, 1, 5]);
   });
 
-  it('prefers short texts where length counts for nothing', async () => {
+  it('prefers short texts without a length penalty', async () => {
     const options = { ...shared, ...DEFAULTS, beamSize: 3, patience: 2 };
     const long = await beamSearch(decoder, beginning(), options);
     const short = await beamSearch(decoder, beginning(), { ...options, lengthPenalty: 0 });
     expect(short.logProb).to.be.at.least(long.logProb);
   });
 
-  it('returns what it has when the text grows too long', async () => {
+  it('returns unfinished text at the length limit', async () => {
     const found = await beamSearch(decoder, beginning(), { ...shared, ...DEFAULTS, beamSize: 2, maxTokens: 1 });
     expect(found.tokens).to.deep.equal([0]);
   });
 
-  it('stops as soon as it is told to', async () => {
+  it('stops when requested', async () => {
     const stop = async () => {
       throw new Error('stopped');
     };
@@ -134,7 +134,7 @@ describe('beam search', () => {
 });
 
 describe('selectRows', () => {
-  it('gives rows in the order asked for, some of them several times', () => {
+  it('returns rows in the requested order, with repeats', () => {
     const state = stateOf([10, 20, 30]);
     expect(historiesOf(selectRows(state, [2, 0, 2, 1]))).to.deep.equal([30, 10, 30, 20]);
     const fewer = selectRows(state, [1]);
@@ -145,7 +145,7 @@ describe('selectRows', () => {
 });
 
 describe('indicesOfHighest', () => {
-  it('gives the highest first, and nothing that has no chance', () => {
+  it('returns the highest first, without -Infinity', () => {
     const never = Number.NEGATIVE_INFINITY;
     expect(indicesOfHighest(Float32Array.of(1, never, 5, 3, 4), 3)).to.deep.equal([2, 4, 3]);
     expect(indicesOfHighest(Float32Array.of(never, 2, never), 3)).to.deep.equal([1]);

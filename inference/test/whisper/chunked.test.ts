@@ -101,7 +101,7 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(last?.type === 'summary' && last.summary).to.deep.include({ language: 'en', languageProbability: 0.75 });
   });
 
-  it('goes on from the last time where a window has no pause', async () => {
+  it('continues from the last timestamp where a window has no pause', async () => {
     const worker = new Worker((_, index) => (index === 0 ? { advanceSamples: 20 * RATE } : {}));
     await transcribe(worker, sourceOf(sound(70, (second) => second < 31)));
     expect(worker.windows[0]?.samples.length).to.equal(30 * RATE);
@@ -109,7 +109,7 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(worker.windows.slice(1).reduce((sum, { samples }) => sum + samples.length, 0)).to.equal(50 * RATE);
   });
 
-  it('hears the rest of a chunk whose text ended early', async () => {
+  it('transcribes the rest of a chunk whose text ended early', async () => {
     const worker = new Worker(({ samples }, index) =>
       index === 1 ? { advanceSamples: samples.length - 5 * RATE } : {},
     );
@@ -120,7 +120,7 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(starts).to.deep.equal([...starts].sort((one, other) => one - other));
   });
 
-  it('has the language that was heard first', async () => {
+  it('uses the first detected language', async () => {
     const worker = new Worker(({ language }, index) => ({ language: language ?? (index === 1 ? 'cy' : 'en') }));
     await transcribe(worker, sourceOf(sound(150)));
     const again = worker.windows.filter(({ samples }) => samples.length === worker.windows[1]?.samples.length);
@@ -129,7 +129,7 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(worker.windows.slice(5).every(({ language }) => language === 'en')).to.equal(true);
   });
 
-  it('is heard as it comes: a chunk that is whole does not wait for one that is not there yet', async () => {
+  it('is transcribed as it arrives: a complete chunk does not wait for the next one', async () => {
     let go = () => {};
     const later = new Promise<void>((resolve) => {
       go = resolve;

@@ -80,14 +80,14 @@ function expectClose(found: readonly (readonly number[])[], wanted: readonly (re
 describe('choosePositions', () => {
   const all = Array.from({ length: LENGTH }, (_, index) => index);
 
-  it('gives what the graph gave where every position is worked out', async () => {
+  it('returns the original output when every position is computed', async () => {
     const whole = await run(littleEncoder(), { input_features: features() });
     const model = littleEncoder();
     expect(choosePositions(model.graph)).to.equal(true);
     expectClose(await run(model, { input_features: features(), ...layout(all) }), whole);
   });
 
-  it('has a row that stands for two alike weigh as both', async () => {
+  it('weighs a row that represents two equal ones as both', async () => {
     const whole = await run(littleEncoder(), { input_features: features() });
     const model = littleEncoder();
     choosePositions(model.graph);
@@ -101,7 +101,7 @@ describe('choosePositions', () => {
     );
   });
 
-  it('leaves a graph alone that is of another make', () => {
+  it('leaves a graph of another structure unchanged', () => {
     for (const [from, to] of [
       ['Add', 'Mul'],
       ['MultiHeadAttention', 'Attention'],

@@ -36,7 +36,7 @@ const WINDOW: WindowSilence = {
 const SURE = 0.9;
 const UNSURE = 0.05;
 
-describe('the guard against words made up in silence', () => {
+describe('the hallucination filter', () => {
   it('lets sure words be, however much silence is around them', () => {
     const segments = [segmentAt(1, 4, SURE), segmentAt(15, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments, advanceSeconds: 28 });
@@ -57,7 +57,7 @@ describe('the guard against words made up in silence', () => {
     expect(withoutHallucinations(segments, WINDOW).segments).to.deep.equal(segments);
   });
 
-  it('ends the audio with what is made up in the silence at its end', () => {
+  it('drops hallucinations in the silence at the end', () => {
     const segments = [segmentAt(1, 4, SURE), segmentAt(12, 4, UNSURE)];
     expect(withoutHallucinations(segments, { ...WINDOW, windowSeconds: 18, endSeconds: 15 })).to.deep.equal({
       segments: [segments[0]],
@@ -65,7 +65,7 @@ describe('the guard against words made up in silence', () => {
     });
   });
 
-  it('takes words for suspicious that are longer or shorter than any said', () => {
+  it('treats implausibly long or short words as suspicious', () => {
     const long = segmentAt(12, 1, SURE);
     const stretched = { ...long, words: [{ ...(long.words[0] as (typeof long.words)[0]), endSeconds: 15.5 }] };
     const segments = [segmentAt(1, 4, SURE), { ...stretched, endSeconds: 15.5 }, segmentAt(20, 4, SURE)];

@@ -41,7 +41,7 @@ function wordsLikely(): Float32Array {
 const WORDS = [0, 1, 2, 4, 5, 6, 7, 8, 9];
 const TIMES = Array.from({ length: 11 }, (_, step) => time(step));
 
-describe('the rules for the next token', () => {
+describe('the logits processors', () => {
   it('let a window begin with a time, none after the largest first one', () => {
     expect(allowed([])).to.deep.equal(TIMES.slice(0, 5));
   });

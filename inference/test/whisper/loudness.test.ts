@@ -7,7 +7,7 @@ import { whiteNoise } from '../support/whisper.js';
 const silence = new Float32Array(16_000);
 
 describe('loudness', () => {
-  it('hears a whisper at -70 dB and nothing in what no 16-bit recorder gives', () => {
+  it('detects a whisper at -70 dB, and nothing below the noise of 16-bit audio', () => {
     expect(holdsNothing(silence)).to.equal(true);
     expect(holdsNothing(new Float32Array(16_000).fill(1 / 32_768))).to.equal(true);
     expect(holdsNothing(Float32Array.of(0, 0, 3e-4))).to.equal(false);

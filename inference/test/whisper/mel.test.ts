@@ -56,7 +56,7 @@ describe('the log-mel spectrogram', () => {
     }
   });
 
-  it('gives the first frames alone when fewer are asked for', async () => {
+  it('computes only the requested frames', async () => {
     const mel = await MelExtractor.open(80, OPTIONS);
     try {
       const samples = Float32Array.from({ length: 40_000 }, (_, i) => Math.sin(i / 9) * Math.sin(i / 4000));
@@ -71,7 +71,7 @@ describe('the log-mel spectrogram', () => {
     }
   });
 
-  it('fills up with zeros behind the sound, where they are asked for', async () => {
+  it('pads with zeros after the sound, if requested', async () => {
     const mel = await MelExtractor.open(80, OPTIONS);
     try {
       const samples = Float32Array.from({ length: 40_000 }, (_, i) => Math.sin(i / 9));

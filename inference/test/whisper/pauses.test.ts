@@ -18,7 +18,7 @@ function speechWithPauses(pauses: readonly (readonly [number, number])[], noise 
 const cutSeconds = (samples: Float32Array) => (cutInPause(samples) ?? Number.NaN) / RATE;
 
 describe('cutting an audio file', () => {
-  it('takes the longest pause of the last six seconds, in its middle', () => {
+  it('cuts in the middle of the longest pause of the last six seconds', () => {
     expect(
       cutSeconds(
         speechWithPauses([

@@ -5,7 +5,7 @@ const FIRST = 100;
 const WINDOW = 30 * 16_000;
 const time = (seconds: number) => FIRST + Math.round(seconds / 0.02);
 
-describe('splitting a window at its times', () => {
+describe('splitting a window at its timestamps', () => {
   it('cuts between the times of a pair and goes on at the last pair', () => {
     const { segments, advanceSamples } = splitAtTimestamps(
       [time(0), 1, 2, time(4.2), time(4.2), 3, time(9), time(9.5), 4, 5],

@@ -10,7 +10,7 @@ import { loadWhisper, transcribeWith, WHISPER_BASE, type WhisperModel, whisperFi
 
 const SAID = 'he was not an ill disposed young man';
 
-describe('what Whisper is asked to do', function () {
+describe('the tasks of Whisper', function () {
   this.timeout(60_000);
   let model: WhisperModel;
   let samples: Float32Array;
@@ -24,7 +24,7 @@ describe('what Whisper is asked to do', function () {
     await model?.close();
   });
 
-  it('writes the language it is told, as faster-whisper does for the same English sentence', async () => {
+  it('writes the given language, as faster-whisper does for the same English sentence', async () => {
     const text = textOf(await transcribeWith(model, samples, { language: 'de', temperatures: [0] }));
     // Its float32 weights say the one, its 8-bit weights the other.
     expect(text).to.be.oneOf(['Er war nicht ein altes jungen Mann.', 'Er war nicht ein altes jünger Mann.']);

@@ -24,7 +24,7 @@ describe('windows decoded together', function () {
     await model?.close();
   });
 
-  it('say to the bit what each says alone, whatever the batch', async () => {
+  it('give bit-identical results in any batch', async () => {
     const four = (from: number) => speech.slice(from * 16_000, (from + 4) * 16_000);
     const windows = [
       windowOf(four(3)),
@@ -47,7 +47,7 @@ describe('windows decoded together', function () {
     expect(await decodeTogether(model, [windowOf(whole)])).to.deep.equal([one]);
   });
 
-  it('go on when one of them is given up', async () => {
+  it('continue when one of them is cancelled', async () => {
     const gone = new AbortController();
     gone.abort();
     const window = windowOf(speech.slice(0, 64_000));

@@ -134,7 +134,7 @@ describe('Whisper base', function () {
     }
   });
 
-  it('says the same at a temperature, again and again', async () => {
+  it('is reproducible at a temperature above 0', async () => {
     const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0930.wav'));
     const [one, other] = [
       await transcribeWith(model, samples, { temperatures: [0.8], language: 'en' }),
@@ -144,7 +144,7 @@ describe('Whisper base', function () {
     expect(one).to.deep.equal(other);
   });
 
-  it('refuses a language it does not know and names those it does', async () => {
+  it('rejects an unknown language and lists the known ones', async () => {
     const error = await transcribeWith(model, new Float32Array(16_000), { language: 'xx' }).catch(
       (reason: unknown) => reason,
     );
@@ -153,7 +153,7 @@ describe('Whisper base', function () {
     expect((error as InferenceError).message).to.contain('de, el, en, es');
   });
 
-  it('gives up a cancelled window between two decoding steps', async () => {
+  it('stops a cancelled window between two decoding steps', async () => {
     const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
     const abort = new AbortController();
     let rests = 0;

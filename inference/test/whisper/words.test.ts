@@ -65,11 +65,11 @@ describe('alignment', () => {
     expect(warp(weights, 3, 8)).to.deep.equal([0, 2, 5]);
   });
 
-  it('gives every row a place when there are more rows than columns', () => {
+  it('assigns every row a column when there are more rows than columns', () => {
     expect(warp(new Float64Array(4).fill(1), 4, 1)).to.deep.equal([0, 0, 0, 0]);
   });
 
-  it('is not led by single peaks', () => {
+  it('ignores single peaks', () => {
     const line = Float64Array.of(0, 0, 0, 9, 0, 0, 1, 1, 1, 1, 1, 1);
     expect(Array.from(medianFiltered(line))).to.deep.equal([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
     expect(Array.from(medianFiltered(Float64Array.of(1, 2)))).to.deep.equal([1, 2]);

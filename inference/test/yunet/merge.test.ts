@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Face } from '../../src/models/items.js';
-import { mergeLooks } from '../../src/models/yunet/merge.js';
+import { mergePasses } from '../../src/models/yunet/merge.js';
 
 function face(x: number, y: number, side: number, score: number): Face {
   const point = { x, y };
@@ -11,39 +11,39 @@ function face(x: number, y: number, side: number, score: number): Face {
   };
 }
 
-describe('merging what several looks at an image showed', () => {
-  it('gives one box for a face that two looks show, the surer one where they differ', () => {
+describe('merging the passes over an image', () => {
+  it('returns one box for a face found in two passes, the one with the higher score where they differ', () => {
     const [coarse, fine] = [face(0, 0, 100, 0.9), face(20, 10, 80, 0.8)];
     expect(
-      mergeLooks([
+      mergePasses([
         { level: 0, faces: [coarse] },
         { level: 1, faces: [fine] },
       ]),
     ).to.deep.equal([coarse]);
   });
 
-  it('takes the box of the finer look where two agree', () => {
+  it('takes the box of the finer pass where two agree', () => {
     const [coarse, fine] = [face(0, 0, 100, 0.95), face(2, 2, 98, 0.9)];
     expect(
-      mergeLooks([
+      mergePasses([
         { level: 0, faces: [coarse] },
         { level: 1, faces: [fine] },
       ]),
     ).to.deep.equal([fine]);
   });
 
-  it('leaves out parts of a face that a coarser look or another tile shows whole', () => {
+  it('leaves out parts of a face that a coarser pass or another tile shows whole', () => {
     const whole = face(0, 0, 400, 0.9);
     const [eye, half] = [face(50, 80, 60, 0.95), face(0, 0, 200, 0.8)];
     expect(
-      mergeLooks([
+      mergePasses([
         { level: 0, faces: [whole] },
         { level: 1, faces: [eye] },
         { level: 1, faces: [half] },
       ]),
     ).to.deep.equal([whole]);
     expect(
-      mergeLooks([
+      mergePasses([
         { level: 1, faces: [whole] },
         { level: 1, faces: [half] },
       ]),
@@ -53,22 +53,22 @@ describe('merging what several looks at an image showed', () => {
   it('keeps a sure small face in a doubtful large one, and faces side by side', () => {
     const [doubtful, sure] = [face(0, 0, 400, 0.7), face(50, 80, 60, 0.95)];
     expect(
-      mergeLooks([
+      mergePasses([
         { level: 0, faces: [doubtful] },
         { level: 1, faces: [sure] },
       ]),
     ).to.deep.equal([sure, doubtful]);
     const beside = face(405, 0, 60, 0.8);
     expect(
-      mergeLooks([
+      mergePasses([
         { level: 0, faces: [face(0, 0, 400, 0.9)] },
         { level: 1, faces: [beside] },
       ]).length,
     ).to.equal(2);
   });
 
-  it('leaves what one look shows as it is', () => {
+  it('keeps the faces of a single pass', () => {
     const faces = [face(0, 0, 400, 0.9), face(50, 80, 60, 0.8), face(10, 10, 390, 0.7)];
-    expect(mergeLooks([{ level: 1, faces }])).to.deep.equal(faces);
+    expect(mergePasses([{ level: 1, faces }])).to.deep.equal(faces);
   });
 });

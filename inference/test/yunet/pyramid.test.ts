@@ -26,7 +26,7 @@ describe('tiles of a large image', () => {
   });
 });
 
-describe('the size in which a whole image is looked at', () => {
+describe('the size for a whole image', () => {
   const shapes = [
     [1280, 1280],
     [12_000, 8_000],
@@ -51,7 +51,7 @@ describe('the size in which a whole image is looked at', () => {
   });
 });
 
-describe('the levels at which an image is looked at', () => {
+describe('the levels of the pyramid', () => {
   /** Network pixels between which YuNet is sure of nearly every face. */
   const [SURE_FROM, SURE_TO] = [48, 480];
   const SHAPES = [4 / 3, 3 / 4, 16 / 9, 3, 1 / 3] as const;

@@ -117,7 +117,7 @@ describe('YuNet', () => {
     expect(value(strict).faces).to.deep.equal(value(all).faces.filter(({ score }) => score >= 0.9));
   });
 
-  it('gives places in the image as it is shown, after its EXIF orientation', async () => {
+  it('returns positions in the image as shown, after EXIF orientation', async () => {
     const upright = await sharp(`${FACES}/faces_1.png`).jpeg({ quality: 95 }).toBuffer();
     // Stored lying on its side, with the note that says how to hold it.
     const lying = await sharp(upright).rotate(-90).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toBuffer();
@@ -128,7 +128,7 @@ describe('YuNet', () => {
     );
   });
 
-  it('lets a broken image fail alone', async () => {
+  it('fails only the broken image', async () => {
     const good = await readFile(`${FACES}/faces_1.png`);
     const outcomes = await model.run([face(Buffer.from('text')), face(good), face(good.subarray(0, 3000))], CONTEXT);
     expect(outcomes.map(({ ok }) => ok)).to.deep.equal([false, true, false]);
@@ -141,7 +141,7 @@ describe('YuNet', () => {
     await small.close();
   });
 
-  it('leaves out images that nobody waits for any more', async () => {
+  it('skips cancelled images', async () => {
     const good = await readFile(`${FACES}/faces_1.png`);
     const signals = [AbortSignal.abort(), new AbortController().signal];
     const outcomes = await model.run([face(good), face(good)], { ...CONTEXT, signals });

@@ -1,9 +1,9 @@
 /**
- * Just enough of an assembler to write the two loops of resizing as WebAssembly, whose vector instructions JavaScript has
- * not: they run there four times as fast. Numbers: WebAssembly core specification 2.0, chapter 5.
+ * A minimal assembler for the two loops of resizing in WebAssembly, whose vector instructions make them four times as
+ * fast as JavaScript. Encodings: WebAssembly core specification 2.0, chapter 5.
  */
 
-/** Bytes of instructions; they nest. */
+/** Instruction bytes; may be nested. */
 export type Code = readonly (number | Code)[];
 
 export const get = (local: number): Code => [0x20, uleb(local)];
@@ -20,11 +20,11 @@ export const I32 = {
 export const loadInt: Code = [0x28, 2, 0];
 
 export const V128 = {
-  /** Sixteen bytes from the address on the stack. */
+  /** Loads sixteen bytes from the address on the stack. */
   load: [0xfd, 0x00, 0, 0],
-  /** Four bytes, the rest zero. */
+  /** Loads four bytes; the rest is zero. */
   loadFour: [0xfd, 0x5c, 0, 0],
-  /** A 32-bit number, four times. */
+  /** Splats a 32-bit number to four lanes. */
   loadSplat: [0xfd, 0x09, 0, 0],
   store: [0xfd, 0x0b, 0, 0],
   /** The first four bytes. */
@@ -37,7 +37,7 @@ export const V128 = {
   addInts: vector(0xae),
   multiplyInts: vector(0xb5),
   shiftIntsRight: vector(0xac),
-  /** Two vectors become one; what does not fit becomes the nearest that does. */
+  /** Narrows two vectors into one, with saturation. */
   intsToShorts: vector(0x85),
   shortsToBytes: [0xfd, 0x66],
 } satisfies Record<string, Code>;
@@ -49,7 +49,7 @@ function vector(opcode: number): Code {
 /** Adds to a local. */
 export const increase = (local: number, by: Code): Code => [get(local), by, I32.add, set(local)];
 
-/** Runs `body` until local `counter` is not below `limit`; `body` must raise it. Runs at least once. */
+/** Runs `body` at least once and until local `counter` reaches `limit`; `body` must increase it. */
 export const repeat = (counter: number, limit: Code, body: Code): Code => [
   [0x03, 0x40],
   body,
@@ -62,7 +62,7 @@ export const repeat = (counter: number, limit: Code, body: Code): Code => [
 
 export interface WasmFunction {
   readonly name: string;
-  /** All of them 32-bit numbers; they are the first locals. */
+  /** All 32-bit numbers; they are the first locals. */
   readonly parameters: number;
   readonly ints: number;
   readonly vectors: number;
@@ -71,7 +71,7 @@ export interface WasmFunction {
 
 const TYPE = { int: 0x7f, vector: 0x7b, function: 0x60 };
 
-/** A module that takes its memory as `host.memory` and exports `functions`, none of which gives anything back. */
+/** A module that imports its memory as `host.memory` and exports `functions`, none of which returns a value. */
 export function assemble(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
   const types = functions.map(({ parameters }) => [
     TYPE.function,

@@ -1,32 +1,32 @@
 import { ascii, orNothing, tagsOf, viewOf } from './icc.js';
 
-/** Turns red, green and blue bytes of a profile's colours into sRGB, in place. */
+/** Converts RGB bytes from a profile's colours to sRGB, in place. */
 export type ColourConversion = (pixels: Uint8Array) => void;
 
 type Triple = readonly [number, number, number];
 type Matrix = readonly [Triple, Triple, Triple];
 
-/** Linear sRGB from XYZ under D50, the light of profiles. Bradford-adapted from IEC 61966-2-1. */
+/** Linear sRGB from XYZ under D50, the illuminant of profiles. Bradford-adapted from IEC 61966-2-1. */
 const SRGB_FROM_XYZ: Matrix = [
   [3.1338561, -1.6168667, -0.4906146],
   [-0.9787684, 1.9161415, 0.033454],
   [0.0719453, -0.2289914, 1.4052427],
 ];
 const CHANNELS = ['r', 'g', 'b'] as const;
-/** Steps of the table of bytes by linear light: dark ones are a quarter of a byte apart. */
+/** Steps of the table from linear light to bytes: dark steps are a quarter of a byte apart. */
 const STEPS = 16_384;
 
 /**
- * The conversion that a profile with three curves and a matrix describes (Adobe RGB, Display P3 and nearly every other of a
- * camera or a screen), or undefined for one of another kind, which only the decoder's colour management can read. It takes a
- * quarter of that one's time, for it neither goes through floats of another colour space nor looks at profiles again for each
- * image. Layout: ICC.1:2022, sections 9.2, 10.6, 10.18 and 10.31; method: section F.3 (three-component matrix-based).
+ * Returns the conversion of a profile with three curves and a matrix (Adobe RGB, Display P3 and nearly all profiles of
+ * cameras and screens), or undefined for other kinds, which the decoder's colour management converts. It takes a
+ * quarter of that one's time, because it avoids an intermediate float colour space and caches profiles. Layout:
+ * ICC.1:2022, sections 9.2, 10.6, 10.18 and 10.31; method: section F.3 (three-component matrix-based).
  */
 export function srgbConversion(profile: Uint8Array): ColourConversion | undefined {
   return orNothing(() => {
     if (ascii(profile, 16, 4) !== 'RGB ' || ascii(profile, 20, 4) !== 'XYZ ') return undefined;
     const tags = tagsOf(profile);
-    // Tables come before the matrix where a profile has both.
+    // Tables take precedence over the matrix where a profile has both.
     if ([...tags.keys()].some((tag) => /^(A2B|B2A|D2B)/.test(tag))) return undefined;
     const columns = CHANNELS.map((channel) => xyzAt(profile, tags.get(`${channel}XYZ`)));
     const curves = CHANNELS.map((channel) => curveAt(profile, tags.get(`${channel}TRC`)));
@@ -52,16 +52,18 @@ function convert(pixels: Uint8Array, rows: Matrix, [red, green, blue]: readonly 
   }
 }
 
-/** Colours that sRGB has not become the nearest it has in each channel. */
+/** Colours outside sRGB are clipped per channel. */
 function place(light: number): number {
   if (light <= 0) return 0;
   return light >= 1 ? STEPS : (light * STEPS + 0.5) | 0;
 }
 
-/** Made with the first image that needs it. */
+/** Built with the first image that needs it. */
 let encoding: Uint8Array | undefined;
 
-/** sRGB bytes by linear light, IEC 61966-2-1: each byte begins half way between its light and that of the one below. */
+/**
+ * sRGB bytes by linear light, IEC 61966-2-1: each byte begins half way between its light and that of the byte below.
+ */
 function encodingTable(): Uint8Array {
   const bytes = new Uint8Array(STEPS + 1);
   let from = 0;

@@ -1,22 +1,22 @@
-/** A limit on a decoder that itself knows only the clock on the wall. */
+/** A processor-time limit for a decoder that supports only wall-clock limits. */
 
 export interface DecodeLimit {
-  /** Most work for an image, seconds of processor time. */
+  /** Maximum processor time per image, in seconds. */
   readonly seconds: number;
-  /** Whether an attempt ended because its time was up. */
+  /** Whether an attempt ended by its time limit. */
   isTimeUp(error: unknown): boolean;
-  /** Processor time that this process has used so far, milliseconds. Default: as the system counts it. */
+  /** Processor time used by this process so far, in milliseconds. Default: from the system. */
   readonly cpuMs?: () => number;
 }
 
-/** However busy the machine is, the decoder is given no more; it is also the most that sharp takes. */
+/** Maximum limit on a busy machine; also the maximum that sharp accepts. */
 const MAX_SECONDS = 3600;
-/** A process that used less than this part of an attempt's limit was kept from working. */
+/** A process that used less than this fraction of an attempt's limit did not get the CPU. */
 const WORKED_PART = 0.5;
 
 /**
- * Runs `attempt` with a limit in seconds of time. Where the time was up and this process has hardly worked, for the machine is
- * busy, that says nothing of the image: it is tried again with twice the time. Rejects as the last attempt did.
+ * Runs `attempt` with a limit in seconds. If it timed out while this process hardly got the CPU, the time says nothing
+ * about the image, so it is retried with twice the limit. Rejects with the last attempt's error.
  */
 export async function decodeWithin<T>(limit: DecodeLimit, attempt: (seconds: number) => Promise<T>): Promise<T> {
   const cpuMs = limit.cpuMs ?? ownCpuMs;

@@ -5,27 +5,31 @@ import { type ImageHeader, openUpright, readImageHeader } from './header.js';
 import type { Image } from './image.js';
 import { repairJpegEnd } from './jpeg-end.js';
 
-/** A decoder that has worked for so long is being held up on purpose. libvips counts by the clock on the wall, so decodeWithin looks twice. */
+/**
+ * Time limit of a decoder; beyond it the image is considered malicious. libvips uses the wall clock, so decodeWithin
+ * checks the processor time.
+ */
 const DECODE_LIMIT = {
   seconds: 30,
   isTimeUp: (error: unknown) => error instanceof Error && error.message.startsWith('timeout'),
 };
 
 /**
- * A side that is so many times its target, or more, is brought to half that by the decoder. The last step down is Pillow's
- * (ImageResizer); what libvips did before it then shows only in the fourth digit of an embedding's cosine, or later.
+ * A side this many times its target, or more, is reduced by the decoder to half this factor. The last reduction is
+ * Pillow's (ImageResizer), so the earlier one by libvips affects an embedding's cosine only in the fourth digit or
+ * later.
  */
 const LARGE = 4;
 
 export interface DecodeOptions {
-  /** Largest width times height. It is compared with the header, before a pixel is decoded. */
+  /** Maximum width times height. Checked against the header before decoding. */
   readonly maxPixels: number;
   readonly target?: TargetSize;
 }
 
 /**
- * The size an image will be resized to. A much larger one is then brought near it, never below twice it, while it is
- * decoded, which is several times faster.
+ * The size the image will be resized to. A much larger image is reduced during decoding to at least twice this size,
+ * which is several times faster.
  */
 export interface TargetSize {
   readonly width: number;
@@ -38,24 +42,25 @@ export interface DecodedImage {
 }
 
 /**
- * Settings of the decoder for this process; call it once when the process starts. `threads` is for one image: several are
- * decoded at a time, so one is best for many small ones.
+ * Configures the decoder for this process; call it once at startup. `threads` is per image: several images are decoded
+ * at a time, so one is best for many small ones.
  */
 export function configureImageDecoding(settings: { readonly threads: number }): void {
   sharp.concurrency(settings.threads);
-  // A server sees each image once: cached operations would only hold memory.
+  // A server sees each image once: cached operations would only use memory.
   sharp.cache(false);
 }
 
-/** Reads an image's header and decodes it. Throws as readImageHeader and decodePixels do. */
+/** Reads an image's header and decodes it. Throws like readImageHeader and decodePixels. */
 export async function decodeImage(content: Uint8Array, options: DecodeOptions): Promise<DecodedImage> {
   const header = await readImageHeader(content, options.maxPixels);
   return { header, image: await decodePixels(content, header, options.target) };
 }
 
 /**
- * Decodes an image on a thread of libuv's pool, or of thread/: upright, 8 bits, sRGB, transparent parts on white, the first
- * frame of an animation. Without a target every pixel is kept. Throws IMAGE_UNREADABLE when the image is broken or cut off.
+ * Decodes an image on libuv's thread pool, or on a thread of thread/: upright, 8 bits, sRGB, transparency on white, the
+ * first frame of an animation. Without a target all pixels are kept. Throws IMAGE_UNREADABLE when the image is broken
+ * or truncated.
  */
 export async function decodePixels(content: Uint8Array, header: ImageHeader, target?: TargetSize): Promise<Image> {
   try {
@@ -67,7 +72,10 @@ export async function decodePixels(content: Uint8Array, header: ImageHeader, tar
   }
 }
 
-/** libjpeg only warns when data are missing and shows grey instead: warnings are looked at, those about odd files let pass. */
+/**
+ * libjpeg only warns about missing data and fills it with grey. Such warnings are errors here; those about unusual
+ * files are ignored.
+ */
 async function decodeJpeg(content: Uint8Array, header: ImageHeader, target: TargetSize | undefined): Promise<Image> {
   try {
     return await render(open(content, header, 'warning'), header, target);
@@ -92,9 +100,9 @@ async function render(image: Sharp, header: ImageHeader, target: TargetSize | un
 }
 
 /**
- * Brings long sides to twice their target. A JPEG is then decoded at a half, a quarter or an eighth of its size (by its cosine
- * transform), never below twice what is asked for (`fastShrinkOnLoad: false`). Each side by itself: it also bounds what a
- * image of two by a million pixels costs afterwards.
+ * Reduces long sides to twice their target. A JPEG is decoded at a half, a quarter or an eighth of its size (in the DCT),
+ * never below twice the target (`fastShrinkOnLoad: false`). Sides are reduced independently, which also bounds the later
+ * cost of an image of two by a million pixels.
  */
 function shrunk(image: Sharp, header: ImageHeader, target: TargetSize | undefined): Sharp {
   if (target === undefined) return image;

@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import { FORMAT_NAMES, type ImageFormat } from './formats.js';
 
-/** A whole file of a kind that is not read, by its name: `what` completes "got ...", `advice` says what to send. */
+/** A valid file of an unsupported kind: `what` completes "got ...", `advice` says what to send. */
 export function refuseImage(format: ImageFormat, what: string, advice: string): InferenceError {
   return new InferenceError(
     'IMAGE_UNREADABLE',
@@ -9,7 +9,7 @@ export function refuseImage(format: ImageFormat, what: string, advice: string): 
   );
 }
 
-/** Of a file that is cut off or damaged. The decoder's own words stay in `cause`: they name its internals. */
+/** The error of a truncated or damaged file. The decoder's message stays in `cause` because it names internals. */
 export function imageUnreadable(format: ImageFormat, content: Uint8Array, cause: unknown): InferenceError {
   if (cause instanceof InferenceError) return cause;
   return new InferenceError(
@@ -20,7 +20,7 @@ export function imageUnreadable(format: ImageFormat, content: Uint8Array, cause:
   );
 }
 
-/** A file whose content is damaged in a way that this reader found. */
+/** A file with damage found by this program's readers. */
 export class DamagedImage extends Error {}
 
 function errorMessage(cause: unknown): string {
@@ -51,5 +51,5 @@ export function checkImageSize(format: ImageFormat, width: number, height: numbe
   }
 }
 
-/** An image of one pixel's width shows nothing; it is a tracking pixel or a mistake. */
+/** An image one pixel wide is a tracking pixel or a mistake. */
 const MIN_SIDE = 2;

@@ -1,8 +1,8 @@
-/** What GetServerInfo says of `image_formats`. Recognised by content, never by name. */
+/** The `image_formats` of GetServerInfo. Detected by content, never by file name. */
 export const IMAGE_FORMATS = ['JPEG', 'PNG', 'WebP', 'GIF', 'AVIF', 'HEIC', 'TIFF', 'BMP', 'JXL'] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 
-/** How a format is called in messages. */
+/** Names of the formats in messages. */
 export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
   JPEG: 'JPEG',
   PNG: 'PNG',
@@ -15,11 +15,11 @@ export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
   JXL: 'JPEG XL',
 };
 
-/** Brands of ISO base media files that hold AV1 images. */
+/** ISO base media brands of AV1 images. */
 const AVIF_BRANDS = ['avif', 'avis'];
-/** Brands of HEVC images; those of images in general follow, which HEIC files of some writers have alone. */
+/** Brands of HEVC images, then generic image brands, which are the only ones in some HEIC files. */
 const HEIC_BRANDS = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs', 'mif1', 'mif2', 'msf1'];
-/** As libvips reads them. */
+/** As in libvips. */
 const MAX_BRANDS_BYTES = 256;
 
 const TIFF_SIGNATURES = [
@@ -28,30 +28,30 @@ const TIFF_SIGNATURES = [
   [0x49, 0x49, 0x2b, 0x00],
   [0x4d, 0x4d, 0x00, 0x2b],
 ];
-/** Lengths of the headers that BMP files have: Windows and OS/2, by `biSize`. */
+/** Header sizes of BMP files, Windows and OS/2, by `biSize`. */
 const BMP_HEADERS = [12, 16, 40, 52, 56, 64, 108, 124];
 
 /**
- * The format of an image by its first bytes, or undefined where it is none of ours. Nothing else is shown to the
- * decoders, so that those for other formats never see a stranger's bytes.
+ * Detects the format of an image from its first bytes; undefined for unsupported ones. Only detected formats reach the
+ * decoders, so other decoders never see untrusted bytes.
  */
 export function detectImageFormat(content: Uint8Array): ImageFormat | undefined {
   if (startsWith(content, [0xff, 0xd8, 0xff])) return 'JPEG';
   if (startsWith(content, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])) return 'PNG';
   if (ascii(content, 0, 4) === 'RIFF' && ascii(content, 8, 12) === 'WEBP') return 'WebP';
   if (ascii(content, 0, 6) === 'GIF87a' || ascii(content, 0, 6) === 'GIF89a') return 'GIF';
-  // A camera raw file with a signature inside the TIFF header is described by its own name.
+  // Camera raw files with a signature inside the TIFF header are reported by name.
   if (TIFF_SIGNATURES.some((signature) => startsWith(content, signature)) && ascii(content, 8, 10) !== 'CR')
     return 'TIFF';
   if (isBmp(content)) return 'BMP';
   if (startsWith(content, [0xff, 0x0a]) || ascii(content, 4, 12) === 'JXL \r\n\u0087\n') return 'JXL';
   const brands = brandsOf(content);
   if (brands.some((brand) => AVIF_BRANDS.includes(brand))) return 'AVIF';
-  // A film may count an image brand among its compatible ones.
+  // A video may list an image brand as compatible.
   return HEIC_BRANDS.includes(brands[0] ?? '') ? 'HEIC' : undefined;
 }
 
-/** The major brand of an ISO base media file and its compatible ones; empty where it is none. */
+/** The major and compatible brands of an ISO base media file; empty for other files. */
 export function brandsOf(content: Uint8Array): readonly string[] {
   if (content.length < 12 || ascii(content, 4, 8) !== 'ftyp') return [];
   const size = new DataView(content.buffer, content.byteOffset).getUint32(0);
@@ -63,7 +63,7 @@ export function brandsOf(content: Uint8Array): readonly string[] {
   return brands;
 }
 
-/** Two letters alone are too few: text may begin with them. */
+/** Two letters are not enough: text may begin with them. */
 function isBmp(content: Uint8Array): boolean {
   if (ascii(content, 0, 2) !== 'BM' || content.length < 18) return false;
   return BMP_HEADERS.includes(new DataView(content.buffer, content.byteOffset).getUint32(14, true));

@@ -3,7 +3,7 @@ import { viewOf } from './icc.js';
 import { openImage, openRaw } from './open.js';
 import type { RawImage } from './raw-image.js';
 
-/** Where the first frame lies on a GIF's canvas. */
+/** Position of the first frame on a GIF's canvas. */
 export interface GifFrame {
   readonly left: number;
   readonly top: number;
@@ -11,12 +11,12 @@ export interface GifFrame {
   readonly height: number;
 }
 
-/** Of extensions before the first frame; real files have a handful. */
+/** Maximum number of extensions before the first frame; real files have few. */
 const MAX_BLOCKS = 100_000;
 
 /**
- * The first frame's place where it leaves a part of the canvas free, else undefined (also for a broken file: the decoder
- * says so). Layout: GIF89a, sections 18, 20 and 23 to 26.
+ * Returns the position of the first frame if it does not cover the canvas, otherwise undefined (also for a broken file,
+ * which the decoder reports). Layout: GIF89a, sections 18, 20 and 23 to 26.
  */
 export function partialGifFrame(content: Uint8Array): GifFrame | undefined {
   if (content.length < 13) return undefined;
@@ -48,8 +48,8 @@ function firstDescriptor(content: Uint8Array): number | undefined {
 }
 
 /**
- * The canvas with its first frame, and white around it: browsers leave the rest transparent, whatever background colour the
- * file names, and transparent is white here. The decoder alone fills it with black.
+ * Draws the first frame on a white canvas. Browsers leave the uncovered part transparent, whatever background colour
+ * the file names, and transparency is white here. The decoder alone would fill it with black.
  */
 export async function openGifCanvas(content: Uint8Array, frame: GifFrame): Promise<Sharp> {
   const { data, info } = await openImage(content)

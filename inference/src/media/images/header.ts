@@ -15,29 +15,29 @@ import { openOnThread } from './thread/open.js';
 import { chooseTiffPage, MAX_SAMPLES, type TiffPage } from './tiff/page.js';
 import { needsOwnSamples, openTiffSamples } from './tiff/samples.js';
 
-/** What an image's header says. */
+/** The facts in an image's header. */
 export interface ImageHeader {
   readonly format: ImageFormat;
-  /** As shown, that is after the EXIF orientation. */
+  /** As shown, after EXIF orientation. */
   readonly width: number;
   readonly height: number;
-  /** Whether its pixels lie otherwise than they are shown. */
+  /** Whether the stored pixels are not upright. */
   readonly turned: boolean;
-  /** Whether the decoder has to convert its colours to sRGB. */
+  /** Whether the decoder must convert its colours to sRGB. */
   readonly otherColours: boolean;
-  /** How they are converted here instead, which is faster, where their profile is simple enough. */
+  /** A faster colour conversion, if the profile is simple enough. */
   readonly toSrgb: ColourConversion | undefined;
-  /** How its pixels are opened, upright, where that is not left to libvips alone. */
+  /** How to open the pixels upright, if not by libvips alone. */
   readonly load: ((content: Uint8Array) => Promise<Sharp>) | undefined;
 }
 
-/** Unpacked samples of one TIFF image may take as many bytes for each pixel that is allowed. */
+/** Maximum bytes of unpacked TIFF samples per allowed pixel. */
 const TIFF_BYTES_PER_PIXEL = 8;
 const HEIF_CODECS: Readonly<Record<string, string>> = { avc: 'H.264', vvc: 'H.266', jpeg: 'JPEG', j2k: 'JPEG 2000' };
 
 /**
- * Reads an image's header and checks its size. Throws an InferenceError: IMAGE_UNREADABLE when the bytes are no image of
- * IMAGE_FORMATS, or of a kind that is not read; IMAGE_TOO_LARGE above `maxPixels`.
+ * Reads an image's header and checks its size. Throws an InferenceError: IMAGE_UNREADABLE when the bytes are not one of
+ * IMAGE_FORMATS or an unsupported kind; IMAGE_TOO_LARGE above `maxPixels`.
  */
 export async function readImageHeader(content: Uint8Array, maxPixels: number): Promise<ImageHeader> {
   const format = detectImageFormat(content);
@@ -94,11 +94,11 @@ function jxlHeader(content: Uint8Array, maxPixels: number): ImageHeader {
   const size = readJxlSize(content);
   if (size === undefined) throw new DamagedImage('its header is damaged or not whole');
   checkImageSize('JXL', size.width, size.height, Math.min(maxPixels, MAX_JXL_PIXELS));
-  // Its decoder gives sRGB.
+  // Its decoder outputs sRGB.
   return ownHeader('JXL', size.width, size.height, undefined);
 }
 
-/** Of a format with a decoder of its own, which gives 8 bits, upright. */
+/** For formats with a separate decoder, which outputs 8 bits, upright. */
 function ownHeader(
   format: 'BMP' | 'HEIC' | 'JXL',
   width: number,
@@ -116,13 +116,13 @@ async function gifHeader(content: Uint8Array): Promise<ImageHeader> {
   return frame === undefined ? header : { ...header, load: (bytes) => openGifCanvas(bytes, frame) };
 }
 
-/** libvips knows the boxes of HEIF with any codec inside, and decodes AV1 alone. */
+/** libvips parses HEIF with any codec but decodes only AV1. */
 async function heifHeader(content: Uint8Array, format: 'AVIF' | 'HEIC'): Promise<ImageHeader> {
   if (!hasBox(content, 'meta') && hasBox(content, 'moov')) {
     throw refuseImage(format, 'an image sequence without a still image', 'Send its first frame as a still image.');
   }
   const brands = brandsOf(content);
-  // Of an animated AVIF the still image is read, which is its first frame; libvips knows the file by another brand.
+  // Of an animated AVIF the still image is read, which is the first frame; libvips detects it by another brand.
   const branded = brands[0] === 'avis' ? asStillAvif(content) : content;
   const metadata = await openImage(branded).metadata();
   if (metadata.compression === 'hevc') {

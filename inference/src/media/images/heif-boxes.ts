@@ -3,7 +3,7 @@ import { viewOf } from './icc.js';
 
 const MAX_BOXES = 1_000;
 
-/** Whether a file of ISO base media boxes (ISO/IEC 14496-12, section 4.2) has one of that type at its top level. */
+/** Whether a file of ISO base media boxes (ISO/IEC 14496-12, section 4.2) has a top-level box of that type. */
 export function hasBox(content: Uint8Array, type: string): boolean {
   const view = viewOf(content);
   let at = 0;

@@ -1,13 +1,14 @@
-/** The tag of an ICC profile that holds its name. */
+/** The tag with an ICC profile's name. */
 const NAME_TAG = 'desc';
 const HEADER_BYTES = 128;
 const TAG_BYTES = 12;
-/** Real profiles have some twenty. */
+/** Maximum number of tags; real profiles have about twenty. */
 const MAX_TAGS = 100;
 
 /**
- * Whether an ICC profile is sRGB by its name. Most profiles in images are: they change nothing, yet converting by them
- * costs more than decoding does. A linear one has its primaries alone. Layout: ICC.1:2022, sections 7.3 and 10.13; the older `desc` type by ICC.1:2001-04.
+ * Whether an ICC profile is sRGB, by its name. Most are: converting by them changes nothing and costs more than
+ * decoding. Linear profiles share only the primaries. Layout: ICC.1:2022, sections 7.3 and 10.13; the older `desc` type
+ * by ICC.1:2001-04.
  */
 export function isSrgbProfile(profile: Uint8Array): boolean {
   const name = profileName(profile);
@@ -21,7 +22,7 @@ function profileName(profile: Uint8Array): string | undefined {
   });
 }
 
-/** Where each tag of a profile lies. Throws a RangeError for a broken one. */
+/** The position of each tag. Throws a RangeError for a broken profile. */
 export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   const view = viewOf(profile);
   const places = new Map<string, number>();
@@ -33,7 +34,7 @@ export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   return places;
 }
 
-/** What `read` finds in a profile; a broken one has nothing: the decoder then does with it what it can. */
+/** Returns what `read` finds in a profile; undefined for a broken one, which is left to the decoder. */
 export function orNothing<T>(read: () => T | undefined): T | undefined {
   try {
     return read();
@@ -51,7 +52,7 @@ function nameAt(profile: Uint8Array, view: DataView, offset: number): string | u
   const type = ascii(profile, offset, 4);
   if (type === 'desc') return ascii(profile, offset + 12, view.getUint32(offset + 8));
   if (type !== 'mluc') return undefined;
-  // The first language will do: the name is the same in all.
+  // The first language is sufficient: the name is the same in all.
   const length = view.getUint32(offset + 20);
   const start = offset + view.getUint32(offset + 24);
   return Buffer.from(profile.subarray(start, start + length))
@@ -59,7 +60,7 @@ function nameAt(profile: Uint8Array, view: DataView, offset: number): string | u
     .toString('utf16le');
 }
 
-/** `length` letters at a place of a profile. */
+/** `length` characters at an offset of a profile. */
 export function ascii(bytes: Uint8Array, start: number, length: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', start, start + length);
 }

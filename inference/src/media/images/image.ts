@@ -1,7 +1,7 @@
-/** An image as its viewer sees it: turned by its EXIF orientation, in sRGB, on white where it was transparent. */
+/** A decoded image: upright, sRGB, transparency on white. */
 export interface Image {
   readonly width: number;
   readonly height: number;
-  /** Red, green, blue; row by row; width * height * 3 bytes. */
+  /** RGB, row by row; width * height * 3 bytes. */
   readonly data: Uint8Array;
 }

@@ -1,11 +1,11 @@
 import type { Image } from './image.js';
 
-/** Weights of two neighbours are whole numbers that sum up to this. */
+/** The integer weights of two neighbours sum to this. */
 const ONE = 2048;
 
 /**
  * Resizes by looking up the four nearest pixels, as OpenCV's INTER_LINEAR does, to its rounding. It sees nothing between
- * them: below half the size use resizePicture, which averages. Method: OpenCV, imgproc/resize.
+ * them: below half the size use ImageResizer, which averages. Method: OpenCV, imgproc/resize.
  */
 export function interpolateImage(image: Image, width: number, height: number): Image {
   if (image.width === width && image.height === height) return image;
@@ -45,7 +45,7 @@ function blend(one: number, other: number, share: number): number {
 interface Neighbours {
   readonly first: Int32Array;
   readonly second: Int32Array;
-  /** Of the second, in parts of ONE. */
+  /** Weight of the second, in units of ONE. */
   readonly weight: Int32Array;
 }
 
@@ -53,7 +53,7 @@ function neighbours(from: number, to: number): Neighbours {
   const result = { first: new Int32Array(to), second: new Int32Array(to), weight: new Int32Array(to) };
   const scale = 1 / (to / from);
   for (let place = 0; place < to; place += 1) {
-    // In single precision, for a weight that falls half way must fall to the same side.
+    // Single precision, so that weights exactly half way round to the same side.
     const at = Math.fround((place + 0.5) * scale - 0.5);
     const first = Math.floor(at);
     result.first[place] = Math.max(0, first);

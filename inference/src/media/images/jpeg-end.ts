@@ -3,18 +3,18 @@ import { type JpegScans, readJpegScans } from './jpeg-scans.js';
 import { openImage } from './open.js';
 
 const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
-/** What may be missing at the end: this share of the image's blocks of pixels, or its last block where that is more. */
+/** Maximum missing part at the end: this fraction of the blocks, or the last block if that is more. */
 const MAX_MISSING_SHARE = 0.01;
-/** What libjpeg shows where no data came: no colour, half of the light. */
+/** libjpeg's fill value for missing data: no colour, half of the light. */
 const UNDECODED = 128;
-/** Smoothing between blocks reaches so far into one. */
+/** How far smoothing between blocks reaches into a block. */
 const BORDER = 2;
 
 /**
- * A JPEG that libjpeg called too short, made whole where next to nothing is missing: the end marker alone (many cameras
- * and interrupted downloads; every viewer shows such a file), or at most 1 % of its blocks of pixels, the last one at least,
- * which then are grey. Throws an InferenceError where more is missing. Progressive files may lack the end marker alone: their
- * last bytes are details of the whole image.
+ * Repairs a JPEG that libjpeg reports as truncated if almost nothing is missing: only the end marker (many cameras and
+ * interrupted downloads; all viewers show such files), or at most 1 % of its blocks and at least the last one, which
+ * become grey. Throws an InferenceError where more is missing. Progressive files may lack only the end marker, because
+ * their last bytes are details of the whole image.
  */
 export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
   const whole = Buffer.concat([content, END_OF_IMAGE]);
@@ -32,7 +32,7 @@ export async function repairJpegEnd(content: Uint8Array): Promise<Uint8Array> {
   return whole;
 }
 
-/** Whether libjpeg has pixels for the whole image; bytes that it does not need, before the end marker, are not looked at. */
+/** Whether libjpeg has pixels for the whole image. Extra bytes before the end marker are ignored. */
 async function decodesWhole(content: Uint8Array): Promise<boolean> {
   try {
     await openImage(content, { failOn: 'warning' }).raw().toBuffer();
@@ -47,13 +47,13 @@ async function missingShare(
   block: JpegScans,
 ): Promise<{ blocks: number; of: number } | undefined> {
   const { data, info } = await openImage(content, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
-  // Other colours than grey and RGB are converted, and "no data" is then another colour.
+  // Only for grey and RGB: in other colour spaces the fill value differs after conversion.
   if (info.channels !== 1 && info.channels !== 3) return undefined;
   const columns = Math.ceil(info.width / block.blockWidth);
   const of = columns * Math.ceil(info.height / block.blockHeight);
   let last = of - 1;
   while (last >= 0 && isUndecoded(data, info, block, last % columns, Math.floor(last / columns))) last -= 1;
-  // The block in which the data end is broken itself.
+  // The block in which the data ends is itself broken.
   return { blocks: Math.min(of, of - last), of };
 }
 

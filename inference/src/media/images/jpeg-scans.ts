@@ -1,13 +1,13 @@
 import { viewOf } from './icc.js';
 
-/** What a JPEG's headers say of how its blocks of pixels are stored. */
+/** How a JPEG stores its blocks, from its headers. */
 export interface JpegScans {
-  /** Of a block of pixels: all that is stored together. */
+  /** Size of a block (MCU): everything stored together. */
   readonly blockWidth: number;
   readonly blockHeight: number;
-  /** All components in one scan, one pass: its blocks are stored in the order they are shown. */
+  /** All components in one scan, one pass: blocks are stored in display order. */
   readonly sequential: boolean;
-  /** Whether scans for every detail of every component have begun. */
+  /** Whether scans for all details of all components have begun. */
   readonly complete: boolean;
 }
 
@@ -20,7 +20,7 @@ interface Frame {
 
 interface Scan {
   readonly components: readonly number[];
-  /** Coefficients from and to, and the lowest bit that it leaves out. */
+  /** First and last coefficient, and the lowest bit not included. */
   readonly from: number;
   readonly to: number;
   readonly lowBit: number;
@@ -64,7 +64,7 @@ function readHeaders(content: Uint8Array): { frame: Frame | undefined; scans: re
   return { frame, scans };
 }
 
-/** Behind a scan's header come its bits, in which FF is followed by 00 or a restart marker. */
+/** Entropy-coded data follows a scan's header; FF in it is followed by 00 or a restart marker. */
 function nextMarker(content: Uint8Array, from: number): number {
   for (let at = content.indexOf(0xff, from); at >= 0; at = content.indexOf(0xff, at + 1)) {
     const marker = content[at + 1] ?? 0;
@@ -86,7 +86,7 @@ function readFrame(view: DataView, at: number, marker: number): Frame {
     across = Math.max(across, view.getUint8(entry + 1) >> 4);
     down = Math.max(down, view.getUint8(entry + 1) & 15);
   }
-  // One component's blocks are of 8 x 8, whatever its sampling says.
+  // A scan of one component has 8 x 8 blocks, whatever its sampling.
   if (components.length === 1) [across, down] = [1, 1];
   const progressive = marker === 0xc2 || marker === 0xc6 || marker === 0xca || marker === 0xce;
   return { blockWidth: across * 8, blockHeight: down * 8, components, progressive };

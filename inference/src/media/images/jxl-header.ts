@@ -1,7 +1,7 @@
 import { ascii, startsWith } from './formats.js';
 import { viewOf } from './icc.js';
 
-/** Width by height where the header gives their ratio instead of a width. */
+/** Width by height ratios, for headers that give a ratio instead of a width. */
 const RATIOS: readonly (readonly [number, number])[] = [
   [0, 1],
   [1, 1],
@@ -33,7 +33,7 @@ export function readJxlSize(content: Uint8Array): { width: number; height: numbe
   return orientation > 4 ? { width: height, height: width } : { width, height };
 }
 
-/** The first part of the codestream: a `jxlc` box, or a `jxlp` behind its number. */
+/** The first part of the codestream: a `jxlc` box, or a `jxlp` box after its index. */
 function codestreamOf(content: Uint8Array): Uint8Array | undefined {
   const view = viewOf(content);
   let at = 0;
@@ -50,7 +50,7 @@ function codestreamOf(content: Uint8Array): Uint8Array | undefined {
   return undefined;
 }
 
-/** Lowest bit first; zeros behind the end. */
+/** Least significant bit first; zeros after the end. */
 class BitReader {
   readonly #bytes: Uint8Array;
   #at = 0;

@@ -2,14 +2,14 @@ import { assemble, type Code, get, I32, increase, int, loadInt, repeat, set, V12
 import { HALF, PRECISION_BITS } from './taps.js';
 import { instantiateWasm, type WasmMemory } from './wasm.js';
 
-/** Bytes that the loops may read or write past the end of what they are given. */
+/** Bytes that the loops may read or write past the end of their buffers. */
 export const SLACK_BYTES = 16;
 
-/** The loops of resizing. All addresses are in the memory given to openKernels. */
+/** The loops of resizing. All addresses are in the memory passed to openKernels. */
 export interface Kernels {
   /**
-   * One line of `places` pixels, three bytes each. For each place, as 32-bit numbers: at `offsets` the bytes from `source`, at
-   * `counts` the bytes of its weights, at `weights` the weights themselves, `stride` bytes a place.
+   * Writes one line of `places` pixels, three bytes each. Per pixel, as 32-bit numbers: byte offsets from `source` at
+   * `offsets`, byte counts of the weights at `counts`, weights at `weights`, `stride` bytes apart.
    */
   columns(
     source: number,
@@ -24,7 +24,7 @@ export interface Kernels {
   rows(source: number, target: number, bytes: number, weights: number, count: number): void;
 }
 
-/** The sums of four colours or pixels at once are started so that cutting their last bits off rounds them. */
+/** Initial value of the sums, so that truncation rounds them. */
 const START: Code = [int(HALF), V128.splat];
 const CUT: Code = [int(PRECISION_BITS), V128.shiftIntsRight];
 
@@ -59,7 +59,7 @@ function columns(): Code {
     [get(weights), get(counts), loadInt, I32.add, set(end)],
     [START, set(sum)],
     repeat(weight, get(end), addTap),
-    // A fourth byte is stored too; the next place overwrites it.
+    // A fourth byte is stored too; the next pixel overwrites it.
     [get(target), get(sum), CUT, get(sum), V128.intsToShorts, get(sum), V128.shortsToBytes, V128.storeFour],
     increase(offsets, int(4)),
     increase(counts, int(4)),
@@ -100,7 +100,7 @@ function rows(): Code {
   return repeat(done, get(bytes), sixteenBytes);
 }
 
-/** Compiles the loops, some kilobytes, for a memory. */
+/** Compiles the loops, a few kilobytes, for a memory. */
 export function openKernels(memory: WasmMemory): Kernels {
   const code = assemble([
     { name: 'columns', parameters: 7, ints: 4, vectors: 1, body: columns() },

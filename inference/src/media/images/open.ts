@@ -2,21 +2,21 @@ import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import type { RawImage } from './raw-image.js';
 
 export interface OpenOptions {
-  /** Which image of the file, from 0; an animation's first frame by default. */
+  /** Index of the image in the file, from 0. Default: an animation's first frame. */
   readonly page?: number;
-  /** Which of that TIFF page's own sub-directories. */
+  /** Index of that TIFF page's sub-directory. */
   readonly subifd?: number;
   readonly ignoreIcc?: boolean;
-  /** `error`, the default: what is cut off or broken is an error, what is merely odd is not. */
+  /** Default `error`: truncated or broken data is an error, unusual data is not. */
   readonly failOn?: 'error' | 'warning';
-  /** Samples of a pixel, 5 by default. */
+  /** Maximum samples per pixel, default 5. */
   readonly maxChannels?: number;
 }
 
-/** Four inks and alpha. */
+/** CMYK and alpha. */
 const DEFAULT_CHANNELS = 5;
 
-/** Opens a file with libvips. The limit in pixels is ours, with a message of our own. */
+/** Opens a file with libvips. The pixel limit is checked elsewhere, with a clearer message. */
 export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp {
   const settings: SharpOptions = {
     limitInputPixels: false,
@@ -30,7 +30,7 @@ export function openImage(content: Uint8Array, options: OpenOptions = {}): Sharp
   return sharp(content, settings);
 }
 
-/** Opens decoded pixels, for the rest of the way, which is the same for every format. */
+/** Opens decoded pixels for the steps that all formats share. */
 export function openRaw({ data, width, height, channels }: RawImage): Sharp {
   return sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
 }

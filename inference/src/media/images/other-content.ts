@@ -1,6 +1,6 @@
 import { ascii } from './formats.js';
 
-/** What bytes that are no image of ours look like, for an error's message: "a PDF", "text beginning `Hello`". */
+/** Describes unsupported bytes for an error message: "a PDF", "text beginning `Hello`". */
 export function describeContent(content: Uint8Array): string {
   const known = KNOWN_OTHERS.find(([at, signature]) => ascii(content, at, at + signature.length) === signature);
   const size = `${content.length.toLocaleString('en')} byte${content.length === 1 ? '' : 's'}`;
@@ -15,7 +15,7 @@ export function describeContent(content: Uint8Array): string {
   return `${size} beginning ${Buffer.from(content.subarray(0, 8)).toString('hex')} in hex`;
 }
 
-/** An SVG may have comments and declarations before its first element. */
+/** An SVG may begin with comments and declarations. */
 const TEXT_BYTES = 1_024;
 
 const KNOWN_OTHERS: readonly (readonly [at: number, signature: string, name: string])[] = [
@@ -35,7 +35,7 @@ const KNOWN_OTHERS: readonly (readonly [at: number, signature: string, name: str
   [0, '0&\u00b2u\u008ef\u00cf\u0011', 'a Windows Media file'],
   [0, '\u0000\u0000\u0001\u00ba', 'an MPEG video'],
   [0, '\u0000\u0000\u0001\u00b3', 'an MPEG video'],
-  // Camera raw: developed images, not the sensor's values, are what the models know.
+  // Camera raw: the models expect developed images, not sensor values.
   [4, 'ftypcrx ', 'a Canon CR3 camera raw file'],
   [8, 'CR\u0002', 'a Canon CR2 camera raw file'],
   [0, 'II\u001a\u0000\u0000\u0000HEAPCCDR', 'a Canon CRW camera raw file'],

@@ -1,4 +1,6 @@
-/** Pixels of 8 bits, upright, row by row: grey, grey and alpha, RGB or RGBA by `channels`; alpha is not premultiplied. */
+/**
+ * Pixels of 8 bits, upright, row by row: grey, grey and alpha, RGB or RGBA by `channels`; alpha is not premultiplied.
+ */
 export interface RawImage {
   readonly width: number;
   readonly height: number;
@@ -6,7 +8,7 @@ export interface RawImage {
   readonly data: Uint8Array;
 }
 
-/** Divides colours by the alpha that they were multiplied with; alpha is the last of `channels`. */
+/** Reverses alpha premultiplication; alpha is the last of `channels`. */
 export function unpremultiply(pixels: Uint8Array, channels: number): void {
   for (let at = 0; at + channels <= pixels.length; at += channels) {
     const alpha = pixels[at + channels - 1] as number;

@@ -4,12 +4,12 @@ import { type ResampleFilter, type Taps, tapsFor } from './taps.js';
 import { newWasmMemory } from './wasm.js';
 
 const PAGE_BYTES = 65_536;
-/** Sizes whose weights are kept: images of one directory are often of few sizes. */
+/** Number of sizes with cached weights: images of one directory often have few sizes. */
 const MAX_TAPS = 32;
-/** More of them are not kept: those of a line of a million pixels would hold megabytes for a size that hardly comes again. */
+/** Larger weights are not cached: those of a line of a million pixels would hold megabytes. */
 const MAX_WEIGHTS_KEPT = 100_000;
 
-/** Where the weights of one direction lie in the kernels' memory. */
+/** Location of one direction's weights in the kernels' memory. */
 interface TapsPlace {
   readonly taps: Taps;
   readonly offsets: number;
@@ -18,12 +18,13 @@ interface TapsPlace {
 }
 
 /**
- * Resizes with a filter that widens as the image shrinks, as Pillow's `Image.resize` does: columns first, then rows, each
- * in whole numbers and rounded to 8 bits, so the bytes equal Pillow's (up to 12; from 13 on it begins with the rows where
- * those shrink more, which moves a few bytes by 1). The models were trained on images resized so, and small ones notice
- * a difference: libvips places its filters elsewhere at the borders. Method: Pillow, Resample.c.
+ * Resizes with a filter that widens as the image shrinks, like Pillow's `Image.resize`: columns first, then rows, each
+ * in integers and rounded to 8 bits, so the bytes equal Pillow's (up to version 12; from 13 on Pillow begins with the
+ * rows where those shrink more, which changes a few bytes by 1). The models were trained on images resized this way,
+ * and small models are sensitive to it: libvips positions its filters differently at the borders. Method: Pillow,
+ * Resample.c.
  *
- * Owns some memory, as much as the largest image needed.
+ * Owns memory for the largest image resized so far.
  */
 export class ImageResizer {
   readonly #memory = newWasmMemory();
@@ -34,10 +35,10 @@ export class ImageResizer {
     if (image.width === width && image.height === height) return image;
     const across = image.width === width ? undefined : this.#tapsFor(image.width, width, filter);
     const down = image.height === height ? undefined : this.#tapsFor(image.height, height, filter);
-    // Weights, the image, what the columns give and what the rows give of that, behind each other: nothing is copied between.
+    // Weights, image, result of the columns and result of the rows are adjacent: nothing is copied in between.
     const middleBytes = across === undefined ? 0 : width * image.height * 3 + SLACK_BYTES;
     const source = tapsBytes(across) + tapsBytes(down);
-    // The rows of an image are read and written sixteen bytes at a time.
+    // Rows are read and written sixteen bytes at a time.
     const middle = source + image.data.length + SLACK_BYTES;
     const target = middle + middleBytes;
     const end = down === undefined ? target : target + width * height * 3 + SLACK_BYTES;
@@ -85,7 +86,7 @@ export class ImageResizer {
     if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
   }
 
-  /** Puts weights into the kernels' memory. */
+  /** Writes weights to the kernels' memory. */
   #place(taps: Taps, offsets: number): TapsPlace {
     const places = taps.starts.length;
     const counts = offsets + places * 4;
@@ -100,7 +101,7 @@ export class ImageResizer {
   }
 }
 
-/** Bytes that weights take in the kernels' memory: where each place begins, how many it takes, and they themselves. */
+/** Bytes of the weights in the kernels' memory: offsets, counts and values. */
 function tapsBytes(taps: Taps | undefined): number {
   return taps === undefined ? 0 : (taps.starts.length * 2 + taps.weights.length) * 4;
 }

@@ -1,4 +1,4 @@
-/** Pillow's filters by the numbers that a preprocessor_config.json gives as `resample`. */
+/** Pillow's filters by number, as in `resample` of preprocessor_config.json. */
 export const RESAMPLE_FILTERS = { 1: 'lanczos', 2: 'bilinear', 3: 'bicubic', 4: 'box', 5: 'hamming' } as const;
 export type ResampleFilter = (typeof RESAMPLE_FILTERS)[keyof typeof RESAMPLE_FILTERS];
 
@@ -29,16 +29,16 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
-/** Weights are whole numbers with this many bits behind the point: 8 bits of colour, 2 of headroom, 22 of weight. */
+/** Fraction bits of the integer weights: 8 bits of colour, 2 of headroom, 22 of weight. */
 export const PRECISION_BITS = 22;
-/** What a sum starts from, so that cutting its last bits off rounds it. */
+/** Initial value of a sum, so that truncation rounds it. */
 export const HALF = 1 << (PRECISION_BITS - 1);
 
-/** For each place of a resized line: where its source begins, how many pixels it takes, and their weights. */
+/** Per pixel of a resized line: source offset, number of source pixels, and their weights. */
 export interface Taps {
   readonly starts: Int32Array;
   readonly counts: Int32Array;
-  /** `stride` weights a place. */
+  /** `stride` weights per pixel. */
   readonly weights: Int32Array;
   readonly stride: number;
 }

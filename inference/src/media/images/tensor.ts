@@ -1,9 +1,9 @@
 import type { Image } from './image.js';
 
 export interface PlaneOptions {
-  /** What a byte is multiplied with first; 1/255 for most models, 1 for those that take 0 to 255. */
+  /** Factor applied to bytes first; 1/255 for most models, 1 for those that expect 0 to 255. */
   readonly rescale: number;
-  /** One a channel, in the order red, green, blue. */
+  /** One per channel, in the order red, green, blue. */
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
   /** Default `rgb`. */
@@ -11,8 +11,8 @@ export interface PlaneOptions {
 }
 
 /**
- * Writes an image as three planes of floats, `(byte * rescale - mean) / std`, from `offset` of `planes` on: 3 * height *
- * width numbers, the layout that models call NCHW. Rows beyond the image's own are left as they are.
+ * Writes an image as three planes of floats (NCHW), `(byte * rescale - mean) / std`, at `offset` in `planes`: 3 *
+ * height * width numbers. Rows beyond the image's are unchanged.
  */
 export function writePlanes(
   image: Image,

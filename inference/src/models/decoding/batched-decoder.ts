@@ -1,23 +1,23 @@
 import type { Decoder, DecoderOutput, DecoderState, EncodedAudio } from './merged-decoder.js';
 import { joinStates, joinTensors, splitState } from './state-rows.js';
 
-/** Most sequences in one run of the decoder: beyond them a token costs no less, and memory grows with them. */
+/** Maximum sequences per decoder run. Beyond it the cost per token no longer falls, and memory grows. */
 const MAX_ROWS = 8;
 
-/** A decoder as one of several windows sees it. */
+/** A decoder as seen by one of several windows. */
 export interface DecoderSlot extends Pick<Decoder, 'start' | 'step'> {
-  /** Work with several sequences of its own, such as beams: it shares no batch, and one window at a time does it. */
+  /** Runs work that has several sequences, such as beam search. It joins no batch; one window at a time runs it. */
   apart<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
-   * Long work of one window, such as its encoder's run: one window at a time does it, so that between two of them there is room
-   * for a breath.
+   * Runs long work of one window, such as its encoder. One window at a time runs it, so that the event loop is served
+   * in between.
    */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** No more runs: the others do not wait for this one. Idempotent. */
+  /** Ends the slot: the others no longer wait for it. Idempotent. */
   close(): void;
 }
 
-/** A run that a window asks for. */
+/** A run requested by a window. */
 type Request =
   | {
       readonly type: 'start';
@@ -34,10 +34,10 @@ interface Waiting {
 }
 
 /**
- * Several windows decoded side by side. Each is decoded as if it had the decoder to itself; when all of them wait for a run,
- * those that are behind the others and alike (so many tokens, audio of one length) have theirs together. The others wait
- * until these have caught up. The graph has no mask, so nothing is ever padded: what a window gets does not depend on its
- * batch, provided the graph's rows do not touch each other (`batchInvariant`).
+ * Decodes several windows together, each as if it had the decoder to itself. When all of them are waiting for a run,
+ * the ones that are furthest behind and compatible (same token count, same audio length) share one; the others wait
+ * until these have caught up. The graph has no mask, so nothing is padded: a window's result does not depend on its
+ * batch, provided that the graph's rows are independent (`batchInvariant`).
  */
 export class BatchedDecoder {
   readonly #decoder: Pick<Decoder, 'start' | 'step'>;
@@ -50,7 +50,7 @@ export class BatchedDecoder {
     this.#decoder = decoder;
   }
 
-  /** A place for one window. Take all places before the first window begins: it waits for those that are taken. */
+  /** Opens a slot for one window. Open all slots before the first window begins: it waits for the open ones. */
   openSlot(): DecoderSlot {
     let here = true;
     let isApart = false;
@@ -114,7 +114,7 @@ export class BatchedDecoder {
     }
   }
 
-  /** Makes a run when nobody is left to wait for. Those in a run do not wait, so there is one at a time. */
+  /** Starts a run when every open slot is waiting. Slots in a run are not waiting, so there is one run at a time. */
   #advance(): void {
     if (this.#waiting.length === 0 || this.#waiting.length < this.#members) return;
     const group = nextGroup(this.#waiting);
@@ -133,7 +133,7 @@ export class BatchedDecoder {
   }
 }
 
-/** Those furthest behind that can share a run: as many as fit. */
+/** The slots furthest behind that can share a run, up to the maximum. */
 function nextGroup(waiting: readonly Waiting[]): readonly Waiting[] {
   const first = waiting.reduce((behind, one) => (lengthOf(one.request) < lengthOf(behind.request) ? one : behind));
   const group = [first];
@@ -143,7 +143,7 @@ function nextGroup(waiting: readonly Waiting[]): readonly Waiting[] {
     group.push(one);
     rows += rowsOf(one.request);
   }
-  // In the order in which they came to wait: those that ran together lie behind each other in memory.
+  // In the order of arrival: states that ran together are adjacent in memory.
   return waiting.filter((one) => group.includes(one));
 }
 

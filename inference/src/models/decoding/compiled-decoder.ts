@@ -4,14 +4,15 @@ import { openCompiled } from '../session/compiled-session.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
-import { append, stepMask, withRoom } from './kv-cache.js';
+import { append, stepMask, withCapacity } from './kv-cache.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './merged-decoder.js';
 
 const SIDES = ['key', 'value'] as const;
 
 /**
- * A decoder as the compiler writes it, in two graphs: one makes the cross attention's keys and values, once an audio file; the other
- * takes any number of tokens, reads a cache with room for more and gives the keys and values of its own tokens alone.
+ * A decoder exported by the compiler as two graphs. One computes the cross-attention keys and values, once per audio
+ * file. The other accepts any number of tokens, reads a cache with spare capacity, and returns the keys and values of
+ * its own tokens only.
  */
 export class CompiledDecoder implements Decoder {
   readonly #cross: InferenceSession;
@@ -26,7 +27,7 @@ export class CompiledDecoder implements Decoder {
     this.#sizes = sizes;
   }
 
-  /** Throws when the graphs have not the inputs and outputs of such a decoder. */
+  /** Throws when the graphs lack the inputs and outputs of such a decoder. */
   static async open(
     paths: { readonly cross: string; readonly decoder: string },
     sizes: DecoderSizes,
@@ -59,7 +60,10 @@ export class CompiledDecoder implements Decoder {
     return Array.from({ length: this.#sizes.layerCount }, (_, layer) => layer);
   }
 
-  /** Begins a sequence for each audio, all prompts of one length. `positions` of the prompt get logits, default the last. */
+  /**
+   * Begins a sequence per audio; all prompts have the same length. Returns logits for `positions` of the prompt,
+   * default the last.
+   */
   async start(
     { states, logCounts }: EncodedAudio,
     prompts: readonly (readonly number[])[],
@@ -83,17 +87,21 @@ export class CompiledDecoder implements Decoder {
     const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
     const cache: Record<string, Tensor> = { ...transcribed };
     for (const name of decoderCache(layerCount)) {
-      cache[name] = withRoom(outputs[outputOf(name)] as Tensor, length);
+      cache[name] = withCapacity(outputs[outputOf(name)] as Tensor, length);
     }
     const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, chunked: true };
     return outputFrom(outputs, state, positions.length, attentionLayers);
   }
 
-  /** Adds one token to every sequence. */
+  /** Appends one token to every sequence. */
   async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
     const [firstKeys = ''] = decoderCache(1);
-    const room = state.cache[firstKeys]?.dims[2] ?? 0;
-    const feeds = { ...state.cache, [PAST_LENGTH]: counted(state.length), [STEP_MASK]: stepMask(state.length, room) };
+    const capacity = state.cache[firstKeys]?.dims[2] ?? 0;
+    const feeds = {
+      ...state.cache,
+      [PAST_LENGTH]: counted(state.length),
+      [STEP_MASK]: stepMask(state.length, capacity),
+    };
     const outputs = await this.#run(
       feeds,
       tokens.map((token) => [token]),
@@ -148,7 +156,7 @@ function outputFrom(
   };
 }
 
-/** Each token of a prompt sees those before it and itself: float32 [1, 1, tokens, tokens]. */
+/** Causal mask of a prompt: float32 [1, 1, tokens, tokens]. */
 function causalMask(tokens: number): Tensor {
   const mask = new Float32Array(tokens * tokens);
   for (let row = 0; row < tokens; row++)

@@ -1,8 +1,8 @@
 import { deflateSync } from 'node:zlib';
 
 /**
- * Length of a text in UTF-8 over its length after zlib; a text that repeats itself compresses well, above 2.4 it likely does.
- * 0 for no text. Source: utils.py of OpenAI's Whisper.
+ * Returns the UTF-8 length of a text divided by its zlib-compressed length. Above 2.4 the text probably repeats itself.
+ * 0 for an empty text. Source: utils.py of OpenAI's Whisper.
  */
 export function compressionRatio(text: string): number {
   const bytes = Buffer.from(text);

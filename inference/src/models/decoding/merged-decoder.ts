@@ -5,9 +5,9 @@ import { type GraphTransform, openTransformedSession } from '../session/transfor
 import { chooseLogitPositions, LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { keepCacheInPlace, PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { addProportionalAttention, LOG_COUNTS } from './graph/token-merging.js';
-import { append, stepMask, withRoom } from './kv-cache.js';
+import { append, stepMask, withCapacity } from './kv-cache.js';
 
-/** Sizes of a decoder, from its config.json. */
+/** Dimensions of a decoder, from its config.json. */
 export interface DecoderSizes {
   readonly layerCount: number;
   readonly headCount: number;
@@ -15,58 +15,59 @@ export interface DecoderSizes {
 }
 
 /**
- * Keys and values of what was decoded so far, and of the encoder's output. A step may write the new token into the cache of
- * the state it goes on from, behind its tokens: several ways to go on from one state are taken one after the other, and what
- * came of one is void once the next is taken. `selectRows` with a row twice copies.
+ * The key-value cache of the decoded tokens and of the encoder's output. A step may write the new token into the cache of
+ * the state it continues. Several continuations of one state must therefore run in turn, and each invalidates the one
+ * before. `selectRows` copies a row that is selected twice.
  */
 export interface DecoderState {
-  /** By the name of the input they go to: [rows, heads, tokens or room for them, size of a head]. */
+  /** By input name: [rows, heads, tokens or capacity, head size]. */
   readonly cache: Readonly<Record<string, Tensor>>;
-  /** Sequences decoded side by side. */
+  /** Sequences decoded together. */
   readonly rows: number;
-  /** Tokens each of them has. */
+  /** Tokens per sequence. */
   readonly length: number;
   /** Positions of the encoder's output. */
   readonly audioPositions: number;
   /**
-   * Whether the encoder's keys and values have one row for all sequences over one audio, and not one for each, and the
-   * decoder's have room behind their tokens. Default false.
+   * Whether the encoder's keys and values have one row per audio instead of one per sequence, and the decoder's have
+   * spare capacity. Default false.
    */
   readonly chunked?: boolean;
-  /** Tokens that all sequences begin with, where that is known. */
+  /** Number of leading tokens that all sequences share, if known. */
   readonly inCommon?: number | undefined;
 }
 
-/** What a decoder hears. */
+/** The audio input of a decoder. */
 export interface EncodedAudio {
   /** The encoder's output [audios, positions, width]. */
   readonly states: Tensor;
   /**
-   * The logarithm of how many positions each row stands for, [audios, 1, 1, positions], where some stand for several; only for
-   * a decoder that `hasProportionalAttention`.
+   * The logarithm of the number of positions each row represents, [audios, 1, 1, positions], where some represent
+   * several. Only for a decoder that `hasProportionalAttention`.
    */
   readonly logCounts?: Tensor | undefined;
 }
 
-/** What one run of the decoder gives. */
+/** The output of one decoder run. */
 export interface DecoderOutput {
   readonly state: DecoderState;
-  /** Scores over the vocabulary, a view that may be written to: of sequence `row`, at the `index`-th of the positions asked for. */
+  /** Scores over the vocabulary for sequence `row` at the `index`-th requested position. A writable view. */
   logits(row: number, index?: number): Float32Array;
-  /** Cross attentions [rows, heads, tokens of this run, audio positions] by layer, where they were asked for. */
+  /** Cross attentions [rows, heads, tokens of this run, audio positions] by layer, if requested. */
   readonly attentions: ReadonlyMap<number, Tensor>;
 }
 
-/** What decodes: from audio and prompts, and then token by token. */
+/** Decodes from audio and prompts, then token by token. */
 export interface Decoder {
-  /** Whether a sequence's scores depend on which others are decoded beside it. */
+  /** Whether a sequence's scores depend on the other sequences in the batch. */
   readonly batchInvariant: boolean;
-  /** Whether rows of the audio may stand for several positions. */
+  /** Whether rows of the audio may represent several positions. */
   readonly hasProportionalAttention: boolean;
-  /** Layers whose cross attentions it gives. */
+  /** Layers whose cross attentions are available. */
   readonly attentionLayers: readonly number[];
   /**
-   * Begins a sequence for each audio, all prompts of one length. `positions` of the prompt get logits, default the last.
+   * Begins a sequence per audio; all prompts have the same length. Returns logits for `positions` of the prompt,
+   * default the last.
    */
   start(
     audio: EncodedAudio,
@@ -74,7 +75,7 @@ export interface Decoder {
     positions?: readonly number[],
     attentionLayers?: readonly number[],
   ): Promise<DecoderOutput>;
-  /** Adds one token to every sequence. */
+  /** Appends one token to every sequence. */
   step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput>;
   close(): Promise<void>;
 }
@@ -83,7 +84,7 @@ const PARTS = ['decoder', 'encoder'] as const;
 const SIDES = ['key', 'value'] as const;
 const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
-/** What is changed of a decoder's graph. */
+/** Transforms of a decoder's graph. */
 export const DECODER_TRANSFORM: GraphTransform = {
   version: 'merged-decoder-7',
   change(model, read) {
@@ -95,8 +96,8 @@ export const DECODER_TRANSFORM: GraphTransform = {
 };
 
 /**
- * A decoder in the layout of transformers.js ("merged"): one graph that either starts from the encoder's output or goes on
- * from a cache. The cross attention's keys and values are computed once, at the start; the cache never leaves the runtime's
+ * A decoder in the layout of transformers.js ("merged"): one graph that starts from the encoder's output or continues
+ * from a cache. The cross-attention keys and values are computed once, at the start; the cache stays in the runtime's
  * memory.
  */
 export class MergedDecoder implements Decoder {
@@ -105,7 +106,6 @@ export class MergedDecoder implements Decoder {
   readonly #choosesPositions: boolean;
   readonly #inPlace: boolean;
   readonly #noCache: Readonly<Record<string, Tensor>>;
-  /** Whether a sequence's scores depend on which others are decoded beside it. */
   readonly batchInvariant: boolean;
 
   private constructor(
@@ -130,13 +130,18 @@ export class MergedDecoder implements Decoder {
     };
   }
 
-  /** Throws when the graph at `path` has not the inputs and outputs of such a decoder. */
+  /** Throws when the graph at `path` lacks the inputs and outputs of such a decoder. */
   static async open(path: string, sizes: DecoderSizes, options: LoadOptions): Promise<MergedDecoder> {
     const { session, facts } = await openTransformedSession(path, options, DECODER_TRANSFORM);
     const choosesPositions = session.inputNames.includes(LOGIT_POSITIONS);
-    const wanted = ['input_ids', 'encoder_hidden_states', 'use_cache_branch', ...cacheNames(sizes, 'past_key_values')];
+    const expected = [
+      'input_ids',
+      'encoder_hidden_states',
+      'use_cache_branch',
+      ...cacheNames(sizes, 'past_key_values'),
+    ];
     const missing = [
-      ...wanted.filter((name) => !session.inputNames.includes(name)),
+      ...expected.filter((name) => !session.inputNames.includes(name)),
       ...['logits', ...cacheNames(sizes, 'present')].filter((name) => !session.outputNames.includes(name)),
     ];
     if (missing.length > 0) {
@@ -148,12 +153,11 @@ export class MergedDecoder implements Decoder {
     return new MergedDecoder(session, sizes, choosesPositions, isBatchInvariant(facts));
   }
 
-  /** Whether rows of the audio may stand for several positions. */
   get hasProportionalAttention(): boolean {
     return this.#session.inputNames.includes(LOG_COUNTS);
   }
 
-  /** Layers whose cross attentions the graph gives. */
+  /** Layers whose cross attentions the graph outputs. */
   get attentionLayers(): readonly number[] {
     return this.#session.outputNames.flatMap((name) => {
       const match = /^cross_attentions\.(\d+)$/.exec(name);
@@ -161,9 +165,6 @@ export class MergedDecoder implements Decoder {
     });
   }
 
-  /**
-   * Begins a sequence for each audio, all prompts of one length. `positions` of the prompt get logits, default the last.
-   */
   async start(
     { states, logCounts }: EncodedAudio,
     prompts: readonly (readonly number[])[],
@@ -187,9 +188,8 @@ export class MergedDecoder implements Decoder {
     return this.#output(outputs, weights, prompts.length, length, states.dims[1] ?? 0, positions, length);
   }
 
-  /** Adds one token to every sequence. */
   async step(state: DecoderState, tokens: readonly number[]): Promise<DecoderOutput> {
-    // Not read with a cache, but quantised at every step by the hub's exports: the shorter the better.
+    // Not read when there is a cache, but quantized at every step by the hub's exports: keep it as short as possible.
     const unread = new Tensor('float32', new Float32Array(state.rows * this.#width), [state.rows, 1, this.#width]);
     const outputs = await this.#run(
       {
@@ -211,7 +211,7 @@ export class MergedDecoder implements Decoder {
     return this.#session.release();
   }
 
-  /** Kept with the cache, as what is heard is: a row for each audio, so that states can be joined and split. */
+  /** Kept with the cache, like the audio: one row per audio, so that states can be concatenated and split. */
   #weights(logCounts: Tensor | undefined, audios: number): Record<string, Tensor> {
     if (this.hasProportionalAttention) {
       return { [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]) };
@@ -220,18 +220,18 @@ export class MergedDecoder implements Decoder {
     return {};
   }
 
-  /** A run's keys or values as the next run reads them. */
+  /** Converts a run's keys or values to the next run's inputs. */
   #kept(name: string, before: Tensor | undefined, given: Tensor, tokens: number): Tensor {
     if (!this.#inPlace || name.includes('.encoder.')) return given;
-    return before === undefined ? withRoom(given, tokens) : append(before, tokens - 1, given);
+    return before === undefined ? withCapacity(given, tokens) : append(before, tokens - 1, given);
   }
 
-  /** What a graph with the cache in place is told of it. */
-  #filled(length: number, room: number): Record<string, Tensor> {
+  /** The extra inputs of a graph with in-place cache. */
+  #filled(length: number, capacity: number): Record<string, Tensor> {
     if (!this.#inPlace) return {};
     return {
       [PAST_LENGTH]: new Tensor('int64', BigInt64Array.of(BigInt(length)), [1]),
-      [STEP_MASK]: stepMask(length, room),
+      [STEP_MASK]: stepMask(length, capacity),
     };
   }
 

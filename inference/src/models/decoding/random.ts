@@ -1,6 +1,6 @@
 /**
- * A stream of numbers in [0, 1), the same for the same seeds. Source: sfc32 of PractRand (Chris Doty-Humphrey, public
- * domain), 128 bits of state, the first twelve numbers thrown away as its author does.
+ * Returns a reproducible generator of numbers in [0, 1). Source: sfc32 of PractRand (Chris Doty-Humphrey, public
+ * domain), 128 bits of state; the first twelve numbers are discarded, as its author does.
  */
 export function seededRandom(...seeds: readonly number[]): () => number {
   let a = seeds[0] ?? 0;

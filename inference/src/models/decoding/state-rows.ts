@@ -1,17 +1,17 @@
 import { Tensor } from 'onnxruntime-node';
-import { exchangeRows, roomFor, withRoom } from './kv-cache.js';
+import { capacityFor, exchangeRows, withCapacity } from './kv-cache.js';
 import type { DecoderState } from './merged-decoder.js';
 
 /**
- * A state of the given sequences of another, in their order; one may come several times. All sequences hear the same audio:
- * the encoder's keys and values, by far the largest part, are the same for each and are only copied when there are more
- * sequences than before.
+ * Returns a state with the given sequences of another, in that order, possibly with repeats. All sequences share one
+ * audio: the encoder's keys and values, by far the largest part, are equal and are copied only when the number of
+ * sequences grows.
  */
 export function selectRows(state: DecoderState, rows: readonly number[]): DecoderState {
   if (rows.length === state.rows && rows.every((row, index) => row === index)) return state;
   const cache = Object.fromEntries(
     Object.entries(state.cache).map(([name, tensor]) => {
-      // Of sequences that stand side by side over one audio there is no row each.
+      // Sequences that share an audio have no row each.
       if (state.chunked === true && name.includes('.encoder.')) return [name, tensor];
       const size = tensor.size / state.rows;
       const data = tensor.data as Float32Array;
@@ -30,8 +30,8 @@ export function selectRows(state: DecoderState, rows: readonly number[]): Decode
 }
 
 /**
- * As `selectRows`, where the state is not needed any more: the rows' tokens are exchanged in its cache, but for those that all
- * rows begin with. A search's beams share all of the prompt.
+ * Like `selectRows`, for a state that is no longer needed: exchanges the rows' tokens in its cache, except for the
+ * tokens that all rows share. A search's beams share the whole prompt.
  */
 export function exchangeStateRows(state: DecoderState, rows: readonly number[]): DecoderState {
   const { inCommon, length } = state;
@@ -42,7 +42,7 @@ export function exchangeStateRows(state: DecoderState, rows: readonly number[]):
   return { ...state };
 }
 
-/** The sequences of several states as one: all of one length, over audio of one length. Nothing is copied of parts that lie behind each other. */
+/** Concatenates the sequences of several states of equal token and audio length. Adjacent parts are not copied. */
 export function joinStates(states: readonly DecoderState[]): DecoderState {
   const [first, ...others] = states;
   if (first === undefined) throw new Error('Expected at least one state to join.');
@@ -53,7 +53,7 @@ export function joinStates(states: readonly DecoderState[]): DecoderState {
   return { ...first, cache, rows: states.reduce((sum, { rows }) => sum + rows, 0), inCommon: undefined };
 }
 
-/** The reverse: a state's sequences in parts of so many each, as views of what it holds. */
+/** The reverse of joining: splits a state into parts of the given sizes, as views. */
 export function splitState(state: DecoderState, parts: readonly number[]): readonly DecoderState[] {
   if (parts.length === 1) return [state];
   let from = 0;
@@ -70,7 +70,7 @@ export function splitState(state: DecoderState, parts: readonly number[]): reado
   });
 }
 
-/** Tensors of float32 as one, along their first dimension; a view where they lie behind each other in one buffer. */
+/** Concatenates float32 tensors along the first dimension; a view where they are adjacent in one buffer. */
 export function joinTensors(tensors: readonly Tensor[]): Tensor {
   const parts = tensors.map((tensor) => tensor.data as Float32Array);
   const [first] = parts;
@@ -98,11 +98,11 @@ function lieBehindEachOther(parts: readonly Float32Array[]): boolean {
   });
 }
 
-/** Of states of one length, that came to it by different ways, some may have more room than others. */
+/** States of equal length may have different capacities, depending on how they got there. */
 function tensorWithRoom(state: DecoderState, name: string): Tensor {
   const tensor = tensorOf(state, name);
-  const isEven = name.includes('.encoder.') || tensor.dims[2] === roomFor(state.length);
-  return state.chunked !== true || isEven ? tensor : withRoom(tensor, state.length);
+  const isEven = name.includes('.encoder.') || tensor.dims[2] === capacityFor(state.length);
+  return state.chunked !== true || isEven ? tensor : withCapacity(tensor, state.length);
 }
 
 function tensorOf(state: DecoderState, name: string): Tensor {

@@ -2,7 +2,7 @@ import { InferenceError } from '../../errors.js';
 import { readJsonObject } from '../../json.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, failed, isWanted, UNCANCELLED } from '../outcomes.js';
+import { cancelled, failed, isWaitedFor, UNCANCELLED } from '../outcomes.js';
 import { findBeside } from '../repository.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { type DecoderTokens, MoonshineNetwork } from './network.js';
@@ -10,7 +10,10 @@ import { loadTokensToText, type TokensToText, toResult } from './postprocess.js'
 import { fillUp, tokenLimit } from './preprocess.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceWindow } from './window.js';
 
-/** Loads Moonshine: weights `encoder` and `decoder`, and `vad` where it is there. Throws when a file is missing or of another kind. */
+/**
+ * Loads Moonshine: weights `encoder` and `decoder`, and `vad` if present. Throws when a file is missing or of the wrong
+ * kind.
+ */
 export async function load(
   files: ModelFiles,
   options: LoadOptions,
@@ -31,7 +34,7 @@ export async function load(
     return typeof value === 'number' ? value : otherwise;
   };
   const tokens = { start: number('decoder_start_token_id', 1), end: number('eos_token_id', 2) };
-  // Where config.json says nothing: the sizes of Moonshine tiny.
+  // Defaults for config.json: the sizes of Moonshine tiny.
   const headCount = number('decoder_num_key_value_heads', 8);
   const sizes = {
     layerCount: number('decoder_num_hidden_layers', 6),
@@ -81,31 +84,31 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
 
   async run(items: readonly MoonshineWindow[], context: RunContext): Promise<readonly Outcome<MoonshineResult>[]> {
     const outcomes: Outcome<MoonshineResult>[] = [];
-    for (const [place, item] of items.entries()) {
-      const outcome = await this.#runOne(item, place, context);
-      context.settled?.(place, outcome);
+    for (const [index, item] of items.entries()) {
+      const outcome = await this.#runOne(item, index, context);
+      context.settled?.(index, outcome);
       outcomes.push(outcome);
     }
     return outcomes;
   }
 
-  async #runOne(item: MoonshineWindow, place: number, context: RunContext): Promise<Outcome<MoonshineResult>> {
+  async #runOne(item: MoonshineWindow, index: number, context: RunContext): Promise<Outcome<MoonshineResult>> {
     try {
       if (item.type === 'vad') {
-        const run = { signal: context.signals[place], yieldToEventLoop: () => context.yieldToEventLoop() };
+        const run = { signal: context.signals[index], yieldToEventLoop: () => context.yieldToEventLoop() };
         return { ok: true, value: await detectVoiceActivity(this.#detector, item, run) };
       }
-      return { ok: true, value: await this.#transcribe(item, place, context) };
+      return { ok: true, value: await this.#transcribe(item, index, context) };
     } catch (error) {
-      return isWanted(context, place) ? failed(error) : cancelled();
+      return isWaitedFor(context, index) ? failed(error) : cancelled();
     }
   }
 
-  async #transcribe({ samples }: UtteranceWindow, place: number, context: RunContext): Promise<MoonshineResult> {
+  async #transcribe({ samples }: UtteranceWindow, index: number, context: RunContext): Promise<MoonshineResult> {
     const limit = tokenLimit(samples.length, SPEECH_SAMPLE_RATE_HZ, this.#positions);
     const decoded = await this.#network.decode(fillUp(samples), this.#tokens, limit, async () => {
       await context.yieldToEventLoop();
-      if (!isWanted(context, place)) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
+      if (!isWaitedFor(context, index)) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
     });
     return toResult(decoded, this.#textOf);
   }

@@ -4,11 +4,11 @@ import { indexOfHighest, logSumExp } from '../decoding/scores.js';
 import type { LoadOptions } from '../model.js';
 import { openSession } from '../session/open-session.js';
 
-/** What one utterance said, in tokens. */
+/** The tokens of one utterance. */
 export interface Decoded {
   /** Without the start and end tokens. */
   readonly tokens: readonly number[];
-  /** Sum of the natural logarithms of the tokens' probabilities, the end token's included. */
+  /** Sum of the tokens' natural log-probabilities, including the end token. */
   readonly sumLogProb: number;
 }
 
@@ -17,7 +17,7 @@ export interface DecoderTokens {
   readonly end: number;
 }
 
-/** Moonshine's two graphs: an encoder that takes samples as they are, at their true length, and a merged decoder. */
+/** Moonshine's two graphs: an encoder for raw samples at their true length, and a merged decoder. */
 export class MoonshineNetwork {
   readonly #encoder: InferenceSession;
   readonly #decoder: MergedDecoder;
@@ -44,8 +44,8 @@ export class MoonshineNetwork {
   }
 
   /**
-   * Greedy decoding of one utterance of 16 kHz samples. `beforeStep` runs before each step: it may throw to end the work.
-   * At most `maxTokens` tokens.
+   * Greedy decoding of one utterance of 16 kHz samples, up to `maxTokens` tokens. `beforeStep` runs before each step
+   * and may throw to stop.
    */
   async decode(
     samples: Float32Array,

@@ -4,10 +4,10 @@ import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { Decoded } from './network.js';
 import type { UtteranceResult } from './window.js';
 
-/** Turns tokens into text as the repository's tokenizer.json says. */
+/** Decodes tokens to text with the repository's tokenizer.json. */
 export type TokensToText = (tokens: readonly number[]) => string;
 
-/** What is used of the library's class; its own declarations do not resolve under NodeNext. */
+/** The part of the library's class used here; its own declarations do not resolve under NodeNext. */
 interface HubTokenizer {
   decode(ids: number[], options: { readonly skip_special_tokens: boolean }): string;
 }
@@ -19,7 +19,7 @@ export async function loadTokensToText(tokenizerPath: string, configPath: string
   return (tokens) => (tokens.length === 0 ? '' : tokenizer.decode([...tokens], { skip_special_tokens: true }).trim());
 }
 
-/** What the parent gets of one utterance. The end token counts in the mean, as in Whisper's reference code. */
+/** The result of one utterance. The end token counts in the mean, as in Whisper's reference code. */
 export function toResult({ tokens, sumLogProb }: Decoded, textOf: TokensToText): UtteranceResult {
   const text = textOf(tokens);
   return {

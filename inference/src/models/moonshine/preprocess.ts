@@ -1,10 +1,10 @@
-/** The encoder's convolutions need this many samples for one frame at least; a shorter utterance is filled up with silence. */
+/** Minimum samples for one frame of the encoder's convolutions; a shorter utterance is padded with silence. */
 const MIN_SAMPLES = 1600;
 
-/** Tokens a second that speech has at most; the reference ends there (transformers, MoonshineForConditionalGeneration). */
+/** Maximum tokens per second of speech; the reference's limit (transformers, MoonshineForConditionalGeneration). */
 const TOKENS_A_SECOND = 6.5;
 
-/** Samples as the encoder takes them: as they are, a very short utterance filled up with silence. */
+/** Samples as encoder input: unchanged, a very short utterance padded with silence. */
 export function fillUp(samples: Float32Array): Float32Array {
   if (samples.length >= MIN_SAMPLES) return samples;
   const filled = new Float32Array(MIN_SAMPLES);
@@ -12,7 +12,7 @@ export function fillUp(samples: Float32Array): Float32Array {
   return filled;
 }
 
-/** How many tokens an utterance may have: a model that loops is stopped there. `positions` is what the decoder has room for. */
+/** Token limit of an utterance, which stops a looping model. `positions` is the decoder's capacity. */
 export function tokenLimit(sampleCount: number, sampleRateHz: number, positions: number): number {
   return Math.min(positions - 1, Math.max(4, Math.ceil((sampleCount / sampleRateHz) * TOKENS_A_SECOND)));
 }

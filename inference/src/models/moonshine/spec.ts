@@ -3,7 +3,7 @@ import { SPEECH_BATCH } from '../batch-specs.js';
 import type { FamilySpec } from '../model.js';
 import type { MoonshineWindow } from './window.js';
 
-/** Moonshine: English speech, small and fast; the cost follows the true length. */
+/** Moonshine: English speech, small and fast. The cost is proportional to the true length. */
 export const moonshineSpec: FamilySpec<MoonshineWindow> = {
   healthName: () => 'moonshine',
   cost: (item) => item.samples.length / SPEECH_SAMPLE_RATE_HZ,

@@ -5,10 +5,10 @@ import { openSpeech } from '../speech/speech-source.js';
 import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
 
-/** Longest utterance; the model was trained on few longer ones. A longer audio is cut at its pauses. */
+/** Maximum length of an utterance; few training examples were longer. Longer audio is cut at pauses. */
 const MAX_UTTERANCE_SAMPLES = 15 * SPEECH_SAMPLE_RATE_HZ;
 
-/** One audio file through Moonshine, utterance by utterance. English only; times are those of the cuts between utterances. */
+/** Transcribes one audio file with Moonshine, utterance by utterance. English only; times are those of the cuts. */
 export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResult> = async function* (
   source,
   options,
@@ -60,21 +60,21 @@ function checkOptions(options: SpeechOptions): void {
   if (options.language !== undefined && options.language !== 'en') {
     throw new InferenceError(
       'LANGUAGE_UNSUPPORTED',
-      `Expected language "en", got "${options.language}". Moonshine understands English; serve Whisper for other languages (ASR_MODEL=base, say).`,
+      `Expected language "en", got "${options.language}". Moonshine understands English; serve Whisper for other languages (for example ASR_MODEL=base).`,
       { field: 'options.language' },
     );
   }
   if (options.task === 'translate') {
     throw new InferenceError(
       'INVALID_ARGUMENT',
-      'Moonshine does not translate. Serve Whisper for it (ASR_MODEL=base, say).',
+      'Moonshine does not translate. Serve Whisper for it (for example ASR_MODEL=base).',
       { field: 'options.task' },
     );
   }
   if (options.timestamps === 'word') {
     throw new InferenceError(
       'TIMESTAMPS_UNSUPPORTED',
-      'Moonshine gives no times of words. Serve onnx-community/whisper-base_timestamped for them (ASR_MODEL=onnx-community/whisper-base_timestamped).',
+      'Moonshine does not support word timestamps. Serve onnx-community/whisper-base_timestamped for them (ASR_MODEL=onnx-community/whisper-base_timestamped).',
       { field: 'options.timestamps' },
     );
   }

@@ -2,18 +2,18 @@ import { InferenceError } from '../../errors.js';
 import { loadTokenizer, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, isWanted, UNCANCELLED } from '../outcomes.js';
+import { cancelled, isWaitedFor, UNCANCELLED } from '../outcomes.js';
 import { findBeside } from '../repository.js';
 import { normalize } from '../vectors.js';
 import { SentenceNetwork } from './network.js';
 import { packTexts, planBatches, readSentenceRecipe, type SentenceRecipe, tokenizeText } from './preprocess.js';
 
-/** Texts of one call to run(): the more there are, the less padding their batches need. */
+/** Texts per call of run(): more texts per call need less padding. */
 const MAX_ITEMS = 64;
 
 /**
- * Loads a sentence embedder: the weights `model`, the tokenizer, and the pooling its repository describes. Throws when a
- * file is missing, broken, or asks for a step that is not known.
+ * Loads a sentence embedder: the weights `model`, the tokenizer, and the pooling described in its repository. Throws
+ * when a file is missing, invalid, or needs an unknown step.
  */
 export async function load(files: ModelFiles, options: LoadOptions): Promise<LoadedModel<TextItem, VectorResult>> {
   const path = files.weights.model;
@@ -32,7 +32,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
 
 interface Waiting {
   readonly item: TextItem;
-  readonly place: number;
+  readonly index: number;
   readonly text: TokenizedText;
 }
 
@@ -56,7 +56,7 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     return { dimensions: this.#dimensions, batching: { shared, maxItems: MAX_ITEMS, reason } };
   }
 
-  /** Finds the length of the vectors by a first run, for not every graph says it. */
+  /** Determines the vectors' dimensions with a first run, because not every graph declares them. */
   async measure(): Promise<void> {
     const [outcome] = await this.run([{ type: 'text', text: 'warm', normalize: true, truncate: true }], UNCANCELLED);
     this.#dimensions = outcome?.ok === true ? outcome.value.vector.length : 0;
@@ -69,17 +69,17 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
     const waiting: Waiting[] = [];
-    for (const [place, item] of items.entries()) {
-      if (!isWanted(context, place)) continue;
+    for (const [index, item] of items.entries()) {
+      if (!isWaitedFor(context, index)) continue;
       const text = tokenizeText(item.text, this.#tokenizer, this.#recipe);
-      if (text.truncated && !item.truncate) outcomes[place] = { ok: false, error: tooLong(text.ids.length) };
-      else waiting.push({ item, place, text });
+      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: tooLong(text.ids.length) };
+      else waiting.push({ item, index, text });
     }
     for (const batch of this.#share(waiting)) {
       await context.yieldToEventLoop();
-      const wanted = batch.filter(({ place }) => isWanted(context, place));
+      const wanted = batch.filter(({ index }) => isWaitedFor(context, index));
       if (wanted.length > 0) await this.#embed(wanted, outcomes);
-      for (const { place } of wanted) context.settled?.(place, outcomes[place] as Outcome<VectorResult>);
+      for (const { index } of wanted) context.settled?.(index, outcomes[index] as Outcome<VectorResult>);
     }
     return outcomes;
   }
@@ -90,8 +90,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
 
   #share(waiting: readonly Waiting[]): readonly (readonly Waiting[])[] {
     if (!this.#network.shared) return waiting.map((one) => [one]);
-    return planBatches(waiting.map(({ text }) => text.ids.length)).map((places) =>
-      places.map((place) => waiting[place] as Waiting),
+    return planBatches(waiting.map(({ text }) => text.ids.length)).map((indices) =>
+      indices.map((index) => waiting[index] as Waiting),
     );
   }
 
@@ -101,9 +101,9 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
       this.#tokenizer.padId ?? 0,
     );
     const vectors = await this.#network.run(packed);
-    batch.forEach(({ item, place, text }, row) => {
+    batch.forEach(({ item, index, text }, row) => {
       const vector = vectors[row] as Float32Array;
-      outcomes[place] = {
+      outcomes[index] = {
         ok: true,
         value: {
           vector: item.normalize ? normalize(vector) : vector,

@@ -5,19 +5,19 @@ import { openRowScaled } from '../session/per-token-session.js';
 import { type PoolingMode, pool } from './postprocess.js';
 import type { PackedTexts, SentenceRecipe } from './preprocess.js';
 
-/** Outputs that are a text's vector already, in exports that hold the pooling. */
+/** Outputs with one vector per text, in exports that include the pooling. */
 const POOLED_OUTPUTS = ['sentence_embedding', 'dense_vecs'];
-/** Outputs that are a vector a token. */
+/** Outputs with one vector per token. */
 const TOKEN_OUTPUTS = ['last_hidden_state', 'token_embeddings', 'hidden_states'];
 const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
 
-/** A text encoder and its pooling: token ids in, a vector a text out. */
+/** A text encoder and its pooling: token ids in, one vector per text out. */
 export class SentenceNetwork {
   readonly #session: InferenceSession;
   readonly #output: string;
-  /** Undefined: the graph pools by itself. */
+  /** Undefined: the graph includes the pooling. */
   readonly #pooling: readonly PoolingMode[] | undefined;
-  /** Whether texts may share a run without changing each other's vectors. */
+  /** Whether texts in a run do not affect each other's vectors. */
   readonly shared: boolean;
   #closed = false;
 
@@ -33,7 +33,7 @@ export class SentenceNetwork {
     this.shared = shared;
   }
 
-  /** Throws when the graph at `path` is no text encoder, or its repository needs a step that is not known. */
+  /** Throws when the graph at `path` is not a text encoder, or its repository needs an unknown step. */
   static async open(path: string, recipe: SentenceRecipe, options: LoadOptions): Promise<SentenceNetwork> {
     const { session, facts } = await openRowScaled(path, options);
     const shared = isBatchInvariant(facts);
@@ -62,7 +62,7 @@ export class SentenceNetwork {
     }
   }
 
-  /** One vector a text, not yet normalised. */
+  /** One vector per text, not normalized. */
   async run(texts: PackedTexts): Promise<readonly Float32Array[]> {
     const dims = [texts.count, texts.length];
     const feeds: Record<string, Tensor> = { input_ids: new Tensor('int64', texts.ids, dims) };

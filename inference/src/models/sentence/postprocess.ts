@@ -1,6 +1,6 @@
 /**
- * Ways to make one vector of a text's tokens, and the switch of sentence-transformers' Pooling that turns each on, in the
- * order in which that module joins them.
+ * Pooling modes, with the key of sentence-transformers' Pooling that enables each, in that module's order of
+ * concatenation.
  */
 export const POOLING_MODES = {
   cls: 'pooling_mode_cls_token',
@@ -12,14 +12,14 @@ export const POOLING_MODES = {
 } as const;
 export type PoolingMode = keyof typeof POOLING_MODES;
 
-/** The tokens of one text: `count` rows of `size` numbers, padding left out. */
+/** The token vectors of one text: `count` rows of `size` numbers, without padding. */
 export interface TokenRows {
   readonly values: Float32Array;
   readonly count: number;
   readonly size: number;
 }
 
-/** Joins what each mode makes of the tokens. Method: sentence-transformers, Pooling. */
+/** Concatenates the result of each mode. Method: sentence-transformers, Pooling. */
 export function pool(rows: TokenRows, modes: readonly PoolingMode[]): Float32Array {
   const vector = new Float32Array(rows.size * modes.length);
   modes.forEach((mode, index) => {
@@ -55,8 +55,8 @@ function weightedSum(rows: TokenRows, weightOf: (row: number) => number): Float3
 function largest(rows: TokenRows): Float32Array {
   const vector = rows.values.slice(0, rows.size);
   for (let at = rows.size; at < rows.count * rows.size; at += 1) {
-    const place = at % rows.size;
-    vector[place] = Math.max(vector[place] as number, rows.values[at] as number);
+    const index = at % rows.size;
+    vector[index] = Math.max(vector[index] as number, rows.values[at] as number);
   }
   return vector;
 }

@@ -6,25 +6,25 @@ import type { ModelFiles } from '../model.js';
 import { findBeside } from '../repository.js';
 import { POOLING_MODES, type PoolingMode } from './postprocess.js';
 
-/** How a repository wants its texts, and what it makes of the network's answer. */
+/** Text preprocessing and pooling of a repository. */
 export interface SentenceRecipe {
-  /** Several are joined end to end, in this order. */
+  /** Results of several modes are concatenated in this order. */
   readonly pooling: readonly PoolingMode[];
-  /** Longest text in tokens, special ones included; Infinity where no file says it. */
+  /** Maximum tokens per text including special tokens; Infinity if no file says. */
   readonly maxTokens: number;
   readonly lowerCase: boolean;
-  /** Modules of modules.json that come after the pooling and cannot be run here, by type. */
+  /** Types of the modules in modules.json after the pooling that are not supported here. */
   readonly unknownModules: readonly string[];
 }
 
-/** Families that pool the first token, by words in their names, for repositories that leave modules.json out. */
+/** Families that pool the first token, by words in their names, for repositories without modules.json. */
 const FIRST_TOKEN_FAMILIES = /bge-|arctic-embed|mxbai-embed|gte-(?!multilingual)|colbert/i;
-/** RoBERTa counts its positions from 2. */
+/** RoBERTa's positions start at 2. */
 const ROBERTA_OFFSET = 2;
 
 /**
- * Reads modules.json, the pooling's config.json, sentence_bert_config.json and config.json, as sentence-transformers does.
- * A repository without them is taken as its name suggests: the first token for BGE and its kind, else the mean.
+ * Reads modules.json, the pooling's config.json, sentence_bert_config.json and config.json, as sentence-transformers
+ * does. Without them the name decides: first token for BGE and similar, otherwise the mean.
  */
 export async function readSentenceRecipe(files: ModelFiles, weights: string): Promise<SentenceRecipe> {
   const modules = await readModules(files, weights);
@@ -57,7 +57,7 @@ async function readModules(
   return { pooling, unknown };
 }
 
-/** The modes a pooling's config.json switches on. Throws where it switches on none, or one that is not known. */
+/** The modes enabled in a pooling's config.json. Throws when there is none, or an unknown one. */
 export function poolingModes(config: JsonObject): readonly PoolingMode[] {
   const named = stringAt(config, 'pooling_mode');
   const names =
@@ -86,49 +86,49 @@ async function optional(files: ModelFiles, weights: string, name: string): Promi
   return path === undefined ? {} : readJsonObject(path);
 }
 
-/** A text's ids, cut to what the network reads. */
+/** A text's ids, truncated to the network's limit. */
 export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: SentenceRecipe): TokenizedText {
   const limit = Math.min(recipe.maxTokens, tokenizer.maxTokens);
   return tokenizer.encode(recipe.lowerCase ? text.toLowerCase() : text, limit);
 }
 
-/** Texts of one run: the gain of more is small, and a caller who gives up waits for its end. */
+/** Maximum texts per run: more gain little, and cancellation waits for the end of a run. */
 const MAX_TEXTS = 8;
-/** What a run costs beside its tokens, in tokens (measured on MiniLM); padding costs as much as text. */
+/** Fixed cost of a run in tokens (measured on MiniLM). Padding costs as much as text. */
 const RUN_TOKENS = 4;
 
 /**
- * Shares texts out to runs, shortest first, so that padding and the number of runs together cost least. Gives the places of
- * `lengths` that go together.
+ * Distributes texts over runs, sorted by length, to minimize the cost of padding and runs. Returns the indices in
+ * `lengths` of each run.
  */
 export function planBatches(lengths: readonly number[]): readonly (readonly number[])[] {
   const order = lengths
-    .map((_, place) => place)
+    .map((_, index) => index)
     .sort((one, other) => lengthAt(lengths, one) - lengthAt(lengths, other));
-  // The least cost of the first n texts, and where their last run begins.
+  // Minimum cost of the first n texts, and where their last run begins.
   const costs = [0];
   const starts = [0];
   for (let end = 1; end <= order.length; end++) {
     const longest = lengthAt(lengths, order[end - 1] ?? 0);
-    let least = Number.POSITIVE_INFINITY;
+    let lowest = Number.POSITIVE_INFINITY;
     for (let start = end - 1; start >= Math.max(0, end - MAX_TEXTS); start--) {
       const cost = (costs[start] ?? 0) + (end - start) * longest + RUN_TOKENS;
-      if (cost >= least) continue;
-      least = cost;
+      if (cost >= lowest) continue;
+      lowest = cost;
       starts[end] = start;
     }
-    costs.push(least);
+    costs.push(lowest);
   }
   const batches: (readonly number[])[] = [];
   for (let end = order.length; end > 0; end = starts[end] ?? 0) batches.unshift(order.slice(starts[end], end));
   return batches;
 }
 
-function lengthAt(lengths: readonly number[], place: number): number {
-  return lengths[place] ?? 0;
+function lengthAt(lengths: readonly number[], index: number): number {
+  return lengths[index] ?? 0;
 }
 
-/** Texts as a network's inputs: texts x longest. */
+/** Texts as network inputs: texts x longest. */
 export interface PackedTexts {
   readonly ids: BigInt64Array;
   /** 1 for a token, 0 for padding. */

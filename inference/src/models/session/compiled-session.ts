@@ -3,10 +3,10 @@ import { graphFacts, type OnnxModel, parseModelFile } from '../../onnx/index.js'
 import { createSession, openGraph, type SessionChoice } from './open-session.js';
 import { type ReadGraph, withSessionEntries } from './optimized/recipe.js';
 
-/** What the compiler writes as the producer of its graphs. */
+/** Producer name that the compiler writes into its graphs. */
 const COMPILER = 'heimdex';
 
-/** Whether a graph was written by the compiler: it has all that the server would change in an export. */
+/** Whether a graph was written by the compiler and therefore needs no further transform. */
 export function isCompiled(model: Pick<OnnxModel, 'producer'>): boolean {
   return model.producer === COMPILER;
 }
@@ -22,10 +22,10 @@ export async function openCompiled(path: string, options: SessionChoice, arena =
   return (await openGraph(path, options, { graphTransform: 'compiled', read, arena })).session;
 }
 
-/** How a compiled graph is opened. */
+/** Session options for a compiled graph. */
 export function compiledGraph(path: string, model: OnnxModel, externalFiles: readonly string[] | undefined): ReadGraph {
-  // Products by blocks are several times slower unless they are packed; all others are nearly as fast from the mapped file, whose
-  // pages all processes share.
+  // Blockwise products are several times slower unless prepacked. All others are nearly as fast from the mapped file,
+  // whose pages all processes share.
   const packs = model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
   const entries = { x64quantprecision: '0', ...(packs ? {} : { disable_prepacking: '1' }) };
   return {

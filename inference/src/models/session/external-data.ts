@@ -4,22 +4,22 @@ import { dirname, join } from 'node:path';
 import { unsafePathReason } from '@heimdex/cache';
 import { type ExternalReference, externalReferences } from '../../onnx/index.js';
 
-/** A file beside a graph that weights of the graph lie in. */
+/** A file with external weights of a graph. */
 export interface ExternalFile {
-  /** As the graph names it. */
+  /** As named in the graph. */
   readonly name: string;
   readonly path: string;
 }
 
 /**
- * The files beside a graph that its weights lie in, each once, in the order of their names. A graph comes from a network: it
- * may name only files that the inventory found and verified, and only bytes that they have.
+ * Returns the files with a graph's external weights, each once, sorted by name. Graphs come from the network, so a
+ * graph may name only files that were found and verified, and only byte ranges within them.
  *
  * @param allowed - Absolute paths of the model's files.
  *
- * Throws, before anything but the graph is read, when the graph names any other file (an absolute path, one that leads out
- * of its directory, a file that is not the model's), something that is not a file, or bytes that the file does not have or that
- * overlap another tensor's.
+ * Throws, before reading anything but the graph, when the graph names any other file (an absolute path, a path out of
+ * its directory, a file that is not the model's), something that is not a file, or bytes outside the file or
+ * overlapping another tensor's.
  */
 export async function externalFilesOf(graph: string, allowed: readonly string[]): Promise<readonly ExternalFile[]> {
   const byName = new Map<string, ExternalReference[]>();
@@ -46,7 +46,7 @@ export async function externalFilesOf(graph: string, allowed: readonly string[])
   return files;
 }
 
-/** Tensors may share a range, as tied weights do; ranges that overlap in part are nobody's weights. */
+/** Tensors may share a range, as tied weights do. Partially overlapping ranges are invalid. */
 function assertRanges(graph: string, name: string, references: readonly ExternalReference[], sizeBytes: number): void {
   let end = 0;
   let previous: ExternalReference | undefined;
@@ -68,10 +68,10 @@ function refused(graph: string, name: string, why: string): Error {
   return new Error(`The graph ${graph} asks for weights in ${shown}, which is refused: ${why}.`);
 }
 
-/** The most that one read asks for. */
+/** Maximum bytes per read. */
 const READ_BYTES = 1024 * 1024 * 1024;
 
-/** A file's bytes, of any size. Never waits for a writer, as opening a pipe would. Throws when it is not a file. */
+/** Reads a file of any size. Never blocks on a pipe. Throws when it is not a regular file. */
 export async function readExternalFile(path: string): Promise<Uint8Array> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
@@ -86,8 +86,8 @@ export async function readExternalFile(path: string): Promise<Uint8Array> {
 async function readAll(file: FileHandle, bytes: Uint8Array, path: string): Promise<Uint8Array> {
   let filled = 0;
   while (filled < bytes.length) {
-    const wanted = Math.min(READ_BYTES, bytes.length - filled);
-    const { bytesRead } = await file.read(bytes, filled, wanted, filled);
+    const count = Math.min(READ_BYTES, bytes.length - filled);
+    const { bytesRead } = await file.read(bytes, filled, count, filled);
     if (bytesRead === 0) throw new Error(`${path} became shorter while it was read.`);
     filled += bytesRead;
   }

@@ -6,7 +6,7 @@ import { externalFilesOf, readExternalFile } from './external-data.js';
 import { openOptimized } from './optimized/open.js';
 import { type OpenedGraph, type Recipe, withSessionEntries } from './optimized/recipe.js';
 
-/** Settings that every session has, whatever it runs. */
+/** Settings of every session. */
 export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>): InferenceSession.SessionOptions {
   return {
     executionProviders: options.device === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
@@ -14,32 +14,33 @@ export function sessionOptions(options: Pick<LoadOptions, 'device' | 'threads'>)
     executionMode: 'sequential',
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
-    // Nothing but the end of the world: errors are thrown, and warnings are about the runtime's own optimisations.
+    // Fatal messages only: errors are thrown, and warnings concern the runtime's own optimizations.
     logSeverityLevel: 4,
     extra: {
       session: {
-        // Threads that spin while they wait take the cores from the other models' threads.
+        // Spinning threads would take the cores from other models' threads.
         intra_op: { allow_spinning: '0' },
-        // On x86 without VNNI the fast product of 8-bit numbers overflows; this asks for the exact one. It reaches neither
-        // branches of an If nor some graphs, and costs a third more; graphs with narrow weights (../onnx) go without it.
+        // On x86 without VNNI the fast 8-bit product overflows; this selects the exact one. It does not apply to
+        // branches of an If and to some graphs, and costs a third more. Graphs with overflow-safe weights (../onnx) run
+        // without it.
         x64quantprecision: '1',
       },
     },
   };
 }
 
-/** What opening a graph takes of the load options. */
+/** The load options that apply to opening a graph. */
 export type SessionChoice = Pick<
   LoadOptions,
   'device' | 'threads' | 'externalFiles' | 'prepared' | 'onGraph' | 'onProgress' | 'weights'
 >;
 
-/** As `openGraph`, of a file as it is. */
+/** Like `openGraph`, for an untransformed file. */
 export async function openSession(path: string, options: SessionChoice): Promise<InferenceSession> {
   return (await openGraph(path, options)).session;
 }
 
-/** The file as it is: its session, and the facts of its graph without reading it where they were noted. */
+/** Opens the file as it is: its session, and the facts of its graph, if recorded, without reading it. */
 const asItIs = (path: string, externalFiles: readonly string[] | undefined): Recipe => ({
   graphTransform: 'none',
   read: () => ({
@@ -49,14 +50,16 @@ const asItIs = (path: string, externalFiles: readonly string[] | undefined): Rec
   }),
 });
 
-/** Opens the optimized model of a graph where there is one for this machine, else makes its session by the recipe. */
+/**
+ * Opens the optimized model of a graph if there is one for this machine; otherwise builds its session by the recipe.
+ */
 export async function openGraph(
   path: string,
   options: SessionChoice,
   recipe: Recipe = asItIs(path, options.externalFiles),
 ): Promise<OpenedGraph> {
   const settings = { ...sessionOptions(options), enableCpuMemArena: recipe.arena ?? true };
-  // A GPU keeps its weights in an order of its own.
+  // A GPU uses its own weight layout.
   if (options.prepared !== undefined && options.device === 'cpu' && recipe.graphTransform !== undefined) {
     const { graph, use } = await openOptimized(options.prepared, path, recipe, settings, options.onProgress);
     options.onGraph?.(use);
@@ -70,20 +73,20 @@ export async function openGraph(
 }
 
 /**
- * Opens a graph by its path, so that the kernel shares the weights' pages. Weights in a file beside it (`model.onnx_data`)
- * are found by the runtime, unless that file is a link into another directory, which the runtime refuses ("escapes model
- * directory"): then they are read here and handed over.
+ * Opens a graph by its path, so that the kernel shares the weights' pages. The runtime finds external weights
+ * (`model.onnx_data`) itself unless the file is a link into another directory, which the runtime refuses ("escapes
+ * model directory"). Such files are read here and passed in.
  *
- * @param externalFiles - Absolute paths of the files that the graph may name as places of its weights. Default: none.
+ * @param externalFiles - Absolute paths of allowed external weight files. Default: none.
  *
- * Throws when the graph names any other file, whatever part of the graph does so.
+ * Throws when any part of the graph names another file.
  */
 export async function createSession(
   path: string,
   settings: InferenceSession.SessionOptions,
   externalFiles: readonly string[] = [],
 ): Promise<InferenceSession> {
-  const beside = await externalFilesOf(path, externalFiles);
+  const externalPaths = await externalFilesOf(path, externalFiles);
   try {
     return await InferenceSession.create(path, settings);
   } catch (error) {
@@ -92,15 +95,15 @@ export async function createSession(
     if (CANNOT_BE_EXACT.test(error.message) && !isDeepStrictEqual(less, settings)) {
       return createSession(path, less, externalFiles);
     }
-    if (beside.length === 0 || !/external data/i.test(error.message)) throw error;
+    if (externalPaths.length === 0 || !/external data/i.test(error.message)) throw error;
     const externalData = await Promise.all(
-      beside.map(async (file) => ({ path: file.name, data: await readExternalFile(file.path) })),
+      externalPaths.map(async (file) => ({ path: file.name, data: await readExternalFile(file.path) })),
     );
     return InferenceSession.create(path, { ...settings, externalData });
   }
 }
 
-/** What the runtime says of a graph in which two products share a zero point: it cannot make those exact. */
+/** The runtime's error for a graph in which two products share a zero point: it cannot make those exact. */
 const CANNOT_BE_EXACT = /replace the existing tensor/i;
 
 function lessExact(settings: InferenceSession.SessionOptions): InferenceSession.SessionOptions {

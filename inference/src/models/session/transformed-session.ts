@@ -19,25 +19,29 @@ import { createSession, openGraph, type SessionChoice } from './open-session.js'
 import { type ReadGraph, type Recipe, withSessionEntries } from './optimized/recipe.js';
 import { weightsForm } from './weights-form.js';
 
-/** A change of a graph in memory. */
+/** An in-memory graph transform. */
 export interface GraphTransform {
-  /** Its name and version. The version goes up when the change gives another graph than before: optimized models keep it. */
+  /** Name and version. Increase the version when the output changes: it is part of the optimized models' key. */
   readonly version: string;
-  /** What is told of the graph afterwards must come from the session and the facts: an optimized model is not changed again. */
+  /**
+   * Facts about the transformed graph must come from the session and `facts`: an optimized model is not transformed
+   * again.
+   */
   readonly change: GraphChange;
 }
 
 /**
- * Changes a model in memory; false when it has changed nothing. `read` reads the constants whose form is to change: none where
- * weights stay plain.
+ * Transforms a model in memory; returns false when nothing changed. `read` reads the constants to convert; undefined
+ * where weights stay unchanged.
  */
 export type GraphChange = (model: OnnxModel, read: ReadTensor) => boolean;
 
 /**
- * Opens a graph after `graphTransform` has changed it in memory. The file stays as it is and its weights are not read: the
- * rewritten graph names them as ranges of that file, which the runtime maps, so the kernel shares their pages. When nothing
- * was changed, and when the weights lie in files of their own, the file is opened as it is. Where an optimized model has the
- * change already, the file is not read at all; a change without a version is never prepared.
+ * Opens a graph after `graphTransform` has changed it in memory. The file is not modified and its weights are not read:
+ * the transformed graph names them as ranges of that file, which the runtime maps, so the kernel shares their pages. If
+ * nothing changed, or if the weights are in external files, the file is opened as it is. If an optimized model already
+ * contains the transform, the file is not read at all. A transform without a version is never saved as an optimized
+ * model.
  */
 export async function openTransformedSession(
   path: string,
@@ -73,16 +77,16 @@ function rewrite(
   const model = parseModelFile(path);
   if (isCompiled(model)) return compiledGraph(path, model, externalFiles);
   const changeFrom = (read: ReadTensor) => change(model, weights === 'plain' ? READ_NOTHING : read);
-  // Also what is not modelled may name a file, so the whole file is asked.
+  // Unmodelled parts may also name a file, so the whole graph is checked.
   if (externalReferences(path).length > 0 || !withTensorsOf(path, changeFrom)) {
     const create = (settings: InferenceSession.SessionOptions) => createSession(path, settings, externalFiles);
     return { facts: () => graphFacts(model), changed: false, create };
   }
-  // The runtime refuses data outside the directory it is given, links followed.
+  // The runtime refuses data outside its directory, after following links.
   const real = realpathSync(path);
   const entries = {
     model_external_initializers_file_folder_path: dirname(real),
-    // The exact 8-bit product is not asked for where the fast one is exact: of such a CPU, or of such weights.
+    // The exact 8-bit product is not requested where the fast one is exact, because of the CPU or the weights.
     ...(weights === 'plain' || !mayOverflow(model.graph) ? { x64quantprecision: '0' } : {}),
   };
   const bytes = writeModel(withExternalWeights(model, basename(real)));

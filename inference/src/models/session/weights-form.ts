@@ -4,25 +4,26 @@ import type { LoadOptions, WeightsForm } from '../model.js';
 import { sessionOptions } from './open-session.js';
 import { withSessionEntries } from './optimized/recipe.js';
 
-/** A product large enough for every kernel of the runtime to be taken. */
+/** A product large enough to exercise every kernel of the runtime. */
 const ROWS = 8;
 const INPUTS = 64;
 const OUTPUTS = 32;
-/** The activation and the weight of the largest product. */
+/** Activation and weight of the largest product. */
 const LARGEST_ACTIVATION = 255;
 const LARGEST_WEIGHT = 127;
 
 /**
- * The form of the weights for this CPU. Overflow-safe weights cost up to a bit of eight, which now and then is another comma or
- * word, and memory of their own; where the runtime's 8-bit product is exact (x86 with VNNI, ARM) the file's own are better. The
- * runtime is asked, by the largest product there is, not the CPU's list of features: it alone knows which kernel it takes.
+ * Chooses the form of the weights for this CPU. Overflow-safe weights lose up to one bit of eight, which occasionally
+ * changes a comma or a word, and need their own memory. Where the runtime's 8-bit product is exact (x86 with VNNI, ARM)
+ * the original weights are better. This tests the runtime with the largest possible product instead of reading CPU
+ * features, because only the runtime knows which kernel it uses.
  */
 export async function weightsForm(options: Pick<LoadOptions, 'weights'>): Promise<WeightsForm> {
   if (options.weights !== undefined) return options.weights;
   return (await multipliesExactly()) ? 'plain' : 'overflow-safe';
 }
 
-/** Whether the runtime's fast product of 8-bit numbers gives the sum of the largest there are, with one row and with several. */
+/** Whether the runtime's fast 8-bit product is exact for the largest values, with one row and with several. */
 export async function multipliesExactly(): Promise<boolean> {
   const model = newModel({
     name: 'largest',

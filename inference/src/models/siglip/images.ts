@@ -1,16 +1,16 @@
 import { ImageResizer } from '../../media/images/index.js';
 import type { ImageItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
-import { cancelled, failed, isWanted } from '../outcomes.js';
+import { cancelled, failed, isWaitedFor } from '../outcomes.js';
 import { finishVector } from './postprocess.js';
 import { type ImageRecipe, prepareImage } from './preprocess.js';
 import type { Tower } from './tower.js';
 
-/** Images that are being decoded while earlier ones run, and at least as many as the next run takes. */
+/** Images decoded ahead while earlier ones run; at least as many as the next run needs. */
 const AHEAD = 4;
 /**
- * Pixels of the images of one run. A small network spends a tenth of its time on getting started, so small images share a
- * run; with large ones a batch costs the CPU what they cost alone, and more memory.
+ * Maximum pixels per run. A small network spends a tenth of its time on overhead, so small images share a run. With
+ * large ones a batch takes the CPU as long as single runs, and more memory.
  */
 const PIXELS_A_RUN = 80_000;
 const MAX_IMAGES_A_RUN = 8;
@@ -21,7 +21,7 @@ interface Optimized {
   readonly values: Float32Array;
 }
 
-/** Images to vectors, through the vision tower. */
+/** Embeds images with the vision tower. */
 export class ImageEmbedder {
   readonly #tower: Tower;
   readonly #recipe: ImageRecipe;
@@ -47,7 +47,7 @@ export class ImageEmbedder {
       const end = Math.min(items.length, start + group);
       while (prepared.length < Math.min(items.length, end + Math.max(AHEAD, group))) {
         const place = prepared.length;
-        prepared.push(isWanted(context, place) ? this.#prepare(items[place] as ImageItem, place) : gone());
+        prepared.push(isWaitedFor(context, place) ? this.#prepare(items[place] as ImageItem, place) : gone());
       }
       const ready: Optimized[] = [];
       for (const [offset, outcome] of (await Promise.all(prepared.slice(start, end))).entries()) {
@@ -56,7 +56,7 @@ export class ImageEmbedder {
       }
       await context.yieldToEventLoop();
       await this.#embed(
-        ready.filter(({ place }) => isWanted(context, place)),
+        ready.filter(({ place }) => isWaitedFor(context, place)),
         outcomes,
       );
       for (let place = start; place < end; place += 1)
@@ -65,7 +65,7 @@ export class ImageEmbedder {
     return outcomes;
   }
 
-  /** Runs a grey image; gives the length of its vector. */
+  /** Runs a grey image; returns the vector's dimensions. */
   async probe(): Promise<number> {
     const [row] = await this.#runTower([new Float32Array(3 * this.#recipe.width * this.#recipe.height)]);
     return row?.length ?? 0;

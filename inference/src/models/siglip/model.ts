@@ -14,12 +14,12 @@ import { Tower } from './tower.js';
 
 type Item = ImageItem | TextItem;
 
-/** Items of one call to run(): enough that decoding the next images hides behind the run of the first. */
+/** Items per call of run(): enough to hide decoding the next images behind the run of the first. */
 const MAX_ITEMS = 32;
 
 /**
- * Loads the towers that `files` has weights for, `vision`, `text` or both. Throws when a file is missing or broken, and for
- * a SigLIP of another kind (NaFlex).
+ * Loads the towers that `files` has weights for, `vision`, `text` or both. Throws when a file is missing or invalid,
+ * and for an unsupported kind of SigLIP (NaFlex).
  */
 export async function load(files: ModelFiles, options: LoadOptions): Promise<LoadedModel<Item, VectorResult>> {
   const { vision, text } = files.weights;
@@ -43,13 +43,13 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
 async function openImages(files: ModelFiles, path: string, options: LoadOptions): Promise<ImageEmbedder> {
   configureImageDecoding({ threads: options.threads });
   const config = await imageConfigOf(files, path);
-  // Before the weights are read: a wrong kind of model is found at once.
+  // Before reading weights, so that an unsupported model fails at once.
   readImageRecipe(config, 1);
   const tower = await Tower.open(path, 'pixel_values', options);
   return new ImageEmbedder(tower, readImageRecipe(config, tower.fixedSize), options.maxImagePixels);
 }
 
-/** The recipe for images, in whichever of its forms the repository has it; empty where it has none. */
+/** The image preprocessing recipe in either of its forms; empty if the repository has none. */
 async function imageConfigOf(files: ModelFiles, weights: string): Promise<JsonObject> {
   const usual = await findBeside(files.dir, weights, 'preprocessor_config.json');
   if (usual !== undefined) return readJsonObject(usual);
@@ -102,7 +102,7 @@ class Siglip implements LoadedModel<Item, VectorResult> {
     return this.#facts;
   }
 
-  /** Finds the length of the vectors by a first run, for not every graph says it. */
+  /** Determines the vectors' dimensions with a first run, because not every graph declares them. */
   async measure(): Promise<void> {
     const lengths = await this.#probe();
     const dimensions = lengths[0] ?? 0;
@@ -118,11 +118,11 @@ class Siglip implements LoadedModel<Item, VectorResult> {
 
   async run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = new Array(items.length);
-    const imageItems: { item: ImageItem; place: number }[] = [];
-    const texts: { item: TextItem; place: number }[] = [];
-    items.forEach((item, place) => {
-      if (item.type === 'image') imageItems.push({ item, place });
-      else texts.push({ item, place });
+    const imageItems: { item: ImageItem; index: number }[] = [];
+    const texts: { item: TextItem; index: number }[] = [];
+    items.forEach((item, index) => {
+      if (item.type === 'image') imageItems.push({ item, index });
+      else texts.push({ item, index });
     });
     await fill(this.#images, imageItems, context, outcomes, 'images');
     await fill(this.#texts, texts, context, outcomes, 'texts');
@@ -148,24 +148,24 @@ interface Embedder<T> {
 
 async function fill<T>(
   embedder: Embedder<T> | undefined,
-  placed: readonly { readonly item: T; readonly place: number }[],
+  placed: readonly { readonly item: T; readonly index: number }[],
   context: RunContext,
   outcomes: Outcome<VectorResult>[],
   what: string,
 ): Promise<void> {
   if (placed.length === 0) return;
-  const signals = placed.flatMap(({ place }) => context.signals[place] ?? []);
+  const signals = placed.flatMap(({ index }) => context.signals[index] ?? []);
   const part: RunContext = {
     signals,
-    settled: (index, outcome) => context.settled?.(placed[index]?.place ?? index, outcome),
+    settled: (index, outcome) => context.settled?.(placed[index]?.index ?? index, outcome),
     yieldToEventLoop: () => context.yieldToEventLoop(),
   };
   const results = await embedder?.run(
     placed.map(({ item }) => item),
     part,
   );
-  placed.forEach(({ place }, index) => {
-    outcomes[place] = results?.[index] ?? { ok: false, error: towerMissing(what) };
+  placed.forEach(({ index }, position) => {
+    outcomes[index] = results?.[position] ?? { ok: false, error: towerMissing(what) };
   });
 }
 

@@ -1,9 +1,9 @@
 import { normalize } from '../vectors.js';
 
-/** Names that exports of SigLIP give the embedding, the best first. */
+/** Names of the embedding output in SigLIP exports, in order of preference. */
 const OUTPUT_NAMES = ['pooler_output', 'image_embeds', 'text_embeds', 'embeddings', 'sentence_embedding'];
 
-/** Which of a tower's outputs is the embedding. Throws when none is. */
+/** Finds the embedding among a tower's outputs. Throws when there is none. */
 export function embeddingOutput(names: readonly string[]): string {
   const name =
     OUTPUT_NAMES.find((candidate) => names.includes(candidate)) ?? (names.length === 1 ? names[0] : undefined);
@@ -13,13 +13,13 @@ export function embeddingOutput(names: readonly string[]): string {
   return name;
 }
 
-/** Rows of an output of `count` x dimensions, as vectors of their own. */
+/** Copies the rows of an output of `count` x dimensions into separate vectors. */
 export function splitRows(output: Float32Array, count: number): readonly Float32Array[] {
   const dimensions = output.length / count;
   return Array.from({ length: count }, (_, row) => output.slice(row * dimensions, (row + 1) * dimensions));
 }
 
-/** An item's answer: as the tower gave it, or scaled to length 1. */
+/** Returns an item's result: the tower's vector, or normalized to length 1. */
 export function finishVector(row: Float32Array, normalized: boolean): Float32Array {
   return normalized ? normalize(row) : row;
 }

@@ -8,7 +8,7 @@ import {
 } from '../../media/images/index.js';
 import { lowerCase, type TextTokenizer, type TokenizedText } from '../../tokenizer/index.js';
 
-/** How a vision tower wants its images, by preprocessor_config.json. */
+/** Image preprocessing of a vision tower, from preprocessor_config.json. */
 export interface ImageRecipe {
   readonly width: number;
   readonly height: number;
@@ -19,9 +19,9 @@ export interface ImageRecipe {
 }
 
 /**
- * Reads preprocessor_config.json; what it leaves out is as in transformers' SiglipImageProcessor. `graphSize` is the size
- * the graph itself fixes, where it does: it counts where the file gives none. Throws for a model that takes images of any
- * shape in patches (NaFlex), which this family does not serve.
+ * Reads preprocessor_config.json; defaults are those of transformers' SiglipImageProcessor. `graphSize` is the graph's
+ * fixed size, if any; used where the file has none. Throws for a model with images of any shape in patches (NaFlex),
+ * which this family does not serve.
  */
 export function readImageRecipe(config: JsonObject, graphSize: number | undefined): ImageRecipe {
   const processor = stringAt(config, 'image_processor_type') ?? '';
@@ -64,8 +64,8 @@ function triple(value: unknown): readonly [number, number, number] {
 }
 
 /**
- * An image's file as `pixel_values`: 3 x height x width floats. Throws an InferenceError when it is no image or too
- * large.
+ * Converts an image file to `pixel_values`: 3 x height x width floats. Throws an InferenceError when it is not a
+ * readable image or too large.
  */
 export async function prepareImage(
   content: Uint8Array,
@@ -80,10 +80,10 @@ export async function prepareImage(
   return values;
 }
 
-/** How a text tower wants its texts. */
+/** Text preprocessing of a text tower. */
 export interface TextRecipe {
   readonly tokenizer: TextTokenizer;
-  /** Every text is padded to this many tokens: the padding is part of what the tower has learnt. */
+  /** All texts are padded to this many tokens; the towers were trained with the padding. */
   readonly length: number;
   readonly padId: number;
   readonly lowerCase: boolean;
@@ -93,8 +93,8 @@ export interface TextRecipe {
 const DEFAULT_LENGTH = 64;
 
 /**
- * Reads config.json (`text_config`) and tokenizer_config.json. All SigLIPs were trained on lower case, so texts are lowered
- * unless `do_lower_case` is false: files that Gemma's tokenizer wrote for SigLIP 2 may leave it out.
+ * Reads config.json (`text_config`) and tokenizer_config.json. All SigLIPs were trained on lower case, so texts are
+ * lowercased unless `do_lower_case` is false: files written by Gemma's tokenizer for SigLIP 2 may omit it.
  */
 export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject, tokenizerConfig: JsonObject): TextRecipe {
   const length = numberAt(objectAt(config, 'text_config'), 'max_position_embeddings') ?? DEFAULT_LENGTH;
@@ -104,12 +104,12 @@ export function readTextRecipe(tokenizer: TextTokenizer, config: JsonObject, tok
   return { tokenizer, length, padId: tokenizer.padId, lowerCase: tokenizerConfig.do_lower_case !== false };
 }
 
-/** A text's ids without its padding. */
+/** A text's token ids without padding. */
 export function tokenizeText(text: string, recipe: TextRecipe): TokenizedText {
   return recipe.tokenizer.encode(recipe.lowerCase ? lowerCase(text) : text, recipe.length);
 }
 
-/** Ids of several texts, padded, as `input_ids`: texts x length. */
+/** Padded ids of several texts as `input_ids`: texts x length. */
 export function packIds(texts: readonly TokenizedText[], recipe: TextRecipe): BigInt64Array {
   const packed = new BigInt64Array(texts.length * recipe.length).fill(BigInt(recipe.padId));
   texts.forEach((text, row) => {

@@ -1,12 +1,12 @@
 import { isObject, type JsonObject, numberAt, stringAt } from '../../json.js';
 
-/** Pillow's numbers of its filters, by the names that a list of stages has for them. */
+/** Pillow's filter numbers by the names used in a list of stages. */
 const FILTER_NUMBERS: Readonly<Record<string, number>> = { lanczos: 1, bilinear: 2, bicubic: 3, box: 4, hamming: 5 };
 
 /**
- * What a preprocessor.json says in stages (`convert_rgb`, `resize`, `to_tensor`, `rescale`, `normalize`), in the words of a
- * preprocessor_config.json. deepghs/siglip_onnx, the export of google/siglip-so400m-patch14-384, has its recipe so. Throws for
- * a stage that is not known, and for a resize that keeps the image's shape. Form: dghs-imgutils, `create_pillow_transforms`.
+ * Converts the stages of a preprocessor.json (`convert_rgb`, `resize`, `to_tensor`, `rescale`, `normalize`) to the form
+ * of preprocessor_config.json. Used by deepghs/siglip_onnx, the export of google/siglip-so400m-patch14-384. Throws for
+ * an unknown stage and for a resize that keeps the aspect ratio. Format: dghs-imgutils, `create_pillow_transforms`.
  */
 export function configFromStages(file: JsonObject): JsonObject {
   if (!Array.isArray(file.stages)) throw new Error('Expected preprocessor.json to list its stages.');
@@ -26,7 +26,7 @@ function wordsOf(stage: JsonObject, before: JsonObject): JsonObject {
     case 'maybe_to_tensor':
       return { do_rescale: true, rescale_factor: 1 / 255 };
     case 'rescale':
-      // It comes after the tensor, whose numbers are bytes divided by 255 already.
+      // This follows to_tensor, which has already divided bytes by 255.
       return {
         do_rescale: true,
         rescale_factor: (numberAt(before, 'rescale_factor') ?? 1) * (numberAt(stage, 'rescale_factor') ?? 1 / 255),
@@ -57,7 +57,7 @@ function resizing(stage: JsonObject): JsonObject {
   return { size: { height, width }, resample };
 }
 
-/** One number counts for all colours. */
+/** A single number applies to all channels. */
 function three(value: unknown): unknown {
   if (typeof value === 'number') return [value, value, value];
   return Array.isArray(value) && value.length === 1 ? [value[0], value[0], value[0]] : value;

@@ -2,15 +2,15 @@ import { InferenceError } from '../../errors.js';
 import type { TokenizedText } from '../../tokenizer/index.js';
 import type { TextItem, VectorResult } from '../items.js';
 import type { Outcome, RunContext } from '../model.js';
-import { cancelled, isWanted } from '../outcomes.js';
+import { cancelled, isWaitedFor } from '../outcomes.js';
 import { finishVector } from './postprocess.js';
 import { packIds, type TextRecipe, tokenizeText } from './preprocess.js';
 import type { Tower } from './tower.js';
 
-/** Texts of one run of a shared graph. All are padded to one length, so no order is better than another. */
+/** Texts per run of a shared graph. All are padded to one length, so order does not matter. */
 const TEXTS_A_RUN = 16;
 
-/** Texts to vectors, through the text tower. */
+/** Embeds texts with the text tower. */
 export class TextEmbedder {
   readonly #tower: Tower;
   readonly #recipe: TextRecipe;
@@ -26,29 +26,29 @@ export class TextEmbedder {
 
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
-    const waiting: { readonly item: TextItem; readonly place: number; readonly text: TokenizedText }[] = [];
-    for (const [place, item] of items.entries()) {
+    const waiting: { readonly item: TextItem; readonly index: number; readonly text: TokenizedText }[] = [];
+    for (const [index, item] of items.entries()) {
       const text = tokenizeText(item.text, this.#recipe);
-      if (text.truncated && !item.truncate) outcomes[place] = { ok: false, error: tooLong(this.#recipe.length) };
-      else waiting.push({ item, place, text });
+      if (text.truncated && !item.truncate) outcomes[index] = { ok: false, error: tooLong(this.#recipe.length) };
+      else waiting.push({ item, index, text });
     }
     while (waiting.length > 0) {
       await context.yieldToEventLoop();
-      const batch = waiting.splice(0, this.shared ? TEXTS_A_RUN : 1).filter(({ place }) => isWanted(context, place));
+      const batch = waiting.splice(0, this.shared ? TEXTS_A_RUN : 1).filter(({ index }) => isWaitedFor(context, index));
       if (batch.length === 0) continue;
       const texts = batch.map(({ text }) => text);
       const rows = await this.#tower.run(packIds(texts, this.#recipe), [batch.length, this.#recipe.length]);
-      batch.forEach(({ item, place, text }, row) => {
+      batch.forEach(({ item, index, text }, row) => {
         const vector = finishVector(rows[row] as Float32Array, item.normalize);
         const value = { vector, tokenCount: text.ids.length, truncated: text.truncated };
-        outcomes[place] = { ok: true, value };
-        context.settled?.(place, { ok: true, value });
+        outcomes[index] = { ok: true, value };
+        context.settled?.(index, { ok: true, value });
       });
     }
     return outcomes;
   }
 
-  /** Runs a word; gives the length of its vector. */
+  /** Runs one word; returns the vector's dimensions. */
   async probe(context: RunContext): Promise<number> {
     const [outcome] = await this.run([{ type: 'text', text: 'warm', normalize: true, truncate: true }], context);
     return outcome?.ok === true ? outcome.value.vector.length : 0;

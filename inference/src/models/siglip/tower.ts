@@ -4,14 +4,14 @@ import type { LoadOptions } from '../model.js';
 import { openRowScaled } from '../session/per-token-session.js';
 import { embeddingOutput, splitRows } from './postprocess.js';
 
-/** One of SigLIP's two networks: values in, one vector an item out. */
+/** One of SigLIP's two networks: values in, one vector per item out. */
 export class Tower {
   readonly #session: InferenceSession;
   readonly #input: string;
   readonly #output: string;
-  /** Whether items may share a run without changing each other's vectors. */
+  /** Whether items in a run do not affect each other's vectors. */
   readonly shared: boolean;
-  /** The side of the images, or the length of the texts, where the graph itself fixes it. */
+  /** The image side or the text length, where the graph fixes it. */
   readonly fixedSize: number | undefined;
   #closed = false;
 
@@ -24,7 +24,7 @@ export class Tower {
     this.fixedSize = typeof last === 'number' && last > 0 ? last : undefined;
   }
 
-  /** Opens the network at `path`. Throws when it has no input of that name, or one that is not known. */
+  /** Opens the network at `path`. Throws when that input is missing or there is an unknown one. */
   static async open(path: string, input: 'pixel_values' | 'input_ids', options: LoadOptions): Promise<Tower> {
     const { session, facts } = await openRowScaled(path, options);
     const others = session.inputNames.filter((name) => name !== input && name !== 'attention_mask');

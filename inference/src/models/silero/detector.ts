@@ -5,23 +5,23 @@ import { createSession, sessionOptions } from '../session/open-session.js';
 import { STEP_SAMPLES } from './speech-timestamps.js';
 import type { VadResult, VadState, VadWindow } from './window.js';
 
-/** Samples of the step before that stand in front of each step. */
+/** Samples of the previous step prepended to each step. */
 const CONTEXT_SAMPLES = 64;
 const HIDDEN_SHAPE = [2, 1, 128];
 const HIDDEN_SIZE = 256;
-/** Steps between two looks at the messages: about 10 ms of work. */
+/** Steps between two yields to the event loop: about 10 ms of work. */
 const YIELD_EVERY_STEPS = 64;
 
-/** What a run may ask of its process, and who waits for it. */
+/** Per-run context from the process and the caller. */
 export interface VadContext {
   readonly signal: AbortSignal | undefined;
   yieldToEventLoop(): Promise<void>;
 }
 
-/** The detector, where its weights are there. Throws when the file is none of Silero VAD. */
+/** Loads the detector if its weights are present. Throws when the file is not Silero VAD. */
 export async function openDetector(path: string | undefined): Promise<VoiceActivityDetector | undefined> {
   if (path === undefined) return undefined;
-  // A step is a tenth of a millisecond: the way to a GPU and back would take longer. Nor do more threads help.
+  // A step takes 0.1 ms: a round trip to a GPU would take longer, and more threads do not help.
   const session = await createSession(path, sessionOptions({ device: 'cpu', threads: 1 }));
   const missing = ['input', 'state', 'sr'].filter((name) => !session.inputNames.includes(name));
   if (missing.length === 0) return new VoiceActivityDetector(session);
@@ -29,7 +29,10 @@ export async function openDetector(path: string | undefined): Promise<VoiceActiv
   throw new Error(`Expected Silero VAD 5 or 6 at ${path}; its graph has no input named ${missing.join(', ')}.`);
 }
 
-/** One window through the detector. Throws FEATURE_DISABLED when there is none, CANCELLED when nobody waits any more. */
+/**
+ * Runs the detector on one window. Throws FEATURE_DISABLED when there is no detector, CANCELLED when no caller is
+ * waiting.
+ */
 export async function detectVoiceActivity(
   detector: VoiceActivityDetector | undefined,
   window: VadWindow,
@@ -45,7 +48,7 @@ export async function detectVoiceActivity(
   return { type: 'vad', ...(await detector.run(window.samples, window.state, run)) };
 }
 
-/** Silero VAD 6: the probability of speech, step by step. Keeps nothing between runs. */
+/** Silero VAD 6: the probability of speech per step. Keeps no state between runs. */
 export class VoiceActivityDetector {
   readonly #session: InferenceSession;
   #closed = false;
@@ -54,7 +57,7 @@ export class VoiceActivityDetector {
     this.#session = session;
   }
 
-  /** `samples`: 16 kHz mono; the last step is filled up with silence. `state`: what the stretch before left. */
+  /** `samples`: 16 kHz mono; the last step is padded with silence. `state`: the state after the previous part. */
   async run(
     samples: Float32Array,
     state: VadState | undefined,
@@ -70,7 +73,7 @@ export class VoiceActivityDetector {
         await yieldToEventLoop();
         if (signal?.aborted === true) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
       }
-      // The end of the step before becomes the beginning of this one.
+      // The end of this step is the context of the next one.
       input.copyWithin(0, STEP_SAMPLES);
       input.fill(0, CONTEXT_SAMPLES);
       input.set(samples.subarray(step * STEP_SAMPLES, (step + 1) * STEP_SAMPLES), CONTEXT_SAMPLES);

@@ -1,13 +1,13 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { VAD_OPTIONS, type VadOptions } from '../speech/vad-options.js';
 
-/** Samples that one probability speaks of. */
+/** Samples per probability. */
 export const STEP_SAMPLES = 512;
 
-/** Speech that is too long is cut in a silence longer than this. */
+/** Speech that is too long is split at a silence longer than this. */
 const CUT_SILENCE_MS = 98;
 
-/** What is neither speech nor silence for so long, behind a silence that was too short, is the speech's. */
+/** An undecided stretch of this length after a short silence counts as speech. */
 const UNDECIDED_MS = 30_000;
 
 /** Samples from `start` to before `end`. */
@@ -16,31 +16,31 @@ export interface SpeechTimestamp {
   readonly end: number;
 }
 
-/** Speech under way. */
+/** Speech in progress. */
 interface Speech {
   readonly start: number;
-  /** Where the silence began that it is in. */
+  /** Start of the current silence. */
   silence: number | undefined;
-  /** Where it would be cut: its last silence that is long enough. */
+  /** Split position: the last silence that is long enough. */
   cut: number | undefined;
-  /** Where it went on behind that silence. */
+  /** Where speech resumed after that silence. */
   resumed: number | undefined;
 }
 
 /**
- * Speech in a row of probabilities that comes bit by bit. What is surely speech is given out at once, so that nothing is
- * kept longer than the shortest silence and the padding; where speech may be cut, no longer than its greatest length.
- * Method: `get_speech_timestamps` of faster-whisper 1.2.1.
+ * Finds speech in a stream of probabilities. Speech is emitted as soon as it is certain: nothing is held longer than
+ * the shortest silence plus padding or, where speech may be split, than its maximum length. Method:
+ * `get_speech_timestamps` of faster-whisper 1.2.1.
  */
 export class SpeechTimestamps {
   readonly #thresholds: VadOptions;
   readonly #padding: number;
-  /** Samples of speech after which it is cut. */
+  /** Samples of speech after which it is split. */
   readonly #longest: number;
-  /** Samples whose probability is known. */
+  /** Samples with a known probability. */
   #position = 0;
   #speech: Speech | undefined;
-  /** Up to here everything is given out or left out for good. */
+  /** Everything before this is either emitted or dropped. */
   #done = 0;
   #ready: SpeechTimestamp[] = [];
 
@@ -50,26 +50,26 @@ export class SpeechTimestamps {
     this.#longest = samplesOf(thresholds.maxSpeechDurationSeconds * 1000) - STEP_SAMPLES - 2 * this.#padding;
   }
 
-  /** The first sample that may yet be given out. */
+  /** The first sample that may still be emitted. */
   get neededFrom(): number {
     return Math.max(this.#done, (this.#speech?.start ?? this.#position) - this.#padding);
   }
 
-  /** The probabilities that follow, one a step; gives what is new of the speech, in order. */
+  /** Adds probabilities, one per step; returns the newly found speech, in order. */
   push(probabilities: Float32Array): readonly SpeechTimestamp[] {
     for (const probability of probabilities) {
       this.#step(probability);
       this.#position += STEP_SAMPLES;
     }
     const speech = this.#speech;
-    // With a silence it may be cut in, what is behind that is not sure yet.
+    // With a possible split at a silence, what follows it is not certain yet.
     if (speech !== undefined) this.#giveWhenLong(speech.start, speech.cut ?? speech.silence ?? this.#position, 0);
     return this.#take(this.#position);
   }
 
-  /** Call once, when the audio of `length` samples is over: what is left of the speech. */
+  /** Ends the audio at `length` samples; returns the remaining speech. Call once. */
   finish(length: number): readonly SpeechTimestamp[] {
-    // Speech that is under way lasts to the end of the audio, a short silence included.
+    // Speech in progress lasts to the end of the audio, including a short silence.
     if (this.#speech !== undefined) this.#giveWhenLong(this.#speech.start, length, this.#padding);
     this.#speech = undefined;
     return this.#take(length);
@@ -94,15 +94,15 @@ export class SpeechTimestamps {
     else this.#decide(this.#speech);
   }
 
-  /** Ends speech that is too long. False when the step itself belongs to no speech any more. */
+  /** Splits speech that is too long. Returns false when the step itself is no longer in speech. */
   #cut({ start, cut, resumed }: Speech): boolean {
-    // However short, for it is a part of something longer.
+    // Even if short, because it is part of longer speech.
     this.#give(start, cut ?? this.#position, this.#padding);
     this.#speech = resumed === undefined ? undefined : speechFrom(resumed);
     return cut !== undefined;
   }
 
-  /** A step of silence within speech. */
+  /** Handles a step of silence within speech. */
   #hush(speech: Speech): void {
     speech.silence ??= this.#position;
     const length = this.#position - speech.silence;
@@ -116,7 +116,7 @@ export class SpeechTimestamps {
     this.#speech = undefined;
   }
 
-  /** The reference waits for ever; here what waits is held in memory. */
+  /** The reference waits without limit; here pending speech is held in memory. */
   #decide(speech: Speech): void {
     const longest = samplesOf(this.#thresholds.minSilenceDurationMs + UNDECIDED_MS);
     if (speech.silence !== undefined && this.#position - speech.silence > longest) speech.silence = undefined;
@@ -134,7 +134,7 @@ export class SpeechTimestamps {
     this.#done = to;
   }
 
-  /** What is ready as far as there are samples; padding may reach beyond. */
+  /** Returns what is ready and available; padding may extend beyond the samples. */
   #take(length: number): readonly SpeechTimestamp[] {
     const ready = this.#ready;
     this.#ready = ready.flatMap((speechTimestamp) =>
@@ -146,7 +146,7 @@ export class SpeechTimestamps {
   }
 }
 
-/** Speech of a whole audio file, given the probability of each step. Stretches whose padding meets are one. */
+/** Finds speech in a whole audio file from the probability of each step. Parts whose padding meets are merged. */
 export function getSpeechTimestamps(
   probabilities: Float32Array,
   length: number,

@@ -1,15 +1,15 @@
-/** A stretch of an audio file to be looked at for speech. The detector keeps no state of its own: it travels with the work. */
+/** A part of an audio file to check for speech. The detector is stateless: its state travels with the work. */
 export interface VadWindow {
   readonly type: 'vad';
-  /** 16 kHz mono, any length; the last step is filled up with silence. */
+  /** 16 kHz mono, any length; the last step is padded with silence. */
   readonly samples: Float32Array;
-  /** What the stretch before left, absent at the start of an audio file. */
+  /** The state after the previous part; absent at the start of an audio file. */
   readonly state: VadState | undefined;
 }
 
-/** What the detector remembers between stretches. */
+/** The detector's state between parts. */
 export interface VadState {
-  /** The recurrent layers' state, 2 x 1 x 128. */
+  /** The recurrent state, 2 x 1 x 128. */
   readonly hidden: Float32Array;
   /** The last 64 samples. */
   readonly context: Float32Array;
@@ -17,7 +17,7 @@ export interface VadState {
 
 export interface VadResult {
   readonly type: 'vad';
-  /** Probability of speech of each step of 512 samples (32 ms). */
+  /** Probability of speech per step of 512 samples (32 ms). */
   readonly probabilities: Float32Array;
   readonly state: VadState;
 }

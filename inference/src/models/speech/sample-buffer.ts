@@ -2,12 +2,12 @@ import type { PcmSource } from '../../media/audio/pcm.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SpeechOptions } from './speech.js';
 
-/** Samples asked for at once. */
+/** Samples per read. */
 const READ_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
 
 /**
- * An audio file as a window that moves forward: filled from its source up to what is asked for, dropped at its front. Leaves
- * out what lies before `clipStartSeconds` and after `clipEndSeconds`. Times are the audio's own.
+ * A forward-moving window over an audio file: filled on demand from its source, dropped at its front. Skips what is
+ * before `clipStartSeconds` and after `clipEndSeconds`. Times are those of the whole audio.
  */
 export class SampleBuffer {
   readonly #source: PcmSource;
@@ -15,9 +15,9 @@ export class SampleBuffer {
   readonly #clipEnd: number;
   #samples = new Float32Array(0);
   #filled = 0;
-  /** Where the buffer begins in the audio. */
+  /** Start of the buffer in the audio. */
   #start = 0;
-  /** What was read of the audio. */
+  /** Samples read from the audio. */
   #read = 0;
   #kept = 0;
   #skip: number;
@@ -37,22 +37,22 @@ export class SampleBuffer {
       clipEndSeconds === undefined ? Number.POSITIVE_INFINITY : Math.round(clipEndSeconds * SPEECH_SAMPLE_RATE_HZ);
   }
 
-  /** Where the buffer begins, in seconds from the audio's start. */
+  /** Start of the buffer, in seconds from the audio's start. */
   get startSeconds(): number {
     return this.#start / SPEECH_SAMPLE_RATE_HZ;
   }
 
-  /** Length of what was read so far: of the whole audio once `fill` gave false. */
+  /** Length read so far: that of the whole audio after `fill` has returned false. */
   get durationSeconds(): number {
     return this.#read / SPEECH_SAMPLE_RATE_HZ;
   }
 
-  /** Length of what was read and lies within the clip. */
+  /** Length read so far within the clip. */
   get keptSeconds(): number {
     return this.#kept / SPEECH_SAMPLE_RATE_HZ;
   }
 
-  /** Where what is to be given out ends, in seconds from the audio's start; Infinity while that is not known. */
+  /** End of the clip, in seconds from the audio's start; Infinity while unknown. */
   get endSeconds(): number {
     return this.#ended ? (this.#start + this.#filled) / SPEECH_SAMPLE_RATE_HZ : Number.POSITIVE_INFINITY;
   }
@@ -62,12 +62,12 @@ export class SampleBuffer {
     return this.#filled;
   }
 
-  /** Whether the buffer holds all that is left. */
+  /** Whether the buffer holds all remaining samples. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Reads until `count` samples are there or the audio ends. False when none are left. */
+  /** Reads until `count` samples are buffered or the audio ends. Returns false when none are left. */
   async fill(count: number): Promise<boolean> {
     for (;;) {
       const state = await this.fillOrRest(count);
@@ -76,8 +76,8 @@ export class SampleBuffer {
   }
 
   /**
-   * As `fill`, but comes back as well when the source has come through a long silence of which it keeps nothing. `samples`:
-   * as many as are there, which may be fewer then; `silence`: there are none yet; `end`: none are left.
+   * Like `fill`, but also returns after the source has passed a long silence of which it keeps nothing. `samples`: some
+   * are buffered, possibly fewer than `count`; `silence`: none yet; `end`: none are left.
    */
   async fillOrRest(count: number): Promise<'samples' | 'silence' | 'end'> {
     while (!this.#ended && this.#filled < count) {
@@ -89,17 +89,17 @@ export class SampleBuffer {
     return this.#filled > 0 ? 'samples' : 'end';
   }
 
-  /** The first `count` samples, fewer at the end: a copy, which may be sent away. */
+  /** Copies the first `count` samples, or fewer at the end. The copy may be transferred. */
   peek(count: number): Float32Array {
     return this.#samples.slice(0, Math.min(count, this.#filled));
   }
 
-  /** A view of what is there, valid until the next `fill` or `drop`. */
+  /** A view of the buffered samples, valid until the next `fill` or `drop`. */
   view(): Float32Array {
     return this.#samples.subarray(0, this.#filled);
   }
 
-  /** Forgets the first `count` samples. */
+  /** Removes the first `count` samples. */
   drop(count: number): void {
     const dropped = Math.min(count, this.#filled);
     this.#samples.copyWithin(0, dropped, this.#filled);

@@ -7,24 +7,24 @@ import type { SpeechOptions, SubmitWindow } from './speech.js';
 import { KeptParts, SAME_TIMES, type TimeMap } from './time-map.js';
 import type { VadOptions } from './vad-options.js';
 
-/** Whole steps of 30 s: what an audio file keeps of the queue. */
+/** Step of 30 s, the queue share of an audio file. */
 const WINDOW_SAMPLES = STEP_SAMPLES * Math.floor((30 * SPEECH_SAMPLE_RATE_HZ) / STEP_SAMPLES);
 
-/** Takes a window of voice activity among others of its family. */
+/** Submits a voice activity window to its family's queue. */
 export type SubmitVad = SubmitWindow<VadWindow, VadResult | { readonly type: 'decode' | 'utterance' }>;
 
-/** An audio file as a transcriber reads it. */
+/** An audio file as read by a transcriber. */
 export interface OpenedSpeech {
-  /** The samples to transcribe; its times are to be restored by `times`. */
+  /** The samples to transcribe. Restore their times with `times`. */
   readonly audio: SampleBuffer;
   readonly times: TimeMap;
-  /** Length of the audio and of what was kept of it, once it is read. */
+  /** Length of the audio and of the part kept, known after reading. */
   lengths(): Pick<SampleBuffer, 'durationSeconds' | 'keptSeconds'>;
-  /** How far the audio was listened to, in seconds from its start. */
+  /** How far the audio was checked for speech, in seconds from its start. */
   listenedSeconds(): number;
 }
 
-/** The audio within its clip; with `vadFilter` only its speech. */
+/** Opens the audio within its clip; with `vadFilter` only its speech. */
 export function openSpeech(
   source: PcmSource,
   options: Pick<SpeechOptions, 'vadFilter' | 'vadOptions' | 'clipStartSeconds' | 'clipEndSeconds'>,
@@ -47,8 +47,8 @@ export function openSpeech(
 }
 
 /**
- * Only the speech of an audio file, found in windows of 30 s as it is read; an empty chunk for a window that has none. In memory: one window, and what may yet be
- * speech of those before: where speech may be cut, up to its greatest length.
+ * Only the speech of an audio file, found in windows of 30 s as it is read; an empty chunk for a window without speech.
+ * Holds one window and the earlier samples that may still be speech: where speech may be split, up to its maximum length.
  */
 export class SpeechSource implements PcmSource {
   readonly times = new KeptParts();
@@ -57,10 +57,10 @@ export class SpeechSource implements PcmSource {
   readonly #submit: SubmitVad;
   readonly #signal: AbortSignal;
   readonly #speechTimestamps: SpeechTimestamps;
-  /** Where the audio's clip begins, in samples. */
+  /** Start of the clip, in samples. */
   readonly #origin: number;
   #state: VadState | undefined;
-  /** What may yet be given out, and where it begins after the origin. */
+  /** Samples that may still be emitted, and their start relative to the origin. */
   #held = new Float32Array(0);
   #heldFrom = 0;
   #ready: Float32Array[] = [];
@@ -97,12 +97,12 @@ export class SpeechSource implements PcmSource {
       }
       if (this.#ended) return null;
       await this.#listen();
-      // Nothing but silence: said, so that those who wait may know how far it is, and hear what was before it.
+      // Report silence, so that callers see progress and get the results of what came before it.
       if (!this.#ended && this.#ready.length === 0) return new Float32Array(0);
     }
   }
 
-  /** The audio is its opener's to close. */
+  /** The caller that opened the audio closes it. */
   async close(): Promise<void> {
     this.#ready = [];
     this.#ended = true;

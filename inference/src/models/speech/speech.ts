@@ -1,13 +1,13 @@
 /**
- * Speech, as the services see it. An audio file is never one item of work: the parent keeps its state and cuts it into
- * windows, each window is one item for the worker. So the windows of several callers interleave, a cancelled or crashed
- * window loses 30 s of work at most, and memory is bounded however long the audio is.
+ * The interface of speech families. An audio file is never one item of work: the parent process keeps its state and cuts
+ * it into windows, and each window is one item for the worker. Windows of several callers interleave, a cancelled or
+ * crashed window loses at most 30 s of work, and memory is bounded whatever the length of the audio.
  */
 
 import type { PcmSource } from '../../media/audio/pcm.js';
 import type { VadOptions } from './vad-options.js';
 
-/** As TranscribeOptions of the contract, with its defaults filled in and its ranges checked. */
+/** TranscribeOptions of the contract, with defaults applied and ranges checked. */
 export interface SpeechOptions {
   readonly language: string | undefined;
   readonly task: 'transcribe' | 'translate';
@@ -16,18 +16,18 @@ export interface SpeechOptions {
   readonly hotwords: string | undefined;
   readonly temperatures: readonly number[];
   readonly beamSize: number;
-  /** So many times `beamSize` finished sequences end the search. */
+  /** The search ends after `patience` x `beamSize` finished sequences. */
   readonly patience: number;
-  /** A sequence's score is its log-probability over its length to this power. */
+  /** Exponent of the length that divides a sequence's log-probability. */
   readonly lengthPenalty: number;
   readonly compressionRatioThreshold: number;
   readonly logProbThreshold: number;
   readonly noSpeechThreshold: number;
   readonly conditionOnPreviousText: boolean;
-  /** Silence around suspicious words that is skipped; absent: none is. */
+  /** Silence around suspicious words that is skipped. Absent: no such check. */
   readonly hallucinationSilenceSeconds: number | undefined;
   readonly vadFilter: boolean;
-  /** What `vadFilter` takes for speech. */
+  /** Options of `vadFilter`. */
   readonly vadOptions: VadOptions;
   readonly clipStartSeconds: number;
   readonly clipEndSeconds: number | undefined;
@@ -65,13 +65,13 @@ export type SpeechEvent =
   | { readonly type: 'progress'; readonly processedSeconds: number }
   | { readonly type: 'summary'; readonly summary: SpeechSummary };
 
-/** Hands one window to the queue; resolves with the worker's answer. Rejects with the queue's or the item's InferenceError. */
+/** Submits one window to the queue; resolves with the worker's result. Rejects with an InferenceError of the queue or the item. */
 export type SubmitWindow<Window, Result> = (window: Window, signal: AbortSignal) => Promise<Result>;
 
 /**
- * One audio file from start to end; each speech family exports one (`transcribe.ts`). Yields segments as each is final,
- * progress after each window, the summary last. The caller closes the source. Throws LANGUAGE_UNSUPPORTED,
- * TIMESTAMPS_UNSUPPORTED, INVALID_ARGUMENT for options the family does not have.
+ * Transcribes one audio file; each speech family exports one (`transcribe.ts`). Yields segments once final, progress after
+ * each window, and the summary last. The caller closes the source. Throws LANGUAGE_UNSUPPORTED, TIMESTAMPS_UNSUPPORTED,
+ * or INVALID_ARGUMENT for options the family does not support.
  */
 export type Transcriber<Window, Result> = (
   source: PcmSource,

@@ -2,35 +2,35 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { onSampleGrid } from './sample-grid.js';
 import type { SpeechSegment } from './speech.js';
 
-/** From times in what was kept of an audio file to times in the audio. */
+/** Converts times in the kept parts of an audio file to times in the audio. */
 export interface TimeMap {
-  /** Where what ends here ends in the audio, in seconds. */
+  /** Restores an end time, in seconds. */
   endOf(seconds: number): number;
   restore(segment: SpeechSegment): SpeechSegment;
 }
 
-/** For an audio file that nothing was left out of. */
+/** The identity, for an audio file without skipped parts. */
 export const SAME_TIMES: TimeMap = { endOf: (seconds) => seconds, restore: (segment) => segment };
 
 interface Part {
-  /** Sample of the kept ones that the part begins with. */
+  /** First sample of the part, counted in kept samples. */
   readonly from: number;
-  /** How many samples of the audio were left out before. */
+  /** Samples of the audio skipped before this part. */
   readonly leftOut: number;
 }
 
-/** The parts of an audio file that were kept. Method: `SpeechTimestampsMap` of faster-whisper 1.2.1. */
+/** Maps times in the kept parts to times in the audio. Method: `SpeechTimestampsMap` of faster-whisper 1.2.1. */
 export class KeptParts implements TimeMap {
   readonly #parts: Part[] = [];
   #kept = 0;
   #end: number | undefined;
 
-  /** Samples that were kept so far. */
+  /** Samples kept so far. */
   get kept(): number {
     return this.#kept;
   }
 
-  /** The samples from `start` to before `end` are kept too; they come after those before. */
+  /** Keeps the samples from `start` to before `end`. Call in order. */
   add(start: number, end: number): void {
     if (start !== this.#end) this.#parts.push({ from: this.#kept, leftOut: start - this.#kept });
     this.#end = end;
@@ -41,7 +41,7 @@ export class KeptParts implements TimeMap {
     return this.#shift(seconds, this.#partAt(seconds, true));
   }
 
-  /** A word lies where its middle does; a segment begins and ends with its words, where it has any. */
+  /** Restores times: a word by its middle; a segment by its words, if it has any. */
   restore(segment: SpeechSegment): SpeechSegment {
     const words = segment.words.map((word) => {
       const part = this.#partAt((word.startSeconds + word.endSeconds) / 2, false);
@@ -60,7 +60,7 @@ export class KeptParts implements TimeMap {
     return onSampleGrid(seconds + (part?.leftOut ?? 0) / SPEECH_SAMPLE_RATE_HZ);
   }
 
-  /** An end that falls on the border of two parts is the first one's. */
+  /** An end on the border of two parts belongs to the first. */
   #partAt(seconds: number, isEnd: boolean): Part | undefined {
     const sample = Math.round(seconds * SPEECH_SAMPLE_RATE_HZ);
     const part = this.#parts.findLast(({ from }) => (isEnd ? from < sample : from <= sample));

@@ -1,16 +1,16 @@
-/** What is speech and what is silence. Names and defaults of faster-whisper 1.2.1 (`VadOptions`). */
+/** Options of voice activity detection. Names and defaults of faster-whisper 1.2.1 (`VadOptions`). */
 export interface VadOptions {
-  /** From this probability on it is speech. */
+  /** Speech begins at this probability. */
   readonly threshold: number;
-  /** Below this one speech ends. */
+  /** Speech ends below this probability. */
   readonly negThreshold: number;
-  /** Speech that is not longer is left out. */
+  /** Shorter speech is dropped. */
   readonly minSpeechDurationMs: number;
-  /** Longer speech is cut; Infinity: none is. More than twice `speechPadMs`. */
+  /** Longer speech is split; Infinity: never. More than twice `speechPadMs`. */
   readonly maxSpeechDurationSeconds: number;
-  /** Shorter silences belong to the speech around them. */
+  /** Shorter silences do not end speech. */
   readonly minSilenceDurationMs: number;
-  /** Kept before and after speech. */
+  /** Padding kept before and after speech. */
   readonly speechPadMs: number;
 }
 

@@ -1,15 +1,14 @@
 import type { Tensor } from 'onnxruntime-node';
 
-/** Width of the median filter over time, in positions of 20 ms; the reference's. */
+/** Width of the median filter over time, in positions of 20 ms, as in the reference. */
 const MEDIAN_WIDTH = 7;
 
 /**
- * When each token is said, from the cross attentions of the alignment heads: attention weights within the audio that is
- * there, standardised over the tokens, smoothed over time by a median filter, averaged over the heads, then dynamic time
- * warping. Returns the position of 20 ms where each row from `fromRow` to `toRow` begins. Source: find_alignment of OpenAI's
- * whisper/timing.py.
+ * Returns the 20 ms position at which each row from `fromRow` to `toRow` begins. Uses the cross attentions of the
+ * alignment heads: softmax over the audio present, standardized over the tokens, median-filtered over time, averaged
+ * over the heads, then dynamic time warping. Source: find_alignment in OpenAI's whisper/timing.py.
  *
- * @param attentions by layer, [1, heads, tokens, positions], softmax already taken
+ * @param attentions by layer, [1, heads, tokens, positions], after softmax
  */
 export function alignRows(
   attentions: ReadonlyMap<number, Tensor>,
@@ -34,7 +33,7 @@ export function alignRows(
   return warp(mean, rows, audioPositions);
 }
 
-/** One head's weights over the audio that is there, each column with mean 0 and deviation 1 over the tokens. */
+/** One head's weights over the audio present; each column has mean 0 and deviation 1 over the tokens. */
 function standardised(tensor: Tensor, head: number, audioPositions: number): Float64Array {
   const [, , tokens = 0, positions = 0] = tensor.dims;
   const data = tensor.data as Float32Array;
@@ -43,7 +42,7 @@ function standardised(tensor: Tensor, head: number, audioPositions: number): Flo
     const start = (head * tokens + token) * positions;
     let sum = 0;
     for (let i = 0; i < audioPositions; i++) sum += data[start + i] ?? 0;
-    // A softmax over a part is the softmax over the whole, divided by the part's share.
+    // The softmax over a subset equals the full softmax divided by the subset's share.
     for (let i = 0; i < audioPositions; i++) weights[token * audioPositions + i] = (data[start + i] ?? 0) / (sum || 1);
   }
   for (let i = 0; i < audioPositions; i++) {
@@ -61,7 +60,7 @@ function standardised(tensor: Tensor, head: number, audioPositions: number): Flo
   return weights;
 }
 
-/** Median over a window of seven, the line mirrored at its ends; a line shorter than that stays as it is. */
+/** Median filter of width 7 with mirrored ends. A shorter line is returned unchanged. */
 export function medianFiltered(line: Float64Array): Float64Array {
   const half = Math.floor(MEDIAN_WIDTH / 2);
   if (line.length <= half) return line;
@@ -74,8 +73,8 @@ export function medianFiltered(line: Float64Array): Float64Array {
 }
 
 /**
- * The path of greatest weight from the first row and column to the last, each step one row, one column or both on: the
- * column at which each row is entered.
+ * The path of maximum weight from the first row and column to the last; each step advances a row, a column or both.
+ * Returns the column at which each row is entered.
  */
 export function warp(weights: Float64Array, rows: number, columns: number): readonly number[] {
   const width = columns + 1;

@@ -3,7 +3,7 @@ import { indicesOfHighest, logSumExp } from '../decoding/scores.js';
 import { exchangeStateRows } from '../decoding/state-rows.js';
 import type { Beginning, Hypothesis, SearchOptions } from './greedy-search.js';
 
-/** A sequence still growing, and the row of the state it grows from. */
+/** An unfinished sequence and the state row it continues. */
 interface Beam {
   readonly tokens: readonly number[];
   readonly logProb: number;
@@ -11,18 +11,18 @@ interface Beam {
 }
 
 export type BeamOptions = Pick<SearchOptions, 'rules' | 'endOfText' | 'maxTokens' | 'yieldToEventLoop'> & {
-  /** Sequences kept side by side. */
+  /** Number of beams. */
   readonly beamSize: number;
-  /** So many times `beamSize` finished sequences end the search. */
+  /** The search ends after `patience` x `beamSize` finished sequences. */
   readonly patience: number;
-  /** The likeliest is that of the highest log-probability over its length to this power. */
+  /** Exponent of the length that divides the log-probability in the ranking. */
   readonly lengthPenalty: number;
 };
 
 /**
- * Beam search: the likeliest `beamSize` sequences grow side by side, one run of the decoder a token, until as many (times
- * `patience`) have ended; the best of these by its length is returned. Source: BeamSearchDecoder of OpenAI's
- * whisper/decoding.py; patience after Kasai et al., "A Call for Clarity in Beam Search"; length_penalty as faster-whisper's.
+ * Beam search with `beamSize` beams, one decoder run per token. Ends when `patience` x `beamSize` sequences have
+ * finished and returns the best by length-normalized score. Source: BeamSearchDecoder in OpenAI's whisper/decoding.py;
+ * patience after Kasai et al., "A Call for Clarity in Beam Search"; length_penalty as in faster-whisper.
  */
 export async function beamSearch(
   decoder: Pick<Decoder, 'step'>,
@@ -60,7 +60,7 @@ export async function beamSearch(
   return others.reduce((best, one) => (score(one) > score(best) ? one : best), first);
 }
 
-/** The likeliest ways to go on, the likeliest first, and those that end before there are enough that go on. */
+/** The most probable continuations in order, and the sequences that finish before enough continuations are found. */
 function grow(
   beams: readonly Beam[],
   logits: (row: number) => Float32Array,
@@ -70,14 +70,14 @@ function grow(
     const scores = logits(beam.row);
     options.rules.apply(scores, beam.tokens);
     const total = logSumExp(scores);
-    // One more than is kept: one of them may be the end.
+    // One more than is kept, because one may be the end of text.
     return indicesOfHighest(scores, options.beamSize + 1).map((token) => ({
       beam,
       token,
       logProb: beam.logProb + (scores[token] ?? 0) - total,
     }));
   });
-  candidates.sort((one, other) => other.logProb - one.logProb);
+  candidates.sort((a, b) => b.logProb - a.logProb);
   const next: Beam[] = [];
   const finished: Hypothesis[] = [];
   for (const { beam, token, logProb } of candidates) {

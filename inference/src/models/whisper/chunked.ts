@@ -6,34 +6,34 @@ import { cutInPause, endOfSpeech } from './pauses.js';
 import type { TranscribedPart } from './sequential.js';
 import { type DetectedLanguage, type Transcription, transcribeWindow } from './transcribe-window.js';
 
-/** Passages that are in the queue at the same time: with four a token costs half, with more hardly less. */
+/** Chunks in the queue at a time. Four halve the cost per token; more gain little. */
 const AT_ONCE = 4;
-/** What has been cut waits this long for more of an audio file that is still being sent. */
+/** How long chunks already cut wait for more audio while the file is still arriving. */
 const GATHER_MS = 500;
 
-/** Less sound than this is no rest of a chunk to be heard for itself: 0.6 s. */
+/** A remainder shorter than this (0.6 s) is not decoded. */
 const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
 
-/** A part of an audio file that can be heard for itself. */
+/** A part of an audio file that can be transcribed independently. */
 interface Chunk {
   readonly samples: Float32Array;
   readonly startSeconds: number;
   readonly endSeconds: number;
   readonly promptText: string | undefined;
-  /** Where it ends no pause was found: the passage behind it begins where its last time stands. */
+  /** The chunk ends without a pause; the next chunk begins at its last timestamp. */
   readonly open: boolean;
 }
 
 interface TranscribedChunk extends DetectedLanguage {
   readonly segments: readonly SpeechSegment[];
-  /** From the passage's start; less than its length only when it is open. */
+  /** From the chunk's start. Less than its length only when the chunk is open. */
   readonly advanceSamples: number;
 }
 
 /**
- * Windows that do not depend on each other, several in the queue at a time, so that the worker may decode them together. The
- * audio is cut in pauses; where there is none in a window, its last time tells where the next one begins, as it does one
- * by one. The cuts depend on the audio alone, and so do the words. Keeps four windows of audio.
+ * Transcribes windows independently, several in the queue at a time, so that the worker can batch them. The audio is
+ * cut at pauses. Where a window has no pause, its last timestamp says where the next one begins, as in sequential mode.
+ * The cuts depend on the audio alone, so the words do too. Holds four windows of audio.
  */
 export async function* transcribeChunked(
   audio: SampleBuffer,
@@ -43,12 +43,12 @@ export async function* transcribeChunked(
   let languageProbability = language === undefined ? 0 : 1;
   for await (const chunks of gather(audio, transcription.options.initialPrompt)) {
     if (chunks.length === 0) yield { segments: [], language, languageProbability, doneSeconds: undefined };
-    const asked = language;
-    const transcribed = await Promise.all(chunks.map((chunk) => transcribeChunk(transcription, chunk, asked)));
+    const known = language;
+    const transcribed = await Promise.all(chunks.map((chunk) => transcribeChunk(transcription, chunk, known)));
     for (const [index, chunk] of chunks.entries()) {
       let part = transcribed[index] as TranscribedChunk;
       if (language === undefined) ({ language, languageProbability } = part);
-      // The first language that is heard is the audio's.
+      // The first detected language applies to the whole audio.
       else if (part.language !== undefined && part.language !== language) {
         part = await transcribeChunk(transcription, chunk, language);
       }
@@ -59,7 +59,10 @@ export async function* transcribeChunked(
   }
 }
 
-/** Passages as they can be cut, as many together as there are without much waiting, none after a long silence. The caller drops an open one's audio. */
+/**
+ * Yields groups of chunks: as many as can be cut without much waiting, none after a long silence. The caller drops the
+ * audio of an open chunk.
+ */
 async function* gather(
   audio: SampleBuffer,
   initialPrompt: string | undefined,
@@ -94,7 +97,7 @@ async function nextChunk(audio: SampleBuffer, promptText: string | undefined): P
   return { samples, startSeconds, endSeconds, promptText, open: cut === undefined };
 }
 
-/** One passage, window by window: mostly one. */
+/** Transcribes one chunk, usually a single window. */
 async function transcribeChunk(
   transcription: Transcription,
   chunk: Chunk,
@@ -116,7 +119,7 @@ async function transcribeChunk(
       promptTokens: [],
       promptText,
       speechEnd: open ? undefined : speechEnd - at,
-      // The place in the audio: no two windows have the same.
+      // The position in the audio, which is unique per window.
       seed: Math.round(seconds * SPEECH_SAMPLE_RATE_HZ) >>> 0,
       startSeconds: seconds,
       lastSpeechSeconds,
@@ -127,12 +130,12 @@ async function transcribeChunk(
     ({ lastSpeechSeconds } = transcribed);
     promptText = undefined;
     at = Math.min(samples.length, at + transcribed.advanceSamples);
-    // The end of a chunk is a pause: what is left before it may be no more than the last word's own end.
+    // A chunk ends at a pause: what is left before it may be only the end of the last word.
   } while (!open && speechEnd - at > MIN_REST_SAMPLES);
   return { segments, language, languageProbability, advanceSamples: open ? at : samples.length };
 }
 
-/** Whether a promise settles in time; what it settles to is its owner's. */
+/** Whether a promise settles within a time limit. The result stays with the promise's owner. */
 async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type JsonObject, numberAt, objectAt, readJsonObject, readOptionalObject } from '../../json.js';
 import { generationDefaults, type KnownTokens } from './generation-defaults.js';
 
-/** What Whisper's own JSON files say, checked. */
+/** The validated contents of Whisper's JSON files. */
 export interface WhisperConfig {
   /** Mel bands of the encoder's input: 80, or 128 for large-v3. */
   readonly melCount: number;
@@ -10,14 +10,14 @@ export interface WhisperConfig {
   readonly layerCount: number;
   readonly headCount: number;
   readonly headSize: number;
-  /** Positions of the decoder: prompt and answer together, 448. */
+  /** Decoder positions for prompt and text: 448. */
   readonly textPositions: number;
-  /** Positions of the encoder's output for 30 s, 1500. */
+  /** Encoder output positions for 30 s: 1500. */
   readonly audioPositions: number;
   readonly startOfTranscript: number;
   readonly endOfText: number;
   readonly multilingual: boolean;
-  /** Token by ISO 639-1 code; empty for English-only models. */
+  /** Token by ISO 639-1 code. Empty for English-only models. */
   readonly languages: ReadonlyMap<string, number>;
   readonly tasks: Readonly<Record<'transcribe' | 'translate', number | undefined>>;
   /** Undefined: looked up in the vocabulary. */
@@ -25,22 +25,22 @@ export interface WhisperConfig {
   readonly startOfPrevious: number | undefined;
   /** Never sampled. */
   readonly suppressed: readonly number[];
-  /** Never sampled first. */
+  /** Never sampled as the first token. */
   readonly suppressedFirst: readonly number[];
-  /** The first time may be at most this many steps of 20 ms. */
+  /** Upper limit of the first timestamp, in steps of 20 ms. */
   readonly maxInitialTimestampIndex: number;
-  /** Layer and head of the cross attentions that follow the time. Empty: unknown. */
+  /** Layer and head of the cross attentions that align with time. Empty: unknown. */
   readonly alignmentHeads: readonly (readonly [number, number])[];
 }
 
-/** All Whispers before large-v3. */
+/** Default for all Whisper models before large-v3. */
 const DEFAULT_MEL_COUNT = 80;
-/** The reference's limit of 1 s for a window's first time. */
+/** The reference's limit of 1 s for the first timestamp of a window. */
 const MAX_INITIAL_TIMESTAMP_INDEX = 50;
 
 /**
- * Reads config.json, and generation_config.json and preprocessor_config.json where they are there: what those leave out is in
- * config.json or as in every Whisper. Throws when config.json is missing or lacks what is needed.
+ * Reads config.json and, if present, generation_config.json and preprocessor_config.json. Missing members come from
+ * config.json or from Whisper's defaults. Throws when config.json is missing or incomplete.
  */
 export async function readWhisperConfig(dir: string, tokens: KnownTokens): Promise<WhisperConfig> {
   const [config, generation, preprocessor] = await Promise.all([
@@ -51,7 +51,7 @@ export async function readWhisperConfig(dir: string, tokens: KnownTokens): Promi
   return parseWhisperConfig(config, generation, preprocessor, generationDefaults(config, tokens));
 }
 
-/** As `readWhisperConfig`, of files already read; `defaults` has what generation_config.json is not required to say. */
+/** As `readWhisperConfig`, for files already read. `defaults` replaces what generation_config.json may omit. */
 export function parseWhisperConfig(
   config: JsonObject,
   generation: JsonObject,
@@ -60,7 +60,7 @@ export function parseWhisperConfig(
 ): WhisperConfig {
   const width = needed(config, 'd_model');
   const headCount = needed(config, 'decoder_attention_heads');
-  /** Older files have some of it in config.json. */
+  /** Older files keep some members in config.json. */
   const said = (key: string): unknown => generation[key] ?? config[key] ?? defaults[key];
   const languages = new Map<string, number>();
   for (const [token, id] of Object.entries(objectAt({ value: said('lang_to_id') }, 'value'))) {
@@ -97,7 +97,7 @@ function needed(object: JsonObject, key: string): number {
   return value;
 }
 
-/** A token that a file names by its number, or by a list that begins with it. */
+/** A token given as a number or as a list that begins with it. */
 function neededToken(value: unknown, key: string): number {
   const first: unknown = Array.isArray(value) ? value[0] : value;
   if (typeof first === 'number') return first;

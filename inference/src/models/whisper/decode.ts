@@ -1,14 +1,21 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SpeechSegment } from '../speech/speech.js';
-import { DecodingTask, type Look, type WhisperParts, type WindowContext } from './decoding-task.js';
-import { type Attempt, isSilence, isSilenceAfterAll, leastBad, mayHoldNoSpeech, needsFallback } from './fallback.js';
+import { DecodingTask, type EncoderInput, type WhisperParts, type WindowContext } from './decoding-task.js';
+import {
+  allSuggestSilence,
+  bestOfFailed,
+  type DecodingResult,
+  isSilence,
+  mayHoldNoSpeech,
+  needsFallback,
+} from './fallback.js';
 import { mergedSilence, WINDOW_SAMPLES } from './length.js';
 import { holdsNothing } from './loudness.js';
 import { encodeText, maxPromptTokens } from './prompt.js';
 import { splitAtTimestamps } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
 
-/** Decodes one window. Throws CANCELLED when nobody waits any more. */
+/** Decodes one window. Throws CANCELLED when no caller is waiting any more. */
 export async function decodeWindow(
   parts: WhisperParts,
   window: DecodeWindow,
@@ -17,39 +24,41 @@ export async function decodeWindow(
   if (holdsNothing(window.samples)) return noSpeech(parts, window);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
   const tokensBefore = promptOf(parts, window);
-  const looks = (overrides: Partial<Look> = {}) =>
+  const open = (overrides: Partial<EncoderInput> = {}) =>
     DecodingTask.open(parts, window, tokensBefore, { layout: undefined, fill: 'silence', ...overrides }, context);
-  let opened = await looks({ layout: merged });
-  const attempts: Attempt[] = [];
-  let beforeSilence: Attempt | undefined;
-  let passed: Attempt | undefined;
+  let task = await open({ layout: merged });
+  const results: DecodingResult[] = [];
+  /** The first result with padded silence, where zero padding has replaced it. */
+  let beforeSilence: DecodingResult | undefined;
+  let passed: DecodingResult | undefined;
   for (const [index, temperature] of window.options.temperatures.entries()) {
-    let attempt = await opened.attempt(temperature, index, merged !== undefined && index === 0);
-    // What was decoded from merged silence and does not convince is decoded again from all of it.
-    if (index === 0 && merged !== undefined && (attempt.doubtful || needsFallback(attempt, window.options))) {
-      opened = await looks();
-      attempt = await opened.attempt(temperature, index, false);
+    let result = await task.decode(temperature, index, merged !== undefined && index === 0);
+    // Fall back from the merged silence to all positions before raising the temperature.
+    if (index === 0 && merged !== undefined && (result.doubtful || needsFallback(result, window.options))) {
+      task = await open();
+      result = await task.decode(temperature, index, false);
     }
-    // Of music before a silence the model is half sure to hear "like and subscribe"; of music before a hiss it is not. What may
-    // be made up must be heard there as well, and where it does not convince what is heard there is what counts from then on.
-    if (index === 0 && endsInSilence(window) && mayHoldNoSpeech(attempt, window.options)) {
-      const beside = await looks({ fill: 'zeros' });
-      const again = await beside.attempt(temperature, index, false);
-      if (isSilence(again, window.options) || needsFallback(attempt, window.options)) {
-        beforeSilence = attempt;
-        opened = beside;
-        attempt = again;
+    // Music followed by padded silence makes the model hallucinate "like and subscribe"; music followed by zero padding
+    // does not. Suspicious text must be confirmed with zero padding; if it is not, the result with zero padding counts
+    // from here on.
+    if (index === 0 && endsInSilence(window) && mayHoldNoSpeech(result, window.options)) {
+      const zeroPadded = await open({ fill: 'zeros' });
+      const again = await zeroPadded.decode(temperature, index, false);
+      if (isSilence(again, window.options) || needsFallback(result, window.options)) {
+        beforeSilence = result;
+        task = zeroPadded;
+        result = again;
       }
     }
-    attempts.push(attempt);
-    if (!needsFallback(attempt, window.options)) {
-      passed = attempt;
+    results.push(result);
+    if (!needsFallback(result, window.options)) {
+      passed = result;
       break;
     }
   }
-  const best = passed ?? leastBad(attempts, window.options);
+  const best = passed ?? bestOfFailed(results, window.options);
   const temperature = passed?.temperature ?? window.options.temperatures.at(-1) ?? 0;
-  const silent = isSilence(best, window.options) || isSilenceAfterAll(attempts, beforeSilence, window.options);
+  const silent = isSilence(best, window.options) || allSuggestSilence(results, beforeSilence, window.options);
   const split = silent
     ? { segments: [], advanceSamples: window.samples.length, goesOn: false }
     : splitAtTimestamps(best.tokens, parts.vocabulary.special.firstTimestamp, window.samples.length);
@@ -59,7 +68,7 @@ export async function decodeWindow(
     const textTokens = segment.tokens.filter((token) => parts.vocabulary.isText(token));
     return [{ ...segment, text, textTokens }];
   });
-  const worded = window.options.timestamps === 'word' ? await opened.timeWords(segments) : undefined;
+  const worded = window.options.timestamps === 'word' ? await task.timeWords(segments) : undefined;
   const windowSeconds = window.samples.length / SPEECH_SAMPLE_RATE_HZ;
   const lastWordSeconds = worded?.at(-1)?.words.at(-1)?.endSeconds ?? 0;
   const advanceSamples =
@@ -68,8 +77,8 @@ export async function decodeWindow(
       : split.advanceSamples;
   return {
     type: 'decode',
-    language: opened.language,
-    languageProbability: opened.languageProbability,
+    language: task.language,
+    languageProbability: task.languageProbability,
     segments: segments.map((segment, id): SpeechSegment => {
       const { startSeconds, endSeconds, words } = worded?.[id] ?? { ...segment, words: [] };
       return {
@@ -85,7 +94,7 @@ export async function decodeWindow(
         words: words.map(({ tokens: _, ...word }) => word),
       };
     }),
-    // A window that ends where it began would never end.
+    // A window that does not advance would never end.
     advanceSamples: advanceSamples > 0 ? advanceSamples : window.samples.length,
     tokensBefore,
     tokens: segments.map(({ tokens }) => tokens),
@@ -93,7 +102,7 @@ export async function decodeWindow(
   };
 }
 
-/** Silence that is filled up behind a window of less than 30 s changes what is heard in it; 1 s of it hardly does. */
+/** Padding a window of less than 30 s with silence changes its transcript; 1 s of real silence hardly does. */
 const MIN_FILLED_SAMPLES = SPEECH_SAMPLE_RATE_HZ;
 
 function endsInSilence({ samples }: DecodeWindow): boolean {
@@ -105,7 +114,7 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
   return encodeText(parts.vocabulary, window.promptText).slice(-maxPromptTokens(parts.config));
 }
 
-/** What is answered without a run. */
+/** The result for a window that needs no run. */
 function noSpeech(parts: WhisperParts, window: DecodeWindow): DecodeResult {
   return {
     type: 'decode',

@@ -7,7 +7,7 @@ import { logSumExp } from '../decoding/scores.js';
 import { beamSearch } from './beam-search.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
-import { type Attempt, isEndOf } from './fallback.js';
+import { type DecodingResult, isEndOf } from './fallback.js';
 import { type Beginning, greedySearch, meanLogProb } from './greedy-search.js';
 import { likeliestLanguage } from './languages.js';
 import { type Layout, WINDOW_SAMPLES } from './length.js';
@@ -21,36 +21,36 @@ import type { DecodeWindow } from './window.js';
 import { timeWords } from './word-times.js';
 import type { WordedSegment } from './words.js';
 
-/** Everything a window is decoded with. */
+/** The model parts needed to decode a window. */
 export interface WhisperParts {
   readonly config: WhisperConfig;
   readonly vocabulary: Vocabulary;
   readonly mel: MelExtractor;
   readonly encoder: Encoder;
-  /** Whether encoder and decoder take rows that stand for several positions. */
+  /** Whether encoder and decoder accept rows that represent several positions. */
   readonly mergesSilence: boolean;
-  /** The decoder, perhaps shared with other windows. */
+  /** The decoder, possibly shared with other windows. */
   readonly decoder: DecoderSlot;
 }
 
-/** What the worker gives a window: a rest between runs, and whether anybody still waits. */
+/** Per-window run context: a yield point between runs, and whether a caller is still waiting. */
 export interface WindowContext {
   readonly signal: AbortSignal | undefined;
   yieldToEventLoop(): Promise<void>;
 }
 
-/** Sequences sampled at a temperature above 0; the reference's best_of. */
+/** Sequences sampled at temperatures above 0; best_of in the reference. */
 const SAMPLED_SEQUENCES = 5;
 
-/** How a window is given to the encoder. */
-export interface Look {
-  /** Undefined: all positions, one by one. */
+/** How a window is presented to the encoder. */
+export interface EncoderInput {
+  /** Undefined: all positions, unmerged. */
   readonly layout: Layout | undefined;
-  /** What stands behind its sound. */
+  /** Padding after the sound. */
   readonly fill: 'silence' | 'zeros';
 }
 
-/** A window after its prompt, ready to be decoded at one temperature after the other. */
+/** A window whose prompt has run, ready to be decoded at one temperature after another. */
 export class DecodingTask {
   readonly #parts: WhisperParts;
   readonly #window: DecodeWindow;
@@ -97,12 +97,12 @@ export class DecodingTask {
     });
   }
 
-  /** Encodes the window, finds its language where none is given, and runs the prompt. */
+  /** Encodes the window, detects its language if none is given, and runs the prompt. */
   static async open(
     parts: WhisperParts,
     window: DecodeWindow,
     previousTokens: readonly number[],
-    { layout, fill }: Look,
+    { layout, fill }: EncoderInput,
     context: WindowContext,
   ): Promise<DecodingTask> {
     const { config, vocabulary, decoder } = parts;
@@ -143,8 +143,8 @@ export class DecodingTask {
     });
   }
 
-  /** The window's text at one temperature. */
-  async attempt(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<Attempt> {
+  /** Decodes the window at one temperature. */
+  async decode(temperature: number, index: number, stopWhenDoubtful: boolean): Promise<DecodingResult> {
     const { config, vocabulary, decoder } = this.#parts;
     const shared = {
       rules: this.#rules,
@@ -163,7 +163,7 @@ export class DecodingTask {
             random: seededRandom(this.#window.seed, index),
             differ: stopWhenDoubtful ? (token, rival) => this.#differ(token, rival) : undefined,
           });
-    // Several sequences of one window are a batch already.
+    // Several sequences of one window already form a batch.
     const hypothesis = await (temperature === 0 && beamSize === 1 ? search() : decoder.apart(search));
     const text = vocabulary.decode(hypothesis.tokens).trim();
     return {
@@ -179,7 +179,7 @@ export class DecodingTask {
     };
   }
 
-  /** The segments' words with their times. */
+  /** Returns the segments' words with their times. */
   async timeWords(
     segments: readonly { startSeconds: number; endSeconds: number; textTokens: readonly number[] }[],
   ): Promise<readonly WordedSegment[]> {
@@ -193,7 +193,7 @@ export class DecodingTask {
     });
   }
 
-  /** A comma or a capital more or less is no other word; the end of the text is. */
+  /** A difference in punctuation or case is not another word; the end of the text is. */
   #differ(token: number, rival: number): boolean {
     const { vocabulary } = this.#parts;
     const words = [token, rival].map((one) =>

@@ -1,9 +1,12 @@
 import { node, type OnnxGraph, type OnnxNode } from '../../onnx/index.js';
 
-/** Inputs of an encoder that was changed: which rows of the sound it works out, and at which of the 1500 positions each stands. */
+/** Inputs of a transformed encoder: which rows of the sound to compute, and the position (of 1500) of each. */
 export const ROWS = 'heimdex_rows';
 export const POSITIONS = 'heimdex_positions';
-/** Whether rows stand for several positions; then `LOG_COUNTS` [1, 1, rows, rows] is added to the scores of every attention. */
+/**
+ * Whether rows may represent several positions. If so, `LOG_COUNTS` [1, 1, rows, rows] is added to all attention
+ * scores.
+ */
 export const MERGED = 'heimdex_merged';
 export const LOG_COUNTS = 'heimdex_log_counts';
 
@@ -11,11 +14,11 @@ const SOUND = 'heimdex_sound';
 const PLACES = 'heimdex_places';
 
 /**
- * Lets the encoder work out chosen positions alone, some of them for their neighbours as well: the rows that its convolutions
- * give and the rows of the position embedding are chosen by inputs, and a row that stands for n positions weighs in the
- * attention as n equal ones would (log n is added to its scores). Method: the proportional attention of Bolya et al., "Token
- * Merging", 2023. Wants attention as one operator (`fuseAttention`) and one position embedding that is added. Returns false,
- * the graph unchanged, when it is of another make.
+ * Adds inputs that select which positions the encoder computes. The outputs of the convolutions and the rows of the
+ * position embedding are gathered by index. A row that represents n positions has log n added to its attention scores,
+ * so it weighs as n equal rows. Method: proportional attention of Bolya et al., "Token Merging", 2023. Needs fused
+ * attention (`fuseAttention`) and a single added position embedding. Returns false and leaves the graph unchanged when
+ * its structure differs.
  */
 export function choosePositions(graph: OnnxGraph): boolean {
   const [input] = graph.inputs;
@@ -52,7 +55,7 @@ export function choosePositions(graph: OnnxGraph): boolean {
   return true;
 }
 
-/** With scores added the operator holds the whole table of weights: only where rows are merged. */
+/** With an attention bias the operator materializes the full score table, so only where rows are merged. */
 function eitherWay(attention: OnnxNode): OnnxNode {
   const branch = (suffix: string, inputs: readonly string[]): OnnxGraph => {
     const output = `${attention.outputs[0]}_${suffix}`;

@@ -7,7 +7,7 @@ import { choosePositions, LOG_COUNTS, MERGED, POSITIONS, ROWS } from './encoder-
 import type { Layout } from './length.js';
 import { WINDOW_FRAMES } from './mel.js';
 
-/** What is changed of an encoder's graph. */
+/** Transforms of an encoder's graph. */
 export const ENCODER_TRANSFORM: GraphTransform = {
   version: 'whisper-encoder-5',
   change(model, read) {
@@ -17,14 +17,14 @@ export const ENCODER_TRANSFORM: GraphTransform = {
   },
 };
 
-/** The encoder: a log-mel spectrogram in, one vector for every 20 ms out. */
+/** The encoder: log-mel spectrogram in, one vector per 20 ms out. */
 export class Encoder {
   readonly #session: InferenceSession;
   readonly #melCount: number;
-  /** Whether it takes a layout. */
+  /** Whether it accepts a layout. */
   readonly merges: boolean;
 
-  /** Whether a window's vectors depend on which others are encoded beside it. */
+  /** Whether a window's vectors depend on the other windows in the batch. */
   readonly batchInvariant: boolean;
 
   private constructor(session: InferenceSession, melCount: number, batchInvariant: boolean) {
@@ -44,14 +44,14 @@ export class Encoder {
   }
 
   /**
-   * `mel` is [melCount, frames] row by row; frames are 3000, or those of the layout where `merges`. Gives 1500 rows, or those of
-   * the layout, each to be heard as the positions it stands for, and behind them rows that are not to be heard: so that
-   * utterances of about one length can be decoded together.
+   * Encodes `mel`, [melCount, frames] in row-major order. `frames` is 3000, or the layout's count where `merges` is
+   * set. Returns 1500 rows, or the layout's rows with the number of positions each represents, followed by padding rows
+   * with count 0. The padding lets utterances of similar length be decoded together.
    */
   async run(mel: Float32Array, layout?: Layout): Promise<EncodedAudio> {
     const frames = mel.length / this.#melCount;
-    const wanted = layout === undefined || !this.merges ? WINDOW_FRAMES : layout.frames;
-    if (frames !== wanted) throw new Error(`Expected ${wanted} frames, got ${frames}.`);
+    const expected = layout === undefined || !this.merges ? WINDOW_FRAMES : layout.frames;
+    if (frames !== expected) throw new Error(`Expected ${expected} frames, got ${frames}.`);
     const outputs = await this.#session.run({
       input_features: new Tensor('float32', mel, [1, this.#melCount, frames]),
       ...(this.merges ? layoutFeeds(layout ?? wholeWindow(frames)) : {}),
@@ -83,7 +83,7 @@ function layoutFeeds({ rows, positions, counts }: Rows): Record<string, Tensor> 
   };
 }
 
-/** The logarithm of each row's count, once for every row that looks at it. */
+/** The logarithm of each row's count, repeated for every query row. */
 function logCounts(counts: readonly number[]): Tensor {
   const line = Float32Array.from(counts, Math.log);
   const table = new Float32Array(counts.length * counts.length);
@@ -91,7 +91,7 @@ function logCounts(counts: readonly number[]): Tensor {
   return new Tensor('float32', table, [1, 1, counts.length, counts.length]);
 }
 
-/** Rows [1, rows, width] and their counts, filled up with rows that count nothing. */
+/** Rows [1, rows, width] and their counts, padded with rows of count 0. */
 function filledUp(states: Tensor, { counts, attendedRows: rows }: Layout): EncodedAudio {
   const width = states.dims[2] ?? 0;
   const filled = new Float32Array(rows * width);

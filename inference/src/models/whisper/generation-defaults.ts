@@ -1,28 +1,28 @@
 import { isObject, type JsonObject, numberAt } from '../../json.js';
 
-/** What of a tokenizer the defaults are made of. */
+/** The parts of a tokenizer that the defaults are derived from. */
 export interface KnownTokens {
   /** tokenizer.json. */
   readonly json: JsonObject;
-  /** The number of a special token, by its text. */
+  /** The id of a special token, by its text. */
   id(token: string): number | undefined;
   encode(text: string): readonly number[];
 }
 
-/** Whisper models for English alone have this vocabulary; all others a larger one. Source: openai-whisper, model.py. */
+/** Vocabulary size of English-only Whisper models; multilingual ones are larger. Source: openai-whisper, model.py. */
 const ENGLISH_VOCABULARY = 51_864;
 
 /**
- * What generation_config.json says of a Whisper, for a repository that has none, or one from before a member was known: the tokens
- * by their names, and what is never sampled as openai-whisper has it. Its alignment heads, where nobody knows better: all of the
- * later half of the decoder's layers.
+ * Derives the contents of generation_config.json for a repository that has none, or an old one: the tokens by their
+ * names, and the suppressed tokens as in openai-whisper. Alignment heads default to all heads in the later half of the
+ * decoder layers.
  *
  * Source: openai-whisper, model.py and tokenizer.py.
  */
 export function generationDefaults(config: JsonObject, tokens: KnownTokens): JsonObject {
   const { id } = tokens;
   const endOfText = id('<|endoftext|>');
-  // Made only where they are asked for: most repositories say it all.
+  // Computed on demand: most repositories are complete.
   return {
     decoder_start_token_id: id('<|startoftranscript|>'),
     eos_token_id: endOfText,
@@ -44,7 +44,7 @@ export function generationDefaults(config: JsonObject, tokens: KnownTokens): Jso
   };
 }
 
-/** Special tokens named by a code of two or three letters; no task is. */
+/** Special tokens named by a two- or three-letter code. No task token has such a name. */
 function languagesOf(json: JsonObject): JsonObject {
   const added = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
   const languages = added.filter(({ content }) => typeof content === 'string' && /^<\|[a-z]{2,3}\|>$/.test(content));
@@ -55,10 +55,10 @@ const SYMBOLS = [
   ...'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
   ...'<< >> <<< >>> -- --- -( -[ (\' (" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪'.split(' '),
 ];
-/** Of these the first token counts where they are several: it is none of speech. */
+/** Where these encode to several tokens, the first is suppressed: it never occurs in speech. */
 const MUSIC = [...'♩♪♫♬♭♮♯'];
 
-/** Tokens of speaker tags and annotations. A hyphen or a quote may stand between words, not before one. */
+/** Tokens of speaker tags and annotations. A hyphen or a quote may stand between words, but not before one. */
 function nonSpeechTokens({ encode }: KnownTokens): readonly number[] {
   const found = new Set<number | undefined>([encode(' -')[0], encode(" '")[0]]);
   for (const symbol of [...SYMBOLS, ...MUSIC]) {
@@ -66,7 +66,7 @@ function nonSpeechTokens({ encode }: KnownTokens): readonly number[] {
       if (ids.length === 1 || MUSIC.includes(symbol)) found.add(ids[0]);
     }
   }
-  return [...found].filter((token) => token !== undefined).sort((one, other) => one - other);
+  return [...found].filter((token) => token !== undefined).sort((a, b) => a - b);
 }
 
 function laterHeads(layers: number, heads: number): readonly (readonly [number, number])[] {

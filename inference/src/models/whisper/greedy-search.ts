@@ -3,46 +3,47 @@ import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../decodin
 import { selectRows } from '../decoding/state-rows.js';
 import type { LogitsProcessors } from './logits-processors.js';
 
-/** Where the decoding of a window begins: after its prompt. */
+/** The state after the prompt, from which a window is decoded. */
 export interface Beginning {
   readonly state: DecoderState;
-  /** Scores of the first token, of one sequence. */
+  /** Scores of the first token, for one sequence. */
   readonly logits: Float32Array;
 }
 
-/** One way a window's text may go. */
+/** A decoded sequence. */
 export interface Hypothesis {
   readonly tokens: readonly number[];
-  /** Sum of the natural logarithms of the tokens' probabilities, the end of text among them. */
+  /** Sum of the tokens' natural log-probabilities, including the end of text. */
   readonly logProb: number;
-  /** Decoding stopped at a word that another was nearly as likely for. */
+  /** Decoding stopped at a word with a close rival. */
   readonly doubtful: boolean;
 }
 
 /**
- * A word is doubtful when another has more than this part of its probability. Measured (`bench/speech/short.js`): below it the
- * words are those of the whole input, but for three in a hundred of clips that were made to be hard.
+ * A word is doubtful when a rival has more than this fraction of its probability. Measured with
+ * `bench/speech/short.js`: below this value the words equal those of the full input, except in 3 % of deliberately hard
+ * clips.
  */
 const DOUBTFUL_RATIO = 0.7;
 
 export interface SearchOptions {
   readonly rules: LogitsProcessors;
   readonly endOfText: number;
-  /** Most tokens of an answer. */
+  /** Maximum tokens of a transcript. */
   readonly maxTokens: number;
-  /** 0: the likeliest token each time. */
+  /** 0: always the most probable token. */
   readonly temperature: number;
-  /** Sequences sampled side by side; 1 at temperature 0. */
+  /** Sequences sampled in parallel; 1 at temperature 0. */
   readonly count: number;
-  /** Gives [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
-  /** Whether two tokens would write different words. Given: decoding stops at the first doubtful word. */
+  /** Whether two tokens would write different words. If given, decoding stops at the first doubtful word. */
   readonly differ?: ((token: number, rival: number) => boolean) | undefined;
-  /** Called before each run of the decoder; throws to stop. */
+  /** Called before each decoder run; throws to stop. */
   readonly yieldToEventLoop: () => Promise<void>;
 }
 
-/** Mean logarithm of the probabilities, as the reference counts it: the end of text is a token whether it came or not. */
+/** Mean log-probability as in the reference: the end of text counts as a token whether or not it was sampled. */
 export function meanLogProb(hypothesis: Hypothesis): number {
   return hypothesis.logProb / (hypothesis.tokens.length + 1);
 }
@@ -55,8 +56,8 @@ interface Row {
 }
 
 /**
- * Greedy decoding, or `count` sequences sampled side by side: the likeliest by its mean is returned. Source: GreedyDecoder
- * and MaximumLikelihoodRanker of OpenAI's whisper/decoding.py.
+ * Greedy decoding, or `count` sequences sampled in parallel, of which the one with the best mean is returned. Source:
+ * GreedyDecoder and MaximumLikelihoodRanker of OpenAI's whisper/decoding.py.
  */
 export async function greedySearch(
   decoder: Pick<Decoder, 'step'>,
@@ -69,7 +70,7 @@ export async function greedySearch(
     done: false,
     doubtful: false,
   }));
-  // Every sequence begins with the same scores, over which the rules are applied once and again.
+  // All sequences begin with the same scores, so the processors run on a copy of them each time.
   for (const row of rows) choose(row, beginning.logits, options);
   let live = rows.filter((row) => !row.done);
   let state = selectRows(beginning.state, new Array<number>(Math.max(1, live.length)).fill(0));
@@ -89,7 +90,7 @@ export async function greedySearch(
   return rows.reduce((best, row) => (meanLogProb(row) > meanLogProb(best) ? row : best));
 }
 
-/** The row's next token: the likeliest or a drawn one. */
+/** The next token of a row: the most probable, or a sampled one. */
 function choose(row: Row, logits: Float32Array, options: SearchOptions): void {
   options.rules.apply(logits, row.tokens);
   const token =

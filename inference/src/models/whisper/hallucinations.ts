@@ -1,39 +1,39 @@
 import type { SpeechSegment, SpeechWord } from '../speech/speech.js';
 
-/** A word less likely than this is suspicious. */
+/** A word below this probability is suspicious. */
 const UNLIKELY = 0.15;
-/** So are words shorter or longer than any that are said, in seconds. */
+/** Words shorter or longer than this, in seconds, are suspicious. */
 const SHORTEST_SECONDS = 0.133;
 const LONGEST_SECONDS = 2;
-/** How much a word too short weighs, a second that it lacks. */
+/** Weight of a word that is too short, per missing second. */
 const SHORT_WEIGHT = 15;
-/** Words of a segment that are looked at. */
+/** Words checked per segment. */
 const WORDS_LOOKED_AT = 8;
 const SUSPICIOUS_SCORE = 3;
-/** So near to a window's borders, in seconds, what lies beyond is not known. */
+/** Within this distance of a window's borders, in seconds, the neighbouring audio is unknown. */
 const BORDER_SECONDS = 2;
 const WINDOW_SECONDS = 30;
 const SIGNS = '"\'“¿([{-"\'.。,，!！?？:：”)]}、';
 
-/** What is known of a window beside its segments; all in seconds from the window's start. */
+/** Context of a window; all values in seconds from the window's start. */
 export interface WindowSilence {
   /** Silence around suspicious words that is skipped. */
   readonly thresholdSeconds: number;
-  /** How far the window's segments bring the audio. */
+  /** How far the window's segments advance the audio. */
   readonly advanceSeconds: number;
   readonly windowSeconds: number;
   /** Where the window begins in the audio. */
   readonly startSeconds: number;
-  /** Where the last word before the window ended; 0 or less. */
+  /** End of the last word before the window; 0 or less. */
   readonly lastSpeechSeconds: number;
-  /** Where the audio ends; Infinity while that is not known. */
+  /** End of the audio; Infinity while unknown. */
   readonly endSeconds: number;
 }
 
 /**
- * Takes out of a window what was likely made up in silence: suspicious segments (improbable, too short or too long words)
- * between stretches of silence or of more of their kind. The next window begins where they did, or behind the silence before
- * them. Needs the words' times. Source: `hallucination_silence_threshold` of faster-whisper's transcribe.py.
+ * Removes probable hallucinations from a window: suspicious segments (improbable, too short or too long words)
+ * surrounded by silence or by other suspicious segments. The next window begins where they began, or after the silence
+ * before them. Needs word times. Source: `hallucination_silence_threshold` in faster-whisper's transcribe.py.
  */
 export function withoutHallucinations(
   segments: readonly SpeechSegment[],

@@ -1,4 +1,4 @@
-/** The likeliest language and its probability among the languages the model knows. */
+/** Returns the most probable of the model's languages and its probability. */
 export function likeliestLanguage(
   logits: Float32Array,
   languages: ReadonlyMap<string, number>,

@@ -3,52 +3,52 @@ import type { DecodeWindow } from './window.js';
 
 /** The longest window, 30 s. */
 export const WINDOW_SAMPLES = 30 * SPEECH_SAMPLE_RATE_HZ;
-/** Samples that one of the encoder's positions stands for: 20 ms. */
+/** Samples per encoder position, 20 ms. */
 const POSITION_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
-/** Spectrogram frames that one of the encoder's positions stands for. */
+/** Spectrogram frames per encoder position. */
 const FRAMES_A_POSITION = 2;
-/** The encoder's positions of a whole window, 30 s. */
+/** Encoder positions of a full window, 30 s. */
 export const WINDOW_POSITIONS = 1500;
-/** Silence right behind the speech is not merged, 1.28 s of it. */
+/** The first 1.28 s of silence after the speech are not merged. */
 const PLAIN_POSITIONS = 64;
-/** So many positions of the silence behind that are one. */
+/** Positions of trailing silence merged into one. */
 const MERGED_POSITIONS = 4;
-/** Behind the plain positions: the convolutions at the end of the sound see what is not there. */
+/** Unmerged positions after the sound: the convolutions at its end see beyond it. */
 const MARGIN_POSITIONS = 2;
 /**
- * Beyond 16.7 s of sound all positions are worked out at once: a quarter of the windows has a doubtful word, and what their
- * second look costs is more than the first saves.
+ * Above 16.7 s of sound all positions are computed at once: a quarter of such windows has a doubtful word, and decoding
+ * those twice costs more than merging saves.
  */
 const MAX_POSITIONS = 1050;
 
-/** The decoder is given so many rows at a time. */
+/** The row count for the decoder is a multiple of this. */
 const ATTENDED_ROWS = 128;
 
-/** Which positions of a window the encoder works out. */
+/** The positions of a window that the encoder computes. */
 export interface Layout {
-  /** Frames of the spectrogram that it needs. */
+  /** Spectrogram frames needed. */
   readonly frames: number;
-  /** Rows of the sound, and the positions at which they stand. */
+  /** Rows of the sound and their positions. */
   readonly rows: readonly number[];
   readonly positions: readonly number[];
-  /** So many positions of the window each row stands for, in their order. */
+  /** Number of positions each row represents, in order. */
   readonly counts: readonly number[];
-  /** Rows that the decoder is given: filled up, so that it can take utterances of about one length together. */
+  /** Rows passed to the decoder, padded so that it can batch utterances of similar length. */
   readonly attendedRows: number;
 }
 
 /**
- * The positions that a window is first decoded from: of the silence behind the speech one of every four, which stands for
- * them all. Undefined: all of them, one by one.
+ * Returns the positions a window is first decoded from: one in four of the silence after the speech, which represents
+ * all four. Undefined: all positions, unmerged.
  */
 export function mergedSilence({ samples, options }: Pick<DecodeWindow, 'samples' | 'options'>): Layout | undefined {
-  // Doubt is only looked for in greedy decoding.
+  // Doubtful words are only detected in greedy decoding.
   if (options.temperatures[0] !== 0 || options.beamSize > 1) return undefined;
   const layout = layoutOf(samples.length, PLAIN_POSITIONS, MERGED_POSITIONS);
   return layout.rows.length > MAX_POSITIONS ? undefined : layout;
 }
 
-/** A window's positions: those of the sound and so many behind it one by one, then so many at a time. */
+/** The positions of a window: those of the sound and some after it singly, then in merged groups. */
 export function layoutOf(sampleCount: number, plainBehind: number, merged: number): Layout {
   const plain = Math.min(WINDOW_POSITIONS, Math.ceil(sampleCount / POSITION_SAMPLES) + plainBehind);
   const rest = WINDOW_POSITIONS - plain;

@@ -1,23 +1,25 @@
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
 import type { SpecialTokens } from './vocabulary.js';
 
-/** What may be sampled next. Source: the logit filters of OpenAI's whisper/decoding.py. */
+/** Suppresses tokens that must not be sampled next. Source: the logit filters of OpenAI's whisper/decoding.py. */
 export interface LogitsProcessorsOptions {
   readonly special: SpecialTokens;
   /** Never sampled. */
   readonly suppressed: readonly number[];
-  /** Never sampled first. */
+  /** Never sampled as the first token. */
   readonly suppressedFirst: readonly number[];
   readonly timestamps: boolean;
-  /** The first time may be at most this many steps of 20 ms. */
+  /** Upper limit of the first timestamp, in steps of 20 ms. */
   readonly maxInitialTimestampIndex: number;
-  /** Where speech ends that is all in the window, in steps of 20 ms; absent: it may go on behind the window. */
+  /** End of speech, in steps of 20 ms, if all of it is in the window. Absent: speech may continue after the window. */
   readonly speechEndIndex?: number | undefined;
 }
 
-/** So much speech may be left when a text ends: times are rough, and a breath is no word. 2 s, in steps of 20 ms. */
+/**
+ * Speech that may remain when a text ends, because times are rough and a breath is not a word. 2 s, in steps of 20 ms.
+ */
 const LEFT_OVER_INDEX = 100;
-/** A text that ends before its speech does must be so sure of it. */
+/** Required probability of an end of text that comes before the speech ends. */
 const SURE_END = Math.log(0.9);
 
 export class LogitsProcessors {
@@ -40,7 +42,7 @@ export class LogitsProcessors {
     this.#neverFirst = Int32Array.from(options.suppressedFirst);
   }
 
-  /** Puts -Infinity on what must not follow `sampled`, the tokens of the window so far. */
+  /** Sets the scores of tokens that must not follow `sampled` (the window's tokens so far) to -Infinity. */
   apply(logits: Float32Array, sampled: readonly number[]): void {
     for (const token of this.#never) logits[token] = Number.NEGATIVE_INFINITY;
     if (sampled.length === 0) for (const token of this.#neverFirst) logits[token] = Number.NEGATIVE_INFINITY;
@@ -55,20 +57,22 @@ export class LogitsProcessors {
     const before = sampled.at(-2);
     const beforeWasTime = before === undefined || before >= first;
 
-    // Where a window is cut in a pause, half of the texts would end at a time in its midst, as if it were cut there.
+    // In a window cut at a pause, half of the texts would otherwise end with a timestamp in the middle, as if cut
+    // there.
     const end = this.#options.speechEndIndex;
     if (lastWasTime && sampled.length > 1 && end !== undefined && last - first < end - LEFT_OVER_INDEX) {
       const surety = (logits[endOfText] ?? Number.NEGATIVE_INFINITY) - logSumExp(logits);
       if (surety < SURE_END) logits[endOfText] = Number.NEGATIVE_INFINITY;
     }
-    // Times come in pairs, an end and the next start, but for the window's first; only the end of the text may follow an end.
+    // Timestamps come in pairs (an end and the next start) except for the first. Only the end of text may follow an end
+    // timestamp.
     if (lastWasTime) {
       if (beforeWasTime) logits.fill(Number.NEGATIVE_INFINITY, first);
       else logits.fill(Number.NEGATIVE_INFINITY, 0, endOfText);
     }
     const latest = sampled.findLast((token) => token >= first);
     if (latest !== undefined) {
-      // Times never go back, and a segment is longer than nothing.
+      // Timestamps never decrease, and a segment has a positive length.
       const allowed = lastWasTime && !beforeWasTime ? latest : latest + 1;
       logits.fill(Number.NEGATIVE_INFINITY, first, Math.max(first, allowed));
     }
@@ -77,7 +81,7 @@ export class LogitsProcessors {
       logits.fill(Number.NEGATIVE_INFINITY, first + this.#options.maxInitialTimestampIndex + 1);
       return;
     }
-    // When times together are likelier than any other token, a time it is.
+    // If the timestamps together are more probable than any text token, sample a timestamp.
     const text = indexOfHighest(logits, 0, first);
     if (text < 0 || logSumExp(logits, first) > (logits[text] ?? 0)) logits.fill(Number.NEGATIVE_INFINITY, 0, first);
   }

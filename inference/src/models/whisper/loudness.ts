@@ -1,28 +1,31 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
-/** The loudest sample of digital silence, -80 dB of full scale: less than 16-bit audio files have in noise alone. */
+/** Peak of digital silence, -80 dB of full scale: below the noise of 16-bit audio files. */
 const SILENCE_PEAK = 1e-4;
 const FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 40;
 const FEWEST_FRAMES = 20;
-/** White noise and hums have 1 dB, brown and pink noise 5 to 7, speech in noise at 10 dB 14 and more, clean speech above 25. */
+/**
+ * White noise and hums have 1 dB, brown and pink noise 5 to 7, speech in noise at 10 dB 14 and more, clean speech above
+ * 25.
+ */
 const STEADY_DB = 8;
 const MONOTONE_DB = 2;
 /** Keeps the logarithm of silence finite: -120 dB. */
 const MIN_POWER = 1e-12;
 
-/** Whether a window holds nothing to be heard: digital silence, or a noise or hum as steady as no voice is. */
+/** Whether a window cannot contain speech: digital silence, or noise or hum steadier than any voice. */
 export function holdsNothing(samples: Float32Array): boolean {
   return samples.every((sample) => Math.abs(sample) <= SILENCE_PEAK) || loudnessRangeDb(samples) < MONOTONE_DB;
 }
 
-/** Whether a window is steady noise as far as its loudness tells. */
+/** Whether a window is steady noise, judged by its loudness. */
 export function isSteady(samples: Float32Array): boolean {
   return loudnessRangeDb(samples) < STEADY_DB;
 }
 
 /**
- * How much louder the loud parts are than the quiet ones: the 95th less the 5th percentile of the power of 25 ms, in dB.
- * Infinity for less than half a second, of which that says nothing.
+ * Returns the difference between the 95th and the 5th percentile of the power of 25 ms frames, in dB. Infinity for less
+ * than half a second, which is too short to judge.
  */
 export function loudnessRangeDb(samples: Float32Array): number {
   const count = Math.floor(samples.length / FRAME_SAMPLES);

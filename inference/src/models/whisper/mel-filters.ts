@@ -1,6 +1,6 @@
 /**
- * Mel filter bank after Slaney's Auditory Toolbox, as librosa.filters.mel(norm='slaney', htk=False) makes it and OpenAI's
- * Whisper uses it: linear below 1 kHz, logarithmic above, triangles of equal area.
+ * Mel filter bank after Slaney's Auditory Toolbox, as in librosa.filters.mel(norm='slaney', htk=False) and OpenAI's
+ * Whisper: linear below 1 kHz, logarithmic above, triangles of equal area.
  */
 
 const LINEAR_HZ_PER_MEL = 200 / 3;
@@ -17,8 +17,8 @@ function melToHz(mel: number): number {
 }
 
 /**
- * Weights of `melCount` triangles between 0 and half the sample rate, one row a triangle, one column a frequency
- * k x sampleRateHz / fftSize (fftSize / 2 + 1 of them).
+ * Returns the weights of `melCount` triangles between 0 and half the sample rate: one row per triangle, one column per
+ * frequency k x sampleRateHz / fftSize (fftSize / 2 + 1 columns).
  */
 export function melFilters(melCount: number, fftSize: number, sampleRateHz: number): readonly Float64Array[] {
   const highestMel = hzToMel(sampleRateHz / 2);

@@ -2,22 +2,22 @@ import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { newModel, node, tensor, writeModel } from '../../onnx/index.js';
 import { melFilters } from './mel-filters.js';
 
-/** Samples of one frame, 25 ms. */
+/** Samples per frame, 25 ms. */
 export const FRAME_SAMPLES = 400;
-/** From one frame to the next, 10 ms. */
+/** Samples between frames, 10 ms. */
 export const HOP_SAMPLES = 160;
 
 const HALF = FRAME_SAMPLES / 2;
-/** Numbers of one folded frame, even and odd samples of each symmetry. */
+/** Values per folded frame: even and odd samples of each symmetry. */
 export const FOLD_SIZE = HALF / 2;
 const LOWER_BINS = HALF / 2 + 1;
 const POWER_FLOOR = 1e-10;
 
 /**
- * The graph from folded frames (`foldFrame`) to log10 mel energies: four inputs [frames, 100], output `mel` [melCount,
- * frames]. A Fourier transform of 400 real samples as matrix products, made four times smaller by two symmetries: a cosine
- * is the same and a sine the opposite at sample 400 - n, and at bin 200 - k they are those of bin k with every odd sample's
- * sign changed.
+ * Builds the graph from folded frames (`foldFrame`) to log10 mel energies: four inputs [frames, 100], output `mel`
+ * [melCount, frames]. A Fourier transform of 400 real samples as matrix products, reduced fourfold by two symmetries:
+ * at sample 400 - n a cosine is equal and a sine negated; at bin 200 - k both equal those of bin k with the sign of
+ * every odd sample changed.
  */
 export function melGraph(melCount: number): Uint8Array {
   const basis = (wave: (angle: number) => number, odd: boolean) => {
@@ -97,7 +97,7 @@ export function melGraph(melCount: number): Uint8Array {
 export const FOLD_NAMES = ['same_even', 'same_odd', 'opposite_even', 'opposite_odd'] as const;
 export type Fold = Readonly<Record<(typeof FOLD_NAMES)[number], Float32Array>>;
 
-/** The window of the reference: periodic Hann. */
+/** The reference's window function: periodic Hann. */
 export function hannWindow(): Float64Array {
   return Float64Array.from(
     { length: FRAME_SAMPLES },
@@ -105,7 +105,7 @@ export function hannWindow(): Float64Array {
   );
 }
 
-/** Windows `frameCount` frames of `samples`, the first at sample 0, a hop apart, and folds them at their middle. */
+/** Applies the window to `frameCount` frames of `samples`, one per hop from sample 0, and folds each at its middle. */
 export function foldFrames(samples: Float32Array, frameCount: number, window: Float64Array): Fold {
   const size = frameCount * FOLD_SIZE;
   const fold = {
@@ -127,7 +127,7 @@ export function foldFrames(samples: Float32Array, frameCount: number, window: Fl
       fold.opposite_odd[out + row] = weight * (left - right);
       const even = odd + 1;
       left = samples[start + even] ?? 0;
-      // The middle sample is its own mirror and counts once.
+      // The middle sample mirrors itself and counts once.
       right = even === HALF ? 0 : (samples[start + FRAME_SAMPLES - even] ?? 0);
       weight = half[even] ?? 0;
       fold.same_even[out + row] = weight * (left + right);

@@ -4,18 +4,18 @@ import { sessionOptions } from '../session/open-session.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { FOLD_NAMES, FOLD_SIZE, FRAME_SAMPLES, foldFrames, HOP_SAMPLES, hannWindow, melGraph } from './mel-graph.js';
 
-/** Frames of a window of 30 s. */
+/** Frames of a 30 s window. */
 export const WINDOW_FRAMES = WINDOW_SAMPLES / HOP_SAMPLES;
 
 const PAD_SAMPLES = FRAME_SAMPLES / 2;
-/** log10 of the power floor: what silence has. */
+/** log10 of the power floor, the value of silence. */
 const FLOOR_DECADES = -10;
-/** What lies more than this below the loudest is cut off. */
+/** Dynamic range below the loudest value; anything lower is clipped. */
 const RANGE_DECADES = 8;
 
 /**
- * Log-mel spectrograms as OpenAI's Whisper computes them, within 1e-4. Only the frames that hold audio are computed; the
- * rest of the 30 s is silence, known beforehand.
+ * Log-mel spectrograms as in OpenAI's Whisper, within 1e-4. Only frames with audio are computed; the padding up to 30 s
+ * is silence of known value.
  */
 export class MelExtractor {
   readonly #session: InferenceSession;
@@ -33,9 +33,9 @@ export class MelExtractor {
   }
 
   /**
-   * The first `frameCount` frames of `samples` (16 kHz mono, at most 30 s) as if silence filled them up to 30 s:
-   * [melCount, frameCount], row by row. Filled up with `zeros` the frames behind the sound are 0 instead, which is no silence
-   * but a steady hiss, as faster-whisper's pad_or_trim fills up a window.
+   * Computes the first `frameCount` frames of `samples` (16 kHz mono, at most 30 s), as if padded with silence to 30 s:
+   * [melCount, frameCount], row-major. With `zeros` the padding frames are 0, which is a steady hiss rather than
+   * silence, as in faster-whisper's pad_or_trim.
    */
   async extract(
     samples: Float32Array,
@@ -46,11 +46,11 @@ export class MelExtractor {
     const decades = known === 0 ? new Float32Array(0) : await this.#decades(padded(samples, known), known);
     let loudest = known < WINDOW_FRAMES ? FLOOR_DECADES : Number.NEGATIVE_INFINITY;
     for (const value of decades) if (value > loudest) loudest = value;
-    const least = loudest - RANGE_DECADES;
-    const mel = new Float32Array(this.#melCount * frameCount).fill((Math.max(FLOOR_DECADES, least) + 4) / 4);
+    const floor = loudest - RANGE_DECADES;
+    const mel = new Float32Array(this.#melCount * frameCount).fill((Math.max(FLOOR_DECADES, floor) + 4) / 4);
     for (let band = 0; band < this.#melCount; band++) {
       for (let frame = 0; frame < known; frame++) {
-        mel[band * frameCount + frame] = (Math.max(decades[band * known + frame] ?? 0, least) + 4) / 4;
+        mel[band * frameCount + frame] = (Math.max(decades[band * known + frame] ?? 0, floor) + 4) / 4;
       }
     }
     if (fill === 'zeros') {
@@ -76,7 +76,7 @@ export class MelExtractor {
   }
 }
 
-/** Samples for `frameCount` frames: 200 mirrored ones in front, silence or, at 30 s, mirrored ones behind. */
+/** Samples for `frameCount` frames: 200 mirrored ones before, then silence (mirrored samples at 30 s) after. */
 function padded(samples: Float32Array, frameCount: number): Float32Array {
   const window = samples.subarray(0, WINDOW_SAMPLES);
   const all = new Float32Array((frameCount - 1) * HOP_SAMPLES + FRAME_SAMPLES);

@@ -14,7 +14,10 @@ import { assertSupported, checkWordTimes } from './prompt.js';
 import { Vocabulary, WhisperTokenizer } from './vocabulary.js';
 import type { DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
-/** Loads Whisper: weights `encoder` and `decoder`, `cross` where they are compiled, and `vad` where it is there. Throws when a file is missing or of another kind. */
+/**
+ * Loads Whisper: weights `encoder` and `decoder`, `cross` for compiled models, and `vad` if present. Throws when a file
+ * is missing or of the wrong kind.
+ */
 export async function load(
   files: ModelFiles,
   options: LoadOptions,
@@ -49,9 +52,9 @@ export async function load(
   }
 }
 
-/** Keys and values of the audio, of all windows of a batch, may take so much. */
+/** Maximum bytes of cross-attention keys and values, over all windows of a batch. */
 const MAX_CACHE_BYTES = 640 * 1024 * 1024;
-/** Beyond so many windows a token costs no less. */
+/** Above this number of windows the cost per token no longer falls. */
 const MAX_WINDOWS = 8;
 
 class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
@@ -79,10 +82,10 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
 
   async warmUp(): Promise<void> {
     const enough = new AbortController();
-    let breaths = 0;
+    let yields = 0;
     const yieldToEventLoop = async () => {
-      breaths += 1;
-      if (breaths === WARM_UP_BREATHS) enough.abort();
+      yields += 1;
+      if (yields === WARM_UP_YIELDS) enough.abort();
     };
     const outcomes = await this.run([WARM_UP], { signals: [enough.signal], yieldToEventLoop });
     for (const outcome of outcomes) if (!outcome.ok && outcome.error.code !== 'CANCELLED') throw outcome.error;
@@ -140,10 +143,10 @@ function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batchi
   return { shared: maxItems > 1, maxItems, reason };
 }
 
-/** Then every graph has run: weights that say much of a tone, as those of some fine-tunes do, could take a minute over it. */
-const WARM_UP_BREATHS = 8;
+/** By then every graph has run. Weights that predict many tokens for a tone, as some fine-tunes do, would take a minute. */
+const WARM_UP_YIELDS = 8;
 
-/** Half a second of a tone that swells, for a steady one is not even looked at: every graph runs, and few tokens come. */
+/** Half a second of a swelling tone (a steady one is skipped as noise): runs every graph and produces few tokens. */
 const WARM_UP: DecodeWindow = {
   type: 'decode',
   samples: Float32Array.from({ length: SPEECH_SAMPLE_RATE_HZ / 2 }, (_, i) => 2e-5 * i * Math.sin(i / 5)),

@@ -1,27 +1,29 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
-/** One frame of loudness: 20 ms. */
+/** One loudness frame: 20 ms. */
 const FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
-/** The shortest pause that an audio file is cut in, 300 ms: longer than the closure of any consonant. */
+/** Minimum pause at which audio is cut, 300 ms: longer than the closure of any consonant. */
 const PAUSE_FRAMES = 15;
-/** A pause is so much quieter than the loud parts... */
+/** A pause is this much quieter than the loud parts... */
 const BELOW_LOUD_DB = 30;
-/** ...or, where there is noise, hardly louder than the quiet ones, and still clearly below speech. */
+/** ...or, in noise, hardly louder than the quiet parts and still clearly below speech. */
 const ABOVE_QUIET_DB = 6;
 const MIN_BELOW_LOUD_DB = 10;
-/** Silence anywhere: less than 16-bit audio files have in noise alone. */
+/** Silence in any context: below the noise of 16-bit audio files. */
 const SILENCE_DB = -80;
 /** Keeps the logarithm of silence finite: -120 dB. */
 const MIN_POWER = 1e-12;
 
-/** The longest pause of a window's last part is taken, or else the last one: the longer the chunks, the fewer they are. */
+/**
+ * The longest pause in this last part of a window is chosen, otherwise the last pause: longer chunks are fewer chunks.
+ */
 const LAST_PART = 0.2;
-/** What is cut off at the front is no shorter than this part of a window. */
+/** Minimum length of a chunk, as a fraction of a window. */
 const MIN_PART = 1 / 3;
 
 /**
- * Where to cut samples so that no word is split: the middle of a pause, as late as may be. Undefined where there is no pause
- * of 300 ms behind their first third.
+ * Returns where to cut samples without splitting a word: the middle of a pause, as late as possible. Undefined if there
+ * is no pause of 300 ms after the first third.
  */
 export function cutInPause(samples: Float32Array): number | undefined {
   const levels = frameLevelsDb(samples);
@@ -35,7 +37,7 @@ export function cutInPause(samples: Float32Array): number | undefined {
   return cut === undefined ? undefined : Math.round(cut.middle * FRAME_SAMPLES);
 }
 
-/** Where the last sound ends that is as loud as speech, in samples. */
+/** End of the last sound as loud as speech, in samples. */
 export function endOfSpeech(samples: Float32Array): number {
   const levels = frameLevelsDb(samples);
   const limit = quietLimitDb(levels);
@@ -60,7 +62,7 @@ function findPauses(levels: Float64Array): readonly Pause[] {
   return pauses;
 }
 
-/** Frames up to this level are a pause. */
+/** Frames up to this level count as a pause. */
 function quietLimitDb(levels: Float64Array): number {
   const sorted = Float64Array.from(levels).sort();
   const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))] ?? 0;

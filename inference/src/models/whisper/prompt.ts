@@ -3,12 +3,15 @@ import type { WhisperConfig } from './config.js';
 import type { Vocabulary } from './vocabulary.js';
 import type { DecodeOptions } from './window.js';
 
-/** Tokens of text before a window, at most: half the decoder's positions less one. */
+/** Maximum tokens of text before a window: half the decoder's positions less one. */
 export function maxPromptTokens(config: WhisperConfig): number {
   return config.textPositions / 2 - 1;
 }
 
-/** The text before a window as tokens: expected words first, then the end of what was said. Empty when there is neither. */
+/**
+ * Returns the text before a window as tokens: hotwords first, then the end of the previous text. Empty when there is
+ * neither.
+ */
 export function textBefore(
   config: WhisperConfig,
   vocabulary: Vocabulary,
@@ -16,21 +19,21 @@ export function textBefore(
   previousTokens: readonly number[],
 ): readonly number[] {
   const limit = maxPromptTokens(config);
-  // Expected words may take half the room: they come with every window, what was said before must not be lost for them.
-  const room = previousTokens.length === 0 ? limit : Math.floor(limit / 2);
-  const expected = hotwords === undefined ? [] : encodeText(vocabulary, hotwords).slice(0, room);
+  // Hotwords may take at most half the space: they come with every window and must not displace the previous text.
+  const space = previousTokens.length === 0 ? limit : Math.floor(limit / 2);
+  const expected = hotwords === undefined ? [] : encodeText(vocabulary, hotwords).slice(0, space);
   const previous = previousTokens.slice(Math.max(0, previousTokens.length - (limit - expected.length)));
   if (expected.length + previous.length === 0) return [];
   return [vocabulary.special.startOfPrevious, ...expected, ...previous];
 }
 
-/** A text as the model sees words within speech: with a space in front. */
+/** Encodes text the way the model sees words within speech: with a leading space. */
 export function encodeText(vocabulary: Vocabulary, text: string): readonly number[] {
   const trimmed = text.trim();
   return trimmed === '' ? [] : vocabulary.encode(` ${trimmed}`);
 }
 
-/** What tells the model its job, after the start of the transcript: language, task, whether times are wanted. */
+/** The start-of-transcript sequence: language, task, whether timestamps are requested. */
 export function sotSequence(
   config: WhisperConfig,
   vocabulary: Vocabulary,
@@ -48,8 +51,8 @@ export function sotSequence(
 }
 
 /**
- * Checks what the caller wants against what the model can. Throws LANGUAGE_UNSUPPORTED, or INVALID_ARGUMENT for a
- * translation by an English-only model.
+ * Checks the request against the model's abilities. Throws LANGUAGE_UNSUPPORTED, or INVALID_ARGUMENT for a translation
+ * by an English-only model.
  */
 export function assertSupported(
   modelId: string,
@@ -61,14 +64,14 @@ export function assertSupported(
     if (language !== undefined && language !== 'en') {
       throw new InferenceError(
         'LANGUAGE_UNSUPPORTED',
-        `${modelId} knows English only, got language "${language}". Serve a multilingual model, such as ASR_MODEL=base, for it.`,
+        `${modelId} supports English only, got language "${language}". Serve a multilingual model, such as ASR_MODEL=base, for it.`,
         { field: 'options.language' },
       );
     }
     if (options.task === 'translate') {
       throw new InferenceError(
         'INVALID_ARGUMENT',
-        `${modelId} knows English only and cannot translate. Serve a multilingual model, such as ASR_MODEL=base, for it.`,
+        `${modelId} supports English only and cannot translate. Serve a multilingual model, such as ASR_MODEL=base, for it.`,
         { field: 'options.task' },
       );
     }
@@ -81,7 +84,7 @@ export function assertSupported(
   }
 }
 
-/** Throws TIMESTAMPS_UNSUPPORTED for word times by a model that does not give its alignment heads' attentions. */
+/** Throws TIMESTAMPS_UNSUPPORTED when word times are requested of a model without cross-attention outputs. */
 export function checkWordTimes(
   modelId: string,
   config: WhisperConfig,
@@ -93,7 +96,7 @@ export function checkWordTimes(
   if (alignmentHeads.length > 0 && alignmentHeads.every(([layer]) => attentionLayers.includes(layer))) return;
   throw new InferenceError(
     'TIMESTAMPS_UNSUPPORTED',
-    `${modelId} gives no times of words: it was exported without its cross attentions. Serve an export that has them, such as ASR_MODEL=onnx-community/whisper-base_timestamped (also whisper-tiny_timestamped, whisper-small_timestamped).`,
+    `${modelId} does not support word timestamps: it was exported without its cross attentions. Serve an export that has them, such as ASR_MODEL=onnx-community/whisper-base_timestamped (also whisper-tiny_timestamped, whisper-small_timestamped).`,
     { field: 'options.timestamps' },
   );
 }

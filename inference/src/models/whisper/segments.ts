@@ -1,15 +1,15 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
-/** Seconds between two time tokens. */
+/** Seconds per timestamp step. */
 export const TIMESTAMP_SECONDS = 0.02;
-/** Samples between them. */
+/** Samples per timestamp step. */
 export const TIMESTAMP_SAMPLES = TIMESTAMP_SECONDS * SPEECH_SAMPLE_RATE_HZ;
 
-/** A stretch of a window's tokens with the times around it, in seconds from the window's start. */
+/** A span of a window's tokens between two timestamps, in seconds from the window's start. */
 export interface TokenSegment {
   readonly startSeconds: number;
   readonly endSeconds: number;
-  /** Times included. */
+  /** Timestamps included. */
   readonly tokens: readonly number[];
 }
 
@@ -17,14 +17,14 @@ export interface SplitWindow {
   readonly segments: readonly TokenSegment[];
   /** How far the audio is done, from the window's start. */
   readonly advanceSamples: number;
-  /** The text goes on behind the last segment, so where that one really ends the next window begins. */
+  /** The text continues after the last segment, so the next window begins where that segment really ends. */
   readonly goesOn: boolean;
 }
 
 /**
- * Cuts a window's tokens at their pairs of times, and says where the next window begins: at the last pair, for what stands
- * behind it may go on after the window's end, or at the end when the text ends there with a single time or has no pair.
- * Source: the loop of OpenAI's whisper/transcribe.py.
+ * Splits a window's tokens at timestamp pairs and finds where the next window begins: at the last pair, because what
+ * follows may continue after the window; or at the window's end, if the text ends with a single timestamp or has no
+ * pair. Source: the loop of OpenAI's whisper/transcribe.py.
  */
 export function splitAtTimestamps(
   tokens: readonly number[],

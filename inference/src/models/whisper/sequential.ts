@@ -3,21 +3,21 @@ import type { SpeechSegment } from '../speech/speech.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { type DetectedLanguage, type Transcription, transcribeWindow } from './transcribe-window.js';
 
-/** After an attempt this hot the text before is no guide any more; the reference's prompt_reset_on_temperature. */
+/** Above this temperature the text is not used as the next prompt; prompt_reset_on_temperature in the reference. */
 const RESET_ABOVE_TEMPERATURE = 0.5;
-/** More tokens than this are never used as a prompt. */
+/** Maximum tokens of previous text kept for a prompt. */
 const KEPT_TOKENS = 448;
 
-/** What came of a window, or of a passage of several. */
+/** The result of a window, or of a chunk of several windows. */
 export interface TranscribedPart extends DetectedLanguage {
   readonly segments: readonly SpeechSegment[];
-  /** Up to here what is heard is done, in seconds from its start; absent after a silence that was left out. */
+  /** How far the audio is done, in seconds from its start. Absent after a skipped silence. */
   readonly doneSeconds: number | undefined;
 }
 
 /**
- * Windows one after the other: each begins where the last time of the one before stands, the text before as its prompt.
- * Keeps one window of audio, however long the audio is.
+ * Transcribes windows in order: each begins at the last timestamp of the previous one and has its text as the prompt.
+ * Holds one window of audio, whatever the length of the audio.
  */
 export async function* transcribeSequentially(
   audio: SampleBuffer,

@@ -5,41 +5,41 @@ import type { SpeechOptions, SpeechSegment, SubmitWindow } from '../speech/speec
 import { withoutHallucinations } from './hallucinations.js';
 import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
-/** What all windows of an audio file have in common. */
+/** What all windows of an audio file share. */
 export interface Transcription {
   readonly options: SpeechOptions;
   readonly submit: SubmitWindow<WhisperWindow, WhisperResult>;
   readonly signal: AbortSignal;
 }
 
-/** A language, given or heard; undefined until something is heard. */
+/** A given or detected language; undefined until something is detected. */
 export interface DetectedLanguage {
   readonly language: string | undefined;
   readonly languageProbability: number;
 }
 
-/** A window and its place in the audio. */
+/** A window and its position in the audio. */
 export interface PlacedWindow
   extends Pick<DecodeWindow, 'samples' | 'language' | 'promptTokens' | 'promptText' | 'speechEnd' | 'seed'> {
   readonly startSeconds: number;
-  /** Where the last word before it ended. */
+  /** End of the last word before the window. */
   readonly lastSpeechSeconds: number;
-  /** The audio's end, from its start; Infinity while it is not known. */
+  /** End of the audio, from its start; Infinity while unknown. */
   readonly endSeconds: number;
 }
 
 export interface TranscribedWindow extends DetectedLanguage {
   /** Times from the audio's start; ids count from 0. */
   readonly segments: readonly SpeechSegment[];
-  /** How far the audio is done, in samples from the window's start. Above 0, and perhaps beyond the window. */
+  /** How far the audio is done, in samples from the window's start. Above 0, possibly past the window's end. */
   readonly advanceSamples: number;
-  /** The text before the next window: what was before this one, and its own. */
+  /** The text before the next window: the text before this one, and its own. */
   readonly tokens: readonly number[];
   readonly temperature: number;
   readonly lastSpeechSeconds: number;
 }
 
-/** Has one window decoded and puts what is heard into its place in the audio. */
+/** Decodes one window and converts its times to the audio's. */
 export async function transcribeWindow(transcription: Transcription, window: PlacedWindow): Promise<TranscribedWindow> {
   const { options, submit, signal } = transcription;
   const { startSeconds, endSeconds, lastSpeechSeconds, ...rest } = window;
@@ -96,7 +96,7 @@ function decoded(answer: WhisperResult): DecodeResult {
   return answer;
 }
 
-/** A segment with its times in the audio instead of its window. */
+/** Shifts a segment's times from its window to the audio. */
 function shifted(segment: SpeechSegment, seconds: number): SpeechSegment {
   return {
     ...segment,

@@ -6,8 +6,8 @@ import type { DetectedLanguage } from './transcribe-window.js';
 import type { WhisperResult, WhisperWindow } from './window.js';
 
 /**
- * One audio file through Whisper: window after window, the text before as prompt; or several windows at a time, where the text
- * before is not wanted (`conditionOnPreviousText` false).
+ * Transcribes one audio file: window by window with the previous text as the prompt, or several windows at a time where
+ * `conditionOnPreviousText` is false.
  */
 export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = async function* (
   source,
@@ -37,7 +37,7 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
   yield {
     type: 'summary',
     summary: {
-      // Nothing was heard: English is the model's own first guess, of no probability.
+      // No speech: English is the model's default, with probability 0.
       language: transcribed.language ?? 'en',
       languageProbability: transcribed.languageProbability,
       durationSeconds: lengths().durationSeconds,

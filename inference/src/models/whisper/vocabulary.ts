@@ -4,7 +4,7 @@ import { type JsonObject, readJsonObject, readOptionalObject } from '../../json.
 import type { WhisperConfig } from './config.js';
 import type { KnownTokens } from './generation-defaults.js';
 
-/** Tokens with a meaning of their own. */
+/** Special tokens. */
 export interface SpecialTokens {
   readonly startOfTranscript: number;
   readonly endOfText: number;
@@ -13,11 +13,11 @@ export interface SpecialTokens {
   readonly startOfPrevious: number;
   readonly noSpeech: number;
   readonly noTimestamps: number;
-  /** The token of 0.00 s; each one after it is 20 ms later. */
+  /** The token of 0.00 s; each following token is 20 ms later. */
   readonly firstTimestamp: number;
 }
 
-/** What is used of the library's class; its own declarations do not resolve under NodeNext. */
+/** The part of the library's class used here; its own declarations do not resolve under NodeNext. */
 interface HubTokenizer {
   encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: readonly number[] };
   decode(
@@ -27,11 +27,11 @@ interface HubTokenizer {
   token_to_id(token: string): number | undefined;
 }
 
-/** What a token that holds a part of a letter's bytes is decoded to. */
+/** What a token with an incomplete UTF-8 sequence decodes to. */
 const PART_OF_LETTER = '\uFFFD';
 const NO_WORD = /[^\p{L}\p{N}\p{M}\uFFFD']/gu;
 
-/** tokenizer.json, read. */
+/** Parsed tokenizer.json. */
 export class WhisperTokenizer implements KnownTokens {
   readonly json: JsonObject;
   readonly tokenizer: HubTokenizer;
@@ -41,7 +41,10 @@ export class WhisperTokenizer implements KnownTokens {
     this.tokenizer = new Tokenizer(json, settings);
   }
 
-  /** Reads tokenizer.json and, where it is there, tokenizer_config.json. Throws when a file is broken or the first one missing. */
+  /**
+   * Reads tokenizer.json and, if present, tokenizer_config.json. Throws when a file is invalid or tokenizer.json is
+   * missing.
+   */
   static async open(dir: string): Promise<WhisperTokenizer> {
     const [json, settings] = await Promise.all([
       readJsonObject(join(dir, 'tokenizer.json')),
@@ -56,7 +59,7 @@ export class WhisperTokenizer implements KnownTokens {
   readonly encode = (text: string): readonly number[] => this.tokenizer.encode(text, { add_special_tokens: false }).ids;
 }
 
-/** Text to tokens and back, by the repository's tokenizer.json. */
+/** Converts text to tokens and back with the repository's tokenizer.json. */
 export class Vocabulary {
   readonly #tokenizer: HubTokenizer;
   readonly #plainWords = new Map<number, string>();
@@ -73,7 +76,7 @@ export class Vocabulary {
       endOfText: config.endOfText,
       transcribe: config.tasks.transcribe ?? id('transcribe'),
       translate: config.tasks.translate ?? id('translate'),
-      // Every Whisper has these two just before <|notimestamps|>; only their names changed.
+      // All Whisper models have these two tokens just before <|notimestamps|>; only their names vary.
       startOfPrevious: config.startOfPrevious ?? id('startofprev') ?? noTimestamps - 2,
       noSpeech: id('nospeech', 'nocaptions') ?? noTimestamps - 1,
       noTimestamps,
@@ -86,7 +89,7 @@ export class Vocabulary {
     return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
   }
 
-  /** The text of the tokens; special tokens and times are left out. */
+  /** Decodes tokens to text, without special tokens and timestamps. */
   decode(tokens: readonly number[]): string {
     const text = tokens.filter((token) => this.isText(token));
     if (text.length === 0) return '';
@@ -94,8 +97,8 @@ export class Vocabulary {
   }
 
   /**
-   * What a token adds to the words, without case and punctuation: empty for a comma, a time, a space. Part of a letter, as
-   * long scripts have them, counts as itself.
+   * The text a token adds, without case and punctuation: empty for a comma, a timestamp or a space. Incomplete UTF-8
+   * sequences, which are common in some scripts, count as themselves.
    */
   plainWord(token: number): string {
     let word = this.#plainWords.get(token);

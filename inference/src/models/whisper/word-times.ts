@@ -19,14 +19,14 @@ import {
 const POSITION_SAMPLES = 320;
 const POSITION_SECONDS = POSITION_SAMPLES / SPEECH_SAMPLE_RATE_HZ;
 
-/** A decoded window whose words are to be timed. */
+/** A decoded window whose words are to be aligned. */
 export interface WindowToAlign {
   /** The encoder's output. */
   readonly audio: EncodedAudio;
   readonly sampleCount: number;
   readonly language: string;
   readonly options: Pick<DecodeOptions, 'task'>;
-  /** Times from the window's start; tokens of text alone. */
+  /** Times from the window's start; text tokens only. */
   readonly segments: readonly {
     readonly startSeconds: number;
     readonly endSeconds: number;
@@ -35,8 +35,8 @@ export interface WindowToAlign {
 }
 
 /**
- * The words of a window's segments, with times: one run of the decoder over the whole text, which gives the alignment heads'
- * attentions. The model must have them (`attentionLayers`). Source: add_word_timestamps of faster-whisper.
+ * Aligns the words of a window's segments with time: one decoder run over the whole text returns the attentions of the
+ * alignment heads. The model must export them (`attentionLayers`). Source: add_word_timestamps of faster-whisper.
  */
 export async function timeWords(
   decoder: Pick<Decoder, 'start'>,
@@ -75,7 +75,7 @@ async function alignText(
   const { special } = vocabulary;
   const job = sotSequence(config, vocabulary, window.language, { task: window.options.task, timestamps: 'none' });
   const prompt = [special.startOfTranscript, ...job, ...text, special.endOfText];
-  // The last token of the job, "no timestamps", is a row as well: where it is said the text begins.
+  // The row of the last start-of-transcript token, "no timestamps", marks where the text begins.
   const firstRow = job.length;
   const positions = text.map((_, index) => firstRow + index);
   const layers = [...new Set(config.alignmentHeads.map(([layer]) => layer))];

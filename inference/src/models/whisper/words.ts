@@ -1,4 +1,7 @@
-/** Tokens to words, and words with times made presentable. Source: whisper/timing.py and faster-whisper's transcribe.py. */
+/**
+ * Groups tokens into words and corrects implausible word times. Source: whisper/timing.py and faster-whisper's
+ * transcribe.py.
+ */
 
 /** A word of a window; times in seconds from the window's start. */
 export interface TimedWord {
@@ -9,20 +12,20 @@ export interface TimedWord {
   readonly probability: number;
 }
 
-/** Languages that write without spaces between words: each sign is a word of its own. */
+/** Languages written without spaces: each character counts as a word. */
 const WITHOUT_SPACES: ReadonlySet<string> = new Set(['zh', 'ja', 'th', 'lo', 'my', 'yue']);
 const PART_OF_LETTER = '\uFFFD';
 const PUNCTUATION = /^[!-/:-@[-`{-~]+$/;
 
-/** What joins the word behind it, and what joins the word before it. */
+/** Punctuation that attaches to the following word, and to the previous word. */
 const PREPENDED = '"\'“¿([{-';
 const APPENDED = '"\'.。,，!！?？:：”)]}、';
 const SENTENCE_ENDS = '.。!！?？';
 
-/** No word is taken to last longer than twice the median of its window's, and that for no more than this. */
+/** A word lasts at most twice the median of its window, and at most this long. */
 const MAX_MEDIAN_SECONDS = 0.7;
 
-/** Groups tokens into words: at spaces and punctuation, or sign by sign in languages without spaces. */
+/** Groups tokens into words: at spaces and punctuation, or by character in languages without spaces. */
 export function splitWords(
   tokens: readonly number[],
   decode: (tokens: readonly number[]) => string,
@@ -43,7 +46,7 @@ export function splitWords(
   return words;
 }
 
-/** Tokens joined until they are whole letters. */
+/** Joins tokens until they form complete characters. */
 function wholeLetters(
   tokens: readonly number[],
   decode: (tokens: readonly number[]) => string,
@@ -56,7 +59,7 @@ function wholeLetters(
     pending.push(token);
     const text = decode(pending);
     const broken = text.indexOf(PART_OF_LETTER);
-    // The sign may stand in the text itself; and nothing is left over at the end.
+    // The replacement character may occur in the text itself; nothing may remain at the end.
     if (broken < 0 || whole[offset + broken] === PART_OF_LETTER || index === tokens.length - 1) {
       pieces.push({ text, tokens: pending });
       offset += text.length;
@@ -66,16 +69,16 @@ function wholeLetters(
   return pieces;
 }
 
-/** The median length of a window's words in seconds, at most 0.7; 0 where there is none. */
+/** Median duration of a window's words in seconds, at most 0.7; 0 if there are none. */
 export function medianWordSeconds(words: readonly TimedWord[]): number {
   const lengths = words.map(({ startSeconds, endSeconds }) => endSeconds - startSeconds).filter((length) => length > 0);
-  lengths.sort((one, other) => one - other);
+  lengths.sort((a, b) => a - b);
   const middle = lengths.length / 2;
   const median = ((lengths[Math.ceil(middle) - 1] ?? 0) + (lengths[Math.floor(middle)] ?? 0)) / 2;
   return Math.min(MAX_MEDIAN_SECONDS, median);
 }
 
-/** Takes the pauses at sentence ends, which the alignment gives to the words there, out of them. */
+/** Removes pauses at sentence ends from the words that the alignment assigned them to. */
 export function trimAtSentences(words: readonly TimedWord[], longestSeconds: number): readonly TimedWord[] {
   return words.map((word, index) => {
     if (index === 0 || longestSeconds === 0 || word.endSeconds - word.startSeconds <= longestSeconds) return word;
@@ -88,10 +91,10 @@ export function trimAtSentences(words: readonly TimedWord[], longestSeconds: num
   });
 }
 
-/** Joins punctuation to the word it belongs to; the word keeps its own times and probability. */
+/** Attaches punctuation to its word; the word keeps its own times and probability. */
 export function mergePunctuation(words: readonly TimedWord[]): readonly TimedWord[] {
   const merged: TimedWord[] = [];
-  // From the end: an opening sign joins the word behind it.
+  // Backwards: opening punctuation attaches to the following word.
   for (const word of [...words].reverse()) {
     const behind = merged[0];
     const sign = word.text.trim();
@@ -113,7 +116,7 @@ export function mergePunctuation(words: readonly TimedWord[]): readonly TimedWor
   return done;
 }
 
-/** A segment with its words; its times are then those of its first and last word, unless these are unlikely. */
+/** A segment with its words. Its times become those of the first and last word, unless these are implausible. */
 export interface WordedSegment {
   readonly startSeconds: number;
   readonly endSeconds: number;
@@ -121,8 +124,8 @@ export interface WordedSegment {
 }
 
 /**
- * Settles the times of a segment's first and last word against the segment's own: the first words after a pause are not
- * drawn out over it, and where word and segment differ by more than half a second the segment is believed.
+ * Reconciles the times of the first and last word with the segment's own: a first word after a pause is not stretched
+ * over it, and where word and segment differ by more than 0.5 s, the segment's time wins.
  */
 export function settleEnds(
   segment: Pick<WordedSegment, 'startSeconds' | 'endSeconds'>,

@@ -1,46 +1,52 @@
 import { type Image, ImageResizer } from '../../media/images/index.js';
 import type { Face } from '../items.js';
 import { enlargementOf, isSmallSuspect } from './enlarge.js';
-import { type Look, mergeLooks } from './merge.js';
+import { mergePasses, type Pass } from './merge.js';
 import type { FaceNetwork } from './network.js';
 import { NetworkInputs } from './network-inputs.js';
 import { bestFaces, candidateFaces, type GridOutput, moveFace, overlap, type Scale } from './postprocess.js';
 import { crop, fitImage, type Size, scaledSize } from './preprocess.js';
 import { isCut, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
 
-/** From this score on a place is suspected to be a face. */
+/** Minimum score of a suspected face. */
 const SUSPECTED = 0.15;
-/** A face that a tile shows must at least have this score where the next smaller level shows it large enough. */
+/** A face found in a tile must have this score at the next smaller level, if it is large enough there. */
 const CONFIRMED = 0.3;
-/** Network pixels of a face from which YuNet gives nearly every one that score. */
+/** Face size in network pixels from which YuNet gives nearly every face that score. */
 const CONFIRMED_FROM = 28;
 const SAME_PLACE = 0.3;
 
 export interface LookOptions {
   readonly scoreThreshold: number;
   readonly nmsThreshold: number;
-  /** Whether an image above MAX_PIXELS is also looked at in tiles at larger sizes, for its small faces. */
+  /** Whether an image above MAX_PIXELS is also searched in tiles at larger sizes, for small faces. */
   readonly tiles: boolean;
 }
 
 /**
- * The score that a face must have which only a tile shows. Tiles are many more places to be wrong at, and small faces are seen less
- * surely: asked for no more than the whole image, they would show twice the faces and three times the false ones. With a
- * quarter of the way to certainty added, a face they show is as likely to be one as those of the whole image.
+ * Minimum score of a face found only in a tile. Tiles offer many more chances for false positives, and small faces
+ * score lower: with the whole image's threshold they would return twice the faces and three times the false ones.
+ * Moving the threshold a quarter of the way to 1 makes their faces as reliable as the whole image's.
  */
 function surer(scoreThreshold: number): number {
   return 1 - (1 - scoreThreshold) * 0.75;
 }
 
-/** Network pixels of a face at which an overview's are looked at once more, and how many faces of it count, the best ones. */
+/**
+ * Face size in network pixels at which overview faces are confirmed, and how many scores per face count, the best
+ * first.
+ */
 const CONFIRMED_SIZE = 48;
 const MAX_OVERVIEW_FACES = 16;
-/** The mean score of a large face at two sizes, however sure it must be: true ones have 0.92 at any size (bench/vision/faces). */
+/**
+ * Minimum mean score of a large face at two sizes, whatever the threshold: true faces have 0.92 at any size
+ * (bench/vision/faces).
+ */
 const MAX_MEAN_SCORE = 0.8;
-/** Places of one look that are looked at enlarged, the best first: together 74,000 pixels of the network. */
+/** Suspected faces enlarged per pass, the best first: together 74,000 network pixels. */
 const MAX_ENLARGED = 8;
 
-/** What an image may be decoded to: the decoder keeps to twice what it is told. Undefined: every pixel is needed. */
+/** The size an image may be decoded to; the decoder keeps twice that. Undefined: all pixels are needed. */
 export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
   const { width, height } = wholeSize(shown);
   if ((tiles && needsTiles(shown)) || (width === shown.width && height === shown.height)) return undefined;
@@ -50,11 +56,11 @@ export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
 /** A level of the pyramid with its pixels. */
 interface ScaledLevel extends Level {
   readonly image: Image;
-  /** Its pixels a pixel of the image as shown, across and down; not quite the same, for all sizes are whole. */
+  /** Scale relative to the image as shown, across and down; they differ slightly because sizes are whole numbers. */
   readonly scale: Scale;
 }
 
-/** Finds faces of every size: looks at an image at the levels of a pyramid and merges what it sees. */
+/** Finds faces of every size: runs the detector at the levels of a pyramid and merges the results. */
 export class FaceDetector {
   readonly #network: FaceNetwork;
   readonly #resizer = new ImageResizer();
@@ -65,8 +71,9 @@ export class FaceDetector {
   }
 
   /**
-   * The faces of an image that is shown as `shown` (it may have been decoded smaller), best first, one box for each.
-   * `yieldToEventLoop` is called between runs of the network and says whether to go on; if not, what was seen so far is returned.
+   * Returns the faces of an image shown as `shown` (it may have been decoded smaller), best first, one box per face.
+   * `yieldToEventLoop` is called between network runs and returns whether to continue; if not, the faces found so far
+   * are returned.
    */
   async detect(
     image: Image,
@@ -74,29 +81,29 @@ export class FaceDetector {
     options: LookOptions,
     yieldToEventLoop: () => Promise<boolean>,
   ): Promise<readonly Face[]> {
-    const looks: Look[] = [];
+    const passes: Pass[] = [];
     const levels = this.#levels(image, shown, options.tiles);
     const inOwnSize = levels.findLastIndex(({ isEnlarged }) => isEnlarged !== true);
     let coarser: { readonly level: ScaledLevel; readonly suspects: Face[] } | undefined;
     for (const [index, level] of levels.entries()) {
       const suspects: Face[] = [];
       for (const tile of level.tiles ?? [undefined]) {
-        if (looks.length > 0 && !(await yieldToEventLoop())) return mergeLooks(looks);
-        const found = await this.#look(level, tile, options);
+        if (passes.length > 0 && !(await yieldToEventLoop())) return mergePasses(passes);
+        const found = await this.#detect(level, tile, options);
         suspects.push(...found.suspects);
         const sure = found.faces.filter((face) => tile === undefined || isConfirmed(face, coarser));
         const faces = level.isOverview ? await this.#confirmed(sure, level, options) : sure;
-        looks.push({ level: index, faces: level.isEnlarged ? unseen(faces, looks) : faces });
+        passes.push({ level: index, faces: level.isEnlarged ? unseen(faces, passes) : faces });
         if (index < inOwnSize || this.#network.fixedSide !== undefined) continue;
         const enlarged = await this.#enlarged(found.suspects, level, options);
-        looks.push({ level: index, faces: level.isEnlarged ? unseen(enlarged, looks) : enlarged });
+        passes.push({ level: index, faces: level.isEnlarged ? unseen(enlarged, passes) : enlarged });
       }
       coarser = { level, suspects };
     }
-    return mergeLooks(looks);
+    return mergePasses(passes);
   }
 
-  /** The smallest first; each is made from the next larger one, so that few pixels are read more than once. */
+  /** Smallest first. Each level is made from the next larger one, so that few pixels are read more than once. */
   #levels(image: Image, shown: Size, tiles: boolean): readonly ScaledLevel[] {
     const side = this.#network.fixedSide;
     const plain = side === undefined ? pyramidOf(shown, tiles) : [fixedLevel(shown, side)];
@@ -112,8 +119,8 @@ export class FaceDetector {
       .toReversed();
   }
 
-  /** Faces in pixels of the image as shown: those the level answers for, and all that are suspected. */
-  async #look(
+  /** Faces in pixels of the image as shown: those the level is responsible for, and all suspects. */
+  async #detect(
     { image, scale, smallest, largest }: ScaledLevel,
     tile: Rectangle | undefined,
     { scoreThreshold, nmsThreshold }: LookOptions,
@@ -133,8 +140,8 @@ export class FaceDetector {
   }
 
   /**
-   * Of the faces of an overview those that are as sure at CONFIRMED_SIZE: true ones are, while what happens to look like a face at one
-   * size does not at another.
+   * Confirms overview faces at CONFIRMED_SIZE: true faces score as high there, while false positives usually depend on
+   * one size.
    */
   async #confirmed(faces: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
     const least = Math.min(surer(options.scoreThreshold), MAX_MEAN_SCORE);
@@ -156,8 +163,8 @@ export class FaceDetector {
   }
 
   /**
-   * Faces too small to be seen well, each looked at enlarged where one is suspected. Enlarged, true ones are seen as surely as others
-   * of that size: half the way to 1 more than was asked for keeps nearly all of them, and few of the false ones.
+   * Finds faces too small to score well by enlarging the area of each suspect. Enlarged, true faces score like others
+   * of that size; a threshold half the way to 1 keeps nearly all of them and few false ones.
    */
   async #enlarged(suspects: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
     const faces: Face[] = [];
@@ -187,13 +194,13 @@ function fixedLevel(shown: Size, side: number): Level {
   return { size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined };
 }
 
-/** Faces that no look has shown yet. */
-function unseen(faces: readonly Face[], looks: readonly Look[]): readonly Face[] {
-  const seen = looks.flatMap((look) => look.faces);
+/** Faces not found in an earlier pass. */
+function unseen(faces: readonly Face[], passes: readonly Pass[]): readonly Face[] {
+  const seen = passes.flatMap((pass) => pass.faces);
   return faces.filter(({ box }) => !seen.some((other) => overlap(box, other.box) > SAME_PLACE));
 }
 
-/** Whether a face of a tile is suspected at the next smaller level too, if it is large enough there. */
+/** Whether a face of a tile is also suspected at the next smaller level, if it is large enough there. */
 function isConfirmed(
   { box }: Face,
   coarser: { readonly level: ScaledLevel; readonly suspects: readonly Face[] } | undefined,

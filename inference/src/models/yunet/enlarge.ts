@@ -3,15 +3,17 @@ import type { Scale } from './postprocess.js';
 import type { Size } from './preprocess.js';
 import type { Rectangle } from './pyramid.js';
 
-/** Longer side of faces, in network pixels, below which YuNet is often unsure: enlarged, it sees nearly all from 16 pixels on. */
+/**
+ * Longer side in network pixels below which YuNet is often uncertain. Enlarged, it finds nearly all from 16 pixels on.
+ */
 const SMALL_FACE = 32;
-/** The size to which such a face is enlarged, by at most MAX_ENLARGEMENT: beyond that there is nothing more to see. */
+/** Size to which such a face is enlarged, by at most MAX_ENLARGEMENT; more shows no more detail. */
 const ENLARGED_FACE = 48;
 const MAX_ENLARGEMENT = 4;
-/** Side of the square that is looked at around it. */
+/** Side of the square searched around it. */
 const ENLARGED_SIDE = 96;
 
-/** Whether a face is suspected, but too small to tell. */
+/** Whether a face is suspected but too small to decide. */
 export function isSmallSuspect({ box, score }: Face, scale: Scale, scoreThreshold: number): boolean {
   return score < scoreThreshold && Math.max(box.width * scale.x, box.height * scale.y) < SMALL_FACE;
 }
@@ -31,7 +33,7 @@ export function enlargementOf(
   return { from: { x, y, width, height }, size };
 }
 
-/** Where a chunk of `length` around `middle` begins, and how long it is, within a line of `whole`. */
+/** Start and length of a part of `length` centred on `middle`, clipped to a line of `whole`. */
 function around(middle: number, length: number, whole: number): readonly [number, number] {
   const long = Math.min(length, whole);
   return [Math.max(0, Math.min(whole - long, Math.round(middle - long / 2))), long];

@@ -1,17 +1,17 @@
 import { configureImageDecoding, decodePixels, type Image, readImageHeader } from '../../media/images/index.js';
 import type { FaceItem, FaceResult } from '../items.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, failed, isWanted } from '../outcomes.js';
+import { cancelled, failed, isWaitedFor } from '../outcomes.js';
 import { decodingTarget, FaceDetector } from './detect.js';
 import { FaceNetwork } from './network.js';
 import type { Size } from './preprocess.js';
 
-/** Items of one call to run(): the next images are decoded while the first are looked at. */
+/** Items per call of run(): the next images are decoded while the first are processed. */
 const MAX_ITEMS = 16;
-/** Images that are being decoded while an earlier one runs. */
+/** Images decoded ahead while an earlier one runs. */
 const AHEAD = 3;
 
-/** Loads YuNet, or a detector with its interface. Throws when the file has another one. */
+/** Loads YuNet or a detector with the same interface. Throws for any other interface. */
 export async function load(files: ModelFiles, options: LoadOptions): Promise<LoadedModel<FaceItem, FaceResult>> {
   const path = files.weights.model;
   if (path === undefined) {
@@ -53,8 +53,8 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     const outcomes: Outcome<FaceResult>[] = [];
     for (const [index, item] of items.entries()) {
       while (prepared.length < Math.min(items.length, index + 1 + AHEAD)) {
-        const place = prepared.length;
-        prepared.push(isWanted(context, place) ? this.#prepare(items[place] as FaceItem) : gone());
+        const index = prepared.length;
+        prepared.push(isWaitedFor(context, index) ? this.#prepare(items[index] as FaceItem) : gone());
       }
       const ready = await (prepared[index] as Promise<Outcome<Optimized>>);
       // The image is large and not needed again.
@@ -88,20 +88,20 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     index: number,
     context: RunContext,
   ): Promise<Outcome<FaceResult>> {
-    if (!isWanted(context, index)) return cancelled();
+    if (!isWaitedFor(context, index)) return cancelled();
     const { scoreThreshold, nmsThreshold, maxFaces } = item;
     const options = { scoreThreshold, nmsThreshold, tiles: withTiles(item) };
     const found = await this.#detector.detect(image, shown, options, async () => {
       await context.yieldToEventLoop();
-      return isWanted(context, index);
+      return isWaitedFor(context, index);
     });
-    if (!isWanted(context, index)) return cancelled();
+    if (!isWaitedFor(context, index)) return cancelled();
     const faces = maxFaces === 0 ? found : found.slice(0, maxFaces);
     return { ok: true, value: { imageWidth: shown.width, imageHeight: shown.height, faces } };
   }
 }
 
-/** Who wants the few best faces gets those a glance at the whole image shows; who wants all gets the small ones too. */
+/** A request for the few best faces gets those found in the whole image; a request for all also gets small ones. */
 function withTiles(item: FaceItem): boolean {
   return item.maxFaces === 0;
 }

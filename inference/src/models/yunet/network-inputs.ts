@@ -1,21 +1,23 @@
 import type { Image } from '../../media/images/index.js';
 import { frameOf, type NetworkInput, type Size } from './preprocess.js';
 
-/** Numbers of the largest buffer that is kept for the next image: three planes of 1312 x 1312. */
+/** Length of the largest buffer kept for the next image: three planes of 1312 x 1312. */
 const MAX_KEPT = 3 * 1312 * 1312;
 
 /**
- * Makes the network's inputs. The last buffer is used again: a new one for each image costs three times what writing it
- * costs, most of it in pages that the system has to clear.
+ * Creates the network's inputs and reuses the last buffer: a new one per image costs three times as much as writing it,
+ * mostly in pages that the system must clear.
  */
 export class NetworkInputs {
   #spare: Float32Array | undefined;
 
-  /** An image as blue, green and red planes of its bytes, black up to `frame`, for as long as `use` takes. */
+  /**
+   * Writes an image as blue, green and red planes of bytes, padded with black to `frame`, for the duration of `use`.
+   */
   async with<T>(image: Image, use: (input: NetworkInput) => Promise<T>, frame: Size = frameOf(image)): Promise<T> {
     const length = 3 * frame.width * frame.height;
     const spare = this.#spare !== undefined && this.#spare.length >= length ? this.#spare : undefined;
-    // Whoever comes meanwhile takes another one.
+    // A concurrent call gets another buffer.
     if (spare !== undefined) this.#spare = undefined;
     const buffer = spare ?? new Float32Array(length);
     const values = buffer.subarray(0, length);
@@ -28,7 +30,7 @@ export class NetworkInputs {
   }
 }
 
-/** Writes three planes; YuNet takes the bytes as they are, in OpenCV's order. */
+/** Writes three planes; YuNet reads raw bytes in OpenCV's channel order. */
 function writeBgr({ width, height, data }: Image, values: Float32Array, frame: Size): void {
   const plane = frame.width * frame.height;
   const blue = values.subarray(0, plane);

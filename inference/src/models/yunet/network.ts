@@ -7,18 +7,18 @@ import { type GridOutput, STRIDES } from './postprocess.js';
 import { blackInput, COARSEST_STRIDE, type NetworkInput } from './preprocess.js';
 
 const KINDS = ['cls', 'obj', 'bbox', 'kps'] as const;
-/** The size that YuNet's own file fixes, and so what is given to a graph that names none. */
+/** The size fixed in YuNet's own file; used for graphs that declare none. */
 const USUAL_SIDE = 640;
 /**
- * Makers of detectors with YuNet's interface that were trained and measured at the size their file fixes. An image looked at
- * in its own size would show them faces of sizes they have not learnt.
+ * Producers of detectors with YuNet's interface that were trained and measured at a fixed size. At other sizes they
+ * would see faces of sizes not trained for.
  */
 const FIXED_SIZE_MAKERS: readonly string[] = ['face-pocket'];
 
 /** The detector's graph: one image in, three grids out. */
 export class FaceNetwork {
   readonly #session: InferenceSession;
-  /** Undefined: it takes any size that is a multiple of COARSEST_STRIDE. */
+  /** Undefined: any multiple of COARSEST_STRIDE. */
   readonly fixedSide: number | undefined;
   #closed = false;
 
@@ -28,9 +28,9 @@ export class FaceNetwork {
   }
 
   /**
-   * Opens the graph at `path`. A fixed input is taken for a mere declaration, as OpenCV does with YuNet's, whatever the file's
-   * name; where the graph then fails at another size, or its maker is one of FIXED_SIZE_MAKERS, the fixed size holds. Throws
-   * when it has not YuNet's inputs and outputs.
+   * Opens the graph at `path`. A fixed input is treated as a declaration only, as OpenCV does with YuNet. The fixed
+   * size applies where the graph fails at another size, or its producer is one of FIXED_SIZE_MAKERS. Throws when inputs
+   * and outputs are not YuNet's.
    */
   static async open(path: string, options: LoadOptions): Promise<FaceNetwork> {
     let side = USUAL_SIDE;
@@ -68,7 +68,7 @@ export class FaceNetwork {
     await this.#session.release();
   }
 
-  /** A graph with a size fixed inside fails at another, or gives a grid of the wrong size. */
+  /** A graph with an internal fixed size fails at another, or returns a grid of the wrong size. */
   async #takesAnySize(): Promise<boolean> {
     const input = blackInput(COARSEST_STRIDE * 3, COARSEST_STRIDE * 2);
     try {
@@ -80,13 +80,13 @@ export class FaceNetwork {
   }
 }
 
-/** The side of the square that a graph fixes its input at. */
+/** The fixed side of a graph's square input. */
 function sideOf({ graph }: OnnxModel): number | undefined {
   const [, , height, width] = graph.inputs[0]?.dims ?? [];
   return typeof height === 'number' && height === width ? height : undefined;
 }
 
-/** Takes the fixed sizes out of the declarations of a YuNet; there are none inside its graph. False for another graph. */
+/** Removes the fixed sizes from a YuNet's declarations; its graph has none inside. Returns false for another graph. */
 function freeSizes({ graph }: OnnxModel): boolean {
   const [input] = graph.inputs;
   const outputs = graph.outputs.map(({ name }) => name);

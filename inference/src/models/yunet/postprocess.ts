@@ -1,40 +1,40 @@
 import type { Face, Point } from '../items.js';
 
-/** Distances between the cells of the three grids, in network pixels. */
+/** Strides of the three grids, in network pixels. */
 export const STRIDES = [8, 16, 32] as const;
 
-/** What one grid says of each of its cells, row by row. */
+/** The values of one grid's cells, row by row. */
 export interface GridOutput {
   readonly stride: number;
-  /** Cells a row. */
+  /** Cells per row. */
   readonly columns: number;
-  /** How much it is a face, and how well its box is likely to fit; after the sigmoid. */
+  /** Face score and box quality, after the sigmoid. */
   readonly cls: Float32Array;
   readonly obj: Float32Array;
-  /** Four a cell: centre from the cell's corner in strides, logarithms of width and height in strides. */
+  /** Four per cell: centre relative to the cell's corner in strides, logarithms of width and height in strides. */
   readonly bbox: Float32Array;
-  /** Five points a cell, from the cell's corner in strides. */
+  /** Five points per cell, relative to the cell's corner in strides. */
   readonly kps: Float32Array;
 }
 
-/** As many candidates go to the suppression, the best first; OpenCV's top_k. */
+/** Maximum candidates for suppression, the best first; OpenCV's top_k. */
 const MAX_CANDIDATES = 5000;
 
-/** How many network pixels a pixel of the image was, across and down. */
+/** Network pixels per image pixel, across and down. */
 export interface Scale {
   readonly x: number;
   readonly y: number;
 }
 
 /**
- * The faces that a network saw, in pixels of the image, in any order and several of each. Score is sqrt(cls * obj). Method:
- * OpenCV's FaceDetectorYN.
+ * Returns the candidate faces in pixels of the image, unordered, several per face. The score is sqrt(cls * obj).
+ * Method: OpenCV's FaceDetectorYN.
  */
 export function candidateFaces(grids: readonly GridOutput[], scale: Scale, scoreThreshold: number): readonly Face[] {
   return grids.flatMap((grid) => candidatesOf(grid, scale, scoreThreshold));
 }
 
-/** The faces of a look, best first, one of each. */
+/** Best first, one per face. */
 export function bestFaces(candidates: readonly Face[], nmsThreshold: number): readonly Face[] {
   const best = candidates.toSorted((one, other) => other.score - one.score).slice(0, MAX_CANDIDATES);
   return suppress(best, nmsThreshold);
@@ -78,7 +78,10 @@ function faceAt(grid: GridOutput, cell: number, score: number, scale: Scale): Fa
   };
 }
 
-/** Greedy suppression: of faces that overlap by more than `threshold` the best stays. `faces` come best first. */
+/**
+ * Greedy non-maximum suppression: of faces that overlap by more than `threshold` the best is kept. `faces` must be
+ * sorted, best first.
+ */
 export function suppress(faces: readonly Face[], threshold: number): readonly Face[] {
   const kept: Face[] = [];
   for (const face of faces) {
@@ -96,7 +99,7 @@ export function overlap(one: Face['box'], other: Face['box']): number {
   return shared / (one.width * one.height + other.width * other.height - shared);
 }
 
-/** A face with its box and points moved. */
+/** Translates a face's box and points. */
 export function moveFace({ box, score, landmarks }: Face, x: number, y: number): Face {
   const move = (point: Point): Point => ({ x: point.x + x, y: point.y + y });
   return {

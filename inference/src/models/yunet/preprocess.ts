@@ -1,15 +1,15 @@
 import { type Image, type ImageResizer, interpolateImage } from '../../media/images/index.js';
 
-/** The grid of the coarsest outputs: sides of the network's input are multiples of it. */
+/** Stride of the coarsest outputs: the network's input sides are multiples of it. */
 export const COARSEST_STRIDE = 32;
-/** Below this scale looking up neighbours misses pixels, so they are averaged instead. */
+/** Below this scale interpolation would skip pixels, so they are averaged instead. */
 const MIN_INTERPOLATED = 0.5;
-/** Bytes of an image that are resized at once. */
+/** Bytes of an image resized at a time. */
 const BAND_BYTES = 24 * 1024 * 1024;
 
-/** An image as the network reads it. */
+/** An image as network input. */
 export interface NetworkInput {
-  /** 1 x 3 x height x width: blue, green, red planes, 0 to 255, black on the right and below the image. */
+  /** 1 x 3 x height x width: blue, green, red planes, 0 to 255, padded with black on the right and below. */
   readonly values: Float32Array;
   readonly width: number;
   readonly height: number;
@@ -21,12 +21,12 @@ export interface Size {
   readonly height: number;
 }
 
-/** The size of an image scaled, never less than one pixel. */
+/** Scales a size, to at least one pixel. */
 export function scaledSize({ width, height }: Size, scale: number): Size {
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** An image scaled to `size`. */
+/** Scales an image to `size`. */
 export function fitImage(image: Image, size: Size, resizer: ImageResizer): Image {
   const scale = Math.min(size.width / image.width, size.height / image.height);
   if (scale >= MIN_INTERPOLATED) return interpolateImage(image, size.width, size.height);
@@ -34,7 +34,7 @@ export function fitImage(image: Image, size: Size, resizer: ImageResizer): Image
   return fitInBands(image, size, resizer);
 }
 
-/** The resizer keeps as much memory as the largest image needed: a large one goes through it some rows at a time. */
+/** The resizer keeps as much memory as its largest image needed, so a large image is resized in bands. */
 function fitInBands(image: Image, size: Size, resizer: ImageResizer): Image {
   const count = Math.min(size.height, Math.ceil(image.data.length / BAND_BYTES));
   const line = image.width * 3;
@@ -42,7 +42,7 @@ function fitInBands(image: Image, size: Size, resizer: ImageResizer): Image {
   for (let band = 0; band < count; band += 1) {
     const first = Math.round((size.height * band) / count);
     const last = Math.round((size.height * (band + 1)) / count);
-    // Bands meet within half a row of the image, less than a quarter of a row of the result.
+    // Bands meet within half a source row, less than a quarter of a result row.
     const from = Math.round((first / size.height) * image.height);
     const to = Math.round((last / size.height) * image.height);
     const rows = { width: image.width, height: to - from, data: image.data.subarray(from * line, to * line) };
@@ -51,18 +51,18 @@ function fitInBands(image: Image, size: Size, resizer: ImageResizer): Image {
   return { ...size, data };
 }
 
-/** The least multiples of COARSEST_STRIDE that hold `size`. */
+/** The smallest multiples of COARSEST_STRIDE that hold `size`. */
 export function frameOf({ width, height }: Size): Size {
   const up = (side: number): number => Math.ceil(side / COARSEST_STRIDE) * COARSEST_STRIDE;
   return { width: up(width), height: up(height) };
 }
 
-/** An input with nothing on it. */
+/** An empty input. */
 export function blackInput(width: number, height: number): NetworkInput {
   return { values: new Float32Array(3 * width * height), width, height };
 }
 
-/** A rectangle cut out of an image. */
+/** Crops a rectangle from an image. */
 export function crop(image: Image, { x, y, ...size }: Size & { readonly x: number; readonly y: number }): Image {
   const data = new Uint8Array(size.width * size.height * 3);
   for (let row = 0; row < size.height; row += 1) {

@@ -2,40 +2,48 @@ import type { Face } from '../items.js';
 import type { Scale } from './postprocess.js';
 import { COARSEST_STRIDE, frameOf, type Size, scaledSize } from './preprocess.js';
 
-/** Pixels that go through the network at once: 1280 x 1280, some 30 ms. An image of more is scaled down to it. */
+/** Maximum pixels per network run: 1280 x 1280, about 30 ms. Larger images are scaled down to it. */
 export const MAX_PIXELS = 1280 * 1280;
-/** An image of one line is padded to COARSEST_STRIDE of them, so its length counts for as much. */
+/** An image of one row is padded to COARSEST_STRIDE rows, so its length is limited too. */
 const MAX_SIDE = MAX_PIXELS / COARSEST_STRIDE;
-/** YuNet sees faces from 10 pixels on: an image that is narrower has none to show. */
+/** YuNet detects faces from 10 pixels on; a narrower image cannot contain one. */
 const MIN_FACE = 10;
 
 /**
- * Longer sides of faces, in network pixels, between which YuNet is sure of nearly all of them (scores above 0.88, bench/vision/faces).
- * Below it sees fewer, above it scores lower and draws boxes too small.
+ * Longer sides of faces, in network pixels, between which YuNet is sure of nearly all (scores above 0.88,
+ * bench/vision/faces). Below, it finds fewer; above, scores drop and boxes are too small.
  */
 const SURE_FROM = 48;
 const SURE_TO = 360;
-/** Where there is an overview, `whole` answers for faces up to here, and the overview from there on; in between the better look counts. */
+/**
+ * With an overview, `whole` covers faces up to this size, and the overview from that size on; in between the better
+ * result counts.
+ */
 const WHOLE_TO = 480;
 const OVERVIEW_FROM = 54;
-/** The overview is so many times smaller than `whole`: the largest face of MAX_PIXELS has some 200 pixels there. */
+/** Scale of the overview relative to `whole`: the largest face of MAX_PIXELS has about 200 pixels there. */
 const OVERVIEW_STEP = 6;
-/** Between neighbouring levels. SURE_FROM times this is well below SURE_TO: each face is in the sure range of one level at least. */
+/**
+ * Scale between neighbouring levels. SURE_FROM times this is well below SURE_TO, so each face is in the sure range of
+ * at least one level.
+ */
 const MAX_STEP = 4;
-/** A face is about so much higher than it is wide: one that fills a narrow image is no higher than this many widths. */
+/** Height of a face relative to its width: a face that fills a narrow image is at most this many widths high. */
 const FACE_ASPECT = 1.4;
 
-/** A small image is also looked at enlarged, by at most this much, as long as both looks cost no more than one of so many pixels. */
+/**
+ * A small image is also searched enlarged, by at most this factor, if both passes together stay below this many pixels.
+ */
 const MAX_ENLARGEMENT = 2;
 const ENLARGED_PIXELS = 1024 * 1024;
-/** By less it shows nothing more than the places do that are looked at enlarged by themselves. */
+/** A smaller enlargement finds nothing more than enlarging single suspects does. */
 const MIN_ENLARGEMENT = 1.4;
-/** Longer side of faces, in pixels of the image, that are taken from there: larger ones the image itself shows as well. */
+/** Longer side of faces, in image pixels, taken from there: the image itself shows larger ones as well. */
 const ENLARGED_FACE = 40;
 
-/** Longest side of a tile. */
+/** Maximum side of a tile. */
 const MAX_TILE_SIDE = 1280;
-/** Part of a face's size that must lie around it in its tile. */
+/** Margin around a face in its tile, relative to its size. */
 const TILE_MARGIN = 0.125;
 
 export interface Rectangle extends Size {
@@ -43,17 +51,17 @@ export interface Rectangle extends Size {
   readonly y: number;
 }
 
-/** A size at which an image is looked at, and which faces are taken from there. */
+/** A size at which an image is searched, and the faces taken from there. */
 export interface Level {
   readonly size: Size;
   /** Longer side of faces in pixels of this level. */
   readonly smallest: number;
   readonly largest: number;
-  /** Chunks that are looked at one by one; undefined: the whole at once. */
+  /** Tiles searched one by one; undefined: the whole at once. */
   readonly tiles: readonly Rectangle[] | undefined;
-  /** Whether it shows faces that no other level shows, for they are too large there. */
+  /** Whether it finds faces that are too large at all other levels. */
   readonly isOverview?: boolean;
-  /** Whether it is larger than the image: it shows faces that are too small otherwise, and changes no other. */
+  /** Whether it is larger than the image: it only adds faces that are otherwise too small. */
   readonly isEnlarged?: boolean;
 }
 
@@ -82,13 +90,13 @@ export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
   ];
 }
 
-/** The size in which a whole image is looked at. With its padding it has twice MAX_PIXELS at most, whatever its shape. */
+/** The size for a whole image. With padding at most twice MAX_PIXELS, whatever the shape. */
 export function wholeSize({ width, height }: Size): Size {
   const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (width * height)), MAX_SIDE / Math.max(width, height));
   return scaledSize({ width, height }, scale);
 }
 
-/** Whether tiles of an image can show a face that the whole does not. */
+/** Whether tiles can show a face that the whole image does not. */
 export function needsTiles(shown: Size): boolean {
   const { width, height } = wholeSize(shown);
   return Math.min(shown.width, shown.height) >= MIN_FACE && (width < shown.width || height < shown.height);
@@ -117,7 +125,7 @@ function enlargedLevels(whole: Size): readonly Level[] {
   return [{ size, smallest: 0, largest: ENLARGED_FACE * factor, tiles: [{ x: 0, y: 0, ...size }], isEnlarged: true }];
 }
 
-/** Tiles of equal size, but for rounding, that cover an image; neighbours share at least `overlap`. */
+/** Tiles of equal size (up to rounding) that cover an image; neighbours overlap by at least `overlap`. */
 export function tilesOf({ width, height }: Size, overlap: number): readonly Rectangle[] {
   const columns = cuts(width, overlap);
   return cuts(height, overlap).flatMap(({ start: y, length: tall }) =>
@@ -134,8 +142,8 @@ function cuts(side: number, overlap: number): readonly { readonly start: number;
 }
 
 /**
- * Whether a face reaches so near an edge of its tile, where the image goes on, that it may be cut off: it lies whole in the next tile.
- * The box is relative to the tile, in pixels of the image, of which `scale` says how many of the level's they are.
+ * Whether a face is so close to an inner edge of its tile that it may be cut off; the next tile has all of it. The box
+ * is relative to the tile, in image pixels; `scale` is level pixels per image pixel.
  */
 export function isCut(box: Face['box'], scale: Scale, tile: Rectangle | undefined, level: Size): boolean {
   if (tile === undefined) return false;

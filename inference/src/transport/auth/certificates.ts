@@ -1,14 +1,15 @@
-/** PEM files of certificates, read as strictly as a server's own certificate is. */
+/** PEM certificates, parsed as strictly as a server's own certificate. */
 import { X509Certificate } from 'node:crypto';
 
-/** Where a block of PEM begins: `-----BEGIN CERTIFICATE-----`. */
+/** Start of a PEM block: `-----BEGIN CERTIFICATE-----`. */
 const BEGIN = /-----BEGIN ([^-\r\n]*)-----/g;
-/** What was meant for a line that begins or ends a block, damaged ones among them. */
+/** Lines intended as the start or end of a block, including damaged ones. */
 const MARK = /-{2,}[ \t]*(?:BEGIN|END)\b/gi;
 
 /**
- * Throws unless the text holds at least one block of PEM and each block is a certificate; text around the blocks is allowed.
- * OpenSSL itself stops at the first block that it cannot read, without a word, and trusts what it has by then, even nobody.
+ * Throws unless the text contains at least one PEM block and each block is a certificate. Text around the blocks is
+ * allowed. OpenSSL itself silently stops at the first block it cannot read and trusts only those before it, possibly
+ * none.
  */
 export function checkCertificates(pem: Buffer): void {
   const text = pem.toString('latin1');

@@ -1,4 +1,4 @@
-/** Certificates and tokens as the settings name them; both may change while the server runs. */
+/** The configured certificates and tokens. Both may change while the server runs. */
 import type { Logger } from 'pino';
 import { FatalError } from '../../exit-codes.js';
 import { createTlsServer, type TlsFiles, type TlsPort } from './tls.js';
@@ -16,7 +16,7 @@ export interface Security {
   close(): void;
 }
 
-/** Rejects with a FatalError when a file cannot be read or is no good. */
+/** Rejects with a FatalError when a file is unreadable or invalid. */
 export async function openSecurity(options: SecurityOptions, log: Logger): Promise<Security> {
   const observer = (what: string) => ({
     changed: () => log.info({ what }, 'changed on disk and taken over'),

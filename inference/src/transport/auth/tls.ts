@@ -1,15 +1,15 @@
-/** The certificates of the port, read from files and read again when they change. */
+/** The port's certificates, reloaded when their files change. */
 import tls from 'node:tls';
 import { FatalError } from '../../exit-codes.js';
 import { checkCertificates } from './certificates.js';
 import { type WatchedFiles, watchFiles } from './watched-file.js';
 
 export interface TlsFiles {
-  /** The server's certificate and those of its issuers, PEM. */
+  /** The server's certificate chain, PEM. */
   readonly certPath: string;
   /** Its private key, PEM. */
   readonly keyPath: string;
-  /** Issuers of the certificates that callers must show; undefined: callers need none. */
+  /** CA certificates for client certificates; undefined: none are required. */
   readonly clientCaPath: string | undefined;
 }
 
@@ -24,13 +24,13 @@ export interface TlsPort {
 }
 
 /**
- * HTTP/1.1 stands first: who offers both (browsers, curl) must get it, for gRPC-Web and plain HTTP are spoken there. A
- * native gRPC client offers h2 alone.
+ * HTTP/1.1 comes first: clients that offer both (browsers, curl) must get it, because gRPC-Web and plain HTTP use it.
+ * Native gRPC clients offer only h2.
  */
 const PROTOCOLS = ['http/1.1', 'h2'];
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Rejects with a FatalError when a file cannot be read or is no good. */
+/** Rejects with a FatalError when a file is unreadable or invalid. */
 export async function createTlsServer(paths: TlsFiles, observer: TlsObserver): Promise<TlsPort> {
   const { certPath, keyPath, clientCaPath } = paths;
   const server = tls.createServer({
@@ -64,7 +64,7 @@ export async function createTlsServer(paths: TlsFiles, observer: TlsObserver): P
   }
 }
 
-/** Throws a FatalError: with what is no certificate in the file, nobody would be let in. */
+/** Throws a FatalError: with an invalid certificate in the file, no client would be accepted. */
 function checkIssuers(pem: Buffer, path: string | undefined): void {
   try {
     checkCertificates(pem);

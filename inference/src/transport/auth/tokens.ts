@@ -1,18 +1,21 @@
-/** Bearer tokens: a file with one a line. Compared by hash and in constant time, so that an answer's time tells nothing. */
+/**
+ * Bearer tokens from a file, one per line. Compared by hash and in constant time, so that response times reveal
+ * nothing.
+ */
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** What a header can carry; the same as in RFC 6750's b64token and what is usual besides. */
+/** Characters a header can carry: RFC 6750's b64token and other common ones. */
 const TOKEN = /^[\x21-\x7e]+$/;
-/** Shorter ones can be guessed. */
+/** Shorter tokens can be guessed. */
 export const MIN_TOKEN_CHARACTERS = 16;
 
 export class Tokens {
   #digests: readonly Buffer[] = [];
 
   /**
-   * Takes the tokens of a file's content; empty lines and those that begin with # do not count. Throws when there is none, when
-   * one is too short, or is none that a caller could show: one that nobody can show locks everybody out. A message never has a
-   * token in it.
+   * Parses the tokens in a file's content; empty lines and lines that begin with # are ignored. Throws when there is
+   * none, or when one is too short or contains characters no client can send, because such a token would lock everybody
+   * out. Messages never contain a token.
    */
   replace(content: string | Uint8Array): void {
     const tokens = toText(content)
@@ -46,7 +49,7 @@ export class Tokens {
 function toText(content: string | Uint8Array): string {
   if (typeof content === 'string') return content;
   try {
-    // It leaves out a byte order mark.
+    // TextDecoder strips a byte order mark.
     return new TextDecoder('utf-8', { fatal: true }).decode(content);
   } catch (cause) {
     throw new Error('expected text, one token a line, found bytes that are no UTF-8', { cause });

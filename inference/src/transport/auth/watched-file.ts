@@ -1,26 +1,26 @@
-/** Files that may change while the server runs: certificates and tokens that are rotated. */
+/** Files that may change while the server runs, such as rotated certificates and tokens. */
 import { readFile } from 'node:fs/promises';
 
-/** How often the files are read again. Links that are swapped (as Kubernetes does) are seen, for contents are compared. */
+/** Polling interval. Swapped links (as in Kubernetes) are detected because contents are compared. */
 const LOOK_EVERY_MS = 5_000;
 
 export interface WatchedFiles {
-  /** Reads once more now; what has changed takes effect before it resolves. */
+  /** Reads the files now; changes take effect before it resolves. */
   check(): Promise<void>;
   close(): void;
 }
 
 export interface WatchOptions {
   readonly paths: readonly string[];
-  /** Takes new contents, in the order of `paths`. Throws for what is no good: the old stays in force. */
+  /** Applies new contents, in the order of `paths`. Throws for invalid contents: the old ones stay in force. */
   apply(contents: readonly Buffer[]): void;
-  /** Told when a change could not be read or was no good. */
+  /** Called when a change is unreadable or invalid. */
   failed(error: unknown): void;
-  /** Told when a change has taken effect. */
+  /** Called when a change has taken effect. */
   changed(): void;
 }
 
-/** Applies the files' contents, and again whenever they change. Rejects when they cannot be applied the first time. */
+/** Applies the files' contents now and on every change. Rejects when the first attempt fails. */
 export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
   const read = () => Promise.all(options.paths.map((path) => readFile(path)));
   let current = await read();
@@ -29,7 +29,7 @@ export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
     try {
       const next = await read();
       if (next.every((content, index) => content.equals(current[index] ?? Buffer.alloc(0)))) return;
-      // What is no good is told once, not at every look.
+      // Report an invalid change once, not at every poll.
       current = next;
       options.apply(next);
       options.changed();

@@ -1,14 +1,18 @@
 /**
- * Whether a call may come in: one function, asked by every protocol when the headers have come and before the body is read. In this
- * order, so that who may not call learns nothing of the load, and what is free to decide comes before what holds something:
+ * Decides whether to admit a call. Every protocol calls this after the headers and before reading the body. The order
+ * keeps load information from unauthorized callers, and makes free checks before those that acquire something:
  *
- * 1. its token (UNAUTHENTICATED),
- * 2. whether the server is shutting down (DRAINING),
- * 3. its deadline (DEADLINE_EXCEEDED),
- * 4. the queues of the models it may go to (QUEUE_FULL),
- * 5. memory: a permit for what every call takes (QUEUE_FULL). The body takes more as it comes; incoming-body.ts counts it.
+ * 1. token (UNAUTHENTICATED),
  *
- * Health passes all of them: whatever the load, probes are answered. Its messages are small.
+ * 2. draining (DRAINING),
+ *
+ * 3. deadline (DEADLINE_EXCEEDED),
+ *
+ * 4. queues of the models it may use (QUEUE_FULL),
+ *
+ * 5. memory: a permit for a call's fixed part (QUEUE_FULL). The body acquires more as it arrives; see incoming-body.ts.
+ *
+ * Health checks pass all of them, so probes are answered under any load. Their messages are small.
  */
 import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
@@ -18,43 +22,45 @@ import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall } from 
 import { CALL_BYTES, IncomingBody, noRoom } from './incoming-body.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
 
-/** The part of all memory, and the most, that requests may hold. */
+/** Fraction of all memory, and maximum, that requests may hold. */
 const MEMORY_PART = 0.25;
 const MAX_REQUEST_BYTES = 1024 * MIB;
-/** What the largest message takes: itself, and its chunks while it is put together. */
+/** Memory for the largest message: the message and its chunks while it is assembled. */
 const PER_MESSAGE_BYTE = 2;
-/** Of health and reflection. */
+/** For health and reflection. */
 const MAX_SMALL_BYTES = 64 * KIB;
-/** What a stream may send before it is read (flow-window.ts): held as long as it is open. */
+/** What a stream may send before it is read (flow-window.ts); held while it is open. */
 export const STREAM_BYTES = 512 * KIB;
-/** A call of one request must have sent it whole within this: 64 MiB in two minutes is 4 Mbit/s. */
+/** A unary request must arrive within this time: 64 MiB in two minutes is 4 Mbit/s. */
 export const REQUEST_TIMEOUT_MS = 120_000;
-/** Before this, nobody is late. */
+/** No request is late before this. */
 const REQUEST_GRACE_MS = 10_000;
-/** While no call at all has been let in for this long, health says so. */
+/** Health reports it when no call at all was admitted for this long. */
 const FULL_MS = 10_000;
 const LOOK_EVERY_MS = 1000;
 
-/** Bytes that requests may hold together, of `limitBytes` for the server and its workers. */
+/** Bytes that all requests together may hold, given `limitBytes` for the server and its workers. */
 export function requestMemoryBytes(limitBytes: number): number {
   return Math.floor(Math.min(limitBytes * MEMORY_PART, MAX_REQUEST_BYTES));
 }
 
-/** The largest message that can be taken when nothing else is held: what is set, or less where memory is short. */
+/** The largest message accepted when nothing else is held: the configured limit, or less where memory is short. */
 export function largestMessageBytes(settingBytes: number, memoryBytes: number): number {
   return Math.min(settingBytes, Math.floor((memoryBytes - CALL_BYTES) / PER_MESSAGE_BYTE));
 }
 
 export interface CallAdmissionOptions {
   readonly callTracker: CallTracker;
-  /** Undefined: everybody may. */
+  /** Undefined: no authentication. */
   readonly tokens: Tokens | undefined;
   /** Bytes that all calls may hold together. */
   readonly memoryBytes: number;
   readonly maxMessageBytes: number;
-  /** Why a call of this path would be refused whatever it asks, or undefined. */
+  /** Why any call of this path would be refused, or undefined. */
   overload(path: string): InferenceError | undefined;
-  /** Told why no call is let in, once that lasts; undefined: they are again. */
+  /**
+   * Called with the reason when calls have been refused for a while, and with undefined when they are admitted again.
+   */
   refusing(reason: string | undefined): void;
   readonly requestTimeoutMs?: number;
   readonly requestGraceMs?: number;
@@ -64,21 +70,21 @@ export interface CallAdmissionOptions {
 /** A request that arrives. */
 export interface Incoming {
   readonly body: IncomingBody;
-  /** The request is used up; its answer of this many bytes is on its way and held until `close`. */
+  /** The request has been consumed. Its response of this many bytes is being sent and is held until `close`. */
   answer(bytes: number): void;
-  /** Gives everything back. Idempotent. */
+  /** Releases everything. Idempotent. */
   close(): void;
 }
 
-/** A call that was let in. */
+/** An admitted call. */
 export interface AdmittedCall extends Incoming {
   readonly open: OpenCall;
 }
 
 export interface Manner {
-  /** Messages come one after another, each used up before the next is asked for. */
+  /** Messages arrive one after another; each is consumed before the next is requested. */
   readonly streaming: boolean;
-  /** Its messages are some names. */
+  /** Its messages are short names. */
   readonly small?: boolean;
 }
 
@@ -98,7 +104,10 @@ export class CallAdmission {
     return this.#permits.heldBytes;
   }
 
-  /** Lets a call in and opens it at the desk, or throws why not. The caller finishes the call and closes this. */
+  /**
+   * Admits a call and registers it with the tracker, or throws the reason. The caller finishes the call and closes
+   * this.
+   */
   admit(arrival: Arrival, manner: Manner): AdmittedCall {
     const permit = this.#check(arrival, manner);
     const open = this.#options.callTracker.open(arrival);
@@ -107,12 +116,12 @@ export class CallAdmission {
     return { ...incoming, open: { ...open, call } };
   }
 
-  /** The same for a call that the desk does not follow: reflection. It may take as long as it likes. */
+  /** Like `admit`, for an untracked call (reflection) without a time limit. */
   receive(arrival: Arrival, manner: Manner): Incoming {
     return this.#incoming(this.#check(arrival, manner), manner, () => {});
   }
 
-  /** Undefined for what holds none. */
+  /** Undefined for a call without permits. */
   #check(arrival: Arrival, { streaming }: Manner): Permit | undefined {
     const { callTracker, tokens, overload } = this.#options;
     if (arrival.skipAccessLog) return undefined;
@@ -167,7 +176,7 @@ export class CallAdmission {
     };
   }
 
-  /** Looks, after a call was refused for want of memory, how long that lasts for the smallest one. */
+  /** After a call was refused for lack of memory, checks how long that lasts for the smallest call. */
   #watch(): void {
     if (this.#looking !== undefined || this.#permits.freeBytes >= CALL_BYTES) return;
     const { fullMs = FULL_MS } = this.#options;

@@ -1,4 +1,4 @@
-/** A request over HTTP/1.1 before its body is read: let in, or answered at once. What Connect, gRPC-Web and the OpenAI API share. */
+/** Admits or answers an HTTP/1.1 request before its body is read. Shared by Connect, gRPC-Web and the OpenAI API. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { InferenceError } from '../../errors.js';
 import type { WireError } from '../../services/errors.js';
@@ -6,10 +6,10 @@ import type { AdmittedCall, CallAdmission } from './admission.js';
 import { type TimeoutHeader, timeoutMsOf } from './call-timeout.js';
 import type { Arrival, CallTracker, Protocol } from './call-tracker.js';
 
-/** A caller that is answered before it has sent everything may go on for this long: cut off at once it might not read the answer. */
+/** How long a caller answered early may continue sending. If disconnected at once it might not read the response. */
 const LINGER_MS = 5000;
 
-/** A request and the call that it was let in as. */
+/** A request and its admitted call. */
 export interface HttpRequest {
   readonly request: IncomingMessage;
   readonly call: AdmittedCall;
@@ -22,11 +22,11 @@ export interface ArrivalOptions {
   readonly skipAccessLog: boolean;
   /** Bytes of the body that are not its message. */
   readonly envelopeBytes: number;
-  /** Writes the answer of a call that is not let in. */
+  /** Writes the response of a refused call. */
   refuse(wire: WireError, error: InferenceError): void;
 }
 
-/** The call, or undefined when the request is answered already. */
+/** The call, or undefined when the request has been answered. */
 export function admitRequest(
   { admission, callTracker }: { readonly admission: CallAdmission; readonly callTracker: CallTracker },
   request: IncomingMessage,
@@ -52,7 +52,7 @@ export function admitRequest(
   return call;
 }
 
-/** Ends a connection whose request nobody reads to its end. */
+/** Closes a connection whose request is not read to its end. */
 export function linger(request: IncomingMessage): void {
   if (request.complete) return;
   const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
@@ -66,7 +66,7 @@ function arrivalOf(request: IncomingMessage, { path, protocol, skipAccessLog }: 
   return {
     path,
     protocol,
-    // Of a connection that is gone already the address is not known any more.
+    // Read now: a closed connection no longer has an address.
     peer: socket.remoteAddress === undefined ? 'unknown' : `${socket.remoteAddress}:${socket.remotePort}`,
     timeoutMs: timeoutMsOf(timeoutHeader, header(timeoutHeader)),
     skipAccessLog,
@@ -74,7 +74,7 @@ function arrivalOf(request: IncomingMessage, { path, protocol, skipAccessLog }: 
   };
 }
 
-/** The call ends with its answer at the latest, also one that the library has answered by itself. */
+/** The call ends with its response at the latest, even one the library sends itself. */
 function endWith(response: ServerResponse, { open, close }: AdmittedCall): void {
   response.once('close', () => {
     if (response.writableFinished) {

@@ -1,4 +1,4 @@
-/** Every call passes here, whatever its protocol: admitted, timed, cancelled, counted, and written to the log at its end. */
+/** Tracks all calls of all protocols: timeouts, cancellation, metrics, and the access log. */
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
@@ -10,7 +10,7 @@ import { MAX_TIMER_MS } from './call-timeout.js';
 
 export type Protocol = 'grpc' | 'grpc-web' | 'connect' | 'openai';
 
-/** A call as a transport knows it. */
+/** A call as described by a transport. */
 export interface Arrival {
   /** `heimdex.inference.v1.InferenceService/EmbedText`. */
   readonly path: string;
@@ -18,12 +18,12 @@ export interface Arrival {
   readonly peer: string;
   /** Milliseconds until the deadline; Infinity: none. */
   readonly timeoutMs: number;
-  /** Answered while draining, no line in the log unless the request is broken: health. */
+  /** Answered while draining, and logged only when the request is invalid: health. */
   readonly skipAccessLog: boolean;
   header(name: string): string | undefined;
 }
 
-/** A call that has ended, for the metrics and the traces. */
+/** A finished call, for metrics and traces. */
 export interface EndedCall {
   readonly path: string;
   readonly protocol: Protocol;
@@ -34,27 +34,30 @@ export interface EndedCall {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly stats: CallStats;
-  /** The caller's place in a trace, unchecked. */
+  /** The caller's trace context, not validated. */
   readonly traceparent: string | undefined;
 }
 
 export interface CallObserver {
-  /** Of every call, health included. */
+  /** Of all calls, health included. */
   ended?(call: EndedCall): void;
 }
 
-/** The protocol of a call over HTTP/1.1, by its content type. */
+/** The protocol of an HTTP/1.1 call, by content type. */
 export function protocolOf(contentType: string | null | undefined): Protocol {
   return contentType?.startsWith('application/grpc-web') === true ? 'grpc-web' : 'connect';
 }
 
 export interface OpenCall {
   readonly call: Call;
-  /** The caller is gone. Nothing happens once the call is finished. */
+  /** The caller is gone. No effect on a finished call. */
   cancel(): void;
-  /** The server ends it. Nothing happens once the call is finished. */
+  /** The server ends the call. No effect on a finished call. */
   stop(error: InferenceError): void;
-  /** At the end; gives the error that goes to the caller. Called again, it does nothing. `status` is the protocol's own, where it has one. */
+  /**
+   * Finishes the call; returns the error to send to the caller. Later calls have no effect. `status` is the protocol's
+   * own, if it has one.
+   */
   finish(error?: unknown, status?: GrpcStatusName): WireError | undefined;
 }
 
@@ -73,12 +76,12 @@ export class CallTracker {
     this.#observer = observer;
   }
 
-  /** Calls in progress, health aside. */
+  /** Calls in progress, except health. */
   get busy(): number {
     return this.#busy;
   }
 
-  /** From now on new calls are to get DRAINING. */
+  /** New calls get DRAINING from now on. */
   drain(): void {
     this.#draining = true;
   }
@@ -108,12 +111,12 @@ export class CallTracker {
   open(arrival: Arrival): OpenCall {
     const startedAtMs = performance.now();
     const controller = new AbortController();
-    // Each item of a batch listens to its call's signal; the items are bounded by limits.max_batch_items.
+    // Each item of a batch listens to its call's signal; limits.max_batch_items bounds their number.
     setMaxListeners(0, controller.signal);
     const stats: CallStats = {};
     const id = requestId(arrival);
     const deadlineAtMs = startedAtMs + arrival.timeoutMs;
-    // A later deadline is no timer's; the queue still honours it.
+    // Beyond the longest timer. The queue still honours the deadline.
     const timer =
       arrival.timeoutMs <= MAX_TIMER_MS
         ? setTimeout(() => controller.abort(deadlineExceeded()), arrival.timeoutMs)
@@ -160,14 +163,14 @@ export class CallTracker {
           traceparent: arrival.header('traceparent'),
         });
         if (!arrival.skipAccessLog) this.#leave(arrival, id, stats, wire, ms);
-        // A probe that is broken is worth a line, the others are not.
+        // Only failed probes are logged.
         else if (wire?.reason === 'INVALID_ARGUMENT') this.#write(arrival, id, stats, wire, ms);
         return wire;
       },
     };
   }
 
-  /** A call that ends before it begins: counted and logged as any other, and the error as it goes to the caller. */
+  /** A call refused at its start: counted and logged like any other; returns the error to send to the caller. */
   refuse(arrival: Omit<Arrival, 'timeoutMs' | 'skipAccessLog'>, error: InferenceError): WireError {
     const { path, protocol, header } = arrival;
     const wire = toWireError(error);
@@ -207,7 +210,7 @@ export class CallTracker {
   }
 }
 
-/** A call of many broken items has a line of a bounded length. */
+/** Bounds the log line of a call with many failed items. */
 const MAX_CAUSES = 3;
 
 function recordCause(stats: CallStats, { cause }: WireError): void {
@@ -216,7 +219,7 @@ function recordCause(stats: CallStats, { cause }: WireError): void {
   stats.causes = [...causes, cause];
 }
 
-/** The error of a call whose deadline is over. */
+/** The error of a call past its deadline. */
 export function deadlineExceeded(): InferenceError {
   return new InferenceError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready.');
 }
@@ -226,7 +229,7 @@ function requestId(arrival: Pick<Arrival, 'header'>): string {
   return given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-/** By `x-heimdex-priority`; anything but `bulk` is interactive. */
+/** From `x-heimdex-priority`: anything but `bulk` is interactive. */
 function priorityOf(arrival: Arrival): Priority {
   const given = arrival.header('x-heimdex-priority')?.toLowerCase();
   return PRIORITIES.find((priority) => priority === given) ?? 'interactive';

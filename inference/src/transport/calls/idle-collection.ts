@@ -1,20 +1,20 @@
 /**
- * Memory given back when the work is gone. V8 collects when it allocates, and does not count the memory of large messages
- * (message-buffer.ts): after so many of them it is told to, under load as well as when the work is gone.
+ * Frees memory after work. V8 collects when it allocates and does not count the memory of large messages
+ * (message-buffer.ts), so collection is triggered here after a given amount, under load and when idle.
  */
 import { collectGarbage } from '../../garbage.js';
 import { takenMessageBytes } from '../messages/message-buffer.js';
 
 const MIB = 1024 * 1024;
-/** Worth the milliseconds that a collection takes. */
+/** Minimum bytes that justify a collection. */
 const WORTH_BYTES = 64 * MIB;
-/** While there is work: that much may lie about. */
+/** Uncollected bytes allowed while there is work. */
 const BUSY_BYTES = 256 * MIB;
 const LOOK_EVERY_MS = 250;
-/** With nothing left to do a collection waits for so long: other work may follow. */
+/** Delay of a collection when idle, in case more work follows. */
 const IDLE_LOOKS = 4;
 
-/** Collects when much was used up, while a function says how much is held. Returns what ends that. */
+/** Collects when enough memory was consumed; `held` returns the bytes in use. Returns a function that stops it. */
 export function collectWhenIdle(heldBytes: () => number): () => void {
   let collectedBytes = takenMessageBytes();
   let usedBytes = 0;

@@ -1,41 +1,41 @@
 /**
- * The memory and the time that one call's request takes while it arrives, whatever the protocol. Memory is reserved ahead of what comes,
- * in proportion to what has come: a caller that announces 50 MB and sends nothing holds little.
+ * Memory and time of a call's arriving request, for all protocols. Memory is reserved in proportion to what has
+ * arrived: a caller that announces 50 MB and sends nothing holds little.
  */
 import { KIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { Intake, Source } from '../intake.js';
 import type { MemoryPermits, Permit } from './memory-permits.js';
 
-/** What a call holds whatever it sends: headers, buffers, the objects around it. */
+/** Fixed memory of a call: headers, buffers, objects. */
 export const CALL_BYTES = 16 * KIB;
-/** Reserved of an announced body before any of it has come. */
+/** Reserved for an announced body before any of it arrives. */
 const FIRST_BYTES = 64 * KIB;
-/** Reserved over what has come. */
+/** Reserved ahead of what has arrived. */
 const AHEAD = 4;
-/** A message exists twice while it is put together: in chunks and whole. */
+/** While assembled, a message exists twice: in chunks and whole. */
 const COPIES = 2;
 const RETRY_MS = 1000;
-/** Bytes a second that a body of unknown length must bring. */
+/** Minimum bytes per second of a body of unknown length. */
 const MIN_BYTES_PER_SECOND = 4 * KIB;
 
 export interface BodyLimits {
-  /** Largest message, as it arrives and unpacked. */
+  /** Maximum message size, compressed and decompressed. */
   readonly maxBytes: number;
-  /** A body may take this long; at any time after `graceMs` the proportional part of it must be here. Infinity: as long as it likes. */
+  /** Time limit of the body; after `graceMs` a proportional part must have arrived at any time. Infinity: none. */
   readonly timeoutMs: number;
   readonly graceMs: number;
 }
 
 export interface IncomingBodyOptions {
   readonly permits: MemoryPermits;
-  /** What the call holds; undefined: nothing is counted. */
+  /** The call's permits; undefined: not counted. */
   readonly permit: Permit | undefined;
-  /** What the call holds at least. */
+  /** The call's minimum. */
   readonly baseBytes: number;
   readonly limits: BodyLimits;
   readonly intake: Intake;
-  /** Told once, when the body comes too slowly. */
+  /** Called once when the body arrives too slowly. */
   late(error: InferenceError): void;
 }
 
@@ -60,7 +60,9 @@ export class IncomingBody {
     return this.#options.limits.maxBytes;
   }
 
-  /** Says how long the message is that comes now. Throws MESSAGE_TOO_LARGE, or QUEUE_FULL where there is no room for it. */
+  /**
+   * Announces the length of the next message. Throws MESSAGE_TOO_LARGE, or QUEUE_FULL when there is no memory for it.
+   */
   announce(bytes: number): void {
     const { permits, permit, limits } = this.#options;
     if (bytes > limits.maxBytes) throw tooLarge(bytes, limits.maxBytes);
@@ -70,7 +72,7 @@ export class IncomingBody {
     this.#hold();
   }
 
-  /** Counts bytes that have come. Throws as `announce` does. */
+  /** Counts received bytes. Throws like `announce`. */
   receive(bytes: number): void {
     this.#receivedBytes += bytes;
     if (this.#receivedBytes > this.#options.limits.maxBytes) {
@@ -79,12 +81,12 @@ export class IncomingBody {
     this.#hold();
   }
 
-  /** Lets others have their turn after these bytes of the source, which goes on by itself. */
+  /** Yields to other requests after these bytes of the source, which resumes automatically. */
   pace(bytes: number, source: Source): void {
     this.#options.intake.take(bytes, source);
   }
 
-  /** Counts bytes that came out of a decompressor. Throws as `announce` does. */
+  /** Counts decompressed bytes. Throws like `announce`. */
   unpack(bytes: number): void {
     this.#unpackedBytes += bytes;
     const { maxBytes } = this.#options.limits;
@@ -97,7 +99,7 @@ export class IncomingBody {
     this.#hold();
   }
 
-  /** A message is whole: it is held in its own size until `forget`. */
+  /** A message is complete: its own size is held until `forget`. */
   keep(bytes: number): void {
     this.#keptBytes += bytes;
     this.#announcedBytes = undefined;
@@ -106,7 +108,7 @@ export class IncomingBody {
     this.#hold();
   }
 
-  /** A message of this size is used up. */
+  /** A message of this size has been consumed. */
   forget(bytes: number): void {
     this.#keptBytes = Math.max(0, this.#keptBytes - bytes);
     this.#hold();
@@ -126,7 +128,7 @@ export class IncomingBody {
     this.#hold();
   }
 
-  /** Nothing more comes: the time limit is over. Idempotent. */
+  /** Nothing more arrives: stops the time limit. Idempotent. */
   end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -148,7 +150,7 @@ export class IncomingBody {
     throw noRoom();
   }
 
-  /** Two looks in a row must find it late: after a stall of this process what has come is not counted yet. */
+  /** Two checks in a row must find it late: after a stall of this process, received data is not counted yet. */
   #look(): void {
     const elapsedMs = performance.now() - this.#startedAtMs;
     const { timeoutMs, graceMs } = this.#options.limits;
@@ -174,7 +176,7 @@ function tooLarge(bytes: number, maxBytes: number): InferenceError {
   return new InferenceError('MESSAGE_TOO_LARGE', message);
 }
 
-/** The error of a call for which there is no memory now. */
+/** The error of a call without memory. */
 export function noRoom(): InferenceError {
   const message = 'The server holds as many requests as its memory allows. Come back later.';
   return new InferenceError('QUEUE_FULL', message, { retryAfterMs: RETRY_MS });

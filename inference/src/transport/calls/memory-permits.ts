@@ -1,14 +1,14 @@
 /**
- * The memory that requests may hold, in bytes. A call acquires before it reads, unpacks or decodes, and releases when it is over. What is
- * counted here falls with the work; the resident memory of the process does not.
+ * Permits for the memory of requests, in bytes. A call acquires before it reads, decompresses or decodes, and releases
+ * at its end. This counts work, not the process's resident memory.
  */
 
-/** What one call holds of the permits. */
+/** The permits of one call. */
 export interface Permit {
   readonly bytes: number;
-  /** Holds this many bytes from now on. False, and nothing changes, where more is wanted than is free. */
+  /** Changes the number of held bytes. Returns false, without any change, when not enough are free. */
   resize(bytes: number): boolean;
-  /** Holds this many bytes whether they are free or not: what is there already must be counted. */
+  /** Holds this many bytes even if not free, for memory that is already in use. */
   force(bytes: number): void;
   /** Idempotent. */
   release(): void;
@@ -30,7 +30,7 @@ export class MemoryPermits {
     return Math.max(0, this.totalBytes - this.#heldBytes);
   }
 
-  /** A permit for this many bytes; undefined where they are not free. */
+  /** A permit for this many bytes; undefined when they are not free. */
   acquire(bytes: number): Permit | undefined {
     if (bytes > this.freeBytes) return undefined;
     let held = 0;

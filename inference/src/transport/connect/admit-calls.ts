@@ -1,4 +1,4 @@
-/** Calls over Connect and gRPC-Web before their bodies are read: let in, or answered at once. */
+/** Admits or answers Connect and gRPC-Web calls before their bodies are read. */
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { ServedMethod, ServedService } from '../../services/service.js';
 import type { CallAdmission } from '../calls/admission.js';
@@ -10,9 +10,9 @@ import { errorResponse } from './error-response.js';
 const ENVELOPE_BYTES = 5;
 
 export interface HttpCalls {
-  /** Lets a request in and gives it to `next`, or answers it. What is no method's path goes to `next` as it is. */
+  /** Admits a request and passes it to `next`, or answers it. Paths that are not methods go to `next` unchanged. */
   listener(next: RequestListener): RequestListener;
-  /** The call of a request that was let in. */
+  /** The call of an admitted request. */
   callOf(request: IncomingMessage): HttpRequest | undefined;
 }
 
@@ -30,7 +30,7 @@ export function httpCalls(
   return {
     callOf: (request) => calls.get(request),
     listener: (next) => (request, response) => {
-      // What is no POST is no call: connect-node says so.
+      // Only POST is a call: connect-node reports the rest.
       const served = request.method === 'POST' ? methods.get(request.url?.split('?', 1)[0] ?? '') : undefined;
       if (served === undefined) return next(request, response);
       const contentType = request.headers['content-type'];

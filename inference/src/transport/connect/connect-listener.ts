@@ -1,6 +1,6 @@
 /**
- * Connect (JSON and binary) and gRPC-Web over HTTP/1.1: the same services on connect-node. It speaks the protocols; the request's
- * message is read and decoded here, bounded, and connect-node is given an empty one to work with.
+ * Connect (JSON and binary) and gRPC-Web over HTTP/1.1 with connect-node. connect-node handles the protocols; request
+ * messages are read and decoded here, with bounds, and connect-node gets an empty one.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import {
@@ -39,7 +39,7 @@ import { toConnectError } from './error-response.js';
 const REQUEST = createContextKey<HttpRequest | undefined>(undefined, { description: 'the request and its call' });
 const MESSAGE = createContextKey<MessageShape<DescMessage> | undefined>(undefined, { description: 'its message' });
 const HTTP_OK = 200;
-/** Begins the envelope of gRPC-Web that holds the status. */
+/** Flag of the gRPC-Web envelope that holds the status. */
 const TRAILERS = 0x80;
 const GOOD_STATUS = /grpc-status: ?0\r\n/i;
 const TIMEOUT_HEADERS: readonly TimeoutHeader[] = ['connect-timeout-ms', 'grpc-timeout'];
@@ -48,13 +48,13 @@ export interface ConnectOptions {
   readonly services: readonly ServedService[];
   readonly maxMessageBytes: number;
   readonly decoder: MessageDecoder;
-  /** The call of a request that was let in. */
+  /** The call of an admitted request. */
   callOf(request: IncomingMessage): HttpRequest | undefined;
-  /** Gets what is no method's path. */
+  /** Handles paths that are not methods. */
   readonly fallback: RequestListener;
 }
 
-/** A request listener for calls that were let in, and `fallback` for the rest. */
+/** A request listener for admitted calls, and `fallback` for the rest. */
 export function createConnectListener(options: ConnectOptions): RequestListener {
   const { services, decoder, callOf, fallback } = options;
   const routes = (router: ConnectRouter) => {
@@ -64,7 +64,7 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
   const adapter = connectNodeAdapter({
     grpc: false,
     routes,
-    // The details of an item's error are google.protobuf.Any, which JSON can write only where it knows the type.
+    // Error details are google.protobuf.Any, which JSON can write only for known types.
     jsonOptions: { registry: createRegistry(...ERROR_DETAIL_TYPES) },
     readMaxBytes: options.maxMessageBytes,
     writeMaxBytes: options.maxMessageBytes,
@@ -75,14 +75,14 @@ export function createConnectListener(options: ConnectOptions): RequestListener 
     try {
       adapter(request, response);
     } catch {
-      // The adapter throws for a request without a Host header, such as one of HTTP/1.0.
+      // The adapter throws for a request without a Host header, such as HTTP/1.0.
       if (!response.headersSent) response.writeHead(400);
       response.end();
     }
   };
 }
 
-/** The handler, which reads no body: it gets an empty message, and its implementation finds the true one in the context. */
+/** The handler reads no body: it gets an empty message, and its implementation finds the real one in the context. */
 function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): UniversalHandler {
   const { service, method, requestPath, allowedMethods, supportedContentType, protocolNames } = handler;
   const answer = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
@@ -90,14 +90,14 @@ function readingMessages(handler: UniversalHandler, decoder: MessageDecoder): Un
     if (own === undefined) return handler(request);
     const header = headersFor(request.header);
     const response = await handler({ ...request, header, body: standIn(own, method, request, decoder) });
-    // Of a call whose method has answered this says that its answer could not be sent: written out it is too large.
+    // After the method has answered, this means that the response is too large to send.
     if (method.methodKind === 'unary' && response.status !== HTTP_OK) own.call.open.finish(unsendable());
     return response.body === undefined ? response : { ...response, body: counted(response.body, own.call) };
   };
   return Object.assign(answer, { service, method, requestPath, allowedMethods, supportedContentType, protocolNames });
 }
 
-/** Without what tells of the true body, and no timeout longer than a timer. */
+/** Headers without those of the real body, and with timeouts limited to a timer's maximum. */
 function headersFor(given: Headers): Headers {
   const header = new Headers(given);
   const encodingHeader = encodingHeaderOf(header.get('content-type') ?? '');
@@ -111,7 +111,7 @@ function headersFor(given: Headers): Headers {
   return header;
 }
 
-/** Reads the message when connect-node asks for the body; what is wrong with it goes out as connect-node's own errors do. */
+/** Reads the message when connect-node reads the body, so that errors are sent like connect-node's own. */
 async function* standIn(
   own: HttpRequest,
   { input }: DescMethod,
@@ -130,14 +130,14 @@ async function* standIn(
 
 async function* counted(body: AsyncIterable<Uint8Array>, call: AdmittedCall): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
-    // The same over gRPC-Web, where the status comes last.
+    // The same for gRPC-Web, where the status is last.
     if (chunk[0] === TRAILERS && !GOOD_STATUS.test(Buffer.from(chunk).toString('latin1'))) {
       call.open.finish(unsendable());
     }
     call.answer(chunk.byteLength);
     yield chunk;
   }
-  // Nothing but the answer's own size was left to go wrong.
+  // Only the size of the response can fail here.
   call.open.finish();
 }
 
@@ -146,7 +146,7 @@ function unsendable(): InferenceError {
 }
 
 function addRoute(router: ConnectRouter, served: ServedMethod): void {
-  // The router's type of an implementation follows from one method's own descriptor, which is forgotten here.
+  // The router types an implementation by its method's descriptor, which is not known here.
   router.rpc(served.method, implementation(served) as MethodImpl<DescMethod>);
 }
 
@@ -157,7 +157,7 @@ function implementation(served: ServedMethod): unknown {
         const { open, message } = callIn(context);
         try {
           open.call.signal.throwIfAborted();
-          // It is finished where its answer is written out.
+          // It is finished where its response is written.
           return create(served.method.output, await served.run(message, open.call));
         } catch (error) {
           throw toConnectError(open.finish(error));
@@ -174,7 +174,7 @@ function implementation(served: ServedMethod): unknown {
   }
 }
 
-/** Throws for a call that was not let in: a defect of ours. */
+/** Throws for a call that was not admitted: an internal error. */
 function callIn({ values }: HandlerContext): { readonly open: OpenCall; readonly message: MessageShape<DescMessage> } {
   const own = values.get(REQUEST);
   const message = values.get(MESSAGE);
@@ -193,7 +193,7 @@ async function* stream(served: ServedMethod, open: OpenCall, run: () => AsyncIte
   } catch (error) {
     throw toConnectError(open.finish(error));
   } finally {
-    // Left early: the caller is gone.
+    // Stopped early: the caller is gone.
     open.cancel();
     open.finish(open.call.signal.reason);
   }

@@ -1,4 +1,4 @@
-/** An error as an HTTP/1.1 answer, in the shape that the protocol of the request has for it. */
+/** Writes an error as an HTTP/1.1 response in the format of the request's protocol. */
 import { Code, ConnectError } from '@connectrpc/connect';
 import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import { endStreamFlag, endStreamToJson, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
@@ -11,7 +11,7 @@ export interface ErrorResponse {
   readonly body: Uint8Array;
 }
 
-/** The answer to a request of this content type. What is no protocol of ours gets Connect's. */
+/** The response for a request's content type. Unknown content types get Connect's format. */
 export function errorResponse(contentType: string, wire: WireError): ErrorResponse {
   const error = toConnectError(wire);
   if (contentType.startsWith('application/grpc-web')) {
@@ -29,7 +29,7 @@ function answer(status: number, contentType: string, body: Uint8Array): ErrorRes
   return { status, headers: { 'content-type': contentType, 'content-length': String(body.byteLength) }, body };
 }
 
-/** The error for connect-node; undefined: the call was over before. */
+/** The error for connect-node; undefined: the call had already finished. */
 export function toConnectError(wire: WireError | undefined): ConnectError {
   if (wire === undefined) return new ConnectError('the call is over', Code.Aborted);
   return new ConnectError(wire.message, wire.grpcCode, undefined, [...wire.details]);

@@ -1,7 +1,8 @@
 /**
- * How much a caller may send before the server has read it. HTTP/2's own default of 64 KiB a connection is six images: under load
- * calls then wait in their caller, unseen by queue and bound, and one slow stream of audio holds up the others beside it.
- * grpc-js has a setting for this on its client side alone, so each connection is told when its first call arrives.
+ * Sets how much a caller may send before the server reads it. HTTP/2's default of 64 KiB per connection is six images:
+ * under load, calls would wait in the client, invisible to the queue and its limits, and a slow audio stream would
+ * block the others. grpc-js supports this only on the client side, so each connection is configured when its first call
+ * arrives.
  */
 import type { Http2Session, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { STREAM_BYTES } from '../calls/admission.js';
@@ -10,9 +11,9 @@ const CONNECTION_BYTES = 2 * 1024 * 1024;
 
 const widened = new WeakSet<Http2Session>();
 
-/** Widens the windows of the connection that a call of grpc-js came by, once; nothing where there is no stream in it. */
+/** Enlarges the windows of the connection of a grpc-js call, once. No effect if the call has no stream. */
 export function widenWindows(call: object): void {
-  // A stream on the server's side has a session of the server's side; the types do not say so.
+  // A server-side stream has a server-side session; the types do not say so.
   const session = (call as { readonly stream?: ServerHttp2Stream }).stream?.session as ServerHttp2Session | undefined;
   if (session === undefined || widened.has(session)) return;
   widened.add(session);

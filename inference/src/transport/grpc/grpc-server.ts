@@ -1,4 +1,4 @@
-/** Native gRPC: the services on grpc-js, with the codecs of the generated messages. */
+/** Native gRPC with grpc-js and the codecs of the generated messages. */
 import type { EventEmitter } from 'node:events';
 import { create, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
@@ -9,16 +9,16 @@ import type { MessageDecoder } from '../messages/message-decoder.js';
 import { type GrpcCall, type GrpcCalls, type GuardOptions, grpcCalls, toGrpcStatus } from './interceptor.js';
 
 export interface GrpcLimits {
-  /** Largest message in and out. */
+  /** Maximum message size, in and out. */
   readonly maxMessageBytes: number;
   readonly maxConcurrentStreams: number;
-  /** A connection is ended gently when it is this old, so that callers spread over new servers. 0: never. */
+  /** Age at which connections are closed gracefully, so that callers spread over new servers. 0: never. */
   readonly maxConnectionAgeMs: number;
-  /** A caller that reads nothing of a stream's answers for so long is given up. */
+  /** Idle timeout of a caller that does not read a stream's responses. */
   readonly streamIdleMs: number;
 }
 
-/** Requests arrive as bytes: decoding them is the handler's, so that a broken message gets a clear answer. */
+/** Requests arrive as bytes and the handler decodes them, so that an invalid message gets a clear error. */
 type AnyUnary = grpc.ServerUnaryCall<Buffer, Uint8Array>;
 type AnyServerStream = grpc.ServerWritableStream<Buffer, Uint8Array>;
 type AnyBidi = grpc.ServerDuplexStream<Buffer, Uint8Array>;
@@ -28,12 +28,12 @@ export interface GrpcOptions extends Pick<GuardOptions, 'admission' | 'callTrack
   readonly decoder: MessageDecoder;
 }
 
-/** What a handler works with. */
+/** The dependencies of a handler. */
 interface Context {
   readonly calls: GrpcCalls;
   readonly decoder: MessageDecoder;
   readonly idleMs: number;
-  /** Of an answer. */
+  /** Of a response. */
   readonly maxBytes: number;
 }
 
@@ -48,7 +48,7 @@ export function createGrpcServer(
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,
     'grpc.max_concurrent_streams': limits.maxConcurrentStreams,
-    // A peer that is gone without a word is found out within a minute and a half.
+    // A dead peer is detected within 90 seconds.
     'grpc.keepalive_time_ms': 60_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.max_connection_idle_ms': 30 * 60_000,
@@ -110,7 +110,7 @@ function handler(method: ServedMethod, context: Context): grpc.UntypedHandleCall
   }
 }
 
-/** Never rejects: an error is the caller's answer. */
+/** Never rejects: errors are sent to the caller. */
 async function answerUnary(
   method: Extract<ServedMethod, { kind: 'unary' }>,
   call: AnyUnary,
@@ -145,7 +145,7 @@ async function answerStream(
   idleMs: number,
   run: () => AsyncIterable<Parameters<typeof create>[1]>,
 ): Promise<void> {
-  // A stream whose peer is gone emits errors after everything was said; unheard, they would end the process.
+  // A stream with a dead peer emits late errors; unhandled, they would end the process.
   call.on('error', () => open.cancel());
   try {
     open.call.signal.throwIfAborted();
@@ -161,7 +161,7 @@ async function answerStream(
   }
 }
 
-/** Waits until the caller has read; rejects when nobody will, or nobody does for `idleMs`. */
+/** Waits until the caller has read. Rejects when it is gone, or has not read for `idleMs`. */
 function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const forget = () => {
@@ -187,7 +187,7 @@ function drained(call: AnyServerStream | AnyBidi, signal: AbortSignal, idleMs: n
   });
 }
 
-/** The caller's messages; ends with the call's own reason when the call is over. */
+/** The caller's messages; throws the call's reason when the call has ended. */
 async function* requestsOf(
   { method }: ServedMethod,
   call: AnyBidi,
@@ -195,16 +195,16 @@ async function* requestsOf(
   decoder: MessageDecoder,
 ) {
   try {
-    // Leaving off to read must not destroy the stream: the answer still goes out on it.
+    // Stopping early must not destroy the stream: the response is still sent on it.
     for await (const bytes of call.iterator({ destroyOnReturn: false })) {
       yield decoder.binary(method.input, bytes);
-      // The next one is asked for: this one is used up.
+      // The next one is requested, so this one has been consumed.
       body.forget(bytes.byteLength);
     }
   } catch (error) {
     throw open.call.signal.aborted ? open.call.signal.reason : error;
   }
-  // A cancelled stream may look like one that ended well.
+  // A cancelled stream may look like one that ended normally.
   open.call.signal.throwIfAborted();
   if (!endsWhole()) throw new InferenceError('INVALID_ARGUMENT', 'The stream ended in the middle of a message.');
 }

@@ -1,21 +1,24 @@
-/** What grpc-js gives no way to: its HTTP/2 server, before it does anything with a stream. */
+/** Hooks into grpc-js's HTTP/2 server, for which it has no API. */
 import type http2 from 'node:http2';
 import type grpc from '@grpc/grpc-js';
 import { withinTimers } from '../calls/call-timeout.js';
 
-/** grpc-js makes its HTTP/2 servers by this method of its own; the version is pinned, and tests fail where it is not called. */
+/**
+ * grpc-js creates its HTTP/2 servers with this private method. The version is pinned, and tests fail if it is not
+ * called.
+ */
 interface MakesServers {
   createHttp2Server(credentials: grpc.ServerCredentials): http2.Http2Server;
 }
 
 export interface StreamObserver {
-  /** A call has begun on the connection. */
+  /** A call began on the connection. */
   began(stream: http2.ServerHttp2Stream): void;
 }
 
 /**
- * Sees each stream before grpc-js does. Deadlines that are longer than a timer are shortened: grpc-js takes them to 32 bits, so that a
- * month is over at once.
+ * Runs for each stream before grpc-js. Shortens timeouts above the longest timer: grpc-js truncates them to 32 bits, so
+ * that a month would expire at once.
  */
 export function watchStreams(server: grpc.Server, observer: StreamObserver): void {
   const makes = server as unknown as MakesServers;

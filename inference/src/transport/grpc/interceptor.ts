@@ -1,7 +1,7 @@
 /**
- * What stands before every native gRPC call, reflection included: admission, the bounds on its messages while they arrive and unpack, and
- * that they arrive whole. What cannot be decompressed is answered INTERNAL, as gRPC's own table (grpc/doc/statuscodes.md) says and as
- * grpc-go does; so does grpc-js with a request of reflection that is none.
+ * Wraps every native gRPC call, including reflection: admission, limits on messages while they arrive and decompress,
+ * and a check that they are complete. Messages that cannot be decompressed get INTERNAL, as in gRPC's table
+ * (grpc/doc/statuscodes.md) and grpc-go; so do invalid reflection requests, by grpc-js.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { toBinary } from '@bufbuild/protobuf';
@@ -16,11 +16,11 @@ import { type Decompressor, isEncoding } from '../messages/decompress.js';
 import { widenWindows } from './flow-window.js';
 import { FrameDecoder } from './whole-frames.js';
 
-/** Carries the error's google.rpc.Status, as every gRPC library reads it. */
+/** Carries the error's google.rpc.Status, which all gRPC libraries read. */
 const STATUS_DETAILS = 'grpc-status-details-bin';
-/** An answer that nobody reads for this long is given up. */
+/** Timeout of a response that is not read. */
 const UNREAD_MS = 120_000;
-/** Compressed or not, and the length: what stands before a message. */
+/** Compression flag and length: the prefix of a message. */
 const HEAD_BYTES = 5;
 
 export interface GuardOptions {
@@ -30,19 +30,22 @@ export interface GuardOptions {
   readonly decompressor: Decompressor;
 }
 
-/** A call that was let in, for its handler. */
+/** An admitted call, for its handler. */
 export interface GrpcCall extends AdmittedCall {
-  /** Whether all that has come so far are whole messages. */
+  /** Whether only complete messages have arrived so far. */
   endsWhole(): boolean;
 }
 
 export interface GrpcCalls {
   readonly interceptor: grpc.ServerInterceptor;
-  /** The call that has these metadata: the one thing that an interceptor and a handler of grpc-js both have. It is the handler's to finish. */
+  /**
+   * The call of these metadata, the only object shared by interceptors and handlers in grpc-js. The handler finishes
+   * the call.
+   */
   take(metadata: grpc.Metadata): GrpcCall;
 }
 
-/** What grpc-js keeps to itself. The version is pinned, and tests fail where it is not as it is here. */
+/** Private parts of grpc-js. The version is pinned, and tests fail if they differ. */
 interface Internals {
   readonly stream: ServerHttp2Stream;
   decoder: { write(bytes: Buffer): Buffer[] };
@@ -58,7 +61,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
   const interceptor: grpc.ServerInterceptor = (method, call) => {
     widenWindows(call);
     const path = method.path.slice(1);
-    // Asked now: of a connection that is gone the address is not known any more.
+    // Read now: a closed connection no longer has an address.
     const peer = call.getPeer();
     const streaming = method.requestStream;
     let messages = 0;
@@ -117,7 +120,7 @@ export function grpcCalls(options: GuardOptions): GrpcCalls {
   };
 }
 
-/** One call while it arrives, and what it holds until its stream is closed. */
+/** An arriving call, and what it holds until its stream is closed. */
 class Guarded {
   readonly incoming: Incoming;
   readonly #open: OpenCall | undefined;
@@ -166,14 +169,14 @@ class Guarded {
     });
     const original = internals.decompressMessage.bind(call);
     internals.decompressMessage = (message, encoding) => this.#unpack(message, encoding, original);
-    // Its deadline, a request that comes too slowly, a caller that is gone: while no handler has it, nobody else ends it.
+    // Deadline, slow request or lost caller: without a handler, nothing else ends the call.
     const { signal } = this.#open?.call ?? {};
     signal?.addEventListener('abort', () => {
       if (!this.#taken) this.fail(signal.reason);
     });
   }
 
-  /** Ends the call with an error, whoever has it. */
+  /** Ends the call with an error, whether or not a handler has it. */
   fail(error: InferenceError): void {
     if (this.#taken) this.#open?.stop(error);
     const wire = this.#open?.finish(error);
@@ -184,7 +187,7 @@ class Guarded {
     endUpload(this.#stream);
   }
 
-  /** The request has ended and is not whole. A caller that gives up ends it as well, and is told apart a turn later. */
+  /** The request ended incomplete. A cancelling caller also ends it; the two can be told apart one turn later. */
   endedEarly(): void {
     setImmediate(() => {
       const gone = this.#stream?.aborted === true || this.#stream?.destroyed === true;
@@ -193,15 +196,15 @@ class Guarded {
     });
   }
 
-  /** The status is on its way. */
+  /** The status is being sent. */
   answered(): void {
-    // What still comes of the request is thrown away.
+    // Discards what still arrives of the request.
     if (!this.#answered) this.incoming.answer(0);
-    // Of a stream that is closed already nothing ends the timer, which would hold the call and its message until then.
+    // A closed stream would not stop the timer, which would keep the call and its message in memory.
     if (this.#stream?.closed !== true) this.#unread ??= setTimeout(() => this.#stream?.destroy(), UNREAD_MS);
   }
 
-  /** In place of grpc-js's own decoder; it answers what this throws, where that is not answered already. */
+  /** Replaces grpc-js's decoder. grpc-js sends the errors thrown here, unless already answered. */
   #decode(bytes: Buffer): Buffer[] {
     try {
       const messages = this.#frames.write(bytes);
@@ -214,7 +217,7 @@ class Guarded {
     }
   }
 
-  /** In place of grpc-js's own, which unpacks whatever comes to its whole size. */
+  /** Replaces grpc-js's decompression, which has no size limit. */
   async #unpack(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
     const { body } = this.incoming;
     try {
@@ -238,16 +241,19 @@ class Guarded {
   }
 }
 
-/** Of a call that has a status already the second one goes nowhere. */
+/** For a call that already has a status, the second one is dropped. */
 function statusOf(wire: WireError | undefined): Partial<grpc.StatusObject> {
   return wire === undefined
     ? { code: grpc.status.INTERNAL, details: 'Failed to decompress message' }
     : toGrpcStatus(wire);
 }
 
-/** After a status that came before the request was whole: its caller is to stop sending, as servers of grpc-go tell theirs (RFC 9113, section 8.1). */
+/**
+ * Tells the caller to stop sending after a status that precedes the end of its request, as grpc-go does (RFC 9113,
+ * section 8.1).
+ */
 function endUpload(stream: ServerHttp2Stream | undefined): void {
-  // Where other headers went out first the status is still on its way.
+  // If other headers were sent before, the status is still being sent.
   if (stream?.sentHeaders?.['grpc-status'] === undefined) return;
   setImmediate(() => {
     const ended = stream.closed || stream.destroyed;
@@ -261,12 +267,12 @@ function timeoutMsOf(call: grpc.ServerInterceptingCallInterface): number {
   return (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now();
 }
 
-/** By itself grpc-js takes it for a call without a message, and answers UNIMPLEMENTED. */
+/** Otherwise grpc-js treats it as a call without a message and answers UNIMPLEMENTED. */
 function cutShort(): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', 'Expected one whole message; the request ended before it.');
 }
 
-/** An error as grpc-js sends it. */
+/** Converts an error to grpc-js's form. */
 export function toGrpcStatus(wire: WireError): grpc.StatusObject {
   const metadata = new grpc.Metadata();
   metadata.set(STATUS_DETAILS, Buffer.from(toBinary(StatusSchema, toStatus(wire))));

@@ -1,4 +1,4 @@
-/** grpc.reflection.v1 and v1alpha by @grpc/reflection, fed with the generated descriptors. */
+/** grpc.reflection.v1 and v1alpha by @grpc/reflection, with the generated descriptors. */
 import { type DescFile, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type grpc from '@grpc/grpc-js';
@@ -9,12 +9,12 @@ import type { ServedService } from '../../services/service.js';
 export function addReflection(server: grpc.Server, services: readonly ServedService[]): void {
   const files = new Map<string, DescFile>();
   for (const { service } of services) gather(service.file, files);
-  // No message names them: they travel as google.protobuf.Any.
+  // No message refers to them: they are sent as google.protobuf.Any.
   for (const { file } of ERROR_DETAIL_TYPES) gather(file, files);
   const fileDescriptorProtos = [...files.values()].map(({ proto }) =>
     Buffer.from(toBinary(FileDescriptorProtoSchema, proto)),
   );
-  // The package reads descriptors from any entry of a package definition; one entry carries them all.
+  // The package reads descriptors from any entry of a package definition; one entry holds them all.
   const format = 'Protocol Buffer 3 EnumDescriptorProto' as const;
   const descriptors = { format, type: {}, fileDescriptorProtos };
   const reflection = new ReflectionService(

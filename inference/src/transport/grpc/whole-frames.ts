@@ -1,17 +1,17 @@
 /**
- * The messages in the bytes of a gRPC stream: how long each says it is, before it has come, and whether the stream ended with a whole
- * one. It takes the place of grpc-js's own decoder, which keeps the chunks of a message until it is whole, and forgets what is left of
- * one when its caller says that this was all: an audio file cut off on its way would look like one that ended there.
+ * Finds messages in the bytes of a gRPC stream: reports each length before the message arrives, and whether the stream
+ * ended with a complete message. Replaces grpc-js's decoder, which keeps chunks until a message is complete and
+ * silently drops an incomplete one at the end: truncated audio would look complete.
  */
 import { MessageBuffer } from '../messages/message-buffer.js';
 
-/** Compressed or not, and the length of the message: what stands before each. */
+/** Compression flag and message length: the prefix of each message. */
 const HEAD_BYTES = 5;
 
 export interface FrameObserver {
   /** A message of this length begins. */
   began(bytes: number): void;
-  /** So much of the message has come. */
+  /** This many bytes of the message have arrived. */
   received(bytes: number): void;
 }
 
@@ -26,17 +26,17 @@ export class FrameDecoder {
     this.#observer = observer;
   }
 
-  /** Whether nothing is begun and not ended. */
+  /** Whether no message is incomplete. */
   get whole(): boolean {
     return this.#headBytes === 0;
   }
 
-  /** Gives up what has come of a message: no more of it comes. */
+  /** Drops an incomplete message: no more of it arrives. */
   clear(): void {
     this.#message.clear();
   }
 
-  /** The messages that these bytes complete, each behind its five bytes. Throws what the observer throws. */
+  /** The messages that these bytes complete, each after its five-byte prefix. Rethrows the observer's errors. */
   write(bytes: Uint8Array): Buffer[] {
     const messages: Buffer[] = [];
     let at = 0;

@@ -1,20 +1,20 @@
 /**
- * The open connections, bounded in number, all together and of one peer. When there is no room for another one, one without a call makes
- * room: first what has never sent a whole request, then what is idle, then whose request has been arriving for long; the oldest of
- * each. So connections that say nothing, or say it slowly, keep nobody out. Work in progress is never ended.
+ * Limits open connections, in total and per peer. At the limit a new connection replaces the oldest one without a call:
+ * first those that never sent a complete request, then idle ones, then those whose request has been arriving for long.
+ * Silent and slow connections therefore keep nobody out. Work in progress is never ended.
  */
 import type net from 'node:net';
 
-/** A request that has been arriving for this long may be ended to make room. */
+/** Age from which an arriving request may be ended for a new connection. */
 const SLOW_MS = 5000;
-/** The part of all connections that one peer may have. One proxy in front is one peer. */
+/** Maximum fraction of all connections per peer. A proxy in front counts as one peer. */
 const PEER_PART = 0.5;
 
-/** What a connection does, in the order in which they are ended to make room; of `working` none is. */
+/** The state of a connection, in the order of eviction; `working` is never evicted. */
 const STATES = ['silent', 'idle', 'arriving', 'working'] as const;
 type State = (typeof STATES)[number];
 
-/** Connections by what they do, each in the order in which they began to. */
+/** Connections by state, each in order of entering it. */
 type ByState = Readonly<Record<State, Set<Connection>>>;
 
 interface Connection {
@@ -26,15 +26,15 @@ interface Connection {
   state: State;
   /** Since when. */
   sinceMs: number;
-  /** Requests that have begun and are not answered. */
+  /** Requests begun and not answered. */
   calls: number;
-  /** Of those, the ones that are not whole. */
+  /** Of those, the incomplete ones. */
   arriving: number;
 }
 
-/** A request on a connection. Both are idempotent. */
+/** A request on a connection. Both functions are idempotent. */
 export interface ConnectionCall {
-  /** The request is whole. */
+  /** The request is complete. */
   arrived(): void;
   ended(): void;
 }
@@ -44,7 +44,7 @@ type Ends = Pick<net.Socket, 'remoteAddress' | 'remotePort'>;
 export class Connections {
   readonly #max: number;
   readonly #maxPerPeer: number;
-  /** By address and port of the other end: of a TLS connection both sockets have the same. */
+  /** By remote address and port, which both sockets of a TLS connection share. */
   readonly #open = new Map<string, Connection>();
   readonly #all = byState();
   readonly #peers = new Map<string, ByState>();
@@ -54,7 +54,7 @@ export class Connections {
     this.#maxPerPeer = Math.max(1, Math.floor(max * PEER_PART));
   }
 
-  /** Takes a connection in, until it closes. False, and it is destroyed, when there is no room and none can be made. */
+  /** Adds a connection until it closes. Returns false, and destroys it, when there is no space and none can be made. */
   add(socket: net.Socket): boolean {
     const key = keyOf(socket);
     const peer = peerOf(socket.remoteAddress ?? '');
@@ -76,7 +76,7 @@ export class Connections {
     return true;
   }
 
-  /** A request begins on the connection that has these ends. */
+  /** A request begins on the connection with these ends. */
   begin(ends: Ends): ConnectionCall {
     const connection = this.#open.get(keyOf(ends));
     if (connection === undefined) return { arrived() {}, ended() {} };
@@ -101,12 +101,12 @@ export class Connections {
     return { arrived, ended };
   }
 
-  /** Whether a request is in progress on the connection that has these ends. */
+  /** Whether a request is in progress on the connection with these ends. */
   busy(ends: Ends): boolean {
     return (this.#open.get(keyOf(ends))?.calls ?? 0) > 0;
   }
 
-  /** Ends one of them, if one may be ended. */
+  /** Evicts a connection, if possible. */
   #makeRoom(among: ByState): boolean {
     for (const state of STATES) {
       const [oldest] = among[state];
@@ -162,7 +162,7 @@ function keyOf({ remoteAddress, remotePort }: Ends): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** Whom an address counts for: of IPv6 its first 64 bits, for whoever has one of them has all. */
+/** The peer an address belongs to: for IPv6 its first 64 bits, because one host usually has all of them. */
 export function peerOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined || !address.includes(':')) return mapped ?? address;

@@ -1,11 +1,11 @@
-/** Which web pages may call: none unless their origins are named. */
+/** CORS: web pages may call only from configured origins. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { cors } from '@connectrpc/connect';
 
 const MAX_AGE_SECONDS = 3600;
-/** Beside what gRPC-Web and Connect need. */
+/** In addition to those of gRPC-Web and Connect. */
 const OWN_HEADERS = ['authorization', 'x-request-id', 'x-heimdex-priority'];
-/** What OpenAI's client for browsers sends. */
+/** Headers of OpenAI's browser client. */
 const OPENAI_HEADERS = [
   ...['openai-beta', 'openai-organization', 'openai-project'],
   ...[
@@ -20,10 +20,13 @@ const OPENAI_HEADERS = [
     'timeout',
   ].map((name) => `x-stainless-${name}`),
 ];
-/** Of its answers. */
+/** Of its responses. */
 const EXPOSED_HEADERS = ['x-request-id', 'retry-after', 'retry-after-ms'];
 
-/** Answers a preflight, and marks other answers. True when the request is answered. `origins` may hold `*`. */
+/**
+ * Answers a preflight and adds headers to other responses. Returns true when the request is answered. `origins` may
+ * contain `*`.
+ */
 export function answerCors(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): boolean {
   const { origin } = request.headers;
   if (origins.length === 0 || origin === undefined) return false;

@@ -1,26 +1,26 @@
-/** One port for everything: a connection that begins with HTTP/2's preface is native gRPC, any other HTTP/1.1. */
+/** One port for all protocols: a connection that begins with HTTP/2's preface is native gRPC, any other HTTP/1.1. */
 import http from 'node:http';
 import net from 'node:net';
 import type tls from 'node:tls';
 import { REQUEST_TIMEOUT_MS } from '../calls/admission.js';
 import type { Connections } from './connections.js';
 
-/** What an HTTP/2 client says first (RFC 9113, section 3.4). */
+/** The HTTP/2 client preface (RFC 9113, section 3.4). */
 const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
-/** How long a connection may take over what it does. */
+/** Timeouts of a connection. */
 export interface ConnectionTimeouts {
-  /** Until its first bytes say which protocol it speaks. */
+  /** Until its first bytes show the protocol. */
   readonly firstBytesMs: number;
-  /** Until the headers of a request are whole, from its first byte. */
+  /** Until a request's headers are complete, from its first byte. */
   readonly headersMs: number;
-  /** Until a request is whole, from its first byte. */
+  /** Until a request is complete, from its first byte. */
   readonly requestMs: number;
   /** Between requests. */
   readonly idleMs: number;
-  /** Without reading a byte of an answer that waits for it. */
+  /** Without reading any of a pending response. */
   readonly unreadMs: number;
-  /** How often headers and requests are looked at. */
+  /** Interval of the checks of headers and requests. */
   readonly lookEveryMs: number;
 }
 
@@ -32,7 +32,7 @@ const TIMEOUTS: ConnectionTimeouts = {
   unreadMs: 120_000,
   lookEveryMs: 5000,
 };
-/** Beyond the bound, for those that are taken off the system's queue before they are looked at. */
+/** Above the limit, for connections accepted from the system's queue but not yet checked. */
 const SPARE_CONNECTIONS = 64;
 
 export interface ListenerOptions {
@@ -41,37 +41,37 @@ export interface ListenerOptions {
   readonly connections: Connections;
   readonly maxConnections: number;
   readonly timeouts?: ConnectionTimeouts;
-  /** The server to listen with when the port speaks TLS; its sockets are the decrypted ones. */
+  /** The server to use when the port has TLS; its sockets are the decrypted ones. */
   readonly tls: tls.Server | undefined;
-  /** Takes an HTTP/2 connection whose first bytes are still to be read. */
+  /** Takes over an HTTP/2 connection whose first bytes are still unread. */
   http2(socket: net.Socket): void;
   readonly http1: http.RequestListener;
 }
 
 export interface Listener {
   readonly address: net.AddressInfo;
-  /** No new connections; resolves when there are no old ones, which `destroy` brings about. */
+  /** Stops accepting connections; resolves when all are closed, which `destroy` forces. */
   close(): Promise<void>;
-  /** Ends idle HTTP/1.1 connections, and tells the others to end after their answer. */
+  /** Closes idle HTTP/1.1 connections; asks the others to close after their response. */
   drain(): void;
   destroy(): void;
   traffic(): Traffic;
 }
 
-/** Since the start, all connections together. */
+/** Since the start, all connections. */
 export interface Traffic {
   readonly receivedBytes: number;
   readonly sentBytes: number;
   readonly connections: number;
 }
 
-/** What is wrong with a request that is none, by Node.js's code; the rest is a bad request. */
+/** Errors of invalid requests by Node.js's code; others are a bad request. */
 const STATUSES: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
 };
 
-/** Rejects when the address cannot be listened on, with Node's own error. */
+/** Rejects with Node's error when it cannot listen on the address. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<net.Socket>();
   const closed = { receivedBytes: 0, sentBytes: 0 };
@@ -86,7 +86,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       closed.receivedBytes += socket.bytesRead;
       closed.sentBytes += socket.bytesWritten;
     });
-    // Errors of a connection are its owner's; before it has one, and after, there is nothing to be done.
+    // Errors of a connection belong to its owner; before and after that they are ignored.
     socket.on('error', () => {});
   });
   server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: net.Socket) => {
@@ -96,7 +96,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.maxConnections = options.maxConnections + SPARE_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    // As long as the system allows: what does not fit into its queue waits for seconds until it is tried again.
+    // As long as the system allows: connections that do not fit into its queue are retried only after seconds.
     server.listen({ host: options.host, port: options.port, fairQueue: options.maxConnections }, () => {
       server.off('error', reject);
       resolve();
@@ -142,10 +142,10 @@ function createWebServer(
     listener(request, response);
   };
   web.on('request', answer);
-  // Asked before a large body: it is told to come when its call is let in.
+  // A client that waits before sending a large body is answered when its call is admitted.
   web.on('checkContinue', answer);
   web.maxRequestsPerSocket = 10_000;
-  // Between requests, or nobody reads the answer. A call that is worked on may take long.
+  // Between requests, or when the response is not read. A call in progress may take long.
   web.setTimeout(timeouts.unreadMs, (socket) => {
     if (socket.writableLength > 0 || !connections.busy(socket)) socket.destroy();
   });
@@ -154,12 +154,12 @@ function createWebServer(
     if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
     else socket.destroy();
   });
-  // It never listens itself, and node:http begins to look after its time limits when a server does.
+  // It never listens itself, and node:http starts its timeout checks when a server listens.
   web.emit('listening');
   return web;
 }
 
-/** Looks at the first bytes and puts them back. */
+/** Peeks at the first bytes and puts them back. */
 function route(
   socket: net.Socket,
   timeoutMs: number,

@@ -10,7 +10,7 @@ export interface PlainHttpOptions {
   uptimeSeconds(): number;
   /** Bytes of the server and its workers together. */
   memoryBytes(): Promise<number>;
-  /** The metrics in Prometheus' text format, with its content type. */
+  /** The metrics in Prometheus' text format, with content type. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -60,7 +60,7 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
   send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`);
 }
 
-/** A response ends its connection while unread bytes of a body are in the way: nobody reads them. */
+/** A response closes its connection when unread bytes of a body remain. */
 function send(response: ServerResponse, status: number, contentType: string, text: string): void {
   const unread =
     response.req.headers['transfer-encoding'] !== undefined || Number(response.req.headers['content-length'] ?? 0) > 0;

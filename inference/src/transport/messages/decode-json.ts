@@ -1,4 +1,4 @@
-/** A message from JSON, checked before it is parsed. Pure; the serving thread and the thread for large JSON share it. */
+/** Parses a message from JSON with checks. Pure; shared by the main thread and the JSON thread. */
 import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/protobuf';
 import { type JsonLimits, refuseJson } from './scan-json.js';
 
@@ -12,6 +12,6 @@ export function decodeJson(desc: DescMessage, bytes: Uint8Array, limits: JsonLim
   } catch {
     throw new Error('it is not valid UTF-8');
   }
-  // A misspelt field or word would otherwise be passed over, and its default used.
+  // A misspelt field or value would otherwise be ignored and its default used.
   return fromJsonString(desc, text, { ignoreUnknownFields: false });
 }

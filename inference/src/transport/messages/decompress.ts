@@ -1,4 +1,4 @@
-/** Decompression that stops where the message becomes too large. */
+/** Decompression with a size limit. */
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import { MessageBuffer } from './message-buffer.js';
@@ -18,20 +18,23 @@ export function isEncoding(name: string): name is Encoding {
 
 export interface UnpackLimit {
   readonly maxBytes: number;
-  /** Told of each chunk; may throw. */
+  /** Called for each chunk; may throw. */
   unpack(bytes: number): void;
 }
 
-/** Small messages unpack to little: at most a thousand times their size. They wait for nobody. */
+/** Small messages decompress to little, at most a thousand times their size, so they do not wait. */
 const SMALL_BYTES = 4 * 1024;
-/** Of the others this many at a time: more are not faster, and hold the serving thread up and memory. */
+/** Concurrency of the others: more are not faster, use memory and block the main thread. */
 const AT_A_TIME = 2;
 
 export class Decompressor {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  /** The bytes unpacked. Rejects with what the limit throws, with zlib's own error, or with the signal's reason when it is aborted before its turn. */
+  /**
+   * Returns the decompressed bytes. Rejects with the limit's error, zlib's error, or the signal's reason when aborted
+   * before it starts.
+   */
   async unpack(bytes: Uint8Array, encoding: Encoding, limit: UnpackLimit, signal: AbortSignal): Promise<Buffer> {
     if (bytes.byteLength <= SMALL_BYTES) return decompress(bytes, encoding, limit);
     if (this.#running >= AT_A_TIME) await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -41,7 +44,7 @@ export class Decompressor {
       return await decompress(bytes, encoding, limit);
     } finally {
       const next = this.#waiting.shift();
-      // A place goes over to the next one.
+      // Passes the slot on to the next one.
       if (next === undefined) this.#running -= 1;
       else next();
     }

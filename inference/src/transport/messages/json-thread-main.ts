@@ -1,4 +1,4 @@
-/** The thread that parses large JSON; json-thread.ts starts it. */
+/** The thread that parses large JSON; started by json-thread.ts. */
 import { parentPort } from 'node:worker_threads';
 import { type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
@@ -6,7 +6,7 @@ import { Health, InferenceService } from '@heimdex/gen';
 import { decodeJson } from './decode-json.js';
 import type { JsonJob, JsonOutcome } from './json-thread.js';
 
-/** Requests of the services, and any JSON at all. */
+/** Requests of the services, and arbitrary JSON. */
 const inputs = new Map<string, DescMessage>(
   [InferenceService, Health]
     .flatMap(({ methods }) => methods.map(({ input }): DescMessage => input))

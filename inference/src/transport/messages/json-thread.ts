@@ -1,12 +1,12 @@
 /**
- * Large JSON is parsed on a thread of its own, so that the serving thread answers meanwhile: 64 MB take a second. It comes back in
- * protobuf's binary form, which is decoded without a copy. The thread starts with the first one and ends when nothing has come for a
- * while, and what it held of memory ends with it.
+ * Parses large JSON on a separate thread, so that the main thread stays responsive: 64 MB take a second. The result is
+ * protobuf's binary form, which decodes without a copy. The thread starts on demand and ends when idle, which frees its
+ * memory.
  */
 import { Worker } from 'node:worker_threads';
 import type { JsonLimits } from './scan-json.js';
 
-/** What goes to the thread. */
+/** A request to the thread. */
 export interface JsonJob {
   readonly id: number;
   readonly typeName: string;
@@ -14,7 +14,7 @@ export interface JsonJob {
   readonly limits: JsonLimits;
 }
 
-/** What comes back: the message in binary form, or what is wrong with the text. */
+/** A response: the message in binary form, or the error in the text. */
 export type JsonOutcome =
   | { readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly wrong: string };
@@ -29,7 +29,7 @@ interface Waiting {
 const PROGRAM = new URL('./json-thread-main.js', import.meta.url);
 const IDLE_MS = 5000;
 
-/** The text is no such message; the message says why. */
+/** The text is not such a message; the error message says why. */
 export class JsonError extends Error {
   override readonly name = 'JsonError';
 }
@@ -46,7 +46,10 @@ export class JsonThread {
     this.#limits = limits;
   }
 
-  /** The message in binary form. Rejects with a JsonError for text that is none, or with the signal's reason. One at a time. */
+  /**
+   * Returns the message in binary form. Rejects with a JsonError for invalid text, or with the signal's reason. One at
+   * a time.
+   */
   toBinary(typeName: string, bytes: Uint8Array, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
@@ -89,7 +92,7 @@ export class JsonThread {
     this.#current = next;
     this.#worker ??= this.#start();
     const { bytes } = next.job;
-    // A view into a buffer that others may use is copied; one that has its buffer to itself goes over.
+    // A view into a shared buffer is copied; an exclusive buffer is transferred.
     const alone = bytes.byteLength === bytes.buffer.byteLength || (bytes.buffer as ArrayBuffer).resizable;
     const own = alone ? [bytes.buffer as ArrayBuffer] : [];
     this.#worker.postMessage(next.job, own);

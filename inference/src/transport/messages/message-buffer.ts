@@ -1,18 +1,19 @@
 /**
- * A message put together from its chunks. A large one is copied, as it comes, into memory that the system gives for it alone: the many
- * small chunks of large messages would be spread over the process's heap, which then stays large for ever.
+ * Assembles a message from its chunks. A large message is copied, as it arrives, into its own memory mapping: its many
+ * small chunks would fragment the process's heap, which then never shrinks.
  *
- * That memory grows in place, within addresses set aside for the whole. V8 does not count such memory. It takes what it does count for
- * pressure, and marks all of its heap for every 64 MiB, a tenth of a second in which nobody is answered: forty large messages that begin
- * together held the server up for two seconds. So what is to be collected is counted here, and idle-collection.ts sees to it.
+ * The mapping grows in place within reserved addresses. V8 does not count it. V8 treats memory it does count as
+ * pressure and marks its whole heap every 64 MiB, which blocks for a tenth of a second: forty large messages that began
+ * together blocked the server for two seconds. So the bytes to collect are counted here, and idle-collection.ts
+ * triggers the collection.
  */
 
-/** Up to this, chunks are kept and joined at the end. */
+/** Up to this size chunks are kept and concatenated at the end. */
 const SMALL_BYTES = 1024 * 1024;
 
 let takenBytes = 0;
 
-/** Bytes of all large messages that were ever given out: their memory comes back when they are collected. */
+/** Bytes of all large messages ever returned. Their memory is freed when they are collected. */
 export function takenMessageBytes(): number {
   return takenBytes;
 }
@@ -23,7 +24,7 @@ export class MessageBuffer {
   #memory: ArrayBuffer | undefined;
   #bytes = 0;
 
-  /** `maxBytes` is the most that will be pushed. */
+  /** `maxBytes` is the maximum that will be pushed. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
@@ -49,7 +50,7 @@ export class MessageBuffer {
     this.#bytes = bytes;
   }
 
-  /** All that was pushed. Once. */
+  /** Returns everything pushed. Call once. */
   take(): Buffer {
     const whole = this.#memory === undefined ? Buffer.concat(this.#chunks) : Buffer.from(this.#memory, 0, this.#bytes);
     if (this.#memory !== undefined) takenBytes += this.#bytes;
@@ -58,7 +59,7 @@ export class MessageBuffer {
     return whole;
   }
 
-  /** Gives everything back at once: nobody else has seen it. */
+  /** Frees the memory at once, because no other code has seen it. */
   clear(): void {
     this.#memory?.resize(0);
     this.#memory = undefined;
@@ -66,14 +67,14 @@ export class MessageBuffer {
     this.#bytes = 0;
   }
 
-  /** By halves: each step is a call of the system. Pages that are not written take no memory. */
+  /** Grows by doubling, because each step is a system call. Unwritten pages take no memory. */
   #grow(bytes: number): void {
     const memory = this.#memory;
     if (memory === undefined || bytes <= memory.byteLength) return;
     memory.resize(Math.min(memory.maxByteLength, Math.max(2 * SMALL_BYTES, Math.ceil(bytes * 1.5))));
   }
 
-  /** Where the next one goes. */
+  /** Offset of the next one. */
   #copy(chunk: Uint8Array, at: number): number {
     if (this.#memory !== undefined) new Uint8Array(this.#memory, at, chunk.byteLength).set(chunk);
     return at + chunk.byteLength;

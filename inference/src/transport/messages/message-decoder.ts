@@ -1,4 +1,4 @@
-/** Request messages from their bytes, in either form. What a message costs to decode is bounded before it is decoded. */
+/** Decodes request messages, binary or JSON. Limits the cost of decoding before decoding. */
 
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { MIB } from '@heimdex/common';
@@ -8,20 +8,20 @@ import { Decompressor } from './decompress.js';
 import { JsonError, JsonThread } from './json-thread.js';
 import { type BinaryLimits, refuseBinary } from './scan-binary.js';
 
-/** JSON above this is parsed on its own thread: it takes the serving thread a millisecond. */
+/** JSON above this is parsed on its own thread; it would block the main thread for a millisecond. */
 const THREAD_BYTES = 64 * 1024;
-/** Of binary messages above this, one is decoded in a turn of the event loop. */
+/** Binary messages above this are decoded one per turn of the event loop. */
 const TURN_BYTES = MIB;
 /** Requests are nested three deep. */
 const MAX_DEPTH = 32;
 const MIN_VALUES = 10_000;
-/** A request has some values of its own for each of its items. */
+/** A request has several values per item. */
 const VALUES_PER_ITEM = 32;
 const MIN_TEXT_BYTES = 8 * MIB;
-/** Part of the largest message that may be text. */
+/** Maximum fraction of the largest message that may be text. */
 const TEXT_PART = 1 / 8;
 
-/** Bounds on what decoding may cost, by what the server is set to take. */
+/** Limits on the cost of decoding, derived from the server's limits. */
 export function messageLimits(limits: {
   readonly maxBatchItems: number;
   readonly maxMessageBytes: number;
@@ -44,12 +44,12 @@ export class MessageDecoder {
     this.#thread = new JsonThread(limits);
   }
 
-  /** Most text, in bytes of UTF-8, that a request may have. */
+  /** Maximum text of a request, in bytes of UTF-8. */
   get maxTextBytes(): number {
     return this.#limits.maxTextBytes;
   }
 
-  /** A message in binary form. Throws INVALID_ARGUMENT for what is none, and for what would cost too much. */
+  /** Decodes a binary message. Throws INVALID_ARGUMENT when it is invalid or too expensive. */
   binary(desc: DescMessage, bytes: Uint8Array): MessageShape<DescMessage> {
     return decoded(desc, () => {
       const refusal = refuseBinary(desc, bytes, this.#limits);
@@ -58,7 +58,7 @@ export class MessageDecoder {
     });
   }
 
-  /** The same, a large one when it is its turn. Rejects with the signal's reason when it is aborted before. */
+  /** The same, but a large one waits for its turn. Rejects with the signal's reason when aborted before. */
   async binaryInTurn(desc: DescMessage, bytes: Uint8Array, signal: AbortSignal): Promise<MessageShape<DescMessage>> {
     if (bytes.byteLength > TURN_BYTES) {
       const before = this.#turn;
@@ -69,7 +69,7 @@ export class MessageDecoder {
     return this.binary(desc, bytes);
   }
 
-  /** A message in JSON, a large one by the thread. Rejects as `binaryInTurn` does. */
+  /** Decodes a JSON message, a large one on the thread. Rejects like `binaryInTurn`. */
   async json(desc: DescMessage, bytes: Uint8Array, signal: AbortSignal): Promise<MessageShape<DescMessage>> {
     if (bytes.byteLength <= THREAD_BYTES) return decoded(desc, () => decodeJson(desc, bytes, this.#limits));
     try {

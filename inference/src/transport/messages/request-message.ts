@@ -1,4 +1,4 @@
-/** The one request message of a call over HTTP/1.1: read, unpacked and decoded within what the call may hold. */
+/** Reads, decompresses and decodes the single request message of an HTTP/1.1 call within its memory limits. */
 import type { IncomingMessage } from 'node:http';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { InferenceError } from '../../errors.js';
@@ -9,28 +9,28 @@ import { type Encoding, isEncoding } from './decompress.js';
 import { MessageBuffer } from './message-buffer.js';
 import type { MessageDecoder } from './message-decoder.js';
 
-/** Flags and length: what stands before a message in a stream. */
+/** Flags and length: the prefix of a message in a stream. */
 const ENVELOPE_BYTES = 5;
 const COMPRESSED = 1;
 
-/** How a request's body is written. */
+/** The encoding of a request's body. */
 export interface BodyForm {
   readonly json: boolean;
-  /** With flags and length before the message. */
+  /** Whether flags and length precede the message. */
   readonly enveloped: boolean;
   readonly encoding: Encoding | undefined;
 }
 
-/** Where each protocol says how its messages are compressed. */
+/** The compression header of each protocol. */
 export type EncodingHeader = 'content-encoding' | 'connect-content-encoding' | 'grpc-encoding';
 
-/** The header that says how the body of this content type is compressed. */
+/** The compression header for a content type. */
 export function encodingHeaderOf(contentType: string): EncodingHeader {
   if (contentType.startsWith('application/grpc-web')) return 'grpc-encoding';
   return contentType.startsWith('application/connect+') ? 'connect-content-encoding' : 'content-encoding';
 }
 
-/** The form by the headers. An encoding that nobody knows is left to the library. */
+/** The body's encoding from its headers. The library reports unknown encodings. */
 export function bodyFormOf({ headers }: Pick<IncomingMessage, 'headers'>): BodyForm {
   const type = headers['content-type'] ?? '';
   const encoding = headers[encodingHeaderOf(type)]?.toString() ?? '';
@@ -41,7 +41,9 @@ export function bodyFormOf({ headers }: Pick<IncomingMessage, 'headers'>): BodyF
   };
 }
 
-/** Rejects with an InferenceError for what is no message, or one that there is no room for; with the call's reason when it is over. */
+/**
+ * Rejects with an InferenceError for an invalid message or lack of memory; with the call's reason when it has ended.
+ */
 export async function readMessage(
   { request, call }: HttpRequest,
   desc: DescMessage,
@@ -60,7 +62,7 @@ export async function readMessage(
   return form.json ? decoder.json(desc, bytes, signal) : decoder.binaryInTurn(desc, bytes, signal);
 }
 
-/** Counts a body as it comes; of one in an envelope the message alone, which says itself how long it is. */
+/** Counts a body as it arrives; in an envelope only the message, which declares its length. */
 class Meter {
   readonly #body: IncomingBody;
   readonly #head: Buffer | undefined;
@@ -71,12 +73,12 @@ class Meter {
     this.#head = enveloped ? Buffer.alloc(ENVELOPE_BYTES) : undefined;
   }
 
-  /** Of the body; what stands behind the message is little. */
+  /** Of the body; little follows the message. */
   get maxBytes(): number {
     return this.#body.maxBytes + 2 * ENVELOPE_BYTES;
   }
 
-  /** Throws where there is no room. */
+  /** Throws when there is no memory. */
   push(chunk: Buffer): void {
     let rest = chunk;
     if (this.#head !== undefined && this.#headBytes < ENVELOPE_BYTES) {
@@ -104,7 +106,7 @@ function readBody(request: IncomingMessage, meter: Meter, signal: AbortSignal): 
     const fail = (error: unknown) => {
       forget();
       message.clear();
-      // What is still on its way is thrown away: the answer must not wait behind it.
+      // Discards the rest of the body, so that the response does not wait for it.
       request.on('error', () => {}).on('data', (chunk) => meter.pace(chunk, request));
       reject(error);
     };
@@ -137,7 +139,7 @@ function openEnvelope(raw: Buffer): { readonly content: Buffer; readonly compres
   }
   const flags = raw[0] ?? 0;
   const rest = raw.subarray(ENVELOPE_BYTES + length);
-  // Behind it only what ends a stream may come, which has a flag of its own.
+  // Only an end-of-stream frame, which has its own flag, may follow.
   if ((flags & ~COMPRESSED) !== 0 || (rest.byteLength > 0 && ((rest[0] ?? 0) & ~COMPRESSED) === 0)) {
     throw new InferenceError('INVALID_ARGUMENT', 'Expected exactly one message in the request.');
   }

@@ -1,8 +1,8 @@
-/** What a message in protobuf's binary form would cost to decode, known from its bytes: values, depth, text. One pass, no copies. */
+/** Measures the decoding cost of a binary protobuf message from its bytes: values, depth, text. One pass, no copies. */
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 
 export interface BinaryLimits {
-  /** Fields, entries of lists and unknown fields, all together. */
+  /** Fields, list entries and unknown fields together. */
   readonly maxValues: number;
   readonly maxDepth: number;
   /** Bytes of all strings together. */
@@ -17,12 +17,12 @@ const GROUP_START = 3;
 const GROUP_END = 4;
 const FIXED_32 = 5;
 
-/** What stands in a length-delimited field. */
+/** The content of a length-delimited field. */
 type Content = DescMessage | 'text' | 'varints' | 'fixed32' | 'fixed64';
 
 const contents = new WeakMap<DescMessage, ReadonlyMap<number, Content>>();
 
-/** Why the message must not be decoded, or undefined. What is no message is the decoder's to say. */
+/** Returns why the message must not be decoded, or undefined. Invalid messages are reported by the decoder. */
 export function refuseBinary(desc: DescMessage, bytes: Uint8Array, limits: BinaryLimits): string | undefined {
   return new Scan(bytes, limits).message(desc, 0, bytes.length, 0);
 }
@@ -57,7 +57,7 @@ class Scan {
         const length = this.#varint();
         const from = this.#at;
         const to = from + length;
-        // Cut short or no protobuf at all: nothing behind it is decoded.
+        // Truncated or not protobuf: the decoder stops here too.
         if (to > end) return undefined;
         const content = fields.get(Math.floor(tag / 8));
         if (content === 'text') this.#textBytes += length;
@@ -81,7 +81,7 @@ class Scan {
     return `it is nested deeper than ${this.#limits.maxDepth}`;
   }
 
-  /** Up to 2^53; what is longer than ten bytes ends the message. */
+  /** Up to 2^53; a varint of more than ten bytes ends the message. */
   #varint(): number {
     let value = 0;
     let factor = 1;
@@ -116,7 +116,7 @@ function contentsOf(desc: DescMessage): ReadonlyMap<number, Content> {
   return made;
 }
 
-/** Of bytes nothing is counted: they are not looked into. A map's entries are counted, and not looked into either: no request has one. */
+/** Bytes fields are not inspected. Map entries are counted but not inspected: requests have none. */
 function contentOf(field: DescField): Content | undefined {
   if (field.message !== undefined && field.fieldKind !== 'map') return field.message;
   if (field.enum !== undefined) return 'varints';

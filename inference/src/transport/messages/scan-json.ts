@@ -1,4 +1,4 @@
-/** What JSON would cost to parse, known from its bytes: values and depth. One pass, no copies. */
+/** Measures the parsing cost of JSON from its bytes: values and depth. One pass, no copies. */
 
 export interface JsonLimits {
   readonly maxValues: number;
@@ -12,7 +12,7 @@ const COLON = 0x3a;
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
 
-/** Why the text must not be parsed, or undefined. What is no JSON is the parser's to say. */
+/** Returns why the text must not be parsed, or undefined. Invalid JSON is reported by the parser. */
 export function refuseJson(bytes: Uint8Array, { maxValues, maxDepth }: JsonLimits): string | undefined {
   let values = 0;
   let depth = 0;
@@ -21,7 +21,7 @@ export function refuseJson(bytes: Uint8Array, { maxValues, maxDepth }: JsonLimit
     const byte = bytes[at] ?? 0;
     if (byte <= 0x20) continue;
     if (byte === QUOTE) {
-      // Long strings are crossed by the runtime's own search; one with escapes is walked.
+      // Long strings are skipped with the runtime's search; strings with escapes are scanned by byte.
       if (backslash !== -1 && backslash < at) backslash = bytes.indexOf(BACKSLASH, at);
       const end = bytes.indexOf(QUOTE, at + 1);
       if (end < 0) return undefined;

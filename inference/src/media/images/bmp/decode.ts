@@ -4,7 +4,7 @@ import type { RawImage } from '../raw-image.js';
 import { type BmpHeader, readBmpHeader } from './header.js';
 import { expandRuns } from './runs.js';
 
-/** Decodes a BMP file. Throws as readBmpHeader does, and DamagedImage where pixels are missing. */
+/** Decodes a BMP file. Throws like readBmpHeader, and DamagedImage where pixels are missing. */
 export function decodeBmp(content: Uint8Array): RawImage {
   const header = readBmpHeader(content);
   const { width, height, bitsPerPixel } = header;
@@ -15,12 +15,12 @@ export function decodeBmp(content: Uint8Array): RawImage {
   if (bitsPerPixel === 24) return { width, height, channels: 3, data: fromBgr(content, header) };
   const hasAlpha = header.masks[3] !== 0;
   const data = fromMasks(content, header, hasAlpha ? 4 : 3);
-  // Programs that know no alpha leave it empty: nothing at all would be shown.
+  // Programs without alpha support leave it 0: the image would be invisible.
   if (hasAlpha && isInvisible(data)) fillAlpha(data);
   return { width, height, channels: hasAlpha ? 4 : 3, data };
 }
 
-/** Where each row of the image begins in the file. Rows are padded to 4 bytes; the last one's padding may be missing. */
+/** Offset of each row in the file. Rows are padded to 4 bytes; the last one's padding may be missing. */
 function rowsOf(
   content: Uint8Array,
   { width, height, bitsPerPixel, topDown, pixelsAt }: BmpHeader,
@@ -61,7 +61,7 @@ function fromPalette(content: Uint8Array, header: BmpHeader, indices: Uint8Array
   return data;
 }
 
-/** Red, green, blue; black where an entry is missing, as viewers show it. */
+/** RGB; black where an entry is missing, as in viewers. */
 function paletteOf(content: Uint8Array, { palette: { at, count, entryBytes } }: BmpHeader): Uint8Array {
   const colours = new Uint8Array(256 * 3);
   for (let entry = 0; entry < count; entry += 1) {

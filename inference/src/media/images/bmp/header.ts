@@ -1,18 +1,18 @@
 import { DamagedImage, refuseImage } from '../errors.js';
 import { viewOf } from '../icc.js';
 
-/** How many bits a pixel has and which of them are which. */
+/** Bits per pixel and their layout. */
 export interface BmpHeader {
   readonly width: number;
   readonly height: number;
   readonly topDown: boolean;
   readonly bitsPerPixel: 1 | 2 | 4 | 8 | 16 | 24 | 32;
   readonly runLength: boolean;
-  /** Red, green, blue, alpha, for 16 and 32 bits; 0 for none. */
+  /** Masks of red, green, blue, alpha for 16 and 32 bits; 0 for none. */
   readonly masks: readonly [number, number, number, number];
   readonly palette: { readonly at: number; readonly count: number; readonly entryBytes: 3 | 4 };
   readonly pixelsAt: number;
-  /** An ICC profile inside the file. */
+  /** An embedded ICC profile. */
   readonly profile: Uint8Array | undefined;
 }
 
@@ -89,7 +89,7 @@ function bitsOf(bits: number, compression: number, size: number): BmpHeader['bit
 
 function masksOf(view: DataView, bits: number, compression: number, size: number): BmpHeader['masks'] {
   if (compression !== BITFIELDS && compression !== ALPHA_BITFIELDS) return bits === 16 ? MASKS_16 : MASKS_32;
-  // Behind a header of 40 bytes, at the same place within a longer one.
+  // After a header of 40 bytes, at the same offset within a longer one.
   const at = FILE_HEADER_BYTES + 40;
   const withAlpha = size >= 56 || compression === ALPHA_BITFIELDS;
   if (at + (withAlpha ? 16 : 12) > view.byteLength) throw new DamagedImage('the file ends within its header');

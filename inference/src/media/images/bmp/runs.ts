@@ -24,7 +24,7 @@ export function expandRuns(
   };
   const byte = (): number => {
     const value = content[at++];
-    // Some writers leave out the end of the bitmap, none the pixels before it.
+    // Some writers omit the end of the bitmap, none the pixels before it.
     if (value === undefined) throw new DamagedImage('the file ends too early, within its pixels');
     return value;
   };

@@ -12,7 +12,7 @@ interface Plane {
   readonly width: number;
   readonly height: number;
 }
-/** What is used of libheif-js, whose own types name generated C functions only. */
+/** The part of libheif-js used here; its own types only name generated C functions. */
 interface Libheif {
   readonly HEAPU8: Uint8Array;
   readonly heif_colorspace: { readonly heif_colorspace_RGB: object };
@@ -53,8 +53,8 @@ export class HeicDecoder {
   }
 
   /**
-   * The primary image, with its turns, mirrors and crops; tiles of a grid put together; 8 bits a sample whatever it has;
-   * depth maps, gain maps and thumbnails left out.
+   * Decodes the primary image with rotation, mirroring and crops applied and grid tiles assembled, to 8 bits per
+   * sample. Depth maps, gain maps and thumbnails are ignored.
    */
   decode(request: DecodeRequest): RawImage {
     const heif = this.#library;

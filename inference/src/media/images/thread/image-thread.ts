@@ -5,7 +5,7 @@ import { DamagedImage } from '../errors.js';
 import { MAX_DECODE_CPU_SECONDS, MAX_DECODER_BYTES, MAX_IDLE_BYTES } from './limits.js';
 import type { DecodedContent, DecodeRequest, FailedAnswer, ThreadAnswer } from './messages.js';
 
-/** Of the thread's JavaScript heap; pixels and the decoders' memory lie outside it. */
+/** Limit of the thread's JavaScript heap; pixels and the decoders' memory are outside it. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
 const CHECK_INTERVAL_MS = 1_000;
 const TICKS_PER_SECOND = 100;
@@ -30,15 +30,15 @@ export class ImageThread {
     this.#worker.on('exit', () => this.#fail('the thread ended'));
   }
 
-  /** Whether the next image may go to it: not after a crash, nor while it holds much memory. */
+  /** Whether it can accept another image: not after a crash or while it holds much memory. */
   get reusable(): boolean {
     return this.#reusable && this.#lost === undefined;
   }
 
-  /** Rejects with an InferenceError for a kind that is not read, DamagedImage or another Error for a broken file. */
+  /** Rejects with an InferenceError for an unsupported kind, DamagedImage or another Error for a broken file. */
   async decode(request: DecodeRequest): Promise<DecodedContent> {
     this.#worker.ref();
-    // The thread gets a copy of its own: what the caller handed in stays usable.
+    // The thread gets a copy: the caller's buffer stays usable.
     const content = new Uint8Array(request.content);
     const answer = await this.#ask({ ...request, content });
     this.#worker.unref();
@@ -55,7 +55,7 @@ export class ImageThread {
     throw answer.reason === 'damaged' ? new DamagedImage(answer.message) : new Error(answer.message);
   }
 
-  /** Ends the thread; what is being decoded rejects. Idempotent. */
+  /** Ends the thread; the image in progress rejects. Idempotent. */
   async end(): Promise<void> {
     this.#fail('the thread was closed');
     await this.#worker.terminate();
@@ -65,7 +65,7 @@ export class ImageThread {
     const start = Date.now();
     const before = this.#cpuSeconds();
     const timer = setInterval(() => {
-      // On a busy machine time passes without work; only work counts, where the system tells it.
+      // On a busy machine only processor time counts, where the system reports it.
       const now = this.#cpuSeconds();
       const spent = now === undefined ? (Date.now() - start) / 1_000 : now - (before ?? 0);
       if (spent > MAX_DECODE_CPU_SECONDS) this.#overdue();
@@ -81,12 +81,12 @@ export class ImageThread {
     }
   }
 
-  /** Processor time of the thread so far. Layout: proc(5), /proc/pid/stat, fields 14 and 15. */
+  /** Processor time of the thread. Layout: proc(5), /proc/pid/stat, fields 14 and 15. */
   #cpuSeconds(): number | undefined {
     if (this.#proc === undefined) return undefined;
     try {
       const stat = readFileSync(`/proc/${this.#proc}/stat`, 'latin1');
-      // The second field is the thread's name in brackets, which may hold spaces.
+      // The second field is the thread's name in parentheses, which may contain spaces.
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
     } catch {

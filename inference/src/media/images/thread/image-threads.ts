@@ -2,10 +2,7 @@ import { ImageThread } from './image-thread.js';
 import { MAX_THREADS } from './limits.js';
 import type { DecodedContent, DecodeRequest } from './messages.js';
 
-/**
- * Decodes images on a few threads, started when the first image needs them. One that is done is kept for the next image,
- * and holds up no process that wants to end.
- */
+/** Decodes images on a few threads, started on demand. Idle threads are reused and do not keep the process alive. */
 export class ImageThreads {
   readonly #idle: ImageThread[] = [];
   readonly #waiting: (() => void)[] = [];
@@ -23,7 +20,7 @@ export class ImageThreads {
     }
   }
 
-  /** One may have ended while it was idle. */
+  /** A thread may have ended while idle. */
   #take(): ImageThread {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) if (idle.reusable) return idle;
     return new ImageThread();

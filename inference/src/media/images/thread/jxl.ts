@@ -19,7 +19,7 @@ export class JxlDecoder {
     return this.#memory.buffer.byteLength;
   }
 
-  /** The first frame, upright and in sRGB, as a PNG: the library gives no pixels. */
+  /** Decodes the first frame, upright and in sRGB, as a PNG: the library does not return pixels. */
   decode(request: DecodeRequest): Uint8Array {
     const image = new JxlImage();
     try {
@@ -27,16 +27,16 @@ export class JxlDecoder {
       image.feedBytes(request.content);
       if (!image.tryInit()) throw new Error('The file ends too early: the header is not whole.');
       checkDecodedSize({ width: image.width ?? 0, height: image.height ?? 0 }, request);
-      // An animation needs its first frame alone; a still image is that frame.
+      // Only the first frame of an animation is needed; a still image is that frame.
       if (image.numLoadedKeyframes < 1) throw new Error('The file ends too early: no frame is whole.');
       const png = image.render(0).encodeToPng();
       image.free();
       return png;
     } catch (error) {
-      // After a trap nothing of it can be called any more; the thread ends.
+      // After a trap the module is unusable; the thread ends.
       if (error instanceof Error && error.name === 'RuntimeError') throw error;
       image.free();
-      // The library throws texts.
+      // The library throws strings.
       throw error instanceof Error ? error : new Error(String(error));
     }
   }

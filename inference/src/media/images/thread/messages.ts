@@ -1,21 +1,21 @@
 import type { RawImage } from '../raw-image.js';
 
-/** Formats that are decoded on a thread of this program's own, by WebAssembly or JavaScript. */
+/** Formats decoded on a separate thread by WebAssembly or JavaScript. */
 export type ThreadFormat = 'HEIC' | 'JXL' | 'BMP';
 
 export interface DecodeRequest {
   readonly format: ThreadFormat;
   readonly content: Uint8Array;
-  /** Size by the file's header, as shown. Another one is damage: memory was granted for this one. */
+  /** Size from the file's header, as shown. Any other size is damage, because memory was reserved for this one. */
   readonly width: number;
   readonly height: number;
 }
 
-/** Pixels, or a PNG with them (from the JPEG XL decoder). */
+/** Pixels, or a PNG (from the JPEG XL decoder). */
 export type DecodedContent = { readonly raw: RawImage } | { readonly png: Uint8Array };
 
 export type ThreadAnswer =
-  /** Sent once: the thread's files under /proc, where its processor time stands; undefined on systems without. */
+  /** Sent once: the thread's directory under /proc, for its processor time; undefined on other systems. */
   | { readonly kind: 'started'; readonly proc: string | undefined }
   | { readonly kind: 'decoded'; readonly content: DecodedContent; readonly memoryBytes: number }
   | { readonly kind: 'refused'; readonly message: string; readonly memoryBytes: number }
@@ -24,8 +24,8 @@ export type ThreadAnswer =
 export interface FailedAnswer {
   readonly kind: 'failed';
   readonly message: string;
-  /** `damaged`: found by this program's own reader, with words of its own. `crashed`: the decoder's state is unknown. */
+  /** `damaged`: found by this program's reader, with its own message. `crashed`: the decoder's state is unknown. */
   readonly reason: 'damaged' | 'decoder' | 'crashed';
-  /** What the decoders of the thread hold now. */
+  /** Memory held by the thread's decoders. */
   readonly memoryBytes: number;
 }

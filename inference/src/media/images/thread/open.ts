@@ -5,7 +5,7 @@ import type { DecodeRequest } from './messages.js';
 
 const threads = new ImageThreads();
 
-/** Decodes a file of a format that libvips does not read, on a thread, and opens its pixels. Rejects as ImageThread does. */
+/** Decodes a format that libvips does not read, on a thread, and opens its pixels. Rejects like ImageThread. */
 export async function openOnThread(request: DecodeRequest): Promise<Sharp> {
   const content = await threads.decode(request);
   return 'raw' in content ? openRaw(content.raw) : openImage(content.png);

@@ -5,8 +5,8 @@ const HEADER_BYTES = 8;
 const PAGE_BYTES = 65_536;
 
 /**
- * A WebAssembly module whose own memory never grows above `maxBytes`, whatever a file makes it ask for: the limit is
- * written into its memory section. Throws for a module without one memory of its own. Layout: WebAssembly Core, section 5.5.8.
+ * A WebAssembly module whose memory never grows above `maxBytes`: the limit is written into its memory section. Throws
+ * for a module without exactly one memory. Layout: WebAssembly Core, section 5.5.8.
  */
 export function limitWasmMemory(module: Uint8Array, maxBytes: number): Uint8Array<ArrayBuffer> {
   const pages = Math.floor(maxBytes / PAGE_BYTES);
@@ -31,7 +31,7 @@ export function limitWasmMemory(module: Uint8Array, maxBytes: number): Uint8Arra
   throw new Error('Expected a WebAssembly module with one memory of its own.');
 }
 
-/** LEB128, as all numbers of the format are. */
+/** LEB128, like all numbers of the format. */
 function readNumber(bytes: Uint8Array, at: number): { value: number; next: number } {
   let value = 0;
   for (let shift = 0; shift < 35; shift += 7) {
@@ -46,7 +46,7 @@ function writeNumber(value: number): readonly number[] {
   return value < 128 ? [value] : [(value & 127) | 128, ...writeNumber(Math.floor(value / 128))];
 }
 
-/** A decoder that finds another size than the header said was granted memory for another image. */
+/** A decoder that finds a size other than the header's got memory for another image. */
 export function checkDecodedSize(
   got: { readonly width: number; readonly height: number },
   expected: { readonly width: number; readonly height: number },

@@ -1,4 +1,4 @@
-/** Entry of the decoding thread: one image at a time. It holds no model, so it may be ended at any time. */
+/** Entry of the decoding thread: one image at a time. It holds no model, so it can be terminated at any time. */
 import { Console } from 'node:console';
 import { readlinkSync } from 'node:fs';
 import { Writable } from 'node:stream';
@@ -11,7 +11,7 @@ import { JxlDecoder } from './jxl.js';
 import { MAX_DECODER_BYTES } from './limits.js';
 import type { DecodedContent, DecodeRequest, FailedAnswer, ThreadAnswer } from './messages.js';
 
-// The libraries write their complaints about a file to the console.
+// The libraries write their warnings to the console.
 globalThis.console = new Console(new Writable({ write: (_chunk, _encoding, done) => done() }));
 
 let heic: HeicDecoder | undefined;
@@ -45,7 +45,7 @@ function memoryBytes(): number {
   return (heic?.memoryBytes ?? 0) + (jxl?.memoryBytes ?? 0);
 }
 
-/** WebAssembly that trapped, or threw something that is no Error (a C++ exception), stopped in the middle. */
+/** WebAssembly that trapped or threw a non-Error (a C++ exception) stopped in the middle. */
 function errorMessage(error: unknown): FailedAnswer['reason'] {
   if (error instanceof DamagedImage) return 'damaged';
   return error instanceof Error && error.name !== 'RuntimeError' ? 'decoder' : 'crashed';

@@ -1,6 +1,6 @@
 import { viewOf } from '../icc.js';
 
-/** Tags that are looked at, by their names in TIFF 6.0, its supplements and DNG. */
+/** Tags used, named as in TIFF 6.0, its supplements and DNG. */
 export const TAG = {
   newSubfileType: 254,
   subfileType: 255,
@@ -20,18 +20,18 @@ export const TAG = {
   dngVersion: 50_706,
 } as const;
 
-/** One image of a TIFF file: its tags' values by their numbers. */
+/** One image of a TIFF file: tag values by tag number. */
 export interface TiffDirectory {
   readonly tags: ReadonlyMap<number, readonly number[]>;
   /** Its SubIFDs, one level deep. */
   readonly children: readonly TiffDirectory[];
 }
 
-/** Real files have fewer; a loop of directories ends here. */
+/** Maximum directories; ends loops. Real files have fewer. */
 const MAX_DIRECTORIES = 1_000;
 const MAX_CHILDREN = 16;
 const MAX_ENTRIES = 4_096;
-/** Of one tag; more is content, such as where strips lie. */
+/** Maximum values per tag; longer ones are content, such as strip offsets. */
 const MAX_VALUES = 64;
 
 const TYPE_SIZES: Readonly<Record<number, number>> = {
@@ -60,7 +60,7 @@ class TiffReader {
     this.big = this.number(2, 2) === 43;
   }
 
-  /** Throws a RangeError outside of the file. */
+  /** Throws a RangeError outside the file. */
   number(at: number, size: number): number {
     if (size === 1) return this.#view.getUint8(at);
     if (size === 2) return this.#view.getUint16(at, this.little);

@@ -1,23 +1,23 @@
 import { refuseImage } from '../errors.js';
 import { readTiffDirectories, TAG, type TiffDirectory } from './directories.js';
 
-/** The image of a TIFF file that is read, and how its samples lie. */
+/** The chosen image of a TIFF file and its sample layout. */
 export interface TiffPage {
   /** Index for the decoder. */
   readonly page: number;
   readonly subifd: number | undefined;
   readonly sampleFormat: 'uint' | 'float';
   readonly bitsPerSample: number;
-  /** Samples that are colour, and all of a pixel. */
+  /** Colour samples, and all samples per pixel. */
   readonly colourSamples: number;
   readonly samples: number;
-  /** Whether the first sample behind the colours says how opaque a pixel is. */
+  /** Whether the first sample after the colours is alpha. */
   readonly hasAlpha: boolean;
   readonly hasProfile: boolean;
   readonly whiteIsZero: boolean;
 }
 
-/** Of a pixel; images of satellites have a dozen. */
+/** Maximum samples per pixel; satellite images have a dozen. */
 export const MAX_SAMPLES = 32;
 const REDUCED_OR_MASK = 1 | 4;
 const CFA = 32_803;
@@ -36,7 +36,7 @@ const UNASSOCIATED = 2;
 const PALETTE = 3;
 const YCBCR = 6;
 const JPEG = 7;
-/** What the decoder reads. */
+/** What the decoder supports. */
 const COMPRESSIONS: readonly number[] = [1, 2, 3, 4, 5, 7, 8, 32_771, 32_773, 32_946];
 const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
   6: 'old-style JPEG',
@@ -62,7 +62,7 @@ const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
   50002: 'JPEG XL',
   52546: 'JPEG XL',
 };
-/** Compressions of cameras' own. */
+/** Proprietary camera compressions. */
 const RAW_COMPRESSIONS: readonly number[] = [32_767, 32_769, 32_770, 34_713, 65_000, 65_535];
 const DEPTHS = { uint: [1, 2, 4, 8, 16, 32], float: [32] } as const;
 const CONVERT = 'Convert it to 8 or 16 bits a sample, uncompressed or with LZW, Deflate or JPEG compression.';
@@ -148,7 +148,7 @@ function describe({ tags }: TiffDirectory, page: number, subifd: number | undefi
   }
   const photometric = first(tags, TAG.photometric, 1);
   const colourSamples = COLOUR_SAMPLES[photometric];
-  // The decoder turns YCbCr into RGB within JPEG alone.
+  // The decoder converts YCbCr to RGB only within JPEG.
   if (colourSamples === undefined || (photometric === YCBCR && compression !== JPEG)) {
     const other = OTHER_COLOURS[photometric] ?? `photometric interpretation ${photometric}`;
     throw refuseImage(
@@ -158,7 +158,7 @@ function describe({ tags }: TiffDirectory, page: number, subifd: number | undefi
     );
   }
   const samples = first(tags, TAG.samplesPerPixel, 1);
-  // libvips reads planes of strips, but none of tiles.
+  // libvips reads planar strips but not planar tiles.
   if (samples > 1 && first(tags, TAG.planarConfiguration, 1) === 2 && tags.has(TAG.tileWidth)) {
     throw refuseImage(
       'TIFF',
@@ -193,7 +193,7 @@ function describe({ tags }: TiffDirectory, page: number, subifd: number | undefi
 function formatOf(tags: TiffDirectory['tags'], samples: number, bits: number): 'uint' | 'float' {
   const formats = new Set((tags.get(TAG.sampleFormat) ?? [1]).slice(0, samples));
   const [format = 1] = formats;
-  // 4: undefined, which readers take as unsigned.
+  // 4: undefined, which readers treat as unsigned.
   if (formats.size === 1 && (format === 1 || format === 4)) return 'uint';
   if (formats.size === 1 && format === 3) return 'float';
   const name = format === 2 ? `signed numbers of ${bits} bits` : format > 4 ? 'complex numbers' : 'of several kinds';

@@ -5,18 +5,18 @@ import { openImage, openRaw } from '../open.js';
 import type { RawImage } from '../raw-image.js';
 import { MAX_SAMPLES, type TiffPage } from './page.js';
 
-/** Whether the decoder alone would get a page wrong: wide numbers, or samples besides colour and alpha. */
+/** Whether the decoder alone would misread a page: wide numbers, or samples besides colour and alpha. */
 export function needsOwnSamples(page: TiffPage): boolean {
   const extra = page.samples - page.colourSamples;
   return page.bitsPerSample > 16 || extra > 1 || (extra === 1 && !page.hasAlpha);
 }
 
 export interface SamplesOptions {
-  /** Bytes that all samples may take. */
+  /** Maximum bytes of all samples. */
   readonly maxBytes: number;
   /** Of the image. */
   readonly pixels: number;
-  /** Whether it is to be turned by its orientation. */
+  /** Whether to apply its orientation. */
   readonly turned: boolean;
 }
 
@@ -44,7 +44,7 @@ export async function openTiffSamples(
   const { page: index, subifd } = page;
   const place = subifd === undefined ? { page: index } : { page: index, subifd };
   const image = openImage(content, { ...place, ignoreIcc: true, maxChannels: MAX_SAMPLES });
-  // The same colours as in the file: otherwise floats go through light, and 16 bits to 8.
+  // Keeps the file's colours: otherwise floats are treated as linear light, and 16 bits become 8.
   const same = depth === 'float' && !grey ? 'scrgb' : depth === 'ushort' ? (grey ? 'grey16' : 'rgb16') : undefined;
   const kept = same === undefined ? image : image.toColourspace(same);
   const { data, info } = await (turned ? kept.autoOrient() : kept).raw({ depth }).toBuffer({ resolveWithObject: true });
@@ -71,7 +71,7 @@ function checkSamples(page: TiffPage): void {
   }
 }
 
-/** The decoder repeats a lone grey sample for red, green and blue. */
+/** The decoder repeats a single grey sample for red, green and blue. */
 function placesOf(page: TiffPage, channels: number): readonly number[] {
   const colours = page.colourSamples >= 3 ? [0, 1, 2] : [0];
   const greyAsRgb = page.colourSamples === 1 && channels === page.samples + 2;
@@ -83,7 +83,7 @@ function toBytes(data: Buffer, depth: Depth): Uint8Array {
   if (depth === 'float') return fromFloats(new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4));
   const size = depth === 'uint' ? 4 : 2;
   const bytes = new Uint8Array(data.length / size);
-  // libvips gives the machine's own order, and Node.js runs on little-endian machines.
+  // libvips outputs the machine's byte order, and Node.js runs on little-endian machines.
   for (let index = 0; index < bytes.length; index += 1) bytes[index] = data[index * size + size - 1] as number;
   return bytes;
 }

@@ -1,35 +1,35 @@
-/** Finds the attention of a decoder's branch that goes on from a cache, as exports write it out. */
+/** Finds the attention of the cached branch of a decoder in the form exporters write. */
 import { type OnnxGraph, type OnnxNode, Readers } from '../../../onnx/index.js';
 
-/** Attention to the tokens of the cache and the new one. */
+/** Attention to the cached tokens and the new one. */
 export interface SelfAttention {
-  /** Joins the cache with the new token. */
+  /** Concatenates the cache and the new token. */
   readonly keys: OnnxNode;
   readonly values: OnnxNode;
   readonly product: ScoreProduct;
-  /** Adds the mask to the scores, where there is one. */
+  /** Adds the mask to the scores, if there is one. */
   readonly mask: OnnxNode | undefined;
   readonly softmax: OnnxNode;
   readonly weighted: OnnxNode;
 }
 
-/** Attention to the audio. */
+/** Cross attention. */
 export interface CrossAttention {
   readonly product: ScoreProduct;
   readonly weighted: OnnxNode;
 }
 
-/** The product of queries with keys. */
+/** The product of queries and keys. */
 export interface ScoreProduct {
-  /** Turns the keys. */
+  /** Transposes the keys. */
   readonly turn: OnnxNode;
-  /** Multiplies them by a number, where the export shares the scale out to both sides. */
+  /** Scales the keys, where the export splits the scale between both sides. */
   readonly scale: { readonly node: OnnxNode; readonly factor: string } | undefined;
   readonly multiply: OnnxNode;
 }
 
-/** What is to be known of a branch. */
-export class BranchLook extends Readers {
+/** Lookups in a branch. */
+export class BranchIndex extends Readers {
   readonly #roots: ReadonlySet<string>;
 
   constructor(branch: OnnxGraph) {
@@ -37,7 +37,7 @@ export class BranchLook extends Readers {
     this.#roots = new Set(branch.nodes.flatMap(({ opType, outputs }) => (opType === 'Sqrt' ? outputs : [])));
   }
 
-  /** The product that reads the keys of this name, which may have a scale: in exports the square root of a number. */
+  /** The product that reads the keys of this name, which may be scaled: in exports by the square root of a number. */
   product(keys: string | undefined): ScoreProduct | undefined {
     const turn = this.only(keys, 'Transpose');
     const times = this.only(turn?.outputs[0], 'Mul');
@@ -50,25 +50,25 @@ export class BranchLook extends Readers {
   }
 }
 
-/** Both attentions of a layer; undefined when they are written in another way. */
+/** Finds both attentions of a layer; undefined when they have another structure. */
 export function attentionsOf(
   layer: string,
-  look: BranchLook,
+  branchIndex: BranchIndex,
 ): { readonly self: SelfAttention; readonly cross: CrossAttention } | undefined {
   const past = (part: string, side: string) => `past_key_values.${layer}.${part}.${side}`;
-  const self = selfAt(past('decoder', 'key'), past('decoder', 'value'), look);
-  const cross = crossAt(past('encoder', 'key'), past('encoder', 'value'), look);
+  const self = selfAt(past('decoder', 'key'), past('decoder', 'value'), branchIndex);
+  const cross = crossAt(past('encoder', 'key'), past('encoder', 'value'), branchIndex);
   return self === undefined || cross === undefined ? undefined : { self, cross };
 }
 
-function selfAt(key: string, value: string, look: BranchLook): SelfAttention | undefined {
-  const keys = look.only(key, 'Concat');
-  const values = look.only(value, 'Concat');
-  const product = look.product(keys?.outputs[0]);
+function selfAt(key: string, value: string, branchIndex: BranchIndex): SelfAttention | undefined {
+  const keys = branchIndex.only(key, 'Concat');
+  const values = branchIndex.only(value, 'Concat');
+  const product = branchIndex.product(keys?.outputs[0]);
   const scores = product?.multiply.outputs[0];
-  const mask = look.only(scores, 'Add');
-  const softmax = look.only(mask?.outputs[0] ?? scores, 'Softmax');
-  const weighted = look.only(values?.outputs[0], 'MatMul');
+  const mask = branchIndex.only(scores, 'Add');
+  const softmax = branchIndex.only(mask?.outputs[0] ?? scores, 'Softmax');
+  const weighted = branchIndex.only(values?.outputs[0], 'MatMul');
   if (keys === undefined || values === undefined || product === undefined) return undefined;
   if (softmax === undefined || weighted === undefined || !isOverLast(softmax)) return undefined;
   const fits =
@@ -76,23 +76,23 @@ function selfAt(key: string, value: string, look: BranchLook): SelfAttention | u
     values.inputs.length === 2 &&
     keys.inputs[0] === key &&
     values.inputs[0] === value &&
-    look.only(softmax.outputs[0], 'MatMul') === weighted &&
+    branchIndex.only(softmax.outputs[0], 'MatMul') === weighted &&
     weighted.inputs[1] === values.outputs[0];
   return fits ? { keys, values, product, mask, softmax, weighted } : undefined;
 }
 
-function crossAt(key: string, value: string, look: BranchLook): CrossAttention | undefined {
-  const product = look.product(key);
+function crossAt(key: string, value: string, branchIndex: BranchIndex): CrossAttention | undefined {
+  const product = branchIndex.product(key);
   const scores = product?.multiply.outputs[0];
-  const softmax = look.only(look.only(scores, 'Add')?.outputs[0] ?? scores, 'Softmax');
-  const weighted = look.only(value, 'MatMul');
+  const softmax = branchIndex.only(branchIndex.only(scores, 'Add')?.outputs[0] ?? scores, 'Softmax');
+  const weighted = branchIndex.only(value, 'MatMul');
   if (product === undefined || softmax === undefined || weighted === undefined || !isOverLast(softmax))
     return undefined;
   const fits = weighted.inputs[0] === softmax.outputs[0] && weighted.inputs[1] === value;
   return fits ? { product, weighted } : undefined;
 }
 
-/** Whether a softmax is over the last dimension of scores. */
+/** Whether a softmax is over the last dimension of the scores. */
 export function isOverLast({ attributes }: OnnxNode): boolean {
   return [-1n, 3n].includes(attributes.find(({ name }) => name === 'axis')?.int ?? -1n);
 }

@@ -1,33 +1,34 @@
 import { node, type OnnxGraph, type OnnxNode } from '../../../onnx/index.js';
 
-/** The input that names the positions of `input_ids` to give logits for. */
+/** Input with the positions of `input_ids` to return logits for. */
 export const LOGIT_POSITIONS = 'heimdex_logit_positions';
 
-/** Operators that may stand between the product with the vocabulary and `logits`. */
+/** Operators allowed between the vocabulary projection and `logits`. */
 const BEHIND_PRODUCT = new Set(['Mul', 'Cast', 'Add']);
 const PRODUCTS = new Set(['MatMul', 'MatMulInteger', 'MatMulNBits']);
 
 /**
- * Has a decoder give logits for chosen positions alone: of a prompt of 200 tokens only one or two are looked at, and the
- * product with the vocabulary is the dearest of the graph. Adds the input `heimdex_logit_positions` (int64, any length).
- * Works on the graph and on each branch of its If. Returns false, the graph unchanged, when it is of another make.
+ * Makes a decoder return logits only for selected positions. Of a prompt of 200 tokens one or two are used, and the
+ * vocabulary projection is the most expensive operator of the graph. Adds the input `heimdex_logit_positions` (int64,
+ * any length). Transforms the graph and each branch of its If. Returns false and leaves the graph unchanged when its
+ * structure differs.
  */
 export function chooseLogitPositions(graph: OnnxGraph): boolean {
   const at = graph.outputs.findIndex(({ name }) => name === 'logits');
   if (at < 0) return false;
   const branch = graph.nodes.find(({ opType, outputs }) => opType === 'If' && outputs[at] === 'logits');
   const graphs = branch === undefined ? [graph] : branch.attributes.flatMap((attribute) => attribute.graph ?? []);
-  const places = graphs.map((part) => findHidden(part, part.outputs[at]?.name));
-  if (places.length === 0 || !places.every((place) => place !== undefined)) return false;
-  places.forEach((place, index) => {
+  const matches = graphs.map((part) => findHidden(part, part.outputs[at]?.name));
+  if (matches.length === 0 || !matches.every((match) => match !== undefined)) return false;
+  matches.forEach((match, index) => {
     const chosen = `heimdex_chosen_${index}`;
     const part = graphs[index];
     part?.nodes.splice(
-      part.nodes.indexOf(place.reader),
+      part.nodes.indexOf(match.reader),
       0,
-      node('Gather', [place.hidden, LOGIT_POSITIONS], [chosen], { axis: 1 }),
+      node('Gather', [match.hidden, LOGIT_POSITIONS], [chosen], { axis: 1 }),
     );
-    place.reader.inputs[0] = chosen;
+    match.reader.inputs[0] = chosen;
     if (part !== undefined) part.shapes = [];
   });
   graph.inputs.push({ name: LOGIT_POSITIONS, elementType: 'int64', dims: ['logit_positions'] });
@@ -37,7 +38,7 @@ export function chooseLogitPositions(graph: OnnxGraph): boolean {
   return true;
 }
 
-/** The node that reads the last layer's output for the product with the vocabulary, and that output's name. */
+/** The node that reads the last layer's output for the vocabulary projection, and that output's name. */
 function findHidden(
   graph: OnnxGraph,
   logits: string | undefined,
@@ -47,7 +48,7 @@ function findHidden(
   if (product === undefined) return undefined;
   const before = makers.get(product.inputs[0] ?? '');
   const reader = before?.opType === 'DynamicQuantizeLinear' ? before : product;
-  // Quantised once for several readers: they would all see the chosen positions alone.
+  // Quantized once for several readers, all of which would see only the selected positions.
   const quantized = reader.outputs[0] ?? '';
   if (reader !== product && graph.nodes.some((one) => one !== product && one.inputs.includes(quantized))) {
     return undefined;
@@ -56,7 +57,7 @@ function findHidden(
   return hidden === undefined ? undefined : { reader, hidden };
 }
 
-/** The product whose result becomes `name` by scaling, casting and adding alone. */
+/** The product whose result becomes `name` through scaling, casting and adding only. */
 function findProduct(makers: ReadonlyMap<string, OnnxNode>, name: string): OnnxNode | undefined {
   const maker = makers.get(name);
   if (maker === undefined || PRODUCTS.has(maker.opType)) return maker;

@@ -1,15 +1,15 @@
 import { dropDead, node, type OnnxGraph, type OnnxModel, type OnnxNode, tensor } from '../../../onnx/index.js';
 import {
   attentionsOf,
-  BranchLook,
+  BranchIndex,
   type CrossAttention,
   type ScoreProduct,
   type SelfAttention,
 } from './cached-attention.js';
 
-/** The input that says how many tokens of the cache are filled, int64 [1]. */
+/** Input with the number of filled tokens in the cache, int64 [1]. */
 export const PAST_LENGTH = 'heimdex_past_length';
-/** The input added to the scores of a step, float32 [1, 1, 1, room + 1]: 0 where a token stands, -Infinity where none does yet. */
+/** Input added to the scores of a step, float32 [1, 1, 1, capacity + 1]: 0 at filled positions, -Infinity elsewhere. */
 export const STEP_MASK = 'heimdex_step_mask';
 
 const CONSTANTS = {
@@ -23,21 +23,22 @@ const CONSTANTS = {
   perRow: 'heimdex_step_per_row',
 } as const;
 
-/** Turns the second and third dimension around: heads and tokens. */
+/** Swaps the second and third dimension: heads and tokens. */
 const SWAPPED = { perm: [0, 2, 1, 3] } as const;
 
 /**
- * Has the branch of a merged decoder that goes on from a cache give the new token's keys and values alone, instead of the
- * whole cache with them at its end, and read a cache with room for more tokens than it holds. So the cache stays where it is:
- * before, each step wrote it anew, and the runtime's binding copied every output once more. A step's scores are those against
- * the cache and that against the token itself, side by side; they are the same, and the sums over them are added in another
- * order.
+ * Makes the cached branch of a merged decoder return only the new token's keys and values, instead of the whole cache
+ * with them appended, and read a cache with spare capacity. The cache then stays in place: before, every step rewrote
+ * it, and the runtime's binding copied every output once more. A step's scores are the concatenation of those against
+ * the cache and the one against the token itself. They are equal to the original scores, but the sums over them are in
+ * another order.
  *
- * Where there are several sequences to an audio file (beams, samples), all hear the one audio there is: the cross attention's
- * keys and values have a row an audio file, and the sequences stand side by side in its queries.
+ * Where there are several sequences per audio (beams, samples), they share its cross-attention keys and values, one row
+ * per audio; the sequences are laid out in its queries.
  *
- * Adds the inputs PAST_LENGTH and STEP_MASK. Only for graphs with attention written out, where nothing but a mask is added to the
- * scores, and for one token a step. Returns false, the graph unchanged, when it is of another make.
+ * Adds the inputs PAST_LENGTH and STEP_MASK. Only for graphs with decomposed attention in which nothing but a mask is
+ * added to the scores, and for one token per step. Returns false and leaves the graph unchanged when its structure
+ * differs.
  */
 export function keepCacheInPlace({ graph }: OnnxModel): boolean {
   const branch = graph.nodes
@@ -47,9 +48,9 @@ export function keepCacheInPlace({ graph }: OnnxModel): boolean {
   if (branch === undefined || sizes === undefined) return false;
   const [, heads, , size] = sizes;
   if (typeof heads !== 'number' || typeof size !== 'number') return false;
-  const look = new BranchLook(branch);
+  const branchIndex = new BranchIndex(branch);
   const layers = graph.inputs.flatMap(({ name }) => DECODER_KEY.exec(name)?.[1] ?? []);
-  const found = layers.map((layer) => attentionsOf(layer, look));
+  const found = layers.map((layer) => attentionsOf(layer, branchIndex));
   if (found.length === 0 || !found.every((layer) => layer !== undefined)) return false;
 
   for (const layer of found) {
@@ -126,7 +127,7 @@ function changeCross(branch: OnnxGraph, { product, weighted }: CrossAttention): 
   ]);
 }
 
-/** Multiplies one query instead of all keys. Gives the query's name. */
+/** Scales one query instead of all keys. Returns the query's name. */
 function scaleQuery(branch: OnnxGraph, { turn, scale, multiply }: ScoreProduct): string {
   const [query = ''] = multiply.inputs;
   if (scale === undefined) return query;
@@ -138,7 +139,7 @@ function scaleQuery(branch: OnnxGraph, { turn, scale, multiply }: ScoreProduct):
   return scaled;
 }
 
-/** Who asks how long the cache is, or the cache with the token, gets the tokens in it and not its room. */
+/** Readers of the length of the cache, with or without the new token, get its token count instead of its capacity. */
 function countFilled(branch: OnnxGraph): void {
   const joins = new Map(
     branch.nodes
@@ -163,7 +164,8 @@ function countFilled(branch: OnnxGraph): void {
       }),
     ]);
   }
-  // What still reads a cache with the token joined would read room that is not filled; `attentionsOf` has seen that nothing does.
+  // A reader of the cache with the token appended would read unfilled capacity; `attentionsOf` has checked that there
+  // is none.
   branch.nodes = branch.nodes.filter((one) => joins.get(one.outputs[0]) !== one);
 }
 
@@ -195,7 +197,7 @@ function addInputs(graph: OnnxGraph, heads: number, size: number): void {
   graph.shapes = [];
 }
 
-/** What its output was called is free for another; nodes are named after their outputs. */
+/** Frees the name of its output. Nodes are named after their outputs. */
 function rename(one: OnnxNode, output: string): void {
   one.name = output;
   one.outputs = [output];

@@ -1,22 +1,22 @@
 import { node, type OnnxGraph, type OnnxModel, type OnnxNode } from '../../../onnx/index.js';
 import { isOverLast } from './cached-attention.js';
 
-/** The input added to the scores of every cross attention, float32 [audios or 1, 1, 1, positions or 1]. */
+/** Input added to the scores of every cross attention, float32 [audios or 1, 1, 1, positions or 1]. */
 export const LOG_COUNTS = 'heimdex.encoder.log_counts';
 
 /**
- * Lets a row of the encoder's output stand for several positions, as the silence behind an utterance has them: the logarithm of
- * how many is added to its scores, which is the same as having the row that often; -Infinity for a row that is not to be heard.
- * Adds the input LOG_COUNTS. Works on all branches, or on none: then it returns false, the graph unchanged.
+ * Lets a row of the encoder's output represent several positions, such as the silence after an utterance. The logarithm
+ * of their number is added to the row's scores, which is equivalent to repeating the row; -Infinity masks a row. Adds
+ * the input LOG_COUNTS. Transforms all branches or none: then it returns false and the graph is unchanged.
  */
 export function addProportionalAttention({ graph }: OnnxModel): boolean {
   const branches = graph.nodes.flatMap(({ attributes }) => attributes.flatMap((one) => one.graph ?? []));
   const layers = graph.inputs.flatMap(({ name }) => ENCODER_VALUE.exec(name)?.[1] ?? []);
-  const places = branches.flatMap((branch) =>
+  const matches = branches.flatMap((branch) =>
     layers.map((layer) => ({ branch, softmax: weightsOf(valuesOf(graph, branch, layer), branch) })),
   );
-  if (places.length === 0 || places.some(({ softmax }) => softmax === undefined)) return false;
-  for (const { branch, softmax } of places) {
+  if (matches.length === 0 || matches.some(({ softmax }) => softmax === undefined)) return false;
+  for (const { branch, softmax } of matches) {
     const [scores = ''] = softmax?.inputs ?? [];
     if (softmax === undefined) continue;
     const weighed = `${scores}/heimdex_weighed`;
@@ -31,13 +31,13 @@ export function addProportionalAttention({ graph }: OnnxModel): boolean {
 
 const ENCODER_VALUE = /^past_key_values\.(\d+)\.encoder\.value$/;
 
-/** The values of a layer's cross attention: read from the cache, or worked out and given to it. */
+/** The values of a layer's cross attention: read from the cache, or computed and written to it. */
 function valuesOf(graph: OnnxGraph, branch: OnnxGraph, layer: string): readonly string[] {
   const at = graph.outputs.findIndex(({ name }) => name === `present.${layer}.encoder.value`);
   return [`past_key_values.${layer}.encoder.value`, branch.outputs[at]?.name ?? ''];
 }
 
-/** The node that makes the weights of these values. */
+/** The node that computes the weights of these values. */
 function weightsOf(values: readonly string[], { nodes }: OnnxGraph): OnnxNode | undefined {
   const readers = nodes.filter(({ opType, inputs }) => opType === 'MatMul' && values.includes(inputs[1] ?? ''));
   const [weights] = readers[0]?.inputs ?? [];

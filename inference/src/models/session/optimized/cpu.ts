@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 
-/** Features by which the runtime chooses its kernels, and with them the order of prepacked weights. */
+/** CPU features that determine the runtime's kernels and the layout of prepacked weights. */
 const KERNEL_FEATURES = /^(sse|ssse|avx|amx|fma|f16c|asimd|fphp|i8mm|bf16|sve|sme|svebf16|svei8mm)/;
 
 /**
- * The features of this machine's CPU that matter to the runtime, sorted; its name where the system does not list features.
- * A form prepared on another CPU could be wrong here, or stop the process, so they are part of its key.
+ * Returns the sorted features of this CPU that matter to the runtime, or its name where the system does not list
+ * features. They are part of the key, because a model optimized on another CPU could give wrong results or crash.
  */
 export function cpuFeatures(): readonly string[] {
   try {
@@ -14,7 +14,7 @@ export function cpuFeatures(): readonly string[] {
     if (line !== undefined)
       return [...new Set(line.trim().split(/\s+/))].filter((flag) => KERNEL_FEATURES.test(flag)).sort();
   } catch {
-    // Another system than Linux.
+    // Not Linux.
   }
   return [cpus()[0]?.model ?? 'unknown'];
 }

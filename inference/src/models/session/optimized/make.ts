@@ -5,23 +5,23 @@ import { dirname, join } from 'node:path';
 import { hashFile, makeDir, type OptimizedFile } from '@heimdex/cache';
 import { InferenceSession } from 'onnxruntime-node';
 import { type OnnxGraph, type OnnxModel, type OnnxTensor, parseModel, writeModel } from '../../../onnx/index.js';
+import type { OptimizedKey } from './key.js';
 import { GRAPH_NAME, MANIFEST_NAME, WEIGHTS_NAME, writeManifest } from './manifest.js';
-import type { OptimizedKey } from './place.js';
 import { type Recipe, withSessionEntries } from './recipe.js';
 
-/** Constants with fewer bytes stay in the graph's file. */
+/** Smaller constants stay in the graph's file. */
 const EXTERNAL_MIN_BYTES = 1024;
-/** A form is up to this many times its source: what is stored and what is prepacked are both kept. */
+/** Maximum size of an optimized model relative to its source: it stores both the original and the prepacked weights. */
 const MAX_GROWTH = 3;
-/** Temporary directories begin with it; prepare removes old ones. */
+/** Prefix of temporary directories; prepare removes old ones. */
 export const TEMPORARY_PREFIX = '.tmp-';
 
 export interface MakeRequest {
-  /** Where it is to lie. */
+  /** Target directory. */
   readonly dir: string;
   readonly source: string;
   readonly key: OptimizedKey;
-  /** Bytes of the source, for a look at the room there is. */
+  /** Bytes of the source, to check for free space. */
   readonly sourceBytes: number;
   readonly recipe: Recipe;
   readonly settings: InferenceSession.SessionOptions;
@@ -30,19 +30,19 @@ export interface MakeRequest {
 }
 
 /**
- * Makes an optimized model: in a directory of its own, proved by opening it, then renamed into place. What lay there before is
- * replaced. Returns its files, to be recorded. Throws, and leaves nothing behind, when there is no room, when the volume cannot be
- * written and when the runtime does not read back what it saved.
+ * Creates an optimized model in a temporary directory, verifies it by opening it, then renames it to its final path,
+ * replacing any earlier one. Returns its files, to be recorded. Throws, and leaves no files behind, when space is
+ * short, when the volume is read-only, and when the runtime cannot read back what it saved.
  */
 export async function makeForm(request: MakeRequest): Promise<readonly OptimizedFile[]> {
   const { dir, source, key, recipe, settings } = request;
-  const place = dirname(dir);
-  await makeDir(place);
-  const { bavail, bsize } = await statfs(place);
+  const parent = dirname(dir);
+  await makeDir(parent);
+  const { bavail, bsize } = await statfs(parent);
   if (bavail * bsize < request.sourceBytes * MAX_GROWTH) {
     throw new Error(`the volume has ${bavail * bsize} bytes free, expected ${request.sourceBytes * MAX_GROWTH}`);
   }
-  const temporary = join(place, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
+  const temporary = join(parent, `${TEMPORARY_PREFIX}${randomBytes(6).toString('hex')}`);
   await mkdir(temporary, { mode: 0o755 });
   try {
     const graph = recipe.read();
@@ -64,7 +64,7 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
   }
 }
 
-/** Opens a form. It is the optimised graph, so nothing is optimised again: what was proved is what runs. */
+/** Opens an optimized model without optimizing it again: what was verified is what runs. */
 export function openForm(dir: string, settings: InferenceSession.SessionOptions): Promise<InferenceSession> {
   return InferenceSession.create(join(dir, GRAPH_NAME), { ...settings, graphOptimizationLevel: 'disabled' });
 }
@@ -81,14 +81,14 @@ function saving(settings: InferenceSession.SessionOptions, dir: string): Inferen
 }
 
 /**
- * onnxruntime 1.30 writes constants of an If's branches twice, the second time as external data if they are large, and then
- * refuses the file. One of each is kept, the external one, when the bytes are the same.
+ * Removes duplicate constants. onnxruntime 1.30 writes constants of an If's branches twice, the second time as external
+ * data if they are large, and then rejects the file. The external one is kept when the bytes are equal.
  */
 function mendRepeats(dir: string): void {
   const path = join(dir, GRAPH_NAME);
   const model: OnnxModel = parseModel(readFileSync(path));
   const weightsPath = join(dir, WEIGHTS_NAME);
-  // A graph without large constants has no such file, and nothing in it then asks for one.
+  // A graph without large constants has no such file and refers to none.
   const weights = openSync(existsSync(weightsPath) ? weightsPath : path, 'r');
   try {
     if (dropRepeats(model.graph, weights) > 0) writeFileSync(path, writeModel(model));
@@ -148,7 +148,7 @@ async function publish(temporary: string, dir: string): Promise<void> {
   try {
     await rename(temporary, dir);
   } catch (error) {
-    // Another run was faster; its form is as good.
+    // A concurrent run was faster; its result is equivalent.
     if (!(error instanceof Error && 'code' in error && /^(ENOTEMPTY|EEXIST)$/.test(String(error.code)))) throw error;
   } finally {
     await rm(old, { recursive: true, force: true });

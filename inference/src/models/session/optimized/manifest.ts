@@ -2,30 +2,30 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile, type OptimizedFile } from '@heimdex/cache';
 import type { GraphFacts, OnnxValue } from '../../../onnx/index.js';
-import type { OptimizedKey } from './place.js';
+import type { OptimizedKey } from './key.js';
 
 export const MANIFEST_NAME = 'manifest.json';
 export const GRAPH_NAME = 'model.onnx';
 export const WEIGHTS_NAME = 'model.data';
 
-/** What a form's directory says of itself. */
+/** The manifest in an optimized model's directory. */
 export interface OptimizedManifest {
   readonly key: OptimizedKey;
   readonly source: string;
-  /** Of the graph before the runtime optimised it, after it was rewritten. */
+  /** Facts of the transformed graph before the runtime optimized it. */
   readonly facts: GraphFacts;
-  /** Whether it was rewritten. */
+  /** Whether it was transformed. */
   readonly changed: boolean;
 }
 
-/** The manifest's bytes. The same form always gives the same bytes. */
+/** Serializes the manifest. The same input always returns the same bytes. */
 export function writeManifest(manifest: OptimizedManifest): string {
   const { opTypes, inputs, outputs } = manifest.facts;
   const facts = { opTypes: [...opTypes].sort(), inputs, outputs };
   return `${JSON.stringify({ ...manifest, facts }, null, 1)}\n`;
 }
 
-/** Reads a form's manifest; undefined where there is no form. Throws, with the reason, when it is none of ours. */
+/** Reads the manifest; undefined if there is no optimized model. Throws, with the reason, when it is invalid. */
 export async function readManifest(dir: string): Promise<OptimizedManifest | undefined> {
   let text: string;
   try {
@@ -55,7 +55,7 @@ export async function readManifest(dir: string): Promise<OptimizedManifest | und
   };
 }
 
-/** Throws, with the reason, when a form's files are not what is recorded of them: sizes, and with `full` every byte. */
+/** Throws, with the reason, when the files differ from their record: by size, or with `full` by content. */
 export async function checkFiles(dir: string, files: readonly OptimizedFile[], level: 'quick' | 'full'): Promise<void> {
   for (const { name, sizeBytes, sha256 } of files) {
     const path = join(dir, name);

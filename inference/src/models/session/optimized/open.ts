@@ -1,15 +1,15 @@
 import { basename, dirname, join } from 'node:path';
 import type { OptimizedRecord } from '@heimdex/cache';
 import type { InferenceSession } from 'onnxruntime-node';
+import { formName, type OptimizedKey, optimizedKey } from './key.js';
 import { makeForm, openForm } from './make.js';
 import { checkFiles, readManifest } from './manifest.js';
-import { formName, type OptimizedKey, optimizedKey } from './place.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
 import { graphBytes } from './size.js';
 import { removeStale } from './stale.js';
 import { type GraphUse, NOT_OPTIMIZED, NOT_RECORDED, type OptimizedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
 
-/** Opens the optimized model of a graph, or says why there is none to use. Writes only when told to make forms. */
+/** Opens the optimized model of a graph, or reports why none is used. Writes only if creating them is enabled. */
 export async function openOptimized(
   options: OptimizedOptions,
   path: string,
@@ -35,7 +35,7 @@ export async function openOptimized(
         made = { source, form, files };
         record = made;
       }
-      // What cannot be removed, as on a volume mounted read-only, does no harm.
+      // A failure to remove, as on a read-only volume, is harmless.
       await removeStale(dirname(dir), key).catch(() => {});
     }
     const manifest = await readManifest(dir);
@@ -60,7 +60,7 @@ function bytesOf({ files }: OptimizedRecord): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-/** Whether the system refuses to write, as opposed to having no room. */
+/** Whether the system refuses to write, as opposed to running out of space. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(EROFS|EACCES|EPERM|ENOTDIR)$/.test(String(error.code));
 }
@@ -78,7 +78,7 @@ function sameKey(one: OptimizedKey, other: OptimizedKey): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** The settings that change the optimised graph; threads do not. */
+/** The settings that change the optimized graph; threads do not. */
 function graphSettings({ graphOptimizationLevel, extra }: InferenceSession.SessionOptions): string {
   const session = { ...(extra?.session as object | undefined), intra_op: undefined };
   return JSON.stringify({ graphOptimizationLevel, session });

@@ -1,31 +1,34 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import type { GraphFacts } from '../../../onnx/index.js';
 
-/** How a graph gets from its file into a session, when there is no optimized model of it. */
+/** How to build a session from a graph's file when there is no optimized model of it. */
 export interface Recipe {
-  /** Name and version of the change, part of an optimized model's key: it goes up when the change gives another graph. Undefined: never prepared. */
+  /**
+   * Name and version of the transform, part of the optimized model's key. Increase the version when the output changes.
+   * Undefined: never saved.
+   */
   readonly graphTransform: string | undefined;
-  /** Whether the session keeps the memory of its runs for the next ones. Default true. */
+  /** Whether the session keeps the memory of its runs for later runs. Default true. */
   readonly arena?: boolean;
-  /** Reads and changes the graph. */
+  /** Reads and transforms the graph. */
   read(): ReadGraph;
 }
 
 export interface ReadGraph {
-  /** Of the graph as it was changed. */
+  /** Facts of the transformed graph. */
   facts(): GraphFacts;
   readonly changed: boolean;
   create(settings: InferenceSession.SessionOptions): Promise<InferenceSession>;
 }
 
-/** A graph's session and what is known of the graph. */
+/** A graph's session and its facts. */
 export interface OpenedGraph {
   readonly session: InferenceSession;
   facts(): GraphFacts;
   readonly changed: boolean;
 }
 
-/** Settings merged into those of the session's own key-value list. */
+/** Merges settings into the session's key-value list. */
 export function withSessionEntries(
   settings: InferenceSession.SessionOptions,
   entries: Readonly<Record<string, string>>,

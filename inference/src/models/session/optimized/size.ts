@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-/** Bytes of a graph's file and of the weights beside it. */
+/** Bytes of a graph's file and of its external weights. */
 export async function graphBytes(path: string): Promise<number> {
   const names = (await readdir(dirname(path))).filter((name) => name.startsWith(`${basename(path)}_data`));
   const sizes = await Promise.all([basename(path), ...names].map((name) => stat(join(dirname(path), name))));

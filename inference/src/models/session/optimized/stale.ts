@@ -1,15 +1,15 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { OptimizedKey } from './key.js';
 import { TEMPORARY_PREFIX } from './make.js';
 import { readManifest } from './manifest.js';
-import type { OptimizedKey } from './place.js';
 
-/** What a run that was killed has left is removed after so long; a younger one may be under way. */
+/** Age after which leftovers of a killed run are removed; younger ones may still be in progress. */
 const TEMPORARY_AGE_MS = 60 * 60 * 1000;
 
 /**
- * Removes what lies beside the form that `key` names and is of no use any more: forms for another runtime or program,
- * those that cannot be read, leftovers. Forms for other CPUs stay: machines of several kinds may share the volume.
+ * Removes unusable siblings of the optimized model named by `key`: those of another runtime or program version,
+ * unreadable ones, leftovers. Those for other CPUs stay: different machines may share the volume.
  */
 export async function removeStale(sourceDir: string, key: OptimizedKey): Promise<void> {
   for (const name of await readdir(sourceDir)) {

@@ -1,18 +1,18 @@
-/** What the server and a worker say to each other of optimized models. No runtime in here. */
+/** Types for optimized models that the server and a worker exchange. Does not import the runtime. */
 
 import type { OptimizedRecord } from '@heimdex/cache';
 
-/** Where a worker finds optimized models of its model's graphs. Plain data: it crosses to the worker as JSON. */
+/** Where a worker finds the optimized models of its graphs. Plain data: sent to the worker as JSON. */
 export interface OptimizedOptions {
   /** The directory of all optimized models, absolute. */
   readonly dir: string;
-  /** What identifies each graph's bytes, by the absolute path of its file. */
+  /** Identity of each graph's bytes, by the absolute path of its file. */
   readonly sources: Readonly<Record<string, string>>;
-  /** The lock file's records of the model's forms: what is not recorded is not used. */
+  /** The lock file's records of the model's optimized models. Unrecorded ones are not used. */
   readonly records: readonly OptimizedRecord[];
-  /** Whether a form's bytes are compared with its record before it is used, or only its files' sizes. */
+  /** Whether to compare the content of an optimized model with its record before use, or only the file sizes. */
   readonly verify: 'full' | 'quick';
-  /** Set by `prepare` alone: forms that are missing or damaged are made, of graphs with at least so many bytes. */
+  /** Set by `prepare` only: create missing or damaged optimized models for graphs of at least this many bytes. */
   readonly make?: { readonly minBytes: number };
 }
 
@@ -21,24 +21,24 @@ export interface GraphUse {
   /** The file's name. */
   readonly graph: string;
   readonly prepared: boolean;
-  /** Bytes of the form that was made just now. */
+  /** Bytes of the optimized model just created. */
   readonly madeBytes?: number;
-  /** What is to be recorded of the form that was made just now. */
+  /** The record of the optimized model just created. */
   readonly made?: OptimizedRecord;
-  /** The form could not be made because the volume cannot be written. */
+  /** The optimized model could not be created because the volume is read-only. */
   readonly unwritable?: boolean;
-  /** Why it was opened from its plain file. */
+  /** Why the plain file was opened. */
   readonly reason?: string;
 }
 
-/** Reasons with which nothing is wrong. */
+/** Reasons that are not problems. */
 export const NOT_OPTIMIZED = 'it is not prepared for this runtime and CPU';
 export const TOO_SMALL = 'it is small, and loads as fast as it is';
 export const NOT_RECORDED =
   'the lock file has no record of its form: to make it anew and record it, run heimdex-inference prepare';
 export const UNKNOWN_BYTES = 'nothing says the hash of its bytes';
 
-/** Whether a graph should have been opened from its optimized model and could not be. */
+/** Whether an optimized model should have been used but could not be. */
 export function isUnusable({ reason }: GraphUse): boolean {
   return reason !== undefined && ![NOT_OPTIMIZED, TOO_SMALL, UNKNOWN_BYTES].includes(reason);
 }

@@ -3,23 +3,23 @@ import { env } from 'onnxruntime-node';
 import { VERSION } from '../../../version.js';
 import { cpuFeatures } from './cpu.js';
 
-/** Goes up when the form of the directory changes. */
+/** Increase when the layout of the directory changes. */
 export const OPTIMIZED_FORMAT = 2;
 
-/** All that an optimized model depends on beside its source: where one part differs, it is another form. */
+/** Everything an optimized model depends on besides its source. Any difference makes it another optimized model. */
 export interface OptimizedKey {
   readonly format: number;
   readonly program: string;
   readonly runtime: string;
   readonly platform: string;
   readonly cpu: readonly string[];
-  /** How the graph was changed before it was optimised. */
+  /** How the graph was transformed before optimization. */
   readonly graphTransform: string;
   /** Session settings that change the graph. */
   readonly settings: string;
 }
 
-/** The key of a form made and used by this program on this machine. */
+/** The key of an optimized model created and used by this program on this machine. */
 export function optimizedKey(graphTransform: string, settings: string): OptimizedKey {
   return {
     format: OPTIMIZED_FORMAT,
@@ -32,7 +32,7 @@ export function optimizedKey(graphTransform: string, settings: string): Optimize
   };
 }
 
-/** The name of a form among those of the same source: 32 hexadecimal digits. */
+/** The name of an optimized model among those of the same source: 32 hexadecimal digits. */
 export function formName(key: OptimizedKey): string {
   return createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
 }
