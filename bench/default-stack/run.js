@@ -170,16 +170,6 @@ const ownFaces = () => client.detectFaces([portrait], { scoreThreshold: 0.6 });
 await compare('faces of a photograph of 512x512, from PNG', ownFaces, () => peer.ask('faces', photo), { unit: 'ms' });
 print('memory (PSS) after these calls', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
 
-const base = await startServer('18703', { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
-const baseClient = createInferenceClient({ address: '127.0.0.1:18703', timeoutMs: TIMEOUT_MS });
-const minute = speechOf(shared, 60, join(work, 'minute.wav'), wavOf);
-await peer.ask('load base');
-const said = await compare(
-  'a minute of speech, Whisper base, its own weights',
-  () => baseClient.transcribe(minute.bytes, { language: 'en', temperatures: [0] }),
-  () => peer.ask('minute', minute.path),
-  { warm: false },
-);
 const half = speechOf(shared, 30, join(work, 'half.wav'), wavOf);
 const fixed = {
   language: 'en',
@@ -195,8 +185,19 @@ const [own, other] = await compare(
   { warm: false, turns: Number(windows) },
 );
 print('memory (PSS) after speech as well', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
+const base = await startServer('18703', { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
+const baseClient = createInferenceClient({ address: '127.0.0.1:18703', timeoutMs: TIMEOUT_MS });
+const minute = speechOf(shared, 60, join(work, 'minute.wav'), wavOf);
+await peer.ask('load base');
+const said = await compare(
+  'a minute of speech, Whisper base, its own weights',
+  () => baseClient.transcribe(minute.bytes, { language: 'en', temperatures: [0] }),
+  () => peer.ask('minute', minute.path),
+  { warm: false },
+);
 console.log(`\nWords of the minute: ${said.map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`);
-console.log(`Tokens of the window in Python: ${other.tokens}; segments here: ${own.segments.length}.`);
+const ownTokens = own.segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
+console.log(`Tokens of the window: ${ownTokens} and ${other.tokens}.`);
 client.close();
 baseClient.close();
 await Promise.all([stop(server.child), stop(peer.child), stop(base.child)]);
