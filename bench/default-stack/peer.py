@@ -1,0 +1,157 @@
+"""The Python service's models by the programs it uses: openai-whisper, transformers, OpenCV. Reads one JSON command a line and answers
+each with one: {"do": NAME} -> {"seconds": ...}. Usage: peer.py DIR WORK   (DIR in hub layout; WORK keeps OpenAI's form of Whisper)"""
+
+import json
+import os
+import sys
+import time
+import wave
+
+import cv2
+import numpy as np
+import torch
+import whisper
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import PreTrainedTokenizerFast, SiglipImageProcessor, SiglipModel, XLMRobertaModel
+
+THREADS = 2
+directory, work = sys.argv[1:]
+torch.set_num_threads(THREADS)
+torch.set_grad_enabled(False)
+cv2.setNumThreads(THREADS)
+SHORT = "a dog in the snow"
+OPENAI_NAMES = [
+    ("model.", ""),
+    ("layers.", "blocks."),
+    ("self_attn_layer_norm", "attn_ln"),
+    ("encoder_attn_layer_norm", "cross_attn_ln"),
+    ("final_layer_norm", "mlp_ln"),
+    ("self_attn", "attn"),
+    ("encoder_attn", "cross_attn"),
+    ("q_proj", "query"),
+    ("k_proj", "key"),
+    ("v_proj", "value"),
+    ("out_proj", "out"),
+    ("fc1", "mlp.0"),
+    ("fc2", "mlp.2"),
+    ("embed_tokens", "token_embedding"),
+    ("embed_positions.weight", "positional_embedding"),
+    ("encoder.layer_norm", "encoder.ln_post"),
+    ("decoder.layer_norm", "decoder.ln"),
+]
+
+
+def openai_file(size):
+    """The same weights as the file that openai-whisper loads, in half precision as OpenAI's own. Made once."""
+    path = os.path.join(work, f"{size}.pt")
+    if not os.path.exists(path):
+        place = os.path.join(directory, f"openai/whisper-{size}")
+        config = json.load(open(os.path.join(place, "config.json")))
+        weights = {}
+        for name, values in load_file(os.path.join(place, "model.safetensors")).items():
+            for old, new in OPENAI_NAMES:
+                name = name.replace(old, new)
+            weights[name] = values.half()
+        dims = {"n_mels": config["num_mel_bins"], "n_audio_ctx": 1500, "n_text_ctx": 448, "n_vocab": config["vocab_size"]}
+        for part, side in (("audio", "encoder"), ("text", "decoder")):
+            dims |= {f"n_{part}_state": config["d_model"], f"n_{part}_head": config[f"{side}_attention_heads"]}
+            dims |= {f"n_{part}_layer": config[f"{side}_layers"]}
+        torch.save({"dims": dims, "model_state_dict": weights}, path)
+    return path
+
+
+def tokenizer(name):
+    return PreTrainedTokenizerFast(tokenizer_file=os.path.join(directory, name, "tokenizer.json"), pad_token="<pad>")
+
+
+SIGLIP, BGE = "google/siglip-so400m-patch14-384", "BAAI/bge-m3"
+models = {}
+
+
+def load():
+    models["medium"] = whisper.load_model(openai_file("medium"), device="cpu")
+    siglip = os.path.join(directory, SIGLIP)
+    models["siglip"] = SiglipModel.from_pretrained(siglip).eval()
+    models["pixels"] = SiglipImageProcessor.from_pretrained(siglip)
+    models["bge"] = XLMRobertaModel.from_pretrained(os.path.join(directory, BGE), add_pooling_layer=False).eval()
+    for name, repository in (("siglip words", SIGLIP), ("bge words", BGE)):
+        models[name] = tokenizer(repository)
+    yunet = os.path.join(directory, "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx")
+    models["faces"] = cv2.FaceDetectorYN.create(yunet, "", (320, 320), 0.6, 0.3, 5000)
+
+
+def image(path):
+    with Image.open(path) as opened:
+        pixels = models["pixels"](images=opened.convert("RGB"), return_tensors="pt")["pixel_values"]
+    return {"numbers": models["siglip"].vision_model(pixels).pooler_output.shape[-1]}
+
+
+def siglip_text(padded):
+    ids = models["siglip words"].encode(SHORT)
+    ids += [1] * ((64 if padded else len(ids)) - len(ids))
+    models["siglip"].text_model(torch.tensor([ids]))
+    return {"tokens": len(ids)}
+
+
+def sentence(text):
+    encoded = models["bge words"](text, return_tensors="pt", return_token_type_ids=False, truncation=True, max_length=8192)
+    vector = torch.nn.functional.normalize(models["bge"](**encoded).last_hidden_state[:, 0])
+    return {"tokens": encoded["input_ids"].shape[1], "numbers": vector.shape[-1]}
+
+
+def samples(path):
+    with wave.open(path) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
+
+
+def window(path):
+    """One window of 30 s without timestamps: the encoder, then 224 tokens, the most there are, as random weights never end."""
+    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(samples(path)), models["medium"].dims.n_mels)
+    options = whisper.DecodingOptions(language="en", temperature=0, without_timestamps=True, fp16=False)
+    return {"tokens": len(whisper.decode(models["medium"], mel, options).tokens)}
+
+
+def load_base():
+    models["base"] = whisper.load_model(openai_file("base"), device="cpu")
+
+
+def minute(path):
+    """At temperature 0 alone, as decoding again at others, by chance, would not compare the two."""
+    return {"text": models["base"].transcribe(samples(path), language="en", temperature=0, fp16=False)["text"]}
+
+
+def faces(path):
+    picture = cv2.imread(path)
+    models["faces"].setInputSize(picture.shape[1::-1])
+    found = models["faces"].detect(picture)[1]
+    return {"faces": 0 if found is None else len(found)}
+
+
+def inputs(photo):
+    """What both sides get: a JPEG of 1280 x 720, and a text of at most 512 tokens."""
+    with Image.open(photo) as opened:
+        opened.convert("RGB").resize((1280, 720)).save(os.path.join(work, "photo.jpg"), quality=90)
+    words, text = tokenizer(BGE), "a photograph of a harbour in the evening"
+    while len(words.encode(f"{text} and a boat")) <= 512:
+        text += " and a boat"
+    return {"text": text, "tokens": len(words.encode(text)), "files": [openai_file("medium"), openai_file("base")]}
+
+
+COMMANDS = {
+    "load": load,
+    "load base": load_base,
+    "inputs": inputs,
+    "image": image,
+    "siglip": siglip_text,
+    "sentence": sentence,
+    "window": window,
+    "minute": minute,
+    "faces": faces,
+}
+print(json.dumps({"torch": torch.__version__, "whisper": whisper.__version__}), flush=True)
+for line in sys.stdin:
+    command = json.loads(line)
+    started = time.perf_counter()
+    answer = COMMANDS[command["do"]](*command.get("with", [])) or {}
+    print(json.dumps({"seconds": time.perf_counter() - started, **answer}), flush=True)

@@ -1,0 +1,33 @@
+// What run.js reads: a program's memory, and speech of a given length.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const RATE_HZ = 16_000;
+const SPEECH = ['jfk', 'sense_and_sensibility_01_austen_64kb-0870', 'sense_and_sensibility_01_austen_64kb-0930'];
+
+/** Proportional set size of a process and all below it, MiB. Linux only. */
+export function memoryMib(pid) {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const own = Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0) / 1024;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  return children.reduce((sum, child) => sum + memoryMib(child), own);
+}
+
+/** The samples of a WAV file, without the chunks before them. */
+function dataOf(wav) {
+  const at = wav.indexOf('data');
+  return wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
+}
+
+/** Recordings one after another, again from the first where they end, as a WAV file of so many seconds. */
+export function speechOf(shared, seconds, path, wavOf) {
+  const recordings = SPEECH.map((name) => dataOf(readFileSync(join(shared, `samples/speech/${name}.wav`))));
+  const all = Buffer.concat(recordings);
+  const samples = Array.from(
+    { length: seconds * RATE_HZ },
+    (_, i) => all.readInt16LE((i * 2) % (all.length & ~1)) / 32_767,
+  );
+  const bytes = wavOf(samples);
+  writeFileSync(path, bytes);
+  return { path, bytes };
+}

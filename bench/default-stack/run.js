@@ -1,0 +1,203 @@
+/**
+ * This server with its default configuration beside the Python service's models (peer.py), in one run: both take turns at everything,
+ * a line of a Markdown table for each thing measured, medians
+ * (of three times the rounds for what takes milliseconds). Both may use two threads. See README.md.
+ * Usage: MODELS_DIR=VOLUME node bench/default-stack/run.js --python PYTHON --dir DIR [--rounds 3] [--windows 3] [--shared ../shared]
+ */
+import '../support/offline.js';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createInferenceClient } from '@heimdex/client';
+import { temporaryDir } from '../support/dir.js';
+import { inRepository, readOptions } from '../support/measure.js';
+import { wavOf } from '../support/wav.js';
+import { memoryMib, speechOf } from './readings.js';
+
+const { python, rounds, shared, dir, windows } = readOptions({
+  dir: { type: 'string' },
+  rounds: { type: 'string', default: '3' },
+  windows: { type: 'string', default: '3' },
+});
+if (dir === undefined) throw new Error('--dir DIR: the checkpoints, as make.js and base.js wrote them');
+const THREADS = 2;
+const TIMEOUT_MS = 600_000;
+// Threads of both wait busily for a while after a call, which would take a core from the other.
+const PAUSE_MS = 500;
+const ONE = { WORKERS_SPEECH: '1', WORKERS_VISION: '1', WORKERS_TEXT: '1', WORKERS_FACES: '1' };
+const work = temporaryDir();
+const running = new Set();
+process.once('exit', () => {
+  for (const child of running) child.kill();
+});
+
+const secondsSince = (startedAt) => (performance.now() - startedAt) / 1000;
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+
+async function stop(child) {
+  running.delete(child);
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill();
+  await gone;
+}
+
+/** Starts this server; `seconds` to the moment it serves. */
+async function startServer(port, variables) {
+  const startedAt = performance.now();
+  const env = { ...process.env, ...ONE, WORKER_THREADS: String(THREADS), ...variables, PORT: port, LOG_FORMAT: 'json' };
+  const child = spawn(process.execPath, [inRepository('inference/bin/heimdex-inference.js')], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  running.add(child);
+  await new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`The server ended with ${code}`)));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (JSON.parse(line).msg === 'Ready') resolve();
+    });
+  });
+  return { child, seconds: secondsSince(startedAt) };
+}
+
+/** Starts Python; `ask` resolves with its answer to a command. */
+async function startPeer() {
+  // The server's workers use huge pages; Python gets its default environment.
+  const { GLIBC_TUNABLES: _, ...env } = process.env;
+  const child = spawn(python, [fileURLToPath(new URL('peer.py', import.meta.url)), dir, work], {
+    env: { ...env, HF_HUB_OFFLINE: '1' },
+    stdio: ['pipe', 'pipe', process.env.PEER_LOG === undefined ? 'ignore' : 'inherit'],
+  });
+  running.add(child);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('The Python peer ended; PEER_LOG=1 shows why');
+    return JSON.parse(value);
+  };
+  const versions = await next();
+  const ask = (command, ...args) => {
+    child.stdin.write(`${JSON.stringify({ do: command, with: args })}\n`);
+    return next();
+  };
+  return { child, versions, ask };
+}
+
+function print(name, ours, theirs, unit, digits) {
+  const [a, b] = [median(ours), median(theirs)];
+  const load = loadavg()[0].toFixed(1);
+  console.log(
+    `| ${name} | ${a.toFixed(digits)} ${unit} | ${b.toFixed(digits)} ${unit} | ${(a / b).toFixed(2)} | ${load} |`,
+  );
+}
+
+/** Both in turns, after one call of each that does not count. */
+async function compare(
+  name,
+  ours,
+  theirs,
+  { unit = 's', warm = true, turns = unit === 'ms' ? 3 * rounds : rounds } = {},
+) {
+  const times = { ours: [], theirs: [] };
+  let answers;
+  for (let round = warm ? -1 : 0; round < turns; round++) {
+    const startedAt = performance.now();
+    const own = await ours();
+    const seconds = secondsSince(startedAt);
+    await sleep(PAUSE_MS);
+    const other = await theirs();
+    await sleep(PAUSE_MS);
+    answers = [own, other];
+    console.error(`${name}, turn ${round}: ${seconds.toFixed(3)} s, Python ${other.seconds.toFixed(3)} s`);
+    if (round < 0) continue;
+    times.ours.push(unit === 'ms' ? seconds * 1000 : seconds);
+    times.theirs.push(unit === 'ms' ? other.seconds * 1000 : other.seconds);
+  }
+  print(name, times.ours, times.theirs, unit, unit === 'ms' ? 0 : 2);
+  return answers;
+}
+
+const photo = join(shared, 'samples/photos/astronaut.png');
+const first = await startPeer();
+const { text, tokens } = await first.ask('inputs', photo);
+await stop(first.child);
+const { versions } = first;
+console.log(
+  `Python: openai-whisper ${versions.whisper}, torch ${versions.torch}; ${THREADS} threads; medians of ${rounds}\n`,
+);
+console.log('| | this server | Python | ratio | load of the machine |\n|---|---|---|---|---|');
+
+const ALL = { LOAD_BGE_M3: 'true', FEATURE_FACE: 'true', MEMORY_LIMIT_GB: '6' };
+const ready = { ours: [], theirs: [] };
+let server;
+let peer;
+for (let round = 0; round < rounds; round++) {
+  if (round > 0) await Promise.all([stop(server.child), stop(peer.child)]);
+  server = await startServer('18702', ALL);
+  ready.ours.push(server.seconds);
+  const startedAt = performance.now();
+  peer = await startPeer();
+  await peer.ask('load');
+  ready.theirs.push(secondsSince(startedAt));
+}
+print('start to ready, files in the page cache', ready.ours, ready.theirs, 's', 1);
+print('memory (PSS) when ready', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
+
+const client = createInferenceClient({ address: '127.0.0.1:18702', timeoutMs: TIMEOUT_MS });
+const jpegPath = join(work, 'photo.jpg');
+const jpeg = readFileSync(jpegPath);
+const SHORT = 'a dog in the snow';
+const ownText = () => client.embedText([SHORT]);
+const ownSentence = (one) => () => client.embedText([one], { model: 'text' });
+await compare(
+  'a JPEG of 1280x720 to a vector (SigLIP)',
+  () => client.embedImage([jpeg]),
+  () => peer.ask('image', jpegPath),
+);
+await compare('a short text to a vector (SigLIP, 64 positions)', ownText, () => peer.ask('siglip', true), {
+  unit: 'ms',
+});
+await compare('the same, Python as its service does: unpadded', ownText, () => peer.ask('siglip', false), {
+  unit: 'ms',
+});
+await compare('a short sentence (BGE-M3)', ownSentence(SHORT), () => peer.ask('sentence', SHORT), { unit: 'ms' });
+await compare(`a text of ${tokens} tokens (BGE-M3)`, ownSentence(text), () => peer.ask('sentence', text));
+const portrait = readFileSync(photo);
+const ownFaces = () => client.detectFaces([portrait], { scoreThreshold: 0.6 });
+await compare('faces of a photograph of 512x512, from PNG', ownFaces, () => peer.ask('faces', photo), { unit: 'ms' });
+print('memory (PSS) after these calls', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
+
+const half = speechOf(shared, 30, join(work, 'half.wav'), wavOf);
+const fixed = {
+  language: 'en',
+  timestamps: 'none',
+  temperatures: [0],
+  compressionRatioThreshold: 1000,
+  logProbThreshold: -1000,
+};
+const [own, other] = await compare(
+  'a window of 30 s and 224 tokens, Whisper medium',
+  () => client.transcribe(half.bytes, fixed),
+  () => peer.ask('window', half.path),
+  { warm: false, turns: Number(windows) },
+);
+print('memory (PSS) after speech as well', [memoryMib(server.child.pid)], [memoryMib(peer.child.pid)], 'MiB', 0);
+const base = await startServer('18703', { ASR_MODEL: 'base', VISION_MODEL_NAME: 'none' });
+const baseClient = createInferenceClient({ address: '127.0.0.1:18703', timeoutMs: TIMEOUT_MS });
+const minute = speechOf(shared, 60, join(work, 'minute.wav'), wavOf);
+await peer.ask('load base');
+const said = await compare(
+  'a minute of speech, Whisper base, its own weights',
+  () => baseClient.transcribe(minute.bytes, { language: 'en', temperatures: [0] }),
+  () => peer.ask('minute', minute.path),
+  { warm: false },
+);
+console.log(`\nWords of the minute: ${said.map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`);
+const ownTokens = own.segments.reduce((sum, segment) => sum + segment.tokens.length, 0);
+console.log(`Tokens of the window: ${ownTokens} and ${other.tokens}.`);
+client.close();
+baseClient.close();
+await Promise.all([stop(server.child), stop(peer.child), stop(base.child)]);
