@@ -86,7 +86,7 @@ describe('a volume', () => {
     child.process.kill('SIGINT');
     const { status, stderr } = await child.ended;
     expect(status, stderr).to.equal(130);
-    expect(stderr).to.include('to continue, run: heimdex-downloader download');
+    expect(stderr).to.include('to resume, run: heimdex-downloader download');
     hub.faults.clear();
     hub.requests.clear();
     expect((await runHere([], env())).status).to.equal(0);
