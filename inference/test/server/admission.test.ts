@@ -9,6 +9,7 @@ import { EmbedImageRequestSchema, EmbedTextRequestSchema, InferenceService, Text
 import { expect } from 'chai';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
+import { rawGrpc } from '../fixtures/raw-grpc.js';
 
 const MIB = 1024 * 1024;
 const { embedText, embedImage, getServerInfo, transcribeStream } = InferenceService.method;
@@ -54,34 +55,6 @@ async function post(
 
 const EXHAUSTED = ['resource_exhausted', '8'];
 const INVALID = ['invalid_argument', '3'];
-
-/** A call over native gRPC with raw message bytes. */
-async function native(fake: FakeServer, path: string, body: Buffer, headers: http2.OutgoingHttpHeaders = {}) {
-  // Node.js's client cannot read a response while more than this waits to be sent (MB).
-  const session = http2.connect(fake.url, { maxSessionMemory: 1000 });
-  try {
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': `/${path}`,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      ...headers,
-    });
-    stream.on('error', () => {});
-    stream.end(body);
-    stream.resume();
-    return await new Promise<http2.IncomingHttpHeaders>((resolve, reject) => {
-      session.once('error', reject);
-      for (const event of ['response', 'trailers']) {
-        stream.on(event, (answer) => {
-          if (answer['grpc-status'] !== undefined) resolve(answer);
-        });
-      }
-    });
-  } finally {
-    session.destroy();
-  }
-}
 
 /** Waits for a line of the log. */
 async function logged(fake: FakeServer, call: string) {
@@ -155,7 +128,7 @@ describe('memory for requests', () => {
     const packed = gzipSync(large);
     const all = Array.from({ length: 12 }, (_, index) => {
       if (index % 3 === 0) {
-        return native(fake, EMBED_IMAGE, envelope(packed, 1), { 'grpc-encoding': 'gzip' }).then((answer) =>
+        return rawGrpc(fake.url, EMBED_IMAGE, envelope(packed, 1), { 'grpc-encoding': 'gzip' }).then((answer) =>
           String(answer['grpc-status']),
         );
       }
@@ -182,7 +155,7 @@ describe('memory for requests', () => {
     const error = await fake.client.failure(embedImage, { images: [{ content: huge }] });
     expect(error).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE' });
     expect(error.message).to.match(/16777216/);
-    const answer = await native(fake, EMBED_TEXT, envelope(packed, 1), { 'grpc-encoding': 'gzip' });
+    const answer = await rawGrpc(fake.url, EMBED_TEXT, envelope(packed, 1), { 'grpc-encoding': 'gzip' });
     expect(answer['grpc-status']).to.equal('8');
     expect(answer['grpc-status-details-bin']).to.be.a('string');
     await served();
@@ -192,7 +165,7 @@ describe('memory for requests', () => {
     const packed = gzipSync(new Uint8Array(15 * MIB));
     const messages = Buffer.concat(Array.from({ length: 12 }, () => envelope(packed, 1)));
     const path = `${transcribeStream.parent.typeName}/${transcribeStream.name}`;
-    const answer = await native(fake, path, messages, { 'grpc-encoding': 'gzip' });
+    const answer = await rawGrpc(fake.url, path, messages, { 'grpc-encoding': 'gzip' });
     expect(String(answer['grpc-status'])).to.be.oneOf(['8', '3', '12']);
     await served();
   });
@@ -296,7 +269,7 @@ describe('a message that is too expensive to decode', () => {
   for (const [what, form, path, body] of BOMBS) {
     it(`is rejected before it is decoded: ${what}, ${form}`, async () => {
       if (form === 'grpc') {
-        const answer = await native(fake, path, envelope(body));
+        const answer = await rawGrpc(fake.url, path, envelope(body));
         expect(answer['grpc-status']).to.equal('3');
         expect(decodeURIComponent(String(answer['grpc-message']))).to.match(/more than \d+/);
         return;
@@ -340,7 +313,7 @@ describe('a deadline beyond the timer limit', () => {
   const message = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
   for (const value of ['2147484S', '600H', '1000000H', '99999999H', '99999999M']) {
     it(`has not passed: ${value}`, async () => {
-      const answer = await native(fake, EMBED_TEXT, envelope(message), { 'grpc-timeout': value });
+      const answer = await rawGrpc(fake.url, EMBED_TEXT, envelope(message), { 'grpc-timeout': value });
       expect(answer['grpc-status']).to.equal('0');
       expect((await post(fake, EMBED_TEXT, 'grpc-web', message, { 'grpc-timeout': value })).code).to.equal('0');
     });
@@ -353,7 +326,9 @@ describe('a deadline beyond the timer limit', () => {
   }
 
   it('is distinguished from one that has passed', async () => {
-    expect((await native(fake, EMBED_TEXT, envelope(message), { 'grpc-timeout': '1n' }))['grpc-status']).to.equal('4');
+    expect((await rawGrpc(fake.url, EMBED_TEXT, envelope(message), { 'grpc-timeout': '1n' }))['grpc-status']).to.equal(
+      '4',
+    );
     const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': '0' });
     expect(code).to.equal('deadline_exceeded');
   });
@@ -457,7 +432,7 @@ describe('an answer larger than a message may be', () => {
       json: () => post(fake, EMBED_TEXT, 'json', Buffer.from(json([LARGE])), { 'x-request-id': 'json' }),
       proto: () => post(fake, EMBED_TEXT, 'proto', binary, { 'x-request-id': 'proto' }),
       'grpc-web': () => post(fake, EMBED_TEXT, 'grpc-web', binary, { 'x-request-id': 'grpc-web' }),
-      grpc: () => native(fake, EMBED_TEXT, envelope(binary), { 'x-request-id': 'grpc' }),
+      grpc: () => rawGrpc(fake.url, EMBED_TEXT, envelope(binary), { 'x-request-id': 'grpc' }),
     };
     for (const [call, way] of Object.entries(ways)) {
       const answer = await way();

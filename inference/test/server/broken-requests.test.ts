@@ -8,6 +8,7 @@ import { trailerParse } from '@connectrpc/connect/protocol-grpc-web';
 import { ErrorInfoSchema } from '@heimdex/gen';
 import { expect } from 'chai';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
+import { rawGrpc } from '../fixtures/raw-grpc.js';
 
 const EMBED_TEXT = 'heimdex.inference.v1.InferenceService/EmbedText';
 const EMBED_IMAGE = 'heimdex.inference.v1.InferenceService/EmbedImage';
@@ -153,31 +154,8 @@ describe('a request over gRPC', () => {
   });
   after(() => pocket.stop());
 
-  /** Status and message of the response. */
-  async function answerTo(path: string, body: Buffer, headers: Readonly<Record<string, string>>) {
-    const session = http2.connect(pocket.server.url);
-    try {
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': `/${path}`,
-        'content-type': 'application/grpc',
-        te: 'trailers',
-        ...headers,
-      });
-      stream.end(body);
-      stream.resume();
-      return await new Promise<http2.IncomingHttpHeaders>((resolve, reject) => {
-        stream.once('error', reject);
-        for (const event of ['response', 'trailers']) {
-          stream.on(event, (answer) => {
-            if (answer['grpc-status'] !== undefined) resolve(answer);
-          });
-        }
-      });
-    } finally {
-      session.destroy();
-    }
-  }
+  const answerTo = (path: string, body: Buffer, headers: Readonly<Record<string, string>>) =>
+    rawGrpc(pocket.server.url, path, body, headers);
 
   const CUT: readonly (readonly [string, Buffer])[] = [
     ['half a message', envelope(GOOD).subarray(0, 7)],
