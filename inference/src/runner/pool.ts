@@ -1,4 +1,5 @@
 /** The worker processes of one model: starts them, restarts lost ones, gives up if they keep dying. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ModelFacts } from '../models/model.js';
 import { isUnusable } from '../models/session/optimized/use.js';
@@ -93,7 +94,8 @@ export class Pool {
       const delayMs = backoffMs(this.#losses);
       log.error({ model: this.#options.name, worker: index, reason: end.reason, delayMs }, 'worker lost, restarting');
       this.#restarts += 1;
-      await sleep(delayMs, signal);
+      // Ends early on abort.
+      await sleep(delayMs, undefined, { signal }).catch(() => {});
     }
   }
 
@@ -147,18 +149,4 @@ export class Pool {
     for (const worker of this.#alive) worker.kill('the model was given up');
     this.#options.failed(`${problem}: ${reason}`);
   }
-}
-
-/** Resolves after `ms`, or earlier on abort. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted || ms <= 0) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

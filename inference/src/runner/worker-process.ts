@@ -65,7 +65,7 @@ interface Run {
  * A worker collects garbage on its own thread. Its heap holds large arrays, which parallel collection does not speed up: V8's
  * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc', '--expose-gc'];
+const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc'];
 
 /**
  * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves

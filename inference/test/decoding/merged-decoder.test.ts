@@ -40,7 +40,7 @@ function tokens(length: number, seed = 0): number[] {
 const MAKES = [
   { make: 'kept in place', writing: 'plain', kept: true },
   { make: 'kept in place, of an export that scales keys', writing: 'shared', kept: true },
-  { make: 'written anew', writing: 'plain', kept: false },
+  { make: 'rewritten', writing: 'plain', kept: false },
 ] as const;
 
 for (const { make, writing, kept } of MAKES) {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Intake } from '../../src/transport/intake.js';
+import { Intake } from '../../src/transport/calls/intake.js';
 
 const CHUNK = 64 * 1024;
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

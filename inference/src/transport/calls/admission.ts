@@ -17,9 +17,9 @@
 import { KIB, MIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
 import type { Tokens } from '../auth/tokens.js';
-import { Intake } from '../intake.js';
 import { type Arrival, type CallTracker, deadlineExceeded, type OpenCall } from './call-tracker.js';
 import { CALL_BYTES, IncomingBody, noRoom } from './incoming-body.js';
+import { Intake } from './intake.js';
 import { MemoryPermits, type Permit } from './memory-permits.js';
 
 /** Fraction of all memory, and maximum, that requests may hold. */

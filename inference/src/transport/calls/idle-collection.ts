@@ -2,10 +2,10 @@
  * Frees memory after work. V8 collects when it allocates and does not count the memory of large messages
  * (message-buffer.ts), so collection is triggered here after a given amount, under load and when idle.
  */
+import { MIB } from '@heimdex/common';
 import { collectGarbage } from '../../garbage.js';
 import { takenMessageBytes } from '../messages/message-buffer.js';
 
-const MIB = 1024 * 1024;
 /** Minimum bytes that justify a collection. */
 const WORTH_BYTES = 64 * MIB;
 /** Uncollected bytes allowed while there is work. */

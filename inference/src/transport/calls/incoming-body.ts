@@ -4,7 +4,7 @@
  */
 import { KIB } from '@heimdex/common';
 import { InferenceError } from '../../errors.js';
-import type { Intake, Source } from '../intake.js';
+import type { Intake, Source } from './intake.js';
 import type { MemoryPermits, Permit } from './memory-permits.js';
 
 /** Fixed memory of a call: headers, buffers, objects. */

@@ -2,8 +2,8 @@
  * Limits how much request data is read per turn of the event loop. A turn reads up to 2 MiB from each readable
  * connection: forty large bodies would block it for a quarter of a second, and any response needs three turns.
  */
+import { KIB } from '@heimdex/common';
 
-const KIB = 1024;
 /** Bytes per turn: some milliseconds of copying. More data waits in the system's buffers, and then in its sender. */
 const TURN_BYTES = 2 * 1024 * KIB;
 /** Maximum bytes per read: every resumed source brings this much before it is paused again. */
