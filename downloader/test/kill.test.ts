@@ -37,7 +37,7 @@ describe('a download that is killed at any moment', function () {
     const path = join(dir.path, name);
     repo = join(path, 'cache', 'models--acme--speech');
     env = testEnvironment(path, hub.url, {
-      DOWNLOAD_PIECE_MIB: '0.25',
+      DOWNLOAD_PART_MIB: '0.25',
       DOWNLOAD_FILES: '2',
       DOWNLOAD_CONNECTIONS: '3',
     });
