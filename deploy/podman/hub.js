@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { embeddedRepositories, filesIn, startHub } from '../../demo/hub/dist/src/index.js';
 
 const PORT = 8090;
-const SLOW = { on: { kind: 'bytes' }, do: { type: 'slow', pieceBytes: 16_384, pauseMs: 100 } };
+const SLOW = { on: { kind: 'bytes' }, do: { type: 'slow', partBytes: 16_384, pauseMs: 100 } };
 
 const { values, positionals } = parseArgs({ options: { slow: { type: 'boolean' } }, allowPositionals: true });
 const host = Object.values(networkInterfaces())

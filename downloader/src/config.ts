@@ -55,7 +55,7 @@ export const DOWNLOADER_VARIABLES = {
     example: '2',
   }),
   partMib: numberVariable({
-    name: 'DOWNLOAD_PIECE_MIB',
+    name: 'DOWNLOAD_PART_MIB',
     default: 16,
     min: 0.0625,
     max: 4096,
@@ -70,16 +70,16 @@ export const DOWNLOADER_VARIABLES = {
     doc: 'Seconds without a byte after which a connection is closed and opened again.',
     example: '60',
   }),
-  attempts: integerVariable({
-    name: 'DOWNLOAD_ATTEMPTS',
+  maxAttempts: integerVariable({
+    name: 'DOWNLOAD_MAX_ATTEMPTS',
     default: 8,
     min: 1,
     max: 100,
     doc: 'Consecutive failures without progress after which a request fails. If no host can be reached at all, the run fails after 2 s.',
     example: '3',
   }),
-  pauseSeconds: numberVariable({
-    name: 'DOWNLOAD_PAUSE_SECONDS',
+  initialDelaySeconds: numberVariable({
+    name: 'DOWNLOAD_INITIAL_DELAY_SECONDS',
     default: 0.5,
     min: 0,
     max: 60,
@@ -118,8 +118,8 @@ export interface DownloaderConfig {
   readonly filesAtOnce: number;
   readonly partBytes: number;
   readonly stallMs: number;
-  readonly attempts: number;
-  readonly pauseMs: number;
+  readonly maxAttempts: number;
+  readonly initialDelayMs: number;
   /** False: a checkpoint is removed after it is compiled. */
   readonly keepCheckpoints: boolean;
   readonly proxyFor: ProxyFor;
@@ -154,8 +154,8 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
     filesAtOnce: own.filesAtOnce,
     partBytes: Math.round(own.partMib * 1024 * 1024),
     stallMs: own.stallSeconds * 1000,
-    attempts: own.attempts,
-    pauseMs: own.pauseSeconds * 1000,
+    maxAttempts: own.maxAttempts,
+    initialDelayMs: own.initialDelaySeconds * 1000,
     keepCheckpoints: own.keepCheckpoints,
     proxyFor,
     npmEnvironment: env,

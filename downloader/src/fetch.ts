@@ -7,7 +7,7 @@ import { asDiskError, makeDirOf } from './disk.js';
 import { combineFailures, DownloaderError } from './errors.js';
 import type { PlannedBlob } from './plan.js';
 import type { OpenHasher } from './transfer/prefix-hasher.js';
-import { type RetryNotice, type RetryPolicy, withRetries } from './transfer/retry.js';
+import { type RetryNotice, type RetryOptions, withRetries } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
 import { transferFile } from './transfer/transfer.js';
 import type { TransferOptions } from './transfer/transfer-options.js';
@@ -35,7 +35,11 @@ export interface BlobOutcome {
 }
 
 /** Limits of transfers, from the configuration. */
-export function transferOptions(config: DownloaderConfig, retry: RetryPolicy, openHasher: OpenHasher): TransferOptions {
+export function transferOptions(
+  config: DownloaderConfig,
+  retry: RetryOptions,
+  openHasher: OpenHasher,
+): TransferOptions {
   const limit = pLimit(config.connections);
   return {
     partBytes: config.partBytes,

@@ -6,13 +6,13 @@ import { type HubFileAddress, HubFileSource } from './transfer/hub-source.js';
 import { type NpmSettings, readNpmSettings } from './transfer/npm-settings.js';
 import { NpmFileSource } from './transfer/npm-source.js';
 import type { Origin } from './transfer/origin.js';
-import { DEFAULT_RETRY, FirstContact, type RetryNotice, type RetryPolicy } from './transfer/retry.js';
+import { DEFAULT_RETRY, FirstContact, type RetryNotice, type RetryOptions } from './transfer/retry.js';
 import type { ByteSource } from './transfer/source.js';
 import { UrlFileSource } from './transfer/url-source.js';
 
 /** Access to everything outside this machine. Opened lazily, so a run without requests loads nothing. */
 export interface Remote {
-  readonly retry: RetryPolicy;
+  readonly retry: RetryOptions;
   /** Whether the hub is the public one. A mirror's or stand-in's network may reach nothing else. */
   readonly isPublicHub: boolean;
   hub(): Promise<HubApi>;
@@ -34,7 +34,12 @@ const PUBLIC_HUB = 'huggingface.co';
 /** Opens remote access by the configuration. */
 export function openRemote(config: DownloaderConfig, version: string, events: RemoteEvents): Remote {
   const contact = new FirstContact();
-  const retry: RetryPolicy = { ...DEFAULT_RETRY, attempts: config.attempts, baseMs: config.pauseMs, contact };
+  const retry: RetryOptions = {
+    ...DEFAULT_RETRY,
+    maxAttempts: config.maxAttempts,
+    initialDelayMs: config.initialDelayMs,
+    contact,
+  };
   let opened: Promise<HttpClient> | undefined;
   let origin: Origin | undefined;
   let npm: Promise<NpmSettings> | undefined;

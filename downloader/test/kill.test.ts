@@ -15,8 +15,10 @@ const SMALL_BYTES = 100_000;
 const WHOLE_BYTES = ENCODER_BYTES + 400_000 + SMALL_BYTES;
 const WANTED = ['config.json', 'tokenizer.json', ENCODER, DECODER];
 
-/** Kills in all; HEIMDEX_TEST_KILLS=100 for a long run. */
-const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
+/** Kills in all, spread evenly over a run; HEIMDEX_TEST_KILLS=100 for a long run. */
+const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 12);
+/** Coprime to the number of kills, so that early and late kills alternate on a volume. */
+const STRIDE = 7;
 const CONNECTIONS = 3;
 const PART_BYTES = 256 * 1024;
 
@@ -37,7 +39,7 @@ describe('a download that is killed at any moment', function () {
     const path = join(dir.path, name);
     repo = join(path, 'cache', 'models--acme--speech');
     env = testEnvironment(path, hub.url, {
-      DOWNLOAD_PIECE_MIB: '0.25',
+      DOWNLOAD_PART_MIB: '0.25',
       DOWNLOAD_FILES: '2',
       DOWNLOAD_CONNECTIONS: '3',
     });
@@ -73,12 +75,14 @@ describe('a download that is killed at any moment', function () {
     await measureWholeRun();
     const random = seededRandom(seed);
     let killed = 0;
+    let attempts = 0;
     for (let volume = 0; killed < kills; volume += 1) {
       newVolume(`volume-${volume}`);
       let networkBytes = 0;
       let rounds = 0;
       for (let round = 0; round < KILLS_A_VOLUME && killed < kills; round += 1) {
-        const how = await killAfter(0.15 + random());
+        const how = await killAfter(0.15 + (((attempts * STRIDE) % kills) + random()) / kills);
+        attempts += 1;
         networkBytes += hub.requests.bytesSent;
         expect(await auditRepository(repo, WANTED), `seed ${seed}, after kill ${killed}`).to.deep.equal([]);
         if (how === 'ended') break;

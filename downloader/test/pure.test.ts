@@ -7,7 +7,7 @@ import { RateMeter } from '../src/progress/meter.js';
 import { openScreen } from '../src/progress/screen.js';
 import { cutIntoParts, RangeSet } from '../src/transfer/ranges.js';
 import { parseRetryAfter } from '../src/transfer/rate-limit.js';
-import { DEFAULT_RETRY, pauseMs, TransientError, withRetries } from '../src/transfer/retry.js';
+import { DEFAULT_RETRY, retryDelayMs, TransientError, withRetries } from '../src/transfer/retry.js';
 import { seededRandom } from './support/seeded.js';
 
 describe('ranges', () => {
@@ -84,25 +84,25 @@ describe('ranges', () => {
 });
 
 describe('retries', () => {
-  const policy = { ...DEFAULT_RETRY, baseMs: 100, maxMs: 1_000, random: () => 0.5 };
+  const policy = { ...DEFAULT_RETRY, initialDelayMs: 100, maxDelayMs: 1_000, random: () => 0.5 };
   const signal = new AbortController().signal;
-  const quick = { ...policy, attempts: 3, baseMs: 0 };
+  const quick = { ...policy, maxAttempts: 3, initialDelayMs: 0 };
   const failure = () => new TransientError(new Error('for now'));
 
   it('pause longer and longer, up to a limit', () => {
-    expect([1, 2, 3, 4, 5, 6].map((failures) => pauseMs(policy, failures))).to.deep.equal([
+    expect([1, 2, 3, 4, 5, 6].map((failures) => retryDelayMs(policy, failures))).to.deep.equal([
       75, 150, 300, 600, 750, 750,
     ]);
   });
 
   it('spread out between half and all of the pause', () => {
-    expect(pauseMs({ ...policy, random: () => 0 }, 1)).to.equal(50);
-    expect(pauseMs({ ...policy, random: () => 0.999 }, 1)).to.be.closeTo(100, 0.1);
+    expect(retryDelayMs({ ...policy, random: () => 0 }, 1)).to.equal(50);
+    expect(retryDelayMs({ ...policy, random: () => 0.999 }, 1)).to.be.closeTo(100, 0.1);
   });
 
   it("obey a server's Retry-After, within reason", () => {
-    expect(pauseMs(policy, 1, 5_000)).to.equal(5_050);
-    expect(pauseMs(policy, 1, 10_000_000)).to.equal(policy.maxRetryAfterMs + 50);
+    expect(retryDelayMs(policy, 1, 5_000)).to.equal(5_050);
+    expect(retryDelayMs(policy, 1, 10_000_000)).to.equal(policy.maxRetryAfterMs + 50);
   });
 
   it('read Retry-After as seconds and as a date', () => {
@@ -155,7 +155,7 @@ describe('retries', () => {
       async () => {
         throw failure();
       },
-      { ...policy, baseMs: 3_600_000, maxMs: 3_600_000 },
+      { ...policy, initialDelayMs: 3_600_000, maxDelayMs: 3_600_000 },
       stop.signal,
       () => stop.abort(),
     ).catch((reason: unknown) => reason);

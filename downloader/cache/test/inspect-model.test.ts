@@ -267,34 +267,6 @@ describe('finding a model', () => {
     expect((await findModel(cache(), model)).revision).to.equal(OTHER_COMMIT);
   });
 
-  describe('that is a plain file', () => {
-    const NAME = 'face_detection_pocket.onnx';
-
-    it("finds it in the cache's root, named by its sha256", async () => {
-      await writeFile(join(cache(), NAME), 'a face detector');
-      const found = await findModel(cache(), plainModel());
-      expect(found).to.include({ id: 'heimdex/face-pocket', revision: sha256('a face detector'), dir: cache() });
-      expect(found.weights).to.deep.equal({ model: join(cache(), NAME) });
-    });
-
-    it("finds it in its repository's directory, where Python puts it", async () => {
-      await writeRepository(cache(), 'heimdex/face-pocket', { [NAME]: 'a face detector' });
-      const found = await findModel(cache(), plainModel());
-      expect(found.revision).to.equal(sha256('a face detector'));
-      expect(found.weights.model).to.equal(join(cache(), 'models--heimdex--face-pocket', 'snapshots', COMMIT, NAME));
-    });
-
-    it('names the root as the inspected path when it is in neither directory', async () => {
-      const error = await cacheErrorOf(findModel(cache(), plainModel()));
-      expect(error).to.include({
-        code: 'FILE_MISSING',
-        role: 'faces',
-        path: join(cache(), NAME),
-        variable: 'FACE_MODEL_NAME',
-      });
-    });
-  });
-
   it('ends with the reason of its signal', async () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     const stop = new AbortController();

@@ -19,51 +19,12 @@ import {
   scanOptimized,
 } from '../src/index.js';
 import { findModel } from './support/find-model.js';
-import { COMMIT, OTHER_COMMIT, SENTENCE_FILES, sha256, writeRef, writeRepository } from './support/make-cache.js';
+import { COMMIT, OTHER_COMMIT, SENTENCE_FILES, sha256, share, writeRepository } from './support/make-cache.js';
 import { plainModel, sentenceModel } from './support/models.js';
 import { useTempDir } from './support/temp-dir.js';
 
 const REPOSITORY = 'fixtures/bge-m3-tiny';
 const LATER_MS = Date.parse('2100-01-01');
-
-describe('the contents of a cache', () => {
-  const cache = useTempDir();
-
-  it('lists repositories, refs, snapshots, blobs, partial and plain files, with sizes', async () => {
-    const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
-    await writeRef(dir, 'refs/pr/1', COMMIT);
-    await writeFile(join(dir, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), '12345');
-    await writeFile(join(cache(), 'face.onnx'), '1234567');
-    await writeFile(join(cache(), 'CACHEDIR.TAG'), 'tag');
-    await writeFile(join(cache(), 'models.lock.json'), '{}');
-    const contents = await scanCache(cache());
-    const [repository] = contents.repositories;
-    expect(repository?.repository).to.equal(REPOSITORY);
-    expect(repository?.refs.map(({ name, commit }) => [name, commit])).to.deep.equal([
-      ['main', COMMIT],
-      ['refs/pr/1', COMMIT],
-    ]);
-    expect(repository?.snapshots.map(({ commit, files }) => [commit, files.length])).to.deep.equal([[COMMIT, 4]]);
-    expect(repository?.blobs).to.have.length(4);
-    expect(repository?.partials.map(({ sizeBytes }) => sizeBytes)).to.deep.equal([5]);
-    expect(contents.plainFiles.map(({ name }) => name)).to.deep.equal(['face.onnx']);
-    const bytes = Object.values(SENTENCE_FILES).reduce((sum, content) => sum + content.length, 0);
-    expect(contents.sizeBytes).to.equal(bytes + 5 + 7);
-  });
-
-  it('counts bytes in the shared store once', async () => {
-    const dir = await writeRepository(cache(), REPOSITORY, { 'm.onnx': 'graph' });
-    await share(cache(), join(dir, 'blobs', sha256('graph')));
-    const contents = await scanCache(cache());
-    expect(contents.sizeBytes).to.equal(5);
-    expect(contents.repositories[0]?.sizeBytes).to.equal(5);
-    expect(contents.sharedBlobs).to.have.length(1);
-  });
-
-  it('is empty where there is no cache', async () => {
-    expect((await scanCache(join(cache(), 'none'))).repositories).to.deep.equal([]);
-  });
-});
 
 describe('planning a prune', () => {
   const cache = useTempDir();
@@ -307,14 +268,4 @@ function lockOf(repositories: readonly string[]): ModelsLock {
       };
     }),
   };
-}
-
-/** Moves a blob into Xet's shared store and leaves a link in its place. */
-async function share(cacheDir: string, blob: string): Promise<string> {
-  const store = join(cacheDir, 'blobs', 'ab');
-  const shared = join(store, 'xet-hash');
-  await mkdir(store, { recursive: true });
-  await rename(blob, shared);
-  await symlink('../../blobs/ab/xet-hash', blob);
-  return shared;
 }

@@ -1,6 +1,6 @@
 import { COMPILABLE_FAMILIES, type ConfiguredModel } from '@heimdex/cache';
 import { DownloaderError } from '../errors.js';
-import { type RetryPolicy, withRetries } from '../transfer/retry.js';
+import { type RetryOptions, withRetries } from '../transfer/retry.js';
 import type { ByteSource } from '../transfer/source.js';
 
 /** A config.json is a few kilobytes. */
@@ -14,7 +14,7 @@ const MAX_BYTES = 4 << 20;
 export async function assertCompilable(
   configured: ConfiguredModel,
   config: ByteSource,
-  retry: RetryPolicy,
+  retry: RetryOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const text = await withRetries(() => readAll(config, signal), retry, signal);

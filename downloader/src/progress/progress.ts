@@ -94,9 +94,9 @@ class FetchFollower implements Progress {
 
   onRetry(blob: PlannedBlob, notice: RetryNotice): void {
     this.#counts.retries += 1;
-    const { error, failures, pauseMs } = notice;
+    const { error, failures, delayMs } = notice;
     this.#log.warn(
-      { event: 'retry', file: blob.label, failures, pauseMs: Math.round(pauseMs) },
+      { event: 'retry', file: blob.label, failures, delayMs: Math.round(delayMs) },
       `${error.message.split('. ')[0]}; retrying`,
     );
   }

@@ -58,7 +58,11 @@ const CERTIFICATE_CODES = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-/** Opens the HTTP client. got is imported here, so that a run without requests does not load it. */
+/**
+ * Opens the HTTP client. got is imported here, so that a run without requests does not load it. Its retries and timeouts are
+ * off: a retry continues a part from its last byte and counts failures without progress (retry.ts), and got's socket timeout
+ * would count the time that a slow disk takes as a stall of the sender.
+ */
 export async function openHttp(options: HttpOptions): Promise<HttpClient> {
   const { got } = await import('got');
   const settings = { keepAlive: true, maxSockets: options.connections, maxFreeSockets: options.connections };

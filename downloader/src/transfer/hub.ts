@@ -4,7 +4,7 @@ import type { RequestTarget } from './answers.js';
 import { decodedBody } from './content-coding.js';
 import type { HttpClient } from './http.js';
 import { expectOk, getFollowing, type Origin } from './origin.js';
-import { type RetryNotice, type RetryPolicy, TransientError, withRetries } from './retry.js';
+import { type RetryNotice, type RetryOptions, TransientError, withRetries } from './retry.js';
 
 /** The hub's metadata API. */
 export interface HubApi {
@@ -18,7 +18,7 @@ export interface HubApi {
 export interface HubOptions {
   readonly http: HttpClient;
   readonly origin: Origin;
-  readonly retry: RetryPolicy;
+  readonly retry: RetryOptions;
   readonly onRetry: (notice: RetryNotice) => void;
 }
 

@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { exponentialDelayMs } from '@heimdex/common';
 
 /** Retry limits and delays. */
-export interface RetryPolicy {
+export interface RetryOptions {
   /** Consecutive attempts that may fail without a byte of progress, the first included. */
-  readonly attempts: number;
-  /** The first pause; each further one is up to twice as long. */
-  readonly baseMs: number;
-  /** Maximum pause chosen by the backoff. */
-  readonly maxMs: number;
-  /** Maximum pause that a server may request with Retry-After or RateLimit. */
+  readonly maxAttempts: number;
+  /** Upper bound of the first delay, in milliseconds; it doubles with each failure. */
+  readonly initialDelayMs: number;
+  /** Maximum delay, in milliseconds, unless the server requests a longer one. */
+  readonly maxDelayMs: number;
+  /** Maximum delay that a server may request with Retry-After or RateLimit. */
   readonly maxRetryAfterMs: number;
   /** Returns a number in [0, 1), for the jitter. */
   readonly random: () => number;
@@ -66,11 +66,11 @@ export class FirstContact {
   }
 }
 
-/** Creates the program's policy; the number of attempts and the first pause are configurable. */
-export const DEFAULT_RETRY: RetryPolicy = {
-  attempts: 8,
-  baseMs: 500,
-  maxMs: 30_000,
+/** The defaults of {@link RetryOptions}; `maxAttempts` and `initialDelayMs` are configurable. */
+export const DEFAULT_RETRY: RetryOptions = {
+  maxAttempts: 8,
+  initialDelayMs: 500,
+  maxDelayMs: 30_000,
   maxRetryAfterMs: 600_000,
   random: Math.random,
 };
@@ -82,7 +82,7 @@ export class TransientError extends Error {
   constructor(
     /** The error to throw once the attempts are used up. */
     readonly final: Error,
-    /** The pause requested by the server. */
+    /** The delay requested by the server. */
     readonly retryAfterMs?: number,
     /** No host was reached: see FirstContact. */
     readonly unreached = false,
@@ -92,15 +92,15 @@ export class TransientError extends Error {
 }
 
 /**
- * Returns the pause before the next attempt. "Equal jitter": half of an exponentially growing pause is fixed and half random,
- * so that clients spread out and none retries immediately. A pause requested by the server is obeyed, plus a little jitter.
+ * Returns the delay before the next attempt. "Equal jitter": half of an exponentially growing delay is fixed and half random,
+ * so that clients spread out and none retries immediately. A delay requested by the server is obeyed, plus a little jitter.
  *
  * @param failures - Consecutive failures so far, 1 or more.
  */
-export function pauseMs(policy: RetryPolicy, failures: number, retryAfterMs?: number): number {
-  const grown = exponentialDelayMs(failures, policy.baseMs, policy.maxMs);
-  if (retryAfterMs === undefined) return grown / 2 + (policy.random() * grown) / 2;
-  return Math.min(retryAfterMs, policy.maxRetryAfterMs) + policy.random() * policy.baseMs;
+export function retryDelayMs(options: RetryOptions, failures: number, retryAfterMs?: number): number {
+  const grown = exponentialDelayMs(failures, options.initialDelayMs, options.maxDelayMs);
+  if (retryAfterMs === undefined) return grown / 2 + (options.random() * grown) / 2;
+  return Math.min(retryAfterMs, options.maxRetryAfterMs) + options.random() * options.initialDelayMs;
 }
 
 /** Context of a retried operation. */
@@ -115,18 +115,18 @@ export interface Attempt {
 export interface RetryNotice {
   readonly error: Error;
   readonly failures: number;
-  readonly pauseMs: number;
+  readonly delayMs: number;
 }
 
 /**
- * Runs `work` until it succeeds, fails permanently (any error but TransientError), or has failed `policy.attempts` times without
+ * Runs `work` until it succeeds, fails permanently (any error but TransientError), or has failed `options.maxAttempts` times without
  * progress; then throws the TransientError's `final`.
  *
- * @throws AbortError when `signal` fires, also during a pause.
+ * @throws AbortError when `signal` fires, also during a delay.
  */
 export async function withRetries<T>(
   work: (attempt: Attempt) => Promise<T>,
-  policy: RetryPolicy,
+  options: RetryOptions,
   signal: AbortSignal,
   onRetry: (notice: RetryNotice) => void = () => {},
 ): Promise<T> {
@@ -136,23 +136,23 @@ export async function withRetries<T>(
     const progressed = () => {
       failures = 0;
     };
-    policy.contact?.onRequest(performance.now());
+    options.contact?.onRequest(performance.now());
     try {
       const result = await work({ number, progressed });
-      policy.contact?.onAnswer();
+      options.contact?.onAnswer();
       return result;
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
       signal.throwIfAborted();
       failures += 1;
-      if (failures >= policy.attempts) throw error.final;
+      if (failures >= options.maxAttempts) throw error.final;
       const leftMs = error.unreached
-        ? (policy.contact?.leftMs(performance.now()) ?? Number.POSITIVE_INFINITY)
+        ? (options.contact?.leftMs(performance.now()) ?? Number.POSITIVE_INFINITY)
         : Number.POSITIVE_INFINITY;
       if (leftMs === 0) throw error.final;
-      const pause = Math.min(leftMs, pauseMs(policy, failures, error.retryAfterMs));
-      onRetry({ error: error.final, failures, pauseMs: pause });
-      await delay(pause, undefined, { signal });
+      const delayMs = Math.min(leftMs, retryDelayMs(options, failures, error.retryAfterMs));
+      onRetry({ error: error.final, failures, delayMs });
+      await delay(delayMs, undefined, { signal });
     }
   }
 }

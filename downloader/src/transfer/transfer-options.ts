@@ -1,5 +1,5 @@
 import type { OpenHasher } from './prefix-hasher.js';
-import type { RetryNotice, RetryPolicy } from './retry.js';
+import type { RetryNotice, RetryOptions } from './retry.js';
 
 /** Options of transfers. */
 export interface TransferOptions {
@@ -11,7 +11,7 @@ export interface TransferOptions {
   readonly connectionsPerFile: number;
   /** Runs an operation when a connection is free: the limit over all files. */
   readonly connection: <T>(work: () => Promise<T>) => Promise<T>;
-  readonly retry: RetryPolicy;
+  readonly retry: RetryOptions;
   readonly openHasher: OpenHasher;
 }
 

@@ -92,7 +92,7 @@ async function transferFrom(
       // Bytes of an earlier run may be the wrong ones: only a complete fetch of this run counts.
       if (partial.reusedBytes === 0) mismatches += 1;
       if (mismatches === MAX_MISMATCHES) throw error;
-      events.onRetry({ error, failures: Math.max(1, mismatches), pauseMs: 0 });
+      events.onRetry({ error, failures: Math.max(1, mismatches), delayMs: 0 });
     }
   }
 }

@@ -1,10 +1,10 @@
 /** Restart delay of a lost worker. Pure. */
 import { exponentialDelayMs } from '@heimdex/common';
 
-const FIRST_MS = 500;
-const MAX_MS = 30_000;
+const INITIAL_DELAY_MS = 500;
+const MAX_DELAY_MS = 30_000;
 
 /** Returns 0 after the first consecutive loss, then 0.5 s, doubled each time up to 30 s. */
 export function backoffMs(consecutiveLosses: number): number {
-  return consecutiveLosses <= 1 ? 0 : exponentialDelayMs(consecutiveLosses - 1, FIRST_MS, MAX_MS);
+  return consecutiveLosses <= 1 ? 0 : exponentialDelayMs(consecutiveLosses - 1, INITIAL_DELAY_MS, MAX_DELAY_MS);
 }

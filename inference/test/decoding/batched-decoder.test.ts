@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
 import { BatchedDecoder, type DecoderSlot } from '../../src/models/decoding/batched-decoder.js';
-import type { DecoderOutput, DecoderState, EncodedAudio } from '../../src/models/decoding/merged-decoder.js';
+import type { DecoderOutput, DecoderState, EncodedAudio } from '../../src/models/decoding/decoder.js';
 import { joinTensors } from '../../src/models/decoding/state-rows.js';
 
 const AUDIO_POSITIONS = 2;

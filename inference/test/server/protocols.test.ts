@@ -1,14 +1,12 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import net from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { create } from '@bufbuild/protobuf';
-import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import {
   EmbedTextRequestSchema,
-  ErrorInfoSchema,
   Health,
   InferenceService,
   HealthCheckResponse_ServingStatus as Serving,
@@ -139,31 +137,6 @@ describe('one port', () => {
   });
 
   describe('errors', () => {
-    it('name the invalid field over gRPC', async () => {
-      const error = await client.failure(method.embedText, { texts: [] });
-      expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT' });
-      expect(error.fields).to.deep.equal(['texts']);
-      expect(error.message).to.include('1 to 256');
-    });
-
-    it('have the same details over Connect, with the HTTP status', async () => {
-      const response = await post(`${SERVICE}/EmbedText`, { texts: [] });
-      expect(response.status).to.equal(400);
-      const { code, details } = await bodyOf<{ code: string; details: { type: string }[] }>(response);
-      expect(code).to.equal('invalid_argument');
-      expect(details.map(({ type }) => type)).to.deep.equal(['google.rpc.ErrorInfo', 'google.rpc.BadRequest']);
-    });
-
-    it('have the same details over gRPC-Web', async () => {
-      const web = createClient(InferenceService, createGrpcWebTransport({ baseUrl: server.url, httpVersion: '1.1' }));
-      const error = await web.transcribe({}).then(
-        () => undefined,
-        (reason) => ConnectError.from(reason),
-      );
-      expect(error?.code).to.equal(Code.Unimplemented);
-      expect(error?.findDetails(ErrorInfoSchema).map(({ reason }) => reason)).to.deep.equal(['FEATURE_DISABLED']);
-    });
-
     it('name the variable that enables a feature', async () => {
       const speech = await client.failure(method.transcribe, { audio: { content: new Uint8Array(10) } });
       expect(speech).to.include({ code: 'UNIMPLEMENTED', reason: 'FEATURE_DISABLED' });
@@ -197,28 +170,6 @@ describe('one port', () => {
       );
       expect(cancelled.code).to.equal('CANCELLED');
       await server.logged((line) => line.msg === 'call' && line.code === 'CANCELLED');
-    });
-
-    it('are UNIMPLEMENTED for an unknown method', async () => {
-      const missing = { ...method.embedText, name: 'EmbedSound' } as typeof method.embedText;
-      expect((await client.failure(missing, {})).code).to.equal('UNIMPLEMENTED');
-    });
-
-    it('are INVALID_ARGUMENT for an invalid message', async () => {
-      const response = await fetch(`${server.url}/${SERVICE}/EmbedText`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: '{"texts": 7',
-      });
-      expect(response.status).to.equal(400);
-      const broken = {
-        ...method.embedText,
-        input: { ...method.embedImage.input },
-      } as unknown as typeof method.embedImage;
-      const images = [{ content: new Uint8Array([1, 2, 3]) }];
-      // Images sent as texts: invalid UTF-8 is not a string.
-      const error = await client.failure(broken, { images: [...images, { content: new Uint8Array([0xff, 0xfe]) }] });
-      expect(error.code).to.equal('INVALID_ARGUMENT');
     });
   });
 
@@ -275,35 +226,6 @@ describe('one port', () => {
       expect((await fetch(`${server.url}/debug`)).status).to.equal(404);
       expect((await fetch(`${server.url}/health`, { method: 'POST', body: 'x' })).status).to.equal(405);
     });
-  });
-
-  it('accepts a connection whose first bytes arrive one by one', async () => {
-    const socket = net.connect(server.port, '127.0.0.1');
-    const answer = new Promise<string>((resolve) => {
-      let text = '';
-      socket.on('data', (chunk) => {
-        text += chunk;
-      });
-      socket.on('close', () => resolve(text));
-    });
-    for (const character of 'GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n') socket.write(character);
-    expect(await answer).to.match(/^HTTP\/1\.1 200 /);
-  });
-
-  it('survives bytes of no known protocol, and HTTP without a host', async () => {
-    for (const text of [
-      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage',
-      'garbage\r\n\r\n',
-      `POST /${SERVICE}/EmbedText HTTP/1.0\r\n\r\n`,
-    ]) {
-      await new Promise<void>((resolve) => {
-        const socket = net.connect(server.port, '127.0.0.1', () => socket.end(text));
-        socket.on('close', () => resolve());
-        socket.on('error', () => {});
-        socket.resume();
-      });
-    }
-    expect((await fetch(`${server.url}/livez`)).status).to.equal(200);
   });
 
   it('writes one log line per call, without the payload', async () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Tensor } from 'onnxruntime-node';
-import type { DecoderOutput, DecoderState } from '../../src/models/decoding/merged-decoder.js';
+import type { DecoderOutput, DecoderState } from '../../src/models/decoding/decoder.js';
 import { indicesOfHighest } from '../../src/models/decoding/scores.js';
 import { selectRows } from '../../src/models/decoding/state-rows.js';
 import { beamSearch } from '../../src/models/whisper/beam-search.js';

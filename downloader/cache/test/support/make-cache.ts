@@ -1,6 +1,6 @@
 /** Writes a hub cache as huggingface_hub does, with node:fs alone, so that what reads it is held to the real layout. */
 import { createHash } from 'node:crypto';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export const COMMIT = '1111111111111111111111111111111111111111';
@@ -62,3 +62,13 @@ export const SENTENCE_FILES = {
   'tokenizer_config.json': '{}',
   'onnx/sentence_transformers.onnx': 'not really a graph',
 } as const;
+
+/** Moves a blob into Xet's shared store and leaves a link in its place. */
+export async function share(cacheDir: string, blob: string): Promise<string> {
+  const store = join(cacheDir, 'blobs', 'ab');
+  const shared = join(store, 'xet-hash');
+  await mkdir(store, { recursive: true });
+  await rename(blob, shared);
+  await symlink('../../blobs/ab/xet-hash', blob);
+  return shared;
+}

@@ -30,9 +30,7 @@ function sinc(x: number): number {
 }
 
 /** Fraction bits of the integer weights: 8 bits of colour, 2 of headroom, 22 of weight. */
-export const PRECISION_BITS = 22;
-/** Initial value of a sum, so that truncation rounds it. */
-export const HALF = 1 << (PRECISION_BITS - 1);
+const PRECISION_BITS = 22;
 
 /** Per pixel of a resized line: source offset, number of source pixels, and their weights. */
 export interface Taps {

@@ -1,4 +1,4 @@
-import type { Decoder, DecoderOutput, DecoderState, EncodedAudio } from './merged-decoder.js';
+import type { Decoder, DecoderOutput, DecoderState, EncodedAudio } from './decoder.js';
 import { joinStates, joinTensors, splitState } from './state-rows.js';
 
 /** Maximum sequences per decoder run. Beyond it the cost per token no longer falls, and memory grows. */

@@ -1,11 +1,11 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { LoadOptions } from '../model.js';
 import { openCompiled } from '../session/compiled-session.js';
+import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withCapacity } from './kv-cache.js';
-import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './merged-decoder.js';
 
 const SIDES = ['key', 'value'] as const;
 

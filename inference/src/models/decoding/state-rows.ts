@@ -1,6 +1,6 @@
 import { Tensor } from 'onnxruntime-node';
+import type { DecoderState } from './decoder.js';
 import { capacityFor, exchangeRows, withCapacity } from './kv-cache.js';
-import type { DecoderState } from './merged-decoder.js';
 
 /**
  * Returns a state with the given sequences of another, in that order, possibly with repeats. All sequences share one

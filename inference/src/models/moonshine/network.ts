@@ -1,5 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { type DecoderSizes, MergedDecoder } from '../decoding/merged-decoder.js';
+import type { DecoderSizes } from '../decoding/decoder.js';
+import { MergedDecoder } from '../decoding/merged-decoder.js';
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
 import type { LoadOptions } from '../model.js';
 import { openSession } from '../session/open-session.js';

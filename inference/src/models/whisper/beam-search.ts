@@ -1,4 +1,4 @@
-import type { Decoder } from '../decoding/merged-decoder.js';
+import type { Decoder } from '../decoding/decoder.js';
 import { indicesOfHighest, logSumExp } from '../decoding/scores.js';
 import { exchangeStateRows } from '../decoding/state-rows.js';
 import type { Beginning, Hypothesis, SearchOptions } from './greedy-search.js';

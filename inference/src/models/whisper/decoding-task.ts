@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import type { DecoderSlot } from '../decoding/batched-decoder.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
-import type { DecoderOutput, EncodedAudio } from '../decoding/merged-decoder.js';
+import type { DecoderOutput, EncodedAudio } from '../decoding/decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
 import { beamSearch } from './beam-search.js';

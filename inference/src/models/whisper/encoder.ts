@@ -1,6 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { fuseAttention, isBatchInvariant, quantizePerToken } from '../../onnx/index.js';
-import type { EncodedAudio } from '../decoding/merged-decoder.js';
+import type { EncodedAudio } from '../decoding/decoder.js';
 import type { LoadOptions } from '../model.js';
 import { type GraphTransform, openTransformedSession } from '../session/transformed-session.js';
 import { choosePositions, LOG_COUNTS, MERGED, POSITIONS, ROWS } from './encoder-graph.js';

@@ -1,4 +1,4 @@
-import type { Decoder, DecoderOutput, DecoderState } from '../decoding/merged-decoder.js';
+import type { Decoder, DecoderOutput, DecoderState } from '../decoding/decoder.js';
 import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../decoding/scores.js';
 import { selectRows } from '../decoding/state-rows.js';
 import type { LogitsProcessors } from './logits-processors.js';

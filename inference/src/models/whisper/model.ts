@@ -1,7 +1,8 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { BatchedDecoder, type DecoderSlot } from '../decoding/batched-decoder.js';
 import { CompiledDecoder } from '../decoding/compiled-decoder.js';
-import { type Decoder, MergedDecoder } from '../decoding/merged-decoder.js';
+import type { Decoder } from '../decoding/decoder.js';
+import { MergedDecoder } from '../decoding/merged-decoder.js';
 import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { failed } from '../outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';

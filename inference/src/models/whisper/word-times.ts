@@ -1,5 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import type { Decoder, EncodedAudio } from '../decoding/merged-decoder.js';
+import type { Decoder, EncodedAudio } from '../decoding/decoder.js';
 import { logSumExp } from '../decoding/scores.js';
 import { alignRows } from './align.js';
 import type { WhisperConfig } from './config.js';

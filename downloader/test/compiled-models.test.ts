@@ -1,0 +1,179 @@
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readCompiledModels } from '@heimdex/cache';
+import { expect } from 'chai';
+import { lastLine, runHere } from './support/program.js';
+import { NAME, useCheckpoints } from './support/use-checkpoints.js';
+
+describe('a compiled model', () => {
+  const { dir, env, ok, json, compiled, bytesAsked, requests } = useCheckpoints();
+  let cache: string;
+  beforeEach(() => {
+    cache = join(dir.path, 'cache');
+  });
+
+  it('is verified by its own hashes, and compiled again if a byte is wrong', async () => {
+    await ok();
+    const { path } = await compiled();
+    await flip(join(path, 'model.onnx_data'));
+    const result = await runHere(['verify'], env());
+    expect(result.status).to.equal(7);
+    expect(lastLine(result).msg).to.include('compiled/model.onnx_data');
+    requests().clear();
+    await ok(['download', '--check']);
+    await ok(['verify']);
+    expect(bytesAsked()).to.deep.equal([]);
+  });
+
+  it('is listed, next to what can be compiled', async () => {
+    await ok();
+    await mkdir(join(cache, 'whisper'));
+    await writeFile(join(cache, 'whisper', 'medium.pt'), 'weights');
+    const made = await json(['list']);
+    expect(made.compiled[0]).to.deep.include({
+      repository: NAME,
+      precision: 'int8',
+      from: ['model.safetensors'],
+      whole: true,
+    });
+    expect(made.models[0].compilable).to.deep.include({ path: 'model.safetensors', modelType: 'bert' });
+    expect(made.whisperFiles[0]).to.deep.include({ path: 'whisper/medium.pt', bytes: 7, roles: [] });
+    const said = (await ok(['list'])).stdout;
+    expect(said)
+      .to.match(/compiled {2}acme\/german-bert \(int8\): [\d.]+ kB, from model\.safetensors/)
+      .and.match(/can be compiled {2}acme\/german-bert \(model\.safetensors\): [\d.]+ kB, bert/)
+      .and.match(/can be compiled {2}whisper\/medium\.pt: 7 B, whisper/);
+  });
+
+  it('is carried to a volume without a network, without its checkpoint', async () => {
+    await ok();
+    const tar = join(dir.path, 'models.tar');
+    const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
+    await ok(['export', tar]);
+    await ok(['import', tar], other);
+    expect(lastLine(await ok([], other)).msg).to.match(/^Up to date/);
+    await ok(['verify'], other);
+    const names = await readdir(join(dir.path, 'other'), { recursive: true });
+    expect(names.filter((name) => name.includes('safetensors'))).to.deep.equal([]);
+    const locks = await Promise.all(
+      [cache, other.HF_HUB_CACHE].map((at) => readFile(join(at, 'models.lock.json'), 'utf8')),
+    );
+    expect(locks[1]).to.equal(locks[0]);
+  });
+
+  it('is not taken from an archive whose bytes are wrong', async () => {
+    await ok();
+    const tar = join(dir.path, 'models.tar');
+    const other = { HF_HUB_CACHE: join(dir.path, 'other'), HF_HUB_OFFLINE: '1' };
+    await ok(['export', tar]);
+    const data = await readFile(join((await compiled()).path, 'model.onnx_data'));
+    const bytes = await readFile(tar);
+    const at = bytes.indexOf(data.subarray(0, 256));
+    bytes.writeUInt8(bytes.readUInt8(at + 5) ^ 1, at + 5);
+    await writeFile(tar, bytes);
+    expect((await runHere(['import', tar], env(other))).status).to.equal(7);
+    expect(await readCompiledModels(other.HF_HUB_CACHE, NAME)).to.deep.equal([]);
+  });
+});
+
+describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
+  const { dir, env, ok, json, snapshot, compiled, bytesAsked, requests } = useCheckpoints();
+  let cache: string;
+  beforeEach(() => {
+    cache = join(dir.path, 'cache');
+  });
+
+  const DROP = { KEEP_CHECKPOINTS: 'false' };
+
+  for (const name of [NAME, 'acme/sharded-bert']) {
+    it(`goes once it is compiled and verified; its hashes stay, and the volume is whole: ${name}`, async () => {
+      const more = { ...DROP, TEXT_MODEL_NAME: name };
+      const { log } = await ok([], more);
+      expect(log.some(({ event }) => event === 'checkpoint-dropped')).to.equal(true);
+      const left = await readdir(snapshot(name));
+      expect(left).to.have.members(['config.json', 'tokenizer.json']);
+      const blobs = await readdir(join(cache, `models--${name.replace('/', '--')}`, 'blobs'));
+      expect(blobs).to.have.length(2);
+      const lock = await readFile(join(cache, 'models.lock.json'), 'utf8');
+      for (const { sha256 } of (await compiled(name)).manifest.sources) expect(lock).to.include(sha256);
+      requests().clear();
+      expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
+      await ok(['verify'], more);
+      expect(requests().count).to.equal(0);
+      expect((await json(['prune'], more)).steps).to.deep.equal([]);
+      expect((await ok(['update'], more)).stdout).to.match(/No changes/);
+      expect(bytesAsked()).not.to.include('model.safetensors');
+    });
+  }
+
+  it('is gone before the next one is fetched, so that the volume holds one at a time', async () => {
+    const more = { ...DROP, ASR_MODEL: 'acme/whisper-test' };
+    const costs = async (env: NodeJS.ProcessEnv) => (await json(['plan'], env)).costs;
+    const kept = await costs({ ...more, KEEP_CHECKPOINTS: 'true' });
+    expect(kept.peakBytes).to.equal(kept.endBytes);
+    const planned = await costs(more);
+    expect(planned.endBytes).to.be.below(planned.peakBytes);
+    expect(planned.peakBytes).to.be.below(kept.peakBytes);
+    const steps = ['start', 'compiled', 'checkpoint-dropped'];
+    const { log } = await ok([], more);
+    const done = log.map(({ event }) => String(event)).filter((event) => steps.includes(event));
+    expect(done).to.deep.equal([...steps, ...steps]);
+    expect(log.at(-1)).to.include({ event: 'summary', fetchedFiles: 6 });
+    requests().clear();
+    expect(lastLine(await ok([], more)).msg).to.match(/^Up to date/);
+    await ok(['verify'], more);
+    expect(requests().count).to.equal(0);
+    const lock = JSON.parse(await readFile(join(cache, 'models.lock.json'), 'utf8'));
+    expect(lock.models).to.have.length(2);
+  });
+
+  it('goes from a volume that was filled before', async () => {
+    await ok();
+    await ok([], DROP);
+    expect(await readdir(snapshot())).not.to.include('model.safetensors');
+    await ok(['verify'], DROP);
+  });
+
+  it('is fetched again for another precision, and for graphs of another compiler', async () => {
+    await ok([], DROP);
+    requests().clear();
+    await ok([], { ...DROP, TEXT_MODEL_NAME: `${NAME}:fp16` });
+    expect(bytesAsked()).to.include('model.safetensors');
+    await rm(join(cache, '.compiled'), { recursive: true });
+    requests().clear();
+    await ok([], DROP);
+    expect(bytesAsked()).to.include('model.safetensors');
+    expect(await readdir(snapshot())).not.to.include('model.safetensors');
+  });
+
+  it('stays where its compiled form is damaged', async () => {
+    await ok();
+    const { path } = await compiled();
+    await flip(join(path, 'model.onnx_data'));
+    expect((await runHere([], env(DROP))).status).to.equal(7);
+    expect(await readdir(snapshot())).to.include('model.safetensors');
+  });
+
+  it('keeps the bytes that another commit points at', async () => {
+    await ok();
+    const other = join(snapshot(), '..', 'a'.repeat(40));
+    await mkdir(other);
+    const { symlink, readlink } = await import('node:fs/promises');
+    const target = await readlink(join(snapshot(), 'model.safetensors'));
+    await symlink(target, join(other, 'model.safetensors'));
+    await ok([], DROP);
+    expect((await stat(join(other, 'model.safetensors'))).size).to.be.above(0);
+  });
+});
+
+/** Turns one bit in the middle of a file, under the same time of change. */
+async function flip(path: string): Promise<void> {
+  const { size, atime, mtime } = await stat(path);
+  const file = await open(path, 'r+');
+  const byte = Buffer.alloc(1);
+  await file.read(byte, 0, 1, Math.floor(size / 2));
+  byte.writeUInt8(byte.readUInt8() ^ 1);
+  await file.write(byte, 0, 1, Math.floor(size / 2));
+  await file.utimes(atime, mtime);
+  await file.close();
+}

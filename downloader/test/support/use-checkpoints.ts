@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import { readCompiledModels } from '@heimdex/cache';
+import { type Hub, startHub } from '@heimdex/hub';
+import { expect } from 'chai';
+import { bertRepository, whisperCheckpoint } from './checkpoints.js';
+import { runHere, testEnvironment } from './program.js';
+import { temporaryDir } from './volume.js';
+
+/** The repository of useCheckpoints that its environment configures. */
+export const NAME = 'acme/german-bert';
+/** SigLIP needs it. */
+const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
+
+/** Starts a hub of small checkpoints for the suite; each test has its own directory. */
+export function useCheckpoints() {
+  const dir = temporaryDir();
+  let hub: Hub;
+
+  before(async () => {
+    hub = await startHub({
+      repositories: [
+        bertRepository(),
+        bertRepository({ name: 'acme/bin-bert', weights: 'bin' }),
+        bertRepository({ name: 'acme/sharded-bert', weights: 'shards' }),
+        { name: 'acme/no-tokenizer', files: bertRepository().files.filter(({ path }) => path !== 'tokenizer.json') },
+        { name: 'acme/clip', files: [...withType(bertRepository(), 'clip'), TOKENIZER_CONFIG] },
+        { name: 'acme/naflex', files: [...withType(bertRepository(), 'siglip2'), TOKENIZER_CONFIG] },
+        { name: 'acme/distil', files: [...withType(bertRepository(), 'distilbert')] },
+        {
+          name: 'acme/whisper-test',
+          files: [...whisper.small, { path: 'model.safetensors', bytes: whisper.safetensors }],
+        },
+      ],
+    });
+  });
+  after(() => hub.close());
+  beforeEach(() => {
+    hub.requests.clear();
+  });
+
+  const whisper = whisperCheckpoint();
+  const cache = () => join(dir.path, 'cache');
+  const env = (more: NodeJS.ProcessEnv = {}) =>
+    testEnvironment(dir.path, hub.url, {
+      ASR_MODEL: 'none',
+      LOAD_BGE_M3: 'true',
+      TEXT_MODEL_NAME: NAME,
+      DOWNLOAD_STALL_SECONDS: '30',
+      ...more,
+    });
+  const ok = async (argv: readonly string[] = [], more: NodeJS.ProcessEnv = {}) => {
+    const result = await runHere(argv, env(more));
+    expect(result.status, result.stderr).to.equal(0);
+    return result;
+  };
+  const json = async (argv: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+    JSON.parse((await ok([...argv, '--json'], more)).stdout);
+  const snapshot = (name = NAME) =>
+    join(cache(), `models--${name.replace('/', '--')}`, 'snapshots', hub.commit(name).sha);
+  const compiled = async (name = NAME) => {
+    const [model, ...more] = await readCompiledModels(cache(), name);
+    if (model === undefined || more.length > 0) throw new Error(`${more.length + 1} compiled models`);
+    return model;
+  };
+  const bytesAsked = () => hub.requests.filter({ kind: 'bytes' }).map(({ file }) => file);
+
+  return { dir, whisper, env, ok, json, snapshot, compiled, bytesAsked, requests: () => hub.requests };
+}
+
+function* withType({ files }: ReturnType<typeof bertRepository>, type: string) {
+  for (const file of files) {
+    if (file.path === 'config.json') yield { path: file.path, bytes: JSON.stringify({ model_type: type }) };
+    else yield file;
+  }
+}

@@ -1,0 +1,165 @@
+/** Calls whose deadline passes, whose caller goes or sends slowly, and whose response does not fit. */
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import net from 'node:net';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { EmbedTextRequestSchema, InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { EMBED_TEXT, envelope, FORMS, logged, ONE, ONE_JSON, post } from '../fixtures/embed-calls.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { GrpcClient } from '../fixtures/grpc-client.js';
+import { rawGrpc } from '../fixtures/raw-grpc.js';
+
+const { embedText } = InferenceService.method;
+
+describe('a deadline beyond the timer limit', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const message = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, ONE));
+  for (const value of ['2147484S', '600H', '1000000H', '99999999H', '99999999M']) {
+    it(`has not passed: ${value}`, async () => {
+      const answer = await rawGrpc(fake.url, EMBED_TEXT, envelope(message), { 'grpc-timeout': value });
+      expect(answer['grpc-status']).to.equal('0');
+      expect((await post(fake, EMBED_TEXT, 'grpc-web', message, { 'grpc-timeout': value })).code).to.equal('0');
+    });
+  }
+  for (const value of ['2147483648', '9999999999']) {
+    it(`has not passed: ${value} ms over Connect`, async () => {
+      const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': value });
+      expect(code).to.equal('0');
+    });
+  }
+
+  it('is distinguished from one that has passed', async () => {
+    expect((await rawGrpc(fake.url, EMBED_TEXT, envelope(message), { 'grpc-timeout': '1n' }))['grpc-status']).to.equal(
+      '4',
+    );
+    const { code } = await post(fake, EMBED_TEXT, 'json', Buffer.from(ONE_JSON), { 'connect-timeout-ms': '0' });
+    expect(code).to.equal('deadline_exceeded');
+  });
+});
+
+describe('a call that is cancelled while it arrives', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  for (const form of ['json', 'proto', 'grpc-web'] as const) {
+    it(`is CANCELLED, with its peer: ${form}`, async () => {
+      const socket = net.connect(fake.server.address.port, '127.0.0.1');
+      await once(socket, 'connect');
+      const peer = `127.0.0.1:${socket.localPort}`;
+      const id = `given-up-${form}`;
+      const head = `POST /${EMBED_TEXT} HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\ncontent-type: ${FORMS[form].type}\r\n`;
+      socket.write(`${head}content-length: 100000\r\n\r\n`);
+      socket.write(FORMS[form].enveloped ? Buffer.from([0, 0, 1, 0, 0, 10]) : '{"texts":');
+      // The server has received it when it counts it.
+      while (!/heimdex_requests_in_progress 1/.test(await (await fetch(`${fake.url}/metrics`)).text()));
+      socket.destroy();
+      expect(await logged(fake, id)).to.include({ code: 'CANCELLED', reason: 'CANCELLED', peer });
+    });
+  }
+
+  for (const [how, end] of [
+    ['its stream', (stream: http2.ClientHttp2Stream) => stream.close(http2.constants.NGHTTP2_CANCEL)],
+    ['its connection', (stream: http2.ClientHttp2Stream) => stream.session?.destroy()],
+  ] as const) {
+    it(`is CANCELLED, with its peer: gRPC, by ${how}`, async () => {
+      const session = http2.connect(fake.url);
+      session.on('error', () => {});
+      await once(session, 'connect');
+      const peer = `127.0.0.1:${session.socket.localPort}`;
+      const id = `given-up-${how.replace(' ', '-')}`;
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': `/${EMBED_TEXT}`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        'x-request-id': id,
+      });
+      stream.on('error', () => {});
+      stream.write(Buffer.from([0, 0, 1, 0, 0, 10]));
+      while (!/heimdex_requests_in_progress 1/.test(await (await fetch(`${fake.url}/metrics`)).text()));
+      end(stream);
+      expect(await logged(fake, id)).to.include({ code: 'CANCELLED', reason: 'CANCELLED', peer });
+      session.destroy();
+    });
+  }
+
+  it('frees its resources', async () => {
+    while (!/heimdex_requests_in_progress 0/.test(await (await fetch(`${fake.url}/metrics`)).text()));
+    expect((await fake.client.value(embedText, ONE)).results).to.have.length(1);
+  });
+});
+
+describe('callers that send one byte each', () => {
+  it('do not block others', async () => {
+    const fake = await startFakeServer({ MAX_CONNECTIONS: '32' });
+    const sockets: net.Socket[] = [];
+    try {
+      await fake.server.warm;
+      for (let index = 0; index < 100; index += 1) {
+        const socket = net.connect(fake.server.address.port, '127.0.0.1');
+        socket.on('error', () => {});
+        await once(socket, 'connect');
+        socket.write('P');
+        sockets.push(socket);
+      }
+      const fresh = new GrpcClient(`127.0.0.1:${fake.server.address.port}`);
+      expect((await fresh.value(embedText, ONE)).results).to.have.length(1);
+      fresh.close();
+      expect((await fetch(`${fake.url}/livez`)).status).to.equal(200);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await fake.close();
+    }
+  });
+});
+
+describe('an answer larger than a message may be', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer({ MAX_MESSAGE_MIB: '1' });
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const asking = (texts: readonly string[]) => ({ texts: [...texts], model: TextModel.TEXT });
+  const LARGE = 'large answer';
+
+  it('is in the log as its caller got it, over every protocol', async () => {
+    const asked = asking([LARGE, LARGE]);
+    const binary = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, asked));
+    const ways = {
+      json: () => post(fake, EMBED_TEXT, 'json', Buffer.from(json([LARGE])), { 'x-request-id': 'json' }),
+      proto: () => post(fake, EMBED_TEXT, 'proto', binary, { 'x-request-id': 'proto' }),
+      'grpc-web': () => post(fake, EMBED_TEXT, 'grpc-web', binary, { 'x-request-id': 'grpc-web' }),
+      grpc: () => rawGrpc(fake.url, EMBED_TEXT, envelope(binary), { 'x-request-id': 'grpc' }),
+    };
+    for (const [call, way] of Object.entries(ways)) {
+      const answer = await way();
+      const code = 'code' in answer ? answer.code : String(answer['grpc-status']);
+      expect(code, call).to.be.oneOf(['resource_exhausted', '8']);
+      expect(await logged(fake, call), call).to.include({ code: 'RESOURCE_EXHAUSTED', reason: 'MESSAGE_TOO_LARGE' });
+    }
+  });
+
+  it('is told from one that is as large and fits', async () => {
+    const binary = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, asking([LARGE])));
+    for (const form of ['proto', 'grpc-web'] as const) {
+      const call = `fits-${form}`;
+      expect((await post(fake, EMBED_TEXT, form, binary, { 'x-request-id': call })).code, form).to.equal('0');
+      expect(await logged(fake, call)).to.include({ code: 'OK' });
+    }
+  });
+
+  const json = (texts: readonly string[]) => JSON.stringify({ texts, model: 'TEXT_MODEL_TEXT' });
+});

@@ -1,0 +1,101 @@
+import net from 'node:net';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createGrpcWebTransport } from '@connectrpc/connect-node';
+import { ErrorInfoSchema, InferenceService, TextModel } from '@heimdex/gen';
+import { expect } from 'chai';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+
+const SERVICE = 'heimdex.inference.v1.InferenceService';
+const { method } = InferenceService;
+
+describe('the port', () => {
+  let fake: FakeServer;
+  before(async () => {
+    fake = await startFakeServer();
+    await fake.server.warm;
+  });
+  after(() => fake.close());
+
+  const post = (body: string) =>
+    fetch(`${fake.url}/${SERVICE}/EmbedText`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+
+  describe('errors', () => {
+    it('name the invalid field over gRPC', async () => {
+      const error = await fake.client.failure(method.embedText, { texts: [], model: TextModel.TEXT });
+      expect(error).to.include({ code: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT' });
+      expect(error.fields).to.deep.equal(['texts']);
+      expect(error.message).to.include('1 to 256');
+    });
+
+    it('have the same details over Connect, with the HTTP status', async () => {
+      const response = await post('{"texts": [], "model": "TEXT_MODEL_TEXT"}');
+      expect(response.status).to.equal(400);
+      const { code, details } = (await response.json()) as { code: string; details: { type: string }[] };
+      expect(code).to.equal('invalid_argument');
+      expect(details.map(({ type }) => type)).to.deep.equal(['google.rpc.ErrorInfo', 'google.rpc.BadRequest']);
+    });
+
+    it('have the same details over gRPC-Web', async () => {
+      const web = createClient(InferenceService, createGrpcWebTransport({ baseUrl: fake.url, httpVersion: '1.1' }));
+      const error = await web.transcribe({}).then(
+        () => undefined,
+        (reason) => ConnectError.from(reason),
+      );
+      expect(error?.code).to.equal(Code.Unimplemented);
+      expect(error?.findDetails(ErrorInfoSchema).map(({ reason }) => reason)).to.deep.equal(['FEATURE_DISABLED']);
+    });
+
+    it('are UNIMPLEMENTED for an unknown method', async () => {
+      const missing = { ...method.embedText, name: 'EmbedSound' } as typeof method.embedText;
+      expect((await fake.client.failure(missing, {})).code).to.equal('UNIMPLEMENTED');
+    });
+
+    it('are INVALID_ARGUMENT for an invalid message', async () => {
+      const response = await post('{"texts": 7');
+      expect(response.status).to.equal(400);
+      const broken = {
+        ...method.embedText,
+        input: { ...method.embedImage.input },
+      } as unknown as typeof method.embedImage;
+      const images = [{ content: new Uint8Array([1, 2, 3]) }];
+      // Images sent as texts: invalid UTF-8 is not a string.
+      const error = await fake.client.failure(broken, {
+        images: [...images, { content: new Uint8Array([0xff, 0xfe]) }],
+      });
+      expect(error.code).to.equal('INVALID_ARGUMENT');
+    });
+  });
+
+  it('accepts a connection whose first bytes arrive one by one', async () => {
+    const socket = net.connect(Number(new URL(fake.url).port), '127.0.0.1');
+    const answer = new Promise<string>((resolve) => {
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+      });
+      socket.on('close', () => resolve(text));
+    });
+    for (const character of 'GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n') socket.write(character);
+    expect(await answer).to.match(/^HTTP\/1\.1 200 /);
+  });
+
+  it('survives bytes of no known protocol, and HTTP without a host', async () => {
+    for (const text of [
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage',
+      'garbage\r\n\r\n',
+      `POST /${SERVICE}/EmbedText HTTP/1.0\r\n\r\n`,
+    ]) {
+      await new Promise<void>((resolve) => {
+        const socket = net.connect(Number(new URL(fake.url).port), '127.0.0.1', () => socket.end(text));
+        socket.on('close', () => resolve());
+        socket.on('error', () => {});
+        socket.resume();
+      });
+    }
+    expect((await fetch(`${fake.url}/livez`)).status).to.equal(200);
+  });
+});
