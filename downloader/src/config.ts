@@ -55,7 +55,7 @@ export const DOWNLOADER_VARIABLES = {
     example: '2',
   }),
   partMib: numberVariable({
-    name: 'DOWNLOAD_PART_MIB',
+    name: 'DOWNLOAD_PIECE_MIB',
     default: 16,
     min: 0.0625,
     max: 4096,
@@ -71,7 +71,7 @@ export const DOWNLOADER_VARIABLES = {
     example: '60',
   }),
   maxAttempts: integerVariable({
-    name: 'DOWNLOAD_MAX_ATTEMPTS',
+    name: 'DOWNLOAD_ATTEMPTS',
     default: 8,
     min: 1,
     max: 100,
@@ -79,7 +79,7 @@ export const DOWNLOADER_VARIABLES = {
     example: '3',
   }),
   initialDelaySeconds: numberVariable({
-    name: 'DOWNLOAD_INITIAL_DELAY_SECONDS',
+    name: 'DOWNLOAD_PAUSE_SECONDS',
     default: 0.5,
     min: 0,
     max: 60,

@@ -42,7 +42,7 @@ async function runCommand(command: CommandName, args: Arguments, options: RunOpt
   for (const hint of config.hints) log.warn({ event: 'variable' }, hint);
   const remote = openRemote(config, VERSION, {
     onRetry: ({ error, delayMs }) => {
-      log.warn({ event: 'retry', delayMs: Math.round(delayMs) }, `${error.message.split('. ')[0]}; retrying`);
+      log.warn({ event: 'retry', pauseMs: Math.round(delayMs) }, `${error.message.split('. ')[0]}; retrying`);
     },
     onSourceFailed: (model, source, error) => {
       log.warn({ event: 'source-failed', model, source }, `${error.message} Trying the next source.`);

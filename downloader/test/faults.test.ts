@@ -90,7 +90,7 @@ describe('a download through a bad network', () => {
     {
       name: 'a slow but steady sender',
       faults: [{ on: onEncoder, do: { type: 'slow', partBytes: 50_000, pauseMs: 60 } }],
-      env: { DOWNLOAD_STALL_SECONDS: '0.3', DOWNLOAD_PART_MIB: '16' },
+      env: { DOWNLOAD_STALL_SECONDS: '0.3', DOWNLOAD_PIECE_MIB: '16' },
     },
     {
       name: 'a rate limit that asks for a pause',
@@ -286,7 +286,7 @@ describe('a download through a bad network', () => {
   });
 
   it('resumes a broken connection at the byte where it broke', async () => {
-    await run([{ on: onEncoder, do: { type: 'drop', atByte: 300_000 }, times: 1 }], { DOWNLOAD_PART_MIB: '16' });
+    await run([{ on: onEncoder, do: { type: 'drop', atByte: 300_000 }, times: 1 }], { DOWNLOAD_PIECE_MIB: '16' });
     const ranges = hub.requests.filter({ kind: 'bytes', file: ENCODER, server: 'cdn' }).map((request) => request.range);
     expect(ranges).to.have.length(2);
     expect(ranges[1]).to.match(/^bytes=[1-9]\d*-699999$/);

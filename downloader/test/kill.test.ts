@@ -16,7 +16,7 @@ const WHOLE_BYTES = ENCODER_BYTES + 400_000 + SMALL_BYTES;
 const WANTED = ['config.json', 'tokenizer.json', ENCODER, DECODER];
 
 /** Kills in all, spread evenly over a run; HEIMDEX_TEST_KILLS=100 for a long run. */
-const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 12);
+const KILLS = Number(process.env.HEIMDEX_TEST_KILLS ?? 20);
 /** Coprime to the number of kills, so that early and late kills alternate on a volume. */
 const STRIDE = 7;
 const CONNECTIONS = 3;
@@ -39,7 +39,7 @@ describe('a download that is killed at any moment', function () {
     const path = join(dir.path, name);
     repo = join(path, 'cache', 'models--acme--speech');
     env = testEnvironment(path, hub.url, {
-      DOWNLOAD_PART_MIB: '0.25',
+      DOWNLOAD_PIECE_MIB: '0.25',
       DOWNLOAD_FILES: '2',
       DOWNLOAD_CONNECTIONS: '3',
     });

@@ -46,7 +46,7 @@ describe('the way to the hub', () => {
   it('says that a proxy cannot be reached: exit 5', async () => {
     const gone = proxy.url;
     await proxy.close();
-    const result = await run(hub.url, { HTTP_PROXY: gone, DOWNLOAD_MAX_ATTEMPTS: '2' });
+    const result = await run(hub.url, { HTTP_PROXY: gone, DOWNLOAD_ATTEMPTS: '2' });
     expect(result.status, result.stderr).to.equal(5);
     expect(result.stderr).to.include('proxy variables');
     proxy = await startProxy();

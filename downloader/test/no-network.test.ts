@@ -23,7 +23,7 @@ describe('no network', () => {
   const dir = temporaryDir();
 
   // A pause of a minute, a hundred times: the test ends within its time only where that is not waited for.
-  const patient = { DOWNLOAD_MAX_ATTEMPTS: '100', DOWNLOAD_INITIAL_DELAY_SECONDS: '60' };
+  const patient = { DOWNLOAD_ATTEMPTS: '100', DOWNLOAD_PAUSE_SECONDS: '60' };
 
   it('is reported at once if every connection is refused: exit 5', async () => {
     const endpoint = await nobody();
@@ -66,7 +66,7 @@ describe('a limit of requests', () => {
     const result = await runHere([], testEnvironment(dir.path, hub.url));
     expect(result.status, result.stderr).to.equal(0);
     const retry = result.log.find(({ event }) => event === 'retry');
-    expect(Number(retry?.delayMs)).to.be.within(1000, 1100);
+    expect(Number(retry?.pauseMs)).to.be.within(1000, 1100);
   });
 
   const cases: [string, string | undefined, number | undefined][] = [

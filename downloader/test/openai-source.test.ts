@@ -56,7 +56,7 @@ describe("OpenAI's own file, at its address", () => {
       ASR_MODEL: 'acme/whisper-test',
       MODELS_MANIFEST: manifest,
       DOWNLOAD_CONNECTIONS: '1',
-      DOWNLOAD_MAX_ATTEMPTS: '1',
+      DOWNLOAD_ATTEMPTS: '1',
       DOWNLOAD_STALL_SECONDS: '30',
     });
     const config = loadConfig(env);

@@ -17,7 +17,7 @@ describe('a resumed download', () => {
   let blobs: string;
   let oid: string;
   const env = (more: NodeJS.ProcessEnv = {}) =>
-    testEnvironment(dir.path, hub.url, { DOWNLOAD_PART_MIB: '0.5', DOWNLOAD_MAX_ATTEMPTS: '1', ...more });
+    testEnvironment(dir.path, hub.url, { DOWNLOAD_PIECE_MIB: '0.5', DOWNLOAD_ATTEMPTS: '1', ...more });
 
   beforeEach(async () => {
     hub = await startHub({ repositories: [speechRepository({ encoderBytes: ENCODER_BYTES })] });
@@ -77,7 +77,7 @@ describe('a resumed download', () => {
     hub.faults.clear();
     hub.faults.add({ on: { server: 'cdn', file: ENCODER }, do: { type: 'expire' }, times: 1 });
     hub.requests.clear();
-    expect((await runHere([], env({ DOWNLOAD_MAX_ATTEMPTS: '3' }))).status).to.equal(0);
+    expect((await runHere([], env({ DOWNLOAD_ATTEMPTS: '3' }))).status).to.equal(0);
     expect(encoderBytesSent()).to.be.within(1_000_000, 1_001_000);
   });
 

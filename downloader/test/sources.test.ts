@@ -128,7 +128,7 @@ describe('sources other than the hub', () => {
 
   it('tries the next source when a hub is down', async () => {
     const remove = hub.faults.add({ on: {}, do: { type: 'refuse' } });
-    await expectWhole(await environment([hubSource(), urlSource()], { DOWNLOAD_MAX_ATTEMPTS: '2' }));
+    await expectWhole(await environment([hubSource(), urlSource()], { DOWNLOAD_ATTEMPTS: '2' }));
     remove();
   });
 

@@ -96,7 +96,7 @@ class FetchFollower implements Progress {
     this.#counts.retries += 1;
     const { error, failures, delayMs } = notice;
     this.#log.warn(
-      { event: 'retry', file: blob.label, failures, delayMs: Math.round(delayMs) },
+      { event: 'retry', file: blob.label, failures, pauseMs: Math.round(delayMs) },
       `${error.message.split('. ')[0]}; retrying`,
     );
   }

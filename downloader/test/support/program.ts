@@ -24,10 +24,10 @@ export function testEnvironment(dir: string, endpoint: string, more: NodeJS.Proc
     HF_TOKEN_PATH: join(dir, 'no-token'),
     ASR_MODEL: 'acme/speech',
     VISION_MODEL_NAME: 'none',
-    DOWNLOAD_INITIAL_DELAY_SECONDS: '0.01',
-    DOWNLOAD_MAX_ATTEMPTS: '4',
+    DOWNLOAD_PAUSE_SECONDS: '0.01',
+    DOWNLOAD_ATTEMPTS: '4',
     DOWNLOAD_STALL_SECONDS: '0.4',
-    DOWNLOAD_PART_MIB: '0.0625',
+    DOWNLOAD_PIECE_MIB: '0.0625',
     ...more,
   };
 }
