@@ -51,16 +51,12 @@ export function errorOf(thrown: unknown, context: CallContext): InferenceClientE
   const reason = explained?.reason ?? details.reason;
   const message = explained?.message ?? thrown.details;
   const complete = reason !== MESSAGE_TOO_LARGE || message.includes('client.transcribeStream');
-  return createError(
-    code,
-    complete ? message : `${message}. ${tooLargeRemedy(context.method)}`.replace('..', '.'),
-    {
-      ...details,
-      reason,
-      ...context,
-      cause: thrown,
-    },
-  );
+  return createError(code, complete ? message : `${message}. ${tooLargeRemedy(context.method)}`.replace('..', '.'), {
+    ...details,
+    reason,
+    ...context,
+    cause: thrown,
+  });
 }
 
 function inContext(error: InferenceClientError, context: CallContext): InferenceClientError {

@@ -56,7 +56,8 @@ export class WatchedCredentials extends ChannelCredentials {
   /** Ends every connection on which the server has not yet sent HTTP/2 data, now and later. Idempotent. */
   close(): void {
     this.#closed = true;
-    for (const [socket, carrier] of this.#sockets) if (carrier === undefined || carrier.bytesRead === 0) socket.destroy();
+    for (const [socket, carrier] of this.#sockets)
+      if (carrier === undefined || carrier.bytesRead === 0) socket.destroy();
   }
 
   async #connect(connector: SecureConnector, socket: Socket) {

@@ -20,7 +20,9 @@ export function models(host: CliHost, options: CommonOptions): Promise<ExitCode>
     const rows = [head, ...answer.models.map(row)];
     for (const line of fitted(rows, [3, 4], DISPENSABLE, terminal.live ? terminal.columns : undefined))
       terminal.line(line);
-    terminal.line(dim('Models that a server may be given, with languages, sizes and licences: heimdex-downloader models'));
+    terminal.line(
+      dim('Models that a server may be given, with languages, sizes and licences: heimdex-downloader models'),
+    );
     return undefined;
   });
 }

@@ -135,7 +135,8 @@ async function transcribeOne(
       else if (event.type === 'summary') {
         await writer.summary(event.summary);
         for (const warning of event.summary.warnings) terminal.error(visible(`${nameOf(file)}: ${warning}`));
-      } else if (showsProgress) terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds * 1000)} done`);
+      } else if (showsProgress)
+        terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds * 1000)} done`);
     }
   } catch (error) {
     await writer.abort();
