@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
-import { InferenceClientError } from './errors.js';
+import { createError, type InferenceClientError } from './errors.js';
 import type { MethodName } from './options.js';
 import { type Plain, plain } from './plain.js';
 
@@ -55,7 +55,7 @@ export function checkCount(method: MethodName, expected: number, got: number): v
 
 /** The error for a response that violates the contract. */
 export function malformed(method: MethodName, what: string): InferenceClientError {
-  return new InferenceClientError('INTERNAL', `malformed response to ${method}: ${what}`, {
+  return createError('INTERNAL', `malformed response to ${method}: ${what}`, {
     reason: 'MALFORMED_ANSWER',
     method,
   });

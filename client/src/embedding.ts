@@ -20,7 +20,8 @@ import {
   sameModel,
   type Timing,
 } from './answers.js';
-import { errorOfItem, InferenceClientError } from './errors.js';
+import { errorOfItem } from './convert-error.js';
+import { createError, type InferenceClientError } from './errors.js';
 import type { CallOptions, MethodName } from './options.js';
 import type { Caller } from './transport/caller.js';
 
@@ -134,7 +135,7 @@ function copyLittleEndian(from: Uint8Array, to: Float32Array): void {
 }
 
 function mismatch(method: MethodName, expected: Model, got: Model): InferenceClientError {
-  return new InferenceClientError(
+  return createError(
     'FAILED_PRECONDITION',
     `Expected vectors of ${modelName(expected)}, but the server runs ${modelName(got)}: vectors of two models cannot be compared`,
     { reason: 'MODEL_MISMATCH', method },

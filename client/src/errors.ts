@@ -1,9 +1,4 @@
-import { fromBinary } from '@bufbuild/protobuf';
-import { type Any, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
-import type { ServiceError } from '@grpc/grpc-js';
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
-import { MESSAGE_TOO_LARGE, tooLargeRemedy } from './message-limit.js';
-import { type StatusCode, statusCodeOf } from './status.js';
+import type { StatusCode } from './status.js';
 
 /** One invalid field of a request. */
 export interface FieldViolation {
@@ -20,15 +15,30 @@ export interface InferenceClientErrorOptions {
   readonly method?: string | undefined;
   readonly address?: string | undefined;
   readonly attempts?: number | undefined;
+  readonly tlsProblem?: TlsProblem | undefined;
   readonly cause?: unknown;
 }
 
 /**
- * The only error class of this client, for a whole call and for one item of a batch. The message is the server's, or
- * describes the client-side failure and its remedy.
+ * What is wrong with an encrypted connection: the port speaks TLS and the client does not, or the reverse; the server's
+ * certificate is of an unknown authority, of another name, or outside its dates; the server requires a client certificate,
+ * or refuses the one that it got.
+ */
+export type TlsProblem =
+  | 'TLS_REQUIRED'
+  | 'TLS_UNSUPPORTED'
+  | 'CERTIFICATE_UNTRUSTED'
+  | 'CERTIFICATE_NAME'
+  | 'CERTIFICATE_EXPIRED'
+  | 'CLIENT_CERTIFICATE_REQUIRED'
+  | 'CLIENT_CERTIFICATE_REFUSED';
+
+/**
+ * Any failure of a call, or of one item of a batch. The message is the server's, or describes the client-side failure and
+ * its remedy. The frequent failures have subclasses, which {@link createError} picks by reason, else by code.
  */
 export class InferenceClientError extends Error {
-  override readonly name = 'InferenceClientError';
+  override readonly name: string = 'InferenceClientError';
   /**
    * The server's reason in UPPER_SNAKE, such as `QUEUE_FULL`. Set by the client: `UNREACHABLE` (no connection), `ABORTED`
    * (the caller's signal), `TIMEOUT` (the call's deadline), `CLOSED` (the client was closed), `NO_TOKEN` (the token
@@ -47,6 +57,8 @@ export class InferenceClientError extends Error {
   readonly address: string | undefined;
   /** How often the call was sent. 0 for an item of a batch. */
   readonly attempts: number;
+  /** With reason `UNREACHABLE`: what is wrong with the encryption or its certificates, if that is why. */
+  readonly tlsProblem: TlsProblem | undefined;
 
   constructor(
     readonly code: StatusCode,
@@ -60,12 +72,13 @@ export class InferenceClientError extends Error {
     this.method = options.method;
     this.address = options.address;
     this.attempts = options.attempts ?? 0;
+    this.tlsProblem = options.tlsProblem;
   }
 
   /** All fields except the cause, including the message, which JSON.stringify omits from errors by default. */
   toJSON(): Record<string, unknown> {
-    const { name, code, reason, message, violations, retryAfterMs, method, address, attempts } = this;
-    return { name, code, reason, message, violations, retryAfterMs, method, address, attempts };
+    const { name, code, reason, message, violations, retryAfterMs, method, address, attempts, tlsProblem } = this;
+    return { name, code, reason, message, violations, retryAfterMs, method, address, attempts, tlsProblem };
   }
 
   /** The first invalid field reported by the server. */
@@ -74,123 +87,91 @@ export class InferenceClientError extends Error {
   }
 }
 
-/** State of a call at the time of its failure. */
-export interface CallContext {
-  readonly method: string;
-  readonly address: string;
-  readonly attempts: number;
+/** An invalid request (code INVALID_ARGUMENT): fix the field in `violations`, do not retry unchanged. */
+export class InvalidArgumentError extends InferenceClientError {
+  override readonly name = 'InvalidArgumentError';
 }
 
-interface Details {
-  reason?: string;
-  violations?: FieldViolation[];
-  retryAfterMs?: number;
+/** The server has too many queued items (reason QUEUE_FULL): retry after `retryAfterMs`, as the client did already. */
+export class QueueFullError extends InferenceClientError {
+  override readonly name = 'QueueFullError';
 }
 
-/** How connection errors of grpc-js begin. */
-const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
-/** The last connection error in that text, without its timestamp. */
-const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
-/** How gRPC implementations reject a message that exceeds the size limit. */
-const TOO_LARGE = /larger than max/;
-const DETAILS_KEY = 'grpc-status-details-bin';
-
-/** Converts the status of one item of a batch. */
-export function errorOfItem(status: Status): InferenceClientError {
-  return new InferenceClientError(statusCodeOf(status.code), status.message, readDetails(status.details));
+/** The request exceeds the limit per message (reason MESSAGE_TOO_LARGE): send fewer items, or a stream of audio. */
+export class MessageTooLargeError extends InferenceClientError {
+  override readonly name = 'MessageTooLargeError';
 }
 
-/**
- * Converts anything a call throws into this client's error. Details that cannot be parsed are dropped. An error that is
- * not gRPC's, such as a serialization failure, becomes INTERNAL.
- */
-export function errorOf(thrown: unknown, context: CallContext): InferenceClientError {
-  if (thrown instanceof InferenceClientError) return inContext(thrown, context);
-  if (!isServiceError(thrown)) {
-    return new InferenceClientError('INTERNAL', thrown instanceof Error ? thrown.message : String(thrown), {
-      ...context,
-      cause: thrown,
-    });
-  }
-  const code = statusCodeOf(thrown.code);
-  const details = readDetails(detailsIn(thrown));
-  const explained = details.reason === undefined ? explain(code, thrown, context) : undefined;
-  const reason = explained?.reason ?? details.reason;
-  const message = explained?.message ?? thrown.details;
-  const complete = reason !== MESSAGE_TOO_LARGE || message.includes('client.transcribeStream');
-  return new InferenceClientError(
-    code,
-    complete ? message : `${message}. ${tooLargeRemedy(context.method)}`.replace('..', '.'),
-    {
-      ...details,
-      reason,
-      ...context,
-      cause: thrown,
-    },
-  );
+/** The timeout passed, here or on the server (code DEADLINE_EXCEEDED). */
+export class DeadlineExceededError extends InferenceClientError {
+  override readonly name = 'DeadlineExceededError';
 }
 
-function inContext(error: InferenceClientError, context: CallContext): InferenceClientError {
-  const { code, message, reason, violations, retryAfterMs, cause } = error;
-  return new InferenceClientError(code, message, {
-    reason,
-    violations,
-    retryAfterMs,
-    ...context,
-    address: context.address || error.address,
-    cause,
-  });
+/** The server runs without the model or feature that the call needs (reason FEATURE_DISABLED); the message names its variable. */
+export class FeatureDisabledError extends InferenceClientError {
+  override readonly name = 'FeatureDisabledError';
 }
 
-function isServiceError(thrown: unknown): thrown is ServiceError {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && 'details' in thrown;
+/** The response is by another model than `expectModel` (reason MODEL_MISMATCH). */
+export class ModelMismatchError extends InferenceClientError {
+  override readonly name = 'ModelMismatchError';
 }
 
-/** Returns the reason and message for a failure that came without the server's ErrorInfo. */
-function explain(code: StatusCode, error: ServiceError, context: CallContext) {
-  if (code === 'DEADLINE_EXCEEDED') {
-    return { reason: 'TIMEOUT', message: `${context.method} got no response from ${context.address} in time` };
-  }
-  if (code === 'UNAVAILABLE' && NO_CONNECTION.test(error.details)) {
-    const why = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
-    return { reason: 'UNREACHABLE', message: `${context.address} cannot be reached: ${why}` };
-  }
-  // gRPC servers send this without details. For other methods the response may be what was too large.
-  if (code === 'RESOURCE_EXHAUSTED' && context.method === 'Transcribe' && TOO_LARGE.test(error.details)) {
-    return { reason: MESSAGE_TOO_LARGE, message: error.details };
-  }
-  return undefined;
+/** The token is missing, unknown, or could not be made (code UNAUTHENTICATED). */
+export class UnauthenticatedError extends InferenceClientError {
+  override readonly name = 'UnauthenticatedError';
 }
 
-function detailsIn(error: ServiceError): readonly Any[] {
-  const [packed] = error.metadata?.get(DETAILS_KEY) ?? [];
-  if (!(packed instanceof Uint8Array)) return [];
-  try {
-    return fromBinary(StatusSchema, packed).details;
-  } catch {
-    return [];
-  }
+/** The server is starting, draining, or lost its worker (code UNAVAILABLE). */
+export class UnavailableError extends InferenceClientError {
+  override readonly name: string = 'UnavailableError';
 }
 
-function readDetails(details: readonly Any[]): Details {
-  const found: Details = {};
-  for (const detail of details) {
-    try {
-      readDetail(detail, found);
-    } catch {
-      // Ignore a detail that does not parse; the status and the message remain.
-    }
-  }
-  return found;
+/** No connection to the server (reason UNREACHABLE); `tlsProblem` says whether encryption is why. */
+export class UnreachableError extends UnavailableError {
+  override readonly name = 'UnreachableError';
 }
 
-function readDetail(detail: Any, found: Details): void {
-  const info = anyUnpack(detail, ErrorInfoSchema);
-  if (info !== undefined) found.reason = info.reason;
-  const badRequest = anyUnpack(detail, BadRequestSchema);
-  if (badRequest !== undefined) {
-    found.violations = badRequest.fieldViolations.map(({ field, description }) => ({ field, description }));
-  }
-  const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
-  if (delay !== undefined) found.retryAfterMs = Math.max(0, durationMs(delay));
+/** The client was closed, before the call or during it (reason CLOSED). */
+export class ClientClosedError extends InferenceClientError {
+  override readonly name = 'ClientClosedError';
+}
+
+/** The caller's signal fired (reason ABORTED). */
+export class CallAbortedError extends InferenceClientError {
+  override readonly name = 'CallAbortedError';
+}
+
+/** The audio could not be read; `cause` says why (reason SOURCE_FAILED). */
+export class SourceFailedError extends InferenceClientError {
+  override readonly name = 'SourceFailedError';
+}
+
+const BY_REASON: Readonly<Record<string, typeof InferenceClientError>> = {
+  QUEUE_FULL: QueueFullError,
+  MESSAGE_TOO_LARGE: MessageTooLargeError,
+  FEATURE_DISABLED: FeatureDisabledError,
+  MODEL_MISMATCH: ModelMismatchError,
+  UNREACHABLE: UnreachableError,
+  CLOSED: ClientClosedError,
+  ABORTED: CallAbortedError,
+  SOURCE_FAILED: SourceFailedError,
+};
+
+const BY_CODE: Partial<Record<StatusCode, typeof InferenceClientError>> = {
+  INVALID_ARGUMENT: InvalidArgumentError,
+  DEADLINE_EXCEEDED: DeadlineExceededError,
+  UNAUTHENTICATED: UnauthenticatedError,
+  UNAVAILABLE: UnavailableError,
+};
+
+/** Creates the error of the class that its reason or code has, else an InferenceClientError. */
+export function createError(
+  code: StatusCode,
+  message: string,
+  options: InferenceClientErrorOptions = {},
+): InferenceClientError {
+  const { reason = '' } = options;
+  const Class = (Object.hasOwn(BY_REASON, reason) ? BY_REASON[reason] : BY_CODE[code]) ?? InferenceClientError;
+  return new Class(code, message, options);
 }

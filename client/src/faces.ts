@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { checkCount, type Model, malformed, type Outcome, provenance, type Timing } from './answers.js';
-import { errorOfItem } from './errors.js';
+import { errorOfItem } from './convert-error.js';
 import type { CallOptions } from './options.js';
 import { type Plain, plain } from './plain.js';
 import type { Caller } from './transport/caller.js';

@@ -6,7 +6,8 @@ import {
   InferenceService,
   HealthCheckResponse_ServingStatus as Serving,
 } from '@heimdex/gen';
-import { errorOf, InferenceClientError } from './errors.js';
+import { errorOf } from './convert-error.js';
+import { createError } from './errors.js';
 import type { CallOptions } from './options.js';
 import type { Caller } from './transport/caller.js';
 import { codecOf } from './transport/codec.js';
@@ -89,7 +90,7 @@ export async function* watchHealth(
     } catch (thrown) {
       if (scope.signal.aborted) throw scope.error('Health');
       if (timedOut)
-        throw new InferenceClientError('DEADLINE_EXCEEDED', `Health got no response from ${context.address} in time`, {
+        throw createError('DEADLINE_EXCEEDED', `Health got no response from ${context.address} in time`, {
           ...context,
           reason: 'TIMEOUT',
         });

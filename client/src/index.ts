@@ -1,7 +1,24 @@
 export { type Model, modelName, type Outcome, sameModel, type Timing, valuesOf } from './answers.js';
 export { createInferenceClient, type InferenceClient, type KnownServer } from './client.js';
 export type { Embedding, Embeddings, EmbedImageOptions, EmbedTextOptions } from './embedding.js';
-export { type FieldViolation, InferenceClientError, type InferenceClientErrorOptions } from './errors.js';
+export {
+  CallAbortedError,
+  ClientClosedError,
+  DeadlineExceededError,
+  FeatureDisabledError,
+  type FieldViolation,
+  InferenceClientError,
+  type InferenceClientErrorOptions,
+  InvalidArgumentError,
+  MessageTooLargeError,
+  ModelMismatchError,
+  QueueFullError,
+  SourceFailedError,
+  type TlsProblem,
+  UnauthenticatedError,
+  UnavailableError,
+  UnreachableError,
+} from './errors.js';
 export type { Box, DetectedFaces, DetectFacesOptions, Face, FaceDetections, Landmarks, Point } from './faces.js';
 export type { ServingStatus } from './health.js';
 export type { AudioChunks } from './open-stream.js';

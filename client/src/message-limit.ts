@@ -1,5 +1,5 @@
-/** The server's default message limit, 64 MiB. */
-export const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+/** The lowest message limit that a server can be given: up to it, a request is sent without asking for the limit. */
+export const MIN_MAX_MESSAGE_BYTES = 1024 * 1024;
 
 /** The reason of a request that exceeds the server's message limit. */
 export const MESSAGE_TOO_LARGE = 'MESSAGE_TOO_LARGE';

@@ -7,7 +7,7 @@ import {
   TranscribeStreamRequestSchema,
   type TranscribeStreamResponse,
 } from '@heimdex/gen';
-import { InferenceClientError } from './errors.js';
+import { createError, type InferenceClientError } from './errors.js';
 import { abortable } from './wait.js';
 
 /** Audio in chunks of any size, split anywhere. */
@@ -99,7 +99,7 @@ export class OpenStream {
       return done === true ? undefined : value;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      this.#failure ??= new InferenceClientError('CANCELLED', `the audio could not be read: ${why}`, {
+      this.#failure ??= createError('CANCELLED', `the audio could not be read: ${why}`, {
         reason: 'SOURCE_FAILED',
         cause,
       });
@@ -119,7 +119,7 @@ export class OpenStream {
 
   #startIdleTimer(): void {
     this.#idleTimer ??= setTimeout(() => {
-      this.#failure = new InferenceClientError(
+      this.#failure = createError(
         'DEADLINE_EXCEEDED',
         `TranscribeStream got no response for ${this.#idleTimeoutMs / 1000} s`,
         { reason: 'TIMEOUT' },

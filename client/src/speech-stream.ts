@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import * as contract from '@heimdex/gen';
 import { type Model, malformed, provenance, type Timing } from './answers.js';
-import { errorOf } from './errors.js';
+import { errorOf } from './convert-error.js';
 import { type AudioChunks, OpenStream } from './open-stream.js';
 import { type Plain, plain } from './plain.js';
 import { optionsMessage, rawMessage, type Segment, type TranscribeOptions } from './speech.js';

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import { GetServerInfoResponseSchema, InferenceService, TranscribeResponseSchema } from '@heimdex/gen';
 import { expect } from 'chai';
-import { createInferenceClient, type InferenceClient } from '../src/index.js';
+import { createInferenceClient, type InferenceClient, MessageTooLargeError } from '../src/index.js';
 import { failureOf } from './support/failure-of.js';
 import { type FakeService, failure, startFakeService } from './support/fake-service.js';
 
@@ -51,6 +51,20 @@ describe('A request that is too large for one message', () => {
     const error = await failureOf(client.embedImage([new Uint8Array(40 * MIB), new Uint8Array(40 * MIB)]));
     expect(error).to.include({ reason: 'MESSAGE_TOO_LARGE', method: 'EmbedImage' });
     expect(error.message).to.include('Send fewer items per call');
+  });
+
+  it('is not sent to a server with a lower limit, until the server has a higher one', async () => {
+    maxMessageBytes = BigInt(2 * MIB);
+    const fresh = createInferenceClient({ address: service.address });
+    const error = await failureOf(fresh.transcribe(new Uint8Array(3 * MIB)));
+    expect(error).to.be.instanceOf(MessageTooLargeError);
+    expect(error.message)
+      .to.include(`accepts ${2 * MIB}`)
+      .and.to.include('client.transcribeStream');
+    expect(calls).to.equal(0);
+    maxMessageBytes = BigInt(4 * MIB);
+    expect((await fresh.transcribe(new Uint8Array(3 * MIB))).text).to.equal('text');
+    fresh.close();
   });
 
   it('is sent to a server with a higher limit', async () => {

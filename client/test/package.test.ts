@@ -89,6 +89,18 @@ describe('the packed packages in an empty project', () => {
     expect(JSON.parse(stdout)).to.include({ version: '9.9.9' });
   });
 
+  it('do without sharp, and drawing says how to install it', async () => {
+    const manifest = JSON.parse(await readFile(join(project, 'node_modules/@heimdex/client/package.json'), 'utf8'));
+    expect(manifest.dependencies).to.not.have.property('sharp');
+    expect(manifest.peerDependenciesMeta).to.deep.equal({ sharp: { optional: true } });
+    const bin = join(project, 'node_modules/@heimdex/client/bin/heimdex.js');
+    await writeFile(join(project, 'faces.png'), 'image');
+    const draw = ['detect-faces', 'faces.png', '--draw', 'drawn.png', '-a', server.address];
+    const failed = await execute(process.execPath, [bin, ...draw], { cwd: project }).catch((error) => error);
+    expect(failed).to.include({ code: 1 });
+    expect(failed.stderr).to.include('Drawing needs the package sharp: npm install sharp');
+  });
+
   it('contain no tests or build leftovers', async () => {
     const { stdout } = await execute('npm', ['pack', '--dry-run', '--json'], { cwd: join(ROOT, 'client') });
     const [{ files }]: [{ files: { path: string }[] }] = JSON.parse(stdout);

@@ -6,6 +6,7 @@ import { createInferenceClient, type InferenceClient, type InferenceClientOption
 import { type KeyPair, makeCertificates } from './support/certificates.js';
 import { failureOf } from './support/failure-of.js';
 import { type FakeService, startFakeService } from './support/fake-service.js';
+import { heimdex } from './support/run.js';
 
 const NAME = 'inference.test';
 
@@ -14,11 +15,12 @@ describe('an encrypted connection', () => {
   let server: KeyPair;
   let own: KeyPair;
   let service: FakeService;
+  let credentials: ServerCredentials;
   const open: InferenceClient[] = [];
 
   before(async () => {
     ({ ca, server, client: own } = await makeCertificates(NAME));
-    const credentials = ServerCredentials.createSsl(
+    credentials = ServerCredentials.createSsl(
       Buffer.from(ca.cert),
       [{ cert_chain: Buffer.from(server.cert), private_key: Buffer.from(server.key) }],
       true,
@@ -62,17 +64,56 @@ describe('an encrypted connection', () => {
     const address = `https://${service.address}`;
     expect(await connect({ address, tls: { ...tls, serverName: NAME } }).getServerInfo()).to.include({ version: '1' });
     const error = await failureOf(connect({ address, tls: { ...tls, serverName: 'another.test' } }).getServerInfo());
-    expect(error.message).to.contain('another.test');
+    expect(error).to.include({ tlsProblem: 'CERTIFICATE_NAME' });
+    expect(error.message).to.match(/another name .*another\.test.*inference\.test.*tls\.serverName/);
   });
 
   it('is refused to a server of an unknown authority', async () => {
     const error = await failureOf(connect({ address: service.address, tls: true }).getServerInfo());
-    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE' });
-    expect(error.message).to.match(/certificate/);
+    expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', tlsProblem: 'CERTIFICATE_UNTRUSTED' });
+    expect(error.message).to.match(/certificate is not trusted .*tls\.ca/);
   });
 
   it('fails without a required client certificate', async () => {
     const error = await failureOf(connect({ address: service.address, tls: { ca: ca.cert } }).getServerInfo());
-    expect(error).to.include({ code: 'UNAVAILABLE' });
+    expect(error).to.include({ code: 'UNAVAILABLE', tlsProblem: 'CLIENT_CERTIFICATE_REQUIRED' });
+    expect(error.message).to.include('requires a client certificate: give one as tls.cert and tls.key');
+  });
+
+  it('fails with a client certificate of another authority', async () => {
+    const { client: foreign } = await makeCertificates(NAME);
+    const tls = { ca: ca.cert, ...foreign };
+    const error = await failureOf(connect({ address: service.address, tls }).getServerInfo());
+    expect(error).to.include({ tlsProblem: 'CLIENT_CERTIFICATE_REFUSED' });
+    expect(error.message).to.include('TLS_CLIENT_CA_FILE');
+  });
+
+  it('is what a client without TLS is told to use', async () => {
+    const error = await failureOf(connect({ address: service.address }).getServerInfo());
+    expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'TLS_REQUIRED' });
+    expect(error.message).to.include(`the port speaks TLS: use https://${service.address}`);
+    const { stderr, exitCode } = await heimdex(['info'], { address: service.address });
+    expect(stderr).to.include('the port speaks TLS').and.include('--tls').and.not.include('Is the server running');
+    expect(exitCode).to.equal(3);
+  });
+
+  it('is what a client of a port without TLS is told not to use', async () => {
+    const plain = await startFakeService([]);
+    try {
+      const error = await failureOf(connect({ address: `https://${plain.address}` }).getServerInfo());
+      expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'TLS_UNSUPPORTED' });
+      expect(error.message).to.include(`the port does not speak TLS: use http://${plain.address}`);
+    } finally {
+      plain.close();
+    }
+  });
+
+  it('to a server that has gone is not blamed on certificates', async () => {
+    const gone = await startFakeService([[InferenceService, {}]], { credentials });
+    const client = connect({ address: gone.address, tls: { ca: ca.cert, ...own } });
+    expect(await failureOf(client.getServerInfo())).to.include({ code: 'UNIMPLEMENTED' });
+    gone.close();
+    const error = await failureOf(client.getServerInfo());
+    expect(error).to.include({ code: 'UNAVAILABLE', tlsProblem: undefined });
   });
 });

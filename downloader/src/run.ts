@@ -83,6 +83,7 @@ const COMMAND_LOADERS = {
   verify: async () => (await import('./commands/verify.js')).verify,
   update: async () => (await import('./commands/update.js')).update,
   list: async () => (await import('./commands/list.js')).list,
+  models: async () => (await import('./commands/models.js')).models,
   prune: async () => (await import('./commands/prune.js')).prune,
   prepare: async () => (await import('./commands/prepare.js')).prepareModels,
   export: async () => (await import('./commands/export.js')).exportModels,

@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatDuration, formatTimeLeft } from '@heimdex/common';
+import { formatBinaryBytes, formatBytes, formatCount, formatDuration, formatTimeLeft } from '@heimdex/common';
 import { expect } from 'chai';
 import { parseArguments } from '../src/cli/arguments.js';
 import { metricsText } from '../src/metrics.js';
@@ -176,6 +176,14 @@ describe('words for people', () => {
   });
 
   it('give times the unit that suits them', () => {
+    expect([0, 1023, 1536, 64 * 1024 ** 2, 1000 * 1024 ** 2, 1.5 * 1024 ** 3].map(formatBinaryBytes)).to.deep.equal([
+      '0 B',
+      '1023 B',
+      '1.5 KiB',
+      '64 MiB',
+      '1000 MiB',
+      '1.5 GiB',
+    ]);
     expect([340, 12_340, 245_000, 3_720_000].map(formatDuration)).to.deep.equal([
       '0.34 s',
       '12.3 s',

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Model, Outcome } from '../answers.js';
 import type { InferenceClient } from '../client.js';
-import { InferenceClientError } from '../errors.js';
+import { createError, InferenceClientError } from '../errors.js';
 import type { CallOptions } from '../options.js';
 
 /** Limits of one call. */
@@ -116,5 +116,5 @@ async function readInput(path: string): Promise<Uint8Array | InferenceClientErro
 /** Returns the error for an unreadable file. */
 export function unreadable(path: string, cause: unknown): InferenceClientError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new InferenceClientError('NOT_FOUND', `${path} cannot be read: ${why}`, { reason: 'FILE_UNREADABLE', cause });
+  return createError('NOT_FOUND', `${path} cannot be read: ${why}`, { reason: 'FILE_UNREADABLE', cause });
 }

@@ -1,4 +1,4 @@
-import { InferenceClientError } from '../errors.js';
+import { InferenceClientError, type TlsProblem } from '../errors.js';
 import { EXIT_CODES, type ExitCode } from './exit-codes.js';
 
 /** An error that ends the command with a message and an exit code. */
@@ -59,7 +59,10 @@ export function endsTheRun(error: unknown): boolean {
 function reportOfCall(error: InferenceClientError): ErrorReport {
   const message = error.field === undefined ? error.message : `${error.message} (${error.field})`;
   if (error.reason === 'ABORTED') return { message: 'interrupted', advice: [], exitCode: EXIT_CODES.interrupted };
-  if (error.reason === 'UNREACHABLE') return { message, advice: UNREACHABLE, exitCode: EXIT_CODES.unavailable };
+  if (error.reason === 'UNREACHABLE') {
+    const advice = error.tlsProblem === undefined ? UNREACHABLE : TLS_ADVICE[error.tlsProblem];
+    return { message, advice, exitCode: EXIT_CODES.unavailable };
+  }
   switch (error.code) {
     case 'UNAVAILABLE':
       return { message, advice: ['To see the server status: heimdex health'], exitCode: EXIT_CODES.unavailable };
@@ -78,3 +81,14 @@ const UNREACHABLE = [
   'Is the server running? To start it: npx heimdex-inference',
   'Is it on another host? Set --address HOST:PORT, or HEIMDEX_ADDRESS=HOST:PORT',
 ];
+
+/** The options for what the message says. */
+const TLS_ADVICE: Readonly<Record<TlsProblem, readonly string[]>> = {
+  TLS_REQUIRED: ['To use TLS: --tls, or --address https://HOST:PORT'],
+  TLS_UNSUPPORTED: ['To use no TLS: --address http://HOST:PORT, without --tls'],
+  CERTIFICATE_UNTRUSTED: ['To trust its authority: --tls-ca FILE'],
+  CERTIFICATE_NAME: ['To use a name of the certificate: --address https://NAME:PORT'],
+  CERTIFICATE_EXPIRED: [],
+  CLIENT_CERTIFICATE_REQUIRED: ['To send a client certificate: --tls-cert FILE --tls-key FILE'],
+  CLIENT_CERTIFICATE_REFUSED: ['To send another client certificate: --tls-cert FILE --tls-key FILE'],
+};

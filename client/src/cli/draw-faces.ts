@@ -18,6 +18,25 @@ const POINT_COLORS = {
 } as const satisfies Record<keyof Landmarks, string>;
 
 /**
+ * Loads sharp, which only drawing needs: an optional peer, so that installing the library does not install it.
+ *
+ * @throws CliError if it is not installed
+ */
+async function loadSharp() {
+  try {
+    return (await import('sharp')).default;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError(`Drawing needs the package sharp: npm install sharp (${why})`, EXIT_CODES.failed);
+  }
+}
+
+/** Fails before any image is sent if faces cannot be drawn. @throws CliError */
+export async function assertCanDraw(): Promise<void> {
+  await loadSharp();
+}
+
+/**
  * Writes a copy of an image with the faces drawn on it: a box with its score, and the five landmarks (the person's right
  * eye red, left eye blue, nose yellow, right mouth corner pink, left mouth corner light blue). The format follows the file
  * extension. The file is written atomically.
@@ -25,7 +44,7 @@ const POINT_COLORS = {
  * @param content the image file; its EXIF orientation is applied, as boxes refer to the displayed image
  */
 export async function drawFaces(content: Uint8Array, detections: FaceDetections, path: string): Promise<void> {
-  const { default: sharp } = await import('sharp');
+  const sharp = await loadSharp();
   const overlay = Buffer.from(facesSvg(detections));
   const temporary = join(dirname(path), `.${basename(path, extname(path))}.${randomUUID()}${extname(path)}`);
   try {

@@ -11,6 +11,7 @@ import {
 } from './commands/embed.js';
 import { type HealthCommandOptions, health } from './commands/health.js';
 import { info } from './commands/info.js';
+import { models } from './commands/models.js';
 import { DEFAULT_INDEX, type SearchCommandOptions, search } from './commands/search.js';
 import { type TranscribeCommandOptions, transcribe } from './commands/transcribe.js';
 import { type CommonOptions, commonOptions, positive, readEnvironment, within } from './config.js';
@@ -155,6 +156,10 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
 
   command('info', 'show loaded models, accepted formats and limits').action(async (options: CommonOptions) =>
     done(await info(host, options)),
+  );
+
+  command('models', 'show the models that the server has loaded').action(async (options: CommonOptions) =>
+    done(await models(host, options)),
   );
 
   command('health', 'show whether the server is serving')

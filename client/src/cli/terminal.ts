@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import pc from 'picocolors';
+import { toJson } from './to-json.js';
 import { escapeControls, visible } from './visible.js';
 
 /** An output stream that may be a terminal. */
@@ -59,7 +60,7 @@ export class Terminal {
 
   /** Writes one line of JSON. */
   json(value: unknown): void {
-    this.line(JSON.stringify(value));
+    this.line(toJson(value));
   }
 
   /** Writes a line to standard error. */

@@ -7,6 +7,7 @@ import {
 import type { Segment } from '../speech.js';
 import type { TranscribeSummary } from '../speech-stream.js';
 import type { TextSink } from './text-sink.js';
+import { toJson } from './to-json.js';
 import { visible } from './visible.js';
 
 /** Output format of a transcript. */
@@ -87,7 +88,7 @@ function jsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter {
         .map((segment) => segment.text)
         .join('')
         .trim();
-      await sink.write(`${JSON.stringify({ file, text, ...summary, segments })}\n`);
+      await sink.write(`${toJson({ file, text, ...summary, segments })}\n`);
     },
     abort: async () => undefined,
   };
@@ -140,7 +141,7 @@ function wordsJsonWriter(sink: TextSink, { file }: AudioName): TranscriptWriter 
       words.push(...segment.words);
     },
     summary: async () => {
-      await sink.write(`${JSON.stringify({ file, words })}\n`);
+      await sink.write(`${toJson({ file, words })}\n`);
     },
     abort: async () => undefined,
   };

@@ -1,5 +1,5 @@
 import type { AudioCodec, InputAudioTrack } from 'mediabunny';
-import { InferenceClientError } from '../errors.js';
+import { createError, type InferenceClientError } from '../errors.js';
 
 /** The properties of an audio track that determine the choice. */
 export interface FilmTrack {
@@ -76,7 +76,7 @@ function trackText({ index, codec, language }: FilmTrack): string {
 function noSuchTrack(tracks: readonly FilmTrack[], requested: number): InferenceClientError {
   const field = 'options.audio_track';
   const description = `must be the index of an audio track of this audio: ${tracks.map(trackText).join(', ')}; got ${requested}.`;
-  return new InferenceClientError('INVALID_ARGUMENT', `${field} ${description}`, {
+  return createError('INVALID_ARGUMENT', `${field} ${description}`, {
     reason: 'INVALID_ARGUMENT',
     violations: [{ field, description }],
     method: 'TranscribeStream',

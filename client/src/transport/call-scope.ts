@@ -1,4 +1,4 @@
-import { InferenceClientError } from '../errors.js';
+import { createError, InferenceClientError } from '../errors.js';
 
 /**
  * The lifetime of one call. Its signal fires with the caller's signal and when the client is closed. Whoever opens a scope
@@ -33,7 +33,7 @@ export class CallScope {
   error(method: string): InferenceClientError {
     const { reason } = this.signal;
     if (reason instanceof InferenceClientError) return reason;
-    return new InferenceClientError('CANCELLED', `${method} was cancelled by its caller`, {
+    return createError('CANCELLED', `${method} was cancelled by its caller`, {
       reason: 'ABORTED',
       method,
       cause: reason,
@@ -67,5 +67,5 @@ export class OpenCalls {
 }
 
 function closed(): InferenceClientError {
-  return new InferenceClientError('UNAVAILABLE', 'the client was closed', { reason: 'CLOSED' });
+  return createError('UNAVAILABLE', 'the client was closed', { reason: 'CLOSED' });
 }

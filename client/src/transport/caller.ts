@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import type { Metadata } from '@grpc/grpc-js';
 import { GetServerInfoRequestSchema, InferenceService } from '@heimdex/gen';
-import { type CallContext, errorOf, InferenceClientError } from '../errors.js';
-import { DEFAULT_MAX_MESSAGE_BYTES, MESSAGE_TOO_LARGE, tooLargeMessage } from '../message-limit.js';
+import { type CallContext, errorOf } from '../convert-error.js';
+import { createError, InferenceClientError } from '../errors.js';
+import { MESSAGE_TOO_LARGE, MIN_MAX_MESSAGE_BYTES, tooLargeMessage } from '../message-limit.js';
 import {
   type CallOptions,
   checkTimes,
@@ -47,6 +48,8 @@ export class Caller {
   readonly #pool: EndpointPool;
   readonly #budget = new RetryBudget();
   readonly #open = new OpenCalls();
+  /** The server's message limit; undefined before it was asked. */
+  #maxMessageBytes: number | undefined;
 
   constructor(options: InferenceClientOptions) {
     checkTimes(options);
@@ -68,7 +71,7 @@ export class Caller {
     const limitMs = timeLimitMs(name, this.#options, call);
     if (isTimeout(limitMs)) return limitMs;
     const description = `must be a number of milliseconds, got ${String(limitMs)}`;
-    throw new InferenceClientError('INVALID_ARGUMENT', `timeoutMs ${description}`, {
+    throw createError('INVALID_ARGUMENT', `timeoutMs ${description}`, {
       violations: [{ field: 'timeoutMs', description }],
       method: name,
     });
@@ -140,7 +143,9 @@ export class Caller {
         if (scope.signal.aborted) throw scope.error(plan.name);
         const error = errorOf(thrown, context);
         const delayMs = plan.mayRetry?.() === false ? undefined : this.#delayMs(error, context, tried);
-        if (delayMs === undefined || Date.now() + delayMs >= lastMs) throw error;
+        if (delayMs === undefined || Date.now() + delayMs >= lastMs) {
+          throw await this.#explained(error, plan.deadlineMs, scope, plan.name);
+        }
         await sleep(delayMs, undefined, { signal: scope.signal }).catch(() => {
           throw scope.error(plan.name);
         });
@@ -156,23 +161,41 @@ export class Caller {
 
   /**
    * Rejects a request that exceeds the server's message limit before it is sent: the server would reject it only after
-   * receiving all of it, or drop the connection. If the server does not report its limit, the request is sent.
+   * receiving all of it, or drop the connection. The limit is asked for once, by the first request of more than 1 MiB, and
+   * again before a request is rejected: the server may have been restarted with a higher one. If the server does not report
+   * its limit, the request is sent.
    */
   async #checkSize(bytes: number, plan: CallPlan, scope: CallScope): Promise<void> {
-    if (bytes <= DEFAULT_MAX_MESSAGE_BYTES) return;
+    if (bytes <= (this.#maxMessageBytes ?? MIN_MAX_MESSAGE_BYTES)) return;
+    const maxBytes = await this.#askMaxMessageBytes(plan, scope);
+    if (bytes <= maxBytes) return;
+    throw createError('RESOURCE_EXHAUSTED', tooLargeMessage(plan.name, bytes, maxBytes), {
+      reason: MESSAGE_TOO_LARGE,
+      method: plan.name,
+    });
+  }
+
+  /** Returns the server's limit; Infinity if it does not report one. */
+  async #askMaxMessageBytes(plan: CallPlan, scope: CallScope): Promise<number> {
     const codec = codecOf(InferenceService.method.getServerInfo);
     const request = create(GetServerInfoRequestSchema);
     const infoPlan = { ...plan, name: 'GetServerInfo' } as const;
     const info = await this.attempts(infoPlan, scope, ({ endpoint, ...wire }) =>
       endpoint.unary(codec, request, wire),
-    ).catch(() => undefined);
-    if (scope.signal.aborted) throw scope.error(plan.name);
-    const maxBytes = Number(info?.limits?.maxMessageBytes ?? 0n);
-    if (maxBytes === 0 || bytes <= maxBytes) return;
-    throw new InferenceClientError('RESOURCE_EXHAUSTED', tooLargeMessage(plan.name, bytes, maxBytes), {
-      reason: MESSAGE_TOO_LARGE,
-      method: plan.name,
+    ).catch((error: unknown) => {
+      if (!(error instanceof InferenceClientError) || error.reason !== 'UNREACHABLE') return undefined;
+      throw errorOf(error, { method: plan.name, address: error.address ?? '', attempts: error.attempts });
     });
+    if (scope.signal.aborted) throw scope.error(plan.name);
+    const maxBytes = Number(info?.limits?.maxMessageBytes ?? 0n) || Number.POSITIVE_INFINITY;
+    if (info !== undefined) this.#maxMessageBytes = maxBytes;
+    return maxBytes;
+  }
+
+  async #explained(error: InferenceClientError, deadlineMs: number, scope: CallScope, name: MethodName) {
+    const endpoint = this.#pool.endpoints.find(({ address }) => address === error.address);
+    const explained = (await endpoint?.explain(error, deadlineMs)) ?? error;
+    return scope.signal.aborted ? scope.error(name) : explained;
   }
 
   async #pick(tried: ReadonlySet<Endpoint>, readyMs: number, signal: AbortSignal): Promise<Endpoint> {
@@ -180,7 +203,7 @@ export class Caller {
       return await before(this.#pool.pick(tried), readyMs, signal);
     } catch (error) {
       if (!(error instanceof TimeUpError)) throw error;
-      throw new InferenceClientError('UNAVAILABLE', "the server's name was not resolved in time", {
+      throw createError('UNAVAILABLE', "the server's name was not resolved in time", {
         reason: 'UNREACHABLE',
         cause: error,
       });
@@ -193,7 +216,7 @@ export class Caller {
     } catch (cause) {
       if (signal.aborted || cause instanceof InferenceClientError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new InferenceClientError('UNAUTHENTICATED', `no token: ${why}`, { reason: 'NO_TOKEN', cause });
+      throw createError('UNAUTHENTICATED', `no token: ${why}`, { reason: 'NO_TOKEN', cause });
     }
   }
 

@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
-import { InferenceClientError } from '../errors.js';
+import { createError } from '../errors.js';
 import { type CallOptions, channelOptions, type InferenceClientOptions, type TlsOptions } from '../options.js';
 import { parseAddress, type ServerAddress } from './address.js';
 import { Endpoint } from './endpoint.js';
@@ -22,7 +22,12 @@ export function openPool(options: InferenceClientOptions): EndpointPool {
   return new EndpointPool({
     addresses,
     connect: (target, name) =>
-      new Endpoint(target, channelCredentials, { ...nameOptions(tls?.serverName ?? name), ...channelOptions(options) }),
+      new Endpoint(
+        target,
+        channelCredentials,
+        { ...nameOptions(tls?.serverName ?? name), ...channelOptions(options) },
+        tls?.cert !== undefined,
+      ),
     lookup: options.lookup ?? lookUp,
     watch: (endpoint) => new HealthWatch(endpoint, () => metadataOf(options, {})),
     now: Date.now,
@@ -41,7 +46,7 @@ export async function metadataOf(client: InferenceClientOptions, call: CallOptio
   if (priority !== undefined) metadata.set('x-heimdex-priority', priority);
   const token = typeof client.token === 'function' ? await client.token() : client.token;
   if (token !== undefined && !isSet(metadata, 'authorization', `Bearer ${token}`)) {
-    throw new InferenceClientError('UNAUTHENTICATED', 'no token: it contains a line break or an invalid character', {
+    throw createError('UNAUTHENTICATED', 'no token: it contains a line break or an invalid character', {
       reason: 'NO_TOKEN',
     });
   }
@@ -49,7 +54,7 @@ export async function metadataOf(client: InferenceClientOptions, call: CallOptio
     if (isSet(metadata, name, value)) continue;
     const description =
       'must be a single line of plain text, with a name of letters, digits and dashes that does not end in -bin';
-    throw new InferenceClientError('INVALID_ARGUMENT', `the header ${name} ${description}`, {
+    throw createError('INVALID_ARGUMENT', `the header ${name} ${description}`, {
       violations: [{ field: `headers.${name}`, description }],
     });
   }

@@ -7,9 +7,11 @@ import {
   Client as GrpcClient,
   type Metadata,
 } from '@grpc/grpc-js';
-import { InferenceClientError } from '../errors.js';
+import { createError, type InferenceClientError } from '../errors.js';
 import { abortable } from '../wait.js';
 import type { MethodCodec } from './codec.js';
+import { withTlsProblem } from './tls-problem.js';
+import { WatchedCredentials } from './watched-credentials.js';
 
 /**
  * Health of a server: `serving` and `not-serving` as reported by its health service, `unreachable` when that fails,
@@ -32,6 +34,8 @@ const COOL_DOWN_MS = 1_000;
 export class Endpoint {
   health: EndpointHealth = 'unknown';
   readonly #client: GrpcClient;
+  readonly #credentials: WatchedCredentials;
+  readonly #hasCertificate: boolean;
   #coolUntilMs = 0;
 
   constructor(
@@ -39,8 +43,12 @@ export class Endpoint {
     readonly address: string,
     credentials: ChannelCredentials,
     options: ChannelOptions,
+    /** Whether the client has a certificate of its own. */
+    hasCertificate = false,
   ) {
-    this.#client = new GrpcClient(address, credentials, options);
+    this.#credentials = new WatchedCredentials(credentials);
+    this.#client = new GrpcClient(address, this.#credentials, options);
+    this.#hasCertificate = hasCertificate;
   }
 
   /** Returns the preference: 0 healthy, 1 unknown, 2 last resort. */
@@ -124,14 +132,26 @@ export class Endpoint {
     });
   }
 
-  /** Rejects new calls; open calls finish. Idempotent. */
+  /** Returns the error of a failed call, with the TLS problem that caused it, if one did. */
+  explain(error: InferenceClientError, deadlineMs: number): Promise<InferenceClientError> {
+    const server = {
+      address: this.address,
+      secure: this.#credentials._isSecure(),
+      hasCertificate: this.#hasCertificate,
+      progress: this.#credentials.progress,
+    };
+    return withTlsProblem(error, server, deadlineMs);
+  }
+
+  /** Rejects new calls; open calls finish. Ends connections on which the server has said nothing yet. Idempotent. */
   close(): void {
     this.#client.close();
+    this.#credentials.close();
   }
 }
 
 function unreachable(address: string, why: string): InferenceClientError {
-  return new InferenceClientError('UNAVAILABLE', `${address} cannot be reached: ${why}`, {
+  return createError('UNAVAILABLE', `${address} cannot be reached: ${why}`, {
     reason: 'UNREACHABLE',
     address,
   });

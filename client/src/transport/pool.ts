@@ -1,4 +1,4 @@
-import { InferenceClientError } from '../errors.js';
+import { createError, type InferenceClientError } from '../errors.js';
 import type { ServerAddress } from './address.js';
 import type { Endpoint } from './endpoint.js';
 import type { HealthWatch } from './health-watch.js';
@@ -135,7 +135,7 @@ export class EndpointPool {
       return await this.#parts.lookup(host);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new InferenceClientError('UNAVAILABLE', `${host} cannot be reached: ${why}`, {
+      throw createError('UNAVAILABLE', `${host} cannot be reached: ${why}`, {
         reason: 'UNREACHABLE',
         address: host,
         cause,
@@ -167,7 +167,7 @@ function preference(rank: 0 | 1 | 2, tried: boolean): number {
 
 function noAddress(names: readonly ServerAddress[]): InferenceClientError {
   const hosts = names.map(({ host }) => host).join(', ');
-  return new InferenceClientError('UNAVAILABLE', `${hosts} cannot be reached: the name has no address`, {
+  return createError('UNAVAILABLE', `${hosts} cannot be reached: the name has no address`, {
     reason: 'UNREACHABLE',
     address: hosts,
   });

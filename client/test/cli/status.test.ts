@@ -10,10 +10,20 @@ describe('heimdex', () => {
   describe('info and health', () => {
     it('show the loaded models', async () => {
       const { stdout } = await run(['info']);
-      expect(stdout).to.contain('Heimdex inference 9.9.9, up 1 min 2 s');
+      expect(stdout).to.contain('Heimdex inference 9.9.9, up 1 min 02 s');
       expect(stdout).to.match(/vision {2}org\/name@aaaaaaa q8 {2}siglip {11}2 {2}cpu/);
-      expect(stdout).to.contain('64 MiB per message, 3 items per call, 2 h of audio');
+      expect(stdout).to.contain('64 MiB per message, 3 items per call, 2 h 00 min of audio');
       expect(JSON.parse((await run(['info', '--json'])).stdout)).to.include({ version: '9.9.9' });
+    });
+
+    it('show the models alone, with their memory', async () => {
+      const { stdout, exitCode } = await run(['models']);
+      expect(exitCode).to.equal(0);
+      expect(stdout).to.match(/^ROLE +MODEL +FAMILY +DIMENSIONS +MEMORY +DEVICE$/m);
+      expect(stdout).to.match(/^vision +org\/name@aaaaaaa q8 +siglip +2 .*cpu$/m);
+      expect(stdout).to.include('heimdex-downloader models');
+      const { models } = JSON.parse((await run(['models', '--json'])).stdout);
+      expect(models[0]).to.include({ role: 'vision', family: 'siglip' });
     });
 
     it('accept the common options before the command, and prefer those after it', async () => {

@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { formatBytes, formatDuration } from '../../src/cli/format.js';
 import { bar, fitted, table } from '../../src/cli/table.js';
 
 describe('terminal output', () => {
@@ -25,23 +24,5 @@ describe('terminal output', () => {
     expect(bar(0.53, 4)).to.equal('██▏');
     expect(bar(7, 4)).to.equal('████');
     expect(bar(-1, 4)).to.equal('');
-  });
-
-  it('formats sizes and durations', () => {
-    expect([0, 1023, 1536, 64 * 1024 ** 2, 1.5 * 1024 ** 3].map(formatBytes)).to.deep.equal([
-      '0 B',
-      '1023 B',
-      '1.5 KiB',
-      '64 MiB',
-      '1.5 GiB',
-    ]);
-    expect([0, 4.25, 62, 3725, 90_000, 7200].map(formatDuration)).to.deep.equal([
-      '0 s',
-      '4.3 s',
-      '1 min 2 s',
-      '1 h 2 min',
-      '1 d 1 h',
-      '2 h',
-    ]);
   });
 });

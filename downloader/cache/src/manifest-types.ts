@@ -89,6 +89,12 @@ export interface ManifestEntry {
   readonly variants: Readonly<Record<string, readonly ModelFile[]>>;
   /** Whether its weights are compiled from a checkpoint; the variants are then precisions, without weights of their own. */
   readonly compiled: boolean;
+  /** The languages it knows, in words: `English`, `99 languages`. */
+  readonly languages: string | undefined;
+  /** About what the default variant takes on the volume, where the sizes of its files are not known. */
+  readonly sizeBytes: number | undefined;
+  /** About what one worker takes with the default variant, at rest. */
+  readonly memoryBytes: number | undefined;
   readonly licence: string | undefined;
   readonly note: string | undefined;
 }

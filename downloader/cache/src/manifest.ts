@@ -109,6 +109,9 @@ const ENTRY_KEYS = [
   'defaultVariant',
   'known',
   'compiled',
+  'languages',
+  'sizeBytes',
+  'memoryBytes',
   'licence',
   'note',
 ];
@@ -140,6 +143,9 @@ function parseEntry(cursor: JsonCursor, fileSets: ReadonlyMap<string, FileSet>):
     defaultVariant: cursor.get('defaultVariant').optional((text) => text.text()) ?? set.defaultVariant,
     variants,
     compiled: set.compiled,
+    languages: cursor.get('languages').optional((text) => text.text()),
+    sizeBytes: cursor.get('sizeBytes').optional((size) => size.count()),
+    memoryBytes: cursor.get('memoryBytes').optional((size) => size.count()),
     licence: cursor.get('licence').optional((text) => text.text()),
     note: cursor.get('note').optional((text) => text.text()),
   };

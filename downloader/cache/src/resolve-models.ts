@@ -159,6 +159,9 @@ function deriveEntries(manifest: Manifest, role: Role, name: string): readonly M
       defaultVariant: set.defaultVariant,
       variants: set.variants,
       compiled: set.compiled,
+      languages: undefined,
+      sizeBytes: undefined,
+      memoryBytes: undefined,
       licence: undefined,
       note: undefined,
     };

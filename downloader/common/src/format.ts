@@ -15,6 +15,15 @@ export function formatBytes(bytes: number): string {
   return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
+const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+/** `512 B`, `1.5 KiB`, `64 MiB`: powers of 1024, for memory and for limits that are set in MiB. */
+export function formatBinaryBytes(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(BINARY_UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${Number(value.toFixed(value < 100 ? 1 : 0))} ${BINARY_UNITS[power]}`;
+}
+
 /** `0.34 s`, `12.3 s`, `4 min 05 s`, `1 h 02 min`. */
 export function formatDuration(ms: number): string {
   const seconds = ms / 1000;

@@ -32,6 +32,10 @@ export const COMMANDS = {
     doc: "Show what lies in the cache: models, sizes, last use, the whole cache's size. No network.",
     options: ['json'],
   },
+  models: {
+    doc: 'Show the models that may be chosen: languages, size, memory, licence, and which are on the volume. No network.',
+    options: ['json'],
+  },
   prune: {
     doc: 'Show what this program downloaded and no configured model needs; with --yes remove it. No network.',
     options: ['json', 'yes', 'repository'],

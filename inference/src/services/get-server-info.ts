@@ -3,6 +3,7 @@ import { AUDIO_FORMATS } from '../media/audio/index.js';
 import { IMAGE_FORMATS } from '../media/images/formats.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
 import { toModel } from './identity.js';
+import { roundTime } from './round-times.js';
 import type { MethodHandler } from './service.js';
 
 /** Version and uptime of the server process. */
@@ -19,7 +20,7 @@ export function getServerInfo(
 ): MethodHandler<typeof InferenceService.method.getServerInfo> {
   return async () => ({
     version: identity.version,
-    uptimeSeconds: identity.uptimeSeconds(),
+    uptimeSeconds: roundTime(identity.uptimeSeconds()),
     models: await Promise.all([...models.values()].filter(({ facts }) => facts !== undefined).map(describe)),
     limits: {
       maxMessageBytes: BigInt(limits.maxMessageBytes),
@@ -40,7 +41,7 @@ async function describe(model: ServedModel) {
     model: toModel(model),
     dimensions: facts?.dimensions ?? 0,
     device,
-    loadSeconds,
+    loadSeconds: roundTime(loadSeconds),
     memoryBytes: BigInt(await model.memoryBytes()),
     family: model.healthName,
     workers,

@@ -1,5 +1,6 @@
 import type { RunFacts } from '../scheduling/job.js';
 import type { Call } from './call.js';
+import { roundTime } from './round-times.js';
 
 /** Sums up the timing of a call over the runs of its items. */
 export class CallTiming {
@@ -15,8 +16,8 @@ export class CallTiming {
   finish(call: Call): { queueMs: number; runMs: number; batchSize: number } {
     const runs = [...this.#runs.values()];
     const timing = {
-      queueMs: this.#queueMs,
-      runMs: runs.reduce((sum, run) => sum + run.runMs, 0),
+      queueMs: roundTime(this.#queueMs),
+      runMs: roundTime(runs.reduce((sum, run) => sum + run.runMs, 0)),
       batchSize: runs.reduce((max, run) => Math.max(max, run.batchSize), 0),
     };
     Object.assign(call.stats, timing);

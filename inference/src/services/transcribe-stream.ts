@@ -11,6 +11,7 @@ import { invalid } from './check.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';
+import { roundTime } from './round-times.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
@@ -127,7 +128,7 @@ function toResponse(event: AudioEvent, model: ServedModel, timing: CallTiming, c
     case 'segment':
       return { message: { case: 'segment', value: toSegment(event.segment) } };
     case 'progress':
-      return { message: { case: 'progress', value: { processedSeconds: event.processedSeconds } } };
+      return { message: { case: 'progress', value: { processedSeconds: roundTime(event.processedSeconds) } } };
     case 'summary': {
       call.stats.items = event.summary.durationSeconds;
       const { audioTrack } = event;

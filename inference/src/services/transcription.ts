@@ -3,9 +3,10 @@ import { create } from '@bufbuild/protobuf';
 import { type Segment, SegmentSchema } from '@heimdex/gen';
 import { type AudioTrackInfo, openAudio, type RawAudioFormat } from '../media/audio/index.js';
 import { TRANSCRIBERS } from '../models/registry.js';
-import type { SpeechEvent, SpeechOptions, SpeechSegment, Transcriber } from '../models/speech/speech.js';
+import type { SpeechEvent, SpeechOptions, SpeechSegment, SpeechSummary, Transcriber } from '../models/speech/speech.js';
 import type { Call } from './call.js';
 import type { ServedModel, ServiceLimits } from './engine.js';
+import { roundSpan, roundTime } from './round-times.js';
 import type { CallTiming } from './timing.js';
 
 export interface AudioFile {
@@ -48,7 +49,9 @@ export async function* transcribeAudio(
         return done.value as never;
       };
       for await (const event of transcriberOf(model)(source, options, submit, signal)) {
-        yield event.type === 'summary' ? { ...event, warnings: source.warnings, audioTrack: source.track } : event;
+        yield event.type === 'summary'
+          ? { ...event, summary: roundSummary(event.summary), warnings: source.warnings, audioTrack: source.track }
+          : event;
       }
     } finally {
       await source.close();
@@ -69,8 +72,13 @@ function transcriberOf({ family }: ServedModel): Transcriber<unknown, never> {
 
 export function toSegment(segment: SpeechSegment): Segment {
   return create(SegmentSchema, {
-    ...segment,
+    ...roundSpan(segment),
     tokens: [...segment.tokens],
-    words: segment.words.map((word) => ({ ...word })),
+    words: segment.words.map(roundSpan),
   });
+}
+
+function roundSummary(summary: SpeechSummary): SpeechSummary {
+  const { durationSeconds, speechSeconds } = summary;
+  return { ...summary, durationSeconds: roundTime(durationSeconds), speechSeconds: roundTime(speechSeconds) };
 }

@@ -1,3 +1,4 @@
+import { formatCount, formatTimeLeft } from '@heimdex/common';
 import { assembleIndex, planIndex } from '../../search/build-index.js';
 import { type ImageIndex, ImageIndexError, readImageIndex, writeImageIndex } from '../../search/image-index.js';
 import { callWithFiles, serverFacts } from '../batches.js';
@@ -5,7 +6,6 @@ import { CliError, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
-import { formatCount, formatDuration } from '../format.js';
 import { findImages } from '../images.js';
 import { bar } from '../table.js';
 import { visible } from '../visible.js';
@@ -91,7 +91,7 @@ function progressOf({ terminal }: CommandContext, total: number): () => void {
     done += 1;
     const rate = done / ((performance.now() - startMs) / 1000);
     const share = bar(done / total, BAR_CELLS).padEnd(BAR_CELLS);
-    const left = formatDuration(Math.ceil((total - done) / rate));
+    const left = formatTimeLeft(((total - done) / rate) * 1000);
     terminal.status(`${share} ${done} of ${formatCount(total, 'image')}, ${rate.toFixed(0)} per second, ${left} left`);
   };
 }

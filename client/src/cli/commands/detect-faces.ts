@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
+import { formatCount } from '@heimdex/common';
 import type { FaceDetections } from '../../faces.js';
 import { callWithFiles, serverFacts } from '../batches.js';
 import { usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
-import { drawFaces } from '../draw-faces.js';
+import { assertCanDraw, drawFaces } from '../draw-faces.js';
 import type { ExitCode } from '../exit-codes.js';
-import { formatCount } from '../format.js';
 import { findImages } from '../images.js';
 import { table } from '../table.js';
 import { visible } from '../visible.js';
@@ -32,6 +32,7 @@ export function detectFaces(
     const { client, call } = context;
     const images = await findImages(paths);
     const target = targetOf(images, options);
+    if (options.draw !== undefined || options.drawDir !== undefined) await assertCanDraw();
     const settings = {
       ...call,
       ...(options.score !== undefined && { scoreThreshold: options.score }),

@@ -1,9 +1,9 @@
+import { formatBinaryBytes, formatDuration } from '@heimdex/common';
 import { modelName } from '../../answers.js';
 import type { ServerInfo } from '../../server-info.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
-import { formatBytes, formatDuration } from '../format.js';
 import { fitted, table } from '../table.js';
 import { visible } from '../visible.js';
 
@@ -40,7 +40,7 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
     visible(loaded.device),
     `${loaded.workers} x ${loaded.threads} thread${loaded.threads === 1 ? '' : 's'}`,
     `${loaded.loadSeconds.toFixed(2)} s`,
-    formatBytes(loaded.memoryBytes),
+    formatBinaryBytes(loaded.memoryBytes),
     loaded.batchPolicy?.shared === true ? `up to ${loaded.batchPolicy.maxItems}` : 'no',
   ]);
   const accepts = [
@@ -49,7 +49,7 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
     ['limits', limits === undefined ? '' : limitsText(limits)],
   ].map(([name = '', value = '']) => [dim(name), value]);
   return [
-    `Heimdex inference ${visible(version)}, up ${formatDuration(uptimeSeconds)}`,
+    `Heimdex inference ${visible(version)}, up ${formatDuration(uptimeSeconds * 1000)}`,
     '',
     ...fitted([head, ...rows], [3, 6, 7], DISPENSABLE, width),
     '',
@@ -59,9 +59,9 @@ export function infoLines(answer: ServerInfo, dim: (text: string) => string, wid
 
 function limitsText(limits: NonNullable<ServerInfo['limits']>): string {
   return [
-    `${formatBytes(limits.maxMessageBytes)} per message`,
+    `${formatBinaryBytes(limits.maxMessageBytes)} per message`,
     `${limits.maxBatchItems} items per call`,
-    `${formatDuration(limits.maxAudioSeconds)} of audio`,
+    `${formatDuration(limits.maxAudioSeconds * 1000)} of audio`,
     `${Math.round(limits.maxImagePixels / 1e6)} megapixels`,
     `${limits.maxQueue} queued items per model`,
   ].join(', ');

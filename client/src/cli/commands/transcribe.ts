@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
+import { formatDuration } from '@heimdex/common';
 import { InferenceClientError } from '../../errors.js';
 import type { RawAudio, TranscribeOptions } from '../../speech.js';
 import { unreadable } from '../batches.js';
@@ -7,7 +8,6 @@ import { endsTheRun, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
 import type { ExitCode } from '../exit-codes.js';
-import { formatDuration } from '../format.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
 import { visible } from '../visible.js';
@@ -135,7 +135,8 @@ async function transcribeOne(
       else if (event.type === 'summary') {
         await writer.summary(event.summary);
         for (const warning of event.summary.warnings) terminal.error(visible(`${nameOf(file)}: ${warning}`));
-      } else if (showsProgress) terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds)} done`);
+      } else if (showsProgress)
+        terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds * 1000)} done`);
     }
   } catch (error) {
     await writer.abort();

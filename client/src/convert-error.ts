@@ -1,0 +1,126 @@
+/** Converts what gRPC throws, and the statuses of items, into this client's errors. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { type Any, anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
+import type { ServiceError } from '@grpc/grpc-js';
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, StatusSchema } from '@heimdex/gen';
+import { createError, type FieldViolation, InferenceClientError } from './errors.js';
+import { MESSAGE_TOO_LARGE, tooLargeRemedy } from './message-limit.js';
+import { type StatusCode, statusCodeOf } from './status.js';
+
+/** State of a call at the time of its failure. */
+export interface CallContext {
+  readonly method: string;
+  readonly address: string;
+  readonly attempts: number;
+}
+
+interface Details {
+  reason?: string;
+  violations?: FieldViolation[];
+  retryAfterMs?: number;
+}
+
+/** How connection errors of grpc-js begin. */
+const NO_CONNECTION = /^(No connection established|Name resolution failed|Connection dropped|read E|connect E)/;
+/** The last connection error in that text, without its timestamp. */
+const LAST_ERROR = /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note: .*)?$/s;
+/** How gRPC implementations reject a message that exceeds the size limit. */
+const TOO_LARGE = /larger than max/;
+const DETAILS_KEY = 'grpc-status-details-bin';
+
+/** Converts the status of one item of a batch. */
+export function errorOfItem(status: Status): InferenceClientError {
+  return createError(statusCodeOf(status.code), status.message, readDetails(status.details));
+}
+
+/**
+ * Converts anything a call throws into this client's error. Details that cannot be parsed are dropped. An error that is
+ * not gRPC's, such as a serialization failure, becomes INTERNAL.
+ */
+export function errorOf(thrown: unknown, context: CallContext): InferenceClientError {
+  if (thrown instanceof InferenceClientError) return inContext(thrown, context);
+  if (!isServiceError(thrown)) {
+    return createError('INTERNAL', thrown instanceof Error ? thrown.message : String(thrown), {
+      ...context,
+      cause: thrown,
+    });
+  }
+  const code = statusCodeOf(thrown.code);
+  const details = readDetails(detailsIn(thrown));
+  const explained = details.reason === undefined ? explain(code, thrown, context) : undefined;
+  const reason = explained?.reason ?? details.reason;
+  const message = explained?.message ?? thrown.details;
+  const complete = reason !== MESSAGE_TOO_LARGE || message.includes('client.transcribeStream');
+  return createError(code, complete ? message : `${message}. ${tooLargeRemedy(context.method)}`.replace('..', '.'), {
+    ...details,
+    reason,
+    ...context,
+    cause: thrown,
+  });
+}
+
+function inContext(error: InferenceClientError, context: CallContext): InferenceClientError {
+  const { code, message, reason, violations, retryAfterMs, tlsProblem, cause } = error;
+  return createError(code, message, {
+    reason,
+    violations,
+    retryAfterMs,
+    tlsProblem,
+    ...context,
+    address: context.address || error.address,
+    cause,
+  });
+}
+
+function isServiceError(thrown: unknown): thrown is ServiceError {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && 'details' in thrown;
+}
+
+/** Returns the reason and message for a failure that came without the server's ErrorInfo. */
+function explain(code: StatusCode, error: ServiceError, context: CallContext) {
+  if (code === 'DEADLINE_EXCEEDED') {
+    return { reason: 'TIMEOUT', message: `${context.method} got no response from ${context.address} in time` };
+  }
+  if (code === 'UNAVAILABLE' && NO_CONNECTION.test(error.details)) {
+    const why = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
+    return { reason: 'UNREACHABLE', message: `${context.address} cannot be reached: ${why}` };
+  }
+  // gRPC servers send this without details. For other methods the response may be what was too large.
+  if (code === 'RESOURCE_EXHAUSTED' && context.method === 'Transcribe' && TOO_LARGE.test(error.details)) {
+    return { reason: MESSAGE_TOO_LARGE, message: error.details };
+  }
+  return undefined;
+}
+
+function detailsIn(error: ServiceError): readonly Any[] {
+  const [packed] = error.metadata?.get(DETAILS_KEY) ?? [];
+  if (!(packed instanceof Uint8Array)) return [];
+  try {
+    return fromBinary(StatusSchema, packed).details;
+  } catch {
+    return [];
+  }
+}
+
+function readDetails(details: readonly Any[]): Details {
+  const found: Details = {};
+  for (const detail of details) {
+    try {
+      readDetail(detail, found);
+    } catch {
+      // Ignore a detail that does not parse; the status and the message remain.
+    }
+  }
+  return found;
+}
+
+function readDetail(detail: Any, found: Details): void {
+  const info = anyUnpack(detail, ErrorInfoSchema);
+  if (info !== undefined) found.reason = info.reason;
+  const badRequest = anyUnpack(detail, BadRequestSchema);
+  if (badRequest !== undefined) {
+    found.violations = badRequest.fieldViolations.map(({ field, description }) => ({ field, description }));
+  }
+  const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
+  if (delay !== undefined) found.retryAfterMs = Math.max(0, durationMs(delay));
+}
