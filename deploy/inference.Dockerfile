@@ -31,6 +31,7 @@ COPY client client
 COPY demo/hub demo/hub
 COPY downloader/cache downloader/cache
 COPY downloader/common downloader/common
+COPY downloader/compiler downloader/compiler
 COPY downloader/onnx downloader/onnx
 COPY gen gen
 COPY inference inference
