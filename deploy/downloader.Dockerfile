@@ -33,17 +33,23 @@ RUN npx tsc -b downloader
 
 FROM manifests AS modules
 RUN npm ci --omit=dev --workspace=@heimdex/downloader
-COPY deploy/images/prune.js /tmp/
-RUN node /tmp/prune.js @heimdex/downloader && rm -f package-lock.json .npmrc
+COPY deploy/images/installed.js deploy/images/prune.js deploy/images/sbom.js /tmp/images/
+RUN node /tmp/images/prune.js @heimdex/downloader && rm -f package-lock.json .npmrc && node /tmp/images/sbom.js heimdex-downloader
 
 FROM ${NODE_IMAGE}
+ARG NODE_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG SOURCE=unknown
+# The digest of the base image, if it is pinned.
+ARG BASE_DIGEST=unknown
 LABEL org.opencontainers.image.title="heimdex-downloader" \
       org.opencontainers.image.description="Fills a models volume, verifies every byte, compiles checkpoints, publishes and exits." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="docker.io/library/node:24.21.0-bookworm-slim"
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${NODE_IMAGE}" \
+      org.opencontainers.image.base.digest="${BASE_DIGEST}"
 ENV NODE_ENV=production \
     ORT_DISABLE_TELEMETRY=1 \
     MODELS_DIR=/app/models \

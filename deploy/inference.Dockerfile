@@ -31,6 +31,7 @@ COPY client client
 COPY demo/hub demo/hub
 COPY downloader/cache downloader/cache
 COPY downloader/common downloader/common
+COPY downloader/compiler downloader/compiler
 COPY downloader/onnx downloader/onnx
 COPY gen gen
 COPY inference inference
@@ -38,17 +39,23 @@ RUN npx tsc -b inference
 
 FROM manifests AS modules
 RUN npm ci --omit=dev --workspace=@heimdex/inference
-COPY deploy/images/prune.js /tmp/
-RUN node /tmp/prune.js @heimdex/inference && rm -f package-lock.json .npmrc
+COPY deploy/images/installed.js deploy/images/prune.js deploy/images/sbom.js /tmp/images/
+RUN node /tmp/images/prune.js @heimdex/inference && rm -f package-lock.json .npmrc && node /tmp/images/sbom.js heimdex-inference
 
 FROM ${NODE_IMAGE}
+ARG NODE_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG SOURCE=unknown
+# The digest of the base image, if it is pinned.
+ARG BASE_DIGEST=unknown
 LABEL org.opencontainers.image.title="heimdex-inference" \
       org.opencontainers.image.description="Serves speech, images, text and faces over gRPC from a read-only models volume." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="docker.io/library/node:24.21.0-bookworm-slim"
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${NODE_IMAGE}" \
+      org.opencontainers.image.base.digest="${BASE_DIGEST}"
 ENV NODE_ENV=production \
     MODELS_DIR=/app/models \
     HF_HOME=/app/models/.cache \

@@ -21,13 +21,19 @@ COPY --from=server --chown=0:0 /app /app
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 RUN missing=$(ldd /app/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so | grep 'not found' | grep -v 'libcuda\.so') || true; \
     if [[ -n $missing ]]; then echo "Set CUDA_IMAGE to a base with: $missing"; exit 1; fi
+ARG CUDA_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG SOURCE=unknown
+# The digest of the base image, if it is pinned.
+ARG BASE_DIGEST=unknown
 LABEL org.opencontainers.image.title="heimdex-inference-cuda" \
       org.opencontainers.image.description="Serves speech, images, text and faces over gRPC from a read-only models volume, on NVIDIA GPUs." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="docker.io/nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04"
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${CUDA_IMAGE}" \
+      org.opencontainers.image.base.digest="${BASE_DIGEST}"
 ENV NODE_ENV=production \
     MODELS_DIR=/app/models \
     HF_HOME=/app/models/.cache \

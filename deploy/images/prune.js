@@ -4,12 +4,12 @@
  * after `npm ci --omit=dev --workspace=@heimdex/NAME`, which also installs dependencies of other workspaces. Throws if the
  * runtime of this platform is missing.
  */
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { packagesIn, readJson } from './installed.js';
 
 const [selected] = process.argv.slice(2);
 const root = process.cwd();
-const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const remove = (path) => rmSync(path, { recursive: true, force: true });
 
 const workspaces = new Map(
@@ -36,19 +36,6 @@ function mark(path, marked) {
     if (found !== undefined) mark(found, marked);
   }
   return marked;
-}
-
-/** Returns the packages in a node_modules directory and in nested ones. */
-function packagesIn(nodeModules) {
-  if (!existsSync(nodeModules)) return [];
-  const names = readdirSync(nodeModules).filter((name) => !name.startsWith('.'));
-  const scoped = names.flatMap((name) =>
-    name.startsWith('@') ? readdirSync(join(nodeModules, name)).map((own) => join(name, own)) : [name],
-  );
-  return scoped.flatMap((name) => {
-    const path = join(nodeModules, name);
-    return [path, ...packagesIn(join(path, 'node_modules'))];
-  });
 }
 
 /** Returns every file below a directory that passes the test. Does not follow links. */

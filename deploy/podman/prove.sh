@@ -3,10 +3,9 @@
 # hub: cold and warm start, a killed downloader, an empty volume, no network, no writes, draining, memory, the profiles,
 # Prometheus.
 #
-#   npm ci && npm run build && deploy/podman/prove.sh [images] [refusal] [kill] [compose] [profiles] [monitoring] [kubernetes]
+#   npm ci && npm run build && deploy/podman/prove.sh [images] [refusal] [kill] [compose] [tls] [profiles] [monitoring] [kubernetes]
 #
-# Needs podman and podman-compose 1.1 or later (PODMAN_COMPOSE names it); kubectl for the Kubernetes part; for Prometheus its
-# image or Go (PROMETHEUS names an executable built before). The last line is `N passed, N failed`. Removes everything it
+# Prints first what it needs (needs.sh), and times for information only. The last line is `N passed, N failed`. Removes everything it
 # created, except the images.
 set -uo pipefail
 
@@ -16,8 +15,20 @@ compose_program=${PODMAN_COMPOSE:-podman-compose}
 work=$(mktemp -d)
 # shellcheck source-path=SCRIPTDIR source=steps.sh
 source "$here/steps.sh"
+# shellcheck source-path=SCRIPTDIR source=needs.sh
+source "$here/needs.sh"
+# shellcheck source-path=SCRIPTDIR source=tls.sh
+source "$here/tls.sh"
+need_all "$compose_program"
 
-if [[ -z ${CONTAINERS_CONF:-} && ! -d /run/systemd/system ]]; then export CONTAINERS_CONF=$here/containers.conf; fi
+# How long a container may take to do what it is waited for, before its step fails.
+patience_s=300
+
+if [[ -z ${CONTAINERS_CONF:-} && ! -d /run/systemd/system ]]; then
+  export CONTAINERS_CONF=$work/containers.conf
+  runtime=$(command -v runc crun | head -n 1)
+  sed "s/^runtime = .*/runtime = \"${runtime##*/}\"/" "$here/containers.conf" >"$CONTAINERS_CONF"
+fi
 
 # Settings of the stack, independent of the caller's environment.
 unset HF_TOKEN HTTPS_PROXY NO_PROXY PUBLISH
@@ -27,11 +38,13 @@ export FEATURE_FACE=true FACE_MODEL_NAME=heimdex/face-pocket MEMORY_LIMIT=2g PRE
 export PUBLISH=127.0.0.1:18001 PUBLISH_FACE=127.0.0.1:18002 PUBLISH_BGE=127.0.0.1:18003
 export HEIMDEX_ADDRESS=127.0.0.1:18001
 service=heimdex_model-service_1
+revision=$(git -C "$root" rev-parse HEAD)
 base=$(sed -n 's/^ARG NODE_IMAGE=//p' "$here/../inference.Dockerfile")
 
 # Without systemd podman warns about its timers on every call.
 podman() { command podman "$@" 2> >(grep -vE 'systemd connection|connect to syslog' >&2); }
-compose() { "$compose_program" -f "$here/../compose.yaml" "$@"; }
+compose() { "$compose_program" -f "$here/../compose.yaml" ${overlay:+-f "$overlay"} "$@"; }
+overlay=
 heimdex() { node "$root/client/bin/heimdex.js" "$@"; }
 # Whether the server is ready at the given address (default: HEIMDEX_ADDRESS).
 ready() { curl -sf -m 2 "http://${1:-$HEIMDEX_ADDRESS}/readyz"; }
@@ -55,7 +68,7 @@ start_hub() {
     set -- "$@" fixtures/bge-m3-tiny=/fixture
   fi
   podman run -d --name heimdex-proof-hub --network heimdex_outside -v "$root:/src:ro" "${more[@]}" "$base" node /src/deploy/podman/hub.js "$@" >/dev/null
-  within 20 says HF_ENDPOINT= logs heimdex-proof-hub || { logs heimdex-proof-hub; exit 1; }
+  within "$patience_s" says HF_ENDPOINT= logs heimdex-proof-hub || { logs heimdex-proof-hub; exit 1; }
   HF_ENDPOINT=$(logs heimdex-proof-hub | sed -n 's/^HF_ENDPOINT=//p')
   export HF_ENDPOINT
 }
@@ -86,7 +99,7 @@ above_base_mb() {
 }
 
 build() {
-  podman build --format docker --network host -f "$root/deploy/$1.Dockerfile" -t "$2" "$root" >"$work/build.log" 2>&1 ||
+  podman build --format docker --network host --build-arg "REVISION=$revision" -f "$root/deploy/$1.Dockerfile" -t "$2" "$root" >"$work/build.log" 2>&1 ||
     { tail -n 30 "$work/build.log"; exit 1; }
 }
 
@@ -102,7 +115,18 @@ prove_images() {
   check "inference: $inference_mb MB above its base, maximum 300" at_most "$inference_mb" 300
   check 'both run as user 1000' says '1000:1000 1000:1000' echo \
     "$(podman image inspect "$DOWNLOADER_IMAGE" "$INFERENCE_IMAGE" --format '{{.Config.User}}' | tr '\n' ' ')"
+  check 'both name their commit and base' says "$revision $base $revision $base" echo "$(podman image inspect "$DOWNLOADER_IMAGE" "$INFERENCE_IMAGE" \
+    --format '{{index .Labels "org.opencontainers.image.revision"}} {{index .Labels "org.opencontainers.image.base.name"}}' | tr '\n' ' ')"
+  check 'the bill of materials lists what is installed' sboms_fit
   check 'the server answers --version without a network' podman run --rm --network none --read-only "$INFERENCE_IMAGE" --version
+}
+
+# Compares the bill of materials in both images with the packages in their node_modules.
+sboms_fit() {
+  local image
+  for image in "$DOWNLOADER_IMAGE" "$INFERENCE_IMAGE"; do
+    podman run --rm --network none -v "$root/deploy/images:/scripts:ro" --entrypoint node "$image" /scripts/sbom.js --check || return 1
+  done
 }
 
 prove_refusal() {
@@ -120,7 +144,7 @@ prove_kill() {
     "${model_env[@]}" "$DOWNLOADER_IMAGE" >/dev/null
   local data
   data=$(podman volume inspect heimdex-proof-killed --format '{{.Mountpoint}}')
-  check 'bytes arrive' within 30 has_bytes "$data"
+  check 'bytes arrive' within "$patience_s" has_bytes "$data"
   local model_bytes
   model_bytes=$(logs heimdex-proof-download | sed -n 's/.*"event":"start".*"bytes":\([0-9]*\).*/\1/p')
   podman kill heimdex-proof-download >/dev/null
@@ -143,7 +167,7 @@ prove_compose() {
   local start_ms
   start_ms=$(now_ms)
   check 'up' compose up -d --no-build
-  check 'the service is ready' within 60 ready
+  check 'the service is ready' within "$patience_s" ready
   echo "          after $(($(now_ms) - start_ms)) ms, download included"
   check 'the models were prepared' says '"msg":"Prepared"' logs heimdex_model-preparer_1
   check 'and the server loads the prepared models' says '"prepared":true' logs "$service"
@@ -156,7 +180,7 @@ prove_compose() {
   check 'asks the hub' says 'the lock file names what the sources offer now' compose run --rm model-downloader update
   check 'prepares' compose run --rm --no-deps model-preparer
   check 'and restarts the server' compose restart model-service
-  check 'which is ready' within 60 ready
+  check 'which is ready' within "$patience_s" ready
 
   echo 'Isolation, from inside the service container'
   check 'external addresses are unreachable' says ENETUNREACH inside 'fetch("http://192.0.2.1").catch((e) => console.log(e.cause.code))'
@@ -176,7 +200,7 @@ prove_compose() {
   node "$here/long-speech.js" "$work/long.wav" 90 || exit 1
   heimdex transcribe "$work/long.wav" >"$work/long.txt" 2>"$work/long.log" &
   local call=$!
-  check 'the call has started' within 20 in_progress
+  check 'the call has started' within "$patience_s" in_progress
   podman stop -t 45 "$service" >/dev/null
   check 'it completes' wait "$call"
   check 'with its last sentence' at_least "$(grep -o 'on Saturday' "$work/long.txt" | wc -l)" 10
@@ -188,10 +212,9 @@ prove_compose() {
   compose down >/dev/null 2>&1
   start_ms=$(now_ms)
   check 'up' compose up -d --no-build
-  check 'the service is ready' within 30 ready
+  check 'the service is ready' within "$patience_s" ready
   echo "          after $(($(now_ms) - start_ms)) ms"
   check 'the downloader made no request' says '"fetchedFiles":0' logs heimdex_model-downloader_1
-  check 'and took less than a second' at_most "$(logs heimdex_model-downloader_1 | sed -n 's/.*"seconds":\([0-9]*\)\..*/\1/p' | sort -n | tail -n 1)" 0
   check 'nothing was prepared twice' says 'Was prepared before' logs heimdex_model-preparer_1
   check 'verify, in a container without a network' podman run --rm --network none -v models_cache:/app/models/.cache:ro \
     "${model_env[@]}" "$DOWNLOADER_IMAGE" verify
@@ -216,12 +239,12 @@ prove_profiles() {
   if [[ -d $fixture ]]; then profiles+=(--profile bge); fi
   # podman 4.3 restarts ended dependencies, and fails if one ends before it is inspected.
   check 'up' twice compose "${profiles[@]}" up -d --no-build
-  check 'the face server is ready' within 60 ready "$PUBLISH_FACE"
+  check 'the face server is ready' within "$patience_s" ready "$PUBLISH_FACE"
   check 'and detects faces' says '"landmarks"' heimdex detect-faces -a "$PUBLISH_FACE" "$root/demo/samples/faces/faces_1.png" --json
   check 'and has no other models' says FEATURE_DISABLED heimdex transcribe -a "$PUBLISH_FACE" "$root/demo/samples/speech/party.flac"
   check 'the first server has no faces' says FEATURE_DISABLED heimdex detect-faces "$root/demo/samples/faces/faces_1.png"
   if [[ -d $fixture ]]; then
-    check 'the sentence server is ready' within 60 ready "$PUBLISH_BGE"
+    check 'the sentence server is ready' within "$patience_s" ready "$PUBLISH_BGE"
     check 'and embeds' says '"vector"' heimdex embed-text -a "$PUBLISH_BGE" --model text --json 'Hello world'
     check 'with the prepared model' says '"prepared":true' logs heimdex_bge-service_1
   fi
@@ -238,12 +261,12 @@ prove_monitoring() {
   fi
   start_hub
   check 'up, except Grafana' compose --profile monitoring up -d --no-build gateway prometheus
-  check 'the service is ready' within 60 ready
-  check 'Prometheus scrapes it' within 60 says '"health":"up"' prometheus targets
+  check 'the service is ready' within "$patience_s" ready
+  check 'Prometheus scrapes it' within "$patience_s" says '"health":"up"' prometheus targets
   check 'and no other server' says 1 echo "$(prometheus targets | grep -o '"scrapeUrl"' | wc -l)"
   check 'it has loaded the alerts' says HeimdexModelWithoutWorker prometheus rules
   check 'speech' says 'on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
-  check 'the call is counted' within 40 says '"1"]' prometheus 'query?query=sum(heimdex_items_total)'
+  check 'the call is counted' within "$patience_s" says '"1"]' prometheus 'query?query=sum(heimdex_items_total)'
   check 'Prometheus is only in the internal network' says '"heimdex_inside"' podman inspect heimdex_prometheus_1 \
     --format '{{json .NetworkSettings.Networks}}'
   take_down
@@ -264,7 +287,7 @@ prove_kubernetes() {
   kubectl kustomize "$root/deploy/kubernetes/overlays/podman" |
     sed -e "s#http://hub.invalid#$HF_ENDPOINT#" -e 's#\(localhost/heimdex/[a-z]*\):dev#\1:proof#' >"$work/pod.yaml"
   check 'podman kube play' podman kube play --network heimdex_outside "$work/pod.yaml"
-  check 'the service is ready' within 60 ready
+  check 'the service is ready' within "$patience_s" ready
   check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
   check 'with the prepared model' says '"prepared":true' logs inference-pod-0-inference
   check 'the volume is mounted read-only' says '/app/models/.cache false' podman inspect inference-pod-0-inference \
@@ -273,7 +296,7 @@ prove_kubernetes() {
 }
 
 podman network create heimdex_outside >/dev/null 2>&1
-(($#)) || set -- images refusal kill compose profiles monitoring kubernetes
+(($#)) || set -- images refusal kill compose tls profiles monitoring kubernetes
 for part; do "prove_$part"; done
 echo "$passed passed, $failed failed"
 ((failed == 0))

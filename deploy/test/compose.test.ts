@@ -9,6 +9,11 @@ interface ComposeService {
   readonly networks?: readonly string[];
   readonly mem_limit?: string;
   readonly read_only?: boolean;
+  readonly pids_limit?: number;
+  readonly cpus?: string;
+  readonly privileged?: boolean;
+  readonly security_opt?: readonly string[];
+  readonly logging?: { readonly options?: Readonly<Record<string, string>> };
   readonly profiles?: readonly string[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
 }
@@ -80,12 +85,21 @@ describe('deploy/compose.yaml', () => {
     expect(service('model-service').depends_on).to.deep.equal({ 'model-preparer': afterAll });
   });
 
-  it('hardens every container and limits the memory of its server', () => {
+  it('hardens every container and limits its memory, processes, CPUs and logs', () => {
     expect(
       Object.entries(services)
         .filter(([, { read_only }]) => read_only !== true)
         .map(([name]) => name),
     ).to.deep.equal([]);
+    for (const [name, own] of Object.entries(services)) {
+      expect(own.mem_limit, name).to.be.a('string');
+      expect(own.pids_limit, name).to.be.within(1, 4096);
+      expect(own.cpus, name).to.equal(`\${CPU_LIMIT:-0}`);
+      expect(own.logging?.options, name).to.have.all.keys('max-size', 'max-file');
+      expect(own.privileged, name).to.equal(undefined);
+      // No seccomp=unconfined: the engine's profile applies.
+      expect(own.security_opt, name).to.deep.equal(['no-new-privileges:true']);
+    }
     expect(service('model-service').mem_limit).to.equal(`\${MEMORY_LIMIT:-6g}`);
     // Compiling needs 500 MB.
     expect(service('model-downloader').mem_limit).to.equal('1g');
@@ -124,5 +138,28 @@ describe('deploy/compose.cuda.yaml', () => {
       expect(environment, name).to.deep.equal({ DEVICE: 'cuda' });
       service(name);
     }
+  });
+});
+
+describe('deploy/compose.tls.yaml', () => {
+  const [overlay] = parseYaml<Pick<Compose, 'services'>>(read('deploy/compose.tls.yaml'));
+  const changed = overlay?.services ?? {};
+
+  it('gives every server a certificate and tokens, from a directory mounted read-only', () => {
+    const servers = Object.keys(services).filter((name) => name.endsWith('-service'));
+    expect(Object.keys(changed)).to.include.members(servers);
+    for (const name of servers) {
+      expect(changed[name]?.environment).to.have.all.keys('TLS_CERT_FILE', 'TLS_KEY_FILE', 'AUTH_TOKENS_FILE');
+      for (const path of Object.values(changed[name]?.environment ?? {})) expect(path).to.match(/^\/run\/heimdex\//);
+      expect(changed[name]?.volumes).to.deep.equal([`\${TLS_DIR:-./tls}:/run/heimdex:ro`]);
+    }
+  });
+
+  it('has Prometheus scrape over HTTPS, and otherwise as without TLS', () => {
+    const [plain] = parseYaml<{ scrape_configs: object[] }>(read('deploy/monitoring/prometheus.yml'));
+    const [secure] = parseYaml<{ scrape_configs: object[] }>(read('deploy/monitoring/prometheus.tls.yml'));
+    const tls = { scheme: 'https', tls_config: { ca_file: '/etc/prometheus/ca.crt', server_name: 'model-service' } };
+    const expected = { ...plain, scrape_configs: plain?.scrape_configs.map((config) => ({ ...config, ...tls })) };
+    expect(secure).to.deep.equal(expected);
   });
 });

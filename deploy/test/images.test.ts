@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { expect } from 'chai';
 import { read } from './support.js';
 
@@ -24,6 +25,15 @@ function ownDependencies(name: string): readonly string[] {
     for (const need of own.needs) add(need);
   };
   add(name);
+  return [...found];
+}
+
+/** Returns the directories of a TypeScript project and of those that it refers to. */
+function projectsOf(dir: string, found = new Set<string>()): readonly string[] {
+  if (found.has(dir)) return [];
+  found.add(dir);
+  const { references = [] } = readJson(`${dir}/tsconfig.json`) as { readonly references?: readonly { path: string }[] };
+  for (const { path } of references) projectsOf(posix.join(dir, path), found);
   return [...found];
 }
 
@@ -70,6 +80,21 @@ for (const name of ['downloader', 'inference'] as const) {
     it('contains the build output of every workspace that it needs', () => {
       const needed = ownDependencies(`@heimdex/${name}`);
       const missing = needed.filter((workspace) => !last.some((line) => line.includes(`/app/${workspace}/dist`)));
+      expect(missing).to.deep.equal([]);
+    });
+
+    it('copies every project that its build refers to', () => {
+      const build = lines.slice(lines.findIndex((line) => line.endsWith(' AS build')));
+      const copied = build
+        .slice(
+          0,
+          build.findIndex((line) => line.startsWith('RUN npx tsc')),
+        )
+        .filter((line) => line.startsWith('COPY '))
+        .flatMap((line) => line.split(' ').slice(1, -1));
+      const missing = projectsOf(name).filter(
+        (project) => !copied.some((path) => project === path || project.startsWith(`${path}/`)),
+      );
       expect(missing).to.deep.equal([]);
     });
 

@@ -1,4 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { has, output, parseYaml, ROOT, read } from './support.js';
 
@@ -7,16 +9,22 @@ interface Mount {
   readonly readOnly?: boolean;
 }
 
+interface Probe {
+  readonly grpc?: unknown;
+  readonly httpGet?: { readonly path: string; readonly scheme?: string };
+}
+
 interface Container {
   readonly name: string;
+  readonly args?: readonly string[];
   readonly envFrom?: readonly unknown[];
   readonly env?: readonly { readonly name: string; readonly value: string }[];
   readonly volumeMounts: readonly Mount[];
   readonly resources: { readonly limits?: { readonly memory?: string } };
   readonly securityContext: Readonly<Record<string, unknown>>;
-  readonly startupProbe?: { readonly grpc?: unknown };
-  readonly readinessProbe?: { readonly grpc?: unknown };
-  readonly livenessProbe?: unknown;
+  readonly startupProbe?: Probe;
+  readonly readinessProbe?: Probe;
+  readonly livenessProbe?: Probe;
 }
 
 interface PodSpec {
@@ -32,6 +40,8 @@ interface Resource {
   readonly metadata: { readonly name: string };
   readonly data?: Readonly<Record<string, string>>;
   readonly spec?: {
+    readonly replicas?: number;
+    readonly endpoints?: readonly Readonly<Record<string, unknown>>[];
     readonly template?: { readonly spec: PodSpec };
     readonly egress?: readonly unknown[];
     readonly policyTypes?: readonly string[];
@@ -39,7 +49,7 @@ interface Resource {
 }
 
 const DIR = 'deploy/kubernetes/overlays';
-const overlays = readdirSync(`${ROOT}${DIR}`);
+const overlays = readdirSync(`${ROOT}${DIR}`).filter((name) => !name.startsWith('.'));
 /** Volume types allowed by the restricted pod security profile. */
 const RESTRICTED_VOLUMES = [
   'configMap',
@@ -105,10 +115,28 @@ for (const overlay of overlays) {
       expect(mount?.readOnly).to.equal(true);
     });
 
-    it('uses gRPC probes, and drains calls before it stops', () => {
+    it('uses gRPC probes, or HTTPS if the server speaks TLS', () => {
       const container = server.containers[0];
-      expect(container?.startupProbe?.grpc).to.not.equal(undefined);
-      expect(container?.readinessProbe?.grpc).to.not.equal(undefined);
+      const probes = [container?.startupProbe, container?.readinessProbe, container?.livenessProbe];
+      const secure = container?.env?.some(({ name }) => name === 'TLS_CERT_FILE');
+      if (secure !== true) {
+        expect(probes.map((probe) => probe?.grpc !== undefined)).to.deep.equal([true, true, false]);
+        expect(probes[2]?.httpGet).to.include({ path: '/livez' }).and.not.have.property('scheme');
+      } else {
+        const https = ['/readyz', '/readyz', '/livez'].map((path) => ({ path, port: 'grpc', scheme: 'HTTPS' }));
+        expect(probes.map((probe) => probe?.httpGet)).to.deep.equal(https);
+        expect(probes.some((probe) => probe?.grpc !== undefined)).to.equal(false);
+      }
+    });
+
+    it('leaves the number of pods to an autoscaler', () => {
+      const own = resources.find(({ kind }) => kind === 'Deployment');
+      // podman has no autoscaler.
+      expect(own?.spec?.replicas).to.equal(overlay === 'podman' ? 1 : undefined);
+    });
+
+    it('drains calls before it stops', () => {
+      const container = server.containers[0];
       const seconds = (container?.env ?? [])
         .filter(({ name }) => name.startsWith('SHUTDOWN_'))
         .reduce((sum, { value }) => sum + Number(value), 0);
@@ -124,6 +152,65 @@ for (const overlay of overlays) {
     });
   });
 }
+
+describe('the Job of the models', () => {
+  let scratch: string;
+
+  before(async function () {
+    if (!has('kubectl', 'kustomize', '--help')) this.skip();
+    // Beside the others, because kustomize's paths are relative.
+    scratch = await mkdtemp(join(ROOT, DIR, '.test-'));
+  });
+
+  after(async () => {
+    if (scratch !== undefined) await rm(scratch, { recursive: true });
+  });
+
+  /** The name of the Job and the arguments of its downloader, in the overlay with a change. */
+  async function jobOf(change: (overlay: string) => string): Promise<{ name: string; args: unknown }> {
+    await writeFile(join(scratch, 'kustomization.yaml'), change(read(`${DIR}/shared-volume/kustomization.yaml`)));
+    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', scratch]));
+    const job = resources.find(({ kind }) => kind === 'Job');
+    const server = resources.find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec.containers[0];
+    // The name is that of the ConfigMap, so both programs have the same settings.
+    expect(server?.envFrom).to.deep.equal([{ configMapRef: { name: job?.metadata.name } }]);
+    return { name: job?.metadata.name ?? '', args: job?.spec?.template?.spec.initContainers?.[0]?.args };
+  }
+
+  it('has another name for other models and other images, because a Job cannot be changed', async () => {
+    const model = '\nconfigMapGenerator: [{ name: models, behavior: merge, literals: [ASR_MODEL=base] }]\n';
+    const jobs = [
+      await jobOf((overlay) => overlay),
+      await jobOf((overlay) => overlay + model),
+      await jobOf((overlay) => overlay.replace('newTag: 0.1.0', 'newTag: 0.2.0')),
+      await jobOf((overlay) => overlay.replaceAll('newTag: 0.1.0', 'newTag: 0.2.0')),
+    ];
+    expect(new Set(jobs.map(({ name }) => name)).size).to.equal(jobs.length);
+    expect(await jobOf((overlay) => overlay)).to.deep.equal(jobs[0]);
+  });
+
+  it('fetches newer models with the component newer-models', async () => {
+    const plain = await jobOf((overlay) => overlay);
+    const newer = await jobOf((overlay) =>
+      overlay.replace('components/shared-volume\n', '$&  - ../../components/newer-models\n'),
+    );
+    expect(plain.args).to.equal(undefined);
+    expect(newer.args).to.deep.equal(['update']);
+    expect(newer.name).to.not.equal(plain.name);
+  });
+});
+
+describe(`${DIR}/tls`, () => {
+  it('scrapes the servers over HTTPS with the CA', function () {
+    if (!has('kubectl', 'kustomize', '--help')) this.skip();
+    const resources = parseYaml<Resource>(output('kubectl', ['kustomize', `${DIR}/tls`]));
+    const monitor = resources.find(({ kind }) => kind === 'ServiceMonitor');
+    expect(monitor?.spec?.endpoints?.[0]).to.deep.include({
+      scheme: 'https',
+      tlsConfig: { ca: { secret: { name: 'inference-tls', key: 'ca.crt' } }, serverName: 'inference' },
+    });
+  });
+});
 
 describe(`${DIR}/gpu`, () => {
   it('configures the GPU for both programs', function () {

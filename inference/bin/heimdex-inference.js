@@ -1,2 +1,5 @@
 #!/usr/bin/env node
-import '../dist/src/main.js';
+import { restartWithMallocSettings } from '../dist/src/malloc-settings.js';
+
+restartWithMallocSettings(process.env);
+await import('../dist/src/main.js');

@@ -174,9 +174,16 @@ function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   // telemetry, and writes files to TMPDIR for it, unless disabled.
   const offline = { HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1', ORT_DISABLE_TELEMETRY: '1' };
   // Each decoder step reads all weights and caches: with 2 MiB pages, which the kernel provides on request
-  // (transparent_hugepage=madvise), a step takes 0.7 of the time. Tensors of 1 MiB and more are returned to the system when they are
-  // freed: by default glibc raises that threshold to 32 MiB and keeps hundreds of MiB of a window's keys and values. C libraries
-  // other than glibc ignore the variable.
-  const tunables = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1048576' };
+  // (transparent_hugepage=madvise), a step takes 0.7 of the time. The others return freed memory to the system: by default glibc
+  // has eight arenas per core and raises the threshold of mmap to 32 MiB and that of trimming to 64 MiB, which keeps hundreds of MiB
+  // of a window's keys and values. C libraries other than glibc ignore the variable.
+  const tunables = {
+    GLIBC_TUNABLES: [
+      'glibc.malloc.hugetlb=1',
+      'glibc.malloc.arena_max=2',
+      `glibc.malloc.mmap_threshold=${MIB}`,
+      `glibc.malloc.trim_threshold=${8 * MIB}`,
+    ].join(':'),
+  };
   return { ...tunables, ...Object.fromEntries(kept), ...offline };
 }

@@ -9,6 +9,7 @@ import { EXIT_CODES, type ExitReason, FatalError } from './exit-codes.js';
 import { helpText } from './help.js';
 import { type LogTarget, openLog } from './log.js';
 import { readMachine } from './machine.js';
+import { hasDefaultMalloc } from './malloc-settings.js';
 import { type ConfiguredModel, findModels, verifyModels } from './models/find.js';
 import { prepare } from './prepare.js';
 import type { Server } from './server.js';
@@ -58,6 +59,11 @@ function openLogWithHints({ log: config, hints }: Config, target: LogTarget): Lo
 
 async function serve(program: Program, settings: Config): Promise<void> {
   const log = openLogWithHints(settings, program.stdout);
+  if (hasDefaultMalloc(program.env, process.platform)) {
+    log.debug(
+      'glibc keeps freed memory: use Node.js 22.15 or later, or set MALLOC_ARENA_MAX=2 and the others that the images set',
+    );
+  }
   const models = await findModels(settings.models);
   if (models.length === 0) {
     throw new FatalError(

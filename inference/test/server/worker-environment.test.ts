@@ -2,10 +2,15 @@ import { expect } from 'chai';
 import { readConfig } from '../../src/config.js';
 
 describe('the environment of a worker', () => {
-  it('keeps libraries offline, requests large pages and returns large blocks', () => {
+  it('keeps libraries offline, requests large pages and returns freed memory', () => {
     const { workerEnv } = readConfig({ PATH: '/bin', HF_HUB_OFFLINE: '0' });
     expect(workerEnv).to.include({ PATH: '/bin', HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1' });
-    expect(workerEnv.GLIBC_TUNABLES).to.equal('glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1048576');
+    expect(workerEnv.GLIBC_TUNABLES?.split(':')).to.deep.equal([
+      'glibc.malloc.hugetlb=1',
+      'glibc.malloc.arena_max=2',
+      'glibc.malloc.mmap_threshold=1048576',
+      'glibc.malloc.trim_threshold=8388608',
+    ]);
   });
 
   it('keeps existing settings of the C library', () => {

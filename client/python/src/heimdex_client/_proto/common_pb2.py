@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from heimdex_client._proto import status_pb2 as heimdex__client_dot___proto_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"heimdex_client/_proto/common.proto\x12\x14heimdex.inference.v1\x1a\"heimdex_client/_proto/status.proto\"6\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0f\n\x07variant\x18\x03 \x01(\t\">\n\x06Timing\x12\x10\n\x08queue_ms\x18\x01 \x01(\x01\x12\x0e\n\x06run_ms\x18\x02 \x01(\x01\x12\x12\n\nbatch_size\x18\x03 \x01(\r\"\x1d\n\nImageInput\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"[\n\tEmbedding\x12\x12\n\x06values\x18\x01 \x03(\x02\x42\x02\x10\x01\x12\x12\n\nfloat32_le\x18\x02 \x01(\x0c\x12\x13\n\x0btoken_count\x18\x03 \x01(\r\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"v\n\x0f\x45mbeddingResult\x12\x34\n\tembedding\x18\x01 \x01(\x0b\x32\x1f.heimdex.inference.v1.EmbeddingH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result*m\n\x0eVectorEncoding\x12\x1f\n\x1bVECTOR_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n\x16VECTOR_ENCODING_FLOATS\x10\x01\x12\x1e\n\x1aVECTOR_ENCODING_FLOAT32_LE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"heimdex_client/_proto/common.proto\x12\x14heimdex.inference.v1\x1a\"heimdex_client/_proto/status.proto\"6\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0f\n\x07variant\x18\x03 \x01(\t\">\n\x06Timing\x12\x10\n\x08queue_ms\x18\x01 \x01(\x01\x12\x0e\n\x06run_ms\x18\x02 \x01(\x01\x12\x12\n\nbatch_size\x18\x03 \x01(\r\"\x1d\n\nImageInput\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"[\n\tEmbedding\x12\x12\n\x06values\x18\x01 \x03(\x02\x42\x02\x10\x01\x12\x12\n\nfloat32_le\x18\x02 \x01(\x0c\x12\x13\n\x0btoken_count\x18\x03 \x01(\r\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"v\n\x0f\x45mbeddingResult\x12\x34\n\tembedding\x18\x01 \x01(\x0b\x32\x1f.heimdex.inference.v1.EmbeddingH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result*m\n\x0eVectorEncoding\x12\x1f\n\x1bVECTOR_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n\x16VECTOR_ENCODING_FLOATS\x10\x01\x12\x1e\n\x1aVECTOR_ENCODING_FLOAT32_LE\x10\x02\x42U\n\x18\x63om.heimdex.inference.v1P\x01Z heimdex/inference/v1;inferencev1\xaa\x02\x14Heimdex.Inference.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'heimdex_client._proto.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\030com.heimdex.inference.v1P\001Z heimdex/inference/v1;inferencev1\252\002\024Heimdex.Inference.V1'
   _globals['_EMBEDDING'].fields_by_name['values']._loaded_options = None
   _globals['_EMBEDDING'].fields_by_name['values']._serialized_options = b'\020\001'
   _globals['_VECTORENCODING']._serialized_start=460

@@ -28,13 +28,14 @@ from heimdex_client._proto import server_info_pb2 as heimdex__client_dot___proto
 from heimdex_client._proto import speech_pb2 as heimdex__client_dot___proto_dot_speech__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-heimdex_client/_proto/inference_service.proto\x12\x14heimdex.inference.v1\x1a%heimdex_client/_proto/embedding.proto\x1a!heimdex_client/_proto/faces.proto\x1a\'heimdex_client/_proto/server_info.proto\x1a\"heimdex_client/_proto/speech.proto2\xf7\x04\n\x10InferenceService\x12_\n\nTranscribe\x12\'.heimdex.inference.v1.TranscribeRequest\x1a(.heimdex.inference.v1.TranscribeResponse\x12u\n\x10TranscribeStream\x12-.heimdex.inference.v1.TranscribeStreamRequest\x1a..heimdex.inference.v1.TranscribeStreamResponse(\x01\x30\x01\x12_\n\nEmbedImage\x12\'.heimdex.inference.v1.EmbedImageRequest\x1a(.heimdex.inference.v1.EmbedImageResponse\x12\\\n\tEmbedText\x12&.heimdex.inference.v1.EmbedTextRequest\x1a\'.heimdex.inference.v1.EmbedTextResponse\x12\x62\n\x0b\x44\x65tectFaces\x12(.heimdex.inference.v1.DetectFacesRequest\x1a).heimdex.inference.v1.DetectFacesResponse\x12h\n\rGetServerInfo\x12*.heimdex.inference.v1.GetServerInfoRequest\x1a+.heimdex.inference.v1.GetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-heimdex_client/_proto/inference_service.proto\x12\x14heimdex.inference.v1\x1a%heimdex_client/_proto/embedding.proto\x1a!heimdex_client/_proto/faces.proto\x1a\'heimdex_client/_proto/server_info.proto\x1a\"heimdex_client/_proto/speech.proto2\xf7\x04\n\x10InferenceService\x12_\n\nTranscribe\x12\'.heimdex.inference.v1.TranscribeRequest\x1a(.heimdex.inference.v1.TranscribeResponse\x12u\n\x10TranscribeStream\x12-.heimdex.inference.v1.TranscribeStreamRequest\x1a..heimdex.inference.v1.TranscribeStreamResponse(\x01\x30\x01\x12_\n\nEmbedImage\x12\'.heimdex.inference.v1.EmbedImageRequest\x1a(.heimdex.inference.v1.EmbedImageResponse\x12\\\n\tEmbedText\x12&.heimdex.inference.v1.EmbedTextRequest\x1a\'.heimdex.inference.v1.EmbedTextResponse\x12\x62\n\x0b\x44\x65tectFaces\x12(.heimdex.inference.v1.DetectFacesRequest\x1a).heimdex.inference.v1.DetectFacesResponse\x12h\n\rGetServerInfo\x12*.heimdex.inference.v1.GetServerInfoRequest\x1a+.heimdex.inference.v1.GetServerInfoResponseBU\n\x18\x63om.heimdex.inference.v1P\x01Z heimdex/inference/v1;inferencev1\xaa\x02\x14Heimdex.Inference.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'heimdex_client._proto.inference_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\030com.heimdex.inference.v1P\001Z heimdex/inference/v1;inferencev1\252\002\024Heimdex.Inference.V1'
   _globals['_INFERENCESERVICE']._serialized_start=223
   _globals['_INFERENCESERVICE']._serialized_end=854
 # @@protoc_insertion_point(module_scope)
