@@ -41,6 +41,9 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'video_vp8_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
   'mediarecorder_live_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
   'chained.opus': { ...OPUS, seconds: 5.98, at: [0, 2.99] },
+  // HE-AAC's delay is longer: 5,058 samples at 44.1 kHz, with parametric stereo 7,106.
+  'he_aac_v2.m4a': { ...AAC, seconds: 3.158, at: [0.161] },
+  'aac_lc_then_he.aac': { ...AAC, seconds: 6.223, at: [0.093, 3.226] },
   'mp3_rate_change.mp3': { codec: 'MP3', least: 0.9, seconds: 5.98, at: [0, 2.99] },
 };
 

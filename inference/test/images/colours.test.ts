@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import sharp from 'sharp';
 import { srgbConversion } from '../../src/media/images/colours.js';
 import { isSrgbProfile } from '../../src/media/images/icc.js';
+import { decodeImage } from '../../src/media/images/index.js';
 
 /** A tag's four letters and its bytes. */
 type Tag = readonly [name: string, content: Buffer];
@@ -125,6 +127,39 @@ describe('the name of an ICC profile', () => {
   it('does not say so where only the primaries are those of sRGB', () => {
     for (const name of ['GIMP built-in Linear sRGB', 'sRGB-elle-V4-g10.icc linear', 'scRGB', 'sRGB (linear)']) {
       expect(isSrgbProfile(named(name)), name).to.equal(false);
+    }
+  });
+});
+
+describe('a broken ICC profile', () => {
+  /** A JPEG with the profile in an APP2 segment. */
+  function withProfile(jpeg: Buffer, icc: Uint8Array): Buffer {
+    const name = Buffer.from('ICC_PROFILE\0\x01\x01', 'latin1');
+    const head = Buffer.from([0xff, 0xe2, 0, 0]);
+    head.writeUInt16BE(2 + name.length + icc.length, 2);
+    return Buffer.concat([jpeg.subarray(0, 2), head, name, icc, jpeg.subarray(2)]);
+  }
+
+  it('does not fail a readable image: its colours stay as they are stored', async () => {
+    const jpeg = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#c86432' } })
+      .jpeg()
+      .toBuffer();
+    const plain = (await decodeImage(jpeg, { maxPixels: 1_000 })).image;
+    const whole = profile([...PRIMARIES, ...curves(SRGB_CURVE)]);
+    const endless = Buffer.from(whole);
+    endless.writeUInt32BE(0xffff_ffff, 128);
+    const broken: Readonly<Record<string, Uint8Array>> = {
+      'of one byte': whole.subarray(0, 1),
+      'without tags': whole.subarray(0, 130),
+      'cut off': whole.subarray(0, 200),
+      'of 4 billion tags': endless,
+      'of grey': profile(curves(sampled(2.2 * 256)), 'GRAY'),
+      'of inks': profile([...PRIMARIES, ...curves(SRGB_CURVE)], 'CMYK'),
+      'of noise': Uint8Array.from({ length: 600 }, (_, at) => (at * 131 + 7) % 251),
+    };
+    for (const [kind, icc] of Object.entries(broken)) {
+      const { image } = await decodeImage(withProfile(jpeg, icc), { maxPixels: 1_000 });
+      expect(Buffer.from(image.data).equals(Buffer.from(plain.data)), kind).to.equal(true);
     }
   });
 });

@@ -1,6 +1,6 @@
 import { InferenceError } from '../../errors.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
-import { ACCEPTED_FORMATS_TEXT, type AudioContainer } from './formats.js';
+import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './formats.js';
 import { hasMpegFrames, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 
@@ -9,23 +9,47 @@ export const HEAD_BYTES = 8_192;
 /** Enough for a magic number and the first chunk of a WAV. */
 const HEAD_MIN_BYTES = 64;
 
-/** Magic numbers (Latin-1) of unsupported formats, to name them in the error. */
-const OTHERS: readonly (readonly [offset: number, magic: string, name: string])[] = [
+type Magic = readonly [offset: number, magic: string, name: string];
+
+/** Magic numbers (Latin-1) of unsupported audio and film formats, to name them in the error. */
+const OTHER_AUDIO: readonly Magic[] = [
+  [8, 'AIFF', 'an AIFF file'],
+  [8, 'AIFC', 'an AIFF-C file'],
+  [0, 'RIFX', 'a big-endian WAV file'],
+  [0, 'riff\x2e\x91\xcf\x11', 'a Sony Wave64 file'],
+  [0, '.snd', 'a Sun AU file'],
+  [0, 'caff', 'a Core Audio (CAF) file'],
+  [0, '#!AMR-WB', 'an AMR-WB file'],
+  [0, '#!AMR', 'an AMR-NB file'],
+  [0, '\x56\xe0', 'AAC in LOAS/LATM frames'],
+  [0, '\x56\xe1', 'AAC in LOAS/LATM frames'],
+  [0, '\x0b\x77', 'AC-3 or E-AC-3 without a container'],
+  [0, '\x7f\xfe\x80\x01', 'DTS without a container'],
+  [0, '\x30\x26\xb2\x75', 'a Windows Media file'],
+  [0, 'wvpk', 'a WavPack file'],
+  [0, 'MAC ', "a Monkey's Audio file"],
+  [0, 'TTA1', 'a True Audio file'],
+  [0, 'MPCK', 'a Musepack file'],
+  [0, 'MP+', 'a Musepack file'],
+  [0, 'DSD ', 'a DSD file'],
+  [0, 'FRM8', 'a DSD file'],
+  [0, '.RMF', 'a RealMedia file'],
+  [0, '.ra\xfd', 'a RealAudio file'],
+  [0, 'Creative Voice File', 'a Creative Voice file'],
+  [0, 'FLV\x01', 'a Flash film'],
+  [8, 'AVI ', 'an AVI film'],
+  [0, '\x00\x00\x01\xba', 'an MPEG program stream'],
+  [0, '\x06\x0e\x2b\x34', 'an MXF film'],
+];
+/** Magic numbers of files without audio that FFmpeg could extract. */
+const OTHERS: readonly Magic[] = [
   [0, '\x89PNG', 'a PNG image'],
   [0, '\xff\xd8\xff', 'a JPEG image'],
   [0, 'GIF8', 'a GIF image'],
   [0, '%PDF', 'a PDF document'],
   [0, 'PK\x03\x04', 'a ZIP archive'],
   [0, '\x1f\x8b', 'gzip-compressed data'],
-  [0, 'FORM', 'an AIFF file'],
-  [0, 'RIFX', 'a big-endian WAV file'],
-  [0, 'caff', 'a Core Audio file'],
-  [0, '#!AMR', 'an AMR file'],
   [0, 'MThd', 'a MIDI file'],
-  [0, '\x30\x26\xb2\x75', 'a Windows Media file'],
-  [0, 'wvpk', 'a WavPack file'],
-  [0, 'MAC ', "a Monkey's Audio file"],
-  [8, 'AVI ', 'an AVI film'],
   [8, 'WEBP', 'a WebP image'],
 ];
 
@@ -47,6 +71,7 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (text.startsWith('\x1aE\xdf\xa3')) return 'matroska';
   if (text.startsWith('OggS')) {
     if (Object.values(OGG_MAGICS).some((magic) => text.includes(magic))) return 'ogg';
+    if (complete && text.includes('Speex   ')) throw notAccepted('Speex in Ogg', ` ${CONVERT_ADVICE}`);
     if (complete) throw notAccepted('an Ogg file without Vorbis, Opus or FLAC in its first pages');
     return undefined;
   }
@@ -58,25 +83,30 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (isAdts(body)) return 'adts';
   // After a tag longer than the head, the decoder has to find the frames.
   if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
-  throw notAccepted(nameOf(head, text));
+  const audio = find(OTHER_AUDIO, text);
+  throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
 }
 
-function notAccepted(what: string): InferenceError {
+function notAccepted(what: string, advice = ''): InferenceError {
   return new InferenceError(
     'AUDIO_UNREADABLE',
     `Unsupported audio format: this looks like ${what}. Accepted formats: ${ACCEPTED_FORMATS_TEXT}; ` +
-      'samples without a container need `raw`.',
+      `samples without a container need \`raw\`.${advice}`,
   );
 }
 
 function nameOf(head: Uint8Array, text: string): string {
-  const other = OTHERS.find(([offset, magic]) => text.startsWith(magic, offset));
-  if (other !== undefined) return other[2];
+  const other = find(OTHERS, text);
+  if (other !== undefined) return other;
   if (/^\s*<(!doctype|html|\?xml|[a-z]+[\s>])/i.test(text)) return 'a web page or XML';
   if (/^\s*[[{]\s*["{[\d]/.test(text)) return 'JSON';
   if (looksLikeText(head)) return `text (${JSON.stringify(new TextDecoder().decode(head.subarray(0, 24)))})`;
   const bytes = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
   return `unknown data beginning with ${bytes.join(' ')}`;
+}
+
+function find(known: readonly Magic[], text: string): string | undefined {
+  return known.find(([offset, magic]) => text.startsWith(magic, offset))?.[2];
 }
 
 /** Returns whether this is well-formed UTF-8 (the head may cut the last character) without control characters. */

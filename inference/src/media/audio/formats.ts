@@ -25,6 +25,9 @@ export type PacketContainer = 'mp4' | 'matroska' | 'mpeg-ts' | 'adts';
 export const ACCEPTED_FORMATS_TEXT =
   'WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska and MPEG-TS';
 
+/** What to do with audio that cannot be decoded. */
+export const CONVERT_ADVICE = 'Convert it: `ffmpeg -i IN -vn -c:a flac OUT.flac`.';
+
 /** Format of samples without a container: little endian, interleaved channels. */
 export interface RawAudioFormat {
   readonly encoding: 'pcm-s16le' | 'pcm-f32le';

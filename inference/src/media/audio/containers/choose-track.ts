@@ -1,6 +1,7 @@
 import { InferenceError } from '../../../errors.js';
 import { decodedCodecsText } from '../decoders/codecs.js';
 import type { PacketFormat } from '../decoders/packet-decoder.js';
+import { CONVERT_ADVICE } from '../formats.js';
 import { type AudioTrack, trackText } from './audio-track.js';
 
 export interface ChosenTrack {
@@ -12,18 +13,18 @@ export interface ChosenTrack {
 
 /**
  * Returns the requested track; without a request, the default track if it can be decoded, else the first that can. Throws
- * INVALID_ARGUMENT for an index that no track has, AUDIO_UNREADABLE if the requested track, or none, can be decoded.
+ * INVALID_ARGUMENT for an index that no track has, AUDIO_UNREADABLE if the requested track, or none, can be decoded. `unknown`: names of audio that the demuxer leaves out.
  */
 export function chooseTrack(
   tracks: readonly AudioTrack[],
   requested: number | undefined,
   container: string,
+  unknown: readonly string[] = [],
 ): ChosenTrack {
   if (tracks.length === 0) {
-    throw new InferenceError(
-      'AUDIO_UNREADABLE',
-      `The ${container} file has no audio track of a known kind. Convert it first.`,
-    );
+    const found =
+      unknown.length === 0 ? 'has no audio track of a known kind' : `has only unsupported audio: ${unknown.join(', ')}`;
+    throw new InferenceError('AUDIO_UNREADABLE', `The ${container} file ${found}. ${CONVERT_ADVICE}`);
   }
   if (requested !== undefined) {
     const track = tracks[requested];
@@ -55,12 +56,12 @@ export function noSuchTrack(requested: number, tracks: readonly string[]): Infer
 
 function notDecoded(track: AudioTrack, tracks: readonly AudioTrack[], container: string): InferenceError {
   const others = tracks.filter(({ format }) => format !== undefined).map(trackText);
-  const advice = others.length === 0 ? 'Convert it first' : `Choose another with audio_track: ${others.join(', ')}`;
+  const advice = others.length === 0 ? CONVERT_ADVICE : `Choose another with audio_track: ${others.join(', ')}.`;
   const subject = tracks.length === 1 ? 'The audio' : `Audio track ${track.index}`;
   const reason =
     track.refusal?.message ?? `${track.codecName} is not supported; supported codecs: ${decodedCodecsText()}.`;
   return new InferenceError(
     'AUDIO_UNREADABLE',
-    `${subject} of the ${container} file cannot be decoded: ${reason} ${advice}.`,
+    `${subject} of the ${container} file cannot be decoded: ${reason} ${advice}`,
   );
 }

@@ -3,6 +3,7 @@ import { InferenceError } from '../../../errors.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { Decoder } from '../decoders/decoder.js';
 import type { PacketDecoder, TimedBlock } from '../decoders/packet-decoder.js';
+import { joinBytes } from '../decoders/samples.js';
 import type { AudioTrackInfo, PacketContainer } from '../formats.js';
 import { ArrivingSource } from './arriving-source.js';
 import { type ChosenTrack, chooseTrack } from './choose-track.js';
@@ -35,6 +36,8 @@ export class ContainerDecoder implements Decoder {
   readonly #blocks: AsyncGenerator<readonly TimedBlock[], void, void>;
   readonly #warnings: string[] = [];
   #resync: FrameResync | undefined;
+  /** The first bytes, until a track is chosen. */
+  #head: Uint8Array | undefined = new Uint8Array(0);
   #next: Promise<IteratorResult<readonly TimedBlock[], void>> | undefined;
   #chosen: ChosenTrack | undefined;
   #decoder: PacketDecoder | undefined;
@@ -75,6 +78,7 @@ export class ContainerDecoder implements Decoder {
 
   async push(chunk: Uint8Array): Promise<readonly TimedBlock[]> {
     this.#resync ??= this.#container.resync?.(chunk);
+    if (this.#head !== undefined && this.#head.length < CHUNK_BYTES) this.#head = joinBytes(this.#head, chunk);
     this.#source.push(this.#resync?.push(chunk) ?? chunk);
     return this.more();
   }
@@ -107,8 +111,10 @@ export class ContainerDecoder implements Decoder {
 
   async *#decode(): AsyncGenerator<readonly TimedBlock[], void, void> {
     const index = await this.#open();
-    const chosen = chooseTrack(index.tracks, this.wantedTrack, this.#container.name);
+    const unknown = this.#container.unsupportedAudio?.(this.#head ?? new Uint8Array(0));
+    const chosen = chooseTrack(index.tracks, this.wantedTrack, this.#container.name, unknown);
     this.#chosen = chosen;
+    this.#head = undefined;
     const decoder = await PACKET_CODECS[chosen.format.codec].create?.(chosen.format);
     if (decoder === undefined) throw new InferenceError('INTERNAL', 'A track without a decoder was selected.');
     this.#decoder = decoder;

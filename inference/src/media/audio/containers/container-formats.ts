@@ -10,6 +10,7 @@ import type { PacketContainer } from '../formats.js';
 import { transportLayout } from '../transport-layout.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { adtsLengthAt, FrameResync, transportLengthAt } from './frame-resync.js';
+import { unsupportedTransportAudio } from './transport-audio.js';
 
 /** Maximum bytes buffered for a file with its index at the end. */
 export const INDEX_LAST_MAX_BYTES = 256 * MIB;
@@ -35,6 +36,8 @@ export interface ContainerFormat {
   readonly source: ArrivingSourceOptions;
   /** Creates a filter that drops non-frame bytes before the demuxer, from the first bytes. */
   readonly resync?: (head: Uint8Array) => FrameResync;
+  /** Names the audio that the demuxer leaves out, from the first bytes. */
+  readonly unsupportedAudio?: (head: Uint8Array) => readonly string[];
   /** Times are relative to the earliest of all tracks, as in players: a broadcast's clock starts anywhere. */
   readonly broadcastClock: boolean;
   /** It has an index in a `moov` box. */
@@ -82,6 +85,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
     name: 'MPEG-TS',
     input: () => new MpegTsInputFormat(),
     resync: (head) => new FrameResync(transportLengthAt(...transportLayout(head))),
+    unsupportedAudio: unsupportedTransportAudio,
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: true,
     hasMoov: false,

@@ -15,6 +15,11 @@ const MANY_CHANNELS_SEGMENT_FRAMES = 400;
 /** A damaged segment is bisected down to this many frames, which become silence; at most that many times per audio file. */
 const DAMAGED_FRAMES = 4;
 const SPLITS_MAX = 60;
+/** Segments bisected at a beginning of SBR, per audio file: some ten for each. */
+const SBR_SPLITS_MAX = 400;
+
+/** SBR begins within a segment: FFmpeg then returns twice the samples at a rate that it does not tell. */
+class SbrBegins extends Error {}
 
 /**
  * Creates a decoder of AAC-LC and HE-AAC: FFmpeg as WebAssembly, which decodes files. Frames are decoded in segments, each as an
@@ -33,6 +38,7 @@ class AacDecoder implements PacketDecoder {
   #segmentFrames = FIRST_SEGMENT_FRAMES;
   #lostFrames = 0;
   #splits = 0;
+  #sbrSplits = 0;
 
   /** Undefined: each packet is an ADTS frame with its header. */
   constructor(
@@ -99,6 +105,7 @@ class AacDecoder implements PacketDecoder {
       this.#before = [...this.#before, ...frames].slice(-WARM_UP_FRAMES);
       return [block];
     } catch (error) {
+      if (error instanceof SbrBegins) return this.#decodeBeforeAndAfterSbr(frames, config);
       this.#splits += 1;
       if (this.#splits > SPLITS_MAX) {
         throw new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
@@ -118,6 +125,27 @@ class AacDecoder implements PacketDecoder {
     }
   }
 
+  /**
+   * Bisects a segment in which SBR begins (AAC-LC followed by HE-AAC with the same core, as broadcasters and players' lists
+   * concatenate them), until FFmpeg is opened with SBR's first frame.
+   */
+  async #decodeBeforeAndAfterSbr(
+    frames: readonly Uint8Array[],
+    config: AacConfig,
+  ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
+    this.#sbrSplits += 1;
+    if (this.#sbrSplits > SBR_SPLITS_MAX) {
+      throw new InferenceError('AUDIO_UNREADABLE', 'The AAC changes between AAC-LC and HE-AAC in too many positions.');
+    }
+    if (frames.length === 1) {
+      this.#before = [];
+      return this.#decodeFrames(frames, config);
+    }
+    const half = frames.length >> 1;
+    const first = await this.#decodeFrames(frames.slice(0, half), config);
+    return [...first, ...(await this.#decodeFrames(frames.slice(half), config))];
+  }
+
   async #decodeSegment(
     frames: readonly Uint8Array[],
     config: AacConfig,
@@ -127,6 +155,8 @@ class AacDecoder implements PacketDecoder {
       const { sampleRate, channelCount } = audioFile;
       const frameSamples = sampleRate >= 2 * config.coreRateHz ? 2 * FRAME_SAMPLES : FRAME_SAMPLES;
       const decoded = audioFile.decode();
+      const frameCount = this.#before.length + frames.length;
+      if (frameCount > 1 && decoded.length > channelCount * frameSamples * (frameCount + 0.5)) throw new SbrBegins();
       return { channels: this.#fit(decoded, channelCount, frames.length, frameSamples), sampleRateHz: sampleRate };
     } finally {
       audioFile.dispose();

@@ -44,6 +44,7 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
   354: 'Windows Media Audio Professional',
   8192: 'AC-3',
   8193: 'DTS',
+  655: 'G.722',
   57345: 'Ogg Vorbis',
   61868: 'FLAC',
 };

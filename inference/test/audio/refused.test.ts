@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+import { fromRoot, inParts, refusal } from './read-audio.js';
+
+const CONVERT = '`ffmpeg -i IN -vn -c:a flac OUT.flac`';
+
+function beginning(...parts: readonly (string | number)[]): Uint8Array {
+  const content = Buffer.alloc(9_000);
+  Buffer.concat(
+    parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.alloc(part))),
+  ).copy(content);
+  return content;
+}
+
+/** First bytes and the name in the error. */
+const OTHERS: readonly (readonly [name: string, content: Uint8Array])[] = [
+  ['an AIFF file', beginning('FORM', 4, 'AIFF')],
+  ['an AIFF-C file', beginning('FORM', 4, 'AIFC')],
+  ['a Sun AU file', beginning('.snd')],
+  ['a Core Audio (CAF) file', beginning('caff')],
+  ['an AMR-NB file', beginning('#!AMR\n')],
+  ['an AMR-WB file', beginning('#!AMR-WB\n')],
+  ['a Windows Media file', beginning('\x30\x26\xb2\x75')],
+  ['AC-3 or E-AC-3 without a container', beginning('\x0b\x77')],
+  ['DTS without a container', beginning('\x7f\xfe\x80\x01')],
+  ['a True Audio file', beginning('TTA1')],
+  ['a RealMedia file', beginning('.RMF')],
+  ['a Flash film', beginning('FLV\x01')],
+  ['Speex in Ogg', beginning('OggS', 24, 'Speex   ')],
+];
+
+describe('Audio of an unsupported kind', () => {
+  for (const [name, content] of OTHERS) {
+    it(`is rejected by its name, with the command that converts it: ${name}`, async () => {
+      const error = await refusal(content);
+      expect(error.code).to.equal('AUDIO_UNREADABLE');
+      expect(error.message).to.contain(`looks like ${name}.`).and.to.contain(CONVERT);
+    });
+  }
+
+  it('does not advise FFmpeg for what is no audio', async () => {
+    expect((await refusal(beginning('%PDF'))).message)
+      .to.contain('a PDF document')
+      .and.not.to.contain('ffmpeg');
+  });
+
+  it('is named if it is AAC in LATM frames, alone and in MPEG-TS, whole and in chunks', async () => {
+    const alone = await refusal(await fromRoot('inference/test/audio/cases/he_aac.loas'));
+    expect(alone.message).to.contain('AAC in LOAS/LATM frames').and.to.contain(CONVERT);
+    const film = await fromRoot('inference/test/audio/cases/he_aac_latm.mpegts');
+    for (const given of [film, inParts(film, 1_000)]) {
+      const error = await refusal(given);
+      expect(error.message).to.contain('only unsupported audio: AAC in LATM frames.').and.to.contain(CONVERT);
+    }
+  });
+});
