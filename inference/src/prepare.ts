@@ -138,6 +138,8 @@ async function loadOnce(model: ConfiguredModel, { config, log, minBytes, stop }:
       maxOwnBytes: Number.MAX_SAFE_INTEGER,
     },
     output: (line) => log.warn({ model: files.id }, line),
+    // It only loads.
+    slow: () => {},
   });
   const kill = () => worker.kill('prepare was interrupted');
   stop.addEventListener('abort', kill, { once: true });

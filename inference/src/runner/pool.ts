@@ -12,7 +12,7 @@ export interface PoolOptions {
   /** The model's name in logs and messages, such as `siglip`. */
   readonly name: string;
   readonly workers: number;
-  readonly worker: Omit<WorkerProcessOptions, 'output'>;
+  readonly worker: Omit<WorkerProcessOptions, 'output' | 'slow'>;
   /** Maximum consecutive losses without a successful run between them; then the pool gives up. */
   readonly maxLosses: number;
   readonly log: Logger;
@@ -102,9 +102,10 @@ export class Pool {
   /** Runs one worker from its start to its end. */
   async #runWorker(index: number) {
     const { name, log } = this.#options;
-    const worker = new WorkerProcess({
+    const worker: WorkerProcess = new WorkerProcess({
       ...this.#options.worker,
       output: (line) => log.warn({ model: name, worker: index }, line),
+      slow: (run) => log.warn({ model: name, worker: index, pid: worker.pid, ...run }, 'slow run'),
     });
     this.#alive.add(worker);
     const executor: Executor<unknown, unknown> = {

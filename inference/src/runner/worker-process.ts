@@ -1,6 +1,5 @@
 /** A worker process as the server controls it: starts it, exchanges messages, watches it and kills it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants, getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
@@ -8,10 +7,12 @@ import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/mod
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import type { Executor, ExecutorAnswer, RunOptions } from '../scheduling/executor.js';
-import { readProcessWork } from '../work-reading.js';
+import { readProcessWork, type WorkReading } from '../work-reading.js';
 import { sampleIntervalMs, WorkTimer } from '../work-timer.js';
 import { type FromWorker, fromWireOutcome, parseFromWorker, type ToWorker, type WireOutcome } from './messages.js';
 import { type FramePipe, openFramePipe, WORKER_PIPE_FD } from './pipe.js';
+import { lowerPriority } from './priority.js';
+import { type SlowRun, SlowRuns } from './slow-runs.js';
 import { watchProcess } from './watchdog.js';
 
 export interface WorkerLimits {
@@ -37,6 +38,8 @@ export interface WorkerProcessOptions {
   readonly limits: WorkerLimits;
   /** Called for each line that the worker, or a native library in it, writes to stdout or stderr. */
   output(line: string): void;
+  /** Called when a run takes many times its predicted time, and again while it goes on. */
+  slow(run: SlowRun): void;
 }
 
 export interface WorkerReady {
@@ -87,6 +90,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   /** The limit on its current activity. */
   readonly #limit: WorkTimer;
   readonly #stopWatching: () => void;
+  readonly #slowRuns: SlowRuns;
   /** Why it is being killed; set before the process has ended. */
   #endReason: string | undefined;
   #loadFailure = false;
@@ -118,6 +122,12 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     });
     this.#stopWatching = this.#startWatchdog();
     this.#limit = this.#createLimit();
+    this.#slowRuns = new SlowRuns({
+      hangMs: options.limits.hangMs,
+      read: () => this.#readWork(),
+      progress: () => this.#progress,
+      report: (run) => options.slow(run),
+    });
     this.#watchLoading();
     this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
@@ -132,6 +142,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     runOptions: RunOptions<unknown>,
   ): Promise<ExecutorAnswer<unknown>> {
     const id = ++this.#lastRun;
+    const stopWatching = this.#slowRuns.watch(id, items.length, runOptions.expectedMs);
     const cancels = signals.map((signal, index) => {
       const cancel = () => this.#send({ type: 'cancel', id, index });
       signal.addEventListener('abort', cancel, { once: true });
@@ -143,6 +154,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       this.#watchRun();
       this.#send({ type: 'run', id, items, preempting: runOptions.preempting });
     }).finally(() => {
+      stopWatching();
       for (const off of cancels) off();
     });
   }
@@ -215,11 +227,15 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     );
   }
 
-  #createLimit(): WorkTimer {
+  async #readWork(): Promise<WorkReading | undefined> {
     const { pid } = this.#child;
+    return pid === undefined ? undefined : readProcessWork(pid);
+  }
+
+  #createLimit(): WorkTimer {
     const { loadMs, hangMs, heartbeatMs } = this.#options.limits;
     return new WorkTimer({
-      read: async () => (pid === undefined ? undefined : readProcessWork(pid)),
+      read: () => this.#readWork(),
       everyMs: sampleIntervalMs(Math.min(loadMs, hangMs, heartbeatMs)),
     });
   }
@@ -278,16 +294,4 @@ export class WorkerProcess implements Executor<unknown, unknown> {
 
 function toOutcome(outcome: WireOutcome | null): Outcome<unknown> | undefined {
   return outcome === null ? undefined : fromWireOutcome(outcome);
-}
-
-/** Nice value of a worker above the server's. */
-const PRIORITY_STEP = 10;
-
-/** Gives the worker a lower priority than the server: the serving process needs little CPU time, but without delay. */
-function lowerPriority(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) setPriority(pid, Math.min(constants.priority.PRIORITY_LOW, getPriority() + PRIORITY_STEP));
-  } catch {
-    // The process has ended, or the system does not permit it; the worker runs without it.
-  }
 }

@@ -6,6 +6,8 @@ export interface RunOptions<Result> {
   readonly preempting: boolean;
   /** The run's only item was in a failed run before: if the worker is lost now, the item may be the cause. */
   readonly poisonSuspect: boolean;
+  /** Predicted time of the run, milliseconds; undefined before the model's first run. */
+  readonly expectedMs: number | undefined;
   /** Called for an item that finishes before the others of its run; `runMs` is the time since the run began. */
   settled(index: number, outcome: Outcome<Result>, runMs: number): void;
 }

@@ -43,10 +43,25 @@ describe('ModelQueue', () => {
     const admission = modelQueue.admit({ ...request, items: 4 });
     for (const item of ['a', 'b', 'c', 'd']) void admission.submit(item, NEVER);
     await settled();
-    expect([executor.at(0).items, second.at(0).items]).to.deep.equal([
+    expect([executor.at(0).items, second.at(0).items]).to.have.deep.members([
       ['a', 'b'],
       ['c', 'd'],
     ]);
+  });
+
+  it('gives a lone caller the worker that ran last', async () => {
+    const { modelQueue, executor } = createModelQueue();
+    const second = new ManualExecutor();
+    modelQueue.addExecutor(executor);
+    modelQueue.addExecutor(second);
+    for (let call = 0; call < 3; call += 1) {
+      const done = modelQueue.admit(request).submit('one', NEVER);
+      await settled();
+      second.at(call).answer();
+      await done;
+      await settled();
+    }
+    expect([executor.runs.length, second.runs.length]).to.deep.equal([0, 3]);
   });
 
   it('rejects an item with its own error', async () => {

@@ -49,6 +49,14 @@ describe('workers and threads', () => {
     expect([1, 2, 4, 64].map(of)).to.deep.equal(['1 x 1', '2 x 1', '4 x 1', '8 x 1']);
   });
 
+  it('are one thread per core for a small text model', () => {
+    const of = (cores: number, config: Settings = {}) =>
+      sizes([model('text', 0.15 * GIB)], { cores, memoryGib: 1000 }, config).text;
+    expect([1, 2, 4, 8, 64].map((cores) => of(cores))).to.deep.equal(['1 x 1', '2 x 1', '4 x 1', '8 x 1', '8 x 4']);
+    expect(of(2, { workers: { ...NOTHING_SET, text: 1 } })).to.equal('1 x 2');
+    expect(sizes([model('text')], { cores: 2, memoryGib: 1000 }).text).to.equal('2 x 2');
+  });
+
   it('are limited by memory, the roles in turn', () => {
     const large = [model('speech', 2 * GIB), model('vision'), model('faces')];
     expect(sizes(large, { cores: 2, memoryGib: 6 })).to.deep.equal({

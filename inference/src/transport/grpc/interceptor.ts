@@ -126,7 +126,8 @@ class Guarded {
   readonly #open: OpenCall | undefined;
   readonly #frames: FrameDecoder;
   readonly #decompressor: Decompressor;
-  readonly #gone = new AbortController();
+  /** Created by the first compressed message: most calls have none. */
+  #gone: AbortController | undefined;
   #call: grpc.ServerInterceptingCallInterface | undefined;
   #stream: ServerHttp2Stream | undefined;
   #taken = false;
@@ -165,7 +166,7 @@ class Guarded {
       this.#frames.clear();
       this.#open?.cancel();
       this.incoming.close();
-      this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
+      this.#gone?.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
     });
     const original = internals.decompressMessage.bind(call);
     internals.decompressMessage = (message, encoding) => this.#unpack(message, encoding, original);
@@ -220,6 +221,8 @@ class Guarded {
   /** Replaces grpc-js's decompression, which has no size limit. */
   async #unpack(message: Buffer, encoding: string, original: Internals['decompressMessage']): Promise<Buffer> {
     const { body } = this.incoming;
+    this.#gone ??= new AbortController();
+    if (this.#stream?.closed === true) this.#gone.abort(new InferenceError('CANCELLED', 'The caller gave up.'));
     try {
       const content = message.subarray(HEAD_BYTES);
       const known = isEncoding(encoding) && encoding !== 'br';

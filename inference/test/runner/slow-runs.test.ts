@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { expect } from 'chai';
+import { describeWork, type SlowRun, SlowRuns } from '../../src/runner/slow-runs.js';
+import { readProcessWork } from '../../src/work-reading.js';
+
+const SLEEPING = { state: 'S', runnable: false, cpuMs: 100, waitedMs: 50 };
+
+describe('SlowRuns', () => {
+  it('reports a run that goes on beyond its prediction, with what its process does', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const child = spawn(process.execPath, ['-e', 'console.log(1); for (;;);'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const { pid, stdout } = child;
+    if (pid === undefined || stdout === null) throw new Error('no process');
+    try {
+      await once(stdout, 'data');
+      const slow = await new Promise<SlowRun>((resolve) => {
+        const options = { hangMs: 60_000, minSlowMs: 1000, sampleMs: 100, progress: () => 0, report: resolve };
+        const runs = new SlowRuns({ ...options, read: () => readProcessWork(pid) });
+        // The timers of the watch do not keep a process alive.
+        const stop = runs.watch(7, 3, 5);
+        void once(child, 'exit').then(stop);
+      });
+      expect(slow).to.include({ run: 7, items: 3, expectedMs: 5, progress: 0 });
+      expect(slow.doing).to.be.oneOf(['computes', 'computes now and then', 'waits for a CPU: the machine is busy']);
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  });
+
+  it('says what a process did between two readings', () => {
+    const after = (change: object) => describeWork(SLEEPING, { ...SLEEPING, ...change }, 1000);
+    expect(after({ cpuMs: 1900 })).to.equal('computes');
+    expect(after({ waitedMs: 900 })).to.equal('waits for a CPU: the machine is busy');
+    expect(after({ state: 'D' })).to.equal('waits for a disk');
+    expect(after({ state: 'T' })).to.equal('is stopped by a signal');
+    expect(after({})).to.equal('sleeps without using a CPU');
+  });
+});
