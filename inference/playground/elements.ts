@@ -19,22 +19,31 @@ export function shown(status: string, task: () => Promise<void>): void {
   task().catch((error: unknown) => say(status, error instanceof Error ? error.message : String(error), true));
 }
 
-/** Files chosen with the input `id`, or dropped on its section. */
+/** Files chosen with the input `id`, or dropped on its section. The input names them. */
 export function onFiles(id: string, take: (files: readonly File[]) => void): void {
   const input = element(id, HTMLInputElement);
   const section = input.closest('section');
-  input.addEventListener('change', () => {
-    take([...(input.files ?? [])]);
+  // A change event follows even if the same file is chosen again.
+  input.addEventListener('click', () => {
     input.value = '';
   });
-  section?.addEventListener('dragover', (event) => {
-    event.preventDefault();
-    section.classList.add('over');
+  input.addEventListener('change', () => take([...(input.files ?? [])]));
+  section?.addEventListener('dragover', () => section.classList.add('over'));
+  section?.addEventListener('dragleave', ({ relatedTarget }) => {
+    if (!(relatedTarget instanceof Node && section.contains(relatedTarget))) section.classList.remove('over');
   });
-  section?.addEventListener('dragleave', () => section.classList.remove('over'));
-  section?.addEventListener('drop', (event) => {
-    event.preventDefault();
+  section?.addEventListener('drop', ({ dataTransfer }) => {
     section.classList.remove('over');
-    take([...(event.dataTransfer?.files ?? [])]);
+    const files = dataTransfer?.files;
+    if (files === undefined || files.length === 0) return;
+    if (input.multiple || files.length === 1) input.files = files;
+    take([...files]);
   });
+}
+
+/** A file that misses the sections must not replace the page. */
+export function keepPageOnDrop(): void {
+  for (const type of ['dragover', 'drop']) {
+    document.addEventListener(type, (event) => event.preventDefault());
+  }
 }

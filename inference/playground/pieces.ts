@@ -1,4 +1,4 @@
-/** Cuts a recording into pieces that the server transcribes one after the other, so that words appear as they come. */
+/** Cuts audio into pieces that the server transcribes one after the other, so that words appear as they come. */
 
 /** Whisper's rate. */
 export const SAMPLE_RATE_HZ = 16_000;
@@ -13,7 +13,7 @@ export interface Piece {
   readonly pcm: Blob;
 }
 
-/** Mono samples of a recording or of a video's sound. Rejects what the browser cannot decode. */
+/** Mono samples of an audio file or of a video's sound. Rejects what the browser cannot decode. */
 export async function samplesOf(file: Blob): Promise<Float32Array> {
   const context = new OfflineAudioContext(1, 1, SAMPLE_RATE_HZ);
   const audio = await context.decodeAudioData(await file.arrayBuffer());

@@ -3,7 +3,13 @@
 export interface ServerInfo {
   readonly version?: string;
   readonly models?: readonly { readonly role: string; readonly model?: { readonly id?: string } }[];
-  readonly limits?: { readonly maxMessageBytes?: string; readonly maxBatchItems?: number };
+  readonly limits?: Limits;
+}
+
+export interface Limits {
+  /** An int64: a string in JSON. */
+  readonly maxMessageBytes?: string;
+  readonly maxBatchItems?: number;
 }
 
 export interface Word {
@@ -19,11 +25,13 @@ export interface ItemError {
   readonly message?: string;
 }
 
+export interface EmbeddingResult {
+  readonly embedding?: { readonly values?: readonly number[] };
+  readonly error?: ItemError;
+}
+
 export interface Embeddings {
-  readonly results?: readonly {
-    readonly embedding?: { readonly values?: readonly number[] };
-    readonly error?: ItemError;
-  }[];
+  readonly results?: readonly EmbeddingResult[];
 }
 
 export interface Point {

@@ -1,18 +1,23 @@
-/** A recording, a video or the microphone; words with times that play. */
+/** An audio or video file or the microphone; words, or segments, with times that play. */
+import { JSON_BYTES_PER_BYTE } from './batches.js';
 import { element, onFiles, say, shown } from './elements.js';
 import { piecesOf, SAMPLE_RATE_HZ, samplesOf } from './pieces.js';
 import { base64, CallError, call, type Transcript, type Word } from './server.js';
 
 const STATUS = 'speech-status';
 let run = 0;
+/** Until the model refuses them. */
+let wordTimes = true;
 
-/** @param maxMessageBytes of one call, for recordings that the browser cannot decode */
+/** @param maxMessageBytes of one call, for files that the browser cannot decode */
 export function startSpeech(maxMessageBytes: number): void {
   const take = (file: Blob | undefined) => {
     if (file !== undefined) shown(STATUS, () => transcribe(file, maxMessageBytes));
   };
   onFiles('speech-file', ([file]) => take(file));
   startMicrophone(take);
+  const player = element('player', HTMLVideoElement);
+  player.addEventListener('loadedmetadata', () => player.classList.toggle('sound', player.videoWidth === 0));
 }
 
 async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
@@ -27,14 +32,16 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
   say(STATUS, 'Reading …');
   const samples = await samplesOf(file).catch(() => undefined);
   if (samples === undefined) {
-    // Base64 makes four bytes of three.
-    if (file.size * 1.4 > maxMessageBytes) {
-      const mib = Math.floor(maxMessageBytes / 1.4 / 2 ** 20);
+    const maxBytes = maxMessageBytes / JSON_BYTES_PER_BYTE;
+    if (file.size > maxBytes) {
+      const mib = Math.floor(maxBytes / 2 ** 20);
       throw new Error(
-        `This browser cannot decode the recording, and it is larger than the ${mib} MiB that can be sent whole. Use another format, or raise MAX_MESSAGE_MIB.`,
+        `This browser cannot decode the file, and it is larger than the ${mib} MiB that can be sent whole. Use another format, or raise MAX_MESSAGE_MIB.`,
       );
     }
-    add(words, await transcript({ content: await base64(file) }), 0);
+    const answer = await transcript({ content: await base64(file) });
+    if (mine !== run) return;
+    add(words, answer, 0);
     return say(STATUS, 'Done.');
   }
   const total = Math.round(samples.length / SAMPLE_RATE_HZ);
@@ -42,7 +49,7 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
   for (const { startSeconds, pcm } of piecesOf(samples)) {
     say(STATUS, `Transcribing: ${Math.round(startSeconds)} of ${total} seconds …`);
     const answer = await transcript({ content: await base64(pcm), raw });
-    // Another recording has taken the place of this one.
+    // Another file has taken the place of this one.
     if (mine !== run) return;
     add(words, answer, startSeconds);
   }
@@ -52,10 +59,14 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
 /** With the times of words; of segments where the model has none of words. */
 async function transcript(audio: unknown): Promise<Transcript> {
   try {
-    return await call<Transcript>('Transcribe', { audio, options: { timestamps: 'TIMESTAMPS_WORD' } });
+    return await call<Transcript>('Transcribe', {
+      audio,
+      ...(wordTimes && { options: { timestamps: 'TIMESTAMPS_WORD' } }),
+    });
   } catch (error) {
-    if (!(error instanceof CallError) || error.code !== 'failed_precondition') throw error;
-    return call<Transcript>('Transcribe', { audio });
+    if (!wordTimes || !(error instanceof CallError) || error.code !== 'failed_precondition') throw error;
+    wordTimes = false;
+    return transcript(audio);
   }
 }
 
