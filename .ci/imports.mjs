@@ -138,7 +138,10 @@ const server = [
     'protocols-are-independent',
     'Each protocol has a directory of its own; what they share is in calls/, messages/ and auth/.',
     { path: '^inference/src/transport/(grpc|connect|http|openai|playground)/' },
-    { path: '^inference/src/transport/(grpc|connect|http|openai|playground)/', pathNot: '^inference/src/transport/$1/' },
+    {
+      path: '^inference/src/transport/(grpc|connect|http|openai|playground)/',
+      pathNot: '^inference/src/transport/$1/',
+    },
   ),
   never(
     'shared-transport-knows-no-protocol',
