@@ -137,14 +137,17 @@ const server = [
   never(
     'protocols-are-independent',
     'Each protocol has a directory of its own; what they share is in calls/, messages/ and auth/.',
-    { path: '^inference/src/transport/(grpc|connect|http|openai)/' },
-    { path: '^inference/src/transport/(grpc|connect|http|openai)/', pathNot: '^inference/src/transport/$1/' },
+    { path: '^inference/src/transport/(grpc|connect|http|openai|playground)/' },
+    {
+      path: '^inference/src/transport/(grpc|connect|http|openai|playground)/',
+      pathNot: '^inference/src/transport/$1/',
+    },
   ),
   never(
     'shared-transport-knows-no-protocol',
     'Admission, messages and authentication are the same for every protocol.',
     { path: '^inference/src/transport/(calls|messages|auth)/' },
-    { path: '^inference/src/transport/(grpc|connect|http|openai)/' },
+    { path: '^inference/src/transport/(grpc|connect|http|openai|playground)/' },
   ),
   never(
     'no-imports-of-main',

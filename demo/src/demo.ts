@@ -112,6 +112,7 @@ function showHub(show: Show, hub: Hub): void {
 
 async function stay(show: Show, address: string, signal: AbortSignal): Promise<void> {
   show.step('Try it: the server runs until Ctrl-C');
+  show.item('in a browser', show.color.bold(`http://${address}/`));
   show.command(`export HEIMDEX_ADDRESS=${address}`);
   show.command('npx heimdex search "a red fruit" demo/samples/images --top 5');
   show.command('npx heimdex transcribe demo/samples/speech/party.flac --format srt');

@@ -62,6 +62,8 @@ export interface Config {
   };
   /** Whether the port serves the OpenAI API. */
   readonly openAi: boolean;
+  /** Whether GET / is a page to try the server. */
+  readonly playground: boolean;
   /** Undefined: tracing is off. */
   readonly tracing: { readonly endpoint: string; readonly serviceName: string } | undefined;
   readonly shutdown: { readonly graceMs: number; readonly drainMs: number };
@@ -125,6 +127,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       maxConnections: values.maxConnections,
     },
     openAi: values.openAi,
+    playground: values.playground,
     tracing:
       values.otlpEndpoint === undefined
         ? undefined

@@ -117,6 +117,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     streamIdleMs: config.limits.streamIdleMs,
     maxConnectionAgeMs: config.security.maxConnectionAgeMs,
     maxConnections: config.security.maxConnections,
+    playground: config.playground,
     openAi: config.openAi ? { models, version: VERSION } : undefined,
     plain: {
       state,

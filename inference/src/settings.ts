@@ -215,6 +215,12 @@ export const SERVER_VARIABLES = {
     doc: "Whether the port speaks OpenAI's API as well: /v1/audio/transcriptions, /v1/audio/translations, /v1/embeddings, /v1/models, /openapi.json and /docs.",
     example: 'false',
   }),
+  playground: booleanVariable({
+    name: 'PLAYGROUND',
+    default: false,
+    doc: 'Whether GET / is a page to try the server in a browser.',
+    example: 'true',
+  }),
   corsOrigins: listVariable({
     name: 'CORS_ORIGINS',
     default: [],

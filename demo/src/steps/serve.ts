@@ -22,7 +22,7 @@ export async function serve(
   show.step('Serve offline: the hub is closed, the server reads only the volume');
   show.command('HF_HUB_OFFLINE=1 npx heimdex-inference');
   const startMs = performance.now();
-  const offline = { HF_HUB_OFFLINE: '1', HOST: '127.0.0.1', PORT: '0' };
+  const offline = { HF_HUB_OFFLINE: '1', HOST: '127.0.0.1', PORT: '0', PLAYGROUND: 'true' };
   const program = sandbox.start('heimdex-inference', [], { ...settings, ...offline });
   const address = await program.find((line) => /Listening on ([^\s"]+)/.exec(line)?.[1], signal);
   const client = createInferenceClient({ address });

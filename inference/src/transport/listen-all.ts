@@ -20,6 +20,7 @@ import { type ConnectionTimeouts, listen, type Traffic } from './http/listener.j
 import { createPlainListener, type PlainHttpOptions } from './http/plain-http.js';
 import type { MessageDecoder } from './messages/message-decoder.js';
 import { createOpenAiListener, type OpenAiOptions } from './openai/openai-listener.js';
+import { createPlaygroundListener } from './playground/playground-listener.js';
 
 /** Per connection. */
 const MAX_CONCURRENT_STREAMS = 1000;
@@ -33,6 +34,8 @@ export interface ListenAllOptions {
   readonly plain: PlainHttpOptions;
   /** Undefined: the OpenAI API is off. */
   readonly openAi: Pick<OpenAiOptions, 'models' | 'version'> | undefined;
+  /** Whether GET / is a page to try the server. */
+  readonly playground?: boolean;
   readonly admission: CallAdmission;
   readonly decoder: MessageDecoder;
   /** Undefined: the port is plaintext. */
@@ -124,7 +127,8 @@ function createWebListener(options: ListenAllOptions): RequestListener {
   const fallback = createPlainListener(options.plain);
   const calls = listener(createConnectListener({ services, maxMessageBytes, decoder, callOf, fallback }));
   const { openAi } = options;
-  const first = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi }, calls);
+  const api = openAi === undefined ? calls : createOpenAiListener({ ...options, ...openAi }, calls);
+  const first = options.playground === true ? createPlaygroundListener(api) : api;
   return (request, response) => {
     if (!answerCors(request, response, corsOrigins)) first(request, response);
   };

@@ -1,0 +1,50 @@
+/** Faces drawn on an image. */
+import { element, onFiles, say, shown } from './elements.js';
+import { base64, call, type Face, type FaceResults, type Point } from './server.js';
+
+const STATUS = 'faces-status';
+let run = 0;
+
+export function startFaces(): void {
+  onFiles('faces-file', ([file]) => {
+    if (file !== undefined) shown(STATUS, () => detect(file));
+  });
+}
+
+async function detect(file: File): Promise<void> {
+  run += 1;
+  const mine = run;
+  const canvas = element('faces', HTMLCanvasElement);
+  canvas.hidden = true;
+  say(STATUS, 'Detecting …');
+  const { results } = await call<FaceResults>('DetectFaces', { images: [{ content: await base64(file) }] });
+  // Another image has taken the place of this one.
+  if (mine !== run) return;
+  const [result] = results ?? [];
+  if (result?.error !== undefined) throw new Error(result.error.message);
+  const faces = result?.detections?.faces ?? [];
+  const text = `${faces.length} ${faces.length === 1 ? 'face' : 'faces'}.`;
+  const image = await createImageBitmap(file).catch(() => undefined);
+  if (image === undefined) return say(STATUS, `${text} This browser cannot show the image.`);
+  canvas.width = result?.detections?.imageWidth ?? image.width;
+  canvas.height = result?.detections?.imageHeight ?? image.height;
+  canvas.hidden = false;
+  canvas.setAttribute('aria-label', `${file.name}: ${text}`);
+  const context = canvas.getContext('2d');
+  if (context === null) throw new Error('This browser cannot draw.');
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  for (const face of faces) draw(context, face, Math.max(2, canvas.width / 250));
+  image.close();
+  say(STATUS, text);
+}
+
+function draw(context: CanvasRenderingContext2D, { box = {}, landmarks = {} }: Face, line: number): void {
+  context.lineWidth = line;
+  context.strokeStyle = context.fillStyle = '#e5007d';
+  context.strokeRect(box.x ?? 0, box.y ?? 0, box.width ?? 0, box.height ?? 0);
+  for (const { x = 0, y = 0 } of Object.values<Point>(landmarks)) {
+    context.beginPath();
+    context.arc(x, y, line * 1.3, 0, 2 * Math.PI);
+    context.fill();
+  }
+}

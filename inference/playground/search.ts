@@ -1,0 +1,123 @@
+/** Images searched by a query. */
+import { groupsOf } from './batches.js';
+import { element, onFiles, say, shown } from './elements.js';
+import { base64, call, type EmbeddingResult, type Embeddings, type Limits } from './server.js';
+
+interface Image {
+  readonly figure: HTMLElement;
+  readonly name: string;
+  readonly vector: readonly number[];
+}
+
+const STATUS = 'search-status';
+const MAX_IMAGES = 500;
+
+/** Embeds at most MAX_IMAGES images, in batches, one call after the other. */
+export function startSearch(limits: Limits): void {
+  let images: Image[] = [];
+  /** Images accepted and not yet embedded. */
+  let waiting = 0;
+  /** The batches so far; another choice of files waits for them. */
+  let last = Promise.resolve();
+  const grid = element('images', HTMLElement);
+  const clear = element('clear', HTMLButtonElement);
+  const input = element('search-files', HTMLInputElement);
+
+  const embed = async (files: readonly File[]) => {
+    const problems: string[] = [];
+    let done = 0;
+    try {
+      for (const group of groupsOf(files, limits)) {
+        say(STATUS, `Embedding ${done + 1} to ${done + group.length} of ${files.length} …`);
+        const results = await embedImages(group);
+        done += group.length;
+        waiting -= group.length;
+        for (const [at, file] of group.entries()) {
+          const vector = results[at]?.embedding?.values;
+          if (vector === undefined) {
+            problems.push(`${file.name}: ${results[at]?.error?.message ?? 'The server sent no vector.'}`);
+            continue;
+          }
+          const figure = figureOf(file);
+          images.push({ figure, name: file.name, vector });
+          grid.append(figure);
+        }
+      }
+    } finally {
+      waiting -= files.length - done;
+      clear.hidden = images.length === 0;
+    }
+    const count = `${images.length} ${images.length === 1 ? 'image' : 'images'}.`;
+    say(STATUS, [count, ...problems].join(' '), problems.length > 0);
+  };
+
+  onFiles('search-files', (files) =>
+    shown(STATUS, async () => {
+      const total = images.length + waiting + files.length;
+      if (total > MAX_IMAGES) {
+        input.value = '';
+        throw new Error(`Expected at most ${MAX_IMAGES} images, got ${total}. Choose fewer, or remove all.`);
+      }
+      waiting += files.length;
+      const mine = last.then(() => embed(files));
+      last = mine.catch(() => {});
+      await mine;
+    }),
+  );
+  clear.addEventListener('click', () => {
+    for (const { figure } of images) URL.revokeObjectURL(figure.querySelector('img')?.src ?? '');
+    images = [];
+    grid.replaceChildren();
+    clear.hidden = true;
+    say(STATUS, '');
+    input.value = '';
+    input.focus();
+  });
+  element('search-form', HTMLFormElement).addEventListener('submit', (event) => {
+    event.preventDefault();
+    shown(STATUS, async () => {
+      if (images.length === 0) return say(STATUS, 'Choose images first.');
+      const vector = await embedText(element('query', HTMLInputElement).value);
+      const ranked = images
+        .map((image) => ({ ...image, cosine: dot(image.vector, vector) }))
+        .sort((one, other) => other.cosine - one.cosine);
+      for (const [rank, { figure, name, cosine }] of ranked.entries()) {
+        const score = document.createElement('small');
+        score.textContent = cosine.toFixed(3);
+        figure.querySelector('figcaption')?.replaceChildren(score, name);
+        figure.classList.toggle('best', rank === 0);
+      }
+      grid.replaceChildren(...ranked.map(({ figure }) => figure));
+      say(STATUS, `Best: ${ranked[0]?.name ?? ''}`);
+    });
+  });
+}
+
+function figureOf(file: File): HTMLElement {
+  const image = document.createElement('img');
+  image.src = URL.createObjectURL(file);
+  image.alt = file.name;
+  image.loading = 'lazy';
+  image.decoding = 'async';
+  const caption = document.createElement('figcaption');
+  caption.textContent = file.name;
+  const figure = document.createElement('figure');
+  figure.append(image, caption);
+  return figure;
+}
+
+async function embedImages(files: readonly File[]): Promise<readonly EmbeddingResult[]> {
+  const images = await Promise.all(files.map(async (file) => ({ content: await base64(file) })));
+  return (await call<Embeddings>('EmbedImage', { images })).results ?? [];
+}
+
+async function embedText(text: string): Promise<readonly number[]> {
+  const [result] = (await call<Embeddings>('EmbedText', { texts: [text] })).results ?? [];
+  if (result?.embedding?.values === undefined) throw new Error(result?.error?.message ?? 'The server sent no vector.');
+  return result.embedding.values;
+}
+
+/** The cosine: the server's vectors have length 1. */
+function dot(one: readonly number[], other: readonly number[]): number {
+  return one.reduce((sum, value, at) => sum + value * (other[at] ?? 0), 0);
+}

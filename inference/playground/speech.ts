@@ -1,0 +1,119 @@
+/** An audio or video file or the microphone; words, or segments, with times that play. */
+import { JSON_BYTES_PER_BYTE } from './batches.js';
+import { element, onFiles, say, shown } from './elements.js';
+import { piecesOf, SAMPLE_RATE_HZ, samplesOf } from './pieces.js';
+import { base64, CallError, call, type Transcript, type Word } from './server.js';
+
+const STATUS = 'speech-status';
+let run = 0;
+/** Until the model refuses them. */
+let wordTimes = true;
+
+/** @param maxMessageBytes of one call, for files that the browser cannot decode */
+export function startSpeech(maxMessageBytes: number): void {
+  const take = (file: Blob | undefined) => {
+    if (file !== undefined) shown(STATUS, () => transcribe(file, maxMessageBytes));
+  };
+  onFiles('speech-file', ([file]) => take(file));
+  startMicrophone(take);
+  const player = element('player', HTMLVideoElement);
+  player.addEventListener('loadedmetadata', () => player.classList.toggle('sound', player.videoWidth === 0));
+}
+
+async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
+  run += 1;
+  const mine = run;
+  const words = element('words', HTMLElement);
+  words.replaceChildren();
+  const player = element('player', HTMLVideoElement);
+  URL.revokeObjectURL(player.src);
+  player.src = URL.createObjectURL(file);
+  player.hidden = false;
+  say(STATUS, 'Reading …');
+  const samples = await samplesOf(file).catch(() => undefined);
+  if (samples === undefined) {
+    const maxBytes = maxMessageBytes / JSON_BYTES_PER_BYTE;
+    if (file.size > maxBytes) {
+      const mib = Math.floor(maxBytes / 2 ** 20);
+      throw new Error(
+        `This browser cannot decode the file, and it is larger than the ${mib} MiB that can be sent whole. Use another format, or raise MAX_MESSAGE_MIB.`,
+      );
+    }
+    const answer = await transcript({ content: await base64(file) });
+    if (mine !== run) return;
+    add(words, answer, 0);
+    return say(STATUS, 'Done.');
+  }
+  const total = Math.round(samples.length / SAMPLE_RATE_HZ);
+  const raw = { encoding: 'AUDIO_ENCODING_PCM_S16LE', sampleRateHz: SAMPLE_RATE_HZ, channelCount: 1 };
+  for (const { startSeconds, pcm } of piecesOf(samples)) {
+    say(STATUS, `Transcribing: ${Math.round(startSeconds)} of ${total} seconds …`);
+    const answer = await transcript({ content: await base64(pcm), raw });
+    // Another file has taken the place of this one.
+    if (mine !== run) return;
+    add(words, answer, startSeconds);
+  }
+  say(STATUS, words.childElementCount === 0 ? 'No speech was found.' : `Done: ${total} seconds.`);
+}
+
+/** With the times of words; of segments where the model has none of words. */
+async function transcript(audio: unknown): Promise<Transcript> {
+  try {
+    return await call<Transcript>('Transcribe', {
+      audio,
+      ...(wordTimes && { options: { timestamps: 'TIMESTAMPS_WORD' } }),
+    });
+  } catch (error) {
+    if (!wordTimes || !(error instanceof CallError) || error.code !== 'failed_precondition') throw error;
+    wordTimes = false;
+    return transcript(audio);
+  }
+}
+
+function add(words: HTMLElement, { segments = [] }: Transcript, offsetSeconds: number): void {
+  const all: readonly Word[] = segments.flatMap((one) => (one.words?.length ? one.words : [one]));
+  for (const { text, startSeconds = 0 } of all) {
+    const at = offsetSeconds + startSeconds;
+    const button = document.createElement('button');
+    const time = document.createElement('small');
+    time.textContent = `${Math.floor(at / 60)}:${(at % 60).toFixed(1).padStart(4, '0')}`;
+    button.append(time, text.trim());
+    button.addEventListener('click', () => {
+      const player = element('player', HTMLVideoElement);
+      player.currentTime = at;
+      // A browser may refuse to play; the position is set all the same.
+      player.play().catch(() => {});
+    });
+    words.append(button, ' ');
+  }
+}
+
+function startMicrophone(take: (file: Blob) => void): void {
+  const button = element('record', HTMLButtonElement);
+  // Browsers offer the microphone on localhost and over TLS only.
+  if (navigator.mediaDevices === undefined) {
+    button.disabled = true;
+    button.title = 'The microphone needs localhost or TLS.';
+    return;
+  }
+  let recorder: MediaRecorder | undefined;
+  button.addEventListener('click', () => {
+    if (recorder !== undefined) return recorder.stop();
+    shown(STATUS, async () => {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+      const parts: Blob[] = [];
+      const mine = new MediaRecorder(stream);
+      recorder = mine;
+      mine.addEventListener('dataavailable', ({ data }) => parts.push(data));
+      mine.addEventListener('stop', () => {
+        for (const track of stream.getTracks()) track.stop();
+        recorder = undefined;
+        button.textContent = 'Record';
+        take(new Blob(parts, { type: mine.mimeType }));
+      });
+      mine.start();
+      button.textContent = 'Stop';
+      say(STATUS, 'Recording …');
+    });
+  });
+}

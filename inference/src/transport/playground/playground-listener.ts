@@ -1,0 +1,68 @@
+/** GET /: a page to try the server. Static files from memory; everything else goes on to `next`. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { PAGE, STYLE } from './page.js';
+
+interface Asset {
+  readonly contentType: string;
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  'img-src blob: data:',
+  'media-src blob:',
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Compiled from inference/playground. */
+const SCRIPTS = new URL('../../playground/', import.meta.url);
+
+/** Throws if the scripts are missing: the installation is incomplete. */
+export function createPlaygroundListener(next: RequestListener): RequestListener {
+  const assets = new Map<string, Asset>([
+    ['/', asset('text/html', Buffer.from(PAGE))],
+    ['/playground/style.css', asset('text/css', Buffer.from(STYLE))],
+  ]);
+  for (const name of readdirSync(SCRIPTS).filter((name) => name.endsWith('.js'))) {
+    assets.set(`/playground/${name}`, asset('text/javascript', readFileSync(new URL(name, SCRIPTS))));
+  }
+  return (request, response) => {
+    const found = assets.get(request.url?.split('?', 1)[0] ?? '/');
+    if (found === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) return next(request, response);
+    const headers = {
+      etag: found.etag,
+      'cache-control': 'no-cache',
+      'content-security-policy': POLICY,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      // A body is not read: its bytes must not be taken for the next request.
+      ...(request.complete || !hasBody(request.headers) ? {} : { connection: 'close' }),
+    };
+    if (request.headers['if-none-match'] === found.etag) {
+      response.writeHead(304, headers).end();
+      return;
+    }
+    response.writeHead(200, {
+      ...headers,
+      'content-type': `${found.contentType}; charset=utf-8`,
+      'content-length': found.body.byteLength,
+    });
+    response.end(found.body);
+  };
+}
+
+function hasBody(headers: Readonly<Record<string, unknown>>): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function asset(contentType: string, body: Buffer): Asset {
+  return { contentType, body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
+}

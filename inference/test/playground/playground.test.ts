@@ -1,0 +1,245 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { embeddedRepositories } from '@heimdex/hub';
+import { expect } from 'chai';
+import { findChromium } from '../fixtures/browser.js';
+import { openPage, type Page } from '../fixtures/devtools.js';
+import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
+import { MOONSHINE } from '../fixtures/openai-server.js';
+import { pocketEnv } from '../fixtures/pocket.js';
+import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
+import { DEMO_MODELS, makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
+
+const SAMPLES = join(ROOT, 'demo/samples');
+const IMAGES = join(SAMPLES, 'images');
+const TOKEN = 'a-token-of-the-test-0123456789';
+
+describe('the page to try the server', () => {
+  let on: FakeServer;
+  let off: FakeServer;
+  before(async () => {
+    on = await startFakeServer({ PLAYGROUND: 'true' });
+    off = await startFakeServer();
+  });
+  after(async () => {
+    await on?.close();
+    await off?.close();
+  });
+
+  it('is off by default', async () => {
+    for (const path of ['/', '/playground/main.js']) {
+      expect((await fetch(off.url + path)).status, path).to.equal(404);
+    }
+  });
+
+  it('is static: a strict policy, ETag, GET and HEAD only', async () => {
+    const page = await fetch(`${on.url}/`);
+    expect(page.status).to.equal(200);
+    const policy = page.headers.get('content-security-policy');
+    expect(policy).to.include("default-src 'none'").and.include("frame-ancestors 'none'").and.not.include('unsafe');
+    expect(page.headers.get('x-content-type-options')).to.equal('nosniff');
+    expect(page.headers.get('referrer-policy')).to.equal('no-referrer');
+    const etag = page.headers.get('etag') ?? '';
+    expect((await fetch(`${on.url}/`, { headers: { 'if-none-match': etag } })).status).to.equal(304);
+    expect((await fetch(`${on.url}/`, { method: 'HEAD' })).status).to.equal(200);
+    expect((await fetch(`${on.url}/`, { method: 'POST', body: 'x' })).ok).to.equal(false);
+    expect((await fetch(`${on.url}/playground/..%2fserver.js`)).status).to.equal(404);
+  });
+
+  it('chooses images in formats that browsers do not count as images', async () => {
+    const html = await (await fetch(`${on.url}/`)).text();
+    expect(html.match(/accept="image[^"]*"/g)).to.have.lengthOf(2);
+    for (const accept of html.match(/accept="image[^"]*"/g) ?? []) {
+      expect(accept).to.include('.heic').and.include('.jxl');
+    }
+  });
+
+  describe('in Chromium', () => {
+    let volume: Volume | undefined;
+    let server: ServerProcess | undefined;
+    let page: Page;
+    before(async function () {
+      const program = findChromium();
+      if (program === undefined) {
+        console.log('      skipped: no Chromium is installed; HEIMDEX_TEST_CHROMIUM may name one');
+        return this.skip();
+      }
+      volume = await volumeOfDemo();
+      const tokens = join(volume.cacheDir, 'tokens');
+      await writeFile(tokens, `${TOKEN}\n`);
+      const env = { ASR_MODEL: 'moonshine-tiny', PLAYGROUND: 'true', AUTH_TOKENS_FILE: tokens };
+      server = await startProgram({ ...pocketEnv(volume), ...env });
+      page = await openPage(program, `${server.url}/`);
+      await page.send('Page.bringToFront');
+    });
+    after(async () => {
+      await page?.close();
+      await server?.stop('SIGKILL');
+      await volume?.remove();
+    });
+
+    const text = (selector: string) => page.evaluate(`document.querySelector('${selector}').textContent`);
+    const isHidden = (selector: string) => page.evaluate(`document.querySelector('${selector}').hidden`);
+    const type = async (selector: string, value: string) => {
+      await page.evaluate(`document.querySelector('${selector}').select()`);
+      await page.send('Input.insertText', { text: value });
+      await press(page, 'Enter');
+    };
+
+    it('asks for a token where the server does, then offers what is loaded', async () => {
+      await page.evaluate(until("document.querySelector('#token-form')?.hidden === false"));
+      expect(await isHidden('#section-speech')).to.equal(true);
+      await type('#token', TOKEN);
+      await page.evaluate(until("document.querySelector('#section-faces').hidden === false"));
+      expect(await isHidden('#token-form')).to.equal(true);
+      expect(await isHidden('#section-speech')).to.equal(false);
+      expect(await isHidden('#section-vision')).to.equal(false);
+      expect(await text('#status')).to.include(MOONSHINE);
+    });
+
+    it('searches images that are dropped on it, at most 16 a call', async () => {
+      const names = (await readdir(IMAGES)).filter((name) => /\.(png|jpg)$/.test(name));
+      await drop(
+        page,
+        '#section-vision',
+        names.map((name) => join(IMAGES, name)),
+      );
+      await page.evaluate(until("document.querySelector('#search-status').textContent.startsWith('24 images')"));
+      expect(page.requests.filter((url) => url.endsWith('/EmbedImage'))).to.have.lengthOf(2);
+      await type('#query', 'a snowman');
+      await page.evaluate(until("document.querySelector('#search-status').textContent.startsWith('Best')"));
+      expect(await text('#search-status')).to.equal('Best: 20-snowman.png');
+      expect(await text('figure.best figcaption')).to.match(/^0\.\d{3}20-snowman\.png$/);
+    });
+
+    it('takes no more images than it can show', async () => {
+      await page.evaluate(`{
+        const dataTransfer = new DataTransfer();
+        for (let at = 0; at < 477; at += 1) dataTransfer.items.add(new File(['x'], at + '.png'));
+        document.querySelector('#images').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+      }`);
+      await page.evaluate(until("document.querySelector('#search-status').classList.contains('error')"));
+      expect(await text('#search-status')).to.include('at most 500 images, got 501');
+      expect(page.requests.filter((url) => url.endsWith('/EmbedImage'))).to.have.lengthOf(2);
+    });
+
+    it('draws faces, and shows an error as the server says it', async () => {
+      await page.choose('#faces-file', [join(SAMPLES, 'speech/party.flac')]);
+      await page.evaluate(until("document.querySelector('#faces-status').classList.contains('error')"));
+      expect(await text('#faces-status')).to.match(/image/i);
+      expect(await isHidden('#faces')).to.equal(true);
+      await page.choose('#faces-file', [join(SAMPLES, 'faces/faces_3.png')]);
+      await page.evaluate(until("document.querySelector('#faces').hidden === false"));
+      expect(await page.evaluate("document.querySelector('#faces').getAttribute('aria-label')")).to.match(/4 faces/);
+    });
+
+    it('transcribes long audio in pieces; a click on a segment plays from its time', async () => {
+      const flac = await readFile(join(SAMPLES, 'speech/search.flac'), 'base64');
+      await page.evaluate(dropTwice(flac, 22));
+      await page.evaluate(until("/^Done/.test(document.querySelector('#speech-status').textContent)"));
+      // One refusal of the times of words, then two pieces.
+      expect(page.requests.filter((url) => url.endsWith('/Transcribe'))).to.have.lengthOf(3);
+      const said = String(await text('#words'));
+      expect(said.match(/search a video/g)).to.have.lengthOf(2);
+      const [shown, position] = (await page.evaluate(`(() => {
+        const button = document.querySelector('#words').lastElementChild;
+        button.click();
+        return [button.querySelector('small').textContent, document.querySelector('#player').currentTime];
+      })()`)) as [string, number];
+      const [minutes = 0, seconds = 0] = shown.split(':').map(Number);
+      expect(position)
+        .to.be.greaterThan(22)
+        .and.be.closeTo(minutes * 60 + seconds, 0.1);
+      await page.evaluate("document.querySelector('#player').pause()");
+    });
+
+    it('is reached by the keyboard in the order of the page', async () => {
+      await page.evaluate("{ const title = document.querySelector('h1'); title.tabIndex = -1; title.focus(); }");
+      const order: unknown[] = [];
+      for (let presses = 0; presses < 40 && order.at(-1) !== 'faces-file'; presses += 1) {
+        await press(page, 'Tab');
+        const name = await page.evaluate(
+          `(({ id, tagName, parentElement }) => id || parentElement.id || tagName)(document.activeElement)`,
+        );
+        if (name !== order.at(-1)) order.push(name);
+      }
+      expect(order).to.deep.equal([
+        ...['speech-file', 'record', 'player', 'words'],
+        ...['search-files', 'clear', 'query', 'search-form', 'faces-file'],
+      ]);
+    });
+
+    it('has no errors but the refusals above, and asks nobody but the server', async () => {
+      const refusals = /"source":"network".*status of 40[01]/;
+      expect(page.errors.filter((error) => !refusals.test(JSON.stringify(error)))).to.deep.equal([]);
+      const own = server?.url ?? '';
+      const outside = page.requests.filter((url) => !/^(data:|blob:)/.test(url) && !url.startsWith(own));
+      expect(outside).to.deep.equal([]);
+      for (const value of process.env.HEIMDEX_TEST_SCREENSHOTS === undefined ? [] : ['light', 'dark']) {
+        await page.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
+        const { data } = await page.send('Page.captureScreenshot', { captureBeyondViewport: true });
+        await writeFile(join(process.env.HEIMDEX_TEST_SCREENSHOTS ?? '', `${value}.png`), String(data), 'base64');
+      }
+    });
+  });
+});
+
+/** A volume of the embedded models: speech, images with texts, faces. */
+async function volumeOfDemo(): Promise<Volume> {
+  const moonshine = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
+  const siglip = 'heimdex/siglip-pocket';
+  return makeVolume({
+    snapshots: { [MOONSHINE]: moonshine?.files ?? [], [siglip]: join(DEMO_MODELS, siglip) },
+    plain: [join(DEMO_MODELS, 'heimdex/face-pocket/face_detection_pocket.onnx')],
+  });
+}
+
+/** A promise in the page that resolves when the condition holds. */
+function until(condition: string): string {
+  return `new Promise((resolve) => {
+    const look = () => { if (${condition}) { observer.disconnect(); resolve(true); } };
+    const observer = new MutationObserver(look);
+    observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+    look();
+  })`;
+}
+
+async function press(page: Page, key: 'Enter' | 'Tab'): Promise<void> {
+  const code = key === 'Enter' ? { text: '\r', windowsVirtualKeyCode: 13 } : { windowsVirtualKeyCode: 9 };
+  for (const type of ['keyDown', 'keyUp']) await page.send('Input.dispatchKeyEvent', { type, key, code: key, ...code });
+}
+
+/** Drops files as a person does. */
+async function drop(page: Page, selector: string, files: readonly string[]): Promise<void> {
+  const [x, y] = (await page.evaluate(`(() => {
+    const section = document.querySelector('${selector}');
+    section.scrollIntoView();
+    const { left, top } = section.getBoundingClientRect();
+    return [left + 20, top + 20];
+  })()`)) as [number, number];
+  for (const type of ['dragEnter', 'dragOver', 'drop']) {
+    await page.send('Input.dispatchDragEvent', { type, x, y, data: { items: [], files, dragOperationsMask: 1 } });
+  }
+}
+
+/** Drops a WAV file of the same sound twice, with silence between. */
+function dropTwice(base64: string, silenceSeconds: number): string {
+  return `(async () => {
+    const bytes = Uint8Array.from(atob('${base64}'), (char) => char.charCodeAt(0));
+    const sound = (await new OfflineAudioContext(1, 1, 16000).decodeAudioData(bytes.buffer)).getChannelData(0);
+    const samples = new Int16Array(2 * sound.length + ${silenceSeconds} * 16000);
+    for (const [at, value] of sound.entries()) {
+      samples[at] = samples[samples.length - sound.length + at] = value * 32767;
+    }
+    const header = new DataView(new ArrayBuffer(44));
+    const put = (at, text) => [...text].forEach((char, index) => header.setUint8(at + index, char.charCodeAt(0)));
+    put(0, 'RIFF'), put(8, 'WAVEfmt '), put(36, 'data');
+    for (const [at, value] of [[4, 36 + samples.byteLength], [16, 16], [24, 16000], [28, 32000], [40, samples.byteLength]]) {
+      header.setUint32(at, value, true);
+    }
+    for (const [at, value] of [[20, 1], [22, 1], [32, 2], [34, 16]]) header.setUint16(at, value, true);
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([header, samples], 'twice.wav'));
+    document.querySelector('#section-speech').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+  })()`;
+}
