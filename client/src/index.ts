@@ -36,7 +36,7 @@ export { DEFAULT_RETRY, type RetryOptions } from './retry.js';
 export { type Ranked, rank } from './search/rank.js';
 export type { LoadedModel, ServerInfo } from './server-info.js';
 export type { RawAudio, Segment, TranscribeOptions, Transcript, VadParameters, Word } from './speech.js';
-export type { TranscribeEvent, TranscribeSummary } from './speech-stream.js';
+export type { TranscribeEvent, TranscribePartial, TranscribeSummary } from './speech-stream.js';
 export { STATUS_CODES, type StatusCode } from './status.js';
 export { DEFAULT_ADDRESS } from './transport/connect.js';
 export type { EndpointHealth } from './transport/endpoint.js';

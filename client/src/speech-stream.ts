@@ -14,9 +14,13 @@ export type TranscribeSummary = Omit<Plain<contract.TranscribeSummary>, 'model' 
   readonly timing: Timing;
 };
 
+/** The words at the end of live speech that are not final yet. Replaces the previous one; empty: nothing is pending. */
+export type TranscribePartial = Plain<contract.TranscribePartial>;
+
 /** Events of a stream, in chronological order. */
 export type TranscribeEvent =
   | { readonly type: 'segment'; readonly segment: Segment }
+  | { readonly type: 'partial'; readonly partial: TranscribePartial }
   | { readonly type: 'progress'; readonly processedSeconds: number }
   | { readonly type: 'summary'; readonly summary: TranscribeSummary };
 
@@ -77,6 +81,8 @@ function eventOf({ message }: contract.TranscribeStreamResponse): TranscribeEven
   switch (message.case) {
     case 'segment':
       return { type: 'segment', segment: plain(message.value) };
+    case 'partial':
+      return { type: 'partial', partial: plain(message.value) };
     case 'progress':
       return { type: 'progress', processedSeconds: message.value.processedSeconds };
     case 'summary':

@@ -73,6 +73,8 @@ export interface TranscribeOptions extends CallOptions {
   readonly clipStartSeconds?: number;
   /** End of the clip, seconds from the audio's start. Default: the audio's end. */
   readonly clipEndSeconds?: number;
+  /** TranscribeStream: also yield `partial` events, and segments as soon as two passes agree on them. Default false. */
+  readonly live?: boolean;
 }
 
 /** A segment of speech: a sentence or a part of one. Times are seconds from the audio's start. */

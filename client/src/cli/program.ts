@@ -97,6 +97,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
     .option('--no-condition', 'do not condition on previous text: faster, decodes several windows at a time')
     .option('--vad', 'skip audio without speech')
     .option('--max-speech <seconds>', 'like --vad, and split longer speech at its pauses', within(1, 300))
+    .option('--live', 'live speech: show words at once, final ones as they are; Ctrl-C ends the audio')
     .option('--skip-silence <seconds>', 'skip longer silence around likely hallucinations', within(0, 30))
     .option(
       '--audio-track <index>',

@@ -62,6 +62,7 @@ export function parseSpeechOptions(options: TranscribeOptions | undefined): Spee
     vadOptions: parseVadOptions(options),
     clipStartSeconds,
     clipEndSeconds: parseClipEnd(options?.clipEndSeconds, clipStartSeconds),
+    live: parseLive(options),
   };
 }
 
@@ -116,6 +117,23 @@ function parseHallucinationSilence(options: TranscribeOptions | undefined): numb
   const field = 'options.hallucination_silence_threshold_seconds';
   if (options?.timestamps !== Timestamps.WORD) throw invalid(field, 'needs timestamps WORD');
   return checkNumber(field, seconds, { min: 0, max: 30, fallback: 0 });
+}
+
+/** Throws INVALID_ARGUMENT for options that live speech does not support. */
+function parseLive(options: TranscribeOptions | undefined): boolean {
+  if (options?.live !== true) return false;
+  const unsupported = {
+    'task TRANSLATE': options.task === TranscribeTask.TRANSLATE,
+    'timestamps NONE': options.timestamps === Timestamps.NONE,
+    'vad_filter, because live always detects pauses': options.vadFilter === true,
+    clip_start_seconds: options.clipStartSeconds !== undefined,
+    clip_end_seconds: options.clipEndSeconds !== undefined,
+    hallucination_silence_threshold_seconds: options.hallucinationSilenceThresholdSeconds !== undefined,
+  };
+  for (const [name, isSet] of Object.entries(unsupported)) {
+    if (isSet) throw invalid('options.live', `cannot be combined with ${name}; leave one of them out`);
+  }
+  return true;
 }
 
 function checkText(field: string, text: string | undefined): string | undefined {

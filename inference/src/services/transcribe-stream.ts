@@ -127,6 +127,8 @@ function toResponse(event: AudioEvent, model: ServedModel, timing: CallTiming, c
   switch (event.type) {
     case 'segment':
       return { message: { case: 'segment', value: toSegment(event.segment) } };
+    case 'partial':
+      return { message: { case: 'partial', value: event.partial } };
     case 'progress':
       return { message: { case: 'progress', value: { processedSeconds: roundTime(event.processedSeconds) } } };
     case 'summary': {

@@ -1,6 +1,7 @@
 import type { InferenceService } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
 import type { SpeechSegment } from '../models/speech/speech.js';
+import { invalid } from './check.js';
 import type { Models, ServiceLimits } from './engine.js';
 import { requireModel } from './features.js';
 import { toModel } from './identity.js';
@@ -23,6 +24,7 @@ export function transcribe(
     }
     const raw = parseRawAudio('audio.raw', request.audio?.raw);
     const options = parseSpeechOptions(request.options);
+    if (options.live) throw invalid('options.live', 'needs TranscribeStream: Transcribe has no partial results');
     const timing = new CallTiming();
     const audioFile = { content, raw, audioTrack: request.options?.audioTrack, options };
     const segments: SpeechSegment[] = [];

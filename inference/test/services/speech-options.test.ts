@@ -33,6 +33,7 @@ describe('parseSpeechOptions', () => {
       },
       clipStartSeconds: 0,
       clipEndSeconds: undefined,
+      live: false,
     });
   });
 

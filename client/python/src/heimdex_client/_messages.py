@@ -98,6 +98,8 @@ def stream_event(response: speech_pb2.TranscribeStreamResponse) -> answers.Trans
     kind = response.WhichOneof("message")
     if kind == "segment":
         return plain(Segment, response.segment)
+    if kind == "partial":
+        return plain(answers.TranscribePartial, response.partial)
     if kind == "progress":
         return plain(answers.TranscribeProgress, response.progress)
     return plain(answers.TranscribeSummary, response.summary) if kind == "summary" else None

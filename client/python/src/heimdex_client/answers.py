@@ -97,6 +97,15 @@ class TranscribeProgress:
 
 
 @dataclass(frozen=True)
+class TranscribePartial:
+    """The words at the end of live speech that are not final yet. Replaces the last one; empty: nothing is pending."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
 class TranscribeSummary:
     """The last event of a stream."""
 
@@ -110,7 +119,7 @@ class TranscribeSummary:
     audio_track: AudioTrack | None
 
 
-TranscribeEvent = Segment | TranscribeProgress | TranscribeSummary
+TranscribeEvent = Segment | TranscribePartial | TranscribeProgress | TranscribeSummary
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ class TranscribeOptions(TypedDict, total=False):
     """Names and defaults are those of OpenAI Whisper and faster-whisper; what is absent keeps the server's default.
 
     language: ISO 639-1, such as "ko"; absent: detected. task: "translate" writes English. timestamps: default "segment".
-    condition_on_previous_text: False decodes several windows at a time, which is faster. Clip times are seconds.
+    condition_on_previous_text: False decodes several windows at a time, which is faster. Clip times are seconds. live: of
+    transcribe_stream only; TranscribePartials as well, and Segments as soon as two passes agree on them.
     """
 
     language: str
@@ -74,6 +75,7 @@ class TranscribeOptions(TypedDict, total=False):
     clip_end_seconds: float
     hallucination_silence_threshold_seconds: float
     audio_track: int
+    live: bool
 
 
 @dataclass(frozen=True)

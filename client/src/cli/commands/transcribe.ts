@@ -7,7 +7,8 @@ import { unreadable } from '../batches.js';
 import { endsTheRun, usageError } from '../cli-error.js';
 import type { CommonOptions } from '../config.js';
 import { type CliHost, type CommandContext, withClient } from '../context.js';
-import type { ExitCode } from '../exit-codes.js';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.js';
+import { LiveDisplay, untilAborted } from '../live-display.js';
 import { FileSink, type TextSink } from '../text-sink.js';
 import { type TranscriptFormat, transcriptWriter, type WordsFormat, wordsWriter } from '../transcript-writer.js';
 import { visible } from '../visible.js';
@@ -31,6 +32,7 @@ export interface TranscribeCommandOptions extends CommonOptions {
   readonly vad?: boolean;
   readonly maxSpeech?: number;
   readonly skipSilence?: number;
+  readonly live?: boolean;
   readonly audioTrack?: number;
   readonly start?: number;
   readonly end?: number;
@@ -72,7 +74,7 @@ export function transcribe(
         context.fail(nameOf(file), error);
       }
     }
-    return undefined;
+    return options.live === true && host.signal.aborted ? EXIT_CODES.interrupted : undefined;
   });
 }
 
@@ -110,7 +112,7 @@ async function intoFile(
 }
 
 async function transcribeOne(
-  { client, call, terminal }: CommandContext,
+  { client, call, terminal, signal }: CommandContext,
   file: string,
   format: TranscriptFormat,
   options: TranscribeCommandOptions,
@@ -118,14 +120,22 @@ async function transcribeOne(
   named: boolean,
 ): Promise<void> {
   if (file !== STDIN) await checkReadable(file);
-  const sent = { ...call, ...settings(options) };
+  const { signal: _, ...uncancelled } = call;
+  // Ctrl-C ends live audio from standard input instead of cancelling the call.
+  const endsAtInterrupt = options.live === true && file === STDIN;
+  const sent = { ...(endsAtInterrupt ? uncancelled : call), ...settings(options) };
+  const stdin = terminal.stdin as AsyncIterable<Uint8Array>;
   const events =
     file === STDIN
-      ? client.transcribeStream(terminal.stdin as AsyncIterable<Uint8Array>, sent)
+      ? client.transcribeStream(endsAtInterrupt ? untilAborted(stdin, signal) : stdin, sent)
       : client.transcribeFile(file, sent);
   const name = { file: nameOf(file), named };
-  const writer =
-    options.words === undefined
+  const display = options.live === true ? new LiveDisplay(terminal) : undefined;
+  const onScreen =
+    display !== undefined && format === 'text' && options.words === undefined && sink === terminal && terminal.live;
+  const writer = onScreen
+    ? display
+    : options.words === undefined
       ? transcriptWriter(format, sink, name, options)
       : wordsWriter(options.words, sink, name);
   const showsProgress = sink !== terminal || !terminal.live;
@@ -135,7 +145,8 @@ async function transcribeOne(
       else if (event.type === 'summary') {
         await writer.summary(event.summary);
         for (const warning of event.summary.warnings) terminal.error(visible(`${nameOf(file)}: ${warning}`));
-      } else if (showsProgress)
+      } else if (event.type === 'partial') await display?.partial(event.partial.text);
+      else if (showsProgress && display === undefined)
         terminal.status(`${nameOf(file)}: ${formatDuration(event.processedSeconds * 1000)} done`);
     }
   } catch (error) {
@@ -173,6 +184,7 @@ function settings(options: TranscribeCommandOptions): TranscribeOptions {
     ...(!options.condition && { conditionOnPreviousText: false }),
     ...((options.vad === true || maxSpeech !== undefined) && { vadFilter: true }),
     ...(maxSpeech !== undefined && { vadParameters: { maxSpeechDurationS: maxSpeech } }),
+    ...(options.live === true && { live: true }),
     ...(skipSilence !== undefined && { hallucinationSilenceThresholdSeconds: skipSilence }),
     ...(audioTrack !== undefined && { audioTrack }),
     ...(start !== undefined && { clipStartSeconds: start }),

@@ -64,6 +64,13 @@ function checkOptions(options: SpeechOptions): void {
       { field: 'options.language' },
     );
   }
+  if (options.live) {
+    throw new InferenceError(
+      'INVALID_ARGUMENT',
+      'Moonshine does not support live. Serve Whisper for it (for example ASR_MODEL=base), or leave live out.',
+      { field: 'options.live' },
+    );
+  }
   if (options.task === 'translate') {
     throw new InferenceError(
       'INVALID_ARGUMENT',

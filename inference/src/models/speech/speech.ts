@@ -31,6 +31,8 @@ export interface SpeechOptions {
   readonly vadOptions: VadOptions;
   readonly clipStartSeconds: number;
   readonly clipEndSeconds: number | undefined;
+  /** Also yield partial results, and finals as soon as two passes agree (see live/). */
+  readonly live: boolean;
 }
 
 export interface SpeechWord {
@@ -60,8 +62,16 @@ export interface SpeechSummary {
   readonly speechSeconds: number;
 }
 
+/** The words at the end of live speech that are not final yet. */
+export interface SpeechPartial {
+  readonly text: string;
+  readonly startSeconds: number;
+  readonly endSeconds: number;
+}
+
 export type SpeechEvent =
   | { readonly type: 'segment'; readonly segment: SpeechSegment }
+  | { readonly type: 'partial'; readonly partial: SpeechPartial }
   | { readonly type: 'progress'; readonly processedSeconds: number }
   | { readonly type: 'summary'; readonly summary: SpeechSummary };
 

@@ -1,6 +1,7 @@
 import type { Transcriber } from '../speech/speech.js';
 import { openSpeech } from '../speech/speech-source.js';
 import { transcribeChunked } from './chunked.js';
+import { transcribeLiveWithWhisper } from './live.js';
 import { transcribeSequentially } from './sequential.js';
 import type { DetectedLanguage } from './transcribe-window.js';
 import type { WhisperResult, WhisperWindow } from './window.js';
@@ -15,6 +16,10 @@ export const transcribeWithWhisper: Transcriber<WhisperWindow, WhisperResult> = 
   submit,
   signal,
 ) {
+  if (options.live) {
+    yield* transcribeLiveWithWhisper(source, options, submit, signal);
+    return;
+  }
   const { audio, times, lengths, listenedSeconds } = openSpeech(source, options, submit, signal);
   const transcribe = options.conditionOnPreviousText ? transcribeSequentially : transcribeChunked;
   let transcribed: DetectedLanguage = {

@@ -56,7 +56,7 @@ class AudioInput(_message.Message):
     def __init__(self, content: _Optional[bytes] = ..., raw: _Optional[_Union[RawAudio, _Mapping]] = ...) -> None: ...
 
 class TranscribeOptions(_message.Message):
-    __slots__ = ("language", "task", "timestamps", "initial_prompt", "hotwords", "temperatures", "beam_size", "compression_ratio_threshold", "log_prob_threshold", "no_speech_threshold", "condition_on_previous_text", "vad_filter", "clip_start_seconds", "clip_end_seconds", "patience", "length_penalty", "hallucination_silence_threshold_seconds", "vad_parameters", "audio_track")
+    __slots__ = ("language", "task", "timestamps", "initial_prompt", "hotwords", "temperatures", "beam_size", "compression_ratio_threshold", "log_prob_threshold", "no_speech_threshold", "condition_on_previous_text", "vad_filter", "clip_start_seconds", "clip_end_seconds", "patience", "length_penalty", "hallucination_silence_threshold_seconds", "vad_parameters", "audio_track", "live")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMPS_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class TranscribeOptions(_message.Message):
     HALLUCINATION_SILENCE_THRESHOLD_SECONDS_FIELD_NUMBER: _ClassVar[int]
     VAD_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_TRACK_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
     language: str
     task: TranscribeTask
     timestamps: Timestamps
@@ -95,7 +96,8 @@ class TranscribeOptions(_message.Message):
     hallucination_silence_threshold_seconds: float
     vad_parameters: VadParameters
     audio_track: int
-    def __init__(self, language: _Optional[str] = ..., task: _Optional[_Union[TranscribeTask, str]] = ..., timestamps: _Optional[_Union[Timestamps, str]] = ..., initial_prompt: _Optional[str] = ..., hotwords: _Optional[str] = ..., temperatures: _Optional[_Iterable[float]] = ..., beam_size: _Optional[int] = ..., compression_ratio_threshold: _Optional[float] = ..., log_prob_threshold: _Optional[float] = ..., no_speech_threshold: _Optional[float] = ..., condition_on_previous_text: _Optional[bool] = ..., vad_filter: _Optional[bool] = ..., clip_start_seconds: _Optional[float] = ..., clip_end_seconds: _Optional[float] = ..., patience: _Optional[float] = ..., length_penalty: _Optional[float] = ..., hallucination_silence_threshold_seconds: _Optional[float] = ..., vad_parameters: _Optional[_Union[VadParameters, _Mapping]] = ..., audio_track: _Optional[int] = ...) -> None: ...
+    live: bool
+    def __init__(self, language: _Optional[str] = ..., task: _Optional[_Union[TranscribeTask, str]] = ..., timestamps: _Optional[_Union[Timestamps, str]] = ..., initial_prompt: _Optional[str] = ..., hotwords: _Optional[str] = ..., temperatures: _Optional[_Iterable[float]] = ..., beam_size: _Optional[int] = ..., compression_ratio_threshold: _Optional[float] = ..., log_prob_threshold: _Optional[float] = ..., no_speech_threshold: _Optional[float] = ..., condition_on_previous_text: _Optional[bool] = ..., vad_filter: _Optional[bool] = ..., clip_start_seconds: _Optional[float] = ..., clip_end_seconds: _Optional[float] = ..., patience: _Optional[float] = ..., length_penalty: _Optional[float] = ..., hallucination_silence_threshold_seconds: _Optional[float] = ..., vad_parameters: _Optional[_Union[VadParameters, _Mapping]] = ..., audio_track: _Optional[int] = ..., live: _Optional[bool] = ...) -> None: ...
 
 class VadParameters(_message.Message):
     __slots__ = ("threshold", "neg_threshold", "min_speech_duration_ms", "max_speech_duration_s", "min_silence_duration_ms", "speech_pad_ms")
@@ -213,6 +215,16 @@ class TranscribeProgress(_message.Message):
     processed_seconds: float
     def __init__(self, processed_seconds: _Optional[float] = ...) -> None: ...
 
+class TranscribePartial(_message.Message):
+    __slots__ = ("text", "start_seconds", "end_seconds")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    END_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    start_seconds: float
+    end_seconds: float
+    def __init__(self, text: _Optional[str] = ..., start_seconds: _Optional[float] = ..., end_seconds: _Optional[float] = ...) -> None: ...
+
 class TranscribeSummary(_message.Message):
     __slots__ = ("language", "language_probability", "duration_seconds", "speech_seconds", "model", "timing", "warnings", "audio_track")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
@@ -234,11 +246,13 @@ class TranscribeSummary(_message.Message):
     def __init__(self, language: _Optional[str] = ..., language_probability: _Optional[float] = ..., duration_seconds: _Optional[float] = ..., speech_seconds: _Optional[float] = ..., model: _Optional[_Union[_common_pb2.Model, _Mapping]] = ..., timing: _Optional[_Union[_common_pb2.Timing, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., audio_track: _Optional[_Union[AudioTrack, _Mapping]] = ...) -> None: ...
 
 class TranscribeStreamResponse(_message.Message):
-    __slots__ = ("segment", "progress", "summary")
+    __slots__ = ("segment", "progress", "summary", "partial")
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
     segment: Segment
     progress: TranscribeProgress
     summary: TranscribeSummary
-    def __init__(self, segment: _Optional[_Union[Segment, _Mapping]] = ..., progress: _Optional[_Union[TranscribeProgress, _Mapping]] = ..., summary: _Optional[_Union[TranscribeSummary, _Mapping]] = ...) -> None: ...
+    partial: TranscribePartial
+    def __init__(self, segment: _Optional[_Union[Segment, _Mapping]] = ..., progress: _Optional[_Union[TranscribeProgress, _Mapping]] = ..., summary: _Optional[_Union[TranscribeSummary, _Mapping]] = ..., partial: _Optional[_Union[TranscribePartial, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,69 @@
+import { InferenceError } from '../../errors.js';
+import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { HypothesisWord } from '../speech/live/agreement.js';
+import { type LiveHypothesis, type LivePass, transcribeLive } from '../speech/live/live.js';
+import type { Transcriber } from '../speech/speech.js';
+import { type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
+import type { WhisperResult, WhisperWindow } from './window.js';
+
+/** A remainder shorter than this (0.6 s) is not decoded. */
+const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
+
+/** Transcribes live speech with Whisper. A pass that is not the last of its window is decoded at the first temperature only. */
+export const transcribeLiveWithWhisper: Transcriber<WhisperWindow, WhisperResult> = (
+  source,
+  options,
+  submit,
+  signal,
+) => {
+  const timed = { ...options, timestamps: 'word' } as const;
+  const last: Transcription = { options: timed, submit, signal };
+  const first: Transcription = { ...last, options: { ...timed, temperatures: options.temperatures.slice(0, 1) } };
+  return transcribeLive(source, {
+    decode: (pass) => decodePass(pass.last ? last : first, pass),
+    language: options.language,
+    submit,
+    signal,
+  });
+};
+
+async function decodePass(transcription: Transcription, pass: LivePass): Promise<LiveHypothesis> {
+  const { initialPrompt, conditionOnPreviousText } = transcription.options;
+  const before = conditionOnPreviousText ? pass.textBefore : '';
+  const words: HypothesisWord[] = [];
+  let { language } = pass;
+  let languageProbability = language === undefined ? 0 : 1;
+  let at = 0;
+  do {
+    const startSeconds = pass.startSeconds + at / SPEECH_SAMPLE_RATE_HZ;
+    const window = await transcribed(transcription, {
+      samples: pass.samples.slice(at),
+      language,
+      promptTokens: [],
+      promptText: before === '' ? initialPrompt : before,
+      speechEnd: pass.samples.length - at,
+      seed: Math.round(startSeconds * SPEECH_SAMPLE_RATE_HZ) >>> 0,
+      startSeconds,
+      lastSpeechSeconds: startSeconds,
+      endSeconds: Number.POSITIVE_INFINITY,
+    });
+    if (language === undefined) ({ language, languageProbability } = window);
+    for (const segment of window.segments) for (const word of segment.words) words.push({ ...word, segment });
+    at += window.advanceSamples;
+  } while (pass.last && pass.samples.length - at > MIN_REST_SAMPLES);
+  return { words, language, languageProbability };
+}
+
+async function transcribed(
+  transcription: Transcription,
+  window: Parameters<typeof transcribeWindow>[1],
+): Promise<TranscribedWindow> {
+  try {
+    return await transcribeWindow(transcription, window);
+  } catch (error) {
+    if (!(error instanceof InferenceError) || error.code !== 'TIMESTAMPS_UNSUPPORTED') throw error;
+    throw new InferenceError(error.code, `options.live needs word timestamps. ${error.message}`, {
+      field: 'options.live',
+    });
+  }
+}

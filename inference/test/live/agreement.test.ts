@@ -1,0 +1,105 @@
+import { expect } from 'chai';
+import {
+  type HypothesisWord,
+  LocalAgreement,
+  normalizedWord,
+  repeatedLength,
+} from '../../src/models/speech/live/agreement.js';
+import { cutOf } from '../../src/models/speech/live/trim.js';
+import { UtteranceDetector } from '../../src/models/speech/live/utterances.js';
+
+const segment = {} as HypothesisWord['segment'];
+
+function wordsOf(text: string): HypothesisWord[] {
+  return text.split(' ').map((word, index) => ({
+    text: ` ${word}`,
+    startSeconds: index,
+    endSeconds: index + 0.8,
+    probability: 1,
+    segment,
+  }));
+}
+
+const textOf = (words: readonly HypothesisWord[]) =>
+  words
+    .map(({ text }) => text)
+    .join('')
+    .trim();
+
+describe('LocalAgreement', () => {
+  it('confirms what two successive hypotheses agree on', () => {
+    const agreement = new LocalAgreement();
+    expect(textOf(agreement.push(wordsOf('and so my fell')))).to.equal('');
+    expect(textOf(agreement.push(wordsOf('and so my fellow Americans')))).to.equal('and so my');
+    expect(textOf(agreement.pending)).to.equal('fellow Americans');
+    expect(textOf(agreement.push(wordsOf('And so, my fellow Americans ask')))).to.equal('fellow Americans');
+  });
+
+  it('ignores case and punctuation, but not words without letters', () => {
+    expect(normalizedWord(' Americans,')).to.equal('americans');
+    expect(normalizedWord(' ...')).to.equal('...');
+  });
+
+  it('does not say a confirmed word twice that a later hypothesis corrects, splits or leaves out', () => {
+    for (const later of [
+      'and so your fellow Americans ask',
+      'and so m y fellow Americans ask',
+      'and my fellow Americans ask',
+    ]) {
+      const agreement = new LocalAgreement();
+      agreement.push(wordsOf('and so my fellow'));
+      agreement.push(wordsOf('and so my fellow'));
+      expect(textOf(agreement.finish(wordsOf(later)))).to.equal('Americans ask');
+    }
+  });
+
+  it('keeps words that are said twice', () => {
+    expect(repeatedLength(wordsOf('very'), wordsOf('very very good'))).to.equal(1);
+    expect(repeatedLength(wordsOf('very very'), wordsOf('very very very'))).to.equal(2);
+  });
+
+  it('goes on after the audio of confirmed words is dropped', () => {
+    const agreement = new LocalAgreement();
+    agreement.push(wordsOf('one two three four'));
+    agreement.push(wordsOf('one two three four'));
+    agreement.drop(2);
+    expect(textOf(agreement.finish(wordsOf('three four five')))).to.equal('five');
+  });
+
+  it('returns everything that is left at the end, and starts again', () => {
+    const agreement = new LocalAgreement();
+    agreement.push(wordsOf('one two'));
+    expect(textOf(agreement.finish(wordsOf('one two')))).to.equal('one two');
+    expect(textOf(agreement.finish(wordsOf('one two')))).to.equal('one two');
+  });
+});
+
+describe('the cut of a live window', () => {
+  it('is behind the last confirmed sentence, half way to the next word', () => {
+    const cut = cutOf(wordsOf('so it is. And then'), [], 9);
+    expect(cut?.words).to.equal(3);
+    expect(cut?.atSeconds).to.be.closeTo(2.9, 1e-9);
+    expect(cutOf(wordsOf('so it is. And then'), [], 5)).to.equal(undefined);
+  });
+
+  it('is behind the last confirmed word of a long window without sentences', () => {
+    expect(cutOf(wordsOf('so it is'), [], 10)).to.equal(undefined);
+    expect(cutOf(wordsOf('so it is'), [], 15)?.words).to.equal(3);
+    expect(cutOf([], wordsOf('so it is'), 15)).to.equal(undefined);
+  });
+});
+
+describe('UtteranceDetector', () => {
+  it('ends an utterance where a pause of 0.6 s begins, not at a shorter one', () => {
+    const detector = new UtteranceDetector();
+    const steps = (count: number, probability: number) => new Array<number>(count).fill(probability);
+    const edges = detector.push(
+      Float32Array.from([...steps(3, 0), ...steps(4, 0.9), ...steps(10, 0.1), ...steps(2, 0.9), ...steps(30, 0.1)]),
+    );
+    expect(edges).to.deep.equal([
+      { type: 'start', sample: 3 * 512 },
+      { type: 'end', sample: 19 * 512 },
+    ]);
+    expect(detector.speaking).to.equal(false);
+  });
+});
