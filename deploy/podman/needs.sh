@@ -29,6 +29,7 @@ need_all() {
   need "podman's runtime" runc crun || missing=1
   need 'compose (pip install podman-compose, 1.1 or later; PODMAN_COMPOSE names it)' "$1" || missing=1
   need 'to call the servers' curl || missing=1
+  need "podman kube play, for the part kubernetes" catatonit /usr/libexec/podman/catatonit || true
   need 'the programs, 20 or later, after npm ci && npm run build' node || missing=1
   need 'a base image, if none can be pulled' debootstrap || true
   need 'the part kubernetes' kubectl || true
