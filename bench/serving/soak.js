@@ -27,7 +27,7 @@ const program = (name, ...args) => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   // The attackers share the processors: what is measured is the server, not the want of a second machine.
-  if (args.length > 1) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  if (args.length > 1) setPriority(child.pid, constants.priority.PRIORITY_LOW);
   const chunks = [];
   child.stdout.on('data', (chunk) => chunks.push(chunk));
   const ended = new Promise((resolve) => child.once('close', () => resolve(Buffer.concat(chunks).toString())));

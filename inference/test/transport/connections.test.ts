@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { expect } from 'chai';
@@ -180,4 +181,24 @@ describe('connections', () => {
 
 async function waitFor(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('connections that come faster than they are accepted', () => {
+  it('wait in a queue as long as the connection limit, and none is refused by the system', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const listener = await open(2000);
+    // In one turn of the event loop, so that the server accepts none of them; more than Node's default queue of 511.
+    const sockets = Array.from({ length: 900 }, () => net.connect(listener.address.port, '127.0.0.1'));
+    const waiting = await unconnected(listener.address.port);
+    expect(waiting).to.equal(0);
+    for (const socket of sockets) socket.on('error', () => {}).destroy();
+    await close(listener);
+  });
+});
+
+/** Connections to a local port whose first packet is unanswered (state SYN_SENT), as Linux lists them. */
+async function unconnected(port: number): Promise<number> {
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.filter(([, , to, state]) => to?.endsWith(remote) && state === '02').length;
 }

@@ -97,7 +97,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // As long as the system allows: connections that do not fit into its queue are retried only after seconds.
-    server.listen({ host: options.host, port: options.port, fairQueue: options.maxConnections }, () => {
+    server.listen({ host: options.host, port: options.port, backlog: options.maxConnections }, () => {
       server.off('error', reject);
       resolve();
     });
