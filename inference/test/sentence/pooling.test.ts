@@ -62,6 +62,12 @@ describe('batches of texts', () => {
     ).to.satisfy(([fewer, more, ...others]: number[]) => (fewer ?? 0) + (more ?? 0) === 10 && others.length === 0);
   });
 
+  it('run alone from 256 tokens on, where scores of attention would fill the memory', () => {
+    const lengths = [512, 255, 300, 255, 512, 256];
+    const sizes = planBatches(lengths).map((batch) => sizesOf(batch, lengths));
+    expect(sizes).to.deep.equal([[255, 255], [256], [300], [512], [512]]);
+  });
+
   it('are padded on the right, with a mask over what is text', () => {
     const packed = packTexts(
       [

@@ -13,6 +13,9 @@ export const BERT_UNUSED: ExpectedUnused = {
 /** Prefixes that heads add to the encoder's names. */
 export const BERT_PREFIXES = ['bert.', 'roberta.', 'model.'] as const;
 
+/** Texts from this length on stand alone in their runs: the server's LONG_TEXT_TOKENS (models/sentence/preprocess.ts) is the same. */
+const LONG_TEXT_TOKENS = 256;
+
 /** Names in old checkpoints, which name a norm's weights as TensorFlow did. */
 export function currentBertName(name: string): string {
   return name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
@@ -20,7 +23,7 @@ export function currentBertName(name: string): string {
 
 /**
  * BERT and XLM-RoBERTa: `input_ids` and `attention_mask` [batch, length] to `last_hidden_state` [batch, length, width]. All
- * tokens are of type 0, as sentence embedders have them.
+ * tokens are of type 0, as sentence embedders have them. A run of long texts without padding holds no table of attention's scores.
  *
  * Source: Devlin et al., 2018; Conneau et al., 2019; transformers' modeling_bert.py and modeling_xlm_roberta.py.
  */
@@ -36,7 +39,8 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
   const { first: firstPosition, count: positionCount } = bertPositions(config);
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
-  const mask = graph.op('Cast', [graph.input('attention_mask', 'int64', ['batch', 'length'])], { to: 6 });
+  const rawMask = graph.input('attention_mask', 'int64', ['batch', 'length']);
+  const mask = graph.op('Cast', [rawMask], { to: 6 });
   const tokens = layers.embedding('embeddings.word_embeddings.weight', ids, config.count('vocab_size', 30522), width);
   const typeCount = config.count('type_vocab_size', 2);
   const table = () => {
@@ -51,6 +55,10 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
     length,
     graph.integers(0),
   ]);
+  // Equal for a text whatever its batch: the server runs texts of this length alone, and shorter ones share runs.
+  const isLong = graph.op('GreaterOrEqual', [length, graph.integers(LONG_TEXT_TOKENS)]);
+  const least = graph.op('Reshape', [graph.op('ReduceMin', [rawMask], { keepdims: 0 }), graph.integers(1)]);
+  const unpadded = graph.op('And', [isLong, graph.op('Equal', [least, graph.integers(1)])]);
   const flat = graph.integers(-1, width);
   const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
   let hidden = graph.op('Reshape', [graph.op('Add', [tokens, positions]), flat]);
@@ -62,6 +70,7 @@ export function buildBert(layers: Layers, config: ConfigReader): void {
       heads,
       dims,
       mask,
+      unpadded,
     });
     const attended = layers.linear(
       context,

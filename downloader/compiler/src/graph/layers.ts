@@ -2,7 +2,7 @@ import { shown } from '../checkpoint/checkpoint.js';
 import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
-import type { Graph } from './graph.js';
+import type { Branch, Graph } from './graph.js';
 import { type Form, type Matrix, Products } from './products.js';
 
 /** What a product does in its layer: forms are chosen by it. */
@@ -41,6 +41,8 @@ export interface Linear {
 /** Rows of a table that are converted at once. */
 const TABLE_ROWS = 1024;
 const MAX_FLOAT16 = 65504;
+/** Of ONNX Runtime's own operators. */
+const RUNTIME_DOMAIN = 'com.microsoft';
 
 /** Layers of transformers. Activations are [rows, width]: sequences stand one after the other, and attention parts them. */
 export class Layers {
@@ -134,24 +136,33 @@ export class Layers {
     attention: AttentionShape,
   ): string {
     const { graph } = this;
-    const { width, heads, dims, mask, merged } = attention;
+    const { width, heads, dims, mask, unpadded, merged } = attention;
     const layers = projections.map((projection) => ({ name: `${name}.${projection}`, outputs: width }));
     const joined = this.joined(x, `${name}.qkv`, layers, width, 'attention input');
     const parts = graph.ops('Split', [joined], 3, { axis: 1, num_outputs: 3 });
     const sequences = parts.map((part) => graph.op('Reshape', [part, dims]));
     const operator = 'MultiHeadAttention';
     const attributes = { num_heads: heads };
-    const plain = [...sequences, ...(mask === undefined ? [] : ['', mask])];
+    const plain = (branch: Branch) => branch(operator, sequences, attributes, RUNTIME_DOMAIN);
+    // With a mask, or with scores added, the operator holds the whole table of weights: only where it must.
     const context =
-      merged === undefined
-        ? graph.runtimeOp(operator, plain, attributes)
-        : // With scores added the operator holds the whole table of weights: only where rows are merged.
-          graph.either(
+      merged !== undefined
+        ? graph.either(
             merged.condition,
-            (branch) => branch(operator, [...sequences, '', '', merged.logCounts], attributes, 'com.microsoft'),
-            (branch) => branch(operator, sequences, attributes, 'com.microsoft'),
+            (branch) => branch(operator, [...sequences, '', '', merged.logCounts], attributes, RUNTIME_DOMAIN),
+            plain,
             3,
-          );
+          )
+        : mask === undefined
+          ? graph.runtimeOp(operator, sequences, attributes)
+          : unpadded === undefined
+            ? graph.runtimeOp(operator, [...sequences, '', mask], attributes)
+            : graph.either(
+                unpadded,
+                plain,
+                (branch) => branch(operator, [...sequences, '', mask], attributes, RUNTIME_DOMAIN),
+                3,
+              );
     return graph.op('Reshape', [context, graph.integers(-1, width)]);
   }
 
@@ -185,6 +196,8 @@ export interface AttentionShape {
   readonly dims: string;
   /** Name of the int32 value [sequences, length]: 0 where a row is padding. */
   readonly mask?: string;
+  /** Name of a bool value [1]: where it holds, no row is padding, and attention runs without the mask. */
+  readonly unpadded?: string;
   /**
    * Token merging with proportional attention (Bolya et al., 2023): where `condition` (bool [1]) holds, `logCounts` is added to
    * the scores, the logarithm of how many positions each row stands for.

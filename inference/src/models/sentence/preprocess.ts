@@ -94,12 +94,15 @@ export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: Sen
 
 /** Maximum texts per run: more gain little, and cancellation waits for the end of a run. */
 const MAX_TEXTS = 8;
+/** Texts from this length on run alone. Compiled graphs take another path for them (the compiler's families/bert.ts: the same number). */
+const LONG_TEXT_TOKENS = 256;
 /** Fixed cost of a run in tokens (measured on MiniLM). Padding costs as much as text. */
 const RUN_TOKENS = 4;
 
 /**
- * Distributes texts over runs, sorted by length, to minimize the cost of padding and runs. Returns the indices in
- * `lengths` of each run.
+ * Distributes texts over runs, sorted by length, to minimize the cost of padding and runs. Texts of LONG_TEXT_TOKENS and
+ * more run alone: a run's memory grows with the square of the length, and sharing saves nothing there. Returns the
+ * indices in `lengths` of each run.
  */
 export function planBatches(lengths: readonly number[]): readonly (readonly number[])[] {
   const order = lengths
@@ -111,7 +114,8 @@ export function planBatches(lengths: readonly number[]): readonly (readonly numb
   for (let end = 1; end <= order.length; end++) {
     const longest = lengthAt(lengths, order[end - 1] ?? 0);
     let lowest = Number.POSITIVE_INFINITY;
-    for (let start = end - 1; start >= Math.max(0, end - MAX_TEXTS); start--) {
+    const mostTexts = longest >= LONG_TEXT_TOKENS ? 1 : MAX_TEXTS;
+    for (let start = end - 1; start >= Math.max(0, end - mostTexts); start--) {
       const cost = (costs[start] ?? 0) + (end - start) * longest + RUN_TOKENS;
       if (cost >= lowest) continue;
       lowest = cost;
