@@ -1,13 +1,19 @@
-"""faster-whisper on the same audio files: one thread, int8, greedy. Reads a job and writes the results as JSON."""
+"""faster-whisper on the same audio files: int8, greedy, by default one thread. Reads a job and writes the results as JSON."""
 import json
+import os
 import resource
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-todo = json.load(sys.stdin)
-model = WhisperModel(todo["model"], device="cpu", compute_type="int8", cpu_threads=1, num_workers=1)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from peer import job, take_turns
+
+todo = job()
+THREADS = todo.get("threads", 1)
+model = WhisperModel(todo["model"], device="cpu", compute_type="int8", cpu_threads=THREADS, num_workers=1)
 batched = BatchedInferencePipeline(model)
 
 
@@ -16,6 +22,16 @@ def text_of(path, run):
     return "".join(segment.text for segment in segments).strip()
 
 
+def transcribe(paths, language, callers):
+    """Transcribes the files by several callers of one model, and returns their texts."""
+    one = lambda path: text_of(path, lambda path: model.transcribe(path, beam_size=1, language=language))
+    with ThreadPoolExecutor(callers) as pool:
+        return list(pool.map(one, paths))
+
+
+if todo.get("turns"):
+    take_turns({"transcribe": transcribe})
+    sys.exit()
 RUNS = {
     "sequential": lambda path: model.transcribe(path, beam_size=1),
     "batched": lambda path: batched.transcribe(path, beam_size=1, batch_size=8, without_timestamps=False),

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from peer import job, measure, session
+from peer import job, measure, session, take_turns
 
 todo = job()
-network = session(todo["model"])
+network = session(todo["model"], single=not todo.get("turns"))
 side = network.get_inputs()[0].shape[-1]
 contents = [open(path, "rb").read() for path in todo["images"]]
 
@@ -26,8 +26,12 @@ def embed(size):
     for start in range(0, len(contents), size):
         values = np.stack([prepare(content) for content in contents[start : start + size]])
         rows = network.run(["pooler_output"], {"pixel_values": values})[0]
-        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows[-1].tolist()
 
 
+if todo.get("turns"):
+    take_turns({"embed": embed})
+    sys.exit()
 results = [measure(len(contents), todo["rounds"], lambda size=size: embed(size)) for size in (1, 8)]
 print(json.dumps(max(results, key=lambda result: result["perSecond"])))

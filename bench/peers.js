@@ -1,0 +1,112 @@
+/**
+ * This server beside what else does the same, each with its defaults on all cores, in turns: prints how many times as fast it is.
+ * Usage: node bench/peers.js --python PYTHON [--model DIR] [--only WORDS] [--rounds 5] [--write]   (after npm run build)
+ * Every peer, `--model`, and the results: peers/README.md.
+ */
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createInferenceClient } from '@heimdex/client';
+import { SERVERS } from './peers/lines.js';
+import { Absent } from './peers/python.js';
+import { cpuKind, printHead, rowOf, writeRows } from './peers/table.js';
+import { quantile, started, stop, timed, withVolume } from './serving/setup.js';
+import { temporaryDir } from './support/dir.js';
+import { readOptions } from './support/measure.js';
+
+const options = readOptions({
+  /** Whisper base in faster-whisper's format. */
+  model: { type: 'string' },
+  /** Only lines whose name holds this. */
+  only: { type: 'string', default: '' },
+  write: { type: 'boolean', default: false },
+});
+// Threads of a peer may spin for a moment after a turn.
+const PAUSE_MS = 200;
+const cpu = cpuKind();
+const rows = [];
+
+/** Waits for the workers that start after the server is ready. */
+async function allWorkers({ log }) {
+  const loading = log.filter(({ msg }) => msg === 'loading');
+  const expected = loading.reduce((sum, { workers }) => sum + (workers ?? 1), 0);
+  while (log.filter(({ msg }) => msg.startsWith('Loaded in')).length < expected) await sleep(50);
+  for (const { model, workers, threads } of loading) console.log(`${model}: ${workers} workers x ${threads} threads`);
+}
+
+/** Returns the ms of one turn of each, and what both answered. */
+async function turn(line, client, peer, peerFirst) {
+  const round = { ours: 0, peer: Number.POSITIVE_INFINITY };
+  const own = async () => {
+    round.ours = await timed(async () => {
+      round.own = await line.ours(client);
+    });
+    await sleep(PAUSE_MS);
+  };
+  const others = async () => {
+    for (const one of line.turns) {
+      const { seconds, result } = await peer.take(one);
+      round.peer = Math.min(round.peer, seconds * 1000);
+      round.theirs = result;
+      await sleep(PAUSE_MS);
+    }
+  };
+  for (const step of peerFirst ? [others, own] : [own, others]) await step();
+  return round;
+}
+
+async function measure(line, client) {
+  const peer = await line.start();
+  try {
+    await turn(line, client, peer, false);
+    const rounds = [];
+    for (let index = 0; index < options.rounds; index += 1)
+      rounds.push(await turn(line, client, peer, index % 2 === 1));
+    const ratios = rounds.map((round) => round.peer / round.ours);
+    const ms = (field) => {
+      const median =
+        quantile(
+          rounds.map((round) => round[field]),
+          0.5,
+        ) / line.calls;
+      return median.toFixed(median < 100 ? 1 : 0);
+    };
+    const [low, middle, high] = [0, 0.5, 1].map((share) => quantile(ratios, share).toFixed(2));
+    const { own, theirs } = rounds.at(-1);
+    const times = `${middle} (${low} to ${high})`;
+    const row = rowOf([line.name, cpu, line.peer, ms('ours'), ms('peer'), times, line.compare(own, theirs)]);
+    console.log(row);
+    rows.push(row);
+  } finally {
+    await peer.close();
+  }
+}
+
+console.log(`CPU: ${cpu}, ${availableParallelism()} cores; ${options.rounds} rounds\n`);
+printHead();
+const dir = temporaryDir();
+await withVolume(async (fill) => {
+  for (const { settings, linesOf } of SERVERS) {
+    const lines = (await linesOf({ ...options, dir })).filter(({ name }) => name.includes(options.only));
+    if (lines.length === 0) continue;
+    const filled = await fill(settings);
+    if (filled === undefined) {
+      for (const { name } of lines) console.log(`skipped: ${name}: its model is not in the shared directory`);
+      continue;
+    }
+    const server = await started(filled);
+    const client = createInferenceClient({ address: server.address });
+    try {
+      await allWorkers(server);
+      for (const line of lines) {
+        await measure(line, client).catch((error) => {
+          if (!(error instanceof Absent)) throw error;
+          console.log(`skipped: ${line.name}, ${line.peer}: ${error.message}`);
+        });
+      }
+    } finally {
+      client.close();
+      await stop(server);
+    }
+  }
+});
+if (options.write) writeRows(rows);
