@@ -1,3 +1,4 @@
+import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import type { ExpectedUnused } from '../checkpoint/weights.js';
 import type { Layers } from '../graph/layers.js';
 import { bertPositions } from './bert-positions.js';
@@ -12,9 +13,6 @@ export const BERT_UNUSED: ExpectedUnused = {
 
 /** Prefixes that heads add to the encoder's names. */
 export const BERT_PREFIXES = ['bert.', 'roberta.', 'model.'] as const;
-
-/** Texts from this length on stand alone in their runs: the server's LONG_TEXT_TOKENS (models/sentence/preprocess.ts) is the same. */
-const LONG_TEXT_TOKENS = 256;
 
 /** Names in old checkpoints, which name a norm's weights as TensorFlow did. */
 export function currentBertName(name: string): string {

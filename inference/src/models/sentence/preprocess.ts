@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { assertSafePath } from '@heimdex/cache';
+import { LONG_TEXT_TOKENS } from '@heimdex/onnx';
 import { isObject, type JsonObject, numberAt, readJson, readJsonObject, stringAt } from '../../json.js';
 import type { TextTokenizer, TokenizedText } from '../../tokenizer/index.js';
 import type { ModelFiles } from '../model.js';
@@ -94,8 +95,6 @@ export function tokenizeText(text: string, tokenizer: TextTokenizer, recipe: Sen
 
 /** Maximum texts per run: more gain little, and cancellation waits for the end of a run. */
 const MAX_TEXTS = 8;
-/** Texts from this length on run alone. Compiled graphs take another path for them (the compiler's families/bert.ts: the same number). */
-const LONG_TEXT_TOKENS = 256;
 /** Fixed cost of a run in tokens (measured on MiniLM). Padding costs as much as text. */
 const RUN_TOKENS = 4;
 

@@ -71,7 +71,8 @@ function commonPrefix(before: readonly SpeechWord[], now: readonly SpeechWord[])
 
 /**
  * Returns how many of the first words of `hypothesis` say the confirmed words again: the prefix with the smallest edit distance to
- * them, of equals one that ends with the same word, else the one nearest in length. A confirmed word that the hypothesis has corrected is thus not said twice.
+ * them, of equals one that ends with the same word, else the one nearest in length. A confirmed word that the hypothesis has
+ * corrected is thus not said twice.
  */
 export function repeatedLength(confirmed: readonly SpeechWord[], hypothesis: readonly SpeechWord[]): number {
   const words = hypothesis.map(({ text }) => normalizedWord(text));
