@@ -94,9 +94,9 @@ describe('lock file', () => {
     ['a later format', (text) => text.replace('"formatVersion": 1', '"formatVersion": 2'), /formatVersion must be 1/],
     ['a short commit', (text) => text.replace(COMMIT, 'abc'), /revision must be a commit of 40 digits/],
     ['a path that leads out', (text) => text.replace('config.json', '../../x'), /path must be a path inside/],
-    ['a hash that is none', (text) => text.replace(sha256('{}'), 'abc'), /sha256 must be 64/],
+    ['an invalid hash', (text) => text.replace(sha256('{}'), 'abc'), /sha256 must be 64/],
     [
-      'a size that is none',
+      'an invalid size',
       (text) => text.replace('"sizeBytes": 2', '"sizeBytes": -2'),
       /sizeBytes must be a whole number/,
     ],
@@ -115,9 +115,9 @@ describe('lock file', () => {
     expect((await cacheErrorOf(readLock(join(dir(), 'directory.json')))).code).to.equal('FILE_UNREADABLE');
   });
 
-  it('shows in the README as it is written', async () => {
-    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-    const example = /## The lock file[\s\S]*?```json\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
-    expect(formatLock(parseLock(example, 'README.md'))).to.equal(example);
+  it('shows in docs/volume.md as it is written', async () => {
+    const page = await readFile(new URL('../../../../docs/volume.md', import.meta.url), 'utf8');
+    const example = /## The lock file[\s\S]*?```json\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    expect(formatLock(parseLock(example, 'volume.md'))).to.equal(example);
   });
 });
