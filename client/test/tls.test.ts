@@ -88,7 +88,7 @@ describe('an encrypted connection', () => {
     expect(error.message).to.include('TLS_CLIENT_CA_FILE');
   });
 
-  it('is what a client without TLS is told to use', async () => {
+  it('is suggested to a client without TLS', async () => {
     const error = await failureOf(connect({ address: service.address }).getServerInfo());
     expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'TLS_REQUIRED' });
     expect(error.message).to.include(`the port speaks TLS: use https://${service.address}`);
@@ -97,7 +97,7 @@ describe('an encrypted connection', () => {
     expect(exitCode).to.equal(3);
   });
 
-  it('is what a client of a port without TLS is told not to use', async () => {
+  it('is reported as unsupported by a port without TLS', async () => {
     const plain = await startFakeService([]);
     try {
       const error = await failureOf(connect({ address: `https://${plain.address}` }).getServerInfo());
@@ -108,7 +108,7 @@ describe('an encrypted connection', () => {
     }
   });
 
-  it('to a server that has gone is not blamed on certificates', async () => {
+  it('to a server that has ended is not reported as a certificate error', async () => {
     const gone = await startFakeService([[InferenceService, {}]], { credentials });
     const client = connect({ address: gone.address, tls: { ca: ca.cert, ...own } });
     expect(await failureOf(client.getServerInfo())).to.include({ code: 'UNIMPLEMENTED' });

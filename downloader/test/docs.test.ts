@@ -61,7 +61,7 @@ describe('the documentation of the downloader', () => {
     for (const exit of Object.values(CACHE_EXITS)) expect(EXIT_STATUS).to.have.property(exit);
   });
 
-  it('gives the version of package.json', async () => {
+  it('prints the version of package.json', async () => {
     const { version } = JSON.parse(await readFile(new URL('package.json', DIR), 'utf8'));
     expect(VERSION).to.equal(version);
     expect((await runChild(['--version'], {})).stdout).to.equal(`${version}\n`);

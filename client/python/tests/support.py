@@ -22,7 +22,7 @@ TWO_FACES = SAMPLES / "faces/faces_2.png"
 
 
 def padded_flac(size: int) -> bytes:
-    """The speech with a padding block in front of its sound: a large file with little to hear."""
+    """The speech with a padding block in front of its sound: a large file with little audio."""
     flac = SPEECH.read_bytes()
     header, rest = flac[4:42], flac[42:]
     assert flac[:4] == b"fLaC" and header[0] == 0, "STREAMINFO first, and not the last block"

@@ -50,7 +50,7 @@ describe('lock file', () => {
     expect(lock?.models[1]).to.deep.equal(PLAIN);
   });
 
-  it('has the same bytes for the same content, whatever the order', () => {
+  it('has the same bytes for the same content in any order', () => {
     const [first, second] = MODEL.files;
     const files = [second, first].flatMap((file) => file ?? []);
     expect(formatLock({ models: [PLAIN, { ...MODEL, files }] })).to.equal(formatLock({ models: [MODEL, PLAIN] }));
@@ -72,7 +72,7 @@ describe('lock file', () => {
     expect(await readdir(dir())).to.deep.equal(['taken']);
   });
 
-  it('is undefined where there is none', async () => {
+  it('is undefined if there is none', async () => {
     expect(await readLock(join(dir(), 'none.json'))).to.equal(undefined);
   });
 
@@ -102,7 +102,7 @@ describe('lock file', () => {
     ],
   ];
   for (const [what, change, message] of mistakes) {
-    it(`refuses ${what}, and says where and what to do`, async () => {
+    it(`refuses ${what}, with the position and the remedy`, async () => {
       const text = change(formatLock({ models: [MODEL] }));
       const error = await cacheErrorOf(() => parseLock(text, '/v/models.lock.json'));
       expect(error).to.include({ code: 'LOCK_INVALID', path: '/v/models.lock.json' });
@@ -115,7 +115,7 @@ describe('lock file', () => {
     expect((await cacheErrorOf(readLock(join(dir(), 'directory.json')))).code).to.equal('FILE_UNREADABLE');
   });
 
-  it('shows in docs/volume.md as it is written', async () => {
+  it('has the documented text: docs/volume.md', async () => {
     const page = await readFile(new URL('../../../../docs/volume.md', import.meta.url), 'utf8');
     const example = /## The lock file[\s\S]*?```json\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
     expect(formatLock(parseLock(example, 'volume.md'))).to.equal(example);

@@ -31,9 +31,9 @@ import { runCompiler } from './run-compiler.js';
 /**
  * Compiles a model's checkpoint into a temporary directory and renames it to its key once it is complete. Leaves nothing
  * behind on failure.
+ * Throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  *
  * @param verified - Hashes of files that this run has already read, by real path; they are not read again.
- * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  */
 export async function compileModel(
   context: CommandContext,

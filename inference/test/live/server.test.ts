@@ -78,7 +78,7 @@ describe('live speech with Whisper', function () {
     return result.value;
   }
 
-  it('sends partial results at once, finals at pauses, and all words once in the end', async () => {
+  it('sends partial results immediately, finals at pauses, and each word once', async () => {
     const messages = (await stream()).map(({ message }) => message);
     const segments = messages.flatMap((message) => (message.case === 'segment' ? [message.value] : []));
     const text = segments.map((segment) => segment.text).join('');
@@ -119,7 +119,7 @@ describe('live speech with Whisper', function () {
     expect(failure.message).to.contain('TranscribeStream');
   });
 
-  it('is finished by Ctrl-C in the command, which prints what was said', async () => {
+  it('is ended by Ctrl-C in the command, which prints the final text', async () => {
     const args = ['transcribe', '-', '--raw', 's16le', '--live', '-a', server.address];
     const child = spawn(process.execPath, [join(ROOT, 'client/bin/heimdex.js'), ...args]);
     let stdout = '';

@@ -86,7 +86,7 @@ describe('the page to try the server', () => {
       await press(page, 'Enter');
     };
 
-    it('asks for a token where the server does, then offers what is loaded', async () => {
+    it('asks for a token if the server does, then offers the loaded features', async () => {
       await page.evaluate(until("document.querySelector('#token-form')?.hidden === false"));
       expect(await isHidden('#section-speech')).to.equal(true);
       await type('#token', TOKEN);
@@ -112,7 +112,7 @@ describe('the page to try the server', () => {
       expect(await text('figure.best figcaption')).to.match(/^0\.\d{3}20-snowman\.png$/);
     });
 
-    it('takes no more images than it can show', async () => {
+    it('limits the number of images', async () => {
       await page.evaluate(`{
         const dataTransfer = new DataTransfer();
         for (let at = 0; at < 477; at += 1) dataTransfer.items.add(new File(['x'], at + '.png'));
@@ -123,7 +123,7 @@ describe('the page to try the server', () => {
       expect(page.requests.filter((url) => url.endsWith('/EmbedImage'))).to.have.lengthOf(2);
     });
 
-    it('draws faces, and shows an error as the server says it', async () => {
+    it("draws faces, and shows the server's error", async () => {
       await page.choose('#faces-file', [join(SAMPLES, 'speech/party.flac')]);
       await page.evaluate(until("document.querySelector('#faces-status').classList.contains('error')"));
       expect(await text('#faces-status')).to.match(/image/i);

@@ -27,7 +27,7 @@ describe('the memory settings of the serving process', () => {
     }
   });
 
-  it('are left alone where some are set, and outside Linux', () => {
+  it('are unchanged if some are set, and outside Linux', () => {
     expect(hasDefaultMalloc({}, 'linux')).to.equal(true);
     expect(hasDefaultMalloc({ MALLOC_ARENA_MAX: '1' }, 'linux')).to.equal(false);
     expect(hasDefaultMalloc({ GLIBC_TUNABLES: 'glibc.malloc.arena_max=1' }, 'linux')).to.equal(false);

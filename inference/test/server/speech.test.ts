@@ -138,7 +138,7 @@ describe('speech with Moonshine', () => {
       ['a WAV with a lying header', { audio: { content: lyingWav } }, 'AUDIO_UNREADABLE'],
       ['a FLAC header alone', { audio: { content: flac.subarray(0, 42) } }, 'AUDIO_UNREADABLE'],
       ['raw without an encoding', { audio: { content: flac, raw: {} } }, 'INVALID_ARGUMENT'],
-      ['a language that is none', { audio: { content: flac }, options: { language: 'klingon' } }, 'INVALID_ARGUMENT'],
+      ['an unknown language', { audio: { content: flac }, options: { language: 'klingon' } }, 'INVALID_ARGUMENT'],
       [
         'a language it does not speak',
         { audio: { content: flac }, options: { language: 'de' } },

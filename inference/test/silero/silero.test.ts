@@ -63,7 +63,7 @@ describe('Silero voice activity', function () {
   });
 
   for (const name of ['search', 'party', 'models']) {
-    it(`hears speech in ${name}.flac and none in ten seconds of silence around it`, async () => {
+    it(`finds speech in ${name}.flac and none in ten seconds of silence around it`, async () => {
       const silence = new Float32Array(160_000);
       const samples = await speech(name);
       const { probabilities } = await detector.run(joined([silence, samples, silence]), undefined, RUN);
@@ -98,7 +98,7 @@ describe('Silero voice activity', function () {
     expect((error as InferenceError).code).to.equal('CANCELLED');
   });
 
-  it('names the variable that switches it on where it is switched off', async () => {
+  it('names the variable that enables it if it is disabled', async () => {
     const window = { type: 'vad', samples: new Float32Array(512), state: undefined } as const;
     const error = await rejection(detectVoiceActivity(undefined, window, RUN));
     expect(error).to.be.instanceOf(InferenceError);
@@ -106,7 +106,7 @@ describe('Silero voice activity', function () {
     expect((error as InferenceError).message).to.contain('FEATURE_VAD=true');
   });
 
-  it('keeps only the speech of a long audio file, in windows of 30 s, and knows where it was', async () => {
+  it('keeps only the speech of a long audio file, in windows of 30 s, and restores its times', async () => {
     const chunks = [whiteNoise(25, 0.001), await speech('party'), whiteNoise(50, 0.001), await speech('models')];
     const samples = joined(chunks);
     const windows: number[] = [];
@@ -127,10 +127,10 @@ describe('Silero voice activity', function () {
     expect(lengths().durationSeconds).to.equal(samples.length / 16_000);
     expect(lengths().keptSeconds).to.equal(all.length / 16_000);
     expect(all.length / 16_000).to.be.below((chunks[1]?.length ?? 0) / 16_000 + (chunks[3]?.length ?? 0) / 16_000 + 2);
-    // Every kept sample stands where its restored time says.
+    // Every kept sample is at its restored time.
     for (let at = 0; at < all.length; at += 997) {
-      const place = Math.round(times.endOf((at + 1) / 16_000) * 16_000) - 1;
-      expect(all[at]).to.equal(samples[place]);
+      const position = Math.round(times.endOf((at + 1) / 16_000) * 16_000) - 1;
+      expect(all[at]).to.equal(samples[position]);
     }
   });
 
@@ -207,7 +207,7 @@ describe('Silero voice activity', function () {
       }
     });
 
-    it('refuses the filter where the detector is switched off', async function () {
+    it('refuses the filter if the detector is disabled', async function () {
       needsShared(this, WHISPER_BASE);
       const model = await loadWhisper(whisperFiles(), OPTIONS);
       try {

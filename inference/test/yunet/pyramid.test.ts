@@ -44,7 +44,7 @@ describe('the size for a whole image', () => {
     });
   }
 
-  it('is what an image is decoded to where no face fits into it, whoever wants them all', () => {
+  it('is the decoded size if no face fits, even if all faces are requested', () => {
     expect(decodingTarget({ width: 9, height: 11_000_000 }, true)).to.deep.equal({ width: 1, height: 25_600 });
     expect(decodingTarget({ width: 4000, height: 3000 }, true)).to.equal(undefined);
     expect(decodingTarget({ width: 640, height: 480 }, false)).to.equal(undefined);
@@ -57,7 +57,7 @@ describe('the levels of the pyramid', () => {
   const SHAPES = [4 / 3, 3 / 4, 16 / 9, 3, 1 / 3] as const;
 
   for (const megapixels of [0.1, 1, 1.7, 3, 12, 26, 27, 49, 100]) {
-    it(`answer for every face from 48 pixels on, where the network is sure of it: ${megapixels} million pixels`, () => {
+    it(`cover every face from 48 pixels on, which the network detects reliably: ${megapixels} million pixels`, () => {
       for (const shape of SHAPES) {
         const height = Math.round(Math.sqrt((megapixels * 1e6) / shape));
         const shown = { width: Math.round(height * shape), height };
@@ -106,7 +106,7 @@ describe('the levels of the pyramid', () => {
     }
   });
 
-  it('add a small image enlarged where all faces are wanted, and cost no more than one of a million pixels', () => {
+  it('include an enlarged small image if all faces are requested, at most at the cost of a million pixels', () => {
     for (const [width, height] of [
       [320, 240],
       [512, 512],

@@ -148,23 +148,23 @@ interface Embedder<T> {
 
 async function fill<T>(
   embedder: Embedder<T> | undefined,
-  placed: readonly { readonly item: T; readonly index: number }[],
+  indexed: readonly { readonly item: T; readonly index: number }[],
   context: RunContext,
   outcomes: Outcome<VectorResult>[],
   what: string,
 ): Promise<void> {
-  if (placed.length === 0) return;
-  const signals = placed.flatMap(({ index }) => context.signals[index] ?? []);
+  if (indexed.length === 0) return;
+  const signals = indexed.flatMap(({ index }) => context.signals[index] ?? []);
   const part: RunContext = {
     signals,
-    settled: (index, outcome) => context.settled?.(placed[index]?.index ?? index, outcome),
+    settled: (index, outcome) => context.settled?.(indexed[index]?.index ?? index, outcome),
     yieldToEventLoop: () => context.yieldToEventLoop(),
   };
   const results = await embedder?.run(
-    placed.map(({ item }) => item),
+    indexed.map(({ item }) => item),
     part,
   );
-  placed.forEach(({ index }, position) => {
+  indexed.forEach(({ index }, position) => {
     outcomes[index] = results?.[position] ?? { ok: false, error: towerMissing(what) };
   });
 }

@@ -14,7 +14,7 @@ const SUSPECTED = 0.15;
 const CONFIRMED = 0.3;
 /** Face size in network pixels from which YuNet gives nearly every face that score. */
 const CONFIRMED_FROM = 28;
-const SAME_PLACE = 0.3;
+const SAME_FACE = 0.3;
 
 export interface LookOptions {
   readonly scoreThreshold: number;
@@ -155,7 +155,7 @@ export class FaceDetector {
       };
       const grids = await this.#run(fitImage(level.image, size, this.#resizer));
       const scores = candidateFaces(grids, scale, SUSPECTED)
-        .filter((other) => overlap(other.box, face.box) > SAME_PLACE)
+        .filter((other) => overlap(other.box, face.box) > SAME_FACE)
         .map(({ score }) => score);
       if ((face.score + Math.max(0, ...scores)) / 2 >= least) kept.push(face);
     }
@@ -178,7 +178,7 @@ export class FaceDetector {
       const seen = bestFaces(candidateFaces(grids, scale, least), options.nmsThreshold).map((face) =>
         moveFace(face, from.x / level.scale.x, from.y / level.scale.y),
       );
-      const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_PLACE);
+      const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_FACE);
       if (face !== undefined) faces.push(face);
     }
     return bestFaces(faces, options.nmsThreshold);
@@ -197,7 +197,7 @@ function fixedLevel(shown: Size, side: number): Level {
 /** Faces not found in an earlier pass. */
 function unseen(faces: readonly Face[], passes: readonly Pass[]): readonly Face[] {
   const seen = passes.flatMap((pass) => pass.faces);
-  return faces.filter(({ box }) => !seen.some((other) => overlap(box, other.box) > SAME_PLACE));
+  return faces.filter(({ box }) => !seen.some((other) => overlap(box, other.box) > SAME_FACE));
 }
 
 /** Whether a face of a tile is also suspected at the next smaller level, if it is large enough there. */
@@ -208,5 +208,5 @@ function isConfirmed(
   if (coarser === undefined) return true;
   const { scale } = coarser.level;
   if (Math.max(box.width * scale.x, box.height * scale.y) < CONFIRMED_FROM) return true;
-  return coarser.suspects.some((suspect) => suspect.score >= CONFIRMED && overlap(suspect.box, box) > SAME_PLACE);
+  return coarser.suspects.some((suspect) => suspect.score >= CONFIRMED && overlap(suspect.box, box) > SAME_FACE);
 }
