@@ -18,6 +18,7 @@ from ._proto import (
     speech_pb2,
     status_pb2,
 )
+from ._tls import tls_problem
 from .answers import ServerInfo
 from .errors import HeimdexError, make_error
 from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions
@@ -108,7 +109,7 @@ class Settings:
         """A channel of grpc or grpc.aio."""
         if not self.secure:
             return kind.insecure_channel(self.target, options=_CHANNEL_OPTIONS)
-        tls = self.tls if isinstance(self.tls, TlsOptions) else TlsOptions()
+        tls = self._tls()
         credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), _read(tls.key_file), _read(tls.cert_file))
         name = [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
         return kind.secure_channel(self.target, credentials, options=[*_CHANNEL_OPTIONS, *name])
@@ -129,7 +130,7 @@ class Settings:
         return Attempts(self.retry, self.budget, timeout)
 
     def error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
-        """The typed error of a grpc.RpcError; it is the error's cause."""
+        """The typed error of a grpc.RpcError; it is the error's cause. May take a second: see tls_problem."""
         code, details = failure.code(), failure.details() or ""
         if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
             self.info = None  # Maybe the server came back with other limits.
@@ -142,12 +143,18 @@ class Settings:
             status = status_pb2.Status.FromString(packed) if packed else status
         except DecodeError:
             pass
-        reason = None
+        reason, problem = None, None
         if not packed:
-            status.message, reason = self._own_words(code, details, method)
+            if code is grpc.StatusCode.UNAVAILABLE and details.startswith("failed to connect"):
+                problem = tls_problem(details, self.target, self.secure, self._tls().cert_file is not None)
+            status.message, reason = self._own_words(code, details if problem is None else problem[1], method)
         error = make_error(status, reason, method, attempts)
+        error.tls_problem = None if problem is None else problem[0]
         error.__cause__ = failure
         return error
+
+    def _tls(self) -> TlsOptions:
+        return self.tls if isinstance(self.tls, TlsOptions) else TlsOptions()
 
     def _own_words(self, code: grpc.StatusCode, details: str, method: str) -> tuple[str, str | None]:
         """What this side says of a failure that the server did not explain."""

@@ -17,6 +17,7 @@ from ._proto import health_pb2, server_info_pb2, speech_pb2
 from ._transport import Settings, Token, health_name, stubs
 from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
 from .client import _NONE
+from .errors import HeimdexError
 from .options import Content, Errors, Priority, RawAudio, TlsOptions, TranscribeOptions
 from .retry import DEFAULT_RETRY, RetryOptions
 
@@ -142,11 +143,14 @@ class AsyncHeimdexClient:
             try:
                 answer = await self._stubs[method](request, timeout=attempts.start(), metadata=self._settings.metadata())
             except grpc.RpcError as failure:
-                delay = attempts.delay(self._settings.error(failure, method, attempts.count))
+                delay = attempts.delay(await self._error(failure, method, attempts.count))
             else:
                 attempts.succeeded()
                 return answer
             await asyncio.sleep(delay)
+
+    async def _error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
+        return await asyncio.to_thread(self._settings.error, failure, method, attempts)
 
     async def _stream(
         self,
@@ -176,7 +180,7 @@ class AsyncHeimdexClient:
                     return
                 raise await _failure(call)
             except grpc.RpcError as failure:
-                error = self._settings.error(failure, method, attempts.count)
+                error = await self._error(failure, method, attempts.count)
                 if answered or not is_repeatable(audio):
                     raise error from failure
                 delay = attempts.delay(error)
