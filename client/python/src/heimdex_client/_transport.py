@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from ._messages import plain
 from ._proto import (
     embedding_pb2,
     faces_pb2,
@@ -22,9 +24,10 @@ from ._tls import tls_problem
 from .answers import ServerInfo
 from .errors import HeimdexError, make_error
 from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions
-from .retry import Attempts, RetryBudget, RetryOptions
+from .retry import DEFAULT_RETRY, Attempts, RetryBudget, RetryOptions
 
 Token = str | Callable[[], str]
+_NONE: Mapping[Any, Any] = MappingProxyType({})
 
 _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 _METHODS = [method.name for method in inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].methods]
@@ -105,6 +108,10 @@ class Settings:
         self.budget = RetryBudget()
         self.info: ServerInfo | None = None  # Kept for its limits.
 
+    def keep_info(self, response: server_info_pb2.GetServerInfoResponse) -> ServerInfo:
+        self.info = plain(ServerInfo, response)
+        return self.info
+
     def channel(self, kind: Any) -> Any:
         """A channel of grpc or grpc.aio."""
         if not self.secure:
@@ -165,3 +172,25 @@ class Settings:
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
             return details, "MESSAGE_TOO_LARGE"
         return details, None
+
+
+class Client:
+    """What both clients are made of. Their calls differ in how they wait; what they send and answer is in _messages."""
+
+    _grpc: ClassVar[Any]
+    """grpc or grpc.aio."""
+
+    def __init__(
+        self,
+        address: str = "localhost:8001",
+        *,
+        tls: bool | TlsOptions | None = None,
+        token: Token | None = None,
+        retry: RetryOptions = DEFAULT_RETRY,
+        timeouts: Mapping[str, float] = _NONE,
+        headers: Mapping[str, str] = _NONE,
+        priority: Priority | None = None,
+    ) -> None:
+        self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
+        self._channel = self._settings.channel(self._grpc)
+        self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)
