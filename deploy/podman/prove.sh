@@ -177,7 +177,7 @@ prove_compose() {
   check 'faces' heimdex detect-faces "$root/demo/samples/faces/faces_1.png" --json
 
   echo 'An update'
-  check 'asks the hub' says 'the lock file names what the sources offer now' compose run --rm model-downloader update
+  check 'asks the hub' says 'No changes: the lock file matches the sources' compose run --rm model-downloader update
   check 'prepares' compose run --rm --no-deps model-preparer
   check 'and restarts the server' compose restart model-service
   check 'which is ready' within "$patience_s" ready
@@ -215,7 +215,7 @@ prove_compose() {
   check 'the service is ready' within "$patience_s" ready
   echo "          after $(($(now_ms) - start_ms)) ms"
   check 'the downloader made no request' says '"fetchedFiles":0' logs heimdex_model-downloader_1
-  check 'nothing was prepared twice' says 'Was prepared before' logs heimdex_model-preparer_1
+  check 'nothing was prepared twice' says 'Already prepared' logs heimdex_model-preparer_1
   check 'verify, in a container without a network' podman run --rm --network none -v models_cache:/app/models/.cache:ro \
     "${model_env[@]}" "$DOWNLOADER_IMAGE" verify
 
@@ -238,7 +238,7 @@ prove_profiles() {
   local profiles=(--profile face)
   if [[ -d $fixture ]]; then profiles+=(--profile bge); fi
   # podman 4.3 restarts ended dependencies, and fails if one ends before it is inspected.
-  check 'up' twice compose "${profiles[@]}" up -d --no-build
+  check 'up' within "$patience_s" compose "${profiles[@]}" up -d --no-build
   check 'the face server is ready' within "$patience_s" ready "$PUBLISH_FACE"
   check 'and detects faces' says '"landmarks"' heimdex detect-faces -a "$PUBLISH_FACE" "$root/demo/samples/faces/faces_1.png" --json
   check 'and has no other models' says FEATURE_DISABLED heimdex transcribe -a "$PUBLISH_FACE" "$root/demo/samples/speech/party.flac"

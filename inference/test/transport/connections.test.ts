@@ -16,12 +16,12 @@ const PATIENT: ConnectionTimeouts = {
 };
 
 /** A listener that answers everything at once, except requests to /wait, which it leaves open. */
-async function open(max: number, timeouts: Partial<ConnectionTimeouts> = {}): Promise<Listener> {
+async function open(max: number, timeouts: Partial<ConnectionTimeouts> = {}, port = 0): Promise<Listener> {
   const h2 = http2.createServer();
   h2.on('sessionError', () => {});
   return listen({
     host: '127.0.0.1',
-    port: 0,
+    port,
     connections: new Connections(max),
     maxConnections: max,
     timeouts: { ...PATIENT, ...timeouts },
@@ -50,11 +50,16 @@ async function connect({ address: { port } }: Listener, text = ''): Promise<net.
   return socket;
 }
 
+/** However it ends: a server that has not read everything resets the connection. */
+function closed(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
 /** What the server says on a connection until it ends it. */
 async function said(socket: net.Socket): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk) => chunks.push(chunk));
-  await once(socket, 'close');
+  await closed(socket);
   return Buffer.concat(chunks).toString();
 }
 
@@ -158,7 +163,7 @@ describe('connections', () => {
       await once(idle, 'data');
       const silent = await Promise.all([1, 2, 3].map(() => connect(listener, 'G')));
       await waitFor(() => listener.traffic().connections === 4);
-      const ended = Promise.race(silent.map((socket) => once(socket, 'close')));
+      const ended = Promise.race(silent.map((socket) => closed(socket)));
       expect(await said(await connect(listener, LAST))).to.match(/hello/);
       await ended;
       idle.write(LAST);
@@ -194,7 +199,35 @@ describe('connections that come faster than they are accepted', () => {
     for (const socket of sockets) socket.on('error', () => {}).destroy();
     await close(listener);
   });
+
+  it('are accepted through several sockets of the same port, where Node.js can share it', async function () {
+    const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+    if (process.platform !== 'linux' || major < 22 || (major === 22 && minor < 12)) return this.skip();
+    const listener = await open(2000);
+    expect(await listeningSockets(listener.address.port)).to.equal(32);
+    await close(listener);
+    expect(await listeningSockets(listener.address.port)).to.equal(0);
+  });
 });
+
+describe('the port of a server', () => {
+  it('is in use for another server, although several sockets share it', async () => {
+    const listener = await open(10);
+    const error = await open(10, {}, listener.address.port).then(
+      () => undefined,
+      (reason: NodeJS.ErrnoException) => reason,
+    );
+    expect(error?.code).to.equal('EADDRINUSE');
+    await close(listener);
+  });
+});
+
+/** The sockets that listen on a local port, as Linux counts them. */
+async function listeningSockets(port: number): Promise<number> {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.filter(([, from, , state]) => from?.endsWith(local) && state === '0A').length;
+}
 
 /** Connections to a local port whose first packet is unanswered (state SYN_SENT), as Linux lists them. */
 async function unconnected(port: number): Promise<number> {

@@ -4,6 +4,7 @@ import net from 'node:net';
 import type tls from 'node:tls';
 import { REQUEST_TIMEOUT_MS } from '../calls/admission.js';
 import type { Connections } from './connections.js';
+import { listenTogether } from './listen-together.js';
 
 /** The HTTP/2 client preface (RFC 9113, section 3.4). */
 const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -94,19 +95,14 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     route(socket, timeouts.firstBytesMs, options.http2, (accepted) => web.emit('connection', accepted));
   });
   server.maxConnections = options.maxConnections + SPARE_CONNECTIONS;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    // As long as the system allows: connections that do not fit into its queue are retried only after seconds.
-    server.listen({ host: options.host, port: options.port, backlog: options.maxConnections }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  // As long as the system allows: connections that do not fit into its queue are retried only after seconds.
+  const address = { host: options.host, port: options.port, backlog: options.maxConnections };
+  const listening = await listenTogether(server, address);
   return {
-    address: server.address() as net.AddressInfo,
+    address: listening.address,
     close: () => {
       web.close();
-      return new Promise((resolve) => server.close(() => resolve()));
+      return listening.close();
     },
     drain: () => web.closeIdleConnections(),
     destroy: () => {
