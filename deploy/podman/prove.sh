@@ -47,7 +47,9 @@ compose() { "$compose_program" -f "$here/../compose.yaml" ${overlay:+-f "$overla
 overlay=
 heimdex() { node "$root/client/bin/heimdex.js" "$@"; }
 # Whether the server is ready at the given address (default: HEIMDEX_ADDRESS).
-ready() { curl -sf -m 2 "http://${1:-$HEIMDEX_ADDRESS}/readyz"; }
+ready() { curl -sf -m 2 "http://${1:-$HEIMDEX_ADDRESS}/readyz" || revive_names; }
+# Starts podman's name server if it ended, as that of Debian 12 (1.4) at times does while containers start. Fails always.
+revive_names() { pgrep -x aardvark-dns || podman network reload --all; return 1; } >/dev/null 2>&1
 logs() { podman logs "$1" 2>&1; }
 inside() { podman exec "$service" node -e "$1"; }
 # Runs only the downloader: VOLUME [ARGUMENT...].

@@ -24,7 +24,7 @@ expire_certificate() {
 }
 
 # As the probes of Kubernetes: over HTTPS, without a token.
-probe() { curl -sf -m 2 --cacert "$TLS_DIR/ca.crt" "https://$HEIMDEX_ADDRESS/$1"; }
+probe() { curl -sf -m 2 --cacert "$TLS_DIR/ca.crt" "https://$HEIMDEX_ADDRESS/$1" || revive_names; }
 
 not_started() {
   expire_certificate
