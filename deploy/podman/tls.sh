@@ -75,7 +75,7 @@ prove_tls() {
   check 'and not with the former token' says 'To send a token' \
     heimdex transcribe "${as_caller[@]:0:2}" --token-file "$work/former-token" "$root/demo/samples/speech/party.flac"
   check 'the image health check passes' podman healthcheck run "$service"
-  check 'SIGTERM ends it' podman stop -t 45 "$service"
+  check 'SIGTERM ends it' podman stop -t "$patience_s" "$service"
   check 'with an expired certificate it does not start' not_started
   take_down
   export MEMORY_LIMIT=$limit
