@@ -59,6 +59,12 @@ prove_tls() {
   check 'plain HTTP is refused' not ready
   check 'speech, with the token' says 'on Saturday' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   check 'and not without it' says 'To send a token' heimdex transcribe "${as_caller[@]:0:2}" "$root/demo/samples/speech/party.flac"
+  if "$here/prometheus-image.sh" ${PROMETHEUS:+"$PROMETHEUS"}; then
+    check 'Prometheus comes up' within "$patience_s" compose --profile monitoring up -d --no-build prometheus
+    check 'and scrapes it over HTTPS' within "$patience_s" says '"health":"up"' prometheus targets
+  else
+    echo '          Prometheus skipped: it is not there'
+  fi
 
   echo 'TLS and tokens: renewals, without a restart'
   expire_certificate
