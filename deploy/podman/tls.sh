@@ -24,7 +24,7 @@ expire_certificate() {
 }
 
 # As the probes of Kubernetes: over HTTPS, without a token.
-probe() { curl -sf -m 2 --cacert "$TLS_DIR/ca.crt" "https://$HEIMDEX_ADDRESS/$1"; }
+probe() { curl -sf -m 2 --cacert "$TLS_DIR/ca.crt" "https://$HEIMDEX_ADDRESS/$1" || revive_names; }
 
 not_started() {
   expire_certificate
@@ -59,6 +59,12 @@ prove_tls() {
   check 'plain HTTP is refused' not ready
   check 'speech, with the token' says 'on Saturday' heimdex transcribe "${as_caller[@]}" "$root/demo/samples/speech/party.flac"
   check 'and not without it' says 'To send a token' heimdex transcribe "${as_caller[@]:0:2}" "$root/demo/samples/speech/party.flac"
+  if "$here/prometheus-image.sh" ${PROMETHEUS:+"$PROMETHEUS"}; then
+    check 'Prometheus comes up' within "$patience_s" compose --profile monitoring up -d --no-build prometheus
+    check 'and scrapes it over HTTPS' within "$patience_s" says '"health":"up"' prometheus targets
+  else
+    echo '          Prometheus skipped: it is not there'
+  fi
 
   echo 'TLS and tokens: renewals, without a restart'
   expire_certificate
@@ -75,7 +81,7 @@ prove_tls() {
   check 'and not with the former token' says 'To send a token' \
     heimdex transcribe "${as_caller[@]:0:2}" --token-file "$work/former-token" "$root/demo/samples/speech/party.flac"
   check 'the image health check passes' podman healthcheck run "$service"
-  check 'SIGTERM ends it' podman stop -t 45 "$service"
+  check 'SIGTERM ends it' podman stop -t "$patience_s" "$service"
   check 'with an expired certificate it does not start' not_started
   take_down
   export MEMORY_LIMIT=$limit
