@@ -1,6 +1,7 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { ItemContext } from '../model.js';
 import type { SpeechSegment } from '../speech/speech.js';
-import { DecodingTask, type EncoderInput, type WhisperParts, type WindowContext } from './decoding-task.js';
+import { DecodingTask, type EncoderInput, type WhisperParts } from './decoding-task.js';
 import {
   allSuggestSilence,
   bestOfFailed,
@@ -15,11 +16,11 @@ import { encodeText, maxPromptTokens } from './prompt.js';
 import { splitAtTimestamps } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
 
-/** Decodes one window. Throws CANCELLED when no caller is waiting any more. */
+/** Decodes one window. */
 export async function decodeWindow(
   parts: WhisperParts,
   window: DecodeWindow,
-  context: WindowContext,
+  context: ItemContext,
 ): Promise<DecodeResult> {
   if (holdsNothing(window.samples)) return noSpeech(parts, window);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;

@@ -1,9 +1,9 @@
-import { InferenceError } from '../../errors.js';
 import type { DecoderSlot } from '../decoding/batched-decoder.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { DecoderOutput, EncodedAudio } from '../decoding/decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
+import type { ItemContext } from '../model.js';
 import { beamSearch } from './beam-search.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
@@ -33,12 +33,6 @@ export interface WhisperParts {
   readonly decoder: DecoderSlot;
 }
 
-/** Per-window run context: a yield point between runs, and whether a caller is still waiting. */
-export interface WindowContext {
-  readonly signal: AbortSignal | undefined;
-  yieldToEventLoop(): Promise<void>;
-}
-
 /** Sequences sampled at temperatures above 0; best_of in the reference. */
 const SAMPLED_SEQUENCES = 5;
 
@@ -54,7 +48,7 @@ export interface EncoderInput {
 export class DecodingTask {
   readonly #parts: WhisperParts;
   readonly #window: DecodeWindow;
-  readonly #context: WindowContext;
+  readonly #context: ItemContext;
   readonly #audio: EncodedAudio;
   readonly #beginning: Beginning;
   readonly #noSpeechProb: number;
@@ -67,7 +61,7 @@ export class DecodingTask {
   private constructor(
     parts: WhisperParts,
     window: DecodeWindow,
-    context: WindowContext,
+    context: ItemContext,
     audio: EncodedAudio,
     begun: {
       beginning: Beginning;
@@ -103,16 +97,15 @@ export class DecodingTask {
     window: DecodeWindow,
     previousTokens: readonly number[],
     { layout, fill }: EncoderInput,
-    context: WindowContext,
+    context: ItemContext,
   ): Promise<DecodingTask> {
     const { config, vocabulary, decoder } = parts;
-    const yieldToEventLoop = () => rest(context);
     const samples = window.samples.subarray(0, WINDOW_SAMPLES);
     const audio = await decoder.inTurn(async () => {
-      await yieldToEventLoop();
+      await context.yieldToEventLoop();
       return parts.encoder.run(await parts.mel.extract(samples, layout?.frames, fill), layout);
     });
-    await yieldToEventLoop();
+    await context.yieldToEventLoop();
 
     const start = vocabulary.special.startOfTranscript;
     const before = textBefore(config, vocabulary, window.options.hotwords, previousTokens);
@@ -122,7 +115,7 @@ export class DecodingTask {
     if (language === undefined) {
       output = await decoder.start(audio, [[start]]);
       ({ language, probability: languageProbability } = likeliestLanguage(output.logits(0), config.languages));
-      await yieldToEventLoop();
+      await context.yieldToEventLoop();
     }
     const job = sotSequence(config, vocabulary, language, window.options);
     if (output !== undefined && before.length === 0) {
@@ -150,7 +143,7 @@ export class DecodingTask {
       rules: this.#rules,
       endOfText: vocabulary.special.endOfText,
       maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
-      yieldToEventLoop: () => rest(this.#context),
+      yieldToEventLoop: () => this.#context.yieldToEventLoop(),
     };
     const { beamSize, patience, lengthPenalty } = this.#window.options;
     const search = () =>
@@ -183,7 +176,7 @@ export class DecodingTask {
   async timeWords(
     segments: readonly { startSeconds: number; endSeconds: number; textTokens: readonly number[] }[],
   ): Promise<readonly WordedSegment[]> {
-    await rest(this.#context);
+    await this.#context.yieldToEventLoop();
     return timeWords(this.#parts.decoder, this.#parts.config, this.#parts.vocabulary, {
       audio: this.#audio,
       sampleCount: this.#window.samples.length,
@@ -200,13 +193,6 @@ export class DecodingTask {
       one === vocabulary.special.endOfText ? 'end of text' : vocabulary.plainWord(one),
     );
     return words[0] !== '' && words[1] !== '' && words[0] !== words[1];
-  }
-}
-
-async function rest(context: WindowContext): Promise<void> {
-  await context.yieldToEventLoop();
-  if (context.signal?.aborted === true) {
-    throw new InferenceError('CANCELLED', 'The call was cancelled while a window was decoded.');
   }
 }
 
