@@ -1,6 +1,7 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { ItemContext } from '../model.js';
 import type { SpeechSegment } from '../speech/speech.js';
+import { givenLanguage } from '../speech/transcript.js';
 import { DecodingTask, type EncoderInput, type WhisperParts } from './decoding-task.js';
 import {
   allSuggestSilence,
@@ -78,8 +79,8 @@ export async function decodeWindow(
       : split.advanceSamples;
   return {
     type: 'decode',
-    language: task.language,
-    languageProbability: task.languageProbability,
+    language: task.detected.language,
+    languageProbability: task.detected.languageProbability,
     segments: segments.map((segment, id): SpeechSegment => {
       const { startSeconds, endSeconds, words } = worded?.[id] ?? { ...segment, words: [] };
       return {
@@ -119,8 +120,7 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
 function noSpeech(parts: WhisperParts, window: DecodeWindow): DecodeResult {
   return {
     type: 'decode',
-    language: window.language,
-    languageProbability: window.language === undefined ? 0 : 1,
+    ...givenLanguage(window.language),
     segments: [],
     advanceSamples: window.samples.length,
     tokensBefore: promptOf(parts, window),

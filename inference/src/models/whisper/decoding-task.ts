@@ -4,6 +4,7 @@ import type { DecoderOutput, EncodedAudio } from '../decoding/decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
 import type { ItemContext } from '../model.js';
+import type { DetectedLanguage } from '../speech/transcript.js';
 import { beamSearch } from './beam-search.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
@@ -44,43 +45,38 @@ export interface EncoderInput {
   readonly fill: 'silence' | 'zeros';
 }
 
+/** What the run of the prompt gave. */
+interface PromptResult extends Beginning, DetectedLanguage {
+  readonly noSpeechProb: number;
+  readonly language: string;
+}
+
 /** A window whose prompt has run, ready to be decoded at one temperature after another. */
 export class DecodingTask {
   readonly #parts: WhisperParts;
   readonly #window: DecodeWindow;
   readonly #context: ItemContext;
   readonly #audio: EncodedAudio;
-  readonly #beginning: Beginning;
-  readonly #noSpeechProb: number;
+  readonly #prompted: PromptResult;
   readonly #rules: LogitsProcessors;
   readonly #steady: boolean;
   readonly #textBefore: string;
-  readonly language: string;
-  readonly languageProbability: number;
 
   private constructor(
     parts: WhisperParts,
     window: DecodeWindow,
     context: ItemContext,
     audio: EncodedAudio,
-    begun: {
-      beginning: Beginning;
-      noSpeechProb: number;
-      language: string;
-      languageProbability: number;
-      previousTokens: readonly number[];
-    },
+    previousTokens: readonly number[],
+    prompted: PromptResult,
   ) {
     this.#parts = parts;
     this.#window = window;
     this.#context = context;
     this.#audio = audio;
-    this.#beginning = begun.beginning;
-    this.#noSpeechProb = begun.noSpeechProb;
-    this.language = begun.language;
-    this.languageProbability = begun.languageProbability;
+    this.#prompted = prompted;
     this.#steady = isSteady(window.samples);
-    this.#textBefore = parts.vocabulary.decode(begun.previousTokens);
+    this.#textBefore = parts.vocabulary.decode(previousTokens);
     this.#rules = new LogitsProcessors({
       special: parts.vocabulary.special,
       suppressed: parts.config.suppressed,
@@ -89,6 +85,10 @@ export class DecodingTask {
       maxInitialTimestampIndex: parts.config.maxInitialTimestampIndex,
       speechEndIndex: window.speechEnd === undefined ? undefined : Math.round(window.speechEnd / TIMESTAMP_SAMPLES),
     });
+  }
+
+  get detected(): DetectedLanguage {
+    return this.#prompted;
   }
 
   /** Encodes the window, detects its language if none is given, and runs the prompt. */
@@ -121,18 +121,17 @@ export class DecodingTask {
     if (output !== undefined && before.length === 0) {
       const noSpeechProb = probability(output.logits(0), vocabulary.special.noSpeech);
       for (const token of job) output = await decoder.step(output.state, [token]);
-      const beginning = { state: output.state, logits: output.logits(0) };
-      const begun = { beginning, noSpeechProb, language, languageProbability, previousTokens };
-      return new DecodingTask(parts, window, context, audio, begun);
+      const prompted = { state: output.state, logits: output.logits(0), noSpeechProb, language, languageProbability };
+      return new DecodingTask(parts, window, context, audio, previousTokens, prompted);
     }
     const prompt = [...before, start, ...job];
     output = await decoder.start(audio, [prompt], [before.length, prompt.length - 1]);
-    return new DecodingTask(parts, window, context, audio, {
-      beginning: { state: output.state, logits: output.logits(0, 1) },
+    return new DecodingTask(parts, window, context, audio, previousTokens, {
+      state: output.state,
+      logits: output.logits(0, 1),
       noSpeechProb: probability(output.logits(0, 0), vocabulary.special.noSpeech),
       language,
       languageProbability,
-      previousTokens,
     });
   }
 
@@ -142,14 +141,14 @@ export class DecodingTask {
     const shared = {
       rules: this.#rules,
       endOfText: vocabulary.special.endOfText,
-      maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
+      maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#prompted.state.length),
       yieldToEventLoop: () => this.#context.yieldToEventLoop(),
     };
     const { beamSize, patience, lengthPenalty } = this.#window.options;
     const search = () =>
       temperature === 0 && beamSize > 1
-        ? beamSearch(decoder, this.#beginning, { ...shared, beamSize, patience, lengthPenalty })
-        : greedySearch(decoder, this.#beginning, {
+        ? beamSearch(decoder, this.#prompted, { ...shared, beamSize, patience, lengthPenalty })
+        : greedySearch(decoder, this.#prompted, {
             ...shared,
             temperature,
             count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
@@ -163,7 +162,7 @@ export class DecodingTask {
       tokens: hypothesis.tokens,
       text,
       avgLogProb: meanLogProb(hypothesis),
-      noSpeechProb: this.#noSpeechProb,
+      noSpeechProb: this.#prompted.noSpeechProb,
       compressionRatio: compressionRatio(text),
       temperature,
       steady: this.#steady,
@@ -180,7 +179,7 @@ export class DecodingTask {
     return timeWords(this.#parts.decoder, this.#parts.config, this.#parts.vocabulary, {
       audio: this.#audio,
       sampleCount: this.#window.samples.length,
-      language: this.language,
+      language: this.#prompted.language,
       options: this.#window.options,
       segments: segments.map(({ textTokens, ...segment }) => ({ ...segment, tokens: textTokens })),
     });
