@@ -13,13 +13,14 @@ const NAME = 'inference.test';
 describe('an encrypted connection', () => {
   let ca: KeyPair;
   let server: KeyPair;
+  let expired: KeyPair;
   let own: KeyPair;
   let service: FakeService;
   let credentials: ServerCredentials;
   const open: InferenceClient[] = [];
 
   before(async () => {
-    ({ ca, server, client: own } = await makeCertificates(NAME));
+    ({ ca, server, expired, client: own } = await makeCertificates(NAME));
     credentials = ServerCredentials.createSsl(
       Buffer.from(ca.cert),
       [{ cert_chain: Buffer.from(server.cert), private_key: Buffer.from(server.key) }],
@@ -72,6 +73,18 @@ describe('an encrypted connection', () => {
     const error = await failureOf(connect({ address: service.address, tls: true }).getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', reason: 'UNREACHABLE', tlsProblem: 'CERTIFICATE_UNTRUSTED' });
     expect(error.message).to.match(/certificate is not trusted .*tls\.ca/);
+  });
+
+  it('is refused to a server whose certificate has expired', async () => {
+    const pair = { cert_chain: Buffer.from(expired.cert), private_key: Buffer.from(expired.key) };
+    const late = await startFakeService([], { credentials: ServerCredentials.createSsl(null, [pair]) });
+    try {
+      const error = await failureOf(connect({ address: late.address, tls: { ca: ca.cert } }).getServerInfo());
+      expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'CERTIFICATE_EXPIRED' });
+      expect(error.message).to.match(/its certificate is not valid today \(certificate has expired\): renew it/);
+    } finally {
+      late.close();
+    }
   });
 
   it('fails without a required client certificate', async () => {

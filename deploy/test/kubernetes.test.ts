@@ -101,6 +101,14 @@ for (const overlay of overlays) {
       expect(limits.filter(({ resources: { limits } }) => limits?.memory === undefined)).to.deep.equal([]);
     });
 
+    it('limits the server to the memory that compose gives it and the README names, or that its small models need', () => {
+      const [, stated] = /start with `MEMORY_LIMIT_GB=(\d+)`/.exec(read('README.md')) ?? [];
+      const [, composed] = /MEMORY_LIMIT:-(\d+)g/.exec(read('deploy/compose.yaml')) ?? [];
+      expect(composed).to.equal(stated);
+      const limit = server.containers[0]?.resources.limits?.memory;
+      expect(limit).to.equal(overlay === 'podman' ? '2Gi' : `${stated}Gi`);
+    });
+
     it('downloads the models, then prepares them', () => {
       const orders = pods.map(({ initContainers = [], containers }) =>
         [...initContainers, ...containers]

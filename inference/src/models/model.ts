@@ -64,6 +64,12 @@ export interface RunContext {
   yieldToEventLoop(): Promise<void>;
 }
 
+/** The context of one item of a run. */
+export interface ItemContext {
+  /** As in `RunContext`; throws CANCELLED when no caller is waiting for the item any more. */
+  yieldToEventLoop(): Promise<void>;
+}
+
 /** The outcome of one item. An item's error does not affect the other items of the batch. */
 export type Outcome<Result> =
   | { readonly ok: true; readonly value: Result }

@@ -5,6 +5,7 @@ import type { LoadedModel } from '../../src/models/model.js';
 import { load as loadMoonshine } from '../../src/models/moonshine/model.js';
 import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
 import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
+import { runItem } from '../../src/models/outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../../src/models/silero/detector.js';
 import { getSpeechTimestamps } from '../../src/models/silero/speech-timestamps.js';
 import type { SpeechEvent } from '../../src/models/speech/speech.js';
@@ -16,7 +17,6 @@ import { voiceWeights } from '../support/silero.js';
 import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
 import { transcribeWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
 
-const RUN = { signal: undefined, yieldToEventLoop: () => Promise.resolve() };
 const SEARCH = 'you can search a video by the words that were spoken and by the things that were seen';
 const MODELS = 'every model is downloaded once checked and then served without the network';
 const WITH_VAD = { ...SPEECH_OPTIONS, vadFilter: true };
@@ -66,7 +66,7 @@ describe('Silero voice activity', function () {
     it(`finds speech in ${name}.flac and none in ten seconds of silence around it`, async () => {
       const silence = new Float32Array(160_000);
       const samples = await speech(name);
-      const { probabilities } = await detector.run(joined([silence, samples, silence]), undefined, RUN);
+      const { probabilities } = await detector.run(joined([silence, samples, silence]), undefined, CONTEXT);
       const speechTimestamps = getSpeechTimestamps(probabilities, 320_000 + samples.length);
       expect(speechTimestamps.length).to.equal(1);
       expect(speechTimestamps[0]?.start).to.be.within(160_000 - 8000, 160_000 + 8000);
@@ -76,7 +76,7 @@ describe('Silero voice activity', function () {
 
   it('detects none in silence and in noise', async () => {
     for (const samples of [new Float32Array(160_000), whiteNoise(10, 0.01), whiteNoise(10, 0.1)]) {
-      const { probabilities } = await detector.run(samples, undefined, RUN);
+      const { probabilities } = await detector.run(samples, undefined, CONTEXT);
       expect(probabilities.length).to.equal(313);
       expect(getSpeechTimestamps(probabilities, samples.length)).to.deep.equal([]);
     }
@@ -84,23 +84,22 @@ describe('Silero voice activity', function () {
 
   it('returns the same probabilities in one run and in several', async () => {
     const samples = await speech('search');
-    const whole = await detector.run(samples, undefined, RUN);
-    const first = await detector.run(samples.subarray(0, 50 * 512), undefined, RUN);
-    const rest = await detector.run(samples.subarray(50 * 512), first.state, RUN);
+    const whole = await detector.run(samples, undefined, CONTEXT);
+    const first = await detector.run(samples.subarray(0, 50 * 512), undefined, CONTEXT);
+    const rest = await detector.run(samples.subarray(50 * 512), first.state, CONTEXT);
     expect([...first.probabilities, ...rest.probabilities]).to.deep.equal([...whole.probabilities]);
     expect(rest.state).to.deep.equal(whole.state);
   });
 
   it('stops when cancelled', async () => {
-    const abort = new AbortController();
-    abort.abort();
-    const error = await rejection(detector.run(new Float32Array(160_000), undefined, { ...RUN, signal: abort.signal }));
-    expect((error as InferenceError).code).to.equal('CANCELLED');
+    const context = { ...CONTEXT, signals: [AbortSignal.abort()] };
+    const outcome = await runItem(context, 0, (item) => detector.run(new Float32Array(160_000), undefined, item));
+    expect(!outcome.ok && outcome.error.code).to.equal('CANCELLED');
   });
 
   it('names the variable that enables it if it is disabled', async () => {
     const window = { type: 'vad', samples: new Float32Array(512), state: undefined } as const;
-    const error = await rejection(detectVoiceActivity(undefined, window, RUN));
+    const error = await rejection(detectVoiceActivity(undefined, window, CONTEXT));
     expect(error).to.be.instanceOf(InferenceError);
     expect((error as InferenceError).code).to.equal('FEATURE_DISABLED');
     expect((error as InferenceError).message).to.contain('FEATURE_VAD=true');
@@ -112,7 +111,7 @@ describe('Silero voice activity', function () {
     const windows: number[] = [];
     const submit = async (window: Parameters<typeof detectVoiceActivity>[1]) => {
       windows.push(window.samples.length);
-      return detectVoiceActivity(detector, window, RUN);
+      return detectVoiceActivity(detector, window, CONTEXT);
     };
     const options = { ...WITH_VAD, clipStartSeconds: 10 };
     const { audio, times, lengths } = openSpeech(sourceOf(samples), options, submit, signal);

@@ -3,6 +3,7 @@ import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../../media/audio/pcm.
 import type { VadState } from '../../silero/window.js';
 import type { SpeechEvent } from '../speech.js';
 import type { SubmitVad } from '../speech-source.js';
+import { type DetectedLanguage, givenLanguage } from '../transcript.js';
 import { type HypothesisWord, LocalAgreement } from './agreement.js';
 import { Finals } from './finals.js';
 import { LiveBuffer } from './live-buffer.js';
@@ -29,10 +30,8 @@ export interface LivePass {
   readonly last: boolean;
 }
 
-export interface LiveHypothesis {
+export interface LiveHypothesis extends DetectedLanguage {
   readonly words: readonly HypothesisWord[];
-  readonly language: string | undefined;
-  readonly languageProbability: number;
 }
 
 export interface LiveTranscription {
@@ -72,16 +71,14 @@ class LiveSpeech {
   #passSamples = PASS_SAMPLES;
   #speechSamples = 0;
   #partial = '';
-  #language: string | undefined;
-  #languageProbability: number;
+  #detected: DetectedLanguage;
   #isLanguageFinal: boolean;
 
   constructor(source: PcmSource, transcription: LiveTranscription) {
     this.#transcription = transcription;
     this.#buffer = new LiveBuffer(source, transcription.signal);
-    this.#language = transcription.language;
+    this.#detected = givenLanguage(transcription.language);
     this.#isLanguageFinal = transcription.language !== undefined;
-    this.#languageProbability = this.#isLanguageFinal ? 1 : 0;
   }
 
   /** Reads and checks the next audio, and decodes where it is time. */
@@ -102,8 +99,8 @@ class LiveSpeech {
     return {
       type: 'summary',
       summary: {
-        language: this.#language ?? 'en',
-        languageProbability: this.#languageProbability,
+        language: this.#detected.language ?? 'en',
+        languageProbability: this.#detected.languageProbability,
         durationSeconds: this.#buffer.end / SPEECH_SAMPLE_RATE_HZ,
         speechSeconds: this.#speechSamples / SPEECH_SAMPLE_RATE_HZ,
       },
@@ -169,12 +166,11 @@ class LiveSpeech {
       samples: this.#buffer.upTo(end),
       startSeconds: this.#buffer.startSeconds,
       textBefore: this.#finals.textBefore,
-      language: this.#isLanguageFinal ? this.#language : undefined,
+      language: this.#isLanguageFinal ? this.#detected.language : undefined,
       last,
     });
     if (this.#isLanguageFinal || language === undefined) return words;
-    this.#language = language;
-    this.#languageProbability = languageProbability;
+    this.#detected = { language, languageProbability };
     // A second of speech may be mistaken for another language: decided once an utterance is complete.
     this.#isLanguageFinal = last && words.length > 0;
     return words;
