@@ -186,7 +186,7 @@ END
   echo 'An update'
   check 'asks the hub' says 'No changes: the lock file matches the sources' compose run --rm model-downloader update
   check 'prepares' compose run --rm --no-deps model-preparer
-  check 'and restarts the server' compose restart model-service
+  check 'and restarts the server' within "$patience_s" compose restart model-service
   check 'which is ready' within "$patience_s" ready
 
   echo 'Isolation, from inside the service container'

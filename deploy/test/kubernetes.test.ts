@@ -151,6 +151,11 @@ for (const overlay of overlays) {
       expect(server.terminationGracePeriodSeconds).to.be.greaterThan(seconds);
     });
 
+    it('has no empty lists, which the API server drops, so that each apply would change something', () => {
+      const empty = resources.filter((resource) => JSON.stringify(resource).includes(':[]'));
+      expect(empty.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).to.deep.equal([]);
+    });
+
     it('denies egress of the server if another pod downloads its models', () => {
       const policies = resources.filter(({ kind }) => kind === 'NetworkPolicy');
       const own = policies.find(({ metadata }) => metadata.name.startsWith('inference'));
