@@ -63,6 +63,8 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       model = loaded;
       const facts: ModelFacts = loaded.facts;
       io.send({ type: 'ready', facts, graphs, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
+      // What the warm-up left: Whisper medium's keys and values, 100 MB.
+      scheduleCollection();
     } catch (error) {
       io.send({ type: 'failed', message: describe(error) });
     }
