@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -185,6 +185,28 @@ describe('a compile', function () {
     expect(stderr).to.include('DISK_FULL');
     expect(await scanCompiled(cache)).to.deep.equal([]);
     expect((await runHere([], env)).status).to.equal(0);
+  });
+
+  it('that would not fit beside its checkpoint is refused before the first byte is fetched: exit 6', async function () {
+    volume('small');
+    const { stdout } = await runHere(['plan', '--json'], env);
+    const { fetch, costs } = JSON.parse(stdout) as { fetch: { bytes: number }; costs: { peakBytes: number } };
+    // Room for the files and what is always kept free, but not for the graphs.
+    const roomBytes = 16 * 1024 * 1024 + Math.round((fetch.bytes + costs.peakBytes) / 2);
+    await mkdir(cache, { recursive: true });
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${roomBytes}`, 'tmpfs', cache]);
+    if (mounted.status !== 0) this.skip();
+    try {
+      hub.requests.clear();
+      const result = await runHere([], env);
+      expect(result.status, result.stderr).to.equal(6);
+      const line = lastLine(result);
+      expect(line).to.include({ code: 'DISK_FULL' });
+      expect(line.msg).to.match(/are to be fetched and compiled, but the volume of .* has only .* free: .* too little/);
+      expect(hub.requests.filter({ kind: 'bytes', file: 'model.safetensors' })).to.deep.equal([]);
+    } finally {
+      spawnSync('umount', [cache]);
+    }
   });
 
   it('of two concurrent programs is done once', async () => {

@@ -86,7 +86,7 @@ export interface ModelFacts {
 /** A loaded model. The worker runs calls one at a time, or nested within a yield. */
 export interface LoadedModel<Item, Result> {
   readonly facts: ModelFacts;
-  /** Runs the model on a small built-in input. Throws when the model does not work. */
+  /** Runs the model on a small built-in input, if loading it has not. Throws when the model does not work. */
   warmUp(): Promise<void>;
   /** Returns one outcome per item, in order. Throws only when the model as a whole is broken. */
   run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<Result>[]>;

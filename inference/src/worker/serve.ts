@@ -59,6 +59,8 @@ export function serve(
       model = loaded;
       const facts: ModelFacts = loaded.facts;
       send({ type: 'ready', facts, graphs, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
+      // What the warm-up left: Whisper medium's keys and values, 100 MB.
+      scheduleCollection();
     } catch (error) {
       send({ type: 'failed', message: describe(error) });
     }

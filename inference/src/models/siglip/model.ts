@@ -112,9 +112,8 @@ class Siglip implements LoadedModel<Item, VectorResult> {
     this.#facts = { ...this.#facts, dimensions };
   }
 
-  async warmUp(): Promise<void> {
-    await this.#probe();
-  }
+  /** Every graph has run: `measure` did it. For a large model a second run takes seconds of the start. */
+  async warmUp(): Promise<void> {}
 
   async run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = new Array(items.length);

@@ -132,8 +132,11 @@ function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batchi
   return { shared: maxItems > 1, maxItems, reason };
 }
 
-/** By then every graph has run. Weights that predict many tokens for a tone, as some fine-tunes do, would take a minute. */
-const WARM_UP_YIELDS = 8;
+/**
+ * By then every graph has run: the encoder, the language's detection, the prompt, a step. What follows for a tone, an encoder run of
+ * all 30 s to be sure that nothing is said, takes a large model as long again as all of its start.
+ */
+const WARM_UP_YIELDS = 4;
 
 /** Half a second of a swelling tone (a steady one is skipped as noise): runs every graph and produces few tokens. */
 const WARM_UP: DecodeWindow = {
