@@ -1,6 +1,6 @@
 """LocalAgreement-2 on faster-whisper, fed in real time: reads a WAV file, writes what was shown when.
 
-The same policy as the server's (inference/src/models/speech/live): passes of 0.77 s of new audio or as much as the last pass took, everything
+The policy of the server (inference/src/models/speech/live), which no longer waits for as much audio as its last pass took: passes of 0.77 s of new audio or as much as the last pass took, everything
 final after 0.6 s of silence, a cut behind a final sentence above 8 s, behind a final word above 14 s, and one at 24 s.
 """
 import json
