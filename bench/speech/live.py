@@ -1,7 +1,8 @@
 """LocalAgreement-2 on faster-whisper, fed in real time: reads a WAV file, writes what was shown when.
 
-The same policy as the server's (inference/src/models/speech/live): passes of 0.77 s of new audio or as much as the last pass took, everything
-final after 0.6 s of silence, a cut behind a final sentence above 8 s, behind a final word above 14 s, and one at 24 s.
+The server's policy (inference/src/models/speech/live) but for the pace, where the server no longer waits for as much as its last pass took:
+passes of 0.77 s of new audio or as much as the last pass took, everything final after 0.6 s of silence, a cut behind a final sentence above
+8 s, behind a final word above 14 s, and one at 24 s.
 """
 import json
 import re

@@ -29,6 +29,9 @@ function words(text: string): string[] {
 
 const audio = (value: Uint8Array): StreamRequest =>
   create(TranscribeStreamRequestSchema, { message: { case: 'audio', value } });
+const live = create(TranscribeStreamRequestSchema, {
+  message: { case: 'start', value: { options: { live: true } } },
+});
 const start = create(TranscribeStreamRequestSchema, { message: { case: 'start', value: {} } });
 
 describe('speech with Moonshine', () => {
@@ -68,27 +71,19 @@ describe('speech with Moonshine', () => {
   }
 
   it('transcribes an audio file', async () => {
-    const { text, language, durationSeconds, segments, model, timing } = await client.value(transcribe, {
-      audio: { content: await sample('models.flac') },
-    });
+    const request = { audio: { content: await sample('models.flac') } };
+    const { text, language, durationSeconds, segments, model, timing } = await client.value(transcribe, request);
     expect(words(text)).to.deep.equal(words(said['models.flac'] ?? ''));
     expect(language).to.equal('en');
     expect(durationSeconds).to.be.within(3, 10);
     expect(segments.length).to.be.greaterThan(0);
-    expect(
-      segments
-        .map((segment) => segment.text)
-        .join('')
-        .trim(),
-    ).to.equal(text);
+    const joined = segments.map((segment) => segment.text).join('');
+    expect(joined.trim()).to.equal(text);
     expect(model?.id).to.equal(MOONSHINE);
     expect(timing?.runMs).to.be.greaterThan(0);
   });
 
   it('refuses live speech by name', async () => {
-    const live = create(TranscribeStreamRequestSchema, {
-      message: { case: 'start', value: { options: { live: true } } },
-    });
     const result = await stream([live, audio(await sample('models.flac'))]);
     if (result.ok) throw new Error('Expected an error.');
     expect(result.error).to.deep.include({ code: 'INVALID_ARGUMENT', fields: ['options.live'] });
@@ -261,33 +256,44 @@ describe('speech with Moonshine', () => {
 describe('speech with Whisper', () => {
   const NAME = 'onnx-community/whisper-base_timestamped';
   const dir = join(SHARED_MODELS, NAME);
-  const audioFile = join(ROOT, '../shared/samples/speech/jfk.wav');
+  const speech = () => readFile(join(ROOT, '../shared/samples/speech/jfk.wav'));
+  let volume: Volume | undefined;
+  let server: ServerProcess | undefined;
+  let client: GrpcClient;
 
-  it('transcribes an audio file and detects its language', async function () {
+  before(async function () {
     if (!existsSync(dir)) {
       console.log(`      skipped: there is no ${dir}`);
       return this.skip();
     }
-    const volume = await makeVolume({ snapshots: { [NAME]: dir } });
-    const server = await startProgram({
-      HF_HUB_CACHE: volume.cacheDir,
-      ASR_MODEL: 'onnx-community/whisper-base_timestamped',
-      VISION_MODEL_NAME: 'none',
-    });
-    const client = new GrpcClient(server.address);
-    try {
-      const { text, language, languageProbability } = await client.value(transcribe, {
-        audio: { content: await readFile(audioFile) },
-      });
-      expect(words(text).join(' ')).to.equal(
-        'and so my fellow americans ask not what your country can do for you ask what you can do for your country',
-      );
-      expect(language).to.equal('en');
-      expect(languageProbability).to.be.greaterThan(0.5);
-    } finally {
-      client.close();
-      await server.stop('SIGKILL');
-      await volume.remove();
-    }
+    volume = await makeVolume({ snapshots: { [NAME]: dir } });
+    server = await startProgram({ HF_HUB_CACHE: volume.cacheDir, ASR_MODEL: NAME, VISION_MODEL_NAME: 'none' });
+    client = new GrpcClient(server.address);
+  });
+  after(async () => {
+    client?.close();
+    await server?.stop('SIGKILL');
+    await volume?.remove();
+  });
+
+  it('transcribes an audio file and detects its language', async () => {
+    const request = { audio: { content: await speech() } };
+    const { text, language, languageProbability } = await client.value(transcribe, request);
+    expect(words(text).join(' ')).to.equal(
+      'and so my fellow americans ask not what your country can do for you ask what you can do for your country',
+    );
+    expect(language).to.equal('en');
+    expect(languageProbability).to.be.greaterThan(0.5);
+  });
+
+  it('refuses live speech by name without voice activity detection', async () => {
+    const call = client.bidi(transcribeStream);
+    const received = gather<TranscribeStreamResponse>(call);
+    call.write(live);
+    call.end(audio(await speech()));
+    const result = await received;
+    if (result.ok) throw new Error('Expected an error.');
+    expect(result.error).to.deep.include({ reason: 'FEATURE_DISABLED', fields: ['options.live'] });
+    expect(result.error.message).to.match(/^options\.live needs voice activity detection.*FEATURE_VAD=true/);
   });
 });
