@@ -5,6 +5,8 @@ import sharp from 'sharp';
 import { wordErrors } from '../speech/recordings.js';
 import { inRepository } from '../support/measure.js';
 import { TEXTS } from '../text/texts.js';
+import { byCallers } from './callers.js';
+import { startImageServer } from './image-server.js';
 import { Absent, startPython } from './python.js';
 import { startTei } from './tei.js';
 
@@ -13,20 +15,8 @@ const GRAPH = 'onnx/model_quantized.onnx';
 const DIMENSIONS = 384;
 /** Faces: calls per turn. */
 const COUNT = 16;
-
-/** Calls with each item by so many callers at a time; resolves with the answers in order. */
-async function byCallers(callers, items, call) {
-  const answers = [];
-  let next = 0;
-  const caller = async () => {
-    while (next < items.length) {
-      const index = next++;
-      answers[index] = await call(items[index]);
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
-  return answers;
-}
+/** Images of 4 callers: calls per turn. */
+const CALLS = 64;
 
 function cosine(one, other) {
   const dot = (a, b) => a.reduce((sum, value, index) => sum + value * b[index], 0);
@@ -103,7 +93,7 @@ function text({ python, shared }) {
   ];
 }
 
-function images({ python, shared }) {
+async function images({ python, shared, dir: temporary }) {
   const dir = `${shared}/samples/photos`;
   const names = readdirSync(dir).filter((name) => /\.(png|jpe?g)$/.test(name));
   const paths = names.sort().map((name) => join(dir, name));
@@ -128,7 +118,25 @@ function images({ python, shared }) {
   return [
     line('image, siglip-pocket, a photograph a call, one caller', paths, 1, [1]),
     line('image, siglip-pocket, 16 photographs in one call', [...paths, ...paths], 16, [1, 8]),
+    await manyCallers(python, model, paths[0], temporary),
   ];
+}
+
+/** 4 callers at a time, as a server has them. */
+async function manyCallers(python, model, photo, dir) {
+  const image = join(dir, '1280x720.jpg');
+  const upright = sharp(photo).removeAlpha().resize(1280, 720, { fit: 'fill' });
+  await upright.jpeg({ quality: 90 }).toFile(image);
+  const contents = new Array(CALLS).fill(readFileSync(image));
+  return {
+    name: 'image, siglip-pocket, a JPEG of 1280 x 720 a call, 4 callers',
+    peer: 'a plain Python server',
+    calls: CALLS,
+    start: () => startImageServer(python, model),
+    turns: [{ with: [contents, 4] }],
+    ours: async (client) => vectorOf((await byCallers(4, contents, (one) => client.embedImage([one]))).at(-1)),
+    compare: cosine,
+  };
 }
 
 async function faces({ python, shared, dir }) {

@@ -1,0 +1,13 @@
+/** Calls with each item by so many callers at a time; resolves with the answers in order. */
+export async function byCallers(callers, items, call) {
+  const answers = [];
+  let next = 0;
+  const caller = async () => {
+    while (next < items.length) {
+      const index = next++;
+      answers[index] = await call(items[index]);
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return answers;
+}
