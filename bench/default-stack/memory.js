@@ -25,11 +25,24 @@ server.once('exit', (code) => console.log(`the server ended with ${code}`));
 const ready = new Promise((resolve, reject) => {
   server.once('exit', () => reject(new Error('it did not start')));
   createInterface({ input: server.stdout }).on('line', (line) => {
-    const { msg, model } = JSON.parse(line);
-    if (/^Loaded|^Ready/.test(msg)) console.log(`${since()} s ${model ?? ''} ${msg}`);
+    const { level, msg, model, reason } = JSON.parse(line);
+    if (/^Loaded|^Ready/.test(msg) || /error|fatal/.test(level)) {
+      console.log(`${since()} s ${model ?? ''} ${msg} ${reason ?? ''}`);
+    }
     if (msg === 'Ready') resolve();
   });
 });
+
+/** CPU seconds of every process of the server so far. On a busy machine they say more than the time that passed. */
+function cpuSeconds() {
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
+  return [String(server.pid), ...children].filter(Boolean).map((pid) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return `${pid} ${((Number(fields[11]) + Number(fields[12])) / 100).toFixed(1)}`;
+  });
+}
 
 /** Name and MiB of every process of the server. */
 function read() {
@@ -53,7 +66,9 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 try {
   await ready;
-  console.log(`${since()} s to SERVING`);
+  console.log(
+    `${since()} s to SERVING (load ${loadavg()[0]?.toFixed(1)}); CPU seconds by process: ${cpuSeconds().join(', ')}`,
+  );
   await sleep(3000);
   print('At rest', read());
   const client = createInferenceClient({ address: `127.0.0.1:${PORT}` });
