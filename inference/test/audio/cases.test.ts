@@ -31,6 +31,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'quicktime_pcm.mov': { seconds: 2.99, at: [0], codec: 'PCM', least: 0.9999 },
   'quicktime_aac.mov': { ...AAC, seconds: 2.99, at: [0] },
   'fragmented_video_16k_pieces.mp4': { ...AAC, seconds: 3.03, at: [0.021] },
+  'index_then_fragments.mp4': { ...AAC, seconds: 3.07, at: [0.064] },
   'audio_starts_2s_late.mp4': { ...AAC, seconds: 4.99, at: [2] },
   'audio_gap_4s.mp4': { ...AAC, seconds: 9.98, at: [0, 6.99] },
   'adts.aac': { ...AAC, seconds: 3.072, at: [0.064] },

@@ -131,7 +131,8 @@ export class ContainerDecoder implements Decoder {
     let endSeconds = 0;
     let damage: InferenceError | undefined;
     try {
-      for await (const packet of packetsOf({ input: chosen.track.input, shiftSeconds })) {
+      const { fragmentsOffset } = index;
+      for await (const packet of packetsOf({ input: chosen.track.input, shiftSeconds, fragmentsOffset })) {
         endSeconds = packet.timestampSeconds + packet.durationSeconds - edits.offsetSeconds;
         const blocks = place(await decoder.decode(packet));
         if (blocks.length > 0) yield blocks;
