@@ -1,6 +1,6 @@
 /**
  * Import rules for dependency-cruiser (`npm run check:imports`). Type-only imports count as dependencies. The rules apply
- * to src/; tests may import anything of their own package.
+ * to src/ and to the page; tests may import anything of their own package.
  */
 
 /** A rule: files matching `from` must not import files or packages matching `to`. */
@@ -93,6 +93,20 @@ const packages = [
     {
       path: `${CACHE}|${DOWNLOADER}|${INFERENCE}|${CLIENT}|${GEN}|${DEMO}`,
     },
+  ),
+  never(
+    'page-is-its-own',
+    'The page runs in a browser, unbundled: it imports its own files, and of the contract types (a test loads it).',
+    { path: '^inference/playground/' },
+    {
+      pathNot: `^inference/playground/|${GEN}|${npm('@bufbuild/protobuf')}`,
+    },
+  ),
+  never(
+    'no-imports-of-the-page',
+    'The server reads the compiled page as files.',
+    { pathNot: '^inference/playground/' },
+    { path: '^inference/playground/' },
   ),
   never('no-imports-of-demo', 'The programs do not depend on the demo.', { pathNot: DEMO }, { path: DEMO }),
   never(

@@ -40,7 +40,7 @@ const DOWNLOADER_EXITS = {
   interrupted: 'ended by a signal; a later run resumes',
 };
 
-/** Returns the description of an exit status. @throws Error if there is none */
+/** Returns the description of an exit status. Throws Error if there is none. */
 function exitDescription(name) {
   const description = DOWNLOADER_EXITS[name];
   if (description === undefined)

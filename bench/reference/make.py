@@ -181,7 +181,7 @@ def siglip_expected(model, processor, tokenizer, images):
 
 def gemma_tokenizer(directory):
     """Trains a byte-pair tokenizer like Gemma's on this project's text."""
-    words = [open(os.path.join(folder_, name), encoding="utf8").read() for folder_, name in TEXTS] + PLAIN * 20
+    words = [open(os.path.join(dir_, name), encoding="utf8").read() for dir_, name in TEXTS] + PLAIN * 20
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<2mass>", "[@BOS@]", "<unused0>", "<start_of_turn>", "<end_of_turn>"]
     spaces = ["\n", "\n\n", "▁▁", "▁▁▁", "▁▁▁▁", "<table>"]

@@ -62,12 +62,12 @@ const all = [
 ];
 const dir = temporaryDir();
 const detector = await openDetector(flags.vad);
-const run = { signal: undefined, yieldToEventLoop: async () => {} };
+const context = { yieldToEventLoop: async () => {} };
 const files = [];
 const probabilityFiles = [];
 const allProbabilities = [];
 for (const [index, [, samples]] of all.entries()) {
-  const { probabilities } = await detector.run(samples, undefined, run);
+  const { probabilities } = await detector.run(samples, undefined, context);
   allProbabilities.push(probabilities);
   files.push(await written(join(dir, `${index}.f32`), samples));
   probabilityFiles.push(await written(join(dir, `${index}.probabilities.f32`), probabilities));

@@ -14,7 +14,7 @@ export type Outcome<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: InferenceClientError };
 
-/** Returns the values of a batch in which every item must have succeeded. @throws the first failed item's InferenceClientError */
+/** Returns the values of a batch in which every item must have succeeded. Throws the first failed item's InferenceClientError. */
 export function valuesOf<Value>(outcomes: readonly Outcome<Value>[]): Value[] {
   return outcomes.map((outcome) => {
     if (!outcome.ok) throw outcome.error;
@@ -48,7 +48,7 @@ export function provenance(answer: {
   };
 }
 
-/** @throws InferenceClientError INTERNAL unless there is one result per input */
+/** Throws InferenceClientError INTERNAL unless there is one result per input. */
 export function checkCount(method: MethodName, expected: number, got: number): void {
   if (got !== expected) throw malformed(method, `${got} results for ${expected} inputs`);
 }

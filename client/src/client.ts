@@ -66,8 +66,7 @@ export interface InferenceClient {
 /**
  * Creates a client. Nothing is sent before the first call. With several servers it watches their health, which keeps the
  * process alive until `close()`.
- *
- * @throws TypeError for contradictory options or an invalid address
+ * Throws TypeError for contradictory options or an invalid address.
  */
 export function createInferenceClient(options: InferenceClientOptions = {}): InferenceClient {
   const caller = new Caller(options);

@@ -53,8 +53,7 @@ export class OpenStream {
 
   /**
    * Returns the next response, or undefined at the end. A rejection ends the call.
-   *
-   * @throws gRPC's ServiceError; InferenceClientError when the audio could not be read or the idle timeout expired
+   * Throws gRPC's ServiceError; InferenceClientError when the audio could not be read or the idle timeout expired.
    */
   async next(): Promise<TranscribeStreamResponse | undefined> {
     try {

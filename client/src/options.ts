@@ -98,7 +98,7 @@ export function timeLimitMs(name: MethodName, client: InferenceClientOptions, ca
   return isTimeout(given) ? Math.min(given, MAX_TIMEOUT_MS) : given;
 }
 
-/** @throws TypeError for a timeout that is not a number */
+/** Throws TypeError for a timeout that is not a number. */
 export function checkTimes({ timeoutsMs, connectTimeoutMs }: InferenceClientOptions): void {
   const limits = Object.entries(timeoutsMs ?? {}).map(([name, value]) => [`timeoutsMs.${name}`, value] as const);
   for (const [name, value] of [...limits, ['connectTimeoutMs', connectTimeoutMs] as const]) {

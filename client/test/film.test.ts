@@ -138,7 +138,7 @@ describe('Files given to transcribeFile', () => {
     expect(await error).to.include({ code: 'CANCELLED', reason: 'ABORTED' });
   });
 
-  it('need the library of containers only where they are films', async () => {
+  it('load the container library only for videos', async () => {
     const files = (await readdir(SOURCES, { recursive: true })).filter((name) => name.endsWith('.js'));
     const texts = await Promise.all(files.map((name) => readFile(join(SOURCES, name), 'utf8')));
     expect(texts.filter((text) => text.includes("import('mediabunny')"))).to.have.length(1);

@@ -89,7 +89,7 @@ describe('the packed packages in an empty project', () => {
     expect(JSON.parse(stdout)).to.include({ version: '9.9.9' });
   });
 
-  it('do without sharp, and drawing says how to install it', async () => {
+  it('run without sharp, and drawing explains how to install it', async () => {
     const manifest = JSON.parse(await readFile(join(project, 'node_modules/@heimdex/client/package.json'), 'utf8'));
     expect(manifest.dependencies).to.not.have.property('sharp');
     expect(manifest.peerDependenciesMeta).to.deep.equal({ sharp: { optional: true } });

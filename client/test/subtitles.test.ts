@@ -54,7 +54,7 @@ describe('subtitles', () => {
     });
   }
 
-  it('split by the times of words where there are some', () => {
+  it('are split at word timestamps if there are any', () => {
     const made = cues('srt', [spoken(' alpha beta gamma delta')], { maxLineWidth: 11, maxLines: 1 });
     expect(made).to.deep.equal([
       { times: '00:00:00,000 --> 00:00:02,500', lines: ['alpha beta'] },
@@ -62,7 +62,7 @@ describe('subtitles', () => {
     ]);
   });
 
-  it('take as many lines of the width that is asked for', () => {
+  it('have the requested number and width of lines', () => {
     const made = cues('vtt', [segment(LONG, 12)], { maxLineWidth: 20, maxLines: 3 });
     for (const { lines } of made) {
       expect(lines.length).to.be.within(1, 3);

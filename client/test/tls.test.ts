@@ -13,13 +13,14 @@ const NAME = 'inference.test';
 describe('an encrypted connection', () => {
   let ca: KeyPair;
   let server: KeyPair;
+  let expired: KeyPair;
   let own: KeyPair;
   let service: FakeService;
   let credentials: ServerCredentials;
   const open: InferenceClient[] = [];
 
   before(async () => {
-    ({ ca, server, client: own } = await makeCertificates(NAME));
+    ({ ca, server, expired, client: own } = await makeCertificates(NAME));
     credentials = ServerCredentials.createSsl(
       Buffer.from(ca.cert),
       [{ cert_chain: Buffer.from(server.cert), private_key: Buffer.from(server.key) }],
@@ -74,6 +75,18 @@ describe('an encrypted connection', () => {
     expect(error.message).to.match(/certificate is not trusted .*tls\.ca/);
   });
 
+  it('is refused to a server whose certificate has expired', async () => {
+    const pair = { cert_chain: Buffer.from(expired.cert), private_key: Buffer.from(expired.key) };
+    const late = await startFakeService([], { credentials: ServerCredentials.createSsl(null, [pair]) });
+    try {
+      const error = await failureOf(connect({ address: late.address, tls: { ca: ca.cert } }).getServerInfo());
+      expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'CERTIFICATE_EXPIRED' });
+      expect(error.message).to.match(/its certificate is not valid today \(certificate has expired\): renew it/);
+    } finally {
+      late.close();
+    }
+  });
+
   it('fails without a required client certificate', async () => {
     const error = await failureOf(connect({ address: service.address, tls: { ca: ca.cert } }).getServerInfo());
     expect(error).to.include({ code: 'UNAVAILABLE', tlsProblem: 'CLIENT_CERTIFICATE_REQUIRED' });
@@ -88,7 +101,7 @@ describe('an encrypted connection', () => {
     expect(error.message).to.include('TLS_CLIENT_CA_FILE');
   });
 
-  it('is what a client without TLS is told to use', async () => {
+  it('is suggested to a client without TLS', async () => {
     const error = await failureOf(connect({ address: service.address }).getServerInfo());
     expect(error).to.include({ reason: 'UNREACHABLE', tlsProblem: 'TLS_REQUIRED' });
     expect(error.message).to.include(`the port speaks TLS: use https://${service.address}`);
@@ -97,7 +110,7 @@ describe('an encrypted connection', () => {
     expect(exitCode).to.equal(3);
   });
 
-  it('is what a client of a port without TLS is told not to use', async () => {
+  it('is reported as unsupported by a port without TLS', async () => {
     const plain = await startFakeService([]);
     try {
       const error = await failureOf(connect({ address: `https://${plain.address}` }).getServerInfo());
@@ -108,7 +121,7 @@ describe('an encrypted connection', () => {
     }
   });
 
-  it('to a server that has gone is not blamed on certificates', async () => {
+  it('to a server that has ended is not reported as a certificate error', async () => {
     const gone = await startFakeService([[InferenceService, {}]], { credentials });
     const client = connect({ address: gone.address, tls: { ca: ca.cert, ...own } });
     expect(await failureOf(client.getServerInfo())).to.include({ code: 'UNIMPLEMENTED' });

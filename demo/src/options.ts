@@ -33,8 +33,7 @@ Demonstrates the programs with the included models: a local hub, the downloader,
 
 /**
  * Parses the command line. Paths are relative to the directory in which npm was called.
- *
- * @throws TypeError for anything not in USAGE
+ * Throws TypeError for anything not in USAGE.
  */
 export function readOptions(args: readonly string[], from: string): DemoOptions {
   const { values } = parseArgs({

@@ -74,7 +74,7 @@ export class Program {
     }
   }
 
-  /** Waits for the program to end. @throws Error unless the exit status is 0 */
+  /** Waits for the program to end. Throws Error unless the exit status is 0. */
   async finish(): Promise<void> {
     const exitCode = await this.#ended;
     if (exitCode !== 0) throw this.failure(`ended with ${exitCode}`);

@@ -30,7 +30,7 @@ describe("the client's documentation, on a real server", () => {
 
   before(async () => {
     server = await startLiveServer();
-    page = (await readFile(join(PROJECT_DIR, 'client/README.md'), 'utf8')).replaceAll('localhost:8001', server.address);
+    page = (await readFile(join(PROJECT_DIR, 'docs/client.md'), 'utf8')).replaceAll('localhost:8001', server.address);
     const { dir } = server;
     await cp(join(SAMPLES, 'speech/search.flac'), join(dir, 'speech.flac'));
     await cp(join(PROJECT_DIR, 'inference/test/audio/cases/faststart_video_loses_end.mp4'), join(dir, 'film.mp4'));

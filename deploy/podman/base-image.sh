@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Ensures that the base image exists: pulls it or, without an image registry, builds a substitute from Debian packages and
-# the host's Node.js. Images on the substitute are for testing only.
+# the same Node.js from npm, or else the host's. Images on the substitute are for testing only.
 set -euo pipefail
 
 image=$(sed -n 's/^ARG NODE_IMAGE=//p' "$(dirname "${BASH_SOURCE[0]}")/../inference.Dockerfile")
@@ -18,7 +18,14 @@ rm -rf "$work/root/var/cache/apt/archives" "$work/root/var/lib/apt/lists"
 
 # As in the original: node and npm in /usr/local, and the user node with id 1000.
 local_root=$work/root/usr/local
-cp "$(node -p process.execPath)" "$local_root/bin/node"
+tag=${image##*:}
+# The package's install script puts the binary in place.
+if npm install --silent --no-audit --no-fund --ignore-scripts=false --prefix "$work/npm" "node@${tag%%-*}" >"$work/log" 2>&1; then
+  cp -L "$work/npm/node_modules/node/bin/node" "$local_root/bin/node"
+else
+  echo "  with the host's Node.js $(node --version)"
+  cp "$(node -p process.execPath)" "$local_root/bin/node"
+fi
 mkdir -p "$local_root/lib/node_modules"
 cp -rL "$(npm root --global)/npm" "$local_root/lib/node_modules/npm"
 chmod +x "$local_root"/lib/node_modules/npm/bin/*.js

@@ -50,8 +50,3 @@ ends_with() {
 not() { ! "$@"; }
 at_least() { (($1 >= $2)) || { echo "$1 is less than $2"; return 1; }; }
 at_most() { (($1 <= $2)) || { echo "$1 is more than $2"; return 1; }; }
-
-# twice COMMAND...: runs a command, and again if it fails.
-twice() {
-  "$@" || "$@"
-}

@@ -101,6 +101,14 @@ for (const overlay of overlays) {
       expect(limits.filter(({ resources: { limits } }) => limits?.memory === undefined)).to.deep.equal([]);
     });
 
+    it('limits the server to the memory that compose gives it and the README names, or that its small models need', () => {
+      const [, stated] = /start with `MEMORY_LIMIT_GB=(\d+)`/.exec(read('README.md')) ?? [];
+      const [, composed] = /MEMORY_LIMIT:-(\d+)g/.exec(read('deploy/compose.yaml')) ?? [];
+      expect(composed).to.equal(stated);
+      const limit = server.containers[0]?.resources.limits?.memory;
+      expect(limit).to.equal(overlay === 'podman' ? '2Gi' : `${stated}Gi`);
+    });
+
     it('downloads the models, then prepares them', () => {
       const orders = pods.map(({ initContainers = [], containers }) =>
         [...initContainers, ...containers]
@@ -141,6 +149,11 @@ for (const overlay of overlays) {
         .filter(({ name }) => name.startsWith('SHUTDOWN_'))
         .reduce((sum, { value }) => sum + Number(value), 0);
       expect(server.terminationGracePeriodSeconds).to.be.greaterThan(seconds);
+    });
+
+    it('has no empty lists, which the API server drops, so that each apply would change something', () => {
+      const empty = resources.filter((resource) => JSON.stringify(resource).includes(':[]'));
+      expect(empty.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).to.deep.equal([]);
     });
 
     it('denies egress of the server if another pod downloads its models', () => {

@@ -59,7 +59,7 @@ describe('the Python client', function () {
   it('has a class for every error code of the server', async () => {
     const print = 'from heimdex_client import HeimdexError; print(*HeimdexError.by_reason)';
     const { stdout } = await execute(PYTHON, ['-c', print], { env });
-    const codes = [...read('inference/README.md').matchAll(/^\| `([A-Z_]+)` \| [A-Z_]+ \| \d{3} \|/gm)].map(
+    const codes = [...read('docs/reference.md').matchAll(/^\| `([A-Z_]+)` \| `[A-Z_]+` \(\d+\) \| \d{3} \|/gm)].map(
       ([, code]) => code,
     );
     expect(codes).to.have.length.above(15);

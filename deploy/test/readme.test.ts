@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EXIT_CODES } from '@heimdex/inference';
@@ -20,32 +20,55 @@ function commandsOf(page: string): string[] {
     .filter((line) => line !== '');
 }
 
+/** The anchors of a page's headings, as GitHub makes them. */
+function headingsOf(page: string): string[] {
+  return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replace(/\s/g, '-'),
+  );
+}
+
 const commands = [...commandsOf(readme), ...commandsOf(read('docs/openai.md'))];
 
 describe('README.md', function () {
   this.timeout(120_000);
 
   for (const page of [
-    'README.md',
-    'CONTRIBUTING.md',
-    'SECURITY.md',
-    'docs/reference.md',
-    'docs/troubleshooting.md',
-    'docs/models.md',
-    'docs/openai.md',
-    'docs/moving-from-the-python-service.md',
-    'client/python/README.md',
+    ...[
+      'README.md',
+      'CONTRIBUTING.md',
+      'SECURITY.md',
+      'LICENSES.md',
+      'deploy/README.md',
+      'deploy/SCALE.md',
+      'bench/README.md',
+    ],
+    ...['client', 'client/python', 'demo', 'demo/hub', 'downloader', 'downloader/cache', 'inference'].map(
+      (dir) => `${dir}/README.md`,
+    ),
+    ...readdirSync(join(ROOT, 'docs'))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
   ]) {
-    it(`and the other pages link to existing files: ${page}`, () => {
-      const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path);
-      expect(links.filter((path) => !existsSync(join(ROOT, dirname(page), path)))).to.deep.equal([]);
+    it(`and the other pages link to existing files and headings: ${page}`, () => {
+      const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
+      const broken = links.filter(([, path = '', heading]) => {
+        const target = path === '' ? page : join(dirname(page), path);
+        return !existsSync(join(ROOT, target)) || (heading !== undefined && !headingsOf(target).includes(heading));
+      });
+      expect(broken.map(([link]) => link)).to.deep.equal([]);
     });
   }
 
   it("lists the server's exit statuses", () => {
     const section = reference.slice(reference.indexOf('### heimdex-inference\n'), reference.indexOf('### heimdex\n'));
-    const listed = [...section.matchAll(/^\| `(\d+)` \|/gm)].map(([, status]) => Number(status));
-    expect(listed).to.deep.equal(Object.values(EXIT_CODES));
+    const listed = [...section.matchAll(/^\| `(\d+)` \| `(\w+)` \|/gm)].map(([, status, name]) => [
+      name,
+      Number(status),
+    ]);
+    expect(Object.fromEntries(listed)).to.deep.equal({ ...EXIT_CODES });
   });
 
   it('lists exactly the production dependencies under the LGPL', () => {

@@ -42,8 +42,7 @@ export interface CacheStateOptions {
 
 /**
  * Inspects the volume: names and sizes, no requests, and no file contents unless `readBytes` is set.
- *
- * @throws CacheError MANIFEST_INVALID, MODEL_UNKNOWN, LOCK_INVALID.
+ * Throws CacheError MANIFEST_INVALID, MODEL_UNKNOWN, LOCK_INVALID.
  */
 export async function readCacheState(environment: ModelEnvironment, options: CacheStateOptions): Promise<CacheState> {
   const configuredModels = resolveModels(environment);

@@ -56,7 +56,7 @@ export interface ChosenCheckpoint {
 }
 
 /** Where to look for checkpoints. */
-export interface CheckpointPlaces {
+export interface CheckpointSearch {
   readonly repository: Pick<HubFileAddress, 'repository' | 'commit'>;
   readonly tree: Tree;
   readonly cacheDir: string;
@@ -71,16 +71,16 @@ export interface CheckpointPlaces {
 export async function chooseSource(
   configured: ConfiguredModel,
   request: CompileRequest,
-  places: CheckpointPlaces,
+  search: CheckpointSearch,
   signal: AbortSignal,
 ): Promise<ChosenCheckpoint | undefined> {
-  const own = await ofRepository(configured, places);
+  const own = await ofRepository(configured, search);
   const others: OfferedCheckpointFile[][] = [];
   for (const file of request.checkpoints) {
-    const there = await onVolume(configured, file, places, signal);
+    const there = await onVolume(configured, file, search, signal);
     if (there === 'another file') continue;
     if (there !== undefined) others.push([there]);
-    else if (places.remote.isPublicHub) others.push(...(await ofAddress(file, places.remote, signal)));
+    else if (search.remote.isPublicHub) others.push(...(await ofAddress(file, search.remote, signal)));
   }
   const candidates = [...(own === undefined ? [] : [own]), ...others];
   const [best] = candidates.sort((a, b) => lacking(a) - lacking(b) || bytesOf(a) - bytesOf(b));
@@ -91,7 +91,7 @@ export async function chooseSource(
 
 async function ofRepository(
   { dir }: ConfiguredModel,
-  { repository, tree, cacheDir, remote }: CheckpointPlaces,
+  { repository, tree, cacheDir, remote }: CheckpointSearch,
 ): Promise<readonly OfferedCheckpointFile[] | undefined> {
   const chosen = chooseCheckpoint([...tree.keys()], dir);
   if (chosen === undefined) return undefined;
@@ -114,7 +114,7 @@ async function ofRepository(
 async function onVolume(
   { id }: ConfiguredModel,
   { path, url, sha256 }: UrlSourceFile,
-  { cacheDir, remote }: CheckpointPlaces,
+  { cacheDir, remote }: CheckpointSearch,
   signal: AbortSignal,
 ): Promise<OfferedCheckpointFile | 'another file' | undefined> {
   const absolutePath = join(cacheDir, ...path.split('/'));

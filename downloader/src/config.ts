@@ -138,8 +138,7 @@ export interface LogConfig {
 
 /**
  * Reads the configuration from the environment.
- *
- * @throws CacheError ENVIRONMENT_INVALID with all problems.
+ * Throws CacheError ENVIRONMENT_INVALID with all problems.
  */
 export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
   const [models, own] = readAll(
@@ -166,8 +165,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): DownloaderConfig {
 
 /**
  * Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, as proxy-from-env does.
- *
- * @throws DownloaderError USAGE for an invalid proxy; its address may hold a password, so it is not shown.
+ * Throws DownloaderError USAGE for an invalid proxy; its address may hold a password, so it is not shown.
  */
 function proxyFor(url: URL): URL | undefined {
   const text = getProxyForUrl(url.href);
@@ -188,7 +186,7 @@ function hubHome(env: NodeJS.ProcessEnv): string {
   return join(cache ? absolutePath(cache) : join(homedir(), '.cache'), 'huggingface');
 }
 
-/** @throws DownloaderError USAGE for a token that is not a valid header value; it is not shown. */
+/** Throws DownloaderError USAGE for a token that is not a valid header value; it is not shown. */
 function readToken(given: string | undefined, path: string): string | undefined {
   const token = given ?? readTokenFile(absolutePath(path));
   if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;

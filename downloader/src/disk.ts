@@ -74,10 +74,10 @@ export async function freeBytes(dir: string): Promise<number> {
 const SPARE_BYTES = 16 * 1024 * 1024;
 
 /**
- * Throws if the bytes do not fit on the volume. Called before the first byte is written.
+ * Throws if the bytes do not fit on the volume. Called before they are written.
+ * Throws DownloaderError DISK_FULL.
  *
- * @param what - Participle for the message: `fetched`, `imported`.
- * @throws DownloaderError DISK_FULL.
+ * @param what - Participle for the message: `fetched and compiled`, `imported`.
  */
 export async function assertFits(dir: string, bytes: number, what: string): Promise<void> {
   if (bytes === 0) return;
@@ -92,8 +92,7 @@ export async function assertFits(dir: string, bytes: number, what: string): Prom
 
 /**
  * Creates a directory and its parents, readable by other users.
- *
- * @throws DownloaderError DISK_FULL or DISK_FAILED.
+ * Throws DownloaderError DISK_FULL or DISK_FAILED.
  */
 export async function makeDir(path: string): Promise<void> {
   try {

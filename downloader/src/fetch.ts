@@ -58,16 +58,15 @@ export interface FetchBounds {
 }
 
 /**
- * Fetches every file of a plan, several concurrently, and calls `onPlaced` for each. The first failure stops the others;
+ * Fetches every file of a plan, several concurrently, and calls `onFetched` for each. The first failure stops the others;
  * their bytes stay for the next run.
- *
- * @throws DownloaderError; the signal's reason when it fires.
+ * Throws DownloaderError; the signal's reason when it fires.
  */
 export async function fetchBlobs(
   blobs: readonly PlannedBlob[],
   bounds: FetchBounds,
   events: FetchEvents,
-  onPlaced: (blob: PlannedBlob) => Promise<void>,
+  onFetched: (blob: PlannedBlob) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const stop = new AbortController();
@@ -81,7 +80,7 @@ export async function fetchBlobs(
         if (both.aborted) return;
         try {
           events.onDone(blob, await downloadBlob(blob, bounds.transfer, events, both));
-          await onPlaced(blob);
+          await onFetched(blob);
         } catch (error) {
           failure ??= { error };
           stop.abort(error);
@@ -124,7 +123,7 @@ async function downloadLocked(
   // The previous holder of the lock may have fetched the file; its bytes are verified first.
   if (there === sizeBytes && (await isVerified(blob, signal))) {
     events.onBytes(blob, sizeBytes);
-    return { how: blob.action === 'prove' ? 'verified' : 'found', sizeBytes, reusedBytes: sizeBytes };
+    return { how: blob.action === 'verify' ? 'verified' : 'found', sizeBytes, reusedBytes: sizeBytes };
   }
   const { reusedBytes } = await transferFile(
     { label: blob.label, finalPath: blob.finalPath, sizeBytes, hash: blob.hash, sources: blob.sources },

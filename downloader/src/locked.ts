@@ -46,8 +46,7 @@ export async function lockPublished(model: PlannedModel, signal: AbortSignal): P
 
 /**
  * Returns the lock file's entry of a model that was on the volume before there was a lock file.
- *
- * @throws DownloaderError HASH_MISMATCH if a file does not match its blob's name.
+ * Throws DownloaderError HASH_MISMATCH if a file does not match its blob's name.
  */
 export async function lockFound(state: ModelState, signal: AbortSignal): Promise<LockedModel | undefined> {
   const { configured, inspection } = state;

@@ -52,8 +52,7 @@ export function metricsText(record: RunRecord): string {
 
 /**
  * Writes the metrics file atomically, so that the collector never reads half of it.
- *
- * @throws DownloaderError DISK_FULL or DISK_FAILED.
+ * Throws DownloaderError DISK_FULL or DISK_FAILED.
  */
 export async function writeMetrics(path: string, record: RunRecord): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;

@@ -4,7 +4,7 @@ import type { ModelState } from './cache-state.js';
 import type { RemoteFile, RemoteFiles } from './remote-files.js';
 import type { ByteSource } from './transfer/source.js';
 
-/** The steps that bring the volume to the configured state. Plain data, computed without I/O. */
+/** The steps from the present to the configured state of the volume. Plain data, computed without I/O. */
 export interface Plan {
   /** Models that are complete. */
   readonly complete: readonly ModelState[];
@@ -40,10 +40,10 @@ export interface PlannedBlob {
   readonly hash: ContentHash;
   readonly sources: readonly ByteSource[];
   /**
-   * `keep`: present and trusted. `prove`: present, but not put there by this program for this model: its bytes are verified
+   * `keep`: present and trusted. `verify`: present, but not put there by this program for this model: its bytes are verified
    * once. `fetch`: missing or wrong.
    */
-  readonly action: 'keep' | 'prove' | 'fetch';
+  readonly action: 'keep' | 'verify' | 'fetch';
   /** Bytes of an earlier run to resume. */
   readonly resumableBytes: number;
 }
@@ -106,7 +106,7 @@ function planBlob(
     offered.isVerified === true ||
     (inspected?.found !== undefined && sameBlob(inspected.found, remoteFiles, hash) && !damaged);
   const sized = there.sizeBytes !== undefined && (sizeBytes === undefined || sizeBytes === there.sizeBytes);
-  const action = damaged || !sized ? 'fetch' : trusted ? 'keep' : 'prove';
+  const action = damaged || !sized ? 'fetch' : trusted ? 'keep' : 'verify';
   return {
     label: `${repository} ${file.path}`,
     path: file.path,

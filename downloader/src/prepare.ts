@@ -8,8 +8,7 @@ import { resumableBytes } from './transfer/leftovers.js';
 
 /**
  * Plans the download. Complete models cost no request.
- *
- * @throws DownloaderError OFFLINE with all missing files if requests are forbidden; errors of the sources otherwise.
+ * Throws DownloaderError OFFLINE with all missing files if requests are forbidden; errors of the sources otherwise.
  */
 export async function preparePlan(cacheState: CacheState, remote: Remote, signal: AbortSignal): Promise<Plan> {
   const complete = cacheState.models.filter(isComplete);

@@ -67,8 +67,7 @@ export interface Snapshot {
 /**
  * Publishes a snapshot whose blobs are all present: pointers, then the tree list, then the ref. The ref is written last, so
  * that it always points at a complete model. Each file appears atomically.
- *
- * @throws DownloaderError DISK_FULL or DISK_FAILED.
+ * Throws DownloaderError DISK_FULL or DISK_FAILED.
  */
 export async function publishSnapshot(cacheDir: string, snapshot: Snapshot): Promise<void> {
   const { repository, commit, requestedRevision, tree } = snapshot;

@@ -52,8 +52,7 @@ export interface RemoteFile {
 /**
  * Lists a model's files from the first of its sources that answers. A locked model is requested at its locked commit and must
  * have the locked hashes.
- *
- * @throws DownloaderError of the first source if none answers.
+ * Throws DownloaderError of the first source if none answers.
  */
 export async function listRemoteFiles(
   state: ModelState,
@@ -140,8 +139,8 @@ async function askHub(
     const config = files.find(({ file }) => file.path === posix.join(configured.dir, 'config.json'));
     const [json] = config?.sources ?? [];
     if (json !== undefined) await assertCompilable(configured, json, remote.retry, signal);
-    const places = { repository: { repository, commit }, tree, cacheDir, remote };
-    const chosen = await chooseSource(configured, configured.compile, places, signal);
+    const search = { repository: { repository, commit }, tree, cacheDir, remote };
+    const chosen = await chooseSource(configured, configured.compile, search, signal);
     if (chosen === undefined) throw fileUnknown(state, source, commit, { path: 'model.safetensors' });
     checkpoint = { paths: chosen.files.map(({ path }) => path), why: chosen.why };
     for (const { path, isThere, ...rest } of chosen.files) {

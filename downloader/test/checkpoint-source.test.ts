@@ -54,8 +54,8 @@ describe('of several checkpoints of the same weights', () => {
   const choose = (way: Remote, configured: ConfiguredModel = resolveModel(loadManifest(), 'speech', 'medium')) => {
     const { compile } = configured;
     if (compile === undefined) throw new Error('nothing to compile');
-    const places = { repository: { repository: REPOSITORY, commit: COMMIT }, tree, cacheDir: dir.path, remote: way };
-    return chooseSource(configured, compile, places, new AbortController().signal);
+    const search = { repository: { repository: REPOSITORY, commit: COMMIT }, tree, cacheDir: dir.path, remote: way };
+    return chooseSource(configured, compile, search, new AbortController().signal);
   };
   const chosen = async (...args: Parameters<typeof choose>) => {
     const choice = await choose(...args);
@@ -67,7 +67,7 @@ describe('of several checkpoints of the same weights', () => {
     expect(await chosen(remote(4_000))).to.deep.equal(['model.safetensors', 'the smallest']);
   });
 
-  it("the repository's own is taken where the other address does not answer, or the hub is a mirror of the user's", async () => {
+  it("is the repository's own if the other address does not respond, or the hub is a private mirror", async () => {
     expect(await chosen(remote(undefined))).to.deep.equal(['model.safetensors', 'the only one']);
     expect(await chosen(remote(1_500, 'https://hub.example.com'))).to.deep.equal(['model.safetensors', 'the only one']);
   });
@@ -79,7 +79,7 @@ describe('of several checkpoints of the same weights', () => {
     expect(await chosen(remote(1_500))).to.deep.equal(['model.safetensors', 'on the volume']);
   });
 
-  it('an unfinished file is none on the volume', async () => {
+  it('does not count an unfinished file as present', async () => {
     const blob = blobPath(dir.path, REPOSITORY, SAFETENSORS);
     await mkdir(join(blob, '..'), { recursive: true });
     await writeFile(`${blob}.incomplete`, Buffer.alloc(3_000));

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +25,8 @@ describe('a compile', function () {
   let hub: Hub;
   let env: NodeJS.ProcessEnv;
   let cache: string;
+  /** A volume on which the checkpoint lies and nothing is compiled, made once and copied for each test. */
+  let template: string;
 
   before(async () => {
     const broken = bertRepository({ name: 'acme/broken' });
@@ -49,11 +52,19 @@ describe('a compile', function () {
         },
       ],
     });
+    template = await mkdtemp(join(tmpdir(), 'heimdex-checkpoint-'));
+    volume(template);
+    const result = await runHere([], env);
+    expect(result.status, result.stderr).to.equal(0);
+    await rm(join(cache, '.compiled'), { recursive: true });
+    await rm(join(cache, 'models.lock.json'));
   });
-  after(() => hub.close());
+  after(async () => {
+    await hub.close();
+    await rm(template, { recursive: true });
+  });
 
-  function volume(name: string): void {
-    const path = join(dir.path, name);
+  function volume(path: string): void {
     cache = join(path, 'cache');
     env = testEnvironment(path, hub.url, {
       ASR_MODEL: 'none',
@@ -63,13 +74,12 @@ describe('a compile', function () {
     });
   }
 
-  /** A volume on which the checkpoint lies and nothing is compiled. */
+  /** Gives the test a copy of the volume with the checkpoint. */
   async function filled(): Promise<void> {
-    volume('filled');
-    const result = await runHere([], env);
-    expect(result.status, result.stderr).to.equal(0);
-    await rm(join(cache, '.compiled'), { recursive: true });
-    await rm(join(cache, 'models.lock.json'));
+    const path = join(dir.path, 'filled');
+    await rm(path, { recursive: true, force: true });
+    await cp(template, path, { recursive: true, verbatimSymlinks: true });
+    volume(path);
   }
 
   /** Anything that a reader could take for a whole compiled model and that is not. */
@@ -145,7 +155,7 @@ describe('a compile', function () {
     }
   }
 
-  it('whose process dies is an error that says so, and leaves nothing', async () => {
+  it('whose process dies is reported, and leaves nothing', async () => {
     const { status, stderr } = await withoutCompiler();
     expect(status, stderr).to.equal(1);
     expect(stderr).to.include('COMPILE_FAILED').and.include('SIGKILL').and.include('500 MB');
@@ -177,6 +187,28 @@ describe('a compile', function () {
     expect((await runHere([], env)).status).to.equal(0);
   });
 
+  it('that would not fit beside its checkpoint is refused before the first byte is fetched: exit 6', async function () {
+    volume('small');
+    const { stdout } = await runHere(['plan', '--json'], env);
+    const { fetch, costs } = JSON.parse(stdout) as { fetch: { bytes: number }; costs: { peakBytes: number } };
+    // Room for the files and what is always kept free, but not for the graphs.
+    const roomBytes = 16 * 1024 * 1024 + Math.round((fetch.bytes + costs.peakBytes) / 2);
+    await mkdir(cache, { recursive: true });
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${roomBytes}`, 'tmpfs', cache]);
+    if (mounted.status !== 0) this.skip();
+    try {
+      hub.requests.clear();
+      const result = await runHere([], env);
+      expect(result.status, result.stderr).to.equal(6);
+      const line = lastLine(result);
+      expect(line).to.include({ code: 'DISK_FULL' });
+      expect(line.msg).to.match(/are to be fetched and compiled, but the volume of .* has only .* free: .* too little/);
+      expect(hub.requests.filter({ kind: 'bytes', file: 'model.safetensors' })).to.deep.equal([]);
+    } finally {
+      spawnSync('umount', [cache]);
+    }
+  });
+
   it('of two concurrent programs is done once', async () => {
     await filled();
     const results = await Promise.all([startChild([], env).ended, startChild([], env).ended]);
@@ -191,13 +223,13 @@ describe('a compile', function () {
     ['acme/evil', /it asks for (os|posix)\.system. Nothing of it was run/],
   ] as const) {
     it(`of a checkpoint that must not be used is refused, and leaves nothing: ${name}`, async () => {
-      volume('refused');
+      volume(join(dir.path, 'refused'));
       const result = await runHere([], { ...env, TEXT_MODEL_NAME: name });
       expect(result.status, result.stderr).to.equal(7);
       expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
       expect(lastLine(result).msg).to.match(what);
       expect(await scanCompiled(cache)).to.deep.equal([]);
-      for (const place of [process.cwd(), cache]) expect(await readdir(place)).not.to.include('ran-by-pickle');
+      for (const path of [process.cwd(), cache]) expect(await readdir(path)).not.to.include('ran-by-pickle');
     });
   }
 
@@ -207,7 +239,6 @@ describe('a compile', function () {
     const path = join(snapshot, 'model.safetensors');
     const bytes = await readFile(path);
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 9) ^ 1, bytes.length - 9);
-    const { writeFile } = await import('node:fs/promises');
     await writeFile(path, bytes);
     const result = await runHere([], env);
     expect(result.status, result.stderr).to.equal(7);

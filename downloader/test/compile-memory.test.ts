@@ -32,7 +32,7 @@ describe('the memory of a compile', function () {
   this.timeout(180_000);
   const dir = temporaryDir();
 
-  it('is bounded whatever the size of a tensor', async function () {
+  it('is bounded for tensors of any size', async function () {
     const size = { width: 128, inner: 256, layers: 2, vocabulary: 1_000_000, positions: 64, types: 2 };
     const checkpoint = join(dir.path, 'model.safetensors');
     expect(await writeZeros(checkpoint, bertShapes(size))).to.be.above(MAX_BYTES);

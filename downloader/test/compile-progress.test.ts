@@ -21,7 +21,7 @@ describe('the progress of a compile', () => {
     return written;
   };
 
-  it('is a bar on a terminal that goes forward and is gone at the end', () => {
+  it('is a bar on a terminal that advances and disappears at the end', () => {
     const written = shown(true);
     const percents = written.flatMap((text) => /(\d+)%/.exec(text)?.[1] ?? []).map(Number);
     expect(percents).to.deep.equal([0, 12, 25, 42, 99]);

@@ -43,7 +43,7 @@ describe('a checkpoint', () => {
     ['VISION_MODEL_NAME', 'acme/naflex', ['siglip2', 'naflex']],
     ['ASR_MODEL', NAME, ['bert', 'whisper']],
   ] as const) {
-    it(`of another architecture is refused by its name before it is fetched: ${name} as ${variable}`, async () => {
+    it(`of an unsupported architecture is refused by name before it is fetched: ${name} as ${variable}`, async () => {
       const result = await runHere([], env({ [variable]: name }));
       expect(result.status, result.stderr).to.equal(7);
       expect(lastLine(result)).to.include({ code: 'CHECKPOINT_INVALID' });
@@ -126,7 +126,7 @@ describe('a checkpoint', () => {
       await writeFile(join(cache, 'whisper', 'tiny-test.pt'), bytes);
     };
 
-    it('is compiled, and only the small files are fetched, which plan says plainly', async () => {
+    it('is compiled, and only the small files are fetched, as plan shows', async () => {
       await put(whisper.pt);
       const said = (await ok(['plan'], await more())).stdout;
       expect(said).to.match(/keep +whisper\/tiny-test\.pt/);
@@ -146,7 +146,7 @@ describe('a checkpoint', () => {
       expect(whisperFiles[0]).to.deep.include({ path: 'whisper/tiny-test.pt', roles: ['speech'] });
     });
 
-    it('without its small files is an error that says so where the server looks for it', async () => {
+    it('without its small files is an error that names the path', async () => {
       await put(whisper.pt);
       const result = await runHere(['verify', '--json'], env(await more()));
       expect(result.status).to.equal(3);
@@ -157,13 +157,13 @@ describe('a checkpoint', () => {
         .and.include('tokenizer.json');
     });
 
-    it('stays whatever KEEP_CHECKPOINTS says, for this program did not download it', async () => {
+    it('stays with any KEEP_CHECKPOINTS, because this program did not download it', async () => {
       await put(whisper.pt);
       await ok([], { ...(await more()), KEEP_CHECKPOINTS: 'false' });
       expect((await stat(join(cache, 'whisper', 'tiny-test.pt'))).size).to.equal(whisper.pt.length);
     });
 
-    it('with other bytes is left as it is, said so, and not used', async () => {
+    it('with other bytes is reported, left unchanged and not used', async () => {
       const own = Buffer.from(whisper.pt);
       own.writeUInt8(own.readUInt8(9000) ^ 1, 9000);
       await put(own);

@@ -86,7 +86,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
   const DROP = { KEEP_CHECKPOINTS: 'false' };
 
   for (const name of [NAME, 'acme/sharded-bert']) {
-    it(`goes once it is compiled and verified; its hashes stay, and the volume is whole: ${name}`, async () => {
+    it(`is removed once it is compiled and verified; its hashes stay, and the volume is complete: ${name}`, async () => {
       const more = { ...DROP, TEXT_MODEL_NAME: name };
       const { log } = await ok([], more);
       expect(log.some(({ event }) => event === 'checkpoint-dropped')).to.equal(true);
@@ -106,7 +106,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     });
   }
 
-  it('is gone before the next one is fetched, so that the volume holds one at a time', async () => {
+  it('is removed before the next one is fetched, so that the volume holds one at a time', async () => {
     const more = { ...DROP, ASR_MODEL: 'acme/whisper-test' };
     const costs = async (env: NodeJS.ProcessEnv) => (await json(['plan'], env)).costs;
     const kept = await costs({ ...more, KEEP_CHECKPOINTS: 'true' });
@@ -146,7 +146,7 @@ describe('a checkpoint with KEEP_CHECKPOINTS=false', () => {
     expect(await readdir(snapshot())).not.to.include('model.safetensors');
   });
 
-  it('stays where its compiled form is damaged', async () => {
+  it('stays if its compiled form is damaged', async () => {
     await ok();
     const { path } = await compiled();
     await flip(join(path, 'model.onnx_data'));

@@ -90,7 +90,7 @@ describe('heimdex-downloader download', () => {
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('uses blobs that lie there without a pointer once their bytes are verified', async () => {
+  it('uses blobs without a pointer once their bytes are verified', async () => {
     await runHere([], env());
     await rm(join(repo, 'snapshots'), { recursive: true });
     hub.requests.clear();
@@ -102,7 +102,7 @@ describe('heimdex-downloader download', () => {
     ).to.equal(true);
   });
 
-  it('says in its summary how many files and bytes came', async () => {
+  it('counts the fetched files and bytes in its summary', async () => {
     const result = await runHere([], env());
     const commit = hub.commit(SPEECH_REPOSITORY);
     const bytes = [...commit.files.values()]
@@ -111,7 +111,7 @@ describe('heimdex-downloader download', () => {
     expect(lastLine(result)).to.include({ event: 'summary', fetchedFiles: 7, fetchedBytes: bytes });
   });
 
-  it('writes for a person when told to', async () => {
+  it('writes human-readable text if configured', async () => {
     const result = await runHere([], env({ LOG_FORMAT: 'human' }));
     expect(result.stderr).to.match(/^Fetching 7 files, 1\.17 MB, into /m);
     expect(result.stderr).to.match(/^Downloaded 7 files, 1\.17 MB in \d/m);

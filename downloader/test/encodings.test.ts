@@ -9,7 +9,7 @@ import { temporaryDir } from './support/volume.js';
 const GZIP: Encoded = { coding: 'gzip', encode: (body) => gzipSync(body) };
 const isJson = (path: string) => path.startsWith('/api/');
 
-describe('answers in an encoding that was not asked for', () => {
+describe('responses in an encoding that was not requested', () => {
   const dir = temporaryDir();
   let hub: Hub;
   let front: EncodingFront | undefined;
@@ -49,12 +49,12 @@ describe('answers in an encoding that was not asked for', () => {
     });
   }
 
-  it('are read where every byte of a file comes so: what is in it is the file, which is asked for as a whole', async () => {
+  it('are decoded if every byte of a file is encoded, and the file is requested in one piece', async () => {
     await expectGood(await download(() => GZIP));
     expect(front?.ranges).to.include(undefined);
   });
 
-  it('are refused where the encoding is not known: exit 5', async () => {
+  it('are refused if the encoding is unknown: exit 5', async () => {
     for (const wanted of [isJson, (path: string) => !isJson(path)]) {
       const result = await download((path) =>
         wanted(path) ? { coding: 'secret\u00e9', encode: (x) => x } : undefined,
@@ -72,7 +72,7 @@ describe('answers in an encoding that was not asked for', () => {
     ['are cut', (body) => gzipSync(body).subarray(0, -10)],
   ];
   for (const [what, encode] of broken) {
-    it(`are an error where they ${what}: exit 5, for lists and for files`, async () => {
+    it(`are an error if they ${what}: exit 5, for lists and for files`, async () => {
       for (const wanted of [isJson, (path: string) => !isJson(path)]) {
         const result = await download((path) => (wanted(path) ? { coding: 'gzip', encode } : undefined));
         expect(result.status, result.stderr).to.equal(5);

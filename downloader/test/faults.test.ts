@@ -207,7 +207,7 @@ describe('a download through a bad network', () => {
     },
   ];
   for (const { name, faults, env: more, status, code, says } of refused) {
-    it(`gives up on ${name}: exit ${status}`, async () => {
+    it(`fails on ${name}: exit ${status}`, async () => {
       const result = await run(faults, more);
       expect(result.status, result.stderr).to.equal(status);
       expect(lastLine(result)).to.include({ level: 'error', code });
@@ -230,7 +230,7 @@ describe('a download through a bad network', () => {
     }
   });
 
-  it('says of a licensed repository where to accept the licence', async () => {
+  it('names the page on which to accept the licence of a repository', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/gated', gated: true });
     const result = await runHere([], env({ ASR_MODEL: 'acme/gated', HF_TOKEN: 'hf_stranger' }));
     expect(result.status).to.equal(4);
@@ -271,7 +271,7 @@ describe('a download through a bad network', () => {
     expect(lastLine(result).msg).to.include('../../../outside');
   });
 
-  it('fetches the parts of a large file over several connections at once', async () => {
+  it('fetches the parts of a large file over several connections', async () => {
     const result = await run([]);
     await expectGood(result);
     const ranges = hub.requests.filter({ kind: 'bytes', file: ENCODER }).map((request) => request.range);

@@ -43,7 +43,7 @@ describe('keeping a volume', () => {
       for (const file of model.files) expect(file.sha256).to.match(/^[0-9a-f]{64}$/);
     });
 
-    it('is written also for a volume that something else has filled, and says so', async () => {
+    it('is also written for a volume that another program has filled, and reports it', async () => {
       await ok([]);
       const before = await lockText();
       await rm(join(cache, 'models.lock.json'));
@@ -64,7 +64,7 @@ describe('keeping a volume', () => {
       expect(await readdir(join(cache, 'models--acme--speech', 'snapshots'))).to.deep.equal([locked]);
     });
 
-    it('that names other bytes than the hub has is an error that says which', async () => {
+    it('that names other bytes than the hub has is an error with both hashes', async () => {
       await ok([]);
       const text = (await lockText()).replaceAll(
         hub.commit(SPEECH_REPOSITORY).files.get(ENCODER)?.lfsOid ?? '',
@@ -146,7 +146,7 @@ describe('keeping a volume', () => {
       expect(await ok(['list'])).to.match(/acme\/speech +1\.17 MB +\d{4}-\d\d-\d\d +speech/);
     });
 
-    it('of an empty volume says so', async () => {
+    it('of an empty volume reports it', async () => {
       expect(await ok(['list'])).to.match(/^Nothing in /);
     });
   });
@@ -261,7 +261,7 @@ describe('keeping a volume', () => {
       expect((await runHere(['import', tar()], env(other()))).status).to.equal(3);
     });
 
-    it('write nothing outside the cache, whatever names an archive has', async () => {
+    it('write nothing outside the cache for any names in an archive', async () => {
       await ok([]);
       const archive = pack();
       archive.entry({ name: 'models.lock.json' }, await lockText());

@@ -8,7 +8,7 @@ import { DECODER, ENCODER, speechRepository } from './support/repositories.js';
 import { seededRandom } from './support/seeded.js';
 import { temporaryDir } from './support/volume.js';
 
-/** Kills on a volume before it is brought to its end and a new one is begun. */
+/** Kills on a volume before its download is completed and a new one is used. */
 const KILLS_A_VOLUME = 5;
 const ENCODER_BYTES = 3_000_000;
 const SMALL_BYTES = 100_000;

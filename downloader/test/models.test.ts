@@ -27,7 +27,7 @@ describe('heimdex-downloader models', () => {
     expect(hub.requests.filter({})).to.deep.equal([]);
   });
 
-  it("shows what is on the volume, of one's own manifest as well", async () => {
+  it("shows what is on the volume, including models of the user's manifest", async () => {
     const manifest = join(dir.path, 'models.json');
     const model = { name: 'mine', id: SPEECH_REPOSITORY, role: 'speech', family: 'whisper', fileSet: 'whisper' };
     const sources = [{ type: 'hf', repository: SPEECH_REPOSITORY }];

@@ -43,7 +43,7 @@ describe('the way to the hub', () => {
     expect(proxy.asked).to.deep.equal([]);
   });
 
-  it('says that a proxy cannot be reached: exit 5', async () => {
+  it('reports a proxy that cannot be reached: exit 5', async () => {
     const gone = proxy.url;
     await proxy.close();
     const result = await run(hub.url, { HTTP_PROXY: gone, DOWNLOAD_ATTEMPTS: '2' });
@@ -64,7 +64,7 @@ describe('the way to the hub', () => {
     });
   }
 
-  it("does not show a proxy's password where the proxy is invalid", async () => {
+  it('does not show the password of an invalid proxy', async () => {
     const result = await run(hub.url, { HTTP_PROXY: 'socks5://me:hunter2@127.0.0.1:1080' });
     expect(result.status, result.stderr).to.equal(2);
     expect(result.stderr).not.to.include('hunter2');
@@ -81,7 +81,7 @@ describe('the way to the hub', () => {
     expect(fromFile.stderr).to.include(path);
   });
 
-  it('finds the token below the home directory where a path says ~', async () => {
+  it('expands ~ in the path of the token', async () => {
     await hub.publish({ ...speechRepository(), name: 'acme/private', private: true });
     await mkdir(join(dir.path, 'home', 'hf'), { recursive: true });
     await writeFile(join(dir.path, 'home', 'hf', 'token'), `${TOKEN}\n`);
@@ -100,7 +100,7 @@ describe('the way to the hub', () => {
     });
     afterEach(() => front.close());
 
-    it('is refused at once without the certificate, saying which variable names it: exit 5', async () => {
+    it('is refused immediately without the certificate, and the error names the variable: exit 5', async () => {
       const result = await run(front.url, {});
       expect(result.status, result.stderr).to.equal(5);
       expect(result.stderr).to.include('NODE_EXTRA_CA_CERTS=').and.not.include('retrying');
@@ -122,7 +122,7 @@ describe('the way to the hub', () => {
       expect(result.status, result.stderr).to.equal(0);
     });
 
-    it('is refused where the certificate is for another number, through a proxy as without one: exit 5', async () => {
+    it('is refused if the certificate is for another address, with and without a proxy: exit 5', async () => {
       const other = await startTlsFront(dir.path, hub.url, hub.cdnUrl, 'DNS:localhost,IP:127.0.0.2');
       for (const way of [{ HTTPS_PROXY: proxy.url }, {}]) {
         const result = await run(other.numberUrl, { NODE_EXTRA_CA_CERTS: other.caPath, ...way });

@@ -60,7 +60,7 @@ describe('a limit of requests', () => {
   });
   afterEach(() => hub.close());
 
-  it('is obeyed as the hub gives it', async () => {
+  it('is obeyed as the hub sends it', async () => {
     const headers = { RateLimit: '"api";r=0;t=1', 'RateLimit-Policy': '"fixed window";"api";q=500;w=300' };
     hub.faults.add({ on: { kind: 'info' }, do: { type: 'status', status: 429, headers }, times: 1 });
     const result = await runHere([], testEnvironment(dir.path, hub.url));

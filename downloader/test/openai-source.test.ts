@@ -95,7 +95,7 @@ describe("OpenAI's own file, at its address", () => {
     expect(pt.length).to.be.below(whisper.safetensors.length);
   });
 
-  it('is fetched to where openai-whisper keeps it, and compiled', async () => {
+  it("is fetched to openai-whisper's path, and compiled", async () => {
     await run(download);
     expect((await readFile(path())).equals(pt)).to.equal(true);
     expect(hub.requests.filter({ kind: 'bytes', file: 'model.safetensors' })).to.deep.equal([]);
@@ -121,7 +121,7 @@ describe("OpenAI's own file, at its address", () => {
     expect(fetched).to.be.within(pt.length - cut, pt.length - cut + 64 * 1024);
   });
 
-  it('with other bytes than its address says is never put there', async () => {
+  it("with other bytes than its URL's hash is never stored there", async () => {
     const error = await run(download, 'a'.repeat(64)).catch((reason: unknown) => reason);
     expect(error).to.include({ code: 'HASH_MISMATCH' });
     const left = await readdir(join(dir.path, 'cache', 'whisper')).catch(() => []);

@@ -19,7 +19,7 @@ const SHOWN = 'a\\u001b[31m\\u001b]0;title\\u0007b\\u202egnp\\u009b2J';
 const OBEYED = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
 
 describe('text of others', () => {
-  it('has what a terminal obeys or hides written out, and stays as it is otherwise', () => {
+  it('has control and invisible characters escaped, and is otherwise unchanged', () => {
     expect(visible(NAME)).to.equal(SHOWN);
     expect(visible('two\nlines\u2028\u{e0041}')).to.equal('two\\nlines\\u2028\\udb40\\udc41');
     expect(visibleLines('two\nlin\u0007es')).to.equal('two\nlin\\u0007es');
@@ -87,7 +87,7 @@ describe('output that cannot be written', () => {
   };
 
   for (const args of [['--help'], ['--version'], ['plan']]) {
-    it(`is said, and ends with the status of a full disk: ${args.join(' ')}`, async () => {
+    it(`is reported with the exit status of a full disk: ${args.join(' ')}`, async () => {
       const { status, said } = await onto(args, 'stdout');
       expect(said)
         .to.contain('The output could not be written: ENOSPC')
@@ -96,7 +96,7 @@ describe('output that cannot be written', () => {
     });
   }
 
-  it('leaves the status as it is where only what is said is lost', async () => {
+  it('does not change the status if only messages are lost', async () => {
     expect(await onto(['--nonsense'], 'stderr')).to.deep.equal({ status: EXIT_STATUS.usage, said: '' });
   });
 });

@@ -28,7 +28,7 @@ describe('heimdex-downloader plan and verify', () => {
     await file.close();
   }
 
-  it('plan tells the files and bytes to come without fetching a file', async () => {
+  it('plan shows the files and bytes without fetching a file', async () => {
     const result = await runHere(['plan', '--json'], env());
     expect(result.status, result.stderr).to.equal(0);
     const made = JSON.parse(result.stdout);
@@ -55,7 +55,7 @@ describe('heimdex-downloader plan and verify', () => {
   });
 
   for (const next of ['http://[', 'ftp://elsewhere/list']) {
-    it(`plan says so when the list of files goes on at ${next}: exit 5`, async () => {
+    it(`plan reports a file list that continues at ${next}: exit 5`, async () => {
       const headers = { 'content-type': 'application/json', link: `<${next}>; rel="next"` };
       hub.faults.add({ on: { kind: 'tree' }, do: { type: 'status', status: 200, headers, body: '[]' }, times: 1 });
       const result = await runHere(['plan'], env());
@@ -91,12 +91,12 @@ describe('heimdex-downloader plan and verify', () => {
     await damage(encoderPath());
     expect((await runHere([], env())).status).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(7);
-    const mended = await runHere(['download', '--check'], env());
-    expect(mended.status, mended.stderr).to.equal(0);
+    const repaired = await runHere(['download', '--check'], env());
+    expect(repaired.status, repaired.stderr).to.equal(0);
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('verify of an empty volume says what is missing', async () => {
+  it('verify of an empty volume lists what is missing', async () => {
     const result = await runHere(['verify'], env());
     expect(result.status).to.equal(3);
     expect(lastLine(result)).to.include({ code: 'MODEL_INCOMPLETE' });
@@ -110,7 +110,7 @@ describe('heimdex-downloader plan and verify', () => {
     expect(lastLine(result).msg).to.include(ENCODER);
   });
 
-  it('verify of a volume that cannot be read says so, and not that its bytes are wrong: exit 6', async () => {
+  it('verify of an unreadable volume reports that, and not wrong bytes: exit 6', async () => {
     await runHere([], env());
     await rm(encoderPath());
     await symlink(encoderPath(), encoderPath());

@@ -5,7 +5,7 @@ import { temporaryDir } from './support/volume.js';
 describe('prepare', () => {
   const dir = temporaryDir();
 
-  it('hands its work to the server next to it, and reports its failure', async () => {
+  it('runs the server installed next to it, and reports its failure', async () => {
     const result = await runHere(['prepare'], testEnvironment(dir.path, 'http://127.0.0.1:9'));
     expect(result.status).to.equal(1);
     expect(lastLine(result)).to.include({ code: 'PREPARE_FAILED' });

@@ -26,7 +26,7 @@ describe('ranges', () => {
     expect(set.sizeBytes).to.equal(30);
   });
 
-  it('know what is missing before, between and behind them', () => {
+  it('know what is missing before, between and after them', () => {
     const set = new RangeSet([
       { start: 10, end: 20 },
       { start: 90, end: 200 },
@@ -60,12 +60,12 @@ describe('ranges', () => {
     }
   });
 
-  it('tell where the run at a position ends', () => {
+  it('return where the run at a position ends', () => {
     const set = new RangeSet([{ start: 0, end: 4 }]);
     expect([set.endOfRunAt(0), set.endOfRunAt(3), set.endOfRunAt(4)]).to.deep.equal([4, 4, 4]);
   });
 
-  it('are cut into parts that cover them and are not larger than asked for', () => {
+  it('are split into parts that cover them and do not exceed the limit', () => {
     expect(
       cutIntoParts(
         [
@@ -217,7 +217,7 @@ describe('progress', () => {
     expect(barLine({ ...state, sizeBytes: 0, haveBytes: 0 }, 120)).to.include('100%');
   });
 
-  it('takes a terminal that does not say how wide it is for one of 80 columns', () => {
+  it('assumes 80 columns for a terminal of unknown width', () => {
     for (const columns of [undefined, 0]) {
       expect(openScreen({ isTTY: true, ...(columns === 0 ? { columns } : {}), write: () => true }).columns).to.equal(
         80,
@@ -234,7 +234,7 @@ describe('progress', () => {
     expect(written).to.deep.equal(['one\ntwo\n', '\u001b[2A\u001b[0Ja log line\none\ntwo\n', '\u001b[2A\u001b[0J']);
   });
 
-  it('draws nothing where there is no terminal', () => {
+  it('draws nothing without a terminal', () => {
     const written: string[] = [];
     const screen = openScreen({ write: (text: string) => written.push(text) > 0 });
     screen.draw(['one']);
@@ -252,7 +252,7 @@ describe('the command line', () => {
     }
   };
 
-  it('means download when it says nothing', () => {
+  it('defaults to download', () => {
     expect(parseArguments([])).to.include({ command: 'download', check: false, json: false });
     expect(parseArguments(['--check'])).to.include({ command: 'download', check: true });
   });

@@ -37,7 +37,7 @@ describe("the downloader with Python's huggingface_hub", () => {
   before(async function () {
     python = (await pythonWithHub(process.env)) ?? '';
     if (python !== '') return;
-    console.log('      No Python with huggingface_hub: nothing is tested beside it (HEIMDEX_TEST_PYTHON names one).');
+    console.log('      No Python with huggingface_hub: its tests are skipped (HEIMDEX_TEST_PYTHON names one).');
     this.skip();
   });
   beforeEach(async () => {

@@ -65,13 +65,13 @@ describe('a volume that cannot be written', () => {
       return { status: status as number, stderr };
     }
 
-    it('and empty, says so: exit 6, whichever variable leads there', async () => {
+    it('and empty, is reported: exit 6, for each variable that may name it', async () => {
       const below = [{}, { HF_HUB_CACHE: join(cache, 'some/where') }, { HF_HUB_CACHE: '', HF_HOME: cache }];
       for (const more of below) expectRefused(await mounted([], more), cache, /EROFS.*mounted read-only/);
       expect(await readdir(cache)).to.deep.equal([]);
     });
 
-    it('and lacks a model or a file of one, says so: exit 6', async () => {
+    it('and lacks a model or a file of one, is reported: exit 6', async () => {
       expect((await runHere([], env())).status).to.equal(0);
       await rm(join(cache, 'models--acme--speech/blobs'), { recursive: true });
       expectRefused(await mounted([]), cache, /EROFS.*mounted read-only/);
@@ -98,7 +98,7 @@ describe('a volume that cannot be written', () => {
     });
   });
 
-  it('because a file is above it, or no directory can be there, says so: exit 6', async () => {
+  it('because a parent is a file, or no directory can exist there, is reported: exit 6', async () => {
     const file = join(dir.path, 'file');
     await writeFile(file, '');
     const cases = [

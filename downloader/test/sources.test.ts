@@ -138,7 +138,7 @@ describe('sources other than the hub', () => {
     remove();
   });
 
-  it('fetches a file from the hub when the address before it is gone', async () => {
+  it('fetches a file from the hub if the preceding source is gone', async () => {
     const env = await environment([urlSource(sha256(WEIGHTS), 'gone.onnx'), hubSource()]);
     const result = await runHere([], env);
     expect(result.status, result.stderr).to.equal(0);
@@ -151,7 +151,7 @@ describe('sources other than the hub', () => {
     expect(lastLine(result).msg).to.include('b'.repeat(64)).and.include(sha256(WEIGHTS));
   });
 
-  it('says of a version that is not in the registry what to check: exit 3', async () => {
+  it('explains what to check if a version is not in the registry: exit 3', async () => {
     const result = await runHere([], await environment([npmSource('9.9.9')]));
     expect(result.status, result.stderr).to.equal(3);
     expect(lastLine(result).msg).to.include('@acme/models@9.9.9');

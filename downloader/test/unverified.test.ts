@@ -85,7 +85,7 @@ describe('files without a hash on the volume', () => {
     expect(hub.requests.count).to.equal(0);
   });
 
-  it('are fetched where they are not what the hub has, and the right hash is locked', async () => {
+  it("are fetched if they differ from the hub's, and the right hash is locked", async () => {
     await filledWithoutLinks();
     await truncate(join(snapshot, ENCODER), 1000);
     await writeFile(join(snapshot, 'config.json'), '{"seed":"two"}');
@@ -96,7 +96,7 @@ describe('files without a hash on the volume', () => {
     expect(await readFile(join(snapshot, 'config.json'), 'utf8')).to.equal('{"seed":"one"}');
   });
 
-  it('are not locked where the hub cannot be asked, which is said', async () => {
+  it('are not locked if the hub is unreachable, which is reported', async () => {
     await filledWithoutLinks();
     await truncate(join(snapshot, ENCODER), 1000);
     await hub.close();
@@ -110,7 +110,7 @@ describe('files without a hash on the volume', () => {
     }
   });
 
-  it('are read where their blob is named by git, before the lock file takes another hash of them', async () => {
+  it("whose blob has git's name are read before the lock file records another hash", async () => {
     await filled();
     const [blob = ''] = (await readdir(join(repo, 'blobs'))).filter((name) => name.length === 40).sort();
     const path = join(repo, 'blobs', blob);
@@ -125,7 +125,7 @@ describe('files without a hash on the volume', () => {
     expect((await runHere(['verify'], env())).status).to.equal(0);
   });
 
-  it('are read also where another file of the model is missing', async () => {
+  it('are also read if another file of the model is missing', async () => {
     await filled();
     const [blob = '', other = ''] = (await readdir(join(repo, 'blobs'))).filter((name) => name.length === 40).sort();
     const path = join(repo, 'blobs', blob);
@@ -162,7 +162,7 @@ describe('files without a hash on the volume', () => {
 
     beforeEach(() => hub.publish(repository('one')));
 
-    it('is not moved once it is locked, says update', async () => {
+    it('once locked is not moved, as update reports', async () => {
       const settings = await faces();
       expect((await runHere([], settings)).status).to.equal(0);
       const result = await runHere(['update', '--json'], settings);

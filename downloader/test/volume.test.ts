@@ -93,7 +93,7 @@ describe('a volume', () => {
     expect(bytesSent(ENCODER)).to.be.lessThan(1_300_000);
   });
 
-  it('gets modes that another user can read, whatever the umask', async () => {
+  it('gets modes that another user can read, with any umask', async () => {
     const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$@"', process.execPath, PROGRAM], {
       env: { ...env(), PATH: process.env.PATH },
       stdio: 'ignore',

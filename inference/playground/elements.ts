@@ -1,4 +1,4 @@
-/** The page's elements, its messages, and places where files are dropped. */
+/** The page's elements, its messages, and areas where files are dropped. */
 
 /** Throws if the page has no such element. */
 export function element<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {

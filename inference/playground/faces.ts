@@ -1,6 +1,7 @@
 /** Faces drawn on an image. */
+import type { FaceJson } from '@heimdex/gen';
 import { element, onFiles, say, shown } from './elements.js';
-import { base64, call, type Face, type FaceResults, type Point } from './server.js';
+import { base64, call } from './server.js';
 
 const STATUS = 'faces-status';
 let run = 0;
@@ -17,11 +18,11 @@ async function detect(file: File): Promise<void> {
   const canvas = element('faces', HTMLCanvasElement);
   canvas.hidden = true;
   say(STATUS, 'Detecting …');
-  const { results } = await call<FaceResults>('DetectFaces', { images: [{ content: await base64(file) }] });
+  const { results } = await call('DetectFaces', { images: [{ content: await base64(file) }] });
   // Another image has taken the place of this one.
   if (mine !== run) return;
   const [result] = results ?? [];
-  if (result?.error !== undefined) throw new Error(result.error.message);
+  if (result?.error !== undefined) throw new Error(result.error.message ?? '');
   const faces = result?.detections?.faces ?? [];
   const text = `${faces.length} ${faces.length === 1 ? 'face' : 'faces'}.`;
   const image = await createImageBitmap(file).catch(() => undefined);
@@ -38,13 +39,14 @@ async function detect(file: File): Promise<void> {
   say(STATUS, text);
 }
 
-function draw(context: CanvasRenderingContext2D, { box = {}, landmarks = {} }: Face, line: number): void {
+function draw(context: CanvasRenderingContext2D, { box = {}, landmarks = {} }: FaceJson, line: number): void {
   context.lineWidth = line;
   context.strokeStyle = context.fillStyle = '#e5007d';
-  context.strokeRect(box.x ?? 0, box.y ?? 0, box.width ?? 0, box.height ?? 0);
-  for (const { x = 0, y = 0 } of Object.values<Point>(landmarks)) {
+  const { x = 0, y = 0, width = 0, height = 0 } = box;
+  context.strokeRect(Number(x), Number(y), Number(width), Number(height));
+  for (const { x = 0, y = 0 } of Object.values(landmarks)) {
     context.beginPath();
-    context.arc(x, y, line * 1.3, 0, 2 * Math.PI);
+    context.arc(Number(x), Number(y), line * 1.3, 0, 2 * Math.PI);
     context.fill();
   }
 }

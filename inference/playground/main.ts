@@ -2,7 +2,7 @@
 import { element, keepPageOnDrop, say, shown } from './elements.js';
 import { startFaces } from './faces.js';
 import { startSearch } from './search.js';
-import { CallError, call, type ServerInfo } from './server.js';
+import { CallError, call } from './server.js';
 import { startSpeech } from './speech.js';
 
 const STATUS = 'status';
@@ -10,7 +10,7 @@ let started = false;
 
 async function connect(): Promise<void> {
   try {
-    const { models = [], limits = {}, version = '' } = await call<ServerInfo>('GetServerInfo', {});
+    const { models = [], limits = {}, version = '' } = await call('GetServerInfo', {});
     say(STATUS, `Version ${version}: ${models.map(({ model }) => model?.id ?? '').join(', ')}`);
     element('token-form', HTMLFormElement).hidden = true;
     if (started) return;

@@ -2,9 +2,11 @@
 
 /** Whisper's rate. */
 export const SAMPLE_RATE_HZ = 16_000;
-/** A piece ends at the quietest moment of its last part: at most one window of Whisper. */
-const PIECE_SECONDS = 28;
-const SEARCH_SECONDS = 8;
+/** Length of the pieces: the first words come soon, and later pieces are at most one window of Whisper. */
+const PIECE_SECONDS = [8, 16];
+const LONGEST_SECONDS = 28;
+/** A piece ends at the quietest moment of its last part. */
+const SEARCH_SHARE = 0.3;
 const FRAME = SAMPLE_RATE_HZ / 50;
 
 export interface Piece {
@@ -27,8 +29,9 @@ export async function samplesOf(file: Blob): Promise<Float32Array> {
 }
 
 export function* piecesOf(samples: Float32Array): Generator<Piece, void, void> {
-  for (let start = 0; start < samples.length; ) {
-    const end = endOf(samples, start);
+  let start = 0;
+  for (let count = 0; start < samples.length; count += 1) {
+    const end = endOf(samples, start, (PIECE_SECONDS[count] ?? LONGEST_SECONDS) * SAMPLE_RATE_HZ);
     const pcm = new Int16Array(end - start);
     for (let at = start; at < end; at += 1) {
       pcm[at - start] = Math.round(Math.max(-1, Math.min(1, samples[at] ?? 0)) * 32_767);
@@ -38,12 +41,12 @@ export function* piecesOf(samples: Float32Array): Generator<Piece, void, void> {
   }
 }
 
-function endOf(samples: Float32Array, start: number): number {
-  const latest = start + PIECE_SECONDS * SAMPLE_RATE_HZ;
+function endOf(samples: Float32Array, start: number, longest: number): number {
+  const latest = start + longest;
   if (latest >= samples.length) return samples.length;
   let best = latest;
   let least = Number.POSITIVE_INFINITY;
-  for (let at = latest - SEARCH_SECONDS * SAMPLE_RATE_HZ; at + FRAME <= latest; at += FRAME) {
+  for (let at = latest - Math.round(longest * SEARCH_SHARE); at + FRAME <= latest; at += FRAME) {
     const energy = samples.subarray(at, at + FRAME).reduce((sum, sample) => sum + sample * sample, 0);
     if (energy < least) {
       least = energy;

@@ -1,7 +1,8 @@
 /** Images searched by a query. */
+import type { EmbeddingResultJson, LimitsJson } from '@heimdex/gen';
 import { groupsOf } from './batches.js';
 import { element, onFiles, say, shown } from './elements.js';
-import { base64, call, type EmbeddingResult, type Embeddings, type Limits } from './server.js';
+import { base64, call } from './server.js';
 
 interface Image {
   readonly figure: HTMLElement;
@@ -13,7 +14,7 @@ const STATUS = 'search-status';
 const MAX_IMAGES = 500;
 
 /** Embeds at most MAX_IMAGES images, in batches, one call after the other. */
-export function startSearch(limits: Limits): void {
+export function startSearch(limits: LimitsJson): void {
   let images: Image[] = [];
   /** Images accepted and not yet embedded. */
   let waiting = 0;
@@ -33,7 +34,7 @@ export function startSearch(limits: Limits): void {
         done += group.length;
         waiting -= group.length;
         for (const [at, file] of group.entries()) {
-          const vector = results[at]?.embedding?.values;
+          const vector = vectorOf(results[at]);
           if (vector === undefined) {
             problems.push(`${file.name}: ${results[at]?.error?.message ?? 'The server sent no vector.'}`);
             continue;
@@ -106,15 +107,20 @@ function figureOf(file: File): HTMLElement {
   return figure;
 }
 
-async function embedImages(files: readonly File[]): Promise<readonly EmbeddingResult[]> {
+async function embedImages(files: readonly File[]): Promise<readonly EmbeddingResultJson[]> {
   const images = await Promise.all(files.map(async (file) => ({ content: await base64(file) })));
-  return (await call<Embeddings>('EmbedImage', { images })).results ?? [];
+  return (await call('EmbedImage', { images })).results ?? [];
 }
 
 async function embedText(text: string): Promise<readonly number[]> {
-  const [result] = (await call<Embeddings>('EmbedText', { texts: [text] })).results ?? [];
-  if (result?.embedding?.values === undefined) throw new Error(result?.error?.message ?? 'The server sent no vector.');
-  return result.embedding.values;
+  const [result] = (await call('EmbedText', { texts: [text] })).results ?? [];
+  const vector = vectorOf(result);
+  if (vector === undefined) throw new Error(result?.error?.message ?? 'The server sent no vector.');
+  return vector;
+}
+
+function vectorOf(result: EmbeddingResultJson | undefined): readonly number[] | undefined {
+  return result?.embedding?.values?.map(Number);
 }
 
 /** The cosine: the server's vectors have length 1. */

@@ -1,60 +1,17 @@
-/** Calls of the page to the server that it comes from: the Connect protocol in JSON. Fields with default values are absent. */
+/**
+ * Calls of the page to the server that it comes from: the Connect protocol in JSON, with the types of the contract. Fields with default
+ * values are absent.
+ */
+import type { MessageJsonType } from '@bufbuild/protobuf';
+import type { InferenceService } from '@heimdex/gen';
 
-export interface ServerInfo {
-  readonly version?: string;
-  readonly models?: readonly { readonly role: string; readonly model?: { readonly id?: string } }[];
-  readonly limits?: Limits;
-}
-
-export interface Limits {
-  /** An int64: a string in JSON. */
-  readonly maxMessageBytes?: string;
-  readonly maxBatchItems?: number;
-}
-
-export interface Word {
-  readonly text: string;
-  readonly startSeconds?: number;
-}
-
-export interface Transcript {
-  readonly segments?: readonly (Word & { readonly words?: readonly Word[] })[];
-}
-
-export interface ItemError {
-  readonly message?: string;
-}
-
-export interface EmbeddingResult {
-  readonly embedding?: { readonly values?: readonly number[] };
-  readonly error?: ItemError;
-}
-
-export interface Embeddings {
-  readonly results?: readonly EmbeddingResult[];
-}
-
-export interface Point {
-  readonly x?: number;
-  readonly y?: number;
-}
-
-export interface Face {
-  readonly box?: Point & { readonly width?: number; readonly height?: number };
-  readonly score?: number;
-  readonly landmarks?: Readonly<Record<string, Point>>;
-}
-
-export interface FaceResults {
-  readonly results?: readonly {
-    readonly detections?: {
-      readonly imageWidth?: number;
-      readonly imageHeight?: number;
-      readonly faces?: readonly Face[];
-    };
-    readonly error?: ItemError;
-  }[];
-}
+type Methods = (typeof InferenceService)['method'];
+type UnaryKey = { [Key in keyof Methods]: Methods[Key]['methodKind'] extends 'unary' ? Key : never }[keyof Methods];
+/** As the contract writes the names of methods. */
+type MethodName = Capitalize<UnaryKey>;
+type Method<Name extends MethodName> = Methods[Uncapitalize<Name>];
+type Request<Name extends MethodName> = MessageJsonType<Method<Name>['input']>;
+type Response<Name extends MethodName> = MessageJsonType<Method<Name>['output']>;
 
 /** An error of the server, with its words. */
 export class CallError extends Error {
@@ -67,7 +24,7 @@ export class CallError extends Error {
 }
 
 /** Sends the token of the form, if any. Throws a CallError with the server's message. */
-export async function call<Response>(method: string, request: unknown): Promise<Response> {
+export async function call<Name extends MethodName>(method: Name, request: Request<Name>): Promise<Response<Name>> {
   const token = document.querySelector<HTMLInputElement>('#token')?.value.trim() ?? '';
   const response = await fetch(`/heimdex.inference.v1.InferenceService/${method}`, {
     method: 'POST',
@@ -75,7 +32,7 @@ export async function call<Response>(method: string, request: unknown): Promise<
     body: JSON.stringify(request),
   });
   const text = await response.text();
-  if (response.ok) return JSON.parse(text) as Response;
+  if (response.ok) return JSON.parse(text) as Response<Name>;
   const error = parsed(text);
   throw new CallError(
     error.code ?? String(response.status),

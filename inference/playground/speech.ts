@@ -1,8 +1,9 @@
 /** An audio or video file or the microphone; words, or segments, with times that play. */
+import type { AudioInputJson, RawAudioJson, TranscribeResponseJson, WordJson } from '@heimdex/gen';
 import { JSON_BYTES_PER_BYTE } from './batches.js';
 import { element, onFiles, say, shown } from './elements.js';
 import { piecesOf, SAMPLE_RATE_HZ, samplesOf } from './pieces.js';
-import { base64, CallError, call, type Transcript, type Word } from './server.js';
+import { base64, CallError, call } from './server.js';
 
 const STATUS = 'speech-status';
 let run = 0;
@@ -45,7 +46,7 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
     return say(STATUS, 'Done.');
   }
   const total = Math.round(samples.length / SAMPLE_RATE_HZ);
-  const raw = { encoding: 'AUDIO_ENCODING_PCM_S16LE', sampleRateHz: SAMPLE_RATE_HZ, channelCount: 1 };
+  const raw: RawAudioJson = { encoding: 'AUDIO_ENCODING_PCM_S16LE', sampleRateHz: SAMPLE_RATE_HZ, channelCount: 1 };
   for (const { startSeconds, pcm } of piecesOf(samples)) {
     say(STATUS, `Transcribing: ${Math.round(startSeconds)} of ${total} seconds …`);
     const answer = await transcript({ content: await base64(pcm), raw });
@@ -57,9 +58,9 @@ async function transcribe(file: Blob, maxMessageBytes: number): Promise<void> {
 }
 
 /** With the times of words; of segments where the model has none of words. */
-async function transcript(audio: unknown): Promise<Transcript> {
+async function transcript(audio: AudioInputJson): Promise<TranscribeResponseJson> {
   try {
-    return await call<Transcript>('Transcribe', {
+    return await call('Transcribe', {
       audio,
       ...(wordTimes && { options: { timestamps: 'TIMESTAMPS_WORD' } }),
     });
@@ -70,10 +71,10 @@ async function transcript(audio: unknown): Promise<Transcript> {
   }
 }
 
-function add(words: HTMLElement, { segments = [] }: Transcript, offsetSeconds: number): void {
-  const all: readonly Word[] = segments.flatMap((one) => (one.words?.length ? one.words : [one]));
-  for (const { text, startSeconds = 0 } of all) {
-    const at = offsetSeconds + startSeconds;
+function add(words: HTMLElement, { segments = [] }: TranscribeResponseJson, offsetSeconds: number): void {
+  const all: readonly WordJson[] = segments.flatMap((one) => (one.words?.length ? one.words : [one]));
+  for (const { text = '', startSeconds = 0 } of all) {
+    const at = offsetSeconds + Number(startSeconds);
     const button = document.createElement('button');
     const time = document.createElement('small');
     time.textContent = `${Math.floor(at / 60)}:${(at % 60).toFixed(1).padStart(4, '0')}`;
@@ -104,14 +105,17 @@ function startMicrophone(take: (file: Blob) => void): void {
       const parts: Blob[] = [];
       const mine = new MediaRecorder(stream);
       recorder = mine;
-      mine.addEventListener('dataavailable', ({ data }) => parts.push(data));
+      mine.addEventListener('dataavailable', ({ data }) => {
+        parts.push(data);
+        button.textContent = `Stop (${parts.length} s)`;
+      });
       mine.addEventListener('stop', () => {
         for (const track of stream.getTracks()) track.stop();
         recorder = undefined;
         button.textContent = 'Record';
         take(new Blob(parts, { type: mine.mimeType }));
       });
-      mine.start();
+      mine.start(1000);
       button.textContent = 'Stop';
       say(STATUS, 'Recording …');
     });

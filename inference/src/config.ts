@@ -9,6 +9,7 @@ import {
   readVariables,
 } from '@heimdex/cache';
 import { GIB, MIB } from '@heimdex/common';
+import { MALLOC_SETTINGS } from './malloc-settings.js';
 import { forEachRole, type Role, roleVariable } from './models/roles.js';
 import { SERVER_VARIABLES } from './settings.js';
 
@@ -183,9 +184,9 @@ function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const tunables = {
     GLIBC_TUNABLES: [
       'glibc.malloc.hugetlb=1',
-      'glibc.malloc.arena_max=2',
-      `glibc.malloc.mmap_threshold=${MIB}`,
-      `glibc.malloc.trim_threshold=${8 * MIB}`,
+      `glibc.malloc.arena_max=${MALLOC_SETTINGS.MALLOC_ARENA_MAX}`,
+      `glibc.malloc.mmap_threshold=${MALLOC_SETTINGS.MALLOC_MMAP_THRESHOLD_}`,
+      `glibc.malloc.trim_threshold=${MALLOC_SETTINGS.MALLOC_TRIM_THRESHOLD_}`,
     ].join(':'),
   };
   return { ...tunables, ...Object.fromEntries(kept), ...offline };

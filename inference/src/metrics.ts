@@ -25,6 +25,8 @@ export const METRICS = {
   heimdex_received_bytes_total: 'Bytes received on all connections.',
   heimdex_sent_bytes_total: 'Bytes sent on all connections.',
   heimdex_connections: 'Open connections.',
+  heimdex_certificate_expires_timestamp_seconds:
+    'When the certificate in use expires, in seconds since 1970. Only with TLS.',
 } as const;
 type MetricName = keyof typeof METRICS;
 
@@ -45,6 +47,8 @@ export interface MetricSources {
   traffic(): { readonly receivedBytes: number; readonly sentBytes: number; readonly connections: number };
   serverMemoryBytes(): Promise<number>;
   readonly memoryLimitBytes: number;
+  /** When the certificate expires, in milliseconds since the epoch; undefined: no TLS. */
+  readonly certificateExpiresAtMs: (() => number) | undefined;
 }
 
 export interface ModelReading {
@@ -126,6 +130,12 @@ export class Metrics {
     });
     this.#collectedCounter('heimdex_sent_bytes_total', [], (counter) => counter.inc(sources.traffic().sentBytes));
     this.#gauge('heimdex_memory_limit_bytes', [], (gauge) => gauge.set(sources.memoryLimitBytes));
+    const { certificateExpiresAtMs } = sources;
+    if (certificateExpiresAtMs !== undefined) {
+      this.#gauge('heimdex_certificate_expires_timestamp_seconds', [], (gauge) =>
+        gauge.set(certificateExpiresAtMs() / 1000),
+      );
+    }
     this.#gauge('heimdex_memory_bytes', ['process'], async (gauge) => {
       gauge.set({ process: 'server' }, await sources.serverMemoryBytes());
       for (const model of sources.models()) gauge.set({ process: model.name }, await model.memoryBytes());

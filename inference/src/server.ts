@@ -133,6 +133,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     traffic: () => portListener.traffic(),
     serverMemoryBytes: () => processMemoryBytes(process.pid),
     memoryLimitBytes: limitBytes,
+    certificateExpiresAtMs: security.tls?.expiresAtMs,
   });
   const warm = firstHealthy(state);
   for (const host of hosts) host.start();

@@ -191,7 +191,7 @@ export const SERVER_VARIABLES = {
   }),
   tlsCertFile: stringVariable({
     name: 'TLS_CERT_FILE',
-    doc: 'Certificate chain of the server (PEM); together with TLS_KEY_FILE it enables TLS. Reloaded when it changes.',
+    doc: 'Certificate chain of the server (PEM); together with TLS_KEY_FILE it enables TLS. Reloaded when it changes. Refused while it is not valid, for example expired.',
     example: '/run/secrets/tls.crt',
   }),
   tlsKeyFile: stringVariable({

@@ -11,7 +11,8 @@ from typing import Any
 
 import grpc
 
-from heimdex_client._proto import error_details_pb2, status_pb2
+from heimdex_client import TranscribePartial
+from heimdex_client._proto import error_details_pb2, speech_pb2, status_pb2
 
 ADDRESS = os.environ.get("HEIMDEX_ADDRESS", "localhost:8001")
 SAMPLES = Path(__file__).resolve().parents[3] / "demo/samples"
@@ -22,7 +23,7 @@ TWO_FACES = SAMPLES / "faces/faces_2.png"
 
 
 def padded_flac(size: int) -> bytes:
-    """The speech with a padding block in front of its sound: a large file with little to hear."""
+    """The speech with a padding block in front of its sound: a large file with little audio."""
     flac = SPEECH.read_bytes()
     header, rest = flac[4:42], flac[42:]
     assert flac[:4] == b"fLaC" and header[0] == 0, "STREAMINFO first, and not the last block"
@@ -64,3 +65,17 @@ def fake_server(
         yield port
     finally:
         server.stop(None)
+
+
+SPOKEN_LIVE = [TranscribePartial(" He", 0.25, 0.5), TranscribePartial(" He was", 0.25, 0.75)]
+
+
+def live_speech(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+    """A FakeServer's stream that has partial results where they are asked for."""
+    start = speech_pb2.TranscribeStreamRequest.FromString(next(requests)).start
+    if not start.options.live:
+        refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    all(requests)  # The end of the call would meet the client's writes.
+    for partial in SPOKEN_LIVE:
+        yield speech_pb2.TranscribeStreamResponse(partial=vars(partial)).SerializeToString()
+    yield speech_pb2.TranscribeStreamResponse(segment={"text": " He was."}).SerializeToString()

@@ -9,7 +9,18 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
-from support import ADDRESS, ELEPHANT, SAID, SPEECH, TWO_FACES, fake_server, padded_flac, refuse
+from support import (
+    ADDRESS,
+    ELEPHANT,
+    SAID,
+    SPEECH,
+    SPOKEN_LIVE,
+    TWO_FACES,
+    fake_server,
+    live_speech,
+    padded_flac,
+    refuse,
+)
 
 from heimdex_client import (
     AsyncHeimdexClient,
@@ -98,6 +109,13 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
                     async for _event in client.transcribe_stream(iter([b"audio"])):
                         pass
                 self.assertEqual(len(calls), 3)
+
+    async def test_gives_what_is_not_final_yet_of_live_speech(self) -> None:
+        with fake_server(stream=live_speech) as port:
+            async with AsyncHeimdexClient(f"127.0.0.1:{port}") as client:
+                events = [event async for event in client.transcribe_stream([b"audio"], live=True)]
+        self.assertEqual(events[:2], SPOKEN_LIVE)
+        self.assertIsInstance(events[2], Segment)
 
     async def test_gives_a_silent_server_up(self) -> None:
         def stream(requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:

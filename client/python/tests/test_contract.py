@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import unittest
 
-from heimdex_client import DEFAULT_TIMEOUTS, TranscribeOptions, VadParameters, answers
+from heimdex_client import (
+    DEFAULT_TIMEOUTS,
+    AsyncHeimdexClient,
+    HeimdexClient,
+    TranscribeOptions,
+    VadParameters,
+    answers,
+)
 from heimdex_client._proto import common_pb2, faces_pb2, inference_service_pb2, server_info_pb2, speech_pb2
 from heimdex_client._transport import RESPONSES
 
 
+def parameters_of(client: type, call: str) -> list[str]:
+    parameters = inspect.signature(getattr(client, call)).parameters.values()
+    return [str(parameter).replace("AsyncAudioSource", "AudioSource") for parameter in parameters]
+
+
 class ContractTest(unittest.TestCase):
+    def test_both_clients_have_the_same_calls(self) -> None:
+        calls = [name for name in vars(HeimdexClient) if not name.startswith("_")]
+        self.assertEqual(calls, [name for name in vars(AsyncHeimdexClient) if not name.startswith("_")])
+        self.assertGreater(len(calls), 7)
+        for call in ("__init__", *calls):
+            self.assertEqual(parameters_of(HeimdexClient, call), parameters_of(AsyncHeimdexClient, call), call)
+
     def test_every_rpc_has_its_answer_and_its_time_limit(self) -> None:
         rpcs = {method.name for method in inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].methods}
         self.assertEqual(RESPONSES.keys(), rpcs | {"Check"})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 import threading
 import unittest
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
-from support import fake_server, refuse
+from support import SPOKEN_LIVE, fake_server, live_speech, refuse
 
 from heimdex_client import (
     DeadlineExceededError,
@@ -22,7 +18,6 @@ from heimdex_client import (
     QueueFullError,
     RetryOptions,
     Segment,
-    TlsOptions,
     UnreachableError,
 )
 from heimdex_client._proto import server_info_pb2, speech_pb2
@@ -83,6 +78,12 @@ class RetryTest(unittest.TestCase):
 
 
 class StreamTest(unittest.TestCase):
+    def test_gives_what_is_not_final_yet_of_live_speech(self) -> None:
+        with fake_server(stream=live_speech) as port, HeimdexClient(f"127.0.0.1:{port}") as client:
+            events = list(client.transcribe_stream([b"audio"], live=True))
+        self.assertEqual(events[:2], SPOKEN_LIVE)
+        self.assertIsInstance(events[2], Segment)
+
     def test_is_not_retried_once_something_came(self) -> None:
         calls: list[int] = []
 
@@ -139,35 +140,3 @@ class ConnectionTest(unittest.TestCase):
             HeimdexClient("https://server:8001", tls=False)
         with self.assertRaisesRegex(ValueError, "got Embed"):
             HeimdexClient(timeouts={"Embed": 1})
-
-    @unittest.skipUnless(shutil.which("openssl"), "openssl makes the certificates")
-    def test_tls_with_a_client_certificate_and_a_token_that_is_renewed(self) -> None:
-        seen: list[dict[str, Any]] = []
-
-        def unary(_request: bytes, context: Any) -> bytes:
-            seen.append(dict(context.invocation_metadata()))
-            return INFO
-
-        with tempfile.TemporaryDirectory() as directory:
-            key, cert = Path(directory, "key.pem"), Path(directory, "cert.pem")
-            subprocess.run(
-                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-                + ["-keyout", key, "-out", cert, "-days", "1", "-subj", "/CN=inference.test"]
-                + ["-addext", "subjectAltName=DNS:inference.test"],
-                check=True,
-                capture_output=True,
-            )
-            pair = (key.read_bytes(), cert.read_bytes())
-            credentials = grpc.ssl_server_credentials([pair], pair[1], require_client_auth=True)
-            tls = TlsOptions(cert, cert, key, server_name="inference.test")
-            tokens = iter(["first", "second"])
-            with fake_server(unary, credentials=credentials) as port:
-                address = f"https://127.0.0.1:{port}"
-                with HeimdexClient(address, tls=tls, token=lambda: next(tokens), priority="bulk") as client:
-                    client.server_info()
-                    client.server_info()
-                with HeimdexClient(address, retry=RetryOptions(max_attempts=1)) as stranger:
-                    with self.assertRaises(UnreachableError):
-                        stranger.server_info()
-        self.assertEqual([metadata["authorization"] for metadata in seen], ["Bearer first", "Bearer second"])
-        self.assertEqual(seen[0]["x-heimdex-priority"], "bulk")

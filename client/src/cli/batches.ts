@@ -44,8 +44,7 @@ export async function serverFacts(client: InferenceClient, call: CallOptions): P
 /**
  * Sends files in batches, two at a time, and yields the outcome of each file in order. An unreadable file yields a failed
  * outcome.
- *
- * @throws whatever `call` rejects with
+ * Throws whatever `call` rejects with.
  */
 export async function* callWithFiles<Value>(
   paths: readonly string[],

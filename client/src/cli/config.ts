@@ -61,8 +61,7 @@ export function commonOptions(): Option[] {
 
 /**
  * Returns the client options for one command.
- *
- * @throws CliError if a file cannot be read
+ * Throws CliError if a file cannot be read.
  */
 export async function clientOptions(options: CommonOptions, env: CliEnvironment): Promise<InferenceClientOptions> {
   const addresses = (options.address ?? env.address).split(',').map((address) => address.trim());
@@ -77,7 +76,7 @@ export async function clientOptions(options: CommonOptions, env: CliEnvironment)
   };
 }
 
-/** Parses a positive number on the command line. @throws InvalidArgumentError */
+/** Parses a positive number on the command line. Throws InvalidArgumentError. */
 export function positive(text: string): number {
   const number = Number(text);
   if (!(number > 0) || !Number.isFinite(number)) throw new InvalidArgumentError('Expected a number above 0.');

@@ -19,8 +19,7 @@ const POINT_COLORS = {
 
 /**
  * Loads sharp, which only drawing needs: an optional peer, so that installing the library does not install it.
- *
- * @throws CliError if it is not installed
+ * Throws CliError if it is not installed.
  */
 async function loadSharp() {
   try {
@@ -31,7 +30,7 @@ async function loadSharp() {
   }
 }
 
-/** Fails before any image is sent if faces cannot be drawn. @throws CliError */
+/** Fails before any image is sent if faces cannot be drawn. Throws CliError. */
 export async function assertCanDraw(): Promise<void> {
   await loadSharp();
 }

@@ -7,8 +7,7 @@ const IMAGE_EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.av
 
 /**
  * Expands paths to image files. A directory is searched recursively by file extension; hidden files are skipped.
- *
- * @throws CliError if a path does not exist, or there is no image
+ * Throws CliError if a path does not exist, or there is no image.
  */
 export async function findImages(paths: readonly string[]): Promise<string[]> {
   const found: string[] = [];

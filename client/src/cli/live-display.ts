@@ -1,7 +1,9 @@
+import { displayWidth, endOfText } from '@heimdex/common';
 import type { Segment } from '../speech.js';
 import { abortable } from '../wait.js';
 import type { Terminal } from './terminal.js';
 import type { TranscriptWriter } from './transcript-writer.js';
+import { visible } from './visible.js';
 
 /**
  * Shows live speech on a terminal: final text is printed line by line, at the ends of sentences and pauses; the status line has what
@@ -25,7 +27,7 @@ export class LiveDisplay implements TranscriptWriter {
   async segment({ text }: Segment): Promise<void> {
     this.#line += text;
     const isSentence = /[.?!。？！]["'”’)]*$/u.test(this.#line);
-    if (isSentence || this.#line.length >= this.#terminal.columns) this.#print();
+    if (isSentence || displayWidth(this.#line) >= this.#terminal.columns) this.#print();
     else this.#show('');
   }
 
@@ -44,10 +46,10 @@ export class LiveDisplay implements TranscriptWriter {
     if (line !== '') this.#terminal.line(line);
   }
 
-  /** The end of a text that is wider than the terminal. */
+  /** Shows the end of a text that is wider than the terminal. */
   #show(pending: string): void {
     this.#terminal.clearStatus();
-    this.#terminal.status(`${this.#line}${pending}`.trim().slice(1 - this.#terminal.columns));
+    this.#terminal.status(endOfText(visible(`${this.#line}${pending}`.trim()), this.#terminal.statusColumns));
   }
 }
 

@@ -2,14 +2,17 @@
 
 import { EXIT_CODES } from './exit-codes.js';
 import { runCli } from './program.js';
+import { ERASE_LINE } from './terminal.js';
 
 /** Runs the command line of this process. */
 export async function main(): Promise<void> {
   Object.assign(process, { noDeprecation: true }); // Deprecation warnings of libraries do not concern the user.
   const interrupted = new AbortController();
   const stop = () => {
-    if (interrupted.signal.aborted) process.exit(EXIT_CODES.interrupted); // Exit immediately on the second signal.
-    interrupted.abort();
+    if (!interrupted.signal.aborted) return interrupted.abort();
+    // Exit immediately on the second signal, without the progress line.
+    if (process.stderr.isTTY) process.stderr.write(ERASE_LINE);
+    process.exit(EXIT_CODES.interrupted);
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);

@@ -76,6 +76,7 @@ function buildProgram(host: CliHost, done: (exitCode: ExitCode) => void): Comman
 
   const command = (name: string, description: string) => {
     const subcommand = program.command(name).description(description);
+    subcommand.showHelpAfterError(`(run heimdex ${name} --help for usage)`);
     for (const option of commonOptions()) subcommand.addOption(option);
     return subcommand;
   };

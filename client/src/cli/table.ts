@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { displayWidth } from '@heimdex/common';
 
 /** Formats rows as aligned columns, two spaces apart; columns in `right` are right-aligned. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
@@ -47,5 +48,5 @@ export function bar(share: number, cells: number): string {
 }
 
 function width(cell: string): number {
-  return [...stripVTControlCharacters(cell)].length;
+  return displayWidth(stripVTControlCharacters(cell));
 }

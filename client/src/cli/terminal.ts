@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { startOfText } from '@heimdex/common';
 import pc from 'picocolors';
 import { toJson } from './to-json.js';
 import { escapeControls, visible } from './visible.js';
@@ -17,7 +18,8 @@ export interface CliStreams {
 export type Colors = ReturnType<typeof pc.createColors>;
 
 const STATUS_INTERVAL_MS = 100;
-const ERASE_LINE = '\r\u001b[K';
+/** Goes to the start of the line and erases it. */
+export const ERASE_LINE = '\r\u001b[K';
 
 /** Writes results to standard output and messages to standard error; colour and progress only on a terminal. */
 export class Terminal {
@@ -44,6 +46,11 @@ export class Terminal {
   /** Columns of standard output. Default 80. */
   get columns(): number {
     return this.#stdout.columns ?? 80;
+  }
+
+  /** Columns of the progress line: a line as wide as the terminal would go on in the next one. */
+  get statusColumns(): number {
+    return Math.max(1, (this.#stderr.columns ?? 80) - 1);
   }
 
   /** Writes a chunk of the result, without colours. Control characters are escaped. */
@@ -74,7 +81,7 @@ export class Terminal {
     const nowMs = performance.now();
     if (this.#stderr.isTTY !== true || (this.#status && nowMs - this.#statusMs < STATUS_INTERVAL_MS)) return;
     this.#statusMs = nowMs;
-    this.#stderr.write(ERASE_LINE + visible(text).slice(0, (this.#stderr.columns ?? 80) - 1));
+    this.#stderr.write(ERASE_LINE + startOfText(visible(text), this.statusColumns));
     this.#status = true;
   }
 

@@ -22,18 +22,18 @@ export class FileSink implements TextSink {
     this.#file = file;
   }
 
-  /** @throws CliError if the file cannot be created */
+  /** Throws CliError if the file cannot be created. */
   static async open(path: string): Promise<FileSink> {
     const temporary = `${path}.${randomUUID()}.tmp`;
     return new FileSink(path, temporary, await writing(path, open(temporary, 'wx')));
   }
 
-  /** @throws CliError if the file cannot be written */
+  /** Throws CliError if the file cannot be written. */
   async write(text: string): Promise<void> {
     await writing(this.#path, this.#file.appendFile(text));
   }
 
-  /** Renames the file to its final name. @throws CliError if that fails */
+  /** Renames the file to its final name. Throws CliError if that fails. */
   async publish(): Promise<void> {
     await writing(this.#path, rename(this.#temporary, this.#path));
     this.#published = true;
@@ -48,7 +48,7 @@ export class FileSink implements TextSink {
   }
 }
 
-/** Returns the promise's value. @throws CliError that names the file */
+/** Returns the promise's value. Throws CliError that names the file. */
 async function writing<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;

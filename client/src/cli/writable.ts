@@ -3,7 +3,7 @@ import { access, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { usageError } from './cli-error.js';
 
-/** Checks before any work that a file can be created at `path`. @throws CliError with the reason */
+/** Checks before any work that a file can be created at `path`. Throws CliError with the reason. */
 export async function expectWritable(path: string): Promise<void> {
   const dir = dirname(path);
   try {
@@ -15,7 +15,7 @@ export async function expectWritable(path: string): Promise<void> {
   }
 }
 
-/** Creates a directory unless it exists. @throws CliError with the reason */
+/** Creates a directory unless it exists. Throws CliError with the reason. */
 export async function createDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });

@@ -43,8 +43,7 @@ export async function filmTrackOf(input: InputAudioTrack, index: number): Promis
 /**
  * Chooses a track by the server's rule: the requested one, else the default track if it can be decoded, else the first
  * that can. Returns undefined if none can be decoded; the server then reports the error.
- *
- * @throws InferenceClientError INVALID_ARGUMENT for an index out of range
+ * Throws InferenceClientError INVALID_ARGUMENT for an index out of range.
  */
 export function chooseTrack(tracks: readonly FilmTrack[], requested: number | undefined): ChosenTrack | undefined {
   if (requested !== undefined) {

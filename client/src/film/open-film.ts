@@ -33,9 +33,9 @@ const MIN_MISSING_SECONDS = 0.5;
 /**
  * Extracts the audio of a video file on disk. Returns undefined if the file must be sent unchanged: it is not a video, or
  * it is damaged and the server must report how.
+ * Throws InferenceClientError INVALID_ARGUMENT for an index out of range.
  *
  * @param requestedTrack index among the audio tracks, from 0
- * @throws InferenceClientError INVALID_ARGUMENT for an index out of range
  */
 export async function openFilm(path: string, requestedTrack: number | undefined): Promise<FilmAudio | undefined> {
   try {

@@ -69,7 +69,7 @@ export async function writeImageIndex(path: string, index: ImageIndex): Promise<
   }
 }
 
-/** Reads an index. @throws ImageIndexError if it is missing or damaged */
+/** Reads an index. Throws ImageIndexError if it is missing or damaged. */
 export async function readImageIndex(path: string): Promise<ImageIndex> {
   const bytes = await readBytes(path);
   const damaged = (what: string, cause?: unknown) =>

@@ -20,8 +20,7 @@ const SCHEME = /^(https?|dns|unix):(?:\/{2,3})?(.*)$/i;
 /**
  * Parses `host`, `host:port`, `[v6]:port`, `http://host:port`, `https://host:port`, `dns:///name:port` (every address of
  * the name is a separate server) or `unix:/path`. The default port is 8001.
- *
- * @throws TypeError for anything else
+ * Throws TypeError for anything else.
  */
 export function parseAddress(text: string): ServerAddress {
   const written = text.trim();

@@ -46,7 +46,7 @@ export class OpenCalls {
   readonly #scopes = new Set<CallScope>();
   #closed = false;
 
-  /** @throws InferenceClientError UNAVAILABLE, reason CLOSED, after close() */
+  /** Throws InferenceClientError UNAVAILABLE, reason CLOSED, after close(). */
   open(signal: AbortSignal | undefined): CallScope {
     if (this.#closed) throw closed();
     const scope = new CallScope(signal);

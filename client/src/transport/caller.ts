@@ -64,8 +64,7 @@ export class Caller {
 
   /**
    * Returns the timeout of a call.
-   *
-   * @throws InferenceClientError INVALID_ARGUMENT for a timeout that is not a number: gRPC would crash the process
+   * Throws InferenceClientError INVALID_ARGUMENT for a timeout that is not a number: gRPC would crash the process.
    */
   timeoutMs(name: MethodName, call: CallOptions): number {
     const limitMs = timeLimitMs(name, this.#options, call);
@@ -114,8 +113,7 @@ export class Caller {
   /**
    * Runs `run` on one server after another until it succeeds, the error is final, or the time or the retry budget runs
    * out. An untried server is called immediately, the same server only after its back-off.
-   *
-   * @throws InferenceClientError
+   * Throws InferenceClientError.
    */
   async attempts<T>(plan: CallPlan, scope: CallScope, run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const tried = new Set<Endpoint>();

@@ -12,8 +12,7 @@ export const DEFAULT_ADDRESS = 'localhost:8001';
 
 /**
  * Creates the server pool of a client, without connecting.
- *
- * @throws TypeError for an invalid address, or a mixture of https:// and other addresses
+ * Throws TypeError for an invalid address, or a mixture of https:// and other addresses.
  */
 export function openPool(options: InferenceClientOptions): EndpointPool {
   const addresses = addressesOf(options);
@@ -36,9 +35,8 @@ export function openPool(options: InferenceClientOptions): EndpointPool {
 
 /**
  * Builds the metadata of a call: token, priority and headers. The call's values override the client's.
- *
- * @throws InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for an invalid token or header; also whatever the token
- * function throws
+ * Throws InferenceClientError UNAUTHENTICATED or INVALID_ARGUMENT for an invalid token or header; also whatever the token
+ * function throws.
  */
 export async function metadataOf(client: InferenceClientOptions, call: CallOptions): Promise<Metadata> {
   const metadata = new Metadata();

@@ -65,8 +65,7 @@ export class Endpoint {
   /**
    * Waits for a connection, until `deadlineMs` (milliseconds since the epoch). Returns at once if there is one, or if the
    * last attempt has just failed: the following call then reports why.
-   *
-   * @throws InferenceClientError UNAVAILABLE, reason UNREACHABLE, at the deadline
+   * Throws InferenceClientError UNAVAILABLE, reason UNREACHABLE, at the deadline.
    */
   async connect(deadlineMs: number, signal: AbortSignal): Promise<void> {
     const timeoutMs = Math.max(0, deadlineMs - Date.now());

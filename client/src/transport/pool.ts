@@ -50,8 +50,7 @@ export class EndpointPool {
 
   /**
    * Selects the next server. Prefers servers not in `tried`.
-   *
-   * @throws InferenceClientError UNAVAILABLE if a DNS name has no address
+   * Throws InferenceClientError UNAVAILABLE if a DNS name has no address.
    */
   async pick(tried: ReadonlySet<Endpoint> = new Set()): Promise<Endpoint> {
     if (this.#names.length > 0) await this.#resolved();

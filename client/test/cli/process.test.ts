@@ -83,6 +83,12 @@ describe('the process heimdex', () => {
     });
   }
 
+  it('names the help that lists the options of the command', async () => {
+    const { stderr } = await heimdex(['transcribe', 'a', '--format', 'pdf'], { address: server.address });
+    expect(stderr).to.contain('(run heimdex transcribe --help for usage)');
+    expect((await heimdex(['sing'])).stderr).to.contain('(run heimdex --help for usage)');
+  });
+
   it('exits with 130 on Ctrl-C while waiting for input', async () => {
     const child = spawn(process.execPath, [BIN, 'transcribe', '-', '-a', server.address], {
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -52,7 +52,7 @@ describe('heimdex transcribe, words and lines', () => {
     expect(JSON.parse(stdout)).to.deep.equal({ file: 'standard input', words: WORDS });
   });
 
-  it('splits subtitles by the width and the lines that are asked for', async () => {
+  it('splits subtitles by the requested width and lines', async () => {
     const { stdout } = await run('--format', 'srt', '--max-line-width', '10', '--max-lines', '1');
     expect(stdout).to.equal(
       '1\n00:00:00,000 --> 00:00:01,900\nOne small\n\n2\n00:00:02,250 --> 00:00:03,000\nstep,\n\n',

@@ -6,8 +6,17 @@ export interface KeyPair {
   readonly key: string;
 }
 
-/** Creates an authority, a server certificate for `name` and 127.0.0.1, and a client certificate. */
-export async function makeCertificates(name: string): Promise<{ ca: KeyPair; server: KeyPair; client: KeyPair }> {
+/** Key pairs of one authority, and its own. */
+export interface Certificates {
+  readonly ca: KeyPair;
+  readonly server: KeyPair;
+  /** A server's that has expired. */
+  readonly expired: KeyPair;
+  readonly client: KeyPair;
+}
+
+/** Creates an authority, server certificates for `name` and 127.0.0.1, and a client certificate. */
+export async function makeCertificates(name: string): Promise<Certificates> {
   const ca = await make('test authority', undefined, [
     { name: 'basicConstraints', cA: true, critical: true },
     { name: 'keyUsage', keyCertSign: true, critical: true },
@@ -16,19 +25,25 @@ export async function makeCertificates(name: string): Promise<{ ca: KeyPair; ser
     { type: 2 as const, value: name },
     { type: 7 as const, ip: '127.0.0.1' },
   ];
-  const server = await make(name, ca, [{ name: 'subjectAltName', altNames }]);
-  return { ca, server, client: await make('test client', ca, []) };
+  const [server, expired, client] = await Promise.all([
+    make(name, ca, [{ name: 'subjectAltName', altNames }]),
+    make(name, ca, [{ name: 'subjectAltName', altNames }], new Date(Date.now() - 86_400_000)),
+    make('test client', ca, []),
+  ]);
+  return { ca, server, expired, client };
 }
 
 async function make(
   commonName: string,
   ca: KeyPair | undefined,
   extensions: NonNullable<Parameters<typeof generate>[1]>['extensions'] & object,
+  notAfterDate?: Date,
 ): Promise<KeyPair> {
   const { cert, private: key } = await generate([{ name: 'commonName', value: commonName }], {
     keyType: 'ec',
     algorithm: 'sha256',
     extensions,
+    ...(notAfterDate !== undefined && { notBeforeDate: new Date(0), notAfterDate }),
     ...(ca !== undefined && { ca }),
   });
   return { cert, key };

@@ -33,8 +33,8 @@ async function moonshine(): Promise<HubRepository> {
 
 /** Returns the directory of an installed package. Many packages do not export their package.json. */
 function packageDir(name: string): string {
-  const places = createRequire(import.meta.url).resolve.paths(name) ?? [];
-  const found = places.map((place) => join(place, name)).find((dir) => existsSync(dir));
+  const dirs = createRequire(import.meta.url).resolve.paths(name) ?? [];
+  const found = dirs.map((dir) => join(dir, name)).find((dir) => existsSync(dir));
   if (found === undefined) throw new Error(`Expected the npm package ${name} to be installed. Run npm ci.`);
   return dirname(join(found, 'package.json'));
 }

@@ -54,12 +54,12 @@ async function inspectAs(
   options.signal?.throwIfAborted();
   const missing = await cacheProblem(search);
   const locations = repositoriesOf(configured, search.locked);
-  const [firstPlace] = locations;
-  if (missing !== undefined || firstPlace === undefined) {
+  const [firstLocation] = locations;
+  if (missing !== undefined || firstLocation === undefined) {
     const problems = missing === undefined ? [modelMissing(search, repoPath(cacheDir, configured.id))] : [missing];
     return {
       configured,
-      repository: firstPlace?.repository ?? configured.id,
+      repository: firstLocation?.repository ?? configured.id,
       revision: undefined,
       files: [],
       problems,
@@ -68,7 +68,7 @@ async function inspectAs(
   }
   return configured.layout === 'plain'
     ? inspectPlain(search, locations)
-    : inspectSnapshots(search, locations, firstPlace);
+    : inspectSnapshots(search, locations, firstLocation);
 }
 
 interface Search {
@@ -80,7 +80,7 @@ interface Search {
 }
 
 /** A repository directory that may hold the model, and the revision in it. */
-interface Place {
+interface ModelLocation {
   readonly repository: string;
   readonly revision: string;
 }
@@ -88,11 +88,11 @@ interface Place {
 /** Files from sources other than a hub use a directory of the same layout, under the model's own name. */
 const OWN_REVISION = 'main';
 
-function repositoriesOf(configured: ConfiguredModel, locked: LockedModel | undefined): Place[] {
+function repositoriesOf(configured: ConfiguredModel, locked: LockedModel | undefined): ModelLocation[] {
   if (locked !== undefined && locked.layout === 'snapshot') {
     return [{ repository: locked.repository, revision: locked.revision }];
   }
-  const locations = new Map<string, Place>();
+  const locations = new Map<string, ModelLocation>();
   for (const source of configured.sources) {
     const location =
       source.type === 'hf'
@@ -131,7 +131,11 @@ async function cacheProblem(search: Search): Promise<CacheError | undefined> {
   }
 }
 
-async function inspectSnapshots(search: Search, locations: readonly Place[], first: Place): Promise<ModelInspection> {
+async function inspectSnapshots(
+  search: Search,
+  locations: readonly ModelLocation[],
+  first: ModelLocation,
+): Promise<ModelInspection> {
   let best: ModelInspection | undefined;
   let unreadable: CacheError | undefined;
   let lookedAt = '';
@@ -187,7 +191,7 @@ async function inspectSnapshot(search: Search, repository: string, commit: strin
   return inspectionOf(search, repository, commit, dir, files, weights);
 }
 
-async function inspectPlain(search: Search, locations: readonly Place[]): Promise<ModelInspection> {
+async function inspectPlain(search: Search, locations: readonly ModelLocation[]): Promise<ModelInspection> {
   const { cacheDir, configured } = search;
   const repository = locations[0]?.repository ?? configured.id;
   const files: FileInspection[] = [];

@@ -81,7 +81,7 @@ export const MODEL_VARIABLES = {
   featureVad: booleanVariable({
     name: 'FEATURE_VAD',
     default: false,
-    doc: 'Whether to load the voice activity detector with the speech model; required by vad_filter.',
+    doc: 'Whether to load the voice activity detector with the speech model; required by vad_filter and by live.',
     example: 'true',
   }),
   device: enumVariable({

@@ -17,7 +17,7 @@ export function pruneCompiled(
 ): PruneStep[] {
   return dirs.flatMap((dir): PruneStep[] => {
     const { path, sizeBytes: freedBytes, repository, manifest } = dir;
-    const remove = (reason: PruneStep['reason']): PruneStep[] => [{ path, kind: 'folder', reason, freedBytes }];
+    const remove = (reason: PruneStep['reason']): PruneStep[] => [{ path, kind: 'directory', reason, freedBytes }];
     if (dir.isTemporary || manifest === undefined) {
       return dir.modifiedMs < leftoversBeforeMs ? remove('left by a compile that was killed') : [];
     }

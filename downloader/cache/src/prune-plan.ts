@@ -60,10 +60,10 @@ export function planPrune(
   manifest: Manifest,
   { leftoversBeforeMs, lock, named = [], prepared = [], compiled = [] }: PruneOptions,
 ): PrunePlan {
-  const brought = (lock?.models ?? []).filter(({ found }) => found !== true);
-  const own = new Set([...brought.map(({ repository }) => repository), ...named]);
+  const downloaded = (lock?.models ?? []).filter(({ found }) => found !== true);
+  const own = new Set([...downloaded.map(({ repository }) => repository), ...named]);
   const ownFiles = new Set(
-    brought.filter(({ layout }) => layout === 'plain').flatMap(({ files }) => files.map(nameOf)),
+    downloaded.filter(({ layout }) => layout === 'plain').flatMap(({ files }) => files.map(nameOf)),
   );
   const used = usedFiles(configured);
   const steps: PruneStep[] = [];
@@ -75,7 +75,7 @@ export function planPrune(
       if (commits === undefined) kept.push({ name: repository.repository, sizeBytes: repository.sizeBytes });
     } else if (commits === undefined) {
       const freedBytes = ownBytes([...repository.blobs, ...repository.partials]);
-      steps.push({ path: repository.path, kind: 'folder', reason: 'repository not configured', freedBytes });
+      steps.push({ path: repository.path, kind: 'directory', reason: 'repository not configured', freedBytes });
     } else if (commits !== 'all') {
       steps.push(...pruneRepository(repository, commits, leftoversBeforeMs));
     }
@@ -118,7 +118,7 @@ function pruneOptimized(
   if (found.length < configured.length) return [];
   const unused = unusedOptimized(prepared, found);
   const dir = ({ path, sizeBytes }: { readonly path: string; readonly sizeBytes: number }, reason: PruneReason) =>
-    ({ path, kind: 'folder', reason, freedBytes: sizeBytes }) as const;
+    ({ path, kind: 'directory', reason, freedBytes: sizeBytes }) as const;
   const unrecorded = prepared
     .filter((source) => recorded !== undefined && !unused.includes(source))
     .flatMap(({ source, forms }) =>
@@ -171,10 +171,10 @@ function pruneRepository(
     const paths = commits.get(snapshot.commit);
     if (paths === undefined) {
       const freedBytes = snapshot.files.reduce((sum, file) => sum + unlinkedBytes(file), 0);
-      links.push({ path: snapshot.path, kind: 'folder', reason: 'commit not configured', freedBytes });
+      links.push({ path: snapshot.path, kind: 'directory', reason: 'commit not configured', freedBytes });
       for (const dir of ['trees', '.no_exist']) {
         const name = dir === 'trees' ? `${snapshot.commit}.json` : snapshot.commit;
-        const kind = dir === 'trees' ? 'file' : 'folder';
+        const kind = dir === 'trees' ? 'file' : 'directory';
         links.push({ path: join(repository.path, dir, name), kind, reason: 'commit not configured', freedBytes: 0 });
       }
       continue;

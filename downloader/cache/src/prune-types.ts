@@ -17,7 +17,7 @@ export type PruneReason =
 /** One item to remove: a file, a link or a directory with its content. */
 export interface PruneStep {
   readonly path: string;
-  readonly kind: 'file' | 'folder';
+  readonly kind: 'file' | 'directory';
   readonly reason: PruneReason;
   /** Bytes freed; 0 for links and for bytes that are still referenced. */
   readonly freedBytes: number;

@@ -43,13 +43,13 @@ describe('finding a model with a lock file', () => {
     ],
   });
 
-  it('holds to the locked commit though the branch has moved', async () => {
+  it('uses the locked commit although the branch has moved', async () => {
     const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     await writeRef(dir, 'main', OTHER_COMMIT);
     expect((await findModel(cache(), sentenceModel(), { lock: lockOf() })).revision).to.equal(COMMIT);
   });
 
-  it('says which commit the lock file wants when another one is there', async () => {
+  it('names the locked commit if another one is present', async () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES, { commit: OTHER_COMMIT });
     const error = await cacheErrorOf(findModel(cache(), sentenceModel(), { lock: lockOf() }));
     expect(error.code).to.equal('MODEL_MISSING');

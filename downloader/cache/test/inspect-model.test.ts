@@ -45,7 +45,7 @@ describe('finding a model', () => {
     expect(found.files.find((file) => file.path === 'config.json')?.hash?.type).to.equal('git-sha1');
   });
 
-  it('says which directory is missing and which variable names it when there is no cache', async () => {
+  it('names the missing cache directory and its variable', async () => {
     const missing = join(cache(), 'nowhere');
     const error = await cacheErrorOf(findModel(missing, sentenceModel(), { cacheDirVariable: 'HF_HOME' }));
     expect(error).to.include({ code: 'CACHE_MISSING', path: missing, variable: 'HF_HOME' });

@@ -63,7 +63,7 @@ describe('layout', () => {
     });
   }
 
-  it('takes the odd names that repositories really have', () => {
+  it('accepts unusual names of real repositories', () => {
     for (const path of ['.gitattributes', '1_Pooling/config.json', 'a b.txt', 'ä.json', '..a/b..', '...']) {
       expect(assertSafePath(path)).to.equal(path);
     }

@@ -50,7 +50,7 @@ describe('lock file', () => {
     expect(lock?.models[1]).to.deep.equal(PLAIN);
   });
 
-  it('has the same bytes for the same content, whatever the order', () => {
+  it('has the same bytes for the same content in any order', () => {
     const [first, second] = MODEL.files;
     const files = [second, first].flatMap((file) => file ?? []);
     expect(formatLock({ models: [PLAIN, { ...MODEL, files }] })).to.equal(formatLock({ models: [MODEL, PLAIN] }));
@@ -72,7 +72,7 @@ describe('lock file', () => {
     expect(await readdir(dir())).to.deep.equal(['taken']);
   });
 
-  it('is undefined where there is none', async () => {
+  it('is undefined if there is none', async () => {
     expect(await readLock(join(dir(), 'none.json'))).to.equal(undefined);
   });
 
@@ -94,15 +94,15 @@ describe('lock file', () => {
     ['a later format', (text) => text.replace('"formatVersion": 1', '"formatVersion": 2'), /formatVersion must be 1/],
     ['a short commit', (text) => text.replace(COMMIT, 'abc'), /revision must be a commit of 40 digits/],
     ['a path that leads out', (text) => text.replace('config.json', '../../x'), /path must be a path inside/],
-    ['a hash that is none', (text) => text.replace(sha256('{}'), 'abc'), /sha256 must be 64/],
+    ['an invalid hash', (text) => text.replace(sha256('{}'), 'abc'), /sha256 must be 64/],
     [
-      'a size that is none',
+      'an invalid size',
       (text) => text.replace('"sizeBytes": 2', '"sizeBytes": -2'),
       /sizeBytes must be a whole number/,
     ],
   ];
   for (const [what, change, message] of mistakes) {
-    it(`refuses ${what}, and says where and what to do`, async () => {
+    it(`refuses ${what}, with the position and the remedy`, async () => {
       const text = change(formatLock({ models: [MODEL] }));
       const error = await cacheErrorOf(() => parseLock(text, '/v/models.lock.json'));
       expect(error).to.include({ code: 'LOCK_INVALID', path: '/v/models.lock.json' });
@@ -115,9 +115,9 @@ describe('lock file', () => {
     expect((await cacheErrorOf(readLock(join(dir(), 'directory.json')))).code).to.equal('FILE_UNREADABLE');
   });
 
-  it('shows in the README as it is written', async () => {
-    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-    const example = /## The lock file[\s\S]*?```json\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
-    expect(formatLock(parseLock(example, 'README.md'))).to.equal(example);
+  it('has the documented text: docs/volume.md', async () => {
+    const page = await readFile(new URL('../../../../docs/volume.md', import.meta.url), 'utf8');
+    const example = /## The lock file[\s\S]*?```json\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    expect(formatLock(parseLock(example, 'volume.md'))).to.equal(example);
   });
 });

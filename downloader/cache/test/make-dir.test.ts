@@ -13,7 +13,7 @@ describe('making a directory', () => {
     for (const path of paths) expect((await stat(path)).isDirectory()).to.equal(true);
   });
 
-  it('says what is in the way', async () => {
+  it('names the file that is in the way', async () => {
     await writeFile(join(dir(), 'file'), '');
     for (const path of ['file', 'file/below', 'file/further/below']) {
       const error = await makeDir(join(dir(), path)).then(String, (reason: NodeJS.ErrnoException) => reason.code);
@@ -21,7 +21,7 @@ describe('making a directory', () => {
     }
   });
 
-  it('ends where there can be no directories', async function () {
+  it('fails where directories cannot exist', async function () {
     if (process.platform !== 'linux') {
       console.log('      skipped: /proc is of Linux');
       return this.skip();

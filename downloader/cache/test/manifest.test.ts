@@ -97,7 +97,7 @@ describe('manifest', () => {
     expect(resolveModel(manifest, 'speech', 'tiny').entry).to.equal('openai/whisper-tiny');
   });
 
-  it("lets a user's entry take the built-in file sets", async () => {
+  it("allows a user's entry to use the built-in file sets", async () => {
     const path = join(dir(), 'mine.json');
     const { files: _files, variants: _variants, defaultVariant: _default, ...rest } = ENTRY;
     await writeFile(path, JSON.stringify({ formatVersion: 1, models: [{ ...rest, fileSet: 'whisper' }] }));
@@ -147,7 +147,7 @@ describe('manifest', () => {
       { sources: [{ type: 'hf', repository: 'a/b/c' }] },
       /repository must be/,
     ],
-    ['a hash that is none', { known: { 'config.json': { sha256: 'abc' } } }, /sha256 must be 64 hexadecimal digits/],
+    ['an invalid hash', { known: { 'config.json': { sha256: 'abc' } } }, /sha256 must be 64 hexadecimal digits/],
     [
       'a range for a version',
       { sources: [{ type: 'npm', package: 'x', version: '^1.0.0', files: [] }] },
@@ -158,7 +158,7 @@ describe('manifest', () => {
     ['both a file set and files', { fileSet: 'whisper' }, /fileSet must be omitted/],
   ];
   for (const [what, change, message] of mistakes) {
-    it(`refuses ${what}, and says where`, async () => {
+    it(`refuses ${what}, with the position`, async () => {
       const error = await cacheErrorOf(() => parseManifest(manifestOf(change), 'mine.json'));
       expect(error.code).to.equal('MANIFEST_INVALID');
       expect(error.message).to.match(message).and.to.include('mine.json');
@@ -167,7 +167,7 @@ describe('manifest', () => {
     });
   }
 
-  it('says so when the file is missing or no JSON', async () => {
+  it('reports a file that is missing or not JSON', async () => {
     const missing = await cacheErrorOf(() => loadManifest(join(dir(), 'none.json')));
     expect([missing.code, missing.variable]).to.deep.equal(['MANIFEST_INVALID', 'MODELS_MANIFEST']);
     await writeFile(join(dir(), 'text.json'), 'models:');

@@ -16,7 +16,7 @@ const OWN = {
 };
 
 describe('misspelt names', () => {
-  it('are counted by slips: a letter too many, too few, another, or two that changed places', () => {
+  it('are counted by edits: an additional, missing, changed letter, or two swapped ones', () => {
     expect(countSlips('medium', 'medium')).to.equal(0);
     expect(countSlips('meduim', 'medium')).to.equal(1);
     expect(countSlips('mediumm', 'medium')).to.equal(1);

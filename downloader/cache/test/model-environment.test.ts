@@ -29,7 +29,7 @@ describe('model environment', () => {
     });
   });
 
-  it('finds the cache where huggingface_hub would, the most special variable first', () => {
+  it('finds the cache as huggingface_hub does, by the most specific variable', () => {
     const env: NodeJS.ProcessEnv = {
       MODELS_DIR: '/m',
       XDG_CACHE_HOME: '/xdg',
@@ -51,7 +51,7 @@ describe('model environment', () => {
     expect(cacheOf(env)).to.deep.equal(['/m/.cache', 'MODELS_DIR']);
   });
 
-  it('takes HF_HUB_CACHE where a deployment points all four variables at one directory', () => {
+  it('uses HF_HUB_CACHE if all four variables name one directory', () => {
     const dir = '/app/models/.cache';
     const env = { HF_HOME: dir, HF_HUB_CACHE: dir, XDG_CACHE_HOME: dir, TRANSFORMERS_CACHE: dir };
     expect(cacheOf(env)).to.deep.equal([dir, 'HF_HUB_CACHE']);

@@ -28,24 +28,24 @@ const LATER_MS = Date.parse('2100-01-01');
 
 describe('planning a prune', () => {
   const cache = useTempDir();
-  /** Repositories that this program has brought. */
-  let brought: readonly string[];
+  /** Repositories that this program downloaded. */
+  let downloaded: readonly string[];
   let named: readonly string[];
   beforeEach(() => {
-    brought = [REPOSITORY, 'some/other', 'heimdex/face-pocket'];
+    downloaded = [REPOSITORY, 'some/other', 'heimdex/face-pocket'];
     named = [];
   });
   const plan = async (models: readonly ConfiguredModel[], leftoversBeforeMs = LATER_MS) => {
     const inspections = await Promise.all(models.map((model) => inspectModel(cache(), model)));
     const prepared = await scanOptimized(cache());
     const compiled = await scanCompiled(cache());
-    const options = { leftoversBeforeMs, lock: lockOf(brought), named, prepared, compiled };
+    const options = { leftoversBeforeMs, lock: lockOf(downloaded), named, prepared, compiled };
     return planPrune(await scanCache(cache()), inspections, loadManifest(), options);
   };
   const shown = async (models: readonly ConfiguredModel[]) =>
     (await plan(models)).steps.map(({ path, reason }) => `${relative(cache(), path)}: ${reason}`);
 
-  it('removes nothing of a cache that holds just what is configured', async () => {
+  it('removes nothing from a cache with only configured models', async () => {
     await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     await writeFile(join(cache(), 'face_detection_pocket.onnx'), 'face');
     expect(await plan([sentenceModel(), plainModel()])).to.deep.equal({ steps: [], freedBytes: 0, kept: [] });
@@ -65,7 +65,7 @@ describe('planning a prune', () => {
     expect((await plan([sentenceModel()])).steps).to.deep.equal([
       {
         path: join(optimizedDir(cache()), unused),
-        kind: 'folder',
+        kind: 'directory',
         reason: 'prepared for a model that is not configured',
         freedBytes: 5,
       },
@@ -113,7 +113,7 @@ describe('planning a prune', () => {
     await share(cache(), join(dir, 'blobs', sha256('other')));
     await writeRepository(cache(), REPOSITORY, { 'config.json': 'old' }, { commit: OTHER_COMMIT, ref: 'v1' });
     for (const { path, kind } of (await plan([sentenceModel()])).steps) {
-      if (kind === 'folder') await rm(path, { recursive: true, force: true });
+      if (kind === 'directory') await rm(path, { recursive: true, force: true });
       else await rm(path, { force: true });
     }
     expect((await findModel(cache(), sentenceModel())).files).to.have.length(4);
@@ -173,7 +173,7 @@ describe('planning a prune', () => {
     ]);
   });
 
-  it('frees shared bytes only when the last repository lets go of them', async () => {
+  it('counts shared bytes as freed only with the last repository that uses them', async () => {
     const dir = await writeRepository(cache(), REPOSITORY, SENTENCE_FILES);
     const other = await writeRepository(cache(), 'some/other', {
       'm.onnx': SENTENCE_FILES['onnx/sentence_transformers.onnx'],
@@ -189,7 +189,7 @@ describe('planning a prune', () => {
   });
 
   it('leaves files of other programs, configured or not, reports it, and removes them when named', async () => {
-    brought = [];
+    downloaded = [];
     const dir = await writeRepository(cache(), REPOSITORY, { ...SENTENCE_FILES, 'pytorch_model.bin': 'weights' });
     await writeFile(join(dir, 'blobs', sha256('orphan')), 'orphan');
     await writeFile(join(dir, 'blobs', `${sha256('x')}.1a2b3c4d.incomplete`), 'half');
@@ -224,10 +224,10 @@ describe('planning a prune', () => {
   });
 
   it('removes compiled models of what is not configured, and what a killed compile left', async () => {
-    const place = compiledRepositoryPath(cache(), 'some/other');
+    const dir = compiledRepositoryPath(cache(), 'some/other');
     const key = { compiler: 1, precision: 'int8', overflowSafe: true, sources: [] };
-    const whole = join(place, compiledKeyName(key));
-    const half = join(place, `${COMPILING_PREFIX}0a0b`);
+    const whole = join(dir, compiledKeyName(key));
+    const half = join(dir, `${COMPILING_PREFIX}0a0b`);
     for (const path of [whole, half]) {
       await mkdir(path, { recursive: true });
       await writeFile(join(path, 'model.onnx'), '12345');
@@ -249,7 +249,7 @@ describe('planning a prune', () => {
   });
 });
 
-/** The lock file of a program that has brought these, and the plain files of the pocket model. */
+/** The lock file of a program that downloaded these, and the plain files of the pocket model. */
 function lockOf(repositories: readonly string[]): ModelsLock {
   return {
     models: repositories.map((repository) => {

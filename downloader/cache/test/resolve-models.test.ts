@@ -34,7 +34,7 @@ describe('resolving models', () => {
     ['somebody/moonshine-base-ONNX', 'moonshine', 'somebody/moonshine-base-ONNX'],
   ];
   for (const [name, family, id] of speech) {
-    it(`takes ASR_MODEL=${name} for ${id}`, () => {
+    it(`resolves ASR_MODEL=${name} to ${id}`, () => {
       const [model] = resolve({ ASR_MODEL: name, VISION_MODEL_NAME: 'none' });
       expect(model).to.include({ role: 'speech', family, id, name, variable: 'ASR_MODEL', variant: 'q8' });
       const weights = model?.files.flatMap((file) => (file.weights === undefined ? [] : [[file.weights, file.path]]));
@@ -55,7 +55,7 @@ describe('resolving models', () => {
     ['TEXT_MODEL_NAME', 'BAAI/bge-m3', 'BAAI/bge-m3'],
   ];
   for (const [variable, name, id] of checkpoints) {
-    it(`takes ${variable}=${name} for the checkpoint of ${id}, compiled to 8 bits`, () => {
+    it(`resolves ${variable}=${name} to the checkpoint of ${id}, compiled to 8 bits`, () => {
       const env = { ASR_MODEL: 'none', VISION_MODEL_NAME: 'none', LOAD_BGE_M3: String(variable === 'TEXT_MODEL_NAME') };
       const [model] = resolve({ ...env, [variable]: name });
       expect(model).to.include({ id, name, variable, variant: 'int8' });
@@ -103,7 +103,7 @@ describe('resolving models', () => {
     expect(sources.map(({ type }) => type)).to.deep.equal(['hf']);
   });
 
-  it('takes a repository that is not in the manifest for an export, or else for a checkpoint', () => {
+  it('treats a repository that is not in the manifest as an export, else as a checkpoint', () => {
     const manifest = loadManifest();
     for (const [role, name] of [
       ['speech', 'somebody/whisper-korean'],
@@ -128,7 +128,7 @@ describe('resolving models', () => {
     expect(resolveModel(manifest, 'speech', 'base:fp32').compile?.precision).to.equal('fp32');
   });
 
-  it('takes the half-precision files for DEVICE=cuda where there are any, unless a variant is named', () => {
+  it('uses half-precision files for DEVICE=cuda if there are any, unless a variant is named', () => {
     const env = { ASR_MODEL: 'base', VISION_MODEL_NAME: 'heimdex/siglip-pocket', LOAD_BGE_M3: 'true' };
     const variants = (device: string) => resolve({ ...env, DEVICE: device }).map(({ variant }) => variant);
     expect(variants('cuda')).to.deep.equal(['fp16', 'fp32', 'fp16']);
@@ -160,7 +160,7 @@ describe('resolving models', () => {
     ]);
   });
 
-  it('never takes a name that is no repository for one', async () => {
+  it('does not treat an invalid repository name as a repository', async () => {
     for (const name of ['../../etc', 'a/../b', 'a/b/c', '/a/b', 'a//b', 'a\\b/c', 'a/b--c', 'a/b c', '-a/b']) {
       expect((await cacheErrorOf(() => resolve({ ASR_MODEL: name }))).code, name).to.equal('MODEL_UNKNOWN');
     }

@@ -41,7 +41,7 @@ describe('the contents of a cache', () => {
     expect(contents.sharedBlobs).to.have.length(1);
   });
 
-  it('is empty where there is no cache', async () => {
+  it('is empty without a cache', async () => {
     expect((await scanCache(join(cache(), 'none'))).repositories).to.deep.equal([]);
   });
 });

@@ -60,7 +60,7 @@ describe('list of files', () => {
     expect(await readTree(cache(), 'o/n', COMMIT)).to.deep.equal(TREE);
   });
 
-  it('is nothing where it is missing, broken or of a later format', async () => {
+  it('is ignored if it is missing, damaged or of a later format', async () => {
     expect(await readTree(cache(), 'o/n', COMMIT)).to.equal(undefined);
     for (const text of [
       '',

@@ -58,7 +58,7 @@ describe('variables', () => {
     });
   });
 
-  it('reports every problem at once, each with what came, what to expect and an example', async () => {
+  it('reports every problem at once, each with the value, what is expected and an example', async () => {
     const env = { PORT: '70000', LEVEL: 'loud', WAIT: 'soon', ON: 'maybe', ENDPOINT: 'ftp://x' };
     const error = await cacheErrorOf(() => readVariables(env, TABLE));
     expect(error.code).to.equal('ENVIRONMENT_INVALID');

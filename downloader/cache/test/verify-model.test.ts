@@ -104,7 +104,7 @@ describe('verifying a model', () => {
     expect(problems.map(({ code }) => code)).to.deep.equal(['FILE_MISSING']);
   });
 
-  it('names files that nothing says a hash of', async () => {
+  it('names files without a known hash', async () => {
     const model = await found();
     const files = model.files.map((file) => ({ ...file, hash: undefined, blobId: undefined }));
     const result = await verifyModel({ ...model, files }, { level: 'full' });
@@ -187,7 +187,7 @@ describe('hashing', () => {
     }
   });
 
-  it('rejects what waits when it is closed, and what comes after', async () => {
+  it('rejects waiting and later work when it is closed', async () => {
     const pool = new HashPool(1);
     const waiting = pool.hash({ type: 'sha256', path: '/dev/zero' }).catch((error: Error) => error.message);
     await Promise.all([pool.close(), pool.close()]);

@@ -1,6 +1,7 @@
 /** Shared by the three programs. Logs are separate, in `@heimdex/common/log`: the client has none and does not install pino. */
 export * from './backoff.js';
 export * from './byte-units.js';
+export * from './display-width.js';
 export * from './error-message.js';
 export * from './format.js';
 export * from './help.js';

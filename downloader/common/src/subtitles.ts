@@ -1,4 +1,5 @@
 /** Formats readable subtitles: SubRip (SRT) and WebVTT, in lines and cues of limited size. Pure. */
+import { displayWidth } from './display-width.js';
 
 export interface SubtitleWord {
   /** The word with the space before it and the punctuation that belongs to it. */
@@ -177,11 +178,8 @@ function widthOf(words: readonly SubtitleWord[]): number {
   );
 }
 
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/g;
-
 function columns(text: string): number {
-  const plain = text.replaceAll(/\s+/g, ' ');
-  return plain.length + (plain.match(WIDE)?.length ?? 0);
+  return displayWidth(text.replaceAll(/\s+/g, ' '));
 }
 
 /** A blank line would end the cue, and so might an arrow in SRT, which has no escapes. */

@@ -73,14 +73,14 @@ export async function compileCheckpoint(options: CompileOptions): Promise<Compil
   const weights = new Weights(checkpoint, architecture.renaming(checkpoint));
   try {
     const graphs: CompiledGraph[] = [];
-    let heard: Values = {};
+    let outputs: Values = {};
     for (const [index, plan] of architecture.graphs.entries()) {
       const job = new GraphJob(plan, weights, new ConfigReader(config), options, (phase, share) =>
         options.onStep?.({ role: plan.role, phase, share, graph: index + 1, graphs: architecture.graphs.length }),
       );
-      const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inFewerBits(heard);
+      const { graph, reference } = options.precision === 'fp32' ? job.inFloat32() : await job.inFewerBits(outputs);
       graphs.push(graph);
-      heard = { ...heard, ...reference };
+      outputs = { ...outputs, ...reference };
     }
     weights.expectAllUsed(architecture.unused);
     return { modelType: String(config.model_type), graphs };
@@ -122,12 +122,12 @@ class GraphJob {
   }
 
   /** Finds the fastest recipe that is close enough to float32. */
-  async inFewerBits(heard: Values): Promise<Done> {
+  async inFewerBits(outputs: Values): Promise<Done> {
     const { role, comparison } = this.#plan;
     const { dir, precision } = this.#options;
     const recipes = precision === 'fp16' ? [HALF_PRECISION] : this.#plan.recipes;
     const minCosine = precision === 'fp16' ? HALF_MIN_COSINE : this.#plan.minCosine;
-    const probe = this.#plan.probe(this.#config, heard, this.#options.emptyText ?? []);
+    const probe = this.#plan.probe(this.#config, outputs, this.#options.emptyText ?? []);
     const reference = await runFloat32(this.#plan, this.#weights, this.#config, probe, dir, this.#tell('float32'));
     for (const recipe of recipes) {
       const { files, layered } = this.#build(recipe);

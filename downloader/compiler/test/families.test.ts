@@ -63,7 +63,7 @@ async function whisper(compiled: CompiledCheckpoint, dir: string) {
   });
   const states = encoded[WHISPER_VALUES.encoded] as Tensor;
   const cross = await compiled.run('cross', { [WHISPER_VALUES.states]: states });
-  const heard = Object.fromEntries(
+  const crossCache = Object.fromEntries(
     Object.entries(cross).map(([name, value]) => [name.replace('present', 'past_key_values'), value]),
   );
   const tokens = expected.tokens as number[];
@@ -88,7 +88,7 @@ async function whisper(compiled: CompiledCheckpoint, dir: string) {
       ),
     );
     const outputs = await compiled.run('decoder', {
-      ...heard,
+      ...crossCache,
       ...cache,
       [WHISPER_VALUES.tokens]: integers([run]),
       [WHISPER_VALUES.pastLength]: new Tensor('int64', BigInt64Array.of(BigInt(before)), [1]),
@@ -203,7 +203,7 @@ describe('compiled checkpoints', function () {
   };
 
   const FAMILIES = [
-    // The mark is that of the family's first graph: what it rounds is all that the next ones hear. Random weights are harder to
+    // The mark is that of the family's first graph: its rounding is all that the following graphs receive. Random weights are harder to
     // round than trained ones.
     ['siglip', 'siglip-tiny-fp32', 'siglip-tiny-fp32/model.safetensors', 0.999],
     ['bert', 'xlm-roberta-tiny-fp32', 'xlm-roberta-tiny-bin/pytorch_model.bin', 0.999],
@@ -233,7 +233,7 @@ describe('compiled checkpoints', function () {
   }
 
   for (const overflowSafe of [false, true]) {
-    it(`is all but exact where weights and activations have 16 bits, ${overflowSafe ? 'for any CPU' : 'for CPUs with exact byte products'}`, async () => {
+    it(`is nearly exact if weights and activations have 16 bits, ${overflowSafe ? 'for any CPU' : 'for CPUs with exact byte products'}`, async () => {
       const recipe = uniformRecipe('row3');
       for (const [family, dir, file] of FAMILIES.filter(([name]) => name !== 'whisper')) {
         const compiled = await CompiledCheckpoint.open(file, recipe, { overflowSafe });

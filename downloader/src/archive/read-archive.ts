@@ -49,8 +49,7 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 /**
  * Reads an archive into the cache's blobs and verifies every byte. Entry names are never used as paths: only blobs that the
  * lock file lists are accepted, and their paths come from its hashes. The caller creates pointers and refs.
- *
- * @throws DownloaderError ARCHIVE_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED.
+ * Throws DownloaderError ARCHIVE_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED.
  */
 export async function readArchive(
   input: NodeJS.ReadableStream,

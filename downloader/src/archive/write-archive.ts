@@ -29,8 +29,7 @@ const FIXED = { mtime: new Date(0), uid: 0, gid: 0 } as const;
 
 /**
  * Writes an archive of models to a stream. Reads each file once and verifies it while writing.
- *
- * @throws DownloaderError HASH_MISMATCH if a file does not match the lock file; errors of reading and writing.
+ * Throws DownloaderError HASH_MISMATCH if a file does not match the lock file; errors of reading and writing.
  */
 export async function writeArchive(
   cacheDir: string,

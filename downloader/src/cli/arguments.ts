@@ -95,8 +95,7 @@ export interface Arguments {
 
 /**
  * Parses the command line.
- *
- * @throws DownloaderError USAGE.
+ * Throws DownloaderError USAGE.
  */
 export function parseArguments(argv: readonly string[]): Arguments {
   const { values, positionals } = parse(argv);

@@ -2,7 +2,7 @@ import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type 
 import { formatBytes, formatCount } from '@heimdex/common';
 import { acquireLock } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
-import { assertFits, makeDir } from '../disk.js';
+import { makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
 import { errorMessage } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
@@ -135,7 +135,6 @@ async function carryOut(context: CommandContext, plan: Plan): Promise<FetchTotal
   const { cacheDir } = config.models;
   const { fetchFiles, fetchBytes, resumedBytes } = totalsOf(plan);
   await makeDir(cacheDir);
-  await assertFits(cacheDir, fetchBytes, 'fetched');
   await publishCacheTag(cacheDir);
   const resumed = resumedBytes === 0 ? '' : `, resuming ${formatBytes(resumedBytes)} of an earlier run`;
   log.info(

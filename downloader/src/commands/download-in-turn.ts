@@ -1,7 +1,8 @@
 import { type ConfiguredModel, readLock } from '@heimdex/cache';
 import type { CacheState } from '../cache-state.js';
+import { assertFits, makeDir } from '../disk.js';
 import type { Plan } from '../plan.js';
-import { plansInTurn } from '../turns.js';
+import { costsOf, plansInTurn } from '../turns.js';
 import type { CommandContext } from './context.js';
 import { downloadAndLock } from './download-and-lock.js';
 
@@ -17,6 +18,7 @@ export async function downloadInTurn(
   plan: Plan,
   notLocked?: ReadonlySet<ConfiguredModel>,
 ): Promise<Awaited<ReturnType<typeof downloadAndLock>>> {
+  await assertRoom(context, plan);
   const [first, ...later] = context.config.keepCheckpoints ? [plan] : plansInTurn(plan);
   if (first === undefined || later.length === 0) return downloadAndLock(context, cacheState, plan, notLocked);
   const turns = later.map((part) => ({ part, models: modelsOf(part, cacheState) }));
@@ -27,6 +29,14 @@ export async function downloadInTurn(
     totals = sum(totals, await downloadAndLock(context, { ...cacheState, lock, models }, part, notLocked));
   }
   return totals;
+}
+
+/** Nothing is fetched that could not be compiled for lack of room. */
+async function assertRoom({ config: { models, keepCheckpoints } }: CommandContext, plan: Plan): Promise<void> {
+  const { seconds, peakBytes } = costsOf(plan, keepCheckpoints);
+  if (peakBytes === 0) return;
+  await makeDir(models.cacheDir);
+  await assertFits(models.cacheDir, peakBytes, seconds > 0 ? 'fetched and compiled' : 'fetched');
 }
 
 function modelsOf({ compile, models }: Plan, cacheState: CacheState): CacheState['models'] {

@@ -121,7 +121,7 @@ function compileField(compile: PlannedCompile | undefined) {
   return compile === undefined ? {} : { compile };
 }
 
-const ACTION_WORDS = { fetch: 'fetch ', prove: 'verify', keep: 'keep  ' } as const satisfies Record<
+const ACTION_WORDS = { fetch: 'fetch ', verify: 'verify', keep: 'keep  ' } as const satisfies Record<
   PlannedBlob['action'],
   string
 >;

@@ -9,8 +9,7 @@ import type { CommandContext } from './context.js';
 /**
  * Runs the server's `prepare` on the volume. It needs the runtime that serves the models, many times the size of this program,
  * so the server's package does the work.
- *
- * @throws DownloaderError USAGE if the server is not installed next to this program; PREPARE_FAILED if it fails.
+ * Throws DownloaderError USAGE if the server is not installed next to this program; PREPARE_FAILED if it fails.
  */
 export async function prepareModels({ env, signal }: CommandContext): Promise<undefined> {
   const program = serverProgram();
@@ -38,6 +37,6 @@ export async function prepareModels({ env, signal }: CommandContext): Promise<un
 
 /** Finds the server's program in the package directories. */
 function serverProgram(): string | undefined {
-  const places = createRequire(import.meta.url).resolve.paths('@heimdex/inference') ?? [];
-  return places.map((dir) => join(dir, '@heimdex/inference/bin/heimdex-inference.js')).find((path) => existsSync(path));
+  const dirs = createRequire(import.meta.url).resolve.paths('@heimdex/inference') ?? [];
+  return dirs.map((dir) => join(dir, '@heimdex/inference/bin/heimdex-inference.js')).find((path) => existsSync(path));
 }

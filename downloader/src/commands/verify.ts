@@ -21,8 +21,7 @@ import type { CommandContext } from './context.js';
  * Reads every byte of the configured models and their optimized models and compares the hashes with the lock file, the
  * manifest, the blob's name or the repository's tree list. With --quick reads only files whose change time differs from
  * the one recorded when they were verified. Makes no request.
- *
- * @throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED, HASH_MISMATCH or NOT_VERIFIED, after all files have been checked and
+ * Throws DownloaderError MODEL_INCOMPLETE, DISK_FAILED, HASH_MISMATCH or NOT_VERIFIED, after all files have been checked and
  * the result printed.
  */
 export async function verify(context: CommandContext): Promise<undefined> {

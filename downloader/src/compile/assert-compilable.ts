@@ -8,8 +8,7 @@ const MAX_BYTES = 4 << 20;
 
 /**
  * Reads config.json and rejects a checkpoint whose architecture cannot be compiled for its role, before gigabytes are fetched.
- *
- * @throws DownloaderError CHECKPOINT_INVALID with the architecture and the supported ones; errors of the source.
+ * Throws DownloaderError CHECKPOINT_INVALID with the architecture and the supported ones; errors of the source.
  */
 export async function assertCompilable(
   configured: ConfiguredModel,

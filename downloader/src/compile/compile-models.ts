@@ -24,16 +24,16 @@ import { asDiskError, assertFits } from '../disk.js';
 import { DownloaderError } from '../errors.js';
 import { CompileProgress } from '../progress/compile-progress.js';
 import { readEmptyText } from './empty-text.js';
-import { checkpointBytes, estimateCompile } from './estimate.js';
+import { checkpointBytes } from './estimate.js';
 import { compileOfFound, compileStart } from './plan-compile.js';
 import { runCompiler } from './run-compiler.js';
 
 /**
  * Compiles a model's checkpoint into a temporary directory and renames it to its key once it is complete. Leaves nothing
  * behind on failure.
+ * Throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  *
  * @param verified - Hashes of files that this run has already read, by real path; they are not read again.
- * @throws DownloaderError CHECKPOINT_INVALID, HASH_MISMATCH, DISK_FULL, DISK_FAILED, COMPILE_FAILED.
  */
 export async function compileModel(
   context: CommandContext,
@@ -64,8 +64,7 @@ export async function compileModel(
   try {
     await mkdir(temporary, { recursive: true, mode: 0o755 });
     await removeLeftovers(repositoryDir, temporary);
-    // Assumes half precision; for float32 the surplus leaves space for a layer of the self-check.
-    await assertFits(repositoryDir, estimateCompile(sizeBytes, key.precision, true).diskBytes, 'compiled');
+    if (compile !== undefined) await assertFits(repositoryDir, compile.diskBytes, 'compiled');
     const progress = new CompileProgress(configured.id, screen, log);
     const { model, peakBytes } = await runCompiler(
       {

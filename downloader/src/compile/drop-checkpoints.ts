@@ -10,9 +10,9 @@ import { asDiskError } from '../disk.js';
  * Removes the checkpoint that a model was compiled from, once every byte of the compiled model is verified: its pointers in the
  * snapshot, and their blobs if nothing else points at them. A file outside of the repository (`whisper/medium.pt`) is removed
  * only if this run fetched it. The lock file keeps the hashes.
+ * Throws DownloaderError DISK_FAILED; the first problem of a damaged compiled model.
  *
  * @param fetched - Absolute paths of files fetched by this run.
- * @throws DownloaderError DISK_FAILED; the first problem of a damaged compiled model.
  */
 export async function dropCheckpoint(
   context: CommandContext,

@@ -31,8 +31,7 @@ export function isEncodedPart(answer: Pick<HttpAnswer, 'header' | 'status'>): bo
 /**
  * Decodes the body of an answer that a server or proxy encoded although no encoding was requested. The consumer limits its
  * size, since it is decoded while it is read.
- *
- * @throws DownloaderError ANSWER_INVALID for an unknown encoding; while reading, TransientError for a corrupt or truncated
+ * Throws DownloaderError ANSWER_INVALID for an unknown encoding; while reading, TransientError for a corrupt or truncated
  * body.
  */
 export function decodedBody(answer: HttpAnswer, target: RequestTarget): AsyncIterable<Buffer> {

@@ -27,8 +27,8 @@ export interface HttpAnswer {
 /** Sends one GET request, without redirects and retries: the caller decides about those. */
 export interface HttpClient {
   /**
-   * @throws TransientError if the connection fails or stalls.
-   * @throws DownloaderError UNREACHABLE if a retry cannot succeed, as with an unknown certificate.
+   * Throws TransientError if the connection fails or stalls.
+   * Throws DownloaderError UNREACHABLE if a retry cannot succeed, as with an unknown certificate.
    */
   get(url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer>;
   /** Closes idle connections. Idempotent. */

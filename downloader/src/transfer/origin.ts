@@ -50,8 +50,7 @@ export async function getFollowing(
 
 /**
  * Returns a 2xx answer.
- *
- * @throws DownloaderError or TransientError for any other.
+ * Throws DownloaderError or TransientError for any other.
  */
 export function expectOk(answer: HttpAnswer, target: RequestTarget, hasToken: boolean): HttpAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
@@ -61,8 +60,7 @@ export function expectOk(answer: HttpAnswer, target: RequestTarget, hasToken: bo
 
 /**
  * Returns the target of a 3xx answer.
- *
- * @throws DownloaderError REDIRECT_REFUSED for a target that is not http(s), or for a redirect from https to http.
+ * Throws DownloaderError REDIRECT_REFUSED for a target that is not http(s), or for a redirect from https to http.
  */
 export function redirectTarget(answer: HttpAnswer): URL {
   const location = answer.header('location');

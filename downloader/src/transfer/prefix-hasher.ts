@@ -6,10 +6,10 @@ import { type ContentHash, startContentHash } from '@heimdex/cache';
 export interface PrefixHasher {
   /**
    * Continues to read where it stopped.
+   * Throws Error if the file is shorter.
    *
    * @param end - Position to read up to; never lower than in an earlier call. The bytes before it are on disk.
    * @returns The hash of the first `end` bytes, in hex.
-   * @throws Error if the file is shorter.
    */
   advance(end: number): Promise<string>;
   /** Reverts the last `advance`, once. */

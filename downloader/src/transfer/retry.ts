@@ -121,8 +121,7 @@ export interface RetryNotice {
 /**
  * Runs `work` until it succeeds, fails permanently (any error but TransientError), or has failed `options.maxAttempts` times without
  * progress; then throws the TransientError's `final`.
- *
- * @throws AbortError when `signal` fires, also during a delay.
+ * Throws AbortError when `signal` fires, also during a delay.
  */
 export async function withRetries<T>(
   work: (attempt: Attempt) => Promise<T>,

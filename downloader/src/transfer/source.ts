@@ -19,8 +19,7 @@ export interface ByteSource {
   readonly label: string;
   /**
    * Requests a range of the file, or all of it (undefined).
-   *
-   * @throws TransientError if a retry may help; DownloaderError if not.
+   * Throws TransientError if a retry may help; DownloaderError if not.
    */
   open(range: ByteRange | undefined, signal: AbortSignal): Promise<OpenedBytes>;
 }

@@ -43,8 +43,7 @@ const TRY_NEXT = new Set([
 /**
  * Fetches a file, verifies its bytes and renames it to its final name; nothing else ever appears there. On failure the received
  * bytes stay for the next run.
- *
- * @throws DownloaderError; AbortError (the signal's reason) when the signal fires.
+ * Throws DownloaderError; AbortError (the signal's reason) when the signal fires.
  */
 export async function transferFile(
   job: TransferJob,

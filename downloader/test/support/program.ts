@@ -32,7 +32,7 @@ export function testEnvironment(dir: string, endpoint: string, more: NodeJS.Proc
   };
 }
 
-/** What a run is given beside its arguments. */
+/** Options of a run in addition to its arguments. */
 export interface RunHereOptions {
   readonly signal?: AbortSignal;
   readonly stdin?: Readable;

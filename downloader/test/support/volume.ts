@@ -15,7 +15,7 @@ export function temporaryDir(): { readonly path: string } {
   return dir;
 }
 
-/** Waits until something holds that another process brings about. */
+/** Waits until another process has made a condition true. */
 export async function whenTrue(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await delay(10);
 }

@@ -64,6 +64,12 @@ export interface RunContext {
   yieldToEventLoop(): Promise<void>;
 }
 
+/** The context of one item of a run. */
+export interface ItemContext {
+  /** As in `RunContext`; throws CANCELLED when no caller is waiting for the item any more. */
+  yieldToEventLoop(): Promise<void>;
+}
+
 /** The outcome of one item. An item's error does not affect the other items of the batch. */
 export type Outcome<Result> =
   | { readonly ok: true; readonly value: Result }
@@ -80,7 +86,7 @@ export interface ModelFacts {
 /** A loaded model. The worker runs calls one at a time, or nested within a yield. */
 export interface LoadedModel<Item, Result> {
   readonly facts: ModelFacts;
-  /** Runs the model on a small built-in input. Throws when the model does not work. */
+  /** Runs the model on a small built-in input, if loading it has not. Throws when the model does not work. */
   warmUp(): Promise<void>;
   /** Returns one outcome per item, in order. Throws only when the model as a whole is broken. */
   run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<Result>[]>;

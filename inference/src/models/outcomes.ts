@@ -1,5 +1,5 @@
 import { InferenceError } from '../errors.js';
-import type { Outcome, RunContext } from './model.js';
+import type { ItemContext, Outcome, RunContext } from './model.js';
 
 /** The error of an item whose caller is gone. */
 export function cancelled<Result>(): Outcome<Result> {
@@ -10,6 +10,24 @@ export function cancelled<Result>(): Outcome<Result> {
 export function failed<Result>(error: unknown): Outcome<Result> {
   if (!(error instanceof InferenceError)) throw error;
   return { ok: false, error };
+}
+
+/** Does the work of item `index` and reports its outcome at once. */
+export async function runItem<Result>(
+  context: RunContext,
+  index: number,
+  work: (item: ItemContext) => Promise<Result>,
+): Promise<Outcome<Result>> {
+  const yieldToEventLoop = async () => {
+    await context.yieldToEventLoop();
+    if (!isWaitedFor(context, index)) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
+  };
+  const outcome = await work({ yieldToEventLoop }).then(
+    (value): Outcome<Result> => ({ ok: true, value }),
+    failed<Result>,
+  );
+  context.settled?.(index, outcome);
+  return outcome;
 }
 
 /** Whether a caller is still waiting for item `index` of the batch. */

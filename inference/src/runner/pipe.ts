@@ -5,9 +5,9 @@ import { encodeFrame, FrameReader } from './frames.js';
 /** The pipe's file descriptor in a worker. */
 export const WORKER_PIPE_FD = 3;
 
-export interface FramePipe {
+export interface FramePipe<Message> {
   /** Queues a message for writing. Does nothing once the pipe is closed: `closed` reports that. */
-  send(message: unknown): void;
+  send(message: Message): void;
   close(): void;
 }
 
@@ -17,7 +17,7 @@ export interface FramePipeHandlers {
   closed(error: Error | undefined): void;
 }
 
-export function openFramePipe(stream: Duplex, handlers: FramePipeHandlers): FramePipe {
+export function openFramePipe<Message>(stream: Duplex, handlers: FramePipeHandlers): FramePipe<Message> {
   const reader = new FrameReader();
   let closed = false;
   const close = (error: Error | undefined) => {

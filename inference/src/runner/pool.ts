@@ -12,7 +12,7 @@ export interface PoolOptions {
   /** The model's name in logs and messages, such as `siglip`. */
   readonly name: string;
   readonly workers: number;
-  readonly worker: Omit<WorkerProcessOptions, 'output' | 'slow'>;
+  readonly worker: Omit<WorkerProcessOptions, 'answered' | 'output' | 'slow'>;
   /** Maximum consecutive losses without a successful run between them; then the pool gives up. */
   readonly maxLosses: number;
   readonly log: Logger;
@@ -104,28 +104,24 @@ export class Pool {
     const { name, log } = this.#options;
     const worker: WorkerProcess = new WorkerProcess({
       ...this.#options.worker,
+      answered: () => {
+        this.#losses = 0;
+      },
       output: (line) => log.warn({ model: name, worker: index }, line),
       slow: (run) => log.warn({ model: name, worker: index, pid: worker.pid, ...run }, 'slow run'),
     });
     this.#alive.add(worker);
-    const executor: Executor<unknown, unknown> = {
-      run: async (items, signals, runOptions) => {
-        const answer = await worker.run(items, signals, runOptions);
-        this.#losses = 0;
-        return answer;
-      },
-    };
     void worker.ready.then(
-      (ready) => this.#onReady(executor, ready, index, worker.pid),
+      (ready) => this.#onReady(worker, ready, index),
       () => {},
     );
     const end = await worker.ended;
     this.#alive.delete(worker);
-    this.#options.lost(executor);
+    this.#options.lost(worker);
     return end;
   }
 
-  #onReady(executor: Executor<unknown, unknown>, ready: WorkerReady, index: number, pid: number | undefined): void {
+  #onReady(worker: WorkerProcess, ready: WorkerReady, index: number): void {
     if (this.#closing.signal.aborted) return;
     const { name, log } = this.#options;
     const seconds = (ready.loadMs + ready.warmUpMs) / 1000;
@@ -134,11 +130,14 @@ export class Pool {
     const warmUpMs = Math.round(ready.warmUpMs);
     const prepared = ready.graphs.some((graph) => graph.prepared);
     const batchItems = ready.facts.batching.shared ? ready.facts.batching.maxItems : 1;
-    log.info({ model: name, worker: index, pid, warmUpMs, prepared, batchItems }, `Loaded in ${seconds.toFixed(2)}s`);
+    log.info(
+      { model: name, worker: index, pid: worker.pid, warmUpMs, prepared, batchItems },
+      `Loaded in ${seconds.toFixed(2)}s`,
+    );
     for (const use of ready.graphs.filter(isUnusable)) {
       log.warn({ model: name, worker: index, graph: use.graph }, `Loaded without its optimized model: ${use.reason}`);
     }
-    this.#options.ready(executor, ready.facts);
+    this.#options.ready(worker, ready.facts);
   }
 
   #giveUp(loadFailure: boolean, reason: string): void {

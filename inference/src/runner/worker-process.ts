@@ -36,6 +36,8 @@ export interface WorkerProcessOptions {
   readonly files: ModelFiles;
   readonly load: LoadOptions;
   readonly limits: WorkerLimits;
+  /** Called when a run has given its answer. */
+  answered?(): void;
   /** Called for each line that the worker, or a native library in it, writes to stdout or stderr. */
   output(line: string): void;
   /** Called when a run takes many times its predicted time, and again while it goes on. */
@@ -79,7 +81,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   readonly ended: Promise<WorkerEnd>;
   readonly #options: WorkerProcessOptions;
   readonly #child: ChildProcess;
-  readonly #pipe: FramePipe;
+  readonly #pipe: FramePipe<ToWorker>;
   #settleReady: { resolve(ready: WorkerReady): void; reject(error: Error): void } = { resolve() {}, reject() {} };
   /** The current run and the one that preempts it, by id. */
   readonly #runs = new Map<number, Run>();
@@ -129,7 +131,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       report: (run) => options.slow(run),
     });
     this.#watchLoading();
-    this.#send({ type: 'load', family: options.family, files: options.files, options: options.load });
+    this.#pipe.send({ type: 'load', family: options.family, files: options.files, options: options.load });
   }
 
   get pid(): number | undefined {
@@ -144,7 +146,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     const id = ++this.#lastRun;
     const stopWatching = this.#slowRuns.watch(id, items.length, runOptions.expectedMs);
     const cancels = signals.map((signal, index) => {
-      const cancel = () => this.#send({ type: 'cancel', id, index });
+      const cancel = () => this.#pipe.send({ type: 'cancel', id, index });
       signal.addEventListener('abort', cancel, { once: true });
       return () => signal.removeEventListener('abort', cancel);
     });
@@ -152,7 +154,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
       if (this.#endReason !== undefined) return reject(this.#lost(this.#endReason));
       this.#runs.set(id, { runOptions, resolve, reject });
       this.#watchRun();
-      this.#send({ type: 'run', id, items, preempting: runOptions.preempting });
+      this.#pipe.send({ type: 'run', id, items, preempting: runOptions.preempting });
     }).finally(() => {
       stopWatching();
       for (const off of cancels) off();
@@ -163,10 +165,6 @@ export class WorkerProcess implements Executor<unknown, unknown> {
   kill(reason: string): void {
     this.#endReason ??= reason;
     this.#child.kill('SIGKILL');
-  }
-
-  #send(message: ToWorker): void {
-    this.#pipe.send(message);
   }
 
   #receive(value: unknown): void {
@@ -193,7 +191,10 @@ export class WorkerProcess implements Executor<unknown, unknown> {
         return this.#runs.size === 0 ? undefined : this.#watchRun();
       case 'result': {
         const { outcomes, runMs } = message;
-        return this.#endRun(message.id, (run) => run.resolve({ outcomes: outcomes.map(toOutcome), runMs }));
+        return this.#endRun(message.id, (run) => {
+          this.#options.answered?.();
+          run.resolve({ outcomes: outcomes.map(toOutcome), runMs });
+        });
       }
       case 'broken': {
         const { message: text } = message;
@@ -257,7 +258,7 @@ export class WorkerProcess implements Executor<unknown, unknown> {
     this.#limit.clear();
     this.#ping = setTimeout(() => {
       this.#watch(heartbeatMs, `no answer to a ping for ${heartbeatMs} ms while idle`);
-      this.#send({ type: 'ping' });
+      this.#pipe.send({ type: 'ping' });
     }, heartbeatMs);
   }
 

@@ -75,20 +75,6 @@ export class Dispatcher<Item, Result> {
     const executor = [...this.#idle].at(-1);
     if (executor === undefined) throw new Error('no worker is idle');
     this.#idle.delete(executor);
-    void this.#run(executor, batch);
-  }
-
-  /** Calls `next` for each run that is not preempted now, and preempts it with the returned batch, if not empty. */
-  preempt(next: (run: Preemptible) => Batch<Item, Result>): void {
-    for (const [executor, running] of this.#running) {
-      if (running.preempted || !this.#executors.has(executor)) continue;
-      const batch = next(running);
-      if (batch.length > 0) void this.#preempt(executor, running, batch);
-    }
-  }
-
-  /** Never rejects. */
-  async #run(executor: Executor<Item, Result>, batch: Batch<Item, Result>): Promise<void> {
     const cost = sumOfCosts(batch);
     const running: Running = {
       priority: batch[0]?.flow.priority ?? 'interactive',
@@ -101,10 +87,20 @@ export class Dispatcher<Item, Result> {
       preemptedMs: 0,
     };
     this.#running.set(executor, running);
-    await this.#execute(executor, batch, running);
-    this.#running.delete(executor);
-    // A preempting batch may still be running; it releases the worker when it ends.
-    if (!running.preempted) this.#release(executor);
+    void this.#execute(executor, batch, running).then(() => {
+      this.#running.delete(executor);
+      // A preempting batch may still be running; it releases the worker when it ends.
+      if (!running.preempted) this.#release(executor);
+    });
+  }
+
+  /** Calls `next` for each run that is not preempted now, and preempts it with the returned batch, if not empty. */
+  preempt(next: (run: Preemptible) => Batch<Item, Result>): void {
+    for (const [executor, running] of this.#running) {
+      if (running.preempted || !this.#executors.has(executor)) continue;
+      const batch = next(running);
+      if (batch.length > 0) void this.#preempt(executor, running, batch);
+    }
   }
 
   /** Never rejects. */

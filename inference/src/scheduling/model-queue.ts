@@ -114,14 +114,9 @@ export class ModelQueue<Item, Result> {
     const flow = new Flow(request.priority);
     const deadlineAtMs = request.deadlineAtMs ?? Number.POSITIVE_INFINITY;
     return {
-      submit: async (item, signal) => {
+      submit: (item, signal) => {
         const cost = this.cost(item);
-        const done = permit.charge(cost);
-        try {
-          return await this.#submit({ item, cost, signal, flow, deadlineAtMs });
-        } finally {
-          done();
-        }
+        return this.#submit({ item, cost, signal, flow, deadlineAtMs }).finally(permit.charge(cost));
       },
       close: () => permit.release(),
     };

@@ -6,6 +6,7 @@ import type {
   TranscribeStreamResponseSchema,
 } from '@heimdex/gen';
 import { InferenceError } from '../errors.js';
+import type { SpeechEvent } from '../models/speech/speech.js';
 import type { Call } from './call.js';
 import { invalid } from './check.js';
 import type { Models, ServedModel, ServiceLimits } from './engine.js';
@@ -15,7 +16,7 @@ import { roundTime } from './round-times.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
-import { type AudioEvent, toSegment, transcribeAudio } from './transcription.js';
+import { type AudioSummary, toSegment, transcribeAudio } from './transcription.js';
 
 type Response = MessageInitShape<typeof TranscribeStreamResponseSchema>;
 
@@ -123,7 +124,7 @@ class AudioMessages implements AsyncIterable<Uint8Array> {
   }
 }
 
-function toResponse(event: AudioEvent, model: ServedModel, timing: CallTiming, call: Call): Response {
+function toResponse(event: SpeechEvent<AudioSummary>, model: ServedModel, timing: CallTiming, call: Call): Response {
   switch (event.type) {
     case 'segment':
       return { message: { case: 'segment', value: toSegment(event.segment) } };
@@ -133,9 +134,7 @@ function toResponse(event: AudioEvent, model: ServedModel, timing: CallTiming, c
       return { message: { case: 'progress', value: { processedSeconds: roundTime(event.processedSeconds) } } };
     case 'summary': {
       call.stats.items = event.summary.durationSeconds;
-      const { audioTrack } = event;
-      const audioInfo = { warnings: [...event.warnings], ...(audioTrack === undefined ? {} : { audioTrack }) };
-      const summary = { ...event.summary, ...audioInfo, model: toModel(model), timing: timing.finish(call) };
+      const summary = { ...event.summary, model: toModel(model), timing: timing.finish(call) };
       return { message: { case: 'summary', value: summary } };
     }
   }

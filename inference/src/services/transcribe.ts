@@ -8,7 +8,7 @@ import { toModel } from './identity.js';
 import type { MethodHandler } from './service.js';
 import { parseRawAudio, parseSpeechOptions } from './speech-options.js';
 import { CallTiming } from './timing.js';
-import { type AudioEvent, toSegment, transcribeAudio } from './transcription.js';
+import { type AudioSummary, toSegment, transcribeAudio } from './transcription.js';
 
 /** Transcribe: transcribes a complete audio file. */
 export function transcribe(
@@ -28,13 +28,12 @@ export function transcribe(
     const timing = new CallTiming();
     const audioFile = { content, raw, audioTrack: request.options?.audioTrack, options };
     const segments: SpeechSegment[] = [];
-    let end: Extract<AudioEvent, { readonly type: 'summary' }> | undefined;
+    let summary: AudioSummary | undefined;
     for await (const event of transcribeAudio(model, limits, audioFile, call, timing)) {
       if (event.type === 'segment') segments.push(event.segment);
-      else if (event.type === 'summary') end = event;
+      else if (event.type === 'summary') ({ summary } = event);
     }
-    if (end === undefined) throw new Error('the transcriber ended without a summary');
-    const { summary, warnings, audioTrack } = end;
+    if (summary === undefined) throw new Error('the transcriber ended without a summary');
     call.stats.items = summary.durationSeconds;
     return {
       text: segments
@@ -42,8 +41,6 @@ export function transcribe(
         .join('')
         .trim(),
       ...summary,
-      warnings: [...warnings],
-      ...(audioTrack === undefined ? {} : { audioTrack }),
       segments: segments.map(toSegment),
       model: toModel(model),
       timing: timing.finish(call),

@@ -2,6 +2,7 @@
 import { create } from '@bufbuild/protobuf';
 import { type Segment, SegmentSchema } from '@heimdex/gen';
 import { type AudioTrackInfo, openAudio, type RawAudioFormat } from '../media/audio/index.js';
+import type { PcmSource } from '../media/audio/pcm.js';
 import { TRANSCRIBERS } from '../models/registry.js';
 import type { SpeechEvent, SpeechOptions, SpeechSegment, SpeechSummary, Transcriber } from '../models/speech/speech.js';
 import type { Call } from './call.js';
@@ -17,16 +18,8 @@ export interface AudioFile {
   readonly options: SpeechOptions;
 }
 
-/** Facts of an audio file besides its transcript. */
-interface AudioInfo {
-  readonly warnings: readonly string[];
-  readonly audioTrack: AudioTrackInfo | undefined;
-}
-
-/** Events of a transcription; the summary also has the warnings and the audio track. */
-export type AudioEvent =
-  | Exclude<SpeechEvent, { readonly type: 'summary' }>
-  | (Extract<SpeechEvent, { readonly type: 'summary' }> & AudioInfo);
+/** A summary with the facts of the audio file besides its transcript. */
+export type AudioSummary = SpeechSummary & { readonly warnings: string[]; readonly audioTrack?: AudioTrackInfo };
 
 /** Yields segments, progress and the summary as they become final. Throws errors of the audio as a whole. */
 export async function* transcribeAudio(
@@ -35,7 +28,7 @@ export async function* transcribeAudio(
   audioFile: AudioFile,
   call: Call,
   timing: CallTiming,
-): AsyncGenerator<AudioEvent, void, void> {
+): AsyncGenerator<SpeechEvent<AudioSummary>, void, void> {
   const { priority, deadlineAtMs, signal } = call;
   // One window at a time is queued, or a few of one size. Their length is unknown until the audio is decoded.
   const admission = model.modelQueue.admit({ items: 1, cost: undefined, priority, deadlineAtMs });
@@ -49,9 +42,7 @@ export async function* transcribeAudio(
         return done.value as never;
       };
       for await (const event of transcriberOf(model)(source, options, submit, signal)) {
-        yield event.type === 'summary'
-          ? { ...event, summary: roundSummary(event.summary), warnings: source.warnings, audioTrack: source.track }
-          : event;
+        yield event.type === 'summary' ? { ...event, summary: toAudioSummary(event.summary, source) } : event;
       }
     } finally {
       await source.close();
@@ -78,7 +69,12 @@ export function toSegment(segment: SpeechSegment): Segment {
   });
 }
 
-function roundSummary(summary: SpeechSummary): SpeechSummary {
-  const { durationSeconds, speechSeconds } = summary;
-  return { ...summary, durationSeconds: roundTime(durationSeconds), speechSeconds: roundTime(speechSeconds) };
+function toAudioSummary(summary: SpeechSummary, { warnings, track }: PcmSource): AudioSummary {
+  return {
+    ...summary,
+    durationSeconds: roundTime(summary.durationSeconds),
+    speechSeconds: roundTime(summary.speechSeconds),
+    warnings: [...warnings],
+    ...(track === undefined ? {} : { audioTrack: track }),
+  };
 }

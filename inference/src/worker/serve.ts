@@ -11,15 +11,11 @@ type AnyModel = LoadedModel<unknown, unknown>;
 type LoadMessage = Extract<ToWorker, { type: 'load' }>;
 type RunMessage = Extract<ToWorker, { type: 'run' }>;
 
-export interface WorkerIo {
-  send(message: FromWorker): void;
-}
-
-export interface Worker {
-  receive(message: unknown): void;
-}
-
-export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>>): Worker {
+/** Returns the function that receives the server's messages. */
+export function serve(
+  send: (message: FromWorker) => void,
+  loaders: Readonly<Record<FamilyName, Loader>>,
+): (message: unknown) => void {
   let model: AnyModel | undefined;
   const scheduleCollection = collectAtRest();
   /** Abort controllers of the unfinished runs, one per item. */
@@ -54,17 +50,19 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       const options = {
         ...message.options,
         onGraph: (use: GraphUse) => void graphs.push(use),
-        onProgress: () => io.send({ type: 'loading' }),
+        onProgress: () => send({ type: 'loading' }),
       };
       const loaded = await loaders[message.family](message.files, options);
-      io.send({ type: 'loading' });
+      send({ type: 'loading' });
       const loadedAt = performance.now();
       await loaded.warmUp();
       model = loaded;
       const facts: ModelFacts = loaded.facts;
-      io.send({ type: 'ready', facts, graphs, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
+      send({ type: 'ready', facts, graphs, loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt });
+      // What the warm-up left: Whisper medium's keys and values, 100 MB.
+      scheduleCollection();
     } catch (error) {
-      io.send({ type: 'failed', message: describe(error) });
+      send({ type: 'failed', message: describe(error) });
     }
   };
 
@@ -80,7 +78,7 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
         settled.push({ index, outcome: toWireOutcome(outcome), runMs: performance.now() - startedAt });
       },
       async yieldToEventLoop() {
-        io.send({ type: 'progress', id, settled });
+        send({ type: 'progress', id, settled });
         for (const { index } of settled) reported.add(index);
         settled = [];
         await new Promise((resolve) => setImmediate(resolve));
@@ -91,39 +89,37 @@ export function serve(io: WorkerIo, loaders: Readonly<Record<FamilyName, Loader>
       if (model === undefined) throw new Error('no model is loaded');
       const all = await model.run(items, context);
       const outcomes = all.map((outcome, index) => (reported.has(index) ? null : toWireOutcome(outcome)));
-      io.send({ type: 'result', id, outcomes, runMs: performance.now() - startedAt });
+      send({ type: 'result', id, outcomes, runMs: performance.now() - startedAt });
     } catch (error) {
-      io.send({ type: 'broken', id, message: describe(error) });
+      send({ type: 'broken', id, message: describe(error) });
     } finally {
       controllers.delete(id);
       scheduleCollection();
     }
   };
 
-  return {
-    receive(value) {
-      const message = value as ToWorker;
-      switch (message.type) {
-        case 'load':
-          return enqueue(() => load(message));
-        case 'run':
-          controllers.set(
-            message.id,
-            message.items.map(() => new AbortController()),
-          );
-          if (!message.preempting) return enqueue(() => run(message, runPreempting));
-          preempting.push(message);
-          // For the case that the run to preempt has ended or does not yield any more.
-          return enqueue(runPreempting);
-        case 'cancel':
-          controllers
-            .get(message.id)
-            ?.[message.index]?.abort(new InferenceError('CANCELLED', 'The caller no longer waits for this item.'));
-          return;
-        case 'ping':
-          return io.send({ type: 'pong' });
-      }
-    },
+  return (value) => {
+    const message = value as ToWorker;
+    switch (message.type) {
+      case 'load':
+        return enqueue(() => load(message));
+      case 'run':
+        controllers.set(
+          message.id,
+          message.items.map(() => new AbortController()),
+        );
+        if (!message.preempting) return enqueue(() => run(message, runPreempting));
+        preempting.push(message);
+        // For the case that the run to preempt has ended or does not yield any more.
+        return enqueue(runPreempting);
+      case 'cancel':
+        controllers
+          .get(message.id)
+          ?.[message.index]?.abort(new InferenceError('CANCELLED', 'The caller no longer waits for this item.'));
+        return;
+      case 'ping':
+        return send({ type: 'pong' });
+    }
   };
 }
 

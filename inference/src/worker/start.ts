@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Loader } from '../models/loaders.js';
 import type { FamilyName } from '../models/registry.js';
+import type { FromWorker } from '../runner/messages.js';
 import { openFramePipe, WORKER_PIPE_FD } from '../runner/pipe.js';
 import { watchForOrphaning } from './orphan-watch.js';
 import { serve } from './serve.js';
@@ -20,9 +21,9 @@ export function startWorker(loaders: Readonly<Record<FamilyName, Loader>>): void
   // The types have `onread` for sockets that connect alone.
   const options = { fd: WORKER_PIPE_FD, readable: true, writable: true, onread };
   const stream: Socket = new Socket(options);
-  const worker = serve({ send: (message) => pipe.send(message) }, loaders);
-  const pipe = openFramePipe(stream, {
-    message: (message) => worker.receive(message),
+  const receive = serve((message) => pipe.send(message), loaders);
+  const pipe = openFramePipe<FromWorker>(stream, {
+    message: receive,
     // A normal exit would wait for native threads, or crash in them.
     closed: () => process.kill(process.pid, 'SIGKILL'),
   });

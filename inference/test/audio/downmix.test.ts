@@ -33,7 +33,7 @@ describe('Channels mixed to mono', () => {
   });
 
   for (const factor of [-1, -0.9, -0.7]) {
-    it(`that cancel become the loudest: the right is ${factor} times the left`, () => {
+    it(`that cancel become the loudest channel: the right is ${factor} times the left`, () => {
       const { samples, cancelled } = mixed([left, scaled(left, factor)]);
       expect(samples.slice(200)).to.deep.equal([...left.subarray(200)]);
       expect(cancelled).to.equal(true);

@@ -53,14 +53,36 @@ export async function fromRoot(path: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(new URL(`../../../../${path}`, import.meta.url)));
 }
 
-/** Returns the maximum correlation of two audio files over shifts of up to `maxShift` samples in both directions. */
+/** Samples averaged for the first search of `alike`. */
+const COARSE = 8;
+
+/**
+ * Returns the maximum correlation of two audio files over shifts of up to `maxShift` samples in both directions. Long searches are made on
+ * means of a few samples first, and at full rate around what they found.
+ */
 export function alike(first: Float32Array, second: Float32Array, maxShift: number): { value: number; shift: number } {
+  if (maxShift <= 4 * COARSE) return bestShift(first, second, -maxShift, maxShift);
+  const coarse = bestShift(means(first), means(second), -Math.floor(maxShift / COARSE), Math.floor(maxShift / COARSE));
+  const around = coarse.shift * COARSE;
+  return bestShift(first, second, Math.max(-maxShift, around - COARSE), Math.min(maxShift, around + COARSE));
+}
+
+function bestShift(first: Float32Array, second: Float32Array, from: number, to: number) {
   let best = { value: -1, shift: 0 };
-  for (let shift = -maxShift; shift <= maxShift; shift++) {
+  for (let shift = from; shift <= to; shift++) {
     const value = correlation(first, second, shift);
     if (value > best.value) best = { value, shift };
   }
   return best;
+}
+
+function means(samples: Float32Array): Float32Array {
+  const length = Math.floor(samples.length / COARSE);
+  return Float32Array.from({ length }, (_, at) => {
+    let sum = 0;
+    for (let index = at * COARSE; index < (at + 1) * COARSE; index++) sum += samples[index] ?? 0;
+    return sum / COARSE;
+  });
 }
 
 function correlation(first: Float32Array, second: Float32Array, shift: number): number {

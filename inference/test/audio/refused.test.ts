@@ -26,7 +26,7 @@ const OTHERS: readonly (readonly [name: string, content: Uint8Array])[] = [
 
 describe('Audio of an unsupported kind', () => {
   for (const [name, content] of OTHERS) {
-    it(`is rejected by its name, with the command that converts it: ${name}`, async () => {
+    it(`is rejected by name, with the command that converts it: ${name}`, async () => {
       const error = await refusal(content);
       expect(error.code).to.equal('AUDIO_UNREADABLE');
       expect(error.message).to.contain(`looks like ${name}.`).and.to.contain(CONVERT);

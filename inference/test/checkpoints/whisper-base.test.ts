@@ -49,7 +49,7 @@ describe('Whisper base, compiled from its checkpoint', function () {
     await compiled?.remove();
   });
 
-  it('says what faster-whisper says in float32', async () => {
+  it('returns the words of faster-whisper in float32', async () => {
     await expectGoldenSpeech(model, goldenSpeech());
   });
 

@@ -85,7 +85,7 @@ for (const { make, writing, kept } of MAKES) {
       expect(state.chunked).to.equal(kept);
     });
 
-    it('says step by step what it says of all tokens at once, over several blocks of room', async () => {
+    it('returns the same step by step as for all tokens at once, over several blocks of capacity', async () => {
       const audio = transcribed(1);
       const all = tokens(150);
       let output = await decoder.start(audio, [all.slice(0, 3)]);
@@ -97,14 +97,14 @@ for (const { make, writing, kept } of MAKES) {
     });
 
     for (const length of [63, 64, 65, 128]) {
-      it(`goes on from a prompt of ${length} tokens`, async () => {
+      it(`continues from a prompt of ${length} tokens`, async () => {
         const audio = transcribed(2);
         const { state } = await decoder.start(audio, [tokens(length)]);
         await expectState(state, 0, audio, tokens(length));
       });
     }
 
-    it('goes on in several ways from one state, one after the other', async () => {
+    it('continues from one state in several ways, one after the other', async () => {
       const audio = transcribed(3);
       const begun = await decoder.start(audio, [tokens(62)]);
       for (const way of [1, 2]) {
@@ -118,7 +118,7 @@ for (const { make, writing, kept } of MAKES) {
       }
     });
 
-    it('hears a row as often as it counts, step by step and side by side, or says that it does not', async () => {
+    it('attends to a row as often as it counts, in single steps and in batches, or reports that it does not', async () => {
       if (!kept) {
         expect(decoder.hasProportionalAttention).to.equal(false);
         const refused = await decoder.start(countedBoth(1)[1], [tokens(4)]).catch((error: unknown) => error);
@@ -181,7 +181,7 @@ for (const { make, writing, kept } of MAKES) {
       for (const row of [0, 1, 2]) await expectState(state, row, audio, texts[row] ?? []);
     });
 
-    it('has several windows side by side, of states that came to their length by different ways', async () => {
+    it('batches several windows whose caches reached their length in different ways', async () => {
       const batchedDecoder = new BatchedDecoder(decoder);
       const audios = [transcribed(5), transcribed(6), transcribed(7)];
       const slots = audios.map(() => batchedDecoder.openSlot());

@@ -6,7 +6,7 @@ const signal = new AbortController().signal;
 const counting = Float32Array.from({ length: 100_000 }, (_, i) => i);
 
 describe('SampleBuffer', () => {
-  it('gives windows that move forward by what is dropped, however the source cuts its chunks', async () => {
+  it('returns windows that advance by the dropped samples, for any chunks of the source', async () => {
     const buffer = new SampleBuffer(
       sourceOf(counting, 777),
       { clipStartSeconds: 0, clipEndSeconds: undefined },
@@ -25,7 +25,7 @@ describe('SampleBuffer', () => {
     expect(buffer.keptSeconds).to.equal(100_000 / 16_000);
   });
 
-  it('gives what lies within the clip, and knows the length of the whole', async () => {
+  it('returns the samples of the clip, and the total length', async () => {
     const buffer = new SampleBuffer(sourceOf(counting, 4000), { clipStartSeconds: 1, clipEndSeconds: 2.5 }, signal);
     expect(await buffer.fill(1_000_000)).to.equal(true);
     expect(buffer.startSeconds).to.equal(1);
@@ -36,7 +36,7 @@ describe('SampleBuffer', () => {
     expect(await buffer.fill(1)).to.equal(false);
   });
 
-  it('is empty for a clip behind the end', async () => {
+  it('is empty for a clip after the end', async () => {
     const buffer = new SampleBuffer(sourceOf(counting), { clipStartSeconds: 60, clipEndSeconds: undefined }, signal);
     expect(await buffer.fill(1)).to.equal(false);
     expect(buffer.durationSeconds).to.equal(100_000 / 16_000);

@@ -79,7 +79,7 @@ describe('BMP images', () => {
     }
   });
 
-  it('are read from the top where their height is negative, and without the last padding', async () => {
+  it('are read from the top if their height is negative, and without the last padding', async () => {
     const rows = [...BGR.slice(8), ...BGR.slice(0, 8)];
     expect(await shownBy(bmp({ bits: 24, height: -2, pixels: rows }))).to.deep.equal(SHOWN);
     expect(await shownBy(bmp({ bits: 24, pixels: BGR.slice(0, -2) }))).to.deep.equal(SHOWN);
@@ -181,7 +181,7 @@ describe('BMP images', () => {
     }
   });
 
-  it('are refused where their numbers lie', async () => {
+  it('are refused if their header is inconsistent', async () => {
     for (const [file, message] of [
       [{ bits: 24, width: -2, pixels: BGR }, 'its header says -2 x 2 pixels'],
       [{ bits: 24, height: 0, pixels: BGR }, 'its header says 2 x 0 pixels'],

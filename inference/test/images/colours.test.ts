@@ -71,7 +71,7 @@ const GREYS = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 const SRGB_CURVE = parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045);
 
 describe('colours of an ICC profile', () => {
-  it('stay what they are where the profile says what sRGB is', () => {
+  it('are unchanged if the profile describes sRGB', () => {
     expect(convert(GREYS, profile([...PRIMARIES, ...curves(SRGB_CURVE)]))).to.deep.equal([...GREYS]);
     const pixels = Uint8Array.of(255, 0, 0, 0, 255, 0, 0, 0, 255, 200, 100, 50);
     srgbConversion(profile([...PRIMARIES, ...curves(SRGB_CURVE)]))?.(pixels);
@@ -93,7 +93,7 @@ describe('colours of an ICC profile', () => {
     expect(grey(parametric(4, 2, 1, 0, 0.5, 0.9, 0.1, 0.2))).to.equal(encode(half * 0.5 + 0.2));
   });
 
-  it('are left to the decoder where the profile is of another kind, or broken', () => {
+  it('are left to the decoder if the profile is of another kind, or damaged', () => {
     const whole = profile([...PRIMARIES, ...curves(SRGB_CURVE)]);
     expect(srgbConversion(profile([...PRIMARIES, ...curves(SRGB_CURVE)], 'CMYK'))).to.equal(undefined);
     expect(srgbConversion(profile([...PRIMARIES, ...curves(SRGB_CURVE), ['A2B0', sampled()]]))).to.equal(undefined);
@@ -118,13 +118,13 @@ describe('the name of an ICC profile', () => {
     return profile([['desc', Buffer.concat([content, text])]]);
   }
 
-  it('says that nothing is to be converted where it is sRGB', () => {
+  it('requires no conversion if it is sRGB', () => {
     expect(isSrgbProfile(named('sRGB IEC61966-2.1'))).to.equal(true);
     expect(isSrgbProfile(named('GIMP built-in sRGB'))).to.equal(true);
     expect(isSrgbProfile(named('Adobe RGB (1998)'))).to.equal(false);
   });
 
-  it('does not say so where only the primaries are those of sRGB', () => {
+  it('requires a conversion if only the primaries are those of sRGB', () => {
     for (const name of ['GIMP built-in Linear sRGB', 'sRGB-elle-V4-g10.icc linear', 'scRGB', 'sRGB (linear)']) {
       expect(isSrgbProfile(named(name)), name).to.equal(false);
     }

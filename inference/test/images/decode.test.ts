@@ -128,7 +128,7 @@ describe('decoding images', () => {
     expect(refused).to.be.greaterThan(10);
   });
 
-  it('turns an image as its EXIF orientation says', async () => {
+  it('applies the EXIF orientation', async () => {
     // 6: the camera was held upright, so the image is turned a quarter to the right to be shown.
     const turned = await halves()
       .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
@@ -152,7 +152,7 @@ describe('decoding images', () => {
     expect(pixel(image, 1, 1)).to.deep.equal([255, 255, 255]);
   });
 
-  it('brings grey, 16 bit and CMYK images to 8 bits of red, green and blue', async () => {
+  it('converts grey, 16 bit and CMYK images to 8 bits of red, green and blue', async () => {
     const grey = await halves().greyscale().png().toBuffer();
     const deep = await halves().toColourspace('rgb16').png().toBuffer();
     const deepGrey = await halves().toColourspace('grey16').png().toBuffer();
@@ -201,7 +201,7 @@ describe('decoding images', () => {
     expect((await decodeImage(print, LIMIT)).header).to.deep.include({ otherColours: true, toSrgb: undefined });
   });
 
-  it('leaves the colours alone where the ICC profile is sRGB by its name', async () => {
+  it('does not convert colours if the ICC profile is named sRGB', async () => {
     const plain = await halves().png().toBuffer();
     const named = await halves().withIccProfile('srgb').png().toBuffer();
     const wide = await halves().withIccProfile('p3').png().toBuffer();
@@ -210,7 +210,7 @@ describe('decoding images', () => {
     expect((await decodeImage(named, LIMIT)).image).to.deep.equal((await decodeImage(plain, LIMIT)).image);
   });
 
-  it('takes the first frame of an animation', async () => {
+  it('reads the first frame of an animation', async () => {
     const red = Buffer.alloc(10 * 10 * 3);
     for (let at = 0; at < red.length; at += 3) red[at] = 255;
     const frames = Buffer.concat([red, Buffer.alloc(10 * 10 * 3, 200)]);

@@ -4,7 +4,7 @@ import { configureImageDecoding, decodeImage } from '../../src/media/images/inde
 import { imageOf, pixelAt } from '../support/image-files.js';
 
 /** A GIF whose frame of 40 x 20 red pixels lies somewhere on a canvas; colour 0, red too, is its background. */
-async function redFrame(canvas: readonly [number, number], place: readonly [number, number]): Promise<Buffer> {
+async function redFrame(canvas: readonly [number, number], position: readonly [number, number]): Promise<Buffer> {
   const red = sharp({ create: { width: 40, height: 20, channels: 3, background: '#ff0000' } });
   const file = await red.gif().toBuffer();
   const table = 13 + ((file[10] ?? 0) & 0x80 ? 3 * 2 ** (((file[10] ?? 0) & 7) + 1) : 0);
@@ -12,8 +12,8 @@ async function redFrame(canvas: readonly [number, number], place: readonly [numb
   file.writeUInt16LE(canvas[0], 6);
   file.writeUInt16LE(canvas[1], 8);
   file[11] = 0;
-  file.writeUInt16LE(place[0], frame + 1);
-  file.writeUInt16LE(place[1], frame + 3);
+  file.writeUInt16LE(position[0], frame + 1);
+  file.writeUInt16LE(position[1], frame + 3);
   return file;
 }
 
@@ -23,7 +23,7 @@ const WHITE = [255, 255, 255];
 describe('the canvas of a GIF', () => {
   before(() => configureImageDecoding({ threads: 1 }));
 
-  it('is white around its first frame, whatever its background colour', async () => {
+  it('is white around its first frame, for any background colour', async () => {
     const image = await imageOf(await redFrame([60, 50], [10, 25]));
     expect([image.width, image.height]).to.deep.equal([60, 50]);
     for (const [x, y] of [
@@ -54,13 +54,13 @@ describe('the canvas of a GIF', () => {
     expect(pixelAt(image, 0, 0)).to.deep.equal(WHITE);
   });
 
-  it('shows its first frame alone where that fills it', async () => {
+  it('is its first frame if that covers the canvas', async () => {
     const image = await imageOf(await redFrame([40, 20], [0, 0]));
     expect(new Set(image.data)).to.deep.equal(new Set([255, 0]));
     expect(pixelAt(image, 39, 19)).to.deep.equal(RED);
   });
 
-  it('is white where the first frame is transparent, inside and outside', async () => {
+  it('is white at transparent pixels of the first frame, inside and outside', async () => {
     const data = new Uint8Array(8 * 8 * 4).fill(255);
     for (let pixel = 0; pixel < 32; pixel += 1) data.set([0, 0, 255, pixel < 16 ? 0 : 255], pixel * 4);
     const file = await sharp(data, { raw: { width: 8, height: 8, channels: 4 } })
@@ -73,7 +73,7 @@ describe('the canvas of a GIF', () => {
     expect(pixelAt(image, 10, 3)).to.deep.equal(WHITE);
   });
 
-  it('is shrunk with its white, for a model that takes small images', async () => {
+  it('is resized with its white background for a small model', async () => {
     const { image } = await decodeImage(await redFrame([400, 400], [0, 0]), {
       maxPixels: 1_000_000,
       target: { width: 20, height: 20 },

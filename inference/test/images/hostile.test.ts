@@ -34,7 +34,7 @@ describe('damaged images', () => {
       }
     });
 
-    it(`shows or refuses a ${name} with flipped bits, and goes on`, async () => {
+    it(`decodes or rejects a ${name} with flipped bits, and continues`, async () => {
       const random = new Random(name.length);
       for (let round = 0; round < 12; round += 1) {
         const content = imageFixture(name);
@@ -56,7 +56,7 @@ describe('damaged images', () => {
     });
   }
 
-  it('gives a decoder no more memory than its limit', () => {
+  it("limits a decoder's memory", () => {
     // One memory of one page without a limit, exported; a custom section behind it.
     const module = Uint8Array.from([
       0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 0, 1, 7, 5, 1, 1, 0x6d, 2, 0, 0, 2, 1, 0,

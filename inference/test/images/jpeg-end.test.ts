@@ -51,7 +51,7 @@ describe('the end of a JPEG', () => {
     expect((await imageOf(imageFixture('missing_eoi.jpg').subarray(0, -4))).width).to.equal(96);
   });
 
-  it('may not lack a real part of it, wherever the file was cut and whatever was put behind', async () => {
+  it('must not lack a substantial part, wherever the file is cut and whatever follows', async () => {
     const whole = await photograph();
     const marker = Buffer.from([0xff, 0xd9]);
     for (const share of [0.97, 0.9, 0.5, 0.2]) {

@@ -189,12 +189,12 @@ describe('images of every kind', () => {
       const image = await imageOf(imageFixture(name));
       expect([header.width, header.height, image.width, image.height]).to.deep.equal([width, height, width, height]);
       const [x, y] = [Math.floor(width / 4), Math.floor(height / 4)];
-      const places = [
+      const corners = [
         [x, y],
         [Math.floor((width * 3) / 4), y],
         [Math.floor(width / 2), Math.floor((height * 3) / 4)],
       ] as const;
-      places.forEach(([left, top], index) => {
+      corners.forEach(([left, top], index) => {
         pixelAt(image, left, top).forEach((value, channel) => {
           // Chroma is enlarged by other methods; a wrong turn or a wrong colour is far further away.
           expect(value, `${left},${top} channel ${channel}`).to.be.closeTo(pixels[index]?.[channel] ?? Number.NaN, 12);
@@ -206,7 +206,7 @@ describe('images of every kind', () => {
     });
   }
 
-  it('takes floats from 0 to 1 for black to white', async () => {
+  it('maps floats from 0 to 1 to black to white', async () => {
     const image = await imageOf(imageFixture('float_grey_0_1.tif'));
     expect(pixelAt(image, 0, 0)).to.deep.equal([78, 78, 78]);
     expect(meanOf(image)[0]).to.be.closeTo(88.7, 0.1);

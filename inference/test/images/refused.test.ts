@@ -44,7 +44,7 @@ describe('files that are no image of the formats', () => {
     });
   }
 
-  it('are refused by name where a HEIF file holds no still image, or another codec', async () => {
+  it('are refused by name if a HEIF file has no still image, or another codec', async () => {
     const box = (type: string, ...parts: readonly Uint8Array[]): Buffer => {
       const body = Buffer.concat(parts);
       const head = Buffer.alloc(8);

@@ -47,12 +47,12 @@ describe('resizing images', () => {
   const resizer = new ImageResizer();
 
   for (const [filter, width, height, expected] of PILLOW) {
-    it(`gives Pillow's own bytes: ${filter} to ${width} x ${height}`, () => {
+    it(`equals Pillow byte for byte: ${filter} to ${width} x ${height}`, () => {
       expect(digest(resizer.resize(pattern(101, 67), width, height, filter))).to.equal(expected);
     });
   }
 
-  it("gives Pillow's own bytes from a file", async () => {
+  it('equals Pillow byte for byte from a file', async () => {
     const file = await readFile(inRepository('demo/samples/images/04-airplane.png'));
     const { image } = await decodeImage(file, { maxPixels: 1_000_000 });
     expect(digest(resizer.resize(image, 96, 96, 'bicubic'))).to.equal(AIRPLANE);
@@ -73,7 +73,7 @@ describe('resizing images', () => {
   });
 
   for (const [width, height, expected] of OPENCV) {
-    it(`gives OpenCV's own bytes: linear to ${width} x ${height}`, () => {
+    it(`equals OpenCV byte for byte: linear to ${width} x ${height}`, () => {
       expect(digest(interpolateImage(pattern(101, 67), width, height))).to.equal(expected);
     });
   }
@@ -82,7 +82,7 @@ describe('resizing images', () => {
 describe('writing planes', () => {
   const image: Image = { width: 2, height: 1, data: new Uint8Array([255, 0, 51, 102, 153, 204]) };
 
-  it('puts red, green and blue in planes of their own, scaled', () => {
+  it('writes red, green and blue to separate planes, scaled', () => {
     const planes = new Float32Array(6);
     writePlanes(image, { rescale: 1 / 255, mean: [0.5, 0, 0], std: [0.5, 1, 2] }, planes, 0);
     for (const [at, value] of [1, -0.2, 0, 0.6, 0.1, 0.4].entries()) expect(planes[at]).to.be.closeTo(value, 1e-6);

@@ -44,7 +44,7 @@ const THUMBNAIL: TiffTag = [254, 4, [1]];
 describe('TIFF images', () => {
   before(() => configureImageDecoding({ threads: 1 }));
 
-  it('show their colours, whatever else a pixel has', async () => {
+  it('show their colours with any additional samples', async () => {
     expect(await firstPixel(page(ORANGE, { samples: 3 }))).to.deep.equal(ORANGE);
     for (const more of [[7], [7, 8], [7, 8, 9], [7, 8, 9, 10, 11, 12]]) {
       const tags = { samples: 3 + more.length, more: [extra(...more.map(() => 0))] };
@@ -56,7 +56,7 @@ describe('TIFF images', () => {
     expect(await firstPixel(page([90, 7, 8], grey))).to.deep.equal([90, 90, 90]);
   });
 
-  it('are put on white by the first extra sample where that is alpha', async () => {
+  it('are composited on white if the first extra sample is alpha', async () => {
     const half = [...ORANGE, 128];
     const expected = [253, 192, 132];
     for (const file of [
@@ -86,7 +86,7 @@ describe('TIFF images', () => {
     ]);
   });
 
-  it('are refused by name where the samples do not say what is white', async () => {
+  it('are refused by name if white is undefined', async () => {
     for (const value of [1.5, -0.1, 200, Number.NaN, Number.POSITIVE_INFINITY]) {
       const message = await messageOf(page(floats(value), { samples: 1, bits: 32, photometric: 1, more: [FLOAT] }));
       expect(message, String(value)).to.match(/floating-point samples that are not all between 0 and 1.*Scale it/);
@@ -101,7 +101,7 @@ describe('TIFF images', () => {
     );
   });
 
-  it('are refused by name where separate planes lie in tiles', async () => {
+  it('are refused by name if separate planes are tiled', async () => {
     const tiles: readonly TiffTag[] = [
       [284, 3, [2]],
       [322, 3, [16]],
@@ -144,7 +144,7 @@ describe('TIFF images', () => {
     expect(await firstPixel(blue([THUMBNAIL]))).to.deep.equal([0, 0, 255]);
   });
 
-  it('are refused as camera raw files by what is in them and by who made them', async () => {
+  it('are detected as camera raw files by content and by maker', async () => {
     const sensor = page([7], { samples: 1, photometric: 32_803 });
     const raw = (more: readonly TiffTag[], child = sensor): TiffPageFile =>
       page(ORANGE, { samples: 3, more: [THUMBNAIL, ...more] }, [child]);

@@ -40,7 +40,7 @@ describe('LocalAgreement', () => {
     expect(normalizedWord(' ...')).to.equal('...');
   });
 
-  it('does not say a confirmed word twice that a later hypothesis corrects, splits or leaves out', () => {
+  it('does not repeat a confirmed word that a later hypothesis corrects, splits or omits', () => {
     for (const later of [
       'and so your fellow Americans ask',
       'and so m y fellow Americans ask',
@@ -58,7 +58,7 @@ describe('LocalAgreement', () => {
     expect(repeatedLength(wordsOf('very very'), wordsOf('very very very'))).to.equal(2);
   });
 
-  it('goes on after the audio of confirmed words is dropped', () => {
+  it('continues after the audio of confirmed words is dropped', () => {
     const agreement = new LocalAgreement();
     agreement.push(wordsOf('one two three four'));
     agreement.push(wordsOf('one two three four'));
@@ -75,14 +75,14 @@ describe('LocalAgreement', () => {
 });
 
 describe('the cut of a live window', () => {
-  it('is behind the last confirmed sentence, half way to the next word', () => {
+  it('is after the last confirmed sentence, half way to the next word', () => {
     const cut = cutOf(wordsOf('so it is. And then'), [], 9);
     expect(cut?.words).to.equal(3);
     expect(cut?.atSeconds).to.be.closeTo(2.9, 1e-9);
     expect(cutOf(wordsOf('so it is. And then'), [], 5)).to.equal(undefined);
   });
 
-  it('is behind the last confirmed word of a long window without sentences', () => {
+  it('is after the last confirmed word of a long window without sentences', () => {
     expect(cutOf(wordsOf('so it is'), [], 10)).to.equal(undefined);
     expect(cutOf(wordsOf('so it is'), [], 15)?.words).to.equal(3);
     expect(cutOf([], wordsOf('so it is'), 15)).to.equal(undefined);

@@ -38,7 +38,7 @@ describe('untrusted text', () => {
 });
 
 describe('a server that cannot start', () => {
-  it('logs why as JSON where LOG_FORMAT asks for it', async () => {
+  it('logs the reason as JSON with LOG_FORMAT=json', async () => {
     const { code, stdout, stderr } = await runProgram({ LOG_FORMAT: 'json', PORT: 'abc' });
     expect(code).to.equal(EXIT_CODES.configuration);
     const record = JSON.parse(stdout) as Record<string, unknown>;

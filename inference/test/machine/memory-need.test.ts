@@ -23,7 +23,7 @@ const siglip = compiled('siglip', 'int8', { vision: 435e6, text: 490e6 });
 const sentences = compiled('sentence', 'int8', { model: 862e6 });
 
 describe('what a model needs in memory', () => {
-  it('is what compiled ones took: of their own, and of their mapped files', () => {
+  it('is what compiled models used: private memory and mapped files', () => {
     // Measured at the most of a run: Whisper medium 1.0 to 1.2 and 0.42 GiB, SigLIP so400m 0.14 and 0.81, BGE-M3 0.35 and 0.03 at rest.
     const [own = 0, mapped = 0] = gib(medium);
     expect(own).to.be.within(1, 1.25);
@@ -33,7 +33,7 @@ describe('what a model needs in memory', () => {
     expect(gib(sentences)[0]).to.be.within(0.4, 0.7);
   });
 
-  it('lets the default models into 4 GiB, and a second worker of speech shares the mapped files', () => {
+  it('fits the default models into 4 GiB, and a second speech worker shares the mapped files', () => {
     const needs = (workers: number) => [
       { name: 'medium', workers, need: medium },
       { name: 'so400m', workers: 1, need: siglip },
@@ -43,7 +43,7 @@ describe('what a model needs in memory', () => {
     expect(() => checkMemory(needs(2), 4 * GIB + medium.ownBytes)).not.to.throw();
   });
 
-  it('refuses Whisper medium where its workers would be ended one after another', () => {
+  it('refuses Whisper medium if its workers would exceed the limit in turn', () => {
     expect(() => checkMemory([{ name: 'medium', workers: 1, need: medium }], 1.5 * GIB)).to.throw(/need about 1\.7/);
   });
 
@@ -64,8 +64,8 @@ describe('what a model needs in memory', () => {
   });
 });
 
-describe('what a worker may take of its own', () => {
-  it('is twice its need and room for batches, within the limit, or what the variable says', () => {
+describe('the private memory limit of a worker', () => {
+  it("is twice its need plus batches, within the total limit, or the variable's value", () => {
     const need = { ownBytes: GIB, mappedBytes: 10 * GIB };
     expect(workerLimitBytes(need, 0, 100 * GIB)).to.equal(4 * GIB);
     expect(workerLimitBytes(need, 0, 3 * GIB)).to.equal(3 * GIB);

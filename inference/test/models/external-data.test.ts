@@ -103,7 +103,7 @@ describe('external weights', () => {
     }
   }
 
-  it('are read from a file of the model, beside the graph or where a link of the cache leads', async () => {
+  it('are read from a file of the model, next to the graph or through a link of the cache', async () => {
     await writeFile(graph, model({ initializers: [external('w', { location: 'model.onnx_data', length: '12' })] }));
     await writeFile(data, BYTES);
     expect(await opened()).to.deep.equal([1, 2, 3]);
@@ -112,7 +112,7 @@ describe('external weights', () => {
     expect(await opened()).to.deep.equal([1, 2, 3]);
   });
 
-  it('are read from no file that the inventory did not find', async () => {
+  it('are read from no file that is not among the files of the model', async () => {
     await writeFile(graph, model({ initializers: [external('w', { location: 'model.onnx_data', length: '12' })] }));
     await writeFile(data, BYTES);
     expect(await refusal([]))
@@ -153,7 +153,7 @@ describe('external weights', () => {
   const sparse = concatBytes([bytesField(1, secret), bytesField(2, secret), varintField(3, 3)]);
   const inConstant = node('Constant', [], 'w', [attribute('value', 5, secret, 4)]);
   const add = node('Add', ['x', 'w'], 'y');
-  const places: [string, Parts][] = [
+  const positions: [string, Parts][] = [
     ['an initializer', { initializers: [secret] }],
     ['a Constant', { nodes: [inConstant, add] }],
     ['a sparse Constant', { nodes: [node('Constant', [], 'w', [attribute('sparse_value', 22, sparse, 11)]), add] }],
@@ -167,7 +167,7 @@ describe('external weights', () => {
     ['a training graph', { model: [bytesField(20, bytesField(2, inBranch))] }],
     ['a second graph', { model: [bytesField(7, inBranch)] }],
   ];
-  for (const [what, parts] of places) {
+  for (const [what, parts] of positions) {
     it(`are refused outside of the directory, named by ${what}`, async () => {
       await writeFile(graph, model(parts));
       expect(await refusal()).to.match(/refused: it has a part|Expected one field/);
@@ -182,7 +182,7 @@ describe('external weights', () => {
     ['an offset behind the end', [{ offset: '1000000' }]],
     ['a length below nothing', [{ length: '-12' }]],
     ['an offset below nothing', [{ offset: '-4', length: '12' }]],
-    ['a number that is none', [{ length: '0x0c' }]],
+    ['an invalid number', [{ length: '0x0c' }]],
     ['a number too large to count', [{ offset: '18446744073709551616' }]],
     ['bytes that overlap', [{ length: '12' }, { offset: '4', length: '8' }]],
     ['a prepacked form', [{ length: '12', prepacked_0: 'w|0;12;' }]],
@@ -197,7 +197,7 @@ describe('external weights', () => {
     });
   }
 
-  it('are refused where the shape takes more than the file has, and no length is given', async () => {
+  it('are refused if the shape exceeds the file, and no length is given', async () => {
     await writeFile(graph, model({ initializers: [external('w', { location: 'model.onnx_data', offset: '4' })] }));
     await writeFile(data, BYTES);
     expect(await refusal()).not.to.match(/^got/);
@@ -213,7 +213,7 @@ describe('external weights', () => {
     expect(await opened()).to.deep.equal([1, 2, 3]);
   });
 
-  it('are not waited for where a pipe, a device or a directory has the place of the file', async function () {
+  it('are refused without waiting if the path is a pipe, a device or a directory', async function () {
     await writeFile(graph, model({ initializers: [external('w', { location: 'model.onnx_data', length: '12' })] }));
     try {
       execFileSync('mkfifo', [data]);

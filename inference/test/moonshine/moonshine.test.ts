@@ -45,7 +45,7 @@ describe('Moonshine', () => {
     eventsOf(transcribeWithMoonshine(sourceOf(samples), options, submit, signal));
 
   for (const [name, words] of Object.entries(SENTENCES)) {
-    it(`hears ${name} word for word`, async () => {
+    it(`transcribes ${name} word for word`, async () => {
       const events = await transcribe(await samplesOf(inRepository(`demo/samples/speech/${name}`)));
       expect(plainWords(textOf(events))).to.equal(words);
     });

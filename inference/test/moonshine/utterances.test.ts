@@ -36,15 +36,15 @@ describe('cutting an audio file into utterances', () => {
     expect(firstPause(new Float32Array(32_000))).to.equal(undefined);
   });
 
-  it('takes the hum of a room for silence beside louder speech', () => {
+  it('treats the hum of a room as silence next to louder speech', () => {
     const samples = Float32Array.from([...tone(1), ...tone(1, 0.005), ...tone(1)]);
     expect((firstPause(samples) ?? 0) / 16_000).to.be.within(1.2, 1.5);
   });
 
   it('leaves out the silence around speech but for a margin', () => {
-    const speechTimestamp = audible(Float32Array.from([...tone(1, 0), ...tone(1), ...tone(1, 0)]));
-    expect((speechTimestamp?.start ?? 0) / 16_000).to.be.closeTo(0.8, 0.05);
-    expect((speechTimestamp?.end ?? 0) / 16_000).to.be.closeTo(2.2, 0.05);
+    const utterance = audible(Float32Array.from([...tone(1, 0), ...tone(1), ...tone(1, 0)]));
+    expect((utterance?.start ?? 0) / 16_000).to.be.closeTo(0.8, 0.05);
+    expect((utterance?.end ?? 0) / 16_000).to.be.closeTo(2.2, 0.05);
   });
 
   it('finds nothing in silence', () => {

@@ -165,7 +165,7 @@ describe('a form for the OpenAI API', () => {
     });
   });
 
-  it('ends a form that comes too slowly at its deadline, and does not wait for the rest', async () => {
+  it('ends a form that arrives too slowly at its deadline', async () => {
     const request = http.request(requests.fake.url + TRANSCRIPTIONS, {
       method: 'POST',
       headers: {

@@ -80,14 +80,14 @@ describe('the OpenAI API', () => {
       expect(data[0]?.embedding[0]).to.equal(200_000);
     });
 
-    it('that fails in the server says so, and nothing of why', async () => {
+    it('that fails in the server is reported without internals', async () => {
       const { status, error } = await embed({ model: MODEL, input: 'defect' });
       expect([status, error.type]).to.deep.equal([500, 'server_error']);
       expect(error.message).to.not.include('secret');
     });
   });
 
-  it('needs a token, and says so before the body comes', async () => {
+  it('requires a token, before the body arrives', async () => {
     const { status, error } = await requests.refused('/v1/embeddings', '{}', { authorization: 'Bearer wrong' });
     expect([status, error.code]).to.deep.equal([401, 'invalid_api_key']);
     const models = await fetch(`${requests.fake.url}/v1/models`);
@@ -130,7 +130,7 @@ describe('the OpenAI API', () => {
     expect(metrics).to.match(/heimdex_requests_total\{method="EmbedText",protocol="openai",code="OK"\} \d+/);
   });
 
-  it('publishes what it takes, and a page without scripts', async () => {
+  it('publishes its parameters, and a page without scripts', async () => {
     const document = (await (await fetch(`${requests.fake.url}/openapi.json`)).json()) as {
       openapi: string;
       paths: Record<
@@ -168,7 +168,7 @@ describe('the OpenAI API, switched off', () => {
 });
 
 describe('the OpenAI API, when the queue is full', () => {
-  it('answers 429 with the time to come back', async () => {
+  it('responds with 429 and the time to retry', async () => {
     const fake = await startFakeServer({ MAX_QUEUE: '1', BATCH_TEXT: '1' });
     try {
       await fake.server.warm;

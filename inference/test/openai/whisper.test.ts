@@ -36,7 +36,7 @@ describe('the npm package openai with Whisper', () => {
 
   const speech = async () => toFile(await readFile(join(ROOT, '../shared/samples/speech/jfk.wav')), 'jfk.wav');
 
-  it('gives the times of words, of segments, or of both', async () => {
+  it('returns timestamps of words, of segments, or of both', async () => {
     const both = await client.audio.transcriptions.create({
       file: await speech(),
       model: 'whisper-1',

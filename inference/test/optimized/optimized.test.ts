@@ -67,7 +67,7 @@ describe('optimized models', () => {
     expect((await prepare(volume, VISION_ONLY)).sort()).to.deep.equal(['Already prepared', 'Prepared']);
   });
 
-  it('that were replaced are not used, whatever their manifest says', async () => {
+  it('that were replaced are not used, with any manifest', async () => {
     await prepare(volume, VISION_ONLY);
     const [dir = '', other = ''] = await formDirs(volume);
     // A complete optimized model of this program, with its manifest.

@@ -14,7 +14,7 @@ const MOONSHINE = 'onnx-community/moonshine-tiny-ONNX';
 const WHISPER = 'onnx-community/whisper-base_timestamped';
 /** A model whose weights may be external. */
 const LARGE = 'Xenova/siglip-base-patch16-384';
-const BESIDE = { ASR_MODEL: 'none', VISION_MODEL_NAME: `${LARGE}:fp32` };
+const EXTERNAL = { ASR_MODEL: 'none', VISION_MODEL_NAME: `${LARGE}:fp32` };
 
 /** A face detection item of an image. */
 const facesOf = (content: Uint8Array) => [{ content, scoreThreshold: 0.5, nmsThreshold: 0.3, maxFaces: 0 }];
@@ -104,15 +104,15 @@ describe('a model of faces', () => {
 
 describe('a model with external weights', () => {
   it('is prepared with its weights, and other weights are another source', async () => {
-    const volume = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside() } });
-    const changed = await makeVolume({ snapshots: { [LARGE]: await withWeightsBeside({ changed: true }) } });
+    const volume = await makeVolume({ snapshots: { [LARGE]: await withExternalWeights() } });
+    const changed = await makeVolume({ snapshots: { [LARGE]: await withExternalWeights({ changed: true }) } });
     const whole = await makeVolume({ snapshots: { [SIGLIP]: join(DEMO_MODELS, SIGLIP) } });
     try {
-      expect(await prepare(volume, BESIDE)).to.deep.equal(['Prepared', 'Prepared']);
-      await expectSameBits(volume, BESIDE, TEXTS);
-      const beside = await answers(volume, BESIDE, TEXTS, true);
+      expect(await prepare(volume, EXTERNAL)).to.deep.equal(['Prepared', 'Prepared']);
+      await expectSameBits(volume, EXTERNAL, TEXTS);
+      const external = await answers(volume, EXTERNAL, TEXTS, true);
       const inside = await answers(whole, VISION_ONLY, TEXTS, false);
-      expect(beside.results).to.deep.equal(inside.results);
+      expect(external.results).to.deep.equal(inside.results);
       const sources = await sourcesOf(volume);
       const others = (await sourcesOf(changed)).filter((source) => !sources.includes(source));
       expect([sources.length, others.length]).to.deep.equal([2, 1]);
@@ -123,7 +123,7 @@ describe('a model with external weights', () => {
 });
 
 /** The small model with external weights of its text graph; `changed`: one bit of them differs. */
-async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
+async function withExternalWeights({ changed = false } = {}): Promise<HubFile[]> {
   const dir = join(DEMO_MODELS, SIGLIP);
   const graph = 'onnx/text_model.onnx';
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
@@ -149,7 +149,7 @@ async function withWeightsBeside({ changed = false } = {}): Promise<HubFile[]> {
 
 /** The hashes of the vision model's graphs. */
 async function sourcesOf(volume: Volume): Promise<string[]> {
-  const [model] = await findModels(readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...BESIDE }));
+  const [model] = await findModels(readModelEnvironment({ HF_HUB_CACHE: volume.cacheDir, ...EXTERNAL }));
   if (model === undefined) throw new Error('no model is configured');
   return [...optimizedSources(model.found).values()];
 }

@@ -2,13 +2,15 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
+import { pcm16, wavFile } from '../audio/wav-file.js';
 import { findChromium } from '../fixtures/browser.js';
-import { openPage, type Page } from '../fixtures/devtools.js';
+import { openPage, type Page, until } from '../fixtures/devtools.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { MOONSHINE } from '../fixtures/openai-server.js';
 import { pocketEnv } from '../fixtures/pocket.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { DEMO_MODELS, makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
+import { samplesOf } from '../support/speech.js';
 
 const SAMPLES = join(ROOT, 'demo/samples');
 const IMAGES = join(SAMPLES, 'images');
@@ -69,7 +71,14 @@ describe('the page to try the server', () => {
       await writeFile(tokens, `${TOKEN}\n`);
       const env = { ASR_MODEL: 'moonshine-tiny', PLAYGROUND: 'true', AUTH_TOKENS_FILE: tokens };
       server = await startProgram({ ...pocketEnv(volume), ...env });
-      page = await openPage(program, `${server.url}/`);
+      const said = await samplesOf(join(SAMPLES, 'speech/search.flac'));
+      const microphone = join(volume.cacheDir, 'microphone.wav');
+      await writeFile(microphone, wavFile(pcm16(said.subarray(0, 2.5 * 16_000))));
+      page = await openPage(program, `${server.url}/`, [
+        '--use-fake-device-for-media-stream',
+        '--use-fake-ui-for-media-stream',
+        `--use-file-for-fake-audio-capture=${microphone}%noloop`,
+      ]);
       await page.send('Page.bringToFront');
     });
     after(async () => {
@@ -86,7 +95,7 @@ describe('the page to try the server', () => {
       await press(page, 'Enter');
     };
 
-    it('asks for a token where the server does, then offers what is loaded', async () => {
+    it('asks for a token if the server does, then offers the loaded features', async () => {
       await page.evaluate(until("document.querySelector('#token-form')?.hidden === false"));
       expect(await isHidden('#section-speech')).to.equal(true);
       await type('#token', TOKEN);
@@ -112,7 +121,7 @@ describe('the page to try the server', () => {
       expect(await text('figure.best figcaption')).to.match(/^0\.\d{3}20-snowman\.png$/);
     });
 
-    it('takes no more images than it can show', async () => {
+    it('limits the number of images', async () => {
       await page.evaluate(`{
         const dataTransfer = new DataTransfer();
         for (let at = 0; at < 477; at += 1) dataTransfer.items.add(new File(['x'], at + '.png'));
@@ -123,7 +132,7 @@ describe('the page to try the server', () => {
       expect(page.requests.filter((url) => url.endsWith('/EmbedImage'))).to.have.lengthOf(2);
     });
 
-    it('draws faces, and shows an error as the server says it', async () => {
+    it("draws faces, and shows the server's error", async () => {
       await page.choose('#faces-file', [join(SAMPLES, 'speech/party.flac')]);
       await page.evaluate(until("document.querySelector('#faces-status').classList.contains('error')"));
       expect(await text('#faces-status')).to.match(/image/i);
@@ -137,10 +146,10 @@ describe('the page to try the server', () => {
       const flac = await readFile(join(SAMPLES, 'speech/search.flac'), 'base64');
       await page.evaluate(dropTwice(flac, 22));
       await page.evaluate(until("/^Done/.test(document.querySelector('#speech-status').textContent)"));
-      // One refusal of the times of words, then two pieces.
-      expect(page.requests.filter((url) => url.endsWith('/Transcribe'))).to.have.lengthOf(3);
+      // One refusal of the times of words, then pieces of at most 8, 16 and 28 s.
+      expect(page.requests.filter((url) => url.endsWith('/Transcribe'))).to.have.lengthOf(4);
       const said = String(await text('#words'));
-      expect(said.match(/search a video/g)).to.have.lengthOf(2);
+      expect(said.match(/by the words that were spoken/g)).to.have.lengthOf(2);
       const [shown, position] = (await page.evaluate(`(() => {
         const button = document.querySelector('#words').lastElementChild;
         button.click();
@@ -151,6 +160,27 @@ describe('the page to try the server', () => {
         .to.be.greaterThan(22)
         .and.be.closeTo(minutes * 60 + seconds, 0.1);
       await page.evaluate("document.querySelector('#player').pause()");
+    });
+
+    for (const name of ['video_opus_in.mp4', 'video_vp8_opus.webm']) {
+      it(`transcribes the sound of a video that is dropped on it, and shows the video: ${name}`, async () => {
+        await drop(page, '#section-speech', [join(ROOT, 'inference/test/audio/cases', name)]);
+        await page.evaluate(until("/^Done: 3 /.test(document.querySelector('#speech-status').textContent)"));
+        expect(await text('#words')).to.match(/^0:0.*He was not .* young man/i);
+        expect(await page.evaluate("document.querySelector('#player').videoWidth")).to.be.greaterThan(0);
+        expect(await page.evaluate("document.querySelector('#player').classList.contains('sound')")).to.equal(false);
+      });
+    }
+
+    it('transcribes what the microphone records', async () => {
+      await page.evaluate("document.querySelector('#record').click()");
+      await page.evaluate(until("/^Stop .[3-9] s/.test(document.querySelector('#record').textContent)"));
+      expect(await text('#speech-status')).to.equal('Recording …');
+      await page.evaluate("document.querySelector('#record').click()");
+      await page.evaluate(until("/^Done/.test(document.querySelector('#speech-status').textContent)"));
+      expect(await text('#words')).to.match(/you can search/i);
+      expect(await text('#record')).to.equal('Record');
+      expect(await page.evaluate("document.querySelector('#player').classList.contains('sound')")).to.equal(true);
     });
 
     it('is reached by the keyboard in the order of the page', async () => {
@@ -192,16 +222,6 @@ async function volumeOfDemo(): Promise<Volume> {
     snapshots: { [MOONSHINE]: moonshine?.files ?? [], [siglip]: join(DEMO_MODELS, siglip) },
     plain: [join(DEMO_MODELS, 'heimdex/face-pocket/face_detection_pocket.onnx')],
   });
-}
-
-/** A promise in the page that resolves when the condition holds. */
-function until(condition: string): string {
-  return `new Promise((resolve) => {
-    const look = () => { if (${condition}) { observer.disconnect(); resolve(true); } };
-    const observer = new MutationObserver(look);
-    observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-    look();
-  })`;
 }
 
 async function press(page: Page, key: 'Enter' | 'Tab'): Promise<void> {

@@ -7,7 +7,7 @@ import { readProcessWork } from '../../src/work-reading.js';
 const SLEEPING = { state: 'S', runnable: false, cpuMs: 100, waitedMs: 50 };
 
 describe('SlowRuns', () => {
-  it('reports a run that goes on beyond its prediction, with what its process does', async function () {
+  it('reports a run that exceeds its prediction, with the state of its process', async function () {
     if (process.platform !== 'linux') this.skip();
     const child = spawn(process.execPath, ['-e', 'console.log(1); for (;;);'], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -31,7 +31,7 @@ describe('SlowRuns', () => {
     }
   });
 
-  it('says what a process did between two readings', () => {
+  it('describes what a process did between two readings', () => {
     const after = (change: object) => describeWork(SLEEPING, { ...SLEEPING, ...change }, 1000);
     expect(after({ cpuMs: 1900 })).to.equal('computes');
     expect(after({ waitedMs: 900 })).to.equal('waits for a CPU: the machine is busy');

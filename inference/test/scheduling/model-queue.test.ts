@@ -49,7 +49,7 @@ describe('ModelQueue', () => {
     ]);
   });
 
-  it('gives a lone caller the worker that ran last', async () => {
+  it('assigns a single caller the worker that ran last', async () => {
     const { modelQueue, executor } = createModelQueue();
     const second = new ManualExecutor();
     modelQueue.addExecutor(executor);

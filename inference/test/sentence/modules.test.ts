@@ -10,8 +10,8 @@ describe("a sentence model's modules", () => {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'heimdex-modules-'));
     await mkdir(join(dir, 'model', 'pool'), { recursive: true });
-    for (const place of ['model/pool', '.']) {
-      await writeFile(join(dir, place, 'config.json'), '{"pooling_mode_cls_token": true}');
+    for (const path of ['model/pool', '.']) {
+      await writeFile(join(dir, path, 'config.json'), '{"pooling_mode_cls_token": true}');
     }
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));

@@ -32,12 +32,12 @@ describe("a sentence's pooling", () => {
 });
 
 describe('batches of texts', () => {
-  const sizesOf = (batch: readonly number[], lengths: readonly number[]) => batch.map((place) => lengths[place] ?? 0);
+  const sizesOf = (batch: readonly number[], lengths: readonly number[]) => batch.map((index) => lengths[index] ?? 0);
 
   it('hold every text once, at most eight, shortest first, with little padding in few runs', () => {
     const lengths = Array.from({ length: 200 }, (_, index) => 3 + ((index * 37) % 90));
     const batches = planBatches(lengths);
-    expect(batches.flat().sort((one, other) => one - other)).to.deep.equal(lengths.map((_, place) => place));
+    expect(batches.flat().sort((one, other) => one - other)).to.deep.equal(lengths.map((_, index) => index));
     const sizes = batches.map((batch) => sizesOf(batch, lengths));
     expect(sizes.flat()).to.deep.equal(lengths.toSorted((one, other) => one - other));
     expect(Math.max(...sizes.map((batch) => batch.length))).to.be.at.most(8);
@@ -46,7 +46,7 @@ describe('batches of texts', () => {
     expect(batches.length).to.be.below(50);
   });
 
-  it('part texts where padding would cost more than a run', () => {
+  it('split texts if padding would cost more than a run', () => {
     expect(planBatches([])).to.deep.equal([]);
     expect(planBatches([7])).to.deep.equal([[0]]);
     const groups = (lengths: readonly number[]) => planBatches(lengths).map((batch) => sizesOf(batch, lengths));
@@ -62,7 +62,7 @@ describe('batches of texts', () => {
     ).to.satisfy(([fewer, more, ...others]: number[]) => (fewer ?? 0) + (more ?? 0) === 10 && others.length === 0);
   });
 
-  it('run alone from 256 tokens on, where scores of attention would fill the memory', () => {
+  it('run alone from 256 tokens on, where attention scores would fill the memory', () => {
     const lengths = [512, 255, 300, 255, 512, 256];
     const sizes = planBatches(lengths).map((batch) => sizesOf(batch, lengths));
     expect(sizes).to.deep.equal([[255, 255], [256], [300], [512], [512]]);

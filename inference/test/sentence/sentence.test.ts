@@ -63,7 +63,7 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
       await model?.close();
     });
 
-    it('gives the reference vectors and token counts', async () => {
+    it('returns the reference vectors and token counts', async () => {
       const { texts } = readJsonFile<Golden>(inShared(`golden/${golden}.json`));
       const outcomes = await model.run(
         texts.map(({ text }) => item(text)),
@@ -77,7 +77,7 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
       });
     });
 
-    it('gives one text the same vector in any batch, in order', async () => {
+    it('returns the same vector for a text in any batch, in order', async () => {
       const words = 'a boat on the sea at night with two lamps and an old man'.split(' ');
       const items = Array.from({ length: 40 }, (_, index) => item(words.slice(0, 1 + ((index * 7) % 13)).join(' ')));
       const together = await model.run(items, CONTEXT);
@@ -109,7 +109,7 @@ for (const { id, weights, golden, least } of REPOSITORIES) {
 }
 
 describe('the sentence embedder', () => {
-  it('cuts a long text where the repository says, and keeps the token that ends it', async function () {
+  it("truncates a long text at the repository's limit, and keeps the end token", async function () {
     needsShared(this, 'models/Xenova/all-MiniLM-L6-v2');
     const model = await load(
       modelFiles('Xenova/all-MiniLM-L6-v2', inShared('models/Xenova/all-MiniLM-L6-v2'), {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Health, InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
@@ -216,5 +217,6 @@ async function settled(fake: FakeServer): Promise<void> {
   for (;;) {
     const text = await (await fetch(`${fake.url}/metrics`)).text();
     if (/^heimdex_requests_in_progress 0$/m.test(text)) return;
+    await delay(10);
   }
 }

@@ -61,7 +61,7 @@ describe('memory for requests', () => {
     await served();
   });
 
-  it('keeps nothing of calls whose callers are gone', async () => {
+  it('retains nothing of calls whose callers disconnected', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
     await served();
     const before = timers();

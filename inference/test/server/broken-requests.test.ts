@@ -187,7 +187,7 @@ describe('a request over gRPC', () => {
     expect(await pocket.server.logged(({ call }) => call === id)).to.include({ code: 'INTERNAL' });
   });
 
-  it('that is refused before it is whole is told to end, and keeps its status', async () => {
+  it('that is refused before it is complete is reset, and keeps its status', async () => {
     const session = http2.connect(pocket.server.url);
     try {
       const headers = {

@@ -152,7 +152,7 @@ describe('an answer larger than a message may be', () => {
     }
   });
 
-  it('is told from one that is as large and fits', async () => {
+  it('is distinguished from one of the same size that fits', async () => {
     const binary = toBinary(EmbedTextRequestSchema, create(EmbedTextRequestSchema, asking([LARGE])));
     for (const form of ['proto', 'grpc-web'] as const) {
       const call = `fits-${form}`;

@@ -97,7 +97,7 @@ describe('Films that the client reads from the disk', function () {
     });
   }
 
-  it('send only their audio, whatever the video', async () => {
+  it('send only their audio, for any video', async () => {
     const path = join(dir, 'junk.mp4');
     await writeJunkFilm(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 40 * MIB, repeats: 2 });
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));

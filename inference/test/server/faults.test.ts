@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { readProcessWork } from '../../src/work-reading.js';
@@ -118,7 +119,7 @@ describe('a worker', () => {
     try {
       const answer = outcomes(fake, 'spin');
       // Three times the run timeout, and thirty samples.
-      for (let used = 0; used < 1500; ) used = (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0;
+      for (let used = 0; used < 1500; used = (await readProcessWork(rival.pid ?? 0))?.cpuMs ?? 0) await delay(10);
       rival.kill('SIGKILL');
       expect(await answer).to.deep.equal([4]);
       expect(fake.pids()).to.deep.equal([pid]);
@@ -218,7 +219,7 @@ describe('a model', () => {
   });
 
   it('that is still loading returns UNAVAILABLE, and health has the reason', async () => {
-    const fake = await startFakeServer();
+    const fake = await startFakeServer({}, LOADS_IN_STEPS);
     try {
       const error = await fake.client.failure(embedText, ask('early'));
       expect(error).to.include({ code: 'UNAVAILABLE', reason: 'STARTING' });
@@ -227,7 +228,7 @@ describe('a model', () => {
       expect(status).to.equal(Serving.NOT_SERVING);
       const response = await fetch(`${fake.url}/health`);
       expect(response.status).to.equal(503);
-      expect(await response.json()).to.include({ status: 'starting', reason: 'still loading: bge-m3' });
+      expect(await response.json()).to.include({ status: 'starting', reason: 'still loading: sentence-transformers' });
     } finally {
       await fake.close();
     }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
@@ -96,7 +97,8 @@ describe('a short audio file', () => {
       return Number(/^heimdex_queue_seconds_count\{model="whisper"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
     };
     try {
-      const long = await wavOfMany(join(samples, 'sense_and_sensibility_01_austen_64kb-0870.wav'), 8);
+      // Two windows of 25 s, each with 7 s of speech.
+      const long = await wavOfMany(join(samples, 'sense_and_sensibility_01_austen_64kb-0870.wav'), 2, 18);
       const clip = await readFile(join(samples, 'sense_and_sensibility_01_austen_64kb-0930.wav'));
       const alone = [await textOf(long), await textOf(clip)];
       const before = await begun();
@@ -106,7 +108,7 @@ describe('a short audio file', () => {
         return text;
       };
       const transcription = textOf(long).then(note('the long one'));
-      while ((await begun()) < before + 2);
+      while ((await begun()) < before + 2) await delay(10);
       const together = [transcription, textOf(clip).then(note('the clip'))];
       expect(await Promise.all(together)).to.deep.equal(alone);
       expect(order).to.deep.equal(['the clip', 'the long one']);
@@ -118,11 +120,12 @@ describe('a short audio file', () => {
   });
 });
 
-/** Repeats the samples of a WAV file, as a WAV file. */
-async function wavOfMany(path: string, times: number): Promise<Buffer> {
+/** Repeats the samples of a WAV file, each followed by silence, as a WAV file. */
+async function wavOfMany(path: string, times: number, silentSeconds: number): Promise<Buffer> {
   const file = await readFile(path);
-  const [head, samples] = [Buffer.from(file.subarray(0, 44)), file.subarray(44)];
-  head.writeUInt32LE(36 + samples.length * times, 4);
-  head.writeUInt32LE(samples.length * times, 40);
-  return Buffer.concat([head, ...Array.from({ length: times }, () => samples)]);
+  const part = Buffer.concat([file.subarray(44), Buffer.alloc(silentSeconds * 2 * 16_000)]);
+  const head = Buffer.from(file.subarray(0, 44));
+  head.writeUInt32LE(36 + part.length * times, 4);
+  head.writeUInt32LE(part.length * times, 40);
+  return Buffer.concat([head, ...Array.from({ length: times }, () => part)]);
 }

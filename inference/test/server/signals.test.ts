@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
@@ -23,7 +24,7 @@ async function gone(pid: number): Promise<void> {
   while (!giveUp.aborted) {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
     if (stat === undefined || stat.split(') ')[1]?.startsWith('Z') === true) return;
-    await new Promise((resolve) => setImmediate(resolve));
+    await delay(10);
   }
   process.kill(pid, 'SIGKILL');
   throw new Error(`process ${pid} outlived the server`);

@@ -85,6 +85,16 @@ describe('speech with Moonshine', () => {
     expect(timing?.runMs).to.be.greaterThan(0);
   });
 
+  it('refuses live speech by name', async () => {
+    const live = create(TranscribeStreamRequestSchema, {
+      message: { case: 'start', value: { options: { live: true } } },
+    });
+    const result = await stream([live, audio(await sample('models.flac'))]);
+    if (result.ok) throw new Error('Expected an error.');
+    expect(result.error).to.deep.include({ code: 'INVALID_ARGUMENT', fields: ['options.live'] });
+    expect(result.error.message).to.match(/^Moonshine does not support live\. Serve Whisper/);
+  });
+
   it('transcribes a stream, in chunks of any size, like the file', async () => {
     const content = await sample('search.flac');
     const whole = await client.value(transcribe, { audio: { content } });
@@ -138,7 +148,7 @@ describe('speech with Moonshine', () => {
       ['a WAV with a lying header', { audio: { content: lyingWav } }, 'AUDIO_UNREADABLE'],
       ['a FLAC header alone', { audio: { content: flac.subarray(0, 42) } }, 'AUDIO_UNREADABLE'],
       ['raw without an encoding', { audio: { content: flac, raw: {} } }, 'INVALID_ARGUMENT'],
-      ['a language that is none', { audio: { content: flac }, options: { language: 'klingon' } }, 'INVALID_ARGUMENT'],
+      ['an unknown language', { audio: { content: flac }, options: { language: 'klingon' } }, 'INVALID_ARGUMENT'],
       [
         'a language it does not speak',
         { audio: { content: flac }, options: { language: 'de' } },

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
@@ -10,7 +11,7 @@ import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
 import { readConfig } from '../../src/config.js';
 import { FatalError } from '../../src/exit-codes.js';
-import { type Certificate, hasOpenssl, makeCertificate } from '../fixtures/certificates.js';
+import { type Certificate, hasOpenssl, makeCertificate, makeExpired } from '../fixtures/certificates.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 
@@ -37,6 +38,22 @@ function get(
       })
       .on('error', reject);
   });
+}
+
+/** Listens, and returns a function that connects and returns the common name in the server's certificate. */
+async function listening(server: tls.Server): Promise<() => Promise<string>> {
+  server.on('secureConnection', (socket) => socket.end());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  return () =>
+    new Promise((resolve, reject) => {
+      const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+        resolve(String(socket.getPeerCertificate().subject.CN));
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    });
 }
 
 describe('TLS', () => {
@@ -111,18 +128,7 @@ describe('TLS', () => {
     const events: string[] = [];
     const observer = { changed: () => void events.push('changed'), failed: () => void events.push('failed') };
     const rotated = await createTlsServer({ certPath, keyPath, clientCaPath: undefined }, observer);
-    rotated.server.on('secureConnection', (socket) => socket.end());
-    rotated.server.listen(0, '127.0.0.1');
-    await once(rotated.server, 'listening');
-    const subject = () =>
-      new Promise<string>((resolve, reject) => {
-        const { port: number } = rotated.server.address() as net.AddressInfo;
-        const socket = tls.connect({ port: number, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-          resolve(String(socket.getPeerCertificate().subject.CN));
-          socket.destroy();
-        });
-        socket.on('error', reject);
-      });
+    const subject = await listening(rotated.server);
     try {
       expect(await subject()).to.equal('server');
       await rotate(caller);
@@ -136,6 +142,76 @@ describe('TLS', () => {
       rotated.files.close();
       rotated.server.close();
     }
+  });
+
+  it('is rejected at start with an expired certificate, naming its file', async () => {
+    const expired = makeExpired(dir, server);
+    const error = await startFakeServer({ TLS_CERT_FILE: expired, TLS_KEY_FILE: server.keyPath }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).to.be.instanceOf(FatalError);
+    expect(error).to.include({ reason: 'configuration' });
+    expect(String(error)).to.include(`TLS_CERT_FILE ${expired} expired at `);
+  });
+
+  it('keeps the old certificate if the new one is not valid today, says so once, and takes over one that becomes valid', async () => {
+    const [certPath, keyPath] = [join(dir, 'dated.crt'), join(dir, 'dated.key')];
+    await copyFile(server.certPath, certPath);
+    await copyFile(server.keyPath, keyPath);
+    const { createTlsServer } = await import('../../src/transport/auth/tls.js');
+    const events: string[] = [];
+    const observer = {
+      changed: () => void events.push('changed'),
+      failed: (error: unknown) => void events.push(String(error)),
+    };
+    const { validFrom, validTo } = new X509Certificate(server.cert);
+    let nowMs = Date.parse(validFrom);
+    const dated = await createTlsServer({ certPath, keyPath, clientCaPath: undefined }, observer, () => nowMs);
+    const subject = await listening(dated.server);
+    try {
+      await copyFile(makeExpired(dir, server), certPath);
+      await dated.files.check();
+      await dated.files.check();
+      expect(events).to.have.length(1);
+      expect(events[0]).to.include(`TLS_CERT_FILE ${certPath} expired at `);
+      expect(await subject()).to.equal('server');
+
+      nowMs = Date.parse(validFrom) - 60_000;
+      await copyFile(caller.certPath, certPath);
+      await copyFile(caller.keyPath, keyPath);
+      await dated.files.check();
+      expect(events).to.have.length(2);
+      expect(events[1]).to.include('is valid only from ');
+      expect(await subject()).to.equal('server');
+      expect(dated.expiresAtMs()).to.equal(Date.parse(validTo));
+
+      nowMs = Date.parse(new X509Certificate(caller.cert).validFrom);
+      await dated.files.check();
+      expect(events.slice(2)).to.deep.equal(['changed']);
+      expect(await subject()).to.equal('caller');
+    } finally {
+      dated.files.close();
+      dated.server.close();
+    }
+  });
+
+  it('tells Prometheus when the certificate expires', async () => {
+    fake = await startFakeServer({ TLS_CERT_FILE: server.certPath, TLS_KEY_FILE: server.keyPath });
+    const { port } = fake.server.address;
+    const text = await new Promise<string>((resolve, reject) => {
+      https
+        .get(`https://localhost:${port}/metrics`, { agent: false, ca: server.cert }, (response) => {
+          let all = '';
+          response.on('data', (part) => {
+            all += part;
+          });
+          response.on('end', () => resolve(all));
+        })
+        .on('error', reject);
+    });
+    const expires = /^heimdex_certificate_expires_timestamp_seconds (.+)$/m.exec(text)?.[1];
+    expect(Number(expires) * 1000).to.equal(Date.parse(new X509Certificate(server.cert).validTo));
   });
 
   it('is rejected at start with invalid files, naming the variables', async () => {

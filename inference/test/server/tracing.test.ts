@@ -51,7 +51,7 @@ describe('traces', () => {
     expect(below).to.have.members(['queue', 'run']);
   });
 
-  it('say which protocol a call came by', async () => {
+  it('name the protocol of a call', async () => {
     const collector = await startCollector();
     const fake = await startFakeServer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     try {

@@ -13,12 +13,12 @@ import { damage, Random, randomImage, randomText } from '../support/random.js';
 
 const ROUNDS = 8;
 const ITEMS = 8;
-/** Each of the tests below goes on for so long with other bytes, sizes and texts; HEIMDEX_TEST_SECONDS=60 for a long run. */
+/** Duration of each test below, with other bytes, sizes and texts; HEIMDEX_TEST_SECONDS=60 for a long run. */
 const SECONDS = Number(process.env.HEIMDEX_TEST_SECONDS ?? 0);
 /** What may stay in memory behind the rounds of one test; an image that is kept is up to 7 MB, and there are 64 and more. */
 const MAX_KEPT_BYTES = 24 * 1024 * 1024;
 
-describe('whatever is sent', () => {
+describe('any content', () => {
   let siglip: LoadedModel<ImageItem | TextItem, VectorResult>;
   let yunet: LoadedModel<FaceItem, FaceResult>;
   let dir: string;
@@ -65,7 +65,7 @@ describe('whatever is sent', () => {
     expect(kept).to.be.below(MAX_KEPT_BYTES);
   }
 
-  it('gets an answer or an error, and whole images beside it get theirs, the same as alone', async function () {
+  it('gets a result or an error, and valid images of the same batch get the results they get alone', async function () {
     this.timeout(60_000 + SECONDS * 2000);
     const random = new Random(20_260_101);
     await rounds(async (round) => {

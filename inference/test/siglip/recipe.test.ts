@@ -36,7 +36,7 @@ describe("SigLIP's settings", () => {
     });
   });
 
-  it('are as in transformers where the file leaves them out', () => {
+  it('default to those of transformers', () => {
     const recipe = readImageRecipe({}, 224);
     expect(recipe).to.deep.include({
       width: 224,
@@ -53,7 +53,7 @@ describe("SigLIP's settings", () => {
     });
   });
 
-  it('are refused for images of any shape, and where the size is nowhere', () => {
+  it('are refused for images of any shape, and without a size', () => {
     expect(() => readImageRecipe({ ...CONFIG, image_processor_type: 'Siglip2ImageProcessor' }, 1)).to.throw(/NaFlex/);
     expect(() => readImageRecipe({ max_num_patches: 256, patch_size: 16 }, 1)).to.throw(/NaFlex/);
     expect(() => readImageRecipe({}, undefined)).to.throw(/size\.width/);
@@ -61,7 +61,7 @@ describe("SigLIP's settings", () => {
     expect(() => readImageRecipe({ ...CONFIG, image_mean: ['a'] }, 1)).to.throw(/three numbers/);
   });
 
-  it('pad a text to 64 tokens, or what config.json says, with the right token', () => {
+  it("pad a text to 64 tokens, or config.json's length, with the right token", () => {
     const first = readTextRecipe(letters(1), {}, {});
     expect([...packIds([tokenizeText('ab', first)], first)]).to.deep.equal([97n, 98n, ...new Array(62).fill(1n)]);
     const second = readTextRecipe(letters(0), { text_config: { max_position_embeddings: 4 } }, {});
@@ -70,7 +70,7 @@ describe("SigLIP's settings", () => {
     expect(() => readTextRecipe(letters(undefined), {}, {})).to.throw(/pad_token/);
   });
 
-  it('lower the case a character at a time, unless tokenizer_config.json says no', () => {
+  it('lowercase character by character, unless tokenizer_config.json disables it', () => {
     const kept = readTextRecipe(letters(1), {}, { do_lower_case: false });
     expect(tokenizeText('A', kept).ids).to.deep.equal([65]);
     for (const config of [{}, { do_lower_case: true }]) {
@@ -105,7 +105,7 @@ describe("SigLIP's settings", () => {
     });
   });
 
-  it('are refused where a stage is not known or keeps the shape of an image', () => {
+  it('are refused if a stage is unknown or preserves the aspect ratio', () => {
     const refused =
       (...stages: object[]): (() => unknown) =>
       () =>

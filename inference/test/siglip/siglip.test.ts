@@ -118,7 +118,7 @@ describe('SigLIP', () => {
     }
   });
 
-  it('finds images by words as the model card says', async () => {
+  it('finds images by words as in the model card', async () => {
     const names = readJsonFile<Record<string, { label: string; rank: number }>>(`${IMAGES}/names.json`);
     const files = Object.keys(names);
     for (const model of [float, int8]) {

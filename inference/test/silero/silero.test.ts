@@ -5,6 +5,7 @@ import type { LoadedModel } from '../../src/models/model.js';
 import { load as loadMoonshine } from '../../src/models/moonshine/model.js';
 import { transcribeWithMoonshine } from '../../src/models/moonshine/transcribe.js';
 import type { MoonshineResult, MoonshineWindow } from '../../src/models/moonshine/window.js';
+import { runItem } from '../../src/models/outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../../src/models/silero/detector.js';
 import { getSpeechTimestamps } from '../../src/models/silero/speech-timestamps.js';
 import type { SpeechEvent } from '../../src/models/speech/speech.js';
@@ -16,7 +17,6 @@ import { voiceWeights } from '../support/silero.js';
 import { eventsOf, joined, plainWords, SPEECH_OPTIONS, samplesOf, sourceOf, textOf } from '../support/speech.js';
 import { transcribeWith, WHISPER_BASE, whisperFiles, whiteNoise } from '../support/whisper.js';
 
-const RUN = { signal: undefined, yieldToEventLoop: () => Promise.resolve() };
 const SEARCH = 'you can search a video by the words that were spoken and by the things that were seen';
 const MODELS = 'every model is downloaded once checked and then served without the network';
 const WITH_VAD = { ...SPEECH_OPTIONS, vadFilter: true };
@@ -63,10 +63,10 @@ describe('Silero voice activity', function () {
   });
 
   for (const name of ['search', 'party', 'models']) {
-    it(`hears speech in ${name}.flac and none in ten seconds of silence around it`, async () => {
+    it(`finds speech in ${name}.flac and none in ten seconds of silence around it`, async () => {
       const silence = new Float32Array(160_000);
       const samples = await speech(name);
-      const { probabilities } = await detector.run(joined([silence, samples, silence]), undefined, RUN);
+      const { probabilities } = await detector.run(joined([silence, samples, silence]), undefined, CONTEXT);
       const speechTimestamps = getSpeechTimestamps(probabilities, 320_000 + samples.length);
       expect(speechTimestamps.length).to.equal(1);
       expect(speechTimestamps[0]?.start).to.be.within(160_000 - 8000, 160_000 + 8000);
@@ -76,7 +76,7 @@ describe('Silero voice activity', function () {
 
   it('detects none in silence and in noise', async () => {
     for (const samples of [new Float32Array(160_000), whiteNoise(10, 0.01), whiteNoise(10, 0.1)]) {
-      const { probabilities } = await detector.run(samples, undefined, RUN);
+      const { probabilities } = await detector.run(samples, undefined, CONTEXT);
       expect(probabilities.length).to.equal(313);
       expect(getSpeechTimestamps(probabilities, samples.length)).to.deep.equal([]);
     }
@@ -84,35 +84,34 @@ describe('Silero voice activity', function () {
 
   it('returns the same probabilities in one run and in several', async () => {
     const samples = await speech('search');
-    const whole = await detector.run(samples, undefined, RUN);
-    const first = await detector.run(samples.subarray(0, 50 * 512), undefined, RUN);
-    const rest = await detector.run(samples.subarray(50 * 512), first.state, RUN);
+    const whole = await detector.run(samples, undefined, CONTEXT);
+    const first = await detector.run(samples.subarray(0, 50 * 512), undefined, CONTEXT);
+    const rest = await detector.run(samples.subarray(50 * 512), first.state, CONTEXT);
     expect([...first.probabilities, ...rest.probabilities]).to.deep.equal([...whole.probabilities]);
     expect(rest.state).to.deep.equal(whole.state);
   });
 
   it('stops when cancelled', async () => {
-    const abort = new AbortController();
-    abort.abort();
-    const error = await rejection(detector.run(new Float32Array(160_000), undefined, { ...RUN, signal: abort.signal }));
-    expect((error as InferenceError).code).to.equal('CANCELLED');
+    const context = { ...CONTEXT, signals: [AbortSignal.abort()] };
+    const outcome = await runItem(context, 0, (item) => detector.run(new Float32Array(160_000), undefined, item));
+    expect(!outcome.ok && outcome.error.code).to.equal('CANCELLED');
   });
 
-  it('names the variable that switches it on where it is switched off', async () => {
+  it('names the variable that enables it if it is disabled', async () => {
     const window = { type: 'vad', samples: new Float32Array(512), state: undefined } as const;
-    const error = await rejection(detectVoiceActivity(undefined, window, RUN));
+    const error = await rejection(detectVoiceActivity(undefined, window, CONTEXT));
     expect(error).to.be.instanceOf(InferenceError);
     expect((error as InferenceError).code).to.equal('FEATURE_DISABLED');
     expect((error as InferenceError).message).to.contain('FEATURE_VAD=true');
   });
 
-  it('keeps only the speech of a long audio file, in windows of 30 s, and knows where it was', async () => {
+  it('keeps only the speech of a long audio file, in windows of 30 s, and restores its times', async () => {
     const chunks = [whiteNoise(25, 0.001), await speech('party'), whiteNoise(50, 0.001), await speech('models')];
     const samples = joined(chunks);
     const windows: number[] = [];
     const submit = async (window: Parameters<typeof detectVoiceActivity>[1]) => {
       windows.push(window.samples.length);
-      return detectVoiceActivity(detector, window, RUN);
+      return detectVoiceActivity(detector, window, CONTEXT);
     };
     const options = { ...WITH_VAD, clipStartSeconds: 10 };
     const { audio, times, lengths } = openSpeech(sourceOf(samples), options, submit, signal);
@@ -127,10 +126,10 @@ describe('Silero voice activity', function () {
     expect(lengths().durationSeconds).to.equal(samples.length / 16_000);
     expect(lengths().keptSeconds).to.equal(all.length / 16_000);
     expect(all.length / 16_000).to.be.below((chunks[1]?.length ?? 0) / 16_000 + (chunks[3]?.length ?? 0) / 16_000 + 2);
-    // Every kept sample stands where its restored time says.
+    // Every kept sample is at its restored time.
     for (let at = 0; at < all.length; at += 997) {
-      const place = Math.round(times.endOf((at + 1) / 16_000) * 16_000) - 1;
-      expect(all[at]).to.equal(samples[place]);
+      const position = Math.round(times.endOf((at + 1) / 16_000) * 16_000) - 1;
+      expect(all[at]).to.equal(samples[position]);
     }
   });
 
@@ -207,7 +206,7 @@ describe('Silero voice activity', function () {
       }
     });
 
-    it('refuses the filter where the detector is switched off', async function () {
+    it('refuses the filter if the detector is disabled', async function () {
       needsShared(this, WHISPER_BASE);
       const model = await loadWhisper(whisperFiles(), OPTIONS);
       try {

@@ -36,7 +36,7 @@ describe('speech timestamps', () => {
     expect(of(steps([50, 0.9], [100, 0.3]))).to.deep.equal([{ start: 0, end: 50 * STEP_SAMPLES + PAD }]);
   });
 
-  it('takes a silence of less than 2 s for a part of the speech, also at the end', () => {
+  it('treats a silence of less than 2 s as part of the speech, also at the end', () => {
     expect(of(steps([50, 0.9], [60, 0], [50, 0.9], [30, 0]))).to.deep.equal([{ start: 0, end: 190 * STEP_SAMPLES }]);
     expect(of(steps([50, 0.9], [64, 0], [50, 0.9]))).to.deep.equal([
       { start: 0, end: 50 * STEP_SAMPLES + PAD },
@@ -44,13 +44,13 @@ describe('speech timestamps', () => {
     ]);
   });
 
-  it('leaves out speech that is too short, and joins stretches whose padding meets', () => {
+  it('leaves out speech that is too short, and joins ranges whose padding meets', () => {
     expect(of(steps([50, 0], [5, 0.9], [100, 0]), { minSpeechDurationMs: 200 })).to.deep.equal([]);
     const close = of(steps([50, 0.9], [20, 0], [50, 0.9]), { minSilenceDurationMs: 100 });
     expect(close).to.deep.equal([{ start: 0, end: 120 * STEP_SAMPLES }]);
   });
 
-  it('holds no more than half a minute of what is neither speech nor silence, and keeps it', () => {
+  it('buffers at most half a minute of undecided audio, and keeps it', () => {
     const probabilities = steps([50, 0.9], [1, 0.1], [5000, 0.4], [100, 0]);
     const length = probabilities.length * STEP_SAMPLES;
     const whole = [{ start: 0, end: 5051 * STEP_SAMPLES + PAD }];
@@ -63,7 +63,7 @@ describe('speech timestamps', () => {
     });
   });
 
-  it('gives the same stretches however the probabilities come, and needs nothing of what it gave out or left out', () => {
+  it('gives the same ranges however the probabilities are split, and keeps nothing that it returned or dropped', () => {
     const probabilities = steps(
       [30, 0],
       [40, 0.9],
@@ -148,7 +148,7 @@ function thresholdsOf({ settings }: Cut): VadOptions {
   };
 }
 
-/** Stretches that lie against each other as one. */
+/** Adjacent ranges as one. */
 function unitedOf(speechTimestamps: Cut['speechTimestamps']): SpeechTimestamp[] {
   const united: SpeechTimestamp[] = [];
   for (const [start, end] of speechTimestamps) {
@@ -159,7 +159,7 @@ function unitedOf(speechTimestamps: Cut['speechTimestamps']): SpeechTimestamp[] 
   return united;
 }
 
-describe('speech stretches against faster-whisper', () => {
+describe('speech timestamps against faster-whisper', () => {
   const namesOf = CUTS.map(({ settings }) => JSON.stringify(settings));
   for (const settings of new Set(namesOf)) {
     const cuts = CUTS.filter((_, index) => namesOf[index] === settings);
@@ -186,7 +186,7 @@ describe('speech stretches against faster-whisper', () => {
     });
   }
 
-  it('are cut where they are too long, or the cases would show nothing', () => {
+  it('are cut if too long: the cases include some', () => {
     const longest = CUTS.filter(({ settings }) => settings.max_speech_duration_s !== undefined);
     const uncut = longest.filter((cut) => {
       const thresholds = { ...thresholdsOf(cut), maxSpeechDurationSeconds: Number.POSITIVE_INFINITY };

@@ -35,19 +35,19 @@ describe('the time map', () => {
     return [startSeconds, endSeconds];
   };
 
-  it('puts a segment where it was in the audio', () => {
+  it('restores the position of a segment', () => {
     expect(parts.kept).to.equal(7 * RATE);
     expect(times(segment(0.5, 1))).to.deep.equal([2.5, 3]);
     expect(times(segment(3.5, 6.5))).to.deep.equal([20.5, 23.5]);
   });
 
-  it('takes the border of two parts for the end of one and the start of the other', () => {
+  it('maps the border of two parts to the end of one and the start of the other', () => {
     expect(times(segment(1, 3))).to.deep.equal([3, 5]);
     expect(times(segment(3, 7))).to.deep.equal([20, 24]);
     expect(parts.endOf(3)).to.equal(5);
   });
 
-  it('puts a word whole where its middle lies, and lets the segment begin and end with its words', () => {
+  it('places a word by its middle, and a segment by its first and last word', () => {
     const { words, startSeconds, endSeconds } = parts.restore(
       segment(0, 4, [
         [2.5, 3.25],
@@ -61,7 +61,7 @@ describe('the time map', () => {
     expect([startSeconds, endSeconds]).to.deep.equal([4.5, 20.75]);
   });
 
-  it('leaves times alone where nothing was kept', () => {
+  it('leaves times unchanged if nothing was kept', () => {
     expect(new KeptParts().endOf(1)).to.equal(1);
   });
 });

@@ -26,7 +26,7 @@ export async function compileRepository(
 ): Promise<CompiledRepository> {
   const dir = await mkdtemp(join(tmpdir(), 'heimdex-compiled-'));
   try {
-    for (const file of repository.files) await place(dir, file);
+    for (const file of repository.files) await putFile(dir, file);
     const compiled = join(dir, 'compiled');
     await mkdir(compiled);
     const { graphs } = await compileCheckpoint({
@@ -51,7 +51,7 @@ export async function compileRepository(
   }
 }
 
-async function place(dir: string, file: HubFile): Promise<void> {
+async function putFile(dir: string, file: HubFile): Promise<void> {
   const path = join(dir, file.path);
   await mkdir(dirname(path), { recursive: true });
   if ('bytes' in file) await writeFile(path, file.bytes);

@@ -9,10 +9,10 @@ export async function layOutEmbedded(name: string): Promise<string> {
   if (repository === undefined) throw new Error(`no embedded model ${name}`);
   const dir = await mkdtemp(join(tmpdir(), 'heimdex-embedded-'));
   for (const file of repository.files) {
-    const place = join(dir, file.path);
-    await mkdir(dirname(place), { recursive: true });
-    if ('file' in file) await symlink(file.file, place);
-    else await writeFile(place, file.bytes);
+    const path = join(dir, file.path);
+    await mkdir(dirname(path), { recursive: true });
+    if ('file' in file) await symlink(file.file, path);
+    else await writeFile(path, file.bytes);
   }
   return dir;
 }

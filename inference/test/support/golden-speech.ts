@@ -4,7 +4,7 @@ import { inShared, readJsonFile } from './paths.js';
 import { plainWords, samplesOf, textOf } from './speech.js';
 import { transcribeWith, type WhisperModel } from './whisper.js';
 
-/** What faster-whisper said in float32 of recordings beside the repository, by their names. */
+/** Results of faster-whisper in float32 for the audio files next to the repository, by name. */
 export type GoldenSpeech = Readonly<
   Record<
     string,
@@ -67,7 +67,7 @@ export async function expectGoldenWords(model: WhisperModel, golden: GoldenSpeec
     const signs = (text: string | undefined) => text?.replace(/[\p{L}\p{N}' ]/gu, '') ?? '';
     words.forEach((word, index) => {
       const [start, end] = theirs[index] ?? [-9, -9];
-      // A pause belongs to the sign that stands in it, or else to the word behind it: that word then begins earlier. Which of
+      // A pause belongs to the sign in it, or else to the word behind it: that word then begins earlier. Which of
       // the two is a matter of one comma more or less.
       const alike = signs(words[index - 1]?.text) === signs(theirs[index - 1]?.[2]);
       off.push(alike ? Math.abs(word.startSeconds - start) : Math.abs(word.endSeconds - end));

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from 'mocha';
 
-/** Python packages with trained weights in them, unpacked; `.ci/peers` brings them. */
+/** Python packages with trained weights in them, unpacked; `.ci/peers` installs them. */
 const DIR = process.env.HEIMDEX_TEST_CHECKPOINTS ?? '';
 
 export function inCheckpoints(path: string): string {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 /** Path of the Silero VAD weights in their npm package. */
 export function voiceWeights(): string {
-  const places = createRequire(import.meta.url).resolve.paths('@ricky0123/vad-web') ?? [];
-  const files = places.map((place) => join(place, '@ricky0123/vad-web/dist/silero_vad_v6.onnx'));
+  const dirs = createRequire(import.meta.url).resolve.paths('@ricky0123/vad-web') ?? [];
+  const files = dirs.map((dir) => join(dir, '@ricky0123/vad-web/dist/silero_vad_v6.onnx'));
   const found = files.find((file) => existsSync(file));
   if (found === undefined) throw new Error('Expected the npm package @ricky0123/vad-web to be installed. Run npm ci.');
   return found;

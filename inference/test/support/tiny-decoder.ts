@@ -25,7 +25,7 @@ export function tinyDecoder(writing: Writing = 'plain'): OnnxModel {
     nodes: [choice],
     initializers: [
       weights('words', [TINY.vocabulary, WIDTH], 1),
-      weights('places', [TINY.positions, WIDTH], 2),
+      weights('positions', [TINY.positions, WIDTH], 2),
       ...['self_q', 'self_k', 'self_v', 'cross_q', 'cross_k', 'cross_v'].map((name, index) =>
         weights(name, [WIDTH, WIDTH], 3 + index),
       ),
@@ -42,7 +42,7 @@ export function tinyDecoder(writing: Writing = 'plain'): OnnxModel {
     ],
     inputs: [
       { name: 'input_ids', elementType: 'int64', dims: ['batch', 'length'] },
-      { name: 'encoder_hidden_states', elementType: 'float32', dims: ['batch', 'heard', WIDTH] },
+      { name: 'encoder_hidden_states', elementType: 'float32', dims: ['batch', 'audio', WIDTH] },
       { name: 'use_cache_branch', elementType: 'bool', dims: [1] },
       ...CACHE.map((name) => ({ name: `past_key_values.${name}`, elementType: 'float32' as const, dims: cache })),
     ],
@@ -93,8 +93,8 @@ function branch(prefix: string, goesOn: boolean, writing: Writing): OnnxGraph {
     node('Add', [name('past'), name('length')], [name('end')]),
     node('Range', [name('past'), name('end'), 'one'], [name('own')]),
     node('Gather', ['words', 'input_ids'], [name('words')], { axis: 0 }),
-    node('Gather', ['places', name('own')], [name('places')], { axis: 0 }),
-    node('Add', [name('words'), name('places')], [name('x')]),
+    node('Gather', ['positions', name('own')], [name('positions')], { axis: 0 }),
+    node('Add', [name('words'), name('positions')], [name('x')]),
     ...heads(name('x'), 'self_k', name('new_key')),
     ...join('key'),
     ...(writing === 'plain'
@@ -119,25 +119,28 @@ function branch(prefix: string, goesOn: boolean, writing: Writing): OnnxGraph {
     ...(goesOn
       ? []
       : [
-          ...heads('encoder_hidden_states', 'cross_k', name('heard_key')),
-          ...heads('encoder_hidden_states', 'cross_v', name('heard_value')),
+          ...heads('encoder_hidden_states', 'cross_k', name('cross_source_key')),
+          ...heads('encoder_hidden_states', 'cross_v', name('cross_source_value')),
         ]),
     ...scored(
       'cross',
       name('cross_query'),
-      goesOn ? 'past_key_values.0.encoder.key' : name('heard_key'),
+      goesOn ? 'past_key_values.0.encoder.key' : name('cross_source_key'),
       name('cross_scores'),
     ),
     node('Softmax', [name('cross_scores')], [name('cross_weights')], { axis: -1 }),
     node(
       'MatMul',
-      [name('cross_weights'), goesOn ? 'past_key_values.0.encoder.value' : name('heard_value')],
+      [name('cross_weights'), goesOn ? 'past_key_values.0.encoder.value' : name('cross_source_value')],
       [name('cross')],
     ),
     ...together('cross', name('cross'), name('y'), name('z')),
     node('MatMul', [name('z'), 'last'], [name('logits')]),
     ...(goesOn
-      ? [node('Identity', ['none'], [name('heard_key')]), node('Identity', ['none'], [name('heard_value')])]
+      ? [
+          node('Identity', ['none'], [name('cross_source_key')]),
+          node('Identity', ['none'], [name('cross_source_value')]),
+        ]
       : []),
   ];
   return newModel({
@@ -145,7 +148,7 @@ function branch(prefix: string, goesOn: boolean, writing: Writing): OnnxGraph {
     nodes,
     initializers: [tensor(name('upright'), [2], BigInt64Array.of(-1n, 1n))],
     inputs: [],
-    outputs: ['logits', 'key', 'value', 'heard_key', 'heard_value'].map((output) => ({
+    outputs: ['logits', 'key', 'value', 'cross_source_key', 'cross_source_value'].map((output) => ({
       name: name(output),
       elementType: 'float32',
       dims: undefined,

@@ -68,7 +68,7 @@ describe('admission', () => {
     expect(admission.heldBytes).to.equal(0);
   });
 
-  it('holds little for a caller that announces much and sends nothing', () => {
+  it('reserves little for a caller that announces much and sends nothing', () => {
     const admission = controller();
     const calls = Array.from({ length: 40 }, () => admission.admit(ARRIVAL, UNARY));
     for (const { body } of calls) body.announce(4 * MIB);
@@ -76,7 +76,7 @@ describe('admission', () => {
     for (const { close } of calls) close();
   });
 
-  it('holds a message once when it is whole, and its answer until it is sent', () => {
+  it('counts a complete message once, and its response until it is sent', () => {
     const admission = controller();
     const call = admission.admit(ARRIVAL, UNARY);
     call.body.announce(2 * MIB);
@@ -89,7 +89,7 @@ describe('admission', () => {
     expect(admission.heldBytes).to.equal(0);
   });
 
-  it('counts what comes out of a decompressor, whatever the message said', () => {
+  it('counts the decompressed bytes, whatever the message declares', () => {
     const admission = controller();
     const { body, close } = admission.admit(ARRIVAL, UNARY);
     body.announce(1000);
@@ -99,7 +99,7 @@ describe('admission', () => {
     close();
   });
 
-  it('says at once of a message that it is larger than any may be', () => {
+  it('rejects a message above the maximum size immediately', () => {
     const { body, close } = controller().admit(ARRIVAL, UNARY);
     expect(codeOf(() => body.announce(8 * MIB + 1))).to.equal('MESSAGE_TOO_LARGE');
     close();
@@ -115,7 +115,7 @@ describe('admission', () => {
     close();
   });
 
-  it('holds of a stream what waits to be used up, and no more', () => {
+  it('counts only the unread part of a stream', () => {
     const admission = controller();
     const { body, close } = admission.admit(ARRIVAL, STREAM);
     const idleBytes = admission.heldBytes;
@@ -163,7 +163,7 @@ describe('admission', () => {
     admission.close();
   });
 
-  it('ends a call whose request comes too slowly, and leaves one that keeps pace', async () => {
+  it('ends a call whose request arrives too slowly, and not one that keeps pace', async () => {
     const limits = { requestTimeoutMs: 400, requestGraceMs: 40 };
     const admission = controller(limits);
     const slow = admission.admit(ARRIVAL, UNARY);

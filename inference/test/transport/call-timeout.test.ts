@@ -11,7 +11,7 @@ describe('call timeouts', () => {
     }
   });
 
-  it('is never longer than a timer, and otherwise as it is', () => {
+  it('is limited to the maximum of timers, and otherwise unchanged', () => {
     for (const value of ['600H', '99999999H', '2147484S', '35792M']) {
       const shortened = timeoutMsOf('grpc-timeout', withinTimers('grpc-timeout', value));
       expect(shortened, value).to.be.within(MAX_TIMER_MS - 1000, MAX_TIMER_MS);

@@ -131,7 +131,7 @@ describe('connections', () => {
       for (let index = 0; index < 60; index += 1)
         strangers.push(await connect(listener, index % 2 === 0 ? 'G' : 'PRI *'));
       expect(await said(await connect(listener, LAST))).to.match(/hello/);
-      // One address has half of the places.
+      // One address may have half of the connections.
       await waitFor(() => listener.traffic().connections <= 10);
       for (const socket of strangers) socket.destroy();
     } finally {
@@ -156,7 +156,7 @@ describe('connections', () => {
     }
   });
 
-  it('that have never said a whole request make room before those that are idle', async () => {
+  it('that never sent a complete request are closed before idle ones', async () => {
     const listener = await open(8);
     try {
       const idle = await connect(listener, GET);
@@ -188,7 +188,7 @@ async function waitFor(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('connections that come faster than they are accepted', () => {
+describe('connections that arrive faster than they are accepted', () => {
   it('wait in a queue as long as the connection limit, and none is refused by the system', async function () {
     if (process.platform !== 'linux') return this.skip();
     const listener = await open(2000);
@@ -200,7 +200,7 @@ describe('connections that come faster than they are accepted', () => {
     await close(listener);
   });
 
-  it('are accepted through several sockets of the same port, where Node.js can share it', async function () {
+  it('are accepted through several sockets of the same port, if Node.js supports it', async function () {
     const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
     if (process.platform !== 'linux' || major < 22 || (major === 22 && minor < 12)) return this.skip();
     const listener = await open(2000);

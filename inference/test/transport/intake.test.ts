@@ -21,14 +21,14 @@ describe('request intake', () => {
   it('is taken in by so much a turn, however many there are', async () => {
     const intake = new Intake(4 * CHUNK);
     const sources = Array.from({ length: 20 }, () => new Endless());
-    const brought = new Map(sources.map((source) => [source, 0]));
+    const delivered = new Map(sources.map((source) => [source, 0]));
     for (let turns = 0; turns < 50; turns += 1) {
       let bytes = 0;
       for (const source of sources) {
-        // As the event loop does: each that may brings all it has, up to 32 chunks.
+        // As the event loop does: each one that may delivers all it has, up to 32 chunks.
         for (let chunks = 0; chunks < 32 && !source.paused; chunks += 1) {
           bytes += CHUNK;
-          brought.set(source, (brought.get(source) ?? 0) + 1);
+          delivered.set(source, (delivered.get(source) ?? 0) + 1);
           intake.take(CHUNK, source);
         }
       }
@@ -37,7 +37,7 @@ describe('request intake', () => {
       await turn();
     }
     // Nobody is forgotten: each has had its turn every fifth time.
-    expect(Math.min(...brought.values())).to.be.at.least(9);
+    expect(Math.min(...delivered.values())).to.be.at.least(9);
   });
 
   it('waits for nobody while there is little of it', async () => {

@@ -12,7 +12,7 @@ function* chunksOf(bytes: number): Generator<Uint8Array> {
 }
 
 describe('the message buffer', () => {
-  it('has all its bytes, whatever its size', () => {
+  it('has all its bytes, for any size', () => {
     for (const bytes of [0, 1, 65_521, MIB, MIB + 1, 3 * MIB, 5 * MIB + 7]) {
       for (const most of [bytes, 16 * MIB]) {
         const message = new MessageBuffer(most);
@@ -38,7 +38,7 @@ describe('the message buffer', () => {
     expect(first.every((byte, index) => byte === index % 251)).to.equal(true);
   });
 
-  it('takes no memory for what has not come', () => {
+  it('uses no memory for what has not arrived', () => {
     const before = process.memoryUsage().arrayBuffers;
     const messages = Array.from({ length: 100 }, () => new MessageBuffer(64 * MIB));
     for (const message of messages) message.push(new Uint8Array(MIB + 1));

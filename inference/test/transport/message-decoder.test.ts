@@ -38,7 +38,7 @@ describe('large JSON', () => {
     expect(image?.content.every((byte) => byte === 7)).to.equal(true);
   });
 
-  it('says what is wrong with it as small JSON does', async () => {
+  it('reports its error as for small JSON', async () => {
     for (const padding of [0, 100_000]) {
       const wrong = [
         { text: `{"texts":["${'a'.repeat(padding)}"],"text":"b"}`, said: /text/ },
@@ -53,7 +53,7 @@ describe('large JSON', () => {
     }
   });
 
-  it('of a caller that is gone is not waited for, and that of the others is', async () => {
+  it('of a disconnected caller is skipped, unlike those of others', async () => {
     const gone = new AbortController();
     const reason = new InferenceError('CANCELLED', 'gone');
     const first = decoder.json(EmbedImageRequestSchema, large(), NEVER);

@@ -16,7 +16,7 @@ describe('the cost of JSON', () => {
     expect(json(`{"a":[${'[],'.repeat(400)}[]]}`)).to.equal(undefined);
   });
 
-  it('is not what stands in strings, however they are written', () => {
+  it('ignores strings, however they are written', () => {
     const commas = ',[{'.repeat(2000);
     for (const text of [commas, `\\"${commas}`, `${commas}\\\\`, `\\u0022${commas}`, 'A'.repeat(1_000_000)]) {
       expect(json(`{"texts":["${text}","${text}"]}`), text.slice(0, 10)).to.equal(undefined);
@@ -25,7 +25,7 @@ describe('the cost of JSON', () => {
     expect(json(`{"a":"\\"","b":[${'1,'.repeat(1000)}1]}`)).to.match(/values/);
   });
 
-  it('is left to the parser where the text is none', () => {
+  it('is left to the parser if the text is not JSON', () => {
     for (const text of ['', '"', '"\\', '{"texts": 7', ']]]]', '\u0000', ' '.repeat(100_000)]) {
       expect(json(text)).to.equal(undefined);
     }
@@ -59,18 +59,18 @@ describe('the cost of a message', () => {
     );
   });
 
-  it('is not what stands in its bytes', () => {
+  it('ignores the content of bytes', () => {
     const content = new Uint8Array(1_000_000);
     expect(image({ images: [{ content }, { content }] })).to.equal(undefined);
   });
 
-  it('is left to the decoder where the bytes are no message', () => {
+  it('is left to the decoder if the bytes are not a message', () => {
     for (const bytes of [[], [0xff], [0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x13], [0x0a, 50, 0x61], [0x0a], [0x09, 1]]) {
       expect(refuseBinary(EmbedTextRequestSchema, Uint8Array.from(bytes), LIMITS)).to.equal(undefined);
     }
   });
 
-  it('is counted as the decoder counts, whatever the bytes', () => {
+  it('is counted as in the decoder, for any bytes', () => {
     let seed = 1;
     const random = () => {
       seed = (seed * 48_271) % 2_147_483_647;

@@ -41,7 +41,7 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
     });
   }
 
-  it('has the settings of its own files where it has them', async () => {
+  it('uses the settings of its own files if they exist', async () => {
     const repository = koreanWhisper();
     const compiled = await compileRepository(repository);
     const tokenizer = await WhisperTokenizer.open(compiled.files.dir);
@@ -57,7 +57,7 @@ describe('a Whisper whose repository has config.json, tokenizer.json and its wei
 });
 
 describe("what is assumed of a Whisper's generation_config.json", () => {
-  it("is what OpenAI's own says", async function () {
+  it("equals OpenAI's own file", async function () {
     needsShared(this, `${WHISPER_BASE}/tokenizer.json`);
     const dir = inShared(WHISPER_BASE);
     const own = await readJsonObject(`${dir}/generation_config.json`);

@@ -71,7 +71,7 @@ const DEFAULTS = { patience: 1, lengthPenalty: 1 };
 const beginning = () => ({ state: stateOf([0]), logits: logitsAfter(undefined) });
 
 describe('beam search', () => {
-  it('finds the more probable text where the most probable first word misleads', async () => {
+  it('finds the more probable text if the most probable first word misleads', async () => {
     const greedy = await greedySearch(decoder, beginning(), {
       ...shared,
       temperature: 0,

@@ -18,7 +18,7 @@ function sound(seconds: number, steady: (second: number) => boolean = () => fals
   return samples;
 }
 
-/** A worker that hears one segment a window, from its start to its end, and says how many windows waited with it. */
+/** A worker that returns one segment per window, from its start to its end, and says how many windows waited with it. */
 class Worker {
   readonly windows: DecodeWindow[] = [];
   most = 0;
@@ -101,7 +101,7 @@ describe('an audio file whose windows do not depend on each other', () => {
     expect(last?.type === 'summary' && last.summary).to.deep.include({ language: 'en', languageProbability: 0.75 });
   });
 
-  it('continues from the last timestamp where a window has no pause', async () => {
+  it('continues from the last timestamp if a window has no pause', async () => {
     const worker = new Worker((_, index) => (index === 0 ? { advanceSamples: 20 * RATE } : {}));
     await transcribe(worker, sourceOf(sound(70, (second) => second < 31)));
     expect(worker.windows[0]?.samples.length).to.equal(30 * RATE);

@@ -87,7 +87,7 @@ describe('choosePositions', () => {
     expectClose(await run(model, { input_features: features(), ...layout(all) }), whole);
   });
 
-  it('weighs a row that represents two equal ones as both', async () => {
+  it('counts a row that represents two equal ones twice', async () => {
     const whole = await run(littleEncoder(), { input_features: features() });
     const model = littleEncoder();
     choosePositions(model.graph);
@@ -135,7 +135,7 @@ describe('mergedSilence', () => {
     }
   });
 
-  it('gives the decoder as many rows for utterances of about one length', () => {
+  it('gives the decoder equally many rows for utterances of similar length', () => {
     const layoutOfSeconds = (seconds: number) => mergedSilence({ samples: samplesOf(seconds), options });
     expect(layoutOfSeconds(3)?.attendedRows).to.equal(layoutOfSeconds(4)?.attendedRows);
     expect(layoutOfSeconds(3)?.attendedRows).to.be.below(layoutOfSeconds(11)?.attendedRows ?? 0);
@@ -154,7 +154,7 @@ describe('mergedSilence', () => {
     expect(costOf(3, { beamSize: 5 })).to.equal(30);
   });
 
-  it('is not tried where little would be merged, nor where no doubt is looked for', () => {
+  it('is skipped if little would be merged, or if uncertain words are not checked', () => {
     expect(mergedSilence({ samples: samplesOf(17), options })).to.equal(undefined);
     expect(mergedSilence({ samples: new Float32Array(WINDOW_SAMPLES), options })).to.equal(undefined);
     expect(mergedSilence({ samples: samplesOf(3), options: { ...options, beamSize: 5 } })).to.equal(undefined);

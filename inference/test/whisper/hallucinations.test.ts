@@ -37,7 +37,7 @@ const SURE = 0.9;
 const UNSURE = 0.05;
 
 describe('the hallucination filter', () => {
-  it('lets sure words be, however much silence is around them', () => {
+  it('keeps confident words with any silence around them', () => {
     const segments = [segmentAt(1, 4, SURE), segmentAt(15, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments, advanceSeconds: 28 });
   });
@@ -47,12 +47,12 @@ describe('the hallucination filter', () => {
     expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments: [], advanceSeconds: 9 });
   });
 
-  it('drops suspicious words between silences, and what comes behind them is heard again', () => {
+  it('drops suspicious words between silences, and transcribes what follows them again', () => {
     const segments = [segmentAt(1, 4, SURE), segmentAt(12, 4, UNSURE), segmentAt(20, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW)).to.deep.equal({ segments: [segments[0]], advanceSeconds: 12 });
   });
 
-  it('keeps suspicious words that speech stands right behind', () => {
+  it('keeps suspicious words directly before speech', () => {
     const segments = [segmentAt(1, 4, SURE), segmentAt(12, 4, UNSURE), segmentAt(14.5, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW).segments).to.deep.equal(segments);
   });
@@ -67,8 +67,8 @@ describe('the hallucination filter', () => {
 
   it('treats implausibly long or short words as suspicious', () => {
     const long = segmentAt(12, 1, SURE);
-    const stretched = { ...long, words: [{ ...(long.words[0] as (typeof long.words)[0]), endSeconds: 15.5 }] };
-    const segments = [segmentAt(1, 4, SURE), { ...stretched, endSeconds: 15.5 }, segmentAt(20, 4, SURE)];
+    const prolonged = { ...long, words: [{ ...(long.words[0] as (typeof long.words)[0]), endSeconds: 15.5 }] };
+    const segments = [segmentAt(1, 4, SURE), { ...prolonged, endSeconds: 15.5 }, segmentAt(20, 4, SURE)];
     expect(withoutHallucinations(segments, WINDOW).segments).to.have.length(1);
   });
 });
@@ -96,7 +96,7 @@ const GOLDEN = readJsonFile<Guarded[]>(inRepository('inference/test/whisper/hall
 
 describe('the guard against faster-whisper', () => {
   for (const one of GOLDEN) {
-    it(`keeps ${one.kept} of ${one.segments.length} segments, and goes on where it does: ${one.audioFile}, ${one.start} s`, () => {
+    it(`keeps ${one.kept} of ${one.segments.length} segments, and continues at the same time: ${one.audioFile}, ${one.start} s`, () => {
       const segments = one.segments.map(
         ([start, end, words], id): SpeechSegment => ({
           ...segmentAt(0, 0, SURE),
@@ -125,7 +125,7 @@ describe('the guard against faster-whisper', () => {
     });
   }
 
-  it('takes something out and leaves something, or the cases would show nothing', () => {
+  it('removes some segments and keeps some: the cases include both', () => {
     const changed = GOLDEN.filter(({ kept, segments }) => kept < segments.length);
     expect(changed.length).to.be.within(3, GOLDEN.length - 3);
   });

@@ -76,7 +76,7 @@ describe('the logits processors', () => {
     expect(allowed([time(0)], wordsLikely(), true, 200)).to.include(SPECIAL.endOfText);
   });
 
-  it('allow no time at all, and no end before the first word, where no times are wanted', () => {
+  it('allow no timestamps, and no end before the first word, without timestamps', () => {
     expect(allowed([], new Float32Array(SIZE), false)).to.deep.equal(WORDS.slice(1));
     expect(allowed([1], new Float32Array(SIZE), false)).to.deep.equal([...WORDS, SPECIAL.endOfText]);
   });

@@ -3,7 +3,7 @@ import { cutInPause, endOfSpeech } from '../../src/models/whisper/pauses.js';
 
 const RATE = 16_000;
 
-/** 30 s of a warble as loud as speech, over noise, quiet in the given stretches of seconds. */
+/** 30 s of a warble as loud as speech, over noise, quiet in the given ranges of seconds. */
 function speechWithPauses(pauses: readonly (readonly [number, number])[], noise = 0.001): Float32Array {
   let state = 1;
   return Float32Array.from({ length: 30 * RATE }, (_, i) => {
@@ -30,7 +30,7 @@ describe('cutting an audio file', () => {
     ).to.be.closeTo(25.5, 0.03);
   });
 
-  it('takes the last pause before them where they have none', () => {
+  it('uses the last pause before them if they have none', () => {
     expect(
       cutSeconds(
         speechWithPauses([
@@ -57,7 +57,7 @@ describe('cutting an audio file', () => {
     expect(cutInPause(speechWithPauses([]))).to.equal(undefined);
   });
 
-  it('knows where the last sound ends', () => {
+  it('finds the end of the last sound', () => {
     expect(
       endOfSpeech(
         speechWithPauses([

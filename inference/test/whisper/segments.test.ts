@@ -6,7 +6,7 @@ const WINDOW = 30 * 16_000;
 const time = (seconds: number) => FIRST + Math.round(seconds / 0.02);
 
 describe('splitting a window at its timestamps', () => {
-  it('cuts between the times of a pair and goes on at the last pair', () => {
+  it('cuts between the timestamps of a pair and continues at the last pair', () => {
     const { segments, advanceSamples } = splitAtTimestamps(
       [time(0), 1, 2, time(4.2), time(4.2), 3, time(9), time(9.5), 4, 5],
       FIRST,
@@ -25,7 +25,7 @@ describe('splitting a window at its timestamps', () => {
     expect(advanceSamples).to.equal(WINDOW);
   });
 
-  it('takes the window as one segment when it has no pair, up to its last time or its end', () => {
+  it('makes one segment of a window without a pair, up to its last timestamp or its end', () => {
     expect(splitAtTimestamps([time(0), 1, 2, time(3)], FIRST, WINDOW)).to.deep.equal({
       segments: [{ startSeconds: 0, endSeconds: 3, tokens: [time(0), 1, 2, time(3)] }],
       advanceSamples: WINDOW,

@@ -33,7 +33,7 @@ async function windowsOf(
   return windows;
 }
 
-/** A text of one segment, and so many tokens. */
+/** A text of one segment, and its number of tokens. */
 function said(...tokens: readonly number[]): Partial<DecodeResult> {
   const segment = {
     id: 0,
@@ -51,7 +51,7 @@ function said(...tokens: readonly number[]): Partial<DecodeResult> {
 }
 
 describe('an audio file whose windows have the text before them', () => {
-  it('gives each the text of those before, and the first the prompt alone', async () => {
+  it('gives each window the preceding text, and the first only the prompt', async () => {
     const windows = await windowsOf((index) => said(100 + index), { initialPrompt: 'Names.' });
     expect(windows.map(({ promptText }) => promptText)).to.deep.equal(['Names.', undefined, undefined, undefined]);
     expect(windows.map(({ promptTokens }) => promptTokens)).to.deep.equal([
@@ -74,7 +74,7 @@ describe('an audio file whose windows have the text before them', () => {
     expect(windows.at(-1)?.promptTokens.at(-1)).to.equal(399);
   });
 
-  it('begins each where the last time of the one before stands', async () => {
+  it('begins each window at the last timestamp of the one before', async () => {
     const windows = await windowsOf(() => ({ advanceSamples: 25 * RATE }));
     expect(windows.map(({ samples }) => samples[0])).to.deep.equal(
       [0, 25, 50, 75].map((seconds) => (seconds * RATE) % 997),
@@ -82,7 +82,7 @@ describe('an audio file whose windows have the text before them', () => {
     expect(windows.map(({ samples }) => samples.length / RATE)).to.deep.equal([30, 30, 30, 25]);
   });
 
-  it('has one language, the first that is heard', async () => {
+  it('has one language, the first detected', async () => {
     const windows = await windowsOf(() => ({ language: 'de' }));
     expect(windows.map(({ language }) => language)).to.deep.equal([undefined, 'de', 'de', 'de']);
   });

@@ -31,7 +31,7 @@ describe('the tasks of Whisper', function () {
   });
 
   for (const language of ['de', 'fr']) {
-    it(`writes English of what it is told to be in another language: ${language}`, async () => {
+    it(`translates into English from a given language: ${language}`, async () => {
       const options = { language, task: 'translate', temperatures: [0] } as const;
       expect(plainWords(textOf(await transcribeWith(model, samples, options)))).to.equal(SAID);
     });
@@ -45,7 +45,7 @@ describe('the tasks of Whisper', function () {
     expect(words.map(({ text }) => plainWords(text)).join(' ')).to.equal(SAID);
   });
 
-  it('hears without the attentions that word times need, and says for word times which export has them', async () => {
+  it('transcribes without cross-attentions, and names the export that has them for word times', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'heimdex-plain-'));
     const files = whisperFiles();
     const { graph, ...model } = parseModel(await readFile(files.weights.decoder ?? ''));

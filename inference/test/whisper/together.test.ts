@@ -4,7 +4,7 @@ import { CONTEXT, inRepository, inShared, needsShared } from '../support/paths.j
 import { SPEECH_OPTIONS, samplesOf, windowOf } from '../support/speech.js';
 import { decodeTogether, loadWhisper, WHISPER_BASE, type WhisperModel } from '../support/whisper.js';
 
-/** Every attempt is sent back: the short input, the whole one, and what is sampled. */
+/** Every decoding falls back: of the short input, of the complete one, and the sampled one. */
 const NEVER_GOOD_ENOUGH = { ...SPEECH_OPTIONS, temperatures: [0, 0.4], logProbThreshold: 0 };
 
 describe('windows decoded together', function () {
@@ -38,7 +38,7 @@ describe('windows decoded together', function () {
     expect(await decodeTogether(model, [...windows].reverse())).to.deep.equal([...alone].reverse());
   });
 
-  it('say so of whole windows too, in runs that they share', async () => {
+  it('give the same results for complete windows that share runs', async () => {
     const whole = new Float32Array(18 * 16_000);
     whole.set(speech);
     const [one, other] = await decodeTogether(model, [windowOf(whole), windowOf(whole)]);
@@ -59,7 +59,7 @@ describe('windows decoded together', function () {
     expect(other?.ok).to.equal(true);
   });
 
-  it('are what the model says it takes', () => {
+  it("match the model's facts", () => {
     expect(model.facts.batching.shared).to.equal(true);
     expect(model.facts.batching.maxItems).to.equal(8);
   });

@@ -52,7 +52,7 @@ describe('Whisper base', function () {
     await model?.close();
   });
 
-  it('says what faster-whisper says, in the same language, at the same times, within a second', async () => {
+  it("returns faster-whisper's words and language, at the same times within a second", async () => {
     await expectGoldenSpeech(model, golden);
   });
 
@@ -60,7 +60,7 @@ describe('Whisper base', function () {
     await expectGoldenWords(model, golden);
   });
 
-  it('hears each of the made sentences, commas aside', async () => {
+  it('transcribes each synthesized sentence, apart from commas', async () => {
     for (const [name, words] of Object.entries(SAID)) {
       const events = await transcribeWith(model, await samplesOf(inRepository(`demo/samples/speech/${name}`)));
       expect(plainWords(textOf(events)), name).to.equal(words);
@@ -80,7 +80,7 @@ describe('Whisper base', function () {
     }
   });
 
-  it('invents nothing on music in a language it is told: no "like and subscribe" in Korean', async () => {
+  it('makes up no text for music in a given language: no "like and subscribe" in Korean', async () => {
     for (const [seconds, seed] of [
       [12, 5],
       [11, 17],
@@ -89,7 +89,7 @@ describe('Whisper base', function () {
     }
   });
 
-  it('hears speech in noise as loud as itself, unsure as it is', async () => {
+  it('transcribes speech in noise of the same loudness, with low confidence', async () => {
     const speech = await samplesOf(inRepository('demo/samples/speech/models.flac'));
     const power = speech.reduce((sum, sample) => sum + sample ** 2, 0) / speech.length;
     const noise = whiteNoise(speech.length / 16_000, Math.sqrt(power), 383_619_965);
@@ -117,7 +117,7 @@ describe('Whisper base', function () {
     expect(progress.at(-1)).to.be.closeTo(samples.length / 16_000, 1e-9);
   });
 
-  it('gives one segment a window, and no times of its own, where none are wanted', async () => {
+  it('returns one segment per window without timestamps', async () => {
     const samples = await samplesOf(inRepository('demo/samples/speech/search.flac'));
     const [segment, ...others] = segmentsOf(
       await transcribeWith(model, samples, { timestamps: 'none', language: 'en' }),
@@ -127,7 +127,7 @@ describe('Whisper base', function () {
     expect([segment?.startSeconds, segment?.endSeconds]).to.deep.equal([0, samples.length / 16_000]);
   });
 
-  it('takes names and spelling from the text before', async () => {
+  it('uses names and spelling from the preceding text', async () => {
     const samples = await samplesOf(inShared('samples/speech/sense_and_sensibility_01_austen_64kb-0870.wav'));
     for (const overrides of [{ initialPrompt: 'Mister John Dashwoud and his sisters.' }, { hotwords: 'Dashwoud' }]) {
       expect(textOf(await transcribeWith(model, samples, { language: 'en', ...overrides }))).to.contain('Dashwoud');

@@ -31,7 +31,7 @@ describe('words', () => {
     expect(splitWords([6, 7, 8, 6], decode, 'zh').map(({ text }) => text)).to.deep.equal(['you', 'é', 'you']);
   });
 
-  it('take the punctuation that belongs to them, and keep their own times', () => {
+  it('include their punctuation, and keep their own times', () => {
     const merged = mergePunctuation([word(' "', 0, 1), word('You', 1, 2), word('.', 2, 5), word(' Yes', 5, 6)]);
     expect(merged.map(({ text, startSeconds, endSeconds }) => [text, startSeconds, endSeconds])).to.deep.equal([
       [' "You.', 1, 2],

@@ -12,7 +12,7 @@ function face(x: number, y: number, side: number, score: number): Face {
 }
 
 describe('merging the passes over an image', () => {
-  it('returns one box for a face found in two passes, the one with the higher score where they differ', () => {
+  it('returns one box for a face found in two passes, with the higher score if they differ', () => {
     const [coarse, fine] = [face(0, 0, 100, 0.9), face(20, 10, 80, 0.8)];
     expect(
       mergePasses([
@@ -22,7 +22,7 @@ describe('merging the passes over an image', () => {
     ).to.deep.equal([coarse]);
   });
 
-  it('takes the box of the finer pass where two agree', () => {
+  it('uses the box of the finer pass if two agree', () => {
     const [coarse, fine] = [face(0, 0, 100, 0.95), face(2, 2, 98, 0.9)];
     expect(
       mergePasses([
@@ -58,11 +58,11 @@ describe('merging the passes over an image', () => {
         { level: 1, faces: [sure] },
       ]),
     ).to.deep.equal([sure, doubtful]);
-    const beside = face(405, 0, 60, 0.8);
+    const neighbour = face(405, 0, 60, 0.8);
     expect(
       mergePasses([
         { level: 0, faces: [face(0, 0, 400, 0.9)] },
-        { level: 1, faces: [beside] },
+        { level: 1, faces: [neighbour] },
       ]).length,
     ).to.equal(2);
   });

@@ -39,7 +39,7 @@ describe("decoding YuNet's grids", () => {
     expect(face?.landmarks.leftMouthCorner).to.deep.equal({ x: 64, y: 64 });
   });
 
-  it('leaves out what scores too low, and holds probabilities between 0 and 1', () => {
+  it('omits low scores, and clamps probabilities to 0 to 1', () => {
     expect(decodeFaces([grid(0.4, 0.4)], 1, OPTIONS)).to.deep.equal([]);
     expect(decodeFaces([grid(1.5, 1.2)], 1, OPTIONS)[0]?.score).to.equal(1);
     expect(decodeFaces([grid(-1, 1)], 1, { ...OPTIONS, scoreThreshold: 0.1 })).to.deep.equal([]);

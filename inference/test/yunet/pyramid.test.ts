@@ -1,7 +1,9 @@
 import { expect } from 'chai';
+import type { Face } from '../../src/models/items.js';
 import { decodingTarget } from '../../src/models/yunet/detect.js';
+import { isTraced, tracesOf } from '../../src/models/yunet/enlarge.js';
 import { frameOf } from '../../src/models/yunet/preprocess.js';
-import { isCut, MAX_PIXELS, pyramidOf, tilesOf, wholeSize } from '../../src/models/yunet/pyramid.js';
+import { isCut, isSmallImage, MAX_PIXELS, pyramidOf, tilesOf, wholeSize } from '../../src/models/yunet/pyramid.js';
 
 describe('tiles of a large image', () => {
   it('cover it, and share enough with their neighbours', () => {
@@ -44,7 +46,7 @@ describe('the size for a whole image', () => {
     });
   }
 
-  it('is what an image is decoded to where no face fits into it, whoever wants them all', () => {
+  it('is the decoded size if no face fits, even if all faces are requested', () => {
     expect(decodingTarget({ width: 9, height: 11_000_000 }, true)).to.deep.equal({ width: 1, height: 25_600 });
     expect(decodingTarget({ width: 4000, height: 3000 }, true)).to.equal(undefined);
     expect(decodingTarget({ width: 640, height: 480 }, false)).to.equal(undefined);
@@ -57,7 +59,7 @@ describe('the levels of the pyramid', () => {
   const SHAPES = [4 / 3, 3 / 4, 16 / 9, 3, 1 / 3] as const;
 
   for (const megapixels of [0.1, 1, 1.7, 3, 12, 26, 27, 49, 100]) {
-    it(`answer for every face from 48 pixels on, where the network is sure of it: ${megapixels} million pixels`, () => {
+    it(`cover every face from 48 pixels on, which the network detects reliably: ${megapixels} million pixels`, () => {
       for (const shape of SHAPES) {
         const height = Math.round(Math.sqrt((megapixels * 1e6) / shape));
         const shown = { width: Math.round(height * shape), height };
@@ -106,29 +108,54 @@ describe('the levels of the pyramid', () => {
     }
   });
 
-  it('add a small image enlarged where all faces are wanted, and cost no more than one of a million pixels', () => {
-    for (const [width, height] of [
-      [320, 240],
-      [512, 512],
-      [480, 640],
-      [900, 300],
-    ] as const) {
-      const levels = pyramidOf({ width, height }, true);
-      const enlarged = levels.at(-1);
-      expect(enlarged?.isEnlarged, `${width} x ${height}`).to.equal(true);
-      expect(enlarged?.size.width, `${width} x ${height}`).to.be.within(1.4 * width, 2 * width);
-      const cost = levels.map(({ size }) => frameOf(size)).reduce((sum, frame) => sum + frame.width * frame.height, 0);
-      expect(cost, `${width} x ${height}`).to.be.at.most(1.15 * 1024 * 1024);
-      expect(pyramidOf({ width, height }, false).some(({ isEnlarged }) => isEnlarged)).to.equal(false);
-    }
-    expect(pyramidOf({ width: 800, height: 600 }, true).some(({ isEnlarged }) => isEnlarged)).to.equal(false);
-  });
-
   it('are one for a small image, two for one in which a face could be too large, more only with tiles', () => {
     expect(pyramidOf({ width: 300, height: 300 }, false).length).to.equal(1);
     expect(pyramidOf({ width: 1000, height: 1000 }, true).length).to.equal(2);
     expect(pyramidOf({ width: 4000, height: 3000 }, false).length).to.equal(2);
     expect(pyramidOf({ width: 4000, height: 3000 }, true).length).to.equal(3);
     expect(pyramidOf({ width: 12_000, height: 8000 }, true).length).to.equal(4);
+  });
+});
+
+describe('the places of a small image with a trace of a face', () => {
+  const landmarks = {} as Face['landmarks'];
+  const trace = (x: number, y: number, side = 10): Face => ({
+    box: { x, y, width: side, height: side },
+    score: 0.03,
+    landmarks,
+  });
+  const image = { width: 512, height: 512 };
+
+  it('are squares around it within the image, enlarged three times', () => {
+    const [middle, corner] = tracesOf([trace(200, 300), trace(0, 505)], image);
+    expect(middle).to.deep.equal({
+      from: { x: 184, y: 284, width: 42, height: 42 },
+      size: { width: 126, height: 126 },
+    });
+    expect(corner?.from).to.deep.equal({ x: 0, y: 470, width: 42, height: 42 });
+    const [whole] = tracesOf([trace(3, 20)], { width: 20, height: 100 });
+    expect(whole).to.deep.equal({ from: { x: 0, y: 4, width: 20, height: 42 }, size: { width: 60, height: 126 } });
+  });
+
+  it('are one where they are near each other, none where the face is large, and together cost less than the image', () => {
+    expect(tracesOf([trace(100, 100), trace(105, 95), trace(130, 100)], image).length).to.equal(2);
+    expect(tracesOf([trace(100, 100, 41)], image)).to.deep.equal([]);
+    const everywhere = Array.from({ length: 400 }, (_, index) => trace((index % 20) * 25, Math.floor(index / 20) * 25));
+    const cost = tracesOf(everywhere, image).reduce((sum, { size }) => sum + size.width * size.height, 0);
+    expect(cost).to.be.within(200_000, 400_000);
+  });
+
+  it('are searched in images of up to 0.35 million pixels that can hold a face', () => {
+    expect(isSmallImage({ width: 512, height: 512 })).to.equal(true);
+    expect(isSmallImage({ width: 800, height: 600 })).to.equal(false);
+    expect(isSmallImage({ width: 9, height: 1000 })).to.equal(false);
+  });
+
+  it('give no face that the square cuts off, unless the image ends there', () => {
+    const [corner] = tracesOf([trace(0, 0)], image);
+    if (corner === undefined) throw new Error('no trace');
+    expect(isTraced(trace(-2, -2, 12), corner, image)).to.equal(true);
+    expect(isTraced(trace(35, 5, 12), corner, image)).to.equal(false);
+    expect(isTraced(trace(-2, -2, 41), corner, image)).to.equal(false);
   });
 });

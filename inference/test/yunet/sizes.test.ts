@@ -35,7 +35,7 @@ describe('faces of every size', () => {
     return outcome.value.faces;
   }
 
-  /** Astronauts of given face heights on a photograph without faces, each at a place for the left upper corner of its face. */
+  /** Astronauts of given face heights on a photograph without faces, each at a position of the left upper corner of its face. */
   async function astronauts(
     size: { readonly width: number; readonly height: number },
     faces: readonly { readonly x: number; readonly y: number; readonly height: number }[],
@@ -80,7 +80,7 @@ describe('faces of every size', () => {
     ['closeup_50pct.jpg', 359, 498, 732, 899],
     ['closeup_80pct.jpg', 118, 173, 799, 1022],
   ] as const) {
-    it(`gives one face for a close-up, ${file}, however many are asked for`, async () => {
+    it(`returns one face for a close-up, ${file}, for any max_faces`, async () => {
       const content = await readFile(inShared(`cases/images/${file}`));
       for (const maxFaces of [0, 5]) {
         const found = await facesOf(content, { maxFaces });
@@ -91,7 +91,7 @@ describe('faces of every size', () => {
     });
   }
 
-  it('finds a close-up that lies on its side in the file', async () => {
+  it('finds a close-up that is rotated in the file', async () => {
     const upright = await readFile(inShared('cases/images/closeup_80pct.jpg'));
     const lying = await sharp(upright).rotate(-90).withMetadata({ orientation: 6 }).jpeg().toBuffer();
     const [found] = await facesOf(lying);
@@ -109,7 +109,7 @@ describe('faces of every size', () => {
     await expectEach(await astronauts(size, small));
   });
 
-  it('finds faces of 12 to 14 pixels in a small image, and leaves the larger ones as they are', async () => {
+  it('finds faces of 12 to 14 pixels in a small image, without changing the larger ones', async () => {
     const made = await astronauts({ width: 480, height: 360 }, [
       { x: 60, y: 60, height: 12 },
       { x: 200, y: 280, height: 13 },

@@ -68,7 +68,7 @@ describe('YuNet', () => {
     await rm(dir, { recursive: true });
   });
 
-  it('looks at an image in its own size by the graph, not by its name, unless the graph says who needs the fixed one', async () => {
+  it('runs an image at its own size by the graph and not by its name, unless the graph requires the fixed size', async () => {
     const content = await readFile(`${FACES}/faces_1.png`);
     const named = await load(modelFiles('x/yunet', DIR, { model: 'face_detection_pocket.onnx' }), OPTIONS);
     const [fixed, other, own] = await Promise.all(
@@ -92,14 +92,14 @@ describe('YuNet', () => {
     }
   });
 
-  it('finds as many faces in the sample images as the model card says', async () => {
+  it('finds the faces of the sample images as in the model card', async () => {
     const names = readJsonFile<Record<string, { detected: number }>>(`${FACES}/names.json`);
     const items = await Promise.all(Object.keys(names).map(async (file) => face(await readFile(`${FACES}/${file}`))));
     const found = (await model.run(items, CONTEXT)).map((outcome) => value(outcome).faces.length);
     expect(found).to.deep.equal(Object.values(names).map((entry) => entry.detected));
   });
 
-  it('gives the best first, as many as asked for, above the score asked for', async () => {
+  it('returns the best first, up to the requested number, above the requested score', async () => {
     const content = await readFile(`${FACES}/faces_4.png`);
     const [all, two, none, strict] = await model.run(
       [
@@ -179,7 +179,7 @@ describe('YuNet', () => {
     }
   });
 
-  it('finds small faces of a large image in tiles when all faces are asked for', async () => {
+  it('finds small faces of a large image in tiles if all faces are requested', async () => {
     const [found] = await free.run([face(await readFile(`${FACES}/faces_1.png`))], CONTEXT);
     const { box } = value(found).faces[0] as Face;
     const cut = {
@@ -189,31 +189,31 @@ describe('YuNet', () => {
       height: Math.round(box.height + 80),
     };
     const small = await sharp(`${FACES}/faces_1.png`).extract(cut).resize(42).png().toBuffer();
-    const places = [
+    const positions = [
       [100, 100],
       [1000, 990],
       [3100, 700],
       [4300, 2800],
     ] as const;
     const large = await sharp({ create: { width: 4400, height: 2900, channels: 3, background: '#dcd2c8' } })
-      .composite(places.map(([left, top]) => ({ input: small, left, top })))
+      .composite(positions.map(([left, top]) => ({ input: small, left, top })))
       .jpeg({ quality: 95 })
       .toBuffer();
     const [all, some] = (await free.run([face(large), face(large, { maxFaces: 10 })], CONTEXT)).map(value);
     const seen = (result: FaceResult | undefined): number =>
-      places.filter(([left, top]) =>
+      positions.filter(([left, top]) =>
         result?.faces.some(({ box: { x, y, width, height } }) => {
           const [across, down] = [x + width / 2 - left, y + height / 2 - top];
           return across > 8 && across < 34 && down > 8 && down < 34 && width < 42;
         }),
       ).length;
-    expect(seen(all)).to.equal(places.length);
-    expect(all?.faces.length).to.equal(places.length);
-    expect(seen(some)).to.be.below(places.length);
+    expect(seen(all)).to.equal(positions.length);
+    expect(all?.faces.length).to.equal(positions.length);
+    expect(seen(some)).to.be.below(positions.length);
     expect([all?.imageWidth, all?.imageHeight]).to.deep.equal([4400, 2900]);
   });
 
-  it('looks at images of every shape', async () => {
+  it('accepts images of every shape', async () => {
     for (const [width, height] of [
       [2, 2],
       [3, 4000],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from ._messages import plain
 from ._proto import (
     embedding_pb2,
     faces_pb2,
@@ -18,12 +20,14 @@ from ._proto import (
     speech_pb2,
     status_pb2,
 )
+from ._tls import tls_problem
 from .answers import ServerInfo
 from .errors import HeimdexError, make_error
 from .options import DEFAULT_TIMEOUTS, PathLike, Priority, TlsOptions
-from .retry import Attempts, RetryBudget, RetryOptions
+from .retry import DEFAULT_RETRY, Attempts, RetryBudget, RetryOptions
 
 Token = str | Callable[[], str]
+_NONE: Mapping[Any, Any] = MappingProxyType({})
 
 _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
 _METHODS = [method.name for method in inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].methods]
@@ -104,11 +108,15 @@ class Settings:
         self.budget = RetryBudget()
         self.info: ServerInfo | None = None  # Kept for its limits.
 
+    def keep_info(self, response: server_info_pb2.GetServerInfoResponse) -> ServerInfo:
+        self.info = plain(ServerInfo, response)
+        return self.info
+
     def channel(self, kind: Any) -> Any:
         """A channel of grpc or grpc.aio."""
         if not self.secure:
             return kind.insecure_channel(self.target, options=_CHANNEL_OPTIONS)
-        tls = self.tls if isinstance(self.tls, TlsOptions) else TlsOptions()
+        tls = self._tls()
         credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), _read(tls.key_file), _read(tls.cert_file))
         name = [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
         return kind.secure_channel(self.target, credentials, options=[*_CHANNEL_OPTIONS, *name])
@@ -129,7 +137,7 @@ class Settings:
         return Attempts(self.retry, self.budget, timeout)
 
     def error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
-        """The typed error of a grpc.RpcError; it is the error's cause."""
+        """The typed error of a grpc.RpcError; it is the error's cause. May take a second: see tls_problem."""
         code, details = failure.code(), failure.details() or ""
         if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
             self.info = None  # Maybe the server came back with other limits.
@@ -142,12 +150,18 @@ class Settings:
             status = status_pb2.Status.FromString(packed) if packed else status
         except DecodeError:
             pass
-        reason = None
+        reason, problem = None, None
         if not packed:
-            status.message, reason = self._own_words(code, details, method)
+            if code is grpc.StatusCode.UNAVAILABLE and details.startswith("failed to connect"):
+                problem = tls_problem(details, self.target, self.secure, self._tls().cert_file is not None)
+            status.message, reason = self._own_words(code, details if problem is None else problem[1], method)
         error = make_error(status, reason, method, attempts)
+        error.tls_problem = None if problem is None else problem[0]
         error.__cause__ = failure
         return error
+
+    def _tls(self) -> TlsOptions:
+        return self.tls if isinstance(self.tls, TlsOptions) else TlsOptions()
 
     def _own_words(self, code: grpc.StatusCode, details: str, method: str) -> tuple[str, str | None]:
         """What this side says of a failure that the server did not explain."""
@@ -158,3 +172,25 @@ class Settings:
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
             return details, "MESSAGE_TOO_LARGE"
         return details, None
+
+
+class Client:
+    """What both clients are made of. Their calls differ in how they wait; what they send and answer is in _messages."""
+
+    _grpc: ClassVar[Any]
+    """grpc or grpc.aio."""
+
+    def __init__(
+        self,
+        address: str = "localhost:8001",
+        *,
+        tls: bool | TlsOptions | None = None,
+        token: Token | None = None,
+        retry: RetryOptions = DEFAULT_RETRY,
+        timeouts: Mapping[str, float] = _NONE,
+        headers: Mapping[str, str] = _NONE,
+        priority: Priority | None = None,
+    ) -> None:
+        self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
+        self._channel = self._settings.channel(self._grpc)
+        self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import grpc
 import grpc.aio
@@ -14,11 +14,10 @@ import grpc.aio
 from . import _messages as messages
 from ._audio import AsyncAudioSource, chunks_of, is_repeatable
 from ._proto import health_pb2, server_info_pb2, speech_pb2
-from ._transport import Settings, Token, health_name, stubs
+from ._transport import Client, health_name
 from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
-from .client import _NONE
-from .options import Content, Errors, Priority, RawAudio, TlsOptions, TranscribeOptions
-from .retry import DEFAULT_RETRY, RetryOptions
+from .errors import HeimdexError
+from .options import Content, Errors, RawAudio, TranscribeOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -26,24 +25,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class AsyncHeimdexClient:
+class AsyncHeimdexClient(Client):
     """HeimdexClient for asyncio: the same settings, calls and errors. Make it inside a running event loop. Cancelling a task
     cancels its call on the server."""
 
-    def __init__(
-        self,
-        address: str = "localhost:8001",
-        *,
-        tls: bool | TlsOptions | None = None,
-        token: Token | None = None,
-        retry: RetryOptions = DEFAULT_RETRY,
-        timeouts: Mapping[str, float] = _NONE,
-        headers: Mapping[str, str] = _NONE,
-        priority: Priority | None = None,
-    ) -> None:
-        self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
-        self._channel = self._settings.channel(grpc.aio)
-        self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)
+    _grpc: ClassVar[Any] = grpc.aio
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,9 +105,7 @@ class AsyncHeimdexClient:
     async def server_info(self, *, timeout: float | None = None) -> ServerInfo:
         """See HeimdexClient.server_info."""
         timeout = self._settings.timeout("GetServerInfo", timeout)
-        response = await self._unary("GetServerInfo", server_info_pb2.GetServerInfoRequest(), timeout)
-        self._settings.info = messages.plain(ServerInfo, response)
-        return self._settings.info
+        return self._settings.keep_info(await self._unary("GetServerInfo", server_info_pb2.GetServerInfoRequest(), timeout))
 
     async def health(self, service: str = "", *, timeout: float | None = None) -> ServingStatus:
         """See HeimdexClient.health."""
@@ -142,11 +126,14 @@ class AsyncHeimdexClient:
             try:
                 answer = await self._stubs[method](request, timeout=attempts.start(), metadata=self._settings.metadata())
             except grpc.RpcError as failure:
-                delay = attempts.delay(self._settings.error(failure, method, attempts.count))
+                delay = attempts.delay(await self._error(failure, method, attempts.count))
             else:
                 attempts.succeeded()
                 return answer
             await asyncio.sleep(delay)
+
+    async def _error(self, failure: Any, method: str, attempts: int) -> HeimdexError:
+        return await asyncio.to_thread(self._settings.error, failure, method, attempts)
 
     async def _stream(
         self,
@@ -176,7 +163,7 @@ class AsyncHeimdexClient:
                     return
                 raise await _failure(call)
             except grpc.RpcError as failure:
-                error = self._settings.error(failure, method, attempts.count)
+                error = await self._error(failure, method, attempts.count)
                 if answered or not is_repeatable(audio):
                     raise error from failure
                 delay = attempts.delay(error)

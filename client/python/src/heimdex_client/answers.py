@@ -70,7 +70,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech. Times are seconds from the audio's start; `words` is empty unless timestamps is "word"."""
+    """A segment of speech. Times are seconds from the audio's start; `words` is empty unless timestamps is "word"."""
 
     id: int
     start_seconds: float

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import grpc
 
 from . import _messages as messages
 from ._audio import AudioSource, chunks_of, is_repeatable
 from ._proto import health_pb2, server_info_pb2, speech_pb2
-from ._transport import Settings, Token, health_name, stubs
+from ._transport import Client, health_name
 from .answers import DetectedFaces, Embeddings, Limits, ServerInfo, ServingStatus, TranscribeEvent, Transcript
-from .options import Content, Errors, Priority, RawAudio, TlsOptions, TranscribeOptions
-from .retry import DEFAULT_RETRY, RetryOptions
+from .options import Content, Errors, RawAudio, TranscribeOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 _T = TypeVar("_T")
-_NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
-class HeimdexClient:
+class HeimdexClient(Client):
     """Calls a server. Safe to use from several threads; close it, or use it in a `with` statement.
 
     Every call ends with its answer or a HeimdexError, at its time limit at the latest.
@@ -37,20 +35,7 @@ class HeimdexClient:
     timeouts: seconds by rpc; see DEFAULT_TIMEOUTS. headers: metadata of every call. priority: "bulk" yields to others.
     """
 
-    def __init__(
-        self,
-        address: str = "localhost:8001",
-        *,
-        tls: bool | TlsOptions | None = None,
-        token: Token | None = None,
-        retry: RetryOptions = DEFAULT_RETRY,
-        timeouts: Mapping[str, float] = _NONE,
-        headers: Mapping[str, str] = _NONE,
-        priority: Priority | None = None,
-    ) -> None:
-        self._settings = Settings(address, tls, token, retry, timeouts, headers, priority)
-        self._channel = self._settings.channel(grpc)
-        self._stubs = stubs(self._channel.unary_unary, self._channel.stream_stream)
+    _grpc: ClassVar[Any] = grpc
 
     def __enter__(self) -> Self:
         return self
@@ -128,9 +113,7 @@ class HeimdexClient:
     def server_info(self, *, timeout: float | None = None) -> ServerInfo:
         """What is loaded, what is accepted, the limits."""
         timeout = self._settings.timeout("GetServerInfo", timeout)
-        response = self._unary("GetServerInfo", server_info_pb2.GetServerInfoRequest(), timeout)
-        self._settings.info = messages.plain(ServerInfo, response)
-        return self._settings.info
+        return self._settings.keep_info(self._unary("GetServerInfo", server_info_pb2.GetServerInfoRequest(), timeout))
 
     def health(self, service: str = "", *, timeout: float | None = None) -> ServingStatus:
         """Whether the server serves, as a whole or one rpc such as "EmbedImage". An unknown name: NotFoundError."""

@@ -32,6 +32,8 @@ class HeimdexError(Exception):
     violations: the fields of the request that are wrong.
     retry_after: seconds after which the server asks to be called again; None where it does not.
     method: the rpc, such as "EmbedText"; attempts: how often it was sent. None and 0 on an item of a batch.
+    tls_problem: with UNREACHABLE, where encryption is why: TLS_REQUIRED, TLS_UNSUPPORTED, CERTIFICATE_UNTRUSTED,
+    CERTIFICATE_NAME, CERTIFICATE_EXPIRED, CLIENT_CERTIFICATE_REQUIRED or CLIENT_CERTIFICATE_REFUSED; the message says what to do.
     """
 
     by_reason: ClassVar[dict[str, type[HeimdexError]]] = {}
@@ -59,6 +61,7 @@ class HeimdexError(Exception):
         self.retry_after = retry_after
         self.method = method
         self.attempts = attempts
+        self.tls_problem: str | None = None
 
 
 class InvalidArgumentError(HeimdexError, reason="INVALID_ARGUMENT"):
@@ -126,7 +129,7 @@ class WorkerLostTwiceError(WorkerLostError, reason="WORKER_LOST_TWICE"):
 
 
 class UnreachableError(UnavailableError, reason="UNREACHABLE"):
-    """No connection to the server."""
+    """No connection to the server; `tls_problem` says whether encryption is why."""
 
 
 class DeadlineExceededError(HeimdexError, reason="DEADLINE_EXCEEDED"):

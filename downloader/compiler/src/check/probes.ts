@@ -6,10 +6,10 @@ import type { Values } from './layerwise.js';
 import { randomNumbers } from './random-numbers.js';
 
 /**
- * Inputs of the self-check; `heard` are the float32 outputs of the preceding graphs, `emptyText` the special tokens around every
+ * Inputs of the self-check; `outputs` are the float32 outputs of the preceding graphs, `emptyText` the special tokens around every
  * text.
  */
-export type Probe = (config: ConfigReader, heard: Values, emptyText: readonly number[]) => Values;
+export type Probe = (config: ConfigReader, outputs: Values, emptyText: readonly number[]) => Values;
 
 /** Computed positions of the encoder: 6 s. */
 const PROBE_POSITIONS = 300;
@@ -71,7 +71,7 @@ export const siglipTextProbe: Probe = (config) => {
 };
 
 /** A long text, a short one, two of one word and an empty one, padded: the fewer the tokens, the larger the rounding error. */
-export const bertProbe: Probe = (config, _heard, emptyText) => {
+export const bertProbe: Probe = (config, _outputs, emptyText) => {
   const { first, count } = bertPositions(config);
   const length = Math.min(LONG_TEXT, count - first);
   const vocabulary = config.count('vocab_size', 30522);
@@ -112,12 +112,12 @@ export const whisperEncoderProbe: Probe = (config) => {
 };
 
 /** Outputs of the float32 encoder. */
-export const whisperCrossProbe: Probe = (_config, heard) => ({
-  [WHISPER_VALUES.states]: heard[WHISPER_VALUES.encoded] as Tensor,
+export const whisperCrossProbe: Probe = (_config, outputs) => ({
+  [WHISPER_VALUES.states]: outputs[WHISPER_VALUES.encoded] as Tensor,
 });
 
 /** A prompt over the outputs of the float32 graphs. */
-export const whisperDecoderProbe: Probe = (config, heard) => {
+export const whisperDecoderProbe: Probe = (config, outputs) => {
   const heads = config.count('decoder_attention_heads');
   const size = config.count('d_model') / heads;
   const mask = new Float32Array(PROBE_TOKENS ** 2);
@@ -137,7 +137,7 @@ export const whisperDecoderProbe: Probe = (config, heard) => {
     for (const side of ['key', 'value'] as const) {
       feeds[pastName(layer, 'decoder', side)] = new Tensor('float32', new Float32Array(0), [1, heads, 0, size]);
       const name = pastName(layer, 'encoder', side);
-      feeds[name] = heard[name.replace('past_key_values', 'present')] as Tensor;
+      feeds[name] = outputs[name.replace('past_key_values', 'present')] as Tensor;
     }
   }
   return feeds;

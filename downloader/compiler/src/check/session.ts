@@ -1,7 +1,7 @@
 import { InferenceSession } from 'onnxruntime-node';
 
 /** A graph in a file, or one in memory with its large constants in files of `dir`. */
-export type GraphPlace = string | { readonly model: Uint8Array; readonly dir: string };
+export type GraphSource = string | { readonly model: Uint8Array; readonly dir: string };
 
 /**
  * Opens a graph with minimal memory: weights stay mapped from their file, which is slower and has the same results. Exception: a
@@ -9,11 +9,11 @@ export type GraphPlace = string | { readonly model: Uint8Array; readonly dir: st
  * The server packs them, so it is done here too.
  */
 export function openSession(
-  place: GraphPlace,
+  source: GraphSource,
   optimised: 'optimised' | 'as it is' = 'optimised',
 ): Promise<InferenceSession> {
-  const isFile = typeof place === 'string';
-  const packs = !isFile && Buffer.from(place.model).includes('MatMulNBits');
+  const isFile = typeof source === 'string';
+  const packs = !isFile && Buffer.from(source.model).includes('MatMulNBits');
   const options: InferenceSession.SessionOptions = {
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
@@ -24,9 +24,9 @@ export function openSession(
     extra: {
       session: {
         ...(packs ? {} : { disable_prepacking: '1' }),
-        ...(isFile ? {} : { model_external_initializers_file_folder_path: place.dir }),
+        ...(isFile ? {} : { model_external_initializers_file_folder_path: source.dir }),
       },
     },
   };
-  return isFile ? InferenceSession.create(place, options) : InferenceSession.create(place.model, options);
+  return isFile ? InferenceSession.create(source, options) : InferenceSession.create(source.model, options);
 }

@@ -71,10 +71,10 @@ export function buildWhisperEncoder(layers: Layers, config: ConfigReader): void 
   const sound = convolved(convolved(features, 'encoder.conv1', mels, 1), 'encoder.conv2', width, 2);
   const chosen = graph.op('Gather', [graph.op('Transpose', [sound], { perm: [0, 2, 1] }), rows], { axis: 1 });
   const table = layers.tensor('encoder.embed_positions.weight', [positionCount, width]);
-  const places = graph.op('Gather', [table, positions]);
+  const positional = graph.op('Gather', [table, positions]);
   const length = graph.op('Shape', [rows]);
   const dims = graph.op('Concat', [graph.integers(1), length, graph.integers(width)], { axis: 0 });
-  let hidden = graph.op('Reshape', [graph.op('Add', [chosen, places]), graph.integers(-1, width)]);
+  let hidden = graph.op('Reshape', [graph.op('Add', [chosen, positional]), graph.integers(-1, width)]);
   for (let index = 0; index < sizes.layers; index++) {
     const name = `encoder.layers.${index}`;
     const first = layers.norm(hidden, `${name}.self_attn_layer_norm`, width, EPSILON);
@@ -153,12 +153,12 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
   const tokens = layers.embedding('decoder.embed_tokens.weight', ids, vocabulary, width);
   const length = graph.op('Gather', [graph.op('Shape', [ids]), graph.integers(1)], { axis: 0 });
   const table = layers.tensor('decoder.embed_positions.weight', [positionCount, width]);
-  const places = graph.op('Slice', [table, pastLength, graph.op('Add', [pastLength, length]), graph.integers(0)]);
+  const positional = graph.op('Slice', [table, pastLength, graph.op('Add', [pastLength, length]), graph.integers(0)]);
   const dims = graph.op('Concat', [graph.integers(-1), length, graph.integers(width)], { axis: 0 });
   const perToken = graph.op('Concat', [graph.integers(-1), length, graph.integers(heads), graph.integers(size)], {
     axis: 0,
   });
-  let hidden = graph.op('Reshape', [graph.op('Add', [tokens, places]), graph.integers(-1, width)]);
+  let hidden = graph.op('Reshape', [graph.op('Add', [tokens, positional]), graph.integers(-1, width)]);
   for (let index = 0; index < sizes.layers; index++) {
     const name = `decoder.layers.${index}`;
     const first = layers.norm(hidden, `${name}.self_attn_layer_norm`, width, EPSILON);
@@ -166,9 +166,9 @@ export function buildWhisperDecoder(layers: Layers, config: ConfigReader): void 
     const ownOut = { name: `${name}.self_attn.out_proj`, outputs: width };
     hidden = graph.op('Add', [hidden, layers.linear(own, ownOut, width, 'attention output')]);
     const second = layers.norm(hidden, `${name}.encoder_attn_layer_norm`, width, EPSILON);
-    const heard = crossAttention(layers, second, index, sizes, logCounts);
-    const heardOut = { name: `${name}.encoder_attn.out_proj`, outputs: width };
-    hidden = graph.op('Add', [hidden, layers.linear(heard, heardOut, width, 'attention output')]);
+    const attended = crossAttention(layers, second, index, sizes, logCounts);
+    const projection = { name: `${name}.encoder_attn.out_proj`, outputs: width };
+    hidden = graph.op('Add', [hidden, layers.linear(attended, projection, width, 'attention output')]);
     hidden = graph.op('Add', [hidden, feedForward(layers, hidden, name, sizes)]);
     graph.cut();
   }

@@ -10,7 +10,7 @@ import { BERT_CONFIG, BERT_SIZE, bertTensors } from '../support/stand-ins.js';
 
 const HOSTILE = fileURLToPath(new URL('../../../test/hostile/', import.meta.url));
 
-/** What reading a file and all of its tensors may need beside the file. */
+/** Memory for reading a file and all of its tensors, in addition to the file. */
 const MEMORY_BYTES = 64 << 20;
 
 function readAll(path: string): number {
@@ -43,7 +43,7 @@ describe('a hostile checkpoint', () => {
       expect(error.code, error.message).to.equal(code);
       expect(error.message).to.match(what);
       expect(process.memoryUsage().rss - before).to.be.below(MEMORY_BYTES);
-      for (const place of [process.cwd(), HOSTILE]) expect(existsSync(join(place, 'ran-by-pickle'))).to.equal(false);
+      for (const dir of [process.cwd(), HOSTILE]) expect(existsSync(join(dir, 'ran-by-pickle'))).to.equal(false);
     });
   }
 
@@ -109,8 +109,8 @@ describe('a hostile checkpoint', () => {
         for (let flips = Math.ceil(random() * 3); flips > 0 && bytes.length > 0; flips--) {
           const span = Math.min(bytes.length, 2000);
           const at = random() < 0.5 ? random() * span : bytes.length - 1 - random() * span;
-          const place = Math.floor(random() < 0.8 ? at : random() * bytes.length);
-          bytes[place] = (bytes[place] as number) ^ (1 << Math.floor(random() * 8));
+          const position = Math.floor(random() < 0.8 ? at : random() * bytes.length);
+          bytes[position] = (bytes[position] as number) ^ (1 << Math.floor(random() * 8));
         }
         try {
           expect(readAll(dir.write(`fuzz.${name}`, bytes))).to.be.at.most(count);
@@ -141,8 +141,8 @@ describe('a hostile checkpoint', () => {
     let refused = 0;
     for (let round = 0; round < 60; round++) {
       const bytes = Buffer.from(round % 4 === 0 ? whole.subarray(0, Math.floor(random() * whole.length)) : whole);
-      const place = Math.floor(random() * Math.min(bytes.length, 20_000));
-      if (bytes.length > 0) bytes[place] = Math.floor(random() * 256);
+      const position = Math.floor(random() * Math.min(bytes.length, 20_000));
+      if (bytes.length > 0) bytes[position] = Math.floor(random() * 256);
       try {
         openCheckpoint(dir.write('legacy.pt', bytes));
       } catch (error) {

@@ -43,7 +43,7 @@ describe('a safetensors file made to mislead', () => {
     ['has a tensor that is null', headed('{"a":null}', EIGHT), 'JSON'],
     ['is nested beyond reason', headed('['.repeat(4 << 20)), 'JSON'],
   ] as const) {
-    it(`is refused where it ${what}`, async () => {
+    it(`is refused if it ${what}`, async () => {
       const error = await refusal(() => openCheckpoint(dir.write('m.safetensors', bytes)));
       expect(error.code).to.equal('CHECKPOINT_INVALID');
       expect(error.message).to.include(named).and.have.length.below(500);
@@ -58,7 +58,7 @@ describe('a safetensors file made to mislead', () => {
     ['F32', [0, 0, 0xc0, 0x7f], 'NaN'],
     ['F64', [0, 0, 0, 0, 0, 0, 0xe0, 0x7f], 'Infinity'],
   ] as const) {
-    it(`is refused where it holds ${found} in ${dtype}, by the tensor and the element`, async () => {
+    it(`is refused if it contains ${found} in ${dtype}, by the tensor and the element`, async () => {
       const data = Buffer.from([...new Array<number>(bytes.length).fill(0), ...bytes]);
       const header = `{"a":${entry(`[0,${data.length}]`, { dtype })}}`;
       const weights = new Weights(openCheckpoint(dir.write('nan.safetensors', headed(header, data))));
@@ -69,14 +69,14 @@ describe('a safetensors file made to mislead', () => {
     });
   }
 
-  it('is refused where finite weights give answers that are not', async () => {
+  it('is refused if finite weights produce results that are not finite', async () => {
     const large = bertTensors().map((tensor) => ({ ...tensor, values: tensor.values.map((value) => value * 1e30) }));
     const error = await refusal(() => compile(safetensorsFile(large), 'int8'));
     expect(error.code).to.equal('TENSOR_NOT_FINITE');
     expect(error.message).to.include('the model graph');
   });
 
-  it('of a name without end is told of in few words', async () => {
+  it('with an endless name is reported in a short message', async () => {
     const extra = { name: 'x'.repeat(1 << 20), shape: [2], values: new Float32Array(2) };
     const error = await refusal(() => compile(safetensorsFile([...bertTensors(), extra]), 'fp32'));
     expect(error.code).to.equal('TENSOR_UNEXPECTED');
@@ -133,7 +133,7 @@ describe('a pickle made to mislead', () => {
     ['nests lists without end', `${']'.repeat(1 << 20)}${'a'.repeat((1 << 20) - 1)}.`],
     ['calls without end', `ccollections\nOrderedDict\nq\0${'h\0)R0'.repeat(1 << 20)}.`],
   ] as const) {
-    it(`is refused where it ${what}, at once and in little memory`, async () => {
+    it(`is refused if it ${what}, quickly and with little memory`, async () => {
       const bytes = Buffer.from(opcodes, 'latin1');
       const before = process.memoryUsage().rss;
       const error = await refusal(() => new Unpickler(bytes).read());
@@ -142,7 +142,7 @@ describe('a pickle made to mislead', () => {
     });
   }
 
-  it('is refused where one shape of a million numbers is named by many tensors', async () => {
+  it('is refused if many tensors share one shape of a million numbers', async () => {
     const numbers = `(${'K\x01'.repeat(1_000_000)}tq\x01`;
     const tensor = `ctorch._utils\n_rebuild_tensor_v2\n(${STORAGE}tQK\0h\x01h\x01tR`;
     expect((await refusal(() => unpickle(`(${numbers}${tensor.repeat(60_000)}t.`))).code).to.equal(
@@ -150,13 +150,13 @@ describe('a pickle made to mislead', () => {
     );
   });
 
-  it('is refused where a tensor begins between two numbers', async () => {
+  it('is refused if a tensor begins between two numbers', async () => {
     const half = 'G\x3f\xe0\0\0\0\0\0\0';
     const tensor = `ctorch._utils\n_rebuild_tensor_v2\n(${STORAGE}tQ${half}K\x02\x85K\x01\x85tR.`;
     expect((await refusal(() => unpickle(tensor))).code).to.equal('CHECKPOINT_INVALID');
   });
 
-  it('is refused where a storage is a view of another, which nothing writes any more', async () => {
+  it('is refused if a storage is a view of another, which is obsolete', async () => {
     const view = '(X\x01\0\0\x001K\x01K\x02t';
     const error = await refusal(() => unpickle(`${STORAGE}${view}tQ.`));
     expect(error.message).to.include('view');
@@ -170,7 +170,7 @@ describe('a pickle made to mislead', () => {
     expect((await refusal(() => new Unpickler(long4).read())).code).to.equal('CHECKPOINT_REFUSED');
   });
 
-  it('runs nothing, whatever way a function is named', async () => {
+  it('runs no code, however a function is named', async () => {
     for (const opcodes of ['cos\nsystem\n(X\x0a\0\0\0touch ran-xtR.', '(X\x0a\0\0\0touch ran-xios\nsystem\n.']) {
       expect((await refusal(() => unpickle(opcodes))).code).to.equal('CHECKPOINT_REFUSED');
     }
@@ -181,7 +181,7 @@ describe('a pickle made to mislead', () => {
     ['ends beyond its storage', 1],
     ['begins before its storage', -1],
   ] as const) {
-    it(`is refused where a tensor ${what}`, async () => {
+    it(`is refused if a tensor ${what}`, async () => {
       const zip = torchFile(TENSORS);
       // The tensor's offset in its storage: J, four bytes, then the mark of its shape.
       zip.writeInt32LE(offset, zip.indexOf(Buffer.from('QJ\0\0\0\0(', 'latin1')) + 2);
@@ -191,7 +191,7 @@ describe('a pickle made to mislead', () => {
     });
   }
 
-  it('is refused where its zip names a file twice', async () => {
+  it('is refused if its zip contains a name twice', async () => {
     const zip = torchFile([...TENSORS, ...randomTensors({ b: [2, 2] })]);
     const start = zip.readUInt32LE(zip.length - 22 + 16);
     const second = zip.indexOf('archive/data/1', start);
@@ -201,7 +201,7 @@ describe('a pickle made to mislead', () => {
     expect(error.message).to.include('archive/data/0 twice');
   });
 
-  it('is refused where an entry of its zip is encrypted', async () => {
+  it('is refused if an entry of its zip is encrypted', async () => {
     const zip = torchFile(TENSORS);
     zip.writeUInt16LE(1, zip.readUInt32LE(zip.length - 22 + 16) + 8);
     expect((await refusal(() => openCheckpoint(dir.write('secret.pt', zip)))).code).to.equal('CHECKPOINT_UNSUPPORTED');

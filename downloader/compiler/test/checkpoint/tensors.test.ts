@@ -37,21 +37,21 @@ describe('the tensors of a checkpoint', () => {
       () => changed((tensor) => ({ ...tensor, values: tensor.values.fill(Number.POSITIVE_INFINITY, 511) })),
     ],
   ] as const) {
-    it(`are named where one is ${what}`, async () => {
+    it(`are named if one is ${what}`, async () => {
       const error = await refusal(() => compile(tensors()));
       expect(error.code).to.equal(code);
       expect(error.message).to.include(DENSE);
     });
   }
 
-  it('are named where one is not of the architecture', async () => {
+  it('are named if one is not part of the architecture', async () => {
     const extra = { name: 'encoder.layer.0.adapter.weight', shape: [2], values: new Float32Array(2) };
     const error = await refusal(() => compile([...bertTensors(), extra]));
     expect(error.code).to.equal('TENSOR_UNEXPECTED');
     expect(error.message).to.include(extra.name);
   });
 
-  it('are named where config.json speaks of fewer layers', async () => {
+  it('are named if config.json has fewer layers', async () => {
     const two = randomTensors({ ...shapesOf(bertTensors()), ...layerTwo() });
     const error = await refusal(() => compile(two));
     expect(error.code).to.equal('TENSOR_UNEXPECTED');
@@ -106,7 +106,7 @@ describe('the tensors of a checkpoint', () => {
     expect((await refusal(() => openCheckpoint(large))).message).to.include('bytes');
   });
 
-  it('are named where the index and a shard do not agree', async () => {
+  it('are named if the index and a shard disagree', async () => {
     const files = shardedSafetensors(bertTensors(), 3);
     for (const file of files) if ('bytes' in file) dir.write(file.path, file.bytes);
     const map = JSON.parse((files.at(-1) as { bytes: string }).bytes).weight_map as Record<string, string>;

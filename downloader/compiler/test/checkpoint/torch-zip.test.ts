@@ -8,7 +8,7 @@ const TENSORS = [{ name: 'a', shape: [2, 2], values: Float32Array.of(1, 2, 3, 4)
 describe('the zip of a torch file', () => {
   const dir = temporaryDir();
 
-  /** As torch writes archives beyond 4 GiB: sizes and places in zip64 fields. */
+  /** As torch writes archives beyond 4 GiB: sizes and offsets in zip64 fields. */
   function asZip64(zip: Buffer): Buffer {
     const end = zip.length - 22;
     const count = zip.readUInt16LE(end + 10);
@@ -52,13 +52,13 @@ describe('the zip of a torch file', () => {
     weights.close();
   });
 
-  it('is refused where its zip64 directory is elsewhere', async () => {
+  it('is refused if its zip64 directory is elsewhere', async () => {
     const zip = asZip64(torchFile(TENSORS));
     zip.writeBigUInt64LE(2n ** 60n, zip.length - 22 - 12);
     expect((await refusal(() => openCheckpoint(dir.write('elsewhere.pt', zip)))).code).to.equal('CHECKPOINT_INVALID');
   });
 
-  it('is refused where an entry is compressed', async () => {
+  it('is refused if an entry is compressed', async () => {
     const zip = torchFile(TENSORS);
     const start = zip.readUInt32LE(zip.length - 22 + 16);
     zip.writeUInt16LE(8, start + 10);
@@ -67,13 +67,13 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('archive/data.pkl compressed');
   });
 
-  it('is refused where it was written on a big-endian machine', async () => {
+  it('is refused if it was written on a big-endian machine', async () => {
     const zip = torchFile(TENSORS);
     zip.write('bigger', zip.indexOf('little'));
     expect((await refusal(() => openCheckpoint(dir.write('big.pt', zip)))).code).to.equal('CHECKPOINT_UNSUPPORTED');
   });
 
-  it('is refused where a storage is shorter than its tensor', async () => {
+  it('is refused if a storage is shorter than its tensor', async () => {
     const zip = torchFile(TENSORS);
     // The shape's second number, behind two BININTs and the mark.
     const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x02\0\0\0t', 'latin1'));
@@ -83,7 +83,7 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('tensor a');
   });
 
-  it('is refused where a tensor is transposed', async () => {
+  it('is refused if a tensor is transposed', async () => {
     const zip = torchFile(TENSORS);
     const at = zip.indexOf(Buffer.from('(J\x02\0\0\0J\x01\0\0\0t', 'latin1'));
     zip.writeInt32LE(1, at + 2);
@@ -93,7 +93,7 @@ describe('the zip of a torch file', () => {
     expect(error.message).to.include('contiguous');
   });
 
-  it('is refused where there is none, in words for a page of the web too', async () => {
+  it('is refused if it is missing, also in the case of a web page', async () => {
     for (const text of ['', '<html>not found</html>', 'PK\x03\x04 and nothing more']) {
       expect((await refusal(() => openCheckpoint(dir.write('page.pt', text)))).code).to.equal('CHECKPOINT_INVALID');
     }

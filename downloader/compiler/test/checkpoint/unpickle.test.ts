@@ -38,7 +38,7 @@ describe('unpickling', () => {
     );
   });
 
-  it('reads a tensor as a place in the file, and a parameter as its tensor', () => {
+  it('reads a tensor as a position in the file, and a parameter as its tensor', () => {
     const tensor = {
       kind: 'tensor',
       storage: { kind: 'storage', type: 'F32', key: '0' },
@@ -83,12 +83,12 @@ describe('unpickling', () => {
     ['no mark', 'K\x01t.'],
     ['a number that was not kept', 'h\x09.'],
     ['a later protocol', '\x80\x09K\x01.'],
-    ['a list that is none', 'K\x01K\x02a.'],
+    ['an invalid list', 'K\x01K\x02a.'],
     ['a tensor without a shape', `ctorch._utils\n_rebuild_tensor_v2\n(${STORAGE}K\0tR.`],
     ['a storage named by a list that names itself', '(X\x07\0\0\0storagectorch\nFloatStorage\n]q\x01h\x01ah\x01tQ.'],
     ['a global named by a list', ']]\x93.'],
   ] as const) {
-    it(`says what is wrong with a pickle of ${what}`, async () => {
+    it(`reports what is wrong with a pickle of ${what}`, async () => {
       expect((await refusal(() => unpickle(opcodes))).code).to.equal('CHECKPOINT_INVALID');
     });
   }

@@ -17,7 +17,7 @@ import {
   Weights,
 } from '../../src/index.js';
 
-/** The tiny checkpoints in every file form, which lie beside the project. */
+/** The tiny checkpoints in every file form, from the directory next to the project. */
 export const CHECKPOINTS = fileURLToPath(new URL('../../../../../../shared/models/checkpoints/', import.meta.url));
 
 /** Skips a suite, in one clear line, where the checkpoints are not there. */
@@ -53,8 +53,8 @@ export class CompiledCheckpoint {
   /** As the program compiles it: each graph checked, a finer form where it is needed. */
   static async compile(file: string, precision: Precision, overflowSafe = true): Promise<CompiledCheckpoint> {
     const path = join(CHECKPOINTS, file);
-    const beside = join(path, '..', 'config.json');
-    const config = existsSync(beside) ? { config: JSON.parse(readFileSync(beside, 'utf8')) as Config } : {};
+    const configPath = join(path, '..', 'config.json');
+    const config = existsSync(configPath) ? { config: JSON.parse(readFileSync(configPath, 'utf8')) as Config } : {};
     const compiled = new CompiledCheckpoint(mkdtempSync(join(tmpdir(), 'compiled-')));
     const { graphs } = await compileCheckpoint({
       checkpoint: path,

@@ -46,14 +46,14 @@ function convert(pixels: Uint8Array, rows: Matrix, [red, green, blue]: readonly 
     const r = red[pixels[at] as number] as number;
     const g = green[pixels[at + 1] as number] as number;
     const b = blue[pixels[at + 2] as number] as number;
-    pixels[at] = bytes[place(rr * r + rg * g + rb * b)] as number;
-    pixels[at + 1] = bytes[place(gr * r + gg * g + gb * b)] as number;
-    pixels[at + 2] = bytes[place(br * r + bg * g + bb * b)] as number;
+    pixels[at] = bytes[tableIndex(rr * r + rg * g + rb * b)] as number;
+    pixels[at + 1] = bytes[tableIndex(gr * r + gg * g + gb * b)] as number;
+    pixels[at + 2] = bytes[tableIndex(br * r + bg * g + bb * b)] as number;
   }
 }
 
 /** Colours outside sRGB are clipped per channel. */
-function place(light: number): number {
+function tableIndex(light: number): number {
   if (light <= 0) return 0;
   return light >= 1 ? STEPS : (light * STEPS + 0.5) | 0;
 }

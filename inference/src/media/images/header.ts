@@ -148,12 +148,12 @@ function asStillAvif(content: Uint8Array): Uint8Array {
 async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<ImageHeader> {
   const page = chooseTiffPage(content);
   if (page === undefined) throw new DamagedImage('it has no image that can be found. The file may be cut off');
-  const place = placeOf(page);
-  const metadata = await openImage(content, { ...place, maxChannels: MAX_SAMPLES }).metadata();
+  const options = loadOptions(page);
+  const metadata = await openImage(content, { ...options, maxChannels: MAX_SAMPLES }).metadata();
   const header = fromMetadata('TIFF', metadata);
   const { turned, otherColours } = header;
   if (!needsOwnSamples(page)) {
-    return { ...header, load: async (bytes) => openUpright(bytes, { ...place, ignoreIcc: !otherColours }, turned) };
+    return { ...header, load: async (bytes) => openUpright(bytes, { ...options, ignoreIcc: !otherColours }, turned) };
   }
   const profile = metadata.icc === undefined || isSrgbProfile(metadata.icc) ? undefined : metadata.icc;
   const toSrgb = profile === undefined || page.colourSamples < 3 ? undefined : srgbConversion(profile);
@@ -163,7 +163,7 @@ async function tiffHeader(content: Uint8Array, maxPixels: number): Promise<Image
   return { ...header, otherColours: false, toSrgb, load };
 }
 
-function placeOf({ page, subifd }: TiffPage): { page: number; subifd?: number } {
+function loadOptions({ page, subifd }: TiffPage): { page: number; subifd?: number } {
   return subifd === undefined ? { page } : { page, subifd };
 }
 

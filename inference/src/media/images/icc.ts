@@ -25,13 +25,13 @@ function profileName(profile: Uint8Array): string | undefined {
 /** The position of each tag. Throws a RangeError for a broken profile. */
 export function tagsOf(profile: Uint8Array): ReadonlyMap<string, number> {
   const view = viewOf(profile);
-  const places = new Map<string, number>();
+  const offsets = new Map<string, number>();
   const count = Math.min(view.getUint32(HEADER_BYTES), MAX_TAGS);
   for (let tag = 0; tag < count; tag += 1) {
     const entry = HEADER_BYTES + 4 + tag * TAG_BYTES;
-    places.set(ascii(profile, entry, 4), view.getUint32(entry + 4));
+    offsets.set(ascii(profile, entry, 4), view.getUint32(entry + 4));
   }
-  return places;
+  return offsets;
 }
 
 /** Returns what `read` finds in a profile; undefined for a broken one, which is left to the decoder. */

@@ -52,13 +52,13 @@ interface Neighbours {
 function neighbours(from: number, to: number): Neighbours {
   const result = { first: new Int32Array(to), second: new Int32Array(to), weight: new Int32Array(to) };
   const scale = 1 / (to / from);
-  for (let place = 0; place < to; place += 1) {
+  for (let index = 0; index < to; index += 1) {
     // Single precision, so that weights exactly half way round to the same side.
-    const at = Math.fround((place + 0.5) * scale - 0.5);
+    const at = Math.fround((index + 0.5) * scale - 0.5);
     const first = Math.floor(at);
-    result.first[place] = Math.max(0, first);
-    result.second[place] = Math.min(first + 1, from - 1);
-    result.weight[place] = roundHalfEven(Math.fround(at - first) * ONE);
+    result.first[index] = Math.max(0, first);
+    result.second[index] = Math.min(first + 1, from - 1);
+    result.weight[index] = roundHalfEven(Math.fround(at - first) * ONE);
   }
   return result;
 }

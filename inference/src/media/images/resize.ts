@@ -10,7 +10,7 @@ const MAX_TAPS = 32;
 const MAX_WEIGHTS_KEPT = 100_000;
 
 /** Location of one direction's weights in the kernels' memory. */
-interface TapsPlace {
+interface StoredTaps {
   readonly taps: Taps;
   readonly offsets: number;
   readonly counts: number;
@@ -44,9 +44,9 @@ export class ImageResizer {
     const end = down === undefined ? target : target + width * height * 3 + SLACK_BYTES;
     this.#grow(end);
     new Uint8Array(this.#memory.buffer).set(image.data, source);
-    if (across !== undefined) this.#resizeColumns(image, this.#place(across, 0), source, middle);
+    if (across !== undefined) this.#resizeColumns(image, this.#store(across, 0), source, middle);
     const from = across === undefined ? source : middle;
-    if (down !== undefined) this.#resizeRows(this.#place(down, tapsBytes(across)), from, target, width * 3);
+    if (down !== undefined) this.#resizeRows(this.#store(down, tapsBytes(across)), from, target, width * 3);
     const start = down === undefined ? middle : target;
     return { width, height, data: new Uint8Array(this.#memory.buffer).slice(start, start + width * height * 3) };
   }
@@ -65,15 +65,15 @@ export class ImageResizer {
     return taps;
   }
 
-  #resizeColumns({ width, height }: Image, { taps, ...at }: TapsPlace, source: number, target: number): void {
-    const places = taps.starts.length;
+  #resizeColumns({ width, height }: Image, { taps, ...at }: StoredTaps, source: number, target: number): void {
+    const count = taps.starts.length;
     for (let row = 0; row < height; row += 1) {
-      const [from, to] = [source + row * width * 3, target + row * places * 3];
-      this.#kernels.columns(from, to, places, at.offsets, at.counts, at.weights, taps.stride * 4);
+      const [from, to] = [source + row * width * 3, target + row * count * 3];
+      this.#kernels.columns(from, to, count, at.offsets, at.counts, at.weights, taps.stride * 4);
     }
   }
 
-  #resizeRows({ taps, ...at }: TapsPlace, source: number, target: number, line: number): void {
+  #resizeRows({ taps, ...at }: StoredTaps, source: number, target: number, line: number): void {
     for (let row = 0; row < taps.starts.length; row += 1) {
       const from = source + (taps.starts[row] as number) * line;
       const weights = at.weights + row * taps.stride * 4;
@@ -87,14 +87,14 @@ export class ImageResizer {
   }
 
   /** Writes weights to the kernels' memory. */
-  #place(taps: Taps, offsets: number): TapsPlace {
-    const places = taps.starts.length;
-    const counts = offsets + places * 4;
-    const weights = counts + places * 4;
+  #store(taps: Taps, offsets: number): StoredTaps {
+    const count = taps.starts.length;
+    const counts = offsets + count * 4;
+    const weights = counts + count * 4;
     const numbers = new Int32Array(this.#memory.buffer);
-    for (let place = 0; place < places; place += 1) {
-      numbers[offsets / 4 + place] = (taps.starts[place] as number) * 3;
-      numbers[counts / 4 + place] = (taps.counts[place] as number) * 4;
+    for (let index = 0; index < count; index += 1) {
+      numbers[offsets / 4 + index] = (taps.starts[index] as number) * 3;
+      numbers[counts / 4 + index] = (taps.counts[index] as number) * 4;
     }
     numbers.set(taps.weights, weights / 4);
     return { taps, offsets, counts, weights };

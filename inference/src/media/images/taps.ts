@@ -44,8 +44,8 @@ export interface Taps {
 export function tapsFor(from: number, to: number, name: ResampleFilter): Taps {
   const filter = FILTERS[name];
   const scale = from / to;
-  const speechTimestamp = Math.max(1, scale);
-  const support = filter.support * speechTimestamp;
+  const filterScale = Math.max(1, scale);
+  const support = filter.support * filterScale;
   const stride = Math.ceil(support) * 2 + 1;
   const taps = {
     starts: new Int32Array(to),
@@ -54,22 +54,22 @@ export function tapsFor(from: number, to: number, name: ResampleFilter): Taps {
     stride,
   };
   const line = new Float64Array(stride);
-  for (let place = 0; place < to; place += 1) {
-    const centre = (place + 0.5) * scale;
+  for (let index = 0; index < to; index += 1) {
+    const centre = (index + 0.5) * scale;
     const start = Math.max(0, Math.trunc(centre - support + 0.5));
     const count = Math.min(from, Math.trunc(centre + support + 0.5)) - start;
     let sum = 0;
     for (let tap = 0; tap < count; tap += 1) {
-      const weight = filter.weight((start + tap - centre + 0.5) / speechTimestamp);
+      const weight = filter.weight((start + tap - centre + 0.5) / filterScale);
       line[tap] = weight;
       sum += weight;
     }
     for (let tap = 0; tap < count; tap += 1) {
       const share = (sum === 0 ? (line[tap] ?? 0) : (line[tap] ?? 0) / sum) * (1 << PRECISION_BITS);
-      taps.weights[place * stride + tap] = Math.trunc(share < 0 ? share - 0.5 : share + 0.5);
+      taps.weights[index * stride + tap] = Math.trunc(share < 0 ? share - 0.5 : share + 0.5);
     }
-    taps.starts[place] = start;
-    taps.counts[place] = count;
+    taps.starts[index] = start;
+    taps.counts[index] = count;
   }
   return taps;
 }

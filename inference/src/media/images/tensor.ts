@@ -24,10 +24,10 @@ export function writePlanes(
   const planeSize = plane.width * plane.height;
   for (let channel = 0; channel < 3; channel += 1) {
     const table = valueTable(options, channel as 0 | 1 | 2);
-    const place = options.order === 'bgr' ? 2 - channel : channel;
+    const target = options.order === 'bgr' ? 2 - channel : channel;
     for (let row = 0; row < image.height; row += 1) {
       let from = row * image.width * 3 + channel;
-      let to = offset + place * planeSize + row * plane.width;
+      let to = offset + target * planeSize + row * plane.width;
       for (let column = 0; column < image.width; column += 1) {
         planes[to] = table[image.data[from] as number] as number;
         from += 3;

@@ -87,10 +87,11 @@ export class BatchedDecoder {
   }
 
   #wait(request: Request): Promise<DecoderOutput> {
-    return new Promise((resolve, reject) => {
+    const output = new Promise<DecoderOutput>((resolve, reject) => {
       this.#waiting.push({ request, resolve, reject });
-      this.#advance();
     });
+    this.#advance();
+    return output;
   }
 
   #lose(): void {
@@ -172,11 +173,28 @@ function areAlike(one: Request, other: Request): boolean {
   );
 }
 
+/** Runs all requests at once; returns the output of each. */
 async function runTogether(
   decoder: Pick<Decoder, 'start' | 'step'>,
   requests: readonly Request[],
 ): Promise<readonly DecoderOutput[]> {
-  const output = await run(decoder, requests);
+  const starts = requests.filter((request) => request.type === 'start');
+  const steps = requests.filter((request) => request.type === 'step');
+  const [first] = starts;
+  const output =
+    first === undefined
+      ? await decoder.step(
+          joinStates(steps.map(({ state }) => state)),
+          steps.flatMap(({ tokens }) => tokens),
+        )
+      : await decoder.start(
+          {
+            states: joinTensors(starts.map(({ audio }) => audio.states)),
+            logCounts: first.audio.logCounts && joinTensors(starts.flatMap(({ audio }) => audio.logCounts ?? [])),
+          },
+          starts.flatMap(({ prompts }) => prompts),
+          first.positions,
+        );
   const rows = requests.map(rowsOf);
   let from = 0;
   return splitState(output.state, rows).map((state, index) => {
@@ -184,24 +202,4 @@ async function runTogether(
     from += rows[index] ?? 0;
     return { state, attentions: output.attentions, logits: (row, at) => output.logits(first + row, at) };
   });
-}
-
-function run(decoder: Pick<Decoder, 'start' | 'step'>, requests: readonly Request[]): Promise<DecoderOutput> {
-  const starts = requests.filter((request) => request.type === 'start');
-  const [first] = starts;
-  if (first !== undefined) {
-    return decoder.start(
-      {
-        states: joinTensors(starts.map(({ audio }) => audio.states)),
-        logCounts: first.audio.logCounts && joinTensors(starts.flatMap(({ audio }) => audio.logCounts ?? [])),
-      },
-      starts.flatMap(({ prompts }) => prompts),
-      first.positions,
-    );
-  }
-  const steps = requests.filter((request) => request.type === 'step');
-  return decoder.step(
-    joinStates(steps.map(({ state }) => state)),
-    steps.flatMap(({ tokens }) => tokens),
-  );
 }

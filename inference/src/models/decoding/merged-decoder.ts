@@ -17,9 +17,9 @@ export const DECODER_TRANSFORM: GraphTransform = {
   version: 'merged-decoder-7',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);
-    const weighs = addProportionalAttention(model);
+    const merges = addProportionalAttention(model);
     const inPlace = keepCacheInPlace(model);
-    return quantizePerToken(model, read) > 0 || chooses || weighs || inPlace;
+    return quantizePerToken(model, read) > 0 || chooses || merges || inPlace;
   },
 };
 

@@ -1,14 +1,13 @@
-import { InferenceError } from '../../errors.js';
 import { readJsonObject } from '../../json.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
-import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { cancelled, failed, isWaitedFor, UNCANCELLED } from '../outcomes.js';
+import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
+import { runItem, UNCANCELLED } from '../outcomes.js';
 import { findBeside } from '../repository.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { type DecoderTokens, MoonshineNetwork } from './network.js';
 import { loadTokensToText, type TokensToText, toResult } from './postprocess.js';
 import { fillUp, tokenLimit } from './preprocess.js';
-import type { MoonshineResult, MoonshineWindow, UtteranceWindow } from './window.js';
+import type { MoonshineResult, MoonshineWindow } from './window.js';
 
 /**
  * Loads Moonshine: weights `encoder` and `decoder`, and `vad` if present. Throws when a file is missing or of the wrong
@@ -85,31 +84,15 @@ class Moonshine implements LoadedModel<MoonshineWindow, MoonshineResult> {
   async run(items: readonly MoonshineWindow[], context: RunContext): Promise<readonly Outcome<MoonshineResult>[]> {
     const outcomes: Outcome<MoonshineResult>[] = [];
     for (const [index, item] of items.entries()) {
-      const outcome = await this.#runOne(item, index, context);
-      context.settled?.(index, outcome);
-      outcomes.push(outcome);
+      outcomes.push(await runItem(context, index, (own) => this.#runOne(item, own)));
     }
     return outcomes;
   }
 
-  async #runOne(item: MoonshineWindow, index: number, context: RunContext): Promise<Outcome<MoonshineResult>> {
-    try {
-      if (item.type === 'vad') {
-        const run = { signal: context.signals[index], yieldToEventLoop: () => context.yieldToEventLoop() };
-        return { ok: true, value: await detectVoiceActivity(this.#detector, item, run) };
-      }
-      return { ok: true, value: await this.#transcribe(item, index, context) };
-    } catch (error) {
-      return isWaitedFor(context, index) ? failed(error) : cancelled();
-    }
-  }
-
-  async #transcribe({ samples }: UtteranceWindow, index: number, context: RunContext): Promise<MoonshineResult> {
-    const limit = tokenLimit(samples.length, SPEECH_SAMPLE_RATE_HZ, this.#positions);
-    const decoded = await this.#network.decode(fillUp(samples), this.#tokens, limit, async () => {
-      await context.yieldToEventLoop();
-      if (!isWaitedFor(context, index)) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
-    });
+  async #runOne(item: MoonshineWindow, context: ItemContext): Promise<MoonshineResult> {
+    if (item.type === 'vad') return detectVoiceActivity(this.#detector, item, context);
+    const limit = tokenLimit(item.samples.length, SPEECH_SAMPLE_RATE_HZ, this.#positions);
+    const decoded = await this.#network.decode(fillUp(item.samples), this.#tokens, limit, context);
     return toResult(decoded, this.#textOf);
   }
 

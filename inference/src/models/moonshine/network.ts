@@ -2,7 +2,7 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DecoderSizes } from '../decoding/decoder.js';
 import { MergedDecoder } from '../decoding/merged-decoder.js';
 import { indexOfHighest, logSumExp } from '../decoding/scores.js';
-import type { LoadOptions } from '../model.js';
+import type { ItemContext, LoadOptions } from '../model.js';
 import { openSession } from '../session/open-session.js';
 
 /** The tokens of one utterance. */
@@ -44,21 +44,18 @@ export class MoonshineNetwork {
     }
   }
 
-  /**
-   * Greedy decoding of one utterance of 16 kHz samples, up to `maxTokens` tokens. `beforeStep` runs before each step
-   * and may throw to stop.
-   */
+  /** Greedy decoding of one utterance of 16 kHz samples, up to `maxTokens` tokens. */
   async decode(
     samples: Float32Array,
     { start, end }: DecoderTokens,
     maxTokens: number,
-    beforeStep: () => Promise<void>,
+    context: ItemContext,
   ): Promise<Decoded> {
-    await beforeStep();
+    await context.yieldToEventLoop();
     const encoded = await this.#encoder.run({ input_values: new Tensor('float32', samples, [1, samples.length]) });
     const tokens: number[] = [];
     let sumLogProb = 0;
-    await beforeStep();
+    await context.yieldToEventLoop();
     let output = await this.#decoder.start({ states: encoded[this.#encoder.outputNames[0] ?? ''] as Tensor }, [
       [start],
     ]);
@@ -69,7 +66,7 @@ export class MoonshineNetwork {
       if (token === end) break;
       tokens.push(token);
       if (tokens.length >= maxTokens) break;
-      await beforeStep();
+      await context.yieldToEventLoop();
       output = await this.#decoder.step(output.state, [token]);
     }
     return { tokens, sumLogProb };

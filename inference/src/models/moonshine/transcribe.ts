@@ -2,6 +2,7 @@ import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SpeechOptions, SpeechSegment, Transcriber } from '../speech/speech.js';
 import { openSpeech } from '../speech/speech-source.js';
+import { givenLanguage, Transcript } from '../speech/transcript.js';
 import { audible, firstPause, quietestCut } from './utterances.js';
 import type { MoonshineResult, MoonshineWindow, UtteranceResult } from './window.js';
 
@@ -16,14 +17,16 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
   signal,
 ) {
   checkOptions(options);
-  const { audio, times, lengths, listenedSeconds } = openSpeech(source, options, submit, signal);
+  const speech = openSpeech(source, options, submit, signal);
+  const { audio } = speech;
+  const transcript = new Transcript(speech);
   let speechSamples = 0;
-  let id = 0;
+  let isFirst = true;
   for (;;) {
     const state = await audio.fillOrRest(MAX_UTTERANCE_SAMPLES);
     if (state === 'end') break;
     if (state === 'silence') {
-      yield { type: 'progress', processedSeconds: listenedSeconds() };
+      yield transcript.silence();
       continue;
     }
     const start = Math.round(audio.startSeconds * SPEECH_SAMPLE_RATE_HZ);
@@ -31,29 +34,20 @@ export const transcribeWithMoonshine: Transcriber<MoonshineWindow, MoonshineResu
     const whole = samples.length < MAX_UTTERANCE_SAMPLES;
     const length = firstPause(samples) ?? (whole ? samples.length : quietestCut(samples));
     const sound = audible(samples.subarray(0, length));
+    const segments: SpeechSegment[] = [];
     if (sound !== undefined) {
       speechSamples += sound.end - sound.start;
       const result = await submit({ type: 'utterance', samples: samples.slice(sound.start, sound.end) }, signal);
       if (result.type === 'utterance' && isSpeech(result, options)) {
-        yield {
-          type: 'segment',
-          segment: times.restore(toSegment(id, result, start + sound.start, start + sound.end)),
-        };
-        id += 1;
+        segments.push(toSegment(result, isFirst, start + sound.start, start + sound.end));
+        isFirst = false;
       }
     }
     audio.drop(length);
-    yield { type: 'progress', processedSeconds: times.endOf(audio.startSeconds) };
+    yield* transcript.part(segments, audio.startSeconds);
   }
-  yield {
-    type: 'summary',
-    summary: {
-      language: 'en',
-      languageProbability: 1,
-      durationSeconds: lengths().durationSeconds,
-      speechSeconds: options.vadFilter ? lengths().keptSeconds : speechSamples / SPEECH_SAMPLE_RATE_HZ,
-    },
-  };
+  const spokenSeconds = options.vadFilter ? undefined : speechSamples / SPEECH_SAMPLE_RATE_HZ;
+  yield transcript.summary(givenLanguage('en'), spokenSeconds);
 };
 
 function checkOptions(options: SpeechOptions): void {
@@ -96,12 +90,12 @@ function isSpeech(result: UtteranceResult, options: SpeechOptions): boolean {
   );
 }
 
-function toSegment(id: number, result: UtteranceResult, start: number, end: number): SpeechSegment {
+function toSegment(result: UtteranceResult, isFirst: boolean, start: number, end: number): SpeechSegment {
   return {
-    id,
+    id: 0,
     startSeconds: start / SPEECH_SAMPLE_RATE_HZ,
     endSeconds: end / SPEECH_SAMPLE_RATE_HZ,
-    text: id === 0 ? result.text : ` ${result.text}`,
+    text: isFirst ? result.text : ` ${result.text}`,
     tokens: result.tokens,
     avgLogProb: result.avgLogProb,
     compressionRatio: result.compressionRatio,

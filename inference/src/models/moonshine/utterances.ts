@@ -1,6 +1,6 @@
 /**
  * Where an audio file is cut for a model that reads one utterance at a time: at pauses, found by their loudness. Pure: samples
- * in, places out.
+ * in, positions out.
  */
 
 /** One frame of loudness: 20 ms at 16 kHz. */
@@ -16,7 +16,7 @@ const SILENCE_BELOW_PEAK = 0.02;
 /** Silence left standing before and after speech: 200 ms. */
 const MARGIN_FRAMES = 10;
 
-/** A stretch of samples, the end not included. */
+/** A range of samples, the end not included. */
 export interface SpeechTimestamp {
   readonly start: number;
   readonly end: number;
@@ -24,7 +24,7 @@ export interface SpeechTimestamp {
 
 /**
  * Where the first utterance ends: the middle of the first 500 ms of silence after speech; undefined where there is none. A
- * model of single utterances hears each best alone.
+ * model of single utterances transcribes each best alone.
  */
 export function firstPause(samples: Float32Array): number | undefined {
   const energies = frameEnergies(samples);
@@ -50,7 +50,7 @@ export function quietestCut(samples: Float32Array): number {
   for (let first = Math.floor(energies.length / 2); first + PAUSE_FRAMES <= energies.length; first += 1) {
     let sum = 0;
     for (let at = first; at < first + PAUSE_FRAMES; at += 1) sum += energies[at] as number;
-    // At equal loudness the later place: longer utterances have more to go by.
+    // At equal loudness the later position: longer utterances have more to go by.
     if (sum <= least) {
       least = sum;
       best = first + PAUSE_FRAMES / 2;

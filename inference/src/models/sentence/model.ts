@@ -62,9 +62,8 @@ class SentenceEmbedder implements LoadedModel<TextItem, VectorResult> {
     this.#dimensions = outcome?.ok === true ? outcome.value.vector.length : 0;
   }
 
-  async warmUp(): Promise<void> {
-    await this.measure();
-  }
+  /** The graph has run: `measure` did it. */
+  async warmUp(): Promise<void> {}
 
   async run(items: readonly TextItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());

@@ -15,9 +15,9 @@ const AHEAD = 4;
 const PIXELS_A_RUN = 80_000;
 const MAX_IMAGES_A_RUN = 8;
 
-interface Optimized {
+interface PreparedImage {
   readonly item: ImageItem;
-  readonly place: number;
+  readonly index: number;
   readonly values: Float32Array;
 }
 
@@ -41,26 +41,26 @@ export class ImageEmbedder {
   /** While images run, the next are decoded on other threads. */
   async run(items: readonly ImageItem[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = items.map(() => cancelled());
-    const prepared: Promise<Outcome<Optimized>>[] = [];
+    const prepared: Promise<Outcome<PreparedImage>>[] = [];
     const group = this.#groupSize();
     for (let start = 0; start < items.length; start += group) {
       const end = Math.min(items.length, start + group);
       while (prepared.length < Math.min(items.length, end + Math.max(AHEAD, group))) {
-        const place = prepared.length;
-        prepared.push(isWaitedFor(context, place) ? this.#prepare(items[place] as ImageItem, place) : gone());
+        const index = prepared.length;
+        prepared.push(isWaitedFor(context, index) ? this.#prepare(items[index] as ImageItem, index) : gone());
       }
-      const ready: Optimized[] = [];
+      const ready: PreparedImage[] = [];
       for (const [offset, outcome] of (await Promise.all(prepared.slice(start, end))).entries()) {
         if (outcome.ok) ready.push(outcome.value);
         else outcomes[start + offset] = outcome;
       }
       await context.yieldToEventLoop();
       await this.#embed(
-        ready.filter(({ place }) => isWaitedFor(context, place)),
+        ready.filter(({ index }) => isWaitedFor(context, index)),
         outcomes,
       );
-      for (let place = start; place < end; place += 1)
-        context.settled?.(place, outcomes[place] as Outcome<VectorResult>);
+      for (let index = start; index < end; index += 1)
+        context.settled?.(index, outcomes[index] as Outcome<VectorResult>);
     }
     return outcomes;
   }
@@ -81,21 +81,21 @@ export class ImageEmbedder {
     return Math.max(1, Math.min(MAX_IMAGES_A_RUN, Math.floor(PIXELS_A_RUN / pixels)));
   }
 
-  async #prepare(item: ImageItem, place: number): Promise<Outcome<Optimized>> {
+  async #prepare(item: ImageItem, index: number): Promise<Outcome<PreparedImage>> {
     try {
       const values = await prepareImage(item.content, this.#recipe, this.#resizer, this.#maxPixels);
-      return { ok: true, value: { item, place, values } };
+      return { ok: true, value: { item, index, values } };
     } catch (error) {
       return failed(error);
     }
   }
 
-  async #embed(ready: readonly Optimized[], outcomes: Outcome<VectorResult>[]): Promise<void> {
+  async #embed(ready: readonly PreparedImage[], outcomes: Outcome<VectorResult>[]): Promise<void> {
     if (ready.length === 0) return;
     const rows = await this.#runTower(ready.map(({ values }) => values));
-    ready.forEach(({ item, place }, row) => {
+    ready.forEach(({ item, index }, row) => {
       const vector = finishVector(rows[row] as Float32Array, item.normalize);
-      outcomes[place] = { ok: true, value: { vector, tokenCount: 0, truncated: false } };
+      outcomes[index] = { ok: true, value: { vector, tokenCount: 0, truncated: false } };
     });
   }
 
@@ -114,6 +114,6 @@ export class ImageEmbedder {
   }
 }
 
-function gone(): Promise<Outcome<Optimized>> {
+function gone(): Promise<Outcome<PreparedImage>> {
   return Promise.resolve(cancelled());
 }

@@ -112,9 +112,8 @@ class Siglip implements LoadedModel<Item, VectorResult> {
     this.#facts = { ...this.#facts, dimensions };
   }
 
-  async warmUp(): Promise<void> {
-    await this.#probe();
-  }
+  /** Every graph has run: `measure` did it. For a large model a second run takes seconds of the start. */
+  async warmUp(): Promise<void> {}
 
   async run(items: readonly Item[], context: RunContext): Promise<readonly Outcome<VectorResult>[]> {
     const outcomes: Outcome<VectorResult>[] = new Array(items.length);
@@ -148,23 +147,23 @@ interface Embedder<T> {
 
 async function fill<T>(
   embedder: Embedder<T> | undefined,
-  placed: readonly { readonly item: T; readonly index: number }[],
+  indexed: readonly { readonly item: T; readonly index: number }[],
   context: RunContext,
   outcomes: Outcome<VectorResult>[],
   what: string,
 ): Promise<void> {
-  if (placed.length === 0) return;
-  const signals = placed.flatMap(({ index }) => context.signals[index] ?? []);
+  if (indexed.length === 0) return;
+  const signals = indexed.flatMap(({ index }) => context.signals[index] ?? []);
   const part: RunContext = {
     signals,
-    settled: (index, outcome) => context.settled?.(placed[index]?.index ?? index, outcome),
+    settled: (index, outcome) => context.settled?.(indexed[index]?.index ?? index, outcome),
     yieldToEventLoop: () => context.yieldToEventLoop(),
   };
   const results = await embedder?.run(
-    placed.map(({ item }) => item),
+    indexed.map(({ item }) => item),
     part,
   );
-  placed.forEach(({ index }, position) => {
+  indexed.forEach(({ index }, position) => {
     outcomes[index] = results?.[position] ?? { ok: false, error: towerMissing(what) };
   });
 }

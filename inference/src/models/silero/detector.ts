@@ -1,6 +1,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { ItemContext } from '../model.js';
 import { createSession, sessionOptions } from '../session/open-session.js';
 import { STEP_SAMPLES } from './speech-timestamps.js';
 import type { VadResult, VadState, VadWindow } from './window.js';
@@ -11,12 +12,6 @@ const HIDDEN_SHAPE = [2, 1, 128];
 const HIDDEN_SIZE = 256;
 /** Steps between two yields to the event loop: about 10 ms of work. */
 const YIELD_EVERY_STEPS = 64;
-
-/** Per-run context from the process and the caller. */
-export interface VadContext {
-  readonly signal: AbortSignal | undefined;
-  yieldToEventLoop(): Promise<void>;
-}
 
 /** Loads the detector if its weights are present. Throws when the file is not Silero VAD. */
 export async function openDetector(path: string | undefined): Promise<VoiceActivityDetector | undefined> {
@@ -29,14 +24,11 @@ export async function openDetector(path: string | undefined): Promise<VoiceActiv
   throw new Error(`Expected Silero VAD 5 or 6 at ${path}; its graph has no input named ${missing.join(', ')}.`);
 }
 
-/**
- * Runs the detector on one window. Throws FEATURE_DISABLED when there is no detector, CANCELLED when no caller is
- * waiting.
- */
+/** Runs the detector on one window. Throws FEATURE_DISABLED when there is no detector. */
 export async function detectVoiceActivity(
   detector: VoiceActivityDetector | undefined,
   window: VadWindow,
-  run: VadContext,
+  context: ItemContext,
 ): Promise<VadResult> {
   if (detector === undefined) {
     throw new InferenceError(
@@ -45,7 +37,7 @@ export async function detectVoiceActivity(
       { field: 'options.vad_filter' },
     );
   }
-  return { type: 'vad', ...(await detector.run(window.samples, window.state, run)) };
+  return { type: 'vad', ...(await detector.run(window.samples, window.state, context)) };
 }
 
 /** Silero VAD 6: the probability of speech per step. Keeps no state between runs. */
@@ -61,7 +53,7 @@ export class VoiceActivityDetector {
   async run(
     samples: Float32Array,
     state: VadState | undefined,
-    { signal, yieldToEventLoop }: VadContext,
+    context: ItemContext,
   ): Promise<{ probabilities: Float32Array; state: VadState }> {
     const probabilities = new Float32Array(Math.ceil(samples.length / STEP_SAMPLES));
     const sr = new Tensor('int64', BigInt64Array.of(BigInt(SPEECH_SAMPLE_RATE_HZ)), []);
@@ -69,10 +61,7 @@ export class VoiceActivityDetector {
     const input = new Float32Array(CONTEXT_SAMPLES + STEP_SAMPLES);
     if (state !== undefined) input.set(state.context, STEP_SAMPLES);
     for (let step = 0; step < probabilities.length; step += 1) {
-      if (step % YIELD_EVERY_STEPS === 0) {
-        await yieldToEventLoop();
-        if (signal?.aborted === true) throw new InferenceError('CANCELLED', 'The call was cancelled while it ran.');
-      }
+      if (step % YIELD_EVERY_STEPS === 0) await context.yieldToEventLoop();
       // The end of this step is the context of the next one.
       input.copyWithin(0, STEP_SAMPLES);
       input.fill(0, CONTEXT_SAMPLES);
@@ -86,8 +75,8 @@ export class VoiceActivityDetector {
       probabilities[step] = (output.data as Float32Array)[0] ?? 0;
       hidden = stateN as typeof hidden;
     }
-    const context = input.slice(STEP_SAMPLES);
-    return { probabilities, state: { hidden: (hidden.data as Float32Array).slice(), context } };
+    const hiddenState = (hidden.data as Float32Array).slice();
+    return { probabilities, state: { hidden: hiddenState, context: input.slice(STEP_SAMPLES) } };
   }
 
   /** Idempotent. */

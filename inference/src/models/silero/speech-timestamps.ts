@@ -7,7 +7,7 @@ export const STEP_SAMPLES = 512;
 /** Speech that is too long is split at a silence longer than this. */
 const CUT_SILENCE_MS = 98;
 
-/** An undecided stretch of this length after a short silence counts as speech. */
+/** Undecided audio of this length after a short silence counts as speech. */
 const UNDECIDED_MS = 30_000;
 
 /** Samples from `start` to before `end`. */

@@ -69,11 +69,12 @@ export interface SpeechPartial {
   readonly endSeconds: number;
 }
 
-export type SpeechEvent =
+/** `Summary`: what the last event carries. */
+export type SpeechEvent<Summary = SpeechSummary> =
   | { readonly type: 'segment'; readonly segment: SpeechSegment }
   | { readonly type: 'partial'; readonly partial: SpeechPartial }
   | { readonly type: 'progress'; readonly processedSeconds: number }
-  | { readonly type: 'summary'; readonly summary: SpeechSummary };
+  | { readonly type: 'summary'; readonly summary: Summary };
 
 /** Submits one window to the queue; resolves with the worker's result. Rejects with an InferenceError of the queue or the item. */
 export type SubmitWindow<Window, Result> = (window: Window, signal: AbortSignal) => Promise<Result>;

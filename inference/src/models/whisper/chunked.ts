@@ -1,10 +1,11 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { SampleBuffer } from '../speech/sample-buffer.js';
-import type { SpeechSegment } from '../speech/speech.js';
+import type { SpeechEvent, SpeechSegment } from '../speech/speech.js';
+import type { OpenedSpeech } from '../speech/speech-source.js';
+import { givenLanguage, Transcript } from '../speech/transcript.js';
 import { WINDOW_SAMPLES } from './length.js';
 import { cutInPause, endOfSpeech } from './pauses.js';
-import type { TranscribedPart } from './sequential.js';
-import { type DetectedLanguage, type Transcription, transcribeWindow } from './transcribe-window.js';
+import { type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /** Chunks in the queue at a time. Four halve the cost per token; more gain little. */
 const AT_ONCE = 4;
@@ -24,39 +25,34 @@ interface Chunk {
   readonly open: boolean;
 }
 
-interface TranscribedChunk extends DetectedLanguage {
-  readonly segments: readonly SpeechSegment[];
-  /** From the chunk's start. Less than its length only when the chunk is open. */
-  readonly advanceSamples: number;
-}
-
 /**
  * Transcribes windows independently, several in the queue at a time, so that the worker can batch them. The audio is
  * cut at pauses. Where a window has no pause, its last timestamp says where the next one begins, as in sequential mode.
  * The cuts depend on the audio alone, so the words do too. Holds four windows of audio.
  */
 export async function* transcribeChunked(
-  audio: SampleBuffer,
+  speech: OpenedSpeech,
   transcription: Transcription,
-): AsyncGenerator<TranscribedPart, void, void> {
-  let { language } = transcription.options;
-  let languageProbability = language === undefined ? 0 : 1;
+): AsyncGenerator<SpeechEvent, void, void> {
+  const { audio } = speech;
+  const transcript = new Transcript(speech);
+  let detected = givenLanguage(transcription.options.language);
   for await (const chunks of gather(audio, transcription.options.initialPrompt)) {
-    if (chunks.length === 0) yield { segments: [], language, languageProbability, doneSeconds: undefined };
-    const known = language;
+    if (chunks.length === 0) yield transcript.silence();
+    const known = detected.language;
     const transcribed = await Promise.all(chunks.map((chunk) => transcribeChunk(transcription, chunk, known)));
     for (const [index, chunk] of chunks.entries()) {
-      let part = transcribed[index] as TranscribedChunk;
-      if (language === undefined) ({ language, languageProbability } = part);
+      let part = transcribed[index] as TranscribedWindow;
+      if (detected.language === undefined) detected = part;
       // The first detected language applies to the whole audio.
-      else if (part.language !== undefined && part.language !== language) {
-        part = await transcribeChunk(transcription, chunk, language);
+      else if (part.language !== undefined && part.language !== detected.language) {
+        part = await transcribeChunk(transcription, chunk, detected.language);
       }
       if (chunk.open) audio.drop(part.advanceSamples);
-      const doneSeconds = chunk.startSeconds + part.advanceSamples / SPEECH_SAMPLE_RATE_HZ;
-      yield { segments: part.segments, language, languageProbability, doneSeconds };
+      yield* transcript.part(part.segments, chunk.startSeconds + part.advanceSamples / SPEECH_SAMPLE_RATE_HZ);
     }
   }
+  yield transcript.summary(detected);
 }
 
 /**
@@ -97,25 +93,25 @@ async function nextChunk(audio: SampleBuffer, promptText: string | undefined): P
   return { samples, startSeconds, endSeconds, promptText, open: cut === undefined };
 }
 
-/** Transcribes one chunk, usually a single window. */
+/** Transcribes one chunk, usually a single window. It advances by less than its length only when it is open. */
 async function transcribeChunk(
   transcription: Transcription,
   chunk: Chunk,
   given: string | undefined,
-): Promise<TranscribedChunk> {
+): Promise<TranscribedWindow> {
   const { samples, startSeconds, endSeconds, open } = chunk;
   const segments: SpeechSegment[] = [];
-  let language = given;
-  let languageProbability = given === undefined ? 0 : 1;
+  let detected = givenLanguage(given);
   const speechEnd = endOfSpeech(samples);
   let { promptText } = chunk;
   let lastSpeechSeconds = startSeconds;
   let at = 0;
+  let transcribed: TranscribedWindow;
   do {
     const seconds = startSeconds + at / SPEECH_SAMPLE_RATE_HZ;
-    const transcribed = await transcribeWindow(transcription, {
+    transcribed = await transcribeWindow(transcription, {
       samples: samples.slice(at),
-      language,
+      language: detected.language,
       promptTokens: [],
       promptText,
       speechEnd: open ? undefined : speechEnd - at,
@@ -125,14 +121,15 @@ async function transcribeChunk(
       lastSpeechSeconds,
       endSeconds,
     });
-    if (language === undefined) ({ language, languageProbability } = transcribed);
+    if (detected.language === undefined) detected = transcribed;
     segments.push(...transcribed.segments);
     ({ lastSpeechSeconds } = transcribed);
     promptText = undefined;
     at = Math.min(samples.length, at + transcribed.advanceSamples);
     // A chunk ends at a pause: what is left before it may be only the end of the last word.
   } while (!open && speechEnd - at > MIN_REST_SAMPLES);
-  return { segments, language, languageProbability, advanceSamples: open ? at : samples.length };
+  const { language, languageProbability } = detected;
+  return { ...transcribed, language, languageProbability, segments, advanceSamples: open ? at : samples.length };
 }
 
 /** Whether a promise settles within a time limit. The result stays with the promise's owner. */

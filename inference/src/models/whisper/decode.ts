@@ -1,6 +1,8 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import type { ItemContext } from '../model.js';
 import type { SpeechSegment } from '../speech/speech.js';
-import { DecodingTask, type EncoderInput, type WhisperParts, type WindowContext } from './decoding-task.js';
+import { givenLanguage } from '../speech/transcript.js';
+import { DecodingTask, type EncoderInput, type WhisperParts } from './decoding-task.js';
 import {
   allSuggestSilence,
   bestOfFailed,
@@ -15,11 +17,11 @@ import { encodeText, maxPromptTokens } from './prompt.js';
 import { splitAtTimestamps } from './segments.js';
 import type { DecodeResult, DecodeWindow } from './window.js';
 
-/** Decodes one window. Throws CANCELLED when no caller is waiting any more. */
+/** Decodes one window. */
 export async function decodeWindow(
   parts: WhisperParts,
   window: DecodeWindow,
-  context: WindowContext,
+  context: ItemContext,
 ): Promise<DecodeResult> {
   if (holdsNothing(window.samples)) return noSpeech(parts, window);
   const merged = parts.mergesSilence ? mergedSilence(window) : undefined;
@@ -77,8 +79,8 @@ export async function decodeWindow(
       : split.advanceSamples;
   return {
     type: 'decode',
-    language: task.language,
-    languageProbability: task.languageProbability,
+    language: task.detected.language,
+    languageProbability: task.detected.languageProbability,
     segments: segments.map((segment, id): SpeechSegment => {
       const { startSeconds, endSeconds, words } = worded?.[id] ?? { ...segment, words: [] };
       return {
@@ -118,8 +120,7 @@ function promptOf(parts: WhisperParts, window: DecodeWindow): readonly number[] 
 function noSpeech(parts: WhisperParts, window: DecodeWindow): DecodeResult {
   return {
     type: 'decode',
-    language: window.language,
-    languageProbability: window.language === undefined ? 0 : 1,
+    ...givenLanguage(window.language),
     segments: [],
     advanceSamples: window.samples.length,
     tokensBefore: promptOf(parts, window),

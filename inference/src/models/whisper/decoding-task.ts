@@ -1,9 +1,10 @@
-import { InferenceError } from '../../errors.js';
 import type { DecoderSlot } from '../decoding/batched-decoder.js';
 import { compressionRatio } from '../decoding/compression-ratio.js';
 import type { DecoderOutput, EncodedAudio } from '../decoding/decoder.js';
 import { seededRandom } from '../decoding/random.js';
 import { logSumExp } from '../decoding/scores.js';
+import type { ItemContext } from '../model.js';
+import type { DetectedLanguage } from '../speech/transcript.js';
 import { beamSearch } from './beam-search.js';
 import type { WhisperConfig } from './config.js';
 import type { Encoder } from './encoder.js';
@@ -33,12 +34,6 @@ export interface WhisperParts {
   readonly decoder: DecoderSlot;
 }
 
-/** Per-window run context: a yield point between runs, and whether a caller is still waiting. */
-export interface WindowContext {
-  readonly signal: AbortSignal | undefined;
-  yieldToEventLoop(): Promise<void>;
-}
-
 /** Sequences sampled at temperatures above 0; best_of in the reference. */
 const SAMPLED_SEQUENCES = 5;
 
@@ -50,43 +45,38 @@ export interface EncoderInput {
   readonly fill: 'silence' | 'zeros';
 }
 
+/** What the run of the prompt gave. */
+interface PromptResult extends Beginning, DetectedLanguage {
+  readonly noSpeechProb: number;
+  readonly language: string;
+}
+
 /** A window whose prompt has run, ready to be decoded at one temperature after another. */
 export class DecodingTask {
   readonly #parts: WhisperParts;
   readonly #window: DecodeWindow;
-  readonly #context: WindowContext;
+  readonly #context: ItemContext;
   readonly #audio: EncodedAudio;
-  readonly #beginning: Beginning;
-  readonly #noSpeechProb: number;
+  readonly #prompted: PromptResult;
   readonly #rules: LogitsProcessors;
   readonly #steady: boolean;
   readonly #textBefore: string;
-  readonly language: string;
-  readonly languageProbability: number;
 
   private constructor(
     parts: WhisperParts,
     window: DecodeWindow,
-    context: WindowContext,
+    context: ItemContext,
     audio: EncodedAudio,
-    begun: {
-      beginning: Beginning;
-      noSpeechProb: number;
-      language: string;
-      languageProbability: number;
-      previousTokens: readonly number[];
-    },
+    previousTokens: readonly number[],
+    prompted: PromptResult,
   ) {
     this.#parts = parts;
     this.#window = window;
     this.#context = context;
     this.#audio = audio;
-    this.#beginning = begun.beginning;
-    this.#noSpeechProb = begun.noSpeechProb;
-    this.language = begun.language;
-    this.languageProbability = begun.languageProbability;
+    this.#prompted = prompted;
     this.#steady = isSteady(window.samples);
-    this.#textBefore = parts.vocabulary.decode(begun.previousTokens);
+    this.#textBefore = parts.vocabulary.decode(previousTokens);
     this.#rules = new LogitsProcessors({
       special: parts.vocabulary.special,
       suppressed: parts.config.suppressed,
@@ -97,22 +87,25 @@ export class DecodingTask {
     });
   }
 
+  get detected(): DetectedLanguage {
+    return this.#prompted;
+  }
+
   /** Encodes the window, detects its language if none is given, and runs the prompt. */
   static async open(
     parts: WhisperParts,
     window: DecodeWindow,
     previousTokens: readonly number[],
     { layout, fill }: EncoderInput,
-    context: WindowContext,
+    context: ItemContext,
   ): Promise<DecodingTask> {
     const { config, vocabulary, decoder } = parts;
-    const yieldToEventLoop = () => rest(context);
     const samples = window.samples.subarray(0, WINDOW_SAMPLES);
     const audio = await decoder.inTurn(async () => {
-      await yieldToEventLoop();
+      await context.yieldToEventLoop();
       return parts.encoder.run(await parts.mel.extract(samples, layout?.frames, fill), layout);
     });
-    await yieldToEventLoop();
+    await context.yieldToEventLoop();
 
     const start = vocabulary.special.startOfTranscript;
     const before = textBefore(config, vocabulary, window.options.hotwords, previousTokens);
@@ -122,24 +115,23 @@ export class DecodingTask {
     if (language === undefined) {
       output = await decoder.start(audio, [[start]]);
       ({ language, probability: languageProbability } = likeliestLanguage(output.logits(0), config.languages));
-      await yieldToEventLoop();
+      await context.yieldToEventLoop();
     }
     const job = sotSequence(config, vocabulary, language, window.options);
     if (output !== undefined && before.length === 0) {
       const noSpeechProb = probability(output.logits(0), vocabulary.special.noSpeech);
       for (const token of job) output = await decoder.step(output.state, [token]);
-      const beginning = { state: output.state, logits: output.logits(0) };
-      const begun = { beginning, noSpeechProb, language, languageProbability, previousTokens };
-      return new DecodingTask(parts, window, context, audio, begun);
+      const prompted = { state: output.state, logits: output.logits(0), noSpeechProb, language, languageProbability };
+      return new DecodingTask(parts, window, context, audio, previousTokens, prompted);
     }
     const prompt = [...before, start, ...job];
     output = await decoder.start(audio, [prompt], [before.length, prompt.length - 1]);
-    return new DecodingTask(parts, window, context, audio, {
-      beginning: { state: output.state, logits: output.logits(0, 1) },
+    return new DecodingTask(parts, window, context, audio, previousTokens, {
+      state: output.state,
+      logits: output.logits(0, 1),
       noSpeechProb: probability(output.logits(0, 0), vocabulary.special.noSpeech),
       language,
       languageProbability,
-      previousTokens,
     });
   }
 
@@ -149,14 +141,14 @@ export class DecodingTask {
     const shared = {
       rules: this.#rules,
       endOfText: vocabulary.special.endOfText,
-      maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#beginning.state.length),
-      yieldToEventLoop: () => rest(this.#context),
+      maxTokens: Math.min(config.textPositions / 2, config.textPositions - this.#prompted.state.length),
+      yieldToEventLoop: () => this.#context.yieldToEventLoop(),
     };
     const { beamSize, patience, lengthPenalty } = this.#window.options;
     const search = () =>
       temperature === 0 && beamSize > 1
-        ? beamSearch(decoder, this.#beginning, { ...shared, beamSize, patience, lengthPenalty })
-        : greedySearch(decoder, this.#beginning, {
+        ? beamSearch(decoder, this.#prompted, { ...shared, beamSize, patience, lengthPenalty })
+        : greedySearch(decoder, this.#prompted, {
             ...shared,
             temperature,
             count: temperature === 0 ? 1 : SAMPLED_SEQUENCES,
@@ -170,7 +162,7 @@ export class DecodingTask {
       tokens: hypothesis.tokens,
       text,
       avgLogProb: meanLogProb(hypothesis),
-      noSpeechProb: this.#noSpeechProb,
+      noSpeechProb: this.#prompted.noSpeechProb,
       compressionRatio: compressionRatio(text),
       temperature,
       steady: this.#steady,
@@ -183,11 +175,11 @@ export class DecodingTask {
   async timeWords(
     segments: readonly { startSeconds: number; endSeconds: number; textTokens: readonly number[] }[],
   ): Promise<readonly WordedSegment[]> {
-    await rest(this.#context);
+    await this.#context.yieldToEventLoop();
     return timeWords(this.#parts.decoder, this.#parts.config, this.#parts.vocabulary, {
       audio: this.#audio,
       sampleCount: this.#window.samples.length,
-      language: this.language,
+      language: this.#prompted.language,
       options: this.#window.options,
       segments: segments.map(({ textTokens, ...segment }) => ({ ...segment, tokens: textTokens })),
     });
@@ -200,13 +192,6 @@ export class DecodingTask {
       one === vocabulary.special.endOfText ? 'end of text' : vocabulary.plainWord(one),
     );
     return words[0] !== '' && words[1] !== '' && words[0] !== words[1];
-  }
-}
-
-async function rest(context: WindowContext): Promise<void> {
-  await context.yieldToEventLoop();
-  if (context.signal?.aborted === true) {
-    throw new InferenceError('CANCELLED', 'The call was cancelled while a window was decoded.');
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Decoder, DecoderOutput, DecoderState } from '../decoding/decoder.js';
 import { indexOfHighest, indexOfRival, logSumExp, sampleIndex } from '../decoding/scores.js';
 import { selectRows } from '../decoding/state-rows.js';
+import type { ItemContext } from '../model.js';
 import type { LogitsProcessors } from './logits-processors.js';
 
 /** The state after the prompt, from which a window is decoded. */
@@ -26,7 +27,7 @@ export interface Hypothesis {
  */
 const DOUBTFUL_RATIO = 0.7;
 
-export interface SearchOptions {
+export interface SearchOptions extends ItemContext {
   readonly rules: LogitsProcessors;
   readonly endOfText: number;
   /** Maximum tokens of a transcript. */
@@ -39,8 +40,6 @@ export interface SearchOptions {
   readonly random: () => number;
   /** Whether two tokens would write different words. If given, decoding stops at the first doubtful word. */
   readonly differ?: ((token: number, rival: number) => boolean) | undefined;
-  /** Called before each decoder run; throws to stop. */
-  readonly yieldToEventLoop: () => Promise<void>;
 }
 
 /** Mean log-probability as in the reference: the end of text counts as a token whether or not it was sampled. */

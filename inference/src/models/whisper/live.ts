@@ -1,21 +1,19 @@
 import { InferenceError } from '../../errors.js';
-import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import type { HypothesisWord } from '../speech/live/agreement.js';
 import { type LiveHypothesis, type LivePass, transcribeLive } from '../speech/live/live.js';
-import type { Transcriber } from '../speech/speech.js';
+import type { SpeechEvent } from '../speech/speech.js';
+import { givenLanguage } from '../speech/transcript.js';
 import { type TranscribedWindow, type Transcription, transcribeWindow } from './transcribe-window.js';
-import type { WhisperResult, WhisperWindow } from './window.js';
 
 /** A remainder shorter than this (0.6 s) is not decoded. */
 const MIN_REST_SAMPLES = 0.6 * SPEECH_SAMPLE_RATE_HZ;
 
 /** Transcribes live speech with Whisper. A pass that is not the last of its window is decoded at the first temperature only. */
-export const transcribeLiveWithWhisper: Transcriber<WhisperWindow, WhisperResult> = (
-  source,
-  options,
-  submit,
-  signal,
-) => {
+export function transcribeLiveWithWhisper(
+  source: PcmSource,
+  { options, submit, signal }: Transcription,
+): AsyncGenerator<SpeechEvent, void, void> {
   const timed = { ...options, timestamps: 'word' } as const;
   const last: Transcription = { options: timed, submit, signal };
   const first: Transcription = { ...last, options: { ...timed, temperatures: options.temperatures.slice(0, 1) } };
@@ -25,20 +23,19 @@ export const transcribeLiveWithWhisper: Transcriber<WhisperWindow, WhisperResult
     submit,
     signal,
   });
-};
+}
 
 async function decodePass(transcription: Transcription, pass: LivePass): Promise<LiveHypothesis> {
   const { initialPrompt, conditionOnPreviousText } = transcription.options;
   const before = conditionOnPreviousText ? pass.textBefore : '';
   const words: HypothesisWord[] = [];
-  let { language } = pass;
-  let languageProbability = language === undefined ? 0 : 1;
+  let detected = givenLanguage(pass.language);
   let at = 0;
   do {
     const startSeconds = pass.startSeconds + at / SPEECH_SAMPLE_RATE_HZ;
     const window = await transcribed(transcription, {
       samples: pass.samples.slice(at),
-      language,
+      language: detected.language,
       promptTokens: [],
       promptText: before === '' ? initialPrompt : before,
       speechEnd: pass.samples.length - at,
@@ -47,11 +44,11 @@ async function decodePass(transcription: Transcription, pass: LivePass): Promise
       lastSpeechSeconds: startSeconds,
       endSeconds: Number.POSITIVE_INFINITY,
     });
-    if (language === undefined) ({ language, languageProbability } = window);
+    if (detected.language === undefined) detected = window;
     for (const segment of window.segments) for (const word of segment.words) words.push({ ...word, segment });
     at += window.advanceSamples;
   } while (pass.last && pass.samples.length - at > MIN_REST_SAMPLES);
-  return { words, language, languageProbability };
+  return { words, language: detected.language, languageProbability: detected.languageProbability };
 }
 
 async function transcribed(

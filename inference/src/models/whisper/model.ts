@@ -3,12 +3,12 @@ import { BatchedDecoder, type DecoderSlot } from '../decoding/batched-decoder.js
 import { CompiledDecoder } from '../decoding/compiled-decoder.js';
 import type { Decoder } from '../decoding/decoder.js';
 import { MergedDecoder } from '../decoding/merged-decoder.js';
-import type { LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
-import { failed } from '../outcomes.js';
+import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
+import { runItem } from '../outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
 import { readWhisperConfig, type WhisperConfig } from './config.js';
 import { decodeWindow } from './decode.js';
-import type { WhisperParts, WindowContext } from './decoding-task.js';
+import type { WhisperParts } from './decoding-task.js';
 import { Encoder } from './encoder.js';
 import { MelExtractor } from './mel.js';
 import { assertSupported, checkWordTimes } from './prompt.js';
@@ -94,17 +94,11 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
 
   async run(items: readonly WhisperWindow[], context: RunContext): Promise<readonly Outcome<WhisperResult>[]> {
     const batchedDecoder = new BatchedDecoder(this.#decoder);
-    const slotted = items.map((item, index) => ({
-      item,
-      slot: batchedDecoder.openSlot(),
-      context: { signal: context.signals[index], yieldToEventLoop: () => context.yieldToEventLoop() },
-    }));
+    const slots = items.map(() => batchedDecoder.openSlot());
     const settled = await Promise.allSettled(
-      slotted.map(async ({ item, slot, context: own }, index) => {
-        const outcome = await this.#runOne(item, slot, own);
-        context.settled?.(index, outcome);
-        return outcome;
-      }),
+      slots.map((slot, index) =>
+        runItem(context, index, (own) => this.#runOne(items[index] as WhisperWindow, slot, own)).finally(slot.close),
+      ),
     );
     return settled.map((one) => {
       if (one.status === 'rejected') throw one.reason;
@@ -118,18 +112,12 @@ class Whisper implements LoadedModel<WhisperWindow, WhisperResult> {
     for (const part of opened) await part.close();
   }
 
-  async #runOne(item: WhisperWindow, slot: DecoderSlot, context: WindowContext): Promise<Outcome<WhisperResult>> {
-    try {
-      if (item.type === 'vad') return { ok: true, value: await detectVoiceActivity(this.#detector, item, context) };
-      const { config } = this.#parts;
-      assertSupported(this.#id, config, item.language, item.options);
-      checkWordTimes(this.#id, config, this.#decoder.attentionLayers, item.options);
-      return { ok: true, value: await decodeWindow({ ...this.#parts, decoder: slot }, item, context) };
-    } catch (error) {
-      return failed(error);
-    } finally {
-      slot.close();
-    }
+  async #runOne(item: WhisperWindow, slot: DecoderSlot, context: ItemContext): Promise<WhisperResult> {
+    if (item.type === 'vad') return detectVoiceActivity(this.#detector, item, context);
+    const { config } = this.#parts;
+    assertSupported(this.#id, config, item.language, item.options);
+    checkWordTimes(this.#id, config, this.#decoder.attentionLayers, item.options);
+    return decodeWindow({ ...this.#parts, decoder: slot }, item, context);
   }
 }
 
@@ -144,8 +132,11 @@ function batchingOf(decoder: Decoder, config: WhisperConfig): ModelFacts['batchi
   return { shared: maxItems > 1, maxItems, reason };
 }
 
-/** By then every graph has run. Weights that predict many tokens for a tone, as some fine-tunes do, would take a minute. */
-const WARM_UP_YIELDS = 8;
+/**
+ * By then every graph has run: the encoder, the language's detection, the prompt, a step. What follows for a tone, an encoder run of
+ * all 30 s to be sure that nothing is said, takes a large model as long again as all of its start.
+ */
+const WARM_UP_YIELDS = 4;
 
 /** Half a second of a swelling tone (a steady one is skipped as noise): runs every graph and produces few tokens. */
 const WARM_UP: DecodeWindow = {

@@ -1,44 +1,39 @@
-import type { SampleBuffer } from '../speech/sample-buffer.js';
-import type { SpeechSegment } from '../speech/speech.js';
+import type { SpeechEvent } from '../speech/speech.js';
+import type { OpenedSpeech } from '../speech/speech-source.js';
+import { givenLanguage, Transcript } from '../speech/transcript.js';
 import { WINDOW_SAMPLES } from './length.js';
-import { type DetectedLanguage, type Transcription, transcribeWindow } from './transcribe-window.js';
+import { type Transcription, transcribeWindow } from './transcribe-window.js';
 
 /** Above this temperature the text is not used as the next prompt; prompt_reset_on_temperature in the reference. */
 const RESET_ABOVE_TEMPERATURE = 0.5;
 /** Maximum tokens of previous text kept for a prompt. */
 const KEPT_TOKENS = 448;
 
-/** The result of a window, or of a chunk of several windows. */
-export interface TranscribedPart extends DetectedLanguage {
-  readonly segments: readonly SpeechSegment[];
-  /** How far the audio is done, in seconds from its start. Absent after a skipped silence. */
-  readonly doneSeconds: number | undefined;
-}
-
 /**
  * Transcribes windows in order: each begins at the last timestamp of the previous one and has its text as the prompt.
  * Holds one window of audio, whatever the length of the audio.
  */
 export async function* transcribeSequentially(
-  audio: SampleBuffer,
+  speech: OpenedSpeech,
   transcription: Transcription,
-): AsyncGenerator<TranscribedPart, void, void> {
-  const { options } = transcription;
-  let { language, initialPrompt: promptText } = options;
-  let languageProbability = language === undefined ? 0 : 1;
+): AsyncGenerator<SpeechEvent, void, void> {
+  const { audio } = speech;
+  const transcript = new Transcript(speech);
+  let detected = givenLanguage(transcription.options.language);
+  let promptText = transcription.options.initialPrompt;
   let before: readonly number[] = [];
   let lastSpeechSeconds = 0;
   let seed = 0;
   for (;;) {
     const state = await audio.fillOrRest(WINDOW_SAMPLES);
-    if (state === 'end') return;
+    if (state === 'end') break;
     if (state === 'silence') {
-      yield { segments: [], language, languageProbability, doneSeconds: undefined };
+      yield transcript.silence();
       continue;
     }
     const transcribed = await transcribeWindow(transcription, {
       samples: audio.peek(WINDOW_SAMPLES),
-      language,
+      language: detected.language,
       promptTokens: promptText === undefined ? before : [],
       promptText,
       speechEnd: undefined,
@@ -47,12 +42,13 @@ export async function* transcribeSequentially(
       lastSpeechSeconds,
       endSeconds: audio.endSeconds,
     });
-    if (language === undefined) ({ language, languageProbability } = transcribed);
+    if (detected.language === undefined) detected = transcribed;
     before = transcribed.temperature > RESET_ABOVE_TEMPERATURE ? [] : transcribed.tokens.slice(-KEPT_TOKENS);
     promptText = undefined;
     seed += 1;
     lastSpeechSeconds = transcribed.lastSpeechSeconds;
     audio.drop(transcribed.advanceSamples);
-    yield { segments: transcribed.segments, language, languageProbability, doneSeconds: audio.startSeconds };
+    yield* transcript.part(transcribed.segments, audio.startSeconds);
   }
+  yield transcript.summary(detected);
 }

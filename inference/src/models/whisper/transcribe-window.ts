@@ -2,20 +2,15 @@ import { InferenceError } from '../../errors.js';
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 import { onSampleGrid } from '../speech/sample-grid.js';
 import type { SpeechOptions, SpeechSegment, SubmitWindow } from '../speech/speech.js';
+import type { DetectedLanguage } from '../speech/transcript.js';
 import { withoutHallucinations } from './hallucinations.js';
-import type { DecodeOptions, DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
+import type { DecodeResult, DecodeWindow, WhisperResult, WhisperWindow } from './window.js';
 
 /** What all windows of an audio file share. */
 export interface Transcription {
   readonly options: SpeechOptions;
   readonly submit: SubmitWindow<WhisperWindow, WhisperResult>;
   readonly signal: AbortSignal;
-}
-
-/** A given or detected language; undefined until something is detected. */
-export interface DetectedLanguage {
-  readonly language: string | undefined;
-  readonly languageProbability: number;
 }
 
 /** A window and its position in the audio. */
@@ -28,10 +23,11 @@ export interface PlacedWindow
   readonly endSeconds: number;
 }
 
+/** A transcribed window, or a chunk of several with the last three fields of its last window. */
 export interface TranscribedWindow extends DetectedLanguage {
   /** Times from the audio's start; ids count from 0. */
   readonly segments: readonly SpeechSegment[];
-  /** How far the audio is done, in samples from the window's start. Above 0, possibly past the window's end. */
+  /** How far the audio is done, in samples from its start. Above 0, possibly past its end. */
   readonly advanceSamples: number;
   /** The text before the next window: the text before this one, and its own. */
   readonly tokens: readonly number[];
@@ -43,7 +39,7 @@ export interface TranscribedWindow extends DetectedLanguage {
 export async function transcribeWindow(transcription: Transcription, window: PlacedWindow): Promise<TranscribedWindow> {
   const { options, submit, signal } = transcription;
   const { startSeconds, endSeconds, lastSpeechSeconds, ...rest } = window;
-  const result = decoded(await submit({ type: 'decode', options: decodeOptions(options), ...rest }, signal));
+  const result = decoded(await submit({ type: 'decode', options, ...rest }, signal));
   const { segments, advanceSeconds } = guarded(result, window, options);
   const words = segments.findLast((segment) => segment.words.length > 0)?.words;
   const lastWordSeconds = words?.at(-1)?.endSeconds;
@@ -74,21 +70,6 @@ function guarded(
     lastSpeechSeconds: window.lastSpeechSeconds - startSeconds,
     endSeconds: window.endSeconds - startSeconds,
   });
-}
-
-function decodeOptions(options: SpeechOptions): DecodeOptions {
-  return {
-    task: options.task,
-    timestamps: options.timestamps,
-    hotwords: options.hotwords,
-    temperatures: options.temperatures,
-    beamSize: options.beamSize,
-    patience: options.patience,
-    lengthPenalty: options.lengthPenalty,
-    compressionRatioThreshold: options.compressionRatioThreshold,
-    logProbThreshold: options.logProbThreshold,
-    noSpeechThreshold: options.noSpeechThreshold,
-  };
 }
 
 function decoded(answer: WhisperResult): DecodeResult {

@@ -1,5 +1,6 @@
 import type { VadResult, VadWindow } from '../silero/window.js';
 import type { SpeechOptions, SpeechSegment } from '../speech/speech.js';
+import type { DetectedLanguage } from '../speech/transcript.js';
 
 /** One window of an audio file, with all the worker needs to decode it. */
 export interface DecodeWindow {
@@ -34,12 +35,9 @@ export type DecodeOptions = Pick<
   | 'noSpeechThreshold'
 >;
 
-export interface DecodeResult {
+/** Without a language: none was given, and there is no speech to detect it from. */
+export interface DecodeResult extends DetectedLanguage {
   readonly type: 'decode';
-  /** Undefined: not given, and no speech to detect it from. */
-  readonly language: string | undefined;
-  /** 1 when the language was given. */
-  readonly languageProbability: number;
   /** Times in seconds from the window's start; ids count from 0. Empty when the window contains no speech. */
   readonly segments: readonly SpeechSegment[];
   /** How far the audio is done, in samples from the window's start. Above 0. */

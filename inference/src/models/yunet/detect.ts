@@ -1,12 +1,12 @@
 import { type Image, ImageResizer } from '../../media/images/index.js';
 import type { Face } from '../items.js';
-import { enlargementOf, isSmallSuspect } from './enlarge.js';
+import { enlargementOf, isSmallSuspect, isTraced, TRACE, tracesOf } from './enlarge.js';
 import { mergePasses, type Pass } from './merge.js';
 import type { FaceNetwork } from './network.js';
 import { NetworkInputs } from './network-inputs.js';
 import { bestFaces, candidateFaces, type GridOutput, moveFace, overlap, type Scale } from './postprocess.js';
 import { crop, fitImage, type Size, scaledSize } from './preprocess.js';
-import { isCut, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
+import { isCut, isSmallImage, type Level, needsTiles, pyramidOf, type Rectangle, wholeSize } from './pyramid.js';
 
 /** Minimum score of a suspected face. */
 const SUSPECTED = 0.15;
@@ -14,7 +14,7 @@ const SUSPECTED = 0.15;
 const CONFIRMED = 0.3;
 /** Face size in network pixels from which YuNet gives nearly every face that score. */
 const CONFIRMED_FROM = 28;
-const SAME_PLACE = 0.3;
+const SAME_FACE = 0.3;
 
 export interface LookOptions {
   readonly scoreThreshold: number;
@@ -45,6 +45,9 @@ const MAX_OVERVIEW_FACES = 16;
 const MAX_MEAN_SCORE = 0.8;
 /** Suspected faces enlarged per pass, the best first: together 74,000 network pixels. */
 const MAX_ENLARGED = 8;
+
+/** Traces searched between two looks at the event loop: some 4 ms. */
+const TRACES_A_YIELD = 8;
 
 /** The size an image may be decoded to; the decoder keeps twice that. Undefined: all pixels are needed. */
 export function decodingTarget(shown: Size, tiles: boolean): Size | undefined {
@@ -83,20 +86,24 @@ export class FaceDetector {
   ): Promise<readonly Face[]> {
     const passes: Pass[] = [];
     const levels = this.#levels(image, shown, options.tiles);
-    const inOwnSize = levels.findLastIndex(({ isEnlarged }) => isEnlarged !== true);
+    const traced = options.tiles && this.#network.fixedSide === undefined && isSmallImage(shown);
+    const least = traced ? TRACE : SUSPECTED;
     let coarser: { readonly level: ScaledLevel; readonly suspects: Face[] } | undefined;
     for (const [index, level] of levels.entries()) {
       const suspects: Face[] = [];
       for (const tile of level.tiles ?? [undefined]) {
         if (passes.length > 0 && !(await yieldToEventLoop())) return mergePasses(passes);
-        const found = await this.#detect(level, tile, options);
+        const found = await this.#detect(level, tile, options, least);
         suspects.push(...found.suspects);
         const sure = found.faces.filter((face) => tile === undefined || isConfirmed(face, coarser));
         const faces = level.isOverview ? await this.#confirmed(sure, level, options) : sure;
-        passes.push({ level: index, faces: level.isEnlarged ? unseen(faces, passes) : faces });
-        if (index < inOwnSize || this.#network.fixedSide !== undefined) continue;
-        const enlarged = await this.#enlarged(found.suspects, level, options);
-        passes.push({ level: index, faces: level.isEnlarged ? unseen(enlarged, passes) : enlarged });
+        passes.push({ level: index, faces });
+        if (index < levels.length - 1 || this.#network.fixedSide !== undefined) continue;
+        const sought = found.suspects.filter(({ score }) => score >= SUSPECTED);
+        passes.push({ level: index, faces: await this.#enlarged(sought, level, options) });
+        if (!traced) continue;
+        const more = await this.#traced(unseen(found.suspects, passes), level.image, options, yieldToEventLoop);
+        passes.push({ level: index + 1, faces: unseen(more, passes) });
       }
       coarser = { level, suspects };
     }
@@ -113,7 +120,7 @@ export class FaceDetector {
       .map((level) => {
         const scaled = fitImage(larger, level.size, this.#resizer);
         const scale = { x: level.size.width / shown.width, y: level.size.height / shown.height };
-        if (level.isEnlarged !== true) larger = scaled;
+        larger = scaled;
         return { ...level, image: scaled, scale };
       })
       .toReversed();
@@ -124,12 +131,13 @@ export class FaceDetector {
     { image, scale, smallest, largest }: ScaledLevel,
     tile: Rectangle | undefined,
     { scoreThreshold, nmsThreshold }: LookOptions,
+    suspected: number,
   ): Promise<{ readonly faces: readonly Face[]; readonly suspects: readonly Face[] }> {
     const side = this.#network.fixedSide;
     const frame = side === undefined ? undefined : { width: side, height: side };
     const grids = await this.#run(tile === undefined ? image : crop(image, tile), frame);
     const least = tile === undefined ? scoreThreshold : surer(scoreThreshold);
-    const suspects = bestFaces(candidateFaces(grids, scale, Math.min(SUSPECTED, least)), nmsThreshold);
+    const suspects = bestFaces(candidateFaces(grids, scale, Math.min(suspected, least)), nmsThreshold);
     const answered = suspects.filter((face) => {
       const longest = Math.max(face.box.width * scale.x, face.box.height * scale.y);
       return face.score >= least && longest >= smallest && longest <= largest && !isCut(face.box, scale, tile, image);
@@ -155,7 +163,7 @@ export class FaceDetector {
       };
       const grids = await this.#run(fitImage(level.image, size, this.#resizer));
       const scores = candidateFaces(grids, scale, SUSPECTED)
-        .filter((other) => overlap(other.box, face.box) > SAME_PLACE)
+        .filter((other) => overlap(other.box, face.box) > SAME_FACE)
         .map(({ score }) => score);
       if ((face.score + Math.max(0, ...scores)) / 2 >= least) kept.push(face);
     }
@@ -178,8 +186,31 @@ export class FaceDetector {
       const seen = bestFaces(candidateFaces(grids, scale, least), options.nmsThreshold).map((face) =>
         moveFace(face, from.x / level.scale.x, from.y / level.scale.y),
       );
-      const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_PLACE);
+      const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_FACE);
       if (face !== undefined) faces.push(face);
+    }
+    return bestFaces(faces, options.nmsThreshold);
+  }
+
+  /**
+   * Finds the faces of a small image, in its own size, that leave a mere trace there. Only the surroundings of the traces are
+   * enlarged: the whole image enlarged twice costs five times as much and finds no more.
+   */
+  async #traced(
+    candidates: readonly Face[],
+    image: Image,
+    options: LookOptions,
+    yieldToEventLoop: () => Promise<boolean>,
+  ): Promise<readonly Face[]> {
+    const faces: Face[] = [];
+    const least = surer(options.scoreThreshold);
+    for (const [index, trace] of tracesOf(candidates, image).entries()) {
+      if (index > 0 && index % TRACES_A_YIELD === 0 && !(await yieldToEventLoop())) break;
+      const { from, size } = trace;
+      const grids = await this.#run(fitImage(crop(image, from), size, this.#resizer));
+      const scale = { x: size.width / from.width, y: size.height / from.height };
+      const seen = candidateFaces(grids, scale, least).map((face) => moveFace(face, from.x, from.y));
+      faces.push(...seen.filter((face) => isTraced(face, trace, image)));
     }
     return bestFaces(faces, options.nmsThreshold);
   }
@@ -197,7 +228,7 @@ function fixedLevel(shown: Size, side: number): Level {
 /** Faces not found in an earlier pass. */
 function unseen(faces: readonly Face[], passes: readonly Pass[]): readonly Face[] {
   const seen = passes.flatMap((pass) => pass.faces);
-  return faces.filter(({ box }) => !seen.some((other) => overlap(box, other.box) > SAME_PLACE));
+  return faces.filter(({ box }) => !seen.some((other) => overlap(box, other.box) > SAME_FACE));
 }
 
 /** Whether a face of a tile is also suspected at the next smaller level, if it is large enough there. */
@@ -208,5 +239,5 @@ function isConfirmed(
   if (coarser === undefined) return true;
   const { scale } = coarser.level;
   if (Math.max(box.width * scale.x, box.height * scale.y) < CONFIRMED_FROM) return true;
-  return coarser.suspects.some((suspect) => suspect.score >= CONFIRMED && overlap(suspect.box, box) > SAME_PLACE);
+  return coarser.suspects.some((suspect) => suspect.score >= CONFIRMED && overlap(suspect.box, box) > SAME_FACE);
 }

@@ -22,7 +22,7 @@ export async function load(files: ModelFiles, options: LoadOptions): Promise<Loa
   return new YuNet(network, options.maxImagePixels);
 }
 
-interface Optimized {
+interface PreparedImage {
   readonly image: Image;
   readonly shown: Size;
 }
@@ -49,14 +49,14 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 
   async run(items: readonly FaceItem[], context: RunContext): Promise<readonly Outcome<FaceResult>[]> {
-    const prepared: Promise<Outcome<Optimized>>[] = [];
+    const prepared: Promise<Outcome<PreparedImage>>[] = [];
     const outcomes: Outcome<FaceResult>[] = [];
     for (const [index, item] of items.entries()) {
       while (prepared.length < Math.min(items.length, index + 1 + AHEAD)) {
         const index = prepared.length;
         prepared.push(isWaitedFor(context, index) ? this.#prepare(items[index] as FaceItem) : gone());
       }
-      const ready = await (prepared[index] as Promise<Outcome<Optimized>>);
+      const ready = await (prepared[index] as Promise<Outcome<PreparedImage>>);
       // The image is large and not needed again.
       prepared[index] = gone();
       await context.yieldToEventLoop();
@@ -71,7 +71,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     return this.#network.close();
   }
 
-  async #prepare(item: FaceItem): Promise<Outcome<Optimized>> {
+  async #prepare(item: FaceItem): Promise<Outcome<PreparedImage>> {
     try {
       const header = await readImageHeader(item.content, this.#maxPixels);
       const shown = { width: header.width, height: header.height };
@@ -83,7 +83,7 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
   }
 
   async #find(
-    { image, shown }: Optimized,
+    { image, shown }: PreparedImage,
     item: FaceItem,
     index: number,
     context: RunContext,
@@ -106,6 +106,6 @@ function withTiles(item: FaceItem): boolean {
   return item.maxFaces === 0;
 }
 
-function gone(): Promise<Outcome<Optimized>> {
+function gone(): Promise<Outcome<PreparedImage>> {
   return Promise.resolve(cancelled());
 }

@@ -31,15 +31,8 @@ const MAX_STEP = 4;
 /** Height of a face relative to its width: a face that fills a narrow image is at most this many widths high. */
 const FACE_ASPECT = 1.4;
 
-/**
- * A small image is also searched enlarged, by at most this factor, if both passes together stay below this many pixels.
- */
-const MAX_ENLARGEMENT = 2;
-const ENLARGED_PIXELS = 1024 * 1024;
-/** A smaller enlargement finds nothing more than enlarging single suspects does. */
-const MIN_ENLARGEMENT = 1.4;
-/** Longer side of faces, in image pixels, taken from there: the image itself shows larger ones as well. */
-const ENLARGED_FACE = 40;
+/** Maximum network pixels of a small image: in one, every place with a trace of a face is searched enlarged. */
+const SMALL_PIXELS = 350_000;
 
 /** Maximum side of a tile. */
 const MAX_TILE_SIDE = 1280;
@@ -61,20 +54,17 @@ export interface Level {
   readonly tiles: readonly Rectangle[] | undefined;
   /** Whether it finds faces that are too large at all other levels. */
   readonly isOverview?: boolean;
-  /** Whether it is larger than the image: it only adds faces that are otherwise too small. */
-  readonly isEnlarged?: boolean;
 }
 
 /**
  * At which sizes an image is looked at, the smallest first, so that every face from SURE_FROM pixels on lies in the sure range of one:
  * - the image in its own size, or in MAX_PIXELS;
  * - a sixth of that, where a face could be too large for it: a thirtieth of the cost;
- * - with tiles, above MAX_PIXELS: in tiles in its own size and at most a quarter of that each, until the next is the whole;
- * - with tiles, well below ENLARGED_PIXELS: enlarged, as one tile, for faces too small to be seen otherwise.
+ * - with tiles, above MAX_PIXELS: in tiles in its own size and at most a quarter of that each, until the next is the whole.
  */
 export function pyramidOf(shown: Size, withTiles: boolean): readonly Level[] {
   const size = wholeSize(shown);
-  const tiled = !withTiles ? [] : needsTiles(shown) ? tiledLevels(shown, size) : enlargedLevels(size);
+  const tiled = withTiles && needsTiles(shown) ? tiledLevels(shown, size) : [];
   if (!needsOverview(size))
     return [{ size, smallest: 0, largest: Number.POSITIVE_INFINITY, tiles: undefined }, ...tiled];
   return [
@@ -102,6 +92,12 @@ export function needsTiles(shown: Size): boolean {
   return Math.min(shown.width, shown.height) >= MIN_FACE && (width < shown.width || height < shown.height);
 }
 
+/** Whether traces of faces are searched enlarged: in a small image they are few, and its faces small. */
+export function isSmallImage(shown: Size): boolean {
+  const frame = frameOf(shown);
+  return frame.width * frame.height <= SMALL_PIXELS && Math.min(shown.width, shown.height) >= MIN_FACE;
+}
+
 function needsOverview({ width, height }: Size): boolean {
   return Math.min(height, width * FACE_ASPECT) > SURE_TO;
 }
@@ -115,14 +111,6 @@ function tiledLevels(shown: Size, whole: Size): readonly Level[] {
     const size = index === count - 1 ? shown : scaledSize(whole, step ** (index + 1));
     return { size, smallest: 0, largest, tiles: tilesOf(size, Math.ceil(largest * (1 + 2 * TILE_MARGIN))) };
   });
-}
-
-function enlargedLevels(whole: Size): readonly Level[] {
-  const frame = frameOf(whole);
-  const factor = Math.min(MAX_ENLARGEMENT, Math.sqrt(ENLARGED_PIXELS / (frame.width * frame.height) - 1));
-  if (!(factor >= MIN_ENLARGEMENT) || Math.min(whole.width, whole.height) < MIN_FACE) return [];
-  const size = scaledSize(whole, factor);
-  return [{ size, smallest: 0, largest: ENLARGED_FACE * factor, tiles: [{ x: 0, y: 0, ...size }], isEnlarged: true }];
 }
 
 /** Tiles of equal size (up to rounding) that cover an image; neighbours overlap by at least `overlap`. */

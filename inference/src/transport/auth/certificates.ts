@@ -21,12 +21,12 @@ export function checkCertificates(pem: Buffer): void {
     const end = `-----END ${label}-----`;
     const until = text.indexOf(end, start + line.length);
     const next = begins[index + 1]?.index ?? text.length;
-    const place = begins.length === 1 ? 'its block of PEM' : `block ${index + 1} of its ${begins.length}`;
-    if (until < 0 || until > next) throw new Error(`${place} does not end: expected ${end}`);
+    const block = begins.length === 1 ? 'its block of PEM' : `block ${index + 1} of its ${begins.length}`;
+    if (until < 0 || until > next) throw new Error(`${block} does not end: expected ${end}`);
     try {
       new X509Certificate(text.slice(start, until + end.length));
     } catch (cause) {
-      throw new Error(`${place} is no certificate that can be read (${line})`, { cause });
+      throw new Error(`${block} is no certificate that can be read (${line})`, { cause });
     }
   }
   const marks = text.match(MARK)?.length ?? 0;

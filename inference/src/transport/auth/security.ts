@@ -24,7 +24,9 @@ export async function openSecurity(options: SecurityOptions, log: Logger): Promi
   });
   const tls = options.tls === undefined ? undefined : await createTlsServer(options.tls, observer('certificate'));
   const tokens = options.authTokensPath === undefined ? undefined : new Tokens();
-  if (tokens === undefined || options.authTokensPath === undefined) return { tls, tokens: undefined, close() {} };
+  if (tokens === undefined || options.authTokensPath === undefined) {
+    return { tls, tokens: undefined, close: () => tls?.files.close() };
+  }
   const path = options.authTokensPath;
   try {
     const files = await watchFiles({
@@ -32,7 +34,14 @@ export async function openSecurity(options: SecurityOptions, log: Logger): Promi
       apply: ([content = Buffer.alloc(0)]) => tokens.replace(content),
       ...observer('tokens'),
     });
-    return { tls, tokens, close: () => files.close() };
+    return {
+      tls,
+      tokens,
+      close() {
+        tls?.files.close();
+        files.close();
+      },
+    };
   } catch (cause) {
     tls?.files.close();
     const what = cause instanceof Error ? cause.message : String(cause);

@@ -1,4 +1,5 @@
 /** The port's certificates, reloaded when their files change. */
+import { X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { FatalError } from '../../exit-codes.js';
 import { checkCertificates } from './certificates.js';
@@ -21,6 +22,8 @@ export interface TlsObserver {
 export interface TlsPort {
   readonly server: tls.Server;
   readonly files: WatchedFiles;
+  /** When the certificate in use expires, in milliseconds since the epoch. */
+  expiresAtMs(): number;
 }
 
 /**
@@ -30,8 +33,12 @@ export interface TlsPort {
 const PROTOCOLS = ['http/1.1', 'h2'];
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Rejects with a FatalError when a file is unreadable or invalid. */
-export async function createTlsServer(paths: TlsFiles, observer: TlsObserver): Promise<TlsPort> {
+/** Rejects with a FatalError when a file is unreadable or invalid, or the certificate is not valid at this time. */
+export async function createTlsServer(
+  paths: TlsFiles,
+  observer: TlsObserver,
+  nowMs: () => number = Date.now,
+): Promise<TlsPort> {
   const { certPath, keyPath, clientCaPath } = paths;
   const server = tls.createServer({
     ALPNProtocols: PROTOCOLS,
@@ -43,16 +50,19 @@ export async function createTlsServer(paths: TlsFiles, observer: TlsObserver): P
     rejectUnauthorized: clientCaPath !== undefined,
   });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
+  let expiresAtMs = 0;
   try {
     const files = await watchFiles({
       paths: clientCaPath === undefined ? [certPath, keyPath] : [certPath, keyPath, clientCaPath],
       apply: ([cert = Buffer.alloc(0), key = Buffer.alloc(0), ca]) => {
         if (ca !== undefined) checkIssuers(ca, clientCaPath);
+        const toMs = checkDates(cert, certPath, nowMs());
         server.setSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }) });
+        expiresAtMs = toMs;
       },
       ...observer,
     });
-    return { server, files };
+    return { server, files, expiresAtMs: () => expiresAtMs };
   } catch (cause) {
     if (cause instanceof FatalError) throw cause;
     const what = cause instanceof Error ? cause.message : String(cause);
@@ -63,6 +73,21 @@ export async function createTlsServer(paths: TlsFiles, observer: TlsObserver): P
     );
   }
 }
+
+/**
+ * Returns when the server's certificate, the first of its chain, expires. Throws a FatalError if it is not valid now: OpenSSL serves
+ * such a certificate, but callers refuse it.
+ */
+function checkDates(chain: Buffer, path: string, nowMs: number): number {
+  const { validFrom, validTo } = new X509Certificate(chain);
+  const [fromMs, toMs] = [Date.parse(validFrom), Date.parse(validTo)];
+  if (fromMs <= nowMs && nowMs <= toMs) return toMs;
+  const problem = nowMs > toMs ? `expired at ${iso(toMs)}: renew it` : `is valid only from ${iso(fromMs)}: wait`;
+  const clock = `or correct the clock, which says ${iso(nowMs)}`;
+  throw new FatalError('configuration', `The certificate in TLS_CERT_FILE ${path} ${problem}, ${clock}.`);
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** Throws a FatalError: with an invalid certificate in the file, no client would be accepted. */
 function checkIssuers(pem: Buffer, path: string | undefined): void {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 
 /** Polling interval. Swapped links (as in Kubernetes) are detected because contents are compared. */
 const LOOK_EVERY_MS = 5_000;
+const EMPTY = Buffer.alloc(0);
 
 export interface WatchedFiles {
   /** Reads the files now; changes take effect before it resolves. */
@@ -14,7 +15,7 @@ export interface WatchOptions {
   readonly paths: readonly string[];
   /** Applies new contents, in the order of `paths`. Throws for invalid contents: the old ones stay in force. */
   apply(contents: readonly Buffer[]): void;
-  /** Called when a change is unreadable or invalid. */
+  /** Called when a change is unreadable or invalid, once for each problem. */
   failed(error: unknown): void;
   /** Called when a change has taken effect. */
   changed(): void;
@@ -23,21 +24,32 @@ export interface WatchOptions {
 /** Applies the files' contents now and on every change. Rejects when the first attempt fails. */
 export async function watchFiles(options: WatchOptions): Promise<WatchedFiles> {
   const read = () => Promise.all(options.paths.map((path) => readFile(path)));
-  let current = await read();
-  options.apply(current);
+  let applied: readonly Buffer[] = await read();
+  options.apply(applied);
+  // Invalid contents are tried again at every poll, because a certificate may become valid later, but reported once.
+  let reported: { readonly contents: readonly Buffer[]; readonly problem: string } | undefined;
   const check = async () => {
+    let contents: readonly Buffer[] = [];
     try {
-      const next = await read();
-      if (next.every((content, index) => content.equals(current[index] ?? Buffer.alloc(0)))) return;
-      // Report an invalid change once, not at every poll.
-      current = next;
-      options.apply(next);
-      options.changed();
+      contents = await read();
+      if (!equal(contents, applied)) {
+        options.apply(contents);
+        applied = contents;
+        options.changed();
+      }
+      reported = undefined;
     } catch (error) {
+      const problem = String(error);
+      if (problem === reported?.problem && equal(contents, reported.contents)) return;
+      reported = { contents, problem };
       options.failed(error);
     }
   };
   const timer = setInterval(() => void check(), LOOK_EVERY_MS);
   timer.unref();
   return { check, close: () => clearInterval(timer) };
+}
+
+function equal(some: readonly Buffer[], others: readonly Buffer[]): boolean {
+  return some.length === others.length && some.every((content, index) => content.equals(others[index] ?? EMPTY));
 }

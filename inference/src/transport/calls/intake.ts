@@ -6,7 +6,7 @@ import { KIB } from '@heimdex/common';
 
 /** Bytes per turn: some milliseconds of copying. More data waits in the system's buffers, and then in its sender. */
 const TURN_BYTES = 2 * 1024 * KIB;
-/** Maximum bytes per read: every resumed source brings this much before it is paused again. */
+/** Maximum bytes per read: every resumed source delivers this much before it is paused again. */
 const CHUNK_BYTES = 64 * KIB;
 
 export interface Source {

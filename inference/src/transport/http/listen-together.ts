@@ -5,7 +5,7 @@
  */
 import net from 'node:net';
 
-/** With 32, a flood of 4096 connections beside 40 uploads holds up a new caller for 0.2 to 0.75 s; with one, for 0.2 to 1.75 s. */
+/** With 32, a flood of 4096 connections during 40 uploads delays a new caller for 0.2 to 0.75 s; with one, for 0.2 to 1.75 s. */
 const SOCKETS = 32;
 const [MAJOR = 0, MINOR = 0] = process.versions.node.split('.').map(Number);
 const IS_SUPPORTED = process.platform === 'linux' && (MAJOR > 22 || (MAJOR === 22 && MINOR >= 12));

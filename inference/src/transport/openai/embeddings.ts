@@ -147,8 +147,8 @@ async function embed(
   const fromTexts = texts.length === 0 ? [] : (await rpcs.unary(embedText, { texts, model, encoding }, own)).results;
   const fromImages = images.length === 0 ? [] : (await rpcs.unary(embedImage, { images, encoding }, own)).results;
   own.stats.items = inputs.length;
-  const [text, picture] = [fromTexts.values(), fromImages.values()];
-  return isImage.map((one) => (one ? picture : text).next().value as EmbeddingResult);
+  const [textResults, imageResults] = [fromTexts.values(), fromImages.values()];
+  return isImage.map((one) => (one ? imageResults : textResults).next().value as EmbeddingResult);
 }
 
 function decodeDataUrl(url: string): { readonly content: Uint8Array } {

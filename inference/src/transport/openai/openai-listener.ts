@@ -22,7 +22,7 @@ export interface OpenAiOptions {
   readonly admission: CallAdmission;
   readonly callTracker: CallTracker;
   readonly decoder: MessageDecoder;
-  /** A caller that reads nothing of its events for so long is given up. */
+  /** Time after which a caller that reads no events is disconnected. */
   readonly streamIdleMs: number;
 }
 
@@ -58,7 +58,7 @@ export function createOpenAiListener(options: OpenAiOptions, next: RequestListen
   };
 }
 
-/** What stands for `{model}`, or '' where the path has none; undefined for another path. */
+/** The value of `{model}`, or '' where the path has none; undefined for another path. */
 function matched({ path }: Operation, given: string): string | undefined {
   const prefix = path.replace(/\{model\}$/, '');
   if (prefix === path) return given === path ? '' : undefined;

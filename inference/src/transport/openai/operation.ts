@@ -26,7 +26,7 @@ export type Answer =
 
 /** A request that was let in. */
 export interface OpenAiRequest extends HttpRequest {
-  /** What the path has in place of `{model}`. */
+  /** The value of `{model}` in the path. */
   readonly rest: string;
 }
 

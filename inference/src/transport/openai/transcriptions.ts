@@ -51,7 +51,7 @@ const language: Parameter<string | undefined> = {
 const COMMON = {
   file: required(file),
   model: required(text('whisper-1, or the id of the speech model.')),
-  prompt: text('Text that stands before the audio: names, spelling, style.', { maxCharacters: MAX_PROMPT_CHARACTERS }),
+  prompt: text('Text before the audio: names, spelling, style.', { maxCharacters: MAX_PROMPT_CHARACTERS }),
   response_format: choice('How the transcript is written.', RESPONSE_FORMATS, 'json'),
   temperature: number('0: 0 first, then higher ones up to 1 where the text looks wrong. Default 0.', {
     min: 0,

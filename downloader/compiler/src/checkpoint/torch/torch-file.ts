@@ -67,8 +67,8 @@ function readZip(file: PositionedFile): TorchContents {
   }
   if (sizeBytes > MAX_CONTENTS_BYTES) throw tooLarge(file, sizeBytes);
   const storages = new Map<string, ZipEntry>();
-  for (const [entry, place] of entries)
-    if (entry.startsWith(`${root}data/`)) storages.set(entry.slice(root.length + 5), place);
+  for (const [name, entry] of entries)
+    if (name.startsWith(`${root}data/`)) storages.set(name.slice(root.length + 5), entry);
   return { value: new Unpickler(file.read(offset, sizeBytes)).read(), storages };
 }
 
@@ -134,11 +134,11 @@ function entryOf(
 ): TensorEntry {
   const size = DATA_TYPES[storage.type];
   const count = elementCount(shape);
-  const place = storages.get(storage.key);
-  if (!(offset >= 0 && place !== undefined && (offset + count) * size <= place.sizeBytes)) {
+  const stored = storages.get(storage.key);
+  if (!(offset >= 0 && stored !== undefined && (offset + count) * size <= stored.sizeBytes)) {
     throw new CompilerError(
       'CHECKPOINT_INVALID',
-      `Expected the ${count} elements of tensor ${shown(name)} within its storage, got ${place?.sizeBytes ?? 0} bytes. Download the file again.`,
+      `Expected the ${count} elements of tensor ${shown(name)} within its storage, got ${stored?.sizeBytes ?? 0} bytes. Download the file again.`,
     );
   }
   let step = 1;
@@ -152,7 +152,7 @@ function entryOf(
     }
     step *= length;
   }
-  return { type: storage.type, shape, file, offset: place.offset + offset * size, sizeBytes: count * size };
+  return { type: storage.type, shape, file, offset: stored.offset + offset * size, sizeBytes: count * size };
 }
 
 function numbersOf(table: Map<Pickled, Pickled>): Record<string, number> {

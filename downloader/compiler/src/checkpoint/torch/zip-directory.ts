@@ -64,13 +64,13 @@ export function readZipDirectory(file: PositionedFile): ReadonlyMap<string, ZipE
   return entries;
 }
 
-interface DirectoryPlace {
+interface DirectoryLocation {
   readonly count: number;
   readonly directoryBytes: number;
   readonly directoryOffset: number;
 }
 
-function endOf(file: PositionedFile, invalid: (found: string) => CompilerError): DirectoryPlace {
+function endOf(file: PositionedFile, invalid: (found: string) => CompilerError): DirectoryLocation {
   const tailBytes = Math.min(file.sizeBytes, MAX_COMMENT_BYTES + END_OF_DIRECTORY_BYTES + ZIP64_LOCATOR_BYTES);
   const tail = file.read(file.sizeBytes - tailBytes, tailBytes);
   let at = tail.length - END_OF_DIRECTORY_BYTES;

@@ -21,7 +21,7 @@ export interface SamplesOptions {
 }
 
 /**
- * Opens a page whose samples are brought to 8 bits here. Unsigned numbers go from 0 to the largest there is (TIFF 6.0,
+ * Opens a page whose samples are converted to 8 bits here. Unsigned numbers go from 0 to the largest there is (TIFF 6.0,
  * section 8: BitsPerSample), so their upper byte counts. Floats from 0 to 1 are taken for 0 to 255, as scikit-image, OpenCV
  * and MATLAB write images; others are measurements or light without an upper end, and refused. Samples besides the colours and one alpha are left out.
  */
@@ -42,14 +42,14 @@ export async function openTiffSamples(
   const depth = depthOf(page);
   const grey = page.colourSamples === 1;
   const { page: index, subifd } = page;
-  const place = subifd === undefined ? { page: index } : { page: index, subifd };
-  const image = openImage(content, { ...place, ignoreIcc: true, maxChannels: MAX_SAMPLES });
+  const location = subifd === undefined ? { page: index } : { page: index, subifd };
+  const image = openImage(content, { ...location, ignoreIcc: true, maxChannels: MAX_SAMPLES });
   // Keeps the file's colours: otherwise floats are treated as linear light, and 16 bits become 8.
   const same = depth === 'float' && !grey ? 'scrgb' : depth === 'ushort' ? (grey ? 'grey16' : 'rgb16') : undefined;
   const kept = same === undefined ? image : image.toColourspace(same);
   const { data, info } = await (turned ? kept.autoOrient() : kept).raw({ depth }).toBuffer({ resolveWithObject: true });
   const channels = ((grey ? 1 : 3) + (page.hasAlpha ? 1 : 0)) as RawImage['channels'];
-  const picked = pick(toBytes(data, depth), info.channels, placesOf(page, info.channels));
+  const picked = pick(toBytes(data, depth), info.channels, pickedChannels(page, info.channels));
   return openRaw({ width: info.width, height: info.height, channels, data: picked });
 }
 
@@ -72,7 +72,7 @@ function checkSamples(page: TiffPage): void {
 }
 
 /** The decoder repeats a single grey sample for red, green and blue. */
-function placesOf(page: TiffPage, channels: number): readonly number[] {
+function pickedChannels(page: TiffPage, channels: number): readonly number[] {
   const colours = page.colourSamples >= 3 ? [0, 1, 2] : [0];
   const greyAsRgb = page.colourSamples === 1 && channels === page.samples + 2;
   return page.hasAlpha ? [...colours, greyAsRgb ? 3 : page.colourSamples] : colours;
@@ -104,11 +104,11 @@ function fromFloats(values: Float32Array): Uint8Array {
   return bytes;
 }
 
-function pick(bytes: Uint8Array, channels: number, places: readonly number[]): Uint8Array {
+function pick(bytes: Uint8Array, channels: number, picks: readonly number[]): Uint8Array {
   const pixels = bytes.length / channels;
-  const picked = new Uint8Array(pixels * places.length);
+  const picked = new Uint8Array(pixels * picks.length);
   for (let pixel = 0, to = 0; pixel < pixels; pixel += 1) {
-    for (const place of places) picked[to++] = bytes[pixel * channels + place] as number;
+    for (const channel of picks) picked[to++] = bytes[pixel * channels + channel] as number;
   }
   return picked;
 }

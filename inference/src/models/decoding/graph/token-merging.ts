@@ -19,9 +19,9 @@ export function addProportionalAttention({ graph }: OnnxModel): boolean {
   for (const { branch, softmax } of matches) {
     const [scores = ''] = softmax?.inputs ?? [];
     if (softmax === undefined) continue;
-    const weighed = `${scores}/heimdex_weighed`;
-    branch.nodes.splice(branch.nodes.indexOf(softmax), 0, node('Add', [scores, LOG_COUNTS], [weighed]));
-    softmax.inputs = [weighed];
+    const weighted = `${scores}/heimdex_weighted`;
+    branch.nodes.splice(branch.nodes.indexOf(softmax), 0, node('Add', [scores, LOG_COUNTS], [weighted]));
+    softmax.inputs = [weighted];
     branch.shapes = [];
   }
   graph.inputs.push({ name: LOG_COUNTS, elementType: 'float32', dims: [null, 1, 1, null] });

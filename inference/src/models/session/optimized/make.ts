@@ -49,7 +49,7 @@ export async function makeForm(request: MakeRequest): Promise<readonly Optimized
     const session = await graph.create(saving(settings, temporary));
     await session.release();
     request.onProgress();
-    mendRepeats(temporary);
+    repairRepeats(temporary);
     const again = await openForm(temporary, settings);
     await again.release();
     request.onProgress();
@@ -84,7 +84,7 @@ function saving(settings: InferenceSession.SessionOptions, dir: string): Inferen
  * Removes duplicate constants. onnxruntime 1.30 writes constants of an If's branches twice, the second time as external
  * data if they are large, and then rejects the file. The external one is kept when the bytes are equal.
  */
-function mendRepeats(dir: string): void {
+function repairRepeats(dir: string): void {
   const path = join(dir, GRAPH_NAME);
   const model: OnnxModel = parseModel(readFileSync(path));
   const weightsPath = join(dir, WEIGHTS_NAME);

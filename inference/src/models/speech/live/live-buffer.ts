@@ -1,15 +1,35 @@
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../../media/audio/pcm.js';
 
-/** The end of a live stream that is not transcribed yet. Positions are samples from the audio's start. */
+/** Audio read ahead of `take`, 4 s: what comes during a pass. Beyond it the source waits. */
+const AHEAD_SAMPLES = 4 * SPEECH_SAMPLE_RATE_HZ;
+/** Asked of the source at a time. */
+const READ_SAMPLES = 4096;
+
+/**
+ * The end of a live stream that is not transcribed yet. Positions are samples from the audio's start. The source is read all the time,
+ * so that what comes while a window is decoded is there at once afterwards.
+ */
 export class LiveBuffer {
   readonly #source: PcmSource;
   readonly #signal: AbortSignal;
   #samples = new Float32Array(0);
   #start = 0;
+  /** Read and not taken. */
+  #ahead: Float32Array[] = [];
+  #aheadSamples = 0;
+  #ended = false;
+  #failure: unknown;
+  /** Wakes the reader when there is room again, and `take` when there is more. */
+  #wake: () => void = () => {};
 
   constructor(source: PcmSource, signal: AbortSignal) {
     this.#source = source;
     this.#signal = signal;
+    this.#readAhead().catch((error: unknown) => {
+      this.#failure = error;
+      this.#ended = true;
+      this.#wake();
+    });
   }
 
   get start(): number {
@@ -24,16 +44,21 @@ export class LiveBuffer {
     return this.#start / SPEECH_SAMPLE_RATE_HZ;
   }
 
-  /** Appends the next `count` samples, fewer at the end of the audio; returns a copy of them, and whether the audio has ended. */
-  async read(count: number): Promise<{ samples: Float32Array; ended: boolean }> {
+  /**
+   * Appends what has come, in whole steps and at least `least` samples (a multiple of `step`); what is left at the end of the audio.
+   * Returns a copy of it, and whether the audio has ended.
+   */
+  async take(least: number, step: number): Promise<{ samples: Float32Array; ended: boolean }> {
+    while (this.#aheadSamples < least && !this.#ended) await this.#changed();
+    if (this.#failure !== undefined) throw this.#failure;
+    const count = this.#ended ? this.#aheadSamples : this.#aheadSamples - (this.#aheadSamples % step);
     const from = this.#samples.length;
-    let ended = false;
-    while (this.#samples.length - from < count && !ended) {
-      const part = await this.#source.read(count - (this.#samples.length - from), this.#signal);
-      if (part === null) ended = true;
-      else this.#append(part);
-    }
-    return { samples: this.#samples.slice(from), ended };
+    const all = joined([this.#samples, ...this.#ahead]);
+    this.#samples = all.slice(0, from + count);
+    this.#ahead = [all.slice(from + count)];
+    this.#aheadSamples -= count;
+    this.#wake();
+    return { samples: this.#samples.slice(from), ended: this.#ended };
   }
 
   /** Copies the samples up to a position. */
@@ -48,10 +73,33 @@ export class LiveBuffer {
     this.#start += count;
   }
 
-  #append(part: Float32Array): void {
-    const samples = new Float32Array(this.#samples.length + part.length);
-    samples.set(this.#samples);
-    samples.set(part, this.#samples.length);
-    this.#samples = samples;
+  async #readAhead(): Promise<void> {
+    for (;;) {
+      while (this.#aheadSamples >= AHEAD_SAMPLES) await this.#changed();
+      const part = await this.#source.read(READ_SAMPLES, this.#signal);
+      if (part === null) break;
+      this.#ahead.push(part);
+      this.#aheadSamples += part.length;
+      this.#wake();
+    }
+    this.#ended = true;
+    this.#wake();
   }
+
+  /** Either side waits only while the other one does not. */
+  #changed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const samples = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    samples.set(part, at);
+    at += part.length;
+  }
+  return samples;
 }

@@ -1,18 +1,18 @@
 import { InferenceError } from '../../../errors.js';
 import { type PcmSource, SPEECH_SAMPLE_RATE_HZ } from '../../../media/audio/pcm.js';
+import { STEP_SAMPLES } from '../../silero/speech-timestamps.js';
 import type { VadState } from '../../silero/window.js';
 import type { SpeechEvent } from '../speech.js';
 import type { SubmitVad } from '../speech-source.js';
+import { type DetectedLanguage, givenLanguage } from '../transcript.js';
 import { type HypothesisWord, LocalAgreement } from './agreement.js';
 import { Finals } from './finals.js';
 import { LiveBuffer } from './live-buffer.js';
 import { cutOf, MAX_WINDOW_SECONDS } from './trim.js';
 import { UtteranceDetector, type UtteranceEdge } from './utterances.js';
 
-/** Audio checked for speech at a time, 0.256 s. */
-const LISTEN_SAMPLES = 8 * 512;
-/** Most audio checked at a time, where the queue is slow; 4 s. */
-const MAX_LISTEN_SAMPLES = 125 * 512;
+/** Least audio checked for speech at a time, 0.256 s. */
+const LISTEN_SAMPLES = 8 * STEP_SAMPLES;
 /** New audio before the next pass, 0.768 s. */
 const PASS_SAMPLES = 3 * LISTEN_SAMPLES;
 /** Audio kept before and after an utterance, 0.4 s. */
@@ -29,10 +29,8 @@ export interface LivePass {
   readonly last: boolean;
 }
 
-export interface LiveHypothesis {
+export interface LiveHypothesis extends DetectedLanguage {
   readonly words: readonly HypothesisWord[];
-  readonly language: string | undefined;
-  readonly languageProbability: number;
 }
 
 export interface LiveTranscription {
@@ -45,9 +43,9 @@ export interface LiveTranscription {
 
 /**
  * Transcribes speech while it is spoken. The window of the current utterance is decoded again as it grows: what two passes agree on is
- * final, and everything at a pause. Silence is not decoded. The pace follows the audio received: a pass needs 0.77 s of new audio, or
- * as much as the previous pass took, so that a slow machine makes fewer passes instead of falling behind. Holds one window, at most
- * 24 s and the audio of one pass.
+ * final, and everything at a pause. Silence is not decoded. The pace follows the audio received: a pass needs 0.77 s of new audio and
+ * takes all that has come while the previous one ran, so that a slow machine makes fewer passes instead of falling behind. Holds one
+ * window, at most 24 s and the audio of one pass.
  */
 export async function* transcribeLive(
   source: PcmSource,
@@ -66,22 +64,18 @@ class LiveSpeech {
   readonly #agreement = new LocalAgreement();
   readonly #finals = new Finals();
   #vadState: VadState | undefined;
-  #listenSamples = LISTEN_SAMPLES;
-  /** End of the audio of the last pass, and new audio needed for the next. */
+  /** End of the audio of the last pass. */
   #passedTo = 0;
-  #passSamples = PASS_SAMPLES;
   #speechSamples = 0;
   #partial = '';
-  #language: string | undefined;
-  #languageProbability: number;
+  #detected: DetectedLanguage;
   #isLanguageFinal: boolean;
 
   constructor(source: PcmSource, transcription: LiveTranscription) {
     this.#transcription = transcription;
     this.#buffer = new LiveBuffer(source, transcription.signal);
-    this.#language = transcription.language;
+    this.#detected = givenLanguage(transcription.language);
     this.#isLanguageFinal = transcription.language !== undefined;
-    this.#languageProbability = this.#isLanguageFinal ? 1 : 0;
   }
 
   /** Reads and checks the next audio, and decodes where it is time. */
@@ -94,7 +88,7 @@ class LiveSpeech {
     }
     if (!this.#detector.speaking) this.#buffer.dropBefore(this.#buffer.end - PAD_SAMPLES);
     else if (this.ended || this.#windowSeconds() > MAX_WINDOW_SECONDS) yield* this.#finish(this.#buffer.end);
-    else if (this.#buffer.end - this.#passedTo >= this.#passSamples) yield* this.#pass();
+    else if (this.#buffer.end - this.#passedTo >= PASS_SAMPLES) yield* this.#pass();
     yield { type: 'progress', processedSeconds: this.#buffer.end / SPEECH_SAMPLE_RATE_HZ };
   }
 
@@ -102,8 +96,8 @@ class LiveSpeech {
     return {
       type: 'summary',
       summary: {
-        language: this.#language ?? 'en',
-        languageProbability: this.#languageProbability,
+        language: this.#detected.language ?? 'en',
+        languageProbability: this.#detected.languageProbability,
         durationSeconds: this.#buffer.end / SPEECH_SAMPLE_RATE_HZ,
         speechSeconds: this.#speechSamples / SPEECH_SAMPLE_RATE_HZ,
       },
@@ -111,17 +105,20 @@ class LiveSpeech {
   }
 
   async #listen(): Promise<readonly UtteranceEdge[]> {
-    const { samples, ended } = await this.#buffer.read(this.#listenSamples);
+    const { samples, ended } = await this.#buffer.take(this.#leastSamples(), STEP_SAMPLES);
     this.ended = ended;
     if (samples.length === 0) return [];
-    const startedAt = performance.now();
     const answer = await this.#submitVad(samples);
-    const seconds = (performance.now() - startedAt) / 1000;
-    const needed = Math.ceil((seconds * SPEECH_SAMPLE_RATE_HZ) / 512) * 512;
-    this.#listenSamples = Math.min(MAX_LISTEN_SAMPLES, Math.max(LISTEN_SAMPLES, needed));
     if (answer.type !== 'vad') throw new InferenceError('INTERNAL', 'Expected voice activity, got decoded speech.');
     this.#vadState = answer.state;
     return this.#detector.push(answer.probabilities);
+  }
+
+  /** Less where that is enough for the next pass. */
+  #leastSamples(): number {
+    const missing = PASS_SAMPLES - (this.#buffer.end - this.#passedTo);
+    const due = Math.ceil(missing / STEP_SAMPLES) * STEP_SAMPLES;
+    return this.#detector.speaking && due > 0 ? Math.min(LISTEN_SAMPLES, due) : LISTEN_SAMPLES;
   }
 
   async #submitVad(samples: Float32Array) {
@@ -140,10 +137,7 @@ class LiveSpeech {
 
   /** Decodes the window; what two passes agree on becomes final. */
   async *#pass(): AsyncGenerator<SpeechEvent, void, void> {
-    const startedAt = performance.now();
     const words = this.#agreement.push(await this.#decode(this.#buffer.end, false));
-    const seconds = (performance.now() - startedAt) / 1000;
-    this.#passSamples = Math.max(PASS_SAMPLES, Math.ceil(seconds * SPEECH_SAMPLE_RATE_HZ));
     this.#passedTo = this.#buffer.end;
     yield* this.#emit(words, this.#agreement.pending);
     const cut = cutOf(this.#agreement.confirmed, this.#agreement.pending, this.#windowSeconds());
@@ -169,12 +163,11 @@ class LiveSpeech {
       samples: this.#buffer.upTo(end),
       startSeconds: this.#buffer.startSeconds,
       textBefore: this.#finals.textBefore,
-      language: this.#isLanguageFinal ? this.#language : undefined,
+      language: this.#isLanguageFinal ? this.#detected.language : undefined,
       last,
     });
     if (this.#isLanguageFinal || language === undefined) return words;
-    this.#language = language;
-    this.#languageProbability = languageProbability;
+    this.#detected = { language, languageProbability };
     // A second of speech may be mistaken for another language: decided once an utterance is complete.
     this.#isLanguageFinal = last && words.length > 0;
     return words;

@@ -1,0 +1,67 @@
+/**
+ * Runs the tests of all workspaces in parallel, `npm run mocha`; arguments go to mocha. The files that take longest start first, so that
+ * all jobs end at about the same time. There is one job more than CPUs, because tests wait for the processes that they start.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+
+const WORKSPACES = [
+  'downloader',
+  'downloader/cache',
+  'downloader/compiler',
+  'inference',
+  'client',
+  'demo',
+  'demo/hub',
+  'deploy',
+];
+
+/** The files that take longest, in this order. */
+const SLOW = [
+  'downloader/test/compile-faults',
+  'inference/test/server/faults',
+  'inference/test/live/server',
+  'inference/test/server/client-films',
+  'inference/test/server/preemption',
+  'inference/test/whisper/whisper',
+  'demo/test/demo',
+  'demo/test/client-docs',
+  'inference/test/server/abuse',
+  'inference/test/optimized/optimized',
+  'inference/test/optimized/same-answers',
+  'downloader/test/python',
+  'deploy/test/python-client',
+  'inference/test/audio/cases',
+  'inference/test/checkpoints/whisper-base',
+  'inference/test/audio/messages',
+  'inference/test/openai/python-packages',
+  'inference/test/audio/films',
+  'inference/test/server/browser',
+  'inference/test/audio/hostile',
+  'downloader/test/faults',
+  'downloader/test/network',
+  'downloader/test/kill',
+  'deploy/test/readme',
+  'deploy/test/kubernetes',
+  'client/test/cli/process',
+].map((name) => name.replace('/test/', '/dist/test/').concat('.test.js'));
+
+function testsOf(workspace) {
+  const dir = join(workspace, 'dist/test');
+  const names = readdirSync(dir, { recursive: true }).filter((name) => name.endsWith('.test.js'));
+  return names.sort().map((name) => join(dir, name));
+}
+
+const missing = SLOW.filter((file) => !existsSync(file));
+if (missing.length > 0) throw new Error(`.ci/mocha.js names files that do not exist: ${missing.join(', ')}`);
+const files = new Set([...SLOW, ...WORKSPACES.flatMap(testsOf)]);
+const jobs = Math.min(4, availableParallelism() + 1);
+
+const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
+const args = [mocha, '--parallel', '--jobs', String(jobs), ...process.argv.slice(2), ...files];
+const { status, signal } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+if (signal !== null) process.kill(process.pid, signal);
+process.exitCode = status ?? 1;
