@@ -35,6 +35,8 @@ const MAX_EDITS = 10_000;
 /** The parts of an MP4 index (moov) that mediabunny does not expose. */
 export interface Mp4Index {
   readonly fragmented: boolean;
+  /** Fragments follow samples of the index: mediabunny reads only the latter. */
+  readonly continued: boolean;
   /** A fragment extends beyond the end of the file. */
   readonly truncated: boolean;
   /** An audio track is encrypted. */
@@ -143,7 +145,13 @@ function parseMoov(body: Uint8Array): Omit<Mp4Index, 'truncated'> {
       ends,
     });
   }
-  return { fragmented, encrypted, edits };
+  const continued = fragmented && tracks.some((track) => hasSamples(view, track));
+  return { fragmented, continued, encrypted, edits };
+}
+
+function hasSamples(view: DataView, track: Box): boolean {
+  const sizes = find(view, track, ['mdia', 'minf', 'stbl', 'stsz']);
+  return sizes !== undefined && sizes.end - sizes.body >= 12 && view.getUint32(sizes.body + 8) > 0;
 }
 
 function isEncrypted(view: DataView, track: Box): boolean {

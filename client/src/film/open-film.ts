@@ -63,7 +63,7 @@ async function inspect(path: string): Promise<Film | undefined> {
     const kind = filmKindOf(head);
     if (kind === undefined || (kind === 'matroska' && isTruncatedMatroska(head, found.size))) return undefined;
     const mp4 = kind === 'mp4' ? await readMp4Index(file, found.size) : undefined;
-    const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted || mp4.truncated);
+    const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted || mp4.truncated || mp4.continued);
     return unusable ? undefined : { kind, head, sizeBytes: found.size, mp4 };
   } finally {
     await file.close();

@@ -31,6 +31,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'quicktime_pcm.mov': { seconds: 2.99, at: [0], codec: 'PCM', least: 0.9999 },
   'quicktime_aac.mov': { ...AAC, seconds: 2.99, at: [0] },
   'fragmented_video_16k_pieces.mp4': { ...AAC, seconds: 3.03, at: [0.021] },
+  'index_then_fragments.mp4': { ...AAC, seconds: 3.07, at: [0.064] },
   'audio_starts_2s_late.mp4': { ...AAC, seconds: 4.99, at: [2] },
   'audio_gap_4s.mp4': { ...AAC, seconds: 9.98, at: [0, 6.99] },
   'adts.aac': { ...AAC, seconds: 3.072, at: [0.064] },
@@ -41,8 +42,8 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   'video_vp8_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
   'mediarecorder_live_opus.webm': { ...OPUS, seconds: 2.994, at: [0] },
   'chained.opus': { ...OPUS, seconds: 5.98, at: [0, 2.99] },
-  // HE-AAC's delay is longer: 5,058 samples at 44.1 kHz, with parametric stereo 7,106.
-  'he_aac_v2.m4a': { ...AAC, seconds: 3.158, at: [0.161] },
+  // Its tag tells the delay: 6,144 samples at 44.1 kHz, to which the decoder adds 962.
+  'he_aac_v2.m4a': { ...AAC, seconds: 2.99, at: [0] },
   'aac_lc_then_he.aac': { ...AAC, seconds: 6.223, at: [0.093, 3.226] },
   'mp3_rate_change.mp3': { codec: 'MP3', least: 0.9, seconds: 5.98, at: [0, 2.99] },
 };
@@ -89,6 +90,21 @@ describe('The cases', function () {
       }
       for (const size of [65_536, 1_024])
         same(await transcribe(inParts(bytes, size)), whole, `chunks of ${size} bytes`);
+    });
+  }
+
+  for (const [name, numbers] of [
+    ['longer than the media', '00000000 00000C00 00000300 00000000FFFFFFFF'],
+    ['without samples', '00000000 00000C00 00000300 0000000000000000'],
+    ['of something else', 'iTunes is a program for music and for nothing but'],
+  ] as const) {
+    it(`are read whole if the tag of their delay is damaged: ${name}`, async () => {
+      const bytes = Buffer.from(await caseOf('he_aac_v2.m4a'));
+      const at = bytes.indexOf('00000000 ', bytes.indexOf('iTunSMPB'), 'latin1');
+      bytes.write(numbers, at, 'latin1');
+      const { samples, warnings } = await transcribe(bytes);
+      expect(samples.length / RATE_HZ).to.be.closeTo(3.136, 0.001);
+      expect(warnings).to.deep.equal([]);
     });
   }
 

@@ -30,9 +30,9 @@ describe('Audio files of every format', () => {
   });
 
   it('are all tested', () => {
-    // WAV has its own test, films are among the cases.
+    // WAV and other uncompressed files have their own tests, films are among the cases.
     const films = ['mp4', 'quicktime', 'webm', 'matroska', 'mpeg-ts', 'adts'];
-    const tried = new Set(['wav', ...films, ...FIXTURES.map(([, format]) => format)]);
+    const tried = new Set(['wav', 'aiff', 'au', 'caf', ...films, ...FIXTURES.map(([, format]) => format)]);
     expect([...tried].sort()).to.deep.equal([...AUDIO_FORMATS].sort());
   });
 

@@ -13,10 +13,6 @@ function beginning(...parts: readonly (string | number)[]): Uint8Array {
 
 /** First bytes and the name in the error. */
 const OTHERS: readonly (readonly [name: string, content: Uint8Array])[] = [
-  ['an AIFF file', beginning('FORM', 4, 'AIFF')],
-  ['an AIFF-C file', beginning('FORM', 4, 'AIFC')],
-  ['a Sun AU file', beginning('.snd')],
-  ['a Core Audio (CAF) file', beginning('caff')],
   ['an AMR-NB file', beginning('#!AMR\n')],
   ['an AMR-WB file', beginning('#!AMR-WB\n')],
   ['a Windows Media file', beginning('\x30\x26\xb2\x75')],

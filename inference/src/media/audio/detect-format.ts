@@ -13,12 +13,8 @@ type Magic = readonly [offset: number, magic: string, name: string];
 
 /** Magic numbers (Latin-1) of unsupported audio and film formats, to name them in the error. */
 const OTHER_AUDIO: readonly Magic[] = [
-  [8, 'AIFF', 'an AIFF file'],
-  [8, 'AIFC', 'an AIFF-C file'],
   [0, 'RIFX', 'a big-endian WAV file'],
   [0, 'riff\x2e\x91\xcf\x11', 'a Sony Wave64 file'],
-  [0, '.snd', 'a Sun AU file'],
-  [0, 'caff', 'a Core Audio (CAF) file'],
   [0, '#!AMR-WB', 'an AMR-WB file'],
   [0, '#!AMR', 'an AMR-NB file'],
   [0, '\x56\xe0', 'AAC in LOAS/LATM frames'],
@@ -67,6 +63,9 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   const text = latin1(head);
   if (/^(RIFF|RF64|BW64)....WAVE/s.test(text)) return 'wav';
   if (text.startsWith('fLaC')) return 'flac';
+  if (/^FORM....AIF[FC]/s.test(text)) return 'aiff';
+  if (text.startsWith('.snd')) return 'au';
+  if (text.startsWith('caff')) return 'caf';
   if (MP4_BOXES.has(text.slice(4, 8))) return 'mp4';
   if (text.startsWith('\x1aE\xdf\xa3')) return 'matroska';
   if (text.startsWith('OggS')) {

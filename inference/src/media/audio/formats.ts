@@ -12,18 +12,21 @@ export const AUDIO_FORMATS = [
   'matroska',
   'mpeg-ts',
   'adts',
+  'aiff',
+  'au',
+  'caf',
 ] as const;
 export type AudioFormat = (typeof AUDIO_FORMATS)[number];
 
 /** The formats that detection distinguishes. */
-export type AudioContainer = 'wav' | 'flac' | 'mp3' | 'ogg' | PacketContainer;
+export type AudioContainer = 'wav' | 'flac' | 'mp3' | 'ogg' | 'aiff' | 'au' | 'caf' | PacketContainer;
 
 /** Containers with packets, demuxed by mediabunny. */
 export type PacketContainer = 'mp4' | 'matroska' | 'mpeg-ts' | 'adts';
 
 /** The accepted formats, for messages to the caller. */
 export const ACCEPTED_FORMATS_TEXT =
-  'WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska and MPEG-TS';
+  'WAV, AIFF, AU, CAF, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska and MPEG-TS';
 
 /** What to do with audio that cannot be decoded. */
 export const CONVERT_ADVICE = 'Convert it: `ffmpeg -i IN -vn -c:a flac OUT.flac`.';

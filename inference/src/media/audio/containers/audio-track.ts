@@ -107,7 +107,8 @@ export async function describeTrack(
     const config = codec === null ? null : await input.getDecoderConfig();
     const format: PacketFormat = {
       codec: own,
-      sampleRateHz: await input.getSampleRate(),
+      // ALAC's own, since the 16 bits of the container's are 0 from 65,536 Hz.
+      sampleRateHz: (await input.getSampleRate()) || alacRateHz(alacConfig),
       channelCount: await input.getNumberOfChannels(),
       description: own === 'alac' ? alacConfig : descriptionOf(config?.description),
       ...(encoding === undefined ? {} : { encoding }),
@@ -126,6 +127,13 @@ export async function describeTrack(
 /** Formats a track, such as "0 (AAC, eng)". */
 export function trackText({ index, codecName, language }: AudioTrack): string {
   return `${index} (${[codecName, language].filter((part) => part !== '').join(', ')})`;
+}
+
+const ALAC_RATE_OFFSET = 20;
+
+function alacRateHz(config: Uint8Array | undefined): number {
+  if (config === undefined || config.length < ALAC_RATE_OFFSET + 4) return 0;
+  return new DataView(config.buffer, config.byteOffset).getUint32(ALAC_RATE_OFFSET);
 }
 
 function foreignCodec(

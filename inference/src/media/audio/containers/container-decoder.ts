@@ -118,7 +118,7 @@ export class ContainerDecoder implements Decoder {
     const decoder = await PACKET_CODECS[chosen.format.codec].create?.(chosen.format);
     if (decoder === undefined) throw new InferenceError('INTERNAL', 'A track without a decoder was selected.');
     this.#decoder = decoder;
-    const edits = new EditList(index.mp4?.tracks.get(chosen.track.id)?.edits ?? []);
+    const edits = EditList.of(index.mp4?.tracks.get(chosen.track.id));
     if (edits.reordered) {
       this.#warnings.push('The edit list repeats or reorders parts; they were read once, in the order of the media.');
     }
@@ -131,7 +131,8 @@ export class ContainerDecoder implements Decoder {
     let endSeconds = 0;
     let damage: InferenceError | undefined;
     try {
-      for await (const packet of packetsOf({ input: chosen.track.input, shiftSeconds })) {
+      const { fragmentsOffset } = index;
+      for await (const packet of packetsOf({ input: chosen.track.input, shiftSeconds, fragmentsOffset })) {
         endSeconds = packet.timestampSeconds + packet.durationSeconds - edits.offsetSeconds;
         const blocks = place(await decoder.decode(packet));
         if (blocks.length > 0) yield blocks;

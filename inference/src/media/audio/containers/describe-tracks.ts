@@ -12,6 +12,8 @@ export interface TrackIndex {
   /** Number of tracks of all kinds. */
   readonly trackCount: number;
   readonly mp4: Mp4Index | undefined;
+  /** Offset after the index of an MP4 with fragments, where they begin; undefined if there are none. */
+  readonly fragmentsOffset: number | undefined;
   /** The container's time at the beginning of the audio. */
   readonly originSeconds: number;
 }
@@ -29,7 +31,7 @@ export async function describeTracks(
       `The ${container.name} file cannot be read: its index (moov) is missing or damaged. Send the complete file.`,
     );
   }
-  const mp4 = moov === undefined ? undefined : readMp4Index(moov);
+  const mp4 = moov === undefined ? undefined : readMp4Index(moov.body);
   const inputs = await audioTracksOf(input, mp4, container);
   const originSeconds = container.broadcastClock ? await input.getFirstTimestamp() : 0;
   const tracks = await Promise.all(
@@ -37,7 +39,8 @@ export async function describeTracks(
   );
   const trackCount = (await input.getTracks()).length;
   source.opened();
-  return { tracks, trackCount, mp4, originSeconds };
+  const fragmentsOffset = mp4?.fragmented === true ? moov?.end : undefined;
+  return { tracks, trackCount, mp4, fragmentsOffset, originSeconds };
 }
 
 async function audioTracksOf(input: Input, mp4: Mp4Index | undefined, container: ContainerFormat) {

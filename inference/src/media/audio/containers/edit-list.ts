@@ -1,5 +1,5 @@
 import type { TimedBlock } from '../decoders/packet-decoder.js';
-import type { Edit } from './mp4-index.js';
+import type { Edit, IndexedTrack } from './mp4-index.js';
 
 /**
  * Maps blocks of a track's media to the times of an edit list, cut to its entries: encoders put their delay before the first
@@ -10,7 +10,16 @@ export class EditList {
   readonly reordered: boolean;
   readonly #edits: readonly Edit[];
 
-  constructor(edits: readonly Edit[]) {
+  static of(track: IndexedTrack | undefined): EditList {
+    const { edits = [], gapless } = track ?? {};
+    return edits.length > 0 || gapless === undefined ? new EditList(edits) : new EditList([gapless], 0);
+  }
+
+  /** `subtractedSeconds`: what the demuxer has subtracted from every time, by default the start of the first entry. */
+  private constructor(
+    edits: readonly Edit[],
+    private readonly subtractedSeconds?: number,
+  ) {
     const forward: Edit[] = [];
     let end = 0;
     for (const edit of edits) {
@@ -26,7 +35,7 @@ export class EditList {
   /** Restores the media's times: mediabunny subtracts the start of the first entry from every time. */
   get offsetSeconds(): number {
     const first = this.#edits[0];
-    return first === undefined ? 0 : first.mediaSeconds - first.filmSeconds;
+    return this.subtractedSeconds ?? (first === undefined ? 0 : first.mediaSeconds - first.filmSeconds);
   }
 
   /** Maps a block; its `timestampSeconds` is that of the media. */

@@ -2,8 +2,14 @@ import type { ArrivingSource } from './arriving-source.js';
 
 const TOP_LEVEL_MAX = 10_000;
 
-/** Returns the body of the `moov` box of a file whose index was just read; undefined if it has no readable one. */
-export async function findMoov(source: ArrivingSource): Promise<Uint8Array | undefined> {
+export interface MoovBox {
+  readonly body: Uint8Array;
+  /** Offset of the byte after it in the file. */
+  readonly end: number;
+}
+
+/** Returns the `moov` box of a file whose index was just read; undefined if it has no readable one. */
+export async function findMoov(source: ArrivingSource): Promise<MoovBox | undefined> {
   let position = 0;
   for (let count = 0; count < TOP_LEVEL_MAX; count++) {
     const header = await source.read(position, position + 8);
@@ -19,7 +25,10 @@ export async function findMoov(source: ArrivingSource): Promise<Uint8Array | und
       headerBytes = 16;
     }
     if (type === 'moov' && size === 0) return undefined;
-    if (type === 'moov') return (await source.read(position + headerBytes, position + size)) ?? undefined;
+    if (type === 'moov') {
+      const body = await source.read(position + headerBytes, position + size);
+      return body === null ? undefined : { body, end: position + size };
+    }
     if (size < headerBytes) return undefined;
     position += size;
   }

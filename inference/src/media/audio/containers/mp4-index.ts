@@ -1,6 +1,6 @@
 /**
- * Reads the parts of an MP4 or QuickTime index that mediabunny ignores: all entries of an edit list with their durations, and
- * the configuration of ALAC (ISO 14496-12, QuickTime File Format).
+ * Reads the parts of an MP4 or QuickTime index that mediabunny ignores: all entries of an edit list with their durations, the
+ * encoder's delay in a tag, and the configuration of ALAC (ISO 14496-12, QuickTime File Format).
  */
 
 /** A segment of a track's media, an entry of the edit list. */
@@ -16,6 +16,8 @@ export interface Edit {
 export interface IndexedTrack {
   /** Empty: the whole media is played. */
   readonly edits: readonly Edit[];
+  /** What is played without an edit list: the media without the encoder's delay and padding, from iTunes' tag. */
+  readonly gapless: Edit | undefined;
   /** ALACSpecificConfig. */
   readonly alacConfig: Uint8Array | undefined;
   /** Whether it is encrypted. */
@@ -46,6 +48,7 @@ export function readMp4Index(moov: Uint8Array): Mp4Index {
   const header = boxes.find(({ type }) => type === 'mvhd')?.body;
   const filmScale = header === undefined ? 0 : timescaleOf(header);
   const fragmented = boxes.some(({ type }) => type === 'mvex');
+  const delay = isAudioAlone(boxes) ? encoderDelayOf(boxes) : undefined;
   for (const { body } of boxes.filter(({ type }) => type === 'trak')) {
     const id = trackIdOf(body);
     const mediaHeader = find(body, ['mdia', 'mdhd']);
@@ -53,7 +56,8 @@ export function readMp4Index(moov: Uint8Array): Mp4Index {
     const list = find(body, ['edts', 'elst']);
     const edits =
       list === undefined ? [] : readEdits(list, { filmScale, mediaScale: timescaleOf(mediaHeader), fragmented });
-    tracks.set(id, { edits, alacConfig: alacConfigOf(body), encrypted: entryOf(body, 'enca') !== undefined });
+    const gapless = edits.length > 0 || delay === undefined ? undefined : gaplessPart(delay, mediaHeader);
+    tracks.set(id, { edits, gapless, alacConfig: alacConfigOf(body), encrypted: entryOf(body, 'enca') !== undefined });
   }
   return { tracks, fragmented };
 }
@@ -88,6 +92,61 @@ function readEdits(
   return edits;
 }
 
+/** The tag counts the times of a track; with a video track, its pictures keep the whole media's times. */
+function isAudioAlone(boxes: readonly Box[]): boolean {
+  const tracks = boxes.filter(({ type }) => type === 'trak');
+  return tracks.length === 1 && find(tracks[0]?.body as DataView, ['mdia', 'minf', 'smhd']) !== undefined;
+}
+
+/** The samples before, after and in the audio that iTunes' tag tells. */
+interface EncoderDelay {
+  readonly before: number;
+  readonly after: number;
+  readonly samples: number;
+}
+
+const DELAY_TAG = 'iTunSMPB';
+const HEX_FIELDS = /^\s*[\da-f]{8}\s+([\da-f]{8})\s+([\da-f]{8})\s+([\da-f]{16})/i;
+/** Size of the version, type and locale before the text of a `data` box. */
+const DATA_HEADER_BYTES = 8;
+
+/** Reads the tag "iTunSMPB": hexadecimal numbers, the second to fourth of which are the delay, the padding and the length. */
+function encoderDelayOf(boxes: readonly Box[]): EncoderDelay | undefined {
+  const user = boxes.find(({ type }) => type === 'udta')?.body;
+  const meta = user && find(user, ['meta']);
+  const list = meta && find(part(meta, 4), ['ilst']);
+  for (const { type, body } of list === undefined ? [] : boxesOf(list)) {
+    const name = type === '----' ? find(body, ['name']) : undefined;
+    const data = type === '----' ? find(body, ['data']) : undefined;
+    if (name === undefined || data === undefined || latin1Of(part(name, 4)) !== DELAY_TAG) continue;
+    const [, before, after, samples] = HEX_FIELDS.exec(latin1Of(part(data, DATA_HEADER_BYTES))) ?? [];
+    if (before === undefined || after === undefined || samples === undefined) return undefined;
+    return {
+      before: Number.parseInt(before, 16),
+      after: Number.parseInt(after, 16),
+      samples: Number.parseInt(samples, 16),
+    };
+  }
+  return undefined;
+}
+
+/** Tolerance of the tag's sum as a fraction of the media. */
+const DELAY_TOLERANCE = 0.01;
+
+/**
+ * Returns the played part of the media. For HE-AAC, encoders count the tag's samples at the rate of the core or at its double:
+ * the sum of the three is the whole media, whose duration tells the rate. Undefined if they contradict each other.
+ */
+function gaplessPart({ before, after, samples }: EncoderDelay, mediaHeader: DataView): Edit | undefined {
+  const scale = timescaleOf(mediaHeader);
+  const ticks = durationOf(mediaHeader);
+  const rate = [scale, scale / 2, scale * 2].find(
+    (each) => Math.abs(((before + after + samples) / each) * scale - ticks) <= ticks * DELAY_TOLERANCE,
+  );
+  if (rate === undefined || ticks <= 0 || scale <= 0 || samples <= 0) return undefined;
+  return { mediaSeconds: before / rate, filmSeconds: 0, seconds: samples / rate };
+}
+
 function trackIdOf(track: DataView): number | undefined {
   const header = find(track, ['tkhd']);
   const at = header !== undefined && header.byteLength > 0 && header.getUint8(0) === 1 ? 20 : 12;
@@ -98,6 +157,13 @@ function trackIdOf(track: DataView): number | undefined {
 function timescaleOf(header: DataView): number {
   const at = header.byteLength > 0 && header.getUint8(0) === 1 ? 20 : 12;
   return header.byteLength < at + 4 ? 0 : header.getUint32(at);
+}
+
+/** Returns the duration in `mdhd`, in its timescale; 0 if unknown. */
+function durationOf(header: DataView): number {
+  const long = header.byteLength > 0 && header.getUint8(0) === 1;
+  if (header.byteLength < (long ? 32 : 20)) return 0;
+  return long ? Number(header.getBigUint64(24)) : header.getUint32(16);
 }
 
 /** The configuration is in the sample entry, or in its `wave` in QuickTime, whose entries have three header lengths. */
@@ -145,6 +211,10 @@ function boxesOf(view: DataView): readonly Box[] {
 
 function part(view: DataView, start: number, length = view.byteLength - start): DataView {
   return new DataView(view.buffer, view.byteOffset + start, Math.max(0, length));
+}
+
+function latin1Of(view: DataView): string {
+  return Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('latin1');
 }
 
 function viewOf(bytes: Uint8Array): DataView {

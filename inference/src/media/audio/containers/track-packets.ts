@@ -1,4 +1,4 @@
-import { EncodedPacketSink, type InputAudioTrack } from 'mediabunny';
+import { type EncodedPacket, EncodedPacketSink, type InputAudioTrack } from 'mediabunny';
 import { opusPreSkip } from '../decoders/opus.js';
 import type { AudioPacket, PacketFormat } from '../decoders/packet-decoder.js';
 
@@ -10,13 +10,19 @@ export interface PacketSource {
   readonly input: InputAudioTrack;
   /** Offset added to the container's times. */
   readonly shiftSeconds: number;
+  /** Where an MP4 may have fragments. */
+  readonly fragmentsOffset?: number | undefined;
 }
 
 /**
  * Yields the packets of a track in order, as copies: the library's packets are views that would keep the surrounding bytes
  * alive.
  */
-export async function* packetsOf({ input, shiftSeconds }: PacketSource): AsyncGenerator<AudioPacket, void, void> {
+export async function* packetsOf({
+  input,
+  shiftSeconds,
+  fragmentsOffset,
+}: PacketSource): AsyncGenerator<AudioPacket, void, void> {
   const sink = new EncodedPacketSink(input);
   let packet = await sink.getFirstPacket();
   const first = packet?.timestamp ?? 0;
@@ -27,8 +33,50 @@ export async function* packetsOf({ input, shiftSeconds }: PacketSource): AsyncGe
       timestampSeconds: packet.timestamp + shift,
       durationSeconds: packet.duration,
     };
-    packet = await sink.getNextPacket(packet);
+    const next = await sink.getNextPacket(packet);
+    packet = next ?? (fragmentsOffset === undefined ? null : await firstOfFragments(input, packet, fragmentsOffset));
   }
+}
+
+/** A fragment as the library looks for the next one: its place, and its samples by track. */
+interface Fragment {
+  readonly moofOffset: number;
+  readonly moofSize: number;
+  readonly trackData: ReadonlyMap<number, object>;
+}
+interface Match {
+  readonly sampleIndex: number;
+  readonly correctSampleFound: boolean;
+}
+/** The library's internal access to a track of an MP4, in 1.61 (`cases.test.ts` fails with another). */
+interface Mp4Track {
+  readonly packetToSampleIndex: WeakMap<EncodedPacket, number>;
+  performFragmentedLookup(
+    start: Fragment,
+    match: (fragment: Fragment) => Match,
+    from: number,
+    to: number,
+    options: object,
+  ): Promise<EncodedPacket | null>;
+}
+
+/**
+ * Returns the first packet of the fragments that follow the samples of the index: FFmpeg's `frag_keyframe` alone writes such
+ * files, and the library ends them with the index's samples. Null if `last` was itself in a fragment.
+ */
+async function firstOfFragments(
+  input: InputAudioTrack,
+  last: EncodedPacket,
+  offset: number,
+): Promise<EncodedPacket | null> {
+  const track = (input as unknown as { readonly _backing: Mp4Track })._backing;
+  if (!track.packetToSampleIndex.has(last)) return null;
+  const before: Fragment = { moofOffset: offset, moofSize: 0, trackData: new Map() };
+  const match = ({ trackData }: Fragment): Match =>
+    trackData.has(input.id)
+      ? { sampleIndex: 0, correctSampleFound: true }
+      : { sampleIndex: -1, correctSampleFound: false };
+  return track.performFragmentedLookup(before, match, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, {});
 }
 
 /** Returns Opus's pre-skip in seconds: Matroska includes these samples in the packets and their times. */

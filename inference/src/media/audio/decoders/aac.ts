@@ -5,6 +5,11 @@ import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './pac
 
 /** Samples per frame, before SBR doubles them. */
 const FRAME_SAMPLES = 1_024;
+/**
+ * Samples by which the decoder's SBR filters delay the doubled output. They are no part of the encoder's delay that edit lists
+ * and tags tell, and FFmpeg returns them.
+ */
+const SBR_DELAY_SAMPLES = 962;
 /** Frames decoded before a segment to restore the state of the decoder's overlap and SBR. */
 const WARM_UP_FRAMES = 8;
 /** The first segment is short: the reader can start early. */
@@ -76,7 +81,8 @@ class AacDecoder implements PacketDecoder {
     const blocks = await this.#decodeFrames(frames, config);
     let seconds = first.timestampSeconds;
     return blocks.map((block) => {
-      const timestampSeconds = seconds;
+      const delaySamples = block.sampleRateHz >= 2 * config.coreRateHz ? SBR_DELAY_SAMPLES : 0;
+      const timestampSeconds = seconds - delaySamples / block.sampleRateHz;
       seconds += (block.channels[0]?.length ?? 0) / block.sampleRateHz;
       return { ...block, timestampSeconds };
     });

@@ -4,6 +4,8 @@ import type { Decoder } from './decoder.js';
 import { FlacDecoder } from './flac.js';
 import { Mp3Decoder } from './mp3.js';
 import { OggDecoder } from './ogg.js';
+import { PcmFileDecoder } from './pcm-file.js';
+import { readAiffHeader, readAuHeader, readCafHeader } from './pcm-headers.js';
 import { RawDecoder } from './raw.js';
 import { WavDecoder } from './wav.js';
 
@@ -21,13 +23,16 @@ const CREATORS = {
   flac: () => FlacDecoder.create(),
   mp3: () => Mp3Decoder.create(),
   ogg: async () => new OggDecoder(),
+  aiff: async ({ contentBytes }) => new PcmFileDecoder('AIFF', readAiffHeader, contentBytes),
+  au: async ({ contentBytes }) => new PcmFileDecoder('AU', readAuHeader, contentBytes),
+  caf: async ({ contentBytes }) => new PcmFileDecoder('CAF', readCafHeader, contentBytes),
   mp4: ({ audioTrack }) => containerDecoder('mp4', audioTrack),
   matroska: ({ audioTrack }) => containerDecoder('matroska', audioTrack),
   'mpeg-ts': ({ audioTrack }) => containerDecoder('mpeg-ts', audioTrack),
   adts: ({ audioTrack }) => containerDecoder('adts', audioTrack),
 } satisfies Record<AudioContainer, (choice: DecoderChoice) => Promise<Decoder>>;
 
-const ONE_TRACK: ReadonlySet<AudioContainer> = new Set(['wav', 'flac', 'mp3', 'ogg']);
+const ONE_TRACK: ReadonlySet<AudioContainer> = new Set(['wav', 'flac', 'mp3', 'ogg', 'aiff', 'au', 'caf']);
 
 /** Creates the decoder of a format and loads its library. Throws INVALID_ARGUMENT for a track that the format cannot have. */
 export async function createDecoder(choice: DecoderChoice): Promise<Decoder> {
