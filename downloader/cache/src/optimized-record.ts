@@ -32,7 +32,7 @@ export interface OptimizedRecord {
 export const PREPARE_COMMAND = 'heimdex-inference prepare';
 
 /** The directory of a form. */
-export function optimizedModelDir(
+function optimizedModelDir(
   cacheDir: string,
   { source, form }: Pick<OptimizedRecord, 'source' | 'form'>,
 ): string {
