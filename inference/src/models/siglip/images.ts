@@ -47,7 +47,9 @@ export class ImageEmbedder {
       const end = Math.min(items.length, start + group);
       while (prepared.length < Math.min(items.length, end + Math.max(AHEAD, group))) {
         const place = prepared.length;
-        prepared.push(isWaitedFor(context, place) ? this.#prepare(items[place] as ImageItem, place) : gone());
+        prepared.push(
+          isWaitedFor(context, place) ? this.#prepare(items[place] as ImageItem, place) : Promise.resolve(cancelled()),
+        );
       }
       const ready: Optimized[] = [];
       for (const [offset, outcome] of (await Promise.all(prepared.slice(start, end))).entries()) {
@@ -112,8 +114,4 @@ export class ImageEmbedder {
     }
     return this.#tower.run(values, [images.length, 3, height, width]);
   }
-}
-
-function gone(): Promise<Outcome<Optimized>> {
-  return Promise.resolve(cancelled());
 }
