@@ -27,7 +27,7 @@ const STATUSES = {
  * `heimdex.inference.v1.InferenceService/EmbedImage`, `InferenceService` its full name. Any other name is returned
  * unchanged.
  */
-export function healthServiceName(given: string): string {
+function healthServiceName(given: string): string {
   const { typeName, name: service, methods } = InferenceService;
   const short = given.startsWith(`${service}/`) ? given.slice(service.length + 1) : given;
   if (methods.some(({ name }) => name === short)) return `${typeName}/${short}`;

@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeDir as makeDirIn } from '@heimdex/cache';
-import { formatBytes } from '@heimdex/common';
-import { DownloaderError, errorMessage, systemCode } from './errors.js';
+import { formatBytes, messageOf } from '@heimdex/common';
+import { DownloaderError, systemCode } from './errors.js';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Errors of a volume whichever call met them; other errors count only if they name a path. */
@@ -51,7 +51,7 @@ export function asDiskError(error: unknown, path?: string): unknown {
   if (REFUSED.has(code) || (named !== undefined && /^E[A-Z]+$/.test(code))) {
     return new DownloaderError(
       'DISK_FAILED',
-      `${where} cannot be written: ${errorMessage(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
+      `${where} cannot be written: ${messageOf(error)}. ${REMEDIES[code] ?? USUAL_REMEDY}; then run: heimdex-downloader download`,
       { cause: error },
     );
   }

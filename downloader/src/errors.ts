@@ -84,11 +84,6 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Returns the message of a thrown value, for use inside another message. */
-export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /**
  * Combines the errors of several sources into one: a single error is returned unchanged; several become one with the first
  * code and all messages.

@@ -1,10 +1,10 @@
 import { CacheError, type CacheErrorCode } from '@heimdex/cache';
-import { visibleLines } from '@heimdex/common';
+import { messageOf, visibleLines } from '@heimdex/common';
 import { type Arguments, type CommandName, parseArguments } from './cli/arguments.js';
 import type { CommandContext } from './commands/context.js';
 import { loadConfig } from './config.js';
 import { asDiskError } from './disk.js';
-import { DownloaderError, EXIT_STATUS, type ExitName, errorMessage } from './errors.js';
+import { DownloaderError, EXIT_STATUS, type ExitName } from './errors.js';
 import { type Logger, openLog } from './log.js';
 import { type RunFigures, writeMetrics } from './metrics.js';
 import { openScreen, type Screen } from './progress/screen.js';
@@ -116,7 +116,7 @@ function report(error: unknown, signal: AbortSignal, log: Logger): number {
   const stack = error instanceof Error ? error.stack : undefined;
   log.error(
     { event: 'failed', code: 'INTERNAL', ...(stack === undefined ? {} : { stack }) },
-    `Internal error: ${errorMessage(error)}. For details, run: LOG_LEVEL=debug heimdex-downloader`,
+    `Internal error: ${messageOf(error)}. For details, run: LOG_LEVEL=debug heimdex-downloader`,
   );
   return EXIT_STATUS.unexpected;
 }

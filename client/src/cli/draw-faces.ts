@@ -62,7 +62,7 @@ export async function drawFaces(content: Uint8Array, detections: FaceDetections,
 }
 
 /** Returns the boxes and landmarks as an SVG of the image's size. */
-export function facesSvg({ imageWidth, imageHeight, faces }: FaceDetections): string {
+function facesSvg({ imageWidth, imageHeight, faces }: FaceDetections): string {
   const unit = Math.max(1, Math.hypot(imageWidth, imageHeight) / 700);
   const drawn = faces.map((face) => faceSvg(face, unit, imageWidth));
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${imageWidth}" height="${imageHeight}">${drawn.join('')}</svg>`;

@@ -13,7 +13,7 @@ export interface ServerAddress {
 }
 
 /** The servers' default port. */
-export const DEFAULT_PORT = 8001;
+const DEFAULT_PORT = 8001;
 
 const SCHEME = /^(https?|dns|unix):(?:\/{2,3})?(.*)$/i;
 

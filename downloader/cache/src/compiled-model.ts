@@ -4,7 +4,7 @@
  * options.
  */
 import { createHash } from 'node:crypto';
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import type { CompiledGraphRecord, CompiledKey, CompiledManifest } from './compiled-types.js';
@@ -12,6 +12,7 @@ import type { FoundFile } from './found-model.js';
 import { JsonCursor, JsonShapeError } from './json.js';
 import { repoDirName } from './layout.js';
 import type { LockedModel } from './lock-file.js';
+import { namesIn } from './names-in.js';
 import { unsafePathReason } from './safe-path.js';
 
 /**
@@ -169,13 +170,4 @@ function safePath(cursor: JsonCursor): string {
   const path = cursor.text();
   const reason = unsafePathReason(path);
   return reason === undefined ? path : cursor.fail(`a path (${reason})`);
-}
-
-async function namesIn(path: string): Promise<string[]> {
-  try {
-    return (await readdir(path)).sort();
-  } catch (error) {
-    if (isNotFound(error)) return [];
-    throw error;
-  }
 }

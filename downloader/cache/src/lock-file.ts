@@ -14,7 +14,7 @@ import { type ConfiguredModel, type Layout, ROLES, type Role } from './manifest-
 import { type OptimizedRecord, parseOptimizedRecord, sortedOptimized } from './optimized-record.js';
 import { unsafePathReason } from './safe-path.js';
 
-export const LOCK_FORMAT_VERSION = 1;
+const LOCK_FORMAT_VERSION = 1;
 
 /** The lock file's content. */
 export interface ModelsLock {

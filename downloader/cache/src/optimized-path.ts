@@ -4,10 +4,10 @@
  * any time. Only the server knows its content; this is what `list` and `prune` need.
  */
 import { createHash } from 'node:crypto';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNotFound } from '@heimdex/common';
 import type { FoundFile, FoundModel } from './found-model.js';
+import { namesIn } from './names-in.js';
 
 /** Returns the directory of all optimized models. */
 export function optimizedDir(cacheDir: string): string {
@@ -81,13 +81,4 @@ async function bytesBelow(dir: string): Promise<number> {
     bytes += info.isDirectory() ? await bytesBelow(join(dir, name)) : info.size;
   }
   return bytes;
-}
-
-async function namesIn(path: string): Promise<string[]> {
-  try {
-    return (await readdir(path)).sort();
-  } catch (error) {
-    if (isNotFound(error)) return [];
-    throw error;
-  }
 }

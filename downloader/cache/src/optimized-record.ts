@@ -32,10 +32,7 @@ export interface OptimizedRecord {
 export const PREPARE_COMMAND = 'heimdex-inference prepare';
 
 /** The directory of a form. */
-export function optimizedModelDir(
-  cacheDir: string,
-  { source, form }: Pick<OptimizedRecord, 'source' | 'form'>,
-): string {
+function optimizedModelDir(cacheDir: string, { source, form }: Pick<OptimizedRecord, 'source' | 'form'>): string {
   return join(optimizedDir(cacheDir), source, form);
 }
 

@@ -13,7 +13,7 @@ const VAD_MODEL = 'snakers4/silero-vad';
 const GPU_VARIANT = 'fp16';
 
 /** The variable that names or enables a role's model. */
-export const ROLE_VARIABLES = {
+const ROLE_VARIABLES = {
   speech: 'ASR_MODEL',
   vision: 'VISION_MODEL_NAME',
   text: 'TEXT_MODEL_NAME',

@@ -1,8 +1,8 @@
 /** Lists everything in a cache, for `list` and `prune`. Names, links and sizes; no file contents. */
-import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { lstat, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isNotFound } from '@heimdex/common';
 import { CACHEDIR_TAG_NAME, isCommit } from './layout.js';
+import { namesIn } from './names-in.js';
 
 /** The whole cache. All paths are absolute. */
 export interface CacheContents {
@@ -165,16 +165,6 @@ async function blobAt(path: string): Promise<CachedBlob | undefined> {
   } catch {
     // A dead link is included too: prune removes it.
     return isLink ? { name, path, isLink, realPath: undefined, sizeBytes: 0, lastUsedMs: 0, modifiedMs: 0 } : undefined;
-  }
-}
-
-/** Returns the names in a directory, sorted; empty if it does not exist. */
-async function namesIn(path: string): Promise<string[]> {
-  try {
-    return (await readdir(path)).sort();
-  } catch (error) {
-    if (isNotFound(error)) return [];
-    throw error;
   }
 }
 

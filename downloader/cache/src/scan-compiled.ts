@@ -1,9 +1,10 @@
 /** Lists the directory of compiled models, for `list` and `prune`. */
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '@heimdex/common';
 import { compiledRoot, readCompiledManifest } from './compiled-model.js';
 import type { CompiledManifest } from './compiled-types.js';
+import { namesIn } from './names-in.js';
 
 /** Prefix of temporary directories of compiled models. */
 export const COMPILING_PREFIX = '.tmp-';
@@ -58,13 +59,4 @@ async function sizeOf(path: string): Promise<{ readonly sizeBytes: number; reado
     modifiedMs = Math.max(modifiedMs, inside.modifiedMs);
   }
   return { sizeBytes, modifiedMs };
-}
-
-async function namesIn(path: string): Promise<string[]> {
-  try {
-    return (await readdir(path)).sort();
-  } catch (error) {
-    if (isNotFound(error) || (error instanceof Error && 'code' in error && error.code === 'ENOTDIR')) return [];
-    throw error;
-  }
 }

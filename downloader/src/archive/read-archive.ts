@@ -15,9 +15,10 @@ import {
   parseTree,
   type Tree,
 } from '@heimdex/cache';
+import { messageOf } from '@heimdex/common';
 import { acquireLock, type LockEvents } from '../blob-lock.js';
 import { asDiskError, makeDirOf } from '../disk.js';
-import { DownloaderError, errorMessage } from '../errors.js';
+import { DownloaderError } from '../errors.js';
 import { ARCHIVE_LOCK_NAME, type ArchivedBlob, blobsOf, treeNameOf } from './archive-layout.js';
 import { compiledBlobs, compiledManifestName, isCompiledManifestName, isOfModel } from './compiled-entries.js';
 import { type TarEntry, tarEntries } from './tar-entries.js';
@@ -62,7 +63,7 @@ export async function readArchive(
   } catch (error) {
     signal.throwIfAborted();
     const known = asDiskError(error, options.cacheDir);
-    throw known instanceof DownloaderError ? known : invalid(errorMessage(error), error);
+    throw known instanceof DownloaderError ? known : invalid(messageOf(error), error);
   }
   return reader.result();
 }
@@ -248,7 +249,7 @@ function manifestOf(text: string): CompiledManifest {
   try {
     return parseCompiledManifest(text);
   } catch (error) {
-    if (error instanceof JsonShapeError || error instanceof SyntaxError) throw invalid(errorMessage(error), error);
+    if (error instanceof JsonShapeError || error instanceof SyntaxError) throw invalid(messageOf(error), error);
     throw error;
   }
 }

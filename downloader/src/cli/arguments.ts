@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '@heimdex/cache';
-import { DownloaderError, errorMessage } from '../errors.js';
+import { messageOf } from '@heimdex/common';
+import { DownloaderError } from '../errors.js';
 
 /** Options and argument of a command. */
 interface CommandShape {
@@ -141,7 +142,7 @@ function parse(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
   } catch (error) {
-    throw usageError(errorMessage(error));
+    throw usageError(messageOf(error));
   }
 }
 

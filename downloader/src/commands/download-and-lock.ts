@@ -1,10 +1,9 @@
 import { blobLockPath, type ConfiguredModel, inspectModel, isCompiledPath, type LockedModel } from '@heimdex/cache';
-import { formatBytes, formatCount } from '@heimdex/common';
+import { formatBytes, formatCount, messageOf } from '@heimdex/common';
 import { acquireLock } from '../blob-lock.js';
 import type { CacheState, ModelState } from '../cache-state.js';
 import { makeDir } from '../disk.js';
 import { wasFound } from '../downloaded.js';
-import { errorMessage } from '../errors.js';
 import { fetchBlobs, transferOptions } from '../fetch.js';
 import { lockFound, lockPublished, updateLock } from '../locked.js';
 import { type Plan, totalsOf } from '../plan.js';
@@ -161,7 +160,7 @@ async function recordVerifications({ config, log }: CommandContext, plan: Plan):
     const verified = plan.blobs.filter((blob) => blob.action !== 'keep');
     await recordVerified(config.models.cacheDir, verified);
   } catch (error) {
-    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${errorMessage(error)}`);
+    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${messageOf(error)}`);
   }
 }
 
@@ -186,7 +185,7 @@ async function writeLockFile(
   if (failure !== undefined) {
     log.warn(
       { event: 'lock-file' },
-      `All models are on the volume, but the lock file could not be written: ${errorMessage(failure)}`,
+      `All models are on the volume, but the lock file could not be written: ${messageOf(failure)}`,
     );
   }
 }

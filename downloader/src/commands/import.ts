@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { readLock } from '@heimdex/cache';
-import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
+import { formatBytes, formatCount, formatDuration, messageOf } from '@heimdex/common';
 import { type ArchivedBlob, blobIdOf, filesOf } from '../archive/archive-layout.js';
 import { withSources } from '../archive/compiled-entries.js';
 import { readArchive } from '../archive/read-archive.js';
 import { assertFits, makeDir } from '../disk.js';
-import { DownloaderError, errorMessage } from '../errors.js';
+import { DownloaderError } from '../errors.js';
 import { updateLock } from '../locked.js';
 import type { RunFigures } from '../metrics.js';
 import { publishCacheTag, publishCompiled, publishSnapshot } from '../publish.js';
@@ -61,7 +61,7 @@ async function openFile(path: string): Promise<NodeJS.ReadableStream> {
   await new Promise<void>((resolve, reject) => {
     stream.once('open', () => resolve());
     stream.once('error', (error) => {
-      const what = `The archive ${path} cannot be read: ${errorMessage(error)}. Check the path, then run: heimdex-downloader import FILE`;
+      const what = `The archive ${path} cannot be read: ${messageOf(error)}. Check the path, then run: heimdex-downloader import FILE`;
       reject(new DownloaderError('ARCHIVE_MISSING', what, { cause: error }));
     });
   });

@@ -12,9 +12,9 @@ import {
   verifyModels,
   writeVerifications,
 } from '@heimdex/cache';
-import { formatBytes, formatCount, formatDuration } from '@heimdex/common';
+import { formatBytes, formatCount, formatDuration, messageOf } from '@heimdex/common';
 import { readCacheState } from '../cache-state.js';
-import { DownloaderError, errorMessage } from '../errors.js';
+import { DownloaderError } from '../errors.js';
 import type { CommandContext } from './context.js';
 
 /**
@@ -85,7 +85,7 @@ async function recordVerifications({ config, log }: CommandContext, results: rea
   try {
     await writeVerifications(config.models.cacheDir, verifications);
   } catch (error) {
-    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${errorMessage(error)}`);
+    log.debug({ event: 'proofs' }, `Verified files could not be recorded: ${messageOf(error)}`);
   }
 }
 

@@ -14,7 +14,7 @@ export interface RequestTarget {
 const MAY_PASS = new Set([408, 429, 500, 502, 503, 504]);
 
 /** Returns whether a status is worth a retry. */
-export function mayPass(status: number): boolean {
+function mayPass(status: number): boolean {
   return MAY_PASS.has(status);
 }
 

@@ -1,6 +1,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createUnzip } from 'node:zlib';
-import { DownloaderError, errorMessage } from '../errors.js';
+import { messageOf } from '@heimdex/common';
+import { DownloaderError } from '../errors.js';
 import type { RequestTarget } from './answers.js';
 import type { HttpAnswer } from './http.js';
 import { TransientError } from './retry.js';
@@ -65,7 +66,7 @@ async function* decoded(
     throw new TransientError(
       new DownloaderError(
         'ANSWER_INVALID',
-        `${answer.url.host} sent ${target.what} encoded although no encoding was requested, and it cannot be decoded (${errorMessage(error)}). Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
+        `${answer.url.host} sent ${target.what} encoded although no encoding was requested, and it cannot be decoded (${messageOf(error)}). Check HF_ENDPOINT and the proxy variables, then run: heimdex-downloader download`,
         { cause: error },
       ),
     );

@@ -3,8 +3,9 @@ import { Agent as HttpsAgent } from 'node:https';
 import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
+import { messageOf } from '@heimdex/common';
 import type { HttpsOptions } from 'got';
-import { DownloaderError, errorMessage, systemCode } from '../errors.js';
+import { DownloaderError, systemCode } from '../errors.js';
 import type { ProxyFor } from './proxy.js';
 import { proxyAgents } from './proxy.js';
 import { type FirstContact, isUnreached, TransientError } from './retry.js';
@@ -213,7 +214,7 @@ function connectionError(url: URL, error: unknown): Error {
   return new TransientError(
     new DownloaderError(
       'UNREACHABLE',
-      `${url.host} cannot be reached or closed the connection (${code ?? errorMessage(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it resumes where it stopped.`,
+      `${url.host} cannot be reached or closed the connection (${code ?? messageOf(error)}). Check the network, HF_ENDPOINT and the proxy variables, then run the command again: it resumes where it stopped.`,
       { cause: error },
     ),
     undefined,

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { messageOf } from '@heimdex/common';
 import { type TarEntry, tarEntries } from '../archive/tar-entries.js';
-import { DownloaderError, errorMessage, systemCode } from '../errors.js';
+import { DownloaderError, systemCode } from '../errors.js';
 import type { NpmSettings } from './npm-settings.js';
 import type { ByteRange } from './ranges.js';
 import { isUnreached, TransientError } from './retry.js';
@@ -124,7 +125,7 @@ export class NpmFileSource implements ByteSource {
     if (error instanceof DownloaderError || error instanceof TransientError) return error;
     const code = systemCode(error);
     const status = statusOf(error);
-    const what = `${this.label}: ${errorMessage(error)}`;
+    const what = `${this.label}: ${messageOf(error)}`;
     if (status === 404 || code === 'ETARGET' || code === 'ENOVERSIONS') {
       return new DownloaderError(
         'NOT_FOUND',

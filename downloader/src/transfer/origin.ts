@@ -62,7 +62,7 @@ export function expectOk(answer: HttpAnswer, target: RequestTarget, hasToken: bo
  * Returns the target of a 3xx answer.
  * Throws DownloaderError REDIRECT_REFUSED for a target that is not http(s), or for a redirect from https to http.
  */
-export function redirectTarget(answer: HttpAnswer): URL {
+function redirectTarget(answer: HttpAnswer): URL {
   const location = answer.header('location');
   const target =
     location !== undefined && URL.canParse(location, answer.url.href) ? new URL(location, answer.url) : undefined;

@@ -9,7 +9,7 @@ const MAX_ITEM_FRACTION = 0.5;
 /** Preempting items may extend a run by at most this fraction. */
 const MAX_RUN_FRACTION = 0.5;
 /** Shorter runs are not preempted: the waiting items share the next run. */
-export const MIN_RUN_MS = 250;
+const MIN_RUN_MS = 250;
 
 /** A current run and its preemptions. */
 export interface Preemptible {

@@ -7,7 +7,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema, type Status, Status
 import { causeText, type ErrorCode, InferenceError } from '../errors.js';
 
 /** The domain of every google.rpc.ErrorInfo the server sends. */
-export const ERROR_DOMAIN = 'heimdex.inference.v1';
+const ERROR_DOMAIN = 'heimdex.inference.v1';
 
 /** The gRPC status codes that the server sends, by name. */
 export const GRPC_STATUS = {

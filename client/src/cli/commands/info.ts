@@ -27,7 +27,7 @@ const DISPENSABLE = [2, 4, 8, 5];
  *
  * @param width maximum characters per line; undefined: unlimited
  */
-export function infoLines(answer: ServerInfo, dim: (text: string) => string, width?: number): string[] {
+function infoLines(answer: ServerInfo, dim: (text: string) => string, width?: number): string[] {
   const { version, uptimeSeconds, models, limits, audioFormats, imageFormats } = answer;
   const head = ['ROLE', 'MODEL', 'FAMILY', 'DIMENSIONS', 'DEVICE', 'WORKERS', 'LOADED IN', 'MEMORY', 'BATCHES'].map(
     dim,

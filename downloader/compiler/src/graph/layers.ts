@@ -6,7 +6,7 @@ import type { Branch, Graph } from './graph.js';
 import { type Form, type Matrix, Products } from './products.js';
 
 /** What a product does in its layer: forms are chosen by it. */
-export const PRODUCT_KINDS = [
+const PRODUCT_KINDS = [
   'attention input',
   'attention output',
   'feed-forward 1',

@@ -13,7 +13,7 @@ const SIDES = ['key', 'value'] as const;
 const FIRST_KEYS = 'past_key_values.0.decoder.key';
 
 /** Transforms of a decoder's graph. */
-export const DECODER_TRANSFORM: GraphTransform = {
+const DECODER_TRANSFORM: GraphTransform = {
   version: 'merged-decoder-7',
   change(model, read) {
     const chooses = chooseLogitPositions(model.graph);

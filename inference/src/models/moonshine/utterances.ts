@@ -3,6 +3,9 @@
  * in, positions out.
  */
 
+import type { SpeechTimestamp } from '../silero/speech-timestamps.js';
+import { frameEnergies } from '../speech/frame-energy.js';
+
 /** One frame of loudness: 20 ms at 16 kHz. */
 const FRAME = 320;
 /** A frame quieter than this (root mean square, full scale 1) is silence: -50 dBFS. */
@@ -16,18 +19,12 @@ const SILENCE_BELOW_PEAK = 0.02;
 /** Silence left standing before and after speech: 200 ms. */
 const MARGIN_FRAMES = 10;
 
-/** A range of samples, the end not included. */
-export interface SpeechTimestamp {
-  readonly start: number;
-  readonly end: number;
-}
-
 /**
  * Where the first utterance ends: the middle of the first 500 ms of silence after speech; undefined where there is none. A
  * model of single utterances transcribes each best alone.
  */
 export function firstPause(samples: Float32Array): number | undefined {
-  const energies = frameEnergies(samples);
+  const energies = frameEnergies(samples, FRAME);
   const limit = Math.max(SILENCE_RMS, SILENCE_BELOW_PEAK * Math.sqrt(Math.max(0, ...energies))) ** 2;
   const speech = energies.findIndex((energy) => energy > limit);
   if (speech < 0) return undefined;
@@ -44,7 +41,7 @@ export function firstPause(samples: Float32Array): number | undefined {
  * word is rarely split.
  */
 export function quietestCut(samples: Float32Array): number {
-  const energies = frameEnergies(samples);
+  const energies = frameEnergies(samples, FRAME);
   let best = energies.length;
   let least = Number.POSITIVE_INFINITY;
   for (let first = Math.floor(energies.length / 2); first + PAUSE_FRAMES <= energies.length; first += 1) {
@@ -61,23 +58,11 @@ export function quietestCut(samples: Float32Array): number {
 
 /** The part that is not silence, with a margin; undefined when all of it is. */
 export function audible(samples: Float32Array): SpeechTimestamp | undefined {
-  const loud = frameEnergies(samples).map((energy) => energy > SILENCE_RMS ** 2);
+  const loud = Array.from(frameEnergies(samples, FRAME), (energy) => energy > SILENCE_RMS ** 2);
   const first = loud.indexOf(true);
   if (first < 0) return undefined;
   return {
     start: Math.max(0, first - MARGIN_FRAMES) * FRAME,
     end: Math.min(samples.length, (loud.lastIndexOf(true) + 1 + MARGIN_FRAMES) * FRAME),
   };
-}
-
-/** Mean square of each whole or begun frame. */
-function frameEnergies(samples: Float32Array): number[] {
-  const energies: number[] = [];
-  for (let start = 0; start < samples.length; start += FRAME) {
-    const end = Math.min(samples.length, start + FRAME);
-    let sum = 0;
-    for (let at = start; at < end; at += 1) sum += (samples[at] as number) ** 2;
-    energies.push(sum / (end - start));
-  }
-  return energies;
 }

@@ -47,7 +47,9 @@ export class ImageEmbedder {
       const end = Math.min(items.length, start + group);
       while (prepared.length < Math.min(items.length, end + Math.max(AHEAD, group))) {
         const index = prepared.length;
-        prepared.push(isWaitedFor(context, index) ? this.#prepare(items[index] as ImageItem, index) : gone());
+        prepared.push(
+          isWaitedFor(context, index) ? this.#prepare(items[index] as ImageItem, index) : Promise.resolve(cancelled()),
+        );
       }
       const ready: PreparedImage[] = [];
       for (const [offset, outcome] of (await Promise.all(prepared.slice(start, end))).entries()) {
@@ -112,8 +114,4 @@ export class ImageEmbedder {
     }
     return this.#tower.run(values, [images.length, 3, height, width]);
   }
-}
-
-function gone(): Promise<Outcome<PreparedImage>> {
-  return Promise.resolve(cancelled());
 }

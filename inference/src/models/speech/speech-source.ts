@@ -50,7 +50,7 @@ export function openSpeech(
  * Only the speech of an audio file, found in windows of 30 s as it is read; an empty chunk for a window without speech.
  * Holds one window and the earlier samples that may still be speech: where speech may be split, up to its maximum length.
  */
-export class SpeechSource implements PcmSource {
+class SpeechSource implements PcmSource {
   readonly times = new KeptParts();
   readonly warnings: readonly string[];
   readonly #whole: SampleBuffer;

@@ -8,7 +8,7 @@ import type { Layout } from './length.js';
 import { WINDOW_FRAMES } from './mel.js';
 
 /** Transforms of an encoder's graph. */
-export const ENCODER_TRANSFORM: GraphTransform = {
+const ENCODER_TRANSFORM: GraphTransform = {
   version: 'whisper-encoder-5',
   change(model, read) {
     const fused = fuseAttention(model) > 0;

@@ -1,4 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import { frameLevelsDb } from '../speech/frame-energy.js';
 
 /** Peak of digital silence, -80 dB of full scale: below the noise of 16-bit audio files. */
 const SILENCE_PEAK = 1e-4;
@@ -10,8 +11,6 @@ const FEWEST_FRAMES = 20;
  */
 const STEADY_DB = 8;
 const MONOTONE_DB = 2;
-/** Keeps the logarithm of silence finite: -120 dB. */
-const MIN_POWER = 1e-12;
 
 /** Whether a window cannot contain speech: digital silence, or noise or hum steadier than any voice. */
 export function holdsNothing(samples: Float32Array): boolean {
@@ -28,15 +27,8 @@ export function isSteady(samples: Float32Array): boolean {
  * than half a second, which is too short to judge.
  */
 export function loudnessRangeDb(samples: Float32Array): number {
-  const count = Math.floor(samples.length / FRAME_SAMPLES);
-  if (count < FEWEST_FRAMES) return Number.POSITIVE_INFINITY;
-  const levels = Float64Array.from({ length: count }, (_, frame) => {
-    let power = MIN_POWER;
-    for (let i = frame * FRAME_SAMPLES; i < (frame + 1) * FRAME_SAMPLES; i++) {
-      power += (samples[i] ?? 0) ** 2 / FRAME_SAMPLES;
-    }
-    return 10 * Math.log10(power);
-  }).sort();
-  const at = (part: number) => levels[Math.floor(part * (count - 1))] ?? 0;
+  const levels = frameLevelsDb(samples, FRAME_SAMPLES).sort();
+  if (levels.length < FEWEST_FRAMES) return Number.POSITIVE_INFINITY;
+  const at = (part: number) => levels[Math.floor(part * (levels.length - 1))] ?? 0;
   return at(0.95) - at(0.05);
 }

@@ -1,4 +1,5 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
+import { frameLevelsDb } from '../speech/frame-energy.js';
 
 /** One loudness frame: 20 ms. */
 const FRAME_SAMPLES = SPEECH_SAMPLE_RATE_HZ / 50;
@@ -11,8 +12,6 @@ const ABOVE_QUIET_DB = 6;
 const MIN_BELOW_LOUD_DB = 10;
 /** Silence in any context: below the noise of 16-bit audio files. */
 const SILENCE_DB = -80;
-/** Keeps the logarithm of silence finite: -120 dB. */
-const MIN_POWER = 1e-12;
 
 /**
  * The longest pause in this last part of a window is chosen, otherwise the last pause: longer chunks are fewer chunks.
@@ -26,7 +25,7 @@ const MIN_PART = 1 / 3;
  * is no pause of 300 ms after the first third.
  */
 export function cutInPause(samples: Float32Array): number | undefined {
-  const levels = frameLevelsDb(samples);
+  const levels = frameLevelsDb(samples, FRAME_SAMPLES);
   const pauses = findPauses(levels).filter(({ middle }) => middle >= MIN_PART * levels.length);
   const late = pauses.filter(({ middle }) => middle >= (1 - LAST_PART) * levels.length);
   const longest = late.reduce(
@@ -39,7 +38,7 @@ export function cutInPause(samples: Float32Array): number | undefined {
 
 /** End of the last sound as loud as speech, in samples. */
 export function endOfSpeech(samples: Float32Array): number {
-  const levels = frameLevelsDb(samples);
+  const levels = frameLevelsDb(samples, FRAME_SAMPLES);
   const limit = quietLimitDb(levels);
   return (levels.findLastIndex((level) => level > limit) + 1) * FRAME_SAMPLES;
 }
@@ -69,14 +68,4 @@ function quietLimitDb(levels: Float64Array): number {
   const loud = at(0.95);
   const limit = Math.min(loud - MIN_BELOW_LOUD_DB, Math.max(loud - BELOW_LOUD_DB, at(0.05) + ABOVE_QUIET_DB));
   return Math.max(SILENCE_DB, limit);
-}
-
-function frameLevelsDb(samples: Float32Array): Float64Array {
-  return Float64Array.from({ length: Math.floor(samples.length / FRAME_SAMPLES) }, (_, frame) => {
-    let power = MIN_POWER;
-    for (let i = frame * FRAME_SAMPLES; i < (frame + 1) * FRAME_SAMPLES; i++) {
-      power += (samples[i] ?? 0) ** 2 / FRAME_SAMPLES;
-    }
-    return 10 * Math.log10(power);
-  });
 }

@@ -1,7 +1,7 @@
 import { SPEECH_SAMPLE_RATE_HZ } from '../../media/audio/pcm.js';
 
 /** Seconds per timestamp step. */
-export const TIMESTAMP_SECONDS = 0.02;
+const TIMESTAMP_SECONDS = 0.02;
 /** Samples per timestamp step. */
 export const TIMESTAMP_SAMPLES = TIMESTAMP_SECONDS * SPEECH_SAMPLE_RATE_HZ;
 

@@ -54,11 +54,13 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
     for (const [index, item] of items.entries()) {
       while (prepared.length < Math.min(items.length, index + 1 + AHEAD)) {
         const index = prepared.length;
-        prepared.push(isWaitedFor(context, index) ? this.#prepare(items[index] as FaceItem) : gone());
+        prepared.push(
+          isWaitedFor(context, index) ? this.#prepare(items[index] as FaceItem) : Promise.resolve(cancelled()),
+        );
       }
       const ready = await (prepared[index] as Promise<Outcome<PreparedImage>>);
       // The image is large and not needed again.
-      prepared[index] = gone();
+      prepared[index] = Promise.resolve(cancelled());
       await context.yieldToEventLoop();
       const outcome = ready.ok ? await this.#find(ready.value, item, index, context) : ready;
       context.settled?.(index, outcome);
@@ -104,8 +106,4 @@ class YuNet implements LoadedModel<FaceItem, FaceResult> {
 /** A request for the few best faces gets those found in the whole image; a request for all also gets small ones. */
 function withTiles(item: FaceItem): boolean {
   return item.maxFaces === 0;
-}
-
-function gone(): Promise<Outcome<PreparedImage>> {
-  return Promise.resolve(cancelled());
 }

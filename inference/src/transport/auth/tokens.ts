@@ -7,7 +7,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 /** Characters a header can carry: RFC 6750's b64token and other common ones. */
 const TOKEN = /^[\x21-\x7e]+$/;
 /** Shorter tokens can be guessed. */
-export const MIN_TOKEN_CHARACTERS = 16;
+const MIN_TOKEN_CHARACTERS = 16;
 
 export class Tokens {
   #digests: readonly Buffer[] = [];

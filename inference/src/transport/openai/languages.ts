@@ -1,5 +1,5 @@
 /** Whisper's languages, by their codes, as OpenAI's API names them. Source: whisper/tokenizer.py. */
-export const LANGUAGE_NAMES: ReadonlyMap<string, string> = new Map(
+const LANGUAGE_NAMES: ReadonlyMap<string, string> = new Map(
   `
     en english, zh chinese, de german, es spanish, ru russian, ko korean, fr french, ja japanese,
     pt portuguese, tr turkish, pl polish, ca catalan, nl dutch, ar arabic, sv swedish, it italian,

@@ -8,7 +8,7 @@ import type { JsonSchema } from './parameters.js';
 import { pathOf } from './rpcs.js';
 
 /** The speech model is called by this name as well: it is what OpenAI's clients send. */
-export const WHISPER_ALIAS = 'whisper-1';
+const WHISPER_ALIAS = 'whisper-1';
 /** Faces have no operation here. */
 const ROLES: readonly Role[] = ['speech', 'vision', 'text'];
 

@@ -55,7 +55,7 @@ export function formatTranscript(
   }
 }
 
-export function usageOf({ durationSeconds }: Pick<TranscribeResponse, 'durationSeconds'>) {
+function usageOf({ durationSeconds }: Pick<TranscribeResponse, 'durationSeconds'>) {
   return { type: 'duration', seconds: Math.ceil(durationSeconds) };
 }
 

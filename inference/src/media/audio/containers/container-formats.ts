@@ -13,7 +13,7 @@ import { adtsLengthAt, FrameResync, transportLengthAt } from './frame-resync.js'
 import { unsupportedTransportAudio } from './transport-audio.js';
 
 /** Maximum bytes buffered for a file with its index at the end. */
-export const INDEX_LAST_MAX_BYTES = 256 * MIB;
+const INDEX_LAST_MAX_BYTES = 256 * MIB;
 /** Maximum offset of the first tracks. */
 const TRACKS_WITHIN_BYTES = 32 * MIB;
 

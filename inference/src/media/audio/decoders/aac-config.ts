@@ -16,7 +16,7 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   39: 'AAC-ELD',
   42: 'xHE-AAC (USAC)',
 };
-export const ADTS_HEADER_BYTES = 7;
+const ADTS_HEADER_BYTES = 7;
 /** The header's length field has 13 bits. */
 export const AAC_FRAME_MAX_BYTES = 8_191 - ADTS_HEADER_BYTES;
 

@@ -1,6 +1,6 @@
 import { InferenceError } from '../../../errors.js';
-import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
-import { blockOf, ErrorCount } from './wasm.js';
+import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
+import { blockOf, wasmPacketDecoder } from './wasm.js';
 
 const SAMPLE_RATE_HZ = 48_000;
 /** Size of `OpusHead` up to the mapping family (RFC 7845). */
@@ -22,30 +22,13 @@ export async function createOpusDecoder(format: PacketFormat): Promise<PacketDec
   const { OpusDecoder } = await import('opus-decoder');
   const wasm = new OpusDecoder({ ...head, preSkip: 0, forceStereo: false });
   await wasm.ready;
-  const errors = new ErrorCount();
-  let open = true;
-  return {
-    get warnings() {
-      return errors.warnings('Opus');
-    },
-    decode: async ({ data, timestampSeconds }: AudioPacket): Promise<readonly TimedBlock[]> => {
-      if (data.length === 0) return [];
-      const decoded = wasm.decodeFrame(data);
-      errors.add(decoded.errors);
-      const loud = (samples: Float32Array) => (gain === 1 ? samples : samples.map((sample) => sample * gain));
-      const channelData = decoded.channelData.map(loud);
-      return blockOf({ ...decoded, channelData }).map((block) => ({
-        ...block,
-        sampleRateHz: SAMPLE_RATE_HZ,
-        timestampSeconds,
-      }));
-    },
-    flush: async () => [],
-    close: () => {
-      if (open) wasm.free();
-      open = false;
-    },
-  };
+  const loud = (samples: Float32Array) => (gain === 1 ? samples : samples.map((sample) => sample * gain));
+  return wasmPacketDecoder(
+    'Opus',
+    wasm,
+    (data) => wasm.decodeFrame(data),
+    (decoded) => blockOf({ ...decoded, channelData: decoded.channelData.map(loud), sampleRate: SAMPLE_RATE_HZ }),
+  );
 }
 
 /** Returns the pre-skip of `OpusHead`, in samples at 48 kHz. */

@@ -1,6 +1,6 @@
 import { InferenceError } from '../../../errors.js';
-import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
-import { blockOf, ErrorCount } from './wasm.js';
+import type { PacketDecoder, PacketFormat } from './packet-decoder.js';
+import { wasmPacketDecoder } from './wasm.js';
 
 /** The library's inner module, which accepts packets; its public API accepts only Ogg pages. Checked by the tests, for 0.1.20. */
 interface VorbisPackets {
@@ -26,24 +26,9 @@ export async function createVorbisDecoder(format: PacketFormat): Promise<PacketD
   packets.sendSetupHeader(identification);
   packets.sendSetupHeader(setup);
   packets.initDsp();
-  const errors = new ErrorCount();
-  let open = true;
-  return {
-    get warnings() {
-      return errors.warnings('Vorbis');
-    },
-    decode: async ({ data, timestampSeconds }: AudioPacket): Promise<readonly TimedBlock[]> => {
-      if (data.length === 0 || data.length > PACKET_MAX_BYTES) return [];
-      const decoded = packets.decodePackets([data]);
-      errors.add(decoded.errors);
-      return blockOf(decoded).map((block) => ({ ...block, timestampSeconds }));
-    },
-    flush: async () => [],
-    close: () => {
-      if (open) wasm.free();
-      open = false;
-    },
-  };
+  return wasmPacketDecoder('Vorbis', wasm, (data) =>
+    data.length > PACKET_MAX_BYTES ? undefined : packets.decodePackets([data]),
+  );
 }
 
 /** Splits the three headers in Matroska's Xiph lacing: their number minus one, the sizes of all but the last in 255s. */

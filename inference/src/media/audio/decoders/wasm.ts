@@ -1,4 +1,5 @@
 import type { DecodedBlock } from './decoder.js';
+import type { PacketDecoder } from './packet-decoder.js';
 
 /** The result of the decoders of the wasm-audio-decoders family. */
 interface WasmDecoded {
@@ -40,4 +41,33 @@ export class ErrorCount {
     if (this.#count === 0) return [];
     return [`${this.#count} damaged ${format} frames were skipped.`];
   }
+}
+
+type WithErrors<Decoded> = Decoded & { readonly errors: readonly unknown[] };
+
+/** A decoder of packets by a library of that family. `decode` returns undefined for a packet that it skips. */
+export function wasmPacketDecoder<Decoded extends WasmDecoded>(
+  format: string,
+  wasm: { free(): void },
+  decode: (data: Uint8Array) => WithErrors<Decoded> | undefined | Promise<WithErrors<Decoded>>,
+  toBlocks: (decoded: Decoded) => readonly DecodedBlock[] = blockOf,
+): PacketDecoder {
+  const errors = new ErrorCount();
+  let open = true;
+  return {
+    get warnings() {
+      return errors.warnings(format);
+    },
+    decode: async ({ data, timestampSeconds }) => {
+      const decoded = data.length === 0 ? undefined : await decode(data);
+      if (decoded === undefined) return [];
+      errors.add(decoded.errors);
+      return toBlocks(decoded).map((block) => ({ ...block, timestampSeconds }));
+    },
+    flush: async () => [],
+    close: () => {
+      if (open) wasm.free();
+      open = false;
+    },
+  };
 }

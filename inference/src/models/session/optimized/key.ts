@@ -4,7 +4,7 @@ import { VERSION } from '../../../version.js';
 import { cpuFeatures } from './cpu.js';
 
 /** Increase when the layout of the directory changes. */
-export const OPTIMIZED_FORMAT = 2;
+const OPTIMIZED_FORMAT = 2;
 
 /** Everything an optimized model depends on besides its source. Any difference makes it another optimized model. */
 export interface OptimizedKey {
