@@ -34,7 +34,7 @@ describe('what a model needs in memory', () => {
   });
 
   it('is a gibibyte on a GPU, whatever the model: its weights lie in the memory of the GPU', () => {
-    const half = { family: 'siglip', variant: 'fp16', files: [], compiled: undefined } as const;
+    const half = { family: 'siglip', variant: 'fp16', files: [] } as const;
     expect(gib(memoryNeed(half, 'cuda'))).to.deep.equal([1, 0]);
   });
 
