@@ -169,6 +169,7 @@ const WORKER_VARIABLES = [
   'TZ',
   'LD_LIBRARY_PATH',
   'CUDA_VISIBLE_DEVICES',
+  'NVIDIA_TF32_OVERRIDE',
   'GLIBC_TUNABLES',
 ];
 
@@ -189,5 +190,7 @@ function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
       `glibc.malloc.trim_threshold=${MALLOC_SETTINGS.MALLOC_TRIM_THRESHOLD_}`,
     ].join(':'),
   };
-  return { ...tunables, ...Object.fromEntries(kept), ...offline };
+  // Otherwise a GPU rounds float32 products to ten bits of mantissa, and the binding has no setting for it.
+  const exact = { NVIDIA_TF32_OVERRIDE: '0' };
+  return { ...tunables, ...exact, ...Object.fromEntries(kept), ...offline };
 }

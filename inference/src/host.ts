@@ -5,6 +5,7 @@ import type { Config } from './config.js';
 import { FatalError } from './exit-codes.js';
 import type { ConfiguredModel } from './models/find.js';
 import { type AnySpec, SPECS } from './models/registry.js';
+import { deviceOf } from './models/roles.js';
 import { preparedOptions } from './models/session/optimized/options.js';
 import { Pool } from './runner/pool.js';
 import type { QueueObserver } from './scheduling/dispatcher.js';
@@ -51,6 +52,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
   // Not type-checked here: the services submit the items of the role's family, and the queue passes them through.
   const spec: AnySpec = SPECS[family];
   const { costUnit } = spec;
+  const device = deviceOf(role, config.device);
   const healthName = spec.healthName(files.id);
   const { workers, threads, batchCost } = options.size;
   const modelQueue = new ModelQueue<unknown, unknown>({
@@ -76,7 +78,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
         family,
         files,
         load: {
-          device: config.device,
+          device,
           threads,
           maxImagePixels: config.limits.maxImagePixels,
           ...(config.useOptimized ? { prepared: preparedOptions(config.models.cacheDir, model, config.verify) } : {}),
@@ -109,7 +111,7 @@ export function createHost(model: ConfiguredModel, options: HostOptions): Host {
     healthName,
     files,
     modelQueue,
-    device: config.device,
+    device,
     workers,
     threads,
     batchCost,

@@ -8,11 +8,11 @@ import type { FatalError } from './exit-codes.js';
 import { createHost, type Host } from './host.js';
 import type { Machine } from './machine.js';
 import { checkMemory, type ModelNeed, workerLimitBytes } from './memory-budget.js';
-import { memoryNeed } from './memory-need.js';
+import { type MemoryNeed, memoryNeed } from './memory-need.js';
 import { Metrics, type ModelReading } from './metrics.js';
 import type { ConfiguredModel } from './models/find.js';
 import { SPECS } from './models/registry.js';
-import type { Role } from './models/roles.js';
+import { deviceOf, type Role } from './models/roles.js';
 import { processMemoryBytes } from './runner/memory.js';
 import type { ServedModel } from './services/engine.js';
 import { refusalOf } from './services/features.js';
@@ -67,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const limitBytes = config.memoryLimitBytes > 0 ? config.memoryLimitBytes : machine.memoryBytes;
   const sizes = sizesOf(options, limitBytes);
   const hosts = sizes.map(({ model, size }) => {
-    const maxWorkerBytes = workerLimitBytes(memoryNeed(model.found), config.worker.memoryLimitBytes, limitBytes);
+    const maxWorkerBytes = workerLimitBytes(needOf(model, config), config.worker.memoryLimitBytes, limitBytes);
     const observer = metrics.modelQueue(SPECS[model.family].healthName(model.files.id));
     return createHost(model, { config, log, size, workerProgram, maxWorkerBytes, observer, changed, failed });
   });
@@ -187,10 +187,14 @@ function readingOf({ served, restarts }: Host): ModelReading {
   };
 }
 
+function needOf({ found, role }: ConfiguredModel, { device }: Config): MemoryNeed {
+  return memoryNeed(found, deviceOf(role, device));
+}
+
 /** Chooses workers and threads. Throws a FatalError if the models do not fit into memory. */
 function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: number) {
   const needs = models.map((model) => {
-    const { ownBytes, mappedBytes } = memoryNeed(model.found);
+    const { ownBytes, mappedBytes } = needOf(model, config);
     return { role: model.role, needBytes: ownBytes + mappedBytes, batch: SPECS[model.family].batch };
   });
   const sizes = chooseWorkers(needs, config, { cores: machine.cores, memoryBytes });
@@ -199,7 +203,7 @@ function sizesOf({ models, config, machine, log }: ServerOptions, memoryBytes: n
     return size === undefined ? [] : [{ model, size }];
   });
   const checked = sized.map(({ model, size }): ModelNeed => {
-    return { name: model.files.id, workers: size.workers, need: memoryNeed(model.found) };
+    return { name: model.files.id, workers: size.workers, need: needOf(model, config) };
   });
   checkMemory(checked, memoryBytes);
   log.info(

@@ -5,7 +5,7 @@ import type { Config } from './config.js';
 import type { Machine } from './machine.js';
 import { SERVER_BASE_BYTES } from './memory-budget.js';
 import type { BatchSpec } from './models/model.js';
-import { ROLE_SPECS, ROLES, type Role } from './models/roles.js';
+import { deviceOf, ROLE_SPECS, ROLES, type Role } from './models/roles.js';
 
 /** Maximum number of workers by default; more must be configured. */
 const MAX_WORKERS = 8;
@@ -51,7 +51,7 @@ export function chooseWorkers(
   { cores, memoryBytes }: Machine,
 ): ReadonlyMap<Role, WorkerSize> {
   const maxCount = (model: SizedModel) => {
-    if (config.device !== 'cpu') return 1;
+    if (deviceOf(model.role, config.device) !== 'cpu') return 1;
     return maxWorkers(cores, isSmall(model) ? 1 : ROLE_SPECS[model.role].maxThreads);
   };
   const counts = new Map(models.map(({ role }) => [role, config.workers[role] ?? 1]));

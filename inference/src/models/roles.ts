@@ -5,6 +5,8 @@
 export interface RoleSpec {
   /** More threads than this gain little in one run (bench/serving). */
   readonly maxThreads: number;
+  /** Whether its models run on a GPU if there is one. */
+  readonly usesGpu: boolean;
   /** How to enable it, for the FEATURE_DISABLED message. */
   readonly enable: string;
   /** What `BATCH_<ROLE>` limits, its default and an example, for `--help`. */
@@ -14,6 +16,7 @@ export interface RoleSpec {
 export const ROLE_SPECS = {
   speech: {
     maxThreads: 4,
+    usesGpu: true,
     enable: 'set ASR_MODEL to a model such as base',
     batch: {
       unit: 'Maximum audio seconds per batch (Whisper counts padding: a 3 s clip is 11 s)',
@@ -23,6 +26,7 @@ export const ROLE_SPECS = {
   },
   vision: {
     maxThreads: 4,
+    usesGpu: true,
     enable: 'set VISION_MODEL_NAME to a model such as Xenova/siglip-base-patch16-224',
     batch: {
       unit: 'Maximum tokens per batch (an image counts 576, a text 64)',
@@ -32,12 +36,15 @@ export const ROLE_SPECS = {
   },
   text: {
     maxThreads: 4,
+    usesGpu: true,
     enable: 'set LOAD_BGE_M3=true',
     batch: { unit: 'Maximum tokens per batch, padding included', usual: '2304 per thread', example: '8192' },
   },
   faces: {
     // The network is too small to gain from a second thread.
     maxThreads: 1,
+    // On a GPU the runtime searches the fastest convolutions again for every size of an image: 3 s a photograph instead of 29 ms (bench/gpu).
+    usesGpu: false,
     enable: 'set FEATURE_FACE=true',
     batch: { unit: 'Maximum pixels per batch', usual: '8 million per thread', example: '4000000' },
   },
@@ -46,6 +53,11 @@ export const ROLE_SPECS = {
 export type Role = keyof typeof ROLE_SPECS;
 
 export const ROLES = Object.keys(ROLE_SPECS) as readonly Role[];
+
+/** Returns where a role's models run on a server with this device. */
+export function deviceOf(role: Role, device: 'cpu' | 'cuda'): 'cpu' | 'cuda' {
+  return ROLE_SPECS[role].usesGpu ? device : 'cpu';
+}
 
 /** One value per role. */
 export function forEachRole<Value>(make: (role: Role) => Value): Readonly<Record<Role, Value>> {

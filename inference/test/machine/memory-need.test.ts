@@ -33,6 +33,11 @@ describe('what a model needs in memory', () => {
     expect(gib(sentences)[0]).to.be.within(0.4, 0.7);
   });
 
+  it('is a gibibyte on a GPU, whatever the model: its weights lie in the memory of the GPU', () => {
+    const half = { family: 'siglip', variant: 'fp16', files: [] } as const;
+    expect(gib(memoryNeed(half, 'cuda'))).to.deep.equal([1, 0]);
+  });
+
   it('fits the default models into 4 GiB, and a second speech worker shares the mapped files', () => {
     const needs = (workers: number) => [
       { name: 'medium', workers, need: medium },

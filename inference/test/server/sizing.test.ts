@@ -86,6 +86,14 @@ describe('workers and threads', () => {
   it('are one worker per model on a GPU', () => {
     expect(sizes([model('vision')], { cores: 8, memoryGib: 100 }, { device: 'cuda' }).vision).to.equal('1 x 4');
   });
+
+  it('are as many of faces beside a GPU as without one, because they run on the CPU', () => {
+    const machine = { cores: 8, memoryGib: 100 };
+    const [beside, without] = (['cuda', 'cpu'] as const).map(
+      (device) => sizes([model('faces')], machine, { device }).faces,
+    );
+    expect(beside).to.equal(without);
+  });
 });
 
 describe('the batch limit', () => {

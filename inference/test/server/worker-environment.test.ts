@@ -4,6 +4,7 @@ import { readConfig } from '../../src/config.js';
 describe('the environment of a worker', () => {
   it('keeps libraries offline, requests large pages and returns freed memory', () => {
     const { workerEnv } = readConfig({ PATH: '/bin', HF_HUB_OFFLINE: '0' });
+    expect(workerEnv.NVIDIA_TF32_OVERRIDE).to.equal('0');
     expect(workerEnv).to.include({ PATH: '/bin', HF_HUB_OFFLINE: '1', TRANSFORMERS_OFFLINE: '1' });
     expect(workerEnv.GLIBC_TUNABLES?.split(':')).to.deep.equal([
       'glibc.malloc.hugetlb=1',

@@ -112,12 +112,13 @@ export abstract class Graph {
     return this.#add(opType, inputs, attributes, 'com.microsoft', 1)[0] as string;
   }
 
-  /** If: each branch reads values of this graph and returns one float32 value of `rank` dimensions. */
+  /** If: each branch reads values of this graph and returns one value of `rank` dimensions, float32 unless given. */
   either(
     condition: string,
     whether: (branch: Branch) => string,
     otherwise: (branch: Branch) => string,
     rank: number,
+    elementType: ElementType = 'float32',
   ): string {
     const branch = (name: string, build: (branch: Branch) => string): OnnxGraph => {
       const nodes: OnnxNode[] = [];
@@ -126,7 +127,7 @@ export abstract class Graph {
         nodes.push(node(opType, inputs, [output], attributes, domain));
         return output;
       });
-      const outputs = [{ name: result, elementType: 'float32' as const, dims: new Array<Dimension>(rank).fill(null) }];
+      const outputs = [{ name: result, elementType, dims: new Array<Dimension>(rank).fill(null) }];
       return { name, nodes, initializers: [], inputs: [], outputs, shapes: [], rest: [] };
     };
     return this.op('If', [condition], {

@@ -3,7 +3,7 @@ import { toFloat16 } from '../checkpoint/data-types.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { CompilerError } from '../errors.js';
 import type { Branch, Graph } from './graph.js';
-import { type Form, type Matrix, Products } from './products.js';
+import { FLOAT16, FLOAT32, type Form, type Matrix, Products } from './products.js';
 
 /** What a product does in its layer: forms are chosen by it. */
 const PRODUCT_KINDS = [
@@ -139,7 +139,12 @@ export class Layers {
     const { width, heads, dims, mask, unpadded, merged } = attention;
     const layers = projections.map((projection) => ({ name: `${name}.${projection}`, outputs: width }));
     const joined = this.joined(x, `${name}.qkv`, layers, width, 'attention input');
-    const parts = graph.ops('Split', [joined], 3, { axis: 1, num_outputs: 3 });
+    // In half precision a GPU has kernels that hold no table of scores, and sum in float32. What comes from a product in half
+    // precision is in its range.
+    const half = this.recipe['attention input'] === 'float16';
+    const cast = (value: string, to: number) => (half ? graph.op('Cast', [value], { to }) : value);
+    const parts = graph.ops('Split', [cast(joined, FLOAT16)], 3, { axis: 1, num_outputs: 3 });
+    const elementType = half ? 'float16' : 'float32';
     const sequences = parts.map((part) => graph.op('Reshape', [part, dims]));
     const operator = 'MultiHeadAttention';
     const attributes = { num_heads: heads };
@@ -149,9 +154,11 @@ export class Layers {
       merged !== undefined
         ? graph.either(
             merged.condition,
-            (branch) => branch(operator, [...sequences, '', '', merged.logCounts], attributes, RUNTIME_DOMAIN),
+            (branch) =>
+              branch(operator, [...sequences, '', '', cast(merged.logCounts, FLOAT16)], attributes, RUNTIME_DOMAIN),
             plain,
             3,
+            elementType,
           )
         : mask === undefined
           ? graph.runtimeOp(operator, sequences, attributes)
@@ -162,8 +169,9 @@ export class Layers {
                 plain,
                 (branch) => branch(operator, [...sequences, '', mask], attributes, RUNTIME_DOMAIN),
                 3,
+                elementType,
               );
-    return graph.op('Reshape', [context, graph.integers(-1, width)]);
+    return cast(graph.op('Reshape', [context, graph.integers(-1, width)]), FLOAT32);
   }
 
   /**

@@ -5,7 +5,7 @@ import { BLOCK_SIZE, quantizeBlocks, quantizeColumns, remaindersOf, transposed }
 /**
  * Forms of a matrix product.
  * - `float32`: as in the checkpoint.
- * - `float16`: in half precision, activations and weights; values between products stay float32.
+ * - `float16`: in half precision, activations and weights, and attention between such products; all other values stay float32.
  * - `row`: activations in 8 bits with one scale per row (token), weights in 8 bits with one scale per output.
  * - `row2`: as row, plus a second 8-bit product for the rounding error of the activations: effectively 16 bits.
  * - `row3`: as row2, plus a third product for the rounding error of the weights: effectively 16 bits too.
@@ -27,8 +27,8 @@ export interface Matrix {
 const STEP = 1 / 127;
 const ZERO_POINT = 128;
 /** Element types as Cast names them (TensorProto.DataType). */
-const FLOAT32 = 1;
-const FLOAT16 = 10;
+export const FLOAT32 = 1;
+export const FLOAT16 = 10;
 /** A step of the rest: half a step of the first rounding in 127 steps. */
 const REST_STEP = STEP / 254;
 

@@ -140,7 +140,7 @@ export class CompiledDecoder implements Decoder {
   }
 }
 
-function outputFrom(
+export function outputFrom(
   outputs: InferenceSession.OnnxValueMapType,
   state: DecoderState,
   given: number,
@@ -157,18 +157,18 @@ function outputFrom(
 }
 
 /** Causal mask of a prompt: float32 [1, 1, tokens, tokens]. */
-function causalMask(tokens: number): Tensor {
+export function causalMask(tokens: number): Tensor {
   const mask = new Float32Array(tokens * tokens);
   for (let row = 0; row < tokens; row++)
     mask.fill(Number.NEGATIVE_INFINITY, row * tokens + row + 1, (row + 1) * tokens);
   return new Tensor('float32', mask, [1, 1, tokens, tokens]);
 }
 
-function counted(tokens: number): Tensor {
+export function counted(tokens: number): Tensor {
   return new Tensor('int64', BigInt64Array.of(BigInt(tokens)), [1]);
 }
 
-function decoderCache(layerCount: number): readonly string[] {
+export function decoderCache(layerCount: number): readonly string[] {
   return Array.from({ length: layerCount }, (_, layer) =>
     SIDES.map((side) => `past_key_values.${layer}.decoder.${side}`),
   ).flat();
@@ -176,4 +176,4 @@ function decoderCache(layerCount: number): readonly string[] {
 
 const inputOf = (output: string) => output.replace('present', 'past_key_values');
 const outputOf = (input: string) => input.replace('past_key_values', 'present');
-const attentionsOf = (layer: number) => `cross_attentions.${layer}`;
+export const attentionsOf = (layer: number) => `cross_attentions.${layer}`;

@@ -3,6 +3,7 @@ import { BatchedDecoder, type DecoderSlot } from '../decoding/batched-decoder.js
 import { CompiledDecoder } from '../decoding/compiled-decoder.js';
 import type { Decoder } from '../decoding/decoder.js';
 import { MergedDecoder } from '../decoding/merged-decoder.js';
+import { WholeDecoder } from '../decoding/whole-decoder.js';
 import type { ItemContext, LoadedModel, LoadOptions, ModelFacts, ModelFiles, Outcome, RunContext } from '../model.js';
 import { runItem } from '../outcomes.js';
 import { detectVoiceActivity, openDetector, type VoiceActivityDetector } from '../silero/detector.js';
@@ -38,10 +39,11 @@ export async function load(
   try {
     const mel = keep(await MelExtractor.open(config.melCount, options));
     const encoder = keep(await Encoder.open(encoderPath, config.melCount, options));
+    const compiledDecoder = options.device === 'cpu' ? CompiledDecoder : WholeDecoder;
     const decoder: Decoder = keep(
       cross === undefined
         ? await MergedDecoder.open(decoderPath, config, options)
-        : await CompiledDecoder.open({ cross, decoder: decoderPath }, config, options),
+        : await compiledDecoder.open({ cross, decoder: decoderPath }, config, options),
     );
     const detector = await openDetector(vad);
     if (detector !== undefined) keep(detector);

@@ -1,0 +1,308 @@
+/**
+ * Starts the server on the CPU and on an NVIDIA GPU in turn and compares their answers and their times. See README.md.
+ * Usage: node bench/gpu/run.js --models small|default --volume DIR [--shared ../shared] [--only NAME,NAME] [--rows NAME,NAME] [--seconds 3]
+ */
+import '../support/offline.js';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createInferenceClient } from '@heimdex/client';
+import { memoryMib } from '../default-stack/readings.js';
+import { inRepository, readOptions } from '../support/measure.js';
+
+const {
+  models,
+  volume,
+  only,
+  rows,
+  seconds,
+  out,
+  port: portText,
+} = readOptions({
+  models: { type: 'string', default: 'small' },
+  volume: { type: 'string' },
+  only: { type: 'string' },
+  rows: { type: 'string' },
+  seconds: { type: 'string', default: '3' },
+  out: { type: 'string' },
+  port: { type: 'string', default: '18710' },
+});
+const TIMEOUT_MS = 300_000;
+const CALLERS = 16;
+const SET = {
+  small: { speech: 'base', vision: 'pocket/siglip', text: 'sentence-transformers/all-MiniLM-L6-v2' },
+  default: { speech: 'medium', vision: 'google/siglip-so400m-patch14-384', text: 'BAAI/bge-m3' },
+}[models];
+
+/** The configurations that are compared: name, device, precision, other variables. */
+const CONFIGURATIONS = [
+  { name: 'cpu-fp32', device: 'cpu', precision: 'fp32' },
+  { name: 'cpu-fp16', device: 'cpu', precision: 'fp16', answersOnly: true },
+  { name: 'cpu-int8', device: 'cpu', precision: 'int8' },
+  { name: 'gpu-fp16', device: 'cuda', precision: 'fp16' },
+  { name: 'gpu-fp32', device: 'cuda', precision: 'fp32' },
+  {
+    name: 'gpu-fp16-workers',
+    device: 'cuda',
+    precision: 'fp16',
+    env: { WORKERS_VISION: '4', WORKERS_TEXT: '2', WORKERS_SPEECH: '2' },
+  },
+];
+
+const speechDir = inRepository('demo/samples/speech');
+const said = JSON.parse(readFileSync(join(speechDir, 'said.json'), 'utf8'));
+const recordings = Object.keys(said).map((name) => ({ name, bytes: readFileSync(join(speechDir, name)) }));
+const images = Object.entries(JSON.parse(readFileSync(inRepository('demo/samples/images/names.json'), 'utf8')))
+  .map(([name]) => inRepository(`demo/samples/images/${name}`))
+  .filter((path) => existsSync(path))
+  .map((path) => readFileSync(path));
+const faces = [1, 2, 3, 4].map((n) => readFileSync(inRepository(`demo/samples/faces/faces_${n}.png`)));
+const SHORT = 'a dog in the snow';
+const TEXTS = [
+  SHORT,
+  'an elephant',
+  '',
+  'Every model is downloaded once, checked, and then served without the network.',
+  'word '.repeat(60),
+  'The old man and the sea, a story of a fisherman. '.repeat(12),
+];
+const LONG = 'The old man and the sea, a story of a fisherman. '.repeat(46);
+const FIXED = {
+  language: 'en',
+  timestamps: 'none',
+  temperatures: [0],
+  compressionRatioThreshold: 1000,
+  logProbThreshold: -1000,
+};
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const running = new Set();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+function gpuMib() {
+  try {
+    const text = execFileSync('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits'], {
+      encoding: 'utf8',
+    });
+    return Number(text.trim());
+  } catch {
+    return 0;
+  }
+}
+
+async function start({ name, device, precision, env = {} }) {
+  const startedAt = performance.now();
+  const variables = {
+    ...process.env,
+    MODELS_DIR: volume,
+    ASR_MODEL: `${SET.speech}:${precision}`,
+    VISION_MODEL_NAME: `${SET.vision}:${precision}`,
+    TEXT_MODEL_NAME: `${SET.text}:${precision}`,
+    LOAD_BGE_M3: 'true',
+    FEATURE_FACE: 'true',
+    DEVICE: device,
+    PORT: portText,
+    LOG_FORMAT: 'json',
+    VERIFY_MODELS: 'quick',
+    ...env,
+  };
+  const child = spawn(process.execPath, [inRepository('inference/bin/heimdex-inference.js')], {
+    env: variables,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  const lines = [];
+  for (const stream of [child.stdout, child.stderr])
+    createInterface({ input: stream }).on('line', (line) => lines.push(line));
+  const code = await new Promise((resolve) => {
+    child.once('exit', (exit, signal) => resolve(exit ?? signal));
+    const timer = setInterval(() => {
+      if (lines.some((line) => line.includes('"msg":"Ready"'))) {
+        clearInterval(timer);
+        resolve(undefined);
+      }
+    }, 20);
+    timer.unref();
+  });
+  if (out !== undefined) writeFileSync(join(out, `${models}-${name}.log`), lines.join('\n'));
+  return { child, lines, code, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+async function stop(child) {
+  running.delete(child);
+  if (child.exitCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill();
+  await gone;
+}
+
+async function latencyMs(call, turns = 20, budgetMs = 6000) {
+  await call();
+  const times = [];
+  const until = performance.now() + budgetMs;
+  for (let turn = 0; turn < turns && (turn < 3 || performance.now() < until); turn++) {
+    const startedAt = performance.now();
+    await call();
+    times.push(performance.now() - startedAt);
+  }
+  return median(times);
+}
+
+async function perSecond(call, items, callers = CALLERS) {
+  const startedAt = performance.now();
+  const until = startedAt + Number(seconds) * 1000;
+  let done = 0;
+  await Promise.all(
+    Array.from({ length: callers }, async () => {
+      while (performance.now() < until) {
+        await call();
+        done += items;
+      }
+    }),
+  );
+  return (done * 1000) / (performance.now() - startedAt);
+}
+
+const vectorOf = ({ results }) => results.map((result) => (result.ok ? [...result.value.vector] : undefined));
+
+async function answersOf(client) {
+  const answers = {
+    images: vectorOf(await client.embedImage(images)),
+    texts: vectorOf(await client.embedText(TEXTS.filter((text) => text !== ''))),
+    sentences: vectorOf(await client.embedText(TEXTS, { model: 'text' })),
+    long: vectorOf(await client.embedText([LONG], { model: 'text' })),
+    faces: (await client.detectFaces(faces, { scoreThreshold: 0.6 })).results.map((result) =>
+      result.ok ? result.value.faces : undefined,
+    ),
+  };
+  if (models === 'small') {
+    answers.words = {};
+    for (const { name, bytes } of recordings) {
+      const { text, segments } = await client.transcribe(bytes, {
+        language: 'en',
+        timestamps: 'word',
+        temperatures: [0],
+      });
+      answers.words[name] = {
+        text: text.trim(),
+        times: segments.flatMap(({ words = [] }) => words.map(({ startSeconds }) => startSeconds)),
+      };
+    }
+  }
+  return answers;
+}
+
+async function timesOf(client) {
+  const [image] = images;
+  const table = {};
+  const row = async (name, call, items = 1, turns = 20) => {
+    if (rows !== undefined && !rows.split(',').includes(name)) return;
+    table[name] = await latencyMs(call, turns);
+    table[`${name}, ${CALLERS} callers, /s`] = await perSecond(call, items);
+  };
+  await row('text', () => client.embedText([SHORT]));
+  await row('image', () => client.embedImage([image]));
+  await row('16 images', () => client.embedImage(Array.from({ length: 16 }, (_, i) => images[i])), 16, 5);
+  await row('sentence', () => client.embedText([SHORT], { model: 'text' }));
+  await row('sentence of 500 tokens', () => client.embedText([LONG], { model: 'text' }));
+  await row('faces', () => client.detectFaces([faces[0]], { scoreThreshold: 0.6 }));
+  const speech =
+    models === 'small'
+      ? () => client.transcribe(recordings[0].bytes, { language: 'en', temperatures: [0] })
+      : () => client.transcribe(recordings[0].bytes, FIXED);
+  const startedAt = performance.now();
+  const { segments } = await speech();
+  table['speech, first'] = performance.now() - startedAt;
+  table['speech tokens'] = segments.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  table.speech = await latencyMs(speech, models === 'small' ? 10 : 2);
+  if (models === 'small') table[`speech, ${CALLERS} callers, /s`] = await perSecond(speech, 1);
+  return table;
+}
+
+const cosine = (a, b) => {
+  let [ab, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i] * b[i];
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+  }
+  return ab / Math.sqrt(aa * bb);
+};
+
+function compare(name, answers, against, reference) {
+  const least = (key) =>
+    Math.min(
+      ...answers[key].map((vector, i) => (vector === undefined ? Number.NaN : cosine(vector, reference[key][i]))),
+    );
+  const line = ['images', 'texts', 'sentences', 'long'].map((key) => `${key} ${least(key).toFixed(6)}`);
+  const boxes = answers.faces.map((found, i) => {
+    const other = reference.faces[i] ?? [];
+    const off = Math.max(0, ...(found ?? []).map((face, j) => Math.abs((face.score ?? 0) - (other[j]?.score ?? 0))));
+    return `${found?.length}=${other.length}(${off.toFixed(4)})`;
+  });
+  line.push(`faces ${boxes.join(' ')}`);
+  for (const [file, { text, times }] of Object.entries(answers.words ?? {})) {
+    const other = reference.words[file];
+    const off =
+      times.length === other.times.length
+        ? Math.max(...times.map((time, i) => Math.abs(time - other.times[i]))).toFixed(2)
+        : 'other count';
+    line.push(
+      `${file} ${text === other.text ? 'same words' : `"${text}" instead of "${other.text}"`}, times off ${off}`,
+    );
+  }
+  console.log(`${name} beside ${against}: ${line.join('; ')}`);
+}
+
+const results = {};
+for (const configuration of CONFIGURATIONS) {
+  const { name } = configuration;
+  if (only !== undefined && !only.split(',').includes(name)) continue;
+  const before = gpuMib();
+  const server = await start(configuration);
+  const { child } = server;
+  if (server.code !== undefined) {
+    console.log(`${name}: ended with ${server.code}: ${server.lines.slice(-2).join(' ').slice(0, 1500)}`);
+    continue;
+  }
+  const health = await (await fetch(`http://127.0.0.1:${portText}/health`)).json();
+  const client = createInferenceClient({ address: `127.0.0.1:${portText}`, timeoutMs: TIMEOUT_MS });
+  const result = {
+    ready: server.seconds,
+    device: health.device,
+    gpuMib: gpuMib() - before,
+    hostMib: memoryMib(child.pid),
+  };
+  results[name] = result;
+  console.log(
+    `${name}: ready in ${server.seconds.toFixed(1)} s on ${health.device}, ${result.gpuMib} MiB of the GPU, ${result.hostMib.toFixed(0)} MiB of host memory`,
+  );
+  try {
+    result.answers = await answersOf(client);
+    for (const other of ['cpu-fp32', 'cpu-fp16']) {
+      if (other !== name && results[other]?.answers !== undefined)
+        compare(name, result.answers, other, results[other].answers);
+    }
+    if (configuration.answersOnly !== true) {
+      result.times = await timesOf(client);
+      for (const [key, value] of Object.entries(result.times)) console.log(`  ${key}: ${value.toFixed(2)}`);
+    }
+    console.log(`  after: ${gpuMib() - before} MiB of the GPU, ${memoryMib(child.pid).toFixed(0)} MiB of host memory`);
+  } catch (error) {
+    console.log(`${name} failed: ${error.message}; ${server.lines.slice(-4).join(' | ').slice(0, 1500)}`);
+  }
+  client.close();
+  await stop(child);
+  if (out !== undefined) {
+    writeFileSync(join(out, `${models}-${name}.log`), server.lines.join('\n'));
+    writeFileSync(
+      join(out, `${models}.json`),
+      JSON.stringify(results, (key, value) => (key === 'answers' ? undefined : value), 1),
+    );
+  }
+  await sleep(300);
+}
