@@ -107,8 +107,8 @@ export type AudioInput = Message<"heimdex.inference.v1.AudioInput"> & {
  */
 export type AudioInputJson = {
   /**
-   * The bytes of the file (WAV, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska, MPEG-TS; detected
-   * from the content), or raw samples if `raw` is set. Of a video, its audio is used. For files larger than
+   * The bytes of the file (WAV, AIFF, AU, CAF, FLAC, MP3, AAC, Ogg Vorbis, Ogg Opus, MP4, M4A, QuickTime, WebM, Matroska,
+   * MPEG-TS; detected from the content), or raw samples if `raw` is set. Of a video, its audio is used. For files larger than
    * limits.max_message_bytes use TranscribeStream, which accepts any size. Empty or unreadable: INVALID_ARGUMENT.
    *
    * @generated from field: bytes content = 1;
