@@ -13,6 +13,8 @@ import {
 } from '@heimdex/gen';
 import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
+import { mp4File } from '../audio/mp4-file.js';
+import { transcribe as samplesOf } from '../audio/read-audio.js';
 import { failureOf, GrpcClient, gather } from '../fixtures/grpc-client.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT, SHARED_MODELS, type Volume } from '../fixtures/volume.js';
@@ -49,6 +51,7 @@ describe('speech with Moonshine', () => {
       VISION_MODEL_NAME: 'none',
       MAX_AUDIO_SECONDS: '60',
       STREAM_IDLE_SECONDS: '1',
+      MEMORY_LIMIT_GB: '0.6',
     });
     client = new GrpcClient(server.address);
     said = JSON.parse(await readFile(join(SAMPLES, 'said.json'), 'utf8'));
@@ -107,6 +110,28 @@ describe('speech with Moonshine', () => {
     expect(text.trim()).to.equal(whole.text);
     const last = result.value.at(-1)?.message;
     expect(last?.case === 'summary' && last.value.durationSeconds).to.equal(whole.durationSeconds);
+  });
+
+  /** A film of some MiB whose index is at its end, with the speech of a sample. */
+  async function indexLastFilm(name: string, mib: number): Promise<StreamRequest[]> {
+    const { samples } = await samplesOf(await sample(name));
+    const chunks = [Int16Array.from(samples, (value) => Math.round(value * 32_767))];
+    return [start, ...[...mp4File({ chunks, betweenBytes: mib * 2 ** 20, indexLast: true })].map(audio)];
+  }
+
+  it('holds a film until its index at the end, within its memory for requests, and then makes room again', async function () {
+    this.timeout(60_000);
+    const whole = await client.value(transcribe, { audio: { content: await sample('search.flac') } });
+    // Requests may hold a quarter of the memory limit, 153 MiB: less than two of these films.
+    for (const again of [1, 2]) {
+      const result = await stream(await indexLastFilm('search.flac', 80));
+      if (!result.ok) throw new Error(`${again}: ${result.error.message}`);
+      const text = result.value.flatMap(({ message }) => (message.case === 'segment' ? [message.value.text] : []));
+      expect(words(text.join(''))).to.deep.equal(words(whole.text));
+    }
+    const refused = await stream(await indexLastFilm('search.flac', 160));
+    expect(refused.ok ? 'no error' : refused.error.reason).to.equal('MESSAGE_TOO_LARGE');
+    expect(refused.ok ? '' : refused.error.message).to.contain('-movflags +faststart');
   });
 
   it('accepts raw samples', async () => {

@@ -117,13 +117,7 @@ export class IncomingBody {
   /** Counts bytes of earlier messages that are still in memory. Throws as `announce` does. */
   retain(bytes: number): void {
     const { totalBytes } = this.#options.permits;
-    if (bytes > totalBytes) {
-      throw new InferenceError(
-        'MESSAGE_TOO_LARGE',
-        `This audio needs more than the ${totalBytes} bytes of memory for requests before it can be decoded. Write the file with its ` +
-          'index first (ffmpeg -movflags +faststart), or let the client read the file: it sends only the audio track.',
-      );
-    }
+    if (bytes > totalBytes) throw indexTooFar(totalBytes);
     this.#retainedBytes = bytes;
     this.#hold();
   }
@@ -146,6 +140,7 @@ export class IncomingBody {
       COPIES * (arriving + this.#unpackedBytes) + this.#keptBytes + this.#retainedBytes,
     );
     if (permit === undefined || permit.resize(needed)) return;
+    if (needed > permits.totalBytes && this.#retainedBytes > received) throw indexTooFar(permits.totalBytes);
     if (needed > permits.totalBytes) throw tooLarge(received + this.#unpackedBytes, permits.totalBytes / COPIES);
     throw noRoom();
   }
@@ -180,4 +175,12 @@ function tooLarge(bytes: number, maxBytes: number): InferenceError {
 export function noRoom(): InferenceError {
   const message = 'The server holds as many requests as its memory allows. Come back later.';
   return new InferenceError('QUEUE_FULL', message, { retryAfterMs: RETRY_MS });
+}
+
+function indexTooFar(totalBytes: number): InferenceError {
+  return new InferenceError(
+    'MESSAGE_TOO_LARGE',
+    `This audio needs more than the ${totalBytes} bytes of memory for requests before it can be decoded. Write the file with its ` +
+      'index first (ffmpeg -movflags +faststart), or let the client read the file: it sends only the audio track.',
+  );
 }
