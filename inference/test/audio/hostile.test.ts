@@ -37,7 +37,7 @@ describe('Content that is not audio', () => {
       const error = await refusal(content);
       expect(error.code).to.equal('AUDIO_UNREADABLE');
       expect(error.message).to.contain(said);
-      expect(error.message).to.contain('WAV, FLAC, MP3');
+      expect(error.message).to.contain('WAV, AIFF, AU, CAF, FLAC, MP3');
       const streamed = await refusal(inParts(content, 5));
       expect(streamed.message).to.equal(error.message);
     });
