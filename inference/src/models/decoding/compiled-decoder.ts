@@ -1,13 +1,20 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { LoadOptions } from '../model.js';
 import { openCompiled } from '../session/compiled-session.js';
+import {
+  attentionsOf,
+  counted,
+  decoderCache,
+  firstRun,
+  layersOf,
+  onePositionEach,
+  outputFrom,
+} from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
 import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withCapacity } from './kv-cache.js';
-
-const SIDES = ['key', 'value'] as const;
 
 /**
  * A decoder exported by the compiler as two graphs. One computes the cross-attention keys and values, once per audio
@@ -57,7 +64,7 @@ export class CompiledDecoder implements Decoder {
   }
 
   get attentionLayers(): readonly number[] {
-    return Array.from({ length: this.#sizes.layerCount }, (_, layer) => layer);
+    return layersOf(this.#sizes);
   }
 
   /**
@@ -70,23 +77,16 @@ export class CompiledDecoder implements Decoder {
     positions: readonly number[] = [(prompts[0]?.length ?? 1) - 1],
     attentionLayers: readonly number[] = [],
   ): Promise<DecoderOutput> {
-    const { layerCount, headCount, headSize } = this.#sizes;
     const audios = states.dims[0] ?? 1;
     const length = prompts[0]?.length ?? 0;
-    const transcribed: Record<string, Tensor> = {
-      [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]),
-    };
+    const transcribed: Record<string, Tensor> = { [LOG_COUNTS]: logCounts ?? onePositionEach(audios) };
     for (const [name, value] of Object.entries(await this.#cross.run({ encoder_hidden_states: states }))) {
       transcribed[inputOf(name)] = value as Tensor;
     }
-    const empty: Record<string, Tensor> = {};
-    for (const name of decoderCache(layerCount)) {
-      empty[name] = new Tensor('float32', new Float32Array(0), [prompts.length, headCount, 0, headSize]);
-    }
-    const feeds = { ...transcribed, ...empty, [PAST_LENGTH]: counted(0), [STEP_MASK]: causalMask(length) };
+    const feeds = { ...transcribed, ...firstRun(this.#sizes, prompts.length, length) };
     const outputs = await this.#run(feeds, prompts, positions, attentionLayers);
     const cache: Record<string, Tensor> = { ...transcribed };
-    for (const name of decoderCache(layerCount)) {
+    for (const name of decoderCache(this.#sizes.layerCount)) {
       cache[name] = withCapacity(outputs[outputOf(name)] as Tensor, length);
     }
     const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, chunked: true };
@@ -133,47 +133,12 @@ export class CompiledDecoder implements Decoder {
           tokens.length,
           tokens[0]?.length ?? 0,
         ]),
-        [LOGIT_POSITIONS]: new Tensor('int64', BigInt64Array.from(positions, BigInt), [positions.length]),
+        [LOGIT_POSITIONS]: counted(...positions),
       },
       ['logits', ...decoderCache(this.#sizes.layerCount).map(outputOf), ...attentionLayers.map(attentionsOf)],
     );
   }
 }
 
-export function outputFrom(
-  outputs: InferenceSession.OnnxValueMapType,
-  state: DecoderState,
-  given: number,
-  attentionLayers: readonly number[],
-): DecoderOutput {
-  const scores = outputs.logits?.data as Float32Array;
-  const vocabulary = scores.length / (state.rows * given);
-  return {
-    state,
-    attentions: new Map(attentionLayers.map((layer) => [layer, outputs[attentionsOf(layer)] as Tensor])),
-    logits: (row, index = 0) =>
-      scores.subarray((row * given + index) * vocabulary, (row * given + index + 1) * vocabulary),
-  };
-}
-
-/** Causal mask of a prompt: float32 [1, 1, tokens, tokens]. */
-export function causalMask(tokens: number): Tensor {
-  const mask = new Float32Array(tokens * tokens);
-  for (let row = 0; row < tokens; row++)
-    mask.fill(Number.NEGATIVE_INFINITY, row * tokens + row + 1, (row + 1) * tokens);
-  return new Tensor('float32', mask, [1, 1, tokens, tokens]);
-}
-
-export function counted(tokens: number): Tensor {
-  return new Tensor('int64', BigInt64Array.of(BigInt(tokens)), [1]);
-}
-
-export function decoderCache(layerCount: number): readonly string[] {
-  return Array.from({ length: layerCount }, (_, layer) =>
-    SIDES.map((side) => `past_key_values.${layer}.decoder.${side}`),
-  ).flat();
-}
-
 const inputOf = (output: string) => output.replace('present', 'past_key_values');
 const outputOf = (input: string) => input.replace('past_key_values', 'present');
-export const attentionsOf = (layer: number) => `cross_attentions.${layer}`;

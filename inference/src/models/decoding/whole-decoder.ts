@@ -3,14 +3,13 @@ import { dirname } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { parseModelFile, writeModel } from '../../onnx/index.js';
 import type { LoadOptions } from '../model.js';
+import { compiledSettings } from '../session/compiled-session.js';
 import { externalFilesOf } from '../session/external-data.js';
 import { sessionOptions } from '../session/open-session.js';
-import { withSessionEntries } from '../session/optimized/recipe.js';
-import { attentionsOf, causalMask, counted, decoderCache, outputFrom } from './compiled-decoder.js';
+import { attentionsOf, counted, firstRun, layersOf, onePositionEach, outputFrom } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { joinCross, STATES } from './graph/joined-cross.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
-import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
 import { append, withCapacity } from './kv-cache.js';
 
@@ -42,16 +41,15 @@ export class WholeDecoder implements Decoder {
     for (const path of [paths.cross, paths.decoder]) await externalFilesOf(path, options.externalFiles ?? []);
     const model = parseModelFile(paths.decoder);
     joinCross(model, parseModelFile(paths.cross));
-    const settings = withSessionEntries(sessionOptions(options), {
-      x64quantprecision: '0',
+    const settings = compiledSettings(sessionOptions(options), {
       model_external_initializers_file_folder_path: realpathSync(dirname(paths.decoder)),
     });
-    const session = await InferenceSession.create(writeModel(model), { ...settings, enableMemPattern: false });
+    const session = await InferenceSession.create(writeModel(model), settings);
     return new WholeDecoder(session, sizes);
   }
 
   get attentionLayers(): readonly number[] {
-    return Array.from({ length: this.#sizes.layerCount }, (_, layer) => layer);
+    return layersOf(this.#sizes);
   }
 
   async start(
@@ -65,7 +63,7 @@ export class WholeDecoder implements Decoder {
     const tokens = new Tensor('float32', Float32Array.from(prompts.flat()), [prompts.length, 1, length, 1]);
     const cache = {
       [STATES]: states,
-      [LOG_COUNTS]: logCounts ?? new Tensor('float32', new Float32Array(audios), [audios, 1, 1, 1]),
+      [LOG_COUNTS]: logCounts ?? onePositionEach(audios),
       [TOKENS]: withCapacity(tokens, length),
     };
     const state = { cache, rows: prompts.length, length, audioPositions: states.dims[1] ?? 0, chunked: true };
@@ -89,7 +87,6 @@ export class WholeDecoder implements Decoder {
     attentionLayers: readonly number[],
   ): Promise<DecoderOutput> {
     const { rows, length, cache } = state;
-    const { layerCount, headCount, headSize } = this.#sizes;
     const { [TOKENS]: tokens, ...audio } = cache;
     const values = (tokens?.data ?? []) as Float32Array;
     const capacity = tokens?.dims[2] ?? 0;
@@ -99,15 +96,12 @@ export class WholeDecoder implements Decoder {
         ids[row * length + at] = BigInt(values[row * capacity + at] as number);
       }
     }
-    const empty = new Tensor('float32', new Float32Array(0), [rows, headCount, 0, headSize]);
     const outputs = await this.#session.run(
       {
         ...audio,
-        ...Object.fromEntries(decoderCache(layerCount).map((name) => [name, empty])),
-        [PAST_LENGTH]: counted(0),
-        [STEP_MASK]: causalMask(length),
+        ...firstRun(this.#sizes, rows, length),
         input_ids: new Tensor('int64', ids, [rows, length]),
-        [LOGIT_POSITIONS]: new Tensor('int64', BigInt64Array.from(positions, BigInt), [positions.length]),
+        [LOGIT_POSITIONS]: counted(...positions),
       },
       ['logits', ...attentionLayers.map(attentionsOf)],
     );

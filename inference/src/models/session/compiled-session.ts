@@ -27,13 +27,19 @@ export function compiledGraph(path: string, model: OnnxModel, externalFiles: rea
   // Blockwise products are several times slower unless prepacked. All others are nearly as fast from the mapped file,
   // whose pages all processes share.
   const packs = model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
-  const entries = { x64quantprecision: '0', ...(packs ? {} : { disable_prepacking: '1' }) };
+  const entries: Record<string, string> = packs ? {} : { disable_prepacking: '1' };
   return {
     facts: () => graphFacts(model),
     changed: false,
-    create: (settings) => {
-      // A plan of a run's memory for each length of input is memory of its own, and saves no time in runs of this size.
-      return createSession(path, { ...withSessionEntries(settings, entries), enableMemPattern: false }, externalFiles);
-    },
+    create: (settings) => createSession(path, compiledSettings(settings, entries), externalFiles),
   };
+}
+
+/** Session settings for a compiled graph, whose weights are safe from overflow, with entries of its own. */
+export function compiledSettings(
+  settings: InferenceSession.SessionOptions,
+  entries: Readonly<Record<string, string>>,
+): InferenceSession.SessionOptions {
+  // A plan of a run's memory for each length of input is memory of its own, and saves no time in runs of this size.
+  return { ...withSessionEntries(settings, { x64quantprecision: '0', ...entries }), enableMemPattern: false };
 }
