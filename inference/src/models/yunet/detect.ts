@@ -1,6 +1,6 @@
 import { type Image, ImageResizer } from '../../media/images/index.js';
 import type { Face } from '../items.js';
-import { enlargementOf, isSmallSuspect, isTraced, TRACE, tracesOf } from './enlarge.js';
+import { type Enlargement, enlargementOf, isSmallSuspect, isTraced, TRACE, tracesOf } from './enlarge.js';
 import { mergePasses, type Pass } from './merge.js';
 import type { FaceNetwork } from './network.js';
 import { NetworkInputs } from './network-inputs.js';
@@ -102,7 +102,7 @@ export class FaceDetector {
         const sought = found.suspects.filter(({ score }) => score >= SUSPECTED);
         passes.push({ level: index, faces: await this.#enlarged(sought, level, options) });
         if (!traced) continue;
-        const more = await this.#traced(unseen(found.suspects, passes), level.image, options, yieldToEventLoop);
+        const more = await this.#traced(unseen(found.suspects, passes), level, options, yieldToEventLoop);
         passes.push({ level: index + 1, faces: unseen(more, passes) });
       }
       coarser = { level, suspects };
@@ -180,13 +180,8 @@ export class FaceDetector {
     const small = suspects.filter((face) => isSmallSuspect(face, level.scale, asked));
     const least = (1 + options.scoreThreshold) / 2;
     for (const suspect of small.slice(0, MAX_ENLARGED)) {
-      const { from, size } = enlargementOf(suspect.box, level.scale, level.image);
-      const grids = await this.#run(fitImage(crop(level.image, from), size, this.#resizer));
-      const scale = { x: (level.scale.x * size.width) / from.width, y: (level.scale.y * size.height) / from.height };
-      const seen = bestFaces(candidateFaces(grids, scale, least), options.nmsThreshold).map((face) =>
-        moveFace(face, from.x / level.scale.x, from.y / level.scale.y),
-      );
-      const face = seen.find(({ box }) => overlap(box, suspect.box) > SAME_FACE);
+      const seen = await this.#search(level, enlargementOf(suspect.box, level.scale, level.image), least);
+      const face = bestFaces(seen, options.nmsThreshold).find(({ box }) => overlap(box, suspect.box) > SAME_FACE);
       if (face !== undefined) faces.push(face);
     }
     return bestFaces(faces, options.nmsThreshold);
@@ -198,21 +193,25 @@ export class FaceDetector {
    */
   async #traced(
     candidates: readonly Face[],
-    image: Image,
+    level: ScaledLevel,
     options: LookOptions,
     yieldToEventLoop: () => Promise<boolean>,
   ): Promise<readonly Face[]> {
     const faces: Face[] = [];
     const least = surer(options.scoreThreshold);
-    for (const [index, trace] of tracesOf(candidates, image).entries()) {
+    for (const [index, trace] of tracesOf(candidates, level.image).entries()) {
       if (index > 0 && index % TRACES_A_YIELD === 0 && !(await yieldToEventLoop())) break;
-      const { from, size } = trace;
-      const grids = await this.#run(fitImage(crop(image, from), size, this.#resizer));
-      const scale = { x: size.width / from.width, y: size.height / from.height };
-      const seen = candidateFaces(grids, scale, least).map((face) => moveFace(face, from.x, from.y));
-      faces.push(...seen.filter((face) => isTraced(face, trace, image)));
+      const seen = await this.#search(level, trace, least);
+      faces.push(...seen.filter((face) => isTraced(face, trace, level.image)));
     }
     return bestFaces(faces, options.nmsThreshold);
+  }
+
+  /** Candidates in an enlarged part of a level, in pixels of the image as shown. */
+  async #search({ image, scale }: ScaledLevel, { from, size }: Enlargement, least: number): Promise<readonly Face[]> {
+    const grids = await this.#run(fitImage(crop(image, from), size, this.#resizer));
+    const enlarged = { x: (scale.x * size.width) / from.width, y: (scale.y * size.height) / from.height };
+    return candidateFaces(grids, enlarged, least).map((face) => moveFace(face, from.x / scale.x, from.y / scale.y));
   }
 
   #run(image: Image, frame?: Size): Promise<readonly GridOutput[]> {
