@@ -6,10 +6,10 @@ import { readCompiledModels } from '@heimdex/cache';
 import { type Hub, pythonWithHub, runPython, startHub } from '@heimdex/hub';
 import { expect } from 'chai';
 import { bertRepository } from './support/checkpoints.js';
-import { lastLine, runHere, testEnvironment } from './support/program.js';
+import { lastLine, runHere } from './support/program.js';
+import { checkpointEnvironment, NAME } from './support/use-checkpoints.js';
 import { temporaryDir, whenTrue } from './support/volume.js';
 
-const NAME = 'acme/german-bert';
 const WEIGHTS = { kind: 'bytes', file: 'model.safetensors' } as const;
 
 /** As transformers' from_pretrained asks for files, one after the other. */
@@ -44,14 +44,7 @@ describe("a checkpoint that Python's huggingface_hub has downloaded", () => {
   });
   afterEach(() => hub.close());
 
-  const env = (more: NodeJS.ProcessEnv = {}) =>
-    testEnvironment(dir.path, hub.url, {
-      ASR_MODEL: 'none',
-      LOAD_BGE_M3: 'true',
-      TEXT_MODEL_NAME: NAME,
-      DOWNLOAD_STALL_SECONDS: '30',
-      ...more,
-    });
+  const env = (more: NodeJS.ProcessEnv = {}) => checkpointEnvironment(dir.path, hub.url, more);
   const cache = () => join(dir.path, 'cache');
   const pythonEnv = () => ({
     ...process.env,

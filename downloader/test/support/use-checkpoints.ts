@@ -11,6 +11,17 @@ export const NAME = 'acme/german-bert';
 /** SigLIP needs it. */
 const TOKENIZER_CONFIG = { path: 'tokenizer_config.json', bytes: '{}' };
 
+/** The environment of a downloader that is to have the text checkpoint NAME and no other model. */
+export function checkpointEnvironment(dir: string, hubUrl: string, more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return testEnvironment(dir, hubUrl, {
+    ASR_MODEL: 'none',
+    LOAD_BGE_M3: 'true',
+    TEXT_MODEL_NAME: NAME,
+    DOWNLOAD_STALL_SECONDS: '30',
+    ...more,
+  });
+}
+
 /** Starts a hub of small checkpoints for the suite; each test has its own directory. */
 export function useCheckpoints() {
   const dir = temporaryDir();
@@ -40,14 +51,7 @@ export function useCheckpoints() {
 
   const whisper = whisperCheckpoint();
   const cache = () => join(dir.path, 'cache');
-  const env = (more: NodeJS.ProcessEnv = {}) =>
-    testEnvironment(dir.path, hub.url, {
-      ASR_MODEL: 'none',
-      LOAD_BGE_M3: 'true',
-      TEXT_MODEL_NAME: NAME,
-      DOWNLOAD_STALL_SECONDS: '30',
-      ...more,
-    });
+  const env = (more: NodeJS.ProcessEnv = {}) => checkpointEnvironment(dir.path, hub.url, more);
   const ok = async (argv: readonly string[] = [], more: NodeJS.ProcessEnv = {}) => {
     const result = await runHere(argv, env(more));
     expect(result.status, result.stderr).to.equal(0);

@@ -223,15 +223,18 @@ describe('the port of a server', () => {
 });
 
 /** The sockets that listen on a local port, as Linux counts them. */
-async function listeningSockets(port: number): Promise<number> {
-  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').map((line) => line.trim().split(/\s+/));
-  return lines.filter(([, from, , state]) => from?.endsWith(local) && state === '0A').length;
+function listeningSockets(port: number): Promise<number> {
+  return socketsWith(port, 'local', '0A');
 }
 
 /** Connections to a local port whose first packet is unanswered (state SYN_SENT), as Linux lists them. */
-async function unconnected(port: number): Promise<number> {
-  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+function unconnected(port: number): Promise<number> {
+  return socketsWith(port, 'remote', '02');
+}
+
+async function socketsWith(port: number, end: 'local' | 'remote', state: string): Promise<number> {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').map((line) => line.trim().split(/\s+/));
-  return lines.filter(([, , to, state]) => to?.endsWith(remote) && state === '02').length;
+  const isOf = ([, local, remote]: readonly string[]) => (end === 'local' ? local : remote)?.endsWith(suffix);
+  return lines.filter((fields) => isOf(fields) && fields[3] === state).length;
 }
