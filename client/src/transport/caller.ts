@@ -198,7 +198,8 @@ export class Caller {
 
   async #pick(tried: ReadonlySet<Endpoint>, readyMs: number, signal: AbortSignal): Promise<Endpoint> {
     try {
-      return await before(this.#pool.pick(tried), readyMs, signal);
+      const picked = this.#pool.pick(tried);
+      return picked instanceof Promise ? await before(picked, readyMs, signal) : picked;
     } catch (error) {
       if (!(error instanceof TimeUpError)) throw error;
       throw createError('UNAVAILABLE', "the server's name was not resolved in time", {
@@ -210,7 +211,8 @@ export class Caller {
 
   async #metadata(call: CallOptions, readyMs: number, signal: AbortSignal): Promise<Metadata> {
     try {
-      return await before(metadataOf(this.#options, call), readyMs, signal);
+      const metadata = metadataOf(this.#options, call);
+      return metadata instanceof Promise ? await before(metadata, readyMs, signal) : metadata;
     } catch (cause) {
       if (signal.aborted || cause instanceof InferenceClientError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
