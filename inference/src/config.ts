@@ -185,7 +185,7 @@ function workerEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const tunables = {
     GLIBC_TUNABLES: [
       'glibc.malloc.hugetlb=1',
-      `glibc.malloc.arena_max=${MALLOC_SETTINGS.MALLOC_ARENA_MAX}`,
+      'glibc.malloc.arena_max=2',
       `glibc.malloc.mmap_threshold=${MALLOC_SETTINGS.MALLOC_MMAP_THRESHOLD_}`,
       `glibc.malloc.trim_threshold=${MALLOC_SETTINGS.MALLOC_TRIM_THRESHOLD_}`,
     ].join(':'),

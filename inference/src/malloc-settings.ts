@@ -1,14 +1,20 @@
 /**
- * Settings of glibc's malloc for the serving process. Bodies of requests are large, short-lived blocks: with the defaults, each thread's
- * arena keeps freed ones. glibc reads the variables only when a process starts. The images set them.
+ * Settings of glibc's malloc for the serving process, and of V8. Bodies of requests are large, short-lived blocks: with the defaults, each
+ * thread's arena keeps freed ones. glibc reads the variables only when a process starts. The images set them.
  */
 import process from 'node:process';
 
 export const MALLOC_SETTINGS = {
-  MALLOC_ARENA_MAX: '2',
+  MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '1048576',
   MALLOC_TRIM_THRESHOLD_: '8388608',
 } as const;
+
+/**
+ * V8's flags for every process. Node.js 24 lets the young generation grow to twice that of Node.js 20, and V8 keeps it: 28 MiB a process
+ * for no less time in collections.
+ */
+export const V8_FLAGS = ['--max-semi-space-size=16'] as const;
 
 /** Whether the process has glibc's defaults: on Linux, with none of the settings and no tunables in its environment. */
 export function hasDefaultMalloc(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): boolean {
@@ -24,7 +30,7 @@ export function hasDefaultMalloc(env: NodeJS.ProcessEnv, platform: NodeJS.Platfo
  */
 export function restartWithMallocSettings(env: NodeJS.ProcessEnv): void {
   if (!hasDefaultMalloc(env, process.platform) || process.channel || process.execve === undefined) return;
-  process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+  process.execve(process.execPath, [process.execPath, ...V8_FLAGS, ...process.execArgv, ...process.argv.slice(1)], {
     ...env,
     ...MALLOC_SETTINGS,
   });

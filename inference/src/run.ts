@@ -61,7 +61,7 @@ async function serve(program: Program, settings: Config): Promise<void> {
   const log = openLogWithHints(settings, program.stdout);
   if (hasDefaultMalloc(program.env, process.platform)) {
     log.debug(
-      'glibc keeps freed memory: use Node.js 22.15 or later, or set MALLOC_ARENA_MAX=2 and the others that the images set',
+      'glibc keeps freed memory: use Node.js 22.15 or later, or set MALLOC_ARENA_MAX=1 and the others that the images set',
     );
   }
   const models = await findModels(settings.models);

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { InferenceError } from '../errors.js';
+import { V8_FLAGS } from '../malloc-settings.js';
 import type { LoadOptions, ModelFacts, ModelFiles, Outcome } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
@@ -70,7 +71,7 @@ interface Run {
  * A worker collects garbage on its own thread. Its heap holds large arrays, which parallel collection does not speed up: V8's
  * helper threads took a sixth of the time of a long audio file from the other workers and saved nothing.
  */
-const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc'];
+const NODE_FLAGS = ['--enable-source-maps', '--single-threaded-gc', ...V8_FLAGS];
 
 /**
  * Starts in the constructor. `ready` resolves when the model is loaded and warm, and rejects if that fails; `ended` resolves
