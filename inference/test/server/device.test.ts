@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { chooseDevice } from '../../src/device.js';
+import { chooseDevice } from '../../src/capacity/device.js';
 import { EXIT_CODES, FatalError } from '../../src/exit-codes.js';
 import { pocketEnv, pocketVolume } from '../fixtures/pocket.js';
 import { runProgram, startProgram } from '../fixtures/server-process.js';

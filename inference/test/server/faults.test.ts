@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Health, InferenceService, HealthCheckResponse_ServingStatus as Serving, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
-import { readProcessWork } from '../../src/work-reading.js';
+import { readProcessWork } from '../../src/process/work-reading.js';
 import { FAILS_TO_LOAD, LOADS_AT_ONCE, LOADS_IN_STEPS } from '../fixtures/fake-model.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { gather } from '../fixtures/grpc-client.js';

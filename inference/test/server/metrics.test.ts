@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceService, TextModel } from '@heimdex/gen';
 import { expect } from 'chai';
-import { METRICS } from '../../src/metrics.js';
+import { METRICS } from '../../src/telemetry/metrics.js';
 import { type FakeServer, startFakeServer } from '../fixtures/fake-server.js';
 import { ROOT } from '../fixtures/volume.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
+import { chooseWorkers, type SizedModel } from '../../src/capacity/sizing.js';
 import { PIXEL_BATCH, SPEECH_BATCH, TOKEN_BATCH } from '../../src/models/batch-specs.js';
 import type { Role } from '../../src/models/roles.js';
-import { chooseWorkers, type SizedModel } from '../../src/sizing.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 
 const GIB = 1024 ** 3;

@@ -1,5 +1,5 @@
 /** The cost limit of a batch, from the worker's threads and the memory left besides the models. Pure. */
-import type { BatchSpec } from './models/model.js';
+import type { BatchSpec } from '../models/model.js';
 
 /** Maximum fraction of the free memory that runs may use. */
 const MAX_FREE_FRACTION = 0.5;

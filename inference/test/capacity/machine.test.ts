@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { expect } from 'chai';
-import { readMachine } from '../../src/machine.js';
+import { readMachine } from '../../src/capacity/machine.js';
 
 const MIB = 1024 * 1024;
 const read = (files: Readonly<Record<string, string>>) => readMachine((path) => files[path]);

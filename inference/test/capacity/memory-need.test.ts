@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { checkMemory, workerLimitBytes } from '../../src/memory-budget.js';
-import { type MemoryNeed, memoryNeed } from '../../src/memory-need.js';
+import { checkMemory, workerLimitBytes } from '../../src/capacity/memory-budget.js';
+import { type MemoryNeed, memoryNeed } from '../../src/capacity/memory-need.js';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;

@@ -1,11 +1,11 @@
 /** Chooses workers, threads and the batch limit per model from the machine's cores and memory. Pure. */
 import { MIB } from '@heimdex/common';
+import type { Config } from '../config/config.js';
+import type { BatchSpec } from '../models/model.js';
+import { deviceOf, ROLE_SPECS, ROLES, type Role } from '../models/roles.js';
 import { batchBudget } from './batch-budget.js';
-import type { Config } from './config.js';
 import type { Machine } from './machine.js';
 import { SERVER_BASE_BYTES } from './memory-budget.js';
-import type { BatchSpec } from './models/model.js';
-import { deviceOf, ROLE_SPECS, ROLES, type Role } from './models/roles.js';
 
 /** Maximum number of workers by default; more must be configured. */
 const MAX_WORKERS = 8;

@@ -1,6 +1,6 @@
 /** Estimates whether the models fit into memory before any of them is loaded. Pure. */
 import { GIB, MIB } from '@heimdex/common';
-import { FatalError } from './exit-codes.js';
+import { FatalError } from '../exit-codes.js';
 import type { MemoryNeed } from './memory-need.js';
 
 /** The serving process. */

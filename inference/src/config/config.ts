@@ -9,8 +9,8 @@ import {
   readVariables,
 } from '@heimdex/cache';
 import { GIB, MIB } from '@heimdex/common';
-import { MALLOC_SETTINGS } from './malloc-settings.js';
-import { forEachRole, type Role, roleVariable } from './models/roles.js';
+import { forEachRole, type Role, roleVariable } from '../models/roles.js';
+import { MALLOC_SETTINGS } from '../process/malloc-settings.js';
 import { SERVER_VARIABLES } from './settings.js';
 
 const TLS_VARIABLES = {

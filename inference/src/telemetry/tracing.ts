@@ -5,7 +5,7 @@
  */
 import type { Attributes, SpanStatusCode } from '@opentelemetry/api';
 import type { Logger } from 'pino';
-import type { EndedCall, Protocol } from './transport/calls/call-tracker.js';
+import type { EndedCall, Protocol } from '../transport/calls/call-tracker.js';
 
 export interface TracingOptions {
   /** Base address of an OTLP/HTTP collector: `http://collector:4318`. */

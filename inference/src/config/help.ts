@@ -1,6 +1,6 @@
 import { MODEL_VARIABLES } from '@heimdex/cache';
 import { helpEntry, variableEntry } from '@heimdex/common';
-import { EXIT_CODES } from './exit-codes.js';
+import { EXIT_CODES } from '../exit-codes.js';
 import { SERVER_VARIABLES } from './settings.js';
 
 const NAME_COLUMNS = 24;

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { decodeWithin } from '../../src/media/images/decode-limit.js';
-import { readProcessWork, readThreadWork, type WorkReading, workedMs } from '../../src/work-reading.js';
-import { sampleIntervalMs, WorkTimer } from '../../src/work-timer.js';
+import { readProcessWork, readThreadWork, type WorkReading, workedMs } from '../../src/process/work-reading.js';
+import { sampleIntervalMs, WorkTimer } from '../../src/process/work-timer.js';
 
 const AT_REST: WorkReading = { state: 'S', runnable: false, cpuMs: 100, waitedMs: 50 };
 

@@ -9,7 +9,7 @@ import {
   urlVariable,
   type Variable,
 } from '@heimdex/cache';
-import { ROLE_SPECS, ROLES, type Role, roleVariable } from './models/roles.js';
+import { ROLE_SPECS, ROLES, type Role, roleVariable } from '../models/roles.js';
 
 /** `WORKERS_<ROLE>` and `BATCH_<ROLE>`, one of each per role. */
 const WORKERS = roleVariables('WORKERS', (name, role) =>

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { openLog } from '../../src/log.js';
+import { openLog } from '../../src/telemetry/log.js';
 
 /** The output of two lines. */
 function written(format: 'auto' | 'human' | 'json', isTTY = false): string[] {

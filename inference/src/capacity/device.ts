@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Device } from '@heimdex/cache';
 import type { Logger } from 'pino';
-import { FatalError } from './exit-codes.js';
-import { readProcessWork } from './work-reading.js';
-import { sampleIntervalMs, WorkTimer } from './work-timer.js';
+import { FatalError } from '../exit-codes.js';
+import { readProcessWork } from '../process/work-reading.js';
+import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 
-const PROBE = fileURLToPath(new URL('./worker/cuda-probe.js', import.meta.url));
+const PROBE = fileURLToPath(new URL('../worker/cuda-probe.js', import.meta.url));
 /** Generous because the first start on a GPU compiles kernels. Time waiting for a CPU does not count. */
 const PROBE_WORK_MS = 120_000;
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
-import { openLog } from '../../src/log.js';
+import { openLog } from '../../src/telemetry/log.js';
 import { pocketServer } from '../fixtures/pocket.js';
 import { PROGRAM, runProgram } from '../fixtures/server-process.js';
 
