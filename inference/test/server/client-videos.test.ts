@@ -15,7 +15,7 @@ import { embeddedRepositories } from '@heimdex/hub';
 import { expect } from 'chai';
 import { mp4File } from '../audio/mp4-file.js';
 import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.js';
-import { writeJunkFilm } from '../fixtures/junk-film.js';
+import { writeNoiseVideo } from '../fixtures/noise-video.js';
 import { type ServerProcess, startProgram } from '../fixtures/server-process.js';
 import { makeVolume, ROOT, type Volume } from '../fixtures/volume.js';
 import { samplesOf } from '../support/speech.js';
@@ -37,7 +37,7 @@ async function answerOf(events: AsyncIterable<TranscribeEvent>) {
   throw new Error('expected a summary');
 }
 
-describe('Films that the client reads from the disk', function () {
+describe('Videos that the client reads from the disk', function () {
   this.timeout(120_000);
   let dir: string;
   let volume: Volume;
@@ -46,7 +46,7 @@ describe('Films that the client reads from the disk', function () {
   let client: InferenceClient;
 
   before(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'heimdex-films-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-videos-'));
     const embedded = (await embeddedRepositories()).find(({ name }) => name === MOONSHINE);
     volume = await makeVolume({ snapshots: { [MOONSHINE]: embedded?.files ?? [] } });
     server = await startProgram({
@@ -87,27 +87,27 @@ describe('Films that the client reads from the disk', function () {
     it(`have the result of the whole file with fewer bytes: ${name} ${JSON.stringify(options)}`, async () => {
       const path = join(CASES, name);
       const whole = await answerOf(client.transcribeStream(createReadStream(path), options));
-      let film: unknown;
+      let video: unknown;
       const sent = await sentFor(async () => {
-        film = await answerOf(client.transcribeFile(path, options));
+        video = await answerOf(client.transcribeFile(path, options));
       });
       expect(whole.segments).to.not.be.empty;
-      expect(film).to.deep.equal(whole);
+      expect(video).to.deep.equal(whole);
       expect(sent).to.be.below((await stat(path)).size);
     });
   }
 
   it('send only their audio, for any video', async () => {
     const path = join(dir, 'junk.mp4');
-    await writeJunkFilm(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 40 * MIB, repeats: 2 });
+    await writeNoiseVideo(path, join(CASES, 'quicktime_aac.mov'), { imageBytes: 40 * MIB, repeats: 2 });
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
-    let film: unknown;
+    let video: unknown;
     const sent = await sentFor(async () => {
-      film = await answerOf(client.transcribeFile(path));
+      video = await answerOf(client.transcribeFile(path));
     });
     expect((await stat(path)).size).to.be.above(40 * MIB);
     expect(sent).to.be.below(100_000);
-    expect(film).to.deep.equal(whole);
+    expect(video).to.deep.equal(whole);
     const heimdex = [HEIMDEX, 'transcribe', path, '--address', proxy.address];
     const byCommand = await sentFor(() => promisify(execFile)(process.execPath, heimdex));
     expect(byCommand).to.be.below(100_000);
@@ -130,12 +130,12 @@ describe('Films that the client reads from the disk', function () {
     const path = join(dir, 'edits.mov');
     await writeFile(path, Buffer.concat([...mp4File({ chunks, betweenBytes: MIB, edits })]));
     const whole = await answerOf(client.transcribeStream(createReadStream(path), {}));
-    let film: unknown;
+    let video: unknown;
     const sent = await sentFor(async () => {
-      film = await answerOf(client.transcribeFile(path));
+      video = await answerOf(client.transcribeFile(path));
     });
     expect(whole.summary.durationSeconds).to.be.closeTo(2.7, 0.001);
-    expect(film).to.deep.equal(whole);
+    expect(video).to.deep.equal(whole);
     expect(sent).to.be.below(MIB);
   });
 
@@ -175,11 +175,11 @@ describe('Films that the client reads from the disk', function () {
     const options = { audioTrack: 7 };
     const whole = await said(client.transcribeStream(createReadStream(path), options));
     expect(whole).to.include({ code: 'INVALID_ARGUMENT', field: 'options.audio_track' });
-    let film: unknown;
+    let video: unknown;
     const sent = await sentFor(async () => {
-      film = await said(client.transcribeFile(path, options));
+      video = await said(client.transcribeFile(path, options));
     });
-    expect(film).to.deep.equal(whole);
+    expect(video).to.deep.equal(whole);
     expect(sent).to.equal(0);
   });
 });

@@ -148,21 +148,21 @@ for (const [family, setting, audioFiles] of [
     // Slower with Whisper, with the same code path.
     if (family === 'Whisper') return;
 
-    it('may be films larger than the maximum message, in a stream', async () => {
+    it('may be videos larger than the maximum message, in a stream', async () => {
       const samples = await samplesOf(join(DEMO, 'party.flac'));
       const chunks = Array.from({ length: 8 }, (_, index) =>
         Int16Array.from(samples.subarray(index * RATE, (index + 1) * RATE), (sample) => Math.round(sample * 32_767)),
       );
-      const film = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 20 * 1_048_576 });
-      const transcribed = await streamed(client, film, {});
+      const video = mp4File({ chunks: chunks.filter(({ length }) => length > 0), betweenBytes: 20 * 1_048_576 });
+      const transcribed = await streamed(client, video, {});
       expect(transcribed.text).to.equal((await unary(client, await readFile(join(DEMO, 'party.flac')), {})).text);
       expect(transcribed.warnings).to.deep.equal([]);
       expect(transcribed.audioTrack).to.include({ index: 0, codec: 'PCM' });
     });
 
     it('with several audio tracks report the used one, and reject unknown ones', async () => {
-      const film = await readFile(join(CASES, 'ac3_first_aac_second.mp4'));
-      const answer = await unary(client, film, {});
+      const video = await readFile(join(CASES, 'ac3_first_aac_second.mp4'));
+      const answer = await unary(client, video, {});
       expect(answer.warnings).to.have.length(1);
       expect(answer.warnings[0]).to.contain(`${answer.audioTrack?.index} (${answer.audioTrack?.codec})`);
     });

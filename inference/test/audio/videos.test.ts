@@ -18,7 +18,7 @@ const whole = (content: Iterable<Uint8Array>): Uint8Array => Buffer.concat([...c
 const asFloats = (chunks: readonly Int16Array[]): number[] =>
   chunks.flatMap((each) => [...each].map((sample) => sample / 32_768));
 
-describe('A film', function () {
+describe('A video', function () {
   this.timeout(120_000);
 
   it('of a gigabyte is read completely, with bounded memory', async () => {
@@ -150,9 +150,9 @@ function numbers(seed: number): (below: number) => number {
   };
 }
 
-describe('A damaged film', function () {
+describe('A damaged video', function () {
   this.timeout(120_000);
-  const FILMS = [
+  const VIDEOS = [
     'fragmented_video_16k_pieces.mp4',
     'quicktime_pcm.mov',
     'video_vp8_opus.webm',
@@ -162,7 +162,7 @@ describe('A damaged film', function () {
     'adts.aac',
   ];
 
-  for (const name of FILMS) {
+  for (const name of VIDEOS) {
     it(`is read up to its end if truncated, with a warning: ${name}`, async () => {
       const bytes = await fromRoot(`inference/test/audio/cases/${name}`);
       const whole = await transcribe(bytes);

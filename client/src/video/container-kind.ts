@@ -1,5 +1,5 @@
 /** Container formats from which the client extracts audio. */
-export type FilmKind = 'mp4' | 'matroska' | 'mpeg-ts';
+export type ContainerKind = 'mp4' | 'matroska' | 'mpeg-ts';
 
 /** Bytes needed to detect the format. */
 export const HEAD_BYTES = 1_024;
@@ -21,7 +21,7 @@ const LAYOUTS: readonly TransportLayout[] = [
 ];
 
 /** Detects the format from the first bytes. Returns undefined for anything else, such as WAV or MP3. */
-export function filmKindOf(head: Uint8Array): FilmKind | undefined {
+export function containerKindOf(head: Uint8Array): ContainerKind | undefined {
   if (head.length < 8) return undefined;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   if (MP4_BOXES.includes(String.fromCharCode(...head.subarray(4, 8)))) return 'mp4';

@@ -1,16 +1,22 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Input } from 'mediabunny';
 import { InferenceClientError } from '../errors.js';
-import { type ChosenTrack, chooseTrack, type FilmTrack, filmTrackOf } from './choose-track.js';
+import { type ChosenTrack, chooseTrack, type TrackInfo, trackInfoOf } from './choose-track.js';
+import {
+  type ContainerKind,
+  containerKindOf,
+  HEAD_BYTES,
+  isTruncatedMatroska,
+  transportLayoutOf,
+} from './container-kind.js';
 import { type Mp4Index, readMp4Index } from './edit-list.js';
-import { type FilmKind, filmKindOf, HEAD_BYTES, isTruncatedMatroska, transportLayoutOf } from './film-kind.js';
 import { formatFor, trackAudio } from './track-audio.js';
 import { transportAudio } from './transport-audio.js';
 
 type Mediabunny = typeof import('mediabunny');
 
 /** The audio of a video file. */
-export interface FilmAudio {
+export interface ExtractedAudio {
   /** Reads the audio from disk in chunks; each call starts at the beginning. */
   readonly chunks: () => AsyncGenerator<Uint8Array, void, void>;
   /** Index of the sent audio track in the file; undefined if all are sent and the server chooses. */
@@ -37,30 +43,30 @@ const MIN_MISSING_SECONDS = 0.5;
  *
  * @param requestedTrack index among the audio tracks, from 0
  */
-export async function openFilm(path: string, requestedTrack: number | undefined): Promise<FilmAudio | undefined> {
+export async function openVideo(path: string, requestedTrack: number | undefined): Promise<ExtractedAudio | undefined> {
   try {
-    const film = await inspect(path);
-    return film && (await audioOf(path, film, requestedTrack));
+    const video = await inspect(path);
+    return video && (await audioOf(path, video, requestedTrack));
   } catch (error) {
     if (error instanceof InferenceClientError) throw error;
     return undefined; // The server reports what is wrong with the file.
   }
 }
 
-interface Film {
-  readonly kind: FilmKind;
+interface Video {
+  readonly kind: ContainerKind;
   readonly head: Uint8Array;
   readonly sizeBytes: number;
   readonly mp4: Mp4Index | undefined;
 }
 
-async function inspect(path: string): Promise<Film | undefined> {
+async function inspect(path: string): Promise<Video | undefined> {
   const file = await open(path);
   try {
     const found = await file.stat();
     if (!found.isFile()) return undefined;
     const head = await headOf(file);
-    const kind = filmKindOf(head);
+    const kind = containerKindOf(head);
     if (kind === undefined || (kind === 'matroska' && isTruncatedMatroska(head, found.size))) return undefined;
     const mp4 = kind === 'mp4' ? await readMp4Index(file, found.size) : undefined;
     const unusable = kind === 'mp4' && (mp4 === undefined || mp4.encrypted || mp4.truncated || mp4.continued);
@@ -76,7 +82,7 @@ async function headOf(file: FileHandle): Promise<Uint8Array> {
   return head.subarray(0, bytesRead);
 }
 
-async function audioOf(path: string, film: Film, requested: number | undefined): Promise<FilmAudio | undefined> {
+async function audioOf(path: string, video: Video, requested: number | undefined): Promise<ExtractedAudio | undefined> {
   // Loaded on demand: most callers send no video.
   const library = await import('mediabunny');
   // The server reports unsupported content. Keep a log level that the program has set itself.
@@ -85,20 +91,20 @@ async function audioOf(path: string, film: Film, requested: number | undefined):
   try {
     const tracks = await input.getTracks();
     const videoTracks = tracks.filter((track) => track.isVideoTrack());
-    const audioTracks = await Promise.all((await input.getAudioTracks()).map(filmTrackOf));
-    const large = film.kind === 'mp4' && film.sizeBytes > MAX_AUDIO_FILE_BYTES;
+    const audioTracks = await Promise.all((await input.getAudioTracks()).map(trackInfoOf));
+    const large = video.kind === 'mp4' && video.sizeBytes > MAX_AUDIO_FILE_BYTES;
     // The library does not list video codecs that it does not know: see isMostlyOther.
-    const hasVideo = film.kind === 'mpeg-ts' || videoTracks.length > 0 || large;
+    const hasVideo = video.kind === 'mpeg-ts' || videoTracks.length > 0 || large;
     if (audioTracks.length === 0) return undefined;
     const chosen = chooseTrack(audioTracks, requested);
-    if (!hasVideo && !(await isMostlyOther(chosen, film.sizeBytes))) return undefined;
-    if (film.kind === 'mpeg-ts') {
-      const layout = transportLayoutOf(film.head);
+    if (!hasVideo && !(await isMostlyOther(chosen, video.sizeBytes))) return undefined;
+    if (video.kind === 'mpeg-ts') {
+      const layout = transportLayoutOf(video.head);
       return layout && { chunks: () => transportAudio(path, layout), trackIndex: undefined, warnings: [] };
     }
     if (chosen === undefined || formatFor(chosen.track.codec, library) === undefined) return undefined;
     if ((await chosen.track.input.getDecoderConfig()) === null) return undefined;
-    return trackFilm(library, path, film, chosen);
+    return extractTrack(library, path, video, chosen);
   } finally {
     input.dispose();
   }
@@ -113,7 +119,7 @@ async function isMostlyOther(chosen: ChosenTrack | undefined, sizeBytes: number)
   return (averageBitrate / 8) * seconds < sizeBytes / 2;
 }
 
-function trackFilm(library: Mediabunny, path: string, film: Film, chosen: ChosenTrack): FilmAudio {
+function extractTrack(library: Mediabunny, path: string, video: Video, chosen: ChosenTrack): ExtractedAudio {
   const warnings = [...chosen.warnings];
   const { index } = chosen.track;
   const chunks = async function* (): AsyncGenerator<Uint8Array, void, void> {
@@ -121,14 +127,14 @@ function trackFilm(library: Mediabunny, path: string, film: Film, chosen: Chosen
     const input = openInput(library, path);
     try {
       const track = await trackAt(input, index);
-      const indexed = film.mp4?.fragmented === false;
+      const indexed = video.mp4?.fragmented === false;
       const declared = indexed ? await track.input.getDurationFromMetadata() : null;
       const ended = (seconds: number) => {
         const missing = (declared ?? 0) - seconds;
         if (missing > MIN_MISSING_SECONDS)
           warnings.push(`${missing.toFixed(2)} s listed in the MP4 index are missing.`);
       };
-      yield* trackAudio(library, track, { kind: film.kind, edits: film.mp4?.edits.get(track.input.id), ended });
+      yield* trackAudio(library, track, { kind: video.kind, edits: video.mp4?.edits.get(track.input.id), ended });
     } finally {
       input.dispose();
     }
@@ -136,10 +142,10 @@ function trackFilm(library: Mediabunny, path: string, film: Film, chosen: Chosen
   return { chunks, trackIndex: index, warnings };
 }
 
-async function trackAt(input: Input, index: number): Promise<FilmTrack> {
+async function trackAt(input: Input, index: number): Promise<TrackInfo> {
   const track = (await input.getAudioTracks())[index];
   if (track === undefined) throw new Error('the file changed while it was being read');
-  return filmTrackOf(track, index);
+  return trackInfoOf(track, index);
 }
 
 function openInput(library: Mediabunny, path: string): Input {

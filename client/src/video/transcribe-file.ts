@@ -3,7 +3,7 @@ import { InferenceClientError } from '../errors.js';
 import type { TranscribeOptions } from '../speech.js';
 import { type TranscribeEvent, transcribeStream } from '../speech-stream.js';
 import type { Caller } from '../transport/caller.js';
-import { type FilmAudio, openFilm } from './open-film.js';
+import { type ExtractedAudio, openVideo } from './open-video.js';
 
 /** Calls TranscribeStream with a file, or with only the audio track of a video file. */
 export async function* transcribeFile(
@@ -11,18 +11,18 @@ export async function* transcribeFile(
   path: string,
   options: TranscribeOptions,
 ): AsyncGenerator<TranscribeEvent, void, void> {
-  const film = options.raw === undefined ? await openFilm(path, options.audioTrack) : undefined;
-  if (film === undefined) {
+  const video = options.raw === undefined ? await openVideo(path, options.audioTrack) : undefined;
+  if (video === undefined) {
     yield* transcribeStream(caller, () => createReadStream(path), options);
     return;
   }
   const { audioTrack, ...others } = options;
-  const sent = film.trackIndex === undefined ? options : others;
+  const sent = video.trackIndex === undefined ? options : others;
   let hasSegments = false;
   try {
-    for await (const event of transcribeStream(caller, film.chunks, sent)) {
+    for await (const event of transcribeStream(caller, video.chunks, sent)) {
       hasSegments ||= event.type === 'segment';
-      yield withFilmTrack(event, film);
+      yield withTrackIndex(event, video);
     }
     return;
   } catch (error) {
@@ -34,7 +34,7 @@ export async function* transcribeFile(
 }
 
 /** Adds the warnings and the track's index in the original file to the summary, since the server saw only one track. */
-function withFilmTrack(event: TranscribeEvent, { trackIndex, warnings }: FilmAudio): TranscribeEvent {
+function withTrackIndex(event: TranscribeEvent, { trackIndex, warnings }: ExtractedAudio): TranscribeEvent {
   if (event.type !== 'summary' || trackIndex === undefined) return event;
   const { summary } = event;
   const { audioTrack } = summary;

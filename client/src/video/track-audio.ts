@@ -1,13 +1,13 @@
 import type { AudioCodec, EncodedPacket, OutputFormat } from 'mediabunny';
-import type { FilmTrack } from './choose-track.js';
+import type { TrackInfo } from './choose-track.js';
+import type { ContainerKind } from './container-kind.js';
 import { type EditList, offsetSeconds, withEditList } from './edit-list.js';
-import type { FilmKind } from './film-kind.js';
 
 type Mediabunny = typeof import('mediabunny');
 
 /** Options of trackAudio. */
 export interface TrackAudioOptions {
-  readonly kind: FilmKind;
+  readonly kind: ContainerKind;
   /** Edit list of an MP4 or QuickTime track. */
   readonly edits: EditList | undefined;
   /** Called with the end of the last packet, in seconds on the file's timeline. */
@@ -34,7 +34,7 @@ export function formatFor(codec: AudioCodec | null, library: Mediabunny): Output
  */
 export async function* trackAudio(
   library: Mediabunny,
-  { input, codec, language }: FilmTrack,
+  { input, codec, language }: TrackInfo,
   { kind, edits, ended }: TrackAudioOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
   const format = formatFor(codec, library);

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import type { TransportLayout } from './film-kind.js';
+import type { TransportLayout } from './container-kind.js';
 
 const CHUNK_BYTES = 1_024 * 1_024;
 const SYNC = 0x47;

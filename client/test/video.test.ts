@@ -13,14 +13,14 @@ import {
   TranscribeStreamResponseSchema,
 } from '@heimdex/gen';
 import { expect } from 'chai';
-import { openFilm } from '../src/film/open-film.js';
 import { createInferenceClient, type InferenceClient, type TranscribeEvent } from '../src/index.js';
+import { openVideo } from '../src/video/open-video.js';
 import { failureOf } from './support/failure-of.js';
 import { type FakeService, startFakeService } from './support/fake-service.js';
 
 const CASES = fileURLToPath(new URL('../../../inference/test/audio/cases/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../src/', import.meta.url));
-const FILM = join(CASES, 'video_h264_aac.mkv');
+const VIDEO = join(CASES, 'video_h264_aac.mkv');
 
 describe('Files given to transcribeFile', () => {
   let service: FakeService;
@@ -31,7 +31,7 @@ describe('Files given to transcribeFile', () => {
   let answers: boolean;
 
   before(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'heimdex-film-'));
+    dir = await mkdtemp(join(tmpdir(), 'heimdex-video-'));
     const transcribeStream = (call: ServerDuplexStream<TranscribeStreamRequest, TranscribeStreamResponse>) => {
       const chunks: Uint8Array[] = [];
       call.on('data', ({ message }: TranscribeStreamRequest) => {
@@ -81,18 +81,18 @@ describe('Files given to transcribeFile', () => {
   }
 
   it('are sent unchanged if they are damaged, empty or raw samples', async () => {
-    const film = await readFile(FILM);
+    const video = await readFile(VIDEO);
     const damaged = join(dir, 'damaged.mkv');
     const empty = join(dir, 'empty.mp4');
-    await writeFile(damaged, film.subarray(0, 20_000));
+    await writeFile(damaged, video.subarray(0, 20_000));
     await writeFile(empty, '');
     await summaryOf(client.transcribeFile(damaged));
     expect(received.length).to.equal(20_000);
     await summaryOf(client.transcribeFile(empty));
     expect(received.length).to.equal(0);
     const raw = { encoding: 'pcm_s16le', sampleRateHz: 16_000, channelCount: 1 } as const;
-    await summaryOf(client.transcribeFile(FILM, { raw }));
-    expect(received.equals(film)).to.equal(true);
+    await summaryOf(client.transcribeFile(VIDEO, { raw }));
+    expect(received.equals(video)).to.equal(true);
   });
 
   it('are reduced to the chosen track of a video, and its index is reported', async () => {
@@ -120,9 +120,9 @@ describe('Files given to transcribeFile', () => {
     if (!existsSync('/proc/self/fd')) return this.skip();
     const opened = async () => {
       const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
-      return (await Promise.all(links)).includes(FILM);
+      return (await Promise.all(links)).includes(VIDEO);
     };
-    const chunks = (await openFilm(FILM, undefined))?.chunks();
+    const chunks = (await openVideo(VIDEO, undefined))?.chunks();
     expect((await chunks?.next())?.value?.length).to.be.above(0);
     expect(await opened()).to.equal(true);
     await chunks?.return();
@@ -132,7 +132,7 @@ describe('Files given to transcribeFile', () => {
   it('stop when the signal fires', async () => {
     answers = false;
     const stop = new AbortController();
-    const error = failureOf(summaryOf(client.transcribeFile(FILM, { signal: stop.signal })));
+    const error = failureOf(summaryOf(client.transcribeFile(VIDEO, { signal: stop.signal })));
     while (audioTracks.length === 0) await nextTurn();
     stop.abort();
     expect(await error).to.include({ code: 'CANCELLED', reason: 'ABORTED' });

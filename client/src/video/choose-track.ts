@@ -2,7 +2,7 @@ import type { AudioCodec, InputAudioTrack } from 'mediabunny';
 import { createError, type InferenceClientError } from '../errors.js';
 
 /** The properties of an audio track that determine the choice. */
-export interface FilmTrack {
+export interface TrackInfo {
   /** Index among the audio tracks, from 0. */
   readonly index: number;
   readonly input: InputAudioTrack;
@@ -14,7 +14,7 @@ export interface FilmTrack {
 
 /** The track to send, with warnings about the others, which the server will not see. */
 export interface ChosenTrack {
-  readonly track: FilmTrack;
+  readonly track: TrackInfo;
   readonly warnings: readonly string[];
 }
 
@@ -34,7 +34,7 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 /** Reads the properties of a track. */
-export async function filmTrackOf(input: InputAudioTrack, index: number): Promise<FilmTrack> {
+export async function trackInfoOf(input: InputAudioTrack, index: number): Promise<TrackInfo> {
   const language = await input.getLanguageCode();
   const { default: isDefault } = await input.getDisposition();
   return { index, input, codec: await input.getCodec(), language: language === 'und' ? '' : language, isDefault };
@@ -45,7 +45,7 @@ export async function filmTrackOf(input: InputAudioTrack, index: number): Promis
  * that can. Returns undefined if none can be decoded; the server then reports the error.
  * Throws InferenceClientError INVALID_ARGUMENT for an index out of range.
  */
-export function chooseTrack(tracks: readonly FilmTrack[], requested: number | undefined): ChosenTrack | undefined {
+export function chooseTrack(tracks: readonly TrackInfo[], requested: number | undefined): ChosenTrack | undefined {
   if (requested !== undefined) {
     const track = tracks[requested];
     if (track === undefined) throw noSuchTrack(tracks, requested);
@@ -63,16 +63,16 @@ export function chooseTrack(tracks: readonly FilmTrack[], requested: number | un
   return { track, warnings: [warning] };
 }
 
-function isDecoded({ codec }: FilmTrack): boolean {
+function isDecoded({ codec }: TrackInfo): boolean {
   return codec !== null && (DECODED.includes(codec) || codec.startsWith('pcm-'));
 }
 
-function trackText({ index, codec, language }: FilmTrack): string {
+function trackText({ index, codec, language }: TrackInfo): string {
   const name = codec === null ? 'an unknown codec' : codec.startsWith('pcm-') ? 'PCM' : (NAMES[codec] ?? codec);
   return `${index} (${[name, language].filter((part) => part !== '').join(', ')})`;
 }
 
-function noSuchTrack(tracks: readonly FilmTrack[], requested: number): InferenceClientError {
+function noSuchTrack(tracks: readonly TrackInfo[], requested: number): InferenceClientError {
   const field = 'options.audio_track';
   const description = `must be the index of an audio track of this audio: ${tracks.map(trackText).join(', ')}; got ${requested}.`;
   return createError('INVALID_ARGUMENT', `${field} ${description}`, {
