@@ -14,7 +14,7 @@ const PROBE_WORK_MS = 120_000;
 
 const NEEDS =
   'CUDA needs an NVIDIA GPU that this process can access (in a container: the NVIDIA container toolkit, and a GPU assigned ' +
-  'to the container), its driver, CUDA, cuDNN and the CUDA libraries of onnxruntime; deploy/README.md describes how to ' +
+  'to the container), its driver, CUDA, cuDNN and the CUDA libraries of onnxruntime; docs/containers.md describes how to ' +
   'build an image with the libraries.';
 
 export interface ChooseDeviceOptions {

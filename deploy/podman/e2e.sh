@@ -3,7 +3,7 @@
 # hub: cold and warm start, a killed downloader, an empty volume, no network, no writes, draining, memory, the profiles,
 # Prometheus.
 #
-#   npm ci && npm run build && deploy/podman/prove.sh [images] [refusal] [kill] [compose] [tls] [profiles] [monitoring] [kubernetes]
+#   npm ci && npm run build && deploy/podman/e2e.sh [images] [refusal] [kill] [compose] [tls] [profiles] [monitoring] [kubernetes]
 #
 # Prints first what it needs (needs.sh), and times for information only. The last line is `N passed, N failed`. Removes everything it
 # created, except the images.
@@ -21,8 +21,8 @@ source "$here/needs.sh"
 source "$here/tls.sh"
 need_all "$compose_program"
 
-# How long a container may take to do what it is waited for, before its step fails.
-patience_s=300
+# Timeout of a step that waits for a container, in seconds.
+step_timeout_s=300
 
 if [[ -z ${CONTAINERS_CONF:-} && ! -d /run/systemd/system ]]; then
   export CONTAINERS_CONF=$work/containers.conf
@@ -32,7 +32,7 @@ fi
 
 # Settings of the stack, independent of the caller's environment.
 unset HF_TOKEN HTTPS_PROXY NO_PROXY PUBLISH
-export DOWNLOADER_IMAGE=localhost/heimdex/downloader:proof INFERENCE_IMAGE=localhost/heimdex/inference:proof
+export DOWNLOADER_IMAGE=localhost/heimdex/downloader:e2e INFERENCE_IMAGE=localhost/heimdex/inference:e2e
 export ASR_MODEL=moonshine-tiny VISION_MODEL_NAME=heimdex/siglip-pocket
 export FEATURE_FACE=true FACE_MODEL_NAME=heimdex/face-pocket MEMORY_LIMIT=2g PREPARE_MIN_MB=0
 export PUBLISH=127.0.0.1:18001 PUBLISH_FACE=127.0.0.1:18002 PUBLISH_BGE=127.0.0.1:18003
@@ -53,7 +53,7 @@ revive_names() { pgrep -x aardvark-dns || podman network reload --all; return 1;
 logs() { podman logs "$1" 2>&1; }
 inside() { podman exec "$service" node -e "$1"; }
 # Runs only the downloader: VOLUME [ARGUMENT...].
-download() { podman run --rm --name heimdex-proof-download --network heimdex_outside --read-only -v "$1:/app/models/.cache" \
+download() { podman run --rm --name heimdex-e2e-download --network heimdex_outside --read-only -v "$1:/app/models/.cache" \
   "${model_env[@]}" "$DOWNLOADER_IMAGE" "${@:2}"; }
 # Runs only the server: VOLUME.
 serve_alone() { podman run --rm --network none --read-only --tmpfs /tmp -v "$1:/app/models/.cache:ro" "${model_env[@]}" "$INFERENCE_IMAGE"; }
@@ -63,15 +63,15 @@ model_env=(-e ASR_MODEL -e VISION_MODEL_NAME -e FEATURE_FACE -e FACE_MODEL_NAME 
 fixture=$root/../shared/models/fixtures/bge-m3-tiny
 
 start_hub() {
-  podman rm -f heimdex-proof-hub >/dev/null 2>&1
+  podman rm -f heimdex-e2e-hub >/dev/null 2>&1
   local more=()
   if [[ -d $fixture ]]; then
     more=(-v "$(realpath "$fixture"):/fixture:ro")
     set -- "$@" fixtures/bge-m3-tiny=/fixture
   fi
-  podman run -d --name heimdex-proof-hub --network heimdex_outside -v "$root:/src:ro" "${more[@]}" "$base" node /src/deploy/podman/hub.js "$@" >/dev/null
-  within "$patience_s" says HF_ENDPOINT= logs heimdex-proof-hub || { logs heimdex-proof-hub; exit 1; }
-  HF_ENDPOINT=$(logs heimdex-proof-hub | sed -n 's/^HF_ENDPOINT=//p')
+  podman run -d --name heimdex-e2e-hub --network heimdex_outside -v "$root:/src:ro" "${more[@]}" "$base" node /src/deploy/podman/hub.js "$@" >/dev/null
+  within "$step_timeout_s" says HF_ENDPOINT= logs heimdex-e2e-hub || { logs heimdex-e2e-hub; exit 1; }
+  HF_ENDPOINT=$(logs heimdex-e2e-hub | sed -n 's/^HF_ENDPOINT=//p')
   export HF_ENDPOINT
 }
 
@@ -84,8 +84,8 @@ take_down() {
 clean_up() {
   podman pod rm -f inference-pod-0
   take_down
-  podman rm -f --ignore heimdex-proof-hub heimdex-proof-download
-  podman volume rm -f heimdex-proof-empty heimdex-proof-killed
+  podman rm -f --ignore heimdex-e2e-hub heimdex-e2e-download
+  podman volume rm -f heimdex-e2e-empty heimdex-e2e-killed
   podman network rm heimdex_inside heimdex_outside
   rm -rf "$work"
 } >/dev/null 2>&1
@@ -105,7 +105,7 @@ build() {
     { tail -n 30 "$work/build.log"; exit 1; }
 }
 
-prove_images() {
+part_images() {
   echo 'Images'
   "$here/base-image.sh" || exit 1
   build downloader "$DOWNLOADER_IMAGE"
@@ -131,31 +131,31 @@ sboms_fit() {
   done
 }
 
-prove_refusal() {
+part_refusal() {
   echo 'An empty volume'
-  podman volume create heimdex-proof-empty >/dev/null
-  check 'the server ends with 3' ends_with 3 serve_alone heimdex-proof-empty
-  check 'and names the command that fixes it' says 'heimdex-downloader download' serve_alone heimdex-proof-empty
+  podman volume create heimdex-e2e-empty >/dev/null
+  check 'the server ends with 3' ends_with 3 serve_alone heimdex-e2e-empty
+  check 'and names the command that fixes it' says 'heimdex-downloader download' serve_alone heimdex-e2e-empty
 }
 
-prove_kill() {
+part_kill() {
   echo 'A downloader killed midway'
   start_hub --slow
-  podman volume create heimdex-proof-killed >/dev/null
-  podman run -d --name heimdex-proof-download --network heimdex_outside -v heimdex-proof-killed:/app/models/.cache \
+  podman volume create heimdex-e2e-killed >/dev/null
+  podman run -d --name heimdex-e2e-download --network heimdex_outside -v heimdex-e2e-killed:/app/models/.cache \
     "${model_env[@]}" "$DOWNLOADER_IMAGE" >/dev/null
   local data
-  data=$(podman volume inspect heimdex-proof-killed --format '{{.Mountpoint}}')
-  check 'bytes arrive' within "$patience_s" has_bytes "$data"
+  data=$(podman volume inspect heimdex-e2e-killed --format '{{.Mountpoint}}')
+  check 'bytes arrive' within "$step_timeout_s" has_bytes "$data"
   local model_bytes
-  model_bytes=$(logs heimdex-proof-download | sed -n 's/.*"event":"start".*"bytes":\([0-9]*\).*/\1/p')
-  podman kill heimdex-proof-download >/dev/null
-  podman rm -f heimdex-proof-download >/dev/null
-  check 'the server rejects the incomplete volume' ends_with 3 serve_alone heimdex-proof-killed
+  model_bytes=$(logs heimdex-e2e-download | sed -n 's/.*"event":"start".*"bytes":\([0-9]*\).*/\1/p')
+  podman kill heimdex-e2e-download >/dev/null
+  podman rm -f heimdex-e2e-download >/dev/null
+  check 'the server rejects the incomplete volume' ends_with 3 serve_alone heimdex-e2e-killed
   start_hub
-  check 'the restarted downloader succeeds' says '"event":"summary"' download heimdex-proof-killed
+  check 'the restarted downloader succeeds' says '"event":"summary"' download heimdex-e2e-killed
   check 'and resumes where it stopped' at_most "$(fetched_bytes "$work/said.log")" $((model_bytes - 65536))
-  check 'and every byte is verified' download heimdex-proof-killed verify
+  check 'and every byte is verified' download heimdex-e2e-killed verify
   check 'no incomplete file remains' not has_unfinished "$data"
 }
 
@@ -163,18 +163,18 @@ fetched_bytes() { sed -n 's/.*"fetchedBytes":\([0-9]*\).*/\1/p' "$1" | tail -n 1
 has_bytes() { [[ -n $(find "$1" -name '*.incomplete' -size +64k -print -quit) ]]; }
 has_unfinished() { find "$1" -name '*.incomplete' | grep .; }
 
-prove_compose() {
+part_compose() {
   echo 'Compose, cold: empty volume, hub running'
-  # A call in progress may take as long as anything else that is waited for.
+  # A call in progress may take as long as any other step.
   overlay=$work/patient.yaml
   cat >"$overlay" <<END
-services: { model-service: { environment: { SHUTDOWN_DRAIN_SECONDS: "$patience_s" } } }
+services: { model-service: { environment: { SHUTDOWN_DRAIN_SECONDS: "$step_timeout_s" } } }
 END
   start_hub
   local start_ms
   start_ms=$(now_ms)
   check 'up' compose up -d --no-build
-  check 'the service is ready' within "$patience_s" ready
+  check 'the service is ready' within "$step_timeout_s" ready
   echo "          after $(($(now_ms) - start_ms)) ms, download included"
   check 'the models were prepared' says '"msg":"Prepared"' logs heimdex_model-preparer_1
   check 'and the server loads the prepared models' says '"prepared":true' logs "$service"
@@ -186,8 +186,8 @@ END
   echo 'An update'
   check 'asks the hub' says 'No changes: the lock file matches the sources' compose run --rm model-downloader update
   check 'prepares' compose run --rm --no-deps model-preparer
-  check 'and restarts the server' within "$patience_s" compose restart model-service
-  check 'which is ready' within "$patience_s" ready
+  check 'and restarts the server' within "$step_timeout_s" compose restart model-service
+  check 'which is ready' within "$step_timeout_s" ready
 
   echo 'Isolation, from inside the service container'
   check 'external addresses are unreachable' says ENETUNREACH inside 'fetch("http://192.0.2.1").catch((e) => console.log(e.cause.code))'
@@ -207,19 +207,19 @@ END
   node "$here/long-speech.js" "$work/long.wav" 90 || exit 1
   heimdex transcribe "$work/long.wav" >"$work/long.txt" 2>"$work/long.log" &
   local call=$!
-  check 'the call has started' within "$patience_s" in_progress
-  podman stop -t "$patience_s" "$service" >/dev/null
+  check 'the call has started' within "$step_timeout_s" in_progress
+  podman stop -t "$step_timeout_s" "$service" >/dev/null
   check 'it completes' wait "$call"
   check 'with its last sentence' at_least "$(grep -o 'on Saturday' "$work/long.txt" | wc -l)" 10
   check 'the server ends with 0' says 0 podman inspect "$service" --format '{{.State.ExitCode}}'
   check 'and logs its end' says '"msg":"ended"' logs "$service"
 
   echo 'Compose, warm: filled volume, no hub'
-  podman rm -f heimdex-proof-hub >/dev/null
+  podman rm -f heimdex-e2e-hub >/dev/null
   compose down >/dev/null 2>&1
   start_ms=$(now_ms)
   check 'up' compose up -d --no-build
-  check 'the service is ready' within "$patience_s" ready
+  check 'the service is ready' within "$step_timeout_s" ready
   echo "          after $(($(now_ms) - start_ms)) ms"
   check 'the downloader made no request' says '"fetchedFiles":0' logs heimdex_model-downloader_1
   check 'nothing was prepared twice' says 'Already prepared' logs heimdex_model-preparer_1
@@ -238,7 +238,7 @@ END
 back_up() { podman run --rm --network none -v models_cache:/app/models/.cache:ro "${model_env[@]}" "$DOWNLOADER_IMAGE" export - >"$work/models.tar"; }
 bring_back() { podman run --rm -i --network none -v models_cache:/app/models/.cache "${model_env[@]}" "$DOWNLOADER_IMAGE" import - <"$work/models.tar"; }
 
-prove_profiles() {
+part_profiles() {
   echo 'Profiles: separate servers for faces and sentences'
   if [[ ! -d $fixture ]]; then echo '          sentences skipped: their small model is missing'; fi
   start_hub
@@ -246,13 +246,13 @@ prove_profiles() {
   local profiles=(--profile face)
   if [[ -d $fixture ]]; then profiles+=(--profile bge); fi
   # podman 4.3 restarts ended dependencies, and fails if one ends before it is inspected.
-  check 'up' within "$patience_s" compose "${profiles[@]}" up -d --no-build
-  check 'the face server is ready' within "$patience_s" ready "$PUBLISH_FACE"
+  check 'up' within "$step_timeout_s" compose "${profiles[@]}" up -d --no-build
+  check 'the face server is ready' within "$step_timeout_s" ready "$PUBLISH_FACE"
   check 'and detects faces' says '"landmarks"' heimdex detect-faces -a "$PUBLISH_FACE" "$root/demo/samples/faces/faces_1.png" --json
   check 'and has no other models' says FEATURE_DISABLED heimdex transcribe -a "$PUBLISH_FACE" "$root/demo/samples/speech/party.flac"
   check 'the first server has no faces' says FEATURE_DISABLED heimdex detect-faces "$root/demo/samples/faces/faces_1.png"
   if [[ -d $fixture ]]; then
-    check 'the sentence server is ready' within "$patience_s" ready "$PUBLISH_BGE"
+    check 'the sentence server is ready' within "$step_timeout_s" ready "$PUBLISH_BGE"
     check 'and embeds' says '"vector"' heimdex embed-text -a "$PUBLISH_BGE" --model text --json 'Hello world'
     check 'with the prepared model' says '"prepared":true' logs heimdex_bge-service_1
   fi
@@ -261,7 +261,7 @@ prove_profiles() {
   unset TEXT_MODEL_NAME
 }
 
-prove_monitoring() {
+part_monitoring() {
   echo 'Profile monitoring: Prometheus'
   if ! "$here/prometheus-image.sh" ${PROMETHEUS:+"$PROMETHEUS"}; then
     echo '          skipped: no Prometheus'
@@ -269,12 +269,12 @@ prove_monitoring() {
   fi
   start_hub
   check 'up, except Grafana' compose --profile monitoring up -d --no-build gateway prometheus
-  check 'the service is ready' within "$patience_s" ready
-  check 'Prometheus scrapes it' within "$patience_s" says '"health":"up"' prometheus targets
+  check 'the service is ready' within "$step_timeout_s" ready
+  check 'Prometheus scrapes it' within "$step_timeout_s" says '"health":"up"' prometheus targets
   check 'and no other server' says 1 echo "$(prometheus targets | grep -o '"scrapeUrl"' | wc -l)"
   check 'it has loaded the alerts' says HeimdexModelWithoutWorker prometheus rules
   check 'speech' says 'on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
-  check 'the call is counted' within "$patience_s" says '"1"]' prometheus 'query?query=sum(heimdex_items_total)'
+  check 'the call is counted' within "$step_timeout_s" says '"1"]' prometheus 'query?query=sum(heimdex_items_total)'
   check 'Prometheus is only in the internal network' says '"heimdex_inside"' podman inspect heimdex_prometheus_1 \
     --format '{{json .NetworkSettings.Networks}}'
   take_down
@@ -285,7 +285,7 @@ prometheus() { inside "fetch('http://prometheus:9090/api/v1/$1').then((r) => r.t
 
 in_progress() { curl -sf "http://$HEIMDEX_ADDRESS/metrics" | grep -qE '^heimdex_requests_in_progress(\{.*\})? [1-9]'; }
 
-prove_kubernetes() {
+part_kubernetes() {
   echo 'Kubernetes: the pod with node-local models'
   if ! command -v kubectl >/dev/null; then
     echo '          skipped: kubectl is not installed'
@@ -293,9 +293,9 @@ prove_kubernetes() {
   fi
   start_hub
   kubectl kustomize "$root/deploy/kubernetes/overlays/podman" |
-    sed -e "s#http://hub.invalid#$HF_ENDPOINT#" -e 's#\(localhost/heimdex/[a-z]*\):dev#\1:proof#' >"$work/pod.yaml"
+    sed -e "s#http://hub.invalid#$HF_ENDPOINT#" -e 's#\(localhost/heimdex/[a-z]*\):dev#\1:e2e#' >"$work/pod.yaml"
   check 'podman kube play' podman kube play --network heimdex_outside "$work/pod.yaml"
-  check 'the service is ready' within "$patience_s" ready
+  check 'the service is ready' within "$step_timeout_s" ready
   check 'speech' says 'bottle of water to the party on Saturday' heimdex transcribe "$root/demo/samples/speech/party.flac"
   check 'with the prepared model' says '"prepared":true' logs inference-pod-0-inference
   check 'the volume is mounted read-only' says '/app/models/.cache false' podman inspect inference-pod-0-inference \
@@ -305,6 +305,6 @@ prove_kubernetes() {
 
 podman network create heimdex_outside >/dev/null 2>&1
 (($#)) || set -- images refusal kill compose tls profiles monitoring kubernetes
-for part; do "prove_$part"; done
+for part; do "part_$part"; done
 echo "$passed passed, $failed failed"
 ((failed == 0))
