@@ -1,15 +1,15 @@
-/** Cuts audio into pieces that the server transcribes one after the other, so that words appear as they come. */
+/** Cuts audio into chunks that the server transcribes one after the other, so that words appear as they come. */
 
 /** Whisper's rate. */
 export const SAMPLE_RATE_HZ = 16_000;
-/** Length of the pieces: the first words come soon, and later pieces are at most one window of Whisper. */
-const PIECE_SECONDS = [8, 16];
+/** Length of the chunks: the first words come soon, and later chunks are at most one window of Whisper. */
+const CHUNK_SECONDS = [8, 16];
 const LONGEST_SECONDS = 28;
-/** A piece ends at the quietest moment of its last part. */
+/** A chunk ends at the quietest moment of its last part. */
 const SEARCH_SHARE = 0.3;
 const FRAME = SAMPLE_RATE_HZ / 50;
 
-export interface Piece {
+export interface Chunk {
   readonly startSeconds: number;
   /** Mono, 16 bits, little endian, SAMPLE_RATE_HZ. */
   readonly pcm: Blob;
@@ -28,10 +28,10 @@ export async function samplesOf(file: Blob): Promise<Float32Array> {
   return mixed;
 }
 
-export function* piecesOf(samples: Float32Array): Generator<Piece, void, void> {
+export function* chunksOf(samples: Float32Array): Generator<Chunk, void, void> {
   let start = 0;
   for (let count = 0; start < samples.length; count += 1) {
-    const end = endOf(samples, start, (PIECE_SECONDS[count] ?? LONGEST_SECONDS) * SAMPLE_RATE_HZ);
+    const end = endOf(samples, start, (CHUNK_SECONDS[count] ?? LONGEST_SECONDS) * SAMPLE_RATE_HZ);
     const pcm = new Int16Array(end - start);
     for (let at = start; at < end; at += 1) {
       pcm[at - start] = Math.round(Math.max(-1, Math.min(1, samples[at] ?? 0)) * 32_767);

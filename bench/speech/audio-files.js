@@ -81,7 +81,7 @@ const plain = (text) =>
     .split(/ +/);
 
 /**
- * Words that are wrong, missing or too many, how many there are, and which: `said>heard`, with nothing on one side for a word
+ * Words that are wrong, missing or too many, how many there are, and which: `said>transcribed`, with nothing on one side for a word
  * that is missing or made up.
  */
 export function wordErrors(transcribed, said = saidInThreeMinutes()) {
