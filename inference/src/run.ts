@@ -91,7 +91,6 @@ async function serve(program: Program, settings: Config): Promise<void> {
     if (!program.stop.aborted) log.info({ models: server.state.report().modelsLoaded }, 'Ready');
     await Promise.race([failure.raised, stopped]);
   } catch (error) {
-    log.fatal({ err: error }, 'fatal error');
     await server.abort();
     throw error;
   }

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import type { Device } from '@heimdex/cache';
 import type { Logger } from 'pino';
 import { FatalError } from '../exit-codes.js';
+import { GPU_MEMORY_REMEDY, gpuMemoryProblem } from '../models/session/gpu-memory.js';
 import { readProcessWork } from '../process/work-reading.js';
 import { sampleIntervalMs, WorkTimer } from '../process/work-timer.js';
 
@@ -33,13 +34,15 @@ export interface ChooseDeviceOptions {
 export async function chooseDevice(requested: Device, options: ChooseDeviceOptions): Promise<'cpu' | 'cuda'> {
   if (requested === 'cpu') return 'cpu';
   const { log, env, stop, probe = probeCuda } = options;
-  const reason = await probe(env, stop);
-  if (reason === undefined) return 'cuda';
+  const problem = await probe(env, stop);
+  if (problem === undefined) return 'cuda';
   if (stop.aborted) return 'cpu';
+  const full = gpuMemoryProblem(problem);
+  const reason = full ?? problem;
   if (requested === 'cuda') {
     throw new FatalError(
       'configuration',
-      `DEVICE=cuda, but CUDA does not work: ${reason}. ${NEEDS} DEVICE=auto falls back to the CPU, DEVICE=cpu always uses it.`,
+      `DEVICE=cuda, but CUDA does not work: ${reason}. ${full === undefined ? NEEDS : GPU_MEMORY_REMEDY} DEVICE=auto falls back to the CPU, DEVICE=cpu always uses it.`,
     );
   }
   log.warn({ reason }, 'DEVICE=auto: CUDA does not work, the models run on the CPU');
