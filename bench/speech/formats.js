@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './recordings.js';
+import { saidInThreeMinutes, samplesOf, threeMinutes, wordErrors } from './audio-files.js';
 import { openWhisper } from './transcribe.js';
 
 const { values: flags } = parseArgs({

@@ -8,7 +8,7 @@ import { openAudio } from '../../inference/dist/src/media/audio/index.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository, runPython } from '../support/measure.js';
 import { wavOf } from '../support/wav.js';
-import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './recordings.js';
+import { audioFiles, RATE, samplesOf, signal, threeMinutes, wordErrors } from './audio-files.js';
 import { openWhisper, whisperDir } from './transcribe.js';
 
 const { values: flags } = parseArgs({

@@ -1,9 +1,9 @@
 /** The worker's message loop: loads one model, warms it up and runs batches sequentially. */
 import { InferenceError } from '../errors.js';
-import { GPU_MEMORY_REMEDY, gpuMemoryProblem } from '../gpu-memory.js';
 import type { Loader } from '../models/loaders.js';
 import type { LoadedModel, ModelFacts, RunContext } from '../models/model.js';
 import type { FamilyName } from '../models/registry.js';
+import { GPU_MEMORY_REMEDY, gpuMemoryProblem } from '../models/session/gpu-memory.js';
 import type { GraphUse } from '../models/session/optimized/use.js';
 import { type FromWorker, type SettledItem, type ToWorker, toWireOutcome } from '../runner/messages.js';
 import { collectAtRest } from './rest.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { chooseDevice } from '../../src/device.js';
+import { chooseDevice } from '../../src/capacity/device.js';
 import { EXIT_CODES, FatalError } from '../../src/exit-codes.js';
 import { LOADERS } from '../../src/models/loaders.js';
 import type { FromWorker } from '../../src/runner/messages.js';

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { InferenceService } from '@heimdex/gen';
 import { expect } from 'chai';
 import { EXIT_CODES } from '../../src/exit-codes.js';
-import { hasDefaultMalloc, MALLOC_SETTINGS, V8_FLAGS } from '../../src/malloc-settings.js';
+import { hasDefaultMalloc, MALLOC_SETTINGS, V8_FLAGS } from '../../src/process/malloc-settings.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';
 import { type PocketServer, pocketServer } from '../fixtures/pocket.js';
 import { runProgram, PROGRAM as SERVER } from '../fixtures/server-process.js';
@@ -12,7 +12,7 @@ import { inRepository } from '../support/paths.js';
 
 /** Prints the process id and a setting after the restart. */
 const PROGRAM = `
-  import { restartWithMallocSettings } from '${inRepository('inference/dist/src/malloc-settings.js')}';
+  import { restartWithMallocSettings } from '${inRepository('inference/dist/src/process/malloc-settings.js')}';
   restartWithMallocSettings(process.env);
   console.log(JSON.stringify({ arenas: process.env.MALLOC_ARENA_MAX, args: process.argv.slice(1) }));
 `;
