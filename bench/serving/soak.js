@@ -13,7 +13,7 @@ import { at, quantile, started, stop, withVolume } from './setup.js';
 
 const MINUTES = Number(process.env.MINUTES ?? 10);
 const REST_SECONDS = Number(process.env.REST_SECONDS ?? 60);
-const WARM_UP_MS = Number(process.env.WARM ?? 20_000);
+const WARM_UP_MS = Number(process.env.WARM ?? 40_000);
 const MAX_LIVEZ_MS = 1000;
 const MAX_GROWTH = 1.2;
 /** Reasons after which a caller may retry. */
