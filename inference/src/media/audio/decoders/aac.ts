@@ -44,6 +44,8 @@ class AacDecoder implements PacketDecoder {
   #lostFrames = 0;
   #splits = 0;
   #sbrSplits = 0;
+  /** Ends the audio after the blocks before it. */
+  #failure: InferenceError | undefined;
 
   /** Undefined: each packet is an ADTS frame with its header. */
   constructor(
@@ -52,7 +54,9 @@ class AacDecoder implements PacketDecoder {
   ) {}
 
   get warnings(): readonly string[] {
-    return this.#lostFrames === 0 ? [] : [`${this.#lostFrames} damaged AAC frames were replaced by silence.`];
+    const lost = this.#lostFrames === 0 ? [] : [`${this.#lostFrames} damaged AAC frames were replaced by silence.`];
+    // At the end of the audio nobody asks for more, which would throw it.
+    return this.#failure === undefined ? lost : [...lost, this.#failure.message];
   }
 
   async decode(packet: AudioPacket): Promise<readonly TimedBlock[]> {
@@ -71,6 +75,11 @@ class AacDecoder implements PacketDecoder {
   }
 
   async flush(): Promise<readonly TimedBlock[]> {
+    const failure = this.#failure;
+    if (failure !== undefined) {
+      this.#failure = undefined;
+      throw failure;
+    }
     const [first] = this.#packets;
     const config = this.#config;
     if (first === undefined || config === undefined) return [];
@@ -106,6 +115,7 @@ class AacDecoder implements PacketDecoder {
     frames: readonly Uint8Array[],
     config: AacConfig,
   ): Promise<readonly Omit<TimedBlock, 'timestampSeconds'>[]> {
+    if (this.#failure !== undefined) return [];
     try {
       const block = await this.#decodeSegment(frames, config);
       this.#before = [...this.#before, ...frames].slice(-WARM_UP_FRAMES);
@@ -114,9 +124,11 @@ class AacDecoder implements PacketDecoder {
       if (error instanceof SbrBegins) return this.#decodeBeforeAndAfterSbr(frames, config);
       this.#splits += 1;
       if (this.#splits > SPLITS_MAX) {
-        throw new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
+        // What was decoded before is good.
+        this.#failure ??= new InferenceError('AUDIO_UNREADABLE', 'The AAC is damaged in too many positions.', {
           cause: error,
         });
+        return [];
       }
       if (frames.length <= DAMAGED_FRAMES) {
         this.#lostFrames += frames.length;
