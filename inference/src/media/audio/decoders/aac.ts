@@ -1,4 +1,5 @@
 import { InferenceError } from '../../../errors.js';
+import { HOLE_MIN_SECONDS } from '../timeline.js';
 import { AAC_FRAME_MAX_BYTES, type AacConfig, adtsHeader, parseAacConfig, parseAdtsHeader } from './aac-config.js';
 import { type AacAudio, loadAacLibrary } from './aac-library.js';
 import type { AudioPacket, PacketDecoder, PacketFormat, TimedBlock } from './packet-decoder.js';
@@ -102,13 +103,14 @@ class AacDecoder implements PacketDecoder {
     this.#before = [];
   }
 
-  /** Returns whether a packet does not continue the previous one, by time or configuration. */
+  /** Returns whether a packet does not continue the previous ones, by time or configuration. */
   #isApart(packet: AudioPacket, config: AacConfig): boolean {
+    const [first] = this.#packets;
     const last = this.#packets.at(-1);
-    if (last === undefined) return false;
-    const step = packet.timestampSeconds - last.timestampSeconds;
-    const frameSeconds = FRAME_SAMPLES / config.coreRateHz;
-    return !sameConfig(this.#config, config) || step < 0 || step > frameSeconds + 0.05;
+    if (first === undefined || last === undefined) return false;
+    const goesBack = packet.timestampSeconds < last.timestampSeconds;
+    const endSeconds = first.timestampSeconds + (this.#packets.length * FRAME_SAMPLES) / config.coreRateHz;
+    return !sameConfig(this.#config, config) || goesBack || packet.timestampSeconds > endSeconds + HOLE_MIN_SECONDS;
   }
 
   async #decodeFrames(
