@@ -78,8 +78,9 @@ export class ContainerDecoder implements Decoder {
 
   async push(chunk: Uint8Array): Promise<readonly TimedBlock[]> {
     this.#resync ??= this.#container.resync?.(chunk);
-    if (this.#head !== undefined && this.#head.length < CHUNK_BYTES) this.#head = joinBytes(this.#head, chunk);
-    this.#source.push(this.#resync?.push(chunk) ?? chunk);
+    const bytes = this.#resync?.push(chunk) ?? chunk;
+    if (this.#head !== undefined && this.#head.length < CHUNK_BYTES) this.#head = joinBytes(this.#head, bytes);
+    this.#source.push(bytes);
     return this.more();
   }
 
