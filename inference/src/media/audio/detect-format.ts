@@ -1,7 +1,7 @@
 import { InferenceError } from '../../errors.js';
 import { OGG_MAGICS } from './decoders/ogg-pages.js';
 import { ACCEPTED_FORMATS_TEXT, type AudioContainer, CONVERT_ADVICE } from './formats.js';
-import { hasMpegFrames, isAdts } from './mpeg-frames.js';
+import { hasAdtsFrames, hasMpegFrames, isAdts } from './mpeg-frames.js';
 import { findTransportLayout } from './transport-layout.js';
 
 /** Maximum number of bytes examined: enough to detect every format. */
@@ -82,6 +82,7 @@ export function detectFormat(head: Uint8Array, complete: boolean): AudioContaine
   if (isAdts(body)) return 'adts';
   // After a tag longer than the head, the decoder has to find the frames.
   if (id3Bytes > head.length || hasMpegFrames(body)) return 'mp3';
+  if (hasAdtsFrames(body)) return 'adts';
   const audio = find(OTHER_AUDIO, text);
   throw audio === undefined ? notAccepted(nameOf(head, text)) : notAccepted(audio, ` ${CONVERT_ADVICE}`);
 }
