@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { decodeImage, type Image, ImageResizer, interpolateImage, writePlanes } from '../../src/media/images/index.js';
+import { decodeImage, type Image, ImageResizer, ImageInterpolator, writePlanes } from '../../src/media/images/index.js';
 import { inRepository } from '../support/paths.js';
 
 /** An image in which no two neighbours are alike. */
@@ -45,6 +45,7 @@ const AIRPLANE = 'f5fa8efda87c1bdd';
 
 describe('resizing images', () => {
   const resizer = new ImageResizer();
+  const interpolator = new ImageInterpolator();
 
   for (const [filter, width, height, expected] of PILLOW) {
     it(`equals Pillow byte for byte: ${filter} to ${width} x ${height}`, () => {
@@ -61,7 +62,7 @@ describe('resizing images', () => {
   it('leaves an image of the right size alone', () => {
     const image = pattern(30, 20);
     expect(digest(resizer.resize(image, 30, 20, 'bicubic'))).to.equal(digest(image));
-    expect(interpolateImage(image, 30, 20)).to.equal(image);
+    expect(interpolator.resize(image, 30, 20)).to.equal(image);
   });
 
   it('keeps a plain image plain at the strangest sizes', () => {
@@ -69,12 +70,12 @@ describe('resizing images', () => {
     for (const filter of ['bilinear', 'bicubic', 'lanczos'] as const) {
       expect([...new Set(resizer.resize(plain, 97, 1, filter).data)]).to.deep.equal([77]);
     }
-    expect([...new Set(interpolateImage(plain, 97, 1).data)]).to.deep.equal([77]);
+    expect([...new Set(interpolator.resize(plain, 97, 1).data)]).to.deep.equal([77]);
   });
 
   for (const [width, height, expected] of OPENCV) {
     it(`equals OpenCV byte for byte: linear to ${width} x ${height}`, () => {
-      expect(digest(interpolateImage(pattern(101, 67), width, height))).to.equal(expected);
+      expect(digest(interpolator.resize(pattern(101, 67), width, height))).to.equal(expected);
     });
   }
 });
