@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { decodeImage, type Image, ImageResizer, ImageInterpolator, writePlanes } from '../../src/media/images/index.js';
+import { decodeImage, FloatPlanes, type Image, ImageInterpolator, ImageResizer, writePlanes } from '../../src/media/images/index.js';
 import { inRepository } from '../support/paths.js';
 
 /** An image in which no two neighbours are alike. */
@@ -94,5 +94,26 @@ describe('writing planes', () => {
     const options = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
     writePlanes(image, options, planes, 2, { width: 3, height: 2 });
     expect([...planes]).to.deep.equal([0, 0, 51, 204, 0, 0, 0, 0, 0, 153, 0, 0, 0, 0, 255, 102, 0, 0, 0, 0]);
+  });
+
+  it('writes images of one frame as blue, green and red planes, padded with black', () => {
+    const planes = new FloatPlanes();
+    // The memory is reused: nothing of this one may be left.
+    planes.write([pattern(64, 40)], { width: 64, height: 40 });
+    const images = [pattern(31, 9), pattern(13, 33), pattern(32, 1)];
+    const frame = { width: 32, height: 64 };
+    const expected = new Float32Array(images.length * 3 * 32 * 64);
+    for (const [index, one] of images.entries()) {
+      const options = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' } as const;
+      writePlanes(one, options, expected, index * 3 * 32 * 64, frame);
+    }
+    expect(planes.write(images, frame)).to.deep.equal(expected);
+  });
+
+  it('writes an image of more lines than are copied at a time', () => {
+    const image = pattern(640, 301);
+    const expected = new Float32Array(3 * 640 * 301);
+    writePlanes(image, { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1], order: 'bgr' }, expected, 0);
+    expect(new FloatPlanes().write([image], image).every((value, at) => value === expected[at])).to.equal(true);
   });
 });
