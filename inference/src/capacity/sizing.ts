@@ -10,7 +10,7 @@ import { SERVER_BASE_BYTES } from './memory-budget.js';
 /** Maximum number of workers by default; more must be configured. */
 const MAX_WORKERS = 8;
 /**
- * Threads of all workers of a model per core. Waiting threads do not spin: twice as many threads as cores cost little under
+ * Threads of all workers of a model per core. Waiting threads hardly spin: twice as many threads as cores cost little under
  * load, and a single caller gets all cores for each run.
  */
 const THREADS_PER_CORE = 2;
