@@ -1,4 +1,4 @@
-// Compares the words of the same audio in all formats: `node bench/speech/formats.js` (needs ffmpeg). See README.md.
+// Compares the words of the same audio in all formats: `node bench/speech/formats.js` (needs ffmpeg). Results: results.md.
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // Latency of the words of live speech, this server's and a Python reference's: `node bench/speech/live.js --model DIR --python PATH`.
-// See README.md.
+// Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// Words made up for music, and words left out of speech in noise: `node bench/speech/music.js --model DIR --python PATH`. See README.md.
+// Words made up for music, and words left out of speech in noise: `node bench/speech/music.js --model DIR --python PATH`. Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { music } from '../../inference/dist/test/support/music.js';

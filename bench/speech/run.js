@@ -1,5 +1,5 @@
 // Compares the speed with faster-whisper and transformers.js: `node bench/speech/run.js --model DIR --python PATH`.
-// See README.md.
+// Results: results.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
 // Measures the effect of token merging on short audio: `node bench/speech/short.js --cache FILE` (needs ffmpeg with flite).
-// See README.md.
+// Results: results.md.
 import { appendFile, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { compressionRatio } from '../../inference/dist/src/models/decoding/compression-ratio.js';

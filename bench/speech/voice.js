@@ -1,5 +1,5 @@
 // Compares speech timestamps with faster-whisper's get_speech_timestamps: `node bench/speech/voice.js --vad FILE --python PATH`.
-// See README.md.
+// Results: results.md.
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,4 @@
-// Measures the recall of faces by face and image size: `node bench/vision/face-sizes.js`. See README.md.
+// Measures the recall of faces by face and image size: `node bench/vision/face-sizes.js`. Results: results.md.
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';

@@ -92,7 +92,7 @@ function readEdits(
   return edits;
 }
 
-/** The tag counts the times of a track; with a video track, its pictures keep the whole media's times. */
+/** The tag counts the times of a track; with a video track, its frames keep the whole media's times. */
 function isAudioAlone(boxes: readonly Box[]): boolean {
   const tracks = boxes.filter(({ type }) => type === 'trak');
   return tracks.length === 1 && find(tracks[0]?.body as DataView, ['mdia', 'minf', 'smhd']) !== undefined;
