@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { decodeImage, FloatPlanes, type Image, ImageInterpolator, ImageResizer, writePlanes } from '../../src/media/images/index.js';
+import {
+  decodeImage,
+  FloatPlanes,
+  type Image,
+  ImageInterpolator,
+  ImageResizer,
+  writePlanes,
+} from '../../src/media/images/index.js';
 import { inRepository } from '../support/paths.js';
 
 /** An image in which no two neighbours are alike. */

@@ -27,7 +27,10 @@ const valuesOf = (grids: readonly GridOutput[] = []): number[] =>
 function expectSame(grids: readonly GridOutput[] | undefined, others: readonly GridOutput[] | undefined): void {
   const [one, other] = [valuesOf(grids), valuesOf(others)];
   expect(one.length).to.equal(other.length).and.to.be.above(0);
-  const furthest = one.reduce((most, value, index) => Math.max(most, Math.abs(value - (other[index] ?? Number.NaN))), 0);
+  const furthest = one.reduce(
+    (most, value, index) => Math.max(most, Math.abs(value - (other[index] ?? Number.NaN))),
+    0,
+  );
   expect(furthest).to.be.below(1e-3);
 }
 
@@ -54,7 +57,8 @@ describe("the detector's network", () => {
 
   it('runs images one by one where the graph takes only one', async () => {
     const model = parseModel(await readFile(join(dir, 'faces.onnx')));
-    for (const { inputs } of model.graph.nodes) inputs.splice(0, 1, inputs[0] === 'input' ? 'image' : (inputs[0] ?? ''));
+    for (const { inputs } of model.graph.nodes)
+      inputs.splice(0, 1, inputs[0] === 'input' ? 'image' : (inputs[0] ?? ''));
     model.graph.nodes.unshift(
       node('Squeeze', ['input'], ['single'], { axes: [0] }),
       node('Unsqueeze', ['single'], ['image'], { axes: [0] }),

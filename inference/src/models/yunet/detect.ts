@@ -174,9 +174,7 @@ export class FaceDetector {
   async #enlarged(suspects: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
     const faces: Face[] = [];
     const asked = level.tiles === undefined ? options.scoreThreshold : surer(options.scoreThreshold);
-    const small = suspects
-      .filter((face) => isSmallSuspect(face, level.scale, asked))
-      .slice(0, MAX_ENLARGED);
+    const small = suspects.filter((face) => isSmallSuspect(face, level.scale, asked)).slice(0, MAX_ENLARGED);
     const enlargements = small.map(({ box }) => enlargementOf(box, level.scale, level.image));
     const found = await this.#search(level, enlargements, (1 + options.scoreThreshold) / 2);
     for (const [index, suspect] of small.entries()) {
@@ -191,11 +189,7 @@ export class FaceDetector {
    * Finds the faces of a small image, in its own size, that leave a mere trace there. Only the surroundings of the traces are
    * enlarged: the whole image enlarged twice costs five times as much and finds no more.
    */
-  async #traced(
-    candidates: readonly Face[],
-    level: ScaledLevel,
-    options: LookOptions,
-  ): Promise<readonly Face[]> {
+  async #traced(candidates: readonly Face[], level: ScaledLevel, options: LookOptions): Promise<readonly Face[]> {
     const traces = tracesOf(candidates, level.image);
     const found = await this.#search(level, traces, surer(options.scoreThreshold));
     const faces = traces.flatMap((trace, index) =>

@@ -112,7 +112,8 @@ function fusedHead(
     const values = names.map((name) => floatsOf(constants.get(name), read));
     const size = dims.slice(1).reduce((product, side) => product * side, 1);
     // A width that is not the kind's would shift the others.
-    if (values.some((one, index) => one?.length !== WIDTHS[KINDS[index] as keyof typeof WIDTHS] * size)) return undefined;
+    if (values.some((one, index) => one?.length !== WIDTHS[KINDS[index] as keyof typeof WIDTHS] * size))
+      return undefined;
     return tensor(at(`${part}_${input}`), dims, Float32Array.from(values.flatMap((one) => [...(one ?? [])])));
   };
   const initializers = [
@@ -123,7 +124,11 @@ function fusedHead(
   ].filter((one) => one !== undefined);
   if (initializers.length < 4) return undefined;
   const shape = tensor(at('shape'), [3], BigInt64Array.of(1n, -1n, BigInt(TOGETHER)));
-  const sizes = tensor(at('sizes'), [KINDS.length], BigInt64Array.from(KINDS, (kind) => BigInt(WIDTHS[kind])));
+  const sizes = tensor(
+    at('sizes'),
+    [KINDS.length],
+    BigInt64Array.from(KINDS, (kind) => BigInt(WIDTHS[kind])),
+  );
   const sizesAreInput = (opsets.get('') ?? 0n) >= SPLIT_INPUT_OPSET;
   const [pointWeights = '', pointBias = '', depthWeights = '', depthBias = ''] = initializers.map(({ name }) => name);
   const outputOf = (kind: keyof typeof WIDTHS): string => `${kind}_${stride}`;
