@@ -81,7 +81,7 @@ export const SERVER_VARIABLES = {
     name: 'WORKER_THREADS',
     min: 1,
     max: 256,
-    doc: 'Threads per run. Default: the available cores (by the cgroup), at most 4, 1 for faces; fewer if more workers are set.',
+    doc: 'Threads per run. Default: the available cores (by the cgroup), at most 4, 2 for faces; fewer if more workers are set.',
     example: '1',
   }),
   ...BATCHES,

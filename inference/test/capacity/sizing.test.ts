@@ -44,9 +44,9 @@ describe('workers and threads', () => {
     ]);
   });
 
-  it('are one worker per core for faces, with one thread each', () => {
+  it('are one worker per core for faces, with at most two threads each', () => {
     const of = (cores: number) => sizes([model('faces')], { cores, memoryGib: 1000 }).faces;
-    expect([1, 2, 4, 64].map(of)).to.deep.equal(['1 x 1', '2 x 1', '4 x 1', '8 x 1']);
+    expect([1, 2, 4, 64].map(of)).to.deep.equal(['1 x 1', '2 x 2', '4 x 2', '8 x 2']);
   });
 
   it('are one thread per core for a small text model', () => {
@@ -62,17 +62,17 @@ describe('workers and threads', () => {
     expect(sizes(large, { cores: 2, memoryGib: 6 })).to.deep.equal({
       speech: '1 x 2',
       vision: '1 x 2',
-      faces: '1 x 1',
+      faces: '1 x 2',
     });
     expect(sizes(large, { cores: 2, memoryGib: 8.5 })).to.deep.equal({
       speech: '1 x 2',
       vision: '2 x 2',
-      faces: '1 x 1',
+      faces: '1 x 2',
     });
     expect(sizes(large, { cores: 2, memoryGib: 16 })).to.deep.equal({
       speech: '2 x 2',
       vision: '2 x 2',
-      faces: '2 x 1',
+      faces: '2 x 2',
     });
   });
 
