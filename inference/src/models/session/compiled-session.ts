@@ -48,6 +48,7 @@ export async function openChanged(
     return {
       facts: () => graphFacts(model),
       changed: true,
+      packs: packs(model),
       create: async (settings: InferenceSession.SessionOptions) => {
         await externalFilesOf(path, options.externalFiles ?? []);
         return InferenceSession.create(bytes, compiledSettings(settings, entries));
@@ -63,6 +64,7 @@ export function compiledGraph(path: string, model: OnnxModel, externalFiles: rea
   return {
     facts: () => graphFacts(model),
     changed: false,
+    packs: packs(model),
     create: (settings) => createSession(path, compiledSettings(settings, entries), externalFiles),
   };
 }
@@ -71,9 +73,12 @@ export function compiledGraph(path: string, model: OnnxModel, externalFiles: rea
  * Blockwise products are several times slower unless prepacked. All others are nearly as fast from the mapped file, whose pages all
  * processes share.
  */
+function packs(model: OnnxModel): boolean {
+  return model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
+}
+
 function compiledEntries(model: OnnxModel): Readonly<Record<string, string>> {
-  const packs = model.graph.nodes.some(({ opType }) => opType === 'MatMulNBits');
-  return packs ? {} : { disable_prepacking: '1' };
+  return packs(model) ? {} : { disable_prepacking: '1' };
 }
 
 /** Session settings for a compiled graph, whose weights are safe from overflow, with entries of its own. */
