@@ -5,9 +5,9 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
+import { joined } from '../speech/recordings.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository } from '../support/measure.js';
-import { joined } from '../speech/recordings.js';
 import { placesOf, RATE } from './places.js';
 import { DAMAGES, FILES } from './variants.js';
 
@@ -40,10 +40,7 @@ async function source() {
   if (existsSync(path)) return path;
   const speech = join(flags.shared, 'samples/speech');
   const own = inRepository('demo/samples/speech');
-  const parts = [
-    `${speech}/jfk.wav`,
-    ...['party', 'models', 'search'].map((name) => `${own}/${name}.flac`),
-  ];
+  const parts = [`${speech}/jfk.wav`, ...['party', 'models', 'search'].map((name) => `${own}/${name}.flac`)];
   const graph = `${parts.map((_, index) => `[${index}:a]aresample=48000,aformat=channel_layouts=mono[p${index}]`).join(';')};${parts
     .map((_, index) => `[p${index}]`)
     .join('')}concat=n=${parts.length}:v=0:a=1`;
@@ -100,7 +97,9 @@ function theirs(path, filled) {
 
 const seconds = (samples) => samples.length / RATE;
 const ms = (value) => (value === undefined ? '-' : Math.round(value * 1_000));
-console.log('| file | ours s | ffmpeg s | filled s | ours off plain ms | ours off filled ms | only ffmpeg s | only ours s | said |');
+console.log(
+  '| file | ours s | ffmpeg s | filled s | ours off plain ms | ours off filled ms | only ffmpeg s | only ours s | said |',
+);
 console.log('|---|---|---|---|---|---|---|---|---|');
 let seen = 0;
 let listed = 0;
