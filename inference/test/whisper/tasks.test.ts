@@ -27,7 +27,7 @@ describe('the tasks of Whisper', function () {
 
   it('writes the given language, as faster-whisper does for the same English sentence', async () => {
     const text = textOf(await transcribeWith(model, samples, { language: 'de', temperatures: [0] }));
-    // faster-whisper hears the one with 8-bit weights (mean log-probability -0.83), the other with float32 (-0.87): so do plain
+    // faster-whisper gives the one with 8-bit weights (mean log-probability -0.83), the other with float32 (-0.87): so do plain
     // 8-bit weights and overflow-safe ones, which round otherwise.
     const young = (await weightsForm(OPTIONS)) === 'plain' ? 'jünger' : 'jungen';
     expect(text).to.equal(`Er war nicht ein altes ${young} Mann.`);

@@ -11,7 +11,7 @@ const HEAD_MIN_BYTES = 64;
 
 type Magic = readonly [offset: number, magic: string, name: string];
 
-/** Magic numbers (Latin-1) of unsupported audio and film formats, to name them in the error. */
+/** Magic numbers (Latin-1) of unsupported audio and video formats, to name them in the error. */
 const OTHER_AUDIO: readonly Magic[] = [
   [0, 'RIFX', 'a big-endian WAV file'],
   [0, 'riff\x2e\x91\xcf\x11', 'a Sony Wave64 file'],
@@ -32,10 +32,10 @@ const OTHER_AUDIO: readonly Magic[] = [
   [0, '.RMF', 'a RealMedia file'],
   [0, '.ra\xfd', 'a RealAudio file'],
   [0, 'Creative Voice File', 'a Creative Voice file'],
-  [0, 'FLV\x01', 'a Flash film'],
-  [8, 'AVI ', 'an AVI film'],
+  [0, 'FLV\x01', 'a Flash video'],
+  [8, 'AVI ', 'an AVI video'],
   [0, '\x00\x00\x01\xba', 'an MPEG program stream'],
-  [0, '\x06\x0e\x2b\x34', 'an MXF film'],
+  [0, '\x06\x0e\x2b\x34', 'an MXF video'],
 ];
 /** Magic numbers of files without audio that FFmpeg could extract. */
 const OTHERS: readonly Magic[] = [

@@ -14,7 +14,7 @@ import type { Resync } from './frame-resync.js';
 import { opusDelaySeconds, packetsOf } from './track-packets.js';
 
 const CHUNK_BYTES = 65_536;
-/** A film may have minutes of video without audio packets; the limit catches endless streams. */
+/** A file may have minutes of video without audio packets; the limit catches endless streams. */
 const SILENT_BYTES_MAX = 4 * 1_024 ** 3;
 /** Smaller deficits relative to the index are rounding. */
 const MISSING_SECONDS = 0.5;

@@ -62,7 +62,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
       openingMaxBytes: INDEX_LAST_MAX_BYTES,
       beyondOpening:
         `its index (moov) is after its media, beyond the first ${INDEX_LAST_MAX_BYTES / MIB} MiB. ` +
-        'Move it to the front (`ffmpeg -i IN -c copy -movflags +faststart OUT`), or let the client read the film from disk: it ' +
+        'Move it to the front (`ffmpeg -i IN -c copy -movflags +faststart OUT`), or let the client read the video from disk: it ' +
         'sends only the audio track',
       padLastRead: false,
     },

@@ -104,7 +104,7 @@ export class FlacStream {
     this.#silentBytes = 0;
   }
 
-  /** Goes on with a new library at the next whole frame, and tells its time. */
+  /** Continues with a new library at the next whole frame, and tells its time. */
   async #recover(bytes: Uint8Array): Promise<readonly DecodedBlock[]> {
     this.#silentBytes = 0;
     const frame = this.#origin === undefined ? undefined : findFlacFrame(bytes, this.#blockSamples);
