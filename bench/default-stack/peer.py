@@ -119,9 +119,9 @@ def minute(size, path):
 
 
 def faces(path):
-    picture = cv2.imread(path)
-    models["faces"].setInputSize(picture.shape[1::-1])
-    found = models["faces"].detect(picture)[1]
+    image = cv2.imread(path)
+    models["faces"].setInputSize(image.shape[1::-1])
+    found = models["faces"].detect(image)[1]
     return {"faces": 0 if found is None else len(found)}
 
 

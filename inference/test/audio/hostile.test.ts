@@ -29,7 +29,7 @@ describe('Content that is not audio', () => {
     ['JSON', Buffer.from('{"audio": "hello"}'), 'JSON'],
     ['a web page', Buffer.from('<!DOCTYPE html><html><body>404</body></html>'), 'a web page'],
     ['a PNG', Buffer.from('\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR', 'latin1'), 'a PNG image'],
-    ['an AVI film', Buffer.from('RIFF\x00\x10\x00\x00AVI LIST', 'latin1'), 'an AVI film'],
+    ['an AVI video', Buffer.from('RIFF\x00\x10\x00\x00AVI LIST', 'latin1'), 'an AVI video'],
     ['random bytes', noise(20_000), 'unknown data beginning with'],
     ['zeros', new Uint8Array(100_000), 'unknown data beginning with 00 00'],
   ] as const) {

@@ -21,7 +21,7 @@ export interface SearchCommandOptions extends CommonOptions {
 }
 
 /** Default index file of `heimdex index` and `heimdex search`. */
-export const DEFAULT_INDEX = 'pictures.index';
+export const DEFAULT_INDEX = 'images.index';
 
 /** Images with their vectors, from an index or embedded on the fly. */
 interface Gallery {

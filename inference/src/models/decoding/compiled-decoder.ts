@@ -14,8 +14,8 @@ import {
 } from './compiled-graph.js';
 import type { Decoder, DecoderOutput, DecoderSizes, DecoderState, EncodedAudio } from './decoder.js';
 import { LOGIT_POSITIONS } from './graph/logit-positions.js';
-import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { QUANTIZED_CROSS, quantizeCross } from './graph/quantized-cross.js';
+import { PAST_LENGTH, STEP_MASK } from './graph/step-graph.js';
 import { LOG_COUNTS } from './graph/token-merging.js';
 import { append, stepMask, withCapacity } from './kv-cache.js';
 

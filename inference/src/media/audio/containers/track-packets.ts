@@ -38,7 +38,7 @@ export async function* packetsOf({
   }
 }
 
-/** A fragment as the library looks for the next one: its place, and its samples by track. */
+/** A fragment as the library looks for the next one: its position, and its samples by track. */
 interface Fragment {
   readonly moofOffset: number;
   readonly moofSize: number;
