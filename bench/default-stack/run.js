@@ -203,7 +203,9 @@ const said = await compare(
   { warm: false },
 );
 if (said !== undefined)
-  console.log(`\nWords of the minute: ${said.map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`);
+  console.log(
+    `\nWords of the minute: ${said.map(({ text: words }) => words.trim().split(/\s+/).length).join(' and ')}.`,
+  );
 if (speech !== undefined && sharing !== undefined) {
   const [[own, other], [together]] = [speech, sharing];
   console.log(

@@ -7,7 +7,15 @@ import { checkFiles, readManifest } from './manifest.js';
 import type { OpenedGraph, Recipe } from './recipe.js';
 import { graphBytes } from './size.js';
 import { removeStale } from './stale.js';
-import { type GraphUse, NOT_OPTIMIZED, NOTHING_TO_PACK, NOT_RECORDED, type OptimizedOptions, TOO_SMALL, UNKNOWN_BYTES } from './use.js';
+import {
+  type GraphUse,
+  NOT_OPTIMIZED,
+  NOT_RECORDED,
+  NOTHING_TO_PACK,
+  type OptimizedOptions,
+  TOO_SMALL,
+  UNKNOWN_BYTES,
+} from './use.js';
 
 /** Opens the optimized model of a graph, or reports why none is used. Writes only if creating them is enabled. */
 export async function openOptimized(
