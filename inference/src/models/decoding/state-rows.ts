@@ -75,7 +75,7 @@ function numbersOf(tensor: Tensor): Numbers {
   return tensor.data as Numbers;
 }
 
-/** A tensor of the same type, with other numbers and another count of rows. */
+/** A tensor of the same type, with other numbers. */
 function like(tensor: Tensor, numbers: Numbers, rows: number): Tensor {
   const dims = [rows, ...tensor.dims.slice(1)];
   return numbers instanceof Int8Array ? new Tensor('int8', numbers, dims) : new Tensor('float32', numbers, dims);
