@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openAudio } from '../../inference/dist/src/media/audio/index.js';
-import { joined } from '../speech/recordings.js';
+import { joined } from '../speech/audio-files.js';
 import { temporaryDir } from '../support/dir.js';
 import { inRepository } from '../support/measure.js';
 import { placesOf, RATE } from './places.js';
@@ -52,11 +52,11 @@ async function source() {
 /** Makes the files and their damaged copies; returns their names. */
 async function make() {
   const from = await source();
-  for (const { name, ending, settings, film } of FILES) {
+  for (const { name, ending, settings, video } of FILES) {
     const path = join(dir, `${name}.whole.${ending}`);
     if (!existsSync(path)) {
-      const video = film ? ['-f', 'lavfi', '-i', 'testsrc=size=160x120:rate=25:duration=30'] : [];
-      const made = ffmpeg(...video, '-i', from, ...(film ? ['-shortest'] : []), ...settings, path);
+      const images = video ? ['-f', 'lavfi', '-i', 'testsrc=size=160x120:rate=25:duration=30'] : [];
+      const made = ffmpeg(...images, '-i', from, ...(video ? ['-shortest'] : []), ...settings, path);
       if (made.status !== 0) {
         console.error(`${name}: ffmpeg could not make it: ${String(made.stderr).trim().split('\n').at(-1)}`);
         continue;

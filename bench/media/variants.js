@@ -5,8 +5,8 @@ const VP8 = ['-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-g', 
 const RATE_44 = ['-ar', '44100'];
 const STEREO = ['-ac', '2'];
 
-const audio = (name, ending, ...settings) => ({ name, ending, settings, film: false });
-const film = (name, ending, ...settings) => ({ name, ending, settings, film: true });
+const audio = (name, ending, ...settings) => ({ name, ending, settings, video: false });
+const video = (name, ending, ...settings) => ({ name, ending, settings, video: true });
 
 /** Name, file extension, options of ffmpeg, and whether there is a video track. */
 export const FILES = [
@@ -49,21 +49,21 @@ export const FILES = [
   audio('mka-vorbis', 'mka', '-c:a', 'libvorbis', ...RATE_44),
   audio('mka-ac3', 'mka', '-c:a', 'ac3', '-ar', '48000'),
   audio('mka-pcm', 'mka', '-c:a', 'pcm_s16le', ...RATE_44),
-  film('mp4-first', 'mp4', ...H264, '-c:a', 'aac', '-ar', '48000', ...STEREO, '-movflags', '+faststart'),
-  film('mp4-fragments', 'mp4', ...H264, '-c:a', 'aac', '-ar', '48000', '-movflags', 'frag_keyframe+empty_moov'),
-  film('mp4-opus', 'mp4', ...H264, '-c:a', 'libopus', '-movflags', '+faststart'),
-  film('mp4-mp3', 'mp4', ...H264, '-c:a', 'libmp3lame', ...RATE_44, '-movflags', '+faststart'),
-  film('mp4-ac3', 'mp4', ...H264, '-c:a', 'ac3', '-ar', '48000', '-movflags', '+faststart'),
-  film('mov-pcm', 'mov', ...H264, '-c:a', 'pcm_s16le', '-ar', '48000', '-movflags', '+faststart'),
-  film('mkv-aac', 'mkv', ...H264, '-c:a', 'aac', '-ar', '48000', ...STEREO),
-  film('mkv-opus', 'mkv', ...H264, '-c:a', 'libopus'),
-  film('mkv-eac3', 'mkv', ...H264, '-c:a', 'eac3', '-ar', '48000'),
-  film('webm-opus', 'webm', ...VP8, '-c:a', 'libopus', '-b:a', '32k'),
-  film('webm-vorbis', 'webm', ...VP8, '-c:a', 'libvorbis', ...RATE_44),
-  film('ts-aac', 'ts', ...H264, '-c:a', 'aac', '-ar', '48000', ...STEREO),
-  film('ts-mp3', 'ts', ...H264, '-c:a', 'libmp3lame', ...RATE_44),
-  film('ts-ac3', 'ts', ...H264, '-c:a', 'ac3', '-ar', '48000'),
-  film('m2ts-aac', 'm2ts', ...H264, '-c:a', 'aac', '-ar', '48000', '-f', 'mpegts', '-mpegts_m2ts_mode', '1'),
+  video('mp4-first', 'mp4', ...H264, '-c:a', 'aac', '-ar', '48000', ...STEREO, '-movflags', '+faststart'),
+  video('mp4-fragments', 'mp4', ...H264, '-c:a', 'aac', '-ar', '48000', '-movflags', 'frag_keyframe+empty_moov'),
+  video('mp4-opus', 'mp4', ...H264, '-c:a', 'libopus', '-movflags', '+faststart'),
+  video('mp4-mp3', 'mp4', ...H264, '-c:a', 'libmp3lame', ...RATE_44, '-movflags', '+faststart'),
+  video('mp4-ac3', 'mp4', ...H264, '-c:a', 'ac3', '-ar', '48000', '-movflags', '+faststart'),
+  video('mov-pcm', 'mov', ...H264, '-c:a', 'pcm_s16le', '-ar', '48000', '-movflags', '+faststart'),
+  video('mkv-aac', 'mkv', ...H264, '-c:a', 'aac', '-ar', '48000', ...STEREO),
+  video('mkv-opus', 'mkv', ...H264, '-c:a', 'libopus'),
+  video('mkv-eac3', 'mkv', ...H264, '-c:a', 'eac3', '-ar', '48000'),
+  video('webm-opus', 'webm', ...VP8, '-c:a', 'libopus', '-b:a', '32k'),
+  video('webm-vorbis', 'webm', ...VP8, '-c:a', 'libvorbis', ...RATE_44),
+  video('ts-aac', 'ts', ...H264, '-c:a', 'aac', '-ar', '48000', ...STEREO),
+  video('ts-mp3', 'ts', ...H264, '-c:a', 'libmp3lame', ...RATE_44),
+  video('ts-ac3', 'ts', ...H264, '-c:a', 'ac3', '-ar', '48000'),
+  video('m2ts-aac', 'm2ts', ...H264, '-c:a', 'aac', '-ar', '48000', '-f', 'mpegts', '-mpegts_m2ts_mode', '1'),
 ];
 
 /** Bytes of a part removed, from one fraction of the file to another. */

@@ -75,7 +75,9 @@ await withVolume(async (fill) => {
   for (let round = 0; round < options.rounds; round += 1) {
     for (const version of round % 2 === 0 ? versions : [...versions].reverse()) await measure(version);
   }
-  console.log('| version | p50, ms | p90, ms | texts/s | server, CPU ms a call | workers | caller |\n|---|---|---|---|---|---|---|');
+  console.log(
+    '| version | p50, ms | p90, ms | texts/s | server, CPU ms a call | workers | caller |\n|---|---|---|---|---|---|---|',
+  );
   for (const { name, rounds } of versions) {
     const middle = (field) =>
       quantile(

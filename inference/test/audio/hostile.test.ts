@@ -121,6 +121,26 @@ describe('A damaged audio file', () => {
     expect(warnings[0]).to.contain('missing or damaged');
   });
 
+  it('of FLAC is read on after damage, which becomes silence, whole and in chunks', async () => {
+    const { readFile } = await import('node:fs/promises');
+    const bytes = new Uint8Array(
+      await readFile(new URL('../../../../demo/samples/speech/party.flac', import.meta.url)),
+    );
+    const whole = await transcribe(bytes);
+    const middle = Math.floor(bytes.length / 2);
+    const hole = Buffer.concat([bytes.subarray(0, middle), bytes.subarray(middle + 300)]);
+    const noisy = bytes.slice();
+    noisy.set(noise(3_000, 3), middle);
+    for (const content of [hole, noisy]) {
+      const { samples, warnings } = await transcribe(content);
+      expect(samples.length).to.equal(whole.samples.length);
+      expect(samples.subarray(0, 48_000)).to.deep.equal(whole.samples.subarray(0, 48_000));
+      expect(samples.subarray(-40_000)).to.deep.equal(whole.samples.subarray(-40_000));
+      expect(warnings.join()).to.contain('missing or damaged');
+      expect((await transcribe(inParts(content, 700))).samples).to.deep.equal(samples);
+    }
+  });
+
   for (const name of ['speech-44k-stereo.mp3', 'speech-16k-mono.mp3', 'speech-8k-mono.mp3']) {
     it(`of MP3 is read up to its end if truncated, with a warning: ${name}`, async () => {
       const bytes = await fixture(name);

@@ -7,7 +7,7 @@ import { findTransportLayout } from '../../src/media/audio/transport-layout.js';
 import { inRepository } from '../support/paths.js';
 import { alike, fromRoot, inParts, transcribe } from './read-audio.js';
 
-const FILM = 'inference/test/audio/cases/video_h264_aac.mpegts';
+const VIDEO = 'inference/test/audio/cases/video_h264_aac.mpegts';
 const PACKET_BYTES = 188;
 
 /** Packets with bytes before and after each. */
@@ -22,19 +22,19 @@ describe('MPEG-TS', function () {
   this.timeout(60_000);
 
   it('with a timestamp before each packet, or a checksum after it, has the samples of the plain one', async () => {
-    const film = await fromRoot(FILM);
-    const plain = await transcribe(film);
-    for (const content of [wrapped(film, 4, 0), wrapped(film, 0, 16)]) {
+    const video = await fromRoot(VIDEO);
+    const plain = await transcribe(video);
+    for (const content of [wrapped(video, 4, 0), wrapped(video, 0, 16)]) {
       for (const given of [content, inParts(content, 1_000)]) expect(await transcribe(given)).to.deep.equal(plain);
     }
   });
 
   it('cut in the middle of a packet is read from the next on', async () => {
-    const film = await fromRoot(FILM);
-    const plain = await transcribe(film);
+    const video = await fromRoot(VIDEO);
+    const plain = await transcribe(video);
     // The part of a packet before the first one, as if the file had begun earlier.
     for (const part of [1, 100, 187]) {
-      const content = Buffer.concat([film.subarray(PACKET_BYTES - part, PACKET_BYTES), film]);
+      const content = Buffer.concat([video.subarray(PACKET_BYTES - part, PACKET_BYTES), video]);
       expect((await transcribe(content)).samples).to.deep.equal(plain.samples);
     }
     expect(findTransportLayout(new Uint8Array(8_192))).to.equal(undefined);

@@ -55,7 +55,7 @@ export function search(host: CliHost, args: readonly string[], options: SearchCo
 }
 
 /** Formats the results, each with a bar relative to the best score. */
-export function lines(
+function lines(
   found: readonly { readonly rank: number; readonly score: number; readonly file: string }[],
   color: (text: string) => string,
 ): string[] {

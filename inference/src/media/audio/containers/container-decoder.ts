@@ -1,4 +1,4 @@
-import { Input } from 'mediabunny';
+import type { Input } from 'mediabunny';
 import { InferenceError } from '../../../errors.js';
 import { PACKET_CODECS } from '../decoders/codecs.js';
 import type { Decoder } from '../decoders/decoder.js';
@@ -11,6 +11,7 @@ import { CONTAINER_FORMATS, type ContainerFormat } from './container-formats.js'
 import { describeTracks, type TrackIndex } from './describe-tracks.js';
 import { EditList } from './edit-list.js';
 import type { Resync } from './frame-resync.js';
+import { mediabunny } from './mediabunny.js';
 import { opusDelaySeconds, packetsOf } from './track-packets.js';
 
 const CHUNK_BYTES = 65_536;
@@ -51,7 +52,7 @@ export class ContainerDecoder implements Decoder {
   ) {
     this.#container = CONTAINER_FORMATS[kind];
     this.#source = new ArrivingSource(this.#container.source);
-    this.#input = new Input({ formats: [this.#container.input()], source: this.#source });
+    this.#input = new mediabunny.Input({ formats: [this.#container.input()], source: this.#source });
     this.#blocks = this.#decode();
   }
 

@@ -1,15 +1,10 @@
 import { MIB } from '@heimdex/common';
-import {
-  AdtsInputFormat,
-  type InputFormat,
-  MatroskaInputFormat,
-  MpegTsInputFormat,
-  QuickTimeInputFormat,
-} from 'mediabunny';
+import type { InputFormat } from 'mediabunny';
 import type { PacketContainer } from '../formats.js';
 import type { ArrivingSourceOptions } from './arriving-source.js';
 import { ClusterResync } from './cluster-resync.js';
 import { adtsLengthAt, FrameResync, type Resync } from './frame-resync.js';
+import { mediabunny } from './mediabunny.js';
 import { unsupportedTransportAudio } from './transport-audio.js';
 import { TransportResync } from './transport-resync.js';
 
@@ -19,12 +14,12 @@ const INDEX_LAST_MAX_BYTES = 256 * MIB;
 const TRACKS_WITHIN_BYTES = 32 * MIB;
 
 // Skips the library's detection, since the format is known: old QuickTime files have no `ftyp`.
-class AnyMp4 extends QuickTimeInputFormat {
+class AnyMp4 extends mediabunny.QuickTimeInputFormat {
   async _canReadInput(): Promise<boolean> {
     return true;
   }
 }
-class AnyMatroska extends MatroskaInputFormat {
+class AnyMatroska extends mediabunny.MatroskaInputFormat {
   async _canReadInput(): Promise<boolean> {
     return true;
   }
@@ -85,7 +80,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
   },
   'mpeg-ts': {
     name: 'MPEG-TS',
-    input: () => new MpegTsInputFormat(),
+    input: () => new mediabunny.MpegTsInputFormat(),
     resync: (head) => new TransportResync(head),
     unsupportedAudio: unsupportedTransportAudio,
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
@@ -97,7 +92,7 @@ export const CONTAINER_FORMATS: Readonly<Record<PacketContainer, ContainerFormat
   },
   adts: {
     name: 'AAC (ADTS)',
-    input: () => new AdtsInputFormat(),
+    input: () => new mediabunny.AdtsInputFormat(),
     resync: () => new FrameResync(adtsLengthAt),
     source: { openingMaxBytes: TRACKS_WITHIN_BYTES, beyondOpening: tracksMissing, padLastRead: false },
     broadcastClock: false,
