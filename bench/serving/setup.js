@@ -47,9 +47,9 @@ export function onCores(cores, command, args) {
   return cores === undefined ? [command, args] : ['taskset', ['-c', cores, command, ...args]];
 }
 
-/** Starts a server, on the given CPUs or all, and waits until it is ready; `log` has its log lines as objects. */
-export async function started(env, cores) {
-  const child = spawn(...onCores(cores, process.execPath, [at('inference/bin/heimdex-inference.js')]), {
+/** Starts a server, on the given CPUs or all, and waits until it is ready; `log` has its log lines as objects. `program`: of another checkout. */
+export async function started(env, cores, program = at('inference/bin/heimdex-inference.js')) {
+  const child = spawn(...onCores(cores, process.execPath, [program]), {
     env: { ...process.env, ...env, HOST: '127.0.0.1', PORT: '0', LOG_FORMAT: 'auto' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -21,7 +21,7 @@ export interface SearchCommandOptions extends CommonOptions {
 }
 
 /** Default index file of `heimdex index` and `heimdex search`. */
-export const DEFAULT_INDEX = 'pictures.index';
+export const DEFAULT_INDEX = 'images.index';
 
 /** Images with their vectors, from an index or embedded on the fly. */
 interface Gallery {
@@ -55,7 +55,7 @@ export function search(host: CliHost, args: readonly string[], options: SearchCo
 }
 
 /** Formats the results, each with a bar relative to the best score. */
-export function lines(
+function lines(
   found: readonly { readonly rank: number; readonly score: number; readonly file: string }[],
   color: (text: string) => string,
 ): string[] {
